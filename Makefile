@@ -1,0 +1,83 @@
+# Penstock: every command a person needs. `make` alone prints them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+BIN := .venv/bin
+JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
+FAST_TESTS := $(wildcard tests/fundamentals tests/unit tests/properties tests/repo)
+PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11
+
+##@ Start here
+
+.PHONY: help
+help: ## Print this list
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: setup ## Show the main job: a good revision climbs, a bad one is rolled back (ARGS=--keep leaves it running)
+	@$(BIN)/python -m penstock_dev.demo $(ARGS)
+
+.PHONY: test
+test: setup ## Run all tests: unit, properties, integration on real parts, repository (ARGS="-k word" picks some)
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: setup
+setup: ## Prepare .venv with everything the other commands need; done already, it takes no time
+	@for python in $(PYTHONS); do \
+	  if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    exec "$$python" tools/setup.py; \
+	  fi; \
+	done; \
+	echo "No Python 3.11 or newer found (tried: $(PYTHONS)). Install one, or say where it is: make setup PYTHON=/path/to/python3" >&2; \
+	exit 1
+
+##@ While working on it
+
+.PHONY: check
+check: setup ## Everything that must be clean before a change lands; under 90 s
+	@$(MAKE) --keep-going --output-sync=target -j$(JOBS) \
+	  check-types check-tests check-format check-style check-imports check-generated
+
+.PHONY: format
+format: setup ## Format the code and apply safe fixes
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --fix .
+
+.PHONY: generate
+generate: setup ## Write what is generated from the code: crds/
+	@$(BIN)/python tools/generate.py
+
+.PHONY: lock
+lock: setup ## Write requirements.lock from pyproject.toml (ARGS=--upgrade takes the newest versions)
+	@$(BIN)/python tools/lock.py $(ARGS)
+
+.PHONY: clean
+clean: ## Remove what the commands above have made in this folder, .venv included
+	@rm -rf .venv build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The parts of `make check`; each is quiet unless it has something to say.
+
+.PHONY: check-types check-tests check-format check-style check-imports check-generated
+check-types:
+	@echo "check: types" && $(BIN)/mypy --no-error-summary
+
+check-tests:
+	@echo "check: fast tests" && $(BIN)/python -m pytest --quiet --durations=0 --durations-min=5 $(FAST_TESTS)
+
+check-format:
+	@echo "check: format" && $(BIN)/ruff format --quiet --diff .
+
+check-style:
+	@echo "check: style" && $(BIN)/ruff check --quiet .
+
+check-imports:
+	@echo "check: imports" && $(BIN)/lint-imports > .import_linter.log 2>&1 || { cat .import_linter.log; rm -f .import_linter.log; exit 1; }; rm -f .import_linter.log
+
+check-generated:
+	@echo "check: generated files" && $(BIN)/python tools/generate.py --check
