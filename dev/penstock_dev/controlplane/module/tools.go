@@ -1,0 +1,13 @@
+//go:build tools
+
+// Package controlplane pins the Kubernetes control plane that `penstock dev` runs: the programs
+// below are built from exactly these module versions, checked against go.sum.
+package controlplane
+
+import (
+	_ "go.etcd.io/etcd/server/v3"
+	_ "k8s.io/kubernetes/cmd/kube-apiserver"
+	_ "k8s.io/kubernetes/cmd/kube-controller-manager"
+	_ "k8s.io/kubernetes/cmd/kube-scheduler"
+	_ "k8s.io/kubernetes/cmd/kubectl"
+)

@@ -1,0 +1,197 @@
+"""What the scripted model answers: a pure decision from script, fate and conversation."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from penstock_dev.model import conversation, faults
+from penstock_dev.model.chance import Fate
+from penstock_dev.model.script import Script, ToolCall
+
+Ending = Literal["complete", "cut", "error", "drop"]
+
+_FILLER = "the scripted model keeps writing until it reaches the length it was told "
+
+
+@dataclass(frozen=True)
+class Text:
+    text: str
+
+
+@dataclass(frozen=True)
+class ToolUse:
+    """A tool call; `input_json` is what has been written of the input, cut short when tokens ran out."""
+
+    id: str
+    name: str
+    input_json: str
+    complete: bool = True
+
+
+Block = Text | ToolUse
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A message of the model; `ending` is how a stream of it ends."""
+
+    model: str
+    blocks: tuple[Block, ...]
+    stop_reason: str
+    input_tokens: int
+    output_tokens: int
+    stop_sequence: str | None = None
+    refusal_category: str | None = None
+    ending: Ending = "complete"
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """HTTP 200 with a body that is not what it claims to be."""
+
+
+Answer = Reply | Garbage | faults.Fault
+
+
+def decide(
+    request: dict[str, Any], script: Script, fate: Fate, task: conversation.Task, new_id: Callable[[], str]
+) -> Answer:
+    """The answer to a valid request. An error goes before garbage, garbage before a refusal, a refusal before content."""
+    if fate.error:
+        return scripted_fault(script)
+    if fate.garbage:
+        return Garbage()
+    return _limited(_content(request, script, fate, task, new_id), request)
+
+
+def scripted_fault(script: Script) -> faults.Fault:
+    """The error answer a script describes."""
+    status = script.error_status
+    headers: tuple[tuple[str, str], ...] = ()
+    if status == 429:
+        headers += (("retry-after", f"{script.retry_after_seconds:g}"),)
+    if script.should_retry is not None:
+        headers += (("x-should-retry", str(script.should_retry).lower()),)
+    return faults.Fault(status, faults.MESSAGES[status], script.error_type or "", script.error_code, headers)
+
+
+def _content(
+    request: dict[str, Any], script: Script, fate: Fate, task: conversation.Task, new_id: Callable[[], str]
+) -> Reply:
+    blocks: tuple[Block, ...]
+    stop_reason: str = script.stop_reason
+    if fate.refusal:
+        blocks, stop_reason = (), "refusal"
+    elif calls := _calls(request, script, fate, task):
+        blocks = tuple(ToolUse(new_id(), call.name, json.dumps(call.input)) for call in calls)
+        stop_reason = "tool_use"
+    else:
+        text = _text(script, task)
+        blocks = (Text(text),) if text else ()
+    written = max(1, conversation.tokens(sum(map(_length, blocks))))
+    return Reply(
+        model=request["model"],
+        blocks=blocks,
+        stop_reason=stop_reason,
+        input_tokens=conversation.input_tokens(request),
+        output_tokens=written if script.output_tokens is None else script.output_tokens,
+        refusal_category=script.refusal_category,
+        ending=_ending(fate),
+    )
+
+
+def _ending(fate: Fate) -> Ending:
+    match fate:
+        case Fate(stream_error=True):
+            return "error"
+        case Fate(drop=True):
+            return "drop"
+        case Fate(cut=True):
+            return "cut"
+    return "complete"
+
+
+def _calls(
+    request: dict[str, Any], script: Script, fate: Fate, task: conversation.Task
+) -> tuple[ToolCall, ...]:
+    offered = request.get("tools") or []
+    choice = request.get("tool_choice") or {"type": "auto"}
+    if not offered or choice["type"] == "none":
+        return ()
+    calls: tuple[ToolCall, ...] = ()
+    if fate.tools:
+        calls = (script.loop_tool,) if script.loop_tool else script.tool_calls[task.answered_calls :]
+    if not calls and choice["type"] in ("any", "tool"):
+        calls = (ToolCall(name=choice.get("name") or offered[0]["name"]),)
+    return calls[:1] if choice.get("disable_parallel_tool_use") else calls
+
+
+def _text(script: Script, task: conversation.Task) -> str:
+    if script.text is not None:
+        return script.text
+    if script.output_tokens:
+        wanted = script.output_tokens * conversation.CHARACTERS_PER_TOKEN
+        return (_FILLER * (wanted // len(_FILLER) + 1))[:wanted]
+    if task.tool_results:
+        return f"The tools answered: {_first_words(task.tool_results[-1])}"
+    return f"You said: {_first_words(task.user_text)}"
+
+
+def _first_words(text: str, count: int = 12) -> str:
+    words = text[:200].split()
+    return " ".join(words[:count]) or "(nothing)"
+
+
+def _length(block: Block) -> int:
+    match block:
+        case Text(text):
+            return len(text)
+        case ToolUse(name=name, input_json=input_json):
+            return len(name) + len(input_json)
+
+
+def _limited(reply: Reply, request: dict[str, Any]) -> Reply:
+    """The reply cut at the first stop sequence or at `max_tokens`, whichever the model would meet."""
+    reply = _stopped_at_sequence(reply, request.get("stop_sequences") or [])
+    allowed = request["max_tokens"]
+    if reply.output_tokens <= allowed:
+        return reply
+    characters = allowed * conversation.CHARACTERS_PER_TOKEN
+    return replace(
+        reply, blocks=_truncated(reply.blocks, characters), stop_reason="max_tokens", output_tokens=allowed
+    )
+
+
+def _stopped_at_sequence(reply: Reply, sequences: list[str]) -> Reply:
+    match reply.blocks:
+        case (Text(text),):
+            found = [(text.index(sequence), sequence) for sequence in sequences if sequence in text]
+        case _:
+            found = []
+    if not found:
+        return reply
+    position, sequence = min(found)
+    kept = text[:position]
+    return replace(
+        reply,
+        blocks=(Text(kept),) if kept else (),
+        stop_reason="stop_sequence",
+        stop_sequence=sequence,
+        output_tokens=max(1, conversation.tokens(position)),
+    )
+
+
+def _truncated(blocks: tuple[Block, ...], characters: int) -> tuple[Block, ...]:
+    kept: list[Block] = []
+    for block in blocks:
+        if characters <= 0:
+            break
+        match block:
+            case Text(text):
+                kept.append(Text(text[:characters]))
+            case ToolUse(name=name, input_json=written):
+                allowed = max(0, characters - len(name))
+                kept.append(replace(block, input_json=written[:allowed], complete=len(written) <= allowed))
+        characters -= _length(block)
+    return tuple(kept)

@@ -1,0 +1,190 @@
+"""Child processes that cannot outlive the process that started them.
+
+Each child leads a session of its own and asks the kernel for a signal at its parent's death
+(`PR_SET_PDEATHSIG`). The kernel ties that signal to the parent *thread*, so children are started
+from the main thread only. What a child started itself is found by its process group, and, when it
+left the group, by the owner mark in its environment (`sweep`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+OWNER_VARIABLE = "PENSTOCK_DEV_OWNER"
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A process id with its start time in clock ticks since boot: never confused by reuse."""
+
+    pid: int
+    started_ticks: int
+
+
+@dataclass
+class Child:
+    """A running (or ended) child process; `wait` ends at its death and clears up its group."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    identity: Identity
+    started_seconds: float = field(default_factory=time.monotonic)
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    async def wait(self) -> int:
+        """The exit code, negative for a signal. Members of its group are killed before reaping."""
+        if self.process.returncode is None:
+            await _readable_pidfd(self.pid)
+            return self._reap()
+        return self.process.returncode
+
+    def _reap(self) -> int:
+        # The unreaped leader still holds the group's id, so this cannot hit a stranger.
+        if self.process.returncode is None:
+            kill_group(self.pid)
+        return self.process.wait()
+
+    async def stop(self, grace_seconds: float) -> int:
+        """SIGTERM, up to `grace_seconds` of patience, then SIGKILL for the whole group."""
+        if self.process.returncode is not None:
+            return self.process.returncode
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGTERM)
+        try:
+            async with asyncio.timeout(grace_seconds):
+                return await self.wait()
+        except TimeoutError:
+            kill_group(self.pid)
+            return await self.wait()
+
+
+def spawn(
+    name: str,
+    command: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    log_path: Path,
+    directory: Path | None = None,
+    death_signal: signal.Signals = signal.SIGKILL,
+) -> Child:
+    """Start `command` with its output appended to `log_path`.
+
+    Raises OSError when the program cannot be started.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        raise RuntimeError("children are bound to the thread that starts them: use the main thread")
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    with log_path.open("ab") as log:
+        process = subprocess.Popen(
+            list(command),
+            env=dict(environment),
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=_bound_to_parent(os.getpid(), death_signal),
+        )
+    return Child(name, process, identify(process.pid) or Identity(process.pid, 0))
+
+
+def _bound_to_parent(parent_pid: int, death_signal: signal.Signals) -> Callable[[], None]:
+    def prepare() -> None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
+        if os.getppid() != parent_pid:  # it died before the request was made
+            os._exit(1)
+
+    return prepare
+
+
+async def _readable_pidfd(pid: int) -> None:
+    loop = asyncio.get_running_loop()
+    ended = loop.create_future()
+    descriptor = os.pidfd_open(pid)
+    try:
+        loop.add_reader(descriptor, lambda: ended.done() or ended.set_result(None))
+        await ended
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+
+
+def identify(pid: int) -> Identity | None:
+    """The identity of a living process, or None when there is none (a zombie counts as dead)."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    fields = text.rpartition(")")[2].split()
+    return None if fields[0] in ("Z", "X") else Identity(pid, int(fields[19]))
+
+
+def is_alive(identity: Identity) -> bool:
+    """Whether exactly this process, not a later one with its id, still runs."""
+    return identify(identity.pid) == identity
+
+
+def kill_group(pid: int) -> None:
+    """SIGKILL for every member of the process group led by `pid`; no error when it is empty."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def kill_identity(identity: Identity) -> bool:
+    """Kill a recorded process with its group if it still is that process; say whether it was."""
+    if not is_alive(identity):
+        return False
+    kill_group(identity.pid)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(identity.pid, signal.SIGKILL)
+    return True
+
+
+def owned_by(owner: str) -> Iterator[Identity]:
+    """Living processes whose environment carries this owner mark, without the caller."""
+    mark = f"{OWNER_VARIABLE}={owner}".encode()
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdecimal() or int(entry.name) == os.getpid():
+            continue
+        try:
+            variables = (entry / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if mark in variables and (found := identify(int(entry.name))):
+            yield found
+
+
+def sweep(owner: str, spare: Iterable[int] = ()) -> list[Identity]:
+    """Kill what is left of an owner's processes; return what was found."""
+    spared = set(spare)
+    found = [identity for identity in owned_by(owner) if identity.pid not in spared]
+    for identity in found:
+        kill_identity(identity)
+    return found
+
+
+def last_lines(path: Path, *, lines: int = 20, max_bytes: int = 4096) -> str:
+    """The end of a log: at most `lines` lines and `max_bytes` bytes; empty when there is none."""
+    try:
+        with path.open("rb") as log:
+            log.seek(0, os.SEEK_END)
+            log.seek(max(0, log.tell() - max_bytes))
+            tail = log.read().decode("utf-8", "replace")
+    except FileNotFoundError:
+        return ""
+    return "\n".join(tail.strip().splitlines()[-lines:])
