@@ -1,0 +1,167 @@
+"""The checks the API makes before a model sees a request. Each raises `faults.Rejected` with the API's status."""
+
+from typing import Any
+
+from penstock_dev.model import faults, models, transcript
+from penstock_dev.model.models import Model
+
+SAMPLING_PARAMETERS = ("temperature", "top_p", "top_k")
+MAX_MESSAGES = 100_000
+
+
+def messages_request(request: Any) -> Model:
+    """Check a request for a message and return the model it is for."""
+    model = count_request(request)
+    _max_tokens(request, model)
+    for name in SAMPLING_PARAMETERS:
+        if name in request:
+            _reject(f"{name}: Extra inputs are not permitted")
+    if not isinstance(request.get("stream", False), bool):
+        _reject("stream: Input should be a valid boolean")
+    _stop_sequences(request.get("stop_sequences", []))
+    if request["messages"][-1]["role"] == "assistant" and not model.takes_prefill:
+        _reject("This model does not support assistant message prefill. The conversation must end with a user message.")
+    return model
+
+
+def count_request(request: Any) -> Model:
+    """Check what a token count and a message have in common and return the model."""
+    if not isinstance(request, dict):
+        _reject("The request body is not a JSON object")
+    model = _model(request.get("model"))
+    _system(request.get("system"))
+    transcript.check(request.get("messages"), MAX_MESSAGES)
+    names = _tools(request.get("tools"))
+    _tool_choice(request.get("tool_choice"), names, model)
+    _thinking(request.get("thinking"), model)
+    _output_config(request.get("output_config"))
+    return model
+
+
+def _reject(message: str) -> None:
+    raise faults.Rejected(400, message)
+
+
+def _model(name: Any) -> Model:
+    if not isinstance(name, str) or not name:
+        raise faults.Rejected(400, "model: Field required" if name is None else "model: Input should be a valid string")
+    found = models.KNOWN.get(name)
+    if found is None:
+        raise faults.Rejected(404, f"model: {name}")
+    return found
+
+
+def _max_tokens(request: dict[str, Any], model: Model) -> None:
+    if "max_tokens" not in request:
+        _reject("max_tokens: Field required")
+    value = request["max_tokens"]
+    if not isinstance(value, int) or isinstance(value, bool):
+        _reject("max_tokens: Input should be a valid integer")
+    if value < 1:
+        _reject("max_tokens: must be greater than or equal to 1")
+    if value > model.max_tokens:
+        _reject(
+            f"max_tokens: {value} > {model.max_tokens}, which is the maximum allowed number of output tokens for {model.id}"
+        )
+
+
+def _system(system: Any) -> None:
+    match system:
+        case None | str():
+            return
+        case list():
+            for index, block in enumerate(system):
+                transcript.check_text_block(block, f"system.{index}")
+        case _:
+            _reject("system: Input should be a valid string or list of text blocks")
+
+
+def _stop_sequences(value: Any) -> None:
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        _reject("stop_sequences: Input should be a valid list of strings")
+    if any(not each.strip() for each in value):
+        _reject("stop_sequences: each stop sequence must contain non-whitespace")
+
+
+def _tools(tools: Any) -> list[str]:
+    if tools is None:
+        return []
+    if not isinstance(tools, list):
+        _reject("tools: Input should be a valid list")
+    names: list[str] = []
+    for index, tool in enumerate(tools):
+        names.append(_tool_name(tool, f"tools.{index}"))
+    if len(set(names)) < len(names):
+        _reject("tools: Tool names must be unique.")
+    return names
+
+
+def _tool_name(tool: Any, where: str) -> str:
+    if not isinstance(tool, dict):
+        raise faults.Rejected(400, f"{where}: Input should be a valid object")
+    name = tool.get("name")
+    if not isinstance(name, str) or not 1 <= len(name) <= 128 or not _is_identifier(name):
+        raise faults.Rejected(400, f"{where}.name: String should match pattern '^[a-zA-Z0-9_-]{{1,128}}$'")
+    if tool.get("type", "custom") == "custom":
+        schema = tool.get("input_schema")
+        if not isinstance(schema, dict):
+            raise faults.Rejected(400, f"{where}.input_schema: Field required")
+        if schema.get("type") != "object":
+            raise faults.Rejected(400, f"{where}.input_schema.type: Input should be 'object'")
+    return name
+
+
+def _is_identifier(name: str) -> bool:
+    return name.isascii() and name.replace("_", "a").replace("-", "a").isalnum()
+
+
+def _tool_choice(choice: Any, names: list[str], model: Model) -> None:
+    if choice is None:
+        return
+    kind = choice.get("type") if isinstance(choice, dict) else None
+    if kind not in ("auto", "any", "tool", "none"):
+        _reject("tool_choice: Input should have type 'auto', 'any', 'tool' or 'none'")
+    if kind != "none" and not names:
+        _reject("tool_choice: may only be specified while providing tools")
+    if kind == "tool" and choice.get("name") not in names:
+        _reject(f"tool_choice: Tool '{choice.get('name')}' not found in provided tools")
+    if kind in ("any", "tool") and model.refuses_forced_tools:
+        _reject(f"tool_choice: forced tool use ('{kind}') is not supported on {model.id}")
+
+
+def _thinking(thinking: Any, model: Model) -> None:
+    if thinking is None:
+        return
+    kind = thinking.get("type") if isinstance(thinking, dict) else None
+    if kind not in ("adaptive", "between_tools", "disabled", "enabled"):
+        _reject("thinking: Input should have type 'adaptive', 'between_tools', 'disabled' or 'enabled'")
+    if kind == "disabled" and model.refuses_forced_tools:
+        _reject(f"thinking: cannot be disabled on {model.id}")
+    if kind == "enabled" and not _at_least(thinking.get("budget_tokens"), 1024):
+        _reject("thinking.enabled.budget_tokens: Input should be greater than or equal to 1024")
+
+
+def _at_least(value: Any, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _output_config(config: Any) -> None:
+    if config is None:
+        return
+    if not isinstance(config, dict):
+        _reject("output_config: Input should be a valid object")
+    for key in config:
+        if key not in ("effort", "format"):
+            _reject(f"output_config.{key}: Extra inputs are not permitted")
+    effort = config.get("effort")
+    if effort is not None and effort not in models.EFFORTS:
+        _reject(f"output_config.effort: Input should be one of {', '.join(models.EFFORTS)}")
+    _output_format(config.get("format"))
+
+
+def _output_format(output_format: Any) -> None:
+    match output_format:
+        case None | {"type": "json_schema", "schema": dict()}:
+            return
+        case _:
+            _reject("output_config.format: Input should have type 'json_schema' and a schema object")
