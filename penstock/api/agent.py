@@ -1,0 +1,473 @@
+"""The Agent resource: what an agent is (its template) and how it is run."""
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from penstock.api.condition import Condition
+from penstock.api.fields import (
+    Block,
+    DataKey,
+    MapList,
+    Message,
+    Money,
+    ObjectName,
+    Opaque,
+    Percent,
+    Rule,
+)
+
+
+class Provider(StrEnum):
+    """Who serves the model."""
+
+    ANTHROPIC = "Anthropic"
+
+
+class Effort(StrEnum):
+    """How hard the model thinks before it answers."""
+
+    LOW = "Low"
+    MEDIUM = "Medium"
+    HIGH = "High"
+
+
+class Effect(StrEnum):
+    """What calling a tool does to the world; decides whether a call may be repeated."""
+
+    READ_ONLY = "ReadOnly"
+    IDEMPOTENT = "Idempotent"
+    IRREVERSIBLE = "Irreversible"
+
+
+class ApprovalMode(StrEnum):
+    """When a person must agree before a tool runs."""
+
+    NONE = "None"
+    ALWAYS = "Always"
+
+
+class HTTPMethod(StrEnum):
+    """How a tool's endpoint is called."""
+
+    GET = "GET"
+    POST = "POST"
+    PUT = "PUT"
+    PATCH = "PATCH"
+    DELETE = "DELETE"
+
+
+class RolloutPolicy(StrEnum):
+    """How an Agent that once had an AgentRollout releases without one."""
+
+    GUARDED = "Guarded"
+    IMMEDIATE = "Immediate"
+
+
+class ConfigMapKeyRef(Block):
+    """A key of a ConfigMap in the Agent's namespace."""
+
+    name: Annotated[ObjectName, Field(description="Name of the ConfigMap.")]
+    key: Annotated[DataKey, Field(description="Key inside the ConfigMap.")]
+
+
+class SecretKeyRef(Block):
+    """A key of a Secret in the Agent's namespace."""
+
+    name: Annotated[ObjectName, Field(description="Name of the Secret.")]
+    key: Annotated[DataKey, Field(description="Key inside the Secret.")]
+
+
+class SecretRef(Block):
+    """A Secret in the Agent's namespace."""
+
+    name: Annotated[ObjectName, Field(description="Name of the Secret.")]
+
+
+class InstructionsSource(Block):
+    """Where the instructions are read from."""
+
+    config_map_key_ref: Annotated[
+        ConfigMapKeyRef, Field(description="A ConfigMap key whose content is the instructions.")
+    ]
+
+
+class Model(Block):
+    """Which model answers, and how it is called."""
+
+    provider: Annotated[Provider, Field(description="Who serves the model.")] = Provider.ANTHROPIC
+    name: Annotated[
+        str,
+        Field(min_length=1, max_length=128, description="Model id, e.g. claude-sonnet-5-5."),
+    ]
+    max_tokens: Annotated[
+        int, Field(ge=1, le=64000, description="Most tokens of one reply of the model.")
+    ] = 2048
+    effort: Annotated[
+        Effort | None, Field(description="How hard the model thinks; absent: the model's own.")
+    ] = None
+    base_url: Annotated[
+        str | None,
+        Field(
+            max_length=512,
+            pattern=r"^https?://.+",
+            description="Address of the model API; absent: the installation's endpoint.",
+        ),
+    ] = None
+    credentials_secret_ref: Annotated[
+        SecretKeyRef | None,
+        Field(description="API key; absent only where the installation's endpoint needs none."),
+    ] = None
+    timeout_seconds: Annotated[
+        int, Field(ge=1, le=600, description="Longest wait for one model call, in seconds.")
+    ] = 60
+    retries: Annotated[
+        int,
+        Field(ge=0, le=10, description="How often a failed model call is tried again."),
+    ] = 3
+
+
+class HTTPEndpoint(Block):
+    """An HTTP endpoint that carries out a tool: the input goes out as JSON, the body comes back."""
+
+    method: Annotated[
+        HTTPMethod, Field(description="HTTP method; GET and DELETE send the input as query.")
+    ] = HTTPMethod.POST
+    url: Annotated[
+        str, Field(max_length=2048, pattern=r"^https?://.+", description="Address to call.")
+    ]
+    headers_from_secret_ref: Annotated[
+        SecretRef | None,
+        Field(description="Secret whose keys and values are sent as headers with each call."),
+    ] = None
+
+
+class Approval(Block):
+    """When a person must agree before the tool runs."""
+
+    mode: Annotated[
+        ApprovalMode,
+        Field(description="None: never. Always: the task is handed to a person instead."),
+    ]
+
+
+class Tool(Block):
+    """Something the model may ask to be done."""
+
+    name: Annotated[
+        str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$", max_length=64, description="Name of the tool.")
+    ]
+    description: Annotated[
+        str, Field(max_length=4096, description="What the tool does, for the model.")
+    ] = ""
+    input_schema: Annotated[
+        dict[str, Any],
+        Opaque(),
+        Field(description="JSON Schema of the input, at most 16 KiB; checked before each call."),
+    ]
+    effect: Annotated[
+        Effect,
+        Field(
+            description="ReadOnly and Idempotent calls may be repeated after a crash; "
+            "an Irreversible call whose result is unknown is not, the task escalates."
+        ),
+    ] = Effect.IRREVERSIBLE
+    approval: Annotated[
+        Approval | None,
+        Field(description="Whether a person must agree; Irreversible tools: Always when absent."),
+    ] = None
+    timeout_seconds: Annotated[
+        int, Field(ge=1, le=600, description="Longest wait for one call, in seconds.")
+    ] = 10
+    max_output_bytes: Annotated[
+        int,
+        Field(ge=1, le=1048576, description="Longer output is cut, and the model is told."),
+    ] = 65536
+    http: Annotated[HTTPEndpoint, Field(description="The HTTP endpoint that does it.")]
+
+    @property
+    def needs_approval(self) -> bool:
+        """Whether a person must agree before each call."""
+        if self.approval is None:
+            return self.effect is Effect.IRREVERSIBLE
+        return self.approval.mode is ApprovalMode.ALWAYS
+
+
+class Limits(Block):
+    """What one task may use at most; reaching any of them ends the task as LimitExceeded."""
+
+    model_calls: Annotated[int, Field(ge=1, le=1000, description="Calls of the model.")] = 10
+    tool_calls: Annotated[int, Field(ge=0, le=1000, description="Calls of tools.")] = 5
+    identical_actions: Annotated[
+        int,
+        Field(ge=1, le=100, description="The same tool with the same input so often is a loop."),
+    ] = 3
+    input_tokens: Annotated[
+        int, Field(ge=1, le=10_000_000, description="Tokens sent to the model, cached ones too.")
+    ] = 40000
+    output_tokens: Annotated[
+        int, Field(ge=1, le=10_000_000, description="Tokens the model wrote.")
+    ] = 8000
+    cost_usd: Annotated[Money, Field(description="List price of all model calls in USD.")] = "0.50"
+    wall_seconds: Annotated[
+        int, Field(ge=1, le=86400, description="Processing time in seconds, from the first claim.")
+    ] = 120
+    queue_seconds: Annotated[
+        int, Field(ge=1, le=86400, description="Waited longer in the queue: ends as Expired.")
+    ] = 600
+    input_chars: Annotated[
+        int, Field(ge=1, le=1_000_000, description="Characters of the input; longer is refused.")
+    ] = 20000
+
+
+class EnvVar(Block):
+    """An environment variable of the worker."""
+
+    name: Annotated[
+        str,
+        Field(max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="Variable name."),
+    ]
+    value: Annotated[str, Field(max_length=4096, description="Its value; never a secret.")] = ""
+
+
+class TemplateWorker(Block):
+    """What of the worker belongs to a revision."""
+
+    image: Annotated[
+        str, Field(max_length=512, description="Worker image; empty: the installation's.")
+    ] = ""
+    env: Annotated[
+        list[EnvVar],
+        MapList("name"),
+        Field(max_length=32, description="Further environment variables of the worker."),
+    ] = []
+
+
+class AgentTemplate(Block):
+    """What a revision is: any change in here goes out as a new immutable revision."""
+
+    version: Annotated[
+        str | None,
+        Field(
+            max_length=63,
+            pattern=r"^[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?$",
+            description="A name of your own for this revision, shown and accepted beside its hash.",
+        ),
+    ] = None
+    instructions: Annotated[
+        str | None, Field(min_length=1, max_length=65536, description="The system prompt.")
+    ] = None
+    instructions_from: Annotated[
+        InstructionsSource | None, Field(description="Read the system prompt from elsewhere.")
+    ] = None
+    model: Annotated[Model, Field(description="Which model answers, and how it is called.")]
+    tools: Annotated[
+        list[Tool],
+        MapList("name"),
+        Field(max_length=32, description="What the model may ask to be done."),
+    ] = []
+    limits: Annotated[Limits, Field(description="What one task may use at most.")] = Limits()
+    worker: Annotated[
+        TemplateWorker, Field(description="What of the worker belongs to a revision.")
+    ] = TemplateWorker()
+
+
+class Resources(Block):
+    """Requests and limits of the worker container, as in a pod."""
+
+    requests: Annotated[
+        dict[str, Annotated[str, Field(max_length=32)]] | None,
+        Field(max_length=8, description="Quantities set aside, e.g. cpu: 500m."),
+    ] = None
+    limits: Annotated[
+        dict[str, Annotated[str, Field(max_length=32)]] | None,
+        Field(max_length=8, description="Quantities never exceeded, e.g. memory: 2Gi."),
+    ] = None
+
+
+class Toleration(Block):
+    """A taint that worker pods tolerate, as in a pod."""
+
+    key: Annotated[str | None, Field(max_length=317, description="Taint key.")] = None
+    operator: Annotated[
+        str | None, Field(max_length=16, description="Exists or Equal.")
+    ] = None
+    value: Annotated[str | None, Field(max_length=63, description="Taint value.")] = None
+    effect: Annotated[
+        str | None, Field(max_length=32, description="NoSchedule, PreferNoSchedule or NoExecute.")
+    ] = None
+
+
+class LocalRef(Block):
+    """An object in the same namespace."""
+
+    name: Annotated[ObjectName, Field(description="Name of the object.")]
+
+
+class Worker(Block):
+    """How worker pods run; acts at once on all revisions, without a rollout."""
+
+    concurrency: Annotated[
+        int, Field(ge=1, le=1000, description="Tasks that one worker runs at the same time.")
+    ] = 32
+    resources: Annotated[
+        Resources, Field(description="Requests and limits of the worker container.")
+    ] = Resources()
+    node_selector: Annotated[
+        dict[str, Annotated[str, Field(max_length=63)]],
+        Field(max_length=16, description="Labels a node must carry."),
+    ] = {}
+    tolerations: Annotated[
+        list[Toleration], Field(max_length=16, description="Taints that workers tolerate.")
+    ] = []
+    image_pull_secrets: Annotated[
+        list[LocalRef],
+        MapList("name"),
+        Field(max_length=8, description="Secrets for pulling the image."),
+    ] = []
+    service_account_name: Annotated[
+        str, Field(max_length=253, description="Service account of the pods; empty: the default.")
+    ] = ""
+
+
+class Scaling(Block):
+    """How many workers each open revision gets."""
+
+    min_replicas: Annotated[
+        int, Field(ge=0, le=1000, description="Never fewer; 0 sleeps until a task is queued.")
+    ] = 1
+    max_replicas: Annotated[int, Field(ge=1, le=1000, description="Never more.")] = 20
+    queued_tasks_per_replica: Annotated[
+        int, Field(ge=1, le=100000, description="Backlog that one replica answers for.")
+    ] = 16
+    replicas: Annotated[
+        int | None,
+        Field(ge=0, le=1000, description="Set by kubectl scale; null goes back to the backlog."),
+    ] = None
+
+
+class AgentSpec(Block):
+    """What people declare of an agent."""
+
+    template: Annotated[
+        AgentTemplate,
+        Rule(
+            "has(self.instructions) != has(self.instructionsFrom)",
+            "exactly one of instructions and instructionsFrom must be set",
+        ),
+        Field(description="What a revision is; any change here goes out as a new revision."),
+    ]
+    scaling: Annotated[
+        Scaling,
+        Rule(
+            "!has(self.minReplicas) || self.minReplicas <= (has(self.maxReplicas) ? "
+            "self.maxReplicas : 20)",
+            "minReplicas must not exceed maxReplicas",
+        ),
+        Field(description="How many workers each open revision gets."),
+    ] = Scaling()
+    worker: Annotated[Worker, Field(description="How worker pods run; acts at once.")] = Worker()
+    revision_history_limit: Annotated[
+        int, Field(ge=1, le=100, description="Closed revisions whose record is kept.")
+    ] = 10
+    rollout_policy: Annotated[
+        RolloutPolicy,
+        Field(
+            description="Guarded: after its AgentRollout was deleted, nothing new is released "
+            "until there is one again. Immediate: a new revision takes all traffic once it serves."
+        ),
+    ] = RolloutPolicy.GUARDED
+    suspended: Annotated[
+        bool, Field(description="Kill switch: admits nothing, running tasks stop at the next step.")
+    ] = False
+
+
+class RevisionState(StrEnum):
+    """Open: may get traffic. Draining: finishes what it has. Closed: record only."""
+
+    OPEN = "Open"
+    DRAINING = "Draining"
+    CLOSED = "Closed"
+
+
+class Role(StrEnum):
+    """Which side of the comparison a revision is on."""
+
+    STABLE = "Stable"
+    CANDIDATE = "Candidate"
+
+
+class TrafficTarget(Block):
+    """A revision's share of new sessions."""
+
+    revision: Annotated[str, Field(max_length=63, description="Name of the revision.")]
+    role: Annotated[Role, Field(description="Stable or Candidate.")]
+    percent: Annotated[Percent, Field(description="Share of new sessions in percent.")]
+
+
+class Traffic(Block):
+    """The report of the route in force."""
+
+    version: Annotated[int, Field(ge=0, description="Version of the route.")] = 0
+    targets: Annotated[
+        list[TrafficTarget], Field(max_length=2, description="Who serves; Stable first.")
+    ] = []
+
+
+class RevisionStatus(Block):
+    """What one revision is doing."""
+
+    name: Annotated[str, Field(max_length=63, description="Name of the revision.")]
+    version: Annotated[
+        str | None, Field(max_length=63, description="template.version, when declared.")
+    ] = None
+    state: Annotated[RevisionState, Field(description="Open, Draining or Closed.")]
+    replicas: Annotated[int, Field(ge=0, description="Workers that are ready.")] = 0
+    queued: Annotated[int, Field(ge=0, description="Tasks waiting for a worker.")] = 0
+    running: Annotated[int, Field(ge=0, description="Tasks being worked on.")] = 0
+    pinned: Annotated[int, Field(ge=0, description="Live sessions that stay on it.")] = 0
+
+
+class AgentSummary(Block):
+    """Ready-made strings for the columns of kubectl get."""
+
+    queued: Annotated[str, Field(max_length=16, description="Tasks waiting, all revisions.")] = ""
+    error_percent: Annotated[
+        str, Field(max_length=16, description="Failed tasks of the last minutes in percent.")
+    ] = ""
+    canary: Annotated[
+        str, Field(max_length=63, description="The candidate's name while there is one.")
+    ] = ""
+    percent: Annotated[str, Field(max_length=8, description="The candidate's share.")] = ""
+
+
+class AgentStatus(Block):
+    """What was observed of an agent."""
+
+    observed_generation: Annotated[int, Field(ge=0, description="Generation acted upon.")] = 0
+    latest_revision: Annotated[
+        str | None, Field(max_length=63, description="Revision of the present template.")
+    ] = None
+    stable_revision: Annotated[
+        str | None, Field(max_length=63, description="Revision that serves by default.")
+    ] = None
+    had_rollout: Annotated[
+        bool | None, Field(description="Whether an AgentRollout ever governed this Agent.")
+    ] = None
+    traffic: Annotated[Traffic, Field(description="The report of the route in force.")] = Traffic()
+    revisions: Annotated[
+        list[RevisionStatus],
+        MapList("name"),
+        Field(max_length=120, description="Revisions that are not Closed, newest first."),
+    ] = []
+    replicas: Annotated[int, Field(ge=0, description="Ready workers of all revisions.")] = 0
+    selector: Annotated[
+        str | None, Field(max_length=256, description="Label selector of the worker pods.")
+    ] = None
+    summary: Annotated[AgentSummary, Field(description="Strings for columns.")] = AgentSummary()
+    conditions: Annotated[
+        tuple[Condition, ...],
+        MapList("type"),
+        Field(max_length=24, description="Ready, Reconciling, Stalled and others."),
+    ] = ()

@@ -1,0 +1,357 @@
+"""The AgentRollout resource: a standing policy for one Agent, and its candidate's progress."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from penstock.api.condition import Condition
+from penstock.api.fields import (
+    Block,
+    MapList,
+    Message,
+    ObjectName,
+    Percent,
+    Rule,
+    Timestamp,
+)
+
+
+class Unit(StrEnum):
+    """What is hashed to a side; a missing user falls back to the session, then the task."""
+
+    USER = "User"
+    SESSION = "Session"
+    TASK = "Task"
+
+
+class StepApproval(StrEnum):
+    """Whether leaving a step needs a person's promote."""
+
+    NONE = "None"
+    REQUIRED = "Required"
+
+
+class GuardrailMode(StrEnum):
+    """Credible: exact tail and attributable. Literal: the point estimate once minTasks are in."""
+
+    CREDIBLE = "Credible"
+    LITERAL = "Literal"
+
+
+class AgentRef(Block):
+    """The Agent this policy is for, in the same namespace."""
+
+    name: Annotated[ObjectName, Field(description="Name of the Agent.")]
+
+
+class Step(Block):
+    """One share of the users, and what must be seen before it is left."""
+
+    percent: Annotated[int, Field(ge=1, le=99, description="Share of new sessions in percent.")]
+    hold_seconds: Annotated[
+        int, Field(ge=0, le=2592000, description="Shortest stay in this step, in seconds.")
+    ]
+    max_wait_seconds: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            le=2592000,
+            description="No task reached the candidate for so long while stable had some: "
+            "the next step is taken, nobody was exposed. Default: 3 x holdSeconds.",
+        ),
+    ] = None
+    min_tasks: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=1_000_000,
+            description="Counted tasks that each arm must have since the candidate began.",
+        ),
+    ] = 20
+    approval: Annotated[
+        StepApproval, Field(description="Required: leaving this step waits for promote.")
+    ] = StepApproval.NONE
+
+    @property
+    def longest_wait_seconds(self) -> int:
+        """maxWaitSeconds with its default applied."""
+        return 3 * self.hold_seconds if self.max_wait_seconds is None else self.max_wait_seconds
+
+
+class Strategy(Block):
+    """The automatic path of a candidate."""
+
+    steps: Annotated[
+        tuple[Step, ...],
+        Rule(
+            "self.map(s, s.percent).isSorted() && "
+            "self.all(s, self.exists_one(t, t.percent == s.percent))",
+            "percent must rise strictly from step to step",
+        ),
+        Field(min_length=1, max_length=16, description="Shares in rising order; 100 is implied."),
+    ] = (
+        Step(percent=5, hold_seconds=300, max_wait_seconds=900, min_tasks=20),
+        Step(percent=20, hold_seconds=300, max_wait_seconds=900, min_tasks=60),
+        Step(percent=50, hold_seconds=300, max_wait_seconds=1200, min_tasks=200),
+    )
+    final_hold_seconds: Annotated[
+        int,
+        Field(ge=0, le=2592000, description="Watch after the last step before it is promoted."),
+    ] = 600
+    holdback_percent: Annotated[
+        int,
+        Field(ge=0, le=50, description="Share stable keeps during the final hold (automatic path)."),
+    ] = 5
+
+
+class Guardrails(Block):
+    """Absolute limits on the candidate over a sliding window; a breach rolls it back."""
+
+    mode: Annotated[
+        GuardrailMode,
+        Field(description="Credible: proven and attributable. Literal: the point estimate."),
+    ] = GuardrailMode.CREDIBLE
+    window_seconds: Annotated[
+        int, Field(ge=10, le=86400, description="Length of the sliding window in seconds.")
+    ] = 300
+    min_tasks: Annotated[
+        int, Field(ge=1, le=100000, description="Tasks in the window before Literal mode judges.")
+    ] = 20
+    error_rate_percent: Annotated[
+        int, Field(ge=1, le=100, description="Most failed tasks in the window, in percent.")
+    ] = 5
+    latency_mean_seconds: Annotated[
+        int, Field(ge=1, le=86400, description="Highest mean processing time, in seconds.")
+    ] = 10
+    escalation_rate_percent: Annotated[
+        int, Field(ge=1, le=100, description="Most unplanned escalations, in percent.")
+    ] = 20
+
+
+class Analysis(Block):
+    """What is measured, and what is too much."""
+
+    guardrails: Annotated[
+        Guardrails, Field(description="Absolute limits over a sliding window.")
+    ] = Guardrails()
+
+
+class Setpoint(Block):
+    """A person's word on the share."""
+
+    canary_percent: Annotated[
+        Percent | None,
+        Field(
+            description="Share of new sessions for the candidate, at once. Absent: automatic "
+            "steps. Left over from an earlier candidate: only a ceiling. Change it with: kubectl "
+            "patch agentrollout NAME --type merge -p '{\"spec\":{\"traffic\":{\"canaryPercent\":20}}}'"
+        ),
+    ] = None
+    canary_revision: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=63,
+            description="Name (or template.version) of the revision that canaryPercent is for.",
+        ),
+    ] = None
+
+
+class AgentRolloutSpec(Block):
+    """How revisions of an Agent reach its users."""
+
+    agent_ref: Annotated[
+        AgentRef,
+        Rule("self == oldSelf", "agentRef is immutable"),
+        Field(description="The Agent this policy is for."),
+    ]
+    unit: Annotated[Unit, Field(description="What is hashed to a side.")] = Unit.USER
+    strategy: Annotated[Strategy, Field(description="The automatic path.")] = Strategy()
+    analysis: Annotated[Analysis, Field(description="What is too much.")] = Analysis()
+    paused: Annotated[
+        bool, Field(description="Nothing is raised by itself; rollback still acts.")
+    ] = False
+    traffic: Annotated[Setpoint, Field(description="A person's word on the share.")] = Setpoint()
+
+
+class Source(StrEnum):
+    """Why the share is what it is."""
+
+    AUTOMATIC = "Automatic"
+    SETPOINT = "Setpoint"
+    CEILING = "Ceiling"
+    ROLLBACK = "Rollback"
+    SUSPENDED = "Suspended"
+    NONE = "None"
+
+
+class Stage(StrEnum):
+    """How far the candidate is."""
+
+    STEPS = "Steps"
+    FINAL_HOLD = "FinalHold"
+    DONE = "Done"
+
+
+class Result(StrEnum):
+    """How a candidate ended."""
+
+    REJECTED = "Rejected"
+    SUPERSEDED = "Superseded"
+    PROMOTED = "Promoted"
+
+
+class Reason(StrEnum):
+    """Why a candidate was rejected, superseded or promoted."""
+
+    ERROR_RATE = "ErrorRateRegression"
+    LATENCY = "LatencyRegression"
+    ESCALATION_RATE = "EscalationRateRegression"
+    UNAVAILABLE = "CandidateUnavailable"
+    ABORTED = "Aborted"
+    NEW_REVISION = "NewRevision"
+    ALL_STEPS_PASSED = "AllStepsPassed"
+    REQUESTED = "Requested"
+
+
+class SetpointSeen(Block):
+    """Which setpoint was seen, and for which candidate it was meant."""
+
+    percent: Annotated[Percent, Field(description="The setpoint.")]
+    revision: Annotated[
+        str, Field(max_length=63, description="Candidate it belongs to; empty: none, a ceiling.")
+    ]
+    generation: Annotated[int, Field(ge=0, description="Generation it was first seen at.")]
+
+
+class Share(Block):
+    """The candidate's share of new sessions, and why."""
+
+    percent: Annotated[Percent, Field(description="In force.")] = 0
+    observed_percent: Annotated[
+        Percent | None, Field(description="Measured share of all work in the window.")
+    ] = None
+    source: Annotated[Source, Field(description="Why it is so.")] = Source.NONE
+    setpoint: Annotated[
+        SetpointSeen | None, Field(description="The setpoint in spec, once seen.")
+    ] = None
+
+
+class ArmCounts(Block):
+    """What one arm did; counts add over disjoint stretches of the log."""
+
+    tasks: Annotated[int, Field(ge=0, description="Counted tasks.")] = 0
+    errors: Annotated[int, Field(ge=0, description="Of them failed.")] = 0
+    escalations: Annotated[int, Field(ge=0, description="Of them escalated, unplanned.")] = 0
+    latency_ms: Annotated[int, Field(ge=0, description="Sum of processing times, ms.")] = 0
+    cost_micro_usd: Annotated[int, Field(ge=0, description="Sum of list prices, USD / 10^6.")] = 0
+
+
+class CheckReport(Block):
+    """One check of the last analysis, ready to print."""
+
+    name: Annotated[str, Field(max_length=32, description="errorRate, latencyMean, ...")]
+    candidate: Annotated[str, Field(max_length=64, description="Measured on the candidate.")]
+    stable: Annotated[str, Field(max_length=64, description="Measured on stable meanwhile.")]
+    limit: Annotated[str, Field(max_length=32, description="The limit.")]
+    verdict: Annotated[
+        str, Field(max_length=32, description="Passing, Breached, Shared or NoData.")
+    ]
+
+
+class AnalysisStatus(Block):
+    """Last numbers, and what is needed to go on counting after a restart."""
+
+    counted_through: Annotated[
+        str, Field(max_length=40, description="Outcome rows up to this id are in the counts.")
+    ] = ""
+    stable: Annotated[ArmCounts, Field(description="Stable, since the candidate began.")] = ArmCounts()
+    candidate: Annotated[ArmCounts, Field(description="The candidate, since it began.")] = ArmCounts()
+    step_stable: Annotated[ArmCounts, Field(description="Stable, in this step.")] = ArmCounts()
+    step_candidate: Annotated[ArmCounts, Field(description="Candidate, in this step.")] = ArmCounts()
+    checks: Annotated[
+        list[CheckReport], MapList("name"), Field(max_length=16, description="The last checks.")
+    ] = []
+
+
+class Verdict(Block):
+    """How a candidate ended, with the numbers that decided it."""
+
+    revision: Annotated[str, Field(max_length=63, description="The candidate.")]
+    attempt: Annotated[int, Field(ge=1, description="Which attempt of it.")] = 1
+    result: Annotated[Result, Field(description="Rejected, Superseded or Promoted.")]
+    reason: Annotated[Reason, Field(description="Why, in one word.")]
+    message: Annotated[Message, Field(description="Why, in one sentence with its numbers.")]
+    at: Annotated[Timestamp, Field(description="When it was decided.")]
+    check: Annotated[
+        str | None, Field(max_length=32, description="The check that fired, if one did.")
+    ] = None
+    percent: Annotated[Percent, Field(description="Share it had.")] = 0
+    tasks: Annotated[int, Field(ge=0, description="Tasks it had been given.")] = 0
+    users: Annotated[int, Field(ge=0, description="Different users it had been given.")] = 0
+
+
+class LastRequest(Block):
+    """Answer to the last request annotation."""
+
+    value: Annotated[str, Field(max_length=256, description="The annotation as read.")] = ""
+    result: Annotated[str, Field(max_length=32, description="Accepted or Refused.")] = ""
+    message: Annotated[Message, Field(description="What was done, or why not.")] = ""
+    at: Annotated[Timestamp, Field(description="When it was handled.")] = ""
+
+
+class AgentRolloutStatus(Block):
+    """The decision in force: who gets which share, how far it is, and what was decided."""
+
+    observed_generation: Annotated[int, Field(ge=0, description="Generation acted upon.")] = 0
+    stable_revision: Annotated[
+        str | None, Field(max_length=63, description="Revision that serves by default.")
+    ] = None
+    canary_revision: Annotated[
+        str | None, Field(max_length=63, description="Revision being tried.")
+    ] = None
+    attempt: Annotated[int, Field(ge=0, description="Grows with each retry.")] = 0
+    salt: Annotated[
+        str, Field(max_length=64, description="Hashed with the user; drawn for each candidate.")
+    ] = ""
+    share: Annotated[Share, Field(description="The candidate's share, and why.")] = Share()
+    route_version: Annotated[int, Field(ge=0, description="Grows with each traffic change.")] = 0
+    epoch: Annotated[int, Field(ge=0, description="Leadership the decision was made in.")] = 0
+    stage: Annotated[Stage, Field(description="Steps, FinalHold or Done.")] = Stage.DONE
+    current_step_index: Annotated[
+        int, Field(ge=0, le=16, description="Index of the step, from 0.")
+    ] = 0
+    held_percent: Annotated[
+        Percent | None,
+        Field(description="Share kept as an implied step after a setpoint was removed."),
+    ] = None
+    steps_hash: Annotated[str, Field(max_length=64, description="Tells edits of the steps.")] = ""
+    step: Annotated[str, Field(max_length=16, description="Progress for people: 2/3.")] = ""
+    step_started_at: Annotated[
+        Timestamp | None, Field(description="When this step's hold began.")
+    ] = None
+    candidate_since: Annotated[
+        Timestamp | None, Field(description="When the candidate became one.")
+    ] = None
+    unready_since: Annotated[
+        Timestamp | None, Field(description="Since when no candidate pod is ready at share > 0.")
+    ] = None
+    unavailable_count: Annotated[
+        int, Field(ge=0, description="How often this attempt was taken off as unavailable.")
+    ] = 0
+    step_approved: Annotated[
+        bool, Field(description="Whether a person has approved leaving this step.")
+    ] = False
+    analysis: Annotated[AnalysisStatus, Field(description="Last numbers.")] = AnalysisStatus()
+    verdicts: Annotated[
+        tuple[Verdict, ...], Field(max_length=10, description="Oldest first, at most 10.")
+    ] = ()
+    last_request: Annotated[
+        LastRequest, Field(description="Answer to the last request annotation.")
+    ] = LastRequest()
+    conditions: Annotated[
+        tuple[Condition, ...],
+        MapList("type"),
+        Field(max_length=24, description="Ready, Reconciling, Stalled and others."),
+    ] = ()

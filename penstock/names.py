@@ -1,0 +1,60 @@
+"""Names that more than one part of Penstock must spell alike: labels, annotations, conditions."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+GROUP: Final = "penstock.dev"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+
+MANAGER: Final = "penstock"  # field manager of everything the operator builds
+VERDICT_MANAGER: Final = "penstock-verdict"  # of its own: a re-apply of the record keeps verdicts
+
+LABEL_MANAGED: Final = "app.kubernetes.io/managed-by"
+LABEL_AGENT: Final = f"{GROUP}/agent"
+LABEL_REVISION: Final = f"{GROUP}/revision"  # value: the hash alone
+LABEL_WATCH: Final = f"{GROUP}/watch"
+
+ANNOTATION_REQUEST: Final = f"{GROUP}/request"
+ANNOTATION_VERDICT: Final = f"{GROUP}/verdict"
+ANNOTATION_PROMOTED: Final = f"{GROUP}/promoted-sequence"
+ANNOTATION_ATTEMPT: Final = f"{GROUP}/attempt"
+
+REVISION_FILE: Final = "revision.json"  # key in the ConfigMap that workers mount
+HASH_LENGTH: Final = 8
+MAX_AGENT_NAME: Final = 63
+_MAX_CHILD: Final = 63
+
+
+@dataclass(frozen=True, order=True)
+class AgentKey:
+    """Which agent: the namespace and name of its Agent resource."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+    @classmethod
+    def parse(cls, text: str) -> "AgentKey":
+        """Read ``namespace/name``. Raises ValueError when the slash is missing."""
+        namespace, slash, name = text.partition("/")
+        if not (namespace and slash and name):
+            raise ValueError(f"{text!r} is not namespace/name")
+        return cls(namespace, name)
+
+
+def revision_name(agent: str, revision_hash: str) -> str:
+    """Name of a revision's record, ConfigMap and Deployment: ``<agent>-<hash>``, at most 63 long."""
+    room = _MAX_CHILD - len(revision_hash) - 1
+    if len(agent) > room:
+        digest = hashlib.sha256(agent.encode()).hexdigest()[:6]
+        agent = f"{agent[: room - 7].rstrip('-.')}-{digest}"
+    return f"{agent}-{revision_hash}"
+
+
+def hash_of(revision: str) -> str:
+    """The hash in a revision's name; an empty name has an empty hash."""
+    return revision[-HASH_LENGTH:]

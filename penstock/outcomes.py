@@ -1,0 +1,43 @@
+"""Rows of the outcome log: what was routed, and what became of it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from penstock.task import Counting
+from penstock.traffic import Arm
+
+
+class RowKind(StrEnum):
+    """What a row says of a task."""
+
+    ROUTED = "r"  # admitted to a revision
+    FINISHED = "f"  # ended
+    REHOMED = "m"  # moved to another revision: no sample for either side
+    STARTED = "s"  # claimed for the first time: its processing clock runs
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row. ``at_ms`` is Redis time of the row, ``id`` its stream id ``<ms>-<n>``.
+
+    arm, bucket, route_version: as the task was routed; ``begin_version`` is the route version
+    under which its session began (its own without a session). Latency is first claim to end in
+    ms; cost is the list price in millionths of a US dollar. The last three are set on FINISHED.
+    """
+
+    id: str
+    kind: RowKind
+    task: str
+    arm: Arm
+    revision: str
+    route_version: int
+    begin_version: int
+    bucket: int
+    counting: Counting = Counting.GOOD
+    latency_ms: int = 0
+    cost_micro_usd: int = 0
+
+    @property
+    def at_ms(self) -> int:
+        """When the row was written, Redis time in ms."""
+        return int(self.id.partition("-")[0])

@@ -1,0 +1,1 @@
+"""The decision engine: what was observed, what is judged, what is done. Pure."""

@@ -1,0 +1,79 @@
+"""The measured world that a rollout decides on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from penstock.traffic import Arm
+
+#: Rows are counted per tick of routing time; arms are only ever compared inside one.
+TICK_MS = 5000
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Counts of one arm; they add. Latency in seconds, winsorised at 6 x the limit.
+
+    ``errors`` and ``escalations`` are credited to the cohort in which the task was routed;
+    ``timed`` tasks have a latency: ended ones, and open ones already older than the limit.
+    """
+
+    tasks: int = 0
+    errors: int = 0
+    escalations: int = 0
+    timed: int = 0
+    latency_sum: float = 0.0
+    latency_squares: float = 0.0
+    cost_micro_usd: int = 0
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(
+            self.tasks + other.tasks,
+            self.errors + other.errors,
+            self.escalations + other.escalations,
+            self.timed + other.timed,
+            self.latency_sum + other.latency_sum,
+            self.latency_squares + other.latency_squares,
+            self.cost_micro_usd + other.cost_micro_usd,
+        )
+
+
+@dataclass(frozen=True)
+class Stratum:
+    """One tick of tasks whose sessions began under the same route version."""
+
+    tick: int
+    begin_version: int
+    arms: Mapping[Arm, Tally] = field(default_factory=dict)
+
+    def arm(self, arm: Arm) -> Tally:
+        """The tally of one arm, zeros when it had no task."""
+        return self.arms.get(arm, Tally())
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What was measured up to ``now_ms`` (Redis time).
+
+    ``window``: strata of the last windowSeconds of routing time. ``total``: counted tasks of each
+    arm since the candidate began; ``step``: since the present step began. ``counted_through`` is
+    the id of the last outcome row in it. ``gap``: rows were lost before they were counted.
+    """
+
+    now_ms: int
+    window: tuple[Stratum, ...] = ()
+    total: Mapping[Arm, Tally] = field(default_factory=dict)
+    step: Mapping[Arm, Tally] = field(default_factory=dict)
+    counted_through: str = ""
+    gap: bool = False
+
+    def in_window(self, arm: Arm) -> Tally:
+        """All of one arm in the window."""
+        return sum((stratum.arm(arm) for stratum in self.window), Tally())
+
+    def in_total(self, arm: Arm) -> Tally:
+        """One arm since the candidate began."""
+        return self.total.get(arm, Tally())
+
+    def in_step(self, arm: Arm) -> Tally:
+        """One arm since the step began."""
+        return self.step.get(arm, Tally())

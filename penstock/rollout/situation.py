@@ -1,0 +1,89 @@
+"""Everything a rollout decision may look at, in one immutable value, and what it returns."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, Verdict
+from penstock.rollout.observation import Observation
+
+
+@dataclass(frozen=True)
+class RevisionRecord:
+    """What the revision's own record says: it outlives any status.
+
+    ``rejected_attempt``: the attempt in which it was rejected, 0 when it never was.
+    ``promoted_sequence``: grows with each promotion of this Agent; 0 when never promoted.
+    """
+
+    name: str
+    version: str | None = None
+    rejected_attempt: int = 0
+    rejected_reason: str = ""
+    rejected_message: str = ""
+    promoted_sequence: int = 0
+
+
+@dataclass(frozen=True)
+class Pods:
+    """Readiness of one revision's workers."""
+
+    ready: int = 0
+    wanted: int = 0
+    message: str = ""  # the pods' own words while they fail
+
+
+@dataclass(frozen=True)
+class Situation:
+    """One rollout as it is now.
+
+    ``stable`` is who serves by default (from the Agent, empty before the first revision);
+    ``latest`` the revision of the Agent's present template (empty when none can be cut).
+    ``fresh_salt`` is a random string to use if a candidate begins now. ``observation`` is None
+    when the measurement failed, with ``observation_error`` saying why. ``users`` and ``tasks``
+    are what the candidate was ever given. ``stalled_queue_seconds``: age of the oldest unclaimed
+    task of the candidate, and of stable. ``request`` is the request annotation as read.
+    """
+
+    now: datetime
+    spec: AgentRolloutSpec
+    generation: int
+    status: AgentRolloutStatus
+    epoch: int
+    stable: str
+    latest: str
+    records: Mapping[str, RevisionRecord]
+    pods: Mapping[str, Pods] = field(default_factory=dict)
+    observation: Observation | None = None
+    observation_error: str = ""
+    request: str = ""
+    fresh_salt: str = ""
+    route_version_floor: int = 0
+    users: int = 0
+    tasks: int = 0
+    queue_age_seconds: Mapping[str, float] = field(default_factory=dict)
+    agent_suspended: bool = False
+
+
+@dataclass(frozen=True)
+class Happening:
+    """A Kubernetes Event to be posted once the status is written."""
+
+    reason: str
+    message: str
+    warning: bool = False
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The next status, what to tell, and when to look again.
+
+    ``status`` carries everything that must be acted upon: share, salt, routeVersion, stable and
+    canary. ``verdict`` is new in this decision and must be put on the record of its revision
+    before anything acts on the status.
+    """
+
+    status: AgentRolloutStatus
+    happenings: tuple[Happening, ...] = ()
+    verdict: Verdict | None = None
+    look_again_seconds: float = 5.0

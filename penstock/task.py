@@ -1,0 +1,187 @@
+"""A task: what a caller submits, what it uses, how it ends."""
+
+import base64
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+from penstock.names import AgentKey
+
+
+class TaskStatus(StrEnum):
+    """Where a task is in its life. Halted is a pause (kill switch), not an end."""
+
+    QUEUED = "Queued"
+    RUNNING = "Running"
+    HALTED = "Halted"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    ESCALATED = "Escalated"
+    LIMIT_EXCEEDED = "LimitExceeded"
+    EXPIRED = "Expired"
+    CANCELLED = "Cancelled"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more happens to the task."""
+        return self not in (TaskStatus.QUEUED, TaskStatus.RUNNING, TaskStatus.HALTED)
+
+
+class OutcomeReason(StrEnum):
+    """Why a task ended as it did: a closed list."""
+
+    NONE = ""
+    MODEL_ERROR = "ModelError"
+    REFUSAL = "Refusal"
+    APPROVAL = "Approval"
+    TOOL_ERROR = "ToolError"
+    TIMEOUT = "Timeout"
+    LIMIT_MODEL_CALLS = "LimitModelCalls"
+    LIMIT_TOOL_CALLS = "LimitToolCalls"
+    LIMIT_IDENTICAL_ACTIONS = "LimitIdenticalActions"
+    LIMIT_INPUT_TOKENS = "LimitInputTokens"
+    LIMIT_OUTPUT_TOKENS = "LimitOutputTokens"
+    LIMIT_COST = "LimitCostUSD"
+    LIMIT_WALL_SECONDS = "LimitWallSeconds"
+    LIMIT_QUEUE_SECONDS = "LimitQueueSeconds"
+    PERSON = "Person"
+    INTERNAL = "Internal"
+
+
+class Priority(StrEnum):
+    """Lane of the queue; strictly in this order, Batch gets at least one turn in ten."""
+
+    CRITICAL = "Critical"
+    NORMAL = "Normal"
+    BATCH = "Batch"
+
+
+LANES: Final = (Priority.CRITICAL, Priority.NORMAL, Priority.BATCH)
+
+
+class Counting(StrEnum):
+    """How an ended task counts in the comparison of revisions."""
+
+    GOOD = "Good"
+    ERROR = "Error"
+    ESCALATION = "Escalation"
+    LEFT_OUT = "LeftOut"
+
+
+def counting(status: TaskStatus, reason: OutcomeReason) -> Counting:
+    """What counts as what: failures are the revision's, people's and planned stops are not."""
+    if status is TaskStatus.SUCCEEDED:
+        return Counting.GOOD
+    if status is TaskStatus.ESCALATED:
+        planned = reason in (OutcomeReason.APPROVAL, OutcomeReason.PERSON)
+        return Counting.LEFT_OUT if planned else Counting.ESCALATION
+    if status in (TaskStatus.FAILED, TaskStatus.LIMIT_EXCEEDED, TaskStatus.EXPIRED):
+        return Counting.ERROR
+    return Counting.LEFT_OUT
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a task has used so far; the names match ``limits``. Cost is the list price."""
+
+    model_calls: int = 0
+    tool_calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_micro_usd: int = 0
+    wall_ms: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.model_calls + other.model_calls,
+            self.tool_calls + other.tool_calls,
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cost_micro_usd + other.cost_micro_usd,
+            self.wall_ms + other.wall_ms,
+        )
+
+    def wire(self) -> dict[str, Any]:
+        """As callers see it: costUSD a decimal string, wallSeconds a number."""
+        return {
+            "modelCalls": self.model_calls,
+            "toolCalls": self.tool_calls,
+            "inputTokens": self.input_tokens,
+            "outputTokens": self.output_tokens,
+            "costUSD": f"{self.cost_micro_usd / 1_000_000:.6f}",
+            "wallSeconds": round(self.wall_ms / 1000, 3),
+        }
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a task ended: status, reason, one sentence, and the answer where there is one."""
+
+    status: TaskStatus
+    reason: OutcomeReason = OutcomeReason.NONE
+    message: str = ""
+    output: str = ""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What a caller asks for. ``input_chars`` is the length of ``input`` in characters."""
+
+    input: str
+    tenant: str
+    user: str = ""
+    session: str = ""
+    type: str = ""
+    priority: Priority = Priority.NORMAL
+    idempotency_key: str = ""
+    metadata: dict[str, str] = field(default_factory=dict)
+    trace_id: str = ""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task as stored. Times are Redis milliseconds since 1970; ``revision`` is a hash."""
+
+    id: str
+    agent: AgentKey
+    revision: str
+    status: TaskStatus
+    input: str
+    tenant: str
+    user: str
+    session: str
+    type: str
+    priority: Priority
+    metadata: dict[str, str]
+    route_version: int
+    trace_id: str
+    created_ms: int
+    started_ms: int = 0
+    finished_ms: int = 0
+    deliveries: int = 0
+    usage: Usage = Usage()
+    outcome: Outcome | None = None
+
+
+def task_id(agent: AgentKey, random: bytes) -> str:
+    """An opaque id, at most 200 URL-safe characters, that carries namespace and agent.
+
+    Args:
+        random: 16 random bytes.
+    """
+    return f"{_encode(str(agent).encode())}.{_encode(random)}"
+
+
+def agent_of(identifier: str) -> AgentKey | None:
+    """The agent a task id belongs to; None when it is no task id."""
+    head, dot, tail = identifier.partition(".")
+    if not (head and dot and tail) or len(identifier) > 200:
+        return None
+    try:
+        return AgentKey.parse(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)).decode())
+    except ValueError:
+        return None
+
+
+def _encode(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")

@@ -1,0 +1,102 @@
+"""Who is served by which revision: the route record, and the sticky, monotone choice of a side."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+BUCKETS: Final = 100
+
+
+class Arm(StrEnum):
+    """A side of the comparison, as it stands in outcome rows."""
+
+    STABLE = "S"
+    CANDIDATE = "C"
+
+
+def bucket(salt: str, unit_key: str) -> int:
+    """Bucket 0-99 of a user, session or task.
+
+    The first 32 bits of sha1(salt + ":" + key) modulo 100; ``admit.lua`` computes the same.
+    """
+    digest = hashlib.sha1(f"{salt}:{unit_key}".encode(), usedforsecurity=False).hexdigest()
+    return int(digest[:8], 16) % BUCKETS
+
+
+@dataclass(frozen=True)
+class RevisionLimits:
+    """What admission and the fold must know of a revision."""
+
+    input_chars: int
+    queue_seconds: int
+    wall_seconds: int
+
+    @property
+    def overdue_seconds(self) -> int:
+        """A task routed longer ago than this without an end counts as an error."""
+        return self.queue_seconds + self.wall_seconds + 30
+
+
+class Standing(StrEnum):
+    """What a revision's workers may do with the work they hold.
+
+    OPEN: gets new work. DRAINING: finishes everything it has, sessions stay.
+    SUPERSEDED: gives back what has not begun and has no older session, finishes the rest.
+    WITHDRAWN: the same while a candidate is suspended or stopped (it may come back).
+    REJECTED: gives back everything: unbegun work at once, running work at its next step.
+    CLOSED: has nothing and gets nothing.
+    """
+
+    OPEN = "Open"
+    DRAINING = "Draining"
+    SUPERSEDED = "Superseded"
+    WITHDRAWN = "Withdrawn"
+    REJECTED = "Rejected"
+    CLOSED = "Closed"
+
+
+@dataclass(frozen=True)
+class RoutedRevision:
+    """A revision as the route record knows it; ``hash`` is its short hash."""
+
+    hash: str
+    standing: Standing
+    limits: RevisionLimits
+
+
+@dataclass(frozen=True)
+class Route:
+    """The one record that decides an agent's traffic, fenced by (uid, epoch, version).
+
+    ``stable`` and ``candidate`` are revision hashes (empty: none); ``percent`` is the
+    candidate's share of new sessions; ``unit`` is User, Session or Task.
+    """
+
+    uid: str
+    epoch: int
+    version: int
+    stable: str
+    candidate: str = ""
+    percent: int = 0
+    salt: str = ""
+    unit: str = "User"
+    suspended: bool = False
+    revisions: Mapping[str, RoutedRevision] = field(default_factory=dict)
+
+    def pick(self, unit_key: str) -> tuple[str, Arm, int]:
+        """(revision hash, arm, bucket) for a new session of this user, session or task."""
+        slot = bucket(self.salt, unit_key)
+        if self.candidate and slot < self.percent:
+            return self.candidate, Arm.CANDIDATE, slot
+        return self.stable, Arm.STABLE, slot
+
+
+def unit_key(unit: str, user: str, session: str, task: str) -> str:
+    """What is hashed: the unit's own key, falling back user, session, task; never the caller."""
+    if unit == "User" and user:
+        return user
+    if unit in ("User", "Session") and session:
+        return session
+    return task

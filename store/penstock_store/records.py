@@ -1,0 +1,93 @@
+"""What the store's calls take and return beyond the core's own types."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from penstock.names import AgentKey
+from penstock.task import Task, TaskStatus
+from penstock.traffic import Arm
+
+
+@dataclass(frozen=True)
+class Admission:
+    """A task that is stored and queued (or was before, under the same idempotency key)."""
+
+    task: str
+    revision: str
+    arm: Arm
+    route_version: int
+    status: TaskStatus
+    existed: bool
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to work on a task, until its claim id is replaced or its heartbeat stops.
+
+    ``checkpoint`` is the state saved after the last model reply or tool result, byte for byte;
+    ``checkpoint_revision`` the revision hash that wrote it (another one's thinking blocks must
+    be stripped). ``history`` is the session's conversation before this task, written by
+    ``history_revision``. ``expired``: it waited longer than queueSeconds, end it as Expired.
+    """
+
+    id: str
+    agent: AgentKey
+    revision: str
+    task: Task
+    lane: str
+    entry: str
+    checkpoint: bytes | None = None
+    checkpoint_revision: str = ""
+    history: bytes | None = None
+    history_revision: str = ""
+    expired: bool = False
+
+
+class Directive(StrEnum):
+    """What a worker must do with a task after a step."""
+
+    CONTINUE = "Continue"
+    GIVE_BACK = "GiveBack"  # its revision was rejected or the agent is suspended: release it
+    CANCEL = "Cancel"  # the caller took it back: finish it as Cancelled
+    LOST = "Lost"  # another worker owns it now: drop it without another write
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a task, in order; ``id`` resumes a stream after it."""
+
+    id: str
+    type: str  # queued, started, model, tool, moved, finished
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RevisionWork:
+    """What a revision holds right now. ``oldest_queued_ms`` is an age, 0 when nothing waits."""
+
+    queued: int = 0
+    running: int = 0
+    pinned: int = 0
+    oldest_queued_ms: int = 0
+    users: int = 0  # different users, sessions or tasks ever routed to it (HyperLogLog)
+    tasks: int = 0  # tasks ever routed to it
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing keeps the revision from being closed."""
+        return not (self.queued or self.running or self.pinned)
+
+
+@dataclass(frozen=True)
+class Look:
+    """One agent as Redis has it now; ``now_ms`` is Redis time."""
+
+    now_ms: int
+    route_version: int | None  # None: there is no route record
+    route_epoch: int
+    route_uid: str
+    first_row: str  # id of the oldest outcome row still kept, "" when there is none
+    last_row: str
+    work: Mapping[str, RevisionWork] = field(default_factory=dict)  # by revision hash
