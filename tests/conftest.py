@@ -1,0 +1,81 @@
+"""What holds for every test: no ambient settings, no task left running, and in CI no skip."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import os
+
+import pytest
+
+AMBIENT = ("ANTHROPIC_", "KUBERNETES_SERVICE_")
+SECONDS_FOR_TASKS_TO_END = 1.0
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_ambient_settings():
+    """Keys and addresses of the developer's own shell reach no test."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith(AMBIENT) or name == "KUBECONFIG":
+                patch.delenv(name)
+        yield
+
+
+# ------------------------------------------------------------------------ no task left running
+
+
+async def tasks_that_outlive_the_test(before):
+    """The tasks begun since `before` that have not ended a moment after the test has."""
+    begun = asyncio.all_tasks() - before - {asyncio.current_task()}
+    if not begun:
+        return set()
+    _, running = await asyncio.wait(begun, timeout=SECONDS_FOR_TASKS_TO_END)
+    return running
+
+
+def leaving_no_task(test):
+    """The test, failing when it passes but leaves a task running on its loop."""
+
+    @functools.wraps(test)
+    async def checked(*args, **kwargs):
+        before = asyncio.all_tasks()
+        await test(*args, **kwargs)
+        running = await tasks_that_outlive_the_test(before)
+        assert not running, f"left running: {sorted(map(str, running))}"
+
+    return checked
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
+            item.obj = leaving_no_task(item.obj)
+
+
+# ------------------------------------------------------------------------------- no skip in CI
+
+
+def failed_instead_of_skipped(report):
+    """The report of a skip as that of a failure, with the reason of the skip."""
+    _, _, reason = report.longrepr
+    report.outcome = "failed"
+    report.longrepr = f"skipped, which PENSTOCK_CI does not allow: {reason}"
+    return report
+
+
+def must_not_skip(report):
+    return report.skipped and not hasattr(report, "wasxfail") and "PENSTOCK_CI" in os.environ
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    report = yield
+    return failed_instead_of_skipped(report) if must_not_skip(report) else report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report():
+    report = yield
+    return failed_instead_of_skipped(report) if must_not_skip(report) else report

@@ -1,0 +1,68 @@
+"""The guards of tests/conftest.py guard: a run of pytest on small bad tests shows it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+BAD_TESTS = """
+import asyncio
+import os
+import pytest
+
+async def test_leaves_a_task_running():
+    test_leaves_a_task_running.task = asyncio.create_task(asyncio.sleep(60), name="forgotten")
+
+async def test_ends_its_task():
+    await asyncio.create_task(asyncio.sleep(0))
+
+def test_skips():
+    pytest.skip("no such program")
+
+@pytest.mark.xfail(strict=True, reason="known")
+def test_fails_as_expected():
+    assert False
+
+def test_sees_no_key():
+    assert "ANTHROPIC_API_KEY" not in os.environ
+"""
+
+
+@pytest.fixture(scope="module")
+def outcomes(root, tmp_path_factory):
+    """Runs the bad tests, with PENSTOCK_CI set or not, and gives what pytest says of each."""
+
+    def run(**environment):
+        folder = tmp_path_factory.mktemp("suite")
+        shutil.copy(root / "tests" / "conftest.py", folder)
+        (folder / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\n")
+        (folder / "test_bad.py").write_text(BAD_TESTS)
+        ambient = {name: value for name, value in os.environ.items() if name != "PENSTOCK_CI"}
+        run = subprocess.run(
+            [sys.executable, "-m", "pytest", "-rA", "--tb=short", "-p", "no:cacheprovider"],
+            cwd=folder,
+            env=ambient | {"ANTHROPIC_API_KEY": "leaked"} | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return run.stdout
+
+    return run
+
+
+def test_outside_ci_a_skip_is_a_skip_and_a_forgotten_task_is_a_failure(outcomes):
+    said = outcomes()
+    assert "1 failed, 2 passed, 1 skipped, 1 xfailed" in said, said
+    assert "FAILED test_bad.py::test_leaves_a_task_running" in said
+    assert "forgotten" in said
+
+
+def test_in_ci_a_skip_is_a_failure_with_the_reason_of_the_skip(outcomes):
+    said = outcomes(PENSTOCK_CI="1")
+    assert "2 failed, 2 passed, 1 xfailed" in said, said
+    assert "PENSTOCK_CI does not allow: Skipped: no such program" in said
