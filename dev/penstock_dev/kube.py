@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import yaml
 
+TransportError = httpx.TransportError
 FIELD_MANAGER = "penstock-dev"
 Document = dict[str, Any]
 

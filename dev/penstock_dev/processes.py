@@ -114,11 +114,11 @@ def _bound_to_parent(parent_pid: int, death_signal: signal.Signals) -> Callable[
 
 async def _readable_pidfd(pid: int) -> None:
     loop = asyncio.get_running_loop()
-    ended = loop.create_future()
+    ended = asyncio.Event()
     descriptor = os.pidfd_open(pid)
     try:
-        loop.add_reader(descriptor, lambda: ended.done() or ended.set_result(None))
-        await ended
+        loop.add_reader(descriptor, ended.set)
+        await ended.wait()
     finally:
         loop.remove_reader(descriptor)
         os.close(descriptor)

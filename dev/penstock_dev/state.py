@@ -1,10 +1,10 @@
 """The state directory of one environment: where each file is, and who holds it.
 
-    <state>/environment.json   what `status` prints, with the phase
-    <state>/kubeconfig         the administrator's
-    <state>/run/<name>.json    pid of a running component
-    <state>/logs/<name>.log    its output
-    <state>/pki, etcd, redis, node
+<state>/environment.json   what `status` prints, with the phase
+<state>/kubeconfig         the administrator's
+<state>/run/<name>.json    pid of a running component
+<state>/logs/<name>.log    its output
+<state>/pki, etcd, redis, node
 """
 
 from __future__ import annotations

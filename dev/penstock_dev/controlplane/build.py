@@ -65,9 +65,7 @@ async def _compile(
         *(go, "build", "-v", "-trimpath", "-ldflags", _linker_flags(version)),
         *("-o", str(scratch / name), PACKAGES[name]),
     ]
-    child = processes.spawn(
-        name, command, environment=environment, log_path=log, directory=module
-    )
+    child = processes.spawn(name, command, environment=environment, log_path=log, directory=module)
     try:
         code = await _reported(child, name, log, report)
     finally:

@@ -1,0 +1,109 @@
+"""What `up` puts into a fresh cluster: definitions, the operator's rights and identity, a key."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import importlib
+import importlib.util
+import time
+from pathlib import Path
+
+import yaml
+
+from penstock_dev import kube
+from penstock_dev.controlplane import cluster
+from penstock_dev.supervisor import StartFailed
+
+SYSTEM_NAMESPACE = "penstock-system"
+_OPERATOR_ACCOUNT = "penstock-operator"
+_TOKEN_LIFETIME_SECONDS = 365 * 24 * 3600
+_DEADLINE_SECONDS = 30.0
+
+
+async def apply_definitions(client: kube.KubeClient) -> None:
+    """Apply the custom resource definitions and wait until the server serves them."""
+    documents = definitions()
+    for document in documents:
+        await client.apply(document)
+    for document in documents:
+        await _wait_established(client, document["metadata"]["name"])
+
+
+def definitions() -> list[kube.Document]:
+    """The custom resource definitions as compiled from the API models."""
+    if importlib.util.find_spec("penstock.api.crd") is None:
+        return []
+    compiler = importlib.import_module("penstock.api.crd")
+    documents: list[kube.Document] = compiler.documents()
+    return documents
+
+
+async def _wait_established(client: kube.KubeClient, name: str) -> None:
+    path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}"
+    deadline = time.monotonic() + _DEADLINE_SECONDS
+    while True:
+        conditions = (await client.get(path)).get("status", {}).get("conditions", [])
+        if any(c["type"] == "Established" and c["status"] == "True" for c in conditions):
+            return
+        if time.monotonic() > deadline:
+            raise StartFailed(f"definition {name} is not established: {conditions}")
+        await asyncio.sleep(0.05)
+
+
+async def wait_default_account(client: kube.KubeClient, namespace: str) -> None:
+    """Until the namespace has its default service account, without which no pod is admitted."""
+    path = f"/api/v1/namespaces/{namespace}/serviceaccounts/default"
+    deadline = time.monotonic() + _DEADLINE_SECONDS
+    while True:
+        try:
+            await client.get(path)
+            return
+        except kube.ApiError as error:
+            if error.status != 404 or time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(0.05)
+
+
+async def install_operator(
+    client: kube.KubeClient, plane: cluster.ControlPlane, kubeconfig: Path
+) -> None:
+    """Give the operator its shipped rights and a kubeconfig of its own service account."""
+    await client.apply(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM_NAMESPACE}}
+    )
+    for document in operator_rights():
+        await client.apply(document, SYSTEM_NAMESPACE)
+    request = {
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenRequest",
+        "spec": {"expirationSeconds": _TOKEN_LIFETIME_SECONDS},
+    }
+    accounts = f"/api/v1/namespaces/{SYSTEM_NAMESPACE}/serviceaccounts"
+    answer = await client.call("POST", f"{accounts}/{_OPERATOR_ACCOUNT}/token", request)
+    authority = (plane.pki / "ca.crt").read_bytes()
+    token = {"token": answer["status"]["token"]}
+    cluster.write_kubeconfig(kubeconfig, plane.server, authority, token)
+
+
+def operator_rights() -> list[kube.Document]:
+    """The operator's service account and roles as shipped. Raises StartFailed when missing."""
+    package = importlib.util.find_spec("penstock_operator")
+    if package is None or package.origin is None:
+        raise StartFailed("the package penstock_operator is not installed")
+    path = Path(package.origin).parent / "rbac.yaml"
+    if not path.exists():
+        raise StartFailed(f"{path} is missing: the operator's rights are not shipped")
+    return [document for document in yaml.safe_load_all(path.read_text()) if document]
+
+
+async def store_model_key(client: kube.KubeClient, key: str) -> None:
+    """Make the Secret `anthropic` (field api-key) in namespace default."""
+    await client.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "anthropic"},
+            "data": {"api-key": base64.b64encode(key.encode()).decode()},
+        }
+    )

@@ -1,0 +1,120 @@
+"""One embedded environment per test session, one namespace per test."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from penstock_dev import environment as embedded
+
+_ALWAYS = frozenset({"controlplane", "redis", "model"})
+_ON_REQUEST = frozenset({"operator", "gateway"})
+_DEADLINE_SECONDS = 30.0
+
+
+class Kubectl(Protocol):
+    """Runs kubectl as administrator in the test's namespace and returns its output."""
+
+    def __call__(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str: ...
+
+
+@pytest.fixture(scope="session")
+def environment(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[embedded.Environment]:
+    """A running environment; operator and gateway are part of it when a collected test asks."""
+    asked = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
+    directory = tmp_path_factory.mktemp("environment")
+    lines: list[str] = []
+    started = False
+    try:
+        started_environment = embedded.start(
+            directory, _ALWAYS | (_ON_REQUEST & asked), report=lines.append
+        )
+        started = True
+        yield started_environment
+    except embedded.EnvironmentError as error:
+        if started:
+            raise
+        pytest.fail("\n".join(["no environment:", *lines, str(error)]), pytrace=False)
+    finally:
+        # After a failure the logs are worth more than the space.
+        embedded.stop(directory, remove=request.session.testsfailed == 0)
+
+
+@pytest.fixture(scope="session")
+def operator(environment: embedded.Environment) -> str:
+    """The URL of the running operator."""
+    assert environment.operator_url
+    return environment.operator_url
+
+
+@pytest.fixture(scope="session")
+def gateway(environment: embedded.Environment) -> str:
+    """The URL of the running gateway."""
+    assert environment.gateway_url
+    return environment.gateway_url
+
+
+@pytest.fixture
+def namespace(environment: embedded.Environment) -> Iterator[str]:
+    """A fresh namespace that admits pods; deleted, without waiting, after the test."""
+    name = f"test-{uuid.uuid4().hex[:10]}"
+    _kubectl(environment, "create", "namespace", name)
+    deadline = time.monotonic() + _DEADLINE_SECONDS
+    while "default" not in (
+        seen := _kubectl(
+            environment, "-n", name, "get", "serviceaccounts", "-o", "name", check=False
+        )
+    ):
+        assert time.monotonic() < deadline, f"no default service account in {name}: {seen!r}"
+        time.sleep(0.05)
+    yield name
+    with contextlib.suppress(subprocess.CalledProcessError):
+        _kubectl(environment, "delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def kubectl(environment: embedded.Environment, namespace: str) -> Kubectl:
+    """`kubectl("get", "pods")` in the test's own namespace."""
+
+    def run(*arguments: str, stdin: str | None = None, check: bool = True) -> str:
+        return _kubectl(environment, "-n", namespace, *arguments, stdin=stdin, check=check)
+
+    return run
+
+
+def _kubectl(
+    environment: embedded.Environment,
+    *arguments: str,
+    stdin: str | None = None,
+    check: bool = True,
+) -> str:
+    assert environment.kubectl and environment.kubeconfig
+    done = subprocess.run(
+        [environment.kubectl, "--kubeconfig", environment.kubeconfig, *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if check:
+        assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}{done.stdout}"
+        return done.stdout
+    return done.stdout + done.stderr
+
+
+@pytest.fixture
+def state_dir(tmp_path: Path) -> Iterator[Path]:
+    """A directory for an environment of the test's own; what runs there is stopped afterwards."""
+    directory = tmp_path / "state"
+    yield directory
+    embedded.stop(directory)
