@@ -143,9 +143,10 @@ class Setpoint(Block):
     canary_percent: Annotated[
         Percent | None,
         Field(
-            description="Share of new sessions for the candidate, at once. Absent: automatic "
-            "steps. Left over from an earlier candidate: only a ceiling. Change it with: kubectl "
-            "patch agentrollout NAME --type merge -p '{\"spec\":{\"traffic\":{\"canaryPercent\":20}}}'"
+            description="Share of new sessions for the candidate, in percent. In force as soon as "
+            "the candidate's pods are ready; lowering is immediate; 0 takes it off, 100 gives it "
+            "all new work. Absent: automatic steps. Left over from an earlier candidate: only a "
+            "ceiling. A rejected candidate gets nothing whatever stands here."
         ),
     ] = None
     canary_revision: Annotated[
@@ -172,7 +173,14 @@ class AgentRolloutSpec(Block):
     paused: Annotated[
         bool, Field(description="Nothing is raised by itself; rollback still acts.")
     ] = False
-    traffic: Annotated[Setpoint, Field(description="A person's word on the share.")] = Setpoint()
+    traffic: Annotated[
+        Setpoint,
+        Field(
+            description="A person's word on the share. Set it with: kubectl patch agentrollout NAME "
+            "--type merge -p '{\"spec\":{\"traffic\":{\"canaryPercent\":20}}}'; give it back to the "
+            "automatic steps with the same command and null in place of 20."
+        ),
+    ] = Setpoint()
 
 
 class Source(StrEnum):
