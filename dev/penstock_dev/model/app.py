@@ -1,268 +1,222 @@
-"""The HTTP face of the fake Messages server: a bare ASGI application, so that it stays fast."""
+"""The routes of the fake Messages server: a bare ASGI application, so that it stays fast."""
 
 import asyncio
 import itertools
-import json
 import time
 import urllib.parse
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from penstock_dev.model import (
     chance,
     conversation,
+    delivery,
+    exchange,
     faults,
     journal,
     models,
+    ratelimit,
     reply,
     script,
     validate,
     wire,
 )
 
-LARGEST_BODY_BYTES = 32 * 1024 * 1024
-ORGANIZATION_ID = "00000000-0000-4000-8000-000000000000"
-
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-Headers = Iterable[tuple[str, str]]
-
-_JSON = ("content-type", "application/json")
-_EVENTS = (("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache"))
-
-
-@dataclass
-class Settings:
-    """How strict the server is about keys: `required_key` None takes anyone, "" any key, a text only that key."""
-
-    required_key: str | None = None
-
 
 @dataclass(frozen=True)
-class Call:
-    """One HTTP request with everything needed to answer it."""
+class Settings:
+    """How strict the server is.
 
-    scope: Scope
-    receive: Receive
-    send: Send
-    request_id: str
-    headers: dict[bytes, bytes]
+    `required_key`: None takes requests without a key, "" wants any key, other texts want that key.
+    """
+
+    required_key: str | None = None
+    limits: ratelimit.Limits = field(default_factory=ratelimit.Limits)
 
 
 class App:
     """The server's state and routes. One instance serves one event loop."""
 
     def __init__(self, seed: int, settings: Settings | None = None) -> None:
-        self.settings = settings or Settings()
-        self.draws = chance.Draws(seed)
-        self.journal = journal.Journal()
+        self._settings = settings or Settings()
         self._serials = itertools.count(1)
+        self._routes = {
+            "messages": ("POST", self._messages),
+            "messages/count_tokens": ("POST", self._count_tokens),
+            "models": ("GET", self._list_models),
+        }
+        self._reset(seed)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(
+        self, scope: exchange.Scope, receive: exchange.Receive, send: exchange.Send
+    ) -> None:
+        """Answer one HTTP request."""
         if scope["type"] != "http":
             return
-        call = Call(scope, receive, send, f"req_011{next(self._serials):021x}", dict(scope["headers"]))
+        request_id = f"req_011{next(self._serials):021x}"
+        call = exchange.Exchange(scope, receive, send, request_id, dict(scope["headers"]))
         try:
             await self._route(call)
         except faults.Rejected as rejected:
-            await _fail(call, rejected.fault)
+            await exchange.fail(call, rejected.fault)
 
-    async def _route(self, call: Call) -> None:
+    async def _route(self, call: exchange.Exchange) -> None:
         path = call.scope["path"]
-        match path:
-            case "/healthz":
-                return await _respond(call, 200, {"status": "ok"})
-            case "/admin/journal" | "/admin/reset" | "/admin/seed":
-                return await self._admin(call, path)
+        if path == "/healthz":
+            await exchange.respond(call, 200, {"status": "ok"})
+        elif path.startswith("/admin/"):
+            await self._admin(call, path.removeprefix("/admin/"))
+        else:
+            await self._api(call, path)
+
+    async def _api(self, call: exchange.Exchange, path: str) -> None:
         _, found, rest = path.rpartition("/v1/")
         rest = rest.rstrip("/") if found else ""
-        handlers = {
-            "messages": ("POST", self._messages),
-            "messages/count_tokens": ("POST", self._count_tokens),
-            "models": ("GET", self._models),
-        }
-        one_model = rest.startswith("models/")
-        if rest not in handlers and not one_model:
+        model_name = rest.removeprefix("models/") if rest.startswith("models/") else None
+        method, handler = self._routes.get(rest, ("GET", None))
+        if handler is None and model_name is None:
             raise faults.Rejected(404, "Not found")
-        method, handler = handlers.get(rest) or ("GET", self._models)
-        if call.scope["method"] != method:
-            raise faults.Rejected(405, "Method Not Allowed")
-        self._authenticate(call)
-        await handler(call)
+        _check_method(call, method)
+        self._check_headers(call)
+        if handler is not None:
+            await handler(call)
+        elif model_name in models.KNOWN:
+            await exchange.respond(call, 200, models.as_json(models.KNOWN[model_name]))
+        else:
+            raise faults.Rejected(404, f"model: {model_name}")
 
-    def _authenticate(self, call: Call) -> None:
-        required = self.settings.required_key
-        bearer = call.headers.get(b"authorization", b"").decode("latin-1")
-        key = call.headers.get(b"x-api-key", b"").decode("latin-1") or bearer.removeprefix("Bearer ").strip()
-        if required is not None and (not key or (required and key != required)):
-            raise faults.Rejected(401, "invalid x-api-key" if key else "x-api-key header is required")
-        if not call.headers.get(b"anthropic-version"):
+    def _check_headers(self, call: exchange.Exchange) -> None:
+        required = self._settings.required_key
+        key = call.header(b"x-api-key") or _bearer(call.header(b"authorization"))
+        if required is not None and not key:
+            raise faults.Rejected(401, "x-api-key header is required")
+        if required and key != required:
+            raise faults.Rejected(401, "invalid x-api-key")
+        if not call.header(b"anthropic-version"):
             raise faults.Rejected(400, "anthropic-version: header is required")
 
-    async def _messages(self, call: Call) -> None:
-        request = await _json_body(call)
-        validate.messages_request(request)
+    async def _messages(self, call: exchange.Exchange) -> None:
+        raw = await exchange.read_body(call)
+        request = exchange.parse_json(raw)
+        model = validate.messages_request(request)
         system = conversation.system_text(request)
         try:
             scripted = script.parse(system)
         except script.ScriptError as error:
             raise faults.Rejected(400, str(error)) from error
-        answer = self._decide(call, request, system, scripted)
+        now = time.time()
+        prompt = script.prompt_digest(system)
+        tokens = conversation.input_tokens(request)
+        answer: reply.Answer | None
+        drawn = None
+        allowance = self._allowance(model, now)
+        answer = allowance.admit(tokens, request["max_tokens"], now)
+        if answer is None:
+            answer, drawn = self._decide(request, prompt, scripted, tokens)
+            written = answer.output_tokens if isinstance(answer, reply.Reply) else 0
+            allowance.settle(request["max_tokens"], written, now)
+        call.limit_headers = allowance.headers(now)
+        entry = journal.Entry(
+            now,
+            call.request_id,
+            call.scope["path"],
+            model.id,
+            prompt,
+            reply.outcome(answer),
+            stream=bool(request.get("stream")),
+            drawn=drawn,
+            raw=raw,
+        )
+        self._journal.record(entry, system)
+        await self._send(call, answer, scripted, stream=entry.stream)
+
+    def _allowance(self, model: models.Model, now: float) -> ratelimit.Allowance:
+        found = self._allowances.get(model.line)
+        if found is None:
+            found = self._allowances[model.line] = ratelimit.Allowance(self._settings.limits, now)
+        return found
+
+    def _decide(
+        self, request: dict[str, Any], prompt: str, scripted: script.Script, input_tokens: int
+    ) -> tuple[reply.Answer, int]:
+        task = conversation.current_task(request["messages"])
+        drawn = self._draws.take(prompt) if task.drawn is None else task.drawn
+        fate = chance.fate(scripted, drawn)
+        turn = reply.Turn(request, task, input_tokens)
+        answer = reply.decide(
+            turn, scripted, fate, lambda: conversation.tool_use_id(drawn, next(self._serials))
+        )
+        return answer, drawn
+
+    async def _send(
+        self,
+        call: exchange.Exchange,
+        answer: reply.Answer,
+        scripted: script.Script,
+        *,
+        stream: bool,
+    ) -> None:
         if scripted.latency_ms:
             await asyncio.sleep(scripted.latency_ms / 1000)
         match answer:
             case faults.Fault():
-                await _fail(call, answer)
+                await exchange.fail(call, answer)
+            case reply.Garbage() if stream:
+                await exchange.send_whole(call, 200, exchange.EVENT_HEADERS, wire.GARBAGE_STREAM)
             case reply.Garbage():
-                await _garbage(call, request)
-            case reply.Reply() if request.get("stream"):
-                await self._stream(call, answer, scripted)
+                await exchange.send_whole(call, 200, exchange.JSON_HEADERS, wire.GARBAGE_BODY)
+            case reply.Reply() if stream:
+                await delivery.stream(call, answer, self._message_id(), scripted)
             case reply.Reply():
-                await _respond(call, 200, wire.message(answer, self._message_id(), scripted.omit_usage))
-
-    def _decide(self, call: Call, request: dict[str, Any], system: str, scripted: script.Script) -> reply.Answer:
-        prompt = script.prompt_digest(system)
-        task = conversation.current_task(request["messages"])
-        drawn = self.draws.take(prompt) if task.drawn is None else task.drawn
-        answer = reply.decide(
-            request,
-            scripted,
-            chance.fate(scripted, drawn),
-            task,
-            lambda: conversation.tool_use_id(drawn, next(self._serials)),
-        )
-        self._record(call, request, system, answer, drawn)
-        return answer
-
-    def _record(self, call: Call, request: dict[str, Any], system: str, answer: reply.Answer, drawn: int) -> None:
-        small = int(call.headers.get(b"content-length", b"0")) <= journal.LARGEST_KEPT_BODY_BYTES
-        entry = journal.Entry(
-            at=time.time(),
-            request_id=call.request_id,
-            path=call.scope["path"],
-            model=request["model"],
-            prompt=script.prompt_digest(system),
-            outcome=_outcome(answer),
-            stream=bool(request.get("stream")),
-            drawn=drawn,
-            body=request if small else None,
-        )
-        self.journal.record(entry, system)
+                await exchange.respond(
+                    call, 200, wire.message(answer, self._message_id(), scripted)
+                )
 
     def _message_id(self) -> str:
         return f"msg_01{next(self._serials):022x}"
 
-    async def _stream(self, call: Call, answer: reply.Reply, scripted: script.Script) -> None:
-        events = wire.events(
-            answer, self._message_id(), call.request_id, scripted.unknown_events, scripted.omit_usage
-        )
-        await _start(call, 200, _EVENTS)
-        await _body(call, b"".join(events))
-
-    async def _count_tokens(self, call: Call) -> None:
-        request = await _json_body(call)
+    async def _count_tokens(self, call: exchange.Exchange) -> None:
+        request = exchange.parse_json(await exchange.read_body(call))
         validate.count_request(request)
-        await _respond(call, 200, {"input_tokens": conversation.input_tokens(request)})
+        await exchange.respond(call, 200, {"input_tokens": conversation.input_tokens(request)})
 
-    async def _models(self, call: Call) -> None:
-        name = call.scope["path"].rstrip("/").rpartition("/v1/models")[2].removeprefix("/")
-        if not name:
-            query = dict(urllib.parse.parse_qsl(call.scope["query_string"].decode("latin-1")))
-            limit = int(query["limit"]) if query.get("limit", "").isdecimal() else 20
-            return await _respond(call, 200, models.page(limit, query.get("after_id"), query.get("before_id")))
-        if name not in models.KNOWN:
-            raise faults.Rejected(404, f"model: {name}")
-        await _respond(call, 200, models.as_json(models.KNOWN[name]))
+    async def _list_models(self, call: exchange.Exchange) -> None:
+        query = _query(call)
+        limit = validate.page_limit(query.get("limit"))
+        page = models.page(limit, query.get("after_id"), query.get("before_id"))
+        await exchange.respond(call, 200, page)
 
-    async def _admin(self, call: Call, path: str) -> None:
-        method = call.scope["method"]
-        if method != ("GET" if path == "/admin/journal" else "POST"):
-            raise faults.Rejected(405, "Method Not Allowed")
-        match path:
-            case "/admin/journal":
-                query = dict(urllib.parse.parse_qsl(call.scope["query_string"].decode("latin-1")))
-                last = int(query["last"]) if query.get("last", "").isdecimal() else 20
-                return await _respond(call, 200, {"seed": self.draws.seed} | self.journal.as_json(last))
-            case "/admin/reset":
-                self.reset(self.draws.seed)
-            case "/admin/seed":
-                self.reset(_seed(await _json_body(call)))
-        await _respond(call, 200, {"seed": self.draws.seed})
+    async def _admin(self, call: exchange.Exchange, action: str) -> None:
+        if action not in ("journal", "reset", "seed"):
+            raise faults.Rejected(404, "Not found")
+        _check_method(call, "GET" if action == "journal" else "POST")
+        answer: dict[str, Any] = {}
+        match action:
+            case "journal":
+                last = _query(call).get("last", "20")
+                answer = self._journal.as_json(int(last) if last.isdecimal() else 20)
+            case "reset":
+                self._reset(self._draws.seed)
+            case "seed":
+                document = exchange.parse_json(await exchange.read_body(call))
+                self._reset(validate.seed_request(document))
+        await exchange.respond(call, 200, {"seed": self._draws.seed} | answer)
 
-    def reset(self, seed: int) -> None:
-        """Forget every request and start all sequences anew from a seed."""
-        self.draws = chance.Draws(seed)
-        self.journal = journal.Journal()
+    def _reset(self, seed: int) -> None:
+        self._draws = chance.Draws(seed)
+        self._journal = journal.Journal()
+        self._allowances: dict[str, ratelimit.Allowance] = {}
 
 
-def _seed(document: Any) -> int:
-    seed = document.get("seed") if isinstance(document, dict) else None
-    if not isinstance(seed, int) or isinstance(seed, bool):
-        raise faults.Rejected(400, "seed: Input should be a valid integer")
-    return seed
+def _check_method(call: exchange.Exchange, method: str) -> None:
+    if call.scope["method"] != method:
+        raise faults.Rejected(405, "Method Not Allowed", (("allow", method),))
 
 
-def _outcome(answer: reply.Answer) -> str:
-    match answer:
-        case faults.Fault(status=status):
-            return f"error {status}"
-        case reply.Garbage():
-            return "garbage"
-        case reply.Reply(ending="complete"):
-            return answer.stop_reason
-        case reply.Reply():
-            return answer.ending
+def _bearer(authorization: str) -> str:
+    scheme, _, token = authorization.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
-async def _json_body(call: Call) -> Any:
-    chunks: list[bytes] = []
-    size = 0
-    more = True
-    while more:
-        event = await call.receive()
-        chunk = event.get("body", b"")
-        size += len(chunk)
-        if size > LARGEST_BODY_BYTES:
-            raise faults.Rejected(413, "Request exceeds the maximum allowed number of bytes.")
-        chunks.append(chunk)
-        more = event.get("more_body", False)
-    try:
-        return json.loads(b"".join(chunks).decode())
-    except (ValueError, RecursionError) as error:
-        raise faults.Rejected(400, f"The request body is not valid JSON: {error}") from error
-
-
-async def _fail(call: Call, fault: faults.Fault) -> None:
-    if fault.status == 502:
-        await _start(call, 502, (("content-type", "text/html"), *fault.headers), len(faults.HTML_BAD_GATEWAY))
-        return await _body(call, faults.HTML_BAD_GATEWAY)
-    await _respond(call, fault.status, faults.body(fault, call.request_id), fault.headers)
-
-
-async def _garbage(call: Call, request: dict[str, Any]) -> None:
-    if request.get("stream"):
-        await _start(call, 200, _EVENTS)
-        return await _body(call, wire.GARBAGE_STREAM)
-    await _start(call, 200, (_JSON,), len(wire.GARBAGE_BODY))
-    await _body(call, wire.GARBAGE_BODY)
-
-
-async def _respond(call: Call, status: int, document: dict[str, Any], headers: Headers = ()) -> None:
-    encoded = wire.encode(document)
-    await _start(call, status, (_JSON, *headers), len(encoded))
-    await _body(call, encoded)
-
-
-async def _start(call: Call, status: int, headers: Headers, length: int | None = None) -> None:
-    sent = [(name.encode(), value.encode()) for name, value in headers]
-    sent.append((b"request-id", call.request_id.encode()))
-    sent.append((b"anthropic-organization-id", ORGANIZATION_ID.encode()))
-    if length is not None:
-        sent.append((b"content-length", str(length).encode()))
-    await call.send({"type": "http.response.start", "status": status, "headers": sent})
-
-
-async def _body(call: Call, body: bytes) -> None:
-    await call.send({"type": "http.response.body", "body": body})
+def _query(call: exchange.Exchange) -> dict[str, str]:
+    return dict(urllib.parse.parse_qsl(call.scope["query_string"].decode("latin-1")))

@@ -7,6 +7,8 @@ from typing import Any
 
 CHARACTERS_PER_TOKEN = 4
 
+_UNCOUNTED_KEYS = frozenset({"type", "role", "cache_control", "signature"})
+
 _ISSUED_ID = re.compile(r"toolu_01([0-9a-f]{16})[0-9a-f]{6}")
 
 
@@ -20,6 +22,7 @@ class Task:
 
     @property
     def answered_calls(self) -> int:
+        """How many tool calls of the task have been answered."""
         return len(self.tool_results)
 
 
@@ -79,13 +82,12 @@ def _texts(parts: Iterable[dict[str, Any]]) -> Iterator[str]:
 
 
 def _strings(value: Any) -> Iterator[str]:
-    match value:
-        case str():
-            yield value
-        case dict():
-            for key, inner in value.items():
-                if key not in ("type", "cache_control", "signature"):
-                    yield from _strings(inner)
-        case list() | tuple():
-            for inner in value:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            if key not in _UNCOUNTED_KEYS:
                 yield from _strings(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _strings(inner)

@@ -53,9 +53,11 @@ class Fault:
 class Rejected(Exception):
     """A request the API would not take."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(
+        self, status: int, message: str, headers: tuple[tuple[str, str], ...] = ()
+    ) -> None:
         super().__init__(message)
-        self.fault = Fault(status, message)
+        self.fault = Fault(status, message, headers=headers)
 
 
 def body(fault: Fault, request_id: str) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """What the server was asked, for assertions of tests and for a look by hand."""
 
+import json
 from collections import Counter, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 KEPT_REQUESTS = 1000
@@ -20,7 +21,12 @@ class Entry:
     outcome: str
     stream: bool
     drawn: int | None
-    body: Any
+    raw: bytes
+
+    def as_json(self) -> dict[str, Any]:
+        """The entry as the journal shows it, with the parsed body (none when it was large)."""
+        shown = {key: value for key, value in vars(self).items() if key != "raw"}
+        return shown | {"body": json.loads(self.raw) if self.raw else None}
 
 
 class Journal:
@@ -32,7 +38,9 @@ class Journal:
         self.starts: dict[str, str] = {}
 
     def record(self, entry: Entry, system_text: str) -> None:
-        self.entries.append(entry)
+        """Count a request and keep it, without its body when that is large."""
+        large = len(entry.raw) > LARGEST_KEPT_BODY_BYTES
+        self.entries.append(replace(entry, raw=b"") if large else entry)
         self.counts[entry.prompt, entry.model, entry.outcome] += 1
         if entry.prompt not in self.starts:
             self.starts[entry.prompt] = system_text[:120]
@@ -54,5 +62,5 @@ class Journal:
                 }
                 for (prompt, model), outcomes in grouped.items()
             ],
-            "requests": [vars(entry) for entry in list(self.entries)[-last:]] if last else [],
+            "requests": [entry.as_json() for entry in list(self.entries)[-last:]] if last else [],
         }

@@ -22,6 +22,7 @@ class Model:
 
     @property
     def line(self) -> str:
+        """The family the model belongs to."""
         return self.id.split("-")[1]
 
 

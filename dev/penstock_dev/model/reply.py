@@ -16,6 +16,8 @@ _FILLER = "the scripted model keeps writing until it reaches the length it was t
 
 @dataclass(frozen=True)
 class Text:
+    """A text block."""
+
     text: str
 
 
@@ -47,6 +49,15 @@ class Reply:
 
 
 @dataclass(frozen=True)
+class Turn:
+    """A valid request, the task it continues and its length in tokens."""
+
+    request: dict[str, Any]
+    task: conversation.Task
+    input_tokens: int
+
+
+@dataclass(frozen=True)
 class Garbage:
     """HTTP 200 with a body that is not what it claims to be."""
 
@@ -54,47 +65,61 @@ class Garbage:
 Answer = Reply | Garbage | faults.Fault
 
 
-def decide(
-    request: dict[str, Any], script: Script, fate: Fate, task: conversation.Task, new_id: Callable[[], str]
-) -> Answer:
+def decide(turn: Turn, script: Script, fate: Fate, new_id: Callable[[], str]) -> Answer:
     """The answer to a valid request. An error goes before garbage, garbage before a refusal, a refusal before content."""
     if fate.error:
         return scripted_fault(script)
     if fate.garbage:
         return Garbage()
-    return _limited(_content(request, script, fate, task, new_id), request)
+    return _limited(_content(turn, script, fate, new_id), turn.request)
+
+
+def outcome(answer: Answer) -> str:
+    """The answer in a word or two, for the journal: a stop reason, an ending or an error's status."""
+    match answer:
+        case faults.Fault(status=status):
+            return f"error {status}"
+        case Garbage():
+            return "garbage"
+        case Reply(ending="complete", stop_reason=stop_reason):
+            return stop_reason
+        case Reply(ending=ending):
+            return f"stream {ending}"
 
 
 def scripted_fault(script: Script) -> faults.Fault:
     """The error answer a script describes."""
     status = script.error_status
     headers: tuple[tuple[str, str], ...] = ()
-    if status == 429:
-        headers += (("retry-after", f"{script.retry_after_seconds:g}"),)
+    retry_after = script.retry_after_seconds
+    if retry_after is None and status == 429:
+        retry_after = 1
+    if retry_after is not None:
+        headers += (("retry-after", f"{retry_after:g}"),)
     if script.should_retry is not None:
         headers += (("x-should-retry", str(script.should_retry).lower()),)
-    return faults.Fault(status, faults.MESSAGES[status], script.error_type or "", script.error_code, headers)
+    return faults.Fault(
+        status, faults.MESSAGES[status], script.error_type or "", script.error_code, headers
+    )
 
 
-def _content(
-    request: dict[str, Any], script: Script, fate: Fate, task: conversation.Task, new_id: Callable[[], str]
-) -> Reply:
+def _content(turn: Turn, script: Script, fate: Fate, new_id: Callable[[], str]) -> Reply:
     blocks: tuple[Block, ...]
     stop_reason: str = script.stop_reason
     if fate.refusal:
         blocks, stop_reason = (), "refusal"
-    elif calls := _calls(request, script, fate, task):
+    elif calls := _calls(turn, script, fate):
         blocks = tuple(ToolUse(new_id(), call.name, json.dumps(call.input)) for call in calls)
         stop_reason = "tool_use"
     else:
-        text = _text(script, task)
+        text = _text(script, turn.task)
         blocks = (Text(text),) if text else ()
     written = max(1, conversation.tokens(sum(map(_length, blocks))))
     return Reply(
-        model=request["model"],
+        model=turn.request["model"],
         blocks=blocks,
         stop_reason=stop_reason,
-        input_tokens=conversation.input_tokens(request),
+        input_tokens=turn.input_tokens,
         output_tokens=written if script.output_tokens is None else script.output_tokens,
         refusal_category=script.refusal_category,
         ending=_ending(fate),
@@ -112,16 +137,18 @@ def _ending(fate: Fate) -> Ending:
     return "complete"
 
 
-def _calls(
-    request: dict[str, Any], script: Script, fate: Fate, task: conversation.Task
-) -> tuple[ToolCall, ...]:
-    offered = request.get("tools") or []
-    choice = request.get("tool_choice") or {"type": "auto"}
+def _calls(turn: Turn, script: Script, fate: Fate) -> tuple[ToolCall, ...]:
+    offered = turn.request.get("tools") or []
+    choice = turn.request.get("tool_choice") or {"type": "auto"}
     if not offered or choice["type"] == "none":
         return ()
     calls: tuple[ToolCall, ...] = ()
     if fate.tools:
-        calls = (script.loop_tool,) if script.loop_tool else script.tool_calls[task.answered_calls :]
+        calls = (
+            (script.loop_tool,)
+            if script.loop_tool
+            else script.tool_calls[turn.task.answered_calls :]
+        )
     if not calls and choice["type"] in ("any", "tool"):
         calls = (ToolCall(name=choice.get("name") or offered[0]["name"]),)
     return calls[:1] if choice.get("disable_parallel_tool_use") else calls
@@ -159,7 +186,10 @@ def _limited(reply: Reply, request: dict[str, Any]) -> Reply:
         return reply
     characters = allowed * conversation.CHARACTERS_PER_TOKEN
     return replace(
-        reply, blocks=_truncated(reply.blocks, characters), stop_reason="max_tokens", output_tokens=allowed
+        reply,
+        blocks=_truncated(reply.blocks, characters),
+        stop_reason="max_tokens",
+        output_tokens=allowed,
     )
 
 
@@ -192,6 +222,8 @@ def _truncated(blocks: tuple[Block, ...], characters: int) -> tuple[Block, ...]:
                 kept.append(Text(text[:characters]))
             case ToolUse(name=name, input_json=written):
                 allowed = max(0, characters - len(name))
-                kept.append(replace(block, input_json=written[:allowed], complete=len(written) <= allowed))
+                kept.append(
+                    replace(block, input_json=written[:allowed], complete=len(written) <= allowed)
+                )
         characters -= _length(block)
     return tuple(kept)

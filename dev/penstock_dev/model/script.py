@@ -20,21 +20,24 @@ class ScriptError(ValueError):
     """The `#fake` line cannot be used; the text names the key and the problem."""
 
 
-class _Strict(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(
-        alias_generator=alias_generators.to_camel, extra="forbid", frozen=True, strict=True
-    )
+_STRICT = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class ToolCall(_Strict):
+class ToolCall(pydantic.BaseModel):
     """One tool the scripted model asks for, with the input it sends."""
+
+    model_config = _STRICT
 
     name: Annotated[str, pydantic.Field(min_length=1, max_length=128)]
     input: dict[str, Any] = {}
 
 
-class Script(_Strict):
-    """What the scripted model does. Every key is optional; an empty script answers with a short text."""
+class Script(pydantic.BaseModel):
+    """What the scripted model does. Keys are written in camel case and all optional; an empty
+    script answers with a short text.
+    """
+
+    model_config = _STRICT | {"alias_generator": alias_generators.to_camel}
 
     text: str | None = None
     output_tokens: Annotated[int, pydantic.Field(ge=0, le=128_000)] | None = None
@@ -50,7 +53,7 @@ class Script(_Strict):
     error_status: ErrorStatus = 400
     error_type: str | None = None
     error_code: str | None = None
-    retry_after_seconds: Annotated[float, pydantic.Field(ge=0)] = 1
+    retry_after_seconds: Annotated[float, pydantic.Field(ge=0)] | None = None
     should_retry: bool | None = None
 
     refusal_percent: Percent = 0

@@ -1,7 +1,7 @@
 """The fake Messages server for tests: one process on a free port, gone when the test process is gone.
 
-    with testing.model_server(seed=7) as model:
-        client = anthropic.AsyncAnthropic(base_url=model.url, api_key="any")
+with testing.model_server(seed=7) as model:
+    client = anthropic.AsyncAnthropic(base_url=model.url, api_key="any")
 """
 
 import contextlib
@@ -27,17 +27,18 @@ class ModelServer:
 
     def journal(self, last: int = 20) -> dict[str, Any]:
         """Totals per prompt and the newest `last` requests."""
-        return self._call(f"/admin/journal?last={last}")
+        return self.call(f"/admin/journal?last={last}")
 
     def reset(self) -> None:
         """Forget all requests and start every sequence of draws anew."""
-        self._call("/admin/reset", {})
+        self.call("/admin/reset", {})
 
     def seed(self, seed: int) -> None:
         """Reset with another seed."""
-        self._call("/admin/seed", {"seed": seed})
+        self.call("/admin/seed", {"seed": seed})
 
-    def _call(self, path: str, document: dict[str, Any] | None = None) -> dict[str, Any]:
+    def call(self, path: str, document: dict[str, Any] | None = None) -> dict[str, Any]:
+        """GET a path, or POST a document to it, and return the JSON answer."""
         data = None if document is None else json.dumps(document).encode()
         with urllib.request.urlopen(self.url + path, data=data, timeout=10) as response:
             answer: dict[str, Any] = json.load(response)
@@ -50,7 +51,16 @@ def model_server(seed: int = 1, *arguments: str) -> Iterator[ModelServer]:
 
     `arguments` are further command line arguments, such as `--require-key`.
     """
-    command = [sys.executable, "-m", "penstock_dev.model", "--port", "0", "--seed", str(seed), "--exit-with-stdin"]
+    command = [
+        sys.executable,
+        "-m",
+        "penstock_dev.model",
+        "--port",
+        "0",
+        "--seed",
+        str(seed),
+        "--exit-with-stdin",
+    ]
     with subprocess.Popen(
         [*command, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -69,9 +79,11 @@ def _ready(process: "subprocess.Popen[str]") -> ModelServer:
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:
-            running._call("/healthz")
+            running.call("/healthz")
             return running
         except OSError as error:
             if time.monotonic() > deadline:
-                raise RuntimeError(f"the model server at {running.url} does not answer: {error}") from error
+                raise RuntimeError(
+                    f"the model server at {running.url} does not answer: {error}"
+                ) from error
             time.sleep(0.02)

@@ -5,8 +5,12 @@ from typing import Any
 
 from penstock_dev.model import conversation, faults
 
-_USER_BLOCKS = frozenset({"text", "image", "document", "search_result", "tool_result", "container_upload"})
-_ASSISTANT_BLOCKS = frozenset({"text", "thinking", "redacted_thinking", "tool_use", "server_tool_use"})
+_USER_BLOCKS = frozenset(
+    {"text", "image", "document", "search_result", "tool_result", "container_upload"}
+)
+_ASSISTANT_BLOCKS = frozenset(
+    {"text", "thinking", "redacted_thinking", "tool_use", "server_tool_use"}
+)
 
 
 def check(messages: Any, most: int) -> None:
@@ -49,7 +53,9 @@ def _message(message: Any, where: str) -> None:
             raise faults.Rejected(400, f"{where}: {role} messages must have non-empty content")
         return
     if not isinstance(content, list) or not content:
-        raise faults.Rejected(400, f"{where}.content: Input should be a non-empty string or list of blocks")
+        raise faults.Rejected(
+            400, f"{where}.content: Input should be a non-empty string or list of blocks"
+        )
     for index, block in enumerate(content):
         _block(block, role, f"{where}.content.{index}")
 
@@ -64,7 +70,9 @@ def _block(block: Any, role: str, where: str) -> None:
             raise faults.Rejected(400, f"{where}: text content blocks must be non-empty")
     allowed = _USER_BLOCKS if role == "user" else _ASSISTANT_BLOCKS
     if role != "system" and kind not in allowed:
-        raise faults.Rejected(400, f"{where}: a block of type '{kind}' is not permitted in a {role} message")
+        raise faults.Rejected(
+            400, f"{where}: a block of type '{kind}' is not permitted in a {role} message"
+        )
     if kind == "tool_use":
         _tool_use(block, where)
     if kind == "tool_result":
@@ -81,7 +89,9 @@ def _tool_result(block: dict[str, Any], where: str) -> None:
     if not isinstance(block.get("tool_use_id"), str):
         raise faults.Rejected(400, f"{where}.tool_result.tool_use_id: Field required")
     if not isinstance(block.get("content", ""), str | list):
-        raise faults.Rejected(400, f"{where}.tool_result.content: Input should be a valid string or list")
+        raise faults.Rejected(
+            400, f"{where}.tool_result.content: Input should be a valid string or list"
+        )
 
 
 def _tool_pairs(messages: list[dict[str, Any]]) -> None:
@@ -118,12 +128,16 @@ def _answers(parts: list[dict[str, Any]], open_ids: list[str], where: str) -> No
                 "Each `tool_result` block must have a corresponding `tool_use` block in the previous message.",
             )
     if len(set(answered)) < len(answered):
-        raise faults.Rejected(400, f"{where}: each tool_use must have a single result, found several for one id")
+        raise faults.Rejected(
+            400, f"{where}: each tool_use must have a single result, found several for one id"
+        )
     missing = [identifier for identifier in open_ids if identifier not in answered]
     if missing:
         raise faults.Rejected(400, _unanswered(missing, where))
     if any(block["type"] != "tool_result" for block in parts[: len(answered)]):
-        raise faults.Rejected(400, f"{where}: `tool_result` blocks must come before any other content")
+        raise faults.Rejected(
+            400, f"{where}: `tool_result` blocks must come before any other content"
+        )
 
 
 def _unanswered(identifiers: list[str], where: str) -> str:

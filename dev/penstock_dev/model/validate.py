@@ -1,6 +1,6 @@
 """The checks the API makes before a model sees a request. Each raises `faults.Rejected` with the API's status."""
 
-from typing import Any
+from typing import Any, NoReturn
 
 from penstock_dev.model import faults, models, transcript
 from penstock_dev.model.models import Model
@@ -20,7 +20,9 @@ def messages_request(request: Any) -> Model:
         _reject("stream: Input should be a valid boolean")
     _stop_sequences(request.get("stop_sequences", []))
     if request["messages"][-1]["role"] == "assistant" and not model.takes_prefill:
-        _reject("This model does not support assistant message prefill. The conversation must end with a user message.")
+        _reject(
+            "This model does not support assistant message prefill. The conversation must end with a user message."
+        )
     return model
 
 
@@ -38,13 +40,33 @@ def count_request(request: Any) -> Model:
     return model
 
 
-def _reject(message: str) -> None:
+def page_limit(text: str | None) -> int:
+    """The `limit` of a list request; 20 when it is not given."""
+    if text is None:
+        return 20
+    if not text.isdecimal() or not 1 <= int(text) <= 1000:
+        _reject("limit: Input should be an integer from 1 to 1000")
+    return int(text)
+
+
+def seed_request(document: Any) -> int:
+    """The seed of a `POST /admin/seed` body."""
+    seed = document.get("seed") if isinstance(document, dict) else None
+    if not isinstance(seed, int) or isinstance(seed, bool):
+        raise faults.Rejected(400, "seed: Input should be a valid integer")
+    return seed
+
+
+def _reject(message: str) -> NoReturn:
     raise faults.Rejected(400, message)
 
 
 def _model(name: Any) -> Model:
     if not isinstance(name, str) or not name:
-        raise faults.Rejected(400, "model: Field required" if name is None else "model: Input should be a valid string")
+        raise faults.Rejected(
+            400,
+            "model: Field required" if name is None else "model: Input should be a valid string",
+        )
     found = models.KNOWN.get(name)
     if found is None:
         raise faults.Rejected(404, f"model: {name}")
@@ -101,7 +123,9 @@ def _tool_name(tool: Any, where: str) -> str:
         raise faults.Rejected(400, f"{where}: Input should be a valid object")
     name = tool.get("name")
     if not isinstance(name, str) or not 1 <= len(name) <= 128 or not _is_identifier(name):
-        raise faults.Rejected(400, f"{where}.name: String should match pattern '^[a-zA-Z0-9_-]{{1,128}}$'")
+        raise faults.Rejected(
+            400, f"{where}.name: String should match pattern '^[a-zA-Z0-9_-]{{1,128}}$'"
+        )
     if tool.get("type", "custom") == "custom":
         schema = tool.get("input_schema")
         if not isinstance(schema, dict):
@@ -134,7 +158,9 @@ def _thinking(thinking: Any, model: Model) -> None:
         return
     kind = thinking.get("type") if isinstance(thinking, dict) else None
     if kind not in ("adaptive", "between_tools", "disabled", "enabled"):
-        _reject("thinking: Input should have type 'adaptive', 'between_tools', 'disabled' or 'enabled'")
+        _reject(
+            "thinking: Input should have type 'adaptive', 'between_tools', 'disabled' or 'enabled'"
+        )
     if kind == "disabled" and model.refuses_forced_tools:
         _reject(f"thinking: cannot be disabled on {model.id}")
     if kind == "enabled" and not _at_least(thinking.get("budget_tokens"), 1024):
@@ -164,4 +190,6 @@ def _output_format(output_format: Any) -> None:
         case None | {"type": "json_schema", "schema": dict()}:
             return
         case _:
-            _reject("output_config.format: Input should have type 'json_schema' and a schema object")
+            _reject(
+                "output_config.format: Input should have type 'json_schema' and a schema object"
+            )

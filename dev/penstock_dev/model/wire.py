@@ -6,12 +6,15 @@ from typing import Any
 
 from penstock_dev.model import faults
 from penstock_dev.model.reply import Block, Reply, Text, ToolUse
+from penstock_dev.model.script import Script
 
 PIECES_PER_BLOCK = 48
 SHORTEST_PIECE_CHARACTERS = 16
 
 GARBAGE_BODY = b'{"id": "msg_broken", "content": [{"type": "te\xff\xfe'
-GARBAGE_STREAM = b'event: content_block_delta\ndata: {"type": "content_block_delta", "inde\xff\xfe\n\n'
+GARBAGE_STREAM = (
+    b'event: content_block_delta\ndata: {"type": "content_block_delta", "inde\xff\xfe\n\n'
+)
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
@@ -24,39 +27,41 @@ def encode(document: Any) -> bytes:
         return json.dumps(document).encode()
 
 
-def message(reply: Reply, message_id: str, omit_usage: bool) -> dict[str, Any]:
+def message(reply: Reply, message_id: str, script: Script) -> dict[str, Any]:
     """The body of a plain answer."""
-    document = _message(reply, message_id, [_block(block) for block in reply.blocks], reply.output_tokens)
+    document = _message(
+        reply, message_id, [_block(block) for block in reply.blocks], reply.output_tokens
+    )
     document |= _stop(reply)
-    if omit_usage:
+    if script.omit_usage:
         del document["usage"]
     return document
 
 
-def events(reply: Reply, message_id: str, request_id: str, unknown_events: bool, omit_usage: bool) -> Iterator[bytes]:
+def events(reply: Reply, message_id: str, request_id: str, script: Script) -> list[bytes]:
     """The events of a streamed answer in order, up to the point where its ending cuts it off."""
-    whole = _all_events(reply, message_id, unknown_events, omit_usage)
+    whole = list(_all_events(reply, message_id, script))
     if reply.ending == "complete":
-        yield from whole
-        return
-    documents = list(whole)
-    yield from documents[: max(2, len(documents) // 2)]
+        return whole
+    first_half = whole[: max(2, len(whole) // 2)]
     if reply.ending == "error":
-        yield _event(faults.body(faults.Fault(529, faults.MESSAGES[529]), request_id))
+        overloaded = faults.Fault(529, faults.MESSAGES[529])
+        return [*first_half, _event(faults.body(overloaded, request_id))]
+    return first_half
 
 
-def _all_events(reply: Reply, message_id: str, unknown_events: bool, omit_usage: bool) -> Iterator[bytes]:
+def _all_events(reply: Reply, message_id: str, script: Script) -> Iterator[bytes]:
     start = _message(reply, message_id, [], 1)
-    if omit_usage:
+    if script.omit_usage:
         del start["usage"]
     yield _event({"type": "message_start", "message": start})
     yield _event({"type": "ping"})
     for index, block in enumerate(reply.blocks):
         yield from _block_events(index, block)
-        if unknown_events:
+        if script.unknown_events:
             yield _event({"type": "scripted_unknown_event", "index": index})
     end: dict[str, Any] = {"type": "message_delta", "delta": _stop(reply)}
-    if not omit_usage:
+    if not script.omit_usage:
         end["usage"] = _usage(reply, reply.output_tokens)
     yield _event(end)
     yield _event({"type": "message_stop"})
@@ -69,7 +74,10 @@ def _block_events(index: int, block: Block) -> Iterator[bytes]:
             deltas = [{"type": "text_delta", "text": piece} for piece in _pieces(text)]
         case ToolUse(input_json=written):
             empty = _block(block) | {"input": {}}
-            deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in ["", *_pieces(written)]]
+            deltas = [
+                {"type": "input_json_delta", "partial_json": piece}
+                for piece in ["", *_pieces(written)]
+            ]
     yield _event({"type": "content_block_start", "index": index, "content_block": empty})
     for delta in deltas:
         yield _event({"type": "content_block_delta", "index": index, "delta": delta})
@@ -85,7 +93,9 @@ def _event(document: dict[str, Any]) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (document["type"].encode(), encode(document))
 
 
-def _message(reply: Reply, message_id: str, content: list[dict[str, Any]], output_tokens: int) -> dict[str, Any]:
+def _message(
+    reply: Reply, message_id: str, content: list[dict[str, Any]], output_tokens: int
+) -> dict[str, Any]:
     return {
         "id": message_id,
         "type": "message",
@@ -116,12 +126,18 @@ def _stop(reply: Reply) -> dict[str, Any]:
     return {
         "stop_reason": reply.stop_reason,
         "stop_sequence": reply.stop_sequence,
-        "stop_details": _refusal(reply.refusal_category) if reply.stop_reason == "refusal" else None,
+        "stop_details": _refusal(reply.refusal_category)
+        if reply.stop_reason == "refusal"
+        else None,
     }
 
 
 def _refusal(category: str | None) -> dict[str, Any]:
-    return {"type": "refusal", "category": category, "explanation": "The script of this model refuses."}
+    return {
+        "type": "refusal",
+        "category": category,
+        "explanation": "The script of this model refuses.",
+    }
 
 
 def _block(block: Block) -> dict[str, Any]:
@@ -129,4 +145,9 @@ def _block(block: Block) -> dict[str, Any]:
         case Text(text):
             return {"type": "text", "text": text}
         case ToolUse(identifier, name, written, complete):
-            return {"type": "tool_use", "id": identifier, "name": name, "input": json.loads(written) if complete else {}}
+            return {
+                "type": "tool_use",
+                "id": identifier,
+                "name": name,
+                "input": json.loads(written) if complete else {},
+            }
