@@ -27,33 +27,37 @@ test: setup ## Run all tests: unit, properties, integration on real parts, repos
 	@$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: setup
-setup: ## Prepare .venv with everything the other commands need; done already, it takes no time
+setup: venv ## Prepare everything demo and test need: .venv, and the control plane's programs; the first time takes minutes
+	@$(BIN)/python tools/programs.py
+
+.PHONY: venv
+venv:
 	@for python in $(PYTHONS); do \
 	  if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 	    exec "$$python" tools/setup.py; \
 	  fi; \
 	done; \
-	echo "No Python 3.11 or newer found (tried: $(PYTHONS)). Install one, or say where it is: make setup PYTHON=/path/to/python3" >&2; \
+	echo "No Python 3.11 or newer (tried: $(PYTHONS)). Install one, or name it: make PYTHON=/path/to/python3" >&2; \
 	exit 1
 
 ##@ While working on it
 
 .PHONY: check
-check: setup ## Everything that must be clean before a change lands; under 90 s
+check: venv ## Everything that must be clean before a change lands; under 90 s
 	@$(MAKE) --keep-going --output-sync=target -j$(JOBS) \
 	  check-types check-tests check-format check-style check-imports check-generated
 
 .PHONY: format
-format: setup ## Format the code and apply safe fixes
+format: venv ## Format the code and apply safe fixes
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --fix .
 
 .PHONY: generate
-generate: setup ## Write what is generated from the code: crds/
+generate: venv ## Write what is generated from the code: crds/
 	@$(BIN)/python tools/generate.py
 
 .PHONY: lock
-lock: setup ## Write requirements.lock from pyproject.toml (ARGS=--upgrade takes the newest versions)
+lock: venv ## Write requirements.lock from pyproject.toml (ARGS=--upgrade takes the newest versions)
 	@$(BIN)/python tools/lock.py $(ARGS)
 
 .PHONY: clean
@@ -77,7 +81,7 @@ check-style:
 	@echo "check: style" && $(BIN)/ruff check --quiet .
 
 check-imports:
-	@echo "check: imports" && $(BIN)/lint-imports > .import_linter.log 2>&1 || { cat .import_linter.log; rm -f .import_linter.log; exit 1; }; rm -f .import_linter.log
+	@echo "check: imports" && { said=$$($(BIN)/lint-imports 2>&1) || { echo "$$said"; exit 1; }; }
 
 check-generated:
 	@echo "check: generated files" && $(BIN)/python tools/generate.py --check
