@@ -97,56 +97,51 @@ class App:
 
     async def _messages(self, call: exchange.Exchange) -> None:
         raw = await exchange.read_body(call)
-        request = exchange.parse_json(raw)
-        model = validate.messages_request(request)
-        system = conversation.system_text(request)
-        try:
-            scripted = script.parse(system)
-        except script.ScriptError as error:
-            raise faults.Rejected(400, str(error)) from error
+        turn, scripted = _understand(exchange.parse_json(raw))
         now = time.time()
-        prompt = script.prompt_digest(system)
-        tokens = conversation.input_tokens(request)
-        answer: reply.Answer | None
-        drawn = None
-        allowance = self._allowance(model, now)
-        answer = allowance.admit(tokens, request["max_tokens"], now)
-        if answer is None:
-            answer, drawn = self._decide(request, prompt, scripted, tokens)
-            written = answer.output_tokens if isinstance(answer, reply.Reply) else 0
-            allowance.settle(request["max_tokens"], written, now)
-        call.limit_headers = allowance.headers(now)
+        answer, drawn = self._answer(call, turn, scripted, now)
         entry = journal.Entry(
-            now,
-            call.request_id,
-            call.scope["path"],
-            model.id,
-            prompt,
-            reply.outcome(answer),
-            stream=bool(request.get("stream")),
+            at=now,
+            request_id=call.request_id,
+            path=call.scope["path"],
+            model=turn.model.id,
+            prompt=script.prompt_digest(turn.system),
+            outcome=reply.outcome(answer),
+            stream=turn.request.get("stream", False),
             drawn=drawn,
             raw=raw,
         )
-        self._journal.record(entry, system)
+        self._journal.record(entry, turn.system)
         await self._send(call, answer, scripted, stream=entry.stream)
+
+    def _answer(
+        self, call: exchange.Exchange, turn: reply.Turn, scripted: script.Script, now: float
+    ) -> tuple[reply.Answer, int | None]:
+        """The answer and the number it was drawn with; a request over the rate limit draws none."""
+        allowance = self._allowance(turn.model, now)
+        max_tokens = turn.request["max_tokens"]
+        refused = allowance.admit(turn.input_tokens, max_tokens, now)
+        if refused:
+            call.limit_headers = allowance.headers(now)
+            return refused, None
+        answer, drawn = self._decide(turn, scripted)
+        allowance.settle(max_tokens, reply.written_tokens(answer), now)
+        call.limit_headers = allowance.headers(now)
+        return answer, drawn
+
+    def _decide(self, turn: reply.Turn, scripted: script.Script) -> tuple[reply.Answer, int]:
+        drawn = turn.task.drawn
+        if drawn is None:
+            drawn = self._draws.take(script.prompt_digest(turn.system))
+        fate = chance.fate(scripted, drawn)
+        ids = (conversation.tool_use_id(drawn, serial) for serial in self._serials)
+        return reply.decide(turn, scripted, fate, ids), drawn
 
     def _allowance(self, model: models.Model, now: float) -> ratelimit.Allowance:
         found = self._allowances.get(model.line)
         if found is None:
             found = self._allowances[model.line] = ratelimit.Allowance(self._settings.limits, now)
         return found
-
-    def _decide(
-        self, request: dict[str, Any], prompt: str, scripted: script.Script, input_tokens: int
-    ) -> tuple[reply.Answer, int]:
-        task = conversation.current_task(request["messages"])
-        drawn = self._draws.take(prompt) if task.drawn is None else task.drawn
-        fate = chance.fate(scripted, drawn)
-        turn = reply.Turn(request, task, input_tokens)
-        answer = reply.decide(
-            turn, scripted, fate, lambda: conversation.tool_use_id(drawn, next(self._serials))
-        )
-        return answer, drawn
 
     async def _send(
         self,
@@ -206,6 +201,19 @@ class App:
         self._draws = chance.Draws(seed)
         self._journal = journal.Journal()
         self._allowances: dict[str, ratelimit.Allowance] = {}
+
+
+def _understand(document: Any) -> tuple[reply.Turn, script.Script]:
+    """A checked request with its script. Raises Rejected for whatever the API would not take."""
+    model = validate.messages_request(document)
+    system = conversation.system_text(document)
+    try:
+        scripted = script.parse(system)
+    except script.ScriptError as error:
+        raise faults.Rejected(400, str(error)) from error
+    task = conversation.current_task(document["messages"])
+    turn = reply.Turn(document, model, system, task, conversation.input_tokens(document))
+    return turn, scripted
 
 
 def _check_method(call: exchange.Exchange, method: str) -> None:

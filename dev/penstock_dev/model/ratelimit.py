@@ -4,6 +4,7 @@ import functools
 import math
 import time
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from penstock_dev.model import faults
 
@@ -41,10 +42,6 @@ class Bucket:
         """Use an amount; a negative one gives back."""
         self._level = min(self.capacity, self.level(now) - amount)
 
-    def full_at(self, now: float) -> float:
-        """When the bucket will be full again."""
-        return now + (self.capacity - self.level(now)) * 60 / self.capacity
-
 
 class Allowance:
     """The buckets of one model line."""
@@ -71,20 +68,35 @@ class Allowance:
 
     def headers(self, now: float) -> tuple[tuple[str, str], ...]:
         """The twelve `anthropic-ratelimit-*` headers."""
+        requests, written, read = (
+            _State(bucket.capacity, bucket.level(now))
+            for bucket in (self._requests, self._output, self._input)
+        )
+        both = _State(written.limit + read.limit, written.level + read.level)
+        both_full_seconds = max(written.full_seconds, read.full_seconds)
         return (
-            *_describe("requests", [self._requests], now),
-            *_describe("input-tokens", [self._input], now),
-            *_describe("output-tokens", [self._output], now),
-            *_describe("tokens", [self._input, self._output], now),
+            *_describe("requests", requests, now + requests.full_seconds),
+            *_describe("input-tokens", read, now + read.full_seconds),
+            *_describe("output-tokens", written, now + written.full_seconds),
+            *_describe("tokens", both, now + both_full_seconds),
         )
 
 
-def _describe(name: str, buckets: list[Bucket], now: float) -> tuple[tuple[str, str], ...]:
+class _State(NamedTuple):
+    limit: int
+    level: float
+
+    @property
+    def full_seconds(self) -> float:
+        return (self.limit - self.level) * 60 / self.limit
+
+
+def _describe(name: str, state: _State, full_at: float) -> tuple[tuple[str, str], ...]:
     prefix = f"anthropic-ratelimit-{name}"
     return (
-        (f"{prefix}-limit", str(sum(bucket.capacity for bucket in buckets))),
-        (f"{prefix}-remaining", str(sum(max(0, int(bucket.level(now))) for bucket in buckets))),
-        (f"{prefix}-reset", _rfc3339(math.ceil(max(bucket.full_at(now) for bucket in buckets)))),
+        (f"{prefix}-limit", str(state.limit)),
+        (f"{prefix}-remaining", str(max(0, int(state.level)))),
+        (f"{prefix}-reset", _rfc3339(math.ceil(full_at))),
     )
 
 

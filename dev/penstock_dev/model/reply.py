@@ -1,11 +1,11 @@
 """What the scripted model answers: a pure decision from script, fate and conversation."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from penstock_dev.model import conversation, faults
+from penstock_dev.model import conversation, faults, models
 from penstock_dev.model.chance import Fate
 from penstock_dev.model.script import Script, ToolCall
 
@@ -50,9 +50,11 @@ class Reply:
 
 @dataclass(frozen=True)
 class Turn:
-    """A valid request, the task it continues and its length in tokens."""
+    """A valid request, the model it is for, its system prompt, the task it continues, its tokens."""
 
     request: dict[str, Any]
+    model: models.Model
+    system: str
     task: conversation.Task
     input_tokens: int
 
@@ -65,13 +67,13 @@ class Garbage:
 Answer = Reply | Garbage | faults.Fault
 
 
-def decide(turn: Turn, script: Script, fate: Fate, new_id: Callable[[], str]) -> Answer:
+def decide(turn: Turn, script: Script, fate: Fate, new_ids: Iterator[str]) -> Answer:
     """The answer to a valid request. An error goes before garbage, garbage before a refusal, a refusal before content."""
     if fate.error:
         return scripted_fault(script)
     if fate.garbage:
         return Garbage()
-    return _limited(_content(turn, script, fate, new_id), turn.request)
+    return _limited(_content(turn, script, fate, new_ids), turn.request)
 
 
 def outcome(answer: Answer) -> str:
@@ -85,6 +87,11 @@ def outcome(answer: Answer) -> str:
             return stop_reason
         case Reply(ending=ending):
             return f"stream {ending}"
+
+
+def written_tokens(answer: Answer) -> int:
+    """The output tokens an answer is charged."""
+    return answer.output_tokens if isinstance(answer, Reply) else 0
 
 
 def scripted_fault(script: Script) -> faults.Fault:
@@ -103,20 +110,20 @@ def scripted_fault(script: Script) -> faults.Fault:
     )
 
 
-def _content(turn: Turn, script: Script, fate: Fate, new_id: Callable[[], str]) -> Reply:
+def _content(turn: Turn, script: Script, fate: Fate, new_ids: Iterator[str]) -> Reply:
     blocks: tuple[Block, ...]
     stop_reason: str = script.stop_reason
     if fate.refusal:
         blocks, stop_reason = (), "refusal"
     elif calls := _calls(turn, script, fate):
-        blocks = tuple(ToolUse(new_id(), call.name, json.dumps(call.input)) for call in calls)
+        blocks = tuple(ToolUse(next(new_ids), call.name, json.dumps(call.input)) for call in calls)
         stop_reason = "tool_use"
     else:
         text = _text(script, turn.task)
         blocks = (Text(text),) if text else ()
     written = max(1, conversation.tokens(sum(map(_length, blocks))))
     return Reply(
-        model=turn.request["model"],
+        model=turn.model.id,
         blocks=blocks,
         stop_reason=stop_reason,
         input_tokens=turn.input_tokens,

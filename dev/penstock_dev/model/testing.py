@@ -5,15 +5,15 @@ with testing.model_server(seed=7) as model:
 """
 
 import contextlib
-import json
 import re
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+import httpx
 
 START_SECONDS = 20.0
 
@@ -39,9 +39,11 @@ class ModelServer:
 
     def call(self, path: str, document: dict[str, Any] | None = None) -> dict[str, Any]:
         """GET a path, or POST a document to it, and return the JSON answer."""
-        data = None if document is None else json.dumps(document).encode()
-        with urllib.request.urlopen(self.url + path, data=data, timeout=10) as response:
-            answer: dict[str, Any] = json.load(response)
+        method = "GET" if document is None else "POST"
+        with httpx.Client(base_url=self.url, trust_env=False, timeout=10) as client:
+            response = client.request(method, path, json=document)
+        response.raise_for_status()
+        answer: dict[str, Any] = response.json()
         return answer
 
 
@@ -81,7 +83,7 @@ def _ready(process: "subprocess.Popen[str]") -> ModelServer:
         try:
             running.call("/healthz")
             return running
-        except OSError as error:
+        except httpx.TransportError as error:
             if time.monotonic() > deadline:
                 raise RuntimeError(
                     f"the model server at {running.url} does not answer: {error}"
