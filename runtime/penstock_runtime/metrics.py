@@ -1,0 +1,108 @@
+"""What gateway and workers count. Labels are bounded: never a user, a session or a task."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from penstock.names import AgentKey
+
+_AGENT: Final = ("namespace", "agent")
+_REVISION: Final = (*_AGENT, "revision")
+_MODEL: Final = (*_REVISION, "model")
+_TOOL: Final = (*_REVISION, "tool")
+_SECONDS: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60, 120, 300, 600)
+
+# The gateway's
+
+REQUESTS: Final = Counter(
+    "penstock_gateway_requests", "HTTP requests answered.", ("method", "route", "status")
+)
+REQUEST_SECONDS: Final = Histogram(
+    "penstock_gateway_request_seconds",
+    "Time to answer, waiting for the task included.",
+    ("method", "route"),
+    buckets=(0.001, 0.0025, 0.005, *_SECONDS),
+)
+ADMISSIONS: Final = Counter(
+    "penstock_admissions", "Tasks accepted or refused.", (*_REVISION, "outcome")
+)
+
+# The worker's
+
+TASKS: Final = Counter("penstock_tasks", "Tasks ended.", (*_REVISION, "outcome", "reason"))
+TASK_SECONDS: Final = Histogram(
+    "penstock_task_seconds", "Processing time of ended tasks.", _REVISION, buckets=_SECONDS
+)
+TASKS_RUNNING: Final = Gauge("penstock_tasks_running", "Tasks being worked on.", _REVISION)
+TASKS_STOPPED: Final = Counter(
+    "penstock_tasks_stopped", "Tasks put down before their end.", (*_REVISION, "outcome")
+)
+WORKER_ERRORS: Final = Counter(
+    "penstock_worker_errors", "Errors nobody foresaw, each a bug.", _REVISION
+)
+STORE_ERRORS: Final = Counter(
+    "penstock_store_errors", "Calls of the store that got no answer.", _REVISION
+)
+MODEL_CALLS: Final = Counter("penstock_model_calls", "Model calls.", (*_MODEL, "outcome"))
+MODEL_SECONDS: Final = Histogram(
+    "penstock_model_call_seconds", "Time of one model call.", _MODEL, buckets=_SECONDS
+)
+MODEL_TOKENS: Final = Counter(
+    "penstock_model_tokens", "Tokens used; outcome is input or output.", (*_MODEL, "outcome")
+)
+MODEL_COST: Final = Counter("penstock_model_cost_usd", "List price of all model calls.", _MODEL)
+TOOL_CALLS: Final = Counter("penstock_tool_calls", "Tool calls.", (*_TOOL, "outcome"))
+TOOL_SECONDS: Final = Histogram(
+    "penstock_tool_call_seconds", "Time of one tool call.", _TOOL, buckets=_SECONDS
+)
+
+
+@dataclass(frozen=True)
+class Meter:
+    """Counts for one revision of one agent."""
+
+    agent: AgentKey
+    revision: str
+    model: str
+
+    @property
+    def _revision(self) -> tuple[str, str, str]:
+        return self.agent.namespace, self.agent.name, self.revision
+
+    def task_ended(self, outcome: str, reason: str, seconds: float) -> None:
+        """Count an ended task."""
+        TASKS.labels(*self._revision, outcome, reason).inc()
+        TASK_SECONDS.labels(*self._revision).observe(seconds)
+
+    def task_stopped(self, directive: str) -> None:
+        """Count a task that was given back, lost or left."""
+        TASKS_STOPPED.labels(*self._revision, directive).inc()
+
+    def running(self, count: int) -> None:
+        """Show how many tasks are being worked on."""
+        TASKS_RUNNING.labels(*self._revision).set(count)
+
+    def worker_error(self) -> None:
+        """Count an error nobody foresaw."""
+        WORKER_ERRORS.labels(*self._revision).inc()
+
+    def store_error(self) -> None:
+        """Count a call of the store that got no answer."""
+        STORE_ERRORS.labels(*self._revision).inc()
+
+    def model_called(self, outcome: str, seconds: float) -> None:
+        """Count one request to the model; ``outcome`` is a stop reason or a kind of failure."""
+        MODEL_CALLS.labels(*self._revision, self.model, outcome).inc()
+        MODEL_SECONDS.labels(*self._revision, self.model).observe(seconds)
+
+    def model_charged(self, input_tokens: int, output_tokens: int, cost_micro_usd: int) -> None:
+        """Count what a model call cost."""
+        MODEL_TOKENS.labels(*self._revision, self.model, "input").inc(input_tokens)
+        MODEL_TOKENS.labels(*self._revision, self.model, "output").inc(output_tokens)
+        MODEL_COST.labels(*self._revision, self.model).inc(cost_micro_usd / 1_000_000)
+
+    def tool_called(self, tool: str, outcome: str, seconds: float) -> None:
+        """Count one call of a declared tool."""
+        TOOL_CALLS.labels(*self._revision, tool, outcome).inc()
+        TOOL_SECONDS.labels(*self._revision, tool).observe(seconds)
