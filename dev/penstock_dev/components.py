@@ -182,6 +182,7 @@ def node(plane: cluster.ControlPlane) -> Component:
     arguments = {
         "--kubeconfig": str(plane.kubeconfig("node")),
         "--state-dir": str(plane.root / "node"),
+        "--log-dir": str(plane.root / "logs" / "pods"),
         "--name": cluster.NODE_NAME,
         "--image": RUNTIME_IMAGE,
     }

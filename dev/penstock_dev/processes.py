@@ -178,12 +178,15 @@ def sweep(owner: str, spare: Iterable[int] = ()) -> list[Identity]:
     return found
 
 
-def last_lines(path: Path, *, lines: int = 20, max_bytes: int = 4096) -> str:
-    """The end of a log: at most `lines` lines and `max_bytes` bytes; empty when there is none."""
+def last_lines(path: Path, *, lines: int = 20, max_bytes: int = 4096, start: int = 0) -> str:
+    """The end of a log from byte `start` on: at most `lines` lines and `max_bytes` bytes.
+
+    Empty when there is none.
+    """
     try:
         with path.open("rb") as log:
             log.seek(0, os.SEEK_END)
-            log.seek(max(0, log.tell() - max_bytes))
+            log.seek(max(start, log.tell() - max_bytes))
             tail = log.read().decode("utf-8", "replace")
     except FileNotFoundError:
         return ""

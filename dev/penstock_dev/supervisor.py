@@ -177,7 +177,7 @@ def http_probe(url: str) -> Probe:
 
     async def probe() -> Readiness:
         try:
-            async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
+            async with httpx.AsyncClient(timeout=2.0, trust_env=False, verify=False) as client:
                 response = await client.get(url)
         except httpx.HTTPError as error:
             return NotReady(f"GET {url}: {type(error).__name__}")

@@ -14,7 +14,7 @@ import pytest
 
 from penstock_dev import environment as embedded
 
-_ALWAYS = frozenset({"controlplane", "redis", "model"})
+_ALWAYS = frozenset({"controlplane", "node", "redis", "model"})
 _ON_REQUEST = frozenset({"operator", "gateway"})
 _DEADLINE_SECONDS = 30.0
 

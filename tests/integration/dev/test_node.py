@@ -1,0 +1,90 @@
+"""The process node runs pods that the real scheduler binds to it, and tells what becomes of them."""
+
+from __future__ import annotations
+
+import urllib.request
+
+from tests.integration.dev import pods
+
+
+def test_a_deployment_becomes_available_through_the_real_scheduler(kubectl) -> None:
+    server = pods.pod(
+        "server",
+        pods.SERVER,
+        env=[pods.POD_IP, {"name": "GREETING_FILE", "value": "/etc/greeting/text"}],
+        readinessProbe={"httpGet": {"port": 8080}, "periodSeconds": 1},
+        volumeMounts=[{"name": "greeting", "mountPath": "/etc/greeting"}],
+        volumes=[{"name": "greeting", "configMap": {"name": "greeting"}}],
+    )
+    labels = {"app": "server"}
+    deployment = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "server"},
+        "spec": {
+            "replicas": 2,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": server["spec"]},
+        },
+    }
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "greeting"}, "data": {"text": "hello"}}
+    pods.apply(kubectl, config, deployment)
+    pods.until(
+        lambda: pods.read(kubectl, "deployment", "server")["status"],
+        lambda status: status.get("availableReplicas") == 2,
+    )
+    addresses = kubectl("get", "pods", "-o", "jsonpath={.items[*].status.podIP}").split()
+    assert len(set(addresses)) == 2
+    for address in addresses:
+        with urllib.request.urlopen(f"http://{address}:8080/", timeout=5) as answer:
+            assert answer.read() == b"hello"
+    kubectl("patch", "configmap", "greeting", "--type=merge", "-p", '{"data":{"text":"changed"}}')
+
+    def answer() -> bytes:
+        with urllib.request.urlopen(f"http://{addresses[0]}:8080/", timeout=5) as reply:
+            return reply.read()
+
+    pods.until(answer, lambda text: text == b"changed")
+
+
+def test_a_crash_loop_tells_the_last_words_of_the_container(kubectl) -> None:
+    pods.apply(kubectl, pods.pod("crashing", "print('hi'); raise SystemExit('no such tool: refund')"))
+    found = pods.until(
+        lambda: pods.container_status(kubectl, "crashing"),
+        lambda status: status.get("restartCount", 0) >= 1 and "waiting" in status["state"],
+    )
+    assert found["state"]["waiting"]["reason"] == "CrashLoopBackOff"
+    assert "restarting failed container=main" in found["state"]["waiting"]["message"]
+    last = found["lastState"]["terminated"]
+    assert (last["exitCode"], last["reason"]) == (1, "Error")
+    assert last["message"] == "hi\nno such tool: refund"
+    assert not pods.is_ready(pods.read(kubectl, "pod", "crashing"))
+
+
+def test_a_missing_config_map_is_told_and_the_pod_starts_once_it_is_there(kubectl) -> None:
+    source = {"name": "A", "valueFrom": {"configMapKeyRef": {"name": "later", "key": "a"}}}
+    pods.apply(kubectl, pods.pod("patient", "import time; time.sleep(600)", env=[source]))
+    seen = pods.until(
+        lambda: pods.container_status(kubectl, "patient").get("state", {}).get("waiting", {}),
+        lambda waiting: waiting.get("reason") == "CreateContainerConfigError",
+    )
+    assert seen["message"] == 'configmap "later" not found'
+    kubectl("create", "configmap", "later", "--from-literal=b=1")
+    pods.until(
+        lambda: pods.container_status(kubectl, "patient")["state"].get("waiting", {}),
+        lambda waiting: "couldn't find key a in ConfigMap" in waiting.get("message", ""),
+    )
+    kubectl("patch", "configmap", "later", "--type=merge", "-p", '{"data":{"a":"1"}}')
+    pods.until(lambda: pods.read(kubectl, "pod", "patient"), pods.is_ready)
+    kubectl("delete", "pod", "patient", "--timeout=20s")
+
+
+def test_a_foreign_image_with_a_foreign_command_is_not_pulled(kubectl) -> None:
+    document = pods.pod("foreign", "")
+    document["spec"]["containers"][0] |= {"image": "nginx:1", "command": ["nginx"]}
+    pods.apply(kubectl, document)
+    seen = pods.until(
+        lambda: pods.container_status(kubectl, "foreign").get("state", {}).get("waiting", {}),
+        lambda waiting: waiting.get("reason") == "ErrImagePull",
+    )
+    assert 'cannot pull image "nginx:1"' in seen["message"]
