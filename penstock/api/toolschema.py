@@ -3,6 +3,7 @@
 The custom resource keeps inputSchema as written, and CEL cannot look inside, so this is looked at
 when an Agent is reconciled. Keywords are those of JSON Schema draft 2020-12 and draft 7; unknown
 keywords mean nothing there and are passed over. A worker still compiles the schema.
+Draft 2020-12 is what a schema is read as unless its ``$schema`` names another one.
 """
 
 import re
@@ -27,6 +28,11 @@ _COUNTS: Final = (
 )  # fmt: skip
 _NUMBERS: Final = ("exclusiveMaximum", "exclusiveMinimum", "maximum", "minimum", "multipleOf")
 _TEXTS: Final = ("$comment", "$id", "$schema", "description", "format", "pattern", "title")
+_DRAFTS: Final = (
+    "https://json-schema.org/draft/2020-12/schema",
+    "https://json-schema.org/draft/2019-09/schema",
+    "http://json-schema.org/draft-07/schema",
+)
 #: What Python's parser and the ECMA one both refuse; the rest is for the worker to say.
 _BROKEN_PATTERNS: Final = (
     "missing ), unterminated subpattern",
@@ -63,7 +69,8 @@ def complaint(schema: Any) -> str | None:
         return f"inputSchema is nested more than {MAX_DEPTH} levels deep; make it flatter"
     if schema.get("type", "object") != "object":
         return f"inputSchema.type is {schema['type']!r}; write object, a tool's input is always one"
-    return next(_complaints(schema, "inputSchema", schema), None)
+    found = (*_wrong_draft(schema), *_complaints(schema, "inputSchema", schema))
+    return next(iter(found), None)
 
 
 def _complaints(schema: Any, path: str, root: Mapping[str, Any]) -> Iterator[str]:
@@ -85,13 +92,12 @@ def _complaints(schema: Any, path: str, root: Mapping[str, Any]) -> Iterator[str
 
 def _inner_schemas(schema: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
     for keyword in _ONE_SCHEMA:
-        if keyword not in schema or (keyword == "items" and isinstance(schema["items"], list)):
-            continue  # a list of items is how draft 7 writes prefixItems
-        yield f"{path}.{keyword}", schema[keyword]
+        if keyword in schema:
+            yield f"{path}.{keyword}", schema[keyword]
     for keyword in _NAMED_SCHEMAS:
         if isinstance(named := schema.get(keyword), Mapping):
             yield from ((f"{path}.{keyword}.{name}", inner) for name, inner in named.items())
-    for keyword in (*_SCHEMA_LISTS, "items"):
+    for keyword in _SCHEMA_LISTS:
         if isinstance(listed := schema.get(keyword), list):
             yield from ((f"{path}.{keyword}[{i}]", inner) for i, inner in enumerate(listed))
 
@@ -142,6 +148,12 @@ def _wrong_texts(schema: Mapping[str, Any], path: str) -> Iterator[str]:
         yield f"{path}.pattern {pattern!r} is not a regular expression: {broken}"
 
 
+def _wrong_draft(root: Mapping[str, Any]) -> Iterator[str]:
+    draft = root.get("$schema", _DRAFTS[0])
+    if not isinstance(draft, str) or draft.removesuffix("#") not in _DRAFTS:
+        yield f"inputSchema.$schema is {draft!r}; leave it out, or write {_DRAFTS[0]}"
+
+
 def _broken(pattern: str) -> str | None:
     try:
         re.compile(pattern)
@@ -153,8 +165,8 @@ def _broken(pattern: str) -> str | None:
 def _wrong_reference(
     schema: Mapping[str, Any], path: str, root: Mapping[str, Any]
 ) -> Iterator[str]:
-    if schema is not root and "$id" in schema:
-        yield f"{path}.$id: only the whole schema may have one; take it out"
+    for keyword in {"$id", "$schema"} & schema.keys() if schema is not root else ():
+        yield f"{path}.{keyword}: only the whole schema may have one; take it out"
     for keyword in ("$ref", "$dynamicRef", "$recursiveRef"):
         target = schema.get(keyword, "#")
         if not isinstance(target, str) or not (target == "#" or target.startswith("#/")):

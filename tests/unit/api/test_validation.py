@@ -1,0 +1,138 @@
+"""What the schema cannot say: sizes, tools, and stored objects that no longer fit."""
+
+from __future__ import annotations
+
+import pytest
+
+from penstock.api import validation
+from penstock.api.rollout import Setpoint
+from penstock.api.validation import Reason
+from penstock.errors import InvalidResource
+
+MODEL = {"name": "claude-sonnet-5-5"}
+
+
+def tool(name="refund", **schema):
+    return {"name": name, "inputSchema": schema, "http": {"url": "http://orders/refund"}}
+
+
+def padded_schema(size):
+    """An inputSchema of exactly that many bytes."""
+    empty = validation.size_bytes({"description": ""})
+    return {"description": "x" * (size - empty)}
+
+
+def problem(*tools, references=None, **template):
+    return validation.template_problem(
+        {"model": MODEL, "instructions": "Answer.", "tools": list(tools), **template}, references
+    )
+
+
+def test_a_plain_template_has_no_problem():
+    assert problem(tool(type="object")) is None
+
+
+def test_a_template_without_tools_has_no_problem():
+    assert validation.template_problem({"model": MODEL, "instructions": "Answer."}) is None
+
+
+def test_a_malformed_tool_schema_is_told_with_the_tool_and_the_place():
+    found = problem(tool(), tool("book", properties={"at": {"type": "time"}}))
+    assert found is not None
+    assert found.reason is Reason.INVALID_TOOL
+    assert found.message.startswith(
+        "tool \"book\": inputSchema.properties.at.type is 'time'; write"
+    )
+
+
+def test_a_complaint_about_a_very_long_name_stays_short():
+    found = problem(tool(properties={"a" * 10_000: 5}))
+    assert found is not None
+    assert len(found.message) < 600
+
+
+def test_an_input_schema_may_have_16_kib_and_not_a_byte_more():
+    assert problem(tool(**padded_schema(16 * 1024))) is None
+    found = problem(tool(**padded_schema(16 * 1024 + 1)))
+    assert found is not None
+    assert found.reason is Reason.TOO_LARGE
+    assert 'tool "refund": inputSchema has 16.0 KiB of 16.0 KiB' in found.message
+
+
+def test_a_template_may_have_200_kib_and_not_a_byte_more():
+    tools = [tool(f"t{i}", **padded_schema(13 * 1024)) for i in range(15)]
+    whole = {"model": MODEL, "tools": tools, "instructions": ""}
+    rest = 200 * 1024 - validation.size_bytes(whole)
+    assert problem(*tools, instructions="x" * rest) is None
+    found = problem(*tools, instructions="x" * (rest + 1))
+    assert found is not None
+    assert found.reason is Reason.TOO_LARGE
+    assert "of its 15 tools (the largest is" in found.message
+    assert "instructionsFrom" in found.message
+
+
+def test_sizes_are_counted_in_bytes_as_stored():
+    assert validation.size_bytes({"a": "é"}) == len(b'{"a":"\xc3\xa9"}')
+
+
+def test_referenced_text_has_an_end_too():
+    assert problem(references={"configmap/prompt/a": "x" * 250_000}) is None
+    found = problem(references={"configmap/prompt/a": "x" * 270_000})
+    assert found is not None
+    assert found.reason is Reason.TOO_LARGE
+    assert "ConfigMap" in found.message
+
+
+def test_a_tool_schema_of_ten_thousand_levels_ends_in_a_sentence():
+    schema = {}
+    for _ in range(10_000):
+        schema = {"not": schema}
+    found = problem(tool(**schema))
+    assert found is not None
+    assert "32 levels" in found.message
+
+
+def agent(**spec):
+    return {"spec": {"template": {"instructions": "Answer.", "model": MODEL}, **spec}}
+
+
+def test_a_stored_agent_is_read_with_its_defaults():
+    spec = validation.parse_agent(agent(scaling={"minReplicas": 2}))
+    assert spec.scaling.min_replicas == 2
+    assert spec.scaling.max_replicas == 20
+    assert spec.template.limits.cost_usd == "0.50"
+
+
+def test_a_stored_rollout_with_an_empty_block_is_read_as_without_it():
+    spec = validation.parse_rollout({"spec": {"agentRef": {"name": "support"}, "traffic": {}}})
+    assert spec.traffic == Setpoint()
+
+
+def test_fields_of_a_newer_version_are_passed_over():
+    assert validation.parse_agent(agent(soon={"a": 1})).suspended is False
+
+
+@pytest.mark.parametrize(
+    ("resource", "sentence"),
+    [
+        ({}, "spec.template is missing"),
+        (
+            agent(scaling={"minReplicas": 2000}),
+            "spec.scaling.minReplicas is 2000: Input should be less than or equal to 1000",
+        ),
+        (
+            agent(rolloutPolicy="Later", revisionHistoryLimit=0),
+            "spec.revisionHistoryLimit is 0: Input should be greater than or equal to 1 (and 1 more)",
+        ),
+        (
+            agent(worker={"tolerations": [{"key": 5}]}),
+            "spec.worker.tolerations[0].key is 5: Input should be a valid string",
+        ),
+        (agent(worker=[]), "spec.worker: Input should be"),
+    ],
+)
+def test_a_stored_object_that_no_longer_fits_is_told_in_one_line(resource, sentence):
+    with pytest.raises(InvalidResource) as refusal:
+        validation.parse_agent(resource)
+    assert str(refusal.value).startswith(sentence)
+    assert "\n" not in str(refusal.value)
