@@ -11,7 +11,7 @@ from penstock_dev.model.script import Script
 PIECES_PER_BLOCK = 48
 SHORTEST_PIECE_CHARACTERS = 16
 
-GARBAGE_BODY = b'{"id": "msg_broken", "content": [{"type": "te\xff\xfe'
+GARBAGE_BODY = b'{"id": "msg_broken", "content": [{"type": "te'
 GARBAGE_STREAM = (
     b'event: content_block_delta\ndata: {"type": "content_block_delta", "inde\xff\xfe\n\n'
 )
