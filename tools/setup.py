@@ -158,10 +158,19 @@ def install_packages(uv: str | None) -> None:
         run([*pip(), "install", "--quiet", *project])
 
 
+def wait_for_other_runs(guard: int) -> None:
+    """Takes the lock on an open file, and says so when another run has it."""
+    try:
+        fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say("waiting for another setup in this folder")
+        fcntl.flock(guard, fcntl.LOCK_EX)
+
+
 def set_up() -> None:
     """Brings .venv in step with the lock; waits for another run that is doing so."""
     with LOCK.open("rb") as guard:
-        fcntl.flock(guard, fcntl.LOCK_EX)
+        wait_for_other_runs(guard.fileno())
         if is_ready():
             return
         STAMP.unlink(missing_ok=True)
