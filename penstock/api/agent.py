@@ -10,13 +10,13 @@ from penstock.api.fields import (
     Block,
     DataKey,
     MapList,
-    Message,
     Money,
     ObjectName,
     Opaque,
     Percent,
     Rule,
 )
+from penstock.api.worker import Worker
 
 
 class Provider(StrEnum):
@@ -111,7 +111,7 @@ class Model(Block):
         str | None,
         Field(
             max_length=512,
-            pattern=r"^https?://.+",
+            pattern=r"^https?://[^\s/]\S*$",
             description="Address of the model API; absent: the installation's endpoint.",
         ),
     ] = None
@@ -135,7 +135,8 @@ class HTTPEndpoint(Block):
         HTTPMethod, Field(description="HTTP method; GET and DELETE send the input as query.")
     ] = HTTPMethod.POST
     url: Annotated[
-        str, Field(max_length=2048, pattern=r"^https?://.+", description="Address to call.")
+        str,
+        Field(max_length=2048, pattern=r"^https?://[^\s/]\S*$", description="Address to call."),
     ]
     headers_from_secret_ref: Annotated[
         SecretRef | None,
@@ -273,64 +274,6 @@ class AgentTemplate(Block):
     ] = TemplateWorker()
 
 
-class Resources(Block):
-    """Requests and limits of the worker container, as in a pod."""
-
-    requests: Annotated[
-        dict[str, Annotated[str, Field(max_length=32)]] | None,
-        Field(max_length=8, description="Quantities set aside, e.g. cpu: 500m."),
-    ] = None
-    limits: Annotated[
-        dict[str, Annotated[str, Field(max_length=32)]] | None,
-        Field(max_length=8, description="Quantities never exceeded, e.g. memory: 2Gi."),
-    ] = None
-
-
-class Toleration(Block):
-    """A taint that worker pods tolerate, as in a pod."""
-
-    key: Annotated[str | None, Field(max_length=317, description="Taint key.")] = None
-    operator: Annotated[
-        str | None, Field(max_length=16, description="Exists or Equal.")
-    ] = None
-    value: Annotated[str | None, Field(max_length=63, description="Taint value.")] = None
-    effect: Annotated[
-        str | None, Field(max_length=32, description="NoSchedule, PreferNoSchedule or NoExecute.")
-    ] = None
-
-
-class LocalRef(Block):
-    """An object in the same namespace."""
-
-    name: Annotated[ObjectName, Field(description="Name of the object.")]
-
-
-class Worker(Block):
-    """How worker pods run; acts at once on all revisions, without a rollout."""
-
-    concurrency: Annotated[
-        int, Field(ge=1, le=1000, description="Tasks that one worker runs at the same time.")
-    ] = 32
-    resources: Annotated[
-        Resources, Field(description="Requests and limits of the worker container.")
-    ] = Resources()
-    node_selector: Annotated[
-        dict[str, Annotated[str, Field(max_length=63)]],
-        Field(max_length=16, description="Labels a node must carry."),
-    ] = {}
-    tolerations: Annotated[
-        list[Toleration], Field(max_length=16, description="Taints that workers tolerate.")
-    ] = []
-    image_pull_secrets: Annotated[
-        list[LocalRef],
-        MapList("name"),
-        Field(max_length=8, description="Secrets for pulling the image."),
-    ] = []
-    service_account_name: Annotated[
-        str, Field(max_length=253, description="Service account of the pods; empty: the default.")
-    ] = ""
-
-
 class Scaling(Block):
     """How many workers each open revision gets."""
 
@@ -343,7 +286,14 @@ class Scaling(Block):
     ] = 16
     replicas: Annotated[
         int | None,
-        Field(ge=0, le=1000, description="Set by kubectl scale; null goes back to the backlog."),
+        Field(
+            ge=0,
+            le=1000,
+            description="The number of workers when a person, an HPA or KEDA decides it instead of "
+            "the backlog. Set it with: kubectl scale agent NAME --replicas=3; null gives it back. "
+            "Reading the scale subresource is an error until it has been set once, so set it "
+            "before an HPA takes over.",
+        ),
     ] = None
 
 
@@ -411,8 +361,11 @@ class Traffic(Block):
 
     version: Annotated[int, Field(ge=0, description="Version of the route.")] = 0
     targets: Annotated[
-        list[TrafficTarget], Field(max_length=2, description="Who serves; Stable first.")
+        list[TrafficTarget],
+        MapList("revision"),
+        Field(max_length=2, description="Who serves; Stable first."),
     ] = []
+    suspended: Annotated[bool, Field(description="Whether nothing is admitted.")] = False
 
 
 class RevisionStatus(Block):

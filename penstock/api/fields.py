@@ -49,7 +49,14 @@ class Opaque:
 
 
 #: A DNS-1123 label or subdomain that names another object.
-ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+ObjectName = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=253,
+        pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+    ),
+]
 #: A key of a ConfigMap or Secret.
 DataKey = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
 Percent = Annotated[int, Field(ge=0, le=100)]
@@ -62,7 +69,7 @@ Money = Annotated[
     Field(max_length=17, pattern=r"^[0-9]{1,9}(\.[0-9]{1,6})?$"),
     Rule(
         "isQuantity(self) && quantity(self).isGreaterThan(quantity('0'))",
-        "must be an amount above zero in USD, such as \"0.50\"",
+        'must be an amount above zero in USD, such as "0.50"',
     ),
 ]
 

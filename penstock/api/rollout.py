@@ -75,7 +75,7 @@ class Step(Block):
 
     @property
     def longest_wait_seconds(self) -> int:
-        """maxWaitSeconds with its default applied."""
+        """The longest wait for evidence: maxWaitSeconds with its default applied."""
         return 3 * self.hold_seconds if self.max_wait_seconds is None else self.max_wait_seconds
 
 
@@ -101,7 +101,9 @@ class Strategy(Block):
     ] = 600
     holdback_percent: Annotated[
         int,
-        Field(ge=0, le=50, description="Share stable keeps during the final hold (automatic path)."),
+        Field(
+            ge=0, le=50, description="Share stable keeps during the final hold (automatic path)."
+        ),
     ] = 5
 
 
@@ -177,7 +179,7 @@ class AgentRolloutSpec(Block):
         Setpoint,
         Field(
             description="A person's word on the share. Set it with: kubectl patch agentrollout NAME "
-            "--type merge -p '{\"spec\":{\"traffic\":{\"canaryPercent\":20}}}'; give it back to the "
+            '--type merge -p \'{"spec":{"traffic":{"canaryPercent":20}}}\'; give it back to the '
             "automatic steps with the same command and null in place of 20."
         ),
     ] = Setpoint()
@@ -274,10 +276,16 @@ class AnalysisStatus(Block):
     counted_through: Annotated[
         str, Field(max_length=40, description="Outcome rows up to this id are in the counts.")
     ] = ""
-    stable: Annotated[ArmCounts, Field(description="Stable, since the candidate began.")] = ArmCounts()
-    candidate: Annotated[ArmCounts, Field(description="The candidate, since it began.")] = ArmCounts()
+    stable: Annotated[ArmCounts, Field(description="Stable, since the candidate began.")] = (
+        ArmCounts()
+    )
+    candidate: Annotated[ArmCounts, Field(description="The candidate, since it began.")] = (
+        ArmCounts()
+    )
     step_stable: Annotated[ArmCounts, Field(description="Stable, in this step.")] = ArmCounts()
-    step_candidate: Annotated[ArmCounts, Field(description="Candidate, in this step.")] = ArmCounts()
+    step_candidate: Annotated[ArmCounts, Field(description="Candidate, in this step.")] = (
+        ArmCounts()
+    )
     checks: Annotated[
         list[CheckReport], MapList("name"), Field(max_length=16, description="The last checks.")
     ] = []
