@@ -104,7 +104,7 @@ def test_equal_questions_meet_different_fates_in_the_share_that_was_asked_for(ht
     assert 90 <= seen.count("error 400") <= 150
 
 
-def test_the_fate_of_a_conversation_is_drawn_once(http, model):
+def test_the_fate_of_a_task_is_drawn_once_and_outlives_the_memory_of_the_server(http, model):
     tools = [{"name": "look", "input_schema": {"type": "object"}}]
     system = '#fake {"errorPercent": 60, "loopTool": "look"}'
     request = MINIMAL | {"tools": tools, "system": system, "max_tokens": 100}
@@ -114,7 +114,9 @@ def test_the_fate_of_a_conversation_is_drawn_once(http, model):
         if answer.status_code == 200
     ).json()
     messages = list(request["messages"])
-    for _ in range(10):
+    for turn in range(20):
+        if turn == 10:
+            model.seed(99)
         identifier = asked["content"][0]["id"]
         result = {"type": "tool_result", "tool_use_id": identifier, "content": "ok"}
         messages += [
