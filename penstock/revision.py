@@ -50,8 +50,7 @@ class Revision:
     @property
     def limits(self) -> RevisionLimits:
         """What admission and the fold must know of it."""
-        limits = self.template.limits
-        return RevisionLimits(limits.input_chars, limits.queue_seconds, limits.wall_seconds)
+        return limits_of(self.template)
 
     def document(self) -> dict[str, Any]:
         """The record's data, which is also what workers mount."""
@@ -108,6 +107,12 @@ def cut(agent: str, declared: dict[str, Any], references: dict[str, str], image:
     return Revision(
         agent, declared, references, template, instructions, template.worker.image or image
     )
+
+
+def limits_of(template: AgentTemplate) -> RevisionLimits:
+    """What admission and the fold must know of a template."""
+    limits = template.limits
+    return RevisionLimits(limits.input_chars, limits.queue_seconds, limits.wall_seconds)
 
 
 def reference_key(template: AgentTemplate) -> str | None:

@@ -1,7 +1,7 @@
 """The measured world that a rollout decides on."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from penstock.traffic import Arm
 
@@ -15,6 +15,7 @@ class Tally:
 
     ``errors`` and ``escalations`` are credited to the cohort in which the task was routed;
     ``timed`` tasks have a latency: ended ones, and open ones already older than the limit.
+    What ``tasks`` counts depends on where the tally stands, see Observation.
     """
 
     tasks: int = 0
@@ -54,9 +55,13 @@ class Stratum:
 class Observation:
     """What was measured up to ``now_ms`` (Redis time).
 
-    ``window``: strata of the last windowSeconds of routing time. ``total``: counted tasks of each
-    arm since the candidate began; ``step``: since the present step began. ``counted_through`` is
-    the id of the last outcome row in it. ``gap``: rows were lost before they were counted.
+    ``window``: strata of the last windowSeconds of routing time. Its tasks are *exposure*: all
+    that were routed, ended or not, so that fast failures do not run ahead of slow successes.
+    ``total``: *ended* tasks of each arm since the candidate began; ``step``: of them those that
+    were routed since the present step began, which is after the row ``step_from``. ``exposed``:
+    tasks routed in this step, ended or not. Totals are what a checkpoint keeps: they have no
+    ``latency_squares``. ``counted_through`` is the id of the last outcome row in it. ``gap``:
+    rows were lost before they were counted.
     """
 
     now_ms: int
@@ -65,6 +70,8 @@ class Observation:
     step: Mapping[Arm, Tally] = field(default_factory=dict)
     counted_through: str = ""
     gap: bool = False
+    exposed: Mapping[Arm, int] = field(default_factory=dict)
+    step_from: str = ""
 
     def in_window(self, arm: Arm) -> Tally:
         """All of one arm in the window."""
@@ -77,3 +84,18 @@ class Observation:
     def in_step(self, arm: Arm) -> Tally:
         """One arm since the step began."""
         return self.step.get(arm, Tally())
+
+    def routed_in_step(self, arm: Arm) -> int:
+        """Tasks routed to one arm since the step began, ended or not."""
+        return self.exposed.get(arm, 0)
+
+    def for_step(self, step_from: str) -> "Observation":
+        """The same, without the counts of a step that is over."""
+        if step_from == self.step_from:
+            return self
+        return replace(self, step={}, exposed={}, step_from=step_from)
+
+    def since(self, moment_ms: int) -> "Observation":
+        """The same, with a window of only the ticks that began at or after a moment."""
+        kept = tuple(stratum for stratum in self.window if stratum.tick * TICK_MS >= moment_ms)
+        return replace(self, window=kept)

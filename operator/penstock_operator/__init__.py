@@ -1,0 +1,1 @@
+"""The Penstock operator: Agents and AgentRollouts become revisions, workers, routes and verdicts."""

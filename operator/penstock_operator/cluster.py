@@ -1,0 +1,168 @@
+"""The API server as the operator uses it: the only importer of the Kubernetes client."""
+
+import json
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+from kubernetes.aio import client, config
+
+from penstock.errors import PenstockError
+from penstock_operator import metrics
+from penstock_operator.resources import (
+    SELECTOR,
+    Kind,
+    Object,
+    name_of,
+    namespace_of,
+)
+
+_APPLY = "application/apply-patch+yaml"
+_JSON = "application/json"
+
+
+class ClusterError(PenstockError):
+    """The API server refused or did not answer.
+
+    Args:
+        status: HTTP status, 0 when there was no answer.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+    @property
+    def conflict(self) -> bool:
+        """Whether the write lost against a newer one, so that looking again helps at once."""
+        return self.status == 409
+
+
+class Cluster:
+    """Typed access to the API server; every call ends within its deadline."""
+
+    def __init__(self, api: client.ApiClient, timeout_seconds: float = 10.0) -> None:
+        self._api = api
+        self._timeout_seconds = timeout_seconds
+
+    @classmethod
+    async def connect(cls, kubeconfig: str = "") -> Self:
+        """Connect by a kubeconfig file, or as the pod's service account when there is none."""
+        configuration = client.Configuration()
+        if kubeconfig:
+            await config.load_kube_config(kubeconfig, client_configuration=configuration)
+        else:
+            config.load_incluster_config(client_configuration=configuration)
+        configuration.connection_pool_maxsize = 32
+        return cls(client.ApiClient(configuration))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        await self._api.close()
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Object | None:
+        """One object, or None when it is not there."""
+        try:
+            return await self._request("GET", kind, kind.path(namespace, name))
+        except ClusterError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    async def listing(
+        self, kind: Kind, namespace: str | None = None, selector: str | None = None
+    ) -> tuple[list[Object], int]:
+        """All objects of a kind that are ours to see, and the list's resourceVersion."""
+        if selector is None and kind.labelled:
+            selector = SELECTOR
+        query = [("labelSelector", selector)] if selector else []
+        answer = await self._request("GET", kind, kind.path(namespace), query=query)
+        head = {"apiVersion": kind.api_version, "kind": kind.kind}
+        items = [{**head, **item} for item in answer["items"]]
+        return items, int(answer["metadata"]["resourceVersion"])
+
+    async def apply(self, kind: Kind, obj: Object, manager: str) -> Object:
+        """Server-side apply; the manager owns just the fields in ``obj``."""
+        path = kind.path(namespace_of(obj), name_of(obj))
+        query = [("fieldManager", manager), ("force", "true")]
+        return await self._request("PATCH", kind, path, query=query, body=obj, content=_APPLY)
+
+    async def replace_status(self, kind: Kind, obj: Object) -> Object:
+        """Replace the status of an object, unless it changed since its resourceVersion."""
+        path = kind.path(namespace_of(obj), name_of(obj), "status")
+        return await self._request("PUT", kind, path, body=obj)
+
+    async def delete(self, kind: Kind, obj: Object) -> None:
+        """Delete exactly this object (by uid); it may be gone already."""
+        body = {
+            "preconditions": {"uid": obj["metadata"]["uid"]},
+            "propagationPolicy": "Background",
+        }
+        try:
+            path = kind.path(namespace_of(obj), name_of(obj))
+            await self._request("DELETE", kind, path, body=body)
+        except ClusterError as error:
+            if error.status not in (404, 409):
+                raise
+
+    async def create(self, kind: Kind, obj: Object) -> Object:
+        """Create an object."""
+        return await self._request("POST", kind, kind.path(namespace_of(obj)), body=obj)
+
+    async def _request(
+        self,
+        method: str,
+        kind: Kind,
+        path: str,
+        *,
+        query: list[tuple[str, str]] | None = None,
+        body: Any = None,
+        content: str = _JSON,
+    ) -> Object:
+        serialized = await self._api.param_serialize(
+            method=method,
+            resource_path=path,
+            query_params=query or [],
+            header_params={"Accept": _JSON, "Content-Type": content},
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        try:
+            answer = await self._api.call_api(*serialized, _request_timeout=self._timeout_seconds)
+            raw = await answer.read()
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            metrics.API_REQUESTS.labels(kind.kind, method, "none").inc()
+            raise ClusterError(
+                0, f"{method} {path}: the API server did not answer: {error!r}"
+            ) from error
+        metrics.API_REQUESTS.labels(kind.kind, method, str(answer.status)).inc()
+        if answer.status >= 300:
+            raise ClusterError(answer.status, f"{method} {path}: {_message(answer.status, raw)}")
+        answer_body: Object = json.loads(raw)
+        return answer_body
+
+
+def _message(status: int, raw: bytes) -> str:
+    try:
+        return f"{status} {json.loads(raw).get('message', '')}"
+    except ValueError:
+        return f"{status} {raw[:200]!r}"
+
+
+async def watch_session(kubeconfig: str) -> tuple[str, aiohttp.ClientSession]:
+    """The API server's address and a session of its own for watching it."""
+    cluster = await Cluster.connect(kubeconfig)
+    api = cluster._api  # noqa: SLF001  the same module
+    configuration = api.configuration
+    token = await configuration.get_api_key_with_prefix("BearerToken")
+    headers = {"Authorization": token} if token else {}
+    connector = aiohttp.TCPConnector(limit=32, ssl=api.rest_client.ssl_context)
+    await api.close()
+    return configuration.host, aiohttp.ClientSession(connector=connector, headers=headers)

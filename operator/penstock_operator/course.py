@@ -1,0 +1,158 @@
+"""The course of an agent: who serves whom from now on, decided by its rollout or without one."""
+
+from dataclasses import dataclass
+
+from penstock import names
+from penstock.api.agent import Role, RolloutPolicy, TrafficTarget
+from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, Source, Verdict
+from penstock.rollout import engine
+from penstock.rollout.situation import Happening, Situation
+from penstock_operator import events
+from penstock_operator.stock import Stock
+from penstock_operator.world import World
+from penstock_store.records import RevisionWork
+
+
+@dataclass(frozen=True)
+class Course:
+    """Who serves whom. ``frozen``: a candidate waits because its AgentRollout is gone."""
+
+    stable: str
+    candidate: str = ""
+    percent: int = 0
+    salt: str = ""
+    unit: str = "User"
+    version: int = 0
+    withdrawn: bool = False
+    frozen: bool = False
+    verdict: Verdict | None = None
+    promoted: str = ""
+    rollout_status: AgentRolloutStatus | None = None
+    happenings: tuple[Happening, ...] = ()
+    look_again_seconds: float = 60.0
+
+
+def chart(world: World, stock: Stock) -> Course:
+    """Decide the course: by the AgentRollout in charge, else by the Agent's own policy."""
+    if world.rollout is not None:
+        return _governed(world, stock)
+    return _ungoverned(world, stock)
+
+
+def _governed(world: World, stock: Stock) -> Course:
+    rollout = world.rollout or {}
+    spec = AgentRolloutSpec.model_validate(rollout["spec"])
+    status = AgentRolloutStatus.model_validate(rollout.get("status") or {})
+    decision = engine.decide(situation(world, stock, spec, status))
+    after = decision.status
+    promoted = ""
+    if after.stable_revision and after.stable_revision != stock.stable:
+        promoted = after.stable_revision
+    return Course(
+        stable=after.stable_revision or "",
+        candidate=after.canary_revision or "",
+        percent=after.share.percent,
+        salt=after.salt,
+        unit=spec.unit.value,
+        version=after.route_version,
+        withdrawn=after.share.source is Source.SUSPENDED,
+        verdict=decision.verdict,
+        promoted=promoted,
+        rollout_status=after,
+        happenings=decision.happenings,
+        look_again_seconds=decision.look_again_seconds,
+    )
+
+
+def situation(
+    world: World, stock: Stock, spec: AgentRolloutSpec, status: AgentRolloutStatus
+) -> Situation:
+    """The engine's view of the world."""
+    rollout = world.rollout or {}
+    look = world.look
+    candidate = status.canary_revision or stock.latest
+    work = _work(world, stock, candidate)
+    notes = rollout["metadata"].get("annotations") or {}
+    return Situation(
+        now=world.now,
+        spec=spec,
+        generation=int(rollout["metadata"].get("generation", 0)),
+        status=status,
+        epoch=world.epoch,
+        stable=stock.stable,
+        latest=stock.latest,
+        records={name: item.facts for name, item in stock.known.items()},
+        pods=world.pods,
+        observation=world.observation,
+        observation_error=world.observation_error or world.look_error,
+        request=notes.get(names.ANNOTATION_REQUEST, ""),
+        fresh_salt=world.fresh_salt,
+        route_version_floor=max(
+            world.status.traffic.version, (look.route_version or 0) if look else 0
+        ),
+        users=work.users if work else 0,
+        tasks=work.tasks if work else 0,
+        queue_age_seconds={
+            name: found.oldest_queued_ms / 1000
+            for name in (candidate, stock.stable)
+            if (found := _work(world, stock, name))
+        },
+        agent_suspended=bool(world.spec and world.spec.suspended),
+    )
+
+
+def _work(world: World, stock: Stock, name: str) -> RevisionWork | None:
+    known = stock.get(name)
+    return world.look.work.get(known.cut.hash) if world.look and known else None
+
+
+def _ungoverned(world: World, stock: Stock) -> Course:
+    stable = stock.stable
+    happenings: tuple[Happening, ...] = ()
+    frozen = _must_wait(world, stock)
+    latest = stock.get(stock.latest)
+    promoted = ""
+    if latest and stock.latest != stable and not frozen and world.ready(stock.latest):
+        stable = promoted = stock.latest
+    version = _version(world, stable)
+    if promoted:
+        happenings = (events.released(stable, version),)
+    return Course(
+        stable=stable,
+        version=version,
+        frozen=frozen,
+        withdrawn=frozen,
+        promoted=promoted,
+        happenings=happenings,
+        look_again_seconds=5.0 if stable != stock.latest else 60.0,
+    )
+
+
+def _must_wait(world: World, stock: Stock) -> bool:
+    """Whether the latest revision may not be released, because its AgentRollout is gone."""
+    latest = stock.get(stock.latest)
+    if latest is None or stock.latest == stock.stable or not stock.stable:
+        return False
+    if latest.rejected:
+        return True
+    guarded = world.spec is None or world.spec.rollout_policy is RolloutPolicy.GUARDED
+    return bool(world.status.had_rollout) and guarded
+
+
+def _version(world: World, stable: str) -> int:
+    """The route's version: one more than the one in force whenever the traffic changes."""
+    traffic = world.status.traffic
+    in_force = max(traffic.version, (world.look.route_version or 0) if world.look else 0)
+    suspended = bool(world.spec and world.spec.suspended)
+    same = targets(stable, "", 0) == traffic.targets and suspended == traffic.suspended
+    return in_force if same and in_force == traffic.version else in_force + 1
+
+
+def targets(stable: str, candidate: str, percent: int) -> list[TrafficTarget]:
+    """The report of a route: only revisions with a share, Stable first."""
+    found = []
+    if stable and percent < 100:
+        found.append(TrafficTarget(revision=stable, role=Role.STABLE, percent=100 - percent))
+    if candidate and percent:
+        found.append(TrafficTarget(revision=candidate, role=Role.CANDIDATE, percent=percent))
+    return found

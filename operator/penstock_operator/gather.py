@@ -1,0 +1,213 @@
+"""Gathering the world of one agent: the only place that reads, before anything is decided."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from penstock import names, revision
+from penstock.api import validation
+from penstock.api.agent import AgentSpec, AgentStatus, AgentTemplate
+from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus
+from penstock.errors import InvalidResource, StoreUnavailable
+from penstock.names import AgentKey
+from penstock.rollout.observation import Observation
+from penstock.rollout.situation import Pods
+from penstock_operator import manifests, podwords, workforce
+from penstock_operator.cache import Cache
+from penstock_operator.cluster import Cluster
+from penstock_operator.manifests import Installation
+from penstock_operator.measure import Measure
+from penstock_operator.memory import Memory
+from penstock_operator.resources import (
+    AGENT,
+    CONFIGMAP,
+    DEPLOYMENT,
+    POD,
+    RECORD,
+    ROLLOUT,
+    Object,
+    controller_uid,
+    name_of,
+    uid_of,
+)
+from penstock_operator.world import World
+from penstock_store.records import Look
+from penstock_store.store import Store
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the world is read from."""
+
+    cluster: Cluster
+    store: Store
+    cache: Cache
+    measure: Measure
+    installation: Installation
+    settle_seconds: float
+
+
+async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime) -> World | None:
+    """The world of an agent; None when the Agent does not exist."""
+    cache = sources.cache
+    agent = cache.get(AGENT, key.namespace, key.name)
+    if agent is None:
+        return None
+    references, missing = await _references(sources, key, agent)
+    spec, problem = read_spec(agent, references)
+    records = tuple(cache.of_agent(RECORD, key))
+    deployments = _mine(cache.of_agent(DEPLOYMENT, key), uid_of(agent))
+    rollouts = in_order(cache.of_agent(ROLLOUT, key))
+    status = AgentStatus.model_validate(agent.get("status") or {})
+    look, look_error = await _look(sources, key, records)
+    observation, observation_error = await _observe(sources, key, agent, rollouts, look, records)
+    pods = await _pods(sources, key, deployments)
+    inputs = revision.canonical([agent["spec"].get("template"), references])
+    quiet = memory.quiet_seconds(inputs, now)
+    world = World(
+        now=now,
+        agent=agent,
+        installation=sources.installation,
+        spec=spec,
+        status=status,
+        problem=problem,
+        rollouts=rollouts,
+        records=records,
+        configmaps=_mine(cache.of_agent(CONFIGMAP, key), uid_of(agent)),
+        deployments=deployments,
+        references=references,
+        missing=missing,
+        settled=not records or quiet >= sources.settle_seconds,
+        look=look,
+        look_error=look_error,
+        observation=observation,
+        observation_error=observation_error,
+        pods=pods,
+        low_since=memory.low_since,
+        name_conflict=memory.name_conflict,
+        fresh_salt=secrets.token_hex(8),
+    )
+    note_low(world, memory)
+    return world
+
+
+def read_spec(
+    agent: Object, references: Mapping[str, str]
+) -> tuple[AgentSpec | None, tuple[str, str] | None]:
+    """The Agent's spec, or why it cannot be honoured (reason, sentence)."""
+    try:
+        spec = validation.parse_agent(agent)
+    except InvalidResource as error:
+        return None, ("Invalid", str(error))
+    problem = validation.template_problem(agent["spec"]["template"], references)
+    return spec, (problem.reason.value, problem.message) if problem else None
+
+
+def in_order(rollouts: list[Object]) -> tuple[Object, ...]:
+    """AgentRollouts that can be read, the one in charge (the oldest) first."""
+    readable = []
+    for rollout in rollouts:
+        try:
+            AgentRolloutSpec.model_validate(rollout["spec"])
+        except ValidationError:
+            continue  # stored before the schema forbade it; it governs nothing until mended
+        readable.append(rollout)
+    return tuple(
+        sorted(readable, key=lambda obj: (obj["metadata"]["creationTimestamp"], name_of(obj)))
+    )
+
+
+def note_low(world: World, memory: Memory) -> None:
+    """Remember since when a revision has more workers than its backlog asks for."""
+    if world.spec is None or world.look is None:
+        return
+    for name, live in world.deployments.items():
+        work = world.look.work.get(names.hash_of(name))
+        wanted = workforce.wanted_replicas(world.spec.scaling, work) if work else None
+        if wanted is not None and wanted < int(live["spec"].get("replicas", 1)):
+            memory.low_since.setdefault(name, world.now)
+        else:
+            memory.low_since.pop(name, None)
+
+
+def _mine(objects: list[Object], uid: str) -> dict[str, Object]:
+    return {name_of(obj): obj for obj in objects if controller_uid(obj) == uid}
+
+
+async def _references(sources: Sources, key: AgentKey, agent: Object) -> tuple[dict[str, str], str]:
+    """Content of the ConfigMap the instructions come from; a sentence when it is missing."""
+    source = (agent["spec"].get("template") or {}).get("instructionsFrom")
+    if not source:
+        return {}, ""
+    ref = source["configMapKeyRef"]
+    found = await sources.cluster.get(CONFIGMAP, key.namespace, ref["name"])
+    if found is None:
+        return {}, f"ConfigMap {ref['name']} is not in namespace {key.namespace}"
+    content = (found.get("data") or {}).get(ref["key"])
+    if not content:
+        return {}, f"ConfigMap {ref['name']} has no key {ref['key']}"
+    return {f"configmap/{ref['name']}/{ref['key']}": content}, ""
+
+
+async def _look(
+    sources: Sources, key: AgentKey, records: tuple[Object, ...]
+) -> tuple[Look | None, str]:
+    hashes = [names.hash_of(name_of(record)) for record in records]
+    try:
+        return await sources.store.look(key, hashes), ""
+    except StoreUnavailable as error:
+        return None, str(error)
+
+
+async def _observe(
+    sources: Sources,
+    key: AgentKey,
+    agent: Object,
+    rollouts: tuple[Object, ...],
+    look: Look | None,
+    records: tuple[Object, ...],
+) -> tuple[Observation | None, str]:
+    if look is None:
+        return None, "Redis did not answer"
+    rollout = rollouts[0] if rollouts else None
+    spec = AgentRolloutSpec.model_validate(
+        rollout["spec"] if rollout else {"agentRef": {"name": key.name}}
+    )
+    status = AgentRolloutStatus.model_validate((rollout or {}).get("status") or {})
+    limits = {}
+    for record in records:
+        template = _template(record)
+        if template:
+            limits[names.hash_of(name_of(record))] = revision.limits_of(template)
+    try:
+        return await sources.measure.observe(key, uid_of(agent), look, spec, status, limits), ""
+    except StoreUnavailable as error:
+        return None, str(error)
+
+
+def _template(record: Object) -> AgentTemplate | None:
+    try:
+        return AgentTemplate.model_validate(record["data"]["resolved"]["template"])
+    except (KeyError, TypeError, ValidationError):
+        return None
+
+
+async def _pods(
+    sources: Sources, key: AgentKey, deployments: Mapping[str, Object]
+) -> dict[str, Pods]:
+    found = {name: podwords.readiness(live) for name, live in deployments.items()}
+    unready = [name for name, pods in found.items() if pods.wanted and not pods.ready]
+    if not unready:
+        return found
+    pods, _ = await sources.cluster.listing(POD, key.namespace, manifests.selector(key.name))
+    by_hash: dict[str, list[dict[str, Any]]] = {}
+    for pod in pods:
+        by_hash.setdefault(pod["metadata"]["labels"][names.LABEL_REVISION], []).append(pod)
+    for name in unready:
+        message = podwords.message(by_hash.get(names.hash_of(name), []))
+        found[name] = Pods(found[name].ready, found[name].wanted, message)
+    return found

@@ -1,0 +1,265 @@
+"""Pure builders of the objects that the operator owns: record, ConfigMap, Deployment."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from penstock import names, revision
+from penstock.api.agent import AgentSpec, Tool
+from penstock.api.worker import Worker
+from penstock.revision import Revision
+from penstock_operator.resources import (
+    CONFIGMAP,
+    DEPLOYMENT,
+    RECORD,
+    Kind,
+    Object,
+    name_of,
+    namespace_of,
+    uid_of,
+)
+from penstock_operator.settings import Settings
+
+_MOUNT: Final = "/etc/penstock"
+_PORT: Final = 8080
+_GRACE_SECONDS: Final = 40
+
+
+@dataclass(frozen=True)
+class Installation:
+    """What every worker of this installation is told."""
+
+    redis_url: str
+    model_url: str
+    runtime_image: str
+    name: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Installation":
+        """The part of the operator's settings that concerns workers."""
+        return cls(
+            settings.workers_redis_url,
+            settings.model_url,
+            settings.runtime_image,
+            settings.installation,
+        )
+
+
+def owner_reference(agent: Object) -> dict[str, Any]:
+    """The Agent as the controlling owner of a child."""
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": "Agent",
+        "name": name_of(agent),
+        "uid": uid_of(agent),
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def labels(agent: str, revision_hash: str) -> dict[str, str]:
+    """Labels of everything that belongs to one revision."""
+    return {
+        names.LABEL_MANAGED: names.MANAGER,
+        names.LABEL_AGENT: agent,
+        names.LABEL_REVISION: revision_hash,
+    }
+
+
+def selector(agent: str) -> str:
+    """Label selector of all worker pods of an agent."""
+    return f"{names.LABEL_MANAGED}={names.MANAGER},{names.LABEL_AGENT}={agent}"
+
+
+def _child(kind: Kind, agent: Object, cut: Revision) -> Object:
+    return {
+        "apiVersion": kind.api_version,
+        "kind": kind.kind,
+        "metadata": {
+            "name": cut.name,
+            "namespace": namespace_of(agent),
+            "labels": labels(name_of(agent), cut.hash),
+            "ownerReferences": [owner_reference(agent)],
+        },
+    }
+
+
+def record(agent: Object, cut: Revision, sequence: int) -> Object:
+    """The revision's record; ``sequence`` is its place in the Agent's history."""
+    return {**_child(RECORD, agent, cut), "data": cut.document(), "revision": sequence}
+
+
+def verdict(agent: Object, record_name: str, annotations: dict[str, str]) -> Object:
+    """The record's annotations of the verdict manager, and nothing else."""
+    return {
+        "apiVersion": RECORD.api_version,
+        "kind": RECORD.kind,
+        "metadata": {
+            "name": record_name,
+            "namespace": namespace_of(agent),
+            "annotations": annotations,
+        },
+    }
+
+
+def configmap(agent: Object, cut: Revision) -> Object:
+    """The projection of the record that workers mount."""
+    document = revision.canonical(cut.document())
+    return {
+        **_child(CONFIGMAP, agent, cut),
+        "immutable": True,
+        "data": {names.REVISION_FILE: document},
+    }
+
+
+def deployment(
+    agent: Object, spec: AgentSpec, cut: Revision, replicas: int, installation: Installation
+) -> Object:
+    """The workers of one revision."""
+    mine = labels(name_of(agent), cut.hash)
+    return {
+        **_child(DEPLOYMENT, agent, cut),
+        "spec": {
+            "replicas": replicas,
+            "revisionHistoryLimit": 0,
+            "selector": {"matchLabels": mine},
+            "strategy": {
+                "type": "RollingUpdate",
+                "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"},
+            },
+            "template": {
+                "metadata": {"labels": mine},
+                "spec": _pod(agent, spec.worker, cut, installation),
+            },
+        },
+    }
+
+
+def _pod(
+    agent: Object, worker: Worker, cut: Revision, installation: Installation
+) -> dict[str, Any]:
+    volumes, mounts = _volumes(cut)
+    pod: dict[str, Any] = {
+        "automountServiceAccountToken": False,
+        "terminationGracePeriodSeconds": _GRACE_SECONDS,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [_container(agent, worker, cut, installation, mounts)],
+        "volumes": volumes,
+    }
+    optional = {
+        "nodeSelector": worker.node_selector,
+        "tolerations": [item.wire() for item in worker.tolerations],
+        "imagePullSecrets": [item.wire() for item in worker.image_pull_secrets],
+        "serviceAccountName": worker.service_account_name,
+    }
+    return pod | {key: value for key, value in optional.items() if value}
+
+
+def _container(
+    agent: Object,
+    worker: Worker,
+    cut: Revision,
+    installation: Installation,
+    mounts: list[dict[str, Any]],
+) -> dict[str, Any]:
+    container: dict[str, Any] = {
+        "name": "worker",
+        "image": cut.image,
+        "command": ["python", "-m", "penstock_runtime.worker"],
+        "env": _env(agent, worker, cut, installation),
+        "ports": [{"name": "http", "containerPort": _PORT, "protocol": "TCP"}],
+        "readinessProbe": _probe("/readyz", period_seconds=2),
+        "livenessProbe": _probe("/healthz", period_seconds=10),
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": mounts,
+    }
+    resources = worker.resources.wire()
+    return container | ({"resources": resources} if resources else {})
+
+
+def _probe(path: str, period_seconds: int) -> dict[str, Any]:
+    return {
+        "httpGet": {"path": path, "port": _PORT, "scheme": "HTTP"},
+        "periodSeconds": period_seconds,
+        "timeoutSeconds": 5,
+        "failureThreshold": 3,
+        "successThreshold": 1,
+    }
+
+
+def _env(
+    agent: Object, worker: Worker, cut: Revision, installation: Installation
+) -> list[dict[str, Any]]:
+    told = {
+        "PENSTOCK_INSTALLATION": installation.name,
+        "PENSTOCK_NAMESPACE": namespace_of(agent),
+        "PENSTOCK_AGENT": name_of(agent),
+        "PENSTOCK_REVISION": cut.name,
+        "PENSTOCK_REVISION_FILE": f"{_MOUNT}/revision/{names.REVISION_FILE}",
+        "PENSTOCK_REVISION_DIGEST": revision.digest(cut.document()),
+        "PENSTOCK_REDIS_URL": installation.redis_url,
+        "PENSTOCK_MODEL_URL": installation.model_url,
+        "PENSTOCK_CONCURRENCY": str(worker.concurrency),
+        "PENSTOCK_TOOL_HEADERS_DIR": f"{_MOUNT}/tools",
+    }
+    credentials = cut.template.model.credentials_secret_ref
+    if credentials:
+        told["PENSTOCK_CREDENTIALS_FILE"] = f"{_MOUNT}/credentials/{credentials.key}"
+    own = {item.name: item.value for item in cut.template.worker.env if item.name not in told}
+    fixed: list[dict[str, Any]] = [
+        {"name": name, "value": value} for name, value in {**told, **own}.items()
+    ]
+    pod_ip = {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.podIP"}}
+    return [
+        {"name": "POD_IP", "valueFrom": pod_ip},
+        *fixed,
+        {"name": "PENSTOCK_LISTEN", "value": f"$(POD_IP):{_PORT}"},
+    ]
+
+
+def _volumes(cut: Revision) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    volumes: list[dict[str, Any]] = [{"name": "revision", "configMap": {"name": cut.name}}]
+    mounts = [_mount("revision", "revision")]
+    credentials = cut.template.model.credentials_secret_ref
+    if credentials:
+        volumes.append({"name": "credentials", "secret": {"secretName": credentials.name}})
+        mounts.append(_mount("credentials", "credentials"))
+    for index, tool in enumerate(_tools_with_headers(cut)):
+        ref = tool.http.headers_from_secret_ref
+        if ref:
+            volumes.append({"name": f"tool-{index}", "secret": {"secretName": ref.name}})
+            mounts.append(_mount(f"tool-{index}", f"tools/{tool.name}"))
+    return volumes, mounts
+
+
+def _tools_with_headers(cut: Revision) -> list[Tool]:
+    return [tool for tool in cut.template.tools if tool.http.headers_from_secret_ref]
+
+
+def _mount(volume: str, path: str) -> dict[str, Any]:
+    return {"name": volume, "mountPath": f"{_MOUNT}/{path}", "readOnly": True}
+
+
+def differs(wanted: Any, live: Any) -> bool:
+    """Whether the fields we own differ from what is live; fields we never set do not count.
+
+    Lists are compared item by item: the API server fills defaults into items, it adds none.
+    """
+    if isinstance(wanted, dict):
+        if not isinstance(live, dict):
+            return bool(wanted)
+        return any(differs(value, live.get(key)) for key, value in wanted.items())
+    if isinstance(wanted, list):
+        if not isinstance(live, list):
+            return bool(wanted)
+        if len(wanted) != len(live):
+            return True
+        return any(differs(mine, theirs) for mine, theirs in zip(wanted, live, strict=True))
+    return bool(wanted != live)

@@ -1,0 +1,29 @@
+"""What the operator remembers of an agent between passes; losing it costs nothing but time."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from penstock.traffic import Route
+
+
+@dataclass
+class Memory:
+    """One agent's clocks and last writes.
+
+    ``inputs`` is what a revision would be cut from, quiet since ``inputs_since``; ``low_since``
+    tells since when a revision has more workers than its backlog asks for; ``told`` is the last
+    route that Redis took; ``numbers_at`` when the status numbers were last written.
+    """
+
+    inputs: str = ""
+    inputs_since: datetime | None = None
+    low_since: dict[str, datetime] = field(default_factory=dict)
+    name_conflict: str = ""
+    told: Route | None = None
+    numbers_at: datetime | None = None
+
+    def quiet_seconds(self, inputs: str, now: datetime) -> float:
+        """For how long the inputs of a revision have been the same."""
+        if inputs != self.inputs or self.inputs_since is None:
+            self.inputs, self.inputs_since = inputs, now
+        return (now - self.inputs_since).total_seconds()

@@ -1,0 +1,57 @@
+"""What the operator says of itself to Prometheus."""
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+REGISTRY: Final = CollectorRegistry()
+
+API_REQUESTS: Final = Counter(
+    "penstock_operator_api_requests_total",
+    "Requests to the API server.",
+    ["kind", "method", "code"],
+    registry=REGISTRY,
+)
+RECONCILES: Final = Counter(
+    "penstock_operator_reconciles_total",
+    "Reconciles by result: ok, conflict, retry.",
+    ["result"],
+    registry=REGISTRY,
+)
+RECONCILE_SECONDS: Final = Histogram(
+    "penstock_operator_reconcile_seconds", "Time of one reconcile.", registry=REGISTRY
+)
+QUEUE_DEPTH: Final = Gauge(
+    "penstock_operator_queue_depth", "Agents waiting for a reconcile.", registry=REGISTRY
+)
+CACHED: Final = Gauge(
+    "penstock_operator_cached_objects", "Objects known.", ["kind"], registry=REGISTRY
+)
+RELISTED: Final = Gauge(
+    "penstock_operator_last_relist_timestamp_seconds",
+    "When all kinds were last listed.",
+    registry=REGISTRY,
+)
+RELIST_REPAIRS: Final = Counter(
+    "penstock_operator_relist_repairs_total",
+    "Objects that a re-list corrected after the watch had missed them.",
+    ["kind"],
+    registry=REGISTRY,
+)
+WATCH_ERRORS: Final = Counter(
+    "penstock_operator_watch_handler_errors_total",
+    "Events that could not be taken in.",
+    registry=REGISTRY,
+)
+VERDICTS: Final = Counter(
+    "penstock_rollout_verdicts_total",
+    "Ended candidates by result and reason.",
+    ["namespace", "agent", "result", "reason"],
+    registry=REGISTRY,
+)
+SHARE: Final = Gauge(
+    "penstock_rollout_share_percent",
+    "Share of new sessions on the candidate.",
+    ["namespace", "agent"],
+    registry=REGISTRY,
+)

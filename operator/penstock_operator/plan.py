@@ -1,0 +1,246 @@
+"""The plan for one agent: pure, from the world as gathered to everything that must be written."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from penstock.api import condition
+from penstock.api.agent import AgentStatus
+from penstock.api.rollout import AgentRolloutStatus
+from penstock.rollout.situation import Happening
+from penstock.traffic import Route, RoutedRevision, Standing
+from penstock_operator import events, manifests, statuses
+from penstock_operator.course import Course, chart
+from penstock_operator.resources import (
+    CONFIGMAP,
+    DEPLOYMENT,
+    RECORD,
+    Kind,
+    Object,
+    annotations_of,
+    name_of,
+)
+from penstock_operator.stock import Known, Stock, take_stock, verdict_annotations
+from penstock_operator.workforce import Crew, muster, prunable
+from penstock_operator.world import World
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything to be written for one agent, in groups that are written in this order.
+
+    ``replaced`` are children to delete before ``children`` are applied (immutable ones that were
+    tampered with). ``verdicts`` are annotations on records, written before any status.
+    ``rehome`` are revision hashes whose unbegun work goes back to stable.
+    """
+
+    replaced: tuple[tuple[Kind, Object], ...] = ()
+    children: tuple[tuple[Kind, Object], ...] = ()
+    verdicts: tuple[Object, ...] = ()
+    rollout_statuses: tuple[tuple[Object, AgentRolloutStatus], ...] = ()
+    agent_status: AgentStatus | None = None
+    route: Route | None = None
+    rehome: tuple[str, ...] = ()
+    deletions: tuple[tuple[Kind, Object], ...] = ()
+    events: tuple[tuple[Object, Happening], ...] = ()
+    governed: bool = False
+    route_in_force: int | None = None
+    in_flight: bool = False
+    course: Course | None = None
+    look_again_seconds: float = 60.0
+
+
+def plan_agent(world: World) -> Plan:
+    """Plan one pass over an agent."""
+    stock = take_stock(world)
+    course = chart(world, stock)
+    crews = muster(world, stock, course)
+    tampered = _tampered(world, crews)
+    pruned = prunable(
+        crews, stock, course, world.spec.revision_history_limit if world.spec else 100
+    )
+    return Plan(
+        replaced=_replaced(world, tampered),
+        children=_children(world, crews),
+        verdicts=_verdicts(world, stock, course),
+        rollout_statuses=_rollout_statuses(world, course),
+        agent_status=statuses.agent_status(world, stock, course, crews, tampered),
+        route=_route(world, course, crews),
+        rehome=_rehome(crews),
+        deletions=_deletions(world, crews, pruned),
+        events=_events(world, stock, course, tampered),
+        governed=world.rollout is not None,
+        route_in_force=world.look.route_version if world.look else None,
+        in_flight=bool(course.candidate and course.percent),
+        course=course,
+        look_again_seconds=_look_again(world, course, crews),
+    )
+
+
+def _tampered(world: World, crews: tuple[Crew, ...]) -> tuple[str, ...]:
+    """Revisions whose projection was there once and is not what the record says."""
+    return tuple(
+        crew.known.name
+        for crew in crews
+        if crew.known.record is not None
+        and crew.known.name in world.deployments
+        and crew.replicas is not None
+        and _configmap_differs(world, crew.known)
+    )
+
+
+def _configmap_differs(world: World, known: Known) -> bool:
+    wanted = manifests.configmap(world.agent, known.cut)
+    return manifests.differs(wanted, world.configmaps.get(known.name) or {})
+
+
+def _replaced(world: World, tampered: tuple[str, ...]) -> tuple[tuple[Kind, Object], ...]:
+    return tuple(
+        (CONFIGMAP, world.configmaps[name]) for name in tampered if name in world.configmaps
+    )
+
+
+def _children(world: World, crews: tuple[Crew, ...]) -> tuple[tuple[Kind, Object], ...]:
+    """Objects to apply: whatever is missing or differs, record before projection before workers."""
+    found: list[tuple[Kind, Object]] = []
+    for crew in crews:
+        known = crew.known
+        if known.record is None:
+            found.append((RECORD, manifests.record(world.agent, known.cut, known.sequence)))
+        if crew.replicas is None or world.spec is None:
+            continue
+        if _configmap_differs(world, known):
+            found.append((CONFIGMAP, manifests.configmap(world.agent, known.cut)))
+        wanted = manifests.deployment(
+            world.agent, world.spec, known.cut, crew.replicas, world.installation
+        )
+        if manifests.differs(wanted, world.deployments.get(known.name) or {}):
+            found.append((DEPLOYMENT, wanted))
+    return tuple(found)
+
+
+def _verdicts(world: World, stock: Stock, course: Course) -> tuple[Object, ...]:
+    """Annotations on records: the new verdict, and the promotion's place in history."""
+    touched = {course.promoted} | ({course.verdict.revision} if course.verdict else set())
+    found = []
+    for name in sorted(touched - {""}):
+        known = stock.get(name)
+        if known is None:
+            continue
+        verdict = course.verdict if course.verdict and course.verdict.revision == name else None
+        promoted = stock.next_promotion if name == course.promoted else known.promoted_sequence
+        notes = verdict_annotations(known, verdict, promoted)
+        if known.record is None or notes.items() - annotations_of(known.record).items():
+            found.append(manifests.verdict(world.agent, name, notes))
+    return tuple(found)
+
+
+def _rollout_statuses(
+    world: World, course: Course
+) -> tuple[tuple[Object, AgentRolloutStatus], ...]:
+    found = []
+    for rollout in world.rollouts:
+        now = AgentRolloutStatus.model_validate(rollout.get("status") or {})
+        if rollout is world.rollout and course.rollout_status is not None:
+            wanted = course.rollout_status
+        else:
+            wanted = _idle(rollout, now, "NotInCharge", _not_in_charge(world), world.now)
+        if wanted != now:
+            found.append((rollout, wanted))
+    return tuple(found)
+
+
+def _not_in_charge(world: World) -> str:
+    older = name_of(world.rollout) if world.rollout else ""
+    return f"AgentRollout {older} is older and governs Agent {world.name}; delete one of them"
+
+
+def orphan_status(
+    rollout: Object, current: AgentRolloutStatus, agent: str, now: datetime
+) -> AgentRolloutStatus:
+    """The status of an AgentRollout whose Agent does not exist."""
+    message = f"there is no Agent {agent} in this namespace"
+    return _idle(rollout, current, "AgentMissing", message, now)
+
+
+def _idle(
+    rollout: Object, current: AgentRolloutStatus, reason: str, message: str, now: datetime
+) -> AgentRolloutStatus:
+    generation = int(rollout["metadata"].get("generation", 0))
+    conditions = current.conditions
+    for kind, true in (("Reconciling", False), ("Stalled", True), ("Ready", False)):
+        conditions = condition.set_condition(
+            conditions, kind, true, reason, message, generation=generation, now=now
+        )
+    return current.model_copy(update={"observed_generation": generation, "conditions": conditions})
+
+
+def _route(world: World, course: Course, crews: tuple[Crew, ...]) -> Route | None:
+    hashes = {crew.known.name: crew.known.cut.hash for crew in crews}
+    if course.stable not in hashes or not course.version:
+        return None
+    return Route(
+        uid=world.uid,
+        epoch=world.epoch,
+        version=course.version,
+        stable=hashes[course.stable],
+        candidate=hashes.get(course.candidate, ""),
+        percent=course.percent,
+        salt=course.salt,
+        unit=course.unit,
+        suspended=bool(world.spec and world.spec.suspended),
+        revisions={
+            crew.known.cut.hash: RoutedRevision(
+                crew.known.cut.hash, crew.standing, crew.known.cut.limits
+            )
+            for crew in crews
+        },
+    )
+
+
+_GIVING_BACK = (Standing.REJECTED, Standing.SUPERSEDED, Standing.WITHDRAWN)
+
+
+def _rehome(crews: tuple[Crew, ...]) -> tuple[str, ...]:
+    return tuple(
+        crew.known.cut.hash
+        for crew in crews
+        if crew.standing in _GIVING_BACK and (crew.work.queued or crew.work.running)
+    )
+
+
+def _deletions(
+    world: World, crews: tuple[Crew, ...], pruned: tuple[Known, ...]
+) -> tuple[tuple[Kind, Object], ...]:
+    """Deployments of closed revisions; record and projection of those past the history limit."""
+    closed = {crew.known.name for crew in crews if crew.standing is Standing.CLOSED}
+    found: list[tuple[Kind, Object]] = [
+        (DEPLOYMENT, live) for name, live in world.deployments.items() if name in closed
+    ]
+    for known in pruned:
+        if known.name in world.configmaps:
+            found.append((CONFIGMAP, world.configmaps[known.name]))
+        if known.record is not None:
+            found.append((RECORD, known.record))
+    return tuple(found)
+
+
+def _events(
+    world: World, stock: Stock, course: Course, tampered: tuple[str, ...]
+) -> tuple[tuple[Object, Happening], ...]:
+    about = world.rollout or world.agent
+    found = [(about, happening) for happening in course.happenings]
+    latest = stock.get(stock.latest)
+    if latest and latest.record is None:
+        found.append((world.agent, events.revision_created(latest.name)))
+    found += [(world.agent, events.revision_tampered(name)) for name in tampered]
+    return tuple(found)
+
+
+def _look_again(world: World, course: Course, crews: tuple[Crew, ...]) -> float:
+    if not world.settled:
+        return 1.0
+    busy = any(
+        crew.work.queued or crew.work.running or crew.state.value == "Draining" for crew in crews
+    )
+    waiting = world.look is None or bool(world.missing) or bool(world.low_since)
+    return min(course.look_again_seconds, 5.0 if busy or waiting else 60.0)

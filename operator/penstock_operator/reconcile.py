@@ -1,0 +1,183 @@
+"""One pass over one agent: gather, plan, apply, and when to look again."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import structlog
+
+from penstock import names
+from penstock.api.agent import AgentStatus
+from penstock.api.rollout import AgentRolloutStatus
+from penstock.errors import PenstockError
+from penstock.names import AgentKey
+from penstock.rollout.situation import Happening
+from penstock_operator import events, metrics
+from penstock_operator.cluster import ClusterError
+from penstock_operator.gather import Sources, gather, in_order
+from penstock_operator.memory import Memory
+from penstock_operator.plan import Plan, orphan_status, plan_agent
+from penstock_operator.resources import (
+    AGENT,
+    EVENT,
+    RECORD,
+    ROLLOUT,
+    Kind,
+    Object,
+    controller_uid,
+    name_of,
+    namespace_of,
+)
+from penstock_operator.statuses import comparable
+
+log = structlog.get_logger("penstock.operator")
+
+_NUMBERS_SECONDS = 60.0
+_REHOME_BATCH = 200
+
+
+class NameTaken(PenstockError):
+    """A child's name belongs to an object of another owner."""
+
+
+@dataclass
+class Reconciler:
+    """Brings one agent at a time to what is declared; every pass starts from what is."""
+
+    sources: Sources
+    clock: Callable[[], datetime]
+    memories: dict[AgentKey, Memory] = field(default_factory=dict)
+
+    async def reconcile(self, key: AgentKey) -> float | None:
+        """One pass; returns in how many seconds to look again, None when nothing is left to do."""
+        memory = self.memories.setdefault(key, Memory())
+        world = await gather(self.sources, key, memory, self.clock())
+        if world is None:
+            await self._gone(key)
+            return None
+        plan = plan_agent(world)
+        await self._apply(key, world.agent, plan, memory)
+        return plan.look_again_seconds
+
+    def in_flight(self, key: AgentKey) -> bool:
+        """Whether the last route of an agent sends traffic to a candidate."""
+        memory = self.memories.get(key)
+        return bool(memory and memory.told and memory.told.percent)
+
+    async def _gone(self, key: AgentKey) -> None:
+        """Report to AgentRollouts that name an Agent which does not exist."""
+        self.memories.pop(key, None)
+        self.sources.measure.forget(key)
+        for rollout in in_order(self.sources.cache.of_agent(ROLLOUT, key)):
+            now = AgentRolloutStatus.model_validate(rollout.get("status") or {})
+            wanted = orphan_status(rollout, now, key.name, self.clock())
+            if wanted != now:
+                await self._write_status(ROLLOUT, rollout, wanted.wire())
+
+    async def _apply(self, key: AgentKey, agent: Object, plan: Plan, memory: Memory) -> None:
+        """Write a plan: children, verdicts, the decision, the route, the report, events."""
+        await self._children(agent, plan, memory)
+        for patch in plan.verdicts:
+            await self._write(RECORD, patch, names.VERDICT_MANAGER)
+        for rollout, status in plan.rollout_statuses:
+            await self._write_status(ROLLOUT, rollout, status.wire())
+        if not plan.governed:  # without an AgentRollout the Agent's status is the decision
+            agent = await self._report(agent, plan, memory)
+        await self._route(key, plan, memory)
+        if plan.governed:
+            await self._report(agent, plan, memory)
+        for about, happening in plan.events:
+            await self._post(about, happening)
+        for kind, obj in plan.deletions:
+            await self.sources.cluster.delete(kind, obj)
+            self.sources.cache.forget(kind, obj)
+        _count(key, plan)
+
+    async def _children(self, agent: Object, plan: Plan, memory: Memory) -> None:
+        for kind, obj in plan.replaced:
+            await self.sources.cluster.delete(kind, obj)
+            self.sources.cache.forget(kind, obj)
+        conflict = ""
+        for kind, obj in plan.children:
+            try:
+                await self._ensure(kind, obj, agent)
+            except NameTaken as error:
+                conflict = str(error)
+                if conflict != memory.name_conflict:
+                    await self._post(agent, events.name_conflict(kind.kind, name_of(obj)))
+        if plan.children or memory.name_conflict:
+            memory.name_conflict = conflict
+
+    async def _ensure(self, kind: Kind, obj: Object, agent: Object) -> None:
+        """Apply a child, unless its name belongs to another owner."""
+        cache = self.sources.cache
+        live = cache.get(kind, namespace_of(obj), name_of(obj))
+        if live is None:
+            live = await self.sources.cluster.get(kind, namespace_of(obj), name_of(obj))
+        uid = str(agent["metadata"]["uid"])
+        if live is not None and controller_uid(live) != uid:
+            raise NameTaken(
+                f"{kind.kind} {name_of(obj)} exists and belongs to another owner; "
+                "remove or rename it"
+            )
+        await self._write(kind, obj, names.MANAGER)
+
+    async def _write(self, kind: Kind, obj: Object, manager: str) -> None:
+        written = await self.sources.cluster.apply(kind, obj, manager)
+        self.sources.cache.observe(kind, written)
+
+    async def _write_status(self, kind: Kind, obj: Object, status: dict[str, object]) -> Object:
+        head = {"apiVersion": kind.api_version, "kind": kind.kind}
+        written = await self.sources.cluster.replace_status(kind, {**head, **obj, "status": status})
+        self.sources.cache.observe(kind, written)
+        return written
+
+    async def _report(self, agent: Object, plan: Plan, memory: Memory) -> Object:
+        """Write the Agent's status when it says something new; numbers alone wait a minute."""
+        wanted = plan.agent_status
+        if wanted is None:
+            return agent
+        old = AgentStatus.model_validate(agent.get("status") or {})
+        now = self.clock()
+        numbers_due = (
+            memory.numbers_at is None
+            or (now - memory.numbers_at).total_seconds() >= _NUMBERS_SECONDS
+        )
+        news = comparable(wanted) != comparable(old)
+        if not news and not (numbers_due and wanted.summary != old.summary):
+            return agent
+        memory.numbers_at = now
+        return await self._write_status(AGENT, agent, wanted.wire())
+
+    async def _route(self, key: AgentKey, plan: Plan, memory: Memory) -> None:
+        route, store = plan.route, self.sources.store
+        if route is None:
+            return
+        if plan.route_in_force != route.version or memory.told != route:
+            await store.set_route(key, route)
+            memory.told = route
+        for revision in plan.rehome:
+            while await store.rehome(key, revision, _REHOME_BATCH):
+                log.info("work re-homed", agent=str(key), revision=revision)
+
+    async def _post(self, about: Object, happening: Happening) -> None:
+        """Post an Event; a lost Event is no reason to do the work again."""
+        obj = events.event(about, happening, now=self.clock(), suffix=secrets.token_hex(6))
+        log.info(
+            happening.reason, about=f"{about['kind']}/{name_of(about)}", message=happening.message
+        )
+        try:
+            await self.sources.cluster.create(EVENT, obj)
+        except ClusterError as error:
+            log.warning("event not posted", error=str(error))
+
+
+def _count(key: AgentKey, plan: Plan) -> None:
+    course = plan.course
+    if course is None:
+        return
+    metrics.SHARE.labels(key.namespace, key.name).set(course.percent)
+    if course.verdict:
+        verdict = course.verdict
+        metrics.VERDICTS.labels(key.namespace, key.name, verdict.result, verdict.reason).inc()

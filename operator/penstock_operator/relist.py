@@ -1,0 +1,100 @@
+"""Listing everything anew: repairs what a watch has missed, and keeps the index of agents."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from penstock.errors import PenstockError
+from penstock.names import AgentKey
+from penstock_operator import metrics
+from penstock_operator.cache import Cache, owner_key
+from penstock_operator.cluster import Cluster
+from penstock_operator.queue import WorkQueue
+from penstock_operator.resources import AGENT, WATCHED, Kind, name_of, namespace_of, uid_of
+from penstock_store.store import Store
+
+log = structlog.get_logger("penstock.operator")
+
+_RETRY_SECONDS = 1.0
+
+
+@dataclass
+class Relister:
+    """Lists all kinds at the start and once a minute; ``listed_at`` is the clock's last success."""
+
+    cluster: Cluster
+    store: Store
+    cache: Cache
+    queue: WorkQueue
+    namespaces: tuple[str, ...]
+    period_seconds: float
+    clock: Callable[[], float]
+    listed_at: float | None = None
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self) -> None:
+        """List for ever; a failure is tried again after a second."""
+        while True:
+            try:
+                await self.once()
+                pause = self.period_seconds * (0.9 + random.random() / 5)
+            except PenstockError as error:
+                log.warning("re-list failed", error=str(error))
+                pause = _RETRY_SECONDS
+            await self._index_until(pause)
+
+    async def once(self) -> None:
+        """One pass: every kind listed, the cache made equal, the owners of repairs woken."""
+        first = self.listed_at is None
+        for kind in WATCHED:
+            for namespace in self.namespaces or (None,):
+                await self._settle(kind, namespace, count=not first)
+        self.listed_at = self.clock()
+        metrics.RELISTED.set_to_current_time()
+        await self._index()
+        for agent in self.cache.all(AGENT):
+            self.queue.add(AgentKey(namespace_of(agent), name_of(agent)))
+
+    async def _settle(self, kind: Kind, namespace: str | None, *, count: bool) -> None:
+        listed, version = await self.cluster.listing(kind, namespace)
+        repaired = self.cache.settle(kind, listed, version, namespace)
+        metrics.CACHED.labels(kind.kind).set(self.cache.size(kind))
+        if count and repaired:
+            metrics.RELIST_REPAIRS.labels(kind.kind).inc(len(repaired))
+        for obj in repaired:
+            if owner := owner_key(kind, obj):
+                self.queue.add(owner)
+
+    async def _index(self) -> None:
+        """Write the index of agents, and close those that are gone."""
+        agents = {
+            AgentKey(namespace_of(obj), name_of(obj)): uid_of(obj) for obj in self.cache.all(AGENT)
+        }
+        before = await self.store.index()
+        for key, uid in before.items():
+            watched = not self.namespaces or key.namespace in self.namespaces
+            if watched and agents.get(key) != uid and key not in agents:
+                ended = await self.store.close_agent(key, uid)
+                log.info("agent closed", agent=str(key), cancelled=ended)
+        await self.store.set_index(agents)
+
+    async def _index_until(self, seconds: float) -> None:
+        """Wait for the next pass; the index follows at once when an Agent comes or goes."""
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    await self.changed.wait()
+                    self.changed.clear()
+                    await self._try_index()
+        except TimeoutError:
+            return
+
+    async def _try_index(self) -> None:
+        try:
+            if self.listed_at is not None:
+                await self._index()
+        except PenstockError as error:
+            log.warning("index not written", error=str(error))

@@ -1,0 +1,247 @@
+"""The Agent's status: what was observed, in conditions that people and tools can wait for."""
+
+from collections.abc import Callable
+
+from penstock.api import condition
+from penstock.api.agent import AgentStatus, AgentSummary, RevisionStatus, Traffic
+from penstock.api.condition import Condition
+from penstock.rollout.situation import Pods
+from penstock.traffic import Arm, Standing
+from penstock_operator import manifests
+from penstock_operator.course import Course, targets
+from penstock_operator.stock import Stock
+from penstock_operator.workforce import Crew
+from penstock_operator.world import World
+
+Word = tuple[bool, str, str]  # status, reason, message
+
+
+def agent_status(
+    world: World, stock: Stock, course: Course, crews: tuple[Crew, ...], tampered: tuple[str, ...]
+) -> AgentStatus:
+    """The next status of the Agent."""
+    suspended = bool(world.spec and world.spec.suspended)
+    traffic = Traffic(
+        version=course.version,
+        targets=targets(course.stable, course.candidate, course.percent),
+        suspended=suspended,
+    )
+    return AgentStatus(
+        observed_generation=world.generation,
+        latest_revision=stock.latest or None,
+        stable_revision=course.stable or None,
+        had_rollout=True if world.status.had_rollout or world.rollout else None,
+        traffic=traffic,
+        revisions=_revisions(world, crews),
+        replicas=sum(pods.ready for pods in world.pods.values()),
+        selector=manifests.selector(world.name),
+        summary=_summary(world, course, crews),
+        conditions=_conditions(world, stock, course, crews, tampered),
+    )
+
+
+def _revisions(world: World, crews: tuple[Crew, ...]) -> list[RevisionStatus]:
+    return [
+        RevisionStatus(
+            name=crew.known.name,
+            version=crew.known.cut.template.version,
+            state=crew.state,
+            replicas=world.ready(crew.known.name),
+            queued=crew.work.queued,
+            running=crew.work.running,
+            pinned=crew.work.pinned,
+        )
+        for crew in crews
+        if crew.standing is not Standing.CLOSED
+    ][:120]
+
+
+def _summary(world: World, course: Course, crews: tuple[Crew, ...]) -> AgentSummary:
+    error_percent = ""
+    if world.observation:
+        seen = world.observation.in_window(Arm.STABLE) + world.observation.in_window(Arm.CANDIDATE)
+        error_percent = f"{100 * seen.errors / seen.tasks:.1f}" if seen.tasks else ""
+    return AgentSummary(
+        queued=str(sum(crew.work.queued for crew in crews)),
+        error_percent=error_percent,
+        canary=course.candidate,
+        percent=str(course.percent) if course.candidate else "",
+    )
+
+
+def _conditions(
+    world: World, stock: Stock, course: Course, crews: tuple[Crew, ...], tampered: tuple[str, ...]
+) -> tuple[Condition, ...]:
+    ready = _ready(world, stock, course)
+    stalled = _stalled(world, stock, course)
+    current = world.status.conditions
+    always: dict[str, Word] = {
+        "Accepted": _accepted(world, stock),
+        "ReferencesResolved": _references(world),
+        "UpToDate": _up_to_date(stock, course),
+        "Reconciling": _reconciling(world, stock, course, crews, stalled),
+        "Stalled": stalled,
+        "Ready": ready,
+    }
+    when_true: dict[str, Word] = {
+        "RolloutMissing": _rollout_missing(stock, course),
+        "NameConflict": (bool(world.name_conflict), "NameTaken", world.name_conflict),
+        "RevisionTampered": (bool(tampered), "ProjectedAgain", _tampered(tampered)),
+    }
+    for kind, word in always.items():
+        current = _put(world, current, kind, word)
+    for kind, word in when_true.items():
+        current = (
+            _put(world, current, kind, word) if word[0] else condition.drop_condition(current, kind)
+        )
+    return current
+
+
+def _put(
+    world: World, current: tuple[Condition, ...], kind: str, word: Word
+) -> tuple[Condition, ...]:
+    true, reason, message = word
+    return condition.set_condition(
+        current, kind, true, reason, message, generation=world.generation, now=world.now
+    )
+
+
+def _accepted(world: World, stock: Stock) -> Word:
+    problem = world.problem or stock.problem
+    if problem and problem[0] != "ReferenceMissing":
+        return False, problem[0], problem[1]
+    return True, "Valid", "spec.template can be run"
+
+
+def _references(world: World) -> Word:
+    if world.missing:
+        return False, "NotFound", world.missing
+    return True, "Found", "everything that spec.template refers to is there"
+
+
+def _up_to_date(stock: Stock, course: Course) -> Word:
+    latest = stock.get(stock.latest)
+    if stock.problem:
+        return False, stock.problem[0], stock.problem[1]
+    if latest is None:
+        return False, "NoRevision", "no revision has been cut yet"
+    if stock.latest == course.stable:
+        return True, "Stable", f"{stock.latest} serves"
+    if latest.rejected and not course.percent:
+        verdict = course.verdict or latest.verdict
+        message = verdict.message if verdict else ""
+        return False, "CandidateRejected", f"{stock.latest} was rejected: {message}"
+    if course.frozen:
+        return False, "RolloutMissing", f"{stock.latest} waits for an AgentRollout"
+    if course.candidate:
+        return False, "CandidateInProgress", f"{stock.latest} serves {course.percent} %"
+    return False, "WaitingForPods", f"{stock.latest} is released once its workers are ready"
+
+
+def _ready(world: World, stock: Stock, course: Course) -> Word:
+    for check in (_no_revision, _suspended, _store_away, _pods_away, _route_behind):
+        if word := check(world, stock, course):
+            return word
+    if not world.ready(course.stable):
+        return True, "Asleep", "scaled to zero; the first task wakes it"
+    return True, "Serving", f"{course.stable} serves with {world.ready(course.stable)} workers"
+
+
+Check = Callable[[World, Stock, Course], Word | None]
+
+
+def _no_revision(world: World, stock: Stock, course: Course) -> Word | None:
+    if course.stable:
+        return None
+    problem = world.problem or stock.problem
+    if problem:
+        return False, problem[0], problem[1]
+    if not stock.latest:
+        return False, "NoRevision", "no revision has been cut yet"
+    words = world.pods.get(stock.latest, Pods()).message
+    return False, "PodsNotReady", words or f"the workers of {stock.latest} are not ready yet"
+
+
+def _suspended(world: World, _stock: Stock, _course: Course) -> Word | None:
+    if world.spec and world.spec.suspended:
+        return False, "Suspended", "spec.suspended is true: nothing is admitted"
+    return None
+
+
+def _store_away(world: World, _stock: Stock, _course: Course) -> Word | None:
+    return (False, "StoreUnavailable", world.look_error) if world.look is None else None
+
+
+def _pods_away(world: World, _stock: Stock, course: Course) -> Word | None:
+    if world.ready(course.stable):
+        return None
+    pods = world.pods.get(course.stable, Pods())
+    asleep = world.spec and world.spec.scaling.min_replicas == 0 and not pods.wanted
+    if asleep:
+        return None
+    return False, "PodsNotReady", pods.message or f"no worker of {course.stable} is ready"
+
+
+def _route_behind(_world: World, _stock: Stock, course: Course) -> Word | None:
+    """The route is written in the same pass, before this status."""
+    return None if course.version else (False, "NoRoute", "no route has been written yet")
+
+
+def _stalled(world: World, stock: Stock, course: Course) -> Word:
+    problem = world.problem or stock.problem
+    if problem:
+        return True, problem[0], problem[1]
+    if world.name_conflict:
+        return True, "NameConflict", world.name_conflict
+    serving = course.stable or stock.latest
+    words = world.pods.get(serving, Pods()).message
+    if words and not world.ready(serving):
+        return True, "PodsFailing", words
+    return False, "Progressing", "nothing waits for a person"
+
+
+def _reconciling(
+    world: World, stock: Stock, course: Course, crews: tuple[Crew, ...], stalled: Word
+) -> Word:
+    if stalled[0]:
+        return False, "Stalled", stalled[2]
+    if not world.settled and not stock.problem:
+        return True, "Settling", "the template changed; it is cut once it has been quiet for 3 s"
+    if not course.stable or (not course.candidate and _releasing(stock, course)):
+        return True, "WaitingForPods", f"waiting for the workers of {stock.latest or 'a revision'}"
+    behind = [
+        crew for crew in crews if crew.known.name == course.stable and crew.known.record is None
+    ]
+    if behind:
+        return True, "CreatingChildren", "the revision's objects are being created"
+    return False, "Settled", "what is declared is what runs"
+
+
+def _releasing(stock: Stock, course: Course) -> bool:
+    latest = stock.get(stock.latest)
+    waiting = stock.latest != course.stable and latest is not None
+    return waiting and not course.frozen and not (latest and latest.rejected)
+
+
+def _rollout_missing(stock: Stock, course: Course) -> Word:
+    message = (
+        f"{stock.latest} is not released: the AgentRollout that governed this Agent is gone. "
+        "Create one again, or set spec.rolloutPolicy: Immediate"
+    )
+    return course.frozen, "NoAgentRollout", message
+
+
+def _tampered(tampered: tuple[str, ...]) -> str:
+    return f"put back from the record: {', '.join(tampered)}"
+
+
+def comparable(status: AgentStatus) -> dict[str, object]:
+    """The part of a status whose change is worth a write at once (numbers wait a minute)."""
+    body = status.wire()
+    body.pop("summary", None)
+    for item in body.get("revisions", []):
+        for number in ("queued", "running", "pinned"):
+            item.pop(number, None)
+    for item in body.get("conditions", []):
+        item.pop("lastTransitionTime", None)
+    return body

@@ -1,0 +1,165 @@
+"""What each revision's workers may do, and how many of them there are."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from penstock.api.agent import RevisionState, Scaling
+from penstock.api.rollout import Result
+from penstock.traffic import Standing
+from penstock_operator.course import Course
+from penstock_operator.stock import Known, Stock
+from penstock_operator.world import World
+from penstock_store.records import RevisionWork
+
+_SCALE_DOWN_AFTER: Final = timedelta(seconds=60)
+
+
+@dataclass(frozen=True)
+class Crew:
+    """One revision's standing, its work, and the workers it should have (None: no Deployment)."""
+
+    known: Known
+    standing: Standing
+    work: RevisionWork
+    replicas: int | None
+
+    @property
+    def state(self) -> RevisionState:
+        """The standing as the Agent's status reports it."""
+        if self.standing is Standing.OPEN:
+            return RevisionState.OPEN
+        if self.standing is Standing.CLOSED:
+            return RevisionState.CLOSED
+        return RevisionState.DRAINING
+
+
+def muster(world: World, stock: Stock, course: Course) -> tuple[Crew, ...]:
+    """Every known revision's crew, newest revision first."""
+    ordered = sorted(stock.known.values(), key=lambda item: item.sequence, reverse=True)
+    return tuple(_crew(world, stock, course, known) for known in ordered)
+
+
+def _crew(world: World, stock: Stock, course: Course, known: Known) -> Crew:
+    work = work_of(world, known)
+    standing = standing_of(world, stock, course, known)
+    replicas = None
+    if standing is not Standing.CLOSED and world.spec is not None:
+        replicas = _replicas(world, world.spec.scaling, course, known, standing, work)
+    return Crew(known, standing, work, replicas)
+
+
+def work_of(world: World, known: Known) -> RevisionWork:
+    """What a revision holds; nothing when Redis did not answer."""
+    if world.look is None:
+        return RevisionWork()
+    return world.look.work.get(known.cut.hash, RevisionWork())
+
+
+def standing_of(world: World, stock: Stock, course: Course, known: Known) -> Standing:
+    """What a revision's workers may do with the work they hold."""
+    if known.name == course.stable:
+        return Standing.OPEN
+    if known.name == course.candidate:
+        return _candidate_standing(course, known)
+    waiting = known.name == stock.latest and not known.rejected
+    if waiting:  # cut, and not released yet
+        return Standing.WITHDRAWN if course.frozen and course.stable else Standing.OPEN
+    leaving = _leaving(course, known)
+    return Standing.CLOSED if _may_close(world, known) else leaving
+
+
+def _candidate_standing(course: Course, known: Known) -> Standing:
+    verdict = course.verdict or known.verdict
+    rejected = (
+        verdict is not None
+        and verdict.revision == known.name
+        and verdict.result is Result.REJECTED
+        and course.rollout_status is not None
+        and verdict.attempt >= course.rollout_status.attempt
+    )
+    if rejected:
+        return Standing.REJECTED
+    return Standing.WITHDRAWN if course.withdrawn else Standing.OPEN
+
+
+def _leaving(course: Course, known: Known) -> Standing:
+    verdict = known.verdict
+    if course.verdict and course.verdict.revision == known.name:
+        verdict = course.verdict
+    if verdict and verdict.result is Result.REJECTED:
+        return Standing.REJECTED
+    if verdict and verdict.result is Result.SUPERSEDED and not known.promoted_sequence:
+        return Standing.SUPERSEDED
+    return Standing.DRAINING
+
+
+def _may_close(world: World, known: Known) -> bool:
+    """Closed once it holds nothing, and the route that took it out has been seen in force."""
+    if world.look is None or not work_of(world, known).idle:
+        return False
+    reported = {item.name: item.state for item in world.status.revisions}
+    state = reported.get(known.name, RevisionState.CLOSED)
+    in_force = world.look.route_version == world.status.traffic.version
+    return state is RevisionState.CLOSED or (state is RevisionState.DRAINING and in_force)
+
+
+def _replicas(
+    world: World,
+    scaling: Scaling,
+    course: Course,
+    known: Known,
+    standing: Standing,
+    work: RevisionWork,
+) -> int:
+    wanted = wanted_replicas(scaling, work)
+    current = current_replicas(world, known)
+    if known.name == course.stable:
+        if scaling.replicas is not None:
+            return scaling.replicas
+        busy = course.candidate and course.candidate != course.stable
+        return max(wanted, current or 0) if busy else _slowly(world, known, wanted, current)
+    if standing is Standing.OPEN:
+        return max(1, _slowly(world, known, wanted, current))
+    return max(1, min(wanted, current or 1))  # finishing what it has
+
+
+def wanted_replicas(scaling: Scaling, work: RevisionWork) -> int:
+    """Backlog divided by what one replica answers for, within the declared bounds."""
+    needed = -(-work.queued // scaling.queued_tasks_per_replica)
+    if needed == 0 and work.running:
+        needed = 1  # sleeping would take the worker away from running tasks
+    return max(scaling.min_replicas, min(needed, max(scaling.max_replicas, scaling.min_replicas)))
+
+
+def current_replicas(world: World, known: Known) -> int | None:
+    """What its Deployment asks for now; None without a Deployment."""
+    live = world.deployments.get(known.name)
+    return int(live["spec"].get("replicas", 1)) if live else None
+
+
+def _slowly(world: World, known: Known, wanted: int, current: int | None) -> int:
+    """Up at once; down only after the backlog has asked for less for a while."""
+    if current is None or wanted >= current:
+        return wanted
+    since = world.low_since.get(known.name)
+    return wanted if since and world.now - since >= _SCALE_DOWN_AFTER else current
+
+
+def prunable(
+    crews: tuple[Crew, ...], stock: Stock, course: Course, limit: int
+) -> tuple[Known, ...]:
+    """Closed revisions beyond the history limit, except those that somebody may return to."""
+    kept = {course.stable, course.candidate, stock.latest}
+    closed = [
+        crew.known
+        for crew in crews
+        if crew.standing is Standing.CLOSED and crew.known.name not in kept
+    ]
+    return tuple(closed[limit:])
+
+
+def by_name(crews: tuple[Crew, ...]) -> Mapping[str, Crew]:
+    """Crews by revision name."""
+    return {crew.known.name: crew for crew in crews}

@@ -1,0 +1,72 @@
+"""Everything one reconcile may look at, gathered before anything is decided."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from penstock.api.agent import AgentSpec, AgentStatus
+from penstock.rollout.observation import Observation
+from penstock.rollout.situation import Pods
+from penstock_operator.manifests import Installation
+from penstock_operator.resources import Object
+from penstock_store.records import Look
+
+
+@dataclass(frozen=True)
+class World:
+    """One agent and all that belongs to it, as it is now.
+
+    ``spec`` is None when the Agent cannot be read, with ``problem`` (reason, sentence) saying why;
+    ``rollouts`` are those that name this Agent, the one in charge first. ``references`` holds the
+    content of referenced objects, ``missing`` a sentence when one is not there. ``settled``: the
+    revision's inputs have been quiet for long enough to cut one. ``look`` is None when Redis did
+    not answer (``look_error``). ``low_since``: since when a revision has had more workers than
+    its backlog asks for. ``name_conflict``: a child that belongs to another owner.
+    """
+
+    now: datetime
+    agent: Object
+    installation: Installation
+    spec: AgentSpec | None
+    status: AgentStatus
+    problem: tuple[str, str] | None = None
+    rollouts: tuple[Object, ...] = ()
+    records: tuple[Object, ...] = ()
+    configmaps: Mapping[str, Object] = field(default_factory=dict)
+    deployments: Mapping[str, Object] = field(default_factory=dict)
+    references: Mapping[str, str] = field(default_factory=dict)
+    missing: str = ""
+    settled: bool = True
+    look: Look | None = None
+    look_error: str = ""
+    observation: Observation | None = None
+    observation_error: str = ""
+    pods: Mapping[str, Pods] = field(default_factory=dict)
+    low_since: Mapping[str, datetime] = field(default_factory=dict)
+    name_conflict: str = ""
+    fresh_salt: str = ""
+    epoch: int = 0
+
+    @property
+    def uid(self) -> str:
+        """The Agent's uid."""
+        return str(self.agent["metadata"]["uid"])
+
+    @property
+    def name(self) -> str:
+        """The Agent's name."""
+        return str(self.agent["metadata"]["name"])
+
+    @property
+    def generation(self) -> int:
+        """metadata.generation of the Agent."""
+        return int(self.agent["metadata"].get("generation", 0))
+
+    @property
+    def rollout(self) -> Object | None:
+        """The AgentRollout in charge, if there is one."""
+        return self.rollouts[0] if self.rollouts else None
+
+    def ready(self, revision: str) -> int:
+        """Ready workers of a revision."""
+        return self.pods.get(revision, Pods()).ready

@@ -1,0 +1,274 @@
+"""The absolute limits on a candidate: over a sliding window, credible, and attributable to it."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from penstock.api.rollout import GuardrailMode, Guardrails, Reason
+from penstock.rollout import binomial
+from penstock.rollout.observation import Observation, Stratum, Tally
+from penstock.traffic import Arm
+
+#: A rate is credibly over its limit when chance alone does this at most once in a thousand.
+TAIL: Final = 0.001
+FEWEST_EVENTS: Final = 3
+#: A mean is credibly over its limit when the lower end of its one-sided 99.9 % interval is.
+FEWEST_TIMED: Final = 20
+LOWER_BOUND_DEVIATIONS: Final = 3.09
+#: Latencies are counted up to this many times the limit, so that one stuck task is no mean.
+WINSOR_LIMITS: Final = 6
+#: Standard deviations by which the candidate must be worse than stable in the same strata.
+ATTRIBUTABLE_Z: Final = 3.0
+#: ... and when stable is over its limit too: below this it is nobody's fault.
+SHARED_Z: Final = 4.0
+FEWEST_STABLE: Final = 20
+STABLE_SHARE: Final = 10
+
+
+class CheckVerdict(StrEnum):
+    """What a check says of the candidate.
+
+    UNCLEAR: over the limit but not clearly worse than stable, or stable itself is over it:
+    nothing is condemned, nothing is raised.
+    """
+
+    PASSING = "Passing"
+    BREACHED = "Breached"
+    SHARED = "Shared"
+    UNCLEAR = "Unclear"
+    NO_DATA = "NoData"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One guardrail judged: the numbers it saw, what it says, and that in words.
+
+    ``stable_over``: stable is credibly over the limit by itself. ``line`` is a phrase such as
+    "error rate 31.0 % on the candidate (13/42) and ... in the last 300 s, limit 5 %".
+    """
+
+    name: str
+    reason: Reason
+    candidate: Tally
+    stable: Tally
+    verdict: CheckVerdict
+    stable_over: bool
+    limit_text: str
+    candidate_text: str
+    stable_text: str
+    line: str
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """One limit: how an arm is measured against it, and how two arms are compared."""
+
+    name: str
+    title: str
+    reason: Reason
+    limit_text: str
+    trials: Callable[[Tally], int]
+    over: Callable[[Tally], bool]
+    over_point: Callable[[Tally], bool]
+    z: Callable[[Sequence[Stratum]], float]
+    show: Callable[[Tally], str]
+
+
+def judge(limits: Guardrails, observation: Observation) -> tuple[Check, ...]:
+    """Each guardrail over the window; the stable revision alone is judged when it has no rival.
+
+    Sources: exact tail and bounds as above; the stratified score test is Mantel and Haenszel's
+    (1959), over strata of the same tick and the same route version at the session's begin.
+    """
+    return tuple(_judge(rule, limits, observation) for rule in _rules(limits))
+
+
+def _judge(rule: _Rule, limits: Guardrails, observation: Observation) -> Check:
+    candidate = observation.in_window(Arm.CANDIDATE)
+    stable = observation.in_window(Arm.STABLE)
+    if limits.mode is GuardrailMode.LITERAL:
+        verdict = _literal(rule, limits, candidate)
+        stable_over = stable.tasks >= limits.min_tasks and rule.over_point(stable)
+    else:
+        verdict = _credible(rule, observation.window, candidate, stable)
+        stable_over = rule.over(stable)
+    shown = (rule.show(candidate), rule.show(stable))
+    return Check(
+        rule.name,
+        rule.reason,
+        candidate,
+        stable,
+        verdict,
+        stable_over,
+        rule.limit_text,
+        *shown,
+        f"{rule.title} {_on(shown[0], 'the candidate')} and {_on(shown[1], 'stable')} "
+        f"in the last {limits.window_seconds} s, limit {rule.limit_text}",
+    )
+
+
+def _literal(rule: _Rule, limits: Guardrails, candidate: Tally) -> CheckVerdict:
+    if candidate.tasks == 0:
+        return CheckVerdict.NO_DATA
+    if candidate.tasks >= limits.min_tasks and rule.over_point(candidate):
+        return CheckVerdict.BREACHED
+    return CheckVerdict.PASSING
+
+
+def _credible(
+    rule: _Rule, window: Sequence[Stratum], candidate: Tally, stable: Tally
+) -> CheckVerdict:
+    z = rule.z(window)
+    stable_over = rule.over(stable)
+    if candidate.tasks == 0:
+        return CheckVerdict.NO_DATA
+    if not rule.over(candidate):
+        clearly_better = z < -ATTRIBUTABLE_Z
+        return CheckVerdict.UNCLEAR if stable_over and not clearly_better else CheckVerdict.PASSING
+    if stable_over:
+        return CheckVerdict.SHARED if z < SHARED_Z else CheckVerdict.BREACHED
+    enough = max(FEWEST_STABLE, rule.trials(candidate) / STABLE_SHARE)
+    if comparable_stable(window, rule.trials) < enough or z > ATTRIBUTABLE_Z:
+        return CheckVerdict.BREACHED
+    return CheckVerdict.UNCLEAR
+
+
+def comparable_stable(window: Sequence[Stratum], trials: Callable[[Tally], int]) -> int:
+    """Stable's tasks in the strata in which the candidate had some: all that can exonerate it."""
+    return sum(
+        trials(stratum.arm(Arm.STABLE))
+        for stratum in window
+        if trials(stratum.arm(Arm.CANDIDATE)) > 0
+    )
+
+
+# ------------------------------------------------------------------------------------ rates
+
+
+def rate_over(events: int, tasks: int, limit: float) -> bool:
+    """Whether so many events among so many tasks are credibly more than the limit allows."""
+    return events >= FEWEST_EVENTS and binomial.tail(events, tasks, limit) <= TAIL
+
+
+def rate_z(window: Sequence[Stratum], events: Callable[[Tally], int]) -> float:
+    """Standard deviations by which the candidate's rate exceeds stable's inside the strata."""
+    excess = variance = 0.0
+    for stratum in window:
+        ours, theirs = stratum.arm(Arm.CANDIDATE), stratum.arm(Arm.STABLE)
+        tasks = ours.tasks + theirs.tasks
+        if not (ours.tasks and theirs.tasks):
+            continue
+        rate = (events(ours) + events(theirs)) / tasks
+        excess += events(ours) - rate * ours.tasks
+        variance += ours.tasks * theirs.tasks / tasks * rate * (1.0 - rate)
+    return excess / math.sqrt(variance) if variance > 0.0 else 0.0
+
+
+def _rate(
+    name: str, title: str, reason: Reason, limit_percent: int, events: Callable[[Tally], int]
+) -> _Rule:
+    limit = limit_percent / 100
+    return _Rule(
+        name,
+        title,
+        reason,
+        f"{limit_percent} %",
+        trials=lambda tally: tally.tasks,
+        over=lambda tally: rate_over(events(tally), tally.tasks, limit),
+        over_point=lambda tally: events(tally) > limit * tally.tasks,
+        z=lambda window: rate_z(window, events),
+        show=lambda tally: _show_rate(events(tally), tally.tasks),
+    )
+
+
+def _show_rate(events: int, tasks: int) -> str:
+    return f"{100 * events / tasks:.1f} % ({events}/{tasks})" if tasks else "no task"
+
+
+# ------------------------------------------------------------------------------------ means
+
+
+def mean_over(tally: Tally, limit_seconds: float) -> bool:
+    """Whether the mean latency is credibly above the limit."""
+    if tally.timed < FEWEST_TIMED:
+        return False
+    margin = LOWER_BOUND_DEVIATIONS * math.sqrt(_variance(tally) / tally.timed)
+    return tally.latency_sum / tally.timed - margin > limit_seconds
+
+
+def mean_z(window: Sequence[Stratum]) -> float:
+    """Standard deviations by which the candidate's mean latency exceeds stable's in the strata."""
+    variances = {
+        arm: _variance(sum((stratum.arm(arm) for stratum in window), Tally())) for arm in Arm
+    }
+    difference = noise = 0.0
+    for stratum in window:
+        ours, theirs = stratum.arm(Arm.CANDIDATE), stratum.arm(Arm.STABLE)
+        if not (ours.timed and theirs.timed):
+            continue
+        weight = ours.timed * theirs.timed / (ours.timed + theirs.timed)
+        difference += weight * (ours.latency_sum / ours.timed - theirs.latency_sum / theirs.timed)
+        noise += weight**2 * (
+            variances[Arm.CANDIDATE] / ours.timed + variances[Arm.STABLE] / theirs.timed
+        )
+    if noise > 0.0:
+        return difference / math.sqrt(noise)
+    return math.copysign(math.inf, difference) if difference else 0.0
+
+
+def _variance(tally: Tally) -> float:
+    if not tally.timed:
+        return 0.0
+    mean = tally.latency_sum / tally.timed
+    return max(tally.latency_squares / tally.timed - mean * mean, 0.0)
+
+
+def _latency(limit_seconds: int) -> _Rule:
+    return _Rule(
+        "latencyMean",
+        "mean latency",
+        Reason.LATENCY,
+        f"{limit_seconds} s",
+        trials=lambda tally: tally.timed,
+        over=lambda tally: mean_over(tally, limit_seconds),
+        over_point=lambda tally: tally.latency_sum > limit_seconds * tally.timed,
+        z=mean_z,
+        show=_show_mean,
+    )
+
+
+def _show_mean(tally: Tally) -> str:
+    if not tally.timed:
+        return "no task"
+    return f"{tally.latency_sum / tally.timed:.1f} s (n={tally.timed})"
+
+
+# ------------------------------------------------------------------------------------ all of them
+
+
+def _rules(limits: Guardrails) -> tuple[_Rule, ...]:
+    return (
+        _rate(
+            "errorRate",
+            "error rate",
+            Reason.ERROR_RATE,
+            limits.error_rate_percent,
+            lambda tally: tally.errors,
+        ),
+        _latency(limits.latency_mean_seconds),
+        _rate(
+            "escalationRate",
+            "escalation rate",
+            Reason.ESCALATION_RATE,
+            limits.escalation_rate_percent,
+            lambda tally: tally.escalations,
+        ),
+    )
+
+
+def _on(shown: str, who: str) -> str:
+    """ "31.0 % (13/42)" on the candidate reads "31.0 % on the candidate (13/42)"."""
+    value, _, counts = shown.partition(" (")
+    return f"{value} on {who} ({counts}" if counts else f"{value} on {who}"
