@@ -1,0 +1,1 @@
+"""A local Penstock: control plane, process node, fake model, and the supervisor of them all."""

@@ -6,7 +6,7 @@ import importlib.util
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,22 +57,27 @@ class Endpoints:
 
     @property
     def redis_url(self) -> str:
+        """With database 0."""
         return f"redis://127.0.0.1:{self.ports.redis}/0"
 
     @property
     def gateway_url(self) -> str:
+        """Without a trailing slash."""
         return f"http://127.0.0.1:{self.ports.gateway}"
 
     @property
     def operator_url(self) -> str:
+        """Its health, readiness and metrics, without a trailing slash."""
         return f"http://127.0.0.1:{self.ports.operator}"
 
     @property
     def tokens_file(self) -> Path:
+        """Bearer tokens the gateway accepts."""
         return self.state.root / "tokens.json"
 
     @property
     def operator_kubeconfig(self) -> Path:
+        """The operator's, with a token of its service account."""
         return self.state.root / "pki" / "operator.conf"
 
 
@@ -84,6 +89,7 @@ def host_environment(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def etcd(plane: cluster.ControlPlane) -> Component:
+    """The store of the API server; stops last."""
     return Component(
         "etcd",
         tuple(cluster.etcd_command(plane)),
@@ -94,25 +100,32 @@ def etcd(plane: cluster.ControlPlane) -> Component:
 
 
 def api_server(plane: cluster.ControlPlane) -> Component:
+    """Ready when its own /readyz says so to the administrator."""
     return Component(
         "kube-apiserver",
         tuple(cluster.api_server_command(plane)),
-        _api_probe(plane),
+        _kube_probe(plane, "/readyz", lambda _: Ready()),
         _SERVERS,
         environment=host_environment(os.environ),
     )
 
 
-def _api_probe(plane: cluster.ControlPlane) -> Probe:
+def _kube_probe(
+    plane: cluster.ControlPlane, path: str, check: Callable[[kube.Document], Readiness]
+) -> Probe:
+    """Ready when the API answers and `check` accepts what it says."""
+    # One client for all attempts: reading certificates again would cost more than asking.
     client = kube.KubeClient.from_kubeconfig(plane.kubeconfig("admin"), timeout_seconds=2.0)
 
     async def probe() -> Readiness:
         try:
-            await client.get("/readyz")
+            found = await client.get(path)
         except (kube.ApiError, kube.TransportError) as error:
-            return NotReady(f"GET {plane.server}/readyz: {error}")
-        await client.http.aclose()
-        return Ready()
+            return NotReady(f"GET {plane.server}{path}: {type(error).__name__} {error}")
+        readiness = check(found)
+        if isinstance(readiness, Ready):
+            await client.http.aclose()
+        return readiness
 
     return probe
 
@@ -167,6 +180,7 @@ def redis_server() -> str:
 
 
 def model(endpoints: Endpoints) -> Component:
+    """The fake Messages server."""
     port = endpoints.ports.model
     arguments = ("--host", "127.0.0.1", "--port", str(port), "--seed", "1")
     return Component(
@@ -179,6 +193,7 @@ def model(endpoints: Endpoints) -> Component:
 
 
 def node(plane: cluster.ControlPlane) -> Component:
+    """Ready when the control plane lets pods be bound to it."""
     arguments = {
         "--kubeconfig": str(plane.kubeconfig("node")),
         "--state-dir": str(plane.root / "node"),
@@ -190,27 +205,23 @@ def node(plane: cluster.ControlPlane) -> Component:
     return Component(
         "node",
         (sys.executable, "-m", "penstock_dev.node", *flat),
-        _node_probe(plane),
+        _kube_probe(plane, f"/api/v1/nodes/{cluster.NODE_NAME}", _node_readiness),
         _CLIENTS,
         environment=host_environment(os.environ),
     )
 
 
-def _node_probe(plane: cluster.ControlPlane) -> Probe:
-    async def probe() -> Readiness:
-        async with kube.KubeClient.from_kubeconfig(plane.kubeconfig("admin")) as client:
-            try:
-                found = await client.get(f"/api/v1/nodes/{cluster.NODE_NAME}")
-            except (kube.ApiError, kube.TransportError) as error:
-                return NotReady(str(error))
-        conditions = found.get("status", {}).get("conditions", [])
-        ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
-        return Ready() if ready else NotReady("the Node is not Ready")
-
-    return probe
+def _node_readiness(node: kube.Document) -> Readiness:
+    conditions = node.get("status", {}).get("conditions") or []
+    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+    tainted = [taint["key"] for taint in node["spec"].get("taints", [])]
+    if ready and not tainted:
+        return Ready()
+    return NotReady(f"the Node is not Ready yet (taints: {', '.join(tainted) or 'none'})")
 
 
 def operator(endpoints: Endpoints) -> Component:
+    """The operator under its shipped rights."""
     settings = {
         "PENSTOCK_KUBECONFIG": str(endpoints.operator_kubeconfig),
         "PENSTOCK_REDIS_URL": endpoints.redis_url,
@@ -225,6 +236,7 @@ def operator(endpoints: Endpoints) -> Component:
 
 
 def gateway(endpoints: Endpoints) -> Component:
+    """The tasks API with the environment's one token."""
     settings = {
         "PENSTOCK_REDIS_URL": endpoints.redis_url,
         "PENSTOCK_LISTEN": f"127.0.0.1:{endpoints.ports.gateway}",

@@ -31,7 +31,7 @@ _STOP_DEADLINE_SECONDS = 40.0
 _POLL_SECONDS = 0.05
 
 
-class EnvironmentError(Exception):
+class EnvironmentFailed(Exception):
     """The environment cannot be started, reached or stopped; the message says why."""
 
 
@@ -51,6 +51,7 @@ class Environment:
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> Self:
+        """Read what the supervisor published."""
         return cls(
             state_dir=Path(record["stateDir"]),
             components=tuple(record["components"]),
@@ -79,17 +80,17 @@ def start(
     """Start an environment and return when all selected components are ready.
 
     It ends with the calling process unless `detach` is set. `report` gets progress lines.
-    Raises EnvironmentError, having stopped what it started.
+    Raises EnvironmentFailed, having stopped what it started.
     """
     if unknown := sorted(set(selected) - components.ALL):
-        raise EnvironmentError(f"unknown components: {', '.join(unknown)}")
+        raise EnvironmentFailed(f"unknown components: {', '.join(unknown)}")
     state = StateDirectory.at(state_dir)
     if state.is_held():
-        raise EnvironmentError(f"an environment already runs in {state.root}; stop it first: down")
+        raise EnvironmentFailed(f"an environment already runs in {state.root}; stop it first: down")
     state.create()
     state.environment_file.unlink(missing_ok=True)
     state.supervisor_log.unlink(missing_ok=True)
-    process = _launch(state, selected, detach)
+    process = _launch(state, selected, detach=detach)
     try:
         return _await_ready(state, process, report, time.monotonic() + deadline_seconds)
     except BaseException:
@@ -114,7 +115,7 @@ _STARTED: dict[Path, _Started] = {}
 
 
 def _launch(
-    state: StateDirectory, selected: Collection[str], detach: bool
+    state: StateDirectory, selected: Collection[str], *, detach: bool
 ) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "penstock_dev.supervise", "--state-dir", str(state.root)]
     command += ["--components", ",".join(sorted(selected))]
@@ -152,12 +153,12 @@ def _await_ready(
         if record.get("phase") == "ready":
             return Environment.from_record(record)
         if record.get("phase") == "failed":
-            raise EnvironmentError(record["message"])
+            raise EnvironmentFailed(record["message"])
         if ended:
             last = processes.last_lines(state.supervisor_log, lines=1)
-            raise EnvironmentError(f"the supervisor ended with {process.returncode}: {last}")
+            raise EnvironmentFailed(f"the supervisor ended with {process.returncode}: {last}")
         if time.monotonic() > deadline:
-            raise EnvironmentError(f"not ready in time; see {state.supervisor_log}")
+            raise EnvironmentFailed(f"not ready in time; see {state.supervisor_log}")
         time.sleep(_POLL_SECONDS)
 
 
@@ -174,27 +175,38 @@ def _relay(log: Path, told: int, report: Report) -> int:
 def read(state_dir: Path | str) -> Environment:
     """The environment that runs in a state directory.
 
-    Raises EnvironmentError when none is ready there.
+    Raises EnvironmentFailed when none is ready there.
     """
     state = StateDirectory.at(state_dir)
     record = read_json(state.environment_file) or {}
     if not state.is_held():
-        raise EnvironmentError(f"no environment runs in {state.root}; start one: penstock dev up")
+        raise EnvironmentFailed(f"no environment runs in {state.root}; start one: penstock dev up")
     if record.get("phase") != "ready":
-        raise EnvironmentError(f"the environment in {state.root} is still starting")
+        raise EnvironmentFailed(f"the environment in {state.root} is still starting")
     return Environment.from_record(record)
+
+
+def wait(state_dir: Path | str) -> None:
+    """Return when the environment that this process started has ended unasked.
+
+    Raises EnvironmentFailed, for that is never wanted.
+    """
+    state = StateDirectory.at(state_dir)
+    code = _STARTED[state.root].process.wait()
+    last = processes.last_lines(state.supervisor_log, lines=1)
+    raise EnvironmentFailed(f"the supervisor ended with {code}: {last}")
 
 
 def stop(state_dir: Path | str, *, remove: bool = True) -> None:
     """Stop an environment and all its processes, and delete its directory unless told not to.
 
-    Does nothing where there is none. Raises EnvironmentError when something does not end.
+    Does nothing where there is none. Raises EnvironmentFailed when something does not end.
     """
     state = StateDirectory.at(state_dir)
     if not state.root.exists():
         return
     if supervisor := state.recorded().get("supervisor"):
-        _stop_supervisor(state, supervisor)
+        _stop_supervisor(supervisor)
     if started := _STARTED.pop(state.root, None):
         started.close()
     clear_strays(state)
@@ -202,7 +214,7 @@ def stop(state_dir: Path | str, *, remove: bool = True) -> None:
         state.remove()
 
 
-def _stop_supervisor(state: StateDirectory, supervisor: processes.Identity) -> None:
+def _stop_supervisor(supervisor: processes.Identity) -> None:
     if processes.is_alive(supervisor):
         with contextlib.suppress(ProcessLookupError):
             os.kill(supervisor.pid, signal.SIGTERM)
@@ -213,11 +225,11 @@ def _stop_supervisor(state: StateDirectory, supervisor: processes.Identity) -> N
 
 
 def clear_strays(state: StateDirectory) -> None:
-    """Kill what is left of an earlier life. Raises EnvironmentError when something survives."""
+    """Kill what is left of an earlier life. Raises EnvironmentFailed when something survives."""
     deadline = time.monotonic() + _STOP_DEADLINE_SECONDS
     while left := processes.sweep(state.owner):
         if time.monotonic() > deadline:
-            raise EnvironmentError(f"processes do not end: {[identity.pid for identity in left]}")
+            raise EnvironmentFailed(f"processes do not end: {[identity.pid for identity in left]}")
         time.sleep(_POLL_SECONDS)
 
 

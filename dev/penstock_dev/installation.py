@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import importlib
 import importlib.util
 import time
 from pathlib import Path
 
 import yaml
 
+from penstock.api import crd
 from penstock_dev import kube
 from penstock_dev.controlplane import cluster
 from penstock_dev.supervisor import StartFailed
@@ -32,18 +32,14 @@ async def apply_definitions(client: kube.KubeClient) -> None:
 
 def definitions() -> list[kube.Document]:
     """The custom resource definitions as compiled from the API models."""
-    if importlib.util.find_spec("penstock.api.crd") is None:
-        return []
-    compiler = importlib.import_module("penstock.api.crd")
-    documents: list[kube.Document] = compiler.documents()
-    return documents
+    return crd.documents()
 
 
 async def _wait_established(client: kube.KubeClient, name: str) -> None:
     path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}"
     deadline = time.monotonic() + _DEADLINE_SECONDS
     while True:
-        conditions = (await client.get(path)).get("status", {}).get("conditions", [])
+        conditions = (await client.get(path)).get("status", {}).get("conditions") or []
         if any(c["type"] == "Established" and c["status"] == "True" for c in conditions):
             return
         if time.monotonic() > deadline:

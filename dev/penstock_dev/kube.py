@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import yaml
@@ -42,6 +42,7 @@ class KubeClient:
 
     @classmethod
     def from_kubeconfig(cls, path: Path, *, timeout_seconds: float = 10.0) -> KubeClient:
+        """A client with the current user; close it by `async with` or `http.aclose()`."""
         server, context, headers = _read_kubeconfig(path)
         return cls(
             httpx.AsyncClient(
@@ -53,7 +54,7 @@ class KubeClient:
             )
         )
 
-    async def __aenter__(self) -> KubeClient:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *exception: object) -> None:
@@ -79,6 +80,7 @@ class KubeClient:
         return response.json() if "json" in response.headers.get("content-type", "") else {}
 
     async def get(self, path: str, **parameters: str) -> Document:
+        """One GET; errors as `call`."""
         return await self.call("GET", path, **parameters)
 
     async def merge(self, path: str, patch: Document, **parameters: str) -> Document:

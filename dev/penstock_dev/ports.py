@@ -23,6 +23,7 @@ class Reservation:
     socket: socket.socket
 
     def close(self) -> None:
+        """Let the port go."""
         self.socket.close()
 
 

@@ -44,6 +44,7 @@ class Child:
 
     @property
     def pid(self) -> int:
+        """The process id, which also names its group."""
         return self.process.pid
 
     async def wait(self) -> int:
@@ -98,7 +99,7 @@ def spawn(
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_bound_to_parent(os.getpid(), death_signal),
+            preexec_fn=_bound_to_parent(os.getpid(), death_signal),  # noqa: PLW1509
         )
     return Child(name, process, identify(process.pid) or Identity(process.pid, 0))
 
@@ -132,6 +133,14 @@ def identify(pid: int) -> Identity | None:
         return None
     fields = text.rpartition(")")[2].split()
     return None if fields[0] in ("Z", "X") else Identity(pid, int(fields[19]))
+
+
+def myself() -> Identity:
+    """The identity of this process."""
+    found = identify(os.getpid())
+    if found is None:
+        raise RuntimeError("no /proc: penstock dev runs on Linux")
+    return found
 
 
 def is_alive(identity: Identity) -> bool:

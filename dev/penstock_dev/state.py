@@ -31,6 +31,7 @@ class StateDirectory:
 
     @classmethod
     def at(cls, path: Path | str) -> StateDirectory:
+        """The state directory at a path, which need not exist."""
         return cls(Path(path).expanduser().resolve())
 
     @property
@@ -40,23 +41,29 @@ class StateDirectory:
 
     @property
     def kubeconfig(self) -> Path:
+        """The administrator's kubeconfig."""
         return self.root / "kubeconfig"
 
     @property
     def environment_file(self) -> Path:
+        """What the supervisor publishes: phase, and addresses once ready."""
         return self.root / "environment.json"
 
     @property
     def supervisor_log(self) -> Path:
+        """What `up` says."""
         return self.log("supervisor")
 
     def log(self, component: str) -> Path:
+        """A component's output."""
         return self.root / "logs" / f"{component}.log"
 
     def run_file(self, component: str) -> Path:
+        """Exists while a component runs; holds its pid."""
         return self.root / "run" / f"{component}.json"
 
     def stopped_file(self, component: str) -> Path:
+        """While it exists the component is kept down."""
         return self.root / "run" / f"{component}.stopped"
 
     def create(self) -> None:
@@ -72,6 +79,7 @@ class StateDirectory:
             shutil.rmtree(self.root, ignore_errors=True)
 
     def record(self, component: str, identity: processes.Identity, **facts: Any) -> None:
+        """Note that a component runs as this process."""
         write_json(
             self.run_file(component),
             {"pid": identity.pid, "startedTicks": identity.started_ticks, **facts},

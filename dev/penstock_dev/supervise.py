@@ -45,6 +45,7 @@ class Launch:
 
 
 def main() -> None:
+    """Run one environment until it is told to end; exit code 1 when it could not start."""
     parser = argparse.ArgumentParser(prog="penstock_dev.supervise")
     parser.add_argument("--state-dir", type=Path, required=True)
     parser.add_argument("--components", required=True)
@@ -55,9 +56,7 @@ def main() -> None:
     if lock is None:
         sys.exit(f"an environment already runs in {state.root}")
     with lock:
-        identity = processes.identify(os.getpid())
-        assert identity is not None
-        state.record("supervisor", identity)
+        state.record("supervisor", processes.myself())
         selected = frozenset(arguments.components.split(","))
         succeeded = asyncio.run(_supervise(state, selected, arguments.lifeline))
         state.run_file("supervisor").unlink(missing_ok=True)
@@ -199,9 +198,9 @@ async def _bring_up(launch: Launch) -> Path | None:
             return None
         plane = await _control_plane(launch)
         async with kube.KubeClient.from_kubeconfig(plane.kubeconfig("admin")) as client:
-            await _install(launch, client, plane)
             if has("node"):
                 group.create_task(crew.start(components.node(plane)))
+            await _install(launch, client, plane)
             if has("operator"):
                 group.create_task(_after(storage, crew, components.operator(endpoints)))
             await installation.wait_default_account(client, "default")

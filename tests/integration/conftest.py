@@ -40,7 +40,7 @@ def environment(
         )
         started = True
         yield started_environment
-    except embedded.EnvironmentError as error:
+    except embedded.EnvironmentFailed as error:
         if started:
             raise
         pytest.fail("\n".join(["no environment:", *lines, str(error)]), pytrace=False)
@@ -97,7 +97,8 @@ def _kubectl(
     stdin: str | None = None,
     check: bool = True,
 ) -> str:
-    assert environment.kubectl and environment.kubeconfig
+    assert environment.kubectl
+    assert environment.kubeconfig
     done = subprocess.run(
         [environment.kubectl, "--kubeconfig", environment.kubeconfig, *arguments],
         input=stdin,

@@ -25,6 +25,7 @@ class KeyPair:
     key: bytes
 
     def write(self, directory: Path, name: str) -> None:
+        """Write <name>.crt and <name>.key, the key for its owner only."""
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         (directory / f"{name}.crt").write_bytes(self.certificate)
         private = directory / f"{name}.key"
@@ -42,6 +43,7 @@ class Authority:
 
     @classmethod
     def create(cls, now: datetime.datetime) -> Authority:
+        """A new self-signed authority, valid for ten years."""
         key = _new_key()
         subject = _subject("penstock-dev")
         signed = (
@@ -54,6 +56,7 @@ class Authority:
 
     @property
     def pair(self) -> KeyPair:
+        """The authority itself."""
         return KeyPair(self.certificate.public_bytes(serialization.Encoding.PEM), _pem(self.key))
 
     def server(self, names: list[str], addresses: list[str]) -> KeyPair:

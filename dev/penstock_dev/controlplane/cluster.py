@@ -42,10 +42,12 @@ class ControlPlane:
 
     @property
     def server(self) -> str:
+        """The API server, without a trailing slash."""
         return f"https://127.0.0.1:{self.api_port}"
 
     @property
     def pki(self) -> Path:
+        """Certificates, keys and kubeconfigs of the parts."""
         return self.root / "pki"
 
     def kubeconfig(self, identity: str) -> Path:
@@ -135,6 +137,7 @@ def etcd_command(plane: ControlPlane) -> list[str]:
 
 
 def api_server_command(plane: ControlPlane) -> list[str]:
+    """Node and RBAC authorization, admission plugins by default, audit off."""
     pki = plane.pki
     return [
         str(plane.binaries["kube-apiserver"]),
@@ -159,6 +162,7 @@ def api_server_command(plane: ControlPlane) -> list[str]:
 
 
 def controller_manager_command(plane: ControlPlane) -> list[str]:
+    """All default controllers but those that need Services or disks."""
     pki, config = plane.pki, plane.kubeconfig("kube-controller-manager")
     return [
         str(plane.binaries["kube-controller-manager"]),
@@ -177,6 +181,7 @@ def controller_manager_command(plane: ControlPlane) -> list[str]:
 
 
 def scheduler_command(plane: ControlPlane) -> list[str]:
+    """The default scheduler."""
     config = plane.kubeconfig("kube-scheduler")
     return [
         str(plane.binaries["kube-scheduler"]),

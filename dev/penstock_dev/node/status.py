@@ -20,6 +20,7 @@ class Waiting:
     message: str = ""
 
     def as_json(self) -> kube.Document:
+        """As it stands in the API."""
         text = {"message": self.message} if self.message else {}
         return {"waiting": {"reason": self.reason, **text}}
 
@@ -31,6 +32,7 @@ class Running:
     started_at: datetime.datetime
 
     def as_json(self) -> kube.Document:
+        """As it stands in the API."""
         return {"running": {"startedAt": rfc3339(self.started_at)}}
 
 
@@ -45,6 +47,7 @@ class Terminated:
     finished_at: datetime.datetime
 
     def as_json(self) -> kube.Document:
+        """As it stands in the API."""
         return {
             "terminated": {
                 "exitCode": self.exit_code,
@@ -72,6 +75,7 @@ class ContainerRecord:
     ready: bool = False
 
     def as_json(self) -> kube.Document:
+        """As it stands in the API."""
         return {
             "name": self.name,
             "image": self.image,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -145,7 +144,7 @@ def _show(directory: Path, names: set[str]) -> None:
     """One visible link per top-level name, and none for names that are gone."""
     for name in names:
         if not (directory / name).is_symlink():
-            _link(directory / name, os.path.join("..data", name))
+            _link(directory / name, f"..data/{name}")
     for entry in directory.iterdir():
         if entry.is_symlink() and not entry.name.startswith("..") and entry.name not in names:
             entry.unlink()

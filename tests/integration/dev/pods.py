@@ -41,18 +41,29 @@ POD_IP = {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podI
 
 
 def apply(kubectl, *documents: dict[str, Any]) -> None:
-    kubectl("apply", "-f", "-", stdin=json.dumps({"kind": "List", "apiVersion": "v1", "items": list(documents)}))
+    kubectl(
+        "apply",
+        "-f",
+        "-",
+        stdin=json.dumps({"kind": "List", "apiVersion": "v1", "items": list(documents)}),
+    )
 
 
 def read(kubectl, kind: str, name: str) -> dict[str, Any]:
     return json.loads(kubectl("get", kind, name, "-o", "json"))
 
 
-def until(look: Callable[[], Any], wanted: Callable[[Any], Any], deadline_seconds: float = DEADLINE_SECONDS) -> Any:
+def until(
+    look: Callable[[], Any],
+    wanted: Callable[[Any], Any],
+    deadline_seconds: float = DEADLINE_SECONDS,
+) -> Any:
     """What `look` sees once `wanted` holds of it; fails with what was seen last."""
     deadline = time.monotonic() + deadline_seconds
     while not wanted(seen := look()):
-        assert time.monotonic() < deadline, f"in vain for {deadline_seconds:.0f} s; last seen: {seen}"
+        assert time.monotonic() < deadline, (
+            f"in vain for {deadline_seconds:.0f} s; last seen: {seen}"
+        )
         time.sleep(0.05)
     return seen
 

@@ -27,7 +27,12 @@ def test_a_deployment_becomes_available_through_the_real_scheduler(kubectl) -> N
             "template": {"metadata": {"labels": labels}, "spec": server["spec"]},
         },
     }
-    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "greeting"}, "data": {"text": "hello"}}
+    config = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "greeting"},
+        "data": {"text": "hello"},
+    }
     pods.apply(kubectl, config, deployment)
     pods.until(
         lambda: pods.read(kubectl, "deployment", "server")["status"],
@@ -48,7 +53,9 @@ def test_a_deployment_becomes_available_through_the_real_scheduler(kubectl) -> N
 
 
 def test_a_crash_loop_tells_the_last_words_of_the_container(kubectl) -> None:
-    pods.apply(kubectl, pods.pod("crashing", "print('hi'); raise SystemExit('no such tool: refund')"))
+    pods.apply(
+        kubectl, pods.pod("crashing", "print('hi'); raise SystemExit('no such tool: refund')")
+    )
     found = pods.until(
         lambda: pods.container_status(kubectl, "crashing"),
         lambda status: status.get("restartCount", 0) >= 1 and "waiting" in status["state"],

@@ -1,0 +1,80 @@
+"""The local environment from a terminal: python -m penstock_dev up | status | down | ..."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from penstock_dev import components, dev_cli
+from penstock_dev.controlplane import binaries
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one verb; the exit code says whether it succeeded."""
+    parsed = _parser().parse_args(arguments)
+    state_dir: Path = parsed.state_dir
+    match parsed.verb:
+        case "up":
+            selected = frozenset(parsed.components.split(","))
+            return dev_cli.up(state_dir, detach=parsed.detach, selected=selected)
+        case "status":
+            return dev_cli.status(state_dir, output=parsed.output)
+        case "down":
+            return dev_cli.down(state_dir)
+        case "logs":
+            return dev_cli.logs(state_dir, parsed.name, follow=parsed.follow)
+        case "stop":
+            return dev_cli.stop_component(parsed.name, state_dir)
+        case "start":
+            return dev_cli.start_component(parsed.name, state_dir)
+        case "restart":
+            return dev_cli.restart_component(parsed.name, state_dir, kill=parsed.kill)
+        case _:
+            return fetch()
+
+
+def fetch() -> int:
+    """Find, fetch or build the control plane's programs, so that later starts take seconds."""
+    try:
+        sources = binaries.Sources.from_environment(os.environ)
+        found = asyncio.run(binaries.resolve(sources, print))
+    except binaries.BinariesUnavailable as error:
+        print(f"penstock dev: {error}", file=sys.stderr)
+        return 1
+    for name, path in found.items():
+        print(f"  {name:<24} {path}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m penstock_dev", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+
+    def verb(name: str, text: str) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=text, description=text)
+        added.add_argument("--state-dir", type=Path, default=dev_cli.DEFAULT_STATE_DIR)
+        return added
+
+    up = verb("up", "start an environment; Ctrl-C ends it")
+    up.add_argument("--detach", action="store_true", help="return when it is ready")
+    up.add_argument("--components", default=",".join(sorted(components.ALL)))
+    status = verb("status", "how to reach the environment")
+    status.add_argument("-o", "--output", choices=["text", "json"], default="text")
+    verb("down", "stop the environment and delete its directory")
+    logs = verb("logs", "the log of a component or pod; without a name the list of logs")
+    logs.add_argument("name", nargs="?", default="")
+    logs.add_argument("-f", "--follow", action="store_true")
+    verb("stop", "stop one component and keep it down").add_argument("name")
+    verb("start", "start a stopped component").add_argument("name")
+    restart = verb("restart", "end one component; the supervisor starts it again")
+    restart.add_argument("name")
+    restart.add_argument("--kill", action="store_true", help="end it with SIGKILL")
+    verb("fetch", "find, fetch or build the control plane's programs")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
