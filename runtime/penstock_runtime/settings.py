@@ -57,7 +57,7 @@ def read_worker_settings() -> WorkerSettings:
         InvalidResource: a variable is missing or cannot be used; the message names it.
     """
     try:
-        return WorkerSettings()  # type: ignore[call-arg]  # the environment fills the fields
+        return WorkerSettings()
     except ValidationError as error:
         first = error.errors()[0]
         name = _PREFIX + str(first["loc"][0]).upper()

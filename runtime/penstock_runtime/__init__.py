@@ -1,0 +1,1 @@
+"""The runtime: the gateway that takes tasks, and the workers that run agents on them."""

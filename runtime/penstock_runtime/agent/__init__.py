@@ -1,0 +1,1 @@
+"""An agent at work: the loop, its model, its tools, its conversation."""

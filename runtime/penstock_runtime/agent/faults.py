@@ -1,0 +1,59 @@
+"""What a refusal of the Messages API means: which failures may be tried again, and when."""
+
+import email.utils
+from collections.abc import Mapping
+from typing import Final
+
+from penstock_runtime.agent.model import Failure
+
+_BY_TYPE: Final = {
+    "rate_limit_error": Failure.RATE_LIMITED,
+    "overloaded_error": Failure.OVERLOADED,
+    "api_error": Failure.OVERLOADED,
+    "timeout_error": Failure.OVERLOADED,
+    "conflict_error": Failure.OVERLOADED,
+    "authentication_error": Failure.CREDENTIALS,
+}
+
+
+def kind_of(status: int, error_type: str, code: str, headers: Mapping[str, str]) -> Failure:
+    """Which kind of failure an error answer is.
+
+    Args:
+        status: HTTP status; 200 for an error in the middle of a stream, told by its type alone.
+        error_type, code: ``error.type`` and ``error.details.error_code``, empty when absent.
+        headers: of the answer, in any case.
+    """
+    # A spend limit is reached for hours: the vendor's own client would try again.
+    if "spend_limit" in code or headers.get("x-should-retry") == "false":
+        return Failure.REFUSED
+    if status == 200:
+        return _BY_TYPE.get(error_type, Failure.REFUSED)
+    if status == 429:
+        return Failure.RATE_LIMITED
+    if status == 401:
+        return Failure.CREDENTIALS
+    return Failure.OVERLOADED if status in (408, 409) or status >= 500 else Failure.REFUSED
+
+
+def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
+    """How long the answer asks to wait; None when it does not say or says it badly.
+
+    A date is taken relative to the answer's own Date header, so that no clock has to agree.
+    """
+    try:
+        if "retry-after-ms" in headers:
+            return max(0.0, float(headers["retry-after-ms"]) / 1000)
+        return _seconds_or_date(headers["retry-after"], headers.get("date"))
+    except (KeyError, ValueError):
+        return None
+
+
+def _seconds_or_date(value: str, answered_at: str | None) -> float | None:
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        if answered_at is None:
+            return None
+        then = email.utils.parsedate_to_datetime(value)
+        return max(0.0, (then - email.utils.parsedate_to_datetime(answered_at)).total_seconds())

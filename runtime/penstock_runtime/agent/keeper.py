@@ -1,0 +1,56 @@
+"""What the loop needs of the worker that runs it: to keep state, and to be told to stop."""
+
+from collections.abc import Coroutine
+from typing import Any, Protocol, TypeVar
+
+from penstock_runtime.agent.step import Run
+from penstock_store.records import Directive
+
+T = TypeVar("T")
+Event = tuple[str, dict[str, object]]
+
+
+class Interrupted(Exception):
+    """The task must be put down here.
+
+    Args:
+        directive: why; never Continue.
+    """
+
+    def __init__(self, directive: Directive) -> None:
+        super().__init__(directive.value)
+        self.directive = directive
+
+
+class Keeper(Protocol):
+    """The worker's hold on the task that runs."""
+
+    @property
+    def task_id(self) -> str:
+        """The task's id."""
+        ...
+
+    @property
+    def trace_id(self) -> str:
+        """The task's trace id: 32 hex digits."""
+        ...
+
+    def wall_ms(self) -> int:
+        """How long the task has been worked on, earlier workers included."""
+        ...
+
+    async def save(self, run: Run, events: list[Event]) -> None:
+        """Keep the state of the task for whoever goes on with it.
+
+        Raises:
+            Interrupted: it is kept, and this worker must put the task down.
+        """
+        ...
+
+    async def interruptible(self, call: Coroutine[Any, Any, T]) -> T:
+        """Await something that costs only time and money to do again.
+
+        Raises:
+            Interrupted: the task must be put down; the call is cancelled.
+        """
+        ...

@@ -1,0 +1,172 @@
+"""The agent loop: ask the model, carry out what it wants, until the task has an outcome."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from penstock import limits
+from penstock.api.agent import AgentTemplate
+from penstock.task import Outcome, Usage
+from penstock_runtime import metrics
+from penstock_runtime.agent import outcomes, retry, step
+from penstock_runtime.agent.http import HTTPTools
+from penstock_runtime.agent.keeper import Event, Interrupted, Keeper
+from penstock_runtime.agent.model import Model, ModelFailed, Reply, Request, Tokens
+from penstock_runtime.agent.pricing import Price
+from penstock_runtime.agent.step import Answer, AskModel, CallTool, End, Run
+from penstock_runtime.agent.toolbox import Toolbox
+from penstock_runtime.agent.transcript import ToolUse
+
+_EVENT_TEXT_CHARACTERS = 4000
+_NO_TIME_SECONDS = 0.01
+
+
+@dataclass(frozen=True)
+class Agent:
+    """What runs the tasks of one revision."""
+
+    template: AgentTemplate
+    model: Model
+    price: Price
+    toolbox: Toolbox
+    tools: HTTPTools
+    retries: retry.Policy
+    meter: metrics.Meter
+
+
+async def run_task(agent: Agent, run: Run, keeper: Keeper) -> Run:
+    """Drive a task from wherever it stands to its outcome.
+
+    Limits, refusals and escalations are outcomes; a tool's failure is a message to the model.
+
+    Raises:
+        Interrupted: the worker must put the task down; its state is saved.
+    """
+    while run.outcome is None:
+        run = _timed(run, keeper)
+        match step.next_step(agent.template, agent.toolbox, run):
+            case End(outcome):
+                run = run.ended(outcome)
+            case AskModel(transcript, max_tokens):
+                run = await _ask(agent, replace(run, transcript=transcript), max_tokens, keeper)
+            case Answer(call, problem):
+                run = await _answer(run, call, problem, keeper)
+            case CallTool(call):
+                run = await _call(agent, run, call, keeper)
+    return _timed(run, keeper)
+
+
+def _timed(run: Run, keeper: Keeper) -> Run:
+    return replace(run, usage=replace(run.usage, wall_ms=keeper.wall_ms()))
+
+
+def _left_seconds(agent: Agent, keeper: Keeper) -> float:
+    return agent.template.limits.wall_seconds - keeper.wall_ms() / 1000
+
+
+# ---------------------------------------------------------------------------------- the model
+
+
+async def _ask(agent: Agent, run: Run, max_tokens: int, keeper: Keeper) -> Run:
+    """Call the model; what it cost is booked whether it answered or not."""
+    timeout = float(agent.template.model.timeout_seconds)
+    request = Request(run.transcript.messages, max_tokens, timeout)
+    attempts = retry.Attempts()
+    asked = retry.reply(
+        agent.model,
+        request,
+        agent.retries,
+        attempts,
+        left_seconds=lambda: _left_seconds(agent, keeper),
+        meter=agent.meter,
+    )
+    try:
+        answer = await keeper.interruptible(asked)
+    except Interrupted:
+        await keeper.save(run.used(_charge(agent, attempts.tokens)), [])  # raises it again
+        raise
+    except ModelFailed as failure:
+        run = run.used(_charge(agent, attempts.tokens))
+        late = _left_seconds(agent, keeper) <= _NO_TIME_SECONDS
+        failed = outcomes.model_failed(failure, attempts.count)
+        return run.ended(_out_of_time(agent, run) if late else failed)
+    run = run.used(_charge(agent, attempts.tokens)).used(Usage(model_calls=1)).replied(answer)
+    run = _timed(run, keeper)
+    await keeper.save(run, [_model_event(answer, attempts.count)])
+    return run
+
+
+def _out_of_time(agent: Agent, run: Run) -> Outcome:
+    bounds = agent.template.limits
+    spent = replace(run.usage, wall_ms=bounds.wall_seconds * 1000)
+    return limits.breach_before_call(bounds, spent) or outcomes.internal("no time was left")
+
+
+def _charge(agent: Agent, tokens: Tokens) -> Usage:
+    cost = agent.price(tokens)
+    agent.meter.model_charged(tokens.input, tokens.output, cost)
+    return Usage(input_tokens=tokens.input, output_tokens=tokens.output, cost_micro_usd=cost)
+
+
+def _model_event(answer: Reply, attempts: int) -> Event:
+    texts = (block["text"] for block in answer.content if block["type"] == "text")
+    return "model", {
+        "stopReason": answer.stop_reason,
+        "text": "".join(texts)[:_EVENT_TEXT_CHARACTERS],
+        "inputTokens": answer.tokens.input,
+        "outputTokens": answer.tokens.output,
+        "attempts": attempts,
+    }
+
+
+# ---------------------------------------------------------------------------------- the tools
+
+
+async def _answer(run: Run, call: ToolUse, problem: str, keeper: Keeper) -> Run:
+    """Tell the model why its call is not carried out."""
+    run = replace(run, transcript=run.transcript.with_result(call, problem, is_error=True))
+    await keeper.save(run, [_tool_event(call, ok=False, wall_ms=0)])
+    return run
+
+
+async def _call(agent: Agent, run: Run, call: ToolUse, keeper: Keeper) -> Run:
+    """Carry out a call and keep its result before anything uses it."""
+    once = step.must_not_repeat(agent.toolbox, call)
+    if once:
+        run = await _intend(run, call, keeper)
+    tool = agent.toolbox.tools[call.name]
+    started_ms = keeper.wall_ms()
+    seconds = max(0.001, min(float(tool.timeout_seconds), _left_seconds(agent, keeper)))
+    result = await agent.tools.call(tool, call.input, _headers(call, keeper), seconds)
+    took_ms = keeper.wall_ms() - started_ms
+    agent.meter.tool_called(call.name, "ok" if result.ok else "error", took_ms / 1000)
+    run = _timed(run.used(Usage(tool_calls=1)), keeper)
+    if once and not result.known:
+        return run.ended(outcomes.result_unknown(call.name, call.input, result.text))
+    answered = run.transcript.with_result(call, result.text, is_error=not result.ok)
+    run = replace(run, transcript=answered)
+    await keeper.save(run, [_tool_event(call, ok=result.ok, wall_ms=took_ms)])
+    return run
+
+
+async def _intend(run: Run, call: ToolUse, keeper: Keeper) -> Run:
+    """Write down that an irreversible call is about to be made: whoever finds this asks a person."""
+    intended = replace(run, transcript=run.transcript.with_intent(call))
+    try:
+        await keeper.save(intended, [])
+    except Interrupted:
+        await keeper.save(run, [])  # it was not made; raises again, as the order still stands
+        raise
+    return intended
+
+
+def _headers(call: ToolUse, keeper: Keeper) -> Mapping[str, str]:
+    """What a tool needs to know a repeated call again and to join the trace (W3C Trace Context)."""
+    return {
+        "Idempotency-Key": f"{keeper.task_id}.{call.step}.{call.id}",
+        "traceparent": f"00-{keeper.trace_id}-{secrets.token_hex(8)}-01",
+    }
+
+
+def _tool_event(call: ToolUse, *, ok: bool, wall_ms: int) -> Event:
+    return "tool", {"name": call.name, "ok": ok, "wallSeconds": wall_ms / 1000}

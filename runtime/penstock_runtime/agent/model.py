@@ -1,0 +1,114 @@
+"""What the loop asks of a model, whoever serves it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+#: A message as the Messages API takes it: role and content. Never changed once it is in a
+#: conversation: thinking blocks are signed over everything before them.
+Message = Mapping[str, Any]
+Block = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What one request used. ``input`` includes cached tokens, ``output`` includes thinking."""
+
+    input: int = 0
+    output: int = 0
+
+    def __add__(self, other: "Tokens") -> "Tokens":
+        return Tokens(self.input + other.input, self.output + other.output)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One model call. ``timeout_seconds`` covers it from the first byte sent to the last read."""
+
+    messages: Sequence[Message]
+    max_tokens: int
+    timeout_seconds: float
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A complete answer. ``content`` is what must be sent back: every block as it came."""
+
+    content: tuple[Block, ...]
+    stop_reason: str
+    tokens: Tokens
+    detail: str = ""  # the category of a refusal
+
+
+class Failure(StrEnum):
+    """Kinds of failed model calls, by what helps."""
+
+    RATE_LIMITED = "RateLimited"  # wait as long as it says
+    OVERLOADED = "Overloaded"  # any 5xx, 529, 408, 409: wait and try again
+    CONNECTION = "Connection"
+    TIMEOUT = "Timeout"
+    INCOMPLETE = "Incomplete"  # a stream that ended without its end
+    GARBLED = "Garbled"  # 200 with something that is no answer: once more, not oftener
+    CREDENTIALS = "Credentials"  # 401: once more when the key on disk is another one by now
+    REFUSED = "Refused"  # anything else: trying again does not help
+
+
+class ModelFailed(Exception):
+    """A model call failed.
+
+    Args:
+        kind: what helps.
+        message: one sentence for people, with the status and the model's own words.
+        retry_after_seconds: how long the model asks to be left alone; None when it does not say.
+        tokens: what must be paid all the same, as far as it is known.
+    """
+
+    def __init__(
+        self,
+        kind: Failure,
+        message: str,
+        retry_after_seconds: float | None = None,
+        tokens: Tokens | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+        self.retry_after_seconds = retry_after_seconds
+        self.tokens = tokens or Tokens()
+
+
+class Model(Protocol):
+    """Something that answers a conversation."""
+
+    async def reply(self, request: Request) -> Reply:
+        """Ask once, without a retry.
+
+        Raises:
+            ModelFailed: there is no complete answer.
+        """
+        ...
+
+    def renew_credentials(self) -> bool:
+        """Read the credential again; whether it differs from the one used last."""
+        ...
+
+
+_CHARACTERS_PER_TOKEN = 4
+
+
+def estimated_tokens(value: Any) -> int:
+    """About how many tokens texts in a JSON value are: four characters a token, rounded up."""
+    return -(-_characters(value) // _CHARACTERS_PER_TOKEN)
+
+
+def _characters(value: Any) -> int:
+    match value:
+        case str():
+            return len(value)
+        case Mapping():
+            return sum(len(str(key)) + _characters(inner) for key, inner in value.items())
+        case list() | tuple():
+            return sum(map(_characters, value))
+        case _:
+            return len(str(value))

@@ -1,0 +1,45 @@
+"""A model that answers from a list, for tests of what stands around it."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from penstock_runtime.agent.model import Block, ModelFailed, Reply, Request, Tokens
+
+_FEW = Tokens(10, 5)
+
+
+def text(words: str, stop_reason: str = "end_turn", tokens: Tokens = _FEW) -> Reply:
+    """A reply that says something."""
+    content: tuple[Block, ...] = ({"type": "text", "text": words},) if words else ()
+    return Reply(content, stop_reason, tokens)
+
+
+def tool_use(*calls: tuple[str, str, dict[str, Any]], tokens: Tokens = _FEW) -> Reply:
+    """A reply that asks for tools; each call is (id, name, input)."""
+    content = tuple(
+        {"type": "tool_use", "id": identifier, "name": name, "input": given}
+        for identifier, name, given in calls
+    )
+    return Reply(content, "tool_use", tokens)
+
+
+class ScriptedModel:
+    """Answers with the given replies in order and keeps the requests; fails the test when out."""
+
+    def __init__(self, replies: Iterable[Reply | ModelFailed]) -> None:
+        self._replies = iter(replies)
+        self.requests: list[Request] = []
+
+    async def reply(self, request: Request) -> Reply:
+        """The next reply of the list; a failure is raised."""
+        self.requests.append(request)
+        answer = next(self._replies, None)
+        if answer is None:
+            raise AssertionError(f"request {len(self.requests)} has no scripted reply")
+        if isinstance(answer, ModelFailed):
+            raise answer
+        return answer
+
+    def renew_credentials(self) -> bool:
+        """There is no credential."""
+        return False

@@ -1,0 +1,7 @@
+"""``python -m penstock_runtime.worker``."""
+
+import sys
+
+from penstock_runtime.worker import main
+
+sys.exit(main.main())
