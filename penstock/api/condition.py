@@ -52,7 +52,7 @@ def is_true(conditions: Iterable[Condition], kind: str) -> bool:
 def set_condition(
     conditions: tuple[Condition, ...],
     kind: str,
-    status: Status | bool,
+    status: Status | bool,  # noqa: FBT001 - setting it is what the call is about
     reason: str,
     message: str,
     *,
