@@ -1,4 +1,4 @@
-"""What gateway and workers count. Labels are bounded: never a user, a session or a task."""
+"""What workers count. Labels are bounded: never a user, a session or a task."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -12,23 +12,6 @@ _REVISION: Final = (*_AGENT, "revision")
 _MODEL: Final = (*_REVISION, "model")
 _TOOL: Final = (*_REVISION, "tool")
 _SECONDS: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60, 120, 300, 600)
-
-# The gateway's
-
-REQUESTS: Final = Counter(
-    "penstock_gateway_requests", "HTTP requests answered.", ("method", "route", "status")
-)
-REQUEST_SECONDS: Final = Histogram(
-    "penstock_gateway_request_seconds",
-    "Time to answer, waiting for the task included.",
-    ("method", "route"),
-    buckets=(0.001, 0.0025, 0.005, *_SECONDS),
-)
-ADMISSIONS: Final = Counter(
-    "penstock_admissions", "Tasks accepted or refused.", (*_REVISION, "outcome")
-)
-
-# The worker's
 
 TASKS: Final = Counter("penstock_tasks", "Tasks ended.", (*_REVISION, "outcome", "reason"))
 TASK_SECONDS: Final = Histogram(
