@@ -254,7 +254,11 @@ class ArmCounts(Block):
     tasks: Annotated[int, Field(ge=0, description="Counted tasks.")] = 0
     errors: Annotated[int, Field(ge=0, description="Of them failed.")] = 0
     escalations: Annotated[int, Field(ge=0, description="Of them escalated, unplanned.")] = 0
-    latency_ms: Annotated[int, Field(ge=0, description="Sum of processing times, ms.")] = 0
+    timed: Annotated[int, Field(ge=0, description="Of them with a processing time.")] = 0
+    latency_ms: Annotated[
+        int,
+        Field(ge=0, description="Sum of processing times in ms, each up to 6 x the limit."),
+    ] = 0
     cost_micro_usd: Annotated[int, Field(ge=0, description="Sum of list prices, USD / 10^6.")] = 0
 
 
@@ -266,7 +270,12 @@ class CheckReport(Block):
     stable: Annotated[str, Field(max_length=64, description="Measured on stable meanwhile.")]
     limit: Annotated[str, Field(max_length=32, description="The limit.")]
     verdict: Annotated[
-        str, Field(max_length=32, description="Passing, Breached, Shared or NoData.")
+        str,
+        Field(
+            max_length=32,
+            description="Passing, Breached, Shared (stable too), NoData, or Unclear: over the "
+            "limit but not clearly worse than stable.",
+        ),
     ]
 
 
@@ -275,6 +284,21 @@ class AnalysisStatus(Block):
 
     counted_through: Annotated[
         str, Field(max_length=40, description="Outcome rows up to this id are in the counts.")
+    ] = ""
+    counted_at: Annotated[
+        Timestamp | None,
+        Field(description="When these numbers were written: at each step, else once a minute."),
+    ] = None
+    since_version: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="Route version the candidate began with; older sessions are no samples.",
+        ),
+    ] = 0
+    step_from: Annotated[
+        str,
+        Field(max_length=40, description="Tasks routed after this row count in this step."),
     ] = ""
     stable: Annotated[ArmCounts, Field(description="Stable, since the candidate began.")] = (
         ArmCounts()
@@ -312,7 +336,9 @@ class LastRequest(Block):
     """Answer to the last request annotation."""
 
     value: Annotated[str, Field(max_length=256, description="The annotation as read.")] = ""
-    result: Annotated[str, Field(max_length=32, description="Accepted or Refused.")] = ""
+    result: Annotated[
+        str, Field(max_length=32, description="Accepted, Refused, or Waiting until it can be done.")
+    ] = ""
     message: Annotated[Message, Field(description="What was done, or why not.")] = ""
     at: Annotated[Timestamp, Field(description="When it was handled.")] = ""
 
@@ -331,7 +357,13 @@ class AgentRolloutStatus(Block):
     salt: Annotated[
         str, Field(max_length=64, description="Hashed with the user; drawn for each candidate.")
     ] = ""
+    unit: Annotated[
+        Unit, Field(description="What is hashed for this candidate; an edit counts from the next.")
+    ] = Unit.USER
     share: Annotated[Share, Field(description="The candidate's share, and why.")] = Share()
+    suspended: Annotated[
+        bool, Field(description="Whether the Agent's kill switch is on in this route version.")
+    ] = False
     route_version: Annotated[int, Field(ge=0, description="Grows with each traffic change.")] = 0
     epoch: Annotated[int, Field(ge=0, description="Leadership the decision was made in.")] = 0
     stage: Annotated[Stage, Field(description="Steps, FinalHold or Done.")] = Stage.DONE
@@ -340,7 +372,10 @@ class AgentRolloutStatus(Block):
     ] = 0
     held_percent: Annotated[
         Percent | None,
-        Field(description="Share kept as an implied step after a setpoint was removed."),
+        Field(
+            description="Share kept as an implied step after a setpoint was removed, or to be "
+            "returned to after a suspension."
+        ),
     ] = None
     steps_hash: Annotated[str, Field(max_length=64, description="Tells edits of the steps.")] = ""
     step: Annotated[str, Field(max_length=16, description="Progress for people: 2/3.")] = ""

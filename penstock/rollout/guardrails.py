@@ -90,7 +90,7 @@ def _judge(rule: _Rule, limits: Guardrails, observation: Observation) -> Check:
     stable = observation.in_window(Arm.STABLE)
     if limits.mode is GuardrailMode.LITERAL:
         verdict = _literal(rule, limits, candidate)
-        stable_over = stable.tasks >= limits.min_tasks and rule.over_point(stable)
+        stable_over = rule.trials(stable) >= limits.min_tasks and rule.over_point(stable)
     else:
         verdict = _credible(rule, observation.window, candidate, stable)
         stable_over = rule.over(stable)
@@ -112,7 +112,7 @@ def _judge(rule: _Rule, limits: Guardrails, observation: Observation) -> Check:
 def _literal(rule: _Rule, limits: Guardrails, candidate: Tally) -> CheckVerdict:
     if candidate.tasks == 0:
         return CheckVerdict.NO_DATA
-    if candidate.tasks >= limits.min_tasks and rule.over_point(candidate):
+    if rule.trials(candidate) >= limits.min_tasks and rule.over_point(candidate):
         return CheckVerdict.BREACHED
     return CheckVerdict.PASSING
 
@@ -269,6 +269,6 @@ def _rules(limits: Guardrails) -> tuple[_Rule, ...]:
 
 
 def _on(shown: str, who: str) -> str:
-    """ "31.0 % (13/42)" on the candidate reads "31.0 % on the candidate (13/42)"."""
+    """With "31.0 % (13/42)" of the candidate: "31.0 % on the candidate (13/42)"."""
     value, _, counts = shown.partition(" (")
     return f"{value} on {who} ({counts}" if counts else f"{value} on {who}"

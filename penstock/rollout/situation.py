@@ -26,7 +26,10 @@ class RevisionRecord:
 
 @dataclass(frozen=True)
 class Pods:
-    """Readiness of one revision's workers."""
+    """Readiness of one revision's workers.
+
+    ``wanted`` 0 means scaled to nothing on purpose, which is not being unavailable.
+    """
 
     ready: int = 0
     wanted: int = 0
@@ -41,8 +44,11 @@ class Situation:
     ``latest`` the revision of the Agent's present template (empty when none can be cut).
     ``fresh_salt`` is a random string to use if a candidate begins now. ``observation`` is None
     when the measurement failed, with ``observation_error`` saying why. ``users`` and ``tasks``
-    are what the candidate was ever given. ``stalled_queue_seconds``: age of the oldest unclaimed
-    task of the candidate, and of stable. ``request`` is the request annotation as read.
+    are what the candidate was ever given. ``records``, ``pods`` and ``queue_age_seconds`` (age of
+    the oldest unclaimed task) are keyed by the names of revisions. ``request`` is the request
+    annotation as read. ``route_version_floor`` is the highest version ever seen in force.
+    ``namespace`` and ``name`` are the AgentRollout's, for the commands in messages; without a
+    name it is called like its Agent.
     """
 
     now: datetime
@@ -63,6 +69,8 @@ class Situation:
     tasks: int = 0
     queue_age_seconds: Mapping[str, float] = field(default_factory=dict)
     agent_suspended: bool = False
+    namespace: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True)

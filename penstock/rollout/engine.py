@@ -1,0 +1,181 @@
+"""The decision: one pure, total function from a situation to the next status."""
+
+from datetime import timedelta
+from typing import Final
+
+from penstock.api import condition
+from penstock.api.rollout import AgentRolloutStatus, LastRequest, Verdict
+from penstock.rollout import checks, commands, path, report, requests, setpoint
+from penstock.rollout.facts import WAITING, Facts
+from penstock.rollout.moves import Wait
+from penstock.rollout.situation import Decision, Happening, Situation
+from penstock.rollout.transitions import Change, change
+
+#: Each move changes what the checks see; far fewer than this settle every situation.
+MAX_MOVES: Final = 24
+_LOOK_AT_TRAFFIC_SECONDS: Final = 1.0
+_LOOK_AT_CANDIDATE_SECONDS: Final = 5.0
+_LOOK_AT_STABLE_SECONDS: Final = 60.0
+
+
+def decide(situation: Situation) -> Decision:
+    """The next status of a rollout, what to tell, and when to look again.
+
+    Moves are made one by one until the checks ask to wait, so that deciding on the result with
+    nothing new changes nothing. Never raises for any situation that the types allow.
+    """
+    before = situation.status
+    moved = _move(situation, _seen(situation))
+    status = _numbered(situation, moved.status)
+    status = report.counted(Facts(situation, status), before)
+    wait = _waiting(situation, status)
+    status = report.conditions(Facts(situation, status), wait)
+    status = _request_waits(Facts(situation, status), wait)
+    told = (*moved.happenings, *_told_by_conditions(Facts(situation, status), before, wait))
+    return Decision(status, told, moved.verdict, _look_again(Facts(situation, status), wait))
+
+
+# ---------------------------------------------------------------------------- before the moves
+
+
+def _seen(situation: Situation) -> AgentRolloutStatus:
+    """The status with what is simply noted: generation, epoch, setpoint, pods without readiness."""
+    status = situation.status
+    facts = Facts(situation, status)
+    seen = setpoint.see(
+        situation.spec.traffic,
+        situation.generation,
+        status.share.setpoint,
+        facts.candidate,
+        is_new=facts.candidate != (status.canary_revision or ""),
+        version=facts.record(facts.candidate).version,
+    )
+    update = {
+        "observed_generation": situation.generation,
+        "epoch": max(status.epoch, situation.epoch),
+        "suspended": situation.agent_suspended,
+        "stable_revision": facts.stable or None,
+        "share": status.share.model_copy(update={"setpoint": seen}),
+        "unready_since": _unready_since(facts),
+    }
+    return status.model_copy(update=update)
+
+
+def _unready_since(facts: Facts) -> str | None:
+    if not facts.percent or facts.pods.ready or not facts.pods.wanted:
+        return None
+    return facts.status.unready_since or condition.timestamp(facts.now)
+
+
+# ----------------------------------------------------------------------------------- the moves
+
+
+def _move(situation: Situation, status: AgentRolloutStatus) -> Change:
+    told: tuple[Happening, ...] = ()
+    verdict: Verdict | None = None
+    for _ in range(MAX_MOVES):
+        facts = Facts(situation, status)
+        move = checks.next_move(facts)
+        if isinstance(move, Wait):
+            break
+        changed = change(move, facts)
+        status = changed.status
+        told += changed.happenings
+        verdict = _graver(verdict, changed.verdict)
+    return Change(status, told, verdict)
+
+
+def _graver(first: Verdict | None, second: Verdict | None) -> Verdict | None:
+    """Of two verdicts in one pass the later one: a superseded candidate needs no record."""
+    return second or first
+
+
+def _waiting(situation: Situation, status: AgentRolloutStatus) -> Wait:
+    move = checks.next_move(Facts(situation, status))
+    return move if isinstance(move, Wait) else Wait("Deciding", "More changes follow at once.")
+
+
+# ----------------------------------------------------------------------------- after the moves
+
+
+def _numbered(situation: Situation, status: AgentRolloutStatus) -> AgentRolloutStatus:
+    """The status with its route version: one more exactly when the traffic changes."""
+    before = situation.status
+    version, floor = before.route_version, situation.route_version_floor
+    if version == 0 or version < floor or _traffic(before) != _traffic(status):
+        version = max(version, floor) + 1
+    analysis = status.analysis
+    if path.under_way(status) and not analysis.since_version:
+        analysis = analysis.model_copy(update={"since_version": version})
+    facts = Facts(situation, status)
+    update = {
+        "route_version": version,
+        "analysis": analysis,
+        "step": path.label(facts.strategy, status),
+    }
+    return status.model_copy(update=update)
+
+
+def _traffic(status: AgentRolloutStatus) -> tuple[object, ...]:
+    """All that the route record holds of a rollout's decision."""
+    return (
+        status.stable_revision or "",
+        status.canary_revision or "",
+        status.share.percent,
+        status.salt,
+        status.unit,
+        status.suspended,
+    )
+
+
+def _request_waits(facts: Facts, wait: Wait) -> AgentRolloutStatus:
+    """A request that could not be done yet says so; it is looked at again with each pass."""
+    if not facts.open_request:
+        return facts.status
+    last = facts.status.last_request
+    same = last.value == facts.open_request
+    waiting = LastRequest(
+        value=facts.open_request,
+        result=WAITING,
+        message=wait.message[:2048],
+        at=last.at if same else condition.timestamp(facts.now),
+    )
+    return facts.status.model_copy(update={"last_request": waiting})
+
+
+def _told_by_conditions(
+    facts: Facts, before: AgentRolloutStatus, wait: Wait
+) -> tuple[Happening, ...]:
+    """What is told once when a wait begins, not with every pass that it lasts."""
+    told = []
+    was = condition.find(before.conditions, "Progressing")
+    if wait.reason in ("HoldForApproval", "AnalysisUnclear", "MeasurementMissing") and (
+        was is None or was.reason != wait.reason
+    ):
+        told.append(Happening(wait.reason, wait.message))
+    now, then = (condition.find(s.conditions, "AnalysisPassing") for s in (facts.status, before))
+    if now and now.reason == "StableBreaching" and (then is None or then.reason != now.reason):
+        told.append(Happening("AnalysisFailed", now.message, warning=True))
+    return (*told, *_refused_percent(facts, before))
+
+
+def _refused_percent(facts: Facts, before: AgentRolloutStatus) -> tuple[Happening, ...]:
+    """A setpoint for a rejected candidate is refused, once, with the command that helps."""
+    seen = facts.status.share.setpoint
+    if not facts.rejected or seen is None or seen == before.share.setpoint:
+        return ()
+    retry = commands.request(facts.situation, requests.Verb.RETRY, facts.candidate)
+    message = f"{seen.percent} % is refused: {facts.candidate} was rejected. Retry: {retry}"
+    return (Happening("PercentRefused", message, warning=True),)
+
+
+def _look_again(facts: Facts, wait: Wait) -> float:
+    """Seconds until this should be decided again, at the latest."""
+    if not path.under_way(facts.status):
+        first = wait.reason == "FirstRevisionNotReady"
+        return _LOOK_AT_CANDIDATE_SECONDS if first else _LOOK_AT_STABLE_SECONDS
+    longest = _LOOK_AT_TRAFFIC_SECONDS if facts.percent else _LOOK_AT_CANDIDATE_SECONDS
+    if wait.until is None:
+        return longest
+    left = (wait.until - facts.now) / timedelta(seconds=1)
+    return min(longest, max(left, 0.05))

@@ -1,0 +1,134 @@
+"""What a check can ask for: one small value per kind of change, and Wait for none."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from penstock.api.rollout import Reason, Source
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Nothing changes now; ``until`` is when time alone may change that."""
+
+    reason: str
+    message: str
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class ServeFirst:
+    """The first revision ever is ready: it serves everybody."""
+
+    revision: str
+
+
+@dataclass(frozen=True)
+class Begin:
+    """A revision becomes the candidate, from the start; the one before it is superseded."""
+
+    candidate: str
+    superseding: str = ""
+
+
+@dataclass(frozen=True)
+class Drop:
+    """The Agent wants what is stable already: the candidate goes."""
+
+    superseding: str = ""
+
+
+@dataclass(frozen=True)
+class Adopt:
+    """The candidate's record says that it was promoted, and the status does not know yet."""
+
+
+@dataclass(frozen=True)
+class StayRejected:
+    """The candidate's record says that it was rejected, and the status does not know yet."""
+
+
+@dataclass(frozen=True)
+class Retry:
+    """A person gives a rejected candidate another attempt, with new evidence."""
+
+
+@dataclass(frozen=True)
+class Reject:
+    """The candidate gets nothing from now on, until a retry or another revision."""
+
+    reason: Reason
+    message: str
+    check: str | None = None
+
+
+@dataclass(frozen=True)
+class Suspend:
+    """The candidate is taken off for a while; nobody is blamed yet."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Resume:
+    """A suspended candidate comes back to the share it had."""
+
+
+@dataclass(frozen=True)
+class SetShare:
+    """A person's word, or a ceiling, puts the share somewhere; the place on the path stays."""
+
+    percent: int
+    source: Source
+
+
+@dataclass(frozen=True)
+class Keep:
+    """The share in force is kept as an implied step with a fresh hold."""
+
+
+@dataclass(frozen=True)
+class Advance:
+    """The automatic path goes on to a step (None: the final hold), at this share."""
+
+    index: int | None
+    percent: int
+    source: Source = Source.AUTOMATIC
+    requested: bool = False
+    nobody_eligible: bool = False
+
+
+@dataclass(frozen=True)
+class Promote:
+    """The candidate becomes stable."""
+
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A request is answered and changes nothing, unless it is noted as an approval."""
+
+    accepted: bool
+    message: str
+    approves: bool = False
+
+
+Move = (
+    Wait
+    | ServeFirst
+    | Begin
+    | Drop
+    | Adopt
+    | StayRejected
+    | Retry
+    | Reject
+    | Suspend
+    | Resume
+    | SetShare
+    | Keep
+    | Advance
+    | Promote
+    | Answer
+)

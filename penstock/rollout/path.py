@@ -1,0 +1,88 @@
+"""The path of steps: where a share stands on it, and what comes next."""
+
+import hashlib
+from datetime import UTC, datetime
+
+from penstock.api.rollout import AgentRolloutStatus, Source, Stage, Step, StepApproval, Strategy
+
+
+def steps_hash(strategy: Strategy) -> str:
+    """Tells whether the steps were edited."""
+    text = "|".join(step.model_dump_json() for step in strategy.steps)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def place(strategy: Strategy, percent: int) -> tuple[int, int | None]:
+    """Where a share stands: the index of the step whose numbers hold, and the share if implied.
+
+    A share that is no step's own is an implied step, with the numbers of the nearest step above
+    it, or of the last one.
+    """
+    for index, step in enumerate(strategy.steps):
+        if step.percent >= percent:
+            return index, None if step.percent == percent else percent
+    return len(strategy.steps) - 1, percent
+
+
+def present_step(strategy: Strategy, status: AgentRolloutStatus) -> Step:
+    """The step whose numbers hold now, as the share in force; an implied one needs no approval."""
+    step = strategy.steps[min(status.current_step_index, len(strategy.steps) - 1)]
+    if status.held_percent is None:
+        return step
+    return step.model_copy(
+        update={"percent": max(status.held_percent, 1), "approval": StepApproval.NONE}
+    )
+
+
+def next_index(strategy: Strategy, status: AgentRolloutStatus) -> int | None:
+    """Index of the next larger step; None when only the final hold is left."""
+    if not started(status):
+        return 0
+    if status.held_percent is None:
+        following = status.current_step_index + 1
+        return following if following < len(strategy.steps) else None
+    larger = (
+        i for i, step in enumerate(strategy.steps) if step.percent > (status.held_percent or 0)
+    )
+    return next(larger, None)
+
+
+def started(status: AgentRolloutStatus) -> bool:
+    """Whether the candidate has entered its first step."""
+    return status.step_started_at is not None
+
+
+def under_way(status: AgentRolloutStatus) -> bool:
+    """Whether a candidate is being tried: neither rejected nor promoted nor absent."""
+    return status.stage is not Stage.DONE
+
+
+def final_percent(strategy: Strategy, status: AgentRolloutStatus) -> int:
+    """Share of the final hold on the automatic path; never less than what is in force."""
+    return max(100 - strategy.holdback_percent, status.share.percent)
+
+
+def target(strategy: Strategy, status: AgentRolloutStatus) -> int:
+    """Share that the automatic path wants where it stands, before any ceiling."""
+    if status.held_percent is not None:
+        return status.held_percent
+    if status.stage is Stage.FINAL_HOLD:
+        return 100 - strategy.holdback_percent
+    return present_step(strategy, status).percent
+
+
+def label(strategy: Strategy, status: AgentRolloutStatus) -> str:
+    """Progress for people: "2/3", "final", or "-" when nothing is under way."""
+    if status.stage is Stage.DONE:
+        return "-"
+    if status.stage is Stage.FINAL_HOLD:
+        return "final"
+    reached = status.current_step_index + 1 if started(status) else 0
+    if status.share.source is Source.SETPOINT and not status.share.percent:
+        reached = 0
+    return f"{reached}/{len(strategy.steps)}"
+
+
+def moment(text: str) -> datetime:
+    """A Kubernetes timestamp as an aware datetime."""
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)

@@ -1,0 +1,59 @@
+"""Whose word a setpoint is: meant for this candidate, or left over and only a ceiling."""
+
+from penstock import names
+from penstock.api.rollout import Setpoint, SetpointSeen
+
+
+def see(
+    traffic: Setpoint,
+    generation: int,
+    seen: SetpointSeen | None,
+    candidate: str,
+    *,
+    is_new: bool,
+    version: str | None,
+) -> SetpointSeen | None:
+    """The setpoint in spec with the candidate it belongs to (empty: none, a ceiling).
+
+    It belongs to the candidate that ``canaryRevision`` names, else to the one that was already
+    the candidate when it was first seen. First seen together with a new candidate, it may have
+    been meant for the one before.
+
+    Args:
+        seen: what was recorded before; a value seen before keeps its owner.
+        candidate: the present candidate, or empty.
+        is_new: whether it becomes the candidate only now.
+        version: the candidate's ``template.version``.
+    """
+    percent = traffic.canary_percent
+    if percent is None:
+        return None
+    before = seen.revision if seen is not None and seen.percent == percent else None
+    owner = _owner(traffic.canary_revision, before, candidate, is_new=is_new, version=version)
+    if seen is not None and before is not None and owner == before:
+        return seen
+    return SetpointSeen(percent=percent, revision=owner, generation=generation)
+
+
+def _owner(
+    named: str | None, before: str | None, candidate: str, *, is_new: bool, version: str | None
+) -> str:
+    left_over = before not in (None, "", candidate)
+    if named is None:
+        return (candidate if not is_new else "") if before is None else before
+    if candidate and named in (candidate, names.hash_of(candidate)):
+        return candidate
+    # A version is no unique name: a setpoint spent on one revision is not the next one's too.
+    if candidate and named == version and not left_over:
+        return candidate
+    return (before or "") if left_over else ""
+
+
+def owned_percent(seen: SetpointSeen | None, candidate: str) -> int | None:
+    """The setpoint in force for this candidate; None when there is none of its own."""
+    return seen.percent if seen and candidate and seen.revision == candidate else None
+
+
+def ceiling_percent(seen: SetpointSeen | None, candidate: str) -> int | None:
+    """The left-over setpoint that the steps must not pass; None when there is none."""
+    return seen.percent if seen and seen.revision != candidate else None

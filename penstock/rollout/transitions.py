@@ -1,0 +1,443 @@
+"""What each move does to the status, and what it tells: one small function per move."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import singledispatch
+from typing import Any, Final
+
+from penstock.api import condition
+from penstock.api.rollout import (
+    AgentRolloutStatus,
+    AnalysisStatus,
+    ArmCounts,
+    LastRequest,
+    Reason,
+    Result,
+    Share,
+    Source,
+    Stage,
+    StepApproval,
+    Verdict,
+)
+from penstock.rollout import commands, moves, path, words
+from penstock.rollout.facts import CANDIDATE_UNAVAILABLE, Facts, reason_of
+from penstock.rollout.requests import Verb
+from penstock.rollout.situation import Happening
+
+MAX_VERDICTS: Final = 10
+#: Where a candidate that is not under way stands.
+_NOWHERE: Final[Mapping[str, Any]] = {
+    "stage": Stage.DONE,
+    "current_step_index": 0,
+    "held_percent": None,
+    "step_started_at": None,
+    "step_approved": False,
+    "unready_since": None,
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """The status after a move, what to tell, and the verdict that it is."""
+
+    status: AgentRolloutStatus
+    happenings: tuple[Happening, ...] = ()
+    verdict: Verdict | None = None
+
+
+@singledispatch
+def change(move: object, facts: Facts) -> Change:
+    """The change that a move makes; registered below for each kind."""
+    raise TypeError(f"no transition for {move!r} at {facts.now}")
+
+
+# ------------------------------------------------------------------------------------ parts
+
+
+def _share(facts: Facts, percent: int, source: Source) -> Share:
+    return facts.status.share.model_copy(update={"percent": percent, "source": source})
+
+
+def _fresh_step(facts: Facts) -> dict[str, Any]:
+    """A step that begins now: its hold, and its counts from here on."""
+    analysis = facts.status.analysis.model_copy(
+        update={
+            "step_from": _position(facts),
+            "step_stable": ArmCounts(),
+            "step_candidate": ArmCounts(),
+        }
+    )
+    return {"step_started_at": condition.timestamp(facts.now), "analysis": analysis}
+
+
+def _position(facts: Facts) -> str:
+    """The place in the outcome log that is now, as an id: ids are Redis time in ms."""
+    observed = facts.situation.observation
+    return f"{observed.now_ms if observed else int(facts.now.timestamp() * 1000)}-0"
+
+
+def _fresh_attempt(facts: Facts, attempt: int) -> dict[str, Any]:
+    """A candidate at the start, with no evidence; its first route version is filled in later."""
+    observed = facts.situation.observation
+    through = observed.counted_through if observed else facts.status.analysis.counted_through
+    return {
+        **_NOWHERE,
+        "stage": Stage.STEPS,
+        "attempt": attempt,
+        "share": _share(facts, 0, Source.NONE),
+        "steps_hash": path.steps_hash(facts.strategy),
+        "candidate_since": condition.timestamp(facts.now),
+        "unavailable_count": 0,
+        "analysis": AnalysisStatus(counted_through=through, step_from=_position(facts)),
+        "conditions": _suspended(facts, "NotSuspended", "", value=False),
+    }
+
+
+def _suspended(
+    facts: Facts, reason: str, message: str, *, value: bool
+) -> tuple[condition.Condition, ...]:
+    """The conditions with Suspended set; a new reason is a new moment even without a change."""
+    conditions = facts.status.conditions
+    if not value and reason == "NotSuspended":
+        conditions = condition.drop_condition(conditions, "Suspended")
+    return condition.set_condition(
+        conditions,
+        "Suspended",
+        value,
+        reason,
+        message,
+        generation=facts.situation.generation,
+        now=facts.now,
+    )
+
+
+def _verdict(
+    facts: Facts, revision: str, result: Result, reason: Reason, message: str, check: str | None
+) -> Verdict:
+    return Verdict(
+        revision=revision,
+        attempt=max(facts.status.attempt, 1),
+        result=result,
+        reason=reason,
+        message=message[:2048],
+        at=condition.timestamp(facts.now),
+        check=check,
+        percent=facts.percent,
+        tasks=facts.situation.tasks,
+        users=facts.situation.users,
+    )
+
+
+def _with(verdicts: tuple[Verdict, ...], verdict: Verdict) -> tuple[Verdict, ...]:
+    return (*verdicts, verdict)[-MAX_VERDICTS:]
+
+
+def answered(facts: Facts, message: str, *, accepted: bool = True) -> dict[str, Any]:
+    """The open request as answered; nothing when there is none."""
+    if not facts.open_request:
+        return {}
+    last = LastRequest(
+        value=facts.open_request,
+        result="Accepted" if accepted else "Refused",
+        message=message[:2048],
+        at=condition.timestamp(facts.now),
+    )
+    return {"last_request": last}
+
+
+def _updated(facts: Facts, update: Mapping[str, Any]) -> AgentRolloutStatus:
+    return facts.status.model_copy(update=dict(update))
+
+
+# --------------------------------------------------------------------------- who is it about
+
+
+@change.register
+def _(move: moves.ServeFirst, facts: Facts) -> Change:
+    message = f"{move.revision} is the first revision and serves everybody."
+    status = _updated(facts, {**_NOWHERE, "stable_revision": move.revision})
+    return Change(status, (Happening("Promoted", message),))
+
+
+@change.register
+def _(move: moves.Begin, facts: Facts) -> Change:
+    superseded = _supersede(facts, move.superseding, f"superseded by {move.candidate}")
+    update = {
+        **_fresh_attempt(facts, attempt=1),
+        "canary_revision": move.candidate,
+        "salt": facts.situation.fresh_salt,
+        "unit": facts.situation.spec.unit,
+        "verdicts": superseded.status.verdicts,
+    }
+    message = f"{move.candidate} is the new candidate against {facts.stable}."
+    return Change(
+        _updated(facts, update),
+        (*superseded.happenings, Happening("CandidateStarted", message)),
+        superseded.verdict,
+    )
+
+
+@change.register
+def _(move: moves.Drop, facts: Facts) -> Change:
+    why = f"the Agent is back at {facts.stable}"
+    superseded = _supersede(facts, move.superseding, why)
+    update = {
+        **_NOWHERE,
+        "canary_revision": None,
+        "candidate_since": None,
+        "share": _share(facts, 0, Source.NONE),
+        "analysis": AnalysisStatus(),
+        "conditions": _suspended(facts, "NotSuspended", "", value=False),
+        "verdicts": superseded.status.verdicts,
+    }
+    return Change(_updated(facts, update), superseded.happenings, superseded.verdict)
+
+
+def _supersede(facts: Facts, revision: str, why: str) -> Change:
+    if not revision:
+        return Change(facts.status)
+    message = f"superseded at {facts.percent} %: {why}"
+    verdict = _verdict(facts, revision, Result.SUPERSEDED, Reason.NEW_REVISION, message, None)
+    status = _updated(facts, {"verdicts": _with(facts.status.verdicts, verdict)})
+    return Change(status, (Happening("Superseded", f"{revision} was {message}."),), verdict)
+
+
+@change.register
+def _(_: moves.Adopt, facts: Facts) -> Change:
+    message = f"promoted: the record of {facts.candidate} says so"
+    return _promoted(facts, Reason.ALL_STEPS_PASSED, message)
+
+
+@change.register
+def _(_: moves.StayRejected, facts: Facts) -> Change:
+    record = facts.record(facts.candidate)
+    attempt = max(facts.status.attempt, facts.rejected_attempt)
+    verdicts = facts.status.verdicts
+    known = any(v.revision == facts.candidate and v.attempt >= attempt for v in verdicts)
+    if not known:
+        verdict = _verdict(
+            facts,
+            facts.candidate,
+            Result.REJECTED,
+            reason_of(record.rejected_reason),
+            record.rejected_message or "rejected before",
+            None,
+        ).model_copy(update={"attempt": attempt})
+        verdicts = _with(verdicts, verdict)
+    status = _off(facts, {"attempt": attempt, "verdicts": verdicts})
+    told = words.stays_rejected(Facts(facts.situation, status))
+    return Change(status, (Happening("RolledBack", told, warning=True),))
+
+
+@change.register
+def _(_: moves.Retry, facts: Facts) -> Change:
+    attempt = facts.rejected_attempt + 1
+    message = f"attempt {attempt} of {facts.candidate} begins with the first step"
+    update = {**_fresh_attempt(facts, attempt), **answered(facts, message)}
+    told = Happening("CandidateStarted", f"By request, {message}.")
+    return Change(_updated(facts, update), (told,))
+
+
+# ------------------------------------------------------------------------------- taken off
+
+
+def _off(facts: Facts, update: Mapping[str, Any]) -> AgentRolloutStatus:
+    """The status with the candidate taken off for good."""
+    return _updated(
+        facts,
+        {
+            **_NOWHERE,
+            "share": _share(facts, 0, Source.ROLLBACK),
+            "conditions": _suspended(facts, "NotSuspended", "", value=False),
+            **update,
+        },
+    )
+
+
+@change.register
+def _(move: moves.Reject, facts: Facts) -> Change:
+    verdict = _verdict(
+        facts, facts.candidate, Result.REJECTED, move.reason, move.message, move.check
+    )
+    update = {"attempt": verdict.attempt, "verdicts": _with(facts.status.verdicts, verdict)}
+    if move.reason is Reason.ABORTED:
+        update |= answered(facts, move.message)
+    retry = commands.request(facts.situation, Verb.RETRY, facts.candidate)
+    told = Happening(
+        "RolledBack", f"{facts.candidate} was {move.message}. Retry: {retry}", warning=True
+    )
+    return Change(_off(facts, update), (told,), verdict)
+
+
+@change.register
+def _(move: moves.Suspend, facts: Facts) -> Change:
+    message = f"{facts.candidate} was taken off at {facts.percent} %: {move.message}."
+    unavailable = move.reason == CANDIDATE_UNAVAILABLE
+    update = {
+        "held_percent": facts.percent,
+        "share": _share(facts, 0, Source.SUSPENDED),
+        "unready_since": None,
+        "unavailable_count": facts.status.unavailable_count + unavailable,
+        "conditions": _suspended(facts, move.reason, message, value=True),
+    }
+    return Change(_updated(facts, update), (Happening("Suspended", message, warning=True),))
+
+
+@change.register
+def _(_: moves.Resume, facts: Facts) -> Change:
+    back = facts.status.held_percent or 0
+    percent = facts.capped(back)
+    message = f"{facts.candidate} comes back to {percent} %."
+    source = Source.AUTOMATIC if percent == back else Source.CEILING
+    update = {
+        **_fresh_step(facts),
+        **_standing(facts, back),
+        "share": _share(facts, percent, source),
+        "conditions": _suspended(facts, "Resumed", message, value=False),
+    }
+    return Change(_updated(facts, update), (Happening("Resumed", message),))
+
+
+# ----------------------------------------------------------------------------------- share
+
+
+def _standing(facts: Facts, percent: int) -> dict[str, Any]:
+    """Where a share of the automatic path stands: on a step, implied, or not begun."""
+    steps_hash = path.steps_hash(facts.strategy)
+    if facts.in_final_hold:
+        return {"held_percent": percent, "steps_hash": steps_hash}
+    index, held = path.place(facts.strategy, percent) if percent else (0, None)
+    return {"current_step_index": index, "held_percent": held, "steps_hash": steps_hash}
+
+
+@change.register
+def _(move: moves.SetShare, facts: Facts) -> Change:
+    final = facts.in_final_hold if move.source is Source.AUTOMATIC else move.percent == 100
+    index = facts.status.current_step_index
+    update = {
+        **(_fresh_step(facts) if facts.started or move.percent else {}),
+        "share": _share(facts, move.percent, move.source),
+        "stage": Stage.FINAL_HOLD if final else Stage.STEPS,
+        "current_step_index": min(index, len(facts.strategy.steps) - 1),
+    }
+    if move.source is Source.SETPOINT:
+        update["held_percent"] = None
+    return Change(_updated(facts, update), _told_of_share(facts, move))
+
+
+def _told_of_share(facts: Facts, move: moves.SetShare) -> tuple[Happening, ...]:
+    by = {Source.SETPOINT: "by setpoint", Source.CEILING: "by a left-over setpoint (a ceiling)"}
+    message = (
+        f"{facts.candidate}: {facts.percent} % to {move.percent} % "
+        f"{by.get(move.source, 'after the ceiling went')}."
+    )
+    if move.source is not Source.SETPOINT:
+        return (Happening("PercentChanged", message),)
+    resume = commands.resume_steps(facts.situation)
+    told = Happening("PercentSetManually", f"{message} Go on with the steps: {resume}")
+    return (told, *_approved_by_setpoint(facts, move.percent))
+
+
+def _approved_by_setpoint(facts: Facts, percent: int) -> tuple[Happening, ...]:
+    passed = [
+        step.percent
+        for step in facts.strategy.steps
+        if step.approval is StepApproval.REQUIRED and facts.percent <= step.percent < percent
+    ]
+    if not passed or facts.status.step_approved:
+        return ()
+    steps = " and ".join(f"{step} %" for step in passed)
+    message = f"The setpoint of {percent} % counts as approval of leaving {steps}."
+    return (Happening("ApprovedBySetpoint", message),)
+
+
+@change.register
+def _(_: moves.Keep, facts: Facts) -> Change:
+    percent = facts.percent
+    fresh = _fresh_step(facts) if percent else {"step_started_at": None}
+    source = Source.AUTOMATIC if percent else Source.NONE
+    update = {**fresh, **_standing(facts, percent), "share": _share(facts, percent, source)}
+    message = f"{facts.candidate} goes on by the steps, from {percent} % with a fresh hold."
+    return Change(_updated(facts, update), (Happening("StepStarted", message),))
+
+
+@change.register
+def _(move: moves.Advance, facts: Facts) -> Change:
+    final = move.index is None
+    index = len(facts.strategy.steps) - 1 if move.index is None else move.index
+    kept = move.percent > 100 - facts.strategy.holdback_percent
+    update = {
+        **_fresh_step(facts),
+        "share": _share(facts, move.percent, move.source),
+        "stage": Stage.FINAL_HOLD if final else Stage.STEPS,
+        "current_step_index": index,
+        "held_percent": move.percent if final and kept else None,
+        "step_approved": False,
+        "conditions": condition.drop_condition(facts.status.conditions, "NoEligibleUsers"),
+    }
+    where = "the final hold" if final else f"step {index + 1}/{len(facts.strategy.steps)}"
+    message = f"{facts.candidate} enters {where}: {facts.percent} % to {move.percent} %"
+    if move.requested:
+        update |= answered(facts, message)
+    told = [Happening("StepStarted", f"{message}{_because(move)}.")]
+    if facts.started:
+        told.insert(0, Happening("StepPassed", f"{facts.candidate} leaves {facts.percent} %."))
+    status = _updated(facts, update)
+    return Change(_nobody_eligible(facts, status) if move.nobody_eligible else status, tuple(told))
+
+
+def _because(move: moves.Advance) -> str:
+    if move.requested:
+        return ", by request"
+    return ", nobody was exposed in the step before" if move.nobody_eligible else ""
+
+
+def _nobody_eligible(facts: Facts, status: AgentRolloutStatus) -> AgentRolloutStatus:
+    """The condition that says why this raise needed no evidence."""
+    conditions = condition.set_condition(
+        status.conditions,
+        "NoEligibleUsers",
+        True,  # noqa: FBT003
+        "NoTaskReachedCandidate",
+        f"At {facts.percent} % no task reached {facts.candidate} for "
+        f"{facts.step.longest_wait_seconds} s while stable had some.",
+        generation=facts.situation.generation,
+        now=facts.now,
+    )
+    return status.model_copy(update={"conditions": conditions})
+
+
+@change.register
+def _(move: moves.Promote, facts: Facts) -> Change:
+    changed = _promoted(facts, move.reason, move.message)
+    if move.reason is not Reason.REQUESTED:
+        return changed
+    status = changed.status.model_copy(update=answered(facts, move.message))
+    return Change(status, changed.happenings, changed.verdict)
+
+
+def _promoted(facts: Facts, reason: Reason, message: str) -> Change:
+    verdict = _verdict(facts, facts.candidate, Result.PROMOTED, reason, message, None)
+    update = {
+        **_NOWHERE,
+        "stable_revision": facts.candidate,
+        "canary_revision": None,
+        "candidate_since": None,
+        "share": _share(facts, 0, Source.NONE),
+        "analysis": AnalysisStatus(),
+        "verdicts": _with(facts.status.verdicts, verdict),
+        "conditions": _suspended(facts, "NotSuspended", "", value=False),
+    }
+    told = Happening("Promoted", f"{facts.candidate} was {message}; it is stable now.")
+    return Change(_updated(facts, update), (told,), verdict)
+
+
+@change.register
+def _(move: moves.Answer, facts: Facts) -> Change:
+    update = answered(facts, move.message, accepted=move.accepted)
+    if move.approves:
+        update["step_approved"] = True
+    reason = "RequestAccepted" if move.accepted else "RequestRefused"
+    message = f"{facts.open_request}: {move.message}."
+    told = Happening(reason, message[:1000], warning=not move.accepted)
+    return Change(_updated(facts, update), (told,))

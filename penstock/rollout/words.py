@@ -1,0 +1,176 @@
+"""Every sentence a rollout says to people, with its numbers and the command to type."""
+
+from datetime import datetime
+
+from penstock.api.rollout import ArmCounts, Result
+from penstock.rollout import commands, path
+from penstock.rollout.facts import UNAVAILABLE_SECONDS, Facts
+from penstock.rollout.guardrails import Check
+from penstock.rollout.requests import Verb
+
+
+def _ask(facts: Facts, verb: Verb) -> str:
+    return commands.request(facts.situation, verb, facts.candidate)
+
+
+def _clock(moment: datetime) -> str:
+    return moment.strftime("%H:%M:%S UTC")
+
+
+# ------------------------------------------------------------------------------ taken off
+
+
+def stays_rejected(facts: Facts) -> str:
+    """Why the candidate gets nothing, and how to give it another attempt."""
+    return f"{facts.candidate} was {_why_rejected(facts)}. Retry: {_ask(facts, Verb.RETRY)}"
+
+
+def _why_rejected(facts: Facts) -> str:
+    for verdict in reversed(facts.status.verdicts):
+        if verdict.revision == facts.candidate and verdict.result is Result.REJECTED:
+            return verdict.message
+    return facts.record(facts.candidate).rejected_message or "rejected"
+
+
+def why_unavailable(facts: Facts) -> str:
+    """What keeps the candidate from serving its share; empty when nothing does."""
+    if facts.seconds_unready() >= UNAVAILABLE_SECONDS:
+        said = f": {facts.pods.message}" if facts.pods.message else ""
+        return f"no pod of {facts.candidate} has been ready for {UNAVAILABLE_SECONDS} s{said}"
+    if not facts.queue_ages:
+        return ""
+    ages = facts.situation.queue_age_seconds
+    return (
+        f"the oldest task of {facts.candidate} has waited {ages[facts.candidate]:.0f} s, "
+        f"that of stable {ages.get(facts.stable, 0.0):.0f} s"
+    )
+
+
+def awaits_pods(facts: Facts) -> str:
+    """A candidate taken off as unavailable comes back by itself."""
+    said = f" ({facts.pods.message})" if facts.pods.message else ""
+    return f"Stable serves everybody until pods of {facts.candidate} are ready again{said}."
+
+
+def awaits_stable(facts: Facts) -> str:
+    """A shared incident ends by itself."""
+    return (
+        f"Stable serves everybody; {facts.candidate} comes back to "
+        f"{facts.status.held_percent or 0} % when stable is within its limits again."
+    )
+
+
+def not_ready(facts: Facts) -> str:
+    """What a raise waits for."""
+    said = f": {facts.pods.message}" if facts.pods.message else ""
+    return f"No pod of {facts.candidate} is ready{said}."
+
+
+# --------------------------------------------------------------------------------- people
+
+
+def noted(facts: Facts) -> str:
+    """Answer to promote while a setpoint holds the share."""
+    if facts.owned == 100:
+        return f"{facts.candidate} waits for its pods"
+    return (
+        f"noted as approval; the share stays at {facts.owned} % until the setpoint is removed: "
+        f"{commands.resume_steps(facts.situation)}"
+    )
+
+
+def held_by_setpoint(facts: Facts) -> str:
+    """Who holds the share, and how the steps go on."""
+    return (
+        f"{facts.candidate} is held at {facts.percent} % by spec.traffic.canaryPercent. "
+        f"Go on with the steps: {commands.resume_steps(facts.situation)}"
+    )
+
+
+def paused(facts: Facts) -> str:
+    """What pause means and how it ends."""
+    return (
+        f"spec.paused is true: {facts.candidate} stays at {facts.percent} %, rollback still acts. "
+        f"Go on: {commands.unpause(facts.situation)}"
+    )
+
+
+def ceiling(facts: Facts) -> str:
+    """Which left-over setpoint caps the steps, and both ways out."""
+    return (
+        f"the share of {facts.candidate} stays at {facts.percent} %: the setpoint of "
+        f"{facts.ceiling} % was not set for it and is only a ceiling. Set it for this revision: "
+        f"{commands.set_percent(facts.situation, facts.ceiling or 0, facts.candidate)} "
+        f"or remove it: {commands.resume_steps(facts.situation)}"
+    )
+
+
+def wants_approval(facts: Facts) -> str:
+    """Which step waits for whom."""
+    return (
+        f"Leaving {facts.percent} % needs approval. "
+        f"Approve: {_ask(facts, Verb.PROMOTE)} Or reject: {_ask(facts, Verb.ABORT)}"
+    )
+
+
+# ------------------------------------------------------------------------------- evidence
+
+
+def holding(facts: Facts, until: datetime) -> str:
+    """Until when the share stays."""
+    what = "in the final hold" if facts.in_final_hold else f"of step {_label(facts)}"
+    return f"{facts.candidate} is held at {facts.percent} % {what} until {_clock(until)}."
+
+
+def _label(facts: Facts) -> str:
+    return path.label(facts.strategy, facts.status)
+
+
+def unclear(facts: Facts, check: Check) -> str:
+    """Over the limit, yet not to be blamed: a person decides."""
+    return (
+        f"Held at {facts.percent} %: {check.line}; the candidate is not clearly worse than "
+        f"stable, so a person decides. Promote: {_ask(facts, Verb.PROMOTE)} "
+        f"Or reject: {_ask(facts, Verb.ABORT)}"
+    )
+
+
+def awaits_evidence(facts: Facts) -> str:
+    """How many tasks are still missing on which side."""
+    counts = facts.status.analysis
+    return (
+        f"Held at {facts.percent} % for evidence: each side needs {facts.step.min_tasks} counted "
+        "tasks since the candidate began and one in this step; "
+        f"{_so_far('the candidate', counts.candidate, counts.step_candidate)}, "
+        f"{_so_far('stable', counts.stable, counts.step_stable)}."
+    )
+
+
+def _so_far(who: str, total: ArmCounts, step: ArmCounts) -> str:
+    return f"{who} has {total.tasks} ({step.tasks} in this step)"
+
+
+def awaits_users(facts: Facts, until: datetime) -> str:
+    """Nobody among the candidate's users is active."""
+    return (
+        f"No task has reached {facts.candidate} at {facts.percent} % while stable had some; if "
+        f"that stays so the share is raised at {_clock(until)}, since nobody is exposed."
+    )
+
+
+def awaits_final_tasks(facts: Facts) -> str:
+    """The final hold saw no traffic."""
+    return (
+        f"No task of {facts.candidate} has ended in the final hold, and no traffic proves "
+        f"nothing. Promote without: {_ask(facts, Verb.PROMOTE)}"
+    )
+
+
+def all_passed(facts: Facts) -> str:
+    """The verdict of a promotion, with what was seen."""
+    counts = facts.status.analysis
+    observed = facts.observation
+    if observed is None:
+        return f"promoted from {facts.percent} %: all steps passed ({counts.candidate.tasks} tasks)"
+    shown = "; ".join(f"{check.name} {check.candidate_text}" for check in facts.checks)
+    return f"promoted from {facts.percent} %: all steps and the final hold passed; {shown}"
