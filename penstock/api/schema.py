@@ -77,7 +77,7 @@ def _property(info: FieldInfo, path: str, above: tuple[type, ...]) -> Schema:
     if len({info.alias, info.validation_alias, info.serialization_alias}) > 1:
         raise Unsupported(path, "a name of its own for reading or for writing")
     schema = _value(_without_none(info.annotation), tuple(info.metadata), path, above)
-    return {"type": "", "description": info.description + _default(info)} | schema
+    return {"type": "", "description": info.description + _default(info, path)} | schema
 
 
 def _without_none(annotation: Any) -> Any:
@@ -88,10 +88,12 @@ def _without_none(annotation: Any) -> Any:
     return members[0] if len(members) == 1 else annotation
 
 
-def _default(info: FieldInfo) -> str:
+def _default(info: FieldInfo, path: str) -> str:
     """`` Default: 10.`` when absence means something definite, otherwise nothing."""
     if info.is_required() or info.default is None or info.default in ("", (), [], {}):
         return ""
+    if path.startswith("status."):
+        return ""  # nobody leaves a field of a status out for its default
     if isinstance(info.default, BaseModel):
         return ""  # an absent block is the block with its defaults; its fields tell them
     return f" Default: {_shown(info.default)}."

@@ -177,6 +177,10 @@ def test_a_default_is_told_in_the_description_and_never_in_the_schema(annotation
     assert "default" not in made
 
 
+def test_a_status_tells_no_defaults():
+    assert schema.compile_block(Part, "status")["properties"]["size"]["description"] == "Size."
+
+
 TEXT = Annotated[str, Field(max_length=9)]
 REFUSED = {
     "a float": (float, "float"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from penstock import revision
 from penstock.api import validation
 from penstock.api.rollout import Setpoint
 from penstock.api.validation import Reason
@@ -81,6 +82,22 @@ def test_referenced_text_has_an_end_too():
     assert found is not None
     assert found.reason is Reason.TOO_LARGE
     assert "ConfigMap" in found.message
+
+
+def test_the_record_of_the_largest_template_fits_a_configmap():
+    tools = [tool(f"t{i}", **padded_schema(13 * 1024)) for i in range(14)]
+    template = {
+        "model": MODEL,
+        "tools": tools,
+        "instructionsFrom": {"configMapKeyRef": {"name": "prompt", "key": "a"}},
+        "worker": {"env": [{"name": f"V{i}", "value": "v" * 500} for i in range(32)]},
+    }
+    references = {"configmap/prompt/a": "\n" * 131_000}
+    assert validation.size_bytes(template) > 195 * 1024
+    assert validation.size_bytes(references) > 255 * 1024
+    assert validation.template_problem(template, references) is None
+    cut = revision.cut("support", template, references, "image")
+    assert validation.size_bytes(cut.document()) < 1024 * 1024
 
 
 def test_a_tool_schema_of_ten_thousand_levels_ends_in_a_sentence():
