@@ -1,0 +1,137 @@
+"""The gateway's calls: admit, read and cancel tasks."""
+
+from typing import Any, Final
+
+from penstock import task as tasks
+from penstock.errors import AdmissionRefused
+from penstock.names import AgentKey
+from penstock.task import Submission, Task, TaskStatus
+from penstock.traffic import Arm
+from penstock_store import codec, keys
+from penstock_store.connected import Connected
+from penstock_store.records import Admission
+
+_RETRY_SECONDS: Final = 5
+_SUSPENDED_RETRY_SECONDS: Final = 30
+_INDEX_GOOD_MS: Final = 300_000  # older than this, an agent may have been made since
+
+
+class Admitting(Connected):
+    """Tasks as callers see them."""
+
+    async def admit(self, agent: AgentKey, task: str, submission: Submission) -> Admission:
+        """Route, pin, store and queue a task in one step, or return the one of the same key.
+
+        The same call again (same ``task``) returns the task as it is now.
+
+        Args:
+            task: the id the task gets if it is new (``penstock.task.task_id``).
+
+        Raises:
+            AdmissionRefused: problem is one of agent-not-found, no-route, agent-suspended,
+                idempotency-key-reused, input-too-long.
+        """
+        if not keys.well_named(agent):
+            raise _not_found(agent)
+        keyed, arguments = _admission(agent, task, submission)
+        said, *rest = await self._run("admit", agent, *keyed, arguments=arguments)
+        if said not in (b"new", b"old"):
+            raise await self._refusal(agent, said.decode(), rest)
+        identifier, revision, arm, version, status = (part.decode() for part in rest)
+        return Admission(
+            identifier, revision, Arm(arm), int(version), TaskStatus(status), said == b"old"
+        )
+
+    async def task(self, identifier: str, tenant: str) -> Task | None:
+        """The task of that id, if it is this tenant's."""
+        agent = agent_of(identifier)
+        if agent is None:
+            return None
+        key = keys.AgentKeys(agent).task(identifier)
+        values = await self._connection.read("HMGET", key, *codec.TASK_FIELDS)
+        stored = {
+            name: value
+            for name, value in zip(codec.TASK_FIELDS, values, strict=True)
+            if value is not None
+        }
+        if stored.get("tenant") != tenant.encode():
+            return None
+        return codec.task(agent, identifier, stored)
+
+    async def cancel(self, identifier: str, tenant: str) -> Task | None:
+        """Cancel a task: a queued one ends at once, a running one at its next step.
+
+        Returns the task as it is afterwards (an ended one as it ended), None when this tenant
+        has no such task.
+        """
+        agent = agent_of(identifier)
+        if agent is None:
+            return None
+        key = keys.AgentKeys(agent).task(identifier)
+        await self._run("cancel", agent, key, arguments=(identifier, tenant))
+        return await self.task(identifier, tenant)
+
+    async def _refusal(self, agent: AgentKey, problem: str, rest: list[Any]) -> AdmissionRefused:
+        match problem:
+            case "no-route" if await self._known_absent(agent):
+                return _not_found(agent)
+            case "agent-suspended":
+                return AdmissionRefused(
+                    problem, f"agent {agent} is suspended", _SUSPENDED_RETRY_SECONDS
+                )
+            case "idempotency-key-reused":
+                return AdmissionRefused(
+                    problem, "this idempotency key was used for a task with another content"
+                )
+            case "input-too-long":
+                return AdmissionRefused(problem, f"input has more than {rest[0]} characters")
+            case _:
+                return AdmissionRefused(
+                    "no-route", f"agent {agent} has no route yet", _RETRY_SECONDS
+                )
+
+    async def _known_absent(self, agent: AgentKey) -> bool:
+        """Whether a complete and fresh index lacks the agent; it is in a slot of its own."""
+        index, complete = self._index_keys
+        if await self._connection.read("HEXISTS", index, str(agent)):
+            return False
+        stamp = await self._connection.read("GET", complete)
+        seconds, _ = await self._connection.read("TIME")
+        return stamp is not None and int(seconds) * 1000 - int(stamp) < _INDEX_GOOD_MS
+
+
+def agent_of(identifier: str) -> AgentKey | None:
+    """The agent that a task id names, None when it cannot be an id of ours."""
+    agent = tasks.agent_of(identifier)
+    return agent if agent and keys.well_named(agent) else None
+
+
+def _not_found(agent: AgentKey) -> AdmissionRefused:
+    return AdmissionRefused("agent-not-found", f"there is no agent {agent}")
+
+
+def _admission(
+    agent: AgentKey, task: str, submission: Submission
+) -> tuple[list[str], list[str | int]]:
+    own = keys.AgentKeys(agent)
+    tenant, session, key = submission.tenant, submission.session, submission.idempotency_key
+    keyed = [
+        own.task(task),
+        own.events(task),
+        own.idempotency(tenant, key) if key else own.tag,
+        own.session(tenant, session) if session else own.tag,
+        own.waiting(tenant, session) if session else own.tag,
+    ]
+    arguments: list[str | int] = [
+        task,
+        codec.digest(submission) if key else "",
+        int(bool(key)),
+        keys.session_part(tenant, session),
+        submission.user,
+        session,
+        submission.priority.value,
+        len(submission.input),
+        tenant,
+        *codec.submission_fields(submission),
+    ]
+    return keyed, arguments

@@ -1,0 +1,168 @@
+"""The way to Redis: connection pools, deadlines, scripts that stay in one slot, errors in words."""
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+from redis import exceptions
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.cluster import RedisCluster
+from redis.asyncio.connection import AbstractConnection as SingleConnection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from penstock.errors import StoreUnavailable
+from penstock_store import keys
+from penstock_store.scripts import Script
+
+_CONNECTIONS: Final = 32
+_WAITING_CONNECTIONS: Final = 64  # each wait_for_work holds one while it waits
+_RETURN_SECONDS: Final = 2.0  # how much later than asked a blocking command may answer
+_SLOW_STARTERS: Final = ("OOM", "MISCONF", "READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS")
+_UNREACHABLE: Final = (
+    exceptions.ConnectionError,
+    exceptions.TimeoutError,
+    exceptions.ClusterDownError,
+    exceptions.ReadOnlyError,
+    exceptions.OutOfMemoryError,
+    exceptions.RedisClusterException,
+    OSError,
+)
+
+Argument = str | bytes | int
+_READ_HERE: Final = ("BLPOP", "HEXISTS", "HGETALL", "PING", "TIME", "XRANGE")
+_Client = TypeVar("_Client", Redis, RedisCluster)
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """What a connection is made of: where Redis is, how long it may take."""
+
+    url: str
+    timeout_seconds: float
+    cluster: bool = False
+
+
+class Connection:
+    """Redis behind one deadline per call. Nothing is sent before the first call."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._wiring = wiring
+        self._client = _client(wiring, _CONNECTIONS)
+        self._waiting = _client(wiring, _WAITING_CONNECTIONS, blocking=True)
+        self._place = _without_password(wiring.url)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._client.aclose()
+        await self._waiting.aclose()
+
+    async def run(
+        self, script: Script, keyed: Sequence[str], arguments: Sequence[Argument] = ()
+    ) -> Any:
+        """Run a script on keys of one slot; its answer as Redis gives it, strings as bytes.
+
+        Raises:
+            ValueError: the keys are in more than one slot (a mistake in the program).
+            StoreUnavailable: no answer in time.
+        """
+        assert_one_slot(keyed)
+        return await self._within_deadline(script.name, self._evaluate(script, keyed, arguments))
+
+    async def read(self, *command: Argument) -> Any:
+        """Run a command that changes nothing; tried again once when the connection breaks."""
+        what = str(command[0])
+        return await self._within_deadline(what, self._twice(command))
+
+    async def block(self, seconds: float, *command: Argument) -> Any:
+        """Run a command that waits up to ``seconds`` by itself, on a connection of its own."""
+        return await self._within_deadline(
+            str(command[0]),
+            self._waiting.execute_command(*command),
+            seconds=seconds + _RETURN_SECONDS,
+        )
+
+    def subscriber(self) -> SingleConnection:
+        """A connection, not yet connected, to subscribe with. In a cluster any node hears all."""
+        client = self._waiting
+        if isinstance(client, RedisCluster):
+            node = client.get_random_node()
+            return node.connection_class(**node.connection_kwargs)
+        return client.connection_pool.make_connection()
+
+    async def _twice(self, command: Sequence[Argument]) -> Any:
+        try:
+            return await self._client.execute_command(*command)
+        except (exceptions.ConnectionError, OSError):
+            return await self._client.execute_command(*command)
+
+    async def _evaluate(
+        self, script: Script, keyed: Sequence[str], arguments: Sequence[Argument]
+    ) -> Any:
+        rest = (len(keyed), *keyed, *arguments)
+        try:
+            return await self._client.execute_command("EVALSHA", script.sha, *rest)
+        except exceptions.NoScriptError:
+            return await self._client.execute_command("EVAL", script.text, *rest)
+
+    async def _within_deadline(
+        self, what: str, answer: Awaitable[Any], seconds: float | None = None
+    ) -> Any:
+        limit = self._wiring.timeout_seconds if seconds is None else seconds
+        try:
+            async with asyncio.timeout(limit):
+                return await answer
+        except TimeoutError as error:
+            raise self._unavailable(what, f"no answer within {limit:g} s") from error
+        except _UNREACHABLE as error:
+            raise self._unavailable(what, str(error) or type(error).__name__) from error
+        except exceptions.ResponseError as error:
+            if str(error).startswith(_SLOW_STARTERS):
+                raise self._unavailable(what, str(error)) from error
+            raise
+
+    def _unavailable(self, what: str, why: str) -> StoreUnavailable:
+        return StoreUnavailable(
+            f"Redis at {self._place} did not do {what}: {why}. "
+            "Check that it runs, is reachable from here, and has memory and disk left."
+        )
+
+
+def assert_one_slot(keyed: Sequence[str]) -> None:
+    """Refuse keys of more than one slot: on one node they would work by luck, in a cluster not.
+
+    Raises:
+        ValueError: naming the keys.
+    """
+    if len({keys.slot(key) for key in keyed}) != 1:
+        raise ValueError(f"not in one slot: {', '.join(keyed)}")
+
+
+def _client(wiring: Wiring, connections: int, *, blocking: bool = False) -> "Redis | RedisCluster":
+    timeout = None if blocking else wiring.timeout_seconds
+    options: dict[str, Any] = {
+        "protocol": 2,
+        "socket_timeout": timeout,
+        "socket_connect_timeout": wiring.timeout_seconds,
+        "retry": Retry(NoBackoff(), 0),  # who may ask again is decided here, not in the client
+    }
+    if wiring.cluster:
+        return _raw(RedisCluster.from_url(wiring.url, max_connections=connections, **options))
+    pool = BlockingConnectionPool.from_url(
+        wiring.url, max_connections=connections, timeout=wiring.timeout_seconds, **options
+    )
+    return _raw(Redis.from_pool(pool))
+
+
+def _raw(client: _Client) -> _Client:
+    """The client without its own reading of answers: the codec reads them, for scripts too."""
+    for command in _READ_HERE:
+        client.response_callbacks.pop(command, None)
+    return client
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port or 6379}"

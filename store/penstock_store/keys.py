@@ -1,0 +1,139 @@
+"""Every Redis key, by function. All keys of an agent share one hash tag, and so one slot.
+
+``T`` stands for the tag ``{<namespace>/<agent>}``::
+
+    T:route                 hash    the route record: uid epoch version stable candidate percent …
+    T:revisions, T:stale    set     revision hashes with keys; those with tasks of a former uid
+    T:rev:<hash>            hash    standing, limits, turns of the lanes, tasks ever routed
+    T:q:<hash>:<lane>       stream  task ids, consumer group ``w``
+    T:bell:<hash>           list    rings when a task was queued
+    T:pins:<hash>           zset    sessions pinned to the revision, by the ms at which the pin ends
+    T:users:<hash>          HLL     users, sessions or tasks ever routed to it
+    T:task:<id>             hash    a task, expires after its end
+    T:ev:<id>               stream  its events, expire with it
+    T:idem:<tenant>:<digest>  hash  the task of an idempotency key and the digest of its content
+    T:sess:<tenant>:<id>    hash    pin, unfinished task and conversation of a session
+    T:wait:<tenant>:<id>    list    tasks of a session that wait for the one before
+    T:outcomes              stream  outcome rows
+    T:news                  channel the id of each task that something happened to
+    {<installation>}:agents, {<installation>}:agents:complete   the operator's index, ms of its stamp
+
+Scripts build the keys that depend on what they read from the tag, in ``scripts/*.lua``.
+"""
+
+import binascii
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
+
+from penstock.names import AgentKey
+
+GROUP: Final = "w"
+_SLOTS: Final = 16384
+_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
+
+
+def slot(key: str) -> int:
+    """The cluster slot of a key: CRC16 (XMODEM) of its hash tag, modulo 16384."""
+    start = key.find("{")
+    end = key.find("}", start + 1)
+    tagged = key[start + 1 : end] if 0 <= start and start + 1 < end else key
+    return binascii.crc_hqx(tagged.encode(), 0) % _SLOTS
+
+
+def well_named(agent: AgentKey) -> bool:
+    """Whether both names are such as Kubernetes allows; others could leave their hash tag."""
+    return bool(_NAME.fullmatch(agent.namespace) and _NAME.fullmatch(agent.name))
+
+
+def session_part(tenant: str, session: str) -> str:
+    """``<tenant>:<session>`` with the tenant quoted, so that no two pairs meet; "" without one."""
+    return f"{quote(tenant, safe='')}:{session}" if session else ""
+
+
+@dataclass(frozen=True)
+class AgentKeys:
+    """The keys of one agent.
+
+    Raises:
+        ValueError: the agent's names are not such as Kubernetes allows.
+    """
+
+    agent: AgentKey
+
+    def __post_init__(self) -> None:
+        if not well_named(self.agent):
+            raise ValueError(f"{str(self.agent)!r} is no agent's namespace/name")
+
+    @property
+    def tag(self) -> str:
+        """The hash tag, with its braces: what every key of the agent begins with."""
+        return f"{{{self.agent}}}"
+
+    @property
+    def route(self) -> str:
+        """The route record."""
+        return f"{self.tag}:route"
+
+    @property
+    def outcomes(self) -> str:
+        """The outcome log."""
+        return f"{self.tag}:outcomes"
+
+    @property
+    def news(self) -> str:
+        """The channel that names each task to which something happened."""
+        return f"{self.tag}:news"
+
+    def revision(self, revision: str) -> str:
+        """Standing and limits of a revision."""
+        return f"{self.tag}:rev:{revision}"
+
+    def queue(self, revision: str, lane: str) -> str:
+        """One lane of a revision's queue."""
+        return f"{self.tag}:q:{revision}:{lane}"
+
+    def bell(self, revision: str) -> str:
+        """The doorbell of a revision."""
+        return f"{self.tag}:bell:{revision}"
+
+    def pins(self, revision: str) -> str:
+        """The sessions pinned to a revision."""
+        return f"{self.tag}:pins:{revision}"
+
+    def users(self, revision: str) -> str:
+        """Who was ever routed to a revision."""
+        return f"{self.tag}:users:{revision}"
+
+    def task(self, identifier: str) -> str:
+        """A task."""
+        return f"{self.tag}:task:{identifier}"
+
+    def events(self, identifier: str) -> str:
+        """The events of a task."""
+        return f"{self.tag}:ev:{identifier}"
+
+    def idempotency(self, tenant: str, key: str) -> str:
+        """The memory of a caller's idempotency key."""
+        digest = hashlib.sha256(key.encode()).hexdigest()
+        return f"{self.tag}:idem:{quote(tenant, safe='')}:{digest}"
+
+    def session(self, tenant: str, session: str) -> str:
+        """A session."""
+        return f"{self.tag}:sess:{session_part(tenant, session)}"
+
+    def waiting(self, tenant: str, session: str) -> str:
+        """The tasks of a session that wait for the one before."""
+        return f"{self.tag}:wait:{session_part(tenant, session)}"
+
+
+def index(installation: str) -> str:
+    """The operator's index of agents: ``namespace/name`` to uid."""
+    return f"{{{installation}}}:agents"
+
+
+def index_complete(installation: str) -> str:
+    """When the operator last wrote a complete index, ms."""
+    return f"{index(installation)}:complete"

@@ -1,0 +1,60 @@
+"""Waiting without polling: events of tasks for callers, doorbells for workers."""
+
+import asyncio
+
+from penstock.names import AgentKey
+from penstock_store import codec, keys
+from penstock_store.admission import agent_of
+from penstock_store.connected import Connected
+from penstock_store.connection import Connection
+from penstock_store.news import News
+from penstock_store.records import Event
+from penstock_store.scripts import Scripts
+
+
+class Listening(Connected):
+    """What happens to tasks, and when there may be work."""
+
+    def __init__(self, connection: Connection, scripts: Scripts, installation: str) -> None:
+        super().__init__(connection, scripts, installation)
+        self._news = News(connection)
+
+    async def events(self, identifier: str, after: str = "") -> list[Event]:
+        """Events of a task after an event id, oldest first.
+
+        Raises:
+            ValueError: ``after`` is no event id.
+        """
+        agent = agent_of(identifier)
+        if agent is None:
+            return []
+        if after and not all(part.isascii() and part.isdigit() for part in after.split("-", 1)):
+            raise ValueError(f"{after!r} is no event id")
+        key = keys.AgentKeys(agent).events(identifier)
+        entries = await self._connection.read("XRANGE", key, f"({after}" if after else "-", "+")
+        return [codec.event(entry) for entry in entries]
+
+    async def wait(self, identifier: str, after: str, timeout_seconds: float) -> list[Event]:
+        """Events of a task after an event id, waiting for the first one; empty after the time.
+
+        All callers of a process share one subscription; each also looks for itself now and then.
+        """
+        agent = agent_of(identifier)
+        if agent is None:
+            return []
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + timeout_seconds
+        async with self._news.about(keys.AgentKeys(agent).news, identifier) as listener:
+            while True:
+                listener.bell.clear()
+                if found := await self.events(identifier, after):
+                    return found
+                remaining = deadline - clock()
+                if remaining <= 0:
+                    return []
+                await listener.rest(remaining)
+
+    async def wait_for_work(self, agent: AgentKey, revision: str, timeout_seconds: float) -> None:
+        """Return when a task may have been queued for the revision, or after the time."""
+        bell = keys.AgentKeys(agent).bell(revision)
+        await self._connection.block(timeout_seconds, "BLPOP", bell, str(timeout_seconds))

@@ -1,0 +1,102 @@
+"""The operator's calls: put routes in force, look, read outcomes, move and close work."""
+
+from collections.abc import Mapping, Sequence
+
+from penstock.errors import StaleWrite
+from penstock.names import AgentKey
+from penstock.outcomes import Row
+from penstock.task import task_id
+from penstock.traffic import Route
+from penstock_store import codec, keys
+from penstock_store.connected import Connected
+from penstock_store.records import Look
+
+_SWEEP = 200  # tasks ended in one step, so that no script holds Redis up
+
+
+class Routing(Connected):
+    """Routes, revisions and outcomes of agents."""
+
+    async def set_route(self, agent: AgentKey, route: Route) -> None:
+        """Put a route in force, with the standing and limits of its revisions.
+
+        A revision that is not listed any more is forgotten when it holds nothing, else Closed.
+        A route of another uid replaces the record, and the former agent's tasks end Cancelled.
+
+        Raises:
+            StaleWrite: a route of the same uid with a higher (epoch, version) is in force; the
+                same (epoch, version) again is accepted and changes nothing but the revisions.
+        """
+        said, *rest = await self._run("route", agent, arguments=_route_arguments(route))
+        if said == b"stale":
+            epoch, version = (int(part) for part in rest)
+            raise StaleWrite(
+                f"route {(route.epoch, route.version)} of {agent} is older than the one in force, "
+                f"{(epoch, version)}"
+            )
+        if rest[0]:
+            await self._sweep(agent, "")
+
+    async def look(self, agent: AgentKey, revisions: Sequence[str]) -> Look:
+        """One agent as Redis has it now, with the work of the named revision hashes.
+
+        ``queued`` leaves out tasks that wait for an earlier one of their session.
+        """
+        return codec.look(revisions, await self._run("look", agent, arguments=revisions))
+
+    async def rows(self, agent: AgentKey, after: str = "", limit: int = 10000) -> list[Row]:
+        """Outcome rows with an id greater than ``after``, oldest first.
+
+        REHOMED names the revision that the task left; a later FINISHED the one where it ended.
+        """
+        outcomes = keys.AgentKeys(agent).outcomes
+        start = f"({after}" if after else "-"
+        entries = await self._connection.read("XRANGE", outcomes, start, "+", "COUNT", limit)
+        prefix = task_id(agent, b"")
+        return [codec.row(prefix, entry) for entry in entries]
+
+    async def rehome(self, agent: AgentKey, revision: str, limit: int = 200) -> int:
+        """Move work that has not begun from a revision to stable, as its standing says.
+
+        Rejected and Closed: everything queued, and claimed tasks whose worker is gone. Superseded
+        and Withdrawn: queued tasks without an older session, and claimed ones that no worker has
+        touched for a minute. Returns how many were moved; call again until it is 0. A moved task
+        writes a REHOMED row and is a sample of neither side.
+        """
+        queues = self._queues(agent, revision)
+        return int(await self._run("rehome", agent, *queues, arguments=(revision, limit)))
+
+    async def set_index(self, agents: Mapping[AgentKey, str]) -> None:
+        """Replace the index of agents (to their uid) and stamp it complete."""
+        flat = [text for agent, uid in agents.items() for text in (str(agent), uid)]
+        await self._connection.run(self._scripts["index"], self._index_keys, flat)
+
+    async def index(self) -> dict[AgentKey, str]:
+        """The index of agents as last written."""
+        flat = codec.pairs(await self._connection.read("HGETALL", self._index_keys[0]))
+        return {AgentKey.parse(name): uid.decode() for name, uid in flat.items()}
+
+    async def close_agent(self, agent: AgentKey, uid: str) -> int:
+        """Close a deleted agent: no route, queued tasks end Cancelled. Returns how many ended.
+
+        Running ones hear Cancel; call again until it is 0 to end those whose worker is gone.
+        """
+        return await self._sweep(agent, uid)
+
+    async def _sweep(self, agent: AgentKey, uid: str) -> int:
+        ended = 0
+        while True:
+            now, _ = await self._run("sweep", agent, arguments=(uid, _SWEEP))
+            ended += now
+            if now < _SWEEP:
+                return ended
+
+
+def _route_arguments(route: Route) -> list[str | int]:
+    record = [route.uid, route.epoch, route.version, route.stable, route.candidate]
+    record += [route.percent, route.salt, route.unit, int(route.suspended)]
+    for revision in route.revisions.values():
+        limits = revision.limits
+        figures = [limits.input_chars, limits.queue_seconds, limits.wall_seconds]
+        record += [revision.hash, revision.standing.value, *figures]
+    return record

@@ -1,0 +1,104 @@
+-- Route, pin, store and queue a task in one step.
+-- Answers {"new" | "old", task, revision, arm, routeVersion, status}, or {problem, detail…}.
+-- KEYS: tag, route, outcomes, task, events, idempotency, session, waiting (the last three are the
+--       tag where there is none).
+-- ARGV: id, digest, idempotent (1 or 0), sess, user, session, lane, inputChars, tenant,
+--       then further fields of the task in pairs.
+-- uses: agent tasks
+local TASK, IDEMPOTENCY, SESSION, WAITING = KEYS[4], KEYS[6], KEYS[7], KEYS[8]
+local id, digest, idempotent, sess = ARGV[1], ARGV[2], ARGV[3] == "1", ARGV[4]
+local user, session, lane, input_chars, tenant = ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8]), ARGV[9]
+
+local function stored(existing)
+  local known = call("HMGET", task_key(existing), "revision", "arm", "routeVersion", "status")
+  return {"old", existing, known[1], known[2], known[3], known[4]}
+end
+
+if route == nil or route.stable == "" then return {"no-route"} end
+if SUSPENDED then return {"agent-suspended"} end
+if call("EXISTS", TASK) == 1 then return stored(id) end -- the same call once more
+if idempotent then
+  local before = call("HMGET", IDEMPOTENCY, "task", "digest")
+  if before[1] and call("EXISTS", task_key(before[1])) == 1 then
+    if before[2] ~= digest then return {"idempotency-key-reused"} end
+    return stored(before[1])
+  end
+end
+
+-- What is hashed to a side: the unit's own key, falling back to user, session, task.
+local function unit_key()
+  if route.unit == "User" and user ~= "" then return user end
+  if (route.unit == "User" or route.unit == "Session") and session ~= "" then return session end
+  return id
+end
+
+local unit = unit_key()
+local bucket = tonumber(string.sub(redis.sha1hex(route.salt .. ":" .. unit), 1, 8), 16) % 100
+
+-- The session's pin, nil when it has none that still holds.
+local function pinned()
+  if sess == "" then return nil end
+  local pin = call("HMGET", SESSION, "uid", "revision", "arm", "beginVersion", "pinnedAt", "active")
+  if pin[1] ~= route.uid then return nil end
+  if NOW - pin[5] > SESSION_MAX_SECONDS * 1000 and not pin[6] then return nil, pin[2] end
+  return {revision = pin[2], arm = pin[3], begin = pin[4], active = pin[6]}
+end
+
+local function fresh()
+  if route.candidate ~= "" and bucket < tonumber(route.percent) then
+    return {revision = route.candidate, arm = "C", begin = route.version}
+  end
+  return {revision = route.stable, arm = "S", begin = route.version}
+end
+
+local pin, former = pinned()
+local new_pin = pin == nil
+pin = pin or fresh()
+former = former or pin.revision
+local to = serving(pin.revision)
+local moved = to ~= pin.revision
+if moved then pin.revision, pin.arm, pin.begin = to, "S", "0" end
+if pin.revision == route.candidate then pin.arm = "C" end
+if pin.revision == route.stable then pin.arm = "S" end
+
+local longest = tonumber(call("HGET", revision_key(pin.revision), "inputChars") or input_chars)
+if input_chars > longest then return {"input-too-long", longest} end
+
+-- From here on nothing is refused.
+local task = {
+  uid = route.uid, revision = pin.revision, lane = lane, arm = pin.arm, bucket = bucket, sess = sess,
+  routeVersion = route.version, beginVersion = pin.begin,
+}
+call("HSET", TASK, "uid", task.uid, "revision", task.revision, "status", "Queued", "lane", lane,
+  "arm", task.arm, "bucket", bucket, "sess", sess, "routeVersion", task.routeVersion,
+  "beginVersion", task.beginVersion, "createdAt", NOW, "startedAt", 0, "deliveries", 0, "entry", "",
+  unpack(ARGV, 10))
+if idempotent then
+  call("HSET", IDEMPOTENCY, "task", id, "digest", digest)
+  call("EXPIRE", IDEMPOTENCY, IDEMPOTENCY_SECONDS)
+end
+event(id, "queued", cjson.encode({revision = task.revision}))
+if former ~= task.revision then
+  event(id, "moved", cjson.encode({reason = "SessionMoved", from = former, to = task.revision}))
+end
+row("r", id, task)
+call("HINCRBY", revision_key(task.revision), "tasks", 1)
+call("PFADD", users_key(task.revision), tenant .. ":" .. unit)
+
+local function pin_session()
+  if new_pin and call("HGET", SESSION, "uid") ~= route.uid then call("DEL", SESSION) end
+  if new_pin then call("HSET", SESSION, "uid", route.uid, "pinnedAt", NOW) end
+  call("HSET", SESSION, "revision", task.revision, "arm", task.arm, "beginVersion", task.beginVersion)
+  call("PERSIST", SESSION)
+  if former ~= task.revision then call("ZREM", pins_key(former), sess) end
+  pin_until(sess, task.revision, NOW + SESSION_SECONDS * 1000)
+end
+
+if sess ~= "" then pin_session() end
+if pin.active then
+  call("RPUSH", WAITING, id)
+else
+  if sess ~= "" then call("HSET", SESSION, "active", id) end
+  enqueue(id, task)
+end
+return {"new", id, task.revision, task.arm, task.routeVersion, "Queued"}

@@ -1,0 +1,13 @@
+-- Cancel a task: one that nobody works on ends at once, a running one at its next step.
+-- KEYS: tag, route, outcomes, task. ARGV: id, tenant. Answers 1, 0 when there is no such task.
+-- uses: agent tasks
+local id = ARGV[1]
+local task = task_at(id)
+if task == nil or call("HGET", KEYS[4], "tenant") ~= ARGV[2] then return 0 end
+if task.status == "Running" then
+  call("HSET", KEYS[4], "cancel", 1)
+elseif not has_ended(task) then
+  dequeue(task)
+  finish(id, task, ENDINGS.cancelled)
+end
+return 1

@@ -1,0 +1,40 @@
+-- One agent as it is now. Answers {now, uid, epoch, version, first row, last row,
+-- {queued, running, pinned, oldest queued ms, users, tasks} per revision}; uid is nil without a route.
+-- KEYS: tag, route, outcomes. ARGV: revisions.
+-- uses: agent
+local function id_of(entries) return entries[1] and entries[1][1] or "" end
+
+local function lane_work(queue)
+  local length = call("XLEN", queue)
+  if length == 0 then return 0, 0, 0 end
+  local group = group_of(queue)
+  local running = group and group.pending or 0
+  local oldest = 0
+  if length > running then
+    local next_entry = call("XRANGE", queue, "(" .. last_delivered(queue), "+", "COUNT", 1)
+    local queued_at = string.match(id_of(next_entry), "^%d+")
+    oldest = queued_at and math.max(1, NOW - queued_at) or 0
+  end
+  return length - running, running, oldest
+end
+
+local function work(revision)
+  local queued, running, oldest = 0, 0, 0
+  for _, lane in ipairs(LANES) do
+    local waits, runs, age = lane_work(queue_key(revision, lane))
+    queued, running, oldest = queued + waits, running + runs, math.max(oldest, age)
+  end
+  call("ZREMRANGEBYSCORE", pins_key(revision), "-inf", NOW)
+  return {
+    queued, running, call("ZCARD", pins_key(revision)), oldest, call("PFCOUNT", users_key(revision)),
+    tonumber(call("HGET", revision_key(revision), "tasks") or 0),
+  }
+end
+
+local works = {}
+for _, revision in ipairs(ARGV) do works[#works + 1] = work(revision) end
+return {
+  NOW, route and route.uid or false, route and route.epoch or 0, route and route.version or 0,
+  id_of(call("XRANGE", OUTCOMES, "-", "+", "COUNT", 1)),
+  id_of(call("XREVRANGE", OUTCOMES, "+", "-", "COUNT", 1)), works,
+}

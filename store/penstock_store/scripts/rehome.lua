@@ -1,0 +1,73 @@
+-- Move work from a revision to stable, as its standing says. Answers how many were moved.
+-- KEYS: tag, route, outcomes, queue of each lane. ARGV: revision, limit.
+-- uses: agent tasks
+local revision, limit = ARGV[1], tonumber(ARGV[2])
+local PAGE, MOST_SEEN = 200, 5000
+local now = standing(revision)
+local everything = gone(revision)
+local moved = 0
+
+if route == nil or route.stable == revision or gone(route.stable) then return 0 end
+if not everything and now ~= "Superseded" and now ~= "Withdrawn" then return 0 end
+
+-- Unless all must go: what has begun stays, and so does what follows an earlier turn.
+local function movable(task)
+  if everything then return true end
+  if tonumber(task.startedAt) > 0 then return false end
+  return task.sess == "" or tonumber(call("HGET", session_key(task.sess), "turns") or 0) == 0
+end
+
+local function move(id, task)
+  dequeue(task)
+  call("HSET", task_key(id), "status", SUSPENDED and "Halted" or "Queued", "claim", "")
+  reassign(id, task, route.stable)
+  enqueue(id, task)
+end
+
+local function consider(queue, entry, id, abandoned)
+  local task = task_at(id)
+  if task == nil or has_ended(task) then
+    call("XACK", queue, GROUP, entry)
+    call("XDEL", queue, entry)
+    return
+  end
+  local ending = untimely(task)
+  if ending then
+    dequeue(task)
+    finish(id, task, ending)
+  elseif abandoned or movable(task) then
+    move(id, task)
+  else
+    return
+  end
+  moved = moved + 1
+end
+
+-- Claimed, and the worker is gone. A revision that may finish its work gets time to reclaim it.
+local function move_abandoned(queue)
+  local idle = everything and ORPHAN_IDLE_MS or 4 * ORPHAN_IDLE_MS
+  local pending = call("XPENDING", queue, GROUP, "IDLE", idle, "-", "+", math.max(1, limit - moved))
+  for _, abandoned in ipairs(pending) do
+    local found = call("XRANGE", queue, abandoned[1], abandoned[1])[1]
+    if found then consider(queue, found[1], found[2][2], true) end
+  end
+end
+
+local function move_queued(queue)
+  local after, seen = last_delivered(queue), 0
+  while moved < limit and seen < MOST_SEEN do
+    local entries = call("XRANGE", queue, "(" .. after, "+", "COUNT", math.min(PAGE, limit - moved))
+    for _, entry in ipairs(entries) do
+      consider(queue, entry[1], entry[2][2], false)
+      after, seen = entry[1], seen + 1
+    end
+    if #entries == 0 then return end
+  end
+end
+
+for lane = 1, 3 do
+  local queue = KEYS[3 + lane]
+  if moved < limit and group_of(queue) then move_abandoned(queue) end
+  if moved < limit then move_queued(queue) end
+end
+return moved

@@ -1,0 +1,46 @@
+-- Put a route in force. Answers {"stale"} or {"ok", how many revisions hold a former agent's tasks}.
+-- KEYS: tag, route, outcomes.
+-- ARGV: uid, epoch, version, stable, candidate, percent, salt, unit, suspended,
+--       then per revision: hash, standing, inputChars, queueSeconds, wallSeconds.
+-- uses: agent
+local uid, epoch, version = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local same = route ~= nil and route.uid == uid
+
+if same then
+  local e, v = tonumber(route.epoch), tonumber(route.version)
+  if epoch < e or (epoch == e and version < v) then return {"stale", route.epoch, route.version} end
+end
+
+if not same then
+  call("PERSIST", OUTCOMES)
+  for _, hash in ipairs(call("SMEMBERS", REVISIONS)) do call("SADD", STALE, hash) end
+end
+if not (same and tonumber(route.epoch) == epoch and tonumber(route.version) == version) then
+  call("HSET", ROUTE, "uid", uid, "epoch", ARGV[2], "version", ARGV[3], "stable", ARGV[4],
+    "candidate", ARGV[5], "percent", ARGV[6], "salt", ARGV[7], "unit", ARGV[8], "suspended", ARGV[9])
+end
+
+local listed = {}
+for i = 10, #ARGV, 5 do
+  local hash = ARGV[i]
+  listed[hash] = true
+  call("SADD", REVISIONS, hash)
+  call("HSET", revision_key(hash), "standing", ARGV[i + 1],
+    "inputChars", ARGV[i + 2], "queueSeconds", ARGV[i + 3], "wallSeconds", ARGV[i + 4])
+  if SUSPENDED and ARGV[9] == "0" then ring(hash) end
+end
+
+-- A revision that is no longer listed goes when it holds nothing; until then it is Closed, and
+-- its work is given to stable like that of a rejected one.
+for _, hash in ipairs(call("SMEMBERS", REVISIONS)) do
+  if not listed[hash] then
+    local held = 0
+    for _, lane in ipairs(LANES) do held = held + call("XLEN", queue_key(hash, lane)) end
+    if held == 0 and call("SISMEMBER", STALE, hash) == 0 then
+      forget(hash)
+    else
+      call("HSET", revision_key(hash), "standing", "Closed")
+    end
+  end
+end
+return {"ok", call("SCARD", STALE)}

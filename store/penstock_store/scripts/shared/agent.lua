@@ -1,0 +1,104 @@
+-- The agent's slot: its clock, keys, route, rows and events.
+-- KEYS[1] is the agent's tag, KEYS[2] its route, KEYS[3] its outcome log. Keys that depend on
+-- what a script reads (a task's session, the queue of its revision) are built from the tag and
+-- so are in the same slot; all others are declared.
+
+-- Before Redis 7 a script that reads the clock may write only when its effects are replicated.
+if redis.replicate_commands then redis.replicate_commands() end
+
+local call = redis.call
+local T, ROUTE, OUTCOMES = KEYS[1], KEYS[2], KEYS[3]
+local LANES = {"Critical", "Normal", "Batch"}
+local GROUP = "w"
+
+local clock = call("TIME")
+local NOW = clock[1] * 1000 + math.floor(clock[2] / 1000)
+
+local function paired(flat)
+  local map = {}
+  for i = 1, #flat, 2 do map[flat[i]] = flat[i + 1] end
+  return map
+end
+
+-- A hash as a table, nil when it does not exist.
+local function hash_at(key)
+  local flat = call("HGETALL", key)
+  if #flat > 0 then return paired(flat) end
+end
+
+local function task_key(id) return T .. ":task:" .. id end
+local function events_key(id) return T .. ":ev:" .. id end
+local function revision_key(revision) return T .. ":rev:" .. revision end
+local function queue_key(revision, lane) return T .. ":q:" .. revision .. ":" .. lane end
+local function pins_key(revision) return T .. ":pins:" .. revision end
+local function users_key(revision) return T .. ":users:" .. revision end
+local function bell_key(revision) return T .. ":bell:" .. revision end
+local function session_key(session) return T .. ":sess:" .. session end
+local function waiting_key(session) return T .. ":wait:" .. session end
+local REVISIONS, STALE = T .. ":revisions", T .. ":stale"
+
+local route = hash_at(ROUTE)
+local SUSPENDED = route ~= nil and route.suspended == "1"
+
+local standings = {}
+local function standing(revision)
+  if standings[revision] == nil then
+    standings[revision] = call("HGET", revision_key(revision), "standing") or "Closed"
+  end
+  return standings[revision]
+end
+
+-- A revision that may not go on with anything it holds.
+local function gone(revision)
+  local now = standing(revision)
+  return now == "Rejected" or now == "Closed"
+end
+
+-- Who serves instead of a revision that is gone: stable, where there is one; else itself.
+local function serving(revision)
+  if route and gone(revision) and route.stable ~= "" and not gone(route.stable) then
+    return route.stable
+  end
+  return revision
+end
+
+local function row(kind, id, task, ending)
+  local said = table.concat({
+    string.match(id, "[^.]+$"), task.arm, task.revision, task.routeVersion, task.beginVersion, task.bucket,
+  }, "|")
+  call("XADD", OUTCOMES, "MAXLEN", "~", OUTCOME_ROWS, "*", kind, said .. (ending or ""))
+end
+
+local function event(id, kind, json)
+  call("XADD", events_key(id), "MAXLEN", "~", EVENT_ROWS, "*", kind, json)
+  call("PUBLISH", T .. ":news", id)
+end
+
+local function ring(revision)
+  local bell = bell_key(revision)
+  local rings = call("LPUSH", bell, "1")
+  if rings == 1 then call("EXPIRE", bell, 3600) end
+  if rings > 64 then call("LTRIM", bell, 0, 63) end
+end
+
+-- The group of a queue {pending, last-delivered-id, …}, nil as long as nobody ever read from it.
+local function group_of(queue)
+  if call("EXISTS", queue) == 0 then return nil end
+  for _, flat in ipairs(call("XINFO", "GROUPS", queue)) do
+    local group = paired(flat)
+    if group.name == GROUP then return group end
+  end
+end
+
+-- Entries nobody has claimed are those after this id.
+local function last_delivered(queue)
+  local group = group_of(queue)
+  return group and group["last-delivered-id"] or "0-0"
+end
+
+-- Remove all that is kept of a revision.
+local function forget(revision)
+  call("DEL", revision_key(revision), pins_key(revision), users_key(revision), bell_key(revision))
+  for _, lane in ipairs(LANES) do call("DEL", queue_key(revision, lane)) end
+  call("SREM", REVISIONS, revision)
+end

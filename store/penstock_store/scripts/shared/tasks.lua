@@ -1,0 +1,124 @@
+-- Tasks on their way: queued, moved, ended, followed by the next one of their session.
+
+local FIELDS = {
+  "uid", "revision", "status", "lane", "entry", "sess", "arm", "bucket", "routeVersion",
+  "beginVersion", "createdAt", "startedAt", "deliveries", "claim", "cancel", "moved",
+}
+
+-- What scripts need of a task (not its input or checkpoint), nil when it does not exist.
+local function task_at(id)
+  local values = call("HMGET", task_key(id), unpack(FIELDS))
+  if not values[1] then return nil end
+  local task = {}
+  for i, name in ipairs(FIELDS) do task[name] = values[i] or "" end
+  return task
+end
+
+local function has_ended(task)
+  return task.status ~= "Queued" and task.status ~= "Running" and task.status ~= "Halted"
+end
+
+-- Whether the agent it was admitted to is no longer there.
+local function foreign(task)
+  return route == nil or route.uid ~= task.uid
+end
+
+local function enqueue(id, task)
+  task.entry = call("XADD", queue_key(task.revision, task.lane), "*", "t", id)
+  call("HSET", task_key(id), "entry", task.entry)
+  ring(task.revision)
+end
+
+local function dequeue(task)
+  local queue = queue_key(task.revision, task.lane)
+  if task.entry == "" or call("XLEN", queue) == 0 then return end
+  call("XACK", queue, GROUP, task.entry)
+  call("XDEL", queue, task.entry)
+end
+
+local function pin_until(session, revision, ends)
+  local pins = pins_key(revision)
+  call("ZADD", pins, ends, session)
+  call("EXPIRE", pins, SESSION_MAX_SECONDS + SESSION_SECONDS)
+end
+
+-- A session whose revision is gone goes on elsewhere; begin version 0: it is no sample there.
+local function repin(session, from, to)
+  local key = session_key(session)
+  if call("HGET", key, "revision") ~= from then return end
+  call("HSET", key, "revision", to, "arm", "S", "beginVersion", 0)
+  call("ZREM", pins_key(from), session)
+  pin_until(session, to, NOW + SESSION_SECONDS * 1000)
+end
+
+-- Give a task that is in no queue to another revision; it is a sample of neither.
+local function reassign(id, task, to)
+  local from = task.revision
+  row("m", id, task)
+  task.revision, task.moved = to, "1"
+  call("HSET", task_key(id), "revision", to, "moved", 1)
+  event(id, "moved", cjson.encode({reason = "SessionMoved", from = from, to = to}))
+  if task.sess ~= "" then repin(task.sess, from, to) end
+end
+
+-- Queue a task where its session is pinned now, or with the revision that serves.
+local function place(id, task)
+  local pinned = task.sess ~= "" and call("HGET", session_key(task.sess), "revision")
+  local to = serving(pinned or task.revision)
+  if to ~= task.revision then reassign(id, task, to) end
+  enqueue(id, task)
+end
+
+local follow
+
+-- End a task that is in no queue. ending: status, reason, message, counting, and of a claim: claim, output,
+-- usage, cost.
+local function finish(id, task, ending)
+  local counting = task.moved ~= "" and LEFT_OUT or ending.counting
+  local latency = tonumber(task.startedAt) > 0 and NOW - task.startedAt or 0
+  local key = task_key(id)
+  call("HSET", key, "status", ending.status, "reason", ending.reason, "message", ending.message,
+    "output", ending.output or "", "finishedAt", NOW, "entry", "", "claim", ending.claim or "")
+  if ending.usage then call("HSET", key, "usage", ending.usage) end
+  call("HDEL", key, "checkpoint", "checkpointRevision")
+  row("f", id, task, table.concat({"", counting, latency, ending.cost or 0}, "|"))
+  event(id, "finished", cjson.encode({
+    status = ending.status, reason = ending.reason, message = ending.message,
+  }))
+  call("EXPIRE", key, ENDED_TASK_SECONDS)
+  call("EXPIRE", events_key(id), ENDED_TASK_SECONDS)
+  task.status = ending.status
+  if task.sess ~= "" then follow(id, task) end
+end
+
+-- The session's next task takes the place of the one that ended.
+follow = function(id, task)
+  local key, waiting = session_key(task.sess), waiting_key(task.sess)
+  if call("HGET", key, "active") ~= id then
+    call("LREM", waiting, 1, id)
+    return
+  end
+  local following = call("LPOP", waiting)
+  while following do
+    local candidate = task_at(following)
+    if candidate and not has_ended(candidate) then
+      if not foreign(candidate) then
+        call("HSET", key, "active", following)
+        place(following, candidate)
+        return
+      end
+      finish(following, candidate, ENDINGS.deleted)
+    end
+    following = call("LPOP", waiting)
+  end
+  local revision = call("HGET", key, "revision")
+  call("HDEL", key, "active")
+  call("EXPIRE", key, SESSION_SECONDS)
+  pin_until(task.sess, revision, NOW + SESSION_SECONDS * 1000)
+end
+
+-- How a task must end before anyone works on it, nil when it may go on.
+local function untimely(task)
+  if foreign(task) then return ENDINGS.deleted end
+  if task.cancel ~= "" then return ENDINGS.cancelled end
+end

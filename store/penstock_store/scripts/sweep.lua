@@ -1,0 +1,63 @@
+-- End the tasks of a deleted or replaced agent. Answers {how many ended, how many revisions are left}.
+-- KEYS: tag, route, outcomes. ARGV: uid to close ("": sweep only what is stale), limit.
+-- The queues of former revisions are known only from the set of them.
+-- uses: agent tasks
+local uid, limit = ARGV[1], tonumber(ARGV[2])
+local PAGE = 200
+local ended = 0
+
+if uid ~= "" and route and route.uid == uid then
+  call("DEL", ROUTE)
+  route = nil
+end
+if route == nil then
+  for _, hash in ipairs(call("SMEMBERS", REVISIONS)) do call("SADD", STALE, hash) end
+end
+
+local function worked_on(queue, task, entry)
+  if task.status ~= "Running" then return false end
+  local pending = call("XPENDING", queue, GROUP, entry, entry, 1)[1]
+  return pending ~= nil and pending[3] < ORPHAN_IDLE_MS
+end
+
+-- Whether the entry is of no concern any more. A live worker hears Cancel at its next heartbeat.
+local function settle(queue, entry, id)
+  local task = task_at(id)
+  if task == nil or has_ended(task) then
+    call("XACK", queue, GROUP, entry)
+    call("XDEL", queue, entry)
+    return true
+  end
+  if not foreign(task) then return true end
+  if worked_on(queue, task, entry) then return false end
+  dequeue(task)
+  finish(id, task, ENDINGS.deleted)
+  ended = ended + 1
+  return true
+end
+
+local function sweep(queue)
+  local after, clean = "0-0", true
+  repeat
+    local entries = call("XRANGE", queue, "(" .. after, "+", "COUNT", PAGE)
+    for _, entry in ipairs(entries) do
+      if ended >= limit then return false end
+      after = entry[1]
+      clean = settle(queue, after, entry[2][2]) and clean
+    end
+  until #entries == 0
+  return clean
+end
+
+for _, hash in ipairs(call("SMEMBERS", STALE)) do
+  local clean = true
+  for _, lane in ipairs(LANES) do clean = sweep(queue_key(hash, lane)) and clean end
+  if clean then
+    call("SREM", STALE, hash)
+    if route == nil then forget(hash) end
+  end
+end
+
+local left = call("SCARD", STALE)
+if route == nil and left == 0 then call("EXPIRE", OUTCOMES, ENDED_TASK_SECONDS) end
+return {ended, left}
