@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 from urllib.parse import urlsplit
 
 from redis import exceptions
@@ -90,7 +90,10 @@ class Connection:
         if isinstance(client, RedisCluster):
             node = client.get_random_node()
             return node.connection_class(**node.connection_kwargs)
-        return client.connection_pool.make_connection()
+        return cast(
+            "SingleConnection",
+            client.connection_pool.make_connection(),  # type: ignore[no-untyped-call]
+        )
 
     async def _twice(self, command: Sequence[Argument]) -> Any:
         try:

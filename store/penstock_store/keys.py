@@ -39,7 +39,7 @@ def slot(key: str) -> int:
     """The cluster slot of a key: CRC16 (XMODEM) of its hash tag, modulo 16384."""
     start = key.find("{")
     end = key.find("}", start + 1)
-    tagged = key[start + 1 : end] if 0 <= start and start + 1 < end else key
+    tagged = key[start + 1 : end] if start >= 0 and start + 1 < end else key
     return binascii.crc_hqx(tagged.encode(), 0) % _SLOTS
 
 

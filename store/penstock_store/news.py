@@ -91,7 +91,7 @@ class News:
     async def _listen(self) -> None:
         line = self._connection.subscriber()
         try:
-            await line.connect()
+            await line.connect()  # type: ignore[no-untyped-call]
             wanted = [name for name, channel in self._channels.items() if channel.waiting]
             self._channels = {name: self._channels[name] for name in wanted}
             if wanted:

@@ -86,6 +86,7 @@ class Routing(Connected):
     async def _sweep(self, agent: AgentKey, uid: str) -> int:
         ended = 0
         while True:
+            now: int
             now, _ = await self._run("sweep", agent, arguments=(uid, _SWEEP))
             ended += now
             if now < _SWEEP:
@@ -93,7 +94,7 @@ class Routing(Connected):
 
 
 def _route_arguments(route: Route) -> list[str | int]:
-    record = [route.uid, route.epoch, route.version, route.stable, route.candidate]
+    record: list[str | int] = [route.uid, route.epoch, route.version, route.stable, route.candidate]
     record += [route.percent, route.salt, route.unit, int(route.suspended)]
     for revision in route.revisions.values():
         limits = revision.limits

@@ -25,7 +25,7 @@ class Working(Connected):
         """
         own = keys.AgentKeys(agent)
         keyed = [own.revision(revision), own.bell(revision), *self._queues(agent, revision)]
-        arguments = (revision, consumer, *_claim_ids(limit))
+        arguments = [revision, consumer, *_claim_ids(limit)]
         return _claims(agent, await self._run("claim", agent, *keyed, arguments=arguments))
 
     async def reclaim(
@@ -36,7 +36,7 @@ class Working(Connected):
         A task that was delivered five times without an end is given up instead: it ends Failed.
         """
         queues = self._queues(agent, revision)
-        arguments = (revision, consumer, idle_ms, *_claim_ids(limit))
+        arguments = [revision, consumer, idle_ms, *_claim_ids(limit)]
         return _claims(agent, await self._run("reclaim", agent, *queues, arguments=arguments))
 
     async def heartbeat(self, claims: Sequence[Claim], consumer: str) -> dict[str, Directive]:
@@ -113,8 +113,8 @@ def _of_task(claim: Claim) -> tuple[str, str]:
     return own.task(claim.task.id), own.events(claim.task.id)
 
 
-def _claim_ids(count: int) -> Iterable[str]:
-    return (uuid.uuid4().hex for _ in range(count))
+def _claim_ids(count: int) -> list[str]:
+    return [uuid.uuid4().hex for _ in range(count)]
 
 
 def _claims(agent: AgentKey, answer: Sequence[Any]) -> list[Claim]:
