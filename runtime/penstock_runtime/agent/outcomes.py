@@ -75,11 +75,6 @@ def cancelled() -> Outcome:
     return Outcome(TaskStatus.CANCELLED, OutcomeReason.PERSON, "cancelled by the caller")
 
 
-def worker_lost(workers: int) -> Outcome:
-    """No worker survived it."""
-    return internal(f"{workers} workers were lost while they ran this task")
-
-
 def internal(problem: str) -> Outcome:
     """Penstock's own fault."""
     return Outcome(TaskStatus.FAILED, OutcomeReason.INTERNAL, problem)

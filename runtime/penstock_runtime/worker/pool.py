@@ -20,8 +20,6 @@ from penstock_store.store import Store
 _REDIS_PAUSE_SECONDS: Final = 1.0
 _LAST_STEP_SECONDS: Final = 4.0  # after the grace period, for a step that is not cut short
 
-MOST_DELIVERIES: Final = 6  # a task that so many workers did not survive is not given to another
-
 T = TypeVar("T")
 log = logs.get()
 
@@ -179,8 +177,9 @@ class Pool:
 
     async def _run(self, hold: Hold) -> None:
         claim = hold.claim
-        if problem := self._stillborn(claim):
-            await self._finish(hold, problem, hold.usage)
+        if claim.expired:
+            late = outcomes.expired(self._agent.template.limits.queue_seconds)
+            await self._finish(hold, late, hold.usage)
             return
         try:
             run = await loop.run_task(self._agent, beginning(claim), hold)
@@ -191,14 +190,6 @@ class Pool:
             await self._finish(
                 hold, run.outcome or outcomes.internal("no outcome"), run.usage, history
             )
-
-    def _stillborn(self, claim: Claim) -> Outcome | None:
-        """The outcome of a task that is not run at all."""
-        if claim.expired:
-            return outcomes.expired(self._agent.template.limits.queue_seconds)
-        if claim.task.deliveries > MOST_DELIVERIES:
-            return outcomes.worker_lost(claim.task.deliveries - 1)
-        return None
 
     async def _put_down(self, hold: Hold, directive: Directive) -> None:
         self._agent.meter.task_stopped(directive.value)

@@ -1,0 +1,58 @@
+"""An agent's template and a run of it, to be changed by each test."""
+
+import pytest
+
+from penstock.api.agent import AgentTemplate
+from penstock.task import Usage
+from penstock_runtime.agent import toolbox
+from penstock_runtime.agent.step import Run
+from penstock_runtime.agent.transcript import Transcript
+
+ORDER_SCHEMA = {
+    "type": "object",
+    "properties": {"order": {"type": "string", "pattern": "^[A-Z][0-9]+$"}},
+    "required": ["order"],
+    "additionalProperties": False,
+}
+
+
+def tool(name, effect="ReadOnly", **more):
+    return {
+        "name": name,
+        "inputSchema": ORDER_SCHEMA,
+        "effect": effect,
+        "http": {"url": "http://127.0.0.1:9/" + name},
+        **more,
+    }
+
+
+TOOLS = [
+    tool("look_up"),
+    tool("cancel", effect="Irreversible", approval={"mode": "None"}),
+    tool("refund", effect="Irreversible"),
+]
+
+
+@pytest.fixture
+def template():
+    def make(tools=TOOLS, **limits):
+        return AgentTemplate.model_validate(
+            {
+                "instructions": "Help.",
+                "model": {"name": "claude-sonnet-5-5", "maxTokens": 1000},
+                "tools": tools,
+                "limits": limits,
+            }
+        )
+
+    return make
+
+
+@pytest.fixture
+def tools(template):
+    return toolbox.build(template().tools)
+
+
+@pytest.fixture
+def run():
+    return Run(Transcript.start((), "Where is A1?"), Usage())

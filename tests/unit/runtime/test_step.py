@@ -1,0 +1,164 @@
+"""What a task does next, decided from data alone."""
+
+import pytest
+
+from penstock.task import OutcomeReason, TaskStatus, Usage
+from penstock_runtime.agent import scripted, step
+from penstock_runtime.agent.model import Reply, Tokens
+from penstock_runtime.agent.step import Answer, AskModel, CallTool, End
+
+A1 = {"order": "A1"}
+
+
+def outcome(next_step):
+    assert isinstance(next_step, End), next_step
+    return next_step.outcome
+
+
+def asks(run, *calls):
+    return run.replied(scripted.tool_use(*calls))
+
+
+def test_a_new_task_asks_the_model(template, tools, run):
+    assert step.next_step(template(), tools, run) == AskModel(run.transcript, 1000)
+
+
+def test_a_reply_may_be_as_long_as_the_output_limit_leaves(template, tools, run):
+    run = run.used(Usage(output_tokens=7800))
+    assert step.next_step(template(outputTokens=8000), tools, run).max_tokens == 200
+
+
+@pytest.mark.parametrize(
+    ("limit", "used", "reason"),
+    [
+        ({"modelCalls": 2}, Usage(model_calls=2), OutcomeReason.LIMIT_MODEL_CALLS),
+        ({"inputTokens": 100}, Usage(input_tokens=101), OutcomeReason.LIMIT_INPUT_TOKENS),
+        ({"outputTokens": 100}, Usage(output_tokens=101), OutcomeReason.LIMIT_OUTPUT_TOKENS),
+        ({"costUSD": "0.01"}, Usage(cost_micro_usd=10_001), OutcomeReason.LIMIT_COST),
+        ({"wallSeconds": 3}, Usage(wall_ms=3000), OutcomeReason.LIMIT_WALL_SECONDS),
+    ],
+)
+def test_every_limit_ends_the_task_before_the_next_model_call(
+    template, tools, run, limit, used, reason
+):
+    ended = outcome(step.next_step(template(**limit), tools, run.used(used)))
+    assert (ended.status, ended.reason) == (TaskStatus.LIMIT_EXCEEDED, reason)
+
+
+@pytest.mark.parametrize("stop_reason", ["end_turn", "stop_sequence"])
+def test_an_answer_ends_the_task_well(template, tools, run, stop_reason):
+    ended = outcome(
+        step.next_step(template(), tools, run.replied(scripted.text("Hi", stop_reason)))
+    )
+    assert (ended.status, ended.output) == (TaskStatus.SUCCEEDED, "Hi")
+
+
+def test_an_answer_that_passed_the_cost_limit_is_no_success(template, tools, run):
+    run = run.used(Usage(cost_micro_usd=600_000)).replied(scripted.text("Hi"))
+    assert outcome(step.next_step(template(), tools, run)).reason == OutcomeReason.LIMIT_COST
+
+
+@pytest.mark.parametrize(
+    ("stop_reason", "status", "reason"),
+    [
+        ("max_tokens", TaskStatus.LIMIT_EXCEEDED, OutcomeReason.LIMIT_OUTPUT_TOKENS),
+        (
+            "model_context_window_exceeded",
+            TaskStatus.LIMIT_EXCEEDED,
+            OutcomeReason.LIMIT_INPUT_TOKENS,
+        ),
+        ("refusal", TaskStatus.ESCALATED, OutcomeReason.REFUSAL),
+        ("brand_new", TaskStatus.FAILED, OutcomeReason.MODEL_ERROR),
+        ("tool_use", TaskStatus.FAILED, OutcomeReason.MODEL_ERROR),
+    ],
+)
+def test_every_other_stop_reason_has_its_outcome(template, tools, run, stop_reason, status, reason):
+    ended = outcome(step.next_step(template(), tools, run.replied(scripted.text("x", stop_reason))))
+    assert (ended.status, ended.reason) == (status, reason)
+
+
+def test_a_refusal_says_its_category(template, tools, run):
+    reply = Reply((), "refusal", Tokens(1, 1), "cyber")
+    assert "cyber" in outcome(step.next_step(template(), tools, run.replied(reply))).message
+
+
+def test_a_paused_turn_is_sent_back_unchanged_and_its_text_is_part_of_the_answer(
+    template, tools, run
+):
+    paused = run.replied(scripted.text("First, ", "pause_turn"))
+    again = step.next_step(template(), tools, paused)
+    assert isinstance(again, AskModel)
+    assert again.transcript.messages == paused.transcript.messages
+    done = run.replied(scripted.text("First, ", "pause_turn")).replied(scripted.text("second."))
+    assert outcome(step.next_step(template(), tools, done)).output == "First, second."
+
+
+def test_an_empty_answer_is_asked_for_once_more_and_then_fails(template, tools, run):
+    once = run.replied(scripted.text(""))
+    assert isinstance(step.next_step(template(), tools, once), AskModel)
+    twice = once.replied(scripted.text(" "))
+    assert outcome(step.next_step(template(), tools, twice)).reason == OutcomeReason.MODEL_ERROR
+
+
+def test_tools_run_only_on_tool_use(template, tools, run):
+    asked = scripted.tool_use(("c1", "look_up", A1))
+    cut = run.replied(Reply(asked.content, "max_tokens", asked.tokens))
+    assert isinstance(step.next_step(template(), tools, cut), End)
+    ended = run.replied(Reply(asked.content, "end_turn", asked.tokens)).replied(
+        Reply(asked.content, "end_turn", asked.tokens)
+    )
+    assert outcome(step.next_step(template(), tools, ended)).status == TaskStatus.FAILED
+
+
+def test_tool_calls_are_made_in_the_models_order(template, tools, run):
+    run = asks(run, ("c1", "look_up", A1), ("c2", "look_up", {"order": "B2"}))
+    first = step.next_step(template(), tools, run)
+    assert isinstance(first, CallTool)
+    assert first.call.id == "c1"
+
+
+def test_the_model_is_told_what_does_not_fit_the_schema(template, tools, run):
+    found = step.next_step(template(), tools, asks(run, ("c1", "look_up", {"order": "lower"})))
+    assert isinstance(found, Answer)
+    assert "order" in found.problem
+    assert "pattern" in found.problem or "match" in found.problem
+
+
+def test_the_model_is_told_that_a_tool_does_not_exist(template, tools, run):
+    found = step.next_step(template(), tools, asks(run, ("c1", "lookup", A1)))
+    assert isinstance(found, Answer)
+    assert "look_up" in found.problem
+
+
+def test_a_declared_approval_ends_the_task_with_what_was_wanted(template, tools, run):
+    ended = outcome(step.next_step(template(), tools, asks(run, ("c1", "refund", A1))))
+    assert (ended.status, ended.reason) == (TaskStatus.ESCALATED, OutcomeReason.APPROVAL)
+    assert '{"order": "A1"}' in ended.message
+
+
+def test_no_call_of_a_turn_is_made_when_a_later_one_ends_the_task(template, tools, run):
+    run = asks(run, ("c1", "cancel", A1), ("c2", "refund", A1))
+    assert outcome(step.next_step(template(), tools, run)).reason == OutcomeReason.APPROVAL
+
+
+def test_a_turn_that_asks_for_more_calls_than_are_left_makes_none(template, tools, run):
+    run = asks(run.used(Usage(tool_calls=4)), ("c1", "look_up", A1), ("c2", "cancel", A1))
+    ended = outcome(step.next_step(template(toolCalls=5), tools, run))
+    assert ended.reason == OutcomeReason.LIMIT_TOOL_CALLS
+
+
+def test_the_same_call_for_the_third_time_is_a_loop(template, tools, run):
+    for number in (1, 2):
+        run = asks(run, (f"c{number}", "look_up", A1))
+        call = step.next_step(template(), tools, run).call
+        run = step.Run(run.transcript.with_result(call, "lost", is_error=False), run.usage)
+    ended = outcome(step.next_step(template(), tools, asks(run, ("c3", "look_up", A1))))
+    assert ended.reason == OutcomeReason.LIMIT_IDENTICAL_ACTIONS
+
+
+def test_an_irreversible_call_that_was_begun_is_never_made_again(template, tools, run):
+    run = asks(run, ("c1", "cancel", A1))
+    call = step.next_step(template(), tools, run).call
+    resumed = step.Run(run.transcript.with_intent(call), run.usage)
+    ended = outcome(step.next_step(template(), tools, resumed))
+    assert (ended.status, ended.reason) == (TaskStatus.ESCALATED, OutcomeReason.TOOL_ERROR)
