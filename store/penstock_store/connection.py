@@ -147,6 +147,7 @@ def _client(wiring: Wiring, connections: int, *, blocking: bool = False) -> "Red
     timeout = None if blocking else wiring.timeout_seconds
     options: dict[str, Any] = {
         "protocol": 2,
+        "encoding_errors": "replace",  # half a surrogate pair in a model's answer ends no worker
         "socket_timeout": timeout,
         "socket_connect_timeout": wiring.timeout_seconds,
         "retry": Retry(NoBackoff(), 0),  # who may ask again is decided here, not in the client

@@ -13,6 +13,7 @@ from penstock_store.connection import Connection
 
 _RECONNECT_SECONDS: Final = 0.5
 _UNHEARD_SECONDS: Final = 1.0  # between a caller's own looks while nothing is heard
+_LINGER_SECONDS: Final = 0.3  # how long the line is held when nobody waits any more
 _HEARD_SECONDS: Final = 5.0  # and while the channel is heard: a safety net only
 
 
@@ -38,7 +39,7 @@ class Listener:
 
 
 class News:
-    """The subscriber. It connects with the first caller and again whenever the line breaks."""
+    """The subscriber: connected while somebody waits, and again whenever the line breaks."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -63,13 +64,22 @@ class News:
             bells.discard(listener.bell)
             if not bells:
                 self._bells.pop(identifier, None)
+            if not self._bells:
+                asyncio.get_running_loop().call_later(_LINGER_SECONDS, self._hang_up)
 
     async def aclose(self) -> None:
         """Stop listening."""
-        if self._attendant is not None:
+        attendant = self._attendant
+        self._bells.clear()
+        self._hang_up()
+        if attendant is not None:
+            await asyncio.wait([attendant])
+
+    def _hang_up(self) -> None:
+        if not self._bells and self._attendant is not None:
             self._attendant.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._attendant
+            self._attendant = None
+            self._channels.clear()
 
     async def _tune_in(self, name: str, channel: Channel) -> None:
         if channel.heard.is_set():
@@ -100,7 +110,8 @@ class News:
             while True:
                 await self._hear(line, await line.read_response(disconnect_on_error=False))
         finally:
-            self._line = None
+            if self._line is line:
+                self._line = None
             await line.disconnect(nowait=True)
 
     async def _hear(self, line: SingleConnection, message: list[bytes]) -> None:

@@ -25,7 +25,7 @@ class Working(Connected):
         """
         own = keys.AgentKeys(agent)
         keyed = [own.revision(revision), own.bell(revision), *self._queues(agent, revision)]
-        arguments = [revision, consumer, *_claim_ids(limit)]
+        arguments: list[str | int] = [revision, consumer, *_claim_ids(limit)]
         return _claims(agent, await self._run("claim", agent, *keyed, arguments=arguments))
 
     async def reclaim(
@@ -36,7 +36,7 @@ class Working(Connected):
         A task that was delivered five times without an end is given up instead: it ends Failed.
         """
         queues = self._queues(agent, revision)
-        arguments = [revision, consumer, idle_ms, *_claim_ids(limit)]
+        arguments: list[str | int] = [revision, consumer, idle_ms, *_claim_ids(limit)]
         return _claims(agent, await self._run("reclaim", agent, *queues, arguments=arguments))
 
     async def heartbeat(self, claims: Sequence[Claim], consumer: str) -> dict[str, Directive]:
@@ -62,8 +62,10 @@ class Working(Connected):
     ) -> Directive:
         """Save a task's state after a step, append events (type, data), and hear what to do."""
         told = [text for kind, data in events for text in (kind, json.dumps(data))]
-        arguments = (claim.task.id, claim.id, state, codec.usage_text(usage), *told)
-        said = await self._run("checkpoint", claim.agent, *_of_task(claim), arguments=arguments)
+        arguments = [claim.task.id, claim.id, codec.usage_text(usage), *told]
+        said = await self._run(
+            "checkpoint", claim.agent, *_of_task(claim), arguments=[state, *arguments]
+        )
         return Directive(said.decode())
 
     async def release(self, claim: Claim) -> bool:
