@@ -8,6 +8,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from penstock import names
+from penstock.api import validation
 from penstock.api.agent import AgentTemplate
 from penstock.errors import InvalidResource, RevisionTampered, UnknownSchema
 from penstock.traffic import RevisionLimits
@@ -97,7 +98,7 @@ def cut(agent: str, declared: dict[str, Any], references: dict[str, str], image:
     try:
         template = AgentTemplate.model_validate(declared)
     except ValidationError as error:
-        raise InvalidResource(_first_problem(error)) from error
+        raise InvalidResource(validation.readable(error, "spec.template")) from error
     instructions = template.instructions
     if instructions is None:
         key = reference_key(template)
@@ -148,9 +149,3 @@ def read(document: dict[str, Any], name: str) -> Revision:
     if revision.name != name:
         raise RevisionTampered(f"the document under {name} hashes to {revision.name}")
     return revision
-
-
-def _first_problem(error: ValidationError) -> str:
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    return f"spec.template.{where}: {first['msg']}"

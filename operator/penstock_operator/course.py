@@ -8,6 +8,7 @@ from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, Source, V
 from penstock.rollout import engine
 from penstock.rollout.situation import Happening, Situation
 from penstock_operator import events
+from penstock_operator.resources import name_of, namespace_of
 from penstock_operator.stock import Stock
 from penstock_operator.world import World
 from penstock_store.records import RevisionWork
@@ -23,6 +24,7 @@ class Course:
     salt: str = ""
     unit: str = "User"
     version: int = 0
+    epoch: int = 0
     withdrawn: bool = False
     frozen: bool = False
     verdict: Verdict | None = None
@@ -53,8 +55,9 @@ def _governed(world: World, stock: Stock) -> Course:
         candidate=after.canary_revision or "",
         percent=after.share.percent,
         salt=after.salt,
-        unit=spec.unit.value,
+        unit=after.unit.value,
         version=after.route_version,
+        epoch=after.epoch,
         withdrawn=after.share.source is Source.SUSPENDED,
         verdict=decision.verdict,
         promoted=promoted,
@@ -98,6 +101,8 @@ def situation(
             if (found := _work(world, stock, name))
         },
         agent_suspended=bool(world.spec and world.spec.suspended),
+        namespace=namespace_of(world.agent),
+        name=name_of(rollout),
     )
 
 
@@ -120,6 +125,7 @@ def _ungoverned(world: World, stock: Stock) -> Course:
     return Course(
         stable=stable,
         version=version,
+        epoch=max(world.epoch, world.look.route_epoch if world.look else 0),
         frozen=frozen,
         withdrawn=frozen,
         promoted=promoted,

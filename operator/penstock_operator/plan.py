@@ -180,7 +180,7 @@ def _route(world: World, course: Course, crews: tuple[Crew, ...]) -> Route | Non
         return None
     return Route(
         uid=world.uid,
-        epoch=world.epoch,
+        epoch=course.epoch,
         version=course.version,
         stable=hashes[course.stable],
         candidate=hashes.get(course.candidate, ""),

@@ -1,0 +1,163 @@
+"""Revisions on a real API server: cut, projected, kept, put back."""
+
+import json
+import os
+import signal
+import subprocess
+
+from penstock_dev import environment as embedded
+from penstock_dev.state import StateDirectory
+
+from .conftest import Cluster, agent
+
+
+def test_an_agent_becomes_record_projection_and_serving_workers(cluster: Cluster) -> None:
+    cluster.apply(agent())
+    cluster.until_condition("agent/support", "Ready", "True", "Serving")
+    status = cluster.get("agent", "support")["status"]
+    name = status["stableRevision"]
+    record = cluster.get("controllerrevision", name)
+    projection = cluster.get("configmap", name)
+    assert json.loads(projection["data"]["revision.json"]) == record["data"]
+    assert projection["immutable"] is True
+    assert record["metadata"]["ownerReferences"][0]["kind"] == "Agent"
+    assert status["traffic"]["targets"] == [{"revision": name, "role": "Stable", "percent": 100}]
+    assert status["observedGeneration"] == 1
+
+
+def test_a_changed_prompt_is_a_new_revision_and_the_old_one_leaves_only_its_record(
+    cluster: Cluster,
+) -> None:
+    cluster.apply(agent("Be kind."))
+    cluster.until_condition("agent/support", "Ready", "True")
+    first = cluster.get("agent", "support")["status"]["stableRevision"]
+    cluster.apply(agent("Be brief."))
+    cluster.until(
+        "another stable revision",
+        lambda: cluster.get("agent", "support")["status"]["stableRevision"] != first,
+    )
+    cluster.until("the old Deployment is gone", lambda: cluster.get("deployment", first) is None)
+    assert cluster.get("controllerrevision", first) is not None
+
+
+def test_a_deleted_or_forged_projection_comes_back_from_the_record(cluster: Cluster) -> None:
+    cluster.apply(agent())
+    cluster.until_condition("agent/support", "Ready", "True")
+    name = cluster.get("agent", "support")["status"]["stableRevision"]
+    honest = cluster.get("configmap", name)["data"]
+    cluster.kubectl("delete", "configmap", name)
+    cluster.kubectl("create", "configmap", name, "--from-literal=revision.json={}")
+    cluster.until_condition("agent/support", "NameConflict", "True")
+    cluster.kubectl("delete", "configmap", name)
+    cluster.until(
+        "the projection of the record",
+        lambda: (cluster.get("configmap", name) or {}).get("data") == honest,
+    )
+
+
+def test_instructions_from_a_config_map_are_part_of_the_revision(cluster: Cluster) -> None:
+    source = {"configMapKeyRef": {"name": "prompt", "key": "system.md"}}
+    declared = agent(template={"instructionsFrom": source})
+    del declared["spec"]["template"]["instructions"]
+    cluster.apply(declared)
+    message = cluster.until_condition("agent/support", "ReferencesResolved", "False")
+    assert "prompt" in message
+    cluster.kubectl("create", "configmap", "prompt", "--from-literal=system.md=Be kind.")
+    cluster.until_condition("agent/support", "Ready", "True")
+    first = cluster.get("agent", "support")["status"]["stableRevision"]
+    cluster.kubectl("label", "configmap", "prompt", "penstock.dev/watch=true")
+    cluster.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "prompt"},
+            "data": {"system.md": "Be brief."},
+        }
+    )
+    cluster.until(
+        "the edited prompt serves",
+        lambda: cluster.get("agent", "support")["status"]["stableRevision"] != first,
+        seconds=150,
+    )
+    cluster.kubectl("delete", "configmap", "prompt")
+    cluster.until_condition("agent/support", "ReferencesResolved", "False")
+    assert cluster.condition("agent/support", "Ready")[0] == "True", "the last revision serves"
+
+
+def test_a_crash_loops_own_words_reach_the_condition(cluster: Cluster) -> None:
+    declared = agent(template={"worker": {"env": [{"name": "PYTHONHOME", "value": "/nowhere"}]}})
+    cluster.apply(declared)
+    message = cluster.until_condition("agent/support", "Stalled", "True", "PodsFailing")
+    assert "exit code" in message
+    assert cluster.condition("agent/support", "Ready")[0] == "False"
+
+
+def test_a_missing_secret_is_named_by_the_pod(cluster: Cluster) -> None:
+    model = {
+        "name": "claude-haiku-5-5",
+        "credentialsSecretRef": {"name": "no-such-secret", "key": "api-key"},
+    }
+    cluster.apply(agent(template={"model": model}))
+    message = cluster.until_condition("agent/support", "Stalled", "True", "PodsFailing")
+    assert "no-such-secret" in message
+
+
+def test_kubectl_scale_sets_the_workers_of_stable(cluster: Cluster) -> None:
+    cluster.apply(agent())
+    cluster.until_condition("agent/support", "Ready", "True")
+    name = cluster.get("agent", "support")["status"]["stableRevision"]
+    patch = json.dumps({"spec": {"scaling": {"replicas": 1}}})
+    cluster.kubectl("patch", "agent", "support", "--type", "merge", "-p", patch)
+    cluster.kubectl("scale", "agent", "support", "--replicas=2")
+    cluster.until("two workers", lambda: cluster.get("deployment", name)["spec"]["replicas"] == 2)
+
+
+def test_lost_status_does_not_lose_who_is_stable(cluster: Cluster) -> None:
+    cluster.apply(agent())
+    cluster.until_condition("agent/support", "Ready", "True")
+    stable = cluster.get("agent", "support")["status"]["stableRevision"]
+    wiped = json.dumps({"status": None})
+    cluster.kubectl(
+        "patch", "agent", "support", "--subresource=status", "--type=merge", "-p", wiped
+    )
+    cluster.until_condition("agent/support", "Ready", "True")
+    assert cluster.get("agent", "support")["status"]["stableRevision"] == stable
+
+
+def test_a_killed_operator_comes_back_and_writes_nothing_to_a_converged_agent(
+    cluster: Cluster, environment: embedded.Environment
+) -> None:
+    cluster.apply(agent())
+    cluster.until_condition("agent/support", "Ready", "True")
+    cluster.until(
+        "a quiet Agent", lambda: cluster.condition("agent/support", "Reconciling")[0] == "False"
+    )
+
+    def versions() -> dict[str, str]:
+        kinds = "agents,controllerrevisions,configmaps,deployments"
+        return {
+            item["kind"] + item["metadata"]["name"]: item["metadata"]["resourceVersion"]
+            for item in cluster.items(kinds)
+        }
+
+    before = versions()
+    killed = _pid(environment)
+    os.kill(killed, signal.SIGKILL)
+    cluster.until("a new operator", lambda: _pid(environment) not in (0, killed))
+    cluster.until("it is ready", lambda: _ready(environment))
+    cluster.apply(agent(name="second"))
+    cluster.until_condition("agent/second", "Ready", "True")
+    after = versions()
+    assert {key: after[key] for key in before} == before
+
+
+def _pid(environment: embedded.Environment) -> int:
+    running = StateDirectory.at(environment.state_dir).recorded().get("operator")
+    return running.pid if running else 0
+
+
+def _ready(environment: embedded.Environment) -> bool:
+    done = subprocess.run(
+        ["curl", "-fsS", f"{environment.operator_url}/readyz"], capture_output=True, check=False
+    )
+    return done.returncode == 0

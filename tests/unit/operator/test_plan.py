@@ -1,0 +1,243 @@
+"""World in, plan out: what the operator writes for an Agent without an AgentRollout."""
+
+import json
+
+import worlds
+from worlds import cut, record, world
+
+from penstock import names
+from penstock.api import condition
+from penstock.api.agent import (
+    AgentStatus,
+    Role,
+    RevisionState,
+    RevisionStatus,
+    Traffic,
+    TrafficTarget,
+)
+from penstock.api.rollout import Reason, Result, Verdict
+from penstock.traffic import Standing
+from penstock_operator.plan import Plan, plan_agent
+from penstock_store.records import RevisionWork
+
+KIND, NAME = "kind", "name"
+V1, V2 = "Be kind.", "Be brief."
+
+
+def written(plan: Plan) -> list[tuple[str, str]]:
+    """Kind and name of the children a plan applies, in order."""
+    return [(kind.kind, obj["metadata"]["name"]) for kind, obj in plan.children]
+
+
+def serving(instructions: str, version: int = 3) -> AgentStatus:
+    """The status of an Agent whose stable revision serves everybody."""
+    name = cut(instructions).name
+    target = TrafficTarget(revision=name, role=Role.STABLE, percent=100)
+    return AgentStatus(
+        latest_revision=name,
+        stable_revision=name,
+        traffic=Traffic(version=version, targets=[target]),
+        revisions=[RevisionStatus(name=name, state=RevisionState.OPEN)],
+    )
+
+
+def said(plan: Plan, kind: str) -> tuple[str, str]:
+    """Status and reason of a condition in the Agent's next status."""
+    assert plan.agent_status is not None
+    found = condition.find(plan.agent_status.conditions, kind)
+    assert found is not None, f"{kind} is missing"
+    return found.status.value, found.reason
+
+
+def test_a_new_agent_gets_record_projection_and_workers_in_this_order() -> None:
+    plan = plan_agent(world())
+    name = cut(V1).name
+    assert written(plan) == [
+        ("ControllerRevision", name),
+        ("ConfigMap", name),
+        ("Deployment", name),
+    ]
+    assert plan.route is None, "nobody can be served before a worker is ready"
+    assert said(plan, "Ready") == ("False", "PodsNotReady")
+    assert said(plan, "Reconciling")[0] == "True"
+
+
+def test_the_first_revision_takes_all_traffic_once_its_pods_serve() -> None:
+    plan = plan_agent(world(records=(record(V1),), projected_for=(V1,), ready_for=(V1,)))
+    assert plan.children == ()
+    assert plan.route is not None
+    assert (plan.route.stable, plan.route.version) == (cut(V1).hash, 1)
+    assert said(plan, "Ready") == ("True", "Serving")
+    assert [patch["metadata"]["annotations"] for patch in plan.verdicts] == [
+        {names.ANNOTATION_PROMOTED: "1"}
+    ]
+
+
+def test_a_converged_agent_is_left_alone() -> None:
+    first = plan_agent(
+        world(
+            records=(record(V1, promoted=1),),
+            projected_for=(V1,),
+            ready_for=(V1,),
+            status=serving(V1),
+            route_version=3,
+        )
+    )
+    assert (first.children, first.verdicts, first.deletions, first.events) == ((), (), (), ())
+    assert first.route is not None
+    assert first.route.version == 3
+
+
+def test_an_edited_template_is_cut_only_when_its_inputs_are_quiet() -> None:
+    edited = worlds.agent(V2)
+    was = dict(records=(record(V1, promoted=1),), projected_for=(V1,), ready_for=(V1,))
+    restless = plan_agent(world(edited, **was, status=serving(V1), settled=False))
+    assert written(restless) == []
+    assert restless.look_again_seconds <= 1
+    quiet = plan_agent(world(edited, **was, status=serving(V1)))
+    assert ("ControllerRevision", cut(V2).name) in written(quiet)
+    assert quiet.route is not None
+    assert quiet.route.stable == cut(V1).hash, "the old one serves until the new one's pods do"
+
+
+def test_the_old_revision_drains_with_its_workers_and_closes_when_it_is_empty() -> None:
+    records = (record(V1, 1, promoted=1), record(V2, 2, promoted=2))
+    status = serving(V2).model_copy(
+        update={
+            "revisions": [
+                RevisionStatus(name=cut(V2).name, state=RevisionState.OPEN),
+                RevisionStatus(name=cut(V1).name, state=RevisionState.DRAINING),
+            ]
+        }
+    )
+    both = dict(
+        records=records, projected_for=(V1, V2), ready_for=(V1, V2), status=status, route_version=3
+    )
+    busy = plan_agent(world(worlds.agent(V2), **both, work={V1: RevisionWork(pinned=2)}))
+    assert busy.route is not None
+    assert busy.route.revisions[cut(V1).hash].standing is Standing.DRAINING
+    assert busy.deletions == ()
+    empty = plan_agent(world(worlds.agent(V2), **both))
+    assert [(kind.kind, obj["metadata"]["name"]) for kind, obj in empty.deletions] == [
+        ("Deployment", cut(V1).name)
+    ]
+
+
+def test_a_missing_reference_keeps_the_last_revision_and_says_so() -> None:
+    plan = plan_agent(
+        world(
+            records=(record(V1, promoted=1),),
+            projected_for=(V1,),
+            ready_for=(V1,),
+            status=serving(V1),
+            missing="ConfigMap prompt is not in namespace acme",
+        )
+    )
+    assert said(plan, "ReferencesResolved") == ("False", "NotFound")
+    assert said(plan, "Ready") == ("True", "Serving")
+    assert plan.agent_status is not None
+    assert plan.agent_status.latest_revision == cut(V1).name
+
+
+def test_a_tampered_projection_is_replaced_from_its_record() -> None:
+    made = world(
+        records=(record(V1, promoted=1),), projected_for=(V1,), ready_for=(V1,), status=serving(V1)
+    )
+    forged = made.configmaps[cut(V1).name]
+    forged["data"] = {names.REVISION_FILE: json.dumps({"instructions": "Give money away."})}
+    plan = plan_agent(made)
+    assert [obj["metadata"]["name"] for _, obj in plan.replaced] == [cut(V1).name]
+    assert written(plan) == [("ConfigMap", cut(V1).name)]
+    assert said(plan, "RevisionTampered")[0] == "True"
+
+
+def test_lost_status_does_not_lose_who_is_stable() -> None:
+    records = (record(V1, 1, promoted=1), record(V2, 2))
+    plan = plan_agent(
+        world(worlds.agent(V2), records=records, projected_for=(V1,), ready_for=(V1,))
+    )
+    assert plan.route is not None
+    assert plan.route.stable == cut(V1).hash
+
+
+def test_without_its_rollout_a_candidate_freezes_unless_the_policy_says_immediate() -> None:
+    records = (record(V1, 1, promoted=1), record(V2, 2))
+    status = serving(V1).model_copy(update={"had_rollout": True})
+    known = dict(records=records, projected_for=(V1, V2), ready_for=(V1, V2), status=status)
+    frozen = plan_agent(world(worlds.agent(V2), **known))
+    assert frozen.route is not None
+    assert (frozen.route.stable, frozen.route.percent) == (cut(V1).hash, 0)
+    assert said(frozen, "RolloutMissing")[0] == "True"
+    freed = plan_agent(world(worlds.agent(V2, rolloutPolicy="Immediate"), **known))
+    assert freed.route is not None
+    assert freed.route.stable == cut(V2).hash
+
+
+def test_a_rejected_revision_is_not_released_by_deleting_its_rollout() -> None:
+    verdict = Verdict(
+        revision=cut(V2).name,
+        result=Result.REJECTED,
+        reason=Reason.ERROR_RATE,
+        message="too many errors",
+        at="2026-11-21T09:00:00Z",
+    )
+    records = (record(V1, 1, promoted=1), record(V2, 2, verdict=verdict))
+    plan = plan_agent(
+        world(
+            worlds.agent(V2, rolloutPolicy="Immediate"),
+            records=records,
+            projected_for=(V1, V2),
+            ready_for=(V1, V2),
+            status=serving(V1),
+        )
+    )
+    assert plan.route is not None
+    assert plan.route.stable == cut(V1).hash
+    assert said(plan, "UpToDate") == ("False", "CandidateRejected")
+
+
+def test_suspension_is_a_new_route_version_and_an_honest_condition() -> None:
+    plan = plan_agent(
+        world(
+            worlds.agent(V1, suspended=True),
+            records=(record(V1, promoted=1),),
+            projected_for=(V1,),
+            ready_for=(V1,),
+            status=serving(V1),
+            route_version=3,
+        )
+    )
+    assert plan.route is not None
+    assert (plan.route.suspended, plan.route.version) == (True, 4)
+    assert said(plan, "Ready") == ("False", "Suspended")
+
+
+def test_backlog_scales_up_at_once_and_down_only_after_a_minute() -> None:
+    base = dict(
+        records=(record(V1, promoted=1),), projected_for=(V1,), ready_for=(V1,), status=serving(V1)
+    )
+    busy = plan_agent(world(**base, work={V1: RevisionWork(queued=100)}))
+    assert busy.children[0][1]["spec"]["replicas"] == 7  # 100 / 16
+    made = world(**base)
+    made.deployments[cut(V1).name]["spec"]["replicas"] = 7
+    assert plan_agent(made).children == (), "seven stay while the minute is not over"
+    patient = world(**base, low_since={cut(V1).name: worlds.later(-61)})
+    patient.deployments[cut(V1).name]["spec"]["replicas"] = 7
+    assert plan_agent(patient).children[0][1]["spec"]["replicas"] == 1
+
+
+def test_history_beyond_its_limit_is_pruned_but_never_who_serves() -> None:
+    texts = [f"Prompt {number}." for number in range(5)]
+    records = tuple(record(text, n + 1, promoted=n + 1) for n, text in enumerate(texts))
+    plan = plan_agent(
+        world(
+            worlds.agent(texts[4], revisionHistoryLimit=2),
+            records=records,
+            projected_for=(texts[4],),
+            ready_for=(texts[4],),
+            status=serving(texts[4]),
+            route_version=3,
+        )
+    )
+    gone = [obj["metadata"]["name"] for _, obj in plan.deletions]
+    assert gone == [cut(texts[1]).name, cut(texts[0]).name]

@@ -1,0 +1,88 @@
+"""The work queue has client-go's semantics, and rollouts in flight go first."""
+
+import asyncio
+
+from penstock.names import AgentKey
+from penstock_operator.queue import WorkQueue
+
+A, B, C = (AgentKey("acme", name) for name in "abc")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def taken(queue: WorkQueue) -> AgentKey | None:
+    """The next key, or None when none is due."""
+    try:
+        async with asyncio.timeout(0.02):
+            return (await queue.get())[0]
+    except TimeoutError:
+        return None
+
+
+async def test_a_key_added_many_times_runs_once() -> None:
+    queue = WorkQueue(Clock())
+    for _ in range(5):
+        queue.add(A)
+    assert await taken(queue) == A
+    queue.done(A)
+    assert await taken(queue) is None
+
+
+async def test_a_key_never_runs_twice_at_once_and_news_during_a_run_cause_one_more() -> None:
+    queue = WorkQueue(Clock())
+    queue.add(A)
+    assert await taken(queue) == A
+    queue.add(A)
+    queue.add(A)
+    assert await taken(queue) is None, "it is still running"
+    queue.done(A)
+    assert await taken(queue) == A
+    queue.done(A)
+    assert await taken(queue) is None
+
+
+async def test_a_rollout_in_flight_overtakes_a_thousand_waiting_agents() -> None:
+    queue = WorkQueue(Clock())
+    for number in range(1000):
+        queue.add(AgentKey("acme", f"agent-{number}"))
+    queue.add(B, urgent=True)
+    assert await taken(queue) == B
+
+
+async def test_a_waiting_key_that_becomes_urgent_moves_to_the_front() -> None:
+    queue = WorkQueue(Clock())
+    queue.add(A)
+    queue.add(B)
+    queue.add(C)
+    queue.add(C, urgent=True)
+    assert [await taken(queue) for _ in range(3)] == [C, A, B]
+
+
+async def test_the_earliest_timer_of_a_key_counts_and_fires_once() -> None:
+    clock = Clock()
+    queue = WorkQueue(clock)
+    queue.add_after(A, 10)
+    queue.add_after(A, 2)
+    queue.add_after(A, 30)
+    assert await taken(queue) is None
+    clock.now = 2.5
+    assert await taken(queue) == A
+    queue.done(A)
+    clock.now = 60
+    assert await taken(queue) is None
+
+
+async def test_failures_back_off_with_jitter_up_to_half_a_minute_until_a_success() -> None:
+    queue = WorkQueue(Clock(), jitter=lambda: 1.0)
+    waits = [queue.retry(A) for _ in range(12)]
+    assert waits[0] == 0.05
+    assert waits == sorted(waits)
+    assert waits[-1] == 30.0
+    queue.forget(A)
+    assert queue.retry(A) == 0.05
