@@ -53,7 +53,7 @@ format: venv ## Format the code and apply safe fixes
 	@$(BIN)/ruff check --fix .
 
 .PHONY: generate
-generate: venv ## Write what is generated from the code: crds/
+generate: venv ## Write what is generated from the code: crds/ and docs/reference/
 	@$(BIN)/python tools/generate.py
 
 .PHONY: lock

@@ -1,4 +1,4 @@
-"""Writes what is generated from the code: the custom resource definitions in crds/.
+"""Writes what is generated from the code: crds/ and the reference pages.
 
 `--check` writes nothing and fails when a file differs from what the code makes.
 """
@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+import reference
 from penstock.api import crd
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -44,11 +45,13 @@ def as_yaml(document: Mapping[str, Any]) -> str:
 
 def files() -> dict[pathlib.Path, str]:
     """Every generated file, by its path under the root of the repository."""
-    definitions = crd.documents()
-    return {
-        pathlib.Path("crds") / f"{definition['spec']['names']['plural']}.yaml": as_yaml(definition)
-        for definition in definitions
-    }
+    pages = pathlib.Path("docs/reference")
+    made = {pages / "metrics.md": reference.metrics_page()}
+    for definition in crd.documents():
+        words = definition["spec"]["names"]
+        made[pathlib.Path("crds") / f"{words['plural']}.yaml"] = as_yaml(definition)
+        made[pages / f"{words['singular']}.md"] = reference.resource_page(definition)
+    return made
 
 
 def difference(path: pathlib.Path, wanted: str) -> str:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 
-def test_the_custom_resource_definitions_are_what_the_models_make(root):
+def test_the_definitions_and_the_reference_pages_are_what_the_code_makes(root):
     command = [sys.executable, "tools/generate.py", "--check"]
     run = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
