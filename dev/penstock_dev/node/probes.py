@@ -19,7 +19,7 @@ class Unsupported(Exception):
 
 @dataclass(frozen=True)
 class Probe:
-    """One declared probe with the API's defaults filled in; times in seconds."""
+    """One declared probe; the API server has filled in the defaults."""
 
     url: str
     headers: tuple[tuple[str, str], ...]
@@ -38,27 +38,24 @@ class Verdict:
     seen: str
 
 
-def declared(container: dict[str, Any], kind: str, pod_ip: str) -> Probe | None:
-    """The container's startupProbe, livenessProbe or readinessProbe; None without one.
+def declared(container: dict[str, Any], kind: str, pod_ip: str) -> Probe:
+    """The container's startupProbe, livenessProbe or readinessProbe.
 
     Raises Unsupported for anything but httpGet.
     """
-    spec = container.get(kind)
-    if not spec:
-        return None
+    spec = container[kind]
     if "httpGet" not in spec:
         raise Unsupported(f"a process node knows httpGet only: {kind} of {container['name']}")
     get = spec["httpGet"]
     scheme, host = get.get("scheme", "HTTP").lower(), get.get("host") or pod_ip
-    path = "/" + get.get("path", "/").lstrip("/")
     return Probe(
-        url=f"{scheme}://{host}:{_port(container, get['port'])}{path}",
+        url=f"{scheme}://{host}:{_port(container, get['port'])}/{get['path'].lstrip('/')}",
         headers=tuple((h["name"], h["value"]) for h in get.get("httpHeaders") or []),
         initial_delay_seconds=spec.get("initialDelaySeconds", 0),
-        period_seconds=spec.get("periodSeconds", 10),
-        timeout_seconds=spec.get("timeoutSeconds", 1),
-        success_threshold=spec.get("successThreshold", 1),
-        failure_threshold=spec.get("failureThreshold", 3),
+        period_seconds=spec["periodSeconds"],
+        timeout_seconds=spec["timeoutSeconds"],
+        success_threshold=spec["successThreshold"],
+        failure_threshold=spec["failureThreshold"],
     )
 
 

@@ -1,4 +1,4 @@
-"""What the node says about a pod: from container states to the pod's status, as pure functions."""
+"""What the node says about a pod, in the API's own words: pure functions over container states."""
 
 from __future__ import annotations
 
@@ -12,76 +12,62 @@ from penstock_dev import kube
 _OURS = ("Initialized", "PodReadyToStartContainers", "ContainersReady", "Ready")
 
 
-@dataclass(frozen=True)
-class Waiting:
-    """Not running, with the reason in one word."""
-
-    reason: str
-    message: str = ""
-
-    def as_json(self) -> kube.Document:
-        """As it stands in the API."""
-        text = {"message": self.message} if self.message else {}
-        return {"waiting": {"reason": self.reason, **text}}
+def waiting(reason: str, message: str = "") -> kube.Document:
+    """The state of a container that does not run, with the reason in one word."""
+    return {"waiting": {"reason": reason} | ({"message": message} if message else {})}
 
 
-@dataclass(frozen=True)
-class Running:
-    """Running since a time."""
-
-    started_at: datetime.datetime
-
-    def as_json(self) -> kube.Document:
-        """As it stands in the API."""
-        return {"running": {"startedAt": rfc3339(self.started_at)}}
+def running(started_at: datetime.datetime) -> kube.Document:
+    """The state of a container that runs."""
+    return {"running": {"startedAt": rfc3339(started_at)}}
 
 
-@dataclass(frozen=True)
-class Terminated:
-    """Ended. A code above 128 is 128 + the signal; the message is the end of its log."""
-
-    exit_code: int
-    reason: str
-    message: str
-    started_at: datetime.datetime
-    finished_at: datetime.datetime
-
-    def as_json(self) -> kube.Document:
-        """As it stands in the API."""
-        return {
-            "terminated": {
-                "exitCode": self.exit_code,
-                "reason": self.reason,
-                "message": self.message,
-                "startedAt": rfc3339(self.started_at),
-                "finishedAt": rfc3339(self.finished_at),
-            }
-        }
-
-
-State = Waiting | Running | Terminated
+def terminated(
+    code: int, message: str, started_at: datetime.datetime, finished_at: datetime.datetime
+) -> kube.Document:
+    """The state of a container that ended; a negative code is a signal, told as 128 + signal."""
+    exit_code = 128 - code if code < 0 else code
+    ended = {
+        "exitCode": exit_code,
+        "reason": "Error" if exit_code else "Completed",
+        "message": message if exit_code else "",
+        "startedAt": rfc3339(started_at),
+        "finishedAt": rfc3339(finished_at),
+    }
+    return {"terminated": ended}
 
 
 @dataclass
-class ContainerRecord:
-    """The present state of one container."""
+class Record:
+    """The present state of one container; states are as the API has them."""
 
     name: str
     image: str
-    state: State = field(default_factory=lambda: Waiting("ContainerCreating"))
-    last: Terminated | None = None
+    state: kube.Document = field(default_factory=lambda: waiting("ContainerCreating"))
+    last_state: kube.Document = field(default_factory=dict)
     restarts: int = 0
     started: bool = False
     ready: bool = False
 
+    def resume(self, earlier: kube.Document, now: datetime.datetime) -> None:
+        """Carry on from what an earlier life of the node told; what ran then died with it."""
+        self.restarts = earlier["restartCount"]
+        self.last_state = earlier.get("lastState") or {}
+        if ran := earlier["state"].get("running"):
+            began = datetime.datetime.fromisoformat(ran["startedAt"])
+            self.state = self.last_state = terminated(137, "the node was restarted", began, now)
+            self.restarts += 1
+        elif "terminated" in earlier["state"]:
+            self.state = earlier["state"]
+
     def as_json(self) -> kube.Document:
-        """As it stands in the API."""
+        """As it stands in a pod's containerStatuses."""
         return {
             "name": self.name,
             "image": self.image,
             "imageID": f"process://{self.image}",
-            "state": self.state.as_json(),
-            "lastState": self.last.as_json() if self.last else {},
+            "state": self.state,
+            "lastState": self.last_state,
             "restartCount": self.restarts,
             "started": self.started,
             "ready": self.ready,
@@ -93,50 +79,39 @@ def rfc3339(moment: datetime.datetime) -> str:
     return moment.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def exit_reason(code: int) -> tuple[int, str]:
-    """(exit code, reason) as a container runtime reports them; negative codes are signals."""
-    shown = 128 - code if code < 0 else code
-    return shown, "Completed" if shown == 0 else "Error"
+def runs_again(restart_policy: str, ended: kube.Document) -> bool:
+    """Whether a container that ended so is started again."""
+    failed = ended["terminated"]["exitCode"] != 0
+    return restart_policy == "Always" or (restart_policy == "OnFailure" and failed)
 
 
-def phase(containers: Sequence[ContainerRecord], restart_policy: str) -> str:
+def phase(records: Sequence[Record], restart_policy: str) -> str:
     """Pending until every container ran once; final when none will run again."""
-    states = [record.state for record in containers]
-    if all(isinstance(state, Terminated) for state in states):
-        codes = [state.exit_code for state in states if isinstance(state, Terminated)]
-        if restart_policy == "Never" or (restart_policy == "OnFailure" and not any(codes)):
-            return "Failed" if any(codes) else "Succeeded"
-    never_ran = (isinstance(r.state, Waiting) and r.last is None for r in containers)
+    states = [record.state for record in records]
+    if not any("terminated" not in s or runs_again(restart_policy, s) for s in states):
+        return "Failed" if any(s["terminated"]["exitCode"] for s in states) else "Succeeded"
+    never_ran = ("waiting" in record.state and not record.last_state for record in records)
     return "Pending" if any(never_ran) else "Running"
 
 
 def pod_status(
     pod: kube.Document,
-    containers: Sequence[ContainerRecord],
+    records: Sequence[Record],
     pod_ip: str,
     started_at: datetime.datetime,
     now: datetime.datetime,
 ) -> kube.Document:
     """The status to write; times of conditions move only when they turn."""
-    current = phase(containers, pod["spec"].get("restartPolicy", "Always"))
-    unready = [record.name for record in containers if not record.ready]
+    current = phase(records, pod["spec"].get("restartPolicy", "Always"))
+    unready = " ".join(record.name for record in records if not record.ready)
     why = {
         "reason": "ContainersNotReady",
-        "message": f"containers with unready status: [{' '.join(unready)}]",
+        "message": f"containers with unready status: [{unready}]",
     }
-    if current in ("Succeeded", "Failed"):
-        why = {"reason": f"Pod{'Completed' if current == 'Succeeded' else 'Failed'}"}
-    wanted: list[dict[str, Any]] = [
-        {"type": "Initialized", "status": "True"},
-        {"type": "PodReadyToStartContainers", "status": "True"},
-        *(
-            {"type": kind, "status": "False", **why}
-            if unready
-            else {"type": kind, "status": "True"}
-            for kind in ("ContainersReady", "Ready")
-        ),
-    ]
+    verdict = {"status": "False", **why} if unready else {"status": "True"}
     present = pod.get("status", {}).get("conditions") or []
+    wanted = [{"type": kind, "status": "True"} for kind in _OURS[:2]]
+    wanted += [{"type": kind, **verdict} for kind in _OURS[2:]]
     return {
         "phase": current,
         "conditions": [c for c in present if c["type"] not in _OURS]
@@ -146,7 +121,7 @@ def pod_status(
         "podIP": pod_ip,
         "podIPs": [{"ip": pod_ip}],
         "startTime": rfc3339(started_at),
-        "containerStatuses": [record.as_json() for record in containers],
+        "containerStatuses": [record.as_json() for record in records],
     }
 
 

@@ -10,24 +10,27 @@ from penstock_dev.node import container, status
 
 NOW = datetime.datetime(2030, 1, 1, 12, tzinfo=datetime.UTC)
 LATER = NOW + datetime.timedelta(minutes=1)
-POD = {"spec": {}, "status": {"conditions": [{"type": "PodScheduled", "status": "True"}]}}
+POD = {
+    "spec": {"restartPolicy": "Always"},
+    "status": {"conditions": [{"type": "PodScheduled", "status": "True"}]},
+}
 
 
-def record(state: status.State, **facts) -> status.ContainerRecord:
-    return status.ContainerRecord("main", "image", state, **facts)
+def record(state, **facts) -> status.Record:
+    return status.Record("main", "image", state, **facts)
 
 
-def ended(code: int) -> status.Terminated:
-    return status.Terminated(code, "Error", "why", NOW, NOW)
+def ended(code: int):
+    return status.terminated(code, "why", NOW, LATER)
 
 
 @pytest.mark.parametrize(
     ("records", "policy", "expected"),
     [
-        ([record(status.Waiting("ContainerCreating"))], "Always", "Pending"),
-        ([record(status.Running(NOW))], "Always", "Running"),
-        ([record(status.Running(NOW)), record(status.Waiting("x"))], "Always", "Pending"),
-        ([record(status.Waiting("CrashLoopBackOff"), last=ended(1))], "Always", "Running"),
+        ([record(status.waiting("ContainerCreating"))], "Always", "Pending"),
+        ([record(status.running(NOW))], "Always", "Running"),
+        ([record(status.running(NOW)), record(status.waiting("x"))], "Always", "Pending"),
+        ([record(status.waiting("CrashLoopBackOff"), last_state=ended(1))], "Always", "Running"),
         ([record(ended(0))], "Never", "Succeeded"),
         ([record(ended(0)), record(ended(3))], "Never", "Failed"),
         ([record(ended(0))], "OnFailure", "Succeeded"),
@@ -39,7 +42,7 @@ def test_the_phase_follows_the_containers(records, policy: str, expected: str) -
 
 
 def test_an_unready_container_is_named_and_foreign_conditions_stay() -> None:
-    told = status.pod_status(POD, [record(status.Running(NOW))], "127.9.9.2", NOW, NOW)
+    told = status.pod_status(POD, [record(status.running(NOW))], "127.9.9.2", NOW, NOW)
     conditions = {c["type"]: c for c in told["conditions"]}
     assert conditions["PodScheduled"]["status"] == "True"
     assert conditions["Ready"]["status"] == "False"
@@ -48,8 +51,8 @@ def test_an_unready_container_is_named_and_foreign_conditions_stay() -> None:
 
 
 def test_the_time_of_a_condition_moves_only_when_it_turns() -> None:
-    first = status.pod_status(POD, [record(status.Running(NOW))], "ip", NOW, NOW)
-    ready = [record(status.Running(NOW), ready=True)]
+    first = status.pod_status(POD, [record(status.running(NOW))], "ip", NOW, NOW)
+    ready = [record(status.running(NOW), ready=True)]
     second = status.pod_status({**POD, "status": first}, ready, "ip", NOW, LATER)
     third = status.pod_status({**POD, "status": second}, ready, "ip", NOW, LATER + (LATER - NOW))
     times = {c["type"]: c.get("lastTransitionTime") for c in third["conditions"]}
@@ -59,10 +62,21 @@ def test_the_time_of_a_condition_moves_only_when_it_turns() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "shown"), [(0, (0, "Completed")), (1, (1, "Error")), (-9, (137, "Error"))]
+    ("code", "exit_code", "reason", "message"),
+    [(0, 0, "Completed", ""), (1, 1, "Error", "why"), (-9, 137, "Error", "why")],
 )
-def test_a_signal_is_shown_as_128_and_its_number(code: int, shown: tuple[int, str]) -> None:
-    assert status.exit_reason(code) == shown
+def test_an_end_is_told_with_its_code_and_last_words(code, exit_code, reason, message) -> None:
+    told = ended(code)["terminated"]
+    assert (told["exitCode"], told["reason"], told["message"]) == (exit_code, reason, message)
+    assert told["finishedAt"] == "2030-01-01T12:01:00Z"
+
+
+def test_what_ran_before_the_node_was_restarted_has_ended() -> None:
+    resumed = record(status.waiting("ContainerCreating"))
+    resumed.resume({"restartCount": 2, "state": status.running(NOW), "lastState": {}}, LATER)
+    assert resumed.restarts == 3
+    assert resumed.last_state["terminated"]["exitCode"] == 137
+    assert not resumed.ready
 
 
 def test_the_back_off_doubles_up_to_thirty_seconds() -> None:

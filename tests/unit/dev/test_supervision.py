@@ -77,6 +77,21 @@ def test_a_reserved_port_can_be_listened_on_but_not_reserved_again() -> None:
     held.close()
 
 
+def test_ranges_of_addresses_do_not_overlap_and_come_back_after_a_restart(tmp_path: Path) -> None:
+    first = ports.reserve_addresses(tmp_path / "one")
+    (tmp_path / "two").write_text((tmp_path / "one").read_text())
+    second = ports.reserve_addresses(tmp_path / "two")
+    address = first.take()
+    assert address.startswith("127.")
+    assert address.rpartition(".")[0] != second.take().rpartition(".")[0]
+    first.close()
+    again = ports.reserve_addresses(tmp_path / "one")
+    assert again.take(preferred=address) == address
+    assert again.take(preferred=address) != address
+    second.close()
+    again.close()
+
+
 def test_restarts_wait_longer_up_to_ten_seconds() -> None:
     delays = [supervisor.restart_delay_seconds(exits) for exits in range(1, 9)]
     assert delays == [0.2, 0.5, 1, 2, 5, 10, 10, 10]

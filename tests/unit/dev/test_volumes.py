@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
-from penstock_dev.node import volumes
+from penstock_dev.node import references, volumes
 
 
 def shown(directory: Path) -> dict[str, bytes]:
@@ -39,6 +39,6 @@ def test_an_emptied_volume_is_an_empty_directory(tmp_path: Path) -> None:
 def test_config_maps_hold_text_and_bytes_and_secrets_base64() -> None:
     encoded = base64.b64encode(b"\xff").decode()
     config = {"kind": "ConfigMap", "data": {"t": "é"}, "binaryData": {"b": encoded}}
-    assert volumes.contents(config) == {"t": "é".encode(), "b": b"\xff"}
-    assert volumes.contents({"kind": "Secret", "data": {"k": encoded}}) == {"k": b"\xff"}
-    assert volumes.contents({"kind": "ConfigMap", "data": None}) == {}
+    assert references.contents(config) == {"t": "é".encode(), "b": b"\xff"}
+    assert references.contents({"kind": "Secret", "data": {"k": encoded}}) == {"k": b"\xff"}
+    assert references.contents({"kind": "ConfigMap", "data": None}) == {}
