@@ -1,0 +1,1 @@
+"""The HTTP front door: authenticates callers, admits their tasks, returns and streams results."""

@@ -1,0 +1,107 @@
+"""The gateway as an ASGI application: routes, probes, and problems for everything that fails."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import prometheus_client
+from fastapi import APIRouter, FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from penstock import errors
+from penstock_runtime.gateway import boundary, description, problems, routes
+
+_probes = APIRouter(include_in_schema=False)
+
+
+def application(gateway: routes.Gateway) -> FastAPI:
+    """The application on a store and a tokens file that has been loaded."""
+    app = FastAPI(
+        title="Penstock gateway",
+        version="v1",
+        description=description.OVERVIEW,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan,
+        exception_handlers={
+            problems.Problem: _answer_problem,
+            errors.StoreUnavailable: _answer_unavailable,
+            HTTPException: _answer_http,
+        },
+    )
+    app.state.gateway = gateway
+    app.add_middleware(boundary.Boundary)
+    app.include_router(_probes)
+    app.include_router(routes.router)
+    app.openapi = lambda: description.document(app)  # type: ignore[method-assign]
+    return app
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    gateway: routes.Gateway = app.state.gateway
+    following = asyncio.create_task(gateway.tokens.follow())
+    try:
+        yield
+    finally:
+        following.cancel()
+        await asyncio.wait([following])
+        await gateway.store.aclose()
+
+
+# --------------------------------------------------------------------------------------- probes
+
+
+@_probes.get("/healthz")
+async def healthz() -> Response:
+    """Whether the process answers."""
+    return PlainTextResponse("ok\n")
+
+
+@_probes.get("/readyz")
+async def readyz(request: Request) -> Response:
+    """Whether tasks can be stored: Redis answers, and the gateway does not stop."""
+    gateway: routes.Gateway = request.app.state.gateway
+    if gateway.stopping.begun:
+        return PlainTextResponse("stopping\n", 503)
+    await gateway.store.ping()
+    return PlainTextResponse("ok\n")
+
+
+@_probes.get("/metrics")
+async def show_metrics() -> Response:
+    """All measures in Prometheus' text format."""
+    content = prometheus_client.generate_latest()
+    return Response(content, media_type=prometheus_client.CONTENT_TYPE_PLAIN_0_0_4)
+
+
+# ------------------------------------------------------------------------------------- problems
+
+
+async def _answer_problem(request: Request, problem: problems.Problem) -> Response:
+    trace = request.scope[boundary.STATE]
+    return Response(
+        problem.body(request.url.path, trace.trace_id),
+        problem.kind.status,
+        problem.headers,
+        media_type=problems.MEDIA_TYPE,
+    )
+
+
+async def _answer_unavailable(request: Request, _: errors.StoreUnavailable) -> Response:
+    return await _answer_problem(request, problems.store_unavailable())
+
+
+async def _answer_http(request: Request, error: HTTPException) -> Response:
+    """What the router refuses: an unknown path, or a method that a path does not have."""
+    if error.status_code == 405:
+        allowed = dict(error.headers or {})
+        detail = f"{request.url.path} does not know {request.method}."
+        return await _answer_problem(
+            request, problems.Problem("method-not-allowed", detail, allowed)
+        )
+    slug = "route-not-found" if error.status_code == 404 else "internal-error"
+    detail = f"There is nothing at {request.url.path}."
+    return await _answer_problem(request, problems.Problem(slug, detail))

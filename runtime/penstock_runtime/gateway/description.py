@@ -1,0 +1,112 @@
+"""What /openapi.json says beyond the routes: schemas of bodies and problems, security, streams."""
+
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+
+from penstock_runtime.gateway import bodies, problems, streams, wire
+
+OVERVIEW: Final = (
+    "Submit tasks to agents, follow them, and read their results. Every error is a problem "
+    "document (RFC 9457) whose `type` is stable. 202 means that the task survives a crash of "
+    "every process."
+)
+_SCHEMAS: Final = "#/components/schemas/"
+_EVERY_CALL: Final = ("unauthorized", "store-unavailable", "internal-error")
+_STREAM: Final = {
+    "description": "Server-sent events; the data of each is an Event. Ends after `finished`.",
+    "schema": {"type": "string"},
+}
+
+TASK_REQUEST: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "description": f"At most {bodies.MAX_BODY_BYTES:,} bytes, nested at most "
+        f"{bodies.MAX_DEPTH} levels deep.",
+        "content": {"application/json": {"schema": {"$ref": f"{_SCHEMAS}TaskRequest"}}},
+    },
+    "parameters": [
+        {
+            "name": "traceparent",
+            "in": "header",
+            "description": "W3C trace context that the task belongs to.",
+            "schema": {"type": "string"},
+        }
+    ],
+}
+RESUME: Final[dict[str, Any]] = {
+    "parameters": [
+        {
+            "name": "Last-Event-ID",
+            "in": "header",
+            "description": "Only events after the one with this id.",
+            "schema": {"type": "string", "pattern": "^[0-9]{1,20}(-[0-9]{1,20})?$"},
+        }
+    ]
+}
+
+Responses = dict[int | str, dict[str, Any]]
+
+
+def answer(description: str, schema: str, *, streamed: bool = False) -> dict[str, Any]:
+    """A successful answer: a JSON document of a named schema, or a stream of events too."""
+    content: dict[str, Any] = {"application/json": {"schema": {"$ref": _SCHEMAS + schema}}}
+    if streamed:
+        content[streams.MEDIA_TYPE] = _STREAM
+    return {"description": description, "content": content}
+
+
+def refusals(*slugs: str) -> Responses:
+    """The problems a call can answer with, by status, beside those of every call."""
+    found: dict[int | str, list[problems.Kind]] = {}
+    for slug in (*slugs, *_EVERY_CALL):
+        kind = problems.KINDS[slug]
+        found.setdefault(kind.status, []).append(kind)
+    return {status: _refusal(kinds) for status, kinds in found.items()}
+
+
+def _refusal(kinds: list[problems.Kind]) -> dict[str, Any]:
+    schema = {"$ref": f"{_SCHEMAS}Problem"}
+    return {
+        "description": "; ".join(f"`{kind.slug}`: {kind.title}" for kind in kinds),
+        "content": {problems.MEDIA_TYPE: {"schema": schema}},
+    }
+
+
+def document(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document, built once."""
+    if app.openapi_schema is None:
+        app.openapi_schema = _document(app)
+    return app.openapi_schema
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    described = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes
+    )
+    described["components"] = {
+        "schemas": _schemas(),
+        "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+    }
+    for path, operations in described["paths"].items():
+        for operation in operations.values():
+            operation["responses"].pop("422", None)  # bodies are checked here, with a 400
+            if path.startswith("/v1/"):
+                operation["security"] = [{"bearer": []}]
+    return described
+
+
+def _schemas() -> dict[str, Any]:
+    _, schemas = models_json_schema(
+        [
+            (bodies.TaskRequest, "validation"),
+            (wire.TaskDocument, "serialization"),
+            (wire.EventListDocument, "serialization"),
+            (wire.ProblemDocument, "serialization"),
+        ],
+        ref_template=_SCHEMAS + "{model}",
+    )
+    definitions: dict[str, Any] = schemas["$defs"]
+    return definitions

@@ -1,0 +1,281 @@
+"""The tasks API: submit, read, follow and cancel."""
+
+import asyncio
+import contextlib
+import json
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from penstock import errors, names
+from penstock import task as tasks
+from penstock.names import AgentKey
+from penstock.task import Submission, Task
+from penstock_runtime.gateway import (
+    bodies,
+    boundary,
+    description,
+    metrics,
+    problems,
+    streams,
+    wire,
+)
+from penstock_runtime.gateway.problems import Problem
+from penstock_runtime.gateway.stopping import Stopping, unless_gone
+from penstock_runtime.gateway.tokens import Caller, TokensFile
+from penstock_store.records import Admission
+from penstock_store.store import Store
+
+_EVENT_ID: Final = re.compile(r"[0-9]{1,20}(-[0-9]{1,20})?", re.ASCII)
+_CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="penstock"'}
+
+
+router: Final = APIRouter(default_response_class=Response)
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """What the routes work with."""
+
+    store: Store
+    tokens: TokensFile
+    stopping: Stopping = field(default_factory=Stopping)
+    ping_seconds: float = streams.PING_SECONDS
+
+
+# ------------------------------------------------------------------------------------ the calls
+
+
+@router.post(
+    "/v1/namespaces/{namespace}/agents/{agent}/tasks",
+    status_code=202,
+    operation_id="submitTask",
+    responses={
+        200: description.answer("The task, ended within `wait`.", "Task", streamed=True),
+        202: description.answer("The task, stored and on its way.", "Task"),
+        **description.refusals(
+            "invalid-body",
+            "input-too-long",
+            "agent-forbidden",
+            "agent-not-found",
+            "idempotency-key-reused",
+            "body-too-large",
+            "unsupported-media-type",
+            "agent-suspended",
+            "no-route",
+        ),
+    },
+    openapi_extra=description.TASK_REQUEST,
+)
+async def submit(request: Request, namespace: str, agent: str) -> Response:
+    """Submit a task.
+
+    Answers at once; with `wait`, at the task's end or after that time; with
+    `Accept: text/event-stream`, event by event.
+    """
+    gateway, caller = _authenticated(request)
+    key = AgentKey(namespace, agent)
+    _check_allowed(caller, key)
+    wanted = await _read_request(request)
+    submission = wanted.submission(caller.tenant, request.scope[boundary.STATE].trace_id)
+    admission = await _admit(gateway.store, key, submission)
+    location = {"Location": f"/v1/tasks/{admission.task}"}
+    if _wants_stream(request):
+        return _stream(request, admission.task, caller, location)
+    if wanted.wait and not admission.status.ended:
+        await _wait_for_end(request, admission.task, wanted.wait)
+    task = await _find(gateway, caller, admission.task)
+    return _json(wire.task_document(task), 200 if task.status.ended else 202, location)
+
+
+@router.get(
+    "/v1/tasks/{task}",
+    operation_id="getTask",
+    responses={
+        200: description.answer("The task as it is now.", "Task"),
+        **description.refusals("agent-forbidden", "task-not-found"),
+    },
+)
+async def read(request: Request, task: str) -> Response:
+    """Read a task and its result."""
+    gateway, caller = _authenticated(request)
+    return _json(wire.task_document(await _find(gateway, caller, task)))
+
+
+@router.get(
+    "/v1/tasks/{task}/events",
+    operation_id="getTaskEvents",
+    responses={
+        200: description.answer("The events.", "EventList", streamed=True),
+        204: {"description": "As a stream only: the task has ended, and no event is left."},
+        **description.refusals("invalid-event-id", "agent-forbidden", "task-not-found"),
+    },
+    openapi_extra=description.RESUME,
+)
+async def follow(request: Request, task: str) -> Response:
+    """Read the events of a task.
+
+    Those so far as a list; with `Accept: text/event-stream`, all as they happen.
+    """
+    gateway, caller = _authenticated(request)
+    after = _resume_after(request)
+    found = await _find(gateway, caller, task)
+    streamed = _wants_stream(request)
+    if streamed and not found.status.ended:
+        return _stream(request, task, caller)
+    events = await gateway.store.events(task, after)
+    if not streamed:
+        items = await streams.documents(gateway.store, task, caller.tenant, events)
+        return _json({"items": items, "continue": ""})
+    # 204 tells an EventSource not to come back: it has seen the last event.
+    return _stream(request, task, caller) if events else Response(status_code=204)
+
+
+@router.delete(
+    "/v1/tasks/{task}",
+    operation_id="cancelTask",
+    responses={
+        200: description.answer("The task as it is afterwards; an ended one as it was.", "Task"),
+        **description.refusals("agent-forbidden", "task-not-found"),
+    },
+)
+async def cancel(request: Request, task: str) -> Response:
+    """Cancel a task.
+
+    One that waits ends at once, one that runs at its next step, one that has ended stays.
+    """
+    gateway, caller = _authenticated(request)
+    found = await _find(gateway, caller, task)
+    if not found.status.ended:
+        found = _existing(await gateway.store.cancel(task, caller.tenant), task)
+    return _json(wire.task_document(found))
+
+
+# --------------------------------------------------------------------------- who asks, for what
+
+
+def _authenticated(request: Request) -> tuple[Gateway, Caller]:
+    gateway: Gateway = request.app.state.gateway
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if not token or scheme.lower() != "bearer":
+        detail = "The header Authorization must be: Bearer <token>."
+        raise Problem("unauthorized", detail, _CHALLENGE)
+    caller = gateway.tokens.find(token.strip())
+    if caller is None:
+        challenge = _CHALLENGE["WWW-Authenticate"] + ', error="invalid_token"'
+        detail = "This bearer token is not known here."
+        raise Problem("unauthorized", detail, {"WWW-Authenticate": challenge})
+    return gateway, caller
+
+
+def _check_allowed(caller: Caller, agent: AgentKey) -> None:
+    if not caller.may_use(agent):
+        detail = f"The token of {caller.name!r} is not for the agent {agent}."
+        raise Problem("agent-forbidden", detail)
+
+
+async def _find(gateway: Gateway, caller: Caller, identifier: str) -> Task:
+    agent = tasks.agent_of(identifier)
+    if agent is None:
+        return _existing(None, identifier)
+    _check_allowed(caller, agent)
+    return _existing(await gateway.store.task(identifier, caller.tenant), identifier)
+
+
+def _existing(task: Task | None, identifier: str) -> Task:
+    if task is None:
+        raise Problem("task-not-found", f"There is no task {identifier[:200]!r}.")
+    return task
+
+
+# ------------------------------------------------------------------------------------ admission
+
+
+async def _read_request(request: Request) -> bodies.TaskRequest:
+    bodies.check_media_type(request.headers.get("content-type"))
+    chunks = request.stream()
+    return bodies.parse(await bodies.read_body(chunks, request.headers.get("content-length")))
+
+
+async def _admit(store: Store, agent: AgentKey, submission: Submission) -> Admission:
+    identifier = tasks.task_id(agent, secrets.token_bytes(16))
+    try:
+        admission = await _admit_once(store, agent, identifier, submission)
+    except errors.AdmissionRefused as refusal:
+        metrics.REFUSALS.labels(refusal.problem).inc()
+        raise problems.refused(refusal, len(submission.input)) from refusal
+    revision = names.revision_name(agent.name, admission.revision)
+    if not admission.existed:
+        metrics.ADMISSIONS.labels(agent.namespace, agent.name, revision, admission.arm).inc()
+    return admission
+
+
+async def _admit_once(
+    store: Store, agent: AgentKey, identifier: str, submission: Submission
+) -> Admission:
+    try:
+        return await store.admit(agent, identifier, submission)
+    except errors.StoreUnavailable:
+        # Perhaps only the answer was lost: the same id again finds the task it made.
+        return await store.admit(agent, identifier, submission)
+
+
+async def _wait_for_end(request: Request, identifier: str, seconds: float) -> None:
+    """Return at the task's end, after the time, when the gateway stops or the caller has gone."""
+    gateway: Gateway = request.app.state.gateway
+    waiting = gateway.stopping.unless_stopped(_until_end(gateway.store, identifier, seconds))
+    # The task is stored: what goes wrong from here on is no reason not to say so.
+    with metrics.WAITING.track_inprogress(), contextlib.suppress(errors.StoreUnavailable):
+        await unless_gone(request.receive, waiting)
+
+
+async def _until_end(store: Store, identifier: str, seconds: float) -> None:
+    clock = asyncio.get_running_loop().time
+    deadline, after = clock() + seconds, ""
+    while (remaining := deadline - clock()) > 0:
+        for event in await store.wait(identifier, after, remaining):
+            if event.type == wire.FINISHED:
+                return
+            after = event.id
+
+
+# -------------------------------------------------------------------------------------- answers
+
+
+def _json(document: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    content = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    return Response(content, status, headers, media_type="application/json")
+
+
+def _stream(
+    request: Request, identifier: str, caller: Caller, headers: Mapping[str, str] | None = None
+) -> Response:
+    gateway: Gateway = request.app.state.gateway
+    frames = streams.frames(
+        gateway.store,
+        identifier,
+        caller.tenant,
+        _resume_after(request),
+        stopping=gateway.stopping,
+        ping_seconds=gateway.ping_seconds,
+    )
+    kept = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", **(headers or {})}
+    return StreamingResponse(frames, headers=kept, media_type=streams.MEDIA_TYPE)
+
+
+def _wants_stream(request: Request) -> bool:
+    return streams.MEDIA_TYPE in request.headers.get("accept", "").lower()
+
+
+def _resume_after(request: Request) -> str:
+    after = request.headers.get("last-event-id", "")
+    if after and not _EVENT_ID.fullmatch(after):
+        detail = "The header Last-Event-ID must be the id of an event, such as 1763715600000-0."
+        raise Problem("invalid-event-id", detail)
+    return after
