@@ -8,6 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from penstock_dev.model import testing
+from penstock_store import testing as store_testing
+from tests.integration.runtime.shop import Shop
 
 
 @pytest.fixture(scope="session")
@@ -103,3 +105,19 @@ def tool_server():
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+# -------------------------------------------------------------------- a shop with one agent
+
+
+@pytest.fixture(scope="session")
+def redis_server():
+    with store_testing.redis_server() as server:
+        yield server
+
+
+@pytest.fixture
+async def shop(redis_server, fake_model, tmp_path):
+    running = Shop(redis_server.url, fake_model.url, tmp_path)
+    yield running
+    await running.close()

@@ -1,0 +1,213 @@
+"""One agent with its revisions, tasks and workers, on a real Redis and the fake Messages server."""
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import uuid
+
+from penstock import names, revision, task, traffic
+from penstock_runtime.settings import WorkerSettings
+from penstock_runtime.worker import boot
+from penstock_runtime.worker.pool import Duty, Pool
+from penstock_store.store import Store
+
+MODEL = "claude-sonnet-5-5"
+ANY_INPUT = {"type": "object"}
+TENANT = "test"
+
+
+def tool(name, url, effect="ReadOnly", **more):
+    """A tool that needs no approval unless ``more`` says so."""
+    return {
+        "name": name,
+        "inputSchema": ANY_INPUT,
+        "effect": effect,
+        "approval": {"mode": "None"},
+        "http": {"url": url},
+        **more,
+    }
+
+
+def template(script, tools=(), limits=None, **model):
+    """An agent's template whose model follows a script."""
+    return {
+        "instructions": "Help.\n#fake " + json.dumps(script),
+        "model": {"name": MODEL, **model},
+        "tools": list(tools),
+        "limits": limits or {},
+    }
+
+
+class Shop:
+    """Releases revisions, submits tasks, runs workers, and waits for what becomes of it all."""
+
+    def __init__(self, redis_url, model_url, directory):
+        self.redis_url = redis_url
+        self.model_url = model_url
+        self.directory = directory
+        self.store = Store.connect(redis_url)
+        self.agent = names.AgentKey("test", f"agent-{uuid.uuid4().hex[:8]}")
+        self.version = 0
+        self.standings = {}
+        self.processes = []
+
+    async def close(self):
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
+        await self.store.aclose()
+
+    # -- revisions
+
+    async def release(self, script, **more):
+        """Cut a revision and give it all traffic."""
+        cut = revision.cut(self.agent.name, template(script, **more), {}, "penstock:test")
+        (self.directory / f"{cut.name}.json").write_text(json.dumps(cut.document()))
+        self.standings[cut.hash] = [cut, traffic.Standing.OPEN]
+        await self.route(cut)
+        return cut
+
+    async def route(self, stable, *, suspended=False, **standings):
+        self.version += 1
+        for cut_hash, standing in standings.items():
+            self.standings[cut_hash.removeprefix("h")][1] = standing
+        routed = {
+            cut_hash: traffic.RoutedRevision(cut_hash, standing, cut.limits)
+            for cut_hash, (cut, standing) in self.standings.items()
+        }
+        route = traffic.Route(
+            "uid-1", 1, self.version, stable.hash, suspended=suspended, revisions=routed
+        )
+        await self.store.set_route(self.agent, route)
+
+    # -- tasks
+
+    async def submit(self, text="Where is A1?", session="", user="u"):
+        identifier = task.task_id(self.agent, secrets.token_bytes(16))
+        submission = task.Submission(
+            text, TENANT, user=user, session=session, trace_id=secrets.token_hex(16)
+        )
+        await self.store.admit(self.agent, identifier, submission)
+        return identifier
+
+    async def task(self, identifier):
+        return await self.store.task(identifier, TENANT)
+
+    async def ended(self, identifier, seconds=20.0):
+        """The task once it has ended."""
+        async with asyncio.timeout(seconds + 5):
+            deadline = asyncio.get_running_loop().time() + seconds
+            after = ""
+            while not (seen := await self.task(identifier)).status.ended:
+                assert asyncio.get_running_loop().time() < deadline, f"still {seen}"
+                events = await self.store.wait(identifier, after, 1.0)
+                after = events[-1].id if events else after
+            return seen
+
+    async def until(self, condition, seconds=15.0):
+        """Wait for a condition (of no arguments, async) to be true and return its value."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while not (value := await condition()):
+            assert asyncio.get_running_loop().time() < deadline, f"never true: {condition}"
+            await asyncio.sleep(0.02)
+        return value
+
+    async def older_than(self, identifier, milliseconds):
+        look = await self.store.look(self.agent, [])
+        return look.now_ms - (await self.task(identifier)).created_ms > milliseconds
+
+    async def event(self, identifier, kind):
+        """The first event of a kind, once it is there."""
+
+        async def found():
+            events = await self.store.events(identifier)
+            return next((event for event in events if event.type == kind), None)
+
+        return await self.until(found)
+
+    # -- workers
+
+    def environment(self, cut, **more):
+        return {
+            "PENSTOCK_NAMESPACE": self.agent.namespace,
+            "PENSTOCK_AGENT": self.agent.name,
+            "PENSTOCK_REVISION": cut.name,
+            "PENSTOCK_REVISION_FILE": str(self.directory / f"{cut.name}.json"),
+            "PENSTOCK_REVISION_DIGEST": revision.digest(cut.document()),
+            "PENSTOCK_REDIS_URL": self.redis_url,
+            "PENSTOCK_MODEL_URL": self.model_url,
+            "PENSTOCK_LISTEN": "127.0.0.1:0",
+            "PENSTOCK_RETRY_BASE_SECONDS": "0.01",
+            "PENSTOCK_HEARTBEAT_SECONDS": "0.2",
+            "PENSTOCK_CLAIM_IDLE_SECONDS": "1",
+            "PENSTOCK_POLL_SECONDS": "0.5",
+            "PENSTOCK_DRAIN_SECONDS": "0.5",
+            **more,
+        }
+
+    def settings(self, cut, **more):
+        told = self.environment(cut, **more)
+        return WorkerSettings(
+            **{name.removeprefix("PENSTOCK_").lower(): value for name, value in told.items()}
+        )
+
+    @contextlib.asynccontextmanager
+    async def pool(self, cut, **more):
+        """A worker inside this process."""
+        settings = self.settings(cut, **more)
+        agent = boot.equip(settings, boot.load_revision(settings))
+        pool = Pool(self.store, agent, duty(settings))
+        stop = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(pool.run(stop))
+            try:
+                yield pool
+            finally:
+                stop.set()
+        await agent.tools.aclose()
+        await agent.model.aclose()
+
+    async def run(self, script, *, text="Where is A1?", session="", **more):
+        """Release, submit one task, and return it ended."""
+        cut = await self.release(script, **more)
+        identifier = await self.submit(text, session)
+        async with self.pool(cut):
+            return await self.ended(identifier)
+
+    def worker(self, cut, **more):
+        """A worker in a process of its own."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "penstock_runtime.worker"],
+            env={**os.environ, **self.environment(cut, **more)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.processes.append(process)
+        return process
+
+
+def duty(settings):
+    """The duty of a worker inside this process."""
+    return Duty(
+        agent=settings.key,
+        revision=names.hash_of(settings.revision),
+        consumer=secrets.token_hex(4),
+        concurrency=settings.concurrency,
+        heartbeat_seconds=settings.heartbeat_seconds,
+        claim_idle_seconds=settings.claim_idle_seconds,
+        poll_seconds=settings.poll_seconds,
+        drain_seconds=settings.drain_seconds,
+    )
+
+
+def killed(process):
+    """Kill a worker as a lost node would."""
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=10)
