@@ -177,12 +177,14 @@ async def _observe(
     spec = AgentRolloutSpec.model_validate(
         rollout["spec"] if rollout else {"agentRef": {"name": key.name}}
     )
-    status = AgentRolloutStatus.model_validate((rollout or {}).get("status") or {})
+    serving = AgentStatus.model_validate(agent.get("status") or {}).stable_revision
+    alone = AgentRolloutStatus(stable_revision=serving)
+    status = AgentRolloutStatus.model_validate(rollout.get("status") or {}) if rollout else alone
     limits = {}
     for record in records:
         template = _template(record)
         if template:
-            limits[names.hash_of(name_of(record))] = revision.limits_of(template)
+            limits[name_of(record)] = revision.limits_of(template)
     try:
         return await sources.measure.observe(key, uid_of(agent), look, spec, status, limits), ""
     except StoreUnavailable as error:

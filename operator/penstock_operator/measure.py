@@ -1,13 +1,17 @@
 """Measuring: outcome rows are read from Redis and folded into what a rollout decides on."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus
 from penstock.names import AgentKey
+from penstock.rollout import fold
 from penstock.rollout.observation import Observation
 from penstock.traffic import RevisionLimits
 from penstock_store.records import Look
 from penstock_store.store import Store
+
+_BATCH: Final = 10_000
 
 
 class Measure:
@@ -15,6 +19,7 @@ class Measure:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._folds: dict[tuple[AgentKey, str], fold.Fold] = {}
 
     async def observe(
         self,
@@ -25,8 +30,26 @@ class Measure:
         status: AgentRolloutStatus,
         limits: Mapping[str, RevisionLimits],
     ) -> Observation:
-        """Read the rows since the last time and say what was measured so far."""
-        return Observation(now_ms=look.now_ms)
+        """Read the rows since the last time and say what was measured so far.
+
+        Args:
+            uid: of the Agent; another Agent of the same name begins anew.
+            limits: of the revisions, by name.
+        Raises:
+            StoreUnavailable: Redis did not answer; nothing that was counted is lost.
+        """
+        scope = fold.scope_of(spec, status, limits)
+        current = fold.follow(self._folds.get((key, uid)), scope, status.analysis)
+        self._folds[key, uid] = current
+        after = current.read_after(look.now_ms)
+        while rows := await self._store.rows(key, after, _BATCH):
+            current.add(rows, look.first_row)
+            after = rows[-1].id
+            if len(rows) < _BATCH:
+                break
+        return current.observe(max(look.now_ms, fold.position(after)[0]))
 
     def forget(self, key: AgentKey) -> None:
         """Drop what is kept of an agent that is gone."""
+        for known in [known for known in self._folds if known[0] == key]:
+            del self._folds[known]

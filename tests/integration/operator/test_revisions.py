@@ -7,8 +7,7 @@ import subprocess
 
 from penstock_dev import environment as embedded
 from penstock_dev.state import StateDirectory
-
-from .conftest import Cluster, agent
+from tests.integration.cluster import Cluster, agent
 
 
 def test_an_agent_becomes_record_projection_and_serving_workers(cluster: Cluster) -> None:

@@ -2,16 +2,13 @@
 
 import json
 
-import worlds
-from worlds import cut, record, world
-
 from penstock import names
 from penstock.api import condition
 from penstock.api.agent import (
     AgentStatus,
-    Role,
     RevisionState,
     RevisionStatus,
+    Role,
     Traffic,
     TrafficTarget,
 )
@@ -19,6 +16,8 @@ from penstock.api.rollout import Reason, Result, Verdict
 from penstock.traffic import Standing
 from penstock_operator.plan import Plan, plan_agent
 from penstock_store.records import RevisionWork
+from tests.unit.operator import worlds
+from tests.unit.operator.worlds import cut, record, world
 
 KIND, NAME = "kind", "name"
 V1, V2 = "Be kind.", "Be brief."
@@ -90,7 +89,7 @@ def test_a_converged_agent_is_left_alone() -> None:
 
 def test_an_edited_template_is_cut_only_when_its_inputs_are_quiet() -> None:
     edited = worlds.agent(V2)
-    was = dict(records=(record(V1, promoted=1),), projected_for=(V1,), ready_for=(V1,))
+    was = {"records": (record(V1, promoted=1),), "projected_for": (V1,), "ready_for": (V1,)}
     restless = plan_agent(world(edited, **was, status=serving(V1), settled=False))
     assert written(restless) == []
     assert restless.look_again_seconds <= 1
@@ -110,9 +109,13 @@ def test_the_old_revision_drains_with_its_workers_and_closes_when_it_is_empty() 
             ]
         }
     )
-    both = dict(
-        records=records, projected_for=(V1, V2), ready_for=(V1, V2), status=status, route_version=3
-    )
+    both = {
+        "records": records,
+        "projected_for": (V1, V2),
+        "ready_for": (V1, V2),
+        "status": status,
+        "route_version": 3,
+    }
     busy = plan_agent(world(worlds.agent(V2), **both, work={V1: RevisionWork(pinned=2)}))
     assert busy.route is not None
     assert busy.route.revisions[cut(V1).hash].standing is Standing.DRAINING
@@ -163,7 +166,7 @@ def test_lost_status_does_not_lose_who_is_stable() -> None:
 def test_without_its_rollout_a_candidate_freezes_unless_the_policy_says_immediate() -> None:
     records = (record(V1, 1, promoted=1), record(V2, 2))
     status = serving(V1).model_copy(update={"had_rollout": True})
-    known = dict(records=records, projected_for=(V1, V2), ready_for=(V1, V2), status=status)
+    known = {"records": records, "projected_for": (V1, V2), "ready_for": (V1, V2), "status": status}
     frozen = plan_agent(world(worlds.agent(V2), **known))
     assert frozen.route is not None
     assert (frozen.route.stable, frozen.route.percent) == (cut(V1).hash, 0)
@@ -213,9 +216,12 @@ def test_suspension_is_a_new_route_version_and_an_honest_condition() -> None:
 
 
 def test_backlog_scales_up_at_once_and_down_only_after_a_minute() -> None:
-    base = dict(
-        records=(record(V1, promoted=1),), projected_for=(V1,), ready_for=(V1,), status=serving(V1)
-    )
+    base = {
+        "records": (record(V1, promoted=1),),
+        "projected_for": (V1,),
+        "ready_for": (V1,),
+        "status": serving(V1),
+    }
     busy = plan_agent(world(**base, work={V1: RevisionWork(queued=100)}))
     assert busy.children[0][1]["spec"]["replicas"] == 7  # 100 / 16
     made = world(**base)
