@@ -4,7 +4,6 @@
 -- uses: agent tasks
 local uid, limit = ARGV[1], tonumber(ARGV[2])
 local PAGE = 200
-local ended = 0
 
 if uid ~= "" and route and route.uid == uid then
   call("DEL", ROUTE)
@@ -32,7 +31,6 @@ local function settle(queue, entry, id)
   if worked_on(queue, task, entry) then return false end
   dequeue(task)
   finish(id, task, ENDINGS.deleted)
-  ended = ended + 1
   return true
 end
 
@@ -41,7 +39,7 @@ local function sweep(queue)
   repeat
     local entries = call("XRANGE", queue, "(" .. after, "+", "COUNT", PAGE)
     for _, entry in ipairs(entries) do
-      if ended >= limit then return false end
+      if ended_here >= limit then return false end
       after = entry[1]
       clean = settle(queue, after, entry[2][2]) and clean
     end
@@ -60,4 +58,4 @@ end
 
 local left = call("SCARD", STALE)
 if route == nil and left == 0 then call("EXPIRE", OUTCOMES, ENDED_TASK_SECONDS) end
-return {ended, left}
+return {ended_here, left}

@@ -70,6 +70,7 @@ local function place(id, task)
 end
 
 local follow
+local ended_here = 0 -- how many tasks this script has ended
 
 -- End a task that is in no queue. ending: status, reason, message, counting, and of a claim: claim, output,
 -- usage, cost.
@@ -88,6 +89,7 @@ local function finish(id, task, ending)
   call("EXPIRE", key, ENDED_TASK_SECONDS)
   call("EXPIRE", events_key(id), ENDED_TASK_SECONDS)
   task.status = ending.status
+  ended_here = ended_here + 1
   if task.sess ~= "" then follow(id, task) end
 end
 
@@ -107,6 +109,7 @@ follow = function(id, task)
         place(following, candidate)
         return
       end
+      candidate.sess = "" -- it is out of the list already
       finish(following, candidate, ENDINGS.deleted)
     end
     following = call("LPOP", waiting)

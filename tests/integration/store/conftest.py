@@ -1,0 +1,145 @@
+"""Every test here runs on each redis-server there is: the bundled one (6.2) and the system's."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+import uuid
+from dataclasses import dataclass, field, replace
+
+import pytest
+from redis.asyncio import Redis
+
+from penstock import names, task, traffic
+from penstock_store import keys, scripts, testing
+from penstock_store.store import Store
+
+STABLE, CANDIDATE = "aaaa0000", "bbbb1111"
+TENANT = "acme-token"
+SERVERS = {"bundled": testing.bundled_server(), "system": testing.system_server()}
+DONE = task.Outcome(task.TaskStatus.SUCCEEDED, output="done")
+DEADLINE_SECONDS = 10.0
+
+
+@dataclass
+class Desk:
+    """One agent of its own, and the calls on it that tests repeat."""
+
+    store: Store
+    raw: Redis
+    agent: names.AgentKey
+    route: traffic.Route = field(default_factory=lambda: traffic.Route("uid-1", 1, 1, STABLE))
+
+    @property
+    def keys(self):
+        return keys.AgentKeys(self.agent)
+
+    async def set_route(self, *, standings=None, limits=None, **changes):
+        """Change the route: one version on, unless the change names a version or epoch."""
+        if not {"version", "epoch", "uid"} & changes.keys():
+            changes["version"] = self.route.version + 1
+        limits = limits or traffic.RevisionLimits(1000, 60, 60)
+        standings = {STABLE: traffic.Standing.OPEN, CANDIDATE: traffic.Standing.OPEN} | (
+            standings or {}
+        )
+        revisions = {
+            name: traffic.RoutedRevision(name, standing, limits)
+            for name, standing in standings.items()
+            if standing
+        }
+        route = replace(self.route, revisions=revisions, **changes)
+        await self.store.set_route(self.agent, route)
+        self.route = route
+
+    async def reject_candidate(self):
+        await self.set_route(
+            candidate="", percent=0, standings={CANDIDATE: traffic.Standing.REJECTED}
+        )
+
+    def new_id(self):
+        return task.task_id(self.agent, os.urandom(16))
+
+    async def admit(self, text="hello", identifier="", tenant=TENANT, **fields):
+        submission = task.Submission(text, tenant, **fields)
+        return await self.store.admit(self.agent, identifier or self.new_id(), submission)
+
+    async def claim(self, revision=STABLE, limit=10, consumer="w1"):
+        return await self.store.claim(self.agent, revision, consumer, limit)
+
+    async def claim_one(self, revision=STABLE, consumer="w1"):
+        (claim,) = await self.claim(revision, 1, consumer)
+        return claim
+
+    async def reclaim(self, revision=STABLE, limit=10, consumer="w2", idle_ms=0):
+        return await self.store.reclaim(self.agent, revision, consumer, idle_ms, limit)
+
+    async def finish(self, claim, outcome=DONE, usage=task.Usage(), history=None):
+        return await self.store.finish(claim, outcome, usage, history)
+
+    async def status(self, identifier):
+        found = await self.store.task(identifier, TENANT)
+        return found.status
+
+    async def work(self, revision=STABLE):
+        return (await self.store.look(self.agent, [revision])).work[revision]
+
+    async def kinds(self, identifier=None):
+        """Kinds of outcome rows, in order, of all tasks or of one."""
+        rows = await self.store.rows(self.agent)
+        return "".join(row.kind for row in rows if identifier in (None, row.task))
+
+    async def event_types(self, identifier):
+        return [event.type for event in await self.store.events(identifier)]
+
+
+@pytest.fixture(scope="session", params=[name for name, binary in SERVERS.items() if binary])
+def server(request):
+    """A redis-server of each version, for the whole session."""
+    with testing.redis_server(SERVERS[request.param]) as running:
+        yield running
+
+
+@pytest.fixture
+def retention():
+    """What the store keeps; a test module may override it."""
+    return scripts.Retention()
+
+
+@pytest.fixture
+async def store(server, retention):
+    opened = Store.connect(server.url, installation=uuid.uuid4().hex, retention=retention)
+    yield opened
+    await opened.aclose()
+
+
+@pytest.fixture
+async def raw(server):
+    """A plain client, to see what is really stored."""
+    client = Redis.from_url(server.url, protocol=2)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+async def desk(store, raw):
+    """An agent with a stable revision and a candidate without a share."""
+    made = Desk(store, raw, names.AgentKey("acme", f"agent-{uuid.uuid4().hex[:12]}"))
+    await made.set_route(candidate=CANDIDATE, salt="salt", version=1)
+    return made
+
+
+async def seen(probe, wanted, deadline_seconds=DEADLINE_SECONDS):
+    """Poll until ``wanted(what probe gives)``; fails with what it gave last."""
+    deadline = time.monotonic() + deadline_seconds
+    while True:
+        found = await probe()
+        if wanted(found):
+            return found
+        assert time.monotonic() < deadline, f"still {found!r}"
+        await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+def eventually():
+    return seen

@@ -1,0 +1,108 @@
+"""The route record: fenced by uid, epoch and version."""
+
+from __future__ import annotations
+
+import pytest
+
+from penstock import errors, task, traffic
+
+STABLE, CANDIDATE = "aaaa0000", "bbbb1111"
+pytestmark = pytest.mark.redis
+
+
+@pytest.mark.parametrize("older", [(2, 4), (1, 99)])
+async def test_an_older_route_is_refused_and_changes_nothing(desk, older):
+    await desk.set_route(epoch=2, version=5, percent=20)
+    epoch, version = older
+    with pytest.raises(errors.StaleWrite, match=r"\(2, 5\)"):
+        await desk.set_route(epoch=epoch, version=version, percent=100)
+    look = await desk.store.look(desk.agent, [])
+    assert (look.route_uid, look.route_epoch, look.route_version) == ("uid-1", 2, 5)
+    assert await desk.raw.hget(desk.keys.route, "percent") == b"20"
+
+
+@pytest.mark.parametrize("newer", [(2, 6), (3, 1)])
+async def test_a_newer_route_is_put_in_force(desk, newer):
+    await desk.set_route(epoch=2, version=5, percent=20)
+    epoch, version = newer
+    await desk.set_route(epoch=epoch, version=version, percent=50)
+    assert await desk.raw.hget(desk.keys.route, "percent") == b"50"
+
+
+async def test_the_same_version_again_changes_only_the_revisions(desk):
+    version = desk.route.version
+    await desk.set_route(
+        version=version,
+        percent=77,
+        standings={CANDIDATE: traffic.Standing.WITHDRAWN},
+        limits=traffic.RevisionLimits(5, 6, 7),
+    )
+    assert await desk.raw.hget(desk.keys.route, "percent") == b"0"
+    stored = await desk.raw.hgetall(desk.keys.revision(CANDIDATE))
+    assert stored[b"standing"] == b"Withdrawn"
+    assert (stored[b"inputChars"], stored[b"queueSeconds"], stored[b"wallSeconds"]) == (
+        b"5",
+        b"6",
+        b"7",
+    )
+
+
+async def test_an_agent_without_a_route_has_none_to_look_at(desk):
+    await desk.store.close_agent(desk.agent, "uid-1")
+    look = await desk.store.look(desk.agent, [STABLE])
+    assert look.route_version is None
+    assert look.work[STABLE].idle
+
+
+async def test_a_new_agent_of_the_same_name_does_not_get_the_old_ones_tasks(desk):
+    queued = await desk.admit()
+    first_of_session, waiting = await desk.admit(session="s"), await desk.admit(session="s")
+    await desk.set_route(uid="uid-2", epoch=1, version=1)
+    for old in (queued, first_of_session, waiting):
+        assert await desk.status(old.task) is task.TaskStatus.CANCELLED
+    new = await desk.admit(session="s")
+    (claim,) = await desk.claim()
+    assert claim.task.id == new.task
+    assert await desk.raw.smembers(f"{desk.keys.tag}:stale") == set()
+
+
+async def test_a_running_task_of_a_former_agent_hears_cancel_and_ends(desk):
+    admission = await desk.admit(session="s")
+    claim = await desk.claim_one()
+    await desk.set_route(uid="uid-2", epoch=1, version=1)
+    assert await desk.status(admission.task) is task.TaskStatus.RUNNING
+    heard = await desk.store.heartbeat([claim], "w1")
+    assert heard == {claim.id: "Cancel"}
+    assert await desk.finish(claim, task.Outcome(task.TaskStatus.CANCELLED))
+    assert (await desk.admit(session="s")).task
+    assert len(await desk.claim()) == 1
+
+
+async def test_closing_an_agent_ends_its_queued_tasks_and_leaves_only_keys_that_expire(desk):
+    for number in range(250):
+        await desk.admit(session=f"s{number % 3}", user="u")
+        await desk.admit()
+    running = await desk.claim_one()
+    assert await desk.store.close_agent(desk.agent, "another-uid") == 0
+    assert await desk.store.close_agent(desk.agent, "uid-1") == 416  # 83 wait behind the running one
+    assert await desk.status(running.task.id) is task.TaskStatus.RUNNING
+    assert (await desk.store.checkpoint(running, b"", task.Usage(), [])) == "Cancel"
+    await desk.finish(running, task.Outcome(task.TaskStatus.CANCELLED))
+    await desk.store.close_agent(desk.agent, "uid-1")
+    for key in await desk.raw.keys(f"{desk.keys.tag}*"):
+        assert await desk.raw.ttl(key) > 0, key
+    kinds = await desk.kinds()
+    assert kinds.count("r") == kinds.count("f") == 500
+
+
+async def test_a_revision_that_is_not_listed_any_more_is_forgotten_once_it_is_empty(desk):
+    await desk.set_route(percent=100)
+    admission = await desk.admit()
+    claim = await desk.claim_one(CANDIDATE)
+    await desk.set_route(candidate="", percent=0, standings={CANDIDATE: None})
+    assert (await desk.store.heartbeat([claim], "w1"))[claim.id] == "GiveBack"
+    assert await desk.store.release(claim)
+    (again,) = await desk.claim(STABLE)
+    assert again.task.id == admission.task
+    await desk.set_route(standings={CANDIDATE: None})
+    assert await desk.raw.keys(f"{desk.keys.tag}*{CANDIDATE}*") == []
