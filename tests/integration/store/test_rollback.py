@@ -1,0 +1,143 @@
+"""A revision that loses its traffic strands no work, wherever the work is."""
+
+from __future__ import annotations
+
+import pytest
+
+from penstock import outcomes, task, traffic
+from penstock_store.scripts import Retention
+
+STABLE, CANDIDATE = "aaaa0000", "bbbb1111"
+pytestmark = pytest.mark.redis
+
+
+@pytest.fixture
+def retention():
+    return Retention(orphan_idle_ms=0)
+
+
+async def drain(desk, revision=CANDIDATE):
+    moved = 0
+    while now := await desk.store.rehome(desk.agent, revision, 7):
+        moved += now
+    return moved
+
+
+async def test_a_rollback_moves_queued_abandoned_and_waiting_work_to_stable(desk):
+    await desk.set_route(percent=100)
+    everything = [await desk.admit(session=f"s{n % 5}" if n % 2 else "") for n in range(40)]
+    abandoned = await desk.claim(CANDIDATE, limit=6, consumer="killed")
+    await desk.store.checkpoint(abandoned[0], b"half", task.Usage(1), [])
+    await desk.reject_candidate()
+    moved = await drain(desk)
+    work = await desk.work(CANDIDATE)
+    assert (work.queued, work.running) == (0, 0)
+    assert moved == 20 + 5  # without a session, and the first of each
+    ended = set()
+    while claims := await desk.claim(STABLE, limit=50):
+        for claim in claims:
+            if claim.task.id == abandoned[0].task.id:
+                assert (claim.checkpoint, claim.checkpoint_revision) == (b"half", CANDIDATE)
+            assert await desk.finish(claim)
+            ended.add(claim.task.id)
+    assert ended == {admission.task for admission in everything}
+    assert not any([await desk.finish(claim) for claim in abandoned])
+    rows = await desk.store.rows(desk.agent)
+    finished = [row for row in rows if row.kind is outcomes.RowKind.FINISHED]
+    rehomed = {row.task for row in rows if row.kind is outcomes.RowKind.REHOMED}
+    assert len(finished) == 40
+    assert rehomed == ended
+    assert {row.counting for row in finished} == {task.Counting.LEFT_OUT}
+    assert {row.revision for row in rows if row.kind is outcomes.RowKind.REHOMED} == {CANDIDATE}
+
+
+async def test_a_living_worker_keeps_its_task_until_it_gives_it_back(desk):
+    await desk.set_route(percent=100)
+    await desk.admit()
+    claim = await desk.claim_one(CANDIDATE)
+    await desk.reject_candidate()
+    strict = Retention()
+    from penstock_store.scripts import Scripts
+
+    desk.store._scripts = Scripts(strict)
+    assert await drain(desk) == 0
+    assert (await desk.store.heartbeat([claim], "w1"))[claim.id] == "GiveBack"
+    assert await desk.store.release(claim)
+    again = await desk.claim_one(STABLE)
+    assert again.task.id == claim.task.id
+    assert await desk.kinds() == "rsm"
+    assert "moved" in await desk.event_types(claim.task.id)
+
+
+@pytest.mark.parametrize("standing", ["Superseded", "Withdrawn"])
+async def test_only_work_that_has_not_begun_and_has_no_older_session_is_given_back(
+    desk, standing
+):
+    from penstock_store.scripts import Scripts
+
+    desk.store._scripts = Scripts(Retention())
+    await desk.set_route(percent=100)
+    await desk.admit(session="old")
+    await desk.finish(await desk.claim_one(CANDIDATE), history=b"h")
+    begun = await desk.admit()
+    await desk.store.release(await desk.claim_one(CANDIDATE))
+    running = await desk.admit()
+    claims = await desk.claim(CANDIDATE, limit=2)
+    (kept,) = [claim for claim in claims if claim.task.id == running.task]
+    await desk.store.release(next(claim for claim in claims if claim is not kept))
+    older = await desk.admit(session="old")
+    fresh = await desk.admit(session="new")
+    loose = [await desk.admit() for _ in range(3)]
+    await desk.set_route(
+        candidate="", percent=0, standings={CANDIDATE: traffic.Standing(standing)}
+    )
+    assert await drain(desk) == 4
+    moved = {claim.task.id for claim in await desk.claim(STABLE)}
+    assert moved == {fresh.task, *(admission.task for admission in loose)}
+    assert (await desk.admit(session="new")).revision == STABLE
+    stayed = {claim.task.id for claim in await desk.claim(CANDIDATE)}
+    assert stayed == {begun.task, older.task}
+    assert await desk.finish(kept)
+
+
+@pytest.mark.parametrize("standing", ["Open", "Draining"])
+async def test_a_revision_that_keeps_its_work_is_not_touched(desk, standing):
+    await desk.set_route(percent=100)
+    await desk.admit()
+    await desk.set_route(percent=0, standings={CANDIDATE: traffic.Standing(standing)})
+    assert await drain(desk) == 0
+    assert (await desk.work(CANDIDATE)).queued == 1
+
+
+async def test_nothing_is_moved_when_stable_itself_is_gone(desk):
+    await desk.set_route(percent=100)
+    await desk.admit()
+    await desk.set_route(
+        standings={
+            CANDIDATE: traffic.Standing.REJECTED,
+            STABLE: traffic.Standing.REJECTED,
+        }
+    )
+    assert await drain(desk) == 0
+    assert (await desk.work(CANDIDATE)).queued == 1
+
+
+async def test_work_is_moved_while_the_agent_is_suspended_and_waits_there(desk):
+    await desk.set_route(percent=100)
+    admission = await desk.admit()
+    await desk.set_route(suspended=True, standings={CANDIDATE: traffic.Standing.REJECTED})
+    assert await drain(desk) == 1
+    assert await desk.status(admission.task) is task.TaskStatus.HALTED
+    assert (await desk.work(STABLE)).queued == 1
+
+
+async def test_an_abandoned_task_that_kills_its_workers_ends_on_stable_too(desk):
+    await desk.set_route(percent=100)
+    admission = await desk.admit()
+    await desk.claim_one(CANDIDATE)
+    for _ in range(4):
+        await desk.reclaim(CANDIDATE)
+    await desk.reject_candidate()
+    assert await drain(desk) == 1
+    assert await desk.claim(STABLE) == []
+    assert await desk.status(admission.task) is task.TaskStatus.FAILED

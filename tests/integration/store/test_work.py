@@ -1,0 +1,273 @@
+"""Claims: one worker at a time, nothing lost with a worker, every task ends once."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+
+import pytest
+
+from penstock import outcomes, task, traffic
+from penstock_store.records import Directive
+from penstock_store.scripts import Retention
+
+STABLE, CANDIDATE = "aaaa0000", "bbbb1111"
+FAILED = task.Outcome(task.TaskStatus.FAILED, task.OutcomeReason.TOOL_ERROR, "no such host")
+pytestmark = pytest.mark.redis
+
+
+@pytest.fixture
+def retention():
+    return Retention(orphan_idle_ms=0)
+
+
+async def test_a_claim_carries_the_task_and_starts_its_clock(desk):
+    admission = await desk.admit("hi", user="ann", session="s", trace_id="t1", type="q")
+    claim = await desk.claim_one()
+    assert claim.task.id == admission.task
+    assert (claim.task.status, claim.task.deliveries) == (task.TaskStatus.RUNNING, 1)
+    assert (claim.task.user, claim.task.session, claim.task.trace_id) == ("ann", "s", "t1")
+    assert claim.task.started_ms >= claim.task.created_ms > 0
+    assert (claim.checkpoint, claim.history, claim.expired) == (None, None, False)
+    assert await desk.kinds() == "rs"
+    assert await desk.claim() == []
+
+
+async def test_a_finished_task_has_its_result_and_one_row_with_latency_and_cost(desk):
+    await desk.admit()
+    claim = await desk.claim_one()
+    usage = task.Usage(1, 2, 3, 4, 5, 6)
+    assert await desk.finish(claim, FAILED, usage)
+    ended = await desk.store.task(claim.task.id, "acme-token")
+    assert (ended.status, ended.outcome, ended.usage) == (task.TaskStatus.FAILED, FAILED, usage)
+    row = (await desk.store.rows(desk.agent))[-1]
+    assert (row.kind, row.counting) == (outcomes.RowKind.FINISHED, task.Counting.ERROR)
+    assert row.latency_ms == ended.finished_ms - ended.started_ms
+    assert row.cost_micro_usd == 5
+    assert (await desk.work()).queued == (await desk.work()).running == 0
+    assert 0 < await desk.raw.ttl(desk.keys.task(claim.task.id)) <= 86_400
+
+
+async def test_finishing_twice_counts_once(desk):
+    await desk.admit()
+    claim = await desk.claim_one()
+    assert await asyncio.gather(desk.finish(claim), desk.finish(claim, FAILED)) == [True, True]
+    assert await desk.status(claim.task.id) is task.TaskStatus.SUCCEEDED
+    assert await desk.kinds() == "rsf"
+
+
+async def test_lanes_are_served_in_order_and_batch_gets_one_turn_in_ten(desk):
+    for priority in (task.Priority.BATCH, task.Priority.NORMAL, task.Priority.CRITICAL):
+        for _ in range(30):
+            await desk.admit(priority=priority)
+    singles = [(await desk.claim_one()).lane for _ in range(20)]
+    assert singles == (["Critical"] * 9 + ["Batch"]) * 2
+    many = [claim.lane for claim in await desk.claim(limit=30)]
+    assert sorted(many) == ["Batch"] * 3 + ["Critical"] * 12 + ["Normal"] * 15
+    assert len(await desk.claim(limit=100)) == 40
+
+
+async def test_nothing_is_claimed_while_the_agent_is_suspended_or_the_revision_rejected(desk):
+    await desk.set_route(percent=100)
+    await desk.admit()
+    await desk.set_route(suspended=True)
+    assert await desk.claim(CANDIDATE) == []
+    await desk.set_route(suspended=False, standings={CANDIDATE: traffic.Standing.REJECTED})
+    assert await desk.claim(CANDIDATE) == []
+    await desk.set_route()
+    assert len(await desk.claim(CANDIDATE)) == 1
+
+
+async def test_a_task_that_waited_too_long_is_claimed_as_expired(desk, eventually):
+    await desk.set_route(limits=traffic.RevisionLimits(1000, 0, 60))
+    await desk.admit()
+
+    async def waited():
+        work = await desk.work()
+        return work.oldest_queued_ms
+
+    await eventually(waited, lambda milliseconds: milliseconds > 2)
+    claim = await desk.claim_one()
+    assert claim.expired
+    expired = task.Outcome(task.TaskStatus.EXPIRED, task.OutcomeReason.LIMIT_QUEUE_SECONDS)
+    assert await desk.finish(claim, expired)
+    rows = await desk.store.rows(desk.agent)
+    assert [row.kind for row in rows] == ["r", "f"]
+    assert (rows[-1].counting, rows[-1].latency_ms) == (task.Counting.ERROR, 0)
+
+
+async def test_a_started_task_does_not_expire_when_it_is_claimed_again(desk):
+    await desk.admit()
+    await desk.claim_one()
+    await desk.set_route(limits=traffic.RevisionLimits(1000, 0, 60))
+    (again,) = await desk.reclaim()
+    assert not again.expired
+
+
+async def test_a_checkpoint_comes_back_byte_for_byte_with_the_next_claim(desk):
+    await desk.admit()
+    claim = await desk.claim_one()
+    state = bytes(range(256)) * 40
+    told = [("model", {"text": "é \ud83d\ude00", "n": 1}), ("tool", {})]
+    assert await desk.store.checkpoint(claim, state, task.Usage(3), told) is Directive.CONTINUE
+    (again,) = await desk.reclaim()
+    assert again.checkpoint == state
+    assert again.checkpoint_revision == STABLE
+    assert again.task.usage == task.Usage(3)
+    assert again.task.deliveries == 2
+    assert again.id != claim.id
+    assert await desk.event_types(claim.task.id) == ["queued", "started", "model", "tool", "started"]
+    assert await desk.kinds() == "rs"
+
+
+async def test_only_the_present_claim_may_write(desk):
+    await desk.admit()
+    first = await desk.claim_one()
+    (second,) = await desk.reclaim()
+    assert await desk.store.heartbeat([first, second], "w1") == {
+        first.id: Directive.LOST,
+        second.id: Directive.CONTINUE,
+    }
+    assert await desk.store.checkpoint(first, b"x", task.Usage(9), [("m", {})]) is Directive.LOST
+    assert not await desk.finish(first, FAILED)
+    assert not await desk.store.release(first)
+    forged = dataclasses.replace(second, id=first.id[::-1])
+    assert not await desk.finish(forged)
+    assert await desk.status(first.task.id) is task.TaskStatus.RUNNING
+    assert await desk.finish(second)
+    assert not await desk.finish(first)
+    assert await desk.kinds() == "rsf"
+
+
+async def test_a_heartbeat_keeps_a_task_from_being_claimed_again(desk, eventually):
+    await desk.admit()
+    claim = await desk.claim_one()
+
+    async def idle():
+        queue = desk.keys.queue(STABLE, "Normal")
+        (pending,) = await desk.raw.xpending_range(queue, "w", "-", "+", 1)
+        return pending["time_since_delivered"]
+
+    await eventually(idle, lambda milliseconds: milliseconds > 100)
+    await desk.store.heartbeat([claim], "w1")
+    assert await desk.reclaim(idle_ms=100) == []
+    await eventually(idle, lambda milliseconds: milliseconds > 100)
+    assert len(await desk.reclaim(idle_ms=100)) == 1
+
+
+async def test_heartbeats_of_many_claims_of_several_agents_go_out_in_batches(desk, store):
+    claims = []
+    for _ in range(1100):
+        await desk.admit()
+    claims = await desk.claim(limit=2000)
+    other = dataclasses.replace(
+        desk, agent=dataclasses.replace(desk.agent, namespace="other"), route=desk.route
+    )
+    await other.set_route(version=1)
+    await other.admit()
+    claims += await other.claim()
+    heard = await store.heartbeat(claims, "w1")
+    assert len(heard) == 1101
+    assert set(heard.values()) == {Directive.CONTINUE}
+
+
+async def test_a_task_whose_worker_dies_five_times_ends_as_failed(desk):
+    admission = await desk.admit(session="s")
+    following = await desk.admit(session="s")
+    await desk.claim_one()
+    for _ in range(4):
+        (claim,) = await desk.reclaim()
+    assert claim.task.deliveries == 5
+    assert await desk.reclaim() == []
+    ended = await desk.store.task(admission.task, "acme-token")
+    assert ended.outcome == task.Outcome(
+        task.TaskStatus.FAILED, task.OutcomeReason.INTERNAL, "its worker died 5 times"
+    )
+    assert not await desk.finish(claim)
+    finished = (await desk.store.rows(desk.agent))[-1]
+    assert (finished.kind, finished.counting) == ("f", task.Counting.ERROR)
+    assert (await desk.claim_one()).task.id == following.task
+
+
+async def test_a_released_task_is_no_suspect_and_goes_on_from_its_checkpoint(desk):
+    await desk.admit()
+    for _ in range(12):
+        claim = await desk.claim_one()
+        assert claim.task.deliveries == 1
+        await desk.store.checkpoint(claim, b"state", task.Usage(1), [])
+        assert await desk.store.release(claim)
+        assert await desk.status(claim.task.id) is task.TaskStatus.QUEUED
+    again = await desk.claim_one()
+    assert (again.checkpoint, again.task.started_ms) == (b"state", claim.task.started_ms)
+    assert await desk.kinds() == "rs"
+
+
+async def test_suspending_halts_what_runs_and_it_goes_on_afterwards(desk):
+    await desk.admit()
+    claim = await desk.claim_one()
+    await desk.set_route(suspended=True)
+    assert await desk.store.heartbeat([claim], "w1") == {claim.id: Directive.GIVE_BACK}
+    assert await desk.reclaim() == []
+    await desk.store.release(claim)
+    assert await desk.status(claim.task.id) is task.TaskStatus.HALTED
+    await desk.set_route(suspended=False)
+    assert (await desk.claim_one()).task.status is task.TaskStatus.RUNNING
+
+
+async def test_cancelling_a_queued_task_ends_it_at_once(desk):
+    admission = await desk.admit()
+    cancelled = await desk.store.cancel(admission.task, "acme-token")
+    assert (cancelled.status, cancelled.outcome.reason) == (
+        task.TaskStatus.CANCELLED,
+        task.OutcomeReason.PERSON,
+    )
+    assert await desk.claim() == []
+    assert (await desk.work()).queued == 0
+    row = (await desk.store.rows(desk.agent))[-1]
+    assert (row.kind, row.counting) == (outcomes.RowKind.FINISHED, task.Counting.LEFT_OUT)
+
+
+async def test_cancelling_a_running_task_is_heard_at_its_next_step(desk):
+    await desk.admit()
+    claim = await desk.claim_one()
+    running = await desk.store.cancel(claim.task.id, "acme-token")
+    assert running.status is task.TaskStatus.RUNNING
+    assert await desk.store.checkpoint(claim, b"", task.Usage(), []) is Directive.CANCEL
+    await desk.finish(claim, task.Outcome(task.TaskStatus.CANCELLED))
+    again = await desk.store.cancel(claim.task.id, "acme-token")
+    assert again.status is task.TaskStatus.CANCELLED
+    assert await desk.kinds() == "rsf"
+
+
+async def test_a_cancelled_task_whose_worker_died_or_gave_it_back_ends(desk):
+    for give_up in (desk.reclaim, None):
+        await desk.admit()
+        claim = await desk.claim_one()
+        await desk.store.cancel(claim.task.id, "acme-token")
+        assert await (give_up() if give_up else desk.store.release(claim)) in ([], True)
+        assert await desk.status(claim.task.id) is task.TaskStatus.CANCELLED
+
+
+async def test_consumers_that_are_gone_for_long_are_forgotten_only_when_nothing_is_theirs(desk):
+    await desk.admit()
+    await desk.claim_one(consumer="gone")
+    await desk.reclaim(consumer="present")
+    queue = desk.keys.queue(STABLE, "Normal")
+    named = {consumer["name"] for consumer in await desk.raw.xinfo_consumers(queue, "w")}
+    assert named == {b"gone", b"present"}
+
+
+async def test_the_outcome_log_keeps_about_as_many_rows_as_it_may(server, desk):
+    from penstock_store.store import Store
+
+    store = Store.connect(server.url, retention=Retention(outcome_rows=200))
+    small = dataclasses.replace(desk, store=store)
+    for _ in range(600):
+        await small.admit()
+    rows = await small.store.rows(desk.agent)
+    assert 200 <= len(rows) < 400
+    look = await small.store.look(desk.agent, [])
+    assert (look.first_row, look.last_row) == (rows[0].id, rows[-1].id)
+    middle = rows[100].id
+    assert await small.store.rows(desk.agent, after=middle, limit=5) == rows[101:106]
+    await store.aclose()
