@@ -37,9 +37,16 @@ class Admitting(Connected):
         said, *rest = await self._run("admit", agent, *keyed, arguments=arguments)
         if said not in (b"new", b"old"):
             raise await self._refusal(agent, said.decode(), rest)
-        identifier, revision, arm, version, status = (part.decode() for part in rest)
+        *texts, created_ms = rest
+        identifier, revision, arm, version, status = (part.decode() for part in texts)
         return Admission(
-            identifier, revision, Arm(arm), int(version), TaskStatus(status), said == b"old"
+            task=identifier,
+            revision=revision,
+            arm=Arm(arm),
+            route_version=int(version),
+            status=TaskStatus(status),
+            existed=said == b"old",
+            created_ms=int(created_ms),
         )
 
     async def task(self, identifier: str, tenant: str) -> Task | None:

@@ -12,7 +12,10 @@ from penstock.traffic import Arm
 
 @dataclass(frozen=True)
 class Admission:
-    """A task that is stored and queued (or was before, under the same idempotency key)."""
+    """A task that is stored and queued (or was before, under the same idempotency key).
+
+    ``created_ms`` is Redis time.
+    """
 
     task: str
     revision: str
@@ -20,6 +23,7 @@ class Admission:
     route_version: int
     status: TaskStatus
     existed: bool
+    created_ms: int
 
 
 @dataclass(frozen=True)

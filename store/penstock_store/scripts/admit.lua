@@ -1,5 +1,5 @@
 -- Route, pin, store and queue a task in one step.
--- Answers {"new" | "old", task, revision, arm, routeVersion, status}, or {problem, detail…}.
+-- Answers {"new" | "old", task, revision, arm, routeVersion, status, createdAt}, or {problem, detail…}.
 -- KEYS: tag, route, outcomes, task, events, idempotency, session, waiting (the last three are the
 --       tag where there is none).
 -- ARGV: id, digest, idempotent (1 or 0), sess, user, session, lane, inputChars, tenant,
@@ -10,8 +10,8 @@ local id, digest, idempotent, sess = ARGV[1], ARGV[2], ARGV[3] == "1", ARGV[4]
 local user, session, lane, input_chars, tenant = ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8]), ARGV[9]
 
 local function stored(existing)
-  local known = call("HMGET", task_key(existing), "revision", "arm", "routeVersion", "status")
-  return {"old", existing, known[1], known[2], known[3], known[4]}
+  local known = call("HMGET", task_key(existing), "revision", "arm", "routeVersion", "status", "createdAt")
+  return {"old", existing, unpack(known)}
 end
 
 if route == nil or route.stable == "" then return {"no-route"} end
@@ -101,4 +101,4 @@ else
   if sess ~= "" then call("HSET", SESSION, "active", id) end
   enqueue(id, task)
 end
-return {"new", id, task.revision, task.arm, task.routeVersion, "Queued"}
+return {"new", id, task.revision, task.arm, task.routeVersion, "Queued", NOW}
