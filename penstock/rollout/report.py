@@ -86,7 +86,7 @@ def _worth_a_write(facts: Facts, before: AgentRolloutStatus, fresh: AnalysisStat
     old, last = before.analysis, before.analysis.counted_at
     if fresh == facts.status.analysis:
         return False
-    moved = (old.step_from, before.verdicts) != (fresh.step_from, facts.status.verdicts)
+    moved = (old, before.verdicts) != (facts.status.analysis, facts.status.verdicts)
     if moved or last is None or _news(fresh) != _news(old):
         return True
     return (facts.now - path.moment(last)).total_seconds() >= SECONDS_BETWEEN_COUNTS

@@ -1,0 +1,188 @@
+"""What fires and what does not, in numbers."""
+
+from __future__ import annotations
+
+import pytest
+
+from penstock.api.rollout import GuardrailMode, Guardrails
+from penstock.rollout import guardrails
+from penstock.rollout.guardrails import CheckVerdict
+from penstock.rollout.observation import Observation, Stratum, Tally
+from penstock.traffic import Arm
+
+LIMITS = Guardrails()
+LITERAL = Guardrails(mode=GuardrailMode.LITERAL)
+
+
+def observed(*ticks):
+    """Ticks as pairs of tallies, candidate first."""
+    window = tuple(
+        Stratum(tick, 2, {Arm.CANDIDATE: ours, Arm.STABLE: theirs})
+        for tick, (ours, theirs) in enumerate(ticks)
+    )
+    return Observation(now_ms=1_000_000, window=window)
+
+
+def errors(events, tasks):
+    return Tally(tasks=tasks, errors=events)
+
+
+def escalations(events, tasks):
+    return Tally(tasks=tasks, escalations=events)
+
+
+def latencies(count, mean, deviation=0.0):
+    return Tally(count, timed=count, latency_sum=count * mean,
+                 latency_squares=count * (mean**2 + deviation**2))  # fmt: skip
+
+
+def check(name, observation, limits=LIMITS):
+    return next(c for c in guardrails.judge(limits, observation) if c.name == name)
+
+
+def verdict(name, observation, limits=LIMITS):
+    return check(name, observation, limits).verdict
+
+
+@pytest.mark.parametrize(("events", "tasks"), [(3, 3), (4, 8), (6, 20), (30, 300), (13, 42)])
+def test_so_many_errors_are_credibly_more_than_5_percent(events, tasks):
+    observation = observed((errors(events, tasks), errors(2, 220)))
+    assert verdict("errorRate", observation) is CheckVerdict.BREACHED
+
+
+@pytest.mark.parametrize(("events", "tasks"), [(1, 15), (2, 2), (3, 12), (4, 20), (21, 300)])
+def test_so_many_errors_may_be_chance(events, tasks):
+    observation = observed((errors(events, tasks), errors(2, 220)))
+    assert verdict("errorRate", observation) is CheckVerdict.PASSING
+
+
+def test_escalations_have_a_limit_of_their_own():
+    seen = observed((escalations(20, 40), escalations(2, 200)))
+    assert verdict("escalationRate", seen) is CheckVerdict.BREACHED
+    assert verdict("errorRate", seen) is CheckVerdict.PASSING
+
+
+def test_no_task_is_no_data():
+    seen = observed((Tally(), errors(0, 100)))
+    assert {c.verdict for c in guardrails.judge(LIMITS, seen)} == {CheckVerdict.NO_DATA}
+    nothing = Observation(now_ms=1)
+    assert {c.verdict for c in guardrails.judge(LIMITS, nothing)} == {CheckVerdict.NO_DATA}
+
+
+# ---------------------------------------------------------------------------- attributable
+
+
+def test_stable_fails_as_well_so_it_is_nobodys_fault():
+    seen = observed((errors(18, 30), errors(180, 300)))
+    assert verdict("errorRate", seen) is CheckVerdict.SHARED
+    assert check("errorRate", seen).stable_over
+
+
+def test_stable_fails_too_but_the_candidate_is_clearly_worse():
+    seen = observed((errors(90, 100), errors(100, 1000)))
+    assert verdict("errorRate", seen) is CheckVerdict.BREACHED
+
+
+def test_a_candidate_a_little_over_the_limit_next_to_a_stable_just_under_it_is_left_to_people():
+    ticks = [(errors(8, 80), errors(27, 400)) for _ in range(5)]
+    assert verdict("errorRate", observed(*ticks)) is CheckVerdict.SHARED
+    calmer = [(errors(8, 80), errors(24, 400)) for _ in range(5)]
+    assert verdict("errorRate", observed(*calmer)) is CheckVerdict.UNCLEAR
+
+
+def test_without_stable_tasks_credible_suffices():
+    seen = observed(*[(errors(10, 10), Tally()) for _ in range(60)])
+    assert verdict("errorRate", seen) is CheckVerdict.BREACHED
+
+
+def test_stable_tasks_of_other_moments_exonerate_nobody():
+    apart = [(errors(10, 10), Tally()), (Tally(), errors(0, 500))]
+    assert verdict("errorRate", observed(*apart)) is CheckVerdict.BREACHED
+
+
+def test_stable_over_the_limit_alone_condemns_nobody_and_proves_nothing():
+    seen = observed((errors(1, 10), errors(60, 200)))
+    assert verdict("errorRate", seen) is CheckVerdict.UNCLEAR
+
+
+def test_a_candidate_that_mends_a_broken_stable_passes():
+    seen = observed((errors(0, 60), errors(60, 200)))
+    assert verdict("errorRate", seen) is CheckVerdict.PASSING
+
+
+def test_only_the_same_strata_are_compared():
+    """The candidate came when all failed; the calm hours of stable are no comparison."""
+    storm = [(errors(6, 20), errors(60, 200)) for _ in range(3)]
+    calm = [(Tally(), errors(0, 1000)) for _ in range(30)]
+    # Over the whole window stable is at 0.6 %: a plain comparison would condemn.
+    assert verdict("errorRate", observed(*storm, *calm)) is CheckVerdict.UNCLEAR
+
+
+# ----------------------------------------------------------------------------------- means
+
+
+def test_a_slow_candidate_next_to_a_quick_stable_breaches():
+    seen = observed((latencies(30, 15.0, 3.0), latencies(200, 2.0, 1.0)))
+    assert verdict("latencyMean", seen) is CheckVerdict.BREACHED
+    assert "15.0 s on the candidate (n=30)" in check("latencyMean", seen).line
+
+
+def test_a_mean_needs_twenty_tasks():
+    seen = observed((latencies(19, 60.0), latencies(200, 2.0, 1.0)))
+    assert verdict("latencyMean", seen) is CheckVerdict.PASSING
+
+
+def test_a_mean_whose_interval_reaches_the_limit_may_be_chance():
+    seen = observed((latencies(25, 14.0, 15.0), latencies(200, 2.0, 1.0)))
+    assert verdict("latencyMean", seen) is CheckVerdict.PASSING
+
+
+def test_both_slow_is_a_shared_incident():
+    seen = observed((latencies(30, 15.0, 3.0), latencies(300, 14.8, 3.0)))
+    assert verdict("latencyMean", seen) is CheckVerdict.SHARED
+
+
+def test_both_slow_and_the_candidate_far_slower_is_the_candidates():
+    seen = observed((latencies(60, 40.0, 3.0), latencies(300, 12.0, 3.0)))
+    assert verdict("latencyMean", seen) is CheckVerdict.BREACHED
+
+
+def test_a_hair_over_the_limit_next_to_a_hair_under_it_is_left_to_people():
+    seen = observed((latencies(2000, 10.1, 1.0), latencies(2000, 10.05, 2.0)))
+    assert verdict("latencyMean", seen) is CheckVerdict.UNCLEAR
+
+
+# --------------------------------------------------------------------------------- literal
+
+
+def test_literal_means_the_letter_once_the_tasks_are_in():
+    assert verdict("errorRate", observed((errors(2, 19), errors(0, 9))), LITERAL) == "Passing"
+    assert verdict("errorRate", observed((errors(2, 20), errors(0, 9))), LITERAL) == "Breached"
+    assert verdict("errorRate", observed((errors(1, 20), errors(0, 9))), LITERAL) == "Passing"
+
+
+def test_literal_blames_the_candidate_for_a_shared_incident_as_the_letter_does():
+    seen = observed((errors(60, 100), errors(600, 1000)))
+    assert verdict("errorRate", seen, LITERAL) is CheckVerdict.BREACHED
+
+
+def test_literal_reads_the_mean_itself():
+    seen = observed((latencies(25, 10.5, 30.0), latencies(200, 2.0)))
+    assert verdict("latencyMean", seen, LITERAL) is CheckVerdict.BREACHED
+    assert verdict("latencyMean", seen) is CheckVerdict.PASSING
+
+
+# ----------------------------------------------------------------------------------- words
+
+
+def test_a_line_says_both_numbers_the_window_and_the_limit():
+    line = check("errorRate", observed((errors(13, 42), errors(2, 220)))).line
+    assert line == (
+        "error rate 31.0 % on the candidate (13/42) and 0.9 % on stable (2/220) "
+        "in the last 300 s, limit 5 %"
+    )
+
+
+def test_a_line_without_stable_says_so():
+    line = check("errorRate", observed((errors(13, 42), Tally()))).line
+    assert "and no task on stable in the last 300 s" in line

@@ -1,0 +1,232 @@
+"""A rollout in a test: a situation that can be moved on, decided, and looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from penstock.api import condition
+from penstock.api.rollout import (
+    AgentRef,
+    AgentRolloutSpec,
+    AgentRolloutStatus,
+    Analysis,
+    Guardrails,
+    Setpoint,
+    Step,
+    StepApproval,
+    Strategy,
+)
+from penstock.rollout.engine import decide
+from penstock.rollout.observation import TICK_MS, Observation, Stratum, Tally
+from penstock.rollout.situation import Happening, Pods, RevisionRecord, Situation
+from penstock.traffic import Arm
+
+START = datetime(2026, 11, 21, 10, 0, 0, tzinfo=UTC)
+S, C, C2 = "support-51e0aa07", "support-7f3c9d2a", "support-30aa11bc"
+APPROVED_AT_20 = (
+    Step(percent=5, hold_seconds=60, min_tasks=20),
+    Step(percent=20, hold_seconds=60, min_tasks=20, approval=StepApproval.REQUIRED),
+    Step(percent=50, hold_seconds=60, min_tasks=20),
+)
+STEPS = tuple(step.model_copy(update={"approval": StepApproval.NONE}) for step in APPROVED_AT_20)
+GOOD = Tally(tasks=100, errors=1, timed=100, latency_sum=100.0, latency_squares=110.0)
+BAD = replace(GOOD, errors=40)
+NONE = Tally()
+
+
+def spec(steps=STEPS, final_hold=60, holdback=5, percent=None, revision=None, **rest):
+    rest.setdefault("paused", False)
+    return AgentRolloutSpec(
+        agent_ref=AgentRef(name="support"),
+        strategy=Strategy(steps=steps, final_hold_seconds=final_hold, holdback_percent=holdback),
+        analysis=Analysis(guardrails=Guardrails()),
+        traffic=Setpoint(canary_percent=percent, canary_revision=revision),
+        **rest,
+    )
+
+
+@dataclass
+class World:
+    """One rollout with its weather; every change returns the world, ``decide`` moves it on."""
+
+    situation: Situation
+    told: list[Happening] = field(default_factory=list)
+    verdicts: list = field(default_factory=list)
+    measured: dict = field(default_factory=lambda: {Arm.CANDIDATE: GOOD, Arm.STABLE: GOOD})
+    totals: dict | None = None
+    measuring: bool = True
+    look_again: float = 0.0
+    salts: int = 1
+
+    @property
+    def status(self) -> AgentRolloutStatus:
+        return self.situation.status
+
+    @property
+    def percent(self):
+        return self.status.share.percent
+
+    @property
+    def source(self):
+        return self.status.share.source.value
+
+    def condition(self, kind):
+        found = condition.find(self.status.conditions, kind)
+        return (found.status.value, found.reason) if found else None
+
+    def message(self, kind):
+        return condition.find(self.status.conditions, kind).message
+
+    @property
+    def waits(self):
+        return self.condition("Progressing")[1]
+
+    def reasons(self):
+        return [happening.reason for happening in self.told]
+
+    # -- the weather -----------------------------------------------------------------------
+
+    def change(self, **fields):
+        self.situation = replace(self.situation, **fields)
+        return self
+
+    def after(self, seconds):
+        return self.change(now=self.situation.now + timedelta(seconds=seconds))
+
+    def pods(self, revision, ready=1, wanted=1, message=""):
+        return self.change(
+            pods={**self.situation.pods, revision: Pods(ready, wanted, message)}
+        )
+
+    def measure(self, candidate=GOOD, stable=GOOD, **_):
+        self.measured = {Arm.CANDIDATE: candidate, Arm.STABLE: stable}
+        self.measuring = True
+        return self
+
+    def blind(self):
+        self.measuring = False
+        return self
+
+    # -- people ----------------------------------------------------------------------------
+
+    def edit(self, **fields):
+        """A new spec, under a new generation."""
+        return self.change(
+            spec=self.situation.spec.model_copy(update=fields),
+            generation=self.situation.generation + 1,
+        )
+
+    def set(self, percent, revision=None):
+        return self.edit(traffic=Setpoint(canary_percent=percent, canary_revision=revision))
+
+    def steps(self, *steps):
+        strategy = self.situation.spec.strategy.model_copy(update={"steps": steps})
+        return self.edit(strategy=strategy)
+
+    def ask(self, verb, revision=C, nonce="1"):
+        return self.change(request=f"{verb}/{revision}/{nonce}")
+
+    def apply(self, latest):
+        self.salts += 1
+        return self.change(latest=latest, fresh_salt=f"salt{self.salts}")
+
+    def wipe_status(self):
+        """The status is lost; the records and the route's version are not."""
+        floor = self.status.route_version
+        return self.change(status=AgentRolloutStatus(), route_version_floor=floor)
+
+    def record(self, revision, **fields):
+        records = dict(self.situation.records)
+        records[revision] = replace(records.get(revision, RevisionRecord(revision)), **fields)
+        return self.change(records=records)
+
+    # -- the operator ----------------------------------------------------------------------
+
+    def observation(self):
+        if not self.measuring:
+            return None
+        now_ms = int(self.situation.now.timestamp() * 1000)
+        arms = {arm: tally for arm, tally in self.measured.items() if tally.tasks}
+        if not self.percent and Arm.CANDIDATE in arms and self.totals is None:
+            arms = {arm: t for arm, t in arms.items() if arm is Arm.STABLE}
+        window = (Stratum(now_ms // TICK_MS, self.status.analysis.since_version, arms),)
+        return Observation(
+            now_ms=now_ms,
+            window=window if arms else (),
+            total=self.totals or arms,
+            step=arms,
+            counted_through=f"{now_ms - 1}-0",
+            exposed={arm: tally.tasks for arm, tally in arms.items()},
+            step_from=self.status.analysis.step_from,
+        )
+
+    def decide(self):
+        """One pass of the operator; checks that a second one has nothing to do."""
+        seen = replace(self.situation, observation=self.observation())
+        decision = decide(seen)
+        assert decide(seen) == decision, "deciding twice on one situation gives the same"
+        again = decide(replace(seen, status=decision.status))
+        assert again.status.wire() == decision.status.wire(), "a second pass changes nothing"
+        assert again.happenings == (), "and tells nothing"
+        assert again.verdict is None
+        assert AgentRolloutStatus.model_validate(decision.status.wire()) == decision.status
+        self.told = list(decision.happenings)
+        self.look_again = decision.look_again_seconds
+        if decision.verdict:
+            self.verdicts.append(decision.verdict)
+            self._keep_on_record(decision.verdict)
+        return self.change(status=decision.status)
+
+    def _keep_on_record(self, verdict):
+        if verdict.result == "Rejected":
+            self.record(
+                verdict.revision,
+                rejected_attempt=verdict.attempt,
+                rejected_reason=verdict.reason.value,
+                rejected_message=verdict.message,
+            )
+        if verdict.result == "Promoted":
+            promoted = max(r.promoted_sequence for r in self.situation.records.values()) + 1
+            self.record(verdict.revision, promoted_sequence=promoted)
+
+    def step_over(self):
+        """Past the present hold."""
+        return self.after(61).decide()
+
+
+def stable_world(**fields):
+    """S serves everybody; there is no candidate yet."""
+    situation = Situation(
+        now=START,
+        spec=spec(**fields),
+        generation=1,
+        status=AgentRolloutStatus(),
+        epoch=0,
+        stable=S,
+        latest=S,
+        records={
+            S: RevisionRecord(S, version="1.0", promoted_sequence=1),
+            C: RevisionRecord(C, version="2.0"),
+            C2: RevisionRecord(C2, version="3.0"),
+        },
+        pods={S: Pods(2, 2)},
+        fresh_salt="salt1",
+        users=17,
+        tasks=42,
+    )
+    return World(situation).decide()
+
+
+def candidate_world(**fields):
+    """C is the candidate in its first step, at 5 %."""
+    world = stable_world(**fields).apply(C).pods(C).decide()
+    return world.after(1).decide()
+
+
+def world_at(percent, **fields):
+    """C has climbed by itself to a step."""
+    world = candidate_world(**fields)
+    while world.percent < percent:
+        world.step_over()
+    return world
