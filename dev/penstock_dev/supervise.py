@@ -103,7 +103,7 @@ def _ending(lifeline: int | None) -> asyncio.Future[None]:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, end)
     if lifeline is not None:
-        os.set_inheritable(lifeline, False)
+        os.set_inheritable(lifeline, False)  # noqa: FBT003
 
         def hung_up() -> None:
             loop.remove_reader(lifeline)

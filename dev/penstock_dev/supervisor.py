@@ -108,12 +108,17 @@ class Keeper:
         how = f"exited with code {code}" if code >= 0 else f"was killed by signal {-code}"
         last = processes.last_lines(self._state.log(self.component.name), lines=1)
         self.last_exit = f"{how}: {last}" if last else how
-        self._report(f"{self.component.name} {how} after {lived_seconds:.1f} s; starting it again")
+        stays_down = self._state.stopped_file(self.component.name).exists()
+        then = "it stays down as asked" if stays_down else "starting it again"
+        self._report(f"{self.component.name} {how} after {lived_seconds:.1f} s; {then}")
 
     async def _pause(self, seconds: float) -> None:
+        """Wait `seconds`, and for as long as someone wants the component down."""
         deadline = time.monotonic() + seconds
         stopped = self._state.stopped_file(self.component.name)
-        while not self._stopping.is_set() and (stopped.exists() or time.monotonic() < deadline):
+        while stopped.exists() or time.monotonic() < deadline:
+            if self._stopping.is_set():
+                return
             await asyncio.sleep(_POLL_SECONDS)
 
     async def wait_ready(self) -> None:

@@ -109,9 +109,14 @@ class Tally:
         )
 
     @property
+    def good(self) -> int:
+        """Tasks that succeeded."""
+        return self.statuses.get(SUCCEEDED, 0)
+
+    @property
     def bad(self) -> int:
         """Tasks that did not succeed."""
-        return self.tasks - self.statuses.get(SUCCEEDED, 0)
+        return self.tasks - self.good
 
 
 @dataclass

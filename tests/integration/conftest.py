@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import os
 import subprocess
 import time
 import uuid
@@ -13,6 +15,7 @@ from typing import Protocol
 import pytest
 
 from penstock_dev import environment as embedded
+from penstock_dev.controlplane import binaries
 
 _ALWAYS = frozenset({"controlplane", "node", "redis", "model"})
 _ON_REQUEST = frozenset({"operator", "gateway"})
@@ -25,6 +28,20 @@ class Kubectl(Protocol):
     def __call__(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str: ...
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Get the control plane's programs before the first test: building them takes minutes."""
+    asked = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    if not {"environment", "state_dir"} & asked or session.config.option.collectonly:
+        return
+    terminal = session.config.pluginmanager.getplugin("terminalreporter")
+    report = terminal.write_line if terminal else print
+    try:
+        sources = binaries.Sources.from_environment(os.environ)
+        asyncio.run(binaries.resolve(sources, report))
+    except binaries.BinariesUnavailable as error:
+        pytest.exit(str(error), returncode=3)
+
+
 @pytest.fixture(scope="session")
 def environment(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
@@ -33,20 +50,13 @@ def environment(
     asked = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
     directory = tmp_path_factory.mktemp("environment")
     lines: list[str] = []
-    started = False
     try:
-        started_environment = embedded.start(
-            directory, _ALWAYS | (_ON_REQUEST & asked), report=lines.append
-        )
-        started = True
-        yield started_environment
+        started = embedded.start(directory, _ALWAYS | (_ON_REQUEST & asked), report=lines.append)
     except embedded.EnvironmentFailed as error:
-        if started:
-            raise
         pytest.fail("\n".join(["no environment:", *lines, str(error)]), pytrace=False)
-    finally:
-        # After a failure the logs are worth more than the space.
-        embedded.stop(directory, remove=request.session.testsfailed == 0)
+    yield started
+    # After a failure the logs are worth more than the space.
+    embedded.stop(directory, remove=request.session.testsfailed == 0)
 
 
 @pytest.fixture(scope="session")

@@ -110,7 +110,7 @@ class Pod:
         if status.phase(records, self._pod["spec"]["restartPolicy"]) in ("Succeeded", "Failed"):
             return
         self._dirty.set()
-        while not await self._refresh_volumes():
+        while not await self._refresh_volumes():  # noqa: ASYNC110 - each look is what is waited for
             await asyncio.sleep(_RETRY_SECONDS)
         async with asyncio.TaskGroup() as group:
             for container in self._containers:

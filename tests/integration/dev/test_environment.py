@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -161,3 +162,22 @@ def test_two_environments_run_side_by_side_with_pods_of_the_same_port(
 
 def environment_of(state_dir: Path) -> environment.Environment:
     return environment.start(state_dir, {"controlplane", "node", "redis"}, report=lambda _: None)
+
+
+def test_with_a_model_key_the_real_endpoint_and_a_secret_stand_in_for_the_fake(
+    state_dir, monkeypatch
+) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-test")
+    running = environment.start(state_dir, {"controlplane", "model"}, report=lambda _: None)
+    assert running.model_url == "https://api.anthropic.com"
+    assert "model" not in StateDirectory.at(state_dir).recorded()
+    kubectl = [running.kubectl, "--kubeconfig", running.kubeconfig]
+    read_key = [*kubectl, "get", "secret", "anthropic", "-o", "jsonpath={.data.api-key}"]
+    secret = subprocess.run(read_key, capture_output=True, check=True)
+    assert base64.b64decode(secret.stdout) == b"sk-test"
+    assert (
+        b"sk-test"
+        not in Path(
+            f"/proc/{StateDirectory.at(state_dir).recorded()['etcd'].pid}/environ"
+        ).read_bytes()
+    )

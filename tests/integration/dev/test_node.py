@@ -95,3 +95,56 @@ def test_a_foreign_image_with_a_foreign_command_is_not_pulled(kubectl) -> None:
         lambda waiting: waiting.get("reason") == "ErrImagePull",
     )
     assert 'cannot pull image "nginx:1"' in seen["message"]
+
+
+STUBBORN = "import signal, time; signal.signal(15, signal.SIG_IGN); print('ready', flush=True); time.sleep(600)"
+
+
+def test_a_pod_that_ignores_sigterm_is_killed_after_its_grace_and_its_object_goes(kubectl) -> None:
+    document = pods.pod("stubborn", STUBBORN)
+    document["spec"]["terminationGracePeriodSeconds"] = 1
+    pods.apply(kubectl, document)
+    pods.until(lambda: pods.read(kubectl, "pod", "stubborn"), pods.is_ready)
+    kubectl("delete", "pod", "stubborn", "--timeout=20s")
+    assert "NotFound" in kubectl("get", "pod", "stubborn", check=False)
+
+
+def test_a_pod_that_runs_once_ends_as_succeeded_or_failed(kubectl) -> None:
+    pods.apply(
+        kubectl,
+        pods.pod("good", "print('done')", restartPolicy="Never"),
+        pods.pod("bad", "raise SystemExit(3)", restartPolicy="Never"),
+    )
+    for name, phase, code in (("good", "Succeeded", 0), ("bad", "Failed", 3)):
+        pods.until(lambda n=name: pods.read(kubectl, "pod", n)["status"]["phase"], phase.__eq__)
+        ended = pods.container_status(kubectl, name)["state"]["terminated"]
+        assert ended["exitCode"] == code
+
+
+def test_a_failing_liveness_probe_restarts_the_container(kubectl) -> None:
+    probe = {"httpGet": {"port": 8080}, "periodSeconds": 1, "failureThreshold": 1}
+    pods.apply(kubectl, pods.pod("deaf", "import time; time.sleep(600)", livenessProbe=probe))
+    found = pods.until(
+        lambda: pods.container_status(kubectl, "deaf"),
+        lambda status: status.get("restartCount", 0) >= 1,
+    )
+    assert found["lastState"]["terminated"]["exitCode"] == 143
+
+
+def test_a_missing_volume_is_told_and_a_secret_is_mounted_with_its_items(kubectl) -> None:
+    script = "import os, time; print(open('/var/key/renamed').read(), flush=True); time.sleep(600)"
+    items = [{"key": "api-key", "path": "renamed"}]
+    document = pods.pod(
+        "mounted",
+        script,
+        volumeMounts=[{"name": "key", "mountPath": "/var/key"}],
+        volumes=[{"name": "key", "secret": {"secretName": "key", "items": items}}],
+    )
+    pods.apply(kubectl, document)
+    seen = pods.until(
+        lambda: pods.container_status(kubectl, "mounted").get("state", {}).get("waiting", {}),
+        lambda waiting: "message" in waiting,
+    )
+    assert seen["message"] == ('MountVolume.SetUp failed for volume "key" : secret "key" not found')
+    kubectl("create", "secret", "generic", "key", "--from-literal=api-key=hush")
+    pods.until(lambda: pods.read(kubectl, "pod", "mounted"), pods.is_ready)
