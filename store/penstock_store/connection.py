@@ -1,6 +1,7 @@
 """The way to Redis: connection pools, deadlines, scripts that stay in one slot, errors in words."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
@@ -20,7 +21,8 @@ from penstock_store.scripts import Script
 _CONNECTIONS: Final = 32
 _WAITING_CONNECTIONS: Final = 64  # each wait_for_work holds one while it waits
 _RETURN_SECONDS: Final = 2.0  # how much later than asked a blocking command may answer
-_SLOW_STARTERS: Final = ("OOM", "MISCONF", "READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS")
+# Said at the beginning, or, when a script met it, within its message.
+_UNABLE: Final = re.compile(r"\b(OOM|MISCONF|READONLY|LOADING|MASTERDOWN|NOREPLICAS|CLUSTERDOWN) ")
 _UNREACHABLE: Final = (
     exceptions.ConnectionError,
     exceptions.TimeoutError,
@@ -122,7 +124,7 @@ class Connection:
         except _UNREACHABLE as error:
             raise self._unavailable(what, str(error) or type(error).__name__) from error
         except exceptions.ResponseError as error:
-            if str(error).startswith(_SLOW_STARTERS):
+            if _UNABLE.search(str(error)):
                 raise self._unavailable(what, str(error)) from error
             raise
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import random
 import shutil
 import signal
 import socket
@@ -14,6 +15,7 @@ from pathlib import Path
 
 _START_SECONDS = 10.0
 _STOP_SECONDS = 10.0
+_PORTS = range(20_000, 32_000)
 
 
 def bundled_server() -> str:
@@ -43,10 +45,16 @@ def any_server() -> str:
 
 
 def free_port() -> int:
-    """A TCP port of the loopback interface that nobody uses at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of the loopback interface that nobody uses at this moment.
+
+    Below the range from which outgoing connections take theirs, so that it stays free, and low
+    enough for the cluster bus, which listens 10,000 above.
+    """
+    for port in random.sample(_PORTS, 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError(f"no free port among 100 tried in {_PORTS}")
 
 
 @dataclass

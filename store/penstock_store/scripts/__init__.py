@@ -25,6 +25,7 @@ class Retention:
     session_max_seconds: int = 86_400  # of a pin, from its first task
     max_deliveries: int = 5
     orphan_idle_ms: int = 15_000  # without a heartbeat for so long, a worker is gone
+    idle_consumer_ms: int = 3_600_000  # and forgotten after this, when it holds nothing
 
 
 @dataclass(frozen=True)

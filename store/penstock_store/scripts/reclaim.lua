@@ -3,7 +3,6 @@
 -- ARGV: revision, consumer, idle ms, claim ids (as many as may be claimed).
 -- uses: agent tasks claims
 local revision, consumer, idle, wanted = ARGV[1], ARGV[2], tonumber(ARGV[3]), #ARGV - 3
-local CONSUMER_IDLE_MS = 3600 * 1000
 local claims = {}
 
 if route == nil or SUSPENDED or gone(revision) then return claims end
@@ -12,7 +11,7 @@ if route == nil or SUSPENDED or gone(revision) then return claims end
 local function forget_consumers(queue)
   for _, flat in ipairs(call("XINFO", "CONSUMERS", queue, GROUP)) do
     local known = paired(flat)
-    if known.pending == 0 and known.idle > CONSUMER_IDLE_MS then
+    if known.pending == 0 and known.idle >= IDLE_CONSUMER_MS then
       call("XGROUP", "DELCONSUMER", queue, GROUP, known.name)
     end
   end

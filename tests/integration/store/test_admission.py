@@ -93,9 +93,7 @@ async def test_a_session_keeps_its_side_and_its_begin_version_when_the_share_fal
 async def test_a_session_stays_on_a_revision_that_may_finish_its_work(desk, standing):
     await desk.set_route(percent=100)
     await desk.admit(session="s")
-    await desk.set_route(
-        candidate="", percent=0, standings={CANDIDATE: traffic.Standing(standing)}
-    )
+    await desk.set_route(candidate="", percent=0, standings={CANDIDATE: traffic.Standing(standing)})
     admission = await desk.admit(session="s")
     assert (admission.revision, admission.arm) == (CANDIDATE, traffic.Arm.CANDIDATE)
 

@@ -70,9 +70,7 @@ async def test_a_living_worker_keeps_its_task_until_it_gives_it_back(desk):
 
 
 @pytest.mark.parametrize("standing", ["Superseded", "Withdrawn"])
-async def test_only_work_that_has_not_begun_and_has_no_older_session_is_given_back(
-    desk, standing
-):
+async def test_only_work_that_has_not_begun_and_has_no_older_session_is_given_back(desk, standing):
     from penstock_store.scripts import Scripts
 
     desk.store._scripts = Scripts(Retention())
@@ -88,9 +86,7 @@ async def test_only_work_that_has_not_begun_and_has_no_older_session_is_given_ba
     older = await desk.admit(session="old")
     fresh = await desk.admit(session="new")
     loose = [await desk.admit() for _ in range(3)]
-    await desk.set_route(
-        candidate="", percent=0, standings={CANDIDATE: traffic.Standing(standing)}
-    )
+    await desk.set_route(candidate="", percent=0, standings={CANDIDATE: traffic.Standing(standing)})
     assert await drain(desk) == 4
     moved = {claim.task.id for claim in await desk.claim(STABLE)}
     assert moved == {fresh.task, *(admission.task for admission in loose)}

@@ -84,7 +84,9 @@ async def test_closing_an_agent_ends_its_queued_tasks_and_leaves_only_keys_that_
         await desk.admit()
     running = await desk.claim_one()
     assert await desk.store.close_agent(desk.agent, "another-uid") == 0
-    assert await desk.store.close_agent(desk.agent, "uid-1") == 416  # 83 wait behind the running one
+    assert (
+        await desk.store.close_agent(desk.agent, "uid-1") == 416
+    )  # 83 wait behind the running one
     assert await desk.status(running.task.id) is task.TaskStatus.RUNNING
     assert (await desk.store.checkpoint(running, b"", task.Usage(), [])) == "Cancel"
     await desk.finish(running, task.Outcome(task.TaskStatus.CANCELLED))

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.redis
 
 @pytest.fixture
 def retention():
-    return Retention(orphan_idle_ms=0)
+    return Retention(orphan_idle_ms=0, idle_consumer_ms=0)
 
 
 async def test_a_claim_carries_the_task_and_starts_its_clock(desk):
@@ -116,7 +116,13 @@ async def test_a_checkpoint_comes_back_byte_for_byte_with_the_next_claim(desk):
     assert again.task.usage == task.Usage(3)
     assert again.task.deliveries == 2
     assert again.id != claim.id
-    assert await desk.event_types(claim.task.id) == ["queued", "started", "model", "tool", "started"]
+    assert await desk.event_types(claim.task.id) == [
+        "queued",
+        "started",
+        "model",
+        "tool",
+        "started",
+    ]
     assert await desk.kinds() == "rs"
 
 
@@ -249,12 +255,19 @@ async def test_a_cancelled_task_whose_worker_died_or_gave_it_back_ends(desk):
 
 
 async def test_consumers_that_are_gone_for_long_are_forgotten_only_when_nothing_is_theirs(desk):
-    await desk.admit()
-    await desk.claim_one(consumer="gone")
-    await desk.reclaim(consumer="present")
     queue = desk.keys.queue(STABLE, "Normal")
-    named = {consumer["name"] for consumer in await desk.raw.xinfo_consumers(queue, "w")}
-    assert named == {b"gone", b"present"}
+
+    async def known():
+        return {consumer["name"] for consumer in await desk.raw.xinfo_consumers(queue, "w")}
+
+    for consumer in ("gone", "holding"):
+        await desk.admit()
+        claim = await desk.claim_one(consumer=consumer)
+        if consumer == "gone":
+            await desk.finish(claim)
+    assert await known() == {b"gone", b"holding"}
+    await desk.reclaim(consumer="present", idle_ms=60_000)
+    assert await known() == {b"holding"}
 
 
 async def test_the_outcome_log_keeps_about_as_many_rows_as_it_may(server, desk):

@@ -1,0 +1,140 @@
+"""The way to Redis: deadlines, words for what failed, restarts, one slot per call."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+
+import pytest
+
+from penstock import errors, names, task, traffic
+from penstock_store import keys, scripts, testing
+from penstock_store.connection import Connection, Wiring
+from penstock_store.store import Store
+
+STABLE = "aaaa0000"
+AGENT = names.AgentKey("acme", "support")
+pytestmark = pytest.mark.redis
+
+
+def route():
+    limits = traffic.RevisionLimits(1000, 60, 60)
+    open_ = traffic.RoutedRevision(STABLE, traffic.Standing.OPEN, limits)
+    return traffic.Route("uid-1", 1, 1, STABLE, revisions={STABLE: open_})
+
+
+async def admit(store, text="hi"):
+    identifier = task.task_id(AGENT, os.urandom(16))
+    return await store.admit(AGENT, identifier, task.Submission(text, "t"))
+
+
+async def test_a_call_on_keys_of_two_slots_is_refused_before_it_is_sent(server):
+    connection = Connection(Wiring(server.url, 5))
+    script = scripts.Scripts(scripts.Retention())["look"]
+    own, foreign = keys.AgentKeys(AGENT), keys.AgentKeys(names.AgentKey("acme", "billing"))
+    with pytest.raises(ValueError, match="not in one slot"):
+        await connection.run(script, [own.tag, own.route, foreign.outcomes])
+    await connection.aclose()
+
+
+async def test_a_server_that_forgot_the_scripts_gets_them_again(desk):
+    await desk.admit()
+    await desk.raw.script_flush()
+    await desk.admit()
+    assert (await desk.work()).queued == 2
+
+
+async def test_nobody_at_the_address_is_said_in_words(unused_tcp_port):
+    store = Store.connect(f"redis://:secret@127.0.0.1:{unused_tcp_port}", timeout_seconds=1)
+    for call in (store.ping(), admit(store), store.set_route(AGENT, route())):
+        with pytest.raises(errors.StoreUnavailable) as caught:
+            await call
+        assert str(unused_tcp_port) in str(caught.value)
+        assert "secret" not in str(caught.value)
+        assert "Check that" in str(caught.value)
+    await store.aclose()
+
+
+async def test_a_server_that_does_not_answer_is_given_up_at_the_deadline():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        store = Store.connect(f"redis://127.0.0.1:{silent.getsockname()[1]}", timeout_seconds=0.2)
+        with pytest.raises(errors.StoreUnavailable):
+            await asyncio.wait_for(admit(store), 5)
+        with pytest.raises(errors.StoreUnavailable):
+            await asyncio.wait_for(store.wait_for_work(AGENT, STABLE, 0.1), 8)
+        await store.aclose()
+
+
+async def test_a_full_server_is_said_in_words(server):
+    with testing.redis_server(server.binary, "--maxmemory", "1mb") as full:
+        store = Store.connect(full.url)
+        await store.set_route(AGENT, route())
+        with pytest.raises(errors.StoreUnavailable, match=r"OOM|maxmemory"):
+            for _ in range(100):
+                await admit(store, "x" * 1000)
+        await store.aclose()
+
+
+async def test_a_read_survives_a_connection_that_broke(desk, raw):
+    admission = await desk.admit()
+    await raw.client_kill_filter(_type="normal", skipme=True)
+    assert await desk.status(admission.task) is task.TaskStatus.QUEUED
+
+
+async def test_a_restart_of_redis_loses_nothing(server):
+    with testing.redis_server(server.binary) as own:
+        store = Store.connect(own.url)
+        await store.set_route(AGENT, route())
+        accepted = [(await admit(store)).task for _ in range(60)]
+        running = await store.claim(AGENT, STABLE, "w1", 20)
+        await store.checkpoint(running[0], b"\x00state", task.Usage(1), [("model", {})])
+        for claim in running[10:]:
+            await store.finish(claim, task.Outcome(task.TaskStatus.SUCCEEDED), task.Usage())
+        before = await store.rows(AGENT)
+        own.stop()
+        with pytest.raises(errors.StoreUnavailable):
+            await admit(store)
+        own.start()
+        assert await store.rows(AGENT) == before
+        beats = await store.heartbeat(running[:10], "w1")
+        assert set(beats.values()) == {"Continue"}
+        (first, *others) = await store.reclaim(AGENT, STABLE, "w2", 0, 50)
+        assert first.checkpoint == b"\x00state"
+        rest = [first, *others, *await store.claim(AGENT, STABLE, "w2", 100)]
+        for claim in rest:
+            assert await store.finish(claim, task.Outcome(task.TaskStatus.SUCCEEDED), task.Usage())
+        done = {(await store.task(identifier, "t")).status for identifier in accepted}
+        assert done == {task.TaskStatus.SUCCEEDED}
+        rows = await store.rows(AGENT)
+        assert sorted(row.task for row in rows if row.kind == "f") == sorted(accepted)
+        await store.aclose()
+
+
+async def test_every_key_in_redis_is_one_that_the_key_functions_spell(desk):
+    await desk.set_route(percent=50)
+    for number in range(10):
+        await desk.admit(session="s", user="u", idempotency_key=f"k{number}")
+        await desk.admit(priority=task.Priority.BATCH)
+    for revision in ("aaaa0000", "bbbb1111"):
+        for claim in await desk.claim(revision, limit=3):
+            await desk.finish(claim, history=b"h")
+    identifiers = {row.task for row in await desk.store.rows(desk.agent)}
+    own = desk.keys
+    spelled = {own.route, own.outcomes, own.session("acme-token", "s")}
+    spelled |= {own.waiting("acme-token", "s"), f"{own.tag}:revisions"}
+    spelled |= {own.idempotency("acme-token", f"k{number}") for number in range(10)}
+    for identifier in identifiers:
+        spelled |= {own.task(identifier), own.events(identifier)}
+    for revision in ("aaaa0000", "bbbb1111"):
+        spelled |= {own.queue(revision, lane) for lane in task.LANES}
+        spelled |= {own.bell(revision), own.pins(revision), own.users(revision)}
+        spelled |= {own.revision(revision)}
+    stored = {key.decode() for key in await desk.raw.keys(f"{own.tag}*")}
+    assert stored <= spelled
+    assert len(stored) > 50
+
+
+@pytest.fixture
+def unused_tcp_port():
+    return testing.free_port()

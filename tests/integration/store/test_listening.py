@@ -1,0 +1,132 @@
+"""Waiting for results and for work: woken at once, on few connections, across broken lines."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from penstock import task
+from penstock_store.store import Store
+
+STABLE = "aaaa0000"
+pytestmark = pytest.mark.redis
+
+
+async def last_event(desk, identifier):
+    return (await desk.store.events(identifier))[-1].id
+
+
+async def test_a_caller_that_waits_gets_each_event_in_order_and_resumes_after_one(desk):
+    admission = await desk.admit()
+    (queued,) = await desk.store.wait(admission.task, "", 5)
+    waiting = asyncio.create_task(desk.store.wait(admission.task, queued.id, 30))
+    claim = await desk.claim_one()
+    (started,) = await waiting
+    assert (queued.type, started.type) == ("queued", "started")
+    waiting = asyncio.create_task(desk.store.wait(admission.task, started.id, 30))
+    await desk.finish(claim)
+    (finished,) = await waiting
+    assert (finished.type, finished.data) == (
+        "finished",
+        {"status": "Succeeded", "reason": "", "message": ""},
+    )
+    assert await desk.store.events(admission.task, after=queued.id) == [started, finished]
+    with pytest.raises(ValueError, match="no event id"):
+        await desk.store.events(admission.task, after="x")
+
+
+async def test_waiting_ends_with_nothing_after_its_time(desk):
+    admission = await desk.admit()
+    after = await last_event(desk, admission.task)
+    assert await desk.store.wait(admission.task, after, 0.05) == []
+    assert await desk.store.wait(admission.task, after, 0) == []
+    assert await desk.store.wait(desk.new_id(), "", 0.05) == []
+
+
+async def test_five_hundred_waiting_callers_share_a_few_connections(desk):
+    admissions = [await desk.admit() for _ in range(500)]
+    after = {one.task: await last_event(desk, one.task) for one in admissions}
+    waiting = [asyncio.create_task(desk.store.wait(one, last, 60)) for one, last in after.items()]
+    claims = await desk.claim(limit=500)
+    first = await asyncio.gather(*waiting)
+    assert {events[0].type for events in first} == {"started"}
+    clients = await desk.raw.client_list()
+    assert len(clients) <= 45
+    waiting = [
+        asyncio.create_task(desk.store.wait(claim.task.id, events[-1].id, 60))
+        for claim, events in zip(claims, first, strict=True)
+    ]
+    for claim in claims:
+        await desk.finish(claim)
+    ended = await asyncio.gather(*waiting)
+    assert {events[-1].type for events in ended} == {"finished"}
+
+
+async def test_a_caller_is_woken_after_its_line_was_cut(desk, eventually):
+    admission = await desk.admit()
+    after = await last_event(desk, admission.task)
+    waiting = asyncio.create_task(desk.store.wait(admission.task, after, 30))
+
+    async def subscribers():
+        return [client["id"] for client in await desk.raw.client_list(_type="pubsub")]
+
+    before = await eventually(subscribers, len)
+    for line in before:
+        await desk.raw.client_kill_filter(_id=line)
+    await eventually(subscribers, lambda now: now and not set(now) & set(before))
+    await desk.claim_one()
+    assert [event.type for event in await waiting] == ["started"]
+
+
+async def test_a_subscription_ends_when_nobody_waits_any_more(desk, eventually):
+    admission = await desk.admit()
+    await desk.store.wait(admission.task, await last_event(desk, admission.task), 0.05)
+
+    async def subscribed():
+        return await desk.raw.pubsub_channels(f"{desk.keys.news}*")
+
+    await eventually(subscribed, lambda channels: not channels)
+
+
+async def test_a_worker_is_woken_by_new_work_and_only_for_its_revision(desk):
+    waiting = asyncio.create_task(desk.store.wait_for_work(desk.agent, STABLE, 30))
+    other = asyncio.create_task(desk.store.wait_for_work(desk.agent, "cccc2222", 0.2))
+    await desk.admit()
+    await asyncio.wait_for(waiting, 10)
+    await other
+    assert len(await desk.claim()) == 1
+    assert await desk.raw.exists(desk.keys.bell(STABLE)) == 0
+
+
+async def test_work_that_came_before_the_worker_waits_for_it(desk):
+    await desk.admit()
+    await asyncio.wait_for(desk.store.wait_for_work(desk.agent, STABLE, 30), 10)
+
+
+async def test_the_doorbell_does_not_grow_with_the_queue(desk):
+    for _ in range(200):
+        await desk.admit()
+    assert await desk.raw.llen(desk.keys.bell(STABLE)) == 64
+
+
+async def test_work_is_announced_when_an_agent_goes_on_after_a_suspension(desk):
+    await desk.admit()
+    await desk.set_route(suspended=True)
+    await desk.raw.delete(desk.keys.bell(STABLE))
+    waiting = asyncio.create_task(desk.store.wait_for_work(desk.agent, STABLE, 30))
+    await desk.set_route(suspended=False)
+    await asyncio.wait_for(waiting, 10)
+    assert len(await desk.claim()) == 1
+
+
+async def test_events_of_a_long_task_are_bounded(server, desk):
+    from penstock_store.scripts import Retention
+
+    store = Store.connect(server.url, retention=Retention(event_rows=100))
+    await desk.admit()
+    claim = await desk.claim_one()
+    for _ in range(20):
+        await store.checkpoint(claim, b"", task.Usage(), [("model", {})] * 25)
+    assert 100 <= len(await store.events(claim.task.id)) < 250
+    await store.aclose()
