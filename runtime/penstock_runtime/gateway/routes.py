@@ -1,10 +1,7 @@
 """The tasks API: submit, read, follow and cancel."""
 
-import asyncio
-import contextlib
 import json
 import re
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -13,23 +10,21 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from penstock import errors, names
+from penstock import errors
 from penstock import task as tasks
 from penstock.names import AgentKey
-from penstock.task import Submission, Task
+from penstock.task import Task
 from penstock_runtime.gateway import (
+    admitting,
     bodies,
     boundary,
     description,
-    metrics,
-    problems,
     streams,
     wire,
 )
 from penstock_runtime.gateway.problems import Problem
-from penstock_runtime.gateway.stopping import Stopping, unless_gone
+from penstock_runtime.gateway.stopping import Stopping
 from penstock_runtime.gateway.tokens import Caller, TokensFile
-from penstock_store.records import Admission
 from penstock_store.store import Store
 
 _EVENT_ID: Final = re.compile(r"[0-9]{1,20}(-[0-9]{1,20})?", re.ASCII)
@@ -84,14 +79,28 @@ async def submit(request: Request, namespace: str, agent: str) -> Response:
     _check_allowed(caller, key)
     wanted = await _read_request(request)
     submission = wanted.submission(caller.tenant, request.scope[boundary.STATE].trace_id)
-    admission = await _admit(gateway.store, key, submission)
+    admission = await admitting.admit(gateway.store, key, submission)
     location = {"Location": f"/v1/tasks/{admission.task}"}
     if _wants_stream(request):
         return _stream(request, admission.task, caller, location)
     if wanted.wait and not admission.status.ended:
-        await _wait_for_end(request, admission.task, wanted.wait)
-    task = await _find(gateway, caller, admission.task)
+        await admitting.wait_for_end(
+            request, gateway.store, gateway.stopping, admission.task, wanted.wait
+        )
+    task = admitting.as_admitted(key, submission, admission)
+    if admission.existed or wanted.wait:
+        task = await _present(gateway.store, task, known=not admission.existed)
     return _json(wire.task_document(task), 200 if task.status.ended else 202, location)
+
+
+async def _present(store: Store, task: Task, *, known: bool) -> Task:
+    """The task as it is now; one that is known to be stored is never answered with an error."""
+    try:
+        return await store.task(task.id, task.tenant) or task
+    except errors.StoreUnavailable:
+        if known:
+            return task
+        raise
 
 
 @router.get(
@@ -194,55 +203,10 @@ def _existing(task: Task | None, identifier: str) -> Task:
     return task
 
 
-# ------------------------------------------------------------------------------------ admission
-
-
 async def _read_request(request: Request) -> bodies.TaskRequest:
     bodies.check_media_type(request.headers.get("content-type"))
     chunks = request.stream()
     return bodies.parse(await bodies.read_body(chunks, request.headers.get("content-length")))
-
-
-async def _admit(store: Store, agent: AgentKey, submission: Submission) -> Admission:
-    identifier = tasks.task_id(agent, secrets.token_bytes(16))
-    try:
-        admission = await _admit_once(store, agent, identifier, submission)
-    except errors.AdmissionRefused as refusal:
-        metrics.REFUSALS.labels(refusal.problem).inc()
-        raise problems.refused(refusal, len(submission.input)) from refusal
-    revision = names.revision_name(agent.name, admission.revision)
-    if not admission.existed:
-        metrics.ADMISSIONS.labels(agent.namespace, agent.name, revision, admission.arm).inc()
-    return admission
-
-
-async def _admit_once(
-    store: Store, agent: AgentKey, identifier: str, submission: Submission
-) -> Admission:
-    try:
-        return await store.admit(agent, identifier, submission)
-    except errors.StoreUnavailable:
-        # Perhaps only the answer was lost: the same id again finds the task it made.
-        return await store.admit(agent, identifier, submission)
-
-
-async def _wait_for_end(request: Request, identifier: str, seconds: float) -> None:
-    """Return at the task's end, after the time, when the gateway stops or the caller has gone."""
-    gateway: Gateway = request.app.state.gateway
-    waiting = gateway.stopping.unless_stopped(_until_end(gateway.store, identifier, seconds))
-    # The task is stored: what goes wrong from here on is no reason not to say so.
-    with metrics.WAITING.track_inprogress(), contextlib.suppress(errors.StoreUnavailable):
-        await unless_gone(request.receive, waiting)
-
-
-async def _until_end(store: Store, identifier: str, seconds: float) -> None:
-    clock = asyncio.get_running_loop().time
-    deadline, after = clock() + seconds, ""
-    while (remaining := deadline - clock()) > 0:
-        for event in await store.wait(identifier, after, remaining):
-            if event.type == wire.FINISHED:
-                return
-            after = event.id
 
 
 # -------------------------------------------------------------------------------------- answers
