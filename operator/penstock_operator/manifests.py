@@ -170,6 +170,8 @@ def _container(
         "command": ["python", "-m", "penstock_runtime.worker"],
         "env": _env(agent, worker, cut, installation),
         "ports": [{"name": "http", "containerPort": _PORT, "protocol": "TCP"}],
+        # A crowded machine may take a minute to start Python; that is no reason to kill it.
+        "startupProbe": _probe("/healthz", period_seconds=2, failures=60),
         "readinessProbe": _probe("/readyz", period_seconds=2),
         "livenessProbe": _probe("/healthz", period_seconds=10),
         "securityContext": {
@@ -184,12 +186,12 @@ def _container(
     return container | ({"resources": resources} if resources else {})
 
 
-def _probe(path: str, period_seconds: int) -> dict[str, Any]:
+def _probe(path: str, period_seconds: int, failures: int = 3) -> dict[str, Any]:
     return {
         "httpGet": {"path": path, "port": _PORT, "scheme": "HTTP"},
         "periodSeconds": period_seconds,
         "timeoutSeconds": 5,
-        "failureThreshold": 3,
+        "failureThreshold": failures,
         "successThreshold": 1,
     }
 
