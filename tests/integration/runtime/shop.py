@@ -99,7 +99,7 @@ class Shop:
     async def task(self, identifier):
         return await self.store.task(identifier, TENANT)
 
-    async def ended(self, identifier, seconds=20.0):
+    async def ended(self, identifier, seconds=60.0):
         """The task once it has ended."""
         async with asyncio.timeout(seconds + 5):
             deadline = asyncio.get_running_loop().time() + seconds
@@ -110,7 +110,7 @@ class Shop:
                 after = events[-1].id if events else after
             return seen
 
-    async def until(self, condition, seconds=15.0):
+    async def until(self, condition, seconds=60.0):
         """Wait for a condition (of no arguments, async) to be true and return its value."""
         deadline = asyncio.get_running_loop().time() + seconds
         while not (value := await condition()):
@@ -159,19 +159,21 @@ class Shop:
 
     @contextlib.asynccontextmanager
     async def pool(self, cut, **more):
-        """A worker inside this process."""
+        """A worker inside this process; cancelled, it leaves its tasks as a killed one would."""
         settings = self.settings(cut, **more)
         agent = boot.equip(settings, boot.load_revision(settings))
-        pool = Pool(self.store, agent, duty(settings))
         stop = asyncio.Event()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(pool.run(stop))
-            try:
-                yield pool
-            finally:
-                stop.set()
-        await agent.tools.aclose()
-        await agent.model.aclose()
+        pool = Pool(self.store, agent, duty(settings))
+        running = asyncio.create_task(pool.run(stop))
+        try:
+            yield running
+        finally:
+            stop.set()
+            await asyncio.wait([running])
+            await agent.tools.aclose()
+            await agent.model.aclose()
+        if not running.cancelled():
+            running.result()
 
     async def run(self, script, *, text="Where is A1?", session="", **more):
         """Release, submit one task, and return it ended."""

@@ -94,10 +94,15 @@ async def test_a_task_stops_at_every_limit_and_refusal(
     assert ended.usage.model_calls >= (script.get("latencyMs") is None)
 
 
-async def test_a_paused_turn_goes_on_until_a_limit(shop):
-    ended = await shop.run({"stopReason": "pause_turn"}, limits={"modelCalls": 2})
-    assert ended.usage.model_calls <= 2
-    assert how(ended) == 1, ended
+async def test_a_paused_turn_is_sent_back_unchanged(shop, fake_model):
+    ended = await shop.run(
+        {"stopReason": "pause_turn", "text": "so far"},
+        limits={"modelCalls": 2},
+        name="claude-haiku-4-5",  # the fake takes a conversation that ends with the model here
+    )
+    assert how(ended) == (TaskStatus.LIMIT_EXCEEDED, OutcomeReason.LIMIT_MODEL_CALLS)
+    messages = fake_model.journal(1)["requests"][-1]["body"]["messages"]
+    assert messages[-1] == {"role": "assistant", "content": [{"type": "text", "text": "so far"}]}
 
 
 # ----------------------------------------------------------------------------- a failing model

@@ -1,0 +1,104 @@
+"""A worker starts only on the revision it is for, and only when it can run it."""
+
+import json
+
+import pytest
+
+from penstock import errors, revision
+from penstock_runtime.settings import WorkerSettings, read_worker_settings
+from penstock_runtime.worker import boot
+from tests.integration.runtime.shop import template, tool
+
+
+@pytest.fixture
+def cut():
+    return revision.cut("support", template({}), {}, "penstock:test")
+
+
+@pytest.fixture
+def mounted(tmp_path):
+    """Settings of a worker for a revision whose mounted document is this one."""
+
+    def mount(cut, document, **more):
+        path = tmp_path / "revision.json"
+        text = document if isinstance(document, str) else json.dumps(document)
+        path.write_text(text)
+        told = {
+            "namespace": "shop",
+            "agent": "support",
+            "revision": cut.name,
+            "revision_file": path,
+            "revision_digest": revision.digest(cut.document()),
+            "redis_url": "redis://127.0.0.1:9",
+            "model_url": "http://127.0.0.1:9",
+        }
+        return WorkerSettings(**told | more)
+
+    return mount
+
+
+def refusal(settings):
+    with pytest.raises(errors.PenstockError) as refused:
+        boot.equip(settings, boot.load_revision(settings))
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+def test_the_revision_is_read_back_as_it_was_cut(mounted, cut):
+    assert boot.load_revision(mounted(cut, cut.document())) == cut
+
+
+def test_a_missing_variable_is_named(monkeypatch):
+    monkeypatch.setenv("PENSTOCK_NAMESPACE", "shop")
+    with pytest.raises(errors.InvalidResource, match="PENSTOCK_AGENT"):
+        read_worker_settings()
+
+
+def test_a_document_that_was_changed_is_refused(mounted, cut):
+    changed = cut.document()
+    changed["resolved"]["instructions"] = "Be evil."
+    assert "it was changed" in refusal(mounted(cut, changed))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"schemaVersion": 99}, "schemaVersion 99"),
+        ({"resolved": {}}, "cannot be read"),
+        ({"declared": {}}, "hashes to"),
+    ],
+)
+def test_a_document_that_cannot_be_honoured_is_refused(mounted, cut, change, words):
+    document = cut.document() | change
+    settings = mounted(cut, document, revision_digest=revision.digest(document))
+    assert words in refusal(settings)
+
+
+@pytest.mark.parametrize("text", ["", "not json", "[]"])
+def test_what_is_no_document_is_refused(mounted, cut, text):
+    assert "revision document" in refusal(mounted(cut, text))
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"name": "claude-nope-1"}, "no price is known for model 'claude-nope-1'"),
+        ({"tools": [tool("t", "http://127.0.0.1:9/", inputSchema={})]}, "tool t: inputSchema"),
+    ],
+)
+def test_a_revision_that_cannot_be_run_is_refused(mounted, more, words):
+    cut = revision.cut("support", template({}, **more), {}, "penstock:test")
+    assert words in refusal(mounted(cut, cut.document()))
+
+
+def test_a_worker_needs_a_model_endpoint(mounted, cut):
+    assert "baseURL" in refusal(mounted(cut, cut.document(), model_url=""))
+
+
+def test_a_credential_that_cannot_be_read_is_refused(mounted, cut, tmp_path):
+    settings = mounted(cut, cut.document(), credentials_file=tmp_path / "absent")
+    assert "credential" in refusal(settings)
+
+
+def test_an_ipv6_address_is_understood(mounted, cut):
+    assert mounted(cut, cut.document(), listen="[::1]:8080").address == ("::1", 8080)
