@@ -180,6 +180,8 @@ class Fold:
         """The row id after which to read on; at first far enough back to rebuild the window."""
         if self._last > (0, 0):
             return _text(self._last)
+        if self.scope.candidate and self.counted == (0, 0):
+            return ""
         # Tasks that were open at the checkpoint were routed before it.
         oldest_ms = min(now_ms, self.counted[0] or now_ms) - self.scope.kept_ms
         return _text((max(oldest_ms, 0), 0))

@@ -1,0 +1,132 @@
+"""However the log is cut, and wherever a restart falls, the observation is the same."""
+
+from __future__ import annotations
+
+import random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from penstock.api.rollout import AnalysisStatus
+from penstock.rollout import report
+from penstock.rollout.fold import Fold, Scope, position
+from penstock.task import Counting
+from penstock.traffic import Arm
+from tests.unit.rollout.rows import CANDIDATE, STABLE, Log
+
+SCOPE = Scope(
+    stable=STABLE,
+    candidate=CANDIDATE,
+    since_version=2,
+    window_ms=60_000,
+    latency_limit_ms=4_000,
+    overdue_ms={Arm.STABLE: 50_000, Arm.CANDIDATE: 35_000},
+)
+T = 1_000_000_000
+
+
+def random_log(seed):
+    """A few hundred rows: bursts, silences, hangs, moves, old sessions, other revisions."""
+    chance = random.Random(seed)
+    log, open_tasks, now = Log(), {}, T
+    for number in range(chance.randrange(20, 250)):
+        now += chance.choice((0, 0, 1, 40, 400, 3000, 30_000))
+        if open_tasks and chance.random() < 0.6:
+            _go_on(chance, log, open_tasks, now)
+        else:
+            arm = chance.choice(tuple(Arm))
+            begin = chance.choice((1, 2, 3, 3))
+            revision = {} if chance.random() < 0.9 else {"revision": "0ther000"}
+            log.routed(f"t{number}", now, arm, version=3, begin=begin, **revision)
+            open_tasks[f"t{number}"] = arm
+    return log.rows
+
+
+def _go_on(chance, log, open_tasks, now):
+    task = chance.choice(list(open_tasks))
+    arm = open_tasks[task]
+    what = chance.random()
+    if what < 0.3:
+        log.started(task, now, arm)
+    elif what < 0.4:
+        log.rehomed(task, now, arm)
+        del open_tasks[task]
+    elif what < 0.9:
+        latency = chance.choice((0, 10, 900, 5000, 100_000))
+        counting = chance.choice(tuple(Counting))
+        log.finished(task, now, arm, counting, latency, cost_micro_usd=chance.randrange(9))
+        del open_tasks[task]
+
+
+def checkpoint(fold, now_ms):
+    """What status keeps of an observation, through JSON and back."""
+    seen = fold.observe(now_ms)
+    kept = AnalysisStatus(
+        counted_through=seen.counted_through,
+        step_from=seen.step_from,
+        stable=report.counts(seen.in_total(Arm.STABLE)),
+        candidate=report.counts(seen.in_total(Arm.CANDIDATE)),
+        step_stable=report.counts(seen.in_step(Arm.STABLE)),
+        step_candidate=report.counts(seen.in_step(Arm.CANDIDATE)),
+    )
+    return AnalysisStatus.model_validate_json(kept.model_dump_json())
+
+
+def rest(rows, after):
+    return [row for row in rows if position(row.id) > position(after)]
+
+
+def whole(rows, step_from):
+    fold = Fold(SCOPE, step_from)
+    fold.add(rows)
+    return fold
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    seed=st.integers(0, 2**32),
+    cut=st.floats(0, 1),
+    step=st.floats(0, 1),
+    absent_ms=st.sampled_from((0, 700, 20_000, 200_000, 4_000_000)),
+)
+def test_a_restart_at_any_row_gives_the_same_observation(seed, cut, step, absent_ms):
+    rows = random_log(seed)
+    step_from = rows[int(step * (len(rows) - 1))].id
+    first = rows[: int(cut * len(rows))]
+    before = Fold(SCOPE, step_from)
+    before.add(first)
+    stopped_ms = first[-1].at_ms if first else T
+    kept = checkpoint(before, stopped_ms + 5)
+
+    after = Fold.resume(SCOPE, kept)
+    now_ms = max(rows[-1].at_ms, stopped_ms + absent_ms)
+    after.add(rest(rows, after.read_after(now_ms)), first_kept=rows[0].id)
+    assert after.observe(now_ms) == whole(rows, step_from).observe(now_ms)
+
+
+@settings(deadline=None, max_examples=60)
+@given(seed=st.integers(0, 2**32), sizes=st.lists(st.integers(1, 40), min_size=1, max_size=20))
+def test_batches_of_any_size_make_the_same_whole(seed, sizes):
+    rows = random_log(seed)
+    fold, at = Fold(SCOPE), 0
+    for size in sizes:
+        fold.add(rows[at : at + size])
+        at = min(at + size, len(rows))
+        if at:
+            fold.observe(rows[at - 1].at_ms)
+    fold.add(rows[at:])
+    now_ms = rows[-1].at_ms + 3
+    assert fold.observe(now_ms) == whole(rows, "").observe(now_ms)
+
+
+@settings(deadline=None, max_examples=60)
+@given(seed=st.integers(0, 2**32))
+def test_no_arm_ever_has_more_events_than_tasks(seed):
+    rows = random_log(seed)
+    for now_ms in (rows[-1].at_ms, rows[-1].at_ms + 45_000):
+        seen = whole(rows, "").observe(now_ms)
+        tallies = [stratum.arm(arm) for stratum in seen.window for arm in Arm]
+        tallies += [seen.in_total(arm) for arm in Arm] + [seen.in_step(arm) for arm in Arm]
+        for tally in tallies:
+            assert 0 <= tally.errors + tally.escalations <= tally.tasks
+            assert 0 <= tally.timed <= tally.tasks

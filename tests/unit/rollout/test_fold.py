@@ -1,0 +1,264 @@
+"""What is counted when: exposure at routing, each task once, late ones before they end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from penstock.api.rollout import AgentRolloutStatus, AnalysisStatus, Stage
+from penstock.outcomes import RowKind
+from penstock.rollout import fold as folding
+from penstock.rollout.fold import Fold, Scope
+from penstock.task import Counting
+from penstock.traffic import Arm, RevisionLimits
+from tests.unit.rollout.rows import CANDIDATE, STABLE, Log
+from tests.unit.rollout.world import C, S, candidate_world, spec
+
+SCOPE = Scope(
+    stable=STABLE,
+    candidate=CANDIDATE,
+    since_version=2,
+    window_ms=300_000,
+    latency_limit_ms=10_000,
+    overdue_ms={Arm.STABLE: 750_000, Arm.CANDIDATE: 750_000},
+)
+T = 1_000_000_000
+
+
+def folded(log, scope=SCOPE, step_from=""):
+    fold = Fold(scope, step_from)
+    fold.add(log.rows)
+    return fold
+
+
+def window(log, now_ms, arm=Arm.CANDIDATE, scope=SCOPE):
+    return folded(log, scope).observe(now_ms).in_window(arm)
+
+
+def test_a_task_is_exposed_when_it_is_routed_and_counted_when_it_ends():
+    log = Log().routed("a", T)
+    seen = folded(log).observe(T + 1)
+    assert seen.in_window(Arm.CANDIDATE).tasks == 1
+    assert seen.in_total(Arm.CANDIDATE).tasks == 0
+    log.finished("a", T + 900, latency_ms=800)
+    seen = folded(log).observe(T + 1000)
+    assert (seen.in_window(Arm.CANDIDATE).tasks, seen.in_total(Arm.CANDIDATE).tasks) == (1, 1)
+    assert seen.in_window(Arm.CANDIDATE).latency_sum == pytest.approx(0.8)
+    assert seen.in_window(Arm.CANDIDATE).latency_squares == pytest.approx(0.64)
+
+
+def test_an_end_is_credited_to_the_tick_in_which_the_task_was_routed():
+    log = Log().routed("a", T).routed("b", T + 60_000)
+    log.finished("a", T + 100_000, counting=Counting.ERROR)
+    first, second = folded(log).observe(T + 100_000).window
+    assert first.arm(Arm.CANDIDATE).errors == 1
+    assert second.arm(Arm.CANDIDATE).errors == 0
+
+
+@pytest.mark.parametrize(
+    ("counting", "errors", "escalations"),
+    [(Counting.GOOD, 0, 0), (Counting.ERROR, 1, 0), (Counting.ESCALATION, 0, 1)],
+)
+def test_an_end_counts_as_what_it_was(counting, errors, escalations):
+    seen = window(Log().routed("a", T).finished("a", T + 5, counting=counting), T + 10)
+    assert (seen.tasks, seen.errors, seen.escalations) == (1, errors, escalations)
+
+
+def test_what_is_left_out_or_moved_was_never_a_sample():
+    log = Log().routed("a", T).routed("b", T).routed("c", T)
+    log.finished("a", T + 5, counting=Counting.LEFT_OUT).rehomed("b", T + 6)
+    seen = folded(log).observe(T + 10)
+    assert seen.in_window(Arm.CANDIDATE).tasks == 1
+    log.finished("b", T + 20, arm=Arm.STABLE)
+    seen = folded(log).observe(T + 30)
+    assert seen.in_window(Arm.CANDIDATE).tasks == 1
+    assert seen.in_window(Arm.STABLE).tasks == 0
+
+
+def test_sessions_older_than_the_candidate_are_no_samples_on_either_side():
+    log = Log()
+    log.routed("old", T, arm=Arm.STABLE, version=2, begin=1)
+    log.routed("new", T, arm=Arm.STABLE, version=2, begin=2)
+    assert window(log, T + 1, Arm.STABLE).tasks == 1
+
+
+def test_rows_of_an_earlier_candidate_are_no_samples():
+    log = Log().routed("a", T, revision="0ther000").routed("b", T)
+    assert window(log, T + 1).tasks == 1
+
+
+def test_without_a_candidate_all_sessions_of_stable_are_watched():
+    alone = replace(SCOPE, candidate="", since_version=0)
+    log = Log().routed("a", T, arm=Arm.STABLE, begin=1).routed("b", T)
+    seen = folded(log, alone).observe(T + 1)
+    assert seen.in_window(Arm.STABLE).tasks == 1
+    assert seen.in_window(Arm.CANDIDATE).tasks == 0
+    assert seen.in_total(Arm.STABLE).tasks == 0
+
+
+# -------------------------------------------------------------------------------- late ones
+
+
+def test_an_open_task_is_slow_once_it_was_worked_on_past_the_limit():
+    log = Log().routed("a", T).started("a", T + 2000)
+    assert window(log, T + 12_000).timed == 0
+    seen = window(log, T + 14_500)
+    assert (seen.timed, seen.latency_sum, seen.errors) == (1, 12.5, 0)
+
+
+def test_waiting_in_the_queue_is_not_being_slow():
+    assert window(Log().routed("a", T), T + 200_000).timed == 0
+
+
+def test_one_stuck_task_counts_at_most_six_times_the_limit():
+    log = Log().routed("a", T).started("a", T)
+    assert window(log, T + 250_000).latency_sum == 60.0
+    log.finished("a", T + 280_000, latency_ms=280_000)
+    assert window(log, T + 290_000).latency_sum == 60.0
+
+
+def test_an_overdue_task_is_an_error_without_a_word_from_its_worker():
+    quick = replace(SCOPE, overdue_ms={Arm.STABLE: 90_000, Arm.CANDIDATE: 90_000})
+    log = Log().routed("a", T)
+    assert window(log, T + 89_999, scope=quick).errors == 0
+    assert window(log, T + 90_000, scope=quick).errors == 1
+    log.routed("b", T + 95_000)
+    seen = folded(log, quick).observe(T + 95_000)
+    assert seen.in_window(Arm.CANDIDATE).errors == 1
+    assert (seen.in_total(Arm.CANDIDATE).tasks, seen.in_total(Arm.CANDIDATE).errors) == (1, 1)
+
+
+def test_what_ends_after_it_was_overdue_is_not_counted_twice():
+    quick = replace(SCOPE, overdue_ms={Arm.STABLE: 90_000, Arm.CANDIDATE: 90_000})
+    log = Log().routed("a", T).finished("a", T + 95_000)
+    seen = folded(log, quick).observe(T + 95_000)
+    assert seen.in_window(Arm.CANDIDATE).errors == 1
+    assert seen.in_total(Arm.CANDIDATE).tasks == 1
+
+
+def test_a_log_that_was_silent_for_a_day_goes_on():
+    log = Log().routed("a", T).started("a", T + 5).routed("b", T + 86_400_000)
+    seen = folded(log).observe(T + 86_400_000)
+    assert seen.in_window(Arm.CANDIDATE).tasks == 1
+    assert seen.in_total(Arm.CANDIDATE).errors == 1
+
+
+# ------------------------------------------------------------------------- window and steps
+
+
+def test_the_window_slides_by_the_time_of_routing():
+    log = Log().routed("a", T).finished("a", T + 290_000, counting=Counting.ERROR)
+    assert window(log, T + 299_000).errors == 1
+    assert window(log, T + 306_000).tasks == 0
+
+
+def test_a_step_counts_the_tasks_that_were_routed_in_it():
+    log = Log().routed("a", T).routed("b", T + 1000)
+    log.finished("a", T + 2000).finished("b", T + 3000)
+    fold = folded(log, step_from=f"{T + 500}-0")
+    seen = fold.observe(T + 4000)
+    assert (seen.in_step(Arm.CANDIDATE).tasks, seen.in_total(Arm.CANDIDATE).tasks) == (1, 2)
+    fold.begin_step(f"{T + 4000}-0")
+    assert fold.observe(T + 4000).in_step(Arm.CANDIDATE).tasks == 0
+    assert fold.observe(T + 4000).in_total(Arm.CANDIDATE).tasks == 2
+
+
+def test_tasks_that_have_not_ended_are_exposed_in_the_step():
+    seen = folded(Log().routed("a", T)).observe(T + 1)
+    assert seen.routed_in_step(Arm.CANDIDATE) == 1
+    assert seen.routed_in_step(Arm.STABLE) == 0
+
+
+def test_the_memory_of_a_fold_is_bounded_by_time():
+    log, fold = Log(), Fold(SCOPE)
+    for i in range(6000):
+        log.routed(f"t{i}", T + 2000 * i)
+        if i % 2:
+            log.finished(f"t{i}", T + 2000 * i + 500)
+    fold.add(log.rows)
+    kept = SCOPE.kept_ms / 5000
+    assert len(fold._cells) <= kept + 2
+    assert len(fold._open) <= 750 / 2
+    assert sum(map(len, fold._deadlines.values())) <= 750 / 2 + 1
+
+
+# ---------------------------------------------------------------------------- reading the log
+
+
+def test_rows_seen_before_are_passed_over():
+    log = Log().routed("a", T).finished("a", T + 5, counting=Counting.ERROR)
+    fold = folded(log)
+    once = fold.observe(T + 10)
+    fold.add(log.rows)
+    assert fold.observe(T + 10) == once
+
+
+def test_rows_lost_before_they_were_counted_are_a_gap():
+    fold = folded(Log().routed("a", T))
+    fold.add([], first_kept=f"{T}-0")
+    assert not fold.observe(T).gap
+    fold.add([], first_kept=f"{T + 5}-0")
+    assert fold.observe(T).gap
+
+
+def test_a_log_trimmed_past_the_checkpoint_is_a_gap():
+    fold = Fold.resume(SCOPE, AnalysisStatus(counted_through=f"{T}-3"))
+    fold.add(Log().routed("a", T + 10).rows, first_kept=f"{T + 10}-0")
+    assert fold.observe(T + 10).gap
+
+
+def test_a_first_reading_has_no_gap():
+    fold = Fold.resume(SCOPE, AnalysisStatus())
+    fold.add(Log().routed("a", T).rows, first_kept=f"{T}-0")
+    assert not fold.observe(T).gap
+
+
+def test_reading_goes_on_after_the_last_row():
+    log = Log().routed("a", T).routed("b", T)
+    assert Fold(replace(SCOPE, candidate="")).read_after(T) == f"{T - SCOPE.kept_ms}-0"
+    fold = Fold(SCOPE)
+    assert fold.read_after(T) == "", "nothing was counted yet for this candidate"
+    fold.add(log.rows)
+    assert fold.read_after(T + 60_000) == f"{T}-1"
+
+
+def test_after_a_long_absence_reading_begins_before_the_checkpoint():
+    fold = Fold.resume(SCOPE, AnalysisStatus(counted_through=f"{T}-3"))
+    assert fold.read_after(T + 3_600_000) == f"{T - SCOPE.kept_ms}-0"
+
+
+# ----------------------------------------------------------------------- which fold, which scope
+
+
+def test_the_scope_follows_the_decision():
+    limits = {S: RevisionLimits(1000, 600, 120), C: RevisionLimits(1000, 60, 30)}
+    world = candidate_world()
+    scope = folding.scope_of(spec(), world.status, limits)
+    assert (scope.stable, scope.candidate) == (S[-8:], C[-8:])
+    assert scope.since_version == world.status.analysis.since_version > 0
+    assert scope.overdue_ms == {Arm.STABLE: 750_000, Arm.CANDIDATE: 120_000}
+    done = world.status.model_copy(update={"stage": Stage.DONE})
+    assert folding.scope_of(spec(), done, limits).candidate == ""
+    assert folding.scope_of(spec(), AgentRolloutStatus(), {}).stable == ""
+
+
+def test_the_same_scope_keeps_the_fold_and_follows_the_step():
+    fold = folded(Log().routed("a", T).finished("a", T + 1))
+    same = folding.follow(fold, SCOPE, AnalysisStatus(step_from=f"{T + 9}-0"))
+    assert same is fold
+    assert fold.observe(T + 9).in_step(Arm.CANDIDATE).tasks == 0
+
+
+def test_another_scope_resumes_from_the_counts_in_status():
+    fold = folded(Log().routed("a", T).finished("a", T + 1))
+    wider = replace(SCOPE, window_ms=600_000)
+    other = folding.follow(fold, wider, AnalysisStatus(counted_through=f"{T}-0"))
+    assert other is not fold
+    assert other.counted == (T, 0)
+
+
+def test_every_kind_of_row_is_understood():
+    log = Log().routed("a", T).started("a", T).finished("a", T).rehomed("a", T)
+    assert {row.kind for row in log.rows} == set(RowKind)
+    assert window(log, T + 1).tasks == 1
