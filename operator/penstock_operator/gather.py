@@ -52,11 +52,11 @@ class Sources:
 
 
 async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime) -> World | None:
-    """The world of an agent; None when the Agent does not exist."""
+    """The world of an agent; None when the Agent does not exist or is being deleted."""
     cache = sources.cache
     agent = cache.get(AGENT, key.namespace, key.name)
-    if agent is None:
-        return None
+    if agent is None or agent["metadata"].get("deletionTimestamp"):
+        return None  # what it owned goes with it
     references, missing = await _references(sources, key, agent)
     spec, problem = read_spec(agent, references)
     records = tuple(cache.of_agent(RECORD, key))

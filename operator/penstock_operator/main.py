@@ -128,7 +128,7 @@ async def _operate(settings: Settings, cluster: Cluster, store: Store, stop: asy
     runner = await server.serve(pages, settings.listen)
     ours = [
         asyncio.create_task(relister.run(), name="relist"),
-        asyncio.create_task(Workers(queue, reconciler).run(), name="workers"),
+        asyncio.create_task(Workers(queue, reconciler, relister.listed).run(), name="workers"),
     ]
     informer = asyncio.create_task(
         kopf.operator(
@@ -151,7 +151,8 @@ async def _until_stopped(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -
     """Wait until told to stop, or until a task that should run for ever has ended."""
     waiter = asyncio.create_task(stop.wait(), name="stop")
     done, _ = await asyncio.wait([waiter, *tasks], return_when=asyncio.FIRST_COMPLETED)
-    failed = [task for task in done if task is not waiter and not stop.is_set()]
+    # kopf takes over the signals: its own end without an error is a stop like ours.
+    failed = [task for task in done if task is not waiter and task.exception()]
     for task in failed:
         log.error("ended unexpectedly", task=task.get_name(), error=repr(task.exception()))
     stop.set()

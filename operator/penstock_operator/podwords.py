@@ -45,7 +45,8 @@ def _of_container(container: dict[str, Any]) -> str:
         (container.get("lastState") or {}).get("terminated") or {}
     )
     reason = waiting.get("reason", "")
-    if reason in ("", "ContainerCreating", "PodInitializing") and not ended:
+    starting = reason in ("", "ContainerCreating", "PodInitializing")
+    if starting and not ended and not waiting.get("message"):
         return ""
     said = (ended.get("message") or "").strip().splitlines()
     last_words = said[-1] if said else waiting.get("message", "")

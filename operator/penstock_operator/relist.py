@@ -23,7 +23,11 @@ _RETRY_SECONDS = 1.0
 
 @dataclass
 class Relister:
-    """Lists all kinds at the start and once a minute; ``listed_at`` is the clock's last success."""
+    """Lists all kinds at the start and once a minute.
+
+    ``listed_at`` is when that last succeeded by the clock; ``listed`` is set once it ever did:
+    before, an object that is not in the cache may well exist.
+    """
 
     cluster: Cluster
     store: Store
@@ -33,6 +37,7 @@ class Relister:
     period_seconds: float
     clock: Callable[[], float]
     listed_at: float | None = None
+    listed: asyncio.Event = field(default_factory=asyncio.Event)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
@@ -53,10 +58,11 @@ class Relister:
             for namespace in self.namespaces or (None,):
                 await self._settle(kind, namespace, count=not first)
         self.listed_at = self.clock()
+        self.listed.set()
         metrics.RELISTED.set_to_current_time()
-        await self._index()
         for agent in self.cache.all(AGENT):
             self.queue.add(AgentKey(namespace_of(agent), name_of(agent)))
+        await self._index()
 
     async def _settle(self, kind: Kind, namespace: str | None, *, count: bool) -> None:
         listed, version = await self.cluster.listing(kind, namespace)

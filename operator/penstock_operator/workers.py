@@ -22,10 +22,12 @@ class Workers:
 
     queue: WorkQueue
     reconciler: Reconciler
+    listed: asyncio.Event
     count: int = 16
 
     async def run(self) -> None:
-        """Work for ever."""
+        """Work for ever, from when everything has been listed once."""
+        await self.listed.wait()
         async with asyncio.TaskGroup() as group:
             for _ in range(self.count):
                 group.create_task(self._work())
