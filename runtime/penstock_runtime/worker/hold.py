@@ -91,6 +91,9 @@ class Hold:
     async def finish(self, outcome: Outcome, usage: Usage, history: bytes | None) -> bool:
         """End the task; False when it was somebody else's by then."""
         usage = replace(usage, wall_ms=self.wall_ms())
+        outcome = replace(
+            outcome, message=_storable(outcome.message), output=_storable(outcome.output)
+        )
         return await self._persist(lambda: self._store.finish(self.claim, outcome, usage, history))
 
     async def release(self) -> bool:
@@ -106,6 +109,11 @@ class Hold:
                 self._meter.store_error()
             await asyncio.sleep(pause)
             pause = min(_LONGEST_PAUSE_SECONDS, pause * 2)
+
+
+def _storable(text: str) -> str:
+    """The text without lone surrogates, which a model can write and UTF-8 cannot say."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _graver(one: Directive, other: Directive) -> Directive:

@@ -48,8 +48,11 @@ class Pool:
         self._holds: dict[str, Hold] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._freed = asyncio.Event()
+        self._taking = asyncio.Lock()  # one at a time counts what is free and takes it
         self._redis_answers = False
         self._stopping = False
+        self._clock = asyncio.get_running_loop().time
+        self._reclaim_from = 0.0
 
     @property
     def ready(self) -> bool:
@@ -59,46 +62,35 @@ class Pool:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set; then finish what can be finished and hand back the rest."""
         async with asyncio.TaskGroup() as group:
-            heartbeat = group.create_task(self._keep_alive(), name="heartbeat")
-            async with asyncio.TaskGroup() as claiming:
-                claiming.create_task(self._claim(group, stop), name="claim")
-                claiming.create_task(self._reclaim(group, stop), name="reclaim")
+            keeping = group.create_task(self._keep_alive(group), name="heartbeat")
+            await self._claim(group, stop)
             self._stopping = True
             log.info("draining", tasks=len(self._holds))
             await self._drain()
-            heartbeat.cancel()
+            keeping.cancel()
 
     # -- taking on ---------------------------------------------------------------------------
 
     async def _claim(self, group: asyncio.TaskGroup, stop: asyncio.Event) -> None:
         duty = self._duty
         while not stop.is_set():
-            free = self._free
-            if not free:
+            async with self._taking:
+                claims = await self._claimed(self._free)
+                self._take_on(group, claims or ())
+            if claims is None:
+                await _unless(stop, asyncio.sleep(_REDIS_PAUSE_SECONDS))
+            elif not self._free:
                 self._freed.clear()
                 await _unless(stop, self._freed.wait())
-                continue
-            claims = await self._asked(
-                self._store.claim(duty.agent, duty.revision, duty.consumer, free), stop
-            )
-            self._take_on(group, claims or ())
-            if claims is not None and not claims:
-                await _unless(stop, self._doorbell(stop))
+            elif not claims:
+                bell = self._store.wait_for_work(duty.agent, duty.revision, duty.poll_seconds)
+                await _unless(stop, self._asked(bell))
 
-    async def _doorbell(self, stop: asyncio.Event) -> None:
+    async def _claimed(self, free: int) -> list[Claim] | None:
         duty = self._duty
-        bell = self._store.wait_for_work(duty.agent, duty.revision, duty.poll_seconds)
-        await self._asked(bell, stop)
-
-    async def _reclaim(self, group: asyncio.TaskGroup, stop: asyncio.Event) -> None:
-        """Take over tasks whose worker fell silent, as soon as one starts and ever again."""
-        duty = self._duty
-        idle_ms = round(duty.claim_idle_seconds * 1000)
-        while not stop.is_set():
-            if free := self._free:
-                call = self._store.reclaim(duty.agent, duty.revision, duty.consumer, idle_ms, free)
-                self._take_on(group, await self._asked(call, stop) or ())
-            await _unless(stop, asyncio.sleep(duty.heartbeat_seconds))
+        if not free:
+            return []
+        return await self._asked(self._store.claim(duty.agent, duty.revision, duty.consumer, free))
 
     @property
     def _free(self) -> int:
@@ -113,8 +105,8 @@ class Pool:
             task.add_done_callback(self._tasks.discard)
         self._agent.meter.running(len(self._holds))
 
-    async def _asked(self, call: Coroutine[Any, Any, T], stop: asyncio.Event) -> T | None:
-        """The answer of the store; None after a pause when it gives none."""
+    async def _asked(self, call: Coroutine[Any, Any, T]) -> T | None:
+        """The answer of the store; None when it gives none."""
         try:
             answer = await call
         except errors.StoreUnavailable as error:
@@ -122,25 +114,39 @@ class Pool:
                 log.warning("Redis does not answer", error=str(error))
             self._redis_answers = False
             self._agent.meter.store_error()
-            await _unless(stop, asyncio.sleep(_REDIS_PAUSE_SECONDS))
             return None
         self._redis_answers = True
         return answer
 
     # -- keeping -----------------------------------------------------------------------------
 
-    async def _keep_alive(self) -> None:
-        """Renew all claims at once, and pass on what the store wants done with them."""
-        never = asyncio.Event()
+    async def _keep_alive(self, group: asyncio.TaskGroup) -> None:
+        """Renew all claims at once, pass on what the store wants, take over what others left."""
         while True:
-            holds = list(self._holds.values())
-            claims = [hold.claim for hold in holds]
-            call = self._store.heartbeat(claims, self._duty.consumer) if claims else self._ping()
-            directives = await self._asked(call, never)
-            if directives is not None:
-                for hold in holds:
-                    hold.tell(directives.get(hold.claim.id, Directive.LOST))
+            await self._renew()
+            if not self._stopping and self._clock() >= self._reclaim_from:
+                async with self._taking:
+                    await self._reclaim(group)
             await asyncio.sleep(self._duty.heartbeat_seconds)
+
+    async def _renew(self) -> None:
+        holds = list(self._holds.values())
+        claims = [hold.claim for hold in holds]
+        call = self._store.heartbeat(claims, self._duty.consumer) if claims else self._ping()
+        directives = await self._asked(call)
+        if directives is None:
+            # All claims look abandoned after an outage: every worker gets the time to renew its own.
+            self._reclaim_from = self._clock() + self._duty.claim_idle_seconds
+            return
+        for hold in holds:
+            hold.tell(directives.get(hold.claim.id, Directive.LOST))
+
+    async def _reclaim(self, group: asyncio.TaskGroup) -> None:
+        duty = self._duty
+        idle_ms = round(duty.claim_idle_seconds * 1000)
+        if free := self._free:
+            call = self._store.reclaim(duty.agent, duty.revision, duty.consumer, idle_ms, free)
+            self._take_on(group, await self._asked(call) or ())
 
     async def _ping(self) -> dict[str, Directive]:
         await self._store.ping()
