@@ -1,0 +1,317 @@
+"""Random histories of admissions, workers that live and die, rollbacks and cancellations.
+
+Each history runs on the real scripts in a real Redis. Every call is one atomic step there, so a
+random order of calls is as good as concurrency. ``PENSTOCK_SEED`` and ``PENSTOCK_HISTORIES``
+choose the first seed and how many histories are tried.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections import Counter, defaultdict
+from dataclasses import replace
+
+import pytest
+from redis.asyncio import Redis
+
+from penstock import names, outcomes, task, traffic
+from penstock_store import keys, testing
+from penstock_store.records import Directive
+from penstock_store.scripts import Retention
+from penstock_store.store import Store
+
+FIRST_SEED = int(os.environ.get("PENSTOCK_SEED", "2026"))
+HISTORIES = int(os.environ.get("PENSTOCK_HISTORIES", "200"))
+STEPS = 45
+STABLE, CANDIDATE = "aaaa0000", "bbbb1111"
+TENANT = "t"
+RETENTION = Retention(orphan_idle_ms=0)
+ENDS = (
+    task.Outcome(task.TaskStatus.SUCCEEDED, output="ok"),
+    task.Outcome(task.TaskStatus.FAILED, task.OutcomeReason.TOOL_ERROR, "no"),
+    task.Outcome(task.TaskStatus.ESCALATED, task.OutcomeReason.REFUSAL, "no"),
+)
+KEPT_WITHOUT_END = (":route", ":revisions", ":rev:", ":q:", ":users:", ":outcomes")
+pytestmark = pytest.mark.redis
+
+
+class History:
+    """One agent, its workers, and what must be true of them."""
+
+    def __init__(self, store, raw, seed):
+        self.random = random.Random(seed)
+        self.store = store
+        self.raw = raw
+        self.agent = names.AgentKey("sim", f"agent-{seed}")
+        self.route = traffic.Route("uid-0", 1, 0, STABLE, CANDIDATE, 50, "salt")
+        self.standing = traffic.Standing.OPEN
+        self.admitted = {}  # task id -> session
+        self.held = []  # claims that a living worker believes it has
+        self.stale = []  # claims of workers that came back from the dead
+        self.ended_by = {}  # task id -> outcome that a finish was told is written
+        self.told = []  # what happened, for the failure message
+
+    # -- one step ----------------------------------------------------------------------------
+
+    async def step(self):
+        acts = {
+            self.admit: 18,
+            self.claim: 6,
+            self.finish: 5,
+            self.checkpoint: 3,
+            self.heartbeat: 2,
+            self.release: 2,
+            self.crash: 2,
+            self.reclaim: 3,
+            self.write_late: 2,
+            self.cancel: 2,
+            self.change_share: 1,
+            self.change_standing: 3,
+            self.suspend_or_resume: 3 if self.route.suspended else 0.7,
+            self.rehome: 3,
+            self.recreate: 0.15,
+        }
+        (act,) = self.random.choices(list(acts), list(acts.values()))
+        self.told.append(act.__name__)
+        await act()
+
+    def pick(self, claims):
+        return self.random.choice(claims) if claims else None
+
+    def revision(self):
+        return self.random.choice((STABLE, CANDIDATE))
+
+    async def admit(self):
+        identifier = task.task_id(self.agent, self.random.randbytes(16))
+        session = self.random.choice(("", "", "a", "b", "c"))
+        key = self.random.choice(("", "", "", "k1", "k2"))
+        submission = task.Submission(
+            f"hi {session}",
+            TENANT,
+            user=self.random.choice("uvwxyz"),
+            session=session,
+            priority=self.random.choice(task.LANES),
+            idempotency_key=key and f"{key}-{self.random.randrange(4)}",
+        )
+        try:
+            admission = await self.store.admit(self.agent, identifier, submission)
+        except Exception as error:
+            if getattr(error, "problem", "") not in ("agent-suspended", "idempotency-key-reused"):
+                raise
+            return
+        assert admission.existed == (admission.task in self.admitted)
+        self.admitted.setdefault(admission.task, session)
+
+    async def take(self, claims):
+        for claim in claims:
+            await self.check_session_is_free(claim)
+            self.stale += [held for held in self.held if held.task.id == claim.task.id]
+            self.held = [held for held in self.held if held.task.id != claim.task.id]
+        self.held += claims
+
+    async def claim(self):
+        limit = self.random.randint(1, 4)
+        await self.take(await self.store.claim(self.agent, self.revision(), "w", limit))
+
+    async def reclaim(self):
+        limit = self.random.randint(1, 4)
+        await self.take(await self.store.reclaim(self.agent, self.revision(), "x", 0, limit))
+
+    async def end(self, claim, outcome):
+        written = await self.store.finish(claim, outcome, task.Usage(1), b"h")
+        if written:
+            before = self.ended_by.setdefault(claim.task.id, (claim.id, outcome))
+            assert before[0] == claim.id, "two claims ended one task"
+        return written
+
+    async def finish(self):
+        if claim := self.pick(self.held):
+            self.held.remove(claim)
+            await self.end(claim, self.random.choice(ENDS))
+            self.stale.append(claim)
+
+    async def checkpoint(self):
+        if claim := self.pick(self.held):
+            said = await self.store.checkpoint(claim, b"\x00s", task.Usage(1), [("model", {})])
+            await self.obey(claim, said)
+
+    async def heartbeat(self):
+        for claim_id, said in (await self.store.heartbeat(self.held, "w")).items():
+            await self.obey(next(held for held in self.held if held.id == claim_id), said)
+
+    async def obey(self, claim, said):
+        if said is Directive.CONTINUE:
+            return
+        self.held.remove(claim)
+        if said is Directive.GIVE_BACK:
+            await self.store.release(claim)
+        if said is Directive.CANCEL:
+            await self.end(claim, task.Outcome(task.TaskStatus.CANCELLED))
+
+    async def release(self):
+        if claim := self.pick(self.held):
+            self.held.remove(claim)
+            await self.store.release(claim)
+            self.stale.append(claim)
+
+    async def crash(self):
+        dead = [claim for claim in self.held if self.random.random() < 0.5]
+        self.held = [claim for claim in self.held if claim not in dead]
+        self.stale += dead
+
+    async def write_late(self):
+        if claim := self.pick(self.stale):
+            act = self.random.choice((self.store.release, lambda late: self.end(late, ENDS[1])))
+            await act(claim)
+
+    async def cancel(self):
+        if self.admitted:
+            identifier = self.random.choice(list(self.admitted))
+            assert await self.store.cancel(identifier, TENANT)
+
+    # -- the operator --------------------------------------------------------------------------
+
+    async def set_route(self, **changes):
+        limits = traffic.RevisionLimits(1000, 600, 600)
+        standings = {STABLE: traffic.Standing.OPEN, CANDIDATE: self.standing}
+        revisions = {
+            name: traffic.RoutedRevision(name, standing, limits)
+            for name, standing in standings.items()
+        }
+        version = self.route.version + 1
+        self.route = replace(self.route, version=version, revisions=revisions, **changes)
+        await self.store.set_route(self.agent, self.route)
+
+    async def change_share(self):
+        await self.set_route(percent=self.random.choice((0, 50, 50, 100)))
+
+    async def change_standing(self):
+        back = self.standing is not traffic.Standing.OPEN and self.random.random() < 0.6
+        rejected = self.random.random() < 0.4 and traffic.Standing.REJECTED
+        chosen = rejected or self.random.choice(list(traffic.Standing))
+        self.standing = traffic.Standing.OPEN if back else chosen
+        kept = self.standing is traffic.Standing.OPEN
+        await self.set_route(candidate=CANDIDATE if kept else "")
+
+    async def suspend_or_resume(self):
+        await self.set_route(suspended=not self.route.suspended)
+
+    async def rehome(self):
+        await self.store.rehome(self.agent, CANDIDATE, self.random.choice((1, 3, 200)))
+
+    async def recreate(self):
+        await self.set_route(uid=f"uid-{self.route.version}")
+
+    # -- what must hold ------------------------------------------------------------------------
+
+    async def check_session_is_free(self, claim):
+        session = claim.task.session
+        for held in self.held if session else ():
+            other = held.task
+            if other.session == session and other.id != claim.task.id:
+                now = await self.store.task(other.id, TENANT)
+                of_former = (await self.raw.hget(self.task_key(other.id), "uid")).decode()
+                if of_former == self.route.uid:
+                    assert now.status is not task.TaskStatus.RUNNING, "two of a session run"
+
+    def task_key(self, identifier):
+        return keys.AgentKeys(self.agent).task(identifier)
+
+    async def settle(self):
+        """The world calms down: workers work off all that there is."""
+        if self.route.suspended:
+            await self.suspend_or_resume()
+        while True:
+            for claim in self.held:
+                await self.end(claim, ENDS[0])
+            self.held = []
+            await self.set_route()
+            moved = await self.store.rehome(self.agent, CANDIDATE)
+            for revision in (STABLE, CANDIDATE):
+                await self.take(await self.store.claim(self.agent, revision, "w", 50))
+                await self.take(await self.store.reclaim(self.agent, revision, "w", 0, 50))
+            if not moved and not self.held:
+                return
+
+    async def check_the_end(self):
+        rows = await self.store.rows(self.agent)
+        count = Counter((row.kind, row.task) for row in rows)
+        for identifier in self.admitted:
+            ended = await self.store.task(identifier, TENANT)
+            assert ended.status.ended, f"{identifier} is {ended.status}"
+            assert count[outcomes.RowKind.ROUTED, identifier] == 1
+            assert count[outcomes.RowKind.FINISHED, identifier] == 1
+            assert count[outcomes.RowKind.STARTED, identifier] <= 1
+            if identifier in self.ended_by:
+                assert ended.outcome == self.ended_by[identifier][1]
+        assert {identifier for _, identifier in count} == set(self.admitted)
+        self.check_order(rows)
+        await self.check_keys()
+
+    def check_order(self, rows):
+        """Tasks of a session were begun in the order in which they came."""
+        came, began = defaultdict(list), defaultdict(list)
+        for row in rows:
+            session = self.admitted[row.task]
+            if row.kind is outcomes.RowKind.ROUTED:
+                came[session].append(row.task)
+            if row.kind is outcomes.RowKind.STARTED:
+                began[session].append(row.task)
+        for session, order in began.items():
+            if session:
+                assert order == [one for one in came[session] if one in order]
+
+    async def check_keys(self):
+        tag = keys.AgentKeys(self.agent).tag
+        async for key in self.raw.scan_iter(f"{tag}*", count=1000):
+            name = key.decode().removeprefix(tag)
+            if ":q:" in name:
+                assert await self.raw.xlen(key) == 0, f"{name} is not empty"
+            if not name.startswith(KEPT_WITHOUT_END):
+                assert await self.raw.ttl(key) > 0, f"{name} stays for ever"
+
+
+@pytest.fixture(scope="module", params=["bundled", "any"])
+def server(request):
+    binary = testing.bundled_server() if request.param == "bundled" else ""
+    with testing.redis_server(binary, "--appendonly", "no") as running:
+        yield running
+
+
+@pytest.fixture
+async def store(server):
+    opened = Store.connect(server.url, retention=RETENTION)
+    yield opened
+    await opened.aclose()
+
+
+@pytest.fixture
+async def raw(server):
+    client = Redis.from_url(server.url, protocol=2)
+    yield client
+    await client.aclose()
+
+
+@pytest.mark.timeout(900)
+async def test_every_accepted_task_ends_exactly_once_whatever_happens(store, raw):
+    seeds = range(FIRST_SEED, FIRST_SEED + HISTORIES)
+    print(f"seeds {seeds}")
+    seen = Counter()
+    for seed in seeds:
+        history = History(store, raw, seed)
+        try:
+            await history.set_route()
+            for _ in range(STEPS):
+                await history.step()
+            await history.settle()
+            await history.check_the_end()
+        except Exception as error:
+            error.add_note(f"PENSTOCK_SEED={seed} PENSTOCK_HISTORIES=1: {' '.join(history.told)}")
+            raise
+        rows = await store.rows(history.agent)
+        seen.update(row.kind.name for row in rows)
+        seen.update(history.told)
+        await raw.flushall()
+    print(dict(seen))
+    assert min(seen[kind.name] for kind in outcomes.RowKind) > HISTORIES / 2
