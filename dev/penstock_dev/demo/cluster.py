@@ -45,8 +45,12 @@ class Cluster:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        async with asyncio.timeout(_COMMAND_SECONDS):
-            output, errors = await process.communicate()
+        try:
+            async with asyncio.timeout(_COMMAND_SECONDS):
+                output, errors = await process.communicate()
+        except TimeoutError:
+            process.kill()
+            raise CommandFailed(f"{command}: no answer in {_COMMAND_SECONDS:g} s") from None
         if process.returncode:
             raise CommandFailed(f"{command}: {errors.decode().strip()}")
         return output.decode()

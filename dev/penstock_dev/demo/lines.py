@@ -7,20 +7,24 @@ from dataclasses import dataclass
 
 from penstock_dev.demo.seen import Scene
 
-Clock = Callable[[], float]
 INDENT = " " * 10
+
+
+def clock(seconds: float) -> str:
+    """The time since the beginning, as each line of the story begins."""
+    return f"[{seconds:6.1f} s] "
 
 
 @dataclass
 class LinesView:
     """Prints the story; the state in between is told by the story itself."""
 
-    elapsed: Clock
+    elapsed: Callable[[], float]
     write: Callable[[str], None] = print
 
     def say(self, text: str, command: str = "") -> None:
         """A line with the time, and the command below it."""
-        self.write(f"[{self.elapsed():6.1f} s] {text}")
+        self.write(f"{clock(self.elapsed())}{text}")
         if command:
             self.write(f"{INDENT} $ {command}")
 

@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from penstock.api.rollout import Result, Source, Stage
+from penstock_dev.demo import lines
 from penstock_dev.demo.seen import Scene, Seen
 from penstock_dev.traffic import Answer, Tally
 
@@ -33,11 +34,11 @@ _ROOM_FOR_EXCHANGES: Final = 30
 
 def draw(scene: Scene, width: int, height: int) -> RenderableType:
     """The panel for a terminal of so many columns and lines."""
-    parts: list[RenderableType] = [_who_serves(scene, width - 4), Text(), _steps(scene)]
+    parts: list[RenderableType] = [Text(), _who_serves(scene, width - 4), Text(), _steps(scene)]
     parts += [Text(), _checks(scene)]
     if height >= _ROOM_FOR_EXCHANGES:
         parts += [Text(), *_exchanges(scene, width - 4)]
-    title = f"[bold]support[/bold]  [{_DIM}]{scene.elapsed_seconds:.0f} s[/{_DIM}]"
+    title = f"[bold]agent support[/bold]  [{_DIM}]{scene.elapsed_seconds:.0f} s[/{_DIM}]"
     return Panel(Group(*parts), title=title, title_align="left", border_style=_DIM)
 
 
@@ -61,9 +62,7 @@ def _bar(seen: Seen, width: int) -> Text:
     """One line for all users; any share above nothing is at least one character."""
     ours = round(width * seen.percent / 100)
     ours = max(ours, 1) if seen.percent else 0
-    return Text("━" * ours, style=f"bold {CANDIDATE}") + Text(
-        "━" * (width - ours), style=f"bold {STABLE}"
-    )
+    return Text.assemble(("█" * ours, CANDIDATE), ("░" * (width - ours), STABLE))
 
 
 def _candidate_role(seen: Seen) -> tuple[str, str]:
@@ -96,17 +95,18 @@ def _steps(scene: Scene) -> Text:
     by_hand = seen.rollout.share.source is Source.SETPOINT and seen.under_way
     shares = sorted({*scene.steps, 100, *([seen.percent] if by_hand else [])})
     for index, percent in enumerate(shares):
-        text.append("  ›  " if index else "", style=_DIM)
-        text.append(f"{percent} %", style=_step_style(seen, percent))
+        mark, style = _step_mark(seen, percent)
+        text.append("  ─  " if index else "", style=_DIM)
+        text.append(f"{mark} {percent} %", style=style)
         if by_hand and percent == seen.percent:
             text.append(" by hand", style=CANDIDATE)
     return text.append_text(_word(seen))
 
 
-def _step_style(seen: Seen, percent: int) -> str:
+def _step_mark(seen: Seen, percent: int) -> tuple[str, str]:
     if not seen.under_way or percent > seen.percent:
-        return _DIM
-    return f"bold reverse {CANDIDATE}" if percent == seen.percent else GOOD
+        return "○", _DIM
+    return ("●", f"bold {CANDIDATE}") if percent == seen.percent else ("✓", GOOD)
 
 
 def _word(seen: Seen) -> Text:
@@ -158,8 +158,8 @@ def _mean(tally: Tally) -> str:
 
 
 def _exchanges(scene: Scene, width: int) -> list[Text]:
-    lines = [line for answer in scene.exchanges[-3:] for line in _exchange(scene.seen, answer)]
-    return [_cut(line, width) for line in lines] + [Text()] * (6 - len(lines))
+    shown = [line for answer in scene.exchanges[-3:] for line in _exchange(scene.seen, answer)]
+    return [_cut(line, width) for line in shown] + [Text()] * (6 - len(shown))
 
 
 def _exchange(seen: Seen, answer: Answer) -> tuple[Text, Text]:
@@ -204,14 +204,13 @@ class PanelView:
 
     def say(self, text: str, command: str = "") -> None:
         """A line that stays, and the command below it."""
-        clock = Text(f"{self.elapsed():6.1f}  ", style=_DIM)
-        self._print(clock, Text(text, style="bold"))
+        self._print(Text(lines.clock(self.elapsed()), style=_DIM), Text(text, style="bold"))
         if command:
-            self._print(Text(" " * 8), Text(f"$ {command}", style=GOOD))
+            self._print(Text(f"{lines.INDENT} "), Text(f"$ {command}", style=GOOD))
 
     def detail(self, text: str) -> None:
         """A line that stays, below the last one."""
-        self._print(Text(" " * 8), Text(text))
+        self._print(Text(f"{lines.INDENT}   "), Text(text))
 
     def _print(self, margin: Text, text: Text) -> None:
         room = max(self.console.width - len(margin), 20)

@@ -9,7 +9,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -26,6 +26,7 @@ from penstock_dev.demo.stage import DidNotHappen, Stage, View
 from penstock_dev.environment import Environment, EnvironmentFailed
 from penstock_dev.state import StateDirectory
 
+Clock = Callable[[], float]
 MANIFESTS: Final = Path(__file__).parent / "manifests"
 INTERRUPTED: Final = 130
 _INTERRUPTED_WORD: Final = "interrupted"
@@ -101,7 +102,7 @@ def _play(options: Options, state_dir: Path, lines: LinesView) -> str:
         running = environment.start(state_dir, detach=options.keep, report=lines.detail)
         lines.say("The cluster is up.")
         with _view(options, lines) as view:
-            asyncio.run(_perform(options, running, view))
+            asyncio.run(_perform(options, running, view, lines.elapsed))
     except (EnvironmentFailed, DidNotHappen, CommandFailed) as error:
         return str(error)
     return ""
@@ -117,16 +118,17 @@ def _view(options: Options, lines: LinesView) -> Iterator[View]:
         yield panel
 
 
-async def _perform(options: Options, running: Environment, view: View) -> None:
+async def _perform(options: Options, running: Environment, view: View, elapsed: Clock) -> None:
     if running.kubeconfig is None:
         raise EnvironmentFailed("the environment has no control plane")
     async with kube.KubeClient.from_kubeconfig(running.kubeconfig) as client:
-        stage = Stage(Cluster(running, client), view, options.manifests, _steps(options.manifests))
-        begun = time.monotonic()
+        cluster = Cluster(running, client)
+        stage = Stage(cluster, view, options.manifests, _steps(options.manifests), elapsed)
+        begun = elapsed()
         async with stage.open():
             for act in story.ACTS:
                 await act(stage)
-        stage.say(f"That took {time.monotonic() - begun:.0f} s.")
+        stage.say(f"All of that took {elapsed() - begun:.0f} s.")
 
 
 def _steps(manifests: Path) -> tuple[int, ...]:
@@ -140,8 +142,9 @@ def _leave(options: Options, state_dir: Path, lines: LinesView, failure: str) ->
     if options.keep and state.is_held():
         _tell_how_to_reach(options, lines, state)
         return
-    environment.stop(state_dir, remove=not failure)
-    if failure:
+    worth_reading = failure not in ("", _INTERRUPTED_WORD)
+    environment.stop(state_dir, remove=not worth_reading)
+    if worth_reading:
         lines.say(f"Everything is stopped; the logs are in {state.root / 'logs'}.")
         return
     if options.state_dir is None:

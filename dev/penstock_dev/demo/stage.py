@@ -20,7 +20,7 @@ PATTERN = traffic.Pattern(rate_per_second=25.0, users=400)
 _POLL_SECONDS = 0.05
 _DRAW_SECONDS = 0.25
 _SAMPLE_SECONDS = 1.2
-_SHOWN_EXCHANGES = 4
+_SHOWN_EXCHANGES = 3
 
 
 class DidNotHappen(Exception):
@@ -48,7 +48,7 @@ class Stage:
     view: View
     manifests: Path
     steps: tuple[int, ...]
-    begun: float = field(default_factory=time.monotonic)
+    elapsed: Callable[[], float]
     ledger: Ledger = field(default_factory=Ledger)
     _background: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
     _candidate: str = ""
@@ -108,11 +108,11 @@ class Stage:
         await self._background.enter_async_context(beside(sending))
 
     def _sample(self, answer: Answer) -> None:
-        """Keep a few exchanges to show: one a second, and failures before successes."""
+        """Keep a few exchanges to show: about one a second, the candidate's first, all failures."""
         last = self._exchanges[-1] if self._exchanges else None
         fresh = last is None or answer.sent_at - last.sent_at > _SAMPLE_SECONDS
-        rarer = last is not None and last.revision != answer.revision and last.good
-        if fresh or (rarer and answer.revision == self.seen.candidate):
+        rare = last is not None and last.revision != answer.revision == self.seen.candidate
+        if fresh or rare or not answer.good:
             self._exchanges = [*self._exchanges, answer][-_SHOWN_EXCHANGES:]
 
     # --------------------------------------------------------------------------- the view
@@ -124,8 +124,8 @@ class Stage:
     def scene(self) -> Scene:
         """All that a view draws."""
         tallies = {revision: self.tally(revision) for revision in self.ledger.tallies}
-        elapsed = time.monotonic() - self.begun
-        return Scene(self.seen, self.steps, tallies, tuple(self._exchanges), elapsed)
+        exchanges = tuple(self._exchanges)
+        return Scene(self.seen, self.steps, tallies, exchanges, self.elapsed())
 
     async def _draw(self) -> None:
         while True:

@@ -61,8 +61,7 @@ async def serve(stage: Stage) -> None:
         lambda _: stage.ledger.tally(revision).good >= FIRST_ANSWERS,
         unless=lambda _: _complaint(stage),
     )
-    for answer in stage.ledger.answers[:2]:
-        show_exchange(stage, answer)
+    show_exchange(stage, stage.ledger.answers[0])
 
 
 def _complaint(stage: Stage) -> str:
@@ -87,9 +86,11 @@ async def climb(stage: Stage) -> None:
         "Version 2.0 is a good change. Nobody does anything but apply it.",
         f"kubectl apply -f {stage.manifest('agent-v2.yaml')}",
     )
-    await _candidate_begins(stage)
+    candidate = await _candidate_begins(stage)
     for percent in stage.steps[1:2]:
         await _step(stage, percent)
+    for answer in [a for a in stage.ledger.answers if a.revision == candidate][:1]:
+        show_exchange(stage, answer)
 
 
 async def _candidate_begins(stage: Stage) -> str:
@@ -164,7 +165,8 @@ async def _measure(stage: Stage, candidate: str, since: float) -> None:
     users = traffic.users_by_revision(answers)
     ours, percent = len(users.get(candidate, ())), traffic.share_percent(answers, candidate) or 0.0
     everybody = _users_since(stage, since)
-    told = f"{ours} of {everybody} users are answered by the candidate: {percent:.0f} %"
+    who = stage.seen.version(candidate)
+    told = f"{ours} of {everybody} users are answered by {who}: {percent:.0f} %"
     if abs(percent - BY_HAND_PERCENT) > TOLERANCE_PERCENT:
         raise DidNotHappen(f"the share of {BY_HAND_PERCENT} % did not reach users: {told}")
     stage.say(f"{told}.")
@@ -180,7 +182,7 @@ def _stayed(stage: Stage, candidate: str, percent: int, before: set[str], since:
     others = set().union(*(seen for revision, seen in users.items() if revision != candidate))
     if lost := sorted(before & others):
         raise DidNotHappen(f"users did not stay on the candidate: {', '.join(lost[:3])}")
-    stage.say(f"All {len(before)} users whom it served at {percent} % or less stay with it.")
+    stage.say(f"All {len(before)} users who had it at {percent} % or less still have it.")
 
 
 async def promote(stage: Stage) -> None:
