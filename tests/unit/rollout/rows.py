@@ -32,7 +32,9 @@ class Log:
     def started(self, task, at_ms, arm=Arm.CANDIDATE):
         return self._add(RowKind.STARTED, task, at_ms, arm)
 
-    def finished(self, task, at_ms, arm=Arm.CANDIDATE, counting=Counting.GOOD, latency_ms=1000, **f):
+    def finished(
+        self, task, at_ms, arm=Arm.CANDIDATE, counting=Counting.GOOD, latency_ms=1000, **f
+    ):
         return self._add(
             RowKind.FINISHED, task, at_ms, arm, counting=counting, latency_ms=latency_ms, **f
         )

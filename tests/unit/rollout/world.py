@@ -95,9 +95,7 @@ class World:
         return self.change(now=self.situation.now + timedelta(seconds=seconds))
 
     def pods(self, revision, ready=1, wanted=1, message=""):
-        return self.change(
-            pods={**self.situation.pods, revision: Pods(ready, wanted, message)}
-        )
+        return self.change(pods={**self.situation.pods, revision: Pods(ready, wanted, message)})
 
     def measure(self, candidate=GOOD, stable=GOOD, **_):
         self.measured = {Arm.CANDIDATE: candidate, Arm.STABLE: stable}

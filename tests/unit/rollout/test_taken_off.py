@@ -1,0 +1,278 @@
+"""Taken off for a while, and for good: unavailable pods, shared incidents, verdicts."""
+
+from __future__ import annotations
+
+import pytest
+
+from penstock.rollout.observation import Tally
+from tests.unit.rollout.world import (
+    BAD,
+    C,
+    C2,
+    GOOD,
+    S,
+    STEPS,
+    candidate_world,
+    stable_world,
+    world_at,
+)
+
+SLOW = Tally(tasks=60, timed=60, latency_sum=900.0, latency_squares=14_000.0)
+ESCALATING = Tally(tasks=60, escalations=24, timed=60, latency_sum=60.0, latency_squares=80.0)
+
+
+def dead(world, seconds):
+    """The candidate's pods have been dead for so long."""
+    return world.pods(C, ready=0, message="OOMKilled").decide().after(seconds).decide()
+
+
+# ------------------------------------------------------------------------------ unavailable
+
+
+def test_dead_pods_at_20_percent_take_the_candidate_off_after_30_seconds():
+    world = dead(world_at(20), 29)
+    assert (world.percent, world.waits) == (20, "CandidateNotReady")
+    assert world.look_again <= 1.0
+    world.after(1).decide()
+    assert (world.percent, world.source) == (0, "Suspended")
+    assert world.condition("Suspended") == ("True", "CandidateUnavailable")
+    assert "OOMKilled" in world.message("Suspended")
+    assert world.reasons() == ["Suspended"]
+    assert world.condition("RolledBack")[0] == "False"
+
+
+def test_it_comes_back_to_its_share_with_the_same_salt_and_a_fresh_hold():
+    world = world_at(20)
+    salt = world.status.salt
+    dead(world, 30).after(100).pods(C).decide()
+    assert (world.percent, world.source, world.status.salt) == (20, "Automatic", salt)
+    assert world.status.step == "2/3"
+    assert world.condition("Suspended") == ("False", "Resumed")
+    assert world.reasons() == ["Resumed"]
+    assert world.after(59).decide().percent == 20
+    assert world.after(1).decide().percent == 50
+
+
+def test_the_second_time_it_is_rejected():
+    world = dead(world_at(20), 30).pods(C).decide()
+    dead(world, 30)
+    assert (world.percent, world.waits) == (0, "RolledBack")
+    verdict = world.verdicts[-1]
+    assert (verdict.reason, verdict.percent) == ("CandidateUnavailable", 20)
+    assert "second time" in verdict.message
+    assert "OOMKilled" in verdict.message
+
+
+def test_retry_begins_a_new_count():
+    world = dead(dead(world_at(20), 30).pods(C).decide(), 30)
+    world.pods(C).ask("retry").decide()
+    assert world.status.unavailable_count == 0
+    assert dead(world, 30).source == "Suspended"
+
+
+def test_a_pod_that_is_ready_in_between_starts_the_clock_anew():
+    world = dead(world_at(20), 20).pods(C).decide()
+    assert dead(world, 29).percent == 20
+
+
+def test_pods_scaled_to_nothing_on_purpose_are_not_dead():
+    world = world_at(20).pods(C, ready=0, wanted=0).decide().after(600).decide()
+    assert (world.percent, world.source) == (50, "Automatic")
+
+
+def test_a_queue_that_ages_while_stables_does_not_takes_it_off():
+    world = world_at(20).change(queue_age_seconds={C: 31.0, S: 2.0}).decide()
+    assert (world.percent, world.source) == (0, "Suspended")
+    assert "waited 31 s" in world.message("Suspended")
+    world.change(queue_age_seconds={C: 0.0, S: 2.0}).decide()
+    assert world.percent == 20
+
+
+@pytest.mark.parametrize("ages", [{C: 30.0}, {C: 45.0, S: 10.0}, {C: 400.0, S: 60.0}])
+def test_a_queue_that_ages_like_stables_is_not_the_candidates_fault(ages):
+    assert world_at(20).change(queue_age_seconds=ages).decide().percent == 20
+
+
+def test_at_share_0_dead_pods_only_delay():
+    world = stable_world().apply(C).pods(C, ready=0, message="ErrImagePull").decide()
+    world.after(3600).decide()
+    assert (world.percent, world.waits) == (0, "CandidateNotReady")
+    assert world.condition("Ready") == ("False", "CandidateNotReady")
+    assert world.condition("Reconciling")[0] == "True"
+    assert "ErrImagePull" in world.message("Ready")
+
+
+# -------------------------------------------------------------------------- shared incident
+
+
+def outage(world):
+    both = Tally(tasks=60, errors=40)
+    return world.measure(candidate=both, stable=both).decide()
+
+
+def test_an_outage_on_both_sides_sends_users_to_stable_and_blames_nobody():
+    world = outage(world_at(20))
+    assert (world.percent, world.source) == (0, "Suspended")
+    assert world.condition("Suspended") == ("True", "SharedIncident")
+    assert world.condition("Stalled")[0] == "False"
+    assert world.verdicts == []
+    assert outage(world.after(3600)).percent == 0
+
+
+def test_it_comes_back_by_itself_when_stable_is_well_again_and_is_promoted():
+    world = outage(world_at(20)).after(200).measure().decide()
+    assert (world.percent, world.source) == (20, "Automatic")
+    assert world.waits == "Holding"
+    for percent in (50, 95, 0):
+        assert world.step_over().percent == percent
+    assert world.status.stable_revision == C
+
+
+def test_what_was_measured_before_it_came_back_condemns_nobody():
+    world = outage(world_at(20)).after(200).measure().decide()
+    now_ms = int(world.situation.now.timestamp() * 1000)
+    seen = world.measure(candidate=BAD).observation()
+    old = seen.window[0].__class__(now_ms // 5000 - 20, 2, seen.window[0].arms)
+    world.observation = lambda: seen.__class__(**{**seen.__dict__, "window": (old,)})
+    assert world.decide().percent == 20
+
+
+def test_under_a_setpoint_it_comes_back_to_the_setpoint():
+    world = outage(candidate_world().set(30).decide())
+    assert world.condition("ManualSetpoint")[0] == "Unknown"
+    world.measure().decide()
+    assert (world.percent, world.source) == (30, "Setpoint")
+
+
+def test_a_setpoint_changed_meanwhile_is_what_it_comes_back_to():
+    world = outage(world_at(50)).set(10).decide()
+    assert world.percent == 0
+    assert world.measure().decide().percent == 10
+
+
+def test_steps_edited_meanwhile_do_not_move_it():
+    world = outage(world_at(20)).steps(*STEPS[::2]).decide().measure().decide()
+    assert (world.percent, world.source) == (20, "Automatic")
+    assert world.step_over().percent == 50
+
+
+def test_while_paused_it_does_not_come_back_by_itself():
+    world = outage(world_at(20)).edit(paused=True).measure().decide()
+    assert (world.percent, world.waits) == (0, "Paused")
+    assert world.edit(paused=False).decide().percent == 20
+
+
+def test_without_a_measurement_it_stays_off():
+    world = outage(world_at(20)).blind().after(600).decide()
+    assert (world.percent, world.waits) == (0, "SharedIncident")
+
+
+def test_abort_works_during_an_incident():
+    world = outage(world_at(20)).ask("abort").decide()
+    assert world.verdicts[-1].reason == "Aborted"
+
+
+# --------------------------------------------------------------------------------- verdicts
+
+
+@pytest.mark.parametrize(
+    ("candidate", "reason", "check", "words"),
+    [
+        (BAD, "ErrorRateRegression", "errorRate", "error rate 40.0 % on the candidate (40/100)"),
+        (SLOW, "LatencyRegression", "latencyMean", "mean latency 15.0 s on the candidate"),
+        (ESCALATING, "EscalationRateRegression", "escalationRate", "escalation rate 40.0 %"),
+    ],
+)
+def test_a_rollback_says_which_check_fired_and_its_numbers(candidate, reason, check, words):
+    world = world_at(20).measure(candidate=candidate).decide()
+    verdict = world.verdicts[-1]
+    assert (verdict.result, verdict.reason, verdict.check) == ("Rejected", reason, check)
+    assert (verdict.revision, verdict.attempt, verdict.percent) == (C, 1, 20)
+    assert (verdict.tasks, verdict.users) == (42, 17)
+    assert verdict.message.startswith(f"rolled back at 20 %: {words}")
+    assert "on stable" in verdict.message
+    assert world.status.verdicts[-1] == verdict
+    assert world.condition("RolledBack") == ("True", reason)
+    assert world.condition("Stalled")[0] == "True"
+    assert world.condition("Ready") == ("False", "RolledBack")
+
+
+def test_the_retry_command_in_the_message_is_complete():
+    world = world_at(20).change(namespace="acme", name="support-rollout").measure(BAD).decide()
+    assert (
+        "kubectl annotate agentrollout support-rollout -n acme --overwrite "
+        f'penstock.dev/request="retry/{C}/$(date +%s)"'
+    ) in world.message("Ready")
+
+
+def test_a_rejected_attempt_stays_rejected_and_the_next_one_counts_up():
+    world = world_at(20).measure(candidate=BAD).decide()
+    salt = world.status.salt
+    world.measure().ask("retry").decide()
+    assert (world.status.attempt, world.status.salt) == (2, salt)
+    assert world.status.analysis.since_version == world.status.route_version
+    world.measure(candidate=BAD).decide()
+    assert [v.attempt for v in world.status.verdicts] == [1, 2]
+    assert world.situation.records[C].rejected_attempt == 2
+
+
+def test_the_record_alone_rejects_what_a_crash_left_half_done():
+    """The verdict was put on the record; the operator died before it wrote the status."""
+    world = world_at(50)
+    world.record(C, rejected_attempt=1, rejected_reason="ErrorRateRegression",
+                 rejected_message="rolled back at 50 %: error rate 31.0 %").decide()  # fmt: skip
+    assert (world.percent, world.source, world.waits) == (0, "Rollback", "RolledBack")
+    assert world.status.verdicts[-1].message == "rolled back at 50 %: error rate 31.0 %"
+    assert world.status.verdicts[-1].reason == "ErrorRateRegression"
+    assert world.decide().status.verdicts == world.status.verdicts
+
+
+def test_the_record_alone_promotes_what_a_crash_left_half_done():
+    world = world_at(95).record(C, promoted_sequence=2).decide()
+    assert (world.status.stable_revision, world.status.canary_revision) == (C, None)
+    assert world.condition("Promoted")[0] == "True"
+
+
+def test_a_reason_that_only_a_newer_version_knows_still_rejects():
+    world = world_at(20).record(C, rejected_attempt=1, rejected_reason="CostRegression").decide()
+    assert (world.percent, world.source) == (0, "Rollback")
+
+
+def test_superseding_keeps_stable_and_draws_a_new_salt():
+    world = world_at(50)
+    salt, since = world.status.salt, world.status.analysis.since_version
+    world.apply(C2).pods(C2).decide()
+    assert world.status.stable_revision == S
+    assert world.status.salt != salt
+    assert world.status.analysis.since_version > since
+    assert (world.verdicts[-1].revision, world.verdicts[-1].result) == (C, "Superseded")
+
+
+def test_a_rejected_candidate_is_not_superseded_as_well():
+    world = world_at(20).measure(candidate=BAD).decide().measure().apply(C2).decide()
+    assert [v.result for v in world.status.verdicts] == ["Rejected"]
+    assert world.status.attempt == 1
+
+
+def test_at_most_ten_verdicts_are_kept_oldest_first():
+    world = world_at(20)
+    for nonce in range(12):
+        world.measure(candidate=BAD).decide().measure().ask("retry", nonce=nonce).decide()
+    attempts = [v.attempt for v in world.status.verdicts]
+    assert attempts == list(range(3, 13))
+
+
+def test_a_return_to_a_good_revision_walks_the_steps_like_any_other():
+    world = world_at(95).step_over()
+    assert world.status.stable_revision == C
+    world.pods(S).apply(S).decide()
+    assert (world.status.canary_revision, world.percent) == (S, 5)
+
+
+def test_a_step_that_nobody_could_reach_says_so():
+    world = candidate_world().measure(candidate=Tally()).after(181).decide()
+    assert world.percent == 20
+    assert world.condition("NoEligibleUsers")[0] == "True"
+    world.measure(candidate=GOOD).step_over()
+    assert world.percent == 50
+    assert world.condition("NoEligibleUsers") is None
