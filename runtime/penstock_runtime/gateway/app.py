@@ -9,6 +9,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
 
 from penstock import errors
 from penstock_runtime.gateway import boundary, description, problems, routes
@@ -96,12 +97,23 @@ async def _answer_unavailable(request: Request, _: errors.StoreUnavailable) -> R
 
 async def _answer_http(request: Request, error: HTTPException) -> Response:
     """What the router refuses: an unknown path, or a method that a path does not have."""
+    path = request.url.path
     if error.status_code == 405:
-        allowed = dict(error.headers or {})
-        detail = f"{request.url.path} does not know {request.method}."
+        allowed = {"Allow": ", ".join(sorted(_methods(path)))}
+        detail = f"{path} does not know {request.method}."
         return await _answer_problem(
             request, problems.Problem("method-not-allowed", detail, allowed)
         )
     slug = "route-not-found" if error.status_code == 404 else "internal-error"
-    detail = f"There is nothing at {request.url.path}."
+    detail = f"There is nothing at {path}."
     return await _answer_problem(request, problems.Problem(slug, detail))
+
+
+def _methods(path: str) -> set[str]:
+    """What can be asked of a path; each of its methods is a route of its own."""
+    found = [
+        route.methods
+        for route in (*_probes.routes, *routes.router.routes)
+        if isinstance(route, Route) and route.path_regex.match(path)
+    ]
+    return {method for methods in found for method in methods or ()}

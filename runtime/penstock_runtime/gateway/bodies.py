@@ -22,6 +22,7 @@ MAX_METADATA_ENTRIES: Final = 32
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _CONTROL_BUT_LINES_AND_TABS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
+_ONE_KIND: Final = bytes.maketrans(b"{}", b"[]")
 
 
 def _refuse(pattern: re.Pattern[str], text: str) -> str:
@@ -185,9 +186,12 @@ def is_deeper_than(body: bytes, levels: int) -> bool:
     if body.count(b"[") + body.count(b"{") <= levels:
         return False
     unescaped = body.replace(rb"\\", b"").replace(rb"\"", b"")
-    brackets = b"".join(unescaped.split(b'"')[::2]).translate(None, _NO_BRACKETS)
+    brackets = b"".join(unescaped.split(b'"')[::2]).translate(_ONE_KIND, _NO_BRACKETS)
     for _ in range(levels):
-        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        outer = brackets.replace(b"[]", b"")  # without the innermost level
+        if len(outer) == len(brackets):
+            break
+        brackets = outer
     return bool(brackets)
 
 

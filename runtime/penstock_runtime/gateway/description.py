@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
-from penstock_runtime.gateway import bodies, problems, streams, wire
+from penstock_runtime.gateway import bodies, documents, problems, streams
 
 OVERVIEW: Final = (
     "Submit tasks to agents, follow them, and read their results. Every error is a problem "
@@ -102,9 +102,9 @@ def _schemas() -> dict[str, Any]:
     _, schemas = models_json_schema(
         [
             (bodies.TaskRequest, "validation"),
-            (wire.TaskDocument, "serialization"),
-            (wire.EventListDocument, "serialization"),
-            (wire.ProblemDocument, "serialization"),
+            (documents.Task, "serialization"),
+            (documents.EventList, "serialization"),
+            (documents.Problem, "serialization"),
         ],
         ref_template=_SCHEMAS + "{model}",
     )

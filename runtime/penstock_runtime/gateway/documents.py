@@ -1,0 +1,81 @@
+"""The schemas of what callers read; ``wire`` writes the documents, a test holds the two equal."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from penstock.task import OutcomeReason, TaskStatus
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", validate_by_name=True)
+
+
+Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+
+
+class Usage(_Document):
+    """What a task has used so far."""
+
+    model_calls: int
+    tool_calls: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: Annotated[
+        str, Field(alias="costUSD", description="List price in US dollars, a decimal string.")
+    ]
+    wall_seconds: float
+
+
+class Outcome(_Document):
+    """Why a task ended as it did; both are empty until then, and after success."""
+
+    reason: OutcomeReason
+    message: str
+
+
+class Task(_Document):
+    """A task and, once it has ended, its result."""
+
+    id: Annotated[str, Field(max_length=200, description="Opaque and URL-safe.")]
+    namespace: str
+    agent: str
+    revision: Annotated[str, Field(description="The revision that serves it: <agent>-<hash>.")]
+    user: str
+    session: str
+    status: TaskStatus
+    output: Annotated[str, Field(description="The answer; empty until there is one.")]
+    outcome: Outcome
+    usage: Usage
+    created_at: Timestamp
+    finished_at: Timestamp | None
+    trace_id: str
+
+
+class Event(_Document):
+    """Something that happened to a task; ``id`` resumes a stream after it."""
+
+    id: str
+    task_id: str
+    type: Annotated[str, Field(description="queued, started, model, tool, moved or finished.")]
+    at: Timestamp
+    data: Annotated[dict[str, Any], Field(description="Of finished: the task as it ended.")]
+
+
+class EventList(_Document):
+    """The events of a task, oldest first; ``continue`` is empty: the list is whole."""
+
+    items: list[Event]
+    continue_: Annotated[str, Field(alias="continue")]
+
+
+class Problem(_Document):
+    """An error (RFC 9457)."""
+
+    type: Annotated[str, Field(description="Stable: what went wrong, as an address.")]
+    title: str
+    status: int
+    detail: str
+    instance: str
+    trace_id: str
