@@ -82,6 +82,8 @@ def start(
     It ends with the calling process unless `detach` is set. `report` gets progress lines.
     Raises EnvironmentFailed, having stopped what it started.
     """
+    if sys.platform != "linux":
+        raise EnvironmentFailed("the embedded environment runs on Linux only; elsewhere use kind")
     if unknown := sorted(set(selected) - components.ALL):
         raise EnvironmentFailed(f"unknown components: {', '.join(unknown)}")
     state = StateDirectory.at(state_dir)
@@ -105,10 +107,16 @@ class _Started:
     process: subprocess.Popen[bytes]
     lifeline: int | None
 
-    def close(self) -> None:
+    def end(self) -> None:
+        """Tell the supervisor to end and wait for it; it may not have noted its pid yet."""
         if self.lifeline is not None:
             os.close(self.lifeline)
-        self.process.wait()
+        self.process.terminate()
+        try:
+            self.process.wait(_STOP_DEADLINE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
 
 _STARTED: dict[Path, _Started] = {}
@@ -205,10 +213,10 @@ def stop(state_dir: Path | str, *, remove: bool = True) -> None:
     state = StateDirectory.at(state_dir)
     if not state.root.exists():
         return
+    if started := _STARTED.pop(state.root, None):
+        started.end()
     if supervisor := state.recorded().get("supervisor"):
         _stop_supervisor(supervisor)
-    if started := _STARTED.pop(state.root, None):
-        started.close()
     clear_strays(state)
     if remove:
         state.remove()

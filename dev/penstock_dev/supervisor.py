@@ -56,7 +56,7 @@ class Component:
     probe: Probe
     wave: int
     environment: Mapping[str, str] = field(default_factory=dict)
-    start_deadline_seconds: float = 60.0
+    start_deadline_seconds: float = 120.0
     grace_seconds: float = 10.0
 
 

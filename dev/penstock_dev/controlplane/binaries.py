@@ -143,7 +143,7 @@ def _advice(missing: list[str], sources: Sources, failures: list[str]) -> str:
     return (
         f"cannot get {', '.join(missing)} (Kubernetes {KUBERNETES_VERSION}). Tried "
         + "; ".join(tried)
-        + f". Install Go ≥ 1.24 with access to a module proxy, or put the programs into "
+        + f". Install Go ≥ 1.25 with access to a module proxy, or put the programs into "
         f"{sources.cache} or a folder named by KUBEBUILDER_ASSETS."
     )
 

@@ -58,7 +58,7 @@ async def _compile(
     if not module.exists():  # Go wants to lock files beside go.mod; the package may be read-only
         shutil.copytree(MODULE, module)
     log = scratch / "log" / f"{name}.log"
-    # Module downloads and a second line of defence: go.sum is complete and may not change.
+    # What is built is what go.sum pins: a missing or other checksum is an error, not an update.
     environment = {**os.environ, "GOFLAGS": "-mod=readonly -buildvcs=false", "CGO_ENABLED": "0"}
     command = [
         *([nice, "-n", "5"] if (nice := shutil.which("nice")) else []),

@@ -155,6 +155,11 @@ class Container:
         self.record.state = state
         self._changed()
 
+    def kill(self) -> None:
+        """End the process at once."""
+        if self._child and "running" in self.record.state:
+            processes.kill_group(self._child.pid)
+
     async def stop(self, grace_seconds: float) -> None:
         """End the process, if there is one, and note how it ended."""
         if self._child and "running" in self.record.state:

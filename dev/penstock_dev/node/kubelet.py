@@ -128,9 +128,12 @@ class _Runners:
     def _take(self, kind: str, pod: kube.Document) -> None:
         uid = pod["metadata"].get("uid", "")
         runner = self._pods.get(uid)
+        over = pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
         match kind:
             case "ADDED" | "MODIFIED" if runner:
                 runner.update(pod)
+            case "ADDED" | "MODIFIED" if over and "deletionTimestamp" in pod["metadata"]:
+                pass  # others hold it by a finalizer
             case "ADDED" | "MODIFIED":
                 self._start(uid, pod)
             case "DELETED" if runner:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import shutil
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,12 +81,15 @@ class Pod:
         """The object is gone from the API: end at once."""
         self._vanished = True
         self._removal.set()
+        for container in self._containers:
+            container.kill()
 
     async def run(self) -> None:
         """Until the pod is deleted; when cancelled (the node stops) its processes are ended."""
         self._directory.mkdir(parents=True, exist_ok=True)
         publishing = asyncio.create_task(self._publish())
         living = asyncio.create_task(self._live())
+        living.add_done_callback(self._show_failure)
         try:
             await self._removal.wait()
             living.cancel()
@@ -116,6 +120,15 @@ class Pod:
             for container in self._containers:
                 group.create_task(container.run(self._host.http, self._directory))
             group.create_task(self._keep_volumes_fresh())
+
+    def _show_failure(self, living: asyncio.Task[None]) -> None:
+        """Nothing stays silently undone: an error of the node itself is told in the status."""
+        if living.cancelled() or not (failure := living.exception()):
+            return
+        traceback.print_exception(failure)
+        for container in self._containers:
+            container.record.state = status.waiting("NodeError", repr(failure))
+        self._dirty.set()
 
     async def _keep_volumes_fresh(self) -> None:
         while any("emptyDir" not in volume for volume in self._pod["spec"].get("volumes", [])):
