@@ -19,7 +19,7 @@ if SUSPENDED then return {"agent-suspended"} end
 if call("EXISTS", TASK) == 1 then return stored(id) end -- the same call once more
 if idempotent then
   local before = call("HMGET", IDEMPOTENCY, "task", "digest")
-  if before[1] and call("EXISTS", task_key(before[1])) == 1 then
+  if before[1] and call("HGET", task_key(before[1]), "uid") == route.uid then
     if before[2] ~= digest then return {"idempotency-key-reused"} end
     return stored(before[1])
   end
@@ -78,7 +78,7 @@ if idempotent then
   call("EXPIRE", IDEMPOTENCY, IDEMPOTENCY_SECONDS)
 end
 event(id, "queued", cjson.encode({revision = task.revision}))
-if former ~= task.revision then
+if sess ~= "" and former ~= task.revision then
   event(id, "moved", cjson.encode({reason = "SessionMoved", from = former, to = task.revision}))
 end
 row("r", id, task)

@@ -19,6 +19,7 @@ STABLE, CANDIDATE = "aaaa0000", "bbbb1111"
 TENANT = "acme-token"
 SERVERS = {"bundled": testing.bundled_server(), "system": testing.system_server()}
 DONE = task.Outcome(task.TaskStatus.SUCCEEDED, output="done")
+NOTHING = task.Usage()
 DEADLINE_SECONDS = 10.0
 
 
@@ -74,7 +75,7 @@ class Desk:
     async def reclaim(self, revision=STABLE, limit=10, consumer="w2", idle_ms=0):
         return await self.store.reclaim(self.agent, revision, consumer, idle_ms, limit)
 
-    async def finish(self, claim, outcome=DONE, usage=task.Usage(), history=None):
+    async def finish(self, claim, outcome=DONE, usage=NOTHING, history=None):
         return await self.store.finish(claim, outcome, usage, history)
 
     async def status(self, identifier):

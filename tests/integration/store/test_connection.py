@@ -7,6 +7,7 @@ import os
 import socket
 
 import pytest
+from redis.asyncio import Redis
 
 from penstock import errors, names, task, traffic
 from penstock_store import keys, scripts, testing
@@ -66,13 +67,18 @@ async def test_a_server_that_does_not_answer_is_given_up_at_the_deadline():
         await store.aclose()
 
 
-async def test_a_full_server_is_said_in_words(server):
-    with testing.redis_server(server.binary, "--maxmemory", "1mb") as full:
-        store = Store.connect(full.url)
+async def test_a_full_server_is_said_in_words_and_takes_no_half_of_a_task(server):
+    with testing.redis_server(server.binary) as full:
+        store, raw = Store.connect(full.url), Redis.from_url(full.url, protocol=2)
         await store.set_route(AGENT, route())
+        before = await raw.keys()
+        await raw.config_set("maxmemory", 1)
         with pytest.raises(errors.StoreUnavailable, match=r"OOM|maxmemory"):
-            for _ in range(100):
-                await admit(store, "x" * 1000)
+            await admit(store)
+        await raw.config_set("maxmemory", 0)
+        assert await raw.keys() == before
+        await admit(store)
+        await raw.aclose()
         await store.aclose()
 
 

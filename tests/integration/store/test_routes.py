@@ -108,3 +108,11 @@ async def test_a_revision_that_is_not_listed_any_more_is_forgotten_once_it_is_em
     assert again.task.id == admission.task
     await desk.set_route(standings={CANDIDATE: None})
     assert await desk.raw.keys(f"{desk.keys.tag}*{CANDIDATE}*") == []
+
+
+async def test_an_idempotency_key_of_a_former_agent_is_free_again(desk):
+    before = await desk.admit(idempotency_key="k")
+    await desk.set_route(uid="uid-2", epoch=1, version=1)
+    after = await desk.admit(idempotency_key="k")
+    assert after.task != before.task
+    assert not after.existed

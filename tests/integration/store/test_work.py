@@ -163,9 +163,9 @@ async def test_a_heartbeat_keeps_a_task_from_being_claimed_again(desk, eventuall
 
 async def test_heartbeats_of_many_claims_of_several_agents_go_out_in_batches(desk, store):
     claims = []
-    for _ in range(1100):
+    for _ in range(520):
         await desk.admit()
-    claims = await desk.claim(limit=2000)
+    claims = await desk.claim(limit=600)
     other = dataclasses.replace(
         desk, agent=dataclasses.replace(desk.agent, namespace="other"), route=desk.route
     )
@@ -173,7 +173,7 @@ async def test_heartbeats_of_many_claims_of_several_agents_go_out_in_batches(des
     await other.admit()
     claims += await other.claim()
     heard = await store.heartbeat(claims, "w1")
-    assert len(heard) == 1101
+    assert len(heard) == 521
     assert set(heard.values()) == {Directive.CONTINUE}
 
 
@@ -273,14 +273,14 @@ async def test_consumers_that_are_gone_for_long_are_forgotten_only_when_nothing_
 async def test_the_outcome_log_keeps_about_as_many_rows_as_it_may(server, desk):
     from penstock_store.store import Store
 
-    store = Store.connect(server.url, retention=Retention(outcome_rows=200))
+    store = Store.connect(server.url, retention=Retention(outcome_rows=100))
     small = dataclasses.replace(desk, store=store)
-    for _ in range(600):
+    for _ in range(350):
         await small.admit()
     rows = await small.store.rows(desk.agent)
-    assert 200 <= len(rows) < 400
+    assert 100 <= len(rows) < 300
     look = await small.store.look(desk.agent, [])
     assert (look.first_row, look.last_row) == (rows[0].id, rows[-1].id)
-    middle = rows[100].id
-    assert await small.store.rows(desk.agent, after=middle, limit=5) == rows[101:106]
+    middle = rows[50].id
+    assert await small.store.rows(desk.agent, after=middle, limit=5) == rows[51:56]
     await store.aclose()

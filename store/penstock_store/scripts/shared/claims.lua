@@ -12,16 +12,17 @@ local function directive(task, claim)
   return "Continue"
 end
 
+-- Start the task's clock, unless it waited too long before: then true.
 local function begin(id, task, queue_seconds)
   local key = task_key(id)
   local started = tonumber(task.startedAt) > 0
   local expired = not started and queue_seconds and NOW - task.createdAt > queue_seconds * 1000
-  if not started and not expired then
+  if expired then return true end
+  if not started then
     call("HSET", key, "startedAt", NOW)
     row("s", id, task)
   end
   event(id, "started", cjson.encode({revision = task.revision, delivery = task.deliveries + 1}))
-  return expired
 end
 
 -- The claim of a delivered entry, as the codec reads it; nil when there is nothing to work on.
