@@ -17,7 +17,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from penstock.api.rollout import Result, Source, Stage
+from penstock.api.rollout import Result, Source
 from penstock_dev.demo import lines
 from penstock_dev.demo.seen import Scene, Seen
 from penstock_dev.traffic import Answer, Tally
@@ -34,10 +34,11 @@ _ROOM_FOR_EXCHANGES: Final = 30
 
 def draw(scene: Scene, width: int, height: int) -> RenderableType:
     """The panel for a terminal of so many columns and lines."""
-    parts: list[RenderableType] = [Text(), _who_serves(scene, width - 4), Text(), _steps(scene)]
-    parts += [Text(), _checks(scene)]
+    room = width - 4
+    parts: list[RenderableType] = [Text(), _who_serves(scene, room), Text(), _steps(scene)]
+    parts += [_cut(_word(scene.seen), room), Text(), _checks(scene)]
     if height >= _ROOM_FOR_EXCHANGES:
-        parts += [Text(), *_exchanges(scene, width - 4)]
+        parts += [Text(), *_exchanges(scene, room)]
     title = f"[bold]agent support[/bold]  [{_DIM}]{scene.elapsed_seconds:.0f} s[/{_DIM}]"
     return Panel(Group(*parts), title=title, title_align="left", border_style=_DIM)
 
@@ -100,7 +101,7 @@ def _steps(scene: Scene) -> Text:
         text.append(f"{mark} {percent} %", style=style)
         if by_hand and percent == seen.percent:
             text.append(" by hand", style=CANDIDATE)
-    return text.append_text(_word(seen))
+    return text
 
 
 def _step_mark(seen: Seen, percent: int) -> tuple[str, str]:
@@ -110,12 +111,9 @@ def _step_mark(seen: Seen, percent: int) -> tuple[str, str]:
 
 
 def _word(seen: Seen) -> Text:
-    if seen.under_way:
-        final = seen.rollout.stage is Stage.FINAL_HOLD
-        return Text("    the final watch" if final else "", style=_DIM)
-    if seen.candidate:
-        return Text("    everybody is back on stable", style=BAD)
-    return Text()
+    """What the rollout says of itself."""
+    style = BAD if seen.candidate and not seen.under_way else _DIM
+    return Text(seen.word("Progressing"), style=style)
 
 
 # ------------------------------------------------------------------------------------ checks
@@ -204,19 +202,21 @@ class PanelView:
 
     def say(self, text: str, command: str = "") -> None:
         """A line that stays, and the command below it."""
-        self._print(Text(lines.clock(self.elapsed()), style=_DIM), Text(text, style="bold"))
+        self._print(lines.clock(self.elapsed()), text, "bold")
         if command:
-            self._print(Text(f"{lines.INDENT} "), Text(f"$ {command}", style=GOOD))
+            self._print(f"{lines.INDENT} ", f"$ {command}", GOOD, hanging="    ")
 
     def detail(self, text: str) -> None:
         """A line that stays, below the last one."""
-        self._print(Text(f"{lines.INDENT}   "), Text(text))
+        self._print(f"{lines.INDENT}   ", text, "", hanging="    ")
 
-    def _print(self, margin: Text, text: Text) -> None:
+    def _print(self, margin: str, text: str, style: str, hanging: str = "") -> None:
         room = max(self.console.width - len(margin), 20)
-        for number, line in enumerate(textwrap.wrap(text.plain, room) or [""]):
-            lead = margin if number == 0 else Text(" " * len(margin))
-            self.console.print(lead + Text(line, style=text.style), soft_wrap=True, highlight=False)
+        wrapped = textwrap.wrap(text, room, subsequent_indent=hanging) or [""]
+        told = f"\n{' ' * len(margin)}".join(wrapped)
+        # At once: after each print the panel is drawn anew below.
+        assembled = Text.assemble((margin, _DIM), (told, style))
+        self.console.print(assembled, soft_wrap=True, highlight=False)
 
     def show(self, scene: Scene) -> None:
         """Redraw."""

@@ -182,7 +182,7 @@ def _stayed(stage: Stage, candidate: str, percent: int, before: set[str], since:
     others = set().union(*(seen for revision, seen in users.items() if revision != candidate))
     if lost := sorted(before & others):
         raise DidNotHappen(f"users did not stay on the candidate: {', '.join(lost[:3])}")
-    stage.say(f"All {len(before)} users who had it at {percent} % or less still have it.")
+    stage.say(f"All {len(before)} users who had it at {percent} % still have it.")
 
 
 async def promote(stage: Stage) -> None:
