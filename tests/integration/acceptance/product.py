@@ -1,0 +1,227 @@
+"""Hands and eyes on a running Penstock: kubectl, the gateway, and what Redis has on record."""
+
+import contextlib
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from penstock import names
+from penstock.names import AgentKey
+from penstock_dev import dev_cli, processes
+from penstock_dev import environment as embedded
+from penstock_dev import traffic as generator
+from penstock_dev.state import StateDirectory
+from penstock_store.store import Store
+from tests.integration.acceptance import traffic
+from tests.integration.acceptance.background import Background
+from tests.integration.acceptance.outcome_log import OutcomeLog
+from tests.integration.cluster import Cluster
+
+_REVISION_VARIABLE = "PENSTOCK_REVISION"
+
+
+@dataclass(frozen=True)
+class Product:
+    """One namespace of the running product."""
+
+    environment: embedded.Environment
+    cluster: Cluster
+    namespace: str
+    background: Background
+    store: Store
+
+    # -- what people do ------------------------------------------------------------------------
+
+    def patch(self, resource: str, spec: dict[str, Any]) -> None:
+        """kubectl patch --type merge on a spec."""
+        kind, name = resource.split("/")
+        change = json.dumps({"spec": spec})
+        self.cluster.kubectl("patch", kind, name, "--type", "merge", "-p", change)
+
+    def set_percent(self, percent: int | None, name: str = "support") -> None:
+        """The documented command for the share; None gives it back to the steps."""
+        self.patch(f"agentrollout/{name}", {"traffic": {"canaryPercent": percent}})
+
+    def request(self, verb: str, revision: str, name: str = "support") -> None:
+        """Ask for promote, abort or retry by annotation."""
+        value = f"{names.ANNOTATION_REQUEST}={verb}/{revision}/{time.monotonic_ns()}"
+        self.cluster.kubectl("annotate", "agentrollout", name, value, "--overwrite")
+
+    # -- what the cluster says -----------------------------------------------------------------
+
+    def agent(self, name: str = "support") -> dict[str, Any]:
+        """The status of an Agent."""
+        found = self.cluster.get("agent", name) or {}
+        status: dict[str, Any] = found.get("status") or {}
+        return status
+
+    def rollout(self, name: str = "support") -> dict[str, Any]:
+        """The status of an AgentRollout."""
+        found = self.cluster.get("agentrollout", name) or {}
+        status: dict[str, Any] = found.get("status") or {}
+        return status
+
+    def share(self, name: str = "support") -> int:
+        """The candidate's share in force."""
+        return int((self.rollout(name).get("share") or {}).get("percent", 0))
+
+    def until(self, what: str, look: Callable[[], Any], seconds: float = 60.0) -> Any:
+        """Poll until `look` returns something true; a failure shows both statuses."""
+        try:
+            return self.cluster.until(what, look, seconds)
+        except AssertionError as error:
+            shown = self.cluster.kubectl("get", "agents,agentrollouts,pods", check=False)
+            said = self.cluster.kubectl(
+                "get", "agents,agentrollouts", "-o", "jsonpath={..status}", check=False
+            )
+            raise AssertionError(f"{error}\n{shown}\n{said}") from error
+
+    def until_stable(self, name: str = "support") -> str:
+        """Wait until an Agent serves; the name of its stable revision."""
+
+        def serving() -> str:
+            ready = self.cluster.condition(f"agent/{name}", "Ready")[0] == "True"
+            return str(self.agent(name).get("stableRevision") or "") if ready else ""
+
+        return str(self.until(f"agent {name} serves", serving))
+
+    def until_candidate(self, stable: str, name: str = "support") -> str:
+        """Wait until another revision than `stable` is being tried, and its pods are ready."""
+
+        def candidate() -> str:
+            found = str(self.rollout(name).get("canaryRevision") or "")
+            if found in ("", stable):
+                return ""
+            ready = (self.cluster.get("deployment", found) or {}).get("status", {})
+            return found if ready.get("readyReplicas") else ""
+
+        return str(self.until(f"a ready candidate of {name}", candidate))
+
+    def until_share(self, percent: int, name: str = "support", seconds: float = 60.0) -> None:
+        """Wait until the candidate has this share."""
+        self.until(f"share {percent} of {name}", lambda: self.share(name) == percent, seconds)
+
+    def until_verdict(self, revision: str, name: str = "support", seconds: float = 60.0) -> Any:
+        """Wait for the last verdict on a revision."""
+
+        def verdict() -> Any:
+            told = [v for v in self.rollout(name).get("verdicts", []) if v["revision"] == revision]
+            return told[-1] if told else None
+
+        return self.until(f"a verdict on {revision}", verdict, seconds)
+
+    # -- users ---------------------------------------------------------------------------------
+
+    def target(self, name: str = "support") -> generator.Target:
+        """The agent behind the gateway."""
+        assert self.environment.gateway_url
+        return generator.Target(
+            self.environment.gateway_url, self.environment.token, name, self.namespace
+        )
+
+    def live_traffic(
+        self,
+        per_second: float,
+        name: str = "support",
+        users: Callable[[int], str] = "user-{}".format,
+    ) -> contextlib.AbstractContextManager[traffic.Load]:
+        """Live traffic for the length of a `with` block."""
+        return traffic.flowing(self.background, self.target(name), per_second, users)
+
+    def crowd(self, users: list[str], name: str = "support") -> list[traffic.Accepted]:
+        """One accepted task from each of these users."""
+        load = traffic.Load()
+        accepted = self.background.run(traffic.crowd(self.target(name), users, load), 240)
+        assert len(accepted) == len(users), load.refused
+        return accepted
+
+    def ask(self, user: str, name: str = "support", **body: Any) -> httpx.Response:
+        """One request as it is answered."""
+        target = self.target(name)
+        return httpx.post(
+            target.gateway_url + target.path,
+            json={"input": "Where is my order?", "user": user, **body},
+            headers={"Authorization": f"Bearer {target.token}"},
+            timeout=60,
+            trust_env=False,
+        )
+
+    # -- what Redis has on record --------------------------------------------------------------
+
+    def log(self, name: str = "support") -> OutcomeLog:
+        """The outcome log of an agent."""
+        key = AgentKey(self.namespace, name)
+        return OutcomeLog(tuple(self.background.run(self.store.rows(key, limit=400_000))))
+
+    def until_all_ended(
+        self, load: traffic.Load, name: str = "support", seconds: float = 60.0
+    ) -> OutcomeLog:
+        """Wait until every task that was accepted has ended, then check that each did so once."""
+
+        def ended() -> OutcomeLog | None:
+            log = self.log(name)
+            return None if log.open else log
+
+        try:
+            log: OutcomeLog = self.until(f"all tasks of {name} end", ended, seconds)
+        except AssertionError as error:
+            left = self.log(name)
+            raise AssertionError(f"{len(left.open)} of {len(left.routed)} open: {error}") from error
+        assert load.tasks <= log.routed, "accepted and never on record"
+        assert set(log.finished.values()) <= {1}, "ended more than once"
+        return log
+
+    # -- processes -----------------------------------------------------------------------------
+
+    def worker_pids(self, revision: str) -> list[int]:
+        """The processes that work for a revision."""
+        owner = StateDirectory.at(self.environment.state_dir).owner
+        mark = f"{_REVISION_VARIABLE}={revision}".encode()
+        scope = f"PENSTOCK_NAMESPACE={self.namespace}".encode()
+        found = []
+        for process in processes.owned_by(owner):
+            with contextlib.suppress(OSError):
+                variables = Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0")
+                if mark in variables and scope in variables:
+                    found.append(process.pid)
+        return found
+
+    def kill_workers(self, revision: str) -> int:
+        """SIGKILL for every process that works for a revision; how many there were."""
+        pids = self.worker_pids(revision)
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return len(pids)
+
+    def kill_operator(self) -> None:
+        """SIGKILL for the operator; returns when its successor is ready."""
+        killed = self._pid("operator")
+        os.kill(killed, signal.SIGKILL)
+        self.until("a new operator", lambda: self._pid("operator") not in (0, killed))
+        self.until("it is ready", self._operator_ready)
+
+    def _pid(self, component: str) -> int:
+        recorded = StateDirectory.at(self.environment.state_dir).recorded().get(component)
+        return recorded.pid if recorded else 0
+
+    def _operator_ready(self) -> bool:
+        with contextlib.suppress(httpx.HTTPError):
+            url = f"{self.environment.operator_url}/readyz"
+            return httpx.get(url, timeout=5, trust_env=False).status_code == 200
+        return False
+
+    def stop(self, component: str) -> None:
+        """Stop a component of the environment until it is started again."""
+        assert dev_cli.stop_component(component, self.environment.state_dir) == 0
+
+    def start(self, component: str) -> None:
+        """Start a component again."""
+        assert dev_cli.start_component(component, self.environment.state_dir) == 0

@@ -1,0 +1,83 @@
+"""The share is moved by hand with `kubectl patch`, and users keep their side."""
+
+import statistics
+import time
+
+import pytest
+
+from penstock import traffic
+from tests.integration.acceptance import manifests
+from tests.integration.acceptance.product import Product
+from tests.integration.acceptance.traffic import by_revision
+
+USERS = 2000
+
+
+def first_admission_after_patch(product: Product, percent: int, candidate: str) -> float:
+    """Seconds from the return of `kubectl patch` to the first user whom the new share admits.
+
+    That user's bucket is the last one below the new share, so no smaller share gives him the
+    candidate.
+    """
+    salt = product.rollout()["salt"]
+    user = next(
+        name
+        for name in (f"scout-{percent}-{number}" for number in range(100_000))
+        if traffic.bucket(salt, name) == percent - 1
+    )
+    product.set_percent(percent)
+    returned = time.monotonic()
+    product.until(
+        f"{user} on the candidate",
+        lambda: product.ask(user).json().get("revision") == candidate,
+        seconds=20,
+    )
+    return time.monotonic() - returned
+
+
+@pytest.mark.timeout(400)
+def test_a_patch_moves_the_share_at_once_and_users_stay_where_they_are(product: Product) -> None:
+    product.cluster.apply(manifests.agent("v1"), manifests.rollout(manifests.PARKED))
+    stable = product.until_stable()
+    product.cluster.apply(manifests.agent("v2"))
+    candidate = product.until_candidate(stable)
+    product.until_share(5)
+
+    seconds = [first_admission_after_patch(product, percent, candidate) for percent in (8, 14, 20)]
+    print(f"first admission after kubectl patch: {[round(each, 2) for each in seconds]} s")
+    assert statistics.median(seconds) < 1.0
+
+    users = [f"user-{number}" for number in range(USERS)]
+    at_20 = product.crowd(users)
+    share = 100 * by_revision(at_20)[candidate] / USERS
+    print(f"share of {USERS} new users at 20 %: {share:.1f} %")
+    assert 17 <= share <= 23
+    reported = product.agent()["traffic"]["targets"]
+    assert reported == [
+        {"revision": stable, "role": "Stable", "percent": 80},
+        {"revision": candidate, "role": "Candidate", "percent": 20},
+    ]
+
+    early = [one.user for one in at_20 if one.revision == candidate]
+    others = [one.user for one in at_20 if one.revision == stable][:400]
+    product.set_percent(50)
+    product.until_share(50)
+    again = product.crowd(early + others)
+    on_candidate = {one.user for one in again if one.revision == candidate}
+    assert set(early) <= on_candidate, "once on the candidate, a user stays as its share rises"
+    moved = 100 * len(on_candidate & set(others)) / len(others)
+    print(f"of the users on stable at 20 %, {moved:.1f} % are on the candidate at 50 %")
+    assert 30 <= moved <= 45, "three eighths"
+
+    assert product.rollout()["share"]["source"] == "Setpoint"
+    product.set_percent(None)
+    product.until(
+        "the steps have the share again, where the hand left it",
+        lambda: (
+            product.rollout()["share"] | {"observedPercent": 0}
+            == {"percent": 50, "source": "Automatic", "observedPercent": 0}
+        ),
+    )
+    product.set_percent(0)
+    product.until_share(0)
+    assert set(by_revision(product.crowd(early[:50]))) == {stable}, "a lower share acts at once"
