@@ -149,11 +149,11 @@ def shared_incident(facts: Facts) -> Move | None:
 
 
 def _resume(facts: Facts) -> Move:
-    if not facts.pods.ready:
-        return not_ready(facts) or Resume()
-    if facts.situation.spec.paused and facts.owned is None:
-        return Wait("Paused", words.paused(facts))
-    return Resume()
+    """To come back is a raise: what holds any raise holds this one, but a person's word does it."""
+    held = agent_suspended(facts) or not_ready(facts)
+    if held is None and facts.owned is None:
+        held = measurement_missing(facts) or paused(facts)
+    return held or Resume()
 
 
 def guardrail(facts: Facts) -> Move | None:

@@ -8,11 +8,11 @@ from penstock.rollout.observation import Tally
 from tests.unit.rollout.world import (
     APPROVED_AT_20,
     BAD,
-    C,
     C2,
     GOOD,
-    S,
+    C,
     Pods,
+    S,
     candidate_world,
     spec,
     stable_world,
@@ -91,7 +91,7 @@ def test_every_condition_carries_the_generation():
 
 
 SETPOINTS = {
-    "none": (lambda: candidate_world(), ("False", "NoSetpoint")),
+    "none": (candidate_world, ("False", "NoSetpoint")),
     "no candidate": (lambda: stable_world().set(20).decide(), ("False", "NoCandidate")),
     "in force": (lambda: candidate_world().set(20).decide(), ("True", "InForce")),
     "dead pods": (
@@ -291,12 +291,12 @@ def test_a_new_step_counts_from_zero():
 
 
 LOOKS = {
-    "nothing to try": (lambda: stable_world(), 60),
+    "nothing to try": (stable_world, 60),
     "pods to wait for": (lambda: stable_world().apply(C).decide(), 5),
-    "traffic on the candidate": (lambda: candidate_world(), 1),
+    "traffic on the candidate": (candidate_world, 1),
     "a hold that ends": (lambda: candidate_world().after(58.5).decide(), 0.5),
     "rejected": (lambda: candidate_world().measure(candidate=BAD).decide(), 60),
-    "first pods to wait for": (lambda: first_world(), 5),
+    "first pods to wait for": (first_world, 5),
 }
 
 

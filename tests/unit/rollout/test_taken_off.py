@@ -7,11 +7,11 @@ import pytest
 from penstock.rollout.observation import Tally
 from tests.unit.rollout.world import (
     BAD,
-    C,
     C2,
     GOOD,
-    S,
     STEPS,
+    C,
+    S,
     candidate_world,
     stable_world,
     world_at,

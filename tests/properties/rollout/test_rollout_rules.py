@@ -1,0 +1,235 @@
+"""Random people and random weather: what no history may break.
+
+The machine plays an operator that keeps records and status, loses the status now and then, and
+passes it through JSON each time. The rules keep their own, simpler book of what must hold.
+"""
+
+from __future__ import annotations
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from penstock.api.rollout import AgentRolloutStatus, Source, Stage, Step, StepApproval
+from penstock.rollout.observation import Tally
+from penstock.traffic import Arm
+from tests.unit.rollout.world import BAD, C2, GOOD, NONE, C, S, stable_world
+
+REVISIONS = (S, C, C2)
+WEATHER = (GOOD, GOOD, GOOD, BAD, NONE, Tally(tasks=3, errors=1), Tally(tasks=300, errors=200))
+SHARES = st.sampled_from((0, 3, 5, 12, 20, 50, 60, 95, 97, 100))
+STEP_LISTS = st.lists(st.integers(1, 99), min_size=1, max_size=5, unique=True).map(sorted)
+
+
+def traffic(status):
+    return (
+        status.stable_revision,
+        status.canary_revision,
+        status.share.percent,
+        status.salt,
+        status.unit,
+        status.suspended,
+    )
+
+
+class Rollout(RuleBasedStateMachine):
+    def __init__(self):
+        super().__init__()
+        self.world = stable_world()
+        self.before = self.world.status
+        self.retried = False
+        self.edited = False
+        self.nonce = 0
+
+    # -- the operator: every rule ends with one pass --------------------------------------------
+
+    def decide(self):
+        status = AgentRolloutStatus.model_validate(self.world.status.wire())
+        self.before = status
+        self.world.change(status=status)
+        self.world.decide()
+        self.check_pass()
+        self.edited = False
+
+    def check_pass(self):
+        before, after = self.before, self.world.status
+        self.check_versions(before, after)
+        self.check_rejections(after)
+        self.check_share(before, after)
+        self.check_stable(before, after)
+
+    def check_versions(self, before, after):
+        if before.route_version:
+            changed = traffic(before) != traffic(after)
+            assert after.route_version == before.route_version + changed
+        assert after.epoch >= before.epoch
+        if before.canary_revision != after.canary_revision and after.canary_revision:
+            assert after.salt != before.salt or not before.salt
+
+    def check_rejections(self, after):
+        record = self.world.situation.records.get(after.canary_revision or "")
+        if record and record.rejected_attempt >= max(after.attempt, 1):
+            assert after.share.percent == 0
+            assert after.share.source is Source.ROLLBACK
+        if record and record.rejected_attempt:
+            assert after.share.percent == 0 or after.attempt > record.rejected_attempt
+        for verdict in self.world.verdicts:
+            assert verdict.message
+        assert len(after.verdicts) <= 10
+
+    def check_share(self, before, after):
+        seen = after.share.setpoint
+        owned = seen is not None and seen.revision == after.canary_revision
+        if seen is not None and not owned:
+            assert after.share.percent <= seen.percent, "never above a ceiling"
+        if owned and seen.percent < before.share.percent:
+            assert after.share.percent <= seen.percent, "lowering is immediate"
+        same = before.canary_revision == after.canary_revision and after.stage is not Stage.DONE
+        if same and before.stage is not Stage.DONE:
+            self.check_same_candidate(before, after, owned)
+
+    def check_same_candidate(self, before, after, owned):
+        assert after.salt == before.salt or self.retried
+        lowered = after.share.percent < before.share.percent
+        if lowered and not owned and after.share.setpoint is None:
+            assert after.share.source is Source.SUSPENDED, "the path itself never lowers"
+        if self.edited:
+            assert not lowered or after.share.source is Source.SUSPENDED
+        if after.share.percent > before.share.percent:
+            self.check_raise(before, after, owned)
+
+    def check_raise(self, before, after, owned):
+        pods = self.world.situation.pods[self.world.status.canary_revision]
+        assert pods.ready or pods.wanted == 0, "nothing is raised onto pods that cannot serve"
+        answered = after.last_request != before.last_request
+        if owned or (answered and after.last_request.result == "Accepted"):
+            return
+        assert self.world.measuring, "nothing is raised blindly"
+        assert not self.world.situation.spec.paused
+        assert not self.world.situation.agent_suspended
+        by_evidence = before.share.source is Source.AUTOMATIC and before.stage is Stage.STEPS
+        if by_evidence and before.step_started_at:
+            ours, theirs = (self.world.measured[arm] for arm in (Arm.CANDIDATE, Arm.STABLE))
+            assert theirs.tasks, "no advance without stable"
+            assert ours.tasks or self.world.condition("NoEligibleUsers")
+
+    def check_stable(self, before, after):
+        if before.stable_revision and after.stable_revision != before.stable_revision:
+            assert after.verdicts[-1].result == "Promoted"
+            assert after.verdicts[-1].revision == after.stable_revision
+
+    # -- weather -------------------------------------------------------------------------------
+
+    @rule(seconds=st.sampled_from((0, 1, 5, 29, 31, 61, 200, 4000)))
+    def time_passes(self, seconds):
+        self.world.after(seconds)
+        self.decide()
+
+    @rule(candidate=st.sampled_from(WEATHER), stable=st.sampled_from(WEATHER))
+    def weather_changes(self, candidate, stable):
+        self.world.measure(candidate, stable)
+        self.decide()
+
+    @rule()
+    def good_weather_and_a_hold_that_ends(self):
+        self.world.measure().after(61)
+        self.decide()
+
+    @rule()
+    def measurement_fails(self):
+        self.world.blind()
+        self.decide()
+
+    @rule(revision=st.sampled_from((C, C2)), ready=st.integers(0, 1), wanted=st.integers(0, 1))
+    def pods_come_and_go(self, revision, ready, wanted):
+        self.world.pods(revision, ready=ready, wanted=max(ready, wanted))
+        self.decide()
+
+    @rule(ours=st.sampled_from((0.0, 40.0)), theirs=st.sampled_from((0.0, 40.0)))
+    def queues_age(self, ours, theirs):
+        self.world.change(queue_age_seconds={C: ours, C2: ours, S: theirs})
+        self.decide()
+
+    # -- people --------------------------------------------------------------------------------
+
+    @rule(revision=st.sampled_from(REVISIONS))
+    def the_agent_is_applied(self, revision):
+        self.world.apply(revision)
+        if revision not in self.world.situation.pods:
+            self.world.pods(revision)
+        self.decide()
+
+    @rule(percent=st.none() | SHARES, revision=st.sampled_from((None, None, C, C2, "2.0", "x")))
+    def a_setpoint_is_set(self, percent, revision):
+        self.world.set(percent, revision)
+        self.decide()
+
+    @rule(percents=STEP_LISTS, approval=st.sampled_from(StepApproval))
+    def the_steps_are_edited(self, percents, approval):
+        self.edited = True
+        steps = [Step(percent=p, hold_seconds=60, min_tasks=5, approval=approval) for p in percents]
+        self.world.steps(*steps)
+        self.decide()
+
+    @rule(paused=st.booleans())
+    def somebody_pauses(self, paused):
+        self.world.edit(paused=paused)
+        self.decide()
+
+    @rule(suspended=st.booleans())
+    def the_kill_switch_is_thrown(self, suspended):
+        self.world.change(agent_suspended=suspended)
+        self.decide()
+
+    @rule(
+        verb=st.sampled_from(("promote", "promote-full", "abort", "retry", "nonsense")),
+        revision=st.sampled_from(REVISIONS),
+    )
+    def somebody_asks(self, verb, revision):
+        self.nonce += 1
+        self.retried |= verb == "retry"
+        self.world.ask(verb, revision, self.nonce)
+        self.decide()
+
+    # -- accidents -----------------------------------------------------------------------------
+
+    @precondition(lambda self: self.world.status.route_version > 1)
+    @rule()
+    def the_status_is_lost(self):
+        stable = self.world.status.stable_revision
+        self.world.wipe_status().change(stable=stable)
+        self.decide()
+
+    @rule()
+    def the_operator_restarts(self):
+        before = self.world.status
+        self.world.decide()
+        if not self.world.reasons():
+            unchanged = before.model_copy(update={"analysis": self.world.status.analysis})
+            assert traffic(unchanged) == traffic(self.world.status)
+
+    # -- always --------------------------------------------------------------------------------
+
+    @invariant()
+    def without_a_candidate_there_is_no_share(self):
+        status = self.world.status
+        if not status.canary_revision:
+            assert status.share.percent == 0
+            assert status.stage is Stage.DONE
+
+    @invariant()
+    def what_is_done_has_no_share(self):
+        if self.world.status.stage is Stage.DONE:
+            assert self.world.percent == 0
+
+    @invariant()
+    def a_suspended_candidate_has_no_share_and_a_way_back(self):
+        status = self.world.status
+        if status.share.source is Source.SUSPENDED:
+            assert status.share.percent == 0
+            assert status.held_percent
+            assert self.world.condition("Suspended")[0] == "True"
+
+
+Rollout.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestRolloutRules = Rollout.TestCase
