@@ -59,8 +59,8 @@ class Routing(Connected):
         """Move work that has not begun from a revision to stable, as its standing says.
 
         Rejected and Closed: everything queued, and claimed tasks whose worker is gone. Superseded
-        and Withdrawn: queued tasks without an older session, and claimed ones that no worker has
-        touched for a minute. Returns how many were moved; call again until it is 0. A moved task
+        and Withdrawn: queued tasks without an older session, and all that no worker has touched
+        for a minute, queued or claimed. Returns how many were moved; call again until it is 0. A moved task
         writes a REHOMED row and is a sample of neither side.
         """
         queues = self._queues(agent, revision)
@@ -77,9 +77,9 @@ class Routing(Connected):
         return {AgentKey.parse(name): uid.decode() for name, uid in flat.items()}
 
     async def close_agent(self, agent: AgentKey, uid: str) -> int:
-        """Close a deleted agent: no route, queued tasks end Cancelled. Returns how many ended.
+        """Close a deleted agent: no route, its tasks end Cancelled. Returns how many ended.
 
-        Running ones hear Cancel; call again until it is 0 to end those whose worker is gone.
+        Whoever still works on one of them hears Lost. All that is kept of the agent expires.
         """
         return await self._sweep(agent, uid)
 

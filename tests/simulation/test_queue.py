@@ -211,12 +211,7 @@ class History:
             other = held.task
             if other.session == session and other.id != claim.task.id:
                 now = await self.store.task(other.id, TENANT)
-                of_former = (await self.raw.hget(self.task_key(other.id), "uid")).decode()
-                if of_former == self.route.uid:
-                    assert now.status is not task.TaskStatus.RUNNING, "two of a session run"
-
-    def task_key(self, identifier):
-        return keys.AgentKeys(self.agent).task(identifier)
+                assert now.status is not task.TaskStatus.RUNNING, "two of a session run"
 
     async def settle(self):
         """The world calms down: workers work off all that there is."""

@@ -6,6 +6,8 @@ local PAGE, MOST_SEEN = 200, 5000
 local now = standing(revision)
 local everything = gone(revision)
 local moved = 0
+-- When a task that may stay moves after all: nobody there works, or nobody gets to it.
+local PATIENCE_MS = everything and ORPHAN_IDLE_MS or 4 * ORPHAN_IDLE_MS
 
 if route == nil or route.stable == revision or gone(route.stable) then return 0 end
 if not everything and now ~= "Superseded" and now ~= "Withdrawn" then return 0 end
@@ -45,8 +47,7 @@ end
 
 -- Claimed, and the worker is gone. A revision that may finish its work gets time to reclaim it.
 local function move_abandoned(queue)
-  local idle = everything and ORPHAN_IDLE_MS or 4 * ORPHAN_IDLE_MS
-  local pending = call("XPENDING", queue, GROUP, "IDLE", idle, "-", "+", math.max(1, limit - moved))
+  local pending = call("XPENDING", queue, GROUP, "IDLE", PATIENCE_MS, "-", "+", math.max(1, limit - moved))
   for _, abandoned in ipairs(pending) do
     local found = call("XRANGE", queue, abandoned[1], abandoned[1])[1]
     if found then consider(queue, found[1], found[2][2], true) end
@@ -58,7 +59,8 @@ local function move_queued(queue)
   while moved < limit and seen < MOST_SEEN do
     local entries = call("XRANGE", queue, "(" .. after, "+", "COUNT", math.min(PAGE, limit - moved))
     for _, entry in ipairs(entries) do
-      consider(queue, entry[1], entry[2][2], false)
+      local queued_at = tonumber(string.match(entry[1], "^%d+"))
+      consider(queue, entry[1], entry[2][2], NOW - queued_at > PATIENCE_MS)
       after, seen = entry[1], seen + 1
     end
     if #entries == 0 then return end

@@ -1,4 +1,4 @@
--- End the tasks of a deleted or replaced agent. Answers {how many ended, how many revisions are left}.
+-- End all tasks of a deleted or replaced agent. Answers {how many ended, how many revisions are left}.
 -- KEYS: tag, route, outcomes. ARGV: uid to close ("": sweep only what is stale), limit.
 -- The queues of former revisions are known only from the set of them.
 -- uses: agent tasks
@@ -13,38 +13,30 @@ if route == nil then
   for _, hash in ipairs(call("SMEMBERS", REVISIONS)) do call("SADD", STALE, hash) end
 end
 
-local function worked_on(queue, task, entry)
-  if task.status ~= "Running" then return false end
-  local pending = call("XPENDING", queue, GROUP, entry, entry, 1)[1]
-  return pending ~= nil and pending[3] < ORPHAN_IDLE_MS
-end
-
--- Whether the entry is of no concern any more. A live worker hears Cancel at its next heartbeat.
+-- A running task ends too: its worker hears Lost at its next step and drops it.
 local function settle(queue, entry, id)
   local task = task_at(id)
   if task == nil or has_ended(task) then
     call("XACK", queue, GROUP, entry)
     call("XDEL", queue, entry)
-    return true
+  elseif foreign(task) then
+    dequeue(task)
+    finish(id, task, ENDINGS.deleted)
   end
-  if not foreign(task) then return true end
-  if worked_on(queue, task, entry) then return false end
-  dequeue(task)
-  finish(id, task, ENDINGS.deleted)
-  return true
 end
 
+-- Whether the end of the queue was reached.
 local function sweep(queue)
-  local after, clean = "0-0", true
+  local after = "0-0"
   repeat
     local entries = call("XRANGE", queue, "(" .. after, "+", "COUNT", PAGE)
     for _, entry in ipairs(entries) do
       if ended_here >= limit then return false end
       after = entry[1]
-      clean = settle(queue, after, entry[2][2]) and clean
+      settle(queue, after, entry[2][2])
     end
   until #entries == 0
-  return clean
+  return true
 end
 
 for _, hash in ipairs(call("SMEMBERS", STALE)) do

@@ -96,6 +96,30 @@ async def test_only_work_that_has_not_begun_and_has_no_older_session_is_given_ba
     assert await desk.finish(kept)
 
 
+@pytest.mark.parametrize("standing", ["Superseded", "Withdrawn"])
+async def test_work_that_nobody_gets_to_moves_even_with_an_older_session(
+    desk, eventually, standing
+):
+    await desk.set_route(percent=100)
+    await desk.admit(session="old")
+    await desk.finish(await desk.claim_one(CANDIDATE), history=b"h")
+    await desk.admit(session="old")
+    claimed = await desk.claim_one(CANDIDATE, consumer="killed")
+    await desk.admit(session="other")
+    await desk.finish(await desk.claim_one(CANDIDATE), history=b"h")
+    queued = await desk.admit(session="other")
+    await desk.set_route(candidate="", percent=0, standings={CANDIDATE: traffic.Standing(standing)})
+
+    async def moved():
+        await desk.store.rehome(desk.agent, CANDIDATE)
+        return (await desk.work(STABLE)).queued
+
+    await eventually(moved, lambda count: count == 2)
+    on_stable = await desk.claim(STABLE)
+    assert {claim.task.id for claim in on_stable} == {claimed.task.id, queued.task}
+    assert {claim.history for claim in on_stable} == {b"h"}
+
+
 @pytest.mark.parametrize("standing", ["Open", "Draining"])
 async def test_a_revision_that_keeps_its_work_is_not_touched(desk, standing):
     await desk.set_route(percent=100)

@@ -66,31 +66,26 @@ async def test_a_new_agent_of_the_same_name_does_not_get_the_old_ones_tasks(desk
     assert await desk.raw.smembers(f"{desk.keys.tag}:stale") == set()
 
 
-async def test_a_running_task_of_a_former_agent_hears_cancel_and_ends(desk):
+async def test_a_running_task_of_a_former_agent_ends_and_its_worker_hears_lost(desk):
     admission = await desk.admit(session="s")
     claim = await desk.claim_one()
     await desk.set_route(uid="uid-2", epoch=1, version=1)
-    assert await desk.status(admission.task) is task.TaskStatus.RUNNING
-    heard = await desk.store.heartbeat([claim], "w1")
-    assert heard == {claim.id: "Cancel"}
-    assert await desk.finish(claim, task.Outcome(task.TaskStatus.CANCELLED))
+    assert await desk.status(admission.task) is task.TaskStatus.CANCELLED
+    assert await desk.store.heartbeat([claim], "w1") == {claim.id: "Lost"}
+    assert not await desk.finish(claim)
     assert (await desk.admit(session="s")).task
     assert len(await desk.claim()) == 1
 
 
-async def test_closing_an_agent_ends_its_queued_tasks_and_leaves_only_keys_that_expire(desk):
+async def test_closing_an_agent_ends_all_its_tasks_and_leaves_only_keys_that_expire(desk):
     for number in range(250):
         await desk.admit(session=f"s{number % 3}", user="u")
         await desk.admit()
     running = await desk.claim_one()
     assert await desk.store.close_agent(desk.agent, "another-uid") == 0
-    assert (
-        await desk.store.close_agent(desk.agent, "uid-1") == 416
-    )  # 83 wait behind the running one
-    assert await desk.status(running.task.id) is task.TaskStatus.RUNNING
-    assert (await desk.store.checkpoint(running, b"", task.Usage(), [])) == "Cancel"
-    await desk.finish(running, task.Outcome(task.TaskStatus.CANCELLED))
-    await desk.store.close_agent(desk.agent, "uid-1")
+    assert await desk.store.close_agent(desk.agent, "uid-1") == 500
+    assert (await desk.store.checkpoint(running, b"", task.Usage(), [])) == "Lost"
+    assert not await desk.finish(running)
     for key in await desk.raw.keys(f"{desk.keys.tag}*"):
         assert await desk.raw.ttl(key) > 0, key
     kinds = await desk.kinds()
