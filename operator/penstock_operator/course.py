@@ -9,7 +9,7 @@ from penstock.rollout import engine
 from penstock.rollout.situation import Happening, Situation
 from penstock_operator import events
 from penstock_operator.resources import name_of, namespace_of
-from penstock_operator.stock import Stock
+from penstock_operator.stock import Known, Stock
 from penstock_operator.world import World
 from penstock_store.records import RevisionWork
 
@@ -32,6 +32,12 @@ class Course:
     rollout_status: AgentRolloutStatus | None = None
     happenings: tuple[Happening, ...] = ()
     look_again_seconds: float = 60.0
+
+
+def verdict_on(course: Course, known: Known) -> Verdict | None:
+    """The last verdict on a revision: this pass's, else the one on its record."""
+    new = course.verdict
+    return new if new and new.revision == known.name else known.verdict
 
 
 def chart(world: World, stock: Stock) -> Course:

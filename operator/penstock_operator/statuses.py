@@ -5,10 +5,11 @@ from collections.abc import Callable
 from penstock.api import condition
 from penstock.api.agent import AgentStatus, AgentSummary, RevisionStatus, Traffic
 from penstock.api.condition import Condition
+from penstock.api.rollout import Result
 from penstock.rollout.situation import Pods
 from penstock.traffic import Arm, Standing
 from penstock_operator import manifests
-from penstock_operator.course import Course, targets
+from penstock_operator.course import Course, targets, verdict_on
 from penstock_operator.stock import Stock
 from penstock_operator.workforce import Crew
 from penstock_operator.world import World
@@ -127,10 +128,9 @@ def _up_to_date(stock: Stock, course: Course) -> Word:
         return False, "NoRevision", "no revision has been cut yet"
     if stock.latest == course.stable:
         return True, "Stable", f"{stock.latest} serves"
-    if latest.rejected and not course.percent:
-        verdict = course.verdict or latest.verdict
-        message = verdict.message if verdict else ""
-        return False, "CandidateRejected", f"{stock.latest} was rejected: {message}"
+    verdict = verdict_on(course, latest)
+    if verdict and verdict.result is Result.REJECTED and not course.percent:
+        return False, "CandidateRejected", f"{stock.latest} was rejected: {verdict.message}"
     if course.frozen:
         return False, "RolloutMissing", f"{stock.latest} waits for an AgentRollout"
     if course.candidate:

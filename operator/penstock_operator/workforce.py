@@ -8,11 +8,12 @@ from typing import Final
 from penstock.api.agent import RevisionState, Scaling
 from penstock.api.rollout import Result
 from penstock.traffic import Standing
-from penstock_operator.course import Course
+from penstock_operator.course import Course, verdict_on
 from penstock_operator.stock import Known, Stock
 from penstock_operator.world import World
 from penstock_store.records import RevisionWork
 
+_LEAVING: Final = (Standing.REJECTED, Standing.SUPERSEDED, Standing.DRAINING)
 _SCALE_DOWN_AFTER: Final = timedelta(seconds=60)
 
 
@@ -62,19 +63,19 @@ def standing_of(world: World, stock: Stock, course: Course, known: Known) -> Sta
     if known.name == course.stable:
         return Standing.OPEN
     if known.name == course.candidate:
-        return _candidate_standing(course, known)
-    waiting = known.name == stock.latest and not known.rejected
-    if waiting:  # cut, and not released yet
-        return Standing.WITHDRAWN if course.frozen and course.stable else Standing.OPEN
-    leaving = _leaving(course, known)
-    return Standing.CLOSED if _may_close(world, known) else leaving
+        standing = _candidate_standing(course, known)
+    elif known.name == stock.latest and not known.rejected:  # cut, and not released yet
+        standing = Standing.WITHDRAWN if course.frozen else Standing.OPEN
+    else:
+        standing = _leaving(course, known)
+    done = standing in _LEAVING and _may_close(world, known)
+    return Standing.CLOSED if done else standing
 
 
 def _candidate_standing(course: Course, known: Known) -> Standing:
-    verdict = course.verdict or known.verdict
+    verdict = verdict_on(course, known)
     rejected = (
         verdict is not None
-        and verdict.revision == known.name
         and verdict.result is Result.REJECTED
         and course.rollout_status is not None
         and verdict.attempt >= course.rollout_status.attempt
@@ -85,9 +86,7 @@ def _candidate_standing(course: Course, known: Known) -> Standing:
 
 
 def _leaving(course: Course, known: Known) -> Standing:
-    verdict = known.verdict
-    if course.verdict and course.verdict.revision == known.name:
-        verdict = course.verdict
+    verdict = verdict_on(course, known)
     if verdict and verdict.result is Result.REJECTED:
         return Standing.REJECTED
     if verdict and verdict.result is Result.SUPERSEDED and not known.promoted_sequence:

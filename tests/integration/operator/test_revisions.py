@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 
+from penstock import revision
 from penstock_dev import environment as embedded
 from penstock_dev.state import StateDirectory
 from tests.integration.cluster import Cluster, agent
@@ -39,19 +40,31 @@ def test_a_changed_prompt_is_a_new_revision_and_the_old_one_leaves_only_its_reco
     assert cluster.get("controllerrevision", first) is not None
 
 
-def test_a_deleted_or_forged_projection_comes_back_from_the_record(cluster: Cluster) -> None:
+def test_a_deleted_projection_comes_back_from_the_record(cluster: Cluster) -> None:
     cluster.apply(agent())
     cluster.until_condition("agent/support", "Ready", "True")
     name = cluster.get("agent", "support")["status"]["stableRevision"]
-    honest = cluster.get("configmap", name)["data"]
+    before = cluster.get("configmap", name)
     cluster.kubectl("delete", "configmap", name)
-    cluster.kubectl("create", "configmap", name, "--from-literal=revision.json={}")
-    cluster.until_condition("agent/support", "NameConflict", "True")
-    cluster.kubectl("delete", "configmap", name)
-    cluster.until(
-        "the projection of the record",
-        lambda: (cluster.get("configmap", name) or {}).get("data") == honest,
+    after = cluster.until(
+        "the projection of the record", lambda: cluster.get("configmap", name) or {}
     )
+    assert after["data"] == before["data"]
+    assert after["metadata"]["uid"] != before["metadata"]["uid"]
+    reasons = {event["reason"] for event in cluster.items("events.events.k8s.io")}
+    assert "RevisionTampered" in reasons
+
+
+def test_a_name_that_belongs_to_another_owner_is_reported_and_not_taken(cluster: Cluster) -> None:
+    declared = agent()
+    name = revision.cut("support", declared["spec"]["template"], {}, "any").name
+    cluster.kubectl("create", "configmap", name, "--from-literal=mine=yes")
+    cluster.apply(declared)
+    message = cluster.until_condition("agent/support", "NameConflict", "True")
+    assert name in message
+    assert cluster.get("configmap", name)["data"] == {"mine": "yes"}
+    cluster.kubectl("delete", "configmap", name)
+    cluster.until_condition("agent/support", "Ready", "True")
 
 
 def test_instructions_from_a_config_map_are_part_of_the_revision(cluster: Cluster) -> None:

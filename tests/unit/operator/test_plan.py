@@ -12,9 +12,18 @@ from penstock.api.agent import (
     Traffic,
     TrafficTarget,
 )
-from penstock.api.rollout import Reason, Result, Verdict
+from penstock.api.rollout import (
+    AgentRolloutStatus,
+    Reason,
+    Result,
+    Share,
+    Source,
+    Stage,
+    Verdict,
+)
 from penstock.traffic import Standing
 from penstock_operator.plan import Plan, plan_agent
+from penstock_operator.world import World
 from penstock_store.records import RevisionWork
 from tests.unit.operator import worlds
 from tests.unit.operator.worlds import cut, record, world
@@ -247,3 +256,110 @@ def test_history_beyond_its_limit_is_pruned_but_never_who_serves() -> None:
     )
     gone = [obj["metadata"]["name"] for _, obj in plan.deletions]
     assert gone == [cut(texts[1]).name, cut(texts[0]).name]
+
+
+def governed(status: AgentRolloutStatus) -> dict[str, object]:
+    """An AgentRollout for the agent, as the API server returns it."""
+    return {
+        "apiVersion": "penstock.dev/v1alpha1",
+        "kind": "AgentRollout",
+        "metadata": {
+            "name": "support",
+            "namespace": "acme",
+            "uid": "rollout-uid",
+            "generation": 1,
+            "creationTimestamp": "2026-11-21T09:00:00Z",
+        },
+        "spec": {"agentRef": {"name": "support"}},
+        "status": status.wire(),
+    }
+
+
+def trying_v2(**more: object) -> World:
+    """A rollout of V2 against V1 at 20 %, with both serving."""
+    status = AgentRolloutStatus(
+        stable_revision=cut(V1).name,
+        canary_revision=cut(V2).name,
+        attempt=1,
+        salt="5a17",
+        share=Share(percent=20, source=Source.AUTOMATIC),
+        route_version=7,
+        stage=Stage.STEPS,
+        current_step_index=1,
+        step_started_at="2026-11-21T09:59:00Z",
+        candidate_since="2026-11-21T09:50:00Z",
+    )
+    return world(
+        worlds.agent(V2),
+        records=(record(V1, 1, promoted=1), record(V2, 2)),
+        projected_for=(V1, V2),
+        ready_for=(V1, V2),
+        route_version=7,
+        rollouts=(governed(status),),
+        **more,
+    )
+
+
+def test_a_rollback_is_on_the_record_before_the_status_and_takes_the_work_back() -> None:
+    abort = f"abort/{cut(V2).name}/1"
+    made = trying_v2(work={V2: RevisionWork(queued=3, running=2, tasks=40, users=30)})
+    made.rollouts[0]["metadata"]["annotations"] = {names.ANNOTATION_REQUEST: abort}
+    plan = plan_agent(made)
+    assert [patch["metadata"]["name"] for patch in plan.verdicts] == [cut(V2).name]
+    kept = json.loads(plan.verdicts[0]["metadata"]["annotations"][names.ANNOTATION_VERDICT])
+    assert (kept["result"], kept["reason"]) == ("Rejected", "Aborted")
+    assert (kept["tasks"], kept["users"]) == (40, 30)
+    assert plan.route is not None
+    assert (plan.route.percent, plan.route.version) == (0, 8)
+    assert plan.route.revisions[cut(V2).hash].standing is Standing.REJECTED
+    assert plan.rehome == (cut(V2).hash,)
+    assert said(plan, "Ready") == ("True", "Serving")
+    assert said(plan, "UpToDate") == ("False", "CandidateRejected")
+
+
+def test_a_rejected_candidate_closes_when_nothing_is_left_on_it() -> None:
+    verdict = Verdict(
+        revision=cut(V2).name,
+        result=Result.REJECTED,
+        reason=Reason.ERROR_RATE,
+        message="too many errors",
+        at="2026-11-21T09:00:00Z",
+    )
+    status = AgentRolloutStatus(
+        stable_revision=cut(V1).name,
+        canary_revision=cut(V2).name,
+        attempt=1,
+        salt="5a17",
+        share=Share(percent=0, source=Source.ROLLBACK),
+        route_version=8,
+        verdicts=(verdict,),
+    )
+    reported = serving(V1, version=8).model_copy(
+        update={
+            "revisions": [
+                RevisionStatus(name=cut(V1).name, state=RevisionState.OPEN),
+                RevisionStatus(name=cut(V2).name, state=RevisionState.DRAINING),
+            ]
+        }
+    )
+    known = {
+        "records": (record(V1, 1, promoted=1), record(V2, 2, verdict=verdict)),
+        "projected_for": (V1, V2),
+        "ready_for": (V1, V2),
+        "route_version": 8,
+        "rollouts": (governed(status),),
+        "status": reported,
+    }
+    busy = plan_agent(world(worlds.agent(V2), **known, work={V2: RevisionWork(running=1)}))
+    assert busy.deletions == ()
+    empty = plan_agent(world(worlds.agent(V2), **known))
+    assert [obj["metadata"]["name"] for _, obj in empty.deletions] == [cut(V2).name]
+    assert empty.route is not None
+    assert empty.route.percent == 0
+
+
+def test_the_candidate_comes_on_top_of_the_workers_that_stable_had() -> None:
+    made = trying_v2(low_since={cut(V1).name: worlds.later(-3600)})
+    made.deployments[cut(V1).name]["spec"]["replicas"] = 6
+    plan = plan_agent(made)
+    assert [obj for kind, obj in plan.children if obj["metadata"]["name"] == cut(V1).name] == []
