@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
-FAST_TESTS := $(wildcard tests/fundamentals tests/unit tests/properties tests/repo)
+FAST_TESTS := $(wildcard tests/fundamentals tests/unit tests/properties)
 PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11
 
 ##@ Start here
@@ -45,7 +45,7 @@ venv:
 .PHONY: check
 check: venv ## Everything that must be clean before a change lands; under 90 s
 	@$(MAKE) --keep-going --output-sync=target -j$(JOBS) \
-	  check-types check-tests check-format check-style check-imports check-generated
+	  check-tests check-types check-format check-style check-imports check-generated check-tree
 
 .PHONY: format
 format: venv ## Format the code and apply safe fixes
@@ -67,12 +67,14 @@ clean: ## Remove what the commands above have made in this folder, .venv include
 
 # The parts of `make check`; each is quiet unless it has something to say.
 
-.PHONY: check-types check-tests check-format check-style check-imports check-generated
-check-types:
-	@echo "check: types" && $(BIN)/mypy --no-error-summary
+.PHONY: check-tests check-types check-format check-style check-imports check-generated check-tree
+FAST := $(BIN)/python -m pytest --quiet --durations=0 --durations-min=5
 
 check-tests:
-	@echo "check: fast tests" && $(BIN)/python -m pytest --quiet --durations=0 --durations-min=5 $(FAST_TESTS)
+	@echo "check: fast tests" && $(FAST) $(FAST_TESTS)
+
+check-types:
+	@echo "check: types" && $(BIN)/mypy --no-error-summary
 
 check-format:
 	@echo "check: format" && $(BIN)/ruff format --quiet --diff .
@@ -85,3 +87,6 @@ check-imports:
 
 check-generated:
 	@echo "check: generated files" && $(BIN)/python tools/generate.py --check
+
+check-tree:
+	@echo "check: the tree" && $(FAST) tests/repo

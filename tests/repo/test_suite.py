@@ -43,7 +43,17 @@ def outcomes(root, tmp_path_factory):
         (folder / "test_bad.py").write_text(BAD_TESTS)
         ambient = {name: value for name, value in os.environ.items() if name != "PENSTOCK_CI"}
         run = subprocess.run(
-            [sys.executable, "-m", "pytest", "-rA", "--tb=short", "-p", "no:cacheprovider"],
+            [
+                sys.executable,
+                "-m",
+                "pytest",
+                "-rA",
+                "--tb=short",
+                "-p",
+                "no:cacheprovider",
+                "-p",
+                "no:hypothesispytest",
+            ],
             cwd=folder,
             env=ambient | {"ANTHROPIC_API_KEY": "leaked"} | environment,
             capture_output=True,
