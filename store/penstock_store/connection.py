@@ -118,7 +118,7 @@ class Connection:
         limit = self._wiring.timeout_seconds if seconds is None else seconds
         try:
             async with asyncio.timeout(limit):
-                return await answer
+                return await _heeding_cancellation(answer)
         except TimeoutError as error:
             raise self._unavailable(what, f"no answer within {limit:g} s") from error
         except _UNREACHABLE as error:
@@ -133,6 +133,20 @@ class Connection:
             f"Redis at {self._place} did not do {what}: {why}. "
             "Check that it runs, is reachable from here, and has memory and disk left."
         )
+
+
+async def _heeding_cancellation(answer: Awaitable[Any]) -> Any:
+    """The answer, unless whoever awaits it was cancelled meanwhile.
+
+    Before Python 3.12 ``asyncio.wait_for``, with which the client sends, forgets a cancellation
+    that comes in the moment in which it is done; a caller who has gone would wait on.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
+    result = await answer
+    if task and task.cancelling() > before:
+        raise asyncio.CancelledError
+    return result
 
 
 def assert_one_slot(keyed: Sequence[str]) -> None:

@@ -130,3 +130,15 @@ async def test_events_of_a_long_task_are_bounded(server, desk):
         await store.checkpoint(claim, b"", task.Usage(), [("model", {})] * 25)
     assert 100 <= len(await store.events(claim.task.id)) < 250
     await store.aclose()
+
+
+async def test_a_caller_cancelled_at_any_moment_waits_no_longer(desk):
+    identifier = (await desk.admit()).task
+    last = await last_event(desk, identifier)
+    for turns in range(100):
+        waiting = asyncio.create_task(desk.store.wait(identifier, last, 30))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        waiting.cancel()
+        ended, _ = await asyncio.wait([waiting], timeout=5)
+        assert ended, f"cancelled after {turns} turns of the loop, it waits on"
