@@ -27,7 +27,7 @@ class WorkerSettings(BaseSettings):
     credentials_file: Path | None = None
     tool_headers_dir: Path | None = None
     concurrency: Annotated[int, Field(ge=1)] = 32
-    listen: str = "127.0.0.1:8080"
+    listen: Annotated[str, Field(pattern=r"^.+:[0-9]+$")] = "127.0.0.1:8080"
 
     retry_base_seconds: Annotated[float, Field(ge=0)] = 2.0
     heartbeat_seconds: Annotated[float, Field(gt=0)] = 5.0

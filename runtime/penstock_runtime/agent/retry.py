@@ -67,14 +67,23 @@ async def reply(
             failures.append(failure.kind)
             if not _again(failures, policy, model):
                 raise
-            wait = policy.wait_seconds(len(failures), failure, random.random())
-            if wait >= left_seconds():
-                raise
-            if failure.kind is not Failure.CREDENTIALS:
-                await asyncio.sleep(wait)
+            await _wait(
+                policy.wait_seconds(len(failures), failure, random.random()),
+                failure,
+                left_seconds(),
+            )
         else:
             attempts.tokens += answer.tokens
             return answer
+
+
+async def _wait(seconds: float, failure: ModelFailed, left_seconds: float) -> None:
+    if failure.kind is Failure.CREDENTIALS:
+        return  # there is another key by now
+    if seconds >= left_seconds:
+        message = f"{failure.message}; the next try in {seconds:.0f} s would be too late"
+        raise ModelFailed(failure.kind, message) from failure
+    await asyncio.sleep(seconds)
 
 
 def _again(failures: list[Failure], policy: Policy, model: Model) -> bool:

@@ -26,18 +26,25 @@ def main() -> int:
         settings = read_worker_settings()
         logs.configure(settings.log_level, agent=str(settings.key), revision=settings.revision)
         agent = boot.equip(settings, boot.load_revision(settings))
+        store = _store(settings)
     except errors.PenstockError as error:
         sys.stderr.write(f"penstock worker: {error}\n")
         return 1
-    asyncio.run(_serve(settings, agent))
+    asyncio.run(_serve(settings, agent, store))
     return 0
 
 
-async def _serve(settings: WorkerSettings, agent: loop.Agent) -> None:
+def _store(settings: WorkerSettings) -> Store:
+    try:
+        return Store.connect(settings.redis_url, installation=settings.installation)
+    except ValueError as error:
+        raise errors.InvalidResource(f"PENSTOCK_REDIS_URL cannot be used: {error}") from error
+
+
+async def _serve(settings: WorkerSettings, agent: loop.Agent, store: Store) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    store = Store.connect(settings.redis_url, installation=settings.installation)
     pool = Pool(store, agent, _duty(settings))
     probes = health.make_server(health.Probes(lambda: pool.ready), *settings.address)
     try:

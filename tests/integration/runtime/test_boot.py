@@ -6,7 +6,7 @@ import pytest
 
 from penstock import errors, revision
 from penstock_runtime.settings import WorkerSettings, read_worker_settings
-from penstock_runtime.worker import boot
+from penstock_runtime.worker import boot, main
 from tests.integration.runtime.shop import template, tool
 
 
@@ -98,6 +98,14 @@ def test_a_worker_needs_a_model_endpoint(mounted, cut):
 def test_a_credential_that_cannot_be_read_is_refused(mounted, cut, tmp_path):
     settings = mounted(cut, cut.document(), credentials_file=tmp_path / "absent")
     assert "credential" in refusal(settings)
+
+
+def test_a_worker_says_when_the_address_of_redis_is_none(mounted, cut, monkeypatch, capsys):
+    settings = mounted(cut, cut.document(), redis_url="memcached://somewhere")
+    monkeypatch.setattr(main, "read_worker_settings", lambda: settings)
+    monkeypatch.setattr(main.logs, "configure", lambda *_, **__: None)
+    assert main.main() == 1
+    assert "PENSTOCK_REDIS_URL" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_an_ipv6_address_is_understood(mounted, cut):

@@ -28,7 +28,7 @@ async def test_tasks_outlive_an_outage_of_redis_and_end_once(
     async with shop.pool(cut, PENSTOCK_CONCURRENCY="10") as running:
         await asyncio.to_thread(tool_server.wait_for_calls, 3)
         await asyncio.to_thread(own_redis.stop)
-        await asyncio.sleep(1.5)  # longer than a claim is kept without a heartbeat
+        await asyncio.sleep(2.5)  # longer than a claim is kept without a heartbeat
         assert not running.done()
         await asyncio.to_thread(own_redis.start)
         ended = [await shop.ended(each) for each in tasks]

@@ -2,6 +2,7 @@
 
 import asyncio
 import collections
+import json
 import signal
 import urllib.error
 import urllib.request
@@ -54,12 +55,16 @@ async def test_a_worker_is_ready_when_it_loaded_its_revision_and_redis_answers(s
         return (await asyncio.to_thread(status, port, "/readyz"))[0] == 200
 
     await shop.until(ready)
-    await shop.ended(await shop.submit())
+    ended = await shop.ended(await shop.submit())
     _, metrics = await asyncio.to_thread(status, port, "/metrics")
     assert f'agent="{shop.agent.name}"' in metrics
     assert 'outcome="Succeeded"' in metrics
     process.send_signal(signal.SIGTERM)
-    assert (await asyncio.to_thread(exit_of, process))[0] == 0
+    logged, _ = await asyncio.to_thread(process.communicate, timeout=60)
+    lines = [json.loads(line) for line in logged.splitlines()]
+    assert [line for line in lines if line.get("trace_id") == ended.trace_id], logged
+    assert all(line["agent"] == str(shop.agent) for line in lines), logged
+    assert process.returncode == 0
 
 
 async def test_a_worker_without_redis_lives_but_is_not_ready(shop):

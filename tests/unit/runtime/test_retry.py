@@ -73,7 +73,7 @@ async def test_no_retry_is_made_when_none_is_declared():
 
 async def test_a_wait_longer_than_the_task_has_left_is_not_begun():
     made = retry.Attempts()
-    with pytest.raises(ModelFailed):
+    with pytest.raises(ModelFailed, match="the next try in 60 s would be too late"):
         await ask(
             scripted.ScriptedModel(failing(Failure.RATE_LIMITED, retry_after_seconds=60)),
             left_seconds=59.0,
