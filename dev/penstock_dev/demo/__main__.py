@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from penstock_dev.demo import show
 def main(arguments: list[str] | None = None) -> int:
     """Run the demo."""
     parsed = _parser().parse_args(arguments)
+    os.environ.pop("ANTHROPIC_API_KEY", None)  # the model is scripted: nobody's key is spent
     options = show.Options(
         state_dir=parsed.state_dir,
         keep=parsed.keep,
