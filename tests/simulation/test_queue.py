@@ -22,7 +22,7 @@ from penstock_store.scripts import Retention
 from penstock_store.store import Store
 
 FIRST_SEED = int(os.environ.get("PENSTOCK_SEED", "2026"))
-HISTORIES = int(os.environ.get("PENSTOCK_HISTORIES", "200"))
+HISTORIES = int(os.environ.get("PENSTOCK_HISTORIES", "100"))
 STEPS = 45
 STABLE, CANDIDATE = "aaaa0000", "bbbb1111"
 TENANT = "t"
@@ -49,6 +49,7 @@ class History:
         self.admitted = {}  # task id -> session
         self.held = []  # claims that a living worker believes it has
         self.stale = []  # claims of workers that came back from the dead
+        self.latest = {}  # task id -> the claim id given out last
         self.ended_by = {}  # task id -> outcome that a finish was told is written
         self.told = []  # what happened, for the failure message
 
@@ -106,6 +107,8 @@ class History:
     async def take(self, claims):
         for claim in claims:
             await self.check_session_is_free(claim)
+            assert claim.id not in self.latest.values(), "a claim id was given out twice"
+            self.latest[claim.task.id] = claim.id
             self.stale += [held for held in self.held if held.task.id == claim.task.id]
             self.held = [held for held in self.held if held.task.id != claim.task.id]
         self.held += claims
@@ -121,6 +124,7 @@ class History:
     async def end(self, claim, outcome):
         written = await self.store.finish(claim, outcome, task.Usage(1), b"h")
         if written:
+            assert self.latest[claim.task.id] == claim.id, "a lost claim ended a task"
             before = self.ended_by.setdefault(claim.task.id, (claim.id, outcome))
             assert before[0] == claim.id, "two claims ended one task"
         return written
@@ -130,6 +134,10 @@ class History:
             self.held.remove(claim)
             await self.end(claim, self.random.choice(ENDS))
             self.stale.append(claim)
+
+    async def give_back(self, claim):
+        if await self.store.release(claim):
+            assert self.latest[claim.task.id] == claim.id, "a lost claim gave a task back"
 
     async def checkpoint(self):
         if claim := self.pick(self.held):
@@ -141,18 +149,20 @@ class History:
             await self.obey(next(held for held in self.held if held.id == claim_id), said)
 
     async def obey(self, claim, said):
+        if said is not Directive.LOST:
+            assert self.latest[claim.task.id] == claim.id, "a lost claim was told to go on"
         if said is Directive.CONTINUE:
             return
         self.held.remove(claim)
         if said is Directive.GIVE_BACK:
-            await self.store.release(claim)
+            await self.give_back(claim)
         if said is Directive.CANCEL:
             await self.end(claim, task.Outcome(task.TaskStatus.CANCELLED))
 
     async def release(self):
         if claim := self.pick(self.held):
             self.held.remove(claim)
-            await self.store.release(claim)
+            await self.give_back(claim)
             self.stale.append(claim)
 
     async def crash(self):
@@ -162,7 +172,7 @@ class History:
 
     async def write_late(self):
         if claim := self.pick(self.stale):
-            act = self.random.choice((self.store.release, lambda late: self.end(late, ENDS[1])))
+            act = self.random.choice((self.give_back, lambda late: self.end(late, ENDS[1])))
             await act(claim)
 
     async def cancel(self):
