@@ -59,8 +59,3 @@ def name_conflict(kind: str, name: str) -> Happening:
     """A child's name is taken by an object of another owner."""
     message = f"{kind} {name} belongs to another owner; remove or rename it"
     return Happening("NameConflict", message, warning=True)
-
-
-def unserved(reason: str, message: str) -> Happening:
-    """The agent stopped serving."""
-    return Happening(reason, message, warning=True)
