@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from penstock_dev import components, dev_cli
+from penstock_dev import components, dev_cli, traffic
 from penstock_dev.controlplane import binaries
 
 
@@ -19,21 +19,27 @@ def main(arguments: list[str] | None = None) -> int:
     match parsed.verb:
         case "up":
             selected = frozenset(parsed.components.split(","))
-            return dev_cli.up(state_dir, detach=parsed.detach, selected=selected)
+            code = dev_cli.up(state_dir, detach=parsed.detach, selected=selected)
         case "status":
-            return dev_cli.status(state_dir, output=parsed.output)
+            code = dev_cli.status(state_dir, output=parsed.output)
         case "down":
-            return dev_cli.down(state_dir)
+            code = dev_cli.down(state_dir)
         case "logs":
-            return dev_cli.logs(state_dir, parsed.name, follow=parsed.follow)
+            code = dev_cli.logs(state_dir, parsed.name, follow=parsed.follow)
         case "stop":
-            return dev_cli.stop_component(parsed.name, state_dir)
+            code = dev_cli.stop_component(parsed.name, state_dir)
         case "start":
-            return dev_cli.start_component(parsed.name, state_dir)
+            code = dev_cli.start_component(parsed.name, state_dir)
         case "restart":
-            return dev_cli.restart_component(parsed.name, state_dir, kill=parsed.kill)
+            code = dev_cli.restart_component(parsed.name, state_dir, kill=parsed.kill)
+        case "traffic":
+            pattern = traffic.Pattern(parsed.rate, parsed.users, parsed.seconds)
+            code = dev_cli.send_traffic(
+                parsed.agent, pattern, state_dir, namespace=parsed.namespace
+            )
         case _:
-            return fetch()
+            code = fetch()
+    return code
 
 
 def fetch() -> int:
@@ -72,6 +78,12 @@ def _parser() -> argparse.ArgumentParser:
     restart = verb("restart", "end one component; the supervisor starts it again")
     restart.add_argument("name")
     restart.add_argument("--kill", action="store_true", help="end it with SIGKILL")
+    sending = verb("traffic", "requests for an agent from many users, at a steady rate")
+    sending.add_argument("agent")
+    sending.add_argument("-n", "--namespace", default="default")
+    sending.add_argument("--rate", type=float, default=20.0, help="requests a second")
+    sending.add_argument("--users", type=int, default=1000)
+    sending.add_argument("--seconds", type=float, help="default: until Ctrl-C")
     verb("fetch", "find, fetch or build the control plane's programs")
     return parser
 

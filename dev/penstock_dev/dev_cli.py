@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -13,7 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from penstock_dev import components, environment, processes
+from penstock_dev import components, environment, processes, traffic
 from penstock_dev.environment import Environment, EnvironmentFailed
 from penstock_dev.state import StateDirectory
 
@@ -122,6 +123,34 @@ def down(state_dir: Path = DEFAULT_STATE_DIR) -> int:
         _complain(str(error))
         return 1
     _say(f"stopped; {state.root} is removed")
+    return 0
+
+
+def send_traffic(
+    agent: str,
+    pattern: traffic.Pattern,
+    state_dir: Path = DEFAULT_STATE_DIR,
+    *,
+    namespace: str = "default",
+) -> int:
+    """Send requests to an agent until the pattern or Ctrl-C ends it; print who served them.
+
+    Returns 1 when no environment runs, or when nothing was answered by any revision.
+    """
+    ledger = traffic.Ledger()
+    try:
+        running = environment.read(state_dir)
+        if running.gateway_url is None:
+            raise EnvironmentFailed("the environment has no gateway")
+        target = traffic.Target(running.gateway_url, running.token, agent, namespace)
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(traffic.run(target, pattern, ledger, _say))
+    except EnvironmentFailed as error:
+        _complain(str(error))
+        return 1
+    if not any(ledger.tallies):
+        _complain(traffic.complaint(ledger))
+        return 1
     return 0
 
 

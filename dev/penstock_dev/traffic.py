@@ -259,11 +259,11 @@ def _read(response: httpx.Response) -> dict[str, Any]:
 async def run(
     target: Target,
     pattern: Pattern,
+    ledger: Ledger,
     say: Callable[[str], None] = print,
     every_seconds: float = 5.0,
-) -> Ledger:
+) -> None:
     """Send traffic and say every few seconds, and at the end, what each revision did."""
-    ledger = Ledger()
     begun = time.monotonic()
 
     async def report() -> None:
@@ -279,7 +279,6 @@ async def run(
         with contextlib.suppress(asyncio.CancelledError):
             await reporting
         say(summary(ledger))
-    return ledger
 
 
 def progress(ledger: Ledger, seconds: float) -> str:
@@ -291,6 +290,14 @@ def progress(ledger: Ledger, seconds: float) -> str:
         for revision, tally in sorted(ledger.tallies.items())
     ]
     return f"{seconds:5.0f} s  {ledger.sent} sent, {answered} answered: {', '.join(parts) or '-'}"
+
+
+def complaint(ledger: Ledger) -> str:
+    """Why no revision answered, in the words of the last answer."""
+    if not ledger.answers:
+        return "no request was answered"
+    last = ledger.answers[-1]
+    return f"no revision answered; the last answer: {last.status}: {last.message}"
 
 
 def summary(ledger: Ledger) -> str:
