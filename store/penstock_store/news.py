@@ -84,7 +84,7 @@ class News:
     async def _tune_in(self, name: str, channel: Channel) -> None:
         if channel.heard.is_set():
             return
-        if self._attendant is None:
+        if self._attendant is None or self._attendant.done():
             self._attendant = asyncio.create_task(self._attend(), name="penstock-store-news")
         elif self._line is not None and channel.waiting == 1:
             with contextlib.suppress(exceptions.RedisError, OSError):  # the attendant sees it too
@@ -95,23 +95,23 @@ class News:
         while True:
             with contextlib.suppress(exceptions.RedisError, OSError):
                 await self._listen()
-            self._wake_all()
             await asyncio.sleep(_RECONNECT_SECONDS)
 
     async def _listen(self) -> None:
         line = self._connection.subscriber()
         try:
             await line.connect()  # type: ignore[no-untyped-call]
+            self._line = line  # first: who comes while we subscribe must find it
             wanted = [name for name, channel in self._channels.items() if channel.waiting]
             self._channels = {name: self._channels[name] for name in wanted}
             if wanted:
                 await line.send_command("SUBSCRIBE", *wanted, check_health=False)
-            self._line = line
             while True:
                 await self._hear(line, await line.read_response(disconnect_on_error=False))
         finally:
             if self._line is line:
                 self._line = None
+            self._wake_all()
             await line.disconnect(nowait=True)
 
     async def _hear(self, line: SingleConnection, message: list[bytes]) -> None:
