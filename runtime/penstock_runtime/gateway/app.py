@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from penstock import errors
 from penstock_runtime.gateway import boundary, description, problems, routes
+from penstock_runtime.gateway.lingering import Lingering
 
 _probes = APIRouter(include_in_schema=False)
 
@@ -83,7 +84,8 @@ async def show_metrics() -> Response:
 
 async def _answer_problem(request: Request, problem: problems.Problem) -> Response:
     trace = request.scope[boundary.STATE]
-    return Response(
+    answer = Lingering if problem.kind.status == 413 else Response
+    return answer(
         problem.body(request.url.path, trace.trace_id),
         problem.kind.status,
         problem.headers,

@@ -1,0 +1,182 @@
+"""Gateway processes on a real Redis; the tests themselves act as the workers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from penstock.names import AgentKey
+from penstock.task import Outcome, TaskStatus, Usage
+from penstock.traffic import RevisionLimits, Route, RoutedRevision, Standing
+from penstock_store import testing
+from penstock_store.store import Store
+
+STABLE, CANDIDATE = "aaaa0000", "bbbb1111"
+INPUT_CHARS = 20_000
+TOKENS = [
+    {"token": "all-agents", "name": "all", "tenant": "acme", "agents": ["*"]},
+    {"token": "one-agent", "name": "one", "tenant": "acme", "agents": ["shop/support"]},
+    {"token": "other-tenant", "name": "other", "tenant": "globex", "agents": ["*"]},
+]
+DEADLINE_SECONDS = 30.0
+
+
+@dataclass
+class GatewayProcess:
+    """A running gateway."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    url: str
+
+    def client(self, token="all-agents"):
+        return httpx.AsyncClient(
+            base_url=self.url,
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=DEADLINE_SECONDS,
+            trust_env=False,
+        )
+
+    def stop(self):
+        """SIGTERM; the exit code, and how long it took."""
+        started = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(20), time.monotonic() - started
+
+
+def launch(redis_url, directory, **settings):
+    """Start a gateway on a free port; return it once it listens."""
+    tokens = directory / "tokens.json"
+    if not tokens.exists():
+        tokens.write_text(json.dumps({"tokens": TOKENS}))
+    log = directory / f"gateway-{uuid.uuid4().hex[:6]}.log"
+    variables = {
+        "PENSTOCK_REDIS_URL": redis_url,
+        "PENSTOCK_TOKENS_FILE": str(tokens),
+        "PENSTOCK_LISTEN": "127.0.0.1:0",
+        **settings,
+    }
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "penstock_runtime.gateway"],
+            env={**os.environ, **variables},
+            stdout=out,
+            stderr=out,
+        )
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while "the gateway listens" not in (said := log.read_text()):
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()
+            pytest.fail(f"the gateway does not listen: {said}")
+        time.sleep(0.02)
+    [line] = [line for line in said.splitlines() if "the gateway listens" in line]
+    return GatewayProcess(process, log, f"http://{json.loads(line)['address']}")
+
+
+@pytest.fixture(scope="module")
+def redis():
+    with testing.redis_server() as server:
+        yield server
+
+
+@pytest.fixture
+def start(redis, tmp_path):
+    """Starts gateways; what still runs at the end of the test is stopped, and must stop well."""
+    started = []
+
+    def launched(**settings):
+        started.append(launch(redis.url, tmp_path, **settings))
+        return started[-1]
+
+    yield launched
+    for running in started:
+        if running.process.poll() is None:
+            code, _ = running.stop()
+            assert code == 0, running.log.read_text()
+
+
+@pytest.fixture(scope="module")
+def shared(redis, tmp_path_factory):
+    """One gateway for all tests of a module that leave it as it is."""
+    running = launch(redis.url, tmp_path_factory.mktemp("gateway"))
+    yield running
+    code, _ = running.stop()
+    assert code == 0, running.log.read_text()
+
+
+@pytest.fixture
+async def client(shared):
+    async with shared.client() as client:
+        yield client
+
+
+@pytest.fixture
+async def store(redis):
+    store = Store.connect(redis.url)
+    yield store
+    await store.aclose()
+
+
+@dataclass
+class Agent:
+    """An agent with a route, and a worker's part in the life of its tasks."""
+
+    store: Store
+    key: AgentKey
+    version: int = 0
+
+    @property
+    def tasks(self):
+        return f"/v1/namespaces/{self.key.namespace}/agents/{self.key.name}/tasks"
+
+    async def set_route(self, **changes):
+        self.version += 1
+        limits = RevisionLimits(INPUT_CHARS, 600, 600)
+        revisions = {
+            name: RoutedRevision(name, Standing.OPEN, limits) for name in (STABLE, CANDIDATE)
+        }
+        route = Route("uid", 1, self.version, STABLE, revisions=revisions, **changes)
+        await self.store.set_route(self.key, route)
+
+    async def claim(self, limit=1):
+        """As many claims as asked for, once there are so many."""
+        claims = []
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while len(claims) < limit:
+                claims += await self.store.claim(self.key, STABLE, "worker", limit - len(claims))
+                if len(claims) < limit:
+                    await self.store.wait_for_work(self.key, STABLE, 0.2)
+        return claims
+
+    async def finish(self, claim, output="It is on its way."):
+        done = Outcome(TaskStatus.SUCCEEDED, output=output)
+        assert await self.store.finish(claim, done, Usage(1, 0, 10, 5, 250, 40))
+
+
+@pytest.fixture
+async def agent(store):
+    agent = Agent(store, AgentKey("shop", f"support-{uuid.uuid4().hex[:8]}"))
+    await agent.set_route()
+    return agent
+
+
+async def until(condition, seen, seconds=DEADLINE_SECONDS):
+    """Return the first true value of an asynchronous condition, with a deadline."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while not (value := await condition()):  # noqa: ASYNC110 - nothing rings
+                await asyncio.sleep(0.02)
+            return value
+    pytest.fail(f"it never came to that: {await seen()}")
