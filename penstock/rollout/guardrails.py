@@ -8,7 +8,7 @@ from typing import Final
 
 from penstock.api.rollout import GuardrailMode, Guardrails, Reason
 from penstock.rollout import binomial
-from penstock.rollout.observation import Observation, Stratum, Tally
+from penstock.rollout.observation import TICK_MS, Observation, Stratum, Tally, total_of
 from penstock.traffic import Arm
 
 #: A rate is credibly over its limit when chance alone does this at most once in a thousand.
@@ -76,36 +76,73 @@ class _Rule:
     show: Callable[[Tally], str]
 
 
+@dataclass(frozen=True)
+class _Window:
+    """The window as the rules look at it.
+
+    ``lately`` is stable in the last tenth of it: an incident that has just begun is thin among
+    stable's many calm tasks, while a young candidate has few others. ``shared`` are the strata
+    in which both arms had tasks.
+    """
+
+    candidate: Tally
+    stable: Tally
+    lately: Tally
+    lately_seconds: int
+    shared: Sequence[Stratum]
+
+    def stable_over(self, rule: "_Rule") -> bool:
+        """Whether stable by itself is credibly over the limit, in all of the window or lately."""
+        return rule.over(self.stable) or rule.over(self.lately)
+
+
 def judge(limits: Guardrails, observation: Observation) -> tuple[Check, ...]:
     """Each guardrail over the window; the stable revision alone is judged when it has no rival.
 
     Sources: exact tail and bounds as above; the stratified score test is Mantel and Haenszel's
     (1959), over strata of the same tick and the same route version at the session's begin.
     """
-    return tuple(_judge(rule, limits, observation) for rule in _rules(limits))
+    lately_seconds = max(limits.window_seconds // 10, 2 * TICK_MS // 1000)
+    seen = _Window(
+        candidate=observation.in_window(Arm.CANDIDATE),
+        stable=observation.in_window(Arm.STABLE),
+        lately=observation.since(observation.now_ms - lately_seconds * 1000).in_window(Arm.STABLE),
+        lately_seconds=lately_seconds,
+        shared=[s for s in observation.window if len(s.arms) == len(Arm)],
+    )
+    return tuple(_judge(rule, limits, seen) for rule in _rules(limits))
 
 
-def _judge(rule: _Rule, limits: Guardrails, observation: Observation) -> Check:
-    candidate = observation.in_window(Arm.CANDIDATE)
-    stable = observation.in_window(Arm.STABLE)
+def _judge(rule: _Rule, limits: Guardrails, seen: _Window) -> Check:
     if limits.mode is GuardrailMode.LITERAL:
-        verdict = _literal(rule, limits, candidate)
-        stable_over = rule.trials(stable) >= limits.min_tasks and rule.over_point(stable)
+        verdict = _literal(rule, limits, seen.candidate)
+        enough = rule.trials(seen.stable) >= limits.min_tasks
+        stable_over = enough and rule.over_point(seen.stable)
     else:
-        verdict = _credible(rule, observation.window, candidate, stable)
-        stable_over = rule.over(stable)
-    shown = (rule.show(candidate), rule.show(stable))
+        verdict = _credible(rule, seen)
+        stable_over = seen.stable_over(rule)
     return Check(
         rule.name,
         rule.reason,
-        candidate,
-        stable,
+        seen.candidate,
+        seen.stable,
         verdict,
         stable_over,
         rule.limit_text,
-        *shown,
-        f"{rule.title} {_on(shown[0], 'the candidate')} and {_on(shown[1], 'stable')} "
-        f"in the last {limits.window_seconds} s, limit {rule.limit_text}",
+        rule.show(seen.candidate),
+        rule.show(seen.stable),
+        _line(rule, limits, seen, verdict),
+    )
+
+
+def _line(rule: _Rule, limits: Guardrails, seen: _Window, verdict: CheckVerdict) -> str:
+    lately = ""
+    if verdict is CheckVerdict.SHARED and not rule.over(seen.stable):
+        lately = f" ({rule.show(seen.lately)} in the last {seen.lately_seconds} s)"
+    return (
+        f"{rule.title} {_on(rule.show(seen.candidate), 'the candidate')} and "
+        f"{_on(rule.show(seen.stable), 'stable')}{lately} "
+        f"in the last {limits.window_seconds} s, limit {rule.limit_text}"
     )
 
 
@@ -117,20 +154,19 @@ def _literal(rule: _Rule, limits: Guardrails, candidate: Tally) -> CheckVerdict:
     return CheckVerdict.PASSING
 
 
-def _credible(
-    rule: _Rule, window: Sequence[Stratum], candidate: Tally, stable: Tally
-) -> CheckVerdict:
-    z = rule.z(window)
-    stable_over = rule.over(stable)
-    if candidate.tasks == 0:
+def _credible(rule: _Rule, seen: _Window) -> CheckVerdict:
+    if seen.candidate.tasks == 0:
         return CheckVerdict.NO_DATA
-    if not rule.over(candidate):
-        clearly_better = z < -ATTRIBUTABLE_Z
-        return CheckVerdict.UNCLEAR if stable_over and not clearly_better else CheckVerdict.PASSING
+    over, stable_over = rule.over(seen.candidate), seen.stable_over(rule)
+    if not (over or stable_over):
+        return CheckVerdict.PASSING
+    z = rule.z(seen.shared)
+    if not over:
+        return CheckVerdict.PASSING if z < -ATTRIBUTABLE_Z else CheckVerdict.UNCLEAR
     if stable_over:
         return CheckVerdict.SHARED if z < SHARED_Z else CheckVerdict.BREACHED
-    enough = max(FEWEST_STABLE, rule.trials(candidate) / STABLE_SHARE)
-    if comparable_stable(window, rule.trials) < enough or z > ATTRIBUTABLE_Z:
+    enough = max(FEWEST_STABLE, rule.trials(seen.candidate) / STABLE_SHARE)
+    if comparable_stable(seen.shared, rule.trials) < enough or z > ATTRIBUTABLE_Z:
         return CheckVerdict.BREACHED
     return CheckVerdict.UNCLEAR
 
@@ -149,7 +185,9 @@ def comparable_stable(window: Sequence[Stratum], trials: Callable[[Tally], int])
 
 def rate_over(events: int, tasks: int, limit: float) -> bool:
     """Whether so many events among so many tasks are credibly more than the limit allows."""
-    return events >= FEWEST_EVENTS and binomial.tail(events, tasks, limit) <= TAIL
+    if events < FEWEST_EVENTS or events <= limit * tasks:
+        return False
+    return binomial.tail(events, tasks, limit) <= TAIL
 
 
 def rate_z(window: Sequence[Stratum], events: Callable[[Tally], int]) -> float:
@@ -200,9 +238,7 @@ def mean_over(tally: Tally, limit_seconds: float) -> bool:
 
 def mean_z(window: Sequence[Stratum]) -> float:
     """Standard deviations by which the candidate's mean latency exceeds stable's in the strata."""
-    variances = {
-        arm: _variance(sum((stratum.arm(arm) for stratum in window), Tally())) for arm in Arm
-    }
+    variances = {arm: _variance(total_of(s.arm(arm) for s in window)) for arm in Arm}
     difference = noise = 0.0
     for stratum in window:
         ours, theirs = stratum.arm(Arm.CANDIDATE), stratum.arm(Arm.STABLE)

@@ -1,7 +1,8 @@
 """The measured world that a rollout decides on."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from penstock.traffic import Arm
 
@@ -27,15 +28,25 @@ class Tally:
     cost_micro_usd: int = 0
 
     def __add__(self, other: "Tally") -> "Tally":
-        return Tally(
-            self.tasks + other.tasks,
-            self.errors + other.errors,
-            self.escalations + other.escalations,
-            self.timed + other.timed,
-            self.latency_sum + other.latency_sum,
-            self.latency_squares + other.latency_squares,
-            self.cost_micro_usd + other.cost_micro_usd,
-        )
+        return total_of((self, other))
+
+
+def total_of(tallies: Iterable[Tally]) -> Tally:
+    """The sum of many tallies, column by column."""
+    tasks = errors = escalations = timed = cost_micro_usd = 0
+    latency_sum = latency_squares = 0.0
+    for tally in tallies:
+        tasks += tally.tasks
+        errors += tally.errors
+        escalations += tally.escalations
+        timed += tally.timed
+        latency_sum += tally.latency_sum
+        latency_squares += tally.latency_squares
+        cost_micro_usd += tally.cost_micro_usd
+    return Tally(tasks, errors, escalations, timed, latency_sum, latency_squares, cost_micro_usd)
+
+
+_NOTHING: Final = Tally()
 
 
 @dataclass(frozen=True)
@@ -48,7 +59,7 @@ class Stratum:
 
     def arm(self, arm: Arm) -> Tally:
         """The tally of one arm, zeros when it had no task."""
-        return self.arms.get(arm, Tally())
+        return self.arms.get(arm, _NOTHING)
 
 
 @dataclass(frozen=True)
@@ -75,15 +86,15 @@ class Observation:
 
     def in_window(self, arm: Arm) -> Tally:
         """All of one arm in the window."""
-        return sum((stratum.arm(arm) for stratum in self.window), Tally())
+        return total_of(stratum.arms[arm] for stratum in self.window if arm in stratum.arms)
 
     def in_total(self, arm: Arm) -> Tally:
         """One arm since the candidate began."""
-        return self.total.get(arm, Tally())
+        return self.total.get(arm, _NOTHING)
 
     def in_step(self, arm: Arm) -> Tally:
         """One arm since the step began."""
-        return self.step.get(arm, Tally())
+        return self.step.get(arm, _NOTHING)
 
     def routed_in_step(self, arm: Arm) -> int:
         """Tasks routed to one arm since the step began, ended or not."""
