@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,19 @@ import httpx
 
 from penstock import names
 from penstock.names import AgentKey
+from penstock.task import Task
 from penstock_dev import dev_cli, processes
 from penstock_dev import environment as embedded
 from penstock_dev import traffic as generator
 from penstock_dev.state import StateDirectory
+from penstock_store.records import RevisionWork
 from penstock_store.store import Store
 from tests.integration.acceptance import traffic
 from tests.integration.acceptance.background import Background
 from tests.integration.acceptance.outcome_log import OutcomeLog
 from tests.integration.cluster import Cluster
 
+TENANT = "default"  # of the environment's one token
 _REVISION_VARIABLE = "PENSTOCK_REVISION"
 
 
@@ -143,15 +146,21 @@ class Product:
         return accepted
 
     def ask(self, user: str, name: str = "support", **body: Any) -> httpx.Response:
-        """One request as it is answered."""
-        target = self.target(name)
-        return httpx.post(
-            target.gateway_url + target.path,
-            json={"input": "Where is my order?", "user": user, **body},
-            headers={"Authorization": f"Bearer {target.token}"},
-            timeout=60,
-            trust_env=False,
-        )
+        """One submission as it is answered."""
+        document = {"input": "Where is my order?", "user": user, **body}
+        return self.call("POST", self.target(name).path, json=document)
+
+    def read(self, task: str) -> dict[str, Any]:
+        """A task as its caller reads it."""
+        found: dict[str, Any] = self.call("GET", f"/v1/tasks/{task}").json()
+        return found
+
+    def call(self, method: str, path: str, **request: Any) -> httpx.Response:
+        """One request to the gateway; headers of the test's own go before the token."""
+        headers = {"Authorization": f"Bearer {self.environment.token}"}
+        headers |= request.pop("headers", {})
+        url = f"{self.environment.gateway_url}{path}"
+        return httpx.request(method, url, headers=headers, timeout=60, trust_env=False, **request)
 
     # -- what Redis has on record --------------------------------------------------------------
 
@@ -159,6 +168,22 @@ class Product:
         """The outcome log of an agent."""
         key = AgentKey(self.namespace, name)
         return OutcomeLog(tuple(self.background.run(self.store.rows(key, limit=400_000))))
+
+    def work(self, revision: str, name: str = "support") -> RevisionWork:
+        """What a revision holds right now."""
+        key, revision_hash = AgentKey(self.namespace, name), names.hash_of(revision)
+        look = self.background.run(self.store.look(key, [revision_hash]))
+        return look.work[revision_hash]
+
+    def tasks(self, identifiers: Iterable[str]) -> list[Task]:
+        """Tasks as they are stored; all must be there."""
+
+        async def read() -> list[Task | None]:
+            return [await self.store.task(one, TENANT) for one in identifiers]
+
+        found = self.background.run(read())
+        assert None not in found
+        return [task for task in found if task]
 
     def until_all_ended(
         self, load: traffic.Load, name: str = "support", seconds: float = 60.0

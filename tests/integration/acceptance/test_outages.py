@@ -1,0 +1,92 @@
+"""Redis or the API server is away for a while: traffic as recorded, nothing promoted by it."""
+
+import time
+
+import pytest
+
+from penstock import names
+from penstock.task import TaskStatus
+from tests.integration.acceptance import manifests
+from tests.integration.acceptance.product import Product
+from tests.integration.acceptance.traffic import by_revision
+
+AWAY_SECONDS = 10.0
+
+
+def at_20_percent(product: Product, hold_seconds: int) -> tuple[str, str]:
+    """A rollout at 20 %; the names of stable and candidate."""
+    product.cluster.apply(
+        manifests.agent("v1"), manifests.rollout(((20, hold_seconds, 1), (50, 3000, 1)))
+    )
+    stable = product.until_stable()
+    product.cluster.apply(manifests.agent("v2"))
+    candidate = product.until_candidate(stable)
+    product.until_share(20)
+    return stable, candidate
+
+
+def wait(seconds: float) -> None:
+    """The outage itself: its length is what is tried here."""
+    time.sleep(seconds)
+
+
+@pytest.mark.timeout(300)
+def test_while_redis_is_away_nothing_is_raised_and_no_accepted_task_is_lost(
+    product: Product,
+) -> None:
+    with product.live_traffic(15) as load:
+        stable, candidate = at_20_percent(product, hold_seconds=6)
+        product.until("a task of the candidate", lambda: by_revision(load.accepted)[candidate])
+        product.stop("redis")
+        gone = time.monotonic()
+        try:
+            product.until(
+                "the rollout says that it cannot measure",
+                lambda: (
+                    product.cluster.condition("agentrollout/support", "Progressing")[1]
+                    == "MeasurementMissing"
+                ),
+            )
+            wait(gone + AWAY_SECONDS - time.monotonic())
+            assert product.share() == 20, "the hold is over, and still nothing was raised"
+            assert product.agent()["stableRevision"] == stable
+            assert product.rollout()["verdicts"] == []
+        finally:
+            product.start("redis")
+        product.until("users are served again", lambda: load.since(time.monotonic() - 1))
+        product.until_share(50)
+    assert any(kind.startswith("503 store-unavailable") for kind in load.refused), load.refused
+    log = product.until_all_ended(load, seconds=120)
+    assert log.ended_on(names.hash_of(candidate))
+    assert {task.status for task in product.tasks(load.tasks)} == {TaskStatus.SUCCEEDED}
+
+
+@pytest.mark.timeout(300)
+def test_while_the_api_server_is_away_users_are_served_as_the_route_says(product: Product) -> None:
+    with product.live_traffic(15) as load:
+        stable, candidate = at_20_percent(product, hold_seconds=6)
+        product.until("a task of the candidate", lambda: by_revision(load.accepted)[candidate])
+        product.stop("kube-apiserver")
+        gone = time.monotonic()
+        try:
+            wait(AWAY_SECONDS)
+            served = by_revision(load.since(gone))
+        finally:
+            product.start("kube-apiserver")
+        print(f"served while the API server was away: {dict(served)}")
+        assert set(served) == {stable, candidate}
+        assert served[candidate] < served[stable]
+        product.until("the API server answers", lambda: _answers(product))
+        assert product.agent()["stableRevision"] == stable
+        assert product.share() in (20, 50)
+        product.until_share(50, seconds=90)
+        assert product.rollout()["canaryRevision"] == candidate
+        assert product.rollout()["verdicts"] == []
+    product.until_all_ended(load)
+    assert load.refused.total() == 0, load.refused
+    assert {task.status for task in product.tasks(load.tasks)} == {TaskStatus.SUCCEEDED}
+
+
+def _answers(product: Product) -> bool:
+    said = product.cluster.kubectl("get", "agent", "support", "-o", "name", check=False)
+    return said.strip() == "agent.penstock.dev/support"
