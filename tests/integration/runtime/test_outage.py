@@ -10,6 +10,8 @@ from penstock.task import TaskStatus
 from penstock_store import testing as store_testing
 from tests.integration.runtime.shop import Shop, tool
 
+pytestmark = pytest.mark.redis
+
 
 @pytest.fixture
 def own_redis():

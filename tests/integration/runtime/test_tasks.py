@@ -3,7 +3,10 @@
 import pytest
 
 from penstock.task import OutcomeReason, TaskStatus
+from penstock_runtime.worker import pool
 from tests.integration.runtime.shop import tool
+
+pytestmark = pytest.mark.redis
 
 SUCCEEDED = (TaskStatus.SUCCEEDED, OutcomeReason.NONE)
 
@@ -244,6 +247,24 @@ async def test_a_task_that_waited_too_long_expires_unasked(shop, fake_model):
         ended = await shop.ended(identifier)
     assert how(ended) == (TaskStatus.EXPIRED, OutcomeReason.LIMIT_QUEUE_SECONDS)
     assert fake_model.journal()["requests"] == []
+
+
+async def test_an_error_nobody_foresaw_ends_its_task_and_no_other(shop, monkeypatch):
+    begin = pool.beginning
+
+    def broken(claim):
+        if claim.task.input == "break":
+            raise ZeroDivisionError("a bug")
+        return begin(claim)
+
+    monkeypatch.setattr(pool, "beginning", broken)
+    cut = await shop.release({"text": "fine"})
+    broken_task, other = await shop.submit("break"), await shop.submit("hello")
+    async with shop.pool(cut):
+        ended = await shop.ended(broken_task)
+        assert how(await shop.ended(other)) == SUCCEEDED
+    assert how(ended) == (TaskStatus.FAILED, OutcomeReason.INTERNAL)
+    assert "ZeroDivisionError" in ended.outcome.message
 
 
 async def test_a_cancelled_task_stops_in_the_middle_of_a_model_call(shop):

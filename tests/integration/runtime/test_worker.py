@@ -15,6 +15,8 @@ from penstock.task import OutcomeReason, TaskStatus
 from penstock_store.testing import free_port
 from tests.integration.runtime.shop import killed, tool
 
+pytestmark = pytest.mark.redis
+
 
 def exit_of(process, seconds=60):
     """Exit code and last line of stderr."""
@@ -86,6 +88,22 @@ async def test_a_worker_without_redis_lives_but_is_not_ready(shop):
 
 
 # ------------------------------------------------------------------------------------- stopping
+
+
+async def test_a_worker_runs_no_more_tasks_at_once_than_it_is_told_to(shop):
+    cut = await shop.release({"latencyMs": 200, "text": "done"})
+    tasks = [await shop.submit(user=f"u{number}") for number in range(6)]
+    seen = []
+
+    async def all_ended():
+        work = (await shop.store.look(shop.agent, [cut.hash])).work[cut.hash]
+        seen.append(work.running)
+        return not work.running and not work.queued
+
+    async with shop.pool(cut, PENSTOCK_CONCURRENCY="2"):
+        await shop.until(all_ended)
+    assert max(seen) == 2, seen
+    assert {(await shop.task(each)).status for each in tasks} == {TaskStatus.SUCCEEDED}
 
 
 async def test_a_worker_told_to_stop_finishes_what_it_can(shop):

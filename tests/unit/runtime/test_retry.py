@@ -62,6 +62,18 @@ async def test_what_does_not_pass_is_not_tried_for_ever(kinds, attempts):
     assert made.count == attempts
 
 
+async def test_a_rotated_key_is_tried_once_even_without_retries():
+    class Rotated(scripted.ScriptedModel):
+        def renew_credentials(self):
+            return True
+
+    none = retry.Policy(0, 60.0)
+    model = Rotated([*failing(Failure.CREDENTIALS), scripted.text("in")])
+    assert (await ask(model, none)).stop_reason == "end_turn"
+    with pytest.raises(ModelFailed):
+        await ask(Rotated(failing(Failure.CREDENTIALS, Failure.CREDENTIALS)), none)
+
+
 async def test_no_retry_is_made_when_none_is_declared():
     made = retry.Attempts()
     with pytest.raises(ModelFailed):

@@ -1,0 +1,73 @@
+"""Where a claimed task goes on, and what is left of it for the session."""
+
+import pytest
+
+from penstock.names import AgentKey
+from penstock.task import Outcome, OutcomeReason, Priority, Task, TaskStatus, Usage
+from penstock_runtime.agent import outcomes, scripted, transcript
+from penstock_runtime.agent.model import Reply, Tokens
+from penstock_runtime.agent.transcript import Transcript
+from penstock_runtime.worker import pool
+from penstock_store.records import Claim
+
+THINKING = {"type": "thinking", "thinking": "hm", "signature": "sig"}
+SPOKEN = (THINKING, {"type": "text", "text": "hi"})
+HISTORY = transcript.encode_history(
+    [{"role": "user", "content": "hello"}, {"role": "assistant", "content": SPOKEN}]
+)
+USED = Usage(model_calls=3, wall_ms=4000)
+
+
+def claim(session="s", **more):
+    agent = AgentKey("shop", "support")
+    task = Task(
+        "id", agent, "new", TaskStatus.RUNNING, "next", "t", "u", session, "", Priority.NORMAL,
+        {}, 1, "0" * 32, 1, usage=USED,
+    )  # fmt: skip
+    return Claim("c", agent, "new", task, "Normal", "1-1", **more)
+
+
+def thinks(run):
+    return "thinking" in run.transcript.encode().decode()
+
+
+def test_a_new_task_begins_with_its_input():
+    run = pool.beginning(claim())
+    assert run.transcript.messages == ({"role": "user", "content": "next"},)
+    assert run.usage == USED
+
+
+@pytest.mark.parametrize(("writer", "kept"), [("new", True), ("old", False)])
+def test_only_its_own_revisions_thinking_is_kept_of_a_session(writer, kept):
+    run = pool.beginning(claim(history=HISTORY, history_revision=writer))
+    assert thinks(run) == kept
+    assert [message["role"] for message in run.transcript.messages] == ["user", "assistant", "user"]
+
+
+@pytest.mark.parametrize(("writer", "kept"), [("new", True), ("old", False)])
+def test_only_its_own_revisions_thinking_is_kept_of_a_checkpoint(writer, kept):
+    saved = Transcript.start((), "next").with_reply(Reply(SPOKEN, "pause_turn", Tokens()))
+    run = pool.beginning(claim(checkpoint=saved.encode(), checkpoint_revision=writer))
+    assert thinks(run) == kept
+    assert run.transcript.stop_reason == "pause_turn"
+
+
+def ended(outcome, run):
+    return run.replied(scripted.text("done")).ended(outcome)
+
+
+def test_a_success_is_what_the_session_remembers(run):
+    kept = pool.session_history(claim(), ended(outcomes.succeeded("done"), run))
+    assert [message["role"] for message in transcript.decode_history(kept)] == ["user", "assistant"]
+
+
+@pytest.mark.parametrize(
+    ("session", "outcome"),
+    [
+        ("", outcomes.succeeded("done")),
+        ("s", outcomes.refused("")),
+        ("s", Outcome(TaskStatus.FAILED, OutcomeReason.MODEL_ERROR)),
+    ],
+)
+def test_anything_else_leaves_no_trace_in_a_session(run, session, outcome):
+    assert pool.session_history(claim(session), ended(outcome, run)) is None
