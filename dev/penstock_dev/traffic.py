@@ -287,7 +287,7 @@ def progress(ledger: Ledger, seconds: float) -> str:
     parts = [
         f"{revision or 'no revision'} {tally.tasks} ({100 * tally.tasks / answered:.0f} %"
         + (f", {tally.bad} failed)" if tally.bad else ")")
-        for revision, tally in sorted(ledger.tallies.items())
+        for revision, tally in ledger.tallies.items()
     ]
     return f"{seconds:5.0f} s  {ledger.sent} sent, {answered} answered: {', '.join(parts) or '-'}"
 
@@ -304,7 +304,7 @@ def summary(ledger: Ledger) -> str:
     """A line per revision: tasks, users, and how the tasks ended."""
     users = users_by_revision(ledger.answers)
     lines = [f"{ledger.sent} requests, {len(ledger.answers)} answers"]
-    for revision, tally in sorted(ledger.tallies.items()):
+    for revision, tally in ledger.tallies.items():
         ended = ", ".join(f"{count} {status}" for status, count in sorted(tally.statuses.items()))
         seen = len(users.get(revision, ()))
         lines.append(f"  {revision or 'no revision'}: {tally.tasks} tasks of {seen} users: {ended}")

@@ -1,0 +1,108 @@
+"""Each example does what its README says, when the README's own commands are typed."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.integration.examples.reader import Reader, commands_of
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(420)]
+
+
+async def test_the_smallest_agent_greets_and_a_change_takes_all_traffic(read) -> None:
+    reader: Reader = read("01-minimal")
+    reader.type("kubectl apply -f examples/01-minimal/agent.yaml")
+    reader.type("kubectl wait --for=condition=Ready agent/hello --timeout=60s")
+    answer = await reader.ask("hello", "Good morning")
+    assert (answer.status, answer.output) == ("Succeeded", "You said: Good morning")
+    row = reader.columns("kubectl get agents")
+    assert row["MODEL"] == "claude-haiku-5-5"
+    assert (row["READY"], row["STATUS"]) == ("True", "Serving")
+    assert row["STABLE"] == answer.revision
+    reader.type(
+        "kubectl patch agent hello --type merge "
+        """-p '{"spec":{"template":{"instructions":"You greet people in rhyme."}}}'"""
+    )
+    changed = reader.until(
+        "another stable revision",
+        lambda: reader.look("agent", "hello", ".status.stableRevision"),
+        lambda seen: seen not in ("", answer.revision),
+    )
+    again = await reader.ask("hello", "Good morning")
+    assert (again.status, again.revision) == ("Succeeded", changed)
+    assert reader.typed_all_but("penstock dev up --detach", 'penstock run hello "Good morning"')
+
+
+def test_a_good_change_climbs_and_a_bad_one_comes_back(read) -> None:
+    reader: Reader = read("02-gradual-rollout")
+    reader.type(
+        "kubectl apply -f examples/02-gradual-rollout/agent-v1.yaml "
+        "-f examples/02-gradual-rollout/rollout.yaml"
+    )
+    reader.type("kubectl wait --for=condition=Ready agent/support --timeout=60s")
+    with reader.traffic("support"):
+        good = climbs(reader)
+        bad = comes_back(reader, good)
+        stays_back_until_retried(reader, bad)
+    assert reader.typed_all_but(
+        "penstock dev up --detach",
+        "penstock dev traffic support &",
+        "kubectl get agentrollouts -w",
+        "kubectl get agentrollout support -w",
+    )
+
+
+def rollout(reader: Reader, path: str) -> str:
+    return reader.look("agentrollout", "support", path)
+
+
+def climbs(reader: Reader) -> str:
+    """The good revision reaches everybody, with a hand on the share in between."""
+    reader.type("kubectl apply -f examples/02-gradual-rollout/agent-v2.yaml")
+    share = lambda: rollout(reader, ".status.share.percent")
+    reader.until("the first step", share, lambda seen: seen == "5")
+    patch = "kubectl patch agentrollout support --type merge -p "
+    reader.type(patch + """'{"spec":{"traffic":{"canaryPercent":20}}}'""")
+    source = lambda: rollout(reader, ".status.share.source")
+    reader.until("the share set by hand", source, lambda seen: seen == "Setpoint")
+    assert share() == "20"
+    reader.type(patch + """'{"spec":{"traffic":{"canaryPercent":null}}}'""")
+    reader.until("the steps again", source, lambda seen: seen == "Automatic")
+    candidate = rollout(reader, ".status.canaryRevision")
+    stable = lambda: rollout(reader, ".status.stableRevision")
+    return reader.until("the promotion", stable, lambda seen: seen == candidate)
+
+
+def comes_back(reader: Reader, good: str) -> str:
+    """The bad revision is found out; the last verdict says why."""
+    reader.type("kubectl apply -f examples/02-gradual-rollout/agent-v3-bad.yaml")
+    reader.until(
+        "the rollback",
+        lambda: rollout(reader, ".status.verdicts[-1:].result"),
+        lambda seen: seen == "Rejected",
+    )
+    why = reader.type(
+        "kubectl get agentrollout support -o jsonpath='{.status.verdicts[-1:].message}'"
+    )
+    assert re.match(r"rolled back at (5|20|50) %: error rate [\d.]+ % on the candidate", why)
+    assert rollout(reader, ".status.stableRevision") == good
+    return rollout(reader, ".status.canaryRevision")
+
+
+def stays_back_until_retried(reader: Reader, bad: str) -> None:
+    """Applying again changes nothing; the annotation begins a second attempt."""
+    reader.type("kubectl apply -f examples/02-gradual-rollout/agent-v3-bad.yaml")
+    assert rollout(reader, ".status.share.percent") == "0"
+    assert rollout(reader, ".status.attempt") == "1"
+    retry = next(command for command in reader.commands if "retry/" in command)
+    reader.type(retry)
+    attempt = lambda: rollout(reader, ".status.attempt")
+    reader.until("a second attempt", attempt, lambda seen: seen == "2")
+    assert rollout(reader, ".status.canaryRevision") == bad
+
+
+def test_commands_are_read_from_code_blocks_with_their_continuation_lines() -> None:
+    readme = "kubectl not this\n```\nkubectl a   # why\npenstock b \\\n  c\nls\n```\n"
+    assert commands_of(readme) == ["kubectl a", "penstock b c"]
