@@ -12,9 +12,9 @@ from penstock_dev import components, dev_cli, traffic
 from penstock_dev.controlplane import binaries
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run one verb; the exit code says whether it succeeded."""
-    parsed = _parser().parse_args(arguments)
+def main(arguments: list[str] | None = None, program: str = "python -m penstock_dev") -> int:
+    """Run one verb; the exit code says whether it succeeded. `program` is its name in messages."""
+    parsed = _parser(program).parse_args(arguments)
     state_dir: Path = parsed.state_dir
     match parsed.verb:
         case "up":
@@ -55,8 +55,8 @@ def fetch() -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m penstock_dev", description=__doc__)
+def _parser(program: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=program, description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
 
     def verb(name: str, text: str) -> argparse.ArgumentParser:

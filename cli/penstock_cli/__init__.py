@@ -1,0 +1,1 @@
+"""The terminal: ``penstock run``, ``penstock dev``, ``penstock version``."""

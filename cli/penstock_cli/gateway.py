@@ -1,0 +1,113 @@
+"""The gateway's API as the terminal uses it: one task, followed to its end."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+
+from penstock_cli.exits import Exit, Stopped
+
+FINISHED: Final = "finished"
+_SILENCE_SECONDS: Final = 40.0  # the gateway says something every 15 s
+_RECONNECT_SECONDS: Final = 1.0
+_STREAM: Final = {"Accept": "text/event-stream"}
+
+Document = dict[str, Any]
+
+
+@dataclass
+class Following:
+    """One task: how it is asked for, and how far its events have been read."""
+
+    path: str
+    body: Mapping[str, Any]  # with an idempotency key: asked again, it is the same task
+    place: str = ""  # of the task, once the gateway has taken it
+    seen: str = ""  # id of the last event that was read
+
+
+def client(url: str, token: str) -> httpx.AsyncClient:
+    """A connection to the gateway at ``url``, past any proxy when it is on this machine."""
+    local = httpx.URL(url).host in ("127.0.0.1", "::1", "localhost")
+    return httpx.AsyncClient(
+        base_url=url.rstrip("/"),
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=httpx.Timeout(_SILENCE_SECONDS, connect=10.0),
+        trust_env=not local,
+    )
+
+
+async def submit(http: httpx.AsyncClient, following: Following) -> Document:
+    """Submit the task and return its document at once.
+
+    Raises:
+        Stopped: the gateway refused it or could not be reached.
+    """
+    try:
+        response = await http.post(following.path, json=following.body)
+    except httpx.TransportError as error:
+        raise _unreachable(http, error) from error
+    _check(response)
+    document: Document = response.json()
+    return document
+
+
+async def follow(http: httpx.AsyncClient, following: Following) -> AsyncIterator[Document]:
+    """The task's events as they happen, to the last; a broken stream is resumed.
+
+    Raises:
+        Stopped: the gateway refused the task or could not be reached for it.
+    """
+    while True:
+        try:
+            async for event in _stream(http, following):
+                following.seen = event["id"]
+                yield event
+                if event["type"] == FINISHED:
+                    return
+        except httpx.TransportError as error:
+            if not following.place:
+                raise _unreachable(http, error) from error
+        await asyncio.sleep(_RECONNECT_SECONDS)
+
+
+async def _stream(http: httpx.AsyncClient, following: Following) -> AsyncIterator[Document]:
+    if following.place:
+        resume = {"Last-Event-ID": following.seen} if following.seen else {}
+        opened = http.stream("GET", f"{following.place}/events", headers=_STREAM | resume)
+    else:
+        opened = http.stream("POST", following.path, json=following.body, headers=_STREAM)
+    async with opened as response:
+        if following.place and response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+            return  # it has the task; what is away comes back
+        if response.is_error:
+            await response.aread()
+        _check(response)
+        following.place = response.headers.get("location", following.place)
+        async for line in response.aiter_lines():
+            if line.startswith("data:"):
+                yield json.loads(line.removeprefix("data:"))
+
+
+def _check(response: httpx.Response) -> None:
+    if not response.is_error:
+        return
+    try:
+        problem = response.json()
+        said = f"{problem['title']}: {problem['detail']}"
+    except (ValueError, KeyError, TypeError):
+        said = f"it answered {response.status_code}, and not as a gateway of Penstock does"
+    again = response.headers.get("retry-after")
+    later = f" Try again in {again} s." if again else ""
+    raise Stopped(Exit.REFUSED, f"the gateway refused the task. {said}{later}")
+
+
+def _unreachable(http: httpx.AsyncClient, error: httpx.TransportError) -> Stopped:
+    why = str(error) or type(error).__name__
+    return Stopped(
+        Exit.REFUSED,
+        f"the gateway at {http.base_url} cannot be reached: {why}. "
+        "Check its address and that it runs (a local one: penstock dev status).",
+    )

@@ -1,0 +1,122 @@
+"""The terminal says what it can do, quickly, and in one sentence what it cannot."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from penstock_cli import asking, exits
+
+SLOW = {"asyncio", "httpx", "pydantic", "rich", "yaml", "penstock_dev", "penstock"}
+
+
+def penstock(*arguments, cwd=None, stdin="", python=(), **variables):
+    ambient = {name: value for name, value in os.environ.items() if name[:9] != "PENSTOCK_"}
+    return subprocess.run(
+        [sys.executable, *python, "-m", "penstock_cli", *arguments],
+        env={**ambient, **variables},
+        cwd=cwd,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def imported(done):
+    """The packages in the report of ``python -X importtime``."""
+    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    return {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
+
+
+def test_help_shows_the_commands_and_the_exit_codes_and_imports_nothing_slow():
+    done = penstock("--help", python=("-X", "importtime"))
+    assert done.returncode == 0
+    for word in ("run", "dev", "version", "Exit codes"):
+        assert word in done.stdout
+    assert "typer" in imported(done), "the report is read"
+    assert not imported(done) & SLOW
+
+
+def test_the_version_is_that_of_the_distribution():
+    done = penstock("version")
+    assert (done.returncode, done.stdout) == (0, "penstock 0.1.0\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["run"], "Missing argument"),
+        (["run", "support"], "Missing argument"),
+        (["run", "support", "hi", "--wait", "soon"], "--wait"),
+        (["run", "support", "hi", "--wait", "-1"], "--wait"),
+        (["run", "support", "hi", "-o", "xml"], "must be text or json"),
+        (["run", "support", "hi", "--gateway", "http://127.0.0.1:1"], "no token is known"),
+        (["run", "support", "hi"], "no gateway is known"),
+        (["fly"], "fly"),
+        (["dev", "fly"], "penstock dev: error: argument verb"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_usage_ends_with_2_and_a_hint(arguments, says, tmp_path):
+    done = penstock(*arguments, cwd=tmp_path)
+    assert done.returncode == exits.Exit.USAGE, done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_gateway_that_is_not_there_is_a_sentence_with_what_to_check(tmp_path):
+    done = penstock(
+        "run", "support", "hi", PENSTOCK_GATEWAY_URL="http://127.0.0.1:1", PENSTOCK_TOKEN="t"
+    )
+    assert done.returncode == exits.Exit.REFUSED
+    assert done.stderr.startswith("penstock: the gateway at http://127.0.0.1:1 cannot be reached")
+    assert "penstock dev status" in done.stderr
+
+
+def test_dev_lists_its_verbs_under_its_own_name():
+    done = penstock("dev", "--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith("usage: penstock dev")
+    for verb in ("up", "status", "down", "logs"):
+        assert verb in done.stdout
+
+
+def test_dev_hands_on_the_exit_code_of_a_verb(tmp_path):
+    done = penstock("dev", "status", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "no environment runs" in done.stderr
+
+
+def test_the_local_environment_answers_where_the_gateway_is(tmp_path):
+    record = {"phase": "ready", "gatewayURL": "http://127.0.0.1:9", "token": "local-token"}
+    (tmp_path / "environment.json").write_text(json.dumps(record))
+    local = str(tmp_path)
+    assert asking.resolve(asking.Place("", "", local)) == ("http://127.0.0.1:9", "local-token")
+    assert asking.resolve(asking.Place("", "own", local)) == ("http://127.0.0.1:9", "own")
+    assert asking.resolve(asking.Place("http://g", "own", local)) == ("http://g", "own")
+    with pytest.raises(exits.Stopped, match="no token"):
+        asking.resolve(asking.Place("http://g", "", local))
+
+
+@pytest.mark.parametrize(
+    ("event", "shown"),
+    [
+        ({"type": "queued", "data": {"revision": "hello-1"}}, "  queued    hello-1"),
+        (
+            {"type": "model", "data": {"inputTokens": 7, "outputTokens": 3}},
+            "  model     7 tokens in, 3 out",
+        ),
+        ({"type": "tool", "data": {"name": "refund", "ok": False}}, "  tool      refund failed"),
+        ({"type": "moved", "data": {"to": "hello-2"}}, "  moved     to hello-2"),
+        ({"type": "something new", "data": {}}, "  something new"),
+    ],
+    ids=lambda value: value["type"] if isinstance(value, dict) else None,
+)
+def test_each_event_is_one_line(event, shown):
+    assert asking.line(event) == shown
