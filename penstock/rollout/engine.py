@@ -5,7 +5,7 @@ from typing import Final
 
 from penstock.api import condition
 from penstock.api.rollout import AgentRolloutStatus, LastRequest, Verdict
-from penstock.rollout import checks, commands, path, report, requests, setpoint
+from penstock.rollout import checks, commands, numbers, path, report, requests, setpoint
 from penstock.rollout.facts import WAITING, Facts
 from penstock.rollout.moves import Wait
 from penstock.rollout.situation import Decision, Happening, Situation
@@ -27,7 +27,7 @@ def decide(situation: Situation) -> Decision:
     before = situation.status
     moved = _move(situation, _seen(situation))
     status = _numbered(situation, moved.status)
-    status = report.counted(Facts(situation, status), before)
+    status = numbers.counted(Facts(situation, status), before)
     wait = _waiting(situation, status)
     status = report.conditions(Facts(situation, status), wait)
     status = _request_waits(Facts(situation, status), wait)

@@ -175,6 +175,8 @@ class Facts:
         observed = self.situation.observation
         if observed is None:
             return None
+        under_way = path.under_way(self.status)
+        observed = observed.of_candidate(self.status.analysis.since_version if under_way else None)
         observed = observed.for_step(self.status.analysis.step_from)
         resumed = condition.find(self.status.conditions, "Suspended")
         if resumed is None or resumed.reason != "Resumed":

@@ -224,6 +224,7 @@ class Fold:
             gap=self.gap,
             exposed={arm: self.step[arm].tasks + self._open_in_step(arm) for arm in Arm},
             step_from=self.step_from,
+            since_version=self.scope.since_version,
         )
 
     # -- one row -------------------------------------------------------------------------------

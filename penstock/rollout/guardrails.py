@@ -1,7 +1,7 @@
 """The absolute limits on a candidate: over a sliding window, credible, and attributable to it."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -80,20 +80,19 @@ class _Rule:
 class _Window:
     """The window as the rules look at it.
 
-    ``lately`` is stable in the last tenth of it: an incident that has just begun is thin among
-    stable's many calm tasks, while a young candidate has few others. ``shared`` are the strata
-    in which both arms had tasks.
+    ``lately`` is stable in its last seconds (the keys) and in all of it: an incident that has
+    just begun is thin among stable's many calm tasks, while a young candidate has few others.
+    ``shared`` are the strata in which both arms had tasks.
     """
 
     candidate: Tally
     stable: Tally
-    lately: Tally
-    lately_seconds: int
+    lately: Mapping[int, Tally]
     shared: Sequence[Stratum]
 
-    def stable_over(self, rule: "_Rule") -> bool:
-        """Whether stable by itself is credibly over the limit, in all of the window or lately."""
-        return rule.over(self.stable) or rule.over(self.lately)
+    def stable_over(self, rule: "_Rule") -> int:
+        """The longest of these times in which stable is credibly over the limit; 0 for none."""
+        return max((span for span, tally in self.lately.items() if rule.over(tally)), default=0)
 
 
 def judge(limits: Guardrails, observation: Observation) -> tuple[Check, ...]:
@@ -102,12 +101,15 @@ def judge(limits: Guardrails, observation: Observation) -> tuple[Check, ...]:
     Sources: exact tail and bounds as above; the stratified score test is Mantel and Haenszel's
     (1959), over strata of the same tick and the same route version at the session's begin.
     """
-    lately_seconds = max(limits.window_seconds // 10, 2 * TICK_MS // 1000)
+    stable = observation.in_window(Arm.STABLE)
+    lately = {
+        span: observation.since(observation.now_ms - span * 1000).in_window(Arm.STABLE)
+        for span in (2 * TICK_MS // 1000, limits.window_seconds // 10)
+    }
     seen = _Window(
         candidate=observation.in_window(Arm.CANDIDATE),
-        stable=observation.in_window(Arm.STABLE),
-        lately=observation.since(observation.now_ms - lately_seconds * 1000).in_window(Arm.STABLE),
-        lately_seconds=lately_seconds,
+        stable=stable,
+        lately={**lately, limits.window_seconds: stable},
         shared=[s for s in observation.window if len(s.arms) == len(Arm)],
     )
     return tuple(_judge(rule, limits, seen) for rule in _rules(limits))
@@ -120,7 +122,7 @@ def _judge(rule: _Rule, limits: Guardrails, seen: _Window) -> Check:
         stable_over = enough and rule.over_point(seen.stable)
     else:
         verdict = _credible(rule, seen)
-        stable_over = seen.stable_over(rule)
+        stable_over = seen.stable_over(rule) > 0
     return Check(
         rule.name,
         rule.reason,
@@ -136,9 +138,9 @@ def _judge(rule: _Rule, limits: Guardrails, seen: _Window) -> Check:
 
 
 def _line(rule: _Rule, limits: Guardrails, seen: _Window, verdict: CheckVerdict) -> str:
-    lately = ""
-    if verdict is CheckVerdict.SHARED and not rule.over(seen.stable):
-        lately = f" ({rule.show(seen.lately)} in the last {seen.lately_seconds} s)"
+    lately, span = "", seen.stable_over(rule)
+    if verdict is CheckVerdict.SHARED and span < limits.window_seconds:
+        lately = f", there {rule.show(seen.lately[span])} in the last {span} s,"
     return (
         f"{rule.title} {_on(rule.show(seen.candidate), 'the candidate')} and "
         f"{_on(rule.show(seen.stable), 'stable')}{lately} "
@@ -157,7 +159,7 @@ def _literal(rule: _Rule, limits: Guardrails, candidate: Tally) -> CheckVerdict:
 def _credible(rule: _Rule, seen: _Window) -> CheckVerdict:
     if seen.candidate.tasks == 0:
         return CheckVerdict.NO_DATA
-    over, stable_over = rule.over(seen.candidate), seen.stable_over(rule)
+    over, stable_over = rule.over(seen.candidate), seen.stable_over(rule) > 0
     if not (over or stable_over):
         return CheckVerdict.PASSING
     z = rule.z(seen.shared)

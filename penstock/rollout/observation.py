@@ -72,7 +72,8 @@ class Observation:
     were routed since the present step began, which is after the row ``step_from``. ``exposed``:
     tasks routed in this step, ended or not. Totals are what a checkpoint keeps: they have no
     ``latency_squares``. ``counted_through`` is the id of the last outcome row in it. ``gap``:
-    rows were lost before they were counted.
+    rows were lost before they were counted. ``since_version``: the first route version of the
+    candidate that was counted; None says that it is the present one.
     """
 
     now_ms: int
@@ -83,6 +84,7 @@ class Observation:
     gap: bool = False
     exposed: Mapping[Arm, int] = field(default_factory=dict)
     step_from: str = ""
+    since_version: int | None = None
 
     def in_window(self, arm: Arm) -> Tally:
         """All of one arm in the window."""
@@ -99,6 +101,18 @@ class Observation:
     def routed_in_step(self, arm: Arm) -> int:
         """Tasks routed to one arm since the step began, ended or not."""
         return self.exposed.get(arm, 0)
+
+    def of_candidate(self, since_version: int | None) -> "Observation":
+        """The same, without what was counted for an earlier candidate or attempt.
+
+        Args:
+            since_version: first route version of the present one; 0 when it begins just now,
+                None when there is none and stable is watched alone.
+        """
+        just_begun = since_version == 0
+        if self.since_version in (None, since_version or 0) and not just_begun:
+            return self
+        return Observation(self.now_ms, counted_through=self.counted_through, gap=self.gap)
 
     def for_step(self, step_from: str) -> "Observation":
         """The same, without the counts of a step that is over."""

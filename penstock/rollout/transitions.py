@@ -19,7 +19,7 @@ from penstock.api.rollout import (
     StepApproval,
     Verdict,
 )
-from penstock.rollout import commands, moves, path, words
+from penstock.rollout import commands, moves, numbers, path, words
 from penstock.rollout.facts import CANDIDATE_UNAVAILABLE, Facts, reason_of
 from penstock.rollout.requests import Verb
 from penstock.rollout.situation import Happening
@@ -259,7 +259,14 @@ def _(move: moves.Reject, facts: Facts) -> Change:
     verdict = _verdict(
         facts, facts.candidate, Result.REJECTED, move.reason, move.message, move.check
     )
-    update = {"attempt": verdict.attempt, "verdicts": _with(facts.status.verdicts, verdict)}
+    update: dict[str, Any] = {
+        "attempt": verdict.attempt,
+        "verdicts": _with(facts.status.verdicts, verdict),
+    }
+    if facts.observation is not None:
+        stamp = {"counted_at": condition.timestamp(facts.now)}
+        analysis = numbers.measured(facts, facts.observation)
+        update["analysis"] = analysis.model_copy(update=stamp)
     if move.reason is Reason.ABORTED:
         update |= answered(facts, move.message)
     retry = commands.request(facts.situation, Verb.RETRY, facts.candidate)

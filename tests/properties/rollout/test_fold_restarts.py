@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.api.rollout import AnalysisStatus
-from penstock.rollout import report
+from penstock.rollout import numbers
 from penstock.rollout.fold import Fold, Scope, position
 from penstock.task import Counting
 from penstock.traffic import Arm
@@ -64,10 +64,10 @@ def checkpoint(fold, now_ms):
     kept = AnalysisStatus(
         counted_through=seen.counted_through,
         step_from=seen.step_from,
-        stable=report.counts(seen.in_total(Arm.STABLE)),
-        candidate=report.counts(seen.in_total(Arm.CANDIDATE)),
-        step_stable=report.counts(seen.in_step(Arm.STABLE)),
-        step_candidate=report.counts(seen.in_step(Arm.CANDIDATE)),
+        stable=numbers.counts(seen.in_total(Arm.STABLE)),
+        candidate=numbers.counts(seen.in_total(Arm.CANDIDATE)),
+        step_stable=numbers.counts(seen.in_step(Arm.STABLE)),
+        step_candidate=numbers.counts(seen.in_step(Arm.CANDIDATE)),
     )
     return AnalysisStatus.model_validate_json(kept.model_dump_json())
 

@@ -110,6 +110,15 @@ def test_a_candidate_that_mends_a_broken_stable_passes():
     assert verdict("errorRate", seen) is CheckVerdict.PASSING
 
 
+def test_an_incident_that_has_just_begun_is_seen_on_stable_too():
+    """Stable's window is calm but for its last seconds; the candidate's is mostly those."""
+    calm = [Stratum(tick, 2, {Arm.STABLE: errors(1, 100)}) for tick in range(58)]
+    storm = Stratum(59, 2, {Arm.CANDIDATE: errors(12, 20), Arm.STABLE: errors(30, 80)})
+    seen = Observation(now_ms=300_000, window=(*calm, storm))
+    assert verdict("errorRate", seen) is CheckVerdict.SHARED
+    assert "37.5 % (30/80) in the last" in check("errorRate", seen).line
+
+
 def test_only_the_same_strata_are_compared():
     """The candidate came when all failed; the calm hours of stable are no comparison."""
     storm = [(errors(6, 20), errors(60, 200)) for _ in range(3)]

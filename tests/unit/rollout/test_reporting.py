@@ -274,6 +274,24 @@ def test_numbers_are_written_when_a_check_changes_its_word():
     assert world.status.analysis.counted_at == "2026-11-21T10:00:06Z"
 
 
+def test_a_rollback_keeps_the_numbers_that_caused_it():
+    world = world_at(20).measure(candidate=BAD).after(5).decide()
+    assert world.status.analysis.candidate.errors == 40
+    checks = {check.name: check for check in world.status.analysis.checks}
+    assert checks["errorRate"].verdict == "Breached"
+    assert checks["errorRate"].candidate == "40.0 % (40/100)"
+    kept = world.status.analysis
+    assert world.measure().after(600).decide().status.analysis == kept
+
+
+def test_promotion_judges_the_new_stable_by_its_own_tasks_only():
+    """In its last pass the window still holds the old stable, which may have been failing."""
+    world = world_at(95).measure(candidate=GOOD, stable=BAD).after(61).decide()
+    assert world.status.stable_revision == C
+    assert world.condition("AnalysisPassing")[0] == "True"
+    assert "AnalysisFailed" not in world.reasons()
+
+
 def test_the_measured_share_is_reported():
     world = candidate_world().measure(Tally(tasks=10), Tally(tasks=190)).after(60).decide()
     assert world.status.share.observed_percent == 5

@@ -248,6 +248,18 @@ def test_superseding_keeps_stable_and_draws_a_new_salt():
     assert (world.verdicts[-1].revision, world.verdicts[-1].result) == (C, "Superseded")
 
 
+def test_a_new_candidate_does_not_pay_for_the_one_before():
+    world = world_at(50).measure(candidate=BAD).apply(C2).pods(C2).decide()
+    assert world.status.verdicts[-1].result == "Superseded"
+    assert (world.status.canary_revision, world.percent) == (C2, 5)
+    assert world.status.analysis.candidate.tasks == 0
+
+
+def test_nor_does_another_attempt_for_the_last_one():
+    world = world_at(50).measure(candidate=BAD).decide().ask("retry").decide()
+    assert (world.percent, world.status.attempt) == (5, 2)
+
+
 def test_a_rejected_candidate_is_not_superseded_as_well():
     world = world_at(20).measure(candidate=BAD).decide().measure().apply(C2).decide()
     assert [v.result for v in world.status.verdicts] == ["Rejected"]

@@ -13,6 +13,7 @@ from penstock.api.rollout import (
     Analysis,
     Guardrails,
     Setpoint,
+    Stage,
     Step,
     StepApproval,
     Strategy,
@@ -54,7 +55,6 @@ class World:
     told: list[Happening] = field(default_factory=list)
     verdicts: list = field(default_factory=list)
     measured: dict = field(default_factory=lambda: {Arm.CANDIDATE: GOOD, Arm.STABLE: GOOD})
-    totals: dict | None = None
     measuring: bool = True
     look_again: float = 0.0
     salts: int = 1
@@ -146,17 +146,20 @@ class World:
             return None
         now_ms = int(self.situation.now.timestamp() * 1000)
         arms = {arm: tally for arm, tally in self.measured.items() if tally.tasks}
-        if not self.percent and Arm.CANDIDATE in arms and self.totals is None:
+        under_way = self.status.stage is not Stage.DONE
+        since_version = self.status.analysis.since_version if under_way else 0
+        if not self.percent:
             arms = {arm: t for arm, t in arms.items() if arm is Arm.STABLE}
-        window = (Stratum(now_ms // TICK_MS, self.status.analysis.since_version, arms),)
+        window = (Stratum(now_ms // TICK_MS, since_version, arms),)
         return Observation(
             now_ms=now_ms,
             window=window if arms else (),
-            total=self.totals or arms,
+            total=arms,
             step=arms,
             counted_through=f"{now_ms - 1}-0",
             exposed={arm: tally.tasks for arm, tally in arms.items()},
             step_from=self.status.analysis.step_from,
+            since_version=since_version,
         )
 
     def decide(self):

@@ -1,0 +1,98 @@
+"""The numbers that status keeps: what people read, and what a restart goes on from."""
+
+from typing import Any, Final
+
+from penstock.api import condition
+from penstock.api.rollout import AgentRolloutStatus, AnalysisStatus, ArmCounts, CheckReport
+from penstock.rollout import path
+from penstock.rollout.facts import Facts
+from penstock.rollout.guardrails import Check
+from penstock.rollout.observation import Observation, Tally
+from penstock.traffic import Arm
+
+#: Numbers alone are written at most this often: each write costs etcd the whole object.
+SECONDS_BETWEEN_COUNTS: Final = 60
+
+
+def counts(tally: Tally) -> ArmCounts:
+    """A tally of ended tasks as status keeps it."""
+    return ArmCounts(
+        tasks=tally.tasks,
+        errors=tally.errors,
+        escalations=tally.escalations,
+        timed=tally.timed,
+        latency_ms=round(tally.latency_sum * 1000),
+        cost_micro_usd=tally.cost_micro_usd,
+    )
+
+
+def counted(facts: Facts, before: AgentRolloutStatus) -> AgentRolloutStatus:
+    """The status with the numbers as measured now, when they are worth a write.
+
+    They are at each change of the candidate, its step or its verdict, when a check changes its
+    word, when an arm's first tasks arrive, and otherwise once a minute. A rejected candidate
+    keeps those that rejected it.
+    """
+    observed = facts.observation
+    if observed is None or not facts.stable or facts.rejected:
+        return facts.status
+    fresh = measured(facts, observed)
+    if not _worth_a_write(facts, before, fresh):
+        return facts.status
+    stamp = {"counted_at": condition.timestamp(facts.now)}
+    share = facts.status.share.model_copy(update={"observed_percent": _observed_percent(observed)})
+    return facts.status.model_copy(
+        update={"analysis": fresh.model_copy(update=stamp), "share": share}
+    )
+
+
+def measured(facts: Facts, observed: Observation) -> AnalysisStatus:
+    """The numbers of an observation as status keeps them."""
+    update: dict[str, Any] = {"checks": [check_report(check) for check in facts.checks]}
+    if path.under_way(facts.status):
+        update |= {
+            "counted_through": observed.counted_through,
+            "stable": counts(observed.in_total(Arm.STABLE)),
+            "candidate": counts(observed.in_total(Arm.CANDIDATE)),
+            "step_stable": counts(observed.in_step(Arm.STABLE)),
+            "step_candidate": counts(observed.in_step(Arm.CANDIDATE)),
+        }
+    return facts.status.analysis.model_copy(update=update)
+
+
+def check_report(check: Check) -> CheckReport:
+    """One check, ready to print."""
+    return CheckReport(
+        name=check.name,
+        candidate=check.candidate_text,
+        stable=check.stable_text,
+        limit=check.limit_text,
+        verdict=check.verdict.value,
+    )
+
+
+def _worth_a_write(facts: Facts, before: AgentRolloutStatus, fresh: AnalysisStatus) -> bool:
+    old, last = before.analysis, before.analysis.counted_at
+    if fresh == facts.status.analysis:
+        return False
+    moved = (old, before.verdicts) != (facts.status.analysis, facts.status.verdicts)
+    if moved or last is None or _news(fresh) != _news(old):
+        return True
+    return (facts.now - path.moment(last)).total_seconds() >= SECONDS_BETWEEN_COUNTS
+
+
+def _news(analysis: AnalysisStatus) -> tuple[object, ...]:
+    arms = (
+        analysis.stable,
+        analysis.candidate,
+        analysis.step_stable,
+        analysis.step_candidate,
+    )
+    words_of = tuple(check.verdict for check in analysis.checks)
+    return (words_of, *(arm.tasks > 0 for arm in arms))
+
+
+def _observed_percent(observed: Observation) -> int | None:
+    ours = observed.in_window(Arm.CANDIDATE).tasks
+    everything = ours + observed.in_window(Arm.STABLE).tasks
+    return round(100 * ours / everything) if everything else None
