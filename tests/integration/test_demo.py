@@ -195,6 +195,6 @@ def test_interrupted_it_leaves_nothing_behind(state_dir, number: signal.Signals)
         demo.send_signal(number)
         _, errors = demo.communicate(timeout=60)
     assert demo.returncode == show.INTERRUPTED
-    assert errors.splitlines()[-1] == "The demo failed: interrupted"
+    assert errors.splitlines()[-1] == "The demo was interrupted."
     assert not left_of(state_dir)
     assert not state_dir.exists()

@@ -62,8 +62,11 @@ def run(options: Options) -> int:
 
 
 def _complain(failure: str) -> int:
+    if failure == _INTERRUPTED_WORD:
+        print("The demo was interrupted.", file=sys.stderr)
+        return INTERRUPTED
     print(f"The demo failed: {failure}", file=sys.stderr)
-    return INTERRUPTED if failure == _INTERRUPTED_WORD else 1
+    return 1
 
 
 def _write(line: str) -> None:
