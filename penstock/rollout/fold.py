@@ -208,16 +208,12 @@ class Fold:
 
     def observe(self, now_ms: int) -> Observation:
         """What the rows so far say at this moment (Redis time, not before the last row)."""
-        strata: dict[tuple[int, int], dict[Arm, Tally]] = {}
-        late = self._open_events(now_ms)
-        for cell, count in self._cells.items():
-            if cell.tick * TICK_MS < now_ms - self.scope.window_ms or not count.tasks:
-                continue
-            arms = strata.setdefault((cell.tick, cell.begin_version), {})
-            arms[cell.arm] = count.tally() + late.get(cell, _NOTHING).tally()
+        strata = self._strata(now_ms)
+        begun = now_ms - self.scope.window_ms
         return Observation(
             now_ms=now_ms,
-            window=tuple(Stratum(*key, strata[key]) for key in sorted(strata)),
+            window=tuple(stratum for stratum in strata if stratum.tick * TICK_MS >= begun),
+            older=tuple(stratum for stratum in strata if stratum.tick * TICK_MS < begun),
             total={arm: _without_squares(self.total[arm]) for arm in Arm},
             step={arm: _without_squares(self.step[arm]) for arm in Arm},
             counted_through=_text(max(self._last, self.counted)),
@@ -226,6 +222,16 @@ class Fold:
             step_from=self.step_from,
             since_version=self.scope.since_version,
         )
+
+    def _strata(self, now_ms: int) -> list[Stratum]:
+        strata: dict[tuple[int, int], dict[Arm, Tally]] = {}
+        late = self._open_events(now_ms)
+        for cell, count in self._cells.items():
+            if cell.tick * TICK_MS < now_ms - self.scope.kept_ms + TICK_MS or not count.tasks:
+                continue
+            arms = strata.setdefault((cell.tick, cell.begin_version), {})
+            arms[cell.arm] = count.tally() + late.get(cell, _NOTHING).tally()
+        return [Stratum(*key, strata[key]) for key in sorted(strata)]
 
     # -- one row -------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -69,6 +69,7 @@ class _Rule:
     title: str
     reason: Reason
     limit_text: str
+    late: bool  # its events may come long after the task was routed
     trials: Callable[[Tally], int]
     over: Callable[[Tally], bool]
     over_point: Callable[[Tally], bool]
@@ -85,6 +86,7 @@ class _Window:
     ``shared`` are the strata in which both arms had tasks.
     """
 
+    seconds: int
     candidate: Tally
     stable: Tally
     lately: Mapping[int, Tally]
@@ -101,18 +103,38 @@ def judge(limits: Guardrails, observation: Observation) -> tuple[Check, ...]:
     Sources: exact tail and bounds as above; the stratified score test is Mantel and Haenszel's
     (1959), over strata of the same tick and the same route version at the session's begin.
     """
+    seen = _window(observation, limits.window_seconds)
+    checks = tuple(_judge(rule, limits, seen) for rule in _rules(limits))
+    if not observation.older or limits.mode is GuardrailMode.LITERAL:
+        return checks
+    oldest_ms = observation.older[0].tick * TICK_MS
+    everything = replace(observation, window=observation.older + observation.window)
+    long = _window(everything, math.ceil((observation.now_ms - oldest_ms) / 1000))
+    late = (_judge(rule, limits, long) if rule.late else None for rule in _rules(limits))
+    return tuple(map(_graver, checks, late))
+
+
+def _graver(check: Check, late: Check | None) -> Check:
+    """What ends later than the window is long must not pass unseen: it can still condemn."""
+    passing = check.verdict in (CheckVerdict.PASSING, CheckVerdict.NO_DATA)
+    if late and passing and late.verdict is CheckVerdict.BREACHED:
+        return replace(late, stable_over=check.stable_over)
+    return check
+
+
+def _window(observation: Observation, seconds: int) -> _Window:
     stable = observation.in_window(Arm.STABLE)
     lately = {
         span: observation.since(observation.now_ms - span * 1000).in_window(Arm.STABLE)
-        for span in (2 * TICK_MS // 1000, limits.window_seconds // 10)
+        for span in (2 * TICK_MS // 1000, seconds // 10)
     }
-    seen = _Window(
+    return _Window(
+        seconds=seconds,
         candidate=observation.in_window(Arm.CANDIDATE),
         stable=stable,
-        lately={**lately, limits.window_seconds: stable},
+        lately={**lately, seconds: stable},
         shared=[s for s in observation.window if len(s.arms) == len(Arm)],
     )
-    return tuple(_judge(rule, limits, seen) for rule in _rules(limits))
 
 
 def _judge(rule: _Rule, limits: Guardrails, seen: _Window) -> Check:
@@ -133,18 +155,18 @@ def _judge(rule: _Rule, limits: Guardrails, seen: _Window) -> Check:
         rule.limit_text,
         rule.show(seen.candidate),
         rule.show(seen.stable),
-        _line(rule, limits, seen, verdict),
+        _line(rule, seen, verdict),
     )
 
 
-def _line(rule: _Rule, limits: Guardrails, seen: _Window, verdict: CheckVerdict) -> str:
+def _line(rule: _Rule, seen: _Window, verdict: CheckVerdict) -> str:
     lately, span = "", seen.stable_over(rule)
-    if verdict is CheckVerdict.SHARED and span < limits.window_seconds:
+    if verdict is CheckVerdict.SHARED and span < seen.seconds:
         lately = f", there {rule.show(seen.lately[span])} in the last {span} s,"
     return (
         f"{rule.title} {_on(rule.show(seen.candidate), 'the candidate')} and "
         f"{_on(rule.show(seen.stable), 'stable')}{lately} "
-        f"in the last {limits.window_seconds} s, limit {rule.limit_text}"
+        f"in the last {seen.seconds} s, limit {rule.limit_text}"
     )
 
 
@@ -215,6 +237,7 @@ def _rate(
         title,
         reason,
         f"{limit_percent} %",
+        late=True,
         trials=lambda tally: tally.tasks,
         over=lambda tally: rate_over(events(tally), tally.tasks, limit),
         over_point=lambda tally: events(tally) > limit * tally.tasks,
@@ -269,6 +292,7 @@ def _latency(limit_seconds: int) -> _Rule:
         "mean latency",
         Reason.LATENCY,
         f"{limit_seconds} s",
+        late=False,  # an open task counts as slow in time
         trials=lambda tally: tally.timed,
         over=lambda tally: mean_over(tally, limit_seconds),
         over_point=lambda tally: tally.latency_sum > limit_seconds * tally.timed,

@@ -68,6 +68,7 @@ class Observation:
 
     ``window``: strata of the last windowSeconds of routing time. Its tasks are *exposure*: all
     that were routed, ended or not, so that fast failures do not run ahead of slow successes.
+    ``older``: the strata before it that a late end can still change.
     ``total``: *ended* tasks of each arm since the candidate began; ``step``: of them those that
     were routed since the present step began, which is after the row ``step_from``. ``exposed``:
     tasks routed in this step, ended or not. Totals are what a checkpoint keeps: they have no
@@ -78,6 +79,7 @@ class Observation:
 
     now_ms: int
     window: tuple[Stratum, ...] = ()
+    older: tuple[Stratum, ...] = ()
     total: Mapping[Arm, Tally] = field(default_factory=dict)
     step: Mapping[Arm, Tally] = field(default_factory=dict)
     counted_through: str = ""
@@ -121,6 +123,9 @@ class Observation:
         return replace(self, step={}, exposed={}, step_from=step_from)
 
     def since(self, moment_ms: int) -> "Observation":
-        """The same, with a window of only the ticks that began at or after a moment."""
-        kept = tuple(stratum for stratum in self.window if stratum.tick * TICK_MS >= moment_ms)
-        return replace(self, window=kept)
+        """The same, with only the ticks that began at or after a moment."""
+        window, older = (
+            tuple(stratum for stratum in strata if stratum.tick * TICK_MS >= moment_ms)
+            for strata in (self.window, self.older)
+        )
+        return replace(self, window=window, older=older)

@@ -16,9 +16,10 @@ from tests.simulation.rollout.traffic import (
     steady,
     with_latency_limit,
 )
-from tests.unit.rollout.world import spec
+from tests.unit.rollout.world import STEPS, spec
 
 SPEC = spec()
+LONG_STEPS = tuple(step.model_copy(update={"hold_seconds": 300}) for step in STEPS)
 GOOD = steady()
 SEEDS = range(6)
 
@@ -64,6 +65,14 @@ def test_a_bad_version_is_rolled_back_for_what_is_wrong_with_it(weather, reason)
     played = results(900, spec=SPEC, weather=against_good(weather), tasks_per_second=8)
     assert reasons(played) == {reason}
     assert max(share for p in played for _, share, _ in p.shares) <= 50
+
+
+def test_failures_that_come_later_than_the_window_is_long_are_seen():
+    """Half of the candidate's tasks fail after 400 s, where 5 minutes are looked at."""
+    late = steady(errors=0.5, failing=400.0)
+    patient = with_latency_limit(spec(steps=LONG_STEPS), 3600)
+    played = results(3600, seeds=range(3), spec=patient, weather=against_good(late))
+    assert reasons(played) == {"ErrorRateRegression"}
 
 
 def test_a_hang_is_seen_before_any_of_its_tasks_has_ended():

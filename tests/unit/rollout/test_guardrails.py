@@ -119,6 +119,22 @@ def test_an_incident_that_has_just_begun_is_seen_on_stable_too():
     assert "37.5 % (30/80) in the last" in check("errorRate", seen).line
 
 
+def test_late_ends_of_older_tasks_still_condemn():
+    old = Stratum(0, 2, {Arm.CANDIDATE: errors(20, 40), Arm.STABLE: errors(1, 200)})
+    new = Stratum(100, 2, {Arm.CANDIDATE: errors(0, 40), Arm.STABLE: errors(1, 200)})
+    seen = Observation(now_ms=505_000, window=(new,), older=(old,))
+    assert verdict("errorRate", seen) is CheckVerdict.BREACHED
+    assert "(20/80)" in check("errorRate", seen).line
+    assert "in the last 505 s" in check("errorRate", seen).line
+
+
+def test_late_ends_on_stable_suspend_nobody():
+    old = Stratum(0, 2, {Arm.CANDIDATE: errors(20, 40), Arm.STABLE: errors(100, 200)})
+    new = Stratum(100, 2, {Arm.CANDIDATE: errors(0, 40), Arm.STABLE: errors(1, 200)})
+    seen = Observation(now_ms=505_000, window=(new,), older=(old,))
+    assert verdict("errorRate", seen) is CheckVerdict.PASSING
+
+
 def test_only_the_same_strata_are_compared():
     """The candidate came when all failed; the calm hours of stable are no comparison."""
     storm = [(errors(6, 20), errors(60, 200)) for _ in range(3)]
