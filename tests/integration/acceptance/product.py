@@ -243,9 +243,13 @@ class Product:
             return httpx.get(url, timeout=5, trust_env=False).status_code == 200
         return False
 
-    def stop(self, component: str) -> None:
-        """Stop a component of the environment until it is started again."""
-        assert dev_cli.stop_component(component, self.environment.state_dir) == 0
+    def stop(self, component: str, *, kill: bool = False) -> None:
+        """End a component of the environment and keep it down until it is started again."""
+        state = StateDirectory.at(self.environment.state_dir)
+        state.stopped_file(component).touch()
+        pid = self._pid(component)
+        os.kill(pid, signal.SIGKILL if kill else signal.SIGTERM)
+        self.until(f"{component} is down", lambda: processes.identify(pid) is None)
 
     def start(self, component: str) -> None:
         """Start a component again."""

@@ -8,21 +8,22 @@ from penstock import names
 from penstock.task import TaskStatus
 from tests.integration.acceptance import manifests
 from tests.integration.acceptance.product import Product
-from tests.integration.acceptance.traffic import by_revision
+from tests.integration.acceptance.traffic import Load, by_revision
 
 AWAY_SECONDS = 10.0
 
 
-def at_20_percent(product: Product, hold_seconds: int) -> tuple[str, str]:
-    """A rollout at 20 %; the names of stable and candidate."""
-    product.cluster.apply(
-        manifests.agent("v1"), manifests.rollout(((20, hold_seconds, 1), (50, 3000, 1)))
-    )
-    stable = product.until_stable()
+#: At 20 % for a moment that ends during the outage.
+STEPS: manifests.Steps = ((20, 6, 1), (50, 3000, 1))
+
+
+def until_candidate_serves(product: Product, load: Load, stable: str) -> str:
+    """A candidate at 20 % with at least one task; its name."""
     product.cluster.apply(manifests.agent("v2"))
     candidate = product.until_candidate(stable)
     product.until_share(20)
-    return stable, candidate
+    product.until("a task of the candidate", lambda: by_revision(load.accepted)[candidate])
+    return candidate
 
 
 def wait(seconds: float) -> None:
@@ -34,9 +35,10 @@ def wait(seconds: float) -> None:
 def test_while_redis_is_away_nothing_is_raised_and_no_accepted_task_is_lost(
     product: Product,
 ) -> None:
+    product.cluster.apply(manifests.agent("v1"), manifests.rollout(STEPS))
+    stable = product.until_stable()
     with product.live_traffic(15) as load:
-        stable, candidate = at_20_percent(product, hold_seconds=6)
-        product.until("a task of the candidate", lambda: by_revision(load.accepted)[candidate])
+        candidate = until_candidate_serves(product, load, stable)
         product.stop("redis")
         gone = time.monotonic()
         try:
@@ -63,10 +65,11 @@ def test_while_redis_is_away_nothing_is_raised_and_no_accepted_task_is_lost(
 
 @pytest.mark.timeout(300)
 def test_while_the_api_server_is_away_users_are_served_as_the_route_says(product: Product) -> None:
+    product.cluster.apply(manifests.agent("v1"), manifests.rollout(STEPS))
+    stable = product.until_stable()
     with product.live_traffic(15) as load:
-        stable, candidate = at_20_percent(product, hold_seconds=6)
-        product.until("a task of the candidate", lambda: by_revision(load.accepted)[candidate])
-        product.stop("kube-apiserver")
+        candidate = until_candidate_serves(product, load, stable)
+        product.stop("kube-apiserver", kill=True)
         gone = time.monotonic()
         try:
             wait(AWAY_SECONDS)

@@ -76,7 +76,7 @@ def test_a_good_revision_climbs_to_everybody_and_kubectl_tells_the_story(product
     after = columns(product, "agentrollouts")
     assert (after["STABLE"], after["NOW"], after["STATUS"]) == (candidate, "0", "Stable")
     reasons = {event["reason"] for event in cluster.items("events")}
-    assert {"RevisionCreated", "CandidateStarted", "StepAdvanced", "Promoted"} <= reasons
+    assert {"RevisionCreated", "CandidateStarted", "StepPassed", "Promoted"} <= reasons
 
 
 def test_explain_gives_the_command_that_moves_the_share(product: Product) -> None:
