@@ -22,11 +22,14 @@ _CONNECTIONS: Final = 32
 _WAITING_CONNECTIONS: Final = 64  # each wait_for_work holds one while it waits
 _RETURN_SECONDS: Final = 2.0  # how much later than asked a blocking command may answer
 # Said at the beginning, or, when a script met it, within its message.
-_UNABLE: Final = re.compile(r"\b(OOM|MISCONF|READONLY|LOADING|MASTERDOWN|NOREPLICAS|CLUSTERDOWN) ")
+_UNABLE: Final = re.compile(
+    r"\b(OOM|MISCONF|READONLY|LOADING|MASTERDOWN|NOREPLICAS|CLUSTERDOWN|BUSY|TRYAGAIN) "
+)
 _UNREACHABLE: Final = (
     exceptions.ConnectionError,
     exceptions.TimeoutError,
     exceptions.ClusterDownError,
+    exceptions.TryAgainError,
     exceptions.ReadOnlyError,
     exceptions.OutOfMemoryError,
     exceptions.RedisClusterException,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import socket
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from penstock import errors, names, task, traffic
 from penstock_store import keys, scripts, testing
@@ -80,6 +82,46 @@ async def test_a_full_server_is_said_in_words_and_takes_no_half_of_a_task(server
         await admit(store)
         await raw.aclose()
         await store.aclose()
+
+
+@pytest.mark.parametrize(
+    "word",
+    "OOM MISCONF READONLY LOADING MASTERDOWN NOREPLICAS CLUSTERDOWN BUSY TRYAGAIN".split(),
+)
+async def test_a_server_that_cannot_answer_now_is_unavailable_and_no_mistake(word):
+    async def refuse(reader, writer):
+        while sent := await reader.read(65536):
+            for _ in re.findall(rb"^\*\d+\r$", sent, re.MULTILINE):
+                writer.write(f"-{word} not now\r\n".encode())
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        store = Store.connect(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        with pytest.raises(errors.StoreUnavailable, match="not now"):
+            await admit(store)
+        await store.aclose()
+
+
+async def test_a_server_that_is_busy_with_a_script_is_unavailable_until_it_is_done(server):
+    with testing.redis_server(server.binary, "--lua-time-limit", "1") as own:
+        store, raw = Store.connect(own.url), Redis.from_url(own.url, protocol=2)
+        await store.set_route(AGENT, route())
+        endless = asyncio.create_task(raw.eval("while true do end", 0))
+        with pytest.raises(errors.StoreUnavailable, match="BUSY"):
+            await busy(store)
+        await raw.script_kill()
+        with pytest.raises(ResponseError):
+            await endless
+        await admit(store)
+        await raw.aclose()
+        await store.aclose()
+
+
+async def busy(store):
+    """Admit until it fails: the endless script may begin a moment later."""
+    async with asyncio.timeout(10):
+        while True:
+            await admit(store)
 
 
 async def test_a_read_survives_a_connection_that_broke(desk, raw):
