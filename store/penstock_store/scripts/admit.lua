@@ -15,7 +15,6 @@ local function stored(existing)
 end
 
 if route == nil or route.stable == "" then return {"no-route"} end
-if SUSPENDED then return {"agent-suspended"} end
 if call("EXISTS", TASK) == 1 then return stored(id) end -- the same call once more
 if idempotent then
   local before = call("HMGET", IDEMPOTENCY, "task", "digest")
@@ -24,6 +23,7 @@ if idempotent then
     return stored(before[1])
   end
 end
+if SUSPENDED then return {"agent-suspended"} end
 
 -- What is hashed to a side: the unit's own key, falling back to user, session, task.
 local function unit_key()

@@ -188,6 +188,18 @@ async def test_a_suspended_agent_accepts_nothing(desk):
     assert (await desk.admit()).task
 
 
+async def test_a_suspended_agent_still_answers_for_what_it_accepted_before(desk):
+    identifier = desk.new_id()
+    first = await desk.admit(identifier=identifier, idempotency_key="k1")
+    await desk.set_route(suspended=True)
+    for again in (await desk.admit(identifier=identifier), await desk.admit(idempotency_key="k1")):
+        assert again.existed
+        assert again.task == first.task
+    refusal = await refused(desk.admit("something else", idempotency_key="k1"))
+    assert refusal.problem == "idempotency-key-reused"
+    assert (await refused(desk.admit(idempotency_key="k2"))).problem == "agent-suspended"
+
+
 async def test_without_a_route_a_fresh_complete_index_tells_whether_the_agent_exists(desk):
     made = names.AgentKey("acme", "just-made")
     absent = names.AgentKey("acme", "absent")
