@@ -14,7 +14,6 @@ VERDICT_MANAGER: Final = "penstock-verdict"  # of its own: a re-apply of the rec
 LABEL_MANAGED: Final = "app.kubernetes.io/managed-by"
 LABEL_AGENT: Final = f"{GROUP}/agent"
 LABEL_REVISION: Final = f"{GROUP}/revision"  # value: the hash alone
-LABEL_WATCH: Final = f"{GROUP}/watch"
 
 ANNOTATION_REQUEST: Final = f"{GROUP}/request"
 ANNOTATION_VERDICT: Final = f"{GROUP}/verdict"

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from penstock import names
-from penstock.api.agent import Role, RolloutPolicy, TrafficTarget
+from penstock.api.agent import Role, TrafficTarget
 from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, Source, Verdict
 from penstock.rollout import engine
-from penstock.rollout.situation import Happening, Situation
+from penstock.rollout.situation import Happening, Pods, Situation
 from penstock_operator import events
 from penstock_operator.resources import name_of, namespace_of
 from penstock_operator.stock import Known, Stock
@@ -91,7 +91,7 @@ def situation(
         stable=stock.stable,
         latest=stock.latest,
         records={name: item.facts for name, item in stock.known.items()},
-        pods=world.pods,
+        pods=_pods(world, candidate),
         observation=world.observation,
         observation_error=world.observation_error or world.look_error,
         request=notes.get(names.ANNOTATION_REQUEST, ""),
@@ -106,10 +106,18 @@ def situation(
             for name in (candidate, stock.stable)
             if (found := _work(world, stock, name))
         },
-        agent_suspended=bool(world.spec and world.spec.suspended),
+        agent_suspended=world.suspended,
         namespace=namespace_of(world.agent),
         name=name_of(rollout),
     )
+
+
+def _pods(world: World, candidate: str) -> dict[str, Pods]:
+    """Readiness by revision; a candidate without a Deployment is missing, not asleep."""
+    found = dict(world.pods)
+    if candidate:
+        found.setdefault(candidate, Pods(wanted=1, message="it has no Deployment yet"))
+    return found
 
 
 def _work(world: World, stock: Stock, name: str) -> RevisionWork | None:
@@ -123,7 +131,8 @@ def _ungoverned(world: World, stock: Stock) -> Course:
     frozen = _must_wait(world, stock)
     latest = stock.get(stock.latest)
     promoted = ""
-    if latest and stock.latest != stable and not frozen and world.ready(stock.latest):
+    free = latest is not None and not frozen and not latest.rejected
+    if free and stock.latest != stable and world.ready(stock.latest):
         stable = promoted = stock.latest
     version = _version(world, stable)
     if promoted:
@@ -143,20 +152,16 @@ def _ungoverned(world: World, stock: Stock) -> Course:
 def _must_wait(world: World, stock: Stock) -> bool:
     """Whether the latest revision may not be released, because its AgentRollout is gone."""
     latest = stock.get(stock.latest)
-    if latest is None or stock.latest == stock.stable or not stock.stable:
+    if latest is None or stock.latest == stock.stable or latest.rejected or not stock.stable:
         return False
-    if latest.rejected:
-        return True
-    guarded = world.spec is None or world.spec.rollout_policy is RolloutPolicy.GUARDED
-    return bool(world.status.had_rollout) and guarded
+    return bool(world.status.had_rollout) and world.guarded
 
 
 def _version(world: World, stable: str) -> int:
     """The route's version: one more than the one in force whenever the traffic changes."""
     traffic = world.status.traffic
     in_force = max(traffic.version, (world.look.route_version or 0) if world.look else 0)
-    suspended = bool(world.spec and world.spec.suspended)
-    same = targets(stable, "", 0) == traffic.targets and suspended == traffic.suspended
+    same = targets(stable, "", 0) == traffic.targets and world.suspended == traffic.suspended
     return in_force if same and in_force == traffic.version else in_force + 1
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import structlog
 from pydantic import ValidationError
 
 from penstock import names, revision
@@ -18,7 +19,7 @@ from penstock.rollout.observation import Observation
 from penstock.rollout.situation import Pods
 from penstock_operator import manifests, podwords, workforce
 from penstock_operator.cache import Cache
-from penstock_operator.cluster import Cluster
+from penstock_operator.cluster import Cluster, ClusterError
 from penstock_operator.manifests import Installation
 from penstock_operator.measure import Measure
 from penstock_operator.memory import Memory
@@ -37,6 +38,8 @@ from penstock_operator.resources import (
 from penstock_operator.world import World
 from penstock_store.records import Look
 from penstock_store.store import Store
+
+log = structlog.get_logger("penstock.operator")
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,9 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
     pods = await _pods(sources, key, deployments)
     inputs = revision.canonical([agent["spec"].get("template"), references])
     quiet = memory.quiet_seconds(inputs, now)
-    world = World(
+    work = look.work if look else {}
+    memory.low_since = workforce.low_since(spec, work, deployments, memory.low_since, now)
+    return World(
         now=now,
         agent=agent,
         installation=sources.installation,
@@ -89,10 +94,9 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
         pods=pods,
         low_since=memory.low_since,
         name_conflict=memory.name_conflict,
+        refused=memory.refused,
         fresh_salt=secrets.token_hex(8),
     )
-    note_low(world, memory)
-    return world
 
 
 def read_spec(
@@ -121,19 +125,6 @@ def in_order(rollouts: list[Object]) -> tuple[Object, ...]:
     )
 
 
-def note_low(world: World, memory: Memory) -> None:
-    """Remember since when a revision has more workers than its backlog asks for."""
-    if world.spec is None or world.look is None:
-        return
-    for name, live in world.deployments.items():
-        work = world.look.work.get(names.hash_of(name))
-        wanted = workforce.wanted_replicas(world.spec.scaling, work) if work else None
-        if wanted is not None and wanted < int(live["spec"].get("replicas", 1)):
-            memory.low_since.setdefault(name, world.now)
-        else:
-            memory.low_since.pop(name, None)
-
-
 def _mine(objects: list[Object], uid: str) -> dict[str, Object]:
     return {name_of(obj): obj for obj in objects if controller_uid(obj) == uid}
 
@@ -144,7 +135,10 @@ async def _references(sources: Sources, key: AgentKey, agent: Object) -> tuple[d
     if not source:
         return {}, ""
     ref = source["configMapKeyRef"]
-    found = await sources.cluster.get(CONFIGMAP, key.namespace, ref["name"])
+    try:
+        found = await sources.cluster.get(CONFIGMAP, key.namespace, ref["name"])
+    except ClusterError as error:
+        return {}, f"ConfigMap {ref['name']} cannot be read: {error}"
     if found is None:
         return {}, f"ConfigMap {ref['name']} is not in namespace {key.namespace}"
     content = (found.get("data") or {}).get(ref["key"])
@@ -205,7 +199,11 @@ async def _pods(
     unready = [name for name, pods in found.items() if pods.wanted and not pods.ready]
     if not unready:
         return found
-    pods, _ = await sources.cluster.listing(POD, key.namespace, manifests.selector(key.name))
+    try:
+        pods, _ = await sources.cluster.listing(POD, key.namespace, manifests.selector(key.name))
+    except ClusterError as error:  # only their words are missing, and no decision waits for words
+        log.warning("pods not listed", agent=str(key), error=str(error))
+        return found
     by_hash: dict[str, list[dict[str, Any]]] = {}
     for pod in pods:
         by_hash.setdefault(pod["metadata"]["labels"][names.LABEL_REVISION], []).append(pod)

@@ -21,7 +21,7 @@ from penstock_operator.measure import Measure
 from penstock_operator.queue import WorkQueue
 from penstock_operator.reconcile import Reconciler
 from penstock_operator.relist import Relister
-from penstock_operator.resources import AGENT, SELECTOR, WATCHED, Kind, Object
+from penstock_operator.resources import AGENT, ROLLOUT, SELECTOR, WATCHED, Kind, Object
 from penstock_operator.settings import Settings
 from penstock_operator.workers import Workers
 from penstock_store.store import Store
@@ -98,7 +98,8 @@ def _observe(
         relister.changed.set()
     owner = owner_key(kind, obj)
     if news and owner:
-        queue.add(owner, urgent=event["type"] is not None)
+        # People's words go first; what children do can wait its turn.
+        queue.add(owner, urgent=kind in (AGENT, ROLLOUT) and event["type"] is not None)
 
 
 async def run(settings: Settings) -> int:

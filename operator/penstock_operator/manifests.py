@@ -22,6 +22,8 @@ from penstock_operator.settings import Settings
 _MOUNT: Final = "/etc/penstock"
 _PORT: Final = 8080
 _GRACE_SECONDS: Final = 40
+#: What the pods were declared to be: without it, a field that is taken away is no difference.
+_ANNOTATION_PODS: Final = f"{names.GROUP}/pods"
 
 
 @dataclass(frozen=True)
@@ -116,8 +118,11 @@ def deployment(
 ) -> Object:
     """The workers of one revision."""
     mine = labels(name_of(agent), cut.hash)
+    pod = _pod(agent, spec.worker, cut, installation)
+    made = _child(DEPLOYMENT, agent, cut)
+    made["metadata"]["annotations"] = {_ANNOTATION_PODS: revision.digest(pod)}
     return {
-        **_child(DEPLOYMENT, agent, cut),
+        **made,
         "spec": {
             "replicas": replicas,
             "revisionHistoryLimit": 0,
@@ -128,7 +133,7 @@ def deployment(
             },
             "template": {
                 "metadata": {"labels": mine},
-                "spec": _pod(agent, spec.worker, cut, installation),
+                "spec": pod,
             },
         },
     }

@@ -19,6 +19,7 @@ class Memory:
     inputs_since: datetime | None = None
     low_since: dict[str, datetime] = field(default_factory=dict)
     name_conflict: str = ""
+    refused: str = ""
     told: Route | None = None
     numbers_at: datetime | None = None
 

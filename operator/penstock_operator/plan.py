@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
+from penstock import names
 from penstock.api import condition
-from penstock.api.agent import AgentStatus
+from penstock.api.agent import AgentStatus, RevisionState
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.rollout.situation import Happening
-from penstock.traffic import Route, RoutedRevision, Standing
+from penstock.traffic import RevisionLimits, Route, RoutedRevision, Standing
 from penstock_operator import events, manifests, statuses
 from penstock_operator.course import Course, chart
 from penstock_operator.resources import (
@@ -22,6 +24,14 @@ from penstock_operator.resources import (
 from penstock_operator.stock import Known, Stock, take_stock, verdict_annotations
 from penstock_operator.workforce import Crew, muster, prunable
 from penstock_operator.world import World
+
+_AT_REST_SECONDS: Final = 60.0
+_IN_USE_SECONDS: Final = 5.0
+_ASLEEP_SECONDS: Final = 2.0
+_REFERENCE_SECONDS: Final = 10.0
+_IN_USE_FOR_MS: Final = 3_600_000
+#: What admission is told of a revision whose own limits cannot be read any more: the defaults.
+_LOST_LIMITS: Final = {"input_chars": 20_000, "queue_seconds": 600, "wall_seconds": 120}
 
 
 @dataclass(frozen=True)
@@ -65,7 +75,7 @@ def plan_agent(world: World) -> Plan:
         rollout_statuses=_rollout_statuses(world, course),
         agent_status=statuses.agent_status(world, stock, course, crews, tampered),
         route=_route(world, course, crews),
-        rehome=_rehome(crews),
+        rehome=_rehome(world, crews),
         deletions=_deletions(world, crews, pruned),
         events=_events(world, stock, course, tampered),
         governed=world.rollout is not None,
@@ -175,20 +185,28 @@ def _idle(
 
 
 def _route(world: World, course: Course, crews: tuple[Crew, ...]) -> Route | None:
-    hashes = {crew.known.name: crew.known.cut.hash for crew in crews}
-    if course.stable not in hashes or not course.version:
+    """The route as decided; None while nobody can serve, or while Redis is away.
+
+    A stable revision whose record is lost is routed to all the same: its workers still serve, and
+    taking a candidate off must not depend on it.
+    """
+    if not course.stable or not course.version or world.look is None:
         return None
+    hashes = {crew.known.name: crew.known.cut.hash for crew in crews}
+    stable = hashes.get(course.stable) or names.hash_of(course.stable)
+    lost = {stable: RoutedRevision(stable, Standing.OPEN, RevisionLimits(**_LOST_LIMITS))}
     return Route(
         uid=world.uid,
         epoch=course.epoch,
         version=course.version,
-        stable=hashes[course.stable],
+        stable=stable,
         candidate=hashes.get(course.candidate, ""),
         percent=course.percent,
         salt=course.salt,
         unit=course.unit,
-        suspended=bool(world.spec and world.spec.suspended),
-        revisions={
+        suspended=world.suspended,
+        revisions=(lost if course.stable not in hashes else {})
+        | {
             crew.known.cut.hash: RoutedRevision(
                 crew.known.cut.hash, crew.standing, crew.known.cut.limits
             )
@@ -197,15 +215,22 @@ def _route(world: World, course: Course, crews: tuple[Crew, ...]) -> Route | Non
     )
 
 
-_GIVING_BACK = (Standing.REJECTED, Standing.SUPERSEDED, Standing.WITHDRAWN)
-
-
-def _rehome(crews: tuple[Crew, ...]) -> tuple[str, ...]:
-    return tuple(
+def _rehome(world: World, crews: tuple[Crew, ...]) -> tuple[str, ...]:
+    """Revisions that give work back as their standing says, and those nobody knows any more."""
+    if world.look is None:
+        return ()
+    leaving = [
         crew.known.cut.hash
         for crew in crews
-        if crew.standing in _GIVING_BACK and (crew.work.queued or crew.work.running)
-    )
+        if crew.standing is not Standing.OPEN and (crew.work.queued or crew.work.running)
+    ]
+    listed = {crew.known.cut.hash for crew in crews}
+    unlisted = [
+        found
+        for found, work in world.look.work.items()
+        if found not in listed and (work.queued or work.running)
+    ]
+    return (*leaving, *unlisted)
 
 
 def _deletions(
@@ -239,8 +264,26 @@ def _events(
 def _look_again(world: World, course: Course, crews: tuple[Crew, ...]) -> float:
     if not world.settled:
         return 1.0
-    busy = any(
-        crew.work.queued or crew.work.running or crew.state.value == "Draining" for crew in crews
-    )
-    waiting = world.look is None or bool(world.missing) or bool(world.low_since)
-    return min(course.look_again_seconds, 5.0 if busy or waiting else 60.0)
+    return min(course.look_again_seconds, _AT_REST_SECONDS, *_wishes(world, crews))
+
+
+def _wishes(world: World, crews: tuple[Crew, ...]) -> list[float]:
+    """In how many seconds each thing that nobody tells us of should be looked at."""
+    wishes = []
+    if world.spec and world.spec.scaling.min_replicas == 0:
+        wishes.append(_ASLEEP_SECONDS)  # the first task must wake it
+    leaving = any(crew.state is RevisionState.DRAINING for crew in crews)
+    unsettled = world.look is None or world.missing or world.refused or world.name_conflict
+    if leaving or unsettled or world.low_since or _in_use(world):
+        wishes.append(_IN_USE_SECONDS)
+    if world.references:
+        wishes.append(_REFERENCE_SECONDS)
+    return wishes
+
+
+def _in_use(world: World) -> bool:
+    """Whether a task was routed or ended lately: only then can a backlog grow unseen."""
+    if world.look is None or not world.look.last_row:
+        return False
+    last_ms = int(world.look.last_row.partition("-")[0])
+    return world.look.now_ms - last_ms < _IN_USE_FOR_MS

@@ -29,7 +29,7 @@ class WorkQueue:
         self._pending: set[AgentKey] = set()
         self._active: set[AgentKey] = set()
         self._dirty: dict[AgentKey, bool] = {}
-        self._due: dict[AgentKey, float] = {}
+        self._due: dict[AgentKey, tuple[float, bool]] = {}
         self._timers: list[tuple[float, AgentKey]] = []
         self._failures: dict[AgentKey, int] = {}
         self._wake = asyncio.Event()
@@ -48,11 +48,11 @@ class WorkQueue:
         (self._urgent if urgent else self._calm).append(key)
         self._wake.set()
 
-    def add_after(self, key: AgentKey, seconds: float) -> None:
+    def add_after(self, key: AgentKey, seconds: float, *, urgent: bool = False) -> None:
         """Ask for a run after a while; the earliest wish counts."""
         due = self._clock() + seconds
-        if due < self._due.get(key, float("inf")):
-            self._due[key] = due
+        if key not in self._due or due < self._due[key][0]:
+            self._due[key] = (due, urgent)
             heapq.heappush(self._timers, (due, key))
             self._wake.set()
 
@@ -99,9 +99,10 @@ class WorkQueue:
         now = self._clock()
         while self._timers and self._timers[0][0] <= now:
             due, key = heapq.heappop(self._timers)
-            if self._due.get(key) == due:
+            known, urgent = self._due.get(key, (None, False))
+            if known == due:
                 del self._due[key]
-                self.add(key, urgent=True)
+                self.add(key, urgent=urgent)
 
     def _next_due_seconds(self) -> float | None:
         if not self._timers:

@@ -3,7 +3,8 @@
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 import structlog
 
@@ -33,12 +34,21 @@ from penstock_operator.statuses import comparable
 
 log = structlog.get_logger("penstock.operator")
 
-_NUMBERS_SECONDS = 60.0
-_REHOME_BATCH = 200
+_NUMBERS_WAIT: Final = timedelta(seconds=60)
+_REHOME_BATCH: Final = 200
+_REHOME_BATCHES: Final = 50
 
 
 class NameTaken(PenstockError):
     """A child's name belongs to an object of another owner."""
+
+
+@dataclass(frozen=True)
+class Again:
+    """When a key is to be looked at again, and whether before all others then."""
+
+    seconds: float
+    urgent: bool
 
 
 @dataclass
@@ -49,21 +59,16 @@ class Reconciler:
     clock: Callable[[], datetime]
     memories: dict[AgentKey, Memory] = field(default_factory=dict)
 
-    async def reconcile(self, key: AgentKey) -> float | None:
-        """One pass; returns in how many seconds to look again, None when nothing is left to do."""
+    async def reconcile(self, key: AgentKey) -> Again | None:
+        """One pass; returns when to look again, None when nothing is left to do."""
         memory = self.memories.setdefault(key, Memory())
         world = await gather(self.sources, key, memory, self.clock())
         if world is None:
             await self._gone(key)
             return None
         plan = plan_agent(world)
-        await self._apply(key, world.agent, plan, memory)
-        return plan.look_again_seconds
-
-    def in_flight(self, key: AgentKey) -> bool:
-        """Whether the last route of an agent sends traffic to a candidate."""
-        memory = self.memories.get(key)
-        return bool(memory and memory.told and memory.told.percent)
+        await self.apply(key, world.agent, plan, memory)
+        return Again(plan.look_again_seconds, urgent=plan.in_flight)
 
     async def _gone(self, key: AgentKey) -> None:
         """Report to AgentRollouts that name an Agent which does not exist."""
@@ -75,30 +80,43 @@ class Reconciler:
             if wanted != now:
                 await self._write_status(ROLLOUT, rollout, wanted.wire())
 
-    async def _apply(self, key: AgentKey, agent: Object, plan: Plan, memory: Memory) -> None:
-        """Write a plan: children, verdicts, the decision, the route, the report, events."""
+    async def apply(self, key: AgentKey, agent: Object, plan: Plan, memory: Memory) -> None:
+        """Write a plan: children, verdicts, the decision, the route, the report, Events.
+
+        A child that is refused holds up nothing else: a rollback or a kill switch must act even
+        where a Deployment cannot be written. It is told in a condition and tried again.
+        """
         await self._children(agent, plan, memory)
         for patch in plan.verdicts:
-            await self._write(RECORD, patch, names.VERDICT_MANAGER)
+            await self._record_verdict(patch)
         for rollout, status in plan.rollout_statuses:
             await self._write_status(ROLLOUT, rollout, status.wire())
-        if not plan.governed:  # without an AgentRollout the Agent's status is the decision
-            agent = await self._report(agent, plan, memory)
-        await self._route(key, plan, memory)
+        try:
+            await self._carry_out(key, agent, plan, memory)
+        finally:  # the decision is on record: it is told even if Redis has just gone away
+            await self._tell(key, plan)
+        for kind, obj in plan.deletions:
+            await self._delete(kind, obj)
+
+    async def _carry_out(self, key: AgentKey, agent: Object, plan: Plan, memory: Memory) -> None:
+        """The route and the report; without an AgentRollout the report is the decision."""
         if plan.governed:
+            await self._route(key, plan, memory)
             await self._report(agent, plan, memory)
+        else:
+            await self._report(agent, plan, memory)
+            await self._route(key, plan, memory)
+        await self._rehome(key, plan)
+
+    async def _tell(self, key: AgentKey, plan: Plan) -> None:
         for about, happening in plan.events:
             await self._post(about, happening)
-        for kind, obj in plan.deletions:
-            await self.sources.cluster.delete(kind, obj)
-            self.sources.cache.forget(kind, obj)
         _count(key, plan)
 
     async def _children(self, agent: Object, plan: Plan, memory: Memory) -> None:
+        conflict = refused = ""
         for kind, obj in plan.replaced:
-            await self.sources.cluster.delete(kind, obj)
-            self.sources.cache.forget(kind, obj)
-        conflict = ""
+            await self._delete(kind, obj)
         for kind, obj in plan.children:
             try:
                 await self._ensure(kind, obj, agent)
@@ -106,8 +124,25 @@ class Reconciler:
                 conflict = str(error)
                 if conflict != memory.name_conflict:
                     await self._post(agent, events.name_conflict(kind.kind, name_of(obj)))
-        if plan.children or memory.name_conflict:
-            memory.name_conflict = conflict
+            except ClusterError as error:
+                if error.conflict:
+                    raise
+                refused = f"{kind.kind} {name_of(obj)}: {error}"
+                log.warning("child refused", kind=kind.kind, name=name_of(obj), error=str(error))
+        memory.name_conflict, memory.refused = conflict, refused
+
+    async def _record_verdict(self, patch: Object) -> None:
+        """Annotate a record, and never make one: an apply by uid fails where there is none."""
+        live = self.sources.cache.get(RECORD, namespace_of(patch), name_of(patch))
+        if live is None:
+            log.warning("no record to keep the verdict on", record=name_of(patch))
+            return
+        body = {**patch, "metadata": {**patch["metadata"], "uid": live["metadata"]["uid"]}}
+        await self._write(RECORD, body, names.VERDICT_MANAGER)
+
+    async def _delete(self, kind: Kind, obj: Object) -> None:
+        await self.sources.cluster.delete(kind, obj)
+        self.sources.cache.forget(kind, obj)
 
     async def _ensure(self, kind: Kind, obj: Object, agent: Object) -> None:
         """Apply a child, unless its name belongs to another owner."""
@@ -127,39 +162,40 @@ class Reconciler:
         written = await self.sources.cluster.apply(kind, obj, manager)
         self.sources.cache.observe(kind, written)
 
-    async def _write_status(self, kind: Kind, obj: Object, status: dict[str, object]) -> Object:
+    async def _write_status(self, kind: Kind, obj: Object, status: dict[str, object]) -> None:
         head = {"apiVersion": kind.api_version, "kind": kind.kind}
         written = await self.sources.cluster.replace_status(kind, {**head, **obj, "status": status})
         self.sources.cache.observe(kind, written)
-        return written
 
-    async def _report(self, agent: Object, plan: Plan, memory: Memory) -> Object:
+    async def _report(self, agent: Object, plan: Plan, memory: Memory) -> None:
         """Write the Agent's status when it says something new; numbers alone wait a minute."""
         wanted = plan.agent_status
         if wanted is None:
-            return agent
+            return
         old = AgentStatus.model_validate(agent.get("status") or {})
         now = self.clock()
-        numbers_due = (
-            memory.numbers_at is None
-            or (now - memory.numbers_at).total_seconds() >= _NUMBERS_SECONDS
-        )
+        waited = memory.numbers_at is None or now - memory.numbers_at >= _NUMBERS_WAIT
         news = comparable(wanted) != comparable(old)
-        if not news and not (numbers_due and wanted.summary != old.summary):
-            return agent
+        if not news and not (waited and wanted != old):
+            return
         memory.numbers_at = now
-        return await self._write_status(AGENT, agent, wanted.wire())
+        await self._write_status(AGENT, agent, wanted.wire())
 
     async def _route(self, key: AgentKey, plan: Plan, memory: Memory) -> None:
-        route, store = plan.route, self.sources.store
-        if route is None:
-            return
-        if plan.route_in_force != route.version or memory.told != route:
-            await store.set_route(key, route)
+        """Put the route in force, unless Redis has this very one."""
+        route = plan.route
+        if route and (plan.route_in_force != route.version or memory.told != route):
+            await self.sources.store.set_route(key, route)
             memory.told = route
+
+    async def _rehome(self, key: AgentKey, plan: Plan) -> None:
+        """Move work that goes back to stable, a bounded part of it in one pass."""
         for revision in plan.rehome:
-            while await store.rehome(key, revision, _REHOME_BATCH):
-                log.info("work re-homed", agent=str(key), revision=revision)
+            for _ in range(_REHOME_BATCHES):
+                moved = await self.sources.store.rehome(key, revision, _REHOME_BATCH)
+                if not moved:
+                    break
+                log.info("work re-homed", agent=str(key), revision=revision, moved=moved)
 
     async def _post(self, about: Object, happening: Happening) -> None:
         """Post an Event; a lost Event is no reason to do the work again."""

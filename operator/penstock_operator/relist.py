@@ -82,7 +82,7 @@ class Relister:
         before = await self.store.index()
         for key, uid in before.items():
             watched = not self.namespaces or key.namespace in self.namespaces
-            if watched and agents.get(key) != uid and key not in agents:
+            if watched and agents.get(key) != uid:
                 ended = await self.store.close_agent(key, uid)
                 log.info("agent closed", agent=str(key), cancelled=ended)
         await self.store.set_index(agents)

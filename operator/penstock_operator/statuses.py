@@ -21,11 +21,10 @@ def agent_status(
     world: World, stock: Stock, course: Course, crews: tuple[Crew, ...], tampered: tuple[str, ...]
 ) -> AgentStatus:
     """The next status of the Agent."""
-    suspended = bool(world.spec and world.spec.suspended)
     traffic = Traffic(
         version=course.version,
         targets=targets(course.stable, course.candidate, course.percent),
-        suspended=suspended,
+        suspended=world.suspended,
     )
     return AgentStatus(
         observed_generation=world.generation,
@@ -163,7 +162,7 @@ def _no_revision(world: World, stock: Stock, course: Course) -> Word | None:
 
 
 def _suspended(world: World, _stock: Stock, _course: Course) -> Word | None:
-    if world.spec and world.spec.suspended:
+    if world.suspended:
         return False, "Suspended", "spec.suspended is true: nothing is admitted"
     return None
 
@@ -191,8 +190,12 @@ def _stalled(world: World, stock: Stock, course: Course) -> Word:
     problem = world.problem or stock.problem
     if problem:
         return True, problem[0], problem[1]
+    if stock.lost:
+        return True, "RecordMissing", _lost(stock)
     if world.name_conflict:
         return True, "NameConflict", world.name_conflict
+    if world.refused:
+        return True, "ChildRefused", world.refused
     serving = course.stable or stock.latest
     words = world.pods.get(serving, Pods()).message
     if words and not world.ready(serving):
@@ -206,7 +209,11 @@ def _reconciling(
     if stalled[0]:
         return False, "Stalled", stalled[2]
     if not world.settled and not stock.problem:
-        return True, "Settling", "the template changed; it is cut once it has been quiet for 3 s"
+        return (
+            True,
+            "Settling",
+            "the template changed; it is cut once it has been quiet for a moment",
+        )
     if not course.stable or (not course.candidate and _releasing(stock, course)):
         return True, "WaitingForPods", f"waiting for the workers of {stock.latest or 'a revision'}"
     behind = [
@@ -221,6 +228,13 @@ def _releasing(stock: Stock, course: Course) -> bool:
     latest = stock.get(stock.latest)
     waiting = stock.latest != course.stable and latest is not None
     return waiting and not course.frozen and not (latest and latest.rejected)
+
+
+def _lost(stock: Stock) -> str:
+    return (
+        f"{stock.lost} serves, but neither its record nor its ConfigMap can be read: it cannot be "
+        "rebuilt. Apply the template it was cut from again, or release another revision"
+    )
 
 
 def _rollout_missing(stock: Stock, course: Course) -> Word:

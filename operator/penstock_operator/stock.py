@@ -54,7 +54,8 @@ class Stock:
     """All revisions of an agent by name, and the roles that do not depend on traffic.
 
     ``latest`` is the revision of the present template, or the last one that could be cut.
-    ``problem`` (reason, sentence) says why the present template has none.
+    ``problem`` (reason, sentence) says why the present template has none. ``stable`` may name a
+    revision that is not known any more: it goes on serving, but nothing can be built for it.
     """
 
     known: Mapping[str, Known] = field(default_factory=dict)
@@ -67,6 +68,11 @@ class Stock:
         return self.known.get(name)
 
     @property
+    def lost(self) -> str:
+        """The stable revision's name when neither its record nor its projection can be read."""
+        return self.stable if self.stable and self.stable not in self.known else ""
+
+    @property
     def next_promotion(self) -> int:
         """The promoted-sequence that the next promotion gets."""
         return 1 + max((item.promoted_sequence for item in self.known.values()), default=0)
@@ -75,6 +81,7 @@ class Stock:
 def take_stock(world: World) -> Stock:
     """Read the records, cut the present template, and find out who is stable."""
     known = {item.name: item for item in map(_read, _own_records(world)) if item}
+    known |= _rebuilt(world, known)
     latest, problem = _latest(world, known)
     if latest and latest.name not in known:
         known[latest.name] = latest
@@ -99,6 +106,24 @@ def _read(record: Object) -> Known | None:
         read_verdict(notes.get(names.ANNOTATION_VERDICT, "")),
         int(notes.get(names.ANNOTATION_PROMOTED, "0") or 0),
     )
+
+
+def _rebuilt(world: World, known: Mapping[str, Known]) -> dict[str, Known]:
+    """Revisions whose record is gone but whose projection holds the same document."""
+    records = {name_of(record) for record in world.records}
+    sequence = max((item.sequence for item in known.values()), default=0)
+    found = {}
+    for name, projection in world.configmaps.items():
+        if name in records:
+            continue
+        try:
+            document = json.loads(projection["data"][names.REVISION_FILE])
+            cut = revision.read(document, name)
+        except (PenstockError, KeyError, TypeError, ValueError):
+            continue  # not what its name promises: never act on it
+        sequence += 1
+        found[name] = Known(cut, None, sequence)
+    return found
 
 
 def read_verdict(text: str) -> Verdict | None:
@@ -154,9 +179,9 @@ def _previous(world: World, known: dict[str, Known]) -> str:
 def _stable(world: World, known: dict[str, Known]) -> str:
     """Who is stable: the decision in force, else the Agent's word, else the last promotion."""
     decided = (world.rollout or {}).get("status", {}).get("stableRevision", "")
-    for name in (decided, world.status.stable_revision or ""):
-        if name in known:
-            return name
+    said: str = decided or world.status.stable_revision or ""
+    if said:
+        return said
     promoted = [item for item in known.values() if item.promoted_sequence]
     last = max(promoted, key=lambda item: item.promoted_sequence, default=None)
     return last.name if last else ""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from penstock.errors import StaleWrite
+from penstock.errors import PenstockError, StaleWrite
 from penstock.names import AgentKey
 from penstock_operator import metrics
 from penstock_operator.cluster import ClusterError
@@ -53,11 +53,11 @@ class Workers:
         metrics.RECONCILES.labels("ok").inc()
         self.queue.forget(key)
         if again is not None:
-            self.queue.add_after(key, again)
+            self.queue.add_after(key, again.seconds, urgent=again.urgent)
 
     def _failed(self, key: AgentKey, error: Exception) -> None:
         lost = isinstance(error, StaleWrite) or (isinstance(error, ClusterError) and error.conflict)
-        expected = lost or isinstance(error, ClusterError)
+        expected = isinstance(error, PenstockError)
         seconds = self.queue.retry(key)
         metrics.RECONCILES.labels("conflict" if lost else "retry").inc()
         log.warning(

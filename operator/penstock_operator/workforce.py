@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
-from penstock.api.agent import RevisionState, Scaling
-from penstock.api.rollout import Result
+from penstock import names
+from penstock.api.agent import AgentSpec, RevisionState, Scaling
+from penstock.api.rollout import Result, Stage
 from penstock.traffic import Standing
 from penstock_operator.course import Course, verdict_on
+from penstock_operator.resources import Object
 from penstock_operator.stock import Known, Stock
 from penstock_operator.world import World
 from penstock_store.records import RevisionWork
@@ -68,7 +70,7 @@ def standing_of(world: World, stock: Stock, course: Course, known: Known) -> Sta
         standing = Standing.WITHDRAWN if course.frozen else Standing.OPEN
     else:
         standing = _leaving(course, known)
-    done = standing in _LEAVING and _may_close(world, known)
+    done = standing in _LEAVING and _may_close(world, known, standing)
     return Standing.CLOSED if done else standing
 
 
@@ -94,9 +96,14 @@ def _leaving(course: Course, known: Known) -> Standing:
     return Standing.DRAINING
 
 
-def _may_close(world: World, known: Known) -> bool:
-    """Closed once it holds nothing, and the route that took it out has been seen in force."""
-    if world.look is None or not work_of(world, known).idle:
+def _may_close(world: World, known: Known, standing: Standing) -> bool:
+    """Closed once it holds nothing, and the route that took it out has been seen in force.
+
+    Sessions of a rejected revision move at their next turn; they need no worker of its.
+    """
+    work = work_of(world, known)
+    empty = work.idle or (standing is Standing.REJECTED and not (work.queued or work.running))
+    if world.look is None or not empty:
         return False
     reported = {item.name: item.state for item in world.status.revisions}
     state = reported.get(known.name, RevisionState.CLOSED)
@@ -117,8 +124,9 @@ def _replicas(
     if known.name == course.stable:
         if scaling.replicas is not None:
             return scaling.replicas
-        busy = course.candidate and course.candidate != course.stable
-        return max(wanted, current or 0) if busy else _slowly(world, known, wanted, current)
+        if under_way(course):  # all users may come back at any moment
+            return max(wanted, min(current or 0, scaling.max_replicas))
+        return _slowly(world, known, wanted, current)
     if standing is Standing.OPEN:
         return max(1, _slowly(world, known, wanted, current))
     return max(1, min(wanted, current or 1))  # finishing what it has
@@ -136,6 +144,34 @@ def current_replicas(world: World, known: Known) -> int | None:
     """What its Deployment asks for now; None without a Deployment."""
     live = world.deployments.get(known.name)
     return int(live["spec"].get("replicas", 1)) if live else None
+
+
+def under_way(course: Course) -> bool:
+    """Whether a candidate is being tried, up to the end of its final hold."""
+    status = course.rollout_status
+    return bool(course.candidate) and status is not None and status.stage is not Stage.DONE
+
+
+def low_since(
+    spec: AgentSpec | None,
+    work: Mapping[str, RevisionWork],
+    deployments: Mapping[str, Object],
+    before: Mapping[str, datetime],
+    now: datetime,
+) -> dict[str, datetime]:
+    """Since when each revision has had more workers than its backlog asks for.
+
+    Args:
+        work: by revision hash; deployments and the result are keyed by revision name.
+    """
+    if spec is None:
+        return {}
+    return {
+        name: before.get(name, now)
+        for name, live in deployments.items()
+        if (held := work.get(names.hash_of(name)))
+        and int(live["spec"].get("replicas", 1)) > wanted_replicas(spec.scaling, held)
+    }
 
 
 def _slowly(world: World, known: Known, wanted: int, current: int | None) -> int:
@@ -157,8 +193,3 @@ def prunable(
         if crew.standing is Standing.CLOSED and crew.known.name not in kept
     ]
     return tuple(closed[limit:])
-
-
-def by_name(crews: tuple[Crew, ...]) -> Mapping[str, Crew]:
-    """Crews by revision name."""
-    return {crew.known.name: crew for crew in crews}

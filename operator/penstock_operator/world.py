@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from penstock.api.agent import AgentSpec, AgentStatus
+from penstock.api.agent import AgentSpec, AgentStatus, RolloutPolicy
 from penstock.rollout.observation import Observation
 from penstock.rollout.situation import Pods
 from penstock_operator.manifests import Installation
@@ -21,7 +21,8 @@ class World:
     content of referenced objects, ``missing`` a sentence when one is not there. ``settled``: the
     revision's inputs have been quiet for long enough to cut one. ``look`` is None when Redis did
     not answer (``look_error``). ``low_since``: since when a revision has had more workers than
-    its backlog asks for. ``name_conflict``: a child that belongs to another owner.
+    its backlog asks for. ``name_conflict``: a child that belongs to another owner;
+    ``refused``: a child that the API server would not take, in its words.
     """
 
     now: datetime
@@ -44,6 +45,7 @@ class World:
     pods: Mapping[str, Pods] = field(default_factory=dict)
     low_since: Mapping[str, datetime] = field(default_factory=dict)
     name_conflict: str = ""
+    refused: str = ""
     fresh_salt: str = ""
     epoch: int = 0
 
@@ -61,6 +63,16 @@ class World:
     def generation(self) -> int:
         """metadata.generation of the Agent."""
         return int(self.agent["metadata"].get("generation", 0))
+
+    @property
+    def suspended(self) -> bool:
+        """The kill switch, read as written: it holds even where the rest cannot be read."""
+        return self.agent["spec"].get("suspended") is True
+
+    @property
+    def guarded(self) -> bool:
+        """Whether nothing is released after the AgentRollout is gone; so unless said otherwise."""
+        return bool(self.agent["spec"].get("rolloutPolicy") != RolloutPolicy.IMMEDIATE)
 
     @property
     def rollout(self) -> Object | None:

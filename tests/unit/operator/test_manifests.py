@@ -240,6 +240,14 @@ def test_what_the_api_server_fills_in_is_no_difference():
 )
 def test_every_field_of_the_worker_acts_on_a_deployment_that_is_there(field, value):
     assert manifests.differs(deployment(worker={field: value}), as_stored(deployment()))
+    # ... and when it is taken away again.
+    assert manifests.differs(deployment(), as_stored(deployment(worker={field: value})))
+
+
+def test_another_number_of_workers_is_no_other_pod():
+    three, four = deployment(replicas=3), deployment(replicas=4)
+    assert three["metadata"] == four["metadata"]
+    assert manifests.differs(four, as_stored(three))
 
 
 def test_a_field_that_somebody_else_changed_is_a_difference():

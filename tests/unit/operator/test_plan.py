@@ -1,6 +1,7 @@
 """World in, plan out: what the operator writes for an Agent without an AgentRollout."""
 
 import json
+from dataclasses import replace
 
 from penstock import names
 from penstock.api import condition
@@ -296,6 +297,13 @@ def trying_v2(**more: object) -> World:
         ready_for=(V1, V2),
         route_version=7,
         rollouts=(governed(status),),
+        status=AgentStatus(
+            stable_revision=cut(V1).name,
+            revisions=[
+                RevisionStatus(name=cut(V2).name, state=RevisionState.OPEN),
+                RevisionStatus(name=cut(V1).name, state=RevisionState.OPEN),
+            ],
+        ),
         **more,
     )
 
@@ -363,3 +371,91 @@ def test_the_candidate_comes_on_top_of_the_workers_that_stable_had() -> None:
     made.deployments[cut(V1).name]["spec"]["replicas"] = 6
     plan = plan_agent(made)
     assert [obj for kind, obj in plan.children if obj["metadata"]["name"] == cut(V1).name] == []
+
+
+def test_a_lost_record_is_made_again_from_its_projection() -> None:
+    plan = plan_agent(world(projected_for=(V1,), ready_for=(V1,), status=serving(V1)))
+    assert written(plan) == [("ControllerRevision", cut(V1).name)]
+    assert plan.route is not None
+    assert plan.route.stable == cut(V1).hash
+
+
+def test_a_rejected_revision_is_not_released_when_nobody_knows_who_was_stable() -> None:
+    verdict = Verdict(
+        revision=cut(V2).name,
+        result=Result.REJECTED,
+        reason=Reason.ERROR_RATE,
+        message="too many errors",
+        at="2026-11-21T09:00:00Z",
+    )
+    records = (record(V2, 2, verdict=verdict),)
+    known = {"records": records, "projected_for": (V2,), "ready_for": (V2,)}
+    assert plan_agent(world(worlds.agent(V2), **known)).route is None
+    kept = plan_agent(world(worlds.agent(V2), **known, status=serving(V1)))
+    assert kept.route is not None
+    assert kept.route.stable == cut(V1).hash
+    assert said(kept, "Stalled") == ("True", "RecordMissing")
+
+
+def test_the_kill_switch_holds_even_where_the_rest_cannot_be_read() -> None:
+    plan = plan_agent(
+        world(
+            worlds.agent(V1, suspended=True),
+            records=(record(V1, promoted=1),),
+            projected_for=(V1,),
+            ready_for=(V1,),
+            status=serving(V1),
+            spec=None,
+            problem=("Invalid", "spec.template.model.name is missing"),
+        )
+    )
+    assert plan.route is not None
+    assert plan.route.suspended
+
+
+def test_work_of_a_revision_that_nobody_knows_goes_back_to_stable() -> None:
+    made = world(
+        records=(record(V1, promoted=1),), projected_for=(V1,), ready_for=(V1,), status=serving(V1)
+    )
+    assert made.look is not None
+    look = replace(made.look, work={"deadbeef": RevisionWork(queued=3)})
+    assert plan_agent(replace(made, look=look)).rehome == ("deadbeef",)
+
+
+def test_after_a_rollback_stable_gives_its_spare_workers_back() -> None:
+    busy = trying_v2(low_since={cut(V1).name: worlds.later(-3600)})
+    verdict = Verdict(
+        revision=cut(V2).name,
+        result=Result.REJECTED,
+        reason=Reason.ERROR_RATE,
+        message="too many errors",
+        at="2026-11-21T09:00:00Z",
+    )
+    rejected = AgentRolloutStatus(
+        stable_revision=cut(V1).name, canary_revision=cut(V2).name, attempt=1, verdicts=(verdict,)
+    )
+    over = replace(
+        busy,
+        records=(record(V1, 1, promoted=1), record(V2, 2, verdict=verdict)),
+        rollouts=(governed(rejected),),
+    )
+    for made, replicas in ((busy, 6), (over, 1)):
+        made.deployments[cut(V1).name]["spec"]["replicas"] = 6
+        crews = plan_agent(made).children
+        changed = [
+            o for k, o in crews if (k.kind, o["metadata"]["name"]) == ("Deployment", cut(V1).name)
+        ]
+        assert (changed[0]["spec"]["replicas"] if changed else 6) == replicas
+
+
+def test_a_sleeping_agent_is_looked_at_often_enough_to_wake() -> None:
+    known = {
+        "records": (record(V1, promoted=1),),
+        "projected_for": (V1,),
+        "ready_for": (V1,),
+        "status": serving(V1),
+        "route_version": 3,
+    }
+    awake = plan_agent(world(**known))
+    asleep = plan_agent(world(worlds.agent(V1, scaling={"minReplicas": 0}), **known))
+    assert (awake.look_again_seconds, asleep.look_again_seconds) == (60.0, 2.0)

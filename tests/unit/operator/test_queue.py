@@ -86,3 +86,12 @@ async def test_failures_back_off_with_jitter_up_to_half_a_minute_until_a_success
     assert waits[-1] == 30.0
     queue.forget(A)
     assert queue.retry(A) == 0.05
+
+
+async def test_a_timer_is_as_urgent_as_it_was_asked_for() -> None:
+    clock = Clock()
+    queue = WorkQueue(clock)
+    queue.add_after(A, 1)
+    queue.add_after(B, 2, urgent=True)
+    clock.now = 3
+    assert [await taken(queue) for _ in range(2)] == [B, A]

@@ -1,0 +1,188 @@
+"""The order in which a plan is written, and what still happens when one of the writes fails."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import pytest
+
+from penstock import names
+from penstock.errors import PenstockError, StoreUnavailable
+from penstock.names import AgentKey
+from penstock.traffic import Route
+from penstock_operator.cache import Cache
+from penstock_operator.cluster import ClusterError
+from penstock_operator.gather import Sources
+from penstock_operator.memory import Memory
+from penstock_operator.plan import plan_agent
+from penstock_operator.reconcile import Reconciler
+from penstock_operator.resources import RECORD, Kind, Object
+from penstock_operator.world import World
+from tests.unit.operator import worlds
+from tests.unit.operator.test_plan import V1, V2, trying_v2
+from tests.unit.operator.worlds import cut
+
+KEY = AgentKey("acme", "support")
+Step = tuple[str, str]
+
+
+@dataclass
+class Writes:
+    """Cluster and store in one: every write is noted, and one of them may fail."""
+
+    failing: Step | None = None
+    error: Callable[[], Exception] = lambda: ClusterError(500, "no")
+    steps: list[Step] = field(default_factory=list)
+    routes: list[Route] = field(default_factory=list)
+
+    def note(self, *step: str) -> None:
+        """Remember a write, then fail if it is the one that fails."""
+        self.steps.append((step[0], step[1]))
+        if self.failing == step:
+            raise self.error()
+
+    async def get(self, *_: object) -> None:
+        return None
+
+    async def apply(self, kind: Kind, obj: Object, manager: str) -> Object:
+        self.note("verdict" if manager == names.VERDICT_MANAGER else "child", kind.kind)
+        return written(obj)
+
+    async def replace_status(self, kind: Kind, obj: Object) -> Object:
+        self.note("status", kind.kind)
+        return written(obj)
+
+    async def create(self, _kind: Kind, obj: Object) -> Object:
+        self.note("event", obj["reason"])
+        return obj
+
+    async def delete(self, kind: Kind, _obj: Object) -> None:
+        self.note("delete", kind.kind)
+
+    async def set_route(self, _key: AgentKey, route: Route) -> None:
+        self.note("route", f"{route.percent} %")
+        self.routes.append(route)
+
+    async def rehome(self, _key: AgentKey, revision: str, _limit: int) -> int:
+        self.note("rehome", revision)
+        return 0
+
+
+def written(obj: Object) -> Object:
+    """What the API server answers to a write."""
+    metadata = {"uid": "new", **obj["metadata"], "resourceVersion": "99"}
+    return {**obj, "metadata": metadata}
+
+
+async def carry_out(
+    world: World, writes: Writes, memory: Memory | None = None, *, cached: bool = True
+) -> None:
+    """Plan a world and write the plan; not ``cached``: its records were deleted meanwhile."""
+    cache = Cache()
+    for record in world.records if cached else ():
+        cache.observe(RECORD, record)
+    sources = Sources(
+        cast("Any", writes), cast("Any", writes), cache, cast("Any", None), worlds.INSTALLATION, 3.0
+    )
+    reconciler = Reconciler(sources, lambda: datetime(2026, 11, 21, 10, tzinfo=UTC))
+    await reconciler.apply(KEY, world.agent, plan_agent(world), memory or Memory())
+
+
+def aborted(**more: object) -> World:
+    """A rollout at 20 % that a person has just aborted."""
+    made = trying_v2(**more)
+    notes = {names.ANNOTATION_REQUEST: f"abort/{cut(V2).name}/1"}
+    made.rollouts[0]["metadata"]["annotations"] = notes
+    return made
+
+
+async def test_a_rollback_is_written_verdict_then_status_then_route_then_report_then_event() -> (
+    None
+):
+    writes = Writes()
+    await carry_out(aborted(), writes)
+    assert writes.steps == [
+        ("verdict", "ControllerRevision"),
+        ("status", "AgentRollout"),
+        ("route", "0 %"),
+        ("status", "Agent"),
+        ("event", "RolledBack"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("failing", "never"),
+    [
+        (("verdict", "ControllerRevision"), ("status", "AgentRollout")),
+        (("status", "AgentRollout"), ("route", "0 %")),
+        (("route", "0 %"), ("status", "Agent")),
+    ],
+)
+async def test_what_follows_a_failed_write_is_not_written_before_it(
+    failing: Step, never: Step
+) -> None:
+    writes = Writes(failing)
+    with pytest.raises(PenstockError):
+        await carry_out(aborted(), writes)
+    assert never not in writes.steps
+
+
+async def test_a_refused_deployment_stops_neither_rollback_nor_kill_switch() -> None:
+    impossible = {"resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}}
+    declared = worlds.agent(V2, suspended=True, worker=impossible)
+    made = aborted()
+    spec = worlds.world(declared).spec
+    writes = Writes(("child", "Deployment"), lambda: ClusterError(422, "requests above limits"))
+    memory = Memory()
+    await carry_out(replace(made, agent=declared, spec=spec), writes, memory)
+    assert ("child", "Deployment") in writes.steps
+    assert ("verdict", "ControllerRevision") in writes.steps
+    assert [(route.percent, route.suspended) for route in writes.routes] == [(0, True)]
+    assert "requests above limits" in memory.refused
+    told = plan_agent(replace(made, refused=memory.refused)).agent_status
+    assert told is not None
+    stalled = next(c for c in told.conditions if c.type == "Stalled")
+    assert (stalled.status.value, stalled.reason) == ("True", "ChildRefused")
+
+
+async def test_a_decision_on_record_is_told_even_when_redis_goes_away_meanwhile() -> None:
+    writes = Writes(("route", "0 %"), lambda: StoreUnavailable("gone"))
+    with pytest.raises(StoreUnavailable):
+        await carry_out(aborted(), writes)
+    assert ("event", "RolledBack") in writes.steps
+
+
+async def test_while_redis_is_away_the_agent_says_so() -> None:
+    writes = Writes()
+    made = replace(trying_v2(), look=None, look_error="Redis did not answer")
+    await carry_out(made, writes)
+    assert writes.routes == []
+    told = plan_agent(made).agent_status
+    assert told is not None
+    ready = next(c for c in told.conditions if c.type == "Ready")
+    assert (ready.status.value, ready.reason) == ("False", "StoreUnavailable")
+
+
+async def test_a_verdict_never_makes_a_record_that_is_gone() -> None:
+    writes = Writes()
+    await carry_out(aborted(), writes, cached=False)
+    assert ("verdict", "ControllerRevision") not in writes.steps
+    assert ("route", "0 %") in writes.steps
+
+
+async def test_a_rollback_reaches_redis_even_when_stables_record_is_gone() -> None:
+    writes = Writes()
+    made = aborted()
+    without_v1 = tuple(r for r in made.records if r["metadata"]["name"] != cut(V1).name)
+    await carry_out(replace(made, records=without_v1, configmaps={}), writes)
+    assert [(route.stable, route.percent) for route in writes.routes] == [(cut(V1).hash, 0)]
+
+
+async def test_the_same_route_is_not_written_twice() -> None:
+    writes, memory = Writes(), Memory()
+    made = trying_v2()
+    await carry_out(made, writes, memory)
+    first = len(writes.routes)
+    await carry_out(made, writes, memory)
+    assert len(writes.routes) == first == 1

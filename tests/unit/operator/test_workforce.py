@@ -1,0 +1,90 @@
+"""How many workers a revision gets, by the fields of spec.scaling."""
+
+import pytest
+
+from penstock.api.agent import AgentStatus, RevisionState, RevisionStatus, Role, Scaling, Traffic
+from penstock.api.agent import TrafficTarget as Target
+from penstock_operator import workforce
+from penstock_operator.plan import plan_agent
+from penstock_store.records import RevisionWork
+from tests.unit.operator import worlds
+from tests.unit.operator.worlds import cut, record, world
+
+V1 = "Be kind."
+
+
+def planned(scaling, *, queued=0, running=0, replicas=1, low_since=None):
+    """Workers that a plan gives the stable revision of an Agent, which has ``replicas`` now."""
+    name = cut(V1).name
+    made = world(
+        worlds.agent(V1, scaling=scaling),
+        records=(record(V1, promoted=1),),
+        projected_for=(V1,),
+        ready_for=(V1,) if replicas else (),
+        status=AgentStatus(
+            latest_revision=name,
+            stable_revision=name,
+            traffic=Traffic(
+                version=3, targets=[Target(revision=name, role=Role.STABLE, percent=100)]
+            ),
+            revisions=[RevisionStatus(name=name, state=RevisionState.OPEN)],
+        ),
+        route_version=3,
+        work={V1: RevisionWork(queued=queued, running=running)},
+        low_since={name: low_since} if low_since else {},
+    )
+    made.deployments[name]["spec"]["replicas"] = replicas
+    applied = [obj for kind, obj in plan_agent(made).children if kind.kind == "Deployment"]
+    assert len(applied) <= 1
+    return applied[0]["spec"]["replicas"] if applied else replicas
+
+
+def wanted(queued=0, running=0, **scaling):
+    return workforce.wanted_replicas(
+        Scaling.model_validate(scaling), RevisionWork(queued=queued, running=running)
+    )
+
+
+@pytest.mark.parametrize(("per_replica", "workers"), [(1, 20), (5, 4), (16, 2), (100, 1)])
+def test_the_backlog_is_divided_by_what_one_replica_answers_for(per_replica, workers):
+    assert wanted(queued=20, queuedTasksPerReplica=per_replica) == workers
+    assert planned({"queuedTasksPerReplica": per_replica}, queued=20) == workers
+
+
+def test_one_task_more_than_a_replica_answers_for_is_one_replica_more():
+    assert [wanted(queued=queued, queuedTasksPerReplica=10) for queued in (9, 10, 11)] == [1, 1, 2]
+
+
+@pytest.mark.parametrize(("most", "workers"), [(1, 1), (3, 3), (20, 10)])
+def test_there_are_never_more_workers_than_allowed(most, workers):
+    assert wanted(queued=160, maxReplicas=most) == workers
+    assert planned({"maxReplicas": most}, queued=160) == workers
+
+
+@pytest.mark.parametrize("fewest", [1, 4])
+def test_there_are_never_fewer_workers_than_asked_for(fewest):
+    assert wanted(minReplicas=fewest) == fewest
+    assert planned({"minReplicas": fewest}) == fewest
+
+
+def test_an_agent_that_may_sleep_does_so_once_nothing_was_asked_of_it_for_a_minute():
+    asleep, awake = {"minReplicas": 0}, {"minReplicas": 1}
+    assert planned(asleep, low_since=worlds.later(-61)) == 0
+    assert planned(awake, low_since=worlds.later(-61)) == 1
+    assert planned(asleep, low_since=worlds.later(-30)) == 1, "not so soon"
+
+
+def test_a_sleeping_agent_wakes_when_a_task_is_queued():
+    assert planned({"minReplicas": 0}, replicas=0) == 0
+    assert planned({"minReplicas": 0}, replicas=0, queued=1) == 1
+    assert planned({"minReplicas": 0}, replicas=0, queued=40) == 3
+
+
+def test_an_agent_does_not_fall_asleep_over_a_running_task():
+    assert planned({"minReplicas": 0}, running=1, low_since=worlds.later(-61)) == 1
+
+
+@pytest.mark.parametrize("replicas", [0, 5])
+def test_a_number_that_somebody_set_counts_instead_of_the_backlog(replicas):
+    assert planned({"replicas": replicas}, queued=160) == replicas
+    assert planned({}, queued=160) == 10
