@@ -18,6 +18,8 @@ end
 if not (same and tonumber(route.epoch) == epoch and tonumber(route.version) == version) then
   call("HSET", ROUTE, "uid", uid, "epoch", ARGV[2], "version", ARGV[3], "stable", ARGV[4],
     "candidate", ARGV[5], "percent", ARGV[6], "salt", ARGV[7], "unit", ARGV[8], "suspended", ARGV[9])
+  if not same then call("HDEL", ROUTE, "resumedAt") end
+  if same and SUSPENDED and ARGV[9] == "0" then call("HSET", ROUTE, "resumedAt", NOW) end
 end
 
 local listed = {}

@@ -86,7 +86,7 @@ async def test_a_full_server_is_said_in_words_and_takes_no_half_of_a_task(server
 
 @pytest.mark.parametrize(
     "word",
-    "OOM MISCONF READONLY LOADING MASTERDOWN NOREPLICAS CLUSTERDOWN BUSY TRYAGAIN".split(),
+    ["OOM", "MISCONF", "READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS", "BUSY", "TRYAGAIN"],
 )
 async def test_a_server_that_cannot_answer_now_is_unavailable_and_no_mistake(word):
     async def refuse(reader, writer):

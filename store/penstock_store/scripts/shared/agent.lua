@@ -39,6 +39,7 @@ local REVISIONS, STALE = T .. ":revisions", T .. ":stale"
 
 local route = hash_at(ROUTE)
 local SUSPENDED = route ~= nil and route.suspended == "1"
+local RESUMED_AT = tonumber(route and route.resumedAt or 0) -- when a suspension last ended
 
 local standings = {}
 local function standing(revision)

@@ -12,11 +12,12 @@ local function directive(task, claim)
   return "Continue"
 end
 
--- Start the task's clock, unless it waited too long before: then true.
+-- Start the task's clock, unless it waited too long before (a suspension is no waiting): then true.
 local function begin(id, task, queue_seconds)
   local key = task_key(id)
   local started = tonumber(task.startedAt) > 0
-  local expired = not started and queue_seconds and NOW - task.createdAt > queue_seconds * 1000
+  local waited = NOW - math.max(tonumber(task.createdAt), RESUMED_AT)
+  local expired = not started and queue_seconds and waited > queue_seconds * 1000
   if expired then return true end
   if not started then
     call("HSET", key, "startedAt", NOW)

@@ -23,6 +23,11 @@ local function foreign(task)
   return route == nil or route.uid ~= task.uid
 end
 
+-- Whether it stood still while the agent was suspended: its time says nothing of its revision.
+local function was_halted(task)
+  return tonumber(task.createdAt) < RESUMED_AT
+end
+
 local function enqueue(id, task)
   task.entry = call("XADD", queue_key(task.revision, task.lane), "*", "t", id)
   call("HSET", task_key(id), "entry", task.entry)
@@ -75,7 +80,7 @@ local ended_here = 0 -- how many tasks this script has ended
 -- End a task that is in no queue. ending: status, reason, message, counting, and of a claim: claim, output,
 -- usage, cost.
 local function finish(id, task, ending)
-  local counting = task.moved ~= "" and LEFT_OUT or ending.counting
+  local counting = (task.moved ~= "" or was_halted(task)) and LEFT_OUT or ending.counting
   local latency = tonumber(task.startedAt) > 0 and NOW - task.startedAt or 0
   local key = task_key(id)
   call("HSET", key, "status", ending.status, "reason", ending.reason, "message", ending.message,
