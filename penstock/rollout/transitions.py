@@ -163,7 +163,7 @@ def _(move: moves.ServeFirst, facts: Facts) -> Change:
 def _(move: moves.Begin, facts: Facts) -> Change:
     superseded = _supersede(facts, move.superseding, f"superseded by {move.candidate}")
     update = {
-        **_fresh_attempt(facts, attempt=1),
+        **_fresh_attempt(facts, _first_attempt(facts)),
         "canary_revision": move.candidate,
         "salt": facts.situation.fresh_salt,
         "unit": facts.situation.spec.unit,
@@ -175,6 +175,19 @@ def _(move: moves.Begin, facts: Facts) -> Change:
         (*superseded.happenings, Happening("CandidateStarted", message)),
         superseded.verdict,
     )
+
+
+def _first_attempt(facts: Facts) -> int:
+    """The attempt a candidate begins with: the one it was promoted in, when it comes back.
+
+    A revision that was rejected, retried and then promoted was good in the end.
+    """
+    promoted = [
+        verdict.attempt
+        for verdict in facts.status.verdicts
+        if verdict.revision == facts.candidate and verdict.result is Result.PROMOTED
+    ]
+    return max([1, *promoted])
 
 
 @change.register

@@ -281,6 +281,18 @@ def test_a_return_to_a_good_revision_walks_the_steps_like_any_other():
     assert (world.status.canary_revision, world.percent) == (S, 5)
 
 
+def test_a_return_to_what_was_promoted_in_its_second_attempt_is_no_return_to_the_rejected():
+    world = world_at(20).measure(candidate=BAD).decide().measure().ask("retry").decide()
+    world.ask("promote-full", nonce="2").decide()
+    world.pods(C2).apply(C2).decide().ask("promote-full", C2).decide()
+    world.apply(C).decide()
+    assert (world.status.canary_revision, world.status.attempt, world.percent) == (C, 2, 5)
+    world.measure(candidate=BAD).after(1).decide()
+    assert world.waits == "RolledBack"
+    world.apply(C2).decide().measure().apply(C).decide()
+    assert (world.percent, world.waits) == (0, "RolledBack")
+
+
 def test_a_step_that_nobody_could_reach_says_so():
     world = candidate_world().measure(candidate=Tally()).after(181).decide()
     assert world.percent == 20
