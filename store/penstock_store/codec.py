@@ -139,7 +139,7 @@ def row(prefix: str, entry: Sequence[Any]) -> Row:
     )
 
 
-def look(revisions: Sequence[str], answer: Sequence[Any]) -> Look:
+def look(answer: Sequence[Any]) -> Look:
     """A look from what look.lua answers."""
     now_ms, uid, epoch, version, first, last, works = answer
     return Look(
@@ -149,10 +149,5 @@ def look(revisions: Sequence[str], answer: Sequence[Any]) -> Look:
         route_uid=(uid or b"").decode(),
         first_row=first.decode(),
         last_row=last.decode(),
-        work={name: _work(work) for name, work in zip(revisions, works, strict=True)},
+        work={revision.decode(): RevisionWork(*figures) for revision, *figures in works},
     )
-
-
-def _work(answer: Sequence[int]) -> RevisionWork:
-    queued, running, pinned, oldest_queued_ms, users, tasks = answer
-    return RevisionWork(queued, running, pinned, oldest_queued_ms, users, tasks)

@@ -40,9 +40,10 @@ class Routing(Connected):
     async def look(self, agent: AgentKey, revisions: Sequence[str]) -> Look:
         """One agent as Redis has it now, with the work of the named revision hashes.
 
-        ``queued`` leaves out tasks that wait for an earlier one of their session.
+        A revision that nobody names but that still holds tasks is in ``work`` as well: it is no
+        longer listed in the route, and its tasks wait for ``rehome``. ``queued`` leaves out tasks that wait for an earlier one of their session.
         """
-        return codec.look(revisions, await self._run("look", agent, arguments=revisions))
+        return codec.look(await self._run("look", agent, arguments=revisions))
 
     async def rows(self, agent: AgentKey, after: str = "", limit: int = 10000) -> list[Row]:
         """Outcome rows with an id greater than ``after``, oldest first.

@@ -1,6 +1,6 @@
 -- One agent as it is now. Answers {now, uid, epoch, version, first row, last row,
--- {queued, running, pinned, oldest queued ms, users, tasks} per revision}; uid is nil without a route.
--- KEYS: tag, route, outcomes. ARGV: revisions.
+-- {revision, queued, running, pinned, oldest queued ms, users, tasks} of each}; uid is nil without a route.
+-- KEYS: tag, route, outcomes. ARGV: revisions; others are told of when they hold tasks.
 -- uses: agent
 local function id_of(entries) return entries[1] and entries[1][1] or "" end
 
@@ -26,13 +26,24 @@ local function work(revision)
   end
   call("ZREMRANGEBYSCORE", pins_key(revision), "-inf", NOW)
   return {
-    queued, running, call("ZCARD", pins_key(revision)), oldest, call("PFCOUNT", users_key(revision)),
+    revision, queued, running, call("ZCARD", pins_key(revision)), oldest, call("PFCOUNT", users_key(revision)),
     tonumber(call("HGET", revision_key(revision), "tasks") or 0),
   }
 end
 
-local works = {}
-for _, revision in ipairs(ARGV) do works[#works + 1] = work(revision) end
+local function holds_tasks(revision)
+  for _, lane in ipairs(LANES) do
+    if call("XLEN", queue_key(revision, lane)) > 0 then return true end
+  end
+end
+
+local works, named = {}, {}
+for _, revision in ipairs(ARGV) do
+  works[#works + 1], named[revision] = work(revision), true
+end
+for _, revision in ipairs(call("SMEMBERS", REVISIONS)) do
+  if not named[revision] and holds_tasks(revision) then works[#works + 1] = work(revision) end
+end
 return {
   NOW, route and route.uid or false, route and route.epoch or 0, route and route.version or 0,
   id_of(call("XRANGE", OUTCOMES, "-", "+", "COUNT", 1)),

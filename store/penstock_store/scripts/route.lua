@@ -32,8 +32,8 @@ for i = 10, #ARGV, 5 do
   if SUSPENDED and ARGV[9] == "0" then ring(hash) end
 end
 
--- A revision that is no longer listed goes when it holds nothing; until then it is Closed, and
--- its work is given to stable like that of a rejected one.
+-- A revision that is no longer listed goes when it holds nothing. Until then it is Closed: its
+-- workers give back what they hold, and look tells of it, for rehome to move the rest to stable.
 for _, hash in ipairs(call("SMEMBERS", REVISIONS)) do
   if not listed[hash] then
     local held = 0

@@ -129,6 +129,21 @@ async def test_a_revision_that_keeps_its_work_is_not_touched(desk, standing):
     assert (await desk.work(CANDIDATE)).queued == 1
 
 
+async def test_the_tasks_of_a_revision_that_nobody_lists_or_names_are_seen_and_moved(desk):
+    await desk.set_route(percent=100)
+    tasks = {(await desk.admit(session=session)).task for session in ("", "s", "")}
+    (claim,) = await desk.claim(CANDIDATE, limit=1, consumer="killed")
+    await desk.set_route(candidate="", percent=0, standings={CANDIDATE: None})
+    work = (await desk.store.look(desk.agent, [STABLE])).work
+    assert set(work) == {STABLE, CANDIDATE}
+    assert (work[CANDIDATE].queued, work[CANDIDATE].running, work[CANDIDATE].tasks) == (2, 1, 3)
+    assert await desk.claim(CANDIDATE) == []
+    assert await desk.store.rehome(desk.agent, CANDIDATE) == 3
+    assert set((await desk.store.look(desk.agent, [STABLE])).work) == {STABLE}
+    assert {claim.task.id for claim in await desk.claim(STABLE)} == tasks
+    assert not await desk.finish(claim)
+
+
 async def test_nothing_is_moved_when_stable_itself_is_gone(desk):
     await desk.set_route(percent=100)
     await desk.admit()
