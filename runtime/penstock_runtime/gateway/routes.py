@@ -68,18 +68,18 @@ class Gateway:
     },
     openapi_extra=description.TASK_REQUEST,
 )
-async def submit(request: Request, namespace: str, agent: str) -> Response:
+async def submit(request: Request) -> Response:
     """Submit a task.
 
     Answers at once; with `wait`, at the task's end or after that time; with
     `Accept: text/event-stream`, event by event.
     """
     gateway, caller = _authenticated(request)
-    key = AgentKey(namespace, agent)
-    _check_allowed(caller, key)
+    agent = AgentKey(request.path_params["namespace"], request.path_params["agent"])
+    _check_allowed(caller, agent)
     wanted = await _read_request(request)
     submission = wanted.submission(caller.tenant, request.scope[boundary.STATE].trace_id)
-    admission = await admitting.admit(gateway.store, key, submission)
+    admission = await admitting.admit(gateway.store, agent, submission)
     location = {"Location": f"/v1/tasks/{admission.task}"}
     if _wants_stream(request):
         return _stream(request, admission.task, caller, location)
@@ -87,7 +87,7 @@ async def submit(request: Request, namespace: str, agent: str) -> Response:
         await admitting.wait_for_end(
             request, gateway.store, gateway.stopping, admission.task, wanted.wait
         )
-    task = admitting.as_admitted(key, submission, admission)
+    task = admitting.as_admitted(agent, submission, admission)
     if admission.existed or wanted.wait:
         task = await _present(gateway.store, task, known=not admission.existed)
     return _json(wire.task_document(task), 200 if task.status.ended else 202, location)
@@ -110,11 +110,12 @@ async def _present(store: Store, task: Task, *, known: bool) -> Task:
         200: description.answer("The task as it is now.", "Task"),
         **description.refusals("agent-forbidden", "task-not-found"),
     },
+    openapi_extra=description.TASK,
 )
-async def read(request: Request, task: str) -> Response:
+async def read(request: Request) -> Response:
     """Read a task and its result."""
     gateway, caller = _authenticated(request)
-    return _json(wire.task_document(await _find(gateway, caller, task)))
+    return _json(wire.task_document(await _find(gateway, caller, _task_id(request))))
 
 
 @router.get(
@@ -127,13 +128,14 @@ async def read(request: Request, task: str) -> Response:
     },
     openapi_extra=description.RESUME,
 )
-async def follow(request: Request, task: str) -> Response:
+async def follow(request: Request) -> Response:
     """Read the events of a task.
 
     Those so far as a list; with `Accept: text/event-stream`, all as they happen.
     """
     gateway, caller = _authenticated(request)
     after = _resume_after(request)
+    task = _task_id(request)
     found = await _find(gateway, caller, task)
     streamed = _wants_stream(request)
     if streamed and not found.status.ended:
@@ -153,13 +155,15 @@ async def follow(request: Request, task: str) -> Response:
         200: description.answer("The task as it is afterwards; an ended one as it was.", "Task"),
         **description.refusals("agent-forbidden", "task-not-found"),
     },
+    openapi_extra=description.TASK,
 )
-async def cancel(request: Request, task: str) -> Response:
+async def cancel(request: Request) -> Response:
     """Cancel a task.
 
     One that waits ends at once, one that runs at its next step, one that has ended stays.
     """
     gateway, caller = _authenticated(request)
+    task = _task_id(request)
     found = await _find(gateway, caller, task)
     if not found.status.ended:
         found = _existing(await gateway.store.cancel(task, caller.tenant), task)
@@ -187,6 +191,11 @@ def _check_allowed(caller: Caller, agent: AgentKey) -> None:
     if not caller.may_use(agent):
         detail = f"The token of {caller.name!r} is not for the agent {agent}."
         raise Problem("agent-forbidden", detail)
+
+
+def _task_id(request: Request) -> str:
+    identifier: str = request.path_params["task"]
+    return identifier
 
 
 async def _find(gateway: Gateway, caller: Caller, identifier: str) -> Task:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import jsonschema_rs
 import pytest
@@ -49,7 +50,9 @@ def test_every_call_is_described_and_asks_for_a_token(described):
         ("delete", "/v1/tasks/{task}"),
         ("get", "/v1/tasks/{task}/events"),
     }
-    for operation in calls.values():
+    for (_, path), operation in calls.items():
+        described_names = {p["name"] for p in operation["parameters"] if p["in"] == "path"}
+        assert described_names == set(re.findall(r"{(\w+)}", path))
         assert operation["security"] == [{"bearer": []}]
         assert {"401", "404", "500", "503"} <= set(operation["responses"])
         assert "422" not in operation["responses"]
