@@ -2,13 +2,18 @@
 
 import pytest
 
-from penstock.api.rollout import Guardrails
-from penstock.outcomes import Row
+from penstock.api.rollout import (
+    AgentRolloutSpec,
+    AgentRolloutStatus,
+    AnalysisStatus,
+    Guardrails,
+    Stage,
+)
 from penstock.rollout import fold, guardrails
 from penstock.rollout.guardrails import CheckVerdict
 from penstock.rollout.observation import Observation, Stratum, Tally
 from penstock.task import Counting
-from penstock.traffic import Arm
+from penstock.traffic import Arm, RevisionLimits
 from tests.unit.rollout.rows import CANDIDATE, STABLE, Log
 
 PASSING, BREACHED = CheckVerdict.PASSING, CheckVerdict.BREACHED
@@ -102,7 +107,7 @@ def test_the_mode_decides_whether_two_failures_in_twenty_are_proof():
 # -------------------------------------------------------------------------- windowSeconds
 
 
-def outage_a_while_ago() -> list[Row]:
+def outage_a_while_ago():
     """The candidate fails for a minute; then it is well again for four."""
     log = Log()
     for number in range(300):
@@ -115,11 +120,19 @@ def outage_a_while_ago() -> list[Row]:
     return log.rows
 
 
-def observed(window_seconds: int) -> Observation:
-    scope = fold.Scope(
-        STABLE, CANDIDATE, 2, window_seconds * 1000, 10_000, {arm: 60_000 for arm in Arm}
+def observed(window_seconds):
+    """What is counted for a rollout whose window is this long, when the last task has ended."""
+    guards = {"analysis": {"guardrails": {"windowSeconds": window_seconds}}}
+    spec = AgentRolloutSpec.model_validate({"agentRef": {"name": "support"}, **guards})
+    status = AgentRolloutStatus(
+        stable_revision=f"support-{STABLE}",
+        canary_revision=f"support-{CANDIDATE}",
+        stage=Stage.STEPS,
+        analysis=AnalysisStatus(since_version=2),
     )
-    counted = fold.Fold(scope)
+    quick = RevisionLimits(input_chars=100, queue_seconds=10, wall_seconds=10)
+    limits = {status.stable_revision: quick, status.canary_revision: quick}
+    counted = fold.Fold(fold.scope_of(spec, status, limits))
     counted.add(outage_a_while_ago())
     return counted.observe(1_300_000)
 
