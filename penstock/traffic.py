@@ -42,7 +42,8 @@ class RevisionLimits:
 class Standing(StrEnum):
     """What a revision's workers may do with the work they hold.
 
-    OPEN: gets new work. DRAINING: finishes everything it has, sessions stay.
+    OPEN: gets new work.
+    DRAINING: finishes everything it has, sessions stay; what no worker touches for a minute moves.
     SUPERSEDED: gives back what has not begun and has no older session, finishes the rest.
     WITHDRAWN: the same while a candidate is suspended or stopped (it may come back).
     REJECTED: gives back everything: unbegun work at once, running work at its next step.

@@ -57,12 +57,13 @@ class Routing(Connected):
         return [codec.row(prefix, entry) for entry in entries]
 
     async def rehome(self, agent: AgentKey, revision: str, limit: int = 200) -> int:
-        """Move work that has not begun from a revision to stable, as its standing says.
+        """Move work from a revision to stable, as its standing says.
 
         Rejected and Closed: everything queued, and claimed tasks whose worker is gone. Superseded
-        and Withdrawn: queued tasks without an older session, and all that no worker has touched
-        for a minute, queued or claimed. Returns how many were moved; call again until it is 0. A moved task
-        writes a REHOMED row and is a sample of neither side.
+        and Withdrawn: queued tasks without an older session. These and Draining: all that no
+        worker has touched for a minute, queued or claimed; a suspension does not count. Returns
+        how many were moved; call again until it is 0. A moved task writes a REHOMED row and is a
+        sample of neither side.
         """
         queues = self._queues(agent, revision)
         return int(await self._run("rehome", agent, *queues, arguments=(revision, limit)))

@@ -10,7 +10,7 @@ local moved = 0
 local PATIENCE_MS = everything and ORPHAN_IDLE_MS or 4 * ORPHAN_IDLE_MS
 
 if route == nil or route.stable == revision or gone(route.stable) then return 0 end
-if not everything and now ~= "Superseded" and now ~= "Withdrawn" then return 0 end
+if now == "Open" then return 0 end
 
 -- Unless all must go: what has begun stays, and so does what follows an earlier turn.
 local function movable(task)
@@ -54,13 +54,20 @@ local function move_abandoned(queue)
   end
 end
 
+-- How long nobody has claimed an entry while workers could have.
+local function waited_ms(entry)
+  if SUSPENDED then return 0 end
+  return NOW - math.max(tonumber(string.match(entry, "^%d+")), RESUMED_AT)
+end
+
 local function move_queued(queue)
   local after, seen = last_delivered(queue), 0
   while moved < limit and seen < MOST_SEEN do
     local entries = call("XRANGE", queue, "(" .. after, "+", "COUNT", math.min(PAGE, limit - moved))
     for _, entry in ipairs(entries) do
-      local queued_at = tonumber(string.match(entry[1], "^%d+"))
-      consider(queue, entry[1], entry[2][2], NOW - queued_at > PATIENCE_MS)
+      local waited = waited_ms(entry[1])
+      if now == "Draining" and waited <= PATIENCE_MS then return end -- the next came later
+      consider(queue, entry[1], entry[2][2], waited > PATIENCE_MS)
       after, seen = entry[1], seen + 1
     end
     if #entries == 0 then return end

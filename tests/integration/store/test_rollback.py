@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from penstock import outcomes, task, traffic
-from penstock_store.scripts import Retention
+from penstock_store.scripts import Retention, Scripts
 
 STABLE, CANDIDATE = "aaaa0000", "bbbb1111"
 pytestmark = pytest.mark.redis
@@ -57,8 +57,6 @@ async def test_a_living_worker_keeps_its_task_until_it_gives_it_back(desk):
     claim = await desk.claim_one(CANDIDATE)
     await desk.reject_candidate()
     strict = Retention()
-    from penstock_store.scripts import Scripts
-
     desk.store._scripts = Scripts(strict)
     assert await drain(desk) == 0
     assert (await desk.store.heartbeat([claim], "w1"))[claim.id] == "GiveBack"
@@ -71,8 +69,6 @@ async def test_a_living_worker_keeps_its_task_until_it_gives_it_back(desk):
 
 @pytest.mark.parametrize("standing", ["Superseded", "Withdrawn"])
 async def test_only_work_that_has_not_begun_and_has_no_older_session_is_given_back(desk, standing):
-    from penstock_store.scripts import Scripts
-
     desk.store._scripts = Scripts(Retention())
     await desk.set_route(percent=100)
     await desk.admit(session="old")
@@ -96,7 +92,7 @@ async def test_only_work_that_has_not_begun_and_has_no_older_session_is_given_ba
     assert await desk.finish(kept)
 
 
-@pytest.mark.parametrize("standing", ["Superseded", "Withdrawn"])
+@pytest.mark.parametrize("standing", ["Superseded", "Withdrawn", "Draining"])
 async def test_work_that_nobody_gets_to_moves_even_with_an_older_session(
     desk, eventually, standing
 ):
@@ -118,10 +114,30 @@ async def test_work_that_nobody_gets_to_moves_even_with_an_older_session(
     on_stable = await desk.claim(STABLE)
     assert {claim.task.id for claim in on_stable} == {claimed.task.id, queued.task}
     assert {claim.history for claim in on_stable} == {b"h"}
+    for claim in on_stable:
+        assert "moved" in await desk.event_types(claim.task.id)
+
+
+async def test_nobody_loses_patience_with_a_revision_while_the_agent_is_suspended(desk, eventually):
+    await desk.set_route(percent=100)
+    admission = await desk.admit()
+    await desk.set_route(
+        candidate="", percent=0, suspended=True, standings={CANDIDATE: traffic.Standing.DRAINING}
+    )
+    created = int(await desk.raw.hget(desk.keys.task(admission.task), "createdAt"))
+
+    async def now_ms():
+        return (await desk.store.look(desk.agent, [])).now_ms
+
+    await eventually(now_ms, lambda now: now > created)  # and so is out of patience
+    assert await drain(desk) == 0
+    await desk.set_route(suspended=False, standings={CANDIDATE: traffic.Standing.DRAINING})
+    assert await eventually(lambda: drain(desk), bool) == 1
 
 
 @pytest.mark.parametrize("standing", ["Open", "Draining"])
 async def test_a_revision_that_keeps_its_work_is_not_touched(desk, standing):
+    desk.store._scripts = Scripts(Retention())
     await desk.set_route(percent=100)
     await desk.admit()
     await desk.set_route(percent=0, standings={CANDIDATE: traffic.Standing(standing)})
