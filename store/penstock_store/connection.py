@@ -1,7 +1,9 @@
 """The way to Redis: connection pools, deadlines, scripts that stay in one slot, errors in words."""
 
 import asyncio
+import math
 import re
+import time
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
@@ -58,6 +60,7 @@ class Connection:
         self._client = _client(wiring, _CONNECTIONS)
         self._waiting = _client(wiring, _WAITING_CONNECTIONS, blocking=True)
         self._place = _without_password(wiring.url)
+        self._failed_at = -math.inf  # monotonic seconds
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -88,6 +91,10 @@ class Connection:
             self._waiting.execute_command(*command),
             seconds=seconds + _RETURN_SECONDS,
         )
+
+    def seconds_since_failure(self) -> float:
+        """How long ago a call last ended in StoreUnavailable, infinite if none has."""
+        return time.monotonic() - self._failed_at
 
     def subscriber(self) -> SingleConnection:
         """A connection, not yet connected, to subscribe with. In a cluster any node hears all."""
@@ -132,6 +139,7 @@ class Connection:
             raise
 
     def _unavailable(self, what: str, why: str) -> StoreUnavailable:
+        self._failed_at = time.monotonic()
         return StoreUnavailable(
             f"Redis at {self._place} did not do {what}: {why}. "
             "Check that it runs, is reachable from here, and has memory and disk left."

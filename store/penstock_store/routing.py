@@ -11,6 +11,7 @@ from penstock_store import codec, keys
 from penstock_store.connected import Connected
 from penstock_store.records import Look
 
+_OUTAGE_SECONDS = 20  # after one, until workers that live have sent a heartbeat again
 _SWEEP = 200  # tasks ended in one step, so that no script holds Redis up
 
 
@@ -64,9 +65,14 @@ class Routing(Connected):
         worker has touched for a minute, queued or claimed; a suspension does not count. Returns
         how many were moved; call again until it is 0. A moved task writes a REHOMED row and is a
         sample of neither side.
+
+        For 20 s after a call of this store has failed no claimed task is moved: during an outage
+        workers that live could send no heartbeat either.
         """
         queues = self._queues(agent, revision)
-        return int(await self._run("rehome", agent, *queues, arguments=(revision, limit)))
+        claimed_too = int(self._connection.seconds_since_failure() > _OUTAGE_SECONDS)
+        arguments = (revision, limit, claimed_too)
+        return int(await self._run("rehome", agent, *queues, arguments=arguments))
 
     async def set_index(self, agents: Mapping[AgentKey, str]) -> None:
         """Replace the index of agents (to their uid) and stamp it complete."""

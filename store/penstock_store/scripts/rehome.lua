@@ -1,7 +1,7 @@
 -- Move work from a revision to stable, as its standing says. Answers how many were moved.
--- KEYS: tag, route, outcomes, queue of each lane. ARGV: revision, limit.
+-- KEYS: tag, route, outcomes, queue of each lane. ARGV: revision, limit, claimed too (1 or 0).
 -- uses: agent tasks
-local revision, limit = ARGV[1], tonumber(ARGV[2])
+local revision, limit, claimed_too = ARGV[1], tonumber(ARGV[2]), ARGV[3] == "1"
 local PAGE, MOST_SEEN = 200, 5000
 local now = standing(revision)
 local everything = gone(revision)
@@ -76,7 +76,7 @@ end
 
 for lane = 1, 3 do
   local queue = KEYS[3 + lane]
-  if moved < limit and group_of(queue) then move_abandoned(queue) end
+  if claimed_too and moved < limit and group_of(queue) then move_abandoned(queue) end
   if moved < limit then move_queued(queue) end
 end
 return moved

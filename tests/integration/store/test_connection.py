@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import re
 import socket
@@ -12,19 +13,22 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from penstock import errors, names, task, traffic
-from penstock_store import keys, scripts, testing
+from penstock_store import keys, routing, scripts, testing
 from penstock_store.connection import Connection, Wiring
 from penstock_store.store import Store
 
-STABLE = "aaaa0000"
+STABLE, CANDIDATE = "aaaa0000", "bbbb1111"
 AGENT = names.AgentKey("acme", "support")
 pytestmark = pytest.mark.redis
 
 
-def route():
+def route(stable=STABLE, candidate=traffic.Standing.OPEN):
     limits = traffic.RevisionLimits(1000, 60, 60)
-    open_ = traffic.RoutedRevision(STABLE, traffic.Standing.OPEN, limits)
-    return traffic.Route("uid-1", 1, 1, STABLE, revisions={STABLE: open_})
+    standings = {STABLE: traffic.Standing.OPEN, CANDIDATE: candidate}
+    revisions = {
+        name: traffic.RoutedRevision(name, standing, limits) for name, standing in standings.items()
+    }
+    return traffic.Route("uid-1", 1, 1, stable, revisions=revisions)
 
 
 async def admit(store, text="hi"):
@@ -156,6 +160,29 @@ async def test_a_restart_of_redis_loses_nothing(server):
         assert done == {task.TaskStatus.SUCCEEDED}
         rows = await store.rows(AGENT)
         assert sorted(row.task for row in rows if row.kind == "f") == sorted(accepted)
+        await store.aclose()
+
+
+async def test_after_an_outage_claimed_tasks_stay_until_their_workers_could_say_they_live(
+    server, monkeypatch
+):
+    with testing.redis_server(server.binary) as own:
+        store = Store.connect(own.url, retention=scripts.Retention(orphan_idle_ms=0))
+        await store.set_route(AGENT, route(CANDIDATE))
+        claimed, queued = await admit(store), await admit(store)
+        (claim,) = await store.claim(AGENT, CANDIDATE, "w1", 1)
+        own.stop()
+        with pytest.raises(errors.StoreUnavailable):
+            await store.look(AGENT, [])
+        own.start()
+        rejected = route(STABLE, traffic.Standing.REJECTED)
+        await store.set_route(AGENT, dataclasses.replace(rejected, version=2))
+        assert await store.rehome(AGENT, CANDIDATE) == 1
+        assert [one.task.id for one in await store.claim(AGENT, STABLE, "w2", 9)] == [queued.task]
+        assert await store.heartbeat([claim], "w1") == {claim.id: "GiveBack"}
+        monkeypatch.setattr(routing, "_OUTAGE_SECONDS", 0)
+        assert await store.rehome(AGENT, CANDIDATE) == 1
+        assert [one.task.id for one in await store.claim(AGENT, STABLE, "w2", 9)] == [claimed.task]
         await store.aclose()
 
 
