@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import random
 import secrets
+from typing import Final
 
 from starlette.requests import Request
 
@@ -12,8 +14,11 @@ from penstock.names import AgentKey
 from penstock.task import Submission, Task
 from penstock_runtime.gateway import metrics, problems, wire
 from penstock_runtime.gateway.stopping import Stopping, unless_gone
-from penstock_store.records import Admission
+from penstock_store.records import Admission, Event
 from penstock_store.store import Store
+
+# Between looks while the store is away, spread so that not all who wait come back at once.
+_RETRY_SECONDS: Final = (0.5, 2.0)
 
 
 async def admit(store: Store, agent: AgentKey, submission: Submission) -> Admission:
@@ -70,18 +75,27 @@ async def wait_for_end(
 ) -> None:
     """Return at the task's end, after the time, or earlier: the gateway stops, the caller has gone.
 
-    The task is stored, so a store that does not answer ends the waiting too and is no error.
+    The task is stored, so a store that does not answer for a while is no error: waiting goes on.
     """
     waiting = stopping.unless_stopped(_until_end(store, identifier, seconds))
-    with metrics.WAITING.track_inprogress(), contextlib.suppress(errors.StoreUnavailable):
+    with metrics.WAITING.track_inprogress():
         await unless_gone(request.receive, waiting)
 
 
 async def _until_end(store: Store, identifier: str, seconds: float) -> None:
-    clock = asyncio.get_running_loop().time
-    deadline, after = clock() + seconds, ""
-    while (remaining := deadline - clock()) > 0:
-        for event in await store.wait(identifier, after, remaining):
-            if event.type == wire.FINISHED:
-                return
-            after = event.id
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            after = ""
+            while True:
+                for event in await _next_events(store, identifier, after, seconds):
+                    if event.type == wire.FINISHED:
+                        return
+                    after = event.id
+
+
+async def _next_events(store: Store, identifier: str, after: str, seconds: float) -> list[Event]:
+    try:
+        return await store.wait(identifier, after, seconds)
+    except errors.StoreUnavailable:
+        await asyncio.sleep(random.uniform(*_RETRY_SECONDS))
+        return []

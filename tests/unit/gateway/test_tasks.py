@@ -10,7 +10,7 @@ import pytest
 from penstock.errors import StoreUnavailable
 from penstock.names import AgentKey
 from penstock.task import Outcome, OutcomeReason, TaskStatus
-from penstock_runtime.gateway import app
+from penstock_runtime.gateway import admitting, app
 from tests.unit.gateway.memory_store import until
 
 STREAM = {"Accept": "text/event-stream"}
@@ -110,14 +110,22 @@ async def test_a_lost_answer_of_the_store_does_not_make_a_second_task(submit, st
     assert len(store.tasks) == 1
 
 
-async def test_a_stored_task_is_answered_even_when_the_store_goes_away_while_it_is_awaited(
-    submit, store
-):
+async def test_a_caller_waits_on_while_the_store_is_away(submit, store, monkeypatch):
+    monkeypatch.setattr(admitting, "_RETRY_SECONDS", (0.01, 0.02))
     waiting = asyncio.create_task(submit({"input": "x", "wait": 30}))
     await until(lambda: "events" in store.calls, lambda: store.calls)
     store.failures = [StoreUnavailable("gone")] * 2
     async with store.changed:
         store.changed.notify_all()
+    await until(lambda: not store.failures, lambda: store.calls)
+    await store.end(next(iter(store.tasks)))
+    assert (await waiting).json()["status"] == "Succeeded"
+
+
+async def test_a_stored_task_is_answered_even_when_it_cannot_be_read_back(submit, store):
+    waiting = asyncio.create_task(submit({"input": "x", "wait": 0.2}))
+    await until(lambda: "events" in store.calls, lambda: store.calls)
+    store.failures = [StoreUnavailable("gone")] * 2
     response = await waiting
     assert response.status_code == 202
     assert response.json()["id"] in store.tasks
