@@ -18,7 +18,10 @@ def agent(
     spec: dict[str, Any] | None = None,
     **fake: Any,
 ) -> dict[str, Any]:
-    """An Agent; further keywords script the fake model, as in docs/reference/fake-model.md."""
+    """An Agent; further keywords script the fake model, as in docs/reference/fake-model.md.
+
+    One worker per revision unless `spec` says otherwise: a backlog is no reason here to start twenty.
+    """
     script = json.dumps({"latencyMs": 20, "outputTokens": 8, **fake})
     declared = {
         "instructions": f"{words}\n#fake {script}\n",
@@ -29,7 +32,7 @@ def agent(
         "apiVersion": "penstock.dev/v1alpha1",
         "kind": "Agent",
         "metadata": {"name": name},
-        "spec": {"template": declared, **(spec or {})},
+        "spec": {"template": declared, "scaling": {"maxReplicas": 1}, **(spec or {})},
     }
 
 

@@ -10,9 +10,12 @@ from penstock import names
 from penstock.outcomes import RowKind
 from penstock.traffic import Arm
 from tests.integration.acceptance import manifests
+from tests.integration.acceptance.outcome_log import OutcomeLog
 from tests.integration.acceptance.product import Product
 
 ONE_STEP: manifests.Steps = ((20, 3000, 1),)
+#: So that work of a slow candidate also queues.
+NARROW = {"worker": {"concurrency": 24}, "scaling": {"maxReplicas": 1}}
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Case:
 
     def agent(self, words: str, **fake: Any) -> dict[str, Any]:
         """The Agent; without `fake` a good one."""
-        return manifests.agent(words, name=self.name, **fake)
+        return manifests.agent(words, name=self.name, spec=NARROW, **fake)
 
     @property
     def bad(self) -> dict[str, Any]:
@@ -45,6 +48,7 @@ class Case:
 CASES = (
     Case("errors", "ErrorRateRegression", "errorRate", {"errorPercent": 30}),
     Case("slow", "LatencyRegression", "latencyMean", {"latencyMs": 15_000}),
+    Case("hanging", "LatencyRegression", "latencyMean", {"latencyMs": 59_000}),
     Case("refusing", "EscalationRateRegression", "escalationRate", {"refusalPercent": 40}),
 )
 
@@ -70,6 +74,18 @@ def rejected(product: Product, case: Case, candidate: str) -> None:
         assert reason in (None, found[1]), (kind, condition, found)
     served = {product.ask(f"later-{n}", case.name).json()["revision"] for n in range(20)}
     assert candidate not in served
+
+
+def assert_handed_over(log: OutcomeLog, stable: str, candidate: str) -> None:
+    """Nothing ended on the candidate: it was seen to hang before any task was over."""
+    assert not log.ended_on(names.hash_of(candidate))
+    begun = {
+        row.task for row in log.of(RowKind.STARTED) if row.revision == names.hash_of(candidate)
+    }
+    rescued = log.rehomed & log.ended_on(names.hash_of(stable))
+    print(f"handed over: {len(rescued & begun)} running, {len(rescued - begun)} queued")
+    assert rescued & begun, "what ran on the candidate is ended by stable"
+    assert rescued - begun, "and so is what waited there"
 
 
 @pytest.mark.timeout(400)
@@ -99,10 +115,8 @@ def test_bad_revisions_are_rolled_back_for_the_right_reason_and_stay_so(product:
     for case in CASES:
         log = product.until_all_ended(loads[case.name], case.name)
         assert log.routed_to(Arm.CANDIDATE) >= 3
-        if case.name == "slow":
-            begun = {row.task for row in log.of(RowKind.STARTED) if row.arm is Arm.CANDIDATE}
-            handed_over = log.rehomed & log.ended_on(names.hash_of(stable[case.name]))
-            assert handed_over & begun, "what hung on the candidate was ended by stable"
+        if case.name == "hanging":
+            assert_handed_over(log, stable["hanging"], candidate["hanging"])
 
     product.kill_operator()
     for case in CASES:
