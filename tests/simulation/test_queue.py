@@ -24,7 +24,9 @@ from penstock_store.store import Store
 FIRST_SEED = int(os.environ.get("PENSTOCK_SEED", "2026"))
 HISTORIES = int(os.environ.get("PENSTOCK_HISTORIES", "100"))
 STEPS = 45
+MOST_ROUNDS = 100  # after them, work that is left would stay for ever
 STABLE, CANDIDATE = "aaaa0000", "bbbb1111"
+NOT_OPEN = (*(one for one in traffic.Standing if one is not traffic.Standing.OPEN), None)
 TENANT = "t"
 RETENTION = Retention(orphan_idle_ms=0)
 ENDS = (
@@ -45,13 +47,14 @@ class History:
         self.raw = raw
         self.agent = names.AgentKey("sim", f"agent-{seed}")
         self.route = traffic.Route("uid-0", 1, 0, STABLE, CANDIDATE, 50, "salt")
-        self.standing = traffic.Standing.OPEN
+        self.standing = traffic.Standing.OPEN  # of the candidate; None: it is not listed
         self.admitted = {}  # task id -> session
         self.held = []  # claims that a living worker believes it has
         self.stale = []  # claims of workers that came back from the dead
         self.latest = {}  # task id -> the claim id given out last
         self.ended_by = {}  # task id -> outcome that a finish was told is written
         self.told = []  # what happened, for the failure message
+        self.seen = Counter()  # what the end of it was like
 
     # -- one step ----------------------------------------------------------------------------
 
@@ -188,6 +191,7 @@ class History:
         revisions = {
             name: traffic.RoutedRevision(name, standing, limits)
             for name, standing in standings.items()
+            if standing
         }
         version = self.route.version + 1
         self.route = replace(self.route, version=version, revisions=revisions, **changes)
@@ -199,7 +203,7 @@ class History:
     async def change_standing(self):
         back = self.standing is not traffic.Standing.OPEN and self.random.random() < 0.6
         rejected = self.random.random() < 0.4 and traffic.Standing.REJECTED
-        chosen = rejected or self.random.choice(list(traffic.Standing))
+        chosen = rejected or self.random.choice([*traffic.Standing, None])
         self.standing = traffic.Standing.OPEN if back else chosen
         kept = self.standing is traffic.Standing.OPEN
         await self.set_route(candidate=CANDIDATE if kept else "")
@@ -224,20 +228,35 @@ class History:
                 assert now.status is not task.TaskStatus.RUNNING, "two of a session run"
 
     async def settle(self):
-        """The world calms down: workers work off all that there is."""
+        """The world calms down: workers work off all that there is.
+
+        Half of the time the candidate's have died, and only the operator sees to its work.
+        """
         if self.route.suspended:
             await self.suspend_or_resume()
-        while True:
+        alive = [STABLE, CANDIDATE]
+        if self.random.random() < 0.5:
+            alive.remove(CANDIDATE)
+            self.standing = self.random.choice(NOT_OPEN)
+            await self.set_route(candidate="")
+            self.seen[f"{self.standing or 'unlisted'}, its workers dead"] += 1
+            self.stale += [held for held in self.held if held.task.revision == CANDIDATE]
+            self.held = [held for held in self.held if held.task.revision != CANDIDATE]
+        for _ in range(MOST_ROUNDS):
             for claim in self.held:
                 await self.end(claim, ENDS[0])
             self.held = []
             await self.set_route()
-            moved = await self.store.rehome(self.agent, CANDIDATE)
-            for revision in (STABLE, CANDIDATE):
+            left = (await self.store.look(self.agent, [STABLE])).work
+            moved = 0
+            for revision in left.keys() - {STABLE}:
+                moved += await self.store.rehome(self.agent, revision)
+            for revision in alive:
                 await self.take(await self.store.claim(self.agent, revision, "w", 50))
                 await self.take(await self.store.reclaim(self.agent, revision, "w", 0, 50))
-            if not moved and not self.held:
+            if not moved and not self.held and not (left.keys() - {STABLE}):
                 return
+        raise AssertionError(f"{self.standing or 'unlisted'} still holds {left}")
 
     async def check_the_end(self):
         rows = await self.store.rows(self.agent)
@@ -317,6 +336,10 @@ async def test_every_accepted_task_ends_exactly_once_whatever_happens(store, raw
         rows = await store.rows(history.agent)
         seen.update(row.kind.name for row in rows)
         seen.update(history.told)
+        seen.update(history.seen)
         await raw.flushall()
     print(dict(seen))
     assert min(seen[kind.name] for kind in outcomes.RowKind) > HISTORIES / 2
+    if HISTORIES >= 100:
+        for standing in NOT_OPEN:
+            assert seen[f"{standing or 'unlisted'}, its workers dead"], seen
