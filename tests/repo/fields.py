@@ -1,0 +1,132 @@
+"""Which test changes behaviour by changing a field, for every field that people may write."""
+
+from __future__ import annotations
+
+_MANIFESTS = "tests/unit/operator/test_manifests.py::"
+_WORKFORCE = "tests/unit/operator/test_workforce.py::"
+_DECLARED = "tests/unit/operator/test_declared.py::"
+_ROUTE = "tests/unit/operator/test_route_limits.py::"
+_PLAN = "tests/unit/operator/test_plan.py::"
+_TASK = "tests/unit/runtime/test_template_fields.py::"
+_MODEL = "tests/integration/runtime/test_model_fields.py::"
+_HTTP = "tests/integration/runtime/test_http_tools.py::"
+_PATIENCE = "tests/integration/runtime/test_patience.py::"
+_PRODUCT = "tests/integration/operator/test_fields.py::"
+_STRATEGY = "tests/unit/rollout/test_strategy_fields.py::"
+_GUARDRAILS = "tests/unit/rollout/test_guardrail_fields.py::"
+
+_POD = _MANIFESTS + "test_the_pod_has_what_the_agent_says_of_it_and_nothing_when_it_says_nothing"
+_TOLERATION = _MANIFESTS + "test_every_part_of_a_toleration_is_handed_on_and_none_is_made_up"
+_RESOURCES = _MANIFESTS + "test_the_container_gets_the_resources_that_are_declared_and_no_others"
+_ENV = _MANIFESTS + "test_further_variables_reach_the_worker"
+_CREDENTIAL = _MANIFESTS + "test_the_credential_is_mounted_and_the_worker_told_where"
+_INSTRUCTIONS_FROM = _DECLARED + "test_the_instructions_are_read_from_the_key_that_is_named"
+_OFFERED = _TASK + "test_the_model_is_offered_each_tool_as_it_is_declared"
+_APPROVAL = _TASK + "test_effect_and_approval_decide_who_is_asked"
+_LIMIT = _TASK + "test_the_same_usage_ends_a_task_under_the_lower_limit_and_not_under_the_higher"
+_ADMISSION = _ROUTE + "test_the_route_carries_the_limit_that_the_template_declares"
+_OVER = _GUARDRAILS + "test_a_limit_condemns_what_is_over_it_and_spares_what_is_under_it"
+
+#: A field with one legal value: there is nothing to vary until there is a second one.
+ONE_VALUE = "only one value is legal"
+
+TESTS = {
+    "Agent": {
+        "template.version": _DECLARED + "test_the_status_shows_the_version_that_the_template_names",
+        "template.instructions": _MODEL + "test_the_instructions_are_the_system_prompt",
+        "template.instructionsFrom.configMapKeyRef.name": _INSTRUCTIONS_FROM,
+        "template.instructionsFrom.configMapKeyRef.key": _INSTRUCTIONS_FROM,
+        "template.model.provider": ONE_VALUE,
+        "template.model.name": _MODEL + "test_the_declared_model_is_the_one_that_is_asked",
+        "template.model.maxTokens": _TASK
+        + "test_a_reply_is_asked_for_with_the_declared_number_of_tokens",
+        "template.model.effort": _MODEL
+        + "test_the_declared_effort_is_sent_and_none_when_there_is_none",
+        "template.model.baseURL": _MODEL
+        + "test_an_agents_own_endpoint_comes_before_the_installations",
+        "template.model.credentialsSecretRef.name": _CREDENTIAL,
+        "template.model.credentialsSecretRef.key": _CREDENTIAL,
+        "template.model.timeoutSeconds": _PATIENCE
+        + "test_a_model_is_given_up_after_the_declared_time_and_not_before",
+        "template.model.retries": _PATIENCE
+        + "test_a_failed_call_is_tried_again_as_often_as_declared",
+        "template.tools[].name": _OFFERED,
+        "template.tools[].description": _OFFERED,
+        "template.tools[].inputSchema": _OFFERED,
+        "template.tools[].effect": _APPROVAL,
+        "template.tools[].approval.mode": _APPROVAL,
+        "template.tools[].timeoutSeconds": _PATIENCE
+        + "test_a_tool_is_given_up_after_the_declared_time_and_not_before",
+        "template.tools[].maxOutputBytes": _PATIENCE
+        + "test_the_model_reads_as_much_of_a_tools_output_as_declared",
+        "template.tools[].http.method": _HTTP + "test_the_input_goes_out_as_json",
+        "template.tools[].http.url": _HTTP
+        + "test_the_input_goes_out_as_query_beside_that_of_the_address",
+        "template.tools[].http.headersFromSecretRef.name": _MANIFESTS
+        + "test_each_tools_headers_are_mounted_under_its_name",
+        "template.limits.modelCalls": _LIMIT,
+        "template.limits.toolCalls": _TASK
+        + "test_the_tool_calls_of_a_task_are_counted_against_their_own_limit",
+        "template.limits.identicalActions": _TASK
+        + "test_a_loop_is_stopped_after_as_many_identical_calls_as_declared",
+        "template.limits.inputTokens": _LIMIT,
+        "template.limits.outputTokens": _LIMIT,
+        "template.limits.costUSD": _LIMIT,
+        "template.limits.wallSeconds": _LIMIT,
+        "template.limits.queueSeconds": _ADMISSION,
+        "template.limits.inputChars": _ADMISSION,
+        "template.worker.image": _MANIFESTS
+        + "test_the_templates_image_comes_before_the_installations",
+        "template.worker.env[].name": _ENV,
+        "template.worker.env[].value": _ENV,
+        "scaling.minReplicas": _WORKFORCE + "test_there_are_never_fewer_workers_than_asked_for",
+        "scaling.maxReplicas": _WORKFORCE + "test_there_are_never_more_workers_than_allowed",
+        "scaling.queuedTasksPerReplica": _WORKFORCE
+        + "test_the_backlog_is_divided_by_what_one_replica_answers_for",
+        "scaling.replicas": _WORKFORCE
+        + "test_a_number_that_somebody_set_counts_instead_of_the_backlog",
+        "worker.concurrency": _MANIFESTS + "test_the_worker_is_told_how_many_tasks_to_run_at_once",
+        "worker.resources.requests": _RESOURCES,
+        "worker.resources.limits": _RESOURCES,
+        "worker.nodeSelector": _POD,
+        "worker.tolerations[].key": _TOLERATION,
+        "worker.tolerations[].operator": _TOLERATION,
+        "worker.tolerations[].value": _TOLERATION,
+        "worker.tolerations[].effect": _TOLERATION,
+        "worker.imagePullSecrets[].name": _POD,
+        "worker.serviceAccountName": _POD,
+        "revisionHistoryLimit": _PLAN
+        + "test_history_beyond_its_limit_is_pruned_but_never_who_serves",
+        "rolloutPolicy": _PRODUCT
+        + "test_without_its_rollout_a_candidate_waits_until_the_policy_says_immediate",
+        "suspended": _PLAN + "test_suspension_is_a_new_route_version_and_an_honest_condition",
+    },
+    "AgentRollout": {
+        "agentRef.name": _DECLARED + "test_a_rollout_is_for_the_agent_that_it_names",
+        "unit": _STRATEGY + "test_the_candidate_begins_with_the_declared_unit",
+        "strategy.steps[].percent": _STRATEGY + "test_a_step_gives_the_candidate_its_percent",
+        "strategy.steps[].holdSeconds": _STRATEGY
+        + "test_a_step_is_not_left_before_its_hold_is_over",
+        "strategy.steps[].maxWaitSeconds": _STRATEGY
+        + "test_a_step_that_no_task_reached_is_left_after_its_longest_wait",
+        "strategy.steps[].minTasks": _STRATEGY + "test_a_step_waits_for_as_many_tasks_as_it_says",
+        "strategy.steps[].approval": _STRATEGY
+        + "test_a_step_that_needs_approval_waits_for_a_person",
+        "strategy.finalHoldSeconds": _STRATEGY + "test_the_final_hold_comes_before_the_promotion",
+        "strategy.holdbackPercent": _STRATEGY
+        + "test_stable_keeps_the_holdback_during_the_final_hold",
+        "analysis.guardrails.mode": _GUARDRAILS
+        + "test_the_mode_decides_whether_two_failures_in_twenty_are_proof",
+        "analysis.guardrails.windowSeconds": _GUARDRAILS
+        + "test_what_is_older_than_the_window_is_not_held_against_the_candidate",
+        "analysis.guardrails.minTasks": _GUARDRAILS
+        + "test_literal_waits_for_as_many_tasks_as_it_is_told",
+        "analysis.guardrails.errorRatePercent": _OVER,
+        "analysis.guardrails.latencyMeanSeconds": _OVER,
+        "analysis.guardrails.escalationRatePercent": _OVER,
+        "paused": _STRATEGY + "test_nothing_is_raised_by_itself_while_paused",
+        "traffic.canaryPercent": _STRATEGY + "test_a_persons_percent_comes_before_the_steps",
+        "traffic.canaryRevision": _STRATEGY
+        + "test_a_percent_acts_on_the_revision_it_names_by_name_or_version",
+    },
+}
