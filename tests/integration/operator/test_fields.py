@@ -1,0 +1,136 @@
+"""Fields whose effect only the whole product shows: a credential, a policy, a field taken away."""
+
+import json
+
+import httpx
+import pytest
+
+from penstock_dev import environment as embedded
+from penstock_dev import traffic
+from penstock_dev.model import testing
+from tests.integration.cluster import Cluster, agent
+
+KEY = "a-key-of-the-test"
+
+
+@pytest.fixture(scope="module")
+def guarded_model():
+    """A Messages server that answers only who has the key."""
+    with testing.model_server(3, "--require-key", KEY) as server:
+        yield server
+
+
+def ask(environment: embedded.Environment, namespace: str, name: str) -> dict:
+    """One task, as it ended."""
+    target = traffic.Target(environment.gateway_url, environment.token, name, namespace)
+    answer = httpx.post(
+        target.gateway_url + target.path,
+        json={"input": "Where is my order?", "wait": 60},
+        headers={"Authorization": f"Bearer {target.token}"},
+        timeout=90,
+        trust_env=False,
+    )
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def with_credential(name: str, url: str, secret: str) -> dict:
+    model = {
+        "name": "claude-haiku-5-5",
+        "baseURL": url,
+        "credentialsSecretRef": {"name": secret, "key": "api-key"},
+        "retries": 0,
+    }
+    return agent('Be kind.\n#fake {"text": "On its way."}', name=name, template={"model": model})
+
+
+def test_a_task_is_answered_with_the_key_of_the_secret_and_fails_with_a_wrong_one(
+    cluster: Cluster,
+    environment: embedded.Environment,
+    gateway: str,
+    namespace: str,
+    guarded_model: testing.ModelServer,
+) -> None:
+    for secret, key in (("right", KEY), ("wrong", "another-key")):
+        cluster.kubectl("create", "secret", "generic", secret, f"--from-literal=api-key={key}")
+    cluster.apply(
+        with_credential("keyed", guarded_model.url, "right"),
+        with_credential("locked-out", guarded_model.url, "wrong"),
+    )
+    cluster.until_condition("agent/keyed", "Ready", "True", "Serving")
+    done = ask(environment, namespace, "keyed")
+    assert (done["status"], done["output"]) == ("Succeeded", "On its way.")
+    assert guarded_model.journal(1)["requests"], "the agent's own endpoint was asked"
+
+    cluster.until_condition("agent/locked-out", "Ready", "True", "Serving")
+    refused = ask(environment, namespace, "locked-out")
+    assert (refused["status"], refused["outcome"]["reason"]) == ("Failed", "ModelError")
+    assert "401" in refused["outcome"]["message"]
+
+
+def parked(name: str = "support") -> dict:
+    """An AgentRollout whose first step nobody waits for."""
+    return {
+        "apiVersion": "penstock.dev/v1alpha1",
+        "kind": "AgentRollout",
+        "metadata": {"name": name},
+        "spec": {
+            "agentRef": {"name": name},
+            "strategy": {"steps": [{"percent": 5, "holdSeconds": 3000}]},
+        },
+    }
+
+
+@pytest.mark.timeout(240)
+def test_without_its_rollout_a_candidate_waits_until_the_policy_says_immediate(
+    cluster: Cluster,
+) -> None:
+    cluster.apply(agent("Be kind."), parked())
+    cluster.until_condition("agent/support", "Ready", "True", "Serving")
+    stable = cluster.get("agent", "support")["status"]["stableRevision"]
+    cluster.apply(agent("Be brief."))
+
+    def candidate() -> str:
+        found = cluster.get("agentrollout", "support")["status"].get("canaryRevision", "")
+        return found if found != stable else ""
+
+    candidate_name = cluster.until("a candidate", candidate)
+    cluster.kubectl("delete", "agentrollout", "support")
+    cluster.until_condition("agent/support", "RolloutMissing", "True")
+    status = cluster.get("agent", "support")["status"]
+    assert (status["stableRevision"], status["latestRevision"]) == (stable, candidate_name)
+
+    patch = json.dumps({"spec": {"rolloutPolicy": "Immediate"}})
+    cluster.kubectl("patch", "agent", "support", "--type", "merge", "-p", patch)
+    released = [{"revision": candidate_name, "role": "Stable", "percent": 100}]
+    cluster.until(
+        "the candidate serves everybody",
+        lambda: cluster.get("agent", "support")["status"]["traffic"]["targets"] == released,
+    )
+    cluster.until(
+        "nothing is missing any more",
+        lambda: cluster.condition("agent/support", "RolloutMissing")[0] != "True",
+    )
+    assert cluster.get("agent", "support")["status"]["stableRevision"] == candidate_name
+
+
+def test_a_field_of_the_worker_acts_at_once_and_so_does_taking_it_away(cluster: Cluster) -> None:
+    tolerations = [{"key": "gpu", "operator": "Exists"}]
+    cluster.apply(agent(worker={"tolerations": tolerations, "concurrency": 4}))
+
+    def pod() -> dict:
+        (only,) = cluster.items("deployments") or [{}]
+        return only["spec"]["template"]["spec"] if only else {}
+
+    def concurrency() -> str:
+        told = {item["name"]: item.get("value") for item in pod()["containers"][0]["env"]}
+        return told["PENSTOCK_CONCURRENCY"]
+
+    cluster.until("the toleration", lambda: pod().get("tolerations") == tolerations)
+    assert concurrency() == "4"
+    first = cluster.get("agent", "support")["status"]["latestRevision"]
+    cluster.kubectl("patch", "agent", "support", "--type", "json",
+                    "-p", '[{"op": "remove", "path": "/spec/worker"}]')  # fmt: skip
+    cluster.until("no toleration", lambda: "tolerations" not in pod())
+    assert concurrency() == "32"
+    assert cluster.get("agent", "support")["status"]["latestRevision"] == first, "no new revision"
