@@ -115,7 +115,13 @@ class Guardrails(Block):
         Field(description="Credible: proven and attributable. Literal: the point estimate."),
     ] = GuardrailMode.CREDIBLE
     window_seconds: Annotated[
-        int, Field(ge=10, le=86400, description="Length of the sliding window in seconds.")
+        int,
+        Field(
+            ge=10,
+            le=86400,
+            description="Length of the sliding window in seconds. Credible mode also judges failures "
+            "that came too late for it: they are credited to the task they belong to.",
+        ),
     ] = 300
     min_tasks: Annotated[
         int, Field(ge=1, le=100000, description="Tasks in the window before Literal mode judges.")
@@ -384,6 +390,13 @@ class AgentRolloutStatus(Block):
     ] = None
     candidate_since: Annotated[
         Timestamp | None, Field(description="When the candidate became one.")
+    ] = None
+    blind_since: Annotated[
+        Timestamp | None,
+        Field(
+            description="Since when nothing can be seen (no measurement, or the kill switch is "
+            "on): the step's clock stands still."
+        ),
     ] = None
     unready_since: Annotated[
         Timestamp | None, Field(description="Since when no candidate pod is ready at share > 0.")

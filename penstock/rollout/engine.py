@@ -27,6 +27,7 @@ def decide(situation: Situation) -> Decision:
     before = situation.status
     moved = _move(situation, _seen(situation))
     status = _numbered(situation, moved.status)
+    status = status.model_copy(update={"blind_since": _blind_since(Facts(situation, status))})
     status = numbers.counted(Facts(situation, status), before)
     wait = _waiting(situation, status)
     status = report.conditions(Facts(situation, status), wait)
@@ -57,8 +58,27 @@ def _seen(situation: Situation) -> AgentRolloutStatus:
         "stable_revision": facts.stable or None,
         "share": status.share.model_copy(update={"setpoint": seen}),
         "unready_since": _unready_since(facts),
+        **_step_clock(facts),
     }
     return status.model_copy(update=update)
+
+
+def _step_clock(facts: Facts) -> dict[str, str | None]:
+    """The step's clock once something is seen again: time in which nothing was proves nothing."""
+    status = facts.status
+    if not status.blind_since or not status.step_started_at or facts.blind:
+        return {}
+    begun = path.moment(status.step_started_at)
+    unseen = facts.now - max(path.moment(status.blind_since), begun)
+    return {"blind_since": None, "step_started_at": condition.timestamp(begun + unseen)}
+
+
+def _blind_since(facts: Facts) -> str | None:
+    """Since when the step's clock stands still; None while it runs."""
+    status = facts.status
+    if not facts.blind or not status.step_started_at or not path.under_way(status):
+        return None
+    return status.blind_since or condition.timestamp(facts.now)
 
 
 def _unready_since(facts: Facts) -> str | None:

@@ -137,6 +137,11 @@ class Facts:
         found = condition.find(self.status.conditions, "Suspended")
         return found.reason if found else SHARED_INCIDENT
 
+    @property
+    def blind(self) -> bool:
+        """Whether nothing can be seen: no measurement, or the kill switch lets nothing in."""
+        return self.situation.agent_suspended or self.situation.observation is None
+
     def seconds_in_step(self) -> float:
         """How long this step (or final hold) has lasted; 0 before the first."""
         begun = self.status.step_started_at

@@ -300,3 +300,18 @@ def test_a_step_that_nobody_could_reach_says_so():
     world.measure(candidate=GOOD).step_over()
     assert world.percent == 50
     assert world.condition("NoEligibleUsers") is None
+
+
+def test_the_step_clock_stands_still_while_nothing_can_be_seen():
+    world = world_at(20).blind().after(10).decide().after(600).decide()
+    assert world.percent == 20
+    world.measure().decide()
+    assert world.percent == 20, "ten blind minutes are no hold"
+    assert world.after(55).decide().percent == 50
+
+
+def test_the_final_hold_does_not_pass_under_the_kill_switch():
+    world = world_at(95).change(agent_suspended=True).after(1).decide().after(600).decide()
+    world.change(agent_suspended=False).decide()
+    assert world.status.stage.value == "FinalHold"
+    assert world.after(61).decide().status.stage.value == "Done"
