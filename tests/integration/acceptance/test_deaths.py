@@ -93,6 +93,8 @@ def test_a_candidate_whose_pods_all_die_is_taken_off_and_its_users_are_served(
             )
             product.until("new users come", lambda: len(load.since(taken_off)) >= 30)
             assert set(by_revision(load.since(taken_off)[1:])) == {stable}
+        label = f"{names.LABEL_REVISION}={names.hash_of(candidate)}"
+        product.cluster.kubectl("delete", "pods", "-l", label, "--wait=false")  # no back-off
         product.until_share(20, seconds=90)  # it comes back by itself once its pods live
     log = product.until_all_ended(load, seconds=120)
     rescued = log.rehomed & log.ended_on(names.hash_of(stable))
