@@ -25,6 +25,7 @@ from penstock_operator.stock import Known, Stock, take_stock, verdict_annotation
 from penstock_operator.workforce import Crew, muster, prunable
 from penstock_operator.world import World
 
+_SETTLING_SECONDS: Final = 1.0
 _AT_REST_SECONDS: Final = 60.0
 _IN_USE_SECONDS: Final = 5.0
 _ASLEEP_SECONDS: Final = 2.0
@@ -82,7 +83,9 @@ def plan_agent(world: World) -> Plan:
         route_in_force=world.look.route_version if world.look else None,
         in_flight=bool(course.candidate and course.percent),
         course=course,
-        look_again_seconds=_look_again(world, course, crews),
+        look_again_seconds=_SETTLING_SECONDS
+        if stock.settling
+        else min(course.look_again_seconds, _AT_REST_SECONDS, *_wishes(world, crews)),
     )
 
 
@@ -259,12 +262,6 @@ def _events(
         found.append((world.agent, events.revision_created(latest.name)))
     found += [(world.agent, events.revision_tampered(name)) for name in tampered]
     return tuple(found)
-
-
-def _look_again(world: World, course: Course, crews: tuple[Crew, ...]) -> float:
-    if not world.settled:
-        return 1.0
-    return min(course.look_again_seconds, _AT_REST_SECONDS, *_wishes(world, crews))
 
 
 def _wishes(world: World, crews: tuple[Crew, ...]) -> list[float]:

@@ -79,7 +79,7 @@ def _conditions(
         "Accepted": _accepted(world, stock),
         "ReferencesResolved": _references(world),
         "UpToDate": _up_to_date(stock, course),
-        "Reconciling": _reconciling(world, stock, course, crews, stalled),
+        "Reconciling": _reconciling(stock, course, crews, stalled),
         "Stalled": stalled,
         "Ready": ready,
     }
@@ -203,12 +203,10 @@ def _stalled(world: World, stock: Stock, course: Course) -> Word:
     return False, "Progressing", "nothing waits for a person"
 
 
-def _reconciling(
-    world: World, stock: Stock, course: Course, crews: tuple[Crew, ...], stalled: Word
-) -> Word:
+def _reconciling(stock: Stock, course: Course, crews: tuple[Crew, ...], stalled: Word) -> Word:
     if stalled[0]:
         return False, "Stalled", stalled[2]
-    if not world.settled and not stock.problem:
+    if stock.settling:
         return (
             True,
             "Settling",

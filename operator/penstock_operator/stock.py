@@ -56,12 +56,14 @@ class Stock:
     ``latest`` is the revision of the present template, or the last one that could be cut.
     ``problem`` (reason, sentence) says why the present template has none. ``stable`` may name a
     revision that is not known any more: it goes on serving, but nothing can be built for it.
+    ``settling``: the present template is new and its inputs have not been quiet for long enough.
     """
 
     known: Mapping[str, Known] = field(default_factory=dict)
     latest: str = ""
     stable: str = ""
     problem: tuple[str, str] | None = None
+    settling: bool = False
 
     def get(self, name: str) -> Known | None:
         """A revision by name."""
@@ -86,7 +88,8 @@ def take_stock(world: World) -> Stock:
     if latest and latest.name not in known:
         known[latest.name] = latest
     name = latest.name if latest else _previous(world, known)
-    return Stock(known, name, _stable(world, known), problem)
+    settling = latest is None and problem is None and world.spec is not None
+    return Stock(known, name, _stable(world, known), problem, settling)
 
 
 def _own_records(world: World) -> list[Object]:

@@ -459,3 +459,16 @@ def test_a_sleeping_agent_is_looked_at_often_enough_to_wake() -> None:
     awake = plan_agent(world(**known))
     asleep = plan_agent(world(worlds.agent(V1, scaling={"minReplicas": 0}), **known))
     assert (awake.look_again_seconds, asleep.look_again_seconds) == (60.0, 2.0)
+
+
+def test_a_restarted_operator_does_not_call_a_converged_agent_unsettled() -> None:
+    known = {
+        "records": (record(V1, promoted=1),),
+        "projected_for": (V1,),
+        "ready_for": (V1,),
+        "status": serving(V1),
+        "route_version": 3,
+    }
+    before, after = plan_agent(world(**known)), plan_agent(world(**known, settled=False))
+    assert after.agent_status == before.agent_status
+    assert after.look_again_seconds == before.look_again_seconds
