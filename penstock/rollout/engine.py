@@ -82,8 +82,11 @@ def _blind_since(facts: Facts) -> str | None:
 
 
 def _unready_since(facts: Facts) -> str | None:
-    if not facts.percent or facts.pods.ready or not facts.pods.wanted:
+    ours, theirs = facts.pods, facts.stable_pods
+    if not facts.percent or ours.ready or not ours.wanted:
         return None
+    if theirs.wanted and not theirs.ready:
+        return None  # neither side has a pod: not the candidate's fault, and stable is no refuge
     return facts.status.unready_since or condition.timestamp(facts.now)
 
 

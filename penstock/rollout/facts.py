@@ -155,6 +155,11 @@ class Facts:
         return self.situation.pods.get(self.candidate, Pods())
 
     @property
+    def stable_pods(self) -> Pods:
+        """Stable's pods."""
+        return self.situation.pods.get(self.stable, Pods())
+
+    @property
     def can_serve(self) -> bool:
         """Whether a pod is ready, or all were scaled away on purpose and wake with the queue."""
         return self.pods.ready > 0 or (self.pods.wanted == 0 and self.percent > 0)

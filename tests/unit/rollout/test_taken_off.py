@@ -80,6 +80,14 @@ def test_pods_scaled_to_nothing_on_purpose_are_not_dead():
     assert (world.percent, world.source) == (50, "Automatic")
 
 
+def test_while_stable_has_no_ready_pod_either_nobody_is_taken_off():
+    world = world_at(20).pods(S, ready=0)
+    assert dead(world, 3600).percent == 20, "a dependency of both is away"
+    world.pods(S).decide().after(29).decide()
+    assert world.percent == 20, "the clock begins when stable is back"
+    assert world.after(1).decide().source == "Suspended"
+
+
 def test_a_queue_that_ages_while_stables_does_not_takes_it_off():
     world = world_at(20).change(queue_age_seconds={C: 31.0, S: 2.0}).decide()
     assert (world.percent, world.source) == (0, "Suspended")
