@@ -83,7 +83,8 @@ class _Window:
 
     ``lately`` is stable in its last seconds (the keys) and in all of it: an incident that has
     just begun is thin among stable's many calm tasks, while a young candidate has few others.
-    ``shared`` are the strata in which both arms had tasks.
+    ``shared`` are the strata in which both arms had tasks. ``unrivalled`` is the candidate under
+    those route versions under which stable had no task at all: nothing compares with that.
     """
 
     seconds: int
@@ -91,6 +92,7 @@ class _Window:
     stable: Tally
     lately: Mapping[int, Tally]
     shared: Sequence[Stratum]
+    unrivalled: Tally
 
     def stable_over(self, rule: "_Rule") -> int:
         """The longest of these times in which stable is credibly over the limit; 0 for none."""
@@ -134,7 +136,14 @@ def _window(observation: Observation, seconds: int) -> _Window:
         stable=stable,
         lately={**lately, seconds: stable},
         shared=[s for s in observation.window if len(s.arms) == len(Arm)],
+        unrivalled=_unrivalled(observation.window),
     )
+
+
+def _unrivalled(window: Sequence[Stratum]) -> Tally:
+    rivalled = {s.begin_version for s in window if s.arm(Arm.STABLE).tasks}
+    alone = (s.arm(Arm.CANDIDATE) for s in window if s.begin_version not in rivalled)
+    return sum(alone, Tally())
 
 
 def _judge(rule: _Rule, limits: Guardrails, seen: _Window) -> Check:
@@ -191,6 +200,9 @@ def _credible(rule: _Rule, seen: _Window) -> CheckVerdict:
         return CheckVerdict.SHARED if z < SHARED_Z else CheckVerdict.BREACHED
     enough = max(FEWEST_STABLE, rule.trials(seen.candidate) / STABLE_SHARE)
     if comparable_stable(seen.shared, rule.trials) < enough or z > ATTRIBUTABLE_Z:
+        return CheckVerdict.BREACHED
+    alone = seen.unrivalled  # of so many tasks stable would have had some, had it a share
+    if rule.trials(alone) >= FEWEST_STABLE and rule.over(alone):
         return CheckVerdict.BREACHED
     return CheckVerdict.UNCLEAR
 

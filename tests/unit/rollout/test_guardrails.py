@@ -100,6 +100,17 @@ def test_stable_tasks_of_other_moments_exonerate_nobody():
     assert verdict("errorRate", observed(*apart)) is CheckVerdict.BREACHED
 
 
+def test_once_everybody_is_on_the_candidate_what_stable_did_before_exonerates_nobody():
+    """At 1 % the candidate had one task; since the setpoint of 100 % stable has none at all."""
+    before = Stratum(0, 2, {Arm.CANDIDATE: errors(0, 1), Arm.STABLE: errors(0, 200)})
+    alone = Stratum(1, 3, {Arm.CANDIDATE: errors(12, 40)})
+    seen = Observation(now_ms=10_000, window=(before, alone))
+    assert verdict("errorRate", seen) is CheckVerdict.BREACHED
+    few = Stratum(1, 3, {Arm.CANDIDATE: errors(9, 19)})
+    young = Observation(now_ms=10_000, window=(before, few))
+    assert verdict("errorRate", young) is CheckVerdict.UNCLEAR, "stable may just be late"
+
+
 def test_stable_over_the_limit_alone_condemns_nobody_and_proves_nothing():
     seen = observed((errors(1, 10), errors(60, 200)))
     assert verdict("errorRate", seen) is CheckVerdict.UNCLEAR
