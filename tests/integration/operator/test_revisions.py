@@ -108,8 +108,11 @@ def test_a_missing_secret_is_named_by_the_pod(cluster: Cluster) -> None:
         "credentialsSecretRef": {"name": "no-such-secret", "key": "api-key"},
     }
     cluster.apply(agent(template={"model": model}))
-    message = cluster.until_condition("agent/support", "Stalled", "True", "PodsFailing")
-    assert "no-such-secret" in message
+    cluster.until(
+        "the condition names the Secret",
+        lambda: "no-such-secret" in cluster.condition("agent/support", "Stalled")[2],
+    )
+    assert cluster.condition("agent/support", "Stalled")[:2] == ("True", "PodsFailing")
 
 
 def test_kubectl_scale_sets_the_workers_of_stable(cluster: Cluster) -> None:
