@@ -14,7 +14,6 @@ from tests.integration.acceptance.outcome_log import OutcomeLog
 from tests.integration.acceptance.product import Product
 from tests.integration.acceptance.traffic import by_revision
 
-ONE_STEP: manifests.Steps = ((20, 3000, 1),)
 #: So that work of a slow candidate also queues.
 NARROW = {"worker": {"concurrency": 24}, "scaling": {"maxReplicas": 1}}
 
@@ -27,6 +26,13 @@ class Case:
     reason: str
     check: str
     fake: dict[str, Any]
+    step: int = 20
+    by_hand: int | None = None
+
+    @property
+    def percent(self) -> int:
+        """The share at which it does its harm."""
+        return self.by_hand or self.step
 
     def agent(self, words: str, **fake: Any) -> dict[str, Any]:
         """The Agent; without `fake` a good one."""
@@ -39,8 +45,9 @@ class Case:
 
     @property
     def rollout(self) -> dict[str, Any]:
-        """Its policy: all of the climb is the step of 20 %."""
-        return manifests.rollout(ONE_STEP, name=self.name, agent=self.name)
+        """Its policy: one step that nobody waits for."""
+        steps: manifests.Steps = ((self.step, 3000, 1),)
+        return manifests.rollout(steps, name=self.name, agent=self.name, final_hold_seconds=60)
 
 
 CASES = (
@@ -48,10 +55,12 @@ CASES = (
     Case("slow", "LatencyRegression", "latencyMean", {"latencyMs": 15_000}),
     Case("hanging", "LatencyRegression", "latencyMean", {"latencyMs": 59_000}),
     Case("refusing", "EscalationRateRegression", "escalationRate", {"refusalPercent": 40}),
+    # Nobody is left on stable to compare with.
+    Case("forced", "ErrorRateRegression", "errorRate", {"errorPercent": 30}, 1, by_hand=100),
 )
 
 
-def rejected(product: Product, case: Case, candidate: str) -> None:
+def assert_rolled_back(product: Product, case: Case, candidate: str) -> None:
     """Assert that a candidate is rolled back, wherever that is told."""
     share = product.rollout(case.name)["share"]
     assert (share["percent"], share["source"]) == (0, "Rollback")
@@ -82,70 +91,93 @@ def assert_handed_over(log: OutcomeLog, stable: str, candidate: str) -> None:
     assert rescued - begun, "and so is what waited there"
 
 
+def release_all(product: Product) -> dict[str, str]:
+    """Good revisions of all agents; the names of what is stable."""
+    for case in CASES:
+        product.cluster.apply(case.agent("Answer in one sentence."), case.rollout)
+    return {case.name: product.until_stable(case.name) for case in CASES}
+
+
+def make_all_bad(product: Product, stable: dict[str, str]) -> dict[str, str]:
+    """Bad revisions of all agents, at their shares; the names of the candidates."""
+    for case in CASES:
+        product.cluster.apply(case.bad)
+    candidates = {}
+    for case in CASES:
+        candidates[case.name] = product.until_candidate(stable[case.name], case.name)
+        if case.by_hand:
+            product.set_percent(case.by_hand, case.name)
+    return candidates
+
+
+def assert_condemned(product: Product, case: Case, candidate: str) -> None:
+    """Wait for the verdict; it says what is wrong with the candidate and whom it touched."""
+    verdict = product.until_verdict(candidate, case.name, 90)
+    print(f"{case.name}: {verdict['message']} ({verdict['tasks']} tasks)")
+    said = (verdict["result"], verdict["reason"], verdict["check"], verdict["percent"])
+    assert said == ("Rejected", case.reason, case.check, case.percent)
+    assert verdict["tasks"] >= verdict["users"] >= 3, "the candidate really served"
+
+
+def stir(product: Product, case: Case, candidate: str) -> None:
+    """All that might revive a rejected revision, and a word that it must refuse."""
+    if case.name == "slow":  # and all its progress with it
+        product.cluster.kubectl("delete", "agentrollout", case.name)
+    product.cluster.apply(case.bad, case.rollout)
+    product.cluster.kubectl("delete", "configmap", candidate)
+    product.cluster.kubectl("label", "agent", case.name, "touched=yes")
+    product.set_percent(50, case.name)
+
+
+def until_refused(product: Product, case: Case) -> None:
+    """Wait until the setpoint was looked at, and refused."""
+
+    def refused() -> bool:
+        return any(
+            event["reason"] == "PercentRefused" and event["involvedObject"]["name"] == case.name
+            for event in product.cluster.items("events")
+        )
+
+    product.until("the setpoint is refused", refused)
+
+
 @pytest.mark.timeout(400)
 def test_bad_revisions_are_rolled_back_for_the_right_reason_and_stay_so(product: Product) -> None:
-    cluster = product.cluster
-    for case in CASES:
-        cluster.apply(case.agent("Answer in one sentence."), case.rollout)
-    stable = {case.name: product.until_stable(case.name) for case in CASES}
-    candidate, loads = {}, {}
+    stable = release_all(product)
     with contextlib.ExitStack() as traffic:
+        loads = {
+            case.name: traffic.enter_context(product.live_traffic(8, case.name)) for case in CASES
+        }
+        candidate = make_all_bad(product, stable)
+        product.kill_operator()  # in the middle of its judgement
         for case in CASES:
-            loads[case.name] = traffic.enter_context(product.live_traffic(8, case.name))
-        for case in CASES:
-            cluster.apply(case.bad)
-        for case in CASES:
-            candidate[case.name] = product.until_candidate(stable[case.name], case.name)
-        for case in CASES:
-            verdict = product.until_verdict(candidate[case.name], case.name, 90)
-            print(f"{case.name}: {verdict['message']} ({verdict['tasks']} tasks)")
-            assert (verdict["result"], verdict["reason"], verdict["check"], verdict["percent"]) == (
-                "Rejected",
-                case.reason,
-                case.check,
-                20,
-            )
-            assert verdict["tasks"] >= verdict["users"] >= 3, "the candidate really served"
-    for case in CASES:
-        log = product.until_all_ended(loads[case.name], case.name)
-        assert log.routed_to(Arm.CANDIDATE) >= 3
-        if case.name == "hanging":
-            assert_handed_over(log, stable["hanging"], candidate["hanging"])
+            assert_condemned(product, case, candidate[case.name])
+    logs = {case.name: product.until_all_ended(loads[case.name], case.name) for case in CASES}
+    assert all(log.routed_to(Arm.CANDIDATE) >= 3 for log in logs.values())
+    assert_handed_over(logs["hanging"], stable["hanging"], candidate["hanging"])
 
     product.kill_operator()
-    cluster.kubectl("delete", "agentrollout", "slow")  # and all its progress with it
     for case in CASES:
-        cluster.apply(case.bad, case.rollout)
-        cluster.kubectl("delete", "configmap", candidate[case.name])
-        cluster.kubectl("label", "agent", case.name, "touched=yes")
-        product.set_percent(50, case.name)
+        stir(product, case, candidate[case.name])
     for case in CASES:
-        product.until(
-            "the setpoint is refused",
-            lambda case=case: any(
-                event["reason"] == "PercentRefused" and event["involvedObject"]["name"] == case.name
-                for event in cluster.items("events")
-            ),
-        )
-        rejected(product, case, candidate[case.name])
+        until_refused(product, case)
+        assert_rolled_back(product, case, candidate[case.name])
         product.set_percent(None, case.name)
+    revive(product, CASES[0], candidate["errors"], stable["errors"])
 
-    case = CASES[0]
-    product.request("retry", candidate[case.name], case.name)
-    product.until_share(20, case.name)
+
+def revive(product: Product, case: Case, candidate: str, stable: str) -> None:
+    """Two ways back: a person's retry, and a mended manifest."""
+    product.request("retry", candidate, case.name)
+    product.until_share(case.step, case.name)
     assert product.rollout(case.name)["attempt"] == 2
-    product.request("abort", candidate[case.name], case.name)
+    product.request("abort", candidate, case.name)
     product.until_share(0, case.name)
 
-    cluster.apply(case.agent("A fixed change."))
-    fixed = product.until(
+    product.cluster.apply(case.agent("A fixed change."))
+    product.until(
         "the fixed manifest is a new candidate",
-        lambda: (
-            (found := product.rollout(case.name)["canaryRevision"])
-            not in (candidate[case.name], stable[case.name])
-            and found
-        ),
+        lambda: product.rollout(case.name)["canaryRevision"] not in (candidate, stable),
     )
-    product.until_share(20, case.name)
-    status = product.rollout(case.name)
-    assert (status["canaryRevision"], status["attempt"]) == (fixed, 1)
+    product.until_share(case.step, case.name)
+    assert product.rollout(case.name)["attempt"] == 1

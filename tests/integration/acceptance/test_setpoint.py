@@ -86,6 +86,9 @@ def test_a_patch_moves_the_share_at_once_and_users_stay_where_they_are(product: 
             == {"percent": 50, "source": "Automatic", "observedPercent": 0}
         ),
     )
+    spoken = product.ask(early[0], session="a conversation").json()["revision"]
     product.set_percent(0)
     product.until_share(0)
     assert set(by_revision(product.crowd(early[:50]))) == {stable}, "a lower share acts at once"
+    again = product.ask(early[0], session="a conversation").json()["revision"]
+    assert spoken == again == candidate, "but a conversation that has begun stays"
