@@ -26,6 +26,6 @@ def product(
     with background.running() as loop:
         store = Store.connect(environment.redis_url)
         try:
-            yield Product(environment, Cluster(kubectl), namespace, loop, store)
+            yield Product(Cluster(kubectl), environment, namespace, loop, store)
         finally:
             loop.run(store.aclose())
