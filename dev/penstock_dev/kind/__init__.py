@@ -1,0 +1,1 @@
+"""Penstock on kind: the engine, the images, the node and the cluster, also without a registry."""
