@@ -21,6 +21,7 @@ from penstock_dev.controlplane import build, download
 KUBERNETES_VERSION = "v1.34.4"
 ETCD_VERSION = "v3.6.4"
 CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
+NODE = ("kube-proxy", "kubeadm", "kubelet")
 
 SOURCES_VARIABLE = "PENSTOCK_BINARY_SOURCES"
 ALL_SOURCES = ("path", "assets", "cache", "download", "build")
@@ -127,9 +128,8 @@ async def _build(names: list[str], sources: Sources, report: Report) -> Fetched:
     if sources.go is None:
         return {}, "build: no `go` on the PATH (or switched off)"
     try:
-        return await build.compile_programs(
-            names, KUBERNETES_VERSION, sources.go, sources.cache, report
-        ), ""
+        programs = [build.kubernetes(name, KUBERNETES_VERSION) for name in names]
+        return await build.compile_programs(programs, sources.go, sources.cache, report), ""
     except build.BuildFailed as failure:
         return {}, f"build: {failure}"
 

@@ -1,7 +1,7 @@
 //go:build tools
 
-// Package controlplane pins the Kubernetes control plane that `penstock dev` runs: the programs
-// below are built from exactly these module versions, checked against go.sum.
+// Package controlplane pins the Kubernetes programs of `penstock dev` and of a kind node: they
+// are built from exactly these module versions, checked against go.sum.
 package controlplane
 
 import (
@@ -10,4 +10,7 @@ import (
 	_ "k8s.io/kubernetes/cmd/kube-controller-manager"
 	_ "k8s.io/kubernetes/cmd/kube-scheduler"
 	_ "k8s.io/kubernetes/cmd/kubectl"
+	_ "k8s.io/kubernetes/cmd/kube-proxy"
+	_ "k8s.io/kubernetes/cmd/kubeadm"
+	_ "k8s.io/kubernetes/cmd/kubelet"
 )
