@@ -1,0 +1,164 @@
+"""Agents as the operator's own code leaves them, one for every reason they can have."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from penstock.api.rollout import Reason, Result, Verdict
+from penstock.rollout.situation import Pods
+from penstock_operator import statuses
+from penstock_operator.course import chart
+from penstock_operator.plan import plan_agent
+from penstock_operator.stock import take_stock
+from penstock_operator.world import World
+from tests.unit.operator import worlds
+from tests.unit.operator.test_plan import V1, V2, serving, trying_v2
+
+SERVING = {"records": (worlds.record(V1, promoted=1),), "projected_for": (V1,), "ready_for": (V1,)}
+BOTH = {
+    "records": (worlds.record(V1, 1, promoted=1), worlds.record(V2, 2)),
+    "projected_for": (V1, V2),
+    "ready_for": (V1, V2),
+}
+
+
+def told(world: World) -> dict[str, Any]:
+    """The Agent with the status that a pass of the operator gives it."""
+    status = plan_agent(world).agent_status
+    assert status is not None
+    return {**world.agent, "status": status.wire()}
+
+
+def serving_world(agent: dict[str, Any] | None = None, **more: Any) -> World:
+    """Stable serves; `more` is what else there is in its world."""
+    return worlds.world(agent, **{**SERVING, "status": serving(V1), "route_version": 3, **more})
+
+
+def unacceptable(reason: str, message: str) -> dict[str, Any]:
+    """A first template that cannot be run."""
+    return told(worlds.world(problem=(reason, message)))
+
+
+def asleep() -> dict[str, Any]:
+    agent = worlds.agent(V1, scaling={"minReplicas": 0})
+    pods = {worlds.cut(V1).name: Pods(0, 0)}
+    return told(serving_world(agent, ready_for=(), pods=pods))
+
+
+def crash_looping() -> dict[str, Any]:
+    words = "CrashLoopBackOff: no such key in Secret anthropic"
+    return told(serving_world(pods={worlds.cut(V1).name: Pods(0, 1, words)}))
+
+
+def without_route() -> dict[str, Any]:
+    """Between two writes of one pass: stable is known, its route is not written yet."""
+    world = serving_world()
+    stock = take_stock(world)
+    course = replace(chart(world, stock), version=0)
+    status = statuses.agent_status(world, stock, course, (), ())
+    return {**world.agent, "status": status.wire()}
+
+
+def without_rollout() -> dict[str, Any]:
+    status = serving(V1).model_copy(update={"had_rollout": True})
+    return told(worlds.world(worlds.agent(V2), **BOTH, status=status))
+
+
+def rolled_back() -> dict[str, Any]:
+    verdict = Verdict(
+        revision=worlds.cut(V2).name,
+        result=Result.REJECTED,
+        reason=Reason.ERROR_RATE,
+        message="rolled back at 5 %: error rate 30.0 % on the candidate",
+        at="2026-11-21T09:00:00Z",
+    )
+    records = (worlds.record(V1, 1, promoted=1), worlds.record(V2, 2, verdict=verdict))
+    world = worlds.world(worlds.agent(V2), **{**BOTH, "records": records}, status=serving(V1))
+    return told(world)
+
+
+def unread() -> dict[str, Any]:
+    """A change that the operator has not seen: the status is of the generation before."""
+    document = told(serving_world())
+    return {**document, "metadata": {**document["metadata"], "generation": 3}}
+
+
+def suspended() -> dict[str, Any]:
+    return told(serving_world(worlds.agent(V1, suspended=True)))
+
+
+def waking() -> dict[str, Any]:
+    return told(serving_world(pods={worlds.cut(V1).name: Pods(0, 1)}))
+
+
+def starting() -> dict[str, Any]:
+    return told(worlds.world())
+
+
+def never_cut() -> dict[str, Any]:
+    world = worlds.world(settled=False, records=(worlds.record("Of another.", 1),))
+    return told(replace(world, records=(), settled=False))
+
+
+def releasing() -> dict[str, Any]:
+    """Without an AgentRollout, and the new revision has no pods yet."""
+    return told(worlds.world(worlds.agent(V2), **{**BOTH, "ready_for": (V1,)}, status=serving(V1)))
+
+
+def settling() -> dict[str, Any]:
+    return told(serving_world(worlds.agent(V2), settled=False))
+
+
+MISSING = "ConfigMap prompt is not in namespace acme"
+TAKEN = "Deployment support-6d1c2d3e belongs to Deployment other"
+
+#: By name: how the object comes about, what Argo CD shall say of it.
+CASES = {
+    "unread": (unread, "Progressing"),
+    "starting": (starting, "Progressing"),
+    "never_cut": (never_cut, "Progressing"),
+    "waking": (waking, "Progressing"),
+    "without_route": (without_route, "Progressing"),
+    "releasing": (releasing, "Progressing"),
+    "settling": (settling, "Progressing"),
+    "store_away": (
+        lambda: told(serving_world(look=None, look_error="Redis did not answer")),
+        "Progressing",
+    ),
+    "serving": (lambda: told(serving_world()), "Healthy"),
+    "asleep": (asleep, "Healthy"),
+    "canary": (lambda: told(trying_v2()), "Healthy"),
+    "rolled_back": (rolled_back, "Healthy"),
+    "suspended": (suspended, "Suspended"),
+    "without_rollout": (without_rollout, "Suspended"),
+    "invalid": (
+        lambda: unacceptable("Invalid", "spec.template.model.name is missing"),
+        "Degraded",
+    ),
+    "invalid_tool": (
+        lambda: unacceptable("InvalidTool", "tool refund: inputSchema is no schema"),
+        "Degraded",
+    ),
+    "too_large": (
+        lambda: unacceptable("TooLarge", "spec.template has 300 KiB, the limit is 200 KiB"),
+        "Degraded",
+    ),
+    "reference_missing": (lambda: told(worlds.world(missing=MISSING)), "Degraded"),
+    "reference_lost": (lambda: told(serving_world(missing=MISSING)), "Degraded"),
+    "name_conflict": (lambda: told(serving_world(name_conflict=TAKEN)), "Degraded"),
+    "child_refused": (
+        lambda: told(serving_world(refused="exceeded quota: compute in namespace acme")),
+        "Degraded",
+    ),
+    "record_lost": (
+        lambda: told(worlds.world(records=(), status=serving("Of old."), route_version=3)),
+        "Degraded",
+    ),
+    "crash_looping": (crash_looping, "Degraded"),
+}
+
+#: Those kept as test data beside the script.
+KEPT = (
+    "unread", "starting", "serving", "rolled_back", "suspended", "without_rollout", "crash_looping",
+)  # fmt: skip

@@ -1,0 +1,135 @@
+"""AgentRollouts as the decision engine leaves them, one for every reason they can have."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from penstock.api.rollout import AgentRolloutStatus
+from penstock.rollout import report
+from penstock.rollout.facts import Facts
+from penstock.rollout.moves import Wait
+from penstock.rollout.observation import Tally
+from penstock_operator import plan
+from tests.unit.rollout.test_reporting import first_world
+from tests.unit.rollout.world import (
+    APPROVED_AT_20,
+    BAD,
+    GOOD,
+    START,
+    C,
+    World,
+    candidate_world,
+    stable_world,
+    world_at,
+)
+
+
+def manifest(generation: int, spec: dict[str, Any], status: AgentRolloutStatus) -> dict[str, Any]:
+    """The object as the API server returns it."""
+    return {
+        "apiVersion": "penstock.dev/v1alpha1",
+        "kind": "AgentRollout",
+        "metadata": {"name": "support", "namespace": "acme", "generation": generation},
+        "spec": spec,
+        "status": status.wire(),
+    }
+
+
+def told(world: World) -> dict[str, Any]:
+    """The AgentRollout of a world."""
+    situation = world.situation
+    return manifest(situation.generation, situation.spec.wire(), world.status)
+
+
+def idle(reason: str, message: str) -> dict[str, Any]:
+    """One that governs nothing."""
+    document = told(stable_world())
+    status = plan._idle(document, AgentRolloutStatus(), reason, message, START)
+    return {**document, "status": status.wire()}
+
+
+def orphan() -> dict[str, Any]:
+    document = told(stable_world())
+    status = plan.orphan_status(document, AgentRolloutStatus(), "support", START)
+    return {**document, "status": status.wire()}
+
+
+def deciding() -> dict[str, Any]:
+    """More moves than one pass makes: what is left comes with the next."""
+    world = candidate_world()
+    facts = Facts(replace(world.situation, observation=world.observation()), world.status)
+    status = report.conditions(facts, Wait("Deciding", "More changes follow at once."))
+    return manifest(world.situation.generation, world.situation.spec.wire(), status)
+
+
+def unread() -> dict[str, Any]:
+    document = told(stable_world())
+    return {**document, "metadata": {**document["metadata"], "generation": 2}}
+
+
+def dead(world: World) -> World:
+    """The candidate's pods are dead for longer than is borne."""
+    return world.pods(C, ready=0, message="OOMKilled").decide().after(30).decide()
+
+
+def left_over(percent: int) -> World:
+    """A setpoint that was there before the candidate."""
+    return stable_world().set(percent).decide().apply(C).pods(C).decide()
+
+
+def unclear() -> World:
+    """Stable is over the limit of 5 %, and the candidate is hardly better."""
+    both = {"candidate": replace(GOOD, errors=10), "stable": replace(GOOD, errors=16)}
+    return candidate_world().measure(**both).step_over()
+
+
+OUTAGE = Tally(tasks=60, errors=40)
+
+#: By name: the world, what Argo CD shall say of its AgentRollout.
+WORLDS = {
+    "no_revision": (lambda: first_world().change(latest="").decide(), "Progressing"),
+    "first_not_ready": (first_world, "Progressing"),
+    "candidate_not_ready": (
+        lambda: stable_world().apply(C).pods(C, ready=0, message="ErrImagePull").decide(),
+        "Progressing",
+    ),
+    "candidate_unavailable": (lambda: dead(world_at(20)), "Progressing"),
+    "stable": (stable_world, "Healthy"),
+    "holding": (candidate_world, "Healthy"),
+    "awaiting_evidence": (
+        lambda: candidate_world().measure(stable=Tally(tasks=7)).step_over(),
+        "Healthy",
+    ),
+    "measurement_missing": (lambda: candidate_world().blind().step_over(), "Healthy"),
+    "approval": (lambda: world_at(20, steps=APPROVED_AT_20), "Suspended"),
+    "paused": (lambda: candidate_world().edit(paused=True).step_over(), "Suspended"),
+    "setpoint": (lambda: candidate_world().set(20).decide(), "Suspended"),
+    "ceiling": (lambda: left_over(0), "Suspended"),
+    "agent_suspended": (
+        lambda: candidate_world().change(agent_suspended=True).decide(),
+        "Suspended",
+    ),
+    "unclear": (unclear, "Suspended"),
+    "shared_incident": (
+        lambda: world_at(20).measure(candidate=OUTAGE, stable=OUTAGE).decide(),
+        "Suspended",
+    ),
+    "rolled_back": (lambda: candidate_world().measure(candidate=BAD).decide(), "Degraded"),
+}
+
+#: By name: how the object comes about, what Argo CD shall say of it.
+CASES = {
+    name: ((lambda build=build: told(build())), state) for name, (build, state) in WORLDS.items()
+} | {
+    "unread": (unread, "Progressing"),
+    "deciding": (deciding, "Healthy"),
+    "not_in_charge": (
+        lambda: idle("NotInCharge", "AgentRollout first is older and governs Agent support"),
+        "Degraded",
+    ),
+    "agent_missing": (orphan, "Degraded"),
+}
+
+#: Those kept as test data beside the script.
+KEPT = ("unread", "candidate_not_ready", "stable", "holding", "approval", "setpoint", "rolled_back")
