@@ -279,8 +279,8 @@ class CheckReport(Block):
         str,
         Field(
             max_length=32,
-            description="Passing, Breached, Shared (stable too), NoData, or Unclear: over the "
-            "limit but not clearly worse than stable.",
+            description="Passing, Breached, Shared (stable too), NoData, Suspect: over the limit on "
+            "too few tasks to be sure, or Unclear: over it but not clearly worse than stable.",
         ),
     ]
 

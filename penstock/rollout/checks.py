@@ -285,6 +285,12 @@ def evidence_unclear(facts: Facts) -> Move | None:
     return Wait("AnalysisUnclear", words.unclear(facts, check)) if check else None
 
 
+def evidence_suspect(facts: Facts) -> Move | None:
+    """Over a limit, on too few tasks to be sure: more of them will tell."""
+    check = facts.first_check(CheckVerdict.SUSPECT)
+    return Wait("AwaitingEvidence", words.suspect(facts, check)) if check else None
+
+
 def evidence_not_sufficient(facts: Facts) -> Move | None:
     """No advance, by proof or by time, unless both arms had tasks in this step."""
     observed = facts.observation
@@ -367,6 +373,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     approval_missing,
     hold_not_over,
     evidence_unclear,
+    evidence_suspect,
     evidence_not_sufficient,
     advance,
     final_watch,

@@ -13,10 +13,15 @@ from penstock.traffic import Arm
 
 #: A rate is credibly over its limit when chance alone does this at most once in a thousand.
 TAIL: Final = 0.001
+#: ... and is suspect when chance does it at most once in twenty: enough to wait for more tasks.
+SUSPECT_TAIL: Final = 0.05
 FEWEST_EVENTS: Final = 3
+FEWEST_SUSPECT_EVENTS: Final = 2
 #: A mean is credibly over its limit when the lower end of its one-sided 99.9 % interval is.
 FEWEST_TIMED: Final = 20
 LOWER_BOUND_DEVIATIONS: Final = 3.09
+#: ... and is suspect when the lower end of its one-sided 95 % interval is.
+SUSPECT_DEVIATIONS: Final = 1.645
 #: Latencies are counted up to this many times the limit, so that one stuck task is no mean.
 WINSOR_LIMITS: Final = 6
 #: Standard deviations by which the candidate must be worse than stable in the same strata.
@@ -30,11 +35,12 @@ STABLE_SHARE: Final = 10
 class CheckVerdict(StrEnum):
     """What a check says of the candidate.
 
-    UNCLEAR: over the limit but not clearly worse than stable, or stable itself is over it:
-    nothing is condemned, nothing is raised.
+    SUSPECT: over the limit, on too few tasks to be sure. UNCLEAR: over the limit but not clearly
+    worse than stable, or stable itself is over it. Neither condemns, and nothing is raised.
     """
 
     PASSING = "Passing"
+    SUSPECT = "Suspect"
     BREACHED = "Breached"
     SHARED = "Shared"
     UNCLEAR = "Unclear"
@@ -72,6 +78,7 @@ class _Rule:
     late: bool  # its events may come long after the task was routed
     trials: Callable[[Tally], int]
     over: Callable[[Tally], bool]
+    suspect: Callable[[Tally], bool]
     over_point: Callable[[Tally], bool]
     z: Callable[[Sequence[Stratum]], float]
     show: Callable[[Tally], str]
@@ -118,8 +125,8 @@ def judge(limits: Guardrails, observation: Observation) -> tuple[Check, ...]:
 
 def _graver(check: Check, late: Check | None) -> Check:
     """What ends later than the window is long must not pass unseen: it can still condemn."""
-    passing = check.verdict in (CheckVerdict.PASSING, CheckVerdict.NO_DATA)
-    if late and passing and late.verdict is CheckVerdict.BREACHED:
+    milder = check.verdict in (CheckVerdict.PASSING, CheckVerdict.NO_DATA, CheckVerdict.SUSPECT)
+    if late and milder and late.verdict is CheckVerdict.BREACHED:
         return replace(late, stable_over=check.stable_over)
     return check
 
@@ -192,7 +199,7 @@ def _credible(rule: _Rule, seen: _Window) -> CheckVerdict:
         return CheckVerdict.NO_DATA
     over, stable_over = rule.over(seen.candidate), seen.stable_over(rule) > 0
     if not (over or stable_over):
-        return CheckVerdict.PASSING
+        return CheckVerdict.SUSPECT if rule.suspect(seen.candidate) else CheckVerdict.PASSING
     z = rule.z(seen.shared)
     if not over:
         return CheckVerdict.PASSING if z < -ATTRIBUTABLE_Z else CheckVerdict.UNCLEAR
@@ -221,9 +228,17 @@ def comparable_stable(window: Sequence[Stratum], trials: Callable[[Tally], int])
 
 def rate_over(events: int, tasks: int, limit: float) -> bool:
     """Whether so many events among so many tasks are credibly more than the limit allows."""
-    if events < FEWEST_EVENTS or events <= limit * tasks:
-        return False
-    return binomial.tail(events, tasks, limit) <= TAIL
+    return events >= FEWEST_EVENTS and _rarely(events, tasks, limit, TAIL)
+
+
+def rate_suspect(events: int, tasks: int, limit: float) -> bool:
+    """Whether so many events are more than the limit lets expect, credible or not."""
+    return events >= FEWEST_SUSPECT_EVENTS and _rarely(events, tasks, limit, SUSPECT_TAIL)
+
+
+def _rarely(events: int, tasks: int, limit: float, chance: float) -> bool:
+    """Whether a rate that is at its limit yields as many events with at most this chance."""
+    return events > limit * tasks and binomial.tail(events, tasks, limit) <= chance
 
 
 def rate_z(window: Sequence[Stratum], events: Callable[[Tally], int]) -> float:
@@ -252,6 +267,7 @@ def _rate(
         late=True,
         trials=lambda tally: tally.tasks,
         over=lambda tally: rate_over(events(tally), tally.tasks, limit),
+        suspect=lambda tally: rate_suspect(events(tally), tally.tasks, limit),
         over_point=lambda tally: events(tally) > limit * tally.tasks,
         z=lambda window: rate_z(window, events),
         show=lambda tally: _show_rate(events(tally), tally.tasks),
@@ -265,11 +281,13 @@ def _show_rate(events: int, tasks: int) -> str:
 # ------------------------------------------------------------------------------------ means
 
 
-def mean_over(tally: Tally, limit_seconds: float) -> bool:
-    """Whether the mean latency is credibly above the limit."""
+def mean_over(
+    tally: Tally, limit_seconds: float, deviations: float = LOWER_BOUND_DEVIATIONS
+) -> bool:
+    """Whether the mean latency less so many of its standard deviations is above the limit."""
     if tally.timed < FEWEST_TIMED:
         return False
-    margin = LOWER_BOUND_DEVIATIONS * math.sqrt(_variance(tally) / tally.timed)
+    margin = deviations * math.sqrt(_variance(tally) / tally.timed)
     return tally.latency_sum / tally.timed - margin > limit_seconds
 
 
@@ -307,6 +325,7 @@ def _latency(limit_seconds: int) -> _Rule:
         late=False,  # an open task counts as slow in time
         trials=lambda tally: tally.timed,
         over=lambda tally: mean_over(tally, limit_seconds),
+        suspect=lambda tally: mean_over(tally, limit_seconds, SUSPECT_DEVIATIONS),
         over_point=lambda tally: tally.latency_sum > limit_seconds * tally.timed,
         z=mean_z,
         show=_show_mean,

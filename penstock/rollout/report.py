@@ -7,7 +7,7 @@ from penstock.api.condition import Status
 from penstock.api.rollout import AgentRolloutStatus, Result, Source
 from penstock.rollout import commands, path, words
 from penstock.rollout.facts import Facts
-from penstock.rollout.guardrails import CheckVerdict
+from penstock.rollout.guardrails import Check, CheckVerdict
 from penstock.rollout.moves import Wait
 
 _AWAITS_PODS: Final = ("CandidateNotReady", "CandidateUnavailable", "FirstRevisionNotReady")
@@ -97,12 +97,18 @@ def _analysis(facts: Facts) -> _Told:
         return _analysis_of_stable(facts)
     bad = facts.first_check(CheckVerdict.SHARED, CheckVerdict.UNCLEAR, CheckVerdict.BREACHED)
     if bad is not None:
-        reason = f"{bad.name[0].upper()}{bad.name[1:]}{bad.verdict}"
-        return Status.FALSE, reason, f"{bad.name}: limit {bad.limit_text}."
+        return Status.FALSE, _reason(bad), f"{bad.name}: limit {bad.limit_text}."
+    suspect = facts.first_check(CheckVerdict.SUSPECT)
+    if suspect is not None:
+        return Status.UNKNOWN, _reason(suspect), f"{suspect.name}: limit {suspect.limit_text}."
     if all(check.verdict is CheckVerdict.NO_DATA for check in facts.checks):
         return Status.UNKNOWN, "NoData", "The candidate had no task in the window."
     gap = " Some outcome rows were lost uncounted." if facts.situation.observation.gap else ""
     return Status.TRUE, "Passing", f"Every guardrail passes.{gap}"
+
+
+def _reason(check: Check) -> str:
+    return f"{check.name[0].upper()}{check.name[1:]}{check.verdict}"
 
 
 def _analysis_of_stable(facts: Facts) -> _Told:

@@ -135,6 +135,14 @@ def unclear(facts: Facts, check: Check) -> str:
     )
 
 
+def suspect(facts: Facts, check: Check) -> str:
+    """Over the limit so far; more tasks clear or condemn it."""
+    return (
+        f"Held at {facts.percent} % for evidence: {check.line}; these are too few tasks to be "
+        f"sure. Promote without: {_ask(facts, Verb.PROMOTE)}"
+    )
+
+
 def awaits_evidence(facts: Facts) -> str:
     """How many tasks are still missing on which side."""
     counts = facts.status.analysis

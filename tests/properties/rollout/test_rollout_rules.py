@@ -13,10 +13,19 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from penstock.api.rollout import AgentRolloutStatus, Source, Stage, Step, StepApproval
 from penstock.rollout.observation import Tally
 from penstock.traffic import Arm
-from tests.unit.rollout.world import BAD, C2, GOOD, NONE, C, S, stable_world
+from tests.unit.rollout.world import BAD, C2, GOOD, NONE, SUSPECT, C, S, stable_world
 
 REVISIONS = (S, C, C2)
-WEATHER = (GOOD, GOOD, GOOD, BAD, NONE, Tally(tasks=3, errors=1), Tally(tasks=300, errors=200))
+WEATHER = (
+    GOOD,
+    GOOD,
+    GOOD,
+    BAD,
+    NONE,
+    Tally(tasks=3, errors=1),
+    SUSPECT,
+    Tally(tasks=300, errors=200),
+)
 SHARES = st.sampled_from((0, 3, 5, 12, 20, 50, 60, 95, 97, 100))
 STEP_LISTS = st.lists(st.integers(1, 99), min_size=1, max_size=5, unique=True).map(sorted)
 
@@ -107,6 +116,7 @@ class Rollout(RuleBasedStateMachine):
         assert self.world.measuring, "nothing is raised blindly"
         assert not self.world.situation.spec.paused
         assert not self.world.situation.agent_suspended
+        assert self.world.measured[Arm.CANDIDATE] is not SUSPECT or not before.share.percent
         by_evidence = before.share.source is Source.AUTOMATIC and before.stage is Stage.STEPS
         if by_evidence and before.step_started_at:
             ours, theirs = (self.world.measured[arm] for arm in (Arm.CANDIDATE, Arm.STABLE))

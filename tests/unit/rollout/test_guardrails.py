@@ -50,7 +50,13 @@ def test_so_many_errors_are_credibly_more_than_5_percent(events, tasks):
     assert verdict("errorRate", observation) is CheckVerdict.BREACHED
 
 
-@pytest.mark.parametrize(("events", "tasks"), [(1, 15), (2, 2), (3, 12), (4, 20), (21, 300)])
+@pytest.mark.parametrize(("events", "tasks"), [(2, 2), (2, 5), (3, 12), (5, 24), (23, 300)])
+def test_so_many_errors_are_suspect_but_not_yet_credibly_too_many(events, tasks):
+    observation = observed((errors(events, tasks), errors(2, 220)))
+    assert verdict("errorRate", observation) is CheckVerdict.SUSPECT
+
+
+@pytest.mark.parametrize(("events", "tasks"), [(1, 1), (1, 15), (2, 12), (21, 300)])
 def test_so_many_errors_may_be_chance(events, tasks):
     observation = observed((errors(events, tasks), errors(2, 220)))
     assert verdict("errorRate", observation) is CheckVerdict.PASSING

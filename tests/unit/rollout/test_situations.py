@@ -18,6 +18,7 @@ from tests.unit.rollout.world import (
     GOOD,
     NONE,
     STEPS,
+    SUSPECT,
     C,
     S,
     candidate_world,
@@ -391,6 +392,26 @@ RULES = [
         "evidence: and after maxWaitSeconds the share is raised, nobody was exposed",
         lambda: candidate_world().measure(candidate=NONE).after(181).decide(),
         20, "Automatic", "Holding", ("StepStarted",),
+    ),
+    Row(
+        "evidence: over the limit on too few tasks to be sure, more of them are awaited",
+        lambda: candidate_world().measure(SUSPECT).step_over(),
+        5, "Automatic", "AwaitingEvidence",
+    ),
+    Row(
+        "evidence: and when they clear it, it climbs",
+        lambda: candidate_world().measure(SUSPECT).step_over().measure().decide(),
+        20, "Automatic", "Holding", ("StepStarted",),
+    ),
+    Row(
+        "evidence: a person may promote what is only suspect",
+        lambda: world_at(95).measure(SUSPECT).step_over().ask("promote").decide(),
+        0, "None", "NoCandidate", ("Promoted",),
+    ),
+    Row(
+        "final hold: what is suspect at its end is not promoted by itself",
+        lambda: world_at(95).measure(SUSPECT).after(3600).decide(),
+        95, "Automatic", "AwaitingEvidence",
     ),
     Row(
         "final hold: without a task of the candidate it is not promoted",

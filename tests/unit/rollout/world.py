@@ -33,6 +33,7 @@ APPROVED_AT_20 = (
 STEPS = tuple(step.model_copy(update={"approval": StepApproval.NONE}) for step in APPROVED_AT_20)
 GOOD = Tally(tasks=100, errors=1, timed=100, latency_sum=100.0, latency_squares=110.0)
 BAD = replace(GOOD, errors=40)
+SUSPECT = Tally(tasks=24, errors=5, timed=24, latency_sum=24.0, latency_squares=26.0)
 NONE = Tally()
 
 
