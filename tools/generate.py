@@ -1,4 +1,4 @@
-"""Writes what is generated from the code: crds/ and the reference pages.
+"""Writes what is generated from the code: crds/, its copies in charts/, the reference pages.
 
 `--check` writes nothing and fails when a file differs from what the code makes.
 """
@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+import chart
 import reference
 from penstock.api import crd
 
@@ -46,10 +47,15 @@ def as_yaml(document: Mapping[str, Any]) -> str:
 def files() -> dict[pathlib.Path, str]:
     """Every generated file, by its path under the root of the repository."""
     pages = pathlib.Path("docs/reference")
-    made = {pages / "metrics.md": reference.metrics_page()}
+    made = {
+        pages / "metrics.md": reference.metrics_page(),
+        pathlib.Path("charts/penstock/files/operator-rules.yaml"): chart.rules_file(ROOT),
+    }
     for definition in crd.documents():
         words = definition["spec"]["names"]
-        made[pathlib.Path("crds") / f"{words['plural']}.yaml"] = as_yaml(definition)
+        file = f"{words['plural']}.yaml"
+        made[pathlib.Path("crds") / file] = as_yaml(definition)
+        made |= chart.definition(as_yaml(definition), file)
         made[pages / f"{words['singular']}.md"] = reference.resource_page(definition)
     return made
 
