@@ -21,6 +21,7 @@ from penstock_dev.state import StateDirectory
 DEFAULT_STATE_DIR = Path(".penstock")
 _POLL_SECONDS = 0.1
 _RESTART_DEADLINE_SECONDS = 30.0
+_STOP_DEADLINE_SECONDS = 75.0  # the API server gives watches a minute to end
 
 
 def up(
@@ -224,7 +225,7 @@ def _running(state: StateDirectory, name: str) -> processes.Identity | None:
 
 
 def _await_gone(name: str, identity: processes.Identity) -> int:
-    deadline = time.monotonic() + _RESTART_DEADLINE_SECONDS
+    deadline = time.monotonic() + _STOP_DEADLINE_SECONDS
     while processes.is_alive(identity):
         if time.monotonic() > deadline:
             _complain(f"{name} (pid {identity.pid}) does not end")
