@@ -4,6 +4,7 @@ import asyncio
 import signal
 import socket
 import sys
+import time
 from types import FrameType
 from typing import Final
 
@@ -12,6 +13,9 @@ import uvicorn
 from penstock import errors
 from penstock_runtime import logs
 from penstock_runtime.gateway import app, routes, settings
+from penstock_runtime.gateway.access import Access
+from penstock_runtime.gateway.apiserver import APIServer
+from penstock_runtime.gateway.identities import ClusterTokens
 from penstock_runtime.gateway.tokens import TokensFile
 from penstock_store.store import Store
 
@@ -39,14 +43,23 @@ def main() -> None:
         signal.signal(stop, _leave)
     try:
         told = settings.read_gateway_settings()
-        tokens = TokensFile(told.tokens_file)
-        tokens.load()
+        tokens = _load_tokens(told)
         listener = _listen(*told.address)
     except errors.InvalidResource as error:
         sys.stderr.write(f"penstock gateway: {error}\n")
         sys.exit(2)
     logs.configure(told.log_level, installation=told.installation)
     asyncio.run(_serve(told, tokens, listener))
+
+
+def _load_tokens(told: settings.GatewaySettings) -> TokensFile | None:
+    if place := told.api_server:
+        place.check()
+    if told.tokens_file is None:
+        return None
+    tokens = TokensFile(told.tokens_file)
+    tokens.load()
+    return tokens
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> None:
@@ -69,9 +82,10 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 async def _serve(
-    told: settings.GatewaySettings, tokens: TokensFile, listener: socket.socket
+    told: settings.GatewaySettings, tokens: TokensFile | None, listener: socket.socket
 ) -> None:
-    gateway = routes.Gateway(Store.connect(told.redis_url, installation=told.installation), tokens)
+    store = Store.connect(told.redis_url, installation=told.installation)
+    gateway = routes.Gateway(store, Access(tokens, _cluster_tokens(told)))
     config = uvicorn.Config(
         app.application(gateway),
         log_config=None,
@@ -87,6 +101,12 @@ async def _serve(
     host, port = listener.getsockname()[:2]
     logs.get().info("the gateway listens", address=f"{host}:{port}")
     await Server(config, gateway).serve(sockets=[listener])
+
+
+def _cluster_tokens(told: settings.GatewaySettings) -> ClusterTokens | None:
+    if (place := told.api_server) is None:
+        return None
+    return ClusterTokens(APIServer(place), told.audiences, told.review_seconds, now=time.time)
 
 
 if __name__ == "__main__":

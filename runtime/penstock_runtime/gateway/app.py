@@ -12,14 +12,14 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from penstock import errors
-from penstock_runtime.gateway import boundary, description, problems, routes
+from penstock_runtime.gateway import apiserver, boundary, description, problems, routes
 from penstock_runtime.gateway.lingering import Lingering
 
 _probes = APIRouter(include_in_schema=False)
 
 
 def application(gateway: routes.Gateway) -> FastAPI:
-    """The application on a store and a tokens file that has been loaded."""
+    """The application on a store and on tokens that have been loaded."""
     app = FastAPI(
         title="Penstock gateway",
         version="v1",
@@ -30,6 +30,7 @@ def application(gateway: routes.Gateway) -> FastAPI:
         exception_handlers={
             problems.Problem: _answer_problem,
             errors.StoreUnavailable: _answer_unavailable,
+            apiserver.APIServerAway: _answer_unidentified,
             HTTPException: _answer_http,
         },
     )
@@ -44,12 +45,13 @@ def application(gateway: routes.Gateway) -> FastAPI:
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     gateway: routes.Gateway = app.state.gateway
-    following = asyncio.create_task(gateway.tokens.follow())
+    following = asyncio.create_task(gateway.access.follow())
     try:
         yield
     finally:
         following.cancel()
         await asyncio.wait([following])
+        await gateway.access.aclose()
         await gateway.store.aclose()
 
 
@@ -95,6 +97,10 @@ async def _answer_problem(request: Request, problem: problems.Problem) -> Respon
 
 async def _answer_unavailable(request: Request, _: errors.StoreUnavailable) -> Response:
     return await _answer_problem(request, problems.store_unavailable())
+
+
+async def _answer_unidentified(request: Request, away: apiserver.APIServerAway) -> Response:
+    return await _answer_problem(request, problems.identity_unavailable(away.retry_after_seconds))
 
 
 async def _answer_http(request: Request, error: HTTPException) -> Response:

@@ -14,7 +14,20 @@ OVERVIEW: Final = (
     "every process."
 )
 _SCHEMAS: Final = "#/components/schemas/"
-_EVERY_CALL: Final = ("unauthorized", "store-unavailable", "internal-error")
+_EVERY_CALL: Final = (
+    "unauthorized",
+    "identity-unavailable",
+    "store-unavailable",
+    "internal-error",
+)
+_BEARER: Final = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "A token of the gateway's tokens file or, where the gateway reviews tokens of "
+    "the cluster, one that the API server issued for the gateway's audience. Its holder then needs "
+    "a verb on `agents/tasks` of `penstock.dev`: `create` to submit, `get` to read, `delete` to "
+    "cancel.",
+}
 _STREAM: Final = {
     "description": "Server-sent events; the data of each is an Event. Ends after `finished`.",
     "schema": {"type": "string"},
@@ -104,7 +117,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     )
     described["components"] = {
         "schemas": _schemas(),
-        "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+        "securitySchemes": {"bearer": _BEARER},
     }
     for path, operations in described["paths"].items():
         for operation in operations.values():

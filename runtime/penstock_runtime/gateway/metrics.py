@@ -21,3 +21,14 @@ REFUSALS: Final = Counter(
 )
 STREAMS: Final = Gauge("penstock_gateway_streams", "Event streams that are open.")
 WAITING: Final = Gauge("penstock_gateway_waiting", "Callers who wait for the end of a task.")
+REVIEWS: Final = Counter(
+    "penstock_gateway_reviews",
+    "Questions to the API server, of a token or of access: yes, no, unavailable.",
+    ("review", "result"),
+)
+REVIEW_SECONDS: Final = Histogram(
+    "penstock_gateway_review_seconds",
+    "Time until the API server answered a review.",
+    ("review",),
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)

@@ -30,7 +30,7 @@ KINDS: Final = _by_slug(
     Kind("input-too-long", 400, "The input is longer than the agent accepts"),
     Kind("invalid-event-id", 400, "The event id cannot be used"),
     Kind("unauthorized", 401, "A valid bearer token is required"),
-    Kind("agent-forbidden", 403, "The token is not for this agent"),
+    Kind("agent-forbidden", 403, "The caller may not do this with the agent's tasks"),
     Kind("agent-not-found", 404, "There is no such agent"),
     Kind("task-not-found", 404, "There is no such task"),
     Kind("route-not-found", 404, "There is no such resource"),
@@ -41,6 +41,7 @@ KINDS: Final = _by_slug(
     Kind("internal-error", 500, "The gateway failed"),
     Kind("agent-suspended", 503, "The agent is suspended"),
     Kind("no-route", 503, "The agent serves nobody yet"),
+    Kind("identity-unavailable", 503, "Nobody can say now who the caller is"),
     Kind("store-unavailable", 503, "The store does not answer"),
 )
 _UNKNOWN: Final = KINDS["internal-error"]
@@ -91,6 +92,15 @@ def store_unavailable() -> Problem:
         "store-unavailable",
         "Redis did not answer in time; nothing was accepted unless a task was returned.",
         _retry_after(2),
+    )
+
+
+def identity_unavailable(retry_after_seconds: int) -> Problem:
+    """The problem while the API server does not review the caller's token or rights."""
+    return Problem(
+        "identity-unavailable",
+        "The API server did not review this token or its rights in time; nothing was accepted.",
+        _retry_after(retry_after_seconds),
     )
 
 

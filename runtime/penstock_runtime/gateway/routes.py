@@ -22,13 +22,13 @@ from penstock_runtime.gateway import (
     streams,
     wire,
 )
+from penstock_runtime.gateway.access import Access, Caller
+from penstock_runtime.gateway.identities import Verb
 from penstock_runtime.gateway.problems import Problem
 from penstock_runtime.gateway.stopping import Stopping
-from penstock_runtime.gateway.tokens import Caller, TokensFile
 from penstock_store.store import Store
 
 _EVENT_ID: Final = re.compile(r"[0-9]{1,20}(-[0-9]{1,20})?", re.ASCII)
-_CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="penstock"'}
 
 
 router: Final = APIRouter(default_response_class=Response)
@@ -39,7 +39,7 @@ class Gateway:
     """What the routes work with."""
 
     store: Store
-    tokens: TokensFile
+    access: Access
     stopping: Stopping = field(default_factory=Stopping)
     ping_seconds: float = streams.PING_SECONDS
 
@@ -74,9 +74,9 @@ async def submit(request: Request) -> Response:
     Answers at once; with `wait`, at the task's end or after that time; with
     `Accept: text/event-stream`, event by event.
     """
-    gateway, caller = _authenticated(request)
+    gateway, caller = await _authenticated(request)
     agent = AgentKey(request.path_params["namespace"], request.path_params["agent"])
-    _check_allowed(caller, agent)
+    await gateway.access.check(caller, Verb.SUBMIT, agent)
     wanted = await _read_request(request)
     submission = wanted.submission(caller.tenant, request.scope[boundary.STATE].trace_id)
     admission = await admitting.admit(gateway.store, agent, submission)
@@ -114,8 +114,9 @@ async def _present(store: Store, task: Task, *, known: bool) -> Task:
 )
 async def read(request: Request) -> Response:
     """Read a task and its result."""
-    gateway, caller = _authenticated(request)
-    return _json(wire.task_document(await _find(gateway, caller, _task_id(request))))
+    gateway, caller = await _authenticated(request)
+    found = await _find(gateway, caller, Verb.READ, _task_id(request))
+    return _json(wire.task_document(found))
 
 
 @router.get(
@@ -133,10 +134,10 @@ async def follow(request: Request) -> Response:
 
     Those so far as a list; with `Accept: text/event-stream`, all as they happen.
     """
-    gateway, caller = _authenticated(request)
+    gateway, caller = await _authenticated(request)
     after = _resume_after(request)
     task = _task_id(request)
-    found = await _find(gateway, caller, task)
+    found = await _find(gateway, caller, Verb.READ, task)
     streamed = _wants_stream(request)
     if streamed and not found.status.ended:
         return _stream(request, task, caller)
@@ -162,9 +163,9 @@ async def cancel(request: Request) -> Response:
 
     One that waits ends at once, one that runs at its next step, one that has ended stays.
     """
-    gateway, caller = _authenticated(request)
+    gateway, caller = await _authenticated(request)
     task = _task_id(request)
-    found = await _find(gateway, caller, task)
+    found = await _find(gateway, caller, Verb.CANCEL, task)
     if not found.status.ended:
         found = _existing(await gateway.store.cancel(task, caller.tenant), task)
     return _json(wire.task_document(found))
@@ -173,24 +174,9 @@ async def cancel(request: Request) -> Response:
 # --------------------------------------------------------------------------- who asks, for what
 
 
-def _authenticated(request: Request) -> tuple[Gateway, Caller]:
+async def _authenticated(request: Request) -> tuple[Gateway, Caller]:
     gateway: Gateway = request.app.state.gateway
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if not token or scheme.lower() != "bearer":
-        detail = "The header Authorization must be: Bearer <token>."
-        raise Problem("unauthorized", detail, _CHALLENGE)
-    caller = gateway.tokens.find(token.strip())
-    if caller is None:
-        challenge = _CHALLENGE["WWW-Authenticate"] + ', error="invalid_token"'
-        detail = "This bearer token is not known here."
-        raise Problem("unauthorized", detail, {"WWW-Authenticate": challenge})
-    return gateway, caller
-
-
-def _check_allowed(caller: Caller, agent: AgentKey) -> None:
-    if not caller.may_use(agent):
-        detail = f"The token of {caller.name!r} is not for the agent {agent}."
-        raise Problem("agent-forbidden", detail)
+    return gateway, await gateway.access.authenticate(request)
 
 
 def _task_id(request: Request) -> str:
@@ -198,11 +184,11 @@ def _task_id(request: Request) -> str:
     return identifier
 
 
-async def _find(gateway: Gateway, caller: Caller, identifier: str) -> Task:
+async def _find(gateway: Gateway, caller: Caller, verb: Verb, identifier: str) -> Task:
     agent = tasks.agent_of(identifier)
     if agent is None:
         return _existing(None, identifier)
-    _check_allowed(caller, agent)
+    await gateway.access.check(caller, verb, agent)
     return _existing(await gateway.store.task(identifier, caller.tenant), identifier)
 
 

@@ -1,13 +1,16 @@
 """What a gateway is told by its environment, read once when it starts."""
 
 from pathlib import Path
+from typing import Annotated, Final, Self
 
-from pydantic import ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from penstock import errors
+from penstock_runtime.gateway import apiserver
 
-_PREFIX = "PENSTOCK_"
+_PREFIX: Final = "PENSTOCK_"
+_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")  # where a pod has its own
 
 
 class GatewaySettings(BaseSettings):
@@ -16,10 +19,20 @@ class GatewaySettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, env_ignore_empty=True)
 
     redis_url: str
-    tokens_file: Path
+    tokens_file: Path | None = None  # static tokens
     listen: str = "127.0.0.1:8080"  # host:port; an IPv6 host in brackets; port 0: any free one
     installation: str = "penstock"
     log_level: str = "INFO"
+
+    kubernetes_auth: bool = False  # whether tokens of the cluster are reviewed
+    # Comma-separated; a token must be meant for one of them.
+    token_audiences: str = "penstock"  # noqa: S105
+    review_seconds: Annotated[float, Field(ge=0, le=60)] = 30.0  # how long a review is remembered
+    kubernetes_url: Annotated[str, Field(pattern=r"^(https://.+)?$")] = ""  # empty: the pod's own
+    kubernetes_ca_file: Path = _ACCOUNT / "ca.crt"
+    kubernetes_token_file: Path = _ACCOUNT / "token"
+    service_host: Annotated[str, Field(validation_alias="KUBERNETES_SERVICE_HOST")] = ""
+    service_port: Annotated[str, Field(validation_alias="KUBERNETES_SERVICE_PORT")] = "443"
 
     @field_validator("listen")
     @classmethod
@@ -28,6 +41,36 @@ class GatewaySettings(BaseSettings):
         if not (colon and host and port.isdecimal() and int(port) < 65536):
             raise ValueError(f"must be host:port, for example 0.0.0.0:8080; it is {value!r}")
         return value
+
+    @model_validator(mode="after")
+    def _somebody_may_call(self) -> Self:
+        if self.tokens_file is None and not self.kubernetes_auth:
+            raise ValueError(
+                "nobody could call this gateway: give it static tokens (PENSTOCK_TOKENS_FILE) or "
+                "let it accept tokens of the cluster (PENSTOCK_KUBERNETES_AUTH=true), or both"
+            )
+        if self.kubernetes_auth and not (self.kubernetes_url or self.service_host):
+            raise ValueError(
+                "PENSTOCK_KUBERNETES_AUTH is on, but this is no pod of a cluster "
+                "(KUBERNETES_SERVICE_HOST is not set), and PENSTOCK_KUBERNETES_URL is empty"
+            )
+        if self.kubernetes_auth and not self.audiences:
+            raise ValueError("PENSTOCK_TOKEN_AUDIENCES names no audience")
+        return self
+
+    @property
+    def audiences(self) -> tuple[str, ...]:
+        """What a token of the cluster must be meant for, one of them."""
+        return tuple(part.strip() for part in self.token_audiences.split(",") if part.strip())
+
+    @property
+    def api_server(self) -> apiserver.Place | None:
+        """Where tokens of the cluster are reviewed; None: nowhere."""
+        if not self.kubernetes_auth:
+            return None
+        host = f"[{self.service_host}]" if ":" in self.service_host else self.service_host
+        url = self.kubernetes_url or f"https://{host}:{self.service_port}"
+        return apiserver.Place(url, self.kubernetes_ca_file, self.kubernetes_token_file)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -46,5 +89,7 @@ def read_gateway_settings() -> GatewaySettings:
         return GatewaySettings()  # the environment fills the fields
     except ValidationError as error:
         first = error.errors()[0]
-        name = _PREFIX + str(first["loc"][0]).upper()
-        raise errors.InvalidResource(f"the environment variable {name}: {first['msg']}") from error
+        reason = first["msg"].removeprefix("Value error, ")
+        if first["loc"]:
+            reason = f"the environment variable {_PREFIX}{str(first['loc'][0]).upper()}: {reason}"
+        raise errors.InvalidResource(reason) from error

@@ -1,4 +1,4 @@
-"""Who may call: static bearer tokens, each with a tenant and the agents it is for."""
+"""Static bearer tokens, each with a tenant and the agents it is for."""
 
 import asyncio
 import hashlib
@@ -18,8 +18,8 @@ _NAME: Final = r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?"
 
 
 @dataclass(frozen=True)
-class Caller:
-    """An authenticated caller. ``agents`` holds ``*``, ``namespace/*`` and ``namespace/name``."""
+class StaticCaller:
+    """The holder of a token of the file. ``agents`` holds ``*``, ``namespace/*`` and ``namespace/name``."""
 
     name: str
     tenant: str
@@ -46,7 +46,7 @@ class _File(BaseModel):
 
 
 # Keyed by digest: how long a look-up takes tells nothing of the tokens.
-Callers = Mapping[bytes, Caller]
+Callers = Mapping[bytes, StaticCaller]
 
 
 def digest(token: str) -> bytes:
@@ -66,7 +66,9 @@ def parse(content: bytes) -> Callers:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the file"
         raise errors.InvalidResource(f"{place}: {first['msg']}") from None
-    callers = {digest(e.token): Caller(e.name, e.tenant, frozenset(e.agents)) for e in entries}
+    callers = {
+        digest(e.token): StaticCaller(e.name, e.tenant, frozenset(e.agents)) for e in entries
+    }
     if len(callers) < len(entries):
         raise errors.InvalidResource("the same token is in the file twice")
     return callers
@@ -97,7 +99,7 @@ class TokensFile:
         except errors.InvalidResource as error:
             raise errors.InvalidResource(f"{self.path}: {error}") from error
 
-    def find(self, token: str) -> Caller | None:
+    def find(self, token: str) -> StaticCaller | None:
         """The caller who holds this token."""
         return self._callers.get(digest(token))
 

@@ -8,8 +8,11 @@ import httpx
 import pytest
 
 from penstock_runtime.gateway import app, routes
+from penstock_runtime.gateway.access import Access
+from penstock_runtime.gateway.identities import ClusterTokens
 from penstock_runtime.gateway.tokens import TokensFile
 from tests.unit.gateway.memory_store import MemoryStore
+from tests.unit.gateway.reviewers import Reviewer
 
 TOKENS = [
     {"token": "all-agents", "name": "all", "tenant": "acme", "agents": ["*"]},
@@ -35,7 +38,7 @@ def store():
 def gateway(store, tokens_path):
     tokens = TokensFile(tokens_path)
     tokens.load()
-    return routes.Gateway(store, tokens, ping_seconds=0.05)
+    return routes.Gateway(store, Access(tokens), ping_seconds=0.05)
 
 
 @pytest.fixture
@@ -61,3 +64,22 @@ def submit(client):
         return await client.post(path, content=content, headers=sent)
 
     return post
+
+
+@pytest.fixture
+def reviewer():
+    return Reviewer()
+
+
+@pytest.fixture
+def cluster_gateway(store, gateway, reviewer):
+    """The gateway that takes tokens of a cluster besides those of its file."""
+    cluster = ClusterTokens(reviewer, ("penstock",), 30, now=lambda: 0)
+    return routes.Gateway(store, Access(gateway.access.tokens, cluster))
+
+
+@pytest.fixture
+async def cluster_client(cluster_gateway):
+    transport = httpx.ASGITransport(app.application(cluster_gateway))
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+        yield client

@@ -34,9 +34,64 @@ def test_an_address_that_is_none_is_refused_with_an_example(listen, told):
         settings.read_gateway_settings()
 
 
-@pytest.mark.parametrize("missing", ["REDIS_URL", "TOKENS_FILE"])
-def test_a_missing_variable_is_named(missing, told, monkeypatch):
+def test_a_missing_variable_is_named(told, monkeypatch):
     told()
-    monkeypatch.delenv(f"PENSTOCK_{missing}")
-    with pytest.raises(InvalidResource, match=f"PENSTOCK_{missing}"):
+    monkeypatch.delenv("PENSTOCK_REDIS_URL")
+    with pytest.raises(InvalidResource, match="the environment variable PENSTOCK_REDIS_URL"):
+        settings.read_gateway_settings()
+
+
+def test_a_gateway_that_nobody_could_call_is_refused_with_what_to_set(told):
+    told(TOKENS_FILE="")
+    with pytest.raises(InvalidResource) as refusal:
+        settings.read_gateway_settings()
+    assert str(refusal.value) == (
+        "nobody could call this gateway: give it static tokens (PENSTOCK_TOKENS_FILE) or let it "
+        "accept tokens of the cluster (PENSTOCK_KUBERNETES_AUTH=true), or both"
+    )
+
+
+def test_in_a_pod_the_api_server_is_found_without_being_told(told, monkeypatch):
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "fd00::1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "6443")
+    told()
+    assert settings.read_gateway_settings().api_server is None, "only when it is asked for"
+    told(TOKENS_FILE="", KUBERNETES_AUTH="true")
+    read = settings.read_gateway_settings()
+    assert (read.tokens_file, read.audiences) == (None, ("penstock",))
+    assert read.api_server.url == "https://[fd00::1]:6443"
+    assert str(read.api_server.token_file).startswith("/var/run/secrets/kubernetes.io/")
+
+
+def test_another_api_server_other_files_and_several_audiences_can_be_told(told, monkeypatch):
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
+    told(
+        KUBERNETES_AUTH="true",
+        KUBERNETES_URL="https://127.0.0.1:6443",
+        KUBERNETES_CA_FILE="/x/ca.crt",
+        KUBERNETES_TOKEN_FILE="/x/token",
+        TOKEN_AUDIENCES=" penstock, https://penstock.example ,",
+    )
+    read = settings.read_gateway_settings()
+    assert read.api_server.url == "https://127.0.0.1:6443"
+    assert str(read.api_server.ca_file) == "/x/ca.crt"
+    assert str(read.api_server.token_file) == "/x/token"
+    assert read.audiences == ("penstock", "https://penstock.example")
+
+
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        ({}, "no pod of a cluster"),
+        ({"KUBERNETES_URL": "http://10.0.0.1"}, "PENSTOCK_KUBERNETES_URL"),
+        ({"KUBERNETES_URL": "https://h", "TOKEN_AUDIENCES": " , "}, "names no audience"),
+        ({"KUBERNETES_URL": "https://h", "REVIEW_SECONDS": "61"}, "PENSTOCK_REVIEW_SECONDS"),
+    ],
+)
+def test_settings_under_which_no_token_could_be_reviewed_are_refused(
+    variables, says, told, monkeypatch
+):
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    told(KUBERNETES_AUTH="true", **variables)
+    with pytest.raises(InvalidResource, match=says):
         settings.read_gateway_settings()

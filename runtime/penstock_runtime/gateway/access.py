@@ -1,0 +1,86 @@
+"""Who asks, and for what: every call goes through here before it touches a task."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.requests import Request
+
+from penstock.names import AgentKey
+from penstock_runtime.gateway.identities import ClusterCaller, ClusterTokens, Verb
+from penstock_runtime.gateway.problems import Problem
+from penstock_runtime.gateway.tokens import StaticCaller, TokensFile
+
+_CHALLENGE: Final = 'Bearer realm="penstock"'
+
+Caller = StaticCaller | ClusterCaller
+
+
+@dataclass(frozen=True)
+class Access:
+    """The tokens that open the gateway: those of the file first, then those of the cluster."""
+
+    tokens: TokensFile | None = None
+    cluster: ClusterTokens | None = None
+
+    async def follow(self) -> None:
+        """Take over changes of the tokens file, for ever."""
+        if self.tokens:
+            await self.tokens.follow()
+
+    async def aclose(self) -> None:
+        """Close what is open towards the API server."""
+        if self.cluster:
+            await self.cluster.aclose()
+
+    async def authenticate(self, request: Request) -> Caller:
+        """The caller of a request.
+
+        Raises:
+            Problem: unauthorized.
+            APIServerAway: only the API server knows, and it does not answer.
+        """
+        scheme, _, told = request.headers.get("authorization", "").partition(" ")
+        token = told.strip()
+        if not token or scheme.lower() != "bearer":
+            detail = "The header Authorization must be: Bearer <token>."
+            raise Problem("unauthorized", detail, {"WWW-Authenticate": _CHALLENGE})
+        caller = await self._find(token)
+        if caller is None:
+            challenge = f'{_CHALLENGE}, error="invalid_token"'
+            raise Problem("unauthorized", self._unknown(), {"WWW-Authenticate": challenge})
+        return caller
+
+    async def _find(self, token: str) -> Caller | None:
+        static = self.tokens.find(token) if self.tokens else None
+        if static or self.cluster is None:
+            return static
+        return await self.cluster.find(token)
+
+    def _unknown(self) -> str:
+        if self.cluster is None:
+            return "This bearer token is not known here."
+        wanted = " or ".join(self.cluster.audiences)
+        return f"This bearer token is not known here, nor a valid one of the cluster for {wanted}."
+
+    async def check(self, caller: Caller, verb: Verb, agent: AgentKey) -> None:
+        """Let a caller do something with an agent's tasks.
+
+        Raises:
+            Problem: agent-forbidden.
+            APIServerAway: only the API server knows, and it does not answer.
+        """
+        match caller:
+            case StaticCaller():
+                if not caller.may_use(agent):
+                    detail = f"The token of {caller.name!r} is not for the agent {agent}."
+                    raise Problem("agent-forbidden", detail)
+            case ClusterCaller():
+                if self.cluster is None or not await self.cluster.allows(caller, verb, agent):
+                    raise Problem("agent-forbidden", _not_allowed(caller, verb, agent))
+
+
+def _not_allowed(caller: ClusterCaller, verb: Verb, agent: AgentKey) -> str:
+    return (
+        f"{caller.name!r} may not {verb} tasks of the agent {agent}: that takes a Role in the "
+        f"namespace {agent.namespace} with the verb {verb} on agents/tasks of penstock.dev."
+    )
