@@ -16,6 +16,7 @@ class Connected:
     def __init__(self, connection: Connection, scripts: Scripts, installation: str) -> None:
         self._connection = connection
         self._scripts = scripts
+        self._installation = installation
         self._index_keys = (keys.index(installation), keys.index_complete(installation))
 
     async def _run(

@@ -27,6 +27,16 @@ _RETURN_SECONDS: Final = 2.0  # how much later than asked a blocking command may
 _UNABLE: Final = re.compile(
     r"\b(OOM|MISCONF|READONLY|LOADING|MASTERDOWN|NOREPLICAS|CLUSTERDOWN|BUSY|TRYAGAIN) "
 )
+# A user that is not there (yet, or since Redis forgot it), or whose rights are still another release's.
+_REFUSED: Final = re.compile(
+    r"^(NOPERM|NOAUTH|WRONGPASS)\b|invalid username-password pair|Authentication required"
+    r"|has no permissions|user executing the script can't|can't run this command"
+)
+_HEALED: Final = (
+    "The operator makes Redis users again within seconds; if this lasts, read its log and check "
+    "the address, with user and password, that this process was given."
+)
+_CHECK: Final = "Check that it runs, is reachable from here, and has memory and disk left."
 _UNREACHABLE: Final = (
     exceptions.ConnectionError,
     exceptions.TimeoutError,
@@ -39,17 +49,24 @@ _UNREACHABLE: Final = (
 )
 
 Argument = str | bytes | int
-_READ_HERE: Final = ("BLPOP", "HEXISTS", "HGETALL", "PING", "TIME", "XRANGE")
+_READ_HERE: Final = (
+    "ACL GETUSER", "ACL USERS", "BLPOP", "HEXISTS", "HGETALL", "PING", "TIME", "XRANGE",
+)  # fmt: skip
 _Client = TypeVar("_Client", Redis, RedisCluster)
 
 
 @dataclass(frozen=True)
 class Wiring:
-    """What a connection is made of: where Redis is, how long it may take."""
+    """What a connection is made of: where Redis is, how long it may take, whom it trusts.
+
+    ``ca_file`` holds the certificates (PEM) by which a rediss:// server is known; empty: the
+    system's.
+    """
 
     url: str
     timeout_seconds: float
     cluster: bool = False
+    ca_file: str = ""
 
 
 class Connection:
@@ -92,6 +109,11 @@ class Connection:
             seconds=seconds + _RETURN_SECONDS,
         )
 
+    async def everywhere(self, *command: Argument) -> list[Any]:
+        """Run a command that may be repeated on every node; the answer of each."""
+        what, answers = str(command[0]), self._on_each_node(command)
+        return list(await self._within_deadline(what, answers))
+
     def seconds_since_failure(self) -> float:
         """How long ago a call last ended in StoreUnavailable, infinite if none has."""
         return time.monotonic() - self._failed_at
@@ -112,6 +134,12 @@ class Connection:
             return await self._client.execute_command(*command)
         except (exceptions.ConnectionError, OSError):
             return await self._client.execute_command(*command)
+
+    async def _on_each_node(self, command: Sequence[Argument]) -> list[Any]:
+        if not isinstance(self._client, RedisCluster):
+            return [await self._twice(command)]
+        answers = await self._client.execute_command(*command, target_nodes=RedisCluster.ALL_NODES)
+        return list(answers.values())
 
     async def _evaluate(
         self, script: Script, keyed: Sequence[str], arguments: Sequence[Argument]
@@ -134,15 +162,15 @@ class Connection:
         except _UNREACHABLE as error:
             raise self._unavailable(what, str(error) or type(error).__name__) from error
         except exceptions.ResponseError as error:
-            if _UNABLE.search(str(error)):
+            if _UNABLE.search(str(error)) or _REFUSED.search(str(error)):
                 raise self._unavailable(what, str(error)) from error
             raise
 
     def _unavailable(self, what: str, why: str) -> StoreUnavailable:
         self._failed_at = time.monotonic()
+        advice = _HEALED if _REFUSED.search(why) else _CHECK
         return StoreUnavailable(
-            f"Redis at {self._place} did not do {what}: {why}. "
-            "Check that it runs, is reachable from here, and has memory and disk left."
+            f"Redis at {self._place} did not do {what}: {why.rstrip('.')}. {advice}"
         )
 
 
@@ -178,7 +206,10 @@ def _client(wiring: Wiring, connections: int, *, blocking: bool = False) -> "Red
         "socket_timeout": timeout,
         "socket_connect_timeout": wiring.timeout_seconds,
         "retry": Retry(NoBackoff(), 0),  # who may ask again is decided here, not in the client
+        "driver_info": None,  # naming the library would take a right that workers do not have
     }
+    if wiring.ca_file and urlsplit(wiring.url).scheme == "rediss":
+        options["ssl_ca_certs"] = wiring.ca_file
     if wiring.cluster:
         return _raw(RedisCluster.from_url(wiring.url, max_connections=connections, **options))
     pool = BlockingConnectionPool.from_url(

@@ -7,16 +7,17 @@ from penstock_store.connection import Connection, Wiring
 from penstock_store.listening import Listening
 from penstock_store.routing import Routing
 from penstock_store.scripts import Retention, Scripts
+from penstock_store.users import Permitting
 from penstock_store.work import Working
 
 _RETENTION: Final = Retention()
 
 
-class Store(Routing, Admitting, Working, Listening):
+class Store(Routing, Permitting, Admitting, Working, Listening):
     """A connection to Redis. Every call has a deadline and raises StoreUnavailable past it.
 
-    The operator's calls are in ``Routing``, the gateway's in ``Admitting`` and ``Listening``, the
-    worker's in ``Working`` and ``Listening``.
+    The operator's calls are in ``Routing`` and ``Permitting``, the gateway's in ``Admitting`` and
+    ``Listening``, the worker's in ``Working`` and ``Listening``.
     """
 
     @classmethod
@@ -28,6 +29,7 @@ class Store(Routing, Admitting, Working, Listening):
         timeout_seconds: float = 5.0,
         retention: Retention = _RETENTION,
         cluster: bool = False,
+        ca_file: str = "",
     ) -> "Store":
         """A store on the Redis at ``url`` (redis:// or rediss://); connects on first use.
 
@@ -37,8 +39,9 @@ class Store(Routing, Admitting, Working, Listening):
             timeout_seconds: the deadline of each call.
             retention: how much is kept and for how long.
             cluster: whether it is a Redis Cluster.
+            ca_file: certificates (PEM) by which a rediss:// server is known; empty: the system's.
         """
-        connection = Connection(Wiring(url, timeout_seconds, cluster))
+        connection = Connection(Wiring(url, timeout_seconds, cluster, ca_file))
         return cls(connection, Scripts(retention), installation)
 
     async def aclose(self) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 _START_SECONDS = 10.0
 _STOP_SECONDS = 10.0
 _PORTS = range(20_000, 32_000)
+_UP = ("+PONG", "-NOAUTH")  # without a default user it answers as well
 
 
 def bundled_server() -> str:
@@ -84,7 +85,7 @@ class RedisServer:
                 [self.binary, *self._arguments()], stdout=out, stderr=out, cwd=self.directory
             )
         deadline = time.monotonic() + _START_SECONDS
-        while not (seen := _answer(self.port)).startswith("+PONG"):
+        while not (seen := _answer(self.port)).startswith(_UP):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.stop(signal.SIGKILL)
                 raise TimeoutError(f"{self.binary}: {seen}\n{log.read_text()[-2000:]}")
