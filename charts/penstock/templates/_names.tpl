@@ -34,6 +34,12 @@ app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name ($root.Chart.Version | replace "+" "_") }}
 {{- end -}}
 
+{{/* Labels of a component's pods: nothing that changes with every release, so that nothing restarts for a label. */}}
+{{- define "penstock.podLabels" -}}
+{{ include "penstock.selector" . }}
+app.kubernetes.io/part-of: penstock
+{{- end -}}
+
 {{/* Reference of one of our images: include with (list . .Values.operator.image). */}}
 {{- define "penstock.image" -}}
 {{- $root := index . 0 -}}

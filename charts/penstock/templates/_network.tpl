@@ -1,0 +1,57 @@
+{{/* Parts of NetworkPolicies. */}}
+
+{{/* The policy's head: include with (list . "gateway"); the ingress follows. */}}
+{{- define "penstock.networkPolicy" -}}
+{{- $root := index . 0 -}}
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: {{ include "penstock.fullname" $root }}-{{ index . 1 }}
+  namespace: {{ $root.Release.Namespace }}
+  labels:
+    {{- include "penstock.labels" . | nindent 4 }}
+spec:
+  podSelector:
+    matchLabels:
+      {{- include "penstock.selector" . | nindent 6 }}
+  policyTypes:
+    - Ingress
+    {{- if $root.Values.networkPolicy.egress }}
+    - Egress
+    {{- end }}
+{{- end -}}
+
+{{- define "penstock.egressDNS" -}}
+- to:
+    - namespaceSelector: {}
+  ports:
+    - {protocol: UDP, port: 53}
+    - {protocol: TCP, port: 53}
+{{- end -}}
+
+{{/* The API server may be anywhere: it is told by its ports. */}}
+{{- define "penstock.egressAPIServer" -}}
+- ports:
+    {{- range .Values.networkPolicy.apiServerPorts }}
+    - {protocol: TCP, port: {{ . }}}
+    {{- end }}
+{{- end -}}
+
+{{/* The bundled Redis, or yours wherever it is, by its usual ports. */}}
+{{- define "penstock.egressRedis" -}}
+{{- if .Values.redis.bundled -}}
+- to:
+    - namespaceSelector:
+        matchLabels:
+          kubernetes.io/metadata.name: {{ .Release.Namespace }}
+      podSelector:
+        matchLabels:
+          {{- include "penstock.selector" (list . "redis") | nindent 10 }}
+  ports:
+    - {protocol: TCP, port: 6379}
+{{- else -}}
+- ports:
+    - {protocol: TCP, port: 6379}
+    - {protocol: TCP, port: 6380}
+{{- end -}}
+{{- end -}}
