@@ -9,6 +9,7 @@ from kubernetes.aio import client, config
 
 from penstock.errors import PenstockError
 from penstock_operator import metrics
+from penstock_operator.leadership import Leadership
 from penstock_operator.resources import (
     SELECTOR,
     Kind,
@@ -19,6 +20,7 @@ from penstock_operator.resources import (
 
 _APPLY = "application/apply-patch+yaml"
 _JSON = "application/json"
+_TIMEOUT_SECONDS = 10.0
 
 
 class ClusterError(PenstockError):
@@ -39,14 +41,34 @@ class ClusterError(PenstockError):
 
 
 class Cluster:
-    """Typed access to the API server; every call ends within its deadline."""
+    """Typed access to the API server; every call ends within its deadline.
 
-    def __init__(self, api: client.ApiClient, timeout_seconds: float = 10.0) -> None:
+    Args:
+        leadership: whoever writes must hold it; every write raises Fenced otherwise.
+        timeout_seconds: the longest that a read may take.
+        write_seconds: the longest that a write may take.
+    """
+
+    def __init__(
+        self,
+        api: client.ApiClient,
+        leadership: Leadership | None = None,
+        timeout_seconds: float = _TIMEOUT_SECONDS,
+        write_seconds: float = _TIMEOUT_SECONDS,
+    ) -> None:
         self._api = api
+        self._leadership = leadership or Leadership.alone()
         self._timeout_seconds = timeout_seconds
+        self._write_seconds = write_seconds
 
     @classmethod
-    async def connect(cls, kubeconfig: str = "") -> Self:
+    async def connect(
+        cls,
+        kubeconfig: str = "",
+        leadership: Leadership | None = None,
+        timeout_seconds: float = _TIMEOUT_SECONDS,
+        write_seconds: float = _TIMEOUT_SECONDS,
+    ) -> Self:
         """Connect by a kubeconfig file, or as the pod's service account when there is none."""
         configuration = client.Configuration()
         if kubeconfig:
@@ -54,7 +76,7 @@ class Cluster:
         else:
             config.load_incluster_config(client_configuration=configuration)
         configuration.connection_pool_maxsize = 32
-        return cls(client.ApiClient(configuration))
+        return cls(client.ApiClient(configuration), leadership, timeout_seconds, write_seconds)
 
     async def __aenter__(self) -> Self:
         return self
@@ -99,6 +121,12 @@ class Cluster:
         path = kind.path(namespace_of(obj), name_of(obj), "status")
         return await self._request("PUT", kind, path, body=obj)
 
+    async def replace(self, kind: Kind, obj: Object) -> Object:
+        """Replace an object, unless it changed since its resourceVersion."""
+        return await self._request(
+            "PUT", kind, kind.path(namespace_of(obj), name_of(obj)), body=obj
+        )
+
     async def delete(self, kind: Kind, obj: Object) -> None:
         """Delete exactly this object (by uid); it may be gone already."""
         body = {
@@ -134,8 +162,12 @@ class Cluster:
             body=body,
             auth_settings=["BearerToken"],
         )
+        seconds = self._timeout_seconds
+        if method != "GET":
+            self._leadership.demand()
+            seconds = self._write_seconds
         try:
-            answer = await self._api.call_api(*serialized, _request_timeout=self._timeout_seconds)
+            answer = await self._api.call_api(*serialized, _request_timeout=seconds)
             raw = await answer.read()
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             metrics.API_REQUESTS.labels(kind.kind, method, "none").inc()

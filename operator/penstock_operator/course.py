@@ -140,7 +140,7 @@ def _ungoverned(world: World, stock: Stock) -> Course:
     return Course(
         stable=stable,
         version=version,
-        epoch=max(world.epoch, world.look.route_epoch if world.look else 0),
+        epoch=world.epoch,
         frozen=frozen,
         withdrawn=frozen,
         promoted=promoted,

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +20,7 @@ from penstock.rollout.situation import Pods
 from penstock_operator import manifests, podwords, workforce
 from penstock_operator.cache import Cache
 from penstock_operator.cluster import Cluster, ClusterError
+from penstock_operator.leadership import Leadership
 from penstock_operator.manifests import Installation
 from penstock_operator.measure import Measure
 from penstock_operator.memory import Memory
@@ -35,6 +36,7 @@ from penstock_operator.resources import (
     name_of,
     uid_of,
 )
+from penstock_operator.tenancy import Tenants
 from penstock_operator.world import World
 from penstock_store.records import Look
 from penstock_store.store import Store
@@ -52,10 +54,15 @@ class Sources:
     measure: Measure
     installation: Installation
     settle_seconds: float
+    leadership: Leadership = field(default_factory=Leadership.alone)
 
 
 async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime) -> World | None:
-    """The world of an agent; None when the Agent does not exist or is being deleted."""
+    """The world of an agent; None when the Agent does not exist or is being deleted.
+
+    Raises:
+        Fenced: a higher epoch than ours is on record for it.
+    """
     cache = sources.cache
     agent = cache.get(AGENT, key.namespace, key.name)
     if agent is None or agent["metadata"].get("deletionTimestamp"):
@@ -95,8 +102,31 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
         low_since=memory.low_since,
         name_conflict=memory.name_conflict,
         refused=memory.refused,
+        no_redis_user=await _no_redis_user(sources, key, look),
         fresh_salt=secrets.token_hex(8),
+        epoch=sources.leadership.epoch_over(_epoch_on_record(rollouts, status, look)),
     )
+
+
+def highest_epoch(cache: Cache) -> int:
+    """The highest epoch that any status in the cache was decided in."""
+    rollouts = [_number(obj, "epoch") for obj in cache.all(ROLLOUT)]
+    agents = [_number(obj, "traffic", "epoch") for obj in cache.all(AGENT)]
+    return max(0, *rollouts, *agents)
+
+
+def _number(obj: Object, *path: str) -> int:
+    """A number in a status, 0 when it is not there."""
+    found: Any = obj.get("status")
+    for part in path:
+        found = (found or {}).get(part)
+    return int(found or 0)
+
+
+def _epoch_on_record(rollouts: tuple[Object, ...], status: AgentStatus, look: Look | None) -> int:
+    """The highest epoch that a decision about this agent was made in."""
+    decided = _number(rollouts[0], "epoch") if rollouts else 0
+    return max(decided, status.traffic.epoch, look.route_epoch if look else 0)
 
 
 def read_spec(
@@ -155,6 +185,13 @@ async def _look(
         return await sources.store.look(key, hashes), ""
     except StoreUnavailable as error:
         return None, str(error)
+
+
+async def _no_redis_user(sources: Sources, key: AgentKey, look: Look | None) -> str:
+    """Before any worker of the namespace is started; Redis that is away is told elsewhere."""
+    if sources.tenants is None or look is None:
+        return ""
+    return await sources.tenants.provide(key.namespace)
 
 
 async def _observe(

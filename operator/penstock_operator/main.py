@@ -1,9 +1,12 @@
 """Wiring: kopf as informer, our cache and queue behind it. The only importer of kopf."""
 
 import asyncio
+import functools
 import itertools
 import signal
+import socket
 import time
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +18,10 @@ from penstock.errors import PenstockError
 from penstock_operator import metrics, server
 from penstock_operator.cache import Cache, owner_key
 from penstock_operator.cluster import Cluster, watch_session
-from penstock_operator.gather import Sources
+from penstock_operator.fence import FencedStore
+from penstock_operator.gather import Sources, highest_epoch
+from penstock_operator.leadership import Leadership
+from penstock_operator.lease import Elector, Place
 from penstock_operator.manifests import Installation
 from penstock_operator.measure import Measure
 from penstock_operator.queue import WorkQueue
@@ -29,6 +35,13 @@ from penstock_store.store import Store
 log = structlog.get_logger("penstock.operator")
 
 _STALE_LIST_SECONDS = 180.0
+_WRITE_SECONDS = 10.0
+_STORE_SECONDS = 5.0
+_BEAT_SECONDS = 0.25
+
+
+class ElectionEnded(PenstockError):
+    """The thread that keeps the Lease is gone."""
 
 
 class EndlessBackoff:
@@ -104,32 +117,81 @@ def _observe(
 
 async def run(settings: Settings) -> int:
     """Run the operator until it is told to stop; returns the exit code."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    store = Store.connect(settings.redis_url, installation=settings.installation)
-    async with await Cluster.connect(settings.kubeconfig) as cluster:
+    told = asyncio.Event()
+    _heed_signals(told)
+    leadership = Leadership(settings.timing) if settings.lease else Leadership.alone()
+    longest = leadership.longest_write_seconds(_WRITE_SECONDS)
+    store = FencedStore.connect(
+        settings.redis_url,
+        installation=settings.installation,
+        timeout_seconds=min(_STORE_SECONDS, longest),
+    )
+    store.leadership = leadership
+    connecting = Cluster.connect(settings.kubeconfig, leadership, write_seconds=longest)
+    async with await connecting as cluster:
         try:
-            return await _operate(settings, cluster, store, stop)
+            return await _operate(settings, cluster, store, leadership, told)
         finally:
             await store.aclose()
 
 
-async def _operate(settings: Settings, cluster: Cluster, store: Store, stop: asyncio.Event) -> int:
+def _heed_signals(told: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+
+
+def _elector(settings: Settings, leadership: Leadership) -> Elector | None:
+    """The candidate for the Lease, where there is an election."""
+    if not settings.lease:
+        return None
+    identity = f"{settings.pod_name or socket.gethostname()}_{uuid.uuid4()}"
+    seconds = settings.timing.request_seconds
+    connect = functools.partial(
+        Cluster.connect, settings.kubeconfig, timeout_seconds=seconds, write_seconds=seconds
+    )
+    place = Place(settings.namespace, settings.lease)
+    return Elector(connect, place, identity, leadership, lambda: datetime.now(UTC))
+
+
+async def _operate(
+    settings: Settings,
+    cluster: Cluster,
+    store: Store,
+    leadership: Leadership,
+    told: asyncio.Event,
+) -> int:
     cache, queue = Cache(), WorkQueue(time.monotonic)
     sources = Sources(
-        cluster, store, cache, Measure(store), Installation.of(settings), settings.settle_seconds
+        cluster,
+        store,
+        cache,
+        Measure(store),
+        Installation.of(settings),
+        settings.settle_seconds,
+        leadership,
     )
-    reconciler = Reconciler(sources, lambda: datetime.now(UTC))
     relister = Relister(
-        cluster, store, cache, queue, settings.watched, settings.relist_seconds, time.monotonic
+        cluster,
+        store,
+        cache,
+        queue,
+        settings.watched,
+        settings.relist_seconds,
+        time.monotonic,
+        leadership,
     )
-    pages = server.application(lambda: None, lambda: _unready(relister))
+    workers = Workers(queue, Reconciler(sources, lambda: datetime.now(UTC)), leadership)
+    elector = _elector(settings, leadership)
+    pages = server.application(lambda: _unwell(elector), lambda: _unready(relister))
     runner = await server.serve(pages, settings.listen)
+    stop, ready = asyncio.Event(), asyncio.Event()
+    # Before kopf's: it cancels, at its end, whatever was begun after it.
     ours = [
+        asyncio.create_task(_beat(leadership, elector), name="heartbeat"),
         asyncio.create_task(relister.run(), name="relist"),
-        asyncio.create_task(Workers(queue, reconciler, relister.listed).run(), name="workers"),
+        asyncio.create_task(_lead(leadership, relister, workers), name="workers"),
+        asyncio.create_task(_own_signals(ready, told), name="signals"),
     ]
     informer = asyncio.create_task(
         kopf.operator(
@@ -139,28 +201,70 @@ async def _operate(settings: Settings, cluster: Cluster, store: Store, stop: asy
             namespaces=settings.watched,
             standalone=True,
             stop_flag=stop,
+            ready_flag=ready,
         ),
         name="informer",
     )
+    if elector:
+        elector.start()
     try:
-        return await _until_stopped(stop, [informer, *ours])
+        code = await _until_stopped(told, [informer, *ours])
+        await workers.stop(leadership.longest_write_seconds(_WRITE_SECONDS))
+        await _cancel(ours)
+        if elector:
+            await elector.release()
+        stop.set()
+        await _cancel([informer])
+        return code
     finally:
         await runner.cleanup()
 
 
-async def _until_stopped(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> int:
+async def _lead(leadership: Leadership, relister: Relister, workers: Workers) -> None:
+    """Wait to lead; then list everything anew, take an epoch above all on record, and work."""
+    await leadership.until_held()
+    await relister.lead()
+    await leadership.outbid(highest_epoch(relister.cache))
+    await workers.run()
+
+
+async def _beat(leadership: Leadership, elector: Elector | None) -> None:
+    """Show the election's thread that this loop turns, and see that the thread lives."""
+    while True:
+        leadership.beat()
+        await asyncio.sleep(_BEAT_SECONDS)
+        if elector and not elector.running:
+            raise ElectionEnded("the election's thread has ended; see the traceback above")
+
+
+async def _own_signals(ready: asyncio.Event, told: asyncio.Event) -> None:
+    """Take the signals back from kopf: the write in hand ends before anything is cancelled."""
+    await ready.wait()
+    _heed_signals(told)
+    await told.wait()
+
+
+async def _until_stopped(told: asyncio.Event, tasks: list[asyncio.Task[None]]) -> int:
     """Wait until told to stop, or until a task that should run for ever has ended."""
-    waiter = asyncio.create_task(stop.wait(), name="stop")
+    waiter = asyncio.create_task(told.wait(), name="stop")
     done, _ = await asyncio.wait([waiter, *tasks], return_when=asyncio.FIRST_COMPLETED)
-    # kopf takes over the signals: its own end without an error is a stop like ours.
+    # kopf has the signals while it starts: its own end without an error is a stop like ours.
     failed = [task for task in done if task is not waiter and task.exception()]
     for task in failed:
         log.error("ended unexpectedly", task=task.get_name(), error=repr(task.exception()))
-    stop.set()
-    for task in [waiter, *tasks]:
-        task.cancel()
-    await asyncio.gather(waiter, *tasks, return_exceptions=True)
+    await _cancel([waiter])
     return 1 if failed else 0
+
+
+async def _cancel(tasks: list[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _unwell(elector: Elector | None) -> str | None:
+    """Why the operator must be started anew, in a sentence; None when it need not."""
+    return "the election's thread has ended" if elector and not elector.running else None
 
 
 def _unready(relister: Relister) -> str | None:

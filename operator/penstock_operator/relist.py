@@ -12,6 +12,7 @@ from penstock.names import AgentKey
 from penstock_operator import metrics
 from penstock_operator.cache import Cache, owner_key
 from penstock_operator.cluster import Cluster
+from penstock_operator.leadership import Leadership
 from penstock_operator.queue import WorkQueue
 from penstock_operator.resources import AGENT, WATCHED, Kind, name_of, namespace_of, uid_of
 from penstock_store.store import Store
@@ -26,7 +27,8 @@ class Relister:
     """Lists all kinds at the start and once a minute.
 
     ``listed_at`` is when that last succeeded by the clock; ``listed`` is set once it ever did:
-    before, an object that is not in the cache may well exist.
+    before, an object that is not in the cache may well exist. The index of agents is written by a leader who has listed everything
+    since it leads (``sure``): what its predecessor saw last it may not have heard of before.
     """
 
     cluster: Cluster
@@ -36,8 +38,10 @@ class Relister:
     namespaces: tuple[str, ...]
     period_seconds: float
     clock: Callable[[], float]
+    leadership: Leadership = field(default_factory=Leadership.alone)
     listed_at: float | None = None
     listed: asyncio.Event = field(default_factory=asyncio.Event)
+    sure: bool = False
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
@@ -51,8 +55,31 @@ class Relister:
                 pause = _RETRY_SECONDS
             await self._index_until(pause)
 
+    async def lead(self) -> None:
+        """Have everything listed since the leadership began, before anything is decided on it."""
+        if self.leadership.elected:
+            await self._list_surely()
+        else:
+            await self.listed.wait()  # nobody led before
+        self.sure = True
+        self.changed.set()
+
+    async def _list_surely(self) -> None:
+        while True:
+            try:
+                await self._list()
+                return
+            except PenstockError as error:
+                log.warning("re-list failed", error=str(error))
+                await asyncio.sleep(_RETRY_SECONDS)
+
     async def once(self) -> None:
-        """One pass: every kind listed, the cache made equal, the owners of repairs woken."""
+        """One pass: everything listed, and the index of agents written by it."""
+        await self._list()
+        await self._index()
+
+    async def _list(self) -> None:
+        """Every kind listed, the cache made equal, the owners of repairs woken."""
         first = self.listed_at is None
         for kind in WATCHED:
             for namespace in self.namespaces or (None,):
@@ -62,7 +89,6 @@ class Relister:
         metrics.RELISTED.set_to_current_time()
         for agent in self.cache.all(AGENT):
             self.queue.add(AgentKey(namespace_of(agent), name_of(agent)))
-        await self._index()
 
     async def _settle(self, kind: Kind, namespace: str | None, *, count: bool) -> None:
         listed, version = await self.cluster.listing(kind, namespace)
@@ -75,7 +101,9 @@ class Relister:
                 self.queue.add(owner)
 
     async def _index(self) -> None:
-        """Write the index of agents, and close those that are gone."""
+        """Write the index of agents, and close those that are gone; as leader only."""
+        if not (self.sure and self.leadership.held()):
+            return
         agents = {
             AgentKey(namespace_of(obj), name_of(obj)): uid_of(obj) for obj in self.cache.all(AGENT)
         }
@@ -100,7 +128,6 @@ class Relister:
 
     async def _try_index(self) -> None:
         try:
-            if self.listed_at is not None:
-                await self._index()
+            await self._index()
         except PenstockError as error:
             log.warning("index not written", error=str(error))

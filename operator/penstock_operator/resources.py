@@ -40,9 +40,11 @@ AGENT: Final = Kind("Agent", names.API_VERSION, "agents", labelled=False)
 ROLLOUT: Final = Kind("AgentRollout", names.API_VERSION, "agentrollouts", labelled=False)
 RECORD: Final = Kind("ControllerRevision", "apps/v1", "controllerrevisions")
 CONFIGMAP: Final = Kind("ConfigMap", "v1", "configmaps")
+SECRET: Final = Kind("Secret", "v1", "secrets")
 DEPLOYMENT: Final = Kind("Deployment", "apps/v1", "deployments")
 POD: Final = Kind("Pod", "v1", "pods")
 EVENT: Final = Kind("Event", "events.k8s.io/v1", "events")
+LEASE: Final = Kind("Lease", "coordination.k8s.io/v1", "leases")
 
 WATCHED: Final = (AGENT, ROLLOUT, RECORD, CONFIGMAP, DEPLOYMENT)
 SELECTOR: Final = f"{names.LABEL_MANAGED}={names.MANAGER}"

@@ -23,6 +23,7 @@ def agent_status(
     """The next status of the Agent."""
     traffic = Traffic(
         version=course.version,
+        epoch=course.epoch,
         targets=targets(course.stable, course.candidate, course.percent),
         suspended=world.suspended,
     )
@@ -86,6 +87,7 @@ def _conditions(
     when_true: dict[str, Word] = {
         "RolloutMissing": _rollout_missing(stock, course),
         "NameConflict": (bool(world.name_conflict), "NameTaken", world.name_conflict),
+        "RedisUserMissing": (bool(world.no_redis_user), "NotProvided", world.no_redis_user),
         "RevisionTampered": (bool(tampered), "ProjectedAgain", _tampered(tampered)),
     }
     for kind, word in always.items():
@@ -196,6 +198,8 @@ def _stalled(world: World, stock: Stock, course: Course) -> Word:
         return True, "NameConflict", world.name_conflict
     if world.refused:
         return True, "ChildRefused", world.refused
+    if world.no_redis_user:
+        return True, "RedisUserMissing", world.no_redis_user
     serving = course.stable or stock.latest
     words = world.pods.get(serving, Pods()).message
     if words and not world.ready(serving):

@@ -1,8 +1,9 @@
 """The reconcile workers: take a key, run a pass, decide when it runs again."""
 
 import asyncio
+import contextlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -10,6 +11,7 @@ from penstock.errors import PenstockError, StaleWrite
 from penstock.names import AgentKey
 from penstock_operator import metrics
 from penstock_operator.cluster import ClusterError
+from penstock_operator.leadership import Fenced, Leadership
 from penstock_operator.queue import WorkQueue
 from penstock_operator.reconcile import Reconciler
 
@@ -18,28 +20,49 @@ log = structlog.get_logger("penstock.operator")
 
 @dataclass
 class Workers:
-    """A fixed number of concurrent passes over different agents."""
+    """A fixed number of concurrent passes over different agents, while this operator leads."""
 
     queue: WorkQueue
     reconciler: Reconciler
-    listed: asyncio.Event
+    leadership: Leadership
     count: int = 16
+    passes: int = 0
+    stopped: asyncio.Event = field(default_factory=asyncio.Event)
+    quiet: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
-        """Work for ever, from when everything has been listed once."""
-        await self.listed.wait()
+        """Work for ever, from when everything is listed; keys wait while another may lead."""
         async with asyncio.TaskGroup() as group:
             for _ in range(self.count):
                 group.create_task(self._work())
 
+    async def stop(self, seconds: float) -> None:
+        """Begin nothing more, and wait for the passes in hand, but not for long."""
+        self.stopped.set()
+        if not self.passes:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.quiet.wait()
+
     async def _work(self) -> None:
         while True:
             key, _urgent = await self.queue.get()
+            await self.leadership.until_held()
             metrics.QUEUE_DEPTH.set(len(self.queue))
+            if self.stopped.is_set():
+                return
+            self.passes += 1
             try:
                 await self._pass(key)
             finally:
-                self.queue.done(key)
+                self._over(key)
+
+    def _over(self, key: AgentKey) -> None:
+        self.queue.done(key)
+        self.passes -= 1
+        if self.stopped.is_set() and not self.passes:
+            self.quiet.set()
 
     async def _pass(self, key: AgentKey) -> None:
         started = time.monotonic()
@@ -60,7 +83,8 @@ class Workers:
         expected = isinstance(error, PenstockError)
         seconds = self.queue.retry(key)
         metrics.RECONCILES.labels("conflict" if lost else "retry").inc()
-        log.warning(
+        say = log.info if isinstance(error, Fenced) else log.warning
+        say(
             "pass failed",
             agent=str(key),
             error=str(error) or repr(error),

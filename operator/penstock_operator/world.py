@@ -22,7 +22,9 @@ class World:
     revision's inputs have been quiet for long enough to cut one. ``look`` is None when Redis did
     not answer (``look_error``). ``low_since``: since when a revision has had more workers than
     its backlog asks for. ``name_conflict``: a child that belongs to another owner;
-    ``refused``: a child that the API server would not take, in its words.
+    ``refused``: a child that the API server would not take, in its words. ``no_redis_user``: why
+    the workers of this namespace cannot reach Redis. ``epoch`` is the leadership in which is
+    decided, not below any that is on record for the agent.
     """
 
     now: datetime
@@ -46,6 +48,7 @@ class World:
     low_since: Mapping[str, datetime] = field(default_factory=dict)
     name_conflict: str = ""
     refused: str = ""
+    no_redis_user: str = ""
     fresh_salt: str = ""
     epoch: int = 0
 

@@ -360,6 +360,7 @@ class Traffic(Block):
     """The report of the route in force."""
 
     version: Annotated[int, Field(ge=0, description="Version of the route.")] = 0
+    epoch: Annotated[int, Field(ge=0, description="Leadership the decision was made in.")] = 0
     targets: Annotated[
         list[TrafficTarget],
         MapList("revision"),

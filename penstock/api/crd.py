@@ -19,10 +19,16 @@ _NAME_RULE: Final = fields.Rule(
 
 
 def _grows(field: str) -> fields.Rule:
-    """A counter of the status that never falls, and never goes away once it is there."""
+    """A counter of the status that never falls, and never goes away once it is there.
+
+    ``field`` is a path below ``status``, its parts joined by dots.
+    """
+    parts = field.split(".")
+    paths = [".".join(["status", *parts[:end]]) for end in range(len(parts) + 1)]
+    before = " && ".join(f"has(oldSelf.{path})" for path in paths)
+    after = " && ".join(f"has(self.{path})" for path in paths)
     return fields.Rule(
-        f"!has(oldSelf.status) || !has(oldSelf.status.{field}) || (has(self.status) && "
-        f"has(self.status.{field}) && self.status.{field} >= oldSelf.status.{field})",
+        f"!({before}) || ({after} && self.status.{field} >= oldSelf.status.{field})",
         f"status.{field} never falls",
     )
 
@@ -64,7 +70,7 @@ def _agent() -> Document:
             "is run (everything beside it, in force at once).",
             spec=_block(agent.AgentSpec, "spec", "What people declare of the agent."),
             status=_block(agent.AgentStatus, "status", "What was observed of the agent."),
-            rules=(_NAME_RULE,),
+            rules=(_NAME_RULE, _grows("traffic.epoch"), _grows("traffic.version")),
         ),
         columns=[
             _column("Model", "string", ".spec.template.model.name", "The model that answers."),
@@ -156,7 +162,9 @@ def _root(
             "kind": {"type": "string", "description": _KIND},
             "metadata": {"type": "object"},
             "spec": spec,
-            "status": status,
+            # Until the operator has looked, an object is behind its own generation: tools that wait
+            # (Helm, Flux, Argo CD) would take one without any status for finished.
+            "status": status | {"default": {"observedGeneration": 0}},
         },
         "x-kubernetes-validations": [{"rule": r.rule, "message": r.message} for r in rules],
     }

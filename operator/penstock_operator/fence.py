@@ -1,0 +1,34 @@
+"""The store as an operator may write it: only while it leads."""
+
+from collections.abc import Mapping
+
+from penstock.names import AgentKey
+from penstock.traffic import Route
+from penstock_operator.leadership import Leadership
+from penstock_store.store import Store
+
+
+class FencedStore(Store):
+    """A store whose writing calls raise Fenced unless ``leadership`` is held."""
+
+    leadership = Leadership.alone()
+
+    async def set_route(self, agent: AgentKey, route: Route) -> None:
+        """Put a route in force, as Store does."""
+        self.leadership.demand()
+        await super().set_route(agent, route)
+
+    async def rehome(self, agent: AgentKey, revision: str, limit: int = 200) -> int:
+        """Move work to stable, as Store does."""
+        self.leadership.demand()
+        return await super().rehome(agent, revision, limit)
+
+    async def set_index(self, agents: Mapping[AgentKey, str]) -> None:
+        """Replace the index, as Store does."""
+        self.leadership.demand()
+        await super().set_index(agents)
+
+    async def close_agent(self, agent: AgentKey, uid: str) -> int:
+        """Close a deleted agent, as Store does."""
+        self.leadership.demand()
+        return await super().close_agent(agent, uid)
