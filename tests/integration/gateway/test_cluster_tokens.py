@@ -1,0 +1,302 @@
+"""Tokens of a real API server: whose they are, what they may, and what holds while it is away."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import time
+
+import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, utils
+
+from penstock.names import AgentKey
+from penstock_dev import dev_cli, processes
+from penstock_dev.state import StateDirectory
+from tests.integration.cluster import Cluster
+from tests.integration.gateway.conftest import Agent, launch, until
+
+pytestmark = pytest.mark.cluster
+
+# All that the gateway's own account may do.
+GATEWAY_RULES = [
+    {"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]},
+    {
+        "apiGroups": ["authorization.k8s.io"],
+        "resources": ["subjectaccessreviews"],
+        "verbs": ["create"],
+    },
+]
+CALLS = ("create", "get", "delete")
+
+
+def rights(namespace, account, rules, kind="Role"):
+    """A Role or ClusterRole of that name, and its binding."""
+    name = f"{namespace}-{account}"
+    group = "rbac.authorization.k8s.io"
+    subject = {"kind": "ServiceAccount", "name": account, "namespace": namespace}
+    yield {
+        "apiVersion": f"{group}/v1",
+        "kind": kind,
+        "metadata": {"name": name},
+        "rules": rules,
+    }
+    yield {
+        "apiVersion": f"{group}/v1",
+        "kind": f"{kind}Binding",
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": group, "kind": kind, "name": name},
+        "subjects": [subject],
+    }
+
+
+@pytest.fixture
+def cluster(kubectl):
+    return Cluster(kubectl)
+
+
+@pytest.fixture
+def account(kubectl, cluster, namespace):
+    """Makes a ServiceAccount that may do these verbs with tasks; returns a token of it."""
+
+    def make(name, *verbs, audience="penstock", agents=()):
+        kubectl("create", "serviceaccount", name)
+        rule = {"apiGroups": ["penstock.dev"], "resources": ["agents/tasks"], "verbs": list(verbs)}
+        if agents:
+            rule["resourceNames"] = list(agents)
+        if verbs:
+            cluster.apply(*rights(namespace, name, [rule]))
+        return token(kubectl, name, audience)
+
+    return make
+
+
+def token(kubectl, name, audience="penstock"):
+    return kubectl("create", "token", name, "--audience", audience).strip()
+
+
+@pytest.fixture
+def settings(environment, kubectl, cluster, namespace, tmp_path):
+    """What a gateway is told so that it reviews with an account of its own."""
+    kubectl("create", "serviceaccount", "gateway")
+    cluster.apply(*rights(namespace, "gateway", GATEWAY_RULES, "ClusterRole"))
+    own = tmp_path / "own-token"
+    own.write_text(kubectl("create", "token", "gateway"))
+    server = kubectl("config", "view", "-o", "jsonpath={.clusters[0].cluster.server}")
+    yield {
+        "PENSTOCK_KUBERNETES_AUTH": "true",
+        "PENSTOCK_KUBERNETES_URL": server,
+        "PENSTOCK_KUBERNETES_CA_FILE": str(environment.state_dir / "pki" / "ca.crt"),
+        "PENSTOCK_KUBERNETES_TOKEN_FILE": str(own),
+    }
+    for kind in ("clusterrolebinding", "clusterrole"):
+        kubectl("delete", kind, f"{namespace}-gateway")
+
+
+@pytest.fixture
+async def agent(store, namespace):
+    agent = Agent(store, AgentKey(namespace, "support"))
+    await agent.set_route()
+    return agent
+
+
+def resigned(environment, token, **claims):
+    """The same token with other claims, signed by the cluster's own key."""
+    head, payload, _ = token.split(".")
+    told = json.loads(base64.urlsafe_b64decode(payload + "=="))
+    body = base64.urlsafe_b64encode(json.dumps({**told, **claims}).encode()).rstrip(b"=").decode()
+    pem = (environment.state_dir / "pki" / "service-account.key").read_bytes()
+    key = serialization.load_pem_private_key(pem, None)
+    signature = key.sign(f"{head}.{body}".encode(), ec.ECDSA(hashes.SHA256()))
+    raw = b"".join(part.to_bytes(32, "big") for part in utils.decode_dss_signature(signature))
+    return f"{head}.{body}.{base64.urlsafe_b64encode(raw).rstrip(b'=').decode()}"
+
+
+async def post(gateway, agent, token, path=None):
+    async with gateway.client(token) as client:
+        return await client.post(path or agent.tasks, json={"input": "x"})
+
+
+async def test_an_account_with_the_role_is_a_caller_and_shares_its_tasks_with_its_namespace(
+    start, settings, account, agent, store, namespace
+):
+    gateway = start(**settings, PENSTOCK_TOKENS_FILE="")
+    web, batch = account("web", *CALLS), account("batch", "get")
+    created = await post(gateway, agent, web)
+    assert created.status_code == 202, created.text
+    place = created.headers["location"]
+    stored = await store.task(created.json()["id"], f"kubernetes:namespace:{namespace}")
+    assert stored is not None
+    async with gateway.client(batch) as client:
+        assert (await client.get(place)).json()["status"] == "Queued"
+        refused = await client.delete(place)
+        assert refused.status_code == 403
+        assert f"'system:serviceaccount:{namespace}:batch' may not delete" in refused.text
+    async with gateway.client(web) as client:
+        assert (await client.delete(place)).json()["status"] == "Cancelled"
+        metrics = (await client.get("/metrics")).text
+    assert 'penstock_gateway_reviews_total{result="yes",review="token"} 2.0' in metrics
+    assert 'penstock_gateway_reviews_total{result="no",review="access"} 1.0' in metrics
+    async with gateway.client("all-agents") as client:
+        assert (await client.get(place)).status_code == 401, "there is no tokens file"
+
+
+async def test_who_has_no_role_or_one_for_other_agents_is_refused(
+    start, settings, account, agent, store
+):
+    gateway = start(**settings)
+    nobody = account("nobody")
+    limited = account("limited", *CALLS, agents=("support",))
+    refused = await post(gateway, agent, nobody)
+    assert refused.status_code == 403
+    assert "create on agents/tasks of penstock.dev" in refused.json()["detail"]
+    assert (await post(gateway, agent, limited)).status_code == 202
+    other = Agent(store, AgentKey(agent.key.namespace, "other"))
+    await other.set_route()
+    assert (await post(gateway, other, limited)).status_code == 403
+    elsewhere = Agent(store, AgentKey("elsewhere", "support"))
+    assert (await post(gateway, elsewhere, limited)).status_code == 403
+    assert (await post(gateway, agent, "all-agents")).status_code == 202, "static tokens go on"
+
+
+async def test_a_token_for_another_audience_expired_altered_or_made_up_is_401(
+    start, settings, account, agent, environment, kubectl
+):
+    gateway = start(**settings)
+    valid = account("web", *CALLS)
+    now = int(time.time())
+    head, body, signature = valid.split(".")
+    refused = {
+        "another audience": token(kubectl, "web", "other"),
+        "the API server's audience": kubectl("create", "token", "web").strip(),
+        "expired": resigned(environment, valid, exp=now - 120, iat=now - 3600, nbf=now - 3600),
+        "not yet valid": resigned(environment, valid, nbf=now + 3600),
+        "altered": f"{head}.{body}.{signature[::-1]}",
+        "unsigned": f"{head}.{body}.",
+        "garbage": "a.b.c",
+        "opaque": "no-token-of-anybody",
+    }
+    for what, wrong in refused.items():
+        answer = await post(gateway, agent, wrong)
+        assert (answer.status_code, what) == (401, what)
+        assert answer.headers["www-authenticate"].startswith("Bearer")
+    resigned_unchanged = resigned(environment, valid)
+    assert (await post(gateway, agent, resigned_unchanged)).status_code == 202, (
+        "the test signs well"
+    )
+
+
+async def test_no_caller_is_remembered_beyond_the_expiry_of_the_token(
+    start, settings, account, agent, environment
+):
+    """The API server accepts a token for a minute more, and remembers that for ten seconds."""
+    gateway = start(**settings, PENSTOCK_REVIEW_SECONDS="60")
+    almost_over = resigned(environment, account("web", *CALLS), exp=int(time.time()) - 45)
+    assert (await post(gateway, agent, almost_over)).status_code == 202
+
+    async def refused():
+        return (await post(gateway, agent, almost_over)).status_code == 401
+
+    await until(refused, lambda: post(gateway, agent, almost_over), seconds=45)
+
+
+async def test_rights_and_accounts_that_are_taken_away_end_within_the_remembered_time(
+    start, settings, account, agent, kubectl, namespace
+):
+    gateway = start(**settings, PENSTOCK_REVIEW_SECONDS="1")
+    web, batch = account("web", *CALLS), account("batch", *CALLS)
+    for caller in (web, batch):
+        assert (await post(gateway, agent, caller)).status_code == 202
+
+    async def answers(token, status):
+        return (await post(gateway, agent, token)).status_code == status
+
+    kubectl("delete", "rolebinding", f"{namespace}-web")
+    await until(lambda: answers(web, 403), lambda: post(gateway, agent, web))
+    kubectl("delete", "serviceaccount", "batch")
+    await until(lambda: answers(batch, 401), lambda: post(gateway, agent, batch))
+
+
+@pytest.mark.parametrize("missing", [0, 1], ids=["tokenreviews", "subjectaccessreviews"])
+async def test_a_gateway_without_one_of_its_rights_accepts_nobody_and_says_why_in_its_log(
+    missing, start, settings, account, agent, cluster, namespace
+):
+    rules = [rule for index, rule in enumerate(GATEWAY_RULES) if index != missing]
+    cluster.apply(*rights(namespace, "gateway", rules, "ClusterRole"))
+    gateway = start(**settings)
+    web = account("web", *CALLS)
+
+    async def refused():
+        # RBAC is read from a cache that learns of the change a moment later.
+        answer = await post(gateway, agent, web)
+        return answer.status_code == 503 and answer
+
+    refused = await until(refused, lambda: post(gateway, agent, web))
+    assert refused.json()["type"].endswith("/identity-unavailable")
+    assert "system:auth-delegator" in gateway.log.read_text()
+
+
+async def test_while_the_api_server_is_away_static_and_remembered_tokens_go_on_and_no_others(
+    start, settings, account, agent, environment
+):
+    gateway = start(**settings, PENSTOCK_REVIEW_SECONDS="60")
+    known, unknown = account("known", *CALLS), account("unknown", *CALLS)
+    assert (await post(gateway, agent, known)).status_code == 202
+    stop_api_server(environment)
+    try:
+        assert (await post(gateway, agent, known)).status_code == 202
+        assert (await post(gateway, agent, "all-agents")).status_code == 202
+        refused = await post(gateway, agent, unknown)
+        assert refused.status_code == 503, refused.text
+        assert int(refused.headers["retry-after"]) >= 1
+        assert refused.json()["type"].endswith("/identity-unavailable")
+        async with gateway.client(known) as client:
+            unasked = await client.get((await post(gateway, agent, known)).headers["location"])
+            assert unasked.status_code == 503, "another verb was never reviewed"
+            assert (await client.get("/readyz")).status_code == 200
+    finally:
+        started = await asyncio.to_thread(
+            dev_cli.start_component, "kube-apiserver", environment.state_dir
+        )
+        assert started == 0
+
+    async def accepted():
+        return (await post(gateway, agent, unknown)).status_code == 202
+
+    await until(accepted, lambda: post(gateway, agent, unknown))
+    log = gateway.log.read_text()
+    assert log.count("the API server reviews nothing") == 1
+    assert "the API server reviews again" in log
+
+
+def stop_api_server(environment):
+    """Ends as by a crash: with SIGTERM it would wait for its watches."""
+    state = StateDirectory.at(environment.state_dir)
+    state.stopped_file("kube-apiserver").touch()
+    assert processes.kill_identity(state.recorded()["kube-apiserver"])
+
+
+async def test_many_first_calls_of_one_caller_are_one_review_of_each_kind(
+    start, settings, account, agent
+):
+    gateway = start(**settings)
+    web = account("web", *CALLS)
+    answers = await asyncio.gather(*(post(gateway, agent, web) for _ in range(40)))
+    assert {answer.status_code for answer in answers} == {202}
+    async with gateway.client(web) as client:
+        metrics = (await client.get("/metrics")).text
+    for review in ("token", "access"):
+        assert f'reviews_total{{result="yes",review="{review}"}} 1.0' in metrics
+
+
+def test_files_that_are_not_there_end_the_gateway_with_one_line(redis, tmp_path):
+    with pytest.raises(pytest.fail.Exception, match=r"penstock gateway: the files for the API"):
+        launch(
+            redis.url,
+            tmp_path,
+            PENSTOCK_KUBERNETES_AUTH="true",
+            PENSTOCK_KUBERNETES_URL="https://127.0.0.1:1",
+            PENSTOCK_KUBERNETES_CA_FILE=str(tmp_path / "none.crt"),
+            PENSTOCK_KUBERNETES_TOKEN_FILE=str(tmp_path / "none"),
+        )
