@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from penstock_store import users
+
 Document = Mapping[str, Any]
 
 HEADER = "# Generated from {} by `make generate`. Do not edit.\n"
@@ -39,3 +41,13 @@ def operator_rules(root: pathlib.Path) -> dict[str, list[Document]]:
 def rules_file(root: pathlib.Path) -> str:
     """charts/penstock/files/operator-rules.yaml."""
     return HEADER.format(RULES) + yaml.safe_dump(operator_rules(root), sort_keys=False)
+
+
+def redis_users_file() -> str:
+    """charts/penstock/files/redis-users.yaml: the rules of the installation's two Redis users."""
+    rules = {
+        "penstock-operator": " ".join(users.operator_rules()),
+        "penstock-gateway": " ".join(users.gateway_rules()),
+    }
+    body = yaml.safe_dump(rules, sort_keys=False, width=100)
+    return HEADER.format("store/penstock_store/users.py") + body

@@ -50,6 +50,7 @@ def files() -> dict[pathlib.Path, str]:
     made = {
         pages / "metrics.md": reference.metrics_page(),
         pathlib.Path("charts/penstock/files/operator-rules.yaml"): chart.rules_file(ROOT),
+        pathlib.Path("charts/penstock/files/redis-users.yaml"): chart.redis_users_file(),
     }
     for definition in crd.documents():
         words = definition["spec"]["names"]
