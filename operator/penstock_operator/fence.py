@@ -32,3 +32,13 @@ class FencedStore(Store):
         """Close a deleted agent, as Store does."""
         self.leadership.demand()
         return await super().close_agent(agent, uid)
+
+    async def permit(self, namespace: str, password: str, *, keep_former: bool = False) -> bool:
+        """Make a namespace's user, as Store does."""
+        self.leadership.demand()
+        return await super().permit(namespace, password, keep_former=keep_former)
+
+    async def dismiss(self, namespace: str) -> None:
+        """Remove a namespace's user, as Store does."""
+        self.leadership.demand()
+        await super().dismiss(namespace)

@@ -55,6 +55,7 @@ class Sources:
     installation: Installation
     settle_seconds: float
     leadership: Leadership = field(default_factory=Leadership.alone)
+    tenants: Tenants | None = None  # where each namespace has a Redis user of its own
 
 
 async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime) -> World | None:

@@ -18,6 +18,7 @@ from penstock.errors import PenstockError
 from penstock_operator import metrics, server
 from penstock_operator.cache import Cache, owner_key
 from penstock_operator.cluster import Cluster, watch_session
+from penstock_operator.credentials import read_credentials
 from penstock_operator.fence import FencedStore
 from penstock_operator.gather import Sources, highest_epoch
 from penstock_operator.leadership import Leadership
@@ -29,6 +30,7 @@ from penstock_operator.reconcile import Reconciler
 from penstock_operator.relist import Relister
 from penstock_operator.resources import AGENT, ROLLOUT, SELECTOR, WATCHED, Kind, Object
 from penstock_operator.settings import Settings
+from penstock_operator.tenancy import Tenants
 from penstock_operator.workers import Workers
 from penstock_store.store import Store
 
@@ -125,6 +127,7 @@ async def run(settings: Settings) -> int:
         settings.redis_url,
         installation=settings.installation,
         timeout_seconds=min(_STORE_SECONDS, longest),
+        ca_file=settings.redis_ca_file,
     )
     store.leadership = leadership
     connecting = Cluster.connect(settings.kubeconfig, leadership, write_seconds=longest)
@@ -139,6 +142,24 @@ def _heed_signals(told: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
+
+
+def _tenants(
+    settings: Settings, cluster: Cluster, store: Store, cache: Cache, relister: Relister
+) -> Tenants | None:
+    """Who keeps the Redis users of namespaces, where each has one."""
+    credentials = read_credentials(settings)
+    if credentials is None:
+        return None
+    return Tenants(
+        cluster,
+        store,
+        cache,
+        credentials,
+        lambda: relister.sure and relister.leadership.held(),
+        time.monotonic,
+        settings.watched,
+    )
 
 
 def _elector(settings: Settings, leadership: Leadership) -> Elector | None:
@@ -162,15 +183,6 @@ async def _operate(
     told: asyncio.Event,
 ) -> int:
     cache, queue = Cache(), WorkQueue(time.monotonic)
-    sources = Sources(
-        cluster,
-        store,
-        cache,
-        Measure(store),
-        Installation.of(settings),
-        settings.settle_seconds,
-        leadership,
-    )
     relister = Relister(
         cluster,
         store,
@@ -181,6 +193,17 @@ async def _operate(
         time.monotonic,
         leadership,
     )
+    tenants = _tenants(settings, cluster, store, cache, relister)
+    sources = Sources(
+        cluster,
+        store,
+        cache,
+        Measure(store),
+        Installation.of(settings, tenants.credentials if tenants else None),
+        settings.settle_seconds,
+        leadership,
+        tenants,
+    )
     workers = Workers(queue, Reconciler(sources, lambda: datetime.now(UTC)), leadership)
     elector = _elector(settings, leadership)
     pages = server.application(lambda: _unwell(elector), lambda: _unready(relister))
@@ -190,7 +213,7 @@ async def _operate(
     ours = [
         asyncio.create_task(_beat(leadership, elector), name="heartbeat"),
         asyncio.create_task(relister.run(), name="relist"),
-        asyncio.create_task(_lead(leadership, relister, workers), name="workers"),
+        asyncio.create_task(_lead(leadership, relister, workers, tenants), name="workers"),
         asyncio.create_task(_own_signals(ready, told), name="signals"),
     ]
     informer = asyncio.create_task(
@@ -220,12 +243,17 @@ async def _operate(
         await runner.cleanup()
 
 
-async def _lead(leadership: Leadership, relister: Relister, workers: Workers) -> None:
+async def _lead(
+    leadership: Leadership, relister: Relister, workers: Workers, tenants: Tenants | None
+) -> None:
     """Wait to lead; then list everything anew, take an epoch above all on record, and work."""
     await leadership.until_held()
     await relister.lead()
     await leadership.outbid(highest_epoch(relister.cache))
-    await workers.run()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(workers.run(), name="passes")
+        if tenants:
+            group.create_task(tenants.run(), name="tenants")
 
 
 async def _beat(leadership: Leadership, elector: Elector | None) -> None:

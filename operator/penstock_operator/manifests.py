@@ -7,6 +7,7 @@ from penstock import names, revision
 from penstock.api.agent import AgentSpec, Tool
 from penstock.api.worker import Worker
 from penstock.revision import Revision
+from penstock_operator.credentials import CA_KEY, SECRET_NAME, URL_KEY, Credentials
 from penstock_operator.resources import (
     CONFIGMAP,
     DEPLOYMENT,
@@ -17,33 +18,49 @@ from penstock_operator.resources import (
     namespace_of,
     uid_of,
 )
-from penstock_operator.settings import Settings
+from penstock_operator.settings import RuntimeUpgrade, Settings
 
 _MOUNT: Final = "/etc/penstock"
 _PORT: Final = 8080
 _GRACE_SECONDS: Final = 40
 #: What the pods were declared to be: without it, a field that is taken away is no difference.
 _ANNOTATION_PODS: Final = f"{names.GROUP}/pods"
+#: Changes with the Redis user's password, so that workers are rolled when the key is changed.
+_ANNOTATION_REDIS: Final = f"{names.GROUP}/redis-user"
 
 
 @dataclass(frozen=True)
 class Installation:
-    """What every worker of this installation is told."""
+    """What every worker of this installation is told.
+
+    With ``credentials`` each namespace has its own way to Redis, and ``redis_url`` is not used.
+    """
 
     redis_url: str
     model_url: str
     runtime_image: str
     name: str
+    upgrade: RuntimeUpgrade = RuntimeUpgrade.ROLLING
+    credentials: Credentials | None = None
 
     @classmethod
-    def of(cls, settings: Settings) -> "Installation":
+    def of(cls, settings: Settings, credentials: Credentials | None = None) -> "Installation":
         """The part of the operator's settings that concerns workers."""
         return cls(
             settings.workers_redis_url,
             settings.model_url,
             settings.runtime_image,
             settings.installation,
+            settings.runtime_upgrade,
+            credentials,
         )
+
+    def image_of(self, cut: Revision) -> str:
+        """The image of a revision's workers: its own, else the installation's now or then."""
+        own = cut.template.worker.image
+        if own or self.upgrade is RuntimeUpgrade.ON_NEXT_REVISION:
+            return own or cut.image
+        return self.runtime_image
 
 
 def owner_reference(agent: Object) -> dict[str, Any]:
@@ -118,6 +135,7 @@ def deployment(
 ) -> Object:
     """The workers of one revision."""
     mine = labels(name_of(agent), cut.hash)
+    about_pods = {"labels": mine, **_pod_annotations(agent, installation)}
     pod = _pod(agent, spec.worker, cut, installation)
     made = _child(DEPLOYMENT, agent, cut)
     made["metadata"]["annotations"] = {_ANNOTATION_PODS: revision.digest(pod)}
@@ -132,17 +150,24 @@ def deployment(
                 "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"},
             },
             "template": {
-                "metadata": {"labels": mine},
+                "metadata": about_pods,
                 "spec": pod,
             },
         },
     }
 
 
+def _pod_annotations(agent: Object, installation: Installation) -> dict[str, Any]:
+    if installation.credentials is None:
+        return {}
+    digest = installation.credentials.digest(namespace_of(agent))
+    return {"annotations": {_ANNOTATION_REDIS: digest}}
+
+
 def _pod(
     agent: Object, worker: Worker, cut: Revision, installation: Installation
 ) -> dict[str, Any]:
-    volumes, mounts = _volumes(cut)
+    volumes, mounts = _volumes(cut, installation)
     pod: dict[str, Any] = {
         "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": _GRACE_SECONDS,
@@ -171,7 +196,7 @@ def _container(
 ) -> dict[str, Any]:
     container: dict[str, Any] = {
         "name": "worker",
-        "image": cut.image,
+        "image": installation.image_of(cut),
         "command": ["python", "-m", "penstock_runtime.worker"],
         "env": _env(agent, worker, cut, installation),
         "ports": [{"name": "http", "containerPort": _PORT, "protocol": "TCP"}],
@@ -211,7 +236,6 @@ def _env(
         "PENSTOCK_REVISION": cut.name,
         "PENSTOCK_REVISION_FILE": f"{_MOUNT}/revision/{names.REVISION_FILE}",
         "PENSTOCK_REVISION_DIGEST": revision.digest(cut.document()),
-        "PENSTOCK_REDIS_URL": installation.redis_url,
         "PENSTOCK_MODEL_URL": installation.model_url,
         "PENSTOCK_CONCURRENCY": str(worker.concurrency),
         "PENSTOCK_TOOL_HEADERS_DIR": f"{_MOUNT}/tools",
@@ -219,21 +243,41 @@ def _env(
     credentials = cut.template.model.credentials_secret_ref
     if credentials:
         told["PENSTOCK_CREDENTIALS_FILE"] = f"{_MOUNT}/credentials/{credentials.key}"
-    own = {item.name: item.value for item in cut.template.worker.env if item.name not in told}
+    redis = _redis_env(installation)
+    taken = told.keys() | {item["name"] for item in redis}
+    own = {item.name: item.value for item in cut.template.worker.env if item.name not in taken}
     fixed: list[dict[str, Any]] = [
         {"name": name, "value": value} for name, value in {**told, **own}.items()
     ]
     pod_ip = {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.podIP"}}
     return [
         {"name": "POD_IP", "valueFrom": pod_ip},
+        *redis,
         *fixed,
         {"name": "PENSTOCK_LISTEN", "value": f"$(POD_IP):{_PORT}"},
     ]
 
 
-def _volumes(cut: Revision) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _redis_env(installation: Installation) -> list[dict[str, Any]]:
+    if installation.credentials is None:
+        return [{"name": "PENSTOCK_REDIS_URL", "value": installation.redis_url}]
+    secret = {"secretKeyRef": {"name": SECRET_NAME, "key": URL_KEY}}
+    told: list[dict[str, Any]] = [{"name": "PENSTOCK_REDIS_URL", "valueFrom": secret}]
+    if installation.credentials.authority:
+        told.append({"name": "PENSTOCK_REDIS_CA_FILE", "value": f"{_MOUNT}/redis/{CA_KEY}"})
+    return told
+
+
+def _volumes(
+    cut: Revision, installation: Installation
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     volumes: list[dict[str, Any]] = [{"name": "revision", "configMap": {"name": cut.name}}]
     mounts = [_mount("revision", "revision")]
+    if installation.credentials and installation.credentials.authority:
+        items = [{"key": CA_KEY, "path": CA_KEY}]
+        secret = {"secretName": SECRET_NAME, "items": items}
+        volumes.append({"name": "redis", "secret": secret})
+        mounts.append(_mount("redis", "redis"))
     credentials = cut.template.model.credentials_secret_ref
     if credentials:
         volumes.append({"name": "credentials", "secret": {"secretName": credentials.name}})

@@ -43,9 +43,7 @@ WATCH_ERRORS: Final = Counter(
     "Events that could not be taken in.",
     registry=REGISTRY,
 )
-LEADER: Final = Gauge(
-    "penstock_leader", "1 while this operator leads, else 0.", registry=REGISTRY
-)
+LEADER: Final = Gauge("penstock_leader", "1 while this operator leads, else 0.", registry=REGISTRY)
 LEADER_TRANSITIONS: Final = Gauge(
     "penstock_leader_transitions",
     "How often the Lease has changed hands, as last seen: the epoch of whoever holds it.",

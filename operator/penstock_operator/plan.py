@@ -270,7 +270,8 @@ def _wishes(world: World, crews: tuple[Crew, ...]) -> list[float]:
     if world.spec and world.spec.scaling.min_replicas == 0:
         wishes.append(_ASLEEP_SECONDS)  # the first task must wake it
     leaving = any(crew.state is RevisionState.DRAINING for crew in crews)
-    unsettled = world.look is None or world.missing or world.refused or world.name_conflict
+    refused = world.refused or world.name_conflict or world.no_redis_user
+    unsettled = world.look is None or world.missing or refused
     if leaving or unsettled or world.low_since or _in_use(world):
         wishes.append(_IN_USE_SECONDS)
     if world.references:

@@ -22,6 +22,7 @@ class WorkerSettings(BaseSettings):
     revision_file: Path = Path("/etc/penstock/revision") / names.REVISION_FILE
     revision_digest: str
     redis_url: str
+    redis_ca_file: str = ""  # certificates (PEM) by which a rediss:// server is known
     installation: str = "penstock"
     model_url: str = ""  # the installation's endpoint, for agents without model.baseURL
     credentials_file: Path | None = None

@@ -1,6 +1,6 @@
 """The store: every call that Penstock makes of Redis, typed."""
 
-from typing import Final
+from typing import Final, Self
 
 from penstock_store.admission import Admitting
 from penstock_store.connection import Connection, Wiring
@@ -30,7 +30,7 @@ class Store(Routing, Permitting, Admitting, Working, Listening):
         retention: Retention = _RETENTION,
         cluster: bool = False,
         ca_file: str = "",
-    ) -> "Store":
+    ) -> Self:
         """A store on the Redis at ``url`` (redis:// or rediss://); connects on first use.
 
         Args:

@@ -36,7 +36,11 @@ def main() -> int:
 
 def _store(settings: WorkerSettings) -> Store:
     try:
-        return Store.connect(settings.redis_url, installation=settings.installation)
+        return Store.connect(
+            settings.redis_url,
+            installation=settings.installation,
+            ca_file=settings.redis_ca_file,
+        )
     except ValueError as error:
         raise errors.InvalidResource(f"PENSTOCK_REDIS_URL cannot be used: {error}") from error
 

@@ -50,6 +50,7 @@ class Pool:
         self._freed = asyncio.Event()
         self._taking = asyncio.Lock()  # one at a time counts what is free and takes it
         self._redis_answers = False
+        self._redis_problem = ""  # told once, until it answers again
         self._stopping = False
         self._clock = asyncio.get_running_loop().time
         self._reclaim_from = 0.0
@@ -110,12 +111,13 @@ class Pool:
         try:
             answer = await call
         except errors.StoreUnavailable as error:
-            if self._redis_answers:
-                log.warning("Redis does not answer", error=str(error))
+            if not self._redis_problem:
+                log.warning("Redis does not answer; waiting for it", error=str(error))
+            self._redis_problem = str(error)
             self._redis_answers = False
             self._agent.meter.store_error()
             return None
-        self._redis_answers = True
+        self._redis_answers, self._redis_problem = True, ""
         return answer
 
     # -- keeping -----------------------------------------------------------------------------

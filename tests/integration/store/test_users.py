@@ -297,7 +297,7 @@ async def test_a_new_key_lets_workers_of_the_old_one_go_on_until_it_is_dropped(i
     assert not await installation.operator.permit("acme", password)
     await installation.operator.disconnect("acme")
     for store in (old, installation.worker("acme")):
-        with pytest.raises(errors.StoreUnavailable, match="did not do PING: .*password"):
+        with pytest.raises(errors.StoreUnavailable, match=r"did not do PING: .*password"):
             await store.ping()
     await new.ping()
 
