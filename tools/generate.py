@@ -47,18 +47,14 @@ def as_yaml(document: Mapping[str, Any]) -> str:
 def files() -> dict[pathlib.Path, str]:
     """Every generated file, by its path under the root of the repository."""
     pages = pathlib.Path("docs/reference")
-    made = {
-        pages / "metrics.md": reference.metrics_page(),
-        pathlib.Path("charts/penstock/files/operator-rules.yaml"): chart.rules_file(ROOT),
-        pathlib.Path("charts/penstock/files/redis-users.yaml"): chart.redis_users_file(),
-    }
+    made = {pages / "metrics.md": reference.metrics_page()}
+    definitions = {}
     for definition in crd.documents():
         words = definition["spec"]["names"]
-        file = f"{words['plural']}.yaml"
-        made[pathlib.Path("crds") / file] = as_yaml(definition)
-        made |= chart.definition(as_yaml(definition), file)
+        definitions[f"{words['plural']}.yaml"] = as_yaml(definition)
         made[pages / f"{words['singular']}.md"] = reference.resource_page(definition)
-    return made
+    made |= {pathlib.Path("crds") / name: text for name, text in definitions.items()}
+    return made | chart.files(ROOT, definitions)
 
 
 def difference(path: pathlib.Path, wanted: str) -> str:
