@@ -113,7 +113,7 @@ def highest_epoch(cache: Cache) -> int:
     """The highest epoch that any status in the cache was decided in."""
     rollouts = [_number(obj, "epoch") for obj in cache.all(ROLLOUT)]
     agents = [_number(obj, "traffic", "epoch") for obj in cache.all(AGENT)]
-    return max(0, *rollouts, *agents)
+    return max([0, *rollouts, *agents])
 
 
 def _number(obj: Object, *path: str) -> int:
