@@ -84,7 +84,8 @@ def _listen(host: str, port: int) -> socket.socket:
 async def _serve(
     told: settings.GatewaySettings, tokens: TokensFile | None, listener: socket.socket
 ) -> None:
-    store = Store.connect(told.redis_url, installation=told.installation)
+    trusted = str(told.redis_ca_file or "")
+    store = Store.connect(told.redis_url, installation=told.installation, ca_file=trusted)
     gateway = routes.Gateway(store, Access(tokens, _cluster_tokens(told)))
     config = uvicorn.Config(
         app.application(gateway),

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Final, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, FilePath, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from penstock import errors
@@ -19,6 +19,7 @@ class GatewaySettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, env_ignore_empty=True)
 
     redis_url: str
+    redis_ca_file: FilePath | None = None  # certificates (PEM) by which a rediss:// one is known
     tokens_file: Path | None = None  # static tokens
     listen: str = "127.0.0.1:8080"  # host:port; an IPv6 host in brackets; port 0: any free one
     installation: str = "penstock"

@@ -95,3 +95,11 @@ def test_settings_under_which_no_token_could_be_reviewed_are_refused(
     told(KUBERNETES_AUTH="true", **variables)
     with pytest.raises(InvalidResource, match=says):
         settings.read_gateway_settings()
+
+
+def test_a_certificate_file_for_redis_that_is_not_there_is_named(told, tmp_path):
+    told(REDIS_CA_FILE=str(tmp_path / "ca.crt"))
+    with pytest.raises(InvalidResource, match=r"PENSTOCK_REDIS_CA_FILE.*not point to a file"):
+        settings.read_gateway_settings()
+    (tmp_path / "ca.crt").touch()
+    assert settings.read_gateway_settings().redis_ca_file == tmp_path / "ca.crt"
