@@ -16,7 +16,7 @@ PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11
 help: ## Print this list
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
-	  /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	  /^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: setup ## Show the main job: a good revision climbs, a bad one is rolled back (ARGS=--keep leaves it running)
@@ -39,6 +39,28 @@ venv:
 	done; \
 	echo "No Python 3.11 or newer (tried: $(PYTHONS)). Install one, or name it: make PYTHON=/path/to/python3" >&2; \
 	exit 1
+
+##@ On kind
+
+.PHONY: kind-up
+kind-up: venv ## Make the kind cluster `penstock`; without a registry from a node image built here (first time 15 min)
+	@$(BIN)/python -m penstock_dev.kind up
+
+.PHONY: kind-down
+kind-down: venv ## Remove the kind cluster; what was built stays in the cache
+	@$(BIN)/python -m penstock_dev.kind down
+
+.PHONY: kind-node-image
+kind-node-image: venv ## Build the node image from Debian packages and Go modules, and keep it as one file
+	@$(BIN)/python -m penstock_dev.kind node-image
+
+.PHONY: deploy
+deploy: venv ## Build the images, load them into kind, install or upgrade with Helm (ARGS go to helm)
+	@$(BIN)/python -m penstock_dev.kind deploy $(ARGS)
+
+.PHONY: e2e
+e2e: venv ## Run the end-to-end tests against what `make deploy` put into the kind cluster (ARGS go to pytest)
+	@$(BIN)/python -m pytest tests/e2e $(ARGS)
 
 ##@ While working on it
 

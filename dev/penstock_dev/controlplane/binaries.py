@@ -128,10 +128,14 @@ async def _build(names: list[str], sources: Sources, report: Report) -> Fetched:
     if sources.go is None:
         return {}, "build: no `go` on the PATH (or switched off)"
     try:
-        programs = [build.kubernetes(name, KUBERNETES_VERSION) for name in names]
+        programs = [build.control_plane(name, _version(name)) for name in names]
         return await build.compile_programs(programs, sources.go, sources.cache, report), ""
     except build.BuildFailed as failure:
         return {}, f"build: {failure}"
+
+
+def _version(name: str) -> str:
+    return ETCD_VERSION if name == "etcd" else KUBERNETES_VERSION
 
 
 def _advice(missing: list[str], sources: Sources, failures: list[str]) -> str:

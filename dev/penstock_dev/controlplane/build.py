@@ -49,7 +49,7 @@ class BuildFailed(Exception):
     """Go could not build a program; the message ends with Go's own last words."""
 
 
-def kubernetes(name: str, version: str) -> Program:
+def control_plane(name: str, version: str) -> Program:
     """A program of the control plane or of a node; `name` is a key of PACKAGES."""
     return Program(name, version, MODULE, PACKAGES[name], _linker_flags(version))
 

@@ -1,0 +1,3 @@
+module penstock.dev/pause
+
+go 1.25.0

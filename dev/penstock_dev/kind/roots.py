@@ -1,0 +1,53 @@
+"""Root file systems of Debian packages, as tars, made by mmdebstrap from this machine's archive."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from penstock_dev.kind import commands, debian
+
+_ATTEMPTS = 3
+_TIMEOUT_SECONDS = 900.0
+_LEFT_OUT = ("doc", "man", "locale", "info")
+
+
+@dataclass(frozen=True)
+class Root:
+    """A root file system: Debian's minimal base and these packages."""
+
+    name: str
+    release: str
+    packages: tuple[str, ...]
+
+
+def build(root: Root, target: Path, report: commands.Report) -> None:
+    """Write the root's tar to `target`; half a minute or more, three attempts.
+
+    Raises CommandFailed.
+    """
+    command = commandline(root, debian.archive(), partial := target.with_suffix(".partial.tar"))
+    if nice := shutil.which("nice"):
+        command = [nice, "-n", "5", *command]
+    for left in reversed(range(_ATTEMPTS)):
+        try:
+            commands.run(command, timeout_seconds=_TIMEOUT_SECONDS)
+        except commands.CommandFailed as failed:
+            partial.unlink(missing_ok=True)
+            if not left:
+                raise
+            report(f"  the {root.name} root failed, trying again ({failed})")
+        else:
+            partial.replace(target)
+            return
+
+
+def commandline(root: Root, archive: str, target: Path) -> list[str]:
+    """How mmdebstrap is called; nothing that only people read is unpacked."""
+    excluded = [f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in _LEFT_OUT]
+    return [
+        *("mmdebstrap", "--quiet", "--variant=minbase", *excluded),
+        f"--include={','.join(root.packages)}",
+        *(root.release, str(target), archive),
+    ]
