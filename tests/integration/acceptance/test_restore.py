@@ -6,39 +6,48 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from penstock import names
 from tests.integration.acceptance import manifests
 from tests.integration.acceptance.product import Product
 
 STEPS: manifests.Steps = ((20, 3000, 1), (50, 3000, 1))
-BAD = {"errorRate": 1.0}
+OURS = f"{names.LABEL_MANAGED}={names.MANAGER}"
 
 
 def lose_everything_but_the_records(product: Product) -> None:
-    """With the operator down: an Agent without status, a rollout made anew, and an empty Redis."""
+    """With the operator down: an Agent that tells nothing, a rollout made anew, an empty Redis."""
     product.stop("operator")
     product.stop("redis", kill=True)
     for found in Path(product.environment.state_dir, "redis").iterdir():
         shutil.rmtree(found) if found.is_dir() else found.unlink()
     cluster = product.cluster
-    cluster.kubectl(
-        "patch", "agent", "support", "--subresource=status", "--type=json",
-        "-p", '[{"op":"remove","path":"/status"}]',
-    )  # fmt: skip
+    fence = {key: product.agent()["traffic"].get(key, 0) for key in ("epoch", "version")}
+    wipe(product, fence)
     kept = cluster.get("agentrollout", "support")
     cluster.kubectl("delete", "agentrollout", "support")
     cluster.apply(without_history(kept))
-    assert product.agent() == {}
-    assert product.rollout() == {}
+    assert "stableRevision" not in product.agent()
+    assert "stableRevision" not in product.rollout()
     product.start("redis")
     product.start("operator")
 
 
+def wipe(product: Product, fence: dict[str, int]) -> None:
+    """Leave nothing of the Agent's status but these numbers, which the API server keeps from falling."""
+    change = [{"op": "replace", "path": "/status", "value": {"traffic": fence}}]
+    product.cluster.kubectl(
+        "patch", "agent", "support", "--subresource=status", "--type=json", "-p", json.dumps(change)
+    )
+
+
 def without_history(document: dict[str, Any]) -> dict[str, Any]:
-    """An object as a backup without status holds it."""
-    metadata = {"name": document["metadata"]["name"]}
-    return {**{key: document[key] for key in ("apiVersion", "kind", "spec")}, "metadata": metadata}
+    """An object as a backup tool restores it: no status, no owner, a uid of its own."""
+    kept = ("name", "labels", "annotations")
+    metadata = {key: value for key, value in document["metadata"].items() if key in kept}
+    rest = {key: value for key, value in document.items() if key not in ("metadata", "status")}
+    return {**rest, "metadata": metadata}
 
 
 def climb_to_20(product: Product) -> tuple[str, str]:
@@ -49,6 +58,14 @@ def climb_to_20(product: Product) -> tuple[str, str]:
     product.until_share(20)
     product.until("it served", lambda: product.log().ended_on(names.hash_of(candidate)))
     return stable, candidate
+
+
+def test_a_status_cannot_be_emptied(product: Product) -> None:
+    product.cluster.apply(manifests.agent("v1"), manifests.rollout(STEPS))
+    stable = product.until_stable()
+    with pytest.raises(AssertionError, match="never falls"):
+        wipe(product, {"version": 0})
+    assert product.agent()["stableRevision"] == stable
 
 
 @pytest.mark.timeout(400)
@@ -87,7 +104,7 @@ def test_without_any_status_and_with_an_empty_redis_a_rejected_revision_stays_re
     product.cluster.apply(manifests.agent("v1"), manifests.rollout(STEPS))
     stable = product.until_stable()
     with product.live_traffic(10):
-        product.cluster.apply(manifests.agent("bad", **BAD))
+        product.cluster.apply(manifests.agent("bad", errorPercent=40))
         candidate = product.until_candidate(stable)
         assert product.until_verdict(candidate, seconds=120)["result"] == "Rejected"
     lose_everything_but_the_records(product)
@@ -103,3 +120,31 @@ def test_without_any_status_and_with_an_empty_redis_a_rejected_revision_stays_re
     record = product.cluster.get("controllerrevision", candidate)
     verdict = json.loads(record["metadata"]["annotations"][names.ANNOTATION_VERDICT])
     assert verdict["result"] == "Rejected"
+
+
+@pytest.mark.timeout(400)
+def test_restored_under_other_uids_an_agent_waits_and_begins_with_what_it_is_given_first(
+    product: Product,
+) -> None:
+    cluster = product.cluster
+    cluster.apply(manifests.agent("v1"), manifests.rollout(STEPS))
+    product.until_stable()
+    with product.live_traffic(10):
+        stable, candidate = climb_to_20(product)
+    owned = ("controllerrevisions", "configmaps", "deployments")
+    children = [obj for kind in owned for obj in cluster.get(kind, "-l", OURS)["items"]]
+    agent, rollout = cluster.get("agent", "support"), cluster.get("agentrollout", "support")
+    product.stop("operator")
+    cluster.kubectl("delete", "agents,agentrollouts", "--all", "--cascade=foreground")
+    cluster.until("its children went along", lambda: not cluster.get(owned[0], "-l", OURS)["items"])
+    backup = [without_history(obj) for obj in (*children, agent, rollout)]
+    cluster.kubectl("create", "-f", "-", stdin=yaml.safe_dump_all(backup))
+    product.start("operator")
+    cluster.until_condition("agent/support", "Stalled", "True", "NameConflict")
+    assert not product.agent().get("stableRevision"), "the candidate did not become stable by it"
+    cluster.apply(manifests.agent("v1"))
+    cluster.kubectl("delete", ",".join(owned), "-l", OURS)
+    assert product.until_stable() == stable
+    cluster.apply(manifests.agent("v2"))
+    assert product.until_candidate(stable) == candidate
+    product.until_share(20)
