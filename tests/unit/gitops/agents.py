@@ -147,6 +147,10 @@ CASES = {
     "reference_missing": (lambda: told(worlds.world(missing=MISSING)), "Degraded"),
     "reference_lost": (lambda: told(serving_world(missing=MISSING)), "Degraded"),
     "name_conflict": (lambda: told(serving_world(name_conflict=TAKEN)), "Degraded"),
+    "no_redis_user": (
+        lambda: told(serving_world(no_redis_user="Secret penstock-redis cannot be written")),
+        "Degraded",
+    ),
     "child_refused": (
         lambda: told(serving_world(refused="exceeded quota: compute in namespace acme")),
         "Degraded",
