@@ -1,0 +1,239 @@
+"""Every documented value does something, and what is not documented is refused."""
+
+import json
+import re
+import sys
+
+import pytest
+
+from tests.integration.chart.charts import MONITORING, ROOT, Helm, Values, of_kind
+
+sys.path.insert(0, str(ROOT / "tools"))
+import chart
+
+_DIGEST = "sha256:" + "0123456789abcdef" * 4
+
+#: Everything optional is on, so that what is set below is seen.
+EVERYTHING: Values = {
+    "gateway.ingress.enabled": True,
+    "gateway.ingress.hosts": ["agents.example.com"],
+    "gateway.httpRoute.enabled": True,
+    "gateway.httpRoute.parentRefs": [{"name": "front"}],
+    "gateway.autoscaling.enabled": True,
+    "gateway.service.type": "NodePort",
+    "monitoring.dashboard.enabled": True,
+    "networkPolicy.egress": True,
+    "networkPolicy.workerNamespaces": ["acme"],
+    "demo.enabled": True,
+}
+#: Values that stand somewhere in what is rendered: each is set to something that stands nowhere else.
+MARKED: Values = {
+    "fullnameOverride": "renamed",
+    "installation": "my-installation",
+    "watchNamespaces": ["watched"],
+    "image.registry": "registry.example.com/penstock",
+    "image.pullSecrets": [{"name": "pull"}],
+    "operator.lease.durationSeconds": 31,
+    "operator.lease.renewSeconds": 23,
+    "operator.lease.retrySeconds": 19,
+    "gateway.service.port": 8082,
+    "gateway.service.nodePort": 30083,
+    "gateway.service.annotations": {"a": "on-the-service"},
+    "gateway.tokens.existingSecret": "my-tokens",
+    "gateway.auth.kubernetes.audiences": ["my-audience"],
+    "gateway.ingress.className": "my-ingress-class",
+    "gateway.ingress.annotations": {"a": "on-the-ingress"},
+    "gateway.ingress.hosts": ["marked.example.com"],
+    "gateway.ingress.tls": [{"secretName": "my-certificate"}],
+    "gateway.httpRoute.annotations": {"a": "on-the-route"},
+    "gateway.httpRoute.parentRefs": [{"name": "my-front-door"}],
+    "gateway.httpRoute.hostnames": ["route.example.com"],
+    "gateway.autoscaling.minReplicas": 41,
+    "gateway.autoscaling.maxReplicas": 43,
+    "gateway.autoscaling.targetCPUUtilizationPercentage": 47,
+    "model.url": "http://marked-model.example.com",
+    "model.resources": {"limits": {"memory": "101Mi"}},
+    "redis.existingSecret": "my-redis",
+    "redis.image": "registry.example.com/redis:8",
+    "redis.persistence.size": "103Gi",
+    "redis.persistence.storageClassName": "my-storage",
+    "redis.userID": 1009,
+    "redis.resources": {"limits": {"memory": "107Mi"}},
+    "networkPolicy.apiServerPorts": [8443],
+    "networkPolicy.workerNamespaces": ["limited"],
+    "networkPolicy.workerEgress": [{"ports": [{"protocol": "TCP", "port": 9443}]}],
+    "monitoring.podMonitor.interval": "53s",
+    "monitoring.podMonitor.labels": {"a": "on-the-monitor"},
+    "monitoring.prometheusRule.labels": {"a": "on-the-rule"},
+    "monitoring.prometheusRule.runbookURL": "https://docs.example.com/runbooks",
+    "monitoring.dashboard.labels": {"a": "on-the-dashboard"},
+    "demo.namespace": "demonstration",
+    **{
+        f"{component}.image.{key}": f"{component}-{key}"
+        for component in ("operator", "runtime", "model")
+        for key in ("repository", "tag")
+    },
+    **{
+        f"{component}.{key}": value
+        for number, component in enumerate(("operator", "gateway"))
+        for key, value in {
+            "resources": {"limits": {"memory": f"{211 + number}Mi"}},
+            "serviceAccount.annotations": {"a": f"on-the-{component}-account"},
+            "podDisruptionBudget.maxUnavailable": f"{61 + number}%",
+            "podAnnotations": {"a": f"on-the-{component}-pods"},
+            "podLabels": {"team": f"{component}-team"},
+            "extraEnv": [{"name": "A", "value": f"for-the-{component}"}],
+            "nodeSelector": {"disk": f"{component}-disk"},
+            "tolerations": [{"operator": "Exists", "key": f"{component}-taint"}],
+            "affinity": {"nodeAffinity": {"a": f"{component}-affinity"}},
+            "topologySpreadConstraints": [{"topologyKey": f"{component}-rack"}],
+            "priorityClassName": f"{component}-priority",
+        }.items()
+    },
+}
+_NO_REDIS: Values = {"redis.bundled": False, "redis.existingSecret": "mine"}
+#: Values of another kind: what each is set to, and what is set with and without it.
+SWITCHED: dict[str, tuple[object, Values]] = {
+    "nameOverride": ("agents", {}),
+    "operator.replicas": (5, {}),
+    "operator.logLevel": ("DEBUG", {}),
+    "operator.image.digest": (_DIGEST, {}),
+    "operator.image.pullPolicy": ("Always", {}),
+    "operator.podDisruptionBudget.enabled": (False, {}),
+    "gateway.replicas": (5, {}),
+    "gateway.logLevel": ("DEBUG", {}),
+    "gateway.service.type": ("NodePort", {}),
+    "gateway.tokens.enabled": (False, {}),
+    "gateway.auth.kubernetes.enabled": (False, {}),
+    "gateway.ingress.enabled": (True, {"gateway.ingress.hosts": ["agents.example.com"]}),
+    "gateway.httpRoute.enabled": (True, {"gateway.httpRoute.parentRefs": [{"name": "front"}]}),
+    "gateway.autoscaling.enabled": (True, {}),
+    "gateway.podDisruptionBudget.enabled": (False, {}),
+    "runtime.image.digest": (_DIGEST, {}),
+    "runtime.image.pullPolicy": ("Always", {}),
+    "runtime.upgrade": ("OnNextRevision", {}),
+    "model.image.digest": (_DIGEST, {"demo.enabled": True}),
+    "model.image.pullPolicy": ("Always", {"demo.enabled": True}),
+    "redis.bundled": (False, {"redis.existingSecret": "mine"}),
+    "redis.tls.caSecret": ("ca", _NO_REDIS),
+    "redis.users": ("Shared", _NO_REDIS),
+    "redis.imagePullPolicy": ("Always", {}),
+    "redis.persistence.enabled": (False, {}),
+    "rbac.aggregate": (False, {}),
+    "admissionPolicy.enabled": (False, {}),
+    "admissionPolicy.actions": (["Warn", "Audit"], {}),
+    "networkPolicy.enabled": (False, {}),
+    "networkPolicy.egress": (True, {}),
+    "monitoring.podMonitor.enabled": (False, {}),
+    "monitoring.prometheusRule.enabled": (False, {}),
+    "monitoring.dashboard.enabled": (True, {}),
+    "demo.enabled": (True, {}),
+}
+
+
+def nested(flat: Values) -> Values:
+    """Values by dotted paths as the tree that Helm takes."""
+    tree: Values = {}
+    for path, value in flat.items():
+        *parents, last = path.split(".")
+        place = tree
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[last] = value
+    return tree
+
+
+def rendered(helm: Helm, flat: Values) -> str:
+    """What is rendered, without what is drawn at random."""
+    documents = helm.render(
+        nested(flat), options=tuple(f"--api-versions={kind}" for kind in MONITORING)
+    )
+    for secret in of_kind(documents, "Secret"):
+        secret["data"] = sorted(secret["data"])
+    return re.sub(r'"checksum/config": "\w+"', "", json.dumps(documents))
+
+
+def last_leaf(value: object) -> str:
+    """The last scalar in a value, as text."""
+    match value:
+        case dict():
+            return last_leaf(list(value.values())[-1])
+        case list():
+            return last_leaf(value[-1])
+    return str(value)
+
+
+@pytest.fixture(scope="module")
+def renderings(helm: Helm):
+    """What is rendered with these values; each only once."""
+    known: dict[str, str] = {}
+
+    def look(values: Values) -> str:
+        key = json.dumps(values, sort_keys=True)
+        if key not in known:
+            known[key] = rendered(helm, values)
+        return known[key]
+
+    return look
+
+
+def test_each_documented_value_is_tried_and_each_tried_value_is_documented():
+    documented = {".".join(value.path) for value in chart.values(ROOT)}
+    assert documented == MARKED.keys() | SWITCHED.keys()
+    assert not MARKED.keys() & SWITCHED.keys()
+
+
+@pytest.mark.parametrize("path", sorted(MARKED))
+def test_what_a_value_is_set_to_stands_in_what_is_rendered(renderings, path):
+    mark = re.compile(rf"(?<![\w.-]){re.escape(last_leaf(MARKED[path]))}(?![\w.])")
+    assert not mark.search(renderings(EVERYTHING))
+    assert mark.search(renderings(EVERYTHING | MARKED))
+
+
+@pytest.mark.parametrize("path", sorted(SWITCHED))
+def test_a_switch_changes_what_is_rendered(renderings, path):
+    value, besides = SWITCHED[path]
+    assert renderings(besides | {path: value}) != renderings(besides)
+
+
+@pytest.mark.parametrize(
+    "typo",
+    [
+        {"operatr": {}},
+        {"operator": {"replica": 3}},
+        {"gateway": {"service": {"nodeport": 30080}}},
+        {"gateway": {"auth": {"kubernetes": {"audience": ["x"]}}}},
+        {"redis": {"tls": {"secret": "ca"}}},
+        {"demo": {"enable": True}},
+        {"monitoring": {"podmonitor": {}}},
+        {"operator": {"image": {"name": "x"}}},
+        {"operator": {"resources": {"limit": {}}}},
+    ],
+    ids=json.dumps,
+)
+def test_a_misspelt_value_is_refused(helm, typo):
+    assert "additional properties" in helm.refusal(typo)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"operator": {"replicas": 0}},
+        {"operator": {"replicas": "two"}},
+        {"operator": {"logLevel": "Loud"}},
+        {"operator": {"image": {"digest": "sha256:abc"}}},
+        {"redis": {"bundled": False}},
+        {"redis": {"users": "Shared"}},
+        {"redis": {"tls": {"caSecret": "ca"}}},
+        {"gateway": {"ingress": {"enabled": True}}},
+        {"gateway": {"httpRoute": {"enabled": True}}},
+        {"gateway": {"tokens": {"enabled": False}, "auth": {"kubernetes": {"enabled": False}}}},
+        {"admissionPolicy": {"actions": ["Deny", "Warn"]}},
+        {"admissionPolicy": {"actions": []}},
+        {"watchNamespaces": ["Not_A_Namespace"]},
+        {"demo": {"namespace": ""}},
+    ],
+    ids=json.dumps,
+)
+def test_values_that_cannot_work_are_refused_before_anything_is_installed(helm, wrong):
+    assert "values don't meet the specifications of the schema" in helm.refusal(wrong)
