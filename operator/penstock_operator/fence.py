@@ -43,17 +43,7 @@ class FencedStore(Store):
         self.leadership.demand()
         await super().dismiss(namespace)
 
-    async def permit(self, namespace: str, password: str, *, keep_former: bool = False) -> bool:
-        """Make a namespace's user, as Store does."""
-        self.leadership.demand()
-        return await super().permit(namespace, password, keep_former=keep_former)
-
     async def disconnect(self, namespace: str) -> None:
         """End the connections of a namespace's user, as Store does."""
         self.leadership.demand()
         await super().disconnect(namespace)
-
-    async def dismiss(self, namespace: str) -> None:
-        """Remove a namespace's user, as Store does."""
-        self.leadership.demand()
-        await super().dismiss(namespace)
