@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from penstock_dev.kind import commands, debian
+from penstock_dev.kind import commands, debian, registry
 
 PYTHON_IMAGE = "docker.io/library/python:3.11-slim-bookworm"
 REDIS_IMAGE = "docker.io/library/redis:7.4-alpine"
@@ -41,7 +41,7 @@ _TIDY = (
 )
 
 
-class BaseUnavailable(Exception):
+class BaseUnavailable(commands.CommandFailed):
     """A base image can neither be pulled nor be made here; says what was tried."""
 
 
@@ -140,6 +140,8 @@ def _unobtainable(image: str, report: commands.Report) -> str | None:
     """Why an image cannot be had from a registry; None when the engine has it now."""
     if exists(image):
         return None
+    if image.startswith("docker.io/") and not registry.reachable():
+        return "its registry does not answer"
     report(f"pulling {image}")
     try:
         commands.run(["docker", "pull", "--quiet", image], timeout_seconds=_PULL_SECONDS)
