@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import compileall
 import hashlib
+import importlib
 import os
 import pathlib
 import py_compile
@@ -22,6 +23,7 @@ import sys
 import tempfile
 import tomllib
 import venv
+from typing import Any
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 #: Image → what of this repository it runs. The model is added to the runtime's image.
@@ -69,10 +71,10 @@ def pip_environment(scratch: pathlib.Path) -> dict[str, str]:
     """The environment of pip: with certificates that the builder's machine trusts beside the public ones."""
     environment = {name: value for name, value in os.environ.items() if value}
     if extra := environment.pop(CERTIFICATES_VARIABLE, ""):
-        from pip._vendor import certifi  # noqa: PLC0415 (only a build stage has pip)
-
+        # Only a build stage has pip. What it trusts by itself stays trusted.
+        trusted = pathlib.Path(importlib.import_module("pip._vendor.certifi").where())
         bundle = scratch / "certificates.pem"
-        bundle.write_text(pathlib.Path(certifi.where()).read_text("utf-8") + "\n" + extra, "utf-8")
+        bundle.write_text(trusted.read_text("utf-8") + "\n" + extra, "utf-8")
         environment["PIP_CERT"] = str(bundle)
     return environment
 
@@ -125,12 +127,9 @@ def write_metadata(image: str, site: pathlib.Path) -> None:
     (folder / "RECORD").write_text("\n".join(record) + "\n", "utf-8")
 
 
-def metadata(project: dict[str, object], image: str) -> str:
+def metadata(project: dict[str, Any], image: str) -> str:
     """The core metadata of the project as one image has it: what its extra asks for is simply required."""
-    extras = project["optional-dependencies"]
-    dependencies = project["dependencies"]
-    assert isinstance(extras, dict)
-    assert isinstance(dependencies, list)
+    required = [*project["dependencies"], *project["optional-dependencies"][image]]
     fields = [
         ("Metadata-Version", "2.4"),
         ("Name", project["name"]),
@@ -139,7 +138,7 @@ def metadata(project: dict[str, object], image: str) -> str:
         ("License-Expression", project["license"]),
         ("License-File", "LICENSE"),
         ("Requires-Python", project["requires-python"]),
-        *(("Requires-Dist", line) for line in (*dependencies, *extras[image])),
+        *(("Requires-Dist", line) for line in required),
     ]
     return "".join(f"{name}: {value}\n" for name, value in fields)
 

@@ -284,4 +284,4 @@ def _exclusive(home: Home) -> Iterator[None]:
 
 
 def _pause() -> None:
-    time.sleep(_POLL_SECONDS)  # noqa: TID251 (polls a daemon that is starting or stopping)
+    time.sleep(_POLL_SECONDS)

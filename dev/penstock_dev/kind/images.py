@@ -163,11 +163,13 @@ def _content(certificate: str) -> str:
 def load(images: Images, kind: Path, cluster: str, report: commands.Report) -> None:
     """Give every node of a kind cluster the images that it lacks. Raises CommandFailed."""
     nodes = commands.run([kind, "get", "nodes", "--name", cluster]).split()
+    if not nodes:
+        raise commands.CommandFailed(f"there is no kind cluster {cluster}")
     lacking = missing(images.made_here, [_on_node(node) for node in nodes])
     if not lacking:
         return
     report(f"loading {', '.join(lacking)} into {cluster}")
-    command = [kind, "load", "docker-image", "--name", cluster, *lacking]
+    command: list[str | Path] = [kind, "load", "docker-image", "--name", cluster, *lacking]
     commands.run(command, timeout_seconds=_LOAD_SECONDS)
 
 
