@@ -10,18 +10,8 @@ from urllib.parse import quote
 
 import httpx
 
-from penstock_cli import gateway
+from penstock_cli import gateway, places
 from penstock_cli.exits import Exit, Stopped
-from penstock_dev import state
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where the gateway is, as far as the person said; empty: that of the local environment."""
-
-    url: str
-    token: str
-    state_dir: str
 
 
 @dataclass(frozen=True)
@@ -30,13 +20,12 @@ class Question:
 
     agent: str
     text: str
-    namespace: str
     user: str = ""
     session: str = ""
 
-    def following(self) -> gateway.Following:
-        """The task of this question, none of it done yet."""
-        namespace, agent = quote(self.namespace, safe=""), quote(self.agent, safe="")
+    def following(self, namespace: str) -> gateway.Following:
+        """The task of this question to an agent of the namespace, none of it done yet."""
+        namespace, agent = quote(namespace, safe=""), quote(self.agent, safe="")
         body = {
             "input": self.text,
             "user": self.user,
@@ -46,14 +35,13 @@ class Question:
         return gateway.Following(f"/v1/namespaces/{namespace}/agents/{agent}/tasks", body)
 
 
-def ask(place: Place, question: Question, wait_seconds: float, *, as_json: bool) -> None:
+def ask(place: places.Place, question: Question, wait_seconds: float, *, as_json: bool) -> None:
     """Ask, and print the answer (or the task as JSON) on standard output.
 
     Raises:
         Stopped: it did not come to an answer.
     """
-    url, token = resolve(place)
-    task = asyncio.run(_ask(url, token, question, wait_seconds))
+    task = asyncio.run(_ask(place, question, wait_seconds))
     if as_json:
         print(json.dumps(task, indent=2, ensure_ascii=False))
     elif task["status"] == "Succeeded":
@@ -64,30 +52,12 @@ def ask(place: Place, question: Question, wait_seconds: float, *, as_json: bool)
         raise failure
 
 
-def resolve(place: Place) -> tuple[str, str]:
-    """URL and token of the gateway: what was said, else those of the local environment.
-
-    Raises:
-        Stopped: neither is known.
-    """
-    url, token = place.url, place.token
-    if not url:
-        local = state.read_json(state.StateDirectory.at(place.state_dir).environment_file) or {}
-        url, token = local.get("gatewayURL") or "", token or local.get("token", "")
-    if not url:
-        raise Stopped(
-            Exit.USAGE,
-            f"no gateway is known: none runs in {place.state_dir}. Start one (penstock dev up), "
-            "or say where it is: --gateway and --token, or PENSTOCK_GATEWAY_URL and PENSTOCK_TOKEN.",
-        )
-    if not token:
-        raise Stopped(Exit.USAGE, "no token is known: give --token, or set PENSTOCK_TOKEN.")
-    return url, token
-
-
-async def _ask(url: str, token: str, question: Question, wait_seconds: float) -> dict[str, Any]:
-    following = question.following()
-    async with gateway.client(url, token) as http:
+async def _ask(place: places.Place, question: Question, wait_seconds: float) -> dict[str, Any]:
+    async with (
+        places.reach(place, wait_seconds) as found,
+        gateway.client(found.url, found.token) as http,
+    ):
+        following = question.following(found.namespace)
         if not wait_seconds:
             return await gateway.submit(http, following)
         try:

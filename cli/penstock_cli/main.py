@@ -1,5 +1,6 @@
 """The commands. What a command needs is imported when it runs, so that ``--help`` is quick."""
 
+import signal
 import sys
 from collections.abc import Callable
 from typing import Annotated
@@ -27,8 +28,14 @@ def run(  # noqa: PLR0913, PLR0917 - a command's options are its arguments
         str, typer.Argument(metavar="INPUT", help="What it is asked; - reads standard input.")
     ],
     namespace: Annotated[
-        str, typer.Option("-n", "--namespace", help="Namespace of the Agent.")
-    ] = "default",
+        str,
+        typer.Option(
+            "-n",
+            "--namespace",
+            help="Namespace of the Agent; else that of the kubeconfig's context, if the cluster is "
+            "asked, else default.",
+        ),
+    ] = "",
     user: Annotated[str, typer.Option(help="For whom; each user stays on one revision.")] = "",
     session: Annotated[str, typer.Option(help="A conversation to go on with.")] = "",
     wait: Annotated[
@@ -38,23 +45,40 @@ def run(  # noqa: PLR0913, PLR0917 - a command's options are its arguments
         str, typer.Option("-o", "--output", metavar="text|json", help="The answer, or the task.")
     ] = "text",
     gateway: Annotated[
-        str, typer.Option(envvar="PENSTOCK_GATEWAY_URL", help="Address of the gateway.")
+        str,
+        typer.Option(
+            envvar="PENSTOCK_GATEWAY_URL",
+            help="Address of the gateway; else that of the local environment, else the cluster's.",
+        ),
     ] = "",
     token: Annotated[
-        str, typer.Option(envvar="PENSTOCK_TOKEN", help="Bearer token for the gateway.")
+        str,
+        typer.Option(
+            envvar="PENSTOCK_TOKEN",
+            help="Bearer token for the gateway; else one of the ServiceAccount penstock-caller.",
+        ),
     ] = "",
     state_dir: Annotated[
-        str, typer.Option(help="Of penstock dev up; asked when there is no --gateway.")
+        str, typer.Option(help="Of penstock dev up; asked when nothing else is said.")
     ] = ".penstock",
+    context: Annotated[str, typer.Option(help="Context of the kubeconfig: the cluster.")] = "",
+    kubeconfig: Annotated[
+        str, typer.Option(metavar="FILE", help="The kubeconfig; else what kubectl takes.")
+    ] = "",
+    system_namespace: Annotated[
+        str, typer.Option(help="Where Penstock is installed in the cluster.")
+    ] = "penstock-system",
 ) -> None:
     """Ask an agent, tell what happens on standard error, and print its answer."""
     if output not in ("text", "json"):
         raise typer.BadParameter("must be text or json", param_hint="--output")
-    from penstock_cli import asking
+    from penstock_cli import asking, places
 
-    place = asking.Place(gateway, token, state_dir)
+    place = places.Place(
+        gateway, token, namespace, state_dir, kubeconfig, context, system_namespace
+    )
     said = sys.stdin.read() if text == "-" else text
-    question = asking.Question(agent, said, namespace, user, session)
+    question = asking.Question(agent, said, user, session)
     _carry_out(lambda: asking.ask(place, question, wait, as_json=output == "json"))
 
 
@@ -71,7 +95,7 @@ def dev(context: typer.Context) -> None:
         raise typer.Exit(demo.main(context.args[1:]))
     from penstock_dev import __main__ as verbs
 
-    raise typer.Exit(verbs.main(context.args, program="penstock dev"))
+    raise typer.Exit(verbs.main(context.args, program=context.command_path))
 
 
 @app.command()
@@ -82,7 +106,15 @@ def version() -> None:
     print(f"penstock {metadata.version('penstock')}")
 
 
+def plugin() -> None:
+    """The same commands as ``kubectl penstock``: kubectl runs ``kubectl-penstock`` on the PATH."""
+    app(prog_name="kubectl penstock")
+
+
 def _carry_out(command: Callable[[], None]) -> None:
+    # Ended from outside or by its terminal, it tidies up as after Ctrl-C.
+    for end in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(end, signal.default_int_handler)
     try:
         command()
     except exits.Stopped as stopped:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -64,7 +63,7 @@ def test_the_version_is_that_of_the_distribution():
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_wrong_usage_ends_with_2_and_a_hint(arguments, says, tmp_path):
-    done = penstock(*arguments, cwd=tmp_path)
+    done = penstock(*arguments, cwd=tmp_path, PATH="/nowhere")
     assert done.returncode == exits.Exit.USAGE, done.stderr
     assert says in done.stderr
     assert "Traceback" not in done.stderr
@@ -79,6 +78,23 @@ def test_a_gateway_that_is_not_there_is_a_sentence_with_what_to_check(tmp_path):
     assert "penstock dev status" in done.stderr
 
 
+def test_as_a_plugin_of_kubectl_it_goes_by_that_name():
+    for arguments, says in (
+        (["--help"], "Usage: kubectl penstock [OPTIONS]"),
+        (["run", "--help"], "Usage: kubectl penstock run [OPTIONS]"),
+        (["dev", "--help"], "usage: kubectl penstock dev"),
+        (["run"], "Usage: kubectl penstock run"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", "from penstock_cli.main import plugin; plugin()", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert says in done.stdout + done.stderr
+
+
 def test_dev_lists_its_verbs_under_its_own_name():
     done = penstock("dev", "--help")
     assert done.returncode == 0
@@ -91,17 +107,6 @@ def test_dev_hands_on_the_exit_code_of_a_verb(tmp_path):
     done = penstock("dev", "status", cwd=tmp_path)
     assert done.returncode == 1
     assert "no environment runs" in done.stderr
-
-
-def test_the_local_environment_answers_where_the_gateway_is(tmp_path):
-    record = {"phase": "ready", "gatewayURL": "http://127.0.0.1:9", "token": "local-token"}
-    (tmp_path / "environment.json").write_text(json.dumps(record))
-    local = str(tmp_path)
-    assert asking.resolve(asking.Place("", "", local)) == ("http://127.0.0.1:9", "local-token")
-    assert asking.resolve(asking.Place("", "own", local)) == ("http://127.0.0.1:9", "own")
-    assert asking.resolve(asking.Place("http://g", "own", local)) == ("http://g", "own")
-    with pytest.raises(exits.Stopped, match="no token"):
-        asking.resolve(asking.Place("http://g", "", local))
 
 
 @pytest.mark.parametrize(

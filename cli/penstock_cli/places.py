@@ -1,0 +1,181 @@
+"""Where the gateway is and with which token: as said, else the local environment, else the cluster."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from penstock_cli.exits import Exit, Stopped
+from penstock_cli.forwarding import Target, forwarded
+from penstock_cli.kubectl import Kubectl, KubectlFailed
+from penstock_dev import state
+
+CALLER: Final = "penstock-caller"  # the ServiceAccount that people call as
+AUDIENCE: Final = "penstock"
+_SELECTOR: Final = "app.kubernetes.io/part-of=penstock,app.kubernetes.io/component=gateway"
+_SHORTEST_TOKEN_SECONDS: Final = 600  # the API server makes none that is shorter
+_SAY: Final = "say where it is: --gateway and --token, or PENSTOCK_GATEWAY_URL and PENSTOCK_TOKEN"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the gateway is, as far as the person said; what is empty is looked for."""
+
+    url: str = ""
+    token: str = ""
+    namespace: str = ""  # of the Agent
+    state_dir: str = ".penstock"
+    kubeconfig: str = ""
+    context: str = ""
+    system_namespace: str = "penstock-system"
+
+    @property
+    def kubectl(self) -> Kubectl:
+        """kubectl for the cluster that was said."""
+        return Kubectl(self.kubeconfig, self.context)
+
+    @property
+    def is_cluster(self) -> bool:
+        """Whether a cluster was named, so that no local environment is meant."""
+        return bool(self.kubeconfig or self.context)
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """A gateway as it is spoken to, and the namespace of the Agents that are asked."""
+
+    url: str
+    token: str
+    namespace: str
+
+
+@contextlib.asynccontextmanager
+async def reach(place: Place, seconds: float) -> AsyncIterator[Gateway]:
+    """The gateway, for as long as it is used; a token that is made for it is valid so long.
+
+    Raises:
+        Stopped: none is known or can be reached, or there is no token for it.
+    """
+    if place.url:
+        yield await _at_address(place, seconds)
+    elif not place.is_cluster and (local := _running_here(place)):
+        yield local
+    else:
+        async with _in_cluster(place, seconds) as found:
+            yield found
+
+
+# ----------------------------------------------------------------------------- an address, or here
+
+
+async def _at_address(place: Place, seconds: float) -> Gateway:
+    if place.token and (place.namespace or not place.is_cluster):
+        return Gateway(place.url, place.token, place.namespace or "default")
+    try:
+        namespace = place.namespace or _namespace(await _context(place))
+    except KubectlFailed as failed:
+        if place.token:
+            raise Stopped(Exit.USAGE, f"no namespace is known: {failed}. Give one: -n.") from None
+        sentence = f"no token is known: {failed}. Give one: --token, or PENSTOCK_TOKEN."
+        raise Stopped(Exit.USAGE, sentence) from None
+    return Gateway(place.url, place.token or await _token(place, namespace, seconds), namespace)
+
+
+def _running_here(place: Place) -> Gateway | None:
+    directory = state.StateDirectory.at(place.state_dir)
+    if not directory.is_held():
+        return None
+    record: dict[str, Any] = state.read_json(directory.environment_file) or {}
+    url, token = record.get("gatewayURL"), place.token or record.get("token")
+    return Gateway(url, token, place.namespace or "default") if url and token else None
+
+
+# ------------------------------------------------------------------------------------ the cluster
+
+
+@contextlib.asynccontextmanager
+async def _in_cluster(place: Place, seconds: float) -> AsyncIterator[Gateway]:
+    try:
+        context = await _context(place)
+    except KubectlFailed as failed:
+        raise Stopped(
+            Exit.USAGE, _unknown(place, f"there is no cluster to look in: {failed}")
+        ) from None
+    namespace = place.namespace or _namespace(context)
+    target = await _service(place, context["name"])
+    token = place.token or await _token(place, namespace, seconds)
+    try:
+        async with forwarded(place.kubectl, target) as port:
+            yield Gateway(f"http://127.0.0.1:{port}", token, namespace)
+    except KubectlFailed as failed:
+        where = f"Service {target.service} in namespace {target.namespace}"
+        sentence = f"the gateway cannot be reached through {where} ({failed}). Look at its pods: "
+        look = f"kubectl get pods -n {target.namespace} -l {_SELECTOR}"
+        raise Stopped(Exit.REFUSED, sentence + look) from None
+
+
+async def _context(place: Place) -> dict[str, Any]:
+    """The context in use: its name, and the document of its cluster, user and namespace."""
+    config = await place.kubectl.read_json("config", "view", "--minify")
+    contexts = config.get("contexts") or []
+    if not contexts:
+        raise KubectlFailed("the kubeconfig has no current context")
+    context: dict[str, Any] = contexts[0]
+    return context
+
+
+def _namespace(context: dict[str, Any]) -> str:
+    return context["context"].get("namespace") or "default"
+
+
+async def _service(place: Place, context: str) -> Target:
+    namespace = place.system_namespace
+    where = f"the namespace {namespace} of the cluster in context {context!r}"
+    try:
+        found = await place.kubectl.read_json(
+            "get", "services", f"--namespace={namespace}", f"--selector={_SELECTOR}"
+        )
+    except KubectlFailed as failed:
+        raise Stopped(Exit.REFUSED, _unknown(place, f"{where} does not tell: {failed}")) from None
+    match found["items"]:
+        case []:
+            reason = f"{where} has no Service labelled {_SELECTOR} (elsewhere: --system-namespace)"
+            raise Stopped(Exit.REFUSED, _unknown(place, reason))
+        case [service]:
+            return Target(
+                namespace, service["metadata"]["name"], service["spec"]["ports"][0]["port"]
+            )
+        case services:
+            names = ", ".join(sorted(service["metadata"]["name"] for service in services))
+            raise Stopped(Exit.USAGE, f"{where} has several gateways ({names}); {_SAY}.")
+
+
+def _unknown(place: Place, reason: str) -> str:
+    here = "" if place.is_cluster else f"no local environment runs in {place.state_dir}, and "
+    return (
+        f"no gateway is known: {here}{reason}. Install Penstock there, start a local environment "
+        f"(penstock dev up), or {_SAY}."
+    )
+
+
+async def _token(place: Place, namespace: str, seconds: float) -> str:
+    lifetime = _SHORTEST_TOKEN_SECONDS + int(seconds)
+    account = ("create", "token", CALLER, f"--namespace={namespace}")
+    try:
+        made = await place.kubectl.read(
+            *account, f"--audience={AUDIENCE}", f"--duration={lifetime}s"
+        )
+    except KubectlFailed as failed:
+        raise Stopped(Exit.REFUSED, f"no token is known: {failed}. {_advice(namespace)}") from None
+    return made.strip()
+
+
+def _advice(namespace: str) -> str:
+    role, bound = f"role {CALLER} -n {namespace}", f"rolebinding {CALLER} -n {namespace}"
+    lines = [
+        "Give one (--token, or PENSTOCK_TOKEN), or let a service account be the caller:",
+        f"  kubectl create serviceaccount {CALLER} -n {namespace}",
+        f"  kubectl create {role} --verb=create,get,delete --resource=agents.penstock.dev/tasks",
+        f"  kubectl create {bound} --role={CALLER} --serviceaccount={namespace}:{CALLER}",
+    ]
+    return "\n".join(lines)
