@@ -136,7 +136,9 @@ def test_restored_under_other_uids_an_agent_waits_and_begins_with_what_it_is_giv
     agent, rollout = cluster.get("agent", "support"), cluster.get("agentrollout", "support")
     product.stop("operator")
     cluster.kubectl("delete", "agents,agentrollouts", "--all", "--cascade=foreground")
-    cluster.until("its children went along", lambda: not cluster.get(owned[0], "-l", OURS)["items"])
+    cluster.until(
+        "its children went along", lambda: cluster.get(",".join(owned), "-l", OURS) is None
+    )
     backup = [without_history(obj) for obj in (*children, agent, rollout)]
     cluster.kubectl("create", "-f", "-", stdin=yaml.safe_dump_all(backup))
     product.start("operator")
