@@ -23,8 +23,8 @@ demo: setup ## Show the main job: a good revision climbs, a bad one is rolled ba
 	@$(BIN)/python -m penstock_dev.demo $(ARGS)
 
 .PHONY: test
-test: setup ## Run all tests: unit, properties, integration on real parts, repository (ARGS="-k word" picks some)
-	@$(BIN)/python -m pytest $(ARGS)
+test: setup ## Run all tests but those on kind: unit, properties, integration, repository (ARGS="-k word" picks some)
+	@$(BIN)/python -m pytest --ignore=tests/e2e $(ARGS)
 
 .PHONY: setup
 setup: venv ## Prepare everything demo and test need: .venv, and the control plane's programs; the first time takes minutes
