@@ -74,7 +74,7 @@ def read_credentials(settings: Settings) -> Credentials | None:
         return None
     made = Credentials(
         settings.installation,
-        settings.workers_redis_url,
+        users.without_user(settings.workers_redis_url),
         settings.redis_user_key.get_secret_value(),
         _authority(settings.redis_ca_file),
     )

@@ -47,7 +47,7 @@ class Installation:
     def of(cls, settings: Settings, credentials: Credentials | None = None) -> "Installation":
         """The part of the operator's settings that concerns workers."""
         return cls(
-            settings.workers_redis_url,
+            credentials.url if credentials else settings.workers_redis_url,
             settings.model_url,
             settings.runtime_image,
             settings.installation,
@@ -280,14 +280,19 @@ def _volumes(
         mounts.append(_mount("redis", "redis"))
     credentials = cut.template.model.credentials_secret_ref
     if credentials:
-        volumes.append({"name": "credentials", "secret": {"secretName": credentials.name}})
+        volumes.append(_secret_volume("credentials", credentials.name))
         mounts.append(_mount("credentials", "credentials"))
     for index, tool in enumerate(_tools_with_headers(cut)):
         ref = tool.http.headers_from_secret_ref
         if ref:
-            volumes.append({"name": f"tool-{index}", "secret": {"secretName": ref.name}})
+            volumes.append(_secret_volume(f"tool-{index}", ref.name))
             mounts.append(_mount(f"tool-{index}", f"tools/{tool.name}"))
     return volumes, mounts
+
+
+def _secret_volume(name: str, secret: str) -> dict[str, Any]:
+    """Optional, so that a worker starts without it and says, on the Agent, what to type."""
+    return {"name": name, "secret": {"secretName": secret, "optional": True}}
 
 
 def _tools_with_headers(cut: Revision) -> list[Tool]:

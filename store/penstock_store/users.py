@@ -10,7 +10,7 @@ import hmac
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from penstock_store.connected import Connected
 
@@ -47,6 +47,7 @@ OPERATOR_COMMANDS: Final = (
 
 _DNS_LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _SHORTEST_KEY: Final = 32
+_IN_QUERY: Final = ("username", "password")
 
 
 def user_of(installation: str, namespace: str) -> str:
@@ -108,15 +109,22 @@ def acl_file(passwords: Mapping[str, str]) -> str:
 
 def with_user(url: str, user: str, password: str) -> str:
     """A Redis URL with another user and password; those it had are dropped."""
+    parts = urlsplit(without_user(url))
+    netloc = f"{quote(user, safe='')}:{quote(password, safe='')}@{parts.netloc}"
+    return urlunsplit(parts._replace(netloc=netloc))
+
+
+def without_user(url: str) -> str:
+    """A Redis URL without user and password, also where its query names them."""
     parts = urlsplit(url)
-    place = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{quote(user, safe='')}:{password}@{place}"))
+    kept = [(name, value) for name, value in parse_qsl(parts.query) if name not in _IN_QUERY]
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=urlencode(kept)))
 
 
 def has_password(url: str) -> bool:
     """Whether a Redis URL carries a password."""
     parts = urlsplit(url)
-    return bool(parts.password) or "password=" in parts.query
+    return bool(parts.password) or "password" in dict(parse_qsl(parts.query))
 
 
 class Permitting(Connected):

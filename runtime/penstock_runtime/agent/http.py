@@ -86,15 +86,19 @@ class HTTPTools:
 
     def _secret_headers(self, tool: Tool) -> dict[str, str]:
         """Read anew for each call, so that a rotated Secret is picked up."""
-        if self._headers_dir is None or tool.http.headers_from_secret_ref is None:
+        ref = tool.http.headers_from_secret_ref
+        if self._headers_dir is None or ref is None:
             return {}
         files = (self._headers_dir / tool.name).iterdir()
         # A mounted Secret keeps its versions in folders that begin with two dots.
-        return {
+        found = {
             file.name: file.read_text(encoding="utf-8").strip()
             for file in files
             if not file.name.startswith("..")
         }
+        if not found:  # the Secret was deleted while the worker runs
+            raise FileNotFoundError(f"Secret {ref.name} holds no header")
+        return found
 
 
 def _query_value(value: Any) -> str:

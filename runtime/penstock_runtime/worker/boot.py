@@ -2,14 +2,18 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 from penstock import errors, revision
+from penstock.api.agent import Tool
 from penstock.revision import Revision
 from penstock_runtime import metrics
 from penstock_runtime.agent import anthropic, loop, pricing, retry, toolbox
 from penstock_runtime.agent.http import HTTPTools
 from penstock_runtime.settings import WorkerSettings
+
+_VENDOR: Final = "api.anthropic.com"
 
 
 def load_revision(settings: WorkerSettings) -> Revision:
@@ -40,9 +44,12 @@ def equip(settings: WorkerSettings, cut: Revision) -> loop.Agent:
 
     Raises:
         InvalidResource: no price is known for the model, a tool's schema or the credential cannot
-            be used, or there is no model endpoint.
+            be used, there is no model endpoint, or a Secret is missing (then the message has the
+            command that makes it).
     """
     template = cut.template
+    for tool in template.tools:
+        _check_headers(settings, tool)
     tools = toolbox.build(template.tools)
     return loop.Agent(
         template=template,
@@ -69,11 +76,43 @@ def _model(
             "installation"
         )
     key_file = settings.credentials_file
+    if key_file is None and urlsplit(url).hostname == _VENDOR:
+        raise errors.InvalidResource(
+            f"{_VENDOR} needs a key, and spec.template.model.credentialsSecretRef names none: "
+            + _make_secret(settings, "anthropic", "api-key")
+        )
     read_key = anthropic.key_file(key_file) if key_file else anthropic.no_key
     try:
-        return anthropic.AnthropicModel(prompt, url, read_key)
+        key = read_key()
+        made = anthropic.AnthropicModel(prompt, url, read_key) if key else None
     except (OSError, ValueError) as error:
-        raise errors.InvalidResource(f"the model's credential cannot be read: {error}") from error
+        raise _no_credential(settings, cut, str(error)) from error
+    if made is None:
+        raise _no_credential(settings, cut, "it is empty")
+    return made
+
+
+def _no_credential(settings: WorkerSettings, cut: Revision, why: str) -> errors.InvalidResource:
+    ref = cut.template.model.credentials_secret_ref
+    make = _make_secret(settings, ref.name, ref.key) if ref else "give the worker another file"
+    return errors.InvalidResource(f"the model's credential cannot be read ({why}): {make}")
+
+
+def _check_headers(settings: WorkerSettings, tool: Tool) -> None:
+    """A tool that is to be called with a Secret's headers is never called without any."""
+    ref = tool.http.headers_from_secret_ref
+    if ref is None or settings.tool_headers_dir is None:
+        return
+    folder = settings.tool_headers_dir / tool.name
+    if not (folder.is_dir() and any(not one.name.startswith("..") for one in folder.iterdir())):
+        make = _make_secret(settings, ref.name, "Authorization")
+        raise errors.InvalidResource(f"tool {tool.name}: its headers are missing: {make}")
+
+
+def _make_secret(settings: WorkerSettings, name: str, key: str) -> str:
+    return (
+        f"kubectl -n {settings.namespace} create secret generic {name} --from-literal={key}=VALUE"
+    )
 
 
 def _document(path: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 
@@ -102,7 +103,7 @@ def test_a_crash_loops_own_words_reach_the_condition(cluster: Cluster) -> None:
     assert cluster.condition("agent/support", "Ready")[0] == "False"
 
 
-def test_a_missing_secret_is_named_by_the_pod(cluster: Cluster) -> None:
+def test_a_missing_credential_is_told_with_the_command_that_makes_it(cluster: Cluster) -> None:
     model = {
         "name": "claude-haiku-5-5",
         "credentialsSecretRef": {"name": "no-such-secret", "key": "api-key"},
@@ -113,6 +114,10 @@ def test_a_missing_secret_is_named_by_the_pod(cluster: Cluster) -> None:
         lambda: "no-such-secret" in cluster.condition("agent/support", "Stalled")[2],
     )
     assert cluster.condition("agent/support", "Stalled")[:2] == ("True", "PodsFailing")
+    said = cluster.condition("agent/support", "Stalled")[2]
+    command = said[said.index("kubectl -n ") :].replace("VALUE", "sk-test")
+    cluster.kubectl(*shlex.split(command)[1:])
+    cluster.until_condition("agent/support", "Ready", "True", "Serving")
 
 
 def test_kubectl_scale_sets_the_workers_of_stable(cluster: Cluster) -> None:

@@ -100,6 +100,45 @@ def test_a_credential_that_cannot_be_read_is_refused(mounted, cut, tmp_path):
     assert "credential" in refusal(settings)
 
 
+def with_credential(**more):
+    ref = {"name": "anthropic", "key": "api-key"}
+    model = template({})["model"] | {"credentialsSecretRef": ref}
+    return revision.cut("support", template({}) | {"model": model} | more, {}, "penstock:test")
+
+
+@pytest.mark.parametrize("content", [None, "", " \n"])
+def test_a_missing_credential_is_told_with_the_command_that_makes_it(mounted, tmp_path, content):
+    cut, file = with_credential(), tmp_path / "api-key"
+    if content is not None:
+        file.write_text(content)
+    said = refusal(mounted(cut, cut.document(), credentials_file=file))
+    command = "kubectl -n shop create secret generic anthropic --from-literal=api-key=VALUE"
+    assert said.endswith(command)
+
+
+def test_the_vendors_own_endpoint_is_not_asked_without_a_key(mounted, cut):
+    said = refusal(mounted(cut, cut.document(), model_url="https://api.anthropic.com"))
+    assert "credentialsSecretRef" in said
+    assert "kubectl -n shop create secret generic" in said
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_tools_missing_headers_are_told_with_the_command_that_makes_them(
+    mounted, tmp_path, folder
+):
+    where = {"url": "http://127.0.0.1:9/", "headersFromSecretRef": {"name": "shop-api"}}
+    asking = tool("look_up", "") | {"http": where}
+    cut = revision.cut("support", template({}) | {"tools": [asking]}, {}, "penstock:test")
+    if folder:
+        (tmp_path / "look_up" / "..data").mkdir(parents=True)
+    said = refusal(mounted(cut, cut.document(), tool_headers_dir=tmp_path))
+    assert said.endswith("create secret generic shop-api --from-literal=Authorization=VALUE")
+    (tmp_path / "look_up").mkdir(exist_ok=True)
+    (tmp_path / "look_up" / "Authorization").write_text("Bearer x")
+    settings = mounted(cut, cut.document(), tool_headers_dir=tmp_path)
+    boot.equip(settings, boot.load_revision(settings))
+
+
 def test_a_worker_says_when_the_address_of_redis_is_none(mounted, cut, monkeypatch, capsys):
     settings = mounted(cut, cut.document(), redis_url="memcached://somewhere")
     monkeypatch.setattr(main, "read_worker_settings", lambda: settings)

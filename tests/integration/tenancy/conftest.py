@@ -85,9 +85,7 @@ def tenancy(
     """No operator yet; those that a test starts end with it."""
     assert environment.redis_url
     redis = Redis.from_url(environment.redis_url)
-    made = Tenancy(
-        Operators(environment, namespace, tmp_path), Cluster(kubectl), redis, namespace
-    )
+    made = Tenancy(Operators(environment, namespace, tmp_path), Cluster(kubectl), redis, namespace)
     yield made
     with contextlib.ExitStack() as stack:
         stack.callback(redis.close)

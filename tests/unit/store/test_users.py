@@ -93,6 +93,10 @@ def test_an_address_gets_the_user_in_place_of_whoever_it_named():
     assert users.with_user(given, "penstock-x.acme", "aa") == (
         "rediss://penstock-x.acme:aa@redis.example:6380/3"
     )
+    in_query = "redis://host:6379/0?password=p&username=u&health_check_interval=5"
+    assert users.with_user(in_query, "u", "p/") == (
+        "redis://u:p%2F@host:6379/0?health_check_interval=5"
+    )
     assert users.with_user("redis://[::1]:6379/0", "u", "p") == "redis://u:p@[::1]:6379/0"
 
 
