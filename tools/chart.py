@@ -76,8 +76,7 @@ def redis_users_file() -> str:
 _ROLES = {
     "Gateway": (
         "gateway",
-        "ServiceAccount `penstock-gateway`, with a ClusterRole; none when "
-        "`gateway.auth.kubernetes.enabled` is false.",
+        "ServiceAccount `penstock-gateway`, by a ClusterRole, with `gateway.auth.kubernetes.enabled`.",
     ),
     "Role penstock-view": ("view", "Part of the cluster's `view`."),
     "Role penstock-edit": ("edit", "Part of the cluster's `edit`, and so of `admin`."),
@@ -194,7 +193,7 @@ def kind_of(schema: Document) -> str:
     if kind == "array":
         return "list"
     bounds = [f"{sign} {schema[key]}" for key, sign in _BOUNDS.items() if key in schema]
-    return ", ".join([{"object": "map"}.get(kind, kind), *bounds])
+    return ", ".join(["map" if kind == "object" else str(kind), *bounds])
 
 
 _BOUNDS = {"minimum": "≥", "maximum": "≤"}

@@ -1,3 +1,4 @@
+# ruff: noqa: INP001, S310, T201, TID251 - a script of its own, inside a pod
 """What `helm test` runs: the gateway is ready and, with the demo, an Agent answers a task."""
 
 import json
@@ -6,6 +7,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 
 GATEWAY = os.environ["GATEWAY"]
 TOKEN = os.environ.get("TOKEN", "")
@@ -13,7 +15,7 @@ AGENT = os.environ.get("AGENT", "")  # namespace/name; empty: no task
 DEADLINE_SECONDS = 100.0
 
 
-def ask(path, body=None):
+def ask(path: str, body: dict[str, object] | None = None) -> tuple[int, str]:
     """Status and text of an answer; status 0 when there was none."""
     headers = {"Content-Type": "application/json"}
     if TOKEN:
@@ -29,7 +31,7 @@ def ask(path, body=None):
         return 0, str(error)
 
 
-def until(what, look):
+def until(what: str, look: Callable[[], tuple[str, bool]]) -> None:
     """Look until there is something to show; exit 1 saying what was seen last."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while True:
@@ -42,16 +44,16 @@ def until(what, look):
         time.sleep(2)
 
 
-def ready():
+def ready() -> tuple[str, bool]:
     """Whether the gateway can store tasks."""
     status, text = ask("/readyz")
     return f"{status} {text.strip()}", status == 200
 
 
-def answered():
+def answered() -> tuple[str, bool]:
     """Whether the Agent answers a question."""
     namespace, name = AGENT.split("/")
-    body = {"input": "What can you do?", "user": "helm-test", "wait": 30}
+    body: dict[str, object] = {"input": "What can you do?", "user": "helm-test", "wait": 30}
     status, text = ask(f"/v1/namespaces/{namespace}/agents/{name}/tasks", body)
     good = status == 200 and json.loads(text).get("status") == "Succeeded"
     return f"{status} {text}", good

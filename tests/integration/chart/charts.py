@@ -71,9 +71,7 @@ class Helm:
 
     def refusal(self, values: Values) -> str:
         """What Helm says of values that the schema refuses."""
-        done = self.run(
-            "template", RELEASE, str(CHART), "--values", "-", stdin=json.dumps(values)
-        )
+        done = self.run("template", RELEASE, str(CHART), "--values", "-", stdin=json.dumps(values))
         assert done.returncode != 0, f"accepted: {values}"
         return done.stderr
 
