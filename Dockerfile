@@ -64,6 +64,7 @@ RUN rm -rf /usr/local/bin/pip* /usr/local/bin/idle* /usr/local/lib/python3*/ensu
     /usr/local/lib/python3*/idlelib /usr/local/lib/python3*/site-packages/*
 ENV PATH=/opt/penstock/bin:/usr/local/bin:/usr/bin:/bin \
     HOME=/nonexistent \
+    LOGNAME=penstock \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONNOUSERSITE=1 \
     PYTHONUNBUFFERED=1

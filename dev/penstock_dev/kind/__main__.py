@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
 import sys
 from collections.abc import Callable, Coroutine
 
 from penstock_dev.controlplane import build
-from penstock_dev.kind import cluster, commands, engine, programs, stages, up
+from penstock_dev.kind import bases, cluster, commands, deploy, engine, programs, stages, up
 
 Verb = Callable[[stages.Stages], Coroutine[None, None, None]]
 FAILURES = (
+    bases.BaseUnavailable,
     build.BuildFailed,
     cluster.ClusterFailed,
     commands.CommandFailed,
     engine.EngineUnavailable,
     programs.ProgramUnavailable,
 )
+DEPLOY = "deploy"
 _VERBS: dict[str, tuple[Verb, str]] = {
     "up": (up.up, "make the cluster, or keep the one that is there"),
     "down": (up.down, "remove the cluster"),
@@ -27,7 +30,12 @@ _VERBS: dict[str, tuple[Verb, str]] = {
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one verb; the exit code says whether it succeeded."""
-    parsed = _parser().parse_args(arguments)
+    parser = _parser()
+    parsed, extra = parser.parse_known_args(arguments)
+    if parsed.verb == DEPLOY:
+        return run(functools.partial(deploy.deploy, extra=extra))
+    if extra:
+        parser.error(f"unrecognized arguments: {' '.join(extra)}")
     verb, _ = _VERBS[parsed.verb]
     return run(verb)
 
@@ -61,6 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True)
     for name, (_, text) in _VERBS.items():
         verbs.add_parser(name, help=text)
+    text = "build and load the images, and install or upgrade the chart; other arguments go to helm"
+    verbs.add_parser(DEPLOY, help=text)
     return parser
 
 

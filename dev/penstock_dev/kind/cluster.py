@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from penstock_dev.kind import commands, paths
+from penstock_dev.kind import commands, paths, storage
 
 NAME = "penstock"
 CONTEXT = f"kind-{NAME}"
@@ -82,6 +83,21 @@ def create(tools: Tools, image: str) -> None:
         raise ClusterFailed(f"{failed}{where}") from failed
     if not answers(tools):
         raise ClusterFailed(f"the cluster was made, but its API server is not ready ({CONTEXT})")
+
+
+def give_volumes(tools: Tools) -> None:
+    """Give a cluster of our own node image volumes that pods without root can write to.
+
+    Raises CommandFailed.
+    """
+    document = storage.manifests()
+    folders = [volume["spec"]["hostPath"]["path"] for volume in document[1:]]
+    mode = storage.FOLDER_MODE
+    commands.run(["docker", "exec", _CONTAINER, "mkdir", "--parents", *folders])
+    commands.run(["docker", "exec", _CONTAINER, "chmod", mode, *folders])
+    # The class that kind made has another provisioner, and that cannot be changed in place.
+    replace = tools.kubectl_command("replace", "--force", "--filename=-")
+    commands.run(replace, stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": document}))
 
 
 def wait_for_name_service(tools: Tools) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,8 +27,6 @@ def build(root: Root, target: Path, report: commands.Report) -> None:
     Raises CommandFailed.
     """
     command = commandline(root, debian.archive(), partial := target.with_suffix(".partial.tar"))
-    if nice := shutil.which("nice"):
-        command = [nice, "-n", "5", *command]
     for left in reversed(range(_ATTEMPTS)):
         try:
             commands.run(command, timeout_seconds=_TIMEOUT_SECONDS)

@@ -81,6 +81,8 @@ async def _create(tools: cluster.Tools, progress: stages.Stages) -> None:
         progress.report(nodesource.LABEL)
     async with progress.stage("cluster"):
         await asyncio.to_thread(cluster.create, tools, choice.reference)
+        if choice.built_here:
+            await asyncio.to_thread(cluster.give_volumes, tools)
     async with progress.stage("CoreDNS"):
         await asyncio.to_thread(cluster.wait_for_name_service, tools)
 
