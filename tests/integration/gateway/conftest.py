@@ -22,6 +22,8 @@ from penstock.task import Outcome, TaskStatus, Usage
 from penstock.traffic import RevisionLimits, Route, RoutedRevision, Standing
 from penstock_store import testing
 from penstock_store.store import Store
+from tests.integration.cluster import Cluster
+from tests.integration.gateway.rights import GATEWAY_RULES, rights
 
 STABLE, CANDIDATE = "aaaa0000", "bbbb1111"
 INPUT_CHARS = 20_000
@@ -127,6 +129,29 @@ async def store(redis):
     store = Store.connect(redis.url)
     yield store
     await store.aclose()
+
+
+@pytest.fixture
+def cluster(kubectl):
+    return Cluster(kubectl)
+
+
+@pytest.fixture
+def reviewing(environment, kubectl, cluster, namespace, tmp_path):
+    """What a gateway is told so that it reviews with an account of its own."""
+    kubectl("create", "serviceaccount", "gateway")
+    cluster.apply(*rights(namespace, "gateway", GATEWAY_RULES, "ClusterRole"))
+    own = tmp_path / "own-token"
+    own.write_text(kubectl("create", "token", "gateway"))
+    server = kubectl("config", "view", "-o", "jsonpath={.clusters[0].cluster.server}")
+    yield {
+        "PENSTOCK_KUBERNETES_AUTH": "true",
+        "PENSTOCK_KUBERNETES_URL": server,
+        "PENSTOCK_KUBERNETES_CA_FILE": str(environment.state_dir / "pki" / "ca.crt"),
+        "PENSTOCK_KUBERNETES_TOKEN_FILE": str(own),
+    }
+    for kind in ("clusterrolebinding", "clusterrole"):
+        kubectl("delete", kind, f"{namespace}-gateway")
 
 
 @dataclass

@@ -14,46 +14,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from penstock.names import AgentKey
 from penstock_dev import dev_cli, processes
 from penstock_dev.state import StateDirectory
-from tests.integration.cluster import Cluster
 from tests.integration.gateway.conftest import Agent, launch, until
+from tests.integration.gateway.rights import GATEWAY_RULES, rights
 
 pytestmark = pytest.mark.cluster
 
-# All that the gateway's own account may do.
-GATEWAY_RULES = [
-    {"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]},
-    {
-        "apiGroups": ["authorization.k8s.io"],
-        "resources": ["subjectaccessreviews"],
-        "verbs": ["create"],
-    },
-]
 CALLS = ("create", "get", "delete")
-
-
-def rights(namespace, account, rules, kind="Role"):
-    """A Role or ClusterRole of that name, and its binding."""
-    name = f"{namespace}-{account}"
-    group = "rbac.authorization.k8s.io"
-    subject = {"kind": "ServiceAccount", "name": account, "namespace": namespace}
-    yield {
-        "apiVersion": f"{group}/v1",
-        "kind": kind,
-        "metadata": {"name": name},
-        "rules": rules,
-    }
-    yield {
-        "apiVersion": f"{group}/v1",
-        "kind": f"{kind}Binding",
-        "metadata": {"name": name},
-        "roleRef": {"apiGroup": group, "kind": kind, "name": name},
-        "subjects": [subject],
-    }
-
-
-@pytest.fixture
-def cluster(kubectl):
-    return Cluster(kubectl)
 
 
 @pytest.fixture
@@ -74,24 +40,6 @@ def account(kubectl, cluster, namespace):
 
 def token(kubectl, name, audience="penstock"):
     return kubectl("create", "token", name, "--audience", audience).strip()
-
-
-@pytest.fixture
-def settings(environment, kubectl, cluster, namespace, tmp_path):
-    """What a gateway is told so that it reviews with an account of its own."""
-    kubectl("create", "serviceaccount", "gateway")
-    cluster.apply(*rights(namespace, "gateway", GATEWAY_RULES, "ClusterRole"))
-    own = tmp_path / "own-token"
-    own.write_text(kubectl("create", "token", "gateway"))
-    server = kubectl("config", "view", "-o", "jsonpath={.clusters[0].cluster.server}")
-    yield {
-        "PENSTOCK_KUBERNETES_AUTH": "true",
-        "PENSTOCK_KUBERNETES_URL": server,
-        "PENSTOCK_KUBERNETES_CA_FILE": str(environment.state_dir / "pki" / "ca.crt"),
-        "PENSTOCK_KUBERNETES_TOKEN_FILE": str(own),
-    }
-    for kind in ("clusterrolebinding", "clusterrole"):
-        kubectl("delete", kind, f"{namespace}-gateway")
 
 
 @pytest.fixture
@@ -119,9 +67,9 @@ async def post(gateway, agent, token, path=None):
 
 
 async def test_an_account_with_the_role_is_a_caller_and_shares_its_tasks_with_its_namespace(
-    start, settings, account, agent, store, namespace
+    start, reviewing, account, agent, store, namespace
 ):
-    gateway = start(**settings, PENSTOCK_TOKENS_FILE="")
+    gateway = start(**reviewing, PENSTOCK_TOKENS_FILE="")
     web, batch = account("web", *CALLS), account("batch", "get")
     created = await post(gateway, agent, web)
     assert created.status_code == 202, created.text
@@ -143,9 +91,9 @@ async def test_an_account_with_the_role_is_a_caller_and_shares_its_tasks_with_it
 
 
 async def test_who_has_no_role_or_one_for_other_agents_is_refused(
-    start, settings, account, agent, store
+    start, reviewing, account, agent, store
 ):
-    gateway = start(**settings)
+    gateway = start(**reviewing)
     nobody = account("nobody")
     limited = account("limited", *CALLS, agents=("support",))
     refused = await post(gateway, agent, nobody)
@@ -161,9 +109,9 @@ async def test_who_has_no_role_or_one_for_other_agents_is_refused(
 
 
 async def test_a_token_for_another_audience_expired_altered_or_made_up_is_401(
-    start, settings, account, agent, environment, kubectl
+    start, reviewing, account, agent, environment, kubectl
 ):
-    gateway = start(**settings)
+    gateway = start(**reviewing)
     valid = account("web", *CALLS)
     now = int(time.time())
     head, body, signature = valid.split(".")
@@ -188,10 +136,10 @@ async def test_a_token_for_another_audience_expired_altered_or_made_up_is_401(
 
 
 async def test_no_caller_is_remembered_beyond_the_expiry_of_the_token(
-    start, settings, account, agent, environment
+    start, reviewing, account, agent, environment
 ):
     """The API server accepts a token for a minute more, and remembers that for ten seconds."""
-    gateway = start(**settings, PENSTOCK_REVIEW_SECONDS="60")
+    gateway = start(**reviewing, PENSTOCK_REVIEW_SECONDS="60")
     almost_over = resigned(environment, account("web", *CALLS), exp=int(time.time()) - 45)
     assert (await post(gateway, agent, almost_over)).status_code == 202
 
@@ -202,9 +150,9 @@ async def test_no_caller_is_remembered_beyond_the_expiry_of_the_token(
 
 
 async def test_rights_and_accounts_that_are_taken_away_end_within_the_remembered_time(
-    start, settings, account, agent, kubectl, namespace
+    start, reviewing, account, agent, kubectl, namespace
 ):
-    gateway = start(**settings, PENSTOCK_REVIEW_SECONDS="1")
+    gateway = start(**reviewing, PENSTOCK_REVIEW_SECONDS="1")
     web, batch = account("web", *CALLS), account("batch", *CALLS)
     for caller in (web, batch):
         assert (await post(gateway, agent, caller)).status_code == 202
@@ -220,11 +168,11 @@ async def test_rights_and_accounts_that_are_taken_away_end_within_the_remembered
 
 @pytest.mark.parametrize("missing", [0, 1], ids=["tokenreviews", "subjectaccessreviews"])
 async def test_a_gateway_without_one_of_its_rights_accepts_nobody_and_says_why_in_its_log(
-    missing, start, settings, account, agent, cluster, namespace
+    missing, start, reviewing, account, agent, cluster, namespace
 ):
     rules = [rule for index, rule in enumerate(GATEWAY_RULES) if index != missing]
     cluster.apply(*rights(namespace, "gateway", rules, "ClusterRole"))
-    gateway = start(**settings)
+    gateway = start(**reviewing)
     web = account("web", *CALLS)
 
     async def refused():
@@ -238,9 +186,9 @@ async def test_a_gateway_without_one_of_its_rights_accepts_nobody_and_says_why_i
 
 
 async def test_while_the_api_server_is_away_static_and_remembered_tokens_go_on_and_no_others(
-    start, settings, account, agent, environment
+    start, reviewing, account, agent, environment
 ):
-    gateway = start(**settings, PENSTOCK_REVIEW_SECONDS="60")
+    gateway = start(**reviewing, PENSTOCK_REVIEW_SECONDS="60")
     known, unknown = account("known", *CALLS), account("unknown", *CALLS)
     assert (await post(gateway, agent, known)).status_code == 202
     stop_api_server(environment)
@@ -278,9 +226,9 @@ def stop_api_server(environment):
 
 
 async def test_many_first_calls_of_one_caller_are_one_review_of_each_kind(
-    start, settings, account, agent
+    start, reviewing, account, agent
 ):
-    gateway = start(**settings)
+    gateway = start(**reviewing)
     web = account("web", *CALLS)
     answers = await asyncio.gather(*(post(gateway, agent, web) for _ in range(40)))
     assert {answer.status_code for answer in answers} == {202}
