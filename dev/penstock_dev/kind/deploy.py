@@ -30,7 +30,9 @@ async def deploy(progress: stages.Stages, extra: Sequence[str]) -> None:
     if not await asyncio.to_thread(cluster.answers, tools):
         raise cluster.ClusterFailed(f"no cluster {cluster.CONTEXT} answers: run `make kind-up`")
     async with progress.stage("images"):
-        values = await asyncio.to_thread(_deliver, found["kind"], progress.report)
+        values = await asyncio.to_thread(
+            images.deliver, found["kind"], cluster.NAME, progress.report
+        )
     async with progress.stage("helm"):
         command = helm_command(found["helm"], VALUES | values, extra)
         said = await asyncio.to_thread(commands.run, command)
@@ -38,10 +40,6 @@ async def deploy(progress: stages.Stages, extra: Sequence[str]) -> None:
     for line in progress.summary():
         progress.say(line)
     progress.say(f"Penstock runs in {NAMESPACE}; its gateway is {GATEWAY}")
-
-
-def _deliver(kind: Path, report: commands.Report) -> dict[str, str]:
-    return images.deliver(kind, cluster.NAME, report)
 
 
 def helm_command(helm: Path, values: Mapping[str, str], extra: Sequence[str]) -> list[str | Path]:
