@@ -1,0 +1,152 @@
+"""The chart's own files agree: values with their schema, rights with what the operator ships, alerts with metrics."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+
+import pytest
+import yaml
+
+METRIC = re.compile(r"\bpenstock_[a-z_]+\b")
+SUFFIXES = ("_bucket", "_sum", "_count")
+
+
+@pytest.fixture(scope="module")
+def chart(root):
+    sys.path.insert(0, str(root / "tools"))
+    import chart
+
+    return chart
+
+
+@pytest.fixture(scope="module")
+def folder(root):
+    return root / "charts" / "penstock"
+
+
+@pytest.fixture(scope="module")
+def schema(folder):
+    return json.loads((folder / "values.schema.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def rules(folder):
+    """Every rule the chart grants, by the file it stands in."""
+    files = ("operator-rules.yaml", "access-rules.yaml")
+    texts = [(folder / "files" / name).read_text(encoding="utf-8") for name in files]
+    return [rule for text in texts for block in yaml.safe_load(text).values() for rule in block]
+
+
+def leaves(values, path=()):
+    """The paths of all values that are no block of the chart's own with more below it."""
+    if isinstance(values, dict) and values and path[-1:] != ("resources",):
+        for key, value in values.items():
+            yield from leaves(value, (*path, key))
+    else:
+        yield path
+
+
+def settable(schema, block, path=()):
+    """The paths of everything the schema knows by name, references followed."""
+    if "$ref" in block:
+        block = schema["definitions"][block["$ref"].rpartition("/")[2]]
+    if "properties" in block and path[-1:] != ("resources",):
+        for key, part in block["properties"].items():
+            yield from settable(schema, part, (*path, key))
+    else:
+        yield path
+
+
+def test_each_value_has_a_comment_that_documents_it(chart, folder, root):
+    values = yaml.safe_load((folder / "values.yaml").read_text(encoding="utf-8"))
+    documented = {value.path for value in chart.values(root)}
+    undocumented = [
+        path
+        for path in leaves(values)
+        if not any(path[: len(known)] == known for known in documented)
+    ]
+    assert len(documented) > 90
+    assert not undocumented
+
+
+def test_the_schema_knows_what_can_be_set_and_nothing_else(chart, schema, root):
+    documented = {value.path for value in chart.values(root)}
+    assert documented == set(settable(schema, schema)) - {("global",)}
+
+
+def test_no_block_of_the_schema_takes_a_value_it_does_not_know(schema):
+    def open_blocks(block, path):
+        if not isinstance(block, dict):
+            return
+        condition = {"if", "then", "else", "anyOf"} & set(path)
+        if (
+            "properties" in block
+            and not condition
+            and block.get("additionalProperties") is not False
+        ):
+            yield path
+        for key, part in block.items():
+            yield from open_blocks(part, (*path, key))
+
+    assert not list(open_blocks(schema, ()))
+
+
+def test_the_chart_grants_the_operator_what_the_operator_ships(chart, folder, root):
+    granted = yaml.safe_load((folder / "files/operator-rules.yaml").read_text(encoding="utf-8"))
+    assert granted == chart.operator_rules(root)
+    assert granted["agents"]
+    assert granted["release"]
+
+
+def test_no_rule_grants_everything(rules):
+    assert len(rules) > 12
+    words = [word for rule in rules for part in rule.values() for word in part]
+    assert "*" not in words
+
+
+def test_nobody_reads_secrets(rules):
+    on_secrets = [rule for rule in rules if "secrets" in rule["resources"]]
+    assert on_secrets
+    for rule in on_secrets:
+        assert rule["resourceNames"] == ["penstock-redis"]
+        assert not {"get", "list", "watch"} & set(rule["verbs"])
+
+
+def test_each_rule_says_why(chart, folder, root):
+    for file in (root / chart.RULES, root / chart.ACCESS):
+        reasons = chart.reasons(file.read_text(encoding="utf-8"))
+        assert reasons
+        assert all(reasons), reasons
+
+
+@pytest.fixture(scope="module")
+def metrics(root):
+    """Every metric there is, with what a histogram adds."""
+    page = (root / "docs/reference/metrics.md").read_text(encoding="utf-8")
+    names = set(re.findall(r"^\| `(penstock_\w+)`", page, re.MULTILINE))
+    return names | {name + suffix for name in names for suffix in SUFFIXES}
+
+
+@pytest.mark.parametrize("file", ["alerts.yaml", "dashboard.json"])
+def test_alerts_and_dashboard_ask_for_metrics_that_exist(folder, metrics, file):
+    asked = set(METRIC.findall((folder / "files" / file).read_text(encoding="utf-8")))
+    assert len(asked) > 8
+    assert not asked - metrics
+
+
+def test_each_alert_has_a_runbook(folder, root):
+    alerts = yaml.safe_load((folder / "files/alerts.yaml").read_text(encoding="utf-8"))
+    page = (root / "docs/operating/runbooks.md").read_text(encoding="utf-8")
+    headings = {line.lstrip("# ").strip() for line in page.splitlines() if line.startswith("#")}
+    assert alerts
+    assert not {alert["alert"] for alert in alerts} - headings
+
+
+def test_versions_of_chart_and_product_are_one(folder, root):
+    project = (root / "pyproject.toml").read_text(encoding="utf-8")
+    version = re.search(r'^version = "(.+)"$', project, re.MULTILINE).group(1)
+    for name in ("penstock", "penstock-crds"):
+        about = yaml.safe_load((folder.parent / name / "Chart.yaml").read_text(encoding="utf-8"))
+        assert about["appVersion"] == version
