@@ -16,6 +16,7 @@ import pytest
 
 from penstock_dev import environment as embedded
 from penstock_dev.controlplane import binaries
+from penstock_dev.kind import programs as helm_programs
 
 _ALWAYS = frozenset({"controlplane", "node", "redis", "model"})
 _ON_REQUEST = frozenset({"operator", "gateway"})
@@ -29,12 +30,16 @@ class Kubectl(Protocol):
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Get the control plane's programs before the first test: building them takes minutes."""
+    """Get the programs that tests need before the first one: building them takes minutes."""
     asked = {name for item in session.items for name in getattr(item, "fixturenames", ())}
-    if not {"environment", "state_dir"} & asked or session.config.option.collectonly:
+    if session.config.option.collectonly:
         return
     terminal = session.config.pluginmanager.getplugin("terminalreporter")
     report = terminal.write_line if terminal else print
+    if "helm" in asked:
+        helm_programs.helm(report)
+    if not {"environment", "state_dir"} & asked:
+        return
     try:
         sources = binaries.Sources.from_environment(os.environ)
         asyncio.run(binaries.resolve(sources, report))
