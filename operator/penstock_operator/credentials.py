@@ -12,8 +12,9 @@ from penstock_operator.resources import SECRET, Object
 from penstock_operator.settings import RedisUsers, Settings
 from penstock_store import users
 
-#: The one Secret that the operator writes into a namespace, and the keys in it.
-SECRET_NAME: Final = "penstock-redis"  # noqa: S105  the Secret's name
+#: The one Secret that the operator writes into a namespace, and the keys in it. A chart's release
+#: must have none of that name: with Agents beside it, it would be written to.
+SECRET_NAME: Final = "penstock-redis-user"  # noqa: S105  the Secret's name
 URL_KEY: Final = "url"
 CA_KEY: Final = "ca.crt"
 _DIGEST_LENGTH: Final = 16

@@ -150,11 +150,15 @@ class Tenants:
             log.info("Redis user removed", namespace=namespace)
 
     async def _delete_secret(self, namespace: str) -> None:
-        """Delete the Secret by its uid, which only writing it tells who may not read it."""
+        """Delete the Secret by its uid, which only writing it tells who may not read it.
+
+        One in which somebody keeps something else is left to them.
+        """
         try:
             secret = self.credentials.secret(namespace)
             written = await self.cluster.apply(SECRET, secret, names.MANAGER)
-            await self.cluster.delete(SECRET, written)
+            if written["data"].keys() == secret["data"].keys():
+                await self.cluster.delete(SECRET, written)
         except ClusterError as error:
             if error.status != 404:  # then the namespace is gone, and the Secret with it
                 log.warning("Secret not deleted", namespace=namespace, error=str(error))

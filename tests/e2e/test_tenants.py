@@ -58,7 +58,7 @@ def test_the_redis_secret_of_a_namespace_holds_only_its_own_user(
 ) -> None:
     tenant.cluster.apply(manifests.agent("v1"))
     tenant.until_stable()
-    secret = tenant.cluster.get("secret", "penstock-redis")
+    secret = tenant.cluster.get("secret", "penstock-redis-user")
     assert set(secret["data"]) <= {"url", "ca.crt"}
-    theirs = site.within("default").get("secret", "penstock-redis")
+    theirs = site.within("default").get("secret", "penstock-redis-user")
     assert secret["data"]["url"] != theirs["data"]["url"]

@@ -110,7 +110,7 @@ def test_nobody_reads_secrets(rules):
     on_secrets = [rule for rule in rules if "secrets" in rule["resources"]]
     assert on_secrets
     for rule in on_secrets:
-        assert rule["resourceNames"] == ["penstock-redis"]
+        assert rule["resourceNames"] == ["penstock-redis-user"]
         assert not {"get", "list", "watch"} & set(rule["verbs"])
 
 

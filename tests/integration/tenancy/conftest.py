@@ -72,7 +72,7 @@ class Tenancy:
 
     def secret(self) -> dict[str, str] | None:
         """The content of the namespace's Secret."""
-        found = self.cluster.get("secret", "penstock-redis")
+        found = self.cluster.get("secret", "penstock-redis-user")
         if found is None:
             return None
         return {key: base64.b64decode(text).decode() for key, text in found["data"].items()}

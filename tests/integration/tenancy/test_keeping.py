@@ -51,7 +51,7 @@ class Keeping:
 
     def secret(self) -> dict[str, Any] | None:
         """The Secret as the administrator sees it."""
-        shown = self.kubectl("get", "secret", "penstock-redis", "-o", "json", "--ignore-not-found")
+        shown = self.kubectl("get", "secret", "penstock-redis-user", "-o", "json", "--ignore-not-found")
         return json.loads(shown) if shown.strip() else None
 
 
@@ -90,7 +90,7 @@ async def test_a_namespace_is_provided_for_once_and_what_somebody_removed_comes_
     await keeping.tenants.store.dismiss(keeping.namespace)
     await keeping.tenants.look()
     assert await keeping.has_user()
-    keeping.kubectl("delete", "secret", "penstock-redis")
+    keeping.kubectl("delete", "secret", "penstock-redis-user")
     await keeping.tenants.renew()
     assert (keeping.secret() or {})["data"] == secret["data"]
 
@@ -101,7 +101,7 @@ async def test_a_secret_that_somebody_changed_is_put_right(keeping: Keeping) -> 
     before = keeping.secret()
     evil = base64.b64encode(b"redis://elsewhere:6379/0").decode()
     patch = json.dumps({"data": {"url": evil}})
-    keeping.kubectl("patch", "secret", "penstock-redis", "--type", "merge", "-p", patch)
+    keeping.kubectl("patch", "secret", "penstock-redis-user", "--type", "merge", "-p", patch)
     await keeping.tenants.renew()
     assert before
     assert (keeping.secret() or {})["data"] == before["data"]
@@ -140,6 +140,21 @@ async def test_the_last_agents_end_takes_user_and_secret_and_the_next_one_brings
     assert await keeping.tenants.provide(keeping.namespace) == ""
     assert await keeping.has_user()
     assert keeping.secret()
+
+
+async def test_a_secret_in_which_somebody_keeps_something_else_is_not_deleted(
+    keeping: Keeping,
+) -> None:
+    agent = keeping.there_is(AGENT)
+    await keeping.tenants.provide(keeping.namespace)
+    patch = json.dumps({"stringData": {"mine": "yes"}})
+    keeping.kubectl("patch", "secret", "penstock-redis-user", "--type", "merge", "-p", patch)
+    keeping.cache.forget(AGENT, agent)
+    await keeping.tenants.renew()
+    keeping.now += 61
+    await keeping.tenants.renew()
+    assert not await keeping.has_user()
+    assert "mine" in (keeping.secret() or {})["data"]
 
 
 async def test_a_cache_that_lacks_an_agent_takes_nothing_from_it(keeping: Keeping) -> None:
@@ -185,7 +200,7 @@ async def test_the_shipped_rights_reach_no_other_secret_and_read_none(keeping: K
     other = keeping.tenants.credentials.secret(namespace)
     other["metadata"]["name"] = "other"
     for attempt in (
-        cluster.get(SECRET, namespace, "penstock-redis"),
+        cluster.get(SECRET, namespace, "penstock-redis-user"),
         cluster.listing(SECRET, namespace),
         cluster.apply(SECRET, other, names.MANAGER),
         cluster.create(SECRET, other),

@@ -45,7 +45,7 @@ def test_workers_reach_redis_as_their_namespaces_user_and_nothing_else_of_it(
     deployment = tenancy.cluster.get("deployment", stable)
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     told = next(item for item in container["env"] if item["name"] == "PENSTOCK_REDIS_URL")
-    assert told["valueFrom"]["secretKeyRef"] == {"name": "penstock-redis", "key": "url"}
+    assert told["valueFrom"]["secretKeyRef"] == {"name": "penstock-redis-user", "key": "url"}
 
 
 def test_a_redis_that_forgot_its_users_has_them_again_and_no_worker_dies_of_it(

@@ -148,7 +148,7 @@ CASES = {
     "reference_lost": (lambda: told(serving_world(missing=MISSING)), "Degraded"),
     "name_conflict": (lambda: told(serving_world(name_conflict=TAKEN)), "Degraded"),
     "no_redis_user": (
-        lambda: told(serving_world(no_redis_user="Secret penstock-redis cannot be written")),
+        lambda: told(serving_world(no_redis_user="Secret penstock-redis-user cannot be written")),
         "Degraded",
     ),
     "child_refused": (

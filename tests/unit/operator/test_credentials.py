@@ -47,7 +47,7 @@ def content(secret):
 def test_the_secret_holds_the_namespaces_own_user_and_nothing_of_the_operators():
     made = credentials.read_credentials(settings())
     secret = made.secret("acme")
-    assert secret["metadata"]["name"] == "penstock-redis"
+    assert secret["metadata"]["name"] == "penstock-redis-user"
     assert secret["metadata"]["namespace"] == "acme"
     password = made.password("acme")
     assert content(secret) == {"url": f"redis://penstock-penstock.acme:{password}@redis:6379/0"}
@@ -66,7 +66,7 @@ def test_no_password_stands_in_a_deployment():
         assert secret not in text
         assert secret not in repr(made)
     assert variable(pod_template(made), "PENSTOCK_REDIS_URL")["valueFrom"] == {
-        "secretKeyRef": {"name": "penstock-redis", "key": "url"}
+        "secretKeyRef": {"name": "penstock-redis-user", "key": "url"}
     }
 
 
@@ -100,7 +100,7 @@ def test_the_authority_reaches_workers_beside_the_address_and_only_it_is_mounted
     template = pod_template(made)
     (volume,) = [one for one in template["spec"]["volumes"] if one["name"] == "redis"]
     assert volume["secret"] == {
-        "secretName": "penstock-redis",
+        "secretName": "penstock-redis-user",
         "items": [{"key": "ca.crt", "path": "ca.crt"}],
     }
     told = variable(template, "PENSTOCK_REDIS_CA_FILE")["value"]
