@@ -10,7 +10,7 @@ from tests.integration.acceptance import manifests
 from tests.integration.acceptance.product import Product
 from tests.integration.election.operators import Operators, until
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
 #: A Lease that is given back is taken long before one that must expire.
 SLOW = (90.0, 60.0, 1.0)
