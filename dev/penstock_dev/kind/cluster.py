@@ -12,7 +12,7 @@ from penstock_dev.kind import commands, paths, storage
 
 NAME = "penstock"
 CONTEXT = f"kind-{NAME}"
-_CONTAINER = f"{NAME}-control-plane"
+CONTAINER = f"{NAME}-control-plane"
 _READY_SECONDS = 180
 _RESTART_SECONDS = 60.0
 _POLL_SECONDS = 0.5
@@ -55,7 +55,7 @@ def keep(tools: Tools, report: commands.Report) -> None:
     if answers(tools):
         return
     report("the cluster does not answer; starting its container")
-    commands.run(["docker", "start", _CONTAINER])
+    commands.run(["docker", "start", CONTAINER])
     deadline = time.monotonic() + _RESTART_SECONDS
     while not answers(tools):
         if time.monotonic() > deadline:
@@ -93,8 +93,8 @@ def give_volumes(tools: Tools) -> None:
     document = storage.manifests()
     folders = [volume["spec"]["hostPath"]["path"] for volume in document[1:]]
     mode = storage.FOLDER_MODE
-    commands.run(["docker", "exec", _CONTAINER, "mkdir", "--parents", *folders])
-    commands.run(["docker", "exec", _CONTAINER, "chmod", mode, *folders])
+    commands.run(["docker", "exec", CONTAINER, "mkdir", "--parents", *folders])
+    commands.run(["docker", "exec", CONTAINER, "chmod", mode, *folders])
     # The class that kind made has another provisioner, and that cannot be changed in place.
     replace = tools.kubectl_command("replace", "--force", "--filename=-")
     commands.run(replace, stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": document}))

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from penstock_dev.kind import cluster, commands, engine, images, paths, programs, stages
+from penstock_dev.kind import aliases, cluster, commands, engine, images, paths, programs, stages
 
 RELEASE = "penstock"
 NAMESPACE = "penstock-system"
@@ -33,6 +33,7 @@ async def deploy(progress: stages.Stages, extra: Sequence[str]) -> None:
         values = await asyncio.to_thread(
             images.deliver, found["kind"], cluster.NAME, progress.report
         )
+    await asyncio.to_thread(aliases.give, paths.CHART, values, cluster.CONTAINER, progress.report)
     async with progress.stage("helm"):
         command = helm_command(found["helm"], VALUES | values, extra)
         said = await asyncio.to_thread(commands.run, command)
