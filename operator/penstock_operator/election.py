@@ -13,6 +13,8 @@ from typing import Final, Self
 
 #: leaseTransitions is a 32-bit number.
 HIGHEST_EPOCH: Final = 2**31 - 1
+#: A higher epoch on record is nobody's leadership; to go above it would leave no room for others.
+HIGHEST_BELIEVED: Final = 2**30
 #: The first leader's: 0 is for an operator without election.
 FIRST_EPOCH: Final = 1
 

@@ -17,7 +17,7 @@ from penstock.errors import InvalidResource, StoreUnavailable
 from penstock.names import AgentKey
 from penstock.rollout.observation import Observation
 from penstock.rollout.situation import Pods
-from penstock_operator import manifests, podwords, workforce
+from penstock_operator import election, manifests, podwords, workforce
 from penstock_operator.cache import Cache
 from penstock_operator.cluster import Cluster, ClusterError
 from penstock_operator.leadership import Leadership
@@ -110,10 +110,10 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
 
 
 def highest_epoch(cache: Cache) -> int:
-    """The highest epoch that any status in the cache was decided in."""
+    """The highest epoch in which any status in the cache was decided, as far as it is believed."""
     rollouts = [_number(obj, "epoch") for obj in cache.all(ROLLOUT)]
     agents = [_number(obj, "traffic", "epoch") for obj in cache.all(AGENT)]
-    return max([0, *rollouts, *agents])
+    return max(n for n in (0, *rollouts, *agents) if n <= election.HIGHEST_BELIEVED)
 
 
 def _number(obj: Object, *path: str) -> int:

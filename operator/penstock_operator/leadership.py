@@ -77,8 +77,7 @@ class Leadership:
         """
         if not self.elected:
             return
-        self.at_least = max(self.at_least, seen + 1)
-        wanted = min(self.at_least, election.HIGHEST_EPOCH)
+        wanted = self.at_least = max(self.at_least, seen + 1)
         while self.epoch < wanted:  # noqa: ASYNC110  another thread's word
             await asyncio.sleep(_POLL_SECONDS)
 
@@ -98,7 +97,8 @@ class Leadership:
         if seen <= self.epoch:
             return self.epoch
         now = self.clock()
-        if now - self.wished_at >= _BETWEEN_WISHES_SECONDS:
+        believed = seen <= election.HIGHEST_BELIEVED
+        if believed and now - self.wished_at >= _BETWEEN_WISHES_SECONDS:
             self.at_least, self.wished_at = seen + 1, now
         raise Fenced(f"epoch {seen} is on record, above ours, {self.epoch}: another one has led")
 

@@ -50,6 +50,20 @@ async def test_a_counter_never_falls_and_never_goes_away(field, write):
         assert f"status.{field} never falls" in (answer or f"accepted {lower}")
 
 
+@pytest.mark.parametrize("field", ["epoch", "version"])
+async def test_the_counters_of_an_agents_traffic_never_fall_either(field, api):
+    assert await api.create(manifest("Agent")) is None
+
+    async def patch(traffic):
+        return await api.patch("Agent", {"status": {"traffic": traffic}}, "/status")
+
+    assert await patch({field: EPOCH}) is None
+    assert await patch({field: EPOCH + 1}) is None
+    for lower in ({field: EPOCH}, {field: None}, None):
+        answer = await patch(lower)
+        assert f"status.traffic.{field} never falls" in (answer or f"accepted {lower}")
+
+
 async def test_the_status_cannot_be_taken_away_as_a_whole(api, write):
     answer = await api.patch("AgentRollout", {"status": None}, "/status")
     assert "status.epoch never falls" in (answer or "accepted")

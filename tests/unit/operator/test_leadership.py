@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from penstock_operator.cache import Cache
 from penstock_operator.cluster import Cluster
 from penstock_operator.election import Timing
 from penstock_operator.fence import FencedStore
+from penstock_operator.gather import highest_epoch
 from penstock_operator.leadership import Fenced, Leadership
 from penstock_operator.resources import AGENT
 from penstock_operator.settings import Settings
@@ -116,6 +118,20 @@ def test_a_second_wish_for_a_higher_epoch_waits_a_minute() -> None:
     with pytest.raises(Fenced):
         leadership.epoch_over(12)
     assert leadership.at_least == 13
+
+
+def test_an_epoch_that_no_leadership_can_have_holds_up_its_agent_alone() -> None:
+    clock = Clock()
+    leadership = elected(clock)
+    with pytest.raises(Fenced):
+        leadership.epoch_over(2**31 - 1)
+    assert leadership.at_least == 0
+    cache = Cache()
+    for name, epoch in (("mad", 2**31 - 1), ("well", 12)):
+        metadata = {"name": name, "namespace": "acme", "uid": name, "resourceVersion": "1"}
+        cache.observe(AGENT, {"metadata": metadata, "status": {"traffic": {"epoch": epoch}}})
+    assert highest_epoch(cache) == 12
+    assert highest_epoch(Cache()) == 0
 
 
 def test_an_operator_without_election_goes_on_in_the_epoch_it_finds() -> None:
