@@ -51,7 +51,9 @@ class Keeping:
 
     def secret(self) -> dict[str, Any] | None:
         """The Secret as the administrator sees it."""
-        shown = self.kubectl("get", "secret", "penstock-redis-user", "-o", "json", "--ignore-not-found")
+        shown = self.kubectl(
+            "get", "secret", "penstock-redis-user", "-o", "json", "--ignore-not-found"
+        )
         return json.loads(shown) if shown.strip() else None
 
 
