@@ -26,7 +26,7 @@ ARG PIP_DEFAULT_TIMEOUT
 ARG PENSTOCK_BUILD_CERTIFICATES
 ARG SOURCE_DATE_EPOCH
 COPY requirements-operator.lock ./
-RUN ["python3", "tools/image.py", "dependencies", "requirements-operator.lock", "/opt/penstock"]
+RUN ["python3", "tools/image.py", "dependencies", "requirements-operator.lock", "/opt/penstock", "/staging/dependencies"]
 
 FROM build AS dependencies-runtime
 ARG PIP_INDEX_URL
@@ -36,26 +36,26 @@ ARG PIP_DEFAULT_TIMEOUT
 ARG PENSTOCK_BUILD_CERTIFICATES
 ARG SOURCE_DATE_EPOCH
 COPY requirements-runtime.lock ./
-RUN ["python3", "tools/image.py", "dependencies", "requirements-runtime.lock", "/opt/penstock"]
+RUN ["python3", "tools/image.py", "dependencies", "requirements-runtime.lock", "/opt/penstock", "/staging/dependencies"]
 
 FROM dependencies-operator AS sources-operator
 COPY pyproject.toml LICENSE ./
 COPY penstock penstock
 COPY store store
 COPY operator operator
-RUN ["python3", "tools/image.py", "sources", "operator", "/opt/penstock", "/staging"]
+RUN ["python3", "tools/image.py", "sources", "operator", "/opt/penstock", "/staging/sources"]
 
 FROM dependencies-runtime AS sources-runtime
 COPY pyproject.toml LICENSE ./
 COPY penstock penstock
 COPY store store
 COPY runtime runtime
-RUN ["python3", "tools/image.py", "sources", "runtime", "/opt/penstock", "/staging"]
+RUN ["python3", "tools/image.py", "sources", "runtime", "/opt/penstock", "/staging/sources"]
 
 FROM dependencies-runtime AS sources-model
 COPY dev/penstock_dev/__init__.py dev/penstock_dev/
 COPY dev/penstock_dev/model dev/penstock_dev/model
-RUN ["python3", "tools/image.py", "sources", "model", "/opt/penstock", "/staging"]
+RUN ["python3", "tools/image.py", "sources", "model", "/opt/penstock", "/staging/sources"]
 
 # ----------------------------------------------------------------------------------- results
 
@@ -74,8 +74,8 @@ LABEL org.opencontainers.image.vendor="Penstock" \
     org.opencontainers.image.licenses="Apache-2.0"
 
 FROM python AS operator
-COPY --from=dependencies-operator /opt/penstock /opt/penstock
-COPY --from=sources-operator /staging/opt/penstock /opt/penstock
+COPY --from=dependencies-operator /staging/dependencies /
+COPY --from=sources-operator /staging/sources /
 EXPOSE 8081
 ENTRYPOINT ["python", "-m", "penstock_operator"]
 ARG VERSION=0.1.0
@@ -86,8 +86,8 @@ LABEL org.opencontainers.image.title="penstock-operator" \
     org.opencontainers.image.revision="${REVISION}"
 
 FROM python AS runtime
-COPY --from=dependencies-runtime /opt/penstock /opt/penstock
-COPY --from=sources-runtime /staging/opt/penstock /opt/penstock
+COPY --from=dependencies-runtime /staging/dependencies /
+COPY --from=sources-runtime /staging/sources /
 EXPOSE 8080
 ENTRYPOINT ["python", "-m", "penstock_runtime.gateway"]
 ARG VERSION=0.1.0
@@ -98,7 +98,7 @@ LABEL org.opencontainers.image.title="penstock-runtime" \
     org.opencontainers.image.revision="${REVISION}"
 
 FROM runtime AS model
-COPY --from=sources-model /staging/opt/penstock /opt/penstock
+COPY --from=sources-model /staging/sources /
 EXPOSE 8765
 ENTRYPOINT ["python", "-m", "penstock_dev.model"]
 CMD ["--host", "0.0.0.0", "--port", "8765"]

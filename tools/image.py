@@ -1,7 +1,9 @@
 """Fills an image's root: run by the Dockerfile, in its build stages, by the Python that the image will have.
 
-    image.py dependencies <lock> <prefix>        a virtual environment with the locked packages, and nothing else
-    image.py sources <image> <prefix> <staging>  the packages of ours that one image runs, below <staging><prefix>
+    image.py dependencies <lock> <prefix> <staging>  a virtual environment with the locked packages, and nothing else
+    image.py sources <image> <prefix> <staging>      the packages of ours that one image runs
+
+What an image gets is below <staging>, to be copied over its root, so that also the folders on the way have a fixed time.
 
 What is written depends on the arguments alone: no time stamps, no paths of the build, byte code that is checked by
 nobody because it cannot be stale. Nothing but the standard library is needed.
@@ -51,8 +53,11 @@ for name in sys.argv[1:]:
 # --- dependencies
 
 
-def install_dependencies(lock: pathlib.Path, prefix: pathlib.Path) -> None:
-    """Makes a virtual environment without pip that holds what the lock pins, each file checked by its hash."""
+def install_dependencies(lock: pathlib.Path, prefix: pathlib.Path, staging: pathlib.Path) -> None:
+    """Makes a virtual environment without pip that holds what the lock pins, each file checked by its hash.
+
+    It stands at the prefix, where later stages import from it, and by hard links below staging.
+    """
     venv.EnvBuilder(symlinks=True, with_pip=False).create(prefix)
     with tempfile.TemporaryDirectory() as scratch:
         command = [
@@ -64,7 +69,9 @@ def install_dependencies(lock: pathlib.Path, prefix: pathlib.Path) -> None:
         subprocess.run(command, env=pip_environment(pathlib.Path(scratch)), check=True)
     remove_programs(prefix)
     compile_below(site_packages(prefix))
-    settle_times(prefix)
+    staged = staging / prefix.relative_to("/")
+    shutil.copytree(prefix, staged, symlinks=True, copy_function=os.link)
+    settle_times(staging)
 
 
 def pip_environment(scratch: pathlib.Path) -> dict[str, str]:
@@ -187,8 +194,8 @@ def settle_times(folder: pathlib.Path) -> None:
 def main(arguments: list[str]) -> int:
     """Does what the first argument names."""
     match arguments:
-        case ["dependencies", lock, prefix]:
-            install_dependencies(pathlib.Path(lock), pathlib.Path(prefix))
+        case ["dependencies", lock, *folders] if len(folders) == 2:
+            install_dependencies(pathlib.Path(lock), *map(pathlib.Path, folders))
         case ["sources", image, prefix, staging]:
             place_sources(image, pathlib.Path(prefix), pathlib.Path(staging))
         case _:

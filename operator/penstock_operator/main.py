@@ -1,12 +1,8 @@
 """Wiring: kopf as informer, our cache and queue behind it. The only importer of kopf."""
 
 import asyncio
-import functools
 import itertools
 import signal
-import socket
-import time
-import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -18,32 +14,19 @@ from penstock.errors import PenstockError
 from penstock_operator import metrics, server
 from penstock_operator.cache import Cache, owner_key
 from penstock_operator.cluster import Cluster, watch_session
-from penstock_operator.credentials import read_credentials
 from penstock_operator.fence import FencedStore
-from penstock_operator.gather import Sources, highest_epoch
 from penstock_operator.leadership import Leadership
-from penstock_operator.lease import Elector, Place
-from penstock_operator.manifests import Installation
-from penstock_operator.measure import Measure
+from penstock_operator.parts import Parts
 from penstock_operator.queue import WorkQueue
-from penstock_operator.reconcile import Reconciler
 from penstock_operator.relist import Relister
 from penstock_operator.resources import AGENT, ROLLOUT, SELECTOR, WATCHED, Kind, Object
 from penstock_operator.settings import Settings
-from penstock_operator.tenancy import Tenants
-from penstock_operator.workers import Workers
 from penstock_store.store import Store
 
 log = structlog.get_logger("penstock.operator")
 
-_STALE_LIST_SECONDS = 180.0
 _WRITE_SECONDS = 10.0
 _STORE_SECONDS = 5.0
-_BEAT_SECONDS = 0.25
-
-
-class ElectionEnded(PenstockError):
-    """The thread that keeps the Lease is gone."""
 
 
 class EndlessBackoff:
@@ -144,37 +127,6 @@ def _heed_signals(told: asyncio.Event) -> None:
         loop.add_signal_handler(number, told.set)
 
 
-def _tenants(
-    settings: Settings, cluster: Cluster, store: Store, cache: Cache, relister: Relister
-) -> Tenants | None:
-    """Who keeps the Redis users of namespaces, where each has one."""
-    credentials = read_credentials(settings)
-    if credentials is None:
-        return None
-    return Tenants(
-        cluster,
-        store,
-        cache,
-        credentials,
-        lambda: relister.sure and relister.leadership.held(),
-        time.monotonic,
-        settings.watched,
-    )
-
-
-def _elector(settings: Settings, leadership: Leadership) -> Elector | None:
-    """The candidate for the Lease, where there is an election."""
-    if not settings.lease:
-        return None
-    identity = f"{settings.pod_name or socket.gethostname()}_{uuid.uuid4()}"
-    seconds = settings.timing.request_seconds
-    connect = functools.partial(
-        Cluster.connect, settings.kubeconfig, timeout_seconds=seconds, write_seconds=seconds
-    )
-    place = Place(settings.namespace, settings.lease)
-    return Elector(connect, place, identity, leadership, lambda: datetime.now(UTC))
-
-
 async def _operate(
     settings: Settings,
     cluster: Cluster,
@@ -182,43 +134,14 @@ async def _operate(
     leadership: Leadership,
     told: asyncio.Event,
 ) -> int:
-    cache, queue = Cache(), WorkQueue(time.monotonic)
-    relister = Relister(
-        cluster,
-        store,
-        cache,
-        queue,
-        settings.watched,
-        settings.relist_seconds,
-        time.monotonic,
-        leadership,
-    )
-    tenants = _tenants(settings, cluster, store, cache, relister)
-    sources = Sources(
-        cluster,
-        store,
-        cache,
-        Measure(store),
-        Installation.of(settings, tenants.credentials if tenants else None),
-        settings.settle_seconds,
-        leadership,
-        tenants,
-    )
-    workers = Workers(queue, Reconciler(sources, lambda: datetime.now(UTC)), leadership)
-    elector = _elector(settings, leadership)
-    pages = server.application(lambda: _unwell(elector), lambda: _unready(relister))
-    runner = await server.serve(pages, settings.listen)
+    parts = Parts.of(settings, cluster, store, leadership, lambda: datetime.now(UTC))
+    runner = await server.serve(server.application(parts.unwell, parts.unready), settings.listen)
     stop, ready = asyncio.Event(), asyncio.Event()
     # Before kopf's: it cancels, at its end, whatever was begun after it.
-    ours = [
-        asyncio.create_task(_beat(leadership, elector), name="heartbeat"),
-        asyncio.create_task(relister.run(), name="relist"),
-        asyncio.create_task(_lead(leadership, relister, workers, tenants), name="workers"),
-        asyncio.create_task(_own_signals(ready, told), name="signals"),
-    ]
+    ours = [*parts.start(), asyncio.create_task(_own_signals(ready, told), name="signals")]
     informer = asyncio.create_task(
         kopf.operator(
-            registry=registry(cache, queue, relister, settings),
+            registry=registry(parts.cache, parts.queue, parts.relister, settings),
             settings=kopf_settings(),
             clusterwide=not settings.watched,
             namespaces=settings.watched,
@@ -228,41 +151,16 @@ async def _operate(
         ),
         name="informer",
     )
-    if elector:
-        elector.start()
     try:
         code = await _until_stopped(told, [informer, *ours])
-        await workers.stop(leadership.longest_write_seconds(_WRITE_SECONDS))
+        await parts.workers.stop(leadership.longest_write_seconds(_WRITE_SECONDS))
         await _cancel(ours)
-        if elector:
-            await elector.release()
+        await parts.release()
         stop.set()
         await _cancel([informer])
         return code
     finally:
         await runner.cleanup()
-
-
-async def _lead(
-    leadership: Leadership, relister: Relister, workers: Workers, tenants: Tenants | None
-) -> None:
-    """Wait to lead; then list everything anew, take an epoch above all on record, and work."""
-    await leadership.until_held()
-    await relister.lead()
-    await leadership.outbid(highest_epoch(relister.cache))
-    async with asyncio.TaskGroup() as group:
-        group.create_task(workers.run(), name="passes")
-        if tenants:
-            group.create_task(tenants.run(), name="tenants")
-
-
-async def _beat(leadership: Leadership, elector: Elector | None) -> None:
-    """Show the election's thread that this loop turns, and see that the thread lives."""
-    while True:
-        leadership.beat()
-        await asyncio.sleep(_BEAT_SECONDS)
-        if elector and not elector.running:
-            raise ElectionEnded("the election's thread has ended; see the traceback above")
 
 
 async def _own_signals(ready: asyncio.Event, told: asyncio.Event) -> None:
@@ -288,21 +186,6 @@ async def _cancel(tasks: list[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _unwell(elector: Elector | None) -> str | None:
-    """Why the operator must be started anew, in a sentence; None when it need not."""
-    return "the election's thread has ended" if elector and not elector.running else None
-
-
-def _unready(relister: Relister) -> str | None:
-    """Why the operator is not ready, in a sentence; None when it is."""
-    if relister.listed_at is None:
-        return "not all kinds have been listed yet"
-    age = time.monotonic() - relister.listed_at
-    if age > _STALE_LIST_SECONDS:
-        return f"the last complete list is {age:.0f} s old"
-    return None
 
 
 def main() -> int:

@@ -32,6 +32,7 @@ _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy"
 _CERTIFICATES_ARGUMENT = "PENSTOCK_BUILD_CERTIFICATES"
 _CERTIFICATES = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 _BUILD_SECONDS = 1800.0
+_BUILD_ATTEMPTS = 3
 _LOAD_SECONDS = 300.0
 
 
@@ -85,17 +86,38 @@ def build(report: commands.Report) -> Images:
     """
     engine.ensure(report)
     python, redis = bases.python(report), bases.redis(report)
-    tag = f"dev-{content_digest(paths.REPOSITORY, python.image)}"
-    arguments = [
-        word for argument in _build_arguments(python) for word in ("--build-arg", argument)
-    ]
-    for target in TARGETS:
-        name = reference(target, tag)
-        if not bases.exists(name):
-            report(f"building {name}")
-            command = ["docker", "build", "--quiet", "--target", target, "--tag", name, *arguments]
-            commands.run([*command, paths.REPOSITORY], timeout_seconds=_BUILD_SECONDS)
-    return Images(tag, redis)
+    for _ in range(_BUILD_ATTEMPTS):
+        tag = _tag_of_sources(python)
+        lacking = [target for target in TARGETS if not bases.exists(reference(target, tag))]
+        for target in lacking:
+            _build_target(target, tag, python, report)
+        if tag == _tag_of_sources(python):
+            for target in lacking:
+                commands.run(["docker", "tag", _unfinished(target), reference(target, tag)])
+            return Images(tag, redis)
+        report("the sources have changed meanwhile: building again")
+    raise commands.CommandFailed("the sources change faster than images can be built")
+
+
+def _tag_of_sources(python: bases.PythonBase) -> str:
+    return f"dev-{content_digest(paths.REPOSITORY, python.image)}"
+
+
+def _unfinished(target: str) -> str:
+    """What is built gets its tag when it is known that the sources are still those of the tag."""
+    return reference(target, "unfinished")
+
+
+def _build_target(target: str, tag: str, python: bases.PythonBase, report: commands.Report) -> None:
+    report(f"building {reference(target, tag)}")
+    commands.run(
+        [
+            *("docker", "build", "--quiet", "--target", target, "--tag", _unfinished(target)),
+            *(word for argument in _build_arguments(python) for word in ("--build-arg", argument)),
+            paths.REPOSITORY,
+        ],
+        timeout_seconds=_BUILD_SECONDS,
+    )
 
 
 def content_digest(repository: Path, base: str) -> str:
