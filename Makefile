@@ -47,7 +47,7 @@ kind-up: venv ## Make the kind cluster `penstock`; without a registry from a nod
 	@$(BIN)/python -m penstock_dev.kind up
 
 .PHONY: kind-down
-kind-down: venv ## Remove the kind cluster; what was built stays in the cache
+kind-down: venv ## Remove the kind cluster, and the engine if it was started for it; what was built stays cached
 	@$(BIN)/python -m penstock_dev.kind down
 
 .PHONY: kind-node-image

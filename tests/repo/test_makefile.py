@@ -7,7 +7,10 @@ import subprocess
 
 import pytest
 
-PROMISED = {"help", "setup", "demo", "test", "check", "generate", "lock", "format", "clean"}
+PROMISED = {
+    *("help", "setup", "demo", "test", "check", "generate", "lock", "format", "clean"),
+    *("kind-up", "kind-down", "kind-node-image", "deploy", "e2e"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +33,14 @@ def test_every_explained_command_can_be_planned(help_text, root):
 
 def test_the_ci_script_runs_the_commands_the_readme_names(root):
     script = (root / ".ci" / "run").read_text(encoding="utf-8")
-    for command in ("make check", "make test", "make demo"):
+    for command in (
+        "make check",
+        "make test",
+        "make demo",
+        "make kind-up",
+        "make deploy",
+        "make e2e",
+    ):
         assert f"stage {command}\n" in script
     readme = (root / "README.md").read_text(encoding="utf-8")
     assert "make demo" in readme

@@ -152,14 +152,14 @@ def ensure(report: commands.Report) -> Engine:
     return Engine(answered, started_here=True)
 
 
-def stop(report: commands.Report) -> bool:
-    """Stop the engine that `ensure` started, with its containers; any other is left alone.
+def stop_idle(report: commands.Report) -> bool:
+    """Stop the engine that `ensure` started, once no container runs in it; leave any other alone.
 
-    False when there is none of ours. Images and volumes stay in its folder.
+    Whether it was stopped. Images and volumes stay in its folder. Raises EngineUnavailable.
     """
     home = Home.of(os.environ)
     identity = home.started()
-    if identity is None:
+    if identity is None or commands.run(["docker", "ps", "--quiet"]):
         return False
     os.kill(identity.pid, signal.SIGTERM)
     deadline = time.monotonic() + _STOP_SECONDS

@@ -37,10 +37,11 @@ async def up(progress: stages.Stages) -> None:
 
 
 async def down(progress: stages.Stages) -> None:
-    """Remove the cluster; the engine, its images and the caches stay."""
+    """Remove the cluster, and stop an engine of ours that nothing else uses; the caches stay."""
     found = await programs.resolve(("kind", "kubectl"), progress.report)
     async with progress.stage("delete the cluster"):
         await asyncio.to_thread(cluster.delete, cluster.Tools(found["kind"], found["kubectl"]))
+    await asyncio.to_thread(engine.stop_idle, progress.report)
 
 
 async def build_node_image(progress: stages.Stages) -> None:

@@ -108,3 +108,24 @@ def test_a_recorded_process_id_that_another_process_has_now_is_not_ours(tmp_path
     assert home.started() == mine
     state.write_json(home.record, {"pid": mine.pid, "startedTicks": mine.started_ticks - 1})
     assert home.started() is None
+
+
+@pytest.mark.parametrize("containers", ["", "4f1d2c"], ids=["idle", "in use"])
+def test_our_engine_stops_when_no_container_runs_in_it(tmp_path, monkeypatch, containers):
+    docker = tmp_path / "docker"
+    docker.write_text(f"#!/bin/sh\necho {containers}\n", encoding="utf-8")
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    home = engine.Home.of(os.environ)
+    home.root.mkdir(parents=True)
+    daemon = subprocess.Popen(["sleep", "60"])
+    try:
+        identity = processes.identify(daemon.pid)
+        record = {"pid": daemon.pid, "startedTicks": identity.started_ticks}
+        state.write_json(home.record, record)
+        assert engine.stop_idle(lambda _: None) is (not containers)
+        assert processes.is_alive(identity) is bool(containers)
+    finally:
+        daemon.kill()
+        daemon.wait()
