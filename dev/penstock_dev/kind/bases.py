@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from penstock_dev.kind import commands, debian, registry
+from penstock_dev.kind import commands, debian, registry, roots
 
 PYTHON_IMAGE = "docker.io/library/python:3.11-slim-bookworm"
 REDIS_IMAGE = "docker.io/library/redis:7.4-alpine"
@@ -31,8 +31,6 @@ REDIS_VARIABLE = "PENSTOCK_REDIS_IMAGE"
 _Made = TypeVar("_Made")
 _RELEASE = "bookworm"
 _PULL_SECONDS = 600.0
-_TOOLS = ("mmdebstrap",)
-_UNREAD = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Packages are installed once, while the root is made; then what installs them may go.
 _TIDY = (
@@ -59,6 +57,11 @@ class Recipe:
         """Names the image made by exactly this recipe."""
         content = json.dumps([_RELEASE, self.packages, self.hooks, self.settings])
         return f"{self.name}:recipe-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+
+    @property
+    def root(self) -> roots.Root:
+        """What mmdebstrap makes of it."""
+        return roots.Root(self.name, _RELEASE, self.packages, "essential", self.hooks)
 
 
 PYTHON = Recipe(
@@ -160,27 +163,17 @@ def make(recipe: Recipe, report: commands.Report) -> str:
     """
     if exists(recipe.tag):
         return recipe.tag
-    if shutil.which(_TOOLS[0]) is None:
+    if shutil.which(roots.TOOL) is None:
         if not debian.can_install():
             raise commands.CommandFailed("it takes root on a Debian machine")
-        debian.install(_TOOLS, report)
+        debian.install((roots.TOOL,), report)
     report(f"making {recipe.name} of Debian {_RELEASE}'s {', '.join(recipe.packages)}")
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch) / "root.tar"
-        commands.run(_mmdebstrap(recipe, root, debian.archive()))
+        roots.build(recipe.root, root, report)
         changes = [word for setting in recipe.settings for word in ("--change", setting)]
         commands.run(["docker", "import", *changes, root, recipe.tag])
     return recipe.tag
-
-
-def _mmdebstrap(recipe: Recipe, root: Path, archive: str) -> list[str]:
-    return [
-        *("mmdebstrap", "--quiet", "--variant=essential"),
-        *(f"--dpkgopt=path-exclude={unread}" for unread in _UNREAD),
-        f"--include={','.join(recipe.packages)}",
-        *(f"--customize-hook={hook}" for hook in recipe.hooks),
-        *(_RELEASE, str(root), archive),
-    ]
 
 
 def _with_pip(image: str, report: commands.Report) -> str:

@@ -28,7 +28,7 @@ from penstock_dev.kind import (
     stages,
 )
 
-_PACKAGES = {"mmdebstrap": "mmdebstrap", "zstd": "zstd"}  # program → Debian package
+_PACKAGES = {roots.TOOL: roots.TOOL, "zstd": "zstd"}  # program → Debian package
 _DOWNLOAD_ATTEMPTS = 3
 
 

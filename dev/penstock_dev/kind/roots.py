@@ -7,6 +7,7 @@ from pathlib import Path
 
 from penstock_dev.kind import commands, debian
 
+TOOL = "mmdebstrap"  # the program, and its Debian package
 _ATTEMPTS = 3
 _TIMEOUT_SECONDS = 900.0
 _LEFT_OUT = ("doc", "man", "locale", "info")
@@ -14,11 +15,13 @@ _LEFT_OUT = ("doc", "man", "locale", "info")
 
 @dataclass(frozen=True)
 class Root:
-    """A root file system: Debian's minimal base and these packages."""
+    """A root file system: a base of mmdebstrap's, these packages, and what hooks do to it."""
 
     name: str
     release: str
     packages: tuple[str, ...]
+    variant: str = "minbase"
+    hooks: tuple[str, ...] = ()
 
 
 def build(root: Root, target: Path, report: commands.Report) -> None:
@@ -44,7 +47,8 @@ def commandline(root: Root, archive: str, target: Path) -> list[str]:
     """How mmdebstrap is called; nothing that only people read is unpacked."""
     excluded = [f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in _LEFT_OUT]
     return [
-        *("mmdebstrap", "--quiet", "--variant=minbase", *excluded),
+        *(TOOL, "--quiet", f"--variant={root.variant}", *excluded),
         f"--include={','.join(root.packages)}",
+        *(f"--customize-hook={hook}" for hook in root.hooks),
         *(root.release, str(target), archive),
     ]

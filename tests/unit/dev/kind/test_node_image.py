@@ -130,7 +130,7 @@ def test_a_containerd_configuration_without_that_setting_is_an_error_not_a_guess
 
 
 def test_a_root_is_made_of_its_packages_from_the_archive_that_is_given():
-    root = roots.Root("x", "bookworm", ("systemd", "runc"))
+    root = roots.Root("x", "bookworm", ("systemd", "runc"), "essential", ("true",))
     command = roots.commandline(root, "http://archive.example/debian", Path("x.tar"))
-    assert "--include=systemd,runc" in command
+    assert {"--variant=essential", "--include=systemd,runc", "--customize-hook=true"} < {*command}
     assert command[-3:] == ["bookworm", "x.tar", "http://archive.example/debian"]
