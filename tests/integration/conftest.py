@@ -38,7 +38,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     report = terminal.write_line if terminal else print
     if "helm" in asked:
         helm_programs.helm(report)
-    if not {"environment", "state_dir"} & asked:
+    if not {"environment", "state_dir", "audited"} & asked:
         return
     try:
         sources = binaries.Sources.from_environment(os.environ)

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tests.integration.chart.charts import CHART, ROOT, Document, Helm, of_kind, pod_templates
+from tests.integration.chart.rules import rights_of
 
 _EVERYBODY = {
     "selfsubjectreviews.authentication.k8s.io",
@@ -109,16 +110,8 @@ def may(
         *("--as-group", "system:authenticated"),
         stdin=json.dumps(review),
     )
-    found = set()
-    for rule in json.loads(said)["status"]["resourceRules"]:
-        for group in rule["apiGroups"]:
-            for resource in rule["resources"]:
-                plural, slash, sub = resource.partition("/")
-                full = f"{plural}{f'.{group}' if group else ''}{slash}{sub}"
-                if full not in _EVERYBODY:
-                    names = rule.get("resourceNames") or [""]
-                    found |= {(full, name, verb) for name in names for verb in rule["verbs"]}
-    return found
+    rules = json.loads(said)["status"]["resourceRules"]
+    return {right for rule in rules for right in rights_of(rule) if right[0] not in _EVERYBODY}
 
 
 @pytest.fixture(scope="module")

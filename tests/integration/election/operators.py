@@ -116,11 +116,23 @@ class Operators:
 
     def start(self, name: str, timing: tuple[float, float, float] = QUICK, **more: str) -> Operator:
         """Start one and wait until it is ready."""
+        operator = self.launch(name, timing, **more)
+        until(f"{name} is ready", lambda: self._ready(operator))
+        return operator
+
+    def launch(
+        self,
+        name: str,
+        timing: tuple[float, float, float] = QUICK,
+        program: tuple[str, ...] = ("-m", "penstock_operator"),
+        **more: str,
+    ) -> Operator:
+        """Start one, which need not ever be ready."""
         port = _free_port()
         log = self.directory / f"{name}.log"
         with log.open("ab") as file:
             process = subprocess.Popen(
-                [sys.executable, "-m", "penstock_operator"],
+                [sys.executable, *program],
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
@@ -128,7 +140,6 @@ class Operators:
             )
         operator = Operator(name, process, f"http://127.0.0.1:{port}", log)
         self.started.append(operator)
-        until(f"{name} is ready", lambda: self._ready(operator))
         return operator
 
     def _ready(self, operator: Operator) -> bool:

@@ -103,10 +103,8 @@ def test_of_two_leaders_the_old_one_is_refused_by_kubernetes_by_redis_and_by_its
 async def writes_are_refused(product: Product, deposed: Deposed, old: int, new: int) -> None:
     """Everything the old leader can try, with the old view and with a fresh one."""
     namespace, cluster = product.namespace, deposed.cluster
-    rollout = await cluster.get(ROLLOUT, namespace, "support")
-    agent = await cluster.get(AGENT, namespace, "support")
-    assert rollout is not None
-    assert agent is not None
+    [rollout], _ = await cluster.listing(ROLLOUT, namespace)
+    [agent], _ = await cluster.listing(AGENT, namespace)
     status, words = await refusal(cluster, ROLLOUT, in_epoch(rollout, old))
     assert (status, "status.epoch never falls" in words) == (422, True), words
     status, words = await refusal(cluster, AGENT, in_epoch(agent, old, "traffic"))
