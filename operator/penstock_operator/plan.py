@@ -78,7 +78,7 @@ def plan_agent(world: World) -> Plan:
         route=_route(world, course, crews),
         rehome=_rehome(world, crews),
         deletions=_deletions(world, crews, pruned),
-        events=_events(world, stock, course, tampered),
+        events=_events(world, course, tampered),
         governed=world.rollout is not None,
         route_in_force=world.look.route_version if world.look else None,
         in_flight=bool(course.candidate and course.percent),
@@ -253,13 +253,10 @@ def _deletions(
 
 
 def _events(
-    world: World, stock: Stock, course: Course, tampered: tuple[str, ...]
+    world: World, course: Course, tampered: tuple[str, ...]
 ) -> tuple[tuple[Object, Happening], ...]:
     about = world.rollout or world.agent
     found = [(about, happening) for happening in course.happenings]
-    latest = stock.get(stock.latest)
-    if latest and latest.record is None:
-        found.append((world.agent, events.revision_created(latest.name)))
     found += [(world.agent, events.revision_tampered(name)) for name in tampered]
     return tuple(found)
 

@@ -119,7 +119,9 @@ class Reconciler:
             await self._delete(kind, obj)
         for kind, obj in plan.children:
             try:
-                await self._ensure(kind, obj, agent)
+                made = await self._ensure(kind, obj, agent)
+                if made and kind is RECORD:
+                    await self._post(agent, events.revision_created(name_of(obj)))
             except NameTaken as error:
                 conflict = str(error)
                 if conflict != memory.name_conflict:
@@ -144,8 +146,8 @@ class Reconciler:
         await self.sources.cluster.delete(kind, obj)
         self.sources.cache.forget(kind, obj)
 
-    async def _ensure(self, kind: Kind, obj: Object, agent: Object) -> None:
-        """Apply a child, unless its name belongs to another owner."""
+    async def _ensure(self, kind: Kind, obj: Object, agent: Object) -> bool:
+        """Apply a child; whether there was none before. Raises NameTaken if it is another's."""
         cache = self.sources.cache
         live = cache.get(kind, namespace_of(obj), name_of(obj))
         if live is None:
@@ -157,6 +159,7 @@ class Reconciler:
                 "remove or rename it"
             )
         await self._write(kind, obj, names.MANAGER)
+        return live is None
 
     async def _write(self, kind: Kind, obj: Object, manager: str) -> None:
         written = await self.sources.cluster.apply(kind, obj, manager)

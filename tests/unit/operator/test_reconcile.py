@@ -1,5 +1,6 @@
 """The order in which a plan is written, and what still happens when one of the writes fails."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -144,6 +145,18 @@ async def test_a_refused_deployment_stops_neither_rollback_nor_kill_switch() -> 
     assert told is not None
     stalled = next(c for c in told.conditions if c.type == "Stalled")
     assert (stalled.status.value, stalled.reason) == ("True", "ChildRefused")
+
+
+@pytest.mark.parametrize("failing", [None, ("child", "ControllerRevision"), ("status", "Agent")])
+async def test_a_new_revision_is_told_when_its_record_was_written_and_only_then(
+    failing: Step | None,
+) -> None:
+    writes = Writes(failing)
+    with contextlib.suppress(ClusterError):
+        await carry_out(worlds.world(worlds.agent(V1)), writes)
+    assert ("child", "ControllerRevision") in writes.steps
+    told = ("event", "RevisionCreated") in writes.steps
+    assert told is (failing != ("child", "ControllerRevision"))
 
 
 async def test_a_decision_on_record_is_told_even_when_redis_goes_away_meanwhile() -> None:
