@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from penstock_dev import environment as embedded
-from penstock_dev.state import StateDirectory
 from penstock_store.store import Store
+from tests.integration import unmanned
 from tests.integration.acceptance import background
 from tests.integration.acceptance.product import Product
 from tests.integration.cluster import Cluster
@@ -21,21 +19,9 @@ from tests.integration.election.operators import Operators
 
 @pytest.fixture(scope="package")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Environment]:
-    """An environment of these tests' own: the operator of the others would do the work as well.
-
-    It is started with an operator for the rights that come with it, which is then kept down.
-    """
-    directory = tmp_path_factory.mktemp("election")
-    lines: list[str] = []
-    try:
-        running = embedded.start(directory, report=lines.append)
-    except embedded.EnvironmentFailed as error:
-        pytest.fail("\n".join(["no environment:", *lines, str(error)]), pytrace=False)
-    state = StateDirectory.at(directory)
-    state.stopped_file("operator").touch()
-    os.kill(state.recorded()["operator"].pid, signal.SIGTERM)
-    yield running
-    embedded.stop(directory)
+    """An environment of these tests' own: the operator of the others would do the work as well."""
+    with unmanned.running(tmp_path_factory.mktemp("election")) as found:
+        yield found
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import os
-import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +13,8 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from penstock_dev import environment as embedded
-from penstock_dev.state import StateDirectory
 from penstock_store.store import Store
+from tests.integration import unmanned
 from tests.integration.acceptance import background
 from tests.integration.acceptance.product import Product
 from tests.integration.cluster import Cluster
@@ -27,21 +25,9 @@ KEY = "a key of the installation for tests, long enough"
 
 @pytest.fixture(scope="package")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Environment]:
-    """An environment of these tests' own: the operator of the others tells workers the address.
-
-    It is started with an operator for the rights that come with it, which is then kept down.
-    """
-    directory = tmp_path_factory.mktemp("tenancy")
-    lines: list[str] = []
-    try:
-        running = embedded.start(directory, report=lines.append)
-    except embedded.EnvironmentFailed as error:
-        pytest.fail("\n".join(["no environment:", *lines, str(error)]), pytrace=False)
-    state = StateDirectory.at(directory)
-    state.stopped_file("operator").touch()
-    os.kill(state.recorded()["operator"].pid, signal.SIGTERM)
-    yield running
-    embedded.stop(directory)
+    """An environment of these tests' own: the operator of the others tells workers the address."""
+    with unmanned.running(tmp_path_factory.mktemp("tenancy")) as found:
+        yield found
 
 
 @dataclass(frozen=True)
