@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.integration.chart.charts import MONITORING, ROOT, Helm, Values, of_kind
+from tests.integration.chart.charts import MONITORING, ROOT, Document, Helm, Values, named, of_kind
 
 sys.path.insert(0, str(ROOT / "tools"))
 import chart
@@ -58,6 +58,7 @@ MARKED: Values = {
     "redis.persistence.size": "103Gi",
     "redis.persistence.storageClassName": "my-storage",
     "redis.userID": 1009,
+    "redis.maxmemory": "109mb",
     "redis.resources": {"limits": {"memory": "107Mi"}},
     "networkPolicy.apiServerPorts": [8443],
     "networkPolicy.workerNamespaces": ["limited"],
@@ -223,6 +224,8 @@ def test_a_misspelt_value_is_refused(helm, typo):
         {"operator": {"logLevel": "Loud"}},
         {"operator": {"image": {"digest": "sha256:abc"}}},
         {"redis": {"bundled": False}},
+        {"redis": {"maxmemory": "640Mi"}},
+        {"redis": {"maxmemory": "0"}},
         {"redis": {"users": "Shared"}},
         {"redis": {"tls": {"caSecret": "ca"}}},
         {"gateway": {"ingress": {"enabled": True}}},
@@ -237,3 +240,24 @@ def test_a_misspelt_value_is_refused(helm, typo):
 )
 def test_values_that_cannot_work_are_refused_before_anything_is_installed(helm, wrong):
     assert "values don't meet the specifications of the schema" in helm.refusal(wrong)
+
+
+# ------------------------------------------------------------------------------ the bundled Redis
+
+REDIS = "penstock-redis"
+
+
+def configured(documents: list[Document]) -> dict[str, str]:
+    """What redis.conf sets."""
+    text = named(documents, "ConfigMap", REDIS)["data"]["redis.conf"]
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    return dict(line.split(maxsplit=1) for line in lines)
+
+
+def test_the_bundled_redis_refuses_writes_well_before_its_limit_would_kill_it(helm):
+    documents = helm.render()
+    found = configured(documents)
+    (container,) = named(documents, "StatefulSet", REDIS)["spec"]["template"]["spec"]["containers"]
+    assert found["maxmemory-policy"] == "noeviction"
+    assert container["resources"]["limits"]["memory"] == "1Gi"
+    assert int(found["maxmemory"].removesuffix("mb")) <= 0.7 * 1024
