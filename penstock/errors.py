@@ -5,6 +5,7 @@ PenstockError
 ├── UnknownSchema        a document written by a newer Penstock than this one
 ├── RevisionTampered     a revision document whose content is not what its name promises
 ├── StoreUnavailable     Redis did not answer in time
+├── StoreRefused         Redis answered that it cannot do it with what it holds
 ├── StaleWrite           a fenced write that lost against a newer one
 └── AdmissionRefused     a task that was not accepted (carries the problem for the caller)
 """
@@ -28,6 +29,14 @@ class RevisionTampered(PenstockError):
 
 class StoreUnavailable(PenstockError):
     """Redis could not be reached or did not answer before its deadline."""
+
+
+class StoreRefused(PenstockError):
+    """Redis answered with an error about the call itself: waiting for Redis does not help.
+
+    What it holds is not what Penstock writes there (``WRONGTYPE``, an error inside a script), or
+    it does not know a command.
+    """
 
 
 class StaleWrite(PenstockError):

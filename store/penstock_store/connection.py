@@ -16,7 +16,7 @@ from redis.asyncio.connection import AbstractConnection as SingleConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from penstock.errors import StoreUnavailable
+from penstock.errors import StoreRefused, StoreUnavailable
 from penstock_store import keys
 from penstock_store.scripts import Script
 
@@ -36,6 +36,7 @@ _HEALED: Final = (
     "The operator makes Redis users again within seconds; if this lasts, read its log and check "
     "the address, with user and password, that this process was given."
 )
+_STRANGE: Final = "If it is about a value or its type, look who else writes to that agent's keys."
 _CHECK: Final = "Check that it runs, is reachable from here, and has memory and disk left."
 _UNREACHABLE: Final = (
     exceptions.ConnectionError,
@@ -70,7 +71,11 @@ class Wiring:
 
 
 class Connection:
-    """Redis behind one deadline per call. Nothing is sent before the first call."""
+    """Redis behind one deadline per call. Nothing is sent before the first call.
+
+    Every call raises StoreUnavailable when Redis does not answer in time or cannot now, and
+    StoreRefused when it answers with any other error.
+    """
 
     def __init__(self, wiring: Wiring) -> None:
         self._wiring = wiring
@@ -92,6 +97,7 @@ class Connection:
         Raises:
             ValueError: the keys are in more than one slot (a mistake in the program).
             StoreUnavailable: no answer in time.
+            StoreRefused: the answer is an error, as where another type of value is in a key.
         """
         assert_one_slot(keyed)
         return await self._within_deadline(script.name, self._evaluate(script, keyed, arguments))
@@ -161,10 +167,10 @@ class Connection:
             raise self._unavailable(what, f"no answer within {limit:g} s") from error
         except _UNREACHABLE as error:
             raise self._unavailable(what, str(error) or type(error).__name__) from error
-        except exceptions.ResponseError as error:
+        except exceptions.RedisError as error:
             if _UNABLE.search(str(error)) or _REFUSED.search(str(error)):
                 raise self._unavailable(what, str(error)) from error
-            raise
+            raise self._refused(what, error) from error
 
     def _unavailable(self, what: str, why: str) -> StoreUnavailable:
         self._failed_at = time.monotonic()
@@ -172,6 +178,11 @@ class Connection:
         return StoreUnavailable(
             f"Redis at {self._place} did not do {what}: {why.rstrip('.')}. {advice}"
         )
+
+    def _refused(self, what: str, error: exceptions.RedisError) -> StoreRefused:
+        """No outage: who holds a namespace's user can write what no script of ours can read."""
+        why = (str(error) or type(error).__name__).rstrip(".")
+        return StoreRefused(f"Redis at {self._place} refused {what}: {why}. {_STRANGE}")
 
 
 async def _heeding_cancellation(answer: Awaitable[Any]) -> Any:

@@ -16,6 +16,8 @@ _RETENTION: Final = Retention()
 class Store(Routing, Permitting, Admitting, Working, Listening):
     """A connection to Redis. Every call has a deadline and raises StoreUnavailable past it.
 
+    StoreRefused is raised by every call as well: where Redis holds what is not Penstock's.
+
     The operator's calls are in ``Routing`` and ``Permitting``, the gateway's in ``Admitting`` and
     ``Listening``, the worker's in ``Working`` and ``Listening``.
     """

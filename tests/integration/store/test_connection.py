@@ -121,6 +121,20 @@ async def test_a_server_that_is_busy_with_a_script_is_unavailable_until_it_is_do
         await store.aclose()
 
 
+async def test_what_somebody_else_wrote_to_the_keys_is_said_in_words_and_is_no_outage(desk):
+    await desk.admit()
+    revisions = f"{desk.keys.tag}:revisions"
+    await desk.raw.delete(revisions, desk.keys.outcomes)
+    await desk.raw.lpush(revisions, "a")
+    await desk.raw.set(desk.keys.outcomes, "a")
+    for call in (desk.store.close_agent(desk.agent, "uid-1"), desk.store.rows(desk.agent)):
+        with pytest.raises(errors.StoreRefused, match="WRONGTYPE") as caught:
+            await call
+        assert not isinstance(caught.value, errors.StoreUnavailable)
+        assert "who else writes" in str(caught.value)
+    assert desk.store._connection.seconds_since_failure() > 1000
+
+
 async def busy(store):
     """Admit until it fails: the endless script may begin a moment later."""
     async with asyncio.timeout(10):
