@@ -2,11 +2,22 @@
 
 import json
 import re
+import shutil
 import sys
+from pathlib import Path
 
 import pytest
 
-from tests.integration.chart.charts import MONITORING, ROOT, Document, Helm, Values, named, of_kind
+from tests.integration.chart.charts import (
+    CHART,
+    MONITORING,
+    ROOT,
+    Document,
+    Helm,
+    Values,
+    named,
+    of_kind,
+)
 
 sys.path.insert(0, str(ROOT / "tools"))
 import chart
@@ -261,3 +272,49 @@ def test_the_bundled_redis_refuses_writes_well_before_its_limit_would_kill_it(he
     assert found["maxmemory-policy"] == "noeviction"
     assert container["resources"]["limits"]["memory"] == "1Gi"
     assert int(found["maxmemory"].removesuffix("mb")) <= 0.7 * 1024
+
+
+def released_as(version: str, folder: Path) -> Path:
+    """A copy of the chart as another version of it, in which what is drawn is always the same."""
+    copy = Path(shutil.copytree(CHART, folder / version))
+    about = copy / "Chart.yaml"
+    about.write_text(
+        re.sub(r"^version: .*$", f"version: {version}", about.read_text(), flags=re.MULTILINE)
+    )
+    drawing = copy / "templates" / "_redis.tpl"
+    drawn, always = "randAlphaNum (int (index . 3))", 'repeat (int (index . 3)) "x"'
+    assert drawing.read_text().count(drawn) == 1
+    fixed = drawing.read_text().replace(drawn, always)
+    drawing.write_text(fixed)
+    return copy
+
+
+def restarted(before: list[Document], after: list[Document]) -> set[str]:
+    """The components whose pods an upgrade from one rendering to the other restarts."""
+
+    def pods(documents: list[Document]) -> dict[str, Document]:
+        return {
+            one["metadata"]["name"].removeprefix("penstock-"): one["spec"]["template"]
+            for one in of_kind(documents, "Deployment") + of_kind(documents, "StatefulSet")
+        }
+
+    old, new = pods(before), pods(after)
+    assert old.keys() == new.keys() == {"operator", "gateway", "redis"}
+    return {name for name in old if old[name] != new[name]}
+
+
+def test_pods_restart_for_what_is_in_their_configuration_and_for_no_version_of_the_chart(
+    helm, tmp_path
+):
+    old, new = (released_as(version, tmp_path) for version in ("0.9.1", "0.9.2"))
+    own_secret = {"redis": {"existingSecret": "mine"}}
+    fuller = {"redis": {"maxmemory": "109mb"}}
+    before = helm.render(chart=old)
+    assert restarted(before, helm.render(chart=new)) == set()
+    assert restarted(before, helm.render(fuller, chart=new)) == {"redis"}
+    assert restarted(before, helm.render(own_secret, chart=new)) == {"operator", "gateway", "redis"}
+    mine = helm.render(own_secret, chart=old)
+    assert restarted(mine, helm.render(own_secret, chart=new)) == set()
+    users = new / "files" / "redis-users.yaml"
+    users.write_text(users.read_text().replace("+xlen", "+xlen +xsetid"))
+    assert restarted(before, helm.render(chart=new)) == {"redis"}
