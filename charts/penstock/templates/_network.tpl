@@ -21,12 +21,13 @@ spec:
     {{- end }}
 {{- end -}}
 
+{{/* DNS may be in pods, or on the node outside of all of them; in OpenShift its pods listen on 5353. */}}
 {{- define "penstock.egressDNS" -}}
-- to:
-    - namespaceSelector: {}
-  ports:
-    - {protocol: UDP, port: 53}
-    - {protocol: TCP, port: 53}
+- ports:
+    {{- range list 53 5353 }}
+    - {protocol: UDP, port: {{ . }}}
+    - {protocol: TCP, port: {{ . }}}
+    {{- end }}
 {{- end -}}
 
 {{/* The API server may be anywhere: it is told by its ports. */}}
@@ -37,7 +38,7 @@ spec:
     {{- end }}
 {{- end -}}
 
-{{/* The bundled Redis, or yours wherever it is, by its usual ports. */}}
+{{/* The bundled Redis, or yours wherever it is, by its ports. */}}
 {{- define "penstock.egressRedis" -}}
 {{- if .Values.redis.bundled -}}
 - to:
@@ -51,7 +52,8 @@ spec:
     - {protocol: TCP, port: 6379}
 {{- else -}}
 - ports:
-    - {protocol: TCP, port: 6379}
-    - {protocol: TCP, port: 6380}
+    {{- range .Values.networkPolicy.redisPorts }}
+    - {protocol: TCP, port: {{ . }}}
+    {{- end }}
 {{- end -}}
 {{- end -}}

@@ -136,6 +136,7 @@ SWITCHED: dict[str, tuple[object, Values]] = {
     "admissionPolicy.actions": (["Warn", "Audit"], {}),
     "networkPolicy.enabled": (False, {}),
     "networkPolicy.egress": (True, {}),
+    "networkPolicy.redisPorts": ([16379], _NO_REDIS | {"networkPolicy.egress": True}),
     "monitoring.podMonitor.enabled": (False, {}),
     "monitoring.prometheusRule.enabled": (False, {}),
     "monitoring.dashboard.enabled": (True, {}),
@@ -237,6 +238,7 @@ def test_a_misspelt_value_is_refused(helm, typo):
         {"redis": {"bundled": False}},
         {"redis": {"maxmemory": "640Mi"}},
         {"redis": {"maxmemory": "0"}},
+        {"networkPolicy": {"redisPorts": []}},
         {"redis": {"users": "Shared"}},
         {"redis": {"tls": {"caSecret": "ca"}}},
         {"gateway": {"ingress": {"enabled": True}}},
@@ -318,3 +320,45 @@ def test_pods_restart_for_what_is_in_their_configuration_and_for_no_version_of_t
     users = new / "files" / "redis-users.yaml"
     users.write_text(users.read_text().replace("+xlen", "+xlen +xsetid"))
     assert restarted(before, helm.render(chart=new)) == {"redis"}
+
+
+# ------------------------------------------------------------------------------- limited egress
+
+
+def anywhere(policy: Document) -> set[tuple[str, object]]:
+    """The ports that a NetworkPolicy lets be reached at every address."""
+    return {
+        (port["protocol"], port["port"])
+        for rule in policy["spec"]["egress"]
+        if "to" not in rule
+        for port in rule["ports"]
+    }
+
+
+@pytest.fixture(scope="module")
+def policies(helm):
+    """The NetworkPolicies of operator, gateway and workers with a Redis of one's own."""
+    asked = {
+        "egress": True,
+        "workerNamespaces": ["acme"],
+        "workerEgress": [],
+        "redisPorts": [16379],
+        "redisPorts": [16379],
+    }
+    redis = {"bundled": False, "existingSecret": "mine"}
+    found = of_kind(helm.render({"networkPolicy": asked, "redis": redis}), "NetworkPolicy")
+    assert len(found) == 3
+    return {one["metadata"]["name"].removeprefix("penstock-"): one for one in found}
+
+
+@pytest.mark.parametrize("component", ["operator", "gateway", "workers"])
+def test_dns_is_reached_in_pods_on_the_node_and_on_the_port_of_openshift(policies, component):
+    dns = {(protocol, port) for protocol in ("UDP", "TCP") for port in (53, 5353)}
+    assert dns <= anywhere(policies[component])
+
+
+@pytest.mark.parametrize("component", ["operator", "gateway", "workers"])
+def test_a_redis_of_ones_own_is_reached_on_the_ports_that_are_named(policies, component):
+    reached = {port for _protocol, port in anywhere(policies[component])}
+    apis = set() if component == "workers" else {443, 6443}
+    assert reached - {53, 5353} == apis | {16379}
