@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from penstock.errors import PenstockError
+from penstock.errors import PenstockError, StoreRefused, StoreUnavailable
 from penstock.names import AgentKey
 from penstock_operator import metrics
 from penstock_operator.cache import Cache, owner_key
@@ -20,6 +20,7 @@ from penstock_store.store import Store
 log = structlog.get_logger("penstock.operator")
 
 _RETRY_SECONDS = 1.0
+_CLOSING_SECONDS = 20.0  # of all agents together, before the index is written
 
 
 @dataclass
@@ -108,12 +109,43 @@ class Relister:
             AgentKey(namespace_of(obj), name_of(obj)): uid_of(obj) for obj in self.cache.all(AGENT)
         }
         before = await self.store.index()
-        for key, uid in before.items():
-            watched = not self.namespaces or key.namespace in self.namespaces
-            if watched and agents.get(key) != uid:
-                ended = await self.store.close_agent(key, uid)
-                log.info("agent closed", agent=str(key), cancelled=ended)
-        await self.store.set_index(agents)
+        gone = {
+            key: uid
+            for key, uid in before.items()
+            if self._watches(key.namespace) and agents.get(key) != uid
+        }
+        await self.store.set_index(agents | await self._close(gone))
+
+    def _watches(self, namespace: str) -> bool:
+        return not self.namespaces or namespace in self.namespaces
+
+    async def _close(self, gone: dict[AgentKey, str]) -> dict[AgentKey, str]:
+        """Close agents; those that are left for the next try.
+
+        Whoever has a namespace's Redis user can make its agents fail, or fill their queues faster
+        than they are emptied. So the time is bounded, and the order another one each time.
+        """
+        left = dict(gone)
+        try:
+            async with asyncio.timeout(_CLOSING_SECONDS):
+                for key in random.sample(list(gone), len(gone)):
+                    if await self._closed(key, gone[key]):
+                        del left[key]
+        except TimeoutError:
+            log.warning("agents not closed in time", left=len(left))
+        except StoreUnavailable as error:
+            log.warning("agents not closed", left=len(left), error=str(error))
+        return left
+
+    async def _closed(self, key: AgentKey, uid: str) -> bool:
+        """Whether an agent could be closed; why not is logged."""
+        try:
+            ended = await self.store.close_agent(key, uid)
+        except StoreRefused as error:
+            log.warning("agent not closed", agent=str(key), error=str(error))
+            return False
+        log.info("agent closed", agent=str(key), cancelled=ended)
+        return True
 
     async def _index_until(self, seconds: float) -> None:
         """Wait for the next pass; the index follows at once when an Agent comes or goes."""

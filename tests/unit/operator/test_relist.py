@@ -1,0 +1,160 @@
+"""Listing everything anew: what one agent or one namespace breaks holds up no other."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+import pytest
+import structlog
+
+from penstock.errors import PenstockError, StoreRefused, StoreUnavailable
+from penstock.names import AgentKey
+from penstock_operator import relist
+from penstock_operator.cache import Cache
+from penstock_operator.leadership import Fenced, Leadership
+from penstock_operator.queue import WorkQueue
+from penstock_operator.relist import Relister
+from penstock_operator.resources import AGENT, Kind, Object
+
+KEPT, GONE, BROKEN = (AgentKey("acme", name) for name in ("kept", "gone", "broken"))
+
+
+def agent(key: AgentKey, uid: str = "new", version: int = 1) -> Object:
+    names = {"namespace": key.namespace, "name": key.name}
+    return {"metadata": {**names, "uid": uid, "resourceVersion": str(version)}}
+
+
+@dataclass
+class Listed:
+    """An API server with Agents and nothing else; whole namespaces or kinds may be refused."""
+
+    agents: list[Object] = field(default_factory=list)
+    refused: dict[str | tuple[str, str], int] = field(default_factory=dict)
+
+    async def listing(self, kind: Kind, namespace: str | None) -> tuple[list[Object], int]:
+        found = [
+            obj
+            for obj in self.agents
+            if kind is AGENT and namespace in (None, obj["metadata"]["namespace"])
+        ]
+        return found, 100
+
+
+@dataclass
+class Index:
+    """A store with an index; some agents cannot be closed."""
+
+    known: dict[AgentKey, str]
+    broken: dict[AgentKey, Exception | None] = field(default_factory=dict)
+    closed: list[tuple[AgentKey, str]] = field(default_factory=list)
+
+    async def index(self) -> dict[AgentKey, str]:
+        return dict(self.known)
+
+    async def set_index(self, agents: dict[AgentKey, str]) -> None:
+        self.known = dict(agents)
+
+    async def close_agent(self, key: AgentKey, uid: str) -> int:
+        if key in self.broken:
+            error = self.broken[key]
+            if error is None:
+                await asyncio.Event().wait()
+            else:
+                raise error
+        self.closed.append((key, uid))
+        return 0
+
+
+def relister(listed: Listed, index: Index, *namespaces: str) -> Relister:
+    """One that may write the index."""
+    return Relister(
+        listed,  # type: ignore[arg-type]
+        index,  # type: ignore[arg-type]
+        Cache(),
+        WorkQueue(lambda: 0.0),
+        namespaces,
+        60.0,
+        lambda: 1000.0,
+        Leadership.alone(),
+        sure=True,
+    )
+
+
+async def test_an_agent_that_cannot_be_closed_keeps_its_place_and_holds_up_no_other() -> None:
+    index = Index({KEPT: "new", GONE: "u2", BROKEN: "u3"}, {BROKEN: StoreRefused("WRONGTYPE")})
+    it = relister(Listed([agent(KEPT)]), index)
+    with structlog.testing.capture_logs() as logged:
+        await it.once()
+    assert index.closed == [(GONE, "u2")]
+    assert index.known == {KEPT: "new", BROKEN: "u3"}
+    assert [(line["agent"], line["error"]) for line in logged if "error" in line] == [
+        ("acme/broken", "WRONGTYPE")
+    ]
+    index.broken.clear()
+    await it.once()
+    assert index.closed == [(GONE, "u2"), (BROKEN, "u3")]
+    assert index.known == {KEPT: "new"}
+
+
+async def test_a_successor_of_an_agent_that_cannot_be_closed_does_not_hide_it() -> None:
+    index = Index({BROKEN: "old"}, {BROKEN: StoreRefused("WRONGTYPE")})
+    it = relister(Listed([agent(BROKEN, "new")]), index)
+    await it.once()
+    assert index.known == {BROKEN: "old"}
+    index.broken.clear()
+    await it.once()
+    assert index.closed == [(BROKEN, "old")]
+    assert index.known == {BROKEN: "new"}
+
+
+async def test_an_agent_whose_closing_does_not_end_holds_up_the_list_but_for_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(relist, "_CLOSING_SECONDS", 0.05)
+    others = {AgentKey("other", f"a{number}"): "u" for number in range(9)}
+    index = Index({BROKEN: "u3", **others}, {BROKEN: None})
+    it = relister(Listed([agent(KEPT)]), index)
+    async with asyncio.timeout(5):
+        while len(index.closed) < len(others):  # the order is another one each time
+            await it.once()
+    assert index.known == {KEPT: "new", BROKEN: "u3"}
+
+
+async def test_a_redis_that_is_away_is_not_asked_for_each_agent() -> None:
+    away = StoreUnavailable("away")
+    known = {AgentKey("acme", f"a{number}"): "u" for number in range(9)}
+    index = Index(known, dict.fromkeys(known, away))
+    with structlog.testing.capture_logs() as logged:
+        await relister(Listed(), index).once()
+    assert index.known == known
+    assert len(logged) == 1
+
+
+async def test_who_leads_no_more_writes_no_index() -> None:
+    index = Index({GONE: "u2"}, {GONE: Fenced("no")})
+    with pytest.raises(Fenced):
+        await relister(Listed([agent(KEPT)]), index).once()
+    assert index.known == {GONE: "u2"}
+
+
+async def test_a_relist_goes_on_for_ever_whatever_redis_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(relist, "_RETRY_SECONDS", 0.0)
+    index = Index({GONE: "u2"})
+    fails: list[PenstockError] = [StoreRefused("ERR no"), StoreUnavailable("away")]
+
+    async def sometimes() -> dict[AgentKey, str]:
+        if fails:
+            raise fails.pop()
+        return index.known
+
+    monkeypatch.setattr(index, "index", sometimes)
+    running = asyncio.create_task(relister(Listed(), index).run())
+    async with asyncio.timeout(5):
+        while not index.closed:
+            assert not running.done()
+            await asyncio.sleep(0.01)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
