@@ -3,13 +3,13 @@
 import asyncio
 import math
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import structlog
 
 from penstock import names
-from penstock.errors import PenstockError, StoreUnavailable
+from penstock.errors import PenstockError, StoreRefused, StoreUnavailable
 from penstock_operator.cache import Cache
 from penstock_operator.cluster import Cluster, ClusterError
 from penstock_operator.credentials import SECRET_NAME, Credentials
@@ -86,14 +86,12 @@ class Tenants:
         """Make the users again that Redis does not know any more."""
         known = await self.store.namespaces_with_users()
         for namespace in sorted(self._peopled() - known):
-            async with self._turns[namespace]:
-                await self._permit(namespace)
-            log.info("Redis user made again", namespace=namespace)
+            await self._alone(namespace, self._permit_again)
 
     async def renew(self) -> None:
         """Put every user and Secret right, and take those away that nobody needs any more.
 
-        A Secret that is refused in one namespace holds up no other.
+        What is refused in one namespace is logged, tried again the next time, and holds up no other.
         """
         peopled = self._peopled()
         for namespace in sorted(peopled):
@@ -105,7 +103,18 @@ class Tenants:
         for namespace, since in sorted(self._empty_since.items()):
             mine = not self.watched or namespace in self.watched
             if mine and now - since >= self.pace.empty:
-                await self._withdraw(namespace)
+                await self._alone(namespace, self._withdraw)
+
+    async def _alone(self, namespace: str, work: Callable[[str], Awaitable[None]]) -> None:
+        """Do something about one namespace; its failure is logged and is no other's.
+
+        Raises:
+            Fenced, StoreUnavailable: none of the others would fare better.
+        """
+        try:
+            await work(namespace)
+        except (StoreRefused, ClusterError) as error:
+            log.warning("a namespace's user not kept", namespace=namespace, error=str(error))
 
     def _peopled(self) -> set[str]:
         """Namespaces with an Agent, or with workers that still run."""
@@ -118,12 +127,18 @@ class Tenants:
                 await self._permit(namespace)
                 secret = self.credentials.secret(namespace)
                 await self.cluster.apply(SECRET, secret, names.MANAGER)
-            except StoreUnavailable as error:
+            except (StoreUnavailable, StoreRefused) as error:
                 return f"the Redis user of namespace {namespace} cannot be made: {error}"
             except ClusterError as error:
                 return f"Secret {SECRET_NAME} in namespace {namespace} cannot be written: {error}"
             self._provided.add(namespace)
             return ""
+
+    async def _permit_again(self, namespace: str) -> None:
+        """Make a user that Redis has forgotten."""
+        async with self._turns[namespace]:
+            await self._permit(namespace)
+        log.info("Redis user made again", namespace=namespace)
 
     async def _permit(self, namespace: str) -> None:
         """Make the user; the password of a former key is dropped when its time is over."""
