@@ -150,3 +150,26 @@ def test_versions_of_chart_and_product_are_one(folder, root):
     for name in ("penstock", "penstock-crds"):
         about = yaml.safe_load((folder.parent / name / "Chart.yaml").read_text(encoding="utf-8"))
         assert about["appVersion"] == version
+
+
+@pytest.fixture(scope="module")
+def probe(folder):
+    """What asks the bundled Redis whether it is alive, and the line that makes the user it asks as."""
+    asked = (folder / "templates/redis/statefulset.yaml").read_text(encoding="utf-8")
+    (command,) = re.findall(r"redis-cli .* ping\b", asked)
+    (user,) = re.findall(r"--user (\S+)", command)
+    users = (folder / "templates/redis/secret.yaml").read_text(encoding="utf-8")
+    (line,) = re.findall(rf"^user {user} .*$", users, re.MULTILINE)
+    return command, line
+
+
+@pytest.mark.parametrize("page", ["production.md", "gitops.md"])
+def test_the_user_of_redis_own_probes_is_told_to_whom_writes_the_users(probe, root, page):
+    _command, line = probe
+    assert line in (root / "docs/operating" / page).read_text(encoding="utf-8")
+
+
+def test_the_runbook_asks_redis_as_its_probes_do(probe, root):
+    command, _line = probe
+    page = (root / "docs/operating/runbooks.md").read_text(encoding="utf-8")
+    assert re.findall(r"redis-cli .* ping\b", page) == [command]

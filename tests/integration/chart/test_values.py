@@ -343,7 +343,6 @@ def policies(helm):
         "workerNamespaces": ["acme"],
         "workerEgress": [],
         "redisPorts": [16379],
-        "redisPorts": [16379],
     }
     redis = {"bundled": False, "existingSecret": "mine"}
     found = of_kind(helm.render({"networkPolicy": asked, "redis": redis}), "NetworkPolicy")
