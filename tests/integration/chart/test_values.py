@@ -241,6 +241,7 @@ def test_a_misspelt_value_is_refused(helm, typo):
         {"networkPolicy": {"redisPorts": []}},
         {"redis": {"users": "Shared"}},
         {"redis": {"tls": {"caSecret": "ca"}}},
+        {"redis": nested(_NO_REDIS)["redis"] | {"users": "Shared", "tls": {"caSecret": "ca"}}},
         {"gateway": {"ingress": {"enabled": True}}},
         {"gateway": {"httpRoute": {"enabled": True}}},
         {"gateway": {"tokens": {"enabled": False}, "auth": {"kubernetes": {"enabled": False}}}},
