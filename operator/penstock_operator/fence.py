@@ -13,10 +13,12 @@ class FencedStore(Store):
 
     leadership = Leadership.alone()
 
-    async def set_route(self, agent: AgentKey, route: Route) -> None:
+    async def set_route(
+        self, agent: AgentKey, route: Route, *, instead_of: tuple[int, int] | None = None
+    ) -> None:
         """Put a route in force, as Store does."""
         self.leadership.demand()
-        await super().set_route(agent, route)
+        await super().set_route(agent, route, instead_of=instead_of)
 
     async def rehome(self, agent: AgentKey, revision: str, limit: int = 200) -> int:
         """Move work to stable, as Store does."""

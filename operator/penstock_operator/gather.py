@@ -2,8 +2,8 @@
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -20,7 +20,7 @@ from penstock.rollout.situation import Pods
 from penstock_operator import election, manifests, podwords, workforce
 from penstock_operator.cache import Cache
 from penstock_operator.cluster import Cluster, ClusterError
-from penstock_operator.leadership import Leadership
+from penstock_operator.leadership import Fenced, Leadership
 from penstock_operator.manifests import Installation
 from penstock_operator.measure import Measure
 from penstock_operator.memory import Memory
@@ -63,6 +63,8 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
 
     Raises:
         Fenced: a higher epoch than ours is on record for it.
+
+    ``now`` is this machine's time; while Redis answers, its time is taken instead.
     """
     cache = sources.cache
     agent = cache.get(AGENT, key.namespace, key.name)
@@ -75,6 +77,10 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
     rollouts = in_order(cache.of_agent(ROLLOUT, key))
     status = AgentStatus.model_validate(agent.get("status") or {})
     look, look_error = await _look(sources, key, records)
+    if look:  # one clock for all operators, and the one that outcomes are stamped with
+        now = datetime.fromtimestamp(look.now_ms / 1000, UTC)
+    epoch = sources.leadership.epoch_over(_epoch_on_record(sources, rollouts, status, look))
+    look, instead_of = _believed(sources.leadership, uid_of(agent), memory, epoch, look)
     observation, observation_error = await _observe(sources, key, agent, rollouts, look, records)
     pods = await _pods(sources, key, deployments)
     inputs = revision.canonical([agent["spec"].get("template"), references])
@@ -105,7 +111,8 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
         refused=memory.refused,
         no_redis_user=await _no_redis_user(sources, key, look),
         fresh_salt=secrets.token_hex(8),
-        epoch=sources.leadership.epoch_over(_epoch_on_record(rollouts, status, look)),
+        epoch=epoch,
+        instead_of=instead_of,
     )
 
 
@@ -124,10 +131,48 @@ def _number(obj: Object, *path: str) -> int:
     return int(found or 0)
 
 
-def _epoch_on_record(rollouts: tuple[Object, ...], status: AgentStatus, look: Look | None) -> int:
-    """The highest epoch that a decision about this agent was made in."""
+def _epoch_on_record(
+    sources: Sources, rollouts: tuple[Object, ...], status: AgentStatus, look: Look | None
+) -> int:
+    """The highest epoch that a decision about this agent was made in.
+
+    With election that is what Kubernetes knows: a decision is there before it is in Redis, where
+    who holds the Secret of the namespace could write any number.
+    """
     decided = _number(rollouts[0], "epoch") if rollouts else 0
-    return max(decided, status.traffic.epoch, look.route_epoch if look else 0)
+    routed = look.route_epoch if look and not sources.leadership.elected else 0
+    believed = routed if routed <= election.HIGHEST_BELIEVED else 0
+    return max(decided, status.traffic.epoch, believed)
+
+
+def _believed(
+    leadership: Leadership, uid: str, memory: Memory, epoch: int, look: Look | None
+) -> tuple[Look | None, tuple[int, int] | None]:
+    """The look as far as it is believed, and the (epoch, version) of a route that no leader wrote.
+
+    A route of an epoch above ours was written by a leader after us, or by somebody who is none, or
+    in a life of the cluster that a backup has taken back. It was no later leader if the Lease is
+    renewed after it was seen.
+
+    Raises:
+        Fenced: which of these it is, is not known yet.
+    """
+    if look is None or look.route_version is None:
+        return look, None
+    found = (look.route_epoch, look.route_version)
+    above = look.route_uid == uid and look.route_epoch > epoch
+    if above and not _nobodys(leadership, memory, found):
+        raise Fenced(f"the route is of epoch {found[0]}, above ours, {epoch}: asking the Lease")
+    if look.route_version > election.HIGHEST_BELIEVED:
+        return replace(look, route_version=None), found
+    return look, found if above else None
+
+
+def _nobodys(leadership: Leadership, memory: Memory, found: tuple[int, int]) -> bool:
+    """Whether the Lease was renewed by us since this strange route was first seen."""
+    if memory.strange != found:
+        memory.strange, memory.strange_at = found, leadership.clock()
+    return leadership.confirmed_since(memory.strange_at)
 
 
 def read_spec(

@@ -31,7 +31,8 @@ class Leadership:
     """Shared by the election's thread, which grants it, and the main loop, which lives by it.
 
     Every field is one word that one side writes and the other reads, so no lock is needed.
-    ``deadline`` is until when writes are allowed; ``beaten_at`` is when the main loop last turned;
+    ``deadline`` is until when writes are allowed; ``asked_at`` when the renewal that granted it was
+    asked for; ``beaten_at`` is when the main loop last turned;
     ``at_least`` is the epoch that the main loop wants to have; ``transitions`` is what the Lease
     was last seen with, whoever holds it.
     """
@@ -41,6 +42,7 @@ class Leadership:
     elected: bool = True
     epoch: int = 0
     deadline: float = -math.inf
+    asked_at: float = -math.inf
     beaten_at: float = -math.inf
     at_least: int = 0
     transitions: int = 0
@@ -102,6 +104,14 @@ class Leadership:
             self.at_least, self.wished_at = seen + 1, now
         raise Fenced(f"epoch {seen} is on record, above ours, {self.epoch}: another one has led")
 
+    def confirmed_since(self, moment: float) -> bool:
+        """Whether the Lease was renewed by a request made after a moment of ``clock``.
+
+        If it was, nobody else has led between our begin and that moment, so nothing that was there
+        to be seen at that moment was written by a later leader.
+        """
+        return not self.elected or self.asked_at >= moment
+
     def beat(self) -> None:
         """Tell the election's thread that the main loop turns."""
         self.beaten_at = self.clock()
@@ -114,6 +124,7 @@ class Leadership:
         """Lead in an epoch until a deadline."""
         self.epoch = epoch  # before the deadline: nobody must write in a former epoch
         self.deadline = deadline
+        self.asked_at = deadline - self.timing.renew_seconds
 
     def end(self) -> None:
         """Lead no more."""

@@ -12,7 +12,8 @@ class Memory:
 
     ``inputs`` is what a revision would be cut from, quiet since ``inputs_since``; ``low_since``
     tells since when a revision has more workers than its backlog asks for; ``told`` is the last
-    route that Redis took; ``numbers_at`` when the status numbers were last written.
+    route that Redis took; ``strange`` is a route in Redis, as (epoch, version), that is above what
+    its leader may write, seen at ``strange_at`` of the leadership's clock; ``numbers_at`` when the status numbers were last written.
     """
 
     inputs: str = ""
@@ -21,6 +22,8 @@ class Memory:
     name_conflict: str = ""
     refused: str = ""
     told: Route | None = None
+    strange: tuple[int, int] | None = None
+    strange_at: float = 0.0
     numbers_at: datetime | None = None
 
     def quiet_seconds(self, inputs: str, now: datetime) -> float:

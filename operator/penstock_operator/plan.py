@@ -54,7 +54,8 @@ class Plan:
     deletions: tuple[tuple[Kind, Object], ...] = ()
     events: tuple[tuple[Object, Happening], ...] = ()
     governed: bool = False
-    route_in_force: int | None = None
+    route_in_force: tuple[str, ...] = ()
+    instead_of: tuple[int, int] | None = None
     in_flight: bool = False
     course: Course | None = None
     look_again_seconds: float = 60.0
@@ -80,7 +81,8 @@ def plan_agent(world: World) -> Plan:
         deletions=_deletions(world, crews, pruned),
         events=_events(world, course, tampered),
         governed=world.rollout is not None,
-        route_in_force=world.look.route_version if world.look else None,
+        route_in_force=world.look.route_record if world.look else (),
+        instead_of=world.instead_of,
         in_flight=bool(course.candidate and course.percent),
         course=course,
         look_again_seconds=_SETTLING_SECONDS

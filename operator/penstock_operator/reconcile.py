@@ -31,6 +31,7 @@ from penstock_operator.resources import (
     namespace_of,
 )
 from penstock_operator.statuses import comparable
+from penstock_store.codec import route_record
 
 log = structlog.get_logger("penstock.operator")
 
@@ -187,9 +188,12 @@ class Reconciler:
     async def _route(self, key: AgentKey, plan: Plan, memory: Memory) -> None:
         """Put the route in force, unless Redis has this very one."""
         route = plan.route
-        if route and (plan.route_in_force != route.version or memory.told != route):
-            await self.sources.store.set_route(key, route)
-            memory.told = route
+        if route is None or (plan.route_in_force == route_record(route) and memory.told == route):
+            return
+        if memory.told == route and any(plan.route_in_force):
+            log.warning("the route in Redis is not the one that was put there", agent=str(key))
+        await self.sources.store.set_route(key, route, instead_of=plan.instead_of)
+        memory.told = route
 
     async def _rehome(self, key: AgentKey, plan: Plan) -> None:
         """Move work that goes back to stable, a bounded part of it in one pass."""

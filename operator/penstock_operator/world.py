@@ -24,7 +24,8 @@ class World:
     its backlog asks for. ``name_conflict``: a child that belongs to another owner;
     ``refused``: a child that the API server would not take, in its words. ``no_redis_user``: why
     the workers of this namespace cannot reach Redis. ``epoch`` is the leadership in which is
-    decided, not below any that is on record for the agent.
+    decided, not below any that Kubernetes has on record for the agent. ``instead_of``: the (epoch,
+    version) of a route in Redis that no leader wrote.
     """
 
     now: datetime
@@ -51,6 +52,7 @@ class World:
     no_redis_user: str = ""
     fresh_salt: str = ""
     epoch: int = 0
+    instead_of: tuple[int, int] | None = None
 
     @property
     def uid(self) -> str:

@@ -18,8 +18,10 @@ from penstock.task import (
     TaskStatus,
     Usage,
 )
-from penstock.traffic import Arm
+from penstock.traffic import Arm, Route
 from penstock_store.records import Claim, Event, Look, RevisionWork
+
+_COUNTER_DIGITS = 15  # a float of Lua's holds them exactly
 
 #: The fields of a task's hash that a reader needs; the checkpoint may be large.
 TASK_FIELDS: Final = (
@@ -139,15 +141,30 @@ def row(prefix: str, entry: Sequence[Any]) -> Row:
     )
 
 
+def route_record(route: Route) -> tuple[str, ...]:
+    """A route as Redis stores it, without its revisions; `look.lua` reads the fields in this order."""
+    numbers = (str(route.epoch), str(route.version))
+    share = (route.stable, route.candidate, str(route.percent), route.salt, route.unit)
+    return (route.uid, *numbers, *share, str(int(route.suspended)))
+
+
 def look(answer: Sequence[Any]) -> Look:
     """A look from what look.lua answers."""
-    now_ms, uid, epoch, version, first, last, works = answer
+    now_ms, stored, first, last, works = answer
+    record = tuple((field or b"").decode(errors="replace") for field in stored)
+    uid, epoch, version, *_ = record
     return Look(
         now_ms=now_ms,
-        route_version=None if uid is None else int(version),
-        route_epoch=int(epoch),
-        route_uid=(uid or b"").decode(),
+        route_version=_number(version) if any(record) else None,
+        route_epoch=_number(epoch),
+        route_uid=uid,
+        route_record=record,
         first_row=first.decode(),
         last_row=last.decode(),
         work={revision.decode(): RevisionWork(*figures) for revision, *figures in works},
     )
+
+
+def _number(text: str) -> int:
+    """A counter of a record that a namespace's own user may have changed: 0 when it is none."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _COUNTER_DIGITS else 0

@@ -92,6 +92,7 @@ class Look:
     route_version: int | None  # None: there is no route record
     route_epoch: int
     route_uid: str
+    route_record: tuple[str, ...]  # as stored, to be compared with codec.route_record
     first_row: str  # id of the oldest outcome row still kept, "" when there is none
     last_row: str
     work: Mapping[str, RevisionWork] = field(default_factory=dict)  # by revision hash

@@ -18,19 +18,22 @@ _SWEEP = 200  # tasks ended in one step, so that no script holds Redis up
 class Routing(Connected):
     """Routes, revisions and outcomes of agents."""
 
-    async def set_route(self, agent: AgentKey, route: Route) -> None:
+    async def set_route(
+        self, agent: AgentKey, route: Route, *, instead_of: tuple[int, int] | None = None
+    ) -> None:
         """Put a route in force, with the standing and limits of its revisions.
 
         A revision that is not listed any more is forgotten when it holds nothing, else Closed.
         A route of another uid replaces the record, and the former agent's tasks end Cancelled.
 
         Raises:
-            StaleWrite: a route of the same uid with a higher (epoch, version) is in force; the
-                same (epoch, version) again is accepted and changes nothing but the revisions.
+            StaleWrite: a route of the same uid with a higher (epoch, version) is in force, and it
+                is not ``instead_of``.
         """
-        said, *rest = await self._run("route", agent, arguments=_route_arguments(route))
+        arguments = _route_arguments(route, instead_of)
+        said, *rest = await self._run("route", agent, arguments=arguments)
         if said == b"stale":
-            epoch, version = (int(part) for part in rest)
+            epoch, version = (int(number) for number in rest[0].split())
             raise StaleWrite(
                 f"route {(route.epoch, route.version)} of {agent} is older than the one in force, "
                 f"{(epoch, version)}"
@@ -101,9 +104,9 @@ class Routing(Connected):
                 return ended
 
 
-def _route_arguments(route: Route) -> list[str | int]:
-    record: list[str | int] = [route.uid, route.epoch, route.version, route.stable, route.candidate]
-    record += [route.percent, route.salt, route.unit, int(route.suspended)]
+def _route_arguments(route: Route, instead_of: tuple[int, int] | None) -> list[str | int]:
+    record: list[str | int] = [*codec.route_record(route)]
+    record.append("{} {}".format(*instead_of) if instead_of else "")
     for revision in route.revisions.values():
         limits = revision.limits
         figures = [limits.input_chars, limits.queue_seconds, limits.wall_seconds]

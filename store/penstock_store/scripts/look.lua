@@ -1,5 +1,5 @@
--- One agent as it is now. Answers {now, uid, epoch, version, first row, last row,
--- {revision, queued, running, pinned, oldest queued ms, users, tasks} of each}; uid is nil without a route.
+-- One agent as it is now. Answers {now, route, first row, last row,
+-- {revision, queued, running, pinned, oldest queued ms, users, tasks} of each}; route is its fields, or empty.
 -- KEYS: tag, route, outcomes. ARGV: revisions; others are told of when they hold tasks.
 -- uses: agent
 local function id_of(entries) return entries[1] and entries[1][1] or "" end
@@ -45,7 +45,7 @@ for _, revision in ipairs(call("SMEMBERS", REVISIONS)) do
   if not named[revision] and holds_tasks(revision) then works[#works + 1] = work(revision) end
 end
 return {
-  NOW, route and route.uid or false, route and route.epoch or 0, route and route.version or 0,
+  NOW, call("HMGET", ROUTE, "uid", "epoch", "version", "stable", "candidate", "percent", "salt", "unit", "suspended"),
   id_of(call("XRANGE", OUTCOMES, "-", "+", "COUNT", 1)),
   id_of(call("XREVRANGE", OUTCOMES, "+", "-", "COUNT", 1)), works,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from penstock import errors, task, traffic
+from penstock_store import codec
 
 STABLE, CANDIDATE = "aaaa0000", "bbbb1111"
 pytestmark = pytest.mark.redis
@@ -29,15 +30,18 @@ async def test_a_newer_route_is_put_in_force(desk, newer):
     assert await desk.raw.hget(desk.keys.route, "percent") == b"50"
 
 
-async def test_the_same_version_again_changes_only_the_revisions(desk):
+async def test_the_same_version_again_puts_back_what_another_hand_has_changed(desk):
     version = desk.route.version
+    await desk.raw.hset(desk.keys.route, mapping={"percent": "100", "stable": CANDIDATE})
+    look = await desk.store.look(desk.agent, [])
+    assert look.route_record != codec.route_record(desk.route)
     await desk.set_route(
         version=version,
-        percent=77,
         standings={CANDIDATE: traffic.Standing.WITHDRAWN},
         limits=traffic.RevisionLimits(5, 6, 7),
     )
-    assert await desk.raw.hget(desk.keys.route, "percent") == b"0"
+    look = await desk.store.look(desk.agent, [])
+    assert look.route_record == codec.route_record(desk.route)
     stored = await desk.raw.hgetall(desk.keys.revision(CANDIDATE))
     assert stored[b"standing"] == b"Withdrawn"
     assert (stored[b"inputChars"], stored[b"queueSeconds"], stored[b"wallSeconds"]) == (
@@ -45,6 +49,29 @@ async def test_the_same_version_again_changes_only_the_revisions(desk):
         b"6",
         b"7",
     )
+
+
+async def test_a_higher_route_gives_way_only_to_who_names_it(desk):
+    route = desk.route
+    await desk.raw.hset(desk.keys.route, mapping={"epoch": 2**40, "version": 7})
+    for named in (None, (2**40, 8), (2**40 + 1, 7)):
+        with pytest.raises(errors.StaleWrite):
+            await desk.store.set_route(desk.agent, route, instead_of=named)
+    await desk.store.set_route(desk.agent, route, instead_of=(2**40, 7))
+    look = await desk.store.look(desk.agent, [])
+    assert look.route_record == codec.route_record(route)
+
+
+@pytest.mark.parametrize("field", ["epoch", "version"])
+@pytest.mark.parametrize("nonsense", ["", "seven", "-1", "1e3", "9" * 400, b"\xff"])
+async def test_a_route_whose_counters_are_nonsense_is_seen_and_overwritten(desk, field, nonsense):
+    await desk.raw.hset(desk.keys.route, field, nonsense)
+    look = await desk.store.look(desk.agent, [])
+    found = (look.route_epoch, look.route_version)
+    assert min(found) == 0
+    await desk.store.set_route(desk.agent, desk.route, instead_of=found)
+    look = await desk.store.look(desk.agent, [])
+    assert look.route_record == codec.route_record(desk.route)
 
 
 async def test_an_agent_without_a_route_has_none_to_look_at(desk):

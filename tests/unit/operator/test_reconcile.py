@@ -20,6 +20,7 @@ from penstock_operator.plan import plan_agent
 from penstock_operator.reconcile import Reconciler
 from penstock_operator.resources import RECORD, Kind, Object
 from penstock_operator.world import World
+from penstock_store.codec import route_record
 from tests.unit.operator import worlds
 from tests.unit.operator.test_plan import V1, V2, trying_v2
 from tests.unit.operator.worlds import cut
@@ -36,6 +37,7 @@ class Writes:
     error: Callable[[], Exception] = lambda: ClusterError(500, "no")
     steps: list[Step] = field(default_factory=list)
     routes: list[Route] = field(default_factory=list)
+    replaced: list[tuple[int, int] | None] = field(default_factory=list)
 
     def note(self, *step: str) -> None:
         """Remember a write, then fail if it is the one that fails."""
@@ -61,9 +63,12 @@ class Writes:
     async def delete(self, kind: Kind, _obj: Object) -> None:
         self.note("delete", kind.kind)
 
-    async def set_route(self, _key: AgentKey, route: Route) -> None:
+    async def set_route(
+        self, _key: AgentKey, route: Route, *, instead_of: tuple[int, int] | None = None
+    ) -> None:
         self.note("route", f"{route.percent} %")
         self.routes.append(route)
+        self.replaced.append(instead_of)
 
     async def rehome(self, _key: AgentKey, revision: str, _limit: int) -> int:
         self.note("rehome", revision)
@@ -196,6 +201,20 @@ async def test_the_same_route_is_not_written_twice() -> None:
     writes, memory = Writes(), Memory()
     made = trying_v2()
     await carry_out(made, writes, memory)
-    first = len(writes.routes)
+    assert made.look
+    in_force = route_record(writes.routes[0])
+    made = replace(made, look=replace(made.look, route_record=in_force))
     await carry_out(made, writes, memory)
-    assert len(writes.routes) == first == 1
+    assert len(writes.routes) == 1
+
+
+async def test_a_route_that_another_hand_has_changed_is_put_back() -> None:
+    writes, memory = Writes(), Memory()
+    made = trying_v2()
+    await carry_out(made, writes, memory)
+    assert made.look
+    changed = route_record(replace(writes.routes[0], percent=100))
+    strange = replace(made, look=replace(made.look, route_record=changed), instead_of=(7, 8))
+    await carry_out(strange, writes, memory)
+    assert writes.routes == [writes.routes[0]] * 2
+    assert writes.replaced == [None, (7, 8)]

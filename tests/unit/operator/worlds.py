@@ -89,6 +89,7 @@ def world(
         route_version=route_version,
         route_epoch=0,
         route_uid="agent-uid",
+        route_record=(),
         first_row="",
         last_row="",
         work={cut(text).hash: found for text, found in (work or {}).items()},
