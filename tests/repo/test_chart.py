@@ -173,3 +173,19 @@ def test_the_runbook_asks_redis_as_its_probes_do(probe, root):
     command, _line = probe
     page = (root / "docs/operating/runbooks.md").read_text(encoding="utf-8")
     assert re.findall(r"redis-cli .* ping\b", page) == [command]
+
+
+@pytest.fixture(scope="module")
+def alerts(folder):
+    """What each alert asks, by its name."""
+    found = yaml.safe_load((folder / "files/alerts.yaml").read_text(encoding="utf-8"))
+    return {alert["alert"]: " ".join(alert["expr"].split()) for alert in found}
+
+
+def test_a_standby_that_lists_hides_no_leader_that_does_not(alerts):
+    assert alerts["PenstockOperatorBlind"].endswith(" > 300 and penstock_leader == 1")
+    assert "max(" not in alerts["PenstockOperatorBlind"]
+
+
+def test_it_rings_when_operators_run_and_none_leads(alerts):
+    assert "max by (namespace, job) (penstock_leader) == 0" in alerts.values()
