@@ -32,6 +32,13 @@ RELISTED: Final = Gauge(
     "When all kinds were last listed.",
     registry=REGISTRY,
 )
+REFUSED: Final = Gauge(
+    "penstock_operator_namespace_refused",
+    "1 while the API server lets nothing be listed in a namespace of watchNamespaces, else 0: "
+    "its agents stay as they are.",
+    ["namespace"],
+    registry=REGISTRY,
+)
 RELIST_REPAIRS: Final = Counter(
     "penstock_operator_relist_repairs_total",
     "Objects that a re-list corrected after the watch had missed them.",

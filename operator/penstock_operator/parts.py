@@ -81,7 +81,7 @@ class Parts:
             leadership,
             tenants,
         )
-        workers = Workers(queue, Reconciler(sources, clock), leadership)
+        workers = Workers(queue, Reconciler(sources, clock), leadership, relister.knows)
         elector = _elector(settings, leadership, clock)
         return cls(leadership, cache, queue, relister, tenants, workers, elector)
 

@@ -11,7 +11,7 @@ from penstock.errors import PenstockError, StoreRefused, StoreUnavailable
 from penstock.names import AgentKey
 from penstock_operator import metrics
 from penstock_operator.cache import Cache, owner_key
-from penstock_operator.cluster import Cluster
+from penstock_operator.cluster import Cluster, ClusterError
 from penstock_operator.leadership import Leadership
 from penstock_operator.queue import WorkQueue
 from penstock_operator.resources import AGENT, WATCHED, Kind, name_of, namespace_of, uid_of
@@ -20,6 +20,7 @@ from penstock_store.store import Store
 log = structlog.get_logger("penstock.operator")
 
 _RETRY_SECONDS = 1.0
+_REFUSALS = (403, 404)
 _CLOSING_SECONDS = 20.0  # of all agents together, before the index is written
 
 
@@ -30,6 +31,9 @@ class Relister:
     ``listed_at`` is when that last succeeded by the clock; ``listed`` is set once it ever did:
     before, an object that is not in the cache may well exist. The index of agents is written by a leader who has listed everything
     since it leads (``sure``): what its predecessor saw last it may not have heard of before.
+
+    Of several namespaces one may be ``refused`` (to why), as when it was deleted and its Role with
+    it. What is known of it stays, and the list of the others counts as complete.
     """
 
     cluster: Cluster
@@ -44,6 +48,8 @@ class Relister:
     listed: asyncio.Event = field(default_factory=asyncio.Event)
     sure: bool = False
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    refused: dict[str, str] = field(default_factory=dict)
+    _unknown: set[str] = field(default_factory=set)  # refused ever since this operator leads
 
     async def run(self) -> None:
         """List for ever; a failure is tried again after a second."""
@@ -62,8 +68,16 @@ class Relister:
             await self._list_surely()
         else:
             await self.listed.wait()  # nobody led before
+        self._unknown = set(self.refused)
         self.sure = True
         self.changed.set()
+
+    def knows(self, agent: AgentKey) -> bool:
+        """Whether all that belongs to an agent was listed since this operator leads.
+
+        Where it was not, revisions may be missing in the cache, and nothing must be decided.
+        """
+        return self.sure and agent.namespace not in self._unknown
 
     async def _list_surely(self) -> None:
         while True:
@@ -80,16 +94,48 @@ class Relister:
         await self._index()
 
     async def _list(self) -> None:
-        """Every kind listed, the cache made equal, the owners of repairs woken."""
+        """Every kind listed, the cache made equal, the owners of repairs woken.
+
+        Raises:
+            ClusterError: something could not be listed; of namespaces that are refused, all are.
+        """
         first = self.listed_at is None
+        refused: dict[str, str] = {}
         for kind in WATCHED:
-            for namespace in self.namespaces or (None,):
-                await self._settle(kind, namespace, count=not first)
+            for namespace in self.namespaces:
+                if namespace not in refused:
+                    refused |= await self._settle_one(kind, namespace, count=not first)
+            if not self.namespaces:
+                await self._settle(kind, None, count=not first)
+        self._tell_refused(refused)
+        if self.namespaces and refused.keys() >= set(self.namespaces):
+            raise ClusterError(403, f"no watched namespace can be listed: {refused}")
         self.listed_at = self.clock()
         self.listed.set()
         metrics.RELISTED.set_to_current_time()
         for agent in self.cache.all(AGENT):
             self.queue.add(AgentKey(namespace_of(agent), name_of(agent)))
+
+    def _tell_refused(self, refused: dict[str, str]) -> None:
+        for namespace in self.namespaces:
+            metrics.REFUSED.labels(namespace).set(namespace in refused)
+        for namespace in refused.keys() - self.refused.keys():
+            why = refused[namespace]
+            log.warning("namespace refused, left as it is", namespace=namespace, error=why)
+        for namespace in self.refused.keys() - refused.keys():
+            log.info("namespace is listed again", namespace=namespace)
+        self.refused = refused
+        self._unknown &= refused.keys()
+
+    async def _settle_one(self, kind: Kind, namespace: str, *, count: bool) -> dict[str, str]:
+        """A kind of one namespace of several; the namespace and why, where that is refused."""
+        try:
+            await self._settle(kind, namespace, count=count)
+        except ClusterError as error:
+            if error.status not in _REFUSALS:
+                raise
+            return {namespace: str(error)}
+        return {}
 
     async def _settle(self, kind: Kind, namespace: str | None, *, count: bool) -> None:
         listed, version = await self.cluster.listing(kind, namespace)
@@ -114,7 +160,9 @@ class Relister:
             for key, uid in before.items()
             if self._watches(key.namespace) and agents.get(key) != uid
         }
-        await self.store.set_index(agents | await self._close(gone))
+        unseen = {key: uid for key, uid in gone.items() if key.namespace in self.refused}
+        left = await self._close({key: gone[key] for key in gone.keys() - unseen.keys()})
+        await self.store.set_index(agents | unseen | left)
 
     def _watches(self, namespace: str) -> bool:
         return not self.namespaces or namespace in self.namespaces

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import structlog
@@ -20,11 +21,16 @@ log = structlog.get_logger("penstock.operator")
 
 @dataclass
 class Workers:
-    """A fixed number of concurrent passes over different agents, while this operator leads."""
+    """A fixed number of concurrent passes over different agents, while this operator leads.
+
+    ``knows`` says whether all that belongs to an agent is in the cache. Where it is not, there is
+    no pass: the list that brings it asks for one.
+    """
 
     queue: WorkQueue
     reconciler: Reconciler
     leadership: Leadership
+    knows: Callable[[AgentKey], bool]
     count: int = 16
     passes: int = 0
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
@@ -54,7 +60,8 @@ class Workers:
                 return
             self.passes += 1
             try:
-                await self._pass(key)
+                if self.knows(key):
+                    await self._pass(key)
             finally:
                 self._over(key)
 

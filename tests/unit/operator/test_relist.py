@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass, field
 
 import pytest
@@ -10,12 +11,14 @@ import structlog
 
 from penstock.errors import PenstockError, StoreRefused, StoreUnavailable
 from penstock.names import AgentKey
-from penstock_operator import relist
+from penstock_operator import metrics, relist
 from penstock_operator.cache import Cache
+from penstock_operator.cluster import ClusterError
+from penstock_operator.election import Timing
 from penstock_operator.leadership import Fenced, Leadership
 from penstock_operator.queue import WorkQueue
 from penstock_operator.relist import Relister
-from penstock_operator.resources import AGENT, Kind, Object
+from penstock_operator.resources import AGENT, CONFIGMAP, Kind, Object
 
 KEPT, GONE, BROKEN = (AgentKey("acme", name) for name in ("kept", "gone", "broken"))
 
@@ -33,6 +36,9 @@ class Listed:
     refused: dict[str | tuple[str, str], int] = field(default_factory=dict)
 
     async def listing(self, kind: Kind, namespace: str | None) -> tuple[list[Object], int]:
+        for place in (namespace or "", (namespace or "", kind.kind)):
+            if place in self.refused:
+                raise ClusterError(self.refused[place], f"{place} is refused")
         found = [
             obj
             for obj in self.agents
@@ -158,3 +164,96 @@ async def test_a_relist_goes_on_for_ever_whatever_redis_says(
             await asyncio.sleep(0.01)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+ACME, SHOP = AgentKey("acme", "a"), AgentKey("shop", "b")
+
+
+def refused(namespace: str) -> float | None:
+    return metrics.REGISTRY.get_sample_value(
+        "penstock_operator_namespace_refused", {"namespace": namespace}
+    )
+
+
+@pytest.mark.parametrize("status", [403, 404])
+async def test_a_watched_namespace_that_is_refused_stays_as_it_is_and_holds_up_no_other(
+    status: int,
+) -> None:
+    listed = Listed([agent(ACME), agent(SHOP)])
+    index = Index({})
+    it = relister(listed, index, "acme", "shop")
+    await it.once()
+    assert index.known == {ACME: "new", SHOP: "new"}
+    listed.agents, listed.refused, it.listed_at = [], {"acme": status}, None
+    with structlog.testing.capture_logs() as logged:
+        await it.once()
+        await it.once()
+    assert it.listed_at == 1000.0
+    assert (index.closed, index.known) == ([(SHOP, "new")], {ACME: "new"})
+    assert it.cache.all(AGENT) == [agent(ACME)]
+    assert [line["namespace"] for line in logged if "namespace" in line] == ["acme"]
+    assert (refused("acme"), refused("shop")) == (1, 0)
+    listed.refused = {}
+    with structlog.testing.capture_logs() as logged:
+        await it.once()
+    assert index.closed == [(SHOP, "new"), (ACME, "new")]
+    assert [line["namespace"] for line in logged if "namespace" in line] == ["acme"]
+    assert refused("acme") == 0
+
+
+async def test_agents_of_a_refused_namespace_that_a_new_leader_never_saw_are_not_closed() -> None:
+    index = Index({ACME: "u", SHOP: "new"})
+    it = relister(Listed([agent(SHOP)], {"acme": 403}), index, "acme", "shop")
+    await it.once()
+    assert (index.closed, index.known) == ([], {ACME: "u", SHOP: "new"})
+
+
+@pytest.mark.parametrize(
+    ("namespaces", "refusals"),
+    [
+        ((), {"": 403}),
+        (("acme",), {"acme": 403}),
+        (("acme", "shop", "acme"), {"acme": 403, "shop": 404}),
+        (("acme", "shop"), {"acme": 500}),
+        (("acme", "shop"), {"acme": 401}),
+        (("acme", "shop"), {"acme": 0}),
+    ],
+)
+async def test_nothing_is_listed_where_all_is_refused_or_the_api_server_fails(
+    namespaces: tuple[str, ...], refusals: dict[str | tuple[str, str], int]
+) -> None:
+    index = Index({ACME: "u"})
+    it = relister(Listed([agent(SHOP)], refusals), index, *namespaces)
+    with pytest.raises(ClusterError):
+        await it.once()
+    assert it.listed_at is None
+    assert not it.listed.is_set()
+    assert index.known == {ACME: "u"}
+
+
+async def test_nothing_is_decided_in_a_namespace_before_the_leader_has_listed_all_of_it() -> None:
+    listed = Listed([agent(ACME), agent(SHOP)], {("acme", CONFIGMAP.kind): 403})
+    it = relister(listed, Index({}), "acme", "shop")
+    it.sure = False
+    assert not it.knows(SHOP)
+    await it.once()
+    await it.lead()
+    assert it.knows(SHOP)
+    assert not it.knows(ACME), "its revisions may be unknown"
+    listed.refused = {}
+    await it.once()
+    assert it.knows(ACME)
+    listed.refused = {"acme": 403}
+    await it.once()
+    assert it.knows(ACME), "what is known of it was complete; a rollback must not wait"
+
+
+async def test_who_is_elected_lists_anew_and_knows_what_it_could_list_then() -> None:
+    listed = Listed([agent(ACME), agent(SHOP)])
+    it = relister(listed, Index({}), "acme", "shop")
+    it.sure, it.leadership = False, Leadership(Timing())
+    it.leadership.grant(1, math.inf)
+    await it.once()
+    listed.refused = {"acme": 403}
+    await it.lead()
+    assert (it.knows(ACME), it.knows(SHOP)) == (False, True)
