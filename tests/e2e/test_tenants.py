@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import urllib.parse
 
 import pytest
 
@@ -61,4 +63,6 @@ def test_the_redis_secret_of_a_namespace_holds_only_its_own_user(
     secret = tenant.cluster.get("secret", "penstock-redis-user")
     assert set(secret["data"]) <= {"url", "ca.crt"}
     theirs = site.within("default").get("secret", "penstock-redis-user")
-    assert secret["data"]["url"] != theirs["data"]["url"]
+    found = [base64.b64decode(one["data"]["url"]).decode() for one in (secret, theirs)]
+    users = [urllib.parse.urlsplit(url).username for url in found]
+    assert users == [f"penstock-penstock.{place}" for place in (tenant.namespace, "default")]
