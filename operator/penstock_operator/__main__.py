@@ -3,12 +3,10 @@
 import sys
 from typing import Final
 
-from penstock_operator import logs
 from penstock_operator.main import main
 
 #: Stored objects may nest as deeply as the API server allows; one of them must not stop the rest.
 DEEPEST_NESTING: Final = 100_000
 
 sys.setrecursionlimit(DEEPEST_NESTING)
-logs.configure()
 sys.exit(main())

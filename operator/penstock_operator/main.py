@@ -11,7 +11,7 @@ import kopf
 import structlog
 
 from penstock.errors import PenstockError
-from penstock_operator import metrics, server
+from penstock_operator import logs, metrics, server
 from penstock_operator.cache import Cache, owner_key
 from penstock_operator.cluster import Cluster, watch_session
 from penstock_operator.fence import FencedStore
@@ -191,6 +191,7 @@ async def _cancel(tasks: list[asyncio.Task[Any]]) -> None:
 def main() -> int:
     """Start the operator as its environment says."""
     settings = Settings()
+    logs.configure(settings.log_level)
     try:
         return asyncio.run(run(settings))
     except PenstockError as error:

@@ -1,7 +1,7 @@
 """The operator's settings: the environment, read once."""
 
 from enum import StrEnum
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -44,7 +44,7 @@ class Settings(BaseSettings):
     namespaces: str = ""  # comma-separated; empty: all
     settle_seconds: float = 3.0
     relist_seconds: float = 60.0
-    log_level: str = "INFO"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     namespace: str = ""  # the operator's own
     pod_name: str = ""  # empty: the host's name
     lease: str = ""  # name of the Lease in the own namespace; empty: no election, one operator only
