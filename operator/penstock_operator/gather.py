@@ -13,7 +13,7 @@ from penstock import names, revision
 from penstock.api import validation
 from penstock.api.agent import AgentSpec, AgentStatus, AgentTemplate
 from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus
-from penstock.errors import InvalidResource, StoreUnavailable
+from penstock.errors import InvalidResource, StoreRefused, StoreUnavailable
 from penstock.names import AgentKey
 from penstock.rollout.observation import Observation
 from penstock.rollout.situation import Pods
@@ -229,7 +229,7 @@ async def _look(
     hashes = [names.hash_of(name_of(record)) for record in records]
     try:
         return await sources.store.look(key, hashes), ""
-    except StoreUnavailable as error:
+    except (StoreRefused, StoreUnavailable) as error:
         return None, str(error)
 
 
@@ -264,7 +264,7 @@ async def _observe(
             limits[name_of(record)] = revision.limits_of(template)
     try:
         return await sources.measure.observe(key, uid_of(agent), look, spec, status, limits), ""
-    except StoreUnavailable as error:
+    except (StoreRefused, StoreUnavailable) as error:
         return None, str(error)
 
 

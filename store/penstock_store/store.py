@@ -37,7 +37,8 @@ class Store(Routing, Permitting, Admitting, Working, Listening):
 
         Args:
             url: where Redis is; of a cluster, any node.
-            installation: names the operator's index, for several installations on one Redis.
+            installation: names the operator's index and the namespaces' users. Routes, queues and
+                tasks are named by namespace and agent alone: one Redis serves one cluster.
             timeout_seconds: the deadline of each call.
             retention: how much is kept and for how long.
             cluster: whether it is a Redis Cluster.
