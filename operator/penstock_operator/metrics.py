@@ -4,6 +4,8 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from penstock.names import AgentKey
+
 REGISTRY: Final = CollectorRegistry()
 
 API_REQUESTS: Final = Counter(
@@ -68,3 +70,8 @@ SHARE: Final = Gauge(
     ["namespace", "agent"],
     registry=REGISTRY,
 )
+
+
+def forget(agent: AgentKey) -> None:
+    """Drop what is told of an Agent that is gone; what was counted of it stays."""
+    SHARE.remove(agent.namespace, agent.name)

@@ -75,6 +75,7 @@ class Reconciler:
         """Report to AgentRollouts that name an Agent which does not exist."""
         self.memories.pop(key, None)
         self.sources.measure.forget(key)
+        metrics.forget(key)
         for rollout in in_order(self.sources.cache.of_agent(ROLLOUT, key)):
             now = AgentRolloutStatus.model_validate(rollout.get("status") or {})
             wanted = orphan_status(rollout, now, key.name, self.clock())
