@@ -47,6 +47,14 @@ class Place:
         """The gateway's own token, read each time: the kubelet replaces it before it expires."""
         return self.token_file.read_text(encoding="ascii").strip()
 
+    def ca_mark(self) -> object:
+        """What changes whenever the file of certificates is replaced; None while it is away."""
+        try:
+            seen = self.ca_file.stat()
+        except OSError:
+            return None
+        return seen.st_mtime_ns, seen.st_ino, seen.st_size
+
     def check(self) -> None:
         """Make sure that both files can be used.
 
@@ -95,22 +103,24 @@ T = TypeVar("T")
 
 
 class APIServer:
-    """A client for reviews, with a deadline for each."""
+    """A client for reviews, with a deadline for each.
+
+    The file of certificates is looked at for each review: the kubelet replaces it when the
+    cluster's authority is renewed, and by the former one no answer could be had any more.
+    """
 
     def __init__(self, place: Place) -> None:
         self._place = place
         self._away = False
-        self._http = httpx.AsyncClient(
-            base_url=place.url,
-            verify=ssl.create_default_context(cafile=place.ca_file),
-            limits=_LIMITS,
-            timeout=DEADLINE_SECONDS,
-            trust_env=False,
-        )
+        self._ca_mark = place.ca_mark()  # before it is read: what changes meanwhile is read again
+        self._http = _client(place)
+        self._former: httpx.AsyncClient | None = None
 
     async def aclose(self) -> None:
         """Close all connections."""
         await self._http.aclose()
+        if self._former:
+            await self._former.aclose()
 
     async def user_of(self, token: str, audiences: tuple[str, ...]) -> User | None:
         """Who holds the token; None when it is not valid for one of the audiences.
@@ -173,14 +183,34 @@ class APIServer:
             headers = {"Authorization": f"Bearer {self._place.own_token()}"}
         except (OSError, ValueError) as error:
             raise APIServerAway(f"the gateway's own token cannot be read: {error}") from error
+        http = await self._trusting()
         try:
             try:
-                return await self._http.post(path, json=body, headers=headers)
+                return await http.post(path, json=body, headers=headers)
             except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
                 # A kept connection that the other side has closed meanwhile; a review changes nothing.
-                return await self._http.post(path, json=body, headers=headers)
+                return await http.post(path, json=body, headers=headers)
         except httpx.HTTPError as error:
             raise APIServerAway(str(error) or type(error).__name__) from error
+
+    async def _trusting(self) -> httpx.AsyncClient:
+        """The client by the certificates that are in the file now, or last could be read."""
+        mark = self._place.ca_mark()
+        if mark in (None, self._ca_mark):
+            return self._http
+        self._ca_mark = mark
+        try:
+            fresh = _client(self._place)
+        except (OSError, ValueError) as error:
+            file = str(self._place.ca_file)
+            logs.get().warning("certificates not read", file=file, reason=str(error))
+            return self._http
+        # Reviews are on their way by the present one; those by the one before it ended long ago.
+        ended, self._former, self._http = self._former, self._http, fresh
+        logs.get().info("certificates read anew", file=str(self._place.ca_file))
+        if ended:
+            await ended.aclose()
+        return self._http
 
     def _unavailable(self, review: str, error: APIServerAway) -> APIServerAway:
         metrics.REVIEWS.labels(review, "unavailable").inc()
@@ -193,6 +223,16 @@ class APIServer:
         if self._away:
             self._away = False
             logs.get().info("the API server reviews again")
+
+
+def _client(place: Place) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        base_url=place.url,
+        verify=ssl.create_default_context(cafile=place.ca_file),
+        limits=_LIMITS,
+        timeout=DEADLINE_SECONDS,
+        trust_env=False,
+    )
 
 
 def _says_yes(status: _Reviewed) -> bool:

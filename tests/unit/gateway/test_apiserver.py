@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import http.server
 import json
+import ssl
+import threading
 
 import httpx
 import pytest
@@ -198,3 +201,82 @@ def test_files_that_cannot_be_used_are_named_at_the_start(place, tmp_path):
         place.check()
     with pytest.raises(InvalidResource, match=r"nowhere.*No such file"):
         Place(place.url, place.ca_file, tmp_path / "nowhere").check()
+
+
+@pytest.fixture
+def serving(tmp_path):
+    """An API server behind TLS that accepts every token; `renew` has another authority sign it."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+
+    def renew():
+        authority = certificates.Authority.create(datetime.datetime.now(datetime.UTC))
+        pair = authority.server(["api"], ["127.0.0.1"])
+        (tmp_path / "server.pem").write_bytes(pair.key + pair.certificate)
+        context.load_cert_chain(tmp_path / "server.pem")
+        return authority.pair.certificate
+
+    class Reviewing(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["content-length"]))
+            body = json.dumps({"status": ACCEPTED}).encode()
+            self.send_response(201)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Reviewing)
+    (tmp_path / "ca.crt").write_bytes(renew())
+    (tmp_path / "token").write_text("own-token")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"https://127.0.0.1:{server.server_port}"
+    yield Place(url, tmp_path / "ca.crt", tmp_path / "token"), renew
+    server.shutdown()
+    server.server_close()
+
+
+async def test_another_authority_is_believed_as_soon_as_its_file_is_there(serving):
+    place, renew = serving
+    asked = APIServer(place)
+    assert await asked.user_of("a.b.c", AUDIENCES) == USER
+    renewed = renew()
+    with pytest.raises(APIServerAway, match="certificate"):
+        await asked.user_of("a.b.c", AUDIENCES)
+    place.ca_file.write_text("no certificate")
+    with pytest.raises(APIServerAway, match="certificate"):
+        await asked.user_of("a.b.c", AUDIENCES)
+    place.ca_file.write_bytes(renewed)
+    assert await asked.user_of("a.b.c", AUDIENCES) == USER
+    await asked.aclose()
+
+
+async def test_an_authority_that_was_replaced_is_believed_no_more(serving):
+    place, _renew = serving
+    asked = APIServer(place)
+    assert await asked.user_of("a.b.c", AUDIENCES) == USER
+    another = certificates.Authority.create(datetime.datetime.now(datetime.UTC))
+    place.ca_file.write_bytes(another.pair.certificate)
+    with pytest.raises(APIServerAway, match="certificate"):
+        await asked.user_of("a.b.c", AUDIENCES)
+    await asked.aclose()
+
+
+async def test_files_that_stay_are_read_once_and_one_that_is_away_changes_nothing(
+    serving, monkeypatch
+):
+    place, _renew = serving
+    made = []
+    create = ssl.create_default_context
+    monkeypatch.setattr(
+        ssl, "create_default_context", lambda **more: made.append(1) or create(**more)
+    )
+    asked = APIServer(place)
+    for _ in range(3):
+        assert await asked.user_of("a.b.c", AUDIENCES) == USER
+    place.ca_file.unlink()
+    assert await asked.user_of("a.b.c", AUDIENCES) == USER
+    assert len(made) == 1
+    await asked.aclose()
