@@ -8,6 +8,9 @@ MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 FAST_TESTS := $(wildcard tests/fundamentals tests/unit tests/properties)
+# Each test process has an environment of its own; a file's tests stay together.
+TEST_PROCESSES ?= 2
+PYTEST := $(BIN)/python -m pytest --numprocesses=$(TEST_PROCESSES) --dist=loadfile
 PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11
 
 ##@ Start here
@@ -23,8 +26,9 @@ demo: setup ## Show the main job: a good revision climbs, a bad one is rolled ba
 	@$(BIN)/python -m penstock_dev.demo $(ARGS)
 
 .PHONY: test
-test: setup ## Run all tests but those on kind: unit, properties, integration, repository (ARGS="-k word" picks some)
-	@$(BIN)/python -m pytest --ignore=tests/e2e $(ARGS)
+test: setup ## Run all tests but those on kind: unit, properties, integration, repository (ARGS="-k word" picks some, TEST_PROCESSES=0 runs all in one)
+	@$(BIN)/python tools/programs.py helm
+	@$(PYTEST) --ignore=tests/e2e $(ARGS)
 
 .PHONY: setup
 setup: venv ## Prepare everything demo and test need: .venv, and the control plane's programs; the first time takes minutes
@@ -90,10 +94,9 @@ clean: ## Remove what the commands above have made in this folder, .venv include
 # The parts of `make check`; each is quiet unless it has something to say.
 
 .PHONY: check-tests check-types check-format check-style check-imports check-generated check-tree
-FAST := $(BIN)/python -m pytest --quiet --durations=0 --durations-min=5
 
 check-tests:
-	@echo "check: fast tests" && $(FAST) $(FAST_TESTS)
+	@echo "check: fast tests" && $(PYTEST) --quiet --durations=0 --durations-min=5 $(FAST_TESTS)
 
 check-types:
 	@echo "check: types" && $(BIN)/mypy --no-error-summary
@@ -111,4 +114,4 @@ check-generated:
 	@echo "check: generated files" && $(BIN)/python tools/generate.py --check
 
 check-tree:
-	@echo "check: the tree" && $(FAST) tests/repo
+	@echo "check: the tree" && $(BIN)/python -m pytest --quiet --durations=0 --durations-min=5 tests/repo

@@ -115,7 +115,7 @@ NOT_FOR_TOOLS_THOUGH_JSON_SCHEMA = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", MALFORMED.keys() - NOT_FOR_TOOLS_THOUGH_JSON_SCHEMA)
+@pytest.mark.parametrize("name", sorted(MALFORMED.keys() - NOT_FOR_TOOLS_THOUGH_JSON_SCHEMA))
 def test_the_worker_could_not_compile_it_either(name):
     with pytest.raises(jsonschema_rs.ValidationError):
         jsonschema_rs.validator_for(MALFORMED[name][0])
