@@ -26,7 +26,7 @@ demo: setup ## Show the main job: a good revision climbs, a bad one is rolled ba
 	@$(BIN)/python -m penstock_dev.demo $(ARGS)
 
 .PHONY: test
-test: setup ## Run all tests but those on kind: unit, properties, integration, repository (ARGS="-k word" picks some, TEST_PROCESSES=0 runs all in one)
+test: setup ## Run all tests but those on kind: unit, properties, integration, repository (ARGS="-k word" picks some)
 	@$(BIN)/python tools/programs.py helm
 	@$(PYTEST) --ignore=tests/e2e $(ARGS)
 
