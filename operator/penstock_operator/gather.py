@@ -161,6 +161,8 @@ def _believed(
         return look, None
     found = (look.route_epoch, look.route_version)
     above = look.route_uid == uid and look.route_epoch > epoch
+    if not above:
+        memory.strange = None  # should it come back, it is asked about anew
     if above and not _nobodys(leadership, memory, found):
         raise Fenced(f"the route is of epoch {found[0]}, above ours, {epoch}: asking the Lease")
     if look.route_version > election.HIGHEST_BELIEVED:

@@ -110,7 +110,7 @@ class Leadership:
         If it was, nobody else has led between our begin and that moment, so nothing that was there
         to be seen at that moment was written by a later leader.
         """
-        return not self.elected or self.asked_at >= moment
+        return not self.elected or self.asked_at > moment
 
     def beat(self) -> None:
         """Tell the election's thread that the main loop turns."""

@@ -13,7 +13,8 @@ class Memory:
     ``inputs`` is what a revision would be cut from, quiet since ``inputs_since``; ``low_since``
     tells since when a revision has more workers than its backlog asks for; ``told`` is the last
     route that Redis took; ``strange`` is a route in Redis, as (epoch, version), that is above what
-    its leader may write, seen at ``strange_at`` of the leadership's clock; ``numbers_at`` when the status numbers were last written.
+    its leader may write, seen at ``strange_at`` of the leadership's clock; ``numbers_at`` when the
+    status numbers were last written.
     """
 
     inputs: str = ""

@@ -2,21 +2,26 @@
 
 import asyncio
 import inspect
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from penstock_operator import gather
 from penstock_operator.cache import Cache
 from penstock_operator.cluster import Cluster
 from penstock_operator.election import Timing
 from penstock_operator.fence import FencedStore
 from penstock_operator.gather import highest_epoch
 from penstock_operator.leadership import Fenced, Leadership
+from penstock_operator.memory import Memory
 from penstock_operator.resources import AGENT
 from penstock_operator.settings import Settings
+from penstock_store.records import Look
 from penstock_store.routing import Routing
 from penstock_store.users import Permitting
+from tests.unit.operator import worlds
 
 #: What an operator may do with the store although it does not lead.
 READS = {"look", "rows", "index", "namespaces_with_users"}
@@ -132,6 +137,26 @@ def test_an_epoch_that_no_leadership_can_have_holds_up_its_agent_alone() -> None
         cache.observe(AGENT, {"metadata": metadata, "status": {"traffic": {"epoch": epoch}}})
     assert highest_epoch(cache) == 12
     assert highest_epoch(Cache()) == 0
+
+
+def test_a_route_of_a_higher_epoch_is_nobodys_when_the_lease_was_renewed_after_each_sight() -> None:
+    clock = Clock()
+    leadership, memory = elected(clock, epoch=5), Memory()
+    look = worlds.world(route_version=7).look
+    assert look
+    strange = replace(look, route_epoch=6)
+
+    def believed(seen: Look) -> tuple[int, int] | None:
+        return gather._believed(leadership, "agent-uid", memory, 5, seen)[1]
+
+    for _ in range(2):
+        with pytest.raises(Fenced, match="epoch 6, above ours, 5"):
+            believed(strange)
+        clock.now += 1
+        leadership.grant(5, clock.now + leadership.timing.renew_seconds)
+        assert believed(strange) == (6, 7)
+        clock.now += 1
+        assert believed(look) is None
 
 
 def test_an_operator_without_election_goes_on_in_the_epoch_it_finds() -> None:
