@@ -6,6 +6,7 @@ PenstockError
 ├── RevisionTampered     a revision document whose content is not what its name promises
 ├── StoreUnavailable     Redis did not answer in time
 ├── StoreRefused         Redis answered that it cannot do it with what it holds
+├── NotReplicated        a write that too few replicas of Redis confirmed in time
 ├── StaleWrite           a fenced write that lost against a newer one
 └── AdmissionRefused     a task that was not accepted (carries the problem for the caller)
 """
@@ -37,6 +38,10 @@ class StoreRefused(PenstockError):
     What it holds is not what Penstock writes there (``WRONGTYPE``, an error inside a script), or
     it does not know a command.
     """
+
+
+class NotReplicated(PenstockError):
+    """It is written, but fewer replicas than were asked for confirmed it in time."""
 
 
 class StaleWrite(PenstockError):

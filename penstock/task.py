@@ -115,17 +115,29 @@ class Usage:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a task ended: status, reason, one sentence, and the answer where there is one."""
+    """How a task ended: status, reason, one sentence, and the answer where there is one.
+
+    ``left_out``: whatever status and reason say, it is a sample of no revision.
+    """
 
     status: TaskStatus
     reason: OutcomeReason = OutcomeReason.NONE
     message: str = ""
     output: str = ""
+    left_out: bool = False
+
+    @property
+    def counting(self) -> Counting:
+        """How it counts in the comparison of revisions."""
+        return Counting.LEFT_OUT if self.left_out else counting(self.status, self.reason)
 
 
 @dataclass(frozen=True)
 class Submission:
-    """What a caller asks for. ``input_chars`` is the length of ``input`` in characters."""
+    """What a caller asks for.
+
+    ``shared_session``: the session may be gone on with by other users than the one who began it.
+    """
 
     input: str
     tenant: str
@@ -136,6 +148,7 @@ class Submission:
     idempotency_key: str = ""
     metadata: dict[str, str] = field(default_factory=dict)
     trace_id: str = ""
+    shared_session: bool = False
 
 
 @dataclass(frozen=True)

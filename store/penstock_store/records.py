@@ -34,6 +34,10 @@ class Claim:
     ``checkpoint_revision`` the revision hash that wrote it (another one's thinking blocks must
     be stripped). ``history`` is the session's conversation before this task, written by
     ``history_revision``. ``expired``: it waited longer than queueSeconds, end it as Expired.
+    ``problem``: the stored task cannot be read, for this reason; only its id is known, end it as
+    Failed. ``doubt``: what a worker that is gone did with the task may have been lost by Redis, in
+    this span; irreversible calls take a person. ``suspects``: how many tasks a dead worker's share
+    has that is tried apart from others; 0 for an ordinary task.
     """
 
     id: str
@@ -47,6 +51,9 @@ class Claim:
     history: bytes | None = None
     history_revision: str = ""
     expired: bool = False
+    problem: str = ""
+    doubt: str = ""
+    suspects: int = 0
 
 
 class Directive(StrEnum):

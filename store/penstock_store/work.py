@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from penstock.names import AgentKey
-from penstock.task import Outcome, Usage, counting
+from penstock.task import Outcome, Usage
 from penstock_store import codec, keys
 from penstock_store.connected import Connected
 from penstock_store.records import Claim, Directive
@@ -59,8 +59,24 @@ class Working(Connected):
         state: bytes,
         usage: Usage,
         events: Sequence[tuple[str, dict[str, object]]],
+        *,
+        intents: Sequence[str] = (),
+        replicated: bool = False,
     ) -> Directive:
-        """Save a task's state after a step, append events (type, data), and hear what to do."""
+        """Save a task's state after a step, append events (type, data), and hear what to do.
+
+        Args:
+            claim: the right to it.
+            state: the conversation as it is saved.
+            usage: all that was used so far.
+            events: what happened since the last time.
+            intents: names of irreversible tools that may have been called with a result that the
+                state does not hold.
+            replicated: return only once as many replicas hold it as the installation asks for.
+
+        Raises:
+            NotReplicated: it is saved, but too few replicas said so in time.
+        """
         told = [text for kind, data in events for text in (kind, json.dumps(data))]
         arguments = [claim.task.id, claim.id, codec.usage_text(usage), *told]
         said = await self._run(
@@ -99,7 +115,7 @@ class Working(Connected):
             outcome.status.value,
             outcome.reason.value,
             outcome.message,
-            counting(outcome.status, outcome.reason).value,
+            outcome.counting.value,
             outcome.output,
             codec.usage_text(usage),
             usage.cost_micro_usd,
