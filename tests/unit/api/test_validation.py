@@ -120,6 +120,20 @@ def test_a_stored_agent_is_read_with_its_defaults():
     assert spec.template.limits.cost_usd == "0.50"
 
 
+@pytest.mark.parametrize("declared", [1, 5000, 1_000_000, None])
+def test_the_bound_of_the_queue_is_what_the_agent_says_and_nothing_when_it_says_nothing(declared):
+    scaling = {} if declared is None else {"maxQueuedTasks": declared}
+    spec = validation.parse_agent(agent(scaling=scaling))
+    assert spec.scaling.max_queued_tasks == declared
+    assert spec.wire()["scaling"].get("maxQueuedTasks") == declared
+
+
+def test_a_worker_may_run_2000_tasks_and_not_one_more():
+    assert validation.parse_agent(agent(worker={"concurrency": 2000})).worker.concurrency == 2000
+    with pytest.raises(InvalidResource, match="spec.worker.concurrency is 2001"):
+        validation.parse_agent(agent(worker={"concurrency": 2001}))
+
+
 def test_a_stored_rollout_with_an_empty_block_is_read_as_without_it():
     spec = validation.parse_rollout({"spec": {"agentRef": {"name": "support"}, "traffic": {}}})
     assert spec.traffic == Setpoint()
