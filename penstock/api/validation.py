@@ -1,5 +1,6 @@
 """What no schema can say: looked at when an object is reconciled, told in a condition."""
 
+import functools
 import itertools
 import json
 import re
@@ -151,30 +152,45 @@ def _wrong_tools(tools: list[dict[str, Any]]) -> Iterator[Problem]:
     names = [str(tool.get("name", "")) for tool in tools]
     for tool, name in zip(tools, names, strict=True):
         told = f'tool "{name[:_LONGEST_NAME]}": '
-        if complaint := _tool_complaint(tool, name, names):
-            yield Problem(Reason.INVALID_TOOL, told + complaint[:_LONGEST_COMPLAINT])
-            continue
-        schema = tool.get("inputSchema", {})
-        if (size := size_bytes(schema)) > MAX_INPUT_SCHEMA_BYTES:
-            yield Problem(
-                Reason.TOO_LARGE,
-                f"{told}inputSchema has {_kib(size)} of {_kib(MAX_INPUT_SCHEMA_BYTES)}: "
-                "shorten its descriptions or make several tools of it",
-            )
-        elif complaint := toolschema.excess(schema):
-            yield Problem(Reason.INVALID_TOOL, told + complaint)
+        for problem in (_wrong_name(name, names), _wrong_schema(tool), _wrong_address(tool)):
+            if problem:
+                yield Problem(problem.reason, told + problem.message[:_LONGEST_COMPLAINT])
 
 
-def _tool_complaint(tool: Mapping[str, Any], name: str, names: list[str]) -> str | None:
+def _wrong_name(name: str, names: list[str]) -> Problem | None:
     if not _TOOL_NAME.fullmatch(name):
-        return "the model's API takes names of 1 to 64 letters, digits, _ and -: rename it"
+        told = "the model's API takes names of 1 to 64 letters, digits, _ and -: rename it"
+        return Problem(Reason.INVALID_TOOL, told)
     if names.count(name) > 1:
-        return "there is another one of this name, and the model's API takes each once: rename it"
-    if complaint := toolschema.complaint(tool.get("inputSchema", {})):
-        return complaint
-    url = (tool.get("http") or {}).get("url", "")
-    complaint = addresses.complaint(url)
-    return f"http.url {complaint}" if complaint else None
+        told = "there is another one of this name, and the model's API takes each once: rename it"
+        return Problem(Reason.INVALID_TOOL, told)
+    return None
+
+
+def _wrong_schema(tool: Mapping[str, Any]) -> Problem | None:
+    schema = tool.get("inputSchema", {})
+    if toolschema.deeper_than(schema, toolschema.MAX_DEPTH):
+        told = toolschema.complaint(schema)  # no text is made of what may have no end
+    elif (size := size_bytes(schema)) > MAX_INPUT_SCHEMA_BYTES:
+        return Problem(
+            Reason.TOO_LARGE,
+            f"inputSchema has {_kib(size)} of {_kib(MAX_INPUT_SCHEMA_BYTES)}: "
+            "shorten its descriptions or make several tools of it",
+        )
+    else:
+        told = _schema_complaint(json.dumps(schema))
+    return Problem(Reason.INVALID_TOOL, told) if told else None
+
+
+@functools.lru_cache(maxsize=512)  # of at most 16 KiB each; the same ones are seen at each pass
+def _schema_complaint(text: str) -> str | None:
+    schema = json.loads(text)
+    return toolschema.complaint(schema) or toolschema.excess(schema)
+
+
+def _wrong_address(tool: Mapping[str, Any]) -> Problem | None:
+    told = addresses.complaint((tool.get("http") or {}).get("url", ""))
+    return Problem(Reason.INVALID_TOOL, f"http.url {told}") if told else None
 
 
 def _wrong_model(model: Mapping[str, Any]) -> Iterator[Problem]:
