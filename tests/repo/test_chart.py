@@ -73,7 +73,7 @@ def test_each_value_has_a_comment_that_documents_it(chart, folder, root):
 
 def test_the_schema_knows_what_can_be_set_and_nothing_else(chart, schema, root):
     documented = {value.path for value in chart.values(root)}
-    assert documented == set(settable(schema, schema)) - {("global",)}
+    assert documented == set(settable(schema, schema)) - {("global",), ("enabled",)}
 
 
 def test_no_block_of_the_schema_takes_a_value_it_does_not_know(schema):

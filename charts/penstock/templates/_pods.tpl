@@ -35,7 +35,7 @@ affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with $values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 topologySpreadConstraints:
 {{- if $values.topologySpreadConstraints }}
@@ -43,7 +43,7 @@ topologySpreadConstraints:
 {{- else }}
 {{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
   - maxSkew: 1
-    topologyKey: {{ . }}
+    topologyKey: {{ . | quote }}
     whenUnsatisfiable: ScheduleAnyway
     labelSelector:
       matchLabels:
@@ -54,7 +54,7 @@ topologySpreadConstraints:
 
 {{/* An HTTP probe: include with (list "/readyz" 5 3): path, period in seconds, failures. */}}
 {{- define "penstock.probe" -}}
-httpGet: {path: {{ index . 0 }}, port: http}
+httpGet: {path: {{ index . 0 | quote }}, port: http}
 periodSeconds: {{ index . 1 }}
 timeoutSeconds: 5
 failureThreshold: {{ index . 2 }}

@@ -6,11 +6,11 @@
 
 {{/* One address in the Secret as an environment variable: include with (list . "PENSTOCK_REDIS_URL" "gateway-url"). */}}
 {{- define "penstock.redisEnv" -}}
-- name: {{ index . 1 }}
+- name: {{ index . 1 | quote }}
   valueFrom:
     secretKeyRef:
-      name: {{ include "penstock.redisSecret" (index . 0) }}
-      key: {{ index . 2 }}
+      name: {{ include "penstock.redisSecret" (index . 0) | quote }}
+      key: {{ index . 2 | quote }}
 {{- end -}}
 
 {{/* The authority of an external Redis: environment, mount and volume, each empty without one. */}}
@@ -33,7 +33,7 @@
 {{- if .Values.redis.tls.caSecret }}
 - name: redis-ca
   secret:
-    secretName: {{ .Values.redis.tls.caSecret }}
+    secretName: {{ .Values.redis.tls.caSecret | quote }}
     items:
       - {key: ca.crt, path: ca.crt}
 {{- end }}
