@@ -48,7 +48,14 @@ class Unreadable(StoreRefused):
 def _reading(what: str) -> Iterator[None]:
     try:
         yield
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         words = "a field is missing" if isinstance(error, KeyError) else type(error).__name__
         raise Unreadable(f"what is stored of {what} cannot be read ({words})") from error
 
@@ -127,7 +134,9 @@ def _task(agent: AgentKey, identifier: str, stored: Mapping[str, bytes]) -> Task
 def _usage(text: str) -> Usage:
     """A usage; what a newer version counts besides is passed over."""
     said = json.loads(text)
-    return Usage(**{field.name: int(said.get(field.name, 0)) for field in dataclasses.fields(Usage)})
+    return Usage(
+        **{field.name: int(said.get(field.name, 0)) for field in dataclasses.fields(Usage)}
+    )
 
 
 def _outcome(status: TaskStatus, text: dict[str, str]) -> Outcome | None:
@@ -172,17 +181,21 @@ def claim(agent: AgentKey, revision: str, consumer: str, answer: Sequence[Any]) 
 
 
 def _nothing_known(agent: AgentKey, revision: str, identifier: str) -> Task:
-    texts = dict.fromkeys(("input", "tenant", "user", "session", "type", "trace_id"), "")
     return Task(
         id=identifier,
         agent=agent,
         revision=revision,
         status=TaskStatus.RUNNING,
+        input="",
+        tenant="",
+        user="",
+        session="",
+        type="",
         priority=Priority.NORMAL,
         metadata={},
         route_version=0,
+        trace_id="",
         created_ms=0,
-        **texts,
     )
 
 
