@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import random
 import secrets
-import time
 from typing import Final
 
 from starlette.requests import Request
@@ -29,7 +28,7 @@ async def admit(store: Store, agent: AgentKey, submission: Submission) -> Admiss
         Problem: it was refused.
         StoreUnavailable: nobody knows whether it was stored; no answer came, twice.
     """
-    identifier = tasks.new_task_id(agent, round(time.time() * 1000), secrets.token_bytes(10))
+    identifier = tasks.task_id(agent, secrets.token_bytes(16))
     try:
         admission = await _admit(store, agent, identifier, submission)
     except errors.AdmissionRefused as refusal:
