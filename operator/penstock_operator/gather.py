@@ -113,6 +113,7 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
         fresh_salt=secrets.token_hex(8),
         epoch=epoch,
         instead_of=instead_of,
+        answers=memory.answers,
     )
 
 

@@ -10,7 +10,7 @@ from penstock.api.agent import AgentStatus, RevisionState
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.rollout.situation import Happening
 from penstock.traffic import RevisionLimits, Route, RoutedRevision, Standing
-from penstock_operator import events, manifests, statuses
+from penstock_operator import drift, events, manifests, statuses
 from penstock_operator.course import Course, chart
 from penstock_operator.resources import (
     CONFIGMAP,
@@ -105,7 +105,7 @@ def _tampered(world: World, crews: tuple[Crew, ...]) -> tuple[str, ...]:
 
 def _configmap_differs(world: World, known: Known) -> bool:
     wanted = manifests.configmap(world.agent, known.cut)
-    return manifests.differs(wanted, world.configmaps.get(known.name) or {})
+    return drift.pending(wanted, world.configmaps.get(known.name), world.answers)
 
 
 def _replaced(world: World, tampered: tuple[str, ...]) -> tuple[tuple[Kind, Object], ...]:
@@ -128,7 +128,7 @@ def _children(world: World, crews: tuple[Crew, ...]) -> tuple[tuple[Kind, Object
         wanted = manifests.deployment(
             world.agent, world.spec, known.cut, crew.replicas, world.installation
         )
-        if manifests.differs(wanted, world.deployments.get(known.name) or {}):
+        if drift.pending(wanted, world.deployments.get(known.name), world.answers):
             found.append((DEPLOYMENT, wanted))
     return tuple(found)
 

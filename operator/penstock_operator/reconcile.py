@@ -121,7 +121,7 @@ class Reconciler:
             await self._delete(kind, obj)
         for kind, obj in plan.children:
             try:
-                made = await self._ensure(kind, obj, agent)
+                made = await self._ensure(kind, obj, agent, memory)
                 if made and kind is RECORD:
                     await self._post(agent, events.revision_created(name_of(obj)))
             except NameTaken as error:
@@ -148,7 +148,7 @@ class Reconciler:
         await self.sources.cluster.delete(kind, obj)
         self.sources.cache.forget(kind, obj)
 
-    async def _ensure(self, kind: Kind, obj: Object, agent: Object) -> bool:
+    async def _ensure(self, kind: Kind, obj: Object, agent: Object, memory: Memory) -> bool:
         """Apply a child; whether there was none before. Raises NameTaken if it is another's."""
         cache = self.sources.cache
         live = cache.get(kind, namespace_of(obj), name_of(obj))
@@ -160,12 +160,15 @@ class Reconciler:
                 f"{kind.kind} {name_of(obj)} exists and belongs to another owner; "
                 "remove or rename it"
             )
-        await self._write(kind, obj, names.MANAGER)
+        written = await self._write(kind, obj, names.MANAGER)
+        if kind is not RECORD and memory.answered(obj, written):
+            log.warning("child stored otherwise than applied", kind=kind.kind, name=name_of(obj))
         return live is None
 
-    async def _write(self, kind: Kind, obj: Object, manager: str) -> None:
+    async def _write(self, kind: Kind, obj: Object, manager: str) -> Object:
         written = await self.sources.cluster.apply(kind, obj, manager)
         self.sources.cache.observe(kind, written)
+        return written
 
     async def _write_status(self, kind: Kind, obj: Object, status: dict[str, object]) -> None:
         head = {"apiVersion": kind.api_version, "kind": kind.kind}

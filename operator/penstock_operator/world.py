@@ -7,6 +7,7 @@ from datetime import datetime
 from penstock.api.agent import AgentSpec, AgentStatus, RolloutPolicy
 from penstock.rollout.observation import Observation
 from penstock.rollout.situation import Pods
+from penstock_operator.drift import Answers
 from penstock_operator.manifests import Installation
 from penstock_operator.resources import Object
 from penstock_store.records import Look
@@ -25,7 +26,8 @@ class World:
     ``refused``: a child that the API server would not take, in its words. ``no_redis_user``: why
     the workers of this namespace cannot reach Redis. ``epoch`` is the leadership in which is
     decided, not below any that Kubernetes has on record for the agent. ``instead_of``: the (epoch,
-    version) of a route in Redis that no leader wrote.
+    version) of a route in Redis that no leader wrote. ``answers`` are those of the API server that
+    are not quite what was applied.
     """
 
     now: datetime
@@ -53,6 +55,7 @@ class World:
     fresh_salt: str = ""
     epoch: int = 0
     instead_of: tuple[int, int] | None = None
+    answers: Answers = field(default_factory=dict)
 
     @property
     def uid(self) -> str:
