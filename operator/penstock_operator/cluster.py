@@ -8,7 +8,7 @@ import aiohttp
 from kubernetes.aio import client, config
 
 from penstock.errors import PenstockError
-from penstock_operator import metrics
+from penstock_operator import metrics, wire
 from penstock_operator.leadership import Leadership
 from penstock_operator.resources import (
     SELECTOR,
@@ -18,9 +18,9 @@ from penstock_operator.resources import (
     namespace_of,
 )
 
-_APPLY = "application/apply-patch+yaml"
 _JSON = "application/json"
 _TIMEOUT_SECONDS = 10.0
+_MANAGER = "penstock-operator"  # whose writes they are, wherever no manager is named
 
 
 class ClusterError(PenstockError):
@@ -76,7 +76,9 @@ class Cluster:
         else:
             config.load_incluster_config(client_configuration=configuration)
         configuration.connection_pool_maxsize = 32
-        return cls(client.ApiClient(configuration), leadership, timeout_seconds, write_seconds)
+        api = client.ApiClient(configuration)
+        api.user_agent = _MANAGER
+        return cls(api, leadership, timeout_seconds, write_seconds)
 
     async def __aenter__(self) -> Self:
         return self
@@ -114,7 +116,8 @@ class Cluster:
         """Server-side apply; the manager owns just the fields in ``obj``."""
         path = kind.path(namespace_of(obj), name_of(obj))
         query = [("fieldManager", manager), ("force", "true")]
-        return await self._request("PATCH", kind, path, query=query, body=obj, content=_APPLY)
+        body, content = wire.patch(obj), wire.PATCH_TYPE
+        return await self._request("PATCH", kind, path, query=query, body=body, content=content)
 
     async def replace_status(self, kind: Kind, obj: Object) -> Object:
         """Replace the status of an object, unless it changed since its resourceVersion."""
