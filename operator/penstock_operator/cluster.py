@@ -39,6 +39,11 @@ class ClusterError(PenstockError):
         """Whether the write lost against a newer one, so that looking again helps at once."""
         return self.status == 409
 
+    @property
+    def refusal(self) -> bool:
+        """Whether the API server will not have this very request, now or later."""
+        return 400 <= self.status < 500 and self.status not in (409, 429)
+
 
 class Cluster:
     """Typed access to the API server; every call ends within its deadline.

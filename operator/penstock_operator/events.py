@@ -51,6 +51,15 @@ def revision_tampered(name: str) -> Happening:
     return Happening("RevisionTampered", message, warning=True)
 
 
+def status_unreadable(lost: tuple[str, ...]) -> Happening:
+    """Parts of a status were written by a newer Penstock, or by hand, and are written anew."""
+    message = (
+        f"this Penstock cannot read {', '.join(lost)}, written by a newer one or by hand; it goes "
+        "on from what it can read"
+    )
+    return Happening("StatusUnreadable", message, warning=True)
+
+
 def released(name: str, version: int) -> Happening:
     """An Agent without an AgentRollout took a new revision."""
     return Happening("Released", f"{name} takes all traffic (route version {version})")

@@ -16,7 +16,7 @@ class Memory:
     tells since when a revision has more workers than its backlog asks for; ``told`` is the last
     route that Redis took; ``strange`` is a route in Redis, as (epoch, version), that is above what
     its leader may write, seen at ``strange_at`` of the leadership's clock; ``numbers_at`` when the
-    status numbers were last written; ``answers`` hold children that the API server stored otherwise
+    status numbers were last written; ``unrecorded`` are verdicts, by record, that the API server would not take; ``answers`` hold children that the API server stored otherwise
     than they were applied.
     """
 
@@ -29,6 +29,7 @@ class Memory:
     strange: tuple[int, int] | None = None
     strange_at: float = 0.0
     numbers_at: datetime | None = None
+    unrecorded: dict[str, Object] = field(default_factory=dict)
     answers: dict[tuple[str, str], Answer] = field(default_factory=dict)
 
     def quiet_seconds(self, inputs: str, now: datetime) -> float:

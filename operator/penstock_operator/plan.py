@@ -10,7 +10,7 @@ from penstock.api.agent import AgentStatus, RevisionState
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.rollout.situation import Happening
 from penstock.traffic import RevisionLimits, Route, RoutedRevision, Standing
-from penstock_operator import drift, events, manifests, statuses
+from penstock_operator import drift, events, manifests, reading, statuses
 from penstock_operator.course import Course, chart
 from penstock_operator.resources import (
     CONFIGMAP,
@@ -41,6 +41,7 @@ class Plan:
 
     ``replaced`` are children to delete before ``children`` are applied (immutable ones that were
     tampered with). ``verdicts`` are annotations on records, written before any status.
+    ``rollout_statuses`` are decisions; ``idle_statuses`` those of AgentRollouts that decide nothing.
     ``rehome`` are revision hashes whose unbegun work goes back to stable.
     """
 
@@ -48,6 +49,7 @@ class Plan:
     children: tuple[tuple[Kind, Object], ...] = ()
     verdicts: tuple[Object, ...] = ()
     rollout_statuses: tuple[tuple[Object, AgentRolloutStatus], ...] = ()
+    idle_statuses: tuple[tuple[Object, AgentRolloutStatus], ...] = ()
     agent_status: AgentStatus | None = None
     route: Route | None = None
     rehome: tuple[str, ...] = ()
@@ -75,9 +77,10 @@ def plan_agent(world: World) -> Plan:
         children=_children(world, crews),
         verdicts=_verdicts(world, stock, course),
         rollout_statuses=_rollout_statuses(world, course),
+        idle_statuses=_idle_statuses(world),
         agent_status=statuses.agent_status(world, stock, course, crews, tampered),
         route=_route(world, course, crews),
-        rehome=_rehome(world, crews),
+        rehome=_rehome(world, course, crews),
         deletions=_deletions(world, crews, pruned),
         events=_events(world, course, tampered),
         governed=world.rollout is not None,
@@ -152,16 +155,28 @@ def _verdicts(world: World, stock: Stock, course: Course) -> tuple[Object, ...]:
 def _rollout_statuses(
     world: World, course: Course
 ) -> tuple[tuple[Object, AgentRolloutStatus], ...]:
-    found = []
-    for rollout in world.rollouts:
-        now = AgentRolloutStatus.model_validate(rollout.get("status") or {})
-        if rollout is world.rollout and course.rollout_status is not None:
-            wanted = course.rollout_status
-        else:
-            wanted = _idle(rollout, now, "NotInCharge", _not_in_charge(world), world.now)
-        if wanted != now:
+    """The decision of the AgentRollout in charge, where it is another than is written there."""
+    wanted = course.rollout_status
+    if world.rollout is None or wanted is None:
+        return ()
+    now = reading.rollout_status(world.rollout)
+    return ((world.rollout, wanted),) if wanted != now.value or now.lost else ()
+
+
+def _idle_statuses(world: World) -> tuple[tuple[Object, AgentRolloutStatus], ...]:
+    """What those say that govern nothing."""
+    found: list[tuple[Object, AgentRolloutStatus]] = []
+    for rollout, reason, message in _idle_rollouts(world):
+        now = reading.rollout_status(rollout)
+        wanted = _idle(rollout, now.value, reason, message, world.now)
+        if wanted != now.value or now.lost:
             found.append((rollout, wanted))
     return tuple(found)
+
+
+def _idle_rollouts(world: World) -> list[tuple[Object, str, str]]:
+    others = [(rollout, "NotInCharge", _not_in_charge(world)) for rollout in world.rollouts[1:]]
+    return others + [(rollout, "Invalid", why[:2048]) for rollout, why in world.unread_rollouts]
 
 
 def _not_in_charge(world: World) -> str:
@@ -220,16 +235,17 @@ def _route(world: World, course: Course, crews: tuple[Crew, ...]) -> Route | Non
     )
 
 
-def _rehome(world: World, crews: tuple[Crew, ...]) -> tuple[str, ...]:
+def _rehome(world: World, course: Course, crews: tuple[Crew, ...]) -> tuple[str, ...]:
     """Revisions that give work back as their standing says, and those nobody knows any more."""
     if world.look is None:
         return ()
+    serving = {names.hash_of(course.stable)}  # also where its record cannot be read
     leaving = [
         crew.known.cut.hash
         for crew in crews
         if crew.standing is not Standing.OPEN and (crew.work.queued or crew.work.running)
     ]
-    listed = {crew.known.cut.hash for crew in crews}
+    listed = {crew.known.cut.hash for crew in crews} | serving
     unlisted = [
         found
         for found, work in world.look.work.items()
@@ -260,7 +276,17 @@ def _events(
     about = world.rollout or world.agent
     found = [(about, happening) for happening in course.happenings]
     found += [(world.agent, events.revision_tampered(name)) for name in tampered]
+    for obj, lost in _unread_statuses(world):
+        found.append((obj, events.status_unreadable(lost)))
     return tuple(found)
+
+
+def _unread_statuses(world: World) -> list[tuple[Object, tuple[str, ...]]]:
+    """Objects whose status could not be read in all its parts; this pass writes it anew."""
+    told = [(world.agent, world.status_lost)]
+    if world.rollout is not None:
+        told.append((world.rollout, reading.rollout_status(world.rollout).lost))
+    return [(obj, lost) for obj, lost in told if lost]
 
 
 def _wishes(world: World, crews: tuple[Crew, ...]) -> list[float]:
