@@ -1,8 +1,8 @@
 """The API server as the operator uses it: the only importer of the Kubernetes client."""
 
-import json
+from collections.abc import AsyncIterator
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import aiohttp
 from kubernetes.aio import client, config
@@ -185,14 +185,14 @@ class Cluster:
         metrics.API_REQUESTS.labels(kind.kind, method, str(answer.status)).inc()
         if answer.status >= 300:
             raise ClusterError(answer.status, f"{method} {path}: {_message(answer.status, raw)}")
-        answer_body: Object = json.loads(raw)
+        answer_body: Object = wire.parsed(raw)
         return answer_body
 
 
 def _message(status: int, raw: bytes) -> str:
     try:
-        return f"{status} {json.loads(raw).get('message', '')}"
-    except ValueError:
+        return f"{status} {wire.parsed(raw).get('message', '')}"
+    except (AttributeError, ValueError):
         return f"{status} {raw[:200]!r}"
 
 
@@ -205,4 +205,43 @@ async def watch_session(kubeconfig: str) -> tuple[str, aiohttp.ClientSession]:
     headers = {"Authorization": token} if token else {}
     connector = aiohttp.TCPConnector(limit=32, ssl=api.rest_client.ssl_context)
     await api.close()
-    return configuration.host, aiohttp.ClientSession(connector=connector, headers=headers)
+    return configuration.host, aiohttp.ClientSession(
+        connector=connector, headers=headers, response_class=_Shallow
+    )
+
+
+class _Shallow(aiohttp.ClientResponse):
+    """An answer whose JSON is no deeper than it may be, whether read as a whole or line by line."""
+
+    async def start(self, connection: Any) -> Self:
+        """Read the head of the answer."""
+        await super().start(connection)
+        self.content = cast("aiohttp.StreamReader", _Lines(self.content))
+        return self
+
+    async def json(self, **_: Any) -> Any:
+        """The whole answer."""
+        return wire.parsed(await self.read())
+
+
+class _Lines:
+    """A stream of JSON lines; all but how it is iterated is the stream's own."""
+
+    def __init__(self, content: aiohttp.StreamReader) -> None:
+        self._content = content
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._content, name)
+
+    async def iter_chunked(self, size: int) -> AsyncIterator[bytes]:
+        """Whole lines, each of them shallow; the last one need not end."""
+        rest = b""
+        async for chunk in self._content.iter_chunked(size):
+            *lines, last = chunk.split(b"\n")
+            if lines:
+                lines[0], rest = rest + lines[0], last
+                yield b"".join(wire.shallow(line) + b"\n" for line in lines)
+            else:
+                rest += last
+        if rest:
+            yield wire.shallow(rest)

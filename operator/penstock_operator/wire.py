@@ -1,13 +1,19 @@
-"""How things are written for the API server's readers, which are stricter than JSON.
+"""How things are written for the API server's readers, and how its answers are read.
 
 An applied object is read as YAML, whatever it looks like. That reader refuses escaped surrogate
 pairs, raw control characters and a plain key of more than 1,024 characters, and it folds the line
 breaks of Unicode. Everything else that is JSON it reads as JSON.
+
+An answer may hold what anybody put into a schema, as deep as the API server allows: thousands of
+levels, at which Python ends whatever reads it. What stands deeper than anything that is accepted
+is therefore cut off, before one object can end the list of all.
 """
 
 import json
 import re
 from typing import Any, Final
+
+from pydantic_core import from_json
 
 #: What an object is applied as; the client library leaves a body of that type as it is.
 PATCH_TYPE: Final = "application/apply-patch+yaml; charset=utf-8"
@@ -20,6 +26,45 @@ _CUT: Final = "…"
 _UNREADABLE: Final = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 #: Halves of a surrogate pair, which no encoding of Unicode has a place for.
 _HALVES: Final = re.compile("[\ud800-\udfff]")
+
+#: How deep an answer is read that is deeper than the parser's own bound of 200. A schema that is accepted ends at level 39 of a record, in a list 41.
+LEVELS: Final = 64
+_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{}]', re.DOTALL)
+
+
+def parsed(raw: bytes) -> Any:
+    """An answer as JSON; one that is too deep without what stands deeper than ``LEVELS``.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
+    try:
+        return from_json(raw)
+    except ValueError:
+        return json.loads(_cut_off(raw))
+
+
+def shallow(raw: bytes) -> bytes:
+    """A text of JSON that any reader can read, with null in place of what stands too deep."""
+    try:
+        from_json(raw)
+    except ValueError:
+        return _cut_off(raw)
+    return raw
+
+
+def _cut_off(raw: bytes) -> bytes:
+    kept, begin, depth = [], 0, 0
+    for token in _TOKEN.finditer(raw):
+        if token[0] in (b"{", b"["):
+            depth += 1
+            if depth == LEVELS + 1:
+                kept += [raw[begin : token.start()], b"null"]
+        elif token[0] in (b"}", b"]"):
+            if depth == LEVELS + 1:
+                begin = token.end()
+            depth -= 1
+    return b"".join([*kept, raw[begin:]])
 
 
 def patch(obj: Any) -> bytes:

@@ -71,3 +71,38 @@ def test_the_name_of_an_event_is_a_name_wherever_the_objects_own_is_cut():
     about["metadata"]["name"] = "a" * 198 + ".-" + "b" * 20
     name = events.event(about, Happening("R", "m"), now=worlds.NOW, suffix="f00")["metadata"]["name"]
     assert name == "a" * 198 + ".f00"
+
+
+# ----------------------------------------------------------------------- how answers are read
+
+
+def nested(levels, inside="1"):
+    """JSON of so many levels, with brackets in its texts that mean nothing."""
+    return '{"}]\\"{[":[' * (levels // 2) + inside + "]}" * (levels // 2)
+
+
+def depth(value):
+    """Levels of lists and objects."""
+    parts = value.values() if isinstance(value, dict) else value
+    return 1 + max(map(depth, parts), default=0) if isinstance(value, dict | list) else 0
+
+
+@PATIENT
+@given(
+    st.recursive(
+        TEXT | st.none() | st.integers(),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    )
+)
+def test_an_answer_of_ordinary_depth_is_read_as_it_is(document):
+    raw = json.dumps(document, ensure_ascii=False).encode()
+    assert wire.shallow(raw) == raw
+    assert wire.parsed(raw) == document
+
+
+def test_an_answer_of_any_depth_is_read_without_its_deepest_parts():
+    for levels in (300, 1500, 20_000):
+        raw = f'{{"a": {nested(levels)}, "b": "]}}", "c": {nested(4)}}}'.encode()
+        read = wire.parsed(raw)
+        assert depth(read) == wire.LEVELS
+        assert (read["b"], read["c"]) == ("]}", json.loads(nested(4)))
