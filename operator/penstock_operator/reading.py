@@ -45,6 +45,7 @@ _LONGEST: Final[Mapping[str, int]] = {
     "conditions": 24,
     "verdicts": 10,
     "revisions": 120,
+    "targets": 2,
     "checks": 16,
     "message": 2048,
 }

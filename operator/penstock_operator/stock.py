@@ -55,7 +55,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Unread:
-    """A record that cannot be read, and why. ``newer``: a newer Penstock can, so it is left alone."""
+    """A record that cannot be read, and why; ``newer``: a newer Penstock can, so it is left alone."""
 
     record: Object
     why: str
@@ -127,7 +127,8 @@ def _cut_of(document: Any, name: str) -> Revision | tuple[str, bool]:
     try:
         return revision.read(document, name)
     except UnknownSchema as error:
-        return str(error), True
+        schema = document.get("schemaVersion")
+        return str(error), isinstance(schema, int) and schema > revision.SCHEMA_VERSION
     except RevisionTampered as error:
         return str(error), False
     except (AttributeError, LookupError, TypeError, ValueError, RecursionError):
@@ -156,12 +157,13 @@ def _rebuilt(
     found = {}
     for name, projection in world.configmaps.items():
         text = (projection.get("data") or {}).get(names.REVISION_FILE)
-        cut = _cut_of(reading.parsed(text), name) if name not in known else None
+        theirs = name in unread and unread[name].newer
+        cut = None if theirs or name in known else _cut_of(reading.parsed(text), name)
         if not isinstance(cut, Revision):
-            continue  # known, or not what its name promises: never act on it
+            continue  # known, a newer Penstock's, or not what its name promises: leave it alone
         sequence += 1
-        found[name] = _noted(cut, unread[name].record) if name in unread else Known(
-            cut, None, sequence
+        found[name] = (
+            _noted(cut, unread[name].record) if name in unread else Known(cut, None, sequence)
         )
     return found
 
@@ -199,9 +201,13 @@ def _latest(
     if cut.name in known:
         return known[cut.name], None
     if found := unread.get(cut.name):
-        return (None, ("RecordUnreadable", found.why)) if found.newer else (
-            _noted(cut, found.record),
-            None,
+        return (
+            (None, ("RecordUnreadable", found.why))
+            if found.newer
+            else (
+                _noted(cut, found.record),
+                None,
+            )
         )
     if not world.settled:
         return None, None

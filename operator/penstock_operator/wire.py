@@ -75,7 +75,9 @@ def patch(obj: Any) -> bytes:
 def _written(value: Any) -> str:
     match value:
         case dict():
-            return "{" + ",".join(f"{_key(key)}:{_written(part)}" for key, part in value.items()) + "}"
+            return (
+                "{" + ",".join(f"{_key(key)}:{_written(part)}" for key, part in value.items()) + "}"
+            )
         case list() | tuple():
             return "[" + ",".join(map(_written, value)) + "]"
         case str():

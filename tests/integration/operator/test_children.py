@@ -81,7 +81,9 @@ SPELLINGS: dict[str, dict[str, Any]] = {
     "thousandths": {"worker": {"resources": {"limits": {"cpu": "1000m", "memory": "0.5Gi"}}}},
     "requests alone": {"worker": {"resources": {"requests": {"cpu": "0.10", "memory": "1e8"}}}},
     "millionths": {"worker": {"resources": {"requests": {"cpu": "100u", "memory": "1024Ki"}}}},
-    "signs and dots": {"worker": {"resources": {"limits": {"cpu": "+2.", "memory": "128974848000m"}}}},
+    "signs and dots": {
+        "worker": {"resources": {"limits": {"cpu": "+2.", "memory": "128974848000m"}}}
+    },
     "nothing asked": {"worker": {"resources": {"limits": {}, "requests": {"cpu": "0"}}}},
     "huge": {"worker": {"resources": {"limits": {"memory": "9E", "ephemeral-storage": "8Ei"}}}},
     "pool": {"worker": {"nodeSelector": {"a.example/pool": "", "zone": "1"}}},
@@ -169,7 +171,12 @@ async def test_any_text_is_stored_in_record_and_projection_as_it_was_written(
         "properties": {text[:500]: {"description": text[:100]}, "k" * 2000: {"default": None}},
         "enum": [None, "<<", "~", "yes", "1e3", 1.5, -1, 10**15, True, {}, []],
     }
-    tool = {"name": "t", "description": text[:900], "inputSchema": schema, "http": {"url": "http://t"}}
+    tool = {
+        "name": "t",
+        "description": text[:900],
+        "inputSchema": schema,
+        "http": {"url": "http://t"},
+    }
     template = {"instructions": text, "tools": [tool], **env(("E", text[:900]))}
     agent = owner(namespace, template=template)
     cut = revision.cut("support", agent["spec"]["template"], {"configmap/a/b": text}, "runtime:1")

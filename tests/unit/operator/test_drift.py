@@ -164,7 +164,9 @@ def test_an_item_more_or_less_in_a_list_without_keys_is_a_difference():
 
 def test_an_entry_of_a_map_of_texts_is_kept_even_where_it_is_empty():
     assert drift.differs({"nodeSelector": {"pool": ""}}, {"nodeSelector": {}})
-    assert not drift.differs({"nodeSelector": {"pool": ""}}, {"nodeSelector": {"pool": "", "b": "c"}})
+    assert not drift.differs(
+        {"nodeSelector": {"pool": ""}}, {"nodeSelector": {"pool": "", "b": "c"}}
+    )
 
 
 def test_a_thing_that_is_not_there_differs_unless_nothing_is_wanted_of_it():

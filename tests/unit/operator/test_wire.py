@@ -7,15 +7,17 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from penstock.rollout.situation import Happening
 from penstock_operator import events, wire
 from penstock_operator.wire import cut_bytes, patch
-from penstock.rollout.situation import Happening
 from tests.unit.operator import worlds
 
 PATIENT = settings(deadline=None, max_examples=200)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 #: What the API server's YAML reader takes as it stands.
-READABLE = re.compile("[\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]*")
+READABLE = re.compile(
+    "[\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]*"
+)
 
 
 @PATIENT
@@ -69,7 +71,9 @@ def test_the_note_of_an_event_is_cut_by_its_bytes():
 def test_the_name_of_an_event_is_a_name_wherever_the_objects_own_is_cut():
     about = worlds.agent()
     about["metadata"]["name"] = "a" * 198 + ".-" + "b" * 20
-    name = events.event(about, Happening("R", "m"), now=worlds.NOW, suffix="f00")["metadata"]["name"]
+    name = events.event(about, Happening("R", "m"), now=worlds.NOW, suffix="f00")["metadata"][
+        "name"
+    ]
     assert name == "a" * 198 + ".f00"
 
 
