@@ -36,7 +36,10 @@ _QUANTITY: Final = re.compile(
 _UNITS: Final[Mapping[str, Decimal]] = {
     **{f"{unit}i": Decimal(1024) ** n for n, unit in enumerate("KMGTPE", 1)},
     **{unit: Decimal(1000) ** n for n, unit in enumerate("kMGTPE", 1)},
-    "": Decimal(1), "m": Decimal("1e-3"), "u": Decimal("1e-6"), "n": Decimal("1e-9"),
+    "": Decimal(1),
+    "m": Decimal("1e-3"),
+    "u": Decimal("1e-6"),
+    "n": Decimal("1e-9"),
 }
 _LARGEST: Final = Decimal(2**63 - 1)
 _SMALLEST_STEP: Final = Decimal("0.001")

@@ -30,6 +30,7 @@ _AT_REST_SECONDS: Final = 60.0
 _IN_USE_SECONDS: Final = 5.0
 _ASLEEP_SECONDS: Final = 2.0
 _REFERENCE_SECONDS: Final = 10.0
+_EXPIRED_SECONDS: Final = 0.1  # after the moment up to which a task may wait
 _IN_USE_FOR_MS: Final = 3_600_000
 #: What admission is told of a revision whose own limits cannot be read any more: the defaults.
 _LOST_LIMITS: Final = {"input_chars": 20_000, "queue_seconds": 600, "wall_seconds": 120}
@@ -42,7 +43,8 @@ class Plan:
     ``replaced`` are children to delete before ``children`` are applied (immutable ones that were
     tampered with). ``verdicts`` are annotations on records, written before any status.
     ``rollout_statuses`` are decisions; ``idle_statuses`` those of AgentRollouts that decide nothing.
-    ``rehome`` are revision hashes whose unbegun work goes back to stable.
+    ``rehome`` are revision hashes whose unbegun work goes back to stable; ``expire``: some task
+    waits for longer than it may.
     """
 
     replaced: tuple[tuple[Kind, Object], ...] = ()
@@ -53,6 +55,7 @@ class Plan:
     agent_status: AgentStatus | None = None
     route: Route | None = None
     rehome: tuple[str, ...] = ()
+    expire: bool = False
     deletions: tuple[tuple[Kind, Object], ...] = ()
     events: tuple[tuple[Object, Happening], ...] = ()
     governed: bool = False
@@ -81,6 +84,7 @@ def plan_agent(world: World) -> Plan:
         agent_status=statuses.agent_status(world, stock, course, crews, tampered),
         route=_route(world, course, crews),
         rehome=_rehome(world, course, crews),
+        expire=any(left <= 0 for left in _seconds_to_wait(world, crews)),
         deletions=_deletions(world, crews, pruned),
         events=_events(world, course, tampered),
         governed=world.rollout is not None,
@@ -225,6 +229,7 @@ def _route(world: World, course: Course, crews: tuple[Crew, ...]) -> Route | Non
         salt=course.salt,
         unit=course.unit,
         suspended=world.suspended,
+        max_queued=_max_queued(world),
         revisions=(lost if course.stable not in hashes else {})
         | {
             crew.known.cut.hash: RoutedRevision(
@@ -233,6 +238,25 @@ def _route(world: World, course: Course, crews: tuple[Crew, ...]) -> Route | Non
             for crew in crews
         },
     )
+
+
+def _max_queued(world: World) -> int:
+    """How many tasks may wait for a worker; 0: as many as the installation allows."""
+    return getattr(world.spec and world.spec.scaling, "max_queued_tasks", None) or 0
+
+
+def _seconds_to_wait(world: World, crews: tuple[Crew, ...]) -> list[float]:
+    """For how much longer the oldest task in each queue may wait; nothing while admission stands.
+
+    Workers end what has waited for too long; where none lives, nobody else does.
+    """
+    if world.look is None or world.suspended:
+        return []
+    return [
+        crew.known.cut.limits.queue_seconds - crew.work.oldest_queued_ms / 1000
+        for crew in crews
+        if crew.work.oldest_queued_ms
+    ]
 
 
 def _rehome(world: World, course: Course, crews: tuple[Crew, ...]) -> tuple[str, ...]:
@@ -299,6 +323,8 @@ def _wishes(world: World, crews: tuple[Crew, ...]) -> list[float]:
     unsettled = world.look is None or world.missing or refused
     if leaving or unsettled or world.low_since or _in_use(world):
         wishes.append(_IN_USE_SECONDS)
+    for left in _seconds_to_wait(world, crews):
+        wishes.append(left + _EXPIRED_SECONDS if left > 0 else _IN_USE_SECONDS)
     if world.references:
         wishes.append(_REFERENCE_SECONDS)
     return wishes

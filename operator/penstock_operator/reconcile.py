@@ -109,6 +109,8 @@ class Reconciler:
             await self._report(agent, plan, memory)
             await self._route(key, plan, memory)
         await self._rehome(key, plan)
+        if plan.expire:
+            await self._expire(key)
 
     async def _tell(self, key: AgentKey, plan: Plan) -> None:
         for about, happening in plan.events:
@@ -240,6 +242,17 @@ class Reconciler:
                 if not moved:
                     break
                 log.info("work re-homed", agent=str(key), revision=revision, moved=moved)
+
+    async def _expire(self, key: AgentKey) -> None:
+        """End tasks that wait for too long, a bounded number of them in one pass."""
+        ended = 0
+        for _ in range(_REHOME_BATCHES):
+            some = await self.sources.store.expire(key, _REHOME_BATCH)
+            ended += some
+            if not some:
+                break
+        if ended:
+            log.info("tasks expired", agent=str(key), ended=ended)
 
     async def _post(self, about: Object, happening: Happening) -> None:
         """Post an Event; a lost Event is no reason to do the work again."""

@@ -68,11 +68,17 @@ def _summary(world: World, course: Course, crews: tuple[Crew, ...]) -> AgentSumm
         seen = world.observation.in_window(Arm.STABLE) + world.observation.in_window(Arm.CANDIDATE)
         error_percent = f"{100 * seen.errors / seen.tasks:.1f}" if seen.tasks else ""
     return AgentSummary(
-        queued=str(sum(crew.work.queued for crew in crews)),
+        queued=str(_waiting(world, crews)),
         error_percent=error_percent,
         canary=course.candidate,
         percent=str(course.percent) if course.candidate else "",
     )
+
+
+def _waiting(world: World, crews: tuple[Crew, ...]) -> int:
+    """All tasks that wait: for a worker, or for an earlier task of their session."""
+    behind = world.look.waiting if world.look else 0
+    return behind + sum(crew.work.queued for crew in crews)
 
 
 def _conditions(
