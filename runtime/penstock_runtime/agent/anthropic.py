@@ -170,7 +170,7 @@ async def _assemble(chunks: AsyncIterator[bytes], assembly: Assembly) -> None:
 
 async def _to_the_end(chunks: AsyncIterator[bytes]) -> None:
     """Wait a moment for the end of the body: then its connection can be used again."""
-    with contextlib.suppress(TimeoutError, httpx2.HTTPError, RuntimeError):
+    with contextlib.suppress(TimeoutError, httpx2.HTTPError):
         async with asyncio.timeout(_LINGER_SECONDS):
             async for _ in chunks:
                 pass
