@@ -1,7 +1,7 @@
 """What of a conversation may be sent back: a reader takes less than what models write.
 
-What may not is left out, or filled where a message would be left empty, so that one odd turn
-spoils no session. Thinking with a signature is kept as it came or left out as a whole.
+What may not is left out, and a message that would be empty is filled when it is sent, so that one
+odd turn spoils no session. Thinking with a signature is kept as it came or left out as a whole.
 """
 
 import json
@@ -67,16 +67,25 @@ def calls(message: Message) -> Iterator[Block]:
             yield block
 
 
+def filled(conversation: Sequence[Message]) -> tuple[Message, ...]:
+    """The conversation without a message that is empty, which readers refuse."""
+    words = [{"type": "text", "text": NO_TEXT}]
+    return tuple(
+        message if message["content"] else {**message, "content": words} for message in conversation
+    )
+
+
 def ready(conversation: Sequence[Message]) -> Sequence[Message]:
     """The conversation as a request takes it: a model's turn at its end ends without white space."""
-    last = conversation[-1]
+    whole = filled(conversation)
+    last = whole[-1]
     if last["role"] != "assistant" or isinstance(last["content"], str):
-        return conversation
+        return whole
     *blocks, final = last["content"]
     if final["type"] != "text" or final["text"] == final["text"].rstrip():
-        return conversation
+        return whole
     stripped = {**last, "content": [*blocks, {**final, "text": final["text"].rstrip()}]}
-    return (*conversation[:-1], stripped)
+    return (*whole[:-1], stripped)
 
 
 def _turn(message: Message, taken: set[str]) -> tuple[Message, list[tuple[str, str]]]:
@@ -96,7 +105,7 @@ def _turn(message: Message, taken: set[str]) -> tuple[Message, list[tuple[str, s
             blocks.append(kept)
     while blocks and blocks[-1]["type"] in _THINKING:  # a turn may not end with it
         blocks.pop()
-    return {**message, "content": blocks or [{"type": "text", "text": NO_TEXT}]}, renamed
+    return {**message, "content": blocks}, renamed
 
 
 def _free_id(wanted: Any, taken: set[str]) -> str:

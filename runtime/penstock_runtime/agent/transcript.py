@@ -77,7 +77,7 @@ class Transcript:
         """
         said = echo.text(text)
         own = {"role": "user", "content": said if said.strip() else echo.NO_TEXT}
-        whole = (*echo.messages(history), own)
+        whole = (*echo.filled(echo.messages(history)), own)
         return cls(whole, begin=len(history), tokens=tokens, characters=characters(whole))
 
     @property
@@ -288,7 +288,7 @@ def _action(name: str, given: Any) -> str:
 
 def encode_history(messages: Sequence[Message], tokens: int = 0) -> bytes:
     """The saved form of a session's conversation; ``tokens`` as in ``Transcript``."""
-    return _dump({"format": _FORMAT, "messages": messages, "tokens": tokens})
+    return _dump({"format": _FORMAT, "messages": echo.filled(messages), "tokens": tokens})
 
 
 def decode_history(saved: bytes | None) -> tuple[Message, ...]:
