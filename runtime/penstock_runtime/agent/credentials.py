@@ -108,7 +108,9 @@ def _value(path: Path) -> str:
 def _what_is_wrong(value: str) -> str:
     if "\n" in value or "\r" in value:
         return "holds a line break inside, which no header may have"
-    return "holds a character that no header may have: only visible ASCII, space and tab can be sent"
+    return (
+        "holds a character that no header may have: only visible ASCII, space and tab can be sent"
+    )
 
 
 def _shown(name: str) -> str:

@@ -122,7 +122,9 @@ class _Line:
     origin: Origin
     reader: _Reader
     writer: asyncio.StreamWriter
-    state: h11.Connection = field(default_factory=lambda: h11.Connection(h11.CLIENT, MAX_HEAD_BYTES))
+    state: h11.Connection = field(
+        default_factory=lambda: h11.Connection(h11.CLIENT, MAX_HEAD_BYTES)
+    )
     idle_since: float = 0.0
 
     async def send(self, request: httpx2.Request) -> None:
