@@ -18,8 +18,11 @@ _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
 #: What belongs to the connection or frames the message, so that the client alone may write it.
 _NOT_OURS: Final = frozenset(
-    ("connection", "content-length", "expect", "host", "keep-alive", "proxy-authenticate")
-    + ("proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade")
+    (
+        *("connection", "content-length", "expect", "host", "keep-alive", "proxy-authenticate"),
+        *("proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding"),
+        "upgrade",
+    )
 )
 #: Headers whose values are no secret, and stand in many an answer.
 _PUBLIC: Final = frozenset(("accept", "accept-language", "content-type", "user-agent"))

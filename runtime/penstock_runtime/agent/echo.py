@@ -25,8 +25,10 @@ _UNSENDABLE: Final = re.compile("[\x00\ud800-\udfff]")
 _THINKING: Final = ("thinking", "redacted_thinking")
 #: What the Messages API takes in a model's turn; what it names anew was never asked for here.
 _KNOWN: Final = frozenset(
-    (*_THINKING, "text", "tool_use", "server_tool_use", "mcp_tool_use", "mcp_tool_result")
-    + ("container_upload", "document", "image", "search_result")
+    (
+        *(*_THINKING, "text", "tool_use", "server_tool_use", "mcp_tool_use", "mcp_tool_result"),
+        *("container_upload", "document", "image", "search_result"),
+    )
 )
 
 

@@ -1,7 +1,7 @@
 """Server-sent events, read within bounds: a stream that never ends or never breaks is given up."""
 
 import json
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable
 from typing import Any, Final, NoReturn
 
 MAX_LINE_BYTES: Final = 4 * 1024 * 1024
@@ -13,7 +13,7 @@ class Unreadable(ValueError):
     """An answer that is none. Its words are ours."""
 
 
-async def events(chunks: AsyncIterable[bytes]) -> AsyncIterator[dict[str, Any]]:
+async def events(chunks: AsyncIterable[bytes]) -> AsyncGenerator[dict[str, Any], None]:
     """The data of each event as JSON, as it is on the wire; events without data are passed over.
 
     Raises:
@@ -32,7 +32,7 @@ async def events(chunks: AsyncIterable[bytes]) -> AsyncIterator[dict[str, Any]]:
             data, size = [], 0
 
 
-async def _lines(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+async def _lines(chunks: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
     """The lines of a stream; each of CR, LF and CRLF ends one. The last, open one is dropped."""
     left = bytearray()
     total, after_cr = 0, False

@@ -11,11 +11,11 @@ import contextlib
 import socket
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, SupportsIndex
 
 import h11
 import httpx2
@@ -106,7 +106,7 @@ class _Reader(asyncio.StreamReader):
     idle = False
     spoiled = False
 
-    def feed_data(self, data: bytes) -> None:
+    def feed_data(self, data: Iterable[SupportsIndex]) -> None:
         self.spoiled = self.spoiled or self.idle
         super().feed_data(data)
 
@@ -132,7 +132,7 @@ class _Line:
         try:
             written = [self.state.send(_head_of(request))]
             async for part in request.stream:  # type: ignore[union-attr]  # an async client's
-                written.append(self.state.send(h11.Data(data=part)))
+                written += [self.state.send(h11.Data(data=part))]
             written.append(self.state.send(h11.EndOfMessage()))
         except h11.LocalProtocolError:
             raise Broken(Fault.ILLEGAL) from None
@@ -356,7 +356,7 @@ class _Readable(httpx2.AsyncByteStream):
                 if self._most_bytes is not None and read >= self._most_bytes:
                     return
 
-    async def _decoded(self) -> AsyncIterator[bytes]:
+    async def _decoded(self) -> AsyncGenerator[bytes, None]:
         decoder = None if self._window is None else zlib.decompressobj(self._window)
         async for part in self._inner:
             try:
@@ -364,6 +364,8 @@ class _Readable(httpx2.AsyncByteStream):
                     yield piece
             except zlib.error:
                 raise Broken(Fault.ENCODED, self._status) from None
+        if decoder is not None and not decoder.eof:
+            raise Broken(Fault.ENCODED, self._status)
 
     async def aclose(self) -> None:
         await self._inner.aclose()
