@@ -1,0 +1,42 @@
+"""The one boundary of a worker: whatever breaks behind it becomes a value, and ends nothing else."""
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Broken:
+    """What a call ended with instead of an answer."""
+
+    error: BaseException
+
+    @property
+    def words(self) -> str:
+        """What may be said of it outside of the process: its class, never its own text."""
+        return type(self.error).__name__
+
+
+async def caught(call: Awaitable[T]) -> T | Broken:
+    """The answer of a call, or what it ended with.
+
+    A library's panic and its ``SystemExit`` are no ``Exception`` and end one task all the same, as
+    does a cancellation that nobody has asked for. Raises only what is meant for the caller: a
+    cancellation of its own, and the end of the program.
+    """
+    try:
+        return await call
+    except BaseException as error:
+        if _is_for_the_caller(error):
+            raise
+        return Broken(error)
+
+
+def _is_for_the_caller(error: BaseException) -> bool:
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is not None and task.cancelling() > 0
+    return isinstance(error, KeyboardInterrupt | GeneratorExit)
