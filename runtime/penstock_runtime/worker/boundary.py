@@ -1,9 +1,12 @@
 """The one boundary of a worker: whatever breaks behind it becomes a value, and ends nothing else."""
 
 import asyncio
+import traceback
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import TypeVar
+
+from penstock import errors
 
 T = TypeVar("T")
 
@@ -16,8 +19,14 @@ class Broken:
 
     @property
     def words(self) -> str:
-        """What may be said of it outside of the process: its class, never its own text."""
-        return type(self.error).__name__
+        """What may be said of it: its class; only our own errors' texts hold no stranger's words."""
+        name = type(self.error).__name__
+        return f"{name}: {self.error}" if isinstance(self.error, errors.PenstockError) else name
+
+    @property
+    def where(self) -> str:
+        """Where in the code it broke, for logs: files and lines, and no value."""
+        return "".join(traceback.format_tb(self.error.__traceback__))
 
 
 async def caught(call: Awaitable[T]) -> T | Broken:

@@ -129,7 +129,7 @@ class Children:
             if self._clock() >= self._part_from:
                 parted = await caught(self._part(group))
                 if isinstance(parted, Broken):
-                    self._contact.failed("part", parted.error)
+                    self._contact.failed("part", parted)
             try:
                 async with asyncio.timeout(pause):
                     await self._looking.wait()
@@ -157,7 +157,8 @@ class Children:
             self._starting -= 1
         if isinstance(broken, Broken):
             self._failed_to_start()
-            log.error("no child process for suspects", exc_info=broken.error)
+            words = "no child process for suspects"
+            log.error(words, error=broken.words, where=broken.where)
 
     # -- one child -----------------------------------------------------------------------------
 

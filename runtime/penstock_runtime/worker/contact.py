@@ -40,23 +40,24 @@ class Contact:
         """
         answer = await caught(call)
         if isinstance(answer, Broken):
-            self.failed(what, answer.error)
+            self.failed(what, answer)
             return None
         self.succeeded(what)
         return answer
 
-    def failed(self, what: str, error: BaseException) -> None:
+    def failed(self, what: str, broken: Broken) -> None:
         """Note that a call got no answer that can be used."""
         self._meter.store_error()
-        away = isinstance(error, errors.StoreUnavailable)
+        away = isinstance(broken.error, errors.StoreUnavailable)
         known = what in self._problems or (away and self._away)
-        self._problems[what] = error
+        self._problems[what] = broken.error
         if known:
             return
         if away:
-            log.warning("Redis does not answer; waiting for it", call=what, error=str(error))
+            log.warning("Redis does not answer; waiting for it", call=what, error=broken.words)
         else:
-            log.error("a call of the store broke; going on without it", call=what, exc_info=error)
+            words = "a call of the store broke; going on without it"
+            log.error(words, call=what, error=broken.words, where=broken.where)
 
     def succeeded(self, what: str) -> None:
         """Note that a call was answered."""

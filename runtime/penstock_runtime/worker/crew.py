@@ -11,8 +11,8 @@ from penstock.task import Outcome, Usage
 from penstock_runtime import logs, metrics
 from penstock_runtime.agent import loop, outcomes
 from penstock_runtime.agent.keeper import Interrupted
+from penstock_runtime.worker import claims
 from penstock_runtime.worker.boundary import Broken, caught
-from penstock_runtime.worker.claims import beginning, session_history
 from penstock_runtime.worker.hold import Hold, OutOfTime, Patience
 from penstock_store.records import Claim, Directive
 from penstock_store.store import Store
@@ -77,9 +77,9 @@ class Crew:
     def __len__(self) -> int:
         return len(self._holds)
 
-    def take_on(self, group: asyncio.TaskGroup, claims: Sequence[Claim]) -> None:
+    def take_on(self, group: asyncio.TaskGroup, claimed: Sequence[Claim]) -> None:
         """Work on claimed tasks as tasks of ``group``, which none of them ends."""
-        for claim in claims:
+        for claim in claimed:
             hold = Hold(self._store, claim, self._agent.meter, self._patience)
             self._holds[claim.id] = hold
             task = group.create_task(self._work(hold))
@@ -134,7 +134,8 @@ class Crew:
         """End a task that broke; where its end breaks as well it is dropped."""
         if not isinstance(broken.error, errors.StoreUnavailable):
             self._agent.meter.worker_error()
-            log.error("a task broke the worker's code", exc_info=broken.error)
+            words = "a task broke the worker's code"
+            log.error(words, error=broken.words, where=broken.where)
             failed = outcomes.internal(_problem(broken))
             ended = await caught(self._finish(hold, failed, hold.usage))
             if not isinstance(ended, Broken):
@@ -143,7 +144,7 @@ class Crew:
         self._agent.meter.task_stopped(DROPPED)
         log.error(
             "task dropped: its end could not be written; its claim runs out",
-            error=str(broken.error),
+            error=broken.words,
         )
 
     async def _run(self, hold: Hold) -> None:
@@ -156,13 +157,13 @@ class Crew:
             await self._finish(hold, late, hold.usage)
             return
         try:
-            run = await loop.run_task(self._agent, beginning(claim), hold)
+            run = await loop.run_task(self._agent, claims.beginning(claim), hold)
         except Interrupted as stop:
             await self._put_down(hold, stop.directive)
         except OutOfTime:
             await self._finish(hold, self._out_of_time(hold), hold.usage)
         else:
-            history = session_history(claim, run)
+            history = claims.session_history(claim, run)
             await self._finish(
                 hold, run.outcome or outcomes.internal("no outcome"), run.usage, history
             )
@@ -200,4 +201,5 @@ class Crew:
 def _problem(broken: Broken) -> str:
     if isinstance(broken.error, errors.StoreRefused):
         return "Redis refused what was to be stored of this task; its worker's log says why"
-    return f"an error inside Penstock ({broken.words}); its worker's log says more"
+    name = type(broken.error).__name__
+    return f"an error inside Penstock ({name}); its worker's log says where"

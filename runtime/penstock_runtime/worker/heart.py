@@ -68,17 +68,18 @@ class Heart:
                 self._refused.discard(hold.claim.id)
                 hold.tell(said.get(hold.claim.id, Directive.LOST))
         elif isinstance(said.error, errors.StoreUnavailable):
-            self._contact.failed(HEARTBEAT, said.error)
+            self._contact.failed(HEARTBEAT, said)
             self._missed()
         elif len(holds) > 1:
             half = len(holds) // 2
             await asyncio.gather(*map(self._renew_batch, [holds[:half], holds[half:]]))
         else:
-            self._refuse(holds[0], said.error)
+            self._refuse(holds[0], said)
 
-    def _refuse(self, hold: Hold, error: BaseException) -> None:
+    def _refuse(self, hold: Hold, broken: Broken) -> None:
         if hold.claim.id in self._refused:
             return
         self._refused.add(hold.claim.id)
         self._crew.meter.store_error()
-        log.error("a claim cannot be renewed; its task goes on", task=hold.task_id, exc_info=error)
+        words = "a claim cannot be renewed; its task goes on"
+        log.error(words, task=hold.task_id, error=broken.words, where=broken.where)

@@ -142,11 +142,15 @@ class Hold:
 
     async def interruptible(self, call: Coroutine[Any, Any, T]) -> T:
         """Await a call until told otherwise. See ``Keeper.interruptible``."""
-        asked = asyncio.ensure_future(call)
+        asked = asyncio.ensure_future(caught(call))  # a SystemExit in a task would end the process
+        asked.add_done_callback(lambda _: call.close())  # it may have been dropped before it began
         self._interruptible = asked
         try:
             self._obey()
-            return await asked
+            answer = await asked
+            if isinstance(answer, Broken):
+                raise answer.error
+            return answer
         except asyncio.CancelledError:
             own = asyncio.current_task()
             if own is not None and not own.cancelling():

@@ -257,7 +257,7 @@ async def test_an_error_nobody_foresaw_ends_its_task_and_no_other(shop, monkeypa
             raise ZeroDivisionError("a bug")
         return begin(claim)
 
-    monkeypatch.setattr(pool, "beginning", broken)
+    monkeypatch.setattr(claims, "beginning", broken)
     cut = await shop.release({"text": "fine"})
     broken_task, other = await shop.submit("break"), await shop.submit("hello")
     async with shop.pool(cut):
