@@ -32,6 +32,8 @@ class Store(Routing, Permitting, Admitting, Working, Listening):
         retention: Retention = _RETENTION,
         cluster: bool = False,
         ca_file: str = "",
+        replicas: int = 0,
+        replica_timeout_ms: int = 1000,
     ) -> Self:
         """A store on the Redis at ``url`` (redis:// or rediss://); connects on first use.
 
@@ -43,8 +45,16 @@ class Store(Routing, Permitting, Admitting, Working, Listening):
             retention: how much is kept and for how long.
             cluster: whether it is a Redis Cluster.
             ca_file: certificates (PEM) by which a rediss:// server is known; empty: the system's.
+            replicas: how many must confirm a write that is to be replicated; not in a cluster.
+            replica_timeout_ms: how long such a write waits for them.
+
+        Raises:
+            ValueError: the address is none, or replicas of a cluster were asked for.
         """
-        connection = Connection(Wiring(url, timeout_seconds, cluster, ca_file))
+        if cluster and replicas:
+            raise ValueError("of a Redis Cluster no replicas can be waited for")
+        wiring = Wiring(url, timeout_seconds, cluster, ca_file, replicas, replica_timeout_ms)
+        connection = Connection(wiring)
         return cls(connection, Scripts(retention), installation)
 
     async def aclose(self) -> None:
