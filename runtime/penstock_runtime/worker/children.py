@@ -238,7 +238,7 @@ class Children:
         duty = self._duty
         for _ in range(_BURIALS):
             call: Awaitable[object] = (
-                self._store.leave(duty.agent, child.consumer)
+                self._store.leave(duty.agent, duty.revision, child.consumer)
                 if told
                 else self._store.bury(duty.agent, duty.revision, child.consumer)
             )

@@ -53,6 +53,7 @@ class Crew:
         wall_seconds = float(agent.template.limits.wall_seconds)
         self._patience = Patience(wall_seconds, duty.claim_idle_seconds)
         self.freed = asyncio.Event()
+        self.dropped = 0  # tasks whose end could not be written: still claimed, worked on by nobody
 
     @property
     def meter(self) -> metrics.Meter:
@@ -141,6 +142,7 @@ class Crew:
             if not isinstance(ended, Broken):
                 return
             broken = ended
+        self.dropped += 1
         self._agent.meter.task_stopped(DROPPED)
         log.error(
             "task dropped: its end could not be written; its claim runs out",

@@ -46,7 +46,7 @@ class Heart:
         holds = self._crew.holds
         self._refused &= {hold.claim.id for hold in holds}
         if not holds:
-            if await self._contact.asked(HEARTBEAT, self._ping()) is None:
+            if await self._contact.asked(HEARTBEAT, self._lives()) is None:
                 self._missed()
             return
         apart = [[hold] for hold in holds if hold.claim.id in self._refused]
@@ -54,8 +54,9 @@ class Heart:
         batches = [others[start : start + _BATCH] for start in range(0, len(others), _BATCH)]
         await asyncio.gather(*map(self._renew_batch, [*batches, *apart]))
 
-    async def _ping(self) -> bool:
+    async def _lives(self) -> bool:
         await self._store.ping()
+        await self._store.heartbeat([], self._duty.consumer)
         return True
 
     async def _renew_batch(self, holds: Sequence[Hold]) -> None:

@@ -93,7 +93,13 @@ class Hold:
         return self.claim.task.usage.wall_ms + round((now - (self._started or now)) * 1000)
 
     def tell(self, directive: Directive) -> None:
-        """Have the task put down at its next step; a model call is not waited for."""
+        """Have the task put down at its next step, or its state written again beside it.
+
+        A model call is not waited for.
+        """
+        if directive is Directive.REWRITE:
+            self._write_again()
+            return
         self.directive = _graver(self.directive, directive)
         if self.directive is Directive.CONTINUE:
             return
@@ -101,7 +107,7 @@ class Hold:
         if self._interruptible is not None:
             self._interruptible.cancel()
 
-    async def save(self, run: Run, events: list[Event]) -> None:
+    async def save(self, run: Run, events: list[Event], *, replicated: bool = False) -> None:
         """Write a checkpoint. See ``Keeper.save``.
 
         A reply after which the task only ends is not waited for: its end carries all of it.
@@ -117,7 +123,9 @@ class Hold:
             self._last = _Saved(state, run.usage)
             try:
                 said = await self._persist(
-                    lambda: self._store.checkpoint(self.claim, state, run.usage, events),
+                    lambda: self._store.checkpoint(
+                        self.claim, state, run.usage, events, replicated=replicated
+                    ),
                     until,
                     _DROPPING,
                 )
@@ -127,18 +135,6 @@ class Hold:
             else:
                 self.tell(said)
         self._obey()
-
-    def write_again(self) -> None:
-        """Write the state that was saved last once more, beside whatever the task does."""
-        if self._last is not None and (self._again is None or self._again.done()):
-            self._again = asyncio.create_task(self._write_last())
-
-    async def _write_last(self) -> None:
-        async with self._writing:
-            if last := self._last:
-                call = self._store.checkpoint(self.claim, last.state, last.usage, ())
-                if isinstance(await caught(call), Broken):
-                    self._meter.store_error()
 
     async def interruptible(self, call: Coroutine[Any, Any, T]) -> T:
         """Await a call until told otherwise. See ``Keeper.interruptible``."""
@@ -159,6 +155,18 @@ class Hold:
         finally:
             self._interruptible = None
             asked.cancel()
+
+    def _write_again(self) -> None:
+        """Redis may have lost it."""
+        if self._last is not None and (self._again is None or self._again.done()):
+            self._again = asyncio.create_task(self._write_last())
+
+    async def _write_last(self) -> None:
+        async with self._writing:
+            if last := self._last:
+                call = self._store.checkpoint(self.claim, last.state, last.usage, ())
+                if isinstance(await caught(call), Broken):
+                    self._meter.store_error()
 
     def _obey(self) -> None:
         if self.directive is not Directive.CONTINUE:
@@ -187,10 +195,12 @@ class Hold:
     async def _ended(self, write: Callable[[], Awaitable[bool]]) -> bool:
         patience = self._patience.claim_idle_seconds * _CLAIM_TIMES
         until = max(self._wall_end, self._clock() + patience)
-        try:
-            return await self._persist(write, until, (Directive.LOST,))
-        except Interrupted:
-            return False
+        async with self._writing:
+            self._last = None  # no state is written after it, on whatever demand
+            try:
+                return await self._persist(write, until, (Directive.LOST,))
+            except Interrupted:
+                return False
 
     @property
     def _wall_end(self) -> float:

@@ -77,7 +77,8 @@ class Suspects:
                 await self._crew.drain()
             beating.cancel()
             reporting.cancel()
-        await leave(self._store, self._duty, self._contact)
+        if not self._crew.dropped:  # else the claims run out, and are counted where one was alone
+            await leave(self._store, self._duty, self._contact)
         self._say(ends=True)
 
     async def _try_groups(self, group: asyncio.TaskGroup, stop: asyncio.Event) -> None:

@@ -108,7 +108,8 @@ class Store:
         await asyncio.sleep(seconds)
 
     async def heartbeat(self, claims, consumer):
-        self._called("heartbeat", [one.id for one in claims])
+        if claims:
+            self._called("heartbeat", [one.id for one in claims])
         return {one.id: self.directives.get(one.id, Directive.CONTINUE) for one in claims}
 
     async def checkpoint(self, held, state, usage, events, *, intents=(), replicated=False):
@@ -128,7 +129,7 @@ class Store:
         self._called("part")
         return 0
 
-    async def leave(self, agent, consumer):
+    async def leave(self, agent, revision, consumer):
         self._called("leave", consumer)
         return 0
 

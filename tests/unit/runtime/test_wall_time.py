@@ -105,7 +105,7 @@ async def test_an_older_state_never_overwrites_a_newer_one(template, goes_on, en
     store = fakes.Store()
     held = hold(store, template)
     await held.save(goes_on, [])
-    held.write_again()
+    held.tell(Directive.REWRITE)
     await held.save(ends, [])
     await store.until(lambda: store.times("checkpoint") == 3)
     assert [call[2] for call in store.calls][-1] == ends.transcript.encode()

@@ -43,7 +43,14 @@ def said_in(*names):
         (
             users.OPERATOR_COMMANDS,
             OPERATOR_SCRIPTS,
-            {"info|memory", "acl|deluser", "acl|getuser", "acl|setuser", "acl|users", "client|kill"},
+            {
+                "info|memory",
+                "acl|deluser",
+                "acl|getuser",
+                "acl|setuser",
+                "acl|users",
+                "client|kill",
+            },
         ),
     ],
     ids=["worker", "gateway", "operator"],
