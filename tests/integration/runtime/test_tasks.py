@@ -3,7 +3,7 @@
 import pytest
 
 from penstock.task import OutcomeReason, TaskStatus
-from penstock_runtime.worker import pool
+from penstock_runtime.worker import claims
 from tests.integration.runtime.shop import tool
 
 pytestmark = pytest.mark.redis
@@ -250,14 +250,14 @@ async def test_a_task_that_waited_too_long_expires_unasked(shop, fake_model):
 
 
 async def test_an_error_nobody_foresaw_ends_its_task_and_no_other(shop, monkeypatch):
-    begin = pool.beginning
+    begin = claims.beginning
 
     def broken(claim):
         if claim.task.input == "break":
             raise ZeroDivisionError("a bug")
         return begin(claim)
 
-    monkeypatch.setattr(pool, "beginning", broken)
+    monkeypatch.setattr(claims, "beginning", broken)
     cut = await shop.release({"text": "fine"})
     broken_task, other = await shop.submit("break"), await shop.submit("hello")
     async with shop.pool(cut):
