@@ -13,7 +13,12 @@ from penstock_store.records import Admission
 
 _RETRY_SECONDS: Final = 5
 _SUSPENDED_RETRY_SECONDS: Final = 30
-_SESSIONS_RETRY_SECONDS: Final = 60
+#: What is refused because a bound is reached: the words, and when to try again.
+_FULL: Final = {
+    "queue-full": ("{} tasks of agent {} wait for a worker already", 5),
+    "session-queue-full": ("{} tasks of this session wait for the one before already", 5),
+    "too-many-sessions": ("this tenant has {} sessions with agent {} already", 60),
+}
 _INDEX_GOOD_MS: Final = 300_000  # older than this, an agent may have been made since
 
 
@@ -100,15 +105,9 @@ class Admitting(Connected):
                     "this session was begun for another user; begin one of your own, or begin "
                     "sessions for several users with sharedSession",
                 )
-            case "queue-full":
-                detail = f"{rest[0]} tasks of agent {agent} wait for a worker already"
-                return AdmissionRefused(problem, detail, _RETRY_SECONDS)
-            case "session-queue-full":
-                detail = f"{rest[0]} tasks of this session wait for the one before already"
-                return AdmissionRefused(problem, detail, _RETRY_SECONDS)
-            case "too-many-sessions":
-                detail = f"this tenant has {rest[0]} sessions with agent {agent} already"
-                return AdmissionRefused(problem, detail, _SESSIONS_RETRY_SECONDS)
+            case problem if full := _FULL.get(problem):
+                words, seconds = full
+                return AdmissionRefused(problem, words.format(rest[0], agent), seconds)
             case _:
                 return AdmissionRefused(
                     "no-route", f"agent {agent} has no route yet", _RETRY_SECONDS

@@ -48,7 +48,14 @@ class Unreadable(StoreRefused):
 def _reading(what: str) -> Iterator[None]:
     try:
         yield
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         words = "a field is missing" if isinstance(error, KeyError) else type(error).__name__
         raise Unreadable(f"what is stored of {what} cannot be read ({words})") from error
 
@@ -127,7 +134,9 @@ def _task(agent: AgentKey, identifier: str, stored: Mapping[str, bytes]) -> Task
 def _usage(text: str) -> Usage:
     """A usage; what a newer version counts besides is passed over."""
     said = json.loads(text)
-    return Usage(**{field.name: int(said.get(field.name, 0)) for field in dataclasses.fields(Usage)})
+    return Usage(
+        **{field.name: int(said.get(field.name, 0)) for field in dataclasses.fields(Usage)}
+    )
 
 
 def _outcome(status: TaskStatus, text: dict[str, str]) -> Outcome | None:
@@ -172,17 +181,21 @@ def claim(agent: AgentKey, revision: str, consumer: str, answer: Sequence[Any]) 
 
 
 def _nothing_known(agent: AgentKey, revision: str, identifier: str) -> Task:
-    texts = dict.fromkeys(("input", "tenant", "user", "session", "type", "trace_id"), "")
     return Task(
         id=identifier,
         agent=agent,
         revision=revision,
         status=TaskStatus.RUNNING,
+        input="",
+        tenant="",
+        user="",
+        session="",
+        type="",
         priority=Priority.NORMAL,
         metadata={},
         route_version=0,
+        trace_id="",
         created_ms=0,
-        **texts,
     )
 
 
@@ -208,7 +221,7 @@ def events(entries: Sequence[Any]) -> list[Event]:
 def kept_events(text: bytes | None) -> list[Event]:
     """Events from the text that is kept of them when a task has ended."""
     try:
-        said = json.loads(text or b"[]")
+        said = json.loads((text or b"[]").decode(errors="replace"))
         return events([(part[0].encode(), [p.encode() for p in part[1:]]) for part in said])
     except (ValueError, TypeError, AttributeError, IndexError):
         return []
@@ -233,8 +246,8 @@ def row_page(prefix: str, entries: Sequence[Any], asked: int) -> RowPage:
     """
     found = [row(prefix, entry) for entry in entries]
     rows = tuple(one for one in found if one is not None)
-    last = entries[-1][0].decode() if len(entries) >= asked and entries else ""
-    return RowPage(rows, last, len(found) - len(rows))
+    through = entries[-1][0].decode() if entries else ""
+    return RowPage(rows, through, len(entries) >= asked > 0, len(found) - len(rows))
 
 
 def row(prefix: str, entry: Sequence[Any]) -> Row | None:

@@ -1,6 +1,5 @@
 """What the groups of calls have in common: a connection, the scripts, the keys of an agent."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from penstock.names import AgentKey

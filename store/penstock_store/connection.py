@@ -61,19 +61,29 @@ _Client = TypeVar("_Client", Redis, RedisCluster)
 
 
 @dataclass(frozen=True)
+class Durability:
+    """How many replicas must confirm a write that is to be replicated, and how long it waits for them."""
+
+    replicas: int = 0
+    timeout_ms: int = 1000
+
+
+@dataclass(frozen=True)
 class Wiring:
     """What a connection is made of: where Redis is, how long it may take, whom it trusts.
 
     ``ca_file`` holds the certificates (PEM) by which a rediss:// server is known; empty: the
-    system's. ``replicas`` must confirm, within ``replica_timeout_ms``, what is to be replicated.
+    system's.
     """
 
     url: str
     timeout_seconds: float
     cluster: bool = False
     ca_file: str = ""
-    replicas: int = 0
-    replica_timeout_ms: int = 1000
+    durability: Durability = Durability()
+
+
+_NOTHING_REPLICATED: Final = Durability()
 
 
 class Connection:
@@ -121,14 +131,15 @@ class Connection:
             StoreRefused: the answer is an error, as where another type of value is in a key.
         """
         assert_one_slot(keyed)
-        wanted = self._wiring.replicas if replicated else 0
+        durability = self._wiring.durability if replicated else _NOTHING_REPLICATED
+        wanted = durability.replicas
         running = self._evaluate(script, keyed, arguments, wanted)
-        seconds = self._wiring.timeout_seconds + wanted * self._wiring.replica_timeout_ms / 1000
+        seconds = self._wiring.timeout_seconds + (durability.timeout_ms / 1000 if wanted else 0)
         answer, confirmed = await self._within_deadline(script.name, running, seconds)
         if confirmed < wanted:
             raise NotReplicated(
                 f"{confirmed} of {wanted} replicas of Redis confirmed {script.name} within "
-                f"{self._wiring.replica_timeout_ms} ms"
+                f"{durability.timeout_ms} ms"
             )
         return answer
 
@@ -199,7 +210,7 @@ class Connection:
             given = arguments("") if callable(arguments) else arguments
             return await _said(self._client.execute_command, script, keyed, given), 0
         pool = self._client.connection_pool
-        connection = await pool.get_connection()
+        connection = await pool.get_connection()  # type: ignore[no-untyped-call]
         try:
             say = _Line(connection).say
             life = await self._life(connection, say) if callable(arguments) else ""
@@ -208,7 +219,7 @@ class Connection:
             if not replicas:
                 return answer, 0
             # On this very connection: WAIT asks for what this one has written.
-            return answer, await say("WAIT", replicas, self._wiring.replica_timeout_ms)
+            return answer, await say("WAIT", replicas, self._wiring.durability.timeout_ms)
         finally:
             await pool.release(connection)
 

@@ -38,7 +38,9 @@ class Listening(Connected):
         """What is kept of the events of a task that ended a while ago: the newest."""
         task = keys.AgentKeys(agent).task(identifier)
         (text,) = await self._connection.read("HMGET", task, "events")
-        return [event for event in codec.kept_events(text) if _position(event.id) > _position(after)]
+        return [
+            event for event in codec.kept_events(text) if _position(event.id) > _position(after)
+        ]
 
     async def wait(self, identifier: str, after: str, timeout_seconds: float) -> list[Event]:
         """Events of a task after an event id, waiting for the first one; empty after the time.

@@ -3,7 +3,7 @@
 from typing import Final, Self
 
 from penstock_store.admission import Admitting
-from penstock_store.connection import Connection, Wiring
+from penstock_store.connection import Connection, Durability, Wiring
 from penstock_store.listening import Listening
 from penstock_store.routing import Routing
 from penstock_store.scripts import Retention, Scripts
@@ -11,6 +11,7 @@ from penstock_store.users import Permitting
 from penstock_store.work import Working
 
 _RETENTION: Final = Retention()
+_DURABILITY: Final = Durability()
 
 
 class Store(Routing, Permitting, Admitting, Working, Listening):
@@ -32,8 +33,7 @@ class Store(Routing, Permitting, Admitting, Working, Listening):
         retention: Retention = _RETENTION,
         cluster: bool = False,
         ca_file: str = "",
-        replicas: int = 0,
-        replica_timeout_ms: int = 1000,
+        durability: Durability = _DURABILITY,
     ) -> Self:
         """A store on the Redis at ``url`` (redis:// or rediss://); connects on first use.
 
@@ -45,16 +45,14 @@ class Store(Routing, Permitting, Admitting, Working, Listening):
             retention: how much is kept and for how long.
             cluster: whether it is a Redis Cluster.
             ca_file: certificates (PEM) by which a rediss:// server is known; empty: the system's.
-            replicas: how many must confirm a write that is to be replicated; not in a cluster.
-            replica_timeout_ms: how long such a write waits for them.
+            durability: which replicas a write that is to be replicated waits for; not in a cluster.
 
         Raises:
             ValueError: the address is none, or replicas of a cluster were asked for.
         """
-        if cluster and replicas:
+        if cluster and durability.replicas:
             raise ValueError("of a Redis Cluster no replicas can be waited for")
-        wiring = Wiring(url, timeout_seconds, cluster, ca_file, replicas, replica_timeout_ms)
-        connection = Connection(wiring)
+        connection = Connection(Wiring(url, timeout_seconds, cluster, ca_file, durability))
         return cls(connection, Scripts(retention), installation)
 
     async def aclose(self) -> None:

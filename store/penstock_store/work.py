@@ -20,7 +20,9 @@ from penstock_store.scripts import Scripts
 
 _HEARTBEATS: Final = 500  # claims in one step, so that no script holds Redis up
 _ENDS_REMEMBERED: Final = 1000
-_END_SECONDS: Final = 60.0  # after its acknowledgement an end may be lost with the log's tail for so long
+_END_SECONDS: Final = (
+    60.0  # after its acknowledgement an end may be lost with the log's tail for so long
+)
 _END_BYTES: Final = 1 << 20  # ends that are larger are not remembered
 _WHOLE: Final = b"Whole"
 
@@ -48,6 +50,7 @@ class Working(Connected):
         self._numbers: dict[tuple[AgentKey, str], int] = {}
         self._saved: dict[str, Saved] = {}  # by claim id
         self._ends: deque[_End] = deque(maxlen=_ENDS_REMEMBERED)
+        self._breaks: dict[AgentKey, int] = {}  # the last after which ends were said again
 
     async def claim(self, agent: AgentKey, revision: str, consumer: str, limit: int) -> list[Claim]:
         """Up to ``limit`` tasks to work on, lanes in order; empty while the agent is suspended.
@@ -69,7 +72,9 @@ class Working(Connected):
         Each group is half of what one worker held in a lane. Returns how many groups wait.
         """
         arguments = (revision, idle_ms, uuid.uuid4().hex)
-        return int(await self._run("part", agent, *self._queues(agent, revision), arguments=arguments))
+        return int(
+            await self._run("part", agent, *self._queues(agent, revision), arguments=arguments)
+        )
 
     async def take_suspects(self, agent: AgentKey, revision: str, consumer: str) -> list[Claim]:
         """Claim one waiting group of suspects, whole; empty when none waits.
@@ -89,7 +94,9 @@ class Working(Connected):
     async def bury(self, agent: AgentKey, revision: str, consumer: str) -> int:
         """Part at once what a consumer held whose process was seen to die. Returns how many groups."""
         arguments = (revision, consumer, uuid.uuid4().hex)
-        return int(await self._run("bury", agent, *self._queues(agent, revision), arguments=arguments))
+        return int(
+            await self._run("bury", agent, *self._queues(agent, revision), arguments=arguments)
+        )
 
     async def leave(self, agent: AgentKey, revision: str, consumer: str) -> int:
         """A consumer ends in order: what it still holds is queued again, as ordinary tasks.
@@ -116,8 +123,6 @@ class Working(Connected):
         idle = [agent for agent, name in self._numbers if name == consumer and agent not in beating]
         for agent, batch in [*batches, *((agent, []) for agent in idle)]:
             directives |= await self._beat(agent, batch, consumer)
-        if Directive.REWRITE in directives.values():
-            await self._say_ends_again()
         return directives
 
     async def _beat(
@@ -125,9 +130,12 @@ class Working(Connected):
     ) -> dict[str, Directive]:
         named = [text for claim in claims for text in (claim.task.id, claim.id)]
         number = self._numbers.get((agent, consumer), 0)
-        said = await self._run(
+        broken, *said = await self._run(
             "heartbeat", agent, arguments=lambda life: (consumer, number, life, *named)
         )
+        if broken > self._breaks.get(agent, 0):
+            self._breaks[agent] = broken
+            await self._say_ends_again(agent)
         heard = {
             claim.id: Directive(word.decode()) for claim, word in zip(claims, said, strict=True)
         }
@@ -165,7 +173,7 @@ class Working(Connected):
 
         async def write(writing: Writing) -> bytes:
             saying = (writing.content, claim.task.id, claim.id, codec.usage_text(usage), open_calls)
-            how = (writing.piece, writing.saved.whole, *told)
+            how: list[Argument] = [writing.piece, writing.saved.whole, *told]
             answer = await self._numbered(
                 "checkpoint",
                 claim.agent,
@@ -241,13 +249,12 @@ class Working(Connected):
         self._saved.pop(claim.id, None)
         return bool(said)
 
-    async def _say_ends_again(self) -> None:
+    async def _say_ends_again(self, agent: AgentKey) -> None:
         """Redis may have lost its newest writes: tasks that have ended would run once more."""
         since = time.monotonic() - _END_SECONDS
-        ends = [end for end in self._ends if end.at_seconds >= since]
-        self._ends.clear()
-        for end in ends:
-            await self._finish(end.claim, end.arguments)
+        for end in [*self._ends]:
+            if end.claim.agent == agent and end.at_seconds >= since:
+                await self._finish(end.claim, end.arguments)
 
     def _claim(self, agent: AgentKey, revision: str, consumer: str, answer: Sequence[Any]) -> Claim:
         return codec.claim(agent, revision, consumer, answer)

@@ -1,5 +1,5 @@
--- Keep claims of one agent alive. Answers a directive for each, in order; Rewrite: Redis may have lost what
--- the worker saved last, which it should save again.
+-- Keep claims of one agent alive. Answers {the last break of Redis, 0 when it was long ago, a directive for each
+-- claim in order}; Rewrite: Redis may have lost what the worker saved last, which it should save again.
 -- KEYS: tag, route, outcomes. ARGV: consumer, its last number, server life, then per claim: task, claim id.
 -- The queue of a claimed task is known only from the task, so it is built from the tag.
 -- uses: agent tasks tail claims
@@ -22,7 +22,7 @@ local heard, found = pcall(join, consumer, mark, life)
 if heard then tail = found end
 local broken = tonumber(tail.breakAt) or 0
 
-local directives = {}
+local directives = {break_is_open(tail) and broken or 0}
 for _, held in ipairs(claims) do
   local said = directive(held.task, held.claim, tail)
   if said == "Continue" and (tonumber(held.task.savedAt) or 0) < broken and break_is_open(tail) then
