@@ -1,7 +1,6 @@
 """Where a claimed task goes on, and what it leaves to its session."""
 
-from penstock.task import TaskStatus
-from penstock_runtime.agent import transcript
+from penstock_runtime.agent import session, transcript
 from penstock_runtime.agent.step import Run
 from penstock_runtime.agent.transcript import Transcript
 from penstock_store.records import Claim
@@ -15,16 +14,16 @@ def beginning(claim: Claim) -> Run:
     if claim.checkpoint is not None:
         saved = Transcript.decode(claim.checkpoint)
         foreign = claim.checkpoint_revision != claim.revision
-        return Run(saved.without_thinking() if foreign else saved, claim.task.usage)
+        standing = saved.without_thinking() if foreign else saved
+        return Run(standing, claim.task.usage, doubt=claim.doubt)
     history = transcript.decode_history(claim.history)
     if claim.history_revision != claim.revision:
         history = transcript.without_thinking(history)
-    return Run(Transcript.start(history, claim.task.input), claim.task.usage)
+    tokens = transcript.history_tokens(claim.history)
+    begun = Transcript.start(history, claim.task.input, tokens)
+    return Run(begun, claim.task.usage, doubt=claim.doubt)
 
 
 def session_history(claim: Claim, run: Run) -> bytes | None:
-    """The session's conversation after a task; None leaves it as it was (after any failure)."""
-    succeeded = run.outcome is not None and run.outcome.status is TaskStatus.SUCCEEDED
-    if not (claim.task.session and succeeded):
-        return None
-    return transcript.encode_history(run.transcript.messages)
+    """The session's conversation after a task; None leaves it as it was."""
+    return session.history_after(run) if claim.task.session else None

@@ -124,7 +124,12 @@ class Hold:
             try:
                 said = await self._persist(
                     lambda: self._store.checkpoint(
-                        self.claim, state, run.usage, events, replicated=replicated
+                        self.claim,
+                        state,
+                        run.usage,
+                        events,
+                        intents=run.transcript.intents,
+                        replicated=replicated,
                     ),
                     until,
                     _DROPPING,

@@ -90,7 +90,7 @@ MALFORMED = {
         "inputSchema.properties.a.$ref is 'https://example.com/a.json'; write #/$defs/NAME",
     ),
     "a reference to a file": ({"allOf": [{"$ref": "a.json"}]}, "inputSchema.allOf[0].$ref is"),
-    "a reference to nothing": ({"$ref": "#/$defs/a"}, "which does not exist in this schema"),
+    "a reference to nothing": ({"$ref": "#/$defs/a"}, "which is no schema in here"),
     "a name for a part": (
         {"properties": {"a": {"$id": "https://example.com/a"}}},
         "inputSchema.properties.a.$id: only the whole schema may have one",
