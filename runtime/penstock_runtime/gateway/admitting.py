@@ -32,8 +32,9 @@ async def admit(store: Store, agent: AgentKey, submission: Submission) -> Admiss
     try:
         admission = await _admit(store, agent, identifier, submission)
     except errors.AdmissionRefused as refusal:
-        metrics.REFUSALS.labels(refusal.problem).inc()
-        raise problems.refused(refusal, len(submission.input)) from refusal
+        problem = problems.refused(refusal, len(submission.input))
+        metrics.REFUSALS.labels(problem.kind.slug).inc()
+        raise problem from refusal
     if not admission.existed:
         revision = names.revision_name(agent.name, admission.revision)
         metrics.ADMISSIONS.labels(agent.namespace, agent.name, revision, admission.arm).inc()
@@ -96,6 +97,6 @@ async def _until_end(store: Store, identifier: str, seconds: float) -> None:
 async def _next_events(store: Store, identifier: str, after: str, seconds: float) -> list[Event]:
     try:
         return await store.wait(identifier, after, seconds)
-    except errors.StoreUnavailable:
+    except (errors.StoreUnavailable, errors.StoreRefused):
         await asyncio.sleep(random.uniform(*_RETRY_SECONDS))
         return []
