@@ -12,7 +12,11 @@ from penstock_runtime.gateway import metrics
 MAX_URL_BYTES: Final = 16 << 10
 MAX_HEADER_BYTES: Final = 64 << 10  # of all header lines together, or of all trailers
 MAX_HEADERS: Final = 256
-MAX_PIPELINED: Final = 8  # requests of one connection that wait for their answer
+MAX_PIPELINED: Final = (
+    8  # about; requests of one connection that are read before the first's answer
+)
+MAX_BEHIND_BYTES: Final = 512 << 10  # behind those, not looked at yet
+MAX_IGNORED_BYTES: Final = 16 << 20  # after a refusal, while the caller may still read it
 MAX_REQUEST_BYTES: Final = 64 << 20  # of all requests that are not answered yet, together
 MAX_UNREAD_BYTES: Final = 64 << 20  # of all answers that are not read yet, together
 SPARE_CONNECTIONS: Final = 64  # beyond the bound, for probes; others hear 503 on them

@@ -20,7 +20,8 @@ from penstock_runtime.gateway.bodies import MAX_BODY_BYTES
 from penstock_runtime.gateway.connections import Door, Reading
 
 PROBES: Final = frozenset({"/healthz", "/readyz"})  # answered on a spare connection too
-_SLICE_BYTES: Final = 16 << 10
+_SLICE_BYTES: Final = 1 << 10  # of heads: few requests fit into it
+_BODY_SLICE_BYTES: Final = 16 << 10
 _MAX_REQUEST_BYTES: Final = (
     connections.MAX_URL_BYTES + connections.MAX_HEADER_BYTES + MAX_BODY_BYTES
 )
@@ -40,6 +41,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0  # of the header section, or since the last byte of a body
         self._line_bytes = 0  # of whole header lines
         self._request_bytes = 0  # of requests without an answer
+        self._behind = b""  # what was sent and is not fed yet
+        self._ignored_bytes = 0
         self._cycles: list[RequestResponseCycle] = []  # requests without an answer, oldest first
 
     # ---------------------------------------------------------------------------- as the door sees it
@@ -90,12 +93,36 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser slice by slice, until a bound is reached."""
+        """Take what the caller sends; what would be too much waits, unread."""
         self._unset_keepalive_if_required()
-        for start in range(0, len(data), _SLICE_BYTES):
+        self._behind += data
+        self._feed_all()
+
+    def _feed_all(self) -> None:
+        """Feed the parser slice by slice, until enough requests wait for their answers."""
+        data, at = self._behind, 0
+        self._behind = b""
+        while at < len(data) and len(self._cycles) < connections.MAX_PIPELINED:
             if self.reading is Reading.DEAF or self.transport.is_closing():
+                self._ignore(len(data) - at)
                 return
-            self._feed(data[start : start + _SLICE_BYTES])
+            size = _BODY_SLICE_BYTES if self.reading is Reading.BODY else _SLICE_BYTES
+            self._feed(data[at : at + size])
+            at += size
+        if at < len(data):
+            self._leave_behind(data[at:])
+
+    def _leave_behind(self, data: bytes) -> None:
+        self._behind = data
+        self.flow.pause_reading()
+        if len(data) > connections.MAX_BEHIND_BYTES:
+            metrics.REFUSED_CONNECTIONS.labels("pipelined").inc()
+            self.transport.abort()
+
+    def _ignore(self, number_bytes: int) -> None:
+        self._ignored_bytes += number_bytes
+        if self._ignored_bytes > connections.MAX_IGNORED_BYTES:
+            self.transport.abort()
 
     def _feed(self, part: bytes) -> None:
         self._head_bytes += len(part)
@@ -134,10 +161,6 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         if self.reading is Reading.DEAF:
-            return
-        if len(self._cycles) >= connections.MAX_PIPELINED:
-            metrics.REFUSED_CONNECTIONS.labels("pipelined").inc()
-            self._hear_no_more()
             return
         super().on_message_begin()
         self._enter(Reading.HEAD)
@@ -198,6 +221,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.reading is Reading.NOTHING and not self._cycles:
             self._enter(Reading.NEXT)
         super().on_response_complete()
+        if self._behind:
+            self.loop.call_soon(self._feed_all)
 
     # ------------------------------------------------------------------------------------ a refusal
 
