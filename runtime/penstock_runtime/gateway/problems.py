@@ -108,13 +108,13 @@ KINDS: Final = _by_slug(
     Kind(
         "too-many-streams",
         429,
-        "The caller follows as many tasks as he may",
+        "The caller follows as many tasks as a caller may",
         "Close streams that nobody reads; then as Retry-After says.",
     ),
     Kind(
         "too-many-waits",
         429,
-        "The caller waits for as many tasks as he may",
+        "The caller waits for as many tasks as a caller may",
         "Submit without wait and follow the task, or try again after Retry-After.",
     ),
     Kind(
@@ -205,7 +205,7 @@ def store_refused() -> Problem:
 
 def too_many(slug: str, doing: str, most: int) -> Problem:
     """The problem of a caller who does something as often as he may at a time."""
-    detail = f"This caller {doing} {most:,} tasks at this gateway already, as many as he may."
+    detail = f"This caller {doing} {most:,} tasks at this gateway already, as many as a caller may."
     return Problem(slug, detail, _retry_after(_CALLER_RETRY_SECONDS))
 
 

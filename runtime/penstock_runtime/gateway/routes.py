@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from penstock import errors
+from penstock import errors, names
 from penstock import task as tasks
 from penstock.names import AgentKey
 from penstock.task import Task
@@ -193,7 +193,7 @@ async def _follow(gateway: Gateway, caller: Caller, task: Task, after: str) -> R
     operation_id="cancelTask",
     responses={
         200: description.answer("The task as it is afterwards; an ended one as it was.", "Task"),
-        **description.refusals("agent-forbidden", "task-not-found", "task-expired"),
+        **description.refusals("agent-forbidden", "task-not-found", "task-expired", "store-full"),
     },
     openapi_extra=description.TASK,
 )
@@ -225,15 +225,20 @@ def _task_id(request: Request) -> str:
 
 async def _check(gateway: Gateway, caller: Caller, verb: Verb, agent: AgentKey) -> None:
     """Before anybody is asked about it: a name that no Agent can have is no question."""
-    if not keys.well_named(agent):
+    if not _can_be(agent):
         shown = plain.one_line(str(agent), bodies.MAX_SHOWN)
         raise Problem("agent-not-found", f"There is no agent {shown}.")
     await gateway.access.check(caller, verb, agent)
 
 
+def _can_be(agent: AgentKey) -> bool:
+    longest = max(len(agent.namespace), len(agent.name))
+    return longest <= names.MAX_AGENT_NAME and keys.well_named(agent)
+
+
 async def _find(gateway: Gateway, caller: Caller, verb: Verb, identifier: str) -> Task:
     agent = tasks.agent_of(identifier)
-    if agent is None or not keys.well_named(agent):
+    if agent is None or not _can_be(agent):
         return _existing(gateway, None, identifier)
     await gateway.access.check(caller, verb, agent)
     return _existing(gateway, await gateway.store.task(identifier, caller.tenant), identifier)
