@@ -114,7 +114,12 @@ async def _serve(
     told: settings.GatewaySettings, tokens: TokensFile | None, listeners: list[socket.socket]
 ) -> None:
     trusted = str(told.redis_ca_file or "")
-    store = Store.connect(told.redis_url, installation=told.installation, ca_file=trusted)
+    store = Store.connect(
+        told.redis_url,
+        installation=told.installation,
+        retention=told.retention,
+        ca_file=trusted,
+    )
     gateway = routes.Gateway(
         store,
         Access(tokens, _cluster_tokens(told)),

@@ -21,14 +21,17 @@ from penstock_store.store import Store
 _RETRY_SECONDS: Final = (0.5, 2.0)
 
 
-async def admit(store: Store, agent: AgentKey, submission: Submission) -> Admission:
+async def admit(store: Store, agent: AgentKey, submission: Submission, now_ms: int) -> Admission:
     """Store and queue a task, or find the one of the same idempotency key.
+
+    Args:
+        now_ms: milliseconds since 1970, which the id of a new task carries.
 
     Raises:
         Problem: it was refused.
         StoreUnavailable: nobody knows whether it was stored; no answer came, twice.
     """
-    identifier = tasks.task_id(agent, secrets.token_bytes(16))
+    identifier = tasks.new_task_id(agent, now_ms, secrets.token_bytes(10))
     try:
         admission = await _admit(store, agent, identifier, submission)
     except errors.AdmissionRefused as refusal:

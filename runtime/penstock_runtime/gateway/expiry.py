@@ -1,6 +1,5 @@
 """Whether a task that is not there was kept for its time, by the moment that its id carries."""
 
-from collections.abc import Callable
 from typing import Final
 
 from penstock import task as tasks
@@ -19,15 +18,9 @@ def missing(identifier: str, kept_seconds: float, now_ms: int) -> Problem:
         now_ms: milliseconds since 1970.
     """
     named = repr(plain.shortened(identifier, _ID_CHARACTERS))
-    created_ms = _created_ms(identifier)
+    created_ms = tasks.created_ms_of(identifier)
     if created_ms is None or not _EPOCH_MS <= created_ms < now_ms - kept_seconds * 1000:
         return Problem("task-not-found", f"There is no task {named}.")
     begun, kept = wire.timestamp(created_ms), f"{kept_seconds:,.0f}"
     detail = f"The task {named} of {begun} is kept no longer: {kept} s after its end it is removed."
     return Problem("task-expired", detail)
-
-
-def _created_ms(identifier: str) -> int | None:
-    # Ids carry their time since this function exists; before it, none says when it was made.
-    read: Callable[[str], int | None] = getattr(tasks, "created_ms_of", lambda _: None)
-    return read(identifier)

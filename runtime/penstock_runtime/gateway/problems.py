@@ -13,9 +13,16 @@ MEDIA_TYPE: Final = "application/problem+json"
 MAX_DETAIL: Final = 1000  # characters
 MAX_INSTANCE: Final = 256
 _TYPES: Final = "https://penstock.dev/problems/"
-_WORD: Final = re.compile(
-    r"\b(OOM|MISCONF|READONLY|LOADING|MASTERDOWN|NOREPLICAS|CLUSTERDOWN|BUSY|TRYAGAIN) "
-)
+# Redis' own codes, and the words behind those that its client takes away.
+_CODES: Final = {
+    "OOM": re.compile(r"\bOOM\b|used memory > 'maxmemory'"),
+    "READONLY": re.compile(r"\bREADONLY\b|read only replica"),
+    "LOADING": re.compile(r"\bLOADING\b|loading the dataset"),
+    "MASTERDOWN": re.compile(r"\bMASTERDOWN\b|Link with MASTER is down"),
+    "NOREPLICAS": re.compile(r"\bNOREPLICAS\b|Not enough good replicas"),
+    "MISCONF": re.compile(r"\bMISCONF\b"),
+    "BUSY": re.compile(r"\bBUSY\b"),
+}
 _RETRY_SECONDS: Final = 2
 _FULL_RETRY_SECONDS: Final = 30
 _CALLER_RETRY_SECONDS: Final = 5
@@ -183,14 +190,11 @@ def refused(refusal: errors.AdmissionRefused, input_chars: int) -> Problem:
 
 def store_unavailable(error: errors.StoreUnavailable) -> Problem:
     """The problem while Redis does not answer, or answers that it cannot do it now."""
-    match word := _WORD.search(str(error)):
-        case None:
-            said = "did not answer in time"
-        case _ if word[1] == "OOM":
-            detail = f"Redis has reached its memory limit; {_NOTHING_ACCEPTED}."
-            return Problem("store-full", detail, _retry_after(_FULL_RETRY_SECONDS))
-        case _:
-            said = f"answered that it cannot do this now ({word[1]})"
+    code = next((code for code, words in _CODES.items() if words.search(str(error))), "")
+    if code == "OOM":
+        detail = f"Redis has reached its memory limit; {_NOTHING_ACCEPTED}."
+        return Problem("store-full", detail, _retry_after(_FULL_RETRY_SECONDS))
+    said = f"answered that it cannot do this now ({code})" if code else "did not answer in time"
     detail = f"Redis {said}; {_NOTHING_ACCEPTED}."
     return Problem("store-unavailable", detail, _retry_after(_RETRY_SECONDS))
 

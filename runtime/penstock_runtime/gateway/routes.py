@@ -53,6 +53,11 @@ class Gateway:
     outages: Outages = field(default_factory=Outages)
     now: Callable[[], float] = lambda: 0.0  # seconds since 1970; 0: no task is called expired
 
+    @property
+    def now_ms(self) -> int:
+        """Milliseconds since 1970."""
+        return int(self.now() * 1000)
+
 
 # ------------------------------------------------------------------------------------ the calls
 
@@ -105,7 +110,7 @@ async def submit(request: Request) -> Response:
             held.enter_context(gateway.streams.taken(caller))
         elif wanted.wait:
             held.enter_context(gateway.waits.taken(caller))
-        admission = await admitting.admit(gateway.store, agent, submission)
+        admission = await admitting.admit(gateway.store, agent, submission, gateway.now_ms)
         location = {"Location": f"/v1/tasks/{quote(admission.task, safe='')}"}
         if streamed:
             return _stream(gateway, caller, admission.task, after, held.pop_all(), location)
@@ -246,7 +251,7 @@ async def _find(gateway: Gateway, caller: Caller, verb: Verb, identifier: str) -
 
 def _existing(gateway: Gateway, task: Task | None, identifier: str) -> Task:
     if task is None:
-        raise expiry.missing(identifier, gateway.kept_seconds, int(gateway.now() * 1000))
+        raise expiry.missing(identifier, gateway.kept_seconds, gateway.now_ms)
     return task
 
 

@@ -40,6 +40,7 @@ class GatewaySettings(BaseSettings):
     streams_per_caller: Annotated[int, Field(ge=1)] = places.STREAMS_PER_CALLER
     waits_per_caller: Annotated[int, Field(ge=1)] = places.WAITS_PER_CALLER
     ended_task_seconds: Annotated[int, Field(ge=1)] = Retention().ended_task_seconds
+    idempotency_seconds: Annotated[int, Field(ge=1)] = Retention().idempotency_seconds
 
     kubernetes_auth: bool = False  # whether tokens of the cluster are reviewed
     # Comma-separated; a token must be meant for one of them.
@@ -95,6 +96,14 @@ class GatewaySettings(BaseSettings):
     def address(self) -> tuple[str, int]:
         """Host and port to listen on."""
         return _address(self.listen)
+
+    @property
+    def retention(self) -> Retention:
+        """How long tasks and idempotency keys are kept."""
+        return Retention(
+            ended_task_seconds=self.ended_task_seconds,
+            idempotency_seconds=self.idempotency_seconds,
+        )
 
     @property
     def metrics_address(self) -> tuple[str, int] | None:

@@ -101,7 +101,7 @@ async def frames(
                     continue
                 for document in await documents(store, identifier, tenant, events):
                     yield _frame(document)
-                if events[-1].type == wire.FINISHED:
+                if events[-1].type == wire.FINISHED or wire.event_place(events[-1].id) is None:
                     return
                 after = events[-1].id
         except errors.StoreUnavailable:
