@@ -20,6 +20,7 @@ def main() -> None:
         arguments.output_tokens_per_minute,
     )
     settings = app.Settings(arguments.require_key, limits)
+    server.take_many_connections()
     listener = server.listen(arguments.host, arguments.port)
     host, port = listener.getsockname()[:2]
     print(f"listening on http://{host}:{port}", flush=True)
