@@ -13,6 +13,16 @@
       key: {{ index . 2 | quote }}
 {{- end -}}
 
+{{/* How much is kept in Redis and who must have it, for gateway, operator and, through it, workers. */}}
+{{- define "penstock.keepingEnv" -}}
+- {name: PENSTOCK_ENDED_TASK_SECONDS, value: {{ int64 .Values.retention.endedTaskSeconds | quote }}}
+- {name: PENSTOCK_IDEMPOTENCY_SECONDS, value: {{ int64 .Values.retention.idempotencySeconds | quote }}}
+{{- if eq .Values.redis.durability "Replicated" }}
+- {name: PENSTOCK_REDIS_REPLICAS, value: {{ int64 .Values.redis.replicas | quote }}}
+- {name: PENSTOCK_REDIS_REPLICA_TIMEOUT_MS, value: {{ int64 .Values.redis.replicaTimeoutMilliseconds | quote }}}
+{{- end }}
+{{- end -}}
+
 {{/* The authority of an external Redis: environment, mount and volume, each empty without one. */}}
 {{- define "penstock.redisCAEnv" -}}
 {{- if .Values.redis.tls.caSecret }}
