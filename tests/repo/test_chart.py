@@ -187,5 +187,11 @@ def test_a_standby_that_lists_hides_no_leader_that_does_not(alerts):
     assert "max(" not in alerts["PenstockOperatorBlind"]
 
 
+def test_it_rings_at_seventy_percent_of_a_limit_and_never_without_one(alerts):
+    asked = alerts["PenstockRedisMemory"]
+    assert "used_bytes / (penstock_redis_memory_limit_bytes > 0)" in asked  # no limit: no series
+    assert asked.endswith(" > 0.7")
+
+
 def test_it_rings_when_operators_run_and_none_leads(alerts):
     assert "max by (namespace, job) (penstock_leader) == 0" in alerts.values()
