@@ -121,9 +121,11 @@ def _put(
 
 
 def _accepted(world: World, stock: Stock) -> Word:
-    problem = world.problem or stock.problem
+    problem = stock.problem
     if problem and problem[0] not in ("ReferenceMissing", "RecordUnreadable"):
         return False, problem[0], problem[1]
+    if world.problem:
+        return True, "AcceptedBefore", f"it serves, but would not be accepted: {world.problem[1]}"
     return True, "Valid", "spec.template can be run"
 
 
@@ -166,7 +168,7 @@ Check = Callable[[World, Stock, Course], Word | None]
 def _no_revision(world: World, stock: Stock, course: Course) -> Word | None:
     if course.stable:
         return None
-    problem = world.problem or stock.problem
+    problem = stock.problem
     if problem:
         return False, problem[0], problem[1]
     if not stock.latest:
@@ -201,7 +203,7 @@ def _route_behind(_world: World, _stock: Stock, course: Course) -> Word | None:
 
 
 def _stalled(world: World, stock: Stock, course: Course) -> Word:
-    problem = world.problem or stock.problem
+    problem = stock.problem
     if problem:
         return True, problem[0], problem[1]
     if stock.lost:

@@ -187,8 +187,11 @@ def verdict_annotations(known: Known, verdict: Verdict | None, promoted: int) ->
 def _latest(
     world: World, known: dict[str, Known], unread: Mapping[str, Unread]
 ) -> tuple[Known | None, tuple[str, str] | None]:
-    if world.spec is None or world.problem:
+    if world.spec is None:
         return None, world.problem
+    if world.problem:
+        before = _cut_before(world, known)
+        return (before, None) if before else (None, world.problem)
     if world.missing:
         return None, ("ReferenceMissing", world.missing)
     declared = world.agent["spec"]["template"]
@@ -213,6 +216,19 @@ def _latest(
         return None, None
     sequence = 1 + max((item.sequence for item in known.values()), default=0)
     return Known(cut, None, sequence), None
+
+
+def _cut_before(world: World, known: Mapping[str, Known]) -> Known | None:
+    """The revision that this very template became when less was refused: it goes on serving."""
+    declared, references = world.agent["spec"]["template"], dict(world.references)
+    return next(
+        (
+            item
+            for item in known.values()
+            if item.cut.declared == declared and item.cut.references == references
+        ),
+        None,
+    )
 
 
 def _previous(world: World, known: dict[str, Known]) -> str:
