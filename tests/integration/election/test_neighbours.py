@@ -42,7 +42,9 @@ def test_schemas_without_an_end_are_refused_and_end_neither_list_nor_watch(
         cluster.apply(agent(name=f"beside-{name}"))
         until(f"the Agent beside {name}", lambda name=name: served(cluster, f"beside-{name}"))
     for name in ("listed", "watched", "readable", "almost"):
-        until(f"{name} is refused", lambda name=name: "nested more than 32" in refused(cluster, name))
+        until(
+            f"{name} is refused", lambda name=name: "nested more than 32" in refused(cluster, name)
+        )
     assert operator.process.poll() is None
     again = operators.start("two")
     operator.kill()
@@ -87,7 +89,12 @@ def test_garbage_around_an_agent_leaves_its_kill_switch_and_its_neighbour_alone(
     cluster.kubectl(
         "annotate", "controllerrevision", first, *(f"penstock.dev/{note}" for note in notes)
     )
-    odd: list[Any] = [{}, {"schemaVersion": [1]}, {"schemaVersion": 2}, {"schemaVersion": 1, "resolved": {}}]
+    odd: list[Any] = [
+        {},
+        {"schemaVersion": [1]},
+        {"schemaVersion": 2},
+        {"schemaVersion": 1, "resolved": {}},
+    ]
     names = [f"support-0000000{n}" for n in range(len(odd))]
     made = [record(cluster, "support", *pair) for pair in zip(names, odd, strict=True)]
     cluster.kubectl("create", "-f", "-", stdin=yaml.safe_dump_all(made))
