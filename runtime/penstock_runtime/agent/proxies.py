@@ -4,7 +4,6 @@ Only what stands in ``spec.template.worker.env`` is taken: a variable that an im
 brings along would send an Agent's traffic, and its credentials, where nobody declared it.
 """
 
-import urllib.request
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -47,7 +46,7 @@ class Proxied(httpx2.AsyncBaseTransport):
     """Exchanges through a proxy for each scheme, or directly where none is for it."""
 
     def __init__(self, proxies: Mapping[str, str]) -> None:
-        self._without = {"no": proxies.get("no", "")}
+        self._without = proxies.get("no", "")
         self._direct = Direct()
         unlimited = httpx2.Limits(max_connections=None, max_keepalive_connections=100)
         self._through = {
@@ -60,7 +59,7 @@ class Proxied(httpx2.AsyncBaseTransport):
         """Send a request and read the head of its answer."""
         scheme, host = request.url.scheme, request.url.host
         through = self._through.get(scheme) or self._through.get("all")
-        if through is None or urllib.request.proxy_bypass_environment(host, self._without):
+        if through is None or is_direct(host, self._without):
             return await self._direct.handle_async_request(request)
         request.extensions["trace"] = _watch
         request.extensions["timeout"] = {"connect": transport.CONNECT_SECONDS}
@@ -75,6 +74,15 @@ class Proxied(httpx2.AsyncBaseTransport):
         await self._direct.aclose()
         for through in self._through.values():
             await through.aclose()
+
+
+def is_direct(host: str, without: str) -> bool:
+    """Whether a host is among those of NO_PROXY: names and their subdomains, or ``*`` for all."""
+    names = (entry.strip().lower().lstrip(".") for entry in without.split(","))
+    return any(
+        name and (name in ("*", host.lower()) or host.lower().endswith(f".{name}"))
+        for name in names
+    )
 
 
 async def _watch(event: str, info: Mapping[str, Any]) -> None:

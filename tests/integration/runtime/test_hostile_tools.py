@@ -9,7 +9,8 @@ import zlib
 import pytest
 
 from penstock.api.agent import Tool
-from penstock_runtime.agent import http, redaction
+from penstock_runtime import redaction
+from penstock_runtime.agent import http
 from tests.integration.runtime import raw
 
 SECRET = "tok-5up3r/s3cr3t+v4lue"
@@ -124,8 +125,7 @@ async def test_what_is_done_before_sending_comes_after_the_connection_and_before
     async with raw.Raw(raw.response(b"x")) as server:
 
         async def before():
-            while not server.connections:
-                await asyncio.sleep(0.01)
+            await raw.until(lambda: server.connections)
             seen.append(len(server.requests))
 
         await call(server.url, before=before)

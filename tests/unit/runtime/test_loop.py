@@ -9,8 +9,8 @@ import pytest
 from penstock import errors
 from penstock.names import AgentKey
 from penstock.task import OutcomeReason, TaskStatus, Usage
-from penstock_runtime import metrics
-from penstock_runtime.agent import loop, redaction, retry, scripted, step, toolbox
+from penstock_runtime import metrics, redaction
+from penstock_runtime.agent import loop, retry, scripted, step, toolbox
 from penstock_runtime.agent.http import ToolResult
 from penstock_runtime.agent.keeper import Interrupted
 from penstock_runtime.agent.model import Failure, ModelFailed, Tokens

@@ -6,8 +6,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from penstock_runtime import logs
-from penstock_runtime.agent import redaction
+from penstock_runtime import logs, redaction
 
 TOKEN = "p4ss/w0rd+with=\"odd' \\chars"
 BASIC = "Basic " + base64.b64encode(b"alice:" + TOKEN.encode()).decode()
@@ -37,7 +36,10 @@ def nothing_known(monkeypatch):
         lambda value: base64.urlsafe_b64encode(value.encode()).decode(),
         lambda value: value.encode().hex(),
     ],
-    ids=iter("plain bytes repr json nested escaped url path lower form base64 url64 hex".split()),
+    ids=[
+        *("plain", "bytes", "repr", "json", "nested", "escaped"),
+        *("url", "path", "lower", "form", "base64", "url64", "hex"),
+    ],
 )
 @pytest.mark.parametrize(
     "value", [TOKEN, f"Bearer {TOKEN}", BASIC], ids=["plain", "Bearer", "Basic"]
