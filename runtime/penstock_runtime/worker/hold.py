@@ -38,8 +38,9 @@ class Patience:
 
 @dataclass(frozen=True)
 class _Saved:
-    state: bytes
+    text: bytes
     usage: Usage
+    intents: tuple[str, ...]
 
 
 class Hold:
@@ -116,21 +117,14 @@ class Hold:
             OutOfTime: the wall time ended before Redis took it.
         """
         self.usage = run.usage
-        state = run.transcript.encode()
         ends = run.transcript.stop_reason not in _GOES_ON
         until = self._clock() if ends else self._wall_end
+        state = _Saved(run.transcript.encode(), run.usage, run.transcript.intents)
         async with self._writing:
-            self._last = _Saved(state, run.usage)
+            self._last = state
             try:
                 said = await self._persist(
-                    lambda: self._store.checkpoint(
-                        self.claim,
-                        state,
-                        run.usage,
-                        events,
-                        intents=run.transcript.intents,
-                        replicated=replicated,
-                    ),
+                    lambda: self._checkpoint(state, events, replicated=replicated),
                     until,
                     _DROPPING,
                 )
@@ -140,6 +134,18 @@ class Hold:
             else:
                 self.tell(said)
         self._obey()
+
+    def _checkpoint(
+        self, state: _Saved, events: list[Event], *, replicated: bool = False
+    ) -> Coroutine[Any, Any, Directive]:
+        return self._store.checkpoint(
+            self.claim,
+            state.text,
+            state.usage,
+            events,
+            intents=state.intents,
+            replicated=replicated,
+        )
 
     async def interruptible(self, call: Coroutine[Any, Any, T]) -> T:
         """Await a call until told otherwise. See ``Keeper.interruptible``."""
@@ -168,10 +174,9 @@ class Hold:
 
     async def _write_last(self) -> None:
         async with self._writing:
-            if last := self._last:
-                call = self._store.checkpoint(self.claim, last.state, last.usage, ())
-                if isinstance(await caught(call), Broken):
-                    self._meter.store_error()
+            written = await caught(self._checkpoint(self._last, [])) if self._last else None
+            if isinstance(written, Broken):
+                self._meter.store_error()  # said again with the next heartbeat
 
     def _obey(self) -> None:
         if self.directive is not Directive.CONTINUE:
