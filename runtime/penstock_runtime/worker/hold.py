@@ -20,6 +20,7 @@ _WEIGHT: Final = (Directive.CONTINUE, Directive.GIVE_BACK, Directive.CANCEL, Dir
 _DROPPING: Final = (Directive.CANCEL, Directive.LOST)  # these need no state of the task
 _FIRST_PAUSE_SECONDS: Final = 0.1
 _LONGEST_PAUSE_SECONDS: Final = 2.0
+_TURN_SECONDS: Final = 5.0  # a write waits so long for those of other tasks, wall time or not
 _CLAIM_TIMES: Final = 2  # so many claim times an end is tried to be written, wall time or not
 _GOES_ON: Final = ("", "tool_use", "pause_turn")  # stop reasons after which the loop does more
 
@@ -30,10 +31,15 @@ class OutOfTime(Exception):
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a task waits for Redis: until its wall time ends, and its end a little longer."""
+    """How long a task waits for Redis: until its wall time ends, and its end a little longer.
+
+    ``writers`` lets so few of a process's tasks write at once that heartbeats and claims never wait
+    for a connection.
+    """
 
     wall_seconds: float
     claim_idle_seconds: float
+    writers: asyncio.Semaphore
 
 
 @dataclass(frozen=True)
@@ -227,7 +233,7 @@ class Hold:
         try:
             while True:
                 try:
-                    return await write()
+                    return await self._in_turn(write, until)
                 except errors.StoreUnavailable:
                     self._meter.store_error()
                     self.unwritten = True
@@ -239,6 +245,18 @@ class Hold:
                 pause = min(_LONGEST_PAUSE_SECONDS, pause * 2)
         finally:
             self.unwritten = False
+
+    async def _in_turn(self, write: Callable[[], Awaitable[T]], until: float) -> T:
+        writers = self._patience.writers
+        try:
+            async with asyncio.timeout_at(max(until, self._clock() + _TURN_SECONDS)):
+                await writers.acquire()
+        except TimeoutError as error:
+            raise errors.StoreUnavailable("it is still busy with other tasks' writes") from error
+        try:
+            return await write()
+        finally:
+            writers.release()
 
     async def _rest(self, seconds: float) -> None:
         """Sleep, and wake when told something new."""
