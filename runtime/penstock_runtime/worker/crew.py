@@ -68,9 +68,9 @@ class Crew:
         return list(self._holds.values())
 
     @property
-    def writing(self) -> bool:
-        """Whether Redis takes what the tasks write."""
-        return not any(hold.unwritten for hold in self._holds.values())
+    def unwritten(self) -> int:
+        """Of how many tasks Redis does not take what they write."""
+        return sum(hold.unwritten for hold in self._holds.values())
 
     @property
     def at_work(self) -> int:

@@ -163,7 +163,7 @@ async def test_a_child_that_hangs_is_killed_and_its_tasks_are_tried_again(shop, 
 
 
 async def test_what_children_count_is_shown_by_their_worker(shop):
-    cut = await shop.release({"text": "done", "latencyMs": 1500})
+    cut = await shop.release({"text": "done", "latencyMs": 6000})
     port = free_port()
     listening = {"PENSTOCK_LISTEN": f"127.0.0.1:{port}"}
     _, _, tasks = await child_with_tasks(shop, cut, **listening)
