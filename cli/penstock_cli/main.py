@@ -1,7 +1,6 @@
 """The commands. What a command needs is imported when it runs, so that ``--help`` is quick."""
 
 import io
-import signal
 import sys
 from collections.abc import Callable
 from typing import Annotated
@@ -142,11 +141,13 @@ def _replace_what_cannot_be_printed() -> None:
 
 
 def _carry_out(command: Callable[[], None]) -> None:
-    # Ended from outside or by its terminal, it tidies up as after Ctrl-C.
-    for end in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(end, signal.default_int_handler)
+    from penstock_dev import signals
+
+    signals.as_in_the_foreground()
     try:
-        command()
+        # Ended from outside or by its terminal, it tidies up as after Ctrl-C.
+        with signals.ended_like_interrupted():
+            command()
     except exits.Stopped as stopped:
         print(f"penstock: {stopped.sentence}", file=sys.stderr)
         raise typer.Exit(stopped.code) from None

@@ -244,7 +244,7 @@ def _env(
     if credentials:
         told["PENSTOCK_CREDENTIALS_FILE"] = f"{_MOUNT}/credentials/{credentials.key}"
     redis = _redis_env(installation)
-    taken = told.keys() | {item["name"] for item in redis}
+    taken = told.keys() | {"POD_IP", "PENSTOCK_LISTEN"} | {item["name"] for item in redis}
     own = {item.name: item.value for item in cut.template.worker.env if item.name not in taken}
     fixed: list[dict[str, Any]] = [
         {"name": name, "value": value} for name, value in {**told, **own}.items()
@@ -301,21 +301,3 @@ def _tools_with_headers(cut: Revision) -> list[Tool]:
 
 def _mount(volume: str, path: str) -> dict[str, Any]:
     return {"name": volume, "mountPath": f"{_MOUNT}/{path}", "readOnly": True}
-
-
-def differs(wanted: Any, live: Any) -> bool:
-    """Whether the fields we own differ from what is live; fields we never set do not count.
-
-    Lists are compared item by item: the API server fills defaults into items, it adds none.
-    """
-    if isinstance(wanted, dict):
-        if not isinstance(live, dict):
-            return bool(wanted)
-        return any(differs(value, live.get(key)) for key, value in wanted.items())
-    if isinstance(wanted, list):
-        if not isinstance(live, list):
-            return bool(wanted)
-        if len(wanted) != len(live):
-            return True
-        return any(differs(mine, theirs) for mine, theirs in zip(wanted, live, strict=True))
-    return bool(wanted != live)

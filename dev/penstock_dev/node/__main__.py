@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from penstock_dev import kube, processes
+from penstock_dev import kube, processes, signals
 from penstock_dev.node import kubelet
 from penstock_dev.node.pod import Host
 
@@ -42,6 +42,7 @@ async def _run(arguments: argparse.Namespace) -> None:
 
 def main() -> None:
     """Parse the command line and run."""
+    signals.as_in_the_foreground()
     parser = argparse.ArgumentParser(prog="python -m penstock_dev.node", description=__doc__)
     parser.add_argument("--kubeconfig", type=Path, required=True)
     parser.add_argument("--state-dir", type=Path, required=True)

@@ -62,7 +62,9 @@ class Pod:
         made = Container(
             spec,
             lambda: self._pod,
-            launch.Surroundings(self._volumes, self._references, host.runtime_image, host.owner),
+            launch.Surroundings(
+                self._volumes, self._references, host.runtime_image, host.owner, self._directory
+            ),
             host.log_directory / f"{metadata['namespace']}_{metadata['name']}_{spec['name']}.log",
             self._dirty.set,
         )

@@ -149,3 +149,38 @@ def test_a_missing_volume_is_told_and_a_secret_is_mounted_with_its_items(kubectl
     assert seen["message"] == ('MountVolume.SetUp failed for volume "key" : secret "key" not found')
     kubectl("create", "secret", "generic", "key", "--from-literal=api-key=hush")
     pods.until(lambda: pods.read(kubectl, "pod", "mounted"), pods.is_ready)
+
+
+READER = """
+import pathlib, sys, time
+root = pathlib.Path(sys.argv[1])
+told = None
+while True:
+    found = {str(p.relative_to(root)): p.read_text() for p in sorted(root.glob("*/token"))}
+    if found != told:
+        print(found, flush=True)
+    told = found
+    time.sleep(0.1)
+"""
+
+
+def test_mounts_are_found_below_the_path_above_them_and_follow_their_secrets(kubectl) -> None:
+    def secret(name: str, token: str):
+        return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}} | {
+            "stringData": {"token": token}
+        }
+
+    reader = pods.pod(
+        "reader",
+        READER,
+        args=["/etc/credentials/of"],
+        volumeMounts=[
+            {"name": name, "mountPath": f"/etc/credentials/of/{name}"} for name in ("ann", "bob")
+        ],
+        volumes=[{"name": name, "secret": {"secretName": name}} for name in ("ann", "bob")],
+    )
+    pods.apply(kubectl, secret("ann", "1"), secret("bob", "2"), reader)
+    said = lambda: log_of(kubectl, "reader")  # noqa: E731
+    pods.until(said, lambda text: "{'ann/token': '1', 'bob/token': '2'}" in text)
+    pods.apply(kubectl, secret("bob", "3"))
+    pods.until(said, lambda text: "{'ann/token': '1', 'bob/token': '3'}" in text)

@@ -23,7 +23,9 @@ class Tools:
         self.calls = []
         self.result = result or ToolResult("shipped", ok=True)
 
-    async def call(self, tool, given, headers, seconds):
+    async def call(self, tool, given, headers, seconds, before_sending=None):
+        if before_sending is not None:
+            await before_sending()
         self.calls.append((tool.name, given, headers))
         return self.result
 
@@ -45,7 +47,7 @@ class Notebook:
         self.milliseconds += 1
         return self.milliseconds
 
-    async def save(self, run, events):
+    async def save(self, run, events, *, replicated=False):
         self.saved.append(run)
         self.events += events
         if self.stop_at is not None and len(self.saved) >= self.stop_at:
@@ -106,13 +108,15 @@ async def test_the_intent_of_an_irreversible_call_is_kept_before_it_is_made(agen
     tools = Tools()
 
     async def look(*arguments):
+        await arguments[-1]()
         tools.begun = notebook.saved[-1].transcript.begun
         return ToolResult("done", ok=True)
 
     tools.call = look
     replies = [scripted.tool_use(("c1", "cancel", A1)), scripted.text("x")]
     await loop.run_task(agent(replies, tools), run, notebook)
-    assert tools.begun == {"c1"}
+    assert tools.begun == {(1, 1)}
+    assert notebook.saved[-1].transcript.begun == set()  # its result is held by now
 
 
 @pytest.mark.parametrize("directive", [Directive.GIVE_BACK, Directive.CANCEL])
@@ -124,7 +128,7 @@ async def test_an_irreversible_call_that_was_stopped_in_time_is_not_taken_for_ma
     with pytest.raises(Interrupted):
         await loop.run_task(agent([scripted.tool_use(("c1", "cancel", A1))], tools), run, notebook)
     assert tools.calls == []
-    assert [state.transcript.begun for state in notebook.saved] == [set(), {"c1"}, set()]
+    assert [state.transcript.begun for state in notebook.saved] == [set(), {(1, 1)}, set()]
 
 
 async def test_an_irreversible_call_without_a_known_result_escalates(agent, run):

@@ -152,8 +152,12 @@ local function finish(id, task, ending)
   local counting = (task.moved ~= "" or was_halted(task)) and LEFT_OUT or ending.counting
   local latency = task.startedAt > 0 and NOW - task.startedAt or 0
   local key = task_key(id)
-  call("HSET", key, "status", ending.status, "reason", ending.reason, "message", ending.message,
-    "output", ending.output or "", "finishedAt", NOW, "claim", ending.claim or "")
+  call("HSET", key, "status", ending.status, "finishedAt", NOW)
+  local said = {reason = ending.reason, message = ending.message, output = ending.output, claim = ending.claim}
+  call("HDEL", key, "claim")
+  for name, value in pairs(said) do
+    if value ~= "" then call("HSET", key, name, value) end
+  end
   if ending.usage then call("HSET", key, "usage", ending.usage) end
   drop_pieces(id)
   call("HDEL", key, unpack(ONLY_UNTIL_THE_END))
