@@ -31,15 +31,22 @@ class App:
 
     async def __call__(self, scope, receive, send):
         if scope["path"] != "/quick":
+            await self.sleep()
             if not await self.is_whole(receive):
                 self.gone += 1
                 return
             await self.gate.wait()
+            await self.sleep()
         self.heard.append((scope["path"], scope["headers"]))
         body = scope["path"].encode()
         headers = [(b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+    async def sleep(self):
+        """As long as it takes the server to read on, where it may."""
+        for _ in range(3):
+            await asyncio.sleep(0)
 
     async def is_whole(self, receive):
         while (message := await receive())["type"] != "http.disconnect":
@@ -155,7 +162,10 @@ async def test_a_whole_request_may_wait_for_its_answer_however_long(app, connect
 async def test_many_requests_in_one_piece_are_answered_in_their_order_and_few_are_held(
     app, connect, door
 ):
-    reader, writer = await connect(b"".join(GET % str(n).encode() for n in range(3000)))
+    long = b"?" + b"a" * 2000  # so that all together is far more than is read at a time
+    requests = b"".join(GET % (str(n).encode() + long) for n in range(3000))
+    reader, writer = await asyncio.wait_for(connect(), 20)
+    writer.write(requests)
     await until(lambda: door._held)
     [held] = door._held
     await until(lambda: held._behind)
@@ -197,7 +207,12 @@ async def test_a_request_to_change_the_protocol_is_answered_as_it_is_and_says_no
     upgrade = b"GET /quick HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n"
     with caplog.at_level(logging.INFO):
         for protocol in (b"websocket", b"h2c"):
-            reader, _ = await connect(upgrade % protocol)
+            reader, writer = await connect(upgrade % protocol + upgrade % protocol + GET % b"quick")
+            for _ in range(3):
+                assert await answer(reader) == (200, "/quick")
+            writer.write(upgrade % protocol)
+            assert await answer(reader) == (200, "/quick")
+            writer.write(GET % b"quick")
             assert await answer(reader) == (200, "/quick")
     assert [record for record in caplog.records if record.name.startswith("uvicorn")] == []
 
