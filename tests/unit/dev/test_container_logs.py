@@ -7,7 +7,9 @@ import datetime
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
+from penstock_dev.controlplane import cluster
 from penstock_dev.node import logs
 
 NOON = datetime.datetime(2026, 11, 28, 12, 0, tzinfo=datetime.UTC)
@@ -96,3 +98,15 @@ async def test_what_cannot_be_meant_is_refused(tmp_path, query):
 async def test_a_container_that_was_never_started_again_has_no_earlier_log(tmp_path):
     with pytest.raises(logs.NoLog, match="previous terminated container"):
         await shown(written(tmp_path, "one\n"), "previous=true")
+
+
+def test_an_environment_of_an_earlier_version_gets_what_asks_for_logs(tmp_path):
+    plane = cluster.ControlPlane(tmp_path, {}, 1, 2, 3)
+    cluster.prepare(plane, NOON)
+    authority = (plane.pki / "ca.crt").read_bytes()
+    for name in ("crt", "key"):
+        (plane.pki / f"apiserver-kubelet-client.{name}").unlink()
+    cluster.prepare(plane, NOON)
+    assert (plane.pki / "ca.crt").read_bytes() == authority
+    made = x509.load_pem_x509_certificate((plane.pki / "apiserver-kubelet-client.crt").read_bytes())
+    made.verify_directly_issued_by(x509.load_pem_x509_certificate(authority))
