@@ -141,9 +141,9 @@ async def test_a_full_redis_takes_nothing_on_and_lets_what_runs_end(desk, raw):
     used = (await raw.info("memory"))["used_memory"]
     await raw.config_set("maxmemory", str(used // 2))
     try:
-        with pytest.raises(errors.StoreUnavailable, match="OOM|maxmemory"):
+        with pytest.raises(errors.StoreUnavailable, match=r"OOM|maxmemory"):
             await desk.admit()
-        with pytest.raises(errors.StoreUnavailable, match="OOM|maxmemory"):
+        with pytest.raises(errors.StoreUnavailable, match=r"OOM|maxmemory"):
             await desk.store.checkpoint(claim, b"x", task.Usage(), [])
         beats = await desk.store.heartbeat([claim, other], "w1")
         assert set(beats.values()) == {"Continue"}
