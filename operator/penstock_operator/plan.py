@@ -323,8 +323,10 @@ def _wishes(world: World, crews: tuple[Crew, ...]) -> list[float]:
     unsettled = world.look is None or world.missing or refused
     if leaving or unsettled or world.low_since or _in_use(world):
         wishes.append(_IN_USE_SECONDS)
-    for left in _seconds_to_wait(world, crews):
-        wishes.append(left + _EXPIRED_SECONDS if left > 0 else _IN_USE_SECONDS)
+    wishes += [
+        left + _EXPIRED_SECONDS if left > 0 else _IN_USE_SECONDS
+        for left in _seconds_to_wait(world, crews)
+    ]
     if world.references:
         wishes.append(_REFERENCE_SECONDS)
     return wishes

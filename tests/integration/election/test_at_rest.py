@@ -8,10 +8,12 @@ from tests.integration.election.operators import Operator, Operators, until
 
 PASSES = "penstock_operator_reconcile_seconds_count"
 SCHEMA = {
+    "type": "object",
     "properties": {
-        "🚢" * 600: {"default": None, "maximum": 1e16, "minimum": -0.0, "enum": ["<<", None]},
-        "\u2028\x7f": {"multipleOf": 0.00001, "maximum": 1e21, "const": 2**63},
-    }
+        "a": {"default": {"🚢" * 600: None, "\u2028\x7f": {}}, "enum": ["<<", None]},
+        "b": {"multipleOf": 0.00001, "maximum": 1e21, "minimum": -0.0, "const": 2**63},
+        "c": {"maximum": 1e16},
+    },
 }
 TOOL = {"name": "t", "description": "𝕏\x00", "inputSchema": SCHEMA, "http": {"url": "http://t"}}
 #: Nothing of this is wrong, and hardly anything of it is stored as it is written here.
