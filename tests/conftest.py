@@ -9,6 +9,8 @@ import os
 
 import pytest
 
+from penstock_dev import signals
+
 AMBIENT = ("ANTHROPIC_", "KUBERNETES_SERVICE_")
 SECONDS_FOR_TASKS_TO_END = 1.0
 
@@ -21,6 +23,12 @@ def no_ambient_settings():
             if name.startswith(AMBIENT) or name == "KUBECONFIG":
                 patch.delenv(name)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def signals_of_the_foreground():
+    """What tests start ends by SIGINT and SIGTERM, also when the tests run in a script's background."""
+    signals.as_in_the_foreground()
 
 
 # ------------------------------------------------------------------------ no task left running

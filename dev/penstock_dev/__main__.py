@@ -8,12 +8,13 @@ import os
 import sys
 from pathlib import Path
 
-from penstock_dev import components, dev_cli, traffic
+from penstock_dev import components, dev_cli, signals, traffic
 from penstock_dev.controlplane import binaries
 
 
 def main(arguments: list[str] | None = None, program: str = "python -m penstock_dev") -> int:
     """Run one verb; the exit code says whether it succeeded. `program` is its name in messages."""
+    signals.as_in_the_foreground()
     parsed = _parser(program).parse_args(arguments)
     state_dir: Path = parsed.state_dir
     match parsed.verb:

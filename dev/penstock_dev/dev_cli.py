@@ -11,10 +11,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-from penstock_dev import components, environment, processes, traffic
+from penstock_dev import components, environment, processes, signals, traffic
 from penstock_dev.environment import Environment, EnvironmentFailed
 from penstock_dev.state import StateDirectory
 
@@ -36,7 +35,7 @@ def up(
     """
     state = StateDirectory.at(state_dir)
     try:
-        with _terminated_like_interrupted():
+        with signals.ended_like_interrupted():
             running = environment.start(state_dir, selected, detach=detach, report=_say)
             _say(_summary(running))
             if not detach:
@@ -51,21 +50,6 @@ def up(
         _complain(f"{error} (logs: {state.root / 'logs'})")
         return 1
     return 0
-
-
-@contextlib.contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """Let SIGTERM and a lost terminal end the environment as Ctrl-C does."""
-
-    def interrupt(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    earlier = {n: signal.signal(n, interrupt) for n in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
 
 
 def status(state_dir: Path = DEFAULT_STATE_DIR, *, output: str = "text") -> int:
@@ -144,7 +128,7 @@ def send_traffic(
         if running.gateway_url is None:
             raise EnvironmentFailed("the environment has no gateway")
         target = traffic.Target(running.gateway_url, running.token, agent, namespace)
-        with contextlib.suppress(KeyboardInterrupt):
+        with contextlib.suppress(KeyboardInterrupt), signals.ended_like_interrupted():
             asyncio.run(traffic.run(target, pattern, ledger, _say))
     except EnvironmentFailed as error:
         _complain(str(error))
@@ -170,7 +154,7 @@ def logs(state_dir: Path = DEFAULT_STATE_DIR, name: str = "", *, follow: bool = 
         return 1
     if follow:
         tail = [shutil.which("tail") or "tail", "-n", "+1", "-F", *map(str, chosen)]
-        with contextlib.suppress(KeyboardInterrupt):
+        with contextlib.suppress(KeyboardInterrupt), signals.ended_like_interrupted():
             return subprocess.run(tail, check=False).returncode
         return 0
     for path in chosen:

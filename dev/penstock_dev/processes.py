@@ -20,6 +20,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from penstock_dev import signals
+
 OWNER_VARIABLE = "PENSTOCK_DEV_OWNER"
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -106,6 +108,7 @@ def spawn(
 
 def _bound_to_parent(parent_pid: int, death_signal: signal.Signals) -> Callable[[], None]:
     def prepare() -> None:
+        signals.to_defaults()
         _LIBC.prctl(_PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
         if os.getppid() != parent_pid:  # it died before the request was made
             os._exit(1)

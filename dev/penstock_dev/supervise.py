@@ -19,7 +19,16 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-from penstock_dev import components, environment, installation, kube, ports, processes, supervisor
+from penstock_dev import (
+    components,
+    environment,
+    installation,
+    kube,
+    ports,
+    processes,
+    signals,
+    supervisor,
+)
 from penstock_dev.components import Endpoints, Ports
 from penstock_dev.controlplane import binaries, cluster
 from penstock_dev.state import StateDirectory, read_json, write_json
@@ -51,6 +60,7 @@ def main() -> None:
     parser.add_argument("--components", required=True)
     parser.add_argument("--lifeline", type=int)
     arguments = parser.parse_args()
+    signals.as_in_the_foreground()
     state = StateDirectory.at(arguments.state_dir)
     lock = state.lock()
     if lock is None:

@@ -221,7 +221,7 @@ def events(entries: Sequence[Any]) -> list[Event]:
 def kept_events(text: bytes | None) -> list[Event]:
     """Events from the text that is kept of them when a task has ended."""
     try:
-        said = json.loads(text or b"[]")
+        said = json.loads((text or b"[]").decode(errors="replace"))
         return events([(part[0].encode(), [p.encode() for p in part[1:]]) for part in said])
     except (ValueError, TypeError, AttributeError, IndexError):
         return []
@@ -246,8 +246,8 @@ def row_page(prefix: str, entries: Sequence[Any], asked: int) -> RowPage:
     """
     found = [row(prefix, entry) for entry in entries]
     rows = tuple(one for one in found if one is not None)
-    last = entries[-1][0].decode() if len(entries) >= asked and entries else ""
-    return RowPage(rows, last, len(found) - len(rows))
+    through = entries[-1][0].decode() if entries else ""
+    return RowPage(rows, through, len(entries) >= asked > 0, len(found) - len(rows))
 
 
 def row(prefix: str, entry: Sequence[Any]) -> Row | None:

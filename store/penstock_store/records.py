@@ -111,10 +111,11 @@ class Look:
 
 @dataclass(frozen=True)
 class RowPage:
-    """Outcome rows in order; ``last`` is the id after which the log goes on, "" when it is read."""
+    """Outcome rows in order, read up to the id ``through`` ("": none); ``more``: the log goes on."""
 
     rows: tuple[Row, ...]
-    last: str
+    through: str
+    more: bool = False
     unreadable: int = 0  # passed over
 
 

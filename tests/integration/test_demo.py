@@ -15,6 +15,7 @@ import yaml
 from penstock_dev import environment, processes
 from penstock_dev.demo import show
 from penstock_dev.state import StateDirectory
+from tests import background_job
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
@@ -131,6 +132,18 @@ def test_it_leaves_nothing_behind(played) -> None:
     assert not state_dir.exists()
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_leaves_nothing_behind(state_dir, number: signal.Signals) -> None:
+    interrupted(state_dir, [*COMMAND, "--state-dir", str(state_dir)], number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("way", background_job.WAYS)
+def test_in_a_scripts_background_it_ends_alike(state_dir, number: signal.Signals, way: str) -> None:
+    command = background_job.command(way, [*COMMAND, "--state-dir", str(state_dir)])
+    interrupted(state_dir, command, number)
+
+
 # ---------------------------------------------------------------------- when it goes wrong
 
 
@@ -181,9 +194,8 @@ def test_an_environment_that_runs_there_already_is_left_alone(state_dir) -> None
     assert environment.read(state_dir).redis_url
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_it_leaves_nothing_behind(state_dir, number: signal.Signals) -> None:
-    command = [*COMMAND, "--state-dir", str(state_dir)]
+def interrupted(state_dir: Path, command: list[str], number: signal.Signals) -> None:
+    """Starts the demo, interrupts it while its environment starts, and looks what is left."""
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as demo:

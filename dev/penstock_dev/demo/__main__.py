@@ -7,11 +7,13 @@ import os
 import sys
 from pathlib import Path
 
+from penstock_dev import signals
 from penstock_dev.demo import show
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the demo."""
+    signals.as_in_the_foreground()
     parsed = _parser().parse_args(arguments)
     os.environ.pop("ANTHROPIC_API_KEY", None)  # the model is scripted: nobody's key is spent
     options = show.Options(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -17,7 +16,7 @@ from typing import Final
 import yaml
 from rich.console import Console
 
-from penstock_dev import dev_cli, environment, kube
+from penstock_dev import dev_cli, environment, kube, signals
 from penstock_dev.demo import story
 from penstock_dev.demo.cluster import Cluster, CommandFailed
 from penstock_dev.demo.lines import LinesView
@@ -51,7 +50,7 @@ def run(options: Options) -> int:
     if StateDirectory.at(state_dir).is_held():
         return _complain(f"an environment already runs in {state_dir}: penstock dev down")
     try:
-        with _terminated_like_interrupted():
+        with signals.ended_like_interrupted():
             failure = _play(options, state_dir, lines)
     except KeyboardInterrupt:
         failure = _INTERRUPTED_WORD
@@ -79,21 +78,6 @@ def _state_dir(options: Options) -> Path:
     if options.keep:
         return dev_cli.DEFAULT_STATE_DIR
     return Path(tempfile.mkdtemp(prefix="penstock-demo-"))
-
-
-@contextlib.contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """Let SIGTERM and a lost terminal end the show as Ctrl-C does."""
-
-    def interrupt(_number: int, _frame: object) -> None:
-        signal.raise_signal(signal.SIGINT)
-
-    earlier = {n: signal.signal(n, interrupt) for n in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
 
 
 def _play(options: Options, state_dir: Path, lines: LinesView) -> str:

@@ -8,6 +8,7 @@ import functools
 import sys
 from collections.abc import Callable, Coroutine
 
+from penstock_dev import signals
 from penstock_dev.controlplane import build
 from penstock_dev.kind import bases, cluster, commands, deploy, engine, programs, stages, up
 
@@ -21,6 +22,7 @@ FAILURES = (
     programs.ProgramUnavailable,
 )
 DEPLOY = "deploy"
+INTERRUPTED = 130
 _VERBS: dict[str, tuple[Verb, str]] = {
     "up": (up.up, "make the cluster, or keep the one that is there"),
     "down": (up.down, "remove the cluster"),
@@ -30,6 +32,7 @@ _VERBS: dict[str, tuple[Verb, str]] = {
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one verb; the exit code says whether it succeeded."""
+    signals.as_in_the_foreground()
     parser = _parser()
     parsed, extra = parser.parse_known_args(arguments)
     if parsed.verb == DEPLOY:
@@ -45,6 +48,9 @@ def run(verb: Verb) -> int:
     code = 0
     try:
         asyncio.run(verb(stages.Stages(say=_say)))
+    except* KeyboardInterrupt:
+        print("kind was interrupted", file=sys.stderr)
+        code = INTERRUPTED
     except* FAILURES as failed:
         for reason in causes(failed):
             print(f"kind failed: {reason}", file=sys.stderr)

@@ -8,11 +8,13 @@ import signal
 import sys
 import threading
 
+from penstock_dev import signals
 from penstock_dev.model import app, ratelimit, server
 
 
 def main() -> None:
     """Serve until told to stop, after one line that names the address."""
+    signals.as_in_the_foreground()
     arguments = _parser().parse_args()
     limits = ratelimit.Limits(
         arguments.requests_per_minute,
@@ -20,6 +22,7 @@ def main() -> None:
         arguments.output_tokens_per_minute,
     )
     settings = app.Settings(arguments.require_key, limits)
+    server.take_many_connections()
     listener = server.listen(arguments.host, arguments.port)
     host, port = listener.getsockname()[:2]
     print(f"listening on http://{host}:{port}", flush=True)

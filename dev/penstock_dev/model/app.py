@@ -1,6 +1,7 @@
 """The routes of the fake Messages server: a bare ASGI application, so that it stays fast."""
 
 import asyncio
+import dataclasses
 import itertools
 import time
 import urllib.parse
@@ -21,6 +22,9 @@ from penstock_dev.model import (
     validate,
     wire,
 )
+
+VERSIONS = frozenset({"2023-01-01", "2023-06-01", "2026-10-21"})
+KEY_MARK = "{key}"  # in a scripted error message: the key that the request came with
 
 
 @dataclass(frozen=True)
@@ -87,17 +91,20 @@ class App:
 
     def _check_headers(self, call: exchange.Exchange) -> None:
         required = self._settings.required_key
-        key = call.header(b"x-api-key") or _bearer(call.header(b"authorization"))
+        key = _key(call)
         if required is not None and not key:
             raise faults.Rejected(401, "x-api-key header is required")
-        if required and key != required:
+        if (required and key != required) or not _is_a_key(key):
             raise faults.Rejected(401, "invalid x-api-key")
-        if not call.header(b"anthropic-version"):
+        version = call.header(b"anthropic-version")
+        if not version:
             raise faults.Rejected(400, "anthropic-version: header is required")
+        if version not in VERSIONS:
+            raise faults.Rejected(400, f"anthropic-version: {version!r} is not a valid version")
 
     async def _messages(self, call: exchange.Exchange) -> None:
         raw = await exchange.read_body(call)
-        turn, scripted = _understand(exchange.parse_json(raw))
+        turn, scripted = _understand(exchange.parse_json(raw), beta=_is_beta(call))
         now = time.time()
         answer, drawn = self._answer(call, turn, scripted, now)
         entry = journal.Entry(
@@ -112,7 +119,7 @@ class App:
             raw=raw,
         )
         self._journal.record(entry, turn.system)
-        await self._send(call, answer, scripted, stream=entry.stream)
+        await self._send(call, answer, scripted, stream=entry.stream and not scripted.never_stream)
 
     def _answer(
         self, call: exchange.Exchange, turn: reply.Turn, scripted: script.Script, now: float
@@ -155,7 +162,8 @@ class App:
             await asyncio.sleep(scripted.latency_ms / 1000)
         match answer:
             case faults.Fault():
-                await exchange.fail(call, answer)
+                told = answer.message.replace(KEY_MARK, _key(call))
+                await exchange.fail(call, dataclasses.replace(answer, message=told))
             case reply.Garbage() if stream:
                 await exchange.send_whole(call, 200, exchange.EVENT_HEADERS, wire.GARBAGE_STREAM)
             case reply.Garbage():
@@ -172,7 +180,7 @@ class App:
 
     async def _count_tokens(self, call: exchange.Exchange) -> None:
         request = exchange.parse_json(await exchange.read_body(call))
-        validate.count_request(request)
+        validate.count_request(request, beta=_is_beta(call))
         await exchange.respond(call, 200, {"input_tokens": conversation.input_tokens(request)})
 
     async def _list_models(self, call: exchange.Exchange) -> None:
@@ -203,22 +211,37 @@ class App:
         self._allowances: dict[str, ratelimit.Allowance] = {}
 
 
-def _understand(document: Any) -> tuple[reply.Turn, script.Script]:
+def _understand(document: Any, *, beta: bool) -> tuple[reply.Turn, script.Script]:
     """A checked request with its script. Raises Rejected for whatever the API would not take."""
-    model = validate.messages_request(document)
+    model = validate.messages_request(document, beta=beta)
+    length = conversation.input_tokens(document)
+    validate.prompt_length(length, model)
     system = conversation.system_text(document)
     try:
         scripted = script.parse(system)
     except script.ScriptError as error:
         raise faults.Rejected(400, str(error)) from error
     task = conversation.current_task(document["messages"])
-    turn = reply.Turn(document, model, system, task, conversation.input_tokens(document))
+    turn = reply.Turn(document, model, system, task, length)
     return turn, scripted
 
 
 def _check_method(call: exchange.Exchange, method: str) -> None:
     if call.scope["method"] != method:
         raise faults.Rejected(405, "Method Not Allowed", (("allow", method),))
+
+
+def _key(call: exchange.Exchange) -> str:
+    return call.header(b"x-api-key") or _bearer(call.header(b"authorization"))
+
+
+def _is_a_key(key: str) -> bool:
+    """Whether a text can be a key at all: visible ASCII; no key is none that is wrong."""
+    return all("!" <= character <= "~" for character in key)
+
+
+def _is_beta(call: exchange.Exchange) -> bool:
+    return bool(call.header(b"anthropic-beta")) or _query(call).get("beta") == "true"
 
 
 def _bearer(authorization: str) -> str:

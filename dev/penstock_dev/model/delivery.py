@@ -15,7 +15,9 @@ async def stream(call: exchange.Exchange, answer: Reply, message_id: str, script
         if pause_seconds:
             await asyncio.sleep(pause_seconds)
         await exchange.send_part(call, part, more=True)
-    if answer.ending != "drop":
+    if scripted.keep_open and answer.ending == "complete":
+        await exchange.left(call)
+    elif answer.ending != "drop":
         # A dropped stream never says that it ends: the server closes the connection under it.
         await exchange.send_part(call, b"", more=False)
 

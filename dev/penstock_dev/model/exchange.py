@@ -1,9 +1,10 @@
 """One HTTP request and its answer, on bare ASGI messages."""
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from penstock_dev.model import faults, wire
 
@@ -59,7 +60,10 @@ async def read_body(exchange: Exchange) -> bytes:
 def parse_json(raw: bytes) -> Any:
     """The document of a request body. Raises Rejected (400) for what is not JSON in UTF-8, or nested without measure."""
     try:
-        document = json.loads(raw.decode())
+        text = raw.decode()
+        document = json.loads(text, parse_constant=_no_constant)
+        if b"\\u" in raw:
+            _whole_characters(text)
     except (ValueError, RecursionError) as error:
         raise faults.Rejected(400, f"The request body is not valid JSON: {error}") from error
     if raw.count(b"[") + raw.count(b"{") > DEEPEST_NESTING and _depth(document) > DEEPEST_NESTING:
@@ -67,6 +71,28 @@ def parse_json(raw: bytes) -> Any:
             400, f"The request body is nested deeper than {DEEPEST_NESTING} levels"
         )
     return document
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"unexpected character: {name}")
+
+
+_ESCAPE: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)")
+
+
+def _whole_characters(text: str) -> None:
+    """Raise ValueError where an escape is half of a surrogate pair. The text is valid JSON otherwise."""
+    open_at: int | None = None  # the place after a high half, where its low one has to be
+    for escape in _ESCAPE.finditer(text):
+        code = int(escape[1] or "0", 16)
+        low = 0xDC00 <= code < 0xE000
+        if open_at is not None and not (low and escape.start() == open_at):
+            raise json.JSONDecodeError("no low surrogate in string", text, open_at - 6)
+        if low and open_at is None:
+            raise json.JSONDecodeError("unexpected low surrogate in string", text, escape.start())
+        open_at = escape.end() if 0xD800 <= code < 0xDC00 else None
+    if open_at is not None:
+        raise json.JSONDecodeError("no low surrogate in string", text, open_at - 6)
 
 
 def _depth(document: Any) -> int:
@@ -103,6 +129,12 @@ async def fail(exchange: Exchange, fault: faults.Fault) -> None:
     else:
         document = faults.body(fault, exchange.request_id)
         await respond(exchange, fault.status, document, fault.headers)
+
+
+async def left(exchange: Exchange) -> None:
+    """Wait until the client has gone."""
+    while (await exchange.receive())["type"] != "http.disconnect":
+        pass
 
 
 async def send_whole(exchange: Exchange, status: int, headers: Headers, body: bytes) -> None:

@@ -9,7 +9,10 @@ EFFORTS = ("low", "medium", "high", "xhigh", "max")
 
 @dataclass(frozen=True)
 class Model:
-    """One entry of the catalogue. Sizes in tokens, dates in RFC 3339."""
+    """One entry of the catalogue. Sizes in tokens, dates in RFC 3339.
+
+    A model that `binds_thinking` takes back a thought only after the very conversation it had it in.
+    """
 
     id: str
     created_at: str
@@ -17,6 +20,7 @@ class Model:
     max_tokens: int = 128_000
     refuses_forced_tools: bool = False
     takes_prefill: bool = False
+    binds_thinking: bool = False
     deprecated_at: str | None = None
     retires_at: str | None = None
 
@@ -26,14 +30,18 @@ class Model:
         return self.id.split("-")[1]
 
 
+def _strictest(identifier: str, created_at: str) -> Model:
+    return Model(identifier, created_at, refuses_forced_tools=True, binds_thinking=True)
+
+
 _NEWEST_FIRST = (
-    Model("claude-fable-5-2", "2026-11-09T00:00:00Z", refuses_forced_tools=True),
-    Model("claude-mythos-5-2", "2026-11-09T00:00:00Z", refuses_forced_tools=True),
-    Model("claude-haiku-5-5", "2026-10-07T00:00:00Z"),
-    Model("claude-sonnet-5-5", "2026-10-07T00:00:00Z"),
-    Model("claude-opus-5-5", "2026-09-22T00:00:00Z", refuses_forced_tools=True),
-    Model("claude-fable-5-1", "2026-08-31T00:00:00Z", refuses_forced_tools=True),
-    Model("claude-mythos-5-1", "2026-08-31T00:00:00Z", refuses_forced_tools=True),
+    _strictest("claude-fable-5-2", "2026-11-09T00:00:00Z"),
+    _strictest("claude-mythos-5-2", "2026-11-09T00:00:00Z"),
+    Model("claude-haiku-5-5", "2026-10-07T00:00:00Z", binds_thinking=True),
+    Model("claude-sonnet-5-5", "2026-10-07T00:00:00Z", binds_thinking=True),
+    _strictest("claude-opus-5-5", "2026-09-22T00:00:00Z"),
+    _strictest("claude-fable-5-1", "2026-08-31T00:00:00Z"),
+    _strictest("claude-mythos-5-1", "2026-08-31T00:00:00Z"),
     Model("claude-sonnet-5", "2026-06-30T00:00:00Z"),
     Model("claude-fable-5", "2026-06-09T00:00:00Z"),
     Model("claude-mythos-5", "2026-06-09T00:00:00Z"),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from penstock_dev.model import conversation, faults, models
+from penstock_dev.model import conversation, faults, models, thinking
 from penstock_dev.model.chance import Fate
 from penstock_dev.model.script import Script, ToolCall
 
@@ -22,6 +22,14 @@ class Text:
 
 
 @dataclass(frozen=True)
+class Thinking:
+    """A thought with the signature that binds it to its conversation."""
+
+    thinking: str
+    signature: str
+
+
+@dataclass(frozen=True)
 class ToolUse:
     """A tool call; `input_json` is what has been written of the input, cut short when tokens ran out."""
 
@@ -31,7 +39,7 @@ class ToolUse:
     complete: bool = True
 
 
-Block = Text | ToolUse
+Block = Text | Thinking | ToolUse
 
 
 @dataclass(frozen=True)
@@ -73,7 +81,8 @@ def decide(turn: Turn, script: Script, fate: Fate, new_ids: Iterator[str]) -> An
         return scripted_fault(script)
     if fate.garbage:
         return Garbage()
-    return _limited(_content(turn, script, fate, new_ids), turn.request)
+    reply = _content(turn, script, fate, new_ids)
+    return _limited(reply, turn.request, turn.model.max_input_tokens)
 
 
 def outcome(answer: Answer) -> str:
@@ -105,9 +114,13 @@ def scripted_fault(script: Script) -> faults.Fault:
         headers += (("retry-after", f"{retry_after:g}"),)
     if script.should_retry is not None:
         headers += (("x-should-retry", str(script.should_retry).lower()),)
-    return faults.Fault(
-        status, faults.MESSAGES[status], script.error_type or "", script.error_code, headers
-    )
+    message = faults.MESSAGES[status] if script.error_message is None else script.error_message
+    message += _padding(script)
+    return faults.Fault(status, message, script.error_type or "", script.error_code, headers)
+
+
+def _padding(script: Script) -> str:
+    return "x" * script.padding_bytes
 
 
 def _content(turn: Turn, script: Script, fate: Fate, new_ids: Iterator[str]) -> Reply:
@@ -116,11 +129,11 @@ def _content(turn: Turn, script: Script, fate: Fate, new_ids: Iterator[str]) -> 
     if fate.refusal:
         blocks, stop_reason = (), "refusal"
     elif calls := _calls(turn, script, fate):
-        blocks = tuple(ToolUse(next(new_ids), call.name, json.dumps(call.input)) for call in calls)
+        blocks = _surrounded(tuple(_tool_use(call, new_ids) for call in calls), turn, script)
         stop_reason = "tool_use"
     else:
         text = _text(script, turn.task)
-        blocks = (Text(text),) if text else ()
+        blocks = _surrounded((Text(text),) if text else (), turn, script)
     written = max(1, conversation.tokens(sum(map(_length, blocks))))
     return Reply(
         model=turn.model.id,
@@ -131,6 +144,23 @@ def _content(turn: Turn, script: Script, fate: Fate, new_ids: Iterator[str]) -> 
         refusal_category=script.refusal_category,
         ending=_ending(fate),
     )
+
+
+def _tool_use(call: ToolCall, new_ids: Iterator[str]) -> ToolUse:
+    identifier = next(new_ids) if call.id is None else call.id
+    return ToolUse(identifier, call.name, json.dumps(call.input))
+
+
+def _surrounded(blocks: tuple[Block, ...], turn: Turn, script: Script) -> tuple[Block, ...]:
+    """The blocks with the thought and the texts that the script puts around them."""
+    thoughts: tuple[Block, ...] = ()
+    if script.thinking is not None:
+        signature = thinking.signature(turn.model, turn.request, script.thinking)
+        thoughts = (Thinking(script.thinking, signature),)
+    before, after = (
+        () if text is None else (Text(text),) for text in (script.text_before, script.text_after)
+    )
+    return (*thoughts, *before, *blocks, *after)
 
 
 def _ending(fate: Fate) -> Ending:
@@ -179,23 +209,24 @@ def _first_words(text: str, count: int = 12) -> str:
 
 def _length(block: Block) -> int:
     match block:
-        case Text(text):
+        case Text(text) | Thinking(text):
             return len(text)
         case ToolUse(name=name, input_json=input_json):
             return len(name) + len(input_json)
 
 
-def _limited(reply: Reply, request: dict[str, Any]) -> Reply:
-    """The reply cut at the first stop sequence or at `max_tokens`, whichever the model would meet."""
+def _limited(reply: Reply, request: dict[str, Any], window: int) -> Reply:
+    """The reply cut at the first stop sequence, at `max_tokens` or where the window of tokens is full."""
     reply = _stopped_at_sequence(reply, request.get("stop_sequences") or [])
-    allowed = request["max_tokens"]
+    asked = request["max_tokens"]
+    allowed = min(asked, max(1, window - reply.input_tokens))
     if reply.output_tokens <= allowed:
         return reply
     characters = allowed * conversation.CHARACTERS_PER_TOKEN
     return replace(
         reply,
         blocks=_truncated(reply.blocks, characters),
-        stop_reason="max_tokens",
+        stop_reason="max_tokens" if allowed == asked else "model_context_window_exceeded",
         output_tokens=allowed,
     )
 
@@ -227,6 +258,8 @@ def _truncated(blocks: tuple[Block, ...], characters: int) -> tuple[Block, ...]:
         match block:
             case Text(text):
                 kept.append(Text(text[:characters]))
+            case Thinking():
+                kept.append(block)
             case ToolUse(name=name, input_json=written):
                 allowed = max(0, characters - len(name))
                 kept.append(

@@ -9,6 +9,7 @@ import pydantic
 from pydantic import alias_generators
 
 MARKER = "#fake"
+LARGEST_PADDING_BYTES = 64 * 1024 * 1024
 
 ErrorStatus = Literal[400, 401, 402, 403, 404, 408, 409, 413, 429, 500, 502, 503, 504, 529]
 RefusalCategory = Literal["cyber", "bio", "frontier_llm", "reasoning_extraction", "general_harms"]
@@ -30,6 +31,7 @@ class ToolCall(pydantic.BaseModel):
 
     name: Annotated[str, pydantic.Field(min_length=1, max_length=128)]
     input: dict[str, Any] = {}
+    id: str | None = None
 
 
 class Script(pydantic.BaseModel):
@@ -40,6 +42,9 @@ class Script(pydantic.BaseModel):
     model_config = _STRICT | {"alias_generator": alias_generators.to_camel}
 
     text: str | None = None
+    text_before: str | None = None
+    text_after: str | None = None
+    thinking: str | None = None
     output_tokens: Annotated[int, pydantic.Field(ge=0, le=128_000)] | None = None
     latency_ms: Annotated[float, pydantic.Field(ge=0, le=3_600_000)] = 0
     tokens_per_second: Annotated[float, pydantic.Field(gt=0)] | None = None
@@ -53,6 +58,7 @@ class Script(pydantic.BaseModel):
     error_status: ErrorStatus = 400
     error_type: str | None = None
     error_code: str | None = None
+    error_message: str | None = None
     retry_after_seconds: Annotated[float, pydantic.Field(ge=0)] | None = None
     should_retry: bool | None = None
 
@@ -60,6 +66,7 @@ class Script(pydantic.BaseModel):
     refusal_category: RefusalCategory | None = None
     garbage_percent: Percent = 0
     omit_usage: bool = False
+    padding_bytes: Annotated[int, pydantic.Field(ge=0, le=LARGEST_PADDING_BYTES)] = 0
 
     cut_stream_percent: Percent = 0
     stream_error_percent: Percent = 0
@@ -67,6 +74,9 @@ class Script(pydantic.BaseModel):
     stall_ms: Annotated[float, pydantic.Field(ge=0, le=3_600_000)] = 0
     chunk_bytes: Annotated[int, pydantic.Field(ge=1)] | None = None
     unknown_events: bool = False
+    after_stop: str = ""
+    keep_open: bool = False
+    never_stream: bool = False
 
     @pydantic.field_validator("loop_tool", mode="before")
     @classmethod

@@ -1,5 +1,6 @@
 """Running the fake Messages server on a socket."""
 
+import resource
 import socket
 
 import uvicorn
@@ -18,6 +19,12 @@ def listen(host: str, port: int) -> socket.socket:
     listener.bind((host, port))
     listener.listen(2048)
     return listener
+
+
+def take_many_connections() -> None:
+    """Let this process hold as many connections as the system allows it at all."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def make_server(application: app.App) -> uvicorn.Server:

@@ -2,20 +2,21 @@
 
 from typing import Any, NoReturn
 
-from penstock_dev.model import faults, models, transcript
+from penstock_dev.model import faults, fields, models, thinking, toolrules, transcript
 from penstock_dev.model.models import Model
 
-SAMPLING_PARAMETERS = ("temperature", "top_p", "top_k")
+SAMPLING_PARAMETERS = frozenset({"temperature", "top_p", "top_k"})
 MAX_MESSAGES = 100_000
+LONGEST_USER_ID = 256
 
 
-def messages_request(request: Any) -> Model:
-    """Check a request for a message and return the model it is for."""
-    model = count_request(request)
+def messages_request(request: Any, *, beta: bool = False) -> Model:
+    """Check a request for a message and return the model it is for.
+
+    `beta` takes top-level fields that are not known here: each beta brings its own.
+    """
+    model = _common(request, fields.MESSAGE, beta=beta)
     _max_tokens(request, model)
-    for name in SAMPLING_PARAMETERS:
-        if name in request:
-            _reject(f"{name}: Extra inputs are not permitted")
     if not isinstance(request.get("stream", False), bool):
         _reject("stream: Input should be a valid boolean")
     _stop_sequences(request.get("stop_sequences", []))
@@ -26,18 +27,32 @@ def messages_request(request: Any) -> Model:
     return model
 
 
-def count_request(request: Any) -> Model:
-    """Check what a token count and a message have in common and return the model."""
+def count_request(request: Any, *, beta: bool = False) -> Model:
+    """Check a request for a count of tokens and return the model it is for."""
+    return _common(request, fields.COUNT, beta=beta)
+
+
+def _common(request: Any, known: frozenset[str], *, beta: bool) -> Model:
     if not isinstance(request, dict):
         _reject("The request body is not a JSON object")
+    fields.only(request, known if not beta else known | set(request) - SAMPLING_PARAMETERS)
     model = _model(request.get("model"))
-    _system(request.get("system"))
+    transcript.check_system(request.get("system"))
     transcript.check(request.get("messages"), MAX_MESSAGES)
-    names = _tools(request.get("tools"))
+    names = toolrules.names(request.get("tools"))
     _tool_choice(request.get("tool_choice"), names, model)
     _thinking(request.get("thinking"), model)
     _output_config(request.get("output_config"))
+    _metadata(request.get("metadata"))
+    fields.cache_breakpoints(request)
+    thinking.check(request, model)
     return model
+
+
+def prompt_length(tokens: int, model: Model) -> None:
+    """Refuse a prompt of more tokens than the model's window holds."""
+    if tokens > model.max_input_tokens:
+        _reject(f"prompt is too long: {tokens} tokens > {model.max_input_tokens} maximum")
 
 
 def page_limit(text: str | None) -> int:
@@ -87,56 +102,11 @@ def _max_tokens(request: dict[str, Any], model: Model) -> None:
         )
 
 
-def _system(system: Any) -> None:
-    match system:
-        case None | str():
-            return
-        case list():
-            for index, block in enumerate(system):
-                transcript.check_text_block(block, f"system.{index}")
-        case _:
-            _reject("system: Input should be a valid string or list of text blocks")
-
-
 def _stop_sequences(value: Any) -> None:
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         _reject("stop_sequences: Input should be a valid list of strings")
     if any(not each.strip() for each in value):
         _reject("stop_sequences: each stop sequence must contain non-whitespace")
-
-
-def _tools(tools: Any) -> list[str]:
-    if tools is None:
-        return []
-    if not isinstance(tools, list):
-        _reject("tools: Input should be a valid list")
-    names: list[str] = []
-    for index, tool in enumerate(tools):
-        names.append(_tool_name(tool, f"tools.{index}"))
-    if len(set(names)) < len(names):
-        _reject("tools: Tool names must be unique.")
-    return names
-
-
-def _tool_name(tool: Any, where: str) -> str:
-    if not isinstance(tool, dict):
-        raise faults.Rejected(400, f"{where}: Input should be a valid object")
-    name = tool.get("name")
-    if not isinstance(name, str) or not 1 <= len(name) <= 128 or not _is_identifier(name):
-        raise faults.Rejected(
-            400, f"{where}.name: String should match pattern '^[a-zA-Z0-9_-]{{1,128}}$'"
-        )
-    if tool.get("type", "custom") == "custom":
-        schema = tool.get("input_schema")
-        if not isinstance(schema, dict):
-            raise faults.Rejected(400, f"{where}.input_schema: Field required")
-        if schema.get("type") != "object":
-            raise faults.Rejected(400, f"{where}.input_schema.type: Input should be 'object'")
-    return name
-
-
-def _is_identifier(name: str) -> bool:
-    return name.isascii() and name.replace("_", "a").replace("-", "a").isalnum()
 
 
 def _tool_choice(choice: Any, names: list[str], model: Model) -> None:
@@ -165,6 +135,19 @@ def _thinking(thinking: Any, model: Model) -> None:
         _reject(f"thinking: cannot be disabled on {model.id}")
     if kind == "enabled" and not _at_least(thinking.get("budget_tokens"), 1024):
         _reject("thinking.enabled.budget_tokens: Input should be greater than or equal to 1024")
+
+
+def _metadata(metadata: Any) -> None:
+    if metadata is None:
+        return
+    if not isinstance(metadata, dict):
+        _reject("metadata: Input should be a valid object")
+    fields.only(metadata, frozenset({"user_id"}), "metadata")
+    user = metadata.get("user_id") or ""
+    if not isinstance(user, str):
+        _reject("metadata.user_id: Input should be a valid string")
+    if len(user) > LONGEST_USER_ID:
+        _reject(f"metadata.user_id: String should have at most {LONGEST_USER_ID} characters")
 
 
 def _at_least(value: Any, least: int) -> bool:

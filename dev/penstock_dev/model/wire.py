@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from penstock_dev.model import faults
-from penstock_dev.model.reply import Block, Reply, Text, ToolUse
+from penstock_dev.model.reply import Block, Reply, Text, Thinking, ToolUse
 from penstock_dev.model.script import Script
 
 PIECES_PER_BLOCK = 48
@@ -35,6 +35,8 @@ def message(reply: Reply, message_id: str, script: Script) -> dict[str, Any]:
     document |= _stop(reply)
     if script.omit_usage:
         del document["usage"]
+    if script.padding_bytes:
+        document["scripted_padding"] = "x" * script.padding_bytes
     return document
 
 
@@ -56,6 +58,8 @@ def _all_events(reply: Reply, message_id: str, script: Script) -> Iterator[bytes
         del start["usage"]
     yield _event({"type": "message_start", "message": start})
     yield _event({"type": "ping"})
+    if script.padding_bytes:
+        yield _event({"type": "scripted_padding", "padding": "x" * script.padding_bytes})
     for index, block in enumerate(reply.blocks):
         yield from _block_events(index, block)
         if script.unknown_events:
@@ -65,6 +69,8 @@ def _all_events(reply: Reply, message_id: str, script: Script) -> Iterator[bytes
         end["usage"] = _usage(reply, reply.output_tokens)
     yield _event(end)
     yield _event({"type": "message_stop"})
+    if script.after_stop:
+        yield script.after_stop.encode("utf-8", "surrogatepass")
 
 
 def _block_events(index: int, block: Block) -> Iterator[bytes]:
@@ -72,6 +78,12 @@ def _block_events(index: int, block: Block) -> Iterator[bytes]:
         case Text(text):
             empty: dict[str, Any] = {"type": "text", "text": ""}
             deltas = [{"type": "text_delta", "text": piece} for piece in _pieces(text)]
+        case Thinking(thought, signature):
+            empty = {"type": "thinking", "thinking": "", "signature": ""}
+            deltas = [
+                *({"type": "thinking_delta", "thinking": piece} for piece in _pieces(thought)),
+                {"type": "signature_delta", "signature": signature},
+            ]
         case ToolUse(input_json=written):
             empty = _block(block) | {"input": {}}
             deltas = [
@@ -144,6 +156,8 @@ def _block(block: Block) -> dict[str, Any]:
     match block:
         case Text(text):
             return {"type": "text", "text": text}
+        case Thinking(thought, signature):
+            return {"type": "thinking", "thinking": thought, "signature": signature}
         case ToolUse(identifier, name, written, complete):
             return {
                 "type": "tool_use",

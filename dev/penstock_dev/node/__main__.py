@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from penstock_dev import kube, processes
+from penstock_dev import kube, processes, signals
 from penstock_dev.node import kubelet
 from penstock_dev.node.pod import Host
 
@@ -29,6 +29,7 @@ async def _run(arguments: argparse.Namespace) -> None:
             state_dir=state_dir,
             log_directory=arguments.log_dir.resolve(),
             runtime_image=arguments.image,
+            client_ca=arguments.client_ca.resolve(),
             owner=os.environ.get(processes.OWNER_VARIABLE, str(state_dir)),
         )
         node = asyncio.create_task(kubelet.run(host))
@@ -42,10 +43,12 @@ async def _run(arguments: argparse.Namespace) -> None:
 
 def main() -> None:
     """Parse the command line and run."""
+    signals.as_in_the_foreground()
     parser = argparse.ArgumentParser(prog="python -m penstock_dev.node", description=__doc__)
     parser.add_argument("--kubeconfig", type=Path, required=True)
     parser.add_argument("--state-dir", type=Path, required=True)
     parser.add_argument("--log-dir", type=Path, required=True)
+    parser.add_argument("--client-ca", type=Path, required=True)
     parser.add_argument("--name", default="penstock-dev")
     parser.add_argument("--image", default="penstock-runtime:dev")
     asyncio.run(_run(parser.parse_args()))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from penstock_dev import kube, processes
-from penstock_dev.node import fields, probes, substitution
+from penstock_dev.node import fields, probes, substitution, tree
 from penstock_dev.node.references import NotFound, References
 
 _KEPT_FROM_THE_HOST = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "HTTP_PROXY", "HTTPS_PROXY")
@@ -41,6 +41,7 @@ class Surroundings:
     references: References
     runtime_image: str
     owner: str
+    directory: Path
 
 
 async def gather(spec: kube.Document, pod: kube.Document, around: Surroundings) -> Launch:
@@ -61,16 +62,15 @@ async def gather(spec: kube.Document, pod: kube.Document, around: Surroundings) 
     except (NotFound, fields.UnknownField, probes.Unsupported, kube.ApiError) as error:
         raise NotStartable("CreateContainerConfigError", str(error)) from error
     base = _base_environment(pod["metadata"]["name"], around.owner)
-    environment = substitution.environment(base, declared, mounts)
-    return Launch(_command(spec, environment, mounts, around.runtime_image), environment, looks)
+    above = tree.build(around.directory / f"{spec['name']}.above", mounts)
+    environment = substitution.environment(base, declared, mounts, above)
+    words = _words(spec, around.runtime_image)
+    line = substitution.command_line(words, environment, mounts, sys.executable, above)
+    return Launch(line, environment, looks)
 
 
-def _command(
-    spec: kube.Document,
-    environment: Mapping[str, str],
-    mounts: list[substitution.Mount],
-    runtime_image: str,
-) -> list[str]:
+def _words(spec: kube.Document, runtime_image: str) -> list[str]:
+    """Command and arguments as declared. Raises NotStartable for a program that is not here."""
     words = spec.get("command", [])
     if not words or not (spec["image"] == runtime_image or substitution.is_python(words)):
         raise NotStartable(
@@ -78,8 +78,7 @@ def _command(
             f'cannot pull image "{spec["image"]}": a process node has no images; it runs '
             f"commands that start with python, or any command of {runtime_image}",
         )
-    line = [*words, *spec.get("args", [])]
-    return substitution.command_line(line, environment, mounts, sys.executable)
+    return [*words, *spec.get("args", [])]
 
 
 def _base_environment(pod_name: str, owner: str) -> dict[str, str]:

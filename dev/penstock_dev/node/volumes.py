@@ -84,5 +84,10 @@ def _show(directory: Path, names: set[str]) -> None:
         if not (directory / name).is_symlink():
             _link(directory / name, f"..data/{name}")
     for entry in directory.iterdir():
-        if entry.is_symlink() and not entry.name.startswith("..") and entry.name not in names:
+        if _shows_data(entry) and entry.name not in names:
             entry.unlink()
+
+
+def _shows_data(entry: Path) -> bool:
+    """Whether an entry was made here; another mount may be linked into the directory, too."""
+    return entry.is_symlink() and entry.readlink().parts[0] == "..data"

@@ -101,7 +101,6 @@ class Children:
         self._contact = contact
         self._shown = shown
         self._children: list[Child] = []
-        self._starting = 0
         self._watching: set[asyncio.Task[None]] = set()
         self._looking = asyncio.Event()
         self._clock = asyncio.get_running_loop().time
@@ -141,20 +140,20 @@ class Children:
         idle_ms = round(duty.claim_idle_seconds * 1000)
         call = self._store.part(duty.agent, duty.revision, idle_ms)
         waiting = await self._contact.asked("part", call) or 0
-        free = MOST_CHILDREN - len(self._children) - self._starting
+        free = MOST_CHILDREN - len(self._watching)
         if self._clock() < self._start_from:
             return
         for _ in range(min(waiting, free)):
-            self._starting += 1
             watching = group.create_task(self._guarded(), name="suspects in a child")
             self._watching.add(watching)
-            watching.add_done_callback(self._watching.discard)
+            watching.add_done_callback(self._watched)
+
+    def _watched(self, watching: asyncio.Task[None]) -> None:
+        self._watching.discard(watching)
+        self._looking.set()  # what it left may be tried in another child at once
 
     async def _guarded(self) -> None:
-        try:
-            broken = await caught(self._tried())
-        finally:
-            self._starting -= 1
+        broken = await caught(self._tried())
         if isinstance(broken, Broken):
             self._failed_to_start()
             words = "no child process for suspects"
@@ -228,7 +227,6 @@ class Children:
 
     async def _buried(self, child: Child, code: int, *, hung: bool) -> None:
         """Have what a dead child held tried in smaller groups; one that ended in order left none."""
-        self._looking.set()
         if code == 0 and child.in_order:
             return
         if not child.heard:
@@ -245,7 +243,6 @@ class Children:
             if not isinstance(await caught(call), Broken):
                 break
             await asyncio.sleep(1.0)
-        self._looking.set()
 
     def _failed_to_start(self) -> None:
         self._failures += 1

@@ -15,6 +15,7 @@ import pytest
 
 from penstock_dev import environment, processes
 from penstock_dev.state import StateDirectory
+from tests import background_job
 from tests.integration.dev import pods
 
 SMALL = ["--components", "redis,model"]
@@ -23,6 +24,10 @@ SMALL = ["--components", "redis,model"]
 def penstock_dev(*arguments: str, timeout: float = 90) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "penstock_dev", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+
+
+def up_command(state_dir: Path) -> list[str]:
+    return [sys.executable, "-m", "penstock_dev", "up", "--state-dir", str(state_dir), *SMALL]
 
 
 def left_of(state_dir: Path) -> list[str]:
@@ -74,9 +79,8 @@ def test_up_that_fails_names_the_reason_in_its_last_line_and_leaves_nothing(
     pods.until(lambda: left_of(state_dir), lambda left: not left)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_nothing_outlives_up_in_the_foreground(state_dir, number: signal.Signals) -> None:
-    command = [sys.executable, "-m", "penstock_dev", "up", "--state-dir", str(state_dir), *SMALL]
+def ended(state_dir: Path, command: list[str], number: signal.Signals) -> int:
+    """Starts an environment with `up`, ends it, and looks what is left; the exit code."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as up:
         assert up.stdout is not None
         for line in up.stdout:
@@ -86,6 +90,60 @@ def test_nothing_outlives_up_in_the_foreground(state_dir, number: signal.Signals
         up.send_signal(number)
         up.wait(timeout=30)
     pods.until(lambda: left_of(state_dir), lambda left: not left)
+    return up.returncode
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_outlives_up_in_the_foreground(state_dir, number: signal.Signals) -> None:
+    code = ended(state_dir, up_command(state_dir), number)
+    assert code == (-number if number == signal.SIGKILL else 0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("way", background_job.WAYS)
+def test_nothing_outlives_up_in_a_scripts_background(
+    state_dir, number: signal.Signals, way: str
+) -> None:
+    assert ended(state_dir, background_job.command(way, up_command(state_dir)), number) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("way", background_job.WAYS)
+def test_traffic_from_a_scripts_background_ends_with_its_sums(
+    state_dir, number: signal.Signals, way: str
+) -> None:
+    environment.start(state_dir, {"redis", "model", "gateway"}, report=lambda _: None)
+    verb = [
+        sys.executable,
+        "-m",
+        "penstock_dev",
+        "traffic",
+        "nobody",
+        "--state-dir",
+        str(state_dir),
+    ]
+    with subprocess.Popen(
+        background_job.command(way, verb), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as sending:
+        assert sending.stdout
+        sending.stdout.readline()
+        sending.send_signal(number)
+        _, errors = sending.communicate(timeout=30)
+    assert sending.returncode == 1  # nobody answered
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("way", background_job.WAYS)
+def test_a_log_that_is_followed_ends_with_its_reader(state_dir, way: str) -> None:
+    environment.start(state_dir, {"redis"}, report=lambda _: None)
+    verb = [sys.executable, "-m", "penstock_dev", "logs", "redis", "--follow"]
+    command = background_job.command(way, [*verb, "--state-dir", str(state_dir)])
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as following:
+        assert following.stdout
+        assert following.stdout.readline()
+        following.send_signal(signal.SIGTERM)
+        following.communicate(timeout=30)  # its pipe closes when the last process below has gone
+    assert following.returncode == 0
 
 
 def test_nothing_outlives_a_supervisor_killed_with_sigkill(state_dir) -> None:

@@ -162,7 +162,7 @@ async def callers():
 async def test_two_thousand_waiting_callers_share_few_connections_and_all_get_an_answer(
     start, redis, agent, callers
 ):
-    gateway = start()
+    gateway = start(PENSTOCK_WAITS_PER_CALLER=str(WAITING_CALLERS))
     request = sockets.post(agent.tasks, {"input": "x", "wait": 300})
     readers = []
     name = "penstock_gateway_waiting"

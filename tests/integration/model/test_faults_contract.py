@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import anthropic
+import httpx
 import httpx2
 import pytest
+
+from penstock_dev.model import server
 
 STATUSES = {
     400: (anthropic.BadRequestError, "invalid_request_error"),
@@ -187,3 +191,143 @@ async def test_a_broken_script_is_told_in_the_error(client, request_for):
         request = request_for() | {"system": f"You help.\n#fake {line}"}
         with pytest.raises(anthropic.BadRequestError, match=named):
             await client.messages.create(**request)
+
+
+async def streamed(client, request):
+    async with client.messages.stream(**request) as stream:
+        return await stream.get_final_message()
+
+
+@pytest.mark.parametrize("words", ["", "\n\n", "Let me see. "], ids=repr)
+async def test_a_text_stands_before_and_after_whatever_is_answered(
+    client, request_for, with_tool, words
+):
+    keys = {"textBefore": words, "textAfter": words}
+    calls = [{"name": "look_up"}]
+    for request in (request_for(text="yes", **keys), with_tool(toolCalls=calls, **keys)):
+        for message in (await client.messages.create(**request), await streamed(client, request)):
+            first, middle, last = message.content
+            assert (first.text, last.text) == (words, words)
+            assert middle.type == ("tool_use" if "tools" in request else "text")
+
+
+async def test_what_the_model_said_can_be_refused_when_it_is_sent_back(
+    client, request_for, answered
+):
+    request = request_for(text="yes", textAfter="")
+    said = await client.messages.create(**request)
+    messages = [
+        *answered(request["messages"], said)[:-1],
+        {"role": "user", "content": "and?"},
+    ]
+    with pytest.raises(anthropic.BadRequestError, match="text content blocks must be non-empty"):
+        await client.messages.create(**request_for(messages=messages))
+
+
+@pytest.mark.parametrize("model_name", ["claude-haiku-4-5", "claude-fable-5-2"])
+async def test_a_thought_comes_first_and_is_taken_back_with_its_tool_call(
+    client, with_tool, answered, model_name
+):
+    keys = {"thinking": "Which order? " * 9, "toolCalls": [{"name": "look_up"}]}
+    request = with_tool(**keys) | {"model": model_name}
+    for ask in (client.messages.create, lambda **asked: streamed(client, asked)):
+        asked = await ask(**request)
+        assert [block.type for block in asked.content] == ["thinking", "tool_use"]
+        assert asked.content[0].thinking == keys["thinking"]
+        told = await ask(**request | {"messages": answered(request["messages"], asked)})
+        assert [block.type for block in told.content] == ["thinking", "text"]
+
+
+async def test_an_id_of_the_script_comes_again_in_every_reply(client, with_tool, answered):
+    same = {"name": "look_up", "id": "call_0"}
+    twice = await client.messages.create(**with_tool(toolCalls=[same, same]))
+    assert [block.id for block in twice.content] == ["call_0", "call_0"]
+    request = with_tool(loopTool=same)
+    first = await client.messages.create(**request)
+    request |= {"messages": answered(request["messages"], first)}
+    second = await client.messages.create(**request)
+    assert (first.content[0].id, second.content[0].id) == ("call_0", "call_0")
+    request |= {"messages": answered(request["messages"], second)}
+    with pytest.raises(anthropic.BadRequestError, match="`tool_use` ids must be unique"):
+        await client.messages.create(**request)
+
+
+def lines_of(http, request):
+    with http.stream("POST", "/v1/messages", json=request | {"stream": True}) as response:
+        yield from response.iter_lines()
+
+
+def test_words_may_follow_the_end_of_a_stream(http, request_for):
+    lines = list(lines_of(http, request_for(afterStop="data: [DONE]\n\n")))
+    assert lines[-5:] == [
+        "event: message_stop",
+        'data: {"type":"message_stop"}',
+        "",
+        "data: [DONE]",
+        "",
+    ]
+
+
+def test_a_stream_may_stay_open_after_its_end(http, request_for):
+    request = request_for(keepOpen=True) | {"stream": True}
+    with http.stream("POST", "/v1/messages", json=request) as response:
+        chunks = response.iter_bytes()
+        got = b""
+        while b'{"type":"message_stop"}' not in got:
+            got += next(chunks)
+    with (
+        pytest.raises(httpx.ReadTimeout),
+        http.stream("POST", "/v1/messages", json=request, timeout=0.5) as response,
+    ):
+        response.read()
+
+
+def test_a_streamed_request_may_be_answered_with_one_document(http, request_for):
+    response = http.post(
+        "/v1/messages", json=request_for(text="whole", neverStream=True) | {"stream": True}
+    )
+    assert response.headers["content-type"] == "application/json"
+    assert response.json()["content"] == [{"type": "text", "text": "whole"}]
+
+
+@pytest.mark.parametrize("header", ["x-api-key", "authorization"])
+def test_an_error_may_repeat_the_key_it_was_asked_with(http, request_for, header):
+    request = request_for(errorPercent=100, errorStatus=401, errorMessage="the key {key} is wrong")
+    value = "sk-1234" if header == "x-api-key" else "Bearer sk-1234"
+    response = http.post("/v1/messages", json=request, headers={header: value})
+    assert response.json()["error"] == {
+        "type": "authentication_error",
+        "message": "the key sk-1234 is wrong",
+    }
+
+
+@pytest.mark.parametrize("keys", [{}, {"errorPercent": 100}], ids=["answer", "error"])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_body_may_be_of_any_length(http, request_for, keys, streamed):
+    request = request_for(paddingBytes=3_000_000, text="short", **keys) | {"stream": streamed}
+    response = http.post("/v1/messages", json=request)
+    assert 3_000_000 < len(response.content) < 3_010_000
+    assert (b"short" in response.content) == (not keys)
+
+
+def test_three_thousand_slow_answers_are_under_way_at_once(model, request_for):
+    """Each waits its time on its own: so many take far less than one after another would."""
+    server.take_many_connections()
+    document = json.dumps(request_for(latencyMs=5000) | {"stream": True}).encode()
+
+    async def ask():
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(model.url.rsplit(":")[-1]))
+        writer.write(
+            b"POST /v1/messages HTTP/1.1\r\nhost: model\r\nanthropic-version: 2026-10-21\r\n"
+            b"connection: close\r\ncontent-length: %d\r\n\r\n%b" % (len(document), document)
+        )
+        answer = await reader.read()
+        writer.close()
+        return answer.endswith(b'data: {"type":"message_stop"}\n\n\r\n0\r\n\r\n')
+
+    async def ask_all():
+        async with asyncio.timeout(60):
+            return await asyncio.gather(*(ask() for _ in range(3000)))
+
+    assert all(asyncio.run(ask_all()))
+    assert model.journal()["total"] == 3000

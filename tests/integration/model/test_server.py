@@ -48,8 +48,30 @@ def test_unknown_places_and_methods_are_refused_as_the_api_does(http, method, pa
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"\xff\xfe", b"[" * 5000, b'{"a":' * 300 + b"1" + b"}" * 300, b"[]", b"null"],
-    ids=["empty", "cut", "no UTF-8", "open", "deep", "list", "null"],
+    [
+        b"",
+        b"{",
+        b"\xff\xfe",
+        b'{"model": "\xed\xa0\xbd"}',
+        b'{"max_tokens": NaN}',
+        b'{"model": "a\x01b"}',
+        b"[" * 5000,
+        b'{"a":' * 300 + b"1" + b"}" * 300,
+        b"[]",
+        b"null",
+    ],
+    ids=[
+        "empty",
+        "cut",
+        "no UTF-8",
+        "a surrogate in UTF-8",
+        "no number",
+        "a control character",
+        "open",
+        "deep",
+        "list",
+        "null",
+    ],
 )
 def test_a_body_that_is_no_request_is_a_bad_request(http, body):
     response = http.post("/v1/messages", content=body)
@@ -70,11 +92,66 @@ def test_a_body_above_the_limit_of_the_api_is_too_large(http):
     assert error_of(response)["type"] == "request_too_large"
 
 
-def test_fifty_thousand_characters_and_lone_surrogates_are_served(http):
-    for text in ("x" * 50_000, "\ud800 alone"):
-        content = [{"role": "user", "content": text}]
-        response = http.post("/v1/messages", content=json_bytes(MINIMAL | {"messages": content}))
-        assert response.status_code == 200
+@pytest.mark.parametrize("text", ["x" * 50_000, "🚢 \\ud800", "\\\\ud83d \\n", "\0"], ids=str)
+def test_long_and_odd_texts_are_served_escaped_or_not(http, text):
+    document = MINIMAL | {"messages": [{"role": "user", "content": text}]}
+    for escaped in (True, False):
+        body = json.dumps(document, ensure_ascii=escaped).encode()
+        assert http.post("/v1/messages", content=body).status_code == 200
+
+
+HALVES = {
+    "a high half alone": ("\ud83d alone", "no low surrogate in string"),
+    "a high half at the end": ("end \ud83d", "no low surrogate in string"),
+    "two high halves": ("\ud83d\ud83d\udea2", "no low surrogate in string"),
+    "a low half alone": ("\udea2", "low surrogate in string"),
+    "halves apart": ("\ud83d \udea2", "no low surrogate in string"),
+    "after a backslash": ("\\\ud83d", "no low surrogate in string"),
+}
+
+
+@pytest.mark.parametrize(("text", "words"), HALVES.values(), ids=HALVES)
+def test_half_a_surrogate_pair_is_no_json_for_the_api(http, text, words):
+    document = MINIMAL | {"messages": [{"role": "user", "content": text}]}
+    response = http.post("/v1/messages", content=json_bytes(document))
+    assert response.status_code == 400
+    message = error_of(response)["message"]
+    assert message.startswith("The request body is not valid JSON: ")
+    assert words in message
+
+
+@pytest.mark.parametrize("key", [b"sk ant", b"sk-\xe4nt", b"sk-ant\tx"])
+@pytest.mark.parametrize("header", ["x-api-key", "authorization"])
+def test_a_key_of_characters_that_no_key_has_is_a_wrong_key(http, header, key):
+    value = key if header == "x-api-key" else b"Bearer " + key
+    response = http.post("/v1/messages", json=MINIMAL, headers={header: value})
+    assert response.status_code == 401
+    assert error_of(response)["type"] == "authentication_error"
+
+
+def test_a_version_that_never_was_is_refused(http):
+    response = http.post("/v1/messages", json=MINIMAL, headers={"anthropic-version": "2024-02-30"})
+    assert response.status_code == 400
+    assert "anthropic-version" in error_of(response)["message"]
+
+
+def test_a_prompt_beyond_the_window_is_too_long(http):
+    content = [{"role": "user", "content": "word " * 160_001}]
+    response = http.post("/v1/messages", json=MINIMAL | {"messages": content})
+    assert response.status_code == 400
+    assert error_of(response)["message"] == "prompt is too long: 200002 tokens > 200000 maximum"
+
+
+def test_an_answer_ends_where_the_window_is_full(http):
+    says = [{"role": "user", "content": "x" * (200_000 * 4 - 80)}]
+    request = MINIMAL | {
+        "messages": says,
+        "max_tokens": 1000,
+        "system": '#fake {"outputTokens": 99}',
+    }
+    answer = http.post("/v1/messages", json=request).json()
+    assert answer["stop_reason"] == "model_context_window_exceeded"
+    assert answer["usage"]["input_tokens"] + answer["usage"]["output_tokens"] == 200_000
 
 
 def json_bytes(document):
@@ -153,7 +230,7 @@ def test_a_bad_seed_is_refused(http):
 def test_a_rate_limit_of_the_server_is_told_with_the_time_to_wait(model):
     with (
         testing.model_server(1, "--requests-per-minute", "3") as limited,
-        httpx.Client(base_url=limited.url, headers={"anthropic-version": "x"}) as http,
+        httpx.Client(base_url=limited.url, headers={"anthropic-version": "2023-06-01"}) as http,
     ):
         answers = [http.post("/v1/messages", json=MINIMAL) for _ in range(4)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]

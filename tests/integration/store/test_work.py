@@ -289,3 +289,32 @@ async def test_the_outcome_log_keeps_about_as_many_rows_as_it_may(server, desk):
     middle = rows[50].id
     assert await small.store.rows(desk.agent, after=middle, limit=5) == rows[51:56]
     await store.aclose()
+
+
+async def test_a_long_conversation_is_saved_by_pieces_and_comes_back_whole(desk):
+    await desk.admit()
+    claim = await desk.claim_one()
+    state = b"x" * 20_000
+    for number in range(30):
+        state += b"%d " % number * 50
+        assert await desk.store.checkpoint(claim, state, task.Usage(), []) is Directive.CONTINUE
+    key = desk.keys.task(claim.task.id)
+    assert int(await desk.raw.hget(key, "pieces")) > 0
+    assert len(await desk.raw.hget(key, "checkpoint")) < len(state)
+    (again,) = await desk.reclaim()
+    assert again.checkpoint == state
+    assert await desk.finish(again)
+    left = await desk.raw.hkeys(key)
+    assert not [name for name in left if name.startswith(b"piece") or name == b"checkpoint"]
+
+
+async def test_a_piece_whose_beginning_redis_does_not_know_is_sent_whole(desk):
+    await desk.admit()
+    claim = await desk.claim_one()
+    state = b"x" * 20_000
+    await desk.store.checkpoint(claim, state, task.Usage(), [])
+    await desk.raw.hset(desk.keys.task(claim.task.id), "checkpoint", "older")
+    await desk.raw.hset(desk.keys.task(claim.task.id), "whole", "older")
+    await desk.store.checkpoint(claim, state + b"y", task.Usage(), [])
+    (again,) = await desk.reclaim()
+    assert again.checkpoint == state + b"y"

@@ -14,6 +14,7 @@ import pytest
 
 from penstock_cli import exits
 from penstock_dev.state import StateDirectory
+from tests import background_job
 from tests.unit.cli.fake_kubectl import service
 from tests.unit.cli.test_terminal import penstock
 
@@ -201,10 +202,12 @@ def test_an_address_without_a_token_says_why_none_was_made(run, kubectl):
 @pytest.mark.parametrize(
     "how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda how: how.name
 )
-def test_an_interrupted_command_leaves_no_forwarding_behind(how, kubectl, gateway, tmp_path):
+@pytest.mark.parametrize("way", [None, *background_job.WAYS], ids=str)
+def test_an_interrupted_command_leaves_no_forwarding_behind(how, way, kubectl, gateway, tmp_path):
     gateway.answered.clear()
+    command = [sys.executable, "-m", "penstock_cli", "run", "hello", "hi"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "penstock_cli", "run", "hello", "hi"],
+        background_job.command(way, command) if way else command,
         env={"PATH": kubectl.path, "KUBECONFIG": "/nowhere"},
         cwd=tmp_path,
         stderr=subprocess.PIPE,

@@ -34,10 +34,46 @@ def test_references_are_expanded_as_kubernetes_does(text: str, expected: str) ->
         ("/etc/penstocks/x", "/etc/penstocks/x"),
         ("/var/etc/penstock", "/var/etc/penstock"),
         ("http://host/etc/penstock", "http://host/etc/penstock"),
+        ("/etc/penstock+old/x", "/etc/penstock+old/x"),
+        ("/etc/penstock~", "/etc/penstock~"),
+        ("/etc/penstock%20x", "/etc/penstock%20x"),
+        ("/etc/penstock/secrets", "/real/one/secrets"),
+        ("/etc/penstock/secret.d/key", "/real/one/secret.d/key"),
+        ("/etc/penstock/", "/real/one/"),
+        ("//etc//penstock/./secret/key", "/real/two/key"),
+        ("/etc/penstock/secret/../x", "/real/one/x"),
+        ("file:///etc/penstock/secret/key", "file:///real/two/key"),
+        ("http://etc/penstock/x", "http://etc/penstock/x"),
+        ("postgres://u:p@h/etc/penstock", "postgres://u:p@h/etc/penstock"),
+        ("@/etc/penstock/secret", "@/real/two"),
+        ("['/etc/penstock/a', \"/etc/penstock/b\"]", "['/real/one/a', \"/real/one/b\"]"),
+        ("/", "/"),
+        ("a / b", "a / b"),
     ],
 )
 def test_mount_paths_become_real_directories_where_a_path_begins(text: str, expected: str) -> None:
     assert substitution.relocate(text, MOUNTS) == expected
+
+
+ABOVE = {"/etc": "/tree/etc", "/srv": "/tree/srv", "/srv/my data": "/tree/srv/my data"}
+DEEP = [*MOUNTS, Mount("/srv/my data/(1)", "/real/three")]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("/etc", "/tree/etc"),
+        ("--root=/etc/", "--root=/tree/etc/"),
+        ("/etc/.", "/tree/etc"),
+        ("/etc/ssl/certs", "/etc/ssl/certs"),
+        ("/etcetera", "/etcetera"),
+        ("/etc/penstock/x", "/real/one/x"),
+        ("/srv/my data/(1)/a b", "/real/three/a b"),
+        ("/var", "/var"),
+    ],
+)
+def test_a_path_above_mounts_is_their_tree_and_what_is_beside_them_stays(text, expected) -> None:
+    assert substitution.relocate(text, DEEP, ABOVE) == expected
 
 
 def test_a_variable_may_refer_to_earlier_ones_only() -> None:

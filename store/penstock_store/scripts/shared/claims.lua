@@ -50,11 +50,20 @@ local function handed_back(queue, entry, id, task)
   return true
 end
 
+-- Where it was found says for certain which revision and lane a task is in; its hash is open to other hands.
+local function found_in(queue, entry, id, task)
+  local revision, lane = string.match(queue, ":q:([^:]+):(%a+)$")
+  if task.revision == revision and task.lane == lane and task.entry == entry then return end
+  call("HSET", task_key(id), "revision", revision, "lane", lane, "entry", entry)
+  task.revision, task.lane, task.entry = revision, lane, entry
+end
+
 -- The claim of a delivered entry, as the codec reads it; nil when there is nothing to work on.
 -- suspects: how many are tried together since their worker died; 0 for an ordinary delivery. Only
 -- ordinary deliveries and those of a task alone are counted.
 local function take(queue, entry, id, claim, suspects)
   local task = task_at(id)
+  if task and not has_ended(task) then found_in(queue, entry, id, task) end
   local ending = task and not has_ended(task) and untimely(task)
   if task and not ending and tonumber(task.alone) >= MAX_DEATHS_ALONE then ending = ENDINGS.dead end
   if not task or ending or has_ended(task) then
