@@ -11,7 +11,8 @@ import anthropic
 import httpx2
 
 from penstock.api import agent as api
-from penstock_runtime.agent import credentials, echo, faults, redaction, sse, transport
+from penstock_runtime import redaction
+from penstock_runtime.agent import credentials, echo, faults, sse, transport
 from penstock_runtime.agent.model import (
     Failure,
     ModelFailed,

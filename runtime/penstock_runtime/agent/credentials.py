@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from penstock_runtime.agent import redaction
+from penstock_runtime import redaction
 
 MAX_NAME_CHARACTERS: Final = 256
 MAX_VALUE_CHARACTERS: Final = 16 * 1024

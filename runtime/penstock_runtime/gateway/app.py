@@ -98,7 +98,7 @@ async def readyz(request: Request) -> Response:
     gateway: routes.Gateway = request.app.state.gateway
     if gateway.stopping.begun:
         return PlainTextResponse("stopping\n", 503)
-    await gateway.store.ping()
+    await gateway.reach_store()
     return PlainTextResponse("ok\n")
 
 

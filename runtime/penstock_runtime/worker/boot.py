@@ -1,15 +1,18 @@
 """What a worker needs before its first task: its revision, checked, and what runs it."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
+
+import httpx2
 
 from penstock import errors, revision
 from penstock.api.agent import Tool
 from penstock.revision import Revision
 from penstock_runtime import metrics
-from penstock_runtime.agent import anthropic, credentials, loop, pricing, retry, toolbox
+from penstock_runtime.agent import anthropic, credentials, loop, pricing, proxies, retry, toolbox
 from penstock_runtime.agent.http import HTTPTools
 from penstock_runtime.settings import WorkerSettings
 
@@ -57,7 +60,7 @@ def equip(settings: WorkerSettings, cut: Revision) -> loop.Agent:
         model=model,
         price=pricing.list_price(template.model.provider, template.model.name),
         toolbox=tools,
-        tools=HTTPTools(settings.tool_headers_dir),
+        tools=HTTPTools(settings.tool_headers_dir, _carrier(cut)),
         retries=retry.Policy(template.model.retries, settings.retry_base_seconds),
         meter=metrics.Meter(settings.key, cut.name, template.model.name),
         prompt_tokens=model.prompt_tokens,
@@ -85,9 +88,13 @@ def _model(
         )
     read_key = anthropic.key_file(key_file) if key_file else anthropic.no_key
     try:
-        return anthropic.AnthropicModel(prompt, url, read_key)
+        return anthropic.AnthropicModel(prompt, url, read_key, _carrier(cut))
     except credentials.Unfit as unfit:
         raise _no_credential(settings, cut, unfit) from None
+
+
+def _carrier(cut: Revision) -> Callable[[], httpx2.AsyncBaseTransport]:
+    return proxies.carrier({variable.name: variable.value for variable in cut.template.worker.env})
 
 
 def _no_credential(

@@ -18,6 +18,7 @@ from penstock_store.records import Claim, Directive
 from penstock_store.store import Store
 
 LAST_STEP_SECONDS: Final = 4.0  # after the grace period, for a step that is not cut short
+_WRITES_AT_ONCE: Final = 16  # half of the store's connections
 DROPPED: Final = "Dropped"  # how a task is counted whose end could not be written
 
 log = logs.get()
@@ -51,7 +52,8 @@ class Crew:
         self._holds: dict[str, Hold] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         wall_seconds = float(agent.template.limits.wall_seconds)
-        self._patience = Patience(wall_seconds, duty.claim_idle_seconds)
+        writers = asyncio.Semaphore(_WRITES_AT_ONCE)
+        self._patience = Patience(wall_seconds, duty.claim_idle_seconds, writers)
         self.freed = asyncio.Event()
         self.dropped = 0  # tasks whose end could not be written: still claimed, worked on by nobody
 
@@ -66,9 +68,9 @@ class Crew:
         return list(self._holds.values())
 
     @property
-    def writing(self) -> bool:
-        """Whether Redis takes what the tasks write."""
-        return not any(hold.unwritten for hold in self._holds.values())
+    def unwritten(self) -> int:
+        """Of how many tasks Redis does not take what they write."""
+        return sum(hold.unwritten for hold in self._holds.values())
 
     @property
     def at_work(self) -> int:

@@ -5,6 +5,14 @@ import contextlib
 import json
 
 
+async def until(condition, seconds=10.0):
+    """Wait for a condition to be true."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not condition():
+        assert asyncio.get_running_loop().time() < deadline, condition
+        await asyncio.sleep(0.01)
+
+
 class Raw:
     """Answers each request with the next of ``answers``, the last one again and again.
 

@@ -401,6 +401,18 @@ async def test_measures_of_their_own_listener_are_not_where_callers_come(gateway
             assert tasks_found == (401 if found == 404 else 404)
 
 
+async def test_probes_ask_the_store_once_however_many_there_are(client, store):
+    answers = await asyncio.gather(*(client.get("/readyz") for _ in range(200)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert store.calls.count("ping") == 1
+
+
+async def test_a_store_that_is_away_is_no_answer_to_remember(client, store):
+    store.failures = [StoreUnavailable("gone")]
+    assert (await client.get("/readyz")).status_code == 503
+    assert (await client.get("/readyz")).status_code == 200
+
+
 def test_every_end_has_a_meaning_and_every_problem_a_remedy():
     assert set(meanings.REASONS) == set(OutcomeReason)
     assert set(meanings.STATUSES) == set(TaskStatus)
