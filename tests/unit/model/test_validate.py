@@ -336,6 +336,10 @@ REFUSED = {
         "cannot be disabled",
     ),
     "thinking budget": ({"thinking": {"type": "enabled", "budget_tokens": 5}}, "budget_tokens"),
+    "a budget of thought that leaves nothing to say": (
+        {"thinking": {"type": "enabled", "budget_tokens": 2048}, "max_tokens": 2048},
+        "`max_tokens` must be greater than `thinking.budget_tokens`",
+    ),
     "thinking of what": ({"thinking": {"type": "hard"}}, "thinking"),
     "effort": ({"output_config": {"effort": "extreme"}}, "output_config.effort"),
     "output config key": ({"output_config": {"style": "x"}}, "output_config.style"),
