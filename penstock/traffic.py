@@ -72,7 +72,8 @@ class Route:
     """The one record that decides an agent's traffic, fenced by (uid, epoch, version).
 
     ``stable`` and ``candidate`` are revision hashes (empty: none); ``percent`` is the
-    candidate's share of new sessions; ``unit`` is User, Session or Task.
+    candidate's share of new sessions; ``unit`` is User, Session or Task; ``max_queued`` is how many
+    tasks may wait for a worker, 0 as many as the installation allows.
     """
 
     uid: str
@@ -84,6 +85,7 @@ class Route:
     salt: str = ""
     unit: str = "User"
     suspended: bool = False
+    max_queued: int = 0
     revisions: Mapping[str, RoutedRevision] = field(default_factory=dict)
 
     def pick(self, unit_key: str) -> tuple[str, Arm, int]:

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 import chart
+import http_reference
 import reference
 from penstock.api import crd
 
@@ -47,7 +48,11 @@ def as_yaml(document: Mapping[str, Any]) -> str:
 def files() -> dict[pathlib.Path, str]:
     """Every generated file, by its path under the root of the repository."""
     pages = pathlib.Path("docs/reference")
-    made = {pages / "metrics.md": reference.metrics_page()}
+    made = {
+        pages / "metrics.md": reference.metrics_page(),
+        pages / "http-api.md": http_reference.http_page(),
+        pages / "outcomes.md": http_reference.outcomes_page(),
+    }
     definitions = {}
     for definition in crd.documents():
         words = definition["spec"]["names"]

@@ -5,13 +5,15 @@ import json
 import sys
 import uuid
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 import httpx
 
 from penstock_cli import gateway, places
 from penstock_cli.exits import Exit, Stopped
+
+_LONGEST_NAME: Final = 253
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,15 @@ class Question:
     session: str = ""
 
     def following(self, namespace: str) -> gateway.Following:
-        """The task of this question to an agent of the namespace, none of it done yet."""
+        """The task of this question to an agent of the namespace, none of it done yet.
+
+        Raises:
+            Stopped: a name is longer than any can be.
+        """
+        for what, name in (("the agent", self.agent), ("the namespace", namespace)):
+            if len(name) > _LONGEST_NAME:
+                sentence = f"the name of {what} has {len(name):,} characters; Kubernetes allows 253"
+                raise Stopped(Exit.USAGE, sentence)
         namespace, agent = quote(namespace, safe=""), quote(self.agent, safe="")
         body = {
             "input": self.text,

@@ -13,6 +13,8 @@ from penstock_cli.exits import Exit, Stopped
 FINISHED: Final = "finished"
 _SILENCE_SECONDS: Final = 40.0  # the gateway says something every 15 s
 _RECONNECT_SECONDS: Final = 1.0
+_LONGEST_PAUSE_SECONDS: Final = 60.0
+_PASSING: Final = frozenset({408, 429, 502, 503, 504})  # for a task that it has: they pass
 _STREAM: Final = {"Accept": "text/event-stream"}
 
 Document = dict[str, Any]
@@ -26,11 +28,23 @@ class Following:
     body: Mapping[str, Any]  # with an idempotency key: asked again, it is the same task
     place: str = ""  # of the task, once the gateway has taken it
     seen: str = ""  # id of the last event that was read
+    pause_seconds: float = _RECONNECT_SECONDS  # before it is asked for again
 
 
 def client(url: str, token: str) -> httpx.AsyncClient:
-    """A connection to the gateway at ``url``, past any proxy when it is on this machine."""
-    local = httpx.URL(url).host in ("127.0.0.1", "::1", "localhost")
+    """A connection to the gateway at ``url``, past any proxy when it is on this machine.
+
+    Raises:
+        Stopped: the address or the token cannot be used.
+    """
+    if not (token.isascii() and token.isprintable()):
+        sentence = "the token cannot be sent: it has characters beyond visible ASCII; check it"
+        raise Stopped(Exit.USAGE, sentence)
+    try:
+        local = httpx.URL(url).host in ("127.0.0.1", "::1", "localhost")
+    except httpx.InvalidURL as error:
+        sentence = f"the gateway's address {url[:200]!r} cannot be used: {error}"
+        raise Stopped(Exit.USAGE, sentence) from error
     return httpx.AsyncClient(
         base_url=url.rstrip("/"),
         headers={"Authorization": f"Bearer {token}"},
@@ -70,7 +84,7 @@ async def follow(http: httpx.AsyncClient, following: Following) -> AsyncIterator
         except httpx.TransportError as error:
             if not following.place:
                 raise _unreachable(http, error) from error
-        await asyncio.sleep(_RECONNECT_SECONDS)
+        await asyncio.sleep(following.pause_seconds)
 
 
 async def _stream(http: httpx.AsyncClient, following: Following) -> AsyncIterator[Document]:
@@ -80,8 +94,12 @@ async def _stream(http: httpx.AsyncClient, following: Following) -> AsyncIterato
     else:
         opened = http.stream("POST", following.path, json=following.body, headers=_STREAM)
     async with opened as response:
-        if following.place and response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        following.pause_seconds = _pause(response)
+        if following.place and response.status_code in _PASSING:
             return  # it has the task; what is away comes back
+        if response.status_code == httpx.codes.NO_CONTENT:
+            yield await _end(http, following)  # no event is left, not even the last
+            return
         if response.is_error:
             await response.aread()
         _check(response)
@@ -89,6 +107,18 @@ async def _stream(http: httpx.AsyncClient, following: Following) -> AsyncIterato
         async for line in response.aiter_lines():
             if line.startswith("data:"):
                 yield json.loads(line.removeprefix("data:"))
+
+
+async def _end(http: httpx.AsyncClient, following: Following) -> Document:
+    response = await http.get(following.place)
+    _check(response)
+    return {"id": following.seen, "type": FINISHED, "data": response.json()}
+
+
+def _pause(response: httpx.Response) -> float:
+    told = response.headers.get("retry-after", "")
+    seconds = float(told) if told.isascii() and told.isdecimal() else _RECONNECT_SECONDS
+    return min(max(seconds, _RECONNECT_SECONDS), _LONGEST_PAUSE_SECONDS)
 
 
 def _check(response: httpx.Response) -> None:

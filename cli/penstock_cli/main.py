@@ -1,5 +1,6 @@
 """The commands. What a command needs is imported when it runs, so that ``--help`` is quick."""
 
+import io
 import sys
 from collections.abc import Callable
 from typing import Annotated
@@ -76,7 +77,15 @@ def run(  # noqa: PLR0913, PLR0917 - a command's options are its arguments
     place = places.Place(
         gateway, token, namespace, state_dir, kubeconfig, context, system_namespace
     )
-    said = sys.stdin.read() if text == "-" else text
+    said = _read_input() if text == "-" else text
+    for what, given in (
+        ("INPUT", said),
+        ("--user", user),
+        ("--session", session),
+        ("AGENT", agent),
+    ):
+        _check_text(what, given)
+    _replace_what_cannot_be_printed()
     question = asking.Question(agent, said, user, session)
     _carry_out(lambda: asking.ask(place, question, wait, as_json=output == "json"))
 
@@ -108,6 +117,27 @@ def version() -> None:
 def plugin() -> None:
     """The same commands as ``kubectl penstock``: kubectl runs ``kubectl-penstock`` on the PATH."""
     app(prog_name="kubectl penstock")
+
+
+def _read_input() -> str:
+    return sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
+
+
+def _check_text(what: str, given: str) -> None:
+    """Refuse bytes that are not UTF-8: they cannot be sent, and nobody meant them."""
+    try:
+        given.encode()
+    except UnicodeEncodeError as error:
+        raise typer.BadParameter(
+            f"is not UTF-8 (at position {error.start})", param_hint=what
+        ) from None
+
+
+def _replace_what_cannot_be_printed() -> None:
+    """An answer with a character that the terminal lacks is printed without it, not as an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _carry_out(command: Callable[[], None]) -> None:

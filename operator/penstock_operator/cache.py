@@ -13,6 +13,7 @@ from penstock_operator.resources import (
     labels_of,
     name_of,
     namespace_of,
+    spec_of,
     uid_of,
     version_of,
 )
@@ -24,7 +25,9 @@ def owner_key(kind: Kind, obj: Object) -> AgentKey | None:
     if kind is AGENT:
         return AgentKey(namespace, name_of(obj))
     if kind is ROLLOUT:
-        return AgentKey(namespace, str(obj["spec"]["agentRef"]["name"]))
+        reference = spec_of(obj).get("agentRef")
+        name = reference.get("name") if isinstance(reference, dict) else None
+        return AgentKey(namespace, name) if name and isinstance(name, str) else None
     agent = labels_of(obj).get(names.LABEL_AGENT)
     return AgentKey(namespace, agent) if agent else None
 

@@ -1,14 +1,14 @@
 """The API server as the operator uses it: the only importer of the Kubernetes client."""
 
-import json
+from collections.abc import AsyncIterator
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import aiohttp
 from kubernetes.aio import client, config
 
 from penstock.errors import PenstockError
-from penstock_operator import metrics
+from penstock_operator import metrics, wire
 from penstock_operator.leadership import Leadership
 from penstock_operator.resources import (
     SELECTOR,
@@ -18,9 +18,9 @@ from penstock_operator.resources import (
     namespace_of,
 )
 
-_APPLY = "application/apply-patch+yaml"
 _JSON = "application/json"
 _TIMEOUT_SECONDS = 10.0
+_MANAGER = "penstock-operator"  # whose writes they are, wherever no manager is named
 
 
 class ClusterError(PenstockError):
@@ -38,6 +38,11 @@ class ClusterError(PenstockError):
     def conflict(self) -> bool:
         """Whether the write lost against a newer one, so that looking again helps at once."""
         return self.status == 409
+
+    @property
+    def refusal(self) -> bool:
+        """Whether the API server will not have this very request, now or later."""
+        return 400 <= self.status < 500 and self.status not in (409, 429)
 
 
 class Cluster:
@@ -76,7 +81,9 @@ class Cluster:
         else:
             config.load_incluster_config(client_configuration=configuration)
         configuration.connection_pool_maxsize = 32
-        return cls(client.ApiClient(configuration), leadership, timeout_seconds, write_seconds)
+        api = client.ApiClient(configuration)
+        api.user_agent = _MANAGER
+        return cls(api, leadership, timeout_seconds, write_seconds)
 
     async def __aenter__(self) -> Self:
         return self
@@ -114,7 +121,8 @@ class Cluster:
         """Server-side apply; the manager owns just the fields in ``obj``."""
         path = kind.path(namespace_of(obj), name_of(obj))
         query = [("fieldManager", manager), ("force", "true")]
-        return await self._request("PATCH", kind, path, query=query, body=obj, content=_APPLY)
+        body, content = wire.patch(obj), wire.PATCH_TYPE
+        return await self._request("PATCH", kind, path, query=query, body=body, content=content)
 
     async def replace_status(self, kind: Kind, obj: Object) -> Object:
         """Replace the status of an object, unless it changed since its resourceVersion."""
@@ -177,14 +185,14 @@ class Cluster:
         metrics.API_REQUESTS.labels(kind.kind, method, str(answer.status)).inc()
         if answer.status >= 300:
             raise ClusterError(answer.status, f"{method} {path}: {_message(answer.status, raw)}")
-        answer_body: Object = json.loads(raw)
+        answer_body: Object = wire.parsed(raw)
         return answer_body
 
 
 def _message(status: int, raw: bytes) -> str:
     try:
-        return f"{status} {json.loads(raw).get('message', '')}"
-    except ValueError:
+        return f"{status} {wire.parsed(raw).get('message', '')}"
+    except (AttributeError, ValueError):
         return f"{status} {raw[:200]!r}"
 
 
@@ -197,4 +205,43 @@ async def watch_session(kubeconfig: str) -> tuple[str, aiohttp.ClientSession]:
     headers = {"Authorization": token} if token else {}
     connector = aiohttp.TCPConnector(limit=32, ssl=api.rest_client.ssl_context)
     await api.close()
-    return configuration.host, aiohttp.ClientSession(connector=connector, headers=headers)
+    return configuration.host, aiohttp.ClientSession(
+        connector=connector, headers=headers, response_class=_Shallow
+    )
+
+
+class _Shallow(aiohttp.ClientResponse):
+    """An answer whose JSON is no deeper than it may be, whether read as a whole or line by line."""
+
+    async def start(self, connection: Any) -> Self:
+        """Read the head of the answer."""
+        await super().start(connection)
+        self.content = cast("aiohttp.StreamReader", _Lines(self.content))
+        return self
+
+    async def json(self, **_: Any) -> Any:
+        """The whole answer."""
+        return wire.parsed(await self.read())
+
+
+class _Lines:
+    """A stream of JSON lines; all but how it is iterated is the stream's own."""
+
+    def __init__(self, content: aiohttp.StreamReader) -> None:
+        self._content = content
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._content, name)
+
+    async def iter_chunked(self, size: int) -> AsyncIterator[bytes]:
+        """Whole lines, each of them shallow; the last one need not end."""
+        rest = b""
+        async for chunk in self._content.iter_chunked(size):
+            *lines, last = chunk.split(b"\n")
+            if lines:
+                lines[0], rest = rest + lines[0], last
+                yield b"".join(wire.shallow(line) + b"\n" for line in lines)
+            else:
+                rest += last
+        if rest:
+            yield wire.shallow(rest)

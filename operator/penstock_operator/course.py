@@ -7,7 +7,7 @@ from penstock.api.agent import Role, TrafficTarget
 from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, Source, Verdict
 from penstock.rollout import engine
 from penstock.rollout.situation import Happening, Pods, Situation
-from penstock_operator import events
+from penstock_operator import events, reading
 from penstock_operator.resources import name_of, namespace_of
 from penstock_operator.stock import Known, Stock
 from penstock_operator.world import World
@@ -50,7 +50,7 @@ def chart(world: World, stock: Stock) -> Course:
 def _governed(world: World, stock: Stock) -> Course:
     rollout = world.rollout or {}
     spec = AgentRolloutSpec.model_validate(rollout["spec"])
-    status = AgentRolloutStatus.model_validate(rollout.get("status") or {})
+    status = reading.rollout_status(rollout).value
     decision = engine.decide(situation(world, stock, spec, status))
     after = decision.status
     promoted = ""
@@ -154,7 +154,7 @@ def _must_wait(world: World, stock: Stock) -> bool:
     latest = stock.get(stock.latest)
     if latest is None or stock.latest == stock.stable or latest.rejected or not stock.stable:
         return False
-    return bool(world.status.had_rollout) and world.guarded
+    return bool(world.status.had_rollout or world.unread_rollouts) and world.guarded
 
 
 def _version(world: World, stable: str) -> int:

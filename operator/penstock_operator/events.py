@@ -4,9 +4,10 @@ from datetime import datetime
 
 from penstock.api.condition import timestamp
 from penstock.rollout.situation import Happening
+from penstock_operator import wire
 from penstock_operator.resources import EVENT, Object, name_of, namespace_of, uid_of
 
-_LONGEST_NOTE = 1000  # the API server refuses more than 1 kB
+_LONGEST_NAME = 200  # of the object's own, so that all of it is a name
 
 
 def event(about: Object, happening: Happening, *, now: datetime, suffix: str) -> Object:
@@ -19,7 +20,7 @@ def event(about: Object, happening: Happening, *, now: datetime, suffix: str) ->
         "apiVersion": EVENT.api_version,
         "kind": EVENT.kind,
         "metadata": {
-            "name": f"{name_of(about)[:200]}.{suffix}",
+            "name": f"{name_of(about)[:_LONGEST_NAME].rstrip('-.')}.{suffix}",
             "namespace": namespace_of(about),
         },
         "regarding": {
@@ -31,7 +32,7 @@ def event(about: Object, happening: Happening, *, now: datetime, suffix: str) ->
         },
         "type": "Warning" if happening.warning else "Normal",
         "reason": happening.reason,
-        "note": happening.message[:_LONGEST_NOTE],
+        "note": wire.cut_bytes(happening.message, wire.NOTE_BYTES),
         "action": "Reconcile",
         "reportingController": "penstock.dev/operator",
         "reportingInstance": "penstock-operator",
@@ -48,6 +49,15 @@ def revision_tampered(name: str) -> Happening:
     """A projection did not equal its record and was put back."""
     message = f"ConfigMap {name} was changed or removed; it was projected again from its record"
     return Happening("RevisionTampered", message, warning=True)
+
+
+def status_unreadable(lost: tuple[str, ...]) -> Happening:
+    """Parts of a status were written by a newer Penstock, or by hand, and are written anew."""
+    message = (
+        f"this Penstock cannot read {', '.join(lost)}, written by a newer one or by hand; it goes "
+        "on from what it can read"
+    )
+    return Happening("StatusUnreadable", message, warning=True)
 
 
 def released(name: str, version: int) -> Happening:

@@ -25,6 +25,11 @@ class FencedStore(Store):
         self.leadership.demand()
         return await super().rehome(agent, revision, limit)
 
+    async def expire(self, agent: AgentKey, limit: int = 200) -> int:
+        """End tasks that wait for too long, as Store does."""
+        self.leadership.demand()
+        return await super().expire(agent, limit)
+
     async def set_index(self, agents: Mapping[AgentKey, str]) -> None:
         """Replace the index, as Store does."""
         self.leadership.demand()

@@ -11,13 +11,13 @@ from pydantic import ValidationError
 
 from penstock import names, revision
 from penstock.api import validation
-from penstock.api.agent import AgentSpec, AgentStatus, AgentTemplate
+from penstock.api.agent import AgentSpec, AgentStatus, AgentTemplate, InstructionsSource
 from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus
 from penstock.errors import InvalidResource, StoreRefused, StoreUnavailable
 from penstock.names import AgentKey
 from penstock.rollout.observation import Observation
 from penstock.rollout.situation import Pods
-from penstock_operator import election, manifests, podwords, workforce
+from penstock_operator import election, manifests, podwords, reading, workforce
 from penstock_operator.cache import Cache
 from penstock_operator.cluster import Cluster, ClusterError
 from penstock_operator.leadership import Fenced, Leadership
@@ -33,7 +33,9 @@ from penstock_operator.resources import (
     ROLLOUT,
     Object,
     controller_uid,
+    labels_of,
     name_of,
+    spec_of,
     uid_of,
 )
 from penstock_operator.tenancy import Tenants
@@ -74,16 +76,16 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
     spec, problem = read_spec(agent, references)
     records = tuple(cache.of_agent(RECORD, key))
     deployments = _mine(cache.of_agent(DEPLOYMENT, key), uid_of(agent))
-    rollouts = in_order(cache.of_agent(ROLLOUT, key))
-    status = AgentStatus.model_validate(agent.get("status") or {})
+    found = cache.of_agent(ROLLOUT, key)
+    rollouts, status = in_order(found), reading.agent_status(agent)
     look, look_error = await _look(sources, key, records)
     if look:  # one clock for all operators, and the one that outcomes are stamped with
         now = datetime.fromtimestamp(look.now_ms / 1000, UTC)
-    epoch = sources.leadership.epoch_over(_epoch_on_record(sources, rollouts, status, look))
+    epoch = sources.leadership.epoch_over(_epoch_on_record(sources, rollouts, status.value, look))
     look, instead_of = _believed(sources.leadership, uid_of(agent), memory, epoch, look)
     observation, observation_error = await _observe(sources, key, agent, rollouts, look, records)
     pods = await _pods(sources, key, deployments)
-    inputs = revision.canonical([agent["spec"].get("template"), references])
+    inputs = revision.canonical([spec_of(agent).get("template"), references])
     quiet = memory.quiet_seconds(inputs, now)
     work = look.work if look else {}
     memory.low_since = workforce.low_since(spec, work, deployments, memory.low_since, now)
@@ -92,9 +94,11 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
         agent=agent,
         installation=sources.installation,
         spec=spec,
-        status=status,
+        status=status.value,
+        status_lost=status.lost,
         problem=problem,
         rollouts=rollouts,
+        unread_rollouts=unread(found),
         records=records,
         configmaps=_mine(cache.of_agent(CONFIGMAP, key), uid_of(agent)),
         deployments=deployments,
@@ -113,6 +117,7 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
         fresh_salt=secrets.token_hex(8),
         epoch=epoch,
         instead_of=instead_of,
+        answers=memory.answers,
     )
 
 
@@ -127,8 +132,8 @@ def _number(obj: Object, *path: str) -> int:
     """A number in a status, 0 when it is not there."""
     found: Any = obj.get("status")
     for part in path:
-        found = (found or {}).get(part)
-    return int(found or 0)
+        found = found.get(part) if isinstance(found, dict) else None
+    return reading.whole(found)
 
 
 def _epoch_on_record(
@@ -191,16 +196,26 @@ def read_spec(
 
 def in_order(rollouts: list[Object]) -> tuple[Object, ...]:
     """AgentRollouts that can be read, the one in charge (the oldest) first."""
-    readable = []
-    for rollout in rollouts:
-        try:
-            AgentRolloutSpec.model_validate(rollout["spec"])
-        except ValidationError:
-            continue  # stored before the schema forbade it; it governs nothing until mended
-        readable.append(rollout)
+    readable = [rollout for rollout in rollouts if not _unreadable(rollout)]
     return tuple(
         sorted(readable, key=lambda obj: (obj["metadata"]["creationTimestamp"], name_of(obj)))
     )
+
+
+def unread(rollouts: list[Object]) -> tuple[tuple[Object, str], ...]:
+    """AgentRollouts whose spec cannot be read, and why: they govern nothing until mended.
+
+    They may have been stored before the schema forbade it, or by a newer Penstock.
+    """
+    return tuple((rollout, why) for rollout in rollouts if (why := _unreadable(rollout)))
+
+
+def _unreadable(rollout: Object) -> str:
+    try:
+        validation.parse_rollout(rollout)
+    except InvalidResource as error:
+        return str(error)
+    return ""
 
 
 def _mine(objects: list[Object], uid: str) -> dict[str, Object]:
@@ -209,20 +224,30 @@ def _mine(objects: list[Object], uid: str) -> dict[str, Object]:
 
 async def _references(sources: Sources, key: AgentKey, agent: Object) -> tuple[dict[str, str], str]:
     """Content of the ConfigMap the instructions come from; a sentence when it is missing."""
-    source = (agent["spec"].get("template") or {}).get("instructionsFrom")
-    if not source:
+    source = _source(agent)
+    if source is None:
         return {}, ""
-    ref = source["configMapKeyRef"]
+    ref = source.config_map_key_ref
     try:
-        found = await sources.cluster.get(CONFIGMAP, key.namespace, ref["name"])
+        found = await sources.cluster.get(CONFIGMAP, key.namespace, ref.name)
     except ClusterError as error:
-        return {}, f"ConfigMap {ref['name']} cannot be read: {error}"
+        return {}, f"ConfigMap {ref.name} cannot be read: {error}"
     if found is None:
-        return {}, f"ConfigMap {ref['name']} is not in namespace {key.namespace}"
-    content = (found.get("data") or {}).get(ref["key"])
+        return {}, f"ConfigMap {ref.name} is not in namespace {key.namespace}"
+    content = (found.get("data") or {}).get(ref.key)
     if not content:
-        return {}, f"ConfigMap {ref['name']} has no key {ref['key']}"
-    return {f"configmap/{ref['name']}/{ref['key']}": content}, ""
+        return {}, f"ConfigMap {ref.name} has no key {ref.key}"
+    return {f"configmap/{ref.name}/{ref.key}": content}, ""
+
+
+def _source(agent: Object) -> InstructionsSource | None:
+    """Where the instructions come from; None where they stand in the Agent, or nobody can tell."""
+    template = spec_of(agent).get("template")
+    written = template.get("instructionsFrom") if isinstance(template, dict) else None
+    try:
+        return InstructionsSource.model_validate(written) if written else None
+    except ValidationError:
+        return None  # which the spec's own reading tells
 
 
 async def _look(
@@ -256,9 +281,11 @@ async def _observe(
     spec = AgentRolloutSpec.model_validate(
         rollout["spec"] if rollout else {"agentRef": {"name": key.name}}
     )
-    serving = AgentStatus.model_validate(agent.get("status") or {}).stable_revision
-    alone = AgentRolloutStatus(stable_revision=serving)
-    status = AgentRolloutStatus.model_validate(rollout.get("status") or {}) if rollout else alone
+    if rollout:
+        status = reading.rollout_status(rollout).value
+    else:
+        serving = reading.agent_status(agent).value.stable_revision
+        status = AgentRolloutStatus(stable_revision=serving)
     limits = {}
     for record in records:
         template = _template(record)
@@ -273,7 +300,7 @@ async def _observe(
 def _template(record: Object) -> AgentTemplate | None:
     try:
         return AgentTemplate.model_validate(record["data"]["resolved"]["template"])
-    except (KeyError, TypeError, ValidationError):
+    except (LookupError, TypeError, ValidationError):
         return None
 
 
@@ -291,7 +318,7 @@ async def _pods(
         return found
     by_hash: dict[str, list[dict[str, Any]]] = {}
     for pod in pods:
-        by_hash.setdefault(pod["metadata"]["labels"][names.LABEL_REVISION], []).append(pod)
+        by_hash.setdefault(labels_of(pod).get(names.LABEL_REVISION, ""), []).append(pod)
     for name in unready:
         message = podwords.message(by_hash.get(names.hash_of(name), []))
         found[name] = Pods(found[name].ready, found[name].wanted, message)

@@ -111,6 +111,7 @@ async def run(settings: Settings) -> int:
         settings.redis_url,
         installation=settings.installation,
         timeout_seconds=min(_STORE_SECONDS, longest),
+        retention=settings.retention,
         ca_file=settings.redis_ca_file,
     )
     store.leadership = leadership

@@ -1,6 +1,6 @@
 """Pure builders of the objects that the operator owns: record, ConfigMap, Deployment."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from penstock import names, revision
@@ -19,6 +19,8 @@ from penstock_operator.resources import (
     uid_of,
 )
 from penstock_operator.settings import RuntimeUpgrade, Settings
+from penstock_store.connection import Durability
+from penstock_store.scripts import Retention
 
 _MOUNT: Final = "/etc/penstock"
 _PORT: Final = 8080
@@ -42,6 +44,8 @@ class Installation:
     name: str
     upgrade: RuntimeUpgrade = RuntimeUpgrade.ROLLING
     credentials: Credentials | None = None
+    retention: Retention = field(default_factory=Retention)
+    durability: Durability = field(default_factory=Durability)
 
     @classmethod
     def of(cls, settings: Settings, credentials: Credentials | None = None) -> "Installation":
@@ -53,6 +57,8 @@ class Installation:
             settings.installation,
             settings.runtime_upgrade,
             credentials,
+            settings.retention,
+            settings.durability,
         )
 
     def image_of(self, cut: Revision) -> str:
@@ -240,11 +246,12 @@ def _env(
         "PENSTOCK_CONCURRENCY": str(worker.concurrency),
         "PENSTOCK_TOOL_HEADERS_DIR": f"{_MOUNT}/tools",
     }
+    told |= _keeping_env(installation)
     credentials = cut.template.model.credentials_secret_ref
     if credentials:
         told["PENSTOCK_CREDENTIALS_FILE"] = f"{_MOUNT}/credentials/{credentials.key}"
     redis = _redis_env(installation)
-    taken = told.keys() | {item["name"] for item in redis}
+    taken = told.keys() | {"POD_IP", "PENSTOCK_LISTEN"} | {item["name"] for item in redis}
     own = {item.name: item.value for item in cut.template.worker.env if item.name not in taken}
     fixed: list[dict[str, Any]] = [
         {"name": name, "value": value} for name, value in {**told, **own}.items()
@@ -256,6 +263,20 @@ def _env(
         *fixed,
         {"name": "PENSTOCK_LISTEN", "value": f"$(POD_IP):{_PORT}"},
     ]
+
+
+def _keeping_env(installation: Installation) -> dict[str, str]:
+    """What differs from what a worker does by itself: an upgrade alone changes no pod."""
+    kept, usual = installation.retention, Retention()
+    told = {}
+    if kept.ended_task_seconds != usual.ended_task_seconds:
+        told["PENSTOCK_ENDED_TASK_SECONDS"] = str(kept.ended_task_seconds)
+    if kept.idempotency_seconds != usual.idempotency_seconds:
+        told["PENSTOCK_IDEMPOTENCY_SECONDS"] = str(kept.idempotency_seconds)
+    if installation.durability.replicas:
+        told["PENSTOCK_REDIS_REPLICAS"] = str(installation.durability.replicas)
+        told["PENSTOCK_REDIS_REPLICA_TIMEOUT_MS"] = str(installation.durability.timeout_ms)
+    return told
 
 
 def _redis_env(installation: Installation) -> list[dict[str, Any]]:
@@ -301,21 +322,3 @@ def _tools_with_headers(cut: Revision) -> list[Tool]:
 
 def _mount(volume: str, path: str) -> dict[str, Any]:
     return {"name": volume, "mountPath": f"{_MOUNT}/{path}", "readOnly": True}
-
-
-def differs(wanted: Any, live: Any) -> bool:
-    """Whether the fields we own differ from what is live; fields we never set do not count.
-
-    Lists are compared item by item: the API server fills defaults into items, it adds none.
-    """
-    if isinstance(wanted, dict):
-        if not isinstance(live, dict):
-            return bool(wanted)
-        return any(differs(value, live.get(key)) for key, value in wanted.items())
-    if isinstance(wanted, list):
-        if not isinstance(live, list):
-            return bool(wanted)
-        if len(wanted) != len(live):
-            return True
-        return any(differs(mine, theirs) for mine, theirs in zip(wanted, live, strict=True))
-    return bool(wanted != live)

@@ -8,6 +8,7 @@ from penstock.names import AgentKey
 from penstock.rollout import fold
 from penstock.rollout.observation import Observation
 from penstock.traffic import RevisionLimits
+from penstock_operator import metrics
 from penstock_store.records import Look
 from penstock_store.store import Store
 
@@ -41,12 +42,12 @@ class Measure:
         scope = fold.scope_of(spec, status, limits)
         current = fold.follow(self._folds.get((key, uid)), scope, status.analysis)
         self._folds[key, uid] = current
-        after = current.read_after(look.now_ms)
-        while rows := await self._store.rows(key, after, _BATCH):
-            current.add(rows, look.first_row)
-            after = rows[-1].id
-            if len(rows) < _BATCH:
-                break
+        after, more = current.read_after(look.now_ms), True
+        while more:
+            page = await self._store.row_page(key, after, _BATCH)
+            current.add(page.rows, look.first_row, page.through)
+            metrics.ROWS_UNREADABLE.labels(key.namespace, key.name).inc(page.unreadable)
+            after, more = page.through or after, page.more
         return current.observe(max(look.now_ms, fold.position(after)[0]))
 
     def forget(self, key: AgentKey) -> None:

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from penstock.traffic import Route
+from penstock_operator.drift import Answer, answer, differs
+from penstock_operator.resources import Object, name_of
 
 
 @dataclass
@@ -14,7 +16,8 @@ class Memory:
     tells since when a revision has more workers than its backlog asks for; ``told`` is the last
     route that Redis took; ``strange`` is a route in Redis, as (epoch, version), that is above what
     its leader may write, seen at ``strange_at`` of the leadership's clock; ``numbers_at`` when the
-    status numbers were last written.
+    status numbers were last written; ``unrecorded`` are verdicts, by record, that the API server would not take; ``answers`` hold children that the API server stored otherwise
+    than they were applied.
     """
 
     inputs: str = ""
@@ -26,9 +29,20 @@ class Memory:
     strange: tuple[int, int] | None = None
     strange_at: float = 0.0
     numbers_at: datetime | None = None
+    unrecorded: dict[str, Object] = field(default_factory=dict)
+    answers: dict[tuple[str, str], Answer] = field(default_factory=dict)
 
     def quiet_seconds(self, inputs: str, now: datetime) -> float:
         """For how long the inputs of a revision have been the same."""
         if inputs != self.inputs or self.inputs_since is None:
             self.inputs, self.inputs_since = inputs, now
         return (now - self.inputs_since).total_seconds()
+
+    def answered(self, wanted: Object, written: Object) -> bool:
+        """Whether a child was stored otherwise than applied; it is then not applied again."""
+        place = (str(wanted["kind"]), name_of(wanted))
+        if not differs(wanted, written):
+            self.answers.pop(place, None)
+            return False
+        self.answers[place] = answer(wanted, written)
+        return True

@@ -52,6 +52,20 @@ WATCH_ERRORS: Final = Counter(
     "Events that could not be taken in.",
     registry=REGISTRY,
 )
+ROWS_UNREADABLE: Final = Counter(
+    "penstock_operator_rows_unreadable_total",
+    "Rows of outcome logs that were passed over: another hand's, or a newer version's.",
+    ["namespace", "agent"],
+    registry=REGISTRY,
+)
+REDIS_USED: Final = Gauge(
+    "penstock_redis_memory_used_bytes", "Memory that Redis uses.", registry=REGISTRY
+)
+REDIS_LIMIT: Final = Gauge(
+    "penstock_redis_memory_limit_bytes",
+    "Memory that Redis may use; 0: it has no limit.",
+    registry=REGISTRY,
+)
 LEADER: Final = Gauge("penstock_leader", "1 while this operator leads, else 0.", registry=REGISTRY)
 LEADER_TRANSITIONS: Final = Gauge(
     "penstock_leader_transitions",

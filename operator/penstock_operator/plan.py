@@ -10,7 +10,7 @@ from penstock.api.agent import AgentStatus, RevisionState
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.rollout.situation import Happening
 from penstock.traffic import RevisionLimits, Route, RoutedRevision, Standing
-from penstock_operator import events, manifests, statuses
+from penstock_operator import drift, events, manifests, reading, statuses
 from penstock_operator.course import Course, chart
 from penstock_operator.resources import (
     CONFIGMAP,
@@ -30,6 +30,7 @@ _AT_REST_SECONDS: Final = 60.0
 _IN_USE_SECONDS: Final = 5.0
 _ASLEEP_SECONDS: Final = 2.0
 _REFERENCE_SECONDS: Final = 10.0
+_EXPIRED_SECONDS: Final = 0.1  # after the moment up to which a task may wait
 _IN_USE_FOR_MS: Final = 3_600_000
 #: What admission is told of a revision whose own limits cannot be read any more: the defaults.
 _LOST_LIMITS: Final = {"input_chars": 20_000, "queue_seconds": 600, "wall_seconds": 120}
@@ -41,16 +42,20 @@ class Plan:
 
     ``replaced`` are children to delete before ``children`` are applied (immutable ones that were
     tampered with). ``verdicts`` are annotations on records, written before any status.
-    ``rehome`` are revision hashes whose unbegun work goes back to stable.
+    ``rollout_statuses`` are decisions; ``idle_statuses`` those of AgentRollouts that decide nothing.
+    ``rehome`` are revision hashes whose unbegun work goes back to stable; ``expire``: some task
+    waits for longer than it may.
     """
 
     replaced: tuple[tuple[Kind, Object], ...] = ()
     children: tuple[tuple[Kind, Object], ...] = ()
     verdicts: tuple[Object, ...] = ()
     rollout_statuses: tuple[tuple[Object, AgentRolloutStatus], ...] = ()
+    idle_statuses: tuple[tuple[Object, AgentRolloutStatus], ...] = ()
     agent_status: AgentStatus | None = None
     route: Route | None = None
     rehome: tuple[str, ...] = ()
+    expire: bool = False
     deletions: tuple[tuple[Kind, Object], ...] = ()
     events: tuple[tuple[Object, Happening], ...] = ()
     governed: bool = False
@@ -75,9 +80,11 @@ def plan_agent(world: World) -> Plan:
         children=_children(world, crews),
         verdicts=_verdicts(world, stock, course),
         rollout_statuses=_rollout_statuses(world, course),
+        idle_statuses=_idle_statuses(world),
         agent_status=statuses.agent_status(world, stock, course, crews, tampered),
         route=_route(world, course, crews),
-        rehome=_rehome(world, crews),
+        rehome=_rehome(world, course, crews),
+        expire=any(left <= 0 for left in _seconds_to_wait(world, crews)),
         deletions=_deletions(world, crews, pruned),
         events=_events(world, course, tampered),
         governed=world.rollout is not None,
@@ -105,7 +112,7 @@ def _tampered(world: World, crews: tuple[Crew, ...]) -> tuple[str, ...]:
 
 def _configmap_differs(world: World, known: Known) -> bool:
     wanted = manifests.configmap(world.agent, known.cut)
-    return manifests.differs(wanted, world.configmaps.get(known.name) or {})
+    return drift.pending(wanted, world.configmaps.get(known.name), world.answers)
 
 
 def _replaced(world: World, tampered: tuple[str, ...]) -> tuple[tuple[Kind, Object], ...]:
@@ -128,7 +135,7 @@ def _children(world: World, crews: tuple[Crew, ...]) -> tuple[tuple[Kind, Object
         wanted = manifests.deployment(
             world.agent, world.spec, known.cut, crew.replicas, world.installation
         )
-        if manifests.differs(wanted, world.deployments.get(known.name) or {}):
+        if drift.pending(wanted, world.deployments.get(known.name), world.answers):
             found.append((DEPLOYMENT, wanted))
     return tuple(found)
 
@@ -152,16 +159,28 @@ def _verdicts(world: World, stock: Stock, course: Course) -> tuple[Object, ...]:
 def _rollout_statuses(
     world: World, course: Course
 ) -> tuple[tuple[Object, AgentRolloutStatus], ...]:
-    found = []
-    for rollout in world.rollouts:
-        now = AgentRolloutStatus.model_validate(rollout.get("status") or {})
-        if rollout is world.rollout and course.rollout_status is not None:
-            wanted = course.rollout_status
-        else:
-            wanted = _idle(rollout, now, "NotInCharge", _not_in_charge(world), world.now)
-        if wanted != now:
+    """The decision of the AgentRollout in charge, where it is another than is written there."""
+    wanted = course.rollout_status
+    if world.rollout is None or wanted is None:
+        return ()
+    now = reading.rollout_status(world.rollout)
+    return ((world.rollout, wanted),) if wanted != now.value or now.lost else ()
+
+
+def _idle_statuses(world: World) -> tuple[tuple[Object, AgentRolloutStatus], ...]:
+    """What those say that govern nothing."""
+    found: list[tuple[Object, AgentRolloutStatus]] = []
+    for rollout, reason, message in _idle_rollouts(world):
+        now = reading.rollout_status(rollout)
+        wanted = _idle(rollout, now.value, reason, message, world.now)
+        if wanted != now.value or now.lost:
             found.append((rollout, wanted))
     return tuple(found)
+
+
+def _idle_rollouts(world: World) -> list[tuple[Object, str, str]]:
+    others = [(rollout, "NotInCharge", _not_in_charge(world)) for rollout in world.rollouts[1:]]
+    return others + [(rollout, "Invalid", why[:2048]) for rollout, why in world.unread_rollouts]
 
 
 def _not_in_charge(world: World) -> str:
@@ -210,6 +229,7 @@ def _route(world: World, course: Course, crews: tuple[Crew, ...]) -> Route | Non
         salt=course.salt,
         unit=course.unit,
         suspended=world.suspended,
+        max_queued=_max_queued(world),
         revisions=(lost if course.stable not in hashes else {})
         | {
             crew.known.cut.hash: RoutedRevision(
@@ -220,16 +240,36 @@ def _route(world: World, course: Course, crews: tuple[Crew, ...]) -> Route | Non
     )
 
 
-def _rehome(world: World, crews: tuple[Crew, ...]) -> tuple[str, ...]:
+def _max_queued(world: World) -> int:
+    """How many tasks may wait for a worker; 0: as many as the installation allows."""
+    return getattr(world.spec and world.spec.scaling, "max_queued_tasks", None) or 0
+
+
+def _seconds_to_wait(world: World, crews: tuple[Crew, ...]) -> list[float]:
+    """For how much longer the oldest task in each queue may wait; nothing while admission stands.
+
+    Workers end what has waited for too long; where none lives, nobody else does.
+    """
+    if world.look is None or world.suspended:
+        return []
+    return [
+        crew.known.cut.limits.queue_seconds - crew.work.oldest_queued_ms / 1000
+        for crew in crews
+        if crew.work.oldest_queued_ms
+    ]
+
+
+def _rehome(world: World, course: Course, crews: tuple[Crew, ...]) -> tuple[str, ...]:
     """Revisions that give work back as their standing says, and those nobody knows any more."""
     if world.look is None:
         return ()
+    serving = {names.hash_of(course.stable)}  # also where its record cannot be read
     leaving = [
         crew.known.cut.hash
         for crew in crews
         if crew.standing is not Standing.OPEN and (crew.work.queued or crew.work.running)
     ]
-    listed = {crew.known.cut.hash for crew in crews}
+    listed = {crew.known.cut.hash for crew in crews} | serving
     unlisted = [
         found
         for found, work in world.look.work.items()
@@ -260,7 +300,17 @@ def _events(
     about = world.rollout or world.agent
     found = [(about, happening) for happening in course.happenings]
     found += [(world.agent, events.revision_tampered(name)) for name in tampered]
+    for obj, lost in _unread_statuses(world):
+        found.append((obj, events.status_unreadable(lost)))
     return tuple(found)
+
+
+def _unread_statuses(world: World) -> list[tuple[Object, tuple[str, ...]]]:
+    """Objects whose status could not be read in all its parts; this pass writes it anew."""
+    told = [(world.agent, world.status_lost)]
+    if world.rollout is not None:
+        told.append((world.rollout, reading.rollout_status(world.rollout).lost))
+    return [(obj, lost) for obj, lost in told if lost]
 
 
 def _wishes(world: World, crews: tuple[Crew, ...]) -> list[float]:
@@ -273,6 +323,10 @@ def _wishes(world: World, crews: tuple[Crew, ...]) -> list[float]:
     unsettled = world.look is None or world.missing or refused
     if leaving or unsettled or world.low_since or _in_use(world):
         wishes.append(_IN_USE_SECONDS)
+    wishes += [
+        left + _EXPIRED_SECONDS if left > 0 else _IN_USE_SECONDS
+        for left in _seconds_to_wait(world, crews)
+    ]
     if world.references:
         wishes.append(_REFERENCE_SECONDS)
     return wishes

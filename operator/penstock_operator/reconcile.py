@@ -9,14 +9,13 @@ from typing import Final
 import structlog
 
 from penstock import names
-from penstock.api.agent import AgentStatus
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.errors import PenstockError
 from penstock.names import AgentKey
 from penstock.rollout.situation import Happening
-from penstock_operator import events, metrics
+from penstock_operator import events, metrics, reading
 from penstock_operator.cluster import ClusterError
-from penstock_operator.gather import Sources, gather, in_order
+from penstock_operator.gather import Sources, gather
 from penstock_operator.memory import Memory
 from penstock_operator.plan import Plan, orphan_status, plan_agent
 from penstock_operator.resources import (
@@ -76,11 +75,11 @@ class Reconciler:
         self.memories.pop(key, None)
         self.sources.measure.forget(key)
         metrics.forget(key)
-        for rollout in in_order(self.sources.cache.of_agent(ROLLOUT, key)):
-            now = AgentRolloutStatus.model_validate(rollout.get("status") or {})
-            wanted = orphan_status(rollout, now, key.name, self.clock())
-            if wanted != now:
-                await self._write_status(ROLLOUT, rollout, wanted.wire())
+        for rollout in self.sources.cache.of_agent(ROLLOUT, key):
+            now = reading.rollout_status(rollout)
+            wanted = orphan_status(rollout, now.value, key.name, self.clock())
+            if wanted != now.value or now.lost:
+                await self._report_idle(rollout, wanted)
 
     async def apply(self, key: AgentKey, agent: Object, plan: Plan, memory: Memory) -> None:
         """Write a plan: children, verdicts, the decision, the route, the report, Events.
@@ -89,16 +88,17 @@ class Reconciler:
         where a Deployment cannot be written. It is told in a condition and tried again.
         """
         await self._children(agent, plan, memory)
-        for patch in plan.verdicts:
-            await self._record_verdict(patch)
+        await self._record_verdicts(plan, memory)
         for rollout, status in plan.rollout_statuses:
             await self._write_status(ROLLOUT, rollout, status.wire())
+        for rollout, status in plan.idle_statuses:
+            await self._report_idle(rollout, status)
         try:
             await self._carry_out(key, agent, plan, memory)
         finally:  # the decision is on record: it is told even if Redis has just gone away
             await self._tell(key, plan)
         for kind, obj in plan.deletions:
-            await self._delete(kind, obj)
+            await self._try_to_delete(kind, obj)
 
     async def _carry_out(self, key: AgentKey, agent: Object, plan: Plan, memory: Memory) -> None:
         """The route and the report; without an AgentRollout the report is the decision."""
@@ -109,6 +109,8 @@ class Reconciler:
             await self._report(agent, plan, memory)
             await self._route(key, plan, memory)
         await self._rehome(key, plan)
+        if plan.expire:
+            await self._expire(key)
 
     async def _tell(self, key: AgentKey, plan: Plan) -> None:
         for about, happening in plan.events:
@@ -118,10 +120,10 @@ class Reconciler:
     async def _children(self, agent: Object, plan: Plan, memory: Memory) -> None:
         conflict = refused = ""
         for kind, obj in plan.replaced:
-            await self._delete(kind, obj)
+            await self._try_to_delete(kind, obj)
         for kind, obj in plan.children:
             try:
-                made = await self._ensure(kind, obj, agent)
+                made = await self._ensure(kind, obj, agent, memory)
                 if made and kind is RECORD:
                     await self._post(agent, events.revision_created(name_of(obj)))
             except NameTaken as error:
@@ -134,6 +136,23 @@ class Reconciler:
                 refused = f"{kind.kind} {name_of(obj)}: {error}"
                 log.warning("child refused", kind=kind.kind, name=name_of(obj), error=str(error))
         memory.name_conflict, memory.refused = conflict, refused
+
+    async def _record_verdicts(self, plan: Plan, memory: Memory) -> None:
+        """Note what was decided on the records; one that takes no note is tried again later.
+
+        A rollback must act all the same: it also stands in the status of its AgentRollout.
+        """
+        memory.unrecorded |= {name_of(patch): patch for patch in plan.verdicts}
+        for name, patch in list(memory.unrecorded.items()):
+            try:
+                await self._record_verdict(patch)
+            except ClusterError as error:
+                if not error.refusal:
+                    raise
+                memory.refused = f"verdict on {name}: {error}"
+                log.warning("verdict refused", record=name, error=str(error))
+                continue
+            del memory.unrecorded[name]
 
     async def _record_verdict(self, patch: Object) -> None:
         """Annotate a record, and never make one: an apply by uid fails where there is none."""
@@ -148,7 +167,16 @@ class Reconciler:
         await self.sources.cluster.delete(kind, obj)
         self.sources.cache.forget(kind, obj)
 
-    async def _ensure(self, kind: Kind, obj: Object, agent: Object) -> bool:
+    async def _try_to_delete(self, kind: Kind, obj: Object) -> None:
+        """Delete one of several; what cannot be deleted holds up nothing else."""
+        try:
+            await self._delete(kind, obj)
+        except ClusterError as error:
+            if not error.refusal:
+                raise
+            log.warning("not deleted", kind=kind.kind, name=name_of(obj), error=str(error))
+
+    async def _ensure(self, kind: Kind, obj: Object, agent: Object, memory: Memory) -> bool:
         """Apply a child; whether there was none before. Raises NameTaken if it is another's."""
         cache = self.sources.cache
         live = cache.get(kind, namespace_of(obj), name_of(obj))
@@ -160,27 +188,37 @@ class Reconciler:
                 f"{kind.kind} {name_of(obj)} exists and belongs to another owner; "
                 "remove or rename it"
             )
-        await self._write(kind, obj, names.MANAGER)
+        written = await self._write(kind, obj, names.MANAGER)
+        if kind is not RECORD and memory.answered(obj, written):
+            log.warning("child stored otherwise than applied", kind=kind.kind, name=name_of(obj))
         return live is None
 
-    async def _write(self, kind: Kind, obj: Object, manager: str) -> None:
+    async def _write(self, kind: Kind, obj: Object, manager: str) -> Object:
         written = await self.sources.cluster.apply(kind, obj, manager)
         self.sources.cache.observe(kind, written)
+        return written
 
     async def _write_status(self, kind: Kind, obj: Object, status: dict[str, object]) -> None:
         head = {"apiVersion": kind.api_version, "kind": kind.kind}
         written = await self.sources.cluster.replace_status(kind, {**head, **obj, "status": status})
         self.sources.cache.observe(kind, written)
 
+    async def _report_idle(self, rollout: Object, status: AgentRolloutStatus) -> None:
+        """Tell an AgentRollout that it governs nothing; where it cannot be told, others go on."""
+        try:
+            await self._write_status(ROLLOUT, rollout, status.wire())
+        except ClusterError as error:
+            log.warning("not told", about=f"AgentRollout/{name_of(rollout)}", error=str(error))
+
     async def _report(self, agent: Object, plan: Plan, memory: Memory) -> None:
         """Write the Agent's status when it says something new; numbers alone wait a minute."""
         wanted = plan.agent_status
         if wanted is None:
             return
-        old = AgentStatus.model_validate(agent.get("status") or {})
-        now = self.clock()
+        read = reading.agent_status(agent)
+        old, now = read.value, self.clock()
         waited = memory.numbers_at is None or now - memory.numbers_at >= _NUMBERS_WAIT
-        news = comparable(wanted) != comparable(old)
+        news = bool(read.lost) or comparable(wanted) != comparable(old)
         if not news and not (waited and wanted != old):
             return
         memory.numbers_at = now
@@ -204,6 +242,17 @@ class Reconciler:
                 if not moved:
                     break
                 log.info("work re-homed", agent=str(key), revision=revision, moved=moved)
+
+    async def _expire(self, key: AgentKey) -> None:
+        """End tasks that wait for too long, a bounded number of them in one pass."""
+        ended = 0
+        for _ in range(_REHOME_BATCHES):
+            some = await self.sources.store.expire(key, _REHOME_BATCH)
+            ended += some
+            if not some:
+                break
+        if ended:
+            log.info("tasks expired", agent=str(key), ended=ended)
 
     async def _post(self, about: Object, happening: Happening) -> None:
         """Post an Event; a lost Event is no reason to do the work again."""

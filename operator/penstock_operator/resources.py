@@ -52,6 +52,12 @@ SELECTOR: Final = f"{names.LABEL_MANAGED}={names.MANAGER}"
 Object = dict[str, Any]
 
 
+def spec_of(obj: Object) -> dict[str, Any]:
+    """The spec as it was written; empty where there is none that has fields."""
+    spec = obj.get("spec")
+    return spec if isinstance(spec, dict) else {}
+
+
 def name_of(obj: Object) -> str:
     """metadata.name."""
     return str(obj["metadata"]["name"])

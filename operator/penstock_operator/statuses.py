@@ -31,7 +31,7 @@ def agent_status(
         observed_generation=world.generation,
         latest_revision=stock.latest or None,
         stable_revision=course.stable or None,
-        had_rollout=True if world.status.had_rollout or world.rollout else None,
+        had_rollout=_had_rollout(world),
         traffic=traffic,
         revisions=_revisions(world, crews),
         replicas=sum(pods.ready for pods in world.pods.values()),
@@ -39,6 +39,11 @@ def agent_status(
         summary=_summary(world, course, crews),
         conditions=_conditions(world, stock, course, crews, tampered),
     )
+
+
+def _had_rollout(world: World) -> bool | None:
+    """Also by one that cannot be read: what it would forbid, nobody knows."""
+    return True if world.status.had_rollout or world.rollout or world.unread_rollouts else None
 
 
 def _revisions(world: World, crews: tuple[Crew, ...]) -> list[RevisionStatus]:
@@ -63,11 +68,17 @@ def _summary(world: World, course: Course, crews: tuple[Crew, ...]) -> AgentSumm
         seen = world.observation.in_window(Arm.STABLE) + world.observation.in_window(Arm.CANDIDATE)
         error_percent = f"{100 * seen.errors / seen.tasks:.1f}" if seen.tasks else ""
     return AgentSummary(
-        queued=str(sum(crew.work.queued for crew in crews)),
+        queued=str(_waiting(world, crews)),
         error_percent=error_percent,
         canary=course.candidate,
         percent=str(course.percent) if course.candidate else "",
     )
+
+
+def _waiting(world: World, crews: tuple[Crew, ...]) -> int:
+    """All tasks that wait: for a worker, or for an earlier task of their session."""
+    behind = world.look.waiting if world.look else 0
+    return behind + sum(crew.work.queued for crew in crews)
 
 
 def _conditions(
@@ -89,6 +100,7 @@ def _conditions(
         "NameConflict": (bool(world.name_conflict), "NameTaken", world.name_conflict),
         "RedisUserMissing": (bool(world.no_redis_user), "NotProvided", world.no_redis_user),
         "RevisionTampered": (bool(tampered), "ProjectedAgain", _tampered(tampered)),
+        "RecordUnreadable": _unreadable(stock),
     }
     for kind, word in always.items():
         current = _put(world, current, kind, word)
@@ -109,9 +121,11 @@ def _put(
 
 
 def _accepted(world: World, stock: Stock) -> Word:
-    problem = world.problem or stock.problem
-    if problem and problem[0] != "ReferenceMissing":
+    problem = stock.problem
+    if problem and problem[0] not in ("ReferenceMissing", "RecordUnreadable"):
         return False, problem[0], problem[1]
+    if world.problem:
+        return True, "AcceptedBefore", f"it serves, but would not be accepted: {world.problem[1]}"
     return True, "Valid", "spec.template can be run"
 
 
@@ -154,7 +168,7 @@ Check = Callable[[World, Stock, Course], Word | None]
 def _no_revision(world: World, stock: Stock, course: Course) -> Word | None:
     if course.stable:
         return None
-    problem = world.problem or stock.problem
+    problem = stock.problem
     if problem:
         return False, problem[0], problem[1]
     if not stock.latest:
@@ -189,7 +203,7 @@ def _route_behind(_world: World, _stock: Stock, course: Course) -> Word | None:
 
 
 def _stalled(world: World, stock: Stock, course: Course) -> Word:
-    problem = world.problem or stock.problem
+    problem = stock.problem
     if problem:
         return True, problem[0], problem[1]
     if stock.lost:
@@ -245,6 +259,18 @@ def _rollout_missing(stock: Stock, course: Course) -> Word:
         "Create one again, or set spec.rolloutPolicy: Immediate"
     )
     return course.frozen, "NoAgentRollout", message
+
+
+def _unreadable(stock: Stock) -> Word:
+    """Records, and verdicts on records, that this Penstock cannot read."""
+    told = [f"{name}: {found.why}" for name, found in sorted(stock.unread.items())]
+    told += [
+        f"{item.name}: {', '.join(item.doubts)} cannot be read"
+        + ("; it counts as rejected" if item.rejected else "")
+        for item in stock.known.values()
+        if item.doubts
+    ]
+    return bool(told), "Unreadable", "; ".join(told)
 
 
 def _tampered(tampered: tuple[str, ...]) -> str:

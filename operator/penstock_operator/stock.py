@@ -3,27 +3,31 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-
-from pydantic import ValidationError
+from typing import Any
 
 from penstock import names, revision
 from penstock.api.rollout import Result, Verdict
-from penstock.errors import InvalidResource, PenstockError
+from penstock.errors import InvalidResource, RevisionTampered, UnknownSchema
 from penstock.revision import Revision
 from penstock.rollout.situation import RevisionRecord
+from penstock_operator import reading
 from penstock_operator.resources import Object, annotations_of, controller_uid, name_of
 from penstock_operator.world import World
 
 
 @dataclass(frozen=True)
 class Known:
-    """A revision that has a record, or gets one in this pass (``record`` is None)."""
+    """A revision that has a record, or gets one in this pass (``record`` is None).
+
+    ``doubts`` are the places of what is noted on its record that could not be read.
+    """
 
     cut: Revision
     record: Object | None
     sequence: int
     verdict: Verdict | None = None
     promoted_sequence: int = 0
+    doubts: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -50,6 +54,15 @@ class Known:
 
 
 @dataclass(frozen=True)
+class Unread:
+    """A record that cannot be read, and why; ``newer``: a newer Penstock can, so it is left alone."""
+
+    record: Object
+    why: str
+    newer: bool
+
+
+@dataclass(frozen=True)
 class Stock:
     """All revisions of an agent by name, and the roles that do not depend on traffic.
 
@@ -57,6 +70,7 @@ class Stock:
     ``problem`` (reason, sentence) says why the present template has none. ``stable`` may name a
     revision that is not known any more: it goes on serving, but nothing can be built for it.
     ``settling``: the present template is new and its inputs have not been quiet for long enough.
+    ``unread`` are records that cannot be read, by name; some of them are known by other means.
     """
 
     known: Mapping[str, Known] = field(default_factory=dict)
@@ -64,6 +78,7 @@ class Stock:
     stable: str = ""
     problem: tuple[str, str] | None = None
     settling: bool = False
+    unread: Mapping[str, Unread] = field(default_factory=dict)
 
     def get(self, name: str) -> Known | None:
         """A revision by name."""
@@ -82,66 +97,86 @@ class Stock:
 
 def take_stock(world: World) -> Stock:
     """Read the records, cut the present template, and find out who is stable."""
-    known = {item.name: item for item in map(_read, _own_records(world)) if item}
-    known |= _rebuilt(world, known)
-    latest, problem = _latest(world, known)
+    known, unread = _read_all(_own_records(world))
+    known |= _rebuilt(world, known, unread)
+    latest, problem = _latest(world, known, unread)
     if latest and latest.name not in known:
         known[latest.name] = latest
     name = latest.name if latest else _previous(world, known)
     settling = latest is None and problem is None and world.spec is not None
-    return Stock(known, name, _stable(world, known), problem, settling)
+    return Stock(known, name, _stable(world, known), problem, settling, unread)
 
 
 def _own_records(world: World) -> list[Object]:
     return [record for record in world.records if controller_uid(record) == world.uid]
 
 
-def _read(record: Object) -> Known | None:
+def _read_all(records: list[Object]) -> tuple[dict[str, Known], dict[str, Unread]]:
+    known, unread = {}, {}
+    for record in records:
+        match _cut_of(record.get("data"), name_of(record)):
+            case Revision() as cut:
+                known[cut.name] = _noted(cut, record)
+            case (why, newer):
+                unread[name_of(record)] = Unread(record, why, newer)
+    return known, unread
+
+
+def _cut_of(document: Any, name: str) -> Revision | tuple[str, bool]:
+    """The revision in a document; else why there is none, and whether a newer Penstock has one."""
     try:
-        cut = revision.read(record["data"], name_of(record))
-    except (PenstockError, KeyError, ValidationError):
-        return None  # of a newer Penstock, or not a record of ours: never act on it
+        return revision.read(document, name)
+    except UnknownSchema as error:
+        schema = document.get("schemaVersion")
+        return str(error), isinstance(schema, int) and schema > revision.SCHEMA_VERSION
+    except RevisionTampered as error:
+        return str(error), False
+    except (AttributeError, LookupError, TypeError, ValueError, RecursionError):
+        return f"what stands under {name} is no revision", False
+
+
+def _noted(cut: Revision, record: Object) -> Known:
+    """A revision with what is noted on its record, read as far as it can be."""
     notes = annotations_of(record)
-    return Known(
-        cut,
-        record,
-        int(record.get("revision", 0)),
-        read_verdict(notes.get(names.ANNOTATION_VERDICT, "")),
-        int(notes.get(names.ANNOTATION_PROMOTED, "0") or 0),
-    )
+    attempt = reading.whole(notes.get(names.ANNOTATION_ATTEMPT))
+    told = reading.verdict(notes.get(names.ANNOTATION_VERDICT, ""), cut.name, attempt)
+    promoted = notes.get(names.ANNOTATION_PROMOTED, "")
+    sequence = reading.whole(promoted)
+    doubts = told.lost if told else ()
+    if promoted and str(sequence) != promoted:
+        doubts = (*doubts, "promoted-sequence")
+    place = reading.whole(record.get("revision"))
+    return Known(cut, record, place, told.value if told else None, sequence, doubts)
 
 
-def _rebuilt(world: World, known: Mapping[str, Known]) -> dict[str, Known]:
-    """Revisions whose record is gone but whose projection holds the same document."""
-    records = {name_of(record) for record in world.records}
+def _rebuilt(
+    world: World, known: Mapping[str, Known], unread: Mapping[str, Unread]
+) -> dict[str, Known]:
+    """Revisions whose record is gone or unreadable but whose projection holds the document."""
     sequence = max((item.sequence for item in known.values()), default=0)
     found = {}
     for name, projection in world.configmaps.items():
-        if name in records:
-            continue
-        try:
-            document = json.loads(projection["data"][names.REVISION_FILE])
-            cut = revision.read(document, name)
-        except (PenstockError, KeyError, TypeError, ValueError):
-            continue  # not what its name promises: never act on it
+        text = (projection.get("data") or {}).get(names.REVISION_FILE)
+        theirs = name in unread and unread[name].newer
+        cut = None if theirs or name in known else _cut_of(reading.parsed(text), name)
+        if not isinstance(cut, Revision):
+            continue  # known, a newer Penstock's, or not what its name promises: leave it alone
         sequence += 1
-        found[name] = Known(cut, None, sequence)
+        found[name] = (
+            _noted(cut, unread[name].record) if name in unread else Known(cut, None, sequence)
+        )
     return found
-
-
-def read_verdict(text: str) -> Verdict | None:
-    """A verdict as kept on the record; None when there is none that can be read."""
-    try:
-        return Verdict.model_validate_json(text) if text else None
-    except ValidationError:
-        return None
 
 
 def verdict_annotations(known: Known, verdict: Verdict | None, promoted: int) -> dict[str, str]:
     """All annotations of the verdict manager: an apply carries every one it wants to keep."""
     kept = verdict or known.verdict
     notes = {}
-    if kept:
+    if known.record is not None and known.doubts and verdict is None:
+        written = annotations_of(known.record)  # a newer Penstock may read what we cannot
+        kinds = (names.ANNOTATION_VERDICT, names.ANNOTATION_ATTEMPT)
+        notes = {kind: written[kind] for kind in kinds if kind in written}
+    elif kept:
         notes[names.ANNOTATION_VERDICT] = json.dumps(kept.wire(), separators=(",", ":"))
         notes[names.ANNOTATION_ATTEMPT] = str(kept.attempt)
     if promoted:
@@ -149,11 +184,14 @@ def verdict_annotations(known: Known, verdict: Verdict | None, promoted: int) ->
     return notes
 
 
-def _latest(world: World, known: dict[str, Known]) -> tuple[Known | None, tuple[str, str] | None]:
+def _latest(
+    world: World, known: dict[str, Known], unread: Mapping[str, Unread]
+) -> tuple[Known | None, tuple[str, str] | None]:
     if world.spec is None:
         return None, world.problem
     if world.problem:
-        return None, world.problem
+        before = _cut_before(world, known)
+        return (before, None) if before else (None, world.problem)
     if world.missing:
         return None, ("ReferenceMissing", world.missing)
     declared = world.agent["spec"]["template"]
@@ -165,10 +203,32 @@ def _latest(world: World, known: dict[str, Known]) -> tuple[Known | None, tuple[
         return None, ("Invalid", str(error))
     if cut.name in known:
         return known[cut.name], None
+    if found := unread.get(cut.name):
+        return (
+            (None, ("RecordUnreadable", found.why))
+            if found.newer
+            else (
+                _noted(cut, found.record),
+                None,
+            )
+        )
     if not world.settled:
         return None, None
     sequence = 1 + max((item.sequence for item in known.values()), default=0)
     return Known(cut, None, sequence), None
+
+
+def _cut_before(world: World, known: Mapping[str, Known]) -> Known | None:
+    """The revision that this very template became when less was refused: it goes on serving."""
+    declared, references = world.agent["spec"]["template"], dict(world.references)
+    return next(
+        (
+            item
+            for item in known.values()
+            if item.cut.declared == declared and item.cut.references == references
+        ),
+        None,
+    )
 
 
 def _previous(world: World, known: dict[str, Known]) -> str:
@@ -181,8 +241,8 @@ def _previous(world: World, known: dict[str, Known]) -> str:
 
 def _stable(world: World, known: dict[str, Known]) -> str:
     """Who is stable: the decision in force, else the Agent's word, else the last promotion."""
-    decided = (world.rollout or {}).get("status", {}).get("stableRevision", "")
-    said: str = decided or world.status.stable_revision or ""
+    decided = reading.rollout_status(world.rollout).value.stable_revision if world.rollout else ""
+    said = decided or world.status.stable_revision or ""
     if said:
         return said
     promoted = [item for item in known.values() if item.promoted_sequence]

@@ -7,8 +7,9 @@ from datetime import datetime
 from penstock.api.agent import AgentSpec, AgentStatus, RolloutPolicy
 from penstock.rollout.observation import Observation
 from penstock.rollout.situation import Pods
+from penstock_operator.drift import Answers
 from penstock_operator.manifests import Installation
-from penstock_operator.resources import Object
+from penstock_operator.resources import Object, spec_of
 from penstock_store.records import Look
 
 
@@ -17,7 +18,9 @@ class World:
     """One agent and all that belongs to it, as it is now.
 
     ``spec`` is None when the Agent cannot be read, with ``problem`` (reason, sentence) saying why;
-    ``rollouts`` are those that name this Agent, the one in charge first. ``references`` holds the
+    ``rollouts`` are those that name this Agent, the one in charge first;
+    ``unread_rollouts`` those whose spec cannot be read, and why. ``status_lost`` are the places of
+    the Agent's status that could not be read. ``references`` holds the
     content of referenced objects, ``missing`` a sentence when one is not there. ``settled``: the
     revision's inputs have been quiet for long enough to cut one. ``look`` is None when Redis did
     not answer (``look_error``). ``low_since``: since when a revision has had more workers than
@@ -25,7 +28,8 @@ class World:
     ``refused``: a child that the API server would not take, in its words. ``no_redis_user``: why
     the workers of this namespace cannot reach Redis. ``epoch`` is the leadership in which is
     decided, not below any that Kubernetes has on record for the agent. ``instead_of``: the (epoch,
-    version) of a route in Redis that no leader wrote.
+    version) of a route in Redis that no leader wrote. ``answers`` are those of the API server that
+    are not quite what was applied.
     """
 
     now: datetime
@@ -35,6 +39,8 @@ class World:
     status: AgentStatus
     problem: tuple[str, str] | None = None
     rollouts: tuple[Object, ...] = ()
+    unread_rollouts: tuple[tuple[Object, str], ...] = ()
+    status_lost: tuple[str, ...] = ()
     records: tuple[Object, ...] = ()
     configmaps: Mapping[str, Object] = field(default_factory=dict)
     deployments: Mapping[str, Object] = field(default_factory=dict)
@@ -53,6 +59,7 @@ class World:
     fresh_salt: str = ""
     epoch: int = 0
     instead_of: tuple[int, int] | None = None
+    answers: Answers = field(default_factory=dict)
 
     @property
     def uid(self) -> str:
@@ -72,12 +79,12 @@ class World:
     @property
     def suspended(self) -> bool:
         """The kill switch, read as written: it holds even where the rest cannot be read."""
-        return self.agent["spec"].get("suspended") is True
+        return spec_of(self.agent).get("suspended") is True
 
     @property
     def guarded(self) -> bool:
         """Whether nothing is released after the AgentRollout is gone; so unless said otherwise."""
-        return bool(self.agent["spec"].get("rolloutPolicy") != RolloutPolicy.IMMEDIATE)
+        return bool(spec_of(self.agent).get("rolloutPolicy") != RolloutPolicy.IMMEDIATE)
 
     @property
     def rollout(self) -> Object | None:

@@ -284,6 +284,15 @@ class Scaling(Block):
     queued_tasks_per_replica: Annotated[
         int, Field(ge=1, le=100000, description="Backlog that one replica answers for.")
     ] = 16
+    max_queued_tasks: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=1_000_000,
+            description="Tasks that may wait for a worker, all revisions together; a further one "
+            "is answered with 503 and Retry-After. Absent: 50000, the installation's own bound.",
+        ),
+    ] = None
     replicas: Annotated[
         int | None,
         Field(

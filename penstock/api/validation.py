@@ -1,14 +1,18 @@
 """What no schema can say: looked at when an object is reconciled, told in a condition."""
 
+import functools
+import itertools
 import json
-from collections.abc import Mapping
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
-from penstock.api import fields, toolschema
+from penstock.api import addresses, fields, toolschema
 from penstock.api.agent import AgentSpec
 from penstock.api.rollout import AgentRolloutSpec
 from penstock.errors import InvalidResource
@@ -21,6 +25,16 @@ MAX_TEMPLATE_BYTES: Final = 200 * KIB
 MAX_REFERENCES_BYTES: Final = 256 * KIB
 
 _LONGEST_COMPLAINT: Final = 500  # names inside a schema may be as long as the schema
+_LONGEST_NAME: Final = 80
+
+_TOOL_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+#: A reference as container runtimes read it: host, path, tag, digest.
+_IMAGE: Final = re.compile(
+    r"(?:(?:localhost|[a-zA-Z0-9-]+(?:\.[a-zA-Z0-9-]+)+|[a-zA-Z0-9.-]+(?=:[0-9]+/)|\[[0-9a-fA-F:]+\])"
+    r"(?::[0-9]+)?/)?"
+    r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*)*"
+    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@[a-z0-9]+(?:[+._-][a-z0-9]+)*:[0-9a-f]{32,})?"
+)
 
 _Spec = TypeVar("_Spec", bound=fields.Block)
 
@@ -28,6 +42,7 @@ _Spec = TypeVar("_Spec", bound=fields.Block)
 class Reason(StrEnum):
     """Why an Agent is not accepted: the reason of its condition Accepted=False."""
 
+    INVALID = "Invalid"
     TOO_LARGE = "TooLarge"
     INVALID_TOOL = "InvalidTool"
 
@@ -91,23 +106,35 @@ def template_problem(
 ) -> Problem | None:
     """The first reason why a template cannot become a revision; None when it can.
 
+    Whoever serves a revision that was cut before a reason was added goes on serving it.
+
     Args:
         declared: ``spec.template`` as the API server stores it, of any depth.
         references: content of the ConfigMap keys it refers to.
     """
     tools: list[dict[str, Any]] = declared.get("tools") or []
-    for tool in tools:
-        if problem := _tool_problem(tool):
-            return problem
+    texts = references or {}
+    found = itertools.chain(
+        _wrong_tools(tools),
+        _wrong_sizes(declared, tools, texts),
+        _wrong_model(declared.get("model") or {}),
+        _wrong_instructions(declared, texts),
+        _wrong_worker(declared.get("worker") or {}),
+    )
+    return next(found, None)
+
+
+def _wrong_sizes(
+    declared: Mapping[str, Any], tools: list[dict[str, Any]], texts: Mapping[str, str]
+) -> Iterator[Problem]:
     if (size := size_bytes(declared)) > MAX_TEMPLATE_BYTES:
-        return Problem(Reason.TOO_LARGE, _too_large(size, tools))
-    if (size := size_bytes(references or {})) > MAX_REFERENCES_BYTES:
-        return Problem(
+        yield Problem(Reason.TOO_LARGE, _too_large(size, tools))
+    if (size := size_bytes(texts)) > MAX_REFERENCES_BYTES:
+        yield Problem(
             Reason.TOO_LARGE,
             f"the ConfigMap keys that spec.template refers to have {_kib(size)} of "
             f"{_kib(MAX_REFERENCES_BYTES)}: shorten them",
         )
-    return None
 
 
 def _too_large(size: int, tools: list[dict[str, Any]]) -> str:
@@ -121,17 +148,93 @@ def _too_large(size: int, tools: list[dict[str, Any]]) -> str:
     return told + "move the instructions into a ConfigMap (instructionsFrom)"
 
 
-def _tool_problem(tool: Mapping[str, Any]) -> Problem | None:
-    name, schema = tool.get("name", ""), tool.get("inputSchema", {})
-    if complaint := toolschema.complaint(schema):
-        return Problem(Reason.INVALID_TOOL, f'tool "{name}": {complaint[:_LONGEST_COMPLAINT]}')
-    if (size := size_bytes(schema)) > MAX_INPUT_SCHEMA_BYTES:
+def _wrong_tools(tools: list[dict[str, Any]]) -> Iterator[Problem]:
+    names = [str(tool.get("name", "")) for tool in tools]
+    for tool, name in zip(tools, names, strict=True):
+        told = f'tool "{name[:_LONGEST_NAME]}": '
+        for problem in (_wrong_name(name, names), _wrong_schema(tool), _wrong_address(tool)):
+            if problem:
+                yield Problem(problem.reason, told + problem.message[:_LONGEST_COMPLAINT])
+
+
+def _wrong_name(name: str, names: list[str]) -> Problem | None:
+    if not _TOOL_NAME.fullmatch(name):
+        told = "the model's API takes names of 1 to 64 letters, digits, _ and -: rename it"
+        return Problem(Reason.INVALID_TOOL, told)
+    if names.count(name) > 1:
+        told = "there is another one of this name, and the model's API takes each once: rename it"
+        return Problem(Reason.INVALID_TOOL, told)
+    return None
+
+
+def _wrong_schema(tool: Mapping[str, Any]) -> Problem | None:
+    schema = tool.get("inputSchema", {})
+    if toolschema.deeper_than(schema, toolschema.MAX_DEPTH):
+        told = toolschema.complaint(schema)  # no text is made of what may have no end
+    elif (size := size_bytes(schema)) > MAX_INPUT_SCHEMA_BYTES:
         return Problem(
             Reason.TOO_LARGE,
-            f'tool "{name}": inputSchema has {_kib(size)} of {_kib(MAX_INPUT_SCHEMA_BYTES)}: '
+            f"inputSchema has {_kib(size)} of {_kib(MAX_INPUT_SCHEMA_BYTES)}: "
             "shorten its descriptions or make several tools of it",
         )
+    else:
+        told = _schema_complaint(json.dumps(schema))
+    return Problem(Reason.INVALID_TOOL, told) if told else None
+
+
+@functools.lru_cache(maxsize=512)  # of at most 16 KiB each; the same ones are seen at each pass
+def _schema_complaint(text: str) -> str | None:
+    schema = json.loads(text)
+    return toolschema.complaint(schema) or toolschema.excess(schema)
+
+
+def _wrong_address(tool: Mapping[str, Any]) -> Problem | None:
+    told = addresses.complaint((tool.get("http") or {}).get("url", ""))
+    return Problem(Reason.INVALID_TOOL, f"http.url {told}") if told else None
+
+
+def _wrong_model(model: Mapping[str, Any]) -> Iterator[Problem]:
+    if (url := model.get("baseURL")) and (
+        complaint := addresses.complaint(url, query_allowed=False)
+    ):
+        yield _invalid(f"model.baseURL {complaint}")
+    name = model.get("name", "")
+    if any(unicodedata.category(character)[0] in "CZ" for character in name):
+        yield _invalid(f"model.name {_short(name)} has a space or control character: take it out")
+    if complaint := _wrong_key((model.get("credentialsSecretRef") or {}).get("key", "key")):
+        yield _invalid(f"model.credentialsSecretRef.key {complaint}")
+
+
+def _wrong_key(key: str) -> str | None:
+    """Keys of Secrets and ConfigMaps are names of files where they are mounted."""
+    if key == "." or key.startswith(".."):
+        return f"is {_short(key)}, which no Secret or ConfigMap can hold: name a key"
     return None
+
+
+def _wrong_instructions(declared: Mapping[str, Any], texts: Mapping[str, str]) -> Iterator[Problem]:
+    for where, text in (("instructions", declared.get("instructions")), *texts.items()):
+        if text is not None and not text.strip():
+            yield _invalid(f"{where}: the model's API takes no blank prompt: say what to do")
+
+
+def _wrong_worker(worker: Mapping[str, Any]) -> Iterator[Problem]:
+    image = worker.get("image", "")
+    if image and not _IMAGE.fullmatch(image):
+        yield _invalid(
+            f"worker.image {_short(image)} is no image: write registry/path:tag or "
+            "registry/path@sha256:digest, the path in small letters"
+        )
+    for variable in worker.get("env") or []:
+        if "\0" in variable.get("value", ""):
+            yield _invalid(
+                f"worker.env {variable['name']} has the character U+0000, which no environment "
+                "can hold: take it out"
+            )
+
+
+def _invalid(message: str) -> Problem:
+    return Problem(Reason.INVALID, f"spec.template.{message}")
 
 
 def size_bytes(value: Any) -> int:

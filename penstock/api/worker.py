@@ -57,7 +57,7 @@ class Worker(Block):
     """How worker pods run; acts at once on all revisions, without a rollout."""
 
     concurrency: Annotated[
-        int, Field(ge=1, le=1000, description="Tasks that one worker runs at the same time.")
+        int, Field(ge=1, le=2000, description="Tasks that one worker runs at the same time.")
     ] = 32
     resources: Annotated[
         Resources, Field(description="Requests and limits of the worker container.")

@@ -186,10 +186,12 @@ class Fold:
         oldest_ms = min(now_ms, self.counted[0] or now_ms) - self.scope.kept_ms
         return _text((max(oldest_ms, 0), 0))
 
-    def add(self, rows: Iterable[Row], first_kept: str = "") -> None:
+    def add(self, rows: Iterable[Row], first_kept: str = "", through: str = "") -> None:
         """Count rows in the order of their ids; rows seen before are passed over.
 
         Args:
+            rows: those of the log that could be read.
+            through: id up to which the log was read, where its last rows could not be.
             first_kept: id of the oldest row that the log still had when the rows were read. When
                 that is past the last one counted, rows were lost: a gap, which is kept in mind.
         """
@@ -205,6 +207,7 @@ class Fold:
                 self._forget(at[0])
             self._last = at
             self._row(row, at)
+        self._last = max(self._last, position(through))
 
     def observe(self, now_ms: int) -> Observation:
         """What the rows so far say at this moment (Redis time, not before the last row)."""

@@ -6,6 +6,8 @@ from typing import Any
 
 import structlog
 
+from penstock_runtime import redaction
+
 _SHARED: tuple[Any, ...] = (
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -25,6 +27,7 @@ def configure(level: str = "INFO", **process: str) -> None:
             *_SHARED,
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),
+            redaction.in_log_line,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
         logger_factory=structlog.PrintLoggerFactory(sys.stdout),
@@ -54,6 +57,7 @@ def _take_over_standard_logging(level: str) -> None:
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
                 structlog.processors.JSONRenderer(),
+                redaction.in_log_line,
             ],
         )
     )

@@ -18,6 +18,9 @@ TASK_SECONDS: Final = Histogram(
     "penstock_task_seconds", "Processing time of ended tasks.", _REVISION, buckets=_SECONDS
 )
 TASKS_RUNNING: Final = Gauge("penstock_tasks_running", "Tasks being worked on.", _REVISION)
+TASKS_UNWRITTEN: Final = Gauge(
+    "penstock_tasks_unwritten", "Tasks whose state or end Redis does not take.", _REVISION
+)
 TASKS_STOPPED: Final = Counter(
     "penstock_tasks_stopped", "Tasks put down before their end.", (*_REVISION, "outcome")
 )
@@ -59,12 +62,16 @@ class Meter:
         TASK_SECONDS.labels(*self._revision).observe(seconds)
 
     def task_stopped(self, directive: str) -> None:
-        """Count a task that was given back, lost or left."""
+        """Count a task that was given back, lost, left or dropped."""
         TASKS_STOPPED.labels(*self._revision, directive).inc()
 
     def running(self, count: int) -> None:
         """Show how many tasks are being worked on."""
         TASKS_RUNNING.labels(*self._revision).set(count)
+
+    def unwritten(self, count: int) -> None:
+        """Show of how many tasks Redis takes no state and no end."""
+        TASKS_UNWRITTEN.labels(*self._revision).set(count)
 
     def worker_error(self) -> None:
         """Count an error nobody foresaw."""

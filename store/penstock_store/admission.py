@@ -13,6 +13,12 @@ from penstock_store.records import Admission
 
 _RETRY_SECONDS: Final = 5
 _SUSPENDED_RETRY_SECONDS: Final = 30
+#: What is refused because a bound is reached: the words, and when to try again.
+_FULL: Final = {
+    "queue-full": ("{} tasks of agent {} wait for a worker already", 5),
+    "session-queue-full": ("{} tasks of this session wait for the one before already", 5),
+    "too-many-sessions": ("this tenant has {} sessions with agent {} already", 60),
+}
 _INDEX_GOOD_MS: Final = 300_000  # older than this, an agent may have been made since
 
 
@@ -29,7 +35,8 @@ class Admitting(Connected):
 
         Raises:
             AdmissionRefused: problem is one of agent-not-found, no-route, agent-suspended,
-                idempotency-key-reused, input-too-long.
+                idempotency-key-reused, input-too-long, session-of-another-user, queue-full,
+                session-queue-full, too-many-sessions.
         """
         if not keys.well_named(agent):
             raise _not_found(agent)
@@ -92,6 +99,15 @@ class Admitting(Connected):
                 )
             case "input-too-long":
                 return AdmissionRefused(problem, f"input has more than {rest[0]} characters")
+            case "session-of-another-user":
+                return AdmissionRefused(
+                    problem,
+                    "this session was begun for another user; begin one of your own, or begin "
+                    "sessions for several users with sharedSession",
+                )
+            case problem if full := _FULL.get(problem):
+                words, seconds = full
+                return AdmissionRefused(problem, words.format(rest[0], agent), seconds)
             case _:
                 return AdmissionRefused(
                     "no-route", f"agent {agent} has no route yet", _RETRY_SECONDS
@@ -128,6 +144,7 @@ def _admission(
         own.idempotency(tenant, key) if key else own.tag,
         own.session(tenant, session) if session else own.tag,
         own.waiting(tenant, session) if session else own.tag,
+        own.sessions(tenant) if session else own.tag,
     ]
     arguments: list[str | int] = [
         task,
@@ -139,6 +156,8 @@ def _admission(
         submission.priority.value,
         len(submission.input),
         tenant,
+        int(submission.shared_session),
+        keys.idempotency_part(tenant, key) if key else "",
         *codec.submission_fields(submission),
     ]
     return keyed, arguments

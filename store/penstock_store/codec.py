@@ -1,11 +1,14 @@
 """Between what Redis holds (bytes) and what Penstock speaks (tasks, claims, events, rows)."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
+from penstock.errors import StoreRefused
 from penstock.names import AgentKey
 from penstock.outcomes import Row, RowKind
 from penstock.task import (
@@ -19,16 +22,42 @@ from penstock.task import (
     Usage,
 )
 from penstock.traffic import Arm, Route
-from penstock_store.records import Claim, Event, Look, RevisionWork
+from penstock_store import checkpoints
+from penstock_store.records import Claim, Event, Look, RevisionWork, RowPage
+from penstock_store.scripts import TASK_VERSION
 
 _COUNTER_DIGITS = 15  # a float of Lua's holds them exactly
+
+#: The newest layout of outcome rows that is read. Written is version 1: a version that is gone back to reads
+#: the same log.
+ROW_VERSION: Final = 2
 
 #: The fields of a task's hash that a reader needs; the checkpoint may be large.
 TASK_FIELDS: Final = (
     "revision", "status", "input", "tenant", "user", "session", "type", "lane", "metadata",
     "routeVersion", "trace", "createdAt", "startedAt", "finishedAt", "deliveries", "usage",
-    "reason", "message", "output",
+    "reason", "message", "output", "v",
 )  # fmt: skip
+
+
+class Unreadable(StoreRefused):
+    """Something stored is not what this version, or any, writes; it concerns that one thing alone."""
+
+
+@contextlib.contextmanager
+def _reading(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
+        words = "a field is missing" if isinstance(error, KeyError) else type(error).__name__
+        raise Unreadable(f"what is stored of {what} cannot be read ({words})") from error
 
 
 def digest(submission: Submission) -> str:
@@ -58,12 +87,26 @@ def usage_text(usage: Usage) -> str:
 
 def pairs(flat: Sequence[bytes]) -> dict[str, bytes]:
     """A hash from the flat list that Redis answers."""
-    return {name.decode(): value for name, value in zip(flat[::2], flat[1::2], strict=True)}
+    return {
+        name.decode(errors="replace"): value
+        for name, value in zip(flat[::2], flat[1::2], strict=True)
+    }
 
 
-def task(agent: AgentKey, identifier: str, stored: dict[str, bytes]) -> Task:
-    """A task from its hash; an absent number is 0, an absent text empty."""
+def task(agent: AgentKey, identifier: str, stored: Mapping[str, bytes]) -> Task:
+    """A task from its hash; an absent number is 0, an absent text empty, an unknown field nothing.
+
+    Raises:
+        Unreadable: it was written by a newer version, or by another hand.
+    """
+    with _reading(f"task {identifier}"):
+        return _task(agent, identifier, stored)
+
+
+def _task(agent: AgentKey, identifier: str, stored: Mapping[str, bytes]) -> Task:
     text = {name: value.decode() for name, value in stored.items() if name in TASK_FIELDS}
+    if int(text.get("v", TASK_VERSION)) > TASK_VERSION:
+        raise ValueError(f"it is of version {text['v']}, this is version {TASK_VERSION}")
     status = TaskStatus(text["status"])
     return Task(
         id=identifier,
@@ -83,8 +126,16 @@ def task(agent: AgentKey, identifier: str, stored: dict[str, bytes]) -> Task:
         started_ms=int(text.get("startedAt", 0)),
         finished_ms=int(text.get("finishedAt", 0)),
         deliveries=int(text.get("deliveries", 0)),
-        usage=Usage(**json.loads(text.get("usage", "{}"))),
+        usage=_usage(text.get("usage", "{}")),
         outcome=_outcome(status, text),
+    )
+
+
+def _usage(text: str) -> Usage:
+    """A usage; what a newer version counts besides is passed over."""
+    said = json.loads(text)
+    return Usage(
+        **{field.name: int(said.get(field.name, 0)) for field in dataclasses.fields(Usage)}
     )
 
 
@@ -95,11 +146,21 @@ def _outcome(status: TaskStatus, text: dict[str, str]) -> Outcome | None:
     return Outcome(status, reason, text.get("message", ""), text.get("output", ""))
 
 
-def claim(agent: AgentKey, answer: Sequence[Any]) -> Claim:
-    """A claim from what claim.lua and reclaim.lua answer."""
+def claim(agent: AgentKey, revision: str, consumer: str, answer: Sequence[Any]) -> Claim:
+    """A claim from what the claiming scripts answer.
+
+    Of a task that cannot be read the claim has a ``problem``, and of the task the id alone.
+    """
     claim_id, identifier, entry, expired, history, history_revision, flat = answer
+    name = identifier.decode(errors="replace")
     stored = pairs(flat)
-    claimed = task(agent, identifier.decode(), stored)
+    state = None
+    try:
+        claimed, problem = task(agent, name, stored), ""
+        with _reading(f"the checkpoint of task {name}"):
+            state = checkpoints.read(stored)
+    except Unreadable as error:
+        claimed, problem = _nothing_known(agent, revision, name), str(error)
     return Claim(
         id=claim_id.decode(),
         agent=agent,
@@ -107,37 +168,137 @@ def claim(agent: AgentKey, answer: Sequence[Any]) -> Claim:
         task=claimed,
         lane=claimed.priority.value,
         entry=entry.decode(),
-        checkpoint=stored.get("checkpoint"),
-        checkpoint_revision=stored.get("checkpointRevision", b"").decode(),
+        checkpoint=state,
+        checkpoint_revision=_word(stored.get("checkpointRevision")),
         history=history,
-        history_revision=(history_revision or b"").decode(),
+        history_revision=_word(history_revision),
         expired=bool(expired),
+        consumer=consumer,
+        problem=problem,
+        doubt=_span(_word(stored.get("doubt"))),
+        suspects=_number(_word(stored.get("suspects"))),
     )
 
 
-def event(entry: Sequence[Any]) -> Event:
-    """An event from its stream entry."""
-    identifier, (kind, data) = entry
-    return Event(identifier.decode(), kind.decode(), json.loads(data))
-
-
-def row(prefix: str, entry: Sequence[Any]) -> Row:
-    """An outcome row from its stream entry; ``prefix`` is what the agent's task ids begin with."""
-    identifier, (kind, content) = entry
-    tail, arm, revision, version, begin, bucket, *ending = content.decode().split("|")
-    counting, latency_ms, cost_micro_usd = ending or (Counting.GOOD, 0, 0)
-    return Row(
-        id=identifier.decode(),
-        kind=RowKind(kind.decode()),
-        task=prefix + tail,
-        arm=Arm(arm),
+def _nothing_known(agent: AgentKey, revision: str, identifier: str) -> Task:
+    return Task(
+        id=identifier,
+        agent=agent,
         revision=revision,
-        route_version=int(version),
-        begin_version=int(begin),
-        bucket=int(bucket),
-        counting=Counting(counting),
-        latency_ms=int(latency_ms),
-        cost_micro_usd=int(cost_micro_usd),
+        status=TaskStatus.RUNNING,
+        input="",
+        tenant="",
+        user="",
+        session="",
+        type="",
+        priority=Priority.NORMAL,
+        metadata={},
+        route_version=0,
+        trace_id="",
+        created_ms=0,
+    )
+
+
+def _word(value: bytes | None) -> str:
+    return (value or b"").decode(errors="replace")
+
+
+def _span(text: str) -> str:
+    """A span "from to" in ms as people read it; empty when there is none."""
+    try:
+        first, last = (int(part) / 1000 for part in text.split())
+    except ValueError:
+        return ""
+    begun, ended = (datetime.fromtimestamp(at, UTC) for at in (first, last))
+    return f"between {begun:%Y-%m-%d %H:%M:%S} and {ended:%H:%M:%S} UTC"
+
+
+def events(entries: Sequence[Any]) -> list[Event]:
+    """Events from their stream entries; an entry that is no event is passed over."""
+    return [found for entry in entries if (found := _event(entry)) is not None]
+
+
+def kept_events(text: bytes | None) -> list[Event]:
+    """Events from the text that is kept of them when a task has ended."""
+    try:
+        said = json.loads((text or b"[]").decode(errors="replace"))
+        return events([(part[0].encode(), [p.encode() for p in part[1:]]) for part in said])
+    except (ValueError, TypeError, AttributeError, IndexError):
+        return []
+
+
+def _event(entry: Sequence[Any]) -> Event | None:
+    identifier, flat = entry
+    try:
+        kind, data = flat[0].decode(), json.loads(flat[1])
+    except (ValueError, IndexError, TypeError, RecursionError):
+        return None
+    return Event(identifier.decode(), kind, data) if isinstance(data, dict) else None
+
+
+def row_page(prefix: str, entries: Sequence[Any], asked: int) -> RowPage:
+    """Outcome rows from their stream entries; those that cannot be read are counted.
+
+    Args:
+        prefix: what the agent's task ids begin with.
+        entries: of the stream.
+        asked: for how many was asked; fewer came when the log has no more.
+    """
+    found = [row(prefix, entry) for entry in entries]
+    rows = tuple(one for one in found if one is not None)
+    through = entries[-1][0].decode() if entries else ""
+    return RowPage(rows, through, len(entries) >= asked > 0, len(found) - len(rows))
+
+
+def row(prefix: str, entry: Sequence[Any]) -> Row | None:
+    """An outcome row from its stream entry; None when it is none that this version can read.
+
+    There are two layouts. Version 1 is one field, named by the kind, with values in a fixed order.
+    From version 2 on a row is a map of named fields, of which those that are not known are passed
+    over; ``v`` says which reader it needs at least.
+    """
+    identifier, flat = entry
+    try:
+        fields = pairs(flat)
+        said = _keyed(fields) if "v" in fields else _in_order(flat)
+        return _row(prefix, identifier.decode(), said)
+    except (ValueError, KeyError, TypeError, IndexError):
+        return None
+
+
+#: The fields of a row in the order of version 1; after FINISHED alone come the last three.
+_ROW_FIELDS: Final = (
+    "kind", "task", "arm", "revision", "route", "begin", "bucket", "counting", "latency", "cost",
+)  # fmt: skip
+_UNENDED_FIELDS: Final = _ROW_FIELDS[:-3]
+
+
+def _in_order(flat: Sequence[bytes]) -> dict[str, str]:
+    kind, content = flat
+    parts = [kind.decode(), *content.decode().split("|")]
+    names = _UNENDED_FIELDS if len(parts) == len(_UNENDED_FIELDS) else _ROW_FIELDS
+    return dict(zip(names, parts, strict=True))
+
+
+def _keyed(fields: Mapping[str, bytes]) -> dict[str, str]:
+    if int(fields["v"]) > ROW_VERSION:
+        raise ValueError("it needs a newer reader")
+    return {name: value.decode() for name, value in fields.items()}
+
+
+def _row(prefix: str, identifier: str, said: Mapping[str, str]) -> Row:
+    return Row(
+        id=identifier,
+        kind=RowKind(said["kind"]),
+        task=prefix + said["task"],
+        arm=Arm(said["arm"]),
+        revision=said["revision"],
+        route_version=int(said["route"]),
+        begin_version=int(said["begin"]),
+        bucket=int(said["bucket"]),
+        counting=Counting(said.get("counting", Counting.GOOD)),
+        latency_ms=int(said.get("latency", 0)),
+        cost_micro_usd=int(said.get("cost", 0)),
     )
 
 
@@ -145,12 +306,12 @@ def route_record(route: Route) -> tuple[str, ...]:
     """A route as Redis stores it, without its revisions; `look.lua` reads the fields in this order."""
     numbers = (str(route.epoch), str(route.version))
     share = (route.stable, route.candidate, str(route.percent), route.salt, route.unit)
-    return (route.uid, *numbers, *share, str(int(route.suspended)))
+    return (route.uid, *numbers, *share, str(int(route.suspended)), str(route.max_queued))
 
 
 def look(answer: Sequence[Any]) -> Look:
     """A look from what look.lua answers."""
-    now_ms, stored, first, last, works = answer
+    now_ms, stored, first, last, works, waiting = answer
     record = tuple((field or b"").decode(errors="replace") for field in stored)
     uid, epoch, version, *_ = record
     return Look(
@@ -161,7 +322,8 @@ def look(answer: Sequence[Any]) -> Look:
         route_record=record,
         first_row=first.decode(),
         last_row=last.decode(),
-        work={revision.decode(): RevisionWork(*figures) for revision, *figures in works},
+        work={_word(revision): RevisionWork(*figures) for revision, *figures in works},
+        waiting=waiting,
     )
 
 

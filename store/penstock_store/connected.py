@@ -1,12 +1,11 @@
 """What the groups of calls have in common: a connection, the scripts, the keys of an agent."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from penstock.names import AgentKey
 from penstock.task import LANES
 from penstock_store import keys
-from penstock_store.connection import Argument, Connection
+from penstock_store.connection import Arguments, Connection
 from penstock_store.scripts import Scripts
 
 
@@ -20,12 +19,19 @@ class Connected:
         self._index_keys = (keys.index(installation), keys.index_complete(installation))
 
     async def _run(
-        self, script: str, agent: AgentKey, *more: str, arguments: Sequence[Argument] = ()
+        self,
+        script: str,
+        agent: AgentKey,
+        *more: str,
+        arguments: Arguments = (),
+        replicated: bool = False,
     ) -> Any:
         """Run a script on the agent's tag, route and outcome log, and the keys it further names."""
         own = keys.AgentKeys(agent)
         keyed = (own.tag, own.route, own.outcomes, *more)
-        return await self._connection.run(self._scripts[script], keyed, arguments)
+        return await self._connection.run(
+            self._scripts[script], keyed, arguments, replicated=replicated
+        )
 
     @staticmethod
     def _queues(agent: AgentKey, revision: str) -> list[str]:

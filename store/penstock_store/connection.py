@@ -4,7 +4,8 @@ import asyncio
 import math
 import re
 import time
-from collections.abc import Awaitable, Sequence
+import weakref
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
 from urllib.parse import urlsplit
@@ -16,8 +17,9 @@ from redis.asyncio.connection import AbstractConnection as SingleConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from penstock.errors import StoreRefused, StoreUnavailable
+from penstock.errors import NotReplicated, StoreRefused, StoreUnavailable
 from penstock_store import keys
+from penstock_store.records import Memory
 from penstock_store.scripts import Script
 
 _CONNECTIONS: Final = 32
@@ -50,10 +52,20 @@ _UNREACHABLE: Final = (
 )
 
 Argument = str | bytes | int
+#: Arguments of a script, or how they are made when it is known which life of a server answers.
+Arguments = Sequence[Argument] | Callable[[str], Sequence[Argument]]
 _READ_HERE: Final = (
-    "ACL GETUSER", "ACL USERS", "BLPOP", "HEXISTS", "HGETALL", "PING", "TIME", "XRANGE",
+    "ACL GETUSER", "ACL USERS", "BLPOP", "HEXISTS", "HGETALL", "INFO", "PING", "TIME", "XRANGE",
 )  # fmt: skip
 _Client = TypeVar("_Client", Redis, RedisCluster)
+
+
+@dataclass(frozen=True)
+class Durability:
+    """How many replicas must confirm a write that is to be replicated, and how long it waits for them."""
+
+    replicas: int = 0
+    timeout_ms: int = 1000
 
 
 @dataclass(frozen=True)
@@ -68,6 +80,10 @@ class Wiring:
     timeout_seconds: float
     cluster: bool = False
     ca_file: str = ""
+    durability: Durability = Durability()
+
+
+_NOTHING_REPLICATED: Final = Durability()
 
 
 class Connection:
@@ -79,7 +95,9 @@ class Connection:
 
     def __init__(self, wiring: Wiring) -> None:
         self._wiring = wiring
-        self._client = _client(wiring, _CONNECTIONS)
+        # Which life of a server each open connection leads to; forgotten when it is opened anew.
+        self._lives: weakref.WeakKeyDictionary[SingleConnection, str] = weakref.WeakKeyDictionary()
+        self._client = _client(wiring, _CONNECTIONS, greet=self._greet)
         self._waiting = _client(wiring, _WAITING_CONNECTIONS, blocking=True)
         self._place = _without_password(wiring.url)
         self._failed_at = -math.inf  # monotonic seconds
@@ -90,17 +108,40 @@ class Connection:
         await self._waiting.aclose()
 
     async def run(
-        self, script: Script, keyed: Sequence[str], arguments: Sequence[Argument] = ()
+        self,
+        script: Script,
+        keyed: Sequence[str],
+        arguments: Arguments = (),
+        *,
+        replicated: bool = False,
     ) -> Any:
         """Run a script on keys of one slot; its answer as Redis gives it, strings as bytes.
 
+        Args:
+            script: which.
+            keyed: its keys.
+            arguments: its arguments; a function gets the id of the life of the server that will run
+                it, empty where that cannot be known.
+            replicated: return once the configured number of replicas has what it wrote.
+
         Raises:
+            NotReplicated: it ran, and too few replicas confirmed it in time.
             ValueError: the keys are in more than one slot (a mistake in the program).
             StoreUnavailable: no answer in time.
             StoreRefused: the answer is an error, as where another type of value is in a key.
         """
         assert_one_slot(keyed)
-        return await self._within_deadline(script.name, self._evaluate(script, keyed, arguments))
+        durability = self._wiring.durability if replicated else _NOTHING_REPLICATED
+        wanted = durability.replicas
+        running = self._evaluate(script, keyed, arguments, wanted)
+        seconds = self._wiring.timeout_seconds + (durability.timeout_ms / 1000 if wanted else 0)
+        answer, confirmed = await self._within_deadline(script.name, running, seconds)
+        if confirmed < wanted:
+            raise NotReplicated(
+                f"{confirmed} of {wanted} replicas of Redis confirmed {script.name} within "
+                f"{durability.timeout_ms} ms"
+            )
+        return answer
 
     async def read(self, *command: Argument) -> Any:
         """Run a command that changes nothing; tried again once when the connection breaks."""
@@ -147,14 +188,53 @@ class Connection:
         answers = await self._client.execute_command(*command, target_nodes=RedisCluster.ALL_NODES)
         return list(answers.values())
 
-    async def _evaluate(
-        self, script: Script, keyed: Sequence[str], arguments: Sequence[Argument]
-    ) -> Any:
-        rest = (len(keyed), *keyed, *arguments)
+    async def memory(self) -> Memory | None:
+        """What Redis uses; None where this user may not ask, or it is a cluster."""
+        if isinstance(self._client, RedisCluster):
+            return None
         try:
-            return await self._client.execute_command("EVALSHA", script.sha, *rest)
-        except exceptions.NoScriptError:
-            return await self._client.execute_command("EVAL", script.text, *rest)
+            said = _info(await self.read("INFO", "memory"))
+            return Memory(int(said["used_memory"]), int(said.get("maxmemory", 0)))
+        except (StoreRefused, KeyError, ValueError):
+            return None
+        except StoreUnavailable as error:
+            if _REFUSED.search(str(error)) or "NOPERM" in str(error):
+                return None
+            raise
+
+    async def _evaluate(
+        self, script: Script, keyed: Sequence[str], arguments: Arguments, replicas: int
+    ) -> tuple[Any, int]:
+        """The answer, and how many replicas have confirmed what was written."""
+        if isinstance(self._client, RedisCluster):
+            given = arguments("") if callable(arguments) else arguments
+            return await _said(self._client.execute_command, script, keyed, given), 0
+        pool = self._client.connection_pool
+        connection = await pool.get_connection()  # type: ignore[no-untyped-call]
+        try:
+            say = _Line(connection).say
+            life = await self._life(connection, say) if callable(arguments) else ""
+            given = arguments(life) if callable(arguments) else arguments
+            answer = await _said(say, script, keyed, given)
+            if not replicas:
+                return answer, 0
+            # On this very connection: WAIT asks for what this one has written.
+            return answer, await say("WAIT", replicas, self._wiring.durability.timeout_ms)
+        finally:
+            await pool.release(connection)
+
+    async def _greet(self, connection: SingleConnection) -> None:
+        self._lives.pop(connection, None)
+        await connection.on_connect()
+
+    async def _life(self, connection: SingleConnection, say: Callable[..., Awaitable[Any]]) -> str:
+        """Which life of which server a connection leads to: another one after a restart or a failover."""
+        if connection not in self._lives:
+            try:
+                self._lives[connection] = _info(await say("INFO", "server")).get("run_id", "")
+            except exceptions.ResponseError:  # the user of a version before may not ask
+                self._lives[connection] = ""
+        return self._lives[connection]
 
     async def _within_deadline(
         self, what: str, answer: Awaitable[Any], seconds: float | None = None
@@ -185,6 +265,37 @@ class Connection:
         return StoreRefused(f"Redis at {self._place} refused {what}: {why}. {_STRANGE}")
 
 
+@dataclass(frozen=True)
+class _Line:
+    """One connection, for commands that belong together."""
+
+    connection: SingleConnection
+
+    async def say(self, *command: Argument) -> Any:
+        """A command's answer."""
+        await self.connection.send_command(*command)
+        return await self.connection.read_response()
+
+
+async def _said(
+    say: Callable[..., Awaitable[Any]],
+    script: Script,
+    keyed: Sequence[str],
+    arguments: Sequence[Argument],
+) -> Any:
+    rest = (len(keyed), *keyed, *arguments)
+    try:
+        return await say("EVALSHA", script.sha, *rest)
+    except exceptions.NoScriptError:
+        return await say("EVAL", script.text, *rest)
+
+
+def _info(text: bytes) -> dict[str, str]:
+    """The fields of an answer to INFO."""
+    lines = text.decode(errors="replace").splitlines()
+    return {name: value for name, colon, value in (line.partition(":") for line in lines) if colon}
+
+
 async def _heeding_cancellation(answer: Awaitable[Any]) -> Any:
     """The answer, unless whoever awaits it was cancelled meanwhile.
 
@@ -209,7 +320,13 @@ def assert_one_slot(keyed: Sequence[str]) -> None:
         raise ValueError(f"not in one slot: {', '.join(keyed)}")
 
 
-def _client(wiring: Wiring, connections: int, *, blocking: bool = False) -> "Redis | RedisCluster":
+def _client(
+    wiring: Wiring,
+    connections: int,
+    *,
+    blocking: bool = False,
+    greet: Callable[[SingleConnection], Awaitable[None]] | None = None,
+) -> "Redis | RedisCluster":
     timeout = None if blocking else wiring.timeout_seconds
     options: dict[str, Any] = {
         "protocol": 2,
@@ -224,7 +341,11 @@ def _client(wiring: Wiring, connections: int, *, blocking: bool = False) -> "Red
     if wiring.cluster:
         return _raw(RedisCluster.from_url(wiring.url, max_connections=connections, **options))
     pool = BlockingConnectionPool.from_url(
-        wiring.url, max_connections=connections, timeout=wiring.timeout_seconds, **options
+        wiring.url,
+        max_connections=connections,
+        timeout=wiring.timeout_seconds,
+        redis_connect_func=greet,
+        **options,
     )
     return _raw(Redis.from_pool(pool))
 

@@ -15,6 +15,10 @@
     T:sess:<tenant>:<id>    hash    pin, unfinished task and conversation of a session
     T:wait:<tenant>:<id>    list    tasks of a session that wait for the one before
     T:outcomes              stream  outcome rows
+    T:recent                list    the last parts of the newest tasks' ids, newest first
+    T:waits                 zset    sessions in which tasks wait for an earlier one
+    T:sessions:<tenant>     zset    a tenant's sessions, by the ms at which each ends
+    T:tail                  hash    what workers have written last, and what Redis may have lost of it
     T:news                  channel the id of each task that something happened to
     {<installation>}:agents, {<installation>}:agents:complete   the operator's index, ms of its stamp
 
@@ -51,6 +55,11 @@ def well_named(agent: AgentKey) -> bool:
 def session_part(tenant: str, session: str) -> str:
     """``<tenant>:<session>`` with the tenant quoted, so that no two pairs meet; "" without one."""
     return f"{quote(tenant, safe='')}:{session}" if session else ""
+
+
+def idempotency_part(tenant: str, key: str) -> str:
+    """What the key of an idempotency key ends with: the tenant and the digest of what it chose."""
+    return f"{quote(tenant, safe='')}:{hashlib.sha256(key.encode()).hexdigest()}"
 
 
 @dataclass(frozen=True)
@@ -117,12 +126,15 @@ class AgentKeys:
 
     def idempotency(self, tenant: str, key: str) -> str:
         """The memory of a caller's idempotency key."""
-        digest = hashlib.sha256(key.encode()).hexdigest()
-        return f"{self.tag}:idem:{quote(tenant, safe='')}:{digest}"
+        return f"{self.tag}:idem:{idempotency_part(tenant, key)}"
 
     def session(self, tenant: str, session: str) -> str:
         """A session."""
         return f"{self.tag}:sess:{session_part(tenant, session)}"
+
+    def sessions(self, tenant: str) -> str:
+        """The sessions of a tenant."""
+        return f"{self.tag}:sessions:{quote(tenant, safe='')}"
 
     def waiting(self, tenant: str, session: str) -> str:
         """The tasks of a session that wait for the one before."""

@@ -32,7 +32,15 @@ class Listening(Connected):
             raise ValueError(f"{after!r} is no event id")
         key = keys.AgentKeys(agent).events(identifier)
         entries = await self._connection.read("XRANGE", key, f"({after}" if after else "-", "+")
-        return [codec.event(entry) for entry in entries]
+        return codec.events(entries) or await self._kept_events(agent, identifier, after)
+
+    async def _kept_events(self, agent: AgentKey, identifier: str, after: str) -> list[Event]:
+        """What is kept of the events of a task that ended a while ago: the newest."""
+        task = keys.AgentKeys(agent).task(identifier)
+        (text,) = await self._connection.read("HMGET", task, "events")
+        return [
+            event for event in codec.kept_events(text) if _position(event.id) > _position(after)
+        ]
 
     async def wait(self, identifier: str, after: str, timeout_seconds: float) -> list[Event]:
         """Events of a task after an event id, waiting for the first one; empty after the time.
@@ -58,3 +66,8 @@ class Listening(Connected):
         """Return when a task may have been queued for the revision, or after the time."""
         bell = keys.AgentKeys(agent).bell(revision)
         await self._connection.block(timeout_seconds, "BLPOP", bell, str(timeout_seconds))
+
+
+def _position(event_id: str) -> tuple[int, int]:
+    milliseconds, _, number = event_id.partition("-")
+    return int(milliseconds or 0), int(number or 0)

@@ -115,14 +115,15 @@ class News:
             await line.disconnect(nowait=True)
 
     async def _hear(self, line: SingleConnection, message: list[bytes]) -> None:
-        kind, name, content = message[0], message[1].decode(), message[2]
+        # Whoever has a namespace's credentials can say anything on its channels.
+        kind, name, content = message[0], message[1].decode(errors="replace"), message[2]
         channel = self._channels.get(name)
         if channel is None:
             return
         if kind == b"subscribe":
             channel.heard.set()
         elif kind == b"message":
-            for bell in self._bells.get(content.decode(), ()):
+            for bell in self._bells.get(content.decode(errors="replace"), ()):
                 bell.set()
             if not channel.waiting:
                 del self._channels[name]

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from penstock.names import AgentKey
+from penstock.outcomes import Row
 from penstock.task import Task, TaskStatus
 from penstock.traffic import Arm
 
@@ -34,7 +35,7 @@ class Claim:
     ``checkpoint_revision`` the revision hash that wrote it (another one's thinking blocks must
     be stripped). ``history`` is the session's conversation before this task, written by
     ``history_revision``. ``expired``: it waited longer than queueSeconds, end it as Expired.
-    ``problem``: the stored task cannot be read, for this reason; only its id is known, end it as
+    ``consumer`` holds it. ``problem``: the stored task cannot be read, for this reason; only its id is known, end it as
     Failed. ``doubt``: what a worker that is gone did with the task may have been lost by Redis, in
     this span; irreversible calls take a person. ``suspects``: how many tasks a dead worker's share
     has that is tried apart from others; 0 for an ordinary task.
@@ -51,6 +52,7 @@ class Claim:
     history: bytes | None = None
     history_revision: str = ""
     expired: bool = False
+    consumer: str = ""
     problem: str = ""
     doubt: str = ""
     suspects: int = 0
@@ -63,6 +65,7 @@ class Directive(StrEnum):
     GIVE_BACK = "GiveBack"  # its revision was rejected or the agent is suspended: release it
     CANCEL = "Cancel"  # the caller took it back: finish it as Cancelled
     LOST = "Lost"  # another worker owns it now: drop it without another write
+    REWRITE = "Rewrite"  # Redis may have lost what was saved last: save it again, and go on
 
 
 @dataclass(frozen=True)
@@ -103,3 +106,22 @@ class Look:
     first_row: str  # id of the oldest outcome row still kept, "" when there is none
     last_row: str
     work: Mapping[str, RevisionWork] = field(default_factory=dict)  # by revision hash
+    waiting: int = 0  # tasks that wait for an earlier one of their session; in no revision's work
+
+
+@dataclass(frozen=True)
+class RowPage:
+    """Outcome rows in order, read up to the id ``through`` ("": none); ``more``: the log goes on."""
+
+    rows: tuple[Row, ...]
+    through: str
+    more: bool = False
+    unreadable: int = 0  # passed over
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What Redis uses and may use, in bytes; a limit of 0: none is set."""
+
+    used: int
+    limit: int

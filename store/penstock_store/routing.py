@@ -9,7 +9,7 @@ from penstock.task import task_id
 from penstock.traffic import Route
 from penstock_store import codec, keys
 from penstock_store.connected import Connected
-from penstock_store.records import Look
+from penstock_store.records import Look, Memory, RowPage
 
 _OUTAGE_SECONDS = 20  # after one, until workers that live have sent a heartbeat again
 _SWEEP = 200  # tasks ended in one step, so that no script holds Redis up
@@ -50,15 +50,31 @@ class Routing(Connected):
         return codec.look(await self._run("look", agent, arguments=revisions))
 
     async def rows(self, agent: AgentKey, after: str = "", limit: int = 10000) -> list[Row]:
-        """Outcome rows with an id greater than ``after``, oldest first.
+        """Outcome rows with an id greater than ``after``, oldest first; see ``row_page``."""
+        return list((await self.row_page(agent, after, limit)).rows)
 
-        REHOMED names the revision that the task left; a later FINISHED the one where it ended.
+    async def row_page(self, agent: AgentKey, after: str = "", limit: int = 10000) -> RowPage:
+        """Up to ``limit`` rows of the outcome log with an id greater than ``after``, oldest first.
+
+        REHOMED names the revision that the task left; a later FINISHED the one where it ended. What
+        this version cannot read, or a namespace's user has written, is passed over and counted.
         """
         outcomes = keys.AgentKeys(agent).outcomes
         start = f"({after}" if after else "-"
         entries = await self._connection.read("XRANGE", outcomes, start, "+", "COUNT", limit)
-        prefix = task_id(agent, b"")
-        return [codec.row(prefix, entry) for entry in entries]
+        return codec.row_page(task_id(agent, b""), entries, limit)
+
+    async def expire(self, agent: AgentKey, limit: int = 200) -> int:
+        """End up to so many tasks that wait for longer than queueSeconds; returns how many ended.
+
+        A worker does the same when it claims; this is for where none lives. A suspension is no
+        waiting. Of a session, the tasks behind one that expired are looked at too.
+        """
+        return int(await self._run("expire", agent, arguments=(limit,)))
+
+    async def memory(self) -> Memory | None:
+        """What Redis uses and may use; None where its user may not ask, or it is a cluster."""
+        return await self._connection.memory()
 
     async def rehome(self, agent: AgentKey, revision: str, limit: int = 200) -> int:
         """Move work from a revision to stable, as its standing says.

@@ -3,7 +3,7 @@
 from typing import Final, Self
 
 from penstock_store.admission import Admitting
-from penstock_store.connection import Connection, Wiring
+from penstock_store.connection import Connection, Durability, Wiring
 from penstock_store.listening import Listening
 from penstock_store.routing import Routing
 from penstock_store.scripts import Retention, Scripts
@@ -11,6 +11,7 @@ from penstock_store.users import Permitting
 from penstock_store.work import Working
 
 _RETENTION: Final = Retention()
+_DURABILITY: Final = Durability()
 
 
 class Store(Routing, Permitting, Admitting, Working, Listening):
@@ -32,6 +33,7 @@ class Store(Routing, Permitting, Admitting, Working, Listening):
         retention: Retention = _RETENTION,
         cluster: bool = False,
         ca_file: str = "",
+        durability: Durability = _DURABILITY,
     ) -> Self:
         """A store on the Redis at ``url`` (redis:// or rediss://); connects on first use.
 
@@ -43,8 +45,14 @@ class Store(Routing, Permitting, Admitting, Working, Listening):
             retention: how much is kept and for how long.
             cluster: whether it is a Redis Cluster.
             ca_file: certificates (PEM) by which a rediss:// server is known; empty: the system's.
+            durability: which replicas a write that is to be replicated waits for; not in a cluster.
+
+        Raises:
+            ValueError: the address is none, or replicas of a cluster were asked for.
         """
-        connection = Connection(Wiring(url, timeout_seconds, cluster, ca_file))
+        if cluster and durability.replicas:
+            raise ValueError("of a Redis Cluster no replicas can be waited for")
+        connection = Connection(Wiring(url, timeout_seconds, cluster, ca_file, durability))
         return cls(connection, Scripts(retention), installation)
 
     async def aclose(self) -> None:

@@ -30,18 +30,19 @@ _TASKS: Final = (
 WORKER_COMMANDS: Final = (
     *_CONNECTION, *_SCRIPTS, *_TASKS,
     "blpop", "hincrby", "xclaim", "xgroup|create", "xgroup|delconsumer", "xinfo|consumers",
-    "xpending", "xrange", "xreadgroup",
+    "xpending", "xrange", "xreadgroup", "wait", "info|server",
 )  # fmt: skip
 #: ``admit`` and ``cancel``, reading tasks and events, waiting for news.
 GATEWAY_COMMANDS: Final = (
     *_CONNECTION, *_SCRIPTS, *_TASKS,
-    "get", "hexists", "hincrby", "persist", "pfadd", "rpush", "subscribe", "unsubscribe", "xrange",
+    "get", "hexists", "hincrby", "persist", "pfadd", "rpush", "subscribe", "unsubscribe", "xrange", "zcard",
+    "zremrangebyscore",
 )  # fmt: skip
 #: ``route``, ``look``, ``rehome``, ``sweep``, ``index``, outcome rows, and the users of namespaces.
 OPERATOR_COMMANDS: Final = (
     *_CONNECTION, *_SCRIPTS, *_TASKS,
     "persist", "pfcount", "sadd", "scard", "set", "sismember", "smembers", "xpending", "xrange",
-    "xrevrange", "zcard", "zremrangebyscore",
+    "xrevrange", "zcard", "zrange", "zremrangebyscore", "llen", "info|memory",
     "acl|deluser", "acl|getuser", "acl|setuser", "acl|users", "client|kill",
 )  # fmt: skip
 

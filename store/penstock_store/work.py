@@ -1,64 +1,155 @@
 """The worker's calls: claim tasks, keep them, save their state, give them back, end them."""
 
 import json
+import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final
 
 from penstock.names import AgentKey
 from penstock.task import Outcome, Usage
-from penstock_store import codec, keys
+from penstock_store import checkpoints, codec, keys
+from penstock_store.checkpoints import Saved, Writing
 from penstock_store.connected import Connected
+from penstock_store.connection import Argument, Connection
 from penstock_store.records import Claim, Directive
+from penstock_store.scripts import Scripts
 
 _HEARTBEATS: Final = 500  # claims in one step, so that no script holds Redis up
+_ENDS_REMEMBERED: Final = 1000
+_END_SECONDS: Final = (
+    60.0  # after its acknowledgement an end may be lost with the log's tail for so long
+)
+_END_BYTES: Final = 1 << 20  # ends that are larger are not remembered
+_WHOLE: Final = b"Whole"
+
+Event = tuple[str, dict[str, object]]
+
+
+@dataclass(frozen=True)
+class _End:
+    """An end that was acknowledged, so that it can be said again when Redis has lost it."""
+
+    at_seconds: float
+    claim: Claim
+    arguments: Sequence[Argument]
 
 
 class Working(Connected):
-    """Tasks as workers see them."""
+    """Tasks as workers see them.
+
+    For each agent and consumer the number of the last acknowledged write is kept, and said with each
+    call: where Redis does not know it any more, it has lost the end of what was written.
+    """
+
+    def __init__(self, connection: Connection, scripts: Scripts, installation: str) -> None:
+        super().__init__(connection, scripts, installation)
+        self._numbers: dict[tuple[AgentKey, str], int] = {}
+        self._saved: dict[str, Saved] = {}  # by claim id
+        self._ends: deque[_End] = deque(maxlen=_ENDS_REMEMBERED)
+        self._breaks: dict[AgentKey, int] = {}  # the last after which ends were said again
 
     async def claim(self, agent: AgentKey, revision: str, consumer: str, limit: int) -> list[Claim]:
         """Up to ``limit`` tasks to work on, lanes in order; empty while the agent is suspended.
 
-        Batch gets at least one turn in ten. A revision that is Rejected or Closed gets nothing.
+        Batch gets at least one turn in ten. A revision that is Rejected or Closed gets nothing. After
+        Redis was restarted or failed over nothing is handed out before the workers that live
+        have been heard of, or 15 s.
         """
         own = keys.AgentKeys(agent)
         keyed = [own.revision(revision), own.bell(revision), *self._queues(agent, revision)]
-        arguments: list[str | int] = [revision, consumer, *_claim_ids(limit)]
-        return _claims(agent, await self._run("claim", agent, *keyed, arguments=arguments))
+        claims = await self._numbered(
+            "claim", agent, consumer, *keyed, before=(revision,), after=_claim_ids(limit)
+        )
+        return [self._claim(agent, revision, consumer, one) for one in claims]
 
-    async def reclaim(
-        self, agent: AgentKey, revision: str, consumer: str, idle_ms: int, limit: int
-    ) -> list[Claim]:
-        """Tasks whose worker has not sent a heartbeat for ``idle_ms``, claimed anew.
+    async def part(self, agent: AgentKey, revision: str, idle_ms: int) -> int:
+        """Part what workers hold that were silent for ``idle_ms`` into groups of suspects.
 
-        A task that was delivered five times without an end is given up instead: it ends Failed.
+        Each group is half of what one worker held in a lane. Returns how many groups wait.
         """
+        arguments = (revision, idle_ms, uuid.uuid4().hex)
+        return int(
+            await self._run("part", agent, *self._queues(agent, revision), arguments=arguments)
+        )
+
+    async def take_suspects(self, agent: AgentKey, revision: str, consumer: str) -> list[Claim]:
+        """Claim one waiting group of suspects, whole; empty when none waits.
+
+        A task that was alone when its worker died, seen by its parent or twice, ends Failed instead.
+        """
+        claims = await self._numbered(
+            "suspects",
+            agent,
+            consumer,
+            *self._queues(agent, revision),
+            before=(revision,),
+            after=(uuid.uuid4().hex,),
+        )
+        return [self._claim(agent, revision, consumer, one) for one in claims]
+
+    async def bury(self, agent: AgentKey, revision: str, consumer: str) -> int:
+        """Part at once what a consumer held whose process was seen to die. Returns how many groups."""
+        arguments = (revision, consumer, uuid.uuid4().hex)
+        return int(
+            await self._run("bury", agent, *self._queues(agent, revision), arguments=arguments)
+        )
+
+    async def leave(self, agent: AgentKey, revision: str, consumer: str) -> int:
+        """A consumer ends in order: what it still holds is queued again, as ordinary tasks.
+
+        Returns how many tasks that were.
+        """
+        self._numbers.pop((agent, consumer), None)
         queues = self._queues(agent, revision)
-        arguments: list[str | int] = [revision, consumer, idle_ms, *_claim_ids(limit)]
-        return _claims(agent, await self._run("reclaim", agent, *queues, arguments=arguments))
+        return int(await self._run("leave", agent, *queues, arguments=(revision, consumer)))
 
     async def heartbeat(self, claims: Sequence[Claim], consumer: str) -> dict[str, Directive]:
-        """Keep claims alive; the directive for each claim id (Continue, GiveBack, Cancel, Lost)."""
+        """Keep claims alive; the directive for each claim id.
+
+        Without claims it says that the consumer lives, to each agent that it has asked for tasks.
+        """
         directives: dict[str, Directive] = {}
         ordered = sorted(claims, key=lambda claim: claim.agent)
-        for agent, of_agent in groupby(ordered, key=lambda claim: claim.agent):
-            for batch in _batches(list(of_agent), _HEARTBEATS):
-                named = [text for claim in batch for text in (claim.task.id, claim.id)]
-                said = await self._run("heartbeat", agent, arguments=(consumer, *named))
-                directives |= {
-                    claim.id: Directive(word.decode())
-                    for claim, word in zip(batch, said, strict=True)
-                }
+        batches = [
+            (agent, batch)
+            for agent, of_agent in groupby(ordered, key=lambda claim: claim.agent)
+            for batch in _batches(list(of_agent), _HEARTBEATS)
+        ]
+        beating = {agent for agent, _ in batches}
+        idle = [agent for agent, name in self._numbers if name == consumer and agent not in beating]
+        for agent, batch in [*batches, *((agent, []) for agent in idle)]:
+            directives |= await self._beat(agent, batch, consumer)
         return directives
+
+    async def _beat(
+        self, agent: AgentKey, claims: Sequence[Claim], consumer: str
+    ) -> dict[str, Directive]:
+        named = [text for claim in claims for text in (claim.task.id, claim.id)]
+        number = self._numbers.get((agent, consumer), 0)
+        broken, *said = await self._run(
+            "heartbeat", agent, arguments=lambda life: (consumer, number, life, *named)
+        )
+        if broken > self._breaks.get(agent, 0):
+            self._breaks[agent] = broken
+            await self._say_ends_again(agent)
+        heard = {
+            claim.id: Directive(word.decode()) for claim, word in zip(claims, said, strict=True)
+        }
+        for identifier, directive in heard.items():
+            if directive is Directive.LOST:
+                self._saved.pop(identifier, None)
+        return heard
 
     async def checkpoint(
         self,
         claim: Claim,
         state: bytes,
         usage: Usage,
-        events: Sequence[tuple[str, dict[str, object]]],
+        events: Sequence[Event],
         *,
         intents: Sequence[str] = (),
         replicated: bool = False,
@@ -78,19 +169,43 @@ class Working(Connected):
             NotReplicated: it is saved, but too few replicas said so in time.
         """
         told = [text for kind, data in events for text in (kind, json.dumps(data))]
-        arguments = [claim.task.id, claim.id, codec.usage_text(usage), *told]
-        said = await self._run(
-            "checkpoint", claim.agent, *_of_task(claim), arguments=[state, *arguments]
-        )
-        return Directive(said.decode())
+        open_calls = ", ".join(intents) or "-"
+
+        async def write(writing: Writing) -> bytes:
+            saying = (writing.content, claim.task.id, claim.id, codec.usage_text(usage), open_calls)
+            how: list[Argument] = [writing.piece, writing.saved.whole, *told]
+            answer = await self._numbered(
+                "checkpoint",
+                claim.agent,
+                claim.consumer,
+                *_of_task(claim),
+                after=(*saying, *how),
+                replicated=replicated,
+            )
+            return bytes(answer[0])
+
+        writing = checkpoints.next_writing(self._saved.get(claim.id), state, intents=bool(intents))
+        said = await write(writing)
+        if said == _WHOLE:
+            writing = checkpoints.whole(state, intents=bool(intents))
+            said = await write(writing)
+        directive = Directive(said.decode())
+        if directive is Directive.LOST:
+            self._saved.pop(claim.id, None)
+        else:
+            self._saved[claim.id] = writing.saved
+        return directive
 
     async def release(self, claim: Claim) -> bool:
         """Give a task back: to its own revision, or to stable when its revision was rejected.
 
         Its checkpoint stays. Returns False when the claim was lost meanwhile.
         """
-        arguments = (claim.task.id, claim.id)
-        said = await self._run("release", claim.agent, *_of_task(claim), arguments=arguments)
+        named = (claim.task.id, claim.id)
+        (said,) = await self._numbered(
+            "release", claim.agent, claim.consumer, *_of_task(claim), after=named
+        )
+        self._saved.pop(claim.id, None)
         return bool(said)
 
     async def finish(
@@ -122,8 +237,52 @@ class Working(Connected):
             int(history is not None),
             history or b"",
         )
-        said = await self._run("finish", claim.agent, *_of_task(claim), arguments=arguments)
+        ended = await self._finish(claim, arguments)
+        if ended and len(outcome.output) + len(history or b"") < _END_BYTES:
+            self._ends.append(_End(time.monotonic(), claim, arguments))
+        return ended
+
+    async def _finish(self, claim: Claim, arguments: Sequence[Argument]) -> bool:
+        (said,) = await self._numbered(
+            "finish", claim.agent, claim.consumer, *_of_task(claim), after=arguments
+        )
+        self._saved.pop(claim.id, None)
         return bool(said)
+
+    async def _say_ends_again(self, agent: AgentKey) -> None:
+        """Redis may have lost its newest writes: tasks that have ended would run once more."""
+        since = time.monotonic() - _END_SECONDS
+        for end in [*self._ends]:
+            if end.claim.agent == agent and end.at_seconds >= since:
+                await self._finish(end.claim, end.arguments)
+
+    def _claim(self, agent: AgentKey, revision: str, consumer: str, answer: Sequence[Any]) -> Claim:
+        return codec.claim(agent, revision, consumer, answer)
+
+    async def _numbered(
+        self,
+        script: str,
+        agent: AgentKey,
+        consumer: str,
+        *keyed: str,
+        before: Sequence[Argument] = (),
+        after: Sequence[Argument] = (),
+        replicated: bool = False,
+    ) -> list[Any]:
+        """Run a script that writes for a consumer; what it answers after the number of its write.
+
+        The number is kept before anything else is made of the answer: it is acknowledged.
+        """
+        mine = (agent, consumer)
+        number = self._numbers.setdefault(mine, 0)
+        arguments: Callable[[str], Sequence[Argument]] = lambda life: (  # noqa: E731
+            *before, consumer, number, life, *after
+        )  # fmt: skip
+        written, *rest = await self._run(
+            script, agent, *keyed, arguments=arguments, replicated=replicated
+        )
+        self._numbers[mine] = max(self._numbers.get(mine, 0), int(written))
+        return list(rest)
 
 
 def _of_task(claim: Claim) -> tuple[str, str]:
@@ -133,10 +292,6 @@ def _of_task(claim: Claim) -> tuple[str, str]:
 
 def _claim_ids(count: int) -> list[str]:
     return [uuid.uuid4().hex for _ in range(count)]
-
-
-def _claims(agent: AgentKey, answer: Sequence[Any]) -> list[Claim]:
-    return [codec.claim(agent, one) for one in answer]
 
 
 def _batches(claims: list[Claim], size: int) -> Iterable[list[Claim]]:

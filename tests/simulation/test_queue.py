@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import random
+import uuid
 from collections import Counter, defaultdict
 from dataclasses import replace
 
@@ -28,13 +29,16 @@ MOST_ROUNDS = 100  # after them, work that is left would stay for ever
 STABLE, CANDIDATE = "aaaa0000", "bbbb1111"
 NOT_OPEN = (*(one for one in traffic.Standing if one is not traffic.Standing.OPEN), None)
 TENANT = "t"
-RETENTION = Retention(orphan_idle_ms=0)
+RETENTION = Retention(orphan_idle_ms=0, quiet_ms=0)
 ENDS = (
     task.Outcome(task.TaskStatus.SUCCEEDED, output="ok"),
     task.Outcome(task.TaskStatus.FAILED, task.OutcomeReason.TOOL_ERROR, "no"),
     task.Outcome(task.TaskStatus.ESCALATED, task.OutcomeReason.REFUSAL, "no"),
 )
-KEPT_WITHOUT_END = (":route", ":revisions", ":rev:", ":q:", ":users:", ":outcomes")
+KEPT_WITHOUT_END = (
+    ":route", ":revisions", ":rev:", ":q:", ":users:", ":outcomes",
+    ":tail", ":recent", ":waits",
+)  # fmt: skip
 pytestmark = pytest.mark.redis
 
 
@@ -68,6 +72,7 @@ class History:
             self.release: 2,
             self.crash: 2,
             self.reclaim: 3,
+            self.leave: 0.3,
             self.write_late: 2,
             self.cancel: 2,
             self.change_share: 1,
@@ -93,7 +98,7 @@ class History:
         submission = task.Submission(
             f"hi {session}",
             TENANT,
-            user=self.random.choice("uvwxyz"),
+            user=session or self.random.choice("uvwxyz"),
             session=session,
             priority=self.random.choice(task.LANES),
             idempotency_key=key and f"{key}-{self.random.randrange(4)}",
@@ -121,8 +126,26 @@ class History:
         await self.take(await self.store.claim(self.agent, self.revision(), "w", limit))
 
     async def reclaim(self):
-        limit = self.random.randint(1, 4)
-        await self.take(await self.store.reclaim(self.agent, self.revision(), "x", 0, limit))
+        revision = self.revision()
+        await self.store.part(self.agent, revision, 0)
+        for _ in range(self.random.randint(1, 4)):
+            await self.take(await self.suspects(revision))
+
+    async def suspects(self, revision):
+        """A waiting group of suspects, in a process of its own, which at times is seen to die."""
+        consumer = uuid.uuid4().hex
+        group = await self.store.take_suspects(self.agent, revision, consumer)
+        if group and self.random.random() < 0.2:
+            self.told.append("bury")
+            await self.store.bury(self.agent, revision, consumer)
+        return group
+
+    async def leave(self):
+        revision = self.revision()
+        await self.store.leave(self.agent, revision, "w")
+        left = [one for one in self.held if (one.consumer, one.revision) == ("w", revision)]
+        self.stale += left
+        self.held = [claim for claim in self.held if claim not in left]
 
     async def end(self, claim, outcome):
         written = await self.store.finish(claim, outcome, task.Usage(1), b"h")
@@ -253,7 +276,9 @@ class History:
                 moved += await self.store.rehome(self.agent, revision)
             for revision in alive:
                 await self.take(await self.store.claim(self.agent, revision, "w", 50))
-                await self.take(await self.store.reclaim(self.agent, revision, "w", 0, 50))
+                await self.store.part(self.agent, revision, 0)
+                while group := await self.store.take_suspects(self.agent, revision, "x"):
+                    await self.take(group)
             if not moved and not self.held and not (left.keys() - {STABLE}):
                 return
         raise AssertionError(f"{self.standing or 'unlisted'} still holds {left}")

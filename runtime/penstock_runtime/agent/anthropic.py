@@ -1,7 +1,7 @@
 """The Anthropic Messages API as a Model. The only module that knows the vendor's client."""
 
 import asyncio
-import json
+import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,8 @@ import anthropic
 import httpx2
 
 from penstock.api import agent as api
-from penstock_runtime.agent import faults
+from penstock_runtime import redaction
+from penstock_runtime.agent import credentials, echo, faults, sse, transport
 from penstock_runtime.agent.model import (
     Failure,
     ModelFailed,
@@ -22,9 +23,10 @@ from penstock_runtime.agent.model import (
 )
 from penstock_runtime.agent.stream import Assembly
 
-_CONNECT_SECONDS: Final = 10.0
 _SHOWN_CHARACTERS: Final = 300
+_WORD_CHARACTERS: Final = 64
 _NO_KEY: Final = "none"  # an endpoint that needs no key still gets one: the client insists
+_LINGER_SECONDS: Final = 0.02  # for the end of a body after the end of its message
 # What reading a malformed answer can raise, in the client's decoder and in ours.
 _GARBLED: Final = (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError)
 
@@ -36,7 +38,7 @@ def no_key() -> str:
 
 def key_file(path: Path) -> Callable[[], str]:
     """Reads the API key from a mounted file each time, so that a rotated key is picked up."""
-    return lambda: path.read_text(encoding="utf-8").strip()
+    return lambda: credentials.key(path)
 
 
 @dataclass(frozen=True)
@@ -61,17 +63,30 @@ class Prompt:
 class AnthropicModel:
     """Asks the Messages API with the vendor's client, always streamed, never retried by it."""
 
-    def __init__(self, prompt: Prompt, base_url: str, read_key: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        prompt: Prompt,
+        base_url: str,
+        read_key: Callable[[], str],
+        carrier: Callable[[], httpx2.AsyncBaseTransport] = transport.Direct,
+    ) -> None:
         self._parameters = prompt.parameters()
-        self._fixed_tokens = estimated_tokens(self._parameters)
+        self.prompt_tokens = estimated_tokens(self._parameters)
         self._base_url = base_url
         self._read_key = read_key
         self._key = read_key()
+        self._http = httpx2.AsyncClient(
+            transport=transport.Bounded(carrier()), trust_env=False, timeout=None
+        )
         self._client = self._connect()
 
     def _connect(self) -> anthropic.AsyncAnthropic:
         return anthropic.AsyncAnthropic(
-            api_key=self._key, base_url=self._base_url, max_retries=0, timeout=None
+            api_key=self._key,
+            base_url=self._base_url,
+            max_retries=0,
+            timeout=None,
+            http_client=self._http,
         )
 
     async def aclose(self) -> None:
@@ -82,7 +97,7 @@ class AnthropicModel:
         """Read the key again; whether it differs from the one used last."""
         try:
             key = self._read_key()
-        except OSError:
+        except credentials.Unfit:
             return False
         if key == self._key:
             return False
@@ -92,67 +107,152 @@ class AnthropicModel:
 
     async def reply(self, request: Request) -> Reply:
         """Ask once. See ``Model.reply``."""
-        asked = self._fixed_tokens + estimated_tokens(request.messages)
-        assembly = Assembly(asked)
+        call = _Call(self.prompt_tokens + estimated_tokens(request.messages))
         try:
-            async with asyncio.timeout(request.timeout_seconds):
-                await self._read(request, assembly)
-            if assembly.complete:
-                return assembly.reply()
-        except (TimeoutError, anthropic.APITimeoutError) as error:
+            await self._carry_out(request, call)
+            if call.assembly.complete:
+                return call.assembly.reply()
+        except asyncio.CancelledError:
+            request.account.tokens = call.charge
+            raise
+        except anthropic.APIStatusError as error:
+            raise _refused(error, self._base_url) from None
+        except (anthropic.AnthropicError, httpx2.HTTPError, *_GARBLED) as error:
+            raise _failed(error, call.assembly.tokens) from None
+        message = "the answer broke off before its end"
+        raise ModelFailed(Failure.INCOMPLETE, message, tokens=call.assembly.tokens)
+
+    async def _carry_out(self, request: Request, call: "_Call") -> None:
+        try:
+            with transport.watched(call.progress):
+                async with asyncio.timeout(request.timeout_seconds):
+                    await self._read(request, call.assembly)
+        except TimeoutError:
+            if call.assembly.complete:  # only the end of its body was still waited for
+                return
             message = f"no complete answer within {request.timeout_seconds:.3g} s"
             # Whether the vendor bills it is not known; what was sent is charged.
-            charged = assembly.tokens if assembly.tokens.input else Tokens(asked)
-            raise ModelFailed(Failure.TIMEOUT, message, tokens=charged) from error
-        except anthropic.APIStatusError as error:
-            raise _refused(error) from error
-        except (anthropic.APIConnectionError, httpx2.HTTPError) as error:
-            raise ModelFailed(
-                Failure.CONNECTION, f"the connection broke: {_cause(error)}", tokens=assembly.tokens
-            ) from error
-        except (anthropic.AnthropicError, *_GARBLED) as error:
-            message = f"the answer cannot be read: {_cause(error)}"
-            raise ModelFailed(Failure.GARBLED, message, tokens=assembly.tokens) from error
-        message = "the answer broke off before its end"
-        raise ModelFailed(Failure.INCOMPLETE, message, tokens=assembly.tokens)
+            raise ModelFailed(Failure.TIMEOUT, message, tokens=call.charge) from None
 
     async def _read(self, request: Request, assembly: Assembly) -> None:
         async with self._client.messages.with_streaming_response.create(
             **self._parameters,
-            messages=list(request.messages),  # type: ignore[arg-type]  # exact JSON, not typed dicts
+            messages=list(echo.ready(request.messages)),  # type: ignore[arg-type]  # exact JSON
             max_tokens=request.max_tokens,
             stream=True,
-            timeout=httpx2.Timeout(request.timeout_seconds, connect=_CONNECT_SECONDS),
         ) as response:
-            async for event in _events(response.http_response):
-                if event.get("type") == "error":
-                    raise _broken_off(event, assembly)
-                assembly.add(event)
+            answer = response.http_response
+            _must_stream(answer)
+            async with contextlib.aclosing(answer.aiter_raw()) as chunks:
+                await _assemble(chunks, assembly)
+                await _to_the_end(chunks)
 
 
-async def _events(response: httpx2.Response) -> AsyncIterator[dict[str, Any]]:
-    """The events of a stream as they are on the wire: typed ones would lose what is new."""
-    async for raw in anthropic.AsyncStream.raw_events(response):
-        if raw.data:
-            yield json.loads(raw.data)
+class _Call:
+    """A call under way: how far it has come, and what it has used."""
+
+    def __init__(self, asked_tokens: int) -> None:
+        self._asked_tokens = asked_tokens
+        self.assembly = Assembly(asked_tokens)
+        self.progress = transport.Progress()
+
+    @property
+    def charge(self) -> Tokens:
+        """What must be paid when it is cut now: nothing before anything was sent."""
+        if self.assembly.started:
+            return self.assembly.tokens
+        return Tokens(self._asked_tokens) if self.progress.sent else Tokens()
 
 
-def _refused(error: anthropic.APIStatusError) -> ModelFailed:
-    headers = error.response.headers
-    kind = faults.kind_of(error.status_code, error.type or "", error.error_code or "", headers)
-    what = f"{error.status_code} {error.type or ''}".strip()
-    words = (error.api_message or str(error))[:_SHOWN_CHARACTERS]
-    return ModelFailed(kind, f"{what}: {words}", faults.retry_after_seconds(headers))
+async def _assemble(chunks: AsyncIterator[bytes], assembly: Assembly) -> None:
+    """Read a message to its own end, and nothing that follows it."""
+    async with contextlib.aclosing(sse.events(chunks)) as events:
+        async for event in events:
+            if event.get("type") == "error":
+                raise _broken_off(event, assembly)
+            assembly.add(event)
+            if assembly.over:
+                return
+
+
+async def _to_the_end(chunks: AsyncIterator[bytes]) -> None:
+    """Wait a moment for the end of the body: then its connection can be used again."""
+    with contextlib.suppress(TimeoutError, httpx2.HTTPError):
+        async with asyncio.timeout(_LINGER_SECONDS):
+            async for _ in chunks:
+                pass
+
+
+def _must_stream(answer: httpx2.Response) -> None:
+    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind in ("application/json", "text/html"):
+        raise sse.Unreadable(
+            f"it is one body of {kind} instead of a stream of events; the endpoint "
+            "must stream (check model.baseURL and what stands in between)"
+        )
+
+
+# -------------------------------------------------------------------------------- what went wrong
+
+
+def _failed(error: BaseException, tokens: Tokens) -> ModelFailed:
+    """A failure in words of our own, by its class."""
+    broken = error if isinstance(error, transport.Broken) else error.__cause__
+    match broken:
+        case transport.Broken(fault=transport.Fault.ENCODED | transport.Fault.NOT_HTTP as fault):
+            return ModelFailed(Failure.GARBLED, f"the answer cannot be read: {fault}", None, tokens)
+        case transport.Broken(fault=fault):
+            words = f"the model cannot be reached: {fault}"
+            return ModelFailed(Failure.CONNECTION, words, None, tokens)
+    if isinstance(error, anthropic.APIConnectionError | httpx2.HTTPError):
+        return ModelFailed(Failure.CONNECTION, "the connection broke", None, tokens)
+    why = str(error) if isinstance(error, sse.Unreadable) else "it is no message of the API"
+    return ModelFailed(Failure.GARBLED, f"the answer cannot be read: {why}", None, tokens)
+
+
+def _refused(error: anthropic.APIStatusError, base_url: str) -> ModelFailed:
+    headers, status = error.response.headers, error.status_code
+    kind_said, code = _word(error.type), _word(error.error_code)
+    said = error.api_message
+    words = said if isinstance(said, str) and said else _text(error.response)
+    kind = faults.kind_of(status, kind_said, code, headers)
+    if faults.is_too_long(status, words):
+        kind = Failure.TOO_LONG
+    what = redaction.redact(f"{status} {kind_said}".strip())
+    shown = redaction.shortened(words, _SHOWN_CHARACTERS) or "(no words)"
+    return ModelFailed(
+        kind,
+        f"{what}: {shown}{_hint(status, base_url)}",
+        faults.retry_after_seconds(headers),
+    )
+
+
+def _hint(status: int, base_url: str) -> str:
+    """What to look at first, where a status has a usual cause."""
+    if status in (404, 405) and base_url.rstrip("/").endswith("/v1"):
+        return " (model.baseURL ends with /v1, and the client appends /v1/messages: leave it out)"
+    if status in (404, 405):
+        return " (asked was model.baseURL with /v1/messages appended)"
+    if 300 <= status < 400:
+        return " (redirects are not followed: write the address they lead to into model.baseURL)"
+    return ""
+
+
+def _text(response: httpx2.Response) -> str:
+    try:
+        return response.text
+    except (httpx2.HTTPError, httpx2.ResponseNotRead, LookupError):
+        return ""
+
+
+def _word(value: Any) -> str:
+    return value[:_WORD_CHARACTERS] if isinstance(value, str) else ""
 
 
 def _broken_off(event: Mapping[str, Any], assembly: Assembly) -> ModelFailed:
     error = event["error"]
-    code = (error.get("details") or {}).get("error_code") or ""
-    kind = faults.kind_of(200, error["type"], code, {})
-    words = f"{error['type']}: {error.get('message', '')}"[:_SHOWN_CHARACTERS]
-    return ModelFailed(kind, f"the answer broke off: {words}", tokens=assembly.tokens)
-
-
-def _cause(error: BaseException) -> str:
-    text = str(error.__cause__ or error) or type(error).__name__
-    return text[:_SHOWN_CHARACTERS]
+    code = _word((error.get("details") or {}).get("error_code"))
+    kind = faults.kind_of(200, _word(error["type"]), code, {})
+    words = f"{_word(error['type'])}: {error.get('message', '')}"
+    shown = redaction.shortened(words, _SHOWN_CHARACTERS)
+    return ModelFailed(kind, f"the answer broke off: {shown}", tokens=assembly.tokens)

@@ -1,11 +1,19 @@
 """What a refusal of the Messages API means: which failures may be tried again, and when."""
 
 import email.utils
+import math
+import re
 from collections.abc import Mapping
 from typing import Final
 
 from penstock_runtime.agent.model import Failure
 
+LONGEST_RETRY_AFTER_SECONDS: Final = 86_400.0  # no task waits longer; more says nothing more
+
+_TOO_LONG: Final = re.compile(
+    r"prompt is too long|input is too long|context (window|length)|exceeds? the .*context",
+    re.IGNORECASE,
+)
 _BY_TYPE: Final = {
     "rate_limit_error": Failure.RATE_LIMITED,
     "overloaded_error": Failure.OVERLOADED,
@@ -43,17 +51,26 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
     """
     try:
         if "retry-after-ms" in headers:
-            return max(0.0, float(headers["retry-after-ms"]) / 1000)
-        return _seconds_or_date(headers["retry-after"], headers.get("date"))
-    except (KeyError, ValueError):
+            said: float | None = float(headers["retry-after-ms"]) / 1000
+        else:
+            said = _seconds_or_date(headers["retry-after"], headers.get("date"))
+    except (KeyError, ValueError, TypeError, OverflowError, IndexError):
         return None
+    if said is None or math.isnan(said):
+        return None
+    return min(max(0.0, said), LONGEST_RETRY_AFTER_SECONDS)
+
+
+def is_too_long(status: int, words: str) -> bool:
+    """Whether a refusal means that the conversation does not fit into the model's window."""
+    return status in (400, 413) and _TOO_LONG.search(words) is not None
 
 
 def _seconds_or_date(value: str, answered_at: str | None) -> float | None:
     try:
-        return max(0.0, float(value))
+        return float(value)
     except ValueError:
         if answered_at is None:
             return None
         then = email.utils.parsedate_to_datetime(value)
-        return max(0.0, (then - email.utils.parsedate_to_datetime(answered_at)).total_seconds())
+        return (then - email.utils.parsedate_to_datetime(answered_at)).total_seconds()

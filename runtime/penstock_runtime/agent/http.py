@@ -2,19 +2,24 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote_plus, urlencode
 
-import httpx
+import httpx2
 
-from penstock.api.agent import HTTPMethod, Tool
+from penstock.api.agent import Effect, HTTPMethod, Tool
+from penstock_runtime import redaction
+from penstock_runtime.agent import credentials, transport
 
+MAX_QUERY_CHARACTERS: Final = 64 * 1024
 _IN_QUERY: Final = (HTTPMethod.GET, HTTPMethod.DELETE)
 _ERROR_CHARACTERS: Final = 2000
-_LONGEST_SECONDS: Final = 600.0  # the tool's own timeoutSeconds ends a call before
-_CONNECTIONS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=100)
+_REASON_CHARACTERS: Final = 100
+
+BeforeSending = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -29,13 +34,18 @@ class ToolResult:
 class HTTPTools:
     """Calls the endpoints of tools. Redirects are not followed; nothing is retried."""
 
-    def __init__(self, headers_dir: Path | None) -> None:
+    def __init__(
+        self,
+        headers_dir: Path | None,
+        carrier: Callable[[], httpx2.AsyncBaseTransport] = transport.Direct,
+    ) -> None:
         """``headers_dir`` holds a folder per tool with one file per header, as Secrets are mounted."""
         self._headers_dir = headers_dir
-        self._client = httpx.AsyncClient(
+        self._client = httpx2.AsyncClient(
+            transport=transport.Bounded(carrier()),
             follow_redirects=False,
-            limits=_CONNECTIONS,
-            timeout=_LONGEST_SECONDS,
+            trust_env=False,
+            timeout=None,
         )
 
     async def aclose(self) -> None:
@@ -43,28 +53,38 @@ class HTTPTools:
         await self._client.aclose()
 
     async def call(
-        self, tool: Tool, given: Mapping[str, Any], headers: Mapping[str, str], seconds: float
+        self,
+        tool: Tool,
+        given: Mapping[str, Any],
+        headers: Mapping[str, str],
+        seconds: float,
+        before_sending: BeforeSending | None = None,
     ) -> ToolResult:
-        """Call a tool and wait at most so long; every failure is a result."""
+        """Call a tool and wait at most so long; every failure is a result.
+
+        Args:
+            before_sending: is awaited once there is a connection, before the request's first byte;
+                what it raises is raised from here, and the tool was not called.
+        """
         try:
             request = self._request(tool, given, headers)
-        except (OSError, ValueError, TypeError, httpx.InvalidURL) as error:
-            return ToolResult(f"the tool cannot be called: {_words(error)}", ok=False)
+        except credentials.Unfit as unfit:
+            return _not_called(f"Secret {_secret_of(tool)}: {unfit}")
+        except (httpx2.InvalidURL, UnicodeError):
+            return _not_called("its address cannot be used")
+        except (ValueError, TypeError):
+            return _not_called("its input cannot be written for this method")
+        progress = transport.Progress(before_sending=before_sending)
         try:
-            async with asyncio.timeout(seconds):
-                return await self._send(request, tool.max_output_bytes)
+            with transport.watched(progress):
+                async with asyncio.timeout(seconds):
+                    return await self._send(request, tool.max_output_bytes)
         except TimeoutError:
-            text = f"the tool did not answer within {seconds:.3g} s; whether it acted is not known"
-            return ToolResult(text, ok=False, known=False)
-        except (httpx.ConnectError, httpx.UnsupportedProtocol) as error:
-            return ToolResult(f"the tool cannot be reached: {_words(error)}", ok=False)
-        except (httpx.HTTPError, OSError) as error:
-            text = (
-                f"the connection to the tool broke: {_words(error)}; whether it acted is not known"
-            )
-            return ToolResult(text, ok=False, known=False)
+            return _late(seconds, sent=progress.sent)
+        except httpx2.HTTPError as error:
+            return _broken(error, sent=progress.sent)
 
-    async def _send(self, request: httpx.Request, most_bytes: int) -> ToolResult:
+    async def _send(self, request: httpx2.Request, most_bytes: int) -> ToolResult:
         response = await self._client.send(request, stream=True)
         try:
             body, cut = await _read(response, most_bytes)
@@ -74,57 +94,107 @@ class HTTPTools:
 
     def _request(
         self, tool: Tool, given: Mapping[str, Any], headers: Mapping[str, str]
-    ) -> httpx.Request:
-        url = httpx.URL(tool.http.url)
-        sent = {**self._secret_headers(tool), **headers}
-        method = tool.http.method
+    ) -> httpx2.Request:
+        ours = {name.lower() for name in headers}
+        secret = self._secret_headers(tool)
+        sent = {name: value for name, value in secret.items() if name.lower() not in ours}
+        sent |= headers
+        method, url = tool.http.method, tool.http.url.partition("#")[0]
+        # A connection that its server may be closing leaves open whether a call arrived.
+        once = transport.fresh() if tool.effect is Effect.IRREVERSIBLE else {}
         if method in _IN_QUERY:
-            query = {name: _query_value(value) for name, value in given.items()}
-            url = url.copy_merge_params(query)
-            return self._client.build_request(method.value, url, headers=sent)
-        return self._client.build_request(method.value, url, headers=sent, json=dict(given))
+            url = with_query(url, given)
+            return self._client.build_request(method.value, url, headers=sent, extensions=once)
+        return self._client.build_request(
+            method.value, url, headers=sent, json=dict(given), extensions=once
+        )
 
     def _secret_headers(self, tool: Tool) -> dict[str, str]:
         """Read anew for each call, so that a rotated Secret is picked up."""
-        ref = tool.http.headers_from_secret_ref
-        if self._headers_dir is None or ref is None:
+        if self._headers_dir is None or tool.http.headers_from_secret_ref is None:
             return {}
-        files = (self._headers_dir / tool.name).iterdir()
-        # A mounted Secret keeps its versions in folders that begin with two dots.
-        found = {
-            file.name: file.read_text(encoding="utf-8").strip()
-            for file in files
-            if not file.name.startswith("..")
-        }
-        if not found:  # the Secret was deleted while the worker runs
-            raise FileNotFoundError(f"Secret {ref.name} holds no header")
-        return found
+        return credentials.headers(self._headers_dir / tool.name)
+
+
+def with_query(url: str, given: Mapping[str, Any]) -> str:
+    """An address with an input as its query; a parameter of the address gives way to the input's.
+
+    Raises:
+        ValueError: the input is too long for an address.
+    """
+    address, _, declared = url.partition("?")
+    pairs = [pair for pair in declared.split("&") if pair and _name_of(pair) not in given]
+    asked = urlencode(
+        {name: _query_value(value) for name, value in given.items()}, errors="replace"
+    )
+    query = "&".join([*pairs, asked] if asked else pairs)
+    if len(query) > MAX_QUERY_CHARACTERS:
+        raise ValueError("the query is too long")
+    return f"{address}?{query}" if query else address
+
+
+def _name_of(pair: str) -> str:
+    return unquote_plus(pair.partition("=")[0])
 
 
 def _query_value(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-async def _read(response: httpx.Response, most_bytes: int) -> tuple[bytes, bool]:
+def _secret_of(tool: Tool) -> str:
+    ref = tool.http.headers_from_secret_ref
+    return ref.name if ref else ""
+
+
+# -------------------------------------------------------------------------------- what a call brought
+
+
+def _not_called(why: str) -> ToolResult:
+    return ToolResult(f"the tool cannot be called: {why}; it was not called", ok=False)
+
+
+def _late(seconds: float, *, sent: bool) -> ToolResult:
+    if not sent:
+        text = f"the tool could not be reached within {seconds:.3g} s; it was not called"
+        return ToolResult(text, ok=False)
+    text = f"the tool did not answer within {seconds:.3g} s; whether it acted is not known"
+    return ToolResult(text, ok=False, known=False)
+
+
+def _broken(error: httpx2.HTTPError, *, sent: bool) -> ToolResult:
+    fault = error.fault if isinstance(error, transport.Broken) else transport.Fault.BROKE
+    if not sent:
+        return ToolResult(f"the tool cannot be reached: {fault}; it was not called", ok=False)
+    status = error.status if isinstance(error, transport.Broken) else 0
+    if status:
+        text = f"HTTP {status}, but the output cannot be read: {fault}"
+        return ToolResult(text, ok=200 <= status < 300)
+    text = f"no whole answer of the tool: {fault}; whether it acted is not known"
+    return ToolResult(text, ok=False, known=False)
+
+
+async def _read(response: httpx2.Response, most_bytes: int) -> tuple[bytes, bool]:
     """The body's beginning, and whether there was more."""
     body = bytearray()
-    async for chunk in response.aiter_bytes():
+    async for chunk in response.aiter_raw():
         body += chunk
         if len(body) > most_bytes:
             return bytes(body[:most_bytes]), True
     return bytes(body), False
 
 
-def _result(response: httpx.Response, body: bytes, cut_at: int | None) -> ToolResult:
+def _result(response: httpx2.Response, body: bytes, cut_at: int | None) -> ToolResult:
     text = body.decode("utf-8", "replace")
-    if cut_at is not None:
+    if cut_at is None:
+        text = redaction.redact(text)
+    else:
+        text = redaction.redact_cut(text)
         text += f"\n[cut: the output was longer than {cut_at} bytes]"
     if response.is_success:
         return ToolResult(text or "(no output)", ok=True)
     hint = " (redirects are not followed)" if response.is_redirect else ""
-    status = f"HTTP {response.status_code} {response.reason_phrase}".strip()
+    reason = redaction.shortened(response.reason_phrase, _REASON_CHARACTERS)
+    status = f"HTTP {response.status_code} {reason}".strip()
     return ToolResult(f"{status}{hint}: {text[:_ERROR_CHARACTERS]}", ok=False)
-
-
-def _words(error: Exception) -> str:
-    return str(error) or type(error).__name__

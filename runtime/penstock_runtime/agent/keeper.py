@@ -39,11 +39,15 @@ class Keeper(Protocol):
         """How long the task has been worked on, earlier workers included."""
         ...
 
-    async def save(self, run: Run, events: list[Event]) -> None:
+    async def save(self, run: Run, events: list[Event], *, replicated: bool = False) -> None:
         """Keep the state of the task for whoever goes on with it.
 
+        Args:
+            replicated: what follows must not happen unless replicas hold this state, where the
+                installation asks for that.
         Raises:
             Interrupted: it is kept, and this worker must put the task down.
+            NotReplicated: it is kept, and too few replicas have confirmed it.
         """
         ...
 

@@ -1,15 +1,15 @@
 """The agent loop: ask the model, carry out what it wants, until the task has an outcome."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from penstock import limits
+from penstock import errors, limits
 from penstock.api.agent import AgentTemplate
 from penstock.task import Outcome, Usage
-from penstock_runtime import metrics
-from penstock_runtime.agent import outcomes, retry, step
-from penstock_runtime.agent.http import HTTPTools
+from penstock_runtime import metrics, redaction
+from penstock_runtime.agent import outcomes, retry, session, step
+from penstock_runtime.agent.http import HTTPTools, ToolResult
 from penstock_runtime.agent.keeper import Event, Interrupted, Keeper
 from penstock_runtime.agent.model import Model, ModelFailed, Reply, Request, Tokens
 from penstock_runtime.agent.pricing import Price
@@ -23,7 +23,10 @@ _NO_TIME_SECONDS = 0.01
 
 @dataclass(frozen=True)
 class Agent:
-    """What runs the tasks of one revision."""
+    """What runs the tasks of one revision.
+
+    ``prompt_tokens``: about how many the part of each request is that never changes.
+    """
 
     template: AgentTemplate
     model: Model
@@ -32,6 +35,7 @@ class Agent:
     tools: HTTPTools
     retries: retry.Policy
     meter: metrics.Meter
+    prompt_tokens: int = 0
 
 
 async def run_task(agent: Agent, run: Run, keeper: Keeper) -> Run:
@@ -42,18 +46,45 @@ async def run_task(agent: Agent, run: Run, keeper: Keeper) -> Run:
     Raises:
         Interrupted: the worker must put the task down; its state is saved.
     """
+    run = replace(run, task_id=keeper.task_id, prompt_tokens=agent.prompt_tokens)
     while run.outcome is None:
-        run = _timed(run, keeper)
+        run = await _judged(agent, _timed(run, keeper))
         match step.next_step(agent.template, agent.toolbox, run):
             case End(outcome):
                 run = run.ended(outcome)
             case AskModel(transcript, max_tokens):
                 run = await _ask(agent, replace(run, transcript=transcript), max_tokens, keeper)
-            case Answer(call, problem):
-                run = await _answer(run, call, problem, keeper)
+            case Answer():
+                run = await _answer(run, keeper)
             case CallTool(call):
                 run = await _call(agent, run, call, keeper)
-    return _timed(run, keeper)
+    return _told(session.settled(_timed(run, keeper), agent.template.limits))
+
+
+async def _judged(agent: Agent, run: Run) -> Run:
+    """The run with what is wrong with each call of the last reply, looked at once for each reply."""
+    if run.problems is not None or not run.transcript.pending:
+        return run
+    calls = run.transcript.calls[: step.MAX_CALLS_PER_REPLY]
+    return replace(run, problems=await agent.toolbox.problems(calls))
+
+
+# ------------------------------------------------------------------------- what leaves the worker
+
+
+def _told(run: Run) -> Run:
+    """The run with an outcome that holds no credential."""
+    if run.outcome is None:
+        return run
+    message, output = redaction.redact(run.outcome.message), redaction.redact(run.outcome.output)
+    return replace(run, outcome=replace(run.outcome, message=message, output=output))
+
+
+async def _save(
+    keeper: Keeper, run: Run, events: Sequence[Event] = (), *, replicated: bool = False
+) -> None:
+    told: list[Event] = [(kind, redaction.redact_all(data)) for kind, data in events]
+    await keeper.save(run, told, **({"replicated": True} if replicated else {}))
 
 
 def _timed(run: Run, keeper: Keeper) -> Run:
@@ -83,7 +114,7 @@ async def _ask(agent: Agent, run: Run, max_tokens: int, keeper: Keeper) -> Run:
     try:
         answer = await keeper.interruptible(asked)
     except Interrupted:
-        await keeper.save(run.used(_charge(agent, attempts.tokens)), [])  # raises it again
+        await _save(keeper, run.used(_charge(agent, attempts.tokens)))  # raises it again
         raise
     except ModelFailed as failure:
         run = run.used(_charge(agent, attempts.tokens))
@@ -91,8 +122,8 @@ async def _ask(agent: Agent, run: Run, max_tokens: int, keeper: Keeper) -> Run:
         failed = outcomes.model_failed(failure, attempts.count)
         return run.ended(_out_of_time(agent, run) if late else failed)
     run = run.used(_charge(agent, attempts.tokens)).used(Usage(model_calls=1)).replied(answer)
-    run = _timed(run, keeper)
-    await keeper.save(run, [_model_event(answer, attempts.count)])
+    run = _timed(replace(run, max_tokens=max_tokens), keeper)
+    await _save(keeper, run, [_model_event(answer, attempts.count)])
     return run
 
 
@@ -112,7 +143,7 @@ def _model_event(answer: Reply, attempts: int) -> Event:
     texts = (block["text"] for block in answer.content if block["type"] == "text")
     return "model", {
         "stopReason": answer.stop_reason,
-        "text": "".join(texts)[:_EVENT_TEXT_CHARACTERS],
+        "text": redaction.redact("".join(texts))[:_EVENT_TEXT_CHARACTERS],
         "inputTokens": answer.tokens.input,
         "outputTokens": answer.tokens.output,
         "attempts": attempts,
@@ -122,48 +153,70 @@ def _model_event(answer: Reply, attempts: int) -> Event:
 # ---------------------------------------------------------------------------------- the tools
 
 
-async def _answer(run: Run, call: ToolUse, problem: str, keeper: Keeper) -> Run:
-    """Tell the model why its call is not carried out."""
-    run = replace(run, transcript=run.transcript.with_result(call, problem, is_error=True))
-    await keeper.save(run, [_tool_event(call, ok=False, wall_ms=0)])
+async def _answer(run: Run, keeper: Keeper) -> Run:
+    """Tell the model why calls are not carried out: all such calls of the turn at once."""
+    problems = run.problems or ()
+    wrong = [(call, problems[call.position - 1]) for call in run.transcript.pending]
+    answers = [(call, redaction.redact(problem)) for call, problem in wrong if problem]
+    run = run.used(Usage(tool_calls=len(answers)))
+    run = replace(run, transcript=run.transcript.with_results(answers, is_error=True))
+    await _save(keeper, run, [_tool_event(call, ok=False, wall_ms=0) for call, _ in answers])
     return run
 
 
 async def _call(agent: Agent, run: Run, call: ToolUse, keeper: Keeper) -> Run:
     """Carry out a call and keep its result before anything uses it."""
     once = step.must_not_repeat(agent.toolbox, call)
-    if once:
-        run = await _intend(run, call, keeper)
-    tool = agent.toolbox.tools[call.name]
     started_ms = keeper.wall_ms()
-    seconds = max(0.001, min(float(tool.timeout_seconds), _left_seconds(agent, keeper)))
-    result = await agent.tools.call(tool, call.input, _headers(call, keeper), seconds)
+    result = await _result(agent, run, call, keeper, once=once)
     took_ms = keeper.wall_ms() - started_ms
     agent.meter.tool_called(call.name, "ok" if result.ok else "error", took_ms / 1000)
     run = _timed(run.used(Usage(tool_calls=1)), keeper)
     if once and not result.known:
         return run.ended(outcomes.result_unknown(call.name, call.input, result.text))
-    answered = run.transcript.with_result(call, result.text, is_error=not result.ok)
+    told = redaction.redact(result.text)
+    answered = run.transcript.with_result(call, told, is_error=not result.ok)
     run = replace(run, transcript=answered)
-    await keeper.save(run, [_tool_event(call, ok=result.ok, wall_ms=took_ms)])
+    await _save(keeper, run, [_tool_event(call, ok=result.ok, wall_ms=took_ms)])
     return run
 
 
-async def _intend(run: Run, call: ToolUse, keeper: Keeper) -> Run:
+async def _result(
+    agent: Agent, run: Run, call: ToolUse, keeper: Keeper, *, once: bool
+) -> ToolResult:
+    tool = agent.toolbox.tools[call.name]
+    seconds = max(0.001, min(float(tool.timeout_seconds), _left_seconds(agent, keeper)))
+    headers = _headers(call, keeper)
+    if not once:
+        return await agent.tools.call(tool, call.input, headers, seconds)
+
+    async def intend() -> None:
+        await _intend(run, call, keeper)
+
+    try:
+        return await agent.tools.call(tool, call.input, headers, seconds, intend)
+    except errors.NotReplicated:
+        text = (
+            "the tool was not called: too few replicas of the store confirmed in time that the "
+            "call is about to be made"
+        )
+        return ToolResult(text, ok=False)
+
+
+async def _intend(run: Run, call: ToolUse, keeper: Keeper) -> None:
     """Write down that an irreversible call is about to be made: whoever finds this asks a person."""
     intended = replace(run, transcript=run.transcript.with_intent(call))
     try:
-        await keeper.save(intended, [])
+        await _save(keeper, intended, replicated=True)
     except Interrupted:
-        await keeper.save(run, [])  # it was not made; raises again, as the order still stands
+        await _save(keeper, run)  # it was not made; raises again, as the order still stands
         raise
-    return intended
 
 
 def _headers(call: ToolUse, keeper: Keeper) -> Mapping[str, str]:
     """What a tool needs to know a repeated call again and to join the trace (W3C Trace Context)."""
     return {
-        "Idempotency-Key": f"{keeper.task_id}.{call.step}.{call.id}",
+        "Idempotency-Key": call.idempotency_key(keeper.task_id),
         "traceparent": f"00-{keeper.trace_id}-{secrets.token_hex(8)}-01",
     }
 

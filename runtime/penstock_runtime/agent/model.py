@@ -1,7 +1,7 @@
 """What the loop asks of a model, whoever serves it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -22,6 +22,13 @@ class Tokens:
         return Tokens(self.input + other.input, self.output + other.output)
 
 
+@dataclass
+class Account:
+    """What a call has used so far, as far as it is known; written by the model for a call that is cut."""
+
+    tokens: Tokens = field(default_factory=Tokens)
+
+
 @dataclass(frozen=True)
 class Request:
     """One model call. ``timeout_seconds`` covers it from the first byte sent to the last read."""
@@ -29,6 +36,7 @@ class Request:
     messages: Sequence[Message]
     max_tokens: int
     timeout_seconds: float
+    account: Account = field(default_factory=Account, compare=False)
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,7 @@ class Failure(StrEnum):
     INCOMPLETE = "Incomplete"  # a stream that ended without its end
     GARBLED = "Garbled"  # 200 with something that is no answer: once more, not oftener
     CREDENTIALS = "Credentials"  # 401: once more when the key on disk is another one by now
+    TOO_LONG = "TooLong"  # the conversation does not fit into the model's window
     REFUSED = "Refused"  # anything else: trying again does not help
 
 
@@ -59,7 +68,7 @@ class ModelFailed(Exception):
 
     Args:
         kind: what helps.
-        message: one sentence for people, with the status and the model's own words.
+        message: one sentence for people, with the status and the model's own words, filtered.
         retry_after_seconds: how long the model asks to be left alone; None when it does not say.
         tokens: what must be paid all the same, as far as it is known.
     """
@@ -86,6 +95,7 @@ class Model(Protocol):
 
         Raises:
             ModelFailed: there is no complete answer.
+            Cancelled, it leaves in the request's account what is known to be used.
         """
         ...
 
@@ -99,16 +109,21 @@ _CHARACTERS_PER_TOKEN = 4
 
 def estimated_tokens(value: Any) -> int:
     """About how many tokens texts in a JSON value are: four characters a token, rounded up."""
-    return -(-_characters(value) // _CHARACTERS_PER_TOKEN)
+    return -(-characters(value) // _CHARACTERS_PER_TOKEN)
 
 
-def _characters(value: Any) -> int:
-    match value:
-        case str():
-            return len(value)
-        case Mapping():
-            return sum(len(str(key)) + _characters(inner) for key, inner in value.items())
-        case list() | tuple():
-            return sum(map(_characters, value))
-        case _:
-            return len(str(value))
+def characters(value: Any) -> int:
+    """How many characters texts in a JSON value have, however deep they stand."""
+    found, left = 0, [value]
+    while left:
+        match left.pop():
+            case str() as text:
+                found += len(text)
+            case Mapping() as members:
+                found += sum(len(str(key)) for key in members)
+                left += members.values()
+            case list() | tuple() as items:
+                left += items
+            case other:
+                found += len(str(other))
+    return found

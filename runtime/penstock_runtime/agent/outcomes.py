@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from penstock.task import Outcome, OutcomeReason, TaskStatus
+from penstock_runtime import redaction
 from penstock_runtime.agent.model import Failure, ModelFailed
 
 _SHOWN_CHARACTERS: Final = 500
@@ -17,6 +18,8 @@ def succeeded(output: str) -> Outcome:
 
 def model_failed(failure: ModelFailed, attempts: int) -> Outcome:
     """The model could not be asked, all retries spent."""
+    if failure.kind is Failure.TOO_LONG:
+        return context_full(failure.message)
     late = failure.kind is Failure.TIMEOUT
     reason = OutcomeReason.TIMEOUT if late else OutcomeReason.MODEL_ERROR
     tries = "" if attempts == 1 else f" ({attempts} attempts)"
@@ -35,18 +38,54 @@ def refused(category: str) -> Outcome:
     return Outcome(TaskStatus.ESCALATED, OutcomeReason.REFUSAL, message)
 
 
-def cut_reply(max_tokens: int) -> Outcome:
-    """The reply did not fit."""
-    message = (
-        f"the model's reply was cut at {max_tokens} tokens (model.maxTokens, limits.outputTokens)"
-    )
+def cut_reply(max_tokens: int, setting: str) -> Outcome:
+    """The reply did not fit.
+
+    Args:
+        max_tokens: what the model was asked for.
+        setting: where this number comes from.
+    """
+    message = f"the model's reply was cut at the {max_tokens} tokens it was asked for ({setting})"
     return Outcome(TaskStatus.LIMIT_EXCEEDED, OutcomeReason.LIMIT_OUTPUT_TOKENS, message)
 
 
-def context_full() -> Outcome:
+def context_full(words: str = "") -> Outcome:
     """The conversation does not fit into the model's window."""
-    message = "the conversation is longer than the model's context window"
+    said = f": {words}" if words else ""
+    message = f"the conversation is longer than the model's context window{said}"
     return Outcome(TaskStatus.LIMIT_EXCEEDED, OutcomeReason.LIMIT_INPUT_TOKENS, message)
+
+
+def conversation_too_large(most_characters: int) -> Outcome:
+    """The conversation is longer than what is kept of one."""
+    message = f"the conversation is longer than {most_characters} characters, the most that is kept"
+    return Outcome(TaskStatus.LIMIT_EXCEEDED, OutcomeReason.LIMIT_INPUT_TOKENS, message)
+
+
+def session_too_long(tokens: int, limit: int) -> Outcome:
+    """The session's history and the input do not fit into the task's limit: nothing was asked."""
+    message = (
+        f"the session's history, the input and the prompt are about {tokens} tokens, and "
+        f"limits.inputTokens is {limit}; the model was not called"
+    )
+    return Outcome(
+        TaskStatus.LIMIT_EXCEEDED, OutcomeReason.LIMIT_INPUT_TOKENS, message, left_out=True
+    )
+
+
+def too_many_calls(calls: int, most: int) -> Outcome:
+    """A reply that asks for more than any task may."""
+    problem = f"the model asked for {calls} tool calls in one reply, and {most} are the most"
+    return model_error(problem)
+
+
+def doubtful(tool: str, given: Mapping[str, Any], key: str, doubt: str) -> Outcome:
+    """An irreversible call that may have been made in a span of which Redis knows nothing."""
+    message = (
+        f"irreversible tool {tool} was not called, because it may have been called before: "
+        f"{doubt}; ask its service for the Idempotency-Key {key}; asked for with {shown(given)}"
+    )
+    return Outcome(TaskStatus.ESCALATED, OutcomeReason.PERSON, message, left_out=True)
 
 
 def approval_needed(tool: str, given: Mapping[str, Any]) -> Outcome:
@@ -82,5 +121,4 @@ def internal(problem: str) -> Outcome:
 
 def shown(given: Mapping[str, Any]) -> str:
     """Arguments as people read them: JSON, cut when long."""
-    text = json.dumps(given, ensure_ascii=False)
-    return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
+    return redaction.shortened(json.dumps(given, ensure_ascii=False), _SHOWN_CHARACTERS)

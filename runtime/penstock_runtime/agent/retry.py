@@ -7,9 +7,18 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from penstock_runtime import metrics
-from penstock_runtime.agent.model import Failure, Model, ModelFailed, Reply, Request, Tokens
+from penstock_runtime.agent.model import (
+    Account,
+    Failure,
+    Model,
+    ModelFailed,
+    Reply,
+    Request,
+    Tokens,
+)
 
 _LONGEST_SECONDS: Final = 30.0
+_NEVER: Final = (Failure.REFUSED, Failure.TOO_LONG)
 _ONCE: Final = (Failure.GARBLED, Failure.CREDENTIALS)
 
 
@@ -60,8 +69,12 @@ async def reply(
     while True:
         attempts.count += 1
         timeout = max(0.001, min(request.timeout_seconds, left_seconds()))
+        asked = replace(request, timeout_seconds=timeout, account=Account())
         try:
-            answer = await _timed(model, replace(request, timeout_seconds=timeout), meter)
+            answer = await _timed(model, asked, meter)
+        except asyncio.CancelledError:
+            attempts.tokens += asked.account.tokens
+            raise
         except ModelFailed as failure:
             attempts.tokens += failure.tokens
             failures.append(failure.kind)
@@ -89,7 +102,7 @@ async def _wait(seconds: float, failure: ModelFailed, left_seconds: float) -> No
 def _again(failures: list[Failure], policy: Policy, model: Model) -> bool:
     """Whether to try again after these failures, the last of which has just happened."""
     kind = failures[-1]
-    if kind is Failure.REFUSED or (kind in _ONCE and failures.count(kind) > 1):
+    if kind in _NEVER or (kind in _ONCE and failures.count(kind) > 1):
         return False
     if kind is Failure.CREDENTIALS:
         return model.renew_credentials()

@@ -1,26 +1,42 @@
 """What a task does next: a pure decision from its limits, its tools and its conversation."""
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 from penstock import limits
 from penstock.api.agent import AgentTemplate, Effect, Limits
 from penstock.task import Outcome, Usage
 from penstock_runtime.agent import outcomes
-from penstock_runtime.agent.model import Reply
+from penstock_runtime.agent.model import Message, Reply, estimated_tokens
 from penstock_runtime.agent.toolbox import Toolbox
 from penstock_runtime.agent.transcript import ToolUse, Transcript
 
-EMPTY_REPLIES_ALLOWED = 1
+EMPTY_REPLIES_ALLOWED: Final = 1
+MAX_CALLS_PER_REPLY: Final = 256
+MAX_CONVERSATION_CHARACTERS: Final = 16 * 1024 * 1024  # of a running task
 
 
 @dataclass(frozen=True)
 class Run:
-    """A task on its way: the conversation, what it has used, and its outcome once it has one."""
+    """A task on its way: the conversation, what it has used, and its outcome once it has one.
+
+    ``doubt``: in this span Redis lost what a worker that is gone did with the task; empty when it
+    lost nothing. ``max_tokens`` is what the last reply was asked for. ``problems``: what is wrong
+    with each call of the last reply, once that was looked at. ``prompt_tokens``: about how many the
+    part of each request is that never changes. ``shortened_history``: what to keep of the session
+    instead of what it had, whatever the outcome.
+    """
 
     transcript: Transcript
     usage: Usage
     outcome: Outcome | None = None
     empty_replies: int = 0
+    doubt: str = ""
+    task_id: str = ""
+    max_tokens: int = 0
+    problems: tuple[str, ...] | None = None
+    prompt_tokens: int = 0
+    shortened_history: tuple[Message, ...] | None = None
 
     def ended(self, outcome: Outcome) -> "Run":
         """The run with its outcome."""
@@ -36,7 +52,8 @@ class Run:
             block.get("text", "").strip() for block in reply.content
         )
         if said or self.empty_replies >= EMPTY_REPLIES_ALLOWED:
-            return replace(self, transcript=self.transcript.with_reply(reply))
+            told = self.transcript.with_reply(reply)
+            return replace(self, transcript=told, problems=None)
         return replace(self, empty_replies=self.empty_replies + 1)
 
 
@@ -101,9 +118,33 @@ def _ask(template: AgentTemplate, run: Run, transcript: Transcript) -> Step:
     bounds = template.limits
     if breach := limits.breach_before_call(bounds, run.usage):
         return End(breach)
-    # One reply must not pass the task's limit by more than the model's own counting.
-    left = max(1, bounds.output_tokens - run.usage.output_tokens)
-    return AskModel(transcript, min(template.model.max_tokens, left))
+    if transcript.characters > MAX_CONVERSATION_CHARACTERS:
+        return End(outcomes.conversation_too_large(MAX_CONVERSATION_CHARACTERS))
+    if _is_first_of_session(run):
+        tokens = first_request_tokens(run)
+        if tokens > bounds.input_tokens:
+            return End(outcomes.session_too_long(tokens, bounds.input_tokens))
+    return AskModel(transcript, asked_tokens(template, run.usage))
+
+
+def asked_tokens(template: AgentTemplate, usage: Usage) -> int:
+    """For how long a reply the model is asked next.
+
+    One reply must not pass the task's limit by more than the model's own counting.
+    """
+    left = max(1, template.limits.output_tokens - usage.output_tokens)
+    return min(template.model.max_tokens, left)
+
+
+def _is_first_of_session(run: Run) -> bool:
+    return run.transcript.begin > 0 and not run.usage.model_calls and not run.transcript.step
+
+
+def first_request_tokens(run: Run) -> int:
+    """About how many tokens a task's first request in a session has."""
+    messages, begin = run.transcript.messages, run.transcript.begin
+    before = run.transcript.tokens or run.prompt_tokens + estimated_tokens(messages[:begin])
+    return before + estimated_tokens(messages[begin:])
 
 
 def _ending(template: AgentTemplate, run: Run) -> Outcome:
@@ -118,7 +159,7 @@ def _ending(template: AgentTemplate, run: Run) -> Outcome:
         case "tool_use":
             return outcomes.model_error("the model stopped for a tool and asked for none")
         case "max_tokens":
-            return outcomes.cut_reply(template.model.max_tokens)
+            return _cut(template, run)
         case "refusal":
             return outcomes.refused(transcript.detail)
         case "model_context_window_exceeded":
@@ -127,37 +168,55 @@ def _ending(template: AgentTemplate, run: Run) -> Outcome:
             return outcomes.model_error(f"the model stopped for an unknown reason, {unknown!r}")
 
 
+def _cut(template: AgentTemplate, run: Run) -> Outcome:
+    """Which number cut a reply, as far as this worker knows what was asked for."""
+    declared = template.model.max_tokens
+    asked = run.max_tokens or declared
+    if asked < declared:
+        whole = template.limits.output_tokens
+        return outcomes.cut_reply(asked, f"what was left of limits.outputTokens, {whole}")
+    return outcomes.cut_reply(asked, "model.maxTokens")
+
+
 def _tools(bounds: Limits, toolbox: Toolbox, run: Run) -> Step:
     """The first pending call, once all pending calls of the turn may be answered.
 
     All are judged before the first is carried out: a turn that ends the task does nothing.
     """
-    pending = run.transcript.pending
-    usage = run.usage
+    pending, usage = run.transcript.pending, run.usage
     if breach := limits.breach_after_call(bounds, usage):
         return End(breach)
     steps: list[Step] = []
     for call in pending:
-        step = _tool(bounds, toolbox, run.transcript, usage, call)
+        step = _tool(bounds, toolbox, run, usage, call)
         if isinstance(step, End):
             return step
-        usage += Usage(tool_calls=1) if isinstance(step, CallTool) else Usage()
+        usage += Usage(tool_calls=1)
         steps.append(step)
     return steps[0]
 
 
-def _tool(
-    bounds: Limits, toolbox: Toolbox, transcript: Transcript, usage: Usage, call: ToolUse
-) -> Step:
-    if call.id in transcript.begun:
+def _tool(bounds: Limits, toolbox: Toolbox, run: Run, usage: Usage, call: ToolUse) -> Step:
+    if call.place in run.transcript.begun:
         return End(outcomes.result_unknown(call.name, call.input, "the worker was lost meanwhile"))
-    if breach := limits.breach_before_tool(bounds, usage, transcript.times_asked(call)):
+    if breach := limits.breach_before_tool(bounds, usage, run.transcript.times_asked(call)):
         return End(breach)
-    if problem := toolbox.problem(call):
+    if call.position > MAX_CALLS_PER_REPLY:
+        return End(outcomes.too_many_calls(len(run.transcript.calls), MAX_CALLS_PER_REPLY))
+    if problem := _problem(toolbox, run, call):
         return Answer(call, problem)
     if toolbox.tools[call.name].needs_approval:
         return End(outcomes.approval_needed(call.name, call.input))
+    if run.doubt and must_not_repeat(toolbox, call):
+        key = call.idempotency_key(run.task_id)
+        return End(outcomes.doubtful(call.name, call.input, key, run.doubt))
     return CallTool(call)
+
+
+def _problem(toolbox: Toolbox, run: Run, call: ToolUse) -> str:
+    if run.problems is None:
+        return toolbox.problem(call)
+    return run.problems[call.position - 1]
 
 
 def must_not_repeat(toolbox: Toolbox, call: ToolUse) -> bool:

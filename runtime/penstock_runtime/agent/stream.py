@@ -1,18 +1,26 @@
 """A streamed reply put together again: the events of the Messages API into one exact message."""
 
-import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-from penstock_runtime.agent.model import Reply, Tokens, estimated_tokens
+from penstock.api import toolschema
+from penstock_runtime.agent import echo, sse
+from penstock_runtime.agent.model import Reply, Tokens, characters, estimated_tokens
+from penstock_runtime.agent.sse import Unreadable
+
+MAX_BLOCKS: Final = 1000  # of one reply
+MAX_REPLY_CHARACTERS: Final = 4 * 1024 * 1024  # texts, thinking and inputs of one reply together
+_WORD_CHARACTERS: Final = 64  # of a stop reason and a category: they are shown
+_MOST_TOKENS: Final = 10**9  # a count beyond is no count
+_INPUTS: Final = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
 
 
 class Assembly:
     """Collects the events of one reply.
 
-    Blocks are kept as they came, fields that nobody knows included: they must be sent back
-    unchanged. Unknown events and deltas are passed over. A malformed event raises ValueError,
-    KeyError, IndexError, TypeError or AttributeError.
+    Blocks are kept as they came, fields that nobody knows included. Unknown events and deltas are
+    passed over. A malformed event raises Unreadable (a ValueError), KeyError, IndexError,
+    TypeError or AttributeError.
     """
 
     def __init__(self, asked_tokens: int) -> None:
@@ -21,9 +29,20 @@ class Assembly:
         self._usage: dict[str, Any] = {}
         self._stop: Mapping[str, Any] = {}
         self._blocks: list[dict[str, Any]] = []
-        self._input_json: dict[int, list[str]] = {}
+        self._parts: list[dict[str, list[str]]] = []  # of each block's texts, as they came
         self._cut_input = False
-        self.complete = False
+        self._characters = 0
+        self.over = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether the reply has come to its own end and says why."""
+        return self.over and self._started and bool(self._stop.get("stop_reason"))
+
+    @property
+    def started(self) -> bool:
+        """Whether the model has begun to answer."""
+        return self._started
 
     def add(self, event: Mapping[str, Any]) -> None:
         """Take in the next event."""
@@ -32,41 +51,72 @@ class Assembly:
                 self._started = True
                 self._usage.update(message.get("usage") or {})
             case {"type": "content_block_start", "content_block": block}:
-                self._blocks.append(dict(block))
+                self._start_block(block)
             case {"type": "content_block_delta", "index": index, "delta": delta}:
-                self._add_delta(index, delta)
+                self._add_delta(_index(index), delta)
             case {"type": "content_block_stop", "index": index}:
-                self._stop_block(index)
+                self._stop_block(_index(index))
             case {"type": "message_delta", "delta": delta}:
                 self._stop = {**self._stop, **delta}
                 # Totals are cumulative and overwrite; an absent one keeps the first value.
                 totals = event.get("usage") or {}
                 self._usage.update({k: v for k, v in totals.items() if v is not None})
             case {"type": "message_stop"}:
-                self.complete = self._started and bool(self._stop.get("stop_reason"))
+                self.over = True
+
+    def _start_block(self, block: Mapping[str, Any]) -> None:
+        if len(self._blocks) >= MAX_BLOCKS:
+            raise Unreadable(f"it has more than {MAX_BLOCKS} blocks")
+        if toolschema.deeper_than(block, echo.MAX_INPUT_DEPTH):
+            raise Unreadable(f"a block is nested more than {echo.MAX_INPUT_DEPTH} levels deep")
+        if not isinstance(block.get("type"), str):
+            raise Unreadable("a block has no type")
+        self._blocks.append(dict(block))
+        self._parts.append({})
 
     def _add_delta(self, index: int, delta: Mapping[str, Any]) -> None:
         block = self._blocks[index]
         match delta:
-            case {"type": "text_delta", "text": text}:
-                block["text"] += text
-            case {"type": "thinking_delta", "thinking": text}:
-                block["thinking"] += text
             case {"type": "signature_delta", "signature": signature}:
                 block["signature"] = signature
-            case {"type": "input_json_delta", "partial_json": part}:
-                self._input_json.setdefault(index, []).append(part)
+            case {"type": "text_delta", "text": str(said)}:
+                self._append(index, "text", said)
+            case {"type": "thinking_delta", "thinking": str(said)}:
+                self._append(index, "thinking", said)
+            case {"type": "input_json_delta", "partial_json": str(said)}:
+                self._append(index, "input", said)
             case {"type": "citations_delta", "citation": citation}:
-                block["citations"] = [*(block.get("citations") or []), citation]
+                self._count(citation)
+                block["citations"] = block.get("citations") or []
+                block["citations"].append(citation)
+            case {"type": "text_delta" | "thinking_delta" | "input_json_delta"}:
+                raise Unreadable("a part of a block is no text")
+
+    def _append(self, index: int, field: str, said: str) -> None:
+        self._count(said)
+        self._parts[index].setdefault(field, []).append(said)
+
+    def _count(self, said: Any) -> None:
+        self._characters += characters(said)
+        if self._characters > MAX_REPLY_CHARACTERS:
+            raise Unreadable(f"it is longer than {MAX_REPLY_CHARACTERS} characters")
 
     def _stop_block(self, index: int) -> None:
-        written = "".join(self._input_json.get(index, ()))
+        self._gather(index)
+        written = "".join(self._parts[index].get("input", ()))
         if not written:
             return
         try:
-            self._blocks[index]["input"] = json.loads(written)
-        except ValueError:
+            self._blocks[index]["input"] = sse.loads(written)
+        except (ValueError, RecursionError):
             self._cut_input = True
+
+    def _gather(self, index: int) -> None:
+        """Put the texts that came in parts into the block."""
+        for field in ("text", "thinking"):
+            if parts := self._parts[index].pop(field, None):
+                begun = self._blocks[index].get(field) or ""
+                self._blocks[index][field] = begun + "".join(parts)
 
     @property
     def tokens(self) -> Tokens:
@@ -76,16 +126,14 @@ class Assembly:
         """
         if not self._started:
             return Tokens()
-        said = self._usage
-        written = estimated_tokens(self._blocks)
-        given = sum(
-            said.get(name) or 0
-            for name in ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
-        )
+        said = {name: _tokens(count) for name, count in self._usage.items()}
+        given = sum(said.get(name) or 0 for name in _INPUTS)
         output = said.get("output_tokens")
         if output is None or not self._stop:
-            output = max(output or 0, written)  # the first total of a stream is a placeholder
-        return Tokens(given if "input_tokens" in said else self._asked_tokens, output)
+            # The first total of a stream is a placeholder.
+            output = max(output or 0, estimated_tokens((self._blocks, self._parts)))
+        known = said.get("input_tokens") is not None
+        return Tokens(given if known else self._asked_tokens, output)
 
     def reply(self) -> Reply:
         """The whole message; call it once it is complete.
@@ -95,11 +143,27 @@ class Assembly:
                 its longest holds half an input too, but nothing will run on that one.
         """
         if self._cut_input and self._stop["stop_reason"] == "tool_use":
-            raise ValueError("the input of a tool call is not JSON")
+            raise Unreadable("the input of a tool call is not JSON")
+        for index, block in enumerate(self._blocks):
+            self._gather(index)
+            if block["type"] == "text" and not isinstance(block.get("text"), str):
+                raise Unreadable("a block of text has none")
         details = self._stop.get("stop_details") or {}
         return Reply(
             tuple(self._blocks),
-            str(self._stop["stop_reason"]),
+            str(self._stop["stop_reason"])[:_WORD_CHARACTERS],
             self.tokens,
-            str(details.get("category") or ""),
+            str(details.get("category") or "")[:_WORD_CHARACTERS],
         )
+
+
+def _index(value: Any) -> int:
+    if not isinstance(value, int) or value < 0:
+        raise Unreadable("a part belongs to no block")
+    return value
+
+
+def _tokens(count: Any) -> int | None:
+    """A count of tokens; None where it cannot be one."""
+    counted = isinstance(count, int) and not isinstance(count, bool)
+    return count if counted and 0 <= count <= _MOST_TOKENS else None

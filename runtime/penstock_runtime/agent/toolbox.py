@@ -1,17 +1,22 @@
 """The tools of an agent as declared, and the check of what a model wants to call them with."""
 
+import asyncio
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import jsonschema_rs
 
 from penstock import errors
+from penstock.api import toolschema
 from penstock.api.agent import Tool
+from penstock_runtime import redaction
+from penstock_runtime.agent import checking, echo
 from penstock_runtime.agent.transcript import ToolUse
 
 _PROBLEMS_SHOWN: Final = 5
+_PROBLEM_CHARACTERS: Final = 300
 # A pattern is compiled for an engine without back-tracking, of bounded size: linear time on any
 # input. Nothing is fetched: a schema that points elsewhere is refused.
 _PATTERNS: Final = jsonschema_rs.RegexOptions(size_limit=1 << 20, dfa_size_limit=1 << 21)
@@ -19,19 +24,45 @@ _PATTERNS: Final = jsonschema_rs.RegexOptions(size_limit=1 << 20, dfa_size_limit
 
 @dataclass(frozen=True)
 class Toolbox:
-    """Declared tools by name, each with the compiled check of its input."""
+    """Declared tools by name, each with the compiled check of its input.
+
+    ``heavy`` tools have schemas, stored before they were bounded, whose check may take for ever:
+    it is made in a process of its own, for so long.
+    """
 
     tools: Mapping[str, Tool]
     checks: Mapping[str, jsonschema_rs.Validator]
+    heavy: frozenset[str] = frozenset()
+    turn: asyncio.Semaphore = field(
+        default_factory=lambda: asyncio.Semaphore(checking.AT_ONCE), compare=False
+    )
 
     def problem(self, call: ToolUse) -> str:
         """What is wrong with a call, for the model to read; empty when nothing is."""
-        if call.name not in self.tools:
-            known = ", ".join(sorted(self.tools)) or "none"
-            return f"there is no tool {call.name!r}; the tools are: {known}"
-        found = itertools.islice(self.checks[call.name].iter_errors(call.input), _PROBLEMS_SHOWN)
-        problems = [f"{_where(error.instance_path)}: {error.message}" for error in found]
-        return f"the input does not fit the schema: {'; '.join(problems)}" if problems else ""
+        if unknown := self._unknown(call):
+            return unknown
+        return fit(self.checks[call.name], call.input)
+
+    async def problems(self, calls: Sequence[ToolUse]) -> tuple[str, ...]:
+        """The same for all calls of a reply; no check of theirs holds up other tasks."""
+        return tuple([await self._problem(call) for call in calls])
+
+    async def _problem(self, call: ToolUse) -> str:
+        if call.name in self.heavy:
+            schema = self.tools[call.name].input_schema
+            return await checking.problem(schema, call.input, self.turn)
+        return self.problem(call)
+
+    def _unknown(self, call: ToolUse) -> str:
+        if call.name in self.tools:
+            return ""
+        known = ", ".join(sorted(self.tools)) or "none"
+        if call.name == echo.UNREADABLE_CALL:
+            return (
+                "the call cannot be read: its name must be that of a tool and its input a JSON "
+                f"object of at most {echo.MAX_INPUT_DEPTH} levels; the tools are: {known}"
+            )
+        return f"there is no tool {call.name!r}; the tools are: {known}"
 
     def declared(self) -> list[dict[str, Any]]:
         """The tools as the Messages API takes them, in the order of their declaration."""
@@ -51,7 +82,36 @@ def build(tools: Sequence[Tool]) -> Toolbox:
     Raises:
         InvalidResource: a schema cannot be used; the message names the tool.
     """
-    return Toolbox({tool.name: tool for tool in tools}, {tool.name: _check(tool) for tool in tools})
+    return Toolbox(
+        {tool.name: tool for tool in tools},
+        {tool.name: _check(tool) for tool in tools},
+        frozenset(tool.name for tool in tools if _is_heavy(tool.input_schema)),
+    )
+
+
+def _is_heavy(schema: Mapping[str, Any]) -> bool:
+    return toolschema.unfolded_size(schema) > toolschema.MAX_UNFOLDED
+
+
+def fit(check: jsonschema_rs.Validator, given: Mapping[str, Any]) -> str:
+    """How an input does not fit a schema; empty when it does.
+
+    Whether it fits is much cheaper to say than how it does not.
+    """
+    if check.is_valid(given):
+        return ""
+    found = itertools.islice(check.iter_errors(given), _PROBLEMS_SHOWN)
+    problems = (f"{_where(error.instance_path)}: {_short(error.message)}" for error in found)
+    return f"the input does not fit the schema: {'; '.join(problems)}"
+
+
+def compiled(schema: Mapping[str, Any]) -> jsonschema_rs.Validator:
+    """The check of a schema.
+
+    Raises:
+        ValueError, RecursionError: it cannot be used.
+    """
+    return jsonschema_rs.validator_for(dict(schema), pattern_options=_PATTERNS, offline=True)
 
 
 def _check(tool: Tool) -> jsonschema_rs.Validator:
@@ -60,9 +120,7 @@ def _check(tool: Tool) -> jsonschema_rs.Validator:
             f'tool {tool.name}: inputSchema must have "type": "object" at its top'
         )
     try:
-        return jsonschema_rs.validator_for(
-            tool.input_schema, pattern_options=_PATTERNS, offline=True
-        )
+        return compiled(tool.input_schema)
     except (ValueError, RecursionError) as error:
         raise errors.InvalidResource(
             f"tool {tool.name}: inputSchema cannot be used: {_first_line(error)}"
@@ -73,5 +131,9 @@ def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
 
 
+def _short(text: str) -> str:
+    return redaction.shortened(text, _PROBLEM_CHARACTERS)
+
+
 def _where(path: Sequence[str | int]) -> str:
-    return ".".join(map(str, path)) or "input"
+    return _short(".".join(map(str, path))) or "input"

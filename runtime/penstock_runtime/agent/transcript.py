@@ -1,25 +1,45 @@
 """The conversation of a task: what was said, what is still to be answered, and its saved form."""
 
+import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from penstock.revision import canonical
-from penstock_runtime.agent.model import Block, Message, Reply
+from penstock_runtime.agent import echo
+from penstock_runtime.agent.model import Block, Message, Reply, characters, estimated_tokens
 
 _FORMAT: Final = 1
-_THINKING: Final = ("thinking", "redacted_thinking")
+
+#: A call of this task: the number of the reply, and that of the call in it, both from 1.
+Place = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class ToolUse:
-    """A tool the model asks for; ``step`` counts this task's replies from 1."""
+    """A tool the model asks for; ``step`` counts this task's replies, ``position`` the calls of one.
+
+    Both count from 1 and name the call: a model that is asked anew makes another id of its own.
+    ``key`` is the last part of the call's idempotency key where it is not the position.
+    """
 
     id: str
     name: str
     input: Mapping[str, Any]
     step: int
+    position: int = 1
+    key: str = ""
+
+    @property
+    def place(self) -> Place:
+        """Which call of the task it is."""
+        return self.step, self.position
+
+    def idempotency_key(self, task: str) -> str:
+        """What a tool knows the call by when it is repeated."""
+        return f"{task}.{self.step}.{self.key or self.position}"
 
 
 @dataclass(frozen=True)
@@ -28,29 +48,43 @@ class Transcript:
 
     ``begin`` is the index of this task's own first message; before it is the session's history.
     ``stop_reason`` is that of the last message when the model said it, and empty when it is the
-    model's turn. ``results`` holds answers to the last message's tool calls, by call id, until
+    model's turn. ``results`` holds answers to the last message's tool calls, by position, until
     all are there and make one user message. ``begun`` are irreversible calls that may have been
-    made.
+    made and have no result. ``keyed_by_id``: the last message's calls go by the model's ids as
+    idempotency keys, because a worker that knew no positions may have made them.
+    ``tokens`` is what the model counted of the conversation up to its last reply, the prompt
+    included; 0 when that is not known.
     """
 
     messages: tuple[Message, ...]
     begin: int = 0
     stop_reason: str = ""
     detail: str = ""
-    results: Mapping[str, Block] = field(default_factory=dict)
-    begun: frozenset[str] = frozenset()
+    results: Mapping[int, Block] = field(default_factory=dict)
+    begun: frozenset[Place] = frozenset()
+    keyed_by_id: bool = False
+    tokens: int = 0
+    asked: Mapping[str, int] = field(default_factory=dict)
+    repeats: tuple[int, ...] = ()
+    characters: int = 0
 
     @classmethod
-    def start(cls, history: Sequence[Message], text: str) -> "Transcript":
-        """A task's first state: the session's history, then its input."""
-        return cls((*history, {"role": "user", "content": text}), begin=len(history))
+    def start(cls, history: Sequence[Message], text: str, tokens: int = 0) -> "Transcript":
+        """A task's first state: the session's history, then its input.
+
+        What may not be sent back is left out of the history: it may be an earlier version's.
+        """
+        said = echo.text(text)
+        own = {"role": "user", "content": said if said.strip() else echo.NO_TEXT}
+        whole = (*echo.filled(echo.messages(history)), own)
+        return cls(whole, begin=len(history), tokens=tokens, characters=characters(whole))
 
     @property
     def calls(self) -> tuple[ToolUse, ...]:
         """The tool calls of the last message, in the model's order."""
         if not self.stop_reason:
             return ()
-        return _calls_of(self.messages[-1], self.step)
+        return _calls_of(self.messages[-1], self.step, by_id=self.keyed_by_id)
 
     @property
     def step(self) -> int:
@@ -60,7 +94,12 @@ class Transcript:
     @property
     def pending(self) -> tuple[ToolUse, ...]:
         """The tool calls of the last message that have no result yet."""
-        return tuple(call for call in self.calls if call.id not in self.results)
+        return tuple(call for call in self.calls if call.position not in self.results)
+
+    @property
+    def intents(self) -> tuple[str, ...]:
+        """Irreversible tools that may have been called and whose result is not held."""
+        return tuple(call.name for call in self.pending if call.place in self.begun)
 
     @property
     def answer(self) -> str:
@@ -69,17 +108,24 @@ class Transcript:
         for message in reversed(self.messages):
             if message["role"] != "assistant":
                 break
-            texts[:0] = [block["text"] for block in message["content"] if block["type"] == "text"]
+            texts[:0] = _texts(message)
         return "".join(texts)
 
     def with_reply(self, reply: Reply) -> "Transcript":
-        """The conversation with the model's message at its end."""
-        message = {"role": "assistant", "content": list(reply.content)}
+        """The conversation with the model's message at its end, as far as it may be sent back."""
+        message = echo.turn(reply.content, self.messages)
+        asked, repeats = _counted(self.asked, message)
+        seen = estimated_tokens(without_thinking((message,)))
         return replace(
             self,
             messages=(*self.messages, message),
             stop_reason=reply.stop_reason,
             detail=reply.detail,
+            keyed_by_id=False,
+            tokens=reply.tokens.input + min(reply.tokens.output, seen),
+            asked=asked,
+            repeats=repeats,
+            characters=self.characters + characters(message),
         )
 
     def with_turn_paused(self) -> "Transcript":
@@ -88,32 +134,36 @@ class Transcript:
 
     def with_intent(self, call: ToolUse) -> "Transcript":
         """Remember that an irreversible call may have been made from now on."""
-        return replace(self, begun=self.begun | {call.id})
+        return replace(self, begun=self.begun | {call.place})
 
     def with_result(self, call: ToolUse, text: str, *, is_error: bool) -> "Transcript":
         """The conversation with a tool's answer; the last one hands the turn to the model."""
-        block = {"type": "tool_result", "tool_use_id": call.id, "content": text}
-        results = {**self.results, call.id: {**block, "is_error": True} if is_error else block}
-        if any(asked.id not in results for asked in self.calls):
-            return replace(self, results=results)
-        message = {"role": "user", "content": [results[asked.id] for asked in self.calls]}
+        return self.with_results([(call, text)], is_error=is_error)
+
+    def with_results(
+        self, answers: Sequence[tuple[ToolUse, str]], *, is_error: bool
+    ) -> "Transcript":
+        """The conversation with several answers; what is answered is no intent any more."""
+        new = {call.position: _result(call, text, is_error=is_error) for call, text in answers}
+        results = {**self.results, **new}
+        begun = self.begun - {call.place for call, _ in answers}
+        whole = self.calls
+        if any(asked.position not in results for asked in whole):
+            return replace(self, results=results, begun=begun)
+        message = {"role": "user", "content": [results[asked.position] for asked in whole]}
         return replace(
-            self, messages=(*self.messages, message), stop_reason="", detail="", results={}
+            self,
+            messages=(*self.messages, message),
+            stop_reason="",
+            detail="",
+            results={},
+            begun=frozenset(),
+            characters=self.characters + characters(message),
         )
 
     def times_asked(self, call: ToolUse) -> int:
         """How often this task asked for this very tool and input, up to and with this call."""
-        wanted = _action(call.name, call.input)
-        asked = 0
-        for earlier in self._calls():
-            asked += _action(earlier.name, earlier.input) == wanted
-            if earlier.id == call.id:
-                break
-        return asked
-
-    def _calls(self) -> list[ToolUse]:
-        own = self.messages[self.begin :]
-        return [call for message in own for call in _calls_of(message, 0)]
+        return self.repeats[call.position - 1]
 
     def without_thinking(self) -> "Transcript":
         """The conversation as another revision may continue it: its thinking is not valid there."""
@@ -122,7 +172,12 @@ class Transcript:
         return replace(self, messages=(*history, *own), begin=len(history))
 
     def encode(self) -> bytes:
-        """The saved form; ``decode`` gives back every message exactly."""
+        """The saved form; ``decode`` gives back every message exactly.
+
+        ``results`` and ``begun`` are what workers read that know calls by the model's ids alone,
+        ``answers`` and ``intents`` the same by position; who writes only the former drops these.
+        """
+        ids = {call.place: call.id for call in self.calls}
         return _dump(
             {
                 "format": _FORMAT,
@@ -130,32 +185,109 @@ class Transcript:
                 "begin": self.begin,
                 "stopReason": self.stop_reason,
                 "detail": self.detail,
-                "results": self.results,
-                "begun": sorted(self.begun),
+                "results": {block["tool_use_id"]: block for block in self.results.values()},
+                "begun": sorted(ids[place] for place in self.begun if place in ids),
+                "answers": {str(position): block for position, block in self.results.items()},
+                "intents": sorted(self.begun),
+                "keyedByID": self.keyed_by_id,
+                "tokens": self.tokens,
             }
         )
 
     @classmethod
     def decode(cls, saved: bytes) -> "Transcript":
-        """Read a saved form.
+        """Read a saved form, an earlier version's as well.
 
         Raises:
             ValueError: it is not one, or of a newer format.
         """
         document = _load(saved)
+        messages, begin = tuple(document["messages"]), document["begin"]
+        stop_reason = document["stopReason"]
+        step = sum(message["role"] == "assistant" for message in messages[begin:])
+        ids = [block.get("id") for block in echo.calls(messages[-1])] if stop_reason else []
+        results, begun = _standing(document, step, ids)
+        whole = echo.messages(messages)
+        asked, repeats = _recounted(whole[begin:])
         return cls(
-            tuple(document["messages"]),
-            document["begin"],
-            document["stopReason"],
+            whole,
+            begin,
+            stop_reason,
             document["detail"],
-            document["results"],
-            frozenset(document["begun"]),
+            _by_present_ids(results, whole[-1] if stop_reason else None),
+            begun,
+            document.get("keyedByID", True),
+            document.get("tokens", 0),
+            asked,
+            repeats,
+            characters(whole),
         )
 
 
-def encode_history(messages: Sequence[Message]) -> bytes:
-    """The saved form of a session's conversation."""
-    return _dump({"format": _FORMAT, "messages": messages})
+def _standing(
+    document: Mapping[str, Any], step: int, ids: Sequence[Any]
+) -> tuple[dict[int, Block], frozenset[Place]]:
+    """What is answered and what was begun, by position; by the model's ids in an earlier form."""
+    if "answers" in document:
+        answers = {int(position): block for position, block in document["answers"].items()}
+        return answers, frozenset((reply, position) for reply, position in document["intents"])
+    by_id, begun = document["results"], document["begun"]
+    answers = {position: by_id[known] for position, known in enumerate(ids, 1) if known in by_id}
+    places = ((step, position) for position, known in enumerate(ids, 1) if known in begun)
+    return answers, frozenset(place for place in places if place[1] not in answers)
+
+
+def _by_present_ids(results: Mapping[int, Block], last: Message | None) -> dict[int, Block]:
+    """Results under the ids that their calls have by now."""
+    ids = [block["id"] for block in echo.calls(last)] if last is not None else []
+    return {
+        position: {**block, "tool_use_id": ids[position - 1]} for position, block in results.items()
+    }
+
+
+def _result(call: ToolUse, text: str, *, is_error: bool) -> Block:
+    block = {"type": "tool_result", "tool_use_id": call.id, "content": echo.output(text)}
+    return {**block, "is_error": True} if is_error else block
+
+
+# ----------------------------------------------------------------- how often a call was asked for
+
+
+def _counted(
+    asked: Mapping[str, int], message: Message
+) -> tuple[Mapping[str, int], tuple[int, ...]]:
+    """The count of actions with those of a message, and for each of its calls the count so far."""
+    actions = [_action(block["name"], block["input"]) for block in echo.calls(message)]
+    if not actions:
+        return asked, ()
+    counts = Counter(asked)
+    repeats = []
+    for action in actions:
+        counts[action] += 1
+        repeats.append(counts[action])
+    return counts, tuple(repeats)
+
+
+def _recounted(own: Sequence[Message]) -> tuple[Mapping[str, int], tuple[int, ...]]:
+    asked: Mapping[str, int] = {}
+    repeats: tuple[int, ...] = ()
+    for message in own:
+        if message["role"] == "assistant":
+            asked, repeats = _counted(asked, message)
+    return asked, repeats
+
+
+def _action(name: str, given: Any) -> str:
+    written = f"{name} {canonical(given)}".encode("utf-8", "surrogatepass")
+    return hashlib.sha256(written).hexdigest()
+
+
+# ---------------------------------------------------------------------------------- saved forms
+
+
+def encode_history(messages: Sequence[Message], tokens: int = 0) -> bytes:
+    """The saved form of a session's conversation; ``tokens`` as in ``Transcript``."""
+    return _dump({"format": _FORMAT, "messages": echo.filled(messages), "tokens": tokens})
 
 
 def decode_history(saved: bytes | None) -> tuple[Message, ...]:
@@ -163,31 +295,31 @@ def decode_history(saved: bytes | None) -> tuple[Message, ...]:
     return tuple(_load(saved)["messages"]) if saved else ()
 
 
+def history_tokens(saved: bytes | None) -> int:
+    """What the model counted of a session's conversation; 0 when that is not known."""
+    found = _load(saved).get("tokens", 0) if saved else 0
+    return found if isinstance(found, int) else 0
+
+
 def without_thinking(messages: Sequence[Message]) -> tuple[Message, ...]:
     """Messages without thinking blocks; one that held nothing else is left out."""
-    stripped = (_stripped(message) for message in messages)
+    stripped = map(echo.without_thinking, messages)
     return tuple(message for message in stripped if message["content"])
 
 
-def _stripped(message: Message) -> Message:
+def _texts(message: Message) -> list[str]:
     if isinstance(message["content"], str):
-        return message
-    content = [block for block in message["content"] if block["type"] not in _THINKING]
-    return {**message, "content": content}
+        return [message["content"]]
+    return [block["text"] for block in message["content"] if block["type"] == "text"]
 
 
-def _calls_of(message: Message, step: int) -> tuple[ToolUse, ...]:
-    if message["role"] != "assistant":
-        return ()
+def _calls_of(message: Message, step: int, *, by_id: bool = False) -> tuple[ToolUse, ...]:
     return tuple(
-        ToolUse(block["id"], block["name"], block["input"], step)
-        for block in message["content"]
-        if block["type"] == "tool_use"
+        ToolUse(
+            block["id"], block["name"], block["input"], step, position, block["id"] if by_id else ""
+        )
+        for position, block in enumerate(echo.calls(message), 1)
     )
-
-
-def _action(name: str, given: Any) -> str:
-    return f"{name} {canonical(given)}"
 
 
 def _dump(document: Mapping[str, Any]) -> bytes:

@@ -36,7 +36,7 @@ class Access:
         """The caller of a request.
 
         Raises:
-            Problem: unauthorized.
+            Problem: unauthorized, too-many-unknown-tokens.
             APIServerAway: only the API server knows, and it does not answer.
         """
         scheme, _, told = request.headers.get("authorization", "").partition(" ")
@@ -44,17 +44,18 @@ class Access:
         if not token or scheme.lower() != "bearer":
             detail = "The header Authorization must be: Bearer <token>."
             raise Problem("unauthorized", detail, {"WWW-Authenticate": _CHALLENGE})
-        caller = await self._find(token)
+        address = request.client.host if request.client else ""
+        caller = await self._find(token, address)
         if caller is None:
             challenge = f'{_CHALLENGE}, error="invalid_token"'
             raise Problem("unauthorized", self._unknown(), {"WWW-Authenticate": challenge})
         return caller
 
-    async def _find(self, token: str) -> Caller | None:
+    async def _find(self, token: str, address: str) -> Caller | None:
         static = self.tokens.find(token) if self.tokens else None
         if static or self.cluster is None:
             return static
-        return await self.cluster.find(token)
+        return await self.cluster.find(token, address)
 
     def _unknown(self) -> str:
         if self.cluster is None:

@@ -21,19 +21,23 @@ from penstock_store.store import Store
 _RETRY_SECONDS: Final = (0.5, 2.0)
 
 
-async def admit(store: Store, agent: AgentKey, submission: Submission) -> Admission:
+async def admit(store: Store, agent: AgentKey, submission: Submission, now_ms: int) -> Admission:
     """Store and queue a task, or find the one of the same idempotency key.
+
+    Args:
+        now_ms: milliseconds since 1970, which the id of a new task carries.
 
     Raises:
         Problem: it was refused.
         StoreUnavailable: nobody knows whether it was stored; no answer came, twice.
     """
-    identifier = tasks.task_id(agent, secrets.token_bytes(16))
+    identifier = tasks.new_task_id(agent, now_ms, secrets.token_bytes(10))
     try:
         admission = await _admit(store, agent, identifier, submission)
     except errors.AdmissionRefused as refusal:
-        metrics.REFUSALS.labels(refusal.problem).inc()
-        raise problems.refused(refusal, len(submission.input)) from refusal
+        problem = problems.refused(refusal, len(submission.input))
+        metrics.REFUSALS.labels(problem.kind.slug).inc()
+        raise problem from refusal
     if not admission.existed:
         revision = names.revision_name(agent.name, admission.revision)
         metrics.ADMISSIONS.labels(agent.namespace, agent.name, revision, admission.arm).inc()
@@ -96,6 +100,6 @@ async def _until_end(store: Store, identifier: str, seconds: float) -> None:
 async def _next_events(store: Store, identifier: str, after: str, seconds: float) -> list[Event]:
     try:
         return await store.wait(identifier, after, seconds)
-    except errors.StoreUnavailable:
+    except (errors.StoreUnavailable, errors.StoreRefused):
         await asyncio.sleep(random.uniform(*_RETRY_SECONDS))
         return []

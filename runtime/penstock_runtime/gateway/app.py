@@ -12,14 +12,28 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from penstock import errors
-from penstock_runtime.gateway import apiserver, boundary, description, problems, routes
+from penstock_runtime import logs
+from penstock_runtime.gateway import (
+    apiserver,
+    boundary,
+    description,
+    plain,
+    problems,
+    routes,
+    state,
+)
 from penstock_runtime.gateway.lingering import Lingering
 
 _probes = APIRouter(include_in_schema=False)
+_measures = APIRouter(include_in_schema=False)
 
 
-def application(gateway: routes.Gateway) -> FastAPI:
-    """The application on a store and on tokens that have been loaded."""
+def application(gateway: state.Gateway, *, measured: bool = True) -> FastAPI:
+    """The application on a store and on tokens that have been loaded.
+
+    Args:
+        measured: whether it shows its measures; not, where they have a listener of their own.
+    """
     app = FastAPI(
         title="Penstock gateway",
         version="v1",
@@ -30,6 +44,7 @@ def application(gateway: routes.Gateway) -> FastAPI:
         exception_handlers={
             problems.Problem: _answer_problem,
             errors.StoreUnavailable: _answer_unavailable,
+            errors.StoreRefused: _answer_refused,
             apiserver.APIServerAway: _answer_unidentified,
             HTTPException: _answer_http,
         },
@@ -37,14 +52,35 @@ def application(gateway: routes.Gateway) -> FastAPI:
     app.state.gateway = gateway
     app.add_middleware(boundary.Boundary)
     app.include_router(_probes)
+    if measured:
+        app.include_router(_measures)
     app.include_router(routes.router)
     app.openapi = lambda: description.document(app)  # type: ignore[method-assign]
     return app
 
 
+def measures(gateway: state.Gateway) -> FastAPI:
+    """Measures and probes alone, for a listener that callers do not reach."""
+    app = FastAPI(
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        exception_handlers={
+            errors.StoreUnavailable: _answer_unavailable,
+            errors.StoreRefused: _answer_refused,
+            HTTPException: _answer_http,
+        },
+    )
+    app.state.gateway = gateway
+    app.add_middleware(boundary.Boundary)
+    app.include_router(_probes)
+    app.include_router(_measures)
+    return app
+
+
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    gateway: routes.Gateway = app.state.gateway
+    gateway: state.Gateway = app.state.gateway
     following = asyncio.create_task(gateway.access.follow())
     try:
         yield
@@ -67,14 +103,14 @@ async def healthz() -> Response:
 @_probes.get("/readyz")
 async def readyz(request: Request) -> Response:
     """Whether tasks can be stored: Redis answers, and the gateway does not stop."""
-    gateway: routes.Gateway = request.app.state.gateway
+    gateway: state.Gateway = request.app.state.gateway
     if gateway.stopping.begun:
         return PlainTextResponse("stopping\n", 503)
-    await gateway.store.ping()
+    await gateway.reach_store()
     return PlainTextResponse("ok\n")
 
 
-@_probes.get("/metrics")
+@_measures.get("/metrics")
 async def show_metrics() -> Response:
     """All measures in Prometheus' text format."""
     content = prometheus_client.generate_latest()
@@ -95,8 +131,20 @@ async def _answer_problem(request: Request, problem: problems.Problem) -> Respon
     )
 
 
-async def _answer_unavailable(request: Request, _: errors.StoreUnavailable) -> Response:
-    return await _answer_problem(request, problems.store_unavailable())
+async def _answer_unavailable(request: Request, error: errors.StoreUnavailable) -> Response:
+    gateway: state.Gateway = request.app.state.gateway
+    gateway.outages.note(str(error))
+    return await _answer_problem(request, problems.store_unavailable(error))
+
+
+async def _answer_refused(request: Request, error: errors.StoreRefused) -> Response:
+    logs.get().warning(
+        "what is stored cannot be used",
+        path=plain.one_line(request.url.path, problems.MAX_INSTANCE),
+        trace_id=request.scope[boundary.STATE].trace_id,
+        reason=str(error),
+    )
+    return await _answer_problem(request, problems.store_refused())
 
 
 async def _answer_unidentified(request: Request, away: apiserver.APIServerAway) -> Response:
@@ -105,9 +153,9 @@ async def _answer_unidentified(request: Request, away: apiserver.APIServerAway) 
 
 async def _answer_http(request: Request, error: HTTPException) -> Response:
     """What the router refuses: an unknown path, or a method that a path does not have."""
-    path = request.url.path
+    path = plain.one_line(request.url.path, problems.MAX_INSTANCE)
     if error.status_code == 405:
-        allowed = {"Allow": ", ".join(sorted(_methods(path)))}
+        allowed = {"Allow": ", ".join(sorted(_methods(request)))}
         detail = f"{path} does not know {request.method}."
         return await _answer_problem(
             request, problems.Problem("method-not-allowed", detail, allowed)
@@ -117,11 +165,11 @@ async def _answer_http(request: Request, error: HTTPException) -> Response:
     return await _answer_problem(request, problems.Problem(slug, detail))
 
 
-def _methods(path: str) -> set[str]:
+def _methods(request: Request) -> set[str]:
     """What can be asked of a path; each of its methods is a route of its own."""
     found = [
         route.methods
-        for route in (*_probes.routes, *routes.router.routes)
-        if isinstance(route, Route) and route.path_regex.match(path)
+        for route in (*_probes.routes, *_measures.routes, *routes.router.routes)
+        if isinstance(route, Route) and route.path_regex.match(request.url.path)
     ]
     return {method for methods in found for method in methods or ()}

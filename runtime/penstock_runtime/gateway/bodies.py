@@ -4,23 +4,30 @@
 """
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError, from_json
 
 from penstock.task import Priority, Submission
+from penstock_runtime.gateway import plain
 from penstock_runtime.gateway.problems import Problem
 
 MAX_BODY_BYTES: Final = 1 << 20
 MAX_DEPTH: Final = 32
 MAX_WAIT_SECONDS: Final = 300
 MAX_METADATA_ENTRIES: Final = 32
+MAX_KEY_LENGTH: Final = 255
+MAX_SHOWN: Final = 100  # characters of what was sent, in the words about it
 
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
-_CONTROL_BUT_LINES_AND_TABS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+# What some reader on the way (a header, a terminal, YAML) refuses or takes for the end of a line.
+_NONCHARACTERS: Final = "\ufdd0-\ufdef" + "".join(
+    f"{chr(plane << 16 | 0xFFFE)}{chr(plane << 16 | 0xFFFF)}" for plane in range(17)
+)
+_NO_NAME: Final = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029{_NONCHARACTERS}]")
+_NO_PROSE: Final = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f{_NONCHARACTERS}]")
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _ONE_KIND: Final = bytes.maketrans(b"{}", b"[]")
 
@@ -28,26 +35,28 @@ _ONE_KIND: Final = bytes.maketrans(b"{}", b"[]")
 def _refuse(pattern: re.Pattern[str], text: str) -> str:
     if found := pattern.search(text):
         code, at = f"U+{ord(found[0]):04X}", found.start()
+        kind = "control" if ord(found[0]) < 0xA0 else "unusable"
         raise PydanticCustomError(
             "control_character",
-            "contains the control character {code} at position {at}",
-            {"code": code, "at": at},
+            "contains the {kind} character {code} at position {at}",
+            {"kind": kind, "code": code, "at": at},
         )
     return text
 
 
 def _one_line(text: str) -> str:
-    return _refuse(_CONTROL, text)
+    return _refuse(_NO_NAME, text)
 
 
 def _prose(text: str) -> str:
     if not text.strip():
         raise PydanticCustomError("blank", "must not be empty or blank")
-    return _refuse(_CONTROL_BUT_LINES_AND_TABS, text)
+    return _refuse(_NO_PROSE, text)
 
 
 _OneLine = AfterValidator(_one_line)
 Name = Annotated[str, Field(max_length=256), _OneLine]
+Key = Annotated[str, Field(max_length=MAX_KEY_LENGTH), _OneLine]
 
 
 class TaskRequest(BaseModel):
@@ -75,18 +84,24 @@ class TaskRequest(BaseModel):
     ] = ""
     session: Annotated[
         Name,
-        Field(description="A conversation: its tasks share a history and run one after another."),
+        Field(
+            description="A conversation: its tasks share a history and run one after another. Begun "
+            "with a user, it belongs to that user: others are refused with 409."
+        ),
     ] = ""
+    shared_session: Annotated[
+        bool,
+        Field(description="In the first task of a session: other users may go on with it."),
+    ] = False
     type: Annotated[Name, Field(description="A label of the caller's own kind of task.")] = ""
     priority: Annotated[Priority, Field(description="Lane of the queue.")] = Priority.NORMAL
     idempotency_key: Annotated[
-        str,
+        Key,
         Field(
-            max_length=255,
             description="The same key with the same input, user, session, type and metadata "
-            "returns the first task; with others it is refused with 409.",
+            "returns the first task; with others it is refused with 409. The header "
+            "Idempotency-Key says the same.",
         ),
-        _OneLine,
     ] = ""
     wait: Annotated[
         float,
@@ -117,7 +132,50 @@ class TaskRequest(BaseModel):
             idempotency_key=self.idempotency_key,
             metadata=self.metadata,
             trace_id=trace_id,
+            shared_session=self.shared_session,
         )
+
+
+_FIELDS: Final = tuple(str(field.alias) for field in TaskRequest.model_fields.values())
+_KEY: Final = TypeAdapter(Key)
+
+
+def with_key(wanted: TaskRequest, headers: Sequence[str]) -> TaskRequest:
+    """The request with the idempotency key of its headers, where there are any.
+
+    Args:
+        headers: every value of Idempotency-Key, as Latin-1 of the bytes that were sent.
+
+    Raises:
+        Problem: invalid-idempotency-key; it cannot be used, or header and field differ.
+    """
+    if not headers:
+        return wanted
+    keys = {_header_key(value) for value in headers}
+    if wanted.idempotency_key:
+        keys.add(wanted.idempotency_key)
+    if len(keys) > 1:
+        where = "header and field" if wanted.idempotency_key else "the headers"
+        raise _invalid_key(f"The idempotency keys in {where} differ.")
+    return wanted.model_copy(update={"idempotency_key": keys.pop()})
+
+
+def _header_key(value: str) -> str:
+    try:
+        key = value.encode("latin-1").decode().strip()
+    except UnicodeDecodeError:
+        raise _invalid_key("The header Idempotency-Key is not UTF-8.") from None
+    if not key:
+        raise _invalid_key("The header Idempotency-Key is empty.")
+    try:
+        return _KEY.validate_python(key)
+    except ValidationError as error:
+        sentence = _sentence(error.errors(include_url=False)[0])
+    raise _invalid_key(f"The header Idempotency-Key{sentence.removeprefix(':')}")
+
+
+def _invalid_key(detail: str) -> Problem:
+    return Problem("invalid-idempotency-key", detail)
 
 
 async def read_body(chunks: AsyncIterator[bytes], content_length: str | None) -> bytes:
@@ -126,7 +184,7 @@ async def read_body(chunks: AsyncIterator[bytes], content_length: str | None) ->
     Raises:
         Problem: body-too-large.
     """
-    if content_length and content_length.isdecimal() and int(content_length) > MAX_BODY_BYTES:
+    if content_length and content_length.isdecimal() and int(content_length[:20]) > MAX_BODY_BYTES:
         raise _too_large()
     body = bytearray()
     async for chunk in chunks:
@@ -151,7 +209,8 @@ def check_media_type(content_type: str | None) -> None:
     media_type, _, parameters = (content_type or "").lower().partition(";")
     charset = parameters.replace('"', "").partition("charset=")[2].strip()
     if media_type.strip() != "application/json" or charset not in ("", "utf-8"):
-        said = f"it says {content_type!r}" if content_type else "it says nothing"
+        shown = plain.one_line(content_type or "", MAX_SHOWN)
+        said = f"it says {shown!r}" if content_type else "it says nothing"
         raise Problem(
             "unsupported-media-type",
             f"The header Content-Type must be application/json; {said}.",
@@ -171,11 +230,27 @@ def parse(body: bytes) -> TaskRequest:
         raise _invalid(
             f"The body is nested more than {MAX_DEPTH} levels deep, or its brackets do not match."
         )
+    _check_count(body)
     try:
         return TaskRequest.model_validate_json(body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=True)[0]
     raise _invalid(_not_utf8(body) or _sentence(first))
+
+
+def _check_count(body: bytes) -> None:
+    """Refuse more members than there are, before a complaint is made about each of them."""
+    try:
+        document = from_json(body)
+    except ValueError:
+        return  # said below, in words
+    if not isinstance(document, dict):
+        return
+    if unknown := next((name for name in document if name not in _FIELDS), None):
+        raise _invalid(_unknown(unknown))
+    metadata = document.get("metadata")
+    if isinstance(metadata, dict) and len(metadata) > MAX_METADATA_ENTRIES:
+        raise _invalid(_too_long("metadata", len(metadata), MAX_METADATA_ENTRIES, "entries"))
 
 
 def is_deeper_than(body: bytes, levels: int) -> bool:
@@ -208,7 +283,8 @@ def _not_utf8(body: bytes) -> str:
 
 
 def _sentence(error: ErrorDetails) -> str:
-    field = ".".join(str(part) for part in error["loc"] if part != "[key]")
+    parts = (str(part) for part in error["loc"] if part != "[key]")
+    field = plain.one_line(".".join(parts), MAX_SHOWN)
     context: dict[str, Any] = error.get("ctx", {})
     match error["type"]:
         case "json_invalid":
@@ -218,14 +294,18 @@ def _sentence(error: ErrorDetails) -> str:
         case "missing":
             return f"The field {field} is required."
         case "extra_forbidden":
-            return f"The field {field} is not known; known are {_known_fields()}."
+            return _unknown(field)
         case "string_too_long" | "too_long" as what:
             unit = "entries" if what == "too_long" else "characters"
-            has, allowed = len(error["input"]), context["max_length"]
-            return f"{field}: has {has:,} {unit}, at most {allowed:,} are allowed."
+            return _too_long(field, len(error["input"]), context["max_length"], unit)
     message = error["msg"].removeprefix("Input ").replace("should", "must", 1).rstrip(".")
     return f"{field}: {message[0].lower()}{message[1:]}."
 
 
-def _known_fields() -> str:
-    return ", ".join(str(field.alias) for field in TaskRequest.model_fields.values())
+def _unknown(field: str) -> str:
+    shown = plain.one_line(field, MAX_SHOWN)
+    return f"The field {shown} is not known; known are {', '.join(_FIELDS)}."
+
+
+def _too_long(field: str, has: int, allowed: int, unit: str) -> str:
+    return f"{field}: has {has:,} {unit}, at most {allowed:,} are allowed."

@@ -8,7 +8,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from penstock_runtime import logs
-from penstock_runtime.gateway import metrics, problems, traces
+from penstock_runtime.gateway import metrics, plain, problems, traces
 
 STATE: Final = "penstock.trace"
 _NO_ROUTE: Final = "none"
@@ -76,7 +76,7 @@ async def _fail(answer: _Answer, error: Exception) -> None:
     logs.get().error(
         "the gateway failed to answer",
         route=route_label(scope),
-        path=scope["path"],
+        path=plain.one_line(scope["path"], problems.MAX_INSTANCE),
         trace_id=trace_id,
         exc_info=error,
     )

@@ -16,9 +16,11 @@ OVERVIEW: Final = (
 _SCHEMAS: Final = "#/components/schemas/"
 _EVERY_CALL: Final = (
     "unauthorized",
+    "too-many-unknown-tokens",
     "identity-unavailable",
     "store-unavailable",
     "internal-error",
+    "store-refused",
 )
 _BEARER: Final = {
     "type": "http",
@@ -55,6 +57,13 @@ TASK_REQUEST: Final[dict[str, Any]] = {
     },
     "parameters": [
         *_AGENT,
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "description": "The same as the field idempotencyKey; where both are given, they must "
+            "be equal.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": bodies.MAX_KEY_LENGTH},
+        },
         {
             "name": "traceparent",
             "in": "header",

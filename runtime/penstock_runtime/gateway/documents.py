@@ -64,10 +64,16 @@ class Event(_Document):
 
 
 class EventList(_Document):
-    """The events of a task, oldest first; ``continue`` is empty: the list is whole."""
+    """The events of a task, oldest first."""
 
     items: list[Event]
-    continue_: Annotated[str, Field(alias="continue")]
+    continue_: Annotated[
+        str,
+        Field(
+            alias="continue",
+            description="Empty: the list is whole. Else the id to send as Last-Event-ID for the rest.",
+        ),
+    ]
 
 
 class Problem(_Document):

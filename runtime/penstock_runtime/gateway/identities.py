@@ -14,6 +14,7 @@ from urllib.parse import quote
 from penstock.names import AgentKey
 from penstock_runtime.gateway.apiserver import APIServer, User
 from penstock_runtime.gateway.remembering import Answer, Remembered
+from penstock_runtime.gateway.strangers import Strangers
 from penstock_runtime.gateway.tokens import digest
 
 REFUSAL_SECONDS: Final = 5.0  # how long a no is repeated; never longer than a yes
@@ -107,20 +108,36 @@ class ClusterTokens:
         self._now = now
         self._callers: Remembered[bytes, ClusterCaller | None] = Remembered(MAX_REMEMBERED)
         self._rights: Remembered[tuple[User, Verb, AgentKey], bool] = Remembered(MAX_REMEMBERED)
+        self._strangers = Strangers()
 
     async def aclose(self) -> None:
         """Close the connections to the API server."""
         await self._server.aclose()
 
-    async def find(self, token: str) -> ClusterCaller | None:
+    async def find(self, token: str, address: str = "") -> ClusterCaller | None:
         """The caller who holds this token; None when it is not valid here.
+
+        Args:
+            address: where it comes from.
 
         Raises:
             APIServerAway: nobody knows.
+            Problem: too-many-unknown-tokens.
         """
         if not is_reviewable(token):
             return None
-        return await self._callers.get(digest(token), lambda: self._review(token))
+        key = digest(token)
+        if not self._callers.is_news(key):
+            return await self._callers.get(key, lambda: self._review(token))
+        self._strangers.check(address)
+        return await self._callers.get(key, lambda: self._review_unknown(token, address))
+
+    async def _review_unknown(self, token: str, address: str) -> Answer[ClusterCaller | None]:
+        async with self._strangers.turn():
+            answer = await self._review(token)
+        if answer.value is None:
+            self._strangers.refused(address)
+        return answer
 
     async def _review(self, token: str) -> Answer[ClusterCaller | None]:
         user = await self._server.user_of(token, self.audiences)

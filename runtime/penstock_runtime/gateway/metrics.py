@@ -32,3 +32,10 @@ REVIEW_SECONDS: Final = Histogram(
     ("review",),
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )
+CONNECTIONS: Final = Gauge("penstock_gateway_connections", "Connections that are open.")
+REFUSED_CONNECTIONS: Final = Counter(
+    "penstock_gateway_refused_connections",
+    "Connections ended by a bound: the kind of problem that was answered, or why it was closed "
+    "without an answer (closed, displaced, stalled, unread, pipelined).",
+    ("reason",),
+)

@@ -19,18 +19,26 @@ class Answer(Generic[V]):
 
 
 class Remembered(Generic[K, V]):
-    """Answers by key; an error is handed to everybody who waited for it, and never kept."""
+    """Answers by key; an error is handed to everybody who waited for it, and never kept.
+
+    Answers that say no are kept apart: however many there are, they push out no other.
+    """
 
     def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """Keep at most so many answers; the oldest go first. ``clock`` never goes backwards."""
+        """Keep at most so many answers of either kind; the oldest go first.
+
+        ``clock`` never goes backwards.
+        """
         self._most = most
         self._clock = clock
-        self._kept: dict[K, Answer[V]] = {}  # with the moment of its end instead of the seconds
+        # With the moment of its end instead of the seconds.
+        self._kept: dict[K, Answer[V]] = {}
+        self._refused: dict[K, Answer[V]] = {}
         self._asking: dict[K, asyncio.Task[V]] = {}
 
     async def get(self, key: K, ask: Callable[[], Awaitable[Answer[V]]]) -> V:
         """The answer that is known, else the one being asked for, else that of ``ask``."""
-        known = self._kept.get(key)
+        known = self._kept.get(key) or self._refused.get(key)
         if known and self._clock() < known.seconds:
             return known.value
         asking = self._asking.get(key)
@@ -39,6 +47,13 @@ class Remembered(Generic[K, V]):
             asking.add_done_callback(_look_at)
         # One who goes away takes the answer from nobody else.
         return await asyncio.shield(asking)
+
+    def is_news(self, key: K) -> bool:
+        """Whether it takes a question, and no former answer was a yes that is still in memory."""
+        if key in self._kept or key in self._asking:
+            return False
+        refused = self._refused.get(key)
+        return refused is None or self._clock() >= refused.seconds
 
     async def _ask(self, key: K, ask: Callable[[], Awaitable[Answer[V]]]) -> V:
         try:
@@ -50,11 +65,13 @@ class Remembered(Generic[K, V]):
 
     def _keep(self, key: K, answer: Answer[V]) -> None:
         self._kept.pop(key, None)
+        self._refused.pop(key, None)
         if answer.seconds <= 0:
             return
-        self._kept[key] = Answer(answer.value, self._clock() + answer.seconds)
-        if len(self._kept) > self._most:
-            del self._kept[next(iter(self._kept))]
+        kept = self._kept if answer.value else self._refused
+        kept[key] = Answer(answer.value, self._clock() + answer.seconds)
+        if len(kept) > self._most:
+            del kept[next(iter(kept))]
 
 
 def _look_at(task: asyncio.Task[V]) -> None:

@@ -1,16 +1,15 @@
 """The tasks API: submit, read, follow and cancel."""
 
-import json
-import re
+import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import quote
 
 from fastapi import APIRouter
-from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 
-from penstock import errors
+from penstock import errors, names
 from penstock import task as tasks
 from penstock.names import AgentKey
 from penstock.task import Task
@@ -19,29 +18,21 @@ from penstock_runtime.gateway import (
     bodies,
     boundary,
     description,
+    expiry,
+    plain,
     streams,
     wire,
 )
-from penstock_runtime.gateway.access import Access, Caller
+from penstock_runtime.gateway.access import Caller
 from penstock_runtime.gateway.identities import Verb
 from penstock_runtime.gateway.problems import Problem
-from penstock_runtime.gateway.stopping import Stopping
+from penstock_runtime.gateway.state import Gateway
+from penstock_store import keys
 from penstock_store.store import Store
 
-_EVENT_ID: Final = re.compile(r"[0-9]{1,20}(-[0-9]{1,20})?", re.ASCII)
-
+_LAST_EVENT: Final = (wire.LAST_ID_PART, wire.LAST_ID_PART)  # after it there can be none
 
 router: Final = APIRouter(default_response_class=Response)
-
-
-@dataclass(frozen=True)
-class Gateway:
-    """What the routes work with."""
-
-    store: Store
-    access: Access
-    stopping: Stopping = field(default_factory=Stopping)
-    ping_seconds: float = streams.PING_SECONDS
 
 
 # ------------------------------------------------------------------------------------ the calls
@@ -57,13 +48,23 @@ class Gateway:
         **description.refusals(
             "invalid-body",
             "input-too-long",
+            "invalid-idempotency-key",
+            "invalid-event-id",
             "agent-forbidden",
             "agent-not-found",
+            "request-timeout",
             "idempotency-key-reused",
+            "session-of-another-user",
             "body-too-large",
             "unsupported-media-type",
+            "session-queue-full",
+            "too-many-sessions",
+            "too-many-streams",
+            "too-many-waits",
             "agent-suspended",
             "no-route",
+            "queue-full",
+            "store-full",
         ),
     },
     openapi_extra=description.TASK_REQUEST,
@@ -76,17 +77,23 @@ async def submit(request: Request) -> Response:
     """
     gateway, caller = await _authenticated(request)
     agent = AgentKey(request.path_params["namespace"], request.path_params["agent"])
-    await gateway.access.check(caller, Verb.SUBMIT, agent)
+    await _check(gateway, caller, Verb.SUBMIT, agent)
     wanted = await _read_request(request)
     submission = wanted.submission(caller.tenant, request.scope[boundary.STATE].trace_id)
-    admission = await admitting.admit(gateway.store, agent, submission)
-    location = {"Location": f"/v1/tasks/{admission.task}"}
-    if _wants_stream(request):
-        return _stream(request, admission.task, caller, location)
-    if wanted.wait and not admission.status.ended:
-        await admitting.wait_for_end(
-            request, gateway.store, gateway.stopping, admission.task, wanted.wait
-        )
+    streamed, after = _wants_stream(request), _resume_after(request)
+    with contextlib.ExitStack() as held:
+        if streamed:
+            held.enter_context(gateway.streams.taken(caller))
+        elif wanted.wait:
+            held.enter_context(gateway.waits.taken(caller))
+        admission = await admitting.admit(gateway.store, agent, submission, gateway.now_ms)
+        location = {"Location": f"/v1/tasks/{quote(admission.task, safe='')}"}
+        if streamed:
+            return _stream(gateway, caller, admission.task, after, held.pop_all(), location)
+        if wanted.wait and not admission.status.ended:
+            await admitting.wait_for_end(
+                request, gateway.store, gateway.stopping, admission.task, wanted.wait
+            )
     task = admitting.as_admitted(agent, submission, admission)
     if admission.existed or wanted.wait:
         task = await _present(gateway.store, task, known=not admission.existed)
@@ -97,7 +104,7 @@ async def _present(store: Store, task: Task, *, known: bool) -> Task:
     """The task as it is now; one that is known to be stored is never answered with an error."""
     try:
         return await store.task(task.id, task.tenant) or task
-    except errors.StoreUnavailable:
+    except (errors.StoreUnavailable, errors.StoreRefused):
         if known:
             return task
         raise
@@ -108,7 +115,7 @@ async def _present(store: Store, task: Task, *, known: bool) -> Task:
     operation_id="getTask",
     responses={
         200: description.answer("The task as it is now.", "Task"),
-        **description.refusals("agent-forbidden", "task-not-found"),
+        **description.refusals("agent-forbidden", "task-not-found", "task-expired"),
     },
     openapi_extra=description.TASK,
 )
@@ -125,7 +132,13 @@ async def read(request: Request) -> Response:
     responses={
         200: description.answer("The events.", "EventList", streamed=True),
         204: {"description": "As a stream only: the task has ended, and no event is left."},
-        **description.refusals("invalid-event-id", "agent-forbidden", "task-not-found"),
+        **description.refusals(
+            "invalid-event-id",
+            "agent-forbidden",
+            "task-not-found",
+            "task-expired",
+            "too-many-streams",
+        ),
     },
     openapi_extra=description.RESUME,
 )
@@ -138,15 +151,22 @@ async def follow(request: Request) -> Response:
     after = _resume_after(request)
     task = _task_id(request)
     found = await _find(gateway, caller, Verb.READ, task)
-    streamed = _wants_stream(request)
-    if streamed and not found.status.ended:
-        return _stream(request, task, caller)
+    if _wants_stream(request):
+        return await _follow(gateway, caller, found, after)
     events = await gateway.store.events(task, after)
-    if not streamed:
-        items = await streams.documents(gateway.store, task, caller.tenant, events)
-        return _json({"items": items, "continue": ""})
-    # 204 tells an EventSource not to come back: it has seen the last event.
-    return _stream(request, task, caller) if events else Response(status_code=204)
+    items = await streams.documents(gateway.store, task, caller.tenant, events)
+    return _json(streams.page(items))
+
+
+async def _follow(gateway: Gateway, caller: Caller, task: Task, after: str) -> Response:
+    with contextlib.ExitStack() as held:
+        held.enter_context(gateway.streams.taken(caller))
+        if not task.status.ended:
+            after = await streams.resumable(gateway.store, task.id, after)
+        elif not await gateway.store.events(task.id, after):
+            # 204 tells an EventSource not to come back: it has seen the last event.
+            return Response(status_code=204)
+        return _stream(gateway, caller, task.id, after, held.pop_all())
 
 
 @router.delete(
@@ -154,7 +174,7 @@ async def follow(request: Request) -> Response:
     operation_id="cancelTask",
     responses={
         200: description.answer("The task as it is afterwards; an ended one as it was.", "Task"),
-        **description.refusals("agent-forbidden", "task-not-found"),
+        **description.refusals("agent-forbidden", "task-not-found", "task-expired", "store-full"),
     },
     openapi_extra=description.TASK,
 )
@@ -167,7 +187,7 @@ async def cancel(request: Request) -> Response:
     task = _task_id(request)
     found = await _find(gateway, caller, Verb.CANCEL, task)
     if not found.status.ended:
-        found = _existing(await gateway.store.cancel(task, caller.tenant), task)
+        found = _existing(gateway, await gateway.store.cancel(task, caller.tenant), task)
     return _json(wire.task_document(found))
 
 
@@ -184,48 +204,68 @@ def _task_id(request: Request) -> str:
     return identifier
 
 
+async def _check(gateway: Gateway, caller: Caller, verb: Verb, agent: AgentKey) -> None:
+    """Before anybody is asked about it: a name that no Agent can have is no question."""
+    if not _can_be(agent):
+        shown = plain.one_line(str(agent), bodies.MAX_SHOWN)
+        raise Problem("agent-not-found", f"There is no agent {shown}.")
+    await gateway.access.check(caller, verb, agent)
+
+
+def _can_be(agent: AgentKey) -> bool:
+    longest = max(len(agent.namespace), len(agent.name))
+    return longest <= names.MAX_AGENT_NAME and keys.well_named(agent)
+
+
 async def _find(gateway: Gateway, caller: Caller, verb: Verb, identifier: str) -> Task:
     agent = tasks.agent_of(identifier)
-    if agent is None:
-        return _existing(None, identifier)
+    if agent is None or not _can_be(agent):
+        return _existing(gateway, None, identifier)
     await gateway.access.check(caller, verb, agent)
-    return _existing(await gateway.store.task(identifier, caller.tenant), identifier)
+    return _existing(gateway, await gateway.store.task(identifier, caller.tenant), identifier)
 
 
-def _existing(task: Task | None, identifier: str) -> Task:
+def _existing(gateway: Gateway, task: Task | None, identifier: str) -> Task:
     if task is None:
-        raise Problem("task-not-found", f"There is no task {identifier[:200]!r}.")
+        raise expiry.missing(identifier, gateway.kept_seconds, gateway.now_ms)
     return task
 
 
 async def _read_request(request: Request) -> bodies.TaskRequest:
     bodies.check_media_type(request.headers.get("content-type"))
-    chunks = request.stream()
-    return bodies.parse(await bodies.read_body(chunks, request.headers.get("content-length")))
+    length = request.headers.get("content-length")
+    try:
+        body = await bodies.read_body(request.stream(), length)
+    except ClientDisconnect:
+        raise Problem("request-timeout", "The connection ended before the body did.") from None
+    return bodies.with_key(bodies.parse(body), request.headers.getlist("idempotency-key"))
 
 
 # -------------------------------------------------------------------------------------- answers
 
 
 def _json(document: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    content = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-    return Response(content, status, headers, media_type="application/json")
+    return Response(plain.encoded(document), status, headers, media_type="application/json")
 
 
 def _stream(
-    request: Request, identifier: str, caller: Caller, headers: Mapping[str, str] | None = None
+    gateway: Gateway,
+    caller: Caller,
+    identifier: str,
+    after: str,
+    held: contextlib.ExitStack,
+    headers: Mapping[str, str] | None = None,
 ) -> Response:
-    gateway: Gateway = request.app.state.gateway
     frames = streams.frames(
         gateway.store,
         identifier,
         caller.tenant,
-        _resume_after(request),
+        after,
         stopping=gateway.stopping,
         ping_seconds=gateway.ping_seconds,
     )
     kept = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", **(headers or {})}
-    return StreamingResponse(frames, headers=kept, media_type=streams.MEDIA_TYPE)
+    return streams.Stream(frames, kept, held)
 
 
 def _wants_stream(request: Request) -> bool:
@@ -234,7 +274,7 @@ def _wants_stream(request: Request) -> bool:
 
 def _resume_after(request: Request) -> str:
     after = request.headers.get("last-event-id", "")
-    if after and not _EVENT_ID.fullmatch(after):
+    if after and wire.event_place(after) in (None, _LAST_EVENT):
         detail = "The header Last-Event-ID must be the id of an event, such as 1763715600000-0."
         raise Problem("invalid-event-id", detail)
     return after

@@ -3,11 +3,19 @@
 from pathlib import Path
 from typing import Annotated, Final, Self
 
-from pydantic import Field, FilePath, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    FilePath,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from penstock import errors
-from penstock_runtime.gateway import apiserver
+from penstock_runtime.gateway import apiserver, places
+from penstock_store.scripts import Retention
 
 _PREFIX: Final = "PENSTOCK_"
 _ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")  # where a pod has its own
@@ -25,6 +33,15 @@ class GatewaySettings(BaseSettings):
     installation: str = "penstock"
     log_level: str = "INFO"
 
+    metrics_listen: str = ""  # of /metrics and the probes; empty: /metrics is on ``listen``
+
+    max_connections: Annotated[int, Field(ge=1, le=65_536)] = 4096
+    max_connections_per_address: Annotated[int, Field(ge=1, le=65_536)] = 2048
+    streams_per_caller: Annotated[int, Field(ge=1)] = places.STREAMS_PER_CALLER
+    waits_per_caller: Annotated[int, Field(ge=1)] = places.WAITS_PER_CALLER
+    ended_task_seconds: Annotated[int, Field(ge=1)] = Retention().ended_task_seconds
+    idempotency_seconds: Annotated[int, Field(ge=1)] = Retention().idempotency_seconds
+
     kubernetes_auth: bool = False  # whether tokens of the cluster are reviewed
     # Comma-separated; a token must be meant for one of them.
     token_audiences: str = "penstock"  # noqa: S105
@@ -35,9 +52,11 @@ class GatewaySettings(BaseSettings):
     service_host: Annotated[str, Field(validation_alias="KUBERNETES_SERVICE_HOST")] = ""
     service_port: Annotated[str, Field(validation_alias="KUBERNETES_SERVICE_PORT")] = "443"
 
-    @field_validator("listen")
+    @field_validator("listen", "metrics_listen")
     @classmethod
-    def _host_and_port(cls, value: str) -> str:
+    def _host_and_port(cls, value: str, told: ValidationInfo) -> str:
+        if told.field_name == "metrics_listen" and not value:
+            return value
         host, colon, port = value.rpartition(":")
         if not (colon and host and port.isdecimal() and int(port) < 65536):
             raise ValueError(f"must be host:port, for example 0.0.0.0:8080; it is {value!r}")
@@ -76,8 +95,25 @@ class GatewaySettings(BaseSettings):
     @property
     def address(self) -> tuple[str, int]:
         """Host and port to listen on."""
-        host, _, port = self.listen.rpartition(":")
-        return host.strip("[]"), int(port)
+        return _address(self.listen)
+
+    @property
+    def retention(self) -> Retention:
+        """How long tasks and idempotency keys are kept."""
+        return Retention(
+            ended_task_seconds=self.ended_task_seconds,
+            idempotency_seconds=self.idempotency_seconds,
+        )
+
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """Host and port of measures and probes; None: they are where callers come."""
+        return _address(self.metrics_listen) if self.metrics_listen else None
+
+
+def _address(listen: str) -> tuple[str, int]:
+    host, _, port = listen.rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 def read_gateway_settings() -> GatewaySettings:

@@ -1,6 +1,7 @@
 """What callers read: tasks and events as JSON documents, in the shapes of ``documents``."""
 
 import datetime
+import re
 from typing import Any, Final
 
 from penstock import names
@@ -8,6 +9,9 @@ from penstock.task import Task, agent_of
 from penstock_store.records import Event
 
 FINISHED: Final = "finished"  # the type of a task's last event
+LAST_ID_PART: Final = 2**64 - 1  # the largest either part of an event id can be
+_EVENT_ID: Final = re.compile(r"([0-9]{1,20})(?:-([0-9]{1,20}))?", re.ASCII)
+_LATEST_SECONDS: Final = 253_402_300_799  # the last second of the year 9999
 _REVISIONS: Final = frozenset({"revision", "from", "to"})  # event data that are revision hashes
 
 
@@ -45,7 +49,7 @@ def event_document(event: Event, task_id: str, ended: Task | None) -> dict[str, 
         "id": event.id,
         "taskId": task_id,
         "type": event.type,
-        "at": timestamp(int(event.id.partition("-")[0])),
+        "at": timestamp(place[0] if (place := event_place(event.id)) else 0),
         "data": _named(event.data, task_id) if task is None else task_document(task),
     }
 
@@ -56,13 +60,26 @@ def _named(data: dict[str, Any], task_id: str) -> dict[str, Any]:
     if agent is None:
         return data
     return {
-        key: names.revision_name(agent.name, value) if key in _REVISIONS and value else value
+        key: _revision(agent.name, value) if key in _REVISIONS else value
         for key, value in data.items()
     }
 
 
+def _revision(agent: str, value: Any) -> Any:
+    return names.revision_name(agent, value) if isinstance(value, str) and value else value
+
+
+def event_place(identifier: str) -> tuple[int, int] | None:
+    """The two numbers of an event id, by which events are ordered; None when it is none."""
+    found = _EVENT_ID.fullmatch(identifier)
+    if found is None:
+        return None
+    place = int(found[1]), int(found[2] or 0)
+    return place if max(place) <= LAST_ID_PART else None
+
+
 def timestamp(milliseconds: int) -> str:
-    """RFC 3339 in UTC with milliseconds, of milliseconds since 1970."""
-    seconds, rest = divmod(milliseconds, 1000)
-    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    """RFC 3339 in UTC with milliseconds, of milliseconds since 1970; at most the year 9999."""
+    seconds, rest = divmod(max(milliseconds, 0), 1000)
+    moment = datetime.datetime.fromtimestamp(min(seconds, _LATEST_SECONDS), datetime.UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"

@@ -1,15 +1,18 @@
 """What a worker needs before its first task: its revision, checked, and what runs it."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
+
+import httpx2
 
 from penstock import errors, revision
 from penstock.api.agent import Tool
 from penstock.revision import Revision
 from penstock_runtime import metrics
-from penstock_runtime.agent import anthropic, loop, pricing, retry, toolbox
+from penstock_runtime.agent import anthropic, credentials, loop, pricing, proxies, retry, toolbox
 from penstock_runtime.agent.http import HTTPTools
 from penstock_runtime.settings import WorkerSettings
 
@@ -51,14 +54,16 @@ def equip(settings: WorkerSettings, cut: Revision) -> loop.Agent:
     for tool in template.tools:
         _check_headers(settings, tool)
     tools = toolbox.build(template.tools)
+    model = _model(settings, cut, tools)
     return loop.Agent(
         template=template,
-        model=_model(settings, cut, tools),
+        model=model,
         price=pricing.list_price(template.model.provider, template.model.name),
         toolbox=tools,
-        tools=HTTPTools(settings.tool_headers_dir),
+        tools=HTTPTools(settings.tool_headers_dir, _carrier(cut)),
         retries=retry.Policy(template.model.retries, settings.retry_base_seconds),
         meter=metrics.Meter(settings.key, cut.name, template.model.name),
+        prompt_tokens=model.prompt_tokens,
     )
 
 
@@ -83,19 +88,24 @@ def _model(
         )
     read_key = anthropic.key_file(key_file) if key_file else anthropic.no_key
     try:
-        key = read_key()
-        made = anthropic.AnthropicModel(prompt, url, read_key) if key else None
-    except (OSError, ValueError) as error:
-        raise _no_credential(settings, cut, str(error)) from error
-    if made is None:
-        raise _no_credential(settings, cut, "it is empty")
-    return made
+        return anthropic.AnthropicModel(prompt, url, read_key, _carrier(cut))
+    except credentials.Unfit as unfit:
+        raise _no_credential(settings, cut, unfit) from None
 
 
-def _no_credential(settings: WorkerSettings, cut: Revision, why: str) -> errors.InvalidResource:
+def _carrier(cut: Revision) -> Callable[[], httpx2.AsyncBaseTransport]:
+    return proxies.carrier({variable.name: variable.value for variable in cut.template.worker.env})
+
+
+def _no_credential(
+    settings: WorkerSettings, cut: Revision, unfit: credentials.Unfit
+) -> errors.InvalidResource:
     ref = cut.template.model.credentials_secret_ref
     make = _make_secret(settings, ref.name, ref.key) if ref else "give the worker another file"
-    return errors.InvalidResource(f"the model's credential cannot be read ({why}): {make}")
+    where = f"key {ref.key} of Secret {ref.name}" if ref else "its file"
+    return errors.InvalidResource(
+        f"the model's credential cannot be used, {where} {unfit.why}: {make}"
+    )
 
 
 def _check_headers(settings: WorkerSettings, tool: Tool) -> None:
@@ -103,16 +113,29 @@ def _check_headers(settings: WorkerSettings, tool: Tool) -> None:
     ref = tool.http.headers_from_secret_ref
     if ref is None or settings.tool_headers_dir is None:
         return
-    folder = settings.tool_headers_dir / tool.name
-    if not (folder.is_dir() and any(not one.name.startswith("..") for one in folder.iterdir())):
-        make = _make_secret(settings, ref.name, "Authorization")
-        raise errors.InvalidResource(f"tool {tool.name}: its headers are missing: {make}")
+    try:
+        credentials.headers(settings.tool_headers_dir / tool.name)
+    except credentials.Unfit as unfit:
+        make = _make_secret(settings, ref.name, unfit.key or "Authorization")
+        if not unfit.key:
+            raise errors.InvalidResource(
+                f"tool {tool.name}: its headers are missing, Secret {ref.name} {unfit}: {make}"
+            ) from None
+        change = _change_secret(settings, ref.name, unfit.key)
+        raise errors.InvalidResource(
+            f"tool {tool.name}: header {unfit.key} of Secret {ref.name} {unfit.why}: {change}"
+        ) from None
 
 
 def _make_secret(settings: WorkerSettings, name: str, key: str) -> str:
     return (
         f"kubectl -n {settings.namespace} create secret generic {name} --from-literal={key}=VALUE"
     )
+
+
+def _change_secret(settings: WorkerSettings, name: str, key: str) -> str:
+    patch = json.dumps({"stringData": {key: "VALUE"}})
+    return f"kubectl -n {settings.namespace} patch secret {name} -p '{patch}'"
 
 
 def _document(path: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import prometheus_client
 import uvicorn
+from prometheus_client.registry import Collector
 
 _JSON = b"application/json"
 
@@ -15,10 +16,16 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class Probes:
-    """An ASGI application: /healthz is true while the process turns, /readyz when it takes tasks."""
+    """An ASGI application: /healthz is true while the process turns, /readyz when it takes tasks.
 
-    def __init__(self, ready: Callable[[], bool]) -> None:
-        self._ready = ready
+    Args:
+        problem: why it takes no tasks, "" while it does.
+        registry: what is shown at /metrics.
+    """
+
+    def __init__(self, problem: Callable[[], str], registry: Collector) -> None:
+        self._problem = problem
+        self._registry = registry
 
     async def __call__(self, scope: Scope, _receive: Any, send: Send) -> None:
         """Answer one request."""
@@ -30,11 +37,11 @@ class Probes:
             case "/healthz":
                 return 200, _JSON, _status("ok")
             case "/readyz":
-                ready = self._ready()
-                return (200, _JSON, _status("ok")) if ready else (503, _JSON, _status("not ready"))
+                problem = self._problem()
+                return 503 if problem else 200, _JSON, _status(problem or "ok")
             case "/metrics":
                 kind = prometheus_client.CONTENT_TYPE_LATEST.encode()
-                return 200, kind, prometheus_client.generate_latest()
+                return 200, kind, prometheus_client.generate_latest(self._registry)
             case _:
                 return 404, _JSON, _status("not found")
 

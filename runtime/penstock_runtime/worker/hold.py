@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from penstock import errors
@@ -10,32 +10,70 @@ from penstock.task import Outcome, Usage
 from penstock_runtime import metrics
 from penstock_runtime.agent.keeper import Event, Interrupted
 from penstock_runtime.agent.step import Run
+from penstock_runtime.worker.boundary import Broken, caught
 from penstock_store.records import Claim, Directive
 from penstock_store.store import Store
 
 T = TypeVar("T")
 
 _WEIGHT: Final = (Directive.CONTINUE, Directive.GIVE_BACK, Directive.CANCEL, Directive.LOST)
+_DROPPING: Final = (Directive.CANCEL, Directive.LOST)  # these need no state of the task
 _FIRST_PAUSE_SECONDS: Final = 0.1
 _LONGEST_PAUSE_SECONDS: Final = 2.0
+_TURN_SECONDS: Final = 5.0  # a write waits so long for those of other tasks, wall time or not
+_CLAIM_TIMES: Final = 2  # so many claim times an end is tried to be written, wall time or not
+_GOES_ON: Final = ("", "tool_use", "pause_turn")  # stop reasons after which the loop does more
+
+
+class OutOfTime(Exception):
+    """The task's wall time ended while its state could not be written."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a task waits for Redis: until its wall time ends, and its end a little longer.
+
+    ``writers`` lets so few of a process's tasks write at once that heartbeats and claims never wait
+    for a connection.
+    """
+
+    wall_seconds: float
+    claim_idle_seconds: float
+    writers: asyncio.Semaphore
+
+
+@dataclass(frozen=True)
+class _Saved:
+    text: bytes
+    usage: Usage
+    intents: tuple[str, ...]
 
 
 class Hold:
     """Keeps one claimed task while it runs; implements the loop's ``Keeper``.
 
-    Writes are repeated while Redis is away: nobody else can take the task meanwhile, and when
-    somebody did once it is back, the claim is lost and nothing is written.
+    Writes are repeated while Redis is away or refuses them: nobody else can take the task
+    meanwhile, and when somebody did once it is back, the claim is lost and nothing is written.
+    They are given up with the task's wall time.
     """
 
-    def __init__(self, store: Store, claim: Claim, meter: metrics.Meter) -> None:
+    def __init__(
+        self, store: Store, claim: Claim, meter: metrics.Meter, patience: Patience
+    ) -> None:
         self._store = store
         self._meter = meter
+        self._patience = patience
         self._clock = asyncio.get_running_loop().time
-        self._started = self._clock()
+        self._started: float | None = None
         self._interruptible: asyncio.Future[Any] | None = None
+        self._told = asyncio.Event()
+        self._writing = asyncio.Lock()  # an older state never overwrites a newer one
+        self._last: _Saved | None = None
+        self._again: asyncio.Task[Any] | None = None
         self.claim = claim
         self.directive = Directive.CONTINUE
         self.usage = claim.task.usage
+        self.unwritten = False
 
     @property
     def task_id(self) -> str:
@@ -47,34 +85,85 @@ class Hold:
         """The task's trace id."""
         return self.claim.task.trace_id
 
+    def begin(self) -> None:
+        """Start the clock: a claim that waits for its turn uses no wall time."""
+        self._started = self._clock()
+
+    @property
+    def begun(self) -> bool:
+        """Whether the task is worked on, or waits for its turn."""
+        return self._started is not None
+
     def wall_ms(self) -> int:
         """How long the task has been worked on, earlier workers included."""
-        return self.claim.task.usage.wall_ms + round((self._clock() - self._started) * 1000)
+        now = self._clock()
+        return self.claim.task.usage.wall_ms + round((now - (self._started or now)) * 1000)
 
     def tell(self, directive: Directive) -> None:
-        """Have the task put down at its next step; a model call is not waited for."""
+        """Have the task put down at its next step, or its state written again beside it.
+
+        A model call is not waited for.
+        """
+        if directive is Directive.REWRITE:
+            self._write_again()
+            return
         self.directive = _graver(self.directive, directive)
-        if self.directive is not Directive.CONTINUE and self._interruptible is not None:
+        if self.directive is Directive.CONTINUE:
+            return
+        self._told.set()
+        if self._interruptible is not None:
             self._interruptible.cancel()
 
-    async def save(self, run: Run, events: list[Event]) -> None:
-        """Write a checkpoint. See ``Keeper.save``."""
+    async def save(self, run: Run, events: list[Event], *, replicated: bool = False) -> None:
+        """Write a checkpoint. See ``Keeper.save``.
+
+        A reply after which the task only ends is not waited for: its end carries all of it.
+
+        Raises:
+            OutOfTime: the wall time ended before Redis took it.
+        """
         self.usage = run.usage
-        state = run.transcript.encode()
-        self.tell(
-            await self._persist(
-                lambda: self._store.checkpoint(self.claim, state, run.usage, events)
-            )
-        )
+        ends = run.transcript.stop_reason not in _GOES_ON
+        until = self._clock() if ends else self._wall_end
+        state = _Saved(run.transcript.encode(), run.usage, run.transcript.intents)
+        async with self._writing:
+            self._last = state
+            try:
+                said = await self._persist(
+                    lambda: self._checkpoint(state, events, replicated=replicated),
+                    until,
+                    _DROPPING,
+                )
+            except errors.StoreUnavailable as error:
+                if not ends:
+                    raise OutOfTime from error
+            else:
+                self.tell(said)
         self._obey()
+
+    def _checkpoint(
+        self, state: _Saved, events: list[Event], *, replicated: bool = False
+    ) -> Coroutine[Any, Any, Directive]:
+        return self._store.checkpoint(
+            self.claim,
+            state.text,
+            state.usage,
+            events,
+            intents=state.intents,
+            replicated=replicated,
+        )
 
     async def interruptible(self, call: Coroutine[Any, Any, T]) -> T:
         """Await a call until told otherwise. See ``Keeper.interruptible``."""
-        asked = asyncio.ensure_future(call)
+        asked = asyncio.ensure_future(caught(call))  # a SystemExit in a task would end the process
+        asked.add_done_callback(lambda _: call.close())  # it may have been dropped before it began
         self._interruptible = asked
         try:
             self._obey()
-            return await asked
+            answer = await asked
+            if isinstance(answer, Broken):
+                raise answer.error
+            return answer
         except asyncio.CancelledError:
             own = asyncio.current_task()
             if own is not None and not own.cancelling():
@@ -84,31 +173,99 @@ class Hold:
             self._interruptible = None
             asked.cancel()
 
+    def _write_again(self) -> None:
+        """Redis may have lost it."""
+        if self._last is not None and (self._again is None or self._again.done()):
+            self._again = asyncio.create_task(self._write_last())
+
+    async def _write_last(self) -> None:
+        async with self._writing:
+            written = await caught(self._checkpoint(self._last, [])) if self._last else None
+            if isinstance(written, Broken):
+                self._meter.store_error()  # said again with the next heartbeat
+
     def _obey(self) -> None:
         if self.directive is not Directive.CONTINUE:
             raise Interrupted(self.directive)
 
     async def finish(self, outcome: Outcome, usage: Usage, history: bytes | None) -> bool:
-        """End the task; False when it was somebody else's by then."""
+        """End the task; False when it was somebody else's by then.
+
+        Raises:
+            StoreUnavailable: Redis did not take it, until the claim had run out long since.
+        """
         usage = replace(usage, wall_ms=self.wall_ms())
         outcome = replace(
             outcome, message=_storable(outcome.message), output=_storable(outcome.output)
         )
-        return await self._persist(lambda: self._store.finish(self.claim, outcome, usage, history))
+        return await self._ended(lambda: self._store.finish(self.claim, outcome, usage, history))
 
     async def release(self) -> bool:
-        """Give the task back; False when it was somebody else's by then."""
-        return await self._persist(lambda: self._store.release(self.claim))
+        """Give the task back; False when it was somebody else's by then.
 
-    async def _persist(self, write: Callable[[], Awaitable[T]]) -> T:
-        pause = _FIRST_PAUSE_SECONDS
-        while True:
+        Raises:
+            StoreUnavailable: as with ``finish``.
+        """
+        return await self._ended(lambda: self._store.release(self.claim))
+
+    async def _ended(self, write: Callable[[], Awaitable[bool]]) -> bool:
+        patience = self._patience.claim_idle_seconds * _CLAIM_TIMES
+        until = max(self._wall_end, self._clock() + patience)
+        async with self._writing:
+            self._last = None  # no state is written after it, on whatever demand
             try:
-                return await write()
-            except errors.StoreUnavailable:
-                self._meter.store_error()
-            await asyncio.sleep(pause)
-            pause = min(_LONGEST_PAUSE_SECONDS, pause * 2)
+                return await self._persist(write, until, (Directive.LOST,))
+            except Interrupted:
+                return False
+
+    @property
+    def _wall_end(self) -> float:
+        return self._clock() + self._patience.wall_seconds - self.wall_ms() / 1000
+
+    async def _persist(
+        self,
+        write: Callable[[], Awaitable[T]],
+        until: float,
+        leaving: tuple[Directive, ...],
+    ) -> T:
+        """Repeat a write until Redis takes it, the time is over, or the task is to be left."""
+        pause = _FIRST_PAUSE_SECONDS
+        try:
+            while True:
+                try:
+                    return await self._in_turn(write, until)
+                except errors.StoreUnavailable:
+                    self._meter.store_error()
+                    self.unwritten = True
+                    if self._clock() >= until:
+                        raise
+                if self.directive in leaving:
+                    raise Interrupted(self.directive)
+                await self._rest(min(pause, until - self._clock()))
+                pause = min(_LONGEST_PAUSE_SECONDS, pause * 2)
+        finally:
+            self.unwritten = False
+
+    async def _in_turn(self, write: Callable[[], Awaitable[T]], until: float) -> T:
+        writers = self._patience.writers
+        try:
+            async with asyncio.timeout_at(max(until, self._clock() + _TURN_SECONDS)):
+                await writers.acquire()
+        except TimeoutError as error:
+            raise errors.StoreUnavailable("it is still busy with other tasks' writes") from error
+        try:
+            return await write()
+        finally:
+            writers.release()
+
+    async def _rest(self, seconds: float) -> None:
+        """Sleep, and wake when told something new."""
+        self._told.clear()
+        try:
+            async with asyncio.timeout(max(0.0, seconds)):
+                await self._told.wait()
+        except TimeoutError:
+            return
 
 
 def _storable(text: str) -> str:

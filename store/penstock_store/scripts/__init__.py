@@ -7,25 +7,44 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from penstock.task import Counting, Outcome, OutcomeReason, TaskStatus, counting
+from penstock.task import Counting, Outcome, OutcomeReason, TaskStatus
 
 _FOLDER: Final = Path(__file__).parent
+#: Which reader a task's hash needs: one that knows at least this version. New fields do not raise it.
+TASK_VERSION: Final = 1
 _USES: Final = re.compile(r"^-- uses: (.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Retention:
-    """How much is kept and for how long, and when a dead worker's task is given up."""
+    """How much is kept and for how long, how much is taken on, and when a task is given up.
+
+    An idempotency key is kept from its task's end on, never shorter than the task.
+    """
 
     outcome_rows: int = 500_000  # about; per agent
     event_rows: int = 1000  # about; per task
-    ended_task_seconds: int = 86_400
-    idempotency_seconds: int = 86_400
+    event_bytes_kept: int = 4096  # of a task's events, the newest, once it has ended
+    event_stream_seconds: int = 30  # how long the whole stream is kept besides
+    ended_task_seconds: int = 3600
+    idempotency_seconds: int = 3600
+    idempotency_open_seconds: int = 2_592_000  # while its task has not ended
+    recent_tasks: int = 10_000  # in the index of an agent's tasks
     session_seconds: int = 3600  # sliding
     session_max_seconds: int = 86_400  # of a pin, from its first task
-    max_deliveries: int = 5
+    sessions_per_tenant: int = 100_000  # of one agent
+    waiting_per_session: int = 100  # behind the task that runs
+    queued_tasks: int = 50_000  # of an agent that declares no scaling.maxQueuedTasks
+    most_lists_counted: int = 1000  # sessions with waiting tasks that a look counts
+    most_parted: int = 5000  # of one silent worker, in one lane
+    max_deaths_alone: int = 2  # after which a task is given up; one that its parent saw is enough
     orphan_idle_ms: int = 15_000  # without a heartbeat for so long, a worker is gone
-    idle_consumer_ms: int = 3_600_000  # and forgotten after this, when it holds nothing
+    quiet_ms: int = 15_000  # after a break of Redis, for workers to write again what may be lost
+    idle_consumer_ms: int = 3_600_000  # a worker that holds nothing is forgotten after this
+
+    def __post_init__(self) -> None:
+        longest = max(self.idempotency_seconds, self.ended_task_seconds)
+        object.__setattr__(self, "idempotency_seconds", longest)
 
 
 @dataclass(frozen=True)
@@ -41,7 +60,7 @@ class Scripts:
     """All scripts, composed for one set of retention figures."""
 
     def __init__(self, retention: Retention) -> None:
-        self._head = _figures(retention) + _endings(retention)
+        self._head = _figures(retention) + _endings()
 
     @cache  # noqa: B019 - lives as long as its store
     def __getitem__(self, name: str) -> Script:
@@ -61,20 +80,27 @@ def _figures(retention: Retention) -> str:
     return "".join(f"local {name.upper()} = {value}\n" for name, value in figures)
 
 
-def _endings(retention: Retention) -> str:
+def _endings() -> str:
     """The ends that a task finds without a worker, as Lua: what counts as what has one home."""
-    died = f"its worker died {retention.max_deliveries} times"
+    died = "its worker died each time it ran, at last when it ran alone"
+    waited = "limits.queueSeconds is %s, no worker was free before"
+    unknown = (
+        "the result of %s is unknown: its worker was lost while it made the call, and then: %s; "
+        "it is not called again"
+    )
     endings = {
         "dead": Outcome(TaskStatus.FAILED, OutcomeReason.INTERNAL, died),
+        "expired": Outcome(TaskStatus.EXPIRED, OutcomeReason.LIMIT_QUEUE_SECONDS, waited),
+        "unknown": Outcome(TaskStatus.ESCALATED, OutcomeReason.TOOL_ERROR, unknown),
         "cancelled": Outcome(TaskStatus.CANCELLED, OutcomeReason.PERSON, "cancelled by the caller"),
         "deleted": Outcome(TaskStatus.CANCELLED, OutcomeReason.NONE, "the agent was deleted"),
     }
     lines = [f"  {name} = {_lua(outcome)},\n" for name, outcome in endings.items()]
-    return f'local LEFT_OUT = "{Counting.LEFT_OUT}"\nlocal ENDINGS = {{\n{"".join(lines)}}}\n'
+    return f'local TASK_VERSION = {TASK_VERSION}\nlocal LEFT_OUT = "{Counting.LEFT_OUT}"\nlocal ENDINGS = {{\n{"".join(lines)}}}\n'
 
 
 def _lua(outcome: Outcome) -> str:
-    counts = counting(outcome.status, outcome.reason)
+    counts = outcome.counting
     return (
         f'{{status = "{outcome.status}", reason = "{outcome.reason}", '
         f'message = "{outcome.message}", counting = "{counts}"}}'

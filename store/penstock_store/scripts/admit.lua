@@ -1,13 +1,14 @@
 -- Route, pin, store and queue a task in one step.
 -- Answers {"new" | "old", task, revision, arm, routeVersion, status, createdAt}, or {problem, detail…}.
--- KEYS: tag, route, outcomes, task, events, idempotency, session, waiting (the last three are the
---       tag where there is none).
--- ARGV: id, digest, idempotent (1 or 0), sess, user, session, lane, inputChars, tenant,
---       then further fields of the task in pairs.
+-- KEYS: tag, route, outcomes, task, events, idempotency, session, waiting, the tenant's sessions (the last four are
+--       the tag where there is none).
+-- ARGV: id, digest, idempotent (1 or 0), sess, user, session, lane, inputChars, tenant, shared session (1 or 0),
+--       the end of the idempotency key's name, then further fields of the task in pairs.
 -- uses: agent tasks
-local TASK, IDEMPOTENCY, SESSION, WAITING = KEYS[4], KEYS[6], KEYS[7], KEYS[8]
+local TASK, IDEMPOTENCY, SESSION, WAITING, SESSIONS = KEYS[4], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local id, digest, idempotent, sess = ARGV[1], ARGV[2], ARGV[3] == "1", ARGV[4]
 local user, session, lane, input_chars, tenant = ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8]), ARGV[9]
+local shared, idem = ARGV[10], ARGV[11]
 
 local function stored(existing)
   local known = call("HMGET", task_key(existing), "revision", "arm", "routeVersion", "status", "createdAt")
@@ -32,6 +33,8 @@ local function unit_key()
   return id
 end
 
+local most_queued = tonumber(route.maxQueued or "") or 0
+if most_queued <= 0 then most_queued = QUEUED_TASKS end
 local unit = unit_key()
 local bucket = tonumber(string.sub(redis.sha1hex(route.salt .. ":" .. unit), 1, 8), 16) % 100
 
@@ -64,6 +67,52 @@ if pin.revision == route.stable then pin.arm = "S" end
 local longest = tonumber(call("HGET", revision_key(pin.revision), "inputChars") or input_chars)
 if input_chars > longest then return {"input-too-long", longest} end
 
+-- Tasks that wait for a worker. What workers hold stands in the same lanes and is counted only where it matters.
+local function queued()
+  local all, claimed = 0, 0
+  local function count(revision)
+    for _, name in ipairs(LANES) do all = all + call("XLEN", queue_key(revision, name)) end
+  end
+  local function count_claimed(revision)
+    for _, name in ipairs(LANES) do
+      local group = group_of(queue_key(revision, name))
+      claimed = claimed + (group and group.pending or 0)
+    end
+  end
+  count(route.stable)
+  if route.candidate ~= "" then count(route.candidate) end
+  if all < most_queued then return all end
+  count_claimed(route.stable)
+  if route.candidate ~= "" then count_claimed(route.candidate) end
+  return all - claimed
+end
+
+-- Whose a session is: of the user with whom it began, unless it began without one or was declared shared. One
+-- of the version before takes its next user.
+local function belongs_to_another()
+  if sess == "" or call("HGET", SESSION, "uid") ~= route.uid then return false end
+  local known = call("HMGET", SESSION, "user", "shared")
+  return known[1] and known[1] ~= "" and known[2] ~= "1" and known[1] ~= user
+end
+
+local function too_many_sessions()
+  if sess == "" or not new_pin then return false end
+  tally("ZREMRANGEBYSCORE", SESSIONS, "-inf", NOW)
+  return tally("ZCARD", SESSIONS) >= SESSIONS_PER_TENANT
+end
+
+if belongs_to_another() then return {"session-of-another-user"} end
+if queued() >= most_queued then return {"queue-full", most_queued} end
+if too_many_sessions() then return {"too-many-sessions", SESSIONS_PER_TENANT} end
+if pin.active then
+  local waiting = call("RPUSH", WAITING, id)
+  if waiting > WAITING_PER_SESSION then
+    call("LREM", WAITING, -1, id)
+    return {"session-queue-full", WAITING_PER_SESSION}
+  end
+  call("ZADD", WAITS, waiting, sess)
+end
+
 -- From here on nothing is refused.
 local task = {
   uid = route.uid, revision = pin.revision, lane = lane, arm = pin.arm, bucket = bucket, sess = sess,
@@ -72,11 +121,13 @@ local task = {
 call("HSET", TASK, "uid", task.uid, "revision", task.revision, "status", "Queued", "lane", lane,
   "arm", task.arm, "bucket", bucket, "sess", sess, "routeVersion", task.routeVersion,
   "beginVersion", task.beginVersion, "createdAt", NOW, "startedAt", 0, "deliveries", 0, "entry", "",
-  unpack(ARGV, 10))
+  "v", TASK_VERSION, "idem", idem, unpack(ARGV, 12))
 if idempotent then
   call("HSET", IDEMPOTENCY, "task", id, "digest", digest)
-  call("EXPIRE", IDEMPOTENCY, IDEMPOTENCY_SECONDS)
+  call("EXPIRE", IDEMPOTENCY, IDEMPOTENCY_OPEN_SECONDS) -- shorter once its task has ended
 end
+call("LPUSH", RECENT, string.match(id, "[^.]+$"))
+call("LTRIM", RECENT, 0, RECENT_TASKS - 1)
 event(id, "queued", cjson.encode({revision = task.revision}))
 if sess ~= "" and former ~= task.revision then
   event(id, "moved", cjson.encode({reason = "SessionMoved", from = former, to = task.revision}))
@@ -86,8 +137,14 @@ call("HINCRBY", revision_key(task.revision), "tasks", 1)
 call("PFADD", users_key(task.revision), tenant .. ":" .. unit)
 
 local function pin_session()
-  if new_pin and call("HGET", SESSION, "uid") ~= route.uid then call("DEL", SESSION) end
+  if new_pin and call("HGET", SESSION, "uid") ~= route.uid then
+    call("DEL", SESSION)
+    call("HSET", SESSION, "user", user, "shared", shared)
+  end
   if new_pin then call("HSET", SESSION, "uid", route.uid, "pinnedAt", NOW) end
+  if not call("HGET", SESSION, "user") then call("HSET", SESSION, "user", user, "shared", shared) end
+  call("ZADD", SESSIONS, NOW + SESSION_SECONDS * 1000, sess)
+  call("EXPIRE", SESSIONS, SESSION_MAX_SECONDS + SESSION_SECONDS)
   call("HSET", SESSION, "revision", task.revision, "arm", task.arm, "beginVersion", task.beginVersion)
   call("PERSIST", SESSION)
   if former ~= task.revision then call("ZREM", pins_key(former), sess) end
@@ -95,9 +152,7 @@ local function pin_session()
 end
 
 if sess ~= "" then pin_session() end
-if pin.active then
-  call("RPUSH", WAITING, id)
-else
+if not pin.active then
   if sess ~= "" then call("HSET", SESSION, "active", id) end
   enqueue(id, task)
 end

@@ -1,11 +1,28 @@
--- Save a task's state after a step. Answers the directive; nothing is written when it is Lost.
--- KEYS: tag, route, outcomes, task, events. ARGV: state, id, claim id, usage, then events: type, json.
--- uses: agent tasks claims
-local state, id, claim = ARGV[1], ARGV[2], ARGV[3]
+-- Save a task's state after a step. Answers {worker's number, directive}; nothing is written when it is
+-- Lost, or Whole: the state was sent as what is new after an earlier one that is not there.
+-- KEYS: tag, route, outcomes, task, events.
+-- ARGV: consumer, its last number, server life, state, id, claim id, usage, intents, piece (its number among
+--       those after the whole text, 0: the state is whole), digest of that whole text, then events: type, json.
+-- uses: agent tasks tail claims
+local consumer, state, id, claim = ARGV[1], ARGV[4], ARGV[5], ARGV[6]
+local piece, whole = tonumber(ARGV[9]), ARGV[10]
+local TASK = KEYS[4]
 local task = task_at(id)
-local said = directive(task, claim)
-if said == "Lost" then return said end
+local tail = join(consumer, tonumber(ARGV[2]), ARGV[3])
+local said = directive(task, claim, tail)
+if said == "Lost" then return {0, said} end
 
-call("HSET", KEYS[4], "checkpoint", state, "checkpointRevision", task.revision, "usage", ARGV[4])
-for i = 5, #ARGV, 2 do event(id, ARGV[i], ARGV[i + 1]) end
-return said
+if piece > 0 then
+  local kept = call("HMGET", TASK, "whole", "pieces")
+  if kept[1] ~= whole or (tonumber(kept[2] or "") or 0) ~= piece - 1 then return {0, "Whole"} end
+end
+adopt(id, task, claim, consumer)
+if piece == 0 then
+  drop_pieces(id)
+  call("HSET", TASK, "checkpoint", state, "whole", whole)
+else
+  call("HSET", TASK, "piece" .. piece, state, "pieces", piece)
+end
+call("HSET", TASK, "checkpointRevision", task.revision, "usage", ARGV[7], "intents", ARGV[8], "savedAt", NOW)
+for i = 11, #ARGV, 2 do event(id, ARGV[i], ARGV[i + 1]) end
+return {written(consumer), said}

@@ -1,13 +1,14 @@
--- Claim tasks for a worker: lanes in order, Batch at least one turn in ten. Answers claims.
+-- Claim tasks for a worker: lanes in order, Batch at least one turn in ten.
+-- Answers {worker's number, claims…}.
 -- KEYS: tag, route, outcomes, revision, bell, queue of each lane.
--- ARGV: revision, consumer, claim ids (as many as may be claimed).
--- uses: agent tasks claims
+-- ARGV: revision, consumer, its last number, server life, claim ids (as many as may be claimed).
+-- uses: agent tasks tail claims
 local REVISION, BELL = KEYS[4], KEYS[5]
 local QUEUES = {Critical = KEYS[6], Normal = KEYS[7], Batch = KEYS[8]}
-local revision, consumer, wanted = ARGV[1], ARGV[2], #ARGV - 2
-local claims = {}
+local revision, consumer, wanted = ARGV[1], ARGV[2], #ARGV - 4
+local claims, delivered = {}, 0
 
-if route == nil or SUSPENDED or gone(revision) then return claims end
+if route == nil or SUSPENDED or gone(revision) then return {0} end
 
 local function read(lane, count)
   local queue = QUEUES[lane]
@@ -15,18 +16,25 @@ local function read(lane, count)
   local command = {"XREADGROUP", "GROUP", GROUP, consumer, "COUNT", count, "STREAMS", queue, ">"}
   local answer = redis.pcall(unpack(command))
   if answer and answer.err then -- the first worker ever: the group does not exist yet
-    call("XGROUP", "CREATE", queue, GROUP, "0")
-    answer = call(unpack(command))
+    redis.call("XGROUP", "CREATE", queue, GROUP, "0")
+    answer = redis.call(unpack(command))
   end
   for _, entry in ipairs(answer and answer[1][2] or {}) do
-    claims[#claims + 1] = take(queue, entry[1], entry[2][2], ARGV[3 + #claims])
+    delivered = delivered + 1
+    claims[#claims + 1] = take(queue, entry[1], entry[2][2], ARGV[5 + #claims], 0)
   end
 end
+
+local tail = hash_at(TAIL) or {}
+local heard, found = pcall(join, consumer, tonumber(ARGV[3]), ARGV[4]) -- a full Redis hands out all the same
+if heard then tail = found end
+if not may_hand_out(tail) then return {0} end
 
 local turns = tonumber(call("HGET", REVISION, "turns") or 0)
 read("Batch", math.floor((turns + wanted) / 10) - math.floor(turns / 10))
 for _, lane in ipairs(LANES) do read(lane, wanted - #claims) end
 
-if #claims > 0 then call("HINCRBY", REVISION, "turns", #claims) end
-if #claims < wanted then call("DEL", BELL) end -- nothing is left that it could ring for
-return claims
+if delivered < wanted then call("DEL", BELL) end -- nothing is left that it could ring for
+if #claims == 0 then return {0} end
+call("HINCRBY", REVISION, "turns", #claims)
+return {written(consumer), unpack(claims)}

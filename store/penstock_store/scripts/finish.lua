@@ -1,20 +1,25 @@
--- End a claimed task, once. Answers 1 (also when this very claim has ended it), 0 when it was lost.
+-- End a claimed task, once. Answers {worker's number, 1 (also when this very claim has ended it), 0 when it was lost}.
 -- KEYS: tag, route, outcomes, task, events.
--- ARGV: id, claim id, status, reason, message, counting, output, usage, cost, has history, history.
--- uses: agent tasks claims
-local id, claim = ARGV[1], ARGV[2]
+-- ARGV: consumer, its last number, server life, id, claim id, status, reason, message, counting, output, usage, cost,
+--       has history, history.
+-- uses: agent tasks tail claims
+local consumer, id, claim = ARGV[1], ARGV[4], ARGV[5]
 local task = task_at(id)
-if task and task.claim == claim and has_ended(task) then return 1 end
-if not holds(task, claim) then return 0 end
-
-dequeue(task)
-if ARGV[10] == "1" and task.sess ~= "" then
+if task and task.claim == claim and has_ended(task) then return {0, 1} end
+local held = task and task.claim == claim and task.status == "Running"
+if held then dequeue(task) end -- first: a script that begins by freeing memory may write on in a full Redis
+local tail = join(consumer, tonumber(ARGV[2]), ARGV[3])
+if not held then
+  if not holds(task, claim, tail) then return {0, 0} end
+  dequeue(task)
+end
+if ARGV[13] == "1" and task.sess ~= "" then
   local key = session_key(task.sess)
-  call("HSET", key, "history", ARGV[11], "historyRevision", task.revision)
+  call("HSET", key, "history", ARGV[14], "historyRevision", task.revision)
   call("HINCRBY", key, "turns", 1)
 end
 finish(id, task, {
-  status = ARGV[3], reason = ARGV[4], message = ARGV[5], counting = ARGV[6],
-  claim = claim, output = ARGV[7], usage = ARGV[8], cost = ARGV[9],
+  status = ARGV[6], reason = ARGV[7], message = ARGV[8], counting = ARGV[9],
+  claim = claim, output = ARGV[10], usage = ARGV[11], cost = ARGV[12],
 })
-return 1
+return {written(consumer), 1}

@@ -1,5 +1,6 @@
 -- One agent as it is now. Answers {now, route, first row, last row,
--- {revision, queued, running, pinned, oldest queued ms, users, tasks} of each}; route is its fields, or empty.
+-- {revision, queued, running, pinned, oldest queued ms, users, tasks} of each, tasks that wait for an earlier one
+-- of their session}; route is its fields, or empty.
 -- KEYS: tag, route, outcomes. ARGV: revisions; others are told of when they hold tasks.
 -- uses: agent
 local function id_of(entries) return entries[1] and entries[1][1] or "" end
@@ -37,6 +38,19 @@ local function holds_tasks(revision)
   end
 end
 
+-- Lists that are empty by now are taken out: workers take tasks from a list and do not count them.
+local function waiting_tasks()
+  local waiting = 0
+  local sessions = redis.pcall("ZRANGE", WAITS, 0, MOST_LISTS_COUNTED - 1)
+  if sessions.err then return 0 end -- the operator's user is still that of the version before
+  for _, session in ipairs(sessions) do
+    local length = tally("LLEN", waiting_key(session))
+    waiting = waiting + length
+    if length == 0 then call("ZREM", WAITS, session) end
+  end
+  return waiting
+end
+
 local works, named = {}, {}
 for _, revision in ipairs(ARGV) do
   works[#works + 1], named[revision] = work(revision), true
@@ -45,7 +59,7 @@ for _, revision in ipairs(call("SMEMBERS", REVISIONS)) do
   if not named[revision] and holds_tasks(revision) then works[#works + 1] = work(revision) end
 end
 return {
-  NOW, call("HMGET", ROUTE, "uid", "epoch", "version", "stable", "candidate", "percent", "salt", "unit", "suspended"),
+  NOW, call("HMGET", ROUTE, "uid", "epoch", "version", "stable", "candidate", "percent", "salt", "unit", "suspended", "maxQueued"),
   id_of(call("XRANGE", OUTCOMES, "-", "+", "COUNT", 1)),
-  id_of(call("XREVRANGE", OUTCOMES, "+", "-", "COUNT", 1)), works,
+  id_of(call("XREVRANGE", OUTCOMES, "+", "-", "COUNT", 1)), works, waiting_tasks(),
 }

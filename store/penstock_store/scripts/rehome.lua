@@ -15,13 +15,13 @@ if now == "Open" then return 0 end
 -- Unless all must go: what has begun stays, and so does what follows an earlier turn.
 local function movable(task)
   if everything then return true end
-  if tonumber(task.startedAt) > 0 then return false end
+  if task.startedAt > 0 then return false end
   return task.sess == "" or tonumber(call("HGET", session_key(task.sess), "turns") or 0) == 0
 end
 
 local function move(id, task)
   dequeue(task)
-  call("HSET", task_key(id), "status", SUSPENDED and "Halted" or "Queued", "claim", "")
+  call("HSET", task_key(id), "status", SUSPENDED and "Halted" or "Queued", "claim", "", "suspects", 0)
   reassign(id, task, route.stable)
   enqueue(id, task)
 end

@@ -1,20 +1,22 @@
--- Give a claimed task back, to stable when its revision is gone. Answers 1, or 0 when it was lost.
+-- Give a claimed task back, to stable when its revision is gone. Answers {worker's number, 1, or 0 when it was lost}.
 -- It is no suspect delivery: the worker lived.
--- KEYS: tag, route, outcomes, task. ARGV: id, claim id.
--- uses: agent tasks claims
-local id = ARGV[1]
+-- KEYS: tag, route, outcomes, task. ARGV: consumer, its last number, server life, id, claim id.
+-- uses: agent tasks tail claims
+local consumer, id, claim = ARGV[1], ARGV[4], ARGV[5]
 local task = task_at(id)
-if not holds(task, ARGV[2]) then return 0 end
+local tail = join(consumer, tonumber(ARGV[2]), ARGV[3])
+if not holds(task, claim, tail) then return {0, 0} end
 
 dequeue(task)
 local ending = untimely(task)
 if ending then
   finish(id, task, ending)
-  return 1
+  return {written(consumer), 1}
 end
-call("HSET", KEYS[4], "status", SUSPENDED and "Halted" or "Queued", "claim", "",
-  "deliveries", task.deliveries - 1)
+call("HSET", KEYS[4], "status", SUSPENDED and "Halted" or "Queued", "claim", "", "suspects", 0,
+  "deliveries", math.max(0, task.deliveries - 1))
+call("HDEL", KEYS[4], "holder", "heldAt")
 local to = serving(task.revision)
 if to ~= task.revision then reassign(id, task, to) end
 enqueue(id, task)
-return 1
+return {written(consumer), 1}

@@ -1,7 +1,7 @@
 -- Put a route in force. Answers {"stale", the "epoch version" in force} or {"ok", how many revisions hold a former agent's tasks}.
 -- KEYS: tag, route, outcomes.
--- ARGV: uid, epoch, version, stable, candidate, percent, salt, unit, suspended, "epoch version" of a record that
---       gives way though it is higher, then per revision: hash, standing, inputChars, queueSeconds, wallSeconds.
+-- ARGV: uid, epoch, version, stable, candidate, percent, salt, unit, suspended, most queued (0: as the installation
+--       has it), "epoch version" of a record that gives way though it is higher, then per revision: hash, standing, inputChars, queueSeconds, wallSeconds.
 -- uses: agent
 local function counter(text) -- 0 for what is none: whoever has a worker's credentials can write here
   return text and #text <= 15 and tonumber(string.match(text, "^%d+$")) or 0
@@ -14,20 +14,20 @@ if same then
   local e, v = counter(route.epoch), counter(route.version)
   local older = epoch < e or (epoch == e and version < v)
   local in_force = string.format("%.0f %.0f", e, v)
-  if older and ARGV[10] ~= in_force then return {"stale", in_force} end
+  if older and ARGV[11] ~= in_force then return {"stale", in_force} end
 end
 
 if not same then
-  call("PERSIST", OUTCOMES)
+  for _, key in ipairs({OUTCOMES, RECENT, WAITS, T .. ":tail"}) do call("PERSIST", key) end
   for _, hash in ipairs(call("SMEMBERS", REVISIONS)) do call("SADD", STALE, hash) end
 end
 call("HSET", ROUTE, "uid", uid, "epoch", ARGV[2], "version", ARGV[3], "stable", ARGV[4],
-  "candidate", ARGV[5], "percent", ARGV[6], "salt", ARGV[7], "unit", ARGV[8], "suspended", ARGV[9])
+  "candidate", ARGV[5], "percent", ARGV[6], "salt", ARGV[7], "unit", ARGV[8], "suspended", ARGV[9], "maxQueued", ARGV[10])
 if not same then call("HDEL", ROUTE, "resumedAt") end
 if same and SUSPENDED and ARGV[9] == "0" then call("HSET", ROUTE, "resumedAt", NOW) end
 
 local listed = {}
-for i = 11, #ARGV, 5 do
+for i = 12, #ARGV, 5 do
   local hash = ARGV[i]
   listed[hash] = true
   call("SADD", REVISIONS, hash)

@@ -49,5 +49,7 @@ for _, hash in ipairs(call("SMEMBERS", STALE)) do
 end
 
 local left = call("SCARD", STALE)
-if route == nil and left == 0 then call("EXPIRE", OUTCOMES, ENDED_TASK_SECONDS) end
+if route == nil and left == 0 then
+  for _, key in ipairs({OUTCOMES, RECENT, WAITS, T .. ":tail"}) do call("EXPIRE", key, ENDED_TASK_SECONDS) end
+end
 return {ended_here, left}

@@ -124,7 +124,8 @@ async def test_first_messages_of_one_session_through_two_gateways_land_on_one_si
             users = [f"u-{rng.random()}" for _ in range(8)]
             posts = [
                 (one, other)[n % 2].post(
-                    agent.tasks, json={"input": "x", "user": user, "session": session}
+                    agent.tasks,
+                    json={"input": "x", "user": user, "session": session, "sharedSession": True},
                 )
                 for n, user in enumerate(users)
             ]
@@ -162,7 +163,7 @@ async def callers():
 async def test_two_thousand_waiting_callers_share_few_connections_and_all_get_an_answer(
     start, redis, agent, callers
 ):
-    gateway = start()
+    gateway = start(PENSTOCK_WAITS_PER_CALLER=str(WAITING_CALLERS))
     request = sockets.post(agent.tasks, {"input": "x", "wait": 300})
     readers = []
     name = "penstock_gateway_waiting"

@@ -13,7 +13,9 @@ import uuid
 from penstock import names, revision, task, traffic
 from penstock_runtime.settings import WorkerSettings
 from penstock_runtime.worker import boot
-from penstock_runtime.worker.pool import Duty, Pool
+from penstock_runtime.worker.children import Spawner
+from penstock_runtime.worker.crew import Duty
+from penstock_runtime.worker.pool import Pool
 from penstock_store.store import Store
 
 MODEL = "claude-sonnet-5-5"
@@ -131,6 +133,10 @@ class Shop:
 
         return await self.until(found)
 
+    async def starts(self, identifier):
+        """How often a process has begun to work on a task."""
+        return sum(each.type == "started" for each in await self.store.events(identifier))
+
     # -- workers
 
     def environment(self, cut, **more):
@@ -163,7 +169,8 @@ class Shop:
         settings = self.settings(cut, **more)
         agent = boot.equip(settings, boot.load_revision(settings))
         stop = asyncio.Event()
-        pool = Pool(self.store, agent, duty(settings))
+        spawn = Spawner({**os.environ, **self.environment(cut, **more)}, settings.drain_seconds)
+        pool = Pool(self.store, agent, duty(settings), spawn)
         running = asyncio.create_task(pool.run(stop))
         try:
             yield running

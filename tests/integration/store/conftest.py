@@ -72,8 +72,13 @@ class Desk:
         (claim,) = await self.claim(revision, 1, consumer)
         return claim
 
-    async def reclaim(self, revision=STABLE, limit=10, consumer="w2", idle_ms=0):
-        return await self.store.reclaim(self.agent, revision, consumer, idle_ms, limit)
+    async def reclaim(self, revision=STABLE, consumer="w2", idle_ms=0):
+        """Take over what silent workers hold: parted into groups of suspects, all of them taken."""
+        await self.store.part(self.agent, revision, idle_ms)
+        claims = []
+        while group := await self.store.take_suspects(self.agent, revision, consumer):
+            claims += group
+        return claims
 
     async def finish(self, claim, outcome=DONE, usage=NOTHING, history=None):
         return await self.store.finish(claim, outcome, usage, history)

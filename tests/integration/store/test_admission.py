@@ -53,9 +53,9 @@ async def test_two_tabs_that_open_a_session_during_a_raise_are_on_the_same_side(
     for number in range(60):
         session, percent = f"s{number}", 5 if number % 2 else 95
         first, _, second = await asyncio.gather(
-            desk.admit(user=f"u{number}", session=session),
+            desk.admit(user=f"u{number}", session=session, shared_session=True),
             desk.set_route(percent=percent),
-            desk.admit(user=f"other{number}", session=session),
+            desk.admit(user=f"other{number}", session=session, shared_session=True),
         )
         assert first.revision == second.revision
     seen = {row.revision for row in await desk.store.rows(desk.agent)}

@@ -96,7 +96,8 @@ async def live_fully(store, agent):
     assert await store.release(claim)
     await store.wait_for_work(agent, STABLE, 1)
     await store.claim(agent, STABLE, "w1", 5)
-    (claim,) = await store.reclaim(agent, STABLE, "w2", 0, 5)
+    assert await store.part(agent, STABLE, 0) == 1
+    (claim,) = await store.take_suspects(agent, STABLE, "w2")
     assert await store.finish(claim, task.Outcome(task.TaskStatus.SUCCEEDED), task.Usage(), b"h")
     assert await store.rehome(agent, STABLE) == 0
     assert (await store.look(agent, [STABLE])).work[STABLE].queued == 1

@@ -123,15 +123,12 @@ async def test_a_server_that_is_busy_with_a_script_is_unavailable_until_it_is_do
 
 async def test_what_somebody_else_wrote_to_the_keys_is_said_in_words_and_is_no_outage(desk):
     await desk.admit()
-    revisions = f"{desk.keys.tag}:revisions"
-    await desk.raw.delete(revisions, desk.keys.outcomes)
-    await desk.raw.lpush(revisions, "a")
+    await desk.raw.delete(desk.keys.outcomes)
     await desk.raw.set(desk.keys.outcomes, "a")
-    for call in (desk.store.close_agent(desk.agent, "uid-1"), desk.store.rows(desk.agent)):
-        with pytest.raises(errors.StoreRefused, match="WRONGTYPE") as caught:
-            await call
-        assert not isinstance(caught.value, errors.StoreUnavailable)
-        assert "who else writes" in str(caught.value)
+    with pytest.raises(errors.StoreRefused, match="WRONGTYPE") as caught:
+        await desk.store.rows(desk.agent)
+    assert not isinstance(caught.value, errors.StoreUnavailable)
+    assert "who else writes" in str(caught.value)
     assert desk.store._connection.seconds_since_failure() > 1000
 
 
@@ -150,7 +147,7 @@ async def test_a_read_survives_a_connection_that_broke(desk, raw):
 
 async def test_a_restart_of_redis_loses_nothing(server):
     with testing.redis_server(server.binary) as own:
-        store = Store.connect(own.url)
+        store = Store.connect(own.url, retention=scripts.Retention(quiet_ms=0))
         await store.set_route(AGENT, route())
         accepted = [(await admit(store)).task for _ in range(60)]
         running = await store.claim(AGENT, STABLE, "w1", 20)
@@ -165,9 +162,11 @@ async def test_a_restart_of_redis_loses_nothing(server):
         assert await store.rows(AGENT) == before
         beats = await store.heartbeat(running[:10], "w1")
         assert set(beats.values()) == {"Continue"}
-        (first, *others) = await store.reclaim(AGENT, STABLE, "w2", 0, 50)
-        assert first.checkpoint == b"\x00state"
-        rest = [first, *others, *await store.claim(AGENT, STABLE, "w2", 100)]
+        assert await store.part(AGENT, STABLE, 0) == 2
+        half = await store.take_suspects(AGENT, STABLE, "w2")
+        rest = [*half, *await store.take_suspects(AGENT, STABLE, "w2")]
+        assert {claim.checkpoint for claim in rest} == {b"\x00state", None}
+        rest += await store.claim(AGENT, STABLE, "w2", 100)
         for claim in rest:
             assert await store.finish(claim, task.Outcome(task.TaskStatus.SUCCEEDED), task.Usage())
         done = {(await store.task(identifier, "t")).status for identifier in accepted}
@@ -181,7 +180,7 @@ async def test_after_an_outage_claimed_tasks_stay_until_their_workers_could_say_
     server, monkeypatch
 ):
     with testing.redis_server(server.binary) as own:
-        store = Store.connect(own.url, retention=scripts.Retention(orphan_idle_ms=0))
+        store = Store.connect(own.url, retention=scripts.Retention(orphan_idle_ms=0, quiet_ms=0))
         await store.set_route(AGENT, route(CANDIDATE))
         claimed, queued = await admit(store), await admit(store)
         (claim,) = await store.claim(AGENT, CANDIDATE, "w1", 1)
@@ -211,7 +210,8 @@ async def test_every_key_in_redis_is_one_that_the_key_functions_spell(desk):
     identifiers = {row.task for row in await desk.store.rows(desk.agent)}
     own = desk.keys
     spelled = {own.route, own.outcomes, own.session("acme-token", "s")}
-    spelled |= {own.waiting("acme-token", "s"), f"{own.tag}:revisions"}
+    spelled |= {own.waiting("acme-token", "s"), own.sessions("acme-token")}
+    spelled |= {f"{own.tag}:{name}" for name in ("revisions", "recent", "waits", "tail")}
     spelled |= {own.idempotency("acme-token", f"k{number}") for number in range(10)}
     for identifier in identifiers:
         spelled |= {own.task(identifier), own.events(identifier)}

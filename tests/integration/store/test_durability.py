@@ -27,7 +27,7 @@ def server(server):
 
 @pytest.fixture
 def retention():
-    return Retention(orphan_idle_ms=0)
+    return Retention(orphan_idle_ms=0, quiet_ms=0)
 
 
 async def work_half_of_it(desk):

@@ -103,7 +103,8 @@ async def test_a_workers_whole_life_passes_under_its_namespaces_user(installatio
     assert said == "Continue"
     assert await worker.release(claim)
     (claim,) = await worker.claim(agent, REVISION, "w1", 5)
-    (taken,) = await worker.reclaim(agent, REVISION, "w2", 0, 5)
+    assert await worker.part(agent, REVISION, 0) == 1
+    (taken,) = await worker.take_suspects(agent, REVISION, "w2")
     assert taken.task.id == claim.task.id
     assert await worker.heartbeat([claim], "w1") == {claim.id: "Lost"}
     assert await worker.finish(taken, DONE, task.Usage(), history=b"h")
@@ -189,7 +190,7 @@ ADMINISTRATION = [
     ("MONITOR",), ("INFO",), ("SHUTDOWN", "NOSAVE"), ("DEBUG", "SLEEP", "0"), ("SAVE",), ("BGSAVE",),
     ("BGREWRITEAOF",), ("REPLICAOF", "127.0.0.1", "1"), ("ROLE",), ("SLOWLOG", "GET"),
     ("LATENCY", "LATEST"), ("MODULE", "LIST"), ("CLUSTER", "INFO"), ("PUBSUB", "CHANNELS"),
-    ("MULTI",), ("SYNC",), ("FAILOVER",), ("WAIT", "0", "0"), ("LASTSAVE",),
+    ("MULTI",), ("SYNC",), ("FAILOVER",), ("INFO",), ("INFO", "keyspace"), ("LASTSAVE",),
     ("FUNCTION", "LOAD", "x"), ("FCALL", "x", "0"), ("MEMORY", "STATS"), ("COMMAND",),
 ]  # fmt: skip
 

@@ -14,12 +14,13 @@ MODEL = {"name": "claude-sonnet-5-5"}
 
 
 def tool(name="refund", **schema):
-    return {"name": name, "inputSchema": schema, "http": {"url": "http://orders/refund"}}
+    whole = {"type": "object"} | schema
+    return {"name": name, "inputSchema": whole, "http": {"url": "http://orders/refund"}}
 
 
 def padded_schema(size):
     """An inputSchema of exactly that many bytes."""
-    empty = validation.size_bytes({"description": ""})
+    empty = validation.size_bytes({"type": "object", "description": ""})
     return {"description": "x" * (size - empty)}
 
 
@@ -92,7 +93,7 @@ def test_the_record_of_the_largest_template_fits_a_configmap():
         "instructionsFrom": {"configMapKeyRef": {"name": "prompt", "key": "a"}},
         "worker": {"env": [{"name": f"V{i}", "value": "v" * 500} for i in range(32)]},
     }
-    references = {"configmap/prompt/a": "\n" * 131_000}
+    references = {"configmap/prompt/a": "Answer." + "\n" * 131_000}
     assert validation.size_bytes(template) > 195 * 1024
     assert validation.size_bytes(references) > 255 * 1024
     assert validation.template_problem(template, references) is None
@@ -109,6 +110,105 @@ def test_a_tool_schema_of_ten_thousand_levels_ends_in_a_sentence():
     assert "32 levels" in found.message
 
 
+def test_what_costs_too_much_to_check_is_told_of_the_tool():
+    links = {f"n{i}": {"anyOf": [{"$ref": f"#/$defs/n{i + 1}"}] * 2} for i in range(30)}
+    schema = {"properties": {"a": {"$ref": "#/$defs/n0"}}, "$defs": {**links, "n30": {}}}
+    found = problem(tool("book", **schema))
+    assert found is not None
+    assert found.reason is Reason.INVALID_TOOL
+    assert found.message.startswith('tool "book": inputSchema stands for more than 10000 schemas')
+
+
+def at(url):
+    return tool() | {"http": {"url": url}}
+
+
+BAD_TOOLS = {
+    "a choice at the top": (tool(anyOf=[{}]), "the model's API takes no anyOf at the top"),
+    "a name with a space": (tool("re fund"), "the model's API takes names of 1 to 64 letters"),
+    "no name": (tool(""), "takes names of 1 to 64 letters"),
+    "a name of 65 letters": (tool("a" * 65), "takes names of 1 to 64 letters"),
+    "a password in its address": (at("http://u:hunter2@orders/"), "http.url holds a user or a"),
+    "a line break in its address": (at("http://orders/\r\nX: y"), "http.url has the character U+000D"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD_TOOLS)
+def test_a_tool_that_no_task_could_use_is_refused_with_the_remedy(name):
+    bad, expected = BAD_TOOLS[name]
+    found = problem(tool("good"), bad)
+    assert found is not None
+    assert found.reason is Reason.INVALID_TOOL
+    assert expected in found.message
+    assert "hunter2" not in found.message
+
+
+def test_two_tools_of_one_name_are_refused():
+    found = problem(tool("refund"), tool("refund"))
+    assert found is not None
+    assert found.reason is Reason.INVALID_TOOL
+    assert "there is another one of this name" in found.message
+
+
+BAD_TEMPLATES = {
+    "a blank prompt": ({"instructions": " \n\t"}, "instructions: the model's API takes no blank"),
+    "a query in baseURL": (
+        {"model": MODEL | {"baseURL": "http://model/?key=1"}}, "model.baseURL has a part behind ?",
+    ),
+    "a user in baseURL": (
+        {"model": MODEL | {"baseURL": "http://u:hunter2@model/"}}, "model.baseURL holds a user",
+    ),
+    "a control character in baseURL": (
+        {"model": MODEL | {"baseURL": "http://model/\x01"}}, "model.baseURL has the character U+0001",
+    ),
+    "a model with a space at its end": (
+        {"model": {"name": "claude-sonnet-5-5 "}}, 'model.name "claude-sonnet-5-5 " has a space',
+    ),
+    "a key that is a folder": (
+        {"model": MODEL | {"credentialsSecretRef": {"name": "a", "key": ".."}}}, 'key is ".."',
+    ),
+    "an image with a space": ({"worker": {"image": "acme/worker:1 "}}, "is no image: write"),
+    "an image in capitals": ({"worker": {"image": "ghcr.io/Acme/worker:1"}}, "is no image"),
+    "an image with a scheme": ({"worker": {"image": "https://ghcr.io/acme/worker"}}, "is no image"),
+    "NUL in the environment": (
+        {"worker": {"env": [{"name": "A", "value": "a\0b"}]}}, "worker.env A has the character U+0000",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD_TEMPLATES)
+def test_a_template_that_no_worker_could_run_is_refused_with_the_remedy(name):
+    template, expected = BAD_TEMPLATES[name]
+    found = problem(**template)
+    assert found is not None
+    assert found.reason is Reason.INVALID
+    assert found.message.startswith("spec.template.")
+    assert expected in found.message
+    assert "hunter2" not in found.message
+
+
+def test_a_blank_prompt_is_refused_wherever_it_comes_from():
+    found = problem(references={"configmap/prompt/system.md": "\n"})
+    assert found is not None
+    assert "configmap/prompt/system.md: the model's API takes no blank prompt" in found.message
+
+
+@pytest.mark.parametrize(
+    "image",
+    ["worker", "worker:1", "penstock-runtime:dev", "localhost/worker", "localhost:5000/a/b:1.2",
+     "registry:5000/worker", "ghcr.io/acme/worker:v1.2.3-rc.1", "10.0.0.1:5000/acme/a__b",
+     "ghcr.io/acme/worker@sha256:" + "0" * 64, "ghcr.io/acme/worker:1@sha256:" + "a" * 64,
+     "[::1]:5000/worker"],
+)  # fmt: skip
+def test_an_image_of_every_day_is_accepted(image):
+    assert problem(worker={"image": image}) is None
+
+
+def test_any_text_is_a_prompt():
+    for text in ("You help sailors 🚢.", "𝕏", "a\0b", "a\u2028b", "{{ }} ${X} %s"):
+        assert problem(instructions=text) is None
+
+
 def agent(**spec):
     return {"spec": {"template": {"instructions": "Answer.", "model": MODEL}, **spec}}
 
@@ -118,6 +218,20 @@ def test_a_stored_agent_is_read_with_its_defaults():
     assert spec.scaling.min_replicas == 2
     assert spec.scaling.max_replicas == 20
     assert spec.template.limits.cost_usd == "0.50"
+
+
+@pytest.mark.parametrize("declared", [1, 5000, 1_000_000, None])
+def test_the_bound_of_the_queue_is_what_the_agent_says_and_nothing_when_it_says_nothing(declared):
+    scaling = {} if declared is None else {"maxQueuedTasks": declared}
+    spec = validation.parse_agent(agent(scaling=scaling))
+    assert spec.scaling.max_queued_tasks == declared
+    assert spec.wire()["scaling"].get("maxQueuedTasks") == declared
+
+
+def test_a_worker_may_run_2000_tasks_and_not_one_more():
+    assert validation.parse_agent(agent(worker={"concurrency": 2000})).worker.concurrency == 2000
+    with pytest.raises(InvalidResource, match=r"spec\.worker\.concurrency is 2001"):
+        validation.parse_agent(agent(worker={"concurrency": 2001}))
 
 
 def test_a_stored_rollout_with_an_empty_block_is_read_as_without_it():

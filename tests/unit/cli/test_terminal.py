@@ -22,6 +22,7 @@ def penstock(*arguments, cwd=None, stdin="", python=(), **variables):
         input=stdin,
         capture_output=True,
         text=True,
+        errors="surrogateescape",
         timeout=60,
         check=False,
     )

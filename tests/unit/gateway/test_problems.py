@@ -10,7 +10,7 @@ import structlog
 from penstock.errors import AdmissionRefused, StoreUnavailable
 from penstock.names import AgentKey
 from penstock.task import task_id
-from penstock_runtime.gateway import bodies, lingering, problems
+from penstock_runtime.gateway import bodies, lingering, plain, problems
 
 TASKS = "/v1/namespaces/shop/agents/support/tasks"
 
@@ -24,7 +24,7 @@ def assert_problem(response, status, slug, *words):
     ), problem
     assert problem["status"] == status
     assert problem["title"] == problems.KINDS[slug].title
-    assert problem["instance"] == response.request.url.path
+    assert problem["instance"] == plain.shortened(response.request.url.path, problems.MAX_INSTANCE)
     assert problem["traceId"] == response.headers["x-trace-id"]
     for word in words:
         assert word in problem["detail"]

@@ -1,7 +1,5 @@
 """What the workers of a revision look like to Kubernetes, field by field of the Agent."""
 
-import copy
-
 import pytest
 
 from penstock import revision
@@ -209,61 +207,10 @@ def test_a_deployment_selects_its_own_revisions_pods_and_belongs_to_the_agent():
     assert (owner["kind"], owner["uid"], owner["controller"]) == ("Agent", "agent-uid", True)
 
 
-# -------------------------------------------------------------------------- differs
-
-
-def as_stored(wanted):
-    """A Deployment as the API server gives it back: with status and defaults filled in."""
-    stored = copy.deepcopy(wanted)
-    stored["status"] = {"replicas": 1}
-    stored["spec"]["progressDeadlineSeconds"] = 600
-    worker = stored["spec"]["template"]["spec"]["containers"][0]
-    worker["imagePullPolicy"] = "IfNotPresent"
-    worker["env"][0]["valueFrom"]["fieldRef"]["apiVersion"] = "v1"
-    return stored
-
-
-def test_what_the_api_server_fills_in_is_no_difference():
-    assert not manifests.differs(deployment(), as_stored(deployment()))
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("concurrency", 4),
-        ("resources", {"limits": {"cpu": "1"}}),
-        ("nodeSelector", {"pool": "agents"}),
-        ("tolerations", [TOLERATION]),
-        ("imagePullSecrets", [{"name": "registry"}]),
-        ("serviceAccountName", "support-worker"),
-    ],
-)
-def test_every_field_of_the_worker_acts_on_a_deployment_that_is_there(field, value):
-    assert manifests.differs(deployment(worker={field: value}), as_stored(deployment()))
-    # ... and when it is taken away again.
-    assert manifests.differs(deployment(), as_stored(deployment(worker={field: value})))
-
-
-def test_another_number_of_workers_is_no_other_pod():
-    three, four = deployment(replicas=3), deployment(replicas=4)
-    assert three["metadata"] == four["metadata"]
-    assert manifests.differs(four, as_stored(three))
-
-
-def test_a_field_that_somebody_else_changed_is_a_difference():
-    stored = as_stored(deployment())
-    stored["spec"]["template"]["spec"]["containers"][0]["image"] = "evil:1"
-    assert manifests.differs(deployment(), stored)
-
-
-def test_an_item_more_or_less_in_a_list_is_a_difference():
-    stored = as_stored(deployment())
-    stored["spec"]["template"]["spec"]["containers"].append({"name": "sidecar"})
-    assert manifests.differs(deployment(), stored)
-    assert manifests.differs([1, 2], [1])
-
-
-def test_a_thing_that_is_not_there_differs_unless_nothing_is_wanted_of_it():
-    assert manifests.differs(deployment(), {})
-    assert manifests.differs({"a": [1]}, {"a": None})
-    assert not manifests.differs({"a": {}, "b": []}, {})
+def test_a_variable_of_the_operators_own_is_told_once_whatever_a_person_sets():
+    own = ["POD_IP", "PENSTOCK_LISTEN", "PENSTOCK_REDIS_URL", "PENSTOCK_AGENT", "MINE"]
+    declared = {"worker": {"env": [{"name": name, "value": "x"} for name in own]}}
+    told = [item["name"] for item in container(template=declared)["env"]]
+    assert sorted(set(told)) == sorted(told), "the API server refuses a name that is there twice"
+    assert env(template=declared)["MINE"] == "x"
+    assert env(template=declared)["PENSTOCK_LISTEN"] == "$(POD_IP):8080"

@@ -18,11 +18,12 @@ from penstock_operator.gather import Sources
 from penstock_operator.memory import Memory
 from penstock_operator.plan import plan_agent
 from penstock_operator.reconcile import Reconciler
-from penstock_operator.resources import RECORD, Kind, Object
+from penstock_operator.resources import DEPLOYMENT, RECORD, Kind, Object
 from penstock_operator.world import World
 from penstock_store.codec import route_record
+from penstock_store.records import RevisionWork
 from tests.unit.operator import worlds
-from tests.unit.operator.test_plan import V1, V2, trying_v2
+from tests.unit.operator.test_plan import V1, V2, serving, trying_v2
 from tests.unit.operator.worlds import cut
 
 KEY = AgentKey("acme", "support")
@@ -38,6 +39,7 @@ class Writes:
     steps: list[Step] = field(default_factory=list)
     routes: list[Route] = field(default_factory=list)
     replaced: list[tuple[int, int] | None] = field(default_factory=list)
+    overdue: int = 0
 
     def note(self, *step: str) -> None:
         """Remember a write, then fail if it is the one that fails."""
@@ -69,6 +71,11 @@ class Writes:
         self.note("route", f"{route.percent} %")
         self.routes.append(route)
         self.replaced.append(instead_of)
+
+    async def expire(self, _key: AgentKey, limit: int) -> int:
+        self.note("expire", str(limit))
+        self.overdue, ended = max(0, self.overdue - limit), min(self.overdue, limit)
+        return ended
 
     async def rehome(self, _key: AgentKey, revision: str, _limit: int) -> int:
         self.note("rehome", revision)
@@ -218,3 +225,114 @@ async def test_a_route_that_another_hand_has_changed_is_put_back() -> None:
     await carry_out(strange, writes, memory)
     assert writes.routes == [writes.routes[0]] * 2
     assert writes.replaced == [None, (7, 8)]
+
+
+def waiting(seconds: float, **more: object) -> World:
+    """An agent that serves, with one task in its queue for so long; its queueSeconds are 600."""
+    return worlds.world(
+        worlds.agent(**more),
+        records=(worlds.record(V1, promoted=1),),
+        projected_for=(V1,),
+        status=serving(V1),
+        route_version=3,
+        work={V1: RevisionWork(queued=500, oldest_queued_ms=int(seconds * 1000))},
+    )
+
+
+async def test_tasks_that_waited_for_too_long_are_ended_in_batches_where_no_worker_does_it() -> (
+    None
+):
+    writes = Writes(overdue=450)
+    await carry_out(waiting(601), writes)
+    assert writes.steps.count(("expire", "200")) == 4, "until there is none left"
+    assert writes.steps.index(("status", "Agent")) < writes.steps.index(("expire", "200"))
+
+
+async def test_tasks_that_may_still_wait_are_let_wait() -> None:
+    for world in (waiting(599), waiting(5000, suspended=True)):
+        writes = Writes(overdue=450)
+        await carry_out(world, writes)
+        assert ("expire", "200") not in writes.steps
+
+
+async def test_an_agent_is_looked_at_again_when_its_oldest_task_has_waited_long_enough() -> None:
+    assert plan_agent(waiting(570)).look_again_seconds == pytest.approx(30, abs=1)
+    assert plan_agent(waiting(598)).look_again_seconds == pytest.approx(2, abs=1)
+    idle = plan_agent(worlds.world(status=serving(V1), records=(worlds.record(V1, promoted=1),)))
+    assert plan_agent(waiting(10)).look_again_seconds == idle.look_again_seconds
+
+
+async def test_the_verdict_of_a_record_that_takes_no_note_is_tried_again_and_holds_up_nothing() -> (
+    None
+):
+    memory = Memory()
+    writes = Writes(("verdict", "ControllerRevision"), lambda: ClusterError(422, "too large"))
+    await carry_out(aborted(), writes, memory)
+    assert ("route", "0 %") in writes.steps
+    assert "too large" in memory.refused
+    writes.failing = None
+    writes.steps.clear()
+    await carry_out(trying_v2(), writes, memory)
+    assert writes.steps.count(("verdict", "ControllerRevision")) == 1
+    assert not memory.unrecorded
+
+
+async def test_an_agentrollout_that_cannot_be_told_holds_up_no_other() -> None:
+    made = trying_v2()
+    second = {**made.rollouts[0], "metadata": {**made.rollouts[0]["metadata"], "name": "z"}}
+    spec = {"agentRef": {"name": "support"}, "unit": "Ring"}
+    odd = {**second, "spec": spec}
+    made = replace(
+        made, rollouts=(made.rollouts[0],), unread_rollouts=((odd, "spec.unit is Ring"),)
+    )
+    made.rollouts[0]["metadata"]["annotations"] = {
+        names.ANNOTATION_REQUEST: f"abort/{cut(V2).name}/1"
+    }
+
+    class Half(Writes):
+        async def replace_status(self, kind: Kind, obj: Object) -> Object:
+            if obj["metadata"]["name"] == "z":
+                self.note("untold", kind.kind)
+                raise ClusterError(422, "spec.unit is invalid")
+            return await super().replace_status(kind, obj)
+
+    writes = Half()
+    await carry_out(made, writes)
+    assert ("untold", "AgentRollout") in writes.steps
+    assert ("route", "0 %") in writes.steps
+
+
+async def test_a_child_that_cannot_be_deleted_holds_up_no_route() -> None:
+    made = trying_v2()
+    tampered = {**made.configmaps[cut(V1).name], "data": {"revision.json": "{}"}}
+    made = replace(made, configmaps={**made.configmaps, cut(V1).name: tampered})
+    writes = Writes(("delete", "ConfigMap"), lambda: ClusterError(403, "not allowed"))
+    await carry_out(made, writes)
+    assert ("delete", "ConfigMap") in writes.steps
+    assert any(step[0] == "route" for step in writes.steps)
+
+
+def test_the_route_says_how_many_tasks_may_wait_where_the_agent_does() -> None:
+    made = waiting(1)
+    plan = plan_agent(made)
+    assert plan.route is not None
+    assert plan.route.max_queued == 0
+    assert made.spec is not None
+    scaling = made.spec.scaling.model_copy(update={"max_queued_tasks": 7})
+    spec = made.spec.model_copy(update={"scaling": scaling})
+    bounded = plan_agent(replace(made, spec=spec))
+    assert bounded.route is not None
+    assert bounded.route.max_queued == 7
+
+
+def test_the_queue_that_people_see_holds_tasks_that_wait_for_an_earlier_one_of_their_session() -> (
+    None
+):
+    made = waiting(1)
+    assert made.look is not None
+    plan = plan_agent(replace(made, look=replace(made.look, waiting=30)))
+    assert plan.agent_status is not None
+    assert plan.agent_status.summary.queued == "530"
+    wanted = [obj for kind, obj in plan.children if kind is DEPLOYMENT]
+    alone = [obj for kind, obj in plan_agent(made).children if kind is DEPLOYMENT]
+    assert wanted == alone, "no worker can take them yet"

@@ -262,3 +262,12 @@ def test_every_kind_of_row_is_understood():
     log = Log().routed("a", T).started("a", T).finished("a", T).rehomed("a", T)
     assert {row.kind for row in log.rows} == set(RowKind)
     assert window(log, T + 1).tasks == 1
+
+
+def test_rows_that_could_not_be_read_are_not_read_again() -> None:
+    log = Log().routed("a", T)
+    fold = Fold(SCOPE)
+    fold.add(log.rows, through=f"{T + 50}-3")
+    assert fold.read_after(T + 60) == f"{T + 50}-3"
+    fold.add(Log().routed("late", T + 10).rows)
+    assert fold.observe(T + 60).counted_through == f"{T + 50}-3"

@@ -7,7 +7,7 @@ from penstock.task import Outcome, OutcomeReason, Priority, Task, TaskStatus, Us
 from penstock_runtime.agent import outcomes, scripted, transcript
 from penstock_runtime.agent.model import Reply, Tokens
 from penstock_runtime.agent.transcript import Transcript
-from penstock_runtime.worker import pool
+from penstock_runtime.worker import claims
 from penstock_store.records import Claim
 
 THINKING = {"type": "thinking", "thinking": "hm", "signature": "sig"}
@@ -32,14 +32,14 @@ def thinks(run):
 
 
 def test_a_new_task_begins_with_its_input():
-    run = pool.beginning(claim())
+    run = claims.beginning(claim())
     assert run.transcript.messages == ({"role": "user", "content": "next"},)
     assert run.usage == USED
 
 
 @pytest.mark.parametrize(("writer", "kept"), [("new", True), ("old", False)])
 def test_only_its_own_revisions_thinking_is_kept_of_a_session(writer, kept):
-    run = pool.beginning(claim(history=HISTORY, history_revision=writer))
+    run = claims.beginning(claim(history=HISTORY, history_revision=writer))
     assert thinks(run) == kept
     assert [message["role"] for message in run.transcript.messages] == ["user", "assistant", "user"]
 
@@ -47,7 +47,7 @@ def test_only_its_own_revisions_thinking_is_kept_of_a_session(writer, kept):
 @pytest.mark.parametrize(("writer", "kept"), [("new", True), ("old", False)])
 def test_only_its_own_revisions_thinking_is_kept_of_a_checkpoint(writer, kept):
     saved = Transcript.start((), "next").with_reply(Reply(SPOKEN, "pause_turn", Tokens()))
-    run = pool.beginning(claim(checkpoint=saved.encode(), checkpoint_revision=writer))
+    run = claims.beginning(claim(checkpoint=saved.encode(), checkpoint_revision=writer))
     assert thinks(run) == kept
     assert run.transcript.stop_reason == "pause_turn"
 
@@ -57,7 +57,7 @@ def ended(outcome, run):
 
 
 def test_a_success_is_what_the_session_remembers(run):
-    kept = pool.session_history(claim(), ended(outcomes.succeeded("done"), run))
+    kept = claims.session_history(claim(), ended(outcomes.succeeded("done"), run))
     assert [message["role"] for message in transcript.decode_history(kept)] == ["user", "assistant"]
 
 
@@ -70,4 +70,4 @@ def test_a_success_is_what_the_session_remembers(run):
     ],
 )
 def test_anything_else_leaves_no_trace_in_a_session(run, session, outcome):
-    assert pool.session_history(claim(session), ended(outcome, run)) is None
+    assert claims.session_history(claim(session), ended(outcome, run)) is None

@@ -56,11 +56,19 @@ def test_stored_results_of_a_half_answered_turn_survive_a_hand_over():
     assert [call.id for call in Transcript.decode(saved).pending] == ["c2"]
 
 
-def test_an_id_used_twice_in_one_turn_does_not_hang_the_task():
+def test_two_calls_with_one_id_are_two_calls_with_a_result_each():
     asked = Transcript.start((), "x").with_reply(
         scripted.tool_use(("c1", "a", {}), ("c1", "a", {}))
     )
-    assert asked.with_result(asked.calls[0], "1", is_error=False).stop_reason == ""
+    first, second = asked.calls
+    half = asked.with_result(first, "1", is_error=False)
+    assert [call.position for call in half.pending] == [2]
+    assert half.stop_reason == "tool_use"
+    whole = half.with_result(second, "2", is_error=False)
+    assert [block["content"] for block in whole.messages[-1]["content"]] == ["1", "2"]
+    ids = [block["id"] for block in whole.messages[-2]["content"]]
+    assert [block["tool_use_id"] for block in whole.messages[-1]["content"]] == ids
+    assert len(set(ids)) == 2
 
 
 def test_another_revision_gets_the_conversation_without_thinking():

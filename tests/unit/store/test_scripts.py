@@ -15,7 +15,7 @@ FOLDER = pathlib.Path(penstock_store.__file__).parent / "scripts"
 
 def test_every_script_is_used_by_a_call_and_every_call_has_its_script():
     code = "".join(path.read_text() for path in FOLDER.parent.glob("*.py"))
-    called = set(re.findall(r'_run\(\s*"(\w+)"', code)) | set(
+    called = set(re.findall(r'_(?:run|numbered)\(\s*"(\w+)"', code)) | set(
         re.findall(r'_scripts\["(\w+)"\]', code)
     )
     assert called == set(scripts.names())
@@ -39,13 +39,11 @@ def test_a_script_does_not_read_the_clock_or_choose_at_random_but_once(name):
 
 
 def test_the_figures_and_the_ends_without_a_worker_come_from_the_core():
-    text = scripts.Scripts(scripts.Retention(max_deliveries=3, event_rows=7))["reclaim"].text
+    text = scripts.Scripts(scripts.Retention(max_deaths_alone=3, event_rows=7))["claim"].text
     assert "local EVENT_ROWS = 7\n" in text
-    assert "local MAX_DELIVERIES = 3\n" in text
-    assert (
-        'dead = {status = "Failed", reason = "Internal", message = "its worker died 3 times", '
-        'counting = "Error"}' in text
-    )
+    assert "local MAX_DEATHS_ALONE = 3\n" in text
+    assert 'dead = {status = "Failed", reason = "Internal", message = "its worker died' in text
+    assert 'counting = "Error"' in text
     assert 'counting = "LeftOut"' in text
 
 

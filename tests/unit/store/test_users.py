@@ -8,8 +8,12 @@ from penstock_store import scripts, users
 
 KEY = "0123456789abcdef0123456789abcdef"
 SCRIPTS = scripts.Scripts(scripts.Retention())
-SAID = re.compile(r'(?:call\(|command = \{)"([A-Z]+)"(?:, "([A-Z]+)")?')
+SAID = re.compile(r'(?:call\(|tally\(|command = \{)"([A-Z]+)"(?:, "([A-Z]+)")?')
 FAMILIES = {"XGROUP", "XINFO"}
+WORKER_SCRIPTS = (
+    "claim", "part", "suspects", "bury", "leave", "heartbeat", "checkpoint", "release", "finish",
+)  # fmt: skip
+OPERATOR_SCRIPTS = ("route", "look", "rehome", "expire", "sweep", "index")
 OF_ALL = {"ping", "select", "eval", "evalsha"}
 
 
@@ -28,8 +32,8 @@ def said_in(*names):
     [
         (
             users.WORKER_COMMANDS,
-            ("claim", "reclaim", "heartbeat", "checkpoint", "release", "finish"),
-            {"blpop"},
+            WORKER_SCRIPTS,
+            {"blpop", "info|server", "wait"},
         ),
         (
             users.GATEWAY_COMMANDS,
@@ -38,8 +42,15 @@ def said_in(*names):
         ),
         (
             users.OPERATOR_COMMANDS,
-            ("route", "look", "rehome", "sweep", "index"),
-            {"acl|deluser", "acl|getuser", "acl|setuser", "acl|users", "client|kill"},
+            OPERATOR_SCRIPTS,
+            {
+                "info|memory",
+                "acl|deluser",
+                "acl|getuser",
+                "acl|setuser",
+                "acl|users",
+                "client|kill",
+            },
         ),
     ],
     ids=["worker", "gateway", "operator"],
@@ -50,8 +61,8 @@ def test_a_user_may_say_what_its_scripts_say_and_nothing_else(granted, names, be
 
 
 def test_every_script_belongs_to_one_of_them():
-    named = {"claim", "reclaim", "heartbeat", "checkpoint", "release", "finish", "admit", "cancel"}
-    assert set(scripts.names()) == named | {"route", "look", "rehome", "sweep", "index"}
+    named = {*WORKER_SCRIPTS, *OPERATOR_SCRIPTS, "admit", "cancel"}
+    assert set(scripts.names()) == named
 
 
 def test_each_key_installation_and_namespace_has_a_password_of_its_own():

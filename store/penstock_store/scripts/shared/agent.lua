@@ -6,12 +6,22 @@
 -- Before Redis 7 a script that reads the clock may write only when its effects are replicated.
 if redis.replicate_commands then redis.replicate_commands() end
 
-local call = redis.call
+-- A command, on keys of ours. A key that holds another type than the one Penstock writes there was
+-- overwritten by another hand: what it held is lost already, and it would stop whoever meets it, half
+-- way through a script. So it is removed, and the command said again.
+local function call(command, key, ...)
+  local said = redis.pcall(command, key, ...)
+  if type(said) ~= "table" or not said.err then return said end
+  local strange = string.find(said.err, "WRONGTYPE", 1, true)
+  if strange and string.sub(key, 1, #KEYS[1]) == KEYS[1] then redis.call("DEL", key) end
+  return redis.call(command, key, ...)
+end
+
 local T, ROUTE, OUTCOMES = KEYS[1], KEYS[2], KEYS[3]
 local LANES = {"Critical", "Normal", "Batch"}
 local GROUP = "w"
 
-local clock = call("TIME")
+local clock = redis.call("TIME")
 local NOW = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
 local function paired(flat)
@@ -35,7 +45,8 @@ local function users_key(revision) return T .. ":users:" .. revision end
 local function bell_key(revision) return T .. ":bell:" .. revision end
 local function session_key(session) return T .. ":sess:" .. session end
 local function waiting_key(session) return T .. ":wait:" .. session end
-local REVISIONS, STALE = T .. ":revisions", T .. ":stale"
+local REVISIONS, STALE, RECENT = T .. ":revisions", T .. ":stale", T .. ":recent"
+local WAITS = T .. ":waits"
 
 local route = hash_at(ROUTE)
 local SUSPENDED = route ~= nil and route.suspended == "1"
@@ -82,9 +93,15 @@ local function ring(revision)
   if rings > 64 then call("LTRIM", bell, 0, 63) end
 end
 
+-- A count by a command that a Redis user of the version before may not say: 0 when it is refused.
+local function tally(...)
+  local said = redis.pcall(...)
+  return type(said) == "number" and said or 0
+end
+
 -- The group of a queue {pending, last-delivered-id, …}, nil as long as nobody ever read from it.
 local function group_of(queue)
-  if call("EXISTS", queue) == 0 then return nil end
+  if call("XLEN", queue) == 0 and call("EXISTS", queue) == 0 then return nil end
   for _, flat in ipairs(call("XINFO", "GROUPS", queue)) do
     local group = paired(flat)
     if group.name == GROUP then return group end

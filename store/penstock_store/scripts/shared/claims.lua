@@ -1,45 +1,86 @@
 -- Claims: who may write to a task, and what a worker hears about it.
 
--- Whether a claim id still is the right to work on a task.
-local function holds(task, claim)
-  return task ~= nil and task.claim == claim and task.status == "Running"
+-- After a break Redis may know an older state than the one a living worker has acknowledged: as long as
+-- nothing is handed out, a claim that it does not know any more is taken as it was.
+local function adopts(task, tail)
+  return break_is_open(tail) and not has_ended(task)
+    and (tonumber(task.claimedAt) or 0) <= tonumber(tail.breakAt)
 end
 
-local function directive(task, claim)
-  if not holds(task, claim) then return "Lost" end
+-- Whether a claim id still is the right to work on a task.
+local function holds(task, claim, tail)
+  if task == nil then return false end
+  if task.claim == claim and task.status == "Running" then return true end
+  return adopts(task, tail)
+end
+
+-- Put a claim that Redis has lost in force again. Its entry may wait to be read: whoever reads it
+-- hands it back (see take).
+local function adopt(id, task, claim, consumer)
+  if task.claim == claim and task.status == "Running" then return end
+  call("HSET", task_key(id), "status", "Running", "claim", claim, "holder", consumer, "heldAt", NOW)
+  task.status, task.claim, task.holder = "Running", claim, consumer
+end
+
+local function directive(task, claim, tail)
+  if not holds(task, claim, tail) then return "Lost" end
   if task.cancel ~= "" or foreign(task) then return "Cancel" end
   if SUSPENDED or gone(task.revision) then return "GiveBack" end
   return "Continue"
 end
 
 -- Start the task's clock, unless it waited too long before (a suspension is no waiting): then true.
-local function begin(id, task, queue_seconds)
+local function begin(id, task)
   local key = task_key(id)
-  local started = tonumber(task.startedAt) > 0
-  local waited = NOW - math.max(tonumber(task.createdAt), RESUMED_AT)
-  local expired = not started and queue_seconds and waited > queue_seconds * 1000
-  if expired then return true end
-  if not started then
-    call("HSET", key, "startedAt", NOW)
-    row("s", id, task)
-  end
-  event(id, "started", cjson.encode({revision = task.revision, delivery = task.deliveries + 1}))
+  if tonumber(task.startedAt) > 0 then return false end
+  if overdue(task) then return true end
+  call("HSET", key, "startedAt", NOW)
+  row("s", id, task)
+  return false
+end
+
+-- Whether an entry is of a task that another worker works on, whose claim Redis had lost: it is put
+-- where that worker's heartbeat finds it.
+local function handed_back(queue, entry, id, task)
+  if task.status ~= "Running" or task.holder == "" then return false end
+  if NOW - tonumber(task.heldAt) >= QUIET_MS then return false end
+  call("XCLAIM", queue, GROUP, task.holder, 0, entry, "JUSTID")
+  call("HSET", task_key(id), "entry", entry)
+  call("HDEL", task_key(id), "holder", "heldAt")
+  return true
+end
+
+-- Where it was found says for certain which revision and lane a task is in; its hash is open to other hands.
+local function found_in(queue, entry, id, task)
+  local revision, lane = string.match(queue, ":q:([^:]+):(%a+)$")
+  if task.revision == revision and task.lane == lane and task.entry == entry then return end
+  call("HSET", task_key(id), "revision", revision, "lane", lane, "entry", entry)
+  task.revision, task.lane, task.entry = revision, lane, entry
 end
 
 -- The claim of a delivered entry, as the codec reads it; nil when there is nothing to work on.
-local function take(queue, entry, id, claim)
+-- suspects: how many are tried together since their worker died; 0 for an ordinary delivery. Only
+-- ordinary deliveries and those of a task alone are counted.
+local function take(queue, entry, id, claim, suspects)
   local task = task_at(id)
+  if task and not has_ended(task) then found_in(queue, entry, id, task) end
   local ending = task and not has_ended(task) and untimely(task)
-  if task and not ending and tonumber(task.deliveries) >= MAX_DELIVERIES then ending = ENDINGS.dead end
+  if task and not ending and tonumber(task.alone) >= MAX_DEATHS_ALONE then ending = ENDINGS.dead end
   if not task or ending or has_ended(task) then
     call("XACK", queue, GROUP, entry)
     call("XDEL", queue, entry)
     if ending then finish(id, task, ending) end
     return nil
   end
-  local limit = call("HGET", revision_key(task.revision), "queueSeconds")
-  call("HSET", task_key(id), "status", "Running", "claim", claim, "deliveries", task.deliveries + 1)
-  local expired = begin(id, task, limit)
+  if handed_back(queue, entry, id, task) then return nil end
+  local deliveries = suspects > 1 and math.max(1, task.deliveries) or task.deliveries + 1
+  local doubt = doubt_of(task)
+  call("HSET", task_key(id), "status", "Running", "claim", claim, "claimedAt", NOW, "deliveries", deliveries,
+    "suspects", suspects, "doubt", doubt)
+  local expired = begin(id, task)
+  if not expired then
+    event(id, "started", cjson.encode({revision = task.revision, delivery = deliveries}))
+  end
   local history = {false, false}
   if task.sess ~= "" then
     history = call("HMGET", session_key(task.sess), "history", "historyRevision")

@@ -3,7 +3,9 @@
 local FIELDS = {
   "uid", "revision", "status", "lane", "entry", "sess", "arm", "bucket", "routeVersion",
   "beginVersion", "createdAt", "startedAt", "deliveries", "claim", "cancel", "moved",
+  "claimedAt", "savedAt", "holder", "heldAt", "intents", "doubt", "suspects", "alone", "idem",
 }
+local COUNTERS = {"createdAt", "startedAt", "deliveries", "alone", "heldAt"}
 
 -- What scripts need of a task (not its input or checkpoint), nil when it does not exist.
 local function task_at(id)
@@ -11,6 +13,7 @@ local function task_at(id)
   if not values[1] then return nil end
   local task = {}
   for i, name in ipairs(FIELDS) do task[name] = values[i] or "" end
+  for _, name in ipairs(COUNTERS) do task[name] = tonumber(task[name]) or 0 end
   return task
 end
 
@@ -25,7 +28,23 @@ end
 
 -- Whether it stood still while the agent was suspended: its time says nothing of its revision.
 local function was_halted(task)
-  return tonumber(task.createdAt) < RESUMED_AT
+  return task.createdAt < RESUMED_AT
+end
+
+-- Whether it waits for its first worker for longer than its revision allows; a suspension is no waiting.
+local function overdue(task)
+  if task.startedAt > 0 or SUSPENDED then return false end
+  local limit = tonumber(call("HGET", revision_key(task.revision), "queueSeconds") or "")
+  return limit ~= nil and NOW - math.max(task.createdAt, RESUMED_AT) > limit * 1000
+end
+
+-- The names of irreversible tools that may have been called with a result nobody has kept, empty when
+-- there are none. A worker of the version before says it in the conversation alone.
+local function open_intents(id, task)
+  if task.intents ~= "" then return task.intents == "-" and "" or task.intents end
+  local saved = call("HGET", task_key(id), "checkpoint")
+  if not saved or string.find(saved, '"begun":[]', 1, true) then return "" end
+  return "an irreversible tool"
 end
 
 local function enqueue(id, task)
@@ -77,22 +96,78 @@ end
 local follow
 local ended_here = 0 -- how many tasks this script has ended
 
+-- How a task ends that no worker ends: whatever else is its end, a call with an unknown result comes first.
+local function without_worker(id, task, ending)
+  local intents = open_intents(id, task)
+  if intents == "" then return ending end
+  local unknown = {}
+  for name, value in pairs(ENDINGS.unknown) do unknown[name] = value end
+  unknown.message = string.format(unknown.message, intents, ending.message)
+  return unknown
+end
+
+-- The end of a task that waited too long for its first worker.
+local function expiry(task)
+  local ending = {}
+  for name, value in pairs(ENDINGS.expired) do ending[name] = value end
+  ending.message = string.format(ending.message, call("HGET", revision_key(task.revision), "queueSeconds"))
+  return ending
+end
+
+-- A task's events are a stream of 4 KiB at least. At the end they become one short text in its hash; the
+-- stream stays for those who read it just now, and for gateways of the version before.
+local function keep_events(id)
+  local kept, bytes = {}, 0
+  local entries = call("XRANGE", events_key(id), "-", "+")
+  for i = #entries, 1, -1 do
+    local said = {entries[i][1], entries[i][2][1], entries[i][2][2]}
+    bytes = bytes + #said[3]
+    if bytes > EVENT_BYTES_KEPT and #kept > 0 then break end
+    table.insert(kept, 1, said)
+  end
+  call("HSET", task_key(id), "events", cjson.encode(kept))
+  call("EXPIRE", events_key(id), EVENT_STREAM_SECONDS)
+end
+
+-- Remove what was saved of a conversation beside its first whole text.
+local function drop_pieces(id)
+  local key = task_key(id)
+  local pieces = tonumber(call("HGET", key, "pieces") or "") or 0
+  if pieces == 0 then return end
+  local names = {"pieces"}
+  for i = 1, pieces do names[#names + 1] = "piece" .. i end
+  call("HDEL", key, unpack(names))
+end
+
+-- What nobody reads of a task that has ended. Each field of a hash that is not small costs some 70 bytes.
+local ONLY_UNTIL_THE_END = {
+  "checkpoint", "checkpointRevision", "whole", "intents", "holder", "heldAt", "claimedAt", "savedAt", "suspects",
+  "alone", "doubt", "entry", "sess", "bucket", "beginVersion", "cancel", "moved", "idem", "deliveries", "v",
+}
+
 -- End a task that is in no queue. ending: status, reason, message, counting, and of a claim: claim, output,
 -- usage, cost.
 local function finish(id, task, ending)
+  if not ending.claim then ending = without_worker(id, task, ending) end
   local counting = (task.moved ~= "" or was_halted(task)) and LEFT_OUT or ending.counting
-  local latency = tonumber(task.startedAt) > 0 and NOW - task.startedAt or 0
+  local latency = task.startedAt > 0 and NOW - task.startedAt or 0
   local key = task_key(id)
-  call("HSET", key, "status", ending.status, "reason", ending.reason, "message", ending.message,
-    "output", ending.output or "", "finishedAt", NOW, "entry", "", "claim", ending.claim or "")
+  call("HSET", key, "status", ending.status, "finishedAt", NOW)
+  local said = {reason = ending.reason, message = ending.message, output = ending.output, claim = ending.claim}
+  call("HDEL", key, "claim")
+  for name, value in pairs(said) do
+    if value ~= "" then call("HSET", key, name, value) end
+  end
   if ending.usage then call("HSET", key, "usage", ending.usage) end
-  call("HDEL", key, "checkpoint", "checkpointRevision")
+  drop_pieces(id)
+  call("HDEL", key, unpack(ONLY_UNTIL_THE_END))
   row("f", id, task, table.concat({"", counting, latency, ending.cost or 0}, "|"))
   event(id, "finished", cjson.encode({
     status = ending.status, reason = ending.reason, message = ending.message,
   }))
+  keep_events(id)
   call("EXPIRE", key, ENDED_TASK_SECONDS)
-  call("EXPIRE", events_key(id), ENDED_TASK_SECONDS)
+  if task.idem ~= "" then call("EXPIRE", T .. ":idem:" .. task.idem, IDEMPOTENCY_SECONDS) end
   task.status = ending.status
   ended_here = ended_here + 1
   if task.sess ~= "" then follow(id, task) end
@@ -109,13 +184,14 @@ follow = function(id, task)
   while following do
     local candidate = task_at(following)
     if candidate and not has_ended(candidate) then
-      if not foreign(candidate) then
+      local ending = foreign(candidate) and ENDINGS.deleted or overdue(candidate) and expiry(candidate)
+      if not ending then
         call("HSET", key, "active", following)
         place(following, candidate)
         return
       end
       candidate.sess = "" -- it is out of the list already
-      finish(following, candidate, ENDINGS.deleted)
+      finish(following, candidate, ending)
     end
     following = call("LPOP", waiting)
   end

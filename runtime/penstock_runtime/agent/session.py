@@ -1,0 +1,111 @@
+"""What a session keeps of its conversation: all of it, until it would keep tasks from running."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from penstock.api.agent import Limits
+from penstock.task import Outcome, OutcomeReason, TaskStatus
+from penstock_runtime.agent import transcript
+from penstock_runtime.agent.model import Message, characters, estimated_tokens
+from penstock_runtime.agent.step import Run
+
+MAX_HISTORY_BYTES: Final = 4 * 1024 * 1024  # of one session, as it is stored
+
+#: Limits that a history reaches by its length: reached once, they would be reached for ever.
+_GROWING: Final = (OutcomeReason.LIMIT_INPUT_TOKENS, OutcomeReason.LIMIT_COST)
+
+
+def shortened(
+    messages: Sequence[Message], budget_tokens: int, budget_characters: int = MAX_HISTORY_BYTES
+) -> tuple[Message, ...]:
+    """The newest whole turns that fit into both budgets, by estimate; none when not one fits.
+
+    A turn begins with what the user said, so that no call is parted from its result. Where turns
+    are cut no thinking is kept: it is signed over them.
+    """
+    begin, tokens, size = len(messages), 0, 0
+    for index in range(len(messages) - 1, -1, -1):
+        tokens += estimated_tokens(messages[index])
+        size += characters(messages[index])
+        if tokens > budget_tokens or size > budget_characters:
+            break
+        if _begins_turn(messages[index]):
+            begin = index
+    kept = tuple(messages[begin:])
+    return transcript.without_thinking(kept) if begin else kept
+
+
+def _begins_turn(message: Message) -> bool:
+    return message["role"] == "user" and isinstance(message["content"], str)
+
+
+def settled(run: Run, limits: Limits) -> Run:
+    """An ended run with what its session keeps, where its history was what reached a limit.
+
+    Half of the limit is left free, so that the next message has room.
+    """
+    begin = run.transcript.begin
+    if run.outcome is None or not begin:
+        return run
+    if run.outcome.status is TaskStatus.SUCCEEDED:
+        return _within_bounds(run, run.outcome)
+    if not _history_is_to_blame(run):
+        return run
+    history = run.transcript.messages[:begin]
+    room = max(0, limits.input_tokens - run.prompt_tokens)
+    kept = shortened(history, min(room, estimated_tokens(history)) // 2)
+    words = f"{run.outcome.message}; so that the session can go on, {_cut(history, kept)}"
+    return replace(run, shortened_history=kept, outcome=replace(run.outcome, message=words))
+
+
+def _within_bounds(run: Run, outcome: Outcome) -> Run:
+    whole = run.transcript.messages
+    if len(transcript.encode_history(whole)) <= MAX_HISTORY_BYTES:
+        return run
+    kept = _fitting(whole)
+    words = f"a session keeps at most {MAX_HISTORY_BYTES} bytes; {_cut(whole, kept)}"
+    return replace(run, shortened_history=kept, outcome=replace(outcome, message=words))
+
+
+def _fitting(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """The newest turns whose stored form has at most ``MAX_HISTORY_BYTES``."""
+    kept, budget = tuple(messages), MAX_HISTORY_BYTES
+    while kept and len(transcript.encode_history(kept)) > MAX_HISTORY_BYTES:
+        kept = shortened(messages, budget, budget)
+        budget //= 2
+    return kept
+
+
+def _cut(history: Sequence[Message], kept: Sequence[Message]) -> str:
+    """What was cut, as the rest of a sentence."""
+    cut = sum(map(_begins_turn, history)) - sum(map(_begins_turn, kept))
+    what = "all its turns were" if not kept else f"its {cut} oldest turns were"
+    return f"{what} cut from its history"
+
+
+def _history_is_to_blame(run: Run) -> bool:
+    """Whether the history made up half of what was sent, or nothing was sent because of it."""
+    if run.outcome is None or run.outcome.status is not TaskStatus.LIMIT_EXCEEDED:
+        return False
+    if run.outcome.reason not in _GROWING:
+        return False
+    history = estimated_tokens(run.transcript.messages[: run.transcript.begin])
+    sent = max(run.usage.input_tokens, run.usage.model_calls)
+    return 2 * history * max(1, run.usage.model_calls) >= sent
+
+
+def history_after(run: Run) -> bytes | None:
+    """A session's conversation after a task, as stored; None leaves it as it was.
+
+    It is written after a success, and where it had to be shortened. A conversation of more than
+    ``MAX_HISTORY_BYTES`` loses its oldest turns.
+    """
+    if run.shortened_history is not None:
+        return transcript.encode_history(run.shortened_history)
+    if run.outcome is None or run.outcome.status is not TaskStatus.SUCCEEDED:
+        return None
+    stored = transcript.encode_history(run.transcript.messages, run.transcript.tokens)
+    if len(stored) <= MAX_HISTORY_BYTES:
+        return stored
+    return transcript.encode_history(_fitting(run.transcript.messages))

@@ -1,0 +1,29 @@
+"""Where a claimed task goes on, and what it leaves to its session."""
+
+from penstock_runtime.agent import session, transcript
+from penstock_runtime.agent.step import Run
+from penstock_runtime.agent.transcript import Transcript
+from penstock_store.records import Claim
+
+
+def beginning(claim: Claim) -> Run:
+    """Where a claimed task stands: its checkpoint, or its input after the session's history.
+
+    What another revision's model thought is left out: it is signed over another prompt.
+    """
+    if claim.checkpoint is not None:
+        saved = Transcript.decode(claim.checkpoint)
+        foreign = claim.checkpoint_revision != claim.revision
+        standing = saved.without_thinking() if foreign else saved
+        return Run(standing, claim.task.usage, doubt=claim.doubt)
+    history = transcript.decode_history(claim.history)
+    if claim.history_revision != claim.revision:
+        history = transcript.without_thinking(history)
+    tokens = transcript.history_tokens(claim.history)
+    begun = Transcript.start(history, claim.task.input, tokens)
+    return Run(begun, claim.task.usage, doubt=claim.doubt)
+
+
+def session_history(claim: Claim, run: Run) -> bytes | None:
+    """The session's conversation after a task; None leaves it as it was."""
+    return session.history_after(run) if claim.task.session else None

@@ -1,0 +1,11 @@
+-- Part at once what a process held that was seen to die. Answers how many groups that made.
+-- KEYS: tag, route, outcomes, queue of each lane. ARGV: revision, consumer, a name that is used once.
+-- uses: agent tasks tail suspects
+local consumer, name = ARGV[2], ARGV[3]
+local groups = 0
+for lane = 1, 3 do
+  local queue = KEYS[3 + lane]
+  if group_of(queue) then groups = groups + part(queue, consumer, 0, true, name .. lane) end
+end
+call("HDEL", TAIL, "s:" .. consumer, "n:" .. consumer) -- nobody need wait for it after a break
+return groups

@@ -1,0 +1,33 @@
+-- Part what silent workers hold into groups of suspects. Answers how many groups wait.
+-- Of a worker that is silent nobody knows whether it died: only the second loss of a task alone counts.
+-- KEYS: tag, route, outcomes, queue of each lane. ARGV: revision, idle ms, a name that is used once.
+-- uses: agent tasks tail suspects
+local revision, idle, name = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local tail = hash_at(TAIL) or {}
+
+if route == nil or SUSPENDED or gone(revision) or break_is_open(tail) then return 0 end
+
+-- Workers come and go; those long gone with nothing pending are forgotten.
+local function forget(queue, consumer)
+  if consumer.pending > 0 or consumer.idle < IDLE_CONSUMER_MS then return end
+  redis.call("XGROUP", "DELCONSUMER", queue, GROUP, consumer.name)
+  if NOW - (tonumber(tail["s:" .. consumer.name]) or 0) >= IDLE_CONSUMER_MS then
+    call("HDEL", TAIL, "s:" .. consumer.name, "n:" .. consumer.name)
+  end
+end
+
+local waiting = 0
+for lane = 1, 3 do
+  local queue = KEYS[3 + lane]
+  for i, consumer in ipairs(consumers_of(queue)) do
+    if is_group(consumer.name) then
+      waiting = waiting + (consumer.pending > 0 and 1 or 0)
+      if consumer.pending == 0 then redis.call("XGROUP", "DELCONSUMER", queue, GROUP, consumer.name) end
+    elseif consumer.pending > 0 then
+      waiting = waiting + part(queue, consumer.name, idle, false, name .. lane .. "." .. i)
+    else
+      forget(queue, consumer)
+    end
+  end
+end
+return waiting

@@ -1,0 +1,242 @@
+"""Redis restarts, fails over, or loses the end of its log: what living workers did is not done again, and
+what a worker did that is gone with it takes a person."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+
+import pytest
+
+from penstock import errors, names, task, traffic
+from penstock_store import testing
+from penstock_store.connection import Durability
+from penstock_store.records import Directive
+from penstock_store.scripts import Retention
+from penstock_store.store import Store
+
+STABLE = "aaaa0000"
+DONE = task.Outcome(task.TaskStatus.SUCCEEDED, output="done")
+QUIET_MS = 1500  # instead of 15 s
+pytestmark = pytest.mark.redis
+
+
+@pytest.fixture
+def server(server):
+    """A redis-server that syncs each write, so that a test knows where to cut its log."""
+    with testing.redis_server(server.binary, "--appendfsync", "always") as own:
+        yield own
+
+
+@pytest.fixture
+def retention():
+    return Retention(quiet_ms=QUIET_MS)
+
+
+@pytest.fixture
+async def other(server, retention):
+    """The store of a second worker process."""
+    opened = Store.connect(server.url, retention=retention)
+    yield opened
+    await opened.aclose()
+
+
+def log_of(server):
+    (log,) = [*server.directory.glob("appendonly.aof"), *server.directory.rglob("*.incr.aof")]
+    return log
+
+
+class LostTail:
+    """Redis, cut back to what its log held at a moment: as a replica that lagged and took over."""
+
+    def __init__(self, server):
+        self.server = server
+        self.size = log_of(server).stat().st_size
+
+    def happen(self):
+        """Kill it, forget what was written since, and start it again."""
+        self.server.stop(signal.SIGKILL)
+        log = log_of(self.server)
+        log.write_bytes(log.read_bytes()[: self.size])
+        self.server.start()
+
+
+async def save(store, claim, state=b"state", intents=()):
+    """A checkpoint; a connection of before the break is found broken by the first call."""
+    for _ in range(3):
+        with contextlib.suppress(errors.StoreUnavailable):
+            return await store.checkpoint(claim, state, task.Usage(), [], intents=intents)
+    raise AssertionError("Redis is away")
+
+
+async def again(call, *arguments):
+    for _ in range(3):
+        with contextlib.suppress(errors.StoreUnavailable):
+            return await call(*arguments)
+    raise AssertionError("Redis is away")
+
+
+async def claimed_in_time(store, agent, consumer, eventually):
+    async def claims():
+        return await again(store.claim, agent, STABLE, consumer, 10)
+
+    return await eventually(claims, len)
+
+
+@pytest.fixture
+async def workers(desk, other):
+    """Two workers that have been heard of: "busy" on the desk's store, "idle" on the other."""
+    await desk.claim(consumer="busy")
+    await other.claim(desk.agent, STABLE, "idle", 1)
+
+
+async def test_a_living_worker_keeps_the_task_whose_claim_redis_has_lost(
+    server, desk, other, workers
+):
+    admission = await desk.admit()
+    tail = LostTail(server)
+    claim = await desk.claim_one(consumer="busy")
+    await save(desk.store, claim, b"about to refund", ["refund"])
+    tail.happen()
+    assert await desk.status(admission.task) is task.TaskStatus.QUEUED, "nothing was lost"
+    assert await again(other.claim, desk.agent, STABLE, "idle", 5) == [], "nobody was waited for"
+    assert await save(desk.store, claim, b"refunded") is Directive.CONTINUE
+    assert await again(other.claim, desk.agent, STABLE, "idle", 5) == [], "it has its worker"
+    assert (await desk.store.heartbeat([claim], "busy"))[claim.id] is Directive.CONTINUE
+    assert (await desk.work()).running == 1
+    assert await desk.finish(claim)
+    assert await desk.status(admission.task) is task.TaskStatus.SUCCEEDED
+    assert await desk.kinds(admission.task) in ("rf", "rsf")
+
+
+async def test_the_heartbeat_asks_for_what_may_be_lost_and_takes_it_back(
+    server, desk, other, workers
+):
+    await desk.admit()
+    claim = await desk.claim_one(consumer="busy")
+    await save(desk.store, claim, b"before")
+    tail = LostTail(server)
+    await save(desk.store, claim, b"about to refund", ["refund"])
+    tail.happen()
+    assert (await again(desk.store.heartbeat, [claim], "busy"))[claim.id] is Directive.REWRITE
+    assert await save(desk.store, claim, b"about to refund", ["refund"]) is Directive.CONTINUE
+    assert (await desk.store.heartbeat([claim], "busy"))[claim.id] is Directive.CONTINUE
+    stored = await desk.raw.hmget(desk.keys.task(claim.task.id), "checkpoint", "intents")
+    assert stored == [b"about to refund", b"refund"]
+
+
+async def test_an_end_that_redis_has_lost_is_said_again(server, desk, other, workers, eventually):
+    admission = await desk.admit()
+    tail = LostTail(server)
+    assert await desk.finish(await desk.claim_one(consumer="busy"))
+    tail.happen()
+    assert await again(other.claim, desk.agent, STABLE, "idle", 5) == []
+    await again(desk.store.heartbeat, [], "busy")
+    assert await desk.status(admission.task) is task.TaskStatus.SUCCEEDED
+    assert await other.claim(desk.agent, STABLE, "idle", 5) == []
+
+
+@pytest.mark.parametrize("claimed_before", [True, False], ids=["it held", "it may have claimed"])
+async def test_of_a_task_whose_worker_is_gone_with_the_lost_tail_one_is_in_doubt(
+    server, desk, other, workers, eventually, claimed_before
+):
+    admission = await desk.admit()
+    if claimed_before:
+        await desk.claim_one(consumer="busy")
+    tail = LostTail(server)
+    if not claimed_before:
+        await desk.claim_one(consumer="busy")
+    tail.happen()
+
+    async def claims():
+        await again(other.heartbeat, [], "idle")
+        await other.part(desk.agent, STABLE, QUIET_MS)
+        suspects = await other.take_suspects(desk.agent, STABLE, "idle")
+        return suspects or await other.claim(desk.agent, STABLE, "idle", 5)
+
+    (claim,) = await eventually(claims, len)
+    assert claim.task.id == admission.task
+    assert claim.doubt.startswith("between ")
+    assert await other.release(claim)
+    (once_more,) = await other.claim(desk.agent, STABLE, "idle", 5)
+    assert once_more.doubt == claim.doubt, "whoever takes it next does not know"
+    after = await desk.admit()
+    (fresh,) = await other.claim(desk.agent, STABLE, "idle", 5)
+    assert (fresh.task.id, fresh.doubt) == (after.task, "")
+
+
+async def test_after_a_clean_restart_living_workers_go_on_and_nobody_is_in_doubt(
+    server, desk, other, workers
+):
+    for _ in range(2):
+        await desk.admit()
+    claim = await desk.claim_one(consumer="busy")
+    server.stop()
+    server.start()
+    assert await again(other.claim, desk.agent, STABLE, "idle", 5) == []
+    await again(desk.store.heartbeat, [claim], "busy")
+    (second,) = await other.claim(desk.agent, STABLE, "idle", 5)
+    assert (second.doubt, claim.doubt) == ("", "")
+    assert await desk.finish(claim)
+
+
+async def test_a_worker_that_dies_without_a_break_leaves_nobody_waiting_and_nothing_in_doubt(
+    desk, other, workers
+):
+    for _ in range(2):
+        await desk.admit()
+    await desk.claim_one(consumer="busy")
+    (claim,) = await other.claim(desk.agent, STABLE, "idle", 5)
+    await other.part(desk.agent, STABLE, 0)
+    (taken, *_) = await other.take_suspects(desk.agent, STABLE, "idle")
+    assert {claim.doubt, taken.doubt} == {""}
+
+
+async def test_a_worker_that_left_in_order_is_not_waited_for(server, desk, other, workers):
+    await desk.store.leave(desk.agent, STABLE, "busy")
+    await desk.admit()
+    server.stop()
+    server.start()
+    (claim,) = await again(other.claim, desk.agent, STABLE, "idle", 5)
+    assert claim.doubt == ""
+
+
+async def test_a_break_is_seen_by_a_lost_write_where_the_life_of_the_server_may_not_be_asked(
+    server, desk, other, workers, monkeypatch
+):
+    async def unknown(*_):
+        return ""
+
+    for store in (desk.store, other):
+        monkeypatch.setattr(store._connection, "_life", unknown)
+    await desk.admit()
+    await desk.raw.hdel(f"{desk.keys.tag}:tail", "life")
+    tail = LostTail(server)
+    claim = await desk.claim_one(consumer="busy")
+    tail.happen()
+    assert (await again(desk.store.heartbeat, [claim], "busy"))[claim.id] is Directive.REWRITE
+    assert await other.claim(desk.agent, STABLE, "idle", 5) == []
+
+
+async def test_a_replicated_write_waits_for_its_replica_and_says_when_none_confirms(server):
+    store = Store.connect(server.url, durability=Durability(replicas=1, timeout_ms=300))
+    agent = names.AgentKey("acme", "replicated")
+    limits = traffic.RevisionLimits(1000, 60, 60)
+    routed = traffic.RoutedRevision(STABLE, traffic.Standing.OPEN, limits)
+    await store.set_route(agent, traffic.Route("u", 1, 1, STABLE, revisions={STABLE: routed}))
+    await store.admit(agent, task.task_id(agent, b"1" * 16), task.Submission("hi", "t"))
+    (claim,) = await store.claim(agent, STABLE, "w", 1)
+    with pytest.raises(errors.NotReplicated, match="0 of 1 replicas"):
+        await store.checkpoint(claim, b"s", task.Usage(), [], replicated=True)
+    assert await store.checkpoint(claim, b"s", task.Usage(), []) is Directive.CONTINUE
+    address = ("--replicaof", "127.0.0.1", str(server.port))
+    with testing.redis_server(server.binary, *address):
+        deadline = asyncio.get_running_loop().time() + 10
+        while asyncio.get_running_loop().time() < deadline:
+            with contextlib.suppress(errors.NotReplicated):
+                await store.checkpoint(claim, b"t", task.Usage(), [], replicated=True)
+                break
+        else:
+            pytest.fail("the replica never confirmed")
+    await store.aclose()

@@ -1,0 +1,145 @@
+"""A store in memory that fails as it is told to, and the agent whose tasks it holds."""
+
+import asyncio
+import itertools
+from types import SimpleNamespace
+
+from penstock.names import AgentKey
+from penstock.task import Priority, Task, TaskStatus, Usage
+from penstock_runtime import metrics
+from penstock_runtime.agent import loop, retry, toolbox
+from penstock_runtime.agent.model import Reply, Tokens
+from penstock_runtime.worker.crew import Duty
+from penstock_store.records import Claim, Directive
+
+AGENT = AgentKey("shop", "support")
+DONE = Reply(({"type": "text", "text": "done"},), "end_turn", Tokens(10, 5))
+
+
+def claim(number=0, text="next", **more):
+    stored = {
+        "session": "", "started_ms": 0, "deliveries": 1, "usage": Usage(),
+        **{name: more.pop(name) for name in ("usage", "deliveries") if name in more},
+    }  # fmt: skip
+    task = Task(
+        f"task-{number}", AGENT, "rev", TaskStatus.RUNNING, text, "t", "u",
+        type="", priority=Priority.NORMAL, metadata={}, route_version=1, trace_id="0" * 32,
+        created_ms=1, **stored,
+    )  # fmt: skip
+    return Claim(f"claim-{number}", AGENT, "rev", task, "Normal", f"{number}-1", **more)
+
+
+def duty(**more):
+    told = {
+        "agent": AGENT, "revision": "rev", "consumer": "me", "concurrency": 32,
+        "heartbeat_seconds": 0.02, "claim_idle_seconds": 0.2, "poll_seconds": 0.02,
+        "drain_seconds": 0.2,
+    }  # fmt: skip
+    return Duty(**{**told, **more})
+
+
+class Model:
+    """Answers as ``answer`` says, a function of the task's input."""
+
+    def __init__(self, answer=lambda text: DONE):
+        self.answer = answer
+        self.asked = []
+
+    async def reply(self, request):
+        text = request.messages[0]["content"]
+        self.asked.append(text)
+        said = self.answer(text)
+        return await said if asyncio.iscoroutine(said) else said
+
+    def renew_credentials(self):
+        return False
+
+
+def agent(template, model=None, **limits):
+    made = template(tools=[], **limits)
+    return loop.Agent(
+        template=made,
+        model=model or Model(),
+        price=lambda tokens: 0,
+        toolbox=toolbox.build(()),
+        tools=SimpleNamespace(),
+        retries=retry.Policy(0, 0.01),
+        meter=metrics.Meter(AGENT, "support-rev", made.model.name),
+    )
+
+
+class Store:
+    """Hands out ``waiting`` and keeps how tasks ended; each call may be replaced by a failure."""
+
+    def __init__(self, *waiting):
+        self.waiting = list(waiting)
+        self.finished = {}
+        self.calls = []
+        self.failing = {}  # by call: a function of its arguments that raises, or returns
+        self.directives = {}
+        self.news = asyncio.Event()
+
+    def _called(self, name, *arguments):
+        self.calls.append((name, *arguments))
+        self.news.set()
+        if fail := self.failing.get(name):
+            fail(*arguments)
+
+    def times(self, name):
+        return sum(call[0] == name for call in self.calls)
+
+    async def until(self, condition, seconds=10.0):
+        """Wait until a condition of no arguments is true; looked at after each call."""
+        async with asyncio.timeout(seconds):
+            while not condition():
+                self.news.clear()
+                await self.news.wait()
+
+    async def ping(self):
+        self._called("ping")
+
+    async def claim(self, agent, revision, consumer, limit):
+        self._called("claim", limit)
+        taken, self.waiting = self.waiting[:limit], self.waiting[limit:]
+        return taken
+
+    async def wait_for_work(self, agent, revision, seconds):
+        self._called("wait_for_work")
+        await asyncio.sleep(seconds)
+
+    async def heartbeat(self, claims, consumer):
+        if claims:
+            self._called("heartbeat", [one.id for one in claims])
+        return {one.id: self.directives.get(one.id, Directive.CONTINUE) for one in claims}
+
+    async def checkpoint(self, held, state, usage, events, *, intents=(), replicated=False):
+        self._called("checkpoint", held.id, state)
+        return self.directives.get(held.id, Directive.CONTINUE)
+
+    async def finish(self, held, outcome, usage, history=None):
+        self._called("finish", held.id)
+        self.finished[held.task.id] = outcome
+        return True
+
+    async def release(self, held):
+        self._called("release", held.id)
+        return True
+
+    async def part(self, agent, revision, idle_ms):
+        self._called("part")
+        return 0
+
+    async def leave(self, agent, revision, consumer):
+        self._called("leave", consumer)
+        return 0
+
+
+def failing(error, times=None, when=lambda *arguments: True):
+    """A failure: the first ``times`` calls for which ``when`` holds (all, without a number)."""
+    left = itertools.count() if times is None else iter(range(times))
+
+    def fail(*arguments):
+        if when(*arguments) and next(left, None) is not None:
+            raise error
+
+    return fail

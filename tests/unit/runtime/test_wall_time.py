@@ -1,0 +1,195 @@
+"""A task's wall time ends it whatever Redis does, and its place is free then."""
+
+import asyncio
+
+import pytest
+
+from penstock import errors
+from penstock.task import Counting, OutcomeReason, TaskStatus, Usage
+from penstock_runtime.agent import outcomes, scripted
+from penstock_runtime.agent.keeper import Interrupted
+from penstock_runtime.agent.step import Run
+from penstock_runtime.agent.transcript import Transcript
+from penstock_runtime.worker.hold import Hold, OutOfTime, Patience
+from penstock_store.records import Directive
+from tests.unit.runtime import fakes
+from tests.unit.runtime.test_bad_neighbour import working
+
+FULL = errors.StoreUnavailable("OOM command not allowed")
+TOO_LATE = 0.05
+
+
+@pytest.fixture
+def goes_on():
+    """A run in the middle of its work: the model asked for a tool."""
+    said = scripted.tool_use(("t1", "look_up", {"order": "A1"}))
+    return Run(Transcript.start((), "next").with_reply(said), Usage(model_calls=1))
+
+
+@pytest.fixture
+def ends():
+    """A run that has only to be ended."""
+    return Run(Transcript.start((), "next").with_reply(scripted.text("done")), Usage())
+
+
+def hold(store, template, wall_seconds=60.0, used_ms=0):
+    agent = fakes.agent(template)
+    claimed = fakes.claim(usage=Usage(wall_ms=used_ms))
+    patience = Patience(wall_seconds, TOO_LATE, asyncio.Semaphore(4))
+    held = Hold(store, claimed, agent.meter, patience)
+    held.begin()
+    return held
+
+
+async def test_state_that_cannot_be_written_is_given_up_with_the_wall_time(template, goes_on):
+    store = fakes.Store()
+    store.failing["checkpoint"] = fakes.failing(FULL)
+    held = hold(store, template, wall_seconds=60.2, used_ms=60_000)
+    with pytest.raises(OutOfTime):
+        await held.save(goes_on, [])
+    assert store.times("checkpoint") > 1
+    assert held.wall_ms() >= 60_200
+
+
+async def test_state_is_written_as_soon_as_redis_takes_it(template, goes_on):
+    store = fakes.Store()
+    store.failing["checkpoint"] = fakes.failing(FULL, times=2)
+    held = hold(store, template)
+    await held.save(goes_on, [])
+    assert store.times("checkpoint") == 3
+    assert not held.unwritten
+
+
+@pytest.mark.parametrize("said", [Directive.CANCEL, Directive.LOST])
+async def test_who_waits_for_redis_still_hears_that_the_task_is_over(template, goes_on, said):
+    store = fakes.Store()
+    store.failing["checkpoint"] = fakes.failing(FULL)
+    held = hold(store, template)
+    saving = asyncio.create_task(held.save(goes_on, []))
+    await store.until(lambda: store.times("checkpoint") > 1)
+    assert held.unwritten
+    held.tell(said)
+    with pytest.raises(Interrupted) as heard:
+        await saving
+    assert heard.value.directive is said
+
+
+async def test_who_gives_a_task_back_writes_its_state_first(template, goes_on):
+    store = fakes.Store()
+    store.failing["checkpoint"] = fakes.failing(FULL, times=3)
+    held = hold(store, template)
+    saving = asyncio.create_task(held.save(goes_on, []))
+    await store.until(lambda: store.times("checkpoint") > 1)
+    held.tell(Directive.GIVE_BACK)
+    with pytest.raises(Interrupted):
+        await saving
+    assert store.times("checkpoint") == 4
+
+
+async def test_a_last_reply_is_not_held_up_by_its_checkpoint(template, ends):
+    store = fakes.Store()
+    store.failing["checkpoint"] = fakes.failing(FULL)
+    await hold(store, template).save(ends, [])
+    assert store.times("checkpoint") == 1
+
+
+async def test_an_end_that_redis_does_not_take_is_given_up_too(template):
+    store = fakes.Store()
+    store.failing["finish"] = fakes.failing(FULL)
+    held = hold(store, template, wall_seconds=0.0)
+    with pytest.raises(errors.StoreUnavailable):
+        await held.finish(outcomes.cancelled(), Usage(), None)
+    assert store.times("finish") > 1
+
+
+async def test_an_older_state_never_overwrites_a_newer_one(template, goes_on, ends):
+    store = fakes.Store()
+    held = hold(store, template)
+    await held.save(goes_on, [])
+    held.tell(Directive.REWRITE)
+    await held.save(ends, [])
+    await store.until(lambda: store.times("checkpoint") == 3)
+    assert [call[2] for call in store.calls][-1] == ends.transcript.encode()
+
+
+# ------------------------------------------------------------------------------ in a pool
+
+
+def asks_for_a_tool(text):
+    return scripted.tool_use(("t1", "look_up", {"order": "A1"}))
+
+
+async def test_tasks_end_by_their_wall_time_while_redis_takes_no_state(template):
+    """They count for no revision, which has done nothing wrong."""
+    store = fakes.Store(*[fakes.claim(n, usage=Usage(wall_ms=59_700)) for n in range(6)])
+    store.failing["checkpoint"] = fakes.failing(FULL)
+    agent = fakes.agent(template, fakes.Model(asks_for_a_tool), wallSeconds=60)
+    async with working(store, agent, concurrency=3) as pool:
+        await store.until(lambda: store.times("checkpoint") > 3)
+        assert not pool.ready
+        assert pool.problem == "Redis takes no writes"
+        await store.until(lambda: len(store.finished) == 6)
+    for ended in store.finished.values():
+        assert (ended.status, ended.reason) == (
+            TaskStatus.LIMIT_EXCEEDED,
+            OutcomeReason.LIMIT_WALL_SECONDS,
+        )
+        assert ended.counting is Counting.LEFT_OUT
+
+
+async def test_a_task_with_no_way_to_end_leaves_its_place_to_the_next(template):
+    store = fakes.Store(fakes.claim(1, usage=Usage(wall_ms=59_900)), fakes.claim(2))
+    store.failing["checkpoint"] = fakes.failing(FULL, when=lambda held, _: held == "claim-1")
+    store.failing["finish"] = fakes.failing(FULL, when=lambda held: held == "claim-1")
+    model = fakes.Model(lambda text: asks_for_a_tool(text) if text == "stuck" else fakes.DONE)
+    store.waiting[0] = fakes.claim(1, "stuck", usage=Usage(wall_ms=59_900))
+    agent = fakes.agent(template, model, wallSeconds=60)
+    async with working(store, agent, concurrency=1, claim_idle_seconds=TOO_LATE):
+        await store.until(lambda: "task-2" in store.finished)
+    assert "task-1" not in store.finished
+
+
+async def test_a_task_that_waits_for_redis_can_be_cancelled(template):
+    store = fakes.Store(fakes.claim(1))
+    store.failing["checkpoint"] = fakes.failing(FULL)
+    async with working(store, fakes.agent(template, fakes.Model(asks_for_a_tool))):
+        await store.until(lambda: store.times("checkpoint") > 1)
+        store.directives["claim-1"] = Directive.CANCEL
+        await store.until(lambda: store.finished)
+    assert store.finished["task-1"].status is TaskStatus.CANCELLED
+
+
+# ------------------------------------------------------------------------------- in turn
+
+
+async def test_the_writes_of_many_tasks_leave_a_way_for_heartbeats(template):
+    gate = asyncio.Event()
+    store = fakes.Store(*[fakes.claim(number) for number in range(200)])
+    at_once = []
+
+    async def slow(held, *state, **more):
+        at_once.append(held.id)
+        await gate.wait()
+        return Directive.CONTINUE
+
+    store.checkpoint = slow
+    async with working(store, fakes.agent(template), concurrency=200):
+        await store.until(lambda: len(at_once) > 1)
+        beats = store.times("heartbeat")
+        await store.until(lambda: store.times("heartbeat") > beats + 3)
+        assert len(set(at_once)) <= 16
+        gate.set()
+        await store.until(lambda: len(store.finished) == 200)
+
+
+async def test_who_waits_for_others_writes_waits_no_longer_than_for_redis(template, goes_on):
+    """A Redis that swallows calls must not add up over all tasks of a process."""
+    store = fakes.Store()
+    held = hold(store, template, wall_seconds=0.0)
+    for _ in range(4):
+        await held._patience.writers.acquire()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("penstock_runtime.worker.hold._TURN_SECONDS", TOO_LATE)
+        with pytest.raises(OutOfTime):
+            await held.save(goes_on, [])
+    assert store.times("checkpoint") == 0
