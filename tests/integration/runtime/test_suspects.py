@@ -98,8 +98,7 @@ async def child_with_tasks(shop, cut, count=4, **more):
     worker = shop.worker(cut, **more)
 
     async def again():
-        seen = [await shop.store.events(each) for each in tasks]
-        return all(sum(event.type == "started" for event in events) > 1 for events in seen)
+        return all([await shop.starts(each) > 1 for each in tasks])
 
     await shop.until(again)
     children = callers.children_of(worker.pid)
@@ -111,8 +110,7 @@ async def started_thrice(shop, tasks):
     """Wait until one of the tasks was begun by a third process."""
 
     async def found():
-        seen = [await shop.store.events(each) for each in tasks]
-        return any(sum(event.type == "started" for event in events) > 2 for events in seen)
+        return any([await shop.starts(each) > 2 for each in tasks])
 
     await shop.until(found)
 
