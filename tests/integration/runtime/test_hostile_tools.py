@@ -179,11 +179,20 @@ async def test_a_value_that_no_header_may_have_is_named_by_its_key_and_never_sho
     assert server.requests == []
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["Host", "content-length", "Transfer-Encoding", "connection", "bad name", "naïve", "a:b"],
-)
-async def test_a_name_that_is_no_header_or_not_ours_to_write_is_refused(tmp_path, name):
+@pytest.mark.parametrize("name", ["content-length", "Transfer-Encoding", "connection", "TE"])
+async def test_a_header_of_the_connection_is_left_to_the_client(tmp_path, name):
+    where = mounted(tmp_path, **{name: "9999", "Authorization": f"Bearer {SECRET}", "Host": "shop"})
+    async with raw.Raw(raw.response(b"x")) as server:
+        result = await call(server.url, mounted=where)
+    assert result.ok
+    sent = server.requests[0][1]
+    assert sent["authorization"] == f"Bearer {SECRET}"
+    assert sent["host"] == "shop"
+    assert sent.get(name.lower()) != "9999"
+
+
+@pytest.mark.parametrize("name", ["bad name", "naïve", "a:b"])
+async def test_a_name_that_is_no_header_is_refused(tmp_path, name):
     async with raw.Raw(raw.response(b"x")) as server:
         result = await call(server.url, mounted=mounted(tmp_path, **{name: "value"}))
     assert (result.ok, result.known) == (False, True)
