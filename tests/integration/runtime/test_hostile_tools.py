@@ -92,9 +92,11 @@ async def test_headers_without_end_are_given_up():
 async def test_an_answer_is_whole_at_its_own_end_and_what_follows_is_no_next_answer(after):
     async with raw.Raw(raw.response(b"first") + after, raw.response(b"second")) as server:
         tools = http.HTTPTools(None)
-        told = [await tools.call(tool(server.url), {}, {}, 5.0) for _ in range(2)]
+        harmless = tool(server.url, effect="ReadOnly")
+        told = [await tools.call(harmless, {}, {}, 5.0) for _ in range(2)]
         await tools.aclose()
     assert [result.text for result in told] == ["first", "second"]
+    assert server.connections == (2 if after else 1)
 
 
 async def test_a_server_that_keeps_the_connection_open_is_not_waited_for():
