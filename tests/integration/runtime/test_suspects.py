@@ -2,6 +2,7 @@
 
 import asyncio
 import collections
+import contextlib
 import math
 import os
 import signal
@@ -28,6 +29,10 @@ WAITS = {"latencyMs": 600_000}
 
 class Deadly(ToolHandler):
     """Kills the process that calls for a task in ``poison``."""
+
+    def handle(self):
+        with contextlib.suppress(ConnectionError):  # what a killed caller leaves
+            super().handle()
 
     def do_POST(self):  # noqa: N802 - a name of the standard library
         task = self.headers["idempotency-key"].rpartition(".")[0].rpartition(".")[0]
