@@ -13,14 +13,22 @@ from starlette.routing import Route
 
 from penstock import errors
 from penstock_runtime import logs
-from penstock_runtime.gateway import apiserver, boundary, description, plain, problems, routes
+from penstock_runtime.gateway import (
+    apiserver,
+    boundary,
+    description,
+    plain,
+    problems,
+    routes,
+    state,
+)
 from penstock_runtime.gateway.lingering import Lingering
 
 _probes = APIRouter(include_in_schema=False)
 _measures = APIRouter(include_in_schema=False)
 
 
-def application(gateway: routes.Gateway, *, measured: bool = True) -> FastAPI:
+def application(gateway: state.Gateway, *, measured: bool = True) -> FastAPI:
     """The application on a store and on tokens that have been loaded.
 
     Args:
@@ -51,7 +59,7 @@ def application(gateway: routes.Gateway, *, measured: bool = True) -> FastAPI:
     return app
 
 
-def measures(gateway: routes.Gateway) -> FastAPI:
+def measures(gateway: state.Gateway) -> FastAPI:
     """Measures and probes alone, for a listener that callers do not reach."""
     app = FastAPI(
         docs_url=None,
@@ -72,7 +80,7 @@ def measures(gateway: routes.Gateway) -> FastAPI:
 
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    gateway: routes.Gateway = app.state.gateway
+    gateway: state.Gateway = app.state.gateway
     following = asyncio.create_task(gateway.access.follow())
     try:
         yield
@@ -95,7 +103,7 @@ async def healthz() -> Response:
 @_probes.get("/readyz")
 async def readyz(request: Request) -> Response:
     """Whether tasks can be stored: Redis answers, and the gateway does not stop."""
-    gateway: routes.Gateway = request.app.state.gateway
+    gateway: state.Gateway = request.app.state.gateway
     if gateway.stopping.begun:
         return PlainTextResponse("stopping\n", 503)
     await gateway.reach_store()
@@ -124,7 +132,7 @@ async def _answer_problem(request: Request, problem: problems.Problem) -> Respon
 
 
 async def _answer_unavailable(request: Request, error: errors.StoreUnavailable) -> Response:
-    gateway: routes.Gateway = request.app.state.gateway
+    gateway: state.Gateway = request.app.state.gateway
     gateway.outages.note(str(error))
     return await _answer_problem(request, problems.store_unavailable(error))
 

@@ -268,6 +268,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         for cycle in self._cycles:
             cycle.disconnected = True
+            cycle.waiting_for_100_continue = False
             cycle.message_event.set()
         self.transport.write(self._answer(problems.Problem(slug, detail, _headers(slug))))
         self.transport.write_eof()

@@ -15,7 +15,7 @@ from penstock import task as tasks
 from penstock.errors import AdmissionRefused, StoreRefused, StoreUnavailable
 from penstock.names import AgentKey
 from penstock.task import Outcome, OutcomeReason, TaskStatus
-from penstock_runtime.gateway import app, expiry, meanings, outages, problems, routes, streams, wire
+from penstock_runtime.gateway import app, expiry, meanings, outages, problems, state, streams, wire
 from penstock_store.records import Event
 from tests.unit.gateway.memory_store import NOW_MS, until
 from tests.unit.gateway.test_problems import assert_problem
@@ -422,4 +422,4 @@ def test_every_end_has_a_meaning_and_every_problem_a_remedy():
 
 
 def test_the_gateway_calls_no_task_expired_without_a_clock(gateway):
-    assert routes.Gateway(gateway.store, gateway.access).now() == 0
+    assert state.Gateway(gateway.store, gateway.access).now() == 0

@@ -139,6 +139,17 @@ async def test_a_body_that_drips_is_given_up_and_its_request_hears_that_the_call
     await until(lambda: app.gone == 1)
 
 
+async def test_who_was_refused_is_not_asked_for_the_body_he_promised(app, connect, caplog):
+    head = (
+        b"POST /x HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    reader, _ = await connect(head + b"1;" + b"a" * (2 * connections.MAX_HEADER_BYTES))
+    status, _ = await answer(reader)
+    assert status == 431
+    await until(lambda: app.gone == 1)
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
 async def test_a_body_that_goes_on_after_the_answer_is_ended_without_a_second_answer(
     connect, monkeypatch
 ):
