@@ -349,6 +349,33 @@ class LastRequest(Block):
     at: Annotated[Timestamp, Field(description="When it was handled.")] = ""
 
 
+class Suspension(Block):
+    """Why the candidate is taken off for a while, or when it last came back."""
+
+    reason: Annotated[
+        str, Field(max_length=64, description="Why it is off; empty: it is not suspended.")
+    ] = ""
+    message: Annotated[Message, Field(description="What was told when it went or came back.")] = ""
+    since: Annotated[
+        Timestamp | None, Field(description="When it was last taken off in this attempt.")
+    ] = None
+    resumed_at: Annotated[
+        Timestamp | None,
+        Field(description="When it last came back: what was routed before is no evidence."),
+    ] = None
+    uncompared: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="How often it was taken off, since it last passed a step, because stable "
+            "had too few tasks to compare with.",
+        ),
+    ] = 0
+    overloads: Annotated[
+        int, Field(ge=0, description="How often it was taken off because its queue aged.")
+    ] = 0
+
+
 class AgentRolloutStatus(Block):
     """The decision in force: who gets which share, how far it is, and what was decided."""
 
@@ -407,6 +434,21 @@ class AgentRolloutStatus(Block):
     step_approved: Annotated[
         bool, Field(description="Whether a person has approved leaving this step.")
     ] = False
+    suspension: Annotated[
+        Suspension | None,
+        Field(description="Why the candidate is off for a while, or when it last came back."),
+    ] = None
+    waiting: Annotated[
+        str, Field(max_length=64, description="What the rollout waits for, in one word.")
+    ] = ""
+    unreached_percent: Annotated[
+        Percent | None,
+        Field(description="Share that was left by time alone, since no task reached it."),
+    ] = None
+    stable_breach: Annotated[
+        str,
+        Field(max_length=32, description="The check that stable breaks while nothing is tried."),
+    ] = ""
     analysis: Annotated[AnalysisStatus, Field(description="Last numbers.")] = AnalysisStatus()
     verdicts: Annotated[
         tuple[Verdict, ...], Field(max_length=10, description="Oldest first, at most 10.")

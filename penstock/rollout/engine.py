@@ -1,11 +1,21 @@
 """The decision: one pure, total function from a situation to the next status."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
 from penstock.api import condition
 from penstock.api.rollout import AgentRolloutStatus, LastRequest, Verdict
-from penstock.rollout import checks, commands, numbers, path, report, requests, setpoint
+from penstock.rollout import (
+    checks,
+    commands,
+    inherited,
+    numbers,
+    path,
+    report,
+    requests,
+    setpoint,
+)
 from penstock.rollout.facts import WAITING, Facts
 from penstock.rollout.moves import Wait
 from penstock.rollout.situation import Decision, Happening, Situation
@@ -16,6 +26,7 @@ MAX_MOVES: Final = 24
 _LOOK_AT_TRAFFIC_SECONDS: Final = 1.0
 _LOOK_AT_CANDIDATE_SECONDS: Final = 5.0
 _LOOK_AT_STABLE_SECONDS: Final = 60.0
+_TOLD_WAITS: Final = ("HoldForApproval", "AnalysisUnclear", "MeasurementMissing")
 
 
 def decide(situation: Situation) -> Decision:
@@ -24,7 +35,8 @@ def decide(situation: Situation) -> Decision:
     Moves are made one by one until the checks ask to wait, so that deciding on the result with
     nothing new changes nothing. Never raises for any situation that the types allow.
     """
-    before = situation.status
+    before = inherited.state(situation.status)
+    situation = replace(situation, status=before)
     moved = _move(situation, _seen(situation))
     status = _numbered(situation, moved.status)
     status = status.model_copy(update={"blind_since": _blind_since(Facts(situation, status))})
@@ -32,7 +44,8 @@ def decide(situation: Situation) -> Decision:
     wait = _waiting(situation, status)
     status = report.conditions(Facts(situation, status), wait)
     status = _request_waits(Facts(situation, status), wait)
-    told = (*moved.happenings, *_told_by_conditions(Facts(situation, status), before, wait))
+    status = status.model_copy(update=_told_before(Facts(situation, status), wait))
+    told = (*moved.happenings, *_told_once(Facts(situation, status), before, wait))
     return Decision(status, told, moved.verdict, _look_again(Facts(situation, status), wait))
 
 
@@ -166,19 +179,20 @@ def _request_waits(facts: Facts, wait: Wait) -> AgentRolloutStatus:
     return facts.status.model_copy(update={"last_request": waiting})
 
 
-def _told_by_conditions(
-    facts: Facts, before: AgentRolloutStatus, wait: Wait
-) -> tuple[Happening, ...]:
+def _told_before(facts: Facts, wait: Wait) -> dict[str, str]:
+    """What the next pass must know to tell each thing once."""
+    breach = report.breach_of_stable(facts)
+    return {"waiting": wait.reason, "stable_breach": breach.name if breach else ""}
+
+
+def _told_once(facts: Facts, before: AgentRolloutStatus, wait: Wait) -> tuple[Happening, ...]:
     """What is told once when a wait begins, not with every pass that it lasts."""
     told = []
-    was = condition.find(before.conditions, "Progressing")
-    if wait.reason in ("HoldForApproval", "AnalysisUnclear", "MeasurementMissing") and (
-        was is None or was.reason != wait.reason
-    ):
+    if wait.reason in _TOLD_WAITS and before.waiting != wait.reason:
         told.append(Happening(wait.reason, wait.message))
-    now, then = (condition.find(s.conditions, "AnalysisPassing") for s in (facts.status, before))
-    if now and now.reason == "StableBreaching" and (then is None or then.reason != now.reason):
-        told.append(Happening("AnalysisFailed", now.message, warning=True))
+    breach = report.breach_of_stable(facts)
+    if breach and not before.stable_breach:
+        told.append(Happening("AnalysisFailed", report.breaks(facts.stable, breach), warning=True))
     return (*told, *_refused_percent(facts, before))
 
 

@@ -5,7 +5,6 @@ from datetime import datetime
 from functools import cached_property
 from typing import Final
 
-from penstock.api import condition
 from penstock.api.rollout import (
     AgentRolloutStatus,
     Reason,
@@ -14,6 +13,7 @@ from penstock.api.rollout import (
     Stage,
     Step,
     Strategy,
+    Suspension,
 )
 from penstock.rollout import guardrails, path, requests, setpoint
 from penstock.rollout.guardrails import Check, CheckVerdict
@@ -134,8 +134,12 @@ class Facts:
         """Why the candidate is taken off for a while; empty when it is not."""
         if self.status.share.source is not Source.SUSPENDED:
             return ""
-        found = condition.find(self.status.conditions, "Suspended")
-        return found.reason if found else SHARED_INCIDENT
+        return self.suspension.reason or SHARED_INCIDENT
+
+    @property
+    def suspension(self) -> Suspension:
+        """What is kept of the last suspension of this attempt; blank when there was none."""
+        return self.status.suspension or Suspension()
 
     @property
     def blind(self) -> bool:
@@ -188,11 +192,8 @@ class Facts:
         under_way = path.under_way(self.status)
         observed = observed.of_candidate(self.status.analysis.since_version if under_way else None)
         observed = observed.for_step(self.status.analysis.step_from)
-        resumed = condition.find(self.status.conditions, "Suspended")
-        if resumed is None or resumed.reason != "Resumed":
-            return observed
-        back = path.moment(resumed.last_transition_time)
-        return observed.since(int(back.timestamp() * 1000))
+        back = self.suspension.resumed_at
+        return observed.since(int(path.moment(back).timestamp() * 1000)) if back else observed
 
     @cached_property
     def checks(self) -> tuple[Check, ...]:
