@@ -2,10 +2,16 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from penstock.api import condition
-from penstock.api.rollout import AgentRolloutStatus, LastRequest, Verdict
+from penstock.api.rollout import (
+    AgentRolloutStatus,
+    Halt,
+    LastRequest,
+    StuckQueue,
+    Verdict,
+)
 from penstock.rollout import (
     checks,
     commands,
@@ -16,13 +22,14 @@ from penstock.rollout import (
     requests,
     setpoint,
 )
-from penstock.rollout.facts import WAITING, Facts
+from penstock.rollout.facts import QUIET_SECONDS, WAITING, Facts
 from penstock.rollout.moves import Wait
 from penstock.rollout.situation import Decision, Happening, Situation
 from penstock.rollout.transitions import Change, change
 
 #: Each move changes what the checks see; far fewer than this settle every situation.
 MAX_MOVES: Final = 24
+MAX_HALTS: Final = 8
 _LOOK_AT_TRAFFIC_SECONDS: Final = 1.0
 _LOOK_AT_CANDIDATE_SECONDS: Final = 5.0
 _LOOK_AT_STABLE_SECONDS: Final = 60.0
@@ -71,9 +78,41 @@ def _seen(situation: Situation) -> AgentRolloutStatus:
         "stable_revision": facts.stable or None,
         "share": status.share.model_copy(update={"setpoint": seen}),
         "unready_since": _unready_since(facts),
+        "halts": _halts(facts),
+        **_quiet(facts),
         **_step_clock(facts),
     }
-    return status.model_copy(update=update)
+    status = status.model_copy(update=update)
+    return status.model_copy(update={"stuck": _stuck(Facts(situation, status))})
+
+
+def _halts(facts: Facts) -> tuple[Halt, ...]:
+    """When the kill switch was on: tasks and queues do not age meanwhile."""
+    kept, now = facts.status.halts, condition.timestamp(facts.now)
+    lasting = bool(kept) and kept[-1].until is None
+    if facts.situation.agent_suspended:
+        return kept if lasting else (*kept, Halt(since=now))[-MAX_HALTS:]
+    return (*kept[:-1], kept[-1].model_copy(update={"until": now})) if lasting else kept
+
+
+def _quiet(facts: Facts) -> dict[str, Any]:
+    """A candidate that has been available for long enough has a clean sheet again."""
+    kept = facts.suspension
+    counts = facts.status.unavailable_count or kept.overloads or kept.uncompared
+    if not counts or not kept.resumed_at or facts.seconds_since(kept.resumed_at) < QUIET_SECONDS:
+        return {}
+    clean = kept.model_copy(update={"overloads": 0, "uncompared": 0})
+    return {"unavailable_count": 0, "suspension": clean}
+
+
+def _stuck(facts: Facts) -> StuckQueue | None:
+    """Since when the candidate's queue is old; from anew whenever its age has fallen."""
+    if not facts.percent or facts.situation.agent_suspended or not facts.queue_is_old:
+        return None
+    age, before = int(facts.queue_age(facts.candidate)), facts.status.stuck
+    if before and age >= before.age_seconds:
+        return before
+    return StuckQueue(since=condition.timestamp(facts.now), age_seconds=age)
 
 
 def _step_clock(facts: Facts) -> dict[str, str | None]:
@@ -82,7 +121,7 @@ def _step_clock(facts: Facts) -> dict[str, str | None]:
     if not status.blind_since or not status.step_started_at or facts.blind:
         return {}
     begun = path.moment(status.step_started_at)
-    unseen = facts.now - max(path.moment(status.blind_since), begun)
+    unseen = max(facts.now - max(path.moment(status.blind_since), begun), timedelta())
     return {"blind_since": None, "step_started_at": condition.timestamp(begun + unseen)}
 
 

@@ -105,7 +105,9 @@ def _analysis(facts: Facts) -> _Told:
         return Status.UNKNOWN, "MeasurementMissing", f"Outcomes cannot be read: {why}."
     if not path.under_way(facts.status):
         return _analysis_of_stable(facts)
-    bad = facts.first_check(CheckVerdict.SHARED, CheckVerdict.UNCLEAR, CheckVerdict.BREACHED)
+    bad = facts.first_check(
+        CheckVerdict.SHARED, CheckVerdict.UNCLEAR, CheckVerdict.BREACHED, CheckVerdict.UNCOMPARED
+    )
     if bad is not None:
         return Status.FALSE, _reason(bad), f"{bad.name}: limit {bad.limit_text}."
     suspect = facts.first_check(CheckVerdict.SUSPECT)

@@ -37,6 +37,27 @@ class Pods:
 
 
 @dataclass(frozen=True)
+class Capacity:
+    """Tasks at a time: what the candidate's workers can take, and what its users need.
+
+    ``ready``: what its ready pods can take; ``demand``: running and queued of all revisions;
+    ``most``: what as many pods as are allowed could take.
+    """
+
+    ready: int
+    demand: int
+    most: int
+
+    def needed(self, percent: int) -> int:
+        """What so large a share of the users needs, as far as it may be had at all."""
+        return min(-(-self.demand * percent // 100), self.most)
+
+    def suffices(self, percent: int) -> bool:
+        """Whether the ready pods can take so large a share."""
+        return self.ready >= self.needed(percent)
+
+
+@dataclass(frozen=True)
 class Situation:
     """One rollout as it is now.
 
@@ -48,7 +69,7 @@ class Situation:
     the oldest unclaimed task) are keyed by the names of revisions. ``request`` is the request
     annotation as read. ``route_version_floor`` is the highest version ever seen in force.
     ``namespace`` and ``name`` are the AgentRollout's, for the commands in messages; without a
-    name it is called like its Agent.
+    name it is called like its Agent. Without a ``capacity`` there is enough for any share.
     """
 
     now: datetime
@@ -69,6 +90,7 @@ class Situation:
     tasks: int = 0
     queue_age_seconds: Mapping[str, float] = field(default_factory=dict)
     agent_suspended: bool = False
+    capacity: Capacity | None = None
     namespace: str = ""
     name: str = ""
 

@@ -21,7 +21,13 @@ from penstock.api.rollout import (
     Verdict,
 )
 from penstock.rollout import commands, moves, numbers, path, words
-from penstock.rollout.facts import CANDIDATE_UNAVAILABLE, Facts, reason_of
+from penstock.rollout.facts import (
+    CANDIDATE_UNAVAILABLE,
+    COMPARABLE_PERCENT,
+    NOT_COMPARABLE,
+    Facts,
+    reason_of,
+)
 from penstock.rollout.requests import Verb
 from penstock.rollout.situation import Happening
 
@@ -35,6 +41,7 @@ _NOWHERE: Final[Mapping[str, Any]] = {
     "step_approved": False,
     "unready_since": None,
     "unreached_percent": None,
+    "stuck": None,
 }
 
 
@@ -90,7 +97,11 @@ def _fresh_attempt(facts: Facts, attempt: int) -> dict[str, Any]:
         "steps_hash": path.steps_hash(facts.strategy),
         "candidate_since": condition.timestamp(facts.now),
         "unavailable_count": 0,
-        "analysis": AnalysisStatus(counted_through=through, step_from=_position(facts)),
+        "analysis": AnalysisStatus(
+            counted_through=through,
+            step_from=_position(facts),
+            before=facts.status.analysis.before,
+        ),
         "suspension": Suspension(),
     }
 
@@ -276,14 +287,18 @@ def _(move: moves.Reject, facts: Facts) -> Change:
 @change.register
 def _(move: moves.Suspend, facts: Facts) -> Change:
     message = f"{facts.candidate} was taken off at {facts.percent} %: {move.message}."
-    unavailable = move.reason == CANDIDATE_UNAVAILABLE
+    unavailable = move.reason == CANDIDATE_UNAVAILABLE and not move.overload
+    kept = facts.suspension
     update = {
         "held_percent": facts.percent,
         "share": _share(facts, 0, Source.SUSPENDED),
         "unready_since": None,
+        "stuck": None,
         "unavailable_count": facts.status.unavailable_count + unavailable,
-        "suspension": facts.suspension.model_copy(
+        "suspension": kept.model_copy(
             update={
+                "uncompared": kept.uncompared + (move.reason == NOT_COMPARABLE),
+                "overloads": kept.overloads + move.overload,
                 "reason": move.reason,
                 "message": message[:2048],
                 "since": condition.timestamp(facts.now),
@@ -297,12 +312,14 @@ def _(move: moves.Suspend, facts: Facts) -> Change:
 @change.register
 def _(_: moves.Resume, facts: Facts) -> Change:
     back = facts.status.held_percent or 0
+    trial = facts.suspended_for == NOT_COMPARABLE and back > COMPARABLE_PERCENT
+    back = COMPARABLE_PERCENT if trial else back
     percent = facts.capped(back)
     message = f"{facts.candidate} comes back to {percent} %."
     source = Source.AUTOMATIC if percent == back else Source.CEILING
     update = {
         **_fresh_step(facts),
-        **_standing(facts, back),
+        **(_implied(facts, back) if trial else _standing(facts, back)),
         "share": _share(facts, percent, source),
         "suspension": facts.suspension.model_copy(
             update={
@@ -316,6 +333,22 @@ def _(_: moves.Resume, facts: Facts) -> Change:
 
 
 # ----------------------------------------------------------------------------------- share
+
+
+def _implied(facts: Facts, percent: int) -> dict[str, Any]:
+    """Back from the final hold, or from a setpoint, to a place among the steps."""
+    index, held = path.place(facts.strategy, percent)
+    return {
+        "stage": Stage.STEPS,
+        "current_step_index": index,
+        "held_percent": held,
+        "steps_hash": path.steps_hash(facts.strategy),
+    }
+
+
+def _compared(facts: Facts) -> Suspension:
+    """A candidate that goes on was compared with stable since it came back."""
+    return facts.suspension.model_copy(update={"uncompared": 0})
 
 
 def _standing(facts: Facts, percent: int) -> dict[str, Any]:
@@ -339,6 +372,8 @@ def _(move: moves.SetShare, facts: Facts) -> Change:
     }
     if move.source is Source.SETPOINT:
         update["held_percent"] = None
+    if move.percent > COMPARABLE_PERCENT:
+        update["suspension"] = _compared(facts)
     return Change(_updated(facts, update), _told_of_share(facts, move))
 
 
@@ -390,6 +425,7 @@ def _(move: moves.Advance, facts: Facts) -> Change:
         "current_step_index": index,
         "held_percent": move.percent if final and kept else None,
         "step_approved": False,
+        "suspension": _compared(facts),
         "unreached_percent": facts.percent if move.nobody_eligible else None,
     }
     where = "the final hold" if final else f"step {index + 1}/{len(facts.strategy.steps)}"
