@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, Verdict
+from penstock.rollout.capacity import Capacity
 from penstock.rollout.observation import Observation
 
 
@@ -34,27 +35,6 @@ class Pods:
     ready: int = 0
     wanted: int = 0
     message: str = ""  # the pods' own words while they fail
-
-
-@dataclass(frozen=True)
-class Capacity:
-    """Tasks at a time: what the candidate's workers can take, and what its users need.
-
-    ``ready``: what its ready pods can take; ``demand``: running and queued of all revisions;
-    ``most``: what as many pods as are allowed could take.
-    """
-
-    ready: int
-    demand: int
-    most: int
-
-    def needed(self, percent: int) -> int:
-        """What so large a share of the users needs, as far as it may be had at all."""
-        return min(-(-self.demand * percent // 100), self.most)
-
-    def suffices(self, percent: int) -> bool:
-        """Whether the ready pods can take so large a share."""
-        return self.ready >= self.needed(percent)
 
 
 @dataclass(frozen=True)
