@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from penstock import names
 from penstock.api.agent import Role, TrafficTarget
 from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, Source, Verdict
-from penstock.rollout import engine
+from penstock.rollout import capacity, engine
+from penstock.rollout.capacity import Capacity
 from penstock.rollout.situation import Happening, Pods, Situation
 from penstock_operator import events, reading
 from penstock_operator.resources import name_of, namespace_of
@@ -32,6 +33,7 @@ class Course:
     rollout_status: AgentRolloutStatus | None = None
     happenings: tuple[Happening, ...] = ()
     look_again_seconds: float = 60.0
+    staff_percent: int = 0  # share that the candidate's workers must be able to take by now
 
 
 def verdict_on(course: Course, known: Known) -> Verdict | None:
@@ -70,6 +72,7 @@ def _governed(world: World, stock: Stock) -> Course:
         rollout_status=after,
         happenings=decision.happenings,
         look_again_seconds=decision.look_again_seconds,
+        staff_percent=capacity.percent_to_staff(after, spec, world.now),
     )
 
 
@@ -107,9 +110,25 @@ def situation(
             if (found := _work(world, stock, name))
         },
         agent_suspended=world.suspended,
+        capacity=capacity_of(world, stock, candidate),
         namespace=namespace_of(world.agent),
         name=name_of(rollout),
     )
+
+
+def capacity_of(world: World, stock: Stock, candidate: str) -> Capacity | None:
+    """What the candidate's workers can take; None while nobody can tell, which holds nothing up.
+
+    A candidate that sleeps wakes with its queue: it has what it needs.
+    """
+    pods = world.pods.get(candidate)
+    asleep = pods is not None and not pods.wanted
+    if world.spec is None or world.look is None or pods is None or asleep:
+        return None
+    found = (_work(world, stock, name) for name in {candidate, stock.stable})
+    tasks = sum(work.queued + work.running for work in found if work)
+    spec = world.spec
+    return capacity.capacity(spec.scaling, spec.worker.concurrency, pods.ready, tasks)
 
 
 def _pods(world: World, candidate: str) -> dict[str, Pods]:

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -22,7 +22,7 @@ from penstock_operator.cache import Cache
 from penstock_operator.cluster import Cluster, ClusterError
 from penstock_operator.leadership import Fenced, Leadership
 from penstock_operator.manifests import Installation
-from penstock_operator.measure import Measure
+from penstock_operator.measure import Measure, StoreClock, last_moment
 from penstock_operator.memory import Memory
 from penstock_operator.resources import (
     AGENT,
@@ -58,6 +58,7 @@ class Sources:
     settle_seconds: float
     leadership: Leadership = field(default_factory=Leadership.alone)
     tenants: Tenants | None = None  # where each namespace has a Redis user of its own
+    store_clock: StoreClock = field(default_factory=StoreClock)
 
 
 async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime) -> World | None:
@@ -66,7 +67,7 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
     Raises:
         Fenced: a higher epoch than ours is on record for it.
 
-    ``now`` is this machine's time; while Redis answers, its time is taken instead.
+    ``now`` is this machine's time; it is taken only where Redis has never said what time it is.
     """
     cache = sources.cache
     agent = cache.get(AGENT, key.namespace, key.name)
@@ -79,8 +80,7 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
     found = cache.of_agent(ROLLOUT, key)
     rollouts, status = in_order(found), reading.agent_status(agent)
     look, look_error = await _look(sources, key, records)
-    if look:  # one clock for all operators, and the one that outcomes are stamped with
-        now = datetime.fromtimestamp(look.now_ms / 1000, UTC)
+    now = _now(sources, look, rollouts, now)
     epoch = sources.leadership.epoch_over(_epoch_on_record(sources, rollouts, status.value, look))
     look, instead_of = _believed(sources.leadership, uid_of(agent), memory, epoch, look)
     observation, observation_error = await _observe(sources, key, agent, rollouts, look, records)
@@ -119,6 +119,17 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
         instead_of=instead_of,
         answers=memory.answers,
     )
+
+
+def _now(
+    sources: Sources, look: Look | None, rollouts: tuple[Object, ...], machine: datetime
+) -> datetime:
+    """One clock for all operators, and the one that outcomes are stamped with: Redis'."""
+    clock, at = sources.store_clock, sources.leadership.clock()
+    if look:
+        return clock.tell(look.now_ms, at)
+    written = last_moment(reading.rollout_status(rollouts[0]).value) if rollouts else None
+    return clock.now(at, written, machine)
 
 
 def highest_epoch(cache: Cache) -> int:

@@ -47,6 +47,7 @@ _LONGEST: Final[Mapping[str, int]] = {
     "revisions": 120,
     "targets": 2,
     "checks": 16,
+    "halts": 8,
     "message": 2048,
 }
 _POSITION: Final = re.compile(r"(?:[0-9]{1,16}(?:-[0-9]{1,19})?)?")
@@ -198,6 +199,10 @@ def _unreadable_moment(status: AgentRolloutStatus) -> _Place | None:
         (("stepStartedAt",), status.step_started_at),
         (("blindSince",), status.blind_since),
         (("unreadySince",), status.unready_since),
+        *_moments_of_suspension(status),
+        *((("halts", n), halt.since) for n, halt in enumerate(status.halts)),
+        *((("halts", n), halt.until) for n, halt in enumerate(status.halts)),
+        (("stuck",), status.stuck.since if status.stuck else None),
         (("analysis", "countedAt"), status.analysis.counted_at),
         *((("conditions", n), c.last_transition_time) for n, c in enumerate(status.conditions)),
     ]
@@ -206,6 +211,16 @@ def _unreadable_moment(status: AgentRolloutStatus) -> _Place | None:
             return place
     counted = status.analysis.counted_through, status.analysis.step_from
     return None if all(map(_POSITION.fullmatch, counted)) else ("analysis",)
+
+
+def _moments_of_suspension(status: AgentRolloutStatus) -> list[tuple[_Place, str | None]]:
+    kept = status.suspension
+    if kept is None:
+        return []
+    return [
+        (("suspension", "since"), kept.since),
+        (("suspension", "resumedAt"), kept.resumed_at),
+    ]
 
 
 def _is_moment(text: str) -> bool:

@@ -8,8 +8,9 @@ from typing import Final
 from penstock import names
 from penstock.api.agent import AgentSpec, RevisionState, Scaling
 from penstock.api.rollout import Result, Stage
+from penstock.rollout.capacity import replicas_for
 from penstock.traffic import Standing
-from penstock_operator.course import Course, verdict_on
+from penstock_operator.course import Course, capacity_of, verdict_on
 from penstock_operator.resources import Object
 from penstock_operator.stock import Known, Stock
 from penstock_operator.world import World
@@ -49,7 +50,7 @@ def _crew(world: World, stock: Stock, course: Course, known: Known) -> Crew:
     standing = standing_of(world, stock, course, known)
     replicas = None
     if standing is not Standing.CLOSED and world.spec is not None:
-        replicas = _replicas(world, world.spec.scaling, course, known, standing, work)
+        replicas = _replicas(world, stock, course, known, standing, work)
     return Crew(known, standing, work, replicas)
 
 
@@ -113,12 +114,13 @@ def _may_close(world: World, known: Known, standing: Standing) -> bool:
 
 def _replicas(
     world: World,
-    scaling: Scaling,
+    stock: Stock,
     course: Course,
     known: Known,
     standing: Standing,
     work: RevisionWork,
 ) -> int:
+    scaling = world.spec.scaling if world.spec else Scaling()
     wanted = wanted_replicas(scaling, work)
     current = current_replicas(world, known)
     if known.name == course.stable:
@@ -127,9 +129,20 @@ def _replicas(
         if under_way(course):  # all users may come back at any moment
             return max(wanted, min(current or 0, scaling.max_replicas))
         return _slowly(world, known, wanted, current)
+    ahead = _ahead(world, stock, course) if known.name == course.candidate else 1
     if standing is Standing.OPEN:
-        return max(1, _slowly(world, known, wanted, current))
+        return max(ahead, _slowly(world, known, wanted, current))
+    if standing is Standing.WITHDRAWN and course.staff_percent:  # it comes back to a share
+        return max(ahead, min(wanted, current or 1))
     return max(1, min(wanted, current or 1))  # finishing what it has
+
+
+def _ahead(world: World, stock: Stock, course: Course) -> int:
+    """How many workers the candidate's next share needs: they are there before it is raised."""
+    room = capacity_of(world, stock, course.candidate)
+    if room is None or world.spec is None:
+        return 1
+    return replicas_for(room, course.staff_percent, world.spec.worker.concurrency)
 
 
 def wanted_replicas(scaling: Scaling, work: RevisionWork) -> int:

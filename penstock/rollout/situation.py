@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, Verdict
+from penstock.rollout.capacity import Capacity
 from penstock.rollout.observation import Observation
 
 
@@ -48,7 +49,7 @@ class Situation:
     the oldest unclaimed task) are keyed by the names of revisions. ``request`` is the request
     annotation as read. ``route_version_floor`` is the highest version ever seen in force.
     ``namespace`` and ``name`` are the AgentRollout's, for the commands in messages; without a
-    name it is called like its Agent.
+    name it is called like its Agent. Without a ``capacity`` there is enough for any share.
     """
 
     now: datetime
@@ -69,6 +70,7 @@ class Situation:
     tasks: int = 0
     queue_age_seconds: Mapping[str, float] = field(default_factory=dict)
     agent_suspended: bool = False
+    capacity: Capacity | None = None
     namespace: str = ""
     name: str = ""
 
