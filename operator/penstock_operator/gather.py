@@ -17,7 +17,7 @@ from penstock.errors import InvalidResource, StoreRefused, StoreUnavailable
 from penstock.names import AgentKey
 from penstock.rollout.observation import Observation
 from penstock.rollout.situation import Pods
-from penstock_operator import election, manifests, podwords, reading, workforce
+from penstock_operator import election, manifests, podwords, reading
 from penstock_operator.cache import Cache
 from penstock_operator.cluster import Cluster, ClusterError
 from penstock_operator.leadership import Fenced, Leadership
@@ -87,8 +87,6 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
     pods = await _pods(sources, key, deployments)
     inputs = revision.canonical([spec_of(agent).get("template"), references])
     quiet = memory.quiet_seconds(inputs, now)
-    work = look.work if look else {}
-    memory.low_since = workforce.low_since(spec, work, deployments, memory.low_since, now)
     return World(
         now=now,
         agent=agent,
@@ -110,7 +108,7 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
         observation=observation,
         observation_error=observation_error,
         pods=pods,
-        low_since=memory.low_since,
+        lulls=memory.lulls,
         name_conflict=memory.name_conflict,
         refused=memory.refused,
         no_redis_user=await _no_redis_user(sources, key, look),

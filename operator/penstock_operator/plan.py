@@ -1,6 +1,7 @@
 """The plan for one agent: pure, from the world as gathered to everything that must be written."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -23,7 +24,7 @@ from penstock_operator.resources import (
 )
 from penstock_operator.stock import Known, Stock, take_stock, verdict_annotations
 from penstock_operator.workforce import Crew, muster, prunable
-from penstock_operator.world import World
+from penstock_operator.world import Lull, World
 
 _SETTLING_SECONDS: Final = 1.0
 _AT_REST_SECONDS: Final = 60.0
@@ -63,6 +64,7 @@ class Plan:
     instead_of: tuple[int, int] | None = None
     in_flight: bool = False
     course: Course | None = None
+    lulls: Mapping[str, Lull] = field(default_factory=dict)
     look_again_seconds: float = 60.0
 
 
@@ -92,6 +94,7 @@ def plan_agent(world: World) -> Plan:
         instead_of=world.instead_of,
         in_flight=bool(course.candidate and course.percent),
         course=course,
+        lulls={crew.known.name: crew.lull for crew in crews if crew.lull},
         look_again_seconds=_SETTLING_SECONDS
         if stock.settling
         else min(course.look_again_seconds, _AT_REST_SECONDS, *_wishes(world, crews)),
@@ -321,7 +324,8 @@ def _wishes(world: World, crews: tuple[Crew, ...]) -> list[float]:
     leaving = any(crew.state is RevisionState.DRAINING for crew in crews)
     refused = world.refused or world.name_conflict or world.no_redis_user
     unsettled = world.look is None or world.missing or refused
-    if leaving or unsettled or world.low_since or _in_use(world):
+    lull = any(crew.lull for crew in crews)
+    if leaving or unsettled or lull or _in_use(world):
         wishes.append(_IN_USE_SECONDS)
     wishes += [
         left + _EXPIRED_SECONDS if left > 0 else _IN_USE_SECONDS

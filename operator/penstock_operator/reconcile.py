@@ -67,6 +67,7 @@ class Reconciler:
             await self._gone(key)
             return None
         plan = plan_agent(world)
+        memory.lulls = plan.lulls
         await self.apply(key, world.agent, plan, memory)
         return Again(plan.look_again_seconds, urgent=plan.in_flight)
 

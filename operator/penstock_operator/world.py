@@ -14,6 +14,19 @@ from penstock_store.records import Look
 
 
 @dataclass(frozen=True)
+class Lull:
+    """A time in which a revision needs fewer workers than it has.
+
+    ``most``: the most that it needed in that time; ``replicas``: what it has. Another number of
+    workers begins another lull.
+    """
+
+    since: datetime
+    most: int
+    replicas: int
+
+
+@dataclass(frozen=True)
 class World:
     """One agent and all that belongs to it, as it is now.
 
@@ -23,8 +36,8 @@ class World:
     the Agent's status that could not be read. ``references`` holds the
     content of referenced objects, ``missing`` a sentence when one is not there. ``settled``: the
     revision's inputs have been quiet for long enough to cut one. ``look`` is None when Redis did
-    not answer (``look_error``). ``low_since``: since when a revision has had more workers than
-    its backlog asks for. ``name_conflict``: a child that belongs to another owner;
+    not answer (``look_error``). ``lulls``: revisions, by name, that have more workers than they
+    need, as the pass before saw it. ``name_conflict``: a child that belongs to another owner;
     ``refused``: a child that the API server would not take, in its words. ``no_redis_user``: why
     the workers of this namespace cannot reach Redis. ``epoch`` is the leadership in which is
     decided, not below any that Kubernetes has on record for the agent. ``instead_of``: the (epoch,
@@ -52,7 +65,7 @@ class World:
     observation: Observation | None = None
     observation_error: str = ""
     pods: Mapping[str, Pods] = field(default_factory=dict)
-    low_since: Mapping[str, datetime] = field(default_factory=dict)
+    lulls: Mapping[str, Lull] = field(default_factory=dict)
     name_conflict: str = ""
     refused: str = ""
     no_redis_user: str = ""

@@ -24,7 +24,7 @@ from penstock.api.rollout import (
 )
 from penstock.traffic import Standing
 from penstock_operator.plan import Plan, plan_agent
-from penstock_operator.world import World
+from penstock_operator.world import Lull, World
 from penstock_store.records import RevisionWork
 from tests.unit.operator import worlds
 from tests.unit.operator.worlds import cut, record, world
@@ -237,7 +237,7 @@ def test_backlog_scales_up_at_once_and_down_only_after_a_minute() -> None:
     made = world(**base)
     made.deployments[cut(V1).name]["spec"]["replicas"] = 7
     assert plan_agent(made).children == (), "seven stay while the minute is not over"
-    patient = world(**base, low_since={cut(V1).name: worlds.later(-61)})
+    patient = world(**base, lulls={cut(V1).name: Lull(worlds.later(-61), 0, 7)})
     patient.deployments[cut(V1).name]["spec"]["replicas"] = 7
     assert plan_agent(patient).children[0][1]["spec"]["replicas"] == 1
 
@@ -367,7 +367,7 @@ def test_a_rejected_candidate_closes_when_nothing_is_left_on_it() -> None:
 
 
 def test_the_candidate_comes_on_top_of_the_workers_that_stable_had() -> None:
-    made = trying_v2(low_since={cut(V1).name: worlds.later(-3600)})
+    made = trying_v2(lulls={cut(V1).name: Lull(worlds.later(-3600), 0, 6)})
     made.deployments[cut(V1).name]["spec"]["replicas"] = 6
     plan = plan_agent(made)
     assert [obj for kind, obj in plan.children if obj["metadata"]["name"] == cut(V1).name] == []
@@ -423,7 +423,7 @@ def test_work_of_a_revision_that_nobody_knows_goes_back_to_stable() -> None:
 
 
 def test_after_a_rollback_stable_gives_its_spare_workers_back() -> None:
-    busy = trying_v2(low_since={cut(V1).name: worlds.later(-3600)})
+    busy = trying_v2(lulls={cut(V1).name: Lull(worlds.later(-3600), 0, 6)})
     verdict = Verdict(
         revision=cut(V2).name,
         result=Result.REJECTED,
