@@ -15,6 +15,8 @@ from penstock_operator.world import Lull, World
 from penstock_store.records import RevisionWork
 
 _LEAVING: Final = (Standing.REJECTED, Standing.SUPERSEDED, Standing.DRAINING)
+#: Records of so many rejected revisions are kept, whatever the history limit is.
+REJECTED_KEPT: Final = 20
 _SCALE_DOWN_AFTER: Final = timedelta(seconds=60)
 
 
@@ -190,11 +192,16 @@ def _slowly(
 def prunable(
     crews: tuple[Crew, ...], stock: Stock, course: Course, limit: int
 ) -> tuple[Known, ...]:
-    """Closed revisions beyond the history limit, except those that somebody may return to."""
+    """Closed revisions beyond the history limit, except those that somebody may return to.
+
+    Rejected ones are counted by themselves and have room of their own.
+    """
     kept = {course.stable, course.candidate, stock.latest}
     closed = [
         crew.known
         for crew in crews
         if crew.standing is Standing.CLOSED and crew.known.name not in kept
     ]
-    return tuple(closed[limit:])
+    rejected = [known for known in closed if known.rejected]
+    others = [known for known in closed if not known.rejected]
+    return (*others[limit:], *rejected[max(limit, REJECTED_KEPT) :])

@@ -22,6 +22,7 @@ from penstock.api.rollout import (
     Stage,
     Verdict,
 )
+from penstock.rollout.situation import Pods
 from penstock.traffic import Standing
 from penstock_operator.plan import Plan, plan_agent
 from penstock_operator.world import Lull, World
@@ -391,10 +392,15 @@ def test_a_rejected_revision_is_not_released_when_nobody_knows_who_was_stable() 
     records = (record(V2, 2, verdict=verdict),)
     known = {"records": records, "projected_for": (V2,), "ready_for": (V2,)}
     assert plan_agent(world(worlds.agent(V2), **known)).route is None
-    kept = plan_agent(world(worlds.agent(V2), **known, status=serving(V1)))
+    pods = {cut(V1).name: Pods(1, 1), cut(V2).name: Pods(1, 1)}
+    kept = plan_agent(world(worlds.agent(V2), **known, status=serving(V1), pods=pods))
     assert kept.route is not None
-    assert kept.route.stable == cut(V1).hash
+    assert kept.route.stable == cut(V1).hash, "its workers still serve"
     assert said(kept, "Stalled") == ("True", "RecordMissing")
+    gone = plan_agent(world(worlds.agent(V2), **known, status=serving(V1), route_version=3))
+    assert gone.route is not None
+    assert (gone.route.stable, gone.route.version) == ("", 4), "nobody can serve"
+    assert said(gone, "Stalled") == ("True", "RecordMissing")
 
 
 def test_the_kill_switch_holds_even_where_the_rest_cannot_be_read() -> None:
