@@ -7,7 +7,7 @@ from datetime import datetime
 from penstock.traffic import Route
 from penstock_operator.drift import Answer, answer, differs
 from penstock_operator.resources import Object, name_of
-from penstock_operator.world import Lull
+from penstock_operator.world import Cuts, Lull
 
 
 @dataclass
@@ -19,7 +19,7 @@ class Memory:
     route that Redis took; ``strange`` is a route in Redis, as (epoch, version), that is above what
     its leader may write, seen at ``strange_at`` of the leadership's clock; ``numbers_at`` when the
     status numbers were last written; ``unrecorded`` are verdicts, by record, that the API server would not take; ``answers`` hold children that the API server stored otherwise
-    than they were applied.
+    than they were applied; ``cuts`` what its records hold.
     """
 
     inputs: str = ""
@@ -33,6 +33,7 @@ class Memory:
     numbers_at: datetime | None = None
     unrecorded: dict[str, Object] = field(default_factory=dict)
     answers: dict[tuple[str, str], Answer] = field(default_factory=dict)
+    cuts: Cuts = field(default_factory=dict)
 
     def quiet_seconds(self, inputs: str, now: datetime) -> float:
         """For how long the inputs of a revision have been the same."""

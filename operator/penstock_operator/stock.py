@@ -12,7 +12,7 @@ from penstock.revision import Revision
 from penstock.rollout.situation import RevisionRecord
 from penstock_operator import reading, remembered
 from penstock_operator.resources import Object, annotations_of, controller_uid, name_of
-from penstock_operator.world import World
+from penstock_operator.world import Cuts, Found, World, record_version
 
 _COLLISION: Final = (
     "another template became revision {}, and this one would get the very same name: change "
@@ -107,7 +107,7 @@ class Stock:
 
 def take_stock(world: World) -> Stock:
     """Read the records, cut the present template, and find out who is stable."""
-    known, unread = _read_all(_own_records(world))
+    known, unread = _read_all(_own_records(world), world.cuts)
     known |= _rebuilt(world, known, unread)
     recorded = known.keys() | unread.keys()
     latest, problem = _latest(world, known, unread)
@@ -127,10 +127,16 @@ def _own_records(world: World) -> list[Object]:
     return [record for record in world.records if controller_uid(record) == world.uid]
 
 
-def _read_all(records: list[Object]) -> tuple[dict[str, Known], dict[str, Unread]]:
+def _read_all(records: list[Object], cuts: Cuts) -> tuple[dict[str, Known], dict[str, Unread]]:
+    """The records, each read once in its life; what is not there any more is forgotten."""
     known, unread = {}, {}
-    for record in records:
-        match _cut_of(record.get("data"), name_of(record)):
+    held = {record_version(record): record for record in records}
+    for place in cuts.keys() - held.keys():
+        del cuts[place]
+    for place, record in held.items():
+        if place not in cuts:
+            cuts[place] = _cut_of(record.get("data"), name_of(record))
+        match cuts[place]:
             case Revision() as cut:
                 known[cut.name] = _noted(cut, record)
             case (why, newer):
@@ -138,7 +144,7 @@ def _read_all(records: list[Object]) -> tuple[dict[str, Known], dict[str, Unread
     return known, unread
 
 
-def _cut_of(document: Any, name: str) -> Revision | tuple[str, bool]:
+def _cut_of(document: Any, name: str) -> Found:
     """The revision in a document; else why there is none, and whether a newer Penstock has one."""
     try:
         return revision.read(document, name)

@@ -5,12 +5,23 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from penstock.api.agent import AgentSpec, AgentStatus, RolloutPolicy
+from penstock.revision import Revision
 from penstock.rollout.observation import Observation
 from penstock.rollout.situation import Pods
 from penstock_operator.drift import Answers
 from penstock_operator.manifests import Installation
 from penstock_operator.resources import Object, spec_of
 from penstock_store.records import Look
+
+#: A revision; else why what was read is none, and whether a newer Penstock can read it.
+Found = Revision | tuple[str, bool]
+Cuts = dict[tuple[str, str], Found]
+
+
+def record_version(record: Object) -> tuple[str, str]:
+    """What never stands for two contents of a record; without a version it is read anew."""
+    told = record["metadata"]
+    return str(told.get("uid", "")), str(told.get("resourceVersion") or id(record))
 
 
 @dataclass(frozen=True)
@@ -42,7 +53,8 @@ class World:
     the workers of this namespace cannot reach Redis. ``epoch`` is the leadership in which is
     decided, not below any that Kubernetes has on record for the agent. ``instead_of``: the (epoch,
     version) of a route in Redis that no leader wrote. ``answers`` are those of the API server that
-    are not quite what was applied.
+    are not quite what was applied. ``cuts`` are what records of this very version held, by uid and
+    resourceVersion; it is filled in as they are read.
     """
 
     now: datetime
@@ -73,6 +85,7 @@ class World:
     epoch: int = 0
     instead_of: tuple[int, int] | None = None
     answers: Answers = field(default_factory=dict)
+    cuts: Cuts = field(default_factory=dict)
 
     @property
     def uid(self) -> str:
