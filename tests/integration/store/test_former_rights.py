@@ -101,7 +101,9 @@ async def test_with_the_rights_of_the_version_before_a_task_lives_its_whole_life
     assert await operator.close_agent(agent, "u") == 0
 
 
-async def test_with_the_rights_of_the_version_before_looking_for_tasks_waits_for_the_new_ones(stores):
+async def test_with_the_rights_of_the_version_before_looking_for_tasks_waits_for_the_new_ones(
+    stores,
+):
     agent = names.AgentKey("acme", f"agent-{uuid.uuid4().hex[:8]}")
     with pytest.raises(errors.StoreUnavailable, match="The operator makes Redis users again"):
         await stores["gateway"].recent(agent, listing.Wanted())
