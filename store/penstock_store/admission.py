@@ -44,17 +44,18 @@ class Admitting(Connected):
         said, *rest = await self._run("admit", agent, *keyed, arguments=arguments)
         if said not in (b"new", b"old"):
             raise await self._refusal(agent, said.decode(), rest)
-        *texts, created_ms = rest
-        identifier, revision, arm, version, status = (part.decode() for part in texts)
-        return Admission(
-            task=identifier,
-            revision=revision,
-            arm=Arm(arm),
-            route_version=int(version),
-            status=TaskStatus(status),
-            existed=said == b"old",
-            created_ms=int(created_ms),
-        )
+        with codec.reading("the task of this submission"):
+            *texts, created_ms = rest
+            identifier, revision, arm, version, status = (part.decode() for part in texts)
+            return Admission(
+                task=identifier,
+                revision=revision,
+                arm=Arm(arm),
+                route_version=int(version),
+                status=TaskStatus(status),
+                existed=said == b"old",
+                created_ms=int(created_ms),
+            )
 
     async def task(self, identifier: str, tenant: str | None) -> Task | None:
         """The task of that id, if it is this tenant's; None: whosever it is."""

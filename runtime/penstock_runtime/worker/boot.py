@@ -4,14 +4,14 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import httpx2
 
 from penstock import errors, revision
 from penstock.api.agent import Tool
 from penstock.revision import Revision
-from penstock_runtime import metrics
+from penstock_runtime import metrics, redaction
 from penstock_runtime.agent import anthropic, credentials, loop, pricing, proxies, retry, toolbox
 from penstock_runtime.agent.http import HTTPTools
 from penstock_runtime.settings import WorkerSettings
@@ -51,6 +51,7 @@ def equip(settings: WorkerSettings, cut: Revision) -> loop.Agent:
             command that makes it).
     """
     template = cut.template
+    _learn_password(settings.redis_url)
     for tool in template.tools:
         _check_headers(settings, tool)
     tools = toolbox.build(template.tools)
@@ -91,6 +92,14 @@ def _model(
         return anthropic.AnthropicModel(prompt, url, read_key, _carrier(cut))
     except credentials.Unfit as unfit:
         raise _no_credential(settings, cut, unfit) from None
+
+
+def _learn_password(url: str) -> None:
+    """Make the password in an address known to the filter of what leaves the worker."""
+    who = url.partition("//")[2].rpartition("@")[0]
+    written = who.partition(":")[2]
+    redaction.learn(written)
+    redaction.learn(unquote(written))
 
 
 def _carrier(cut: Revision) -> Callable[[], httpx2.AsyncBaseTransport]:

@@ -72,8 +72,11 @@ def _store(settings: WorkerSettings) -> Store:
                 idempotency_seconds=settings.idempotency_seconds,
             ),
         )
-    except ValueError as error:
-        raise errors.InvalidResource(f"PENSTOCK_REDIS_URL cannot be used: {error}") from error
+    except ValueError:  # its words can hold a part of the password
+        raise errors.InvalidResource(
+            "PENSTOCK_REDIS_URL cannot be used: write redis://USER:PASSWORD@HOST:PORT, or rediss:// "
+            "for TLS, with what is special in the password percent-encoded"
+        ) from None
 
 
 async def _serve(

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from tests.integration.acceptance.product import Product
 from tests.integration.cluster import agent
 from tests.integration.election.operators import Operator, Operators, until
@@ -43,6 +45,7 @@ def passes_more(operator: Operator, product: Product, count: int) -> None:
         until("passes", lambda b=before: (operator.number(PASSES) or 0) >= b + len(ODD))
 
 
+@pytest.mark.timeout(300)
 def test_agents_in_unusual_spellings_are_written_once_and_never_again(
     operators: Operators, product: Product
 ) -> None:

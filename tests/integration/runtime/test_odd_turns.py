@@ -1,6 +1,7 @@
 """Whole tasks with models whose turns are odd: no session is spoiled, nothing is paid twice."""
 
 import asyncio
+import itertools
 import json
 
 import pytest
@@ -91,3 +92,18 @@ async def test_a_call_that_the_caller_cuts_is_booked(shop):
     assert ended.usage.input_tokens > 0
     assert ended.usage.cost_micro_usd > 0
     assert ended.usage.model_calls == 0
+
+
+async def test_a_thinking_model_goes_on_in_a_session_that_was_shortened(
+    shop, tool_server, fake_model
+):
+    calls = [{"name": "look_up", "input": {"order": "A1"}}]
+    script = {"thinking": "Let me see. " * 20, "toolCalls": calls}
+    look_up = tool("look_up", tool_server.url + "/ok")
+    cut = await shop.release(script, tools=[look_up], limits={"inputTokens": 1300})
+    async with shop.pool(cut):
+        ended = [await shop.ended(await shop.submit("x" * 400, session="s")) for _ in range(9)]
+    ends = [how(each) for each in ended]
+    assert set(ends) == {SUCCEEDED, (TaskStatus.LIMIT_EXCEEDED, OutcomeReason.LIMIT_INPUT_TOKENS)}
+    pairs = itertools.pairwise(ends)
+    assert all(SUCCEEDED in pair for pair in pairs), [each.outcome for each in ended]

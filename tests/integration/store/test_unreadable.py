@@ -187,6 +187,23 @@ async def test_an_event_that_is_none_is_passed_over(desk):
     assert (await desk.event_types(admission.task))[-1] == "finished"
 
 
+async def test_an_event_kept_under_a_strange_id_is_passed_over_by_who_resumes(desk):
+    admission = await desk.admit()
+    await desk.finish(await desk.claim_one())
+    await desk.raw.delete(desk.keys.events(admission.task))
+    kept = '[["soon","model","{}"],["99-x","model","{}"],["5-1","finished","{}"]]'
+    await desk.raw.hset(desk.keys.task(admission.task), "events", kept)
+    assert [event.id for event in await desk.store.events(admission.task, "4-0")] == ["5-1"]
+
+
+async def test_a_submission_that_meets_a_task_nobody_can_read_is_refused_alone(desk):
+    first = await desk.admit(idempotency_key="k")
+    await desk.raw.hset(desk.keys.task(first.task), "status", "Pondering")
+    with pytest.raises(errors.StoreRefused, match="cannot be read"):
+        await desk.admit(idempotency_key="k")
+    await desk.admit(idempotency_key="other")
+
+
 @pytest.mark.parametrize("text", [b"", b"{", b"[1]", b"[[1,2,3]]", b'[["1-0"]]', b"\xff", None])
 def test_kept_events_that_are_none_are_none(text):
     assert codec.kept_events(text) == []

@@ -131,3 +131,23 @@ def test_a_paused_turn_without_words_is_filled_when_it_is_sent():
     paused = Transcript.start((), "hi").with_reply(Reply((), "pause_turn", Tokens(1, 1)))
     assert echo.ready(paused.messages)[-1]["content"][0]["text"] == echo.NO_TEXT
     assert paused.answer == ""
+
+
+def test_thinking_goes_with_what_it_was_signed_over():
+    thought = {"role": "assistant", "content": [SIGNED, TEXT]}
+    asked = {"role": "user", "content": "hi"}
+    sound = (asked, thought, asked, thought)
+    assert echo.messages(sound) == sound
+    odd = {"role": "assistant", "content": [TEXT, {"type": "text", "text": ""}]}
+    healed = echo.messages((asked, thought, asked, odd, asked, thought))
+    assert healed[1] == thought
+    assert healed[5] == {"role": "assistant", "content": [TEXT]}
+
+
+def test_a_turn_that_was_gone_on_from_is_sent_alike_ever_after():
+    paused = Transcript.start((), "hi").with_reply(scripted.text("First, ", "pause_turn"))
+    first = echo.ready(paused.messages)
+    later = paused.with_turn_paused().with_reply(scripted.text("second. "))
+    asked = (*later.messages, {"role": "user", "content": "and?"})
+    assert echo.ready(asked)[: len(first)] == first
+    assert echo.ready(asked)[2]["content"][0]["text"] == "second. "

@@ -106,3 +106,15 @@ def test_a_session_keeps_at_most_so_many_bytes_and_says_so(template):
     assert kept[-1]["content"][0]["text"] == "bye"
     assert str(session.MAX_HISTORY_BYTES) in settled.outcome.message
     assert settled.outcome.status == TaskStatus.SUCCEEDED
+
+
+def test_what_is_kept_of_a_history_thinks_no_more(template):
+    signed = {"type": "thinking", "thinking": "hm", "signature": "over all before"}
+    history = [
+        {**each, "content": [signed, *each["content"]]} if each["role"] == "assistant" else each
+        for each in turns(5)
+    ]
+    assert "signature" in str(session.shortened(history, 10**6))
+    kept = session.shortened(history, 700)
+    assert kept
+    assert "signature" not in str(kept)
