@@ -17,6 +17,7 @@ from penstock_runtime.gateway import (
     apiserver,
     boundary,
     description,
+    listing,
     plain,
     problems,
     routes,
@@ -55,6 +56,7 @@ def application(gateway: state.Gateway, *, measured: bool = True) -> FastAPI:
     if measured:
         app.include_router(_measures)
     app.include_router(routes.router)
+    app.include_router(listing.router)
     app.openapi = lambda: description.document(app)  # type: ignore[method-assign]
     return app
 
@@ -169,7 +171,12 @@ def _methods(request: Request) -> set[str]:
     """What can be asked of a path; each of its methods is a route of its own."""
     found = [
         route.methods
-        for route in (*_probes.routes, *_measures.routes, *routes.router.routes)
+        for route in (
+            *_probes.routes,
+            *_measures.routes,
+            *routes.router.routes,
+            *listing.router.routes,
+        )
         if isinstance(route, Route) and route.path_regex.match(request.url.path)
     ]
     return {method for methods in found for method in methods or ()}
