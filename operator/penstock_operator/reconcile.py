@@ -13,7 +13,7 @@ from penstock.api.rollout import AgentRolloutStatus
 from penstock.errors import PenstockError
 from penstock.names import AgentKey
 from penstock.rollout.situation import Happening
-from penstock_operator import events, metrics, reading
+from penstock_operator import events, metrics, reading, shown
 from penstock_operator.cluster import ClusterError
 from penstock_operator.gather import Sources, gather
 from penstock_operator.memory import Memory
@@ -67,6 +67,7 @@ class Reconciler:
             await self._gone(key)
             return None
         plan = plan_agent(world)
+        metrics.show(key, shown.of_agent(key, world, plan))
         await self.apply(key, world.agent, plan, memory)
         return Again(plan.look_again_seconds, urgent=plan.in_flight)
 
@@ -267,10 +268,8 @@ class Reconciler:
 
 
 def _count(key: AgentKey, plan: Plan) -> None:
-    course = plan.course
-    if course is None:
-        return
-    metrics.SHARE.labels(key.namespace, key.name).set(course.percent)
-    if course.verdict:
-        verdict = course.verdict
+    if plan.governed:
+        metrics.expect_verdicts(key)
+    verdict = plan.course.verdict if plan.course else None
+    if verdict:
         metrics.VERDICTS.labels(key.namespace, key.name, verdict.result, verdict.reason).inc()
