@@ -5,7 +5,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, Final
 
@@ -19,11 +19,9 @@ from penstock_store.records import Claim, Directive
 from penstock_store.scripts import Scripts
 
 _HEARTBEATS: Final = 500  # claims in one step, so that no script holds Redis up
-_ENDS_REMEMBERED: Final = 1000
-_END_SECONDS: Final = (
-    60.0  # after its acknowledgement an end may be lost with the log's tail for so long
-)
-_END_BYTES: Final = 1 << 20  # ends that are larger are not remembered
+# After its acknowledgement an end may be lost with the log's tail for so long.
+_END_SECONDS: Final = 60.0
+_END_BYTES: Final = 16 << 20  # of all ends that are remembered; the oldest go first
 _WHOLE: Final = b"Whole"
 
 Event = tuple[str, dict[str, object]]
@@ -34,8 +32,9 @@ class _End:
     """An end that was acknowledged, so that it can be said again when Redis has lost it."""
 
     at_seconds: float
-    claim: Claim
+    claim: Claim  # without what it was given to work on
     arguments: Sequence[Argument]
+    size: int
 
 
 class Working(Connected):
@@ -49,7 +48,8 @@ class Working(Connected):
         super().__init__(connection, scripts, installation)
         self._numbers: dict[tuple[AgentKey, str], int] = {}
         self._saved: dict[str, Saved] = {}  # by claim id
-        self._ends: deque[_End] = deque(maxlen=_ENDS_REMEMBERED)
+        self._ends: deque[_End] = deque()
+        self._end_bytes = 0
         self._breaks: dict[AgentKey, int] = {}  # the last after which ends were said again
 
     async def claim(self, agent: AgentKey, revision: str, consumer: str, limit: int) -> list[Claim]:
@@ -99,13 +99,15 @@ class Working(Connected):
         )
 
     async def leave(self, agent: AgentKey, revision: str, consumer: str) -> int:
-        """A consumer ends in order: what it still holds is queued again, as ordinary tasks.
+        """A consumer ends in order: what it still holds is queued again, and suspects stay suspects.
 
         Returns how many tasks that were.
         """
         self._numbers.pop((agent, consumer), None)
-        queues = self._queues(agent, revision)
-        return int(await self._run("leave", agent, *queues, arguments=(revision, consumer)))
+        arguments = (revision, consumer, uuid.uuid4().hex)
+        return int(
+            await self._run("leave", agent, *self._queues(agent, revision), arguments=arguments)
+        )
 
     async def heartbeat(self, claims: Sequence[Claim], consumer: str) -> dict[str, Directive]:
         """Keep claims alive; the directive for each claim id.
@@ -238,9 +240,18 @@ class Working(Connected):
             history or b"",
         )
         ended = await self._finish(claim, arguments)
-        if ended and len(outcome.output) + len(history or b"") < _END_BYTES:
-            self._ends.append(_End(time.monotonic(), claim, arguments))
+        if ended:
+            size = len(outcome.output) + len(history or b"") + len(claim.task.input)
+            bare = replace(claim, checkpoint=None, history=None)
+            self._remember(_End(time.monotonic(), bare, arguments, size))
         return ended
+
+    def _remember(self, end: _End) -> None:
+        self._ends.append(end)
+        self._end_bytes += end.size
+        oldest = end.at_seconds - _END_SECONDS
+        while self._ends and (self._end_bytes > _END_BYTES or self._ends[0].at_seconds < oldest):
+            self._end_bytes -= self._ends.popleft().size
 
     async def _finish(self, claim: Claim, arguments: Sequence[Argument]) -> bool:
         (said,) = await self._numbered(

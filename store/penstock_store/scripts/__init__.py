@@ -28,7 +28,9 @@ class Retention:
     event_stream_seconds: int = 30  # how long the whole stream is kept besides
     ended_task_seconds: int = 3600
     idempotency_seconds: int = 3600
-    idempotency_open_seconds: int = 2_592_000  # while its task has not ended
+    idempotency_open_seconds: int = (
+        86_400  # at least, while its task has not ended; anew with each worker
+    )
     recent_tasks: int = 10_000  # in the index of an agent's tasks
     session_seconds: int = 3600  # sliding
     session_max_seconds: int = 86_400  # of a pin, from its first task
@@ -37,6 +39,7 @@ class Retention:
     queued_tasks: int = 50_000  # of an agent that declares no scaling.maxQueuedTasks
     most_lists_counted: int = 1000  # sessions with waiting tasks that a look counts
     most_parted: int = 5000  # of one silent worker, in one lane
+    most_suspects: int = 250  # in one group
     max_deaths_alone: int = 2  # after which a task is given up; one that its parent saw is enough
     orphan_idle_ms: int = 15_000  # without a heartbeat for so long, a worker is gone
     quiet_ms: int = 15_000  # after a break of Redis, for workers to write again what may be lost

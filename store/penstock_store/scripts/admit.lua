@@ -54,7 +54,18 @@ local function fresh()
   return {revision = route.stable, arm = "S", begin = route.version}
 end
 
+-- The task that runs in the session, nil when none does. One whose hash another hand has overwritten is gone, and
+-- those behind it would wait for ever.
+local function active_in(session_of_pin)
+  local active = session_of_pin and session_of_pin.active
+  local task = active and task_at(active)
+  if not active or (task and not has_ended(task)) then return active end
+  follow(active, {sess = sess})
+  return call("HGET", SESSION, "active")
+end
+
 local pin, former = pinned()
+if pin then pin.active = active_in(pin) end
 local new_pin = pin == nil
 pin = pin or fresh()
 former = former or pin.revision
@@ -124,7 +135,7 @@ call("HSET", TASK, "uid", task.uid, "revision", task.revision, "status", "Queued
   "v", TASK_VERSION, "idem", idem, unpack(ARGV, 12))
 if idempotent then
   call("HSET", IDEMPOTENCY, "task", id, "digest", digest)
-  call("EXPIRE", IDEMPOTENCY, IDEMPOTENCY_OPEN_SECONDS) -- shorter once its task has ended
+  keep_idempotency({idem = idem, revision = task.revision})
 end
 call("LPUSH", RECENT, string.match(id, "[^.]+$"))
 call("LTRIM", RECENT, 0, RECENT_TASKS - 1)

@@ -7,5 +7,5 @@ for lane = 1, 3 do
   local queue = KEYS[3 + lane]
   if group_of(queue) then groups = groups + part(queue, consumer, 0, true, name .. lane) end
 end
-call("HDEL", TAIL, "s:" .. consumer, "n:" .. consumer) -- nobody need wait for it after a break
+forget_worker(consumer)
 return groups

@@ -4,7 +4,7 @@
 local id = ARGV[1]
 local task = task_at(id)
 if task == nil or call("HGET", KEYS[4], "tenant") ~= ARGV[2] then return 0 end
-call("HDEL", KEYS[4], "") -- changes nothing: a script whose first command frees memory may write on in a full Redis
+call("HDEL", KEYS[4], "") -- changes nothing, but lets the script write on in a full Redis: a cancelled task frees memory
 if task.status == "Running" then
   call("HSET", KEYS[4], "cancel", 1)
 elseif not has_ended(task) then

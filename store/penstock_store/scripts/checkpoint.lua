@@ -23,6 +23,7 @@ if piece == 0 then
 else
   call("HSET", TASK, "piece" .. piece, state, "pieces", piece)
 end
-call("HSET", TASK, "checkpointRevision", task.revision, "usage", ARGV[7], "intents", ARGV[8], "savedAt", NOW)
+call("HSET", TASK, "checkpointRevision", task.revision, "usage", ARGV[7], "intents", ARGV[8], "savedAt", NOW,
+  "savedBy", claim)
 for i = 11, #ARGV, 2 do event(id, ARGV[i], ARGV[i + 1]) end
 return {written(consumer), said}

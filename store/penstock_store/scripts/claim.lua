@@ -25,9 +25,8 @@ local function read(lane, count)
   end
 end
 
-local tail = hash_at(TAIL) or {}
-local heard, found = pcall(join, consumer, tonumber(ARGV[3]), ARGV[4]) -- a full Redis hands out all the same
-if heard then tail = found end
+write_even_when_full() -- what waits is handed out there too: only what ends frees memory
+local tail = join(consumer, tonumber(ARGV[3]), ARGV[4])
 if not may_hand_out(tail) then return {0} end
 
 local turns = tonumber(call("HGET", REVISION, "turns") or 0)

@@ -28,10 +28,28 @@ local function expire(queue, seconds)
   end
 end
 
+-- A task whose worker is gone waits for one too. Heartbeats come far oftener than any silence that counts here.
+local function expire_abandoned(queue, seconds)
+  if not group_of(queue) then return end
+  local silence = math.max(seconds * 1000, 4 * ORPHAN_IDLE_MS)
+  for _, pending in ipairs(call("XPENDING", queue, GROUP, "IDLE", silence, "-", "+", math.max(1, limit - ended_here))) do
+    local found = call("XRANGE", queue, pending[1], pending[1])[1]
+    local id = found and found[2][2]
+    local task = id and task_at(id)
+    if task and not has_ended(task) then
+      dequeue(task)
+      finish(id, task, expiry(task))
+    end
+  end
+end
+
 for _, revision in ipairs(call("SMEMBERS", REVISIONS)) do
   local seconds = tonumber(call("HGET", revision_key(revision), "queueSeconds") or "")
   for _, lane in ipairs(LANES) do
-    if seconds then expire(queue_key(revision, lane), seconds) end
+    if seconds then
+      expire(queue_key(revision, lane), seconds)
+      if ended_here < limit then expire_abandoned(queue_key(revision, lane), seconds) end
+    end
   end
 end
 return ended_here

@@ -7,7 +7,8 @@ local consumer, id, claim = ARGV[1], ARGV[4], ARGV[5]
 local task = task_at(id)
 if task and task.claim == claim and has_ended(task) then return {0, 1} end
 local held = task and task.claim == claim and task.status == "Running"
-if held then dequeue(task) end -- first: a script that begins by freeing memory may write on in a full Redis
+if held then dequeue(task) end
+write_even_when_full()
 local tail = join(consumer, tonumber(ARGV[2]), ARGV[3])
 if not held then
   if not holds(task, claim, tail) then return {0, 0} end
@@ -15,7 +16,10 @@ if not held then
 end
 if ARGV[13] == "1" and task.sess ~= "" then
   local key = session_key(task.sess)
-  call("HSET", key, "history", ARGV[14], "historyRevision", task.revision)
+  -- After a break ends are said again, in no order: an earlier turn does not overwrite a later one.
+  if task.createdAt >= (tonumber(call("HGET", key, "historyAt") or "") or 0) then
+    call("HSET", key, "history", ARGV[14], "historyRevision", task.revision, "historyAt", task.createdAt)
+  end
   call("HINCRBY", key, "turns", 1)
 end
 finish(id, task, {

@@ -6,8 +6,12 @@
 local consumer, mark, life = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local claims = {}
 
+-- Of a queue that another hand has overwritten nothing can be kept; its tasks still hear what to do.
 local function renew(task)
-  call("XCLAIM", queue_key(task.revision, task.lane), GROUP, consumer, 0, task.entry, "JUSTID")
+  local queue = queue_key(task.revision, task.lane)
+  local said = redis.pcall("XCLAIM", queue, GROUP, consumer, 0, task.entry, "JUSTID")
+  local gone_with_it = said.err and (string.find(said.err, "NOGROUP", 1, true) or string.find(said.err, "WRONGTYPE", 1, true))
+  if said.err and not gone_with_it then call("XCLAIM", queue, GROUP, consumer, 0, task.entry, "JUSTID") end
 end
 
 -- Claims that are known are kept first: that takes no memory, so a full Redis does it too.
@@ -17,9 +21,8 @@ for i = 4, #ARGV, 2 do
   claims[#claims + 1] = {id = ARGV[i], claim = ARGV[i + 1], task = task}
 end
 
-local tail = hash_at(TAIL) or {}
-local heard, found = pcall(join, consumer, mark, life)
-if heard then tail = found end
+write_even_when_full()
+local tail = join(consumer, mark, life)
 local broken = tonumber(tail.breakAt) or 0
 
 local directives = {break_is_open(tail) and broken or 0}
@@ -31,6 +34,10 @@ for _, held in ipairs(claims) do
   if said ~= "Lost" then
     adopt(held.id, held.task, held.claim, consumer)
     if held.task.holder ~= "" then call("HSET", task_key(held.id), "heldAt", NOW) end
+  end
+  local task = held.task
+  if said == "Lost" and task and task.countedOf == held.claim and not has_ended(task) then -- cut off, not dead
+    call("HSET", task_key(held.id), "alone", math.max(0, task.alone - 1), "countedOf", "")
   end
   directives[#directives + 1] = said
 end

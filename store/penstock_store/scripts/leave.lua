@@ -1,8 +1,9 @@
--- Queue again what a worker still holds that ends in order: ordinary tasks, no suspects. Answers how many.
--- KEYS: tag, route, outcomes, queue of each lane. ARGV: revision, consumer.
+-- Queue again what a worker still holds that ends in order. Suspects stay suspects, in a group of the same size.
+-- Answers how many it held.
+-- KEYS: tag, route, outcomes, queue of each lane. ARGV: revision, consumer, a name that is used once.
 -- uses: agent tasks tail suspects
-local consumer = ARGV[2]
-local queued = 0
+local consumer, name = ARGV[2], ARGV[3]
+local held = 0
 
 local function put_back(queue, entry)
   local found = call("XRANGE", queue, entry, entry)[1]
@@ -13,14 +14,19 @@ local function put_back(queue, entry)
     call("XDEL", queue, entry)
     return
   end
-  dequeue(task)
+  held = held + 1
   local ending = untimely(task)
+  if not ending and (tonumber(task.suspects) or 0) > 0 then
+    call("HSET", task_key(id), "claim", "")
+    give_to(queue, WAITING_GROUP .. name, {entry}, 1, 1)
+    return
+  end
+  dequeue(task)
   if ending then return finish(id, task, ending) end
   call("HSET", task_key(id), "status", SUSPENDED and "Halted" or "Queued", "claim", "", "suspects", 0)
   local to = serving(task.revision)
   if to ~= task.revision then reassign(id, task, to) end
   enqueue(id, task)
-  queued = queued + 1
 end
 
 for lane = 1, 3 do
@@ -31,5 +37,5 @@ for lane = 1, 3 do
     end
   end
 end
-call("HDEL", TAIL, "s:" .. consumer, "n:" .. consumer)
-return queued
+forget_worker(consumer)
+return held

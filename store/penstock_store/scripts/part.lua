@@ -11,9 +11,10 @@ if route == nil or SUSPENDED or gone(revision) or break_is_open(tail) then retur
 local function forget(queue, consumer)
   if consumer.pending > 0 or consumer.idle < IDLE_CONSUMER_MS then return end
   redis.call("XGROUP", "DELCONSUMER", queue, GROUP, consumer.name)
-  if NOW - (tonumber(tail["s:" .. consumer.name]) or 0) >= IDLE_CONSUMER_MS then
-    call("HDEL", TAIL, "s:" .. consumer.name, "n:" .. consumer.name)
-  end
+end
+
+for worker, at in pairs(seen_times(tail)) do
+  if NOW - at >= IDLE_CONSUMER_MS then forget_worker(worker) end
 end
 
 local waiting = 0

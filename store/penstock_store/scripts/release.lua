@@ -4,6 +4,7 @@
 -- uses: agent tasks tail claims
 local consumer, id, claim = ARGV[1], ARGV[4], ARGV[5]
 local task = task_at(id)
+write_even_when_full()
 local tail = join(consumer, tonumber(ARGV[2]), ARGV[3])
 if not holds(task, claim, tail) then return {0, 0} end
 

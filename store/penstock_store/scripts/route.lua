@@ -18,7 +18,7 @@ if same then
 end
 
 if not same then
-  for _, key in ipairs({OUTCOMES, RECENT, WAITS, T .. ":tail"}) do call("PERSIST", key) end
+  for _, key in ipairs({OUTCOMES, RECENT, WAITS, TAIL}) do call("PERSIST", key) end
   for _, hash in ipairs(call("SMEMBERS", REVISIONS)) do call("SADD", STALE, hash) end
 end
 call("HSET", ROUTE, "uid", uid, "epoch", ARGV[2], "version", ARGV[3], "stable", ARGV[4],

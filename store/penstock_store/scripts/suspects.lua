@@ -5,6 +5,7 @@
 local revision, consumer, claim = ARGV[1], ARGV[2], ARGV[5]
 
 if route == nil or SUSPENDED or gone(revision) then return {0} end
+write_even_when_full()
 local tail = join(consumer, tonumber(ARGV[3]), ARGV[4])
 if not may_hand_out(tail) then return {0} end
 

@@ -8,6 +8,7 @@ import contextlib
 import signal
 
 import pytest
+from redis.asyncio import Redis
 
 from penstock import errors, names, task, traffic
 from penstock_store import testing
@@ -240,3 +241,74 @@ async def test_a_replicated_write_waits_for_its_replica_and_says_when_none_confi
         else:
             pytest.fail("the replica never confirmed")
     await store.aclose()
+
+
+async def test_a_worker_whose_task_another_has_taken_does_not_get_it_back_by_a_break(
+    desk, other, workers
+):
+    await desk.admit()
+    late = await desk.claim_one(consumer="busy")
+    await other.part(desk.agent, STABLE, 0)
+    (present,) = await other.take_suspects(desk.agent, STABLE, "idle")
+    await desk.raw.hset(f"{desk.keys.tag}:tail", "life", "the one before")
+    assert (await other.heartbeat([present], "idle"))[present.id] is Directive.REWRITE
+    assert (await desk.store.heartbeat([late], "busy"))[late.id] is Directive.LOST
+    assert await save(desk.store, late, b"refund", ["refund"]) is Directive.LOST
+    assert not await desk.finish(late)
+    assert await other.finish(present, DONE, task.Usage())
+
+
+async def test_a_break_is_noticed_by_a_full_redis_too(server, desk, other, workers):
+    await desk.admit()
+    tail = LostTail(server)
+    claim = await desk.claim_one(consumer="busy")
+    tail.happen()
+    raw = Redis.from_url(server.url, protocol=2)
+    used = (await raw.info("memory"))["used_memory"]
+    await raw.config_set("maxmemory", str(used // 2))
+    assert await again(other.claim, desk.agent, STABLE, "idle", 5) == [], "nobody was waited for"
+    held = await again(desk.store.heartbeat, [claim], "busy")
+    assert held[claim.id] is Directive.REWRITE
+    assert await other.claim(desk.agent, STABLE, "idle", 5) == []
+    assert await desk.finish(claim)
+    await raw.config_set("maxmemory", "0")
+    await raw.aclose()
+
+
+async def test_an_earlier_turn_that_is_said_again_does_not_overwrite_a_later_one(desk):
+    first = await desk.admit(session="s")
+    second = await desk.admit(session="s")
+    claim = await desk.claim_one()
+    await desk.finish(claim, history=b"first")
+    later = await desk.claim_one()
+    await desk.finish(later, history=b"first, second")
+    key = desk.keys.task(first.task)  # Redis has lost the first end alone, as a test may have it
+    await desk.raw.hset(
+        key, mapping={"status": "Running", "claim": claim.id, "sess": "acme-token:s"}
+    )
+    await desk.finish(claim, history=b"first")
+    history = await desk.raw.hget(desk.keys.session("acme-token", "s"), "history")
+    assert history == b"first, second"
+    assert second.task
+
+
+async def test_workers_that_are_long_gone_leave_nothing_behind(desk, server):
+    forgetful = Store.connect(server.url, retention=Retention(idle_consumer_ms=0))
+    for number in range(5):
+        await desk.claim(consumer=f"gone{number}")
+    tail = f"{desk.keys.tag}:tail"
+    assert len(await desk.raw.hkeys(tail)) > 5
+    await forgetful.part(desk.agent, STABLE, 60_000)
+    assert not [name for name in await desk.raw.hkeys(tail) if name.startswith(b"s:")]
+    await forgetful.aclose()
+
+
+async def test_ends_are_remembered_for_a_minute_and_within_a_bound(desk, monkeypatch):
+    from penstock_store import work
+
+    monkeypatch.setattr(work, "_END_BYTES", 3000)
+    for _ in range(10):
+        await desk.admit(session="s")
+        await desk.finish(await desk.claim_one(), history=b"h" * 1000)
+    assert len(desk.store._ends) == 2
+    assert all(end.claim.history is None for end in desk.store._ends)

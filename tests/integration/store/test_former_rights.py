@@ -93,12 +93,12 @@ async def test_with_the_rights_of_the_version_before_a_task_lives_its_whole_life
     assert await worker.leave(agent, STABLE, "w3") == 1
     assert not await worker.finish(held, DONE, task.Usage())
     look = await operator.look(agent, [STABLE])
-    assert (look.work[STABLE].queued, look.waiting) == (1, 0)
+    assert (look.work[STABLE].running, look.waiting) == (1, 0)
     assert await operator.expire(agent) == 0
     assert await operator.memory() is None
     assert len((await operator.row_page(agent)).rows) == 5
     assert await gateway.cancel(second.task, "t")
-    assert await operator.close_agent(agent, "u") == 0
+    assert await operator.close_agent(agent, "u") == 1
 
 
 async def test_with_the_rights_of_the_version_before_looking_for_tasks_waits_for_the_new_ones(

@@ -108,13 +108,11 @@ async def test_a_living_worker_that_was_cut_off_hears_that_its_tasks_are_lost_an
 ):
     await admit_many(desk, 1)
     held = await desk.claim_one()
-    for _ in range(3):  # cut off, it is taken for dead; nobody dies
+    for number in range(5):  # cut off, it is taken for dead; nobody dies
         await desk.store.part(desk.agent, STABLE, 0)
-        (claim,) = await desk.store.take_suspects(desk.agent, STABLE, "w2")
-        assert (await desk.store.heartbeat([held], "w1"))[held.id] == "Lost"
+        (claim,) = await desk.store.take_suspects(desk.agent, STABLE, f"child{number}")
+        assert set((await desk.store.heartbeat([held], held.consumer)).values()) == {"Lost"}
         held = claim
-        await desk.store.leave(desk.agent, STABLE, "w2")
-        (held,) = await desk.claim(consumer="w1")
     assert await desk.finish(held)
     assert await desk.status(held.task.id) is task.TaskStatus.SUCCEEDED
 
@@ -138,3 +136,22 @@ async def test_an_open_irreversible_call_is_not_lost_with_its_suspect(desk):
     ended = await desk.store.task(identifier, "acme-token")
     assert ended.outcome.status is task.TaskStatus.ESCALATED
     assert "refund" in ended.outcome.message
+
+
+async def test_suspects_stay_suspects_when_who_tried_them_leaves_in_order(desk):
+    await admit_many(desk, 4)
+    await desk.claim(limit=4)
+    await desk.store.part(desk.agent, STABLE, 0)
+    taken = await desk.store.take_suspects(desk.agent, STABLE, "child")
+    assert await desk.store.leave(desk.agent, STABLE, "child") == 2
+    assert await desk.claim(limit=4) == []
+    held = await groups(desk)
+    assert sorted(len(group) for group in held) == [2, 2]
+    assert {claim.task.id for claim in taken} in [{one.task.id for one in group} for group in held]
+
+
+async def test_no_group_is_larger_than_one_answer_may_be(desk):
+    await admit_many(desk, 1100)
+    await desk.claim(limit=1100)
+    assert await desk.store.part(desk.agent, STABLE, 0) == 5
+    assert [len(group) for group in await groups(desk)] == [250, 250, 250, 250, 100]

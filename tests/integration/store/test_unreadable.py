@@ -216,3 +216,31 @@ async def test_what_names_no_agent_in_the_index_is_passed_over(store, raw):
     odd = {"": "x", "acme": "x", "a/b/c": "x", "A/b": "x", b"\xff/\xfe": "x", "acme/odd": b"\xff"}
     await raw.hset(key, mapping=odd)
     assert await store.index() == {agent: "uid-1", names.AgentKey("acme", "odd"): "\ufffd"}
+
+
+async def test_a_session_goes_on_when_its_running_task_was_overwritten(desk):
+    lost = await desk.admit(session="s")
+    waiting = await desk.admit(session="s")
+    await desk.raw.delete(desk.keys.task(lost.task))
+    await desk.raw.set(desk.keys.task(lost.task), "x")
+    assert await desk.claim() == []
+    after = await desk.admit(session="s")
+    assert (await desk.claim_one()).task.id == waiting.task
+    await desk.raw.delete(desk.keys.task(waiting.task))
+    last = await desk.admit(session="s")
+    assert (await desk.claim_one()).task.id == after.task
+    assert last.status is task.TaskStatus.QUEUED
+
+
+async def test_claims_of_a_queue_that_was_overwritten_still_hear_what_to_do(desk):
+    await desk.admit()
+    await desk.admit(priority=task.Priority.CRITICAL)
+    claims = await desk.claim()
+    queue = desk.keys.queue(STABLE, "Normal")
+    await desk.raw.delete(queue)
+    await desk.raw.set(queue, "x")
+    await desk.store.cancel(claims[-1].task.id, "acme-token")
+    heard = await desk.store.heartbeat(claims, "w1")
+    assert sorted(heard.values()) == ["Cancel", "Continue"]
+    for claim in claims:
+        assert await desk.finish(claim)

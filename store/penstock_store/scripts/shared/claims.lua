@@ -1,24 +1,30 @@
 -- Claims: who may write to a task, and what a worker hears about it.
 
--- After a break Redis may know an older state than the one a living worker has acknowledged: as long as
--- nothing is handed out, a claim that it does not know any more is taken as it was.
-local function adopts(task, tail)
+-- When a claim was given out, ms; it ends with that.
+local function given_at(claim) return tonumber(string.match(claim, "@(%d+)$") or "") or 0 end
+
+-- After a break Redis may know an older state than the one a living worker has acknowledged: a claim that it
+-- does not know any more is taken as it was. What Redis has is a prefix of what it had, so a claim that it
+-- knows and that is later than this one was given to another worker before.
+local function adopts(task, claim, tail)
+  local given = given_at(claim)
   return break_is_open(tail) and not has_ended(task)
-    and (tonumber(task.claimedAt) or 0) <= tonumber(tail.breakAt)
+    and given <= tonumber(tail.breakAt) and (tonumber(task.claimedAt) or 0) <= given
 end
 
 -- Whether a claim id still is the right to work on a task.
 local function holds(task, claim, tail)
   if task == nil then return false end
   if task.claim == claim and task.status == "Running" then return true end
-  return adopts(task, tail)
+  return adopts(task, claim, tail)
 end
 
 -- Put a claim that Redis has lost in force again. Its entry may wait to be read: whoever reads it
 -- hands it back (see take).
 local function adopt(id, task, claim, consumer)
   if task.claim == claim and task.status == "Running" then return end
-  call("HSET", task_key(id), "status", "Running", "claim", claim, "holder", consumer, "heldAt", NOW)
+  call("HSET", task_key(id), "status", "Running", "claim", claim, "claimedAt", given_at(claim),
+    "holder", consumer, "heldAt", NOW)
   task.status, task.claim, task.holder = "Running", claim, consumer
 end
 
@@ -73,10 +79,12 @@ local function take(queue, entry, id, claim, suspects)
     return nil
   end
   if handed_back(queue, entry, id, task) then return nil end
+  claim = string.format("%s@%.0f", claim, NOW)
   local deliveries = suspects > 1 and math.max(1, task.deliveries) or task.deliveries + 1
   local doubt = doubt_of(task)
-  call("HSET", task_key(id), "status", "Running", "claim", claim, "claimedAt", NOW, "deliveries", deliveries,
-    "suspects", suspects, "doubt", doubt)
+  call("HSET", task_key(id), "status", "Running", "claim", claim, "savedBy", claim, "claimedAt", NOW,
+    "deliveries", deliveries, "suspects", suspects, "doubt", doubt)
+  keep_idempotency(task)
   local expired = begin(id, task)
   if not expired then
     event(id, "started", cjson.encode({revision = task.revision, delivery = deliveries}))

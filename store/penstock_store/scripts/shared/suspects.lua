@@ -16,14 +16,15 @@ local function give_to(queue, consumer, entries, first, last)
 end
 
 -- Count the death of a task that was alone. certain: its parent saw the process die; else it may live,
--- cut off from Redis, so that a second time must confirm it.
+-- cut off from Redis, so that a second time must confirm it, and a heartbeat takes it back (see heartbeat).
 local function count_death(id, certain)
   local task = task_at(id)
   if task == nil or has_ended(task) or task.suspects ~= "1" then return end
-  call("HSET", task_key(id), "alone", certain and MAX_DEATHS_ALONE or task.alone + 1)
+  call("HSET", task_key(id), "alone", certain and MAX_DEATHS_ALONE or task.alone + 1, "countedOf", task.claim)
 end
 
--- Part a lane's pending entries of a consumer into groups of half the size. Answers how many groups.
+-- Part a lane's pending entries of a consumer into groups of half the size, or less where a group would be too
+-- much for one answer. Answers how many groups.
 local function part(queue, consumer, idle, certain, name)
   local entries = {}
   for _, pending in ipairs(call("XPENDING", queue, GROUP, "IDLE", idle, "-", "+", MOST_PARTED, consumer)) do
@@ -35,12 +36,13 @@ local function part(queue, consumer, idle, certain, name)
       call("XACK", queue, GROUP, pending[1])
     end
   end
-  if #entries == 0 then return 0 end
-  local half = math.ceil(#entries / 2)
-  give_to(queue, WAITING_GROUP .. name .. "a", entries, 1, half)
-  if half == #entries then return 1 end
-  give_to(queue, WAITING_GROUP .. name .. "b", entries, half + 1, #entries)
-  return 2
+  local size = math.min(math.ceil(#entries / 2), MOST_SUSPECTS)
+  local groups = 0
+  for first = 1, #entries, math.max(size, 1) do
+    groups = groups + 1
+    give_to(queue, WAITING_GROUP .. name .. "-" .. groups, entries, first, math.min(#entries, first + size - 1))
+  end
+  return groups
 end
 
 local function consumers_of(queue)

@@ -7,7 +7,12 @@
 -- that was found then (before), and whether all workers of that time have been heard of since or given
 -- up (settled). A worker that was given up may have acted without a trace in the span of
 -- doubtFrom to doubtTo.
-local TAIL = T .. ":tail"
+
+-- A script whose first command frees memory may write on in a full Redis; a break must be noticed there too.
+local function write_even_when_full() call("HDEL", TAIL, "") end
+
+-- Nobody need wait for a worker any more after a break.
+local function forget_worker(consumer) call("HDEL", TAIL, "s:" .. consumer, "n:" .. consumer) end
 
 local function seen_times(tail)
   local times = {}
@@ -26,7 +31,7 @@ end
 -- Answers the tail as it is then. An empty life is not known: the user of a version before may not ask.
 local function join(consumer, mark, life)
   local tail = hash_at(TAIL) or {}
-  if consumer == "" then return tail end
+  if consumer == "" or route == nil then return tail end
   local another = life ~= "" and tail.life and tail.life ~= life
   local misses = mark > (tonumber(tail["n:" .. consumer]) or 0)
   if another or (misses and not break_is_open(tail)) then

@@ -3,7 +3,7 @@
 local FIELDS = {
   "uid", "revision", "status", "lane", "entry", "sess", "arm", "bucket", "routeVersion",
   "beginVersion", "createdAt", "startedAt", "deliveries", "claim", "cancel", "moved",
-  "claimedAt", "savedAt", "holder", "heldAt", "intents", "doubt", "suspects", "alone", "idem",
+  "claimedAt", "savedAt", "savedBy", "holder", "heldAt", "intents", "doubt", "suspects", "alone", "countedOf", "idem",
 }
 local COUNTERS = {"createdAt", "startedAt", "deliveries", "alone", "heldAt"}
 
@@ -38,10 +38,20 @@ local function overdue(task)
   return limit ~= nil and NOW - math.max(task.createdAt, RESUMED_AT) > limit * 1000
 end
 
+-- Keep an idempotency key as long as its task may take; from the task's end on it has a time of its own.
+local function keep_idempotency(task)
+  if task.idem == "" then return end
+  local limits = call("HMGET", revision_key(task.revision), "queueSeconds", "wallSeconds")
+  local longest = (tonumber(limits[1] or "") or 0) + (tonumber(limits[2] or "") or 0) + IDEMPOTENCY_SECONDS
+  call("EXPIRE", T .. ":idem:" .. task.idem, math.max(longest, IDEMPOTENCY_OPEN_SECONDS))
+end
+
 -- The names of irreversible tools that may have been called with a result nobody has kept, empty when
--- there are none. A worker of the version before says it in the conversation alone.
+-- there are none. A worker of the version before says it in the conversation alone: so where the task was not
+-- taken by one that says it (savedBy), the conversation is looked at.
 local function open_intents(id, task)
-  if task.intents ~= "" then return task.intents == "-" and "" or task.intents end
+  if task.intents ~= "" and task.intents ~= "-" then return task.intents end
+  if task.intents == "-" and task.savedBy == task.claim then return "" end
   local saved = call("HGET", task_key(id), "checkpoint")
   if not saved or string.find(saved, '"begun":[]', 1, true) then return "" end
   return "an irreversible tool"
@@ -141,8 +151,8 @@ end
 
 -- What nobody reads of a task that has ended. Each field of a hash that is not small costs some 70 bytes.
 local ONLY_UNTIL_THE_END = {
-  "checkpoint", "checkpointRevision", "whole", "intents", "holder", "heldAt", "claimedAt", "savedAt", "suspects",
-  "alone", "doubt", "entry", "sess", "bucket", "beginVersion", "cancel", "moved", "idem", "deliveries", "v",
+  "checkpoint", "checkpointRevision", "whole", "intents", "holder", "heldAt", "claimedAt", "savedAt", "savedBy",
+  "suspects", "alone", "countedOf", "doubt", "entry", "sess", "bucket", "beginVersion", "cancel", "moved", "idem", "deliveries", "v",
 }
 
 -- Write a hash anew. One that held a large value once stays in the large encoding, three times as heavy, when the
