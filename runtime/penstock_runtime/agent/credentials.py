@@ -41,6 +41,10 @@ _NUMBERS: Final = r"v?\d{1,4}(?:[._-]\d{1,4}){1,3}"  # a version, a date
 _LABEL: Final = r"[a-z][a-z0-9-]{0,30}"
 _HOST: Final = rf"(?:{_LABEL}|(?:{_LABEL}\.)+[a-z]{{2,15}}|\d{{1,3}}(?:\.\d{{1,3}}){{3}})"
 _PORT: Final = r"(?::\d{1,5})?"
+_MEDIA_TYPE: Final = (
+    r"(?:application|audio|font|image|message|model|multipart|text|video)/[a-z0-9.+-]{1,60}"
+    rf"(?:; ?{_WORD}=[\w.-]{{1,15}})*"
+)
 #: Values that are no secrets under any name that does not say so.
 _PLAIN: Final = re.compile(
     "|".join(
@@ -48,10 +52,9 @@ _PLAIN: Final = re.compile(
             _WORDS,
             rf"{_NUMBERS}(?:[.+-]?{_WORD}\d{{0,3}})?",
             r"\d{4}-\d\d-\d\dT[\d:.]{5,15}(?:Z|[+-]\d\d:?\d\d)?",
-            r"(?:application|audio|font|image|message|model|multipart|text|video)/[a-z0-9.+-]{1,60}"
-            rf"(?:; ?{_WORD}=[\w.-]{{1,15}})*",
+            _MEDIA_TYPE,
             rf"https?://{_HOST}{_PORT}(?:/(?:{_WORD}(?:[._-]{_WORD})*|v\d{{1,3}}))*/?",
-            rf"(?:{_LABEL}\.)+[a-z]{{2,15}}{_PORT}|{_LABEL}:\d{{1,5}}",
+            rf"(?:{_LABEL}\.)+[a-z]{{2,15}}{_PORT}",
         )
     )
 )
