@@ -118,9 +118,9 @@ class AnthropicModel:
         except anthropic.APIStatusError as error:
             raise _refused(error, self._base_url) from None
         except (anthropic.AnthropicError, httpx2.HTTPError, *_GARBLED) as error:
-            raise _failed(error, call.assembly.tokens) from None
+            raise _failed(error, call.charge) from None
         message = "the answer broke off before its end"
-        raise ModelFailed(Failure.INCOMPLETE, message, tokens=call.assembly.tokens)
+        raise ModelFailed(Failure.INCOMPLETE, message, tokens=call.charge)
 
     async def _carry_out(self, request: Request, call: "_Call") -> None:
         try:
@@ -131,7 +131,6 @@ class AnthropicModel:
             if call.assembly.complete:  # only the end of its body was still waited for
                 return
             message = f"no complete answer within {request.timeout_seconds:.3g} s"
-            # Whether the vendor bills it is not known; what was sent is charged.
             raise ModelFailed(Failure.TIMEOUT, message, tokens=call.charge) from None
 
     async def _read(self, request: Request, assembly: Assembly) -> None:
@@ -158,7 +157,10 @@ class _Call:
 
     @property
     def charge(self) -> Tokens:
-        """What must be paid when it is cut now: nothing before anything was sent."""
+        """What must be paid when it is cut now or has broken: nothing before anything was sent.
+
+        Whether the vendor bills what brought no answer is not known; what was sent is charged.
+        """
         if self.assembly.started:
             return self.assembly.tokens
         return Tokens(self._asked_tokens) if self.progress.sent else Tokens()
@@ -197,11 +199,13 @@ def _must_stream(answer: httpx2.Response) -> None:
 
 def _failed(error: BaseException, tokens: Tokens) -> ModelFailed:
     """A failure in words of our own, by its class."""
-    broken = error if isinstance(error, transport.Broken) else error.__cause__
+    broken = error if isinstance(error, transport.ExchangeFailed) else error.__cause__
     match broken:
-        case transport.Broken(fault=transport.Fault.ENCODED | transport.Fault.NOT_HTTP as fault):
+        case transport.ExchangeFailed(
+            fault=transport.Fault.ENCODED | transport.Fault.NOT_HTTP as fault
+        ):
             return ModelFailed(Failure.GARBLED, f"the answer cannot be read: {fault}", None, tokens)
-        case transport.Broken(fault=fault):
+        case transport.ExchangeFailed(fault=fault):
             words = f"the model cannot be reached: {fault}"
             return ModelFailed(Failure.CONNECTION, words, None, tokens)
     if isinstance(error, anthropic.APIConnectionError | httpx2.HTTPError):

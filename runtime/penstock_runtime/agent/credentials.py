@@ -25,8 +25,40 @@ _NOT_OURS: Final = frozenset(
         "upgrade",
     )
 )
-#: Headers whose values are no secret, and stand in many an answer.
-_PUBLIC: Final = frozenset(("accept", "accept-language", "content-type", "user-agent"))
+#: Headers whose values are secrets, whatever they look like.
+_SECRET_NAME: Final = re.compile(
+    r"auth|cookie|credential|key|pass|secret|session|signature|token", re.IGNORECASE
+)
+#: Headers whose values are no secrets, and stand in many an answer.
+_PUBLIC_NAME: Final = re.compile(
+    r"accept(-.*)?|cache-control|content-.*|date|from|host|origin|pragma|prefer|range|referer"
+    r"|user-agent|(.*-)?(api-version|environment|region|version)",
+    re.IGNORECASE,
+)
+_WORD: Final = r"(?:[A-Z]?[a-z]{1,15}|[A-Z]{1,15})"  # its bounds: so long is no random text
+_WORDS: Final = rf"{_WORD}(?:[ ,;._/-]{{1,2}}{_WORD})*"
+_NUMBERS: Final = r"v?\d{1,4}(?:[._-]\d{1,4}){1,3}"  # a version, a date
+_LABEL: Final = r"[a-z][a-z0-9-]{0,30}"
+_HOST: Final = rf"(?:{_LABEL}|(?:{_LABEL}\.)+[a-z]{{2,15}}|\d{{1,3}}(?:\.\d{{1,3}}){{3}})"
+_PORT: Final = r"(?::\d{1,5})?"
+_MEDIA_TYPE: Final = (
+    r"(?:application|audio|font|image|message|model|multipart|text|video)/[a-z0-9.+-]{1,60}"
+    rf"(?:; ?{_WORD}=[\w.-]{{1,15}})*"
+)
+#: Values that are no secrets under any name that does not say so.
+_PLAIN: Final = re.compile(
+    "|".join(
+        (
+            _WORDS,
+            rf"{_NUMBERS}(?:[.+-]?{_WORD}\d{{0,3}})?",
+            r"\d{4}-\d\d-\d\dT[\d:.]{5,15}(?:Z|[+-]\d\d:?\d\d)?",
+            _MEDIA_TYPE,
+            rf"https?://{_HOST}{_PORT}(?:/(?:{_WORD}(?:[._-]{_WORD})*|v\d{{1,3}}))*/?",
+            rf"(?:{_LABEL}\.)+[a-z]{{2,15}}{_PORT}",
+        )
+    )
+)
+_RANDOM: Final = re.compile(r"(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{16,}")
 
 
 class Unfit(Exception):
@@ -85,9 +117,22 @@ def _header(file: Path) -> str:
         value = _value(file)
     except Unfit as unfit:
         raise Unfit(unfit.why, name) from None
-    if name.lower() not in _PUBLIC:
+    if may_be_secret(name, value):
         redaction.learn(value)
     return value
+
+
+def may_be_secret(name: str, value: str) -> bool:
+    """Whether a header's value is to be kept from everybody.
+
+    What its name or its form shows to be no secret is not: it would be cut out of answers in which
+    it means something else.
+    """
+    if _SECRET_NAME.search(name):
+        return True
+    if _PUBLIC_NAME.fullmatch(name):
+        return False
+    return not _PLAIN.fullmatch(value) or _RANDOM.search(value) is not None
 
 
 def _value(path: Path) -> str:

@@ -19,7 +19,8 @@ _IN_QUERY: Final = (HTTPMethod.GET, HTTPMethod.DELETE)
 _ERROR_CHARACTERS: Final = 2000
 _REASON_CHARACTERS: Final = 100
 
-BeforeSending = Callable[[], Awaitable[None]]
+#: Says how many seconds are left for the call itself.
+BeforeSending = Callable[[], Awaitable[float]]
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,8 @@ class HTTPTools:
         """Call a tool and wait at most so long; every failure is a result.
 
         Args:
-            before_sending: is awaited once there is a connection, before the request's first byte;
-                what it raises is raised from here, and the tool was not called.
+            before_sending: is awaited once, before the request's first byte, and takes as long as
+                it takes; what it raises is raised from here, and the tool was not called.
         """
         try:
             request = self._request(tool, given, headers)
@@ -74,10 +75,12 @@ class HTTPTools:
             return _not_called("its address cannot be used")
         except (ValueError, TypeError):
             return _not_called("its input cannot be written for this method")
-        progress = transport.Progress(before_sending=before_sending)
+        progress = transport.Progress()
         try:
             with transport.watched(progress):
-                async with asyncio.timeout(seconds):
+                async with asyncio.timeout(seconds) as bound:
+                    if before_sending is not None:
+                        progress.before_sending = _uncounted(before_sending, bound)
                     return await self._send(request, tool.max_output_bytes)
         except TimeoutError:
             return _late(seconds, sent=progress.sent)
@@ -114,6 +117,21 @@ class HTTPTools:
         if self._headers_dir is None or tool.http.headers_from_secret_ref is None:
             return {}
         return credentials.headers(self._headers_dir / tool.name)
+
+
+def _uncounted(before: BeforeSending, bound: asyncio.Timeout) -> Callable[[], Awaitable[None]]:
+    """What is done before sending, at no cost of the time in which the tool must answer."""
+    now = asyncio.get_running_loop().time
+
+    async def done() -> None:
+        left = (bound.when() or now()) - now()
+        bound.reschedule(None)
+        left = min(left, await before())
+        if left <= 0:
+            raise TimeoutError
+        bound.reschedule(now() + left)
+
+    return done
 
 
 def with_query(url: str, given: Mapping[str, Any]) -> str:
@@ -164,10 +182,10 @@ def _late(seconds: float, *, sent: bool) -> ToolResult:
 
 
 def _broken(error: httpx2.HTTPError, *, sent: bool) -> ToolResult:
-    fault = error.fault if isinstance(error, transport.Broken) else transport.Fault.BROKE
+    fault = error.fault if isinstance(error, transport.ExchangeFailed) else transport.Fault.BROKE
     if not sent:
         return ToolResult(f"the tool cannot be reached: {fault}; it was not called", ok=False)
-    status = error.status if isinstance(error, transport.Broken) else 0
+    status = error.status if isinstance(error, transport.ExchangeFailed) else 0
     if status:
         text = f"HTTP {status}, but the output cannot be read: {fault}"
         return ToolResult(text, ok=200 <= status < 300)

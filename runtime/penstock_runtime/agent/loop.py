@@ -84,7 +84,7 @@ async def _save(
     keeper: Keeper, run: Run, events: Sequence[Event] = (), *, replicated: bool = False
 ) -> None:
     told: list[Event] = [(kind, redaction.redact_all(data)) for kind, data in events]
-    await keeper.save(run, told, **({"replicated": True} if replicated else {}))
+    await keeper.save(run, told, replicated=replicated)
 
 
 def _timed(run: Run, keeper: Keeper) -> Run:
@@ -190,8 +190,9 @@ async def _result(
     if not once:
         return await agent.tools.call(tool, call.input, headers, seconds)
 
-    async def intend() -> None:
+    async def intend() -> float:
         await _intend(run, call, keeper)
+        return _left_seconds(agent, keeper)
 
     try:
         return await agent.tools.call(tool, call.input, headers, seconds, intend)

@@ -11,8 +11,9 @@ import httpx2
 
 from penstock import errors
 from penstock_runtime.agent import transport
-from penstock_runtime.agent.transport import Broken, Direct, Fault
+from penstock_runtime.agent.transport import Direct, ExchangeFailed, Fault
 
+_KEPT_CONNECTIONS: Final = 100  # of each scheme
 _VARIABLES: Final = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _FAULTS: Final[tuple[tuple[type[Exception], Fault], ...]] = (
     (httpx2.ProxyError, Fault.PROXY),
@@ -48,32 +49,41 @@ class Proxied(httpx2.AsyncBaseTransport):
     def __init__(self, proxies: Mapping[str, str]) -> None:
         self._without = proxies.get("no", "")
         self._direct = Direct()
-        unlimited = httpx2.Limits(max_connections=None, max_keepalive_connections=100)
-        self._through = {
-            scheme: httpx2.AsyncHTTPTransport(proxy=address, limits=unlimited)
-            for scheme, address in proxies.items()
-            if scheme != "no"
-        }
+        through = {scheme: address for scheme, address in proxies.items() if scheme != "no"}
+        self._through = _carriers(through, _KEPT_CONNECTIONS)
+        self._once = _carriers(through, 0)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request and read the head of its answer."""
         scheme, host = request.url.scheme, request.url.host
-        through = self._through.get(scheme) or self._through.get("all")
+        carriers = self._once if transport.is_fresh(request) else self._through
+        through = carriers.get(scheme) or carriers.get("all")
         if through is None or is_direct(host, self._without):
             return await self._direct.handle_async_request(request)
+        # Before there is a connection: what is open meanwhile may be closed by then.
+        await transport.prepare()
         request.extensions["trace"] = _watch
         request.extensions["timeout"] = {"connect": transport.CONNECT_SECONDS}
         try:
             return await through.handle_async_request(request)
         except httpx2.TransportError as error:
             kinds = (fault for kind, fault in _FAULTS if isinstance(error, kind))
-            raise Broken(next(kinds, Fault.BROKE)) from None
+            raise ExchangeFailed(next(kinds, Fault.BROKE)) from None
 
     async def aclose(self) -> None:
         """Close all connections."""
         await self._direct.aclose()
-        for through in self._through.values():
+        for through in (*self._through.values(), *self._once.values()):
             await through.aclose()
+
+
+def _carriers(proxies: Mapping[str, str], kept: int) -> dict[str, httpx2.AsyncHTTPTransport]:
+    """What goes through each scheme's proxy, and keeps so many connections that rest."""
+    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=kept)
+    return {
+        scheme: httpx2.AsyncHTTPTransport(proxy=address, limits=limits)
+        for scheme, address in proxies.items()
+    }
 
 
 def is_direct(host: str, without: str) -> bool:
@@ -88,4 +98,4 @@ def is_direct(host: str, without: str) -> bool:
 async def _watch(event: str, info: Mapping[str, Any]) -> None:
     """Tell whoever watches, but not of the request by which the proxy is asked for a tunnel."""
     if event == "http11.send_request_headers.started" and info["request"].method != b"CONNECT":
-        await transport.about_to_send()
+        transport.about_to_send()

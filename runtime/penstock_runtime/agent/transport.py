@@ -47,7 +47,7 @@ class Fault(StrEnum):
     ENCODED = "the answer is encoded in a way that was not asked for"
 
 
-class Broken(httpx2.TransportError):
+class ExchangeFailed(httpx2.TransportError):
     """An exchange without a whole answer.
 
     Args:
@@ -65,11 +65,17 @@ class Broken(httpx2.TransportError):
 class Progress:
     """How far an exchange has come. ``sent``: a part of the request may have arrived.
 
-    ``before_sending`` is awaited once there is a connection; what it raises stops the exchange.
+    ``before_sending`` is awaited once, before the first byte; what it raises stops the exchange.
     """
 
     sent: bool = False
     before_sending: Callable[[], Awaitable[None]] | None = None
+
+    async def prepare(self) -> None:
+        """Do what comes before sending, unless that was done."""
+        before, self.before_sending = self.before_sending, None
+        if before is not None:
+            await before()
 
 
 _progress: ContextVar[Progress | None] = ContextVar("progress", default=None)
@@ -85,14 +91,16 @@ def watched(progress: Progress) -> Iterator[Progress]:
         _progress.reset(token)
 
 
-async def about_to_send() -> None:
+async def prepare() -> None:
+    """Let whoever watches do what comes before sending. It may take longer than a server waits."""
+    if (progress := _progress.get()) is not None:
+        await progress.prepare()
+
+
+def about_to_send() -> None:
     """Tell whoever watches that the next byte may arrive."""
-    progress = _progress.get()
-    if progress is None:
-        return
-    if progress.before_sending is not None:
-        await progress.before_sending()
-    progress.sent = True
+    if (progress := _progress.get()) is not None:
+        progress.sent = True
 
 
 def fresh() -> dict[str, Any]:
@@ -100,10 +108,15 @@ def fresh() -> dict[str, Any]:
     return {_FRESH: True}
 
 
+def is_fresh(request: httpx2.Request) -> bool:
+    """Whether a request must not ride on a connection used before."""
+    return bool(request.extensions.get(_FRESH))
+
+
 class _Reader(asyncio.StreamReader):
     """Remembers whether anything came, or the end, while nothing was asked for."""
 
-    idle = False
+    idle = True
     spoiled = False
 
     def feed_data(self, data: Iterable[SupportsIndex]) -> None:
@@ -113,6 +126,10 @@ class _Reader(asyncio.StreamReader):
     def feed_eof(self) -> None:
         self.spoiled = True
         super().feed_eof()
+
+    def set_exception(self, exc: BaseException) -> None:
+        self.spoiled = True
+        super().set_exception(exc)  # type: ignore[arg-type]  # as narrow as the base's
 
 
 @dataclass
@@ -127,19 +144,24 @@ class _Line:
     )
     idle_since: float = 0.0
 
-    async def send(self, request: httpx2.Request) -> None:
-        """Write the request, all of it at once."""
+    async def written(self, request: httpx2.Request) -> bytes:
+        """The request as it is to be sent, all of it at once."""
         try:
             written = [self.state.send(_head_of(request))]
             async for part in request.stream:  # type: ignore[union-attr]  # an async client's
                 written += [self.state.send(h11.Data(data=part))]
             written.append(self.state.send(h11.EndOfMessage()))
         except h11.LocalProtocolError:
-            raise Broken(Fault.ILLEGAL) from None
-        await about_to_send()
+            raise ExchangeFailed(Fault.ILLEGAL) from None
+        return b"".join(filter(None, written))
+
+    async def send(self, written: bytes) -> None:
+        """Send a request."""
+        self.reader.idle = False
+        about_to_send()
         # A server may answer and close before it has read everything: then its answer counts.
         with contextlib.suppress(ConnectionError):
-            self.writer.write(b"".join(filter(None, written)))
+            self.writer.write(written)
             await self.writer.drain()
 
     async def head(self) -> h11.Response:
@@ -150,7 +172,7 @@ class _Line:
                 return event
             if not isinstance(event, h11.InformationalResponse):
                 break
-        raise Broken(Fault.NOT_HTTP)
+        raise ExchangeFailed(Fault.NOT_HTTP)
 
     async def event(self) -> Any:
         """The next part of the answer."""
@@ -161,11 +183,11 @@ class _Line:
                 ended = not data
                 self.state.receive_data(data)
         except h11.RemoteProtocolError:
-            raise Broken(Fault.BROKE if ended else Fault.NOT_HTTP) from None
+            raise ExchangeFailed(Fault.BROKE if ended else Fault.NOT_HTTP) from None
         except OSError:
-            raise Broken(Fault.BROKE) from None
+            raise ExchangeFailed(Fault.BROKE) from None
         if isinstance(event, h11.ConnectionClosed):
-            raise Broken(Fault.BROKE)
+            raise ExchangeFailed(Fault.BROKE)
         return event
 
     def rest(self, now: float) -> bool:
@@ -221,12 +243,13 @@ class Direct(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request and read the head of its answer."""
-        url = request.url
-        origin = (url.scheme, url.raw_host.decode(), url.port or _port(url.scheme))
-        line = None if request.extensions.get(_FRESH) else self._rested(origin)
-        line = line or await self._connected(origin)
+        line, written = await self._addressed(request, fresh=is_fresh(request))
         try:
-            await line.send(request)
+            await prepare()
+            if line.reader.spoiled:  # its server did not wait so long
+                line.close()
+                line, written = await self._addressed(request, fresh=True)
+            await line.send(written)
             head = await line.head()
         except BaseException:
             line.close()
@@ -244,12 +267,23 @@ class Direct(httpx2.AsyncBaseTransport):
                 line.close()
         self._idle.clear()
 
+    async def _addressed(self, request: httpx2.Request, *, fresh: bool) -> tuple[_Line, bytes]:
+        """A connection for a request, and what is to be sent over it."""
+        url = request.url
+        origin = (url.scheme, url.raw_host.decode(), url.port or _port(url.scheme))
+        line = None if fresh else self._rested(origin)
+        line = line or await self._connected(origin)
+        try:
+            return line, await line.written(request)
+        except BaseException:
+            line.close()
+            raise
+
     def _rested(self, origin: Origin) -> _Line | None:
         lines = self._idle.get(origin, [])
         while lines:
             line = lines.pop()
             if not line.reader.spoiled and _now() - line.idle_since < _IDLE_SECONDS:
-                line.reader.idle = False
                 return line
             line.close()
         return None
@@ -268,13 +302,13 @@ class Direct(httpx2.AsyncBaseTransport):
             async with asyncio.timeout(CONNECT_SECONDS) as bound:
                 return await _connect(origin, self._ssl)
         except TimeoutError:
-            raise Broken(Fault.LATE if bound.expired() else Fault.NO_CONNECTION) from None
+            raise ExchangeFailed(Fault.LATE if bound.expired() else Fault.NO_CONNECTION) from None
         except ssl.SSLError:
-            raise Broken(Fault.TLS) from None
+            raise ExchangeFailed(Fault.TLS) from None
         except (socket.gaierror, ValueError):
-            raise Broken(Fault.NO_ADDRESS) from None
+            raise ExchangeFailed(Fault.NO_ADDRESS) from None
         except OSError:
-            raise Broken(Fault.NO_CONNECTION) from None
+            raise ExchangeFailed(Fault.NO_CONNECTION) from None
 
 
 def _now() -> float:
@@ -319,7 +353,7 @@ class Bounded(httpx2.AsyncBaseTransport):
         encoding = answer.headers.pop("content-encoding", "identity").strip().lower()
         if encoding not in ("identity", "", *_ONE_LAYER):
             await answer.aclose()
-            raise Broken(Fault.ENCODED, answer.status_code)
+            raise ExchangeFailed(Fault.ENCODED, answer.status_code)
         if encoding in _ONE_LAYER:
             answer.headers.pop("content-length", None)
         window = _ONE_LAYER.get(encoding)
@@ -363,9 +397,9 @@ class _Readable(httpx2.AsyncByteStream):
                 for piece in _pieces(decoder, part):
                     yield piece
             except zlib.error:
-                raise Broken(Fault.ENCODED, self._status) from None
+                raise ExchangeFailed(Fault.ENCODED, self._status) from None
         if decoder is not None and not decoder.eof:
-            raise Broken(Fault.ENCODED, self._status)
+            raise ExchangeFailed(Fault.ENCODED, self._status)
 
     async def aclose(self) -> None:
         await self._inner.aclose()

@@ -130,15 +130,15 @@ class ClusterTokens:
         key = digest(token)
         if not self._callers.is_news(key):
             return await self._callers.get(key, lambda: self._review(token))
-        self._strangers.check(address)
         return await self._callers.get(key, lambda: self._review_unknown(token, address))
 
     async def _review_unknown(self, token: str, address: str) -> Answer[ClusterCaller | None]:
-        async with self._strangers.turn():
-            answer = await self._review(token)
-        if answer.value is None:
-            self._strangers.refused(address)
-        return answer
+        async with self._strangers.shown(address):
+            async with self._strangers.turn():
+                answer = await self._review(token)
+            if answer.value is None:
+                self._strangers.refused(address)
+            return answer
 
     async def _review(self, token: str) -> Answer[ClusterCaller | None]:
         user = await self._server.user_of(token, self.audiences)

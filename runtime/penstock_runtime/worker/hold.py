@@ -180,8 +180,10 @@ class Hold:
 
     async def _write_last(self) -> None:
         async with self._writing:
-            written = await caught(self._checkpoint(self._last, [])) if self._last else None
-            if isinstance(written, Broken):
+            if (last := self._last) is None:
+                return
+            turn = self._in_turn(lambda: self._checkpoint(last, []), self._clock())
+            if isinstance(await caught(turn), Broken):
                 self._meter.store_error()  # said again with the next heartbeat
 
     def _obey(self) -> None:

@@ -24,6 +24,7 @@ class Raw:
         self.tls = tls
         self.requests = []
         self.connections = 0
+        self.writers = []
 
     async def __aenter__(self):
         self.server = await asyncio.start_server(
@@ -44,6 +45,7 @@ class Raw:
         task = asyncio.current_task()
         self.tasks.add(task)
         self.connections += 1
+        self.writers.append(writer)
         try:
             while await self._exchange(reader, writer):
                 pass

@@ -242,6 +242,36 @@ async def test_a_call_that_is_cut_is_charged_for_what_was_sent_and_read():
     assert request.account.tokens.input > 0
 
 
+async def closed(writer):
+    writer.close()
+
+
+async def aborted(writer):
+    writer.transport.abort()
+
+
+async def closed_after_its_head(writer):
+    writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")
+    writer.close()
+
+
+@pytest.mark.parametrize("breaks", [closed, aborted, closed_after_its_head])
+async def test_a_call_that_was_sent_and_broke_is_charged_as_one_that_was_late(breaks):
+    async def silent(writer):
+        await asyncio.Event().wait()
+
+    async with raw.Raw(breaks) as broken, raw.Raw(silent) as late:
+        charged = (await failure(broken.url)).tokens
+        assert charged.input > 0
+        assert charged == (await failure(late.url, seconds=0.5)).tokens
+
+
+async def test_an_answer_that_says_no_costs_nothing():
+    error = {"type": "error", "error": {"type": "overloaded_error", "message": "busy"}}
+    async with raw.Raw(raw.streamed(raw.sse(error))) as server:
+        assert (await failure(server.url)).tokens.input == 0
+
+
 async def test_a_call_that_was_not_sent_costs_nothing():
     async with raw.closed_port() as port:
         failed = await failure(f"http://127.0.0.1:{port}")

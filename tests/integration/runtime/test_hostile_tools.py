@@ -10,7 +10,7 @@ import pytest
 
 from penstock.api.agent import Tool
 from penstock_runtime import redaction
-from penstock_runtime.agent import http
+from penstock_runtime.agent import http, transport
 from tests.integration.runtime import raw
 
 SECRET = "tok-5up3r/s3cr3t+v4lue"
@@ -129,16 +129,94 @@ async def test_what_is_done_before_sending_comes_after_the_connection_and_before
         async def before():
             await raw.until(lambda: server.connections)
             seen.append(len(server.requests))
+            return 60.0
 
         await call(server.url, before=before)
     assert seen == [0]
 
 
-async def test_time_that_ends_before_the_request_leaves_it_unmade():
+async def longer_than(seconds, left=60.0):
+    """Something to do before sending."""
+    await asyncio.sleep(seconds)
+    return left
+
+
+async def test_what_is_done_before_sending_takes_nothing_from_the_time_of_the_tool():
+    async with raw.Raw(raw.response(b"shipped")) as server:
+        result = await call(server.url, seconds=0.2, before=lambda: longer_than(0.4))
+    assert result.text == "shipped"
+
+
+async def test_a_tool_that_is_called_late_still_has_no_more_time_than_is_left():
+    async def silent(writer):
+        await asyncio.Event().wait()
+
+    async with raw.Raw(silent) as server:
+        result = await call(server.url, seconds=60.0, before=lambda: longer_than(0.0, left=0.2))
+        assert len(server.requests) == 1
+    assert (result.ok, result.known) == (False, False)
+
+
+async def test_a_tool_is_not_called_when_no_time_is_left():
     async with raw.Raw(raw.response(b"x")) as server:
-        result = await call(server.url, seconds=0.1, before=asyncio.Event().wait)
+        result = await call(server.url, before=lambda: longer_than(0.0, left=0.0))
         assert (result.ok, result.known) == (False, True)
     assert server.requests == []
+
+
+def gone(line):
+    """Whether this side has heard that the connection is over."""
+    return line.reader.at_eof() or line.reader.exception()
+
+
+@pytest.mark.parametrize(
+    "ends", [lambda line: line.write_eof(), lambda line: line.abort()], ids=["end", "reset"]
+)
+@pytest.mark.parametrize("effect", ["Irreversible", "Idempotent"])
+async def test_a_connection_that_its_server_closed_before_the_request_carries_none(
+    ends, effect, monkeypatch
+):
+    lines, connect = [], transport._connect
+
+    async def kept(origin, context):
+        lines.append(await connect(origin, context))
+        return lines[-1]
+
+    monkeypatch.setattr(transport, "_connect", kept)
+    async with raw.Raw(raw.response(b"refunded")) as server:
+
+        async def before():
+            await raw.until(lambda: server.writers)
+            ends(server.writers[0].transport)
+            await raw.until(lambda: gone(lines[0]))
+            return 60.0
+
+        result = await call(server.url, before=before, effect=effect)
+        assert (result.text, result.known) == ("refunded", True)
+        assert (server.connections, len(server.requests)) == (2, 1)
+
+
+async def test_a_server_that_is_gone_by_the_time_of_the_request_was_not_called(monkeypatch):
+    lines, connect = [], transport._connect
+
+    async def once(origin, context):
+        if lines:
+            raise ConnectionRefusedError
+        lines.append(await connect(origin, context))
+        return lines[-1]
+
+    monkeypatch.setattr(transport, "_connect", once)
+    async with raw.Raw(raw.response(b"x")) as server:
+
+        async def before():
+            await raw.until(lambda: server.writers)
+            server.writers[0].transport.abort()
+            await raw.until(lambda: gone(lines[0]))
+            return 60.0
+
+        result = await call(server.url, before=before)
+    assert (result.ok, result.known) == (False, True)
+    assert "was not called" in result.text
 
 
 async def test_an_irreversible_call_has_a_connection_of_its_own():

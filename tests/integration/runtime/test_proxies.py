@@ -8,13 +8,15 @@ from penstock_runtime.agent import http, proxies
 from tests.integration.runtime import raw
 
 
+def tool(url="http://shop.example/order", **more):
+    declared = {"name": "t", "inputSchema": {"type": "object"}, "http": {"url": url}, **more}
+    return Tool.model_validate(declared)
+
+
 async def call(environment, url="http://shop.example/order"):
-    tool = Tool.model_validate(
-        {"name": "t", "inputSchema": {"type": "object"}, "http": {"url": url}}
-    )
     tools = http.HTTPTools(None, proxies.carrier(environment))
     try:
-        return await tools.call(tool, {}, {}, 5.0)
+        return await tools.call(tool(url), {}, {}, 5.0)
     finally:
         await tools.aclose()
 
@@ -33,6 +35,30 @@ async def test_a_proxy_that_only_the_process_knows_is_not_asked(monkeypatch):
         assert (await call({}, server.url)).text == "direct"
         assert (await call({"HTTP_PROXY": proxy.url, "NO_PROXY": "127.0.0.1"}, server.url)).ok
     assert proxy.requests == []
+
+
+async def test_an_irreversible_call_has_a_connection_to_the_proxy_of_its_own():
+    async with raw.Raw(raw.response(b"x")) as proxy:
+        tools = http.HTTPTools(None, proxies.carrier({"HTTP_PROXY": proxy.url}))
+        effects = ["ReadOnly", "ReadOnly", "Irreversible", "Irreversible", "ReadOnly"]
+        for effect in effects:
+            await tools.call(tool(effect=effect), {}, {}, 5.0)
+        await tools.aclose()
+    assert (len(proxy.requests), proxy.connections) == (5, 3)
+
+
+async def test_what_is_done_before_sending_keeps_no_connection_to_the_proxy_waiting():
+    seen = []
+    async with raw.Raw(raw.response(b"x")) as proxy:
+
+        async def before():
+            seen.append((proxy.connections, len(proxy.requests)))
+            return 60.0
+
+        tools = http.HTTPTools(None, proxies.carrier({"HTTP_PROXY": proxy.url}))
+        assert (await tools.call(tool(effect="Irreversible"), {}, {}, 5.0, before)).ok
+        await tools.aclose()
+    assert seen == [(0, 0)]
 
 
 async def test_a_proxy_that_is_not_there_leaves_the_call_unmade():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -11,6 +12,7 @@ from penstock_runtime.gateway import strangers
 from penstock_runtime.gateway.apiserver import APIServerAway
 from penstock_runtime.gateway.identities import MAX_REMEMBERED, ClusterTokens, Verb
 from penstock_runtime.gateway.problems import Problem
+from penstock_runtime.gateway.tokens import digest
 from tests.unit.gateway.memory_store import until
 from tests.unit.gateway.reviewers import Reviewer, jwt, service_account
 
@@ -20,6 +22,10 @@ class Clock:
 
     def __call__(self):
         return self.now
+
+    async def sleep(self, seconds):
+        self.now += seconds
+        await asyncio.sleep(0)
 
 
 @pytest.fixture
@@ -35,32 +41,107 @@ def reviewer():
 @pytest.fixture
 def tokens(reviewer, clock):
     cluster = ClusterTokens(reviewer, ("penstock",), 30, now=clock)
-    cluster._callers._clock = cluster._rights._clock = cluster._strangers._clock = clock
+    cluster._callers._clock = cluster._rights._clock = clock
+    cluster._strangers = strangers.Strangers(clock, clock.sleep)
     return cluster
 
 
 async def refusals(tokens, number, address="10.0.0.9", begin=0):
-    """How many of so many unknown tokens were reviewed before the address was told to stop."""
+    """Show so many unknown tokens, one after another."""
     for made in range(number):
-        try:
-            assert await tokens.find(jwt(f"nobody-{begin + made}"), address) is None
-        except Problem:
-            return made
-    return number
+        assert await tokens.find(jwt(f"nobody-{begin + made}"), address) is None
 
 
 async def test_an_address_shows_so_many_unknown_tokens_and_then_so_many_a_second(
     tokens, reviewer, clock
 ):
-    assert await refusals(tokens, 1000) == strangers.REFUSALS_AT_ONCE
-    assert len(reviewer.asked) == strangers.REFUSALS_AT_ONCE
-    with pytest.raises(Problem) as told:
-        await tokens.find(jwt("one-more"), "10.0.0.9")
-    assert told.value.kind.slug == "too-many-unknown-tokens"
-    assert int(told.value.headers["Retry-After"]) > 0
-    clock.now += 2.0
-    assert await refusals(tokens, 1000, begin=1000) == 2 * strangers.REFUSALS_PER_SECOND
-    assert await refusals(tokens, 10, "10.0.0.8", begin=2000) == 10, "another address has its own"
+    began = clock.now
+    await refusals(tokens, strangers.REFUSALS_AT_ONCE)
+    assert clock.now == began
+    await refusals(tokens, 100, begin=1000)
+    assert clock.now - began == pytest.approx(100 / strangers.REFUSALS_PER_SECOND, rel=0.05)
+    later = clock.now
+    await refusals(tokens, 10, "10.0.0.8", begin=2000)
+    assert clock.now == later, "another address has its own"
+
+
+def flood(tokens, number, address="10.0.0.9", name="flood"):
+    """So many unknown tokens at once."""
+    made = [tokens.find(jwt(f"{name}-{n}"), address) for n in range(number)]
+    return [asyncio.ensure_future(one) for one in made]
+
+
+async def test_a_caller_who_is_new_gets_in_by_an_address_of_which_many_tokens_are_refused(
+    tokens, reviewer, clock
+):
+    await refusals(tokens, strangers.REFUSALS_AT_ONCE)
+    token = jwt("web")
+    reviewer.knows(token, service_account("web"))
+    others = flood(tokens, strangers.IN_LINE_OF_ADDRESS - 1)
+    assert await tokens.find(token, "10.0.0.9")
+    assert await asyncio.gather(*others) == [None] * len(others)
+    assert tokens._strangers._lines == {}
+
+
+async def test_callers_who_are_new_get_in_while_many_tokens_are_refused_all_the_time(
+    tokens, reviewer, clock
+):
+    await refusals(tokens, strangers.REFUSALS_AT_ONCE)
+    new = [jwt(f"web-{n}") for n in range(3)]
+    for token in new:
+        reviewer.knows(token, service_account("web"))
+    got_in, others = set(), []
+    for wave in range(200):
+        others += flood(tokens, 30, name=f"wave-{wave}")
+        tries = [tokens.find(token, "10.0.0.9") for token in new if token not in got_in]
+        others += [asyncio.ensure_future(one) for one in tries]
+        for _ in range(7 + wave % 5):
+            await asyncio.sleep(0)
+        got_in = {token for token in new if not tokens._callers.is_news(digest(token))}
+    await asyncio.gather(*others, return_exceptions=True)
+    assert got_in == set(new)
+
+
+async def test_so_many_tokens_wait_for_an_address_and_in_all_and_no_more(tokens, reviewer):
+    await refusals(tokens, strangers.REFUSALS_AT_ONCE)
+    reviewer.gate = asyncio.Event()
+    waiting = flood(tokens, strangers.IN_LINE_OF_ADDRESS)
+    await until(lambda: tokens._strangers._in_lines == len(waiting), lambda: len(waiting))
+    one_more = flood(tokens, 1, name="one-more")
+    await until(lambda: any(one.done() for one in waiting), lambda: len(waiting))
+    (told,) = (one.exception() for one in waiting if one.done())
+    assert told.kind.slug == "too-many-unknown-tokens"
+    assert int(told.headers["Retry-After"]) > 0
+    waiting = one_more + [one for one in waiting if not one.done()]
+    assert len(reviewer.asked) == strangers.REFUSALS_AT_ONCE + 1, "one after another"
+    reviewer.gate.set()
+    assert await asyncio.gather(*waiting) == [None] * len(waiting)
+
+
+async def test_all_addresses_together_have_so_many_tokens_in_line(clock):
+    known = strangers.Strangers(clock, clock.sleep)
+    addresses = [f"10.3.{n}.1" for n in range(strangers.IN_LINES + 1)]
+    async with contextlib.AsyncExitStack() as held:
+        for address in addresses:
+            for _ in range(strangers.REFUSALS_AT_ONCE):
+                known.refused(address)
+            if address == addresses[-1]:
+                break
+            await held.enter_async_context(known.shown(address))
+        with pytest.raises(Problem):
+            await held.enter_async_context(known.shown(addresses[-1]))
+    assert (known._lines, known._in_lines) == ({}, 0)
+
+
+async def test_a_turn_that_does_not_come_in_time_is_told(tokens, reviewer, monkeypatch):
+    monkeypatch.setattr(strangers, "DEADLINE_SECONDS", 0.05)
+    await refusals(tokens, strangers.REFUSALS_AT_ONCE)
+    reviewer.gate = asyncio.Event()
+    first, second = flood(tokens, 2)
+    with pytest.raises(Problem):
+        await second
+    reviewer.gate.set()
+    assert await first is None
 
 
 async def test_who_was_accepted_once_is_reviewed_again_whatever_else_comes_from_that_address(

@@ -32,10 +32,10 @@ def ends():
     return Run(Transcript.start((), "next").with_reply(scripted.text("done")), Usage())
 
 
-def hold(store, template, wall_seconds=60.0, used_ms=0):
+def hold(store, template, wall_seconds=60.0, used_ms=0, writers=None):
     agent = fakes.agent(template)
     claimed = fakes.claim(usage=Usage(wall_ms=used_ms))
-    patience = Patience(wall_seconds, TOO_LATE, asyncio.Semaphore(4))
+    patience = Patience(wall_seconds, TOO_LATE, writers or asyncio.Semaphore(4))
     held = Hold(store, claimed, agent.meter, patience)
     held.begin()
     return held
@@ -100,6 +100,33 @@ async def test_an_end_that_redis_does_not_take_is_given_up_too(template):
     with pytest.raises(errors.StoreUnavailable):
         await held.finish(outcomes.cancelled(), Usage(), None)
     assert store.times("finish") > 1
+
+
+async def test_what_is_written_again_waits_for_its_turn_like_every_other_write(template, goes_on):
+    store = fakes.Store()
+    writers = asyncio.Semaphore(2)
+    holds = [hold(store, template, writers=writers) for _ in range(5)]
+    for held in holds:
+        await held.save(goes_on, [])
+    under_way, most, go = [], [], asyncio.Event()
+
+    async def slow(*_, **__):
+        under_way.append(1)
+        most.append(len(under_way))
+        store.news.set()
+        await go.wait()
+        under_way.pop()
+        return Directive.CONTINUE
+
+    store.checkpoint = slow
+    for held in holds:
+        held.tell(Directive.REWRITE)
+    await store.until(lambda: len(most) == 2)
+    for _ in range(len(holds)):
+        await asyncio.sleep(0)
+    go.set()
+    await store.until(lambda: len(most) == 5)
+    assert max(most) == 2
 
 
 async def test_an_older_state_never_overwrites_a_newer_one(template, goes_on, ends):
