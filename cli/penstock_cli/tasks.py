@@ -20,7 +20,9 @@ Identifier = Annotated[str, typer.Argument(metavar="ID", help="Id of the task.")
 def list_tasks(  # noqa: PLR0913 - a command's options are its arguments
     agent: Annotated[str, typer.Argument(metavar="AGENT", help="Its name.")],
     namespace: options.Namespace = "",
-    revision: Annotated[str, typer.Option(help="Only of this revision: its name or hash.")] = "",
+    revision: Annotated[
+        str, typer.Option(help="Only of this revision: its name, hash or version.")
+    ] = "",
     status: Annotated[
         list[str] | None, typer.Option(help="Only with this status; may be given several times.")
     ] = None,

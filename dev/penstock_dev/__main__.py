@@ -62,7 +62,8 @@ def _parser(program: str) -> argparse.ArgumentParser:
 
     def verb(name: str, text: str) -> argparse.ArgumentParser:
         added = verbs.add_parser(name, help=text, description=text)
-        added.add_argument("--state-dir", type=Path, default=dev_cli.DEFAULT_STATE_DIR)
+        said = os.environ.get("PENSTOCK_STATE_DIR") or dev_cli.DEFAULT_STATE_DIR
+        added.add_argument("--state-dir", type=Path, default=Path(said))
         return added
 
     up = verb("up", "start an environment; Ctrl-C ends it")

@@ -21,7 +21,7 @@ _FIRST_EPOCH_SECONDS: Final = 1_000_000_000  # a smaller number is a time back f
 _LAST_EPOCH_SECONDS: Final = 253_402_300_799  # the year 9999
 _SECONDS: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?", re.ASCII)
 _NUMBER: Final = re.compile(r"[0-9]{1,6}", re.ASCII)
-_HASH: Final = re.compile(rf"[0-9a-z]{{{names.HASH_LENGTH}}}", re.ASCII)
+_HASH: Final = re.compile(rf"[0-9a-f]{{{names.HASH_LENGTH}}}", re.ASCII)
 
 #: What can be asked for, in the order of the reference, and what it means.
 PARAMETERS: Final[Mapping[str, str]] = {

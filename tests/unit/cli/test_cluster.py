@@ -122,6 +122,17 @@ def test_a_local_environment_goes_before_the_cluster_unless_the_cluster_is_named
     assert tokens == ["Bearer local-token", "Bearer cluster-token", "Bearer cluster-token"]
 
 
+def test_a_local_environment_elsewhere_is_found_by_its_variable(run, kubectl, gateway, tmp_path):
+    local = StateDirectory.at(tmp_path / "elsewhere")
+    local.create()
+    record = {"gatewayURL": f"http://127.0.0.1:{gateway.port}", "token": "local-token"}
+    local.environment_file.write_text(json.dumps(record))
+    with local.lock():
+        assert run(PENSTOCK_STATE_DIR=str(tmp_path / "elsewhere")).returncode == 0
+    assert kubectl.calls == []
+    assert [authorization for _, authorization in gateway.asked] == ["Bearer local-token"]
+
+
 def test_without_kubectl_it_is_said_what_was_looked_for_and_what_to_do(run):
     done = run(PATH="/nowhere")
     assert done.returncode == exits.Exit.USAGE

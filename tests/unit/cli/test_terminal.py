@@ -37,14 +37,15 @@ def imported(done):
 def test_help_shows_the_commands_and_the_exit_codes_and_imports_nothing_slow():
     done = penstock("--help", python=("-X", "importtime"))
     assert done.returncode == 0
-    for word in ("run", "dev", "version", "Exit codes"):
+    for word in ("run", "tasks", "dev", "version", "Exit codes"):
         assert word in done.stdout
     assert "typer" in imported(done), "the report is read"
     assert not imported(done) & SLOW
 
 
-def test_the_version_is_that_of_the_distribution():
-    done = penstock("version")
+@pytest.mark.parametrize("asked", ["version", "--version"])
+def test_the_version_is_that_of_the_distribution(asked):
+    done = penstock(asked)
     assert (done.returncode, done.stdout) == (0, "penstock 0.1.0\n")
 
 
@@ -58,6 +59,11 @@ def test_the_version_is_that_of_the_distribution():
         (["run", "support", "hi", "-o", "xml"], "must be text or json"),
         (["run", "support", "hi", "--gateway", "http://127.0.0.1:1"], "no token is known"),
         (["run", "support", "hi"], "no gateway is known"),
+        (["tasks", "list"], "Missing argument"),
+        (["tasks", "list", "support", "-o", "xml"], "must be text, wide or json"),
+        (["tasks", "get", "x", "-o", "wide"], "must be text or json"),
+        (["tasks", "get", "no-id"], "'no-id' is no task's id"),
+        (["tasks", "list", "support", "--by", "size"], "--by takes one of reason, user"),
         (["fly"], "fly"),
         (["dev", "fly"], "penstock dev: error: argument verb"),
     ],
