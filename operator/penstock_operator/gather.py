@@ -344,5 +344,5 @@ async def _pods(
         by_hash.setdefault(labels_of(pod).get(names.LABEL_REVISION, ""), []).append(pod)
     for name in unready:
         message = podwords.message(by_hash.get(names.hash_of(name), []))
-        found[name] = Pods(found[name].ready, found[name].wanted, message)
+        found[name] = Pods(0, found[name].wanted, message or found[name].message)
     return found

@@ -273,6 +273,15 @@ class AgentTemplate(Block):
         TemplateWorker, Field(description="What of the worker belongs to a revision.")
     ] = TemplateWorker()
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Names of the Secrets that it refers to, each once."""
+        key, headers = (
+            self.model.credentials_secret_ref,
+            [tool.http.headers_from_secret_ref for tool in self.tools],
+        )
+        return tuple(dict.fromkeys(ref.name for ref in (key, *headers) if ref))
+
 
 class Scaling(Block):
     """How many workers each open revision gets."""
