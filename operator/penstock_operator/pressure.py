@@ -21,8 +21,12 @@ async def look(store: Store) -> None:
     """Ask once. Where Redis does not say it (a cluster, a user without the right) there is no measure."""
     try:
         memory = await store.memory()
-    except (errors.StoreUnavailable, errors.StoreRefused):
+    except errors.StoreUnavailable:
+        metrics.REDIS_UP.set(0)
         return
+    except errors.StoreRefused:
+        memory = None
+    metrics.REDIS_UP.set(1)
     if memory:
         metrics.REDIS_USED.set(memory.used)
         metrics.REDIS_LIMIT.set(memory.limit)

@@ -50,6 +50,7 @@ class Known:
     def facts(self) -> RevisionRecord:
         """What the decision engine must know of it."""
         last = self.verdict if self.rejected else None
+        promoted = self.verdict is not None and self.verdict.result is Result.PROMOTED
         return RevisionRecord(
             name=self.name,
             version=self.cut.template.version,
@@ -57,6 +58,7 @@ class Known:
             rejected_reason=last.reason.value if last else "",
             rejected_message=last.message if last else "",
             promoted_sequence=self.promoted_sequence,
+            promoted_attempt=self.verdict.attempt if self.verdict and promoted else 0,
         )
 
 

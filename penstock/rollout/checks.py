@@ -82,11 +82,18 @@ def _first_revision(facts: Facts) -> Move:
 
 
 def promoted_before(facts: Facts) -> Move | None:
-    """The verdict reached the record, then the operator died before it wrote the status."""
+    """The verdict reached the record, then the operator died before it wrote the status.
+
+    Where stable's own promotion is not on record, nobody can tell which one was later.
+    """
     before = facts.situation.status
     ours, theirs = facts.record(facts.candidate), facts.record(facts.stable)
     known = before.canary_revision == facts.candidate or not before.route_version
-    return Adopt() if known and ours.promoted_sequence > theirs.promoted_sequence else None
+    later = 0 < theirs.promoted_sequence < ours.promoted_sequence
+    of_this_attempt = ours.promoted_attempt is None or (
+        ours.promoted_attempt >= max(facts.status.attempt, 1)
+    )
+    return Adopt() if known and later and of_this_attempt and not facts.rejected else None
 
 
 def superseded(facts: Facts) -> Move | None:

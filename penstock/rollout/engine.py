@@ -9,6 +9,7 @@ from penstock.api.rollout import (
     AgentRolloutStatus,
     Halt,
     LastRequest,
+    Share,
     StuckQueue,
     Verdict,
 )
@@ -45,7 +46,8 @@ def decide(situation: Situation) -> Decision:
     before = inherited.state(situation.status)
     situation = replace(situation, status=before)
     moved = _move(situation, _seen(situation))
-    status = _numbered(situation, moved.status)
+    share = _share_seen(Facts(situation, moved.status))  # whose candidate may just have ended
+    status = _numbered(situation, moved.status.model_copy(update={"share": share}))
     status = status.model_copy(update={"blind_since": _blind_since(Facts(situation, status))})
     status = numbers.counted(Facts(situation, status), before)
     wait = _waiting(situation, status)
@@ -63,20 +65,12 @@ def _seen(situation: Situation) -> AgentRolloutStatus:
     """The status with what is simply noted: generation, epoch, setpoint, pods without readiness."""
     status = situation.status
     facts = Facts(situation, status)
-    seen = setpoint.see(
-        situation.spec.traffic,
-        situation.generation,
-        status.share.setpoint,
-        facts.candidate,
-        is_new=facts.candidate != (status.canary_revision or ""),
-        version=facts.record(facts.candidate).version,
-    )
     update = {
         "observed_generation": situation.generation,
         "epoch": max(status.epoch, situation.epoch),
         "suspended": situation.agent_suspended,
         "stable_revision": facts.stable or None,
-        "share": status.share.model_copy(update={"setpoint": seen}),
+        "share": _share_seen(facts, is_new=facts.candidate != (status.canary_revision or "")),
         "unready_since": _unready_since(facts),
         "halts": _halts(facts),
         **_quiet(facts),
@@ -84,6 +78,20 @@ def _seen(situation: Situation) -> AgentRolloutStatus:
     }
     status = status.model_copy(update=update)
     return status.model_copy(update={"stuck": _stuck(Facts(situation, status))})
+
+
+def _share_seen(facts: Facts, *, is_new: bool = False) -> Share:
+    """The share with the setpoint in spec and whose it is."""
+    share = facts.status.share
+    seen = setpoint.see(
+        facts.situation.spec.traffic,
+        facts.situation.generation,
+        share.setpoint,
+        facts.candidate,
+        is_new=is_new,
+        version=facts.record(facts.candidate).version,
+    )
+    return share.model_copy(update={"setpoint": seen})
 
 
 def _halts(facts: Facts) -> tuple[Halt, ...]:

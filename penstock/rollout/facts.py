@@ -67,7 +67,8 @@ class Facts:
         return self.situation.stable or self._last_promoted()
 
     def _last_promoted(self) -> str:
-        promoted = [r for r in self.situation.records.values() if r.promoted_sequence > 0]
+        records = self.situation.records.values()
+        promoted = [r for r in records if r.promoted_sequence > 0 and not r.rejected_attempt]
         return max(promoted, key=lambda record: record.promoted_sequence).name if promoted else ""
 
     @cached_property

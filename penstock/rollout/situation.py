@@ -15,6 +15,8 @@ class RevisionRecord:
 
     ``rejected_attempt``: the attempt in which it was rejected, 0 when it never was.
     ``promoted_sequence``: grows with each promotion of this Agent; 0 when never promoted.
+    ``promoted_attempt``: the attempt that its last verdict promoted; 0 when that is another
+    verdict, None when nobody knows.
     """
 
     name: str
@@ -23,6 +25,7 @@ class RevisionRecord:
     rejected_reason: str = ""
     rejected_message: str = ""
     promoted_sequence: int = 0
+    promoted_attempt: int | None = None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What each move does to the status, and what it tells: one small function per move."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import singledispatch
 from typing import Any, Final
@@ -124,7 +124,22 @@ def _verdict(
 
 
 def _with(verdicts: tuple[Verdict, ...], verdict: Verdict) -> tuple[Verdict, ...]:
-    return (*verdicts, verdict)[-MAX_VERDICTS:]
+    """The verdicts with a new one; what must go to make room is what rejects nobody."""
+    kept = [*verdicts, verdict]
+    while len(kept) > MAX_VERDICTS:
+        kept.remove(min(kept[:-1], key=lambda one: _worth(one, kept)))
+    return tuple(kept)
+
+
+def _worth(verdict: Verdict, kept: Sequence[Verdict]) -> int:
+    """How much would be forgotten with a verdict: rejections that still hold are the last to go."""
+    later = kept[kept.index(verdict) + 1 :]
+    overtaken = any(
+        one.revision == verdict.revision and one.result is not Result.SUPERSEDED for one in later
+    )
+    if verdict.result is Result.SUPERSEDED or overtaken:
+        return 0
+    return 2 if verdict.result is Result.REJECTED else 1
 
 
 def answered(facts: Facts, message: str, *, accepted: bool = True) -> dict[str, Any]:
@@ -207,7 +222,9 @@ def _supersede(facts: Facts, revision: str, why: str) -> Change:
     message = f"superseded at {facts.percent} %: {why}"
     verdict = _verdict(facts, revision, Result.SUPERSEDED, Reason.NEW_REVISION, message, None)
     status = _updated(facts, {"verdicts": _with(facts.status.verdicts, verdict)})
-    return Change(status, (Happening("Superseded", f"{revision} was {message}."),), verdict)
+    told = (Happening("Superseded", f"{revision} was {message}."),)
+    # Another attempt of what was rejected proved nothing: the rejection stays on its record.
+    return Change(status, told, None if facts.record(revision).rejected_attempt else verdict)
 
 
 @change.register
@@ -240,7 +257,9 @@ def _(_: moves.StayRejected, facts: Facts) -> Change:
 @change.register
 def _(_: moves.Retry, facts: Facts) -> Change:
     attempt = facts.rejected_attempt + 1
-    message = f"attempt {attempt} of {facts.candidate} begins with the first step"
+    owned = facts.owned
+    where = "with the first step" if owned is None else f"at the setpoint of {owned} %"
+    message = f"attempt {attempt} of {facts.candidate} begins {where}"
     update = {**_fresh_attempt(facts, attempt), **answered(facts, message)}
     told = Happening("CandidateStarted", f"By request, {message}.")
     return Change(_updated(facts, update), (told,))
@@ -372,6 +391,8 @@ def _(move: moves.SetShare, facts: Facts) -> Change:
     }
     if move.source is Source.SETPOINT:
         update["held_percent"] = None
+    if move.percent != facts.percent:  # an approval was for leaving the share before
+        update["step_approved"] = False
     if move.percent > COMPARABLE_PERCENT:
         update["suspension"] = _compared(facts)
     return Change(_updated(facts, update), _told_of_share(facts, move))

@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from penstock import errors
 from penstock_runtime import logs
@@ -17,6 +17,8 @@ from penstock_runtime.gateway import (
     apiserver,
     boundary,
     description,
+    listing,
+    metrics,
     plain,
     problems,
     routes,
@@ -55,6 +57,8 @@ def application(gateway: state.Gateway, *, measured: bool = True) -> FastAPI:
     if measured:
         app.include_router(_measures)
     app.include_router(routes.router)
+    app.include_router(listing.router)
+    metrics.begin(boundary.route_labels(_every_route()), problems.KINDS)
     app.openapi = lambda: description.document(app)  # type: ignore[method-assign]
     return app
 
@@ -122,6 +126,7 @@ async def show_metrics() -> Response:
 
 async def _answer_problem(request: Request, problem: problems.Problem) -> Response:
     trace = request.scope[boundary.STATE]
+    metrics.REFUSALS.labels(problem.kind.slug).inc()
     answer = Lingering if problem.kind.status == 413 else Response
     return answer(
         problem.body(request.url.path, trace.trace_id),
@@ -165,11 +170,16 @@ async def _answer_http(request: Request, error: HTTPException) -> Response:
     return await _answer_problem(request, problems.Problem(slug, detail))
 
 
+def _every_route() -> list[BaseRoute]:
+    routed = (*routes.router.routes, *listing.router.routes)
+    return [*_probes.routes, *_measures.routes, *routed]
+
+
 def _methods(request: Request) -> set[str]:
     """What can be asked of a path; each of its methods is a route of its own."""
     found = [
         route.methods
-        for route in (*_probes.routes, *_measures.routes, *routes.router.routes)
+        for route in _every_route()
         if isinstance(route, Route) and route.path_regex.match(request.url.path)
     ]
     return {method for methods in found for method in methods or ()}

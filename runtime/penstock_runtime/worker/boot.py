@@ -14,6 +14,7 @@ from penstock.revision import Revision
 from penstock_runtime import metrics, redaction
 from penstock_runtime.agent import anthropic, credentials, loop, pricing, proxies, retry, toolbox
 from penstock_runtime.agent.http import HTTPTools
+from penstock_runtime.agent.model import Failure
 from penstock_runtime.settings import WorkerSettings
 
 _VENDOR: Final = "api.anthropic.com"
@@ -56,6 +57,8 @@ def equip(settings: WorkerSettings, cut: Revision) -> loop.Agent:
         _check_headers(settings, tool)
     tools = toolbox.build(template.tools)
     model = _model(settings, cut, tools)
+    meter = metrics.Meter(settings.key, cut.name, template.model.name)
+    meter.begin(failure.value for failure in Failure)
     return loop.Agent(
         template=template,
         model=model,
@@ -63,7 +66,7 @@ def equip(settings: WorkerSettings, cut: Revision) -> loop.Agent:
         toolbox=tools,
         tools=HTTPTools(settings.tool_headers_dir, _carrier(cut)),
         retries=retry.Policy(template.model.retries, settings.retry_base_seconds),
-        meter=metrics.Meter(settings.key, cut.name, template.model.name),
+        meter=meter,
         prompt_tokens=model.prompt_tokens,
     )
 

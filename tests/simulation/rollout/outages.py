@@ -49,9 +49,9 @@ class Outage(Traffic):
     def _pass(self):
         if self.reached is None and self.status.share.percent >= self.at_percent:
             self.reached = self.seconds
-        if self.begun is None and self.reached is not None:
-            if self.seconds >= self.reached + AFTER_SECONDS:
-                self.begin()
+        long = self.reached is not None and self.seconds >= self.reached + AFTER_SECONDS
+        if self.begun is None and long:
+            self.begin()
         super()._pass()
 
     def begin(self):

@@ -121,7 +121,7 @@ class Traffic:
     def _decide(self, observation):
         decision = decide(
             Situation(
-                now=START + timedelta(seconds=self.seconds),
+                now=self._now(),
                 spec=self.spec,
                 generation=1,
                 status=self.status,
@@ -141,6 +141,9 @@ class Traffic:
         if not self.shares or self.shares[-1][1:] != share:
             self.shares.append((self.seconds, *share))
 
+    def _now(self):
+        return START + timedelta(seconds=self.seconds)
+
     def _more(self):
         """Pods, and what else a simulation has to tell the engine."""
         return {"pods": {S: Pods(2, 2), C: Pods(1, 1)}}
@@ -148,15 +151,13 @@ class Traffic:
     def halt(self, seconds):
         """The kill switch goes on: what runs stops at its next step, and goes on after so long."""
         self.halted = True
-        held = []
-        for at_ms, sequence, kind, about in self.waiting:
-            if kind is RowKind.FINISHED:
-                longer = int(seconds * 1000)
-                about = {**about, "latency_ms": about["latency_ms"] + longer}
-                at_ms += longer
-            held.append((at_ms, sequence, kind, about))
-        heapq.heapify(held)
-        self.waiting = held
+        longer = int(seconds * 1000)
+        ends = [item for item in self.waiting if item[2] is RowKind.FINISHED]
+        self.waiting = [item for item in self.waiting if item[2] is not RowKind.FINISHED]
+        for at_ms, sequence, kind, about in ends:
+            later = {**about, "latency_ms": about["latency_ms"] + longer}
+            self.waiting.append((at_ms + longer, sequence, kind, later))
+        heapq.heapify(self.waiting)
 
     # -- tasks ---------------------------------------------------------------------------------
 

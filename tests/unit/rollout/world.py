@@ -233,7 +233,14 @@ class World:
             )
         if verdict.result == "Promoted":
             promoted = max(r.promoted_sequence for r in self.situation.records.values()) + 1
-            self.record(verdict.revision, promoted_sequence=promoted)
+            self.record(
+                verdict.revision,
+                promoted_sequence=promoted,
+                promoted_attempt=verdict.attempt,
+                rejected_attempt=0,
+            )
+        if verdict.result == "Superseded":
+            self.record(verdict.revision, promoted_attempt=0, rejected_attempt=0)
 
     def step_over(self):
         """Past the present hold."""
