@@ -210,6 +210,8 @@ def _no_revision(world: World, stock: Stock, course: Course) -> Word | None:
         return False, *stock.problem
     if not stock.latest:
         return False, "NoRevision", "no revision has been cut yet"
+    if stock.lost:
+        return False, "RecordMissing", waiting.lost(stock)
     if rejected := waiting.nobody(world, stock, course):
         return False, *rejected
     words = world.pods.get(stock.latest, Pods()).message

@@ -121,7 +121,8 @@ def take_stock(world: World) -> Stock:
     decided = remembered.decision(world, recorded)
     stable = _stable(world, known, decided, recorded)
     known = _with_promotion(known, stable)
-    gone = "" if stable else world.status.stable_revision or ""
+    served = world.status.stable_revision or ""
+    gone = served if not stable and (name not in known or known[name].rejected) else ""
     return Stock(known, name, stable, problem, settling, unread, decided, gone)
 
 

@@ -115,7 +115,15 @@ def never_good() -> dict[str, Any]:
 
 def gone() -> dict[str, Any]:
     """Nothing is left of stable, and nobody else can serve."""
-    return told(worlds.world(worlds.agent(V2), status=serving(V1)))
+    verdict = Verdict(
+        revision=worlds.cut(V2).name,
+        result=Result.REJECTED,
+        reason=Reason.ABORTED,
+        message="rolled back at 5 %: aborted by request",
+        at="2026-11-21T09:00:00Z",
+    )
+    records = (worlds.record(V2, 2, verdict=verdict),)
+    return told(worlds.world(worlds.agent(V2), records=records, status=serving(V1)))
 
 
 def waking() -> dict[str, Any]:
@@ -205,7 +213,14 @@ CASES = {
         "Degraded",
     ),
     "record_lost": (
-        lambda: told(worlds.world(records=(), status=serving("Of old."), route_version=3)),
+        lambda: told(
+            worlds.world(
+                records=(),
+                status=serving("Of old."),
+                route_version=3,
+                pods={worlds.cut("Of old.").name: Pods(1, 1)},
+            )
+        ),
         "Degraded",
     ),
     "record_unreadable": (record_unreadable, "Degraded"),
