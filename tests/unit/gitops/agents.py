@@ -193,6 +193,10 @@ CASES = {
         lambda: unacceptable("Invalid", "spec.template.model.name is missing"),
         "Degraded",
     ),
+    "unknown_model": (
+        lambda: unacceptable("UnknownModel", 'no model "claude-nope-1" is known here'),
+        "Degraded",
+    ),
     "invalid_tool": (
         lambda: unacceptable("InvalidTool", "tool refund: inputSchema is no schema"),
         "Degraded",
