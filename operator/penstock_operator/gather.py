@@ -24,7 +24,7 @@ from penstock_operator.cluster import Cluster, ClusterError
 from penstock_operator.leadership import Fenced, Leadership
 from penstock_operator.manifests import Installation
 from penstock_operator.measure import Measure, StoreClock, last_moment
-from penstock_operator.memory import Memory
+from penstock_operator.memory import Cuts, Memory, record_version
 from penstock_operator.resources import (
     AGENT,
     CONFIGMAP,
@@ -40,7 +40,7 @@ from penstock_operator.resources import (
     uid_of,
 )
 from penstock_operator.tenancy import Tenants
-from penstock_operator.world import Cuts, World, record_version
+from penstock_operator.world import World
 from penstock_store.records import Look
 from penstock_store.store import Store
 

@@ -13,6 +13,7 @@ from penstock.rollout.situation import Happening
 from penstock.traffic import RevisionLimits, Route, RoutedRevision, Standing
 from penstock_operator import drift, events, manifests, podwords, reading, statuses
 from penstock_operator.course import Course, chart
+from penstock_operator.memory import Lull
 from penstock_operator.resources import (
     CONFIGMAP,
     DEPLOYMENT,
@@ -24,7 +25,7 @@ from penstock_operator.resources import (
 )
 from penstock_operator.stock import Known, Stock, take_stock, verdict_annotations
 from penstock_operator.workforce import Crew, muster, prunable
-from penstock_operator.world import Lull, World
+from penstock_operator.world import World
 from penstock_store.records import Look
 
 _SETTLING_SECONDS: Final = 1.0

@@ -10,8 +10,9 @@ from penstock.api.worker import Worker
 from penstock.rollout.capacity import replicas_for
 from penstock.traffic import Standing
 from penstock_operator.course import Course, capacity_of, verdict_on
+from penstock_operator.memory import Lull
 from penstock_operator.stock import Known, Stock
-from penstock_operator.world import Lull, World
+from penstock_operator.world import World
 from penstock_store.records import RevisionWork
 
 _LEAVING: Final = (Standing.REJECTED, Standing.SUPERSEDED, Standing.DRAINING)
