@@ -40,6 +40,7 @@ def agent_status(
         rejected=remembered.noted(world.status, _decided(stock, course)),
         replicas=world.ready(serving),
         selector=manifests.selector(world.name, names.hash_of(serving) if serving else ""),
+        last_request=course.answer or world.status.last_request,
         summary=_summary(world, course, crews),
         conditions=_conditions(world, stock, course, crews, tampered),
     )

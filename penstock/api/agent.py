@@ -411,6 +411,15 @@ class Rejection(Block):
     at: Annotated[str, Field(max_length=40, description="When it was decided.")] = ""
 
 
+class Asked(Block):
+    """The answer to a request annotation of the Agent."""
+
+    value: Annotated[str, Field(max_length=256, description="The annotation as handled.")] = ""
+    result: Annotated[str, Field(max_length=64, description="Accepted or Refused.")] = ""
+    message: Annotated[str, Field(max_length=2048, description="Why, in one sentence.")] = ""
+    at: Annotated[str, Field(max_length=40, description="When it was handled.")] = ""
+
+
 class AgentSummary(Block):
     """Ready-made strings for the columns of kubectl get."""
 
@@ -457,6 +466,13 @@ class AgentStatus(Block):
         str | None,
         Field(max_length=256, description="Label selector of the stable revision's worker pods."),
     ] = None
+    last_request: Annotated[
+        Asked,
+        Field(
+            description="Answer to the last penstock.dev/request of an Agent without an "
+            "AgentRollout: undo/REVISION/NONCE or retry/REVISION/NONCE."
+        ),
+    ] = Asked()
     summary: Annotated[AgentSummary, Field(description="Strings for columns.")] = AgentSummary()
     conditions: Annotated[
         tuple[Condition, ...],
