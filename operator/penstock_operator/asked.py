@@ -34,7 +34,8 @@ class Goal:
 def open_request(world: World) -> str:
     """The annotation's value while it is not answered; empty otherwise."""
     value = annotations_of(world.agent).get(names.ANNOTATION_REQUEST, "")[:256]
-    return "" if value == world.status.last_request.value else value
+    before = world.status.last_request
+    return "" if before and value == before.value else value
 
 
 def read(world: World, stock: Stock) -> Goal | str | None:

@@ -467,12 +467,12 @@ class AgentStatus(Block):
         Field(max_length=256, description="Label selector of the stable revision's worker pods."),
     ] = None
     last_request: Annotated[
-        Asked,
+        Asked | None,
         Field(
             description="Answer to the last penstock.dev/request of an Agent without an "
             "AgentRollout: undo/REVISION/NONCE or retry/REVISION/NONCE."
         ),
-    ] = Asked()
+    ] = None
     summary: Annotated[AgentSummary, Field(description="Strings for columns.")] = AgentSummary()
     conditions: Annotated[
         tuple[Condition, ...],

@@ -45,7 +45,7 @@ def test_workers_of_the_old_revision_are_asked_for_at_once_and_who_serves_goes_o
     assert plan.route is not None
     assert plan.route.stable == cut(NEW).hash
     assert plan.agent_status is not None
-    assert plan.agent_status.last_request.value == "", "it is not done yet"
+    assert plan.agent_status.last_request is None, "it is not done yet"
 
 
 def test_traffic_goes_over_when_the_first_worker_is_ready_and_the_undone_one_is_rejected():
@@ -54,6 +54,7 @@ def test_traffic_goes_over_when_the_first_worker_is_ready_and_the_undone_one_is_
     assert plan.route.stable == cut(OLD).hash
     assert plan.route.revisions[cut(NEW).hash].standing is Standing.REJECTED
     assert plan.agent_status is not None
+    assert plan.agent_status.last_request is not None
     assert plan.agent_status.last_request.result == "Accepted"
     assert [item.revision for item in plan.agent_status.rejected] == [cut(NEW).name]
     noted = {patch["metadata"]["name"] for patch in plan.verdicts}
@@ -97,6 +98,7 @@ def test_an_answered_request_is_not_done_again():
 def test_what_cannot_be_done_is_refused_in_one_sentence(value, words):
     plan = asked(value)
     assert plan.agent_status is not None
+    assert plan.agent_status.last_request is not None
     assert plan.agent_status.last_request.result == "Refused"
     assert words in plan.agent_status.last_request.message
     assert [happening.reason for _, happening in plan.events] == ["RequestRefused"]
@@ -106,4 +108,5 @@ def test_beside_an_agentrollout_the_request_belongs_there():
     status = AgentRolloutStatus(stable_revision=cut(NEW).name, agent_uid="agent-uid")
     plan = asked(f"undo/{cut(OLD).name}/1", rollouts=(rollout(status),))
     assert plan.agent_status is not None
+    assert plan.agent_status.last_request is not None
     assert "AgentRollout support governs" in plan.agent_status.last_request.message
