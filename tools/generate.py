@@ -1,4 +1,4 @@
-"""Writes what is generated from the code: crds/, its copies in charts/, the reference pages.
+"""Writes what is generated: crds/, its copies in charts/, the reference pages, models with a price.
 
 `--check` writes nothing and fails when a file differs from what the code makes.
 """
@@ -15,6 +15,7 @@ import yaml
 
 import chart
 import http_reference
+import models
 import reference
 from penstock.api import crd
 
@@ -52,6 +53,7 @@ def files() -> dict[pathlib.Path, str]:
         pages / "metrics.md": reference.metrics_page(),
         pages / "http-api.md": http_reference.http_page(),
         pages / "outcomes.md": http_reference.outcomes_page(),
+        pathlib.Path("penstock/api/models.py"): models.page(),
     }
     definitions = {}
     for definition in crd.documents():

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, replace
 
 from penstock import names
-from penstock.api.agent import Role, TrafficTarget
+from penstock.api.agent import Asked, Role, TrafficTarget
 from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, Result, Source, Verdict
 from penstock.rollout import capacity, engine
 from penstock.rollout.capacity import Capacity
 from penstock.rollout.situation import Happening, Pods, RevisionRecord, Situation
-from penstock_operator import events
+from penstock_operator import asked, events
 from penstock_operator.resources import name_of, namespace_of
 from penstock_operator.stock import Known, Stock
 from penstock_operator.world import World
@@ -33,6 +33,8 @@ class Course:
     rollout_status: AgentRolloutStatus | None = None
     happenings: tuple[Happening, ...] = ()
     look_again_seconds: float = 60.0
+    goal: str = ""  # a revision that a person asked for, until its first worker is ready
+    answer: Asked | None = None
     staff_percent: int = 0  # share that the candidate's workers must be able to take by now
 
 
@@ -71,8 +73,15 @@ def _governed(world: World, stock: Stock) -> Course:
         rollout_status=after,
         happenings=decision.happenings,
         look_again_seconds=decision.look_again_seconds,
+        answer=_elsewhere(world, stock),
         staff_percent=capacity.percent_to_staff(after, spec, world.now),
     )
+
+
+def _elsewhere(world: World, stock: Stock) -> Asked | None:
+    """The answer to a request that stands on the Agent beside an AgentRollout."""
+    refusal = asked.read(world, stock)
+    return asked.answer(world, refusal, accepted=False) if isinstance(refusal, str) else None
 
 
 def situation(
@@ -156,6 +165,50 @@ def _work(world: World, stock: Stock, name: str) -> RevisionWork | None:
 
 
 def _ungoverned(world: World, stock: Stock) -> Course:
+    """The latest revision once it is ready, or the one that a person asks for."""
+    request = asked.read(world, stock)
+    if isinstance(request, asked.Goal):
+        return _as_asked(world, stock, request)
+    return _answered(world, _unasked(world, stock), request)
+
+
+def _answered(world: World, course: Course, refusal: str | None) -> Course:
+    if refusal is None:
+        return course
+    told = Happening("RequestRefused", refusal, warning=True)
+    answer = asked.answer(world, refusal, accepted=False)
+    return replace(course, answer=answer, happenings=(*course.happenings, told))
+
+
+def _as_asked(world: World, stock: Stock, goal: asked.Goal) -> Course:
+    """Who serves goes on until the first worker of the one that was asked for is ready."""
+    name = goal.known.name
+    if not world.ready(name):
+        version = _version(world, stock.stable)
+        frozen = _must_wait(world, stock)
+        return Course(
+            stable=stock.stable,
+            version=version,
+            epoch=world.epoch,
+            frozen=frozen,
+            withdrawn=frozen,
+            goal=name,
+            look_again_seconds=2.0,
+        )
+    message, version = f"{name} serves, by request", _version(world, name)
+    return Course(
+        stable=name,
+        version=version,
+        epoch=world.epoch,
+        verdict=asked.verdict(world, stock, goal),
+        promoted=name,
+        happenings=(Happening("RequestAccepted", message), events.released(name, version)),
+        answer=asked.answer(world, message, accepted=True),
+        look_again_seconds=5.0,
+    )
+
+
+def _unasked(world: World, stock: Stock) -> Course:
     stable = stock.stable
     happenings: tuple[Happening, ...] = ()
     frozen = _must_wait(world, stock)

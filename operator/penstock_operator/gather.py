@@ -24,7 +24,7 @@ from penstock_operator.cluster import Cluster, ClusterError
 from penstock_operator.leadership import Fenced, Leadership
 from penstock_operator.manifests import Installation
 from penstock_operator.measure import Measure, StoreClock, last_moment
-from penstock_operator.memory import Memory
+from penstock_operator.memory import Cuts, Memory, record_version
 from penstock_operator.resources import (
     AGENT,
     CONFIGMAP,
@@ -40,7 +40,7 @@ from penstock_operator.resources import (
     uid_of,
 )
 from penstock_operator.tenancy import Tenants
-from penstock_operator.world import Cuts, World, record_version
+from penstock_operator.world import World
 from penstock_store.records import Look
 from penstock_store.store import Store
 
@@ -344,5 +344,5 @@ async def _pods(
         by_hash.setdefault(labels_of(pod).get(names.LABEL_REVISION, ""), []).append(pod)
     for name in unready:
         message = podwords.message(by_hash.get(names.hash_of(name), []))
-        found[name] = Pods(found[name].ready, found[name].wanted, message)
+        found[name] = Pods(0, found[name].wanted, message or found[name].message)
     return found

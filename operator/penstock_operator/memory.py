@@ -4,10 +4,33 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from penstock.revision import Revision
 from penstock.traffic import Route
 from penstock_operator.drift import Answer, answer, differs
 from penstock_operator.resources import Object, name_of
-from penstock_operator.world import Cuts, Lull
+
+#: A revision; else why what was read is none, and whether a newer Penstock can read it.
+Found = Revision | tuple[str, bool]
+Cuts = dict[tuple[str, str], Found]
+
+
+def record_version(record: Object) -> tuple[str, str]:
+    """What never stands for two contents of a record; without a version it is read anew."""
+    told = record["metadata"]
+    return str(told.get("uid", "")), str(told.get("resourceVersion") or id(record))
+
+
+@dataclass(frozen=True)
+class Lull:
+    """A time in which a revision needs fewer workers than it has.
+
+    ``most``: the most that it needed in that time; ``replicas``: what it has. Another number of
+    workers begins another lull.
+    """
+
+    since: datetime
+    most: int
+    replicas: int
 
 
 @dataclass

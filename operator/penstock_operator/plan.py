@@ -11,8 +11,9 @@ from penstock.api.agent import AgentStatus, RevisionState
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.rollout.situation import Happening
 from penstock.traffic import RevisionLimits, Route, RoutedRevision, Standing
-from penstock_operator import drift, events, manifests, reading, statuses
+from penstock_operator import drift, events, manifests, podwords, reading, statuses
 from penstock_operator.course import Course, chart
+from penstock_operator.memory import Lull
 from penstock_operator.resources import (
     CONFIGMAP,
     DEPLOYMENT,
@@ -24,7 +25,7 @@ from penstock_operator.resources import (
 )
 from penstock_operator.stock import Known, Stock, take_stock, verdict_annotations
 from penstock_operator.workforce import Crew, muster, prunable
-from penstock_operator.world import Lull, World
+from penstock_operator.world import World
 from penstock_store.records import Look
 
 _SETTLING_SECONDS: Final = 1.0
@@ -32,6 +33,8 @@ _AT_REST_SECONDS: Final = 60.0
 _IN_USE_SECONDS: Final = 5.0
 _ASLEEP_SECONDS: Final = 2.0
 _REFERENCE_SECONDS: Final = 10.0
+_SPEAK_SECONDS: Final = 2.0
+_SPEAK_FOR_SECONDS: Final = 600.0
 _EXPIRED_SECONDS: Final = 0.1  # after the moment up to which a task may wait
 _IN_USE_FOR_MS: Final = 3_600_000
 #: What admission is told of a revision whose own limits cannot be read any more: the defaults.
@@ -349,9 +352,18 @@ def _wishes(world: World, crews: tuple[Crew, ...]) -> list[float]:
         left + _EXPIRED_SECONDS if left > 0 else _IN_USE_SECONDS
         for left in _seconds_to_wait(world, crews)
     ]
+    if any(_may_speak(world, name) for name in world.pods):
+        wishes.append(_SPEAK_SECONDS)
     if world.references:
         wishes.append(_REFERENCE_SECONDS)
     return wishes
+
+
+def _may_speak(world: World, revision: str) -> bool:
+    """Whether pods are unready since lately: what they say in their first minutes nobody tells us."""
+    pods, live = world.pods[revision], world.deployments.get(revision)
+    since = podwords.unready_since(live) if live and pods.wanted and not pods.ready else None
+    return since is not None and (world.now - since).total_seconds() < _SPEAK_FOR_SECONDS
 
 
 def _in_use(world: World) -> bool:

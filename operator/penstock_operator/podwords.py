@@ -1,19 +1,59 @@
 """Why pods do not serve, in their own words."""
 
+import re
 from collections.abc import Iterable
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
+from penstock.rollout import path
 from penstock.rollout.situation import Pods
 from penstock_operator.resources import Object
 
-_LONGEST = 600
+_LONGEST: Final = 600
+_REFUSED: Final = "its pods are refused: "
+_SECRET: Final = re.compile(r"kubectl -n \S+ (create|patch) secret ")
 
 
 def readiness(deployment: Object) -> Pods:
     """How many workers a Deployment wants and how many are ready."""
     status = deployment.get("status") or {}
     wanted = int(deployment["spec"].get("replicas", 1))
-    return Pods(ready=int(status.get("readyReplicas", 0)), wanted=wanted)
+    return Pods(int(status.get("readyReplicas", 0)), wanted, _refusal(status))
+
+
+def _refusal(status: dict[str, Any]) -> str:
+    """Why there is not even a pod: a quota, a limit range, pod security, in the server's words."""
+    for condition in status.get("conditions") or []:
+        if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
+            said = str(condition.get("message", ""))
+            remedy = ": set spec.worker.resources" if "must specify" in said else ""
+            return f"{_REFUSED}{said[:_LONGEST]}{remedy}"
+    return ""
+
+
+def unready_since(deployment: Object) -> datetime | None:
+    """When it was made, or last lost its ready workers; None where neither can be read."""
+    conditions = (deployment.get("status") or {}).get("conditions") or []
+    told = [deployment["metadata"].get("creationTimestamp")]
+    told += [c.get("lastTransitionTime") for c in conditions if c.get("type") == "Available"]
+    return max((when for text in told if (when := _moment(text))), default=None)
+
+
+def _moment(text: Any) -> datetime | None:
+    try:
+        return path.moment(text)
+    except (TypeError, ValueError):
+        return None
+
+
+def about_secret(message: str) -> bool:
+    """Whether a worker's last words name a Secret that it cannot use, with the remedy."""
+    return bool(_SECRET.search(message))
+
+
+def for_a_person(message: str) -> bool:
+    """Whether these words tell of what no waiting mends: a refusal, or a Secret."""
+    return message.startswith(_REFUSED) or about_secret(message)
 
 
 def message(pods: Iterable[dict[str, Any]]) -> str:

@@ -5,17 +5,18 @@ from collections.abc import Callable
 from penstock import names
 from penstock.api import condition
 from penstock.api.agent import AgentStatus, AgentSummary, RevisionStatus, Traffic
-from penstock.api.condition import Condition
+from penstock.api.condition import Condition, Status
 from penstock.api.rollout import Result, Verdict
 from penstock.rollout.situation import Pods
 from penstock.traffic import Arm, Standing
-from penstock_operator import manifests, remembered
+from penstock_operator import manifests, podwords, remembered, waiting
 from penstock_operator.course import Course, targets, verdict_on
 from penstock_operator.stock import Stock
 from penstock_operator.workforce import Crew
 from penstock_operator.world import World
 
-Word = tuple[bool, str, str]  # status, reason, message
+Word = tuple[bool | Status, str, str]  # status, reason, message
+_QUIET = "the template changed; it is cut once it has been quiet for a moment"
 
 
 def agent_status(
@@ -39,6 +40,7 @@ def agent_status(
         rejected=remembered.noted(world.status, _decided(stock, course)),
         replicas=world.ready(serving),
         selector=manifests.selector(world.name, names.hash_of(serving) if serving else ""),
+        last_request=course.answer or world.status.last_request,
         summary=_summary(world, course, crews),
         conditions=_conditions(world, stock, course, crews, tampered),
     )
@@ -98,14 +100,14 @@ def _conditions(
     current = world.status.conditions
     always: dict[str, Word] = {
         "Accepted": _accepted(world, stock),
-        "ReferencesResolved": _references(world),
-        "UpToDate": _up_to_date(stock, course),
+        "ReferencesResolved": _references(world, stock),
+        "UpToDate": _up_to_date(world, stock, course),
         "Reconciling": _reconciling(stock, course, crews, stalled),
         "Stalled": stalled,
         "Ready": ready,
     }
     when_true: dict[str, Word] = {
-        "RolloutMissing": _rollout_missing(stock, course),
+        "RolloutMissing": (course.frozen, "NoAgentRollout", waiting.frozen(stock)),
         "NameConflict": (bool(world.name_conflict), "NameTaken", world.name_conflict),
         "RedisUserMissing": (bool(world.no_redis_user), "NotProvided", world.no_redis_user),
         "RevisionTampered": (bool(tampered), "ProjectedAgain", _tampered(tampered)),
@@ -138,16 +140,35 @@ def _accepted(world: World, stock: Stock) -> Word:
     return True, "Valid", "spec.template can be run"
 
 
-def _references(world: World) -> Word:
+def _references(world: World, stock: Stock) -> Word:
+    """What is there, as far as anybody has looked: Secrets are read by the workers alone."""
     if world.missing:
         return False, "NotFound", world.missing
-    return True, "Found", "everything that spec.template refers to is there"
+    latest = stock.get(stock.latest)
+    secrets = latest.cut.template.secrets if latest else ()
+    if latest is None or not secrets:
+        return True, "Found", "every ConfigMap that spec.template refers to is there"
+    pods = world.pods.get(latest.name, Pods())
+    if pods.ready or _slept_since(world, latest.name, pods):
+        return True, "Found", "everything that spec.template refers to is there"
+    if podwords.about_secret(pods.message):
+        return False, "SecretUnfit", pods.message
+    named = ", ".join(secrets)
+    return Status.UNKNOWN, "NotChecked", f"the first worker says whether it can use Secret {named}"
 
 
-def _up_to_date(stock: Stock, course: Course) -> Word:
+def _slept_since(world: World, revision: str, pods: Pods) -> bool:
+    """Whether its workers were there, found everything, and were scaled away."""
+    same = world.status.latest_revision == revision and not pods.wanted
+    return same and condition.is_true(world.status.conditions, "ReferencesResolved")
+
+
+def _up_to_date(world: World, stock: Stock, course: Course) -> Word:
     latest = stock.get(stock.latest)
     if stock.problem:
         return False, stock.problem[0], stock.problem[1]
+    if stock.settling:
+        return False, "Settling", _QUIET
     if latest is None:
         return False, "NoRevision", "no revision has been cut yet"
     if stock.latest == course.stable:
@@ -159,11 +180,20 @@ def _up_to_date(stock: Stock, course: Course) -> Word:
         return False, "RolloutMissing", f"{stock.latest} waits for an AgentRollout"
     if course.candidate:
         return False, "CandidateInProgress", f"{stock.latest} serves {course.percent} %"
-    return False, "WaitingForPods", f"{stock.latest} is released once its workers are ready"
+    words = world.pods.get(stock.latest, Pods()).message
+    why = f": {words}" if words else ""
+    return False, "WaitingForPods", f"{stock.latest} is released once its workers are ready{why}"
 
 
 def _ready(world: World, stock: Stock, course: Course) -> Word:
-    for check in (_no_revision, _suspended, _store_away, _pods_away, _route_behind):
+    for check in (
+        _no_revision,
+        _suspended,
+        _store_away,
+        _scaled_to_zero,
+        _pods_away,
+        _route_behind,
+    ):
         if word := check(world, stock, course):
             return word
     if not world.ready(course.stable):
@@ -177,22 +207,26 @@ Check = Callable[[World, Stock, Course], Word | None]
 def _no_revision(world: World, stock: Stock, course: Course) -> Word | None:
     if course.stable:
         return None
-    problem = stock.problem
-    if problem:
-        return False, problem[0], problem[1]
+    if stock.problem:
+        return False, *stock.problem
     if not stock.latest:
         return False, "NoRevision", "no revision has been cut yet"
-    latest = stock.get(stock.latest)
-    if latest and latest.rejected:
-        return False, "CandidateRejected", _nobody(stock)
+    if stock.lost:
+        return False, "RecordMissing", waiting.lost(stock)
+    if rejected := waiting.nobody(world, stock, course):
+        return False, *rejected
     words = world.pods.get(stock.latest, Pods()).message
     return False, "PodsNotReady", words or f"the workers of {stock.latest} are not ready yet"
 
 
-def _suspended(world: World, _stock: Stock, _course: Course) -> Word | None:
-    if world.suspended:
-        return False, "Suspended", "spec.suspended is true: nothing is admitted"
-    return None
+def _suspended(world: World, stock: Stock, course: Course) -> Word | None:
+    why = waiting.suspended(world, stock, course)
+    return (False, *why) if why else None
+
+
+def _scaled_to_zero(world: World, stock: Stock, course: Course) -> Word | None:
+    why = waiting.scaled_to_zero(world, stock, course)
+    return (False, *why) if why else None
 
 
 def _store_away(world: World, _stock: Stock, _course: Course) -> Word | None:
@@ -215,24 +249,10 @@ def _route_behind(_world: World, _stock: Stock, course: Course) -> Word | None:
 
 
 def _stalled(world: World, stock: Stock, course: Course) -> Word:
-    problem = stock.problem
-    if problem:
-        return True, problem[0], problem[1]
-    if stock.lost:
-        return True, "RecordMissing", _lost(stock)
-    latest = stock.get(stock.latest)
-    if not stock.stable and latest and latest.rejected:
-        return True, "CandidateRejected", _nobody(stock)
-    if world.name_conflict:
-        return True, "NameConflict", world.name_conflict
-    if world.refused:
-        return True, "ChildRefused", world.refused
-    if world.no_redis_user:
-        return True, "RedisUserMissing", world.no_redis_user
-    serving = course.stable or stock.latest
-    words = world.pods.get(serving, Pods()).message
-    if words and not world.ready(serving):
-        return True, "PodsFailing", words
+    if mend := waiting.mend(world, stock, course):
+        return True, *mend
+    if decision := waiting.decision(world, stock, course):
+        return False, *decision
     return False, "Progressing", "nothing waits for a person"
 
 
@@ -240,11 +260,7 @@ def _reconciling(stock: Stock, course: Course, crews: tuple[Crew, ...], stalled:
     if stalled[0]:
         return False, "Stalled", stalled[2]
     if stock.settling:
-        return (
-            True,
-            "Settling",
-            "the template changed; it is cut once it has been quiet for a moment",
-        )
+        return True, "Settling", _QUIET
     if not course.stable or (not course.candidate and _releasing(stock, course)):
         return True, "WaitingForPods", f"waiting for the workers of {stock.latest or 'a revision'}"
     behind = [
@@ -259,30 +275,6 @@ def _releasing(stock: Stock, course: Course) -> bool:
     latest = stock.get(stock.latest)
     waiting = stock.latest != course.stable and latest is not None
     return waiting and not course.frozen and not (latest and latest.rejected)
-
-
-def _nobody(stock: Stock) -> str:
-    return f"{stock.latest} stays rejected, and no other revision can serve: apply another template"
-
-
-def _lost(stock: Stock) -> str:
-    if not stock.stable:
-        return (
-            f"nothing is left of {stock.lost}, which served, and no other revision can serve. Apply "
-            "the template it was cut from again, or another one"
-        )
-    return (
-        f"{stock.lost} serves, but neither its record nor its ConfigMap can be read: it cannot be "
-        "rebuilt. Apply the template it was cut from again, or release another revision"
-    )
-
-
-def _rollout_missing(stock: Stock, course: Course) -> Word:
-    message = (
-        f"{stock.latest} is not released: the AgentRollout that governed this Agent is gone. "
-        "Create one again, or set spec.rolloutPolicy: Immediate"
-    )
-    return course.frozen, "NoAgentRollout", message
 
 
 def _unreadable(stock: Stock) -> Word:

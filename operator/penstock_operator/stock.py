@@ -11,8 +11,9 @@ from penstock.errors import InvalidResource, RevisionTampered, UnknownSchema
 from penstock.revision import Revision
 from penstock.rollout.situation import RevisionRecord
 from penstock_operator import reading, remembered
+from penstock_operator.memory import Cuts, Found, record_version
 from penstock_operator.resources import Object, annotations_of, controller_uid, name_of
-from penstock_operator.world import Cuts, Found, World, record_version
+from penstock_operator.world import World
 
 _COLLISION: Final = (
     "another template became revision {}, and this one would get the very same name: change "
@@ -121,7 +122,8 @@ def take_stock(world: World) -> Stock:
     decided = remembered.decision(world, recorded)
     stable = _stable(world, known, decided, recorded)
     known = _with_promotion(known, stable)
-    gone = "" if stable else world.status.stable_revision or ""
+    served = world.status.stable_revision or ""
+    gone = served if not stable and (name not in known or known[name].rejected) else ""
     return Stock(known, name, stable, problem, settling, unread, decided, gone)
 
 

@@ -10,8 +10,9 @@ from penstock.api.worker import Worker
 from penstock.rollout.capacity import replicas_for
 from penstock.traffic import Standing
 from penstock_operator.course import Course, capacity_of, verdict_on
+from penstock_operator.memory import Lull
 from penstock_operator.stock import Known, Stock
-from penstock_operator.world import Lull, World
+from penstock_operator.world import World
 from penstock_store.records import RevisionWork
 
 _LEAVING: Final = (Standing.REJECTED, Standing.SUPERSEDED, Standing.DRAINING)
@@ -67,16 +68,21 @@ def work_of(world: World, known: Known) -> RevisionWork:
 
 def standing_of(world: World, stock: Stock, course: Course, known: Known) -> Standing:
     """What a revision's workers may do with the work they hold."""
-    if known.name == course.stable:
+    if known.name in (course.stable, course.goal):
         return Standing.OPEN
     if known.name == course.candidate:
         standing = _candidate_standing(course, known)
-    elif known.name == stock.latest and not known.rejected:  # cut, and not released yet
+    elif known.name == stock.latest and not _rejected(course, known):  # cut, not released yet
         standing = Standing.WITHDRAWN if course.frozen else Standing.OPEN
     else:
         standing = _leaving(course, known)
     done = standing in _LEAVING and _may_close(world, known, standing)
     return Standing.CLOSED if done else standing
+
+
+def _rejected(course: Course, known: Known) -> bool:
+    verdict = verdict_on(course, known)
+    return verdict is not None and verdict.result is Result.REJECTED
 
 
 def _candidate_standing(course: Course, known: Known) -> Standing:
@@ -128,6 +134,10 @@ def _staff(
         if under_way(course):  # all users may come back at any moment
             return max(wanted, min(current or 0, spec.scaling.max_replicas)), None
         return _slowly(world, crew.known, wanted, current)
+    if crew.known.name == course.goal:  # all users come to it at once
+        stable = stock.get(course.stable)
+        theirs = current_replicas(world, stable) if stable else None
+        return max(1, wanted, theirs or 1), None
     ahead = _ahead(world, stock, course) if crew.known.name == course.candidate else 1
     if crew.standing is Standing.OPEN:
         return _slowly(world, crew.known, max(ahead, wanted), current)

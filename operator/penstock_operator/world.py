@@ -5,36 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from penstock.api.agent import AgentSpec, AgentStatus, RolloutPolicy
-from penstock.revision import Revision
 from penstock.rollout.observation import Observation
 from penstock.rollout.situation import Pods
 from penstock_operator.drift import Answers
 from penstock_operator.manifests import Installation
+from penstock_operator.memory import Cuts, Lull
 from penstock_operator.resources import Object, spec_of
 from penstock_store.records import Look
-
-#: A revision; else why what was read is none, and whether a newer Penstock can read it.
-Found = Revision | tuple[str, bool]
-Cuts = dict[tuple[str, str], Found]
-
-
-def record_version(record: Object) -> tuple[str, str]:
-    """What never stands for two contents of a record; without a version it is read anew."""
-    told = record["metadata"]
-    return str(told.get("uid", "")), str(told.get("resourceVersion") or id(record))
-
-
-@dataclass(frozen=True)
-class Lull:
-    """A time in which a revision needs fewer workers than it has.
-
-    ``most``: the most that it needed in that time; ``replicas``: what it has. Another number of
-    workers begins another lull.
-    """
-
-    since: datetime
-    most: int
-    replicas: int
 
 
 @dataclass(frozen=True)

@@ -273,6 +273,15 @@ class AgentTemplate(Block):
         TemplateWorker, Field(description="What of the worker belongs to a revision.")
     ] = TemplateWorker()
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Names of the Secrets that it refers to, each once."""
+        key, headers = (
+            self.model.credentials_secret_ref,
+            [tool.http.headers_from_secret_ref for tool in self.tools],
+        )
+        return tuple(dict.fromkeys(ref.name for ref in (key, *headers) if ref))
+
 
 class Scaling(Block):
     """How many workers each open revision gets."""
@@ -402,6 +411,15 @@ class Rejection(Block):
     at: Annotated[str, Field(max_length=40, description="When it was decided.")] = ""
 
 
+class Asked(Block):
+    """The answer to a request annotation of the Agent."""
+
+    value: Annotated[str, Field(max_length=256, description="The annotation as handled.")] = ""
+    result: Annotated[str, Field(max_length=64, description="Accepted or Refused.")] = ""
+    message: Annotated[str, Field(max_length=2048, description="Why, in one sentence.")] = ""
+    at: Annotated[str, Field(max_length=40, description="When it was handled.")] = ""
+
+
 class AgentSummary(Block):
     """Ready-made strings for the columns of kubectl get."""
 
@@ -447,6 +465,13 @@ class AgentStatus(Block):
     selector: Annotated[
         str | None,
         Field(max_length=256, description="Label selector of the stable revision's worker pods."),
+    ] = None
+    last_request: Annotated[
+        Asked | None,
+        Field(
+            description="Answer to the last penstock.dev/request of an Agent without an "
+            "AgentRollout: undo/REVISION/NONCE or retry/REVISION/NONCE."
+        ),
     ] = None
     summary: Annotated[AgentSummary, Field(description="Strings for columns.")] = AgentSummary()
     conditions: Annotated[

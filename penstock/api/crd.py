@@ -76,6 +76,7 @@ def _agent() -> Document:
             _column("Model", "string", ".spec.template.model.name", "The model that answers."),
             _column("Ready", "string", f"{_READY}.status", "Whether it serves."),
             _column("Status", "string", f"{_READY}.reason", "Why, in one word."),
+            _column("Up-To-Date", "string", _UP_TO_DATE, "Whether the newest revision is stable."),
             _column("Stable", "string", ".status.stableRevision", "Who serves by default."),
             _column("Canary", "string", ".status.summary.canary", "The candidate."),
             _column("Percent", "string", ".status.summary.percent", "The candidate's share."),
@@ -139,6 +140,7 @@ def _column(name: str, kind: str, path: str, description: str, *, wide: bool = F
     return column | ({"priority": 1} if wide else {})
 
 
+_UP_TO_DATE: Final = '.status.conditions[?(@.type=="UpToDate")].status'
 _AGE: Final = _column("Age", "date", ".metadata.creationTimestamp", "Since it was made.")
 _MESSAGE: Final = _column("Message", "string", f"{_READY}.message", "Why, in words.", wide=True)
 

@@ -1,5 +1,6 @@
 """What no schema can say: looked at when an object is reconciled, told in a condition."""
 
+import difflib
 import functools
 import itertools
 import json
@@ -13,7 +14,8 @@ from typing import Any, Final, TypeVar
 from pydantic import ValidationError
 
 from penstock.api import addresses, fields, toolschema
-from penstock.api.agent import AgentSpec
+from penstock.api.agent import AgentSpec, Provider
+from penstock.api.models import MODELS
 from penstock.api.rollout import AgentRolloutSpec
 from penstock.errors import InvalidResource
 
@@ -27,6 +29,7 @@ MAX_REFERENCES_BYTES: Final = 256 * KIB
 _LONGEST_COMPLAINT: Final = 500  # names inside a schema may be as long as the schema
 _LONGEST_NAME: Final = 80
 
+_COMPACT_DATE: Final = re.compile(r"-(\d{4})(\d{2})(\d{2})$")
 _TOOL_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 #: A reference as container runtimes read it: host, path, tag, digest.
 _IMAGE: Final = re.compile(
@@ -45,6 +48,7 @@ class Reason(StrEnum):
     INVALID = "Invalid"
     TOO_LARGE = "TooLarge"
     INVALID_TOOL = "InvalidTool"
+    UNKNOWN_MODEL = "UnknownModel"
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,7 @@ def template_problem(
         _wrong_tools(tools),
         _wrong_sizes(declared, tools, texts),
         _wrong_model(declared.get("model") or {}),
+        _unknown_model(declared),
         _wrong_instructions(declared, texts),
         _wrong_worker(declared.get("worker") or {}),
     )
@@ -191,6 +196,27 @@ def _schema_complaint(text: str) -> str | None:
 def _wrong_address(tool: Mapping[str, Any]) -> Problem | None:
     told = addresses.complaint((tool.get("http") or {}).get("url", ""))
     return Problem(Reason.INVALID_TOOL, f"http.url {told}") if told else None
+
+
+def _unknown_model(declared: Mapping[str, Any]) -> Iterator[Problem]:
+    """A name that no price is known for, where the vendor itself is asked by our own image.
+
+    What another endpoint, or another image with a newer price table, calls a model is theirs.
+    """
+    model, worker = declared.get("model") or {}, declared.get("worker") or {}
+    known = MODELS.get(model.get("provider", Provider.ANTHROPIC.value))
+    name = str(model.get("name", ""))
+    if not known or not name or model.get("baseURL") or worker.get("image"):
+        return
+    written = {name.lower(), _COMPACT_DATE.sub(r"-\1-\2-\3", name.lower())}
+    if any(re.search(pattern, text) for pattern in known.values() for text in written):
+        return
+    near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.0)[0]
+    yield Problem(
+        Reason.UNKNOWN_MODEL,
+        f'no model "{name[:_LONGEST_NAME]}" is known here, so its cost limit cannot be kept; the '
+        f"nearest name is {near}: check spec.template.model.name",
+    )
 
 
 def _wrong_model(model: Mapping[str, Any]) -> Iterator[Problem]:

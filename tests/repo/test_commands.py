@@ -182,7 +182,7 @@ def test_every_request_by_annotation_is_well_formed(typed):
     assert asked
     for command in asked:
         value = next(w for w in command.words if w.startswith(names.ANNOTATION_REQUEST))
-        assert re.match(r"[\w./]+=(promote|promote-full|abort|retry)/", value), command
+        assert re.match(r"[\w./]+=(promote|promote-full|abort|retry|undo)/", value), command
 
 
 # ------------------------------------------------------------------------------ YAML in documents

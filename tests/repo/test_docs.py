@@ -14,6 +14,7 @@ WORDS_OF_THE_OPERATOR = [
     "operator/penstock_operator/gather.py",
     "operator/penstock_operator/statuses.py",
     "operator/penstock_operator/stock.py",
+    "operator/penstock_operator/waiting.py",
     "penstock/api/validation.py",
     "penstock/rollout/checks.py",
     "penstock/rollout/engine.py",

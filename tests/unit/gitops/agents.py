@@ -88,6 +88,44 @@ def suspended() -> dict[str, Any]:
     return told(serving_world(worlds.agent(V1, suspended=True)))
 
 
+def scaled_to_zero() -> dict[str, Any]:
+    pods = {worlds.cut(V1).name: Pods(0, 0)}
+    return told(serving_world(worlds.agent(V1, scaling={"replicas": 0}), ready_for=(), pods=pods))
+
+
+def late() -> dict[str, Any]:
+    """Without an AgentRollout; the next revision's workers have not come for an hour."""
+    made = worlds.world(worlds.agent(V2), **{**BOTH, "ready_for": (V1,)}, status=serving(V1))
+    metadata = made.deployments[worlds.cut(V2).name]["metadata"]
+    metadata["creationTimestamp"] = "2026-11-21T09:00:00Z"
+    return told(made)
+
+
+def never_good() -> dict[str, Any]:
+    """The only revision there is was rejected."""
+    verdict = Verdict(
+        revision=worlds.cut(V2).name,
+        result=Result.REJECTED,
+        reason=Reason.ERROR_RATE,
+        message="rolled back at 5 %: error rate 30.0 % on the candidate",
+        at="2026-11-21T09:00:00Z",
+    )
+    return told(worlds.world(worlds.agent(V2), records=(worlds.record(V2, 2, verdict=verdict),)))
+
+
+def gone() -> dict[str, Any]:
+    """Nothing is left of stable, and nobody else can serve."""
+    verdict = Verdict(
+        revision=worlds.cut(V2).name,
+        result=Result.REJECTED,
+        reason=Reason.ABORTED,
+        message="rolled back at 5 %: aborted by request",
+        at="2026-11-21T09:00:00Z",
+    )
+    records = (worlds.record(V2, 2, verdict=verdict),)
+    return told(worlds.world(worlds.agent(V2), records=records, status=serving(V1)))
+
+
 def waking() -> dict[str, Any]:
     return told(serving_world(pods={worlds.cut(V1).name: Pods(0, 1)}))
 
@@ -142,9 +180,21 @@ CASES = {
     "canary": (lambda: told(trying_v2()), "Healthy"),
     "rolled_back": (rolled_back, "Healthy"),
     "suspended": (suspended, "Suspended"),
+    "scaled_to_zero": (scaled_to_zero, "Suspended"),
+    "late": (late, "Degraded"),
+    "never_good": (never_good, "Degraded"),
+    "gone": (gone, "Degraded"),
+    "collision": (
+        lambda: unacceptable("HashCollision", "another template became revision support-1"),
+        "Degraded",
+    ),
     "without_rollout": (without_rollout, "Suspended"),
     "invalid": (
         lambda: unacceptable("Invalid", "spec.template.model.name is missing"),
+        "Degraded",
+    ),
+    "unknown_model": (
+        lambda: unacceptable("UnknownModel", 'no model "claude-nope-1" is known here'),
         "Degraded",
     ),
     "invalid_tool": (
@@ -167,7 +217,14 @@ CASES = {
         "Degraded",
     ),
     "record_lost": (
-        lambda: told(worlds.world(records=(), status=serving("Of old."), route_version=3)),
+        lambda: told(
+            worlds.world(
+                records=(),
+                status=serving("Of old."),
+                route_version=3,
+                pods={worlds.cut("Of old.").name: Pods(1, 1)},
+            )
+        ),
         "Degraded",
     ),
     "record_unreadable": (record_unreadable, "Degraded"),

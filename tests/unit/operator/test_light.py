@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from penstock_operator import stock
-from penstock_operator.world import record_version
+from penstock_operator.memory import record_version
 from tests.unit.operator import worlds
 from tests.unit.operator.worlds import record, world
 

@@ -24,8 +24,9 @@ from penstock.api.rollout import (
 )
 from penstock.rollout.situation import Pods
 from penstock.traffic import Standing
+from penstock_operator.memory import Lull
 from penstock_operator.plan import Plan, plan_agent
-from penstock_operator.world import Lull, World
+from penstock_operator.world import World
 from penstock_store.records import RevisionWork
 from tests.unit.operator import worlds
 from tests.unit.operator.worlds import cut, record, world

@@ -27,7 +27,7 @@ local reconciling, missing = condition("Reconciling"), condition("RolloutMissing
 if stalled.status == "True" then
   return health("Degraded", stalled.message)
 end
-if ready.reason == "Suspended" then
+if ready.reason == "Suspended" or ready.reason == "ScaledToZero" then
   return health("Suspended", ready.message)
 end
 if ready.status ~= "True" then

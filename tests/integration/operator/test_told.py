@@ -1,0 +1,127 @@
+"""What `kubectl` tells while a person is needed, on a real API server, within a quarter of a minute."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.integration.cluster import Cluster, agent
+
+SOON = 15.0
+
+
+def told(cluster: Cluster, kind: str) -> tuple[str, str, str]:
+    return cluster.condition("agent/support", kind)
+
+
+def until_told(cluster: Cluster, kind: str, status: str, *words: str, seconds: float = SOON) -> str:
+    """Wait until a condition has this status and all these words; answers its reason."""
+
+    def said() -> str:
+        now, reason, message = told(cluster, kind)
+        return reason if now == status and all(word in message for word in words) else ""
+
+    try:
+        return str(cluster.until(f"{kind} is {status}", said, seconds))
+    except AssertionError as error:
+        raise AssertionError(f"{kind} is {told(cluster, kind)}, wanted {status} {words}") from error
+
+
+def refused_by(kind: str, spec: dict[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": kind, "metadata": {"name": "tight"}, "spec": spec}
+
+
+QUOTA = refused_by("ResourceQuota", {"hard": {"requests.memory": "1Gi"}})
+MINIMUM = refused_by("LimitRange", {"limits": [{"type": "Container", "min": {"cpu": "4"}}]})
+SMALL = {"worker": {"resources": {"requests": {"cpu": "1"}, "limits": {"cpu": "1"}}}}
+
+
+@pytest.mark.parametrize(
+    ("refusal", "spec", "words"),
+    [
+        (QUOTA, {}, ("failed quota", "set spec.worker.resources")),
+        (MINIMUM, SMALL, ("minimum cpu usage",)),
+    ],
+    ids=["quota", "limit range"],
+)
+def test_pods_that_are_refused_are_told_in_the_words_of_the_server(
+    cluster: Cluster, refusal: dict[str, Any], spec: dict[str, Any], words: tuple[str, ...]
+) -> None:
+    cluster.apply(refusal)
+    cluster.apply(agent(**spec))
+    assert until_told(cluster, "Stalled", "True", *words) == "PodsFailing"
+    assert until_told(cluster, "Ready", "False", *words) == "PodsNotReady"
+
+
+def test_a_missing_secret_is_not_called_found_and_then_told_with_its_command(
+    cluster: Cluster,
+) -> None:
+    ref = {"name": "vendor", "key": "api-key"}
+    model = {"name": "claude-haiku-5-5", "credentialsSecretRef": ref}
+    cluster.apply(agent(template={"model": model}))
+    seen: set[tuple[str, str]] = set()
+
+    def unfit() -> bool:
+        status, reason, _ = told(cluster, "ReferencesResolved")
+        seen.add((status, reason))
+        return status == "False"
+
+    cluster.until("the worker has said it", unfit, 60)
+    assert not {one for one in seen if one[0] == "True"}
+    command = "create secret generic vendor --from-literal=api-key=VALUE"
+    assert until_told(cluster, "ReferencesResolved", "False", command) == "SecretUnfit"
+    assert until_told(cluster, "Stalled", "True", command) == "PodsFailing"
+    cluster.kubectl(*f"{command.replace('VALUE', 'abc')}".split())
+    assert until_told(cluster, "ReferencesResolved", "True", seconds=120) == "Found"
+
+
+def test_workers_that_crash_are_told_by_their_last_words(cluster: Cluster) -> None:
+    cluster.apply(agent(template={"model": {"name": "claude-nope-9", "baseURL": "http://nobody/"}}))
+    words = "no price is known for model 'claude-nope-9'"
+    assert until_told(cluster, "Stalled", "True", words, seconds=60) == "PodsFailing"
+    assert until_told(cluster, "Ready", "False", words) == "PodsNotReady"
+
+
+def test_scaled_to_nothing_is_told_with_the_command_that_brings_workers_back(
+    cluster: Cluster,
+) -> None:
+    cluster.apply(agent())
+    cluster.until_condition("agent/support", "Ready", "True", "Serving")
+    cluster.kubectl("scale", "agent", "support", "--replicas=0")
+    command = "scale agent support --replicas=1"
+    assert until_told(cluster, "Ready", "False", command) == "ScaledToZero"
+    assert until_told(cluster, "Stalled", "False", command) == "ScaledToZero"
+    cluster.kubectl(*command.split())
+    cluster.until_condition("agent/support", "Ready", "True", "Serving")
+
+
+def test_the_scale_subresource_counts_one_thing(
+    cluster: Cluster, kubectl: Callable[..., str], namespace: str
+) -> None:
+    cluster.apply(agent("v1", rolloutPolicy="Immediate"))
+    cluster.until_condition("agent/support", "Ready", "True", "Serving")
+    cluster.kubectl("scale", "agent", "support", "--replicas=2")
+    stable = cluster.get("agent", "support")["status"]["stableRevision"]
+    path = f"/apis/penstock.dev/v1alpha1/namespaces/{namespace}/agents/support/scale"
+
+    def scale() -> dict[str, Any]:
+        return dict(json.loads(kubectl("get", "--raw", path)))
+
+    cluster.until("two are ready", lambda: scale()["status"]["replicas"] == 2)
+    selector = scale()["status"]["selector"]
+    chosen = cluster.get("pods", "-l", selector)["items"]
+    assert len(chosen) == scale()["spec"]["replicas"] == 2
+    assert f"penstock.dev/revision={stable.rpartition('-')[2]}" in selector
+
+
+def test_waiting_for_up_to_date_right_after_apply_waits_for_what_was_applied(
+    cluster: Cluster,
+) -> None:
+    cluster.apply(agent("v1"))
+    cluster.until_condition("agent/support", "UpToDate", "True", "Stable")
+    before = cluster.get("agent", "support")["status"]["stableRevision"]
+    cluster.apply(agent("v2"))
+    cluster.kubectl("wait", "--for=condition=UpToDate", "agent/support", "--timeout=90s")
+    after = cluster.get("agent", "support")["status"]
+    assert after["stableRevision"] == after["latestRevision"] != before

@@ -1,0 +1,65 @@
+"""A model's name is judged when a revision is cut as the worker's price table judges it later."""
+
+from __future__ import annotations
+
+import pytest
+
+from penstock.api import validation
+from penstock.errors import InvalidResource
+from penstock_runtime.agent import pricing
+
+NAMES = [
+    "claude-haiku-5-5",
+    "Claude-Sonnet-5-5",
+    "claude-sonnet-5-5-20260101",
+    "claude-sonnet-5-5@20260101",
+    "claude-opus-4-5-latest",
+    "claude-3-7-sonnet-20250219",
+    "claude-2.1",
+    "claude-sonnet-55",
+    "claude-haiku",
+    "claude-nope-9",
+    "gpt-5",
+    "sonnet",
+    "claude-fable-5-1-preview",
+    "x" * 128,
+]
+
+
+def problem(name, **template):
+    model = {"name": name} | template.pop("model", {})
+    return validation.template_problem({"instructions": "Hi.", "model": model, **template})
+
+
+def priced(name):
+    try:
+        pricing.list_price("Anthropic", name)
+    except InvalidResource:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_is_known_exactly_where_it_has_a_price(name):
+    found = problem(name)
+    assert (found is None) == priced(name)
+    assert found is None or found.reason.value == "UnknownModel"
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("claude-sonet-5-5", "claude-sonnet-5-5"), ("haiku-5-5", "claude-haiku-5-5")],
+)
+def test_the_nearest_name_is_told(name, near):
+    found = problem(name)
+    assert found is not None
+    assert f"nearest name is {near}:" in found.message
+
+
+@pytest.mark.parametrize(
+    "template",
+    [{"model": {"baseURL": "http://vllm:8000"}}, {"worker": {"image": "own/worker:3"}}],
+    ids=["another endpoint", "another image"],
+)
+def test_what_others_call_a_model_is_theirs(template):
+    assert problem("team-sonnet", **template) is None
