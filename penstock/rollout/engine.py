@@ -44,7 +44,7 @@ def decide(situation: Situation) -> Decision:
     nothing new changes nothing. Never raises for any situation that the types allow.
     """
     before = inherited.state(situation.status)
-    situation = replace(situation, status=before)
+    situation = replace(situation, status=before, judged={})
     moved = _move(situation, _seen(situation))
     share = _share_seen(Facts(situation, moved.status))  # whose candidate may just have ended
     status = _numbered(situation, moved.status.model_copy(update={"share": share}))

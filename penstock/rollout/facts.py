@@ -246,8 +246,18 @@ class Facts:
         """The guardrails judged; none without a measurement."""
         if self.observation is None:
             return ()
-        limits = self.situation.spec.analysis.guardrails
-        return guardrails.judge(limits, self.observation, self._stable_before)
+        analysis = self.status.analysis
+        place = (
+            path.under_way(self.status),
+            analysis.since_version,
+            self.suspension.resumed_at,
+            analysis.before,
+        )
+        if place not in self.situation.judged:
+            limits = self.situation.spec.analysis.guardrails
+            judged = guardrails.judge(limits, self.observation, self._stable_before)
+            self.situation.judged[place] = judged
+        return self.situation.judged[place]
 
     @property
     def _stable_before(self) -> Tally:

@@ -1,11 +1,12 @@
 """Everything a rollout decision may look at, in one immutable value, and what it returns."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, Verdict
 from penstock.rollout.capacity import Capacity
+from penstock.rollout.guardrails import Check
 from penstock.rollout.observation import Observation
 
 
@@ -76,6 +77,10 @@ class Situation:
     capacity: Capacity | None = None
     namespace: str = ""
     name: str = ""
+    #: Guardrails judged in this decision, by what they were judged on.
+    judged: dict[Hashable, tuple[Check, ...]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
 
 @dataclass(frozen=True)
