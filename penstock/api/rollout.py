@@ -479,6 +479,16 @@ class AgentRolloutStatus(Block):
     waiting: Annotated[
         str, Field(max_length=64, description="What the rollout waits for, in one word.")
     ] = ""
+    told_waits: Annotated[
+        tuple[Annotated[str, Field(max_length=64)], ...],
+        Field(max_length=8, description="Waits of this step that an Event has told of."),
+    ] = ()
+    waiting_message: Annotated[
+        Message,
+        Field(
+            description="Where the wait has numbers in its sentence: that sentence, as of countedAt."
+        ),
+    ] = ""
     unreached_percent: Annotated[
         Percent | None,
         Field(description="Share that was left by time alone, since no task reached it."),

@@ -16,6 +16,7 @@ def state(status: AgentRolloutStatus) -> AgentRolloutStatus:
     update = {
         "suspension": _suspension(status),
         "waiting": _reason(status, "Progressing"),
+        "told_waits": (_reason(status, "Progressing"),),
         "stable_breach": "inherited" * (_reason(status, "AnalysisPassing") == "StableBreaching"),
         "unreached_percent": status.share.percent
         if condition.is_true(status.conditions, "NoEligibleUsers")

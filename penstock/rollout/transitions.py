@@ -42,6 +42,7 @@ _NOWHERE: Final[Mapping[str, Any]] = {
     "unready_since": None,
     "unreached_percent": None,
     "stuck": None,
+    "told_waits": (),
 }
 
 
@@ -76,7 +77,8 @@ def _fresh_step(facts: Facts) -> dict[str, Any]:
             "step_candidate": ArmCounts(),
         }
     )
-    return {"step_started_at": condition.timestamp(facts.now), "analysis": analysis}
+    now = condition.timestamp(facts.now)
+    return {"step_started_at": now, "analysis": analysis, "told_waits": ()}
 
 
 def _position(facts: Facts) -> str:

@@ -3,11 +3,25 @@
 from datetime import datetime
 from typing import Final
 
-from penstock.api.rollout import ArmCounts, Result
+from penstock.api.rollout import AgentRolloutStatus, ArmCounts, Result
 from penstock.rollout import commands, path
 from penstock.rollout.facts import COMPARABLE_PERCENT, UNAVAILABLE_SECONDS, Facts
 from penstock.rollout.guardrails import FEWEST_STABLE, Check
 from penstock.rollout.requests import Verb
+
+#: Waits whose sentence has numbers that run.
+NUMBERED: Final = (
+    "AnalysisUnclear",
+    "AwaitingEvidence",
+    "AwaitingCapacity",
+    "HoldForApproval",
+)
+
+
+def as_of(status: AgentRolloutStatus) -> str:
+    """When the numbers of a sentence were counted; empty when none were."""
+    counted = status.analysis.counted_at
+    return f"As of {_clock(path.moment(counted))}." if counted else ""
 
 
 def _ask(facts: Facts, verb: Verb) -> str:
