@@ -99,6 +99,15 @@ class Strategy(Block):
         int,
         Field(ge=0, le=2592000, description="Watch after the last step before it is promoted."),
     ] = 600
+    start_deadline_seconds: Annotated[
+        int,
+        Field(
+            ge=10,
+            le=86400,
+            description="A candidate without a ready pod for so long is Stalled; it is not "
+            "rejected, and goes on when a pod is ready.",
+        ),
+    ] = 600
     holdback_percent: Annotated[
         int,
         Field(
@@ -337,6 +346,16 @@ class AnalysisStatus(Block):
     ] = []
 
 
+class Sample(Block):
+    """A failed task of the candidate, to look at."""
+
+    task: Annotated[str, Field(max_length=64, description="Its id.")]
+    reason: Annotated[str, Field(max_length=64, description="Why it failed, in one word.")] = ""
+    message: Annotated[
+        str, Field(max_length=120, description="What that means; nothing of the task itself.")
+    ] = ""
+
+
 class Verdict(Block):
     """How a candidate ended, with the numbers that decided it."""
 
@@ -352,6 +371,9 @@ class Verdict(Block):
     percent: Annotated[Percent, Field(description="Share it had.")] = 0
     tasks: Annotated[int, Field(ge=0, description="Tasks it had been given.")] = 0
     users: Annotated[int, Field(ge=0, description="Different users it had been given.")] = 0
+    samples: Annotated[
+        tuple[Sample, ...], Field(max_length=3, description="Its last failed tasks, at most 3.")
+    ] = ()
 
 
 class LastRequest(Block):

@@ -317,7 +317,13 @@ class Facts:
     def request(self) -> requests.Request | None:
         """The open request, when it is well-formed and names the candidate."""
         parsed = requests.parse(self.open_request)
-        return parsed if parsed and parsed.is_for(self.candidate) else None
+        return parsed if parsed and self.is_meant(parsed, self.candidate) else None
+
+    def is_meant(self, request: requests.Request, revision: str) -> bool:
+        """Whether a request names a revision; a version that two revisions have names neither."""
+        version = self.record(revision).version
+        same = [r for r in self.situation.records.values() if version and r.version == version]
+        return request.is_for(revision, version if len(same) < 2 else None)
 
     def asks(self, *verbs: requests.Verb) -> bool:
         """Whether a person asks for one of these now."""

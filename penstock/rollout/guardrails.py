@@ -59,7 +59,8 @@ class CheckVerdict(StrEnum):
 class Check:
     """One guardrail judged: the numbers it saw, what it says, and that in words.
 
-    ``stable_over``: stable is credibly over the limit by itself. ``line`` is a phrase such as
+    ``stable_over``: stable is credibly over the limit by itself. ``missing``: about how many more
+    tasks at the same rate would be sure, where that is not so far. ``line`` is a phrase such as
     "error rate 31.0 % on the candidate (13/42) and ... in the last 300 s, limit 5 %".
     """
 
@@ -73,6 +74,8 @@ class Check:
     candidate_text: str
     stable_text: str
     line: str
+    title: str = ""
+    missing: int = 0
 
 
 @dataclass(frozen=True)
@@ -197,7 +200,17 @@ def _judge(rule: _Rule, limits: Guardrails, seen: _Window) -> Check:
         rule.show(seen.candidate),
         rule.show(seen.stable),
         _line(rule, seen, verdict),
+        rule.title,
+        _missing(rule, seen.candidate) if verdict is CheckVerdict.SUSPECT else 0,
     )
+
+
+def _missing(rule: _Rule, candidate: Tally) -> int:
+    """About how many more tasks at the candidate's present rates would be sure; 0: nobody knows."""
+    for times in range(11, 101):
+        if rule.over(candidate.times(times / 10)):
+            return max(1, round(rule.trials(candidate) * (times / 10 - 1)))
+    return 0
 
 
 def _line(rule: _Rule, seen: _Window, verdict: CheckVerdict) -> str:

@@ -13,6 +13,7 @@ from penstock.api.rollout import (
     LastRequest,
     Reason,
     Result,
+    Sample,
     Share,
     Source,
     Stage,
@@ -122,7 +123,14 @@ def _verdict(
         percent=facts.percent,
         tasks=facts.situation.tasks,
         users=facts.situation.users,
+        samples=_samples(facts, revision) if result is Result.REJECTED else (),
     )
+
+
+def _samples(facts: Facts, revision: str) -> tuple[Sample, ...]:
+    observed = facts.observation
+    ours = observed is not None and revision == facts.candidate
+    return tuple(Sample(task=task[:64]) for task in observed.failed) if observed and ours else ()
 
 
 def _with(verdicts: tuple[Verdict, ...], verdict: Verdict) -> tuple[Verdict, ...]:
