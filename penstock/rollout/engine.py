@@ -5,14 +5,8 @@ from datetime import timedelta
 from typing import Any, Final
 
 from penstock.api import condition
-from penstock.api.rollout import (
-    AgentRolloutStatus,
-    Halt,
-    LastRequest,
-    Share,
-    StuckQueue,
-    Verdict,
-)
+from penstock.api.interruptions import Halt, StuckQueue
+from penstock.api.rollout import AgentRolloutStatus, LastRequest, Share, Verdict
 from penstock.rollout import (
     checks,
     commands,
@@ -22,12 +16,13 @@ from penstock.rollout import (
     report,
     requests,
     setpoint,
+    transitions,  # noqa: F401 - registers what each move changes
     words,
 )
+from penstock.rollout.changes import Change, change
 from penstock.rollout.facts import QUIET_SECONDS, WAITING, Facts
 from penstock.rollout.moves import Wait
 from penstock.rollout.situation import Decision, Happening, Situation
-from penstock.rollout.transitions import Change, change
 
 #: Each move changes what the checks see; far fewer than this settle every situation.
 MAX_MOVES: Final = 24

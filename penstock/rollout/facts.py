@@ -5,6 +5,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Final
 
+from penstock.api.interruptions import Suspension
 from penstock.api.rollout import (
     AgentRolloutStatus,
     Reason,
@@ -13,7 +14,6 @@ from penstock.api.rollout import (
     Stage,
     Step,
     Strategy,
-    Suspension,
     Yardstick,
 )
 from penstock.rollout import guardrails, path, requests, setpoint

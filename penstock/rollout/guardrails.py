@@ -88,6 +88,7 @@ class _Rule:
     limit_text: str
     late: bool  # its events may come long after the task was routed
     trials: Callable[[Tally], int]
+    events: Callable[[Tally], int]
     over: Callable[[Tally], bool]
     suspect: Callable[[Tally], bool]
     over_point: Callable[[Tally], bool]
@@ -249,13 +250,16 @@ def _credible(rule: _Rule, seen: _Window) -> CheckVerdict:
 def _attributed(rule: _Rule, seen: _Window) -> CheckVerdict:
     """Whose fault it is that the candidate is over the limit while stable is not.
 
-    Stable's tasks beside the candidate's tell, in the finest strata that have enough of them. Where
-    they are too few, stable's own rate of before still exonerates a version that is no worse.
+    Stable's tasks beside those of the candidate that failed tell, in the finest strata that have
+    enough of them. Where they are too few, stable's own rate of before still exonerates a version
+    that is no worse.
     """
-    enough = max(FEWEST_STABLE, rule.trials(seen.candidate) / STABLE_SHARE)
     for ticks in TICKS_TO_A_STRATUM:
         strata = coarser(seen.strata, ticks)
-        stable = comparable_stable(strata, rule.trials)
+        touched = [s for s in strata if rule.events(s.arm(Arm.CANDIDATE))]
+        stable = comparable_stable(touched, rule.trials)
+        ours = sum(rule.trials(s.arm(Arm.CANDIDATE)) for s in touched)
+        enough = max(FEWEST_STABLE, ours / STABLE_SHARE)
         worse = stable >= FEWEST_STABLE and rule.z(strata) > ATTRIBUTABLE_Z
         if worse and (ticks == 1 or stable >= enough):
             return CheckVerdict.BREACHED
@@ -344,6 +348,7 @@ def _rate(
         f"{limit_percent} %",
         late=True,
         trials=lambda tally: tally.tasks,
+        events=events,
         over=lambda tally: rate_over(events(tally), tally.tasks, limit),
         suspect=lambda tally: rate_suspect(events(tally), tally.tasks, limit),
         over_point=lambda tally: events(tally) > limit * tally.tasks,
@@ -402,6 +407,7 @@ def _latency(limit_seconds: int) -> _Rule:
         f"{limit_seconds} s",
         late=False,  # an open task counts as slow in time
         trials=lambda tally: tally.timed,
+        events=lambda tally: tally.timed,
         over=lambda tally: mean_over(tally, limit_seconds),
         suspect=lambda tally: mean_over(tally, limit_seconds, SUSPECT_DEVIATIONS),
         over_point=lambda tally: tally.latency_sum > limit_seconds * tally.timed,

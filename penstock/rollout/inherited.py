@@ -1,7 +1,8 @@
 """What the version before kept in conditions: read once, when a status has no field for it yet."""
 
 from penstock.api import condition
-from penstock.api.rollout import AgentRolloutStatus, Source, Suspension
+from penstock.api.interruptions import Suspension
+from penstock.api.rollout import AgentRolloutStatus, Source
 
 
 def state(status: AgentRolloutStatus) -> AgentRolloutStatus:
