@@ -114,9 +114,14 @@ def test_nineteen_tasks_of_stable_beside_the_candidates_are_too_few_to_blame_it(
 
 def test_stables_many_tasks_of_a_calm_hour_before_are_no_match_for_an_outage_at_95_percent():
     """Where the candidate's failures are, stable has six tasks; fifty calm ones prove nothing."""
-    calm = [(errors(0, 20), errors(0, 20)) for _ in range(3)]
-    storm = [(errors(6, 9), errors(n % 6 == 0, 1)) for n in range(6)]
-    assert verdict("errorRate", observed(*calm, *storm)) is CheckVerdict.UNCOMPARED
+    half = {Arm.CANDIDATE: errors(0, 20), Arm.STABLE: errors(0, 20)}
+    calm = [Stratum(tick, 2, half) for tick in range(3)]
+    storm = [
+        Stratum(tick, 3, {Arm.CANDIDATE: errors(6, 9), Arm.STABLE: errors(int(tick == 5), 1)})
+        for tick in range(3, 9)
+    ]
+    seen = Observation(now_ms=45_000, window=(*calm, *storm))
+    assert verdict("errorRate", seen) is CheckVerdict.UNCOMPARED
 
 
 def test_few_tasks_in_each_tick_are_compared_in_wider_strata():
