@@ -158,6 +158,15 @@ def install_packages(uv: str | None) -> None:
         run([*pip(), "install", "--quiet", *project])
 
 
+def compile_packages() -> None:
+    """Compiles the packages once: where PYTHONDONTWRITEBYTECODE is set, every start would do it anew.
+
+    A file that is not Python of this version stays as it is.
+    """
+    say("compiling them")
+    works([PYTHON, "-m", "compileall", "-q", "-j", "0", VENV / "lib"])
+
+
 def wait_for_other_runs(guard: int) -> None:
     """Takes the lock on an open file, and says so when another run has it."""
     try:
@@ -178,6 +187,7 @@ def set_up() -> None:
         uv = found if found and works([found, "--version"]) else None
         make_venv(uv)
         install_packages(uv)
+        compile_packages()
         STAMP.write_text(digest(), encoding="utf-8")
         say("ready: .venv/bin/penstock")
 

@@ -198,6 +198,7 @@ def node(plane: cluster.ControlPlane) -> Component:
         "--kubeconfig": str(plane.kubeconfig("node")),
         "--state-dir": str(plane.root / "node"),
         "--log-dir": str(plane.root / "logs" / "pods"),
+        "--client-ca": str(plane.pki / "ca.crt"),
         "--name": cluster.NODE_NAME,
         "--image": RUNTIME_IMAGE,
     }

@@ -139,11 +139,20 @@ class KubeClient:
             if response.is_error:
                 await response.aread()
                 raise _error(response.status_code, response.text)
-            async for line in response.aiter_lines():
+            async for line in _lines(response):
                 event = json.loads(line)
                 if event["type"] == "ERROR":
                     raise WatchExpired(event["object"].get("message", ""))
                 yield event["type"], event["object"]
+
+
+async def _lines(response: httpx.Response) -> AsyncIterator[bytes]:
+    """An answer line by line; a line separator of Unicode inside of a text ends no line."""
+    rest = b""
+    async for chunk in response.aiter_bytes():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            yield line
 
 
 def _error(status: int, text: str) -> ApiError:

@@ -17,7 +17,7 @@ from penstock_dev.state import read_json, write_json
 
 # Below the ephemeral range, so that no outgoing connection takes a port between two starts.
 _FIRST_PORT, _LAST_PORT = 20000, 32000
-_CLAIM_PORT = 10250
+CLAIM_PORT = 10250
 _ATTEMPTS = 200
 
 
@@ -86,6 +86,11 @@ class AddressRange:
         """It may be taken again."""
         self._free.append(address)
 
+    def listen(self) -> socket.socket:
+        """The claim itself, listening: a node can be asked at its first address."""
+        self._claim.listen()
+        return self._claim
+
     def close(self) -> None:
         """Let another environment have the range."""
         self._claim.close()
@@ -104,7 +109,7 @@ def reserve_addresses(record: Path) -> AddressRange:
         network = ipaddress.IPv4Network(text)
         claim = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
-            claim.bind((str(network[1]), _CLAIM_PORT))
+            claim.bind((str(network[1]), CLAIM_PORT))
         except OSError:
             claim.close()
             continue

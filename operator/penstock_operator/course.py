@@ -1,14 +1,14 @@
 """The course of an agent: who serves whom from now on, decided by its rollout or without one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from penstock import names
 from penstock.api.agent import Role, TrafficTarget
-from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, Source, Verdict
+from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, Result, Source, Verdict
 from penstock.rollout import capacity, engine
 from penstock.rollout.capacity import Capacity
-from penstock.rollout.situation import Happening, Pods, Situation
-from penstock_operator import events, reading
+from penstock.rollout.situation import Happening, Pods, RevisionRecord, Situation
+from penstock_operator import events
 from penstock_operator.resources import name_of, namespace_of
 from penstock_operator.stock import Known, Stock
 from penstock_operator.world import World
@@ -52,9 +52,8 @@ def chart(world: World, stock: Stock) -> Course:
 def _governed(world: World, stock: Stock) -> Course:
     rollout = world.rollout or {}
     spec = AgentRolloutSpec.model_validate(rollout["spec"])
-    status = reading.rollout_status(rollout).value
-    decision = engine.decide(situation(world, stock, spec, status))
-    after = decision.status
+    decision = engine.decide(situation(world, stock, spec, stock.decided))
+    after = decision.status.model_copy(update={"agent_uid": world.uid})
     promoted = ""
     if after.stable_revision and after.stable_revision != stock.stable:
         promoted = after.stable_revision
@@ -93,7 +92,7 @@ def situation(
         epoch=world.epoch,
         stable=stock.stable,
         latest=stock.latest,
-        records={name: item.facts for name, item in stock.known.items()},
+        records={name: _facts(stock, item) for name, item in stock.known.items()},
         pods=_pods(world, candidate),
         observation=world.observation,
         observation_error=world.observation_error or world.look_error,
@@ -116,6 +115,18 @@ def situation(
         namespace=namespace_of(world.agent),
         name=name_of(rollout),
     )
+
+
+def _facts(stock: Stock, item: Known) -> RevisionRecord:
+    """What a record says. A promotion counts for another than stable only if nothing came after.
+
+    Nor does it while stable's own place is not known: then nobody is promoted later than stable.
+    """
+    known = stock.stable in stock.known or not stock.stable
+    overtaken = item.verdict is not None and item.verdict.result is not Result.PROMOTED
+    if item.name == stock.stable or (known and not overtaken):
+        return item.facts
+    return replace(item.facts, promoted_sequence=0)
 
 
 def capacity_of(world: World, stock: Stock, candidate: str) -> Capacity | None:

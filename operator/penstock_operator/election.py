@@ -15,6 +15,8 @@ from typing import Final, Self
 HIGHEST_EPOCH: Final = 2**31 - 1
 #: A higher epoch on record is nobody's leadership; to go above it would leave no room for others.
 HIGHEST_BELIEVED: Final = 2**30
+#: A Lease that says longer was written by nobody who keeps it: with that, none would ever take it.
+LONGEST_BELIEVED_SECONDS: Final = 600.0
 #: The first leader's: 0 is for an operator without election.
 FIRST_EPOCH: Final = 1
 
@@ -37,6 +39,8 @@ class Timing:
                 "a Lease needs duration > renew > retry > 0 seconds, not "
                 f"{self.duration_seconds:g}, {self.renew_seconds:g}, {self.retry_seconds:g}"
             )
+        if self.duration_seconds > LONGEST_BELIEVED_SECONDS:
+            raise ValueError(f"a Lease lasts at most {LONGEST_BELIEVED_SECONDS:g} seconds")
 
     @property
     def write_seconds(self) -> float:
@@ -139,7 +143,9 @@ class Candidate:
     def _patience(self, lease: Lease | None) -> float:
         """How long a Lease must be unchanged; the holder may have been told other timings."""
         own = self.timing.duration_seconds
-        return max(own, lease.duration_seconds) if lease and lease.holder else own
+        if lease is None or not lease.holder:
+            return own
+        return max(own, min(lease.duration_seconds, LONGEST_BELIEVED_SECONDS))
 
 
 def decide(candidate: Candidate, now: float, *, alive: bool, at_least: int = 0) -> Step:

@@ -17,7 +17,8 @@ from penstock.errors import InvalidResource, StoreRefused, StoreUnavailable
 from penstock.names import AgentKey
 from penstock.rollout.observation import Observation
 from penstock.rollout.situation import Pods
-from penstock_operator import election, manifests, podwords, reading, workforce
+from penstock.traffic import RevisionLimits
+from penstock_operator import election, manifests, podwords, reading
 from penstock_operator.cache import Cache
 from penstock_operator.cluster import Cluster, ClusterError
 from penstock_operator.leadership import Fenced, Leadership
@@ -39,7 +40,7 @@ from penstock_operator.resources import (
     uid_of,
 )
 from penstock_operator.tenancy import Tenants
-from penstock_operator.world import World
+from penstock_operator.world import Cuts, World, record_version
 from penstock_store.records import Look
 from penstock_store.store import Store
 
@@ -83,12 +84,12 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
     now = _now(sources, look, rollouts, now)
     epoch = sources.leadership.epoch_over(_epoch_on_record(sources, rollouts, status.value, look))
     look, instead_of = _believed(sources.leadership, uid_of(agent), memory, epoch, look)
-    observation, observation_error = await _observe(sources, key, agent, rollouts, look, records)
+    observation, observation_error = await _observe(
+        sources, key, agent, rollouts, look, _all_limits(records, memory.cuts)
+    )
     pods = await _pods(sources, key, deployments)
     inputs = revision.canonical([spec_of(agent).get("template"), references])
     quiet = memory.quiet_seconds(inputs, now)
-    work = look.work if look else {}
-    memory.low_since = workforce.low_since(spec, work, deployments, memory.low_since, now)
     return World(
         now=now,
         agent=agent,
@@ -110,7 +111,7 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
         observation=observation,
         observation_error=observation_error,
         pods=pods,
-        low_since=memory.low_since,
+        lulls=memory.lulls,
         name_conflict=memory.name_conflict,
         refused=memory.refused,
         no_redis_user=await _no_redis_user(sources, key, look),
@@ -118,6 +119,7 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
         epoch=epoch,
         instead_of=instead_of,
         answers=memory.answers,
+        cuts=memory.cuts,
     )
 
 
@@ -284,7 +286,7 @@ async def _observe(
     agent: Object,
     rollouts: tuple[Object, ...],
     look: Look | None,
-    records: tuple[Object, ...],
+    limits: dict[str, RevisionLimits],
 ) -> tuple[Observation | None, str]:
     if look is None:
         return None, "Redis did not answer"
@@ -297,15 +299,25 @@ async def _observe(
     else:
         serving = reading.agent_status(agent).value.stable_revision
         status = AgentRolloutStatus(stable_revision=serving)
-    limits = {}
-    for record in records:
-        template = _template(record)
-        if template:
-            limits[name_of(record)] = revision.limits_of(template)
     try:
         return await sources.measure.observe(key, uid_of(agent), look, spec, status, limits), ""
     except (StoreRefused, StoreUnavailable) as error:
         return None, str(error)
+
+
+def _all_limits(records: tuple[Object, ...], cuts: Cuts) -> dict[str, RevisionLimits]:
+    """By revision name, of those that can be read."""
+    found = {name_of(record): _limits(record, cuts) for record in records}
+    return {name: limits for name, limits in found.items() if limits}
+
+
+def _limits(record: Object, cuts: Cuts) -> RevisionLimits | None:
+    """The limits of a record's revision; what was read before is not read again."""
+    known = cuts.get(record_version(record))
+    if isinstance(known, revision.Revision):
+        return known.limits
+    template = _template(record)
+    return revision.limits_of(template) if template else None
 
 
 def _template(record: Object) -> AgentTemplate | None:

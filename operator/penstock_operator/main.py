@@ -105,12 +105,13 @@ async def run(settings: Settings) -> int:
     told = asyncio.Event()
     _heed_signals(told)
     leadership = Leadership(settings.timing) if settings.lease else Leadership.alone()
-    metrics.LEADER.set_function(lambda: float(leadership.held()))
+    metrics.led_by(leadership.held)
     longest = leadership.longest_write_seconds(_WRITE_SECONDS)
     store = FencedStore.connect(
         settings.redis_url,
         installation=settings.installation,
         timeout_seconds=min(_STORE_SECONDS, longest),
+        retention=settings.retention,
         ca_file=settings.redis_ca_file,
     )
     store.leadership = leadership

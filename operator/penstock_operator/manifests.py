@@ -1,6 +1,6 @@
 """Pure builders of the objects that the operator owns: record, ConfigMap, Deployment."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from penstock import names, revision
@@ -19,6 +19,8 @@ from penstock_operator.resources import (
     uid_of,
 )
 from penstock_operator.settings import RuntimeUpgrade, Settings
+from penstock_store.connection import Durability
+from penstock_store.scripts import Retention
 
 _MOUNT: Final = "/etc/penstock"
 _PORT: Final = 8080
@@ -42,6 +44,8 @@ class Installation:
     name: str
     upgrade: RuntimeUpgrade = RuntimeUpgrade.ROLLING
     credentials: Credentials | None = None
+    retention: Retention = field(default_factory=Retention)
+    durability: Durability = field(default_factory=Durability)
 
     @classmethod
     def of(cls, settings: Settings, credentials: Credentials | None = None) -> "Installation":
@@ -53,6 +57,8 @@ class Installation:
             settings.installation,
             settings.runtime_upgrade,
             credentials,
+            settings.retention,
+            settings.durability,
         )
 
     def image_of(self, cut: Revision) -> str:
@@ -84,9 +90,10 @@ def labels(agent: str, revision_hash: str) -> dict[str, str]:
     }
 
 
-def selector(agent: str) -> str:
-    """Label selector of all worker pods of an agent."""
-    return f"{names.LABEL_MANAGED}={names.MANAGER},{names.LABEL_AGENT}={agent}"
+def selector(agent: str, revision_hash: str = "") -> str:
+    """Label selector of the worker pods of an agent; with a hash, of one revision."""
+    every = f"{names.LABEL_MANAGED}={names.MANAGER},{names.LABEL_AGENT}={agent}"
+    return f"{every},{names.LABEL_REVISION}={revision_hash}" if revision_hash else every
 
 
 def _child(kind: Kind, agent: Object, cut: Revision) -> Object:
@@ -240,6 +247,7 @@ def _env(
         "PENSTOCK_CONCURRENCY": str(worker.concurrency),
         "PENSTOCK_TOOL_HEADERS_DIR": f"{_MOUNT}/tools",
     }
+    told |= _keeping_env(installation)
     credentials = cut.template.model.credentials_secret_ref
     if credentials:
         told["PENSTOCK_CREDENTIALS_FILE"] = f"{_MOUNT}/credentials/{credentials.key}"
@@ -256,6 +264,20 @@ def _env(
         *fixed,
         {"name": "PENSTOCK_LISTEN", "value": f"$(POD_IP):{_PORT}"},
     ]
+
+
+def _keeping_env(installation: Installation) -> dict[str, str]:
+    """What differs from what a worker does by itself: an upgrade alone changes no pod."""
+    kept, usual = installation.retention, Retention()
+    told = {}
+    if kept.ended_task_seconds != usual.ended_task_seconds:
+        told["PENSTOCK_ENDED_TASK_SECONDS"] = str(kept.ended_task_seconds)
+    if kept.idempotency_seconds != usual.idempotency_seconds:
+        told["PENSTOCK_IDEMPOTENCY_SECONDS"] = str(kept.idempotency_seconds)
+    if installation.durability.replicas:
+        told["PENSTOCK_REDIS_REPLICAS"] = str(installation.durability.replicas)
+        told["PENSTOCK_REDIS_REPLICA_TIMEOUT_MS"] = str(installation.durability.timeout_ms)
+    return told
 
 
 def _redis_env(installation: Installation) -> list[dict[str, Any]]:

@@ -1,12 +1,43 @@
-"""What the operator says of itself to Prometheus."""
+"""What the operator says of itself, and of each Agent, to Prometheus.
 
-from typing import Final
+What an alert counts begins at 0: Prometheus sees no increase in a series that begins at 1.
+"""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, TypeAlias
 
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
+from prometheus_client.registry import Collector
+
+from penstock.api.rollout import Reason, Result
 from penstock.names import AgentKey
 
+prometheus_client.disable_created_metrics()  # they would double each counter, and say nothing
+
+#: A gauge and the values of its labels.
+Series: TypeAlias = tuple[Gauge, tuple[str, ...]]
+
+
+class WhileLeading(Collector):
+    """The metrics of a registry while this operator leads, else none.
+
+    What a former leader knew of Agents would stand still on it for ever.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self.leads: Callable[[], bool] = lambda: True
+
+    def collect(self) -> Iterable[Metric]:
+        """What is known now; nothing while another may lead."""
+        return list(self._registry.collect()) if self.leads() else []
+
+
 REGISTRY: Final = CollectorRegistry()
+_LEADING: Final = CollectorRegistry()
+_WHILE_LEADING: Final = WhileLeading(_LEADING)
+REGISTRY.register(_WHILE_LEADING)
 
 API_REQUESTS: Final = Counter(
     "penstock_operator_api_requests_total",
@@ -20,6 +51,8 @@ RECONCILES: Final = Counter(
     ["result"],
     registry=REGISTRY,
 )
+for _result in ("ok", "conflict", "retry"):
+    RECONCILES.labels(_result)
 RECONCILE_SECONDS: Final = Histogram(
     "penstock_operator_reconcile_seconds", "Time of one reconcile.", registry=REGISTRY
 )
@@ -58,6 +91,11 @@ ROWS_UNREADABLE: Final = Counter(
     ["namespace", "agent"],
     registry=REGISTRY,
 )
+REDIS_UP: Final = Gauge(
+    "penstock_redis_up",
+    "1 while Redis answers the operator, which asks every 15 s, else 0.",
+    registry=REGISTRY,
+)
 REDIS_USED: Final = Gauge(
     "penstock_redis_memory_used_bytes", "Memory that Redis uses.", registry=REGISTRY
 )
@@ -74,18 +112,90 @@ LEADER_TRANSITIONS: Final = Gauge(
 )
 VERDICTS: Final = Counter(
     "penstock_rollout_verdicts_total",
-    "Ended candidates by result and reason.",
+    "Ended candidates by result and reason, since this operator began to lead.",
     ["namespace", "agent", "result", "reason"],
     registry=REGISTRY,
 )
+
+# Gauges of Agents. Only the operator that leads has them.
+_AGENT: Final = ("namespace", "agent")
 SHARE: Final = Gauge(
     "penstock_rollout_share_percent",
     "Share of new sessions on the candidate.",
-    ["namespace", "agent"],
-    registry=REGISTRY,
+    _AGENT,
+    registry=_LEADING,
 )
+STEP: Final = Gauge(
+    "penstock_rollout_step",
+    "Step that the candidate is at, counted from 1; 0 without a candidate.",
+    _AGENT,
+    registry=_LEADING,
+)
+WAITING: Final = Gauge(
+    "penstock_rollout_waiting",
+    "1 for what the candidate waits for now: the reason of the condition Progressing, or "
+    "RolloutMissing where its AgentRollout is gone. No series without a candidate.",
+    (*_AGENT, "reason"),
+    registry=_LEADING,
+)
+REJECTED: Final = Gauge(
+    "penstock_rollout_rejected",
+    "1 while the newest revision is rejected, with the reason of its verdict; else no series.",
+    (*_AGENT, "revision", "reason"),
+    registry=_LEADING,
+)
+QUEUED: Final = Gauge(
+    "penstock_agent_queued_tasks",
+    "Tasks that wait for a worker or for an earlier task of their session. No series while Redis "
+    "does not answer.",
+    _AGENT,
+    registry=_LEADING,
+)
+OLDEST: Final = Gauge(
+    "penstock_agent_oldest_queued_seconds",
+    "For how long the oldest task has waited for a worker; 0 when none waits. No series while "
+    "Redis does not answer.",
+    _AGENT,
+    registry=_LEADING,
+)
+SUSPENDED: Final = Gauge(
+    "penstock_agent_suspended",
+    "1 while the kill switch is on (spec.suspended), else 0.",
+    _AGENT,
+    registry=_LEADING,
+)
+
+_RESULTS: Final = {
+    Reason.NEW_REVISION: Result.SUPERSEDED,
+    Reason.ALL_STEPS_PASSED: Result.PROMOTED,
+    Reason.REQUESTED: Result.PROMOTED,
+}  # of all other reasons: Rejected
+_shown: dict[AgentKey, frozenset[Series]] = {}
+
+
+def led_by(held: Callable[[], bool]) -> None:
+    """Ask this, whenever somebody looks, whether this operator leads."""
+    LEADER.set_function(lambda: float(held()))
+    _WHILE_LEADING.leads = held
+
+
+def expect_verdicts(agent: AgentKey) -> None:
+    """Begin all counts of an Agent's verdicts that have not begun at 0."""
+    for reason in Reason:
+        result = _RESULTS.get(reason, Result.REJECTED)
+        VERDICTS.labels(agent.namespace, agent.name, result, reason)
+
+
+def show(agent: AgentKey, values: Mapping[Series, float]) -> None:
+    """Show what is known of an Agent now, and nothing any more that is not among it."""
+    for gauge, labels in _shown.pop(agent, frozenset()) - values.keys():
+        gauge.remove(*labels)
+    for (gauge, labels), value in values.items():
+        gauge.labels(*labels).set(value)
+    if values:
+        _shown[agent] = frozenset(values)
 
 
 def forget(agent: AgentKey) -> None:
     """Drop what is told of an Agent that is gone; what was counted of it stays."""
-    SHARE.remove(agent.namespace, agent.name)
+    show(agent, {})

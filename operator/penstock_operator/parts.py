@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Final, Self, TypeAlias
 
 from penstock.errors import PenstockError
+from penstock_operator import pressure
 from penstock_operator.cache import Cache
 from penstock_operator.cluster import Cluster
 from penstock_operator.credentials import read_credentials
@@ -48,6 +49,7 @@ class Parts:
     tenants: Tenants | None
     workers: Workers
     elector: Elector | None
+    store: Store
 
     @classmethod
     def of(
@@ -83,7 +85,7 @@ class Parts:
         )
         workers = Workers(queue, Reconciler(sources, clock), leadership, relister.knows)
         elector = _elector(settings, leadership, clock)
-        return cls(leadership, cache, queue, relister, tenants, workers, elector)
+        return cls(leadership, cache, queue, relister, tenants, workers, elector, store)
 
     def start(self) -> list[asyncio.Task[Any]]:
         """Begin everything; each of the tasks runs for ever."""
@@ -91,6 +93,7 @@ class Parts:
             asyncio.create_task(self._beat(), name="heartbeat"),
             asyncio.create_task(self.relister.run(), name="relist"),
             asyncio.create_task(self._lead(), name="workers"),
+            asyncio.create_task(pressure.follow(self.store), name="memory of Redis"),
         ]
         if self.elector:
             self.elector.start()

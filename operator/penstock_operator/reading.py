@@ -45,11 +45,13 @@ _LONGEST: Final[Mapping[str, int]] = {
     "conditions": 24,
     "verdicts": 10,
     "revisions": 120,
+    "rejected": 100,
     "targets": 2,
     "checks": 16,
     "halts": 8,
     "message": 2048,
 }
+_LAST: Final = frozenset({"verdicts", "rejected"})
 _POSITION: Final = re.compile(r"(?:[0-9]{1,16}(?:-[0-9]{1,19})?)?")
 
 
@@ -180,7 +182,7 @@ def _leave_out(
     last = str(place[-1]) if place else ""
     if problem in ("too_long", "string_too_long") and last in _LONGEST:
         longest = _LONGEST[last]
-        inside[last] = inside[last][-longest:] if last == "verdicts" else inside[last][:longest]
+        inside[last] = inside[last][-longest:] if last in _LAST else inside[last][:longest]
     elif problem == "enum" and "verdicts" in place:
         inside[last] = _STRICT[last]
     elif inside is raw and last in instead:

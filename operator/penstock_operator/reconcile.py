@@ -12,8 +12,9 @@ from penstock import names
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.errors import PenstockError
 from penstock.names import AgentKey
+from penstock.rollout import path
 from penstock.rollout.situation import Happening
-from penstock_operator import events, metrics, reading
+from penstock_operator import events, metrics, reading, shown
 from penstock_operator.cluster import ClusterError
 from penstock_operator.gather import Sources, gather
 from penstock_operator.memory import Memory
@@ -67,8 +68,16 @@ class Reconciler:
             await self._gone(key)
             return None
         plan = plan_agent(world)
+        memory.lulls = plan.lulls
+        metrics.show(key, shown.of_agent(key, world, plan))
         await self.apply(key, world.agent, plan, memory)
         return Again(plan.look_again_seconds, urgent=plan.in_flight)
+
+    def in_flight(self, key: AgentKey) -> bool:
+        """Whether a candidate has users, by what the cache holds: its passes come first."""
+        found = self.sources.cache.of_agent(ROLLOUT, key)
+        statuses = [reading.rollout_status(rollout).value for rollout in found]
+        return any(path.under_way(status) and status.share.percent for status in statuses)
 
     async def _gone(self, key: AgentKey) -> None:
         """Report to AgentRollouts that name an Agent which does not exist."""
@@ -267,10 +276,8 @@ class Reconciler:
 
 
 def _count(key: AgentKey, plan: Plan) -> None:
-    course = plan.course
-    if course is None:
-        return
-    metrics.SHARE.labels(key.namespace, key.name).set(course.percent)
-    if course.verdict:
-        verdict = course.verdict
+    if plan.governed:
+        metrics.expect_verdicts(key)
+    verdict = plan.course.verdict if plan.course else None
+    if verdict:
         metrics.VERDICTS.labels(key.namespace, key.name, verdict.result, verdict.reason).inc()

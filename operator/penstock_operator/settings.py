@@ -1,12 +1,14 @@
 """The operator's settings: the environment, read once."""
 
 from enum import StrEnum
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from penstock_operator.election import Timing
+from penstock_store.connection import Durability
+from penstock_store.scripts import Retention
 
 
 class RedisUsers(StrEnum):
@@ -36,6 +38,10 @@ class Settings(BaseSettings):
     redis_ca_file: str = ""  # certificates (PEM) by which a rediss:// server is known
     redis_users: RedisUsers = RedisUsers.SHARED
     redis_user_key: SecretStr = SecretStr("")  # what the namespaces' passwords are derived from
+    redis_replicas: Annotated[int, Field(ge=0)] = 0  # that confirm a write before a call made once
+    redis_replica_timeout_ms: Annotated[int, Field(ge=1)] = Durability().timeout_ms
+    ended_task_seconds: Annotated[int, Field(ge=1)] = Retention().ended_task_seconds
+    idempotency_seconds: Annotated[int, Field(ge=1)] = Retention().idempotency_seconds
     model_url: str = ""  # the installation's model endpoint; empty: the vendor's
     runtime_image: str = "penstock-runtime:dev"
     runtime_upgrade: RuntimeUpgrade = RuntimeUpgrade.ROLLING
@@ -65,6 +71,19 @@ class Settings(BaseSettings):
             raise ValueError("PENSTOCK_LEASE needs PENSTOCK_NAMESPACE, where the Lease is")
         _ = self.timing  # refuses what cannot be
         return self
+
+    @property
+    def retention(self) -> Retention:
+        """How long tasks and idempotency keys are kept, by every part of the installation."""
+        return Retention(
+            ended_task_seconds=self.ended_task_seconds,
+            idempotency_seconds=self.idempotency_seconds,
+        )
+
+    @property
+    def durability(self) -> Durability:
+        """Which replicas must have the note of a call before a worker makes it."""
+        return Durability(self.redis_replicas, self.redis_replica_timeout_ms)
 
     @property
     def workers_redis_url(self) -> str:

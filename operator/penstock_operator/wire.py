@@ -13,7 +13,7 @@ import json
 import re
 from typing import Any, Final
 
-from pydantic_core import from_json
+from pydantic import TypeAdapter
 
 #: What an object is applied as; the client library leaves a body of that type as it is.
 PATCH_TYPE: Final = "application/apply-patch+yaml; charset=utf-8"
@@ -27,8 +27,10 @@ _UNREADABLE: Final = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 #: Halves of a surrogate pair, which no encoding of Unicode has a place for.
 _HALVES: Final = re.compile("[\ud800-\udfff]")
 
-#: How deep an answer is read that is deeper than the parser's own bound of 200. A schema that is accepted ends at level 39 of a record, in a list 41.
+#: How deep an answer is read that is deeper than the parser's own bound of 200. A schema that is
+#: accepted ends at level 39 of a record, in a list at 41.
 LEVELS: Final = 64
+_ANSWER: Final[TypeAdapter[Any]] = TypeAdapter(Any)
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{}]', re.DOTALL)
 
 
@@ -39,7 +41,7 @@ def parsed(raw: bytes) -> Any:
         ValueError: it is no JSON.
     """
     try:
-        return from_json(raw)
+        return _ANSWER.validate_json(raw)
     except ValueError:
         return json.loads(_cut_off(raw))
 
@@ -47,7 +49,7 @@ def parsed(raw: bytes) -> Any:
 def shallow(raw: bytes) -> bytes:
     """A text of JSON that any reader can read, with null in place of what stands too deep."""
     try:
-        from_json(raw)
+        _ANSWER.validate_json(raw)
     except ValueError:
         return _cut_off(raw)
     return raw

@@ -38,6 +38,9 @@ class Workers:
 
     async def run(self) -> None:
         """Work for ever, from when everything is listed; keys wait while another may lead."""
+        metrics.QUEUE_DEPTH.set_function(
+            lambda: float(len(self.queue)) if self.leadership.held() else 0.0
+        )
         async with asyncio.TaskGroup() as group:
             for _ in range(self.count):
                 group.create_task(self._work())
@@ -55,7 +58,6 @@ class Workers:
         while True:
             key, _urgent = await self.queue.get()
             await self.leadership.until_held()
-            metrics.QUEUE_DEPTH.set(len(self.queue))
             if self.stopped.is_set():
                 return
             self.passes += 1
@@ -74,7 +76,8 @@ class Workers:
     async def _pass(self, key: AgentKey) -> None:
         started = time.monotonic()
         try:
-            again = await self.reconciler.reconcile(key)
+            with structlog.contextvars.bound_contextvars(namespace=key.namespace):
+                again = await self.reconciler.reconcile(key)
         except Exception as error:  # noqa: BLE001  the boundary: one agent must not stop the others
             self._failed(key, error)
             return
@@ -88,11 +91,12 @@ class Workers:
     def _failed(self, key: AgentKey, error: Exception) -> None:
         lost = isinstance(error, StaleWrite) or (isinstance(error, ClusterError) and error.conflict)
         expected = isinstance(error, PenstockError)
-        seconds = self.queue.retry(key)
+        seconds = self.queue.retry(key, urgent=self.reconciler.in_flight(key))
         metrics.RECONCILES.labels("conflict" if lost else "retry").inc()
         say = log.info if isinstance(error, Fenced) else log.warning
         say(
             "pass failed",
+            namespace=key.namespace,
             agent=str(key),
             error=str(error) or repr(error),
             retry_seconds=round(seconds, 3),

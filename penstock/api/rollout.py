@@ -392,6 +392,12 @@ class AgentRolloutStatus(Block):
     """The decision in force: who gets which share, how far it is, and what was decided."""
 
     observed_generation: Annotated[int, Field(ge=0, description="Generation acted upon.")] = 0
+    agent_uid: Annotated[
+        str,
+        Field(
+            max_length=64, description="The Agent it was decided for: one made again is another."
+        ),
+    ] = ""
     stable_revision: Annotated[
         str | None, Field(max_length=63, description="Revision that serves by default.")
     ] = None

@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from penstock_runtime.agent import redaction
+from penstock_runtime import redaction
 
 _SHARED: tuple[Any, ...] = (
     structlog.contextvars.merge_contextvars,

@@ -1,16 +1,51 @@
-"""What workers count. Labels are bounded: never a user, a session or a task."""
+"""What workers count. Labels are bounded: never a user, a session or a task.
 
+What an alert counts begins at 0: Prometheus sees no increase in a series that begins at 1.
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+import prometheus_client
 from prometheus_client import Counter, Gauge, Histogram
 
 from penstock.names import AgentKey
+from penstock.task import OutcomeReason, TaskStatus
+
+prometheus_client.disable_created_metrics()  # they would double each counter, and say nothing
 
 _AGENT: Final = ("namespace", "agent")
 _REVISION: Final = (*_AGENT, "revision")
 _MODEL: Final = (*_REVISION, "model")
 _TOOL: Final = (*_REVISION, "tool")
+
+#: How tasks end, as far as a worker knows.
+ENDS: Final = (
+    (TaskStatus.SUCCEEDED, OutcomeReason.NONE),
+    *(
+        (TaskStatus.FAILED, reason)
+        for reason in (OutcomeReason.MODEL_ERROR, OutcomeReason.TIMEOUT, OutcomeReason.INTERNAL)
+    ),
+    *(
+        (TaskStatus.ESCALATED, reason)
+        for reason in (
+            OutcomeReason.REFUSAL,
+            OutcomeReason.PERSON,
+            OutcomeReason.APPROVAL,
+            OutcomeReason.TOOL_ERROR,
+        )
+    ),
+    *(
+        (TaskStatus.LIMIT_EXCEEDED, reason)
+        for reason in OutcomeReason
+        if reason.value.startswith("Limit") and reason is not OutcomeReason.LIMIT_QUEUE_SECONDS
+    ),
+    (TaskStatus.EXPIRED, OutcomeReason.LIMIT_QUEUE_SECONDS),
+    (TaskStatus.CANCELLED, OutcomeReason.PERSON),
+)
+ANSWERED: Final = "answered"
+CANCELLED: Final = "cancelled"
 _SECONDS: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60, 120, 300, 600)
 
 TASKS: Final = Counter("penstock_tasks", "Tasks ended.", (*_REVISION, "outcome", "reason"))
@@ -18,6 +53,9 @@ TASK_SECONDS: Final = Histogram(
     "penstock_task_seconds", "Processing time of ended tasks.", _REVISION, buckets=_SECONDS
 )
 TASKS_RUNNING: Final = Gauge("penstock_tasks_running", "Tasks being worked on.", _REVISION)
+TASKS_UNWRITTEN: Final = Gauge(
+    "penstock_tasks_unwritten", "Tasks whose state or end Redis does not take.", _REVISION
+)
 TASKS_STOPPED: Final = Counter(
     "penstock_tasks_stopped", "Tasks put down before their end.", (*_REVISION, "outcome")
 )
@@ -27,7 +65,11 @@ WORKER_ERRORS: Final = Counter(
 STORE_ERRORS: Final = Counter(
     "penstock_store_errors", "Calls of the store that got no answer.", _REVISION
 )
-MODEL_CALLS: Final = Counter("penstock_model_calls", "Model calls.", (*_MODEL, "outcome"))
+MODEL_CALLS: Final = Counter(
+    "penstock_model_calls",
+    "Model calls; outcome is answered, cancelled or the kind of failure.",
+    (*_MODEL, "outcome"),
+)
 MODEL_SECONDS: Final = Histogram(
     "penstock_model_call_seconds", "Time of one model call.", _MODEL, buckets=_SECONDS
 )
@@ -53,18 +95,33 @@ class Meter:
     def _revision(self) -> tuple[str, str, str]:
         return self.agent.namespace, self.agent.name, self.revision
 
+    def begin(self, model_failures: Iterable[str]) -> None:
+        """Begin at 0 what alerts count; failures are the kinds of failed model calls."""
+        for status, reason in ENDS:
+            TASKS.labels(*self._revision, status.value, reason.value)
+        for outcome in (ANSWERED, CANCELLED, *model_failures):
+            MODEL_CALLS.labels(*self._revision, self.model, outcome)
+        WORKER_ERRORS.labels(*self._revision)
+        STORE_ERRORS.labels(*self._revision)
+        self.running(0)
+        self.unwritten(0)
+
     def task_ended(self, outcome: str, reason: str, seconds: float) -> None:
         """Count an ended task."""
         TASKS.labels(*self._revision, outcome, reason).inc()
         TASK_SECONDS.labels(*self._revision).observe(seconds)
 
     def task_stopped(self, directive: str) -> None:
-        """Count a task that was given back, lost or left."""
+        """Count a task that was given back, lost, left or dropped."""
         TASKS_STOPPED.labels(*self._revision, directive).inc()
 
     def running(self, count: int) -> None:
         """Show how many tasks are being worked on."""
         TASKS_RUNNING.labels(*self._revision).set(count)
+
+    def unwritten(self, count: int) -> None:
+        """Show of how many tasks Redis takes no state and no end."""
+        TASKS_UNWRITTEN.labels(*self._revision).set(count)
 
     def worker_error(self) -> None:
         """Count an error nobody foresaw."""
@@ -75,7 +132,7 @@ class Meter:
         STORE_ERRORS.labels(*self._revision).inc()
 
     def model_called(self, outcome: str, seconds: float) -> None:
-        """Count one request to the model; ``outcome`` is a stop reason or a kind of failure."""
+        """Count one request to the model; ``outcome``: answered, cancelled or a kind of failure."""
         MODEL_CALLS.labels(*self._revision, self.model, outcome).inc()
         MODEL_SECONDS.labels(*self._revision, self.model).observe(seconds)
 

@@ -23,6 +23,10 @@ class WorkerSettings(BaseSettings):
     revision_digest: str
     redis_url: str
     redis_ca_file: str = ""  # certificates (PEM) by which a rediss:// server is known
+    redis_replicas: Annotated[int, Field(ge=0)] = 0  # that confirm a write before a call made once
+    redis_replica_timeout_ms: Annotated[int, Field(ge=1)] = 1000
+    ended_task_seconds: Annotated[int, Field(ge=1)] = 3600
+    idempotency_seconds: Annotated[int, Field(ge=1)] = 3600  # after the task's end
     installation: str = "penstock"
     model_url: str = ""  # the installation's endpoint, for agents without model.baseURL
     credentials_file: Path | None = None

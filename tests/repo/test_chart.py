@@ -73,7 +73,7 @@ def test_each_value_has_a_comment_that_documents_it(chart, folder, root):
 
 def test_the_schema_knows_what_can_be_set_and_nothing_else(chart, schema, root):
     documented = {value.path for value in chart.values(root)}
-    assert documented == set(settable(schema, schema)) - {("global",)}
+    assert documented == set(settable(schema, schema)) - {("global",), ("enabled",)}
 
 
 def test_no_block_of_the_schema_takes_a_value_it_does_not_know(schema):
@@ -185,6 +185,12 @@ def alerts(folder):
 def test_a_standby_that_lists_hides_no_leader_that_does_not(alerts):
     assert alerts["PenstockOperatorBlind"].endswith(" > 300 and penstock_leader == 1")
     assert "max(" not in alerts["PenstockOperatorBlind"]
+
+
+def test_it_rings_at_seventy_percent_of_a_limit_and_never_without_one(alerts):
+    asked = alerts["PenstockRedisMemory"]
+    assert "used_bytes / (penstock_redis_memory_limit_bytes > 0)" in asked  # no limit: no series
+    assert asked.endswith(" > 0.7")
 
 
 def test_it_rings_when_operators_run_and_none_leads(alerts):

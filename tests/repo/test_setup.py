@@ -86,3 +86,17 @@ def test_the_index_pip_is_set_up_for_is_given_to_uv_unless_uv_has_its_own(setup,
     assert setup.uv_environment()["UV_DEFAULT_INDEX"] == "https://mirror.example/pip"
     monkeypatch.setenv("UV_DEFAULT_INDEX", "https://mirror.example/uv")
     assert setup.uv_environment()["UV_DEFAULT_INDEX"] == "https://mirror.example/uv"
+
+
+def test_the_packages_are_compiled_also_where_python_writes_no_bytecode(
+    elsewhere, tmp_path, monkeypatch
+):
+    package = tmp_path / ".venv" / "lib" / "package"
+    package.mkdir(parents=True)
+    (package / "good.py").write_text("x = 1\n")
+    (package / "template.py").write_text("{% if python %}\n")
+    monkeypatch.setattr(elsewhere, "PYTHON", sys.executable)
+    monkeypatch.setattr(elsewhere, "VENV", tmp_path / ".venv")
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    elsewhere.compile_packages()
+    assert [path.name.split(".")[0] for path in package.glob("__pycache__/*.pyc")] == ["good"]

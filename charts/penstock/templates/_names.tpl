@@ -3,25 +3,44 @@
 {{- define "penstock.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
+{{- include "penstock.serviceName" .Values.fullnameOverride -}}
 {{- else if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- include "penstock.serviceName" .Release.Name -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 50 | trimSuffix "-" -}}
+{{- include "penstock.serviceName" (printf "%s-%s" .Release.Name $name) -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+A name of which those of Services are made: letters, digits and "-", a letter first, at most 50 characters. What is
+none (Helm lets a release be called 2024 or my.release) is made one, with a digest that keeps it apart from its like.
+*/}}
+{{- define "penstock.serviceName" -}}
+{{- $cut := . | trunc 50 | trimSuffix "-" -}}
+{{- if regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $cut -}}
+{{- $cut -}}
+{{- else -}}
+{{- $letters := regexReplaceAll "[^a-z0-9]+" (lower .) "-" | trimAll "-" -}}
+{{- if not (regexMatch "^[a-z]" $letters) }}{{ $letters = printf "r%s" $letters }}{{ end -}}
+{{- printf "%s-%s" ($letters | trunc 41 | trimAll "-") (sha256sum . | trunc 8) -}}
 {{- end -}}
 {{- end -}}
 
 {{- define "penstock.operator" -}}{{ include "penstock.fullname" . }}-operator{{- end -}}
 {{- define "penstock.gateway" -}}{{ include "penstock.fullname" . }}-gateway{{- end -}}
-{{- define "penstock.redis" -}}{{ include "penstock.fullname" . }}-redis{{- end -}}
+{{/* A StatefulSet's name and a digest are a label of its pods: together at most 63 characters. */}}
+{{- define "penstock.redis" -}}
+{{- $name := printf "%s-redis" (include "penstock.fullname" .) -}}
+{{- if le (len $name) 52 }}{{ $name }}{{ else }}{{ printf "%s-%s-redis" (include "penstock.fullname" . | trunc 37 | trimAll "-") (include "penstock.fullname" . | sha256sum | trunc 8) }}{{ end -}}
+{{- end -}}
 {{- define "penstock.model" -}}{{ include "penstock.fullname" . }}-model{{- end -}}
 
 {{/* What selects the pods of a component: include with (list . "gateway"). */}}
 {{- define "penstock.selector" -}}
 {{- $root := index . 0 -}}
 app.kubernetes.io/name: penstock
-app.kubernetes.io/instance: {{ $root.Release.Name }}
-app.kubernetes.io/component: {{ index . 1 }}
+app.kubernetes.io/instance: {{ $root.Release.Name | quote }}
+app.kubernetes.io/component: {{ index . 1 | quote }}
 {{- end -}}
 
 {{/* All labels of a component's objects. */}}
@@ -29,9 +48,9 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- $root := index . 0 -}}
 {{ include "penstock.selector" . }}
 app.kubernetes.io/part-of: penstock
-app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ $root.Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name ($root.Chart.Version | replace "+" "_") }}
+app.kubernetes.io/version: {{ $root.Chart.AppVersion | replace "+" "_" | trunc 63 | trimAll "-_." | quote }}
+app.kubernetes.io/managed-by: {{ $root.Release.Service | quote }}
+helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name ($root.Chart.Version | replace "+" "_") | trunc 63 | trimAll "-_." | quote }}
 {{- end -}}
 
 {{/* Labels of a component's pods: nothing that changes with every release, so that nothing restarts for a label. */}}
@@ -48,7 +67,7 @@ app.kubernetes.io/part-of: penstock
 {{- if $image.digest -}}
 {{- printf "%s@%s" $repository $image.digest -}}
 {{- else -}}
-{{- printf "%s:%s" $repository (default $root.Chart.AppVersion $image.tag) -}}
+{{- printf "%s:%s" $repository (default ($root.Chart.AppVersion | replace "+" "_") $image.tag) -}}
 {{- end -}}
 {{- end -}}
 

@@ -7,7 +7,7 @@ apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
   name: {{ include "penstock.fullname" $root }}-{{ index . 1 }}
-  namespace: {{ $root.Release.Namespace }}
+  namespace: {{ $root.Release.Namespace | quote }}
   labels:
     {{- include "penstock.labels" . | nindent 4 }}
 spec:
@@ -25,8 +25,8 @@ spec:
 {{- define "penstock.egressDNS" -}}
 - ports:
     {{- range list 53 5353 }}
-    - {protocol: UDP, port: {{ . }}}
-    - {protocol: TCP, port: {{ . }}}
+    - {protocol: UDP, port: {{ . | int64 }}}
+    - {protocol: TCP, port: {{ . | int64 }}}
     {{- end }}
 {{- end -}}
 
@@ -34,7 +34,7 @@ spec:
 {{- define "penstock.egressAPIServer" -}}
 - ports:
     {{- range .Values.networkPolicy.apiServerPorts }}
-    - {protocol: TCP, port: {{ . }}}
+    - {protocol: TCP, port: {{ . | int64 }}}
     {{- end }}
 {{- end -}}
 
@@ -44,7 +44,7 @@ spec:
 - to:
     - namespaceSelector:
         matchLabels:
-          kubernetes.io/metadata.name: {{ .Release.Namespace }}
+          kubernetes.io/metadata.name: {{ .Release.Namespace | quote }}
       podSelector:
         matchLabels:
           {{- include "penstock.selector" (list . "redis") | nindent 10 }}
@@ -53,7 +53,7 @@ spec:
 {{- else -}}
 - ports:
     {{- range .Values.networkPolicy.redisPorts }}
-    - {protocol: TCP, port: {{ . }}}
+    - {protocol: TCP, port: {{ . | int64 }}}
     {{- end }}
 {{- end -}}
 {{- end -}}

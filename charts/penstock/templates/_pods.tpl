@@ -35,7 +35,7 @@ affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with $values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 topologySpreadConstraints:
 {{- if $values.topologySpreadConstraints }}
@@ -43,7 +43,7 @@ topologySpreadConstraints:
 {{- else }}
 {{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
   - maxSkew: 1
-    topologyKey: {{ . }}
+    topologyKey: {{ . | quote }}
     whenUnsatisfiable: ScheduleAnyway
     labelSelector:
       matchLabels:
@@ -52,20 +52,20 @@ topologySpreadConstraints:
 {{- end }}
 {{- end -}}
 
-{{/* An HTTP probe: include with (list "/readyz" 5 3): path, period in seconds, failures. */}}
+{{/* An HTTP probe: include with (list "http" "/readyz" 5 3): port, path, period in seconds, failures. */}}
 {{- define "penstock.probe" -}}
-httpGet: {path: {{ index . 0 }}, port: http}
-periodSeconds: {{ index . 1 }}
+httpGet: {path: {{ index . 1 | quote }}, port: {{ index . 0 | quote }}}
+periodSeconds: {{ index . 2 }}
 timeoutSeconds: 5
-failureThreshold: {{ index . 2 }}
+failureThreshold: {{ index . 3 }}
 {{- end -}}
 
-{{/* The startup, readiness and liveness probes of our processes: a crowded node may take a minute to start one. */}}
+{{/* The startup, readiness and liveness probes of our processes, on the port of this name: a crowded node may take a minute to start one. */}}
 {{- define "penstock.probes" -}}
 startupProbe:
-  {{- include "penstock.probe" (list "/healthz" 2 60) | nindent 2 }}
+  {{- include "penstock.probe" (list . "/healthz" 2 60) | nindent 2 }}
 readinessProbe:
-  {{- include "penstock.probe" (list "/readyz" 2 3) | nindent 2 }}
+  {{- include "penstock.probe" (list . "/readyz" 2 3) | nindent 2 }}
 livenessProbe:
-  {{- include "penstock.probe" (list "/healthz" 10 6) | nindent 2 }}
+  {{- include "penstock.probe" (list . "/healthz" 10 6) | nindent 2 }}
 {{- end -}}

@@ -6,11 +6,21 @@
 
 {{/* One address in the Secret as an environment variable: include with (list . "PENSTOCK_REDIS_URL" "gateway-url"). */}}
 {{- define "penstock.redisEnv" -}}
-- name: {{ index . 1 }}
+- name: {{ index . 1 | quote }}
   valueFrom:
     secretKeyRef:
-      name: {{ include "penstock.redisSecret" (index . 0) }}
-      key: {{ index . 2 }}
+      name: {{ include "penstock.redisSecret" (index . 0) | quote }}
+      key: {{ index . 2 | quote }}
+{{- end -}}
+
+{{/* How much is kept in Redis and who must have it, for gateway, operator and, through it, workers. */}}
+{{- define "penstock.keepingEnv" -}}
+- {name: PENSTOCK_ENDED_TASK_SECONDS, value: {{ int64 .Values.retention.endedTaskSeconds | quote }}}
+- {name: PENSTOCK_IDEMPOTENCY_SECONDS, value: {{ int64 .Values.retention.idempotencySeconds | quote }}}
+{{- if eq .Values.redis.durability "Replicated" }}
+- {name: PENSTOCK_REDIS_REPLICAS, value: {{ int64 .Values.redis.replicas | quote }}}
+- {name: PENSTOCK_REDIS_REPLICA_TIMEOUT_MS, value: {{ int64 .Values.redis.replicaTimeoutMilliseconds | quote }}}
+{{- end }}
 {{- end -}}
 
 {{/* The authority of an external Redis: environment, mount and volume, each empty without one. */}}
@@ -33,7 +43,7 @@
 {{- if .Values.redis.tls.caSecret }}
 - name: redis-ca
   secret:
-    secretName: {{ .Values.redis.tls.caSecret }}
+    secretName: {{ .Values.redis.tls.caSecret | quote }}
     items:
       - {key: ca.crt, path: ca.crt}
 {{- end }}

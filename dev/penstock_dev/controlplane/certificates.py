@@ -54,6 +54,14 @@ class Authority:
         )
         return cls(signed, key, now)
 
+    @classmethod
+    def of(cls, pair: KeyPair, now: datetime.datetime) -> Authority:
+        """An authority that was made earlier. Raises TypeError for another kind of key."""
+        key = serialization.load_pem_private_key(pair.key, None)
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise TypeError("the authority's key is not of an elliptic curve")
+        return cls(x509.load_pem_x509_certificate(pair.certificate), key, now)
+
     @property
     def pair(self) -> KeyPair:
         """The authority itself."""

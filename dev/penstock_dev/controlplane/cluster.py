@@ -19,6 +19,7 @@ _KUBECONFIGS = {
     "kube-scheduler": ("system:kube-scheduler", ()),
     "node": (f"system:node:{NODE_NAME}", ("system:nodes",)),
 }
+_KUBELET_CLIENT = "apiserver-kubelet-client"
 # No Services here (an EndpointSlice refuses loopback addresses) and no disks to attach.
 _CONTROLLERS_OFF = (
     "endpoints-controller",
@@ -59,6 +60,8 @@ def prepare(plane: ControlPlane, now: datetime.datetime) -> None:
     """Write certificates once, and kubeconfigs for the present port."""
     if not (plane.pki / "complete").exists():
         _write_certificates(plane, now)
+    if not (plane.pki / f"{_KUBELET_CLIENT}.key").exists():
+        _write_kubelet_client(plane, now)
     authority = (plane.pki / "ca.crt").read_bytes()
     for identity in _KUBECONFIGS:
         pair = certificates.KeyPair(
@@ -82,6 +85,14 @@ def _write_certificates(plane: ControlPlane, now: datetime.datetime) -> None:
     private, public = certificates.service_account_keys()
     certificates.KeyPair(public, private).write(plane.pki, "service-account")
     (plane.pki / "complete").touch()
+
+
+def _write_kubelet_client(plane: ControlPlane, now: datetime.datetime) -> None:
+    pair = certificates.KeyPair(
+        (plane.pki / "ca.crt").read_bytes(), (plane.pki / "ca.key").read_bytes()
+    )
+    authority = certificates.Authority.of(pair, now)
+    authority.client(f"kube-{_KUBELET_CLIENT}", "system:masters").write(plane.pki, _KUBELET_CLIENT)
 
 
 def write_kubeconfig(path: Path, server: str, authority: bytes, user: dict[str, str]) -> None:
@@ -150,6 +161,10 @@ def api_server_command(plane: ControlPlane) -> list[str]:
         f"--client-ca-file={pki / 'ca.crt'}",
         f"--tls-cert-file={pki / 'kube-apiserver.crt'}",
         f"--tls-private-key-file={pki / 'kube-apiserver.key'}",
+        # How it asks the node for logs. A kubelet's certificate signs itself and is not checked.
+        f"--kubelet-client-certificate={pki / _KUBELET_CLIENT}.crt",
+        f"--kubelet-client-key={pki / _KUBELET_CLIENT}.key",
+        "--kubelet-preferred-address-types=InternalIP",
         "--authorization-mode=Node,RBAC",
         "--enable-admission-plugins=NodeRestriction",
         "--service-account-issuer=https://kubernetes.default.svc",

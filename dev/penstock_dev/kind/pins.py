@@ -8,6 +8,7 @@ from penstock_dev.controlplane import binaries
 
 KIND = "v0.33.0"
 HELM = "v4.3.1"
+PROMETHEUS = "v0.305.0"  # the module's version of Prometheus 3.5
 KUBERNETES = binaries.KUBERNETES_VERSION
 
 # What kind v0.33.0 was released with for Kubernetes 1.34; its own default is newer than that.

@@ -1,4 +1,4 @@
-"""Finds kind, kubectl, helm and what a node runs: on the PATH, in the cache, else builds them."""
+"""Finds kind, kubectl, helm, promtool and what a node runs: on the PATH, in the cache, else gets them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,23 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from penstock_dev.controlplane import binaries, build
-from penstock_dev.kind import commands, elf, paths, pins
+from penstock_dev.kind import commands, debian, elf, paths, pins
 
 _MODULES = {
     "kind": build.Program("kind", pins.KIND, paths.MODULES / "kind", "sigs.k8s.io/kind"),
     "helm": build.Program("helm", pins.HELM, paths.MODULES / "helm", "helm.sh/helm/v4/cmd/helm"),
     "coredns": build.Program("coredns", pins.COREDNS, paths.MODULES / "coredns", "."),
     "pause": build.Program("pause", pins.PAUSE, paths.MODULES / "pause", "."),
+    "promtool": build.Program(
+        "promtool",
+        pins.PROMETHEUS,
+        paths.MODULES / "promtool",
+        "github.com/prometheus/prometheus/cmd/promtool",
+    ),
 }
 ON_PATH = ("kind", "helm", "kubectl")
+# What Debian has in a package, to be unpacked without rights and without installing anything.
+_PACKAGES = {"promtool": "prometheus"}
 
 
 class ProgramUnavailable(Exception):
@@ -28,8 +36,10 @@ class ProgramUnavailable(Exception):
 
 def find(name: str) -> Path | None:
     """A program of this package that is already here: on the PATH (users' tools only) or built."""
-    if name in ON_PATH and (found := shutil.which(name)):
+    if name in (*ON_PATH, *_PACKAGES) and (found := shutil.which(name)):
         return Path(found).absolute()
+    if name in _PACKAGES and (unpacked := _unpacked(name)):
+        return unpacked
     return _built(_MODULES[name]) if name in _MODULES else binaries.find(name, _sources())
 
 
@@ -42,6 +52,8 @@ async def resolve(names: Iterable[str], report: commands.Report) -> dict[str, Pa
     for name in names:
         if path := find(name):
             found[name] = path
+        elif name in _PACKAGES and (unpacked := _unpack(name, report)):
+            found[name] = unpacked
         elif name in _MODULES:
             found[name] = await _build(_MODULES[name], report)
         else:
@@ -75,6 +87,11 @@ def helm(report: commands.Report = print) -> Path:
 def kind(report: commands.Report = print) -> Path:
     """The path of kind; builds it when it is nowhere. Raises ProgramUnavailable."""
     return find("kind") or asyncio.run(resolve(["kind"], report))["kind"]
+
+
+def promtool(report: commands.Report = print) -> Path:
+    """The path of promtool; unpacks or builds it when it is nowhere. Raises ProgramUnavailable."""
+    return find("promtool") or asyncio.run(resolve(["promtool"], report))["promtool"]
 
 
 def folder(report: commands.Report = print) -> Path:
@@ -119,6 +136,29 @@ async def _kubernetes(
 
 def _sources() -> binaries.Sources:
     return binaries.Sources.from_environment(os.environ)
+
+
+def _unpack(name: str, report: commands.Report) -> Path | None:
+    """Take a program out of Debian's package, in seconds; None where that cannot be done."""
+    if shutil.which("apt-get") is None:
+        return None
+    report(f"taking {name} out of Debian's package {_PACKAGES[name]}")
+    place = _package_folder(name)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        debian.unpack_from(pins.DEBIAN_RELEASE, _PACKAGES[name], place)
+    except (commands.CommandFailed, OSError) as failed:
+        report(f"  it could not be taken: {failed}")
+    return _unpacked(name)
+
+
+def _unpacked(name: str) -> Path | None:
+    unpacked = _package_folder(name) / "usr" / "bin" / name
+    return unpacked if os.access(unpacked, os.X_OK) else None
+
+
+def _package_folder(name: str) -> Path:
+    return paths.cache() / "packages" / f"{_PACKAGES[name]}-{pins.DEBIAN_RELEASE}"
 
 
 def _built(program: build.Program) -> Path | None:

@@ -169,7 +169,7 @@ def _tool_result(block: dict[str, Any], where: str) -> None:
 
 def _result_part(part: Any, where: str) -> None:
     kind = part.get("type") if isinstance(part, dict) else None
-    if kind not in _RESULT_BLOCKS:
+    if not isinstance(kind, str) or kind not in _RESULT_BLOCKS:
         raise faults.Rejected(400, f"{where}: a block of type '{kind}' is not permitted here")
     if kind == "text":
         _text_block(part, where, "messages", _USER_TEXT)

@@ -17,6 +17,9 @@ def messages_request(request: Any, *, beta: bool = False) -> Model:
     """
     model = _common(request, fields.MESSAGE, beta=beta)
     _max_tokens(request, model)
+    match request.get("thinking"):
+        case {"type": "enabled", "budget_tokens": budget} if budget >= request["max_tokens"]:
+            _reject("`max_tokens` must be greater than `thinking.budget_tokens`")
     if not isinstance(request.get("stream", False), bool):
         _reject("stream: Input should be a valid boolean")
     _stop_sequences(request.get("stop_sequences", []))

@@ -29,6 +29,7 @@ async def _run(arguments: argparse.Namespace) -> None:
             state_dir=state_dir,
             log_directory=arguments.log_dir.resolve(),
             runtime_image=arguments.image,
+            client_ca=arguments.client_ca.resolve(),
             owner=os.environ.get(processes.OWNER_VARIABLE, str(state_dir)),
         )
         node = asyncio.create_task(kubelet.run(host))
@@ -47,6 +48,7 @@ def main() -> None:
     parser.add_argument("--kubeconfig", type=Path, required=True)
     parser.add_argument("--state-dir", type=Path, required=True)
     parser.add_argument("--log-dir", type=Path, required=True)
+    parser.add_argument("--client-ca", type=Path, required=True)
     parser.add_argument("--name", default="penstock-dev")
     parser.add_argument("--image", default="penstock-runtime:dev")
     asyncio.run(_run(parser.parse_args()))

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 
 from penstock_dev import kube, processes
-from penstock_dev.node import launch, probes, status
+from penstock_dev.node import launch, logs, probes, status
 from penstock_dev.state import write_json
 
 _RESTART_DELAYS_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
@@ -21,6 +21,10 @@ _RETRY_SECONDS = 1.0
 def restart_delay_seconds(ends_in_a_row: int) -> float:
     """The back-off before a start, after this many ends in a row: 1 s doubling to 30 s."""
     return _RESTART_DELAYS_SECONDS[min(ends_in_a_row, len(_RESTART_DELAYS_SECONDS)) - 1]
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
 
 
 class Container:
@@ -38,23 +42,26 @@ class Container:
         self.record = status.Record(spec["name"], spec["image"])
         self._pod = pod
         self._around = around
-        self._log = log
+        self.log = logs.LogFile(log)
         self._changed = changed
         self._child: processes.Child | None = None
         self._started_at = datetime.datetime.now(datetime.UTC)
-        self._log_offset = 0
 
     async def run(self, http: httpx.AsyncClient, directory: Path) -> None:
         """Start it, and start it again as the restart policy says, until cancelled."""
         ends_in_a_row = 0
         while True:
             child, looks = await self._start(directory)
-            probing = asyncio.create_task(self._probed(child, looks, http))
+            beside = {
+                asyncio.create_task(self._probed(child, looks, http)),
+                asyncio.create_task(self.log.watch(_now)),
+            }
             try:
                 code = await child.wait()
             finally:
-                probing.cancel()
-                await asyncio.wait({probing})
+                for task in beside:
+                    task.cancel()
+                await asyncio.wait(beside)
             self._ended(code)
             if not status.runs_again(self._pod()["spec"]["restartPolicy"], self.record.state):
                 return
@@ -76,16 +83,17 @@ class Container:
             await asyncio.sleep(_RETRY_SECONDS)
 
     def _spawn(self, found: launch.Launch, directory: Path) -> processes.Child:
-        self._log_offset = self._log.stat().st_size if self._log.exists() else 0
+        self.log.begin()
         try:
             child = processes.spawn(
                 self.record.name,
                 found.command,
                 environment=found.environment,
-                log_path=self._log,
+                log_path=self.log.path,
                 directory=directory,
             )
         except OSError as error:
+            self.log.ended = True
             why = f"{found.command[0]}: {error.strerror}"
             raise launch.NotStartable("CreateContainerError", why) from error
         # Noted, so that a later life of the node can end it.
@@ -131,11 +139,13 @@ class Container:
                 return
 
     async def _end_unhealthy(self, child: processes.Child) -> None:
-        print(f"{self._log.stem}: its probe fails; it is ended", flush=True)
+        print(f"{self.log.path.stem}: its probe fails; it is ended", flush=True)
         await child.stop(self._pod()["spec"]["terminationGracePeriodSeconds"])
 
     def _ended(self, code: int) -> None:
-        said = processes.last_lines(self._log, lines=80, max_bytes=2048, start=self._log_offset)
+        self.log.ended = True
+        begun = self.log.starts[-1] if self.log.starts else 0
+        said = processes.last_lines(self.log.path, lines=80, max_bytes=2048, start=begun)
         now = datetime.datetime.now(datetime.UTC)
         self.record.started = self.record.ready = False
         self._show(status.terminated(code, said, self._started_at, now))

@@ -7,7 +7,7 @@ import datetime
 import platform
 
 from penstock_dev import kube, ports
-from penstock_dev.node import status
+from penstock_dev.node import logs, serving, status
 from penstock_dev.node.pod import Host, Pod, forget_missing, kill_strays
 
 _LEASE_SECONDS = 40
@@ -23,8 +23,16 @@ async def run(host: Host) -> None:
     addresses = ports.reserve_addresses(host.state_dir / "addresses.json")
     node = _node(host.node_name, addresses.claimed, datetime.datetime.now(datetime.UTC))
     async with asyncio.TaskGroup() as group:
+        runners = _Runners(host, addresses, group)
         group.create_task(_heartbeat(host.client, node))
-        group.create_task(_Runners(host, addresses, group).follow())
+        group.create_task(runners.follow())
+        group.create_task(_serve(host, addresses, runners.log))
+
+
+async def _serve(host: Host, addresses: ports.AddressRange, find: serving.Find) -> None:
+    """Answer the API server where the node says it can be asked, until cancelled."""
+    server = serving.make(host.state_dir, host.node_name, addresses.claimed, host.client_ca, find)
+    await server.serve([addresses.listen()])
 
 
 def _node(name: str, address: str, now: datetime.datetime) -> kube.Document:
@@ -47,6 +55,7 @@ def _node(name: str, address: str, now: datetime.datetime) -> kube.Document:
                 {"type": "InternalIP", "address": address},
                 {"type": "Hostname", "address": name},
             ],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": ports.CLAIM_PORT}},
             "conditions": [
                 {**ready, "message": "", "lastTransitionTime": status.rfc3339(now)},
             ],
@@ -102,6 +111,13 @@ class _Runners:
         self._addresses = addresses
         self._group = group
         self._pods: dict[str, Pod] = {}
+
+    def log(self, namespace: str, name: str, container: str) -> logs.LogFile:
+        """The log of a container of a pod that runs here. Raises NoLog."""
+        for pod in self._pods.values():
+            if pod.name == (namespace, name):
+                return pod.log(container)
+        raise logs.NoLog(f'pod "{namespace}/{name}" does not run on this node')
 
     async def follow(self) -> None:
         """List, then watch, for ever."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 
 from penstock_dev import kube, processes
-from penstock_dev.node import fields, launch, status, volumes
+from penstock_dev.node import fields, launch, logs, status, volumes
 from penstock_dev.node.container import Container
 from penstock_dev.node.references import NotFound, References
 from penstock_dev.state import read_json
@@ -34,6 +34,7 @@ class Host:
     log_directory: Path
     runtime_image: str
     owner: str
+    client_ca: Path
 
 
 class Pod:
@@ -72,6 +73,24 @@ class Pod:
             if earlier["name"] == spec["name"]:
                 made.record.resume(earlier, self._started_at)
         return made
+
+    def log(self, container: str) -> logs.LogFile:
+        """The log of a container. Raises NoLog when it has none yet."""
+        found = next((each for each in self._containers if each.record.name == container), None)
+        metadata = self._pod["metadata"]
+        where = f'container "{container}" in pod "{metadata["name"]}"'
+        if found is None:
+            raise logs.NoLog(f"{where} is not known")
+        if not found.log.starts:
+            waiting = found.record.state.get("waiting") or {}
+            raise logs.NoLog(f"{where} is waiting to start: {waiting.get('reason', 'unknown')}")
+        return found.log
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """Namespace and name."""
+        metadata = self._pod["metadata"]
+        return metadata["namespace"], metadata["name"]
 
     def update(self, pod: kube.Document) -> None:
         """Take in a newer version of the object."""

@@ -11,7 +11,8 @@ import anthropic
 import httpx2
 
 from penstock.api import agent as api
-from penstock_runtime.agent import credentials, echo, faults, redaction, sse, transport
+from penstock_runtime import redaction
+from penstock_runtime.agent import credentials, echo, faults, sse, transport
 from penstock_runtime.agent.model import (
     Failure,
     ModelFailed,
@@ -108,24 +109,30 @@ class AnthropicModel:
         """Ask once. See ``Model.reply``."""
         call = _Call(self.prompt_tokens + estimated_tokens(request.messages))
         try:
-            with transport.watched(call.progress):
-                async with asyncio.timeout(request.timeout_seconds):
-                    await self._read(request, call.assembly)
+            await self._carry_out(request, call)
             if call.assembly.complete:
                 return call.assembly.reply()
         except asyncio.CancelledError:
             request.account.tokens = call.charge
             raise
-        except TimeoutError:
-            message = f"no complete answer within {request.timeout_seconds:.3g} s"
-            # Whether the vendor bills it is not known; what was sent is charged.
-            raise ModelFailed(Failure.TIMEOUT, message, tokens=call.charge) from None
         except anthropic.APIStatusError as error:
             raise _refused(error, self._base_url) from None
         except (anthropic.AnthropicError, httpx2.HTTPError, *_GARBLED) as error:
             raise _failed(error, call.assembly.tokens) from None
         message = "the answer broke off before its end"
         raise ModelFailed(Failure.INCOMPLETE, message, tokens=call.assembly.tokens)
+
+    async def _carry_out(self, request: Request, call: "_Call") -> None:
+        try:
+            with transport.watched(call.progress):
+                async with asyncio.timeout(request.timeout_seconds):
+                    await self._read(request, call.assembly)
+        except TimeoutError:
+            if call.assembly.complete:  # only the end of its body was still waited for
+                return
+            message = f"no complete answer within {request.timeout_seconds:.3g} s"
+            # Whether the vendor bills it is not known; what was sent is charged.
+            raise ModelFailed(Failure.TIMEOUT, message, tokens=call.charge) from None
 
     async def _read(self, request: Request, assembly: Assembly) -> None:
         async with self._client.messages.with_streaming_response.create(

@@ -40,18 +40,29 @@ def text(said: str) -> str:
 def messages(found: Sequence[Message]) -> tuple[Message, ...]:
     """A conversation as it may be sent: as many messages in the same order.
 
-    Ids of calls that repeat or cannot be sent are replaced, in their results as well.
+    Ids of calls that repeat or cannot be sent are replaced, in their results as well. Thinking is
+    signed over what stands before it: after a message that had to be changed it is left out.
     """
     taken: set[str] = set()
     renamed: list[tuple[str, str]] = []
     whole: list[Message] = []
+    changed = False
     for message in found:
         if message["role"] == "assistant":
             kept, renamed = _turn(message, taken)
-            whole.append(kept)
         else:
-            whole.append(_answers(message, renamed))
+            kept = _answers(message, renamed)
+        whole.append(without_thinking(kept) if changed else kept)
+        changed = changed or kept != message
     return tuple(whole)
+
+
+def without_thinking(message: Message) -> Message:
+    """The message without its thinking."""
+    if isinstance(message["content"], str):
+        return message
+    content = [block for block in message["content"] if block["type"] not in _THINKING]
+    return {**message, "content": content}
 
 
 def turn(content: Sequence[Block], before: Sequence[Message]) -> Message:
@@ -78,16 +89,23 @@ def filled(conversation: Sequence[Message]) -> tuple[Message, ...]:
 
 
 def ready(conversation: Sequence[Message]) -> Sequence[Message]:
-    """The conversation as a request takes it: a model's turn at its end ends without white space."""
+    """The conversation as a request takes it: a turn that the model goes on from ends without white space.
+
+    It is the same in each later request, since what the model thought then is signed over it.
+    """
     whole = filled(conversation)
-    last = whole[-1]
-    if last["role"] != "assistant" or isinstance(last["content"], str):
-        return whole
-    *blocks, final = last["content"]
+    after = (*(message["role"] for message in whole[1:]), "assistant")
+    pairs = zip(whole, after, strict=True)
+    return tuple(_stripped(message) if follows != "user" else message for message, follows in pairs)
+
+
+def _stripped(message: Message) -> Message:
+    if message["role"] != "assistant" or isinstance(message["content"], str):
+        return message
+    *blocks, final = message["content"]
     if final["type"] != "text" or final["text"] == final["text"].rstrip():
-        return whole
-    stripped = {**last, "content": [*blocks, {**final, "text": final["text"].rstrip()}]}
-    return (*whole[:-1], stripped)
+        return message
+    return {**message, "content": [*blocks, {**final, "text": final["text"].rstrip()}]}
 
 
 def _turn(message: Message, taken: set[str]) -> tuple[Message, list[tuple[str, str]]]:

@@ -11,7 +11,8 @@ from urllib.parse import unquote_plus, urlencode
 import httpx2
 
 from penstock.api.agent import Effect, HTTPMethod, Tool
-from penstock_runtime.agent import credentials, redaction, transport
+from penstock_runtime import redaction
+from penstock_runtime.agent import credentials, transport
 
 MAX_QUERY_CHARACTERS: Final = 64 * 1024
 _IN_QUERY: Final = (HTTPMethod.GET, HTTPMethod.DELETE)

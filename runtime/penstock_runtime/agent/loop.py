@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from penstock import errors, limits
 from penstock.api.agent import AgentTemplate
 from penstock.task import Outcome, Usage
-from penstock_runtime import metrics
-from penstock_runtime.agent import outcomes, redaction, retry, session, step
+from penstock_runtime import metrics, redaction
+from penstock_runtime.agent import outcomes, retry, session, step
 from penstock_runtime.agent.http import HTTPTools, ToolResult
 from penstock_runtime.agent.keeper import Event, Interrupted, Keeper
 from penstock_runtime.agent.model import Model, ModelFailed, Reply, Request, Tokens

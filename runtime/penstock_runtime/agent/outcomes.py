@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from penstock.task import Outcome, OutcomeReason, TaskStatus
-from penstock_runtime.agent import redaction
+from penstock_runtime import redaction
 from penstock_runtime.agent.model import Failure, ModelFailed
 
 _SHOWN_CHARACTERS: Final = 500

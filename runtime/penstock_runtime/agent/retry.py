@@ -112,10 +112,10 @@ def _again(failures: list[Failure], policy: Policy, model: Model) -> bool:
 async def _timed(model: Model, request: Request, meter: metrics.Meter) -> Reply:
     loop = asyncio.get_running_loop()
     started = loop.time()
-    outcome = "cancelled"
+    outcome = metrics.CANCELLED
     try:
         answer = await model.reply(request)
-        outcome = "answered"
+        outcome = metrics.ANSWERED
     except ModelFailed as failure:
         outcome = failure.kind.value
         raise

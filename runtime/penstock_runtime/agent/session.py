@@ -21,7 +21,8 @@ def shortened(
 ) -> tuple[Message, ...]:
     """The newest whole turns that fit into both budgets, by estimate; none when not one fits.
 
-    A turn begins with what the user said, so that no call is parted from its result.
+    A turn begins with what the user said, so that no call is parted from its result. Where turns
+    are cut no thinking is kept: it is signed over them.
     """
     begin, tokens, size = len(messages), 0, 0
     for index in range(len(messages) - 1, -1, -1):
@@ -31,7 +32,8 @@ def shortened(
             break
         if _begins_turn(messages[index]):
             begin = index
-    return tuple(messages[begin:])
+    kept = tuple(messages[begin:])
+    return transcript.without_thinking(kept) if begin else kept
 
 
 def _begins_turn(message: Message) -> bool:

@@ -11,7 +11,8 @@ import jsonschema_rs
 from penstock import errors
 from penstock.api import toolschema
 from penstock.api.agent import Tool
-from penstock_runtime.agent import checking, echo, redaction
+from penstock_runtime import redaction
+from penstock_runtime.agent import checking, echo
 from penstock_runtime.agent.transcript import ToolUse
 
 _PROBLEMS_SHOWN: Final = 5

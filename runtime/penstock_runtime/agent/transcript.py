@@ -12,7 +12,6 @@ from penstock_runtime.agent import echo
 from penstock_runtime.agent.model import Block, Message, Reply, characters, estimated_tokens
 
 _FORMAT: Final = 1
-_THINKING: Final = ("thinking", "redacted_thinking")
 
 #: A call of this task: the number of the reply, and that of the call in it, both from 1.
 Place = tuple[int, int]
@@ -304,15 +303,8 @@ def history_tokens(saved: bytes | None) -> int:
 
 def without_thinking(messages: Sequence[Message]) -> tuple[Message, ...]:
     """Messages without thinking blocks; one that held nothing else is left out."""
-    stripped = (_stripped(message) for message in messages)
+    stripped = map(echo.without_thinking, messages)
     return tuple(message for message in stripped if message["content"])
-
-
-def _stripped(message: Message) -> Message:
-    if isinstance(message["content"], str):
-        return message
-    content = [block for block in message["content"] if block["type"] not in _THINKING]
-    return {**message, "content": content}
 
 
 def _texts(message: Message) -> list[str]:

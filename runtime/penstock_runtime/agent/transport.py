@@ -269,10 +269,10 @@ class Direct(httpx2.AsyncBaseTransport):
                 return await _connect(origin, self._ssl)
         except TimeoutError:
             raise Broken(Fault.LATE if bound.expired() else Fault.NO_CONNECTION) from None
-        except (socket.gaierror, ValueError):
-            raise Broken(Fault.NO_ADDRESS) from None
         except ssl.SSLError:
             raise Broken(Fault.TLS) from None
+        except (socket.gaierror, ValueError):
+            raise Broken(Fault.NO_ADDRESS) from None
         except OSError:
             raise Broken(Fault.NO_CONNECTION) from None
 

@@ -17,7 +17,7 @@ from fastapi import FastAPI
 
 from penstock import errors
 from penstock_runtime import logs
-from penstock_runtime.gateway import app, connections, places, routes, settings
+from penstock_runtime.gateway import app, connections, places, settings, state
 from penstock_runtime.gateway.access import Access
 from penstock_runtime.gateway.apiserver import APIServer
 from penstock_runtime.gateway.connections import Door
@@ -35,7 +35,7 @@ _BACKLOG: Final = 2048
 class Server(uvicorn.Server):
     """uvicorn that ends streams and waiting calls before it waits for their answers."""
 
-    def __init__(self, config: uvicorn.Config, gateway: routes.Gateway) -> None:
+    def __init__(self, config: uvicorn.Config, gateway: state.Gateway) -> None:
         super().__init__(config)
         self._gateway = gateway
 
@@ -120,7 +120,7 @@ async def _serve(
         retention=told.retention,
         ca_file=trusted,
     )
-    gateway = routes.Gateway(
+    gateway = state.Gateway(
         store,
         Access(tokens, _cluster_tokens(told)),
         streams=places.streams(told.streams_per_caller),
@@ -166,7 +166,7 @@ async def _watching(door: Door) -> AsyncIterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def _measures(gateway: routes.Gateway, listeners: list[socket.socket]) -> AsyncIterator[None]:
+async def _measures(gateway: state.Gateway, listeners: list[socket.socket]) -> AsyncIterator[None]:
     """Measures and probes on a listener of their own, for as long as callers are served."""
     if not listeners:
         yield

@@ -35,9 +35,7 @@ async def admit(store: Store, agent: AgentKey, submission: Submission, now_ms: i
     try:
         admission = await _admit(store, agent, identifier, submission)
     except errors.AdmissionRefused as refusal:
-        problem = problems.refused(refusal, len(submission.input))
-        metrics.REFUSALS.labels(problem.kind.slug).inc()
-        raise problem from refusal
+        raise problems.refused(refusal, len(submission.input)) from refusal
     if not admission.existed:
         revision = names.revision_name(agent.name, admission.revision)
         metrics.ADMISSIONS.labels(agent.namespace, agent.name, revision, admission.arm).inc()

@@ -9,18 +9,28 @@ from fastapi import APIRouter, FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from penstock import errors
 from penstock_runtime import logs
-from penstock_runtime.gateway import apiserver, boundary, description, plain, problems, routes
+from penstock_runtime.gateway import (
+    apiserver,
+    boundary,
+    description,
+    listing,
+    metrics,
+    plain,
+    problems,
+    routes,
+    state,
+)
 from penstock_runtime.gateway.lingering import Lingering
 
 _probes = APIRouter(include_in_schema=False)
 _measures = APIRouter(include_in_schema=False)
 
 
-def application(gateway: routes.Gateway, *, measured: bool = True) -> FastAPI:
+def application(gateway: state.Gateway, *, measured: bool = True) -> FastAPI:
     """The application on a store and on tokens that have been loaded.
 
     Args:
@@ -47,11 +57,13 @@ def application(gateway: routes.Gateway, *, measured: bool = True) -> FastAPI:
     if measured:
         app.include_router(_measures)
     app.include_router(routes.router)
+    app.include_router(listing.router)
+    metrics.begin(boundary.route_labels(_every_route()), problems.KINDS)
     app.openapi = lambda: description.document(app)  # type: ignore[method-assign]
     return app
 
 
-def measures(gateway: routes.Gateway) -> FastAPI:
+def measures(gateway: state.Gateway) -> FastAPI:
     """Measures and probes alone, for a listener that callers do not reach."""
     app = FastAPI(
         docs_url=None,
@@ -72,7 +84,7 @@ def measures(gateway: routes.Gateway) -> FastAPI:
 
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    gateway: routes.Gateway = app.state.gateway
+    gateway: state.Gateway = app.state.gateway
     following = asyncio.create_task(gateway.access.follow())
     try:
         yield
@@ -95,10 +107,10 @@ async def healthz() -> Response:
 @_probes.get("/readyz")
 async def readyz(request: Request) -> Response:
     """Whether tasks can be stored: Redis answers, and the gateway does not stop."""
-    gateway: routes.Gateway = request.app.state.gateway
+    gateway: state.Gateway = request.app.state.gateway
     if gateway.stopping.begun:
         return PlainTextResponse("stopping\n", 503)
-    await gateway.store.ping()
+    await gateway.reach_store()
     return PlainTextResponse("ok\n")
 
 
@@ -114,6 +126,7 @@ async def show_metrics() -> Response:
 
 async def _answer_problem(request: Request, problem: problems.Problem) -> Response:
     trace = request.scope[boundary.STATE]
+    metrics.REFUSALS.labels(problem.kind.slug).inc()
     answer = Lingering if problem.kind.status == 413 else Response
     return answer(
         problem.body(request.url.path, trace.trace_id),
@@ -124,7 +137,7 @@ async def _answer_problem(request: Request, problem: problems.Problem) -> Respon
 
 
 async def _answer_unavailable(request: Request, error: errors.StoreUnavailable) -> Response:
-    gateway: routes.Gateway = request.app.state.gateway
+    gateway: state.Gateway = request.app.state.gateway
     gateway.outages.note(str(error))
     return await _answer_problem(request, problems.store_unavailable(error))
 
@@ -157,11 +170,16 @@ async def _answer_http(request: Request, error: HTTPException) -> Response:
     return await _answer_problem(request, problems.Problem(slug, detail))
 
 
+def _every_route() -> list[BaseRoute]:
+    routed = (*routes.router.routes, *listing.router.routes)
+    return [*_probes.routes, *_measures.routes, *routed]
+
+
 def _methods(request: Request) -> set[str]:
     """What can be asked of a path; each of its methods is a route of its own."""
     found = [
         route.methods
-        for route in (*_probes.routes, *_measures.routes, *routes.router.routes)
+        for route in _every_route()
         if isinstance(route, Route) and route.path_regex.match(request.url.path)
     ]
     return {method for methods in found for method in methods or ()}

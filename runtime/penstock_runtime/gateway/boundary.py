@@ -1,10 +1,12 @@
 """The outermost layer of a request: trace, measures, and the one place that catches everything."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from starlette.datastructures import Headers
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from penstock_runtime import logs
@@ -71,6 +73,12 @@ def route_label(scope: Scope) -> str:
     return f"{method} {route.path}"
 
 
+def route_labels(routes: Iterable[BaseRoute]) -> list[str]:
+    """The labels of all routes, and that of requests which find none."""
+    known = [route for route in routes if isinstance(route, Route)]
+    return [_NO_ROUTE] + [f"{verb} {route.path}" for route in known for verb in route.methods or ()]
+
+
 async def _fail(answer: _Answer, error: Exception) -> None:
     scope, trace_id = answer.scope, answer.trace.trace_id
     logs.get().error(
@@ -83,6 +91,7 @@ async def _fail(answer: _Answer, error: Exception) -> None:
     if answer.begun:
         return  # the server closes a connection whose answer is not whole
     problem = problems.Problem("internal-error", "This is a bug; the trace id finds it in the log.")
+    metrics.REFUSALS.labels(problem.kind.slug).inc()
     body = problem.body(scope["path"], trace_id)
     headers = [
         (b"content-type", problems.MEDIA_TYPE.encode()),

@@ -118,7 +118,7 @@ class Door:
         fits = self._has_room(connection.address)
         self._held[connection] = None
         self._by_address[connection.address] += 1
-        metrics.CONNECTIONS.set(len(self._held))
+        metrics.CONNECTIONS.inc()
         if len(self._held) > self._most + SPARE_CONNECTIONS:
             metrics.REFUSED_CONNECTIONS.labels("closed").inc()
             connection.abort()
@@ -134,7 +134,7 @@ class Door:
         self._by_address[connection.address] -= 1
         if not self._by_address[connection.address]:
             del self._by_address[connection.address]
-        metrics.CONNECTIONS.set(len(self._held))
+        metrics.CONNECTIONS.dec()
 
     def hold(self, connection: Held, request_bytes: int) -> bool:
         """Whether there is memory for so much of a connection's requests. Another may have to go."""

@@ -1,8 +1,17 @@
-"""What a gateway counts. Labels are bounded: agents and revisions that exist, never a user or task."""
+"""What a gateway counts. Labels are bounded: agents and revisions that exist, never a user or task.
 
+What an alert counts begins at 0: Prometheus sees no increase in a series that begins at 1.
+"""
+
+from collections.abc import Iterable
 from typing import Final
 
+import prometheus_client
 from prometheus_client import Counter, Gauge, Histogram
+
+prometheus_client.disable_created_metrics()  # they would double each counter, and say nothing
+
+_SERVER_ERRORS: Final = ("500", "503")
 
 REQUESTS: Final = Counter("penstock_gateway_requests", "HTTP requests answered.", ("route", "code"))
 REQUEST_SECONDS: Final = Histogram(
@@ -17,7 +26,9 @@ ADMISSIONS: Final = Counter(
     ("namespace", "agent", "revision", "arm"),
 )
 REFUSALS: Final = Counter(
-    "penstock_gateway_refusals", "Tasks refused, by the kind of problem.", ("problem",)
+    "penstock_gateway_refusals",
+    "Requests answered with a problem, by its kind: the last part of its type.",
+    ("problem",),
 )
 STREAMS: Final = Gauge("penstock_gateway_streams", "Event streams that are open.")
 WAITING: Final = Gauge("penstock_gateway_waiting", "Callers who wait for the end of a task.")
@@ -39,3 +50,12 @@ REFUSED_CONNECTIONS: Final = Counter(
     "without an answer (closed, displaced, stalled, unread, pipelined).",
     ("reason",),
 )
+
+
+def begin(routes: Iterable[str], problems: Iterable[str]) -> None:
+    """Begin at 0 what alerts count: server errors of each route, and each kind of problem."""
+    for route in routes:
+        for code in _SERVER_ERRORS:
+            REQUESTS.labels(route, code)
+    for problem in problems:
+        REFUSALS.labels(problem)

@@ -4,6 +4,7 @@ import json
 import math
 from typing import Any, Final
 
+MAX_DEPTH: Final = 64  # of a document that is not acceptable as it is
 # Ends of lines for some readers of text, though not for JSON: they stand in answers as escapes.
 _ESCAPED: Final = str.maketrans({code: f"\\u{code:04x}" for code in (0x85, 0x2028, 0x2029)})
 
@@ -11,12 +12,13 @@ _ESCAPED: Final = str.maketrans({code: f"\\u{code:04x}" for code in (0x85, 0x202
 def encoded(document: Any) -> bytes:
     """A document as JSON in UTF-8, in one line, that a strict reader accepts.
 
-    Half a surrogate pair becomes U+FFFD, a number that JSON does not know becomes null.
+    Half a surrogate pair becomes U+FFFD; null stands for a number that JSON does not know, and for
+    what is nested deeper than a reader goes.
     """
     try:
         return _json(document).encode()
-    except ValueError:  # either of the two: UnicodeEncodeError is a ValueError
-        return _json(_acceptable(document)).encode()
+    except (ValueError, RecursionError):  # the first for both: UnicodeEncodeError is a ValueError
+        return _json(_acceptable(document, MAX_DEPTH)).encode()
 
 
 def text(value: str) -> str:
@@ -40,14 +42,16 @@ def _json(document: Any) -> str:
     return made.translate(_ESCAPED) if not made.isascii() else made
 
 
-def _acceptable(value: Any) -> Any:
+def _acceptable(value: Any, levels: int) -> Any:
     match value:
         case str():
             return text(value)
         case float() if not math.isfinite(value):
             return None
+        case dict() | list() | tuple() if not levels:
+            return None
         case dict():
-            return {text(str(key)): _acceptable(each) for key, each in value.items()}
+            return {text(str(key)): _acceptable(each, levels - 1) for key, each in value.items()}
         case list() | tuple():
-            return [_acceptable(each) for each in value]
+            return [_acceptable(each, levels - 1) for each in value]
     return value

@@ -9,6 +9,7 @@ import secrets
 from typing import Any, Final
 
 import httptools
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
@@ -25,6 +26,17 @@ _BODY_SLICE_BYTES: Final = 16 << 10
 _MAX_REQUEST_BYTES: Final = (
     connections.MAX_URL_BYTES + connections.MAX_HEADER_BYTES + MAX_BODY_BYTES
 )
+
+
+class _Flow(FlowControl):
+    """Reads nothing more while something that was read is not looked at yet, whoever asks for it."""
+
+    held = False
+
+    def resume_reading(self) -> None:
+        """Read on, unless it is held."""
+        if not self.held:
+            super().resume_reading()
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -79,6 +91,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin, if there is room; beyond it for probes only."""
         super().connection_made(transport)
+        self.flow = self._flow = _Flow(transport)
         self.address = self.client[0] if self.client else ""
         self._is_spare = not self._door.enter(self)
 
@@ -101,7 +114,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _feed_all(self) -> None:
         """Feed the parser slice by slice, until enough requests wait for their answers."""
         data, at = self._behind, 0
-        self._behind = b""
+        self._behind, was_held, self._flow.held = b"", self._flow.held, False
         while at < len(data) and len(self._cycles) < connections.MAX_PIPELINED:
             if self.reading is Reading.DEAF or self.transport.is_closing():
                 self._ignore(len(data) - at)
@@ -111,10 +124,13 @@ class BoundedProtocol(HttpToolsProtocol):
             at += size
         if at < len(data):
             self._leave_behind(data[at:])
+        elif was_held:
+            self._flow.resume_reading()
 
     def _leave_behind(self, data: bytes) -> None:
         self._behind = data
-        self.flow.pause_reading()
+        self._flow.pause_reading()
+        self._flow.held = True
         if len(data) > connections.MAX_BEHIND_BYTES:
             metrics.REFUSED_CONNECTIONS.labels("pipelined").inc()
             self.transport.abort()
@@ -128,9 +144,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes += len(part)
         try:
             self.parser.feed_data(part)
-        except httptools.HttpParserUpgrade:
-            # It was answered as an ordinary request; what follows would be in another protocol.
-            self._hear_no_more()
+        except httptools.HttpParserUpgrade as upgrade:
+            # No other protocol is spoken here, so what follows is the next request.
+            if rest := part[upgrade.args[0] :]:
+                self._feed(rest)
         except httptools.HttpParserError:
             self._refuse("malformed-request", "What was sent is not a request in HTTP/1.1.")
         if self.reading in (Reading.HEAD, Reading.BODY):
@@ -251,6 +268,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         for cycle in self._cycles:
             cycle.disconnected = True
+            cycle.waiting_for_100_continue = False
             cycle.message_event.set()
         self.transport.write(self._answer(problems.Problem(slug, detail, _headers(slug))))
         self.transport.write_eof()

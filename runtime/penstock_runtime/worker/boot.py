@@ -1,16 +1,20 @@
 """What a worker needs before its first task: its revision, checked, and what runs it."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
+
+import httpx2
 
 from penstock import errors, revision
 from penstock.api.agent import Tool
 from penstock.revision import Revision
-from penstock_runtime import metrics
-from penstock_runtime.agent import anthropic, credentials, loop, pricing, retry, toolbox
+from penstock_runtime import metrics, redaction
+from penstock_runtime.agent import anthropic, credentials, loop, pricing, proxies, retry, toolbox
 from penstock_runtime.agent.http import HTTPTools
+from penstock_runtime.agent.model import Failure
 from penstock_runtime.settings import WorkerSettings
 
 _VENDOR: Final = "api.anthropic.com"
@@ -48,18 +52,21 @@ def equip(settings: WorkerSettings, cut: Revision) -> loop.Agent:
             command that makes it).
     """
     template = cut.template
+    _learn_password(settings.redis_url)
     for tool in template.tools:
         _check_headers(settings, tool)
     tools = toolbox.build(template.tools)
     model = _model(settings, cut, tools)
+    meter = metrics.Meter(settings.key, cut.name, template.model.name)
+    meter.begin(failure.value for failure in Failure)
     return loop.Agent(
         template=template,
         model=model,
         price=pricing.list_price(template.model.provider, template.model.name),
         toolbox=tools,
-        tools=HTTPTools(settings.tool_headers_dir),
+        tools=HTTPTools(settings.tool_headers_dir, _carrier(cut)),
         retries=retry.Policy(template.model.retries, settings.retry_base_seconds),
-        meter=metrics.Meter(settings.key, cut.name, template.model.name),
+        meter=meter,
         prompt_tokens=model.prompt_tokens,
     )
 
@@ -85,9 +92,21 @@ def _model(
         )
     read_key = anthropic.key_file(key_file) if key_file else anthropic.no_key
     try:
-        return anthropic.AnthropicModel(prompt, url, read_key)
+        return anthropic.AnthropicModel(prompt, url, read_key, _carrier(cut))
     except credentials.Unfit as unfit:
         raise _no_credential(settings, cut, unfit) from None
+
+
+def _learn_password(url: str) -> None:
+    """Make the password in an address known to the filter of what leaves the worker."""
+    who = url.partition("//")[2].rpartition("@")[0]
+    written = who.partition(":")[2]
+    redaction.learn(written)
+    redaction.learn(unquote(written))
+
+
+def _carrier(cut: Revision) -> Callable[[], httpx2.AsyncBaseTransport]:
+    return proxies.carrier({variable.name: variable.value for variable in cut.template.worker.env})
 
 
 def _no_credential(

@@ -43,6 +43,7 @@ class Heart:
             await asyncio.sleep(max(0.0, self._duty.heartbeat_seconds - (self._clock() - began)))
 
     async def _renew(self) -> None:
+        self._crew.meter.unwritten(self._crew.unwritten)
         holds = self._crew.holds
         self._refused &= {hold.claim.id for hold in holds}
         if not holds:

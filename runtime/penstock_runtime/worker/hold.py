@@ -20,6 +20,7 @@ _WEIGHT: Final = (Directive.CONTINUE, Directive.GIVE_BACK, Directive.CANCEL, Dir
 _DROPPING: Final = (Directive.CANCEL, Directive.LOST)  # these need no state of the task
 _FIRST_PAUSE_SECONDS: Final = 0.1
 _LONGEST_PAUSE_SECONDS: Final = 2.0
+_TURN_SECONDS: Final = 5.0  # a write waits so long for those of other tasks, wall time or not
 _CLAIM_TIMES: Final = 2  # so many claim times an end is tried to be written, wall time or not
 _GOES_ON: Final = ("", "tool_use", "pause_turn")  # stop reasons after which the loop does more
 
@@ -30,16 +31,22 @@ class OutOfTime(Exception):
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a task waits for Redis: until its wall time ends, and its end a little longer."""
+    """How long a task waits for Redis: until its wall time ends, and its end a little longer.
+
+    ``writers`` lets so few of a process's tasks write at once that heartbeats and claims never wait
+    for a connection.
+    """
 
     wall_seconds: float
     claim_idle_seconds: float
+    writers: asyncio.Semaphore
 
 
 @dataclass(frozen=True)
 class _Saved:
-    state: bytes
+    text: bytes
     usage: Usage
+    intents: tuple[str, ...]
 
 
 class Hold:
@@ -116,21 +123,14 @@ class Hold:
             OutOfTime: the wall time ended before Redis took it.
         """
         self.usage = run.usage
-        state = run.transcript.encode()
         ends = run.transcript.stop_reason not in _GOES_ON
         until = self._clock() if ends else self._wall_end
+        state = _Saved(run.transcript.encode(), run.usage, run.transcript.intents)
         async with self._writing:
-            self._last = _Saved(state, run.usage)
+            self._last = state
             try:
                 said = await self._persist(
-                    lambda: self._store.checkpoint(
-                        self.claim,
-                        state,
-                        run.usage,
-                        events,
-                        intents=run.transcript.intents,
-                        replicated=replicated,
-                    ),
+                    lambda: self._checkpoint(state, events, replicated=replicated),
                     until,
                     _DROPPING,
                 )
@@ -140,6 +140,18 @@ class Hold:
             else:
                 self.tell(said)
         self._obey()
+
+    def _checkpoint(
+        self, state: _Saved, events: list[Event], *, replicated: bool = False
+    ) -> Coroutine[Any, Any, Directive]:
+        return self._store.checkpoint(
+            self.claim,
+            state.text,
+            state.usage,
+            events,
+            intents=state.intents,
+            replicated=replicated,
+        )
 
     async def interruptible(self, call: Coroutine[Any, Any, T]) -> T:
         """Await a call until told otherwise. See ``Keeper.interruptible``."""
@@ -168,10 +180,9 @@ class Hold:
 
     async def _write_last(self) -> None:
         async with self._writing:
-            if last := self._last:
-                call = self._store.checkpoint(self.claim, last.state, last.usage, ())
-                if isinstance(await caught(call), Broken):
-                    self._meter.store_error()
+            written = await caught(self._checkpoint(self._last, [])) if self._last else None
+            if isinstance(written, Broken):
+                self._meter.store_error()  # said again with the next heartbeat
 
     def _obey(self) -> None:
         if self.directive is not Directive.CONTINUE:
@@ -222,7 +233,7 @@ class Hold:
         try:
             while True:
                 try:
-                    return await write()
+                    return await self._in_turn(write, until)
                 except errors.StoreUnavailable:
                     self._meter.store_error()
                     self.unwritten = True
@@ -234,6 +245,18 @@ class Hold:
                 pause = min(_LONGEST_PAUSE_SECONDS, pause * 2)
         finally:
             self.unwritten = False
+
+    async def _in_turn(self, write: Callable[[], Awaitable[T]], until: float) -> T:
+        writers = self._patience.writers
+        try:
+            async with asyncio.timeout_at(max(until, self._clock() + _TURN_SECONDS)):
+                await writers.acquire()
+        except TimeoutError as error:
+            raise errors.StoreUnavailable("it is still busy with other tasks' writes") from error
+        try:
+            return await write()
+        finally:
+            writers.release()
 
     async def _rest(self, seconds: float) -> None:
         """Sleep, and wake when told something new."""

@@ -16,6 +16,8 @@ from penstock_runtime.settings import WorkerSettings, read_worker_settings
 from penstock_runtime.worker import boot, children, health, suspects
 from penstock_runtime.worker.crew import Duty
 from penstock_runtime.worker.pool import Pool
+from penstock_store.connection import Durability
+from penstock_store.scripts import Retention
 from penstock_store.store import Store
 
 log = logs.get()
@@ -64,9 +66,17 @@ def _store(settings: WorkerSettings) -> Store:
             settings.redis_url,
             installation=settings.installation,
             ca_file=settings.redis_ca_file,
+            durability=Durability(settings.redis_replicas, settings.redis_replica_timeout_ms),
+            retention=Retention(
+                ended_task_seconds=settings.ended_task_seconds,
+                idempotency_seconds=settings.idempotency_seconds,
+            ),
         )
-    except ValueError as error:
-        raise errors.InvalidResource(f"PENSTOCK_REDIS_URL cannot be used: {error}") from error
+    except ValueError:  # its words can hold a part of the password
+        raise errors.InvalidResource(
+            "PENSTOCK_REDIS_URL cannot be used: write redis://USER:PASSWORD@HOST:PORT, or rediss:// "
+            "for TLS, with what is special in the password percent-encoded"
+        ) from None
 
 
 async def _serve(

@@ -39,7 +39,7 @@ class Pool:
     @property
     def ready(self) -> bool:
         """Whether it takes on tasks: Redis answers and takes writes, and nobody told it to stop."""
-        return self._contact.answers and self._crew.writing and not self._stopping
+        return not self.problem
 
     @property
     def problem(self) -> str:
@@ -48,7 +48,7 @@ class Pool:
             return "stopping"
         if not self._contact.answers:
             return "Redis does not answer"
-        return "" if self._crew.writing else "Redis takes no writes"
+        return "Redis takes no writes" if self._crew.unwritten else ""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set; then finish what can be finished and hand back the rest."""

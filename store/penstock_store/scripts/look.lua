@@ -41,8 +41,10 @@ end
 -- Lists that are empty by now are taken out: workers take tasks from a list and do not count them.
 local function waiting_tasks()
   local waiting = 0
-  for _, session in ipairs(call("ZRANGE", WAITS, 0, MOST_LISTS_COUNTED - 1)) do
-    local length = call("LLEN", waiting_key(session))
+  local sessions = redis.pcall("ZRANGE", WAITS, 0, MOST_LISTS_COUNTED - 1)
+  if sessions.err then return 0 end -- the operator's user is still that of the version before
+  for _, session in ipairs(sessions) do
+    local length = tally("LLEN", waiting_key(session))
     waiting = waiting + length
     if length == 0 then call("ZREM", WAITS, session) end
   end

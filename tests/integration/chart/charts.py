@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,15 @@ DEADLINE_SECONDS = 60
 
 Document = dict[str, Any]
 Values = dict[str, Any]
+
+
+class _AsKubernetes(yaml.SafeLoader):
+    """Reads YAML as the API server does: 1e3 is a number to it, and to PyYAML alone a string."""
+
+
+_AsKubernetes.add_implicit_resolver(  # type: ignore[no-untyped-call]
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+"), list("-+0123456789")
+)
 
 
 @dataclass(frozen=True)
@@ -62,12 +72,27 @@ class Helm:
         options: tuple[str, ...] = (),
     ) -> list[Document]:
         """What the chart renders with these values, without a cluster."""
-        shown = self(
+        shown = self.text(
+            values, release=release, namespace=namespace, chart=chart, options=options
+        )
+        documents = yaml.load_all(shown, Loader=_AsKubernetes)
+        return [document for document in documents if document]
+
+    def text(
+        self,
+        values: Values | None = None,
+        *,
+        release: str = RELEASE,
+        namespace: str = NAMESPACE,
+        chart: Path = CHART,
+        options: tuple[str, ...] = (),
+    ) -> str:
+        """The same as it is sent to the API server."""
+        return self(
             *("template", release, str(chart), "--namespace", namespace, "--values", "-"),
             *options,
             stdin=json.dumps(values or {}),
         )
-        return [document for document in yaml.safe_load_all(shown) if document]
 
     def refusal(self, values: Values) -> str:
         """What Helm says of values that the schema refuses."""

@@ -50,6 +50,13 @@ MARKED: Values = {
     "gateway.service.port": 8082,
     "gateway.service.nodePort": 30083,
     "gateway.service.annotations": {"a": "on-the-service"},
+    "gateway.metricsPort": 9191,
+    "gateway.limits.maxConnections": 3001,
+    "gateway.limits.maxConnectionsPerAddress": 3003,
+    "gateway.limits.streamsPerCaller": 3005,
+    "gateway.limits.waitsPerCaller": 3007,
+    "retention.endedTaskSeconds": 2_592_000,
+    "retention.idempotencySeconds": 1_234_567,
     "gateway.tokens.existingSecret": "my-tokens",
     "gateway.auth.kubernetes.audiences": ["my-audience"],
     "gateway.ingress.className": "my-ingress-class",
@@ -104,6 +111,7 @@ MARKED: Values = {
     },
 }
 _NO_REDIS: Values = {"redis.bundled": False, "redis.existingSecret": "mine"}
+_REPLICATED: Values = _NO_REDIS | {"redis.durability": "Replicated"}
 #: Values of another kind: what each is set to, and what is set with and without it.
 SWITCHED: dict[str, tuple[object, Values]] = {
     "nameOverride": ("agents", {}),
@@ -129,6 +137,9 @@ SWITCHED: dict[str, tuple[object, Values]] = {
     "redis.bundled": (False, {"redis.existingSecret": "mine"}),
     "redis.tls.caSecret": ("ca", _NO_REDIS),
     "redis.users": ("Shared", _NO_REDIS),
+    "redis.durability": ("Replicated", _NO_REDIS),
+    "redis.replicas": (2, _REPLICATED),
+    "redis.replicaTimeoutMilliseconds": (2500, _REPLICATED),
     "redis.imagePullPolicy": ("Always", {}),
     "redis.persistence.enabled": (False, {}),
     "rbac.aggregate": (False, {}),
@@ -221,6 +232,8 @@ def test_a_switch_changes_what_is_rendered(renderings, path):
         {"monitoring": {"podmonitor": {}}},
         {"operator": {"image": {"name": "x"}}},
         {"operator": {"resources": {"limit": {}}}},
+        {"retention": {"taskSeconds": 3600}},
+        {"gateway": {"limits": {"connections": 1}}},
     ],
     ids=json.dumps,
 )
@@ -249,6 +262,16 @@ def test_a_misspelt_value_is_refused(helm, typo):
         {"admissionPolicy": {"actions": []}},
         {"watchNamespaces": ["Not_A_Namespace"]},
         {"demo": {"namespace": ""}},
+        {"redis": {"durability": "Replicated"}},
+        {"redis": nested(_NO_REDIS)["redis"] | {"durability": "Always"}},
+        {"redis": nested(_NO_REDIS)["redis"] | {"durability": "Replicated", "replicas": 0}},
+        {"redis": {"replicaTimeoutMilliseconds": 0}},
+        {"retention": {"endedTaskSeconds": 5}},
+        {"retention": {"idempotencySeconds": 3600.5}},
+        {"gateway": {"metricsPort": 8080}},
+        {"gateway": {"metricsPort": 80}},
+        {"gateway": {"limits": {"maxConnections": 0}}},
+        {"gateway": {"limits": {"streamsPerCaller": "many"}}},
     ],
     ids=json.dumps,
 )
@@ -362,3 +385,65 @@ def test_a_redis_of_ones_own_is_reached_on_the_ports_that_are_named(policies, co
     reached = {port for _protocol, port in anywhere(policies[component])}
     apis = set() if component == "workers" else {443, 6443}
     assert reached - {53, 5353} == apis | {16379}
+
+
+# ------------------------------------------------------------ what processes are told of bounds
+
+
+def environment(helm: Helm, component: str, values: Values | None = None) -> dict[str, str]:
+    """What the pods of a component are told, by name."""
+    found = named(helm.render(values), "Deployment", f"penstock-{component}")
+    (container,) = found["spec"]["template"]["spec"]["containers"]
+    return {one["name"]: one.get("value", "") for one in container["env"]}
+
+
+_BOUNDS = (
+    "PENSTOCK_MAX_CONNECTIONS", "PENSTOCK_MAX_CONNECTIONS_PER_ADDRESS",
+    "PENSTOCK_STREAMS_PER_CALLER", "PENSTOCK_WAITS_PER_CALLER",
+)  # fmt: skip
+
+
+def test_a_bound_that_is_not_given_is_the_gateways_own(helm):
+    assert not set(_BOUNDS) & environment(helm, "gateway").keys()
+    limits = {"maxConnections": 65_536, "waitsPerCaller": 1_000_000}
+    found = environment(helm, "gateway", {"gateway": {"limits": limits}})
+    assert {name: found.get(name) for name in _BOUNDS} == {
+        "PENSTOCK_MAX_CONNECTIONS": "65536",
+        "PENSTOCK_MAX_CONNECTIONS_PER_ADDRESS": None,
+        "PENSTOCK_STREAMS_PER_CALLER": None,
+        "PENSTOCK_WAITS_PER_CALLER": "1000000",
+    }
+
+
+@pytest.mark.parametrize("component", ["operator", "gateway"])
+def test_both_are_told_alike_how_long_things_are_kept_and_how_many_replicas_confirm(
+    helm, component
+):
+    found = environment(helm, component)
+    assert found["PENSTOCK_ENDED_TASK_SECONDS"] == found["PENSTOCK_IDEMPOTENCY_SECONDS"] == "3600"
+    assert not [name for name in found if "REPLICA" in name]
+    replicated = nested(_REPLICATED | {"redis.replicas": 2})
+    found = environment(helm, component, replicated | {"retention": {"endedTaskSeconds": 2592000}})
+    assert found["PENSTOCK_ENDED_TASK_SECONDS"] == "2592000"
+    assert found["PENSTOCK_REDIS_REPLICAS"] == "2"
+    assert found["PENSTOCK_REDIS_REPLICA_TIMEOUT_MS"] == "1000"
+
+
+def test_measures_of_the_gateway_are_where_no_ingress_and_no_route_leads(helm):
+    documents = helm.render(
+        nested(EVERYTHING), options=tuple(f"--api-versions={kind}" for kind in MONITORING)
+    )
+    gateway = named(documents, "Deployment", "penstock-gateway")
+    (container,) = gateway["spec"]["template"]["spec"]["containers"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert ports == {"http": 8080, "metrics": 9090}
+    probes = [container[kind]["httpGet"] for kind in container if kind.endswith("Probe")]
+    assert {probe["port"] for probe in probes} == {"metrics"}
+    assert len(probes) == 3
+    service = named(documents, "Service", "penstock-gateway")
+    assert [port["targetPort"] for port in service["spec"]["ports"]] == ["http"]
+    monitor = named(documents, "PodMonitor", "penstock-gateway")
+    assert [one["port"] for one in monitor["spec"]["podMetricsEndpoints"]] == ["metrics"]
+    policy = named(documents, "NetworkPolicy", "penstock-gateway")
+    reached = {port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]}
+    assert reached == {"http", "metrics"}

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
+import re
+import ssl
 import urllib.request
+
+import pytest
 
 from tests.integration.dev import pods
 
@@ -180,7 +185,64 @@ def test_mounts_are_found_below_the_path_above_them_and_follow_their_secrets(kub
         volumes=[{"name": name, "secret": {"secretName": name}} for name in ("ann", "bob")],
     )
     pods.apply(kubectl, secret("ann", "1"), secret("bob", "2"), reader)
-    said = lambda: log_of(kubectl, "reader")  # noqa: E731
+    said = lambda: kubectl("logs", "reader", check=False)
     pods.until(said, lambda text: "{'ann/token': '1', 'bob/token': '2'}" in text)
     pods.apply(kubectl, secret("bob", "3"))
     pods.until(said, lambda text: "{'ann/token': '1', 'bob/token': '3'}" in text)
+
+
+TALKER = """
+import sys, time
+for number in range(5):
+    print("line", number, flush=True)
+time.sleep(float(sys.argv[1]))
+print("last words", flush=True)
+sys.exit(1)
+"""
+
+
+def test_kubectl_logs_shows_the_lines_asked_for(kubectl) -> None:
+    pods.apply(kubectl, pods.pod("talker", TALKER, args=["600"]))
+    said = pods.until(lambda: kubectl("logs", "talker", check=False), lambda text: "4\n" in text)
+    assert said == "".join(f"line {number}\n" for number in range(5))
+    assert kubectl("logs", "talker", "--tail=2") == "line 3\nline 4\n"
+    assert kubectl("logs", "talker", "--tail=0") == ""
+    assert kubectl("logs", "talker", "--limit-bytes=8") == "line 0\nl"
+    assert kubectl("logs", "talker", "--since=10m") == said
+    stamped = kubectl("logs", "talker", "--timestamps", "--tail=1")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ line 4\n", stamped)
+    assert "previous terminated container" in kubectl("logs", "talker", "--previous", check=False)
+
+
+def test_kubectl_logs_follows_to_the_end_and_knows_the_start_before(kubectl) -> None:
+    pods.apply(kubectl, pods.pod("talker", TALKER, args=["2"]))
+    pods.until(lambda: kubectl("logs", "talker", check=False), lambda text: "line 4" in text)
+    followed = kubectl("logs", "talker", "--follow")
+    assert followed.splitlines()[-1] == "last words"
+    pods.until(
+        lambda: pods.container_status(kubectl, "talker"),
+        lambda found: found.get("restartCount", 0) >= 1 and "running" in found["state"],
+    )
+    assert kubectl("logs", "talker", "--previous") == followed
+    assert "last words" not in kubectl("logs", "talker")
+
+
+def test_a_pod_that_waits_has_no_log_and_says_why(kubectl) -> None:
+    missing = [{"name": "key", "secret": {"secretName": "missing"}}]
+    pods.apply(kubectl, pods.pod("waiting", TALKER, volumes=missing))
+    said = pods.until(
+        lambda: kubectl("logs", "waiting", check=False), lambda text: "waiting to start" in text
+    )
+    assert "ContainerCreating" in said
+
+
+def test_the_node_answers_nobody_without_a_certificate_of_the_cluster(kubectl) -> None:
+    node = pods.read(kubectl, "node", "penstock-dev")["status"]
+    address = next(each["address"] for each in node["addresses"] if each["type"] == "InternalIP")
+    port = node["daemonEndpoints"]["kubeletEndpoint"]["Port"]
+    stranger = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    stranger.check_hostname, stranger.verify_mode = False, ssl.CERT_NONE
+    with pytest.raises((OSError, http.client.HTTPException)):  # noqa: PT012 - either half refuses
+        connection = http.client.HTTPSConnection(address, port, context=stranger, timeout=5)
+        connection.request("GET", "/containerLogs/default/x/main")
+        connection.getresponse()

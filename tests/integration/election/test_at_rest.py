@@ -2,16 +2,20 @@
 
 from typing import Any
 
+import pytest
+
 from tests.integration.acceptance.product import Product
 from tests.integration.cluster import agent
 from tests.integration.election.operators import Operator, Operators, until
 
 PASSES = "penstock_operator_reconcile_seconds_count"
 SCHEMA = {
+    "type": "object",
     "properties": {
-        "🚢" * 600: {"default": None, "maximum": 1e16, "minimum": -0.0, "enum": ["<<", None]},
-        "\u2028\x7f": {"multipleOf": 0.00001, "maximum": 1e21, "const": 2**63},
-    }
+        "a": {"default": {"🚢" * 600: None, "\u2028\x7f": {}}, "enum": ["<<", None]},
+        "b": {"multipleOf": 0.00001, "maximum": 1e21, "minimum": -0.0, "const": 2**63},
+        "c": {"maximum": 1e16},
+    },
 }
 TOOL = {"name": "t", "description": "𝕏\x00", "inputSchema": SCHEMA, "http": {"url": "http://t"}}
 #: Nothing of this is wrong, and hardly anything of it is stored as it is written here.
@@ -41,6 +45,7 @@ def passes_more(operator: Operator, product: Product, count: int) -> None:
         until("passes", lambda b=before: (operator.number(PASSES) or 0) >= b + len(ODD))
 
 
+@pytest.mark.timeout(300)
 def test_agents_in_unusual_spellings_are_written_once_and_never_again(
     operators: Operators, product: Product
 ) -> None:

@@ -124,7 +124,8 @@ async def test_first_messages_of_one_session_through_two_gateways_land_on_one_si
             users = [f"u-{rng.random()}" for _ in range(8)]
             posts = [
                 (one, other)[n % 2].post(
-                    agent.tasks, json={"input": "x", "user": user, "session": session}
+                    agent.tasks,
+                    json={"input": "x", "user": user, "session": session, "sharedSession": True},
                 )
                 for n, user in enumerate(users)
             ]

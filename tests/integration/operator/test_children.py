@@ -1,21 +1,33 @@
 """Each child on a real API server: stored as it was written, and applied twice without a trace."""
 
+import json
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from penstock import names, revision
-from penstock.api.agent import AgentSpec
+from penstock.api import condition
+from penstock.api.agent import AgentSpec, AgentStatus
+from penstock.api.condition import Condition
 from penstock.rollout.situation import Happening
 from penstock_dev import environment as embedded
 from penstock_operator import drift, events, manifests
-from penstock_operator.cluster import Cluster
+from penstock_operator.cluster import Cluster, ClusterError
 from penstock_operator.credentials import Credentials
 from penstock_operator.manifests import Installation
-from penstock_operator.resources import CONFIGMAP, DEPLOYMENT, EVENT, RECORD, SECRET, Kind, Object
+from penstock_operator.resources import (
+    AGENT,
+    CONFIGMAP,
+    DEPLOYMENT,
+    EVENT,
+    RECORD,
+    SECRET,
+    Kind,
+    Object,
+)
 
 KEY = "a-key-of-at-least-thirty-two-characters"
 ACCOUNT = Kind("ServiceAccount", "v1", "serviceaccounts", labelled=False)
@@ -204,3 +216,28 @@ async def test_an_event_is_taken_however_long_and_whatever_its_words(
     happening = Happening("RolledBack", message)
     made = events.event(owner(namespace), happening, now=datetime.now(UTC), suffix="f00")
     assert (await api.create(EVENT, made)).get("note", "") == made["note"]
+
+
+async def test_a_status_is_taken_whatever_the_words_of_its_conditions(
+    api: Cluster, kubectl: Callable[..., str], namespace: str
+) -> None:
+    text = json.dumps({**owner(namespace), "metadata": {"name": "support"}})
+    kubectl("create", "-f", "-", stdin=text)
+    current: tuple[Condition, ...] = ()
+    for kind, message in (("Long", "🚢" * 3000), ("Odd", prompt(2)), ("Empty", "")):
+        current = condition.set_condition(
+            current, kind, True, "Reason", message, generation=1, now=datetime.now(UTC)
+        )
+    wanted = AgentStatus(conditions=current)
+    for _ in range(50):  # an operator of the same environment may write it as well
+        live = await api.get(AGENT, namespace, "support")
+        assert live
+        try:
+            written = await api.replace_status(AGENT, {**live, "status": wanted.wire()})
+        except ClusterError as error:
+            if not error.conflict:
+                raise
+            continue
+        assert written["status"]["conditions"] == wanted.wire()["conditions"]
+        return
+    pytest.fail("an operator was always faster")

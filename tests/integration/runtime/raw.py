@@ -5,22 +5,32 @@ import contextlib
 import json
 
 
+async def until(condition, seconds=10.0):
+    """Wait for a condition to be true."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not condition():
+        assert asyncio.get_running_loop().time() < deadline, condition
+        await asyncio.sleep(0.01)
+
+
 class Raw:
     """Answers each request with the next of ``answers``, the last one again and again.
 
     An answer is bytes, or a function of a writer for what has no end.
     """
 
-    def __init__(self, *answers, after="open"):
+    def __init__(self, *answers, tls=None):
         self.answers = list(answers)
-        self.after = after
+        self.tls = tls
         self.requests = []
         self.connections = 0
 
     async def __aenter__(self):
-        self.server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=1 << 24)
+        self.server = await asyncio.start_server(
+            self._serve, "127.0.0.1", 0, limit=1 << 24, ssl=self.tls
+        )
         self.port = self.server.sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}"
         self.tasks = set()
         return self
 
@@ -55,9 +65,6 @@ class Raw:
         else:
             writer.write(answer)
             await writer.drain()
-        if self.after == "reset":
-            await asyncio.sleep(0.01)
-            return False
         return True
 
 

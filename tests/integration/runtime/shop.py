@@ -133,6 +133,10 @@ class Shop:
 
         return await self.until(found)
 
+    async def starts(self, identifier):
+        """How often a process has begun to work on a task."""
+        return sum(each.type == "started" for each in await self.store.events(identifier))
+
     # -- workers
 
     def environment(self, cut, **more):

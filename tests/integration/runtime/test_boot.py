@@ -5,6 +5,7 @@ import json
 import pytest
 
 from penstock import errors, revision
+from penstock_runtime import redaction
 from penstock_runtime.settings import WorkerSettings, read_worker_settings
 from penstock_runtime.worker import boot, main
 from tests.integration.runtime.shop import template, tool
@@ -149,3 +150,49 @@ def test_a_worker_says_when_the_address_of_redis_is_none(mounted, cut, monkeypat
 
 def test_an_ipv6_address_is_understood(mounted, cut):
     assert mounted(cut, cut.document(), listen="[::1]:8080").address == ("::1", 8080)
+
+
+@pytest.mark.parametrize("value", ["Bearer x-5ecret\nmore-5ecret", "x-5ecret\x01", "x-5ecretü"])
+def test_a_header_that_cannot_be_sent_is_told_with_its_key_and_without_its_value(
+    mounted, tmp_path, value
+):
+    where = {"url": "http://127.0.0.1:9/", "headersFromSecretRef": {"name": "shop-api"}}
+    asking = tool("look_up", "") | {"http": where}
+    cut = revision.cut("support", template({}) | {"tools": [asking]}, {}, "penstock:test")
+    (tmp_path / "look_up").mkdir()
+    (tmp_path / "look_up" / "Authorization").write_text(value)
+    said = refusal(mounted(cut, cut.document(), tool_headers_dir=tmp_path))
+    assert "header Authorization of Secret shop-api" in said
+    assert "kubectl -n shop patch secret shop-api" in said
+    assert "5ecret" not in said
+
+
+@pytest.mark.parametrize("value", ["sk-5ecret\nOTHER=1", "sk-5ecret\x7f", "sk-5ecret\u2028x"])
+def test_a_key_that_cannot_be_sent_is_told_without_its_value(mounted, tmp_path, value):
+    file = tmp_path / "api-key"
+    file.write_text(value)
+    cut = with_credential()
+    said = refusal(mounted(cut, cut.document(), credentials_file=file))
+    assert "key api-key of Secret anthropic" in said
+    assert "kubectl -n shop" in said
+    assert "5ecret" not in said
+
+
+@pytest.mark.parametrize("url", ["redis://u:p4ss/w0rd-l0ng@127.0.0.1:9", "redis://u:p4ss@[::1:9/0"])
+def test_an_address_of_redis_that_cannot_be_used_is_told_without_its_password(
+    mounted, cut, monkeypatch, capsys, url
+):
+    settings = mounted(cut, cut.document(), redis_url=url)
+    monkeypatch.setattr(main, "read_worker_settings", lambda: settings)
+    monkeypatch.setattr(main.logs, "configure", lambda *_, **__: None)
+    assert main.main() == 1
+    said = capsys.readouterr().err
+    assert "PENSTOCK_REDIS_URL" in said
+    assert "p4ss" not in said
+
+
+def test_the_password_of_redis_is_known_to_the_filter(mounted, cut):
+    settings = mounted(cut, cut.document(), redis_url="redis://u:k33p%2Fm3-out@127.0.0.1:9")
+    boot.equip(settings, boot.load_revision(settings))
+    for form in ("k33p%2Fm3-out", "k33p/m3-out"):
+        assert redaction.redact(f"at {form}.") == "at [redacted]."

@@ -6,7 +6,8 @@ import tracemalloc
 
 import pytest
 
-from penstock_runtime.agent import anthropic, redaction, sse, stream
+from penstock_runtime import redaction
+from penstock_runtime.agent import anthropic, sse, stream
 from penstock_runtime.agent.model import Failure, ModelFailed, Request
 from tests.integration.runtime import raw
 
@@ -150,12 +151,10 @@ async def test_a_count_of_tokens_that_is_none_is_estimated(usage):
     events = raw.message(raw.text("hello"))
     events[0]["message"]["usage"] = usage
     async with raw.Raw(raw.streamed(raw.sse(*events))) as server:
-        try:
-            tokens = (await ask(server.url)).tokens
-        except ModelFailed as failed:
-            assert failed.kind == Failure.GARBLED
-        else:
-            assert 0 < tokens.input < 1000
+        answers = await asyncio.gather(ask(server.url), return_exceptions=True)
+    (answer,) = answers
+    if not (isinstance(answer, ModelFailed) and answer.kind == Failure.GARBLED):
+        assert 0 < answer.tokens.input < 1000
 
 
 @pytest.mark.parametrize("said", ["inf", "nan", "1e308", "-5", "9" * 400, "soon", "Mon, 32 Foo"])
@@ -236,12 +235,8 @@ async def test_a_call_that_is_cut_is_charged_for_what_was_sent_and_read():
     async with raw.Raw(hold) as server:
         request = Request([{"role": "user", "content": "Hi"}], 100, 60.0)
         asked = asyncio.create_task(ask(server.url, request=request))
-        while not server.requests:
-            await asyncio.sleep(0.01)
-        model_began = asyncio.get_running_loop().time() + 5
-        while not asked.done() and asyncio.get_running_loop().time() < model_began:
-            await asyncio.sleep(0.05)
-            asked.cancel()
+        await raw.until(lambda: server.requests)
+        asked.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asked
     assert request.account.tokens.input > 0

@@ -1,14 +1,17 @@
-"""Redis stops and comes back: running tasks go on, and none is lost or done twice."""
+"""Redis stops and comes back, or is full: running tasks go on, and none is lost or done twice."""
 
 import asyncio
 import collections
 
 import pytest
+from redis import exceptions
+from redis.asyncio import Redis
 
 from penstock.outcomes import RowKind
-from penstock.task import TaskStatus
+from penstock.task import OutcomeReason, TaskStatus
 from penstock_store import testing as store_testing
 from tests.integration.runtime.shop import Shop, tool
+from tests.integration.runtime.test_worker import status
 
 pytestmark = pytest.mark.redis
 
@@ -40,4 +43,56 @@ async def test_tasks_outlive_an_outage_of_redis_and_end_once(
     assert set(finished.values()) == {1}
     calls = collections.Counter(call["headers"]["idempotency-key"] for call in tool_server.calls)
     assert set(calls.values()) == {1}
+    await shop.close()
+
+
+# ------------------------------------------------------------------------------ a full Redis
+
+
+@pytest.fixture
+def small_redis():
+    with store_testing.redis_server("", "--maxmemory", "16mb") as server:
+        yield server
+
+
+async def filled(redis):
+    """Fill it to the last byte that it takes, as tasks kept for a day would."""
+    size = 1 << 20
+    for number in range(100_000):
+        try:
+            await redis.set(f"ballast:{number}", "x" * size)
+        except exceptions.OutOfMemoryError:
+            size //= 4
+        if size < 64:
+            return
+
+
+async def test_a_full_redis_ends_tasks_by_their_wall_time_and_frees_their_places(
+    small_redis, fake_model, tool_server, tmp_path
+):
+    shop = Shop(small_redis.url, fake_model.url, tmp_path)
+    redis = Redis.from_url(small_redis.url, protocol=2)
+    script = {"toolCalls": [{"name": "act", "input": {}}], "text": "done", "latencyMs": 700}
+    act = tool("act", tool_server.url + "/ok")
+    cut = await shop.release(script, tools=[act], limits={"wallSeconds": 3})
+    tasks = [await shop.submit(user=f"u{number}") for number in range(6)]
+    port = store_testing.free_port()
+    listening = {"PENSTOCK_LISTEN": f"127.0.0.1:{port}"}
+    worker = shop.worker(cut, PENSTOCK_CONCURRENCY="3", **listening)
+    await shop.event(tasks[0], "started")
+    await filled(redis)
+
+    async def told():
+        return (await asyncio.to_thread(status, port, "/readyz"))[0] == 503
+
+    await shop.until(told)
+    ended = [await shop.ended(each, seconds=30) for each in tasks]
+    by_wall = [each for each in ended if each.status is TaskStatus.LIMIT_EXCEEDED]
+    assert {each.outcome.reason for each in by_wall} == {OutcomeReason.LIMIT_WALL_SECONDS}
+    assert len(by_wall) >= 3, ended
+    await redis.delete(*[key async for key in redis.scan_iter("ballast:*", count=1000)])
+    later = await shop.ended(await shop.submit(user="later"))
+    assert later.status is TaskStatus.SUCCEEDED
+    assert worker.poll() is None
+    await redis.aclose()
     await shop.close()

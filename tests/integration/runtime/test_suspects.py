@@ -2,6 +2,9 @@
 
 import asyncio
 import collections
+import contextlib
+import math
+import os
 import signal
 import sys
 
@@ -17,14 +20,20 @@ from tests.integration.runtime.test_worker import status
 
 pytestmark = [
     pytest.mark.redis,
+    pytest.mark.timeout(400),  # each test starts three processes or more, one after the other
     pytest.mark.skipif(sys.platform != "linux", reason="reads /proc to find the caller"),
 ]
+SHARE = int(os.environ.get("PENSTOCK_TASKS_SUSPECTED", "40"))  # of one worker, in one lane
 SCRIPT = {"toolCalls": [{"name": "act", "input": {}}], "text": "done"}
 WAITS = {"latencyMs": 600_000}
 
 
 class Deadly(ToolHandler):
     """Kills the process that calls for a task in ``poison``."""
+
+    def handle(self):
+        with contextlib.suppress(ConnectionError):  # what a killed caller leaves
+            super().handle()
 
     def do_POST(self):  # noqa: N802 - a name of the standard library
         task = self.headers["idempotency-key"].rpartition(".")[0].rpartition(".")[0]
@@ -60,22 +69,26 @@ async def rows_of(shop):
 
 
 async def test_one_poisonous_task_is_found_and_takes_no_innocent(shop, deadly):
-    """A process that runs it dies; each death halves those that are suspected."""
+    """A process that runs it dies; each death halves those that are suspected.
+
+    ``PENSTOCK_TASKS_SUSPECTED=500`` tries a larger share.
+    """
     act = tool("act", deadly.url + "/ok")
     cut = await shop.release(SCRIPT, tools=[act])
-    tasks = [await shop.submit(user=f"u{number}") for number in range(48)]
+    tasks = [await shop.submit(user=f"u{number}") for number in range(SHARE)]
     poison = tasks[17]
     deadly.poison.add(poison)
-    first = shop.worker(cut, PENSTOCK_CONCURRENCY="48")
+    told = {"PENSTOCK_CONCURRENCY": str(SHARE), "PENSTOCK_LOG_LEVEL": "WARNING"}
+    first = shop.worker(cut, **told)
     await asyncio.to_thread(first.communicate, timeout=60)
     assert first.returncode == -signal.SIGKILL
-    second = shop.worker(cut, PENSTOCK_CONCURRENCY="48")
+    second = shop.worker(cut, **told)
     ended = await all_ended(shop, tasks)
     later = await shop.ended(await shop.submit(user="later"))
     further = deadly.deaths[1:]
     assert second.poll() is None
     assert second.pid not in further
-    assert len(further) <= 6, further
+    assert len(further) <= math.ceil(math.log2(SHARE)), further
     assert later.status is TaskStatus.SUCCEEDED
     by_task = dict(zip(tasks, ended, strict=True))
     guilty = by_task.pop(poison)
@@ -92,26 +105,34 @@ async def child_with_tasks(shop, cut, count=4, **more):
     async def started():
         return all([(await shop.task(each)).status is TaskStatus.RUNNING for each in tasks])
 
-    await shop.until(started)
+    await shop.until(started, seconds=100)
     await asyncio.to_thread(killed, dead)
     assert await shop.store.part(shop.agent, cut.hash, 0) == 2
     worker = shop.worker(cut, **more)
 
     async def again():
-        seen = [await shop.store.events(each) for each in tasks]
-        return all(sum(event.type == "started" for event in events) > 1 for events in seen)
+        return all([await shop.starts(each) > 1 for each in tasks])
 
-    await shop.until(again)
+    await shop.until(again, seconds=100)
     children = callers.children_of(worker.pid)
     assert children, "nothing is tried in a child"
     return worker, children, tasks
+
+
+async def started_thrice(shop, tasks):
+    """Wait until one of the tasks was begun by a third process."""
+
+    async def found():
+        return any([await shop.starts(each) > 2 for each in tasks])
+
+    await shop.until(found, seconds=100)
 
 
 async def gone(shop, pids):
     async def none_left():
         return not any(callers.parent_of(pid) for pid in pids)
 
-    await shop.until(none_left, seconds=20)
+    await shop.until(none_left, seconds=60)
 
 
 async def test_a_worker_that_is_killed_takes_its_children_along(shop):
@@ -126,12 +147,7 @@ async def test_what_a_killed_child_held_is_tried_again_at_once(shop, fake_model)
     worker, children, tasks = await child_with_tasks(shop, cut, PENSTOCK_CLAIM_IDLE_SECONDS="600")
     for pid in children:
         callers.kill(pid)
-
-    async def thrice():
-        seen = [await shop.store.events(each) for each in tasks]
-        return all(sum(event.type == "started" for event in events) > 2 for events in seen)
-
-    await shop.until(thrice, seconds=30)
+    await started_thrice(shop, tasks)
     assert worker.poll() is None
     await gone(shop, children)
 
@@ -151,19 +167,14 @@ async def test_a_child_that_hangs_is_killed_and_its_tasks_are_tried_again(shop, 
     cut = await shop.release(WAITS)
     worker, children, tasks = await child_with_tasks(shop, cut)
     stopped = children[0]
-    callers.os.kill(stopped, signal.SIGSTOP)
+    os.kill(stopped, signal.SIGSTOP)
     await gone(shop, [stopped])
-
-    async def thrice():
-        seen = [await shop.store.events(each) for each in tasks]
-        return any(sum(event.type == "started" for event in events) > 2 for events in seen)
-
-    await shop.until(thrice, seconds=30)
+    await started_thrice(shop, tasks)
     assert worker.poll() is None
 
 
 async def test_what_children_count_is_shown_by_their_worker(shop):
-    cut = await shop.release({"text": "done", "latencyMs": 1500})
+    cut = await shop.release({"text": "done", "latencyMs": 6000})
     port = free_port()
     listening = {"PENSTOCK_LISTEN": f"127.0.0.1:{port}"}
     _, _, tasks = await child_with_tasks(shop, cut, **listening)
@@ -173,4 +184,4 @@ async def test_what_children_count_is_shown_by_their_worker(shop):
     async def shown():
         return counted in (await asyncio.to_thread(status, port, "/metrics"))[1]
 
-    await shop.until(shown, seconds=20)
+    await shop.until(shown, seconds=60)

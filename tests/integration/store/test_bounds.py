@@ -118,3 +118,38 @@ async def test_a_session_of_the_version_before_takes_its_next_user(desk):
     await desk.raw.hdel(desk.keys.session("acme-token", "s"), "user", "shared")
     await desk.admit(session="s", user="ann")
     assert (await refused(desk, session="s", user="bob")).problem == "session-of-another-user"
+
+
+# ------------------------------------------------------------------------------------ Redis' memory
+
+
+async def test_the_store_says_what_redis_uses_and_may_use(server, store, raw):
+    before = await store.memory()
+    assert before.used > 100_000
+    await raw.config_set("maxmemory", "777mb")
+    assert (await store.memory()).limit == 777 << 20
+    await raw.config_set("maxmemory", "0")
+    assert (await store.memory()).limit == 0
+
+
+async def test_a_full_redis_takes_nothing_on_and_lets_what_runs_end(desk, raw):
+    await desk.admit(session="s")
+    await desk.admit(session="s")
+    await desk.admit()
+    claim, other = await desk.claim(limit=2)
+    cancelled = await desk.admit()
+    used = (await raw.info("memory"))["used_memory"]
+    await raw.config_set("maxmemory", str(used // 2))
+    try:
+        with pytest.raises(errors.StoreUnavailable, match=r"OOM|maxmemory"):
+            await desk.admit()
+        with pytest.raises(errors.StoreUnavailable, match=r"OOM|maxmemory"):
+            await desk.store.checkpoint(claim, b"x", task.Usage(), [])
+        beats = await desk.store.heartbeat([claim, other], "w1")
+        assert set(beats.values()) == {"Continue"}
+        assert await desk.finish(claim, history=b"h")
+        await desk.store.cancel(cancelled.task, "acme-token")
+        assert await desk.status(cancelled.task) is task.TaskStatus.CANCELLED
+        assert len(await desk.claim(limit=2)) == 1, "the session's next task is not handed out"
+    finally:
+        await raw.config_set("maxmemory", "0")

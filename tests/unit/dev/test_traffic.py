@@ -37,6 +37,12 @@ class Gateway(BaseHTTPRequestHandler):
         pass
 
 
+class Server(ThreadingHTTPServer):
+    """Takes a whole burst of connections at once: by default a sixth one may be reset."""
+
+    request_queue_size = 128
+
+
 def task(*, even: bool, status: str = "Succeeded") -> tuple[int, object]:
     document = {
         "id": "t",
@@ -51,7 +57,7 @@ def task(*, even: bool, status: str = "Succeeded") -> tuple[int, object]:
 
 @pytest.fixture
 def gateway() -> Iterator[ThreadingHTTPServer]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Gateway)
+    server = Server(("127.0.0.1", 0), Gateway)
     server.asked, server.gate, server.open_after = [], threading.Event(), 0
     server.answer = lambda even: task(even=even)
     thread = threading.Thread(target=server.serve_forever, daemon=True)

@@ -7,7 +7,7 @@ import json
 import httpx
 import pytest
 
-from penstock_runtime.gateway import app, routes
+from penstock_runtime.gateway import app, state
 from penstock_runtime.gateway.access import Access
 from penstock_runtime.gateway.identities import ClusterTokens
 from penstock_runtime.gateway.tokens import TokensFile
@@ -38,7 +38,7 @@ def store():
 def gateway(store, tokens_path):
     tokens = TokensFile(tokens_path)
     tokens.load()
-    return routes.Gateway(store, Access(tokens), ping_seconds=0.05)
+    return state.Gateway(store, Access(tokens), ping_seconds=0.05)
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def reviewer():
 def cluster_gateway(store, gateway, reviewer):
     """The gateway that takes tokens of a cluster besides those of its file."""
     cluster = ClusterTokens(reviewer, ("penstock",), 30, now=lambda: 0)
-    return routes.Gateway(store, Access(gateway.access.tokens, cluster))
+    return state.Gateway(store, Access(gateway.access.tokens, cluster))
 
 
 @pytest.fixture

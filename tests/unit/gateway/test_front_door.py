@@ -15,7 +15,7 @@ from penstock import task as tasks
 from penstock.errors import AdmissionRefused, StoreRefused, StoreUnavailable
 from penstock.names import AgentKey
 from penstock.task import Outcome, OutcomeReason, TaskStatus
-from penstock_runtime.gateway import app, expiry, meanings, outages, problems, routes, streams, wire
+from penstock_runtime.gateway import app, expiry, meanings, outages, problems, state, streams, wire
 from penstock_store.records import Event
 from tests.unit.gateway.memory_store import NOW_MS, until
 from tests.unit.gateway.test_problems import assert_problem
@@ -401,6 +401,18 @@ async def test_measures_of_their_own_listener_are_not_where_callers_come(gateway
             assert tasks_found == (401 if found == 404 else 404)
 
 
+async def test_probes_ask_the_store_once_however_many_there_are(client, store):
+    answers = await asyncio.gather(*(client.get("/readyz") for _ in range(200)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert store.calls.count("ping") == 1
+
+
+async def test_a_store_that_is_away_is_no_answer_to_remember(client, store):
+    store.failures = [StoreUnavailable("gone")]
+    assert (await client.get("/readyz")).status_code == 503
+    assert (await client.get("/readyz")).status_code == 200
+
+
 def test_every_end_has_a_meaning_and_every_problem_a_remedy():
     assert set(meanings.REASONS) == set(OutcomeReason)
     assert set(meanings.STATUSES) == set(TaskStatus)
@@ -410,4 +422,4 @@ def test_every_end_has_a_meaning_and_every_problem_a_remedy():
 
 
 def test_the_gateway_calls_no_task_expired_without_a_clock(gateway):
-    assert routes.Gateway(gateway.store, gateway.access).now() == 0
+    assert state.Gateway(gateway.store, gateway.access).now() == 0

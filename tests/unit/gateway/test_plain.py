@@ -40,3 +40,17 @@ def test_what_is_shown_of_a_long_text_has_an_end_and_no_line_in_it():
     assert shown.splitlines() == [shown]
     assert shown.endswith("…")
     assert plain.one_line("short", 20) == "short"
+
+
+def test_what_is_nested_without_end_is_cut():
+    deep = []
+    for _ in range(100_000):
+        deep = [deep]
+    read = json.loads(plain.encoded({"deep": deep, "other": 1}))
+    assert read["other"] == 1
+    levels = 0
+    while read is not None:
+        read, levels = (read["deep"] if levels == 0 else read[0]), levels + 1
+    assert levels <= plain.MAX_DEPTH + 1
+    while deep:
+        deep = deep.pop()  # one level at a time: all at once would be too deep for Python, too

@@ -54,7 +54,7 @@ def wanted(kind: str) -> dict[str, set[str]]:
     """For each condition that health depends on, the reasons that some case must have."""
     chapter = explained(kind)
     if kind == "Agent":
-        accepted = row(chapter, "Accepted") - {"Valid"}
+        accepted = row(chapter, "Accepted") - {"Valid", "AcceptedBefore"}
         stalled = row(chapter, "Stalled") | accepted | {"ReferenceMissing"}
         return {"Ready": row(chapter, "Ready") | accepted, "Stalled": stalled}
     waits = explained("What a rollout waits for: the reasons of `Progressing`")

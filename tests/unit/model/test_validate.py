@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import typing
 
 import anthropic
@@ -336,6 +338,10 @@ REFUSED = {
         "cannot be disabled",
     ),
     "thinking budget": ({"thinking": {"type": "enabled", "budget_tokens": 5}}, "budget_tokens"),
+    "a budget of thought that leaves nothing to say": (
+        {"thinking": {"type": "enabled", "budget_tokens": 2048}, "max_tokens": 2048},
+        "`max_tokens` must be greater than `thinking.budget_tokens`",
+    ),
     "thinking of what": ({"thinking": {"type": "hard"}}, "thinking"),
     "effort": ({"output_config": {"effort": "extreme"}}, "output_config.effort"),
     "output config key": ({"output_config": {"style": "x"}}, "output_config.style"),
@@ -458,3 +464,54 @@ def test_an_unknown_model_is_not_found():
 def test_every_known_model_takes_its_own_limit(name):
     most = models.KNOWN[name].max_tokens
     assert validate.messages_request(request(model=name, max_tokens=most)).id == name
+
+
+WHOLE = {
+    "model": "claude-haiku-4-5",
+    "max_tokens": 10,
+    "system": [text() | CACHED],
+    "messages": [
+        user(text() | CACHED),
+        assistant(thought("hm", "c2lnbmVk"), text(), use()),
+        user(result() | {"content": [text()], "is_error": True}, text()),
+    ],
+    "tools": [TOOL | CACHED | {"description": "x"}],
+    "tool_choice": {"type": "tool", "name": "look"},
+    "thinking": {"type": "enabled", "budget_tokens": 1024},
+    "output_config": {"effort": "low", "format": {"type": "json_schema", "schema": {}}},
+    "metadata": {"user_id": "x"},
+    "stop_sequences": ["x"],
+    "stream": True,
+}
+ODD = [None, True, 0, -1, 1.5, "", " ", "x", [], {}, [None], [[]], {"type": []}, {"type": {}}]
+
+
+def places(document, path=()):
+    yield path
+    match document:
+        case dict():
+            inner = document.items()
+        case list():
+            inner = enumerate(document)
+        case _:
+            inner = ()
+    for key, value in inner:
+        yield from places(value, (*path, key))
+
+
+def with_odd(path, odd):
+    document = copy.deepcopy(WHOLE)
+    if not path:
+        return odd
+    target = document
+    for key in path[:-1]:
+        target = target[key]
+    target[path[-1]] = odd
+    return document
+
+
+@pytest.mark.parametrize("path", list(places(WHOLE)), ids=str)
+def test_whatever_stands_anywhere_is_taken_or_refused_and_never_breaks_the_check(path):
+    for odd in ODD:
+        with contextlib.suppress(faults.Rejected):
+            validate.messages_request(with_odd(path, odd))

@@ -4,7 +4,16 @@ import math
 
 import pytest
 
-from penstock_operator.election import Ask, Candidate, Lease, Leave, Timing, Wait, decide
+from penstock_operator.election import (
+    LONGEST_BELIEVED_SECONDS,
+    Ask,
+    Candidate,
+    Lease,
+    Leave,
+    Timing,
+    Wait,
+    decide,
+)
 
 TIMING = Timing(15.0, 10.0, 2.0)
 MINE = Lease("me", 3, 15.0, "7")
@@ -134,3 +143,18 @@ def test_timings_under_which_two_could_lead_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match="duration > renew > retry > 0"):
         Timing(*seconds)
+
+
+def test_a_duration_that_nobody_keeps_does_not_hold_the_lease_for_ever() -> None:
+    forged = Lease("them", 3, 2.0**31, "7")
+    candidate = new().saw(forged, 100.0)
+    for moment in range(102, 700, 2):
+        candidate = candidate.saw(forged, float(moment))
+        assert isinstance(decide(candidate, float(moment), alive=True), Wait)
+    last = 100.0 + LONGEST_BELIEVED_SECONDS
+    assert decide(candidate.saw(forged, last), last, alive=True) == Ask(4, "7")
+
+
+def test_a_timing_that_others_would_not_believe_is_refused() -> None:
+    with pytest.raises(ValueError, match="at most 600"):
+        Timing(LONGEST_BELIEVED_SECONDS + 1, 10.0, 2.0)

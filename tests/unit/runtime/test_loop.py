@@ -1,13 +1,16 @@
 """The loop with a scripted model: what is kept, what is paid, when it is put down."""
 
 import asyncio
+import dataclasses
+import time
 
 import pytest
 
+from penstock import errors
 from penstock.names import AgentKey
 from penstock.task import OutcomeReason, TaskStatus, Usage
-from penstock_runtime import metrics
-from penstock_runtime.agent import loop, retry, scripted, toolbox
+from penstock_runtime import metrics, redaction
+from penstock_runtime.agent import loop, retry, scripted, step, toolbox
 from penstock_runtime.agent.http import ToolResult
 from penstock_runtime.agent.keeper import Interrupted
 from penstock_runtime.agent.model import Failure, ModelFailed, Tokens
@@ -180,3 +183,141 @@ async def test_a_repeated_call_has_the_same_idempotency_key(agent, run):
     keys = {headers["Idempotency-Key"] for *_, headers in tools.calls}
     assert len(tools.calls) == 2
     assert len(keys) == 1
+
+
+async def test_every_call_the_model_makes_counts_also_those_that_are_not_carried_out(agent, run):
+    wrong = [scripted.tool_use((f"c{n}", "look_up", {"order": f"no {n}"})) for n in range(9)]
+    ended = await loop.run_task(agent(wrong, toolCalls=5), run, Notebook())
+    assert ended.outcome.reason == OutcomeReason.LIMIT_TOOL_CALLS
+    assert ended.usage.tool_calls == 5
+
+
+async def test_wrong_calls_of_one_reply_are_answered_at_once(agent, run):
+    wrong = scripted.tool_use(*((f"c{n}", "no_tool", {"n": n}) for n in range(30)))
+    right = scripted.tool_use(("d", "look_up", A1), ("e", "no_tool", {}), ("f", "look_up", A1))
+    notebook, tools = Notebook(), Tools()
+    replies = [wrong, right, scripted.text("done")]
+    ended = await loop.run_task(agent(replies, tools, toolCalls=40), run, notebook)
+    assert ended.outcome.status == TaskStatus.SUCCEEDED
+    assert ended.usage.tool_calls == 33
+    assert len(tools.calls) == 2
+    assert len(notebook.saved) == 1 + 1 + 1 + 3 + 1
+
+
+async def test_twenty_times_the_wrong_calls_cost_no_more_than_a_hundred_times_the_work(agent, run):
+    async def seconds(count):
+        wrong = scripted.tool_use(*((f"c{n}", "look_up", {"order": n}) for n in range(count)))
+        replies = [wrong, scripted.text("done")]
+        started = time.process_time()
+        await loop.run_task(agent(replies, toolCalls=900), run, Notebook())
+        return time.process_time() - started
+
+    few = max(await seconds(10), 0.001)
+    many = await seconds(200)
+    assert many < 100 * few, f"{few} s, {many} s"
+
+
+async def test_a_reply_of_more_calls_than_any_task_may_make_ends_it(agent, run):
+    most = step.MAX_CALLS_PER_REPLY
+    calls = scripted.tool_use(*((f"c{n}", "look_up", {"order": f"A{n}"}) for n in range(most + 1)))
+    tools = Tools()
+    ended = await loop.run_task(agent([calls], tools, toolCalls=1000), run, Notebook())
+    assert ended.outcome.reason == OutcomeReason.MODEL_ERROR
+    assert str(most) in ended.outcome.message
+    assert tools.calls == []
+
+
+async def test_a_call_that_replicas_do_not_know_of_is_not_made_and_the_model_is_told(agent, run):
+    class Alone(Notebook):
+        async def save(self, run, events, *, replicated=False):
+            await super().save(run, events)
+            if replicated:
+                raise errors.NotReplicated
+
+    tools, notebook = Tools(), Alone()
+    replies = [scripted.tool_use(("c1", "cancel", A1)), scripted.text("sorry")]
+    ended = await loop.run_task(agent(replies, tools), run, notebook)
+    assert ended.outcome.output == "sorry"
+    assert tools.calls == []
+    assert "was not called" in ended.transcript.messages[-2]["content"][0]["content"]
+    assert notebook.saved[-1].transcript.intents == ()
+
+
+async def test_in_a_doubtful_task_a_person_decides_on_an_irreversible_call(agent, run):
+    run = dataclasses.replace(run, doubt="between 10:00:01 and 10:00:02 Redis lost writes")
+    tools = Tools()
+    replies = [
+        scripted.tool_use(("c1", "look_up", A1)),
+        scripted.tool_use(("c2", "look_up", {"order": "B2"}), ("c3", "cancel", A1)),
+    ]
+    ended = await loop.run_task(agent(replies, tools), run, Notebook())
+    assert (ended.outcome.status, ended.outcome.reason, ended.outcome.left_out) == (
+        TaskStatus.ESCALATED,
+        OutcomeReason.PERSON,
+        True,
+    )
+    for word in ("10:00:01", "cancel", '{"order": "A1"}', "task.2.2"):
+        assert word in ended.outcome.message
+    assert len(tools.calls) == 1
+
+
+async def test_idempotency_keys_do_not_know_the_models_ids(agent, run):
+    keys = []
+    for identifier in ("toolu_1", "toolu_2"):
+        tools = Tools()
+        replies = [
+            scripted.tool_use((identifier, "look_up", A1), ("x", "cancel", A1)),
+            scripted.text("x"),
+        ]
+        await loop.run_task(agent(replies, tools), run, Notebook())
+        keys.append([headers["Idempotency-Key"] for *_, headers in tools.calls])
+    assert keys == [["task.1.1", "task.1.2"]] * 2
+
+
+async def test_an_id_that_repeats_over_replies_harms_nothing(agent, run):
+    tools, notebook = Tools(), Notebook()
+    replies = [scripted.tool_use(("call_0", "cancel", {"order": f"A{n}"})) for n in range(3)]
+    ended = await loop.run_task(agent([*replies, scripted.text("x")], tools), run, notebook)
+    assert ended.outcome.status == TaskStatus.SUCCEEDED, ended.outcome
+    assert len(tools.calls) == 3
+    same = [scripted.tool_use(("call_0", "look_up", A1)) for _ in range(3)]
+    ended = await loop.run_task(agent(same), run, Notebook())
+    assert ended.outcome.reason == OutcomeReason.LIMIT_IDENTICAL_ACTIONS
+
+
+async def test_nothing_that_leaves_a_task_holds_a_known_credential(agent, run):
+    redaction.learn("s3cr3t-0f-the-t00l")
+    tools = Tools(ToolResult("your key is s3cr3t-0f-the-t00l", ok=True))
+    replies = [
+        scripted.tool_use(("c1", "look_up", A1)),
+        scripted.text("It is s3cr3t-0f-the-t00l."),
+    ]
+    notebook = Notebook()
+    ended = await loop.run_task(agent(replies, tools), run, notebook)
+    assert "s3cr3t" not in ended.outcome.output
+    assert "s3cr3t" not in str(notebook.events)
+    assert "s3cr3t" not in str(notebook.saved[1].transcript.messages)
+    unknown = Tools(ToolResult("s3cr3t-0f-the-t00l broke", ok=False, known=False))
+    cancels = [scripted.tool_use(("c1", "cancel", A1))]
+    ended = await loop.run_task(agent(cancels, unknown), run, Notebook())
+    assert "s3cr3t" not in ended.outcome.message
+
+
+async def test_a_prompt_that_the_vendor_finds_too_long_is_the_limit_of_the_task(agent, run):
+    failed = ModelFailed(Failure.TOO_LONG, "400: prompt is too long")
+    ended = await loop.run_task(agent([failed]), run, Notebook())
+    assert (ended.outcome.status, ended.outcome.reason) == (
+        TaskStatus.LIMIT_EXCEEDED,
+        OutcomeReason.LIMIT_INPUT_TOKENS,
+    )
+
+
+@pytest.mark.parametrize(
+    ("model_tokens", "left", "words"), [(1000, 8000, "model.maxTokens"), (1000, 40, "outputTokens")]
+)
+async def test_a_cut_reply_says_what_was_asked_for_and_why(agent, run, model_tokens, left, words):
+    cut = scripted.text("so far", "max_tokens")
+    ended = await loop.run_task(agent([cut], outputTokens=left), run, Notebook())
+    assert str(min(model_tokens, left)) in ended.outcome.message
+    assert words in ended.outcome.message
+    assert ("maxTokens" in ended.outcome.message) != ("outputTokens" in ended.outcome.message)

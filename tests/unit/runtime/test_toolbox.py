@@ -1,10 +1,12 @@
 """Schemas of tools are compiled safely, or refused in words."""
 
+import asyncio
+
 import pytest
 
 from penstock import errors
 from penstock.api.agent import Tool
-from penstock_runtime.agent import toolbox
+from penstock_runtime.agent import checking, toolbox
 from penstock_runtime.agent.transcript import ToolUse
 
 
@@ -53,3 +55,44 @@ def test_tools_are_offered_in_the_order_they_are_declared():
         ]
     )
     assert [tool["name"] for tool in tools.declared()] == ["z", "a", "m"]
+
+
+def unfolding(levels):
+    """A schema of a kilobyte that stands for two to the power of its levels."""
+    twice = {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(levels)}
+    last = {f"d{levels}": {"type": "object", "properties": {"a": {"type": "string"}}}}
+    return {"type": "object", "$ref": "#/$defs/d0", "$defs": twice | last}
+
+
+async def test_a_schema_that_takes_for_ever_holds_up_nobody_and_calls_nothing(monkeypatch):
+    monkeypatch.setattr(checking, "DEADLINE_SECONDS", 1.0)
+    tools = toolbox.build([with_schema(unfolding(24))])
+    assert tools.heavy == {"t"}
+    ticks = 0
+
+    async def tick():
+        nonlocal ticks
+        while True:
+            await asyncio.sleep(0.01)
+            ticks += 1
+
+    ticking = asyncio.create_task(tick())
+    (problem,) = await tools.problems([ToolUse("c1", "t", {"a": 5}, 1)])
+    ticking.cancel()
+    assert "could not be checked" in problem
+    assert ticks > 20
+
+
+async def test_a_large_schema_that_was_stored_before_is_still_checked():
+    tools = toolbox.build([with_schema(unfolding(14))])
+    calls = [ToolUse("c1", "t", {"a": "x"}, 1), ToolUse("c2", "u", {}, 1, 2)]
+    fits, unknown = await tools.problems(calls)
+    assert fits == ""
+    assert "there is no tool" in unknown
+
+
+def test_what_is_wrong_with_an_input_is_told_in_few_words():
+    schema = {"type": "object", "additionalProperties": {"type": "string"}}
+    tools = toolbox.build([with_schema(schema)])
+    call = ToolUse("c1", "t", {str(n) * 1000: [n] * 1000 for n in range(50)}, 1)
+    assert len(tools.problem(call)) < 4000

@@ -35,7 +35,8 @@ def ends():
 def hold(store, template, wall_seconds=60.0, used_ms=0):
     agent = fakes.agent(template)
     claimed = fakes.claim(usage=Usage(wall_ms=used_ms))
-    held = Hold(store, claimed, agent.meter, Patience(wall_seconds, TOO_LATE))
+    patience = Patience(wall_seconds, TOO_LATE, asyncio.Semaphore(4))
+    held = Hold(store, claimed, agent.meter, patience)
     held.begin()
     return held
 
@@ -156,3 +157,39 @@ async def test_a_task_that_waits_for_redis_can_be_cancelled(template):
         store.directives["claim-1"] = Directive.CANCEL
         await store.until(lambda: store.finished)
     assert store.finished["task-1"].status is TaskStatus.CANCELLED
+
+
+# ------------------------------------------------------------------------------- in turn
+
+
+async def test_the_writes_of_many_tasks_leave_a_way_for_heartbeats(template):
+    gate = asyncio.Event()
+    store = fakes.Store(*[fakes.claim(number) for number in range(200)])
+    at_once = []
+
+    async def slow(held, *state, **more):
+        at_once.append(held.id)
+        await gate.wait()
+        return Directive.CONTINUE
+
+    store.checkpoint = slow
+    async with working(store, fakes.agent(template), concurrency=200):
+        await store.until(lambda: len(at_once) > 1)
+        beats = store.times("heartbeat")
+        await store.until(lambda: store.times("heartbeat") > beats + 3)
+        assert len(set(at_once)) <= 16
+        gate.set()
+        await store.until(lambda: len(store.finished) == 200)
+
+
+async def test_who_waits_for_others_writes_waits_no_longer_than_for_redis(template, goes_on):
+    """A Redis that swallows calls must not add up over all tasks of a process."""
+    store = fakes.Store()
+    held = hold(store, template, wall_seconds=0.0)
+    for _ in range(4):
+        await held._patience.writers.acquire()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("penstock_runtime.worker.hold._TURN_SECONDS", TOO_LATE)
+        with pytest.raises(OutOfTime):
+            await held.save(goes_on, [])
+    assert store.times("checkpoint") == 0

@@ -95,27 +95,35 @@ def _decoded(text: str) -> str:
 
 def _written(part: str) -> Iterator[str]:
     """How a text looks where it is repeated, leaving out what is too short to be looked for."""
-    quoted = quote(part, safe="", errors="replace")
+    if len(part) < SHORTEST:
+        return
     raw = part.encode("utf-8", "surrogatepass")
-    forms = {
-        part,
-        part.replace("\n", "\r\n"),
-        json.dumps(part)[1:-1],
-        json.dumps(part).replace("/", "\\/")[1:-1],
-        json.dumps(json.dumps(part)[1:-1])[1:-1],
-        json.dumps(part, ensure_ascii=False)[1:-1],
-        repr(part)[1:-1],
-        repr(raw)[2:-1],
-        quoted,
-        quoted.replace("%2F", "/"),
-        _lower_escapes(quoted),
-        quote_plus(part, errors="replace"),
-        base64.b64encode(raw).decode(),
-        base64.b64encode(raw).decode().rstrip("="),
-        base64.urlsafe_b64encode(raw).decode().rstrip("="),
-        raw.hex(),
-    }
-    return (form for form in forms if len(form) >= SHORTEST and len(part) >= SHORTEST)
+    yield from _encoded(raw)
+    for form in {part, part.replace("\n", "\r\n"), *_quoted(repr(part)), *_quoted(repr(raw)[1:])}:
+        yield form
+        for escaped in (_in_json(form), _in_json(form).replace("/", "\\/")):
+            yield escaped
+            yield _in_json(escaped)
+        yield json.dumps(form, ensure_ascii=False)[1:-1]
+
+
+def _encoded(raw: bytes) -> Iterator[str]:
+    """A text in forms of few characters."""
+    quoted = quote(raw, safe="")
+    yield from (quoted, quoted.replace("%2F", "/"), _lower_escapes(quoted), quote_plus(raw))
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        yield encode(raw).decode().rstrip("=")
+    yield raw.hex()
+
+
+def _in_json(text: str) -> str:
+    return json.dumps(text)[1:-1]
+
+
+def _quoted(literal: str) -> Iterator[str]:
+    """What a Python literal says between its quotes, whichever quotes a longer one needs."""
+    body = literal[1:-1].replace("\\'", "'")
+    yield from (body, body.replace("'", "\\'"))
 
 
 def _lower_escapes(quoted: str) -> str:

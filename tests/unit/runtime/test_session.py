@@ -1,0 +1,120 @@
+"""A session never keeps its own tasks from running."""
+
+import pytest
+
+from penstock.task import OutcomeReason, TaskStatus, Usage
+from penstock_runtime.agent import outcomes, scripted, session, step, transcript
+from penstock_runtime.agent.model import estimated_tokens
+from penstock_runtime.agent.step import AskModel, End, Run
+from penstock_runtime.agent.transcript import Transcript
+
+
+def turns(count, words=400):
+    use = {"type": "tool_use", "id": "c", "name": "look_up", "input": {}}
+    told = {"type": "tool_result", "tool_use_id": "c", "content": "x" * words}
+    for number in range(count):
+        yield {"role": "user", "content": f"{number} " + "q" * words}
+        yield {"role": "assistant", "content": [use]}
+        yield {"role": "user", "content": [told]}
+        yield {"role": "assistant", "content": [{"type": "text", "text": "a" * words}]}
+
+
+def begun(history, tokens=0, **more):
+    return Run(Transcript.start(history, "next", tokens), Usage(), **more)
+
+
+@pytest.mark.parametrize("budget", [0, 100, 320, 650, 10**6])
+def test_what_is_kept_are_whole_turns_the_newest_first(budget):
+    history = tuple(turns(5))
+    kept = session.shortened(history, budget)
+    assert estimated_tokens(kept) <= budget
+    assert len(kept) % 4 == 0
+    assert history[len(history) - len(kept) :] == kept
+    assert (len(kept) == len(history)) == (budget == 10**6)
+
+
+def test_a_history_that_no_longer_fits_is_told_before_the_model_is_asked(template, tools):
+    run = begun(tuple(turns(10)))
+    ended = step.next_step(template(inputTokens=1000), tools, run)
+    assert isinstance(ended, End)
+    outcome = ended.outcome
+    assert (outcome.status, outcome.reason) == (
+        TaskStatus.LIMIT_EXCEEDED,
+        OutcomeReason.LIMIT_INPUT_TOKENS,
+    )
+    assert outcome.left_out
+    assert "1000" in outcome.message
+
+
+def test_after_it_was_told_the_next_message_finds_room(template, tools):
+    limits = template(inputTokens=1000)
+    run = begun(tuple(turns(10)), prompt_tokens=50)
+    run = run.ended(step.next_step(limits, tools, run).outcome)
+    settled = session.settled(run, limits.limits)
+    assert "oldest turns were cut" in settled.outcome.message
+    saved = session.history_after(settled)
+    again = begun(
+        transcript.decode_history(saved), transcript.history_tokens(saved), prompt_tokens=50
+    )
+    assert len(again.transcript.messages) > 1
+    assert isinstance(step.next_step(limits, tools, again), AskModel)
+
+
+def test_what_the_model_counted_is_believed_before_any_estimate(template, tools):
+    short, long = tuple(turns(1, words=4)), tuple(turns(10))
+    assert isinstance(step.next_step(template(inputTokens=500), tools, begun(short, 600)), End)
+    assert isinstance(step.next_step(template(inputTokens=500), tools, begun(long, 100)), AskModel)
+
+
+def test_a_task_without_a_session_and_a_later_step_are_not_judged_so(template, tools):
+    limits = template(inputTokens=1)
+    assert isinstance(step.next_step(limits, tools, begun(())), AskModel)
+    later = begun(tuple(turns(10))).used(Usage(model_calls=1))
+    assert isinstance(step.next_step(limits, tools, later), AskModel)
+
+
+def test_a_limit_that_a_later_step_reached_because_of_the_history_shortens_it_too(template):
+    run = begun(tuple(turns(10))).used(Usage(model_calls=2, input_tokens=9000))
+    run = run.ended(outcomes.context_full())
+    settled = session.settled(run, template(inputTokens=8000).limits)
+    assert 0 < len(settled.shortened_history) < 40
+
+
+@pytest.mark.parametrize(
+    ("usage", "outcome"),
+    [
+        (Usage(model_calls=2, input_tokens=90_000), outcomes.context_full()),  # its own doing
+        (Usage(model_calls=2, input_tokens=3000), outcomes.refused("")),
+        (Usage(model_calls=2, input_tokens=3000), outcomes.cancelled()),
+    ],
+)
+def test_any_other_end_leaves_the_history_as_it_was(template, usage, outcome):
+    run = begun(tuple(turns(10))).used(usage).ended(outcome)
+    settled = session.settled(run, template().limits)
+    assert settled.shortened_history is None
+    assert session.history_after(settled) is None
+
+
+def test_a_session_keeps_at_most_so_many_bytes_and_says_so(template):
+    history = tuple(turns(12, words=200_000))
+    run = begun(history)
+    run = Run(run.transcript.with_reply(scripted.text("bye")), Usage(model_calls=1))
+    settled = session.settled(run.ended(outcomes.succeeded("bye")), template().limits)
+    saved = session.history_after(settled)
+    assert len(saved) <= session.MAX_HISTORY_BYTES
+    kept = transcript.decode_history(saved)
+    assert kept[-1]["content"][0]["text"] == "bye"
+    assert str(session.MAX_HISTORY_BYTES) in settled.outcome.message
+    assert settled.outcome.status == TaskStatus.SUCCEEDED
+
+
+def test_what_is_kept_of_a_history_thinks_no_more(template):
+    signed = {"type": "thinking", "thinking": "hm", "signature": "over all before"}
+    history = [
+        {**each, "content": [signed, *each["content"]]} if each["role"] == "assistant" else each
+        for each in turns(5)
+    ]
+    assert "signature" in str(session.shortened(history, 10**6))
+    kept = session.shortened(history, 700)
+    assert kept
+    assert "signature" not in str(kept)
