@@ -118,6 +118,8 @@ def situation(
             if (found := _work(world, stock, name))
         },
         agent_suspended=world.suspended,
+        store_error=world.look_error if look is None else "",
+        uncut="Settling" if stock.settling else stock.problem[0] if stock.problem else "",
         capacity=capacity_of(world, stock, candidate),
         namespace=namespace_of(world.agent),
         name=name_of(rollout),

@@ -15,6 +15,7 @@ from penstock.api.fields import (
     Rule,
     Timestamp,
 )
+from penstock.api.interruptions import Halt, StuckQueue, Suspension
 
 
 class Unit(StrEnum):
@@ -98,6 +99,15 @@ class Strategy(Block):
     final_hold_seconds: Annotated[
         int,
         Field(ge=0, le=2592000, description="Watch after the last step before it is promoted."),
+    ] = 600
+    start_deadline_seconds: Annotated[
+        int,
+        Field(
+            ge=10,
+            le=86400,
+            description="A candidate without a ready pod for so long is Stalled; it is not "
+            "rejected, and goes on when a pod is ready.",
+        ),
     ] = 600
     holdback_percent: Annotated[
         int,
@@ -337,6 +347,16 @@ class AnalysisStatus(Block):
     ] = []
 
 
+class Sample(Block):
+    """A failed task of the candidate, to look at."""
+
+    task: Annotated[str, Field(max_length=64, description="Its id.")]
+    reason: Annotated[str, Field(max_length=64, description="Why it failed, in one word.")] = ""
+    message: Annotated[
+        str, Field(max_length=120, description="What that means; nothing of the task itself.")
+    ] = ""
+
+
 class Verdict(Block):
     """How a candidate ended, with the numbers that decided it."""
 
@@ -352,6 +372,9 @@ class Verdict(Block):
     percent: Annotated[Percent, Field(description="Share it had.")] = 0
     tasks: Annotated[int, Field(ge=0, description="Tasks it had been given.")] = 0
     users: Annotated[int, Field(ge=0, description="Different users it had been given.")] = 0
+    samples: Annotated[
+        tuple[Sample, ...], Field(max_length=3, description="Its last failed tasks, at most 3.")
+    ] = ()
 
 
 class LastRequest(Block):
@@ -363,47 +386,6 @@ class LastRequest(Block):
     ] = ""
     message: Annotated[Message, Field(description="What was done, or why not.")] = ""
     at: Annotated[Timestamp, Field(description="When it was handled.")] = ""
-
-
-class Suspension(Block):
-    """Why the candidate is taken off for a while, or when it last came back."""
-
-    reason: Annotated[
-        str, Field(max_length=64, description="Why it is off; empty: it is not suspended.")
-    ] = ""
-    message: Annotated[Message, Field(description="What was told when it went or came back.")] = ""
-    since: Annotated[
-        Timestamp | None, Field(description="When it was last taken off in this attempt.")
-    ] = None
-    resumed_at: Annotated[
-        Timestamp | None,
-        Field(description="When it last came back: what was routed before is no evidence."),
-    ] = None
-    uncompared: Annotated[
-        int,
-        Field(
-            ge=0,
-            description="How often it was taken off, since it last passed a step, because stable "
-            "had too few tasks to compare with.",
-        ),
-    ] = 0
-    overloads: Annotated[
-        int, Field(ge=0, description="How often it was taken off because its queue aged.")
-    ] = 0
-
-
-class Halt(Block):
-    """A time in which the Agent's kill switch was on: nothing is late because of it."""
-
-    since: Annotated[Timestamp, Field(description="When it began.")]
-    until: Annotated[Timestamp | None, Field(description="When it ended; absent: it lasts.")] = None
-
-
-class StuckQueue(Block):
-    """The candidate's queue while its oldest task waits for too long and stable's does not."""
-
-    since: Annotated[Timestamp, Field(description="Since when.")]
-    age_seconds: Annotated[int, Field(ge=0, description="Age of the oldest task by then.")]
 
 
 class AgentRolloutStatus(Block):
@@ -484,6 +466,16 @@ class AgentRolloutStatus(Block):
     ] = None
     waiting: Annotated[
         str, Field(max_length=64, description="What the rollout waits for, in one word.")
+    ] = ""
+    told_waits: Annotated[
+        tuple[Annotated[str, Field(max_length=64)], ...],
+        Field(max_length=8, description="Waits of this step that an Event has told of."),
+    ] = ()
+    waiting_message: Annotated[
+        Message,
+        Field(
+            description="Where the wait has numbers in its sentence: that sentence, as of countedAt."
+        ),
     ] = ""
     unreached_percent: Annotated[
         Percent | None,

@@ -226,13 +226,15 @@ def agent_suspended(facts: Facts) -> Move | None:
     """While the Agent's kill switch is on, nothing is raised."""
     if not facts.situation.agent_suspended:
         return None
-    return Wait("AgentSuspended", "spec.suspended of the Agent is true: nothing is admitted.")
+    return Wait("AgentSuspended", words.AGENT_SUSPENDED)
 
 
 def not_ready(facts: Facts) -> Move | None:
     """Nothing is raised onto pods that cannot serve."""
     if facts.can_serve:
         return None
+    if facts.situation.store_error:  # without Redis no pod is ready: that is not the pods' fault
+        return Wait("StoreUnavailable", words.store_unavailable(facts))
     left = UNAVAILABLE_SECONDS - facts.seconds_unready()
     until = facts.now + timedelta(seconds=left) if facts.percent else None
     return Wait("CandidateNotReady", words.not_ready(facts), until)
@@ -273,6 +275,8 @@ def measurement_missing(facts: Facts) -> Move | None:
     """Nothing is raised blindly."""
     if facts.observation is not None:
         return None
+    if facts.situation.store_error:
+        return Wait("StoreUnavailable", words.store_unavailable(facts))
     why = facts.situation.observation_error or "no reason given"
     return Wait("MeasurementMissing", f"Nothing is raised while outcomes cannot be read: {why}.")
 
@@ -357,7 +361,7 @@ def evidence_not_sufficient(facts: Facts) -> Move | None:
 def _nobody_eligible(facts: Facts) -> Move:
     left = facts.step.longest_wait_seconds - facts.seconds_in_step()
     if left <= 0:
-        return _automatic_advance(facts, nobody_eligible=True)
+        return approval_missing(facts) or _automatic_advance(facts, nobody_eligible=True)
     until = facts.now + timedelta(seconds=left)
     return Wait("AwaitingEvidence", words.awaits_users(facts, until), until)
 
@@ -431,11 +435,11 @@ CHECKS: Final[tuple[Check, ...]] = (
     paused,
     ceiling,
     first_step,
-    approval_missing,
     hold_not_over,
     evidence_unclear,
     evidence_suspect,
     evidence_not_sufficient,
+    approval_missing,
     advance,
     final_watch,
     promote,

@@ -5,14 +5,8 @@ from datetime import timedelta
 from typing import Any, Final
 
 from penstock.api import condition
-from penstock.api.rollout import (
-    AgentRolloutStatus,
-    Halt,
-    LastRequest,
-    Share,
-    StuckQueue,
-    Verdict,
-)
+from penstock.api.interruptions import Halt, StuckQueue
+from penstock.api.rollout import AgentRolloutStatus, LastRequest, Share, Verdict
 from penstock.rollout import (
     checks,
     commands,
@@ -22,11 +16,13 @@ from penstock.rollout import (
     report,
     requests,
     setpoint,
+    transitions,  # noqa: F401 - registers what each move changes
+    words,
 )
+from penstock.rollout.changes import Change, change
 from penstock.rollout.facts import QUIET_SECONDS, WAITING, Facts
 from penstock.rollout.moves import Wait
 from penstock.rollout.situation import Decision, Happening, Situation
-from penstock.rollout.transitions import Change, change
 
 #: Each move changes what the checks see; far fewer than this settle every situation.
 MAX_MOVES: Final = 24
@@ -44,13 +40,14 @@ def decide(situation: Situation) -> Decision:
     nothing new changes nothing. Never raises for any situation that the types allow.
     """
     before = inherited.state(situation.status)
-    situation = replace(situation, status=before)
+    situation = replace(situation, status=before, judged={})
     moved = _move(situation, _seen(situation))
     share = _share_seen(Facts(situation, moved.status))  # whose candidate may just have ended
     status = _numbered(situation, moved.status.model_copy(update={"share": share}))
     status = status.model_copy(update={"blind_since": _blind_since(Facts(situation, status))})
-    status = numbers.counted(Facts(situation, status), before)
-    wait = _waiting(situation, status)
+    begins = _waiting(situation, status).reason != before.waiting
+    status = numbers.counted(Facts(situation, status), before, news=begins)
+    status, wait = _steady(before, status, _waiting(situation, status))
     status = report.conditions(Facts(situation, status), wait)
     status = _request_waits(Facts(situation, status), wait)
     status = status.model_copy(update=_told_before(Facts(situation, status), wait))
@@ -226,16 +223,44 @@ def _request_waits(facts: Facts, wait: Wait) -> AgentRolloutStatus:
     return facts.status.model_copy(update={"last_request": waiting})
 
 
-def _told_before(facts: Facts, wait: Wait) -> dict[str, str]:
+def _steady(
+    before: AgentRolloutStatus, status: AgentRolloutStatus, wait: Wait
+) -> tuple[AgentRolloutStatus, Wait]:
+    """A sentence with numbers stays as it is until the numbers are written anew.
+
+    Each write of the status costs etcd the whole object, and the numbers run all the time.
+    """
+    if wait.reason not in words.NUMBERED:
+        return status.model_copy(update={"waiting_message": ""}), wait
+    message = before.waiting_message
+    same = (before.waiting, before.observed_generation, before.analysis.counted_at) == (
+        wait.reason,
+        status.observed_generation,
+        status.analysis.counted_at,
+    )
+    if not (same and message):
+        message = f"{wait.message} {words.as_of(status)}".strip()[:2048]
+    return status.model_copy(update={"waiting_message": message}), replace(wait, message=message)
+
+
+def _told_before(facts: Facts, wait: Wait) -> dict[str, object]:
     """What the next pass must know to tell each thing once."""
     breach = report.breach_of_stable(facts)
-    return {"waiting": wait.reason, "stable_breach": breach.name if breach else ""}
+    told = facts.status.told_waits
+    if wait.reason in _TOLD_WAITS and wait.reason not in told:
+        told = (*told, wait.reason)
+    return {
+        "waiting": wait.reason,
+        "stable_breach": breach.name if breach else "",
+        "told_waits": told,
+    }
 
 
 def _told_once(facts: Facts, before: AgentRolloutStatus, wait: Wait) -> tuple[Happening, ...]:
-    """What is told once when a wait begins, not with every pass that it lasts."""
+    """What is told once in a step, not with every pass that it lasts or time that it comes back."""
     told = []
-    if wait.reason in _TOLD_WAITS and before.waiting != wait.reason:
+    told_here = facts.status.step_started_at == before.step_started_at
+    if wait.reason in _TOLD_WAITS and not (told_here and wait.reason in before.told_waits):
         told.append(Happening(wait.reason, wait.message))
     breach = report.breach_of_stable(facts)
     if breach and not before.stable_breach:

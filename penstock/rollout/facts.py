@@ -5,6 +5,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Final
 
+from penstock.api.interruptions import Suspension
 from penstock.api.rollout import (
     AgentRolloutStatus,
     Reason,
@@ -13,7 +14,6 @@ from penstock.api.rollout import (
     Stage,
     Step,
     Strategy,
-    Suspension,
     Yardstick,
 )
 from penstock.rollout import guardrails, path, requests, setpoint
@@ -246,8 +246,18 @@ class Facts:
         """The guardrails judged; none without a measurement."""
         if self.observation is None:
             return ()
-        limits = self.situation.spec.analysis.guardrails
-        return guardrails.judge(limits, self.observation, self._stable_before)
+        analysis = self.status.analysis
+        place = (
+            path.under_way(self.status),
+            analysis.since_version,
+            self.suspension.resumed_at,
+            analysis.before,
+        )
+        if place not in self.situation.judged:
+            limits = self.situation.spec.analysis.guardrails
+            judged = guardrails.judge(limits, self.observation, self._stable_before)
+            self.situation.judged[place] = judged
+        return self.situation.judged[place]
 
     @property
     def _stable_before(self) -> Tally:
@@ -307,7 +317,13 @@ class Facts:
     def request(self) -> requests.Request | None:
         """The open request, when it is well-formed and names the candidate."""
         parsed = requests.parse(self.open_request)
-        return parsed if parsed and parsed.is_for(self.candidate) else None
+        return parsed if parsed and self.is_meant(parsed, self.candidate) else None
+
+    def is_meant(self, request: requests.Request, revision: str) -> bool:
+        """Whether a request names a revision; a version that two revisions have names neither."""
+        version = self.record(revision).version
+        same = [r for r in self.situation.records.values() if version and r.version == version]
+        return request.is_for(revision, version if len(same) < 2 else None)
 
     def asks(self, *verbs: requests.Verb) -> bool:
         """Whether a person asks for one of these now."""

@@ -23,13 +23,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from penstock import names
+from penstock.api.interruptions import Halt
 from penstock.api.rollout import (
     AgentRolloutSpec,
     AgentRolloutStatus,
     AnalysisStatus,
     ArmCounts,
     GuardrailMode,
-    Halt,
 )
 from penstock.outcomes import Row, RowKind
 from penstock.rollout import path

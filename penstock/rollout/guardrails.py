@@ -59,7 +59,8 @@ class CheckVerdict(StrEnum):
 class Check:
     """One guardrail judged: the numbers it saw, what it says, and that in words.
 
-    ``stable_over``: stable is credibly over the limit by itself. ``line`` is a phrase such as
+    ``stable_over``: stable is credibly over the limit by itself. ``missing``: about how many more
+    tasks at the same rate would be sure, where that is not so far. ``line`` is a phrase such as
     "error rate 31.0 % on the candidate (13/42) and ... in the last 300 s, limit 5 %".
     """
 
@@ -73,6 +74,8 @@ class Check:
     candidate_text: str
     stable_text: str
     line: str
+    title: str = ""
+    missing: int = 0
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,7 @@ class _Rule:
     limit_text: str
     late: bool  # its events may come long after the task was routed
     trials: Callable[[Tally], int]
+    events: Callable[[Tally], int]
     over: Callable[[Tally], bool]
     suspect: Callable[[Tally], bool]
     over_point: Callable[[Tally], bool]
@@ -197,7 +201,17 @@ def _judge(rule: _Rule, limits: Guardrails, seen: _Window) -> Check:
         rule.show(seen.candidate),
         rule.show(seen.stable),
         _line(rule, seen, verdict),
+        rule.title,
+        _missing(rule, seen.candidate) if verdict is CheckVerdict.SUSPECT else 0,
     )
+
+
+def _missing(rule: _Rule, candidate: Tally) -> int:
+    """About how many more tasks at the candidate's present rates would be sure; 0: nobody knows."""
+    for times in range(11, 101):
+        if rule.over(candidate.times(times / 10)):
+            return max(1, round(rule.trials(candidate) * (times / 10 - 1)))
+    return 0
 
 
 def _line(rule: _Rule, seen: _Window, verdict: CheckVerdict) -> str:
@@ -236,13 +250,16 @@ def _credible(rule: _Rule, seen: _Window) -> CheckVerdict:
 def _attributed(rule: _Rule, seen: _Window) -> CheckVerdict:
     """Whose fault it is that the candidate is over the limit while stable is not.
 
-    Stable's tasks beside the candidate's tell, in the finest strata that have enough of them. Where
-    they are too few, stable's own rate of before still exonerates a version that is no worse.
+    Stable's tasks beside those of the candidate that failed tell, in the finest strata that have
+    enough of them. Where they are too few, stable's own rate of before still exonerates a version
+    that is no worse.
     """
-    enough = max(FEWEST_STABLE, rule.trials(seen.candidate) / STABLE_SHARE)
     for ticks in TICKS_TO_A_STRATUM:
         strata = coarser(seen.strata, ticks)
-        stable = comparable_stable(strata, rule.trials)
+        touched = [s for s in strata if rule.events(s.arm(Arm.CANDIDATE))]
+        stable = comparable_stable(touched, rule.trials)
+        ours = sum(rule.trials(s.arm(Arm.CANDIDATE)) for s in touched)
+        enough = max(FEWEST_STABLE, ours / STABLE_SHARE)
         worse = stable >= FEWEST_STABLE and rule.z(strata) > ATTRIBUTABLE_Z
         if worse and (ticks == 1 or stable >= enough):
             return CheckVerdict.BREACHED
@@ -331,6 +348,7 @@ def _rate(
         f"{limit_percent} %",
         late=True,
         trials=lambda tally: tally.tasks,
+        events=events,
         over=lambda tally: rate_over(events(tally), tally.tasks, limit),
         suspect=lambda tally: rate_suspect(events(tally), tally.tasks, limit),
         over_point=lambda tally: events(tally) > limit * tally.tasks,
@@ -389,6 +407,7 @@ def _latency(limit_seconds: int) -> _Rule:
         f"{limit_seconds} s",
         late=False,  # an open task counts as slow in time
         trials=lambda tally: tally.timed,
+        events=lambda tally: tally.timed,
         over=lambda tally: mean_over(tally, limit_seconds),
         suspect=lambda tally: mean_over(tally, limit_seconds, SUSPECT_DEVIATIONS),
         over_point=lambda tally: tally.latency_sum > limit_seconds * tally.timed,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from penstock.api.rollout import Halt
+from penstock.api.interruptions import Halt
 from penstock.rollout import path
 
 

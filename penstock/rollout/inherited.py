@@ -1,7 +1,8 @@
 """What the version before kept in conditions: read once, when a status has no field for it yet."""
 
 from penstock.api import condition
-from penstock.api.rollout import AgentRolloutStatus, Source, Suspension
+from penstock.api.interruptions import Suspension
+from penstock.api.rollout import AgentRolloutStatus, Source
 
 
 def state(status: AgentRolloutStatus) -> AgentRolloutStatus:
@@ -16,6 +17,7 @@ def state(status: AgentRolloutStatus) -> AgentRolloutStatus:
     update = {
         "suspension": _suspension(status),
         "waiting": _reason(status, "Progressing"),
+        "told_waits": (_reason(status, "Progressing"),),
         "stable_breach": "inherited" * (_reason(status, "AnalysisPassing") == "StableBreaching"),
         "unreached_percent": status.share.percent
         if condition.is_true(status.conditions, "NoEligibleUsers")

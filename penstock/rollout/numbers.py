@@ -32,18 +32,21 @@ def counts(tally: Tally) -> ArmCounts:
     )
 
 
-def counted(facts: Facts, before: AgentRolloutStatus) -> AgentRolloutStatus:
+def counted(facts: Facts, before: AgentRolloutStatus, *, news: bool = False) -> AgentRolloutStatus:
     """The status with the numbers as measured now, when they are worth a write.
 
     They are at each change of the candidate, its step or its verdict, when a check changes its
     word, when an arm's first tasks arrive, and otherwise once a minute. A rejected candidate
     keeps those that rejected it.
+
+    Args:
+        news: something else is worth a write.
     """
     observed = facts.observation
     if observed is None or not facts.stable or facts.rejected:
         return facts.status
     fresh = measured(facts, observed)
-    if not _worth_a_write(facts, before, fresh):
+    if not (news and fresh != facts.status.analysis) and not _worth_a_write(facts, before, fresh):
         return facts.status
     stamp = {"counted_at": condition.timestamp(facts.now)}
     share = facts.status.share.model_copy(update={"observed_percent": _observed_percent(observed)})

@@ -24,9 +24,12 @@ def why_refused(facts: Facts) -> str:
 
 
 def _wrong_revision(facts: Facts, request: Request) -> str:
-    if request.is_for(facts.candidate):
+    if facts.is_meant(request, facts.candidate):
         return ""
-    if request.is_for(facts.stable):
+    same = [r.name for r in facts.situation.records.values() if r.version == request.revision]
+    if len(same) > 1:
+        return f"{' and '.join(sorted(same))} have the version {request.revision}: name one"
+    if facts.is_meant(request, facts.stable):
         return f"{facts.stable} is stable already"
     if not facts.candidate:
         return f"there is no candidate, so {request.revision} cannot be meant"

@@ -18,7 +18,7 @@ def conditions(facts: Facts, wait: Wait) -> AgentRolloutStatus:
     told = {
         "Ready": _ready(facts, wait),
         "Reconciling": _reconciling(wait),
-        "Stalled": _stalled(wait),
+        "Stalled": _stalled(facts, wait),
         "Progressing": _progressing(facts, wait),
         "AnalysisPassing": _analysis(facts),
         "ManualSetpoint": _manual(facts, wait),
@@ -72,12 +72,24 @@ def _unreached(facts: Facts, percent: int) -> _Told:
 
 
 def _ready(facts: Facts, wait: Wait) -> _Told:
+    message = f"{_refusal(facts)}{wait.message}"
+    if facts.situation.store_error:
+        return Status.FALSE, "StoreUnavailable", words.store_unavailable(facts)
+    if facts.situation.agent_suspended:
+        return Status.FALSE, "AgentSuspended", f"{_refusal(facts)}{words.AGENT_SUSPENDED}"
     if wait.reason in (*_AWAITS_PODS, "NoRevision", "RolledBack"):
-        return Status.FALSE, wait.reason, wait.message
+        return Status.FALSE, wait.reason, message
     if not facts.candidate:
-        return Status.TRUE, "Stable", wait.message
-    reason = wait.reason if facts.suspended_for else "Holding"
-    return Status.TRUE, reason, wait.message
+        return Status.TRUE, "Stable", message
+    return Status.TRUE, wait.reason, message
+
+
+def _refusal(facts: Facts) -> str:
+    """The answer to the request that stands in the annotation, as long as it is a refusal."""
+    last = facts.status.last_request
+    if last.result != "Refused" or last.value != facts.situation.request[:256]:
+        return ""
+    return f"Request {last.value} was refused: {last.message}. "
 
 
 def _reconciling(wait: Wait) -> _Told:
@@ -86,7 +98,12 @@ def _reconciling(wait: Wait) -> _Told:
     return Status.FALSE, "Settled", ""
 
 
-def _stalled(wait: Wait) -> _Told:
+def _stalled(facts: Facts, wait: Wait) -> _Told:
+    """What a person must mend; what waits for a decision alone is not stalled."""
+    since, limit = facts.status.candidate_since, facts.strategy.start_deadline_seconds
+    starts = wait.reason == "CandidateNotReady" and not facts.percent and since
+    if starts and facts.seconds_since(since or "") >= limit:
+        return Status.TRUE, "StartDeadlineExceeded", words.start_deadline(facts)
     if wait.reason == "RolledBack":
         return Status.TRUE, wait.reason, wait.message
     return Status.FALSE, "NotStalled", ""
@@ -166,6 +183,9 @@ def _manual(facts: Facts, wait: Wait) -> _Told:
 def _promoted(facts: Facts) -> _Told:
     if not facts.stable:
         return Status.FALSE, "NoRevision", ""
+    if facts.situation.uncut:
+        message = "The Agent's present template has no revision yet."
+        return Status.UNKNOWN, facts.situation.uncut, message
     if facts.candidate:
         return Status.FALSE, "CandidateNotPromoted", f"{facts.stable} is still stable."
     for verdict in reversed(facts.status.verdicts):

@@ -17,14 +17,15 @@ class Verb(StrEnum):
 
 @dataclass(frozen=True)
 class Request:
-    """A well-formed request; ``revision`` is a name or its hash."""
+    """A well-formed request; ``revision`` is a name, its hash, or its template.version."""
 
     verb: Verb
     revision: str
 
-    def is_for(self, candidate: str) -> bool:
-        """Whether it names this revision."""
-        return bool(candidate) and self.revision in (candidate, names.hash_of(candidate))
+    def is_for(self, candidate: str, version: str | None = None) -> bool:
+        """Whether it names this revision, of this template.version."""
+        known = (candidate, names.hash_of(candidate), version)
+        return bool(candidate) and self.revision in known
 
 
 def parse(value: str) -> Request | None:

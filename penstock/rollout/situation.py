@@ -1,11 +1,12 @@
 """Everything a rollout decision may look at, in one immutable value, and what it returns."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, Verdict
 from penstock.rollout.capacity import Capacity
+from penstock.rollout.guardrails import Check
 from penstock.rollout.observation import Observation
 
 
@@ -53,6 +54,8 @@ class Situation:
     annotation as read. ``route_version_floor`` is the highest version ever seen in force.
     ``namespace`` and ``name`` are the AgentRollout's, for the commands in messages; without a
     name it is called like its Agent. Without a ``capacity`` there is enough for any share.
+    ``store_error`` says why Redis does not answer. ``uncut`` is the reason, in one word, why the
+    Agent's present template has no revision: Settling, or what is wrong with it.
     """
 
     now: datetime
@@ -73,9 +76,15 @@ class Situation:
     tasks: int = 0
     queue_age_seconds: Mapping[str, float] = field(default_factory=dict)
     agent_suspended: bool = False
+    store_error: str = ""
+    uncut: str = ""
     capacity: Capacity | None = None
     namespace: str = ""
     name: str = ""
+    #: Guardrails judged in this decision, by what they were judged on.
+    judged: dict[Hashable, tuple[Check, ...]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
 
 @dataclass(frozen=True)

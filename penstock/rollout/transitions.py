@@ -1,26 +1,32 @@
 """What each move does to the status, and what it tells: one small function per move."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import singledispatch
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any
 
 from penstock.api import condition
+from penstock.api.interruptions import Suspension
 from penstock.api.rollout import (
     AgentRolloutStatus,
     AnalysisStatus,
-    ArmCounts,
-    LastRequest,
     Reason,
     Result,
-    Share,
     Source,
     Stage,
     StepApproval,
-    Suspension,
-    Verdict,
 )
 from penstock.rollout import commands, moves, numbers, path, words
+from penstock.rollout.changes import (
+    NOWHERE,
+    Change,
+    answered,
+    change,
+    fresh_attempt,
+    fresh_step,
+    new_verdict,
+    share,
+    updated,
+    with_verdict,
+)
 from penstock.rollout.facts import (
     CANDIDATE_UNAVAILABLE,
     COMPARABLE_PERCENT,
@@ -31,141 +37,13 @@ from penstock.rollout.facts import (
 from penstock.rollout.requests import Verb
 from penstock.rollout.situation import Happening
 
-MAX_VERDICTS: Final = 10
-#: Where a candidate that is not under way stands.
-_NOWHERE: Final[Mapping[str, Any]] = {
-    "stage": Stage.DONE,
-    "current_step_index": 0,
-    "held_percent": None,
-    "step_started_at": None,
-    "step_approved": False,
-    "unready_since": None,
-    "unreached_percent": None,
-    "stuck": None,
-}
-
-
-@dataclass(frozen=True)
-class Change:
-    """The status after a move, what to tell, and the verdict that it is."""
-
-    status: AgentRolloutStatus
-    happenings: tuple[Happening, ...] = ()
-    verdict: Verdict | None = None
-
-
-@singledispatch
-def change(move: object, facts: Facts) -> Change:
-    """The change that a move makes; registered below for each kind."""
-    raise TypeError(f"no transition for {move!r} at {facts.now}")
-
-
-# ------------------------------------------------------------------------------------ parts
-
-
-def _share(facts: Facts, percent: int, source: Source) -> Share:
-    return facts.status.share.model_copy(update={"percent": percent, "source": source})
-
-
-def _fresh_step(facts: Facts) -> dict[str, Any]:
-    """A step that begins now: its hold, and its counts from here on."""
-    analysis = facts.status.analysis.model_copy(
-        update={
-            "step_from": _position(facts),
-            "step_stable": ArmCounts(),
-            "step_candidate": ArmCounts(),
-        }
-    )
-    return {"step_started_at": condition.timestamp(facts.now), "analysis": analysis}
-
-
-def _position(facts: Facts) -> str:
-    """The place in the outcome log that is now, as an id: ids are Redis time in ms."""
-    observed = facts.situation.observation
-    return f"{observed.now_ms if observed else int(facts.now.timestamp() * 1000)}-0"
-
-
-def _fresh_attempt(facts: Facts, attempt: int) -> dict[str, Any]:
-    """A candidate at the start, with no evidence; its first route version is filled in later."""
-    observed = facts.situation.observation
-    through = observed.counted_through if observed else facts.status.analysis.counted_through
-    return {
-        **_NOWHERE,
-        "stage": Stage.STEPS,
-        "attempt": attempt,
-        "share": _share(facts, 0, Source.NONE),
-        "steps_hash": path.steps_hash(facts.strategy),
-        "candidate_since": condition.timestamp(facts.now),
-        "unavailable_count": 0,
-        "analysis": AnalysisStatus(
-            counted_through=through,
-            step_from=_position(facts),
-            before=facts.status.analysis.before,
-        ),
-        "suspension": Suspension(),
-    }
-
-
-def _verdict(
-    facts: Facts, revision: str, result: Result, reason: Reason, message: str, check: str | None
-) -> Verdict:
-    return Verdict(
-        revision=revision,
-        attempt=max(facts.status.attempt, 1),
-        result=result,
-        reason=reason,
-        message=message[:2048],
-        at=condition.timestamp(facts.now),
-        check=check,
-        percent=facts.percent,
-        tasks=facts.situation.tasks,
-        users=facts.situation.users,
-    )
-
-
-def _with(verdicts: tuple[Verdict, ...], verdict: Verdict) -> tuple[Verdict, ...]:
-    """The verdicts with a new one; what must go to make room is what rejects nobody."""
-    kept = [*verdicts, verdict]
-    while len(kept) > MAX_VERDICTS:
-        kept.remove(min(kept[:-1], key=lambda one: _worth(one, kept)))
-    return tuple(kept)
-
-
-def _worth(verdict: Verdict, kept: Sequence[Verdict]) -> int:
-    """How much would be forgotten with a verdict: rejections that still hold are the last to go."""
-    later = kept[kept.index(verdict) + 1 :]
-    overtaken = any(
-        one.revision == verdict.revision and one.result is not Result.SUPERSEDED for one in later
-    )
-    if verdict.result is Result.SUPERSEDED or overtaken:
-        return 0
-    return 2 if verdict.result is Result.REJECTED else 1
-
-
-def answered(facts: Facts, message: str, *, accepted: bool = True) -> dict[str, Any]:
-    """The open request as answered; nothing when there is none."""
-    if not facts.open_request:
-        return {}
-    last = LastRequest(
-        value=facts.open_request,
-        result="Accepted" if accepted else "Refused",
-        message=message[:2048],
-        at=condition.timestamp(facts.now),
-    )
-    return {"last_request": last}
-
-
-def _updated(facts: Facts, update: Mapping[str, Any]) -> AgentRolloutStatus:
-    return facts.status.model_copy(update=dict(update))
-
-
 # --------------------------------------------------------------------------- who is it about
 
 
 @change.register
 def _(move: moves.ServeFirst, facts: Facts) -> Change:
     message = f"{move.revision} is the first revision and serves everybody."
-    status = _updated(facts, {**_NOWHERE, "stable_revision": move.revision})
+    status = updated(facts, {**NOWHERE, "stable_revision": move.revision})
     return Change(status, (Happening("Promoted", message),))
 
 
@@ -173,7 +51,7 @@ def _(move: moves.ServeFirst, facts: Facts) -> Change:
 def _(move: moves.Begin, facts: Facts) -> Change:
     superseded = _supersede(facts, move.superseding, f"superseded by {move.candidate}")
     update = {
-        **_fresh_attempt(facts, _first_attempt(facts)),
+        **fresh_attempt(facts, _first_attempt(facts)),
         "canary_revision": move.candidate,
         "salt": facts.situation.fresh_salt,
         "unit": facts.situation.spec.unit,
@@ -181,7 +59,7 @@ def _(move: moves.Begin, facts: Facts) -> Change:
     }
     message = f"{move.candidate} is the new candidate against {facts.stable}."
     return Change(
-        _updated(facts, update),
+        updated(facts, update),
         (*superseded.happenings, Happening("CandidateStarted", message)),
         superseded.verdict,
     )
@@ -205,23 +83,23 @@ def _(move: moves.Drop, facts: Facts) -> Change:
     why = f"the Agent is back at {facts.stable}"
     superseded = _supersede(facts, move.superseding, why)
     update = {
-        **_NOWHERE,
+        **NOWHERE,
         "canary_revision": None,
         "candidate_since": None,
-        "share": _share(facts, 0, Source.NONE),
+        "share": share(facts, 0, Source.NONE),
         "analysis": AnalysisStatus(),
         "suspension": Suspension(),
         "verdicts": superseded.status.verdicts,
     }
-    return Change(_updated(facts, update), superseded.happenings, superseded.verdict)
+    return Change(updated(facts, update), superseded.happenings, superseded.verdict)
 
 
 def _supersede(facts: Facts, revision: str, why: str) -> Change:
     if not revision:
         return Change(facts.status)
     message = f"superseded at {facts.percent} %: {why}"
-    verdict = _verdict(facts, revision, Result.SUPERSEDED, Reason.NEW_REVISION, message, None)
-    status = _updated(facts, {"verdicts": _with(facts.status.verdicts, verdict)})
+    verdict = new_verdict(facts, revision, Result.SUPERSEDED, Reason.NEW_REVISION, message, None)
+    status = updated(facts, {"verdicts": with_verdict(facts.status.verdicts, verdict)})
     told = (Happening("Superseded", f"{revision} was {message}."),)
     # Another attempt of what was rejected proved nothing: the rejection stays on its record.
     return Change(status, told, None if facts.record(revision).rejected_attempt else verdict)
@@ -240,7 +118,7 @@ def _(_: moves.StayRejected, facts: Facts) -> Change:
     verdicts = facts.status.verdicts
     known = any(v.revision == facts.candidate and v.attempt >= attempt for v in verdicts)
     if not known:
-        verdict = _verdict(
+        verdict = new_verdict(
             facts,
             facts.candidate,
             Result.REJECTED,
@@ -248,7 +126,7 @@ def _(_: moves.StayRejected, facts: Facts) -> Change:
             record.rejected_message or "rejected before",
             None,
         ).model_copy(update={"attempt": attempt})
-        verdicts = _with(verdicts, verdict)
+        verdicts = with_verdict(verdicts, verdict)
     status = _off(facts, {"attempt": attempt, "verdicts": verdicts})
     told = words.stays_rejected(Facts(facts.situation, status))
     return Change(status, (Happening("RolledBack", told, warning=True),))
@@ -260,9 +138,9 @@ def _(_: moves.Retry, facts: Facts) -> Change:
     owned = facts.owned
     where = "with the first step" if owned is None else f"at the setpoint of {owned} %"
     message = f"attempt {attempt} of {facts.candidate} begins {where}"
-    update = {**_fresh_attempt(facts, attempt), **answered(facts, message)}
+    update = {**fresh_attempt(facts, attempt), **answered(facts, message)}
     told = Happening("CandidateStarted", f"By request, {message}.")
-    return Change(_updated(facts, update), (told,))
+    return Change(updated(facts, update), (told,))
 
 
 # ------------------------------------------------------------------------------- taken off
@@ -270,11 +148,11 @@ def _(_: moves.Retry, facts: Facts) -> Change:
 
 def _off(facts: Facts, update: Mapping[str, Any]) -> AgentRolloutStatus:
     """The status with the candidate taken off for good."""
-    return _updated(
+    return updated(
         facts,
         {
-            **_NOWHERE,
-            "share": _share(facts, 0, Source.ROLLBACK),
+            **NOWHERE,
+            "share": share(facts, 0, Source.ROLLBACK),
             "suspension": Suspension(),
             **update,
         },
@@ -283,12 +161,12 @@ def _off(facts: Facts, update: Mapping[str, Any]) -> AgentRolloutStatus:
 
 @change.register
 def _(move: moves.Reject, facts: Facts) -> Change:
-    verdict = _verdict(
+    verdict = new_verdict(
         facts, facts.candidate, Result.REJECTED, move.reason, move.message, move.check
     )
     update: dict[str, Any] = {
         "attempt": verdict.attempt,
-        "verdicts": _with(facts.status.verdicts, verdict),
+        "verdicts": with_verdict(facts.status.verdicts, verdict),
     }
     if facts.observation is not None:
         stamp = {"counted_at": condition.timestamp(facts.now)}
@@ -310,7 +188,7 @@ def _(move: moves.Suspend, facts: Facts) -> Change:
     kept = facts.suspension
     update = {
         "held_percent": facts.percent,
-        "share": _share(facts, 0, Source.SUSPENDED),
+        "share": share(facts, 0, Source.SUSPENDED),
         "unready_since": None,
         "stuck": None,
         "unavailable_count": facts.status.unavailable_count + unavailable,
@@ -325,7 +203,7 @@ def _(move: moves.Suspend, facts: Facts) -> Change:
             }
         ),
     }
-    return Change(_updated(facts, update), (Happening("Suspended", message, warning=True),))
+    return Change(updated(facts, update), (Happening("Suspended", message, warning=True),))
 
 
 @change.register
@@ -337,9 +215,9 @@ def _(_: moves.Resume, facts: Facts) -> Change:
     message = f"{facts.candidate} comes back to {percent} %."
     source = Source.AUTOMATIC if percent == back else Source.CEILING
     update = {
-        **_fresh_step(facts),
+        **fresh_step(facts),
         **(_implied(facts, back) if trial else _standing(facts, back)),
-        "share": _share(facts, percent, source),
+        "share": share(facts, percent, source),
         "suspension": facts.suspension.model_copy(
             update={
                 "reason": "",
@@ -348,7 +226,7 @@ def _(_: moves.Resume, facts: Facts) -> Change:
             }
         ),
     }
-    return Change(_updated(facts, update), (Happening("Resumed", message),))
+    return Change(updated(facts, update), (Happening("Resumed", message),))
 
 
 # ----------------------------------------------------------------------------------- share
@@ -384,8 +262,8 @@ def _(move: moves.SetShare, facts: Facts) -> Change:
     final = facts.in_final_hold if move.source is Source.AUTOMATIC else move.percent == 100
     index = facts.status.current_step_index
     update = {
-        **(_fresh_step(facts) if facts.started or move.percent else {}),
-        "share": _share(facts, move.percent, move.source),
+        **(fresh_step(facts) if facts.started or move.percent else {}),
+        "share": share(facts, move.percent, move.source),
         "stage": Stage.FINAL_HOLD if final else Stage.STEPS,
         "current_step_index": min(index, len(facts.strategy.steps) - 1),
     }
@@ -395,7 +273,7 @@ def _(move: moves.SetShare, facts: Facts) -> Change:
         update["step_approved"] = False
     if move.percent > COMPARABLE_PERCENT:
         update["suspension"] = _compared(facts)
-    return Change(_updated(facts, update), _told_of_share(facts, move))
+    return Change(updated(facts, update), _told_of_share(facts, move))
 
 
 def _told_of_share(facts: Facts, move: moves.SetShare) -> tuple[Happening, ...]:
@@ -427,11 +305,11 @@ def _approved_by_setpoint(facts: Facts, percent: int) -> tuple[Happening, ...]:
 @change.register
 def _(_: moves.Keep, facts: Facts) -> Change:
     percent = facts.percent
-    fresh = _fresh_step(facts) if percent else {"step_started_at": None}
+    fresh = fresh_step(facts) if percent else {"step_started_at": None}
     source = Source.AUTOMATIC if percent else Source.NONE
-    update = {**fresh, **_standing(facts, percent), "share": _share(facts, percent, source)}
+    update = {**fresh, **_standing(facts, percent), "share": share(facts, percent, source)}
     message = f"{facts.candidate} goes on by the steps, from {percent} % with a fresh hold."
-    return Change(_updated(facts, update), (Happening("StepStarted", message),))
+    return Change(updated(facts, update), (Happening("StepStarted", message),))
 
 
 @change.register
@@ -440,8 +318,8 @@ def _(move: moves.Advance, facts: Facts) -> Change:
     index = len(facts.strategy.steps) - 1 if move.index is None else move.index
     kept = move.percent > 100 - facts.strategy.holdback_percent
     update = {
-        **_fresh_step(facts),
-        "share": _share(facts, move.percent, move.source),
+        **fresh_step(facts),
+        "share": share(facts, move.percent, move.source),
         "stage": Stage.FINAL_HOLD if final else Stage.STEPS,
         "current_step_index": index,
         "held_percent": move.percent if final and kept else None,
@@ -456,7 +334,7 @@ def _(move: moves.Advance, facts: Facts) -> Change:
     told = [Happening("StepStarted", f"{message}{_because(move)}.")]
     if facts.started:
         told.insert(0, Happening("StepPassed", f"{facts.candidate} leaves {facts.percent} %."))
-    return Change(_updated(facts, update), tuple(told))
+    return Change(updated(facts, update), tuple(told))
 
 
 def _because(move: moves.Advance) -> str:
@@ -475,19 +353,19 @@ def _(move: moves.Promote, facts: Facts) -> Change:
 
 
 def _promoted(facts: Facts, reason: Reason, message: str) -> Change:
-    verdict = _verdict(facts, facts.candidate, Result.PROMOTED, reason, message, None)
+    verdict = new_verdict(facts, facts.candidate, Result.PROMOTED, reason, message, None)
     update = {
-        **_NOWHERE,
+        **NOWHERE,
         "stable_revision": facts.candidate,
         "canary_revision": None,
         "candidate_since": None,
-        "share": _share(facts, 0, Source.NONE),
+        "share": share(facts, 0, Source.NONE),
         "analysis": AnalysisStatus(),
-        "verdicts": _with(facts.status.verdicts, verdict),
+        "verdicts": with_verdict(facts.status.verdicts, verdict),
         "suspension": Suspension(),
     }
     told = Happening("Promoted", f"{facts.candidate} was {message}; it is stable now.")
-    return Change(_updated(facts, update), (told,), verdict)
+    return Change(updated(facts, update), (told,), verdict)
 
 
 @change.register
@@ -498,4 +376,4 @@ def _(move: moves.Answer, facts: Facts) -> Change:
     reason = "RequestAccepted" if move.accepted else "RequestRefused"
     message = f"{facts.open_request}: {move.message}."
     told = Happening(reason, message[:1000], warning=not move.accepted)
-    return Change(_updated(facts, update), (told,))
+    return Change(updated(facts, update), (told,))

@@ -3,11 +3,45 @@
 from datetime import datetime
 from typing import Final
 
-from penstock.api.rollout import ArmCounts, Result
+from penstock.api.rollout import AgentRolloutStatus, ArmCounts, Result, StepApproval
 from penstock.rollout import commands, path
 from penstock.rollout.facts import COMPARABLE_PERCENT, UNAVAILABLE_SECONDS, Facts
 from penstock.rollout.guardrails import FEWEST_STABLE, Check
 from penstock.rollout.requests import Verb
+
+#: Waits whose sentence has numbers that run.
+NUMBERED: Final = (
+    "AnalysisUnclear",
+    "AwaitingEvidence",
+    "AwaitingCapacity",
+    "HoldForApproval",
+)
+
+
+def as_of(status: AgentRolloutStatus) -> str:
+    """When the numbers of a sentence were counted; empty when none were."""
+    counted = status.analysis.counted_at
+    return f"As of {_clock(path.moment(counted))}." if counted else ""
+
+
+#: What the kill switch means for users.
+AGENT_SUSPENDED: Final = "spec.suspended of the Agent is true: nothing is admitted."
+
+
+def store_unavailable(facts: Facts) -> str:
+    """Redis is away: what that means for the traffic."""
+    return (
+        f"Redis does not answer: {facts.situation.store_error}. Nothing is raised or lowered "
+        "until it does."
+    )
+
+
+def start_deadline(facts: Facts) -> str:
+    """No pod came up in time: its own words, and what happens next."""
+    return (
+        f"{not_ready(facts)} It has been a candidate for more than "
+        f"{facts.strategy.start_deadline_seconds} s and goes on by itself when a pod is ready."
+    )
 
 
 def _ask(facts: Facts, verb: Verb) -> str:
@@ -155,8 +189,12 @@ def ceiling(facts: Facts) -> str:
 
 def wants_approval(facts: Facts) -> str:
     """Which step waits for whom."""
+    seen = "; ".join(
+        f"{check.title} {check.candidate_text}, stable {check.stable_text}"
+        for check in facts.checks
+    )
     return (
-        f"Leaving {facts.percent} % needs approval. "
+        f"Leaving {facts.percent} % needs approval; hold and evidence are in ({seen}). "
         f"Approve: {_ask(facts, Verb.PROMOTE)} Or reject: {_ask(facts, Verb.ABORT)}"
     )
 
@@ -167,7 +205,9 @@ def wants_approval(facts: Facts) -> str:
 def holding(facts: Facts, until: datetime) -> str:
     """Until when the share stays."""
     what = "in the final hold" if facts.in_final_hold else f"of step {_label(facts)}"
-    return f"{facts.candidate} is held at {facts.percent} % {what} until {_clock(until)}."
+    wants = facts.step.approval is StepApproval.REQUIRED and not facts.in_final_hold
+    then = " Then leaving it needs approval." if wants and not facts.status.step_approved else ""
+    return f"{facts.candidate} is held at {facts.percent} % {what} until {_clock(until)}.{then}"
 
 
 def _label(facts: Facts) -> str:
@@ -178,8 +218,8 @@ def unclear(facts: Facts, check: Check) -> str:
     """Over the limit, yet not to be blamed: a person decides."""
     return (
         f"Held at {facts.percent} %: {check.line}; the candidate is not clearly worse than "
-        f"stable, so a person decides. Promote: {_ask(facts, Verb.PROMOTE)} "
-        f"Or reject: {_ask(facts, Verb.ABORT)}"
+        f"stable, so a person decides. Abort: {_ask(facts, Verb.ABORT)} "
+        f"Or promote: {_ask(facts, Verb.PROMOTE)}"
     )
 
 
@@ -187,8 +227,15 @@ def suspect(facts: Facts, check: Check) -> str:
     """Over the limit so far; more tasks clear or condemn it."""
     return (
         f"Held at {facts.percent} % for evidence: {check.line}; these are too few tasks to be "
-        f"sure. Promote without: {_ask(facts, Verb.PROMOTE)}"
+        f"sure{_more(check)}. Abort: {_ask(facts, Verb.ABORT)} "
+        f"Or promote without: {_ask(facts, Verb.PROMOTE)}"
     )
+
+
+def _more(check: Check) -> str:
+    if not check.missing:
+        return ""
+    return f"; about {check.missing} more tasks like these condemn it, as many good ones clear it"
 
 
 def awaits_evidence(facts: Facts) -> str:

@@ -115,6 +115,8 @@ TESTS = {
         "strategy.steps[].approval": _STRATEGY
         + "test_a_step_that_needs_approval_waits_for_a_person",
         "strategy.finalHoldSeconds": _STRATEGY + "test_the_final_hold_comes_before_the_promotion",
+        "strategy.startDeadlineSeconds": "tests/unit/rollout/test_what_people_read.py::"
+        "test_a_candidate_whose_pods_never_come_is_stalled_after_the_deadline_and_goes_on_by_itself",
         "strategy.holdbackPercent": _STRATEGY
         + "test_stable_keeps_the_holdback_during_the_final_hold",
         "analysis.guardrails.mode": _GUARDRAILS

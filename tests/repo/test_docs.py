@@ -29,7 +29,7 @@ CAMEL_CASE = re.compile(r"[A-Z][a-z]+(?:[A-Z][a-z]+)*")
 # states of a revision.
 OTHER_WORDS = {
     "Accepted", "Refused", "Waiting",
-    "Breached", "Shared", "Suspect", "Unclear",
+    "Breached", "Shared", "Suspect", "Unclear", "Uncompared",
     "Normal", "Reconcile", "Warning",
     "Draining",
 }  # fmt: skip

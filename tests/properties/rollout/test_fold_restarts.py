@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.api.rollout import AnalysisStatus
+from penstock.outcomes import RowKind
 from penstock.rollout import numbers
 from penstock.rollout.fold import Fold, Scope, position
 from penstock.task import Counting
@@ -22,6 +24,10 @@ SCOPE = Scope(
     latency_limit_ms=4_000,
     overdue_ms={Arm.STABLE: 50_000, Arm.CANDIDATE: 35_000},
 )
+#: So long that what is before the window, and then the window too, is counted in wider strata.
+PATIENT = replace(SCOPE, overdue_ms={Arm.STABLE: 2_900_000, Arm.CANDIDATE: 3_500_000})
+LONG = replace(SCOPE, window_ms=2_000_000, literal=True)
+SCOPES = st.sampled_from((SCOPE, PATIENT, LONG))
 T = 1_000_000_000
 
 
@@ -76,32 +82,48 @@ def rest(rows, after):
     return [row for row in rows if position(row.id) > position(after)]
 
 
-def whole(rows, step_from):
-    fold = Fold(SCOPE, step_from)
+def whole(rows, step_from, scope=SCOPE):
+    fold = Fold(scope, step_from)
     fold.add(rows)
     return fold
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=200)
 @given(
+    scope=SCOPES,
     seed=st.integers(0, 2**32),
     cut=st.floats(0, 1),
     step=st.floats(0, 1),
     absent_ms=st.sampled_from((0, 700, 20_000, 200_000, 4_000_000)),
 )
-def test_a_restart_at_any_row_gives_the_same_observation(seed, cut, step, absent_ms):
+def test_a_restart_at_any_row_gives_the_same_observation(scope, seed, cut, step, absent_ms):
     rows = random_log(seed)
     step_from = rows[int(step * (len(rows) - 1))].id
     first = rows[: int(cut * len(rows))]
-    before = Fold(SCOPE, step_from)
+    before = Fold(scope, step_from)
     before.add(first)
     stopped_ms = first[-1].at_ms if first else T
     kept = checkpoint(before, stopped_ms + 5)
 
-    after = Fold.resume(SCOPE, kept)
+    after = Fold.resume(scope, kept)
     now_ms = max(rows[-1].at_ms, stopped_ms + absent_ms)
     after.add(rest(rows, after.read_after(now_ms)), first_kept=rows[0].id)
-    assert after.observe(now_ms) == whole(rows, step_from).observe(now_ms)
+    assert after.observe(now_ms) == whole(rows, step_from, scope).observe(now_ms)
+
+
+@settings(deadline=None, max_examples=60)
+@given(seed=st.integers(0, 2**32), later_ms=st.sampled_from((0, 30_000, 700_000)))
+def test_wide_strata_hold_what_fine_ones_would(seed, later_ms):
+    """But for the oldest, which is whole or not there: nothing is counted twice or missed."""
+    rows = random_log(seed)
+    now_ms = rows[-1].at_ms + later_ms
+    seen = whole(rows, "", PATIENT).observe(now_ms)
+    exposed = [row for row in rows if row.kind is RowKind.ROUTED and PATIENT.is_sample(row)]
+    gone = {row.task for row in rows if row.kind is RowKind.REHOMED}
+    gone |= {row.task for row in rows if row.counting is Counting.LEFT_OUT}
+    since = (seen.older + seen.window)[0].tick * 5000 if seen.older + seen.window else now_ms
+    want = sum(row.task not in gone and row.at_ms >= since for row in exposed)
+    assert sum(s.arm(arm).tasks for s in seen.older + seen.window for arm in Arm) == want
 
 
 @settings(deadline=None, max_examples=60)

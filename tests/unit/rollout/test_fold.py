@@ -10,6 +10,7 @@ from penstock.api.rollout import AgentRolloutStatus, AnalysisStatus, Stage
 from penstock.outcomes import RowKind
 from penstock.rollout import fold as folding
 from penstock.rollout.fold import Fold, Scope
+from penstock.rollout.halts import Halts
 from penstock.task import Counting
 from penstock.traffic import Arm, RevisionLimits
 from tests.unit.rollout.rows import CANDIDATE, STABLE, Log
@@ -180,6 +181,51 @@ def test_the_memory_of_a_fold_is_bounded_by_time():
     kept = SCOPE.kept_ms / 5000
     assert len(fold._coarse) <= kept + 2
     assert sum(map(len, fold._open.values())) <= 750 / 2
+
+
+@pytest.mark.parametrize("span", ["window", "queue"])
+def test_a_look_at_a_day_has_as_few_strata_as_one_at_five_minutes(span):
+    day = 86_400_000
+    scope = (
+        replace(SCOPE, window_ms=day)
+        if span == "window"
+        else replace(SCOPE, overdue_ms=dict.fromkeys(Arm, day))
+    )
+    log = Log()
+    for i in range(4000):
+        log.routed(f"t{i}", T + 20_000 * i).finished(f"t{i}", T + 20_000 * i + 5)
+    seen = folded(log, scope).observe(T + 20_000 * 4000)
+    assert len(seen.window) + len(seen.older) <= 2 * folding.MOST_TICKS
+    everything = sum(s.arm(Arm.CANDIDATE).tasks for s in seen.window + seen.older)
+    assert everything > 3900, "and all of the day is in them"
+
+
+def test_while_the_kill_switch_is_on_no_task_becomes_late_or_slow():
+    log = Log().routed("a", T).started("a", T + 1000)
+    halts = Halts(((T + 5000, T + 905_000),))
+    fold = folded(log)
+    fold.halts = halts
+    assert fold.observe(T + 900_000).in_window(Arm.CANDIDATE).errors == 0
+    assert fold.observe(T + 900_000).in_window(Arm.CANDIDATE).timed == 0, "4 s of work"
+    log.finished("a", T + 910_000, latency_ms=909_000)
+    fold.add(log.rows)
+    seen = fold.observe(T + 911_000).in_total(Arm.CANDIDATE)
+    assert (seen.errors, seen.latency_sum) == (0, 9.0)
+
+
+def test_after_the_kill_switch_the_clocks_go_on_where_they_stood():
+    fold = folded(Log().routed("a", T))
+    fold.halts = Halts(((T + 5000, T + 905_000),))
+    assert fold.observe(T + 750_000 + 899_000).in_window(Arm.CANDIDATE).errors == 0
+    fold.add(Log().routed("b", T + 750_000 + 901_000).rows)
+    assert fold.observe(T + 750_000 + 901_000).in_total(Arm.CANDIDATE).errors == 1
+
+
+def test_the_last_failed_tasks_of_the_candidate_are_kept_as_samples():
+    log = Log()
+    for i in range(6):
+        log.routed(f"t{i}", T + i).finished(f"t{i}", T + i, counting=Counting.ERROR)
+    assert folded(log).observe(T + 9).failed == ("t3", "t4", "t5")
 
 
 # ---------------------------------------------------------------------------- reading the log

@@ -11,7 +11,7 @@ from tests.unit.rollout.world import BAD, GOOD, C, world_at
 def as_before(world):
     """The status as the version before wrote it: without the fields that hold the state now."""
     wire = world.status.wire()
-    for field in ("suspension", "waiting", "unreachedPercent", "stableBreach"):
+    for field in ("suspension", "waiting", "toldWaits", "unreachedPercent", "stableBreach"):
         wire.pop(field, None)
     return world.change(status=AgentRolloutStatus.model_validate(wire))
 

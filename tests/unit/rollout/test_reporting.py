@@ -139,7 +139,7 @@ def test_a_missing_measurement_says_which_and_does_not_pass():
 
 
 def test_holding_for_approval_prints_both_commands():
-    world = world_at(20, steps=APPROVED_AT_20)
+    world = world_at(20, steps=APPROVED_AT_20).step_over()
     told = world.told[-1]
     assert told.reason == "HoldForApproval"
     assert f"promote/{C}/" in told.message

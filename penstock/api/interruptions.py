@@ -1,0 +1,48 @@
+"""What interrupts a rollout, as its status keeps it: suspensions, halts, a queue that is stuck."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from penstock.api.fields import Block, Message, Timestamp
+
+
+class Suspension(Block):
+    """Why the candidate is taken off for a while, or when it last came back."""
+
+    reason: Annotated[
+        str, Field(max_length=64, description="Why it is off; empty: it is not suspended.")
+    ] = ""
+    message: Annotated[Message, Field(description="What was told when it went or came back.")] = ""
+    since: Annotated[
+        Timestamp | None, Field(description="When it was last taken off in this attempt.")
+    ] = None
+    resumed_at: Annotated[
+        Timestamp | None,
+        Field(description="When it last came back: what was routed before is no evidence."),
+    ] = None
+    uncompared: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="How often it was taken off, since it last passed a step, because stable "
+            "had too few tasks to compare with.",
+        ),
+    ] = 0
+    overloads: Annotated[
+        int, Field(ge=0, description="How often it was taken off because its queue aged.")
+    ] = 0
+
+
+class Halt(Block):
+    """A time in which the Agent's kill switch was on: nothing is late because of it."""
+
+    since: Annotated[Timestamp, Field(description="When it began.")]
+    until: Annotated[Timestamp | None, Field(description="When it ended; absent: it lasts.")] = None
+
+
+class StuckQueue(Block):
+    """The candidate's queue while its oldest task waits for too long and stable's does not."""
+
+    since: Annotated[Timestamp, Field(description="Since when.")]
+    age_seconds: Annotated[int, Field(ge=0, description="Age of the oldest task by then.")]

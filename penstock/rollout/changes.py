@@ -1,0 +1,166 @@
+"""A change of the status, and the parts that several moves make it of."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import singledispatch
+from typing import Any, Final
+
+from penstock.api import condition
+from penstock.api.interruptions import Suspension
+from penstock.api.rollout import (
+    AgentRolloutStatus,
+    AnalysisStatus,
+    ArmCounts,
+    LastRequest,
+    Reason,
+    Result,
+    Sample,
+    Share,
+    Source,
+    Stage,
+    Verdict,
+)
+from penstock.rollout import path
+from penstock.rollout.facts import (
+    Facts,
+)
+from penstock.rollout.situation import Happening
+
+MAX_VERDICTS: Final = 10
+#: Where a candidate that is not under way stands.
+NOWHERE: Final[Mapping[str, Any]] = {
+    "stage": Stage.DONE,
+    "current_step_index": 0,
+    "held_percent": None,
+    "step_started_at": None,
+    "step_approved": False,
+    "unready_since": None,
+    "unreached_percent": None,
+    "stuck": None,
+    "told_waits": (),
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """The status after a move, what to tell, and the verdict that it is."""
+
+    status: AgentRolloutStatus
+    happenings: tuple[Happening, ...] = ()
+    verdict: Verdict | None = None
+
+
+@singledispatch
+def change(move: object, facts: Facts) -> Change:
+    """The change that a move makes; registered below for each kind."""
+    raise TypeError(f"no transition for {move!r} at {facts.now}")
+
+
+# ------------------------------------------------------------------------------------ parts
+
+
+def share(facts: Facts, percent: int, source: Source) -> Share:
+    """The share with another percentage, and why."""
+    return facts.status.share.model_copy(update={"percent": percent, "source": source})
+
+
+def fresh_step(facts: Facts) -> dict[str, Any]:
+    """A step that begins now: its hold, and its counts from here on."""
+    analysis = facts.status.analysis.model_copy(
+        update={
+            "step_from": _position(facts),
+            "step_stable": ArmCounts(),
+            "step_candidate": ArmCounts(),
+        }
+    )
+    now = condition.timestamp(facts.now)
+    return {"step_started_at": now, "analysis": analysis, "told_waits": ()}
+
+
+def _position(facts: Facts) -> str:
+    """The place in the outcome log that is now, as an id: ids are Redis time in ms."""
+    observed = facts.situation.observation
+    return f"{observed.now_ms if observed else int(facts.now.timestamp() * 1000)}-0"
+
+
+def fresh_attempt(facts: Facts, attempt: int) -> dict[str, Any]:
+    """A candidate at the start, with no evidence; its first route version is filled in later."""
+    observed = facts.situation.observation
+    through = observed.counted_through if observed else facts.status.analysis.counted_through
+    return {
+        **NOWHERE,
+        "stage": Stage.STEPS,
+        "attempt": attempt,
+        "share": share(facts, 0, Source.NONE),
+        "steps_hash": path.steps_hash(facts.strategy),
+        "candidate_since": condition.timestamp(facts.now),
+        "unavailable_count": 0,
+        "analysis": AnalysisStatus(
+            counted_through=through,
+            step_from=_position(facts),
+            before=facts.status.analysis.before,
+        ),
+        "suspension": Suspension(),
+    }
+
+
+def new_verdict(
+    facts: Facts, revision: str, result: Result, reason: Reason, message: str, check: str | None
+) -> Verdict:
+    """A verdict of this moment, with what the candidate had been given."""
+    return Verdict(
+        revision=revision,
+        attempt=max(facts.status.attempt, 1),
+        result=result,
+        reason=reason,
+        message=message[:2048],
+        at=condition.timestamp(facts.now),
+        check=check,
+        percent=facts.percent,
+        tasks=facts.situation.tasks,
+        users=facts.situation.users,
+        samples=_samples(facts, revision) if result is Result.REJECTED else (),
+    )
+
+
+def _samples(facts: Facts, revision: str) -> tuple[Sample, ...]:
+    observed = facts.observation
+    ours = observed is not None and revision == facts.candidate
+    return tuple(Sample(task=task[:64]) for task in observed.failed) if observed and ours else ()
+
+
+def with_verdict(verdicts: tuple[Verdict, ...], verdict: Verdict) -> tuple[Verdict, ...]:
+    """The verdicts with a new one; what must go to make room is what rejects nobody."""
+    kept = [*verdicts, verdict]
+    while len(kept) > MAX_VERDICTS:
+        kept.remove(min(kept[:-1], key=lambda one: _worth(one, kept)))
+    return tuple(kept)
+
+
+def _worth(verdict: Verdict, kept: Sequence[Verdict]) -> int:
+    """How much would be forgotten with a verdict: rejections that still hold are the last to go."""
+    later = kept[kept.index(verdict) + 1 :]
+    overtaken = any(
+        one.revision == verdict.revision and one.result is not Result.SUPERSEDED for one in later
+    )
+    if verdict.result is Result.SUPERSEDED or overtaken:
+        return 0
+    return 2 if verdict.result is Result.REJECTED else 1
+
+
+def answered(facts: Facts, message: str, *, accepted: bool = True) -> dict[str, Any]:
+    """The open request as answered; nothing when there is none."""
+    if not facts.open_request:
+        return {}
+    last = LastRequest(
+        value=facts.open_request,
+        result="Accepted" if accepted else "Refused",
+        message=message[:2048],
+        at=condition.timestamp(facts.now),
+    )
+    return {"last_request": last}
+
+
+def updated(facts: Facts, update: Mapping[str, Any]) -> AgentRolloutStatus:
+    """The status with some fields changed."""
+    return facts.status.model_copy(update=dict(update))

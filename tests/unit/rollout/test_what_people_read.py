@@ -1,0 +1,123 @@
+"""What stands in the columns and in the wide message, and that it is true."""
+
+from __future__ import annotations
+
+import pytest
+
+from penstock.rollout.observation import Observation
+from tests.unit.rollout.world import (
+    APPROVED_AT_20,
+    BAD,
+    GOOD,
+    SUSPECT,
+    C,
+    candidate_world,
+    stable_world,
+    world_at,
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda w: w.after(1), "Holding"),
+        (lambda w: w.edit(paused=True), "Paused"),
+        (lambda w: w.set(20), "HeldBySetpoint"),
+        (lambda w: w.after(61).measure(SUSPECT), "AwaitingEvidence"),
+        (lambda w: w.blind(), "MeasurementMissing"),
+    ],
+)
+def test_while_a_candidate_is_tried_the_status_column_says_what_is_awaited(change, reason):
+    assert change(world_at(20)).decide().condition("Ready") == ("True", reason)
+
+
+def test_an_approval_is_asked_for_when_hold_and_evidence_are_in_and_not_before():
+    world = world_at(20, steps=APPROVED_AT_20)
+    assert world.waits == "Holding"
+    assert "Then leaving it needs approval." in world.message("Ready")
+    world.measure(GOOD, BAD).after(61)
+    assert world.measure(SUSPECT).decide().waits == "AwaitingEvidence"
+    world.measure().decide()
+    assert world.condition("Ready") == ("True", "HoldForApproval")
+    assert "error rate 1.0 % (1/100), stable 1.0 % (1/100)" in world.message("Ready")
+    assert world.ask("promote").decide().percent == 50
+
+
+def test_a_step_that_nobody_could_reach_still_waits_for_its_approval():
+    world = world_at(20, steps=APPROVED_AT_20)
+    nobody = world.measure(candidate=GOOD.__class__()).observation()
+    world.observation = lambda: Observation(**{**nobody.__dict__, "exposed": {}})
+    world.after(200).decide()
+    assert (world.percent, world.waits) == (20, "HoldForApproval")
+
+
+def test_of_a_failing_candidate_abort_is_offered_first_and_how_many_tasks_are_missing():
+    message = world_at(20).after(61).measure(SUSPECT).decide().message("Ready")
+    assert "more tasks like these condemn it" in message
+    assert message.index(f"abort/{C}/") < message.index(f"promote/{C}/")
+
+
+def test_a_refused_request_stands_in_the_message_until_another_one_is_sent():
+    world = world_at(20).ask("retry").decide().after(5).decide()
+    assert world.message("Ready").startswith(f"Request retry/{C}/1 was refused: ")
+    world.change(request="").decide()
+    assert "refused" not in world.message("Ready")
+
+
+def test_a_request_may_name_the_version_unless_two_revisions_have_it():
+    assert world_at(20).ask("abort", "2.0").decide().waits == "RolledBack"
+    world = world_at(20).record("support-0000000f", version="2.0").ask("abort", "2.0").decide()
+    assert world.percent == 20
+    assert "have the version 2.0: name one" in world.message("Ready")
+
+
+def test_redis_away_is_said_by_its_name_and_not_as_pods_that_are_not_ready():
+    world = world_at(20).blind().pods(C, ready=0).change(store_error="connection refused").decide()
+    assert world.condition("Ready") == ("False", "StoreUnavailable")
+    assert world.waits == "StoreUnavailable"
+    assert "connection refused" in world.message("Ready")
+    assert world.condition("Stalled")[0] == "False"
+
+
+@pytest.mark.parametrize("make", [stable_world, candidate_world])
+def test_under_the_kill_switch_it_is_not_ready(make):
+    world = make().change(agent_suspended=True).decide()
+    assert world.condition("Ready") == ("False", "AgentSuspended")
+    assert world.change(agent_suspended=False).decide().condition("Ready")[0] == "True"
+
+
+def test_promoted_is_unknown_from_the_first_pass_that_sees_another_template():
+    world = stable_world()
+    assert world.condition("Promoted")[0] == "True"
+    assert world.change(uncut="Settling").decide().condition("Promoted") == ("Unknown", "Settling")
+    assert world.change(uncut="").decide().condition("Promoted")[0] == "True"
+
+
+def test_a_candidate_whose_pods_never_come_is_stalled_after_the_deadline_and_goes_on_by_itself():
+    world = stable_world().apply(C).pods(C, ready=0, message="ImagePullBackOff").decide()
+    assert world.after(599).decide().condition("Stalled")[0] == "False"
+    world.after(1).decide()
+    assert world.condition("Stalled") == ("True", "StartDeadlineExceeded")
+    assert "ImagePullBackOff" in world.message("Stalled")
+    assert world.condition("RolledBack")[0] == "False"
+    assert world.pods(C).decide().percent == 5
+    assert world.condition("Stalled")[0] == "False"
+
+
+@pytest.mark.parametrize("waits", ["paused", "setpoint", "approval"])
+def test_what_waits_for_a_decision_alone_is_not_stalled(waits):
+    world = world_at(20, steps=APPROVED_AT_20).after(61)
+    match waits:
+        case "paused":
+            world.edit(paused=True)
+        case "setpoint":
+            world.set(20)
+    assert world.decide().condition("Stalled")[0] == "False"
+
+
+def test_a_rejection_names_the_last_failed_tasks():
+    world = world_at(20).measure(BAD)
+    seen = world.observation()
+    world.observation = lambda: Observation(**{**seen.__dict__, "failed": ("t1", "t2", "t3")})
+    world.decide()
+    assert [sample.task for sample in world.verdicts[-1].samples] == ["t1", "t2", "t3"]
