@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,6 @@ from typing import Any, Final, cast
 
 import httpx
 import prometheus_client
-from prometheus_client.parser import text_string_to_metric_families
 
 import penstock_operator.metrics
 import penstock_runtime.gateway.metrics
@@ -25,10 +25,11 @@ from penstock_operator import pressure, reconcile, shown
 from penstock_operator.plan import plan_agent
 from penstock_operator.world import World
 from penstock_runtime.agent.model import Failure
-from penstock_runtime.gateway import app, state
+from penstock_runtime.gateway import admitting, app, state
 from penstock_runtime.gateway.access import Access
 from penstock_runtime.gateway.tokens import TokensFile
 from penstock_store.records import Memory
+from tests.integration.chart.charts import CHART
 from tests.unit.gateway.memory_store import MemoryStore
 
 SCRAPE_SECONDS: Final = 30.0
@@ -36,6 +37,8 @@ OPERATOR, GATEWAY, WORKER = "operator", "gateway", "worker"
 AGENT: Final = AgentKey("acme", "support")
 _TASKS: Final = "/v1/namespaces/acme/agents/support/tasks"
 _GATEWAYS: Final = "penstock_gateway_"
+_ALERTS: Final = (CHART / "files" / "alerts.yaml").read_text(encoding="utf-8")
+_ASKED: Final = frozenset(re.findall(r"\bpenstock_[a-z_]+\b", _ALERTS))
 _MODULES: Final = {
     OPERATOR: penstock_operator.metrics,
     GATEWAY: penstock_runtime.gateway.metrics,
@@ -50,6 +53,7 @@ class Plant:
     """Operator, gateway and worker, each of which can be away or begin anew."""
 
     def __init__(self) -> None:
+        vars(admitting)["_RETRY_SECONDS"] = (0.0, 0.0)  # nobody is waited for here
         self.scrapes: list[dict[str, Samples]] = []
         self.pods = dict.fromkeys(_MODULES, 0)
         self.away: set[str] = set()
@@ -59,6 +63,7 @@ class Plant:
         self.requests = 0
         self.tasks = 0
         self.world: World | None = None
+        self._looked_at: World | None = None
         self.store = MemoryStore()
         self.meter = cast("Any", None)
         self._client = cast("Any", None)
@@ -77,6 +82,7 @@ class Plant:
         importlib.reload(_MODULES[target])
         if target == OPERATOR:
             penstock_operator.metrics.led_by(lambda: self.leads)
+            self._looked_at = None
         elif target == GATEWAY:
             self._client = _client(self.store)
         else:
@@ -84,12 +90,29 @@ class Plant:
             self.meter.begin(kind.value for kind in Failure)
 
     async def run(self, minutes: float, each: Callable[[], Any] | None = None) -> None:
-        """Let time go by: everybody works as told, and is scraped."""
-        for _ in range(round(minutes * 60 / SCRAPE_SECONDS)):
+        """Let time go by: everybody works as told, and is scraped. Where nobody does, all stays."""
+        idle = not (each or self.requests or self.tasks)
+        for turn in range(round(minutes * 60 / SCRAPE_SECONDS)):
+            if idle and turn > 1:
+                self._repeat()
+                continue
             await self._work()
             if each:
                 each()
             self.scrapes.append({f"{t}-{self.pods[t]}": _samples(t) for t in self._present()})
+
+    def _repeat(self) -> None:
+        """One more scrape like the last; only lists go on."""
+        listed = "penstock_operator_last_relist_timestamp_seconds"
+        self.scrapes.append(
+            {
+                target: [
+                    (name, labels, self.now if name == listed and self.lists else value)
+                    for name, labels, value in samples
+                ]
+                for target, samples in self.scrapes[-1].items()
+            }
+        )
 
     def _present(self) -> list[str]:
         return [target for target in _MODULES if target not in self.away]
@@ -102,8 +125,9 @@ class Plant:
             metrics.RECONCILES.labels("ok").inc()
             metrics.API_REQUESTS.labels("Agent", "GET", "200").inc()
         await pressure.look(cast("Any", self))
-        if self.world and self.leads:
+        if self.world and self.leads and self.world is not self._looked_at:
             self.look_at(self.world)
+            self._looked_at = self.world
         await self._client.get("/readyz")
         await self._client.get("/healthz")
         for _ in range(self.requests):
@@ -143,9 +167,13 @@ def _client(store: MemoryStore) -> httpx.AsyncClient:
         path.write_text(json.dumps({"tokens": [entry]}), encoding="utf-8")
         tokens = TokensFile(path)
         tokens.load()
-    transport = httpx.ASGITransport(app.application(state.Gateway(store, Access(tokens))))
+    transport = httpx.ASGITransport(
+        app.application(state.Gateway(cast("Any", store), Access(tokens)))
+    )
     return httpx.AsyncClient(
-        transport=transport, base_url="http://gateway", headers={"Authorization": "Bearer all-agents"}
+        transport=transport,
+        base_url="http://gateway",
+        headers={"Authorization": "Bearer all-agents"},
     )
 
 
@@ -157,16 +185,15 @@ def _forget(target: str) -> None:
 
 
 def _samples(target: str) -> Samples:
-    """The lines of a target's page, read as Prometheus reads them."""
+    """What a target's page says, as far as an alert asks for it."""
     registry = prometheus_client.REGISTRY
     if target == OPERATOR:
         registry = penstock_operator.metrics.REGISTRY
-    text = prometheus_client.generate_latest(registry).decode()
     return [
         (sample.name, dict(sample.labels), sample.value)
-        for family in text_string_to_metric_families(text)
+        for family in registry.collect()
         for sample in family.samples
-        if _is_of(target, sample.name) and not sample.name.endswith("_bucket")
+        if _is_of(target, sample.name) and sample.name in _ASKED
     ]
 
 

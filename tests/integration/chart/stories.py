@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
+
+import structlog
 
 import penstock_operator.metrics
 from penstock import names
@@ -24,6 +27,7 @@ from tests.unit.operator.worlds import cut, record, world
 
 Told = Callable[[Plant], Awaitable[None]]
 _GONE: Final = StoreUnavailable("gone")
+_HELD: Final = {"traffic": {"canaryPercent": 20, "canaryRevision": cut(V2).name}}
 
 
 @dataclass(frozen=True)
@@ -78,8 +82,8 @@ async def nothing_happens(plant: Plant) -> None:
 
 @story()
 async def users_are_served(plant: Plant) -> None:
-    plant.world, plant.requests, plant.tasks = _serving(), 3, 3
-    await plant.run(60)
+    plant.world, plant.requests, plant.tasks = _serving(), 1, 1
+    await plant.run(20)
 
 
 @story()
@@ -110,17 +114,17 @@ async def another_operator_leads(plant: Plant) -> None:
 
 @story()
 async def all_begin_anew(plant: Plant) -> None:
-    plant.world, plant.requests, plant.tasks = _serving(), 3, 3
+    plant.world, plant.requests, plant.tasks = _serving(), 1, 1
     for _ in range(3):
-        await plant.run(20)
+        await plant.run(6)
         for target in (OPERATOR, GATEWAY, WORKER):
             plant.begin(target)
 
 
 @story()
 async def redis_is_away_for_a_minute(plant: Plant) -> None:
-    plant.requests = plant.tasks = 3
-    await plant.run(10)
+    plant.requests = plant.tasks = 1
+    await plant.run(5)
     plant.redis_away()
     await plant.ask(_GONE, _GONE)
     await plant.run(1)
@@ -149,10 +153,9 @@ async def one_task_of_many_fails(plant: Plant) -> None:
 @story()
 async def the_kill_switch_is_on_for_half_an_hour(plant: Plant) -> None:
     plant.world = _serving({V1: RevisionWork(queued=5, oldest_queued_ms=900_000)}, suspended=True)
-    for _ in range(60):
-        for _ in range(3):
-            await plant.ask(AdmissionRefused("agent-suspended", "it is suspended"))
-        await plant.run(0.5)
+    for _ in range(30):
+        await plant.ask(AdmissionRefused("agent-suspended", "it is suspended"))
+        await plant.run(1)
     plant.world = _serving()
     await plant.run(20)
 
@@ -160,14 +163,14 @@ async def the_kill_switch_is_on_for_half_an_hour(plant: Plant) -> None:
 @story()
 async def a_queue_is_full(plant: Plant) -> None:
     await plant.run(5)
-    for _ in range(60):
+    for _ in range(30):
         await plant.ask(AdmissionRefused("queue-full", "the queue is full"))
         await plant.run(0.5)
 
 
 @story()
-async def a_candidate_is_paused_for_an_hour(plant: Plant) -> None:
-    plant.world = _trying(paused=True)
+async def a_candidate_is_held_for_an_hour(plant: Plant) -> None:
+    plant.world = _trying(**_HELD)
     await plant.run(60)
     plant.world = _trying()
     await plant.run(240)
@@ -323,8 +326,8 @@ async def a_rejected_revision_is_still_the_newest_when_another_operator_leads(pl
 
 
 @story(PenstockRolloutWaitsForPerson="support")
-async def a_pause_outlasts_a_change_of_leader(plant: Plant) -> None:
-    plant.world = _trying(paused=True)
+async def a_setpoint_outlasts_a_change_of_leader(plant: Plant) -> None:
+    plant.world = _trying(**_HELD)
     await plant.run(125)
     plant.away.add(OPERATOR)
     await plant.run(2)
@@ -353,6 +356,7 @@ async def _play(told: Told) -> Plant:
 
 def main() -> None:
     """Write what was scraped in each story."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     played = {name: asyncio.run(_play(one.told)).scrapes for name, one in STORIES.items()}
     json.dump(played, sys.stdout)
 
