@@ -82,6 +82,7 @@ _ROLES = {
     "Role penstock-edit": ("edit", "Part of the cluster's `edit`, and so of `admin`."),
     "Role penstock-admin": ("admin", "Part of the cluster's `admin`."),
     "Role penstock-releaser": ("releaser", "Bound by hand, to those who release."),
+    "Role penstock-responder": ("responder", "Bound by hand, to those who answer alerts."),
 }
 _INTRODUCTION = """\
 # Permissions

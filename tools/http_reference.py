@@ -12,6 +12,7 @@ from penstock_runtime.gateway import (
     bodies,
     connections,
     description,
+    listing,
     meanings,
     places,
     problems,
@@ -62,6 +63,7 @@ def documents() -> Described:
     """The gateway's own description of its routes."""
     app = FastAPI(title="Penstock gateway", version="v1")
     app.include_router(routes.router)
+    app.include_router(listing.router)
     return description.document(app)
 
 
@@ -118,7 +120,7 @@ def http_page() -> str:
         for method, operation in operations.items()
     ]
     heads = ["field", "type", "bounds", "meaning"]
-    shown = ("TaskRequest", "Task", "EventList")
+    shown = ("TaskRequest", "Task", "EventList", "TaskList")
     parts = [f"### {name}\n\n{table(heads, field_rows(schemas[name], schemas))}" for name in shown]
     kinds = (
         [f"`{kind.slug}`", str(kind.status), kind.title, kind.remedy]

@@ -113,4 +113,5 @@ def _failure(task: dict[str, Any]) -> Stopped | None:
     if status in ("Succeeded", "Queued", "Running", "Halted"):
         return None
     why = ": ".join(part for part in (outcome["reason"], outcome["message"]) if part)
-    return Stopped(Exit.FAILED, f"the task ended as {status} ({why or 'no reason'}): {task['id']}")
+    code = Exit.ESCALATED if status == "Escalated" else Exit.FAILED
+    return Stopped(code, f"the task ended as {status} ({why or 'no reason'}): {task['id']}")

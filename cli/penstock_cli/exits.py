@@ -12,12 +12,14 @@ class Exit(IntEnum):
     USAGE = 2  # as of every program made with typer
     REFUSED = 3
     UNFINISHED = 4
+    ESCALATED = 5
     INTERRUPTED = 130  # 128 + SIGINT, as in every shell
 
 
 MEANING: Final = (
     "Exit codes: 0 done; 1 the task failed, or the command did; 2 wrong usage; 3 the gateway "
-    "refused or could not be reached; 4 the task has not ended within --wait; 130 interrupted."
+    "refused or could not be reached; 4 the task has not ended within --wait; 5 it takes a person "
+    "(Escalated); 130 interrupted."
 )
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -68,6 +68,27 @@ async def submit(http: httpx.AsyncClient, following: Following) -> Document:
     return document
 
 
+async def fetch(
+    http: httpx.AsyncClient,
+    method: str,
+    path: str,
+    query: Sequence[tuple[str, str]] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Document:
+    """The document that one call answers.
+
+    Raises:
+        Stopped: the gateway refused it or could not be reached.
+    """
+    try:
+        response = await http.request(method, path, params=list(query), headers=headers)
+    except httpx.TransportError as error:
+        raise _unreachable(http, error) from error
+    _check(response, "the request")
+    document: Document = response.json()
+    return document
+
+
 async def follow(http: httpx.AsyncClient, following: Following) -> AsyncIterator[Document]:
     """The task's events as they happen, to the last; a broken stream is resumed.
 
@@ -121,7 +142,7 @@ def _pause(response: httpx.Response) -> float:
     return min(max(seconds, _RECONNECT_SECONDS), _LONGEST_PAUSE_SECONDS)
 
 
-def _check(response: httpx.Response) -> None:
+def _check(response: httpx.Response, what: str = "the task") -> None:
     if not response.is_error:
         return
     try:
@@ -131,7 +152,7 @@ def _check(response: httpx.Response) -> None:
         said = f"it answered {response.status_code}, and not as a gateway of Penstock does"
     again = response.headers.get("retry-after")
     later = f" Try again in {again} s." if again else ""
-    raise Stopped(Exit.REFUSED, f"the gateway refused the task. {said}{later}")
+    raise Stopped(Exit.REFUSED, f"the gateway refused {what}. {said}{later}")
 
 
 def _unreachable(http: httpx.AsyncClient, error: httpx.TransportError) -> Stopped:

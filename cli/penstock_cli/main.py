@@ -1,13 +1,11 @@
 """The commands. What a command needs is imported when it runs, so that ``--help`` is quick."""
 
-import io
 import sys
-from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
-from penstock_cli import exits
+from penstock_cli import commands, exits, options, tasks
 
 app = typer.Typer(
     name="penstock",
@@ -19,6 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(tasks.app, name="tasks")
 
 
 @app.command(epilog=exits.MEANING)
@@ -27,15 +26,7 @@ def run(  # noqa: PLR0913, PLR0917 - a command's options are its arguments
     text: Annotated[
         str, typer.Argument(metavar="INPUT", help="What it is asked; - reads standard input.")
     ],
-    namespace: Annotated[
-        str,
-        typer.Option(
-            "-n",
-            "--namespace",
-            help="Namespace of the Agent; else that of the kubeconfig's context, if the cluster is "
-            "asked, else default.",
-        ),
-    ] = "",
+    namespace: options.Namespace = "",
     user: Annotated[str, typer.Option(help="For whom; each user stays on one revision.")] = "",
     session: Annotated[str, typer.Option(help="A conversation to go on with.")] = "",
     wait: Annotated[
@@ -44,34 +35,15 @@ def run(  # noqa: PLR0913, PLR0917 - a command's options are its arguments
     output: Annotated[
         str, typer.Option("-o", "--output", metavar="text|json", help="The answer, or the task.")
     ] = "text",
-    gateway: Annotated[
-        str,
-        typer.Option(
-            envvar="PENSTOCK_GATEWAY_URL",
-            help="Address of the gateway; else that of the local environment, else the cluster's.",
-        ),
-    ] = "",
-    token: Annotated[
-        str,
-        typer.Option(
-            envvar="PENSTOCK_TOKEN",
-            help="Bearer token for the gateway; else one of the ServiceAccount penstock-caller.",
-        ),
-    ] = "",
-    state_dir: Annotated[
-        str, typer.Option(help="Of penstock dev up; asked when nothing else is said.")
-    ] = ".penstock",
-    context: Annotated[str, typer.Option(help="Context of the kubeconfig: the cluster.")] = "",
-    kubeconfig: Annotated[
-        str, typer.Option(metavar="FILE", help="The kubeconfig; else what kubectl takes.")
-    ] = "",
-    system_namespace: Annotated[
-        str, typer.Option(help="Where Penstock is installed in the cluster.")
-    ] = "penstock-system",
+    gateway: options.Gateway = "",
+    token: options.Token = "",
+    state_dir: options.StateDirectory = ".penstock",
+    context: options.Context = "",
+    kubeconfig: options.Kubeconfig = "",
+    system_namespace: options.SystemNamespace = "penstock-system",
 ) -> None:
     """Ask an agent, tell what happens on standard error, and print its answer."""
-    if output not in ("text", "json"):
-        raise typer.BadParameter("must be text or json", param_hint="--output")
+    options.check_output(output)
     from penstock_cli import asking, places
 
     place = places.Place(
@@ -84,10 +56,9 @@ def run(  # noqa: PLR0913, PLR0917 - a command's options are its arguments
         ("--session", session),
         ("AGENT", agent),
     ):
-        _check_text(what, given)
-    _replace_what_cannot_be_printed()
+        options.check_text(what, given)
     question = asking.Question(agent, said, user, session)
-    _carry_out(lambda: asking.ask(place, question, wait, as_json=output == "json"))
+    commands.carry_out(lambda: asking.ask(place, question, wait, as_json=output == "json"))
 
 
 @app.command(
@@ -109,9 +80,30 @@ def dev(context: typer.Context) -> None:
 @app.command()
 def version() -> None:
     """Print the version."""
+    print(_version())
+
+
+def _show_version(*, shown: bool) -> None:
+    if shown:
+        print(_version())
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    *,
+    shown: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", is_eager=True, callback=_show_version),
+    ] = False,
+) -> None:
+    """Runs LLM agents on Kubernetes: immutable revisions, gradual rollout, automatic rollback."""
+
+
+def _version() -> str:
     from importlib import metadata
 
-    print(f"penstock {metadata.version('penstock')}")
+    return f"penstock {metadata.version('penstock')}"
 
 
 def plugin() -> None:
@@ -121,36 +113,3 @@ def plugin() -> None:
 
 def _read_input() -> str:
     return sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
-
-
-def _check_text(what: str, given: str) -> None:
-    """Refuse bytes that are not UTF-8: they cannot be sent, and nobody meant them."""
-    try:
-        given.encode()
-    except UnicodeEncodeError as error:
-        raise typer.BadParameter(
-            f"is not UTF-8 (at position {error.start})", param_hint=what
-        ) from None
-
-
-def _replace_what_cannot_be_printed() -> None:
-    """An answer with a character that the terminal lacks is printed without it, not as an error."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
-
-
-def _carry_out(command: Callable[[], None]) -> None:
-    from penstock_dev import signals
-
-    signals.as_in_the_foreground()
-    try:
-        # Ended from outside or by its terminal, it tidies up as after Ctrl-C.
-        with signals.ended_like_interrupted():
-            command()
-    except exits.Stopped as stopped:
-        print(f"penstock: {stopped.sentence}", file=sys.stderr)
-        raise typer.Exit(stopped.code) from None
-    except KeyboardInterrupt:
-        print("penstock: interrupted; what was submitted goes on", file=sys.stderr)
-        raise typer.Exit(exits.Exit.INTERRUPTED) from None

@@ -1,13 +1,14 @@
 """The course of an agent: who serves whom from now on, decided by its rollout or without one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from penstock import names
 from penstock.api.agent import Role, TrafficTarget
-from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, Source, Verdict
-from penstock.rollout import engine
-from penstock.rollout.situation import Happening, Pods, Situation
-from penstock_operator import events, reading
+from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, Result, Source, Verdict
+from penstock.rollout import capacity, engine
+from penstock.rollout.capacity import Capacity
+from penstock.rollout.situation import Happening, Pods, RevisionRecord, Situation
+from penstock_operator import events
 from penstock_operator.resources import name_of, namespace_of
 from penstock_operator.stock import Known, Stock
 from penstock_operator.world import World
@@ -32,6 +33,7 @@ class Course:
     rollout_status: AgentRolloutStatus | None = None
     happenings: tuple[Happening, ...] = ()
     look_again_seconds: float = 60.0
+    staff_percent: int = 0  # share that the candidate's workers must be able to take by now
 
 
 def verdict_on(course: Course, known: Known) -> Verdict | None:
@@ -50,9 +52,8 @@ def chart(world: World, stock: Stock) -> Course:
 def _governed(world: World, stock: Stock) -> Course:
     rollout = world.rollout or {}
     spec = AgentRolloutSpec.model_validate(rollout["spec"])
-    status = reading.rollout_status(rollout).value
-    decision = engine.decide(situation(world, stock, spec, status))
-    after = decision.status
+    decision = engine.decide(situation(world, stock, spec, stock.decided))
+    after = decision.status.model_copy(update={"agent_uid": world.uid})
     promoted = ""
     if after.stable_revision and after.stable_revision != stock.stable:
         promoted = after.stable_revision
@@ -70,6 +71,7 @@ def _governed(world: World, stock: Stock) -> Course:
         rollout_status=after,
         happenings=decision.happenings,
         look_again_seconds=decision.look_again_seconds,
+        staff_percent=capacity.percent_to_staff(after, spec, world.now),
     )
 
 
@@ -90,7 +92,7 @@ def situation(
         epoch=world.epoch,
         stable=stock.stable,
         latest=stock.latest,
-        records={name: item.facts for name, item in stock.known.items()},
+        records={name: _facts(stock, item) for name, item in stock.known.items()},
         pods=_pods(world, candidate),
         observation=world.observation,
         observation_error=world.observation_error or world.look_error,
@@ -107,9 +109,37 @@ def situation(
             if (found := _work(world, stock, name))
         },
         agent_suspended=world.suspended,
+        capacity=capacity_of(world, stock, candidate),
         namespace=namespace_of(world.agent),
         name=name_of(rollout),
     )
+
+
+def _facts(stock: Stock, item: Known) -> RevisionRecord:
+    """What a record says. A promotion counts for another than stable only if nothing came after.
+
+    Nor does it while stable's own place is not known: then nobody is promoted later than stable.
+    """
+    known = stock.stable in stock.known or not stock.stable
+    overtaken = item.verdict is not None and item.verdict.result is not Result.PROMOTED
+    if item.name == stock.stable or (known and not overtaken):
+        return item.facts
+    return replace(item.facts, promoted_sequence=0)
+
+
+def capacity_of(world: World, stock: Stock, candidate: str) -> Capacity | None:
+    """What the candidate's workers can take; None while nobody can tell, which holds nothing up.
+
+    A candidate that sleeps wakes with its queue: it has what it needs.
+    """
+    pods = world.pods.get(candidate)
+    asleep = pods is not None and not pods.wanted
+    if world.spec is None or world.look is None or pods is None or asleep:
+        return None
+    found = (_work(world, stock, name) for name in {candidate, stock.stable})
+    tasks = sum(work.queued + work.running for work in found if work)
+    spec = world.spec
+    return capacity.capacity(spec.scaling, spec.worker.concurrency, pods.ready, tasks)
 
 
 def _pods(world: World, candidate: str) -> dict[str, Pods]:

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -17,12 +17,13 @@ from penstock.errors import InvalidResource, StoreRefused, StoreUnavailable
 from penstock.names import AgentKey
 from penstock.rollout.observation import Observation
 from penstock.rollout.situation import Pods
-from penstock_operator import election, manifests, podwords, reading, workforce
+from penstock.traffic import RevisionLimits
+from penstock_operator import election, manifests, podwords, reading
 from penstock_operator.cache import Cache
 from penstock_operator.cluster import Cluster, ClusterError
 from penstock_operator.leadership import Fenced, Leadership
 from penstock_operator.manifests import Installation
-from penstock_operator.measure import Measure
+from penstock_operator.measure import Measure, StoreClock, last_moment
 from penstock_operator.memory import Memory
 from penstock_operator.resources import (
     AGENT,
@@ -39,7 +40,7 @@ from penstock_operator.resources import (
     uid_of,
 )
 from penstock_operator.tenancy import Tenants
-from penstock_operator.world import World
+from penstock_operator.world import Cuts, World, record_version
 from penstock_store.records import Look
 from penstock_store.store import Store
 
@@ -58,6 +59,7 @@ class Sources:
     settle_seconds: float
     leadership: Leadership = field(default_factory=Leadership.alone)
     tenants: Tenants | None = None  # where each namespace has a Redis user of its own
+    store_clock: StoreClock = field(default_factory=StoreClock)
 
 
 async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime) -> World | None:
@@ -66,7 +68,7 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
     Raises:
         Fenced: a higher epoch than ours is on record for it.
 
-    ``now`` is this machine's time; while Redis answers, its time is taken instead.
+    ``now`` is this machine's time; it is taken only where Redis has never said what time it is.
     """
     cache = sources.cache
     agent = cache.get(AGENT, key.namespace, key.name)
@@ -79,16 +81,15 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
     found = cache.of_agent(ROLLOUT, key)
     rollouts, status = in_order(found), reading.agent_status(agent)
     look, look_error = await _look(sources, key, records)
-    if look:  # one clock for all operators, and the one that outcomes are stamped with
-        now = datetime.fromtimestamp(look.now_ms / 1000, UTC)
+    now = _now(sources, look, rollouts, now)
     epoch = sources.leadership.epoch_over(_epoch_on_record(sources, rollouts, status.value, look))
     look, instead_of = _believed(sources.leadership, uid_of(agent), memory, epoch, look)
-    observation, observation_error = await _observe(sources, key, agent, rollouts, look, records)
+    observation, observation_error = await _observe(
+        sources, key, agent, rollouts, look, _all_limits(records, memory.cuts)
+    )
     pods = await _pods(sources, key, deployments)
     inputs = revision.canonical([spec_of(agent).get("template"), references])
     quiet = memory.quiet_seconds(inputs, now)
-    work = look.work if look else {}
-    memory.low_since = workforce.low_since(spec, work, deployments, memory.low_since, now)
     return World(
         now=now,
         agent=agent,
@@ -110,7 +111,7 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
         observation=observation,
         observation_error=observation_error,
         pods=pods,
-        low_since=memory.low_since,
+        lulls=memory.lulls,
         name_conflict=memory.name_conflict,
         refused=memory.refused,
         no_redis_user=await _no_redis_user(sources, key, look),
@@ -118,7 +119,19 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
         epoch=epoch,
         instead_of=instead_of,
         answers=memory.answers,
+        cuts=memory.cuts,
     )
+
+
+def _now(
+    sources: Sources, look: Look | None, rollouts: tuple[Object, ...], machine: datetime
+) -> datetime:
+    """One clock for all operators, and the one that outcomes are stamped with: Redis'."""
+    clock, at = sources.store_clock, sources.leadership.clock()
+    if look:
+        return clock.tell(look.now_ms, at)
+    written = last_moment(reading.rollout_status(rollouts[0]).value) if rollouts else None
+    return clock.now(at, written, machine)
 
 
 def highest_epoch(cache: Cache) -> int:
@@ -273,7 +286,7 @@ async def _observe(
     agent: Object,
     rollouts: tuple[Object, ...],
     look: Look | None,
-    records: tuple[Object, ...],
+    limits: dict[str, RevisionLimits],
 ) -> tuple[Observation | None, str]:
     if look is None:
         return None, "Redis did not answer"
@@ -286,15 +299,25 @@ async def _observe(
     else:
         serving = reading.agent_status(agent).value.stable_revision
         status = AgentRolloutStatus(stable_revision=serving)
-    limits = {}
-    for record in records:
-        template = _template(record)
-        if template:
-            limits[name_of(record)] = revision.limits_of(template)
     try:
         return await sources.measure.observe(key, uid_of(agent), look, spec, status, limits), ""
     except (StoreRefused, StoreUnavailable) as error:
         return None, str(error)
+
+
+def _all_limits(records: tuple[Object, ...], cuts: Cuts) -> dict[str, RevisionLimits]:
+    """By revision name, of those that can be read."""
+    found = {name_of(record): _limits(record, cuts) for record in records}
+    return {name: limits for name, limits in found.items() if limits}
+
+
+def _limits(record: Object, cuts: Cuts) -> RevisionLimits | None:
+    """The limits of a record's revision; what was read before is not read again."""
+    known = cuts.get(record_version(record))
+    if isinstance(known, revision.Revision):
+        return known.limits
+    template = _template(record)
+    return revision.limits_of(template) if template else None
 
 
 def _template(record: Object) -> AgentTemplate | None:

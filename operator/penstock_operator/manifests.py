@@ -90,9 +90,10 @@ def labels(agent: str, revision_hash: str) -> dict[str, str]:
     }
 
 
-def selector(agent: str) -> str:
-    """Label selector of all worker pods of an agent."""
-    return f"{names.LABEL_MANAGED}={names.MANAGER},{names.LABEL_AGENT}={agent}"
+def selector(agent: str, revision_hash: str = "") -> str:
+    """Label selector of the worker pods of an agent; with a hash, of one revision."""
+    every = f"{names.LABEL_MANAGED}={names.MANAGER},{names.LABEL_AGENT}={agent}"
+    return f"{every},{names.LABEL_REVISION}={revision_hash}" if revision_hash else every
 
 
 def _child(kind: Kind, agent: Object, cut: Revision) -> Object:

@@ -1,11 +1,13 @@
 """Measuring: outcome rows are read from Redis and folded into what a rollout decides on."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus
 from penstock.names import AgentKey
-from penstock.rollout import fold
+from penstock.rollout import fold, path
 from penstock.rollout.observation import Observation
 from penstock.traffic import RevisionLimits
 from penstock_operator import metrics
@@ -13,6 +15,50 @@ from penstock_store.records import Look
 from penstock_store.store import Store
 
 _BATCH: Final = 10_000
+
+
+@dataclass
+class StoreClock:
+    """Redis' time, which outcomes are stamped with, also while Redis is away.
+
+    Meanwhile it is the last that Redis said, and what has passed since by a clock that is never
+    set. This machine's time of day is no measure: it may be minutes off.
+    """
+
+    _told: tuple[datetime, float] | None = None
+
+    def tell(self, now_ms: int, at: float) -> datetime:
+        """Redis has said what time it is, at a moment of the other clock, in seconds."""
+        now = datetime.fromtimestamp(now_ms / 1000, UTC)
+        self._told = (now, at)
+        return now
+
+    def now(self, at: float, written: datetime | None, machine: datetime) -> datetime:
+        """What time it is while Redis says nothing.
+
+        Args:
+            written: the last moment in the status; before Redis has said anything, time stands
+                still there.
+            machine: this machine's time, where nothing else is known.
+        """
+        if self._told is None:
+            return written or machine
+        told, then = self._told
+        return told + timedelta(seconds=max(at - then, 0.0))
+
+
+def last_moment(status: AgentRolloutStatus) -> datetime | None:
+    """The last moment that a status tells of; None when it tells of none."""
+    written = (
+        status.candidate_since,
+        status.step_started_at,
+        status.blind_since,
+        status.unready_since,
+        status.analysis.counted_at,
+        status.suspension.resumed_at if status.suspension else None,
+        status.suspension.since if status.suspension else None,
+    )
+    return max((path.moment(text) for text in written if text), default=None)
 
 
 class Measure:
@@ -40,7 +86,7 @@ class Measure:
             StoreUnavailable: Redis did not answer; nothing that was counted is lost.
         """
         scope = fold.scope_of(spec, status, limits)
-        current = fold.follow(self._folds.get((key, uid)), scope, status.analysis)
+        current = fold.follow(self._folds.get((key, uid)), scope, status.analysis, status.halts)
         self._folds[key, uid] = current
         after, more = current.read_after(look.now_ms), True
         while more:

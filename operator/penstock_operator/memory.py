@@ -1,28 +1,30 @@
 """What the operator remembers of an agent between passes; losing it costs nothing but time."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from penstock.traffic import Route
 from penstock_operator.drift import Answer, answer, differs
 from penstock_operator.resources import Object, name_of
+from penstock_operator.world import Cuts, Lull
 
 
 @dataclass
 class Memory:
     """One agent's clocks and last writes.
 
-    ``inputs`` is what a revision would be cut from, quiet since ``inputs_since``; ``low_since``
-    tells since when a revision has more workers than its backlog asks for; ``told`` is the last
+    ``inputs`` is what a revision would be cut from, quiet since ``inputs_since``; ``lulls``
+    are revisions that have more workers than they need; ``told`` is the last
     route that Redis took; ``strange`` is a route in Redis, as (epoch, version), that is above what
     its leader may write, seen at ``strange_at`` of the leadership's clock; ``numbers_at`` when the
     status numbers were last written; ``unrecorded`` are verdicts, by record, that the API server would not take; ``answers`` hold children that the API server stored otherwise
-    than they were applied.
+    than they were applied; ``cuts`` what its records hold.
     """
 
     inputs: str = ""
     inputs_since: datetime | None = None
-    low_since: dict[str, datetime] = field(default_factory=dict)
+    lulls: Mapping[str, Lull] = field(default_factory=dict)
     name_conflict: str = ""
     refused: str = ""
     told: Route | None = None
@@ -31,6 +33,7 @@ class Memory:
     numbers_at: datetime | None = None
     unrecorded: dict[str, Object] = field(default_factory=dict)
     answers: dict[tuple[str, str], Answer] = field(default_factory=dict)
+    cuts: Cuts = field(default_factory=dict)
 
     def quiet_seconds(self, inputs: str, now: datetime) -> float:
         """For how long the inputs of a revision have been the same."""

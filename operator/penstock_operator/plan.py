@@ -1,6 +1,7 @@
 """The plan for one agent: pure, from the world as gathered to everything that must be written."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -23,7 +24,8 @@ from penstock_operator.resources import (
 )
 from penstock_operator.stock import Known, Stock, take_stock, verdict_annotations
 from penstock_operator.workforce import Crew, muster, prunable
-from penstock_operator.world import World
+from penstock_operator.world import Lull, World
+from penstock_store.records import Look
 
 _SETTLING_SECONDS: Final = 1.0
 _AT_REST_SECONDS: Final = 60.0
@@ -63,6 +65,7 @@ class Plan:
     instead_of: tuple[int, int] | None = None
     in_flight: bool = False
     course: Course | None = None
+    lulls: Mapping[str, Lull] = field(default_factory=dict)
     look_again_seconds: float = 60.0
 
 
@@ -92,6 +95,7 @@ def plan_agent(world: World) -> Plan:
         instead_of=world.instead_of,
         in_flight=bool(course.candidate and course.percent),
         course=course,
+        lulls={crew.known.name: crew.lull for crew in crews if crew.lull},
         look_again_seconds=_SETTLING_SECONDS
         if stock.settling
         else min(course.look_again_seconds, _AT_REST_SECONDS, *_wishes(world, crews)),
@@ -142,7 +146,8 @@ def _children(world: World, crews: tuple[Crew, ...]) -> tuple[tuple[Kind, Object
 
 def _verdicts(world: World, stock: Stock, course: Course) -> tuple[Object, ...]:
     """Annotations on records: the new verdict, and the promotion's place in history."""
-    touched = {course.promoted} | ({course.verdict.revision} if course.verdict else set())
+    touched = {name for name, item in stock.known.items() if item.restored}
+    touched |= {course.promoted} | ({course.verdict.revision} if course.verdict else set())
     found = []
     for name in sorted(touched - {""}):
         known = stock.get(name)
@@ -209,12 +214,16 @@ def _idle(
 
 
 def _route(world: World, course: Course, crews: tuple[Crew, ...]) -> Route | None:
-    """The route as decided; None while nobody can serve, or while Redis is away.
+    """The route as decided; None while there is none to write, or while Redis is away.
 
     A stable revision whose record is lost is routed to all the same: its workers still serve, and
-    taking a candidate off must not depend on it.
+    taking a candidate off must not depend on it. Where nobody can serve, that is in the route.
     """
-    if not course.stable or not course.version or world.look is None:
+    if world.look is None:
+        return None
+    if not course.stable:
+        return _no_route(world, course, world.look)
+    if not course.version:
         return None
     hashes = {crew.known.name: crew.known.cut.hash for crew in crews}
     stable = hashes.get(course.stable) or names.hash_of(course.stable)
@@ -240,6 +249,18 @@ def _route(world: World, course: Course, crews: tuple[Crew, ...]) -> Route | Non
     )
 
 
+def _no_route(world: World, course: Course, look: Look) -> Route | None:
+    """Nobody can serve: a route that still leads somewhere is taken out of force."""
+    if look.route_version is None:
+        return None
+    empty = not any(look.route_record[3:4])  # uid, epoch, version, stable, …
+    version = (
+        look.route_version if empty and look.route_uid == world.uid else look.route_version + 1
+    )
+    epoch = max(course.epoch, world.epoch)
+    return Route(world.uid, epoch, max(version, course.version), "", suspended=world.suspended)
+
+
 def _max_queued(world: World) -> int:
     """How many tasks may wait for a worker; 0: as many as the installation allows."""
     return getattr(world.spec and world.spec.scaling, "max_queued_tasks", None) or 0
@@ -261,7 +282,7 @@ def _seconds_to_wait(world: World, crews: tuple[Crew, ...]) -> list[float]:
 
 def _rehome(world: World, course: Course, crews: tuple[Crew, ...]) -> tuple[str, ...]:
     """Revisions that give work back as their standing says, and those nobody knows any more."""
-    if world.look is None:
+    if world.look is None or not course.stable:
         return ()
     serving = {names.hash_of(course.stable)}  # also where its record cannot be read
     leaving = [
@@ -321,7 +342,8 @@ def _wishes(world: World, crews: tuple[Crew, ...]) -> list[float]:
     leaving = any(crew.state is RevisionState.DRAINING for crew in crews)
     refused = world.refused or world.name_conflict or world.no_redis_user
     unsettled = world.look is None or world.missing or refused
-    if leaving or unsettled or world.low_since or _in_use(world):
+    lull = any(crew.lull for crew in crews)
+    if leaving or unsettled or lull or _in_use(world):
         wishes.append(_IN_USE_SECONDS)
     wishes += [
         left + _EXPIRED_SECONDS if left > 0 else _IN_USE_SECONDS

@@ -10,6 +10,7 @@ from penstock.names import AgentKey
 
 _FIRST_BACKOFF_SECONDS = 0.05
 _LONGEST_BACKOFF_SECONDS = 30.0
+_LONGEST_URGENT_BACKOFF_SECONDS = 5.0
 
 
 class WorkQueue:
@@ -52,17 +53,19 @@ class WorkQueue:
         """Ask for a run after a while; the earliest wish counts."""
         due = self._clock() + seconds
         if key not in self._due or due < self._due[key][0]:
+            urgent = urgent or self._due.get(key, (due, False))[1]
             self._due[key] = (due, urgent)
             heapq.heappush(self._timers, (due, key))
             self._wake.set()
 
-    def retry(self, key: AgentKey) -> float:
-        """Ask for a run after a failure; returns the back-off in seconds."""
+    def retry(self, key: AgentKey, *, urgent: bool = False) -> float:
+        """Ask for a run after a failure; returns the back-off in seconds, short where it is urgent."""
+        longest = _LONGEST_URGENT_BACKOFF_SECONDS if urgent else _LONGEST_BACKOFF_SECONDS
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
-        backoff = min(_FIRST_BACKOFF_SECONDS * 2.0 ** min(failures, 12), _LONGEST_BACKOFF_SECONDS)
+        backoff = min(_FIRST_BACKOFF_SECONDS * 2.0 ** min(failures, 12), longest)
         seconds = backoff * (0.5 + self._jitter() / 2)
-        self.add_after(key, seconds)
+        self.add_after(key, seconds, urgent=urgent)
         return seconds
 
     def forget(self, key: AgentKey) -> None:

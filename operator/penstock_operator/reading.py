@@ -45,10 +45,13 @@ _LONGEST: Final[Mapping[str, int]] = {
     "conditions": 24,
     "verdicts": 10,
     "revisions": 120,
+    "rejected": 100,
     "targets": 2,
     "checks": 16,
+    "halts": 8,
     "message": 2048,
 }
+_LAST: Final = frozenset({"verdicts", "rejected"})
 _POSITION: Final = re.compile(r"(?:[0-9]{1,16}(?:-[0-9]{1,19})?)?")
 
 
@@ -179,7 +182,7 @@ def _leave_out(
     last = str(place[-1]) if place else ""
     if problem in ("too_long", "string_too_long") and last in _LONGEST:
         longest = _LONGEST[last]
-        inside[last] = inside[last][-longest:] if last == "verdicts" else inside[last][:longest]
+        inside[last] = inside[last][-longest:] if last in _LAST else inside[last][:longest]
     elif problem == "enum" and "verdicts" in place:
         inside[last] = _STRICT[last]
     elif inside is raw and last in instead:
@@ -198,6 +201,10 @@ def _unreadable_moment(status: AgentRolloutStatus) -> _Place | None:
         (("stepStartedAt",), status.step_started_at),
         (("blindSince",), status.blind_since),
         (("unreadySince",), status.unready_since),
+        *_moments_of_suspension(status),
+        *((("halts", n), halt.since) for n, halt in enumerate(status.halts)),
+        *((("halts", n), halt.until) for n, halt in enumerate(status.halts)),
+        (("stuck",), status.stuck.since if status.stuck else None),
         (("analysis", "countedAt"), status.analysis.counted_at),
         *((("conditions", n), c.last_transition_time) for n, c in enumerate(status.conditions)),
     ]
@@ -206,6 +213,16 @@ def _unreadable_moment(status: AgentRolloutStatus) -> _Place | None:
             return place
     counted = status.analysis.counted_through, status.analysis.step_from
     return None if all(map(_POSITION.fullmatch, counted)) else ("analysis",)
+
+
+def _moments_of_suspension(status: AgentRolloutStatus) -> list[tuple[_Place, str | None]]:
+    kept = status.suspension
+    if kept is None:
+        return []
+    return [
+        (("suspension", "since"), kept.since),
+        (("suspension", "resumedAt"), kept.resumed_at),
+    ]
 
 
 def _is_moment(text: str) -> bool:

@@ -12,6 +12,7 @@ from penstock import names
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.errors import PenstockError
 from penstock.names import AgentKey
+from penstock.rollout import path
 from penstock.rollout.situation import Happening
 from penstock_operator import events, metrics, reading, shown
 from penstock_operator.cluster import ClusterError
@@ -67,9 +68,16 @@ class Reconciler:
             await self._gone(key)
             return None
         plan = plan_agent(world)
+        memory.lulls = plan.lulls
         metrics.show(key, shown.of_agent(key, world, plan))
         await self.apply(key, world.agent, plan, memory)
         return Again(plan.look_again_seconds, urgent=plan.in_flight)
+
+    def in_flight(self, key: AgentKey) -> bool:
+        """Whether a candidate has users, by what the cache holds: its passes come first."""
+        found = self.sources.cache.of_agent(ROLLOUT, key)
+        statuses = [reading.rollout_status(rollout).value for rollout in found]
+        return any(path.under_way(status) and status.share.percent for status in statuses)
 
     async def _gone(self, key: AgentKey) -> None:
         """Report to AgentRollouts that name an Agent which does not exist."""

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 
+from penstock import names
 from penstock.api import condition
 from penstock.api.agent import AgentStatus, AgentSummary, RevisionStatus, Traffic
 from penstock.api.condition import Condition
-from penstock.api.rollout import Result
+from penstock.api.rollout import Result, Verdict
 from penstock.rollout.situation import Pods
 from penstock.traffic import Arm, Standing
-from penstock_operator import manifests
+from penstock_operator import manifests, remembered
 from penstock_operator.course import Course, targets, verdict_on
 from penstock_operator.stock import Stock
 from penstock_operator.workforce import Crew
@@ -27,6 +28,7 @@ def agent_status(
         targets=targets(course.stable, course.candidate, course.percent),
         suspended=world.suspended,
     )
+    serving = course.stable or stock.latest
     return AgentStatus(
         observed_generation=world.generation,
         latest_revision=stock.latest or None,
@@ -34,11 +36,18 @@ def agent_status(
         had_rollout=_had_rollout(world),
         traffic=traffic,
         revisions=_revisions(world, crews),
-        replicas=sum(pods.ready for pods in world.pods.values()),
-        selector=manifests.selector(world.name),
+        rejected=remembered.noted(world.status, _decided(stock, course)),
+        replicas=world.ready(serving),
+        selector=manifests.selector(world.name, names.hash_of(serving) if serving else ""),
         summary=_summary(world, course, crews),
         conditions=_conditions(world, stock, course, crews, tampered),
     )
+
+
+def _decided(stock: Stock, course: Course) -> list[Verdict]:
+    """The last verdict on each revision, in the order in which they were cut."""
+    known = sorted(stock.known.values(), key=lambda item: item.sequence)
+    return [verdict for item in known if (verdict := verdict_on(course, item))]
 
 
 def _had_rollout(world: World) -> bool | None:
@@ -173,6 +182,9 @@ def _no_revision(world: World, stock: Stock, course: Course) -> Word | None:
         return False, problem[0], problem[1]
     if not stock.latest:
         return False, "NoRevision", "no revision has been cut yet"
+    latest = stock.get(stock.latest)
+    if latest and latest.rejected:
+        return False, "CandidateRejected", _nobody(stock)
     words = world.pods.get(stock.latest, Pods()).message
     return False, "PodsNotReady", words or f"the workers of {stock.latest} are not ready yet"
 
@@ -208,6 +220,9 @@ def _stalled(world: World, stock: Stock, course: Course) -> Word:
         return True, problem[0], problem[1]
     if stock.lost:
         return True, "RecordMissing", _lost(stock)
+    latest = stock.get(stock.latest)
+    if not stock.stable and latest and latest.rejected:
+        return True, "CandidateRejected", _nobody(stock)
     if world.name_conflict:
         return True, "NameConflict", world.name_conflict
     if world.refused:
@@ -246,7 +261,16 @@ def _releasing(stock: Stock, course: Course) -> bool:
     return waiting and not course.frozen and not (latest and latest.rejected)
 
 
+def _nobody(stock: Stock) -> str:
+    return f"{stock.latest} stays rejected, and no other revision can serve: apply another template"
+
+
 def _lost(stock: Stock) -> str:
+    if not stock.stable:
+        return (
+            f"nothing is left of {stock.lost}, which served, and no other revision can serve. Apply "
+            "the template it was cut from again, or another one"
+        )
     return (
         f"{stock.lost} serves, but neither its record nor its ConfigMap can be read: it cannot be "
         "rebuilt. Apply the template it was cut from again, or release another revision"

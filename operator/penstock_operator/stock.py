@@ -1,25 +1,31 @@
 """Taking stock: which revisions an agent has, which is its latest, who was stable, who rejected."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 from penstock import names, revision
-from penstock.api.rollout import Result, Verdict
+from penstock.api.rollout import AgentRolloutStatus, Result, Verdict
 from penstock.errors import InvalidResource, RevisionTampered, UnknownSchema
 from penstock.revision import Revision
 from penstock.rollout.situation import RevisionRecord
-from penstock_operator import reading
+from penstock_operator import reading, remembered
 from penstock_operator.resources import Object, annotations_of, controller_uid, name_of
-from penstock_operator.world import World
+from penstock_operator.world import Cuts, Found, World, record_version
+
+_COLLISION: Final = (
+    "another template became revision {}, and this one would get the very same name: change "
+    "anything in spec.template, its version for instance"
+)
 
 
 @dataclass(frozen=True)
 class Known:
     """A revision that has a record, or gets one in this pass (``record`` is None).
 
-    ``doubts`` are the places of what is noted on its record that could not be read.
+    ``doubts`` are the places of what is noted on its record that could not be read. ``restored``:
+    its verdict or its promotion is known from a status, and is not noted on the record.
     """
 
     cut: Revision
@@ -28,6 +34,7 @@ class Known:
     verdict: Verdict | None = None
     promoted_sequence: int = 0
     doubts: tuple[str, ...] = ()
+    restored: bool = False
 
     @property
     def name(self) -> str:
@@ -43,6 +50,7 @@ class Known:
     def facts(self) -> RevisionRecord:
         """What the decision engine must know of it."""
         last = self.verdict if self.rejected else None
+        promoted = self.verdict is not None and self.verdict.result is Result.PROMOTED
         return RevisionRecord(
             name=self.name,
             version=self.cut.template.version,
@@ -50,6 +58,7 @@ class Known:
             rejected_reason=last.reason.value if last else "",
             rejected_message=last.message if last else "",
             promoted_sequence=self.promoted_sequence,
+            promoted_attempt=self.verdict.attempt if self.verdict and promoted else 0,
         )
 
 
@@ -68,7 +77,8 @@ class Stock:
 
     ``latest`` is the revision of the present template, or the last one that could be cut.
     ``problem`` (reason, sentence) says why the present template has none. ``stable`` may name a
-    revision that is not known any more: it goes on serving, but nothing can be built for it.
+    revision that is not known any more: it serves while its workers live, but nothing can be built
+    for it. ``gone`` was stable and nothing is left of it, nor can another serve. ``decided`` is the decision in force of the AgentRollout.
     ``settling``: the present template is new and its inputs have not been quiet for long enough.
     ``unread`` are records that cannot be read, by name; some of them are known by other means.
     """
@@ -79,6 +89,8 @@ class Stock:
     problem: tuple[str, str] | None = None
     settling: bool = False
     unread: Mapping[str, Unread] = field(default_factory=dict)
+    decided: AgentRolloutStatus = field(default_factory=AgentRolloutStatus)
+    gone: str = ""
 
     def get(self, name: str) -> Known | None:
         """A revision by name."""
@@ -87,7 +99,7 @@ class Stock:
     @property
     def lost(self) -> str:
         """The stable revision's name when neither its record nor its projection can be read."""
-        return self.stable if self.stable and self.stable not in self.known else ""
+        return self.stable if self.stable and self.stable not in self.known else self.gone
 
     @property
     def next_promotion(self) -> int:
@@ -97,24 +109,36 @@ class Stock:
 
 def take_stock(world: World) -> Stock:
     """Read the records, cut the present template, and find out who is stable."""
-    known, unread = _read_all(_own_records(world))
+    known, unread = _read_all(_own_records(world), world.cuts)
     known |= _rebuilt(world, known, unread)
+    recorded = known.keys() | unread.keys()
     latest, problem = _latest(world, known, unread)
     if latest and latest.name not in known:
         known[latest.name] = latest
+    known = _with_rejections(world, known)
     name = latest.name if latest else _previous(world, known)
     settling = latest is None and problem is None and world.spec is not None
-    return Stock(known, name, _stable(world, known), problem, settling, unread)
+    decided = remembered.decision(world, recorded)
+    stable = _stable(world, known, decided, recorded)
+    known = _with_promotion(known, stable)
+    gone = "" if stable else world.status.stable_revision or ""
+    return Stock(known, name, stable, problem, settling, unread, decided, gone)
 
 
 def _own_records(world: World) -> list[Object]:
     return [record for record in world.records if controller_uid(record) == world.uid]
 
 
-def _read_all(records: list[Object]) -> tuple[dict[str, Known], dict[str, Unread]]:
+def _read_all(records: list[Object], cuts: Cuts) -> tuple[dict[str, Known], dict[str, Unread]]:
+    """The records, each read once in its life; what is not there any more is forgotten."""
     known, unread = {}, {}
-    for record in records:
-        match _cut_of(record.get("data"), name_of(record)):
+    held = {record_version(record): record for record in records}
+    for place in cuts.keys() - held.keys():
+        del cuts[place]
+    for place, record in held.items():
+        if place not in cuts:
+            cuts[place] = _cut_of(record.get("data"), name_of(record))
+        match cuts[place]:
             case Revision() as cut:
                 known[cut.name] = _noted(cut, record)
             case (why, newer):
@@ -122,7 +146,7 @@ def _read_all(records: list[Object]) -> tuple[dict[str, Known], dict[str, Unread
     return known, unread
 
 
-def _cut_of(document: Any, name: str) -> Revision | tuple[str, bool]:
+def _cut_of(document: Any, name: str) -> Found:
     """The revision in a document; else why there is none, and whether a newer Penstock has one."""
     try:
         return revision.read(document, name)
@@ -168,9 +192,33 @@ def _rebuilt(
     return found
 
 
+def _with_rejections(world: World, known: Mapping[str, Known]) -> dict[str, Known]:
+    """The revisions with rejections that their records do not tell any more."""
+    told = remembered.rejections(world)
+    return {name: _rejected_again(item, told.get(name)) for name, item in known.items()}
+
+
+def _rejected_again(item: Known, told: Verdict | None) -> Known:
+    undecided = item.verdict is None or item.verdict.result is Result.SUPERSEDED
+    return replace(item, verdict=told, restored=True) if told and undecided else item
+
+
+def _with_promotion(known: dict[str, Known], stable: str) -> dict[str, Known]:
+    """Who is stable was promoted last: where its record does not tell that, it gets the note."""
+    item = known.get(stable)
+    if item is None or item.promoted_sequence:
+        return known
+    last = max(other.promoted_sequence for other in known.values())
+    return known | {stable: replace(item, promoted_sequence=last + 1, restored=True)}
+
+
 def verdict_annotations(known: Known, verdict: Verdict | None, promoted: int) -> dict[str, str]:
-    """All annotations of the verdict manager: an apply carries every one it wants to keep."""
-    kept = verdict or known.verdict
+    """All annotations of the verdict manager: an apply carries every one it wants to keep.
+
+    A rejection outlives a retry that was superseded.
+    """
+    superseded = verdict is not None and verdict.result is Result.SUPERSEDED
+    kept = known.verdict if superseded and known.rejected else verdict or known.verdict
     notes = {}
     if known.record is not None and known.doubts and verdict is None:
         written = annotations_of(known.record)  # a newer Penstock may read what we cannot
@@ -201,17 +249,21 @@ def _latest(
         )
     except InvalidResource as error:
         return None, ("Invalid", str(error))
-    if cut.name in known:
-        return known[cut.name], None
+    return _as_cut(world, cut, known, unread)
+
+
+def _as_cut(
+    world: World, cut: Revision, known: dict[str, Known], unread: Mapping[str, Unread]
+) -> tuple[Known | None, tuple[str, str] | None]:
+    """The revision that has the name of what was cut just now, or a new one."""
+    if same := known.get(cut.name):
+        if (same.cut.declared, same.cut.references) != (cut.declared, cut.references):
+            return None, ("HashCollision", _COLLISION.format(cut.name))
+        return same, None
     if found := unread.get(cut.name):
-        return (
-            (None, ("RecordUnreadable", found.why))
-            if found.newer
-            else (
-                _noted(cut, found.record),
-                None,
-            )
-        )
+        if found.newer:
+            return None, ("RecordUnreadable", found.why)
+        return _noted(cut, found.record), None
     if not world.settled:
         return None, None
     sequence = 1 + max((item.sequence for item in known.values()), default=0)
@@ -239,12 +291,16 @@ def _previous(world: World, known: dict[str, Known]) -> str:
     return newest.name if newest else ""
 
 
-def _stable(world: World, known: dict[str, Known]) -> str:
-    """Who is stable: the decision in force, else the Agent's word, else the last promotion."""
-    decided = reading.rollout_status(world.rollout).value.stable_revision if world.rollout else ""
-    said = decided or world.status.stable_revision or ""
-    if said:
+def _stable(
+    world: World, known: dict[str, Known], decided: AgentRolloutStatus, recorded: Collection[str]
+) -> str:
+    """Who is stable: the decision in force, else the Agent's word, else the last promotion.
+
+    One of whom nothing is left serves nobody: the last promotion comes before it.
+    """
+    said = decided.stable_revision or world.status.stable_revision or ""
+    if said and not remembered.gone(world, said, recorded):
         return said
-    promoted = [item for item in known.values() if item.promoted_sequence]
+    promoted = [item for item in known.values() if item.promoted_sequence and not item.rejected]
     last = max(promoted, key=lambda item: item.promoted_sequence, default=None)
     return last.name if last else ""

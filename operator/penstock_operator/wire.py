@@ -27,7 +27,8 @@ _UNREADABLE: Final = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 #: Halves of a surrogate pair, which no encoding of Unicode has a place for.
 _HALVES: Final = re.compile("[\ud800-\udfff]")
 
-#: How deep an answer is read that is deeper than the parser's own bound of 200. A schema that is accepted ends at level 39 of a record, in a list 41.
+#: How deep an answer is read that is deeper than the parser's own bound of 200. A schema that is
+#: accepted ends at level 39 of a record, in a list at 41.
 LEVELS: Final = 64
 _ANSWER: Final[TypeAdapter[Any]] = TypeAdapter(Any)
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{}]', re.DOTALL)

@@ -91,7 +91,7 @@ class Workers:
     def _failed(self, key: AgentKey, error: Exception) -> None:
         lost = isinstance(error, StaleWrite) or (isinstance(error, ClusterError) and error.conflict)
         expected = isinstance(error, PenstockError)
-        seconds = self.queue.retry(key)
+        seconds = self.queue.retry(key, urgent=self.reconciler.in_flight(key))
         metrics.RECONCILES.labels("conflict" if lost else "retry").inc()
         say = log.info if isinstance(error, Fenced) else log.warning
         say(

@@ -1,32 +1,37 @@
 """What each revision's workers may do, and how many of them there are."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Final
 
-from penstock import names
 from penstock.api.agent import AgentSpec, RevisionState, Scaling
 from penstock.api.rollout import Result, Stage
+from penstock.api.worker import Worker
+from penstock.rollout.capacity import replicas_for
 from penstock.traffic import Standing
-from penstock_operator.course import Course, verdict_on
-from penstock_operator.resources import Object
+from penstock_operator.course import Course, capacity_of, verdict_on
 from penstock_operator.stock import Known, Stock
-from penstock_operator.world import World
+from penstock_operator.world import Lull, World
 from penstock_store.records import RevisionWork
 
 _LEAVING: Final = (Standing.REJECTED, Standing.SUPERSEDED, Standing.DRAINING)
+#: Records of so many rejected revisions are kept, whatever the history limit is.
+REJECTED_KEPT: Final = 20
 _SCALE_DOWN_AFTER: Final = timedelta(seconds=60)
 
 
 @dataclass(frozen=True)
 class Crew:
-    """One revision's standing, its work, and the workers it should have (None: no Deployment)."""
+    """One revision's standing, its work, and the workers it should have (None: no Deployment).
+
+    ``lull`` is there while it has more workers than it needs and keeps them for a while.
+    """
 
     known: Known
     standing: Standing
     work: RevisionWork
     replicas: int | None
+    lull: Lull | None = None
 
     @property
     def state(self) -> RevisionState:
@@ -47,10 +52,10 @@ def muster(world: World, stock: Stock, course: Course) -> tuple[Crew, ...]:
 def _crew(world: World, stock: Stock, course: Course, known: Known) -> Crew:
     work = work_of(world, known)
     standing = standing_of(world, stock, course, known)
-    replicas = None
-    if standing is not Standing.CLOSED and world.spec is not None:
-        replicas = _replicas(world, world.spec.scaling, course, known, standing, work)
-    return Crew(known, standing, work, replicas)
+    if standing is Standing.CLOSED or world.spec is None:
+        return Crew(known, standing, work, None)
+    replicas, lull = _staff(world, world.spec, stock, course, Crew(known, standing, work, None))
+    return Crew(known, standing, work, replicas, lull)
 
 
 def work_of(world: World, known: Known) -> RevisionWork:
@@ -111,32 +116,46 @@ def _may_close(world: World, known: Known, standing: Standing) -> bool:
     return state is RevisionState.CLOSED or (state is RevisionState.DRAINING and in_force)
 
 
-def _replicas(
-    world: World,
-    scaling: Scaling,
-    course: Course,
-    known: Known,
-    standing: Standing,
-    work: RevisionWork,
-) -> int:
-    wanted = wanted_replicas(scaling, work)
-    current = current_replicas(world, known)
-    if known.name == course.stable:
-        if scaling.replicas is not None:
-            return scaling.replicas
+def _staff(
+    world: World, spec: AgentSpec, stock: Stock, course: Course, crew: Crew
+) -> tuple[int, Lull | None]:
+    """The workers of a revision that is not closed, and its lull."""
+    wanted = wanted_replicas(spec.scaling, crew.work, spec.worker.concurrency)
+    current = current_replicas(world, crew.known)
+    if crew.known.name == course.stable:
+        if spec.scaling.replicas is not None:
+            return spec.scaling.replicas, None
         if under_way(course):  # all users may come back at any moment
-            return max(wanted, min(current or 0, scaling.max_replicas))
-        return _slowly(world, known, wanted, current)
-    if standing is Standing.OPEN:
-        return max(1, _slowly(world, known, wanted, current))
-    return max(1, min(wanted, current or 1))  # finishing what it has
+            return max(wanted, min(current or 0, spec.scaling.max_replicas)), None
+        return _slowly(world, crew.known, wanted, current)
+    ahead = _ahead(world, stock, course) if crew.known.name == course.candidate else 1
+    if crew.standing is Standing.OPEN:
+        return _slowly(world, crew.known, max(ahead, wanted), current)
+    leaving = max(1, min(wanted, current or 1))  # finishing what it has
+    if crew.standing is Standing.WITHDRAWN and course.staff_percent:  # it comes back to a share
+        return _slowly(world, crew.known, max(ahead, leaving), current)
+    return leaving, None
 
 
-def wanted_replicas(scaling: Scaling, work: RevisionWork) -> int:
-    """Backlog divided by what one replica answers for, within the declared bounds."""
-    needed = -(-work.queued // scaling.queued_tasks_per_replica)
-    if needed == 0 and work.running:
-        needed = 1  # sleeping would take the worker away from running tasks
+def _ahead(world: World, stock: Stock, course: Course) -> int:
+    """How many workers the candidate's next share needs: they are there before it is raised."""
+    room = capacity_of(world, stock, course.candidate)
+    if room is None or world.spec is None:
+        return 1
+    return replicas_for(room, course.staff_percent, world.spec.worker.concurrency)
+
+
+def wanted_replicas(
+    scaling: Scaling, work: RevisionWork, concurrency: int = Worker().concurrency
+) -> int:
+    """Workers for what runs and for what waits, within the declared bounds.
+
+    Args:
+        concurrency: running tasks that one worker takes; ``queuedTasksPerReplica`` are the waiting
+            ones that it answers for.
+    """
+    waits = scaling.queued_tasks_per_replica
+    needed = -(-(work.queued * concurrency + work.running * waits) // (waits * concurrency))
     return max(scaling.min_replicas, min(needed, max(scaling.max_replicas, scaling.min_replicas)))
 
 
@@ -152,44 +171,37 @@ def under_way(course: Course) -> bool:
     return bool(course.candidate) and status is not None and status.stage is not Stage.DONE
 
 
-def low_since(
-    spec: AgentSpec | None,
-    work: Mapping[str, RevisionWork],
-    deployments: Mapping[str, Object],
-    before: Mapping[str, datetime],
-    now: datetime,
-) -> dict[str, datetime]:
-    """Since when each revision has had more workers than its backlog asks for.
+def _slowly(
+    world: World, known: Known, wanted: int, current: int | None
+) -> tuple[int, Lull | None]:
+    """Up at once; down only after less was needed for a while, and to the most of that while.
 
-    Args:
-        work: by revision hash; deployments and the result are keyed by revision name.
+    While Redis is away nobody knows what is needed, and nothing is taken away.
     """
-    if spec is None:
-        return {}
-    return {
-        name: before.get(name, now)
-        for name, live in deployments.items()
-        if (held := work.get(names.hash_of(name)))
-        and int(live["spec"].get("replicas", 1)) > wanted_replicas(spec.scaling, held)
-    }
-
-
-def _slowly(world: World, known: Known, wanted: int, current: int | None) -> int:
-    """Up at once; down only after the backlog has asked for less for a while."""
     if current is None or wanted >= current:
-        return wanted
-    since = world.low_since.get(known.name)
-    return wanted if since and world.now - since >= _SCALE_DOWN_AFTER else current
+        return wanted, None
+    if world.look is None:
+        return current, None
+    before = world.lulls.get(known.name)
+    begun = before if before and before.replicas == current else Lull(world.now, 0, current)
+    lull = replace(begun, most=max(begun.most, wanted))
+    over = world.now - lull.since >= _SCALE_DOWN_AFTER
+    return (lull.most if over else current), lull
 
 
 def prunable(
     crews: tuple[Crew, ...], stock: Stock, course: Course, limit: int
 ) -> tuple[Known, ...]:
-    """Closed revisions beyond the history limit, except those that somebody may return to."""
+    """Closed revisions beyond the history limit, except those that somebody may return to.
+
+    Rejected ones are counted by themselves and have room of their own.
+    """
     kept = {course.stable, course.candidate, stock.latest}
     closed = [
         crew.known
         for crew in crews
         if crew.standing is Standing.CLOSED and crew.known.name not in kept
     ]
-    return tuple(closed[limit:])
+    rejected = [known for known in closed if known.rejected]
+    others = [known for known in closed if not known.rejected]
+    return (*others[limit:], *rejected[max(limit, REJECTED_KEPT) :])

@@ -5,12 +5,36 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from penstock.api.agent import AgentSpec, AgentStatus, RolloutPolicy
+from penstock.revision import Revision
 from penstock.rollout.observation import Observation
 from penstock.rollout.situation import Pods
 from penstock_operator.drift import Answers
 from penstock_operator.manifests import Installation
 from penstock_operator.resources import Object, spec_of
 from penstock_store.records import Look
+
+#: A revision; else why what was read is none, and whether a newer Penstock can read it.
+Found = Revision | tuple[str, bool]
+Cuts = dict[tuple[str, str], Found]
+
+
+def record_version(record: Object) -> tuple[str, str]:
+    """What never stands for two contents of a record; without a version it is read anew."""
+    told = record["metadata"]
+    return str(told.get("uid", "")), str(told.get("resourceVersion") or id(record))
+
+
+@dataclass(frozen=True)
+class Lull:
+    """A time in which a revision needs fewer workers than it has.
+
+    ``most``: the most that it needed in that time; ``replicas``: what it has. Another number of
+    workers begins another lull.
+    """
+
+    since: datetime
+    most: int
+    replicas: int
 
 
 @dataclass(frozen=True)
@@ -23,13 +47,14 @@ class World:
     the Agent's status that could not be read. ``references`` holds the
     content of referenced objects, ``missing`` a sentence when one is not there. ``settled``: the
     revision's inputs have been quiet for long enough to cut one. ``look`` is None when Redis did
-    not answer (``look_error``). ``low_since``: since when a revision has had more workers than
-    its backlog asks for. ``name_conflict``: a child that belongs to another owner;
+    not answer (``look_error``). ``lulls``: revisions, by name, that have more workers than they
+    need, as the pass before saw it. ``name_conflict``: a child that belongs to another owner;
     ``refused``: a child that the API server would not take, in its words. ``no_redis_user``: why
     the workers of this namespace cannot reach Redis. ``epoch`` is the leadership in which is
     decided, not below any that Kubernetes has on record for the agent. ``instead_of``: the (epoch,
     version) of a route in Redis that no leader wrote. ``answers`` are those of the API server that
-    are not quite what was applied.
+    are not quite what was applied. ``cuts`` are what records of this very version held, by uid and
+    resourceVersion; it is filled in as they are read.
     """
 
     now: datetime
@@ -52,7 +77,7 @@ class World:
     observation: Observation | None = None
     observation_error: str = ""
     pods: Mapping[str, Pods] = field(default_factory=dict)
-    low_since: Mapping[str, datetime] = field(default_factory=dict)
+    lulls: Mapping[str, Lull] = field(default_factory=dict)
     name_conflict: str = ""
     refused: str = ""
     no_redis_user: str = ""
@@ -60,6 +85,7 @@ class World:
     epoch: int = 0
     instead_of: tuple[int, int] | None = None
     answers: Answers = field(default_factory=dict)
+    cuts: Cuts = field(default_factory=dict)
 
     @property
     def uid(self) -> str:

@@ -282,7 +282,7 @@ class Scaling(Block):
     ] = 1
     max_replicas: Annotated[int, Field(ge=1, le=1000, description="Never more.")] = 20
     queued_tasks_per_replica: Annotated[
-        int, Field(ge=1, le=100000, description="Backlog that one replica answers for.")
+        int, Field(ge=1, le=100000, description="Waiting tasks that one replica answers for.")
     ] = 16
     max_queued_tasks: Annotated[
         int | None,
@@ -392,6 +392,16 @@ class RevisionStatus(Block):
     pinned: Annotated[int, Field(ge=0, description="Live sessions that stay on it.")] = 0
 
 
+class Rejection(Block):
+    """A revision that was rejected and never promoted since."""
+
+    revision: Annotated[str, Field(max_length=63, description="Name of the revision.")]
+    attempt: Annotated[int, Field(ge=1, description="The attempt that was rejected.")] = 1
+    reason: Annotated[str, Field(max_length=64, description="Reason of the verdict.")] = ""
+    message: Annotated[str, Field(max_length=256, description="The verdict, in words.")] = ""
+    at: Annotated[str, Field(max_length=40, description="When it was decided.")] = ""
+
+
 class AgentSummary(Block):
     """Ready-made strings for the columns of kubectl get."""
 
@@ -424,9 +434,19 @@ class AgentStatus(Block):
         MapList("name"),
         Field(max_length=120, description="Revisions that are not Closed, newest first."),
     ] = []
-    replicas: Annotated[int, Field(ge=0, description="Ready workers of all revisions.")] = 0
+    rejected: Annotated[
+        list[Rejection],
+        MapList("revision"),
+        Field(
+            max_length=100,
+            description="Rejected revisions, oldest first, at most 100: they stay rejected after "
+            "their records are pruned.",
+        ),
+    ] = []
+    replicas: Annotated[int, Field(ge=0, description="Ready workers of the stable revision.")] = 0
     selector: Annotated[
-        str | None, Field(max_length=256, description="Label selector of the worker pods.")
+        str | None,
+        Field(max_length=256, description="Label selector of the stable revision's worker pods."),
     ] = None
     summary: Annotated[AgentSummary, Field(description="Strings for columns.")] = AgentSummary()
     conditions: Annotated[

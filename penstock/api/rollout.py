@@ -268,6 +268,14 @@ class ArmCounts(Block):
     cost_micro_usd: Annotated[int, Field(ge=0, description="Sum of list prices, USD / 10^6.")] = 0
 
 
+class Yardstick(ArmCounts):
+    """What stable did while it had enough of the users to be a measure."""
+
+    latency_squares: Annotated[
+        int, Field(ge=0, description="Sum of squared processing times, in ms^2.")
+    ] = 0
+
+
 class CheckReport(Block):
     """One check of the last analysis, ready to print."""
 
@@ -280,7 +288,8 @@ class CheckReport(Block):
         Field(
             max_length=32,
             description="Passing, Breached, Shared (stable too), NoData, Suspect: over the limit on "
-            "too few tasks to be sure, or Unclear: over it but not clearly worse than stable.",
+            "too few tasks to be sure, Unclear: over it but not clearly worse than stable, or "
+            "Uncompared: over it while stable has too few tasks to compare with.",
         ),
     ]
 
@@ -316,6 +325,13 @@ class AnalysisStatus(Block):
     step_candidate: Annotated[ArmCounts, Field(description="Candidate, in this step.")] = (
         ArmCounts()
     )
+    before: Annotated[
+        Yardstick | None,
+        Field(
+            description="Stable in the last window in which the candidate had at most half of the "
+            "users: the measure where stable has too few tasks now."
+        ),
+    ] = None
     checks: Annotated[
         list[CheckReport], MapList("name"), Field(max_length=16, description="The last checks.")
     ] = []
@@ -349,10 +365,57 @@ class LastRequest(Block):
     at: Annotated[Timestamp, Field(description="When it was handled.")] = ""
 
 
+class Suspension(Block):
+    """Why the candidate is taken off for a while, or when it last came back."""
+
+    reason: Annotated[
+        str, Field(max_length=64, description="Why it is off; empty: it is not suspended.")
+    ] = ""
+    message: Annotated[Message, Field(description="What was told when it went or came back.")] = ""
+    since: Annotated[
+        Timestamp | None, Field(description="When it was last taken off in this attempt.")
+    ] = None
+    resumed_at: Annotated[
+        Timestamp | None,
+        Field(description="When it last came back: what was routed before is no evidence."),
+    ] = None
+    uncompared: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="How often it was taken off, since it last passed a step, because stable "
+            "had too few tasks to compare with.",
+        ),
+    ] = 0
+    overloads: Annotated[
+        int, Field(ge=0, description="How often it was taken off because its queue aged.")
+    ] = 0
+
+
+class Halt(Block):
+    """A time in which the Agent's kill switch was on: nothing is late because of it."""
+
+    since: Annotated[Timestamp, Field(description="When it began.")]
+    until: Annotated[Timestamp | None, Field(description="When it ended; absent: it lasts.")] = None
+
+
+class StuckQueue(Block):
+    """The candidate's queue while its oldest task waits for too long and stable's does not."""
+
+    since: Annotated[Timestamp, Field(description="Since when.")]
+    age_seconds: Annotated[int, Field(ge=0, description="Age of the oldest task by then.")]
+
+
 class AgentRolloutStatus(Block):
     """The decision in force: who gets which share, how far it is, and what was decided."""
 
     observed_generation: Annotated[int, Field(ge=0, description="Generation acted upon.")] = 0
+    agent_uid: Annotated[
+        str,
+        Field(
+            max_length=64, description="The Agent it was decided for: one made again is another."
+        ),
+    ] = ""
     stable_revision: Annotated[
         str | None, Field(max_length=63, description="Revision that serves by default.")
     ] = None
@@ -404,9 +467,32 @@ class AgentRolloutStatus(Block):
     unavailable_count: Annotated[
         int, Field(ge=0, description="How often this attempt was taken off as unavailable.")
     ] = 0
+    stuck: Annotated[
+        StuckQueue | None,
+        Field(description="The candidate's queue, while it ages and stable's does not."),
+    ] = None
+    halts: Annotated[
+        tuple[Halt, ...],
+        Field(max_length=8, description="When the kill switch was on, oldest first, at most 8."),
+    ] = ()
     step_approved: Annotated[
         bool, Field(description="Whether a person has approved leaving this step.")
     ] = False
+    suspension: Annotated[
+        Suspension | None,
+        Field(description="Why the candidate is off for a while, or when it last came back."),
+    ] = None
+    waiting: Annotated[
+        str, Field(max_length=64, description="What the rollout waits for, in one word.")
+    ] = ""
+    unreached_percent: Annotated[
+        Percent | None,
+        Field(description="Share that was left by time alone, since no task reached it."),
+    ] = None
+    stable_breach: Annotated[
+        str,
+        Field(max_length=32, description="The check that stable breaks while nothing is tried."),
+    ] = ""
     analysis: Annotated[AnalysisStatus, Field(description="Last numbers.")] = AnalysisStatus()
     verdicts: Annotated[
         tuple[Verdict, ...], Field(max_length=10, description="Oldest first, at most 10.")

@@ -8,6 +8,8 @@ from penstock.api.rollout import Reason, Source, StepApproval
 from penstock.rollout import path, refusals, words
 from penstock.rollout.facts import (
     CANDIDATE_UNAVAILABLE,
+    COMPARABLE_PERCENT,
+    NOT_COMPARABLE,
     SHARED_INCIDENT,
     UNAVAILABLE_SECONDS,
     UNAVAILABLE_TIMES,
@@ -80,11 +82,18 @@ def _first_revision(facts: Facts) -> Move:
 
 
 def promoted_before(facts: Facts) -> Move | None:
-    """The verdict reached the record, then the operator died before it wrote the status."""
+    """The verdict reached the record, then the operator died before it wrote the status.
+
+    Where stable's own promotion is not on record, nobody can tell which one was later.
+    """
     before = facts.situation.status
     ours, theirs = facts.record(facts.candidate), facts.record(facts.stable)
     known = before.canary_revision == facts.candidate or not before.route_version
-    return Adopt() if known and ours.promoted_sequence > theirs.promoted_sequence else None
+    later = 0 < theirs.promoted_sequence < ours.promoted_sequence
+    of_this_attempt = ours.promoted_attempt is None or (
+        ours.promoted_attempt >= max(facts.status.attempt, 1)
+    )
+    return Adopt() if known and later and of_this_attempt and not facts.rejected else None
 
 
 def superseded(facts: Facts) -> Move | None:
@@ -119,9 +128,13 @@ def abort_requested(facts: Facts) -> Move | None:
 
 
 def unavailable(facts: Facts) -> Move | None:
-    """A candidate that cannot serve its share gives it back; twice condemns it."""
+    """A candidate that cannot serve its share gives it back.
+
+    Without a ready pod twice condemns it; a queue that ages while pods are ready never does.
+    """
     if facts.suspended_for == CANDIDATE_UNAVAILABLE:
-        if not facts.pods.ready or facts.queue_ages:
+        back = facts.capacity_for(facts.status.held_percent or 0) and not facts.backing_off
+        if not facts.pods.ready or not back:
             return Wait(CANDIDATE_UNAVAILABLE, words.awaits_pods(facts))
         return _resume(facts)
     if not facts.percent or facts.situation.agent_suspended:
@@ -129,6 +142,8 @@ def unavailable(facts: Facts) -> Move | None:
     why = words.why_unavailable(facts)
     if not why:
         return None
+    if facts.seconds_unready() < UNAVAILABLE_SECONDS:
+        return Suspend(CANDIDATE_UNAVAILABLE, why, overload=True)
     if facts.status.unavailable_count + 1 < UNAVAILABLE_TIMES:
         return Suspend(CANDIDATE_UNAVAILABLE, why)
     message = f"rolled back at {facts.percent} %: unavailable for the second time: {why}"
@@ -148,11 +163,32 @@ def shared_incident(facts: Facts) -> Move | None:
     return Suspend(SHARED_INCIDENT, f"{check.line}: stable is over the limit too")
 
 
+def not_comparable(facts: Facts) -> Move | None:
+    """Over a limit with nobody to compare with: users go to stable first.
+
+    When stable, with all users, is well, the candidate comes back to a share at which it can be
+    compared. What is bad there as well, still without a rival, is its own.
+    """
+    if facts.suspended_for == NOT_COMPARABLE:
+        if not facts.stable_proved_well:
+            return Wait(NOT_COMPARABLE, words.awaits_comparison(facts))
+        return _resume(facts)
+    check = facts.first_check(CheckVerdict.UNCOMPARED)
+    if check is None or not facts.percent or facts.situation.agent_suspended:
+        return None
+    if facts.first_check(CheckVerdict.BREACHED):
+        return None  # condemned below, for what can be compared
+    if facts.suspension.uncompared and facts.percent <= COMPARABLE_PERCENT:
+        message = f"rolled back at {facts.percent} %: {check.line}; {words.AGAIN}"
+        return Reject(check.reason, message, check.name)
+    return Suspend(NOT_COMPARABLE, f"{check.line}: stable has too few tasks to compare with")
+
+
 def _resume(facts: Facts) -> Move:
     """To come back is a raise: what holds any raise holds this one, but a person's word does it."""
     held = agent_suspended(facts) or not_ready(facts)
     if held is None and facts.owned is None:
-        held = measurement_missing(facts) or paused(facts)
+        held = measurement_missing(facts) or rows_lost(facts) or paused(facts)
     return held or Resume()
 
 
@@ -206,6 +242,8 @@ def setpoint(facts: Facts) -> Move | None:
     """A person's setpoint for this candidate acts at once."""
     if facts.owned is None:
         return None
+    if facts.owned > max(facts.percent, COMPARABLE_PERCENT) and facts.on_trial:
+        return Wait("AwaitingEvidence", words.on_trial(facts))
     in_force = facts.status.share.source is Source.SETPOINT and facts.owned == facts.percent
     return None if in_force else SetShare(facts.owned, Source.SETPOINT)
 
@@ -239,6 +277,13 @@ def measurement_missing(facts: Facts) -> Move | None:
     return Wait("MeasurementMissing", f"Nothing is raised while outcomes cannot be read: {why}.")
 
 
+def rows_lost(facts: Facts) -> Move | None:
+    """Nothing is raised on numbers that lack rows, until those would be out of the window."""
+    if facts.observation is None or not facts.observation.gap:
+        return None
+    return Wait("RowsLost", words.rows_lost(facts))
+
+
 def paused(facts: Facts) -> Move | None:
     """The operator raises nothing by itself."""
     return Wait("Paused", words.paused(facts)) if facts.situation.spec.paused else None
@@ -249,6 +294,8 @@ def ceiling(facts: Facts) -> Move | None:
     if facts.started and facts.status.share.source is Source.CEILING:
         want = path.target(facts.strategy, facts.status)
         reach = max(facts.capped(want), facts.percent)
+        if reach > facts.percent and not facts.capacity_for(reach):
+            return Wait("AwaitingCapacity", words.awaits_capacity(facts, reach))
         if reach > facts.percent or reach == want:
             return SetShare(reach, Source.AUTOMATIC if reach == want else Source.CEILING)
     return Wait("CeilingReached", words.ceiling(facts)) if refusals.ceiling_blocks(facts) else None
@@ -256,7 +303,7 @@ def ceiling(facts: Facts) -> Move | None:
 
 def first_step(facts: Facts) -> Move | None:
     """A ready candidate enters its first step."""
-    return None if facts.started else _advance(facts)
+    return None if facts.started else _automatic_advance(facts)
 
 
 def approval_missing(facts: Facts) -> Move | None:
@@ -281,7 +328,8 @@ def hold_not_over(facts: Facts) -> Move | None:
 
 def evidence_unclear(facts: Facts) -> Move | None:
     """Over a limit without being clearly worse than stable: that is left to people."""
-    check = facts.first_check(CheckVerdict.UNCLEAR, CheckVerdict.SHARED)
+    unclear = (CheckVerdict.UNCLEAR, CheckVerdict.SHARED, CheckVerdict.UNCOMPARED)
+    check = facts.first_check(*unclear)
     return Wait("AnalysisUnclear", words.unclear(facts, check)) if check else None
 
 
@@ -309,14 +357,25 @@ def evidence_not_sufficient(facts: Facts) -> Move | None:
 def _nobody_eligible(facts: Facts) -> Move:
     left = facts.step.longest_wait_seconds - facts.seconds_in_step()
     if left <= 0:
-        return _advance(facts, nobody_eligible=True)
+        return _automatic_advance(facts, nobody_eligible=True)
     until = facts.now + timedelta(seconds=left)
     return Wait("AwaitingEvidence", words.awaits_users(facts, until), until)
 
 
 def advance(facts: Facts) -> Move | None:
     """Hold over, evidence in, approval given: the next step, or the final hold."""
-    return None if facts.in_final_hold else _advance(facts)
+    return None if facts.in_final_hold else _automatic_advance(facts)
+
+
+def _automatic_advance(facts: Facts, *, nobody_eligible: bool = False) -> Move:
+    """What is raised by itself waits for workers that can take the larger share."""
+    move = _advance(facts, nobody_eligible=nobody_eligible)
+    match move:
+        case Advance(percent=want) if want > facts.percent and not facts.capacity_for(want):
+            return Wait("AwaitingCapacity", words.awaits_capacity(facts, want))
+        case Advance(percent=want) if want > facts.percent and facts.status.stuck:
+            return Wait("AwaitingCapacity", words.queue_is_old(facts))
+    return move
 
 
 def _advance(facts: Facts, *, requested: bool = False, nobody_eligible: bool = False) -> Move:
@@ -358,6 +417,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     abort_requested,
     unavailable,
     shared_incident,
+    not_comparable,
     guardrail,
     lowering,
     kept,
@@ -367,6 +427,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     promote_requested,
     held_by_setpoint,
     measurement_missing,
+    rows_lost,
     paused,
     ceiling,
     first_step,

@@ -1,21 +1,40 @@
 """The decision: one pure, total function from a situation to the next status."""
 
+from dataclasses import replace
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from penstock.api import condition
-from penstock.api.rollout import AgentRolloutStatus, LastRequest, Verdict
-from penstock.rollout import checks, commands, numbers, path, report, requests, setpoint
-from penstock.rollout.facts import WAITING, Facts
+from penstock.api.rollout import (
+    AgentRolloutStatus,
+    Halt,
+    LastRequest,
+    Share,
+    StuckQueue,
+    Verdict,
+)
+from penstock.rollout import (
+    checks,
+    commands,
+    inherited,
+    numbers,
+    path,
+    report,
+    requests,
+    setpoint,
+)
+from penstock.rollout.facts import QUIET_SECONDS, WAITING, Facts
 from penstock.rollout.moves import Wait
 from penstock.rollout.situation import Decision, Happening, Situation
 from penstock.rollout.transitions import Change, change
 
 #: Each move changes what the checks see; far fewer than this settle every situation.
 MAX_MOVES: Final = 24
+MAX_HALTS: Final = 8
 _LOOK_AT_TRAFFIC_SECONDS: Final = 1.0
 _LOOK_AT_CANDIDATE_SECONDS: Final = 5.0
 _LOOK_AT_STABLE_SECONDS: Final = 60.0
+_TOLD_WAITS: Final = ("HoldForApproval", "AnalysisUnclear", "MeasurementMissing")
 
 
 def decide(situation: Situation) -> Decision:
@@ -24,15 +43,18 @@ def decide(situation: Situation) -> Decision:
     Moves are made one by one until the checks ask to wait, so that deciding on the result with
     nothing new changes nothing. Never raises for any situation that the types allow.
     """
-    before = situation.status
+    before = inherited.state(situation.status)
+    situation = replace(situation, status=before)
     moved = _move(situation, _seen(situation))
-    status = _numbered(situation, moved.status)
+    share = _share_seen(Facts(situation, moved.status))  # whose candidate may just have ended
+    status = _numbered(situation, moved.status.model_copy(update={"share": share}))
     status = status.model_copy(update={"blind_since": _blind_since(Facts(situation, status))})
     status = numbers.counted(Facts(situation, status), before)
     wait = _waiting(situation, status)
     status = report.conditions(Facts(situation, status), wait)
     status = _request_waits(Facts(situation, status), wait)
-    told = (*moved.happenings, *_told_by_conditions(Facts(situation, status), before, wait))
+    status = status.model_copy(update=_told_before(Facts(situation, status), wait))
+    told = (*moved.happenings, *_told_once(Facts(situation, status), before, wait))
     return Decision(status, told, moved.verdict, _look_again(Facts(situation, status), wait))
 
 
@@ -43,24 +65,62 @@ def _seen(situation: Situation) -> AgentRolloutStatus:
     """The status with what is simply noted: generation, epoch, setpoint, pods without readiness."""
     status = situation.status
     facts = Facts(situation, status)
-    seen = setpoint.see(
-        situation.spec.traffic,
-        situation.generation,
-        status.share.setpoint,
-        facts.candidate,
-        is_new=facts.candidate != (status.canary_revision or ""),
-        version=facts.record(facts.candidate).version,
-    )
     update = {
         "observed_generation": situation.generation,
         "epoch": max(status.epoch, situation.epoch),
         "suspended": situation.agent_suspended,
         "stable_revision": facts.stable or None,
-        "share": status.share.model_copy(update={"setpoint": seen}),
+        "share": _share_seen(facts, is_new=facts.candidate != (status.canary_revision or "")),
         "unready_since": _unready_since(facts),
+        "halts": _halts(facts),
+        **_quiet(facts),
         **_step_clock(facts),
     }
-    return status.model_copy(update=update)
+    status = status.model_copy(update=update)
+    return status.model_copy(update={"stuck": _stuck(Facts(situation, status))})
+
+
+def _share_seen(facts: Facts, *, is_new: bool = False) -> Share:
+    """The share with the setpoint in spec and whose it is."""
+    share = facts.status.share
+    seen = setpoint.see(
+        facts.situation.spec.traffic,
+        facts.situation.generation,
+        share.setpoint,
+        facts.candidate,
+        is_new=is_new,
+        version=facts.record(facts.candidate).version,
+    )
+    return share.model_copy(update={"setpoint": seen})
+
+
+def _halts(facts: Facts) -> tuple[Halt, ...]:
+    """When the kill switch was on: tasks and queues do not age meanwhile."""
+    kept, now = facts.status.halts, condition.timestamp(facts.now)
+    lasting = bool(kept) and kept[-1].until is None
+    if facts.situation.agent_suspended:
+        return kept if lasting else (*kept, Halt(since=now))[-MAX_HALTS:]
+    return (*kept[:-1], kept[-1].model_copy(update={"until": now})) if lasting else kept
+
+
+def _quiet(facts: Facts) -> dict[str, Any]:
+    """A candidate that has been available for long enough has a clean sheet again."""
+    kept = facts.suspension
+    counts = facts.status.unavailable_count or kept.overloads or kept.uncompared
+    if not counts or not kept.resumed_at or facts.seconds_since(kept.resumed_at) < QUIET_SECONDS:
+        return {}
+    clean = kept.model_copy(update={"overloads": 0, "uncompared": 0})
+    return {"unavailable_count": 0, "suspension": clean}
+
+
+def _stuck(facts: Facts) -> StuckQueue | None:
+    """Since when the candidate's queue is old; from anew whenever its age has fallen."""
+    if not facts.percent or facts.situation.agent_suspended or not facts.queue_is_old:
+        return None
+    age, before = int(facts.queue_age(facts.candidate)), facts.status.stuck
+    if before and age >= before.age_seconds:
+        return before
+    return StuckQueue(since=condition.timestamp(facts.now), age_seconds=age)
 
 
 def _step_clock(facts: Facts) -> dict[str, str | None]:
@@ -69,7 +129,7 @@ def _step_clock(facts: Facts) -> dict[str, str | None]:
     if not status.blind_since or not status.step_started_at or facts.blind:
         return {}
     begun = path.moment(status.step_started_at)
-    unseen = facts.now - max(path.moment(status.blind_since), begun)
+    unseen = max(facts.now - max(path.moment(status.blind_since), begun), timedelta())
     return {"blind_since": None, "step_started_at": condition.timestamp(begun + unseen)}
 
 
@@ -166,19 +226,20 @@ def _request_waits(facts: Facts, wait: Wait) -> AgentRolloutStatus:
     return facts.status.model_copy(update={"last_request": waiting})
 
 
-def _told_by_conditions(
-    facts: Facts, before: AgentRolloutStatus, wait: Wait
-) -> tuple[Happening, ...]:
+def _told_before(facts: Facts, wait: Wait) -> dict[str, str]:
+    """What the next pass must know to tell each thing once."""
+    breach = report.breach_of_stable(facts)
+    return {"waiting": wait.reason, "stable_breach": breach.name if breach else ""}
+
+
+def _told_once(facts: Facts, before: AgentRolloutStatus, wait: Wait) -> tuple[Happening, ...]:
     """What is told once when a wait begins, not with every pass that it lasts."""
     told = []
-    was = condition.find(before.conditions, "Progressing")
-    if wait.reason in ("HoldForApproval", "AnalysisUnclear", "MeasurementMissing") and (
-        was is None or was.reason != wait.reason
-    ):
+    if wait.reason in _TOLD_WAITS and before.waiting != wait.reason:
         told.append(Happening(wait.reason, wait.message))
-    now, then = (condition.find(s.conditions, "AnalysisPassing") for s in (facts.status, before))
-    if now and now.reason == "StableBreaching" and (then is None or then.reason != now.reason):
-        told.append(Happening("AnalysisFailed", now.message, warning=True))
+    breach = report.breach_of_stable(facts)
+    if breach and not before.stable_breach:
+        told.append(Happening("AnalysisFailed", report.breaks(facts.stable, breach), warning=True))
     return (*told, *_refused_percent(facts, before))
 
 

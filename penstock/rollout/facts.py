@@ -5,7 +5,6 @@ from datetime import datetime
 from functools import cached_property
 from typing import Final
 
-from penstock.api import condition
 from penstock.api.rollout import (
     AgentRolloutStatus,
     Reason,
@@ -14,11 +13,14 @@ from penstock.api.rollout import (
     Stage,
     Step,
     Strategy,
+    Suspension,
+    Yardstick,
 )
 from penstock.rollout import guardrails, path, requests, setpoint
 from penstock.rollout.guardrails import Check, CheckVerdict
-from penstock.rollout.observation import Observation
+from penstock.rollout.observation import Observation, Tally
 from penstock.rollout.situation import Pods, RevisionRecord, Situation
+from penstock.traffic import Arm
 
 #: How long a candidate with traffic may be without a ready pod, or let its queue age.
 UNAVAILABLE_SECONDS: Final = 30
@@ -27,6 +29,14 @@ QUEUE_AGE_FACTOR: Final = 5
 UNAVAILABLE_TIMES: Final = 2
 SHARED_INCIDENT: Final = "SharedIncident"
 CANDIDATE_UNAVAILABLE: Final = "CandidateUnavailable"
+NOT_COMPARABLE: Final = "NotComparable"
+#: Largest share at which stable has enough of the users to be compared with.
+COMPARABLE_PERCENT: Final = 50
+#: A candidate whose queue aged stays off for so long, doubled with each time, at most ...
+FIRST_BACK_OFF_SECONDS: Final = 30
+LONGEST_BACK_OFF_SECONDS: Final = 600
+#: After so long without another one, an unavailability is forgotten.
+QUIET_SECONDS: Final = 3600
 WAITING: Final = "Waiting"
 
 
@@ -57,7 +67,8 @@ class Facts:
         return self.situation.stable or self._last_promoted()
 
     def _last_promoted(self) -> str:
-        promoted = [r for r in self.situation.records.values() if r.promoted_sequence > 0]
+        records = self.situation.records.values()
+        promoted = [r for r in records if r.promoted_sequence > 0 and not r.rejected_attempt]
         return max(promoted, key=lambda record: record.promoted_sequence).name if promoted else ""
 
     @cached_property
@@ -134,8 +145,12 @@ class Facts:
         """Why the candidate is taken off for a while; empty when it is not."""
         if self.status.share.source is not Source.SUSPENDED:
             return ""
-        found = condition.find(self.status.conditions, "Suspended")
-        return found.reason if found else SHARED_INCIDENT
+        return self.suspension.reason or SHARED_INCIDENT
+
+    @property
+    def suspension(self) -> Suspension:
+        """What is kept of the last suspension of this attempt; blank when there was none."""
+        return self.status.suspension or Suspension()
 
     @property
     def blind(self) -> bool:
@@ -165,12 +180,47 @@ class Facts:
         return self.pods.ready > 0 or (self.pods.wanted == 0 and self.percent > 0)
 
     @property
-    def queue_ages(self) -> bool:
-        """Whether the candidate's queue is stuck while stable's is fine."""
-        ages = self.situation.queue_age_seconds
-        ours, theirs = ages.get(self.candidate, 0.0), ages.get(self.stable, 0.0)
+    def queue_is_old(self) -> bool:
+        """Whether the candidate's oldest task waits for too long while stable's does not.
+
+        A person's share may be above what the workers can take yet: then age says nothing.
+        """
+        if self.status.share.source is Source.SETPOINT and not self.capacity_for(self.percent):
+            return False
+        ours, theirs = self.queue_age(self.candidate), self.queue_age(self.stable)
         limit = max(float(UNAVAILABLE_SECONDS), QUEUE_AGE_FACTOR * theirs)
         return ours > limit and theirs <= UNAVAILABLE_SECONDS
+
+    @property
+    def queue_ages(self) -> bool:
+        """Whether that has lasted, and the age has not fallen meanwhile."""
+        stuck = self.status.stuck
+        lasted = stuck and self.seconds_since(stuck.since) >= UNAVAILABLE_SECONDS
+        return bool(lasted) and self.queue_is_old
+
+    def queue_age(self, revision: str) -> float:
+        """Age of a revision's oldest unclaimed task; the kill switch ages nothing."""
+        age = self.situation.queue_age_seconds.get(revision, 0.0)
+        ended = [halt.until for halt in self.status.halts if halt.until]
+        return min(age, max(self.seconds_since(ended[-1]), 0.0)) if ended else age
+
+    def capacity_for(self, percent: int) -> bool:
+        """Whether the candidate's ready pods can take a share."""
+        capacity = self.situation.capacity
+        return capacity is None or capacity.suffices(percent)
+
+    @property
+    def backing_off(self) -> bool:
+        """Whether a candidate whose queue aged must stay off for longer."""
+        kept = self.suspension
+        if not kept.overloads or not kept.since:
+            return False
+        longest = FIRST_BACK_OFF_SECONDS * 2.0 ** min(kept.overloads - 1, 10)
+        return self.seconds_since(kept.since) < min(longest, LONGEST_BACK_OFF_SECONDS)
+
+    def seconds_since(self, moment: str) -> float:
+        """How long ago that was."""
+        return (self.now - path.moment(moment)).total_seconds()
 
     def seconds_unready(self) -> float:
         """How long the candidate has had traffic without a ready pod."""
@@ -188,18 +238,57 @@ class Facts:
         under_way = path.under_way(self.status)
         observed = observed.of_candidate(self.status.analysis.since_version if under_way else None)
         observed = observed.for_step(self.status.analysis.step_from)
-        resumed = condition.find(self.status.conditions, "Suspended")
-        if resumed is None or resumed.reason != "Resumed":
-            return observed
-        back = path.moment(resumed.last_transition_time)
-        return observed.since(int(back.timestamp() * 1000))
+        back = self.suspension.resumed_at
+        return observed.since(int(path.moment(back).timestamp() * 1000)) if back else observed
 
     @cached_property
     def checks(self) -> tuple[Check, ...]:
         """The guardrails judged; none without a measurement."""
         if self.observation is None:
             return ()
-        return guardrails.judge(self.situation.spec.analysis.guardrails, self.observation)
+        limits = self.situation.spec.analysis.guardrails
+        return guardrails.judge(limits, self.observation, self._stable_before)
+
+    @property
+    def _stable_before(self) -> Tally:
+        kept = self.status.analysis.before or Yardstick()
+        return Tally(
+            kept.tasks,
+            kept.errors,
+            kept.escalations,
+            kept.timed,
+            kept.latency_ms / 1000,
+            kept.latency_squares / 1_000_000,
+        )
+
+    @cached_property
+    def stable_proved_well(self) -> bool:
+        """Whether stable, with all users since the candidate was taken off, keeps every limit.
+
+        So many ended tasks prove it; where there is hardly any traffic, time does.
+        """
+        since, observed = self.suspension.since, self.observation
+        if observed is None or any(check.stable_over for check in self.checks):
+            return False
+        limits = self.situation.spec.analysis.guardrails
+        began = path.moment(since).timestamp() if since else 0.0
+        stable = observed.since(int(began * 1000)).in_window(Arm.STABLE)
+        enough = min(stable.tasks, stable.timed) >= guardrails.FEWEST_STABLE
+        long = not since or self.seconds_since(since) >= 2 * limits.window_seconds
+        return (enough or long) and guardrails.stable_is_well(limits, stable)
+
+    @property
+    def on_trial(self) -> bool:
+        """Whether a candidate that could not be compared is back at a share where it can be."""
+        kept, observed = self.suspension, self.observation
+        if not kept.uncompared or not kept.resumed_at:
+            return False
+        if observed is None:
+            return True
+        arms = (observed.in_window(arm) for arm in Arm)
+        enough = all(min(arm.tasks, arm.timed) >= guardrails.FEWEST_STABLE for arm in arms)
+        window = self.situation.spec.analysis.guardrails.window_seconds
+        return not enough and self.seconds_since(kept.resumed_at) < 2 * window
 
     def first_check(self, *verdicts: CheckVerdict) -> Check | None:
         """The first guardrail that says one of these."""

@@ -11,11 +11,14 @@ What is counted when:
 
 A fold is additive and deterministic: the same rows give the same observation wherever they were
 cut into batches and wherever a restart fell between. It forgets what is older than the window
-plus the time after which a task is overdue.
+plus the time after which a task is overdue. However long these are, there are at most MOST_TICKS
+strata of the window and as many before it: what a look costs does not grow with the span.
+
+While the kill switch is on, the clocks of tasks stand still: a halted task is neither late nor slow.
 """
 
-from collections import deque
-from collections.abc import Iterable, Mapping
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -25,15 +28,24 @@ from penstock.api.rollout import (
     AgentRolloutStatus,
     AnalysisStatus,
     ArmCounts,
+    GuardrailMode,
+    Halt,
 )
 from penstock.outcomes import Row, RowKind
 from penstock.rollout import path
+from penstock.rollout.cells import Cells, Count, Place
 from penstock.rollout.guardrails import WINSOR_LIMITS
+from penstock.rollout.halts import Halts
 from penstock.rollout.observation import TICK_MS, Observation, Stratum, Tally
 from penstock.task import Counting
 from penstock.traffic import Arm, RevisionLimits
 
 _DEFAULT_LIMITS: Final = RevisionLimits(input_chars=20_000, queue_seconds=600, wall_seconds=120)
+
+#: Strata per route version that the window has at most, and what is before it.
+MOST_TICKS: Final = 240
+#: Failed tasks of the candidate that are kept as examples.
+MOST_SAMPLES: Final = 3
 
 Position = tuple[int, int]
 
@@ -43,6 +55,7 @@ class Scope:
     """What is counted: whose rows, since when, over how long, and what is late.
 
     ``stable`` and ``candidate`` are hashes; without a candidate stable alone is watched.
+    ``literal``: outcomes are counted by the time of the end as well.
     """
 
     stable: str
@@ -51,11 +64,27 @@ class Scope:
     window_ms: int
     latency_limit_ms: int
     overdue_ms: Mapping[Arm, int]
+    literal: bool = False
+
+    @property
+    def fine_ticks(self) -> int:
+        """Width of the window's strata, in ticks."""
+        return -(-self.window_ms // (MOST_TICKS * TICK_MS))
+
+    @property
+    def coarse_ticks(self) -> int:
+        """Width of the strata before the window, a multiple of the window's."""
+        fine = self.fine_ticks
+        return fine * -(-self._span_ms // (MOST_TICKS * TICK_MS * fine))
 
     @property
     def kept_ms(self) -> int:
         """How long a routed task can still change an observation."""
-        return self.window_ms + max(self.overdue_ms.values()) + TICK_MS
+        return self._span_ms + self.coarse_ticks * TICK_MS
+
+    @property
+    def _span_ms(self) -> int:
+        return self.window_ms + max(self.overdue_ms.values())
 
     def is_sample(self, row: Row) -> bool:
         """Whether the row is about a task that is compared."""
@@ -85,59 +114,23 @@ def scope_of(
         window_ms=guardrails.window_seconds * 1000,
         latency_limit_ms=guardrails.latency_mean_seconds * 1000,
         overdue_ms=overdue,
+        literal=guardrails.mode is GuardrailMode.LITERAL,
     )
 
 
-@dataclass
-class _Count:
-    """A growing tally in whole numbers: milliseconds, and their squares."""
-
-    tasks: int = 0
-    errors: int = 0
-    escalations: int = 0
-    timed: int = 0
-    latency_ms: int = 0
-    squares: int = 0
-    cost_micro_usd: int = 0
-
-    def event(self, counting: Counting, latency_ms: int) -> None:
-        """What became of a task; 0 ms: it was never worked on."""
-        self.errors += counting is Counting.ERROR
-        self.escalations += counting is Counting.ESCALATION
-        if latency_ms > 0:
-            self.timed += 1
-            self.latency_ms += latency_ms
-            self.squares += latency_ms * latency_ms
-
-    def tally(self) -> Tally:
-        return Tally(
-            self.tasks,
-            self.errors,
-            self.escalations,
-            self.timed,
-            self.latency_ms / 1000,
-            self.squares / 1_000_000,
-            self.cost_micro_usd,
-        )
-
-
-@dataclass(frozen=True)
-class _Cell:
-    tick: int
-    begin_version: int
-    arm: Arm
-
-
-@dataclass
+@dataclass(slots=True)
 class _Open:
     """A task that was routed and has not ended."""
 
-    cell: _Cell
+    arm: Arm
+    fine: Place
+    coarse: Place
     routed: Position
     started_ms: int = 0
 
-    def worked_ms(self, until_ms: int) -> int:
-        return max(until_ms - self.started_ms, 1) if self.started_ms else 0
+
+def _no_counts() -> dict[Arm, Count]:
+    return {arm: Count() for arm in Arm}
 
 
 @dataclass
@@ -148,15 +141,23 @@ class Fold:
     step_from: str = ""
     #: Rows up to here are in the totals already; those at or before it only rebuild the window.
     counted: Position = (0, 0)
-    total: dict[Arm, _Count] = field(default_factory=lambda: {arm: _Count() for arm in Arm})
-    step: dict[Arm, _Count] = field(default_factory=lambda: {arm: _Count() for arm in Arm})
-    gap: bool = False
+    total: dict[Arm, Count] = field(default_factory=_no_counts)
+    step: dict[Arm, Count] = field(default_factory=_no_counts)
+    halts: Halts = field(default_factory=Halts)
+    _gap_at: int = 0  # when the last loss of rows was noticed, by the log's clock
     _last: Position = (0, 0)
-    _cells: dict[_Cell, _Count] = field(default_factory=dict)
-    _open: dict[str, _Open] = field(default_factory=dict)
-    _deadlines: dict[Arm, deque[tuple[int, str]]] = field(
-        default_factory=lambda: {arm: deque() for arm in Arm}
+    _open: dict[Arm, OrderedDict[str, _Open]] = field(
+        default_factory=lambda: {arm: OrderedDict() for arm in Arm}
     )
+    _open_in_step: dict[Arm, int] = field(default_factory=lambda: dict.fromkeys(Arm, 0))
+    _failed: deque[tuple[int, str]] = field(default_factory=lambda: deque(maxlen=MOST_SAMPLES))
+
+    def __post_init__(self) -> None:
+        self._step_position = position(self.step_from)
+        self._fine = Cells(self.scope.fine_ticks)
+        same = self.scope.coarse_ticks == self.scope.fine_ticks
+        self._coarse = self._fine if same else Cells(self.scope.coarse_ticks)
+        self._outcomes = Cells(self.scope.fine_ticks)  # by the time of the end
 
     @classmethod
     def resume(cls, scope: Scope, checkpoint: AnalysisStatus) -> "Fold":
@@ -173,8 +174,12 @@ class Fold:
 
     def begin_step(self, step_from: str) -> None:
         """Count a new step: tasks routed after that row. To be called before rows are added."""
-        self.step_from = step_from
-        self.step = {arm: _Count() for arm in Arm}
+        self.step_from, self._step_position = step_from, position(step_from)
+        self.step = _no_counts()
+        self._open_in_step = {
+            arm: sum(task.routed > self._step_position for task in found.values())
+            for arm, found in self._open.items()
+        }
 
     def read_after(self, now_ms: int) -> str:
         """The row id after which to read on; at first far enough back to rebuild the window."""
@@ -183,7 +188,8 @@ class Fold:
         if self.scope.candidate and self.counted == (0, 0):
             return ""
         # Tasks that were open at the checkpoint were routed before it.
-        oldest_ms = min(now_ms, self.counted[0] or now_ms) - self.scope.kept_ms
+        newest_ms = min(now_ms, self.counted[0] or now_ms)
+        oldest_ms = self.halts.earlier(newest_ms, self.scope.kept_ms)
         return _text((max(oldest_ms, 0), 0))
 
     def add(self, rows: Iterable[Row], first_kept: str = "", through: str = "") -> None:
@@ -197,7 +203,7 @@ class Fold:
         """
         reached = max(self._last, self.counted)
         if first_kept and (0, 0) < reached < position(first_kept):
-            self.gap = True
+            self._gap_at = position(first_kept)[0]
         for row in rows:
             at = position(row.id)
             if at <= self._last:
@@ -211,30 +217,55 @@ class Fold:
 
     def observe(self, now_ms: int) -> Observation:
         """What the rows so far say at this moment (Redis time, not before the last row)."""
-        strata = self._strata(now_ms)
-        begun = now_ms - self.scope.window_ms
+        begun = self.halts.earlier(now_ms, self.scope.window_ms)
+        late = self._open_events(now_ms)
+        window = [s for s in self._fine.strata() if s.tick * TICK_MS >= begun]
         return Observation(
             now_ms=now_ms,
-            window=tuple(stratum for stratum in strata if stratum.tick * TICK_MS >= begun),
-            older=tuple(stratum for stratum in strata if stratum.tick * TICK_MS < begun),
+            window=_with_late(window, late, lambda task: task.fine),
+            older=_with_late(self._older(now_ms, begun), late, lambda task: task.coarse),
             total={arm: _without_squares(self.total[arm]) for arm in Arm},
             step={arm: _without_squares(self.step[arm]) for arm in Arm},
             counted_through=_text(max(self._last, self.counted)),
-            gap=self.gap,
-            exposed={arm: self.step[arm].tasks + self._open_in_step(arm) for arm in Arm},
+            gap=bool(self._gap_at) and now_ms - self._gap_at < self.scope.kept_ms,
+            exposed={arm: self.step[arm].tasks + self._open_in_step[arm] for arm in Arm},
             step_from=self.step_from,
             since_version=self.scope.since_version,
+            ended=self._ended_lately(now_ms, begun, late) if self.scope.literal else (),
+            failed=tuple(task for at_ms, task in self._failed if at_ms >= begun),
         )
 
-    def _strata(self, now_ms: int) -> list[Stratum]:
-        strata: dict[tuple[int, int], dict[Arm, Tally]] = {}
-        late = self._open_events(now_ms)
-        for cell, count in self._cells.items():
-            if cell.tick * TICK_MS < now_ms - self.scope.kept_ms + TICK_MS or not count.tasks:
-                continue
-            arms = strata.setdefault((cell.tick, cell.begin_version), {})
-            arms[cell.arm] = count.tally() + late.get(cell, _NOTHING).tally()
-        return [Stratum(*key, strata[key]) for key in sorted(strata)]
+    def _older(self, now_ms: int, begun: int) -> list[Stratum]:
+        """The strata before the window that a late end can still change."""
+        width = self.scope.coarse_ticks * TICK_MS
+        oldest = self.halts.earlier(now_ms, self.scope.kept_ms) + width
+        older = [s for s in self._coarse.strata() if oldest <= s.tick * TICK_MS < begun]
+        if self._coarse is self._fine:
+            return older
+        return [s if s.tick * TICK_MS + width <= begun else self._cut(s, begun) for s in older]
+
+    def _cut(self, stratum: Stratum, begun: int) -> Stratum:
+        """The part of a wide stratum that is before the window."""
+        end = stratum.tick + self.scope.coarse_ticks
+        arms = dict(stratum.arms)
+        for inside in self._fine.strata():
+            same = inside.begin_version == stratum.begin_version
+            if same and begun <= inside.tick * TICK_MS and stratum.tick <= inside.tick < end:
+                for arm, tally in inside.arms.items():
+                    arms[arm] = arms[arm].less(tally)
+        return Stratum(stratum.tick, stratum.begin_version, arms)
+
+    def _ended_lately(
+        self, now_ms: int, begun: int, late: list[tuple[_Open, Count]]
+    ) -> tuple[Stratum, ...]:
+        """What ended in the window, whenever it was routed, and what is over time by now."""
+        open_now = _no_counts()
+        for task, count in late:
+            open_now[task.arm].add(count)
+            open_now[task.arm].tasks += count.errors
+        tallies = {arm: count.tally() for arm, count in open_now.items()}
+        strata = [s for s in self._outcomes.strata() if s.tick * TICK_MS >= begun]
+        return (*strata, Stratum(now_ms // TICK_MS, 0, tallies))
 
     # -- one row -------------------------------------------------------------------------------
 
@@ -242,37 +273,65 @@ class Fold:
         if row.kind is RowKind.ROUTED:
             self._routed(row, at)
             return
-        task = self._open.get(row.task)
+        task = self._known(row.task)
         if task is None:
             return
         if row.kind is RowKind.STARTED:
             task.started_ms = task.started_ms or at[0]
             return
-        del self._open[row.task]
+        self._close(row.task, task)
         if row.kind is RowKind.REHOMED or row.counting is Counting.LEFT_OUT:
-            self._cells[task.cell].tasks -= 1
-        else:
-            self._ended(task, row.counting, row.latency_ms, row.cost_micro_usd, at)
+            for count in self._counts(task):
+                count.tasks -= 1
+            return
+        worked_ms = self.halts.running_ms(at[0] - row.latency_ms, at[0])
+        self._ended(task, row.counting, worked_ms, row.cost_micro_usd, at)
+        if row.counting is Counting.ERROR and task.arm is Arm.CANDIDATE:
+            self._failed.append((at[0], row.task))
+
+    def _known(self, identifier: str) -> _Open | None:
+        found = (tasks.get(identifier) for tasks in self._open.values())
+        return next((task for task in found if task is not None), None)
+
+    def _close(self, identifier: str, task: _Open) -> None:
+        del self._open[task.arm][identifier]
+        self._open_in_step[task.arm] -= task.routed > self._step_position
 
     def _routed(self, row: Row, at: Position) -> None:
-        if not self.scope.is_sample(row) or row.task in self._open:
+        if not self.scope.is_sample(row) or self._known(row.task):
             return
-        cell = _Cell(at[0] // TICK_MS, row.begin_version, row.arm)
-        self._cells.setdefault(cell, _Count()).tasks += 1
-        self._open[row.task] = _Open(cell, at)
-        self._deadlines[row.arm].append((at[0] + self.scope.overdue_ms[row.arm], row.task))
+        fine, coarse = (
+            cells.place(at[0], row.begin_version, row.arm) for cells in (self._fine, self._coarse)
+        )
+        task = self._open[row.arm][row.task] = _Open(row.arm, fine, coarse, at)
+        self._open_in_step[row.arm] += at > self._step_position
+        self._fine.count(task.fine).tasks += 1
+        if self._coarse is not self._fine:
+            self._coarse.count(task.coarse).tasks += 1
+
+    def _counts(self, task: _Open) -> list[Count]:
+        """The counts that a task is in, as far as they are kept."""
+        found = [self._fine.known(task.fine)]
+        if self._coarse is not self._fine:
+            found.append(self._coarse.known(task.coarse))
+        return [count for count in found if count is not None]
 
     def _ended(
         self, task: _Open, counting: Counting, latency_ms: int, cost: int, at: Position
     ) -> None:
         latency_ms = self._winsorised(latency_ms)
-        arm = task.cell.arm
-        self._cells[task.cell].event(counting, latency_ms)
-        self._cells[task.cell].cost_micro_usd += cost
-        if at <= self.counted or not self.scope.candidate:
-            return
-        in_step = task.routed > position(self.step_from)
-        for count in (self.total[arm], self.step[arm]) if in_step else (self.total[arm],):
+        counts = self._counts(task)
+        for count in counts:
+            count.event(counting, latency_ms)
+            count.cost_micro_usd += cost
+        ended = []
+        if self.scope.literal:
+            ended.append(self._outcomes.count(self._outcomes.place(at[0], 0, task.arm)))
+        if at > self.counted and self.scope.candidate:
+            ended.append(self.total[task.arm])
+            if task.routed > self._step_position:
+                ended.append(self.step[task.arm])
+        for count in ended:
             count.tasks += 1
             count.cost_micro_usd += cost
             count.event(counting, latency_ms)
@@ -284,52 +343,89 @@ class Fold:
 
     def _settle_overdue(self, now_ms: int) -> None:
         """End, as errors, the tasks whose time was over by the log's own clock."""
-        for deadlines in self._deadlines.values():
-            while deadlines and deadlines[0][0] <= now_ms:
-                deadline_ms, identifier = deadlines.popleft()
-                task = self._open.get(identifier)
-                if task is None or task.routed[0] + self._allowed(task) != deadline_ms:
-                    continue
-                del self._open[identifier]
+        for arm, tasks in self._open.items():
+            allowed = self.scope.overdue_ms[arm]
+            while tasks:
+                identifier, task = next(iter(tasks.items()))
+                if task.routed[0] + allowed > now_ms:
+                    break  # the first was routed first
+                deadline_ms = self.halts.later(task.routed[0], allowed)
+                if deadline_ms is None or deadline_ms > now_ms:
+                    break
+                self._close(identifier, task)
                 # Of the rows of one millisecond the first settles: it stands before all of them.
                 settled = (deadline_ms, 0)
-                self._ended(task, Counting.ERROR, task.worked_ms(deadline_ms), 0, settled)
+                worked_ms = self._worked_ms(task, deadline_ms)
+                self._ended(task, Counting.ERROR, worked_ms, 0, settled)
 
-    def _allowed(self, task: _Open) -> int:
-        return self.scope.overdue_ms[task.cell.arm]
+    def _worked_ms(self, task: _Open, until_ms: int) -> int:
+        if not task.started_ms:
+            return 0
+        return max(self.halts.running_ms(task.started_ms, until_ms), 1)
 
-    def _open_events(self, now_ms: int) -> dict[_Cell, _Count]:
+    def _open_events(self, now_ms: int) -> list[tuple[_Open, Count]]:
         """What can be said of open tasks by now: slow ones, and overdue ones."""
-        events: dict[_Cell, _Count] = {}
-        for task in self._open.values():
-            worked = task.worked_ms(now_ms)
-            slow = self._winsorised(worked) if worked > self.scope.latency_limit_ms else 0
-            overdue = now_ms >= task.routed[0] + self._allowed(task)
-            if slow or overdue:
-                counting = Counting.ERROR if overdue else Counting.GOOD
-                events.setdefault(task.cell, _Count()).event(counting, slow)
+        events = []
+        for arm, tasks in self._open.items():
+            allowed = self.scope.overdue_ms[arm]
+            for task in tasks.values():
+                worked = self._worked_ms(task, now_ms) if task.started_ms else 0
+                slow = self._winsorised(worked) if worked > self.scope.latency_limit_ms else 0
+                old = now_ms - task.routed[0] >= allowed
+                overdue = old and self.halts.running_ms(task.routed[0], now_ms) >= allowed
+                if slow or overdue:
+                    count = Count()
+                    count.event(Counting.ERROR if overdue else Counting.GOOD, slow)
+                    events.append((task, count))
         return events
 
-    def _open_in_step(self, arm: Arm) -> int:
-        begun = position(self.step_from)
-        return sum(1 for t in self._open.values() if t.cell.arm is arm and t.routed > begun)
-
     def _forget(self, now_ms: int) -> None:
-        oldest = (now_ms - self.scope.kept_ms) // TICK_MS
-        for cell in [cell for cell in self._cells if cell.tick < oldest]:
-            del self._cells[cell]
+        self._coarse.forget(self.halts.earlier(now_ms, self.scope.kept_ms))
+        newest = self.halts.earlier(now_ms, self.scope.window_ms)
+        if self._coarse is not self._fine:
+            self._fine.forget(newest - self.scope.coarse_ticks * TICK_MS)
+        self._outcomes.forget(newest)
 
 
-_NOTHING: Final = _Count()
+def _with_late(
+    strata: Iterable[Stratum],
+    late: Iterable[tuple[_Open, Count]],
+    place_of: Callable[[_Open], Place],
+) -> tuple[Stratum, ...]:
+    """The strata with what can be said of open tasks."""
+    events: dict[Place, Count] = {}
+    for task, count in late:
+        events.setdefault(place_of(task), Count()).add(count)
+    if not events:
+        return tuple(strata)
+    return tuple(_and_late(stratum, events) for stratum in strata)
 
 
-def follow(fold: Fold | None, scope: Scope, checkpoint: AnalysisStatus) -> Fold:
+def _and_late(stratum: Stratum, events: Mapping[Place, Count]) -> Stratum:
+    late = {
+        arm: found.tally()
+        for arm in stratum.arms
+        if (found := events.get(Place(stratum.tick, stratum.begin_version, arm)))
+    }
+    if not late:
+        return stratum
+    arms = {arm: t + late[arm] if arm in late else t for arm, t in stratum.arms.items()}
+    return Stratum(stratum.tick, stratum.begin_version, arms)
+
+
+def follow(
+    fold: Fold | None, scope: Scope, checkpoint: AnalysisStatus, halts: Iterable[Halt] = ()
+) -> Fold:
     """The fold to use now: the same while its scope is, with the step that status is in.
 
     Another scope, or none before (a restart), resumes from the counts in status.
+
+    Args:
+        halts: when the kill switch was on.
     """
     if fold is None or fold.scope != scope:
-        return Fold.resume(scope, checkpoint)
+        fold = Fold.resume(scope, checkpoint)
+    fold.halts = Halts.of(halts)
     if fold.step_from != checkpoint.step_from:
         fold.begin_step(checkpoint.step_from)
     return fold
@@ -345,9 +441,9 @@ def _text(at: Position) -> str:
     return f"{at[0]}-{at[1]}" if at > (0, 0) else ""
 
 
-def _restored(stable: ArmCounts, candidate: ArmCounts) -> dict[Arm, _Count]:
+def _restored(stable: ArmCounts, candidate: ArmCounts) -> dict[Arm, Count]:
     return {
-        arm: _Count(
+        arm: Count(
             tasks=kept.tasks,
             errors=kept.errors,
             escalations=kept.escalations,
@@ -359,7 +455,7 @@ def _restored(stable: ArmCounts, candidate: ArmCounts) -> dict[Arm, _Count]:
     }
 
 
-def _without_squares(count: _Count) -> Tally:
+def _without_squares(count: Count) -> Tally:
     """A total: squares are not kept in status, so a restart must not miss them."""
     tally = count.tally()
     return Tally(

@@ -30,6 +30,12 @@ ATTRIBUTABLE_Z: Final = 3.0
 SHARED_Z: Final = 4.0
 FEWEST_STABLE: Final = 20
 STABLE_SHARE: Final = 10
+#: Ticks to a stratum, finest first; where stable has too few tasks beside the candidate's in fine
+#: strata, coarser ones are compared, at last the whole window.
+TICKS_TO_A_STRATUM: Final = (1, 6, 12, 1_000_000_000)
+
+
+_NO_TASK: Final = Tally()
 
 
 class CheckVerdict(StrEnum):
@@ -37,6 +43,7 @@ class CheckVerdict(StrEnum):
 
     SUSPECT: over the limit, on too few tasks to be sure. UNCLEAR: over the limit but not clearly
     worse than stable, or stable itself is over it. Neither condemns, and nothing is raised.
+    UNCOMPARED: over the limit while stable has too few tasks now to tell whose fault that is.
     """
 
     PASSING = "Passing"
@@ -44,6 +51,7 @@ class CheckVerdict(StrEnum):
     BREACHED = "Breached"
     SHARED = "Shared"
     UNCLEAR = "Unclear"
+    UNCOMPARED = "Uncompared"
     NO_DATA = "NoData"
 
 
@@ -90,35 +98,50 @@ class _Window:
 
     ``lately`` is stable in its last seconds (the keys) and in all of it: an incident that has
     just begun is thin among stable's many calm tasks, while a young candidate has few others.
-    ``shared`` are the strata in which both arms had tasks. ``unrivalled`` is the candidate under
-    those route versions under which stable had no task at all: nothing compares with that.
+    ``strata`` are all of them, ``shared`` those in which both arms had tasks. ``unrivalled`` is
+    the candidate under those route versions under which stable had no task at all: nothing
+    compares with that. ``before`` is stable while it had enough of the users to be a measure.
     """
 
     seconds: int
     candidate: Tally
     stable: Tally
     lately: Mapping[int, Tally]
-    shared: Sequence[Stratum]
+    strata: Sequence[Stratum]
     unrivalled: Tally
+    before: Tally
+
+    @property
+    def shared(self) -> Sequence[Stratum]:
+        """The strata in which both arms had tasks."""
+        return [s for s in self.strata if len(s.arms) == len(Arm)]
 
     def stable_over(self, rule: "_Rule") -> int:
         """The longest of these times in which stable is credibly over the limit; 0 for none."""
         return max((span for span, tally in self.lately.items() if rule.over(tally)), default=0)
 
 
-def judge(limits: Guardrails, observation: Observation) -> tuple[Check, ...]:
+def judge(
+    limits: Guardrails, observation: Observation, before: Tally = _NO_TASK
+) -> tuple[Check, ...]:
     """Each guardrail over the window; the stable revision alone is judged when it has no rival.
+
+    Args:
+        before: stable while it had enough of the users to be a measure.
 
     Sources: exact tail and bounds as above; the stratified score test is Mantel and Haenszel's
     (1959), over strata of the same tick and the same route version at the session's begin.
     """
-    seen = _window(observation, limits.window_seconds)
+    seen = _window(observation, limits.window_seconds, before)
+    if limits.mode is GuardrailMode.LITERAL and observation.ended:
+        ended = {arm: observation.ended_in_window(arm) for arm in Arm}
+        seen = replace(seen, candidate=ended[Arm.CANDIDATE], stable=ended[Arm.STABLE])
     checks = tuple(_judge(rule, limits, seen) for rule in _rules(limits))
     if not observation.older or limits.mode is GuardrailMode.LITERAL:
         return checks
     oldest_ms = observation.older[0].tick * TICK_MS
     everything = replace(observation, window=observation.older + observation.window)
-    long = _window(everything, math.ceil((observation.now_ms - oldest_ms) / 1000))
+    long = _window(everything, math.ceil((observation.now_ms - oldest_ms) / 1000), before)
     late = (_judge(rule, limits, long) if rule.late else None for rule in _rules(limits))
     return tuple(map(_graver, checks, late))
 
@@ -126,12 +149,13 @@ def judge(limits: Guardrails, observation: Observation) -> tuple[Check, ...]:
 def _graver(check: Check, late: Check | None) -> Check:
     """What ends later than the window is long must not pass unseen: it can still condemn."""
     milder = check.verdict in (CheckVerdict.PASSING, CheckVerdict.NO_DATA, CheckVerdict.SUSPECT)
-    if late and milder and late.verdict is CheckVerdict.BREACHED:
+    graver = (CheckVerdict.BREACHED, CheckVerdict.UNCOMPARED)
+    if late and milder and late.verdict in graver:
         return replace(late, stable_over=check.stable_over)
     return check
 
 
-def _window(observation: Observation, seconds: int) -> _Window:
+def _window(observation: Observation, seconds: int, before: Tally) -> _Window:
     stable = observation.in_window(Arm.STABLE)
     lately = {
         span: observation.since(observation.now_ms - span * 1000).in_window(Arm.STABLE)
@@ -142,8 +166,9 @@ def _window(observation: Observation, seconds: int) -> _Window:
         candidate=observation.in_window(Arm.CANDIDATE),
         stable=stable,
         lately={**lately, seconds: stable},
-        shared=[s for s in observation.window if len(s.arms) == len(Arm)],
+        strata=observation.window,
         unrivalled=_unrivalled(observation.window),
+        before=before,
     )
 
 
@@ -205,13 +230,53 @@ def _credible(rule: _Rule, seen: _Window) -> CheckVerdict:
         return CheckVerdict.PASSING if z < -ATTRIBUTABLE_Z else CheckVerdict.UNCLEAR
     if stable_over:
         return CheckVerdict.SHARED if z < SHARED_Z else CheckVerdict.BREACHED
+    return _attributed(rule, seen)
+
+
+def _attributed(rule: _Rule, seen: _Window) -> CheckVerdict:
+    """Whose fault it is that the candidate is over the limit while stable is not.
+
+    Stable's tasks beside the candidate's tell, in the finest strata that have enough of them. Where
+    they are too few, stable's own rate of before still exonerates a version that is no worse.
+    """
     enough = max(FEWEST_STABLE, rule.trials(seen.candidate) / STABLE_SHARE)
-    if comparable_stable(seen.shared, rule.trials) < enough or z > ATTRIBUTABLE_Z:
-        return CheckVerdict.BREACHED
-    alone = seen.unrivalled  # of so many tasks stable would have had some, had it a share
-    if rule.trials(alone) >= FEWEST_STABLE and rule.over(alone):
-        return CheckVerdict.BREACHED
-    return CheckVerdict.UNCLEAR
+    for ticks in TICKS_TO_A_STRATUM:
+        strata = coarser(seen.strata, ticks)
+        stable = comparable_stable(strata, rule.trials)
+        worse = stable >= FEWEST_STABLE and rule.z(strata) > ATTRIBUTABLE_Z
+        if worse and (ticks == 1 or stable >= enough):
+            return CheckVerdict.BREACHED
+        if stable >= enough:
+            alone = seen.unrivalled  # of so many tasks stable would have had some, had it a share
+            if rule.trials(alone) < FEWEST_STABLE or not rule.over(alone):
+                return CheckVerdict.UNCLEAR
+            break
+    return CheckVerdict.UNCLEAR if _as_stable_was(rule, seen) else CheckVerdict.UNCOMPARED
+
+
+def _as_stable_was(rule: _Rule, seen: _Window) -> bool:
+    """Whether stable was over the limit as well, and the candidate is not clearly worse."""
+    if rule.trials(seen.before) < FEWEST_STABLE or not rule.over_point(seen.before):
+        return False
+    arms = {Arm.CANDIDATE: seen.candidate, Arm.STABLE: seen.before}
+    return rule.z([Stratum(0, 0, arms)]) <= ATTRIBUTABLE_Z
+
+
+def coarser(window: Sequence[Stratum], ticks: int) -> Sequence[Stratum]:
+    """The window in strata of so many ticks; sessions of different route versions stay apart."""
+    if ticks == 1:
+        return window
+    merged: dict[tuple[int, int], dict[Arm, Tally]] = {}
+    for stratum in window:
+        arms = merged.setdefault((stratum.tick // ticks, stratum.begin_version), {})
+        for arm, tally in stratum.arms.items():
+            arms[arm] = arms[arm] + tally if arm in arms else tally
+    return [Stratum(*place, arms) for place, arms in merged.items()]
+
+
+def stable_is_well(limits: Guardrails, stable: Tally) -> bool:
+    """Whether stable alone, with so many tasks, is neither over a limit nor suspected of it."""
+    return not any(rule.over(stable) or rule.suspect(stable) for rule in _rules(limits))
 
 
 def comparable_stable(window: Sequence[Stratum], trials: Callable[[Tally], int]) -> int:

@@ -63,10 +63,14 @@ class Reject:
 
 @dataclass(frozen=True)
 class Suspend:
-    """The candidate is taken off for a while; nobody is blamed yet."""
+    """The candidate is taken off for a while; nobody is blamed yet.
+
+    ``overload``: its pods are ready and its queue aged, which never condemns it.
+    """
 
     reason: str
     message: str
+    overload: bool = False
 
 
 @dataclass(frozen=True)

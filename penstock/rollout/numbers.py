@@ -3,10 +3,16 @@
 from typing import Any, Final
 
 from penstock.api import condition
-from penstock.api.rollout import AgentRolloutStatus, AnalysisStatus, ArmCounts, CheckReport
+from penstock.api.rollout import (
+    AgentRolloutStatus,
+    AnalysisStatus,
+    ArmCounts,
+    CheckReport,
+    Yardstick,
+)
 from penstock.rollout import path
-from penstock.rollout.facts import Facts
-from penstock.rollout.guardrails import Check
+from penstock.rollout.facts import COMPARABLE_PERCENT, Facts
+from penstock.rollout.guardrails import FEWEST_STABLE, Check
 from penstock.rollout.observation import Observation, Tally
 from penstock.traffic import Arm
 
@@ -48,7 +54,10 @@ def counted(facts: Facts, before: AgentRolloutStatus) -> AgentRolloutStatus:
 
 def measured(facts: Facts, observed: Observation) -> AnalysisStatus:
     """The numbers of an observation as status keeps them."""
-    update: dict[str, Any] = {"checks": [check_report(check) for check in facts.checks]}
+    update: dict[str, Any] = {
+        "checks": [check_report(check) for check in facts.checks],
+        "before": _yardstick(facts, observed),
+    }
     if path.under_way(facts.status):
         update |= {
             "counted_through": observed.counted_through,
@@ -58,6 +67,17 @@ def measured(facts: Facts, observed: Observation) -> AnalysisStatus:
             "step_candidate": counts(observed.in_step(Arm.CANDIDATE)),
         }
     return facts.status.analysis.model_copy(update=update)
+
+
+def _yardstick(facts: Facts, observed: Observation) -> Yardstick | None:
+    """Stable in the window, while it has enough of the users and is well; else what was kept."""
+    kept = facts.status.analysis.before
+    stable = observed.in_window(Arm.STABLE)
+    few = stable.tasks < FEWEST_STABLE or facts.percent > COMPARABLE_PERCENT
+    if few or any(check.stable_over for check in facts.checks):
+        return kept
+    squares = round(stable.latency_squares * 1_000_000)
+    return Yardstick(**counts(stable).model_dump(), latency_squares=squares)
 
 
 def check_report(check: Check) -> CheckReport:

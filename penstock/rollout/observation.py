@@ -30,6 +30,18 @@ class Tally:
     def __add__(self, other: "Tally") -> "Tally":
         return total_of((self, other))
 
+    def less(self, other: "Tally") -> "Tally":
+        """Without a part of it."""
+        return Tally(
+            self.tasks - other.tasks,
+            self.errors - other.errors,
+            self.escalations - other.escalations,
+            self.timed - other.timed,
+            max(self.latency_sum - other.latency_sum, 0.0),
+            max(self.latency_squares - other.latency_squares, 0.0),
+            self.cost_micro_usd - other.cost_micro_usd,
+        )
+
 
 def total_of(tallies: Iterable[Tally]) -> Tally:
     """The sum of many tallies, column by column."""
@@ -74,7 +86,9 @@ class Observation:
     tasks routed in this step, ended or not. Totals are what a checkpoint keeps: they have no
     ``latency_squares``. ``counted_through`` is the id of the last outcome row in it. ``gap``:
     rows were lost before they were counted. ``since_version``: the first route version of the
-    candidate that was counted; None says that it is the present one.
+    candidate that was counted; None says that it is the present one. ``ended``: ended tasks, and
+    those over their time by now, by the tick of their end, where the letter of a limit asks for
+    them. ``failed``: the last failed tasks of the candidate, by id, at most three.
     """
 
     now_ms: int
@@ -87,6 +101,12 @@ class Observation:
     exposed: Mapping[Arm, int] = field(default_factory=dict)
     step_from: str = ""
     since_version: int | None = None
+    ended: tuple[Stratum, ...] = ()
+    failed: tuple[str, ...] = ()
+
+    def ended_in_window(self, arm: Arm) -> Tally:
+        """What became of one arm's tasks that ended in the window, whenever they were routed."""
+        return total_of(stratum.arms[arm] for stratum in self.ended if arm in stratum.arms)
 
     def in_window(self, arm: Arm) -> Tally:
         """All of one arm in the window."""
@@ -124,8 +144,8 @@ class Observation:
 
     def since(self, moment_ms: int) -> "Observation":
         """The same, with only the ticks that began at or after a moment."""
-        window, older = (
+        window, older, ended = (
             tuple(stratum for stratum in strata if stratum.tick * TICK_MS >= moment_ms)
-            for strata in (self.window, self.older)
+            for strata in (self.window, self.older, self.ended)
         )
-        return replace(self, window=window, older=older)
+        return replace(self, window=window, older=older, ended=ended)

@@ -24,41 +24,51 @@ def conditions(facts: Facts, wait: Wait) -> AgentRolloutStatus:
         "ManualSetpoint": _manual(facts, wait),
         "Promoted": _promoted(facts),
         "RolledBack": _rolled_back(facts, wait),
+        "Suspended": _suspended(facts),
     }
-    kept = facts.status.conditions
-    if not path.under_way(facts.status):
-        kept = condition.drop_condition(kept, "NoEligibleUsers")
-    if condition.find(kept, "Suspended") is None:
-        told["Suspended"] = (Status.FALSE, "NotSuspended", "")
-    for kind, (status, reason, message) in told.items():
-        kept = _set(facts, kept, kind, (status, reason, message))
-    return facts.status.model_copy(update={"conditions": _observed(facts, kept)})
+    if path.under_way(facts.status) and facts.status.unreached_percent is not None:
+        told["NoEligibleUsers"] = _unreached(facts, facts.status.unreached_percent)
+    built = tuple(_condition(facts, kind, *words_of) for kind, words_of in told.items())
+    return facts.status.model_copy(update={"conditions": built})
 
 
 _Told = tuple[Status, str, str]
 
 
-def _set(
-    facts: Facts, kept: tuple[condition.Condition, ...], kind: str, told: _Told
-) -> tuple[condition.Condition, ...]:
-    status, reason, message = told
+def _condition(
+    facts: Facts, kind: str, status: Status, reason: str, message: str
+) -> condition.Condition:
+    """A condition as it is now: of those before it, only the moment of the last change is kept.
+
+    kubectl wait ignores a condition that was observed at an older generation.
+    """
+    before = condition.find(facts.status.conditions, kind)
     return condition.set_condition(
-        kept,
+        (before,) if before else (),
         kind,
         status,
         reason,
         message,
         generation=facts.situation.generation,
         now=facts.now,
+    )[0]
+
+
+def _suspended(facts: Facts) -> _Told:
+    kept = facts.suspension
+    if facts.suspended_for:
+        return Status.TRUE, facts.suspended_for, kept.message
+    if kept.resumed_at and path.under_way(facts.status):
+        return Status.FALSE, "Resumed", kept.message
+    return Status.FALSE, "NotSuspended", ""
+
+
+def _unreached(facts: Facts, percent: int) -> _Told:
+    message = (
+        f"At {percent} % no task reached {facts.candidate} while stable had some: "
+        "the step was left by time alone."
     )
-
-
-def _observed(
-    facts: Facts, kept: tuple[condition.Condition, ...]
-) -> tuple[condition.Condition, ...]:
-    """kubectl wait ignores a condition that was observed at an older generation."""
-    generation = {"observed_generation": facts.situation.generation}
-    return tuple(one.model_copy(update=generation) for one in kept)
+    return Status.TRUE, "NoTaskReachedCandidate", message
 
 
 def _ready(facts: Facts, wait: Wait) -> _Told:
@@ -95,7 +105,9 @@ def _analysis(facts: Facts) -> _Told:
         return Status.UNKNOWN, "MeasurementMissing", f"Outcomes cannot be read: {why}."
     if not path.under_way(facts.status):
         return _analysis_of_stable(facts)
-    bad = facts.first_check(CheckVerdict.SHARED, CheckVerdict.UNCLEAR, CheckVerdict.BREACHED)
+    bad = facts.first_check(
+        CheckVerdict.SHARED, CheckVerdict.UNCLEAR, CheckVerdict.BREACHED, CheckVerdict.UNCOMPARED
+    )
     if bad is not None:
         return Status.FALSE, _reason(bad), f"{bad.name}: limit {bad.limit_text}."
     suspect = facts.first_check(CheckVerdict.SUSPECT)
@@ -113,11 +125,22 @@ def _reason(check: Check) -> str:
 
 def _analysis_of_stable(facts: Facts) -> _Told:
     """Without a rival the guardrails watch stable: a breach is reported, nothing is moved."""
-    over = next((check for check in facts.checks if check.stable_over), None)
+    over = breach_of_stable(facts)
     if over is None:
         return Status.TRUE, "StablePassing", "No guardrail is broken on stable."
-    message = f"{facts.stable} breaks {over.name}: limit {over.limit_text}."
-    return Status.FALSE, "StableBreaching", message
+    return Status.FALSE, "StableBreaching", breaks(facts.stable, over)
+
+
+def breach_of_stable(facts: Facts) -> Check | None:
+    """The guardrail that stable breaks while nothing is being tried, if one."""
+    if path.under_way(facts.status):
+        return None
+    return next((check for check in facts.checks if check.stable_over), None)
+
+
+def breaks(revision: str, check: Check) -> str:
+    """The sentence that a revision breaks a guardrail."""
+    return f"{revision} breaks {check.name}: limit {check.limit_text}."
 
 
 def _manual(facts: Facts, wait: Wait) -> _Told:

@@ -1,7 +1,12 @@
 """Whose word a setpoint is: meant for this candidate, or left over and only a ceiling."""
 
+from typing import Final
+
 from penstock import names
 from penstock.api.rollout import Setpoint, SetpointSeen
+
+#: Owner of a setpoint whose candidate has ended: nobody's, even if that revision comes back.
+SPENT: Final = "-"
 
 
 def see(
@@ -17,7 +22,8 @@ def see(
 
     It belongs to the candidate that ``canaryRevision`` names, else to the one that was already
     the candidate when it was first seen. First seen together with a new candidate, it may have
-    been meant for the one before.
+    been meant for the one before. When its candidate ends it is spent: only a new value, or the
+    name of a revision, makes it anybody's again.
 
     Args:
         seen: what was recorded before; a value seen before keeps its owner.
@@ -39,14 +45,16 @@ def _owner(
     named: str | None, before: str | None, candidate: str, *, is_new: bool, version: str | None
 ) -> str:
     left_over = before not in (None, "", candidate)
-    if named is None:
-        return (candidate if not is_new else "") if before is None else before
     if candidate and named in (candidate, names.hash_of(candidate)):
         return candidate
+    if left_over:
+        return SPENT
+    if named is None:
+        return (candidate if not is_new else "") if before is None else before
     # A version is no unique name: a setpoint spent on one revision is not the next one's too.
-    if candidate and named == version and not left_over:
+    if candidate and named == version:
         return candidate
-    return (before or "") if left_over else ""
+    return ""
 
 
 def owned_percent(seen: SetpointSeen | None, candidate: str) -> int | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, Verdict
+from penstock.rollout.capacity import Capacity
 from penstock.rollout.observation import Observation
 
 
@@ -14,6 +15,8 @@ class RevisionRecord:
 
     ``rejected_attempt``: the attempt in which it was rejected, 0 when it never was.
     ``promoted_sequence``: grows with each promotion of this Agent; 0 when never promoted.
+    ``promoted_attempt``: the attempt that its last verdict promoted; 0 when that is another
+    verdict, None when nobody knows.
     """
 
     name: str
@@ -22,6 +25,7 @@ class RevisionRecord:
     rejected_reason: str = ""
     rejected_message: str = ""
     promoted_sequence: int = 0
+    promoted_attempt: int | None = None
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Situation:
     the oldest unclaimed task) are keyed by the names of revisions. ``request`` is the request
     annotation as read. ``route_version_floor`` is the highest version ever seen in force.
     ``namespace`` and ``name`` are the AgentRollout's, for the commands in messages; without a
-    name it is called like its Agent.
+    name it is called like its Agent. Without a ``capacity`` there is enough for any share.
     """
 
     now: datetime
@@ -69,6 +73,7 @@ class Situation:
     tasks: int = 0
     queue_age_seconds: Mapping[str, float] = field(default_factory=dict)
     agent_suspended: bool = False
+    capacity: Capacity | None = None
     namespace: str = ""
     name: str = ""
 

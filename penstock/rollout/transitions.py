@@ -1,6 +1,6 @@
 """What each move does to the status, and what it tells: one small function per move."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import singledispatch
 from typing import Any, Final
@@ -17,10 +17,17 @@ from penstock.api.rollout import (
     Source,
     Stage,
     StepApproval,
+    Suspension,
     Verdict,
 )
 from penstock.rollout import commands, moves, numbers, path, words
-from penstock.rollout.facts import CANDIDATE_UNAVAILABLE, Facts, reason_of
+from penstock.rollout.facts import (
+    CANDIDATE_UNAVAILABLE,
+    COMPARABLE_PERCENT,
+    NOT_COMPARABLE,
+    Facts,
+    reason_of,
+)
 from penstock.rollout.requests import Verb
 from penstock.rollout.situation import Happening
 
@@ -33,6 +40,8 @@ _NOWHERE: Final[Mapping[str, Any]] = {
     "step_started_at": None,
     "step_approved": False,
     "unready_since": None,
+    "unreached_percent": None,
+    "stuck": None,
 }
 
 
@@ -88,27 +97,13 @@ def _fresh_attempt(facts: Facts, attempt: int) -> dict[str, Any]:
         "steps_hash": path.steps_hash(facts.strategy),
         "candidate_since": condition.timestamp(facts.now),
         "unavailable_count": 0,
-        "analysis": AnalysisStatus(counted_through=through, step_from=_position(facts)),
-        "conditions": _suspended(facts, "NotSuspended", "", value=False),
+        "analysis": AnalysisStatus(
+            counted_through=through,
+            step_from=_position(facts),
+            before=facts.status.analysis.before,
+        ),
+        "suspension": Suspension(),
     }
-
-
-def _suspended(
-    facts: Facts, reason: str, message: str, *, value: bool
-) -> tuple[condition.Condition, ...]:
-    """The conditions with Suspended set; a new reason is a new moment even without a change."""
-    conditions = facts.status.conditions
-    if not value and reason == "NotSuspended":
-        conditions = condition.drop_condition(conditions, "Suspended")
-    return condition.set_condition(
-        conditions,
-        "Suspended",
-        value,
-        reason,
-        message,
-        generation=facts.situation.generation,
-        now=facts.now,
-    )
 
 
 def _verdict(
@@ -129,7 +124,22 @@ def _verdict(
 
 
 def _with(verdicts: tuple[Verdict, ...], verdict: Verdict) -> tuple[Verdict, ...]:
-    return (*verdicts, verdict)[-MAX_VERDICTS:]
+    """The verdicts with a new one; what must go to make room is what rejects nobody."""
+    kept = [*verdicts, verdict]
+    while len(kept) > MAX_VERDICTS:
+        kept.remove(min(kept[:-1], key=lambda one: _worth(one, kept)))
+    return tuple(kept)
+
+
+def _worth(verdict: Verdict, kept: Sequence[Verdict]) -> int:
+    """How much would be forgotten with a verdict: rejections that still hold are the last to go."""
+    later = kept[kept.index(verdict) + 1 :]
+    overtaken = any(
+        one.revision == verdict.revision and one.result is not Result.SUPERSEDED for one in later
+    )
+    if verdict.result is Result.SUPERSEDED or overtaken:
+        return 0
+    return 2 if verdict.result is Result.REJECTED else 1
 
 
 def answered(facts: Facts, message: str, *, accepted: bool = True) -> dict[str, Any]:
@@ -200,7 +210,7 @@ def _(move: moves.Drop, facts: Facts) -> Change:
         "candidate_since": None,
         "share": _share(facts, 0, Source.NONE),
         "analysis": AnalysisStatus(),
-        "conditions": _suspended(facts, "NotSuspended", "", value=False),
+        "suspension": Suspension(),
         "verdicts": superseded.status.verdicts,
     }
     return Change(_updated(facts, update), superseded.happenings, superseded.verdict)
@@ -212,7 +222,9 @@ def _supersede(facts: Facts, revision: str, why: str) -> Change:
     message = f"superseded at {facts.percent} %: {why}"
     verdict = _verdict(facts, revision, Result.SUPERSEDED, Reason.NEW_REVISION, message, None)
     status = _updated(facts, {"verdicts": _with(facts.status.verdicts, verdict)})
-    return Change(status, (Happening("Superseded", f"{revision} was {message}."),), verdict)
+    told = (Happening("Superseded", f"{revision} was {message}."),)
+    # Another attempt of what was rejected proved nothing: the rejection stays on its record.
+    return Change(status, told, None if facts.record(revision).rejected_attempt else verdict)
 
 
 @change.register
@@ -245,7 +257,9 @@ def _(_: moves.StayRejected, facts: Facts) -> Change:
 @change.register
 def _(_: moves.Retry, facts: Facts) -> Change:
     attempt = facts.rejected_attempt + 1
-    message = f"attempt {attempt} of {facts.candidate} begins with the first step"
+    owned = facts.owned
+    where = "with the first step" if owned is None else f"at the setpoint of {owned} %"
+    message = f"attempt {attempt} of {facts.candidate} begins {where}"
     update = {**_fresh_attempt(facts, attempt), **answered(facts, message)}
     told = Happening("CandidateStarted", f"By request, {message}.")
     return Change(_updated(facts, update), (told,))
@@ -261,7 +275,7 @@ def _off(facts: Facts, update: Mapping[str, Any]) -> AgentRolloutStatus:
         {
             **_NOWHERE,
             "share": _share(facts, 0, Source.ROLLBACK),
-            "conditions": _suspended(facts, "NotSuspended", "", value=False),
+            "suspension": Suspension(),
             **update,
         },
     )
@@ -292,13 +306,24 @@ def _(move: moves.Reject, facts: Facts) -> Change:
 @change.register
 def _(move: moves.Suspend, facts: Facts) -> Change:
     message = f"{facts.candidate} was taken off at {facts.percent} %: {move.message}."
-    unavailable = move.reason == CANDIDATE_UNAVAILABLE
+    unavailable = move.reason == CANDIDATE_UNAVAILABLE and not move.overload
+    kept = facts.suspension
     update = {
         "held_percent": facts.percent,
         "share": _share(facts, 0, Source.SUSPENDED),
         "unready_since": None,
+        "stuck": None,
         "unavailable_count": facts.status.unavailable_count + unavailable,
-        "conditions": _suspended(facts, move.reason, message, value=True),
+        "suspension": kept.model_copy(
+            update={
+                "uncompared": kept.uncompared + (move.reason == NOT_COMPARABLE),
+                "overloads": kept.overloads + move.overload,
+                "reason": move.reason,
+                "message": message[:2048],
+                "since": condition.timestamp(facts.now),
+                "resumed_at": None,
+            }
+        ),
     }
     return Change(_updated(facts, update), (Happening("Suspended", message, warning=True),))
 
@@ -306,19 +331,43 @@ def _(move: moves.Suspend, facts: Facts) -> Change:
 @change.register
 def _(_: moves.Resume, facts: Facts) -> Change:
     back = facts.status.held_percent or 0
+    trial = facts.suspended_for == NOT_COMPARABLE and back > COMPARABLE_PERCENT
+    back = COMPARABLE_PERCENT if trial else back
     percent = facts.capped(back)
     message = f"{facts.candidate} comes back to {percent} %."
     source = Source.AUTOMATIC if percent == back else Source.CEILING
     update = {
         **_fresh_step(facts),
-        **_standing(facts, back),
+        **(_implied(facts, back) if trial else _standing(facts, back)),
         "share": _share(facts, percent, source),
-        "conditions": _suspended(facts, "Resumed", message, value=False),
+        "suspension": facts.suspension.model_copy(
+            update={
+                "reason": "",
+                "message": message,
+                "resumed_at": condition.timestamp(facts.now),
+            }
+        ),
     }
     return Change(_updated(facts, update), (Happening("Resumed", message),))
 
 
 # ----------------------------------------------------------------------------------- share
+
+
+def _implied(facts: Facts, percent: int) -> dict[str, Any]:
+    """Back from the final hold, or from a setpoint, to a place among the steps."""
+    index, held = path.place(facts.strategy, percent)
+    return {
+        "stage": Stage.STEPS,
+        "current_step_index": index,
+        "held_percent": held,
+        "steps_hash": path.steps_hash(facts.strategy),
+    }
+
+
+def _compared(facts: Facts) -> Suspension:
+    """A candidate that goes on was compared with stable since it came back."""
+    return facts.suspension.model_copy(update={"uncompared": 0})
 
 
 def _standing(facts: Facts, percent: int) -> dict[str, Any]:
@@ -342,6 +391,10 @@ def _(move: moves.SetShare, facts: Facts) -> Change:
     }
     if move.source is Source.SETPOINT:
         update["held_percent"] = None
+    if move.percent != facts.percent:  # an approval was for leaving the share before
+        update["step_approved"] = False
+    if move.percent > COMPARABLE_PERCENT:
+        update["suspension"] = _compared(facts)
     return Change(_updated(facts, update), _told_of_share(facts, move))
 
 
@@ -393,7 +446,8 @@ def _(move: moves.Advance, facts: Facts) -> Change:
         "current_step_index": index,
         "held_percent": move.percent if final and kept else None,
         "step_approved": False,
-        "conditions": condition.drop_condition(facts.status.conditions, "NoEligibleUsers"),
+        "suspension": _compared(facts),
+        "unreached_percent": facts.percent if move.nobody_eligible else None,
     }
     where = "the final hold" if final else f"step {index + 1}/{len(facts.strategy.steps)}"
     message = f"{facts.candidate} enters {where}: {facts.percent} % to {move.percent} %"
@@ -402,29 +456,13 @@ def _(move: moves.Advance, facts: Facts) -> Change:
     told = [Happening("StepStarted", f"{message}{_because(move)}.")]
     if facts.started:
         told.insert(0, Happening("StepPassed", f"{facts.candidate} leaves {facts.percent} %."))
-    status = _updated(facts, update)
-    return Change(_nobody_eligible(facts, status) if move.nobody_eligible else status, tuple(told))
+    return Change(_updated(facts, update), tuple(told))
 
 
 def _because(move: moves.Advance) -> str:
     if move.requested:
         return ", by request"
     return ", nobody was exposed in the step before" if move.nobody_eligible else ""
-
-
-def _nobody_eligible(facts: Facts, status: AgentRolloutStatus) -> AgentRolloutStatus:
-    """The condition that says why this raise needed no evidence."""
-    conditions = condition.set_condition(
-        status.conditions,
-        "NoEligibleUsers",
-        True,  # noqa: FBT003
-        "NoTaskReachedCandidate",
-        f"At {facts.percent} % no task reached {facts.candidate} for "
-        f"{facts.step.longest_wait_seconds} s while stable had some.",
-        generation=facts.situation.generation,
-        now=facts.now,
-    )
-    return status.model_copy(update={"conditions": conditions})
 
 
 @change.register
@@ -446,7 +484,7 @@ def _promoted(facts: Facts, reason: Reason, message: str) -> Change:
         "share": _share(facts, 0, Source.NONE),
         "analysis": AnalysisStatus(),
         "verdicts": _with(facts.status.verdicts, verdict),
-        "conditions": _suspended(facts, "NotSuspended", "", value=False),
+        "suspension": Suspension(),
     }
     told = Happening("Promoted", f"{facts.candidate} was {message}; it is stable now.")
     return Change(_updated(facts, update), (told,), verdict)

@@ -1,11 +1,12 @@
 """Every sentence a rollout says to people, with its numbers and the command to type."""
 
 from datetime import datetime
+from typing import Final
 
 from penstock.api.rollout import ArmCounts, Result
 from penstock.rollout import commands, path
-from penstock.rollout.facts import UNAVAILABLE_SECONDS, Facts
-from penstock.rollout.guardrails import Check
+from penstock.rollout.facts import COMPARABLE_PERCENT, UNAVAILABLE_SECONDS, Facts
+from penstock.rollout.guardrails import FEWEST_STABLE, Check
 from penstock.rollout.requests import Verb
 
 
@@ -39,17 +40,64 @@ def why_unavailable(facts: Facts) -> str:
         return f"no pod of {facts.candidate} has been ready for {UNAVAILABLE_SECONDS} s{said}"
     if not facts.queue_ages:
         return ""
-    ages = facts.situation.queue_age_seconds
+    ours, theirs = facts.queue_age(facts.candidate), facts.queue_age(facts.stable)
     return (
-        f"the oldest task of {facts.candidate} has waited {ages[facts.candidate]:.0f} s, "
-        f"that of stable {ages.get(facts.stable, 0.0):.0f} s"
+        f"the oldest task of {facts.candidate} has waited {ours:.0f} s, that of stable "
+        f"{theirs:.0f} s"
     )
 
 
 def awaits_pods(facts: Facts) -> str:
     """A candidate taken off as unavailable comes back by itself."""
     said = f" ({facts.pods.message})" if facts.pods.message else ""
-    return f"Stable serves everybody until pods of {facts.candidate} are ready again{said}."
+    what = "pods" if not facts.pods.ready else "enough pods"
+    return f"Stable serves everybody until {what} of {facts.candidate} are ready again{said}."
+
+
+#: Why a candidate without a rival is condemned the second time.
+AGAIN: Final = "it was taken off for this before, and stable was well while it had all users"
+
+
+def awaits_comparison(facts: Facts) -> str:
+    """A candidate that could not be compared comes back when stable is seen to be well."""
+    return (
+        f"Stable serves everybody; {facts.candidate} comes back, to at most "
+        f"{COMPARABLE_PERCENT} %, when stable has kept its limits in {FEWEST_STABLE} tasks."
+    )
+
+
+def on_trial(facts: Facts) -> str:
+    """A setpoint waits until the candidate was compared."""
+    return (
+        f"{facts.candidate} is compared with stable at {facts.percent} % before the setpoint of "
+        f"{facts.owned} % is in force again; that takes {FEWEST_STABLE} ended tasks of each."
+    )
+
+
+def awaits_capacity(facts: Facts, percent: int) -> str:
+    """How many tasks the workers can take, and how many the larger share needs."""
+    capacity = facts.situation.capacity
+    ready, needed = (capacity.ready, capacity.needed(percent)) if capacity else (0, 0)
+    return (
+        f"Held at {facts.percent} % for workers: {percent} % needs room for {needed} tasks at a "
+        f"time, the ready pods of {facts.candidate} have room for {ready}."
+    )
+
+
+def queue_is_old(facts: Facts) -> str:
+    """A queue that ages is given nothing more."""
+    return (
+        f"Held at {facts.percent} % for workers: the oldest task of {facts.candidate} has waited "
+        f"{facts.queue_age(facts.candidate):.0f} s."
+    )
+
+
+def rows_lost(facts: Facts) -> str:
+    """Outcome rows were trimmed or lost before they were counted."""
+    return (
+        f"Held at {facts.percent} %: outcome rows were lost before they were counted. It goes on "
+        "by itself when what was lost would be out of the window."
+    )
 
 
 def awaits_stable(facts: Facts) -> str:

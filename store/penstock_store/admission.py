@@ -39,25 +39,26 @@ class Admitting(Connected):
                 session-queue-full, too-many-sessions.
         """
         if not keys.well_named(agent):
-            raise _not_found(agent)
+            raise not_found(agent)
         keyed, arguments = _admission(agent, task, submission)
         said, *rest = await self._run("admit", agent, *keyed, arguments=arguments)
         if said not in (b"new", b"old"):
             raise await self._refusal(agent, said.decode(), rest)
-        *texts, created_ms = rest
-        identifier, revision, arm, version, status = (part.decode() for part in texts)
-        return Admission(
-            task=identifier,
-            revision=revision,
-            arm=Arm(arm),
-            route_version=int(version),
-            status=TaskStatus(status),
-            existed=said == b"old",
-            created_ms=int(created_ms),
-        )
+        with codec.reading("the task of this submission"):
+            *texts, created_ms = rest
+            identifier, revision, arm, version, status = (part.decode() for part in texts)
+            return Admission(
+                task=identifier,
+                revision=revision,
+                arm=Arm(arm),
+                route_version=int(version),
+                status=TaskStatus(status),
+                existed=said == b"old",
+                created_ms=int(created_ms),
+            )
 
-    async def task(self, identifier: str, tenant: str) -> Task | None:
-        """The task of that id, if it is this tenant's."""
+    async def task(self, identifier: str, tenant: str | None) -> Task | None:
+        """The task of that id, if it is this tenant's; None: whosever it is."""
         agent = agent_of(identifier)
         if agent is None:
             return None
@@ -68,7 +69,7 @@ class Admitting(Connected):
             for name, value in zip(codec.TASK_FIELDS, values, strict=True)
             if value is not None
         }
-        if stored.get("tenant") != tenant.encode():
+        if not stored or (tenant is not None and stored.get("tenant") != tenant.encode()):
             return None
         return codec.task(agent, identifier, stored)
 
@@ -88,7 +89,7 @@ class Admitting(Connected):
     async def _refusal(self, agent: AgentKey, problem: str, rest: list[Any]) -> AdmissionRefused:
         match problem:
             case "no-route" if await self._known_absent(agent):
-                return _not_found(agent)
+                return not_found(agent)
             case "agent-suspended":
                 return AdmissionRefused(
                     problem, f"agent {agent} is suspended", _SUSPENDED_RETRY_SECONDS
@@ -129,7 +130,8 @@ def agent_of(identifier: str) -> AgentKey | None:
     return agent if agent and keys.well_named(agent) else None
 
 
-def _not_found(agent: AgentKey) -> AdmissionRefused:
+def not_found(agent: AgentKey) -> AdmissionRefused:
+    """The refusal of an agent that is not there."""
     return AdmissionRefused("agent-not-found", f"there is no agent {agent}")
 
 

@@ -45,7 +45,8 @@ class Unreadable(StoreRefused):
 
 
 @contextlib.contextmanager
-def _reading(what: str) -> Iterator[None]:
+def reading(what: str) -> Iterator[None]:
+    """Read something stored; whatever is wrong with it is ``Unreadable``."""
     try:
         yield
     except (
@@ -99,7 +100,7 @@ def task(agent: AgentKey, identifier: str, stored: Mapping[str, bytes]) -> Task:
     Raises:
         Unreadable: it was written by a newer version, or by another hand.
     """
-    with _reading(f"task {identifier}"):
+    with reading(f"task {identifier}"):
         return _task(agent, identifier, stored)
 
 
@@ -157,7 +158,7 @@ def claim(agent: AgentKey, revision: str, consumer: str, answer: Sequence[Any]) 
     state = None
     try:
         claimed, problem = task(agent, name, stored), ""
-        with _reading(f"the checkpoint of task {name}"):
+        with reading(f"the checkpoint of task {name}"):
             state = checkpoints.read(stored)
     except Unreadable as error:
         claimed, problem = _nothing_known(agent, revision, name), str(error)

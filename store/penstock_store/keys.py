@@ -92,6 +92,11 @@ class AgentKeys:
         return f"{self.tag}:outcomes"
 
     @property
+    def recent(self) -> str:
+        """The index of the newest tasks."""
+        return f"{self.tag}:recent"
+
+    @property
     def news(self) -> str:
         """The channel that names each task to which something happened."""
         return f"{self.tag}:news"

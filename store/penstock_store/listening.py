@@ -69,5 +69,9 @@ class Listening(Connected):
 
 
 def _position(event_id: str) -> tuple[int, int]:
+    """An event id as numbers that can be compared; what is none comes before all."""
     milliseconds, _, number = event_id.partition("-")
-    return int(milliseconds or 0), int(number or 0)
+    try:
+        return int(milliseconds or 0), int(number or 0)
+    except ValueError:
+        return -1, 0

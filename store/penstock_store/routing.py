@@ -99,9 +99,13 @@ class Routing(Connected):
         await self._connection.run(self._scripts["index"], self._index_keys, flat)
 
     async def index(self) -> dict[AgentKey, str]:
-        """The index of agents as last written."""
+        """The index of agents as last written; what names no agent is passed over."""
         flat = codec.pairs(await self._connection.read("HGETALL", self._index_keys[0]))
-        return {AgentKey.parse(name): uid.decode() for name, uid in flat.items()}
+        return {
+            AgentKey(*name.split("/")): uid.decode(errors="replace")
+            for name, uid in flat.items()
+            if name.count("/") == 1 and keys.well_named(AgentKey(*name.split("/")))
+        }
 
     async def close_agent(self, agent: AgentKey, uid: str) -> int:
         """Close a deleted agent: no route, its tasks end Cancelled. Returns how many ended.

@@ -2,9 +2,9 @@
 
 from typing import Final, Self
 
-from penstock_store.admission import Admitting
 from penstock_store.connection import Connection, Durability, Wiring
 from penstock_store.listening import Listening
+from penstock_store.listing import Listing
 from penstock_store.routing import Routing
 from penstock_store.scripts import Retention, Scripts
 from penstock_store.users import Permitting
@@ -14,13 +14,13 @@ _RETENTION: Final = Retention()
 _DURABILITY: Final = Durability()
 
 
-class Store(Routing, Permitting, Admitting, Working, Listening):
+class Store(Routing, Permitting, Listing, Working, Listening):
     """A connection to Redis. Every call has a deadline and raises StoreUnavailable past it.
 
     StoreRefused is raised by every call as well: where Redis holds what is not Penstock's.
 
-    The operator's calls are in ``Routing`` and ``Permitting``, the gateway's in ``Admitting`` and
-    ``Listening``, the worker's in ``Working`` and ``Listening``.
+    The operator's calls are in ``Routing`` and ``Permitting``, the gateway's in ``Admitting``,
+    ``Listing`` and ``Listening``, the worker's in ``Working`` and ``Listening``.
     """
 
     @classmethod

@@ -32,10 +32,10 @@ WORKER_COMMANDS: Final = (
     "blpop", "hincrby", "xclaim", "xgroup|create", "xgroup|delconsumer", "xinfo|consumers",
     "xpending", "xrange", "xreadgroup", "wait", "info|server",
 )  # fmt: skip
-#: ``admit`` and ``cancel``, reading tasks and events, waiting for news.
+#: ``admit``, ``cancel`` and ``recent``, reading tasks and events, waiting for news.
 GATEWAY_COMMANDS: Final = (
     *_CONNECTION, *_SCRIPTS, *_TASKS,
-    "get", "hexists", "hincrby", "persist", "pfadd", "rpush", "subscribe", "unsubscribe", "xrange", "zcard",
+    "get", "hexists", "hincrby", "lrange", "persist", "pfadd", "rpush", "subscribe", "unsubscribe", "xrange", "zcard",
     "zremrangebyscore",
 )  # fmt: skip
 #: ``route``, ``look``, ``rehome``, ``sweep``, ``index``, outcome rows, and the users of namespaces.

@@ -83,8 +83,8 @@ TESTS = {
         "scaling.maxReplicas": _WORKFORCE + "test_there_are_never_more_workers_than_allowed",
         "scaling.queuedTasksPerReplica": _WORKFORCE
         + "test_the_backlog_is_divided_by_what_one_replica_answers_for",
-        "scaling.maxQueuedTasks": "tests/unit/api/test_validation.py::"
-        "test_the_bound_of_the_queue_is_what_the_agent_says_and_nothing_when_it_says_nothing",
+        "scaling.maxQueuedTasks": "tests/integration/store/test_bounds.py::"
+        "test_an_agents_own_bound_takes_the_place_of_the_installations",
         "scaling.replicas": _WORKFORCE
         + "test_a_number_that_somebody_set_counts_instead_of_the_backlog",
         "worker.concurrency": _MANIFESTS + "test_the_worker_is_told_how_many_tasks_to_run_at_once",

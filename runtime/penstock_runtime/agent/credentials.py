@@ -16,10 +16,11 @@ MAX_HEADER_CHARACTERS: Final = 32 * 1024  # names and values of one tool togethe
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
-#: What belongs to the connection or frames the message, so that the client alone may write it.
+#: What belongs to the connection or frames the message: the client alone writes it, and a Secret that holds such
+#: a key is used without it. Revisions that serve have some.
 _NOT_OURS: Final = frozenset(
     (
-        *("connection", "content-length", "expect", "host", "keep-alive", "proxy-authenticate"),
+        *("connection", "content-length", "expect", "keep-alive", "proxy-authenticate"),
         *("proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding"),
         "upgrade",
     )
@@ -70,7 +71,7 @@ def headers(folder: Path) -> dict[str, str]:
         raise Unfit("holds no header")
     if len(files) > MAX_HEADERS:
         raise Unfit(f"holds more than {MAX_HEADERS} headers")
-    found = {file.name: _header(file) for file in files}
+    found = {file.name: _header(file) for file in files if file.name.lower() not in _NOT_OURS}
     if sum(len(name) + len(value) for name, value in found.items()) > MAX_HEADER_CHARACTERS:
         raise Unfit(f"holds headers of more than {MAX_HEADER_CHARACTERS} characters")
     return found
@@ -80,8 +81,6 @@ def _header(file: Path) -> str:
     name = file.name
     if not _TOKEN.fullmatch(name) or len(name) > MAX_NAME_CHARACTERS:
         raise Unfit("is no name of a header", _shown(name))
-    if name.lower() in _NOT_OURS:
-        raise Unfit("names a header that only the HTTP client itself may write", name)
     try:
         value = _value(file)
     except Unfit as unfit:

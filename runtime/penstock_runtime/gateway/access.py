@@ -79,6 +79,19 @@ class Access:
                 if self.cluster is None or not await self.cluster.allows(caller, verb, agent):
                     raise Problem("agent-forbidden", _not_allowed(caller, verb, agent))
 
+    async def sees_all(self, caller: Caller, agent: AgentKey) -> bool:
+        """Whether the caller sees the agent's tasks of all tenants.
+
+        Raises:
+            APIServerAway: only the API server knows, and it does not answer.
+        """
+        match caller:
+            case StaticCaller():
+                return False
+            case ClusterCaller():
+                cluster = self.cluster
+                return cluster is not None and await cluster.allows(caller, Verb.SEE_ALL, agent)
+
 
 def _not_allowed(caller: ClusterCaller, verb: Verb, agent: AgentKey) -> str:
     return (

@@ -17,6 +17,7 @@ from penstock_runtime.gateway import (
     apiserver,
     boundary,
     description,
+    listing,
     metrics,
     plain,
     problems,
@@ -56,6 +57,7 @@ def application(gateway: state.Gateway, *, measured: bool = True) -> FastAPI:
     if measured:
         app.include_router(_measures)
     app.include_router(routes.router)
+    app.include_router(listing.router)
     metrics.begin(boundary.route_labels(_every_route()), problems.KINDS)
     app.openapi = lambda: description.document(app)  # type: ignore[method-assign]
     return app
@@ -169,7 +171,8 @@ async def _answer_http(request: Request, error: HTTPException) -> Response:
 
 
 def _every_route() -> list[BaseRoute]:
-    return [*_probes.routes, *_measures.routes, *routes.router.routes]
+    routed = (*routes.router.routes, *listing.router.routes)
+    return [*_probes.routes, *_measures.routes, *routed]
 
 
 def _methods(request: Request) -> set[str]:

@@ -19,6 +19,7 @@ MAX_BODY_BYTES: Final = 1 << 20
 MAX_DEPTH: Final = 32
 MAX_WAIT_SECONDS: Final = 300
 MAX_METADATA_ENTRIES: Final = 32
+MAX_NAME_LENGTH: Final = 256
 MAX_KEY_LENGTH: Final = 255
 MAX_SHOWN: Final = 100  # characters of what was sent, in the words about it
 
@@ -55,7 +56,7 @@ def _prose(text: str) -> str:
 
 
 _OneLine = AfterValidator(_one_line)
-Name = Annotated[str, Field(max_length=256), _OneLine]
+Name = Annotated[str, Field(max_length=MAX_NAME_LENGTH), _OneLine]
 Key = Annotated[str, Field(max_length=MAX_KEY_LENGTH), _OneLine]
 
 

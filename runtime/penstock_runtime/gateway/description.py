@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
-from penstock_runtime.gateway import bodies, documents, problems, streams
+from penstock_runtime.gateway import bodies, documents, problems, searching, streams
 
 OVERVIEW: Final = (
     "Submit tasks to agents, follow them, and read their results. Every error is a problem "
@@ -28,7 +28,7 @@ _BEARER: Final = {
     "description": "A token of the gateway's tokens file or, where the gateway reviews tokens of "
     "the cluster, one that the API server issued for the gateway's audience. Its holder then needs "
     "a verb on `agents/tasks` of `penstock.dev`: `create` to submit, `get` to read, `delete` to "
-    "cancel.",
+    "cancel, `list` for the tasks of all tenants.",
 }
 _STREAM: Final = {
     "description": "Server-sent events; the data of each is an Event. Ends after `finished`.",
@@ -84,6 +84,15 @@ RESUME: Final[dict[str, Any]] = {
     ]
 }
 TASK: Final[dict[str, Any]] = {"parameters": _TASK}
+SEARCH: Final[dict[str, Any]] = {
+    "parameters": [
+        *_AGENT,
+        *(
+            {"name": name, "in": "query", "description": meaning, "schema": {"type": "string"}}
+            for name, meaning in searching.PARAMETERS.items()
+        ),
+    ]
+}
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -142,6 +151,7 @@ def _schemas() -> dict[str, Any]:
             (bodies.TaskRequest, "validation"),
             (documents.Task, "serialization"),
             (documents.EventList, "serialization"),
+            (documents.TaskList, "serialization"),
             (documents.Problem, "serialization"),
         ],
         ref_template=_SCHEMAS + "{model}",

@@ -53,6 +53,46 @@ class Task(_Document):
     trace_id: str
 
 
+class TaskItem(_Document):
+    """A task in a list: without its output."""
+
+    id: Annotated[str, Field(max_length=200, description="Opaque and URL-safe.")]
+    namespace: str
+    agent: str
+    revision: Annotated[str, Field(description="The revision that serves it: <agent>-<hash>.")]
+    user: str
+    session: str
+    type: Annotated[str, Field(description="The caller's own label of its kind of task.")]
+    status: TaskStatus
+    outcome: Outcome
+    usage: Usage
+    created_at: Timestamp
+    finished_at: Timestamp | None
+    trace_id: str
+    tenant: Annotated[
+        str, Field(description="Whose it is; only where the tasks of all tenants are listed.")
+    ] = ""
+
+
+class TaskList(_Document):
+    """A page of an agent's tasks, newest first."""
+
+    items: list[TaskItem]
+    continue_: Annotated[
+        str,
+        Field(
+            alias="continue",
+            description="Empty: nothing follows. Else what to send as `continue` for the next page.",
+        ),
+    ]
+    unreadable: Annotated[
+        int, Field(description="How many more tasks of this page cannot be read.")
+    ]
+    tenant: Annotated[
+        str, Field(description="Whose tasks are listed; empty: those of all tenants.")
+    ]
+
+
 class Event(_Document):
     """Something that happened to a task; ``id`` resumes a stream after it."""
 

@@ -30,6 +30,7 @@ class Verb(StrEnum):
 
     SUBMIT = "create"
     READ = "get"
+    SEE_ALL = "list"  # tasks of all tenants; alone, without what was written in them
     CANCEL = "delete"
 
 

@@ -22,10 +22,14 @@ _CODES: Final = {
     "NOREPLICAS": re.compile(r"\bNOREPLICAS\b|Not enough good replicas"),
     "MISCONF": re.compile(r"\bMISCONF\b"),
     "BUSY": re.compile(r"\bBUSY\b"),
+    "NOPERM": re.compile(r"\bNOPERM\b|has no permissions|can't run this command"),
 }
 _RETRY_SECONDS: Final = 2
 _FULL_RETRY_SECONDS: Final = 30
 _CALLER_RETRY_SECONDS: Final = 5
+_OTHER_RIGHTS: Final = (
+    "that user has the rights of another version, and gets those of this one with its ACL file"
+)
 _NOTHING_ACCEPTED: Final = "nothing was accepted unless a task was returned"
 
 
@@ -66,6 +70,12 @@ KINDS: Final = _by_slug(
         400,
         "The event id cannot be used",
         "Send the id of the last event that was read, or no Last-Event-ID.",
+    ),
+    Kind(
+        "invalid-query",
+        400,
+        "The query cannot be used",
+        "Mend the parameter that the detail names.",
     ),
     Kind("unauthorized", 401, "A valid bearer token is required", "Send a token that is valid."),
     Kind(
@@ -194,6 +204,9 @@ def store_unavailable(error: errors.StoreUnavailable) -> Problem:
     if code == "OOM":
         detail = f"Redis has reached its memory limit; {_NOTHING_ACCEPTED}."
         return Problem("store-full", detail, _retry_after(_FULL_RETRY_SECONDS))
+    if code == "NOPERM":
+        detail = f"Redis does not allow the gateway's user to do this: {_OTHER_RIGHTS}; {_NOTHING_ACCEPTED}."
+        return Problem("store-unavailable", detail, _retry_after(_FULL_RETRY_SECONDS))
     said = f"answered that it cannot do this now ({code})" if code else "did not answer in time"
     detail = f"Redis {said}; {_NOTHING_ACCEPTED}."
     return Problem("store-unavailable", detail, _retry_after(_RETRY_SECONDS))

@@ -89,7 +89,7 @@ async def submit(request: Request) -> Response:
         admission = await admitting.admit(gateway.store, agent, submission, gateway.now_ms)
         location = {"Location": f"/v1/tasks/{quote(admission.task, safe='')}"}
         if streamed:
-            return _stream(gateway, caller, admission.task, after, held.pop_all(), location)
+            return _stream(gateway, caller.tenant, admission.task, after, held.pop_all(), location)
         if wanted.wait and not admission.status.ended:
             await admitting.wait_for_end(
                 request, gateway.store, gateway.stopping, admission.task, wanted.wait
@@ -154,7 +154,7 @@ async def follow(request: Request) -> Response:
     if _wants_stream(request):
         return await _follow(gateway, caller, found, after)
     events = await gateway.store.events(task, after)
-    items = await streams.documents(gateway.store, task, caller.tenant, events)
+    items = await streams.documents(gateway.store, task, found.tenant, events)
     return _json(streams.page(items))
 
 
@@ -166,7 +166,7 @@ async def _follow(gateway: Gateway, caller: Caller, task: Task, after: str) -> R
         elif not await gateway.store.events(task.id, after):
             # 204 tells an EventSource not to come back: it has seen the last event.
             return Response(status_code=204)
-        return _stream(gateway, caller, task.id, after, held.pop_all())
+        return _stream(gateway, task.tenant, task.id, after, held.pop_all())
 
 
 @router.delete(
@@ -187,7 +187,7 @@ async def cancel(request: Request) -> Response:
     task = _task_id(request)
     found = await _find(gateway, caller, Verb.CANCEL, task)
     if not found.status.ended:
-        found = _existing(gateway, await gateway.store.cancel(task, caller.tenant), task)
+        found = _existing(gateway, await gateway.store.cancel(task, found.tenant), task)
     return _json(wire.task_document(found))
 
 
@@ -205,11 +205,19 @@ def _task_id(request: Request) -> str:
 
 
 async def _check(gateway: Gateway, caller: Caller, verb: Verb, agent: AgentKey) -> None:
-    """Before anybody is asked about it: a name that no Agent can have is no question."""
+    check_name(agent)
+    await gateway.access.check(caller, verb, agent)
+
+
+def check_name(agent: AgentKey) -> None:
+    """Before anybody is asked about it: a name that no Agent can have is no question.
+
+    Raises:
+        Problem: agent-not-found.
+    """
     if not _can_be(agent):
         shown = plain.one_line(str(agent), bodies.MAX_SHOWN)
         raise Problem("agent-not-found", f"There is no agent {shown}.")
-    await gateway.access.check(caller, verb, agent)
 
 
 def _can_be(agent: AgentKey) -> bool:
@@ -222,7 +230,10 @@ async def _find(gateway: Gateway, caller: Caller, verb: Verb, identifier: str) -
     if agent is None or not _can_be(agent):
         return _existing(gateway, None, identifier)
     await gateway.access.check(caller, verb, agent)
-    return _existing(gateway, await gateway.store.task(identifier, caller.tenant), identifier)
+    found = await gateway.store.task(identifier, caller.tenant)
+    if found is None and await gateway.access.sees_all(caller, agent):
+        found = await gateway.store.task(identifier, None)
+    return _existing(gateway, found, identifier)
 
 
 def _existing(gateway: Gateway, task: Task | None, identifier: str) -> Task:
@@ -250,7 +261,7 @@ def _json(document: Any, status: int = 200, headers: Mapping[str, str] | None = 
 
 def _stream(
     gateway: Gateway,
-    caller: Caller,
+    tenant: str,
     identifier: str,
     after: str,
     held: contextlib.ExitStack,
@@ -259,7 +270,7 @@ def _stream(
     frames = streams.frames(
         gateway.store,
         identifier,
-        caller.tenant,
+        tenant,
         after,
         stopping=gateway.stopping,
         ping_seconds=gateway.ping_seconds,

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from penstock import errors, limits
+from penstock import errors, limits, names
 from penstock.names import AgentKey
-from penstock.task import Outcome, Usage
-from penstock_runtime import logs, metrics
+from penstock.task import Outcome, TaskStatus, Usage
+from penstock_runtime import logs, metrics, redaction
 from penstock_runtime.agent import loop, outcomes
 from penstock_runtime.agent.keeper import Interrupted
 from penstock_runtime.worker import claims
@@ -19,6 +19,7 @@ from penstock_store.store import Store
 
 LAST_STEP_SECONDS: Final = 4.0  # after the grace period, for a step that is not cut short
 _WRITES_AT_ONCE: Final = 16  # half of the store's connections
+MESSAGE_CHARACTERS: Final = 500  # of an outcome, in a line of the log
 DROPPED: Final = "Dropped"  # how a task is counted whose end could not be written
 
 log = logs.get()
@@ -199,7 +200,22 @@ class Crew:
             return
         seconds = hold.wall_ms() / 1000
         self._agent.meter.task_ended(outcome.status.value, outcome.reason.value, seconds)
-        log.info("task ended", status=outcome.status, reason=outcome.reason, seconds=seconds)
+        self._tell(hold, outcome, seconds)
+
+    def _tell(self, hold: Hold, outcome: Outcome, seconds: float) -> None:
+        """A line on the end of a task; with why, where it did not do what it was asked for."""
+        said = {"status": outcome.status, "reason": outcome.reason, "seconds": seconds}
+        if outcome.status in (TaskStatus.SUCCEEDED, TaskStatus.CANCELLED):
+            log.info("task ended", **said)
+            return
+        log.warning(
+            "task ended",
+            **said,
+            message=redaction.shortened(outcome.message, MESSAGE_CHARACTERS),
+            revision=names.revision_name(self._duty.agent.name, self._duty.revision),
+            task=hold.task_id,
+            trace_id=hold.trace_id,
+        )
 
 
 def _problem(broken: Broken) -> str:

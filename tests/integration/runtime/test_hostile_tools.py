@@ -92,9 +92,11 @@ async def test_headers_without_end_are_given_up():
 async def test_an_answer_is_whole_at_its_own_end_and_what_follows_is_no_next_answer(after):
     async with raw.Raw(raw.response(b"first") + after, raw.response(b"second")) as server:
         tools = http.HTTPTools(None)
-        told = [await tools.call(tool(server.url), {}, {}, 5.0) for _ in range(2)]
+        harmless = tool(server.url, effect="ReadOnly")
+        told = [await tools.call(harmless, {}, {}, 5.0) for _ in range(2)]
         await tools.aclose()
     assert [result.text for result in told] == ["first", "second"]
+    assert server.connections == (2 if after else 1)
 
 
 async def test_a_server_that_keeps_the_connection_open_is_not_waited_for():
@@ -179,11 +181,20 @@ async def test_a_value_that_no_header_may_have_is_named_by_its_key_and_never_sho
     assert server.requests == []
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["Host", "content-length", "Transfer-Encoding", "connection", "bad name", "naïve", "a:b"],
-)
-async def test_a_name_that_is_no_header_or_not_ours_to_write_is_refused(tmp_path, name):
+@pytest.mark.parametrize("name", ["content-length", "Transfer-Encoding", "connection", "TE"])
+async def test_a_header_of_the_connection_is_left_to_the_client(tmp_path, name):
+    where = mounted(tmp_path, **{name: "9999", "Authorization": f"Bearer {SECRET}", "Host": "shop"})
+    async with raw.Raw(raw.response(b"x")) as server:
+        result = await call(server.url, mounted=where)
+    assert result.ok
+    sent = server.requests[0][1]
+    assert sent["authorization"] == f"Bearer {SECRET}"
+    assert sent["host"] == "shop"
+    assert sent.get(name.lower()) != "9999"
+
+
+@pytest.mark.parametrize("name", ["bad name", "naïve", "a:b"])
+async def test_a_name_that_is_no_header_is_refused(tmp_path, name):
     async with raw.Raw(raw.response(b"x")) as server:
         result = await call(server.url, mounted=mounted(tmp_path, **{name: "value"}))
     assert (result.ok, result.known) == (False, True)

@@ -8,8 +8,8 @@ import uuid
 import pytest
 from redis.asyncio import Redis
 
-from penstock import names, task, traffic
-from penstock_store import users
+from penstock import errors, names, task, traffic
+from penstock_store import listing, users
 from penstock_store.records import Directive
 from penstock_store.store import Store
 
@@ -99,3 +99,11 @@ async def test_with_the_rights_of_the_version_before_a_task_lives_its_whole_life
     assert len((await operator.row_page(agent)).rows) == 5
     assert await gateway.cancel(second.task, "t")
     assert await operator.close_agent(agent, "u") == 0
+
+
+async def test_with_the_rights_of_the_version_before_looking_for_tasks_waits_for_the_new_ones(
+    stores,
+):
+    agent = names.AgentKey("acme", f"agent-{uuid.uuid4().hex[:8]}")
+    with pytest.raises(errors.StoreUnavailable, match="The operator makes Redis users again"):
+        await stores["gateway"].recent(agent, listing.Wanted())

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from penstock import errors, task
+from penstock import errors, names, task
 from penstock_store import codec
 
 STABLE, CANDIDATE = "aaaa0000", "bbbb1111"
@@ -187,6 +187,32 @@ async def test_an_event_that_is_none_is_passed_over(desk):
     assert (await desk.event_types(admission.task))[-1] == "finished"
 
 
+async def test_an_event_kept_under_a_strange_id_is_passed_over_by_who_resumes(desk):
+    admission = await desk.admit()
+    await desk.finish(await desk.claim_one())
+    await desk.raw.delete(desk.keys.events(admission.task))
+    kept = '[["soon","model","{}"],["99-x","model","{}"],["5-1","finished","{}"]]'
+    await desk.raw.hset(desk.keys.task(admission.task), "events", kept)
+    assert [event.id for event in await desk.store.events(admission.task, "4-0")] == ["5-1"]
+
+
+async def test_a_submission_that_meets_a_task_nobody_can_read_is_refused_alone(desk):
+    first = await desk.admit(idempotency_key="k")
+    await desk.raw.hset(desk.keys.task(first.task), "status", "Pondering")
+    with pytest.raises(errors.StoreRefused, match="cannot be read"):
+        await desk.admit(idempotency_key="k")
+    await desk.admit(idempotency_key="other")
+
+
 @pytest.mark.parametrize("text", [b"", b"{", b"[1]", b"[[1,2,3]]", b'[["1-0"]]', b"\xff", None])
 def test_kept_events_that_are_none_are_none(text):
     assert codec.kept_events(text) == []
+
+
+async def test_what_names_no_agent_in_the_index_is_passed_over(store, raw):
+    key = f"{{{store._installation}}}:agents"
+    agent = names.AgentKey("acme", "support")
+    await store.set_index({agent: "uid-1"})
+    odd = {"": "x", "acme": "x", "a/b/c": "x", "A/b": "x", b"\xff/\xfe": "x", "acme/odd": b"\xff"}
+    await raw.hset(key, mapping=odd)
+    assert await store.index() == {agent: "uid-1", names.AgentKey("acme", "odd"): "\ufffd"}

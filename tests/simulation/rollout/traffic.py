@@ -84,6 +84,7 @@ class Traffic:
     def __post_init__(self):
         self.chance = random.Random(self.seed)
         self.fold = None
+        self.halted = False
         self.waiting: list[tuple[int, int, RowKind, dict]] = []
         self.sequence = 0
         self.number = 0
@@ -108,18 +109,19 @@ class Traffic:
         return self
 
     def _pass(self):
-        self._arrive()
+        if not self.halted:
+            self._arrive()
         self.now_ms += int(self.pass_seconds * 1000)
         limits = {S: self.limits, C: self.limits}
         scope = folding.scope_of(self.spec, self.status, limits)
-        self.fold = folding.follow(self.fold, scope, self.status.analysis)
+        self.fold = folding.follow(self.fold, scope, self.status.analysis, self.status.halts)
         self.fold.add(self._rows())
         self._decide(self.fold.observe(self.now_ms))
 
     def _decide(self, observation):
         decision = decide(
             Situation(
-                now=START + timedelta(seconds=self.seconds),
+                now=self._now(),
                 spec=self.spec,
                 generation=1,
                 status=self.status,
@@ -127,9 +129,10 @@ class Traffic:
                 stable=S,
                 latest=C,
                 records=self.records,
-                pods={S: Pods(2, 2), C: Pods(1, 1)},
                 observation=observation,
                 fresh_salt=f"salt-{self.seed}",
+                agent_suspended=self.halted,
+                **self._more(),
             )
         )
         self.status = decision.status
@@ -137,6 +140,24 @@ class Traffic:
         share = (self.status.share.percent, self.status.share.source.value)
         if not self.shares or self.shares[-1][1:] != share:
             self.shares.append((self.seconds, *share))
+
+    def _now(self):
+        return START + timedelta(seconds=self.seconds)
+
+    def _more(self):
+        """Pods, and what else a simulation has to tell the engine."""
+        return {"pods": {S: Pods(2, 2), C: Pods(1, 1)}}
+
+    def halt(self, seconds):
+        """The kill switch goes on: what runs stops at its next step, and goes on after so long."""
+        self.halted = True
+        longer = int(seconds * 1000)
+        ends = [item for item in self.waiting if item[2] is RowKind.FINISHED]
+        self.waiting = [item for item in self.waiting if item[2] is not RowKind.FINISHED]
+        for at_ms, sequence, kind, about in ends:
+            later = {**about, "latency_ms": about["latency_ms"] + longer}
+            self.waiting.append((at_ms + longer, sequence, kind, later))
+        heapq.heapify(self.waiting)
 
     # -- tasks ---------------------------------------------------------------------------------
 

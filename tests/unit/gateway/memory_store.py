@@ -9,6 +9,7 @@ import pytest
 
 from penstock.task import Outcome, OutcomeReason, Task, TaskStatus
 from penstock.traffic import Arm
+from penstock_store.listing import TaskPage
 from penstock_store.records import Admission, Event
 
 REVISION = "1a2b3c4d"
@@ -71,7 +72,16 @@ class MemoryStore:
     async def task(self, identifier, tenant):
         self._called("task")
         found = self.tasks.get(identifier)
-        return found if found and found.tenant == tenant else None
+        return found if found and tenant in (None, found.tenant) else None
+
+    async def recent(self, agent, wanted, place, most):
+        self._called("recent")
+        fit = [
+            one
+            for one in reversed(self.tasks.values())
+            if one.agent == agent and wanted.tenant in (None, one.tenant)
+        ]
+        return TaskPage(tuple(fit[:most]), None)
 
     async def events(self, identifier, after=""):
         self._called("events")

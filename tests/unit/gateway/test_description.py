@@ -46,6 +46,7 @@ def test_every_call_is_described_and_asks_for_a_token(described):
     }
     assert set(calls) == {
         ("post", TASKS),
+        ("get", TASKS),
         ("get", "/v1/tasks/{task}"),
         ("delete", "/v1/tasks/{task}"),
         ("get", "/v1/tasks/{task}/events"),
@@ -65,6 +66,7 @@ async def test_documents_fit_their_schemas(submit, store, client, fits):
     await store.end(created.json()["id"])
     fits((await client.get(place)).json(), "Task")
     fits((await client.get(f"{place}/events")).json(), "EventList")
+    fits((await client.get("/v1/namespaces/shop/agents/support/tasks")).json(), "TaskList")
     fits((await submit(b"{")).json(), "Problem")
 
 

@@ -110,6 +110,17 @@ def settling() -> dict[str, Any]:
     return told(serving_world(worlds.agent(V2), settled=False))
 
 
+def record_unreadable() -> dict[str, Any]:
+    """A newer Penstock has cut the present template; the revision before serves."""
+    newer = worlds.record(V2, 2)
+    newer = {**newer, "data": {**newer["data"], "schemaVersion": 2}}
+    records = (worlds.record(V1, 1, promoted=1), newer)
+    world = worlds.world(
+        worlds.agent(V2), **{**BOTH, "records": records}, status=serving(V1), route_version=3
+    )
+    return told(world)
+
+
 MISSING = "ConfigMap prompt is not in namespace acme"
 TAKEN = "Deployment support-6d1c2d3e belongs to Deployment other"
 
@@ -159,6 +170,7 @@ CASES = {
         lambda: told(worlds.world(records=(), status=serving("Of old."), route_version=3)),
         "Degraded",
     ),
+    "record_unreadable": (record_unreadable, "Degraded"),
     "crash_looping": (crash_looping, "Degraded"),
 }
 

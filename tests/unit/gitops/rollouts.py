@@ -128,6 +128,7 @@ CASES = {
         lambda: idle("NotInCharge", "AgentRollout first is older and governs Agent support"),
         "Degraded",
     ),
+    "invalid": (lambda: idle("Invalid", "spec cannot be read: steps is no list"), "Degraded"),
     "agent_missing": (orphan, "Degraded"),
 }
 

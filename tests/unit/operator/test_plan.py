@@ -22,9 +22,10 @@ from penstock.api.rollout import (
     Stage,
     Verdict,
 )
+from penstock.rollout.situation import Pods
 from penstock.traffic import Standing
 from penstock_operator.plan import Plan, plan_agent
-from penstock_operator.world import World
+from penstock_operator.world import Lull, World
 from penstock_store.records import RevisionWork
 from tests.unit.operator import worlds
 from tests.unit.operator.worlds import cut, record, world
@@ -237,7 +238,7 @@ def test_backlog_scales_up_at_once_and_down_only_after_a_minute() -> None:
     made = world(**base)
     made.deployments[cut(V1).name]["spec"]["replicas"] = 7
     assert plan_agent(made).children == (), "seven stay while the minute is not over"
-    patient = world(**base, low_since={cut(V1).name: worlds.later(-61)})
+    patient = world(**base, lulls={cut(V1).name: Lull(worlds.later(-61), 0, 7)})
     patient.deployments[cut(V1).name]["spec"]["replicas"] = 7
     assert plan_agent(patient).children[0][1]["spec"]["replicas"] == 1
 
@@ -367,7 +368,7 @@ def test_a_rejected_candidate_closes_when_nothing_is_left_on_it() -> None:
 
 
 def test_the_candidate_comes_on_top_of_the_workers_that_stable_had() -> None:
-    made = trying_v2(low_since={cut(V1).name: worlds.later(-3600)})
+    made = trying_v2(lulls={cut(V1).name: Lull(worlds.later(-3600), 0, 6)})
     made.deployments[cut(V1).name]["spec"]["replicas"] = 6
     plan = plan_agent(made)
     assert [obj for kind, obj in plan.children if obj["metadata"]["name"] == cut(V1).name] == []
@@ -391,10 +392,15 @@ def test_a_rejected_revision_is_not_released_when_nobody_knows_who_was_stable() 
     records = (record(V2, 2, verdict=verdict),)
     known = {"records": records, "projected_for": (V2,), "ready_for": (V2,)}
     assert plan_agent(world(worlds.agent(V2), **known)).route is None
-    kept = plan_agent(world(worlds.agent(V2), **known, status=serving(V1)))
+    pods = {cut(V1).name: Pods(1, 1), cut(V2).name: Pods(1, 1)}
+    kept = plan_agent(world(worlds.agent(V2), **known, status=serving(V1), pods=pods))
     assert kept.route is not None
-    assert kept.route.stable == cut(V1).hash
+    assert kept.route.stable == cut(V1).hash, "its workers still serve"
     assert said(kept, "Stalled") == ("True", "RecordMissing")
+    gone = plan_agent(world(worlds.agent(V2), **known, status=serving(V1), route_version=3))
+    assert gone.route is not None
+    assert (gone.route.stable, gone.route.version) == ("", 4), "nobody can serve"
+    assert said(gone, "Stalled") == ("True", "RecordMissing")
 
 
 def test_the_kill_switch_holds_even_where_the_rest_cannot_be_read() -> None:
@@ -423,7 +429,7 @@ def test_work_of_a_revision_that_nobody_knows_goes_back_to_stable() -> None:
 
 
 def test_after_a_rollback_stable_gives_its_spare_workers_back() -> None:
-    busy = trying_v2(low_since={cut(V1).name: worlds.later(-3600)})
+    busy = trying_v2(lulls={cut(V1).name: Lull(worlds.later(-3600), 0, 6)})
     verdict = Verdict(
         revision=cut(V2).name,
         result=Result.REJECTED,

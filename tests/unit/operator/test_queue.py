@@ -95,3 +95,14 @@ async def test_a_timer_is_as_urgent_as_it_was_asked_for() -> None:
     queue.add_after(B, 2, urgent=True)
     clock.now = 3
     assert [await taken(queue) for _ in range(2)] == [B, A]
+
+
+async def test_a_failed_pass_of_a_rollout_in_flight_is_tried_again_soon_and_before_all_others() -> (
+    None
+):
+    clock = Clock()
+    queue = WorkQueue(clock, jitter=lambda: 1.0)
+    queue.retry(A)
+    assert max(queue.retry(B, urgent=True) for _ in range(12)) == 5.0
+    clock.now = 60
+    assert [await taken(queue) for _ in range(2)] == [B, A]

@@ -73,7 +73,8 @@ READERS: dict[str, Callable[[Any], reading.Reading[Any]]] = {
 def test_a_status_of_the_version_before_is_read_whole(kind: str) -> None:
     read = READERS[kind](stored(f"{kind}-before"))
     assert not read.lost
-    assert read.value.wire() == stored(f"{kind}-before")
+    before = stored(f"{kind}-before")
+    assert {field: value for field, value in read.value.wire().items() if field in before} == before
 
 
 def test_a_status_of_a_newer_agent_is_read_without_what_only_that_knows() -> None:

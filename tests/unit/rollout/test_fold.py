@@ -178,9 +178,8 @@ def test_the_memory_of_a_fold_is_bounded_by_time():
             log.finished(f"t{i}", T + 2000 * i + 500)
     fold.add(log.rows)
     kept = SCOPE.kept_ms / 5000
-    assert len(fold._cells) <= kept + 2
-    assert len(fold._open) <= 750 / 2
-    assert sum(map(len, fold._deadlines.values())) <= 750 / 2 + 1
+    assert len(fold._coarse) <= kept + 2
+    assert sum(map(len, fold._open.values())) <= 750 / 2
 
 
 # ---------------------------------------------------------------------------- reading the log

@@ -96,9 +96,9 @@ def test_a_candidate_a_little_over_the_limit_next_to_a_stable_just_under_it_is_l
     assert verdict("errorRate", observed(*calmer)) is CheckVerdict.UNCLEAR
 
 
-def test_without_stable_tasks_credible_suffices():
+def test_without_stable_tasks_nobody_can_tell_whose_fault_it_is():
     seen = observed(*[(errors(10, 10), Tally()) for _ in range(60)])
-    assert verdict("errorRate", seen) is CheckVerdict.BREACHED
+    assert verdict("errorRate", seen) is CheckVerdict.UNCOMPARED
 
 
 def test_stable_tasks_of_other_moments_exonerate_nobody():
@@ -106,12 +106,49 @@ def test_stable_tasks_of_other_moments_exonerate_nobody():
     assert verdict("errorRate", observed(*apart)) is CheckVerdict.BREACHED
 
 
+def test_nineteen_tasks_of_stable_beside_the_candidates_are_too_few_to_blame_it():
+    storm = [(errors(9, 90), Tally()) for _ in range(9)]
+    few = (errors(9, 90), errors(0, 19))
+    assert verdict("errorRate", observed(*storm, few)) is CheckVerdict.UNCOMPARED
+
+
+def test_few_tasks_in_each_tick_are_compared_in_wider_strata():
+    """One task in five seconds: side by side in a tick they hardly ever are."""
+    ticks = [(errors(2, 3), Tally()) if n % 4 == 0 else (Tally(), errors(0, 2)) for n in range(40)]
+    assert verdict("errorRate", observed(*ticks)) is CheckVerdict.BREACHED
+
+
+@pytest.mark.parametrize(
+    ("name", "ours", "before"),
+    [
+        ("errorRate", errors(30, 285), errors(33, 300)),
+        ("escalationRate", escalations(90, 285), escalations(85, 300)),
+        ("latencyMean", latencies(285, 14.0, 12.0), latencies(300, 13.8, 12.0)),
+    ],
+)
+def test_a_version_that_is_as_stable_always_was_is_not_blamed_where_stable_is_too_small_now(
+    name, ours, before
+):
+    seen = observed((ours, Tally(tasks=10, timed=10, latency_sum=20.0, latency_squares=45.0)))
+    judged = {
+        known: next(c.verdict for c in guardrails.judge(LIMITS, seen, known) if c.name == name)
+        for known in (Tally(), before)
+    }
+    assert judged == {Tally(): CheckVerdict.UNCOMPARED, before: CheckVerdict.UNCLEAR}
+
+
+def test_what_stable_did_before_does_not_excuse_a_version_that_is_worse():
+    seen = observed((errors(120, 285), errors(0, 10)))
+    judged = guardrails.judge(LIMITS, seen, errors(33, 300))
+    assert judged[0].verdict is CheckVerdict.UNCOMPARED
+
+
 def test_once_everybody_is_on_the_candidate_what_stable_did_before_exonerates_nobody():
     """At 1 % the candidate had one task; since the setpoint of 100 % stable has none at all."""
     before = Stratum(0, 2, {Arm.CANDIDATE: errors(0, 1), Arm.STABLE: errors(0, 200)})
     alone = Stratum(1, 3, {Arm.CANDIDATE: errors(12, 40)})
     seen = Observation(now_ms=10_000, window=(before, alone))
-    assert verdict("errorRate", seen) is CheckVerdict.BREACHED
+    assert verdict("errorRate", seen) is CheckVerdict.UNCOMPARED
     few = Stratum(1, 3, {Arm.CANDIDATE: errors(9, 19)})
     young = Observation(now_ms=10_000, window=(before, few))
     assert verdict("errorRate", young) is CheckVerdict.UNCLEAR, "stable may just be late"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from penstock.rollout.capacity import Capacity
 from penstock.rollout.observation import Tally
 from tests.unit.rollout.world import (
     BAD,
@@ -88,12 +89,138 @@ def test_while_stable_has_no_ready_pod_either_nobody_is_taken_off():
     assert world.after(1).decide().source == "Suspended"
 
 
-def test_a_queue_that_ages_while_stables_does_not_takes_it_off():
-    world = world_at(20).change(queue_age_seconds={C: 31.0, S: 2.0}).decide()
-    assert (world.percent, world.source) == (0, "Suspended")
-    assert "waited 31 s" in world.message("Suspended")
-    world.change(queue_age_seconds={C: 0.0, S: 2.0}).decide()
+def aging(world, *ages):
+    """The candidate's oldest task is so old, in passes ten seconds apart."""
+    for age in ages:
+        world.after(10).change(queue_age_seconds={C: age, S: 2.0}).decide()
+    return world
+
+
+def test_a_queue_that_ages_while_stables_does_not_takes_it_off_once_that_has_lasted():
+    world = aging(world_at(20), 31.0, 41.0, 51.0)
     assert world.percent == 20
+    aging(world, 61.0)
+    assert (world.percent, world.source) == (0, "Suspended")
+    assert "waited 61 s" in world.message("Suspended")
+
+
+def test_a_queue_whose_age_falls_is_being_worked_off():
+    assert aging(world_at(20), 90.0, 80.0, 70.0, 60.0, 50.0, 40.0).percent == 20
+
+
+def test_a_queue_that_ages_never_condemns_while_pods_are_ready_and_waits_longer_each_time():
+    world, away = world_at(20), []
+    for _ in range(4):
+        aging(world, 31.0, 41.0, 51.0, 61.0)
+        assert (world.source, world.verdicts) == ("Suspended", [])
+        world.change(queue_age_seconds={})
+        gone = 0
+        while world.decide().source == "Suspended":
+            world.after(10)
+            gone += 10
+        away.append(gone)
+    assert away == [30, 60, 120, 240]
+
+
+def test_after_a_quiet_hour_it_is_not_the_second_time():
+    world = dead(world_at(20), 30).pods(C).decide()
+    world.edit(paused=True).decide().after(3601).decide()
+    assert (world.percent, world.status.unavailable_count) == (20, 0)
+    assert dead(world, 30).source == "Suspended"
+
+
+def test_the_age_of_what_the_kill_switch_held_up_says_nothing():
+    world = world_at(20).change(agent_suspended=True).decide().after(900).decide()
+    aging(world.change(agent_suspended=False), 910.0, 10.0, 20.0)
+    assert world.percent == 20
+
+
+# --------------------------------------------------------------------------------- capacity
+
+
+def room(world, ready, demand=100, most=1000):
+    """Tasks at a time: what ready pods can take, and what all users ask for."""
+    return world.change(capacity=Capacity(ready, demand, most))
+
+
+def test_a_raise_waits_until_the_workers_can_take_the_larger_share():
+    world = room(world_at(5), ready=19).step_over()
+    assert (world.percent, world.waits) == (5, "AwaitingCapacity")
+    assert "20 % needs room for 20 tasks at a time" in world.message("Ready")
+    assert room(world, ready=20).decide().percent == 20
+
+
+def test_a_raise_asks_for_no_more_than_may_be_had():
+    assert room(world_at(5), ready=10, most=10).step_over().percent == 20
+
+
+def test_a_setpoint_goes_at_once_and_age_says_nothing_until_there_is_room():
+    world = room(world_at(5), ready=10).set(60).decide()
+    assert world.percent == 60
+    aging(world, 31.0, 41.0, 51.0, 61.0, 71.0)
+    assert world.percent == 60
+    aging(room(world, ready=100), 81.0, 91.0, 101.0, 111.0)
+    assert world.source == "Suspended"
+
+
+def test_after_a_suspension_it_comes_back_when_there_is_room_for_its_share():
+    world = room(dead(world_at(20), 30).pods(C).after(60), ready=10).decide()
+    assert (world.percent, world.waits) == (0, "CandidateUnavailable")
+    assert room(world, ready=20).decide().percent == 20
+
+
+# --------------------------------------------------------------------------- nothing to compare
+
+ALONE = Tally(tasks=300, errors=40, timed=300, latency_sum=300.0, latency_squares=330.0)
+FEW = Tally(tasks=12, errors=0, timed=12, latency_sum=12.0, latency_squares=13.0)
+
+
+def test_over_a_limit_in_the_final_hold_users_go_to_stable_and_nobody_is_blamed():
+    world = world_at(95).measure(candidate=ALONE, stable=FEW).after(1).decide()
+    assert (world.percent, world.source, world.verdicts) == (0, "Suspended", [])
+    assert world.condition("Suspended") == ("True", "NotComparable")
+    assert "too few tasks to compare" in world.message("Suspended")
+
+
+def test_it_comes_back_to_where_it_can_be_compared_once_stable_has_proved_well():
+    world = world_at(95).measure(candidate=ALONE, stable=FEW).after(1).decide()
+    world.after(20).decide()
+    assert world.waits == "NotComparable", "twelve tasks of stable prove nothing"
+    world.measure(candidate=Tally(), stable=BAD).after(20).decide()
+    assert world.waits == "NotComparable", "stable fails as well"
+    world.measure(candidate=Tally(), stable=GOOD).after(20).decide()
+    assert (world.percent, world.source, world.status.stage) == (50, "Automatic", "Steps")
+    world.measure().step_over()
+    assert world.percent == 95
+    assert world.status.suspension.uncompared == 0
+
+
+def test_it_is_condemned_where_it_stays_bad_beside_a_stable_that_is_well():
+    world = world_at(95).measure(candidate=ALONE, stable=FEW).after(1).decide()
+    world.measure(candidate=Tally(), stable=GOOD).after(20).decide()
+    world.measure(candidate=BAD, stable=GOOD).after(20).decide()
+    assert world.verdicts[-1].message.startswith("rolled back at 50 %: error rate 40.0 %")
+
+
+def test_without_any_rival_it_is_condemned_the_second_time():
+    world = candidate_world().measure(candidate=ALONE, stable=Tally()).after(1).decide()
+    assert world.source == "Suspended"
+    world.measure(candidate=Tally(), stable=GOOD).after(20).decide()
+    assert world.percent == 5
+    world.measure(candidate=ALONE, stable=Tally()).after(20).decide()
+    assert world.verdicts[-1].reason == "ErrorRateRegression"
+    assert "stable was well while it had all users" in world.verdicts[-1].message
+
+
+def test_under_a_setpoint_of_100_it_is_compared_at_50_before_the_setpoint_is_in_force_again():
+    world = world_at(5).set(100).decide().measure(candidate=ALONE, stable=Tally())
+    world.after(1).decide()
+    assert world.source == "Suspended"
+    world.measure(candidate=FEW, stable=GOOD).after(20).decide()
+    assert (world.percent, world.waits) == (50, "AwaitingEvidence")
+    assert world.measure().after(20).decide().percent == 100
+    world.measure(candidate=ALONE, stable=Tally()).after(20).decide()
+    assert (world.source, world.verdicts) == ("Suspended", []), "another outage, another trial"
 
 
 @pytest.mark.parametrize("ages", [{C: 30.0}, {C: 45.0, S: 10.0}, {C: 400.0, S: 60.0}])

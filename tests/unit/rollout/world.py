@@ -48,6 +48,48 @@ def spec(steps=STEPS, final_hold=60, holdback=5, percent=None, revision=None, **
     )
 
 
+#: What nobody wrote into conditions, and what the engine once read there.
+GARBAGE = tuple(
+    condition.Condition(
+        type=kind,
+        status=condition.Status.TRUE,
+        reason=reason,
+        message="never written",
+        observed_generation=9,
+        last_transition_time="2031-01-01T00:00:00Z",
+    )
+    for kind, reason in (
+        ("Suspended", "Resumed"),
+        ("Progressing", "HoldForApproval"),
+        ("AnalysisPassing", "StableBreaching"),
+        ("NoEligibleUsers", "NoTaskReachedCandidate"),
+        ("Ready", "Nonsense"),
+        ("Unknown", "Nonsense"),
+    )
+)
+
+
+def but_for_moments(decision):
+    """A decision without the moments at which conditions changed, which only conditions know."""
+    conditions = [
+        one.model_copy(update={"last_transition_time": ""}) for one in decision.status.conditions
+    ]
+    return replace(decision, status=decision.status.model_copy(update={"conditions": conditions}))
+
+
+def conditions_are_only_written(situation, decision):
+    """Whatever stands in the conditions, or nothing, the decision is the same.
+
+    A status of the version before has its state there; it is read out once.
+    """
+    if situation.status.suspension is None and situation.status.route_version:
+        return
+    for conditions in ((), GARBAGE):
+        status = situation.status.model_copy(update={"conditions": conditions})
+        other = decide(replace(situation, status=status))
+        assert but_for_moments(other) == but_for_moments(decision), "conditions are read"
+
+
 @dataclass
 class World:
     """One rollout with its weather; every change returns the world, ``decide`` moves it on."""
@@ -172,6 +214,7 @@ class World:
         assert again.status.wire() == decision.status.wire(), "a second pass changes nothing"
         assert again.happenings == (), "and tells nothing"
         assert again.verdict is None
+        conditions_are_only_written(seen, decision)
         assert AgentRolloutStatus.model_validate(decision.status.wire()) == decision.status
         self.told = list(decision.happenings)
         self.look_again = decision.look_again_seconds
@@ -190,7 +233,14 @@ class World:
             )
         if verdict.result == "Promoted":
             promoted = max(r.promoted_sequence for r in self.situation.records.values()) + 1
-            self.record(verdict.revision, promoted_sequence=promoted)
+            self.record(
+                verdict.revision,
+                promoted_sequence=promoted,
+                promoted_attempt=verdict.attempt,
+                rejected_attempt=0,
+            )
+        if verdict.result == "Superseded":
+            self.record(verdict.revision, promoted_attempt=0, rejected_attempt=0)
 
     def step_over(self):
         """Past the present hold."""

@@ -88,7 +88,9 @@ def test_the_version_before_reads_our_checkpoint():
         scripted.tool_use(("a", "refund", {}), ("b", "refund", {}), ("c", "refund", {}))
     )
     first, second, _ = asked.calls
-    saved = asked.with_result(first, "1", is_error=False).with_intent(second).encode()
+    half = asked.with_intent(first).with_result(first, "1", is_error=False)
+    assert half.begun == set()
+    saved = half.with_intent(second).encode()
     messages, begin, pending, begun = old_reader(saved)
     assert (begin, pending, begun) == (0, ["b", "c"], {"b"})
     again = Transcript.decode(old_writer(messages, stop_reason="tool_use", begun=begun))

@@ -13,6 +13,7 @@ FAMILIES = {"XGROUP", "XINFO"}
 WORKER_SCRIPTS = (
     "claim", "part", "suspects", "bury", "leave", "heartbeat", "checkpoint", "release", "finish",
 )  # fmt: skip
+GATEWAY_SCRIPTS = ("admit", "cancel", "recent")
 OPERATOR_SCRIPTS = ("route", "look", "rehome", "expire", "sweep", "index")
 OF_ALL = {"ping", "select", "eval", "evalsha"}
 
@@ -37,7 +38,7 @@ def said_in(*names):
         ),
         (
             users.GATEWAY_COMMANDS,
-            ("admit", "cancel"),
+            GATEWAY_SCRIPTS,
             {"get", "hexists", "subscribe", "unsubscribe", "xrange"},
         ),
         (
@@ -61,7 +62,7 @@ def test_a_user_may_say_what_its_scripts_say_and_nothing_else(granted, names, be
 
 
 def test_every_script_belongs_to_one_of_them():
-    named = {*WORKER_SCRIPTS, *OPERATOR_SCRIPTS, "admit", "cancel"}
+    named = {*WORKER_SCRIPTS, *OPERATOR_SCRIPTS, *GATEWAY_SCRIPTS}
     assert set(scripts.names()) == named
 
 

@@ -145,6 +145,14 @@ local ONLY_UNTIL_THE_END = {
   "alone", "doubt", "entry", "sess", "bucket", "beginVersion", "cancel", "moved", "idem", "deliveries", "v",
 }
 
+-- Write a hash anew. One that held a large value once stays in the large encoding, three times as heavy, when the
+-- value is gone (see hash-max-listpack-value of the bundled Redis).
+local function rewrite(key)
+  local flat = call("HGETALL", key)
+  call("DEL", key)
+  call("HSET", key, unpack(flat))
+end
+
 -- End a task that is in no queue. ending: status, reason, message, counting, and of a claim: claim, output,
 -- usage, cost.
 local function finish(id, task, ending)
@@ -166,6 +174,7 @@ local function finish(id, task, ending)
     status = ending.status, reason = ending.reason, message = ending.message,
   }))
   keep_events(id)
+  rewrite(key)
   call("EXPIRE", key, ENDED_TASK_SECONDS)
   if task.idem ~= "" then call("EXPIRE", T .. ":idem:" .. task.idem, IDEMPOTENCY_SECONDS) end
   task.status = ending.status

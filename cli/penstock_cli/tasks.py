@@ -1,0 +1,119 @@
+"""``penstock tasks``: which tasks an agent has had, one of them, and its end. Imports when it runs."""
+
+from typing import Annotated
+
+import typer
+
+from penstock_cli import commands, exits, options
+
+app = typer.Typer(
+    help="An agent's newest tasks: what failed, why, and whom it touched.",
+    epilog=exits.MEANING,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+Identifier = Annotated[str, typer.Argument(metavar="ID", help="Id of the task.")]
+
+
+@app.command("list", epilog=exits.MEANING)
+def list_tasks(  # noqa: PLR0913 - a command's options are its arguments
+    agent: Annotated[str, typer.Argument(metavar="AGENT", help="Its name.")],
+    namespace: options.Namespace = "",
+    revision: Annotated[str, typer.Option(help="Only of this revision: its name or hash.")] = "",
+    status: Annotated[
+        list[str] | None, typer.Option(help="Only with this status; may be given several times.")
+    ] = None,
+    *,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Only those that ended, and not as they should.")
+    ] = False,
+    reason: Annotated[
+        list[str] | None, typer.Option(help="Only with this reason; may be given several times.")
+    ] = None,
+    user: Annotated[str, typer.Option(help="Only for this user.")] = "",
+    since: Annotated[
+        str, typer.Option(help="Only submitted since: 90s, 10m, 1h, 2d, or RFC 3339.")
+    ] = "",
+    limit: Annotated[
+        int | None,
+        typer.Option(min=0, help="At most so many; 0: all. Else 50, and all with --by."),
+    ] = None,
+    by: Annotated[
+        str,
+        typer.Option(metavar="FIELD", help="Count them by reason, user, revision or status."),
+    ] = "",
+    wide: Annotated[bool, typer.Option("--wide", help="With the message of each end.")] = False,
+    output: Annotated[
+        str, typer.Option("-o", "--output", metavar="text|wide|json", help="How it is printed.")
+    ] = "text",
+    gateway: options.Gateway = "",
+    token: options.Token = "",
+    state_dir: options.StateDirectory = ".penstock",
+    context: options.Context = "",
+    kubeconfig: options.Kubeconfig = "",
+    system_namespace: options.SystemNamespace = "penstock-system",
+) -> None:
+    """List an agent's newest tasks, newest first."""
+    options.check_output(output, "text", "wide", "json")
+    from datetime import UTC, datetime
+
+    from penstock_cli import listing, places
+
+    place = places.Place(
+        gateway, token, namespace, state_dir, kubeconfig, context, system_namespace
+    )
+    now = datetime.now(UTC)  # noqa: TID251 - a command is where the program begins
+    for what, given in (("AGENT", agent), ("--revision", revision), ("--user", user)):
+        options.check_text(what, given)
+    wanted = listing.Wanted(
+        agent, revision, tuple(status or ()), failed, tuple(reason or ()), user, since, limit
+    )
+    shown = listing.Shown(by, wide or output == "wide", output == "json")
+    commands.carry_out(lambda: listing.show_list(place, wanted, shown, now))
+
+
+@app.command(epilog=exits.MEANING)
+def get(  # noqa: PLR0913, PLR0917
+    identifier: Identifier,
+    namespace: options.Namespace = "",
+    output: options.Output = "text",
+    gateway: options.Gateway = "",
+    token: options.Token = "",
+    state_dir: options.StateDirectory = ".penstock",
+    context: options.Context = "",
+    kubeconfig: options.Kubeconfig = "",
+    system_namespace: options.SystemNamespace = "penstock-system",
+) -> None:
+    """Show a task and what happened to it."""
+    options.check_output(output)
+    options.check_text("ID", identifier)
+    from penstock_cli import listing, places
+
+    place = places.Place(
+        gateway, token, namespace, state_dir, kubeconfig, context, system_namespace
+    )
+    commands.carry_out(lambda: listing.show(place, identifier, as_json=output == "json"))
+
+
+@app.command(epilog=exits.MEANING)
+def cancel(  # noqa: PLR0913, PLR0917
+    identifier: Identifier,
+    namespace: options.Namespace = "",
+    output: options.Output = "text",
+    gateway: options.Gateway = "",
+    token: options.Token = "",
+    state_dir: options.StateDirectory = ".penstock",
+    context: options.Context = "",
+    kubeconfig: options.Kubeconfig = "",
+    system_namespace: options.SystemNamespace = "penstock-system",
+) -> None:
+    """Cancel a task: one that waits ends at once, one that runs at its next step."""
+    options.check_output(output)
+    options.check_text("ID", identifier)
+    from penstock_cli import listing, places
+
+    place = places.Place(
+        gateway, token, namespace, state_dir, kubeconfig, context, system_namespace
+    )
+    commands.carry_out(lambda: listing.cancel(place, identifier, as_json=output == "json"))

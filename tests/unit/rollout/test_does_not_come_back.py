@@ -1,0 +1,127 @@
+"""What was rejected, set or approved for something that is over does not act again."""
+
+from __future__ import annotations
+
+import pytest
+
+from penstock.api.rollout import AgentRolloutStatus, Guardrails
+from penstock.rollout import guardrails
+from penstock.rollout.fold import Fold, Scope
+from penstock.rollout.observation import Observation
+from penstock.task import Counting
+from penstock.traffic import Arm
+from tests.unit.rollout.rows import CANDIDATE, STABLE, Log
+from tests.unit.rollout.world import BAD, C2, C, S, candidate_world, stable_world, world_at
+
+
+@pytest.mark.parametrize("named", [None, "2.0"])
+def test_a_setpoint_is_spent_when_its_candidate_ends_even_if_that_comes_back(named):
+    world = candidate_world().set(50, named).decide().pods(C2).apply(C2).decide()
+    world.ask("promote-full", C2).decide().apply(C).decide()
+    assert (world.status.canary_revision, world.percent) == (C, 5)
+    assert world.set(20).decide().percent == 20, "a new value is a new word"
+
+
+def test_nor_does_it_act_when_the_agent_went_back_to_stable_meanwhile():
+    world = candidate_world().set(50).decide().apply(S).decide().apply(C).decide()
+    assert world.percent == 5
+
+
+def test_an_approval_noted_at_one_setpoint_is_not_spent_on_another_share():
+    world = candidate_world().set(5).decide().ask("promote").decide()
+    assert world.status.step_approved
+    assert not world.set(20).decide().status.step_approved
+
+
+def test_a_retry_says_where_it_begins():
+    world = candidate_world().set(100).decide().measure(BAD).decide()
+    world.measure(BAD, BAD)
+    world = world_at(20).measure(BAD).decide().measure().set(60, C).decide().ask("retry").decide()
+    assert world.percent == 60
+    assert "begins at the setpoint of 60 %" in world.told[0].message
+
+
+def test_rows_that_were_lost_hold_every_raise_and_are_told():
+    world = world_at(20)
+    seen = world.observation()
+    world.observation = lambda: Observation(**{**seen.__dict__, "gap": True})
+    world.after(61).decide()
+    assert (world.percent, world.waits) == (20, "RowsLost")
+    del world.observation
+    assert world.decide().percent == 50
+
+
+def test_another_attempt_that_was_superseded_leaves_the_rejection_where_it_is():
+    world = world_at(20).measure(BAD).decide().measure().ask("retry").decide()
+    world.pods(C2).apply(C2).decide()
+    assert world.situation.records[C].rejected_attempt == 1
+    world.change(status=AgentRolloutStatus(), stable=S).decide().apply(C).decide()
+    assert (world.percent, world.waits) == (0, "RolledBack")
+
+
+def test_a_rejection_outlives_ten_releases_in_the_status():
+    world = world_at(20).measure(BAD).decide().measure()
+    for number in range(12):
+        name = f"support-0000{number:04d}"
+        world.pods(name).record(name).apply(name).decide()
+        world.ask("promote-full", name, nonce=str(number)).decide()
+    assert world.status.stable_revision == "support-00000011"
+    world.record(C, rejected_attempt=0)  # its record was pruned and made anew
+    world.apply(C).decide()
+    assert (world.percent, world.waits) == (0, "RolledBack")
+    assert len(world.status.verdicts) == 10
+
+
+def test_who_was_promoted_once_is_not_adopted_when_stables_record_is_lost():
+    world = world_at(95).step_over()  # C is stable
+    world.apply(S).decide().ask("abort", S).decide()
+    world.record(C, promoted_sequence=0).edit(paused=True).set(0).decide()
+    assert (world.status.stable_revision, world.percent) == (C, 0)
+
+
+def test_a_superseded_revision_is_not_adopted_for_a_promotion_it_never_got():
+    """A crash between record and status, then another template: it was superseded."""
+    world = world_at(50).record(C, promoted_sequence=2, promoted_attempt=0).decide()
+    assert world.status.stable_revision == S
+
+
+def test_without_any_memory_of_stable_a_rejected_revision_is_not_taken_for_it():
+    world = stable_world().record(C, promoted_sequence=9, rejected_attempt=1)
+    world.change(stable="", status=AgentRolloutStatus(), latest=C).decide()
+    assert world.status.stable_revision == S
+
+
+# ------------------------------------------------------------------------------- the letter
+
+LITERAL = Guardrails(mode="Literal", window_seconds=300, min_tasks=20)
+SCOPE = Scope(STABLE, CANDIDATE, 2, 300_000, 1_000_000, dict.fromkeys(Arm, 750_000), literal=True)
+T = 1_000_000_000
+
+
+def literally(log, now_ms):
+    fold = Fold(SCOPE)
+    fold.add(log.rows)
+    judged = guardrails.judge(LITERAL, fold.observe(now_ms))
+    return next(check for check in judged if check.name == "errorRate")
+
+
+def test_the_letter_judges_what_ended_in_the_window_whenever_it_was_routed():
+    """40 % fail after 320 s, where the window has 300."""
+    log = Log()
+    for second in range(0, 900, 2):
+        if second >= 320 and (second // 2) % 5 < 2:
+            log.finished(f"t{second - 320}", T + second * 1000, counting=Counting.ERROR)
+        elif second >= 320:
+            log.finished(f"t{second - 320}", T + second * 1000)
+        log.routed(f"t{second}", T + second * 1000)
+    check = literally(log, T + 900_000)
+    assert check.verdict == "Breached"
+    assert check.candidate_text.startswith("40.")
+
+
+def test_the_letter_counts_open_tasks_that_are_over_their_time():
+    log = Log()
+    for second in range(0, 100, 2):
+        log.routed(f"t{second}", T + second * 1000)
+    assert literally(log, T + 700_000).verdict == "NoData"
+    assert literally(log, T + 800_000).verdict == "Breached"
