@@ -13,7 +13,8 @@ from prometheus_client.registry import Collector
 from penstock.api.rollout import Reason, Result
 from penstock.names import AgentKey
 
-prometheus_client.disable_created_metrics()  # they would double each counter, and say nothing
+# They would double each counter, and say nothing.
+prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 
 #: A gauge and the values of its labels.
 Series: TypeAlias = tuple[Gauge, tuple[str, ...]]

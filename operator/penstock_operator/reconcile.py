@@ -124,7 +124,7 @@ class Reconciler:
     async def _tell(self, key: AgentKey, plan: Plan) -> None:
         for about, happening in plan.events:
             await self._post(about, happening)
-        _count(key, plan)
+        count(key, plan)
 
     async def _children(self, agent: Object, plan: Plan, memory: Memory) -> None:
         conflict = refused = ""
@@ -275,7 +275,8 @@ class Reconciler:
             log.warning("event not posted", error=str(error))
 
 
-def _count(key: AgentKey, plan: Plan) -> None:
+def count(key: AgentKey, plan: Plan) -> None:
+    """Count the verdict of a pass; all that may be counted of the Agent begins at 0."""
     if plan.governed:
         metrics.expect_verdicts(key)
     verdict = plan.course.verdict if plan.course else None

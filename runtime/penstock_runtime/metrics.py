@@ -13,7 +13,8 @@ from prometheus_client import Counter, Gauge, Histogram
 from penstock.names import AgentKey
 from penstock.task import OutcomeReason, TaskStatus
 
-prometheus_client.disable_created_metrics()  # they would double each counter, and say nothing
+# They would double each counter, and say nothing.
+prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 
 _AGENT: Final = ("namespace", "agent")
 _REVISION: Final = (*_AGENT, "revision")

@@ -182,6 +182,31 @@ def alerts(folder):
     return {alert["alert"]: " ".join(alert["expr"].split()) for alert in found}
 
 
+def test_the_runbook_names_metrics_that_exist_and_has_a_section_for_each_alert(
+    alerts, metrics, root
+):
+    page = (root / "docs/operating/runbooks.md").read_text(encoding="utf-8")
+    asked = set(METRIC.findall(page))
+    assert len(asked) > 3
+    assert asked <= metrics
+    sections = re.findall(r"^## (Penstock\w+)$", page, re.MULTILINE)
+    assert sections == list(alerts)
+
+
+def test_who_chooses_a_namespace_on_the_dashboard_sees_that_namespace(folder):
+    """Labels of Agents survive the scrape, and each panel about Agents asks for the chosen ones."""
+    monitors = (folder / "templates/monitoring/podmonitors.yaml").read_text(encoding="utf-8")
+    assert monitors.count("path: /metrics") == monitors.count("honorLabels: true") == 2
+    board = json.loads((folder / "files/dashboard.json").read_text(encoding="utf-8"))
+    asked = [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+    of_agents = [e for e in asked if not re.search(r"penstock_(gateway|operator|redis)_", e)]
+    assert len(of_agents) > 12
+    for expression in of_agents:
+        assert 'namespace=~"$namespace", agent=~"$agent"' in expression
+    chosen = [v["query"] for v in board["templating"]["list"] if v["type"] == "query"]
+    assert all("penstock_agent_suspended" in query for query in chosen)  # each Agent has it
+
+
 def test_a_standby_that_lists_hides_no_leader_that_does_not(alerts):
     assert alerts["PenstockOperatorBlind"].endswith(" > 300 and penstock_leader == 1")
     assert "max(" not in alerts["PenstockOperatorBlind"]

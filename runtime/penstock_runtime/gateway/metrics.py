@@ -9,7 +9,8 @@ from typing import Final
 import prometheus_client
 from prometheus_client import Counter, Gauge, Histogram
 
-prometheus_client.disable_created_metrics()  # they would double each counter, and say nothing
+# They would double each counter, and say nothing.
+prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 
 _SERVER_ERRORS: Final = ("500", "503")
 

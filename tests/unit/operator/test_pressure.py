@@ -42,3 +42,11 @@ async def test_what_redis_said_last_is_shown_until_it_says_something_else(
     assert shown() == (700, 1000)
     await pressure.look(store)
     assert shown() == (900, 0)
+
+
+async def test_whether_redis_answers_is_shown_at_once() -> None:
+    answers = (StoreUnavailable("away"), StoreRefused("no"), StoreUnavailable("away"), None)
+    store = cast("Any", Answering(*answers))
+    for up in (0, 1, 0, 1):
+        await pressure.look(store)
+        assert metrics.REGISTRY.get_sample_value("penstock_redis_up") == up

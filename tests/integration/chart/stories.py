@@ -1,0 +1,365 @@
+"""What happens in each case, told by the product's own code, and which alerts that rings.
+
+`python -m tests.integration.chart.stories` plays them all and writes what was scraped as JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import structlog
+
+import penstock_operator.metrics
+from penstock import names
+from penstock.errors import AdmissionRefused, StoreUnavailable
+from penstock_operator.world import World
+from penstock_store.records import Memory, RevisionWork
+from tests.integration.chart.plant import GATEWAY, OPERATOR, WORKER, Plant
+from tests.unit.operator import worlds
+from tests.unit.operator.test_plan import V1, V2, serving, trying_v2
+from tests.unit.operator.worlds import cut, record, world
+
+Told = Callable[[Plant], Awaitable[None]]
+_GONE: Final = StoreUnavailable("gone")
+_HELD: Final = {"traffic": {"canaryPercent": 20, "canaryRevision": cut(V2).name}}
+
+
+@dataclass(frozen=True)
+class Story:
+    """``rings``: alert → the agent that it names; "" for the installation, None for none asked."""
+
+    told: Told
+    rings: dict[str, str]
+
+
+STORIES: Final[dict[str, Story]] = {}
+
+
+def story(**rings: str) -> Callable[[Told], Told]:
+    """A story that rings these alerts, and no others."""
+
+    def kept(told: Told) -> Told:
+        STORIES[told.__name__] = Story(told, rings)
+        return told
+
+    return kept
+
+
+def _serving(work: dict[str, RevisionWork] | None = None, **spec: Any) -> World:
+    return world(
+        worlds.agent(V1, **spec),
+        records=(record(V1, 1, promoted=1),),
+        projected_for=(V1,),
+        ready_for=(V1,),
+        status=serving(V1),
+        route_version=3,
+        work=work,
+    )
+
+
+def _trying(request: str = "", **spec: Any) -> World:
+    made = trying_v2()
+    rollout = json.loads(json.dumps(made.rollouts[0]))
+    rollout["spec"] |= spec
+    if request:
+        rollout["metadata"]["annotations"] = {names.ANNOTATION_REQUEST: request}
+    return replace(made, rollouts=(rollout,))
+
+
+# ------------------------------------------------------------------------------------- all is well
+
+
+@story()
+async def nothing_happens(plant: Plant) -> None:
+    await plant.run(60)
+
+
+@story()
+async def users_are_served(plant: Plant) -> None:
+    plant.world, plant.requests, plant.tasks = _serving(), 1, 1
+    await plant.run(20)
+
+
+@story()
+async def a_candidate_is_tried(plant: Plant) -> None:
+    plant.world, plant.tasks = _trying(), 3
+    await plant.run(60)
+
+
+@story()
+async def a_candidate_becomes_stable(plant: Plant) -> None:
+    plant.world = _trying()
+    await plant.run(5)
+    plant.look_at(_trying(f"promote-full/{cut(V2).name}/1"))
+    plant.world = _serving()
+    await plant.run(30)
+
+
+@story()
+async def another_operator_leads(plant: Plant) -> None:
+    plant.world, plant.tasks = _trying(), 3
+    await plant.run(20)
+    plant.away.add(OPERATOR)
+    await plant.run(1)
+    plant.away.clear()
+    plant.begin(OPERATOR)
+    await plant.run(20)
+
+
+@story()
+async def all_begin_anew(plant: Plant) -> None:
+    plant.world, plant.requests, plant.tasks = _serving(), 1, 1
+    for _ in range(3):
+        await plant.run(6)
+        for target in (OPERATOR, GATEWAY, WORKER):
+            plant.begin(target)
+
+
+@story()
+async def redis_is_away_for_a_minute(plant: Plant) -> None:
+    plant.requests = plant.tasks = 1
+    await plant.run(5)
+    plant.redis_away()
+    await plant.ask(_GONE, _GONE)
+    await plant.run(1)
+    plant.redis = Memory(100, 1000)
+    await plant.run(20)
+
+
+@story()
+async def one_request_is_refused_by_the_api_server(plant: Plant) -> None:
+    await plant.run(10)
+    penstock_operator.metrics.API_REQUESTS.labels("Event", "POST", "403").inc()
+    await plant.run(10)
+    penstock_operator.metrics.API_REQUESTS.labels("Event", "POST", "403").inc()
+    await plant.run(20)
+
+
+@story()
+async def one_task_of_many_fails(plant: Plant) -> None:
+    plant.tasks = 3
+    await plant.run(10)
+    plant.meter.task_ended("Failed", "ModelError", 1.0)
+    plant.meter.model_called("Overloaded", 1.0)
+    await plant.run(30)
+
+
+@story()
+async def the_kill_switch_is_on_for_half_an_hour(plant: Plant) -> None:
+    plant.world = _serving({V1: RevisionWork(queued=5, oldest_queued_ms=900_000)}, suspended=True)
+    for _ in range(30):
+        await plant.ask(AdmissionRefused("agent-suspended", "it is suspended"))
+        await plant.run(1)
+    plant.world = _serving()
+    await plant.run(20)
+
+
+@story()
+async def a_queue_is_full(plant: Plant) -> None:
+    await plant.run(5)
+    for _ in range(30):
+        await plant.ask(AdmissionRefused("queue-full", "the queue is full"))
+        await plant.run(0.5)
+
+
+@story()
+async def a_candidate_is_held_for_an_hour(plant: Plant) -> None:
+    plant.world = _trying(**_HELD)
+    await plant.run(60)
+    plant.world = _trying()
+    await plant.run(240)
+
+
+# ---------------------------------------------------------------------------------- the operator
+
+
+@story(PenstockOperatorDown="")
+async def no_operator_runs(plant: Plant) -> None:
+    await plant.run(5)
+    plant.away.add(OPERATOR)
+    await plant.run(10)
+
+
+@story(PenstockOperatorLeaderless="")
+async def no_operator_leads(plant: Plant) -> None:
+    plant.world = _trying()
+    await plant.run(5)
+    plant.leads = False
+    await plant.run(10)
+
+
+@story(PenstockOperatorBlind="")
+async def the_leader_does_not_list(plant: Plant) -> None:
+    await plant.run(5)
+    plant.lists = False
+    await plant.run(15)
+
+
+@story(PenstockOperatorRetries="")
+async def passes_fail(plant: Plant) -> None:
+    retries = penstock_operator.metrics.RECONCILES.labels("retry")
+    await plant.run(40, lambda: retries.inc(3))
+
+
+@story(PenstockOperatorForbidden="")
+async def the_api_server_goes_on_refusing(plant: Plant) -> None:
+    await plant.run(5)
+    refused = penstock_operator.metrics.API_REQUESTS.labels("Deployment", "PATCH", "403")
+    await plant.run(20, refused.inc)
+
+
+@story(PenstockOperatorBacklog="")
+async def many_agents_wait_for_the_operator(plant: Plant) -> None:
+    penstock_operator.metrics.QUEUE_DEPTH.set(150)
+    await plant.run(20)
+
+
+# ------------------------------------------------------------------------------ gateway and Redis
+
+
+@story(PenstockGatewayDown="")
+async def no_gateway_runs(plant: Plant) -> None:
+    await plant.run(5)
+    plant.away.add(GATEWAY)
+    await plant.run(5)
+
+
+@story(PenstockGatewayErrors="")
+async def the_few_requests_there_are_fail(plant: Plant) -> None:
+    await plant.run(5)
+    for _ in range(15):
+        assert await plant.ask(RuntimeError("a bug")) == 500
+        await plant.run(1)
+
+
+@story(PenstockStoreUnavailable="")
+async def redis_does_not_answer_the_gateway(plant: Plant) -> None:
+    await plant.run(5)
+    for _ in range(20):
+        assert await plant.ask(_GONE, _GONE) == 503
+        await plant.run(0.5)
+
+
+@story(PenstockStoreUnavailable="")
+async def redis_is_full(plant: Plant) -> None:
+    await plant.run(5)
+    full = StoreUnavailable("OOM command not allowed when used memory > 'maxmemory'.")
+    for _ in range(20):
+        assert await plant.ask(full, full) == 503
+        await plant.run(0.5)
+
+
+@story(PenstockStoreUnavailable="")
+async def redis_does_not_answer_the_workers(plant: Plant) -> None:
+    await plant.run(5)
+    await plant.run(5, lambda: [plant.meter.store_error() for _ in range(10)])
+
+
+@story(PenstockStoreUnavailable="")
+async def redis_is_away_and_nobody_asks(plant: Plant) -> None:
+    await plant.run(5)
+    plant.redis_away()
+    await plant.run(5)
+
+
+@story(PenstockRedisMemory="")
+async def redis_fills_up(plant: Plant) -> None:
+    await plant.run(5)
+    plant.redis = Memory(800, 1000)
+    await plant.run(10)
+
+
+# -------------------------------------------------------------------------------------- an agent
+
+
+@story(PenstockTasksFail="support")
+async def the_few_tasks_there_are_fail(plant: Plant) -> None:
+    await plant.run(5)
+    for _ in range(15):
+        plant.meter.task_ended("Failed", "ModelError", 1.0)
+        await plant.run(2)
+
+
+@story(PenstockTasksFail="support")
+async def one_in_five_tasks_expires(plant: Plant) -> None:
+    plant.tasks = 4
+    await plant.run(30, lambda: plant.meter.task_ended("Expired", "LimitQueueSeconds", 0.0))
+
+
+@story(PenstockModelFails="support")
+async def the_model_does_not_answer(plant: Plant) -> None:
+    await plant.run(5)
+    await plant.run(30, lambda: plant.meter.model_called("Overloaded", 1.0))
+
+
+@story(PenstockWorkerBug="support")
+async def a_worker_meets_its_first_bug(plant: Plant) -> None:
+    plant.tasks = 3
+    await plant.run(10)
+    plant.meter.worker_error()
+    await plant.run(10)
+
+
+@story(PenstockRolledBack="support")
+async def a_candidate_is_aborted(plant: Plant) -> None:
+    plant.world = _trying()
+    await plant.run(10)
+    plant.world = _trying(f"abort/{cut(V2).name}/1")
+    await plant.run(3)
+
+
+@story(PenstockRolledBack="support")
+async def a_rejected_revision_is_still_the_newest_when_another_operator_leads(plant: Plant) -> None:
+    plant.world = _trying(f"abort/{cut(V2).name}/1")
+    await plant.run(10)
+    plant.away.add(OPERATOR)
+    await plant.run(2)
+    plant.away.clear()
+    plant.begin(OPERATOR)
+    await plant.run(10)
+
+
+@story(PenstockRolloutWaitsForPerson="support")
+async def a_setpoint_outlasts_a_change_of_leader(plant: Plant) -> None:
+    plant.world = _trying(**_HELD)
+    await plant.run(125)
+    plant.away.add(OPERATOR)
+    await plant.run(2)
+    plant.away.clear()
+    plant.begin(OPERATOR)
+    await plant.run(125)
+
+
+@story(PenstockAgentSuspended="support")
+async def the_kill_switch_stays_on(plant: Plant) -> None:
+    plant.world = _serving(suspended=True)
+    await plant.run(70)
+
+
+@story(PenstockTasksWait="support")
+async def tasks_wait_for_workers(plant: Plant) -> None:
+    plant.world = _serving({V1: RevisionWork(queued=5, oldest_queued_ms=400_000)})
+    await plant.run(10)
+
+
+async def _play(told: Told) -> Plant:
+    plant = Plant()
+    await told(plant)
+    return plant
+
+
+def main() -> None:
+    """Write what was scraped in each story."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    played = {name: asyncio.run(_play(one.told)).scrapes for name, one in STORIES.items()}
+    json.dump(played, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
