@@ -32,7 +32,11 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 SOURCES = {
     "operator": ("penstock", "store/penstock_store", "operator/penstock_operator"),
     "runtime": ("penstock", "store/penstock_store", "runtime/penstock_runtime"),
-    "model": ("dev/penstock_dev/__init__.py", "dev/penstock_dev/model"),
+    "model": (
+        "dev/penstock_dev/__init__.py",
+        "dev/penstock_dev/signals.py",
+        "dev/penstock_dev/model",
+    ),
 }
 CERTIFICATES_VARIABLE = "PENSTOCK_BUILD_CERTIFICATES"
 EPOCH_VARIABLE = "SOURCE_DATE_EPOCH"

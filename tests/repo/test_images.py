@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.metadata
 import importlib.util
 import re
@@ -172,3 +173,49 @@ def test_the_metadata_of_an_image_requires_what_its_extra_asks_for(project, imag
     for line in (*project["dependencies"], *project["optional-dependencies"]["runtime"]):
         assert f"Requires-Dist: {line}\n" in told
     assert "kopf" not in told
+
+
+def modules_of(source):
+    """Dotted names that a file imports, with what it imports from packages of ours."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("image", ["operator", "runtime", "model"])
+def test_whatever_of_ours_an_image_imports_is_in_it(image, root, image_tool):
+    own = image_tool.SOURCES[image]
+    held = [*own, *image_tool.SOURCES["runtime"]] if image == "model" else own
+    inside = [root / place for place in held]
+    files = [
+        file for place in inside for file in (place.rglob("*.py") if place.is_dir() else [place])
+    ]
+    assert len(files) > 10
+    homes = {
+        package: root / folder / package
+        for folder, package in (
+            (".", "penstock"),
+            ("store", "penstock_store"),
+            ("operator", "penstock_operator"),
+            ("runtime", "penstock_runtime"),
+            ("dev", "penstock_dev"),
+        )
+    }
+    missing = set()
+    for file in files:
+        for name in modules_of(file.read_text(encoding="utf-8")):
+            package, *rest = name.split(".")
+            if package not in homes:
+                continue
+            place = homes[package].joinpath(*rest)
+            module = place.with_suffix(".py") if place.with_suffix(".py").exists() else place
+            if (
+                module.exists()
+                and module != homes[package]
+                and not any(module == one or one in module.parents for one in inside)
+            ):
+                missing.add(name)
+    assert not missing
