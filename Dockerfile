@@ -53,7 +53,8 @@ COPY runtime runtime
 RUN ["python3", "tools/image.py", "sources", "runtime", "/opt/penstock", "/staging/sources"]
 
 FROM dependencies-runtime AS sources-model
-COPY dev/penstock_dev/__init__.py dev/penstock_dev/signals.py dev/penstock_dev/
+COPY dev/penstock_dev/__init__.py dev/penstock_dev/
+COPY dev/penstock_dev/signals.py dev/penstock_dev/
 COPY dev/penstock_dev/model dev/penstock_dev/model
 RUN ["python3", "tools/image.py", "sources", "model", "/opt/penstock", "/staging/sources"]
 
