@@ -24,7 +24,7 @@ INPUTS = (
     *("Dockerfile", ".dockerignore", "LICENSE", "pyproject.toml", "tools/image.py"),
     *("requirements-operator.lock", "requirements-runtime.lock"),
     *("penstock", "store", "operator", "runtime"),
-    *("dev/penstock_dev/__init__.py", "dev/penstock_dev/model"),
+    *("dev/penstock_dev/__init__.py", "dev/penstock_dev/signals.py", "dev/penstock_dev/model"),
 )
 # How this machine reaches packages is told to the build stages, and to nobody else.
 _PASSED_ON = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST", "PIP_DEFAULT_TIMEOUT")
