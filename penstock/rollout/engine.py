@@ -44,6 +44,7 @@ def decide(situation: Situation) -> Decision:
     moved = _move(situation, _seen(situation))
     share = _share_seen(Facts(situation, moved.status))  # whose candidate may just have ended
     status = _numbered(situation, moved.status.model_copy(update={"share": share}))
+    status = status.model_copy(update={"stuck": _stuck(Facts(situation, status))})
     status = status.model_copy(update={"blind_since": _blind_since(Facts(situation, status))})
     begins = _waiting(situation, status).reason != before.waiting
     status = numbers.counted(Facts(situation, status), before, news=begins)

@@ -7,11 +7,13 @@ from typing import Any
 
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.rollout import report
+from penstock.rollout.capacity import Capacity
 from penstock.rollout.facts import Facts
 from penstock.rollout.moves import Wait
 from penstock.rollout.observation import Tally
 from penstock_operator import plan
 from tests.unit.rollout.test_reporting import first_world
+from tests.unit.rollout.test_taken_off import ALONE, FEW
 from tests.unit.rollout.world import (
     APPROVED_AT_20,
     BAD,
@@ -84,6 +86,14 @@ def unclear() -> World:
     return candidate_world().measure(**both).step_over()
 
 
+def rows_lost() -> World:
+    """The log has lost rows that would have been counted."""
+    world = world_at(20)
+    seen = world.observation()
+    world.observation = lambda: replace(seen, gap=True)  # type: ignore[method-assign]
+    return world.after(61).decide()
+
+
 OUTAGE = Tally(tasks=60, errors=40)
 
 #: By name: the world, what Argo CD shall say of its AgentRollout.
@@ -94,6 +104,17 @@ WORLDS = {
         lambda: stable_world().apply(C).pods(C, ready=0, message="ErrImagePull").decide(),
         "Progressing",
     ),
+    "start_deadline": (
+        lambda: (
+            stable_world()
+            .apply(C)
+            .pods(C, ready=0, message="ErrImagePull")
+            .decide()
+            .after(601)
+            .decide()
+        ),
+        "Degraded",
+    ),
     "candidate_unavailable": (lambda: dead(world_at(20)), "Progressing"),
     "stable": (stable_world, "Healthy"),
     "holding": (candidate_world, "Healthy"),
@@ -102,7 +123,22 @@ WORLDS = {
         "Healthy",
     ),
     "measurement_missing": (lambda: candidate_world().blind().step_over(), "Healthy"),
-    "approval": (lambda: world_at(20, steps=APPROVED_AT_20), "Suspended"),
+    "awaiting_capacity": (
+        lambda: world_at(5).change(capacity=Capacity(19, 100, 1000)).step_over(),
+        "Healthy",
+    ),
+    "rows_lost": (rows_lost, "Healthy"),
+    "not_comparable": (
+        lambda: (
+            world_at(95).measure(candidate=ALONE, stable=FEW).after(1).decide().after(20).decide()
+        ),
+        "Suspended",
+    ),
+    "approval": (lambda: world_at(20, steps=APPROVED_AT_20).measure().step_over(), "Suspended"),
+    "store_away": (
+        lambda: candidate_world().blind().change(store_error="connection refused").decide(),
+        "Progressing",
+    ),
     "paused": (lambda: candidate_world().edit(paused=True).step_over(), "Suspended"),
     "setpoint": (lambda: candidate_world().set(20).decide(), "Suspended"),
     "ceiling": (lambda: left_over(0), "Suspended"),

@@ -8,6 +8,7 @@ local suspended_while = {
   CeilingReached = true,
   HeldBySetpoint = true,
   HoldForApproval = true,
+  NotComparable = true,
   Paused = true,
   SharedIncident = true,
 }
@@ -37,10 +38,10 @@ local ready, stalled, progressing = condition("Ready"), condition("Stalled"), co
 if stalled.status == "True" then
   return health("Degraded", stalled.message)
 end
-if ready.status ~= "True" then
+if ready.status ~= "True" and not suspended_while[ready.reason] then
   return health("Progressing", ready.message)
 end
-if suspended_while[progressing.reason] then
+if suspended_while[progressing.reason] or suspended_while[ready.reason] then
   return health("Suspended", progressing.message)
 end
 return health("Healthy", ready.message)
