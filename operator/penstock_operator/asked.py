@@ -43,9 +43,12 @@ def read(world: World, stock: Stock) -> Goal | str | None:
     value = open_request(world)
     if not value:
         return None
-    if world.rollout is not None:
-        return f"AgentRollout {name_of(world.rollout)} governs this Agent: put the request there"
     verb, _, rest = value.partition("/")
+    if world.rollout is not None:
+        governed = f"AgentRollout {name_of(world.rollout)} governs this Agent"
+        if verb == Verb.UNDO:
+            return f"{governed}: to go back to a revision, apply its template again"
+        return f"{governed}: put the request there"
     revision, _, nonce = rest.partition("/")
     if verb not in tuple(Verb) or not (revision and nonce):
         return "a request of an Agent is undo/REVISION/NONCE or retry/REVISION/NONCE"
