@@ -350,7 +350,7 @@ class AnalysisStatus(Block):
 class Sample(Block):
     """A failed task of the candidate, to look at."""
 
-    task: Annotated[str, Field(max_length=64, description="Its id.")]
+    task: Annotated[str, Field(max_length=200, description="Its id.")]
     reason: Annotated[str, Field(max_length=64, description="Why it failed, in one word.")] = ""
     message: Annotated[
         str, Field(max_length=120, description="What that means; nothing of the task itself.")

@@ -126,7 +126,7 @@ def new_verdict(
 def _samples(facts: Facts, revision: str) -> tuple[Sample, ...]:
     observed = facts.observation
     ours = observed is not None and revision == facts.candidate
-    return tuple(Sample(task=task[:64]) for task in observed.failed) if observed and ours else ()
+    return tuple(Sample(task=task) for task in observed.failed) if observed and ours else ()
 
 
 def with_verdict(verdicts: tuple[Verdict, ...], verdict: Verdict) -> tuple[Verdict, ...]:
