@@ -21,6 +21,7 @@ from penstock_runtime.gateway.bodies import MAX_BODY_BYTES
 from penstock_runtime.gateway.connections import Door, Reading
 
 PROBES: Final = frozenset({"/healthz", "/readyz"})  # answered on a spare connection too
+LAST_REQUEST_SECONDS: Final = 1.0  # after the server has begun to stop
 _SLICE_BYTES: Final = 1 << 10  # of heads: few requests fit into it
 _BODY_SLICE_BYTES: Final = 16 << 10
 _MAX_REQUEST_BYTES: Final = (
@@ -56,6 +57,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._behind = b""  # what was sent and is not fed yet
         self._ignored_bytes = 0
         self._cycles: list[RequestResponseCycle] = []  # requests without an answer, oldest first
+        self._leaving = False
 
     # ---------------------------------------------------------------------------- as the door sees it
 
@@ -173,6 +175,16 @@ class BoundedProtocol(HttpToolsProtocol):
     def _enter(self, reading: Reading) -> None:
         self.reading, self.since = reading, self.loop.time()
 
+    def shutdown(self) -> None:
+        """The server stops. A caller who sends just now on a kept connection still gets an answer, and hears
+        with it that the connection ends; one who sends nothing loses the connection a moment later.
+        """
+        self._leaving = True
+        if self.answering:
+            super().shutdown()
+        else:
+            self.loop.call_later(LAST_REQUEST_SECONDS, super().shutdown)
+
     # -------------------------------------------------------------------------- what the parser finds
 
     def on_message_begin(self) -> None:
@@ -213,6 +225,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse("gateway-busy", "The gateway has as many connections as it may hold.")
             return
         super().on_headers_complete()
+        self.cycle.keep_alive = self.cycle.keep_alive and not self._leaving
         self._cycles.append(self.cycle)
         self._enter(Reading.BODY)
         self._head_bytes = 0

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import signal
 import subprocess
 import sys
 from functools import partial
+from urllib.parse import urlsplit
 
 import pytest
 from redis.asyncio import Redis
@@ -282,3 +284,27 @@ async def test_a_token_added_to_the_file_is_valid_soon(redis, agent, tmp_path):
             await until(accepted, lambda: client.get("/v1/tasks/x"))
     finally:
         assert gateway.stop()[0] == 0
+
+
+async def test_a_caller_who_sends_on_a_kept_connection_while_the_gateway_stops_is_answered(start):
+    gateway = start()
+    place = urlsplit(gateway.url)
+    request = b"GET /healthz HTTP/1.1\r\nHost: gateway\r\n\r\n"
+    reader, writer = await asyncio.open_connection(place.hostname, place.port)
+    writer.write(request)
+    assert b" 200 " in await reader.readuntil(b"ok\n")
+    gateway.process.send_signal(signal.SIGTERM)
+    async with asyncio.timeout(10):  # it stops to listen as soon as it has heard the signal
+        while True:
+            try:
+                _, other = await asyncio.open_connection(place.hostname, place.port)
+            except ConnectionRefusedError:
+                break
+            other.close()
+            await asyncio.sleep(0.005)
+    writer.write(request)
+    answered = await reader.read()
+    assert b" 200 " in answered
+    assert b"connection: close" in answered.lower()
+    assert await asyncio.to_thread(gateway.process.wait, 20) == 0
+    writer.close()
