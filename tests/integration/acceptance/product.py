@@ -93,6 +93,15 @@ class Product(Rollouts):
         look = self.background.run(self.store.look(key, [revision_hash]))
         return look.work[revision_hash]
 
+    def starts(self, identifiers: Iterable[str]) -> list[int]:
+        """How often a process has begun to work on each of these tasks."""
+
+        async def count() -> list[int]:
+            events = [await self.store.events(one) for one in identifiers]
+            return [sum(each.type == "started" for each in of_task) for of_task in events]
+
+        return self.background.run(count())
+
     def tasks(self, identifiers: Iterable[str]) -> list[Task]:
         """Tasks as they are stored; all must be there."""
 
