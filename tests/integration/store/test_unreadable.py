@@ -121,6 +121,8 @@ async def test_rows_of_both_layouts_are_read_and_odd_ones_passed_over_and_counte
         {"f": "t|S|aaaa0000|1|1|17|Good|soon|0"},
         {"f": b"\xff|S|aaaa0000|1|1|17|Good|1|0"},
         {**ROW, "v": "3"},
+        {**ROW, "cost": "9" * 400},
+        {**ROW, "latency": "-1"},
         {**ROW, "counting": "Superb"},
         {key: value for key, value in ROW.items() if key != "arm"},
         {"": ""},
@@ -244,3 +246,10 @@ async def test_claims_of_a_queue_that_was_overwritten_still_hear_what_to_do(desk
     assert sorted(heard.values()) == ["Cancel", "Continue"]
     for claim in claims:
         assert await desk.finish(claim)
+
+
+@pytest.mark.parametrize("span", ["soon", "1 2 3", "9" * 30 + " 1", "-" + "9" * 20 + " 1"])
+async def test_a_span_of_doubt_that_cannot_be_read_leaves_the_task_in_doubt(desk, span):
+    admission = await desk.admit()
+    await desk.raw.hset(desk.keys.task(admission.task), "doubt", span)
+    assert (await desk.claim_one()).doubt == "at a time that cannot be told"
