@@ -13,6 +13,18 @@ local function forget(queue, consumer)
   redis.call("XGROUP", "DELCONSUMER", queue, GROUP, consumer.name)
 end
 
+-- How long a claim of this worker has been silent at least, if it is a suspect. A worker renews all that it
+-- holds at once: one claim is idle for the whole time and none is younger than half of it, then the worker is
+-- gone, and all that it held is parted together. Otherwise it lives, and has lost hold of the old ones alone.
+local function silence(queue, consumer)
+  local function older_than(least, most)
+    return #call("XPENDING", queue, GROUP, "IDLE", least, "-", "+", most, consumer.name)
+  end
+  local half = math.ceil(idle / 2)
+  if older_than(idle, 1) == 0 or older_than(half, consumer.pending) < consumer.pending then return idle end
+  return half
+end
+
 for worker, at in pairs(seen_times(tail)) do
   if NOW - at >= IDLE_CONSUMER_MS then forget_worker(worker) end
 end
@@ -25,7 +37,7 @@ for lane = 1, 3 do
       waiting = waiting + (consumer.pending > 0 and 1 or 0)
       if consumer.pending == 0 then redis.call("XGROUP", "DELCONSUMER", queue, GROUP, consumer.name) end
     elseif consumer.pending > 0 then
-      waiting = waiting + part(queue, consumer.name, idle, false, name .. lane .. "." .. i)
+      waiting = waiting + part(queue, consumer.name, silence(queue, consumer), false, name .. lane .. "." .. i)
     else
       forget(queue, consumer)
     end

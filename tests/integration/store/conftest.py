@@ -80,6 +80,13 @@ class Desk:
             claims += group
         return claims
 
+    async def silent_for(self, claim, milliseconds):
+        """Make a claim look as if its worker had last renewed it so long ago."""
+        queue = self.keys.queue(claim.revision, claim.lane)
+        await self.raw.xclaim(
+            queue, "w", claim.consumer, 0, [claim.entry], idle=milliseconds, justid=True
+        )
+
     async def finish(self, claim, outcome=DONE, usage=NOTHING, history=None):
         return await self.store.finish(claim, outcome, usage, history)
 

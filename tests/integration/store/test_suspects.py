@@ -43,6 +43,19 @@ async def test_what_a_silent_worker_held_waits_in_two_halves(desk, count):
     assert len({claim.task.id for claim in first + second}) == count
 
 
+@pytest.mark.parametrize(("youngest_ms", "parted"), [(31_000, [4, 4]), (29_000, [2, 2])])
+async def test_a_silent_worker_is_parted_at_once_and_a_living_one_only_of_what_it_lost(
+    desk, youngest_ms, parted
+):
+    """A claim time of 60 s; what was taken later is no half of it old, or it is."""
+    await admit_many(desk, 8)
+    claims = await desk.claim(limit=8)
+    for number, claim in enumerate(claims):
+        await desk.silent_for(claim, 60_000 if number < 4 else youngest_ms)
+    await desk.store.part(desk.agent, STABLE, 60_000)
+    assert [len(group) for group in await groups(desk)] == parted
+
+
 @pytest.mark.parametrize("seen_to_die", [True, False], ids=["its parent saw it", "nobody saw it"])
 async def test_one_poison_among_five_hundred_takes_ten_deaths_at_most_and_no_innocent(
     desk, seen_to_die
