@@ -30,6 +30,8 @@ ATTRIBUTABLE_Z: Final = 3.0
 SHARED_Z: Final = 4.0
 FEWEST_STABLE: Final = 20
 STABLE_SHARE: Final = 10
+#: Where the candidate has more tasks than so many to one of stable's, a stratum is thin.
+THIN: Final = 4
 #: Ticks to a stratum, finest first; where stable has too few tasks beside the candidate's in fine
 #: strata, coarser ones are compared, at last the whole window.
 TICKS_TO_A_STRATUM: Final = (1, 6, 12, 1_000_000_000)
@@ -271,8 +273,9 @@ def _attributed(rule: _Rule, seen: _Window) -> CheckVerdict:
     """Whose fault it is that the candidate is over the limit while stable is not.
 
     Stable's tasks beside those of the candidate that failed tell, in the finest strata that have
-    enough of them. Where they are too few, stable's own rate of before still exonerates a version
-    that is no worse.
+    enough of them, and not by the thin ones alone: one task of stable that went well beside ten of
+    which most failed is luck at the begin of an outage. Where stable's tasks are too few, its own
+    rate of before still exonerates a version that is no worse.
     """
     for ticks in TICKS_TO_A_STRATUM:
         strata = coarser(seen.strata, ticks)
@@ -281,6 +284,8 @@ def _attributed(rule: _Rule, seen: _Window) -> CheckVerdict:
         ours = sum(rule.trials(s.arm(Arm.CANDIDATE)) for s in touched)
         enough = max(FEWEST_STABLE, ours / STABLE_SHARE)
         worse = stable >= FEWEST_STABLE and rule.z(strata) > ATTRIBUTABLE_Z
+        if worse and ticks == 1 and rule.z(_solid(rule, strata)) <= ATTRIBUTABLE_Z:
+            continue
         if worse and (ticks == 1 or stable >= enough):
             return CheckVerdict.BREACHED
         if stable >= enough:
@@ -289,6 +294,15 @@ def _attributed(rule: _Rule, seen: _Window) -> CheckVerdict:
                 return CheckVerdict.UNCLEAR
             break
     return CheckVerdict.UNCLEAR if _as_stable_was(rule, seen) else CheckVerdict.UNCOMPARED
+
+
+def _solid(rule: _Rule, strata: Sequence[Stratum]) -> Sequence[Stratum]:
+    """The strata that are not thin."""
+    return [
+        stratum
+        for stratum in strata
+        if rule.trials(stratum.arm(Arm.CANDIDATE)) <= THIN * rule.trials(stratum.arm(Arm.STABLE))
+    ]
 
 
 def _as_stable_was(rule: _Rule, seen: _Window) -> bool:
