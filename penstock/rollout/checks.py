@@ -130,11 +130,12 @@ def abort_requested(facts: Facts) -> Move | None:
 def unavailable(facts: Facts) -> Move | None:
     """A candidate that cannot serve its share gives it back.
 
+    It comes back when there is room for its share; under a person's setpoint one pod is enough.
     Without a ready pod twice condemns it; a queue that ages while pods are ready never does.
     """
     if facts.suspended_for == CANDIDATE_UNAVAILABLE:
-        back = facts.capacity_for(facts.status.held_percent or 0) and not facts.backing_off
-        if not facts.pods.ready or not back:
+        room = facts.owned is not None or facts.capacity_for(facts.status.held_percent or 0)
+        if not facts.pods.ready or not room or facts.backing_off:
             return Wait(CANDIDATE_UNAVAILABLE, words.awaits_pods(facts))
         return _resume(facts)
     if not facts.percent or facts.situation.agent_suspended:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Final
+from typing import Final, Self
 
 from penstock.api.interruptions import Suspension
 from penstock.api.rollout import (
@@ -46,6 +46,17 @@ class Facts:
 
     situation: Situation
     status: AgentRolloutStatus
+
+    def but(self, **update: object) -> Self:
+        """The facts with fields of the status changed; the same where they are that already."""
+        news = {
+            name: value for name, value in update.items() if getattr(self.status, name) != value
+        }
+        return self.of(self.status.model_copy(update=news)) if news else self
+
+    def of(self, status: AgentRolloutStatus) -> Self:
+        """The same situation seen with another status."""
+        return self if status is self.status else type(self)(self.situation, status)
 
     # -- who -----------------------------------------------------------------------------------
 

@@ -219,11 +219,12 @@ class Fold:
         """What the rows so far say at this moment (Redis time, not before the last row)."""
         begun = self.halts.earlier(now_ms, self.scope.window_ms)
         late = self._open_events(now_ms)
-        window = [s for s in self._fine.strata() if s.tick * TICK_MS >= begun]
+        fine = self._fine.strata()
+        window = [s for s in fine if s.tick * TICK_MS >= begun]
         return Observation(
             now_ms=now_ms,
             window=_with_late(window, late, lambda task: task.fine),
-            older=_with_late(self._older(now_ms, begun), late, lambda task: task.coarse),
+            older=_with_late(self._older(fine, now_ms, begun), late, lambda task: task.coarse),
             total={arm: _without_squares(self.total[arm]) for arm in Arm},
             step={arm: _without_squares(self.step[arm]) for arm in Arm},
             counted_through=_text(max(self._last, self.counted)),
@@ -235,20 +236,24 @@ class Fold:
             failed=tuple(task for at_ms, task in self._failed if at_ms >= begun),
         )
 
-    def _older(self, now_ms: int, begun: int) -> list[Stratum]:
+    def _older(self, fine: list[Stratum], now_ms: int, begun: int) -> list[Stratum]:
         """The strata before the window that a late end can still change."""
         width = self.scope.coarse_ticks * TICK_MS
         oldest = self.halts.earlier(now_ms, self.scope.kept_ms) + width
-        older = [s for s in self._coarse.strata() if oldest <= s.tick * TICK_MS < begun]
-        if self._coarse is self._fine:
+        same = self._coarse is self._fine
+        strata = fine if same else self._coarse.strata()
+        older = [s for s in strata if oldest <= s.tick * TICK_MS < begun]
+        if same:
             return older
-        return [s if s.tick * TICK_MS + width <= begun else self._cut(s, begun) for s in older]
+        return [
+            s if s.tick * TICK_MS + width <= begun else self._cut(s, fine, begun) for s in older
+        ]
 
-    def _cut(self, stratum: Stratum, begun: int) -> Stratum:
+    def _cut(self, stratum: Stratum, fine: list[Stratum], begun: int) -> Stratum:
         """The part of a wide stratum that is before the window."""
         end = stratum.tick + self.scope.coarse_ticks
         arms = dict(stratum.arms)
-        for inside in self._fine.strata():
+        for inside in fine:
             same = inside.begin_version == stratum.begin_version
             if same and begun <= inside.tick * TICK_MS and stratum.tick <= inside.tick < end:
                 for arm, tally in inside.arms.items():
