@@ -16,6 +16,7 @@ from penstock.api.fields import (
     Timestamp,
 )
 from penstock.api.interruptions import Halt, StuckQueue, Suspension
+from penstock.api.sample import MAX_SAMPLES, Sample
 
 
 class Unit(StrEnum):
@@ -347,16 +348,6 @@ class AnalysisStatus(Block):
     ] = []
 
 
-class Sample(Block):
-    """A failed task of the candidate, to look at."""
-
-    task: Annotated[str, Field(max_length=200, description="Its id.")]
-    reason: Annotated[str, Field(max_length=64, description="Why it failed, in one word.")] = ""
-    message: Annotated[
-        str, Field(max_length=120, description="What that means; nothing of the task itself.")
-    ] = ""
-
-
 class Verdict(Block):
     """How a candidate ended, with the numbers that decided it."""
 
@@ -373,7 +364,12 @@ class Verdict(Block):
     tasks: Annotated[int, Field(ge=0, description="Tasks it had been given.")] = 0
     users: Annotated[int, Field(ge=0, description="Different users it had been given.")] = 0
     samples: Annotated[
-        tuple[Sample, ...], Field(max_length=3, description="Its last failed tasks, at most 3.")
+        tuple[Sample, ...],
+        Field(
+            max_length=MAX_SAMPLES,
+            description="Of a rejection: its last tasks that failed as the check counts it, those of "
+            "different reasons first.",
+        ),
     ] = ()
 
 

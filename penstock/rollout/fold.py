@@ -17,7 +17,7 @@ strata of the window and as many before it: what a look costs does not grow with
 While the kill switch is on, the clocks of tasks stand still: a halted task is neither late nor slow.
 """
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -34,6 +34,7 @@ from penstock.api.rollout import (
 from penstock.outcomes import Row, RowKind
 from penstock.rollout import path
 from penstock.rollout.cells import Cells, Count, Place
+from penstock.rollout.failures import Failure, Kind, Lately
 from penstock.rollout.guardrails import WINSOR_LIMITS
 from penstock.rollout.halts import Halts
 from penstock.rollout.observation import TICK_MS, Observation, Stratum, Tally
@@ -44,8 +45,6 @@ _DEFAULT_LIMITS: Final = RevisionLimits(input_chars=20_000, queue_seconds=600, w
 
 #: Strata per route version that the window has at most, and what is before it.
 MOST_TICKS: Final = 240
-#: Failed tasks of the candidate that are kept as examples.
-MOST_SAMPLES: Final = 3
 
 Position = tuple[int, int]
 
@@ -150,7 +149,7 @@ class Fold:
         default_factory=lambda: {arm: OrderedDict() for arm in Arm}
     )
     _open_in_step: dict[Arm, int] = field(default_factory=lambda: dict.fromkeys(Arm, 0))
-    _failed: deque[tuple[int, str]] = field(default_factory=lambda: deque(maxlen=MOST_SAMPLES))
+    _failed: Lately = field(default_factory=Lately)
 
     def __post_init__(self) -> None:
         self._step_position = position(self.step_from)
@@ -232,7 +231,7 @@ class Fold:
             step_from=self.step_from,
             since_version=self.scope.since_version,
             ended=self._ended_lately(now_ms, begun, late) if self.scope.literal else (),
-            failed=tuple(task for at_ms, task in self._failed if at_ms >= begun),
+            failed=self._failed.since(begun),
         )
 
     def _older(self, now_ms: int, begun: int) -> list[Stratum]:
@@ -286,8 +285,18 @@ class Fold:
             return
         worked_ms = self.halts.running_ms(at[0] - row.latency_ms, at[0])
         self._ended(task, row.counting, worked_ms, row.cost_micro_usd, at)
-        if row.counting is Counting.ERROR and task.arm is Arm.CANDIDATE:
-            self._failed.append((at[0], row.task))
+        for kind in self._kinds(row.counting, worked_ms):
+            self._note(task, Failure(row.task, kind, task.routed[0], at[0], row.reason))
+
+    def _kinds(self, counting: Counting, worked_ms: int) -> list[Kind]:
+        """As what an end counts against the candidate."""
+        kinds = {Counting.ERROR: [Kind.ERROR], Counting.ESCALATION: [Kind.ESCALATION]}
+        slow = [Kind.SLOW] if worked_ms > self.scope.latency_limit_ms else []
+        return kinds.get(counting, []) + slow
+
+    def _note(self, task: _Open, failure: Failure) -> None:
+        if task.arm is Arm.CANDIDATE:
+            self._failed.note(failure)
 
     def _known(self, identifier: str) -> _Open | None:
         found = (tasks.get(identifier) for tasks in self._open.values())
@@ -357,6 +366,9 @@ class Fold:
                 settled = (deadline_ms, 0)
                 worked_ms = self._worked_ms(task, deadline_ms)
                 self._ended(task, Counting.ERROR, worked_ms, 0, settled)
+                routed_ms, ended_ms = task.routed[0], settled[0]
+                late = Failure(identifier, Kind.ERROR, routed_ms, ended_ms, overdue=True)
+                self._note(task, late)
 
     def _worked_ms(self, task: _Open, until_ms: int) -> int:
         if not task.started_ms:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from penstock.rollout.failures import Failure
 from penstock.traffic import Arm
 
 #: Rows are counted per tick of routing time; arms are only ever compared inside one.
@@ -100,7 +101,7 @@ class Observation:
     rows were lost before they were counted. ``since_version``: the first route version of the
     candidate that was counted; None says that it is the present one. ``ended``: ended tasks, and
     those over their time by now, by the tick of their end, where the letter of a limit asks for
-    them. ``failed``: the last failed tasks of the candidate, by id, at most three.
+    them. ``failed``: the last failures of the candidate in the window, see ``failures``.
     """
 
     now_ms: int
@@ -114,7 +115,7 @@ class Observation:
     step_from: str = ""
     since_version: int | None = None
     ended: tuple[Stratum, ...] = ()
-    failed: tuple[str, ...] = ()
+    failed: tuple[Failure, ...] = ()
 
     def ended_in_window(self, arm: Arm) -> Tally:
         """What became of one arm's tasks that ended in the window, whenever they were routed."""
@@ -160,4 +161,5 @@ class Observation:
             tuple(stratum for stratum in strata if stratum.tick * TICK_MS >= moment_ms)
             for strata in (self.window, self.older, self.ended)
         )
-        return replace(self, window=window, older=older, ended=ended)
+        failed = tuple(f for f in self.failed if f.routed_ms // TICK_MS * TICK_MS >= moment_ms)
+        return replace(self, window=window, older=older, ended=ended, failed=failed)

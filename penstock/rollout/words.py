@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Final
 
-from penstock.api.rollout import AgentRolloutStatus, ArmCounts, Result, StepApproval
-from penstock.rollout import commands, path
+from penstock.api.rollout import AgentRolloutStatus, ArmCounts, Result, StepApproval, Verdict
+from penstock.rollout import commands, failures, path
 from penstock.rollout.facts import COMPARABLE_PERCENT, UNAVAILABLE_SECONDS, Facts
 from penstock.rollout.guardrails import FEWEST_STABLE, Check
 from penstock.rollout.requests import Verb
@@ -58,6 +58,11 @@ def _clock(moment: datetime) -> str:
 def stays_rejected(facts: Facts) -> str:
     """Why the candidate gets nothing, and how to give it another attempt."""
     return f"{facts.candidate} was {_why_rejected(facts)}. Retry: {_ask(facts, Verb.RETRY)}"
+
+
+def with_samples(message: str, verdict: Verdict) -> str:
+    """A message about a rejection, with the failed tasks that its verdict shows: ids and reasons."""
+    return " ".join(filter(None, (message, failures.told(verdict.samples))))
 
 
 def _why_rejected(facts: Facts) -> str:

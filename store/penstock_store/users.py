@@ -38,7 +38,7 @@ GATEWAY_COMMANDS: Final = (
     "get", "hexists", "hincrby", "lrange", "persist", "pfadd", "rpush", "subscribe", "unsubscribe", "xrange", "zcard",
     "zremrangebyscore",
 )  # fmt: skip
-#: ``route``, ``look``, ``rehome``, ``sweep``, ``index``, outcome rows, and the users of namespaces.
+#: ``route``, ``look``, ``ends``, ``rehome``, ``sweep``, ``index``, outcome rows, and the users of namespaces.
 OPERATOR_COMMANDS: Final = (
     *_CONNECTION, *_SCRIPTS, *_TASKS,
     "persist", "pfcount", "sadd", "scard", "set", "sismember", "smembers", "xpending", "xrange",

@@ -9,6 +9,7 @@ import pytest
 from penstock.api.rollout import AgentRolloutStatus, AnalysisStatus, Stage
 from penstock.outcomes import RowKind
 from penstock.rollout import fold as folding
+from penstock.rollout.failures import Kind
 from penstock.rollout.fold import Fold, Scope
 from penstock.rollout.halts import Halts
 from penstock.task import Counting
@@ -221,11 +222,50 @@ def test_after_the_kill_switch_the_clocks_go_on_where_they_stood():
     assert fold.observe(T + 750_000 + 901_000).in_total(Arm.CANDIDATE).errors == 1
 
 
-def test_the_last_failed_tasks_of_the_candidate_are_kept_as_samples():
+def failed(fold, now_ms):
+    return [(f.kind, f.task) for f in fold.observe(now_ms).failed]
+
+
+def test_what_counts_against_the_candidate_is_kept_with_what_it_counted_as():
     log = Log()
-    for i in range(6):
-        log.routed(f"t{i}", T + i).finished(f"t{i}", T + i, counting=Counting.ERROR)
-    assert folded(log).observe(T + 9).failed == ("t3", "t4", "t5")
+    for i, counting in enumerate(Counting):
+        log.routed(f"t{i}", T + i).finished(f"t{i}", T + i, counting=counting)
+    log.routed("slow", T + 9).finished("slow", T + 11_000, latency_ms=10_001)
+    log.routed("theirs", T + 11_001, arm=Arm.STABLE)
+    log.finished("theirs", T + 11_002, arm=Arm.STABLE, counting=Counting.ERROR)
+    log.routed("early", T + 11_003, begin=1).finished("early", T + 11_004, counting=Counting.ERROR)
+    assert failed(folded(log), T + 12_000) == [
+        (Kind.ERROR, "t1"), (Kind.ESCALATION, "t2"), (Kind.SLOW, "slow"),
+    ]  # fmt: skip
+
+
+def test_a_task_that_was_moved_or_ended_by_nobody_is_no_failure():
+    log = Log().routed("moved", T).rehomed("moved", T + 1).routed("left", T + 2)
+    log.finished("moved", T + 3, arm=Arm.STABLE, counting=Counting.ERROR)
+    log.finished("left", T + 4, counting=Counting.LEFT_OUT)
+    assert not failed(folded(log), T + 5)
+
+
+def test_an_overdue_task_is_a_failure_that_never_ended():
+    log = Log().routed("a", T).routed("b", T + 760_000)
+    (late,) = folded(log).observe(T + 760_000).failed
+    assert (late.task, late.kind, late.overdue) == ("a", Kind.ERROR, True)
+
+
+def test_failures_before_the_window_and_before_a_resumption_are_no_samples():
+    log = Log().routed("a", T).finished("a", T + 1, counting=Counting.ERROR)
+    log.routed("b", T + 290_000).finished("b", T + 290_001, counting=Counting.ERROR)
+    fold = folded(log)
+    assert failed(fold, T + 299_000) == [(Kind.ERROR, "a"), (Kind.ERROR, "b")]
+    assert failed(fold, T + 310_000) == [(Kind.ERROR, "b")]
+    assert [f.task for f in fold.observe(T + 299_000).since(T + 100_000).failed] == ["b"]
+
+
+def test_a_restart_keeps_the_failures_of_the_window():
+    log = Log().routed("a", T).finished("a", T + 1, counting=Counting.ERROR)
+    again = Fold.resume(SCOPE, AnalysisStatus(counted_through=f"{T + 1}-0"))
+    again.add(log.rows)
+    assert again.observe(T + 9).failed == folded(log).observe(T + 9).failed != ()
 
 
 # ---------------------------------------------------------------------------- reading the log
