@@ -139,5 +139,5 @@ def _route_arguments(route: Route, instead_of: tuple[int, int] | None) -> list[s
     for revision in route.revisions.values():
         limits = revision.limits
         figures = [limits.input_chars, limits.queue_seconds, limits.wall_seconds]
-        record += [revision.hash, revision.standing.value, *figures]
+        record += [revision.hash, revision.standing.value, *figures, revision.version]
     return record
