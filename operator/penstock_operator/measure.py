@@ -14,6 +14,7 @@ from penstock.outcomes import End
 from penstock.rollout import failures, fold, path
 from penstock.rollout.failures import Failure
 from penstock.rollout.observation import Observation
+from penstock.rollout.scope import scope_of
 from penstock.traffic import RevisionLimits
 from penstock_operator import metrics
 from penstock_store.records import Look
@@ -92,13 +93,14 @@ class Measure:
         Raises:
             StoreUnavailable: Redis did not answer; nothing that was counted is lost.
         """
-        scope = fold.scope_of(spec, status, limits)
+        scope = scope_of(spec, status, limits)
         current = fold.follow(self._folds.get((key, uid)), scope, status.analysis, status.halts)
         self._folds[key, uid] = current
         after, more = current.read_after(look.now_ms), True
         while more:
             page = await self._store.row_page(key, after, _BATCH)
-            current.add(page.rows, look.first_row, page.through)
+            first = look.first_row if not current.has_read else "" if page.held else page.first
+            current.add(page.rows, first, page.through, trimmed=look.rows_trimmed)
             metrics.ROWS_UNREADABLE.labels(key.namespace, key.name).inc(page.unreadable)
             after, more = page.through or after, page.more
         seen = current.observe(max(look.now_ms, fold.position(after)[0]))

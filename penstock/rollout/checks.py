@@ -10,6 +10,7 @@ from penstock.rollout.facts import (
     CANDIDATE_UNAVAILABLE,
     COMPARABLE_PERCENT,
     NOT_COMPARABLE,
+    ROWS_LOST,
     SHARED_INCIDENT,
     UNAVAILABLE_SECONDS,
     UNAVAILABLE_TIMES,
@@ -163,6 +164,26 @@ def shared_incident(facts: Facts) -> Move | None:
     return Suspend(SHARED_INCIDENT, f"{check.line}: stable is over the limit too")
 
 
+def rows_missing(facts: Facts) -> Move | None:
+    """Over a limit on numbers that lack rows: users go to stable, and nobody is condemned on them.
+
+    It comes back when what was lost would be out of the window, and is judged on what follows.
+    """
+    lost = _lacks_rows(facts)
+    if facts.suspended_for == ROWS_LOST:
+        if lost or facts.observation is None:
+            return Wait(ROWS_LOST, words.awaits_rows(facts))
+        return _resume(facts)
+    check = facts.first_check(CheckVerdict.BREACHED, CheckVerdict.UNCOMPARED)
+    if not lost or check is None or not facts.percent or facts.situation.agent_suspended:
+        return None
+    return Suspend(ROWS_LOST, f"{check.line}; {words.LACKS_ROWS}")
+
+
+def _lacks_rows(facts: Facts) -> bool:
+    return facts.observation is not None and facts.observation.gap
+
+
 def not_comparable(facts: Facts) -> Move | None:
     """Over a limit with nobody to compare with: users go to stable first.
 
@@ -195,7 +216,7 @@ def _resume(facts: Facts) -> Move:
 def guardrail(facts: Facts) -> Move | None:
     """A credible and attributable breach rejects the candidate."""
     check = facts.first_check(CheckVerdict.BREACHED)
-    if check is None or facts.situation.agent_suspended:
+    if check is None or facts.situation.agent_suspended or _lacks_rows(facts):
         return None
     message = f"rolled back at {facts.percent} %: {check.line}"
     return Reject(check.reason, message, check.name)
@@ -283,9 +304,7 @@ def measurement_missing(facts: Facts) -> Move | None:
 
 def rows_lost(facts: Facts) -> Move | None:
     """Nothing is raised on numbers that lack rows, until those would be out of the window."""
-    if facts.observation is None or not facts.observation.gap:
-        return None
-    return Wait("RowsLost", words.rows_lost(facts))
+    return Wait(ROWS_LOST, words.rows_lost(facts)) if _lacks_rows(facts) else None
 
 
 def paused(facts: Facts) -> Move | None:
@@ -421,6 +440,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     abort_requested,
     unavailable,
     shared_incident,
+    rows_missing,
     not_comparable,
     guardrail,
     lowering,

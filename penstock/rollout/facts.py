@@ -30,6 +30,7 @@ UNAVAILABLE_TIMES: Final = 2
 SHARED_INCIDENT: Final = "SharedIncident"
 CANDIDATE_UNAVAILABLE: Final = "CandidateUnavailable"
 NOT_COMPARABLE: Final = "NotComparable"
+ROWS_LOST: Final = "RowsLost"
 #: Largest share at which stable has enough of the users to be compared with.
 COMPARABLE_PERCENT: Final = 50
 #: A candidate whose queue aged stays off for so long, doubled with each time, at most ...

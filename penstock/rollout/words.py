@@ -131,6 +131,20 @@ def queue_is_old(facts: Facts) -> str:
     )
 
 
+#: Why a breach does not condemn.
+LACKS_ROWS: Final = (
+    "outcome rows were lost before they were counted, so nobody is condemned on that"
+)
+
+
+def awaits_rows(facts: Facts) -> str:
+    """Off until what was lost would be out of the window."""
+    return (
+        f"{facts.suspension.message} It comes back by itself when what was lost would be out of the "
+        "window."
+    )
+
+
 def rows_lost(facts: Facts) -> str:
     """Outcome rows were trimmed or lost before they were counted."""
     return (

@@ -250,7 +250,8 @@ def row_page(prefix: str, entries: Sequence[Any], asked: int) -> RowPage:
     found = [row(prefix, entry) for entry in entries]
     rows = tuple(one for one in found if one is not None)
     through = entries[-1][0].decode() if entries else ""
-    return RowPage(rows, through, len(entries) >= asked > 0, len(found) - len(rows))
+    first = entries[0][0].decode() if entries else ""
+    return RowPage(rows, through, len(entries) >= asked > 0, len(found) - len(rows), first)
 
 
 def row(prefix: str, entry: Sequence[Any]) -> Row | None:
@@ -345,7 +346,7 @@ def route_record(route: Route) -> tuple[str, ...]:
 
 def look(answer: Sequence[Any]) -> Look:
     """A look from what look.lua answers."""
-    now_ms, stored, first, last, works, waiting = answer
+    now_ms, stored, first, last, works, waiting, trimmed = answer
     record = tuple((field or b"").decode(errors="replace") for field in stored)
     uid, epoch, version, *_ = record
     return Look(
@@ -358,6 +359,7 @@ def look(answer: Sequence[Any]) -> Look:
         last_row=last.decode(),
         work={_word(revision): RevisionWork(*figures) for revision, *figures in works},
         waiting=waiting,
+        rows_trimmed=bool(trimmed),
     )
 
 

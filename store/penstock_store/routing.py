@@ -1,6 +1,7 @@
 """The operator's calls: put routes in force, look, read outcomes, move and close work."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from penstock.errors import StaleWrite
 from penstock.names import AgentKey
@@ -60,9 +61,12 @@ class Routing(Connected):
         this version cannot read, or a namespace's user has written, is passed over and counted.
         """
         outcomes = keys.AgentKeys(agent).outcomes
-        start = f"({after}" if after else "-"
-        entries = await self._connection.read("XRANGE", outcomes, start, "+", "COUNT", limit)
-        return codec.row_page(task_id(agent, b""), entries, limit)
+        # The row itself is asked for as well: whether it is still there is told in the same step.
+        most = limit + 1 if after else limit
+        entries = await self._connection.read("XRANGE", outcomes, after or "-", "+", "COUNT", most)
+        held = not after or bool(entries and entries[0][0].decode() == after)
+        found = entries[1:] if after and held else entries[:limit]
+        return replace(codec.row_page(task_id(agent, b""), found, limit), held=held)
 
     async def ends(self, agent: AgentKey, identifiers: Sequence[str]) -> dict[str, End]:
         """How tasks ended, by id; without those that have not, or that are kept no longer.

@@ -9,9 +9,11 @@ import pytest
 from penstock.api.rollout import AgentRolloutStatus, AnalysisStatus, Stage
 from penstock.outcomes import RowKind
 from penstock.rollout import fold as folding
+from penstock.rollout import scope as scoping
 from penstock.rollout.failures import Kind
-from penstock.rollout.fold import Fold, Scope
+from penstock.rollout.fold import Fold
 from penstock.rollout.halts import Halts
+from penstock.rollout.scope import Scope
 from penstock.task import Counting
 from penstock.traffic import Arm, RevisionLimits
 from tests.unit.rollout.rows import CANDIDATE, STABLE, Log
@@ -196,7 +198,7 @@ def test_a_look_at_a_day_has_as_few_strata_as_one_at_five_minutes(span):
     for i in range(4000):
         log.routed(f"t{i}", T + 20_000 * i).finished(f"t{i}", T + 20_000 * i + 5)
     seen = folded(log, scope).observe(T + 20_000 * 4000)
-    assert len(seen.window) + len(seen.older) <= 2 * folding.MOST_TICKS
+    assert len(seen.window) + len(seen.older) <= 2 * scoping.MOST_TICKS
     everything = sum(s.arm(Arm.CANDIDATE).tasks for s in seen.window + seen.older)
     assert everything > 3900, "and all of the day is in them"
 
@@ -293,6 +295,55 @@ def test_a_log_trimmed_past_the_checkpoint_is_a_gap():
     assert fold.observe(T + 10).gap
 
 
+@pytest.mark.parametrize(
+    ("first_kept", "trimmed", "gap"),
+    [
+        (T - 1_060_000, True, False),  # as far back as the window and what is open reach
+        (T - 500_000, True, True),
+        (T - 500_000, False, False),  # the log is no older
+    ],
+)
+def test_a_window_that_is_rebuilt_from_a_trimmed_log_has_a_gap(first_kept, trimmed, gap):
+    fold = Fold.resume(SCOPE, AnalysisStatus(counted_through=f"{T}-0"))
+    fold.read_after(T + 60_000)
+    rows = Log().routed("a", T - 400_000).routed("b", T + 1).rows
+    fold.add(rows, f"{first_kept}-0", trimmed=trimmed)
+    assert fold.observe(T + 60_000).gap is gap
+    fold.add(Log().routed("c", T + 70_000).rows, f"{T + 1}-0", trimmed=trimmed)
+    assert fold.observe(T + 70_000).gap is gap, "what was read is not needed in the log any more"
+    assert not fold.observe(first_kept + SCOPE.kept_ms).gap, "until then it is in the window"
+
+
+def test_what_was_trimmed_before_the_candidate_began_is_no_gap():
+    for began, gap in ((T - 100_000, False), (T - 600_000, True)):
+        scope = replace(SCOPE, began_ms=began)
+        fold = Fold.resume(scope, AnalysisStatus(counted_through=f"{T}-0"))
+        fold.read_after(T)
+        fold.add(Log().routed("a", T - 90_000).rows, f"{T - 500_000}-0", trimmed=True)
+        assert fold.observe(T).gap is gap
+
+
+def test_a_candidate_that_nothing_was_counted_of_has_a_gap_when_its_log_was_trimmed():
+    for began, gap in ((T - 1, True), (T + 1, False)):
+        fold = Fold.resume(replace(SCOPE, began_ms=began), AnalysisStatus())
+        fold.read_after(T)
+        fold.add(Log().routed("a", T).rows, first_kept=f"{T}-0", trimmed=True)
+        assert fold.observe(T).gap is gap
+
+
+def test_how_tasks_ended_across_a_gap_is_unknown_and_not_an_error():
+    fold = folded(Log().routed("a", T).routed("b", T, arm=Arm.STABLE).started("a", T + 1))
+    fold.add(Log().routed("c", T + 60_000).rows, first_kept=f"{T + 50_000}-0")
+    later = fold.observe(T + 800_000)
+    assert later.gap
+    everything = replace(later, window=later.older + later.window)
+    assert everything.in_window(Arm.CANDIDATE).tasks == 1, "c alone"
+    assert everything.in_window(Arm.CANDIDATE).errors == 0
+    assert everything.in_window(Arm.STABLE).tasks == 0
+    fold.add(Log().finished("a", T + 800_001).routed("d", T + 900_000).rows)
+    assert fold.observe(T + 900_000).in_total(Arm.CANDIDATE).errors == 1, "c is overdue"
+
+
 def test_a_first_reading_has_no_gap():
     fold = Fold.resume(SCOPE, AnalysisStatus())
     fold.add(Log().routed("a", T).rows, first_kept=f"{T}-0")
@@ -319,13 +370,13 @@ def test_after_a_long_absence_reading_begins_before_the_checkpoint():
 def test_the_scope_follows_the_decision():
     limits = {S: RevisionLimits(1000, 600, 120), C: RevisionLimits(1000, 60, 30)}
     world = candidate_world()
-    scope = folding.scope_of(spec(), world.status, limits)
+    scope = scoping.scope_of(spec(), world.status, limits)
     assert (scope.stable, scope.candidate) == (S[-8:], C[-8:])
     assert scope.since_version == world.status.analysis.since_version > 0
     assert scope.overdue_ms == {Arm.STABLE: 750_000, Arm.CANDIDATE: 120_000}
     done = world.status.model_copy(update={"stage": Stage.DONE})
-    assert folding.scope_of(spec(), done, limits).candidate == ""
-    assert folding.scope_of(spec(), AgentRolloutStatus(), {}).stable == ""
+    assert scoping.scope_of(spec(), done, limits).candidate == ""
+    assert scoping.scope_of(spec(), AgentRolloutStatus(), {}).stable == ""
 
 
 def test_the_same_scope_keeps_the_fold_and_follows_the_step():
