@@ -103,6 +103,7 @@ class Measure:
             current.add(page.rows, first, page.through, trimmed=look.rows_trimmed)
             metrics.ROWS_UNREADABLE.labels(key.namespace, key.name).inc(page.unreadable)
             after, more = page.through or after, page.more
+        current.explain(await self._told(key, current.unexplained))
         seen = current.observe(max(look.now_ms, fold.position(after)[0]))
         return replace(seen, failed=await self._explained(key, uid, seen.failed))
 
@@ -113,12 +114,17 @@ class Measure:
         known = self._ends.get((key, uid), {})
         open_questions = {f.task for f in failed if f.is_unexplained}
         kept = {name: end for name, end in known.items() if name in open_questions}
-        try:
-            kept |= await self._store.ends(key, sorted(open_questions - kept.keys()))
-        except StoreRefused as error:  # words are missing then, and no decision waits for words
-            log.warning("reasons not read", agent=str(key), error=str(error))
+        kept |= await self._told(key, sorted(open_questions - kept.keys()))
         self._ends[key, uid] = kept
         return failures.explained(failed, kept)
+
+    async def _told(self, key: AgentKey, tasks: list[str]) -> dict[str, End]:
+        """How tasks ended, as far as it can be read: no measurement waits for that."""
+        try:
+            return await self._store.ends(key, tasks) if tasks else {}
+        except StoreRefused as error:
+            log.warning("ends not read", agent=str(key), error=str(error))
+            return {}
 
     def forget(self, key: AgentKey) -> None:
         """Drop what is kept of an agent that is gone."""

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from penstock.api.condition import Condition
+from penstock.api.counts import ArmCounts, Yardstick
 from penstock.api.fields import (
     Block,
     MapList,
@@ -263,28 +264,6 @@ class Share(Block):
     setpoint: Annotated[
         SetpointSeen | None, Field(description="The setpoint in spec, once seen.")
     ] = None
-
-
-class ArmCounts(Block):
-    """What one arm did; counts add over disjoint stretches of the log."""
-
-    tasks: Annotated[int, Field(ge=0, description="Counted tasks.")] = 0
-    errors: Annotated[int, Field(ge=0, description="Of them failed.")] = 0
-    escalations: Annotated[int, Field(ge=0, description="Of them escalated, unplanned.")] = 0
-    timed: Annotated[int, Field(ge=0, description="Of them with a processing time.")] = 0
-    latency_ms: Annotated[
-        int,
-        Field(ge=0, description="Sum of processing times in ms, each up to 6 x the limit."),
-    ] = 0
-    cost_micro_usd: Annotated[int, Field(ge=0, description="Sum of list prices, USD / 10^6.")] = 0
-
-
-class Yardstick(ArmCounts):
-    """What stable did while it had enough of the users to be a measure."""
-
-    latency_squares: Annotated[
-        int, Field(ge=0, description="Sum of squared processing times, in ms^2.")
-    ] = 0
 
 
 class CheckReport(Block):

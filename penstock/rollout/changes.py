@@ -6,11 +6,11 @@ from functools import singledispatch
 from typing import Any, Final
 
 from penstock.api import condition
+from penstock.api.counts import ArmCounts
 from penstock.api.interruptions import Suspension
 from penstock.api.rollout import (
     AgentRolloutStatus,
     AnalysisStatus,
-    ArmCounts,
     LastRequest,
     Reason,
     Result,

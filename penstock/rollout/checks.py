@@ -362,6 +362,11 @@ def evidence_suspect(facts: Facts) -> Move | None:
     return Wait("AwaitingEvidence", words.suspect(facts, check)) if check else None
 
 
+def callers_cancel(facts: Facts) -> Move | None:
+    """Callers take back far more from the candidate than from stable: that hides how slow it is."""
+    return Wait("AnalysisUnclear", words.callers_cancel(facts)) if facts.callers_cancel else None
+
+
 def evidence_not_sufficient(facts: Facts) -> Move | None:
     """No advance, by proof or by time, unless both arms had tasks in this step."""
     observed = facts.observation
@@ -458,6 +463,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     hold_not_over,
     evidence_unclear,
     evidence_suspect,
+    callers_cancel,
     evidence_not_sufficient,
     approval_missing,
     advance,

@@ -17,21 +17,28 @@ strata of the window and as many before it: what a look costs does not grow with
 While the kill switch is on, the clocks of tasks stand still: a halted task is neither late nor slow.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Final
 
+from penstock.api.counts import ArmCounts
 from penstock.api.interruptions import Halt
-from penstock.api.rollout import AnalysisStatus, ArmCounts
-from penstock.outcomes import Row, RowKind
+from penstock.api.rollout import (
+    AnalysisStatus,
+)
+from penstock.outcomes import End, Row, RowKind
 from penstock.rollout.cells import Cells, Count, Place
 from penstock.rollout.failures import Failure, Kind, Lately
 from penstock.rollout.guardrails import WINSOR_LIMITS
 from penstock.rollout.halts import Halts
 from penstock.rollout.observation import TICK_MS, Observation, Stratum, Tally
 from penstock.rollout.scope import Scope
-from penstock.task import Counting
+from penstock.task import Counting, TaskStatus
 from penstock.traffic import Arm
+
+#: Tasks left out of one reading of which it is asked whether their callers cancelled them.
+MOST_UNEXPLAINED: Final = 1000
 
 Position = tuple[int, int]
 
@@ -70,6 +77,9 @@ class Fold:
     )
     _open_in_step: dict[Arm, int] = field(default_factory=lambda: dict.fromkeys(Arm, 0))
     _failed: Lately = field(default_factory=Lately)
+    _unexplained: deque[tuple[str, list[Count]]] = field(
+        default_factory=lambda: deque(maxlen=MOST_UNEXPLAINED)
+    )
 
     def __post_init__(self) -> None:
         self._step_position = position(self.step_from)
@@ -230,6 +240,8 @@ class Fold:
         if row.kind is RowKind.REHOMED or row.counting is Counting.LEFT_OUT:
             for count in self._counts(task):
                 count.tasks -= 1
+            if row.kind is RowKind.FINISHED:
+                self._left_out(row.task, self._totals(task, at))
             return
         worked_ms = self.halts.running_ms(at[0] - row.latency_ms, at[0])
         self._ended(task, row.counting, worked_ms, row.cost_micro_usd, at)
@@ -245,6 +257,25 @@ class Fold:
     def _note(self, task: _Open, failure: Failure) -> None:
         if task.arm is Arm.CANDIDATE:
             self._failed.note(failure)
+
+    def _left_out(self, identifier: str, totals: list[Count]) -> None:
+        for count in totals:
+            count.left_out += 1
+        if totals:
+            self._unexplained.append((identifier, totals))
+
+    @property
+    def unexplained(self) -> list[str]:
+        """Ids of tasks that were left out, and of which it is not known yet whether by their callers."""
+        return [identifier for identifier, _ in self._unexplained]
+
+    def explain(self, ends: Mapping[str, End]) -> None:
+        """Count which of the unexplained were cancelled; what is not said of one stays unknown."""
+        for identifier, totals in self._unexplained:
+            end = ends.get(identifier)
+            for count in totals if end and end.status is TaskStatus.CANCELLED else ():
+                count.cancelled += 1
+        self._unexplained.clear()
 
     def _known(self, identifier: str) -> _Open | None:
         found = (tasks.get(identifier) for tasks in self._open.values())
@@ -284,14 +315,17 @@ class Fold:
         ended = []
         if self.scope.literal:
             ended.append(self._outcomes.count(self._outcomes.place(at[0], 0, task.arm)))
-        if at > self.counted and self.scope.candidate:
-            ended.append(self.total[task.arm])
-            if task.routed > self._step_position:
-                ended.append(self.step[task.arm])
-        for count in ended:
+        for count in ended + self._totals(task, at):
             count.tasks += 1
             count.cost_micro_usd += cost
             count.event(counting, latency_ms)
+
+    def _totals(self, task: _Open, at: Position) -> list[Count]:
+        """The totals that an end at this position enters; none that were counted before."""
+        if at <= self.counted or not self.scope.candidate:
+            return []
+        in_step = task.routed > self._step_position
+        return [self.total[task.arm], *([self.step[task.arm]] if in_step else [])]
 
     def _winsorised(self, latency_ms: int) -> int:
         return min(latency_ms, WINSOR_LIMITS * self.scope.latency_limit_ms)
@@ -410,6 +444,8 @@ def _restored(stable: ArmCounts, candidate: ArmCounts) -> dict[Arm, Count]:
             timed=kept.timed,
             latency_ms=kept.latency_ms,
             cost_micro_usd=kept.cost_micro_usd,
+            left_out=kept.left_out,
+            cancelled=kept.cancelled,
         )
         for arm, kept in ((Arm.STABLE, stable), (Arm.CANDIDATE, candidate))
     }
@@ -417,13 +453,4 @@ def _restored(stable: ArmCounts, candidate: ArmCounts) -> dict[Arm, Count]:
 
 def _without_squares(count: Count) -> Tally:
     """A total: squares are not kept in status, so a restart must not miss them."""
-    tally = count.tally()
-    return Tally(
-        tally.tasks,
-        tally.errors,
-        tally.escalations,
-        tally.timed,
-        tally.latency_sum,
-        0.0,
-        tally.cost_micro_usd,
-    )
+    return replace(count.tally(), latency_squares=0.0)

@@ -3,7 +3,13 @@
 from datetime import datetime
 from typing import Final
 
-from penstock.api.rollout import AgentRolloutStatus, ArmCounts, Result, StepApproval, Verdict
+from penstock.api.counts import ArmCounts
+from penstock.api.rollout import (
+    AgentRolloutStatus,
+    Result,
+    StepApproval,
+    Verdict,
+)
 from penstock.rollout import commands, failures, path
 from penstock.rollout.facts import COMPARABLE_PERCENT, UNAVAILABLE_SECONDS, Facts
 from penstock.rollout.guardrails import FEWEST_STABLE, Check
@@ -242,6 +248,21 @@ def unclear(facts: Facts, check: Check) -> str:
     )
 
 
+def callers_cancel(facts: Facts) -> str:
+    """Callers take back far more from the candidate than from stable: a person decides."""
+    counts = facts.status.analysis
+    ours, theirs = _cancelled(counts.step_candidate), _cancelled(counts.step_stable)
+    return (
+        f"Held at {facts.percent} %: callers cancelled {ours} tasks of the candidate in this step and "
+        f"{theirs} of stable. Cancelled tasks count for nobody and may hide that it is slow, so a person "
+        f"decides. Abort: {_ask(facts, Verb.ABORT)} Or promote: {_ask(facts, Verb.PROMOTE)}"
+    )
+
+
+def _cancelled(counts: ArmCounts) -> str:
+    return f"{counts.cancelled} of {counts.tasks + counts.left_out}"
+
+
 def suspect(facts: Facts, check: Check) -> str:
     """Over the limit so far; more tasks clear or condemn it."""
     return (
@@ -269,7 +290,8 @@ def awaits_evidence(facts: Facts) -> str:
 
 
 def _so_far(who: str, total: ArmCounts, step: ArmCounts) -> str:
-    return f"{who} has {total.tasks} ({step.tasks} in this step)"
+    aside = f", and {total.left_out} that count for nobody" if total.left_out else ""
+    return f"{who} has {total.tasks} ({step.tasks} in this step){aside}"
 
 
 def awaits_users(facts: Facts, until: datetime) -> str:

@@ -11,8 +11,9 @@ from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, Reason, S
 from penstock.outcomes import End
 from penstock.rollout import failures
 from penstock.task import Outcome, OutcomeReason, TaskStatus
+from penstock.traffic import Arm
 from penstock_operator.measure import Measure
-from tests.integration.store.conftest import CANDIDATE, DONE, STABLE
+from tests.integration.store.conftest import CANDIDATE, DONE, STABLE, TENANT
 
 pytestmark = pytest.mark.redis
 SECRET = "card 4111-1111 of <b>ana</b>\x1b[31m"
@@ -109,7 +110,7 @@ async def test_a_row_that_tells_its_reason_is_not_asked_about(
     )
     (failure,) = await failed()
     assert failure.reason is OutcomeReason.TIMEOUT
-    assert asked == [[]]
+    assert not asked
 
 
 async def _note(asked, ids):
@@ -153,3 +154,20 @@ async def test_a_verdict_with_samples_can_be_read_back(desk, failed):
         "at": "2026-01-01T00:00:00Z", "samples": [sample.model_dump() for sample in shown],
     })  # fmt: skip
     assert verdict.samples == shown != ()
+
+
+async def test_what_callers_cancelled_is_told_apart_from_what_was_planned(desk, store, measure):
+    await everybody_to(desk, 100)
+    taken_back = (await desk.admit()).task
+    assert await store.cancel(taken_back, TENANT)
+    running = (await desk.admit()).task
+    claim = await desk.claim_one(CANDIDATE)
+    assert await store.cancel(running, TENANT)
+    assert await desk.finish(claim, Outcome(TaskStatus.CANCELLED, OutcomeReason.PERSON))
+    await end(desk, Outcome(ESCALATED, OutcomeReason.APPROVAL, "planned"))
+    await end(desk, DONE)
+    now = await store.look(desk.agent, [STABLE, CANDIDATE])
+    seen = await measure.observe(desk.agent, "uid-1", now, SPEC, STATUS, {})
+    total = seen.in_total(Arm.CANDIDATE)
+    assert (total.tasks, total.left_out, total.cancelled) == (1, 3, 2)
+    assert seen.in_total(Arm.STABLE).cancelled == 0

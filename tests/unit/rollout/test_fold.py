@@ -7,14 +7,15 @@ from dataclasses import replace
 import pytest
 
 from penstock.api.rollout import AgentRolloutStatus, AnalysisStatus, Stage
-from penstock.outcomes import RowKind
+from penstock.outcomes import End, RowKind
 from penstock.rollout import fold as folding
+from penstock.rollout import numbers
 from penstock.rollout import scope as scoping
 from penstock.rollout.failures import Kind
 from penstock.rollout.fold import Fold
 from penstock.rollout.halts import Halts
 from penstock.rollout.scope import Scope
-from penstock.task import Counting
+from penstock.task import Counting, TaskStatus
 from penstock.traffic import Arm, RevisionLimits
 from tests.unit.rollout.rows import CANDIDATE, STABLE, Log
 from tests.unit.rollout.world import C, S, candidate_world, spec
@@ -78,6 +79,62 @@ def test_what_is_left_out_or_moved_was_never_a_sample():
     seen = folded(log).observe(T + 30)
     assert seen.in_window(Arm.CANDIDATE).tasks == 1
     assert seen.in_window(Arm.STABLE).tasks == 0
+
+
+def test_what_callers_cancelled_is_counted_aside_for_each_arm_also_over_a_restart():
+    log = Log()
+    for i in range(6):
+        arm = Arm.STABLE if i == 0 else Arm.CANDIDATE
+        log.routed(f"t{i}", T + i, arm=arm)
+    for i in range(5):
+        arm = Arm.STABLE if i == 0 else Arm.CANDIDATE
+        log.finished(f"t{i}", T + 10 + i, arm=arm, counting=Counting.LEFT_OUT)
+    log.rehomed("t5", T + 20)
+    whole = folded(log, step_from=f"{T + 2}-0").observe(T + 30)
+    asides = [[tallies(arm).left_out for arm in Arm] for tallies in (whole.in_total, whole.in_step)]
+    assert asides == [[1, 4], [0, 2]], "what was moved goes on elsewhere"
+    assert whole.in_total(Arm.CANDIDATE).tasks == 0
+
+    half = Fold(SCOPE, f"{T + 2}-0")
+    half.add([row for row in log.rows if row.at_ms <= T + 12])
+    seen = half.observe(T + 12)
+    status = AnalysisStatus(
+        counted_through=seen.counted_through,
+        step_from=f"{T + 2}-0",
+        stable=numbers.counts(seen.in_total(Arm.STABLE)),
+        candidate=numbers.counts(seen.in_total(Arm.CANDIDATE)),
+        step_stable=numbers.counts(seen.in_step(Arm.STABLE)),
+        step_candidate=numbers.counts(seen.in_step(Arm.CANDIDATE)),
+    )
+    again = Fold.resume(SCOPE, status)
+    again.add(log.rows)
+    assert again.observe(T + 30) == whole
+
+
+def test_of_what_was_left_out_it_is_told_later_what_callers_cancelled():
+    log = Log()
+    for i in range(4):
+        log.routed(f"t{i}", T + i)
+    for i in range(4):
+        log.finished(f"t{i}", T + 10 + i, counting=Counting.LEFT_OUT if i else Counting.GOOD)
+    fold = folded(log)
+    assert fold.unexplained == ["t1", "t2", "t3"]
+    fold.explain({"t1": End(TaskStatus.CANCELLED), "t2": End(TaskStatus.ESCALATED)})
+    assert fold.unexplained == []
+    seen = fold.observe(T + 20).in_total(Arm.CANDIDATE)
+    assert (seen.tasks, seen.left_out, seen.cancelled) == (1, 3, 1)
+    again = Fold.resume(SCOPE, AnalysisStatus(counted_through=f"{T + 13}-0"))
+    again.add(log.rows)
+    assert again.unexplained == [], "they were counted before"
+
+
+def test_a_flood_of_cancels_is_remembered_within_bounds():
+    log = Log()
+    for i in range(folding.MOST_UNEXPLAINED + 9):
+        log.routed(f"t{i}", T + i).finished(f"t{i}", T + i, counting=Counting.LEFT_OUT)
+    fold = folded(log)
+    assert len(fold.unexplained) == folding.MOST_UNEXPLAINED
+    assert fold.observe(T + 9999).in_total(Arm.CANDIDATE).left_out == len(log.rows) / 2
 
 
 def test_sessions_older_than_the_candidate_are_no_samples_on_either_side():

@@ -154,3 +154,41 @@ def test_only_a_rejection_has_samples():
     world.apply("c-00000000").decide()
     assert world.verdicts
     assert not any(verdict.samples for verdict in world.verdicts)
+
+
+def cancelling(ours, theirs):
+    """A step that is over, in which callers cancelled so many of a hundred and some tasks of each arm."""
+    world = world_at(20)
+    world.measure(
+        replace(GOOD, left_out=ours, cancelled=ours),
+        replace(GOOD, left_out=theirs, cancelled=theirs),
+    )
+    return world.after(61).decide()
+
+
+def test_a_candidate_whose_tasks_callers_take_back_is_held_for_a_person():
+    world = cancelling(60, 2)
+    assert (world.percent, world.waits) == (20, "AnalysisUnclear")
+    told = world.message("Progressing")
+    assert "callers cancelled 60 of 160 tasks of the candidate in this step and 2 of 102" in told
+    assert 'request="abort/' in told
+    assert 'request="promote/' in told
+    assert world.after(3600).decide().percent == 20
+    assert world.ask("promote").decide().percent == 50
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(0, 0), (60, 60), (2, 60), (4, 0)])
+def test_callers_who_cancel_on_both_sides_or_little_hold_nothing(ours, theirs):
+    assert cancelling(ours, theirs).percent == 50
+
+
+def test_what_was_left_out_otherwise_holds_nothing():
+    world = world_at(20).measure(replace(GOOD, left_out=60), GOOD)
+    assert world.after(61).decide().percent == 50
+
+
+def test_who_waits_for_evidence_reads_how_many_tasks_count_for_nobody():
+    world = world_at(20).measure(replace(GOOD, tasks=1, errors=0, left_out=12), GOOD)
+    assert "the candidate has 1 (1 in this step), and 12 that count for nobody" in world.after(
+        61
+    ).decide().message("Progressing")
