@@ -19,6 +19,8 @@ class Count:
     latency_ms: int = 0
     squares: int = 0
     cost_micro_usd: int = 0
+    left_out: int = 0
+    cancelled: int = 0
 
     def event(self, counting: Counting, latency_ms: int) -> None:
         """What became of a task; 0 ms: it was never worked on."""
@@ -38,6 +40,8 @@ class Count:
         self.latency_ms += sign * other.latency_ms
         self.squares += sign * other.squares
         self.cost_micro_usd += sign * other.cost_micro_usd
+        self.left_out += sign * other.left_out
+        self.cancelled += sign * other.cancelled
 
     def tally(self) -> Tally:
         """The count as an observation has it."""
@@ -49,6 +53,8 @@ class Count:
             self.latency_ms / 1000,
             self.squares / 1_000_000,
             self.cost_micro_usd,
+            self.left_out,
+            self.cancelled,
         )
 
 

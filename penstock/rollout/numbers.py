@@ -3,12 +3,11 @@
 from typing import Any, Final
 
 from penstock.api import condition
+from penstock.api.counts import ArmCounts, Yardstick
 from penstock.api.rollout import (
     AgentRolloutStatus,
     AnalysisStatus,
-    ArmCounts,
     CheckReport,
-    Yardstick,
 )
 from penstock.rollout import path
 from penstock.rollout.facts import COMPARABLE_PERCENT, Facts
@@ -30,6 +29,8 @@ def counts(tally: Tally) -> ArmCounts:
         timed=tally.timed,
         latency_ms=round(tally.latency_sum * 1000),
         cost_micro_usd=tally.cost_micro_usd,
+        left_out=tally.left_out,
+        cancelled=tally.cancelled,
     )
 
 

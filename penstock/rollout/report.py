@@ -206,4 +206,6 @@ def _rolled_back(facts: Facts, wait: Wait) -> _Told:
         (v for v in reversed(facts.status.verdicts) if v.result is Result.REJECTED),
         None,
     )
-    return Status.TRUE, last.reason.value if last else "RolledBack", wait.message
+    if last is None:
+        return Status.TRUE, "RolledBack", wait.message
+    return Status.TRUE, last.reason.value, words.with_samples(wait.message, last)
