@@ -34,7 +34,7 @@ def rows(items: Sequence[Task], now: datetime, *, wide: bool) -> list[Row]:
 
 
 def counted(items: Sequence[Task], by: str) -> list[Row]:
-    """A head and a row for each value of a field, the most frequent first.
+    """A head and a row for each value of a field: those with most failed tasks first, then with most.
 
     A row says how many tasks, how many of them failed, of how many users, and the newest one's
     message, of a failed one where there is any.
@@ -46,12 +46,16 @@ def counted(items: Sequence[Task], by: str) -> list[Row]:
             sorted(items, key=lambda task: value_of(task, by)), lambda task: value_of(task, by)
         )
     ]
-    groups.sort(key=lambda pair: -len(pair[1]))
+    groups.sort(key=lambda pair: (-len(_failed(pair[1])), -len(pair[1])))
     return [head, *(_count(value, group) for value, group in groups)]
 
 
+def _failed(group: Sequence[Task]) -> list[Task]:
+    return [task for task in group if task["status"] not in _NOT_SO_BAD]
+
+
 def _count(value: str, group: Sequence[Task]) -> Row:
-    failed = [task for task in group if task["status"] not in _NOT_SO_BAD]
+    failed = _failed(group)
     newest = (failed or group)[0]
     users = {task["user"] for task in group if task["user"]}
     figures = [str(len(group)), str(len(failed)), str(len(users))]

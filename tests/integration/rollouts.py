@@ -9,6 +9,9 @@ from typing import Any
 from penstock import names
 from tests.integration.cluster import Cluster
 
+#: Only a test that fails waits so long; a busy machine starts a worker within half of it.
+PATIENCE_SECONDS = 120.0
+
 
 @dataclass(frozen=True)
 class Rollouts:
@@ -51,7 +54,7 @@ class Rollouts:
         """The candidate's share in force."""
         return int((self.rollout(name).get("share") or {}).get("percent", 0))
 
-    def until(self, what: str, look: Callable[[], Any], seconds: float = 60.0) -> Any:
+    def until(self, what: str, look: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:
         """Poll until `look` returns something true; a failure shows both statuses."""
         try:
             return self.cluster.until(what, look, seconds)
@@ -83,11 +86,15 @@ class Rollouts:
 
         return str(self.until(f"a ready candidate of {name}", candidate))
 
-    def until_share(self, percent: int, name: str = "support", seconds: float = 60.0) -> None:
+    def until_share(
+        self, percent: int, name: str = "support", seconds: float = PATIENCE_SECONDS
+    ) -> None:
         """Wait until the candidate has this share."""
         self.until(f"share {percent} of {name}", lambda: self.share(name) == percent, seconds)
 
-    def until_verdict(self, revision: str, name: str = "support", seconds: float = 60.0) -> Any:
+    def until_verdict(
+        self, revision: str, name: str = "support", seconds: float = PATIENCE_SECONDS
+    ) -> Any:
         """Wait for the last verdict on a revision."""
 
         def verdict() -> Any:

@@ -104,6 +104,8 @@ class Plant:
     def _repeat(self) -> None:
         """One more scrape like the last; only lists go on."""
         listed = "penstock_operator_last_relist_timestamp_seconds"
+        if self.lists:
+            penstock_operator.metrics.RELISTED.set(self.now)
         self.scrapes.append(
             {
                 target: [

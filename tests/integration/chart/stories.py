@@ -133,10 +133,10 @@ async def redis_is_away_for_a_minute(plant: Plant) -> None:
 
 
 @story()
-async def one_request_is_refused_by_the_api_server(plant: Plant) -> None:
+async def two_requests_are_refused_by_the_api_server(plant: Plant) -> None:
     await plant.run(10)
     penstock_operator.metrics.API_REQUESTS.labels("Event", "POST", "403").inc()
-    await plant.run(10)
+    await plant.run(4)
     penstock_operator.metrics.API_REQUESTS.labels("Event", "POST", "403").inc()
     await plant.run(20)
 
@@ -169,11 +169,84 @@ async def a_queue_is_full(plant: Plant) -> None:
 
 
 @story()
+async def no_revision_serves(plant: Plant) -> None:
+    await plant.run(5)
+    for _ in range(15):
+        await plant.ask(AdmissionRefused("no-route", "it has no revision yet"))
+        await plant.run(0.5)
+
+
+@story()
 async def a_candidate_is_held_for_an_hour(plant: Plant) -> None:
     plant.world = _trying(**_HELD)
     await plant.run(60)
     plant.world = _trying()
     await plant.run(240)
+
+
+@story()
+async def everything_is_nearly_too_much(plant: Plant) -> None:
+    plant.redis = Memory(650, 1000)
+    plant.world = _serving({V1: RevisionWork(queued=5, oldest_queued_ms=250_000)})
+    plant.requests, plant.tasks = 29, 11
+    penstock_operator.metrics.QUEUE_DEPTH.set(90)
+    for minute in range(40):
+        penstock_operator.metrics.RECONCILES.labels("retry").inc()
+        plant.meter.task_ended("Failed", "ModelError", 1.0)
+        plant.meter.model_called("Overloaded", 1.0)
+        plant.meter.model_called("Overloaded", 1.0)
+        assert await plant.ask(RuntimeError("a bug")) == 500
+        if minute % 2:
+            plant.meter.store_error()
+        await plant.run(0.5)
+
+
+async def _a_burst_of_errors(plant: Plant) -> None:
+    plant.tasks = plant.requests = 1
+    await plant.run(10)
+    penstock_operator.metrics.RECONCILES.labels("retry").inc(30)
+    for _ in range(8):
+        plant.meter.task_ended("Failed", "ModelError", 1.0)
+        plant.meter.model_called("Overloaded", 1.0)
+        assert await plant.ask(RuntimeError("a bug")) == 500
+    await plant.run(12)
+    plant.tasks = plant.requests = 0
+
+
+@story()
+async def all_is_well_again_just_in_time(plant: Plant) -> None:
+    plant.world = _serving()
+    await plant.run(10)
+    for target, minutes in ((OPERATOR, 4), (GATEWAY, 1.5)):
+        plant.away.add(target)
+        await plant.run(minutes)
+        plant.away.clear()
+        await plant.run(10)
+    await _a_burst_of_errors(plant)
+    plant.leads = False
+    await plant.run(4)
+    plant.leads, plant.lists = True, False
+    await plant.run(8)
+    plant.lists = True
+    plant.redis = Memory(990, 1000)
+    await plant.run(4)
+    plant.redis = Memory(100, 1000)
+    await plant.run(1)
+    plant.redis_away()
+    await plant.run(1.5)
+    plant.redis = Memory(100, 1000)
+    plant.world = _serving({V1: RevisionWork(queued=5, oldest_queued_ms=400_000)})
+    penstock_operator.metrics.QUEUE_DEPTH.set(150)
+    await plant.run(4)
+    plant.world = _serving()
+    await plant.run(9)
+    penstock_operator.metrics.QUEUE_DEPTH.set(0)
+    plant.world = _serving(suspended=True)
+    await plant.run(50)
+    plant.world = _trying(**_HELD)
+    await plant.run(200)
+    plant.world = _serving()
+    await plant.run(10)
 
 
 # ---------------------------------------------------------------------------------- the operator
@@ -183,7 +256,7 @@ async def a_candidate_is_held_for_an_hour(plant: Plant) -> None:
 async def no_operator_runs(plant: Plant) -> None:
     await plant.run(5)
     plant.away.add(OPERATOR)
-    await plant.run(10)
+    await plant.run(8)
 
 
 @story(PenstockOperatorLeaderless="")
@@ -191,27 +264,34 @@ async def no_operator_leads(plant: Plant) -> None:
     plant.world = _trying()
     await plant.run(5)
     plant.leads = False
-    await plant.run(10)
+    await plant.run(8)
 
 
 @story(PenstockOperatorBlind="")
 async def the_leader_does_not_list(plant: Plant) -> None:
     await plant.run(5)
     plant.lists = False
-    await plant.run(15)
+    await plant.run(13)
 
 
 @story(PenstockOperatorRetries="")
 async def passes_fail(plant: Plant) -> None:
     retries = penstock_operator.metrics.RECONCILES.labels("retry")
-    await plant.run(40, lambda: retries.inc(3))
+    await plant.run(25, lambda: retries.inc(3))
 
 
 @story(PenstockOperatorForbidden="")
 async def the_api_server_goes_on_refusing(plant: Plant) -> None:
     await plant.run(5)
     refused = penstock_operator.metrics.API_REQUESTS.labels("Deployment", "PATCH", "403")
-    await plant.run(20, refused.inc)
+    await plant.run(15, refused.inc)
+
+
+@story(PenstockOperatorForbidden="")
+async def the_api_server_knows_the_token_no_more(plant: Plant) -> None:
+    await plant.run(5)
+    refused = penstock_operator.metrics.API_REQUESTS.labels("Agent", "GET", "401")
+    await plant.run(15, refused.inc)
 
 
 @story(PenstockOperatorBacklog="")
@@ -227,21 +307,30 @@ async def many_agents_wait_for_the_operator(plant: Plant) -> None:
 async def no_gateway_runs(plant: Plant) -> None:
     await plant.run(5)
     plant.away.add(GATEWAY)
-    await plant.run(5)
+    await plant.run(3.5)
 
 
 @story(PenstockGatewayErrors="")
 async def the_few_requests_there_are_fail(plant: Plant) -> None:
     await plant.run(5)
-    for _ in range(15):
+    for _ in range(8):
         assert await plant.ask(RuntimeError("a bug")) == 500
         await plant.run(1)
+
+
+@story(PenstockGatewayErrors="")
+async def one_request_in_ten_fails(plant: Plant) -> None:
+    plant.requests = 9
+    await plant.run(3)
+    for _ in range(16):
+        assert await plant.ask(RuntimeError("a bug")) == 500
+        await plant.run(0.5)
 
 
 @story(PenstockStoreUnavailable="")
 async def redis_does_not_answer_the_gateway(plant: Plant) -> None:
     await plant.run(5)
-    for _ in range(20):
+    for _ in range(7):
         assert await plant.ask(_GONE, _GONE) == 503
         await plant.run(0.5)
 
@@ -250,7 +339,7 @@ async def redis_does_not_answer_the_gateway(plant: Plant) -> None:
 async def redis_is_full(plant: Plant) -> None:
     await plant.run(5)
     full = StoreUnavailable("OOM command not allowed when used memory > 'maxmemory'.")
-    for _ in range(20):
+    for _ in range(7):
         assert await plant.ask(full, full) == 503
         await plant.run(0.5)
 
@@ -258,21 +347,21 @@ async def redis_is_full(plant: Plant) -> None:
 @story(PenstockStoreUnavailable="")
 async def redis_does_not_answer_the_workers(plant: Plant) -> None:
     await plant.run(5)
-    await plant.run(5, lambda: [plant.meter.store_error() for _ in range(10)])
+    await plant.run(3.5, lambda: [plant.meter.store_error() for _ in range(6)])
 
 
 @story(PenstockStoreUnavailable="")
 async def redis_is_away_and_nobody_asks(plant: Plant) -> None:
     await plant.run(5)
     plant.redis_away()
-    await plant.run(5)
+    await plant.run(3.5)
 
 
 @story(PenstockRedisMemory="")
 async def redis_fills_up(plant: Plant) -> None:
     await plant.run(5)
     plant.redis = Memory(800, 1000)
-    await plant.run(10)
+    await plant.run(8)
 
 
 # -------------------------------------------------------------------------------------- an agent
@@ -281,7 +370,7 @@ async def redis_fills_up(plant: Plant) -> None:
 @story(PenstockTasksFail="support")
 async def the_few_tasks_there_are_fail(plant: Plant) -> None:
     await plant.run(5)
-    for _ in range(15):
+    for _ in range(9):
         plant.meter.task_ended("Failed", "ModelError", 1.0)
         await plant.run(2)
 
@@ -289,13 +378,14 @@ async def the_few_tasks_there_are_fail(plant: Plant) -> None:
 @story(PenstockTasksFail="support")
 async def one_in_five_tasks_expires(plant: Plant) -> None:
     plant.tasks = 4
-    await plant.run(30, lambda: plant.meter.task_ended("Expired", "LimitQueueSeconds", 0.0))
+    await plant.run(17, lambda: plant.meter.task_ended("Expired", "LimitQueueSeconds", 0.0))
 
 
 @story(PenstockModelFails="support")
-async def the_model_does_not_answer(plant: Plant) -> None:
+async def one_call_of_the_model_in_three_fails(plant: Plant) -> None:
+    plant.tasks = 2
     await plant.run(5)
-    await plant.run(30, lambda: plant.meter.model_called("Overloaded", 1.0))
+    await plant.run(17, lambda: plant.meter.model_called("Overloaded", 1.0))
 
 
 @story(PenstockWorkerBug="support")
@@ -339,13 +429,18 @@ async def a_setpoint_outlasts_a_change_of_leader(plant: Plant) -> None:
 @story(PenstockAgentSuspended="support")
 async def the_kill_switch_stays_on(plant: Plant) -> None:
     plant.world = _serving(suspended=True)
-    await plant.run(70)
+    await plant.run(40)
+    plant.away.add(OPERATOR)
+    await plant.run(2)
+    plant.away.clear()
+    plant.begin(OPERATOR)
+    await plant.run(28)
 
 
 @story(PenstockTasksWait="support")
 async def tasks_wait_for_workers(plant: Plant) -> None:
     plant.world = _serving({V1: RevisionWork(queued=5, oldest_queued_ms=400_000)})
-    await plant.run(10)
+    await plant.run(8)
 
 
 async def _play(told: Told) -> Plant:

@@ -13,7 +13,7 @@ from tests.integration.examples import reader
 @pytest.fixture
 def read(environment: Environment, operator, gateway, namespace: str, tmp_path: Path):
     """`read("01-minimal")` is a reader of that example."""
-    path = reader.kubectl_in(tmp_path, environment, namespace)
+    path = reader.programs_in(tmp_path, environment, namespace)
 
     def of(example: str) -> reader.Reader:
         return reader.Reader(reader.ROOT / "examples" / example, environment, namespace, path)

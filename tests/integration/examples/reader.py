@@ -20,17 +20,16 @@ from penstock_dev import traffic
 from penstock_dev.environment import Environment
 
 ROOT = Path(__file__).parents[3]
+PROGRAMS = ("kubectl ", "penstock ", "python ")
 POLL_SECONDS = 0.2
 
 
 def commands_of(readme: str) -> list[str]:
-    """The kubectl and penstock commands in the code blocks, without comments, joined lines whole."""
+    """The commands in the code blocks, without comments, joined lines whole."""
     blocks = re.findall(r"^```\w*\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
     lines = "\n".join(blocks).replace("\\\n", "").splitlines()
     typed = [re.sub(r"\s+#.*$", "", line).strip() for line in lines]
-    return [
-        re.sub(r" {2,}", " ", line) for line in typed if line.startswith(("kubectl ", "penstock "))
-    ]
+    return [re.sub(r" {2,}", " ", line) for line in typed if line.startswith(PROGRAMS)]
 
 
 @dataclass
@@ -46,23 +45,70 @@ class Reader:
     @property
     def commands(self) -> list[str]:
         """What the README says to type."""
-        return commands_of((self.folder / "README.md").read_text(encoding="utf-8"))
+        return commands_of(self.page)
+
+    @property
+    def page(self) -> str:
+        """The README."""
+        return (self.folder / "README.md").read_text(encoding="utf-8")
 
     def type(self, command: str) -> str:
         """Run a command of the README, exactly as it stands there, and return what it prints."""
-        assert command in self.commands, f"not in the README: {command}; it has {self.commands}"
-        self.typed.append(command)
-        done = subprocess.run(
-            ["bash", "-c", command],
-            cwd=ROOT,
-            env={**os.environ, "PATH": f"{self.path}:{os.environ['PATH']}"},
-            capture_output=True,
-            text=True,
-            timeout=90,
-            check=False,
-        )
+        done = self._run(command)
         assert done.returncode == 0, f"{command}: {done.stderr}{done.stdout}"
         return done.stdout
+
+    def refused(self, command: str) -> str:
+        """Run one that does not succeed; what it says of that."""
+        done = self._run(command)
+        assert done.returncode != 0, f"{command}: {done.stdout}"
+        return done.stderr
+
+    def outside(self, command: str) -> str:
+        """Run a command that the README does not have, for comparison; what it prints."""
+        done = self._call(command)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def _run(self, command: str) -> subprocess.CompletedProcess[str]:
+        self._note(command)
+        return self._call(command)
+
+    def _call(self, command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", "-c", command],
+            cwd=ROOT,
+            env=self._variables,
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
+        )
+
+    def _note(self, command: str) -> None:
+        assert command in self.commands, f"not in the README: {command}; it has {self.commands}"
+        self.typed.append(command)
+
+    @property
+    def _variables(self) -> dict[str, str]:
+        """With the programs of `programs_in`, and where `penstock` finds the gateway."""
+        return {
+            **os.environ,
+            "PATH": f"{self.path}:{os.environ['PATH']}",
+            "PENSTOCK_GATEWAY_URL": self.environment.gateway_url or "",
+            "PENSTOCK_TOKEN": self.environment.token,
+        }
+
+    @contextlib.contextmanager
+    def beside(self, command: str) -> Iterator[None]:
+        """Run one that ends with `&`, for the length of a `with` block."""
+        self._note(f"{command} &")
+        with subprocess.Popen(shlex.split(command), cwd=ROOT, env=self._variables) as running:
+            try:
+                yield
+                assert running.poll() is None, f"it has ended: {command}"
+            finally:
+                running.terminate()
 
     def typed_all_but(self, *others: str) -> bool:
         """Whether every command of the README was typed, but for those that tests replace."""
@@ -125,10 +171,15 @@ class Reader:
         assert sending.returncode == 0
 
 
-def kubectl_in(folder: Path, environment: Environment, namespace: str) -> Path:
-    """A folder for the PATH, with a kubectl that is already set up for the namespace."""
-    program = folder / "kubectl"
-    options = [environment.kubectl, "--kubeconfig", environment.kubeconfig, "-n", namespace]
-    program.write_text(f'#!/bin/sh\nexec {shlex.join(map(str, options))} "$@"\n')
-    program.chmod(0o755)
+def programs_in(folder: Path, environment: Environment, namespace: str) -> Path:
+    """A folder for the PATH: kubectl, penstock and python, set up for the namespace."""
+    kubectl = [environment.kubectl, "--kubeconfig", environment.kubeconfig, "-n", namespace]
+    for name, words, last in (
+        ("kubectl", kubectl, ""),
+        ("penstock", [sys.executable, "-m", "penstock_cli"], f" -n {namespace}"),
+        ("python", [sys.executable], ""),
+    ):
+        program = folder / name
+        program.write_text(f'#!/bin/sh\nexec {shlex.join(map(str, words))} "$@"{last}\n')
+        program.chmod(0o755)
     return folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -103,6 +104,61 @@ def stays_back_until_retried(reader: Reader, bad: str) -> None:
     assert rollout(reader, ".status.canaryRevision") == bad
 
 
+def test_a_tool_is_called_with_the_key_of_its_secret_once_that_is_there(read) -> None:
+    reader: Reader = read("03-tools-and-secrets")
+    with reader.beside("python examples/03-tools-and-secrets/orders.py"):
+        reader.type("kubectl apply -f examples/03-tools-and-secrets/agent.yaml")
+        shown = reader.until(
+            "it says what is missing",
+            lambda: reader.type("kubectl get agent orders -o wide"),
+            lambda said: "create secret generic orders-api" in said,
+        )
+        assert "False" in shown
+        reader.type(
+            "kubectl create secret generic orders-api --from-literal=x-api-key=only-for-trying-out"
+        )
+        reader.type("kubectl wait --for=condition=Ready agent/orders --timeout=180s")
+        said = reader.type('penstock run orders "Where is order 17?"')
+    assert said.strip() in reader.page
+    assert "due on Friday" in said
+    assert reader.typed_all_but("penstock dev up --detach")
+
+
+def test_a_change_waits_for_a_person_and_goes_to_everybody_when_one_agrees(read) -> None:
+    reader: Reader = read("04-approval")
+    reader.type(
+        "kubectl apply -f examples/04-approval/agent-v1.yaml -f examples/04-approval/rollout.yaml"
+    )
+    reader.type("kubectl wait --for=condition=Ready agent/refunds --timeout=60s")
+    with reader.traffic("refunds"):
+        reader.type("kubectl apply -f examples/04-approval/agent-v2.yaml")
+        shown = reader.until(
+            "it asks",
+            lambda: reader.type("kubectl get agentrollout refunds -o wide"),
+            lambda said: "HoldForApproval" in said,
+        )
+        assert re.search(r"Approve: kubectl annotate .*promote/refunds-", shown)
+        reader.type(next(command for command in reader.commands if "promote/" in command))
+        reader.type("kubectl wait --for=condition=UpToDate agent/refunds --timeout=120s")
+    assert reader.typed_all_but("penstock dev up --detach", "penstock dev traffic refunds &")
+
+
+def test_a_conversation_is_told_to_the_model_and_belongs_to_its_user(read) -> None:
+    reader: Reader = read("05-sessions")
+    reader.type("kubectl apply -f examples/05-sessions/agent.yaml")
+    reader.type("kubectl wait --for=condition=Ready agent/desk --timeout=60s")
+    reader.type('penstock run desk "My name is Ana." --user ana --session chat-1')
+    asked = 'penstock run desk "What is my name?" --user {} --session chat-1'
+    again = json.loads(reader.type(asked.format("ana") + " -o json"))
+    assert again["status"] == "Succeeded"
+    assert "session" in reader.refused(asked.format("bob"))
+    alone = json.loads(reader.outside(asked.format("ana").replace("chat-1", "chat-2 -o json")))
+    assert again["usage"]["inputTokens"] > alone["usage"]["inputTokens"]
+    assert reader.typed_all_but("penstock dev up --detach")
+
+
 def test_commands_are_read_from_code_blocks_with_their_continuation_lines() -> None:
-    readme = "kubectl not this\n```\nkubectl a   # why\npenstock b \\\n  c\nls\n```\n"
-    assert commands_of(readme) == ["kubectl a", "penstock b c"]
+    readme = (
+        "kubectl not this\n```\nkubectl a   # why\npenstock b \\\n  c\nls\npython d &  # e\n```\n"
+    )
+    assert commands_of(readme) == ["kubectl a", "penstock b c", "python d &"]

@@ -49,7 +49,7 @@ def test_the_tenant_is_a_column_where_those_of_all_are_listed_and_what_is_empty_
     ]
 
 
-def test_tasks_are_counted_by_a_field_the_most_frequent_first():
+def test_tasks_are_counted_by_a_field_those_first_where_most_have_failed():
     items = [
         item("d", "Succeeded", "", "ana", ""),
         item("c", "Failed", "ModelError", "bob", "newest"),
@@ -59,12 +59,14 @@ def test_tasks_are_counted_by_a_field_the_most_frequent_first():
     by_reason = tables.counted(items, "reason")
     assert by_reason[1:] == [
         ["ModelError", "2", "2", "1", "c", "newest"],
-        ["", "1", "0", "1", "d", ""],
         ["Approval", "1", "1", "1", "b", "asks"],
+        ["", "1", "0", "1", "d", ""],
     ]
     assert [row[:3] for row in tables.counted(items, "user")[1:]] == [
         ["bob", "2", "2"], ["", "1", "1"], ["ana", "1", "0"],
     ]  # fmt: skip
+    items += [item(str(number), "Succeeded", "", "eve", "") for number in range(3)]
+    assert [row[0] for row in tables.counted(items, "user")[1:]] == ["bob", "", "eve", "ana"]
     assert len(tables.counted([], "user")) == 1, "the head alone"
 
 
