@@ -18,7 +18,7 @@ from penstock_operator.stock import Known, Stock
 from penstock_operator.world import World
 
 #: What can be asked of an Agent without an AgentRollout.
-_VERBS: Final = (Verb.UNDO, Verb.RETRY)
+VERBS: Final = (Verb.UNDO, Verb.RETRY)
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def read(world: World, stock: Stock) -> Goal | str | None:
     asked = requests.parse(value)
     if world.rollout is not None:
         return _put_elsewhere(world, asked)
-    if asked is None or asked.verb not in _VERBS:
+    if asked is None or asked.verb not in VERBS:
         return "a request of an Agent is undo/REVISION/NONCE or retry/REVISION/NONCE"
     versions = {item.name: item.cut.template.version for item in stock.known.values()}
     found = requests.named(asked.revision, versions)

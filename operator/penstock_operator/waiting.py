@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from penstock.api import condition
+from penstock.api.rollout import Result
 from penstock.rollout import commands
 from penstock.rollout.requests import Verb
 from penstock.rollout.situation import Pods
@@ -169,11 +170,13 @@ def frozen(stock: Stock) -> str:
 def _rejected(world: World, stock: Stock, course: Course) -> Why | None:
     latest = stock.get(stock.latest)
     verdict = verdict_on(course, latest) if latest else None
-    if not latest or not latest.rejected or latest.name == course.stable or course.percent:
+    if not latest or not verdict or latest.name == course.stable or course.percent:
         return None
-    told = f": {verdict.message}" if verdict else ""
+    if verdict.result is not Result.REJECTED:
+        return None
     message = (
-        f"{course.stable} serves, {latest.name}, which spec.template declares, was rejected{told}. "
+        f"{course.stable} serves, {latest.name}, which spec.template declares, was rejected: "
+        f"{verdict.message}. "
         f"Apply another template, or retry: {_retry(world, latest.name)}"
     )
     return "CandidateRejected", message

@@ -116,7 +116,9 @@ class Rollout(RuleBasedStateMachine):
         assert self.world.measuring, "nothing is raised blindly"
         assert not self.world.situation.spec.paused
         assert not self.world.situation.agent_suspended
-        assert self.world.measured[Arm.CANDIDATE] is not SUSPECT or not before.share.percent
+        held_back = before.share.source is Source.CEILING  # what it catches up was earned before
+        suspect = self.world.measured[Arm.CANDIDATE] is SUSPECT and before.share.percent
+        assert not suspect or held_back
         by_evidence = before.share.source is Source.AUTOMATIC and before.stage is Stage.STEPS
         if by_evidence and before.step_started_at:
             ours, theirs = (self.world.measured[arm] for arm in (Arm.CANDIDATE, Arm.STABLE))
@@ -196,6 +198,19 @@ class Rollout(RuleBasedStateMachine):
         revision=st.sampled_from((*REVISIONS, "1.0", "2.0")),
     )
     def somebody_asks(self, verb, revision):
+        self.ask(verb, revision)
+
+    @rule(revision=st.sampled_from((*REVISIONS, "1.0", "2.0")))
+    def somebody_goes_back(self, revision):
+        self.ask("undo", revision)
+
+    @precondition(lambda self: self.world.status.canary_revision)
+    @rule()
+    def somebody_promotes_whatever_is_tried(self):
+        self.world.pods(self.world.status.canary_revision)
+        self.ask("promote-full", self.world.status.canary_revision)
+
+    def ask(self, verb, revision):
         self.nonce += 1
         self.retried |= verb == "retry"
         self.world.change(fresh_salt=f"asked{self.nonce}")
