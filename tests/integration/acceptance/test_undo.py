@@ -54,7 +54,9 @@ def two(product: Product) -> tuple[str, str]:
     first = product.until_stable(seconds=PATIENCE_SECONDS)
     second = release(product, "2.0", first)
     product.until(
-        "the workers of 1.0 are gone", lambda: not product.cluster.get("deployment", first)
+        "the workers of 1.0 are gone",
+        lambda: not product.cluster.get("deployment", first),
+        PATIENCE_SECONDS,
     )
     return first, second
 
@@ -88,7 +90,9 @@ def test_undo_serves_the_former_version_to_all_and_what_was_undone_stays_back(
     product.until_share(5, seconds=PATIENCE_SECONDS)
     product.cluster.apply(version("3.0"))
     product.until(
-        "3.0 is tried", lambda: product.rollout()["canaryRevision"] not in (first, second)
+        "3.0 is tried",
+        lambda: product.rollout()["canaryRevision"] not in (first, second),
+        PATIENCE_SECONDS,
     )
     product.until_share(5, seconds=PATIENCE_SECONDS)
     assert product.rollout()["stableRevision"] == first
