@@ -86,6 +86,13 @@ def test_as_many_workers_as_serve_now_are_asked_for_at_once():
     assert plan.verdicts == ()
 
 
+def test_a_revision_that_still_has_a_worker_serves_at_once_and_gets_the_others():
+    plan = plan_agent(asked(ready=(NEW, OLD)))
+    assert plan.route is not None
+    assert plan.route.stable == cut(OLD).hash
+    assert deployed(plan)[cut(OLD).name] == 3
+
+
 def test_a_quota_that_keeps_its_workers_away_is_told_on_the_agent():
     words = "its pods are refused: failed quota"
     made = asked()
@@ -139,7 +146,7 @@ def trying(**more):
 
 
 def test_in_mid_rollout_stable_and_the_candidate_are_both_left():
-    plan = plan_agent(trying())
+    plan = plan_agent(trying(work={NEW: RevisionWork(queued=1), NEXT: RevisionWork(queued=1)}))
     assert noted(plan) == {
         cut(OLD).name: "Promoted",
         cut(NEW).name: "Rejected",

@@ -138,7 +138,7 @@ def test_what_is_declared_all_the_same_is_said_with_the_next_command():
     assert f"{C} was undone at 100 % by request: back to {S}." in said
     assert f"{S} serves everybody, though spec.template still declares {C}" in said
     assert f'penstock.dev/request="retry/{C}/$(date +%s)"' in said
-    assert {"RolledBack", "Promoted"} <= set(world.reasons())
+    assert world.reasons() == ["RolledBack", "Promoted"], "it is no new candidate"
 
 
 def test_back_to_stable_takes_the_candidate_off_and_waits_for_nothing():
