@@ -10,6 +10,7 @@ from penstock.api.rollout import AgentRolloutStatus, LastRequest, Share, Verdict
 from penstock.rollout import (
     checks,
     commands,
+    former,
     inherited,
     numbers,
     path,
@@ -56,7 +57,9 @@ def decide(situation: Situation) -> Decision:
     facts = facts.but(**_request_waits(facts, wait))
     facts = facts.but(**_told_before(facts, wait))
     told = (*moved.happenings, *_told_once(facts, before, wait))
-    return Decision(facts.status, told, moved.verdict, _look_again(facts, wait))
+    return Decision(
+        facts.status, told, moved.verdicts, _look_again(facts, wait), former.goal(facts)
+    )
 
 
 # ---------------------------------------------------------------------------- before the moves
@@ -156,27 +159,28 @@ def _unready_since(facts: Facts) -> str | None:
 def _move(facts: Facts) -> tuple[Change, Facts, Move | None]:
     """The changes of all moves that the checks ask for, the facts after them, and the last word."""
     told: tuple[Happening, ...] = ()
-    verdict: Verdict | None = None
+    verdicts: dict[str, Verdict] = {}  # of several on one revision in one pass the last one
     for _ in range(MAX_MOVES):
         move = checks.next_move(facts)
         if isinstance(move, Wait):
-            return Change(facts.status, told, verdict), facts, move
+            return Change(facts.status, told, tuple(verdicts.values())), facts, move
         changed = change(move, facts)
         facts = facts.of(changed.status)
         told += changed.happenings
-        verdict = _graver(verdict, changed.verdict)
-    return Change(facts.status, told, verdict), facts, None
-
-
-def _graver(first: Verdict | None, second: Verdict | None) -> Verdict | None:
-    """Of two verdicts in one pass the later one: a superseded candidate needs no record."""
-    return second or first
+        verdicts |= {verdict.revision: verdict for verdict in changed.verdicts}
+    return Change(facts.status, told, tuple(verdicts.values())), facts, None
 
 
 def _waiting(facts: Facts, known: Move | None) -> Wait:
-    """What is waited for; ``known``: what the checks said of these very facts."""
+    """What is awaited; whatever else is, a person who goes back hears of that first.
+
+    Args:
+        known: what the checks said of these very facts.
+    """
     move = known or checks.next_move(facts)
-    return move if isinstance(move, Wait) else Wait("Deciding", "More changes follow at once.")
+    if not isinstance(move, Wait):
+        return Wait("Deciding", "More changes follow at once.")
+    return checks.undo_awaits_pods(facts) or move
 
 
 # ----------------------------------------------------------------------------- after the moves
@@ -277,6 +281,8 @@ def _refused_percent(facts: Facts, before: AgentRolloutStatus) -> tuple[Happenin
 
 def _look_again(facts: Facts, wait: Wait) -> float:
     """Seconds until this should be decided again, at the latest."""
+    if wait.reason == "Undoing":
+        return _LOOK_AT_TRAFFIC_SECONDS
     if not path.under_way(facts.status):
         first = wait.reason == "FirstRevisionNotReady"
         return _LOOK_AT_CANDIDATE_SECONDS if first else _LOOK_AT_STABLE_SECONDS
