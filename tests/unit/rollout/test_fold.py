@@ -11,6 +11,7 @@ from penstock.outcomes import End, RowKind
 from penstock.rollout import fold as folding
 from penstock.rollout import numbers
 from penstock.rollout import scope as scoping
+from penstock.rollout.cells import Cells
 from penstock.rollout.failures import Kind
 from penstock.rollout.fold import Fold
 from penstock.rollout.halts import Halts
@@ -464,3 +465,12 @@ def test_rows_that_could_not_be_read_are_not_read_again() -> None:
     assert fold.read_after(T + 60) == f"{T + 50}-3"
     fold.add(Log().routed("late", T + 10).rows)
     assert fold.observe(T + 60).counted_through == f"{T + 50}-3"
+
+
+def test_strata_stand_by_time_and_route_version_in_whatever_order_they_began():
+    cells = Cells(1)
+    for at_ms, version in ((20_000, 3), (20_000, 1), (10_000, 2), (30_000, 1), (20_000, 2)):
+        cells.count(cells.place(at_ms, version, Arm.STABLE)).tasks += 1
+        strata = [(stratum.tick, stratum.begin_version) for stratum in cells.strata()]
+        assert strata == sorted(strata)
+    assert len(strata) == 5
