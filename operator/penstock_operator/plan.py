@@ -11,7 +11,7 @@ from penstock.api.agent import AgentStatus, RevisionState
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.rollout.situation import Happening
 from penstock.traffic import RevisionLimits, Route, RoutedRevision, Standing
-from penstock_operator import drift, events, manifests, podwords, reading, statuses
+from penstock_operator import access, drift, events, manifests, podwords, reading, statuses
 from penstock_operator.course import Course, chart
 from penstock_operator.memory import Lull
 from penstock_operator.resources import (
@@ -26,12 +26,14 @@ from penstock_operator.resources import (
 from penstock_operator.stock import Known, Stock, take_stock, verdict_annotations
 from penstock_operator.workforce import Crew, muster, prunable
 from penstock_operator.world import World
+from penstock_store import codec
 from penstock_store.records import Look
 
 _SETTLING_SECONDS: Final = 1.0
 _AT_REST_SECONDS: Final = 60.0
 _IN_USE_SECONDS: Final = 5.0
 _ASLEEP_SECONDS: Final = 2.0
+_ROUTE_SECONDS: Final = 0.2
 _REFERENCE_SECONDS: Final = 10.0
 _SPEAK_SECONDS: Final = 2.0
 _SPEAK_FOR_SECONDS: Final = 600.0
@@ -78,6 +80,7 @@ def plan_agent(world: World) -> Plan:
     course = chart(world, stock)
     crews = muster(world, stock, course)
     tampered = _tampered(world, crews)
+    route = _route(world, course, crews)
     pruned = prunable(
         crews, stock, course, world.spec.revision_history_limit if world.spec else 100
     )
@@ -88,7 +91,7 @@ def plan_agent(world: World) -> Plan:
         rollout_statuses=_rollout_statuses(world, course),
         idle_statuses=_idle_statuses(world),
         agent_status=statuses.agent_status(world, stock, course, crews, tampered),
-        route=_route(world, course, crews),
+        route=route,
         rehome=_rehome(world, course, crews),
         expire=any(left <= 0 for left in _seconds_to_wait(world, crews)),
         deletions=_deletions(world, crews, pruned),
@@ -101,7 +104,7 @@ def plan_agent(world: World) -> Plan:
         lulls={crew.known.name: crew.lull for crew in crews if crew.lull},
         look_again_seconds=_SETTLING_SECONDS
         if stock.settling
-        else min(course.look_again_seconds, _AT_REST_SECONDS, *_wishes(world, crews)),
+        else min(course.look_again_seconds, _AT_REST_SECONDS, *_wishes(world, crews, route)),
     )
 
 
@@ -340,7 +343,7 @@ def _unread_statuses(world: World) -> list[tuple[Object, tuple[str, ...]]]:
     return [(obj, lost) for obj, lost in told if lost]
 
 
-def _wishes(world: World, crews: tuple[Crew, ...]) -> list[float]:
+def _wishes(world: World, crews: tuple[Crew, ...], route: Route | None) -> list[float]:
     """In how many seconds each thing that nobody tells us of should be looked at."""
     wishes = []
     if world.spec and world.spec.scaling.min_replicas == 0:
@@ -359,7 +362,24 @@ def _wishes(world: World, crews: tuple[Crew, ...]) -> list[float]:
         wishes.append(_SPEAK_SECONDS)
     if world.references:
         wishes.append(_REFERENCE_SECONDS)
+    if _puts_in_force(world, route):
+        wishes.append(_ROUTE_SECONDS)
+    if any(_may_hear(world, crew.known) for crew in crews):
+        wishes.append(_IN_USE_SECONDS)
     return wishes
+
+
+def _puts_in_force(world: World, route: Route | None) -> bool:
+    """Whether this pass changes the route: the next one finds it in force, and says so."""
+    return bool(route and world.look and world.look.route_record != codec.route_record(route))
+
+
+def _may_hear(world: World, known: Known) -> bool:
+    """Whether workers are there since lately, and may say any moment what the model said first."""
+    live = world.deployments.get(known.name)
+    since = podwords.unready_since(live) if live and world.ready(known.name) else None
+    fresh = since is not None and (world.now - since).total_seconds() < _SPEAK_FOR_SECONDS
+    return fresh and not access.is_told(world, known.cut.hash)
 
 
 def _may_speak(world: World, revision: str) -> bool:

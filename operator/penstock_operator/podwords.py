@@ -32,7 +32,7 @@ def _refusal(status: dict[str, Any]) -> str:
 
 
 def unready_since(deployment: Object) -> datetime | None:
-    """When it was made, or last lost its ready workers; None where neither can be read."""
+    """When it was made, or last lost or got its ready workers; None where none can be read."""
     conditions = (deployment.get("status") or {}).get("conditions") or []
     told = [deployment["metadata"].get("creationTimestamp")]
     told += [c.get("lastTransitionTime") for c in conditions if c.get("type") == "Available"]

@@ -9,7 +9,7 @@ from penstock.api.condition import Condition, Status
 from penstock.api.rollout import Result, Verdict
 from penstock.rollout.situation import Pods
 from penstock.traffic import Arm, Standing
-from penstock_operator import manifests, podwords, remembered, waiting
+from penstock_operator import access, manifests, podwords, remembered, waiting
 from penstock_operator.course import Course, targets, verdict_on
 from penstock_operator.stock import Stock
 from penstock_operator.workforce import Crew
@@ -101,6 +101,7 @@ def _conditions(
     always: dict[str, Word] = {
         "Accepted": _accepted(world, stock),
         "ReferencesResolved": _references(world, stock),
+        access.CONDITION: access.credentials(world, stock, course),
         "UpToDate": _up_to_date(world, stock, course),
         "Reconciling": _reconciling(stock, course, crews, stalled),
         "Stalled": stalled,
@@ -172,7 +173,7 @@ def _up_to_date(world: World, stock: Stock, course: Course) -> Word:
     if latest is None:
         return False, "NoRevision", "no revision has been cut yet"
     if stock.latest == course.stable:
-        return True, "Stable", f"{stock.latest} serves"
+        return _serves(world, course)
     verdict = verdict_on(course, latest)
     if verdict and verdict.result is Result.REJECTED and not course.percent:
         return False, "CandidateRejected", f"{stock.latest} was rejected: {verdict.message}"
@@ -183,6 +184,13 @@ def _up_to_date(world: World, stock: Stock, course: Course) -> Word:
     words = world.pods.get(stock.latest, Pods()).message
     why = f": {words}" if words else ""
     return False, "WaitingForPods", f"{stock.latest} is released once its workers are ready{why}"
+
+
+def _serves(world: World, course: Course) -> Word:
+    """Whether tasks go to stable already, as far as Redis says anything."""
+    if world.look and world.look.stable_of(world.uid) != names.hash_of(course.stable):
+        return False, "NoRoute", f"{course.stable} serves as soon as its route is in force"
+    return True, "Stable", f"{course.stable} serves"
 
 
 def _ready(world: World, stock: Stock, course: Course) -> Word:
@@ -196,6 +204,8 @@ def _ready(world: World, stock: Stock, course: Course) -> Word:
     ):
         if word := check(world, stock, course):
             return word
+    if refused := access.stable_refusal(world, stock, course):
+        return True, *refused  # tasks are admitted all the same
     if not world.ready(course.stable):
         return True, "Asleep", "scaled to zero; the first task wakes it"
     return True, "Serving", f"{course.stable} serves with {world.ready(course.stable)} workers"
@@ -243,9 +253,12 @@ def _pods_away(world: World, _stock: Stock, course: Course) -> Word | None:
     return False, "PodsNotReady", pods.message or f"no worker of {course.stable} is ready"
 
 
-def _route_behind(_world: World, _stock: Stock, course: Course) -> Word | None:
-    """The route is written in the same pass, before this status."""
-    return None if course.version else (False, "NoRoute", "no route has been written yet")
+def _route_behind(world: World, _stock: Stock, course: Course) -> Word | None:
+    """Tasks are admitted by the route that was found in force, not by one still to be written."""
+    in_force = world.look is not None and world.look.admits(world.uid)
+    if course.version and in_force:
+        return None
+    return False, "NoRoute", "the route by which tasks are admitted is not in force yet"
 
 
 def _stalled(world: World, stock: Stock, course: Course) -> Word:

@@ -13,7 +13,7 @@ from penstock.api.rollout import Result
 from penstock.rollout import commands
 from penstock.rollout.requests import Verb
 from penstock.rollout.situation import Pods
-from penstock_operator import podwords
+from penstock_operator import access, podwords
 from penstock_operator.course import Course, verdict_on
 from penstock_operator.resources import name_of, namespace_of
 from penstock_operator.stock import Known, Stock
@@ -208,6 +208,7 @@ _MENDS: Final[tuple[Check, ...]] = (
     _pods_fail,
     _goal_fails,
     _next_fails,
+    access.refusal,
 )
 _DECIDED: Final[tuple[Check, ...]] = (
     suspended,

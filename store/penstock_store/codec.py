@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from penstock.access import Access, Heard
 from penstock.errors import StoreRefused
 from penstock.names import AgentKey
 from penstock.outcomes import End, Row, RowKind
@@ -357,10 +358,22 @@ def look(answer: Sequence[Any]) -> Look:
         route_record=record,
         first_row=first.decode(),
         last_row=last.decode(),
-        work={_word(revision): RevisionWork(*figures) for revision, *figures in works},
+        work={_word(revision): RevisionWork(*figures) for revision, _, *figures in works},
         waiting=waiting,
         rows_trimmed=bool(trimmed),
+        heard={
+            _word(revision): word for revision, said, *_ in works if (word := _heard(_word(said)))
+        },
     )
+
+
+def _heard(text: str) -> Heard | None:
+    """A worker's last word on access, "ms word …"; None where it is none that this version knows."""
+    at, _, rest = text.partition(" ")
+    try:
+        return Heard(Access(rest.partition(" ")[0]), _counter(at))
+    except ValueError:
+        return None
 
 
 def _number(text: str) -> int:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from penstock.access import Access, Heard
 from penstock.names import AgentKey
 from penstock.outcomes import Row
 from penstock.task import Task, TaskStatus
@@ -69,6 +70,16 @@ class Directive(StrEnum):
 
 
 @dataclass(frozen=True)
+class Telling:
+    """What a worker passes on of its model's last word; ``revision`` is a hash."""
+
+    agent: AgentKey
+    revision: str
+    access: Access
+    age_ms: int
+
+
+@dataclass(frozen=True)
 class Event:
     """Something that happened to a task, in order; ``id`` resumes a stream after it."""
 
@@ -108,6 +119,15 @@ class Look:
     work: Mapping[str, RevisionWork] = field(default_factory=dict)  # by revision hash
     waiting: int = 0  # tasks that wait for an earlier one of their session; in no revision's work
     rows_trimmed: bool = False  # the log has lost its first rows, whoever had read them
+    heard: Mapping[str, Heard] = field(default_factory=dict)  # by revision hash, where it is known
+
+    def stable_of(self, uid: str) -> str:
+        """The hash of whom the route in force leads to; "" where it is none of this Agent."""
+        return "".join(self.route_record[3:4]) if self.route_uid == uid else ""
+
+    def admits(self, uid: str) -> bool:
+        """Whether the route in force is of this Agent, leads to a revision, and is not suspended."""
+        return bool(self.stable_of(uid)) and self.route_record[8:9] != ("1",)
 
 
 @dataclass(frozen=True)

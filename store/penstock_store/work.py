@@ -15,7 +15,7 @@ from penstock_store import checkpoints, codec, keys
 from penstock_store.checkpoints import Saved, Writing
 from penstock_store.connected import Connected
 from penstock_store.connection import Argument, Connection
-from penstock_store.records import Claim, Directive
+from penstock_store.records import Claim, Directive, Telling
 from penstock_store.scripts import Scripts
 
 _HEARTBEATS: Final = 500  # claims in one step, so that no script holds Redis up
@@ -109,10 +109,13 @@ class Working(Connected):
             await self._run("leave", agent, *self._queues(agent, revision), arguments=arguments)
         )
 
-    async def heartbeat(self, claims: Sequence[Claim], consumer: str) -> dict[str, Directive]:
+    async def heartbeat(
+        self, claims: Sequence[Claim], consumer: str, telling: Telling | None = None
+    ) -> dict[str, Directive]:
         """Keep claims alive; the directive for each claim id.
 
         Without claims it says that the consumer lives, to each agent that it has asked for tasks.
+        What is told rides on it: of a revision the newest word is kept, whoever said it.
         """
         directives: dict[str, Directive] = {}
         ordered = sorted(claims, key=lambda claim: claim.agent)
@@ -124,16 +127,18 @@ class Working(Connected):
         beating = {agent for agent, _ in batches}
         idle = [agent for agent, name in self._numbers if name == consumer and agent not in beating]
         for agent, batch in [*batches, *((agent, []) for agent in idle)]:
-            directives |= await self._beat(agent, batch, consumer)
+            told = telling if telling and telling.agent == agent else None
+            directives |= await self._beat(agent, batch, consumer, told)
         return directives
 
     async def _beat(
-        self, agent: AgentKey, claims: Sequence[Claim], consumer: str
+        self, agent: AgentKey, claims: Sequence[Claim], consumer: str, telling: Telling | None
     ) -> dict[str, Directive]:
+        told = (telling.revision, telling.access, telling.age_ms) if telling else ("", "", 0)
         named = [text for claim in claims for text in (claim.task.id, claim.id)]
         number = self._numbers.get((agent, consumer), 0)
         broken, *said = await self._run(
-            "heartbeat", agent, arguments=lambda life: (consumer, number, life, *named)
+            "heartbeat", agent, arguments=lambda life: (consumer, number, life, *told, *named)
         )
         if broken > self._breaks.get(agent, 0):
             self._breaks[agent] = broken

@@ -40,6 +40,15 @@ class Cluster:
             time.sleep(POLL_SECONDS)
         return seen
 
+    def wait(self, resource: str, condition: str, seconds: float = 240.0) -> None:
+        """kubectl wait, in spells that are shorter than a call of kubectl may take here."""
+        spell = ("wait", f"--for=condition={condition}", resource, "--timeout=30s")
+        self.until(
+            f"{resource} {condition}",
+            lambda: "condition met" in self.kubectl(*spell, check=False),
+            seconds,
+        )
+
     def condition(self, resource: str, kind: str) -> tuple[str, str, str]:
         """Status, reason and message of a condition; empty strings when it is not there."""
         found = self.get(*resource.split("/")) or {}

@@ -9,12 +9,14 @@ import re
 import pytest
 
 WORDS_OF_THE_OPERATOR = [
+    "operator/penstock_operator/access.py",
     "operator/penstock_operator/events.py",
     "operator/penstock_operator/plan.py",
     "operator/penstock_operator/gather.py",
     "operator/penstock_operator/statuses.py",
     "operator/penstock_operator/stock.py",
     "operator/penstock_operator/waiting.py",
+    "penstock/access.py",
     "penstock/api/validation.py",
     "penstock/rollout/checks.py",
     "penstock/rollout/engine.py",
@@ -28,7 +30,7 @@ CAMEL_CASE = re.compile(r"[A-Z][a-z]+(?:[A-Z][a-z]+)*")
 # CamelCase that is no reason: how a request ended, verdicts of a check (a part of a reason), Kubernetes' own words,
 # states of a revision.
 OTHER_WORDS = {
-    "Accepted", "Refused", "Waiting",
+    "Accepted", "Refused", "Untried", "Waiting",
     "Breached", "Shared", "Suspect", "Unclear", "Uncompared",
     "Normal", "Reconcile", "Warning",
     "Draining",

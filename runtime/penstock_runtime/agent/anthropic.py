@@ -228,6 +228,7 @@ def _refused(error: anthropic.APIStatusError, base_url: str) -> ModelFailed:
         kind,
         f"{what}: {shown}{_hint(status, base_url)}",
         faults.retry_after_seconds(headers),
+        access=faults.access_of(status, kind_said),
     )
 
 
@@ -256,7 +257,9 @@ def _word(value: Any) -> str:
 def _broken_off(event: Mapping[str, Any], assembly: Assembly) -> ModelFailed:
     error = event["error"]
     code = _word((error.get("details") or {}).get("error_code"))
-    kind = faults.kind_of(200, _word(error["type"]), code, {})
-    words = f"{_word(error['type'])}: {error.get('message', '')}"
+    kind_said = _word(error["type"])
+    kind = faults.kind_of(200, kind_said, code, {})
+    words = f"{kind_said}: {error.get('message', '')}"
     shown = redaction.shortened(words, _SHOWN_CHARACTERS)
-    return ModelFailed(kind, f"the answer broke off: {shown}", tokens=assembly.tokens)
+    message, access = f"the answer broke off: {shown}", faults.access_of(200, kind_said)
+    return ModelFailed(kind, message, tokens=assembly.tokens, access=access)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from penstock.access import Access
 from penstock_runtime.agent.model import Failure
 
 LONGEST_RETRY_AFTER_SECONDS: Final = 86_400.0  # no task waits longer; more says nothing more
@@ -21,7 +22,10 @@ _BY_TYPE: Final = {
     "timeout_error": Failure.OVERLOADED,
     "conflict_error": Failure.OVERLOADED,
     "authentication_error": Failure.CREDENTIALS,
+    "permission_error": Failure.CREDENTIALS,
 }
+#: Nobody serves that model there: not at all, not by that method, not any more, or somewhere else.
+_NOT_THERE: Final = frozenset((404, 405, 410, *range(300, 400)))
 
 
 def kind_of(status: int, error_type: str, code: str, headers: Mapping[str, str]) -> Failure:
@@ -33,15 +37,32 @@ def kind_of(status: int, error_type: str, code: str, headers: Mapping[str, str])
         headers: of the answer, in any case.
     """
     # A spend limit is reached for hours: the vendor's own client would try again.
-    if "spend_limit" in code or headers.get("x-should-retry") == "false":
+    if "spend_limit" in code:
+        return Failure.REFUSED
+    # Another key makes another request: what forbids a retry of this one does not speak of it.
+    if access_of(status, error_type) is Access.CREDENTIALS_REFUSED:
+        return Failure.CREDENTIALS
+    if headers.get("x-should-retry") == "false":
         return Failure.REFUSED
     if status == 200:
         return _BY_TYPE.get(error_type, Failure.REFUSED)
     if status == 429:
         return Failure.RATE_LIMITED
-    if status == 401:
-        return Failure.CREDENTIALS
     return Failure.OVERLOADED if status in (408, 409) or status >= 500 else Failure.REFUSED
+
+
+def access_of(status: int, error_type: str) -> Access | None:
+    """What an error answer says of the credential and the model; None where it says nothing.
+
+    Args:
+        status: HTTP status; 200 for an error in the middle of a stream, told by its type alone.
+        error_type: ``error.type``, empty when absent.
+    """
+    told = _BY_TYPE.get(error_type) if status == 200 else None
+    if status in (401, 403) or told is Failure.CREDENTIALS:
+        return Access.CREDENTIALS_REFUSED
+    nowhere = status in _NOT_THERE or (status == 200 and error_type == "not_found_error")
+    return Access.MODEL_NOT_FOUND if nowhere else None
 
 
 def retry_after_seconds(headers: Mapping[str, str]) -> float | None:

@@ -2,13 +2,14 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from penstock import errors, limits
 from penstock.api.agent import AgentTemplate
 from penstock.task import Outcome, Usage
 from penstock_runtime import metrics, redaction
 from penstock_runtime.agent import echo, outcomes, retry, session, step
+from penstock_runtime.agent.access import LastWord
 from penstock_runtime.agent.http import HTTPTools, ToolResult
 from penstock_runtime.agent.keeper import Event, Interrupted, Keeper
 from penstock_runtime.agent.model import Model, ModelFailed, Reply, Request, Tokens
@@ -26,6 +27,7 @@ class Agent:
     """What runs the tasks of one revision.
 
     ``prompt_tokens``: about how many the part of each request is that never changes.
+    ``last_word``: what the model has said last of who asks and for what.
     """
 
     template: AgentTemplate
@@ -36,6 +38,7 @@ class Agent:
     retries: retry.Policy
     meter: metrics.Meter
     prompt_tokens: int = 0
+    last_word: LastWord = field(default_factory=LastWord)
 
 
 async def run_task(agent: Agent, run: Run, keeper: Keeper) -> Run:

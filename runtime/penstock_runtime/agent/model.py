@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+from penstock.access import Access
+
 #: A message as the Messages API takes it: role and content. Never changed once it is in a
 #: conversation: thinking blocks are signed over everything before them.
 Message = Mapping[str, Any]
@@ -58,7 +60,7 @@ class Failure(StrEnum):
     TIMEOUT = "Timeout"
     INCOMPLETE = "Incomplete"  # a stream that ended without its end
     GARBLED = "Garbled"  # 200 with something that is no answer: once more, not oftener
-    CREDENTIALS = "Credentials"  # 401: once more when the key on disk is another one by now
+    CREDENTIALS = "Credentials"  # 401, 403: once more when the key on disk is another one by now
     TOO_LONG = "TooLong"  # the conversation does not fit into the model's window
     REFUSED = "Refused"  # anything else: trying again does not help
 
@@ -71,6 +73,7 @@ class ModelFailed(Exception):
         message: one sentence for people, with the status and the model's own words, filtered.
         retry_after_seconds: how long the model asks to be left alone; None when it does not say.
         tokens: what must be paid all the same, as far as it is known.
+        access: what it says of the credential and the model; None where it says nothing.
     """
 
     def __init__(
@@ -79,12 +82,14 @@ class ModelFailed(Exception):
         message: str,
         retry_after_seconds: float | None = None,
         tokens: Tokens | None = None,
+        access: Access | None = None,
     ) -> None:
         super().__init__(message)
         self.kind = kind
         self.message = message
         self.retry_after_seconds = retry_after_seconds
         self.tokens = tokens or Tokens()
+        self.access = access
 
 
 class Model(Protocol):

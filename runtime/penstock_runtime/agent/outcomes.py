@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
+from penstock.api.agent import Tool
 from penstock.task import Outcome, OutcomeReason, TaskStatus
 from penstock_runtime import redaction
 from penstock_runtime.agent.model import Failure, ModelFailed
@@ -88,9 +90,22 @@ def doubtful(tool: str, given: Mapping[str, Any], key: str, doubt: str) -> Outco
     return Outcome(TaskStatus.ESCALATED, OutcomeReason.PERSON, message, left_out=True)
 
 
-def approval_needed(tool: str, given: Mapping[str, Any]) -> Outcome:
-    """A person must agree first, as the Agent declares."""
-    message = f"tool {tool} needs a person's approval; asked for with {shown(given)}"
+def repeated(breach: Outcome, tool: str, given: Mapping[str, Any]) -> Outcome:
+    """A limit on identical calls is reached; by which call."""
+    return replace(breach, message=f"{breach.message}, of tool {tool} with {shown(given)}")
+
+
+def approval_needed(tool: Tool, given: Mapping[str, Any]) -> Outcome:
+    """A person must agree first, as the Agent declares or leaves open."""
+    why = (
+        "its approval.mode is Always"
+        if tool.approval
+        else "its effect is Irreversible, as is that of a tool which declares none: declare effect: "
+        "ReadOnly where it changes nothing, or approval: {mode: None} where nobody need be asked"
+    )
+    message = (
+        f"tool {tool.name} needs a person's approval, because {why}; asked for with {shown(given)}"
+    )
     return Outcome(TaskStatus.ESCALATED, OutcomeReason.APPROVAL, message)
 
 

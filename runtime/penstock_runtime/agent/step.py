@@ -5,7 +5,7 @@ from typing import Final
 
 from penstock import limits
 from penstock.api.agent import AgentTemplate, Effect, Limits
-from penstock.task import Outcome, Usage
+from penstock.task import Outcome, OutcomeReason, Usage
 from penstock_runtime.agent import outcomes
 from penstock_runtime.agent.model import Message, Reply, estimated_tokens
 from penstock_runtime.agent.toolbox import Toolbox
@@ -200,13 +200,15 @@ def _tool(bounds: Limits, toolbox: Toolbox, run: Run, usage: Usage, call: ToolUs
     if call.place in run.transcript.begun:
         return End(outcomes.result_unknown(call.name, call.input, "the worker was lost meanwhile"))
     if breach := limits.breach_before_tool(bounds, usage, run.transcript.times_asked(call)):
-        return End(breach)
+        repeats = breach.reason is OutcomeReason.LIMIT_IDENTICAL_ACTIONS
+        return End(outcomes.repeated(breach, call.name, call.input) if repeats else breach)
     if call.position > MAX_CALLS_PER_REPLY:
         return End(outcomes.too_many_calls(len(run.transcript.calls), MAX_CALLS_PER_REPLY))
     if problem := _problem(toolbox, run, call):
         return Answer(call, problem)
-    if toolbox.tools[call.name].needs_approval:
-        return End(outcomes.approval_needed(call.name, call.input))
+    tool = toolbox.tools[call.name]
+    if tool.needs_approval:
+        return End(outcomes.approval_needed(tool, call.input))
     if run.doubt and must_not_repeat(toolbox, call):
         key = call.idempotency_key(run.task_id)
         return End(outcomes.doubtful(call.name, call.input, key, run.doubt))

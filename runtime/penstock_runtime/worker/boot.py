@@ -8,11 +8,12 @@ from urllib.parse import unquote, urlsplit
 
 import httpx2
 
-from penstock import errors, revision
+from penstock import errors, kubectl, revision
 from penstock.api.agent import Tool
 from penstock.revision import Revision
 from penstock_runtime import metrics, redaction
 from penstock_runtime.agent import anthropic, credentials, loop, pricing, proxies, retry, toolbox
+from penstock_runtime.agent.access import LastWord, Watched
 from penstock_runtime.agent.http import HTTPTools
 from penstock_runtime.agent.model import Failure
 from penstock_runtime.settings import WorkerSettings
@@ -59,15 +60,17 @@ def equip(settings: WorkerSettings, cut: Revision) -> loop.Agent:
     model = _model(settings, cut, tools)
     meter = metrics.Meter(settings.key, cut.name, template.model.name)
     meter.begin(failure.value for failure in Failure)
+    last_word = LastWord()
     return loop.Agent(
         template=template,
-        model=model,
+        model=Watched(model, last_word),
         price=pricing.list_price(template.model.provider, template.model.name),
         toolbox=tools,
         tools=HTTPTools(settings.tool_headers_dir, _carrier(cut)),
         retries=retry.Policy(template.model.retries, settings.retry_base_seconds),
         meter=meter,
         prompt_tokens=model.prompt_tokens,
+        last_word=last_word,
     )
 
 
@@ -88,7 +91,7 @@ def _model(
     if key_file is None and urlsplit(url).hostname == _VENDOR:
         raise errors.InvalidResource(
             f"{_VENDOR} needs a key, and spec.template.model.credentialsSecretRef names none: "
-            + _make_secret(settings, "anthropic", "api-key")
+            + kubectl.create_secret(settings.namespace, "anthropic", "api-key")
         )
     read_key = anthropic.key_file(key_file) if key_file else anthropic.no_key
     try:
@@ -115,8 +118,12 @@ def _no_credential(
     ref, file = cut.template.model.credentials_secret_ref, settings.credentials_file
     make = "give the worker another file"
     if ref:  # making what is there fails
-        mend = _change_secret if file and credentials.holds_any(file.parent) else _make_secret
-        make = mend(settings, ref.name, ref.key)
+        mend = (
+            kubectl.change_secret
+            if file and credentials.holds_any(file.parent)
+            else kubectl.create_secret
+        )
+        make = mend(settings.namespace, ref.name, ref.key)
     where = f"key {ref.key} of Secret {ref.name}" if ref else "its file"
     return errors.InvalidResource(
         f"the model's credential cannot be used, {where} {unfit.why}: {make}"
@@ -133,7 +140,7 @@ def _check_headers(settings: WorkerSettings, tool: Tool) -> None:
         credentials.headers(folder)
     except credentials.Unfit as unfit:
         if not credentials.holds_any(folder):
-            make = _make_secret(settings, ref.name, "Authorization")
+            make = kubectl.create_secret(settings.namespace, ref.name, "Authorization")
             raise errors.InvalidResource(
                 f"tool {tool.name}: its headers are missing, Secret {ref.name} {unfit}: {make}"
             ) from None
@@ -142,21 +149,10 @@ def _check_headers(settings: WorkerSettings, tool: Tool) -> None:
             raise errors.InvalidResource(
                 f"tool {tool.name}: Secret {ref.name} {unfit}: {edit}"
             ) from None
-        change = _change_secret(settings, ref.name, unfit.key)
+        change = kubectl.change_secret(settings.namespace, ref.name, unfit.key)
         raise errors.InvalidResource(
             f"tool {tool.name}: header {unfit.key} of Secret {ref.name} {unfit.why}: {change}"
         ) from None
-
-
-def _make_secret(settings: WorkerSettings, name: str, key: str) -> str:
-    return (
-        f"kubectl -n {settings.namespace} create secret generic {name} --from-literal={key}=VALUE"
-    )
-
-
-def _change_secret(settings: WorkerSettings, name: str, key: str) -> str:
-    patch = json.dumps({"stringData": {key: "VALUE"}})
-    return f"kubectl -n {settings.namespace} patch secret {name} -p '{patch}'"
 
 
 def _document(path: Path) -> dict[str, Any]:

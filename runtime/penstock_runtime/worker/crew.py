@@ -10,6 +10,7 @@ from penstock.names import AgentKey
 from penstock.task import Outcome, TaskStatus, Usage
 from penstock_runtime import logs, metrics, redaction
 from penstock_runtime.agent import loop, outcomes
+from penstock_runtime.agent.access import LastWord
 from penstock_runtime.agent.keeper import Interrupted
 from penstock_runtime.worker import claims
 from penstock_runtime.worker.boundary import Broken, caught
@@ -62,6 +63,15 @@ class Crew:
     def meter(self) -> metrics.Meter:
         """Where what happens to the tasks is counted."""
         return self._agent.meter
+
+    @property
+    def last_word(self) -> LastWord:
+        """What the model has said last of who asks and for what."""
+        return self._agent.last_word
+
+    def renew_refused_credentials(self) -> None:
+        """Where the model refused the credential, take another one as soon as there is one."""
+        self._agent.last_word.refresh(self._agent.model.renew_credentials)
 
     @property
     def holds(self) -> list[Hold]:

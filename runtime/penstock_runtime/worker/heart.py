@@ -10,7 +10,7 @@ from penstock_runtime.worker.boundary import Broken, caught
 from penstock_runtime.worker.contact import HEARTBEAT, Contact
 from penstock_runtime.worker.crew import Crew, Duty
 from penstock_runtime.worker.hold import Hold
-from penstock_store.records import Directive
+from penstock_store.records import Claim, Directive, Telling
 from penstock_store.store import Store
 
 _BATCH: Final = 250  # claims in one call: a batch that gets no answer in time holds up no other
@@ -44,6 +44,7 @@ class Heart:
 
     async def _renew(self) -> None:
         self._crew.meter.unwritten(self._crew.unwritten)
+        self._crew.renew_refused_credentials()
         holds = self._crew.holds
         self._refused &= {hold.claim.id for hold in holds}
         if not holds:
@@ -57,13 +58,25 @@ class Heart:
 
     async def _lives(self) -> bool:
         await self._store.ping()
-        await self._store.heartbeat([], self._duty.consumer)
+        await self._beat([])
         return True
+
+    async def _beat(self, claims: Sequence[Claim]) -> dict[str, Directive]:
+        """Renew claims, and pass on what the model has said since the beat before."""
+        last_word, duty = self._crew.last_word, self._duty
+        news, telling = last_word.news, None
+        if news:
+            told_ms = last_word.age_ms(news)
+            telling = Telling(duty.agent, duty.revision, news.access, told_ms)
+        directives = await self._store.heartbeat(claims, duty.consumer, telling)
+        if news:
+            last_word.told(news)
+        return directives
 
     async def _renew_batch(self, holds: Sequence[Hold]) -> None:
         """Renew some claims; where one of them is refused, the others are renewed without it."""
         claims = [hold.claim for hold in holds]
-        said = await caught(self._store.heartbeat(claims, self._duty.consumer))
+        said = await caught(self._beat(claims))
         if not isinstance(said, Broken):
             self._contact.succeeded(HEARTBEAT)
             for hold in holds:

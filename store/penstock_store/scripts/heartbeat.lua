@@ -1,6 +1,7 @@
 -- Keep claims of one agent alive. Answers {the last break of Redis, 0 when it was long ago, a directive for each
 -- claim in order}; Rewrite: Redis may have lost what the worker saved last, which it should save again.
--- KEYS: tag, route, outcomes. ARGV: consumer, its last number, server life, then per claim: task, claim id.
+-- KEYS: tag, route, outcomes. ARGV: consumer, its last number, server life, what the model
+-- said last to this worker (revision, word or empty, ms ago), then per claim: task, claim id.
 -- The queue of a claimed task is known only from the task, so it is built from the tag.
 -- uses: agent tasks tail claims
 local consumer, mark, life = ARGV[1], tonumber(ARGV[2]), ARGV[3]
@@ -14,8 +15,17 @@ local function renew(task)
   if said.err and not gone_with_it then call("XCLAIM", queue, GROUP, consumer, 0, task.entry, "JUSTID") end
 end
 
+-- Workers of a revision have one word between them, the newest: when it was said, and the word.
+local function hear(revision, word, age)
+  if word == "" or standing(revision) == "Closed" then return end
+  local at = math.max(0, NOW - (tonumber(age) or 0))
+  local before = tonumber(string.match(call("HGET", revision_key(revision), "access") or "", "^(%d+) "))
+  if before and before <= NOW and before > at then return end
+  call("HSET", revision_key(revision), "access", string.format("%.0f %s", at, word))
+end
+
 -- Claims that are known are kept first: that takes no memory, so a full Redis does it too.
-for i = 4, #ARGV, 2 do
+for i = 7, #ARGV, 2 do
   local task = task_at(ARGV[i])
   if task and task.claim == ARGV[i + 1] and task.status == "Running" and task.entry ~= "" then renew(task) end
   claims[#claims + 1] = {id = ARGV[i], claim = ARGV[i + 1], task = task}
@@ -24,6 +34,7 @@ end
 write_even_when_full()
 local tail = join(consumer, mark, life)
 local broken = tonumber(tail.breakAt) or 0
+hear(ARGV[4], ARGV[5], ARGV[6])
 
 local directives = {break_is_open(tail) and broken or 0}
 for _, held in ipairs(claims) do

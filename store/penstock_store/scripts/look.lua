@@ -1,8 +1,10 @@
 -- One agent as it is now. Answers {now, route, first row, last row,
--- {revision, queued, running, pinned, oldest queued ms, users, tasks} of each, tasks that wait for an earlier one
--- of their session, 1 when the log has lost its first rows}; route is its fields, or empty.
+-- {revision, what the model said last to its workers, queued, running, pinned, oldest queued ms, users, tasks} of each,
+-- tasks that wait for an earlier one of their session, 1 when the log has lost its first rows}; route is its fields, or empty.
 -- KEYS: tag, route, outcomes. ARGV: revisions; others are told of when they hold tasks.
 -- uses: agent
+local LONGEST_WORD = 64 -- a namespace's own user can write any
+
 local function id_of(entries) return entries[1] and entries[1][1] or "" end
 
 local function lane_work(queue)
@@ -26,9 +28,10 @@ local function work(revision)
     queued, running, oldest = queued + waits, running + runs, math.max(oldest, age)
   end
   call("ZREMRANGEBYSCORE", pins_key(revision), "-inf", NOW)
+  local kept = call("HMGET", revision_key(revision), "tasks", "access")
   return {
-    revision, queued, running, call("ZCARD", pins_key(revision)), oldest, call("PFCOUNT", users_key(revision)),
-    tonumber(call("HGET", revision_key(revision), "tasks") or 0),
+    revision, string.sub(kept[2] or "", 1, LONGEST_WORD), queued, running, call("ZCARD", pins_key(revision)), oldest,
+    call("PFCOUNT", users_key(revision)), tonumber(kept[1] or 0),
   }
 end
 

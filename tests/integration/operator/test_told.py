@@ -9,6 +9,9 @@ import pytest
 from tests.integration.cluster import Cluster, agent
 
 SOON = 15.0
+#: A pod that starts, and a worker in it that comes to speak, are the machine's time.
+STARTED = 240.0
+pytestmark = pytest.mark.timeout(600)
 
 
 def told(cluster: Cluster, kind: str) -> tuple[str, str, str]:
@@ -26,6 +29,23 @@ def until_told(cluster: Cluster, kind: str, status: str, *words: str, seconds: f
         return str(cluster.until(f"{kind} is {status}", said, seconds))
     except AssertionError as error:
         raise AssertionError(f"{kind} is {told(cluster, kind)}, wanted {status} {words}") from error
+
+
+def until_a_worker_has_said(cluster: Cluster, words: str) -> None:
+    """Wait until a pod's status holds a worker's last words: from then on it is the operator's time."""
+
+    def said() -> bool:
+        pods = cluster.items("pods")
+        return any(words in ended for pod in pods for ended in last_words(pod))
+
+    cluster.until(f"a pod says {words!r}", said, STARTED)
+
+
+def last_words(pod: dict[str, Any]) -> list[str]:
+    """What the containers of a pod said when they ended, lately or before."""
+    containers = pod.get("status", {}).get("containerStatuses") or []
+    states = [one.get(state) or {} for one in containers for state in ("state", "lastState")]
+    return [state.get("terminated", {}).get("message") or "" for state in states]
 
 
 def refused_by(kind: str, spec: dict[str, Any]) -> dict[str, Any]:
@@ -67,19 +87,21 @@ def test_a_missing_secret_is_not_called_found_and_then_told_with_its_command(
         seen.add((status, reason))
         return status == "False"
 
-    cluster.until("the worker has said it", unfit, 60)
-    assert not {one for one in seen if one[0] == "True"}
     command = "create secret generic vendor --from-literal=api-key=VALUE"
+    cluster.until("the Agent says it", unfit, STARTED)
+    assert not {one for one in seen if one[0] == "True"}
+    until_a_worker_has_said(cluster, command)
     assert until_told(cluster, "ReferencesResolved", "False", command) == "SecretUnfit"
     assert until_told(cluster, "Stalled", "True", command) == "PodsFailing"
     cluster.kubectl(*f"{command.replace('VALUE', 'abc')}".split())
-    assert until_told(cluster, "ReferencesResolved", "True", seconds=120) == "Found"
+    assert until_told(cluster, "ReferencesResolved", "True", seconds=STARTED) == "Found"
 
 
 def test_workers_that_crash_are_told_by_their_last_words(cluster: Cluster) -> None:
     cluster.apply(agent(template={"model": {"name": "claude-nope-9", "baseURL": "http://nobody/"}}))
     words = "no price is known for model 'claude-nope-9'"
-    assert until_told(cluster, "Stalled", "True", words, seconds=60) == "PodsFailing"
+    until_a_worker_has_said(cluster, words)
+    assert until_told(cluster, "Stalled", "True", words) == "PodsFailing"
     assert until_told(cluster, "Ready", "False", words) == "PodsNotReady"
 
 

@@ -83,7 +83,7 @@ async def test_a_refusal_brings_its_category(fake_model):
         (400, Failure.REFUSED),
         (401, Failure.CREDENTIALS),
         (402, Failure.REFUSED),
-        (403, Failure.REFUSED),
+        (403, Failure.CREDENTIALS),
         (404, Failure.REFUSED),
         (408, Failure.OVERLOADED),
         (409, Failure.OVERLOADED),

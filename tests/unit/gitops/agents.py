@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from penstock.access import Access, Heard
 from penstock.api.rollout import Reason, Result, Verdict
 from penstock.rollout.situation import Pods
 from penstock_operator import statuses
@@ -49,6 +50,14 @@ def asleep() -> dict[str, Any]:
 def crash_looping() -> dict[str, Any]:
     words = "CrashLoopBackOff: no such key in Secret anthropic"
     return told(serving_world(pods={worlds.cut(V1).name: Pods(0, 1, words)}))
+
+
+def refused_by_the_model(access: Access) -> dict[str, Any]:
+    """Workers of stable have told what the model says of who asks, or for what."""
+    world = serving_world()
+    assert world.look is not None
+    heard = {worlds.cut(V1).hash: Heard(access, 5)}
+    return told(replace(world, look=replace(world.look, heard=heard)))
 
 
 def without_route() -> dict[str, Any]:
@@ -229,6 +238,11 @@ CASES = {
     ),
     "record_unreadable": (record_unreadable, "Degraded"),
     "crash_looping": (crash_looping, "Degraded"),
+    "credentials_refused": (
+        lambda: refused_by_the_model(Access.CREDENTIALS_REFUSED),
+        "Degraded",
+    ),
+    "model_not_found": (lambda: refused_by_the_model(Access.MODEL_NOT_FOUND), "Degraded"),
 }
 
 #: Those kept as test data beside the script.

@@ -61,7 +61,8 @@ def test_a_revision_that_was_cut_before_the_check_goes_on_serving_and_says_what_
     now = seen(REFUSED_SINCE[name], (record,))
     assert now.problem is not None
     assert take_stock(now).latest == cut.name
-    plan = plan_agent(replace(now, pods={cut.name: Pods(1, 1)}))
+    now = replace(now, pods={cut.name: Pods(1, 1)})
+    plan = plan_agent(worlds.later_pass(now))
     assert plan.route is not None
     assert plan.route.stable == names.hash_of(cut.name)
     assert plan.agent_status is not None

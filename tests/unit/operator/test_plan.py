@@ -75,11 +75,16 @@ def test_a_new_agent_gets_record_projection_and_workers_in_this_order() -> None:
 
 
 def test_the_first_revision_takes_all_traffic_once_its_pods_serve() -> None:
-    plan = plan_agent(world(records=(record(V1),), projected_for=(V1,), ready_for=(V1,)))
+    here = world(records=(record(V1),), projected_for=(V1,), ready_for=(V1,))
+    plan = plan_agent(here)
     assert plan.children == ()
     assert plan.route is not None
     assert (plan.route.stable, plan.route.version) == (cut(V1).hash, 1)
-    assert said(plan, "Ready") == ("True", "Serving")
+    assert said(plan, "Ready") == ("False", "NoRoute"), "the route is still to be written"
+    assert plan.look_again_seconds < 1
+    after = plan_agent(worlds.later_pass(here))
+    assert said(after, "Ready") == ("True", "Serving")
+    assert after.look_again_seconds > 1
     assert [patch["metadata"]["annotations"] for patch in plan.verdicts] == [
         {names.ANNOTATION_PROMOTED: "1"}
     ]

@@ -1,15 +1,17 @@
 """Builders of worlds for plan tests: an agent, its revisions, their pods."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from penstock import revision
+from penstock import names, revision
 from penstock.api.agent import AgentSpec, AgentStatus
 from penstock.api.rollout import Verdict
 from penstock.revision import Revision
 from penstock.rollout.situation import Pods
 from penstock_operator import manifests, stock
 from penstock_operator.manifests import Installation
+from penstock_operator.plan import plan_agent
 from penstock_operator.resources import Object
 from penstock_operator.world import World
 from penstock_store.records import Look, RevisionWork
@@ -79,7 +81,7 @@ def world(
     route_version: int | None = None,
     **more: Any,
 ) -> World:
-    """A world in which everything that is not said is quiet and well."""
+    """A world in which everything that is not said is quiet and well: who serves has a route."""
     declared = declared or agent()
     made = [projected(text) for text in projected_for]
     pods = {cut(text).name: Pods(0, 1) for text in projected_for}
@@ -89,7 +91,7 @@ def world(
         route_version=route_version,
         route_epoch=0,
         route_uid="agent-uid",
-        route_record=(),
+        route_record=in_force(status),
         first_row="",
         last_row="",
         work={cut(text).hash: found for text, found in (work or {}).items()},
@@ -110,6 +112,22 @@ def world(
             **more,
         }
     )
+
+
+def in_force(status: AgentStatus | None) -> tuple[str, ...]:
+    """The record of a route to the stable revision of a status, as Redis has it."""
+    if status is None or not status.stable_revision:
+        return ()
+    numbers = (str(status.traffic.epoch), str(status.traffic.version))
+    stable = names.hash_of(status.stable_revision)
+    return ("agent-uid", *numbers, stable, "", "0", "", "User", "0", "0")
+
+
+def later_pass(made: World) -> World:
+    """The world after a pass over it has written its status and its route."""
+    status = plan_agent(made).agent_status or made.status
+    look = replace(made.look, route_record=in_force(status)) if made.look else None
+    return replace(made, status=status, look=look)
 
 
 def later(seconds: float) -> datetime:

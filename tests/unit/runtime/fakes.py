@@ -8,6 +8,7 @@ from penstock.names import AgentKey
 from penstock.task import Priority, Task, TaskStatus, Usage
 from penstock_runtime import metrics
 from penstock_runtime.agent import loop, retry, toolbox
+from penstock_runtime.agent.access import LastWord, Watched
 from penstock_runtime.agent.model import Reply, Tokens
 from penstock_runtime.worker.crew import Duty
 from penstock_store.records import Claim, Directive
@@ -57,14 +58,16 @@ class Model:
 
 def agent(template, model=None, **limits):
     made = template(tools=[], **limits)
+    last_word = LastWord()
     return loop.Agent(
         template=made,
-        model=model or Model(),
+        model=Watched(model or Model(), last_word),
         price=lambda tokens: 0,
         toolbox=toolbox.build(()),
         tools=SimpleNamespace(),
         retries=retry.Policy(0, 0.01),
         meter=metrics.Meter(AGENT, "support-rev", made.model.name),
+        last_word=last_word,
     )
 
 
@@ -78,6 +81,7 @@ class Store:
         self.failing = {}  # by call: a function of its arguments that raises, or returns
         self.directives = {}
         self.news = asyncio.Event()
+        self.told = []
 
     def _called(self, name, *arguments):
         self.calls.append((name, *arguments))
@@ -107,7 +111,9 @@ class Store:
         self._called("wait_for_work")
         await asyncio.sleep(seconds)
 
-    async def heartbeat(self, claims, consumer):
+    async def heartbeat(self, claims, consumer, telling=None):
+        if telling:
+            self.told.append(telling)
         if claims:
             self._called("heartbeat", [one.id for one in claims])
         return {one.id: self.directives.get(one.id, Directive.CONTINUE) for one in claims}

@@ -123,7 +123,7 @@ def test_waits_double_up_to_half_a_minute_and_obey_the_model():
         (400, "invalid_request_error", "", Failure.REFUSED),
         (401, "authentication_error", "", Failure.CREDENTIALS),
         (402, "billing_error", "", Failure.REFUSED),
-        (403, "permission_error", "", Failure.REFUSED),
+        (403, "permission_error", "", Failure.CREDENTIALS),
         (404, "not_found_error", "", Failure.REFUSED),
         (408, "timeout_error", "", Failure.OVERLOADED),
         (409, "conflict_error", "", Failure.OVERLOADED),

@@ -88,6 +88,32 @@ def test_effect_and_approval_decide_who_is_asked(template, run, effect, approval
     assert isinstance(following, End if asks_a_person else CallTool)
 
 
+@pytest.mark.parametrize(
+    ("more", "because"),
+    [
+        ({}, "its effect is Irreversible, as is that of a tool which declares none"),
+        ({"approval": {"mode": "Always"}}, "its approval.mode is Always"),
+    ],
+)
+def test_a_call_that_a_person_must_approve_says_why_and_what_to_declare(
+    template, run, more, because
+):
+    declared = [{**tool("act"), **more}]
+    del declared[0]["effect"]
+    asked = run.replied(scripted.tool_use(("c1", "act", A1)))
+    known = toolbox.build([Tool.model_validate(item) for item in declared])
+    message = step.next_step(template(tools=declared), known, asked).outcome.message
+    assert f"tool act needs a person's approval, because {because}" in message
+    assert ("declare effect: ReadOnly" in message) == (not more)
+    assert '{"order": "A1"}' in message
+
+
+def test_a_task_that_goes_in_circles_says_which_call_it_repeats(template, tools, run):
+    asked = run.replied(scripted.tool_use(("c1", "look_up", A1)))
+    ended = step.next_step(template(identicalActions=1), tools, asked)
+    assert ended.outcome.message.endswith('identical calls, of tool look_up with {"order": "A1"}')
+
+
 @pytest.mark.parametrize("words", ["Finds an order.", "Finds a parcel."])
 def test_the_model_is_offered_each_tool_as_it_is_declared(words):
     schema = {"type": "object", "properties": {words.split()[-1]: {"type": "string"}}}
