@@ -5,22 +5,20 @@ releases a rejected one again. Each value is answered once, in `status.lastReque
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
+from typing import Final
 
 from penstock import names
 from penstock.api import condition
 from penstock.api.agent import Asked
 from penstock.api.rollout import Reason, Result, Verdict
-from penstock_operator.resources import annotations_of, name_of
+from penstock.rollout import commands, requests
+from penstock.rollout.requests import Verb
+from penstock_operator.resources import annotations_of, name_of, namespace_of
 from penstock_operator.stock import Known, Stock
 from penstock_operator.world import World
 
-
-class Verb(StrEnum):
-    """What can be asked of an Agent."""
-
-    UNDO = "undo"
-    RETRY = "retry"
+#: What can be asked of an Agent without an AgentRollout.
+VERBS: Final = (Verb.UNDO, Verb.RETRY)
 
 
 @dataclass(frozen=True)
@@ -43,27 +41,28 @@ def read(world: World, stock: Stock) -> Goal | str | None:
     value = open_request(world)
     if not value:
         return None
-    verb, _, rest = value.partition("/")
+    asked = requests.parse(value)
     if world.rollout is not None:
-        governed = f"AgentRollout {name_of(world.rollout)} governs this Agent"
-        if verb == Verb.UNDO:
-            return f"{governed}: to go back to a revision, apply its template again"
-        return f"{governed}: put the request there"
-    revision, _, nonce = rest.partition("/")
-    if verb not in tuple(Verb) or not (revision and nonce):
+        return _put_elsewhere(world, asked)
+    if asked is None or asked.verb not in VERBS:
         return "a request of an Agent is undo/REVISION/NONCE or retry/REVISION/NONCE"
-    found = named(stock, revision)
+    versions = {item.name: item.cut.template.version for item in stock.known.values()}
+    found = requests.named(asked.revision, versions)
     if len(found) != 1:
         there = ", ".join(sorted(stock.known))
         what = "is the version of several revisions" if found else "is no revision on record"
-        return f"{revision} {what}; there are: {there}"
-    return _undo(stock, found[0]) if verb == Verb.UNDO else _retry(stock, found[0])
+        return f"{asked.revision} {what}; there are: {there}"
+    known = stock.known[found[0]]
+    return _undo(stock, known) if asked.verb is Verb.UNDO else _retry(stock, known)
 
 
-def named(stock: Stock, text: str) -> list[Known]:
-    """The revisions that a person may mean: by name or hash one, by version all that have it."""
-    exact = [item for item in stock.known.values() if text in (item.name, item.cut.hash)]
-    return exact or [item for item in stock.known.values() if item.cut.template.version == text]
+def _put_elsewhere(world: World, asked: requests.Request | None) -> str:
+    """Where an AgentRollout governs, who may decide is asked of those who write to it."""
+    name = name_of(world.rollout or {})
+    where = f"agentrollout {commands.place(name, namespace_of(world.agent))}"
+    verb, revision = (asked.verb, asked.revision) if asked else (Verb.UNDO, "REVISION")
+    command = commands.annotate(where, verb, revision)
+    return f"AgentRollout {name} governs this Agent: put the request there: {command}"
 
 
 def _undo(stock: Stock, known: Known) -> Goal | str:
@@ -82,15 +81,15 @@ def _retry(stock: Stock, known: Known) -> Goal | str:
     return Goal(Verb.RETRY, known)
 
 
-def verdict(world: World, stock: Stock, goal: Goal) -> Verdict | None:
+def verdicts(world: World, stock: Stock, goal: Goal) -> tuple[Verdict, ...]:
     """The verdict that a request is: on who is undone, or on who is released again."""
     retried = goal.verb is Verb.RETRY
     about = goal.known if retried else stock.get(stock.stable)
     if about is None:
-        return None
+        return ()
     attempt = about.verdict.attempt if about.verdict else 0
     words = "released again" if retried else f"undone: back to {goal.known.name}"
-    return Verdict(
+    told = Verdict(
         revision=about.name,
         attempt=attempt + 1,
         result=Result.PROMOTED if retried else Result.REJECTED,
@@ -98,6 +97,7 @@ def verdict(world: World, stock: Stock, goal: Goal) -> Verdict | None:
         message=f"{words}, by request",
         at=condition.timestamp(world.now),
     )
+    return (told,)
 
 
 def answer(world: World, message: str, *, accepted: bool) -> Asked:

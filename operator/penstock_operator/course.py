@@ -28,7 +28,7 @@ class Course:
     epoch: int = 0
     withdrawn: bool = False
     frozen: bool = False
-    verdict: Verdict | None = None
+    verdicts: tuple[Verdict, ...] = ()
     promoted: str = ""
     rollout_status: AgentRolloutStatus | None = None
     happenings: tuple[Happening, ...] = ()
@@ -40,8 +40,8 @@ class Course:
 
 def verdict_on(course: Course, known: Known) -> Verdict | None:
     """The last verdict on a revision: this pass's, else the one on its record."""
-    new = course.verdict
-    return new if new and new.revision == known.name else known.verdict
+    new = next((told for told in course.verdicts if told.revision == known.name), None)
+    return new or known.verdict
 
 
 def chart(world: World, stock: Stock) -> Course:
@@ -68,11 +68,12 @@ def _governed(world: World, stock: Stock) -> Course:
         version=after.route_version,
         epoch=after.epoch,
         withdrawn=after.share.source is Source.SUSPENDED,
-        verdict=decision.verdict,
+        verdicts=decision.verdicts,
         promoted=promoted,
         rollout_status=after,
         happenings=decision.happenings,
         look_again_seconds=decision.look_again_seconds,
+        goal=decision.goal,
         answer=_elsewhere(world, stock),
         staff_percent=capacity.percent_to_staff(after, spec, world.now),
     )
@@ -202,7 +203,7 @@ def _as_asked(world: World, stock: Stock, goal: asked.Goal) -> Course:
         stable=name,
         version=version,
         epoch=world.epoch,
-        verdict=asked.verdict(world, stock, goal),
+        verdicts=asked.verdicts(world, stock, goal),
         promoted=name,
         happenings=(Happening("RequestAccepted", message), events.released(name, version)),
         answer=asked.answer(world, message, accepted=True),

@@ -148,17 +148,17 @@ def _children(world: World, crews: tuple[Crew, ...]) -> tuple[tuple[Kind, Object
 
 
 def _verdicts(world: World, stock: Stock, course: Course) -> tuple[Object, ...]:
-    """Annotations on records: the new verdict, and the promotion's place in history."""
+    """Annotations on records: the new verdicts, and the promotion's place in history."""
     touched = {name for name, item in stock.known.items() if item.restored}
-    touched |= {course.promoted} | ({course.verdict.revision} if course.verdict else set())
+    new = {verdict.revision: verdict for verdict in course.verdicts}
+    touched |= {course.promoted} | new.keys()
     found = []
     for name in sorted(touched - {""}):
         known = stock.get(name)
         if known is None:
             continue
-        verdict = course.verdict if course.verdict and course.verdict.revision == name else None
         promoted = stock.next_promotion if name == course.promoted else known.promoted_sequence
-        notes = verdict_annotations(known, verdict, promoted)
+        notes = verdict_annotations(known, new.get(name), promoted)
         if known.record is None or notes.items() - annotations_of(known.record).items():
             found.append(manifests.verdict(world.agent, name, notes))
     return tuple(found)

@@ -276,9 +276,8 @@ class Reconciler:
 
 
 def count(key: AgentKey, plan: Plan) -> None:
-    """Count the verdict of a pass; all that may be counted of the Agent begins at 0."""
+    """Count the verdicts of a pass; all that may be counted of the Agent begins at 0."""
     if plan.governed:
         metrics.expect_verdicts(key)
-    verdict = plan.course.verdict if plan.course else None
-    if verdict:
+    for verdict in plan.course.verdicts if plan.course else ():
         metrics.VERDICTS.labels(key.namespace, key.name, verdict.result, verdict.reason).inc()

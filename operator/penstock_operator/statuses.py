@@ -261,6 +261,8 @@ def _reconciling(stock: Stock, course: Course, crews: tuple[Crew, ...], stalled:
         return False, "Stalled", stalled[2]
     if stock.settling:
         return True, "Settling", _QUIET
+    if course.goal:
+        return True, "WaitingForPods", f"waiting for the workers of {course.goal}, by request"
     if not course.stable or (not course.candidate and _releasing(stock, course)):
         return True, "WaitingForPods", f"waiting for the workers of {stock.latest or 'a revision'}"
     behind = [

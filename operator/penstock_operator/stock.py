@@ -60,6 +60,7 @@ class Known:
             rejected_message=last.message if last else "",
             promoted_sequence=self.promoted_sequence,
             promoted_attempt=self.verdict.attempt if self.verdict and promoted else 0,
+            served_sequence=self.promoted_sequence,
         )
 
 

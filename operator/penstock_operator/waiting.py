@@ -9,10 +9,13 @@ from collections.abc import Callable
 from typing import Final
 
 from penstock.api import condition
+from penstock.api.rollout import Result
+from penstock.rollout import commands
+from penstock.rollout.requests import Verb
 from penstock.rollout.situation import Pods
 from penstock_operator import podwords
 from penstock_operator.course import Course, verdict_on
-from penstock_operator.resources import namespace_of
+from penstock_operator.resources import name_of, namespace_of
 from penstock_operator.stock import Known, Stock
 from penstock_operator.world import World
 
@@ -104,6 +107,14 @@ def _next_fails(world: World, stock: Stock, course: Course) -> Why | None:
     return "StartDeadline", message
 
 
+def _goal_fails(world: World, _stock: Stock, course: Course) -> Why | None:
+    """Who was asked for does not come up by waiting."""
+    words = world.pods.get(course.goal, Pods()).message if course.goal else ""
+    if not podwords.for_a_person(words):
+        return None
+    return "PodsFailing", f"{course.goal}, which was asked for, does not serve: {words}"
+
+
 def coming(world: World, stock: Stock, course: Course) -> Known | None:
     """The revision that is released once its workers are ready, where no AgentRollout governs."""
     latest = stock.get(stock.latest)
@@ -156,13 +167,27 @@ def frozen(stock: Stock) -> str:
     )
 
 
-def _rejected(_world: World, stock: Stock, course: Course) -> Why | None:
+def _rejected(world: World, stock: Stock, course: Course) -> Why | None:
     latest = stock.get(stock.latest)
     verdict = verdict_on(course, latest) if latest else None
-    if not latest or not latest.rejected or latest.name == course.stable or course.percent:
+    if not latest or not verdict or latest.name == course.stable or course.percent:
         return None
-    told = f": {verdict.message}" if verdict else ""
-    return "CandidateRejected", f"{course.stable} serves, {latest.name} was rejected{told}"
+    if verdict.result is not Result.REJECTED:
+        return None
+    message = (
+        f"{course.stable} serves, {latest.name}, which spec.template declares, was rejected: "
+        f"{verdict.message}. "
+        f"Apply another template, or retry: {_retry(world, latest.name)}"
+    )
+    return "CandidateRejected", message
+
+
+def _retry(world: World, revision: str) -> str:
+    kind, name = "agent", world.name
+    if world.rollout is not None:
+        kind, name = "agentrollout", name_of(world.rollout)
+    where = commands.place(name, namespace_of(world.agent))
+    return commands.annotate(f"{kind} {where}", Verb.RETRY, revision)
 
 
 def _rollout_waits(_world: World, _stock: Stock, course: Course) -> Why | None:
@@ -181,6 +206,7 @@ _MENDS: Final[tuple[Check, ...]] = (
     _refused,
     _no_redis_user,
     _pods_fail,
+    _goal_fails,
     _next_fails,
 )
 _DECIDED: Final[tuple[Check, ...]] = (

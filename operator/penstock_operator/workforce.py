@@ -131,13 +131,13 @@ def _staff(
     if crew.known.name == course.stable:
         if spec.scaling.replicas is not None:
             return spec.scaling.replicas, None
+        if _undone(stock, course):
+            return max(_as_many_as_serve(world, stock, wanted), current or 0), None
         if under_way(course):  # all users may come back at any moment
             return max(wanted, min(current or 0, spec.scaling.max_replicas)), None
         return _slowly(world, crew.known, wanted, current)
-    if crew.known.name == course.goal:  # all users come to it at once
-        stable = stock.get(course.stable)
-        theirs = current_replicas(world, stable) if stable else None
-        return max(1, wanted, theirs or 1), None
+    if crew.known.name == course.goal:
+        return _as_many_as_serve(world, stock, wanted), None
     ahead = _ahead(world, stock, course) if crew.known.name == course.candidate else 1
     if crew.standing is Standing.OPEN:
         return _slowly(world, crew.known, max(ahead, wanted), current)
@@ -145,6 +145,20 @@ def _staff(
     if crew.standing is Standing.WITHDRAWN and course.staff_percent:  # it comes back to a share
         return _slowly(world, crew.known, max(ahead, leaving), current)
     return leaving, None
+
+
+def _undone(stock: Stock, course: Course) -> bool:
+    """Whether who has served until now is left in this pass, for a revision of before."""
+    return any(
+        told.revision == stock.stable and told.result is Result.REJECTED for told in course.verdicts
+    )
+
+
+def _as_many_as_serve(world: World, stock: Stock, wanted: int) -> int:
+    """The workers of a revision that all users come to at once."""
+    serving = stock.get(stock.stable)
+    theirs = current_replicas(world, serving) if serving else None
+    return max(1, wanted, theirs or 1)
 
 
 def _ahead(world: World, stock: Stock, course: Course) -> int:

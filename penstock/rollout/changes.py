@@ -43,11 +43,11 @@ NOWHERE: Final[Mapping[str, Any]] = {
 
 @dataclass(frozen=True)
 class Change:
-    """The status after a move, what to tell, and the verdict that it is."""
+    """The status after a move, what to tell, and the verdicts that it is."""
 
     status: AgentRolloutStatus
     happenings: tuple[Happening, ...] = ()
-    verdict: Verdict | None = None
+    verdicts: tuple[Verdict, ...] = ()
 
 
 @singledispatch

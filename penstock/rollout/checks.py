@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from penstock.api.rollout import Reason, Source, StepApproval
-from penstock.rollout import path, refusals, words
+from penstock.rollout import former, path, refusals, words
 from penstock.rollout.facts import (
     CANDIDATE_UNAVAILABLE,
     COMPARABLE_PERCENT,
@@ -32,9 +32,11 @@ from penstock.rollout.moves import (
     SetShare,
     StayRejected,
     Suspend,
+    Undo,
     Wait,
 )
 from penstock.rollout.requests import Verb
+from penstock.rollout.situation import Pods
 from penstock.traffic import Arm
 
 Check = Callable[[Facts], Move | None]
@@ -56,6 +58,21 @@ def refused_request(facts: Facts) -> Move | None:
     """A request that cannot be done is answered, and nothing else comes of it."""
     why = refusals.why_refused(facts)
     return Answer(accepted=False, message=why) if why else None
+
+
+def undo_requested(facts: Facts) -> Move | None:
+    """A person goes back to a former revision: as soon as its first pod is ready.
+
+    Back to stable is a rollback of the candidate, and waits for nothing.
+    """
+    goal = former.goal(facts)
+    if not goal:
+        return None
+    if goal != facts.stable:
+        return Undo(goal) if facts.situation.pods.get(goal, Pods()).ready else None
+    if former.in_flight(facts) != facts.candidate:
+        return None  # the candidate of before goes first
+    return Reject(Reason.ABORTED, words.undone(facts.percent, goal))
 
 
 def settled(facts: Facts) -> Move | None:
@@ -186,7 +203,7 @@ def not_comparable(facts: Facts) -> Move | None:
 
 def _resume(facts: Facts) -> Move:
     """To come back is a raise: what holds any raise holds this one, but a person's word does it."""
-    held = agent_suspended(facts) or not_ready(facts)
+    held = undo_awaits_pods(facts) or agent_suspended(facts) or not_ready(facts)
     if held is None and facts.owned is None:
         held = measurement_missing(facts) or rows_lost(facts) or paused(facts)
     return held or Resume()
@@ -220,6 +237,12 @@ def kept(facts: Facts) -> Move | None:
     left = facts.status.share.source is Source.SETPOINT
     edited = facts.status.steps_hash != path.steps_hash(facts.strategy)
     return Keep() if left or (edited and not facts.in_final_hold) else None
+
+
+def undo_awaits_pods(facts: Facts) -> Wait | None:
+    """Nothing is raised any more that is about to be left."""
+    goal = former.goal(facts)
+    return Wait("Undoing", words.undo_awaits_pods(facts, goal)) if goal else None
 
 
 def agent_suspended(facts: Facts) -> Move | None:
@@ -414,6 +437,7 @@ def promote(facts: Facts) -> Move:
 #: The order is the meaning.
 CHECKS: Final[tuple[Check, ...]] = (
     refused_request,
+    undo_requested,
     settled,
     promoted_before,
     superseded,
@@ -425,6 +449,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     guardrail,
     lowering,
     kept,
+    undo_awaits_pods,
     agent_suspended,
     not_ready,
     setpoint,

@@ -6,11 +6,18 @@ from penstock.rollout.situation import Situation
 
 
 def request(situation: Situation, verb: Verb, revision: str) -> str:
-    """The command that asks for a verb on a revision; each paste is a request of its own."""
-    return (
-        f"kubectl annotate agentrollout {_object(situation)} --overwrite "
-        f'{names.ANNOTATION_REQUEST}="{verb}/{revision}/$(date +%s)"'
-    )
+    """The command that asks for a verb on a revision of an AgentRollout."""
+    return annotate(f"agentrollout {_object(situation)}", verb, revision)
+
+
+def annotate(resource: str, verb: Verb, revision: str) -> str:
+    """The command that asks a resource; each paste is a request of its own.
+
+    Args:
+        resource: kind and name, with the namespace where it is known, as kubectl takes them.
+    """
+    value = f'{names.ANNOTATION_REQUEST}="{verb}/{revision}/$(date +%s)"'
+    return f"kubectl annotate {resource} --overwrite {value}"
 
 
 def resume_steps(situation: Situation) -> str:
@@ -29,10 +36,20 @@ def unpause(situation: Situation) -> str:
     return _patch(situation, '{"spec":{"paused":false}}')
 
 
+def suspend(situation: Situation) -> str:
+    """The command that throws the Agent's kill switch."""
+    agent = place(situation.spec.agent_ref.name, situation.namespace)
+    return f"""kubectl patch agent {agent} --type merge -p '{{"spec":{{"suspended":true}}}}'"""
+
+
 def _patch(situation: Situation, patch: str) -> str:
     return f"kubectl patch agentrollout {_object(situation)} --type merge -p '{patch}'"
 
 
 def _object(situation: Situation) -> str:
-    name = situation.name or situation.spec.agent_ref.name
-    return f"{name} -n {situation.namespace}" if situation.namespace else name
+    return place(situation.name or situation.spec.agent_ref.name, situation.namespace)
+
+
+def place(name: str, namespace: str) -> str:
+    """A name with its namespace where it is known, as kubectl takes them."""
+    return f"{name} -n {namespace}" if namespace else name

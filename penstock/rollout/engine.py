@@ -10,6 +10,7 @@ from penstock.api.rollout import AgentRolloutStatus, LastRequest, Share, Verdict
 from penstock.rollout import (
     checks,
     commands,
+    former,
     inherited,
     numbers,
     path,
@@ -53,7 +54,8 @@ def decide(situation: Situation) -> Decision:
     status = _request_waits(Facts(situation, status), wait)
     status = status.model_copy(update=_told_before(Facts(situation, status), wait))
     told = (*moved.happenings, *_told_once(Facts(situation, status), before, wait))
-    return Decision(status, told, moved.verdict, _look_again(Facts(situation, status), wait))
+    after = Facts(situation, status)
+    return Decision(status, told, moved.verdicts, _look_again(after, wait), former.goal(after))
 
 
 # ---------------------------------------------------------------------------- before the moves
@@ -153,7 +155,7 @@ def _unready_since(facts: Facts) -> str | None:
 
 def _move(situation: Situation, status: AgentRolloutStatus) -> Change:
     told: tuple[Happening, ...] = ()
-    verdict: Verdict | None = None
+    verdicts: dict[str, Verdict] = {}  # of several on one revision in one pass the last one
     for _ in range(MAX_MOVES):
         facts = Facts(situation, status)
         move = checks.next_move(facts)
@@ -162,18 +164,17 @@ def _move(situation: Situation, status: AgentRolloutStatus) -> Change:
         changed = change(move, facts)
         status = changed.status
         told += changed.happenings
-        verdict = _graver(verdict, changed.verdict)
-    return Change(status, told, verdict)
-
-
-def _graver(first: Verdict | None, second: Verdict | None) -> Verdict | None:
-    """Of two verdicts in one pass the later one: a superseded candidate needs no record."""
-    return second or first
+        verdicts |= {verdict.revision: verdict for verdict in changed.verdicts}
+    return Change(status, told, tuple(verdicts.values()))
 
 
 def _waiting(situation: Situation, status: AgentRolloutStatus) -> Wait:
-    move = checks.next_move(Facts(situation, status))
-    return move if isinstance(move, Wait) else Wait("Deciding", "More changes follow at once.")
+    """What is awaited; whatever else is, a person who goes back hears of that first."""
+    facts = Facts(situation, status)
+    move = checks.next_move(facts)
+    if not isinstance(move, Wait):
+        return Wait("Deciding", "More changes follow at once.")
+    return checks.undo_awaits_pods(facts) or move
 
 
 # ----------------------------------------------------------------------------- after the moves
@@ -281,6 +282,8 @@ def _refused_percent(facts: Facts, before: AgentRolloutStatus) -> tuple[Happenin
 
 def _look_again(facts: Facts, wait: Wait) -> float:
     """Seconds until this should be decided again, at the latest."""
+    if wait.reason == "Undoing":
+        return _LOOK_AT_TRAFFIC_SECONDS
     if not path.under_way(facts.status):
         first = wait.reason == "FirstRevisionNotReady"
         return _LOOK_AT_CANDIDATE_SECONDS if first else _LOOK_AT_STABLE_SECONDS

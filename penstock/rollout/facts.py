@@ -321,9 +321,13 @@ class Facts:
 
     def is_meant(self, request: requests.Request, revision: str) -> bool:
         """Whether a request names a revision; a version that two revisions have names neither."""
-        version = self.record(revision).version
-        same = [r for r in self.situation.records.values() if version and r.version == version]
-        return request.is_for(revision, version if len(same) < 2 else None)
+        versions = {**self.versions, revision: self.record(revision).version}
+        return bool(revision) and requests.named(request.revision, versions) == [revision]
+
+    @cached_property
+    def versions(self) -> dict[str, str | None]:
+        """The template.version of each revision on record, by its name."""
+        return {record.name: record.version for record in self.situation.records.values()}
 
     def asks(self, *verbs: requests.Verb) -> bool:
         """Whether a person asks for one of these now."""

@@ -111,6 +111,13 @@ class Promote:
 
 
 @dataclass(frozen=True)
+class Undo:
+    """A former stable revision serves everybody again; who is left for it is rejected."""
+
+    revision: str
+
+
+@dataclass(frozen=True)
 class Answer:
     """A request is answered and changes nothing, unless it is noted as an approval."""
 
@@ -134,5 +141,6 @@ Move = (
     | Keep
     | Advance
     | Promote
+    | Undo
     | Answer
 )

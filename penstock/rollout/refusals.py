@@ -1,6 +1,6 @@
 """Requests that cannot be done, and the sentence that says why."""
 
-from penstock.rollout import requests, words
+from penstock.rollout import former, requests, words
 from penstock.rollout.facts import Facts
 from penstock.rollout.requests import Request, Verb
 
@@ -17,18 +17,19 @@ def why_refused(facts: Facts) -> str:
     parsed = requests.parse(facts.open_request)
     if parsed is None:
         return (
-            "it is not <verb>/<revision>/<nonce> with one of the verbs "
-            "promote, promote-full, abort, retry"
+            f"it is not <verb>/<revision>/<nonce> with one of the verbs {', '.join(requests.Verb)}"
         )
+    if parsed.verb is Verb.UNDO:
+        return former.why_not(facts, parsed)
     return _wrong_revision(facts, parsed) or _wrong_moment(facts, parsed)
 
 
 def _wrong_revision(facts: Facts, request: Request) -> str:
     if facts.is_meant(request, facts.candidate):
         return ""
-    same = [r.name for r in facts.situation.records.values() if r.version == request.revision]
+    same = requests.named(request.revision, facts.versions)
     if len(same) > 1:
-        return f"{' and '.join(sorted(same))} have the version {request.revision}: name one"
+        return f"{' and '.join(same)} have the version {request.revision}: name one"
     if facts.is_meant(request, facts.stable):
         return f"{facts.stable} is stable already"
     if not facts.candidate:

@@ -10,7 +10,12 @@ from penstock.rollout.facts import Facts
 from penstock.rollout.guardrails import Check, CheckVerdict
 from penstock.rollout.moves import Wait
 
-_AWAITS_PODS: Final = ("CandidateNotReady", "CandidateUnavailable", "FirstRevisionNotReady")
+_AWAITS_PODS: Final = (
+    "CandidateNotReady",
+    "CandidateUnavailable",
+    "FirstRevisionNotReady",
+    "Undoing",
+)
 
 
 def conditions(facts: Facts, wait: Wait) -> AgentRolloutStatus:
@@ -100,13 +105,22 @@ def _reconciling(wait: Wait) -> _Told:
 
 def _stalled(facts: Facts, wait: Wait) -> _Told:
     """What a person must mend; what waits for a decision alone is not stalled."""
-    since, limit = facts.status.candidate_since, facts.strategy.start_deadline_seconds
-    starts = wait.reason == "CandidateNotReady" and not facts.percent and since
-    if starts and facts.seconds_since(since or "") >= limit:
-        return Status.TRUE, "StartDeadlineExceeded", words.start_deadline(facts)
+    since, limit = _awaits_first_pod_since(facts, wait), facts.strategy.start_deadline_seconds
+    if since and facts.seconds_since(since) >= limit:
+        return Status.TRUE, "StartDeadlineExceeded", words.start_deadline(facts, wait.message)
     if wait.reason == "RolledBack":
         return Status.TRUE, wait.reason, wait.message
     return Status.FALSE, "NotStalled", ""
+
+
+def _awaits_first_pod_since(facts: Facts, wait: Wait) -> str:
+    """Since when nothing but a revision's first pod is awaited; empty where that is not so."""
+    last = facts.status.last_request
+    if wait.reason == "Undoing" and last.value == facts.open_request:
+        return last.at
+    if wait.reason == "CandidateNotReady" and not facts.percent:
+        return facts.status.candidate_since or ""
+    return ""
 
 
 def _progressing(facts: Facts, wait: Wait) -> _Told:

@@ -1,5 +1,6 @@
 """Requests of people: the annotation ``penstock.dev/request: <verb>/<revision>/<nonce>``."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -13,6 +14,7 @@ class Verb(StrEnum):
     PROMOTE_FULL = "promote-full"
     ABORT = "abort"
     RETRY = "retry"
+    UNDO = "undo"
 
 
 @dataclass(frozen=True)
@@ -22,11 +24,6 @@ class Request:
     verb: Verb
     revision: str
 
-    def is_for(self, candidate: str, version: str | None = None) -> bool:
-        """Whether it names this revision, of this template.version."""
-        known = (candidate, names.hash_of(candidate), version)
-        return bool(candidate) and self.revision in known
-
 
 def parse(value: str) -> Request | None:
     """Read the annotation; None when it is not ``<verb>/<revision>/<nonce>``."""
@@ -35,3 +32,14 @@ def parse(value: str) -> Request | None:
     if verb not in tuple(Verb) or not (revision and slash and nonce):
         return None
     return Request(Verb(verb), revision)
+
+
+def named(text: str, versions: Mapping[str, str | None]) -> list[str]:
+    """The revisions that a person may mean: by name or hash one, by version all that have it.
+
+    Args:
+        text: what stands in the request.
+        versions: the template.version of each revision, by its name.
+    """
+    exact = [name for name in versions if text in (name, names.hash_of(name))]
+    return exact or sorted(name for name, version in versions.items() if version == text)

@@ -17,7 +17,8 @@ class RevisionRecord:
     ``rejected_attempt``: the attempt in which it was rejected, 0 when it never was.
     ``promoted_sequence``: grows with each promotion of this Agent; 0 when never promoted.
     ``promoted_attempt``: the attempt that its last verdict promoted; 0 when that is another
-    verdict, None when nobody knows.
+    verdict, None when nobody knows. ``served_sequence``: its place among those that served
+    everybody, also where nobody can tell who was promoted last; 0 when it never did.
     """
 
     name: str
@@ -27,6 +28,7 @@ class RevisionRecord:
     rejected_message: str = ""
     promoted_sequence: int = 0
     promoted_attempt: int | None = None
+    served_sequence: int = 0
 
 
 @dataclass(frozen=True)
@@ -101,11 +103,13 @@ class Decision:
     """The next status, what to tell, and when to look again.
 
     ``status`` carries everything that must be acted upon: share, salt, routeVersion, stable and
-    canary. ``verdict`` is new in this decision and must be put on the record of its revision
-    before anything acts on the status.
+    canary. ``verdicts`` are new in this decision, one for each revision it is about, and must be
+    put on the records of those before anything acts on the status. ``goal`` is the revision that
+    a person asked to go back to, until its first worker is ready: it needs its workers now.
     """
 
     status: AgentRolloutStatus
     happenings: tuple[Happening, ...] = ()
-    verdict: Verdict | None = None
+    verdicts: tuple[Verdict, ...] = ()
     look_again_seconds: float = 5.0
+    goal: str = ""

@@ -36,11 +36,11 @@ def store_unavailable(facts: Facts) -> str:
     )
 
 
-def start_deadline(facts: Facts) -> str:
-    """No pod came up in time: its own words, and what happens next."""
+def start_deadline(facts: Facts, awaited: str) -> str:
+    """No pod came up in time: what is awaited, since when, and what happens next."""
     return (
-        f"{not_ready(facts)} It has been a candidate for more than "
-        f"{facts.strategy.start_deadline_seconds} s and goes on by itself when a pod is ready."
+        f"{awaited} That has lasted for more than {facts.strategy.start_deadline_seconds} s; it "
+        "goes on by itself when a pod is ready."
     )
 
 
@@ -56,8 +56,27 @@ def _clock(moment: datetime) -> str:
 
 
 def stays_rejected(facts: Facts) -> str:
-    """Why the candidate gets nothing, and how to give it another attempt."""
-    return f"{facts.candidate} was {_why_rejected(facts)}. Retry: {_ask(facts, Verb.RETRY)}"
+    """Why the candidate gets nothing, what that means for Git, and how to give it another attempt."""
+    serves = f"{facts.stable} serves everybody, though s" if facts.stable else "S"
+    return (
+        f"{facts.candidate} was {_why_rejected(facts)}. {serves}pec.template still declares "
+        f"{facts.candidate}: apply another template. Retry: {_ask(facts, Verb.RETRY)}"
+    )
+
+
+def undone(percent: int, goal: str) -> str:
+    """What becomes of a revision that is left for a former one."""
+    return f"undone at {percent} % by request: back to {goal}"
+
+
+def undo_awaits_pods(facts: Facts, goal: str) -> str:
+    """Who serves until then, and the brake for that time."""
+    pods = facts.situation.pods.get(goal)
+    said = f" ({pods.message})" if pods and pods.message else ""
+    return (
+        f"Everybody goes back to {goal} when its first pod is ready{said}. {facts.stable} serves "
+        f"until then. To admit nothing meanwhile: {commands.suspend(facts.situation)}"
+    )
 
 
 def _why_rejected(facts: Facts) -> str:

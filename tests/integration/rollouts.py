@@ -32,7 +32,7 @@ class Rollouts:
         self.patch(f"agentrollout/{name}", {"traffic": {"canaryPercent": percent}})
 
     def request(self, verb: str, revision: str, name: str = "support") -> None:
-        """Ask for promote, abort or retry by annotation."""
+        """Ask for promote, abort, retry or undo by annotation."""
         value = f"{names.ANNOTATION_REQUEST}={verb}/{revision}/{time.monotonic_ns()}"
         self.cluster.kubectl("annotate", "agentrollout", name, value, "--overwrite")
 
@@ -65,16 +65,18 @@ class Rollouts:
             )
             raise AssertionError(f"{error}\n{shown}\n{said}") from error
 
-    def until_stable(self, name: str = "support") -> str:
+    def until_stable(self, name: str = "support", seconds: float = PATIENCE_SECONDS) -> str:
         """Wait until an Agent serves; the name of its stable revision."""
 
         def serving() -> str:
             ready = self.cluster.condition(f"agent/{name}", "Ready")[0] == "True"
             return str(self.agent(name).get("stableRevision") or "") if ready else ""
 
-        return str(self.until(f"agent {name} serves", serving))
+        return str(self.until(f"agent {name} serves", serving, seconds))
 
-    def until_candidate(self, stable: str, name: str = "support") -> str:
+    def until_candidate(
+        self, stable: str, name: str = "support", seconds: float = PATIENCE_SECONDS
+    ) -> str:
         """Wait until another revision than `stable` is being tried, and its pods are ready."""
 
         def candidate() -> str:
@@ -84,7 +86,7 @@ class Rollouts:
             ready = (self.cluster.get("deployment", found) or {}).get("status", {})
             return found if ready.get("readyReplicas") else ""
 
-        return str(self.until(f"a ready candidate of {name}", candidate))
+        return str(self.until(f"a ready candidate of {name}", candidate, seconds))
 
     def until_share(
         self, percent: int, name: str = "support", seconds: float = PATIENCE_SECONDS

@@ -122,6 +122,7 @@ FORBIDDEN = {
     "going on after a pause": {"spec": {"paused": False}},
     "no pause any more": {"spec": {"paused": None}},
     "a request": {"metadata": {"annotations": {REQUEST: "promote/support-1234/1"}}},
+    "going back": {"metadata": {"annotations": {REQUEST: "undo/1.0/1"}}},
     "owners with which it goes": {
         "metadata": {
             "ownerReferences": [

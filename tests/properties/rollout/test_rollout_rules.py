@@ -116,7 +116,9 @@ class Rollout(RuleBasedStateMachine):
         assert self.world.measuring, "nothing is raised blindly"
         assert not self.world.situation.spec.paused
         assert not self.world.situation.agent_suspended
-        assert self.world.measured[Arm.CANDIDATE] is not SUSPECT or not before.share.percent
+        held_back = before.share.source is Source.CEILING  # what it catches up was earned before
+        suspect = self.world.measured[Arm.CANDIDATE] is SUSPECT and before.share.percent
+        assert not suspect or held_back
         by_evidence = before.share.source is Source.AUTOMATIC and before.stage is Stage.STEPS
         if by_evidence and before.step_started_at:
             ours, theirs = (self.world.measured[arm] for arm in (Arm.CANDIDATE, Arm.STABLE))
@@ -150,7 +152,7 @@ class Rollout(RuleBasedStateMachine):
         self.world.blind()
         self.decide()
 
-    @rule(revision=st.sampled_from((C, C2)), ready=st.integers(0, 1), wanted=st.integers(0, 1))
+    @rule(revision=st.sampled_from(REVISIONS), ready=st.integers(0, 1), wanted=st.integers(0, 1))
     def pods_come_and_go(self, revision, ready, wanted):
         self.world.pods(revision, ready=ready, wanted=max(ready, wanted))
         self.decide()
@@ -192,12 +194,26 @@ class Rollout(RuleBasedStateMachine):
         self.decide()
 
     @rule(
-        verb=st.sampled_from(("promote", "promote-full", "abort", "retry", "nonsense")),
-        revision=st.sampled_from(REVISIONS),
+        verb=st.sampled_from(("promote", "promote-full", "abort", "retry", "undo", "nonsense")),
+        revision=st.sampled_from((*REVISIONS, "1.0", "2.0")),
     )
     def somebody_asks(self, verb, revision):
+        self.ask(verb, revision)
+
+    @rule(revision=st.sampled_from((*REVISIONS, "1.0", "2.0")))
+    def somebody_goes_back(self, revision):
+        self.ask("undo", revision)
+
+    @precondition(lambda self: self.world.status.canary_revision)
+    @rule()
+    def somebody_promotes_whatever_is_tried(self):
+        self.world.pods(self.world.status.canary_revision)
+        self.ask("promote-full", self.world.status.canary_revision)
+
+    def ask(self, verb, revision):
         self.nonce += 1
         self.retried |= verb == "retry"
+        self.world.change(fresh_salt=f"asked{self.nonce}")
         self.world.ask(verb, revision, self.nonce)
         self.decide()
 
@@ -231,6 +247,22 @@ class Rollout(RuleBasedStateMachine):
     def what_is_done_has_no_share(self):
         if self.world.status.stage is Stage.DONE:
             assert self.world.percent == 0
+
+    @invariant()
+    def what_is_rejected_serves_nobody(self):
+        status, records = self.world.status, self.world.situation.records
+        assert not records[status.stable_revision].rejected_attempt
+        if status.share.percent:
+            told = records[status.canary_revision].rejected_attempt
+            assert status.attempt > told or not told
+
+    @invariant()
+    def who_is_gone_back_to_has_served_and_was_not_rejected(self):
+        if self.world.goal:
+            record = self.world.situation.records[self.world.goal]
+            assert record.served_sequence
+            assert not record.rejected_attempt
+            assert self.world.goal != self.world.status.stable_revision
 
     @invariant()
     def a_suspended_candidate_has_no_share_and_a_way_back(self):

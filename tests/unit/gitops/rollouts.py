@@ -14,12 +14,14 @@ from penstock.rollout.observation import Tally
 from penstock_operator import plan
 from tests.unit.rollout.test_reporting import first_world
 from tests.unit.rollout.test_taken_off import ALONE, FEW
+from tests.unit.rollout.test_undo import after_c, undone
 from tests.unit.rollout.world import (
     APPROVED_AT_20,
     BAD,
     GOOD,
     START,
     C,
+    S,
     World,
     candidate_world,
     stable_world,
@@ -98,6 +100,8 @@ OUTAGE = Tally(tasks=60, errors=40)
 
 #: By name: the world, what Argo CD shall say of its AgentRollout.
 WORLDS = {
+    "undoing": (lambda: after_c().ask("undo", S).decide(), "Progressing"),
+    "undone": (lambda: undone(after_c()), "Degraded"),
     "no_revision": (lambda: first_world().change(latest="").decide(), "Progressing"),
     "first_not_ready": (first_world, "Progressing"),
     "candidate_not_ready": (

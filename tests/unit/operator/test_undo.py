@@ -109,4 +109,7 @@ def test_beside_an_agentrollout_the_request_belongs_there():
     plan = asked(f"undo/{cut(OLD).name}/1", rollouts=(rollout(status),))
     assert plan.agent_status is not None
     assert plan.agent_status.last_request is not None
-    assert "AgentRollout support governs" in plan.agent_status.last_request.message
+    message = plan.agent_status.last_request.message
+    assert "AgentRollout support governs" in message
+    command = "kubectl annotate agentrollout support -n acme --overwrite penstock.dev/request="
+    assert f'{command}"undo/{cut(OLD).name}/$(date +%s)"' in message

@@ -100,6 +100,7 @@ class World:
     measured: dict = field(default_factory=lambda: {Arm.CANDIDATE: GOOD, Arm.STABLE: GOOD})
     measuring: bool = True
     look_again: float = 0.0
+    goal: str = ""
     salts: int = 1
 
     @property
@@ -213,14 +214,15 @@ class World:
         again = decide(replace(seen, status=decision.status))
         assert again.status.wire() == decision.status.wire(), "a second pass changes nothing"
         assert again.happenings == (), "and tells nothing"
-        assert again.verdict is None
+        assert again.verdicts == ()
         conditions_are_only_written(seen, decision)
         assert AgentRolloutStatus.model_validate(decision.status.wire()) == decision.status
         self.told = list(decision.happenings)
         self.look_again = decision.look_again_seconds
-        if decision.verdict:
-            self.verdicts.append(decision.verdict)
-            self._keep_on_record(decision.verdict)
+        self.goal = decision.goal
+        for verdict in decision.verdicts:
+            self.verdicts.append(verdict)
+            self._keep_on_record(verdict)
         return self.change(status=decision.status)
 
     def _keep_on_record(self, verdict):
@@ -230,12 +232,14 @@ class World:
                 rejected_attempt=verdict.attempt,
                 rejected_reason=verdict.reason.value,
                 rejected_message=verdict.message,
+                promoted_attempt=0,
             )
         if verdict.result == "Promoted":
             promoted = max(r.promoted_sequence for r in self.situation.records.values()) + 1
             self.record(
                 verdict.revision,
                 promoted_sequence=promoted,
+                served_sequence=promoted,
                 promoted_attempt=verdict.attempt,
                 rejected_attempt=0,
             )
@@ -258,7 +262,7 @@ def stable_world(**fields):
         stable=S,
         latest=S,
         records={
-            S: RevisionRecord(S, version="1.0", promoted_sequence=1),
+            S: RevisionRecord(S, version="1.0", promoted_sequence=1, served_sequence=1),
             C: RevisionRecord(C, version="2.0"),
             C2: RevisionRecord(C2, version="3.0"),
         },
