@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from penstock.task import Counting
+from penstock.task import Counting, OutcomeReason, TaskStatus
 from penstock.traffic import Arm
 
 
@@ -22,7 +22,8 @@ class Row:
 
     arm, bucket, route_version: as the task was routed; ``begin_version`` is the route version
     under which its session began (its own without a session). Latency is first claim to end in
-    ms; cost is the list price in millionths of a US dollar. The last three are set on FINISHED.
+    ms; cost is the list price in millionths of a US dollar. The last four are set on FINISHED;
+    ``reason`` is None where the row's layout does not tell it.
     """
 
     id: str
@@ -36,8 +37,17 @@ class Row:
     counting: Counting = Counting.GOOD
     latency_ms: int = 0
     cost_micro_usd: int = 0
+    reason: OutcomeReason | None = None
 
     @property
     def at_ms(self) -> int:
         """When the row was written, Redis time in ms."""
         return int(self.id.partition("-")[0])
+
+
+@dataclass(frozen=True)
+class End:
+    """How a task ended, in the words of the closed lists alone."""
+
+    status: TaskStatus
+    reason: OutcomeReason = OutcomeReason.NONE

@@ -60,11 +60,15 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True)
 class RoutedRevision:
-    """A revision as the route record knows it; ``hash`` is its short hash."""
+    """A revision as the route record knows it; ``hash`` is its short hash.
+
+    ``version`` is what its template declares, empty when it declares none.
+    """
 
     hash: str
     standing: Standing
     limits: RevisionLimits
+    version: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from penstock import meanings
 from penstock.task import Counting, OutcomeReason, TaskStatus, counting
 from penstock_runtime.gateway import (
     bodies,
     connections,
     description,
     listing,
-    meanings,
     places,
     problems,
     routes,

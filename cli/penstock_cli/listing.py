@@ -12,9 +12,8 @@ from urllib.parse import quote
 
 import httpx
 
-from penstock.names import AgentKey
 from penstock.task import TaskStatus, agent_of
-from penstock_cli import asking, gateway, places, tables, versions
+from penstock_cli import asking, gateway, places, tables
 from penstock_cli.exits import Exit, Stopped
 
 _SECONDS: Final = 60.0  # how long a token is needed
@@ -81,7 +80,7 @@ def show_list(place: places.Place, wanted: Wanted, shown: Shown, now: datetime) 
     if shown.by and shown.by not in tables.FIELDS:
         raise Stopped(Exit.USAGE, f"--by takes one of {', '.join(tables.FIELDS)}")
     most = wanted.limit if wanted.limit is not None else 0 if shown.by else _SHOWN
-    page = _run(place, lambda http, namespace: _named(place, http, namespace, wanted, most))
+    page = _run(place, lambda http, namespace: _listed(http, namespace, wanted, most))
     if shown.as_json:
         print(json.dumps(page, indent=2, ensure_ascii=False))
     else:
@@ -145,15 +144,6 @@ def _run(
             return await call(http, found.namespace)
 
     return asyncio.run(carried_out())
-
-
-async def _named(
-    place: places.Place, http: httpx.AsyncClient, namespace: str, wanted: Wanted, most: int
-) -> Document:
-    """The tasks of a revision that may be named by its version."""
-    agent = AgentKey(namespace, wanted.agent)
-    revision = await versions.revision_of(place.kubectl, agent, wanted.revision)
-    return await _listed(http, namespace, replace(wanted, revision=revision), most)
 
 
 async def _listed(http: httpx.AsyncClient, namespace: str, wanted: Wanted, most: int) -> Document:

@@ -1,20 +1,27 @@
 """Measuring: outcome rows are read from Redis and folded into what a rollout decides on."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+import structlog
+
 from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus
+from penstock.errors import StoreRefused
 from penstock.names import AgentKey
-from penstock.rollout import fold, path
+from penstock.outcomes import End
+from penstock.rollout import failures, fold, path
+from penstock.rollout.failures import Failure
 from penstock.rollout.observation import Observation
+from penstock.rollout.scope import scope_of
 from penstock.traffic import RevisionLimits
 from penstock_operator import metrics
 from penstock_store.records import Look
 from penstock_store.store import Store
 
 _BATCH: Final = 10_000
+log = structlog.get_logger("penstock.operator")
 
 
 @dataclass
@@ -67,6 +74,7 @@ class Measure:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._folds: dict[tuple[AgentKey, str], fold.Fold] = {}
+        self._ends: dict[tuple[AgentKey, str], dict[str, End]] = {}
 
     async def observe(
         self,
@@ -85,18 +93,41 @@ class Measure:
         Raises:
             StoreUnavailable: Redis did not answer; nothing that was counted is lost.
         """
-        scope = fold.scope_of(spec, status, limits)
+        scope = scope_of(spec, status, limits)
         current = fold.follow(self._folds.get((key, uid)), scope, status.analysis, status.halts)
         self._folds[key, uid] = current
         after, more = current.read_after(look.now_ms), True
         while more:
             page = await self._store.row_page(key, after, _BATCH)
-            current.add(page.rows, look.first_row, page.through)
+            first = look.first_row if not current.has_read else "" if page.held else page.first
+            current.add(page.rows, first, page.through, trimmed=look.rows_trimmed)
             metrics.ROWS_UNREADABLE.labels(key.namespace, key.name).inc(page.unreadable)
             after, more = page.through or after, page.more
-        return current.observe(max(look.now_ms, fold.position(after)[0]))
+        current.explain(await self._told(key, current.unexplained))
+        seen = current.observe(max(look.now_ms, fold.position(after)[0]))
+        return replace(seen, failed=await self._explained(key, uid, seen.failed))
+
+    async def _explained(
+        self, key: AgentKey, uid: str, failed: tuple[Failure, ...]
+    ) -> tuple[Failure, ...]:
+        """The failures with their reasons; what was asked once about a task is not asked again."""
+        known = self._ends.get((key, uid), {})
+        open_questions = {f.task for f in failed if f.is_unexplained}
+        kept = {name: end for name, end in known.items() if name in open_questions}
+        kept |= await self._told(key, sorted(open_questions - kept.keys()))
+        self._ends[key, uid] = kept
+        return failures.explained(failed, kept)
+
+    async def _told(self, key: AgentKey, tasks: list[str]) -> dict[str, End]:
+        """How tasks ended, as far as it can be read: no measurement waits for that."""
+        try:
+            return await self._store.ends(key, tasks) if tasks else {}
+        except StoreRefused as error:
+            log.warning("ends not read", agent=str(key), error=str(error))
+            return {}
 
     def forget(self, key: AgentKey) -> None:
         """Drop what is kept of an agent that is gone."""
-        for known in [known for known in self._folds if known[0] == key]:
-            del self._folds[known]
+        for kept in (self._folds, self._ends):
+            for known in [known for known in kept if known[0] == key]:
+                del kept[known]

@@ -245,7 +245,10 @@ def _route(world: World, course: Course, crews: tuple[Crew, ...]) -> Route | Non
         revisions=(lost if course.stable not in hashes else {})
         | {
             crew.known.cut.hash: RoutedRevision(
-                crew.known.cut.hash, crew.standing, crew.known.cut.limits
+                crew.known.cut.hash,
+                crew.standing,
+                crew.known.cut.limits,
+                crew.known.cut.template.version or "",
             )
             for crew in crews
         },

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from penstock.api.condition import Condition
+from penstock.api.counts import ArmCounts, Yardstick
 from penstock.api.fields import (
     Block,
     MapList,
@@ -16,6 +17,7 @@ from penstock.api.fields import (
     Timestamp,
 )
 from penstock.api.interruptions import Halt, StuckQueue, Suspension
+from penstock.api.sample import MAX_SAMPLES, Sample
 
 
 class Unit(StrEnum):
@@ -264,28 +266,6 @@ class Share(Block):
     ] = None
 
 
-class ArmCounts(Block):
-    """What one arm did; counts add over disjoint stretches of the log."""
-
-    tasks: Annotated[int, Field(ge=0, description="Counted tasks.")] = 0
-    errors: Annotated[int, Field(ge=0, description="Of them failed.")] = 0
-    escalations: Annotated[int, Field(ge=0, description="Of them escalated, unplanned.")] = 0
-    timed: Annotated[int, Field(ge=0, description="Of them with a processing time.")] = 0
-    latency_ms: Annotated[
-        int,
-        Field(ge=0, description="Sum of processing times in ms, each up to 6 x the limit."),
-    ] = 0
-    cost_micro_usd: Annotated[int, Field(ge=0, description="Sum of list prices, USD / 10^6.")] = 0
-
-
-class Yardstick(ArmCounts):
-    """What stable did while it had enough of the users to be a measure."""
-
-    latency_squares: Annotated[
-        int, Field(ge=0, description="Sum of squared processing times, in ms^2.")
-    ] = 0
-
-
 class CheckReport(Block):
     """One check of the last analysis, ready to print."""
 
@@ -347,16 +327,6 @@ class AnalysisStatus(Block):
     ] = []
 
 
-class Sample(Block):
-    """A failed task of the candidate, to look at."""
-
-    task: Annotated[str, Field(max_length=200, description="Its id.")]
-    reason: Annotated[str, Field(max_length=64, description="Why it failed, in one word.")] = ""
-    message: Annotated[
-        str, Field(max_length=120, description="What that means; nothing of the task itself.")
-    ] = ""
-
-
 class Verdict(Block):
     """How a candidate ended, with the numbers that decided it."""
 
@@ -373,7 +343,12 @@ class Verdict(Block):
     tasks: Annotated[int, Field(ge=0, description="Tasks it had been given.")] = 0
     users: Annotated[int, Field(ge=0, description="Different users it had been given.")] = 0
     samples: Annotated[
-        tuple[Sample, ...], Field(max_length=3, description="Its last failed tasks, at most 3.")
+        tuple[Sample, ...],
+        Field(
+            max_length=MAX_SAMPLES,
+            description="Of a rejection: its last tasks that failed as the check counts it, those of "
+            "different reasons first.",
+        ),
     ] = ()
 
 

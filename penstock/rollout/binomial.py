@@ -1,6 +1,7 @@
 """The exact upper tail of the binomial distribution."""
 
 import math
+from functools import lru_cache
 from itertools import chain
 from typing import Final
 
@@ -9,6 +10,7 @@ _PRECISION: Final = 1e-14
 _TINY: Final = 1e-300
 
 
+@lru_cache(maxsize=4096)
 def tail(events: int, trials: int, rate: float) -> float:
     """The chance of at least ``events`` events in ``trials`` trials, each with chance ``rate``.
 

@@ -19,6 +19,8 @@ class Count:
     latency_ms: int = 0
     squares: int = 0
     cost_micro_usd: int = 0
+    left_out: int = 0
+    cancelled: int = 0
 
     def event(self, counting: Counting, latency_ms: int) -> None:
         """What became of a task; 0 ms: it was never worked on."""
@@ -38,6 +40,8 @@ class Count:
         self.latency_ms += sign * other.latency_ms
         self.squares += sign * other.squares
         self.cost_micro_usd += sign * other.cost_micro_usd
+        self.left_out += sign * other.left_out
+        self.cancelled += sign * other.cancelled
 
     def tally(self) -> Tally:
         """The count as an observation has it."""
@@ -49,6 +53,8 @@ class Count:
             self.latency_ms / 1000,
             self.squares / 1_000_000,
             self.cost_micro_usd,
+            self.left_out,
+            self.cancelled,
         )
 
 
@@ -105,18 +111,23 @@ class Cells:
 
     def strata(self) -> list[Stratum]:
         """The cells that have tasks, by tick and route version."""
-        for place in self._changed:
-            self._sum_up(place.tick, place.begin_version)
+        for at in sorted({(place.tick, place.begin_version) for place in self._changed}):
+            self._sum_up(*at)
         self._changed.clear()
-        return sorted(self._strata.values(), key=lambda s: (s.tick, s.begin_version))
+        return list(self._strata.values())
 
     def _sum_up(self, tick: int, begin_version: int) -> None:
+        """Put a cell's sum where it belongs: behind those before it."""
         arms = {
             arm: found.tally()
             for arm in Arm
             if (found := self._counts.get(Place(tick, begin_version, arm))) and found.tasks
         }
-        if arms:
-            self._strata[tick, begin_version] = Stratum(tick, begin_version, arms)
-        else:
-            self._strata.pop((tick, begin_version), None)
+        at = (tick, begin_version)
+        if not arms:
+            self._strata.pop(at, None)
+            return
+        late = at not in self._strata and bool(self._strata) and at < next(reversed(self._strata))
+        self._strata[at] = Stratum(tick, begin_version, arms)
+        if late:
+            self._strata = OrderedDict(sorted(self._strata.items()))

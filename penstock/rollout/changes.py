@@ -6,21 +6,21 @@ from functools import singledispatch
 from typing import Any, Final
 
 from penstock.api import condition
+from penstock.api.counts import ArmCounts
 from penstock.api.interruptions import Suspension
 from penstock.api.rollout import (
     AgentRolloutStatus,
     AnalysisStatus,
-    ArmCounts,
     LastRequest,
     Reason,
     Result,
-    Sample,
     Share,
     Source,
     Stage,
     Verdict,
 )
-from penstock.rollout import path
+from penstock.api.sample import Sample
+from penstock.rollout import failures, path
 from penstock.rollout.facts import (
     Facts,
 )
@@ -119,14 +119,15 @@ def new_verdict(
         percent=facts.percent,
         tasks=facts.situation.tasks,
         users=facts.situation.users,
-        samples=_samples(facts, revision) if result is Result.REJECTED else (),
+        samples=_samples(facts, revision, reason) if result is Result.REJECTED else (),
     )
 
 
-def _samples(facts: Facts, revision: str) -> tuple[Sample, ...]:
+def _samples(facts: Facts, revision: str, reason: Reason) -> tuple[Sample, ...]:
     observed = facts.observation
-    ours = observed is not None and revision == facts.candidate
-    return tuple(Sample(task=task) for task in observed.failed) if observed and ours else ()
+    if observed is None or revision != facts.candidate:
+        return ()
+    return failures.samples(observed.failed, reason)
 
 
 def with_verdict(verdicts: tuple[Verdict, ...], verdict: Verdict) -> tuple[Verdict, ...]:

@@ -10,6 +10,7 @@ from penstock.rollout.facts import (
     CANDIDATE_UNAVAILABLE,
     COMPARABLE_PERCENT,
     NOT_COMPARABLE,
+    ROWS_LOST,
     SHARED_INCIDENT,
     UNAVAILABLE_SECONDS,
     UNAVAILABLE_TIMES,
@@ -147,11 +148,12 @@ def abort_requested(facts: Facts) -> Move | None:
 def unavailable(facts: Facts) -> Move | None:
     """A candidate that cannot serve its share gives it back.
 
+    It comes back when there is room for its share; under a person's setpoint one pod is enough.
     Without a ready pod twice condemns it; a queue that ages while pods are ready never does.
     """
     if facts.suspended_for == CANDIDATE_UNAVAILABLE:
-        back = facts.capacity_for(facts.status.held_percent or 0) and not facts.backing_off
-        if not facts.pods.ready or not back:
+        room = facts.owned is not None or facts.capacity_for(facts.status.held_percent or 0)
+        if not facts.pods.ready or not room or facts.backing_off:
             return Wait(CANDIDATE_UNAVAILABLE, words.awaits_pods(facts))
         return _resume(facts)
     if not facts.percent or facts.situation.agent_suspended:
@@ -178,6 +180,26 @@ def shared_incident(facts: Facts) -> Move | None:
     if check is None or not facts.percent or facts.situation.agent_suspended:
         return None
     return Suspend(SHARED_INCIDENT, f"{check.line}: stable is over the limit too")
+
+
+def rows_missing(facts: Facts) -> Move | None:
+    """Over a limit on numbers that lack rows: users go to stable, and nobody is condemned on them.
+
+    It comes back when what was lost would be out of the window, and is judged on what follows.
+    """
+    lost = _lacks_rows(facts)
+    if facts.suspended_for == ROWS_LOST:
+        if lost or facts.observation is None:
+            return Wait(ROWS_LOST, words.awaits_rows(facts))
+        return _resume(facts)
+    check = facts.first_check(CheckVerdict.BREACHED, CheckVerdict.UNCOMPARED)
+    if not lost or check is None or not facts.percent or facts.situation.agent_suspended:
+        return None
+    return Suspend(ROWS_LOST, f"{check.line}; {words.LACKS_ROWS}")
+
+
+def _lacks_rows(facts: Facts) -> bool:
+    return facts.observation is not None and facts.observation.gap
 
 
 def not_comparable(facts: Facts) -> Move | None:
@@ -212,7 +234,7 @@ def _resume(facts: Facts) -> Move:
 def guardrail(facts: Facts) -> Move | None:
     """A credible and attributable breach rejects the candidate."""
     check = facts.first_check(CheckVerdict.BREACHED)
-    if check is None or facts.situation.agent_suspended:
+    if check is None or facts.situation.agent_suspended or _lacks_rows(facts):
         return None
     message = f"rolled back at {facts.percent} %: {check.line}"
     return Reject(check.reason, message, check.name)
@@ -306,9 +328,7 @@ def measurement_missing(facts: Facts) -> Move | None:
 
 def rows_lost(facts: Facts) -> Move | None:
     """Nothing is raised on numbers that lack rows, until those would be out of the window."""
-    if facts.observation is None or not facts.observation.gap:
-        return None
-    return Wait("RowsLost", words.rows_lost(facts))
+    return Wait(ROWS_LOST, words.rows_lost(facts)) if _lacks_rows(facts) else None
 
 
 def paused(facts: Facts) -> Move | None:
@@ -364,6 +384,11 @@ def evidence_suspect(facts: Facts) -> Move | None:
     """Over a limit, on too few tasks to be sure: more of them will tell."""
     check = facts.first_check(CheckVerdict.SUSPECT)
     return Wait("AwaitingEvidence", words.suspect(facts, check)) if check else None
+
+
+def callers_cancel(facts: Facts) -> Move | None:
+    """Callers take back far more from the candidate than from stable: that hides how slow it is."""
+    return Wait("AnalysisUnclear", words.callers_cancel(facts)) if facts.callers_cancel else None
 
 
 def evidence_not_sufficient(facts: Facts) -> Move | None:
@@ -445,6 +470,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     abort_requested,
     unavailable,
     shared_incident,
+    rows_missing,
     not_comparable,
     guardrail,
     lowering,
@@ -463,6 +489,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     hold_not_over,
     evidence_unclear,
     evidence_suspect,
+    callers_cancel,
     evidence_not_sufficient,
     approval_missing,
     advance,

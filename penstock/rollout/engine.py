@@ -22,7 +22,7 @@ from penstock.rollout import (
 )
 from penstock.rollout.changes import Change, change
 from penstock.rollout.facts import QUIET_SECONDS, WAITING, Facts
-from penstock.rollout.moves import Wait
+from penstock.rollout.moves import Move, Wait
 from penstock.rollout.situation import Decision, Happening, Situation
 
 #: Each move changes what the checks see; far fewer than this settle every situation.
@@ -42,30 +42,34 @@ def decide(situation: Situation) -> Decision:
     """
     before = inherited.state(situation.status)
     situation = replace(situation, status=before, judged={})
-    moved = _move(situation, _seen(situation))
-    share = _share_seen(Facts(situation, moved.status))  # whose candidate may just have ended
-    status = _numbered(situation, moved.status.model_copy(update={"share": share}))
-    status = status.model_copy(update={"stuck": _stuck(Facts(situation, status))})
-    status = status.model_copy(update={"blind_since": _blind_since(Facts(situation, status))})
-    begins = _waiting(situation, status).reason != before.waiting
-    status = numbers.counted(Facts(situation, status), before, news=begins)
-    status, wait = _steady(before, status, _waiting(situation, status))
-    status = report.conditions(Facts(situation, status), wait)
-    status = _request_waits(Facts(situation, status), wait)
-    status = status.model_copy(update=_told_before(Facts(situation, status), wait))
-    told = (*moved.happenings, *_told_once(Facts(situation, status), before, wait))
-    after = Facts(situation, status)
-    return Decision(status, told, moved.verdicts, _look_again(after, wait), former.goal(after))
+    moved, facts, move = _move(Facts(situation, before).but(**_seen(situation)))
+    settled = facts
+    facts = facts.but(share=_share_seen(facts))  # whose candidate may just have ended
+    facts = _numbered(facts)
+    facts = facts.but(stuck=_stuck(facts))
+    facts = facts.but(blind_since=_blind_since(facts))
+    wait = _waiting(facts, move if facts is settled else None)
+    counted = facts.of(numbers.counted(facts, before, news=wait.reason != before.waiting))
+    wait = _waiting(counted, wait if counted is facts else None)
+    message, wait = _steady(before, counted.status, wait)
+    facts = counted.but(waiting_message=message)
+    facts = facts.but(conditions=report.conditions(facts, wait))
+    facts = facts.but(**_request_waits(facts, wait))
+    facts = facts.but(**_told_before(facts, wait))
+    told = (*moved.happenings, *_told_once(facts, before, wait))
+    return Decision(
+        facts.status, told, moved.verdicts, _look_again(facts, wait), former.goal(facts)
+    )
 
 
 # ---------------------------------------------------------------------------- before the moves
 
 
-def _seen(situation: Situation) -> AgentRolloutStatus:
-    """The status with what is simply noted: generation, epoch, setpoint, pods without readiness."""
+def _seen(situation: Situation) -> dict[str, Any]:
+    """What is simply noted: generation, epoch, setpoint, pods without readiness, old queues."""
     status = situation.status
     facts = Facts(situation, status)
-    update = {
+    update: dict[str, Any] = {
         "observed_generation": situation.generation,
         "epoch": max(status.epoch, situation.epoch),
         "suspended": situation.agent_suspended,
@@ -76,8 +80,7 @@ def _seen(situation: Situation) -> AgentRolloutStatus:
         **_quiet(facts),
         **_step_clock(facts),
     }
-    status = status.model_copy(update=update)
-    return status.model_copy(update={"stuck": _stuck(Facts(situation, status))})
+    return {**update, "stuck": _stuck(facts.but(**update))}
 
 
 def _share_seen(facts: Facts, *, is_new: bool = False) -> Share:
@@ -91,7 +94,7 @@ def _share_seen(facts: Facts, *, is_new: bool = False) -> Share:
         is_new=is_new,
         version=facts.record(facts.candidate).version,
     )
-    return share.model_copy(update={"setpoint": seen})
+    return share if seen is share.setpoint else share.model_copy(update={"setpoint": seen})
 
 
 def _halts(facts: Facts) -> tuple[Halt, ...]:
@@ -153,25 +156,28 @@ def _unready_since(facts: Facts) -> str | None:
 # ----------------------------------------------------------------------------------- the moves
 
 
-def _move(situation: Situation, status: AgentRolloutStatus) -> Change:
+def _move(facts: Facts) -> tuple[Change, Facts, Move | None]:
+    """The changes of all moves that the checks ask for, the facts after them, and the last word."""
     told: tuple[Happening, ...] = ()
     verdicts: dict[str, Verdict] = {}  # of several on one revision in one pass the last one
     for _ in range(MAX_MOVES):
-        facts = Facts(situation, status)
         move = checks.next_move(facts)
         if isinstance(move, Wait):
-            break
+            return Change(facts.status, told, tuple(verdicts.values())), facts, move
         changed = change(move, facts)
-        status = changed.status
+        facts = facts.of(changed.status)
         told += changed.happenings
         verdicts |= {verdict.revision: verdict for verdict in changed.verdicts}
-    return Change(status, told, tuple(verdicts.values()))
+    return Change(facts.status, told, tuple(verdicts.values())), facts, None
 
 
-def _waiting(situation: Situation, status: AgentRolloutStatus) -> Wait:
-    """What is awaited; whatever else is, a person who goes back hears of that first."""
-    facts = Facts(situation, status)
-    move = checks.next_move(facts)
+def _waiting(facts: Facts, known: Move | None) -> Wait:
+    """What is awaited; whatever else is, a person who goes back hears of that first.
+
+    Args:
+        known: what the checks said of these very facts.
+    """
+    move = known or checks.next_move(facts)
     if not isinstance(move, Wait):
         return Wait("Deciding", "More changes follow at once.")
     return checks.undo_awaits_pods(facts) or move
@@ -180,22 +186,17 @@ def _waiting(situation: Situation, status: AgentRolloutStatus) -> Wait:
 # ----------------------------------------------------------------------------- after the moves
 
 
-def _numbered(situation: Situation, status: AgentRolloutStatus) -> AgentRolloutStatus:
+def _numbered(facts: Facts) -> Facts:
     """The status with its route version: one more exactly when the traffic changes."""
-    before = situation.status
-    version, floor = before.route_version, situation.route_version_floor
+    before, status = facts.situation.status, facts.status
+    version, floor = before.route_version, facts.situation.route_version_floor
     if version == 0 or version < floor or _traffic(before) != _traffic(status):
         version = max(version, floor) + 1
     analysis = status.analysis
     if path.under_way(status) and not analysis.since_version:
         analysis = analysis.model_copy(update={"since_version": version})
-    facts = Facts(situation, status)
-    update = {
-        "route_version": version,
-        "analysis": analysis,
-        "step": path.label(facts.strategy, status),
-    }
-    return status.model_copy(update=update)
+    step = path.label(facts.strategy, status)
+    return facts.but(route_version=version, analysis=analysis, step=step)
 
 
 def _traffic(status: AgentRolloutStatus) -> tuple[object, ...]:
@@ -210,10 +211,10 @@ def _traffic(status: AgentRolloutStatus) -> tuple[object, ...]:
     )
 
 
-def _request_waits(facts: Facts, wait: Wait) -> AgentRolloutStatus:
+def _request_waits(facts: Facts, wait: Wait) -> dict[str, LastRequest]:
     """A request that could not be done yet says so; it is looked at again with each pass."""
     if not facts.open_request:
-        return facts.status
+        return {}
     last = facts.status.last_request
     same = last.value == facts.open_request
     waiting = LastRequest(
@@ -222,18 +223,16 @@ def _request_waits(facts: Facts, wait: Wait) -> AgentRolloutStatus:
         message=wait.message[:2048],
         at=last.at if same else condition.timestamp(facts.now),
     )
-    return facts.status.model_copy(update={"last_request": waiting})
+    return {"last_request": waiting}
 
 
-def _steady(
-    before: AgentRolloutStatus, status: AgentRolloutStatus, wait: Wait
-) -> tuple[AgentRolloutStatus, Wait]:
+def _steady(before: AgentRolloutStatus, status: AgentRolloutStatus, wait: Wait) -> tuple[str, Wait]:
     """A sentence with numbers stays as it is until the numbers are written anew.
 
     Each write of the status costs etcd the whole object, and the numbers run all the time.
     """
     if wait.reason not in words.NUMBERED:
-        return status.model_copy(update={"waiting_message": ""}), wait
+        return "", wait
     message = before.waiting_message
     same = (before.waiting, before.observed_generation, before.analysis.counted_at) == (
         wait.reason,
@@ -242,7 +241,7 @@ def _steady(
     )
     if not (same and message):
         message = f"{wait.message} {words.as_of(status)}".strip()[:2048]
-    return status.model_copy(update={"waiting_message": message}), replace(wait, message=message)
+    return message, replace(wait, message=message)
 
 
 def _told_before(facts: Facts, wait: Wait) -> dict[str, object]:

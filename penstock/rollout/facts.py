@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Final
+from typing import Final, Self
 
+from penstock.api.counts import Yardstick
 from penstock.api.interruptions import Suspension
 from penstock.api.rollout import (
     AgentRolloutStatus,
@@ -14,11 +15,10 @@ from penstock.api.rollout import (
     Stage,
     Step,
     Strategy,
-    Yardstick,
 )
 from penstock.rollout import guardrails, path, requests, setpoint
 from penstock.rollout.guardrails import Check, CheckVerdict
-from penstock.rollout.observation import Observation, Tally
+from penstock.rollout.observation import Observation, Stratum, Tally
 from penstock.rollout.situation import Pods, RevisionRecord, Situation
 from penstock.traffic import Arm
 
@@ -30,6 +30,7 @@ UNAVAILABLE_TIMES: Final = 2
 SHARED_INCIDENT: Final = "SharedIncident"
 CANDIDATE_UNAVAILABLE: Final = "CandidateUnavailable"
 NOT_COMPARABLE: Final = "NotComparable"
+ROWS_LOST: Final = "RowsLost"
 #: Largest share at which stable has enough of the users to be compared with.
 COMPARABLE_PERCENT: Final = 50
 #: A candidate whose queue aged stays off for so long, doubled with each time, at most ...
@@ -37,6 +38,8 @@ FIRST_BACK_OFF_SECONDS: Final = 30
 LONGEST_BACK_OFF_SECONDS: Final = 600
 #: After so long without another one, an unavailability is forgotten.
 QUIET_SECONDS: Final = 3600
+#: Fewer cancelled tasks of the candidate say nothing.
+FEWEST_CANCELLED: Final = 5
 WAITING: Final = "Waiting"
 
 
@@ -46,6 +49,17 @@ class Facts:
 
     situation: Situation
     status: AgentRolloutStatus
+
+    def but(self, **update: object) -> Self:
+        """The facts with fields of the status changed; the same where they are that already."""
+        news = {
+            name: value for name, value in update.items() if getattr(self.status, name) != value
+        }
+        return self.of(self.status.model_copy(update=news)) if news else self
+
+    def of(self, status: AgentRolloutStatus) -> Self:
+        """The same situation seen with another status."""
+        return self if status is self.status else type(self)(self.situation, status)
 
     # -- who -----------------------------------------------------------------------------------
 
@@ -270,6 +284,25 @@ class Facts:
             kept.latency_ms / 1000,
             kept.latency_squares / 1_000_000,
         )
+
+    @property
+    def callers_cancel(self) -> bool:
+        """Whether callers, in this step, take back clearly more tasks from the candidate.
+
+        Within one step the shares stand still, so that both arms are compared over the same time.
+        """
+        if self.observation is None:
+            return False
+        steps = {arm: self.observation.in_step(arm) for arm in Arm}
+        ended = {
+            arm: Tally(tasks=tally.tasks + tally.left_out, errors=tally.cancelled)
+            for arm, tally in steps.items()
+        }
+        ours, theirs = ended[Arm.CANDIDATE], ended[Arm.STABLE]
+        if ours.errors < FEWEST_CANCELLED or theirs.tasks < guardrails.FEWEST_STABLE:
+            return False
+        z = guardrails.rate_z([Stratum(0, 0, ended)], lambda tally: tally.errors)
+        return z >= guardrails.SHARED_Z
 
     @cached_property
     def stable_proved_well(self) -> bool:

@@ -19,103 +19,28 @@ While the kill switch is on, the clocks of tasks stand still: a halted task is n
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from penstock import names
+from penstock.api.counts import ArmCounts
 from penstock.api.interruptions import Halt
 from penstock.api.rollout import (
-    AgentRolloutSpec,
-    AgentRolloutStatus,
     AnalysisStatus,
-    ArmCounts,
-    GuardrailMode,
 )
-from penstock.outcomes import Row, RowKind
-from penstock.rollout import path
+from penstock.outcomes import End, Row, RowKind
 from penstock.rollout.cells import Cells, Count, Place
+from penstock.rollout.failures import Failure, Kind, Lately
 from penstock.rollout.guardrails import WINSOR_LIMITS
 from penstock.rollout.halts import Halts
 from penstock.rollout.observation import TICK_MS, Observation, Stratum, Tally
-from penstock.task import Counting
-from penstock.traffic import Arm, RevisionLimits
+from penstock.rollout.scope import Scope
+from penstock.task import Counting, TaskStatus
+from penstock.traffic import Arm
 
-_DEFAULT_LIMITS: Final = RevisionLimits(input_chars=20_000, queue_seconds=600, wall_seconds=120)
-
-#: Strata per route version that the window has at most, and what is before it.
-MOST_TICKS: Final = 240
-#: Failed tasks of the candidate that are kept as examples.
-MOST_SAMPLES: Final = 3
+#: Tasks left out of one reading of which it is asked whether their callers cancelled them.
+MOST_UNEXPLAINED: Final = 1000
 
 Position = tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Scope:
-    """What is counted: whose rows, since when, over how long, and what is late.
-
-    ``stable`` and ``candidate`` are hashes; without a candidate stable alone is watched.
-    ``literal``: outcomes are counted by the time of the end as well.
-    """
-
-    stable: str
-    candidate: str
-    since_version: int
-    window_ms: int
-    latency_limit_ms: int
-    overdue_ms: Mapping[Arm, int]
-    literal: bool = False
-
-    @property
-    def fine_ticks(self) -> int:
-        """Width of the window's strata, in ticks."""
-        return -(-self.window_ms // (MOST_TICKS * TICK_MS))
-
-    @property
-    def coarse_ticks(self) -> int:
-        """Width of the strata before the window, a multiple of the window's."""
-        fine = self.fine_ticks
-        return fine * -(-self._span_ms // (MOST_TICKS * TICK_MS * fine))
-
-    @property
-    def kept_ms(self) -> int:
-        """How long a routed task can still change an observation."""
-        return self._span_ms + self.coarse_ticks * TICK_MS
-
-    @property
-    def _span_ms(self) -> int:
-        return self.window_ms + max(self.overdue_ms.values())
-
-    def is_sample(self, row: Row) -> bool:
-        """Whether the row is about a task that is compared."""
-        ours = self.candidate if row.arm is Arm.CANDIDATE else self.stable
-        return row.revision == ours and row.begin_version >= self.since_version
-
-
-def scope_of(
-    spec: AgentRolloutSpec, status: AgentRolloutStatus, limits: Mapping[str, RevisionLimits]
-) -> Scope:
-    """What must be counted for a rollout as it is decided now.
-
-    Args:
-        limits: of the revisions, by name.
-    """
-    guardrails = spec.analysis.guardrails
-    canary = status.canary_revision or "" if path.under_way(status) else ""
-    revisions = {Arm.STABLE: status.stable_revision or "", Arm.CANDIDATE: canary}
-    overdue = {
-        arm: limits.get(revision, _DEFAULT_LIMITS).overdue_seconds * 1000
-        for arm, revision in revisions.items()
-    }
-    return Scope(
-        stable=names.hash_of(revisions[Arm.STABLE]),
-        candidate=names.hash_of(canary),
-        since_version=status.analysis.since_version if canary else 0,
-        window_ms=guardrails.window_seconds * 1000,
-        latency_limit_ms=guardrails.latency_mean_seconds * 1000,
-        overdue_ms=overdue,
-        literal=guardrails.mode is GuardrailMode.LITERAL,
-    )
 
 
 @dataclass(slots=True)
@@ -144,13 +69,17 @@ class Fold:
     total: dict[Arm, Count] = field(default_factory=_no_counts)
     step: dict[Arm, Count] = field(default_factory=_no_counts)
     halts: Halts = field(default_factory=Halts)
-    _gap_at: int = 0  # when the last loss of rows was noticed, by the log's clock
+    _gap_at: int = 0  # up to when rows are known to be lost, by the log's clock
     _last: Position = (0, 0)
+    _needed: Position = (0, 0)  # from where on the first reading must find every row
     _open: dict[Arm, OrderedDict[str, _Open]] = field(
         default_factory=lambda: {arm: OrderedDict() for arm in Arm}
     )
     _open_in_step: dict[Arm, int] = field(default_factory=lambda: dict.fromkeys(Arm, 0))
-    _failed: deque[tuple[int, str]] = field(default_factory=lambda: deque(maxlen=MOST_SAMPLES))
+    _failed: Lately = field(default_factory=Lately)
+    _unexplained: deque[tuple[str, list[Count]]] = field(
+        default_factory=lambda: deque(maxlen=MOST_UNEXPLAINED)
+    )
 
     def __post_init__(self) -> None:
         self._step_position = position(self.step_from)
@@ -185,14 +114,30 @@ class Fold:
         """The row id after which to read on; at first far enough back to rebuild the window."""
         if self._last > (0, 0):
             return _text(self._last)
+        began = (self.scope.began_ms, 0)  # what was routed before is no sample
         if self.scope.candidate and self.counted == (0, 0):
+            self._needed = max(began, (1, 0))
             return ""
         # Tasks that were open at the checkpoint were routed before it.
         newest_ms = min(now_ms, self.counted[0] or now_ms)
         oldest_ms = self.halts.earlier(newest_ms, self.scope.kept_ms)
-        return _text((max(oldest_ms, 0), 0))
+        oldest = (max(oldest_ms, 0), 0)
+        self._needed = max(began, oldest, (1, 0))
+        return _text(oldest)
 
-    def add(self, rows: Iterable[Row], first_kept: str = "", through: str = "") -> None:
+    @property
+    def has_read(self) -> bool:
+        """Whether rows were read: from then on ``read_after`` is the last of them."""
+        return self._last > (0, 0)
+
+    def add(
+        self,
+        rows: Iterable[Row],
+        first_kept: str = "",
+        through: str = "",
+        *,
+        trimmed: bool = False,
+    ) -> None:
         """Count rows in the order of their ids; rows seen before are passed over.
 
         Args:
@@ -200,10 +145,13 @@ class Fold:
             through: id up to which the log was read, where its last rows could not be.
             first_kept: id of the oldest row that the log still had when the rows were read. When
                 that is past the last one counted, rows were lost: a gap, which is kept in mind.
+            trimmed: rows before the oldest one were in the log and are gone. Where the window is
+                rebuilt from further back, that is a gap as well.
         """
-        reached = max(self._last, self.counted)
-        if first_kept and (0, 0) < reached < position(first_kept):
-            self._gap_at = position(first_kept)[0]
+        first, reached = position(first_kept), max(self._last, self.counted)
+        short = trimmed and self._last == (0, 0) < self._needed < first
+        if short or (0, 0) < reached < first:
+            self._lose(first)
         for row in rows:
             at = position(row.id)
             if at <= self._last:
@@ -215,15 +163,25 @@ class Fold:
             self._row(row, at)
         self._last = max(self._last, position(through))
 
+    def _lose(self, first: Position) -> None:
+        """Rows before this one are lost: how tasks ended that were open before it nobody knows."""
+        self._gap_at = max(self._gap_at, first[0])
+        for tasks in self._open.values():
+            for name, task in [(n, t) for n, t in tasks.items() if t.routed < first]:
+                self._close(name, task)
+                for count in self._counts(task):
+                    count.tasks -= 1
+
     def observe(self, now_ms: int) -> Observation:
         """What the rows so far say at this moment (Redis time, not before the last row)."""
         begun = self.halts.earlier(now_ms, self.scope.window_ms)
         late = self._open_events(now_ms)
-        window = [s for s in self._fine.strata() if s.tick * TICK_MS >= begun]
+        fine = self._fine.strata()
+        window = [s for s in fine if s.tick * TICK_MS >= begun]
         return Observation(
             now_ms=now_ms,
             window=_with_late(window, late, lambda task: task.fine),
-            older=_with_late(self._older(now_ms, begun), late, lambda task: task.coarse),
+            older=_with_late(self._older(fine, now_ms, begun), late, lambda task: task.coarse),
             total={arm: _without_squares(self.total[arm]) for arm in Arm},
             step={arm: _without_squares(self.step[arm]) for arm in Arm},
             counted_through=_text(max(self._last, self.counted)),
@@ -232,23 +190,27 @@ class Fold:
             step_from=self.step_from,
             since_version=self.scope.since_version,
             ended=self._ended_lately(now_ms, begun, late) if self.scope.literal else (),
-            failed=tuple(task for at_ms, task in self._failed if at_ms >= begun),
+            failed=self._failed.since(begun),
         )
 
-    def _older(self, now_ms: int, begun: int) -> list[Stratum]:
+    def _older(self, fine: list[Stratum], now_ms: int, begun: int) -> list[Stratum]:
         """The strata before the window that a late end can still change."""
         width = self.scope.coarse_ticks * TICK_MS
         oldest = self.halts.earlier(now_ms, self.scope.kept_ms) + width
-        older = [s for s in self._coarse.strata() if oldest <= s.tick * TICK_MS < begun]
-        if self._coarse is self._fine:
+        same = self._coarse is self._fine
+        strata = fine if same else self._coarse.strata()
+        older = [s for s in strata if oldest <= s.tick * TICK_MS < begun]
+        if same:
             return older
-        return [s if s.tick * TICK_MS + width <= begun else self._cut(s, begun) for s in older]
+        return [
+            s if s.tick * TICK_MS + width <= begun else self._cut(s, fine, begun) for s in older
+        ]
 
-    def _cut(self, stratum: Stratum, begun: int) -> Stratum:
+    def _cut(self, stratum: Stratum, fine: list[Stratum], begun: int) -> Stratum:
         """The part of a wide stratum that is before the window."""
         end = stratum.tick + self.scope.coarse_ticks
         arms = dict(stratum.arms)
-        for inside in self._fine.strata():
+        for inside in fine:
             same = inside.begin_version == stratum.begin_version
             if same and begun <= inside.tick * TICK_MS and stratum.tick <= inside.tick < end:
                 for arm, tally in inside.arms.items():
@@ -283,11 +245,42 @@ class Fold:
         if row.kind is RowKind.REHOMED or row.counting is Counting.LEFT_OUT:
             for count in self._counts(task):
                 count.tasks -= 1
+            if row.kind is RowKind.FINISHED:
+                self._left_out(row.task, self._totals(task, at))
             return
         worked_ms = self.halts.running_ms(at[0] - row.latency_ms, at[0])
         self._ended(task, row.counting, worked_ms, row.cost_micro_usd, at)
-        if row.counting is Counting.ERROR and task.arm is Arm.CANDIDATE:
-            self._failed.append((at[0], row.task))
+        for kind in self._kinds(row.counting, worked_ms):
+            self._note(task, Failure(row.task, kind, task.routed[0], at[0], row.reason))
+
+    def _kinds(self, counting: Counting, worked_ms: int) -> list[Kind]:
+        """As what an end counts against the candidate."""
+        kinds = {Counting.ERROR: [Kind.ERROR], Counting.ESCALATION: [Kind.ESCALATION]}
+        slow = [Kind.SLOW] if worked_ms > self.scope.latency_limit_ms else []
+        return kinds.get(counting, []) + slow
+
+    def _note(self, task: _Open, failure: Failure) -> None:
+        if task.arm is Arm.CANDIDATE:
+            self._failed.note(failure)
+
+    def _left_out(self, identifier: str, totals: list[Count]) -> None:
+        for count in totals:
+            count.left_out += 1
+        if totals:
+            self._unexplained.append((identifier, totals))
+
+    @property
+    def unexplained(self) -> list[str]:
+        """Ids of tasks that were left out, and of which it is not known yet whether by their callers."""
+        return [identifier for identifier, _ in self._unexplained]
+
+    def explain(self, ends: Mapping[str, End]) -> None:
+        """Count which of the unexplained were cancelled; what is not said of one stays unknown."""
+        for identifier, totals in self._unexplained:
+            end = ends.get(identifier)
+            for count in totals if end and end.status is TaskStatus.CANCELLED else ():
+                count.cancelled += 1
+        self._unexplained.clear()
 
     def _known(self, identifier: str) -> _Open | None:
         found = (tasks.get(identifier) for tasks in self._open.values())
@@ -327,14 +320,17 @@ class Fold:
         ended = []
         if self.scope.literal:
             ended.append(self._outcomes.count(self._outcomes.place(at[0], 0, task.arm)))
-        if at > self.counted and self.scope.candidate:
-            ended.append(self.total[task.arm])
-            if task.routed > self._step_position:
-                ended.append(self.step[task.arm])
-        for count in ended:
+        for count in ended + self._totals(task, at):
             count.tasks += 1
             count.cost_micro_usd += cost
             count.event(counting, latency_ms)
+
+    def _totals(self, task: _Open, at: Position) -> list[Count]:
+        """The totals that an end at this position enters; none that were counted before."""
+        if at <= self.counted or not self.scope.candidate:
+            return []
+        in_step = task.routed > self._step_position
+        return [self.total[task.arm], *([self.step[task.arm]] if in_step else [])]
 
     def _winsorised(self, latency_ms: int) -> int:
         return min(latency_ms, WINSOR_LIMITS * self.scope.latency_limit_ms)
@@ -357,6 +353,9 @@ class Fold:
                 settled = (deadline_ms, 0)
                 worked_ms = self._worked_ms(task, deadline_ms)
                 self._ended(task, Counting.ERROR, worked_ms, 0, settled)
+                routed_ms, ended_ms = task.routed[0], settled[0]
+                late = Failure(identifier, Kind.ERROR, routed_ms, ended_ms, overdue=True)
+                self._note(task, late)
 
     def _worked_ms(self, task: _Open, until_ms: int) -> int:
         if not task.started_ms:
@@ -450,6 +449,8 @@ def _restored(stable: ArmCounts, candidate: ArmCounts) -> dict[Arm, Count]:
             timed=kept.timed,
             latency_ms=kept.latency_ms,
             cost_micro_usd=kept.cost_micro_usd,
+            left_out=kept.left_out,
+            cancelled=kept.cancelled,
         )
         for arm, kept in ((Arm.STABLE, stable), (Arm.CANDIDATE, candidate))
     }
@@ -457,13 +458,4 @@ def _restored(stable: ArmCounts, candidate: ArmCounts) -> dict[Arm, Count]:
 
 def _without_squares(count: Count) -> Tally:
     """A total: squares are not kept in status, so a restart must not miss them."""
-    tally = count.tally()
-    return Tally(
-        tally.tasks,
-        tally.errors,
-        tally.escalations,
-        tally.timed,
-        tally.latency_sum,
-        0.0,
-        tally.cost_micro_usd,
-    )
+    return replace(count.tally(), latency_squares=0.0)

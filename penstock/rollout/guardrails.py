@@ -1,7 +1,7 @@
 """The absolute limits on a candidate: over a sliding window, credible, and attributable to it."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -30,6 +30,8 @@ ATTRIBUTABLE_Z: Final = 3.0
 SHARED_Z: Final = 4.0
 FEWEST_STABLE: Final = 20
 STABLE_SHARE: Final = 10
+#: Where the candidate has more tasks than so many to one of stable's, a stratum is thin.
+THIN: Final = 4
 #: Ticks to a stratum, finest first; where stable has too few tasks beside the candidate's in fine
 #: strata, coarser ones are compared, at last the whole window.
 TICKS_TO_A_STRATUM: Final = (1, 6, 12, 1_000_000_000)
@@ -140,29 +142,48 @@ def judge(
     if limits.mode is GuardrailMode.LITERAL and observation.ended:
         ended = {arm: observation.ended_in_window(arm) for arm in Arm}
         seen = replace(seen, candidate=ended[Arm.CANDIDATE], stable=ended[Arm.STABLE])
-    checks = tuple(_judge(rule, limits, seen) for rule in _rules(limits))
+    rules = _rules(limits)
+    checks = tuple(_judge(rule, limits, seen) for rule in rules)
     if not observation.older or limits.mode is GuardrailMode.LITERAL:
+        return checks
+    ours = seen.candidate + _sum(observation.older, Arm.CANDIDATE)
+    suspects = [
+        _may_be_graver(rule, check, ours) for rule, check in zip(rules, checks, strict=True)
+    ]
+    if not any(suspects):
         return checks
     oldest_ms = observation.older[0].tick * TICK_MS
     everything = replace(observation, window=observation.older + observation.window)
     long = _window(everything, math.ceil((observation.now_ms - oldest_ms) / 1000), before)
-    late = (_judge(rule, limits, long) if rule.late else None for rule in _rules(limits))
-    return tuple(map(_graver, checks, late))
+    return tuple(
+        _graver(check, _judge(rule, limits, long)) if suspect else check
+        for rule, check, suspect in zip(rules, checks, suspects, strict=True)
+    )
 
 
-def _graver(check: Check, late: Check | None) -> Check:
-    """What ends later than the window is long must not pass unseen: it can still condemn."""
+def _may_be_graver(rule: _Rule, check: Check, ours: Tally) -> bool:
+    """Whether late ends can say more than the window: only what is over its limit says that."""
     milder = check.verdict in (CheckVerdict.PASSING, CheckVerdict.NO_DATA, CheckVerdict.SUSPECT)
-    graver = (CheckVerdict.BREACHED, CheckVerdict.UNCOMPARED)
-    if late and milder and late.verdict in graver:
+    return rule.late and milder and rule.over(ours)
+
+
+def _graver(check: Check, late: Check) -> Check:
+    """What ends later than the window is long must not pass unseen: it can still condemn."""
+    if late.verdict in (CheckVerdict.BREACHED, CheckVerdict.UNCOMPARED):
         return replace(late, stable_over=check.stable_over)
     return check
 
 
+def _sum(strata: Iterable[Stratum], arm: Arm) -> Tally:
+    return total_of(stratum.arms[arm] for stratum in strata if arm in stratum.arms)
+
+
 def _window(observation: Observation, seconds: int, before: Tally) -> _Window:
-    stable = observation.in_window(Arm.STABLE)
+    stable, now_ms = observation.in_window(Arm.STABLE), observation.now_ms
     lately = {
-        span: observation.since(observation.now_ms - span * 1000).in_window(Arm.STABLE)
+        span: _sum(
+            (s for s in observation.window if s.tick * TICK_MS >= now_ms - span * 1000), Arm.STABLE
+        )
         for span in (2 * TICK_MS // 1000, seconds // 10)
     }
     return _Window(
@@ -179,17 +200,18 @@ def _window(observation: Observation, seconds: int, before: Tally) -> _Window:
 def _unrivalled(window: Sequence[Stratum]) -> Tally:
     rivalled = {s.begin_version for s in window if s.arm(Arm.STABLE).tasks}
     alone = (s.arm(Arm.CANDIDATE) for s in window if s.begin_version not in rivalled)
-    return sum(alone, Tally())
+    return total_of(alone)
 
 
 def _judge(rule: _Rule, limits: Guardrails, seen: _Window) -> Check:
+    span = seen.stable_over(rule)
     if limits.mode is GuardrailMode.LITERAL:
         verdict = _literal(rule, limits, seen.candidate)
         enough = rule.trials(seen.stable) >= limits.min_tasks
         stable_over = enough and rule.over_point(seen.stable)
     else:
-        verdict = _credible(rule, seen)
-        stable_over = seen.stable_over(rule) > 0
+        stable_over = span > 0
+        verdict = _credible(rule, seen, stable_over=stable_over)
     return Check(
         rule.name,
         rule.reason,
@@ -200,7 +222,7 @@ def _judge(rule: _Rule, limits: Guardrails, seen: _Window) -> Check:
         rule.limit_text,
         rule.show(seen.candidate),
         rule.show(seen.stable),
-        _line(rule, seen, verdict),
+        _line(rule, seen, verdict, span),
         rule.title,
         _missing(rule, seen.candidate) if verdict is CheckVerdict.SUSPECT else 0,
     )
@@ -214,8 +236,8 @@ def _missing(rule: _Rule, candidate: Tally) -> int:
     return 0
 
 
-def _line(rule: _Rule, seen: _Window, verdict: CheckVerdict) -> str:
-    lately, span = "", seen.stable_over(rule)
+def _line(rule: _Rule, seen: _Window, verdict: CheckVerdict, span: int) -> str:
+    lately = ""
     if verdict is CheckVerdict.SHARED and span < seen.seconds:
         lately = f", there {rule.show(seen.lately[span])} in the last {span} s,"
     return (
@@ -233,10 +255,10 @@ def _literal(rule: _Rule, limits: Guardrails, candidate: Tally) -> CheckVerdict:
     return CheckVerdict.PASSING
 
 
-def _credible(rule: _Rule, seen: _Window) -> CheckVerdict:
+def _credible(rule: _Rule, seen: _Window, *, stable_over: bool) -> CheckVerdict:
     if seen.candidate.tasks == 0:
         return CheckVerdict.NO_DATA
-    over, stable_over = rule.over(seen.candidate), seen.stable_over(rule) > 0
+    over = rule.over(seen.candidate)
     if not (over or stable_over):
         return CheckVerdict.SUSPECT if rule.suspect(seen.candidate) else CheckVerdict.PASSING
     z = rule.z(seen.shared)
@@ -251,8 +273,9 @@ def _attributed(rule: _Rule, seen: _Window) -> CheckVerdict:
     """Whose fault it is that the candidate is over the limit while stable is not.
 
     Stable's tasks beside those of the candidate that failed tell, in the finest strata that have
-    enough of them. Where they are too few, stable's own rate of before still exonerates a version
-    that is no worse.
+    enough of them, and not by the thin ones alone: one task of stable that went well beside ten of
+    which most failed is luck at the begin of an outage. Where stable's tasks are too few, its own
+    rate of before still exonerates a version that is no worse.
     """
     for ticks in TICKS_TO_A_STRATUM:
         strata = coarser(seen.strata, ticks)
@@ -261,6 +284,8 @@ def _attributed(rule: _Rule, seen: _Window) -> CheckVerdict:
         ours = sum(rule.trials(s.arm(Arm.CANDIDATE)) for s in touched)
         enough = max(FEWEST_STABLE, ours / STABLE_SHARE)
         worse = stable >= FEWEST_STABLE and rule.z(strata) > ATTRIBUTABLE_Z
+        if worse and ticks == 1 and rule.z(_solid(rule, strata)) <= ATTRIBUTABLE_Z:
+            continue
         if worse and (ticks == 1 or stable >= enough):
             return CheckVerdict.BREACHED
         if stable >= enough:
@@ -269,6 +294,15 @@ def _attributed(rule: _Rule, seen: _Window) -> CheckVerdict:
                 return CheckVerdict.UNCLEAR
             break
     return CheckVerdict.UNCLEAR if _as_stable_was(rule, seen) else CheckVerdict.UNCOMPARED
+
+
+def _solid(rule: _Rule, strata: Sequence[Stratum]) -> Sequence[Stratum]:
+    """The strata that are not thin."""
+    return [
+        stratum
+        for stratum in strata
+        if rule.trials(stratum.arm(Arm.CANDIDATE)) <= THIN * rule.trials(stratum.arm(Arm.STABLE))
+    ]
 
 
 def _as_stable_was(rule: _Rule, seen: _Window) -> bool:

@@ -3,12 +3,11 @@
 from typing import Any, Final
 
 from penstock.api import condition
+from penstock.api.counts import ArmCounts, Yardstick
 from penstock.api.rollout import (
     AgentRolloutStatus,
     AnalysisStatus,
-    ArmCounts,
     CheckReport,
-    Yardstick,
 )
 from penstock.rollout import path
 from penstock.rollout.facts import COMPARABLE_PERCENT, Facts
@@ -18,6 +17,7 @@ from penstock.traffic import Arm
 
 #: Numbers alone are written at most this often: each write costs etcd the whole object.
 SECONDS_BETWEEN_COUNTS: Final = 60
+_ARMS: Final = (Arm.STABLE, Arm.CANDIDATE)
 
 
 def counts(tally: Tally) -> ArmCounts:
@@ -29,6 +29,8 @@ def counts(tally: Tally) -> ArmCounts:
         timed=tally.timed,
         latency_ms=round(tally.latency_sum * 1000),
         cost_micro_usd=tally.cost_micro_usd,
+        left_out=tally.left_out,
+        cancelled=tally.cancelled,
     )
 
 
@@ -45,8 +47,10 @@ def counted(facts: Facts, before: AgentRolloutStatus, *, news: bool = False) -> 
     observed = facts.observation
     if observed is None or not facts.stable or facts.rejected:
         return facts.status
+    if not news and not _worth_a_write(facts, before, observed):
+        return facts.status
     fresh = measured(facts, observed)
-    if not (news and fresh != facts.status.analysis) and not _worth_a_write(facts, before, fresh):
+    if fresh == facts.status.analysis:
         return facts.status
     stamp = {"counted_at": condition.timestamp(facts.now)}
     share = facts.status.share.model_copy(update={"observed_percent": _observed_percent(observed)})
@@ -94,25 +98,36 @@ def check_report(check: Check) -> CheckReport:
     )
 
 
-def _worth_a_write(facts: Facts, before: AgentRolloutStatus, fresh: AnalysisStatus) -> bool:
+def _worth_a_write(facts: Facts, before: AgentRolloutStatus, observed: Observation) -> bool:
     old, last = before.analysis, before.analysis.counted_at
-    if fresh == facts.status.analysis:
-        return False
     moved = (old, before.verdicts) != (facts.status.analysis, facts.status.verdicts)
-    if moved or last is None or _news(fresh) != _news(old):
+    if moved or last is None or _news(facts, observed) != _told(old):
         return True
     return (facts.now - path.moment(last)).total_seconds() >= SECONDS_BETWEEN_COUNTS
 
 
-def _news(analysis: AnalysisStatus) -> tuple[object, ...]:
-    arms = (
-        analysis.stable,
-        analysis.candidate,
-        analysis.step_stable,
-        analysis.step_candidate,
-    )
+_Words = tuple[tuple[str, ...], tuple[bool, ...]]
+
+
+def _news(facts: Facts, observed: Observation) -> _Words:
+    """What each check says, and which arms have tasks."""
+    analysis = facts.status.analysis
+    kept = [tally.tasks > 0 for tally in _arms(analysis)]
+    if path.under_way(facts.status):
+        kept = [
+            count(arm).tasks > 0 for count in (observed.in_total, observed.in_step) for arm in _ARMS
+        ]
+    return tuple(check.verdict.value for check in facts.checks), tuple(kept)
+
+
+def _told(analysis: AnalysisStatus) -> _Words:
+    """The same, as status has it."""
     words_of = tuple(check.verdict for check in analysis.checks)
-    return (words_of, *(arm.tasks > 0 for arm in arms))
+    return words_of, tuple(arm.tasks > 0 for arm in _arms(analysis))
+
+
+def _arms(analysis: AnalysisStatus) -> tuple[ArmCounts, ...]:
+    return analysis.stable, analysis.candidate, analysis.step_stable, analysis.step_candidate
 
 
 def _observed_percent(observed: Observation) -> int | None:

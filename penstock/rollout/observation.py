@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from penstock.rollout.failures import Failure
 from penstock.traffic import Arm
 
 #: Rows are counted per tick of routing time; arms are only ever compared inside one.
@@ -16,7 +17,9 @@ class Tally:
 
     ``errors`` and ``escalations`` are credited to the cohort in which the task was routed;
     ``timed`` tasks have a latency: ended ones, and open ones already older than the limit.
-    What ``tasks`` counts depends on where the tally stands, see Observation.
+    What ``tasks`` counts depends on where the tally stands, see Observation. ``left_out`` tasks ended
+    and are in no other count: planned, halted, or, as ``cancelled`` of them were, taken back by their
+    callers. Only totals tell of them.
     """
 
     tasks: int = 0
@@ -26,6 +29,8 @@ class Tally:
     latency_sum: float = 0.0
     latency_squares: float = 0.0
     cost_micro_usd: int = 0
+    left_out: int = 0
+    cancelled: int = 0
 
     def __add__(self, other: "Tally") -> "Tally":
         return total_of((self, other))
@@ -40,6 +45,8 @@ class Tally:
             self.latency_sum * factor,
             self.latency_squares * factor,
             self.cost_micro_usd,
+            self.left_out,
+            self.cancelled,
         )
 
     def less(self, other: "Tally") -> "Tally":
@@ -52,12 +59,14 @@ class Tally:
             max(self.latency_sum - other.latency_sum, 0.0),
             max(self.latency_squares - other.latency_squares, 0.0),
             self.cost_micro_usd - other.cost_micro_usd,
+            self.left_out - other.left_out,
+            self.cancelled - other.cancelled,
         )
 
 
 def total_of(tallies: Iterable[Tally]) -> Tally:
     """The sum of many tallies, column by column."""
-    tasks = errors = escalations = timed = cost_micro_usd = 0
+    tasks = errors = escalations = timed = cost_micro_usd = left_out = cancelled = 0
     latency_sum = latency_squares = 0.0
     for tally in tallies:
         tasks += tally.tasks
@@ -67,7 +76,10 @@ def total_of(tallies: Iterable[Tally]) -> Tally:
         latency_sum += tally.latency_sum
         latency_squares += tally.latency_squares
         cost_micro_usd += tally.cost_micro_usd
-    return Tally(tasks, errors, escalations, timed, latency_sum, latency_squares, cost_micro_usd)
+        left_out += tally.left_out
+        cancelled += tally.cancelled
+    latencies = (timed, latency_sum, latency_squares)
+    return Tally(tasks, errors, escalations, *latencies, cost_micro_usd, left_out, cancelled)
 
 
 _NOTHING: Final = Tally()
@@ -100,7 +112,7 @@ class Observation:
     rows were lost before they were counted. ``since_version``: the first route version of the
     candidate that was counted; None says that it is the present one. ``ended``: ended tasks, and
     those over their time by now, by the tick of their end, where the letter of a limit asks for
-    them. ``failed``: the last failed tasks of the candidate, by id, at most three.
+    them. ``failed``: the last failures of the candidate in the window, see ``failures``.
     """
 
     now_ms: int
@@ -114,7 +126,7 @@ class Observation:
     step_from: str = ""
     since_version: int | None = None
     ended: tuple[Stratum, ...] = ()
-    failed: tuple[str, ...] = ()
+    failed: tuple[Failure, ...] = ()
 
     def ended_in_window(self, arm: Arm) -> Tally:
         """What became of one arm's tasks that ended in the window, whenever they were routed."""
@@ -160,4 +172,5 @@ class Observation:
             tuple(stratum for stratum in strata if stratum.tick * TICK_MS >= moment_ms)
             for strata in (self.window, self.older, self.ended)
         )
-        return replace(self, window=window, older=older, ended=ended)
+        failed = tuple(f for f in self.failed if f.routed_ms // TICK_MS * TICK_MS >= moment_ms)
+        return replace(self, window=window, older=older, ended=ended, failed=failed)

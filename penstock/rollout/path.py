@@ -2,6 +2,7 @@
 
 import hashlib
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from penstock.api.rollout import AgentRolloutStatus, Source, Stage, Step, StepApproval, Strategy
 
@@ -83,6 +84,7 @@ def label(strategy: Strategy, status: AgentRolloutStatus) -> str:
     return f"{reached}/{len(strategy.steps)}"
 
 
+@lru_cache(maxsize=4096)
 def moment(text: str) -> datetime:
     """A Kubernetes timestamp as an aware datetime."""
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)

@@ -4,7 +4,7 @@ from typing import Final
 
 from penstock.api import condition
 from penstock.api.condition import Status
-from penstock.api.rollout import AgentRolloutStatus, Result, Source
+from penstock.api.rollout import Result, Source
 from penstock.rollout import commands, path, words
 from penstock.rollout.facts import Facts
 from penstock.rollout.guardrails import Check, CheckVerdict
@@ -18,8 +18,8 @@ _AWAITS_PODS: Final = (
 )
 
 
-def conditions(facts: Facts, wait: Wait) -> AgentRolloutStatus:
-    """The status with every condition as this decision leaves it."""
+def conditions(facts: Facts, wait: Wait) -> tuple[condition.Condition, ...]:
+    """Every condition as this decision leaves it."""
     told = {
         "Ready": _ready(facts, wait),
         "Reconciling": _reconciling(wait),
@@ -33,8 +33,7 @@ def conditions(facts: Facts, wait: Wait) -> AgentRolloutStatus:
     }
     if path.under_way(facts.status) and facts.status.unreached_percent is not None:
         told["NoEligibleUsers"] = _unreached(facts, facts.status.unreached_percent)
-    built = tuple(_condition(facts, kind, *words_of) for kind, words_of in told.items())
-    return facts.status.model_copy(update={"conditions": built})
+    return tuple(_condition(facts, kind, *words_of) for kind, words_of in told.items())
 
 
 _Told = tuple[Status, str, str]
@@ -48,6 +47,8 @@ def _condition(
     kubectl wait ignores a condition that was observed at an older generation.
     """
     before = condition.find(facts.status.conditions, kind)
+    if before and _says(before) == (status, reason, message, facts.situation.generation):
+        return before
     return condition.set_condition(
         (before,) if before else (),
         kind,
@@ -57,6 +58,10 @@ def _condition(
         generation=facts.situation.generation,
         now=facts.now,
     )[0]
+
+
+def _says(one: condition.Condition) -> tuple[Status, str, str, int]:
+    return one.status, one.reason, one.message, one.observed_generation
 
 
 def _suspended(facts: Facts) -> _Told:
@@ -215,4 +220,6 @@ def _rolled_back(facts: Facts, wait: Wait) -> _Told:
         (v for v in reversed(facts.status.verdicts) if v.result is Result.REJECTED),
         None,
     )
-    return Status.TRUE, last.reason.value if last else "RolledBack", wait.message
+    if last is None:
+        return Status.TRUE, "RolledBack", wait.message
+    return Status.TRUE, last.reason.value, words.with_samples(wait.message, last)

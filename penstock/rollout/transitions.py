@@ -176,9 +176,8 @@ def _(move: moves.Reject, facts: Facts) -> Change:
     if move.reason is Reason.ABORTED:
         update |= answered(facts, move.message)
     retry = commands.request(facts.situation, Verb.RETRY, facts.candidate)
-    told = Happening(
-        "RolledBack", f"{facts.candidate} was {move.message}. Retry: {retry}", warning=True
-    )
+    message = f"{facts.candidate} was {move.message}. Retry: {retry}"
+    told = Happening("RolledBack", words.with_samples(message, verdict), warning=True)
     return Change(_off(facts, update), (told,), (verdict,))
 
 

@@ -3,8 +3,14 @@
 from datetime import datetime
 from typing import Final
 
-from penstock.api.rollout import AgentRolloutStatus, ArmCounts, Result, StepApproval
-from penstock.rollout import commands, path
+from penstock.api.counts import ArmCounts
+from penstock.api.rollout import (
+    AgentRolloutStatus,
+    Result,
+    StepApproval,
+    Verdict,
+)
+from penstock.rollout import commands, failures, path
 from penstock.rollout.facts import COMPARABLE_PERCENT, UNAVAILABLE_SECONDS, Facts
 from penstock.rollout.guardrails import FEWEST_STABLE, Check
 from penstock.rollout.requests import Verb
@@ -79,6 +85,11 @@ def undo_awaits_pods(facts: Facts, goal: str) -> str:
     )
 
 
+def with_samples(message: str, verdict: Verdict) -> str:
+    """A message about a rejection, with the failed tasks that its verdict shows: ids and reasons."""
+    return " ".join(filter(None, (message, failures.told(verdict.samples))))
+
+
 def _why_rejected(facts: Facts) -> str:
     for verdict in reversed(facts.status.verdicts):
         if verdict.revision == facts.candidate and verdict.result is Result.REJECTED:
@@ -142,6 +153,20 @@ def queue_is_old(facts: Facts) -> str:
     return (
         f"Held at {facts.percent} % for workers: the oldest task of {facts.candidate} has waited "
         f"{facts.queue_age(facts.candidate):.0f} s."
+    )
+
+
+#: Why a breach does not condemn.
+LACKS_ROWS: Final = (
+    "outcome rows were lost before they were counted, so nobody is condemned on that"
+)
+
+
+def awaits_rows(facts: Facts) -> str:
+    """Off until what was lost would be out of the window."""
+    return (
+        f"{facts.suspension.message} It comes back by itself when what was lost would be out of the "
+        "window."
     )
 
 
@@ -242,6 +267,21 @@ def unclear(facts: Facts, check: Check) -> str:
     )
 
 
+def callers_cancel(facts: Facts) -> str:
+    """Callers take back far more from the candidate than from stable: a person decides."""
+    counts = facts.status.analysis
+    ours, theirs = _cancelled(counts.step_candidate), _cancelled(counts.step_stable)
+    return (
+        f"Held at {facts.percent} %: callers cancelled {ours} tasks of the candidate in this step and "
+        f"{theirs} of stable. Cancelled tasks count for nobody and may hide that it is slow, so a person "
+        f"decides. Abort: {_ask(facts, Verb.ABORT)} Or promote: {_ask(facts, Verb.PROMOTE)}"
+    )
+
+
+def _cancelled(counts: ArmCounts) -> str:
+    return f"{counts.cancelled} of {counts.tasks + counts.left_out}"
+
+
 def suspect(facts: Facts, check: Check) -> str:
     """Over the limit so far; more tasks clear or condemn it."""
     return (
@@ -269,7 +309,8 @@ def awaits_evidence(facts: Facts) -> str:
 
 
 def _so_far(who: str, total: ArmCounts, step: ArmCounts) -> str:
-    return f"{who} has {total.tasks} ({step.tasks} in this step)"
+    aside = f", and {total.left_out} that count for nobody" if total.left_out else ""
+    return f"{who} has {total.tasks} ({step.tasks} in this step){aside}"
 
 
 def awaits_users(facts: Facts, until: datetime) -> str:

@@ -7,10 +7,11 @@ credential that was replaced by a newer one stays known: it may still be valid.
 
 import base64
 import binascii
+import html
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 
 SHORTEST: Final = 8  # characters; shorter values are words that mean something else elsewhere
 INSTEAD: Final = "[redacted]"
@@ -69,6 +70,7 @@ def in_log_line(_logger: Any, _method: str, line: Any) -> Any:
 
 def _parts(value: str) -> Iterator[str]:
     """A credential, each of its lines, what follows its scheme, and what that encodes."""
+    yield from _password(value)
     for part in (value, *value.splitlines()):
         yield part
         yield part.strip()
@@ -81,6 +83,15 @@ def _parts(value: str) -> Iterator[str]:
                 yield decoded
                 yield decoded.partition(":")[2]
     yield "".join(value.split())
+
+
+def _password(value: str) -> Iterator[str]:
+    """The password in an address, as it is written there and as it is meant."""
+    _, address, rest = value.partition("://")
+    who, at, _ = rest.partition("/")[0].rpartition("@")
+    if address and at:
+        written = who.partition(":")[2]
+        yield from (written, unquote(written))
 
 
 def _decoded(text: str) -> str:
@@ -105,6 +116,7 @@ def _written(part: str) -> Iterator[str]:
             yield escaped
             yield _in_json(escaped)
         yield json.dumps(form, ensure_ascii=False)[1:-1]
+    yield from _in_html(part)
 
 
 def _encoded(raw: bytes) -> Iterator[str]:
@@ -113,11 +125,28 @@ def _encoded(raw: bytes) -> Iterator[str]:
     yield from (quoted, quoted.replace("%2F", "/"), _lower_escapes(quoted), quote_plus(raw))
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         yield encode(raw).decode().rstrip("=")
-    yield raw.hex()
+        yield from (_within(encode, raw, before) for before in range(3))
+    yield from (raw.hex(), raw.hex().upper())
+
+
+def _within(encode: Callable[[bytes], bytes], raw: bytes, before: int) -> str:
+    """What the base64 of a longer text has of this one, which begins so many bytes after a third.
+
+    Six bits are a character: only those count that stand for nothing else.
+    """
+    first, end = -(-before * 8 // 6), (before + len(raw)) * 8 // 6
+    return encode(bytes(before) + raw).decode()[first:end]
 
 
 def _in_json(text: str) -> str:
     return json.dumps(text)[1:-1]
+
+
+def _in_html(text: str) -> Iterator[str]:
+    """A text as pages repeat it; how the two quotes are written differs."""
+    for quotes in (('"', "'"), ("&quot;", "&#x27;"), ("&quot;", "&#39;"), ("&#34;", "&#39;")):
+        escaped = html.escape(text, quote=False)
+        yield escaped.replace('"', quotes[0]).replace("'", quotes[1])
 
 
 def _quoted(literal: str) -> Iterator[str]:

@@ -4,13 +4,14 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from penstock.errors import StoreRefused
 from penstock.names import AgentKey
-from penstock.outcomes import Row, RowKind
+from penstock.outcomes import End, Row, RowKind
 from penstock.task import (
     Counting,
     Outcome,
@@ -249,7 +250,8 @@ def row_page(prefix: str, entries: Sequence[Any], asked: int) -> RowPage:
     found = [row(prefix, entry) for entry in entries]
     rows = tuple(one for one in found if one is not None)
     through = entries[-1][0].decode() if entries else ""
-    return RowPage(rows, through, len(entries) >= asked > 0, len(found) - len(rows))
+    first = entries[0][0].decode() if entries else ""
+    return RowPage(rows, through, len(entries) >= asked > 0, len(found) - len(rows), first)
 
 
 def row(prefix: str, entry: Sequence[Any]) -> Row | None:
@@ -273,6 +275,9 @@ _ROW_FIELDS: Final = (
     "kind", "task", "arm", "revision", "route", "begin", "bucket", "counting", "latency", "cost",
 )  # fmt: skip
 _UNENDED_FIELDS: Final = _ROW_FIELDS[:-3]
+_IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_.-]{1,200}", re.ASCII)
+_REASONS: Final = frozenset(reason.value for reason in OutcomeReason)
+_ENDED: Final = frozenset(status.value for status in TaskStatus if status.ended)
 
 
 def _in_order(flat: Sequence[bytes]) -> dict[str, str]:
@@ -295,11 +300,18 @@ def _counter(text: str) -> int:
     return int(text)
 
 
+def _identifier(text: str) -> str:
+    """A task's id; people who may not read tasks read it, so it holds no other text."""
+    if not _IDENTIFIER.fullmatch(text):
+        raise ValueError("it is no task's id")
+    return text
+
+
 def _row(prefix: str, identifier: str, said: Mapping[str, str]) -> Row:
     return Row(
         id=identifier,
         kind=RowKind(said["kind"]),
-        task=prefix + said["task"],
+        task=_identifier(prefix + said["task"]),
         arm=Arm(said["arm"]),
         revision=said["revision"],
         route_version=_counter(said["route"]),
@@ -308,7 +320,21 @@ def _row(prefix: str, identifier: str, said: Mapping[str, str]) -> Row:
         counting=Counting(said.get("counting", Counting.GOOD)),
         latency_ms=_counter(said.get("latency", "0")),
         cost_micro_usd=_counter(said.get("cost", "0")),
+        reason=_reason(said["reason"]) if "reason" in said else None,
     )
+
+
+def _reason(text: str) -> OutcomeReason:
+    """A reason out of the closed list; a word that is not in it says nothing."""
+    return OutcomeReason(text) if text in _REASONS else OutcomeReason.NONE
+
+
+def end(status: bytes | None, reason: bytes | None) -> End | None:
+    """How a task ended, None when it has not, or nobody knows; no word is taken over that is not ours."""
+    said = _word(status)
+    if said not in _ENDED:
+        return None
+    return End(TaskStatus(said), _reason(_word(reason)))
 
 
 def route_record(route: Route) -> tuple[str, ...]:
@@ -320,7 +346,7 @@ def route_record(route: Route) -> tuple[str, ...]:
 
 def look(answer: Sequence[Any]) -> Look:
     """A look from what look.lua answers."""
-    now_ms, stored, first, last, works, waiting = answer
+    now_ms, stored, first, last, works, waiting, trimmed = answer
     record = tuple((field or b"").decode(errors="replace") for field in stored)
     uid, epoch, version, *_ = record
     return Look(
@@ -333,6 +359,7 @@ def look(answer: Sequence[Any]) -> Look:
         last_row=last.decode(),
         work={_word(revision): RevisionWork(*figures) for revision, *figures in works},
         waiting=waiting,
+        rows_trimmed=bool(trimmed),
     )
 
 

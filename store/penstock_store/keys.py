@@ -97,6 +97,11 @@ class AgentKeys:
         return f"{self.tag}:recent"
 
     @property
+    def versions(self) -> str:
+        """Which version each revision of the route declares; an older operator writes none."""
+        return f"{self.tag}:versions"
+
+    @property
     def news(self) -> str:
         """The channel that names each task to which something happened."""
         return f"{self.tag}:news"

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from penstock.errors import StoreRefused
 from penstock.names import AgentKey
 from penstock.task import OutcomeReason, Task, TaskStatus, task_id
 from penstock_store import codec, keys
@@ -107,6 +108,21 @@ class TaskPage:
 
 class Listing(Admitting):
     """The calls of those who look for tasks of which they know no id."""
+
+    async def versions(self, agent: AgentKey) -> dict[str, str]:
+        """The version that each revision declares, by hash; empty where it declares none.
+
+        It holds every revision of the route; none where an operator wrote the route that does not
+        say, or where another hand has overwritten it.
+        """
+        if not keys.well_named(agent):
+            return {}
+        try:
+            found = await self._connection.read("HGETALL", keys.AgentKeys(agent).versions)
+        except StoreRefused:
+            return {}
+        said = codec.pairs(found)
+        return {revision: version.decode(errors="replace") for revision, version in said.items()}
 
     async def recent(
         self, agent: AgentKey, wanted: Wanted, place: Place = _BEGINNING, most: int = 50

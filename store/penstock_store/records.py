@@ -107,16 +107,23 @@ class Look:
     last_row: str
     work: Mapping[str, RevisionWork] = field(default_factory=dict)  # by revision hash
     waiting: int = 0  # tasks that wait for an earlier one of their session; in no revision's work
+    rows_trimmed: bool = False  # the log has lost its first rows, whoever had read them
 
 
 @dataclass(frozen=True)
 class RowPage:
-    """Outcome rows in order, read up to the id ``through`` ("": none); ``more``: the log goes on."""
+    """Outcome rows in order, read up to the id ``through`` ("": none); ``more``: the log goes on.
+
+    ``first`` is the id of the oldest entry that was read. ``held``: when they were read, the log
+    still had the row after which they come, so none between was lost.
+    """
 
     rows: tuple[Row, ...]
     through: str
     more: bool = False
     unreadable: int = 0  # passed over
+    first: str = ""
+    held: bool = True
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
 """The operator's calls: put routes in force, look, read outcomes, move and close work."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from penstock.errors import StaleWrite
 from penstock.names import AgentKey
-from penstock.outcomes import Row
+from penstock.outcomes import End, Row
 from penstock.task import task_id
 from penstock.traffic import Route
 from penstock_store import codec, keys
@@ -60,9 +61,21 @@ class Routing(Connected):
         this version cannot read, or a namespace's user has written, is passed over and counted.
         """
         outcomes = keys.AgentKeys(agent).outcomes
-        start = f"({after}" if after else "-"
-        entries = await self._connection.read("XRANGE", outcomes, start, "+", "COUNT", limit)
-        return codec.row_page(task_id(agent, b""), entries, limit)
+        # The row itself is asked for as well: whether it is still there is told in the same step.
+        most = limit + 1 if after else limit
+        entries = await self._connection.read("XRANGE", outcomes, after or "-", "+", "COUNT", most)
+        held = not after or bool(entries and entries[0][0].decode() == after)
+        found = entries[1:] if after and held else entries[:limit]
+        return replace(codec.row_page(task_id(agent, b""), found, limit), held=held)
+
+    async def ends(self, agent: AgentKey, identifiers: Sequence[str]) -> dict[str, End]:
+        """How tasks ended, by id; without those that have not, or that are kept no longer.
+
+        Of a task nothing is read but two words out of closed lists.
+        """
+        found = await self._run("ends", agent, arguments=identifiers) if identifiers else []
+        ends = {name: codec.end(*said) for name, said in zip(identifiers, found, strict=True)}
+        return {name: end for name, end in ends.items() if end is not None}
 
     async def expire(self, agent: AgentKey, limit: int = 200) -> int:
         """End up to so many tasks that wait for longer than queueSeconds; returns how many ended.
@@ -130,5 +143,5 @@ def _route_arguments(route: Route, instead_of: tuple[int, int] | None) -> list[s
     for revision in route.revisions.values():
         limits = revision.limits
         figures = [limits.input_chars, limits.queue_seconds, limits.wall_seconds]
-        record += [revision.hash, revision.standing.value, *figures]
+        record += [revision.hash, revision.standing.value, *figures, revision.version]
     return record

@@ -38,11 +38,11 @@ GATEWAY_COMMANDS: Final = (
     "get", "hexists", "hincrby", "lrange", "persist", "pfadd", "rpush", "subscribe", "unsubscribe", "xrange", "zcard",
     "zremrangebyscore",
 )  # fmt: skip
-#: ``route``, ``look``, ``rehome``, ``sweep``, ``index``, outcome rows, and the users of namespaces.
+#: ``route``, ``look``, ``ends``, ``rehome``, ``sweep``, ``index``, outcome rows, and the users of namespaces.
 OPERATOR_COMMANDS: Final = (
     *_CONNECTION, *_SCRIPTS, *_TASKS,
     "persist", "pfcount", "sadd", "scard", "set", "sismember", "smembers", "xpending", "xrange",
-    "xrevrange", "zcard", "zrange", "zremrangebyscore", "llen", "info|memory",
+    "xrevrange", "zcard", "zrange", "zremrangebyscore", "llen", "xinfo|stream", "info|memory",
     "acl|deluser", "acl|getuser", "acl|setuser", "acl|users", "client|kill",
 )  # fmt: skip
 

@@ -11,7 +11,13 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from penstock import names
-from penstock.api.rollout import Reason, Result, Source, Verdict
+from penstock.api.rollout import (
+    Reason,
+    Result,
+    Source,
+    Verdict,
+)
+from penstock.api.sample import Sample
 from penstock_dev import traffic
 from penstock_dev.demo.cluster import AGENT
 from penstock_dev.demo.seen import Seen
@@ -278,7 +284,12 @@ def record_rows(verdict: Verdict, version: str) -> list[tuple[str, str]]:
         ("numbers", verdict.message),
         ("touched", f"{verdict.tasks} tasks of {verdict.users} users, at {verdict.percent} %"),
         ("at", verdict.at),
+        *(("failed", _shown(sample)) for sample in verdict.samples),
     ]
+
+
+def _shown(sample: Sample) -> str:
+    return " ".join(filter(None, (sample.task, sample.reason, sample.message)))
 
 
 def _balance(stage: Stage) -> str:

@@ -222,7 +222,7 @@ def _refused(error: anthropic.APIStatusError, base_url: str) -> ModelFailed:
     kind = faults.kind_of(status, kind_said, code, headers)
     if faults.is_too_long(status, words):
         kind = Failure.TOO_LONG
-    what = redaction.redact(f"{status} {kind_said}".strip())
+    what = f"{status} {kind_said}".strip()
     shown = redaction.shortened(words, _SHOWN_CHARACTERS) or "(no words)"
     return ModelFailed(
         kind,
@@ -250,7 +250,7 @@ def _text(response: httpx2.Response) -> str:
 
 
 def _word(value: Any) -> str:
-    return value[:_WORD_CHARACTERS] if isinstance(value, str) else ""
+    return redaction.redact(value)[:_WORD_CHARACTERS] if isinstance(value, str) else ""
 
 
 def _broken_off(event: Mapping[str, Any], assembly: Assembly) -> ModelFailed:

@@ -3,6 +3,7 @@
 A value is never part of a message; its Secret's key is.
 """
 
+import json
 import re
 from pathlib import Path
 from typing import Final
@@ -84,7 +85,7 @@ def key(path: Path) -> str:
     value = _value(path)
     if not value:
         raise Unfit("is empty")
-    redaction.learn(value)
+    _learn(value)
     return value
 
 
@@ -94,11 +95,7 @@ def headers(folder: Path) -> dict[str, str]:
     Raises:
         Unfit: there is none, or one that cannot be sent.
     """
-    # A mounted Secret keeps its versions in folders that begin with two dots.
-    try:
-        files = sorted(file for file in folder.iterdir() if not file.name.startswith(".."))
-    except OSError:
-        raise Unfit("holds no header") from None
+    files = _files(folder)
     if not files:  # the Secret was deleted while the worker runs
         raise Unfit("holds no header")
     if len(files) > MAX_HEADERS:
@@ -107,6 +104,19 @@ def headers(folder: Path) -> dict[str, str]:
     if sum(len(name) + len(value) for name, value in found.items()) > MAX_HEADER_CHARACTERS:
         raise Unfit(f"holds headers of more than {MAX_HEADER_CHARACTERS} characters")
     return found
+
+
+def holds_any(folder: Path) -> bool:
+    """Whether a Secret with any key is mounted there."""
+    return bool(_files(folder))
+
+
+def _files(folder: Path) -> list[Path]:
+    """One for each key; a mounted Secret keeps its versions in folders that begin with two dots."""
+    try:
+        return sorted(file for file in folder.iterdir() if not file.name.startswith(".."))
+    except OSError:
+        return []
 
 
 def _header(file: Path) -> str:
@@ -118,12 +128,12 @@ def _header(file: Path) -> str:
     except Unfit as unfit:
         raise Unfit(unfit.why, name) from None
     if may_be_secret(name, value):
-        redaction.learn(value)
+        _learn(value)
     return value
 
 
 def may_be_secret(name: str, value: str) -> bool:
-    """Whether a header's value is to be kept from everybody.
+    """Whether the value of a header, or of a member, is to be kept from everybody.
 
     What its name or its form shows to be no secret is not: it would be cut out of answers in which
     it means something else.
@@ -133,6 +143,23 @@ def may_be_secret(name: str, value: str) -> bool:
     if _PUBLIC_NAME.fullmatch(name):
         return False
     return not _PLAIN.fullmatch(value) or _RANDOM.search(value) is not None
+
+
+def _learn(value: str) -> None:
+    """Make a credential known; of a JSON document, which its server reads, its secret members too."""
+    redaction.learn(value)
+    try:
+        left = [("", json.loads(value))]
+    except (ValueError, RecursionError):
+        return
+    while left:
+        match left.pop():
+            case (name, str() as text) if may_be_secret(name, text):
+                redaction.learn(text)
+            case (_, dict() as members):
+                left += members.items()
+            case (name, list() as items):
+                left += [(name, item) for item in items]
 
 
 def _value(path: Path) -> str:
@@ -147,7 +174,7 @@ def _value(path: Path) -> str:
         raise Unfit(f"is longer than {MAX_VALUE_CHARACTERS} bytes")
     value = raw.decode("utf-8", "replace").strip()
     if not _VALUE.fullmatch(value):
-        redaction.learn(value)
+        _learn(value)
         raise Unfit(_what_is_wrong(value))
     return value
 

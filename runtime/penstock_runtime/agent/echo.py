@@ -22,11 +22,11 @@ MAX_ID_CHARACTERS: Final = 256
 _NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _ID: Final = re.compile(r"[a-zA-Z0-9_-]{1,256}")
 _UNSENDABLE: Final = re.compile("[\x00\ud800-\udfff]")
-_THINKING: Final = ("thinking", "redacted_thinking")
+THINKING: Final = ("thinking", "redacted_thinking")
 #: What the Messages API takes in a model's turn; what it names anew was never asked for here.
 _KNOWN: Final = frozenset(
     (
-        *(*_THINKING, "text", "tool_use", "server_tool_use", "mcp_tool_use", "mcp_tool_result"),
+        *(*THINKING, "text", "tool_use", "server_tool_use", "mcp_tool_use", "mcp_tool_result"),
         *("container_upload", "document", "image", "search_result"),
     )
 )
@@ -61,7 +61,7 @@ def without_thinking(message: Message) -> Message:
     """The message without its thinking."""
     if isinstance(message["content"], str):
         return message
-    content = [block for block in message["content"] if block["type"] not in _THINKING]
+    content = [block for block in message["content"] if block["type"] not in THINKING]
     return {**message, "content": content}
 
 
@@ -123,7 +123,7 @@ def _turn(message: Message, taken: set[str]) -> tuple[Message, list[tuple[str, s
             renamed.append((before, kept["id"]))
         if kept is not None:
             blocks.append(kept)
-    while blocks and blocks[-1]["type"] in _THINKING:  # a turn may not end with it
+    while blocks and blocks[-1]["type"] in THINKING:  # a turn may not end with it
         blocks.pop()
     return {**message, "content": blocks}, renamed
 

@@ -8,7 +8,7 @@ from penstock import errors, limits
 from penstock.api.agent import AgentTemplate
 from penstock.task import Outcome, Usage
 from penstock_runtime import metrics, redaction
-from penstock_runtime.agent import outcomes, retry, session, step
+from penstock_runtime.agent import echo, outcomes, retry, session, step
 from penstock_runtime.agent.http import HTTPTools, ToolResult
 from penstock_runtime.agent.keeper import Event, Interrupted, Keeper
 from penstock_runtime.agent.model import Model, ModelFailed, Reply, Request, Tokens
@@ -80,6 +80,18 @@ def _told(run: Run) -> Run:
     return replace(run, outcome=replace(run.outcome, message=message, output=output))
 
 
+def _heard(reply: Reply) -> Reply:
+    """The reply without credentials: it is kept, shown, and its inputs go to tools.
+
+    An endpoint may repeat the key it was sent. Thinking beside something that was replaced is left
+    out, since it is signed over it.
+    """
+    content = tuple(redaction.redact_all(block) for block in reply.content)
+    if content == reply.content:
+        return reply
+    return replace(reply, content=tuple(b for b in content if b["type"] not in echo.THINKING))
+
+
 async def _save(
     keeper: Keeper, run: Run, events: Sequence[Event] = (), *, replicated: bool = False
 ) -> None:
@@ -121,6 +133,7 @@ async def _ask(agent: Agent, run: Run, max_tokens: int, keeper: Keeper) -> Run:
         late = _left_seconds(agent, keeper) <= _NO_TIME_SECONDS
         failed = outcomes.model_failed(failure, attempts.count)
         return run.ended(_out_of_time(agent, run) if late else failed)
+    answer = _heard(answer)
     run = run.used(_charge(agent, attempts.tokens)).used(Usage(model_calls=1)).replied(answer)
     run = _timed(replace(run, max_tokens=max_tokens), keeper)
     await _save(keeper, run, [_model_event(answer, attempts.count)])

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from penstock.api import toolschema
+from penstock_runtime import redaction
 from penstock_runtime.agent import echo, sse
 from penstock_runtime.agent.model import Reply, Tokens, characters, estimated_tokens
 from penstock_runtime.agent.sse import Unreadable
@@ -151,10 +152,14 @@ class Assembly:
         details = self._stop.get("stop_details") or {}
         return Reply(
             tuple(self._blocks),
-            str(self._stop["stop_reason"])[:_WORD_CHARACTERS],
+            _word(self._stop["stop_reason"]),
             self.tokens,
-            str(details.get("category") or "")[:_WORD_CHARACTERS],
+            _word(details.get("category") or ""),
         )
+
+
+def _word(value: Any) -> str:
+    return redaction.redact(str(value))[:_WORD_CHARACTERS]
 
 
 def _index(value: Any) -> int:

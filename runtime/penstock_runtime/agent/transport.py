@@ -340,7 +340,7 @@ class Bounded(httpx2.AsyncBaseTransport):
     """Answers that can be read within bounds, whatever the server sends.
 
     A body comes out decoded, one layer and a piece at a time; that of an answer which is no
-    success is cut at ``MAX_ERROR_BYTES``.
+    success is cut at ``MAX_ERROR_BYTES``. Cookies are left out.
     """
 
     def __init__(self, inner: httpx2.AsyncBaseTransport) -> None:
@@ -350,6 +350,8 @@ class Bounded(httpx2.AsyncBaseTransport):
         """Send a request; see ``Direct``."""
         request.headers["Accept-Encoding"] = "identity"
         answer = await self._inner.handle_async_request(request)
+        # One client serves all tasks: what an answer asks it to remember would go out with others'.
+        answer.headers.pop("set-cookie", None)
         encoding = answer.headers.pop("content-encoding", "identity").strip().lower()
         if encoding not in ("identity", "", *_ONE_LAYER):
             await answer.aclose()

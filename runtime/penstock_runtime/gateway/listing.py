@@ -39,8 +39,10 @@ async def list_tasks(request: Request) -> Response:
     caller = await gateway.access.authenticate(request)
     agent = AgentKey(request.path_params["namespace"], request.path_params["agent"])
     tenant = await _seen_tenant(gateway, caller, agent)
-    search = searching.read(agent, request.query_params.multi_items(), tenant)
+    query = request.query_params.multi_items()
     try:
+        versions = await gateway.store.versions(agent) if searching.is_about_one(query) else {}
+        search = searching.read(agent, query, tenant, versions)
         page = await gateway.store.recent(agent, search.wanted, search.place, search.limit)
     except errors.AdmissionRefused as refusal:
         raise problems.refused(refusal, 0) from refusal

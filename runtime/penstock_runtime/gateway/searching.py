@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from penstock import names
@@ -16,6 +17,7 @@ from penstock_store.listing import Place, Wanted
 
 MAX_ITEMS: Final = 200
 DEFAULT_ITEMS: Final = 50
+_SHOWN: Final = 10  # names or versions in a sentence
 MAX_VALUES: Final = 32  # of a parameter that may be given several times
 _FIRST_EPOCH_SECONDS: Final = 1_000_000_000  # a smaller number is a time back from now
 _LAST_EPOCH_SECONDS: Final = 253_402_300_799  # the year 9999
@@ -25,7 +27,8 @@ _HASH: Final = re.compile(rf"[0-9a-f]{{{names.HASH_LENGTH}}}", re.ASCII)
 
 #: What can be asked for, in the order of the reference, and what it means.
 PARAMETERS: Final[Mapping[str, str]] = {
-    "revision": "Name or hash of the revision that serves the task; a declared version is not known here.",
+    "revision": "Name, hash or declared version of the revision that serves the task; a version that several "
+    "revisions declare is refused with their names.",
     "status": "Status of the task; several, with commas or given several times: any of them.",
     "reason": "Reason of the outcome; several as with status.",
     "user": "For whom the task is.",
@@ -48,13 +51,19 @@ class Search:
     limit: int
 
 
-def read(agent: AgentKey, query: Sequence[tuple[str, str]], tenant: str | None) -> Search:
+def read(
+    agent: AgentKey,
+    query: Sequence[tuple[str, str]],
+    tenant: str | None,
+    versions: Mapping[str, str] = MappingProxyType({}),
+) -> Search:
     """What a query asks for; an empty value is as good as none.
 
     Args:
         agent: whose tasks are looked for.
         query: its parameters, in their order.
         tenant: whose tasks the caller sees, None for those of all tenants.
+        versions: what the revisions declare, by hash; empty where that is not known.
 
     Raises:
         Problem: invalid-query.
@@ -69,7 +78,7 @@ def read(agent: AgentKey, query: Sequence[tuple[str, str]], tenant: str | None) 
     since_ms, ago_ms = one("since", _since, beginning)
     wanted = Wanted(
         tenant=tenant,
-        revision=one("revision", lambda text: _revision(agent, text), ""),
+        revision=one("revision", lambda text: _revision(agent, text, versions), ""),
         statuses=_words("status", given, TaskStatus),
         reasons=_words("reason", given, OutcomeReason),
         user=one("user", _name, ""),
@@ -77,6 +86,11 @@ def read(agent: AgentKey, query: Sequence[tuple[str, str]], tenant: str | None) 
         ago_ms=ago_ms,
     )
     return Search(wanted, one("continue", _place, Place()), one("limit", _limit, DEFAULT_ITEMS))
+
+
+def is_about_one(query: Sequence[tuple[str, str]]) -> bool:
+    """Whether a query names a revision, so that what revisions declare has to be known."""
+    return any(name == "revision" and value for name, value in query)
 
 
 def _grouped(query: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
@@ -125,15 +139,40 @@ def _listed(words: Mapping[str, Any]) -> str:
     return ", ".join(words)
 
 
-def _revision(agent: AgentKey, text: str) -> str:
-    """The hash of a revision that is named by its name or its hash."""
+def _revision(agent: AgentKey, text: str, versions: Mapping[str, str]) -> str:
+    """The hash of a revision that is named by its name, its hash, or a version it alone declares."""
     found = names.hash_of(text)
-    if _HASH.fullmatch(found) and text in (found, names.revision_name(agent.name, found)):
-        return found
-    example = names.revision_name(agent.name, "<hash>")
-    raise ValueError(
-        f"it must be the name of a revision of the agent, {example}, or its hash: `kubectl get "
-        f"agent {agent.name} -n {agent.namespace} -o yaml` shows those in use"
+    by_name = _HASH.fullmatch(found) and text in (found, names.revision_name(agent.name, found))
+    declaring = {
+        each for each, version in versions.items() if version == text and _HASH.fullmatch(each)
+    }
+    if by_name and (found in versions or not declaring):
+        declaring |= {found}
+    if len(declaring) > 1:
+        meant = sorted(names.revision_name(agent.name, each) for each in declaring)
+        more = f" and {len(meant) - _SHOWN} more" if len(meant) > _SHOWN else ""
+        raise ValueError(
+            f"it may be any of {', '.join(meant[:_SHOWN])}{more}: give the name of one"
+        )
+    if declaring:
+        return declaring.pop()
+    raise ValueError(_unknown(agent, versions))
+
+
+def _unknown(agent: AgentKey, versions: Mapping[str, str]) -> str:
+    name = names.revision_name(agent.name, "<hash>")
+    shows = f"`kubectl get controllerrevisions -n {agent.namespace}` shows them"
+    if not versions:
+        return (
+            f"it must be the name of a revision of the agent, {name}, or its hash; declared versions are "
+            f"not known here before an operator of this release has written the agent's route: {shows}"
+        )
+    declared = sorted({version for version in versions.values() if version})
+    known = ", ".join(plain.one_line(each, bodies.MAX_SHOWN) for each in declared[:_SHOWN])
+    more = f" and {len(declared) - _SHOWN} more" if len(declared) > _SHOWN else ""
+    return (
+        f"it must be the name of a revision of the agent, {name}, its hash, or a version that one "
+        f"declares ({known or 'none does'}{more}): {shows}"
     )
 
 

@@ -112,8 +112,11 @@ def _carrier(cut: Revision) -> Callable[[], httpx2.AsyncBaseTransport]:
 def _no_credential(
     settings: WorkerSettings, cut: Revision, unfit: credentials.Unfit
 ) -> errors.InvalidResource:
-    ref = cut.template.model.credentials_secret_ref
-    make = _make_secret(settings, ref.name, ref.key) if ref else "give the worker another file"
+    ref, file = cut.template.model.credentials_secret_ref, settings.credentials_file
+    make = "give the worker another file"
+    if ref:  # making what is there fails
+        mend = _change_secret if file and credentials.holds_any(file.parent) else _make_secret
+        make = mend(settings, ref.name, ref.key)
     where = f"key {ref.key} of Secret {ref.name}" if ref else "its file"
     return errors.InvalidResource(
         f"the model's credential cannot be used, {where} {unfit.why}: {make}"
@@ -125,13 +128,19 @@ def _check_headers(settings: WorkerSettings, tool: Tool) -> None:
     ref = tool.http.headers_from_secret_ref
     if ref is None or settings.tool_headers_dir is None:
         return
+    folder = settings.tool_headers_dir / tool.name
     try:
-        credentials.headers(settings.tool_headers_dir / tool.name)
+        credentials.headers(folder)
     except credentials.Unfit as unfit:
-        make = _make_secret(settings, ref.name, unfit.key or "Authorization")
-        if not unfit.key:
+        if not credentials.holds_any(folder):
+            make = _make_secret(settings, ref.name, "Authorization")
             raise errors.InvalidResource(
                 f"tool {tool.name}: its headers are missing, Secret {ref.name} {unfit}: {make}"
+            ) from None
+        if not unfit.key:
+            edit = f"kubectl -n {settings.namespace} edit secret {ref.name}"
+            raise errors.InvalidResource(
+                f"tool {tool.name}: Secret {ref.name} {unfit}: {edit}"
             ) from None
         change = _change_secret(settings, ref.name, unfit.key)
         raise errors.InvalidResource(

@@ -1,6 +1,6 @@
 -- One agent as it is now. Answers {now, route, first row, last row,
 -- {revision, queued, running, pinned, oldest queued ms, users, tasks} of each, tasks that wait for an earlier one
--- of their session}; route is its fields, or empty.
+-- of their session, 1 when the log has lost its first rows}; route is its fields, or empty.
 -- KEYS: tag, route, outcomes. ARGV: revisions; others are told of when they hold tasks.
 -- uses: agent
 local function id_of(entries) return entries[1] and entries[1][1] or "" end
@@ -51,6 +51,17 @@ local function waiting_tasks()
   return waiting
 end
 
+-- Whether rows are gone from the log's beginning. From version 7 on Redis says how many it ever had; before that, one
+-- that is as long as it may become has lost some. The operator's user of the version before may not ask.
+local function is_trimmed()
+  local length = call("XLEN", OUTCOMES)
+  if length >= OUTCOME_ROWS then return 1 end
+  local command = {"XINFO", "STREAM"}
+  local said = redis.pcall(command[1], command[2], OUTCOMES)
+  if said.err then return 0 end
+  return (tonumber(paired(said)["entries-added"]) or length) > length and 1 or 0
+end
+
 local works, named = {}, {}
 for _, revision in ipairs(ARGV) do
   works[#works + 1], named[revision] = work(revision), true
@@ -61,5 +72,5 @@ end
 return {
   NOW, call("HMGET", ROUTE, "uid", "epoch", "version", "stable", "candidate", "percent", "salt", "unit", "suspended", "maxQueued"),
   id_of(call("XRANGE", OUTCOMES, "-", "+", "COUNT", 1)),
-  id_of(call("XREVRANGE", OUTCOMES, "+", "-", "COUNT", 1)), works, waiting_tasks(),
+  id_of(call("XREVRANGE", OUTCOMES, "+", "-", "COUNT", 1)), works, waiting_tasks(), is_trimmed(),
 }

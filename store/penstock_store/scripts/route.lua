@@ -1,7 +1,8 @@
 -- Put a route in force. Answers {"stale", the "epoch version" in force} or {"ok", how many revisions hold a former agent's tasks}.
 -- KEYS: tag, route, outcomes.
 -- ARGV: uid, epoch, version, stable, candidate, percent, salt, unit, suspended, most queued (0: as the installation
---       has it), "epoch version" of a record that gives way though it is higher, then per revision: hash, standing, inputChars, queueSeconds, wallSeconds.
+--       has it), "epoch version" of a record that gives way though it is higher, then per revision: hash, standing, inputChars, queueSeconds, wallSeconds,
+--       declared version.
 -- uses: agent
 local function counter(text) -- 0 for what is none: whoever has a worker's credentials can write here
   return text and #text <= 15 and tonumber(string.match(text, "^%d+$")) or 0
@@ -18,7 +19,7 @@ if same then
 end
 
 if not same then
-  for _, key in ipairs({OUTCOMES, RECENT, WAITS, TAIL}) do call("PERSIST", key) end
+  for _, key in ipairs({OUTCOMES, RECENT, WAITS, TAIL, VERSIONS}) do call("PERSIST", key) end
   for _, hash in ipairs(call("SMEMBERS", REVISIONS)) do call("SADD", STALE, hash) end
 end
 call("HSET", ROUTE, "uid", uid, "epoch", ARGV[2], "version", ARGV[3], "stable", ARGV[4],
@@ -26,13 +27,15 @@ call("HSET", ROUTE, "uid", uid, "epoch", ARGV[2], "version", ARGV[3], "stable", 
 if not same then call("HDEL", ROUTE, "resumedAt") end
 if same and SUSPENDED and ARGV[9] == "0" then call("HSET", ROUTE, "resumedAt", NOW) end
 
+call("DEL", VERSIONS)
 local listed = {}
-for i = 12, #ARGV, 5 do
+for i = 12, #ARGV, 6 do
   local hash = ARGV[i]
   listed[hash] = true
   call("SADD", REVISIONS, hash)
   call("HSET", revision_key(hash), "standing", ARGV[i + 1],
     "inputChars", ARGV[i + 2], "queueSeconds", ARGV[i + 3], "wallSeconds", ARGV[i + 4])
+  call("HSET", VERSIONS, hash, ARGV[i + 5])
   if SUSPENDED and ARGV[9] == "0" then ring(hash) end
 end
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -161,6 +161,7 @@ class Agent:
     store: Store
     key: AgentKey
     version: int = 0
+    versions: dict[str, str] = field(default_factory=dict)  # declared, by hash
 
     @property
     def tasks(self):
@@ -170,7 +171,8 @@ class Agent:
         self.version += 1
         limits = RevisionLimits(INPUT_CHARS, 600, 600)
         revisions = {
-            name: RoutedRevision(name, Standing.OPEN, limits) for name in (STABLE, CANDIDATE)
+            name: RoutedRevision(name, Standing.OPEN, limits, self.versions.get(name, ""))
+            for name in (STABLE, CANDIDATE)
         }
         route = Route("uid", 1, self.version, STABLE, revisions=revisions, **changes)
         await self.store.set_route(self.key, route)

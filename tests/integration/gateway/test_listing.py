@@ -11,7 +11,8 @@ from redis.asyncio import Redis
 from penstock.names import AgentKey
 from penstock.task import Outcome, OutcomeReason, TaskStatus, Usage
 from penstock_store import users
-from tests.integration.gateway.conftest import STABLE, Agent
+from penstock_store.keys import AgentKeys
+from tests.integration.gateway.conftest import CANDIDATE, STABLE, Agent
 from tests.integration.gateway.rights import rights
 
 FAILED = Outcome(TaskStatus.FAILED, OutcomeReason.MODEL_ERROR, "400 no such model")
@@ -62,6 +63,45 @@ async def test_what_failed_is_found_by_revision_end_user_and_time_while_tasks_go
     ids = [item["id"] for item in first["items"] + rest]
     assert len(ids) == len(set(ids)) == 10
     assert newer not in ids
+
+
+async def test_tasks_are_found_by_the_version_that_one_revision_declares(client, agent):
+    agent.versions = {STABLE: "v3", CANDIDATE: "v4"}
+    await agent.set_route(candidate=CANDIDATE)
+    theirs = await submit(client, agent)
+    assert [item["id"] for item in await listed(client, agent, revision="v3")] == [theirs]
+    assert await listed(client, agent, revision="v4") == []
+    refused = await client.get(agent.tasks, params={"revision": "v5"})
+    assert (refused.status_code, refused.json()["type"].rpartition("/")[2]) == (
+        400,
+        "invalid-query",
+    )
+    assert "(v3, v4)" in refused.json()["detail"]
+
+    agent.versions = {STABLE: "v3", CANDIDATE: "v3"}
+    await agent.set_route(candidate=CANDIDATE)
+    refused = await client.get(agent.tasks, params={"revision": "v3"})
+    assert refused.status_code == 400
+    for name in (STABLE, CANDIDATE):
+        assert f"{agent.key.name}-{name}" in refused.json()["detail"]
+    assert [item["id"] for item in await listed(client, agent, revision=STABLE)] == [theirs]
+
+
+@pytest.mark.parametrize("left", [None, "text of another hand"])
+async def test_beside_an_operator_that_writes_no_versions_names_and_hashes_work(
+    client, agent, redis, left
+):
+    raw = Redis.from_url(redis.url, protocol=2)
+    await raw.delete(AgentKeys(agent.key).versions)
+    if left:
+        await raw.set(AgentKeys(agent.key).versions, left)
+    await raw.aclose()
+    theirs = await submit(client, agent)
+    refused = await client.get(agent.tasks, params={"revision": "v3"})
+    assert refused.status_code == 400
+    assert "declared versions are not known here" in refused.json()["detail"]
+    for said in (STABLE, f"{agent.key.name}-{STABLE}"):
+        assert [item["id"] for item in await listed(client, agent, revision=said)] == [theirs]
 
 
 async def test_under_the_rights_of_the_version_before_the_answer_is_a_problem_in_words(

@@ -6,6 +6,7 @@ import pytest
 
 from penstock import errors, revision
 from penstock_runtime import redaction
+from penstock_runtime.agent import credentials
 from penstock_runtime.settings import WorkerSettings, read_worker_settings
 from penstock_runtime.worker import boot, main
 from tests.integration.runtime.shop import template, tool
@@ -107,14 +108,35 @@ def with_credential(**more):
     return revision.cut("support", template({}) | {"model": model} | more, {}, "penstock:test")
 
 
-@pytest.mark.parametrize("content", [None, "", " \n"])
-def test_a_missing_credential_is_told_with_the_command_that_makes_it(mounted, tmp_path, content):
-    cut, file = with_credential(), tmp_path / "api-key"
-    if content is not None:
-        file.write_text(content)
-    said = refusal(mounted(cut, cut.document(), credentials_file=file))
-    command = "kubectl -n shop create secret generic anthropic --from-literal=api-key=VALUE"
-    assert said.endswith(command)
+@pytest.mark.parametrize(
+    "files",
+    [{}, {"api-key": ""}, {"api-key": " \n"}, {"api-key": "a\nb"}, {"other-key": "x"}],
+    ids=["no Secret", "empty", "white", "unfit", "another key"],
+)
+def test_a_credential_that_is_missing_or_unfit_is_told_with_the_command_that_mends_it(
+    mounted, tmp_path, files
+):
+    cut, folder = with_credential(), tmp_path / "credentials"
+    (folder / "..data").mkdir(parents=True)
+    for name, content in files.items():
+        (folder / name).write_text(content)
+    said = refusal(mounted(cut, cut.document(), credentials_file=folder / "api-key"))
+    making = "kubectl -n shop create secret generic anthropic --from-literal=api-key=VALUE"
+    changing = (
+        """kubectl -n shop patch secret anthropic -p '{"stringData": {"api-key": "VALUE"}}'"""
+    )
+    assert said.endswith(changing if files else making)
+
+
+def test_a_secret_of_too_many_headers_is_to_be_edited_and_not_made_again(mounted, tmp_path):
+    where = {"url": "http://127.0.0.1:9/", "headersFromSecretRef": {"name": "shop-api"}}
+    asking = tool("look_up", "") | {"http": where}
+    cut = revision.cut("support", template({}) | {"tools": [asking]}, {}, "penstock:test")
+    (tmp_path / "look_up").mkdir()
+    for number in range(credentials.MAX_HEADERS + 1):
+        (tmp_path / "look_up" / f"X-{number}").write_text("x")
+    said = refusal(mounted(cut, cut.document(), tool_headers_dir=tmp_path))
+    assert said.endswith("holds more than 64 headers: kubectl -n shop edit secret shop-api")
 
 
 def test_the_vendors_own_endpoint_is_not_asked_without_a_key(mounted, cut):

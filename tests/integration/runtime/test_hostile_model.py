@@ -77,6 +77,16 @@ async def test_a_connection_is_used_again_after_a_whole_answer():
     assert server.connections == 1
 
 
+async def test_an_endpoint_is_not_told_what_it_asked_to_remember():
+    asks = raw.says(raw.text("x")).replace(b"\r\n", b"\r\nset-cookie: a=of-another-user\r\n", 1)
+    async with raw.Raw(asks) as server:
+        model = anthropic.AnthropicModel(PROMPT, server.url, anthropic.no_key)
+        for _ in range(2):
+            await model.reply(Request([{"role": "user", "content": "Hi"}], 100, 5.0))
+        await model.aclose()
+    assert [headers.get("cookie") for _, headers, _ in server.requests] == [None, None]
+
+
 def endless(head, part):
     async def write(writer):
         writer.write(head)
@@ -222,6 +232,33 @@ async def test_a_key_that_the_endpoint_repeats_goes_no_further(echoed):
             message = (await failure(server.url, key=key)).message
         for start in range(len(key) - 8):
             assert key[start : start + 8] not in message
+
+
+LONG_KEY = "sk-ant-" + "Zz81Qw44-9f" * 9
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        raw.response(json.dumps({"error": {"type": LONG_KEY, "message": "no"}}).encode(), "400 No"),
+        raw.streamed(raw.sse({"type": "error", "error": {"type": LONG_KEY, "message": "no"}})),
+        raw.says(raw.text("x"), stop_reason=LONG_KEY),
+    ],
+    ids=["error", "error in a stream", "stop reason"],
+)
+async def test_a_key_that_is_longer_than_the_word_it_stands_for_is_no_half_shown(answer):
+    redaction.learn(LONG_KEY)
+    async with raw.Raw(answer) as server:
+        model = anthropic.AnthropicModel(PROMPT, server.url, lambda: LONG_KEY)
+        try:
+            said = (
+                await model.reply(Request([{"role": "user", "content": "Hi"}], 100, 5.0))
+            ).stop_reason
+        except ModelFailed as failed:
+            said = failed.message
+        await model.aclose()
+    assert redaction.INSTEAD in said
+    assert "Zz81" not in said
 
 
 async def test_a_call_that_is_cut_is_charged_for_what_was_sent_and_read():

@@ -43,6 +43,18 @@ async def test_the_tool_is_asked_for_a_plain_body():
     assert server.requests[0][1]["accept-encoding"] == "identity"
 
 
+@pytest.mark.parametrize("status", ["200 OK", "302 Found", "500 No"])
+async def test_what_one_call_is_asked_to_remember_goes_out_with_no_other_one(tmp_path, status):
+    asks = raw.response(b"x", status, set_cookie="session=of-another-user; Path=/")
+    async with raw.Raw(asks) as server:
+        tools = http.HTTPTools(mounted(tmp_path, Cookie="shop=ours"))
+        for secret in (False, False, True):
+            await tools.call(tool(server.url, secret=secret), {}, {}, 5.0)
+        await tools.aclose()
+    sent = [headers.get("cookie") for _, headers, _ in server.requests]
+    assert sent == [None, None, "shop=ours"]
+
+
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
 async def test_a_body_that_is_encoded_once_all_the_same_is_read(encoding):
     body = gzip.compress(b"shipped") if encoding == "gzip" else zlib.compress(b"shipped")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from penstock import errors, task, traffic
@@ -138,3 +140,41 @@ async def test_an_idempotency_key_of_a_former_agent_is_free_again(desk):
     after = await desk.admit(idempotency_key="k")
     assert after.task != before.task
     assert not after.existed
+
+
+async def put(desk, **versions):
+    """A route with revisions that declare these versions."""
+    limits = traffic.RevisionLimits(1000, 60, 60)
+    revisions = {
+        revision: traffic.RoutedRevision(revision, traffic.Standing.OPEN, limits, version)
+        for revision, version in versions.items()
+    }
+    version = desk.route.version + 1
+    desk.route = replace(desk.route, version=version, revisions=revisions, candidate="")
+    await desk.store.set_route(desk.agent, desk.route)
+
+
+async def test_declared_versions_are_those_of_the_routes_revisions(desk):
+    await put(desk, aaaa0000="v1", bbbb1111="", cccc2222="v1")
+    assert await desk.store.versions(desk.agent) == {
+        "aaaa0000": "v1", "bbbb1111": "", "cccc2222": "v1",
+    }  # fmt: skip
+    await put(desk, aaaa0000="v1")
+    assert await desk.store.versions(desk.agent) == {"aaaa0000": "v1"}
+
+
+async def test_declared_versions_expire_with_their_agent_and_live_on_with_one_made_again(desk):
+    await put(desk, aaaa0000="v1")
+    await desk.store.close_agent(desk.agent, "uid-1")
+    assert await desk.raw.ttl(desk.keys.versions) > 0
+    await desk.set_route(uid="uid-2", version=1)
+    assert await desk.raw.ttl(desk.keys.versions) == -1
+
+
+@pytest.mark.parametrize("command", [("del",), ("set", "x")])
+async def test_versions_that_nobody_wrote_or_another_hand_are_not_known(desk, command):
+    name, *more = command
+    await getattr(desk.raw, name if name == "set" else "delete")(desk.keys.versions, *more)
+    assert await desk.store.versions(desk.agent) == {}
+    await put(desk, aaaa0000="v1")
+    assert await desk.store.versions(desk.agent) == {"aaaa0000": "v1"}

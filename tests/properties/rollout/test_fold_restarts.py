@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from penstock.api.rollout import AnalysisStatus
 from penstock.outcomes import RowKind
 from penstock.rollout import numbers
-from penstock.rollout.fold import Fold, Scope, position
+from penstock.rollout.fold import Fold, position
+from penstock.rollout.scope import Scope
 from penstock.task import Counting
 from penstock.traffic import Arm
 from tests.unit.rollout.rows import CANDIDATE, STABLE, Log

@@ -1,28 +1,43 @@
 """Rollouts whose workers are slow to come up: a queue and pods in front of the product's engine.
 
-Workers are asked for as the operator does: for the backlog, and for the share that the candidate's
-pods must be able to take by now.
+How many workers there are is the operator's own decision: its world is put together here from the
+queues and pods that are played, and ``muster`` says what each revision gets.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from penstock.api.agent import Scaling
+from penstock.api.rollout import Setpoint, Source
 from penstock.outcomes import RowKind
-from penstock.rollout import capacity
+from penstock.rollout import capacity, path
 from penstock.rollout.situation import Pods
 from penstock.task import Counting
 from penstock.traffic import Arm, RevisionLimits
-from penstock_operator.workforce import wanted_replicas
+from penstock_operator.course import Course, capacity_of
+from penstock_operator.stock import Known, Stock
+from penstock_operator.workforce import muster
 from penstock_store.records import RevisionWork
-from tests.simulation.rollout.traffic import Traffic
+from tests.simulation.rollout.traffic import Traffic, with_latency_limit
+from tests.unit.operator import worlds
+from tests.unit.operator.worlds import cut
 from tests.unit.rollout.world import C, S, spec
 
 CONCURRENCY = 32
-SCALING = Scaling()
-SCALE_DOWN_AFTER = 60
+MOST_WORKERS = 64
+REVISIONS = {Arm.STABLE: S, Arm.CANDIDATE: C}
+
+
+CUTS = {Arm.STABLE: cut("Be kind."), Arm.CANDIDATE: cut("Be brief.")}
+STOCK = Stock(
+    {made.name: Known(made, None, sequence) for sequence, made in enumerate(CUTS.values(), 1)},
+    latest=CUTS[Arm.CANDIDATE].name,
+    stable=CUTS[Arm.STABLE].name,
+)
+WORLD = worlds.world(
+    worlds.agent(scaling={"maxReplicas": MOST_WORKERS}, worker={"concurrency": CONCURRENCY})
+)
 
 
 @dataclass
@@ -32,20 +47,39 @@ class Crew:
     ready_at: list[float]
     queue: deque = field(default_factory=deque)
     busy_until: list[float] = field(default_factory=list)
-    low_since: float | None = None
 
     def ready(self, now):
         return sum(at <= now for at in self.ready_at)
 
-    def scale(self, wanted, now, startup):
-        """Up at once; down, the newest first, only after a while."""
-        if wanted >= len(self.ready_at):
-            self.low_since = None
-            self.ready_at += [now + startup] * (wanted - len(self.ready_at))
-            return
-        self.low_since = now if self.low_since is None else self.low_since
-        if now - self.low_since >= SCALE_DOWN_AFTER:
-            del self.ready_at[wanted:]
+    def scale(self, replicas, now, startup):
+        """As many pods as the operator asks for: the newest go first."""
+        self.ready_at += [now + startup] * (replicas - len(self.ready_at))
+        del self.ready_at[replicas:]
+
+    @property
+    def asked(self):
+        """Pods that there are, ready or not."""
+        return len(self.ready_at)
+
+    def pods(self, now):
+        """Its pods, as the API server tells the operator."""
+        return Pods(self.ready(now), self.asked)
+
+    @property
+    def work(self):
+        """What it holds, as Redis tells the operator."""
+        return RevisionWork(queued=len(self.queue), running=len(self.busy_until))
+
+
+@dataclass(frozen=True)
+class Glance:
+    """The candidate after a pass: its share, pods, oldest waiting task, whether it has room."""
+
+    percent: int
+    ready: int
+    asked: int
+    queue_seconds: float
+    room: bool
 
 
 @dataclass
@@ -56,11 +90,16 @@ class Crowd(Traffic):
     startup_seconds: float = 60.0
     pass_seconds: float = 1.0
     limits: RevisionLimits = field(default_factory=lambda: RevisionLimits(20_000, 600, 300))
+    #: From this second on a person wants all users on the candidate.
+    setpoint_at: float | None = None
+    glances: list[Glance] = field(default_factory=list)
 
     def __post_init__(self):
         super().__post_init__()
         full = -(-int(self.tasks_per_second * self.task_seconds) // CONCURRENCY) + 1
-        self.crews = {Arm.STABLE: Crew([0.0] * full), Arm.CANDIDATE: Crew([0.0])}
+        first = [self.startup_seconds]  # of the candidate: its Deployment has just been made
+        self.crews = {Arm.STABLE: Crew([0.0] * full), Arm.CANDIDATE: Crew(first)}
+        self.lulls = {}
 
     def _task(self, at_ms, arm, slot, begin, *, old=False):
         self.number += 1
@@ -68,7 +107,7 @@ class Crowd(Traffic):
         about = {
             "task": f"t{self.number}",
             "arm": arm,
-            "revision": (C if arm is Arm.CANDIDATE else S)[-8:],
+            "revision": REVISIONS[arm][-8:],
             "route_version": self.status.route_version,
             "begin_version": begin,
             "bucket": slot,
@@ -80,9 +119,21 @@ class Crowd(Traffic):
         super()._decide(observation)
         if not self.status.share.percent:
             self._rehome()
+        self.glances.append(self._glance())
         self._scale()
         for crew in self.crews.values():
             self._work(crew)
+
+    def _pass(self):
+        if self.setpoint_at is not None and self.seconds >= self.setpoint_at:
+            wanted = Setpoint(canary_percent=100, canary_revision=C)
+            self.spec = self.spec.model_copy(update={"traffic": wanted})
+        super()._pass()
+
+    def _glance(self):
+        more, percent = self._more(), self.status.share.percent
+        pods, age = more["pods"][C], more["queue_age_seconds"][C]
+        return Glance(percent, pods.ready, pods.wanted, age, more["capacity"].suffices(percent))
 
     def _rehome(self):
         """What waits for a candidate that was taken off goes back to stable."""
@@ -91,17 +142,6 @@ class Crowd(Traffic):
             at_ms, about = ours.queue.popleft()
             self._later(self.now_ms, RowKind.REHOMED, about)
             theirs.queue.append((at_ms, {**about, "task": f"{about['task']}-moved"}))
-
-    def _scale(self):
-        ours, theirs = self.crews[Arm.CANDIDATE], self.crews[Arm.STABLE]
-        theirs.scale(max(self._wanted(theirs), len(theirs.ready_at)), self.seconds, 0)
-        share = capacity.percent_to_staff(self.status, self.spec, self._now())
-        ahead = capacity.replicas_for(self._room(), share, CONCURRENCY)
-        ours.scale(max(ahead, self._wanted(ours)), self.seconds, self.startup_seconds)
-
-    def _wanted(self, crew):
-        work = RevisionWork(queued=len(crew.queue), running=len(crew.busy_until))
-        return max(1, wanted_replicas(SCALING, work))
 
     def _work(self, crew):
         now = self.seconds
@@ -115,41 +155,57 @@ class Crowd(Traffic):
             end = {**about, "counting": Counting.GOOD, "latency_ms": latency}
             self._later(self.now_ms + latency, RowKind.FINISHED, end)
 
+    # -- the operator --------------------------------------------------------------------------
+
+    def _scale(self):
+        crews = muster(self._world(), STOCK, self._course())
+        self.lulls = {crew.known.name: crew.lull for crew in crews if crew.lull}
+        replicas = {crew.known.name: crew.replicas for crew in crews}
+        for arm, crew in self.crews.items():
+            crew.scale(replicas[CUTS[arm].name] or 0, self.seconds, self.startup_seconds)
+
+    def _course(self):
+        under_way = path.under_way(self.status)
+        return Course(
+            stable=STOCK.stable,
+            candidate=STOCK.latest if under_way else "",
+            withdrawn=self.status.share.source is Source.SUSPENDED,
+            rollout_status=self.status,
+            staff_percent=capacity.percent_to_staff(self.status, self.spec, self._now()),
+        )
+
+    def _world(self):
+        crews = [(CUTS[arm], crew) for arm, crew in self.crews.items()]
+        work = {made.hash: crew.work for made, crew in crews}
+        return replace(
+            WORLD,
+            now=self._now(),
+            deployments={made.name: {"spec": {"replicas": crew.asked}} for made, crew in crews},
+            look=replace(WORLD.look, now_ms=self.now_ms, work=work),
+            pods={made.name: crew.pods(self.seconds) for made, crew in crews},
+            lulls=self.lulls,
+        )
+
     def _more(self):
-        now = self.seconds
-        pods = {
-            name: Pods(crew.ready(now), len(crew.ready_at))
-            for name, crew in ((S, self.crews[Arm.STABLE]), (C, self.crews[Arm.CANDIDATE]))
-        }
         ages = {
-            name: (self.now_ms - crew.queue[0][0]) / 1000 if crew.queue else 0.0
-            for name, crew in ((S, self.crews[Arm.STABLE]), (C, self.crews[Arm.CANDIDATE]))
+            REVISIONS[arm]: (self.now_ms - crew.queue[0][0]) / 1000 if crew.queue else 0.0
+            for arm, crew in self.crews.items()
         }
-        return {"pods": pods, "queue_age_seconds": ages, "capacity": self._room()}
-
-    def _room(self):
-        crews = self.crews.values()
-        tasks = sum(len(crew.queue) + len(crew.busy_until) for crew in crews)
-        ready = self.crews[Arm.CANDIDATE].ready(self.seconds)
-        return capacity.capacity(SCALING, CONCURRENCY, ready, tasks)
+        return {
+            "pods": {REVISIONS[arm]: crew.pods(self.seconds) for arm, crew in self.crews.items()},
+            "queue_age_seconds": ages,
+            "capacity": capacity_of(self._world(), STOCK, STOCK.latest),
+        }
 
 
-def crowd(seed, per_second, task_seconds, startup_seconds):
-    """One rollout with slow pods, played to its end."""
+def crowd(seed, per_second, task_seconds, startup_seconds, setpoint_at=None):
+    """One rollout with slow pods, played to its end: by its steps, or by a person's setpoint."""
     return Crowd(
         seed=seed,
-        spec=_patient(task_seconds),
+        spec=with_latency_limit(spec(final_hold=300), int(3 * task_seconds)),
         weather={},
         tasks_per_second=per_second,
         task_seconds=task_seconds,
         startup_seconds=startup_seconds,
+        setpoint_at=setpoint_at,
     ).run(7200)
-
-
-def _patient(task_seconds):
-    policy = spec(final_hold=300)
-    guardrails = policy.analysis.guardrails.model_copy(
-        update={"latency_mean_seconds": int(3 * task_seconds)}
-    )
-    analysis = policy.analysis.model_copy(update={"guardrails": guardrails})
-    return policy.model_copy(update={"analysis": analysis})

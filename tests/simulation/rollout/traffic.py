@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus
 from penstock.outcomes import Row, RowKind
 from penstock.rollout import fold as folding
+from penstock.rollout import scope as scoping
 from penstock.rollout.engine import decide
 from penstock.rollout.situation import Pods, RevisionRecord, Situation
 from penstock.task import Counting
@@ -113,7 +114,7 @@ class Traffic:
             self._arrive()
         self.now_ms += int(self.pass_seconds * 1000)
         limits = {S: self.limits, C: self.limits}
-        scope = folding.scope_of(self.spec, self.status, limits)
+        scope = scoping.scope_of(self.spec, self.status, limits)
         self.fold = folding.follow(self.fold, scope, self.status.analysis, self.status.halts)
         self.fold.add(self._rows())
         self._decide(self.fold.observe(self.now_ms))

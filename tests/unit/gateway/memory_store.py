@@ -74,6 +74,10 @@ class MemoryStore:
         found = self.tasks.get(identifier)
         return found if found and tenant in (None, found.tenant) else None
 
+    async def versions(self, agent):
+        self._called("versions")
+        return {}
+
     async def recent(self, agent, wanted, place, most):
         self._called("recent")
         fit = [

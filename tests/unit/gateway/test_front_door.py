@@ -11,11 +11,12 @@ import httpx
 import pytest
 import structlog
 
+from penstock import meanings
 from penstock import task as tasks
 from penstock.errors import AdmissionRefused, StoreRefused, StoreUnavailable
 from penstock.names import AgentKey
 from penstock.task import Outcome, OutcomeReason, TaskStatus
-from penstock_runtime.gateway import app, expiry, meanings, outages, problems, state, streams, wire
+from penstock_runtime.gateway import app, expiry, outages, problems, state, streams, wire
 from penstock_store.records import Event
 from tests.unit.gateway.memory_store import NOW_MS, until
 from tests.unit.gateway.test_problems import assert_problem

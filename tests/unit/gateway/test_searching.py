@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 import pytest
 
 from penstock.names import AgentKey
@@ -16,8 +18,8 @@ from tests.unit.gateway.test_problems import TASKS, assert_problem
 AGENT = AgentKey("shop", "support")
 
 
-def read(*query, agent=AGENT, tenant="acme"):
-    return searching.read(agent, query, tenant)
+def read(*query, agent=AGENT, tenant="acme", versions=MappingProxyType({})):
+    return searching.read(agent, query, tenant, versions)
 
 
 def test_no_parameters_or_empty_ones_look_for_everything_that_the_caller_sees():
@@ -40,6 +42,59 @@ def test_a_revision_is_named_by_its_name_or_its_hash():
     for other in (name, "sales-1a2b3c4d", "1.4.0", "support-", "1A2B3C4D", "x-support-1a2b3c4d"):
         with pytest.raises(Problem, match="its hash"):
             read(("revision", other), agent=long if other == name else AGENT)
+
+
+VERSIONS = {
+    "1a2b3c4d": "v1", "2a2b3c4d": "v2", "3a2b3c4d": "v2", "4a2b3c4d": "", "5a2b3c4d": "20251121",
+    "6a2b3c4d": "1a2b3c4d", "7a2b3c4d": "4a2b3c4e",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("said", "revision"),
+    [
+        ("v1", "1a2b3c4d"),
+        ("20251121", "5a2b3c4d"),  # it could be a hash
+        ("4a2b3c4e", "7a2b3c4d"),
+        ("support-1a2b3c4d", "1a2b3c4d"),
+        ("4a2b3c4d", "4a2b3c4d"),
+        ("ffffffff", "ffffffff"),  # of a revision that the route no longer lists
+    ],
+)
+def test_a_revision_is_named_by_a_version_that_it_alone_declares(said, revision):
+    assert read(("revision", said), versions=VERSIONS).wanted.revision == revision
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("v2", r"'v2'; it may be any of support-2a2b3c4d, support-3a2b3c4d: give the name of one"),
+        ("1a2b3c4d", "any of support-1a2b3c4d, support-6a2b3c4d"),
+        ("v9", r"a version that one declares \(1a2b3c4d, 20251121, 4a2b3c4e, v1, v2\)"),
+    ],
+)
+def test_a_version_that_several_declare_or_none_is_refused_with_what_there_is(said, words):
+    with pytest.raises(Problem, match=words):
+        read(("revision", said), versions=VERSIONS)
+
+
+def test_where_no_version_is_known_the_refusal_says_that_names_and_hashes_work():
+    with pytest.raises(
+        Problem, match=r"support-<hash>, or its hash; declared versions are not known"
+    ):
+        read(("revision", "v1"))
+    with pytest.raises(Problem, match=r"declares \(none does\)"):
+        read(("revision", "v1"), versions={"4a2b3c4d": ""})
+
+
+def test_what_another_hand_has_written_as_versions_is_shown_within_bounds():
+    foreign = {f"\x1b[31m{n}": "v1" for n in range(9)} | {
+        f"{n:08x}": f"x\x1b[31m\n{n}" * 999 for n in range(99)
+    }
+    with pytest.raises(Problem) as refused:
+        read(("revision", "v1"), versions=foreign)
+    assert len(refused.value.detail) < 3000
+    assert refused.value.detail.isprintable()
 
 
 def test_statuses_and_reasons_are_given_with_commas_or_several_times():

@@ -63,7 +63,8 @@ def deciding() -> dict[str, Any]:
     """More moves than one pass makes: what is left comes with the next."""
     world = candidate_world()
     facts = Facts(replace(world.situation, observation=world.observation()), world.status)
-    status = report.conditions(facts, Wait("Deciding", "More changes follow at once."))
+    conditions = report.conditions(facts, Wait("Deciding", "More changes follow at once."))
+    status = facts.but(conditions=conditions).status
     return manifest(world.situation.generation, world.situation.spec.wire(), status)
 
 

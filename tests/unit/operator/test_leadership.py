@@ -24,7 +24,7 @@ from penstock_store.users import Permitting
 from tests.unit.operator import worlds
 
 #: What an operator may do with the store although it does not lead.
-READS = {"look", "rows", "row_page", "memory", "index", "namespaces_with_users"}
+READS = {"look", "ends", "rows", "row_page", "memory", "index", "namespaces_with_users"}
 
 
 class Clock:

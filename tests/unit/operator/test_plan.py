@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 
-from penstock import names
+from penstock import names, revision
 from penstock.api import condition
 from penstock.api.agent import (
     AgentStatus,
@@ -24,12 +24,13 @@ from penstock.api.rollout import (
 )
 from penstock.rollout.situation import Pods
 from penstock.traffic import Standing
+from penstock_operator import manifests
 from penstock_operator.memory import Lull
 from penstock_operator.plan import Plan, plan_agent
 from penstock_operator.world import World
 from penstock_store.records import RevisionWork
 from tests.unit.operator import worlds
-from tests.unit.operator.worlds import cut, record, world
+from tests.unit.operator.worlds import INSTALLATION, agent, cut, record, world
 
 KIND, NAME = "kind", "name"
 V1, V2 = "Be kind.", "Be brief."
@@ -97,6 +98,18 @@ def test_a_converged_agent_is_left_alone() -> None:
     assert (first.children, first.verdicts, first.deletions, first.events) == ((), (), (), ())
     assert first.route is not None
     assert first.route.version == 3
+
+
+def test_the_route_tells_what_each_revision_declares_as_its_version() -> None:
+    declared = agent()["spec"]["template"] | {"version": "v3"}
+    named = revision.cut("support", declared, {}, INSTALLATION.runtime_image)
+    records = (record(V1, promoted=1), manifests.record(agent(), named, 2))
+    route = plan_agent(
+        world(records=records, projected_for=(V1,), ready_for=(V1,), route_version=3)
+    ).route
+    assert route is not None
+    versions = {one.hash: one.version for one in route.revisions.values()}
+    assert versions == {cut(V1).hash: "", named.hash: "v3"}
 
 
 def test_an_edited_template_is_cut_only_when_its_inputs_are_quiet() -> None:

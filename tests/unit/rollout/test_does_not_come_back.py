@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from penstock.api.rollout import AgentRolloutStatus, Guardrails
 from penstock.rollout import guardrails
-from penstock.rollout.fold import Fold, Scope
-from penstock.rollout.observation import Observation
+from penstock.rollout.fold import Fold
+from penstock.rollout.observation import Observation, Tally
+from penstock.rollout.scope import Scope
 from penstock.task import Counting
 from penstock.traffic import Arm
 from tests.unit.rollout.rows import CANDIDATE, STABLE, Log
-from tests.unit.rollout.world import BAD, C2, C, S, candidate_world, stable_world, world_at
+from tests.unit.rollout.world import BAD, C2, GOOD, C, S, candidate_world, stable_world, world_at
 
 
 @pytest.mark.parametrize("named", [None, "2.0"])
@@ -49,6 +52,50 @@ def test_rows_that_were_lost_hold_every_raise_and_are_told():
     assert (world.percent, world.waits) == (20, "RowsLost")
     del world.observation
     assert world.decide().percent == 50
+
+
+def with_a_gap(world):
+    """The same world, whose numbers lack rows from now on."""
+    measured = world.observation
+    world.observation = lambda: replace(measured(), gap=True)
+    return world
+
+
+@pytest.mark.parametrize("stable", [GOOD, Tally()], ids=["compared", "without a rival"])
+def test_on_numbers_that_lack_rows_a_breach_suspends_and_does_not_condemn(stable):
+    world = with_a_gap(world_at(20).measure(BAD, stable)).decide()
+    assert (world.percent, world.waits) == (0, "RowsLost")
+    assert world.condition("Suspended") == ("True", "RowsLost")
+    assert "nobody is condemned on that" in world.message("Suspended")
+    assert "comes back by itself" in world.message("Ready")
+    assert not world.verdicts
+    assert world.after(600).decide().percent == 0, "until what was lost is out of the window"
+
+    del world.observation
+    assert world.measure().decide().percent == 20
+    assert world.measure(BAD).after(10).decide().verdicts[-1].result == "Rejected"
+
+
+@pytest.mark.parametrize(("gap", "verdicts"), [(False, 1), (True, 0)])
+def test_nor_is_it_condemned_on_them_once_a_person_has_taken_it_off(gap, verdicts):
+    world = world_at(20).measure(BAD)
+    seen = replace(world.observation(), gap=gap)
+    world.measure().set(0).decide()
+    assert world.percent == 0
+    world.observation = lambda: seen
+    assert len(world.decide().verdicts) == verdicts
+
+
+def test_a_suspension_for_lost_rows_waits_also_while_nothing_can_be_measured():
+    world = with_a_gap(world_at(20).measure(BAD)).decide()
+    del world.observation
+    assert world.blind().decide().percent == 0
+    assert world.waits == "RowsLost"
+
+
+def test_what_people_say_goes_before_a_gap():
+    world = with_a_gap(world_at(20).measure(BAD)).decide().ask("abort").decide()
+    assert world.verdicts[-1].reason == "Aborted"
 
 
 def test_another_attempt_that_was_superseded_leaves_the_rejection_where_it_is():

@@ -7,11 +7,15 @@ from dataclasses import replace
 import pytest
 
 from penstock.api.rollout import AgentRolloutStatus, AnalysisStatus, Stage
-from penstock.outcomes import RowKind
+from penstock.outcomes import End, RowKind
 from penstock.rollout import fold as folding
-from penstock.rollout.fold import Fold, Scope
+from penstock.rollout import numbers
+from penstock.rollout import scope as scoping
+from penstock.rollout.failures import Kind
+from penstock.rollout.fold import Fold
 from penstock.rollout.halts import Halts
-from penstock.task import Counting
+from penstock.rollout.scope import Scope
+from penstock.task import Counting, TaskStatus
 from penstock.traffic import Arm, RevisionLimits
 from tests.unit.rollout.rows import CANDIDATE, STABLE, Log
 from tests.unit.rollout.world import C, S, candidate_world, spec
@@ -75,6 +79,62 @@ def test_what_is_left_out_or_moved_was_never_a_sample():
     seen = folded(log).observe(T + 30)
     assert seen.in_window(Arm.CANDIDATE).tasks == 1
     assert seen.in_window(Arm.STABLE).tasks == 0
+
+
+def test_what_callers_cancelled_is_counted_aside_for_each_arm_also_over_a_restart():
+    log = Log()
+    for i in range(6):
+        arm = Arm.STABLE if i == 0 else Arm.CANDIDATE
+        log.routed(f"t{i}", T + i, arm=arm)
+    for i in range(5):
+        arm = Arm.STABLE if i == 0 else Arm.CANDIDATE
+        log.finished(f"t{i}", T + 10 + i, arm=arm, counting=Counting.LEFT_OUT)
+    log.rehomed("t5", T + 20)
+    whole = folded(log, step_from=f"{T + 2}-0").observe(T + 30)
+    asides = [[tallies(arm).left_out for arm in Arm] for tallies in (whole.in_total, whole.in_step)]
+    assert asides == [[1, 4], [0, 2]], "what was moved goes on elsewhere"
+    assert whole.in_total(Arm.CANDIDATE).tasks == 0
+
+    half = Fold(SCOPE, f"{T + 2}-0")
+    half.add([row for row in log.rows if row.at_ms <= T + 12])
+    seen = half.observe(T + 12)
+    status = AnalysisStatus(
+        counted_through=seen.counted_through,
+        step_from=f"{T + 2}-0",
+        stable=numbers.counts(seen.in_total(Arm.STABLE)),
+        candidate=numbers.counts(seen.in_total(Arm.CANDIDATE)),
+        step_stable=numbers.counts(seen.in_step(Arm.STABLE)),
+        step_candidate=numbers.counts(seen.in_step(Arm.CANDIDATE)),
+    )
+    again = Fold.resume(SCOPE, status)
+    again.add(log.rows)
+    assert again.observe(T + 30) == whole
+
+
+def test_of_what_was_left_out_it_is_told_later_what_callers_cancelled():
+    log = Log()
+    for i in range(4):
+        log.routed(f"t{i}", T + i)
+    for i in range(4):
+        log.finished(f"t{i}", T + 10 + i, counting=Counting.LEFT_OUT if i else Counting.GOOD)
+    fold = folded(log)
+    assert fold.unexplained == ["t1", "t2", "t3"]
+    fold.explain({"t1": End(TaskStatus.CANCELLED), "t2": End(TaskStatus.ESCALATED)})
+    assert fold.unexplained == []
+    seen = fold.observe(T + 20).in_total(Arm.CANDIDATE)
+    assert (seen.tasks, seen.left_out, seen.cancelled) == (1, 3, 1)
+    again = Fold.resume(SCOPE, AnalysisStatus(counted_through=f"{T + 13}-0"))
+    again.add(log.rows)
+    assert again.unexplained == [], "they were counted before"
+
+
+def test_a_flood_of_cancels_is_remembered_within_bounds():
+    log = Log()
+    for i in range(folding.MOST_UNEXPLAINED + 9):
+        log.routed(f"t{i}", T + i).finished(f"t{i}", T + i, counting=Counting.LEFT_OUT)
+    fold = folded(log)
+    assert len(fold.unexplained) == folding.MOST_UNEXPLAINED
+    assert fold.observe(T + 9999).in_total(Arm.CANDIDATE).left_out == len(log.rows) / 2
 
 
 def test_sessions_older_than_the_candidate_are_no_samples_on_either_side():
@@ -195,7 +255,7 @@ def test_a_look_at_a_day_has_as_few_strata_as_one_at_five_minutes(span):
     for i in range(4000):
         log.routed(f"t{i}", T + 20_000 * i).finished(f"t{i}", T + 20_000 * i + 5)
     seen = folded(log, scope).observe(T + 20_000 * 4000)
-    assert len(seen.window) + len(seen.older) <= 2 * folding.MOST_TICKS
+    assert len(seen.window) + len(seen.older) <= 2 * scoping.MOST_TICKS
     everything = sum(s.arm(Arm.CANDIDATE).tasks for s in seen.window + seen.older)
     assert everything > 3900, "and all of the day is in them"
 
@@ -221,11 +281,50 @@ def test_after_the_kill_switch_the_clocks_go_on_where_they_stood():
     assert fold.observe(T + 750_000 + 901_000).in_total(Arm.CANDIDATE).errors == 1
 
 
-def test_the_last_failed_tasks_of_the_candidate_are_kept_as_samples():
+def failed(fold, now_ms):
+    return [(f.kind, f.task) for f in fold.observe(now_ms).failed]
+
+
+def test_what_counts_against_the_candidate_is_kept_with_what_it_counted_as():
     log = Log()
-    for i in range(6):
-        log.routed(f"t{i}", T + i).finished(f"t{i}", T + i, counting=Counting.ERROR)
-    assert folded(log).observe(T + 9).failed == ("t3", "t4", "t5")
+    for i, counting in enumerate(Counting):
+        log.routed(f"t{i}", T + i).finished(f"t{i}", T + i, counting=counting)
+    log.routed("slow", T + 9).finished("slow", T + 11_000, latency_ms=10_001)
+    log.routed("theirs", T + 11_001, arm=Arm.STABLE)
+    log.finished("theirs", T + 11_002, arm=Arm.STABLE, counting=Counting.ERROR)
+    log.routed("early", T + 11_003, begin=1).finished("early", T + 11_004, counting=Counting.ERROR)
+    assert failed(folded(log), T + 12_000) == [
+        (Kind.ERROR, "t1"), (Kind.ESCALATION, "t2"), (Kind.SLOW, "slow"),
+    ]  # fmt: skip
+
+
+def test_a_task_that_was_moved_or_ended_by_nobody_is_no_failure():
+    log = Log().routed("moved", T).rehomed("moved", T + 1).routed("left", T + 2)
+    log.finished("moved", T + 3, arm=Arm.STABLE, counting=Counting.ERROR)
+    log.finished("left", T + 4, counting=Counting.LEFT_OUT)
+    assert not failed(folded(log), T + 5)
+
+
+def test_an_overdue_task_is_a_failure_that_never_ended():
+    log = Log().routed("a", T).routed("b", T + 760_000)
+    (late,) = folded(log).observe(T + 760_000).failed
+    assert (late.task, late.kind, late.overdue) == ("a", Kind.ERROR, True)
+
+
+def test_failures_before_the_window_and_before_a_resumption_are_no_samples():
+    log = Log().routed("a", T).finished("a", T + 1, counting=Counting.ERROR)
+    log.routed("b", T + 290_000).finished("b", T + 290_001, counting=Counting.ERROR)
+    fold = folded(log)
+    assert failed(fold, T + 299_000) == [(Kind.ERROR, "a"), (Kind.ERROR, "b")]
+    assert failed(fold, T + 310_000) == [(Kind.ERROR, "b")]
+    assert [f.task for f in fold.observe(T + 299_000).since(T + 100_000).failed] == ["b"]
+
+
+def test_a_restart_keeps_the_failures_of_the_window():
+    log = Log().routed("a", T).finished("a", T + 1, counting=Counting.ERROR)
+    again = Fold.resume(SCOPE, AnalysisStatus(counted_through=f"{T + 1}-0"))
+    again.add(log.rows)
+    assert again.observe(T + 9).failed == folded(log).observe(T + 9).failed != ()
 
 
 # ---------------------------------------------------------------------------- reading the log
@@ -251,6 +350,55 @@ def test_a_log_trimmed_past_the_checkpoint_is_a_gap():
     fold = Fold.resume(SCOPE, AnalysisStatus(counted_through=f"{T}-3"))
     fold.add(Log().routed("a", T + 10).rows, first_kept=f"{T + 10}-0")
     assert fold.observe(T + 10).gap
+
+
+@pytest.mark.parametrize(
+    ("first_kept", "trimmed", "gap"),
+    [
+        (T - 1_060_000, True, False),  # as far back as the window and what is open reach
+        (T - 500_000, True, True),
+        (T - 500_000, False, False),  # the log is no older
+    ],
+)
+def test_a_window_that_is_rebuilt_from_a_trimmed_log_has_a_gap(first_kept, trimmed, gap):
+    fold = Fold.resume(SCOPE, AnalysisStatus(counted_through=f"{T}-0"))
+    fold.read_after(T + 60_000)
+    rows = Log().routed("a", T - 400_000).routed("b", T + 1).rows
+    fold.add(rows, f"{first_kept}-0", trimmed=trimmed)
+    assert fold.observe(T + 60_000).gap is gap
+    fold.add(Log().routed("c", T + 70_000).rows, f"{T + 1}-0", trimmed=trimmed)
+    assert fold.observe(T + 70_000).gap is gap, "what was read is not needed in the log any more"
+    assert not fold.observe(first_kept + SCOPE.kept_ms).gap, "until then it is in the window"
+
+
+def test_what_was_trimmed_before_the_candidate_began_is_no_gap():
+    for began, gap in ((T - 100_000, False), (T - 600_000, True)):
+        scope = replace(SCOPE, began_ms=began)
+        fold = Fold.resume(scope, AnalysisStatus(counted_through=f"{T}-0"))
+        fold.read_after(T)
+        fold.add(Log().routed("a", T - 90_000).rows, f"{T - 500_000}-0", trimmed=True)
+        assert fold.observe(T).gap is gap
+
+
+def test_a_candidate_that_nothing_was_counted_of_has_a_gap_when_its_log_was_trimmed():
+    for began, gap in ((T - 1, True), (T + 1, False)):
+        fold = Fold.resume(replace(SCOPE, began_ms=began), AnalysisStatus())
+        fold.read_after(T)
+        fold.add(Log().routed("a", T).rows, first_kept=f"{T}-0", trimmed=True)
+        assert fold.observe(T).gap is gap
+
+
+def test_how_tasks_ended_across_a_gap_is_unknown_and_not_an_error():
+    fold = folded(Log().routed("a", T).routed("b", T, arm=Arm.STABLE).started("a", T + 1))
+    fold.add(Log().routed("c", T + 60_000).rows, first_kept=f"{T + 50_000}-0")
+    later = fold.observe(T + 800_000)
+    assert later.gap
+    everything = replace(later, window=later.older + later.window)
+    assert everything.in_window(Arm.CANDIDATE).tasks == 1, "c alone"
+    assert everything.in_window(Arm.CANDIDATE).errors == 0
+    assert everything.in_window(Arm.STABLE).tasks == 0
+    fold.add(Log().finished("a", T + 800_001).routed("d", T + 900_000).rows)
+    assert fold.observe(T + 900_000).in_total(Arm.CANDIDATE).errors == 1, "c is overdue"
 
 
 def test_a_first_reading_has_no_gap():
@@ -279,13 +427,13 @@ def test_after_a_long_absence_reading_begins_before_the_checkpoint():
 def test_the_scope_follows_the_decision():
     limits = {S: RevisionLimits(1000, 600, 120), C: RevisionLimits(1000, 60, 30)}
     world = candidate_world()
-    scope = folding.scope_of(spec(), world.status, limits)
+    scope = scoping.scope_of(spec(), world.status, limits)
     assert (scope.stable, scope.candidate) == (S[-8:], C[-8:])
     assert scope.since_version == world.status.analysis.since_version > 0
     assert scope.overdue_ms == {Arm.STABLE: 750_000, Arm.CANDIDATE: 120_000}
     done = world.status.model_copy(update={"stage": Stage.DONE})
-    assert folding.scope_of(spec(), done, limits).candidate == ""
-    assert folding.scope_of(spec(), AgentRolloutStatus(), {}).stable == ""
+    assert scoping.scope_of(spec(), done, limits).candidate == ""
+    assert scoping.scope_of(spec(), AgentRolloutStatus(), {}).stable == ""
 
 
 def test_the_same_scope_keeps_the_fold_and_follows_the_step():

@@ -12,6 +12,7 @@ from penstock.api.rollout import (
 from penstock.rollout import fold, guardrails
 from penstock.rollout.guardrails import CheckVerdict
 from penstock.rollout.observation import Observation, Stratum, Tally
+from penstock.rollout.scope import scope_of
 from penstock.task import Counting
 from penstock.traffic import Arm, RevisionLimits
 from tests.unit.rollout.rows import CANDIDATE, STABLE, Log
@@ -132,7 +133,7 @@ def observed(window_seconds):
     )
     quick = RevisionLimits(input_chars=100, queue_seconds=10, wall_seconds=10)
     limits = {status.stable_revision: quick, status.canary_revision: quick}
-    counted = fold.Fold(fold.scope_of(spec, status, limits))
+    counted = fold.Fold(scope_of(spec, status, limits))
     counted.add(outage_a_while_ago())
     return counted.observe(1_300_000)
 

@@ -274,3 +274,20 @@ def test_a_line_says_both_numbers_the_window_and_the_limit():
 def test_a_line_without_stable_says_so():
     line = check("errorRate", observed((errors(13, 42), Tally()))).line
     assert "and no task on stable in the last 300 s" in line
+
+
+#: Half of the users on either side, the candidate a little unlucky: not over the limit by itself.
+CALM = (
+    *[(errors(1, 4), errors(0, 4))] * 9,
+    *[(errors(0, 4), errors(1, 4))],
+    *[(errors(0, 5), errors(0, 2))] * 20,
+)
+
+
+def test_one_task_of_stable_that_goes_well_as_an_outage_begins_blames_nobody():
+    """Then the candidate got nearly all users, and most of its tasks fail."""
+    begins = observed(*CALM, (errors(7, 9), errors(0, 1)), (errors(6, 12), errors(0, 0)))
+    assert guardrails.rate_z(begins.window, lambda tally: tally.errors) > guardrails.ATTRIBUTABLE_Z
+    assert verdict("errorRate", begins) is CheckVerdict.UNCLEAR
+    beside = observed(*CALM, (errors(7, 9), errors(0, 9)), (errors(6, 12), errors(0, 0)))
+    assert verdict("errorRate", beside) is CheckVerdict.BREACHED, "nine that go well do blame"

@@ -169,6 +169,14 @@ def test_after_a_suspension_it_comes_back_when_there_is_room_for_its_share():
     assert room(world, ready=20).decide().percent == 20
 
 
+def test_under_a_setpoint_one_ready_pod_is_enough_to_come_back():
+    world = room(dead(world_at(5).set(60).decide(), 30).after(60), ready=0).decide()
+    assert (world.percent, world.waits) == (0, "CandidateUnavailable")
+    assert room(world.pods(C), ready=10).decide().percent == 60
+    aging(world, 31.0, 41.0, 51.0, 61.0, 71.0)
+    assert (world.percent, world.source) == (60, "Setpoint"), "its queue says nothing yet"
+
+
 # --------------------------------------------------------------------------- nothing to compare
 
 ALONE = Tally(tasks=300, errors=40, timed=300, latency_sum=300.0, latency_squares=330.0)

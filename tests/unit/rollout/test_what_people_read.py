@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from penstock.rollout.failures import Failure, Kind
 from penstock.rollout.observation import Observation
+from penstock.task import OutcomeReason
 from tests.unit.rollout.world import (
     APPROVED_AT_20,
     BAD,
@@ -115,9 +119,76 @@ def test_what_waits_for_a_decision_alone_is_not_stalled(waits):
     assert world.decide().condition("Stalled")[0] == "False"
 
 
-def test_a_rejection_names_the_last_failed_tasks():
-    world = world_at(20).measure(BAD)
+def failing(world, *reasons):
+    """The same world, in which tasks of the candidate failed for these reasons."""
     seen = world.observation()
-    world.observation = lambda: Observation(**{**seen.__dict__, "failed": ("t1", "t2", "t3")})
+    failed = tuple(
+        Failure(f"t{i}", Kind.ERROR, seen.now_ms, seen.now_ms, reason)
+        for i, reason in enumerate(reasons)
+    )
+    world.observation = lambda: replace(seen, failed=failed)
+    return world
+
+
+def test_a_rejection_shows_what_failed_in_words_of_ours():
+    world = failing(world_at(20).measure(BAD), OutcomeReason.TIMEOUT, OutcomeReason.INTERNAL)
     world.decide()
-    assert [sample.task for sample in world.verdicts[-1].samples] == ["t1", "t2", "t3"]
+    first, second = world.verdicts[-1].samples
+    assert (first.task, first.reason) == ("t0", "Timeout")
+    assert first.message == "The model's API did not answer in time."
+    assert (second.task, second.reason) == ("t1", "Internal")
+
+
+def test_the_event_and_the_condition_of_a_rejection_name_its_tasks():
+    world = failing(world_at(20).measure(BAD), OutcomeReason.TIMEOUT, None)
+    world.decide()
+    (event,) = [told.message for told in world.told if told.reason == "RolledBack"]
+    assert event.endswith("For example: t0 (Timeout), t1.")
+    assert event.index("Retry: ") < event.index("For example"), "the remedy is not what is cut"
+    assert world.message("RolledBack").endswith("For example: t0 (Timeout), t1.")
+    assert "For example" not in world.message("Ready"), "a line of a table"
+
+
+def test_only_a_rejection_has_samples():
+    world = failing(world_at(20), OutcomeReason.TIMEOUT)
+    world.apply("c-00000000").decide()
+    assert world.verdicts
+    assert not any(verdict.samples for verdict in world.verdicts)
+
+
+def cancelling(ours, theirs):
+    """A step that is over, in which callers cancelled so many of a hundred and some tasks of each arm."""
+    world = world_at(20)
+    world.measure(
+        replace(GOOD, left_out=ours, cancelled=ours),
+        replace(GOOD, left_out=theirs, cancelled=theirs),
+    )
+    return world.after(61).decide()
+
+
+def test_a_candidate_whose_tasks_callers_take_back_is_held_for_a_person():
+    world = cancelling(60, 2)
+    assert (world.percent, world.waits) == (20, "AnalysisUnclear")
+    told = world.message("Progressing")
+    assert "callers cancelled 60 of 160 tasks of the candidate in this step and 2 of 102" in told
+    assert 'request="abort/' in told
+    assert 'request="promote/' in told
+    assert world.after(3600).decide().percent == 20
+    assert world.ask("promote").decide().percent == 50
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(0, 0), (60, 60), (2, 60), (4, 0)])
+def test_callers_who_cancel_on_both_sides_or_little_hold_nothing(ours, theirs):
+    assert cancelling(ours, theirs).percent == 50
+
+
+def test_what_was_left_out_otherwise_holds_nothing():
+    world = world_at(20).measure(replace(GOOD, left_out=60), GOOD)
+    assert world.after(61).decide().percent == 50
+
+
+def test_who_waits_for_evidence_reads_how_many_tasks_count_for_nobody():
+    world = world_at(20).measure(replace(GOOD, tasks=1, errors=0, left_out=12), GOOD)
+    assert "the candidate has 1 (1 in this step), and 12 that count for nobody" in world.after(
+        61
+    ).decide().message("Progressing")

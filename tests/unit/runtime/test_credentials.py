@@ -1,5 +1,6 @@
 """Which headers of a tool's Secret are kept from everybody, and which are words of every answer."""
 
+import json
 import secrets
 import uuid
 
@@ -87,3 +88,21 @@ def test_random_text_is_kept_under_any_name_of_ones_own(made):
     for _ in range(2000):
         value = str(made())
         assert credentials.may_be_secret("X-Shop", value), value
+
+
+DOCUMENT = {
+    "type": "service_account",
+    "project_id": "shop-europe",
+    "private_key": "-----BEGIN KEY-----\nMIIEowIBAAKCAQEA\n-----END KEY-----",
+    "uses": [{"token": "pk-LLLqqq-99812"}],
+}
+
+
+@pytest.mark.parametrize("indent", [None, 2], ids=["one line", "several"])
+def test_of_a_json_document_its_secret_members_are_kept_as_well(tmp_path, indent):
+    try:
+        mounted(tmp_path, "X-Account", json.dumps(DOCUMENT, indent=indent))
+    except credentials.Unfit:
+        assert indent  # no header may have its line breaks, and nobody may see it either
+    told = redaction.redact("service_account shop-europe: no pk-LLLqqq-99812, no MIIEowIBAAKCAQEA")
+    assert told == "service_account shop-europe: no [redacted], no [redacted]"

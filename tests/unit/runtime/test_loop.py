@@ -13,10 +13,11 @@ from penstock_runtime import metrics, redaction
 from penstock_runtime.agent import loop, retry, scripted, step, toolbox
 from penstock_runtime.agent.http import ToolResult
 from penstock_runtime.agent.keeper import Interrupted
-from penstock_runtime.agent.model import Failure, ModelFailed, Tokens
+from penstock_runtime.agent.model import Failure, ModelFailed, Reply, Tokens
 from penstock_store.records import Directive
 
 A1 = {"order": "A1"}
+FEW = Tokens(10, 5)
 
 
 class Tools:
@@ -301,6 +302,48 @@ async def test_nothing_that_leaves_a_task_holds_a_known_credential(agent, run):
     cancels = [scripted.tool_use(("c1", "cancel", A1))]
     ended = await loop.run_task(agent(cancels, unknown), run, Notebook())
     assert "s3cr3t" not in ended.outcome.message
+
+
+def saying(*blocks, stop="tool_use"):
+    return Reply(({"type": "thinking", "thinking": "Hm.", "signature": "s"}, *blocks), stop, FEW)
+
+
+KEY = "sk-the-m0dels-0wn"
+CALL = {"type": "tool_use", "id": "c1", "name": "look_up", "input": A1}
+PLAIN = {"type": "text", "text": "I look."}
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        [{"type": "text", "text": f"Your key is {KEY}."}, CALL],
+        [{**CALL, "input": {"order": KEY}}],
+        [{**CALL, "input": {KEY: ["x", {"deep": KEY}]}}],
+        [{**CALL, "id": KEY}],
+        [CALL, {**CALL, "id": "c2", "name": KEY}],
+        [{"type": "thinking", "thinking": f"It is {KEY}", "signature": "s"}, PLAIN, CALL],
+        [{"type": "redacted_thinking", "data": KEY}, CALL],
+        [{"type": "server_tool_use", "id": "s", "name": "search", "input": {"q": KEY}}, CALL],
+    ],
+    ids=["text", "input", "deep input", "id", "name", "thought", "hidden thought", "other"],
+)
+async def test_a_key_that_a_model_repeats_is_neither_kept_nor_sent(agent, run, blocks):
+    redaction.learn(KEY)
+    tools, notebook = Tools(), Notebook()
+    made = agent([saying(*blocks), scripted.text("Done.")], tools)
+    ended = await loop.run_task(made, run, notebook)
+    assert ended.outcome.status == TaskStatus.SUCCEEDED
+    for kept in (notebook.saved, notebook.events, ended, tools.calls, made.model.requests[1:]):
+        assert KEY not in str(kept)
+    assert "thinking" not in str(made.model.requests[1].messages)  # it is signed over the rest
+
+
+async def test_a_reply_without_a_key_goes_back_as_it_came(agent, run):
+    redaction.learn(KEY)
+    reply = saying(PLAIN, CALL)
+    made = agent([reply, scripted.text("Done.")])
+    await loop.run_task(made, run, Notebook())
+    assert tuple(made.model.requests[1].messages[1]["content"]) == reply.content
 
 
 async def test_a_prompt_that_the_vendor_finds_too_long_is_the_limit_of_the_task(agent, run):

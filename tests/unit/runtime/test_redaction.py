@@ -1,6 +1,7 @@
 """A known credential is found in every form in which libraries and servers repeat it."""
 
 import base64
+import html
 import json
 from urllib.parse import quote, quote_plus
 
@@ -35,10 +36,16 @@ def nothing_known(monkeypatch):
         lambda value: base64.b64encode(value.encode()).decode(),
         lambda value: base64.urlsafe_b64encode(value.encode()).decode(),
         lambda value: value.encode().hex(),
+        lambda value: value.encode().hex().upper(),
+        html.escape,
+        lambda value: html.escape(value).replace("&quot;", "&#34;").replace("&#x27;", "&#39;"),
+        lambda value: html.escape(value).replace("&#x27;", "&#39;"),
+        lambda value: html.escape(value, quote=False),
     ],
     ids=[
         *("plain", "bytes", "repr", "json", "nested", "escaped"),
-        *("url", "path", "lower", "form", "base64", "url64", "hex"),
+        *("url", "path", "lower", "form", "base64", "url64", "hex", "HEX"),
+        *("html", "html in numbers", "html of both kinds", "html text"),
     ],
 )
 @pytest.mark.parametrize(
@@ -52,6 +59,26 @@ def test_a_credential_is_replaced_in_any_form(form, value):
     lowered = said.lower()
     for part in (TOKEN, "p4ss", "w0rd", TOKEN.encode().hex()):
         assert part.lower() not in lowered
+
+
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+@pytest.mark.parametrize("header", ["", "k", "X-Api-Key: ", "Authorization: Bearer "])
+@pytest.mark.parametrize("after", ["", "\r\n", "\r\nHost: shop"])
+def test_a_credential_inside_of_what_is_encoded_is_replaced(encode, header, after):
+    redaction.learn(TOKEN)
+    said = redaction.redact(encode(f"{header}{TOKEN}{after}".encode()).decode())
+    assert redaction.INSTEAD in said
+    left = said.replace(redaction.INSTEAD, "").rstrip("=")
+    others = encode(f"{header}{after}".encode()).decode().rstrip("=")
+    assert len(left) <= len(others) + 2  # the characters of both
+
+
+@pytest.mark.parametrize("port", ["", ":5432"])
+@pytest.mark.parametrize("tail", ["", "/orders?mail=a@b.example"])
+def test_the_password_in_an_address_is_replaced_without_its_address(port, tail):
+    redaction.learn(f"postgres://bob:p4ssW0rd%2Flong@db.example.com{port}{tail}")
+    said = redaction.redact("bad password p4ssW0rd/long, p4ssW0rd%2Flong at db.example.com for bob")
+    assert said == "bad password [redacted], [redacted] at db.example.com for bob"
 
 
 def test_each_line_of_a_credential_is_replaced():

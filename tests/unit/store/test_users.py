@@ -14,7 +14,7 @@ WORKER_SCRIPTS = (
     "claim", "part", "suspects", "bury", "leave", "heartbeat", "checkpoint", "release", "finish",
 )  # fmt: skip
 GATEWAY_SCRIPTS = ("admit", "cancel", "recent")
-OPERATOR_SCRIPTS = ("route", "look", "rehome", "expire", "sweep", "index")
+OPERATOR_SCRIPTS = ("route", "look", "ends", "rehome", "expire", "sweep", "index")
 OF_ALL = {"ping", "select", "eval", "evalsha"}
 
 

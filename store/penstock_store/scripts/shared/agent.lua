@@ -46,7 +46,7 @@ local function bell_key(revision) return T .. ":bell:" .. revision end
 local function session_key(session) return T .. ":sess:" .. session end
 local function waiting_key(session) return T .. ":wait:" .. session end
 local REVISIONS, STALE, RECENT = T .. ":revisions", T .. ":stale", T .. ":recent"
-local WAITS, TAIL = T .. ":waits", T .. ":tail"
+local WAITS, TAIL, VERSIONS = T .. ":waits", T .. ":tail", T .. ":versions"
 
 local route = hash_at(ROUTE)
 local SUSPENDED = route ~= nil and route.suspended == "1"

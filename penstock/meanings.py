@@ -1,4 +1,4 @@
-"""What the ends of a task mean to its caller, and what to do: the words of docs/reference/outcomes.md."""
+"""What the ends of a task mean, and what to do: the words of docs/reference/outcomes.md and of a verdict's samples."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,0 +1,92 @@
+"""What a fold counts: whose rows, since when, and what is late."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from penstock import names
+from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, GuardrailMode
+from penstock.outcomes import Row
+from penstock.rollout import path
+from penstock.rollout.observation import TICK_MS
+from penstock.traffic import Arm, RevisionLimits
+
+_DEFAULT_LIMITS: Final = RevisionLimits(input_chars=20_000, queue_seconds=600, wall_seconds=120)
+
+#: Strata per route version that the window has at most, and what is before it.
+MOST_TICKS: Final = 240
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What is counted: whose rows, since when, over how long, and what is late.
+
+    ``stable`` and ``candidate`` are hashes; without a candidate stable alone is watched.
+    ``literal``: outcomes are counted by the time of the end as well. ``began_ms``: when the candidate
+    began, by the log's clock; 0: nobody knows.
+    """
+
+    stable: str
+    candidate: str
+    since_version: int
+    window_ms: int
+    latency_limit_ms: int
+    overdue_ms: Mapping[Arm, int]
+    literal: bool = False
+    began_ms: int = 0
+
+    @property
+    def fine_ticks(self) -> int:
+        """Width of the window's strata, in ticks."""
+        return -(-self.window_ms // (MOST_TICKS * TICK_MS))
+
+    @property
+    def coarse_ticks(self) -> int:
+        """Width of the strata before the window, a multiple of the window's."""
+        fine = self.fine_ticks
+        return fine * -(-self._span_ms // (MOST_TICKS * TICK_MS * fine))
+
+    @property
+    def kept_ms(self) -> int:
+        """How long a routed task can still change an observation."""
+        return self._span_ms + self.coarse_ticks * TICK_MS
+
+    @property
+    def _span_ms(self) -> int:
+        return self.window_ms + max(self.overdue_ms.values())
+
+    def is_sample(self, row: Row) -> bool:
+        """Whether the row is about a task that is compared."""
+        ours = self.candidate if row.arm is Arm.CANDIDATE else self.stable
+        return row.revision == ours and row.begin_version >= self.since_version
+
+
+def scope_of(
+    spec: AgentRolloutSpec, status: AgentRolloutStatus, limits: Mapping[str, RevisionLimits]
+) -> Scope:
+    """What must be counted for a rollout as it is decided now.
+
+    Args:
+        limits: of the revisions, by name.
+    """
+    guardrails = spec.analysis.guardrails
+    canary = status.canary_revision or "" if path.under_way(status) else ""
+    revisions = {Arm.STABLE: status.stable_revision or "", Arm.CANDIDATE: canary}
+    overdue = {
+        arm: limits.get(revision, _DEFAULT_LIMITS).overdue_seconds * 1000
+        for arm, revision in revisions.items()
+    }
+    return Scope(
+        stable=names.hash_of(revisions[Arm.STABLE]),
+        candidate=names.hash_of(canary),
+        since_version=status.analysis.since_version if canary else 0,
+        window_ms=guardrails.window_seconds * 1000,
+        latency_limit_ms=guardrails.latency_mean_seconds * 1000,
+        overdue_ms=overdue,
+        literal=guardrails.mode is GuardrailMode.LITERAL,
+        began_ms=_milliseconds(status.candidate_since) if canary else 0,
+    )
+
+
+def _milliseconds(moment: str | None) -> int:
+    return int(path.moment(moment).timestamp() * 1000) if moment else 0
