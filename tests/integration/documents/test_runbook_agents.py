@@ -114,7 +114,8 @@ def test_after_a_rollback_the_verdict_says_why_and_the_same_revision_is_tried_ag
         product.until_verdict(bad, seconds=120)
     assert product.share() == 0, "users are back on stable"
     with runbook("PenstockRolledBack") as section:
-        assert "error rate" in section.type("verdicts", REVISION=bad)
+        assert "error rate" in section.type("verdicts[-1:].message", REVISION=bad)
+        assert "ModelError" in section.type("verdicts[-1:].samples")
         assert bad in section.type("kubectl events")
     (retry,) = commands_in(product.cluster.condition("agentrollout/support", "RolledBack")[2])
     assert "retry/" in retry
