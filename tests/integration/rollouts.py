@@ -65,7 +65,7 @@ class Rollouts:
             )
             raise AssertionError(f"{error}\n{shown}\n{said}") from error
 
-    def until_stable(self, name: str = "support", seconds: float = 60.0) -> str:
+    def until_stable(self, name: str = "support", seconds: float = PATIENCE_SECONDS) -> str:
         """Wait until an Agent serves; the name of its stable revision."""
 
         def serving() -> str:
@@ -74,7 +74,9 @@ class Rollouts:
 
         return str(self.until(f"agent {name} serves", serving, seconds))
 
-    def until_candidate(self, stable: str, name: str = "support", seconds: float = 60.0) -> str:
+    def until_candidate(
+        self, stable: str, name: str = "support", seconds: float = PATIENCE_SECONDS
+    ) -> str:
         """Wait until another revision than `stable` is being tried, and its pods are ready."""
 
         def candidate() -> str:

@@ -47,7 +47,8 @@ def follower(shell: typist.Shell, namespace: str, page: str, others: Mapping[str
     """Follows sections of a page for an Agent and AgentRollout `support` in a namespace."""
 
     def follow(title: str) -> AbstractContextManager[typist.Section]:
-        words = {"NAME": "support", "NAMESPACE": namespace, "REVISION": "", "ID": ""}
+        known = {"NAME": "support", "NAMESPACE": namespace}
+        words = {**dict.fromkeys(("REVISION", "VERSION", "ID"), ""), **known}
         return typist.following(shell, page, title, words, others)
 
     return follow

@@ -16,7 +16,7 @@ from penstock_dev.environment import Environment
 from tests.integration.documents import pages
 
 #: What a page writes for what its reader knows: the names of the alert's labels.
-PLACEHOLDERS = re.compile(r"\b(NAME-HASH|NAMESPACE|NAME|REVISION|ID)\b")
+PLACEHOLDERS = re.compile(r"\b(NAME-HASH|NAMESPACE|NAME|REVISION|VERSION|ID)\b")
 _SECTION = re.compile(r"^#+ (.+)$", re.MULTILINE)
 _INLINE = re.compile(r"`((?:kubectl|helm|redis-cli)\s[^`]+)`")
 _FENCED = re.compile(r"^```(\w*)\n.*?^```$", re.MULTILINE | re.DOTALL)
