@@ -68,3 +68,7 @@ class Watched:
     def renew_credentials(self) -> bool:
         """See ``Model.renew_credentials``."""
         return self._model.renew_credentials()
+
+    async def aclose(self) -> None:
+        """See ``Model.aclose``."""
+        await self._model.aclose()

@@ -108,6 +108,10 @@ class Model(Protocol):
         """Read the credential again; whether it differs from the one used last."""
         ...
 
+    async def aclose(self) -> None:
+        """Close what it holds open."""
+        ...
+
 
 _CHARACTERS_PER_TOKEN = 4
 

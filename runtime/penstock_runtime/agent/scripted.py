@@ -43,3 +43,6 @@ class ScriptedModel:
     def renew_credentials(self) -> bool:
         """There is no credential."""
         return False
+
+    async def aclose(self) -> None:
+        """Nothing is open."""

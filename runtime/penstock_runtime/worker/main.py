@@ -95,6 +95,7 @@ async def _serve(
     finally:
         await store.aclose()
         await agent.tools.aclose()
+        await agent.model.aclose()
 
 
 async def _work(

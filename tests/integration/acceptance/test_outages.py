@@ -46,7 +46,7 @@ def test_while_redis_is_away_nothing_is_raised_and_no_accepted_task_is_lost(
                 "the rollout says that it cannot measure",
                 lambda: (
                     product.cluster.condition("agentrollout/support", "Progressing")[1]
-                    == "MeasurementMissing"
+                    == "StoreUnavailable"
                 ),
             )
             wait(gone + AWAY_SECONDS - time.monotonic())

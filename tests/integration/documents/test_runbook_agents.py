@@ -73,16 +73,26 @@ def test_the_newest_stable_that_fails_is_told_by_its_log_and_undone_by_one_comma
         assert product.until_verdict(bad)["result"] == "Rejected"
 
 
-def test_a_model_that_refuses_the_key_is_told_by_the_log_of_the_workers(
+def test_a_model_that_refuses_the_key_is_told_by_the_log_of_the_workers_and_by_the_condition(
     product: Product, runbook: Follow
 ) -> None:
     product.cluster.apply(failing(errorStatus=401))
     product.until_stable()
     ask_until_ended(product, "ana")
     product.cluster.kubectl("create", "secret", "generic", "vendor", "--from-literal=api-key=x")
+    product.until("the condition tells", lambda: refused_credentials(product))
     with runbook("PenstockModelFails") as section:
         assert "401" in section.type("logs")
         assert "vendor" in section.type("get secret")
+        assert "refuses" in section.type("CredentialsValid")
+    with runbook("No valid credential") as section:
+        assert "create secret generic" in section.type("CredentialsValid")
+        assert "ana" in section.type("--failed")
+
+
+def refused_credentials(product: Product) -> bool:
+    told = product.cluster.condition("agent/support", "CredentialsValid")
+    return told[:2] == ("False", "CredentialsRefused")
 
 
 def test_a_bug_of_the_worker_ends_the_one_task_and_its_trace_is_in_the_log(

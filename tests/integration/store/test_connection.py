@@ -211,7 +211,9 @@ async def test_every_key_in_redis_is_one_that_the_key_functions_spell(desk):
     own = desk.keys
     spelled = {own.route, own.outcomes, own.session("acme-token", "s")}
     spelled |= {own.waiting("acme-token", "s"), own.sessions("acme-token")}
-    spelled |= {f"{own.tag}:{name}" for name in ("revisions", "recent", "waits", "tail")}
+    spelled |= {
+        f"{own.tag}:{name}" for name in ("revisions", "versions", "recent", "waits", "tail")
+    }
     spelled |= {own.idempotency("acme-token", f"k{number}") for number in range(10)}
     for identifier in identifiers:
         spelled |= {own.task(identifier), own.events(identifier)}
