@@ -2,6 +2,8 @@
 
 import asyncio
 import collections
+import contextlib
+import uuid
 
 import pytest
 from redis import exceptions
@@ -55,16 +57,33 @@ def small_redis():
         yield server
 
 
-async def filled(redis):
-    """Fill it to the last byte that it takes, as tasks kept for a day would."""
-    size = 1 << 20
-    for number in range(100_000):
+async def fill(redis):
+    """Write to the last byte that it takes, as tasks kept for a day would."""
+    size = 1 << 16
+    while size >= 64:
         try:
-            await redis.set(f"ballast:{number}", "x" * size)
+            await redis.set(f"ballast:{uuid.uuid4().hex}", "x" * size)
         except exceptions.OutOfMemoryError:
             size //= 4
-        if size < 64:
-            return
+
+
+@contextlib.asynccontextmanager
+async def kept_full(redis):
+    """Full, and full again whenever Redis frees a buffer of its own."""
+
+    async def fill_again():
+        while True:
+            await asyncio.sleep(0.02)
+            await fill(redis)
+
+    await fill(redis)
+    filling = asyncio.create_task(fill_again())
+    try:
+        yield
+    finally:
+        filling.cancel()
+        await asyncio.wait([filling])
+        await redis.delete(*[key async for key in redis.scan_iter("ballast:*", count=1000)])
 
 
 async def test_a_full_redis_ends_tasks_by_their_wall_time_and_frees_their_places(
@@ -80,17 +99,16 @@ async def test_a_full_redis_ends_tasks_by_their_wall_time_and_frees_their_places
     listening = {"PENSTOCK_LISTEN": f"127.0.0.1:{port}"}
     worker = shop.worker(cut, PENSTOCK_CONCURRENCY="3", **listening)
     await shop.event(tasks[0], "started")
-    await filled(redis)
 
     async def told():
         return (await asyncio.to_thread(status, port, "/readyz"))[0] == 503
 
-    await shop.until(told)
-    ended = [await shop.ended(each, seconds=30) for each in tasks]
+    async with kept_full(redis):
+        await shop.until(told)
+        ended = [await shop.ended(each, seconds=30) for each in tasks]
     by_wall = [each for each in ended if each.status is TaskStatus.LIMIT_EXCEEDED]
     assert {each.outcome.reason for each in by_wall} == {OutcomeReason.LIMIT_WALL_SECONDS}
     assert len(by_wall) >= 3, ended
-    await redis.delete(*[key async for key in redis.scan_iter("ballast:*", count=1000)])
     later = await shop.ended(await shop.submit(user="later"))
     assert later.status is TaskStatus.SUCCEEDED
     assert worker.poll() is None
