@@ -71,18 +71,20 @@ async def fill(redis):
 async def kept_full(redis):
     """Full, and full again whenever Redis frees a buffer of its own."""
 
+    over = asyncio.Event()  # the plain client forgets a cancellation
+
     async def fill_again():
-        while True:
-            await asyncio.sleep(0.02)
+        while not over.is_set():
             await fill(redis)
+            await asyncio.sleep(0.02)
 
     await fill(redis)
     filling = asyncio.create_task(fill_again())
     try:
         yield
     finally:
-        filling.cancel()
-        await asyncio.wait([filling])
+        over.set()
+        await filling
         await redis.delete(*[key async for key in redis.scan_iter("ballast:*", count=1000)])
 
 
