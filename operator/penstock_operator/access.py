@@ -10,8 +10,7 @@ from typing import Final
 from penstock import kubectl
 from penstock.access import Access, Heard
 from penstock.api.condition import Status
-from penstock.api.rollout import Result
-from penstock_operator.course import Course, verdict_on
+from penstock_operator.course import Course, is_rejected
 from penstock_operator.resources import namespace_of
 from penstock_operator.stock import Known, Stock
 from penstock_operator.world import World
@@ -71,19 +70,16 @@ def _concerned(stock: Stock, course: Course) -> list[Known]:
     """The revisions that have users or shall get some: one that was rejected gets none."""
     names = dict.fromkeys((course.stable, course.candidate, stock.latest))
     found = [known for name in names if (known := stock.get(name))]
-    return [known for known in found if known.name == course.stable or not _rejected(course, known)]
-
-
-def _rejected(course: Course, known: Known) -> bool:
-    verdict = verdict_on(course, known)
-    return verdict is not None and verdict.result is Result.REJECTED
+    return [
+        known for known in found if known.name == course.stable or not is_rejected(course, known)
+    ]
 
 
 def _heard(world: World, stock: Stock, known: Known) -> Heard | None:
     """The newest word of any revision that asks as this one does."""
     told = world.look.heard if world.look else {}
-    alike = (other for other in stock.known.values() if _asks(other) == _asks(known))
-    words = [told[other.cut.hash] for other in alike if other.cut.hash in told]
+    asks, heard = _asks(known), (o for o in stock.known.values() if o.cut.hash in told)
+    words = [told[other.cut.hash] for other in heard if _asks(other) == asks]
     return max(words, key=lambda word: word.at_ms, default=None)
 
 

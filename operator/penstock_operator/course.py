@@ -44,6 +44,12 @@ def verdict_on(course: Course, known: Known) -> Verdict | None:
     return new or known.verdict
 
 
+def is_rejected(course: Course, known: Known) -> bool:
+    """Whether the last verdict on a revision rejects it."""
+    verdict = verdict_on(course, known)
+    return verdict is not None and verdict.result is Result.REJECTED
+
+
 def chart(world: World, stock: Stock) -> Course:
     """Decide the course: by the AgentRollout in charge, else by the Agent's own policy."""
     if world.rollout is not None:

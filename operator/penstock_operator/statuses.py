@@ -10,12 +10,12 @@ from penstock.api.rollout import Result, Verdict
 from penstock.rollout.situation import Pods
 from penstock.traffic import Arm, Standing
 from penstock_operator import access, manifests, podwords, remembered, waiting
+from penstock_operator.access import Word
 from penstock_operator.course import Course, targets, verdict_on
 from penstock_operator.stock import Stock
 from penstock_operator.workforce import Crew
 from penstock_operator.world import World
 
-Word = tuple[bool | Status, str, str]  # status, reason, message
 _QUIET = "the template changed; it is cut once it has been quiet for a moment"
 
 

@@ -9,7 +9,7 @@ from penstock.api.rollout import Result, Stage
 from penstock.api.worker import Worker
 from penstock.rollout.capacity import replicas_for
 from penstock.traffic import Standing
-from penstock_operator.course import Course, capacity_of, verdict_on
+from penstock_operator.course import Course, capacity_of, is_rejected, verdict_on
 from penstock_operator.memory import Lull
 from penstock_operator.stock import Known, Stock
 from penstock_operator.world import World
@@ -72,17 +72,12 @@ def standing_of(world: World, stock: Stock, course: Course, known: Known) -> Sta
         return Standing.OPEN
     if known.name == course.candidate:
         standing = _candidate_standing(course, known)
-    elif known.name == stock.latest and not _rejected(course, known):  # cut, not released yet
+    elif known.name == stock.latest and not is_rejected(course, known):  # cut, not released yet
         standing = Standing.WITHDRAWN if course.frozen else Standing.OPEN
     else:
         standing = _leaving(course, known)
     done = standing in _LEAVING and _may_close(world, known, standing)
     return Standing.CLOSED if done else standing
-
-
-def _rejected(course: Course, known: Known) -> bool:
-    verdict = verdict_on(course, known)
-    return verdict is not None and verdict.result is Result.REJECTED
 
 
 def _candidate_standing(course: Course, known: Known) -> Standing:

@@ -21,9 +21,7 @@ from penstock.api.rollout import (
 )
 from penstock.api.sample import Sample
 from penstock.rollout import failures, path
-from penstock.rollout.facts import (
-    Facts,
-)
+from penstock.rollout.facts import Facts
 from penstock.rollout.situation import Happening
 
 MAX_VERDICTS: Final = 10

@@ -7,9 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from penstock import meanings
-from penstock.api.rollout import (
-    Reason,
-)
+from penstock.api.rollout import Reason
 from penstock.api.sample import MAX_SAMPLES, Sample
 from penstock.outcomes import End
 from penstock.task import OutcomeReason, TaskStatus

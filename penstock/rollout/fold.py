@@ -24,9 +24,7 @@ from typing import Final
 
 from penstock.api.counts import ArmCounts
 from penstock.api.interruptions import Halt
-from penstock.api.rollout import (
-    AnalysisStatus,
-)
+from penstock.api.rollout import AnalysisStatus
 from penstock.outcomes import End, Row, RowKind
 from penstock.rollout.cells import Cells, Count, Place
 from penstock.rollout.failures import Failure, Kind, Lately

@@ -63,10 +63,10 @@ def _clock(moment: datetime) -> str:
 
 def stays_rejected(facts: Facts) -> str:
     """Why the candidate gets nothing, what that means for Git, and how to give it another attempt."""
-    serves = f"{facts.stable} serves everybody, though s" if facts.stable else "S"
     return (
-        f"{facts.candidate} was {_why_rejected(facts)}. {serves}pec.template still declares "
-        f"{facts.candidate}: apply another template. Retry: {_ask(facts, Verb.RETRY)}"
+        f"{facts.candidate} was {_why_rejected(facts)}. {facts.stable} serves everybody, though "
+        f"spec.template still declares {facts.candidate}: apply another template. "
+        f"Retry: {_ask(facts, Verb.RETRY)}"
     )
 
 

@@ -13,16 +13,17 @@ local function forget(queue, consumer)
   redis.call("XGROUP", "DELCONSUMER", queue, GROUP, consumer.name)
 end
 
--- How long a claim of this worker has been silent at least, if it is a suspect. A worker renews all that it
--- holds at once: one claim is idle for the whole time and none is younger than half of it, then the worker is
--- gone, and all that it held is parted together. Otherwise it lives, and has lost hold of the old ones alone.
+-- How long a claim of this worker has been silent at least, if it is a suspect; nil where none has been for long
+-- enough. A worker renews all that it holds at once: one claim is idle for the whole time and none is younger than
+-- half of it, then the worker is gone, and all that it held is parted together. Otherwise it lives, and has lost
+-- hold of the old ones alone.
 local function silence(queue, consumer)
   local function older_than(least, most)
     return #call("XPENDING", queue, GROUP, "IDLE", least, "-", "+", most, consumer.name)
   end
-  local half = math.ceil(idle / 2)
-  if older_than(idle, 1) == 0 or older_than(half, consumer.pending) < consumer.pending then return idle end
-  return half
+  if older_than(idle, 1) == 0 then return nil end
+  local half, most = math.ceil(idle / 2), math.min(consumer.pending, MOST_PARTED)
+  return older_than(half, most) < most and idle or half
 end
 
 for worker, at in pairs(seen_times(tail)) do
@@ -37,7 +38,8 @@ for lane = 1, 3 do
       waiting = waiting + (consumer.pending > 0 and 1 or 0)
       if consumer.pending == 0 then redis.call("XGROUP", "DELCONSUMER", queue, GROUP, consumer.name) end
     elseif consumer.pending > 0 then
-      waiting = waiting + part(queue, consumer.name, silence(queue, consumer), false, name .. lane .. "." .. i)
+      local silent_for = silence(queue, consumer)
+      if silent_for then waiting = waiting + part(queue, consumer.name, silent_for, false, name .. lane .. "." .. i) end
     else
       forget(queue, consumer)
     end
