@@ -37,7 +37,7 @@ ENDS = (
 )
 KEPT_WITHOUT_END = (
     ":route", ":revisions", ":rev:", ":q:", ":users:", ":outcomes",
-    ":tail", ":recent", ":waits",
+    ":tail", ":recent", ":waits", ":versions",
 )  # fmt: skip
 pytestmark = pytest.mark.redis
 
