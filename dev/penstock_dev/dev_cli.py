@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -155,7 +154,7 @@ def logs(state_dir: Path = DEFAULT_STATE_DIR, name: str = "", *, follow: bool = 
     if follow:
         tail = [shutil.which("tail") or "tail", "-n", "+1", "-F", *map(str, chosen)]
         with contextlib.suppress(KeyboardInterrupt), signals.ended_like_interrupted():
-            return subprocess.run(tail, check=False).returncode
+            return signals.run(tail)
         return 0
     for path in chosen:
         if len(chosen) > 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import subprocess
 from collections.abc import Iterator
 from typing import Final
 
@@ -49,3 +50,23 @@ def ended_like_interrupted() -> Iterator[None]:
     finally:
         for number, handler in earlier.items():
             signal.signal(number, handler)
+
+
+def run(command: list[str]) -> int:
+    """Run a program to its end, or ours, and answer its exit code. Main thread only.
+
+    A signal that comes while the program starts is heard once the program can be ended: an
+    interrupted start would leave it running, known to nobody.
+    """
+    heard = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        started = subprocess.Popen(command, preexec_fn=to_defaults)  # noqa: PLW1509
+        with started:
+            try:
+                signal.pthread_sigmask(signal.SIG_SETMASK, heard)
+                return started.wait()
+            except BaseException:
+                started.kill()
+                raise
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, heard)

@@ -49,7 +49,7 @@ class Contact:
         """Note that a call got no answer that can be used."""
         self._meter.store_error()
         away = isinstance(broken.error, errors.StoreUnavailable)
-        known = what in self._problems or (away and self._away)
+        known = what in self._problems or (away and bool(self._unanswered))
         self._problems[what] = broken.error
         if known:
             return
@@ -63,8 +63,11 @@ class Contact:
         """Note that a call was answered."""
         self._reached = True
         self._problems.pop(what, None)
+        if what in _ALWAYS:  # the others are made seldom: their own success may be minutes away
+            for call in self._unanswered - set(_ALWAYS):
+                del self._problems[call]
 
     @property
-    def _away(self) -> bool:
-        found = (self._problems.get(call) for call in _ALWAYS)
-        return any(isinstance(error, errors.StoreUnavailable) for error in found)
+    def _unanswered(self) -> set[str]:
+        found = self._problems.items()
+        return {call for call, error in found if isinstance(error, errors.StoreUnavailable)}

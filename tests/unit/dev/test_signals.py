@@ -93,3 +93,15 @@ def test_every_program_of_the_local_environment_takes_its_signals_first(request)
     assert len(programs) >= 5
     without = [name for name, text in programs.items() if "as_in_the_foreground()" not in text]
     assert set(without) == BECOMES_ANOTHER_PROGRAM
+
+
+def test_a_signal_that_comes_while_a_program_starts_ends_it_too():
+    """Between fork and exec: a parent that is interrupted there would leave a child behind."""
+    early = "signals.to_defaults = lambda: os.kill(os.getppid(), signal.SIGTERM)\n"
+    ask = "with signals.ended_like_interrupted(): signals.run(['sleep', '600'])"
+    command = "import os, signal; from penstock_dev import signals\n" + early + ask
+    with subprocess.Popen(
+        [sys.executable, "-c", command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as parent:
+        _, said = parent.communicate(timeout=DEADLINE_SECONDS)  # until the last of them has gone
+    assert said.endswith("KeyboardInterrupt\n"), said
