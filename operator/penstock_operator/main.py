@@ -12,14 +12,13 @@ import structlog
 
 from penstock.errors import PenstockError
 from penstock_operator import logs, metrics, server
-from penstock_operator.cache import Cache, owner_key
-from penstock_operator.cluster import Cluster, watch_session
-from penstock_operator.fence import FencedStore
-from penstock_operator.leadership import Leadership
-from penstock_operator.parts import Parts
-from penstock_operator.queue import WorkQueue
-from penstock_operator.relist import Relister
-from penstock_operator.resources import AGENT, ROLLOUT, SELECTOR, WATCHED, Kind, Object
+from penstock_operator.app import Parts
+from penstock_operator.cluster.cache import Cache, owner_key
+from penstock_operator.cluster.client import Cluster, watch_session
+from penstock_operator.cluster.kinds import AGENT, ROLLOUT, SELECTOR, WATCHED, Kind, Object
+from penstock_operator.leadership.leadership import Leadership
+from penstock_operator.reconcile.queue import WorkQueue
+from penstock_operator.reconcile.relist import Relister
 from penstock_operator.settings import Settings
 from penstock_store.store import Store
 
@@ -107,15 +106,15 @@ async def run(settings: Settings) -> int:
     leadership = Leadership(settings.timing) if settings.lease else Leadership.alone()
     metrics.led_by(leadership.held)
     longest = leadership.longest_write_seconds(_WRITE_SECONDS)
-    store = FencedStore.connect(
+    store = Store.connect(
         settings.redis_url,
+        guard=leadership.demand,
         installation=settings.installation,
         timeout_seconds=min(_STORE_SECONDS, longest),
         retention=settings.retention,
         ca_file=settings.redis_ca_file,
     )
-    store.leadership = leadership
-    connecting = Cluster.connect(settings.kubeconfig, leadership, write_seconds=longest)
+    connecting = Cluster.connect(settings.kubeconfig, leadership.demand, write_seconds=longest)
     async with await connecting as cluster:
         try:
             return await _operate(settings, cluster, store, leadership, told)

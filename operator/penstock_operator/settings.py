@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from penstock_operator.election import Timing
+from penstock_operator.leadership.election import Timing
 from penstock_store.connection import Durability
 from penstock_store.scripts import Retention
 

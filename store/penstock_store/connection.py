@@ -85,16 +85,25 @@ class Wiring:
 
 _NOTHING_REPLICATED: Final = Durability()
 
+#: Asked before each write; raises where it must not be made.
+Guard = Callable[[], None]
+
+
+def unguarded() -> None:
+    """The guard of who always may write: gateway and workers, as far as their Redis user may."""
+
 
 class Connection:
     """Redis behind one deadline per call. Nothing is sent before the first call.
 
     Every call raises StoreUnavailable when Redis does not answer in time or cannot now, and
-    StoreRefused when it answers with any other error.
+    StoreRefused when it answers with any other error. What writes asks the guard first, and raises
+    what the guard raises.
     """
 
-    def __init__(self, wiring: Wiring) -> None:
+    def __init__(self, wiring: Wiring, guard: Guard) -> None:
         self._wiring = wiring
+        self._guard = guard
         # Which life of a server each open connection leads to; forgotten when it is opened anew.
         self._lives: weakref.WeakKeyDictionary[SingleConnection, str] = weakref.WeakKeyDictionary()
         self._client = _client(wiring, _CONNECTIONS, greet=self._greet)
@@ -130,6 +139,8 @@ class Connection:
             StoreUnavailable: no answer in time.
             StoreRefused: the answer is an error, as where another type of value is in a key.
         """
+        if script.guarded:
+            self._guard()
         assert_one_slot(keyed)
         durability = self._wiring.durability if replicated else _NOTHING_REPLICATED
         wanted = durability.replicas
@@ -156,8 +167,13 @@ class Connection:
             seconds=seconds + _RETURN_SECONDS,
         )
 
-    async def everywhere(self, *command: Argument) -> list[Any]:
-        """Run a command that may be repeated on every node; the answer of each."""
+    async def change_everywhere(self, *command: Argument) -> list[Any]:
+        """Run a command that writes, and may be repeated, on every node; the answer of each."""
+        self._guard()
+        return await self.read_everywhere(*command)
+
+    async def read_everywhere(self, *command: Argument) -> list[Any]:
+        """Run a command that changes nothing on every node; the answer of each."""
         what, answers = str(command[0]), self._on_each_node(command)
         return list(await self._within_deadline(what, answers))
 

@@ -2,7 +2,7 @@
 
 from typing import Final, Self
 
-from penstock_store.connection import Connection, Durability, Wiring
+from penstock_store.connection import Connection, Durability, Guard, Wiring
 from penstock_store.listening import Listening
 from penstock_store.listing import Listing
 from penstock_store.routing import Routing
@@ -24,10 +24,11 @@ class Store(Routing, Permitting, Listing, Working, Listening):
     """
 
     @classmethod
-    def connect(
+    def connect(  # noqa: PLR0913 - what a caller does not name has a default
         cls,
         url: str,
         *,
+        guard: Guard,
         installation: str = "penstock",
         timeout_seconds: float = 5.0,
         retention: Retention = _RETENTION,
@@ -39,6 +40,7 @@ class Store(Routing, Permitting, Listing, Working, Listening):
 
         Args:
             url: where Redis is; of a cluster, any node.
+            guard: asked before each write; ``connection.unguarded`` where nobody else may write.
             installation: names the operator's index and the namespaces' users. Routes, queues and
                 tasks are named by namespace and agent alone: one Redis serves one cluster.
             timeout_seconds: the deadline of each call.
@@ -52,7 +54,8 @@ class Store(Routing, Permitting, Listing, Working, Listening):
         """
         if cluster and durability.replicas:
             raise ValueError("of a Redis Cluster no replicas can be waited for")
-        connection = Connection(Wiring(url, timeout_seconds, cluster, ca_file, durability))
+        wiring = Wiring(url, timeout_seconds, cluster, ca_file, durability)
+        connection = Connection(wiring, guard)
         return cls(connection, Scripts(retention), installation)
 
     async def aclose(self) -> None:

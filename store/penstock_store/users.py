@@ -133,7 +133,7 @@ class Permitting(Connected):
 
     async def namespaces_with_users(self) -> set[str]:
         """Namespaces whose user Redis knows; of a cluster, those that every node knows."""
-        answers = await self._connection.everywhere("ACL USERS")
+        answers = await self._connection.read_everywhere("ACL USERS")
         prefix = user_of(self._installation, "x")[:-1]
         known = [{name.decode() for name in names} for names in answers]
         mine = {
@@ -156,16 +156,16 @@ class Permitting(Connected):
         mine = _sha256(password)
         former = (await self._passwords(name)) - {mine} if keep_former else set()
         rules = (*_identity([mine, *sorted(former)]), *worker_rules(namespace))
-        await self._connection.everywhere("ACL SETUSER", name, *rules)
+        await self._connection.change_everywhere("ACL SETUSER", name, *rules)
         return bool(former)
 
     async def disconnect(self, namespace: str) -> None:
         """Close the connections of a namespace's user; who knows the password comes back."""
-        await self._connection.everywhere("CLIENT KILL", "USER", self._user(namespace))
+        await self._connection.change_everywhere("CLIENT KILL", "USER", self._user(namespace))
 
     async def dismiss(self, namespace: str) -> None:
         """Remove a namespace's user and close its connections."""
-        await self._connection.everywhere("ACL DELUSER", self._user(namespace))
+        await self._connection.change_everywhere("ACL DELUSER", self._user(namespace))
 
     def _user(self, namespace: str) -> str:
         return user_of(self._installation, namespace)
@@ -173,7 +173,7 @@ class Permitting(Connected):
     async def _passwords(self, name: str) -> set[str]:
         """The sha256 of each password, on any node."""
         found: set[str] = set()
-        for answer in await self._connection.everywhere("ACL GETUSER", name):
+        for answer in await self._connection.read_everywhere("ACL GETUSER", name):
             told: dict[bytes, Any] = (
                 dict(zip(answer[::2], answer[1::2], strict=True)) if answer else {}
             )

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from penstock import names, task, traffic
 from penstock_store import testing
+from penstock_store.connection import unguarded
 from penstock_store.store import Store
 
 STABLE, CANDIDATE = "aaaa0000", "bbbb1111"
@@ -36,7 +37,7 @@ async def dealt(server, route, submission):
     """The id of a task, and (revision, arm, bucket) as admission dealt it."""
     agent = names.AgentKey("acme", uuid.uuid4().hex)
     identifier = task.task_id(agent, os.urandom(16))
-    store = Store.connect(server.url)
+    store = Store.connect(server.url, guard=unguarded)
     await store.set_route(agent, route)
     admission = await store.admit(agent, identifier, submission)
     (row,) = await store.rows(agent)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from penstock_operator import election
-from penstock_operator.election import Ask, Candidate, Lease, Leave, Timing
+from penstock_operator.leadership import election
+from penstock_operator.leadership.election import Ask, Candidate, Lease, Leave, Timing
 
 TIMING = Timing(15.0, 10.0, 2.0)
 #: Seconds a clock shows per second; the fastest and the slowest differ by less than 15 : 10.

@@ -9,13 +9,13 @@ import re
 import pytest
 
 WORDS_OF_THE_OPERATOR = [
-    "operator/penstock_operator/access.py",
-    "operator/penstock_operator/events.py",
-    "operator/penstock_operator/plan.py",
-    "operator/penstock_operator/gather.py",
-    "operator/penstock_operator/statuses.py",
-    "operator/penstock_operator/stock.py",
-    "operator/penstock_operator/waiting.py",
+    "operator/penstock_operator/reconcile/access.py",
+    "operator/penstock_operator/reconcile/events.py",
+    "operator/penstock_operator/reconcile/plan.py",
+    "operator/penstock_operator/reconcile/gather.py",
+    "operator/penstock_operator/reconcile/statuses.py",
+    "operator/penstock_operator/reconcile/stock.py",
+    "operator/penstock_operator/reconcile/waiting.py",
     "penstock/access.py",
     "penstock/api/validation.py",
     "penstock/rollout/checks.py",

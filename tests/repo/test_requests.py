@@ -9,7 +9,7 @@ import pytest
 from penstock import names
 from penstock.rollout import requests
 from penstock.rollout.requests import Verb
-from penstock_operator import asked
+from penstock_operator.reconcile import asked
 
 COMMAND = re.compile(
     rf"^kubectl annotate (agent|agentrollout) .*{re.escape(names.ANNOTATION_REQUEST)}=\"?(\S+)",

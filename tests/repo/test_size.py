@@ -13,7 +13,7 @@ import pytest
 
 # Where one broken thing must not end a process that serves many: one named boundary per process.
 BROAD_EXCEPT_BOUNDARIES = {
-    "operator/penstock_operator/workers.py": 1,  # one agent must not stop the others
+    "operator/penstock_operator/reconcile/controller.py": 1,  # one agent must not stop the others
     "runtime/penstock_runtime/gateway/boundary.py": 1,  # one request must not stop the others
     "runtime/penstock_runtime/worker/boundary.py": 1,  # one task must not stop the others
 }

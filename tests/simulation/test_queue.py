@@ -18,6 +18,7 @@ from redis.asyncio import Redis
 
 from penstock import names, outcomes, task, traffic
 from penstock_store import keys, testing
+from penstock_store.connection import unguarded
 from penstock_store.records import Directive
 from penstock_store.scripts import Retention
 from penstock_store.store import Store
@@ -330,7 +331,7 @@ def server(request):
 
 @pytest.fixture
 async def store(server):
-    opened = Store.connect(server.url, retention=RETENTION)
+    opened = Store.connect(server.url, guard=unguarded, retention=RETENTION)
     yield opened
     await opened.aclose()
 

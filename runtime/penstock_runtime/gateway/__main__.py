@@ -24,6 +24,7 @@ from penstock_runtime.gateway.connections import Door
 from penstock_runtime.gateway.identities import ClusterTokens
 from penstock_runtime.gateway.protocol import BoundedProtocol
 from penstock_runtime.gateway.tokens import TokensFile
+from penstock_store.connection import unguarded
 from penstock_store.store import Store
 
 GRACE_SECONDS: Final = 8
@@ -116,6 +117,7 @@ async def _serve(
     trusted = str(told.redis_ca_file or "")
     store = Store.connect(
         told.redis_url,
+        guard=unguarded,
         installation=told.installation,
         retention=told.retention,
         ca_file=trusted,

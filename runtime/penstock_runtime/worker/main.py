@@ -16,7 +16,7 @@ from penstock_runtime.settings import WorkerSettings, read_worker_settings
 from penstock_runtime.worker import boot, children, health, suspects
 from penstock_runtime.worker.crew import Duty
 from penstock_runtime.worker.pool import Pool
-from penstock_store.connection import Durability
+from penstock_store.connection import Durability, unguarded
 from penstock_store.scripts import Retention
 from penstock_store.store import Store
 
@@ -64,6 +64,7 @@ def _store(settings: WorkerSettings) -> Store:
     try:
         return Store.connect(
             settings.redis_url,
+            guard=unguarded,
             installation=settings.installation,
             ca_file=settings.redis_ca_file,
             durability=Durability(settings.redis_replicas, settings.redis_replica_timeout_ms),

@@ -12,6 +12,7 @@ from penstock.task import Counting, Outcome, OutcomeReason, TaskStatus
 _FOLDER: Final = Path(__file__).parent
 #: Which reader a task's hash needs: one that knows at least this version. New fields do not raise it.
 TASK_VERSION: Final = 1
+_UNGUARDED: Final = re.compile(r"^-- unguarded: .+$", re.MULTILINE)
 _USES: Final = re.compile(r"^-- uses: (.+)$", re.MULTILINE)
 
 
@@ -57,6 +58,7 @@ class Script:
     name: str
     text: str
     sha: str
+    guarded: bool = True  # unless a line of its own says why not
 
 
 class Scripts:
@@ -70,7 +72,8 @@ class Scripts:
         body = _read(name)
         pieces = [_read(piece) for piece in _uses(body)]
         text = "\n".join([self._head, *pieces, body])
-        return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+        sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+        return Script(name, text, sha, guarded=not _UNGUARDED.search(body))
 
 
 def names() -> list[str]:

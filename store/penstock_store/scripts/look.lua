@@ -2,6 +2,7 @@
 -- {revision, what the model said last to its workers, queued, running, pinned, oldest queued ms, users, tasks} of each,
 -- tasks that wait for an earlier one of their session, 1 when the log has lost its first rows}; route is its fields, or empty.
 -- KEYS: tag, route, outcomes. ARGV: revisions; others are told of when they hold tasks.
+-- unguarded: it takes out what is empty or over, and changes nothing else
 -- uses: agent
 local LONGEST_WORD = 64 -- a namespace's own user can write any
 

@@ -4,6 +4,7 @@
 -- KEYS: tag, route, outcomes, index of the newest tasks.
 -- ARGV: place in the index, digest of the part there (what is newer stands before it by now; "" at the beginning),
 --       most parts read, most tasks found, most bytes of a field, what is looked for (JSON), then names of fields.
+-- unguarded: it reads
 local TAG, INDEX = KEYS[1], KEYS[4]
 local place, digest = tonumber(ARGV[1]), ARGV[2]
 local most_read, most_found, most_bytes = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from penstock_dev import environment as embedded
+from penstock_store.connection import unguarded
 from penstock_store.store import Store
 from tests.integration.acceptance import background
 from tests.integration.acceptance.product import Product
@@ -24,7 +25,7 @@ def product(
     assert gateway
     assert environment.redis_url
     with background.running() as loop:
-        store = Store.connect(environment.redis_url)
+        store = Store.connect(environment.redis_url, guard=unguarded)
         try:
             yield Product(Cluster(kubectl), environment, namespace, loop, store)
         finally:

@@ -3,9 +3,10 @@
 import functools
 import runpy
 
-from penstock_operator import parts, tenancy
+from penstock_operator import app
+from penstock_operator.tenancy import tenants
 
-_PACE = tenancy.Pace(look=0.2, renew=0.5, empty=1)
+_PACE = tenants.Pace(look=0.2, renew=0.5, empty=1)
 
-parts.Tenants = functools.partial(tenancy.Tenants, pace=_PACE)
+app.Tenants = functools.partial(tenants.Tenants, pace=_PACE)
 runpy.run_module("penstock_operator", run_name="__main__")

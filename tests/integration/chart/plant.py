@@ -21,9 +21,10 @@ import penstock_runtime.gateway.metrics
 import penstock_runtime.metrics
 from penstock.errors import StoreUnavailable
 from penstock.names import AgentKey
-from penstock_operator import pressure, reconcile, shown
-from penstock_operator.plan import plan_agent
-from penstock_operator.world import World
+from penstock_operator.reconcile import reconciler, shown
+from penstock_operator.reconcile.plan import plan_agent
+from penstock_operator.reconcile.world import World
+from penstock_operator.tenancy import pressure
 from penstock_runtime.agent.model import Failure
 from penstock_runtime.gateway import admitting, app, state
 from penstock_runtime.gateway.access import Access
@@ -155,7 +156,7 @@ class Plant:
         """One pass of the operator, as far as it is measured."""
         plan = plan_agent(world)
         penstock_operator.metrics.show(AGENT, shown.of_agent(AGENT, world, plan))
-        reconcile.count(AGENT, plan)
+        reconciler.count(AGENT, plan)
 
     def redis_away(self) -> None:
         """Redis answers nobody."""

@@ -18,7 +18,7 @@ import structlog
 import penstock_operator.metrics
 from penstock import names
 from penstock.errors import AdmissionRefused, StoreUnavailable
-from penstock_operator.world import World
+from penstock_operator.reconcile.world import World
 from penstock_store.records import Memory, RevisionWork
 from tests.integration.chart.plant import GATEWAY, OPERATOR, WORKER, Plant
 from tests.unit.operator import worlds

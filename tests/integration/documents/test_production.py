@@ -11,6 +11,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError
 
 from penstock.names import AgentKey
 from penstock_store import testing, users
+from penstock_store.connection import unguarded
 from penstock_store.store import Store
 from tests.integration.documents import pages
 
@@ -38,7 +39,7 @@ def server(tmp_path):
 
 async def test_the_operator_makes_users_and_nobody_else_may(server):
     as_user = lambda name: users.with_user(server.url, name, PASSWORD)
-    operator = Store.connect(as_user("penstock-operator"))
+    operator = Store.connect(as_user("penstock-operator"), guard=unguarded)
     gateway = Redis.from_url(as_user("penstock-gateway"))
     nobody = Redis.from_url(server.url)
     try:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from penstock_dev import environment as embedded
+from penstock_store.connection import unguarded
 from penstock_store.store import Store
 from tests.integration import unmanned
 from tests.integration.acceptance import background
@@ -45,7 +46,7 @@ def product(
     assert operators
     assert environment.redis_url
     with background.running() as loop:
-        store = Store.connect(environment.redis_url)
+        store = Store.connect(environment.redis_url, guard=unguarded)
         try:
             yield Product(Cluster(kubectl), environment, namespace, loop, store)
         finally:

@@ -11,17 +11,17 @@ from penstock.errors import StaleWrite
 from penstock.names import AgentKey
 from penstock.traffic import Route
 from penstock_dev.state import StateDirectory
-from penstock_operator.cache import Cache
-from penstock_operator.cluster import Cluster, ClusterError
-from penstock_operator.election import Timing
-from penstock_operator.fence import FencedStore
-from penstock_operator.gather import Sources
-from penstock_operator.leadership import Fenced, Leadership
-from penstock_operator.manifests import Installation
-from penstock_operator.measure import Measure
-from penstock_operator.reconcile import Reconciler
-from penstock_operator.resources import AGENT, ROLLOUT, WATCHED, Object
+from penstock_operator.cluster.cache import Cache
+from penstock_operator.cluster.client import Cluster, ClusterError
+from penstock_operator.cluster.kinds import AGENT, ROLLOUT, WATCHED, Object
+from penstock_operator.leadership.election import Timing
+from penstock_operator.leadership.leadership import Fenced, Leadership
+from penstock_operator.reconcile.gather import Sources
+from penstock_operator.reconcile.manifests import Installation
+from penstock_operator.reconcile.measure import Measure
+from penstock_operator.reconcile.reconciler import Reconciler
 from penstock_operator.settings import Settings
+from penstock_store.store import Store
 from tests.integration.acceptance import manifests
 from tests.integration.acceptance.product import Product
 from tests.integration.election.operators import Operators
@@ -35,7 +35,7 @@ class Deposed:
     """A leader of an earlier epoch that believes to lead still, with what it knew then."""
 
     cluster: Cluster
-    store: FencedStore
+    store: Store
     reconciler: Reconciler
 
     @classmethod
@@ -43,10 +43,11 @@ class Deposed:
         """It has listed everything and leads for ever, as it thinks."""
         leadership = Leadership(Timing(), epoch=epoch, deadline=float("inf"))
         state = StateDirectory.at(product.environment.state_dir)
-        cluster = await Cluster.connect(str(state.root / "pki" / "operator.conf"), leadership)
+        cluster = await Cluster.connect(
+            str(state.root / "pki" / "operator.conf"), leadership.demand
+        )
         assert product.environment.redis_url
-        store = FencedStore.connect(product.environment.redis_url)
-        store.leadership = leadership
+        store = Store.connect(product.environment.redis_url, guard=leadership.demand)
         cache = Cache()
         for kind in WATCHED:
             listed, version = await cluster.listing(kind, product.namespace)

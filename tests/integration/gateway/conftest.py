@@ -21,6 +21,7 @@ from penstock.names import AgentKey
 from penstock.task import Outcome, TaskStatus, Usage
 from penstock.traffic import RevisionLimits, Route, RoutedRevision, Standing
 from penstock_store import testing
+from penstock_store.connection import unguarded
 from penstock_store.store import Store
 from tests.integration.cluster import Cluster
 from tests.integration.gateway.rights import GATEWAY_RULES, rights
@@ -126,7 +127,7 @@ async def client(shared):
 
 @pytest.fixture
 async def store(redis):
-    store = Store.connect(redis.url)
+    store = Store.connect(redis.url, guard=unguarded)
     yield store
     await store.aclose()
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from penstock import revision
-from penstock_operator import manifests
+from penstock_operator.reconcile import manifests
 from tests.integration.cluster import Cluster, agent
 
 

@@ -16,6 +16,7 @@ from penstock_runtime.worker import boot
 from penstock_runtime.worker.children import Spawner
 from penstock_runtime.worker.crew import Duty
 from penstock_runtime.worker.pool import Pool
+from penstock_store.connection import unguarded
 from penstock_store.store import Store
 
 MODEL = "claude-sonnet-5-5"
@@ -52,7 +53,7 @@ class Shop:
         self.redis_url = redis_url
         self.model_url = model_url
         self.directory = directory
-        self.store = Store.connect(redis_url)
+        self.store = Store.connect(redis_url, guard=unguarded)
         self.agent = names.AgentKey("test", f"agent-{uuid.uuid4().hex[:8]}")
         self.version = 0
         self.standings = {}

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from penstock import errors, names, task, traffic
 from penstock_store import testing
-from penstock_store.connection import Durability
+from penstock_store.connection import Durability, unguarded
 from penstock_store.records import Directive
 from penstock_store.scripts import Retention
 from penstock_store.store import Store
@@ -38,7 +38,7 @@ def retention():
 @pytest.fixture
 async def other(server, retention):
     """The store of a second worker process."""
-    opened = Store.connect(server.url, retention=retention)
+    opened = Store.connect(server.url, guard=unguarded, retention=retention)
     yield opened
     await opened.aclose()
 
@@ -221,7 +221,9 @@ async def test_a_break_is_seen_by_a_lost_write_where_the_life_of_the_server_may_
 
 
 async def test_a_replicated_write_waits_for_its_replica_and_says_when_none_confirms(server):
-    store = Store.connect(server.url, durability=Durability(replicas=1, timeout_ms=300))
+    store = Store.connect(
+        server.url, guard=unguarded, durability=Durability(replicas=1, timeout_ms=300)
+    )
     agent = names.AgentKey("acme", "replicated")
     limits = traffic.RevisionLimits(1000, 60, 60)
     routed = traffic.RoutedRevision(STABLE, traffic.Standing.OPEN, limits)
@@ -293,7 +295,7 @@ async def test_an_earlier_turn_that_is_said_again_does_not_overwrite_a_later_one
 
 
 async def test_workers_that_are_long_gone_leave_nothing_behind(desk, server):
-    forgetful = Store.connect(server.url, retention=Retention(idle_consumer_ms=0))
+    forgetful = Store.connect(server.url, guard=unguarded, retention=Retention(idle_consumer_ms=0))
     for number in range(5):
         await desk.claim(consumer=f"gone{number}")
     tail = f"{desk.keys.tag}:tail"

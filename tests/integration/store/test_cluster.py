@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 
 from penstock import errors, names, task, traffic
 from penstock_store import keys, testing
+from penstock_store.connection import unguarded
 from penstock_store.store import Store
 
 STABLE = "aaaa0000"
@@ -60,7 +61,7 @@ async def form_cluster(nodes, eventually):
 
 async def test_fifty_agents_live_on_a_cluster_of_three_nodes(cluster, eventually):
     await form_cluster(cluster, eventually)
-    store = Store.connect(cluster[0].url, cluster=True)
+    store = Store.connect(cluster[0].url, guard=unguarded, cluster=True)
     agents = [names.AgentKey("acme", f"agent-{number}") for number in range(50)]
     await store.set_index(dict.fromkeys(agents, "uid-1"))
     for some in (agents[:10], agents[10:]):

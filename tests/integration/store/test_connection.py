@@ -14,7 +14,7 @@ from redis.exceptions import ResponseError
 
 from penstock import errors, names, task, traffic
 from penstock_store import keys, routing, scripts, testing
-from penstock_store.connection import Connection, Wiring
+from penstock_store.connection import Connection, Wiring, unguarded
 from penstock_store.store import Store
 
 STABLE, CANDIDATE = "aaaa0000", "bbbb1111"
@@ -37,7 +37,7 @@ async def admit(store, text="hi"):
 
 
 async def test_a_call_on_keys_of_two_slots_is_refused_before_it_is_sent(server):
-    connection = Connection(Wiring(server.url, 5))
+    connection = Connection(Wiring(server.url, 5), unguarded)
     script = scripts.Scripts(scripts.Retention())["look"]
     own, foreign = keys.AgentKeys(AGENT), keys.AgentKeys(names.AgentKey("acme", "billing"))
     with pytest.raises(ValueError, match="not in one slot"):
@@ -53,7 +53,9 @@ async def test_a_server_that_forgot_the_scripts_gets_them_again(desk):
 
 
 async def test_nobody_at_the_address_is_said_in_words(unused_tcp_port):
-    store = Store.connect(f"redis://:secret@127.0.0.1:{unused_tcp_port}", timeout_seconds=1)
+    store = Store.connect(
+        f"redis://:secret@127.0.0.1:{unused_tcp_port}", guard=unguarded, timeout_seconds=1
+    )
     for call in (store.ping(), admit(store), store.set_route(AGENT, route())):
         with pytest.raises(errors.StoreUnavailable) as caught:
             await call
@@ -65,7 +67,9 @@ async def test_nobody_at_the_address_is_said_in_words(unused_tcp_port):
 
 async def test_a_server_that_does_not_answer_is_given_up_at_the_deadline():
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        store = Store.connect(f"redis://127.0.0.1:{silent.getsockname()[1]}", timeout_seconds=0.2)
+        store = Store.connect(
+            f"redis://127.0.0.1:{silent.getsockname()[1]}", guard=unguarded, timeout_seconds=0.2
+        )
         with pytest.raises(errors.StoreUnavailable):
             await asyncio.wait_for(admit(store), 5)
         with pytest.raises(errors.StoreUnavailable):
@@ -75,7 +79,7 @@ async def test_a_server_that_does_not_answer_is_given_up_at_the_deadline():
 
 async def test_a_full_server_is_said_in_words_and_takes_no_half_of_a_task(server):
     with testing.redis_server(server.binary) as full:
-        store, raw = Store.connect(full.url), Redis.from_url(full.url, protocol=2)
+        store, raw = Store.connect(full.url, guard=unguarded), Redis.from_url(full.url, protocol=2)
         await store.set_route(AGENT, route())
         before = set(await raw.keys())
         await raw.config_set("maxmemory", 1)
@@ -100,7 +104,9 @@ async def test_a_server_that_cannot_answer_now_is_unavailable_and_no_mistake(wor
         writer.close()
 
     async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
-        store = Store.connect(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        store = Store.connect(
+            f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}", guard=unguarded
+        )
         with pytest.raises(errors.StoreUnavailable, match="not now"):
             await admit(store)
         await store.aclose()
@@ -108,7 +114,7 @@ async def test_a_server_that_cannot_answer_now_is_unavailable_and_no_mistake(wor
 
 async def test_a_server_that_is_busy_with_a_script_is_unavailable_until_it_is_done(server):
     with testing.redis_server(server.binary, "--lua-time-limit", "1") as own:
-        store, raw = Store.connect(own.url), Redis.from_url(own.url, protocol=2)
+        store, raw = Store.connect(own.url, guard=unguarded), Redis.from_url(own.url, protocol=2)
         await store.set_route(AGENT, route())
         endless = asyncio.create_task(raw.eval("while true do end", 0))
         with pytest.raises(errors.StoreUnavailable, match="BUSY"):
@@ -147,7 +153,7 @@ async def test_a_read_survives_a_connection_that_broke(desk, raw):
 
 async def test_a_restart_of_redis_loses_nothing(server):
     with testing.redis_server(server.binary) as own:
-        store = Store.connect(own.url, retention=scripts.Retention(quiet_ms=0))
+        store = Store.connect(own.url, guard=unguarded, retention=scripts.Retention(quiet_ms=0))
         await store.set_route(AGENT, route())
         accepted = [(await admit(store)).task for _ in range(60)]
         running = await store.claim(AGENT, STABLE, "w1", 20)
@@ -180,7 +186,9 @@ async def test_after_an_outage_claimed_tasks_stay_until_their_workers_could_say_
     server, monkeypatch
 ):
     with testing.redis_server(server.binary) as own:
-        store = Store.connect(own.url, retention=scripts.Retention(orphan_idle_ms=0, quiet_ms=0))
+        store = Store.connect(
+            own.url, guard=unguarded, retention=scripts.Retention(orphan_idle_ms=0, quiet_ms=0)
+        )
         await store.set_route(AGENT, route(CANDIDATE))
         claimed, queued = await admit(store), await admit(store)
         (claim,) = await store.claim(AGENT, CANDIDATE, "w1", 1)

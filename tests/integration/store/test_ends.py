@@ -7,6 +7,7 @@ import json
 import pytest
 
 from penstock import outcomes, task, traffic
+from penstock_store.connection import unguarded
 from penstock_store.scripts import Retention
 from penstock_store.store import Store
 
@@ -202,7 +203,7 @@ def test_no_idempotency_key_is_kept_shorter_than_its_task():
 
 async def test_the_index_holds_the_newest_tasks_and_no_more_than_it_may(desk, server, monkeypatch):
 
-    small = Store.connect(server.url, retention=Retention(recent_tasks=5))
+    small = Store.connect(server.url, guard=unguarded, retention=Retention(recent_tasks=5))
     admitted = []
     for _ in range(8):
         identifier = desk.new_id()
@@ -215,7 +216,7 @@ async def test_the_index_holds_the_newest_tasks_and_no_more_than_it_may(desk, se
 async def test_a_turn_behind_a_task_whose_worker_is_gone_expires_without_any_worker(
     desk, server, eventually
 ):
-    impatient = Store.connect(server.url, retention=Retention(orphan_idle_ms=1))
+    impatient = Store.connect(server.url, guard=unguarded, retention=Retention(orphan_idle_ms=1))
     await desk.set_route(limits=traffic.RevisionLimits(1000, 0, 60))
     abandoned = await desk.admit(session="s")
     await desk.claim_one()

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from penstock import errors, names, task, traffic
 from penstock_store import listing, users
+from penstock_store.connection import unguarded
 from penstock_store.records import Directive
 from penstock_store.store import Store
 
@@ -53,7 +54,7 @@ async def stores(server):
             "&{*",
             *rules,
         )
-        opened[kind] = Store.connect(users.with_user(server.url, name, PASSWORD))
+        opened[kind] = Store.connect(users.with_user(server.url, name, PASSWORD), guard=unguarded)
     yield opened
     for store in opened.values():
         await store.aclose()

@@ -8,8 +8,9 @@ from redis.asyncio import Redis
 from penstock import names
 from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, AnalysisStatus, Stage
 from penstock.traffic import Arm
-from penstock_operator.measure import Measure
+from penstock_operator.reconcile.measure import Measure
 from penstock_store import scripts, users
+from penstock_store.connection import unguarded
 from penstock_store.store import Store
 from tests.integration.store.conftest import CANDIDATE, STABLE
 
@@ -143,7 +144,9 @@ async def test_a_log_that_was_lost_whole_is_a_gap_once_there_is_another(desk, op
 
 @pytest.mark.parametrize("rows", [12, 500_000])
 async def test_a_log_at_its_bound_has_lost_rows_on_every_server(desk, server, rows):
-    bounded = Store.connect(server.url, retention=scripts.Retention(outcome_rows=rows))
+    bounded = Store.connect(
+        server.url, guard=unguarded, retention=scripts.Retention(outcome_rows=rows)
+    )
     await desk.set_route(percent=100)
     await serve(desk, 6)
     seen = await bounded.look(desk.agent, [])
@@ -158,7 +161,7 @@ async def test_under_the_rights_of_the_version_before_a_look_is_answered(desk, s
         "ACL", "SETUSER", "former-op", "reset", "resetchannels", "on", ">secret", *former
     )
     await raw.aclose()
-    store = Store.connect(users.with_user(server.url, "former-op", "secret"))
+    store = Store.connect(users.with_user(server.url, "former-op", "secret"), guard=unguarded)
     await desk.admit()
     seen = await store.look(desk.agent, [])
     await store.aclose()

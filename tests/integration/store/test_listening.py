@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from penstock import task
+from penstock_store.connection import unguarded
 from penstock_store.store import Store
 
 STABLE = "aaaa0000"
@@ -123,7 +124,7 @@ async def test_work_is_announced_when_an_agent_goes_on_after_a_suspension(desk):
 async def test_events_of_a_long_task_are_bounded(server, desk):
     from penstock_store.scripts import Retention
 
-    store = Store.connect(server.url, retention=Retention(event_rows=100))
+    store = Store.connect(server.url, guard=unguarded, retention=Retention(event_rows=100))
     await desk.admit()
     claim = await desk.claim_one()
     for _ in range(20):

@@ -12,7 +12,7 @@ from penstock.outcomes import End
 from penstock.rollout import failures
 from penstock.task import Outcome, OutcomeReason, TaskStatus
 from penstock.traffic import Arm
-from penstock_operator.measure import Measure
+from penstock_operator.reconcile.measure import Measure
 from tests.integration.store.conftest import CANDIDATE, DONE, STABLE, TENANT
 
 pytestmark = pytest.mark.redis

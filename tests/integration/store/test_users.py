@@ -12,6 +12,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError, ResponseErr
 
 from penstock import errors, names, task, traffic
 from penstock_store import keys, testing, users
+from penstock_store.connection import unguarded
 from penstock_store.store import Store
 
 KEY = "k" * 32
@@ -55,7 +56,7 @@ class Installation:
         return await self.operator.permit(namespace, password, **more)
 
     def worker(self, namespace, key=KEY):
-        store = Store.connect(self.url(namespace, key), installation=self.name)
+        store = Store.connect(self.url(namespace, key), guard=unguarded, installation=self.name)
         self.opened.append(store)
         return store
 
@@ -72,7 +73,7 @@ class Installation:
 @pytest.fixture
 async def installation(server):
     name = f"i-{uuid.uuid4().hex[:8]}"
-    operator = Store.connect(server.url, installation=name)
+    operator = Store.connect(server.url, guard=unguarded, installation=name)
     made = Installation(server, name, operator)
     yield made
     for namespace in await operator.namespaces_with_users():
@@ -314,7 +315,7 @@ async def test_a_dismissed_namespace_is_shut_out_at_once(installation):
 
 
 async def test_only_an_installations_own_users_are_its_namespaces(installation, server):
-    other = Store.connect(server.url, installation=f"{installation.name}-b")
+    other = Store.connect(server.url, guard=unguarded, installation=f"{installation.name}-b")
     await other.permit("acme", "p" * 64)
     assert await installation.operator.namespaces_with_users() == set()
     assert await other.namespaces_with_users() == {"acme"}
@@ -346,7 +347,9 @@ async def test_operator_and_gateway_work_under_the_users_of_the_acl_file(server,
         for line in lines[1:]:
             await plain.execute_command("ACL", "SETUSER", *line.split()[1:])
         stores = {
-            name: Store.connect(users.with_user(own.url, name, password), installation="i")
+            name: Store.connect(
+                users.with_user(own.url, name, password), guard=unguarded, installation="i"
+            )
             for name, password in passwords.items()
         }
         operator, gateway = stores["penstock-operator"], stores["penstock-gateway"]
@@ -414,7 +417,7 @@ async def test_the_acl_file_is_one_that_a_server_takes(server, tmp_path):
             await nobody.ping()
         await nobody.aclose()
         url = users.with_user(own.url, "penstock-operator", "o" * 40)
-        store = Store.connect(url, installation="i")
+        store = Store.connect(url, guard=unguarded, installation="i")
         await store.permit("acme", "p" * 64)
         assert await store.namespaces_with_users() == {"acme"}
         await store.aclose()

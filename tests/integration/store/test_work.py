@@ -8,6 +8,7 @@ import dataclasses
 import pytest
 
 from penstock import outcomes, task, traffic
+from penstock_store.connection import unguarded
 from penstock_store.records import Directive
 from penstock_store.scripts import Retention
 from penstock_store.store import Store
@@ -260,7 +261,7 @@ async def test_a_cancelled_task_whose_worker_died_or_gave_it_back_ends(desk):
 async def test_consumers_that_are_gone_for_long_are_forgotten_only_when_nothing_is_theirs(
     desk, server
 ):
-    forgetful = Store.connect(server.url, retention=Retention(idle_consumer_ms=0))
+    forgetful = Store.connect(server.url, guard=unguarded, retention=Retention(idle_consumer_ms=0))
     queue = desk.keys.queue(STABLE, "Normal")
 
     async def known():
@@ -278,7 +279,7 @@ async def test_consumers_that_are_gone_for_long_are_forgotten_only_when_nothing_
 
 
 async def test_the_outcome_log_keeps_about_as_many_rows_as_it_may(server, desk):
-    store = Store.connect(server.url, retention=Retention(outcome_rows=100))
+    store = Store.connect(server.url, guard=unguarded, retention=Retention(outcome_rows=100))
     small = dataclasses.replace(desk, store=store)
     for _ in range(350):
         await small.admit()

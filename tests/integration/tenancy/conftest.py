@@ -13,6 +13,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from penstock_dev import environment as embedded
+from penstock_store.connection import unguarded
 from penstock_store.store import Store
 from tests.integration import unmanned
 from tests.integration.acceptance import background
@@ -89,7 +90,7 @@ def product(
     """The product in the test's namespace, run by the operators that the test starts."""
     assert environment.redis_url
     with background.running() as loop:
-        store = Store.connect(environment.redis_url)
+        store = Store.connect(environment.redis_url, guard=unguarded)
         try:
             yield Product(tenancy.cluster, environment, namespace, loop, store)
         finally:

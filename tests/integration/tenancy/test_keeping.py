@@ -16,11 +16,12 @@ from penstock import names
 from penstock.errors import StoreUnavailable
 from penstock_dev import environment as embedded
 from penstock_dev.state import StateDirectory
-from penstock_operator.cache import Cache
-from penstock_operator.cluster import Cluster, ClusterError
-from penstock_operator.credentials import Credentials
-from penstock_operator.resources import AGENT, DEPLOYMENT, SECRET, Kind
-from penstock_operator.tenancy import Pace, Tenants
+from penstock_operator.cluster.cache import Cache
+from penstock_operator.cluster.client import Cluster, ClusterError
+from penstock_operator.cluster.kinds import AGENT, DEPLOYMENT, SECRET, Kind
+from penstock_operator.tenancy.credentials import Credentials
+from penstock_operator.tenancy.tenants import Pace, Tenants
+from penstock_store.connection import unguarded
 from penstock_store.store import Store
 from tests.integration import cluster as kubernetes
 
@@ -63,9 +64,9 @@ async def keeping(
 ) -> AsyncIterator[Keeping]:
     assert environment.redis_url
     cache = Cache()
-    store = Store.connect(environment.redis_url, installation=f"of-{namespace}")
+    store = Store.connect(environment.redis_url, guard=unguarded, installation=f"of-{namespace}")
     rights = StateDirectory.at(environment.state_dir).root / "pki" / "operator.conf"
-    async with await Cluster.connect(str(rights)) as cluster:
+    async with await Cluster.connect(str(rights), unguarded) as cluster:
         credentials = Credentials(f"of-{namespace}", environment.redis_url, KEY)
         pace = Pace(look=0.05, renew=0.2, former=10, empty=60)
         tenants = Tenants(

@@ -15,9 +15,9 @@ from penstock.rollout import capacity, path
 from penstock.rollout.situation import Pods
 from penstock.task import Counting
 from penstock.traffic import Arm, RevisionLimits
-from penstock_operator.course import Course, capacity_of
-from penstock_operator.stock import Known, Stock
-from penstock_operator.workforce import muster
+from penstock_operator.reconcile.course import Course, capacity_of
+from penstock_operator.reconcile.stock import Known, Stock
+from penstock_operator.reconcile.workforce import muster
 from penstock_store.records import RevisionWork
 from tests.simulation.rollout.traffic import Traffic, with_latency_limit
 from tests.unit.operator import worlds

@@ -8,11 +8,11 @@ from typing import Any
 from penstock.access import Access, Heard
 from penstock.api.rollout import Reason, Result, Verdict
 from penstock.rollout.situation import Pods
-from penstock_operator import statuses
-from penstock_operator.course import chart
-from penstock_operator.plan import plan_agent
-from penstock_operator.stock import take_stock
-from penstock_operator.world import World
+from penstock_operator.reconcile import statuses
+from penstock_operator.reconcile.course import chart
+from penstock_operator.reconcile.plan import plan_agent
+from penstock_operator.reconcile.stock import take_stock
+from penstock_operator.reconcile.world import World
 from tests.unit.operator import worlds
 from tests.unit.operator.test_plan import V1, V2, serving, trying_v2
 

@@ -11,7 +11,7 @@ from penstock.rollout.capacity import Capacity
 from penstock.rollout.facts import Facts
 from penstock.rollout.moves import Wait
 from penstock.rollout.observation import Tally
-from penstock_operator import plan
+from penstock_operator.reconcile import plan
 from tests.unit.rollout.test_reporting import first_world
 from tests.unit.rollout.test_taken_off import ALONE, FEW
 from tests.unit.rollout.test_undo import after_c, undone

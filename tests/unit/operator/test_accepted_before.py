@@ -9,9 +9,9 @@ import pytest
 from penstock import names, revision
 from penstock.api import validation
 from penstock.rollout.situation import Pods
-from penstock_operator import gather, manifests
-from penstock_operator.plan import plan_agent
-from penstock_operator.stock import take_stock
+from penstock_operator.reconcile import gather, manifests
+from penstock_operator.reconcile.plan import plan_agent
+from penstock_operator.reconcile.stock import take_stock
 from tests.unit.operator import worlds
 from tests.unit.operator.worlds import INSTALLATION, world
 

@@ -9,8 +9,8 @@ import pytest
 from penstock import kubectl, names, revision
 from penstock.access import Access, Heard
 from penstock.rollout.situation import Pods
-from penstock_operator import manifests, stock
-from penstock_operator.plan import plan_agent
+from penstock_operator.reconcile import manifests, stock
+from penstock_operator.reconcile.plan import plan_agent
 from tests.unit.operator import worlds
 from tests.unit.operator.test_never_again import verdict
 from tests.unit.operator.test_plan import serving, trying_v2

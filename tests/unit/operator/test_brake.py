@@ -7,8 +7,8 @@ from pathlib import Path
 
 from penstock import names
 from penstock.traffic import Standing
-from penstock_operator.plan import plan_agent
-from penstock_operator.world import World
+from penstock_operator.reconcile.plan import plan_agent
+from penstock_operator.reconcile.world import World
 from penstock_store.records import RevisionWork
 from tests.unit.operator.test_plan import V2, trying_v2
 from tests.unit.operator.worlds import cut

@@ -7,9 +7,10 @@ import pytest
 
 from penstock.api.agent import AgentSpec
 from penstock.errors import InvalidResource
-from penstock_operator import credentials, manifests
-from penstock_operator.manifests import Installation
+from penstock_operator.reconcile import manifests
+from penstock_operator.reconcile.manifests import Installation
 from penstock_operator.settings import Settings
+from penstock_operator.tenancy import credentials
 from tests.unit.operator import worlds
 
 KEY = "a key of at least thirty-two characters"

@@ -4,9 +4,10 @@ import pytest
 
 from penstock import names, revision
 from penstock.names import AgentKey
-from penstock_operator import cache, manifests
-from penstock_operator.plan import plan_agent
-from penstock_operator.resources import ROLLOUT
+from penstock_operator.cluster import cache
+from penstock_operator.cluster.kinds import ROLLOUT
+from penstock_operator.reconcile import manifests
+from penstock_operator.reconcile.plan import plan_agent
 from tests.unit.operator import worlds
 from tests.unit.operator.worlds import world
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from penstock_operator import drift
-from penstock_operator.memory import Memory
+from penstock_operator.cluster import drift
+from penstock_operator.reconcile.memory import Memory
 from tests.unit.operator.test_manifests import deployment
 
 TOLERATION = {"key": "gpu", "operator": "Equal", "value": "yes", "effect": "NoSchedule"}

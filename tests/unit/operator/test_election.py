@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from penstock_operator.election import (
+from penstock_operator.leadership.election import (
     LONGEST_BELIEVED_SECONDS,
     Ask,
     Candidate,

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from penstock.api.agent import AgentSpec
-from penstock_operator import manifests
-from penstock_operator.manifests import Installation
+from penstock_operator.reconcile import manifests
+from penstock_operator.reconcile.manifests import Installation
 from penstock_operator.settings import Settings
 from tests.unit.operator import worlds
 from tests.unit.operator.worlds import INSTALLATION

@@ -8,23 +8,36 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from penstock_operator import gather
-from penstock_operator.cache import Cache
-from penstock_operator.cluster import Cluster
-from penstock_operator.election import Timing
-from penstock_operator.fence import FencedStore
-from penstock_operator.gather import highest_epoch
-from penstock_operator.leadership import Fenced, Leadership
-from penstock_operator.memory import Memory
-from penstock_operator.resources import AGENT
+from penstock.names import AgentKey
+from penstock.traffic import Route
+from penstock_operator.cluster.cache import Cache
+from penstock_operator.cluster.client import Cluster
+from penstock_operator.cluster.kinds import AGENT
+from penstock_operator.leadership.election import Timing
+from penstock_operator.leadership.leadership import Fenced, Leadership
+from penstock_operator.reconcile import gather
+from penstock_operator.reconcile.gather import highest_epoch
+from penstock_operator.reconcile.memory import Memory
 from penstock_operator.settings import Settings
 from penstock_store.records import Look
 from penstock_store.routing import Routing
+from penstock_store.store import Store
 from penstock_store.users import Permitting
 from tests.unit.operator import worlds
 
 #: What an operator may do with the store although it does not lead.
 READS = {"look", "ends", "rows", "row_page", "memory", "index", "namespaces_with_users"}
+
+#: What the calls that write are given here.
+ARGUMENTS = {
+    "agent": AgentKey("acme", "support"),
+    "agents": {},
+    "namespace": "acme",
+    "password": "word",
+    "revision": "aaaa1111",
+    "route": Route(uid="u", epoch=1, version=1, stable="aaaa1111", revisions={}),
+    "uid": "u",
+}
 
 
 class Clock:
@@ -54,15 +67,15 @@ def calls_of_the_operator() -> list[str]:
 
 @pytest.mark.parametrize("call", [name for name in calls_of_the_operator() if name not in READS])
 async def test_a_call_that_writes_to_the_store_is_refused_without_the_lease(call: str) -> None:
-    store = FencedStore.connect("redis://127.0.0.1:1/0")
-    store.leadership = Leadership(Timing(), Clock())
+    guard = Leadership(Timing(), Clock()).demand
+    store = Store.connect("redis://127.0.0.1:1/0", guard=guard)
     method = getattr(store, call)
     needed = [
         name
         for name, parameter in inspect.signature(method).parameters.items()
         if parameter.default is inspect.Parameter.empty
     ]
-    arguments: Any = dict.fromkeys(needed)
+    arguments: Any = {name: ARGUMENTS[name] for name in needed}
     with pytest.raises(Fenced):
         await method(**arguments)
     await store.aclose()
@@ -80,7 +93,7 @@ async def test_every_write_to_the_api_server_is_refused_without_the_lease() -> N
             return ()
 
     silent: Any = Silent()
-    cluster = Cluster(silent, Leadership(Timing(), Clock()))
+    cluster = Cluster(silent, Leadership(Timing(), Clock()).demand)
     agent = {"metadata": {"name": "support", "namespace": "acme", "uid": "1"}}
     for write in (
         cluster.apply(AGENT, agent, "penstock"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from penstock_operator import stock
-from penstock_operator.memory import record_version
+from penstock_operator.reconcile import stock
+from penstock_operator.reconcile.memory import record_version
 from tests.unit.operator import worlds
 from tests.unit.operator.worlds import record, world
 

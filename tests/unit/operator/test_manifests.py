@@ -4,7 +4,7 @@ import pytest
 
 from penstock import revision
 from penstock.api.agent import AgentSpec
-from penstock_operator import manifests
+from penstock_operator.reconcile import manifests
 from tests.unit.operator import worlds
 from tests.unit.operator.worlds import INSTALLATION
 

@@ -7,11 +7,11 @@ from typing import Any, cast
 
 from penstock.names import AgentKey
 from penstock_operator import metrics
-from penstock_operator.cache import Cache
-from penstock_operator.gather import Sources
-from penstock_operator.leadership import Leadership
-from penstock_operator.measure import Measure
-from penstock_operator.reconcile import Reconciler
+from penstock_operator.cluster.cache import Cache
+from penstock_operator.leadership.leadership import Leadership
+from penstock_operator.reconcile.gather import Sources
+from penstock_operator.reconcile.measure import Measure
+from penstock_operator.reconcile.reconciler import Reconciler
 from tests.unit.operator import worlds
 
 GONE, THERE = AgentKey("acme", "gone"), AgentKey("acme", "there")
@@ -26,7 +26,8 @@ async def test_the_share_of_an_agent_goes_with_it_and_no_others_does() -> None:
     for key in (GONE, THERE):
         metrics.show(key, {(metrics.SHARE, (key.namespace, key.name)): 20.0})
     nothing = cast("Any", None)
-    sources = Sources(nothing, nothing, Cache(), Measure(nothing), worlds.INSTALLATION, 0.0)
+    leads = Leadership.alone()
+    sources = Sources(nothing, nothing, Cache(), Measure(nothing), worlds.INSTALLATION, 0.0, leads)
     reconciler = Reconciler(sources, lambda: datetime.now(UTC))
     for _ in range(2):
         assert await reconciler.reconcile(GONE) is None

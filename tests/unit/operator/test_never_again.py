@@ -20,8 +20,8 @@ from penstock.api.rollout import (
     Verdict,
 )
 from penstock.rollout.situation import Pods
-from penstock_operator import remembered, stock
-from penstock_operator.plan import plan_agent
+from penstock_operator.reconcile import remembered, stock
+from penstock_operator.reconcile.plan import plan_agent
 from penstock_store.records import RevisionWork
 from tests.unit.operator import worlds
 from tests.unit.operator.worlds import cut, record, world

@@ -11,9 +11,9 @@ import structlog
 
 from penstock.names import AgentKey
 from penstock_operator import metrics
-from penstock_operator.leadership import Leadership
-from penstock_operator.queue import WorkQueue
-from penstock_operator.workers import Workers
+from penstock_operator.leadership.leadership import Leadership
+from penstock_operator.reconcile.controller import Workers
+from penstock_operator.reconcile.queue import WorkQueue
 
 
 @dataclass

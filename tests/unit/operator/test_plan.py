@@ -24,10 +24,10 @@ from penstock.api.rollout import (
 )
 from penstock.rollout.situation import Pods
 from penstock.traffic import Standing
-from penstock_operator import manifests
-from penstock_operator.memory import Lull
-from penstock_operator.plan import Plan, plan_agent
-from penstock_operator.world import World
+from penstock_operator.reconcile import manifests
+from penstock_operator.reconcile.memory import Lull
+from penstock_operator.reconcile.plan import Plan, plan_agent
+from penstock_operator.reconcile.world import World
 from penstock_store.records import RevisionWork
 from tests.unit.operator import worlds
 from tests.unit.operator.worlds import INSTALLATION, agent, cut, record, world

@@ -7,7 +7,8 @@ from typing import Any, cast
 import pytest
 
 from penstock.errors import StoreRefused, StoreUnavailable
-from penstock_operator import metrics, pressure
+from penstock_operator import metrics
+from penstock_operator.tenancy import pressure
 from penstock_store.records import Memory
 
 

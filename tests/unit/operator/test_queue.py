@@ -3,7 +3,7 @@
 import asyncio
 
 from penstock.names import AgentKey
-from penstock_operator.queue import WorkQueue
+from penstock_operator.reconcile.queue import WorkQueue
 
 A, B, C = (AgentKey("acme", name) for name in "abc")
 

@@ -15,13 +15,13 @@ from penstock import names
 from penstock.api import condition
 from penstock.api.rollout import Result, Source, Stage
 from penstock.traffic import Standing
-from penstock_operator import reading
-from penstock_operator.cache import Cache
-from penstock_operator.gather import highest_epoch, in_order, read_spec, unread
-from penstock_operator.plan import Plan, plan_agent
-from penstock_operator.resources import AGENT, CONFIGMAP, RECORD, ROLLOUT
-from penstock_operator.stock import take_stock
-from penstock_operator.world import World
+from penstock_operator.cluster import reading
+from penstock_operator.cluster.cache import Cache
+from penstock_operator.cluster.kinds import AGENT, CONFIGMAP, RECORD, ROLLOUT
+from penstock_operator.reconcile.gather import highest_epoch, in_order, read_spec, unread
+from penstock_operator.reconcile.plan import Plan, plan_agent
+from penstock_operator.reconcile.stock import take_stock
+from penstock_operator.reconcile.world import World
 from tests.unit.operator import worlds
 from tests.unit.operator.test_plan import V1, V2, said, serving, trying_v2
 from tests.unit.operator.worlds import cut, record, world

@@ -12,14 +12,15 @@ from penstock import names
 from penstock.errors import PenstockError, StoreUnavailable
 from penstock.names import AgentKey
 from penstock.traffic import Route
-from penstock_operator.cache import Cache
-from penstock_operator.cluster import ClusterError
-from penstock_operator.gather import Sources
-from penstock_operator.memory import Memory
-from penstock_operator.plan import plan_agent
-from penstock_operator.reconcile import Reconciler
-from penstock_operator.resources import DEPLOYMENT, RECORD, Kind, Object
-from penstock_operator.world import World
+from penstock_operator.cluster.cache import Cache
+from penstock_operator.cluster.client import ClusterError
+from penstock_operator.cluster.kinds import DEPLOYMENT, RECORD, Kind, Object
+from penstock_operator.leadership.leadership import Leadership
+from penstock_operator.reconcile.gather import Sources
+from penstock_operator.reconcile.memory import Memory
+from penstock_operator.reconcile.plan import plan_agent
+from penstock_operator.reconcile.reconciler import Reconciler
+from penstock_operator.reconcile.world import World
 from penstock_store.codec import route_record
 from penstock_store.records import RevisionWork
 from tests.unit.operator import worlds
@@ -96,7 +97,13 @@ async def carry_out(
     for record in world.records if cached else ():
         cache.observe(RECORD, record)
     sources = Sources(
-        cast("Any", writes), cast("Any", writes), cache, cast("Any", None), worlds.INSTALLATION, 3.0
+        cast("Any", writes),
+        cast("Any", writes),
+        cache,
+        cast("Any", None),
+        worlds.INSTALLATION,
+        3.0,
+        Leadership.alone(),
     )
     reconciler = Reconciler(sources, lambda: datetime(2026, 11, 21, 10, tzinfo=UTC))
     await reconciler.apply(KEY, world.agent, plan_agent(world), memory or Memory())

@@ -11,14 +11,15 @@ import structlog
 
 from penstock.errors import PenstockError, StoreRefused, StoreUnavailable
 from penstock.names import AgentKey
-from penstock_operator import metrics, relist
-from penstock_operator.cache import Cache
-from penstock_operator.cluster import ClusterError
-from penstock_operator.election import Timing
-from penstock_operator.leadership import Fenced, Leadership
-from penstock_operator.queue import WorkQueue
-from penstock_operator.relist import Relister
-from penstock_operator.resources import AGENT, CONFIGMAP, Kind, Object
+from penstock_operator import metrics
+from penstock_operator.cluster.cache import Cache
+from penstock_operator.cluster.client import ClusterError
+from penstock_operator.cluster.kinds import AGENT, CONFIGMAP, Kind, Object
+from penstock_operator.leadership.election import Timing
+from penstock_operator.leadership.leadership import Fenced, Leadership
+from penstock_operator.reconcile import relist
+from penstock_operator.reconcile.queue import WorkQueue
+from penstock_operator.reconcile.relist import Relister
 
 KEPT, GONE, BROKEN = (AgentKey("acme", name) for name in ("kept", "gone", "broken"))
 

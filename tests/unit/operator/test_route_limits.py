@@ -7,8 +7,8 @@ import pytest
 from penstock import revision
 from penstock.rollout.situation import Pods
 from penstock.traffic import RevisionLimits
-from penstock_operator import manifests
-from penstock_operator.plan import plan_agent
+from penstock_operator.reconcile import manifests
+from penstock_operator.reconcile.plan import plan_agent
 from tests.unit.operator import worlds
 from tests.unit.operator.worlds import INSTALLATION, world
 

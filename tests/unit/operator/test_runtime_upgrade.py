@@ -7,11 +7,11 @@ import pytest
 from penstock import revision
 from penstock.api.agent import AgentSpec
 from penstock.rollout.situation import Pods
-from penstock_operator import manifests
-from penstock_operator.manifests import Installation
-from penstock_operator.plan import Plan, plan_agent
+from penstock_operator.reconcile import manifests
+from penstock_operator.reconcile.manifests import Installation
+from penstock_operator.reconcile.plan import Plan, plan_agent
+from penstock_operator.reconcile.world import World
 from penstock_operator.settings import RuntimeUpgrade
-from penstock_operator.world import World
 from tests.unit.operator import worlds
 from tests.unit.operator.test_plan import V1, V2, trying_v2
 from tests.unit.operator.worlds import INSTALLATION, cut

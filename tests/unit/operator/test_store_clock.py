@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from penstock.api.rollout import AgentRolloutStatus
-from penstock_operator.measure import StoreClock, last_moment
+from penstock_operator.reconcile.measure import StoreClock, last_moment
 from tests.unit.rollout.world import START, C, world_at
 
 MS = int(START.timestamp() * 1000)

@@ -9,12 +9,12 @@ import pytest
 import structlog
 
 from penstock.errors import PenstockError, StoreRefused, StoreUnavailable
-from penstock_operator.cache import Cache
-from penstock_operator.cluster import ClusterError
-from penstock_operator.credentials import Credentials
-from penstock_operator.leadership import Fenced
-from penstock_operator.resources import AGENT, Kind, Object
-from penstock_operator.tenancy import Tenants
+from penstock_operator.cluster.cache import Cache
+from penstock_operator.cluster.client import ClusterError
+from penstock_operator.cluster.kinds import AGENT, Kind, Object
+from penstock_operator.leadership.leadership import Fenced
+from penstock_operator.tenancy.credentials import Credentials
+from penstock_operator.tenancy.tenants import Tenants
 
 KEY = "a key of the installation for tests, long enough"
 NAMESPACES = ("a", "b", "c")

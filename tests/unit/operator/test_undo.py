@@ -7,7 +7,7 @@ import pytest
 from penstock import names
 from penstock.api.rollout import AgentRolloutStatus, Reason, Result, Verdict
 from penstock.traffic import Standing
-from penstock_operator.plan import plan_agent
+from penstock_operator.reconcile.plan import plan_agent
 from tests.unit.operator import worlds
 from tests.unit.operator.test_never_again import rollout
 from tests.unit.operator.test_plan import serving

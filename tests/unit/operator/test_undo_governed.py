@@ -11,7 +11,7 @@ from penstock import names
 from penstock.api.rollout import AgentRolloutStatus, Share, Source, Stage
 from penstock.rollout.situation import Pods
 from penstock.traffic import Standing
-from penstock_operator.plan import plan_agent
+from penstock_operator.reconcile.plan import plan_agent
 from penstock_store.records import RevisionWork
 from tests.unit.operator import worlds
 from tests.unit.operator.test_never_again import rollout, verdict

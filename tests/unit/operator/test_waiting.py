@@ -8,8 +8,8 @@ import pytest
 
 from penstock.api import condition
 from penstock.rollout.situation import Pods
-from penstock_operator import podwords
-from penstock_operator.plan import plan_agent
+from penstock_operator.reconcile import podwords
+from penstock_operator.reconcile.plan import plan_agent
 from tests.unit.operator import worlds
 from tests.unit.operator.test_plan import serving
 from tests.unit.operator.worlds import cut, record, world

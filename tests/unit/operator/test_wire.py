@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.rollout.situation import Happening
-from penstock_operator import events, wire
-from penstock_operator.wire import cut_bytes, patch
+from penstock_operator.cluster import wire
+from penstock_operator.cluster.wire import cut_bytes, patch
+from penstock_operator.reconcile import events
 from tests.unit.operator import worlds
 
 PATIENT = settings(deadline=None, max_examples=200)

@@ -4,9 +4,9 @@ import pytest
 
 from penstock.api.agent import AgentStatus, RevisionState, RevisionStatus, Role, Scaling, Traffic
 from penstock.api.agent import TrafficTarget as Target
-from penstock_operator import workforce
-from penstock_operator.memory import Lull
-from penstock_operator.plan import plan_agent
+from penstock_operator.reconcile import workforce
+from penstock_operator.reconcile.memory import Lull
+from penstock_operator.reconcile.plan import plan_agent
 from penstock_store.records import RevisionWork
 from tests.unit.operator import worlds
 from tests.unit.operator.worlds import cut, record, world

@@ -9,11 +9,11 @@ from penstock.api.agent import AgentSpec, AgentStatus
 from penstock.api.rollout import Verdict
 from penstock.revision import Revision
 from penstock.rollout.situation import Pods
-from penstock_operator import manifests, stock
-from penstock_operator.manifests import Installation
-from penstock_operator.plan import plan_agent
-from penstock_operator.resources import Object
-from penstock_operator.world import World
+from penstock_operator.cluster.kinds import Object
+from penstock_operator.reconcile import manifests, stock
+from penstock_operator.reconcile.manifests import Installation
+from penstock_operator.reconcile.plan import plan_agent
+from penstock_operator.reconcile.world import World
 from penstock_store.records import Look, RevisionWork
 
 NOW = datetime(2026, 11, 21, 10, 0, 0, tzinfo=UTC)

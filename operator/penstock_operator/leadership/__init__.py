@@ -1,0 +1,1 @@
+"""Who leads: the election, the Lease it runs on, and what only a leader may do."""

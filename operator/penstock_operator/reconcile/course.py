@@ -1,0 +1,267 @@
+"""The course of an agent: who serves whom from now on, decided by its rollout or without one."""
+
+from dataclasses import dataclass, replace
+
+from penstock import names
+from penstock.api.agent import Asked, Role, TrafficTarget
+from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, Result, Source, Verdict
+from penstock.rollout import capacity, engine
+from penstock.rollout.capacity import Capacity
+from penstock.rollout.situation import Happening, Pods, RevisionRecord, Situation
+from penstock_operator.cluster.kinds import name_of, namespace_of
+from penstock_operator.reconcile import asked, events
+from penstock_operator.reconcile.stock import Known, Stock
+from penstock_operator.reconcile.world import World
+from penstock_store.records import RevisionWork
+
+
+@dataclass(frozen=True)
+class Course:
+    """Who serves whom. ``frozen``: a candidate waits because its AgentRollout is gone."""
+
+    stable: str
+    candidate: str = ""
+    percent: int = 0
+    salt: str = ""
+    unit: str = "User"
+    version: int = 0
+    epoch: int = 0
+    withdrawn: bool = False
+    frozen: bool = False
+    verdicts: tuple[Verdict, ...] = ()
+    promoted: str = ""
+    rollout_status: AgentRolloutStatus | None = None
+    happenings: tuple[Happening, ...] = ()
+    look_again_seconds: float = 60.0
+    goal: str = ""  # a revision that a person asked for, until its first worker is ready
+    answer: Asked | None = None
+    staff_percent: int = 0  # share that the candidate's workers must be able to take by now
+
+
+def verdict_on(course: Course, known: Known) -> Verdict | None:
+    """The last verdict on a revision: this pass's, else the one on its record."""
+    new = next((told for told in course.verdicts if told.revision == known.name), None)
+    return new or known.verdict
+
+
+def is_rejected(course: Course, known: Known) -> bool:
+    """Whether the last verdict on a revision rejects it."""
+    verdict = verdict_on(course, known)
+    return verdict is not None and verdict.result is Result.REJECTED
+
+
+def chart(world: World, stock: Stock) -> Course:
+    """Decide the course: by the AgentRollout in charge, else by the Agent's own policy."""
+    if world.rollout is not None:
+        return _governed(world, stock)
+    return _ungoverned(world, stock)
+
+
+def _governed(world: World, stock: Stock) -> Course:
+    rollout = world.rollout or {}
+    spec = AgentRolloutSpec.model_validate(rollout["spec"])
+    decision = engine.decide(situation(world, stock, spec, stock.decided))
+    after = decision.status.model_copy(update={"agent_uid": world.uid})
+    promoted = ""
+    if after.stable_revision and after.stable_revision != stock.stable:
+        promoted = after.stable_revision
+    return Course(
+        stable=after.stable_revision or "",
+        candidate=after.canary_revision or "",
+        percent=after.share.percent,
+        salt=after.salt,
+        unit=after.unit.value,
+        version=after.route_version,
+        epoch=after.epoch,
+        withdrawn=after.share.source is Source.SUSPENDED,
+        verdicts=decision.verdicts,
+        promoted=promoted,
+        rollout_status=after,
+        happenings=decision.happenings,
+        look_again_seconds=decision.look_again_seconds,
+        goal=decision.goal,
+        answer=_elsewhere(world, stock),
+        staff_percent=capacity.percent_to_staff(after, spec, world.now),
+    )
+
+
+def _elsewhere(world: World, stock: Stock) -> Asked | None:
+    """The answer to a request that stands on the Agent beside an AgentRollout."""
+    refusal = asked.read(world, stock)
+    return asked.answer(world, refusal, accepted=False) if isinstance(refusal, str) else None
+
+
+def situation(
+    world: World, stock: Stock, spec: AgentRolloutSpec, status: AgentRolloutStatus
+) -> Situation:
+    """The engine's view of the world."""
+    rollout = world.rollout or {}
+    look = world.look
+    candidate = status.canary_revision or stock.latest
+    work = _work(world, stock, candidate)
+    notes = rollout["metadata"].get("annotations") or {}
+    return Situation(
+        now=world.now,
+        spec=spec,
+        generation=int(rollout["metadata"].get("generation", 0)),
+        status=status,
+        epoch=world.epoch,
+        stable=stock.stable,
+        latest=stock.latest,
+        records={name: _facts(stock, item) for name, item in stock.known.items()},
+        pods=_pods(world, candidate),
+        observation=world.observation,
+        observation_error=world.observation_error or world.look_error,
+        request=notes.get(names.ANNOTATION_REQUEST, ""),
+        fresh_salt=world.fresh_salt,
+        route_version_floor=max(
+            world.status.traffic.version, (look.route_version or 0) if look else 0
+        ),
+        users=work.users if work else 0,
+        tasks=work.tasks if work else 0,
+        queue_age_seconds={
+            name: found.oldest_queued_ms / 1000
+            for name in (candidate, stock.stable)
+            if (found := _work(world, stock, name))
+        },
+        agent_suspended=world.suspended,
+        store_error=world.look_error if look is None else "",
+        uncut="Settling" if stock.settling else stock.problem[0] if stock.problem else "",
+        capacity=capacity_of(world, stock, candidate),
+        namespace=namespace_of(world.agent),
+        name=name_of(rollout),
+    )
+
+
+def _facts(stock: Stock, item: Known) -> RevisionRecord:
+    """What a record says. A promotion counts for another than stable only if nothing came after.
+
+    Nor does it while stable's own place is not known: then nobody is promoted later than stable.
+    """
+    known = stock.stable in stock.known or not stock.stable
+    overtaken = item.verdict is not None and item.verdict.result is not Result.PROMOTED
+    if item.name == stock.stable or (known and not overtaken):
+        return item.facts
+    return replace(item.facts, promoted_sequence=0)
+
+
+def capacity_of(world: World, stock: Stock, candidate: str) -> Capacity | None:
+    """What the candidate's workers can take; None while nobody can tell, which holds nothing up.
+
+    A candidate that sleeps wakes with its queue: it has what it needs.
+    """
+    pods = world.pods.get(candidate)
+    asleep = pods is not None and not pods.wanted
+    if world.spec is None or world.look is None or pods is None or asleep:
+        return None
+    found = (_work(world, stock, name) for name in {candidate, stock.stable})
+    tasks = sum(work.queued + work.running for work in found if work)
+    spec = world.spec
+    return capacity.capacity(spec.scaling, spec.worker.concurrency, pods.ready, tasks)
+
+
+def _pods(world: World, candidate: str) -> dict[str, Pods]:
+    """Readiness by revision; a candidate without a Deployment is missing, not asleep."""
+    found = dict(world.pods)
+    if candidate:
+        found.setdefault(candidate, Pods(wanted=1, message="it has no Deployment yet"))
+    return found
+
+
+def _work(world: World, stock: Stock, name: str) -> RevisionWork | None:
+    known = stock.get(name)
+    return world.look.work.get(known.cut.hash) if world.look and known else None
+
+
+def _ungoverned(world: World, stock: Stock) -> Course:
+    """The latest revision once it is ready, or the one that a person asks for."""
+    request = asked.read(world, stock)
+    if isinstance(request, asked.Goal):
+        return _as_asked(world, stock, request)
+    return _answered(world, _unasked(world, stock), request)
+
+
+def _answered(world: World, course: Course, refusal: str | None) -> Course:
+    if refusal is None:
+        return course
+    told = Happening("RequestRefused", refusal, warning=True)
+    answer = asked.answer(world, refusal, accepted=False)
+    return replace(course, answer=answer, happenings=(*course.happenings, told))
+
+
+def _as_asked(world: World, stock: Stock, goal: asked.Goal) -> Course:
+    """Who serves goes on until the first worker of the one that was asked for is ready."""
+    name = goal.known.name
+    if not world.ready(name):
+        version = _version(world, stock.stable)
+        frozen = _must_wait(world, stock)
+        return Course(
+            stable=stock.stable,
+            version=version,
+            epoch=world.epoch,
+            frozen=frozen,
+            withdrawn=frozen,
+            goal=name,
+            look_again_seconds=2.0,
+        )
+    message, version = f"{name} serves, by request", _version(world, name)
+    return Course(
+        stable=name,
+        version=version,
+        epoch=world.epoch,
+        verdicts=asked.verdicts(world, stock, goal),
+        promoted=name,
+        happenings=(Happening("RequestAccepted", message), events.released(name, version)),
+        answer=asked.answer(world, message, accepted=True),
+        look_again_seconds=5.0,
+    )
+
+
+def _unasked(world: World, stock: Stock) -> Course:
+    stable = stock.stable
+    happenings: tuple[Happening, ...] = ()
+    frozen = _must_wait(world, stock)
+    latest = stock.get(stock.latest)
+    promoted = ""
+    free = latest is not None and not frozen and not latest.rejected
+    if free and stock.latest != stable and world.ready(stock.latest):
+        stable = promoted = stock.latest
+    version = _version(world, stable)
+    if promoted:
+        happenings = (events.released(stable, version),)
+    return Course(
+        stable=stable,
+        version=version,
+        epoch=world.epoch,
+        frozen=frozen,
+        withdrawn=frozen,
+        promoted=promoted,
+        happenings=happenings,
+        look_again_seconds=5.0 if stable != stock.latest else 60.0,
+    )
+
+
+def _must_wait(world: World, stock: Stock) -> bool:
+    """Whether the latest revision may not be released, because its AgentRollout is gone."""
+    latest = stock.get(stock.latest)
+    if latest is None or stock.latest == stock.stable or latest.rejected or not stock.stable:
+        return False
+    return bool(world.status.had_rollout or world.unread_rollouts) and world.guarded
+
+
+def _version(world: World, stable: str) -> int:
+    """The route's version: one more than the one in force whenever the traffic changes."""
+    traffic = world.status.traffic
+    in_force = max(traffic.version, (world.look.route_version or 0) if world.look else 0)
+    same = targets(stable, "", 0) == traffic.targets and world.suspended == traffic.suspended
+    return in_force if same and in_force == traffic.version else in_force + 1
+
+
+def targets(stable: str, candidate: str, percent: int) -> list[TrafficTarget]:
+    """The report of a route: only revisions with a share, Stable first."""
+    found = []
+    if stable and percent < 100:
+        found.append(TrafficTarget(revision=stable, role=Role.STABLE, percent=100 - percent))
+    if candidate and percent:
+        found.append(TrafficTarget(revision=candidate, role=Role.CANDIDATE, percent=percent))
+    return found

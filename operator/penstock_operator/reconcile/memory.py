@@ -1,0 +1,74 @@
+"""What the operator remembers of an agent between passes; losing it costs nothing but time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from penstock.revision import Revision
+from penstock.traffic import Route
+from penstock_operator.cluster.drift import Answer, answer, differs
+from penstock_operator.cluster.kinds import Object, name_of
+
+#: A revision; else why what was read is none, and whether a newer Penstock can read it.
+Found = Revision | tuple[str, bool]
+Cuts = dict[tuple[str, str], Found]
+
+
+def record_version(record: Object) -> tuple[str, str]:
+    """What never stands for two contents of a record; without a version it is read anew."""
+    told = record["metadata"]
+    return str(told.get("uid", "")), str(told.get("resourceVersion") or id(record))
+
+
+@dataclass(frozen=True)
+class Lull:
+    """A time in which a revision needs fewer workers than it has.
+
+    ``most``: the most that it needed in that time; ``replicas``: what it has. Another number of
+    workers begins another lull.
+    """
+
+    since: datetime
+    most: int
+    replicas: int
+
+
+@dataclass
+class Memory:
+    """One agent's clocks and last writes.
+
+    ``inputs`` is what a revision would be cut from, quiet since ``inputs_since``; ``lulls``
+    are revisions that have more workers than they need; ``told`` is the last
+    route that Redis took; ``strange`` is a route in Redis, as (epoch, version), that is above what
+    its leader may write, seen at ``strange_at`` of the leadership's clock; ``numbers_at`` when the
+    status numbers were last written; ``unrecorded`` are verdicts, by record, that the API server would not take; ``answers`` hold children that the API server stored otherwise
+    than they were applied; ``cuts`` what its records hold.
+    """
+
+    inputs: str = ""
+    inputs_since: datetime | None = None
+    lulls: Mapping[str, Lull] = field(default_factory=dict)
+    name_conflict: str = ""
+    refused: str = ""
+    told: Route | None = None
+    strange: tuple[int, int] | None = None
+    strange_at: float = 0.0
+    numbers_at: datetime | None = None
+    unrecorded: dict[str, Object] = field(default_factory=dict)
+    answers: dict[tuple[str, str], Answer] = field(default_factory=dict)
+    cuts: Cuts = field(default_factory=dict)
+
+    def quiet_seconds(self, inputs: str, now: datetime) -> float:
+        """For how long the inputs of a revision have been the same."""
+        if inputs != self.inputs or self.inputs_since is None:
+            self.inputs, self.inputs_since = inputs, now
+        return (now - self.inputs_since).total_seconds()
+
+    def answered(self, wanted: Object, written: Object) -> bool:
+        """Whether a child was stored otherwise than applied; it is then not applied again."""
+        place = (str(wanted["kind"]), name_of(wanted))
+        if not differs(wanted, written):
+            self.answers.pop(place, None)
+            return False
+        self.answers[place] = answer(wanted, written)
+        return True

@@ -1,0 +1,398 @@
+"""The plan for one agent: pure, from the world as gathered to everything that must be written."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from penstock import names
+from penstock.api import condition
+from penstock.api.agent import AgentStatus, RevisionState
+from penstock.api.rollout import AgentRolloutStatus
+from penstock.rollout.situation import Happening
+from penstock.traffic import RevisionLimits, Route, RoutedRevision, Standing
+from penstock_operator.cluster import drift, reading
+from penstock_operator.cluster.kinds import (
+    CONFIGMAP,
+    DEPLOYMENT,
+    RECORD,
+    Kind,
+    Object,
+    annotations_of,
+    name_of,
+)
+from penstock_operator.reconcile import access, events, manifests, podwords, statuses
+from penstock_operator.reconcile.course import Course, chart
+from penstock_operator.reconcile.memory import Lull
+from penstock_operator.reconcile.stock import Known, Stock, take_stock, verdict_annotations
+from penstock_operator.reconcile.workforce import Crew, muster, prunable
+from penstock_operator.reconcile.world import World
+from penstock_store import codec
+from penstock_store.records import Look
+
+_SETTLING_SECONDS: Final = 1.0
+_AT_REST_SECONDS: Final = 60.0
+_IN_USE_SECONDS: Final = 5.0
+_ASLEEP_SECONDS: Final = 2.0
+_ROUTE_SECONDS: Final = 0.2
+_REFERENCE_SECONDS: Final = 10.0
+_SPEAK_SECONDS: Final = 2.0
+_SPEAK_FOR_SECONDS: Final = 600.0
+_EXPIRED_SECONDS: Final = 0.1  # after the moment up to which a task may wait
+_IN_USE_FOR_MS: Final = 3_600_000
+#: What admission is told of a revision whose own limits cannot be read any more: the defaults.
+_LOST_LIMITS: Final = {"input_chars": 20_000, "queue_seconds": 600, "wall_seconds": 120}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything to be written for one agent, in groups that are written in this order.
+
+    ``replaced`` are children to delete before ``children`` are applied (immutable ones that were
+    tampered with). ``verdicts`` are annotations on records, written before any status.
+    ``rollout_statuses`` are decisions; ``idle_statuses`` those of AgentRollouts that decide nothing.
+    ``rehome`` are revision hashes whose unbegun work goes back to stable; ``expire``: some task
+    waits for longer than it may.
+    """
+
+    replaced: tuple[tuple[Kind, Object], ...] = ()
+    children: tuple[tuple[Kind, Object], ...] = ()
+    verdicts: tuple[Object, ...] = ()
+    rollout_statuses: tuple[tuple[Object, AgentRolloutStatus], ...] = ()
+    idle_statuses: tuple[tuple[Object, AgentRolloutStatus], ...] = ()
+    agent_status: AgentStatus | None = None
+    route: Route | None = None
+    rehome: tuple[str, ...] = ()
+    expire: bool = False
+    deletions: tuple[tuple[Kind, Object], ...] = ()
+    events: tuple[tuple[Object, Happening], ...] = ()
+    governed: bool = False
+    route_in_force: tuple[str, ...] = ()
+    instead_of: tuple[int, int] | None = None
+    in_flight: bool = False
+    course: Course | None = None
+    lulls: Mapping[str, Lull] = field(default_factory=dict)
+    look_again_seconds: float = 60.0
+
+
+def plan_agent(world: World) -> Plan:
+    """Plan one pass over an agent."""
+    stock = take_stock(world)
+    course = chart(world, stock)
+    crews = muster(world, stock, course)
+    tampered = _tampered(world, crews)
+    route = _route(world, course, crews)
+    pruned = prunable(
+        crews, stock, course, world.spec.revision_history_limit if world.spec else 100
+    )
+    return Plan(
+        replaced=_replaced(world, tampered),
+        children=_children(world, crews),
+        verdicts=_verdicts(world, stock, course),
+        rollout_statuses=_rollout_statuses(world, course),
+        idle_statuses=_idle_statuses(world),
+        agent_status=statuses.agent_status(world, stock, course, crews, tampered),
+        route=route,
+        rehome=_rehome(world, course, crews),
+        expire=any(left <= 0 for left in _seconds_to_wait(world, crews)),
+        deletions=_deletions(world, crews, pruned),
+        events=_events(world, course, tampered),
+        governed=world.rollout is not None,
+        route_in_force=world.look.route_record if world.look else (),
+        instead_of=world.instead_of,
+        in_flight=bool(course.candidate and course.percent),
+        course=course,
+        lulls={crew.known.name: crew.lull for crew in crews if crew.lull},
+        look_again_seconds=_SETTLING_SECONDS
+        if stock.settling
+        else min(course.look_again_seconds, _AT_REST_SECONDS, *_wishes(world, crews, route)),
+    )
+
+
+def _tampered(world: World, crews: tuple[Crew, ...]) -> tuple[str, ...]:
+    """Revisions whose projection was there once and is not what the record says."""
+    return tuple(
+        crew.known.name
+        for crew in crews
+        if crew.known.record is not None
+        and crew.known.name in world.deployments
+        and crew.replicas is not None
+        and _configmap_differs(world, crew.known)
+    )
+
+
+def _configmap_differs(world: World, known: Known) -> bool:
+    wanted = manifests.configmap(world.agent, known.cut)
+    return drift.pending(wanted, world.configmaps.get(known.name), world.answers)
+
+
+def _replaced(world: World, tampered: tuple[str, ...]) -> tuple[tuple[Kind, Object], ...]:
+    return tuple(
+        (CONFIGMAP, world.configmaps[name]) for name in tampered if name in world.configmaps
+    )
+
+
+def _children(world: World, crews: tuple[Crew, ...]) -> tuple[tuple[Kind, Object], ...]:
+    """Objects to apply: whatever is missing or differs, record before projection before workers."""
+    found: list[tuple[Kind, Object]] = []
+    for crew in crews:
+        known = crew.known
+        if known.record is None:
+            found.append((RECORD, manifests.record(world.agent, known.cut, known.sequence)))
+        if crew.replicas is None or world.spec is None:
+            continue
+        if _configmap_differs(world, known):
+            found.append((CONFIGMAP, manifests.configmap(world.agent, known.cut)))
+        wanted = manifests.deployment(
+            world.agent, world.spec, known.cut, crew.replicas, world.installation
+        )
+        if drift.pending(wanted, world.deployments.get(known.name), world.answers):
+            found.append((DEPLOYMENT, wanted))
+    return tuple(found)
+
+
+def _verdicts(world: World, stock: Stock, course: Course) -> tuple[Object, ...]:
+    """Annotations on records: the new verdicts, and the promotion's place in history."""
+    touched = {name for name, item in stock.known.items() if item.restored}
+    new = {verdict.revision: verdict for verdict in course.verdicts}
+    touched |= {course.promoted} | new.keys()
+    found = []
+    for name in sorted(touched - {""}):
+        known = stock.get(name)
+        if known is None:
+            continue
+        promoted = stock.next_promotion if name == course.promoted else known.promoted_sequence
+        notes = verdict_annotations(known, new.get(name), promoted)
+        if known.record is None or notes.items() - annotations_of(known.record).items():
+            found.append(manifests.verdict(world.agent, name, notes))
+    return tuple(found)
+
+
+def _rollout_statuses(
+    world: World, course: Course
+) -> tuple[tuple[Object, AgentRolloutStatus], ...]:
+    """The decision of the AgentRollout in charge, where it is another than is written there."""
+    wanted = course.rollout_status
+    if world.rollout is None or wanted is None:
+        return ()
+    now = reading.rollout_status(world.rollout)
+    return ((world.rollout, wanted),) if wanted != now.value or now.lost else ()
+
+
+def _idle_statuses(world: World) -> tuple[tuple[Object, AgentRolloutStatus], ...]:
+    """What those say that govern nothing."""
+    found: list[tuple[Object, AgentRolloutStatus]] = []
+    for rollout, reason, message in _idle_rollouts(world):
+        now = reading.rollout_status(rollout)
+        wanted = _idle(rollout, now.value, reason, message, world.now)
+        if wanted != now.value or now.lost:
+            found.append((rollout, wanted))
+    return tuple(found)
+
+
+def _idle_rollouts(world: World) -> list[tuple[Object, str, str]]:
+    others = [(rollout, "NotInCharge", _not_in_charge(world)) for rollout in world.rollouts[1:]]
+    return others + [(rollout, "Invalid", why[:2048]) for rollout, why in world.unread_rollouts]
+
+
+def _not_in_charge(world: World) -> str:
+    older = name_of(world.rollout) if world.rollout else ""
+    return f"AgentRollout {older} is older and governs Agent {world.name}; delete one of them"
+
+
+def orphan_status(
+    rollout: Object, current: AgentRolloutStatus, agent: str, now: datetime
+) -> AgentRolloutStatus:
+    """The status of an AgentRollout whose Agent does not exist."""
+    message = f"there is no Agent {agent} in this namespace"
+    return _idle(rollout, current, "AgentMissing", message, now)
+
+
+def _idle(
+    rollout: Object, current: AgentRolloutStatus, reason: str, message: str, now: datetime
+) -> AgentRolloutStatus:
+    generation = int(rollout["metadata"].get("generation", 0))
+    conditions = current.conditions
+    for kind, true in (("Reconciling", False), ("Stalled", True), ("Ready", False)):
+        conditions = condition.set_condition(
+            conditions, kind, true, reason, message, generation=generation, now=now
+        )
+    return current.model_copy(update={"observed_generation": generation, "conditions": conditions})
+
+
+def _route(world: World, course: Course, crews: tuple[Crew, ...]) -> Route | None:
+    """The route as decided; None while there is none to write, or while Redis is away.
+
+    A stable revision whose record is lost is routed to all the same: its workers still serve, and
+    taking a candidate off must not depend on it. Where nobody can serve, that is in the route.
+    """
+    if world.look is None:
+        return None
+    if not course.stable:
+        return _no_route(world, course, world.look)
+    if not course.version:
+        return None
+    hashes = {crew.known.name: crew.known.cut.hash for crew in crews}
+    stable = hashes.get(course.stable) or names.hash_of(course.stable)
+    lost = {stable: RoutedRevision(stable, Standing.OPEN, RevisionLimits(**_LOST_LIMITS))}
+    return Route(
+        uid=world.uid,
+        epoch=course.epoch,
+        version=course.version,
+        stable=stable,
+        candidate=hashes.get(course.candidate, ""),
+        percent=course.percent,
+        salt=course.salt,
+        unit=course.unit,
+        suspended=world.suspended,
+        max_queued=_max_queued(world),
+        revisions=(lost if course.stable not in hashes else {})
+        | {
+            crew.known.cut.hash: RoutedRevision(
+                crew.known.cut.hash,
+                crew.standing,
+                crew.known.cut.limits,
+                crew.known.cut.template.version or "",
+            )
+            for crew in crews
+        },
+    )
+
+
+def _no_route(world: World, course: Course, look: Look) -> Route | None:
+    """Nobody can serve: a route that still leads somewhere is taken out of force."""
+    if look.route_version is None:
+        return None
+    empty = not any(look.route_record[3:4])  # uid, epoch, version, stable, …
+    version = (
+        look.route_version if empty and look.route_uid == world.uid else look.route_version + 1
+    )
+    epoch = max(course.epoch, world.epoch)
+    return Route(world.uid, epoch, max(version, course.version), "", suspended=world.suspended)
+
+
+def _max_queued(world: World) -> int:
+    """How many tasks may wait for a worker; 0: as many as the installation allows."""
+    return getattr(world.spec and world.spec.scaling, "max_queued_tasks", None) or 0
+
+
+def _seconds_to_wait(world: World, crews: tuple[Crew, ...]) -> list[float]:
+    """For how much longer the oldest task in each queue may wait; nothing while admission stands.
+
+    Workers end what has waited for too long; where none lives, nobody else does.
+    """
+    if world.look is None or world.suspended:
+        return []
+    return [
+        crew.known.cut.limits.queue_seconds - crew.work.oldest_queued_ms / 1000
+        for crew in crews
+        if crew.work.oldest_queued_ms
+    ]
+
+
+def _rehome(world: World, course: Course, crews: tuple[Crew, ...]) -> tuple[str, ...]:
+    """Revisions that give work back as their standing says, and those nobody knows any more."""
+    if world.look is None or not course.stable:
+        return ()
+    serving = {names.hash_of(course.stable)}  # also where its record cannot be read
+    leaving = [
+        crew.known.cut.hash
+        for crew in crews
+        if crew.standing is not Standing.OPEN and (crew.work.queued or crew.work.running)
+    ]
+    listed = {crew.known.cut.hash for crew in crews} | serving
+    unlisted = [
+        found
+        for found, work in world.look.work.items()
+        if found not in listed and (work.queued or work.running)
+    ]
+    return (*leaving, *unlisted)
+
+
+def _deletions(
+    world: World, crews: tuple[Crew, ...], pruned: tuple[Known, ...]
+) -> tuple[tuple[Kind, Object], ...]:
+    """Deployments of closed revisions; record and projection of those past the history limit."""
+    closed = {crew.known.name for crew in crews if crew.standing is Standing.CLOSED}
+    found: list[tuple[Kind, Object]] = [
+        (DEPLOYMENT, live) for name, live in world.deployments.items() if name in closed
+    ]
+    for known in pruned:
+        if known.name in world.configmaps:
+            found.append((CONFIGMAP, world.configmaps[known.name]))
+        if known.record is not None:
+            found.append((RECORD, known.record))
+    return tuple(found)
+
+
+def _events(
+    world: World, course: Course, tampered: tuple[str, ...]
+) -> tuple[tuple[Object, Happening], ...]:
+    about = world.rollout or world.agent
+    found = [(about, happening) for happening in course.happenings]
+    found += [(world.agent, events.revision_tampered(name)) for name in tampered]
+    for obj, lost in _unread_statuses(world):
+        found.append((obj, events.status_unreadable(lost)))
+    return tuple(found)
+
+
+def _unread_statuses(world: World) -> list[tuple[Object, tuple[str, ...]]]:
+    """Objects whose status could not be read in all its parts; this pass writes it anew."""
+    told = [(world.agent, world.status_lost)]
+    if world.rollout is not None:
+        told.append((world.rollout, reading.rollout_status(world.rollout).lost))
+    return [(obj, lost) for obj, lost in told if lost]
+
+
+def _wishes(world: World, crews: tuple[Crew, ...], route: Route | None) -> list[float]:
+    """In how many seconds each thing that nobody tells us of should be looked at."""
+    wishes = []
+    if world.spec and world.spec.scaling.min_replicas == 0:
+        wishes.append(_ASLEEP_SECONDS)  # the first task must wake it
+    leaving = any(crew.state is RevisionState.DRAINING for crew in crews)
+    refused = world.refused or world.name_conflict or world.no_redis_user
+    unsettled = world.look is None or world.missing or refused
+    lull = any(crew.lull for crew in crews)
+    if leaving or unsettled or lull or _in_use(world):
+        wishes.append(_IN_USE_SECONDS)
+    wishes += [
+        left + _EXPIRED_SECONDS if left > 0 else _IN_USE_SECONDS
+        for left in _seconds_to_wait(world, crews)
+    ]
+    if any(_may_speak(world, name) for name in world.pods):
+        wishes.append(_SPEAK_SECONDS)
+    if world.references:
+        wishes.append(_REFERENCE_SECONDS)
+    if _puts_in_force(world, route):
+        wishes.append(_ROUTE_SECONDS)
+    if any(_may_hear(world, crew.known) for crew in crews):
+        wishes.append(_IN_USE_SECONDS)
+    return wishes
+
+
+def _puts_in_force(world: World, route: Route | None) -> bool:
+    """Whether this pass changes the route: the next one finds it in force, and says so."""
+    return bool(route and world.look and world.look.route_record != codec.route_record(route))
+
+
+def _may_hear(world: World, known: Known) -> bool:
+    """Whether workers are there since lately, and may say any moment what the model said first."""
+    live = world.deployments.get(known.name)
+    since = podwords.unready_since(live) if live and world.ready(known.name) else None
+    fresh = since is not None and (world.now - since).total_seconds() < _SPEAK_FOR_SECONDS
+    return fresh and not access.is_told(world, known.cut.hash)
+
+
+def _may_speak(world: World, revision: str) -> bool:
+    """Whether pods are unready since lately: what they say in their first minutes nobody tells us."""
+    pods, live = world.pods[revision], world.deployments.get(revision)
+    since = podwords.unready_since(live) if live and pods.wanted and not pods.ready else None
+    return since is not None and (world.now - since).total_seconds() < _SPEAK_FOR_SECONDS
+
+
+def _in_use(world: World) -> bool:
+    """Whether a task was routed or ended lately: only then can a backlog grow unseen."""
+    if world.look is None or not world.look.last_row:
+        return False
+    last_ms = int(world.look.last_row.partition("-")[0])
+    return world.look.now_ms - last_ms < _IN_USE_FOR_MS

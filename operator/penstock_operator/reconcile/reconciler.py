@@ -1,0 +1,285 @@
+"""One pass over one agent: gather, plan, apply, and when to look again."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from penstock import names
+from penstock.api.rollout import AgentRolloutStatus
+from penstock.errors import PenstockError
+from penstock.names import AgentKey
+from penstock.rollout import path
+from penstock.rollout.situation import Happening
+from penstock_operator import metrics
+from penstock_operator.cluster import reading
+from penstock_operator.cluster.client import ClusterError
+from penstock_operator.cluster.kinds import (
+    AGENT,
+    EVENT,
+    RECORD,
+    ROLLOUT,
+    Kind,
+    Object,
+    controller_uid,
+    name_of,
+    namespace_of,
+)
+from penstock_operator.reconcile import events, shown
+from penstock_operator.reconcile.gather import Sources, gather
+from penstock_operator.reconcile.memory import Memory
+from penstock_operator.reconcile.plan import Plan, orphan_status, plan_agent
+from penstock_operator.reconcile.statuses import comparable
+from penstock_store.codec import route_record
+
+log = structlog.get_logger("penstock.operator")
+
+_NUMBERS_WAIT: Final = timedelta(seconds=60)
+_REHOME_BATCH: Final = 200
+_REHOME_BATCHES: Final = 50
+
+
+class NameTaken(PenstockError):
+    """A child's name belongs to an object of another owner."""
+
+
+@dataclass(frozen=True)
+class Again:
+    """When a key is to be looked at again, and whether before all others then."""
+
+    seconds: float
+    urgent: bool
+
+
+@dataclass
+class Reconciler:
+    """Brings one agent at a time to what is declared; every pass starts from what is."""
+
+    sources: Sources
+    clock: Callable[[], datetime]
+    memories: dict[AgentKey, Memory] = field(default_factory=dict)
+
+    async def reconcile(self, key: AgentKey) -> Again | None:
+        """One pass; returns when to look again, None when nothing is left to do."""
+        memory = self.memories.setdefault(key, Memory())
+        world = await gather(self.sources, key, memory, self.clock())
+        if world is None:
+            await self._gone(key)
+            return None
+        plan = plan_agent(world)
+        memory.lulls = plan.lulls
+        metrics.show(key, shown.of_agent(key, world, plan))
+        await self.apply(key, world.agent, plan, memory)
+        return Again(plan.look_again_seconds, urgent=plan.in_flight)
+
+    def in_flight(self, key: AgentKey) -> bool:
+        """Whether a candidate has users, by what the cache holds: its passes come first."""
+        found = self.sources.cache.of_agent(ROLLOUT, key)
+        statuses = [reading.rollout_status(rollout).value for rollout in found]
+        return any(path.under_way(status) and status.share.percent for status in statuses)
+
+    async def _gone(self, key: AgentKey) -> None:
+        """Report to AgentRollouts that name an Agent which does not exist."""
+        self.memories.pop(key, None)
+        self.sources.measure.forget(key)
+        metrics.forget(key)
+        for rollout in self.sources.cache.of_agent(ROLLOUT, key):
+            now = reading.rollout_status(rollout)
+            wanted = orphan_status(rollout, now.value, key.name, self.clock())
+            if wanted != now.value or now.lost:
+                await self._report_idle(rollout, wanted)
+
+    async def apply(self, key: AgentKey, agent: Object, plan: Plan, memory: Memory) -> None:
+        """Write a plan: children, verdicts, the decision, the route, the report, Events.
+
+        A child that is refused holds up nothing else: a rollback or a kill switch must act even
+        where a Deployment cannot be written. It is told in a condition and tried again.
+        """
+        await self._children(agent, plan, memory)
+        await self._record_verdicts(plan, memory)
+        for rollout, status in plan.rollout_statuses:
+            await self._write_status(ROLLOUT, rollout, status.wire())
+        for rollout, status in plan.idle_statuses:
+            await self._report_idle(rollout, status)
+        try:
+            await self._carry_out(key, agent, plan, memory)
+        finally:  # the decision is on record: it is told even if Redis has just gone away
+            await self._tell(key, plan)
+        for kind, obj in plan.deletions:
+            await self._try_to_delete(kind, obj)
+
+    async def _carry_out(self, key: AgentKey, agent: Object, plan: Plan, memory: Memory) -> None:
+        """The route and the report; without an AgentRollout the report is the decision."""
+        if plan.governed:
+            await self._route(key, plan, memory)
+            await self._report(agent, plan, memory)
+        else:
+            await self._report(agent, plan, memory)
+            await self._route(key, plan, memory)
+        await self._rehome(key, plan)
+        if plan.expire:
+            await self._expire(key)
+
+    async def _tell(self, key: AgentKey, plan: Plan) -> None:
+        for about, happening in plan.events:
+            await self._post(about, happening)
+        count(key, plan)
+
+    async def _children(self, agent: Object, plan: Plan, memory: Memory) -> None:
+        conflict = refused = ""
+        for kind, obj in plan.replaced:
+            await self._try_to_delete(kind, obj)
+        for kind, obj in plan.children:
+            try:
+                made = await self._ensure(kind, obj, agent, memory)
+                if made and kind is RECORD:
+                    await self._post(agent, events.revision_created(name_of(obj)))
+            except NameTaken as error:
+                conflict = str(error)
+                if conflict != memory.name_conflict:
+                    await self._post(agent, events.name_conflict(kind.kind, name_of(obj)))
+            except ClusterError as error:
+                if error.conflict:
+                    raise
+                refused = f"{kind.kind} {name_of(obj)}: {error}"
+                log.warning("child refused", kind=kind.kind, name=name_of(obj), error=str(error))
+        memory.name_conflict, memory.refused = conflict, refused
+
+    async def _record_verdicts(self, plan: Plan, memory: Memory) -> None:
+        """Note what was decided on the records; one that takes no note is tried again later.
+
+        A rollback must act all the same: it also stands in the status of its AgentRollout.
+        """
+        memory.unrecorded |= {name_of(patch): patch for patch in plan.verdicts}
+        for name, patch in list(memory.unrecorded.items()):
+            try:
+                await self._record_verdict(patch)
+            except ClusterError as error:
+                if not error.refusal:
+                    raise
+                memory.refused = f"verdict on {name}: {error}"
+                log.warning("verdict refused", record=name, error=str(error))
+                continue
+            del memory.unrecorded[name]
+
+    async def _record_verdict(self, patch: Object) -> None:
+        """Annotate a record, and never make one: an apply by uid fails where there is none."""
+        live = self.sources.cache.get(RECORD, namespace_of(patch), name_of(patch))
+        if live is None:
+            log.warning("no record to keep the verdict on", record=name_of(patch))
+            return
+        body = {**patch, "metadata": {**patch["metadata"], "uid": live["metadata"]["uid"]}}
+        await self._write(RECORD, body, names.VERDICT_MANAGER)
+
+    async def _delete(self, kind: Kind, obj: Object) -> None:
+        await self.sources.cluster.delete(kind, obj)
+        self.sources.cache.forget(kind, obj)
+
+    async def _try_to_delete(self, kind: Kind, obj: Object) -> None:
+        """Delete one of several; what cannot be deleted holds up nothing else."""
+        try:
+            await self._delete(kind, obj)
+        except ClusterError as error:
+            if not error.refusal:
+                raise
+            log.warning("not deleted", kind=kind.kind, name=name_of(obj), error=str(error))
+
+    async def _ensure(self, kind: Kind, obj: Object, agent: Object, memory: Memory) -> bool:
+        """Apply a child; whether there was none before. Raises NameTaken if it is another's."""
+        cache = self.sources.cache
+        live = cache.get(kind, namespace_of(obj), name_of(obj))
+        if live is None:
+            live = await self.sources.cluster.get(kind, namespace_of(obj), name_of(obj))
+        uid = str(agent["metadata"]["uid"])
+        if live is not None and controller_uid(live) != uid:
+            raise NameTaken(
+                f"{kind.kind} {name_of(obj)} exists and belongs to another owner; "
+                "remove or rename it"
+            )
+        written = await self._write(kind, obj, names.MANAGER)
+        if kind is not RECORD and memory.answered(obj, written):
+            log.warning("child stored otherwise than applied", kind=kind.kind, name=name_of(obj))
+        return live is None
+
+    async def _write(self, kind: Kind, obj: Object, manager: str) -> Object:
+        written = await self.sources.cluster.apply(kind, obj, manager)
+        self.sources.cache.observe(kind, written)
+        return written
+
+    async def _write_status(self, kind: Kind, obj: Object, status: dict[str, object]) -> None:
+        head = {"apiVersion": kind.api_version, "kind": kind.kind}
+        written = await self.sources.cluster.replace_status(kind, {**head, **obj, "status": status})
+        self.sources.cache.observe(kind, written)
+
+    async def _report_idle(self, rollout: Object, status: AgentRolloutStatus) -> None:
+        """Tell an AgentRollout that it governs nothing; where it cannot be told, others go on."""
+        try:
+            await self._write_status(ROLLOUT, rollout, status.wire())
+        except ClusterError as error:
+            log.warning("not told", about=f"AgentRollout/{name_of(rollout)}", error=str(error))
+
+    async def _report(self, agent: Object, plan: Plan, memory: Memory) -> None:
+        """Write the Agent's status when it says something new; numbers alone wait a minute."""
+        wanted = plan.agent_status
+        if wanted is None:
+            return
+        read = reading.agent_status(agent)
+        old, now = read.value, self.clock()
+        waited = memory.numbers_at is None or now - memory.numbers_at >= _NUMBERS_WAIT
+        news = bool(read.lost) or comparable(wanted) != comparable(old)
+        if not news and not (waited and wanted != old):
+            return
+        memory.numbers_at = now
+        await self._write_status(AGENT, agent, wanted.wire())
+
+    async def _route(self, key: AgentKey, plan: Plan, memory: Memory) -> None:
+        """Put the route in force, unless Redis has this very one."""
+        route = plan.route
+        if route is None or (plan.route_in_force == route_record(route) and memory.told == route):
+            return
+        if memory.told == route and any(plan.route_in_force):
+            log.warning("the route in Redis is not the one that was put there", agent=str(key))
+        await self.sources.store.set_route(key, route, instead_of=plan.instead_of)
+        memory.told = route
+
+    async def _rehome(self, key: AgentKey, plan: Plan) -> None:
+        """Move work that goes back to stable, a bounded part of it in one pass."""
+        for revision in plan.rehome:
+            for _ in range(_REHOME_BATCHES):
+                moved = await self.sources.store.rehome(key, revision, _REHOME_BATCH)
+                if not moved:
+                    break
+                log.info("work re-homed", agent=str(key), revision=revision, moved=moved)
+
+    async def _expire(self, key: AgentKey) -> None:
+        """End tasks that wait for too long, a bounded number of them in one pass."""
+        ended = 0
+        for _ in range(_REHOME_BATCHES):
+            some = await self.sources.store.expire(key, _REHOME_BATCH)
+            ended += some
+            if not some:
+                break
+        if ended:
+            log.info("tasks expired", agent=str(key), ended=ended)
+
+    async def _post(self, about: Object, happening: Happening) -> None:
+        """Post an Event; a lost Event is no reason to do the work again."""
+        obj = events.event(about, happening, now=self.clock(), suffix=secrets.token_hex(6))
+        log.info(
+            happening.reason, about=f"{about['kind']}/{name_of(about)}", message=happening.message
+        )
+        try:
+            await self.sources.cluster.create(EVENT, obj)
+        except ClusterError as error:
+            log.warning("event not posted", error=str(error))
+
+
+def count(key: AgentKey, plan: Plan) -> None:
+    """Count the verdicts of a pass; all that may be counted of the Agent begins at 0."""
+    if plan.governed:
+        metrics.expect_verdicts(key)
+    for verdict in plan.course.verdicts if plan.course else ():
+        metrics.VERDICTS.labels(key.namespace, key.name, verdict.result, verdict.reason).inc()

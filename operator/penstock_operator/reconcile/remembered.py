@@ -1,0 +1,104 @@
+"""What was decided before, as far as it is about this very Agent and can still be served."""
+
+from collections.abc import Collection, Iterable
+from typing import Final
+
+from penstock.api.agent import AgentStatus, Rejection
+from penstock.api.rollout import (
+    AgentRolloutStatus,
+    AnalysisStatus,
+    Reason,
+    Result,
+    Share,
+    Verdict,
+)
+from penstock_operator.cluster import reading
+from penstock_operator.reconcile.world import World
+
+#: So many rejections an Agent remembers when their records are gone, the last ones.
+MAX_REJECTIONS: Final = 100
+_LONGEST: Final = 256
+
+
+def decision(world: World, recorded: Collection[str]) -> AgentRolloutStatus:
+    """The decision in force; a blank one where it is another Agent's, or nobody can serve by it.
+
+    Args:
+        recorded: names of revisions that have a record or a projection.
+    """
+    if world.rollout is None:
+        return AgentRolloutStatus()
+    status = reading.rollout_status(world.rollout).value
+    foreign = status.agent_uid not in ("", world.uid)
+    if foreign or gone(world, status.stable_revision or "", recorded):
+        return _begun_anew(status)
+    return status
+
+
+def gone(world: World, revision: str, recorded: Collection[str]) -> bool:
+    """Whether nothing is left of a revision: no record, no projection, and no worker is ready."""
+    left = revision in recorded or revision in world.configmaps or world.ready(revision)
+    return bool(revision) and not left
+
+
+def _begun_anew(status: AgentRolloutStatus) -> AgentRolloutStatus:
+    """A status that decides nothing, but keeps its verdicts and never counts backwards."""
+    return AgentRolloutStatus(
+        observed_generation=status.observed_generation,
+        route_version=status.route_version,
+        epoch=status.epoch,
+        share=Share(setpoint=status.share.setpoint),
+        analysis=AnalysisStatus(since_version=status.analysis.since_version),
+        verdicts=status.verdicts,
+        last_request=status.last_request,
+        conditions=status.conditions,
+    )
+
+
+def rejections(world: World) -> dict[str, Verdict]:
+    """Who was rejected and never promoted since, by what the statuses say; by revision name."""
+    found = {item.revision: _verdict(item) for item in world.status.rejected}
+    for rollout in world.rollouts:
+        for verdict in reading.rollout_status(rollout).value.verdicts:
+            _count(found, verdict)
+    return found
+
+
+def _count(found: dict[str, Verdict], verdict: Verdict) -> None:
+    """A retry that was superseded leaves the rejection before it as it was."""
+    match verdict.result:
+        case Result.REJECTED:
+            found[verdict.revision] = verdict
+        case Result.PROMOTED:
+            found.pop(verdict.revision, None)
+
+
+def _verdict(item: Rejection) -> Verdict:
+    known = item.reason in tuple(Reason)
+    return Verdict(
+        revision=item.revision,
+        attempt=item.attempt,
+        result=Result.REJECTED,
+        reason=Reason(item.reason) if known else Reason.ABORTED,
+        message=item.message,
+        at=item.at,
+    )
+
+
+def noted(status: AgentStatus, verdicts: Iterable[Verdict]) -> list[Rejection]:
+    """The Agent's list of rejections, the oldest first, with these verdicts counted in."""
+    found = {item.revision: _verdict(item) for item in status.rejected}
+    for verdict in verdicts:
+        if verdict != found.get(verdict.revision):
+            _count(found, verdict)
+    return [_rejection(verdict) for verdict in found.values()][-MAX_REJECTIONS:]
+
+
+def _rejection(verdict: Verdict) -> Rejection:
+    return Rejection(
+        revision=verdict.revision,
+        attempt=verdict.attempt,
+        reason=verdict.reason.value,
+        message=verdict.message[:_LONGEST],
+        at=verdict.at,
+    )

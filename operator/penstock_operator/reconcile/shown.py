@@ -1,0 +1,66 @@
+"""What Prometheus is shown of an Agent: its queue, its kill switch, and where its candidate stands."""
+
+from collections.abc import Iterator
+
+from penstock.api import condition
+from penstock.api.condition import Condition
+from penstock.api.rollout import AgentRolloutStatus
+from penstock.names import AgentKey
+from penstock_operator import metrics
+from penstock_operator.metrics import Series
+from penstock_operator.reconcile.course import Course
+from penstock_operator.reconcile.plan import Plan
+from penstock_operator.reconcile.world import World
+from penstock_store.records import Look
+
+
+def of_agent(key: AgentKey, world: World, plan: Plan) -> dict[Series, float]:
+    """The gauges of an Agent, as one pass has found and decided it."""
+    place = (key.namespace, key.name)
+    found: dict[Series, float] = {(metrics.SUSPENDED, place): float(world.suspended)}
+    if world.look is not None:
+        found |= dict(_queue(place, world.look))
+    if plan.course is not None:
+        found |= dict(_course(place, plan.course))
+    revision, reason = _rejected(plan)
+    if revision:
+        found[metrics.REJECTED, (*place, revision, reason)] = 1.0
+    return found
+
+
+def _queue(place: tuple[str, str], look: Look) -> Iterator[tuple[Series, float]]:
+    held = look.work.values()
+    yield (metrics.QUEUED, place), float(look.waiting + sum(work.queued for work in held))
+    oldest_ms = max((work.oldest_queued_ms for work in held), default=0)
+    yield (metrics.OLDEST, place), oldest_ms / 1000
+
+
+def _course(place: tuple[str, str], course: Course) -> Iterator[tuple[Series, float]]:
+    yield (metrics.SHARE, place), float(course.percent)
+    status = course.rollout_status
+    trying = bool(course.candidate) and status is not None and _told(status, "RolledBack") is None
+    yield (metrics.STEP, place), _step(status) if trying and status else 0.0
+    progressing = condition.find(status.conditions, "Progressing") if status else None
+    if course.frozen:
+        yield (metrics.WAITING, (*place, "RolloutMissing")), 1.0
+    elif trying and progressing:
+        yield (metrics.WAITING, (*place, progressing.reason)), 1.0
+
+
+def _step(status: AgentRolloutStatus) -> float:
+    return status.current_step_index + 1.0
+
+
+def _rejected(plan: Plan) -> tuple[str, str]:
+    """The newest revision and why it is rejected; nothing where it is not."""
+    status = plan.course.rollout_status if plan.course else None
+    told = _told(status, "RolledBack") if status else None
+    if told is None or plan.agent_status is None:
+        return "", ""
+    return plan.agent_status.latest_revision or "", told.reason
+
+
+def _told(status: AgentRolloutStatus, kind: str) -> Condition | None:
+    """A condition that is True."""
+    found = condition.find(status.conditions, kind)
+    return found if found and condition.is_true(status.conditions, kind) else None

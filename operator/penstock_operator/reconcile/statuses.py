@@ -1,0 +1,320 @@
+"""The Agent's status: what was observed, in conditions that people and tools can wait for."""
+
+from collections.abc import Callable
+
+from penstock import names
+from penstock.api import condition
+from penstock.api.agent import AgentStatus, AgentSummary, RevisionStatus, Traffic
+from penstock.api.condition import Condition, Status
+from penstock.api.rollout import Result, Verdict
+from penstock.rollout.situation import Pods
+from penstock.traffic import Arm, Standing
+from penstock_operator.reconcile import access, manifests, podwords, remembered, waiting
+from penstock_operator.reconcile.access import Word
+from penstock_operator.reconcile.course import Course, targets, verdict_on
+from penstock_operator.reconcile.stock import Stock
+from penstock_operator.reconcile.workforce import Crew
+from penstock_operator.reconcile.world import World
+
+_QUIET = "the template changed; it is cut once it has been quiet for a moment"
+
+
+def agent_status(
+    world: World, stock: Stock, course: Course, crews: tuple[Crew, ...], tampered: tuple[str, ...]
+) -> AgentStatus:
+    """The next status of the Agent."""
+    traffic = Traffic(
+        version=course.version,
+        epoch=course.epoch,
+        targets=targets(course.stable, course.candidate, course.percent),
+        suspended=world.suspended,
+    )
+    serving = course.stable or stock.latest
+    return AgentStatus(
+        observed_generation=world.generation,
+        latest_revision=stock.latest or None,
+        stable_revision=course.stable or None,
+        had_rollout=_had_rollout(world),
+        traffic=traffic,
+        revisions=_revisions(world, crews),
+        rejected=remembered.noted(world.status, _decided(stock, course)),
+        replicas=world.ready(serving),
+        selector=manifests.selector(world.name, names.hash_of(serving) if serving else ""),
+        last_request=course.answer or world.status.last_request,
+        summary=_summary(world, course, crews),
+        conditions=_conditions(world, stock, course, crews, tampered),
+    )
+
+
+def _decided(stock: Stock, course: Course) -> list[Verdict]:
+    """The last verdict on each revision, in the order in which they were cut."""
+    known = sorted(stock.known.values(), key=lambda item: item.sequence)
+    return [verdict for item in known if (verdict := verdict_on(course, item))]
+
+
+def _had_rollout(world: World) -> bool | None:
+    """Also by one that cannot be read: what it would forbid, nobody knows."""
+    return True if world.status.had_rollout or world.rollout or world.unread_rollouts else None
+
+
+def _revisions(world: World, crews: tuple[Crew, ...]) -> list[RevisionStatus]:
+    return [
+        RevisionStatus(
+            name=crew.known.name,
+            version=crew.known.cut.template.version,
+            state=crew.state,
+            replicas=world.ready(crew.known.name),
+            queued=crew.work.queued,
+            running=crew.work.running,
+            pinned=crew.work.pinned,
+        )
+        for crew in crews
+        if crew.standing is not Standing.CLOSED
+    ][:120]
+
+
+def _summary(world: World, course: Course, crews: tuple[Crew, ...]) -> AgentSummary:
+    error_percent = ""
+    if world.observation:
+        seen = world.observation.in_window(Arm.STABLE) + world.observation.in_window(Arm.CANDIDATE)
+        error_percent = f"{100 * seen.errors / seen.tasks:.1f}" if seen.tasks else ""
+    return AgentSummary(
+        queued=str(_waiting(world, crews)),
+        error_percent=error_percent,
+        canary=course.candidate,
+        percent=str(course.percent) if course.candidate else "",
+    )
+
+
+def _waiting(world: World, crews: tuple[Crew, ...]) -> int:
+    """All tasks that wait: for a worker, or for an earlier task of their session."""
+    behind = world.look.waiting if world.look else 0
+    return behind + sum(crew.work.queued for crew in crews)
+
+
+def _conditions(
+    world: World, stock: Stock, course: Course, crews: tuple[Crew, ...], tampered: tuple[str, ...]
+) -> tuple[Condition, ...]:
+    ready = _ready(world, stock, course)
+    stalled = _stalled(world, stock, course)
+    current = world.status.conditions
+    always: dict[str, Word] = {
+        "Accepted": _accepted(world, stock),
+        "ReferencesResolved": _references(world, stock),
+        access.CONDITION: access.credentials(world, stock, course),
+        "UpToDate": _up_to_date(world, stock, course),
+        "Reconciling": _reconciling(stock, course, crews, stalled),
+        "Stalled": stalled,
+        "Ready": ready,
+    }
+    when_true: dict[str, Word] = {
+        "RolloutMissing": (course.frozen, "NoAgentRollout", waiting.frozen(stock)),
+        "NameConflict": (bool(world.name_conflict), "NameTaken", world.name_conflict),
+        "RedisUserMissing": (bool(world.no_redis_user), "NotProvided", world.no_redis_user),
+        "RevisionTampered": (bool(tampered), "ProjectedAgain", _tampered(tampered)),
+        "RecordUnreadable": _unreadable(stock),
+    }
+    for kind, word in always.items():
+        current = _put(world, current, kind, word)
+    for kind, word in when_true.items():
+        current = (
+            _put(world, current, kind, word) if word[0] else condition.drop_condition(current, kind)
+        )
+    return current
+
+
+def _put(
+    world: World, current: tuple[Condition, ...], kind: str, word: Word
+) -> tuple[Condition, ...]:
+    true, reason, message = word
+    return condition.set_condition(
+        current, kind, true, reason, message, generation=world.generation, now=world.now
+    )
+
+
+def _accepted(world: World, stock: Stock) -> Word:
+    problem = stock.problem
+    if problem and problem[0] not in ("ReferenceMissing", "RecordUnreadable"):
+        return False, problem[0], problem[1]
+    if world.problem:
+        return True, "AcceptedBefore", f"it serves, but would not be accepted: {world.problem[1]}"
+    return True, "Valid", "spec.template can be run"
+
+
+def _references(world: World, stock: Stock) -> Word:
+    """What is there, as far as anybody has looked: Secrets are read by the workers alone."""
+    if world.missing:
+        return False, "NotFound", world.missing
+    latest = stock.get(stock.latest)
+    secrets = latest.cut.template.secrets if latest else ()
+    if latest is None or not secrets:
+        return True, "Found", "every ConfigMap that spec.template refers to is there"
+    pods = world.pods.get(latest.name, Pods())
+    if pods.ready or _slept_since(world, latest.name, pods):
+        return True, "Found", "everything that spec.template refers to is there"
+    if podwords.about_secret(pods.message):
+        return False, "SecretUnfit", pods.message
+    named = ", ".join(secrets)
+    return Status.UNKNOWN, "NotChecked", f"the first worker says whether it can use Secret {named}"
+
+
+def _slept_since(world: World, revision: str, pods: Pods) -> bool:
+    """Whether its workers were there, found everything, and were scaled away."""
+    same = world.status.latest_revision == revision and not pods.wanted
+    return same and condition.is_true(world.status.conditions, "ReferencesResolved")
+
+
+def _up_to_date(world: World, stock: Stock, course: Course) -> Word:
+    latest = stock.get(stock.latest)
+    if stock.problem:
+        return False, stock.problem[0], stock.problem[1]
+    if stock.settling:
+        return False, "Settling", _QUIET
+    if latest is None:
+        return False, "NoRevision", "no revision has been cut yet"
+    if stock.latest == course.stable:
+        return _serves(world, course)
+    verdict = verdict_on(course, latest)
+    if verdict and verdict.result is Result.REJECTED and not course.percent:
+        return False, "CandidateRejected", f"{stock.latest} was rejected: {verdict.message}"
+    if course.frozen:
+        return False, "RolloutMissing", f"{stock.latest} waits for an AgentRollout"
+    if course.candidate:
+        return False, "CandidateInProgress", f"{stock.latest} serves {course.percent} %"
+    words = world.pods.get(stock.latest, Pods()).message
+    why = f": {words}" if words else ""
+    return False, "WaitingForPods", f"{stock.latest} is released once its workers are ready{why}"
+
+
+def _serves(world: World, course: Course) -> Word:
+    """Whether tasks go to stable already, as far as Redis says anything."""
+    if world.look and world.look.stable_of(world.uid) != names.hash_of(course.stable):
+        return False, "NoRoute", f"{course.stable} serves as soon as its route is in force"
+    return True, "Stable", f"{course.stable} serves"
+
+
+def _ready(world: World, stock: Stock, course: Course) -> Word:
+    for check in (
+        _no_revision,
+        _suspended,
+        _store_away,
+        _scaled_to_zero,
+        _pods_away,
+        _route_behind,
+    ):
+        if word := check(world, stock, course):
+            return word
+    if refused := access.stable_refusal(world, stock, course):
+        return True, *refused  # tasks are admitted all the same
+    if not world.ready(course.stable):
+        return True, "Asleep", "scaled to zero; the first task wakes it"
+    return True, "Serving", f"{course.stable} serves with {world.ready(course.stable)} workers"
+
+
+Check = Callable[[World, Stock, Course], Word | None]
+
+
+def _no_revision(world: World, stock: Stock, course: Course) -> Word | None:
+    if course.stable:
+        return None
+    if stock.problem:
+        return False, *stock.problem
+    if not stock.latest:
+        return False, "NoRevision", "no revision has been cut yet"
+    if stock.lost:
+        return False, "RecordMissing", waiting.lost(stock)
+    if rejected := waiting.nobody(world, stock, course):
+        return False, *rejected
+    words = world.pods.get(stock.latest, Pods()).message
+    return False, "PodsNotReady", words or f"the workers of {stock.latest} are not ready yet"
+
+
+def _suspended(world: World, stock: Stock, course: Course) -> Word | None:
+    why = waiting.suspended(world, stock, course)
+    return (False, *why) if why else None
+
+
+def _scaled_to_zero(world: World, stock: Stock, course: Course) -> Word | None:
+    why = waiting.scaled_to_zero(world, stock, course)
+    return (False, *why) if why else None
+
+
+def _store_away(world: World, _stock: Stock, _course: Course) -> Word | None:
+    return (False, "StoreUnavailable", world.look_error) if world.look is None else None
+
+
+def _pods_away(world: World, _stock: Stock, course: Course) -> Word | None:
+    if world.ready(course.stable):
+        return None
+    pods = world.pods.get(course.stable, Pods())
+    asleep = world.spec and world.spec.scaling.min_replicas == 0 and not pods.wanted
+    if asleep:
+        return None
+    return False, "PodsNotReady", pods.message or f"no worker of {course.stable} is ready"
+
+
+def _route_behind(world: World, _stock: Stock, course: Course) -> Word | None:
+    """Tasks are admitted by the route that was found in force, not by one still to be written."""
+    in_force = world.look is not None and world.look.admits(world.uid)
+    if course.version and in_force:
+        return None
+    return False, "NoRoute", "the route by which tasks are admitted is not in force yet"
+
+
+def _stalled(world: World, stock: Stock, course: Course) -> Word:
+    if mend := waiting.mend(world, stock, course):
+        return True, *mend
+    if decision := waiting.decision(world, stock, course):
+        return False, *decision
+    return False, "Progressing", "nothing waits for a person"
+
+
+def _reconciling(stock: Stock, course: Course, crews: tuple[Crew, ...], stalled: Word) -> Word:
+    if stalled[0]:
+        return False, "Stalled", stalled[2]
+    if stock.settling:
+        return True, "Settling", _QUIET
+    if course.goal:
+        return True, "WaitingForPods", f"waiting for the workers of {course.goal}, by request"
+    if not course.stable or (not course.candidate and _releasing(stock, course)):
+        return True, "WaitingForPods", f"waiting for the workers of {stock.latest or 'a revision'}"
+    behind = [
+        crew for crew in crews if crew.known.name == course.stable and crew.known.record is None
+    ]
+    if behind:
+        return True, "CreatingChildren", "the revision's objects are being created"
+    return False, "Settled", "what is declared is what runs"
+
+
+def _releasing(stock: Stock, course: Course) -> bool:
+    latest = stock.get(stock.latest)
+    waiting = stock.latest != course.stable and latest is not None
+    return waiting and not course.frozen and not (latest and latest.rejected)
+
+
+def _unreadable(stock: Stock) -> Word:
+    """Records, and verdicts on records, that this Penstock cannot read."""
+    told = [f"{name}: {found.why}" for name, found in sorted(stock.unread.items())]
+    told += [
+        f"{item.name}: {', '.join(item.doubts)} cannot be read"
+        + ("; it counts as rejected" if item.rejected else "")
+        for item in stock.known.values()
+        if item.doubts
+    ]
+    return bool(told), "Unreadable", "; ".join(told)
+
+
+def _tampered(tampered: tuple[str, ...]) -> str:
+    return f"put back from the record: {', '.join(tampered)}"
+
+
+def comparable(status: AgentStatus) -> dict[str, object]:
+    """The part of a status whose change is worth a write at once (numbers wait a minute)."""
+    body = status.wire()
+    body.pop("summary", None)
+    for item in body.get("revisions", []):
+        for number in ("queued", "running", "pinned"):
+            item.pop(number, None)
+    for item in body.get("conditions", []):
+        item.pop("lastTransitionTime", None)
+    return body

@@ -1,0 +1,219 @@
+"""What an Agent waits for: a mend, a decision, or pods that are on their way.
+
+From here alone come `Stalled`, and what `Ready` says of a person's own brake. A mend (quota, a
+missing reference, workers that crash) makes it stalled; a decision (a brake, an approval) does not,
+and is told with its command.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from penstock.api import condition
+from penstock.api.rollout import Result
+from penstock.rollout import commands
+from penstock.rollout.requests import Verb
+from penstock.rollout.situation import Pods
+from penstock_operator.cluster.kinds import name_of, namespace_of
+from penstock_operator.reconcile import access, podwords
+from penstock_operator.reconcile.course import Course, verdict_on
+from penstock_operator.reconcile.stock import Known, Stock
+from penstock_operator.reconcile.world import World
+
+#: A revision without a ready worker for so long is told to people, where no AgentRollout does.
+START_DEADLINE_SECONDS: Final = 600
+#: What an AgentRollout waits for by a person's word.
+_DECISIONS: Final = frozenset(
+    {"HoldForApproval", "Paused", "HeldBySetpoint", "CeilingReached", "AnalysisUnclear"}
+)
+
+Why = tuple[str, str]  # reason, message
+Check = Callable[[World, Stock, Course], Why | None]
+
+
+def mend(world: World, stock: Stock, course: Course) -> Why | None:
+    """What a person must mend before it goes on; None where nothing must be."""
+    return next((why for check in _MENDS if (why := check(world, stock, course))), None)
+
+
+def decision(world: World, stock: Stock, course: Course) -> Why | None:
+    """What a person has stopped, or is asked for; None where nobody is."""
+    return next((why for check in _DECIDED if (why := check(world, stock, course))), None)
+
+
+# ------------------------------------------------------------------------------ to be mended
+
+
+def _problem(_world: World, stock: Stock, _course: Course) -> Why | None:
+    return stock.problem
+
+
+def _lost(_world: World, stock: Stock, _course: Course) -> Why | None:
+    return ("RecordMissing", lost(stock)) if stock.lost else None
+
+
+def lost(stock: Stock) -> str:
+    """What to do about a stable revision of which too little is left."""
+    if not stock.stable:
+        return (
+            f"nothing is left of {stock.lost}, which served, and no other revision can serve. Apply "
+            "the template it was cut from again, or another one"
+        )
+    return (
+        f"{stock.lost} serves, but neither its record nor its ConfigMap can be read: it cannot be "
+        "rebuilt. Apply the template it was cut from again, or release another revision"
+    )
+
+
+def nobody(_world: World, stock: Stock, _course: Course) -> Why | None:
+    """The only revision that could serve was rejected."""
+    latest = stock.get(stock.latest)
+    if stock.stable or not latest or not latest.rejected:
+        return None
+    message = f"{latest.name} stays rejected, and no other revision can serve: apply another one"
+    return "CandidateRejected", message
+
+
+def _conflict(world: World, _stock: Stock, _course: Course) -> Why | None:
+    return ("NameConflict", world.name_conflict) if world.name_conflict else None
+
+
+def _refused(world: World, _stock: Stock, _course: Course) -> Why | None:
+    return ("ChildRefused", world.refused) if world.refused else None
+
+
+def _no_redis_user(world: World, _stock: Stock, _course: Course) -> Why | None:
+    return ("RedisUserMissing", world.no_redis_user) if world.no_redis_user else None
+
+
+def _pods_fail(world: World, stock: Stock, course: Course) -> Why | None:
+    """The workers of who serves, or shall serve first, say why they do not."""
+    serving = course.stable or stock.latest
+    words = world.pods.get(serving, Pods()).message
+    return ("PodsFailing", words) if words and not world.ready(serving) else None
+
+
+def _next_fails(world: World, stock: Stock, course: Course) -> Why | None:
+    """Without an AgentRollout nobody else tells that the next revision does not come up."""
+    known = coming(world, stock, course)
+    pods = world.pods.get(known.name, Pods()) if known else Pods()
+    if known is None or pods.ready or not pods.wanted:
+        return None
+    if podwords.for_a_person(pods.message):
+        return "PodsFailing", f"{known.name} is not released: {pods.message}"
+    if not _late(world, known):
+        return None
+    said = pods.message or "its pods say nothing"
+    message = f"no worker of {known.name} was ready within {START_DEADLINE_SECONDS} s: {said}"
+    return "StartDeadline", message
+
+
+def _goal_fails(world: World, _stock: Stock, course: Course) -> Why | None:
+    """Who was asked for does not come up by waiting."""
+    words = world.pods.get(course.goal, Pods()).message if course.goal else ""
+    if not podwords.for_a_person(words):
+        return None
+    return "PodsFailing", f"{course.goal}, which was asked for, does not serve: {words}"
+
+
+def coming(world: World, stock: Stock, course: Course) -> Known | None:
+    """The revision that is released once its workers are ready, where no AgentRollout governs."""
+    latest = stock.get(stock.latest)
+    waits = latest and latest.name != course.stable and not latest.rejected and not course.frozen
+    return latest if waits and world.rollout is None else None
+
+
+def _late(world: World, known: Known) -> bool:
+    live = world.deployments.get(known.name)
+    since = podwords.unready_since(live) if live else None
+    return since is not None and (world.now - since).total_seconds() >= START_DEADLINE_SECONDS
+
+
+# ------------------------------------------------------------------------------ to be decided
+
+
+def suspended(world: World, _stock: Stock, _course: Course) -> Why | None:
+    """The kill switch, and the command that takes it back."""
+    if not world.suspended:
+        return None
+    change = """--type merge -p '{"spec":{"suspended":false}}'"""
+    message = (
+        "spec.suspended is true: nothing is admitted. Go on: "
+        f"kubectl -n {namespace_of(world.agent)} patch agent {world.name} {change}"
+    )
+    return "Suspended", message
+
+
+def scaled_to_zero(world: World, _stock: Stock, course: Course) -> Why | None:
+    """Somebody took all workers away, and the command that brings them back."""
+    given = world.spec.scaling.replicas if world.spec else None
+    if given != 0 or world.ready(course.stable):
+        return None
+    message = (
+        "spec.scaling.replicas is 0: no worker runs, and tasks wait until they expire. Start: "
+        f"kubectl -n {namespace_of(world.agent)} scale agent {world.name} --replicas=1"
+    )
+    return "ScaledToZero", message
+
+
+def _frozen(_world: World, stock: Stock, course: Course) -> Why | None:
+    return ("RolloutMissing", frozen(stock)) if course.frozen else None
+
+
+def frozen(stock: Stock) -> str:
+    """Why a revision waits whose AgentRollout is gone, and what to do."""
+    return (
+        f"{stock.latest} is not released: the AgentRollout that governed this Agent is gone. "
+        "Create one again, or set spec.rolloutPolicy: Immediate"
+    )
+
+
+def _rejected(world: World, stock: Stock, course: Course) -> Why | None:
+    latest = stock.get(stock.latest)
+    verdict = verdict_on(course, latest) if latest else None
+    if not latest or not verdict or latest.name == course.stable or course.percent:
+        return None
+    if verdict.result is not Result.REJECTED:
+        return None
+    message = (
+        f"{course.stable} serves, {latest.name}, which spec.template declares, was rejected: "
+        f"{verdict.message}. "
+        f"Apply another template, or retry: {_retry(world, latest.name)}"
+    )
+    return "CandidateRejected", message
+
+
+def _retry(world: World, revision: str) -> str:
+    kind, name = "agent", world.name
+    if world.rollout is not None:
+        kind, name = "agentrollout", name_of(world.rollout)
+    where = commands.place(name, namespace_of(world.agent))
+    return commands.annotate(f"{kind} {where}", Verb.RETRY, revision)
+
+
+def _rollout_waits(_world: World, _stock: Stock, course: Course) -> Why | None:
+    status = course.rollout_status
+    if status is None or status.waiting not in _DECISIONS:
+        return None
+    progressing = condition.find(status.conditions, "Progressing")
+    return status.waiting, progressing.message if progressing else "its AgentRollout says for what"
+
+
+_MENDS: Final[tuple[Check, ...]] = (
+    _problem,
+    _lost,
+    nobody,
+    _conflict,
+    _refused,
+    _no_redis_user,
+    _pods_fail,
+    _goal_fails,
+    _next_fails,
+    access.refusal,
+)
+_DECIDED: Final[tuple[Check, ...]] = (
+    suspended,
+    scaled_to_zero,
+    _frozen,
+    _rejected,
+    _rollout_waits,
+)
