@@ -222,6 +222,11 @@ def events(entries: Sequence[Any]) -> list[Event]:
     return [found for entry in entries if (found := _event(entry)) is not None]
 
 
+def has_ended(status: bytes) -> bool:
+    """Whether a task's status, as Redis holds it, is an end; a word of a newer version is none."""
+    return status.decode(errors="replace") in _ENDED
+
+
 def kept_events(text: bytes | None) -> list[Event]:
     """Events from the text that is kept of them when a task has ended."""
     try:

@@ -62,6 +62,25 @@ class Listening(Connected):
                     return []
                 await listener.rest(remaining)
 
+    async def wait_for_end(self, identifier: str, timeout_seconds: float) -> None:
+        """Return when a task has ended, or after the time; of what happens before, nothing wakes.
+
+        Returns at once for a task that is not there.
+        """
+        agent = agent_of(identifier)
+        if agent is None:
+            return
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + timeout_seconds
+        own = keys.AgentKeys(agent)
+        async with self._news.about(own.news, identifier, for_end=True) as listener:
+            while (remaining := deadline - clock()) > 0:
+                listener.bell.clear()
+                (status,) = await self._connection.read("HMGET", own.task(identifier), "status")
+                if status is None or codec.has_ended(status):
+                    return
+                await listener.rest(remaining)
+
     async def wait_for_work(self, agent: AgentKey, revision: str, timeout_seconds: float) -> None:
         """Return when a task may have been queued for the revision, or after the time."""
         bell = keys.AgentKeys(agent).bell(revision)

@@ -12,9 +12,9 @@ from penstock import errors, names
 from penstock import task as tasks
 from penstock.names import AgentKey
 from penstock.task import Submission, Task
-from penstock_runtime.gateway import metrics, problems, wire
+from penstock_runtime.gateway import metrics, problems
 from penstock_runtime.gateway.stopping import Stopping, unless_gone
-from penstock_store.records import Admission, Event
+from penstock_store.records import Admission
 from penstock_store.store import Store
 
 # Between looks while the store is away, spread so that not all who wait come back at once.
@@ -87,17 +87,8 @@ async def wait_for_end(
 async def _until_end(store: Store, identifier: str, seconds: float) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            after = ""
             while True:
-                for event in await _next_events(store, identifier, after, seconds):
-                    if event.type == wire.FINISHED:
-                        return
-                    after = event.id
-
-
-async def _next_events(store: Store, identifier: str, after: str, seconds: float) -> list[Event]:
-    try:
-        return await store.wait(identifier, after, seconds)
-    except (errors.StoreUnavailable, errors.StoreRefused):
-        await asyncio.sleep(random.uniform(*_RETRY_SECONDS))
-        return []
+                try:
+                    return await store.wait_for_end(identifier, seconds)
+                except (errors.StoreUnavailable, errors.StoreRefused):
+                    await asyncio.sleep(random.uniform(*_RETRY_SECONDS))

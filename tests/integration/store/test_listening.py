@@ -8,6 +8,7 @@ import pytest
 
 from penstock import task
 from penstock_store.connection import unguarded
+from penstock_store.news import News
 from penstock_store.store import Store
 
 STABLE = "aaaa0000"
@@ -80,14 +81,79 @@ async def test_a_caller_is_woken_after_its_line_was_cut(desk, eventually):
     assert [event.type for event in await waiting] == ["started"]
 
 
-async def test_a_subscription_ends_when_nobody_waits_any_more(desk, eventually):
-    admission = await desk.admit()
-    await desk.store.wait(admission.task, await last_event(desk, admission.task), 0.05)
+async def subscribers(desk):
+    """The connections that listen."""
+    return {client["id"] for client in await desk.raw.client_list(_type="pubsub")}
 
-    async def subscribed():
-        return await desk.raw.pubsub_channels(f"{desk.keys.news}*")
 
-    await eventually(subscribed, lambda channels: not channels)
+async def subscribed(desk):
+    """The agent's channel, while somebody listens to it."""
+    return await desk.raw.pubsub_channels(f"{desk.keys.news}*")
+
+
+async def test_a_channel_is_heard_a_while_longer_and_given_up_when_nobody_waits(desk, eventually):
+    identifier = (await desk.admit()).task
+    others = await subscribers(desk)
+    news = News(desk.store._connection)
+
+    async def lines():
+        return await subscribers(desk) - others
+
+    async with news.about(desk.keys.news, identifier):
+        line = await lines()
+        assert len(line) == 1
+    for _ in range(3):
+        async with news.about(desk.keys.news, identifier) as listener:
+            await desk.raw.publish(desk.keys.news, identifier)
+            await asyncio.wait_for(listener.bell.wait(), 5)
+        await asyncio.sleep(0.1)
+        assert await lines() == line, "callers that follow one another share one line"
+    async with news.about("other", identifier):  # somebody waits on another channel
+        await eventually(lambda: subscribed(desk), lambda channels: not channels)
+        assert await lines() == line
+    await eventually(lines, lambda now: not now)
+    async with news.about(desk.keys.news, identifier) as listener:
+        await desk.raw.publish(desk.keys.news, identifier)
+        await asyncio.wait_for(listener.bell.wait(), 5)
+    await news.aclose()
+
+
+async def test_who_waits_for_the_end_is_woken_by_nothing_else(desk):
+    identifier = (await desk.admit()).task
+    news = News(desk.store._connection)
+    async with (
+        news.about(desk.keys.news, identifier, for_end=True) as ending,
+        news.about(desk.keys.news, identifier) as following,
+    ):
+        claim = await desk.claim_one()
+        await desk.store.checkpoint(claim, b"{}", task.Usage(), [("model", {})])
+        await asyncio.wait_for(following.bell.wait(), 5)
+        assert not ending.bell.is_set()
+        await desk.finish(claim)
+        await asyncio.wait_for(ending.bell.wait(), 5)
+    await news.aclose()
+
+
+@pytest.mark.parametrize("message", ["{id}", "{id} {kind}"])
+async def test_a_writer_of_either_version_wakes_who_waits_for_the_end(desk, message):
+    """One of the version before sends the id alone, whatever has happened."""
+    identifier = (await desk.admit()).task
+    waiting = asyncio.create_task(desk.store.wait_for_end(identifier, 30))
+    claim = await desk.claim_one()
+    for _ in range(3):
+        await desk.raw.publish(desk.keys.news, message.format(id=identifier, kind="model"))
+        await asyncio.sleep(0.05)
+    assert not waiting.done(), "it has not ended"
+    await desk.finish(claim)
+    await asyncio.wait_for(waiting, 4)  # sooner than it would have looked by itself
+
+
+async def test_waiting_for_the_end_ends_at_once_where_there_is_nothing_to_wait_for(desk):
+    ended = (await desk.admit()).task
+    await desk.finish(await desk.claim_one())
+    for identifier in (ended, f"{ended}x", "no task"):
+        await asyncio.wait_for(desk.store.wait_for_end(identifier, 30), 5)
+    await asyncio.wait_for(desk.store.wait_for_end((await desk.admit()).task, 0.1), 5)
 
 
 async def test_a_worker_is_woken_by_new_work_and_only_for_its_revision(desk):

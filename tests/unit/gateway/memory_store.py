@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -101,6 +102,15 @@ class MemoryStore:
                 return found
         except TimeoutError:
             return []
+
+    async def wait_for_end(self, identifier, timeout_seconds):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds), self.changed:
+                while True:
+                    self._called("wait_for_end")
+                    if self.tasks[identifier].status.ended:
+                        return
+                    await self.changed.wait()
 
     async def cancel(self, identifier, tenant):
         self._called("cancel")

@@ -208,7 +208,7 @@ async def test_a_task_that_is_stored_and_cannot_be_read_back_is_answered_all_the
     submit, store
 ):
     waiting = asyncio.create_task(submit({"input": "x", "wait": 0.2}))
-    await until(lambda: "events" in store.calls, lambda: store.calls)
+    await until(lambda: "wait_for_end" in store.calls, lambda: store.calls)
     store.failures = [STRANGE_REFUSAL] * 2
     response = await waiting
     assert (response.status_code, response.json()["id"] in store.tasks) == (202, True)

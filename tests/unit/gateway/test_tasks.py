@@ -113,7 +113,7 @@ async def test_a_lost_answer_of_the_store_does_not_make_a_second_task(submit, st
 async def test_a_caller_waits_on_while_the_store_is_away(submit, store, monkeypatch):
     monkeypatch.setattr(admitting, "_RETRY_SECONDS", (0.01, 0.02))
     waiting = asyncio.create_task(submit({"input": "x", "wait": 30}))
-    await until(lambda: "events" in store.calls, lambda: store.calls)
+    await until(lambda: "wait_for_end" in store.calls, lambda: store.calls)
     store.failures = [StoreUnavailable("gone")] * 2
     async with store.changed:
         store.changed.notify_all()
@@ -124,7 +124,7 @@ async def test_a_caller_waits_on_while_the_store_is_away(submit, store, monkeypa
 
 async def test_a_stored_task_is_answered_even_when_it_cannot_be_read_back(submit, store):
     waiting = asyncio.create_task(submit({"input": "x", "wait": 0.2}))
-    await until(lambda: "events" in store.calls, lambda: store.calls)
+    await until(lambda: "wait_for_end" in store.calls, lambda: store.calls)
     store.failures = [StoreUnavailable("gone")] * 2
     response = await waiting
     assert response.status_code == 202

@@ -83,7 +83,8 @@ end
 
 local function event(id, kind, json)
   call("XADD", events_key(id), "MAXLEN", "~", EVENT_ROWS, "*", kind, json)
-  call("PUBLISH", T .. ":news", id)
+  -- Who waits for the end is woken by the id alone; a version before knows nothing else.
+  call("PUBLISH", T .. ":news", kind == "finished" and id or id .. " " .. kind)
 end
 
 local function ring(revision)
