@@ -10,13 +10,13 @@ from prometheus_client.metrics import MetricWrapperBase
 
 import penstock_operator.metrics
 import penstock_runtime.gateway.metrics
-import penstock_runtime.metrics
+import penstock_runtime.instrumentation
 
 HEADER = "<!-- Generated from the code by `make generate`. Do not edit. -->\n"
 PROCESSES: Mapping[str, ModuleType] = {
     "Operator": penstock_operator.metrics,
     "Gateway": penstock_runtime.gateway.metrics,
-    "Worker": penstock_runtime.metrics,
+    "Worker": penstock_runtime.instrumentation,
 }
 BOUNDS = {
     "minimum": "≥ {}",

@@ -7,15 +7,16 @@ from dataclasses import dataclass, field, replace
 from penstock import errors, limits
 from penstock.api.agent import AgentTemplate
 from penstock.task import Outcome, Usage
-from penstock_runtime import metrics, redaction
-from penstock_runtime.agent import echo, outcomes, retry, session, step
-from penstock_runtime.agent.access import LastWord
-from penstock_runtime.agent.http import HTTPTools, ToolResult
+from penstock_runtime import instrumentation, redaction
+from penstock_runtime.agent import endings, session, step
 from penstock_runtime.agent.keeper import Event, Interrupted, Keeper
-from penstock_runtime.agent.model import Model, ModelFailed, Reply, Request, Tokens
-from penstock_runtime.agent.pricing import Price
+from penstock_runtime.agent.models import echo, retrying
+from penstock_runtime.agent.models.access import LastWord
+from penstock_runtime.agent.models.model import Model, ModelFailed, Reply, Request, Tokens
+from penstock_runtime.agent.models.pricing import Price
 from penstock_runtime.agent.step import Answer, AskModel, CallTool, End, Run
-from penstock_runtime.agent.toolbox import Toolbox
+from penstock_runtime.agent.tools.http import HTTPTools, ToolResult
+from penstock_runtime.agent.tools.toolbox import Toolbox
 from penstock_runtime.agent.transcript import ToolUse
 
 _EVENT_TEXT_CHARACTERS = 4000
@@ -35,8 +36,8 @@ class Agent:
     price: Price
     toolbox: Toolbox
     tools: HTTPTools
-    retries: retry.Policy
-    meter: metrics.Meter
+    retries: retrying.Policy
+    meter: instrumentation.Meter
     prompt_tokens: int = 0
     last_word: LastWord = field(default_factory=LastWord)
 
@@ -117,8 +118,8 @@ async def _ask(agent: Agent, run: Run, max_tokens: int, keeper: Keeper) -> Run:
     """Call the model; what it cost is booked whether it answered or not."""
     timeout = float(agent.template.model.timeout_seconds)
     request = Request(run.transcript.messages, max_tokens, timeout)
-    attempts = retry.Attempts()
-    asked = retry.reply(
+    attempts = retrying.Attempts()
+    asked = retrying.reply(
         agent.model,
         request,
         agent.retries,
@@ -134,7 +135,7 @@ async def _ask(agent: Agent, run: Run, max_tokens: int, keeper: Keeper) -> Run:
     except ModelFailed as failure:
         run = run.used(_charge(agent, attempts.tokens))
         late = _left_seconds(agent, keeper) <= _NO_TIME_SECONDS
-        failed = outcomes.model_failed(failure, attempts.count)
+        failed = endings.model_failed(failure, attempts.count)
         return run.ended(_out_of_time(agent, run) if late else failed)
     answer = _heard(answer)
     run = run.used(_charge(agent, attempts.tokens)).used(Usage(model_calls=1)).replied(answer)
@@ -146,7 +147,7 @@ async def _ask(agent: Agent, run: Run, max_tokens: int, keeper: Keeper) -> Run:
 def _out_of_time(agent: Agent, run: Run) -> Outcome:
     bounds = agent.template.limits
     spent = replace(run.usage, wall_ms=bounds.wall_seconds * 1000)
-    return limits.breach_before_call(bounds, spent) or outcomes.internal("no time was left")
+    return limits.breach_before_call(bounds, spent) or endings.internal("no time was left")
 
 
 def _charge(agent: Agent, tokens: Tokens) -> Usage:
@@ -189,7 +190,7 @@ async def _call(agent: Agent, run: Run, call: ToolUse, keeper: Keeper) -> Run:
     agent.meter.tool_called(call.name, "ok" if result.ok else "error", took_ms / 1000)
     run = _timed(run.used(Usage(tool_calls=1)), keeper)
     if once and not result.known:
-        return run.ended(outcomes.result_unknown(call.name, call.input, result.text))
+        return run.ended(endings.result_unknown(call.name, call.input, result.text))
     told = redaction.redact(result.text)
     answered = run.transcript.with_result(call, told, is_error=not result.ok)
     run = replace(run, transcript=answered)

@@ -7,7 +7,7 @@ from typing import Final
 from penstock.api.agent import Limits
 from penstock.task import Outcome, OutcomeReason, TaskStatus
 from penstock_runtime.agent import transcript
-from penstock_runtime.agent.model import Message, characters, estimated_tokens
+from penstock_runtime.agent.models.model import Message, characters, estimated_tokens
 from penstock_runtime.agent.step import Run
 
 MAX_HISTORY_BYTES: Final = 4 * 1024 * 1024  # of one session, as it is stored

@@ -6,9 +6,9 @@ from typing import Final
 from penstock import limits
 from penstock.api.agent import AgentTemplate, Effect, Limits
 from penstock.task import Outcome, OutcomeReason, Usage
-from penstock_runtime.agent import outcomes
-from penstock_runtime.agent.model import Message, Reply, estimated_tokens
-from penstock_runtime.agent.toolbox import Toolbox
+from penstock_runtime.agent import endings
+from penstock_runtime.agent.models.model import Message, Reply, estimated_tokens
+from penstock_runtime.agent.tools.toolbox import Toolbox
 from penstock_runtime.agent.transcript import ToolUse, Transcript
 
 EMPTY_REPLIES_ALLOWED: Final = 1
@@ -119,11 +119,11 @@ def _ask(template: AgentTemplate, run: Run, transcript: Transcript) -> Step:
     if breach := limits.breach_before_call(bounds, run.usage):
         return End(breach)
     if transcript.characters > MAX_CONVERSATION_CHARACTERS:
-        return End(outcomes.conversation_too_large(MAX_CONVERSATION_CHARACTERS))
+        return End(endings.conversation_too_large(MAX_CONVERSATION_CHARACTERS))
     if _is_first_of_session(run):
         tokens = first_request_tokens(run)
         if tokens > bounds.input_tokens:
-            return End(outcomes.session_too_long(tokens, bounds.input_tokens))
+            return End(endings.session_too_long(tokens, bounds.input_tokens))
     return AskModel(transcript, asked_tokens(template, run.usage))
 
 
@@ -151,21 +151,21 @@ def _ending(template: AgentTemplate, run: Run) -> Outcome:
     transcript = run.transcript
     match transcript.stop_reason:
         case "end_turn" | "stop_sequence" if transcript.calls:
-            return outcomes.model_error("the model ended its turn and asked for a tool at once")
+            return endings.model_error("the model ended its turn and asked for a tool at once")
         case "end_turn" | "stop_sequence" if transcript.answer.strip():
-            return outcomes.succeeded(transcript.answer)
+            return endings.succeeded(transcript.answer)
         case "end_turn" | "stop_sequence":
-            return outcomes.model_error("the model ended its turn without an answer")
+            return endings.model_error("the model ended its turn without an answer")
         case "tool_use":
-            return outcomes.model_error("the model stopped for a tool and asked for none")
+            return endings.model_error("the model stopped for a tool and asked for none")
         case "max_tokens":
             return _cut(template, run)
         case "refusal":
-            return outcomes.refused(transcript.detail)
+            return endings.refused(transcript.detail)
         case "model_context_window_exceeded":
-            return outcomes.context_full()
+            return endings.context_full()
         case unknown:
-            return outcomes.model_error(f"the model stopped for an unknown reason, {unknown!r}")
+            return endings.model_error(f"the model stopped for an unknown reason, {unknown!r}")
 
 
 def _cut(template: AgentTemplate, run: Run) -> Outcome:
@@ -174,8 +174,8 @@ def _cut(template: AgentTemplate, run: Run) -> Outcome:
     asked = run.max_tokens or declared
     if asked < declared:
         whole = template.limits.output_tokens
-        return outcomes.cut_reply(asked, f"what was left of limits.outputTokens, {whole}")
-    return outcomes.cut_reply(asked, "model.maxTokens")
+        return endings.cut_reply(asked, f"what was left of limits.outputTokens, {whole}")
+    return endings.cut_reply(asked, "model.maxTokens")
 
 
 def _tools(bounds: Limits, toolbox: Toolbox, run: Run) -> Step:
@@ -198,20 +198,20 @@ def _tools(bounds: Limits, toolbox: Toolbox, run: Run) -> Step:
 
 def _tool(bounds: Limits, toolbox: Toolbox, run: Run, usage: Usage, call: ToolUse) -> Step:
     if call.place in run.transcript.begun:
-        return End(outcomes.result_unknown(call.name, call.input, "the worker was lost meanwhile"))
+        return End(endings.result_unknown(call.name, call.input, "the worker was lost meanwhile"))
     if breach := limits.breach_before_tool(bounds, usage, run.transcript.times_asked(call)):
         repeats = breach.reason is OutcomeReason.LIMIT_IDENTICAL_ACTIONS
-        return End(outcomes.repeated(breach, call.name, call.input) if repeats else breach)
+        return End(endings.repeated(breach, call.name, call.input) if repeats else breach)
     if call.position > MAX_CALLS_PER_REPLY:
-        return End(outcomes.too_many_calls(len(run.transcript.calls), MAX_CALLS_PER_REPLY))
+        return End(endings.too_many_calls(len(run.transcript.calls), MAX_CALLS_PER_REPLY))
     if problem := _problem(toolbox, run, call):
         return Answer(call, problem)
     tool = toolbox.tools[call.name]
     if tool.needs_approval:
-        return End(outcomes.approval_needed(tool, call.input))
+        return End(endings.approval_needed(tool, call.input))
     if run.doubt and must_not_repeat(toolbox, call):
         key = call.idempotency_key(run.task_id)
-        return End(outcomes.doubtful(call.name, call.input, key, run.doubt))
+        return End(endings.doubtful(call.name, call.input, key, run.doubt))
     return CallTool(call)
 
 

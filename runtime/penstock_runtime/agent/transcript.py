@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from penstock.revision import canonical
-from penstock_runtime.agent import echo
-from penstock_runtime.agent.model import Block, Message, Reply, characters, estimated_tokens
+from penstock_runtime.agent.models import echo
+from penstock_runtime.agent.models.model import Block, Message, Reply, characters, estimated_tokens
 
 _FORMAT: Final = 1
 

@@ -11,11 +11,14 @@ import httpx2
 from penstock import errors, kubectl, revision
 from penstock.api.agent import Tool
 from penstock.revision import Revision
-from penstock_runtime import metrics, redaction
-from penstock_runtime.agent import anthropic, credentials, loop, pricing, proxies, retry, toolbox
-from penstock_runtime.agent.access import LastWord, Watched
-from penstock_runtime.agent.http import HTTPTools
-from penstock_runtime.agent.model import Failure
+from penstock_runtime import instrumentation, redaction
+from penstock_runtime.agent import credentials, loop
+from penstock_runtime.agent.models import anthropic, pricing, retrying
+from penstock_runtime.agent.models.access import LastWord, Watched
+from penstock_runtime.agent.models.model import Failure
+from penstock_runtime.agent.tools import toolbox
+from penstock_runtime.agent.tools.http import HTTPTools
+from penstock_runtime.agent.transport import proxies
 from penstock_runtime.settings import WorkerSettings
 
 _VENDOR: Final = "api.anthropic.com"
@@ -58,7 +61,7 @@ def equip(settings: WorkerSettings, cut: Revision) -> loop.Agent:
         _check_headers(settings, tool)
     tools = toolbox.build(template.tools)
     model = _model(settings, cut, tools)
-    meter = metrics.Meter(settings.key, cut.name, template.model.name)
+    meter = instrumentation.Meter(settings.key, cut.name, template.model.name)
     meter.begin(failure.value for failure in Failure)
     last_word = LastWord()
     return loop.Agent(
@@ -67,7 +70,7 @@ def equip(settings: WorkerSettings, cut: Revision) -> loop.Agent:
         price=pricing.list_price(template.model.provider, template.model.name),
         toolbox=tools,
         tools=HTTPTools(settings.tool_headers_dir, _carrier(cut)),
-        retries=retry.Policy(template.model.retries, settings.retry_base_seconds),
+        retries=retrying.Policy(template.model.retries, settings.retry_base_seconds),
         meter=meter,
         prompt_tokens=model.prompt_tokens,
         last_word=last_word,

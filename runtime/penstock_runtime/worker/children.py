@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from penstock_runtime import logs
-from penstock_runtime.worker.boundary import Broken, caught
+from penstock_runtime.agent.boundary import Broken, caught
 from penstock_runtime.worker.contact import Contact
 from penstock_runtime.worker.counts import Counts, read_samples
 from penstock_runtime.worker.crew import LAST_STEP_SECONDS, Duty

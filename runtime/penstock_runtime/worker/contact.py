@@ -4,8 +4,8 @@ from collections.abc import Awaitable
 from typing import Final, TypeVar
 
 from penstock import errors
-from penstock_runtime import logs, metrics
-from penstock_runtime.worker.boundary import Broken, caught
+from penstock_runtime import instrumentation, logs
+from penstock_runtime.agent.boundary import Broken, caught
 
 CLAIM: Final = "claim"
 HEARTBEAT: Final = "heartbeat"
@@ -21,7 +21,7 @@ log = logs.get()
 class Contact:
     """Calls of the store that survive every answer, and none at all."""
 
-    def __init__(self, meter: metrics.Meter) -> None:
+    def __init__(self, meter: instrumentation.Meter) -> None:
         self._meter = meter
         self._problems: dict[str, BaseException] = {}  # by call; told once, until it is answered
         self._reached = False

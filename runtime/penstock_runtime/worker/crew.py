@@ -8,12 +8,12 @@ from typing import Final
 from penstock import errors, limits, names
 from penstock.names import AgentKey
 from penstock.task import Outcome, TaskStatus, Usage
-from penstock_runtime import logs, metrics, redaction
-from penstock_runtime.agent import loop, outcomes
-from penstock_runtime.agent.access import LastWord
+from penstock_runtime import instrumentation, logs, redaction
+from penstock_runtime.agent import endings, loop
+from penstock_runtime.agent.boundary import Broken, caught
 from penstock_runtime.agent.keeper import Interrupted
+from penstock_runtime.agent.models.access import LastWord
 from penstock_runtime.worker import claims
-from penstock_runtime.worker.boundary import Broken, caught
 from penstock_runtime.worker.hold import Hold, OutOfTime, Patience
 from penstock_store.records import Claim, Directive
 from penstock_store.store import Store
@@ -60,7 +60,7 @@ class Crew:
         self.dropped = 0  # tasks whose end could not be written: still claimed, worked on by nobody
 
     @property
-    def meter(self) -> metrics.Meter:
+    def meter(self) -> instrumentation.Meter:
         """Where what happens to the tasks is counted."""
         return self._agent.meter
 
@@ -150,7 +150,7 @@ class Crew:
             self._agent.meter.worker_error()
             words = "a task broke the worker's code"
             log.error(words, error=broken.words, where=broken.where)
-            failed = outcomes.internal(_problem(broken))
+            failed = endings.internal(_problem(broken))
             ended = await caught(self._finish(hold, failed, hold.usage))
             if not isinstance(ended, Broken):
                 return
@@ -165,10 +165,10 @@ class Crew:
     async def _run(self, hold: Hold) -> None:
         claim = hold.claim
         if claim.problem:
-            await self._finish(hold, outcomes.internal(claim.problem), hold.usage)
+            await self._finish(hold, endings.internal(claim.problem), hold.usage)
             return
         if claim.expired:
-            late = outcomes.expired(self._agent.template.limits.queue_seconds)
+            late = endings.expired(self._agent.template.limits.queue_seconds)
             await self._finish(hold, late, hold.usage)
             return
         try:
@@ -180,7 +180,7 @@ class Crew:
         else:
             history = claims.session_history(claim, run)
             await self._finish(
-                hold, run.outcome or outcomes.internal("no outcome"), run.usage, history
+                hold, run.outcome or endings.internal("no outcome"), run.usage, history
             )
 
     def _out_of_time(self, hold: Hold) -> Outcome:
@@ -197,7 +197,7 @@ class Crew:
         self._agent.meter.task_stopped(directive.value)
         log.info("task put down", directive=directive.value)
         if directive is Directive.CANCEL:
-            await self._finish(hold, outcomes.cancelled(), hold.usage)
+            await self._finish(hold, endings.cancelled(), hold.usage)
         elif directive is Directive.GIVE_BACK:
             await hold.release()
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from penstock import errors
 from penstock_runtime import logs
-from penstock_runtime.worker.boundary import Broken, caught
+from penstock_runtime.agent.boundary import Broken, caught
 from penstock_runtime.worker.contact import HEARTBEAT, Contact
 from penstock_runtime.worker.crew import Crew, Duty
 from penstock_runtime.worker.hold import Hold

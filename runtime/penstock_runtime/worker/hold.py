@@ -7,10 +7,10 @@ from typing import Any, Final, TypeVar
 
 from penstock import errors
 from penstock.task import Outcome, Usage
-from penstock_runtime import metrics
+from penstock_runtime import instrumentation
+from penstock_runtime.agent.boundary import Broken, caught
 from penstock_runtime.agent.keeper import Event, Interrupted
 from penstock_runtime.agent.step import Run
-from penstock_runtime.worker.boundary import Broken, caught
 from penstock_store.records import Claim, Directive
 from penstock_store.store import Store
 
@@ -58,7 +58,7 @@ class Hold:
     """
 
     def __init__(
-        self, store: Store, claim: Claim, meter: metrics.Meter, patience: Patience
+        self, store: Store, claim: Claim, meter: instrumentation.Meter, patience: Patience
     ) -> None:
         self._store = store
         self._meter = meter

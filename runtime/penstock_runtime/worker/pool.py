@@ -5,7 +5,7 @@ from collections.abc import Coroutine
 from typing import Any, Final
 
 from penstock_runtime.agent import loop
-from penstock_runtime.worker.boundary import caught
+from penstock_runtime.agent.boundary import caught
 from penstock_runtime.worker.children import Children, Spawn
 from penstock_runtime.worker.contact import BELL, CLAIM, Contact
 from penstock_runtime.worker.crew import Crew, Duty

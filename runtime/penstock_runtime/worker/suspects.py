@@ -12,7 +12,7 @@ from typing import Final
 
 from penstock_runtime import logs
 from penstock_runtime.agent import loop
-from penstock_runtime.worker.boundary import caught
+from penstock_runtime.agent.boundary import caught
 from penstock_runtime.worker.contact import Contact
 from penstock_runtime.worker.counts import counted
 from penstock_runtime.worker.crew import Crew, Duty

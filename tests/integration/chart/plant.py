@@ -18,14 +18,14 @@ import prometheus_client
 
 import penstock_operator.metrics
 import penstock_runtime.gateway.metrics
-import penstock_runtime.metrics
+import penstock_runtime.instrumentation
 from penstock.errors import StoreUnavailable
 from penstock.names import AgentKey
 from penstock_operator.reconcile import reconciler, shown
 from penstock_operator.reconcile.plan import plan_agent
 from penstock_operator.reconcile.world import World
 from penstock_operator.tenancy import pressure
-from penstock_runtime.agent.model import Failure
+from penstock_runtime.agent.models.model import Failure
 from penstock_runtime.gateway import admitting, app, state
 from penstock_runtime.gateway.access import Access
 from penstock_runtime.gateway.tokens import TokensFile
@@ -43,7 +43,7 @@ _ASKED: Final = frozenset(re.findall(r"\bpenstock_[a-z_]+\b", _ALERTS))
 _MODULES: Final = {
     OPERATOR: penstock_operator.metrics,
     GATEWAY: penstock_runtime.gateway.metrics,
-    WORKER: penstock_runtime.metrics,
+    WORKER: penstock_runtime.instrumentation,
 }
 
 #: What one target shows: (name, labels, value) of each sample.
@@ -87,7 +87,7 @@ class Plant:
         elif target == GATEWAY:
             self._client = _client(self.store)
         else:
-            self.meter = penstock_runtime.metrics.Meter(AGENT, "support-1", "claude")
+            self.meter = penstock_runtime.instrumentation.Meter(AGENT, "support-1", "claude")
             self.meter.begin(kind.value for kind in Failure)
 
     async def run(self, minutes: float, each: Callable[[], Any] | None = None) -> None:
@@ -136,7 +136,7 @@ class Plant:
         for _ in range(self.requests):
             await self.ask()
         for _ in range(self.tasks):
-            self.meter.model_called(penstock_runtime.metrics.ANSWERED, 0.5)
+            self.meter.model_called(penstock_runtime.instrumentation.ANSWERED, 0.5)
             self.meter.task_ended("Succeeded", "", 1.0)
 
     async def memory(self) -> Memory:

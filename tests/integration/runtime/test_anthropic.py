@@ -7,8 +7,8 @@ import pytest
 
 from penstock.api.agent import Effort
 from penstock_dev.model import testing
-from penstock_runtime.agent import anthropic
-from penstock_runtime.agent.model import Failure, ModelFailed, Request
+from penstock_runtime.agent.models import anthropic
+from penstock_runtime.agent.models.model import Failure, ModelFailed, Request
 
 MODEL = "claude-sonnet-5-5"
 TOOL = {"name": "look_up", "description": "", "input_schema": {"type": "object"}}

@@ -7,8 +7,8 @@ import tracemalloc
 import pytest
 
 from penstock_runtime import redaction
-from penstock_runtime.agent import anthropic, sse, stream
-from penstock_runtime.agent.model import Failure, ModelFailed, Request
+from penstock_runtime.agent.models import anthropic, sse, stream
+from penstock_runtime.agent.models.model import Failure, ModelFailed, Request
 from tests.integration.runtime import raw
 
 PROMPT = anthropic.Prompt("claude-sonnet-5-5", "Help.")

@@ -10,7 +10,8 @@ import pytest
 
 from penstock.api.agent import Tool
 from penstock_runtime import redaction
-from penstock_runtime.agent import http, transport
+from penstock_runtime.agent.tools import http
+from penstock_runtime.agent.transport import direct
 from tests.integration.runtime import raw
 
 SECRET = "tok-5up3r/s3cr3t+v4lue"
@@ -190,13 +191,13 @@ def gone(line):
 async def test_a_connection_that_its_server_closed_before_the_request_carries_none(
     ends, effect, monkeypatch
 ):
-    lines, connect = [], transport._connect
+    lines, connect = [], direct._connect
 
     async def kept(origin, context):
         lines.append(await connect(origin, context))
         return lines[-1]
 
-    monkeypatch.setattr(transport, "_connect", kept)
+    monkeypatch.setattr(direct, "_connect", kept)
     async with raw.Raw(raw.response(b"refunded")) as server:
 
         async def before():
@@ -211,7 +212,7 @@ async def test_a_connection_that_its_server_closed_before_the_request_carries_no
 
 
 async def test_a_server_that_is_gone_by_the_time_of_the_request_was_not_called(monkeypatch):
-    lines, connect = [], transport._connect
+    lines, connect = [], direct._connect
 
     async def once(origin, context):
         if lines:
@@ -219,7 +220,7 @@ async def test_a_server_that_is_gone_by_the_time_of_the_request_was_not_called(m
         lines.append(await connect(origin, context))
         return lines[-1]
 
-    monkeypatch.setattr(transport, "_connect", once)
+    monkeypatch.setattr(direct, "_connect", once)
     async with raw.Raw(raw.response(b"x")) as server:
 
         async def before():

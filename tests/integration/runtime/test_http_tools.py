@@ -5,7 +5,7 @@ import json
 import pytest
 
 from penstock.api.agent import Tool
-from penstock_runtime.agent import http
+from penstock_runtime.agent.tools import http
 
 
 def tool(url, method="POST", **more):

@@ -6,7 +6,7 @@ import pytest
 
 from penstock import revision
 from penstock_dev.model import testing
-from penstock_runtime.agent.model import Failure, ModelFailed, Request
+from penstock_runtime.agent.models.model import Failure, ModelFailed, Request
 from penstock_runtime.settings import WorkerSettings
 from penstock_runtime.worker import boot
 from tests.integration.runtime.shop import template

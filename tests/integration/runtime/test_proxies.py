@@ -4,7 +4,8 @@ import pytest
 
 from penstock import errors
 from penstock.api.agent import Tool
-from penstock_runtime.agent import http, proxies
+from penstock_runtime.agent.tools import http
+from penstock_runtime.agent.transport import proxies
 from tests.integration.runtime import raw
 
 

@@ -9,8 +9,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from penstock_runtime.agent import anthropic, http, transport
-from penstock_runtime.agent.model import Failure, ModelFailed, Request
+from penstock_runtime.agent.models import anthropic
+from penstock_runtime.agent.models.model import Failure, ModelFailed, Request
+from penstock_runtime.agent.tools import http
+from penstock_runtime.agent.transport import direct
 from tests.integration.runtime import raw
 from tests.integration.runtime.test_hostile_tools import tool
 
@@ -44,7 +46,7 @@ def context(certificate):
 
 
 def believing(certificate):
-    return lambda: transport.Direct(ssl.create_default_context(cafile=certificate))
+    return lambda: direct.Direct(ssl.create_default_context(cafile=certificate))
 
 
 async def test_a_model_and_a_tool_answer_over_tls(context, certificate):

@@ -6,7 +6,7 @@ import pytest
 
 from penstock.api import validation
 from penstock.errors import InvalidResource
-from penstock_runtime.agent import pricing
+from penstock_runtime.agent.models import pricing
 
 NAMES = [
     "claude-haiku-5-5",

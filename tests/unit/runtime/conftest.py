@@ -4,8 +4,8 @@ import pytest
 
 from penstock.api.agent import AgentTemplate
 from penstock.task import Usage
-from penstock_runtime.agent import toolbox
 from penstock_runtime.agent.step import Run
+from penstock_runtime.agent.tools import toolbox
 from penstock_runtime.agent.transcript import Transcript
 
 ORDER_SCHEMA = {

@@ -6,10 +6,12 @@ from types import SimpleNamespace
 
 from penstock.names import AgentKey
 from penstock.task import Priority, Task, TaskStatus, Usage
-from penstock_runtime import metrics
-from penstock_runtime.agent import loop, retry, toolbox
-from penstock_runtime.agent.access import LastWord, Watched
-from penstock_runtime.agent.model import Reply, Tokens
+from penstock_runtime import instrumentation
+from penstock_runtime.agent import loop
+from penstock_runtime.agent.models import retrying
+from penstock_runtime.agent.models.access import LastWord, Watched
+from penstock_runtime.agent.models.model import Reply, Tokens
+from penstock_runtime.agent.tools import toolbox
 from penstock_runtime.worker.crew import Duty
 from penstock_store.records import Claim, Directive
 
@@ -65,8 +67,8 @@ def agent(template, model=None, **limits):
         price=lambda tokens: 0,
         toolbox=toolbox.build(()),
         tools=SimpleNamespace(),
-        retries=retry.Policy(0, 0.01),
-        meter=metrics.Meter(AGENT, "support-rev", made.model.name),
+        retries=retrying.Policy(0, 0.01),
+        meter=instrumentation.Meter(AGENT, "support-rev", made.model.name),
         last_word=last_word,
     )
 

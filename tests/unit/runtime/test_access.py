@@ -6,9 +6,9 @@ import pytest
 
 from penstock import errors
 from penstock.access import Access
-from penstock_runtime.agent import faults, scripted
-from penstock_runtime.agent.access import LastWord, News, Watched
-from penstock_runtime.agent.model import Failure, ModelFailed, Request
+from penstock_runtime.agent.models import faults, scripted
+from penstock_runtime.agent.models.access import LastWord, News, Watched
+from penstock_runtime.agent.models.model import Failure, ModelFailed, Request
 from penstock_store.records import Telling
 from tests.unit.runtime import fakes
 from tests.unit.runtime.test_bad_neighbour import working

@@ -7,7 +7,7 @@ import pytest
 
 from penstock import errors
 from penstock.task import OutcomeReason, TaskStatus
-from penstock_runtime.worker.boundary import Broken, caught
+from penstock_runtime.agent.boundary import Broken, caught
 from penstock_runtime.worker.pool import Pool
 from tests.unit.runtime import fakes
 

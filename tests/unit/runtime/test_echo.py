@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from penstock_runtime.agent import echo, scripted, transcript
-from penstock_runtime.agent.model import Reply, Tokens
+from penstock_runtime.agent import transcript
+from penstock_runtime.agent.models import echo, scripted
+from penstock_runtime.agent.models.model import Reply, Tokens
 from penstock_runtime.agent.transcript import Transcript
 
 TEXT = {"type": "text", "text": "fine"}

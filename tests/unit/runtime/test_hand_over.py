@@ -4,8 +4,9 @@ import pytest
 
 from penstock.names import AgentKey
 from penstock.task import Outcome, OutcomeReason, Priority, Task, TaskStatus, Usage
-from penstock_runtime.agent import outcomes, scripted, transcript
-from penstock_runtime.agent.model import Reply, Tokens
+from penstock_runtime.agent import endings, transcript
+from penstock_runtime.agent.models import scripted
+from penstock_runtime.agent.models.model import Reply, Tokens
 from penstock_runtime.agent.transcript import Transcript
 from penstock_runtime.worker import claims
 from penstock_store.records import Claim
@@ -57,15 +58,15 @@ def ended(outcome, run):
 
 
 def test_a_success_is_what_the_session_remembers(run):
-    kept = claims.session_history(claim(), ended(outcomes.succeeded("done"), run))
+    kept = claims.session_history(claim(), ended(endings.succeeded("done"), run))
     assert [message["role"] for message in transcript.decode_history(kept)] == ["user", "assistant"]
 
 
 @pytest.mark.parametrize(
     ("session", "outcome"),
     [
-        ("", outcomes.succeeded("done")),
-        ("s", outcomes.refused("")),
+        ("", endings.succeeded("done")),
+        ("s", endings.refused("")),
         ("s", Outcome(TaskStatus.FAILED, OutcomeReason.MODEL_ERROR)),
     ],
 )

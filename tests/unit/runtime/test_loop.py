@@ -9,11 +9,13 @@ import pytest
 from penstock import errors
 from penstock.names import AgentKey
 from penstock.task import OutcomeReason, TaskStatus, Usage
-from penstock_runtime import metrics, redaction
-from penstock_runtime.agent import loop, retry, scripted, step, toolbox
-from penstock_runtime.agent.http import ToolResult
+from penstock_runtime import instrumentation, redaction
+from penstock_runtime.agent import loop, step
 from penstock_runtime.agent.keeper import Interrupted
-from penstock_runtime.agent.model import Failure, ModelFailed, Reply, Tokens
+from penstock_runtime.agent.models import retrying, scripted
+from penstock_runtime.agent.models.model import Failure, ModelFailed, Reply, Tokens
+from penstock_runtime.agent.tools import toolbox
+from penstock_runtime.agent.tools.http import ToolResult
 from penstock_store.records import Directive
 
 A1 = {"order": "A1"}
@@ -71,8 +73,8 @@ def agent(template):
             price=lambda tokens: tokens.input + 5 * tokens.output,
             toolbox=toolbox.build(declared.tools),
             tools=tools or Tools(),
-            retries=retry.Policy(2, 0.0),
-            meter=metrics.Meter(AgentKey("test", "agent"), "agent-00000000", "model"),
+            retries=retrying.Policy(2, 0.0),
+            meter=instrumentation.Meter(AgentKey("test", "agent"), "agent-00000000", "model"),
         )
 
     return make

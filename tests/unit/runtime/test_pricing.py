@@ -3,8 +3,8 @@
 import pytest
 
 from penstock import errors
-from penstock_runtime.agent import pricing
-from penstock_runtime.agent.model import Tokens
+from penstock_runtime.agent.models import pricing
+from penstock_runtime.agent.models.model import Tokens
 
 
 def test_a_call_costs_its_tokens_at_list_price():

@@ -5,21 +5,21 @@ import math
 import pytest
 
 from penstock.names import AgentKey
-from penstock_runtime import metrics
-from penstock_runtime.agent import faults, retry, scripted
-from penstock_runtime.agent.model import Failure, ModelFailed, Request, Tokens
+from penstock_runtime import instrumentation
+from penstock_runtime.agent.models import faults, retrying, scripted
+from penstock_runtime.agent.models.model import Failure, ModelFailed, Request, Tokens
 
-METER = metrics.Meter(AgentKey("test", "agent"), "agent-00000000", "model")
-POLICY = retry.Policy(retries=3, base_seconds=0.0)
+METER = instrumentation.Meter(AgentKey("test", "agent"), "agent-00000000", "model")
+POLICY = retrying.Policy(retries=3, base_seconds=0.0)
 ASKED = Request([{"role": "user", "content": "x"}], 100, 5.0)
 
 
 async def ask(model, policy=POLICY, left_seconds=100.0, attempts=None):
-    return await retry.reply(
+    return await retrying.reply(
         model,
         ASKED,
         policy,
-        attempts or retry.Attempts(),
+        attempts or retrying.Attempts(),
         left_seconds=lambda: left_seconds,
         meter=METER,
     )
@@ -56,7 +56,7 @@ async def test_what_passes_is_tried_as_often_as_declared(kind):
     ],
 )
 async def test_what_does_not_pass_is_not_tried_for_ever(kinds, attempts):
-    made = retry.Attempts()
+    made = retrying.Attempts()
     with pytest.raises(ModelFailed):
         await ask(scripted.ScriptedModel(failing(*kinds)), attempts=made)
     assert made.count == attempts
@@ -67,7 +67,7 @@ async def test_a_rotated_key_is_tried_once_even_without_retries():
         def renew_credentials(self):
             return True
 
-    none = retry.Policy(0, 60.0)
+    none = retrying.Policy(0, 60.0)
     model = Rotated([*failing(Failure.CREDENTIALS), scripted.text("in")])
     assert (await ask(model, none)).stop_reason == "end_turn"
     with pytest.raises(ModelFailed):
@@ -75,16 +75,18 @@ async def test_a_rotated_key_is_tried_once_even_without_retries():
 
 
 async def test_no_retry_is_made_when_none_is_declared():
-    made = retry.Attempts()
+    made = retrying.Attempts()
     with pytest.raises(ModelFailed):
         await ask(
-            scripted.ScriptedModel(failing(Failure.OVERLOADED)), retry.Policy(0, 0.0), attempts=made
+            scripted.ScriptedModel(failing(Failure.OVERLOADED)),
+            retrying.Policy(0, 0.0),
+            attempts=made,
         )
     assert made.count == 1
 
 
 async def test_a_wait_longer_than_the_task_has_left_is_not_begun():
-    made = retry.Attempts()
+    made = retrying.Attempts()
     with pytest.raises(ModelFailed, match="the next try in 60 s would be too late"):
         await ask(
             scripted.ScriptedModel(failing(Failure.RATE_LIMITED, retry_after_seconds=60)),
@@ -95,7 +97,7 @@ async def test_a_wait_longer_than_the_task_has_left_is_not_begun():
 
 
 async def test_failed_attempts_are_paid_for():
-    made = retry.Attempts()
+    made = retrying.Attempts()
     answers = [*failing(Failure.INCOMPLETE, tokens=Tokens(10, 3)), scripted.text("x")]
     await ask(scripted.ScriptedModel(answers), attempts=made)
     assert made.tokens == Tokens(10, 3) + scripted.text("x").tokens
@@ -108,7 +110,7 @@ async def test_a_call_never_gets_more_time_than_the_task_has_left():
 
 
 def test_waits_double_up_to_half_a_minute_and_obey_the_model():
-    policy = retry.Policy(10, 2.0)
+    policy = retrying.Policy(10, 2.0)
     overloaded = ModelFailed(Failure.OVERLOADED, "")
     waits = [policy.wait_seconds(attempt, overloaded, 1.0) for attempt in range(1, 7)]
     assert waits == [2, 4, 8, 16, 30, 30]

@@ -3,8 +3,9 @@
 import pytest
 
 from penstock.task import OutcomeReason, TaskStatus, Usage
-from penstock_runtime.agent import outcomes, scripted, session, step, transcript
-from penstock_runtime.agent.model import estimated_tokens
+from penstock_runtime.agent import endings, session, step, transcript
+from penstock_runtime.agent.models import scripted
+from penstock_runtime.agent.models.model import estimated_tokens
 from penstock_runtime.agent.step import AskModel, End, Run
 from penstock_runtime.agent.transcript import Transcript
 
@@ -75,7 +76,7 @@ def test_a_task_without_a_session_and_a_later_step_are_not_judged_so(template, t
 
 def test_a_limit_that_a_later_step_reached_because_of_the_history_shortens_it_too(template):
     run = begun(tuple(turns(10))).used(Usage(model_calls=2, input_tokens=9000))
-    run = run.ended(outcomes.context_full())
+    run = run.ended(endings.context_full())
     settled = session.settled(run, template(inputTokens=8000).limits)
     assert 0 < len(settled.shortened_history) < 40
 
@@ -83,9 +84,9 @@ def test_a_limit_that_a_later_step_reached_because_of_the_history_shortens_it_to
 @pytest.mark.parametrize(
     ("usage", "outcome"),
     [
-        (Usage(model_calls=2, input_tokens=90_000), outcomes.context_full()),  # its own doing
-        (Usage(model_calls=2, input_tokens=3000), outcomes.refused("")),
-        (Usage(model_calls=2, input_tokens=3000), outcomes.cancelled()),
+        (Usage(model_calls=2, input_tokens=90_000), endings.context_full()),  # its own doing
+        (Usage(model_calls=2, input_tokens=3000), endings.refused("")),
+        (Usage(model_calls=2, input_tokens=3000), endings.cancelled()),
     ],
 )
 def test_any_other_end_leaves_the_history_as_it_was(template, usage, outcome):
@@ -99,7 +100,7 @@ def test_a_session_keeps_at_most_so_many_bytes_and_says_so(template):
     history = tuple(turns(12, words=200_000))
     run = begun(history)
     run = Run(run.transcript.with_reply(scripted.text("bye")), Usage(model_calls=1))
-    settled = session.settled(run.ended(outcomes.succeeded("bye")), template().limits)
+    settled = session.settled(run.ended(endings.succeeded("bye")), template().limits)
     saved = session.history_after(settled)
     assert len(saved) <= session.MAX_HISTORY_BYTES
     kept = transcript.decode_history(saved)

@@ -3,8 +3,9 @@
 import pytest
 
 from penstock.task import OutcomeReason, TaskStatus, Usage
-from penstock_runtime.agent import scripted, step
-from penstock_runtime.agent.model import Reply, Tokens
+from penstock_runtime.agent import step
+from penstock_runtime.agent.models import scripted
+from penstock_runtime.agent.models.model import Reply, Tokens
 from penstock_runtime.agent.step import Answer, AskModel, CallTool, End
 
 A1 = {"order": "A1"}

@@ -2,8 +2,8 @@
 
 import pytest
 
-from penstock_runtime.agent.model import Tokens
-from penstock_runtime.agent.stream import Assembly
+from penstock_runtime.agent.models.model import Tokens
+from penstock_runtime.agent.models.stream import Assembly
 
 START = {
     "type": "message_start",

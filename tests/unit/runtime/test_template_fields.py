@@ -4,8 +4,10 @@ import pytest
 
 from penstock.api.agent import AgentTemplate, Tool
 from penstock.task import OutcomeReason, Usage
-from penstock_runtime.agent import scripted, step, toolbox
+from penstock_runtime.agent import step
+from penstock_runtime.agent.models import scripted
 from penstock_runtime.agent.step import AskModel, CallTool, End, Run
+from penstock_runtime.agent.tools import toolbox
 from tests.unit.runtime.conftest import TOOLS, tool
 
 A1 = {"order": "A1"}

@@ -6,7 +6,7 @@ import pytest
 
 from penstock import errors
 from penstock.api.agent import Tool
-from penstock_runtime.agent import checking, toolbox
+from penstock_runtime.agent.tools import checking, toolbox
 from penstock_runtime.agent.transcript import ToolUse
 
 

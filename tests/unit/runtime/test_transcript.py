@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock_runtime.agent import scripted, transcript
-from penstock_runtime.agent.model import Reply, Tokens
+from penstock_runtime.agent import transcript
+from penstock_runtime.agent.models import scripted
+from penstock_runtime.agent.models.model import Reply, Tokens
 from penstock_runtime.agent.transcript import Transcript
 
 THINKING = {"type": "thinking", "thinking": "hm", "signature": "EqRk+/=="}

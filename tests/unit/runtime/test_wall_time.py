@@ -6,8 +6,9 @@ import pytest
 
 from penstock import errors
 from penstock.task import Counting, OutcomeReason, TaskStatus, Usage
-from penstock_runtime.agent import outcomes, scripted
+from penstock_runtime.agent import endings
 from penstock_runtime.agent.keeper import Interrupted
+from penstock_runtime.agent.models import scripted
 from penstock_runtime.agent.step import Run
 from penstock_runtime.agent.transcript import Transcript
 from penstock_runtime.worker.hold import Hold, OutOfTime, Patience
@@ -98,7 +99,7 @@ async def test_an_end_that_redis_does_not_take_is_given_up_too(template):
     store.failing["finish"] = fakes.failing(FULL)
     held = hold(store, template, wall_seconds=0.0)
     with pytest.raises(errors.StoreUnavailable):
-        await held.finish(outcomes.cancelled(), Usage(), None)
+        await held.finish(endings.cancelled(), Usage(), None)
     assert store.times("finish") > 1
 
 

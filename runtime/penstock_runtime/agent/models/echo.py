@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from penstock.api import toolschema
-from penstock_runtime.agent.model import Block, Message
+from penstock_runtime.agent.models.model import Block, Message
 
 NO_TEXT: Final = "(no text)"
 NO_OUTPUT: Final = "(no output)"

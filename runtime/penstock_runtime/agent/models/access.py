@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from penstock.access import Access
-from penstock_runtime.agent.model import Model, ModelFailed, Reply, Request
+from penstock_runtime.agent.models.model import Model, ModelFailed, Reply, Request
 
 
 @dataclass(frozen=True)

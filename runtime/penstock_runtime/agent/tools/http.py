@@ -12,7 +12,8 @@ import httpx2
 
 from penstock.api.agent import Effect, HTTPMethod, Tool
 from penstock_runtime import redaction
-from penstock_runtime.agent import credentials, transport
+from penstock_runtime.agent import credentials
+from penstock_runtime.agent.transport import bounded, direct, exchange
 
 MAX_QUERY_CHARACTERS: Final = 64 * 1024
 _IN_QUERY: Final = (HTTPMethod.GET, HTTPMethod.DELETE)
@@ -38,12 +39,12 @@ class HTTPTools:
     def __init__(
         self,
         headers_dir: Path | None,
-        carrier: Callable[[], httpx2.AsyncBaseTransport] = transport.Direct,
+        carrier: Callable[[], httpx2.AsyncBaseTransport] = direct.Direct,
     ) -> None:
         """``headers_dir`` holds a folder per tool with one file per header, as Secrets are mounted."""
         self._headers_dir = headers_dir
         self._client = httpx2.AsyncClient(
-            transport=transport.Bounded(carrier()),
+            transport=bounded.Bounded(carrier()),
             follow_redirects=False,
             trust_env=False,
             timeout=None,
@@ -75,9 +76,9 @@ class HTTPTools:
             return _not_called("its address cannot be used")
         except (ValueError, TypeError):
             return _not_called("its input cannot be written for this method")
-        progress = transport.Progress()
+        progress = exchange.Progress()
         try:
-            with transport.watched(progress):
+            with exchange.watched(progress):
                 async with asyncio.timeout(seconds) as bound:
                     if before_sending is not None:
                         progress.before_sending = _uncounted(before_sending, bound)
@@ -104,7 +105,7 @@ class HTTPTools:
         sent |= headers
         method, url = tool.http.method, tool.http.url.partition("#")[0]
         # A connection that its server may be closing leaves open whether a call arrived.
-        once = transport.fresh() if tool.effect is Effect.IRREVERSIBLE else {}
+        once = exchange.fresh() if tool.effect is Effect.IRREVERSIBLE else {}
         if method in _IN_QUERY:
             url = with_query(url, given)
             return self._client.build_request(method.value, url, headers=sent, extensions=once)
@@ -182,10 +183,10 @@ def _late(seconds: float, *, sent: bool) -> ToolResult:
 
 
 def _broken(error: httpx2.HTTPError, *, sent: bool) -> ToolResult:
-    fault = error.fault if isinstance(error, transport.ExchangeFailed) else transport.Fault.BROKE
+    fault = error.fault if isinstance(error, exchange.ExchangeFailed) else exchange.Fault.BROKE
     if not sent:
         return ToolResult(f"the tool cannot be reached: {fault}; it was not called", ok=False)
-    status = error.status if isinstance(error, transport.ExchangeFailed) else 0
+    status = error.status if isinstance(error, exchange.ExchangeFailed) else 0
     if status:
         text = f"HTTP {status}, but the output cannot be read: {fault}"
         return ToolResult(text, ok=200 <= status < 300)

@@ -1,4 +1,4 @@
-"""The one boundary of a worker: whatever breaks behind it becomes a value, and ends nothing else."""
+"""The one boundary of a worker's tasks: whatever breaks behind it becomes a value, and ends nothing else."""
 
 import asyncio
 import traceback

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from penstock.access import Access
-from penstock_runtime.agent.model import Failure
+from penstock_runtime.agent.models.model import Failure
 
 LONGEST_RETRY_AFTER_SECONDS: Final = 86_400.0  # no task waits longer; more says nothing more
 

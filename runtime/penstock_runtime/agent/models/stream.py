@@ -5,9 +5,9 @@ from typing import Any, Final
 
 from penstock.api import toolschema
 from penstock_runtime import redaction
-from penstock_runtime.agent import echo, sse
-from penstock_runtime.agent.model import Reply, Tokens, characters, estimated_tokens
-from penstock_runtime.agent.sse import Unreadable
+from penstock_runtime.agent.models import echo, sse
+from penstock_runtime.agent.models.model import Reply, Tokens, characters, estimated_tokens
+from penstock_runtime.agent.models.sse import Unreadable
 
 MAX_BLOCKS: Final = 1000  # of one reply
 MAX_REPLY_CHARACTERS: Final = 4 * 1024 * 1024  # texts, thinking and inputs of one reply together

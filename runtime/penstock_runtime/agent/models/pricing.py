@@ -8,7 +8,7 @@ from typing import Final
 import genai_prices
 
 from penstock import errors
-from penstock_runtime.agent.model import Tokens
+from penstock_runtime.agent.models.model import Tokens
 
 Price = Callable[[Tokens], int]
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from penstock.api.agent import Tool
 from penstock.task import Outcome, OutcomeReason, TaskStatus
 from penstock_runtime import redaction
-from penstock_runtime.agent.model import Failure, ModelFailed
+from penstock_runtime.agent.models.model import Failure, ModelFailed
 
 _SHOWN_CHARACTERS: Final = 500
 

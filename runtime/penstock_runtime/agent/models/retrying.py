@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from penstock_runtime import metrics
-from penstock_runtime.agent.model import (
+from penstock_runtime import instrumentation
+from penstock_runtime.agent.models.model import (
     Account,
     Failure,
     Model,
@@ -55,7 +55,7 @@ async def reply(
     attempts: Attempts,
     *,
     left_seconds: Callable[[], float],
-    meter: metrics.Meter,
+    meter: instrumentation.Meter,
 ) -> Reply:
     """Ask until there is a reply, trying again what may succeed.
 
@@ -109,13 +109,13 @@ def _again(failures: list[Failure], policy: Policy, model: Model) -> bool:
     return len(failures) <= policy.retries
 
 
-async def _timed(model: Model, request: Request, meter: metrics.Meter) -> Reply:
+async def _timed(model: Model, request: Request, meter: instrumentation.Meter) -> Reply:
     loop = asyncio.get_running_loop()
     started = loop.time()
-    outcome = metrics.CANCELLED
+    outcome = instrumentation.CANCELLED
     try:
         answer = await model.reply(request)
-        outcome = metrics.ANSWERED
+        outcome = instrumentation.ANSWERED
     except ModelFailed as failure:
         outcome = failure.kind.value
         raise

@@ -51,7 +51,7 @@ async def problem(
 
 def main() -> None:
     """Check what stands on standard input; the problem goes to standard output."""
-    from penstock_runtime.agent import toolbox  # noqa: PLC0415 - toolbox imports this module
+    from penstock_runtime.agent.tools import toolbox  # noqa: PLC0415 - toolbox imports this module
 
     asked = json.load(sys.stdin)
     sys.stdout.write(toolbox.fit(toolbox.compiled(asked["schema"]), asked["input"]))

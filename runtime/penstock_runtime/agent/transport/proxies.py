@@ -10,8 +10,9 @@ from typing import Any, Final
 import httpx2
 
 from penstock import errors
-from penstock_runtime.agent import transport
-from penstock_runtime.agent.transport import Direct, ExchangeFailed, Fault
+from penstock_runtime.agent.transport import exchange
+from penstock_runtime.agent.transport.direct import Direct
+from penstock_runtime.agent.transport.exchange import ExchangeFailed, Fault
 
 _KEPT_CONNECTIONS: Final = 100  # of each scheme
 _VARIABLES: Final = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -56,14 +57,14 @@ class Proxied(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request and read the head of its answer."""
         scheme, host = request.url.scheme, request.url.host
-        carriers = self._once if transport.is_fresh(request) else self._through
+        carriers = self._once if exchange.is_fresh(request) else self._through
         through = carriers.get(scheme) or carriers.get("all")
         if through is None or is_direct(host, self._without):
             return await self._direct.handle_async_request(request)
         # Before there is a connection: what is open meanwhile may be closed by then.
-        await transport.prepare()
+        await exchange.prepare()
         request.extensions["trace"] = _watch
-        request.extensions["timeout"] = {"connect": transport.CONNECT_SECONDS}
+        request.extensions["timeout"] = {"connect": exchange.CONNECT_SECONDS}
         try:
             return await through.handle_async_request(request)
         except httpx2.TransportError as error:
@@ -98,4 +99,4 @@ def is_direct(host: str, without: str) -> bool:
 async def _watch(event: str, info: Mapping[str, Any]) -> None:
     """Tell whoever watches, but not of the request by which the proxy is asked for a tunnel."""
     if event == "http11.send_request_headers.started" and info["request"].method != b"CONNECT":
-        transport.about_to_send()
+        exchange.about_to_send()

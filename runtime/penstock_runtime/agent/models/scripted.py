@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from penstock_runtime.agent.model import Block, ModelFailed, Reply, Request, Tokens
+from penstock_runtime.agent.models.model import Block, ModelFailed, Reply, Request, Tokens
 
 _FEW = Tokens(10, 5)
 

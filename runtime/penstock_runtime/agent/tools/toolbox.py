@@ -12,7 +12,8 @@ from penstock import errors
 from penstock.api import toolschema
 from penstock.api.agent import Tool
 from penstock_runtime import redaction
-from penstock_runtime.agent import checking, echo
+from penstock_runtime.agent.models import echo
+from penstock_runtime.agent.tools import checking
 from penstock_runtime.agent.transcript import ToolUse
 
 _PROBLEMS_SHOWN: Final = 5

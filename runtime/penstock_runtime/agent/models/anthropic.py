@@ -12,8 +12,9 @@ import httpx2
 
 from penstock.api import agent as api
 from penstock_runtime import redaction
-from penstock_runtime.agent import credentials, echo, faults, sse, transport
-from penstock_runtime.agent.model import (
+from penstock_runtime.agent import credentials
+from penstock_runtime.agent.models import echo, faults, sse
+from penstock_runtime.agent.models.model import (
     Failure,
     ModelFailed,
     Reply,
@@ -21,7 +22,8 @@ from penstock_runtime.agent.model import (
     Tokens,
     estimated_tokens,
 )
-from penstock_runtime.agent.stream import Assembly
+from penstock_runtime.agent.models.stream import Assembly
+from penstock_runtime.agent.transport import bounded, direct, exchange
 
 _SHOWN_CHARACTERS: Final = 300
 _WORD_CHARACTERS: Final = 64
@@ -68,7 +70,7 @@ class AnthropicModel:
         prompt: Prompt,
         base_url: str,
         read_key: Callable[[], str],
-        carrier: Callable[[], httpx2.AsyncBaseTransport] = transport.Direct,
+        carrier: Callable[[], httpx2.AsyncBaseTransport] = direct.Direct,
     ) -> None:
         self._parameters = prompt.parameters()
         self.prompt_tokens = estimated_tokens(self._parameters)
@@ -76,7 +78,7 @@ class AnthropicModel:
         self._read_key = read_key
         self._key = read_key()
         self._http = httpx2.AsyncClient(
-            transport=transport.Bounded(carrier()), trust_env=False, timeout=None
+            transport=bounded.Bounded(carrier()), trust_env=False, timeout=None
         )
         self._client = self._connect()
 
@@ -124,7 +126,7 @@ class AnthropicModel:
 
     async def _carry_out(self, request: Request, call: "_Call") -> None:
         try:
-            with transport.watched(call.progress):
+            with exchange.watched(call.progress):
                 async with asyncio.timeout(request.timeout_seconds):
                     await self._read(request, call.assembly)
         except TimeoutError:
@@ -153,7 +155,7 @@ class _Call:
     def __init__(self, asked_tokens: int) -> None:
         self._asked_tokens = asked_tokens
         self.assembly = Assembly(asked_tokens)
-        self.progress = transport.Progress()
+        self.progress = exchange.Progress()
 
     @property
     def charge(self) -> Tokens:
@@ -199,13 +201,13 @@ def _must_stream(answer: httpx2.Response) -> None:
 
 def _failed(error: BaseException, tokens: Tokens) -> ModelFailed:
     """A failure in words of our own, by its class."""
-    broken = error if isinstance(error, transport.ExchangeFailed) else error.__cause__
+    broken = error if isinstance(error, exchange.ExchangeFailed) else error.__cause__
     match broken:
-        case transport.ExchangeFailed(
-            fault=transport.Fault.ENCODED | transport.Fault.NOT_HTTP as fault
+        case exchange.ExchangeFailed(
+            fault=exchange.Fault.ENCODED | exchange.Fault.NOT_HTTP as fault
         ):
             return ModelFailed(Failure.GARBLED, f"the answer cannot be read: {fault}", None, tokens)
-        case transport.ExchangeFailed(fault=fault):
+        case exchange.ExchangeFailed(fault=fault):
             words = f"the model cannot be reached: {fault}"
             return ModelFailed(Failure.CONNECTION, words, None, tokens)
     if isinstance(error, anthropic.APIConnectionError | httpx2.HTTPError):
