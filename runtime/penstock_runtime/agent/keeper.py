@@ -3,6 +3,7 @@
 from collections.abc import Coroutine
 from typing import Any, Protocol, TypeVar
 
+from penstock_runtime.agent.context import Context
 from penstock_runtime.agent.step import Run
 from penstock_store.records import Directive
 
@@ -33,6 +34,11 @@ class Keeper(Protocol):
     @property
     def trace_id(self) -> str:
         """The task's trace id: 32 hex digits."""
+        ...
+
+    @property
+    def context(self) -> Context:
+        """The task's clock, ids and chance."""
         ...
 
     def wall_ms(self) -> int:

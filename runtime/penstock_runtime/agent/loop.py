@@ -1,6 +1,5 @@
 """The agent loop: ask the model, carry out what it wants, until the task has an outcome."""
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -10,13 +9,11 @@ from penstock.task import Outcome, Usage
 from penstock_runtime import instrumentation, redaction
 from penstock_runtime.agent import endings, session, step
 from penstock_runtime.agent.keeper import Event, Interrupted, Keeper
-from penstock_runtime.agent.models import echo, retrying
 from penstock_runtime.agent.models.access import LastWord
-from penstock_runtime.agent.models.model import Model, ModelFailed, Reply, Request, Tokens
-from penstock_runtime.agent.models.pricing import Price
+from penstock_runtime.agent.models.model import Bill, Model, ModelFailed, Reply, Request
 from penstock_runtime.agent.step import Answer, AskModel, CallTool, End, Run
-from penstock_runtime.agent.tools.http import HTTPTools, ToolResult
 from penstock_runtime.agent.tools.toolbox import Toolbox
+from penstock_runtime.agent.tools.toolset import ToolRequest, ToolResult, Toolset
 from penstock_runtime.agent.transcript import ToolUse
 
 _EVENT_TEXT_CHARACTERS = 4000
@@ -33,10 +30,8 @@ class Agent:
 
     template: AgentTemplate
     model: Model
-    price: Price
     toolbox: Toolbox
-    tools: HTTPTools
-    retries: retrying.Policy
+    tools: Toolset
     meter: instrumentation.Meter
     prompt_tokens: int = 0
     last_word: LastWord = field(default_factory=LastWord)
@@ -84,18 +79,6 @@ def _told(run: Run) -> Run:
     return replace(run, outcome=replace(run.outcome, message=message, output=output))
 
 
-def _heard(reply: Reply) -> Reply:
-    """The reply without credentials: it is kept, shown, and its inputs go to tools.
-
-    An endpoint may repeat the key it was sent. Thinking beside something that was replaced is left
-    out, since it is signed over it.
-    """
-    content = tuple(redaction.redact_all(block) for block in reply.content)
-    if content == reply.content:
-        return reply
-    return replace(reply, content=tuple(b for b in content if b["type"] not in echo.THINKING))
-
-
 async def _save(
     keeper: Keeper, run: Run, events: Sequence[Event] = (), *, replicated: bool = False
 ) -> None:
@@ -116,44 +99,40 @@ def _left_seconds(agent: Agent, keeper: Keeper) -> float:
 
 async def _ask(agent: Agent, run: Run, max_tokens: int, keeper: Keeper) -> Run:
     """Call the model; what it cost is booked whether it answered or not."""
-    timeout = float(agent.template.model.timeout_seconds)
-    request = Request(run.transcript.messages, max_tokens, timeout)
-    attempts = retrying.Attempts()
-    asked = retrying.reply(
-        agent.model,
-        request,
-        agent.retries,
-        attempts,
-        left_seconds=lambda: _left_seconds(agent, keeper),
-        meter=agent.meter,
-    )
+    request = _request(agent, run, max_tokens, keeper)
+    bill = request.bill
     try:
-        answer = await keeper.interruptible(asked)
+        answer = await keeper.interruptible(agent.model.reply(request))
     except Interrupted:
-        await _save(keeper, run.used(_charge(agent, attempts.tokens)))  # raises it again
+        await _save(keeper, run.used(bill.charge.usage))  # raises it again
         raise
     except ModelFailed as failure:
-        run = run.used(_charge(agent, attempts.tokens))
+        run = run.used(bill.charge.usage)
         late = _left_seconds(agent, keeper) <= _NO_TIME_SECONDS
-        failed = endings.model_failed(failure, attempts.count)
+        failed = endings.model_failed(failure, bill.charge.attempts)
         return run.ended(_out_of_time(agent, run) if late else failed)
-    answer = _heard(answer)
-    run = run.used(_charge(agent, attempts.tokens)).used(Usage(model_calls=1)).replied(answer)
+    run = run.used(bill.charge.usage).used(Usage(model_calls=1)).replied(answer)
     run = _timed(replace(run, max_tokens=max_tokens), keeper)
-    await _save(keeper, run, [_model_event(answer, attempts.count)])
+    await _save(keeper, run, [_model_event(answer, bill.charge.attempts)])
     return run
+
+
+def _request(agent: Agent, run: Run, max_tokens: int, keeper: Keeper) -> Request:
+    return Request(
+        run.transcript.messages,
+        max_tokens,
+        timeout_seconds=float(agent.template.model.timeout_seconds),
+        deadline=keeper.context.seconds() + _left_seconds(agent, keeper),
+        said_by=run.transcript.said_by,
+        context=keeper.context,
+        bill=Bill(),
+    )
 
 
 def _out_of_time(agent: Agent, run: Run) -> Outcome:
     bounds = agent.template.limits
     spent = replace(run.usage, wall_ms=bounds.wall_seconds * 1000)
     return limits.breach_before_call(bounds, spent) or endings.internal("no time was left")
-
-
-def _charge(agent: Agent, tokens: Tokens) -> Usage:
-    cost = agent.price(tokens)
-    agent.meter.model_charged(tokens.input, tokens.output, cost)
-    return Usage(input_tokens=tokens.input, output_tokens=tokens.output, cost_micro_usd=cost)
 
 
 def _model_event(answer: Reply, attempts: int) -> Event:
@@ -187,12 +166,10 @@ async def _call(agent: Agent, run: Run, call: ToolUse, keeper: Keeper) -> Run:
     started_ms = keeper.wall_ms()
     result = await _result(agent, run, call, keeper, once=once)
     took_ms = keeper.wall_ms() - started_ms
-    agent.meter.tool_called(call.name, "ok" if result.ok else "error", took_ms / 1000)
     run = _timed(run.used(Usage(tool_calls=1)), keeper)
     if once and not result.known:
         return run.ended(endings.result_unknown(call.name, call.input, result.text))
-    told = redaction.redact(result.text)
-    answered = run.transcript.with_result(call, told, is_error=not result.ok)
+    answered = run.transcript.with_result(call, result.text, is_error=not result.ok)
     run = replace(run, transcript=answered)
     await _save(keeper, run, [_tool_event(call, ok=result.ok, wall_ms=took_ms)])
     return run
@@ -203,16 +180,21 @@ async def _result(
 ) -> ToolResult:
     tool = agent.toolbox.tools[call.name]
     seconds = max(0.001, min(float(tool.timeout_seconds), _left_seconds(agent, keeper)))
-    headers = _headers(call, keeper)
-    if not once:
-        return await agent.tools.call(tool, call.input, headers, seconds)
 
     async def intend() -> float:
         await _intend(run, call, keeper)
         return _left_seconds(agent, keeper)
 
+    request = ToolRequest(
+        tool,
+        call.input,
+        _headers(call, keeper),
+        seconds,
+        before_sending=intend if once else None,
+        context=keeper.context,
+    )
     try:
-        return await agent.tools.call(tool, call.input, headers, seconds, intend)
+        return await agent.tools.call(request)
     except errors.NotReplicated:
         text = (
             "the tool was not called: too few replicas of the store confirmed in time that the "
@@ -235,7 +217,7 @@ def _headers(call: ToolUse, keeper: Keeper) -> Mapping[str, str]:
     """What a tool needs to know a repeated call again and to join the trace (W3C Trace Context)."""
     return {
         "Idempotency-Key": call.idempotency_key(keeper.task_id),
-        "traceparent": f"00-{keeper.trace_id}-{secrets.token_hex(8)}-01",
+        "traceparent": f"00-{keeper.trace_id}-{keeper.context.identifier(16)}-01",
     }
 
 

@@ -102,10 +102,11 @@ def history_after(run: Run) -> bytes | None:
     ``MAX_HISTORY_BYTES`` loses its oldest turns.
     """
     if run.shortened_history is not None:
-        return transcript.encode_history(run.shortened_history)
+        return transcript.encode_history(run.shortened_history, said_by=run.transcript.said_by)
     if run.outcome is None or run.outcome.status is not TaskStatus.SUCCEEDED:
         return None
-    stored = transcript.encode_history(run.transcript.messages, run.transcript.tokens)
+    told = run.transcript
+    stored = transcript.encode_history(told.messages, told.tokens, told.said_by)
     if len(stored) <= MAX_HISTORY_BYTES:
         return stored
-    return transcript.encode_history(_fitting(run.transcript.messages))
+    return transcript.encode_history(_fitting(told.messages), said_by=told.said_by)

@@ -9,7 +9,15 @@ from typing import Any, Final
 
 from penstock.revision import canonical
 from penstock_runtime.agent.models import echo
-from penstock_runtime.agent.models.model import Block, Message, Reply, characters, estimated_tokens
+from penstock_runtime.agent.models.model import (
+    NOBODY,
+    Block,
+    Identity,
+    Message,
+    Reply,
+    characters,
+    estimated_tokens,
+)
 
 _FORMAT: Final = 1
 
@@ -53,7 +61,7 @@ class Transcript:
     made and have no result. ``keyed_by_id``: the last message's calls go by the model's ids as
     idempotency keys, because a worker that knew no positions may have made them.
     ``tokens`` is what the model counted of the conversation up to its last reply, the prompt
-    included; 0 when that is not known.
+    included; 0 when that is not known. ``said_by`` has thought all that is thought in it.
     """
 
     messages: tuple[Message, ...]
@@ -67,9 +75,16 @@ class Transcript:
     asked: Mapping[str, int] = field(default_factory=dict)
     repeats: tuple[int, ...] = ()
     characters: int = 0
+    said_by: Identity = NOBODY
 
     @classmethod
-    def start(cls, history: Sequence[Message], text: str, tokens: int = 0) -> "Transcript":
+    def start(
+        cls,
+        history: Sequence[Message],
+        text: str,
+        tokens: int = 0,
+        said_by: Identity = NOBODY,
+    ) -> "Transcript":
         """A task's first state: the session's history, then its input.
 
         What may not be sent back is left out of the history: it may be an earlier version's.
@@ -77,7 +92,8 @@ class Transcript:
         said = echo.text(text)
         own = {"role": "user", "content": said if said.strip() else echo.NO_TEXT}
         whole = (*echo.filled(echo.messages(history)), own)
-        return cls(whole, begin=len(history), tokens=tokens, characters=characters(whole))
+        size = characters(whole)
+        return cls(whole, len(history), tokens=tokens, characters=size, said_by=said_by)
 
     @property
     def calls(self) -> tuple[ToolUse, ...]:
@@ -113,12 +129,15 @@ class Transcript:
 
     def with_reply(self, reply: Reply) -> "Transcript":
         """The conversation with the model's message at its end, as far as it may be sent back."""
-        message = echo.turn(reply.content, self.messages)
+        before = self.messages
+        if self.said_by.differs(reply.by):  # it was asked without what another one has thought
+            before = echo.all_without_thinking(before)
+        message = echo.turn(reply.content, before)
         asked, repeats = _counted(self.asked, message)
         seen = estimated_tokens(without_thinking((message,)))
         return replace(
             self,
-            messages=(*self.messages, message),
+            messages=(*before, message),
             stop_reason=reply.stop_reason,
             detail=reply.detail,
             keyed_by_id=False,
@@ -126,6 +145,7 @@ class Transcript:
             asked=asked,
             repeats=repeats,
             characters=self.characters + characters(message),
+            said_by=self.said_by if reply.by == NOBODY else reply.by,
         )
 
     def with_turn_paused(self) -> "Transcript":
@@ -191,6 +211,7 @@ class Transcript:
                 "intents": sorted(self.begun),
                 "keyedByID": self.keyed_by_id,
                 "tokens": self.tokens,
+                "saidBy": _written(self.said_by),
             }
         )
 
@@ -221,6 +242,7 @@ class Transcript:
             asked,
             repeats,
             characters(whole),
+            _identity(document),
         )
 
 
@@ -285,9 +307,20 @@ def _action(name: str, given: Any) -> str:
 # ---------------------------------------------------------------------------------- saved forms
 
 
-def encode_history(messages: Sequence[Message], tokens: int = 0) -> bytes:
-    """The saved form of a session's conversation; ``tokens`` as in ``Transcript``."""
-    return _dump({"format": _FORMAT, "messages": echo.filled(messages), "tokens": tokens})
+def encode_history(
+    messages: Sequence[Message],
+    tokens: int = 0,
+    said_by: Identity = NOBODY,
+) -> bytes:
+    """The saved form of a session's conversation; ``tokens`` and ``said_by`` as in ``Transcript``."""
+    return _dump(
+        {
+            "format": _FORMAT,
+            "messages": echo.filled(messages),
+            "tokens": tokens,
+            "saidBy": _written(said_by),
+        }
+    )
 
 
 def decode_history(saved: bytes | None) -> tuple[Message, ...]:
@@ -299,6 +332,23 @@ def history_tokens(saved: bytes | None) -> int:
     """What the model counted of a session's conversation; 0 when that is not known."""
     found = _load(saved).get("tokens", 0) if saved else 0
     return found if isinstance(found, int) else 0
+
+
+def history_said_by(saved: bytes | None) -> Identity:
+    """Who has thought what is thought in a session's conversation."""
+    return _identity(_load(saved)) if saved else NOBODY
+
+
+def _written(identity: Identity) -> list[str]:
+    return [identity.model, identity.account]
+
+
+def _identity(document: Mapping[str, Any]) -> Identity:
+    """Empty in a saved form of an earlier version: its revision alone says who has thought in it."""
+    match document.get("saidBy"):
+        case [str(model), str(account)]:
+            return Identity(model, account)
+    return NOBODY
 
 
 def without_thinking(messages: Sequence[Message]) -> tuple[Message, ...]:

@@ -1,5 +1,6 @@
 """What a worker needs before its first task: its revision, checked, and what runs it."""
 
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +16,16 @@ from penstock_runtime import instrumentation, redaction
 from penstock_runtime.agent import credentials, loop
 from penstock_runtime.agent.models import anthropic, pricing, retrying
 from penstock_runtime.agent.models.access import LastWord, Watched
-from penstock_runtime.agent.models.model import Failure
+from penstock_runtime.agent.models.metered import Metered
+from penstock_runtime.agent.models.model import Failure, Model
+from penstock_runtime.agent.models.pricing import Price
+from penstock_runtime.agent.models.redacted import Redacted
+from penstock_runtime.agent.models.retrying import Retrying
 from penstock_runtime.agent.tools import toolbox
 from penstock_runtime.agent.tools.http import HTTPTools
+from penstock_runtime.agent.tools.metered import MeteredTools
+from penstock_runtime.agent.tools.redacted import RedactedTools
+from penstock_runtime.agent.tools.toolset import Toolset
 from penstock_runtime.agent.transport import proxies
 from penstock_runtime.settings import WorkerSettings
 
@@ -66,15 +74,45 @@ def equip(settings: WorkerSettings, cut: Revision) -> loop.Agent:
     last_word = LastWord()
     return loop.Agent(
         template=template,
-        model=Watched(model, last_word),
-        price=pricing.list_price(template.model.provider, template.model.name),
+        model=layered_model(
+            model,
+            pricing.list_price(template.model.provider, template.model.name),
+            meter,
+            last_word,
+            retrying.Policy(template.model.retries, settings.retry_base_seconds),
+        ),
         toolbox=tools,
-        tools=HTTPTools(settings.tool_headers_dir, _carrier(cut)),
-        retries=retrying.Policy(template.model.retries, settings.retry_base_seconds),
+        tools=layered_tools(HTTPTools(settings.tool_headers_dir, _carrier(cut)), meter),
         meter=meter,
         prompt_tokens=model.prompt_tokens,
         last_word=last_word,
     )
+
+
+def layered_model(
+    endpoint: Model,
+    price: Price,
+    meter: instrumentation.Meter,
+    last_word: LastWord,
+    retries: retrying.Policy,
+) -> Model:
+    """What the loop asks: an endpoint in its layers, of which the last one is asked first."""
+    layers: tuple[Callable[[Model], Model], ...] = (
+        lambda model: Metered(model, price, meter),  # what each request took and cost
+        lambda model: Watched(model, last_word),  # what it says of the credential
+        Redacted,  # before anything keeps a reply
+        lambda model: Retrying(model, retries),  # each attempt goes through all of these
+    )
+    return functools.reduce(lambda model, layer: layer(model), layers, endpoint)
+
+
+def layered_tools(toolset: Toolset, meter: instrumentation.Meter) -> Toolset:
+    """What the loop calls: tools in their layers, of which the last one is called first."""
+    layers: tuple[Callable[[Toolset], Toolset], ...] = (
+        lambda toolset: MeteredTools(toolset, meter),  # what each call took
+        RedactedTools,  # before anything keeps a result
+    )
+    return functools.reduce(lambda toolset, layer: layer(toolset), layers, toolset)
 
 
 def _model(

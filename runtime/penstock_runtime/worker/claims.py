@@ -20,7 +20,8 @@ def beginning(claim: Claim) -> Run:
     if claim.history_revision != claim.revision:
         history = transcript.without_thinking(history)
     tokens = transcript.history_tokens(claim.history)
-    begun = Transcript.start(history, claim.task.input, tokens)
+    said_by = transcript.history_said_by(claim.history)
+    begun = Transcript.start(history, claim.task.input, tokens, said_by)
     return Run(begun, claim.task.usage, doubt=claim.doubt)
 
 

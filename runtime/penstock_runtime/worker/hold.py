@@ -9,6 +9,7 @@ from penstock import errors
 from penstock.task import Outcome, Usage
 from penstock_runtime import instrumentation
 from penstock_runtime.agent.boundary import Broken, caught
+from penstock_runtime.agent.context import LIVE, Context
 from penstock_runtime.agent.keeper import Event, Interrupted
 from penstock_runtime.agent.step import Run
 from penstock_store.records import Claim, Directive
@@ -70,6 +71,7 @@ class Hold:
         self._writing = asyncio.Lock()  # an older state never overwrites a newer one
         self._last: _Saved | None = None
         self._again: asyncio.Task[Any] | None = None
+        self.context: Context = LIVE
         self.claim = claim
         self.directive = Directive.CONTINUE
         self.usage = claim.task.usage

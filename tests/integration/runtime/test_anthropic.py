@@ -1,5 +1,6 @@
 """The vendor's client against a Messages server: every answer it can give, good or bad."""
 
+import dataclasses
 import json
 import math
 
@@ -8,7 +9,7 @@ import pytest
 from penstock.api.agent import Effort
 from penstock_dev.model import testing
 from penstock_runtime.agent.models import anthropic
-from penstock_runtime.agent.models.model import Failure, ModelFailed, Request
+from penstock_runtime.agent.models.model import NOBODY, Failure, ModelFailed, Request
 
 MODEL = "claude-sonnet-5-5"
 TOOL = {"name": "look_up", "description": "", "input_schema": {"type": "object"}}
@@ -150,6 +151,34 @@ async def test_no_answer_in_time_is_a_timeout_charged_for_what_was_sent(fake_mod
 
 async def test_nobody_at_the_address_is_a_connection_failure():
     assert (await failure("http://127.0.0.1:9", {})).kind == Failure.CONNECTION
+
+
+async def test_what_was_thought_is_sent_to_the_same_model_with_the_same_key_only(
+    fake_model, tmp_path
+):
+    key = tmp_path / "key"
+    key.write_text("one\n")
+    model = anthropic.AnthropicModel(
+        scripted({"thinking": "Hm.", "text": "Hi."}), fake_model.url, anthropic.key_file(key)
+    )
+
+    async def sent(after):
+        """What the model was sent of its own reply, when it was asked again."""
+        said = {"role": "assistant", "content": list(after.content)}
+        asked = [{"role": "user", "content": "x"}, said, {"role": "user", "content": "y"}]
+        await model.reply(Request(asked, 100, 10.0, said_by=after.by))
+        blocks = fake_model.journal(1)["requests"][-1]["body"]["messages"][1]["content"]
+        return [block["type"] for block in blocks]
+
+    first = await model.reply(Request([{"role": "user", "content": "x"}], 100, 10.0))
+    assert first.by.model == MODEL
+    assert "one" not in str(first.by)
+    assert await sent(first) == ["thinking", "text"]
+    key.write_text("two\n")
+    assert model.renew_credentials()
+    assert await sent(first) == ["text"]
+    assert await sent(dataclasses.replace(first, by=NOBODY)) == ["thinking", "text"]
+    await model.aclose()
 
 
 async def test_a_rotated_key_is_read_again(tmp_path):

@@ -276,7 +276,7 @@ async def test_a_call_that_is_cut_is_charged_for_what_was_sent_and_read():
         asked.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asked
-    assert request.account.tokens.input > 0
+    assert request.bill.charge.tokens.input > 0
 
 
 async def closed(writer):

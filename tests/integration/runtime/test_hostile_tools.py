@@ -11,6 +11,7 @@ import pytest
 from penstock.api.agent import Tool
 from penstock_runtime import redaction
 from penstock_runtime.agent.tools import http
+from penstock_runtime.agent.tools.toolset import ToolRequest
 from penstock_runtime.agent.transport import direct
 from tests.integration.runtime import raw
 
@@ -30,7 +31,9 @@ async def call(url, *, given=None, mounted=None, seconds=5.0, before=None, **mor
     tools = http.HTTPTools(mounted)
     try:
         asked = tool(url, secret=mounted is not None, **more)
-        return await tools.call(asked, given or {}, {"Idempotency-Key": "t.1.1"}, seconds, before)
+        return await tools.call(
+            ToolRequest(asked, given or {}, {"Idempotency-Key": "t.1.1"}, seconds, before)
+        )
     finally:
         await tools.aclose()
 
@@ -50,7 +53,7 @@ async def test_what_one_call_is_asked_to_remember_goes_out_with_no_other_one(tmp
     async with raw.Raw(asks) as server:
         tools = http.HTTPTools(mounted(tmp_path, Cookie="shop=ours"))
         for secret in (False, False, True):
-            await tools.call(tool(server.url, secret=secret), {}, {}, 5.0)
+            await tools.call(ToolRequest(tool(server.url, secret=secret), {}, {}, 5.0))
         await tools.aclose()
     sent = [headers.get("cookie") for _, headers, _ in server.requests]
     assert sent == [None, None, "shop=ours"]
@@ -108,7 +111,7 @@ async def test_an_answer_is_whole_at_its_own_end_and_what_follows_is_no_next_ans
     async with raw.Raw(raw.response(b"first") + after, raw.response(b"second")) as server:
         tools = http.HTTPTools(None)
         harmless = tool(server.url, effect="ReadOnly")
-        told = [await tools.call(harmless, {}, {}, 5.0) for _ in range(2)]
+        told = [await tools.call(ToolRequest(harmless, {}, {}, 5.0)) for _ in range(2)]
         await tools.aclose()
     assert [result.text for result in told] == ["first", "second"]
     assert server.connections == (2 if after else 1)
@@ -238,7 +241,7 @@ async def test_an_irreversible_call_has_a_connection_of_its_own():
     async with raw.Raw(raw.response(b"x")) as server:
         tools = http.HTTPTools(None)
         for effect in ("ReadOnly", "ReadOnly", "Irreversible"):
-            await tools.call(tool(server.url, effect=effect), {}, {}, 5.0)
+            await tools.call(ToolRequest(tool(server.url, effect=effect), {}, {}, 5.0))
         await tools.aclose()
     assert server.connections == 2
 

@@ -6,6 +6,7 @@ import pytest
 
 from penstock.api.agent import Tool
 from penstock_runtime.agent.tools import http
+from penstock_runtime.agent.tools.toolset import ToolRequest, ToolResult
 
 
 def tool(url, method="POST", **more):
@@ -24,7 +25,7 @@ async def call():
     tools = http.HTTPTools(None)
 
     async def send(asked, given=None, headers=None, seconds=5.0):
-        return await tools.call(asked, given or {}, headers or {}, seconds)
+        return await tools.call(ToolRequest(asked, given or {}, headers or {}, seconds))
 
     yield send
     await tools.aclose()
@@ -33,7 +34,7 @@ async def call():
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
 async def test_the_input_goes_out_as_json(call, tool_server, method):
     result = await call(tool(tool_server.url + "/ok", method), {"order": "A1", "n": 2})
-    assert result == http.ToolResult('{"order": "shipped"}', ok=True)
+    assert result == ToolResult('{"order": "shipped"}', ok=True)
     sent = tool_server.calls[0]
     assert sent["method"] == method
     assert json.loads(sent["body"]) == {"order": "A1", "n": 2}
@@ -57,9 +58,9 @@ async def test_headers_come_from_the_mounted_secret_and_are_read_anew(tool_serve
         {**asked.wire(), "http": {**asked.http.wire(), "headersFromSecretRef": {"name": "s"}}}
     )
     tools = http.HTTPTools(tmp_path)
-    await tools.call(asked, {}, {"Idempotency-Key": "t.1.c"}, 5.0)
+    await tools.call(ToolRequest(asked, {}, {"Idempotency-Key": "t.1.c"}, 5.0))
     (mounted / "X-Api-Key").write_text("two")
-    await tools.call(asked, {}, {}, 5.0)
+    await tools.call(ToolRequest(asked, {}, {}, 5.0))
     await tools.aclose()
     assert [sent["headers"]["x-api-key"] for sent in tool_server.calls] == ["one", "two"]
     assert tool_server.calls[0]["headers"]["idempotency-key"] == "t.1.c"
@@ -71,7 +72,7 @@ async def test_a_missing_secret_is_told_and_nothing_is_sent(tool_server, tmp_pat
         {**asked.wire(), "http": {**asked.http.wire(), "headersFromSecretRef": {"name": "s"}}}
     )
     tools = http.HTTPTools(tmp_path)
-    result = await tools.call(asked, {}, {}, 5.0)
+    result = await tools.call(ToolRequest(asked, {}, {}, 5.0))
     await tools.aclose()
     assert (result.ok, result.known) == (False, True)
     assert tool_server.calls == []

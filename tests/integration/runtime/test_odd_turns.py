@@ -107,3 +107,24 @@ async def test_a_thinking_model_goes_on_in_a_session_that_was_shortened(
     assert set(ends) == {SUCCEEDED, (TaskStatus.LIMIT_EXCEEDED, OutcomeReason.LIMIT_INPUT_TOKENS)}
     pairs = itertools.pairwise(ends)
     assert all(SUCCEEDED in pair for pair in pairs), [each.outcome for each in ended]
+
+
+async def test_a_session_goes_on_with_another_key_without_what_was_thought_before(
+    shop, fake_model, tmp_path
+):
+    key = tmp_path / "key"
+    cut = await shop.release({"thinking": "Hm.", "text": "Hi."})
+
+    async def thought(*inputs):
+        """Which of the model's former turns went back with their thinking, with the last input."""
+        async with shop.pool(cut, PENSTOCK_CREDENTIALS_FILE=str(key)):
+            for text in inputs:
+                assert how(await shop.ended(await shop.submit(text, session="s"))) == SUCCEEDED
+        turns = fake_model.journal(1)["requests"][-1]["body"]["messages"][1::2]
+        return ["thinking" in [block["type"] for block in turn["content"]] for turn in turns]
+
+    key.write_text("one\n")
+    assert await thought("1", "2") == [True]
+    key.write_text("two\n")
+    assert await thought("3") == [False, False]
+    assert await thought("4") == [False, False, True]

@@ -5,6 +5,7 @@ import pytest
 from penstock import errors
 from penstock.api.agent import Tool
 from penstock_runtime.agent.tools import http
+from penstock_runtime.agent.tools.toolset import ToolRequest
 from penstock_runtime.agent.transport import proxies
 from tests.integration.runtime import raw
 
@@ -17,7 +18,7 @@ def tool(url="http://shop.example/order", **more):
 async def call(environment, url="http://shop.example/order"):
     tools = http.HTTPTools(None, proxies.carrier(environment))
     try:
-        return await tools.call(tool(url), {}, {}, 5.0)
+        return await tools.call(ToolRequest(tool(url), {}, {}, 5.0))
     finally:
         await tools.aclose()
 
@@ -43,7 +44,7 @@ async def test_an_irreversible_call_has_a_connection_to_the_proxy_of_its_own():
         tools = http.HTTPTools(None, proxies.carrier({"HTTP_PROXY": proxy.url}))
         effects = ["ReadOnly", "ReadOnly", "Irreversible", "Irreversible", "ReadOnly"]
         for effect in effects:
-            await tools.call(tool(effect=effect), {}, {}, 5.0)
+            await tools.call(ToolRequest(tool(effect=effect), {}, {}, 5.0))
         await tools.aclose()
     assert (len(proxy.requests), proxy.connections) == (5, 3)
 
@@ -57,7 +58,7 @@ async def test_what_is_done_before_sending_keeps_no_connection_to_the_proxy_wait
             return 60.0
 
         tools = http.HTTPTools(None, proxies.carrier({"HTTP_PROXY": proxy.url}))
-        assert (await tools.call(tool(effect="Irreversible"), {}, {}, 5.0, before)).ok
+        assert (await tools.call(ToolRequest(tool(effect="Irreversible"), {}, {}, 5.0, before))).ok
         await tools.aclose()
     assert seen == [(0, 0)]
 

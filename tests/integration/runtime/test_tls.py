@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from penstock_runtime.agent.models import anthropic
 from penstock_runtime.agent.models.model import Failure, ModelFailed, Request
 from penstock_runtime.agent.tools import http
+from penstock_runtime.agent.tools.toolset import ToolRequest
 from penstock_runtime.agent.transport import direct
 from tests.integration.runtime import raw
 from tests.integration.runtime.test_hostile_tools import tool
@@ -59,7 +60,7 @@ async def test_a_model_and_a_tool_answer_over_tls(context, certificate):
         reply = await model.reply(Request([{"role": "user", "content": "Hi"}], 10, 10.0))
         await model.aclose()
         tools = http.HTTPTools(None, believing(certificate))
-        told = await tools.call(tool(server.url), {}, {}, 10.0)
+        told = await tools.call(ToolRequest(tool(server.url), {}, {}, 10.0))
         await tools.aclose()
     assert reply.content[0]["text"] == "hello"
     assert told.text == "shipped"
@@ -68,7 +69,7 @@ async def test_a_model_and_a_tool_answer_over_tls(context, certificate):
 async def test_a_certificate_that_nobody_vouches_for_gets_no_request(context):
     async with raw.Raw(raw.response(b"x"), tls=context) as server:
         tools = http.HTTPTools(None)
-        told = await tools.call(tool(server.url), {}, {}, 10.0)
+        told = await tools.call(ToolRequest(tool(server.url), {}, {}, 10.0))
         await tools.aclose()
         model = anthropic.AnthropicModel(
             anthropic.Prompt("m", "Help."), server.url, anthropic.no_key
@@ -89,5 +90,5 @@ async def test_certificates_that_the_environment_names_are_believed(
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     async with raw.Raw(raw.response(b"shipped"), tls=context) as server:
         tools = http.HTTPTools(None)
-        assert (await tools.call(tool(server.url), {}, {}, 10.0)).text == "shipped"
+        assert (await tools.call(ToolRequest(tool(server.url), {}, {}, 10.0))).text == "shipped"
         await tools.aclose()

@@ -9,9 +9,10 @@ from penstock.task import Priority, Task, TaskStatus, Usage
 from penstock_runtime import instrumentation
 from penstock_runtime.agent import loop
 from penstock_runtime.agent.models import retrying
-from penstock_runtime.agent.models.access import LastWord, Watched
+from penstock_runtime.agent.models.access import LastWord
 from penstock_runtime.agent.models.model import Reply, Tokens
 from penstock_runtime.agent.tools import toolbox
+from penstock_runtime.worker import boot
 from penstock_runtime.worker.crew import Duty
 from penstock_store.records import Claim, Directive
 
@@ -61,14 +62,15 @@ class Model:
 def agent(template, model=None, **limits):
     made = template(tools=[], **limits)
     last_word = LastWord()
+    meter = instrumentation.Meter(AGENT, "support-rev", made.model.name)
     return loop.Agent(
         template=made,
-        model=Watched(model or Model(), last_word),
-        price=lambda tokens: 0,
+        model=boot.layered_model(
+            model or Model(), lambda tokens: 0, meter, last_word, retrying.Policy(0, 0.01)
+        ),
         toolbox=toolbox.build(()),
         tools=SimpleNamespace(),
-        retries=retrying.Policy(0, 0.01),
-        meter=instrumentation.Meter(AGENT, "support-rev", made.model.name),
+        meter=meter,
         last_word=last_word,
     )
 

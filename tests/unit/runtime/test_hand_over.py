@@ -6,7 +6,7 @@ from penstock.names import AgentKey
 from penstock.task import Outcome, OutcomeReason, Priority, Task, TaskStatus, Usage
 from penstock_runtime.agent import endings, transcript
 from penstock_runtime.agent.models import scripted
-from penstock_runtime.agent.models.model import Reply, Tokens
+from penstock_runtime.agent.models.model import NOBODY, Identity, Reply, Tokens
 from penstock_runtime.agent.transcript import Transcript
 from penstock_runtime.worker import claims
 from penstock_store.records import Claim
@@ -51,6 +51,40 @@ def test_only_its_own_revisions_thinking_is_kept_of_a_checkpoint(writer, kept):
     run = claims.beginning(claim(checkpoint=saved.encode(), checkpoint_revision=writer))
     assert thinks(run) == kept
     assert run.transcript.stop_reason == "pause_turn"
+
+
+ONE, OTHER = Identity("claude", "one"), Identity("claude", "other")
+
+
+def said(by, *blocks):
+    return Reply(blocks or SPOKEN, "pause_turn", Tokens(), by=by)
+
+
+def test_a_checkpoint_and_a_session_say_who_has_thought_in_them():
+    spoken = Transcript.start((), "next").with_reply(said(ONE))
+    run = claims.beginning(claim(checkpoint=spoken.encode(), checkpoint_revision="new"))
+    assert run.transcript.said_by == ONE
+    done = run.replied(Reply(SPOKEN, "end_turn", Tokens(), by=ONE)).ended(endings.succeeded("hi"))
+    kept = claims.session_history(claim(), done)
+    later = claims.beginning(claim(history=kept, history_revision="new"))
+    assert later.transcript.said_by == ONE
+
+
+def test_what_an_earlier_version_kept_goes_by_its_revision_alone():
+    run = claims.beginning(claim(history=HISTORY, history_revision="new"))
+    assert run.transcript.said_by == NOBODY
+    assert thinks(run)
+
+
+@pytest.mark.parametrize(("by", "kept"), [(ONE, 2), (NOBODY, 2), (OTHER, 1)])
+def test_only_the_thinking_of_who_answers_now_goes_on(by, kept):
+    """Another one was asked without it, and thinks after a conversation that has none."""
+    spoken = Transcript.start((), "next").with_reply(said(ONE)).with_turn_paused()
+    after = spoken.with_reply(said(by))
+    thoughts = [block for each in after.messages[1:] for block in each["content"]]
+    assert thoughts.count(THINKING) == kept
+    assert len(after.messages) == 3
+    assert after.said_by == (ONE if by == NOBODY else by)
 
 
 def ended(outcome, run):

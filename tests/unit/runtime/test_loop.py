@@ -11,11 +11,14 @@ from penstock.names import AgentKey
 from penstock.task import OutcomeReason, TaskStatus, Usage
 from penstock_runtime import instrumentation, redaction
 from penstock_runtime.agent import loop, step
+from penstock_runtime.agent.context import LIVE
 from penstock_runtime.agent.keeper import Interrupted
 from penstock_runtime.agent.models import retrying, scripted
+from penstock_runtime.agent.models.access import LastWord
 from penstock_runtime.agent.models.model import Failure, ModelFailed, Reply, Tokens
 from penstock_runtime.agent.tools import toolbox
-from penstock_runtime.agent.tools.http import ToolResult
+from penstock_runtime.agent.tools.toolset import ToolResult
+from penstock_runtime.worker import boot
 from penstock_store.records import Directive
 
 A1 = {"order": "A1"}
@@ -29,10 +32,10 @@ class Tools:
         self.calls = []
         self.result = result or ToolResult("shipped", ok=True)
 
-    async def call(self, tool, given, headers, seconds, before_sending=None):
-        if before_sending is not None:
-            await before_sending()
-        self.calls.append((tool.name, given, headers))
+    async def call(self, request):
+        if request.before_sending is not None:
+            await request.before_sending()
+        self.calls.append((request.tool.name, request.input, request.headers))
         return self.result
 
 
@@ -41,6 +44,7 @@ class Notebook:
 
     task_id = "task"
     trace_id = "0" * 32
+    context = LIVE
 
     def __init__(self, stop_at=None, directive=Directive.GIVE_BACK):
         self.saved = []
@@ -63,18 +67,24 @@ class Notebook:
         return await call
 
 
+def price(tokens):
+    return tokens.input + 5 * tokens.output
+
+
 @pytest.fixture
 def agent(template):
     def make(replies, tools=None, **limits):
         declared = template(**limits)
+        asked = scripted.ScriptedModel(replies) if isinstance(replies, list) else replies
+        last_word = LastWord()
+        meter = instrumentation.Meter(AgentKey("test", "agent"), "agent-00000000", "model")
         return loop.Agent(
             template=declared,
-            model=scripted.ScriptedModel(replies),
-            price=lambda tokens: tokens.input + 5 * tokens.output,
+            model=boot.layered_model(asked, price, meter, last_word, retrying.Policy(2, 0.0)),
             toolbox=toolbox.build(declared.tools),
-            tools=tools or Tools(),
-            retries=retrying.Policy(2, 0.0),
-            meter=instrumentation.Meter(AgentKey("test", "agent"), "agent-00000000", "model"),
+            tools=boot.layered_tools(tools or Tools(), meter),
+            meter=meter,
+            last_word=last_word,
         )
 
     return make
@@ -113,8 +123,8 @@ async def test_the_intent_of_an_irreversible_call_is_kept_before_it_is_made(agen
     notebook = Notebook()
     tools = Tools()
 
-    async def look(*arguments):
-        await arguments[-1]()
+    async def look(request):
+        await request.before_sending()
         tools.begun = notebook.saved[-1].transcript.begun
         return ToolResult("done", ok=True)
 
@@ -332,20 +342,20 @@ PLAIN = {"type": "text", "text": "I look."}
 async def test_a_key_that_a_model_repeats_is_neither_kept_nor_sent(agent, run, blocks):
     redaction.learn(KEY)
     tools, notebook = Tools(), Notebook()
-    made = agent([saying(*blocks), scripted.text("Done.")], tools)
-    ended = await loop.run_task(made, run, notebook)
+    model = scripted.ScriptedModel([saying(*blocks), scripted.text("Done.")])
+    ended = await loop.run_task(agent(model, tools), run, notebook)
     assert ended.outcome.status == TaskStatus.SUCCEEDED
-    for kept in (notebook.saved, notebook.events, ended, tools.calls, made.model.requests[1:]):
+    for kept in (notebook.saved, notebook.events, ended, tools.calls, model.requests[1:]):
         assert KEY not in str(kept)
-    assert "thinking" not in str(made.model.requests[1].messages)  # it is signed over the rest
+    assert "thinking" not in str(model.requests[1].messages)  # it is signed over the rest
 
 
 async def test_a_reply_without_a_key_goes_back_as_it_came(agent, run):
     redaction.learn(KEY)
     reply = saying(PLAIN, CALL)
-    made = agent([reply, scripted.text("Done.")])
-    await loop.run_task(made, run, Notebook())
-    assert tuple(made.model.requests[1].messages[1]["content"]) == reply.content
+    model = scripted.ScriptedModel([reply, scripted.text("Done.")])
+    await loop.run_task(agent(model), run, Notebook())
+    assert tuple(model.requests[1].messages[1]["content"]) == reply.content
 
 
 async def test_a_prompt_that_the_vendor_finds_too_long_is_the_limit_of_the_task(agent, run):

@@ -1,28 +1,35 @@
 """Which failures are tried again, how often, after how long."""
 
+import dataclasses
 import math
 
 import pytest
 
 from penstock.names import AgentKey
 from penstock_runtime import instrumentation
+from penstock_runtime.agent.context import Live
 from penstock_runtime.agent.models import faults, retrying, scripted
-from penstock_runtime.agent.models.model import Failure, ModelFailed, Request, Tokens
+from penstock_runtime.agent.models.metered import Metered
+from penstock_runtime.agent.models.model import Bill, Failure, ModelFailed, Request, Tokens
 
 METER = instrumentation.Meter(AgentKey("test", "agent"), "agent-00000000", "model")
 POLICY = retrying.Policy(retries=3, base_seconds=0.0)
 ASKED = Request([{"role": "user", "content": "x"}], 100, 5.0)
 
 
+class Still(Live):
+    """A context in which no time passes."""
+
+    def seconds(self):
+        return 0.0
+
+
 async def ask(model, policy=POLICY, left_seconds=100.0, attempts=None):
-    return await retrying.reply(
-        model,
-        ASKED,
-        policy,
-        attempts or retrying.Attempts(),
-        left_seconds=lambda: left_seconds,
-        meter=METER,
+    asked = dataclasses.replace(
+        ASKED, deadline=left_seconds, context=Still(), bill=attempts or Bill()
     )
+    metered = Metered(model, lambda tokens: 0, METER)
+    return await retrying.Retrying(metered, policy).reply(asked)
 
 
 def failing(*kinds, **more):
@@ -56,10 +63,10 @@ async def test_what_passes_is_tried_as_often_as_declared(kind):
     ],
 )
 async def test_what_does_not_pass_is_not_tried_for_ever(kinds, attempts):
-    made = retrying.Attempts()
+    made = Bill()
     with pytest.raises(ModelFailed):
         await ask(scripted.ScriptedModel(failing(*kinds)), attempts=made)
-    assert made.count == attempts
+    assert made.charge.attempts == attempts
 
 
 async def test_a_rotated_key_is_tried_once_even_without_retries():
@@ -75,32 +82,32 @@ async def test_a_rotated_key_is_tried_once_even_without_retries():
 
 
 async def test_no_retry_is_made_when_none_is_declared():
-    made = retrying.Attempts()
+    made = Bill()
     with pytest.raises(ModelFailed):
         await ask(
             scripted.ScriptedModel(failing(Failure.OVERLOADED)),
             retrying.Policy(0, 0.0),
             attempts=made,
         )
-    assert made.count == 1
+    assert made.charge.attempts == 1
 
 
 async def test_a_wait_longer_than_the_task_has_left_is_not_begun():
-    made = retrying.Attempts()
+    made = Bill()
     with pytest.raises(ModelFailed, match="the next try in 60 s would be too late"):
         await ask(
             scripted.ScriptedModel(failing(Failure.RATE_LIMITED, retry_after_seconds=60)),
             left_seconds=59.0,
             attempts=made,
         )
-    assert made.count == 1
+    assert made.charge.attempts == 1
 
 
 async def test_failed_attempts_are_paid_for():
-    made = retrying.Attempts()
+    made = Bill()
     answers = [*failing(Failure.INCOMPLETE, tokens=Tokens(10, 3)), scripted.text("x")]
     await ask(scripted.ScriptedModel(answers), attempts=made)
-    assert made.tokens == Tokens(10, 3) + scripted.text("x").tokens
+    assert made.charge.tokens == Tokens(10, 3) + scripted.text("x").tokens
 
 
 async def test_a_call_never_gets_more_time_than_the_task_has_left():

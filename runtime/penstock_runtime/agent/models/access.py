@@ -1,11 +1,11 @@
 """What a worker has heard last of its credential and its model, until the operator is told."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from penstock.access import Access
-from penstock_runtime.agent.models.model import Model, ModelFailed, Reply, Request
+from penstock_runtime.agent.context import LIVE
+from penstock_runtime.agent.models.model import Model, ModelFailed, Reply, Request, Wrapper
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class News:
 class LastWord:
     """The newest word on a worker's access to its model; older ones are of no use to anybody."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = LIVE.seconds) -> None:
         self._clock = clock
         self._last: Access | None = None
         self.news: News | None = None
@@ -44,18 +44,18 @@ class LastWord:
             self.news = None
 
 
-class Watched:
+class Watched(Wrapper):
     """A model whose answers are listened to for what they say about access.
 
     An outage, a limit or a broken answer says nothing about it.
     """
 
     def __init__(self, model: Model, last_word: LastWord) -> None:
-        self._model = model
+        super().__init__(model)
         self._last_word = last_word
 
     async def reply(self, request: Request) -> Reply:
-        """Ask once. See ``Model.reply``."""
+        """Ask, and listen. See ``Model.reply``."""
         try:
             answer = await self._model.reply(request)
         except ModelFailed as failure:
@@ -64,11 +64,3 @@ class Watched:
             raise
         self._last_word.heard(Access.ACCEPTED)
         return answer
-
-    def renew_credentials(self) -> bool:
-        """See ``Model.renew_credentials``."""
-        return self._model.renew_credentials()
-
-    async def aclose(self) -> None:
-        """See ``Model.aclose``."""
-        await self._model.aclose()

@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+import hashlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,10 @@ from penstock_runtime import redaction
 from penstock_runtime.agent import credentials
 from penstock_runtime.agent.models import echo, faults, sse
 from penstock_runtime.agent.models.model import (
+    Charge,
     Failure,
+    Identity,
+    Message,
     ModelFailed,
     Reply,
     Request,
@@ -27,6 +31,7 @@ from penstock_runtime.agent.transport import bounded, direct, exchange
 
 _SHOWN_CHARACTERS: Final = 300
 _WORD_CHARACTERS: Final = 64
+_ACCOUNT_DIGITS: Final = 8  # enough to tell accounts apart, too few to find a credential by
 _NO_KEY: Final = "none"  # an endpoint that needs no key still gets one: the client insists
 _LINGER_SECONDS: Final = 0.02  # for the end of a body after the end of its message
 # What reading a malformed answer can raise, in the client's decoder and in ours.
@@ -77,6 +82,7 @@ class AnthropicModel:
         self._base_url = base_url
         self._read_key = read_key
         self._key = read_key()
+        self._model = prompt.model
         self._http = httpx2.AsyncClient(
             transport=bounded.Bounded(carrier()), trust_env=False, timeout=None
         )
@@ -109,13 +115,14 @@ class AnthropicModel:
 
     async def reply(self, request: Request) -> Reply:
         """Ask once. See ``Model.reply``."""
+        by = Identity(self._model, account_of(self._base_url, self._key))
         call = _Call(self.prompt_tokens + estimated_tokens(request.messages))
         try:
-            await self._carry_out(request, call)
+            await self._carry_out(replace(request, messages=_readable(request, by)), call)
             if call.assembly.complete:
-                return call.assembly.reply()
+                return replace(call.assembly.reply(), by=by)
         except asyncio.CancelledError:
-            request.account.tokens = call.charge
+            request.bill.book(Charge(call.charge))
             raise
         except anthropic.APIStatusError as error:
             raise _refused(error, self._base_url) from None
@@ -147,6 +154,18 @@ class AnthropicModel:
             async with contextlib.aclosing(answer.aiter_raw()) as chunks:
                 await _assemble(chunks, assembly)
                 await _to_the_end(chunks)
+
+
+def account_of(base_url: str, key: str) -> str:
+    """What tells an endpoint with a key from others."""
+    return hashlib.sha256(f"{base_url}\n{key}".encode()).hexdigest()[:_ACCOUNT_DIGITS]
+
+
+def _readable(request: Request, by: Identity) -> Sequence[Message]:
+    """The messages as this model takes them: it refuses what another one has thought."""
+    if request.said_by.differs(by):
+        return echo.all_without_thinking(request.messages)
+    return request.messages
 
 
 class _Call:

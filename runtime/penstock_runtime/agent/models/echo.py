@@ -65,6 +65,11 @@ def without_thinking(message: Message) -> Message:
     return {**message, "content": content}
 
 
+def all_without_thinking(found: Sequence[Message]) -> tuple[Message, ...]:
+    """As many messages in the same order, without their thinking."""
+    return tuple(map(without_thinking, found))
+
+
 def turn(content: Sequence[Block], before: Sequence[Message]) -> Message:
     """A model's new turn as it may be sent after the messages before it."""
     taken = {block["id"] for message in before for block in calls(message)}

@@ -1,11 +1,14 @@
 """What the loop asks of a model, whoever serves it."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from penstock.access import Access
+from penstock.task import Usage
+from penstock_runtime.agent.context import LIVE, Context
 
 #: A message as the Messages API takes it: role and content. Never changed once it is in a
 #: conversation: thinking blocks are signed over everything before them.
@@ -24,31 +27,100 @@ class Tokens:
         return Tokens(self.input + other.input, self.output + other.output)
 
 
-@dataclass
-class Account:
-    """What a call has used so far, as far as it is known; written by the model for a call that is cut."""
+@dataclass(frozen=True)
+class Charge:
+    """What requests cost, answered or not. ``attempts`` is how many requests were made."""
 
     tokens: Tokens = field(default_factory=Tokens)
+    cost_micro_usd: int = 0
+    attempts: int = 0
+
+    def __add__(self, other: "Charge") -> "Charge":
+        return Charge(
+            self.tokens + other.tokens,
+            self.cost_micro_usd + other.cost_micro_usd,
+            self.attempts + other.attempts,
+        )
+
+    @property
+    def usage(self) -> Usage:
+        """The same as a part of what a task used."""
+        return Usage(
+            input_tokens=self.tokens.input,
+            output_tokens=self.tokens.output,
+            cost_micro_usd=self.cost_micro_usd,
+        )
+
+
+@dataclass
+class Bill:
+    """What a call has cost so far, as far as it is known.
+
+    Whoever makes a request books it here at once: it must be paid even when the call is cut.
+    """
+
+    charge: Charge = field(default_factory=Charge)
+
+    def book(self, charge: Charge) -> None:
+        """Add what a request cost."""
+        self.charge += charge
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who answers: a model, asked with an account. Empty where that is not known.
+
+    ``account`` tells an endpoint and a credential from others, and gives neither away.
+    """
+
+    model: str = ""
+    account: str = ""
+
+    def differs(self, other: "Identity") -> bool:
+        """Whether both are known, and another one: then neither can read what the other thought."""
+        known = self != Identity() and other != Identity()
+        return known and self != other
+
+
+NOBODY: Final = Identity()
 
 
 @dataclass(frozen=True)
 class Request:
-    """One model call. ``timeout_seconds`` covers it from the first byte sent to the last read."""
+    """One call of a model.
+
+    ``timeout_seconds`` covers one request, from the first byte sent to the last read; ``deadline``
+    all that the call makes, by the clock of ``context``. ``said_by`` has thought what is thought in
+    the messages.
+    """
 
     messages: Sequence[Message]
     max_tokens: int
     timeout_seconds: float
-    account: Account = field(default_factory=Account, compare=False)
+    deadline: float = math.inf
+    said_by: Identity = NOBODY
+    context: Context = field(default=LIVE, compare=False)
+    bill: Bill = field(default_factory=Bill, compare=False)
+
+    @property
+    def left_seconds(self) -> float:
+        """How long until the deadline."""
+        return self.deadline - self.context.seconds()
 
 
 @dataclass(frozen=True)
 class Reply:
-    """A complete answer. ``content`` is what must be sent back: every block as it came."""
+    """A complete answer. ``content`` is what must be sent back: every block as it came.
+
+    ``by`` is who answered; ``charge`` is what this very answer cost, without attempts before it.
+    """
 
     content: tuple[Block, ...]
     stop_reason: str
     tokens: Tokens
     detail: str = ""  # the category of a refusal
+    by: Identity = NOBODY
+    charge: Charge = field(default_factory=Charge)
 
 
 class Failure(StrEnum):
@@ -93,14 +165,14 @@ class ModelFailed(Exception):
 
 
 class Model(Protocol):
-    """Something that answers a conversation."""
+    """Something that answers a conversation: an endpoint, or a wrapper around another model."""
 
     async def reply(self, request: Request) -> Reply:
-        """Ask once, without a retry.
+        """Ask. An endpoint asks once, without a retry.
 
         Raises:
             ModelFailed: there is no complete answer.
-            Cancelled, it leaves in the request's account what is known to be used.
+            Cancelled, an endpoint books in the request's bill the tokens that are known to be used.
         """
         ...
 
@@ -111,6 +183,25 @@ class Model(Protocol):
     async def aclose(self) -> None:
         """Close what it holds open."""
         ...
+
+
+class Wrapper:
+    """A model around another one; what a wrapper does not change goes through."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    async def reply(self, request: Request) -> Reply:
+        """See ``Model.reply``."""
+        return await self._model.reply(request)
+
+    def renew_credentials(self) -> bool:
+        """See ``Model.renew_credentials``."""
+        return self._model.renew_credentials()
+
+    async def aclose(self) -> None:
+        """See ``Model.aclose``."""
+        await self._model.aclose()
 
 
 _CHARACTERS_PER_TOKEN = 4

@@ -1,20 +1,15 @@
-"""The one owner of retries of model calls: which failures, how often, after how long."""
+"""A model that is asked again: after which failures, how often, after how long."""
 
-import asyncio
-import random
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final
 
-from penstock_runtime import instrumentation
 from penstock_runtime.agent.models.model import (
-    Account,
     Failure,
     Model,
     ModelFailed,
     Reply,
     Request,
-    Tokens,
+    Wrapper,
 )
 
 _LONGEST_SECONDS: Final = 30.0
@@ -40,85 +35,44 @@ class Policy:
         return max(backoff * (0.5 + chance / 2), failure.retry_after_seconds or 0.0)
 
 
-@dataclass
-class Attempts:
-    """What a call took, written down as it goes: it must be paid even when the call is stopped."""
+class Retrying(Wrapper):
+    """The one owner of retries: asks until there is a reply, trying again what may succeed."""
 
-    count: int = 0
-    tokens: Tokens = field(default_factory=Tokens)
+    def __init__(self, model: Model, policy: Policy) -> None:
+        super().__init__(model)
+        self._policy = policy
 
+    async def reply(self, request: Request) -> Reply:
+        """Ask until the deadline; a wait beyond it is not begun. See ``Model.reply``.
 
-async def reply(
-    model: Model,
-    request: Request,
-    policy: Policy,
-    attempts: Attempts,
-    *,
-    left_seconds: Callable[[], float],
-    meter: instrumentation.Meter,
-) -> Reply:
-    """Ask until there is a reply, trying again what may succeed.
+        Raises:
+            ModelFailed: of the last attempt.
+        """
+        failures: list[Failure] = []
+        while True:
+            timeout = max(0.001, min(request.timeout_seconds, request.left_seconds))
+            try:
+                return await self._model.reply(replace(request, timeout_seconds=timeout))
+            except ModelFailed as failure:
+                failures.append(failure.kind)
+                if not self._again(failures):
+                    raise
+                await self._wait(len(failures), failure, request)
 
-    Args:
-        attempts: is updated with every attempt.
-        left_seconds: how long the task may still run; a wait beyond it is not begun.
-    Raises:
-        ModelFailed: of the last attempt.
-    """
-    failures: list[Failure] = []
-    while True:
-        attempts.count += 1
-        timeout = max(0.001, min(request.timeout_seconds, left_seconds()))
-        asked = replace(request, timeout_seconds=timeout, account=Account())
-        try:
-            answer = await _timed(model, asked, meter)
-        except asyncio.CancelledError:
-            attempts.tokens += asked.account.tokens
-            raise
-        except ModelFailed as failure:
-            attempts.tokens += failure.tokens
-            failures.append(failure.kind)
-            if not _again(failures, policy, model):
-                raise
-            await _wait(
-                policy.wait_seconds(len(failures), failure, random.random()),
-                failure,
-                left_seconds(),
-            )
-        else:
-            attempts.tokens += answer.tokens
-            return answer
+    async def _wait(self, attempt: int, failure: ModelFailed, request: Request) -> None:
+        if failure.kind is Failure.CREDENTIALS:
+            return  # there is another key by now
+        seconds = self._policy.wait_seconds(attempt, failure, request.context.chance())
+        if seconds >= request.left_seconds:
+            message = f"{failure.message}; the next try in {seconds:.0f} s would be too late"
+            raise ModelFailed(failure.kind, message) from failure
+        await request.context.sleep(seconds)
 
-
-async def _wait(seconds: float, failure: ModelFailed, left_seconds: float) -> None:
-    if failure.kind is Failure.CREDENTIALS:
-        return  # there is another key by now
-    if seconds >= left_seconds:
-        message = f"{failure.message}; the next try in {seconds:.0f} s would be too late"
-        raise ModelFailed(failure.kind, message) from failure
-    await asyncio.sleep(seconds)
-
-
-def _again(failures: list[Failure], policy: Policy, model: Model) -> bool:
-    """Whether to try again after these failures, the last of which has just happened."""
-    kind = failures[-1]
-    if kind in _NEVER or (kind in _ONCE and failures.count(kind) > 1):
-        return False
-    if kind is Failure.CREDENTIALS:
-        return model.renew_credentials()
-    return len(failures) <= policy.retries
-
-
-async def _timed(model: Model, request: Request, meter: instrumentation.Meter) -> Reply:
-    loop = asyncio.get_running_loop()
-    started = loop.time()
-    outcome = instrumentation.CANCELLED
-    try:
-        answer = await model.reply(request)
-        outcome = instrumentation.ANSWERED
-    except ModelFailed as failure:
-        outcome = failure.kind.value
-        raise
-    finally:
-        meter.model_called(outcome, loop.time() - started)
-    return answer
+    def _again(self, failures: list[Failure]) -> bool:
+        """Whether to try again after these failures, the last of which has just happened."""
+        kind = failures[-1]
+        if kind in _NEVER or (kind in _ONCE and failures.count(kind) > 1):
+            return False
+        if kind is Failure.CREDENTIALS:
+            return self.renew_credentials()
+        return len(failures) <= self._policy.retries

@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote_plus, urlencode
@@ -13,24 +12,13 @@ import httpx2
 from penstock.api.agent import Effect, HTTPMethod, Tool
 from penstock_runtime import redaction
 from penstock_runtime.agent import credentials
+from penstock_runtime.agent.tools.toolset import BeforeSending, ToolRequest, ToolResult
 from penstock_runtime.agent.transport import bounded, direct, exchange
 
 MAX_QUERY_CHARACTERS: Final = 64 * 1024
 _IN_QUERY: Final = (HTTPMethod.GET, HTTPMethod.DELETE)
 _ERROR_CHARACTERS: Final = 2000
 _REASON_CHARACTERS: Final = 100
-
-#: Says how many seconds are left for the call itself.
-BeforeSending = Callable[[], Awaitable[float]]
-
-
-@dataclass(frozen=True)
-class ToolResult:
-    """What a call brought, for the model to read. ``known``: whether it is certain what happened."""
-
-    text: str
-    ok: bool
-    known: bool = True
 
 
 class HTTPTools:
@@ -54,22 +42,15 @@ class HTTPTools:
         """Close all connections."""
         await self._client.aclose()
 
-    async def call(
-        self,
-        tool: Tool,
-        given: Mapping[str, Any],
-        headers: Mapping[str, str],
-        seconds: float,
-        before_sending: BeforeSending | None = None,
-    ) -> ToolResult:
-        """Call a tool and wait at most so long; every failure is a result.
-
-        Args:
-            before_sending: is awaited once, before the request's first byte, and takes as long as
-                it takes; what it raises is raised from here, and the tool was not called.
-        """
+    async def call(self, request: ToolRequest) -> ToolResult:
+        """Call a tool. See ``Toolset.call``."""
+        tool, seconds, before_sending = (
+            request.tool,
+            request.timeout_seconds,
+            request.before_sending,
+        )
         try:
-            request = self._request(tool, given, headers)
+            sent = self._request(tool, request.input, request.headers)
         except credentials.Unfit as unfit:
             return _not_called(f"Secret {_secret_of(tool)}: {unfit}")
         except (httpx2.InvalidURL, UnicodeError):
@@ -82,7 +63,7 @@ class HTTPTools:
                 async with asyncio.timeout(seconds) as bound:
                     if before_sending is not None:
                         progress.before_sending = _uncounted(before_sending, bound)
-                    return await self._send(request, tool.max_output_bytes)
+                    return await self._send(sent, tool.max_output_bytes)
         except TimeoutError:
             return _late(seconds, sent=progress.sent)
         except httpx2.HTTPError as error:
