@@ -186,9 +186,12 @@ class Transcript:
         return self.repeats[call.position - 1]
 
     def without_thinking(self) -> "Transcript":
-        """The conversation as another revision may continue it: its thinking is not valid there."""
+        """The conversation as another revision may continue it: its thinking is not valid there.
+
+        Of the task's own messages none is left out: its calls are numbered by them.
+        """
         history = without_thinking(self.messages[: self.begin])
-        own = without_thinking(self.messages[self.begin :])
+        own = echo.all_without_thinking(self.messages[self.begin :])
         return replace(self, messages=(*history, *own), begin=len(history))
 
     def encode(self) -> bytes:

@@ -53,6 +53,16 @@ def test_only_its_own_revisions_thinking_is_kept_of_a_checkpoint(writer, kept):
     assert run.transcript.stop_reason == "pause_turn"
 
 
+def test_a_call_that_may_have_been_made_is_known_again_behind_a_turn_of_thinking_alone():
+    """A turn that is left out would number the calls after it anew."""
+    paused = Transcript.start((), "next").with_reply(Reply((THINKING,), "pause_turn", Tokens()))
+    asked = paused.with_turn_paused().with_reply(scripted.tool_use(("c1", "refund", {})))
+    saved = asked.with_intent(asked.calls[0]).encode()
+    run = claims.beginning(claim(checkpoint=saved, checkpoint_revision="old"))
+    assert run.transcript.intents == ("refund",)
+    assert run.transcript.calls[0].idempotency_key("t") == asked.calls[0].idempotency_key("t")
+
+
 ONE, OTHER = Identity("claude", "one"), Identity("claude", "other")
 
 
