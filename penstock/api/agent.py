@@ -170,7 +170,8 @@ class Tool(Block):
     effect: Annotated[
         Effect,
         Field(
-            description="ReadOnly and Idempotent calls may be repeated after a crash; "
+            description="ReadOnly calls of one reply are made at the same time, others one by one; "
+            "ReadOnly and Idempotent calls may be repeated after a crash; "
             "an Irreversible call whose result is unknown is not, the task escalates."
         ),
     ] = Effect.IRREVERSIBLE

@@ -1,5 +1,6 @@
 """The agent loop: ask the model, carry out what it wants, until the task has an outcome."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -8,10 +9,11 @@ from penstock.api.agent import AgentTemplate
 from penstock.task import Outcome, Usage
 from penstock_runtime import instrumentation, redaction
 from penstock_runtime.agent import endings, session, step
+from penstock_runtime.agent.boundary import Broken, caught
 from penstock_runtime.agent.keeper import Event, Interrupted, Keeper
 from penstock_runtime.agent.models.access import LastWord
 from penstock_runtime.agent.models.model import Bill, Model, ModelFailed, Reply, Request
-from penstock_runtime.agent.step import Answer, AskModel, CallTool, End, Run
+from penstock_runtime.agent.step import Answer, AskModel, CallTool, CallTools, End, Run
 from penstock_runtime.agent.tools.toolbox import Toolbox
 from penstock_runtime.agent.tools.toolset import ToolRequest, ToolResult, Toolset
 from penstock_runtime.agent.transcript import ToolUse
@@ -57,6 +59,8 @@ async def run_task(agent: Agent, run: Run, keeper: Keeper) -> Run:
                 run = await _answer(run, keeper)
             case CallTool(call):
                 run = await _call(agent, run, call, keeper)
+            case CallTools(calls):
+                run = await _call_at_once(agent, run, calls, keeper)
     return _told(session.settled(_timed(run, keeper), agent.template.limits))
 
 
@@ -160,24 +164,65 @@ async def _answer(run: Run, keeper: Keeper) -> Run:
     return run
 
 
+@dataclass(frozen=True)
+class _Made:
+    """A call that was carried out, and how long that took."""
+
+    call: ToolUse
+    result: ToolResult
+    wall_ms: int
+
+
 async def _call(agent: Agent, run: Run, call: ToolUse, keeper: Keeper) -> Run:
     """Carry out a call and keep its result before anything uses it."""
-    once = step.must_not_repeat(agent.toolbox, call)
-    started_ms = keeper.wall_ms()
-    result = await _result(agent, run, call, keeper, once=once)
-    took_ms = keeper.wall_ms() - started_ms
-    run = _timed(run.used(Usage(tool_calls=1)), keeper)
-    if once and not result.known:
-        return run.ended(endings.result_unknown(call.name, call.input, result.text))
-    answered = run.transcript.with_result(call, result.text, is_error=not result.ok)
-    run = replace(run, transcript=answered)
-    await _save(keeper, run, [_tool_event(call, ok=result.ok, wall_ms=took_ms)])
+    made = await _make(agent, run, call, keeper)
+    if not made.result.known and step.must_not_repeat(agent.toolbox, call):
+        run = _timed(run.used(Usage(tool_calls=1)), keeper)
+        return run.ended(endings.result_unknown(call.name, call.input, made.result.text))
+    return await _keep(run, made, keeper)
+
+
+async def _call_at_once(agent: Agent, run: Run, calls: Sequence[ToolUse], keeper: Keeper) -> Run:
+    """Carry out calls that change nothing at the same time, and keep their results in order.
+
+    Where the task is put down, calls whose results are not kept are cut: whoever goes on makes
+    them again.
+    """
+    under_way = [asyncio.ensure_future(_caught(agent, run, call, keeper)) for call in calls]
+    try:
+        for each in under_way:
+            made = await each
+            if isinstance(made, Broken):
+                raise made.error
+            run = await _keep(run, made, keeper)
+    finally:
+        for each in under_way:
+            each.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
     return run
 
 
-async def _result(
-    agent: Agent, run: Run, call: ToolUse, keeper: Keeper, *, once: bool
-) -> ToolResult:
+async def _caught(agent: Agent, run: Run, call: ToolUse, keeper: Keeper) -> _Made | Broken:
+    """A call in a task of its own, in which a SystemExit would end the process."""
+    return await caught(_make(agent, run, call, keeper))
+
+
+async def _make(agent: Agent, run: Run, call: ToolUse, keeper: Keeper) -> _Made:
+    started_ms = keeper.wall_ms()
+    result = await _result(agent, run, call, keeper)
+    return _Made(call, result, keeper.wall_ms() - started_ms)
+
+
+async def _keep(run: Run, made: _Made, keeper: Keeper) -> Run:
+    result = made.result
+    run = _timed(run.used(Usage(tool_calls=1)), keeper)
+    answered = run.transcript.with_result(made.call, result.text, is_error=not result.ok)
+    run = replace(run, transcript=answered)
+    await _save(keeper, run, [_tool_event(made.call, ok=result.ok, wall_ms=made.wall_ms)])
+    return run
+
+
+async def _result(agent: Agent, run: Run, call: ToolUse, keeper: Keeper) -> ToolResult:
     tool = agent.toolbox.tools[call.name]
     seconds = max(0.001, min(float(tool.timeout_seconds), _left_seconds(agent, keeper)))
 
@@ -190,7 +235,7 @@ async def _result(
         call.input,
         _headers(call, keeper),
         seconds,
-        before_sending=intend if once else None,
+        before_sending=intend if step.must_not_repeat(agent.toolbox, call) else None,
         context=keeper.context,
     )
     try:

@@ -1,5 +1,7 @@
 """What a task does next: a pure decision from its limits, its tools and its conversation."""
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -13,6 +15,7 @@ from penstock_runtime.agent.transcript import ToolUse, Transcript
 
 EMPTY_REPLIES_ALLOWED: Final = 1
 MAX_CALLS_PER_REPLY: Final = 256
+CALLS_AT_ONCE: Final = 8  # of one task, all of tools that change nothing
 MAX_CONVERSATION_CHARACTERS: Final = 16 * 1024 * 1024  # of a running task
 
 
@@ -73,6 +76,13 @@ class CallTool:
 
 
 @dataclass(frozen=True)
+class CallTools:
+    """Carry out several calls of tools that change nothing, at the same time."""
+
+    calls: tuple[ToolUse, ...]
+
+
+@dataclass(frozen=True)
 class Answer:
     """Tell the model what is wrong with a tool call that is not carried out."""
 
@@ -87,7 +97,7 @@ class End:
     outcome: Outcome
 
 
-Step = AskModel | CallTool | Answer | End
+Step = AskModel | CallTool | CallTools | Answer | End
 
 
 def next_step(template: AgentTemplate, toolbox: Toolbox, run: Run) -> Step:
@@ -179,24 +189,39 @@ def _cut(template: AgentTemplate, run: Run) -> Outcome:
 
 
 def _tools(bounds: Limits, toolbox: Toolbox, run: Run) -> Step:
-    """The first pending call, once all pending calls of the turn may be answered.
+    """The first pending call and what goes with it, once all pending calls may be answered.
 
     All are judged before the first is carried out: a turn that ends the task does nothing.
     """
     pending, usage = run.transcript.pending, run.usage
     if breach := limits.breach_after_call(bounds, usage):
         return End(breach)
-    steps: list[Step] = []
+    steps: list[CallTool | Answer] = []
     for call in pending:
         step = _tool(bounds, toolbox, run, usage, call)
         if isinstance(step, End):
             return step
         usage += Usage(tool_calls=1)
         steps.append(step)
-    return steps[0]
+    reads = _reads(toolbox, steps)
+    return CallTools(reads) if len(reads) > 1 else steps[0]
 
 
-def _tool(bounds: Limits, toolbox: Toolbox, run: Run, usage: Usage, call: ToolUse) -> Step:
+def _reads(toolbox: Toolbox, steps: Sequence[CallTool | Answer]) -> tuple[ToolUse, ...]:
+    """The calls that can be made at once: those of tools that change nothing, from the first on.
+
+    A call behind one that changes something may be meant to see the change: it waits.
+    """
+    if isinstance(steps[0], Answer):
+        return ()
+    calls = (step.call for step in steps if isinstance(step, CallTool))
+    reads = itertools.takewhile(lambda call: _changes_nothing(toolbox, call), calls)
+    return tuple(itertools.islice(reads, CALLS_AT_ONCE))
+
+
+def _tool(
+    bounds: Limits, toolbox: Toolbox, run: Run, usage: Usage, call: ToolUse
+) -> CallTool | Answer | End:
     if call.place in run.transcript.begun:
         return End(endings.result_unknown(call.name, call.input, "the worker was lost meanwhile"))
     if breach := limits.breach_before_tool(bounds, usage, run.transcript.times_asked(call)):
@@ -219,6 +244,10 @@ def _problem(toolbox: Toolbox, run: Run, call: ToolUse) -> str:
     if run.problems is None:
         return toolbox.problem(call)
     return run.problems[call.position - 1]
+
+
+def _changes_nothing(toolbox: Toolbox, call: ToolUse) -> bool:
+    return toolbox.tools[call.name].effect is Effect.READ_ONLY
 
 
 def must_not_repeat(toolbox: Toolbox, call: ToolUse) -> bool:

@@ -3,10 +3,17 @@
 import pytest
 
 from penstock.api.agent import AgentTemplate
+from penstock.names import AgentKey
 from penstock.task import Usage
+from penstock_runtime import instrumentation
+from penstock_runtime.agent import loop
+from penstock_runtime.agent.models import retrying, scripted
+from penstock_runtime.agent.models.access import LastWord
 from penstock_runtime.agent.step import Run
 from penstock_runtime.agent.tools import toolbox
 from penstock_runtime.agent.transcript import Transcript
+from penstock_runtime.worker import boot
+from tests.unit.runtime.fakes import Tools
 
 ORDER_SCHEMA = {
     "type": "object",
@@ -56,3 +63,26 @@ def tools(template):
 @pytest.fixture
 def run():
     return Run(Transcript.start((), "Where is A1?"), Usage())
+
+
+def price(tokens):
+    return tokens.input + 5 * tokens.output
+
+
+@pytest.fixture
+def agent(template):
+    def make(replies, tools=None, **limits):
+        declared = template(**limits)
+        asked = scripted.ScriptedModel(replies) if isinstance(replies, list) else replies
+        last_word = LastWord()
+        meter = instrumentation.Meter(AgentKey("test", "agent"), "agent-00000000", "model")
+        return loop.Agent(
+            template=declared,
+            model=boot.layered_model(asked, price, meter, last_word, retrying.Policy(2, 0.0)),
+            toolbox=toolbox.build(declared.tools),
+            tools=boot.layered_tools(tools or Tools(), meter),
+            meter=meter,
+            last_word=last_word,
+        )
+
+    return make

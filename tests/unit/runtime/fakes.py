@@ -8,10 +8,13 @@ from penstock.names import AgentKey
 from penstock.task import Priority, Task, TaskStatus, Usage
 from penstock_runtime import instrumentation
 from penstock_runtime.agent import loop
+from penstock_runtime.agent.context import LIVE
+from penstock_runtime.agent.keeper import Interrupted
 from penstock_runtime.agent.models import retrying
 from penstock_runtime.agent.models.access import LastWord
 from penstock_runtime.agent.models.model import Reply, Tokens
 from penstock_runtime.agent.tools import toolbox
+from penstock_runtime.agent.tools.toolset import ToolResult
 from penstock_runtime.worker import boot
 from penstock_runtime.worker.crew import Duty
 from penstock_store.records import Claim, Directive
@@ -73,6 +76,48 @@ def agent(template, model=None, **limits):
         meter=meter,
         last_word=last_word,
     )
+
+
+class Tools:
+    """Answers every call alike and keeps what was asked."""
+
+    def __init__(self, result=None):
+        self.calls = []
+        self.result = result or ToolResult("shipped", ok=True)
+
+    async def call(self, request):
+        if request.before_sending is not None:
+            await request.before_sending()
+        self.calls.append((request.tool.name, request.input, request.headers))
+        return self.result
+
+
+class Notebook:
+    """Keeps what is saved; says a directive at the save of that number, and from then on."""
+
+    task_id = "task"
+    trace_id = "0" * 32
+    context = LIVE
+
+    def __init__(self, stop_at=None, directive=Directive.GIVE_BACK):
+        self.saved = []
+        self.events = []
+        self.stop_at = stop_at
+        self.directive = directive
+        self.milliseconds = 0
+
+    def wall_ms(self):
+        self.milliseconds += 1
+        return self.milliseconds
+
+    async def save(self, run, events, *, replicated=False):
+        self.saved.append(run)
+        self.events += events
+        if self.stop_at is not None and len(self.saved) >= self.stop_at:
+            raise Interrupted(self.directive)
+
+    async def interruptible(self, call):
+        return await call
 
 
 class Store:

@@ -7,87 +7,18 @@ import time
 import pytest
 
 from penstock import errors
-from penstock.names import AgentKey
 from penstock.task import OutcomeReason, TaskStatus, Usage
-from penstock_runtime import instrumentation, redaction
+from penstock_runtime import redaction
 from penstock_runtime.agent import loop, step
-from penstock_runtime.agent.context import LIVE
 from penstock_runtime.agent.keeper import Interrupted
-from penstock_runtime.agent.models import retrying, scripted
-from penstock_runtime.agent.models.access import LastWord
+from penstock_runtime.agent.models import scripted
 from penstock_runtime.agent.models.model import Failure, ModelFailed, Reply, Tokens
-from penstock_runtime.agent.tools import toolbox
 from penstock_runtime.agent.tools.toolset import ToolResult
-from penstock_runtime.worker import boot
 from penstock_store.records import Directive
+from tests.unit.runtime.fakes import Notebook, Tools
 
 A1 = {"order": "A1"}
 FEW = Tokens(10, 5)
-
-
-class Tools:
-    """Answers every call alike and keeps what was asked."""
-
-    def __init__(self, result=None):
-        self.calls = []
-        self.result = result or ToolResult("shipped", ok=True)
-
-    async def call(self, request):
-        if request.before_sending is not None:
-            await request.before_sending()
-        self.calls.append((request.tool.name, request.input, request.headers))
-        return self.result
-
-
-class Notebook:
-    """Keeps what is saved; says a directive at the save of that number, and from then on."""
-
-    task_id = "task"
-    trace_id = "0" * 32
-    context = LIVE
-
-    def __init__(self, stop_at=None, directive=Directive.GIVE_BACK):
-        self.saved = []
-        self.events = []
-        self.stop_at = stop_at
-        self.directive = directive
-        self.milliseconds = 0
-
-    def wall_ms(self):
-        self.milliseconds += 1
-        return self.milliseconds
-
-    async def save(self, run, events, *, replicated=False):
-        self.saved.append(run)
-        self.events += events
-        if self.stop_at is not None and len(self.saved) >= self.stop_at:
-            raise Interrupted(self.directive)
-
-    async def interruptible(self, call):
-        return await call
-
-
-def price(tokens):
-    return tokens.input + 5 * tokens.output
-
-
-@pytest.fixture
-def agent(template):
-    def make(replies, tools=None, **limits):
-        declared = template(**limits)
-        asked = scripted.ScriptedModel(replies) if isinstance(replies, list) else replies
-        last_word = LastWord()
-        meter = instrumentation.Meter(AgentKey("test", "agent"), "agent-00000000", "model")
-        return loop.Agent(
-            template=declared,
-            model=boot.layered_model(asked, price, meter, last_word, retrying.Policy(2, 0.0)),
-            toolbox=toolbox.build(declared.tools),
-            tools=boot.layered_tools(tools or Tools(), meter),
-            meter=meter,
-            last_word=last_word,
-        )
-
-    return make
 
 
 async def test_a_tool_call_is_answered_and_the_answer_ends_the_task(agent, run):

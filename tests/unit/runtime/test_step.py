@@ -7,6 +7,8 @@ from penstock_runtime.agent import step
 from penstock_runtime.agent.models import scripted
 from penstock_runtime.agent.models.model import Reply, Tokens
 from penstock_runtime.agent.step import Answer, AskModel, CallTool, End
+from penstock_runtime.agent.tools import toolbox
+from tests.unit.runtime.conftest import TOOLS, tool
 
 A1 = {"order": "A1"}
 
@@ -111,11 +113,63 @@ def test_tools_run_only_on_tool_use(template, tools, run):
     assert outcome(step.next_step(template(), tools, ended)).status == TaskStatus.FAILED
 
 
-def test_tool_calls_are_made_in_the_models_order(template, tools, run):
-    run = asks(run, ("c1", "look_up", A1), ("c2", "look_up", {"order": "B2"}))
+def test_calls_that_change_something_are_made_one_by_one_in_the_models_order(template, tools, run):
+    run = asks(run, ("c1", "cancel", A1), ("c2", "cancel", {"order": "B2"}))
     first = step.next_step(template(), tools, run)
     assert isinstance(first, CallTool)
     assert first.call.id == "c1"
+
+
+def number(order):
+    return {"order": f"A{order}"}
+
+
+UNFIT = {"order": "lower"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "made"),
+    [
+        ("rr", "12"),
+        ("rrr", "123"),
+        ("rcr", "1"),  # the second may be meant to see what the call before it changed
+        ("rrcr", "12"),
+        ("crr", "1"),
+        ("ir", "1"),
+        ("rwr", "13"),  # what is answered with an error parts nobody
+        ("rwcr", "1"),
+    ],
+)
+def test_calls_that_change_nothing_are_made_at_once_up_to_one_that_does(template, run, asked, made):
+    names = {"r": "look_up", "w": "look_up", "c": "cancel", "i": "mark"}
+    declared = template(tools=[*TOOLS, tool("mark", effect="Idempotent")])
+    calls = (
+        (f"c{at}", names[kind], UNFIT if kind == "w" else number(at))
+        for at, kind in enumerate(asked, 1)
+    )
+    found = step.next_step(declared, toolbox.build(declared.tools), asks(run, *calls))
+    together = (found.call,) if isinstance(found, CallTool) else found.calls
+    assert isinstance(found, CallTool) == (len(made) == 1)
+    assert "".join(str(call.position) for call in together) == made
+
+
+def test_what_is_wrong_with_a_first_call_is_told_before_any_is_made(template, tools, run):
+    run = asks(run, ("c1", "look_up", UNFIT), ("c2", "look_up", A1), ("c3", "look_up", number(3)))
+    assert isinstance(step.next_step(template(), tools, run), Answer)
+
+
+def test_so_many_calls_are_made_at_once_and_no_more(template, tools, run):
+    most = step.CALLS_AT_ONCE
+    calls = ((f"c{at}", "look_up", number(at)) for at in range(most + 2))
+    found = step.next_step(template(toolCalls=40), tools, asks(run, *calls))
+    assert [call.position for call in found.calls] == list(range(1, most + 1))
+
+
+def test_a_later_call_that_ends_the_task_keeps_those_that_change_nothing_from_being_made(
+    template, tools, run
+):
+    run = asks(run, ("c1", "look_up", A1), ("c2", "look_up", number(2)), ("c3", "refund", A1))
+    assert outcome(step.next_step(template(), tools, run)).reason == OutcomeReason.APPROVAL
 
 
 def test_the_model_is_told_what_does_not_fit_the_schema(template, tools, run):
