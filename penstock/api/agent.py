@@ -195,6 +195,11 @@ class Tool(Block):
             return self.effect is Effect.IRREVERSIBLE
         return self.approval.mode is ApprovalMode.ALWAYS
 
+    @property
+    def headers_secret(self) -> SecretRef | None:
+        """The Secret whose keys and values go out as headers with each call."""
+        return self.http.headers_from_secret_ref
+
 
 class Limits(Block):
     """What one task may use at most; reaching any of them ends the task as LimitExceeded."""
@@ -279,7 +284,7 @@ class AgentTemplate(Block):
         """Names of the Secrets that it refers to, each once."""
         key, headers = (
             self.model.credentials_secret_ref,
-            [tool.http.headers_from_secret_ref for tool in self.tools],
+            [tool.headers_secret for tool in self.tools],
         )
         return tuple(dict.fromkeys(ref.name for ref in (key, *headers) if ref))
 

@@ -305,7 +305,7 @@ def _volumes(
         volumes.append(_secret_volume("credentials", credentials.name))
         mounts.append(_mount("credentials", "credentials"))
     for index, tool in enumerate(_tools_with_headers(cut)):
-        ref = tool.http.headers_from_secret_ref
+        ref = tool.headers_secret
         if ref:
             volumes.append(_secret_volume(f"tool-{index}", ref.name))
             mounts.append(_mount(f"tool-{index}", f"tools/{tool.name}"))
@@ -318,7 +318,7 @@ def _secret_volume(name: str, secret: str) -> dict[str, Any]:
 
 
 def _tools_with_headers(cut: Revision) -> list[Tool]:
-    return [tool for tool in cut.template.tools if tool.http.headers_from_secret_ref]
+    return [tool for tool in cut.template.tools if tool.headers_secret]
 
 
 def _mount(volume: str, path: str) -> dict[str, Any]:

@@ -173,7 +173,7 @@ def _no_credential(
 
 def _check_headers(settings: WorkerSettings, tool: Tool) -> None:
     """A tool that is to be called with a Secret's headers is never called without any."""
-    ref = tool.http.headers_from_secret_ref
+    ref = tool.headers_secret
     if ref is None or settings.tool_headers_dir is None:
         return
     folder = settings.tool_headers_dir / tool.name

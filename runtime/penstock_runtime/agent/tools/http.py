@@ -44,13 +44,9 @@ class HTTPTools:
 
     async def call(self, request: ToolRequest) -> ToolResult:
         """Call a tool. See ``Toolset.call``."""
-        tool, seconds, before_sending = (
-            request.tool,
-            request.timeout_seconds,
-            request.before_sending,
-        )
+        tool, seconds = request.tool, request.timeout_seconds
         try:
-            sent = self._request(tool, request.input, request.headers)
+            sent = self._written(request)
         except credentials.Unfit as unfit:
             return _not_called(f"Secret {_secret_of(tool)}: {unfit}")
         except (httpx2.InvalidURL, UnicodeError):
@@ -61,8 +57,8 @@ class HTTPTools:
         try:
             with exchange.watched(progress):
                 async with asyncio.timeout(seconds) as bound:
-                    if before_sending is not None:
-                        progress.before_sending = _uncounted(before_sending, bound)
+                    if request.before_sending is not None:
+                        progress.before_sending = _uncounted(request.before_sending, bound)
                     return await self._send(sent, tool.max_output_bytes)
         except TimeoutError:
             return _late(seconds, sent=progress.sent)
@@ -77,13 +73,12 @@ class HTTPTools:
             await response.aclose()
         return _result(response, body, most_bytes if cut else None)
 
-    def _request(
-        self, tool: Tool, given: Mapping[str, Any], headers: Mapping[str, str]
-    ) -> httpx2.Request:
-        ours = {name.lower() for name in headers}
+    def _written(self, request: ToolRequest) -> httpx2.Request:
+        tool, given = request.tool, request.input
+        ours = {name.lower() for name in request.headers}
         secret = self._secret_headers(tool)
         sent = {name: value for name, value in secret.items() if name.lower() not in ours}
-        sent |= headers
+        sent |= request.headers
         method, url = tool.http.method, tool.http.url.partition("#")[0]
         # A connection that its server may be closing leaves open whether a call arrived.
         once = exchange.fresh() if tool.effect is Effect.IRREVERSIBLE else {}
@@ -96,7 +91,7 @@ class HTTPTools:
 
     def _secret_headers(self, tool: Tool) -> dict[str, str]:
         """Read anew for each call, so that a rotated Secret is picked up."""
-        if self._headers_dir is None or tool.http.headers_from_secret_ref is None:
+        if self._headers_dir is None or tool.headers_secret is None:
             return {}
         return credentials.headers(self._headers_dir / tool.name)
 
@@ -144,8 +139,7 @@ def _query_value(value: Any) -> str:
 
 
 def _secret_of(tool: Tool) -> str:
-    ref = tool.http.headers_from_secret_ref
-    return ref.name if ref else ""
+    return tool.headers_secret.name if tool.headers_secret else ""
 
 
 # -------------------------------------------------------------------------------- what a call brought
