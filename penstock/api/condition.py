@@ -1,8 +1,9 @@
 """Conditions: the only place that builds and sets one (kstatus-friendly, with all six fields)."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import Field
@@ -36,6 +37,12 @@ class Condition(Block):
 def timestamp(moment: datetime) -> str:
     """RFC 3339 in UTC with whole seconds, as Kubernetes writes times."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@lru_cache(maxsize=4096)
+def moment(text: str) -> datetime:
+    """A Kubernetes timestamp as an aware datetime."""
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
 
 
 def find(conditions: Iterable[Condition], kind: str) -> Condition | None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from penstock.api import condition
 from penstock.api.agent import Scaling
 from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, Source, Stage
 from penstock.rollout import path, setpoint
@@ -93,5 +94,5 @@ def percent_to_staff(status: AgentRolloutStatus, spec: AgentRolloutSpec, now: da
 
 def _soon(status: AgentRolloutStatus, spec: AgentRolloutSpec, now: datetime) -> bool:
     hold = path.present_step(spec.strategy, status).hold_seconds
-    begun = path.moment(status.step_started_at) if status.step_started_at else now
+    begun = condition.moment(status.step_started_at) if status.step_started_at else now
     return (now - begun).total_seconds() >= hold - LEAD_SECONDS

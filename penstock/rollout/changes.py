@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import singledispatch
 from typing import Any, Final
 
+from penstock.analysis import failures
 from penstock.api import condition
 from penstock.api.counts import ArmCounts
 from penstock.api.interruptions import Suspension
@@ -20,7 +21,7 @@ from penstock.api.rollout import (
     Verdict,
 )
 from penstock.api.sample import Sample
-from penstock.rollout import failures, path
+from penstock.rollout import path
 from penstock.rollout.facts import Facts
 from penstock.rollout.situation import Happening
 

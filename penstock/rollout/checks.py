@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
+from penstock.analysis.guardrails import CheckVerdict
 from penstock.api.rollout import Reason, Source, StepApproval
 from penstock.rollout import former, path, refusals, words
 from penstock.rollout.facts import (
@@ -16,7 +17,6 @@ from penstock.rollout.facts import (
     UNAVAILABLE_TIMES,
     Facts,
 )
-from penstock.rollout.guardrails import CheckVerdict
 from penstock.rollout.moves import (
     Adopt,
     Advance,

@@ -131,8 +131,8 @@ def _step_clock(facts: Facts) -> dict[str, str | None]:
     status = facts.status
     if not status.blind_since or not status.step_started_at or facts.blind:
         return {}
-    begun = path.moment(status.step_started_at)
-    unseen = max(facts.now - max(path.moment(status.blind_since), begun), timedelta())
+    begun = condition.moment(status.step_started_at)
+    unseen = max(facts.now - max(condition.moment(status.blind_since), begun), timedelta())
     return {"blind_since": None, "step_started_at": condition.timestamp(begun + unseen)}
 
 

@@ -5,6 +5,10 @@ from datetime import datetime
 from functools import cached_property
 from typing import Final, Self
 
+from penstock.analysis import guardrails
+from penstock.analysis.evidence import Observation, Stratum, Tally
+from penstock.analysis.guardrails import Check, CheckVerdict
+from penstock.api import condition
 from penstock.api.counts import Yardstick
 from penstock.api.interruptions import Suspension
 from penstock.api.rollout import (
@@ -16,9 +20,7 @@ from penstock.api.rollout import (
     Step,
     Strategy,
 )
-from penstock.rollout import guardrails, path, requests, setpoint
-from penstock.rollout.guardrails import Check, CheckVerdict
-from penstock.rollout.observation import Observation, Stratum, Tally
+from penstock.rollout import path, requests, setpoint
 from penstock.rollout.situation import Pods, RevisionRecord, Situation
 from penstock.traffic import Arm
 
@@ -174,7 +176,7 @@ class Facts:
     def seconds_in_step(self) -> float:
         """How long this step (or final hold) has lasted; 0 before the first."""
         begun = self.status.step_started_at
-        return (self.now - path.moment(begun)).total_seconds() if begun else 0.0
+        return (self.now - condition.moment(begun)).total_seconds() if begun else 0.0
 
     # -- readiness -----------------------------------------------------------------------------
 
@@ -234,12 +236,12 @@ class Facts:
 
     def seconds_since(self, moment: str) -> float:
         """How long ago that was."""
-        return (self.now - path.moment(moment)).total_seconds()
+        return (self.now - condition.moment(moment)).total_seconds()
 
     def seconds_unready(self) -> float:
         """How long the candidate has had traffic without a ready pod."""
         since = self.status.unready_since
-        return (self.now - path.moment(since)).total_seconds() if since else 0.0
+        return (self.now - condition.moment(since)).total_seconds() if since else 0.0
 
     # -- evidence ------------------------------------------------------------------------------
 
@@ -253,7 +255,7 @@ class Facts:
         observed = observed.of_candidate(self.status.analysis.since_version if under_way else None)
         observed = observed.for_step(self.status.analysis.step_from)
         back = self.suspension.resumed_at
-        return observed.since(int(path.moment(back).timestamp() * 1000)) if back else observed
+        return observed.since(int(condition.moment(back).timestamp() * 1000)) if back else observed
 
     @cached_property
     def checks(self) -> tuple[Check, ...]:
@@ -314,7 +316,7 @@ class Facts:
         if observed is None or any(check.stable_over for check in self.checks):
             return False
         limits = self.situation.spec.analysis.guardrails
-        began = path.moment(since).timestamp() if since else 0.0
+        began = condition.moment(since).timestamp() if since else 0.0
         stable = observed.since(int(began * 1000)).in_window(Arm.STABLE)
         enough = min(stable.tasks, stable.timed) >= guardrails.FEWEST_STABLE
         long = not since or self.seconds_since(since) >= 2 * limits.window_seconds

@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from penstock.analysis.evidence import Observation, Tally
+from penstock.analysis.guardrails import FEWEST_STABLE, Check
 from penstock.api import condition
 from penstock.api.counts import ArmCounts, Yardstick
 from penstock.api.rollout import (
@@ -11,8 +13,6 @@ from penstock.api.rollout import (
 )
 from penstock.rollout import path
 from penstock.rollout.facts import COMPARABLE_PERCENT, Facts
-from penstock.rollout.guardrails import FEWEST_STABLE, Check
-from penstock.rollout.observation import Observation, Tally
 from penstock.traffic import Arm
 
 #: Numbers alone are written at most this often: each write costs etcd the whole object.
@@ -103,7 +103,7 @@ def _worth_a_write(facts: Facts, before: AgentRolloutStatus, observed: Observati
     moved = (old, before.verdicts) != (facts.status.analysis, facts.status.verdicts)
     if moved or last is None or _news(facts, observed) != _told(old):
         return True
-    return (facts.now - path.moment(last)).total_seconds() >= SECONDS_BETWEEN_COUNTS
+    return (facts.now - condition.moment(last)).total_seconds() >= SECONDS_BETWEEN_COUNTS
 
 
 _Words = tuple[tuple[str, ...], tuple[bool, ...]]

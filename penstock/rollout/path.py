@@ -1,8 +1,6 @@
 """The path of steps: where a share stands on it, and what comes next."""
 
 import hashlib
-from datetime import UTC, datetime
-from functools import lru_cache
 
 from penstock.api.rollout import AgentRolloutStatus, Source, Stage, Step, StepApproval, Strategy
 
@@ -82,9 +80,3 @@ def label(strategy: Strategy, status: AgentRolloutStatus) -> str:
     if status.share.source is Source.SETPOINT and not status.share.percent:
         reached = 0
     return f"{reached}/{len(strategy.steps)}"
-
-
-@lru_cache(maxsize=4096)
-def moment(text: str) -> datetime:
-    """A Kubernetes timestamp as an aware datetime."""
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)

@@ -2,12 +2,12 @@
 
 from typing import Final
 
+from penstock.analysis.guardrails import Check, CheckVerdict
 from penstock.api import condition
 from penstock.api.condition import Status
 from penstock.api.rollout import Result, Source
 from penstock.rollout import commands, path, words
 from penstock.rollout.facts import Facts
-from penstock.rollout.guardrails import Check, CheckVerdict
 from penstock.rollout.moves import Wait
 
 _AWAITS_PODS: Final = (

@@ -4,10 +4,10 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from penstock.analysis.evidence import Observation
+from penstock.analysis.guardrails import Check
 from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, Verdict
 from penstock.rollout.capacity import Capacity
-from penstock.rollout.guardrails import Check
-from penstock.rollout.observation import Observation
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,9 @@
 from datetime import datetime
 from typing import Final
 
+from penstock.analysis import failures
+from penstock.analysis.guardrails import FEWEST_STABLE, Check
+from penstock.api import condition
 from penstock.api.counts import ArmCounts
 from penstock.api.rollout import (
     AgentRolloutStatus,
@@ -10,9 +13,8 @@ from penstock.api.rollout import (
     StepApproval,
     Verdict,
 )
-from penstock.rollout import commands, failures, path
+from penstock.rollout import commands, path
 from penstock.rollout.facts import COMPARABLE_PERCENT, UNAVAILABLE_SECONDS, Facts
-from penstock.rollout.guardrails import FEWEST_STABLE, Check
 from penstock.rollout.requests import Verb
 
 #: Waits whose sentence has numbers that run.
@@ -27,7 +29,7 @@ NUMBERED: Final = (
 def as_of(status: AgentRolloutStatus) -> str:
     """When the numbers of a sentence were counted; empty when none were."""
     counted = status.analysis.counted_at
-    return f"As of {_clock(path.moment(counted))}." if counted else ""
+    return f"As of {_clock(condition.moment(counted))}." if counted else ""
 
 
 #: What the kill switch means for users.

@@ -21,7 +21,7 @@ WORDS_OF_THE_OPERATOR = [
     "penstock/rollout/checks.py",
     "penstock/rollout/engine.py",
     "penstock/rollout/facts.py",
-    "penstock/rollout/guardrails.py",
+    "penstock/analysis/guardrails.py",
     "penstock/rollout/report.py",
     "penstock/rollout/transitions.py",
 ]

@@ -13,6 +13,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from pydantic import ValidationError
 
+from penstock.api import condition
 from penstock.api.agent import AgentStatus
 from penstock.api.fields import Block
 from penstock.api.rollout import (
@@ -24,7 +25,6 @@ from penstock.api.rollout import (
     Stage,
     Verdict,
 )
-from penstock.rollout import path
 from penstock_operator.cluster.kinds import Object
 
 _Block = TypeVar("_Block", bound=Block)
@@ -227,7 +227,7 @@ def _moments_of_suspension(status: AgentRolloutStatus) -> list[tuple[_Place, str
 
 def _is_moment(text: str) -> bool:
     try:
-        path.moment(text)
+        condition.moment(text)
     except ValueError:
         return False
     return True

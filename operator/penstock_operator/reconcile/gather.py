@@ -10,12 +10,12 @@ import structlog
 from pydantic import ValidationError
 
 from penstock import names, revision
+from penstock.analysis.evidence import Observation
 from penstock.api import validation
 from penstock.api.agent import AgentSpec, AgentStatus, AgentTemplate, InstructionsSource
 from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus
 from penstock.errors import InvalidResource, StoreRefused, StoreUnavailable
 from penstock.names import AgentKey
-from penstock.rollout.observation import Observation
 from penstock.rollout.situation import Pods
 from penstock.traffic import RevisionLimits
 from penstock_operator.cluster import reading

@@ -7,14 +7,15 @@ from typing import Final
 
 import structlog
 
+from penstock.analysis import failures, fold
+from penstock.analysis.evidence import Observation
+from penstock.analysis.failures import Failure
+from penstock.analysis.scope import scope_of
+from penstock.api import condition
 from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus
 from penstock.errors import StoreRefused
 from penstock.names import AgentKey
 from penstock.outcomes import End
-from penstock.rollout import failures, fold, path
-from penstock.rollout.failures import Failure
-from penstock.rollout.observation import Observation
-from penstock.rollout.scope import scope_of
 from penstock.traffic import RevisionLimits
 from penstock_operator import metrics
 from penstock_store.records import Look
@@ -65,7 +66,7 @@ def last_moment(status: AgentRolloutStatus) -> datetime | None:
         status.suspension.resumed_at if status.suspension else None,
         status.suspension.since if status.suspension else None,
     )
-    return max((path.moment(text) for text in written if text), default=None)
+    return max((condition.moment(text) for text in written if text), default=None)
 
 
 class Measure:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
 
-from penstock.rollout import path
+from penstock.api.condition import moment
 from penstock.rollout.situation import Pods
 from penstock_operator.cluster.kinds import Object
 
@@ -41,7 +41,7 @@ def unready_since(deployment: Object) -> datetime | None:
 
 def _moment(text: Any) -> datetime | None:
     try:
-        return path.moment(text)
+        return moment(text)
     except (TypeError, ValueError):
         return None
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from penstock.analysis.evidence import Observation
 from penstock.api.agent import AgentSpec, AgentStatus, RolloutPolicy
-from penstock.rollout.observation import Observation
 from penstock.rollout.situation import Pods
 from penstock_operator.cluster.drift import Answers
 from penstock_operator.cluster.kinds import Object, spec_of

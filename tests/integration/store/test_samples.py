@@ -7,9 +7,9 @@ import json
 import pytest
 
 from penstock import meanings, names
+from penstock.analysis import failures
 from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, Reason, Stage, Verdict
 from penstock.outcomes import End
-from penstock.rollout import failures
 from penstock.task import Outcome, OutcomeReason, TaskStatus
 from penstock.traffic import Arm
 from penstock_operator.reconcile.measure import Measure

@@ -8,11 +8,11 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from penstock.analysis.fold import Fold, position
+from penstock.analysis.scope import Scope
 from penstock.api.rollout import AnalysisStatus
 from penstock.outcomes import RowKind
 from penstock.rollout import numbers
-from penstock.rollout.fold import Fold, position
-from penstock.rollout.scope import Scope
 from penstock.task import Counting
 from penstock.traffic import Arm
 from tests.unit.rollout.rows import CANDIDATE, STABLE, Log

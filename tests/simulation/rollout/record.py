@@ -11,10 +11,13 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import penstock.analysis
 import penstock.rollout
 from tests.simulation.rollout.scenarios import Cell
 
-_SOURCES = (Path(penstock.rollout.__file__).parent, Path(__file__).parent)
+_SOURCES = tuple(
+    Path(file).parent for file in (penstock.analysis.__file__, penstock.rollout.__file__, __file__)
+)
 
 
 @dataclass(frozen=True)

@@ -164,7 +164,7 @@ def test_an_operator_that_restarts_at_every_pass_decides_the_same():
 
         def _rows(self):
             """The log from where the new fold asks for it."""
-            from penstock.rollout.fold import position
+            from penstock.analysis.fold import position
 
             self.kept = getattr(self, "kept", []) + super()._rows()
             after = position(self.fold.read_after(self.now_ms))

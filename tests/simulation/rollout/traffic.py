@@ -12,10 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from penstock.analysis import fold as folding
+from penstock.analysis import scope as scoping
 from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus
 from penstock.outcomes import Row, RowKind
-from penstock.rollout import fold as folding
-from penstock.rollout import scope as scoping
 from penstock.rollout.engine import decide
 from penstock.rollout.situation import Pods, RevisionRecord, Situation
 from penstock.task import Counting

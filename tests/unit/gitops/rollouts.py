@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from penstock.analysis.evidence import Tally
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.rollout import report
 from penstock.rollout.capacity import Capacity
 from penstock.rollout.facts import Facts
 from penstock.rollout.moves import Wait
-from penstock.rollout.observation import Tally
 from penstock_operator.reconcile import plan
 from tests.unit.rollout.test_reporting import first_world
 from tests.unit.rollout.test_taken_off import ALONE, FEW

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from penstock.rollout import binomial
+from penstock.analysis import binomial
 
 
 def summed(events, trials, rate):

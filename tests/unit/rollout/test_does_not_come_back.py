@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from penstock.analysis import guardrails
+from penstock.analysis.evidence import Observation, Tally
+from penstock.analysis.fold import Fold
+from penstock.analysis.scope import Scope
 from penstock.api.rollout import AgentRolloutStatus, Guardrails
-from penstock.rollout import guardrails
-from penstock.rollout.fold import Fold
-from penstock.rollout.observation import Observation, Tally
-from penstock.rollout.scope import Scope
 from penstock.task import Counting
 from penstock.traffic import Arm
 from tests.unit.rollout.rows import CANDIDATE, STABLE, Log

@@ -7,6 +7,8 @@ import json
 import pytest
 
 from penstock import meanings
+from penstock.analysis import failures
+from penstock.analysis.failures import Failure, Kind, Lately
 from penstock.api.rollout import (
     AgentRolloutStatus,
     Reason,
@@ -14,8 +16,6 @@ from penstock.api.rollout import (
 )
 from penstock.api.sample import Sample
 from penstock.outcomes import End
-from penstock.rollout import failures
-from penstock.rollout.failures import Failure, Kind, Lately
 from penstock.task import OutcomeReason, TaskStatus
 
 R = OutcomeReason

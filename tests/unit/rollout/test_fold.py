@@ -6,16 +6,16 @@ from dataclasses import replace
 
 import pytest
 
+from penstock.analysis import fold as folding
+from penstock.analysis import scope as scoping
+from penstock.analysis.cells import Cells
+from penstock.analysis.failures import Kind
+from penstock.analysis.fold import Fold
+from penstock.analysis.halts import Halts
+from penstock.analysis.scope import Scope
 from penstock.api.rollout import AgentRolloutStatus, AnalysisStatus, Stage
 from penstock.outcomes import End, RowKind
-from penstock.rollout import fold as folding
 from penstock.rollout import numbers
-from penstock.rollout import scope as scoping
-from penstock.rollout.cells import Cells
-from penstock.rollout.failures import Kind
-from penstock.rollout.fold import Fold
-from penstock.rollout.halts import Halts
-from penstock.rollout.scope import Scope
 from penstock.task import Counting, TaskStatus
 from penstock.traffic import Arm, RevisionLimits
 from tests.unit.rollout.rows import CANDIDATE, STABLE, Log

@@ -2,6 +2,10 @@
 
 import pytest
 
+from penstock.analysis import fold, guardrails
+from penstock.analysis.evidence import Observation, Stratum, Tally
+from penstock.analysis.guardrails import CheckVerdict
+from penstock.analysis.scope import scope_of
 from penstock.api.rollout import (
     AgentRolloutSpec,
     AgentRolloutStatus,
@@ -9,10 +13,6 @@ from penstock.api.rollout import (
     Guardrails,
     Stage,
 )
-from penstock.rollout import fold, guardrails
-from penstock.rollout.guardrails import CheckVerdict
-from penstock.rollout.observation import Observation, Stratum, Tally
-from penstock.rollout.scope import scope_of
 from penstock.task import Counting
 from penstock.traffic import Arm, RevisionLimits
 from tests.unit.rollout.rows import CANDIDATE, STABLE, Log

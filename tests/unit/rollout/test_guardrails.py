@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from penstock.analysis import guardrails
+from penstock.analysis.evidence import Observation, Stratum, Tally
+from penstock.analysis.guardrails import CheckVerdict
 from penstock.api.rollout import GuardrailMode, Guardrails
-from penstock.rollout import guardrails
-from penstock.rollout.guardrails import CheckVerdict
-from penstock.rollout.observation import Observation, Stratum, Tally
 from penstock.traffic import Arm
 
 LIMITS = Guardrails()

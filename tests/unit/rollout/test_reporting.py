@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from penstock.rollout.observation import Tally
+from penstock.analysis.evidence import Tally
 from tests.unit.rollout.world import (
     APPROVED_AT_20,
     BAD,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from penstock.analysis.evidence import Tally
 from penstock.api.rollout import Step, StepApproval
-from penstock.rollout.observation import Tally
 from tests.unit.rollout.world import NONE, STEPS, C, candidate_world, stable_world, world_at
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from penstock.analysis.evidence import Tally
 from penstock.rollout.capacity import Capacity
-from penstock.rollout.observation import Tally
 from tests.unit.rollout.world import (
     BAD,
     C2,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from penstock.analysis.evidence import Tally
 from penstock.api.rollout import AgentRolloutStatus
-from penstock.rollout.observation import Tally
 from tests.unit.rollout.world import BAD, C2, GOOD, C, S, stable_world, world_at
 
 OUTAGE = Tally(tasks=60, errors=40)

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from penstock.rollout.failures import Failure, Kind
-from penstock.rollout.observation import Observation
+from penstock.analysis.evidence import Observation
+from penstock.analysis.failures import Failure, Kind
 from penstock.task import OutcomeReason
 from tests.unit.rollout.world import (
     APPROVED_AT_20,

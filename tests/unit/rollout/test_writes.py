@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from penstock.rollout.observation import Tally
+from penstock.analysis.evidence import Tally
 from tests.unit.rollout.world import GOOD, SUSPECT, world_at
 
 UNCLEAR = (Tally(tasks=300, errors=33, timed=300, latency_sum=300.0, latency_squares=330.0),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+from penstock.analysis.evidence import TICK_MS, Observation, Stratum, Tally
 from penstock.api import condition
 from penstock.api.rollout import (
     AgentRef,
@@ -19,7 +20,6 @@ from penstock.api.rollout import (
     Strategy,
 )
 from penstock.rollout.engine import decide
-from penstock.rollout.observation import TICK_MS, Observation, Stratum, Tally
 from penstock.rollout.situation import Happening, Pods, RevisionRecord, Situation
 from penstock.traffic import Arm
 

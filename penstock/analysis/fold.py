@@ -22,16 +22,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from penstock.analysis.cells import Cells, Count, Place
+from penstock.analysis.evidence import TICK_MS, Observation, Stratum, Tally
+from penstock.analysis.failures import Failure, Kind, Lately
+from penstock.analysis.guardrails import WINSOR_LIMITS
+from penstock.analysis.halts import Halts
+from penstock.analysis.scope import Scope
 from penstock.api.counts import ArmCounts
 from penstock.api.interruptions import Halt
 from penstock.api.rollout import AnalysisStatus
 from penstock.outcomes import End, Row, RowKind
-from penstock.rollout.cells import Cells, Count, Place
-from penstock.rollout.failures import Failure, Kind, Lately
-from penstock.rollout.guardrails import WINSOR_LIMITS
-from penstock.rollout.halts import Halts
-from penstock.rollout.observation import TICK_MS, Observation, Stratum, Tally
-from penstock.rollout.scope import Scope
 from penstock.task import Counting, TaskStatus
 from penstock.traffic import Arm
 

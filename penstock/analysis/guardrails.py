@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from penstock.analysis import binomial
+from penstock.analysis.evidence import TICK_MS, Observation, Stratum, Tally, total_of
 from penstock.api.rollout import GuardrailMode, Guardrails, Reason
-from penstock.rollout import binomial
-from penstock.rollout.observation import TICK_MS, Observation, Stratum, Tally, total_of
 from penstock.traffic import Arm
 
 #: A rate is credibly over its limit when chance alone does this at most once in a thousand.

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from penstock.rollout.failures import Failure
+from penstock.analysis.failures import Failure
 from penstock.traffic import Arm
 
 #: Rows are counted per tick of routing time; arms are only ever compared inside one.

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from penstock.rollout.observation import TICK_MS, Stratum, Tally
+from penstock.analysis.evidence import TICK_MS, Stratum, Tally
 from penstock.task import Counting
 from penstock.traffic import Arm
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from penstock.api import condition
 from penstock.api.interruptions import Halt
-from penstock.rollout import path
 
 
 @dataclass(frozen=True)
@@ -52,4 +52,4 @@ class Halts:
 
 
 def _ms(moment: str) -> int:
-    return int(path.moment(moment).timestamp() * 1000)
+    return int(condition.moment(moment).timestamp() * 1000)

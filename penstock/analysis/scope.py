@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from penstock import names
-from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, GuardrailMode
+from penstock.analysis.evidence import TICK_MS
+from penstock.api import condition
+from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, GuardrailMode, Stage
 from penstock.outcomes import Row
-from penstock.rollout import path
-from penstock.rollout.observation import TICK_MS
 from penstock.traffic import Arm, RevisionLimits
 
 _DEFAULT_LIMITS: Final = RevisionLimits(input_chars=20_000, queue_seconds=600, wall_seconds=120)
@@ -70,7 +70,7 @@ def scope_of(
         limits: of the revisions, by name.
     """
     guardrails = spec.analysis.guardrails
-    canary = status.canary_revision or "" if path.under_way(status) else ""
+    canary = "" if status.stage is Stage.DONE else status.canary_revision or ""
     revisions = {Arm.STABLE: status.stable_revision or "", Arm.CANDIDATE: canary}
     overdue = {
         arm: limits.get(revision, _DEFAULT_LIMITS).overdue_seconds * 1000
@@ -89,4 +89,4 @@ def scope_of(
 
 
 def _milliseconds(moment: str | None) -> int:
-    return int(path.moment(moment).timestamp() * 1000) if moment else 0
+    return int(condition.moment(moment).timestamp() * 1000) if moment else 0
