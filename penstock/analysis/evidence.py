@@ -1,88 +1,14 @@
-"""The measured world that a rollout decides on."""
+"""What was measured: sums of each arm, by the tick and the route version of the tasks."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
 
 from penstock.analysis.failures import Failure
+from penstock.analysis.metrics import NOTHING, Metric, Sums, Tally, total_of
 from penstock.traffic import Arm
 
 #: Rows are counted per tick of routing time; arms are only ever compared inside one.
 TICK_MS = 5000
-
-
-@dataclass(frozen=True)
-class Tally:
-    """Counts of one arm; they add. Latency in seconds, winsorised at 6 x the limit.
-
-    ``errors`` and ``escalations`` are credited to the cohort in which the task was routed;
-    ``timed`` tasks have a latency: ended ones, and open ones already older than the limit.
-    What ``tasks`` counts depends on where the tally stands, see Observation. ``left_out`` tasks ended
-    and are in no other count: planned, halted, or, as ``cancelled`` of them were, taken back by their
-    callers. Only totals tell of them.
-    """
-
-    tasks: int = 0
-    errors: int = 0
-    escalations: int = 0
-    timed: int = 0
-    latency_sum: float = 0.0
-    latency_squares: float = 0.0
-    cost_micro_usd: int = 0
-    left_out: int = 0
-    cancelled: int = 0
-
-    def __add__(self, other: "Tally") -> "Tally":
-        return total_of((self, other))
-
-    def times(self, factor: float) -> "Tally":
-        """So many times as much, at the same rates."""
-        return Tally(
-            round(self.tasks * factor),
-            round(self.errors * factor),
-            round(self.escalations * factor),
-            round(self.timed * factor),
-            self.latency_sum * factor,
-            self.latency_squares * factor,
-            self.cost_micro_usd,
-            self.left_out,
-            self.cancelled,
-        )
-
-    def less(self, other: "Tally") -> "Tally":
-        """Without a part of it."""
-        return Tally(
-            self.tasks - other.tasks,
-            self.errors - other.errors,
-            self.escalations - other.escalations,
-            self.timed - other.timed,
-            max(self.latency_sum - other.latency_sum, 0.0),
-            max(self.latency_squares - other.latency_squares, 0.0),
-            self.cost_micro_usd - other.cost_micro_usd,
-            self.left_out - other.left_out,
-            self.cancelled - other.cancelled,
-        )
-
-
-def total_of(tallies: Iterable[Tally]) -> Tally:
-    """The sum of many tallies, column by column."""
-    tasks = errors = escalations = timed = cost_micro_usd = left_out = cancelled = 0
-    latency_sum = latency_squares = 0.0
-    for tally in tallies:
-        tasks += tally.tasks
-        errors += tally.errors
-        escalations += tally.escalations
-        timed += tally.timed
-        latency_sum += tally.latency_sum
-        latency_squares += tally.latency_squares
-        cost_micro_usd += tally.cost_micro_usd
-        left_out += tally.left_out
-        cancelled += tally.cancelled
-    latencies = (timed, latency_sum, latency_squares)
-    return Tally(tasks, errors, escalations, *latencies, cost_micro_usd, left_out, cancelled)
-
-
-_NOTHING: Final = Tally()
 
 
 @dataclass(frozen=True)
@@ -95,7 +21,30 @@ class Stratum:
 
     def arm(self, arm: Arm) -> Tally:
         """The tally of one arm, zeros when it had no task."""
-        return self.arms.get(arm, _NOTHING)
+        return self.arms.get(arm, NOTHING)
+
+
+def arm_total(strata: Iterable[Stratum], arm: Arm) -> Tally:
+    """All of one arm in some strata."""
+    return total_of(stratum.arms[arm] for stratum in strata if arm in stratum.arms)
+
+
+def pairs(strata: Iterable[Stratum], metric: Metric) -> list[tuple[Sums, Sums]]:
+    """The candidate's sums beside stable's, stratum by stratum."""
+    arms = ((stratum.arm(Arm.CANDIDATE), stratum.arm(Arm.STABLE)) for stratum in strata)
+    return [(metric.sums(ours), metric.sums(theirs)) for ours, theirs in arms]
+
+
+def coarser(strata: Sequence[Stratum], ticks: int) -> Sequence[Stratum]:
+    """The same in strata of so many ticks; sessions of different route versions stay apart."""
+    if ticks == 1:
+        return strata
+    merged: dict[tuple[int, int], dict[Arm, Tally]] = {}
+    for stratum in strata:
+        arms = merged.setdefault((stratum.tick // ticks, stratum.begin_version), {})
+        for arm, tally in stratum.arms.items():
+            arms[arm] = arms[arm] + tally if arm in arms else tally
+    return [Stratum(*place, arms) for place, arms in merged.items()]
 
 
 @dataclass(frozen=True)
@@ -130,19 +79,19 @@ class Observation:
 
     def ended_in_window(self, arm: Arm) -> Tally:
         """What became of one arm's tasks that ended in the window, whenever they were routed."""
-        return total_of(stratum.arms[arm] for stratum in self.ended if arm in stratum.arms)
+        return arm_total(self.ended, arm)
 
     def in_window(self, arm: Arm) -> Tally:
         """All of one arm in the window."""
-        return total_of(stratum.arms[arm] for stratum in self.window if arm in stratum.arms)
+        return arm_total(self.window, arm)
 
     def in_total(self, arm: Arm) -> Tally:
         """One arm since the candidate began."""
-        return self.total.get(arm, _NOTHING)
+        return self.total.get(arm, NOTHING)
 
     def in_step(self, arm: Arm) -> Tally:
         """One arm since the step began."""
-        return self.step.get(arm, _NOTHING)
+        return self.step.get(arm, NOTHING)
 
     def routed_in_step(self, arm: Arm) -> int:
         """Tasks routed to one arm since the step began, ended or not."""

@@ -17,16 +17,27 @@ strata of the window and as many before it: what a look costs does not grow with
 While the kill switch is on, the clocks of tasks stand still: a halted task is neither late nor slow.
 """
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
-from penstock.analysis.cells import Cells, Count, Place
-from penstock.analysis.evidence import TICK_MS, Observation, Stratum, Tally
-from penstock.analysis.failures import Failure, Kind, Lately
-from penstock.analysis.guardrails import WINSOR_LIMITS
+from penstock.analysis.cells import Cells, Place
+from penstock.analysis.evidence import TICK_MS, Observation, Stratum
+from penstock.analysis.failures import Failure, Lately
 from penstock.analysis.halts import Halts
+from penstock.analysis.metrics import (
+    ERROR_RATE,
+    LATENCY,
+    NOTHING,
+    RATES,
+    Metric,
+    Tally,
+    of_end,
+    of_status,
+    total_of,
+)
+from penstock.analysis.pending import Pending, Position, Task, worked_ms
 from penstock.analysis.scope import Scope
 from penstock.api.counts import ArmCounts
 from penstock.api.interruptions import Halt
@@ -38,22 +49,21 @@ from penstock.traffic import Arm
 #: Tasks left out of one reading of which it is asked whether their callers cancelled them.
 MOST_UNEXPLAINED: Final = 1000
 
-Position = tuple[int, int]
+_ONE: Final = Tally(tasks=1)
+_LEFT_OUT: Final = Tally(left_out=1)
+_CANCELLED: Final = Tally(cancelled=1)
 
 
-@dataclass(slots=True)
-class _Open:
-    """A task that was routed and has not ended."""
+class _LeftOut(NamedTuple):
+    """A task that was left out of the totals, and of the step that was then, if it is in that."""
 
+    task: str
     arm: Arm
-    fine: Place
-    coarse: Place
-    routed: Position
-    started_ms: int = 0
+    step_from: str | None
 
 
-def _no_counts() -> dict[Arm, Count]:
-    return {arm: Count() for arm in Arm}
+def _nothing() -> dict[Arm, Tally]:
+    return dict.fromkeys(Arm, NOTHING)
 
 
 @dataclass
@@ -64,23 +74,19 @@ class Fold:
     step_from: str = ""
     #: Rows up to here are in the totals already; those at or before it only rebuild the window.
     counted: Position = (0, 0)
-    total: dict[Arm, Count] = field(default_factory=_no_counts)
-    step: dict[Arm, Count] = field(default_factory=_no_counts)
+    total: dict[Arm, Tally] = field(default_factory=_nothing)
+    step: dict[Arm, Tally] = field(default_factory=_nothing)
     halts: Halts = field(default_factory=Halts)
     _gap_at: int = 0  # up to when rows are known to be lost, by the log's clock
     _last: Position = (0, 0)
     _needed: Position = (0, 0)  # from where on the first reading must find every row
-    _open: dict[Arm, OrderedDict[str, _Open]] = field(
-        default_factory=lambda: {arm: OrderedDict() for arm in Arm}
-    )
-    _open_in_step: dict[Arm, int] = field(default_factory=lambda: dict.fromkeys(Arm, 0))
     _failed: Lately = field(default_factory=Lately)
-    _unexplained: deque[tuple[str, list[Count]]] = field(
-        default_factory=lambda: deque(maxlen=MOST_UNEXPLAINED)
-    )
+    _unexplained: deque[_LeftOut] = field(default_factory=lambda: deque(maxlen=MOST_UNEXPLAINED))
 
     def __post_init__(self) -> None:
         self._step_position = position(self.step_from)
+        self._open = Pending(self.scope)
+        self._open.begin_step(self._step_position)
         self._fine = Cells(self.scope.fine_ticks)
         same = self.scope.coarse_ticks == self.scope.fine_ticks
         self._coarse = self._fine if same else Cells(self.scope.coarse_ticks)
@@ -102,11 +108,8 @@ class Fold:
     def begin_step(self, step_from: str) -> None:
         """Count a new step: tasks routed after that row. To be called before rows are added."""
         self.step_from, self._step_position = step_from, position(step_from)
-        self.step = _no_counts()
-        self._open_in_step = {
-            arm: sum(task.routed > self._step_position for task in found.values())
-            for arm, found in self._open.items()
-        }
+        self.step = _nothing()
+        self._open.begin_step(self._step_position)
 
     def read_after(self, now_ms: int) -> str:
         """The row id after which to read on; at first far enough back to rebuild the window."""
@@ -154,7 +157,8 @@ class Fold:
             at = position(row.id)
             if at <= self._last:
                 continue
-            self._settle_overdue(at[0])
+            if at[0] >= self._open.soonest_ms:
+                self._settle_overdue(at[0])
             if at[0] // TICK_MS != self._last[0] // TICK_MS:
                 self._forget(at[0])
             self._last = at
@@ -162,29 +166,26 @@ class Fold:
         self._last = max(self._last, position(through))
 
     def _lose(self, first: Position) -> None:
-        """Rows before this one are lost: how tasks ended that were open before it nobody knows."""
+        """Rows before this one are lost: how tasks ended that were open before it is unknown."""
         self._gap_at = max(self._gap_at, first[0])
-        for tasks in self._open.values():
-            for name, task in [(n, t) for n, t in tasks.items() if t.routed < first]:
-                self._close(name, task)
-                for count in self._counts(task):
-                    count.tasks -= 1
+        for task in self._open.lose(first):
+            self._credit(task, NOTHING - _ONE)
 
     def observe(self, now_ms: int) -> Observation:
         """What the rows so far say at this moment (Redis time, not before the last row)."""
         begun = self.halts.earlier(now_ms, self.scope.window_ms)
-        late = self._open_events(now_ms)
+        late = self._open.so_far(now_ms, self.halts)
         fine = self._fine.strata()
         window = [s for s in fine if s.tick * TICK_MS >= begun]
         return Observation(
             now_ms=now_ms,
             window=_with_late(window, late, lambda task: task.fine),
             older=_with_late(self._older(fine, now_ms, begun), late, lambda task: task.coarse),
-            total={arm: _without_squares(self.total[arm]) for arm in Arm},
-            step={arm: _without_squares(self.step[arm]) for arm in Arm},
+            total={arm: _as_kept(self.total[arm]) for arm in Arm},
+            step={arm: _as_kept(self.step[arm]) for arm in Arm},
             counted_through=_text(max(self._last, self.counted)),
             gap=bool(self._gap_at) and now_ms - self._gap_at < self.scope.kept_ms,
-            exposed={arm: self.step[arm].tasks + self._open_in_step[arm] for arm in Arm},
+            exposed={arm: self.step[arm].tasks + self._open.in_step[arm] for arm in Arm},
             step_from=self.step_from,
             since_version=self.scope.since_version,
             ended=self._ended_lately(now_ms, begun, late) if self.scope.literal else (),
@@ -212,20 +213,21 @@ class Fold:
             same = inside.begin_version == stratum.begin_version
             if same and begun <= inside.tick * TICK_MS and stratum.tick <= inside.tick < end:
                 for arm, tally in inside.arms.items():
-                    arms[arm] = arms[arm].less(tally)
+                    arms[arm] -= tally
         return Stratum(stratum.tick, stratum.begin_version, arms)
 
     def _ended_lately(
-        self, now_ms: int, begun: int, late: list[tuple[_Open, Count]]
+        self, now_ms: int, begun: int, late: list[tuple[Task, Tally]]
     ) -> tuple[Stratum, ...]:
         """What ended in the window, whenever it was routed, and what is over time by now."""
-        open_now = _no_counts()
-        for task, count in late:
-            open_now[task.arm].add(count)
-            open_now[task.arm].tasks += count.errors
-        tallies = {arm: count.tally() for arm, count in open_now.items()}
+        open_now = {
+            arm: total_of(
+                tally._replace(tasks=tally.errors) for task, tally in late if task.arm is arm
+            )
+            for arm in Arm
+        }
         strata = [s for s in self._outcomes.strata() if s.tick * TICK_MS >= begun]
-        return (*strata, Stratum(now_ms // TICK_MS, 0, tallies))
+        return (*strata, Stratum(now_ms // TICK_MS, 0, open_now))
 
     # -- one row -------------------------------------------------------------------------------
 
@@ -233,148 +235,103 @@ class Fold:
         if row.kind is RowKind.ROUTED:
             self._routed(row, at)
             return
-        task = self._known(row.task)
+        task = self._open.find(row.task)
         if task is None:
             return
         if row.kind is RowKind.STARTED:
             task.started_ms = task.started_ms or at[0]
             return
-        self._close(row.task, task)
+        self._open.close(row.task, task)
         if row.kind is RowKind.REHOMED or row.counting is Counting.LEFT_OUT:
-            for count in self._counts(task):
-                count.tasks -= 1
+            self._credit(task, NOTHING - _ONE)
             if row.kind is RowKind.FINISHED:
-                self._left_out(row.task, self._totals(task, at))
+                self._left_out(row.task, task, at)
             return
-        worked_ms = self.halts.running_ms(at[0] - row.latency_ms, at[0])
-        self._ended(task, row.counting, worked_ms, row.cost_micro_usd, at)
-        for kind in self._kinds(row.counting, worked_ms):
-            self._note(task, Failure(row.task, kind, task.routed[0], at[0], row.reason))
-
-    def _kinds(self, counting: Counting, worked_ms: int) -> list[Kind]:
-        """As what an end counts against the candidate."""
-        kinds = {Counting.ERROR: [Kind.ERROR], Counting.ESCALATION: [Kind.ESCALATION]}
-        slow = [Kind.SLOW] if worked_ms > self.scope.latency_limit_ms else []
-        return kinds.get(counting, []) + slow
-
-    def _note(self, task: _Open, failure: Failure) -> None:
+        worked = self.halts.running_ms(at[0] - row.latency_ms, at[0])
+        end = of_end(row.counting, self.scope.winsorised(worked), row.cost_micro_usd)
+        self._ended(task, end, at)
         if task.arm is Arm.CANDIDATE:
-            self._failed.note(failure)
+            for metric in self._against(end, worked):
+                self._failed.note(Failure(row.task, metric, task.routed[0], at[0], row.reason))
 
-    def _left_out(self, identifier: str, totals: list[Count]) -> None:
-        for count in totals:
-            count.left_out += 1
-        if totals:
-            self._unexplained.append((identifier, totals))
+    def _against(self, end: Tally, worked: int) -> list[Metric]:
+        """The metrics by which an end counts against its revision."""
+        slow = [LATENCY] if worked > self.scope.latency_limit_ms else []
+        return [metric for metric in RATES if metric.sums(end).total] + slow
+
+    def _left_out(self, identifier: str, task: Task, at: Position) -> None:
+        if not self._is_counted(at):
+            return
+        self._count(task, _LEFT_OUT)
+        step_from = self.step_from if self._is_in_step(task) else None
+        self._unexplained.append(_LeftOut(identifier, task.arm, step_from))
 
     @property
     def unexplained(self) -> list[str]:
         """Ids of tasks that were left out, and of which it is not known yet whether by their callers."""
-        return [identifier for identifier, _ in self._unexplained]
+        return [left.task for left in self._unexplained]
 
     def explain(self, ends: Mapping[str, End]) -> None:
         """Count which of the unexplained were cancelled; what is not said of one stays unknown."""
-        for identifier, totals in self._unexplained:
-            end = ends.get(identifier)
-            for count in totals if end and end.status is TaskStatus.CANCELLED else ():
-                count.cancelled += 1
+        for left in self._unexplained:
+            end = ends.get(left.task)
+            if end and end.status is TaskStatus.CANCELLED:
+                self.total[left.arm] += _CANCELLED
+                if left.step_from == self.step_from:
+                    self.step[left.arm] += _CANCELLED
         self._unexplained.clear()
 
-    def _known(self, identifier: str) -> _Open | None:
-        found = (tasks.get(identifier) for tasks in self._open.values())
-        return next((task for task in found if task is not None), None)
-
-    def _close(self, identifier: str, task: _Open) -> None:
-        del self._open[task.arm][identifier]
-        self._open_in_step[task.arm] -= task.routed > self._step_position
-
     def _routed(self, row: Row, at: Position) -> None:
-        if not self.scope.is_sample(row) or self._known(row.task):
+        if not self.scope.is_sample(row) or self._open.find(row.task):
             return
         fine, coarse = (
             cells.place(at[0], row.begin_version, row.arm) for cells in (self._fine, self._coarse)
         )
-        task = self._open[row.arm][row.task] = _Open(row.arm, fine, coarse, at)
-        self._open_in_step[row.arm] += at > self._step_position
-        self._fine.count(task.fine).tasks += 1
+        self._open.open(row.task, Task(row.arm, fine, coarse, at))
+        self._fine.add(fine, _ONE)
         if self._coarse is not self._fine:
-            self._coarse.count(task.coarse).tasks += 1
+            self._coarse.add(coarse, _ONE)
 
-    def _counts(self, task: _Open) -> list[Count]:
-        """The counts that a task is in, as far as they are kept."""
-        found = [self._fine.known(task.fine)]
+    def _credit(self, task: Task, tally: Tally) -> None:
+        """Count where a task was routed, as far as that is kept."""
+        self._fine.credit(task.fine, tally)
         if self._coarse is not self._fine:
-            found.append(self._coarse.known(task.coarse))
-        return [count for count in found if count is not None]
+            self._coarse.credit(task.coarse, tally)
 
-    def _ended(
-        self, task: _Open, counting: Counting, latency_ms: int, cost: int, at: Position
-    ) -> None:
-        latency_ms = self._winsorised(latency_ms)
-        counts = self._counts(task)
-        for count in counts:
-            count.event(counting, latency_ms)
-            count.cost_micro_usd += cost
-        ended = []
+    def _ended(self, task: Task, end: Tally, at: Position) -> None:
+        self._credit(task, end)
+        ended = end + _ONE
         if self.scope.literal:
-            ended.append(self._outcomes.count(self._outcomes.place(at[0], 0, task.arm)))
-        for count in ended + self._totals(task, at):
-            count.tasks += 1
-            count.cost_micro_usd += cost
-            count.event(counting, latency_ms)
+            self._outcomes.add(self._outcomes.place(at[0], 0, task.arm), ended)
+        if self._is_counted(at):
+            self._count(task, ended)
 
-    def _totals(self, task: _Open, at: Position) -> list[Count]:
-        """The totals that an end at this position enters; none that were counted before."""
-        if at <= self.counted or not self.scope.candidate:
-            return []
-        in_step = task.routed > self._step_position
-        return [self.total[task.arm], *([self.step[task.arm]] if in_step else [])]
+    def _is_counted(self, at: Position) -> bool:
+        """Whether an end at this position enters the totals; none that was counted before."""
+        return at > self.counted and bool(self.scope.candidate)
 
-    def _winsorised(self, latency_ms: int) -> int:
-        return min(latency_ms, WINSOR_LIMITS * self.scope.latency_limit_ms)
+    def _is_in_step(self, task: Task) -> bool:
+        return task.routed > self._step_position
+
+    def _count(self, task: Task, tally: Tally) -> None:
+        """Count in the totals."""
+        self.total[task.arm] += tally
+        if self._is_in_step(task):
+            self.step[task.arm] += tally
 
     # -- time ----------------------------------------------------------------------------------
 
     def _settle_overdue(self, now_ms: int) -> None:
         """End, as errors, the tasks whose time was over by the log's own clock."""
-        for arm, tasks in self._open.items():
-            allowed = self.scope.overdue_ms[arm]
-            while tasks:
-                identifier, task = next(iter(tasks.items()))
-                if task.routed[0] + allowed > now_ms:
-                    break  # the first was routed first
-                deadline_ms = self.halts.later(task.routed[0], allowed)
-                if deadline_ms is None or deadline_ms > now_ms:
-                    break
-                self._close(identifier, task)
-                # Of the rows of one millisecond the first settles: it stands before all of them.
-                settled = (deadline_ms, 0)
-                worked_ms = self._worked_ms(task, deadline_ms)
-                self._ended(task, Counting.ERROR, worked_ms, 0, settled)
-                routed_ms, ended_ms = task.routed[0], settled[0]
-                late = Failure(identifier, Kind.ERROR, routed_ms, ended_ms, overdue=True)
-                self._note(task, late)
-
-    def _worked_ms(self, task: _Open, until_ms: int) -> int:
-        if not task.started_ms:
-            return 0
-        return max(self.halts.running_ms(task.started_ms, until_ms), 1)
-
-    def _open_events(self, now_ms: int) -> list[tuple[_Open, Count]]:
-        """What can be said of open tasks by now: slow ones, and overdue ones."""
-        events = []
-        for arm, tasks in self._open.items():
-            allowed = self.scope.overdue_ms[arm]
-            for task in tasks.values():
-                worked = self._worked_ms(task, now_ms) if task.started_ms else 0
-                slow = self._winsorised(worked) if worked > self.scope.latency_limit_ms else 0
-                old = now_ms - task.routed[0] >= allowed
-                overdue = old and self.halts.running_ms(task.routed[0], now_ms) >= allowed
-                if slow or overdue:
-                    count = Count()
-                    count.event(Counting.ERROR if overdue else Counting.GOOD, slow)
-                    events.append((task, count))
-        return events
+        for identifier, task, deadline_ms in self._open.overdue(now_ms, self.halts):
+            worked = worked_ms(task, deadline_ms, self.halts)
+            # Sequence 0, so that an overdue end sorts before every row of the same millisecond.
+            end = of_end(Counting.ERROR, self.scope.winsorised(worked))
+            self._ended(task, end, (deadline_ms, 0))
+            if task.arm is Arm.CANDIDATE:
+                routed_ms = task.routed[0]
+                late = Failure(identifier, ERROR_RATE, routed_ms, deadline_ms, overdue=True)
+                self._failed.note(late)
 
     def _forget(self, now_ms: int) -> None:
         self._coarse.forget(self.halts.earlier(now_ms, self.scope.kept_ms))
@@ -386,21 +343,22 @@ class Fold:
 
 def _with_late(
     strata: Iterable[Stratum],
-    late: Iterable[tuple[_Open, Count]],
-    place_of: Callable[[_Open], Place],
+    late: Iterable[tuple[Task, Tally]],
+    place_of: Callable[[Task], Place],
 ) -> tuple[Stratum, ...]:
     """The strata with what can be said of open tasks."""
-    events: dict[Place, Count] = {}
-    for task, count in late:
-        events.setdefault(place_of(task), Count()).add(count)
+    events: dict[Place, Tally] = {}
+    for task, tally in late:
+        place = place_of(task)
+        events[place] = events.get(place, NOTHING) + tally
     if not events:
         return tuple(strata)
     return tuple(_and_late(stratum, events) for stratum in strata)
 
 
-def _and_late(stratum: Stratum, events: Mapping[Place, Count]) -> Stratum:
+def _and_late(stratum: Stratum, events: Mapping[Place, Tally]) -> Stratum:
     late = {
-        arm: found.tally()
+        arm: found
         for arm in stratum.arms
         if (found := events.get(Place(stratum.tick, stratum.begin_version, arm)))
     }
@@ -438,22 +396,10 @@ def _text(at: Position) -> str:
     return f"{at[0]}-{at[1]}" if at > (0, 0) else ""
 
 
-def _restored(stable: ArmCounts, candidate: ArmCounts) -> dict[Arm, Count]:
-    return {
-        arm: Count(
-            tasks=kept.tasks,
-            errors=kept.errors,
-            escalations=kept.escalations,
-            timed=kept.timed,
-            latency_ms=kept.latency_ms,
-            cost_micro_usd=kept.cost_micro_usd,
-            left_out=kept.left_out,
-            cancelled=kept.cancelled,
-        )
-        for arm, kept in ((Arm.STABLE, stable), (Arm.CANDIDATE, candidate))
-    }
+def _restored(stable: ArmCounts, candidate: ArmCounts) -> dict[Arm, Tally]:
+    return {Arm.STABLE: of_status(stable), Arm.CANDIDATE: of_status(candidate)}
 
 
-def _without_squares(count: Count) -> Tally:
+def _as_kept(total: Tally) -> Tally:
     """A total: squares are not kept in status, so a restart must not miss them."""
-    return replace(count.tally(), latency_squares=0.0)
+    return total._replace(latency_squares=0)

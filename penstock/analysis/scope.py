@@ -6,6 +6,7 @@ from typing import Final
 
 from penstock import names
 from penstock.analysis.evidence import TICK_MS
+from penstock.analysis.metrics import WINSOR_LIMITS
 from penstock.api import condition
 from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, GuardrailMode, Stage
 from penstock.outcomes import Row
@@ -54,6 +55,10 @@ class Scope:
     @property
     def _span_ms(self) -> int:
         return self.window_ms + max(self.overdue_ms.values())
+
+    def winsorised(self, latency_ms: int) -> int:
+        """A latency as it is counted: one stuck task is no mean."""
+        return min(latency_ms, WINSOR_LIMITS * self.latency_limit_ms)
 
     def is_sample(self, row: Row) -> bool:
         """Whether the row is about a task that is compared."""

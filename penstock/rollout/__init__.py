@@ -1,1 +1,1 @@
-"""The decision engine: what was observed, what is judged, what is done. Pure."""
+"""The decision engine: what is known, what is asked, what is done, what is said. Pure."""

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import singledispatch
 from typing import Any, Final
 
-from penstock.analysis import failures
 from penstock.api import condition
 from penstock.api.counts import ArmCounts
 from penstock.api.interruptions import Suspension
@@ -21,7 +20,7 @@ from penstock.api.rollout import (
     Verdict,
 )
 from penstock.api.sample import Sample
-from penstock.rollout import path
+from penstock.rollout import path, samples
 from penstock.rollout.facts import Facts
 from penstock.rollout.situation import Happening
 
@@ -126,7 +125,7 @@ def _samples(facts: Facts, revision: str, reason: Reason) -> tuple[Sample, ...]:
     observed = facts.observation
     if observed is None or revision != facts.candidate:
         return ()
-    return failures.samples(observed.failed, reason)
+    return samples.samples(observed.failed, reason)
 
 
 def with_verdict(verdicts: tuple[Verdict, ...], verdict: Verdict) -> tuple[Verdict, ...]:

@@ -6,7 +6,7 @@ from typing import Final
 
 from penstock.analysis.guardrails import CheckVerdict
 from penstock.api.rollout import Reason, Source, StepApproval
-from penstock.rollout import former, path, refusals, words
+from penstock.rollout import findings, former, path, refusals, words
 from penstock.rollout.facts import (
     CANDIDATE_UNAVAILABLE,
     COMPARABLE_PERCENT,
@@ -179,7 +179,7 @@ def shared_incident(facts: Facts) -> Move | None:
     check = facts.first_check(CheckVerdict.SHARED)
     if check is None or not facts.percent or facts.situation.agent_suspended:
         return None
-    return Suspend(SHARED_INCIDENT, f"{check.line}: stable is over the limit too")
+    return Suspend(SHARED_INCIDENT, f"{findings.line(check)}: stable is over the limit too")
 
 
 def rows_missing(facts: Facts) -> Move | None:
@@ -195,7 +195,7 @@ def rows_missing(facts: Facts) -> Move | None:
     check = facts.first_check(CheckVerdict.BREACHED, CheckVerdict.UNCOMPARED)
     if not lost or check is None or not facts.percent or facts.situation.agent_suspended:
         return None
-    return Suspend(ROWS_LOST, f"{check.line}; {words.LACKS_ROWS}")
+    return Suspend(ROWS_LOST, f"{findings.line(check)}; {words.LACKS_ROWS}")
 
 
 def _lacks_rows(facts: Facts) -> bool:
@@ -218,9 +218,11 @@ def not_comparable(facts: Facts) -> Move | None:
     if facts.first_check(CheckVerdict.BREACHED):
         return None  # condemned below, for what can be compared
     if facts.suspension.uncompared and facts.percent <= COMPARABLE_PERCENT:
-        message = f"rolled back at {facts.percent} %: {check.line}; {words.AGAIN}"
-        return Reject(check.reason, message, check.name)
-    return Suspend(NOT_COMPARABLE, f"{check.line}: stable has too few tasks to compare with")
+        message = f"rolled back at {facts.percent} %: {findings.line(check)}; {words.AGAIN}"
+        return Reject(findings.reason(check), message, check.name)
+    return Suspend(
+        NOT_COMPARABLE, f"{findings.line(check)}: stable has too few tasks to compare with"
+    )
 
 
 def _resume(facts: Facts) -> Move:
@@ -236,8 +238,8 @@ def guardrail(facts: Facts) -> Move | None:
     check = facts.first_check(CheckVerdict.BREACHED)
     if check is None or facts.situation.agent_suspended or _lacks_rows(facts):
         return None
-    message = f"rolled back at {facts.percent} %: {check.line}"
-    return Reject(check.reason, message, check.name)
+    message = f"rolled back at {facts.percent} %: {findings.line(check)}"
+    return Reject(findings.reason(check), message, check.name)
 
 
 # ------------------------------------------------------------------------ what do people say

@@ -5,9 +5,10 @@ from datetime import datetime
 from functools import cached_property
 from typing import Final, Self
 
-from penstock.analysis import guardrails
-from penstock.analysis.evidence import Observation, Stratum, Tally
-from penstock.analysis.guardrails import Check, CheckVerdict
+from penstock.analysis import guardrails, rates
+from penstock.analysis.evidence import Observation
+from penstock.analysis.guardrails import CheckVerdict, Finding
+from penstock.analysis.metrics import Sums, Tally, of_status
 from penstock.api import condition
 from penstock.api.counts import Yardstick
 from penstock.api.interruptions import Suspension
@@ -43,6 +44,7 @@ QUIET_SECONDS: Final = 3600
 #: Fewer cancelled tasks of the candidate say nothing.
 FEWEST_CANCELLED: Final = 5
 WAITING: Final = "Waiting"
+_OURS_AND_THEIRS: Final = (Arm.CANDIDATE, Arm.STABLE)
 
 
 @dataclass(frozen=True)
@@ -258,7 +260,7 @@ class Facts:
         return observed.since(int(condition.moment(back).timestamp() * 1000)) if back else observed
 
     @cached_property
-    def checks(self) -> tuple[Check, ...]:
+    def checks(self) -> tuple[Finding, ...]:
         """The guardrails judged; none without a measurement."""
         if self.observation is None:
             return ()
@@ -277,15 +279,7 @@ class Facts:
 
     @property
     def _stable_before(self) -> Tally:
-        kept = self.status.analysis.before or Yardstick()
-        return Tally(
-            kept.tasks,
-            kept.errors,
-            kept.escalations,
-            kept.timed,
-            kept.latency_ms / 1000,
-            kept.latency_squares / 1_000_000,
-        )
+        return of_status(self.status.analysis.before or Yardstick())
 
     @property
     def callers_cancel(self) -> bool:
@@ -295,16 +289,10 @@ class Facts:
         """
         if self.observation is None:
             return False
-        steps = {arm: self.observation.in_step(arm) for arm in Arm}
-        ended = {
-            arm: Tally(tasks=tally.tasks + tally.left_out, errors=tally.cancelled)
-            for arm, tally in steps.items()
-        }
-        ours, theirs = ended[Arm.CANDIDATE], ended[Arm.STABLE]
-        if ours.errors < FEWEST_CANCELLED or theirs.tasks < guardrails.FEWEST_STABLE:
+        ours, theirs = (_cancelled(self.observation.in_step(arm)) for arm in _OURS_AND_THEIRS)
+        if ours.total < FEWEST_CANCELLED or theirs.n < guardrails.FEWEST_STABLE:
             return False
-        z = guardrails.rate_z([Stratum(0, 0, ended)], lambda tally: tally.errors)
-        return z >= guardrails.SHARED_Z
+        return rates.z([(ours, theirs)]) >= guardrails.SHARED_Z
 
     @cached_property
     def stable_proved_well(self) -> bool:
@@ -335,7 +323,7 @@ class Facts:
         window = self.situation.spec.analysis.guardrails.window_seconds
         return not enough and self.seconds_since(kept.resumed_at) < 2 * window
 
-    def first_check(self, *verdicts: CheckVerdict) -> Check | None:
+    def first_check(self, *verdicts: CheckVerdict) -> Finding | None:
         """The first guardrail that says one of these."""
         return next((check for check in self.checks if check.verdict in verdicts), None)
 
@@ -375,3 +363,8 @@ def reason_of(text: str) -> Reason:
         return Reason(text)
     except ValueError:
         return Reason.ABORTED
+
+
+def _cancelled(arm: Tally) -> Sums:
+    """Of all that ended, what callers took back."""
+    return Sums(arm.tasks + arm.left_out, arm.cancelled, arm.cancelled)

@@ -2,8 +2,9 @@
 
 from typing import Any, Final
 
-from penstock.analysis.evidence import Observation, Tally
-from penstock.analysis.guardrails import FEWEST_STABLE, Check
+from penstock.analysis.evidence import Observation
+from penstock.analysis.guardrails import FEWEST_STABLE, Finding
+from penstock.analysis.metrics import for_status, yardstick
 from penstock.api import condition
 from penstock.api.counts import ArmCounts, Yardstick
 from penstock.api.rollout import (
@@ -11,27 +12,13 @@ from penstock.api.rollout import (
     AnalysisStatus,
     CheckReport,
 )
-from penstock.rollout import path
+from penstock.rollout import findings, path
 from penstock.rollout.facts import COMPARABLE_PERCENT, Facts
 from penstock.traffic import Arm
 
 #: Numbers alone are written at most this often: each write costs etcd the whole object.
 SECONDS_BETWEEN_COUNTS: Final = 60
 _ARMS: Final = (Arm.STABLE, Arm.CANDIDATE)
-
-
-def counts(tally: Tally) -> ArmCounts:
-    """A tally of ended tasks as status keeps it."""
-    return ArmCounts(
-        tasks=tally.tasks,
-        errors=tally.errors,
-        escalations=tally.escalations,
-        timed=tally.timed,
-        latency_ms=round(tally.latency_sum * 1000),
-        cost_micro_usd=tally.cost_micro_usd,
-        left_out=tally.left_out,
-        cancelled=tally.cancelled,
-    )
 
 
 def counted(facts: Facts, before: AgentRolloutStatus, *, news: bool = False) -> AgentRolloutStatus:
@@ -68,10 +55,10 @@ def measured(facts: Facts, observed: Observation) -> AnalysisStatus:
     if path.under_way(facts.status):
         update |= {
             "counted_through": observed.counted_through,
-            "stable": counts(observed.in_total(Arm.STABLE)),
-            "candidate": counts(observed.in_total(Arm.CANDIDATE)),
-            "step_stable": counts(observed.in_step(Arm.STABLE)),
-            "step_candidate": counts(observed.in_step(Arm.CANDIDATE)),
+            "stable": for_status(observed.in_total(Arm.STABLE)),
+            "candidate": for_status(observed.in_total(Arm.CANDIDATE)),
+            "step_stable": for_status(observed.in_step(Arm.STABLE)),
+            "step_candidate": for_status(observed.in_step(Arm.CANDIDATE)),
         }
     return facts.status.analysis.model_copy(update=update)
 
@@ -83,17 +70,16 @@ def _yardstick(facts: Facts, observed: Observation) -> Yardstick | None:
     few = stable.tasks < FEWEST_STABLE or facts.percent > COMPARABLE_PERCENT
     if few or any(check.stable_over for check in facts.checks):
         return kept
-    squares = round(stable.latency_squares * 1_000_000)
-    return Yardstick(**counts(stable).model_dump(), latency_squares=squares)
+    return yardstick(stable)
 
 
-def check_report(check: Check) -> CheckReport:
+def check_report(check: Finding) -> CheckReport:
     """One check, ready to print."""
     return CheckReport(
         name=check.name,
-        candidate=check.candidate_text,
-        stable=check.stable_text,
-        limit=check.limit_text,
+        candidate=findings.of_candidate(check),
+        stable=findings.of_stable(check),
+        limit=findings.limit(check),
         verdict=check.verdict.value,
     )
 

@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from penstock.analysis.guardrails import Check, CheckVerdict
+from penstock.analysis.guardrails import CheckVerdict, Finding
 from penstock.api import condition
 from penstock.api.condition import Status
 from penstock.api.rollout import Result, Source
-from penstock.rollout import commands, path, words
+from penstock.rollout import commands, findings, path, words
 from penstock.rollout.facts import Facts
 from penstock.rollout.moves import Wait
 
@@ -145,17 +145,17 @@ def _analysis(facts: Facts) -> _Told:
         CheckVerdict.SHARED, CheckVerdict.UNCLEAR, CheckVerdict.BREACHED, CheckVerdict.UNCOMPARED
     )
     if bad is not None:
-        return Status.FALSE, _reason(bad), f"{bad.name}: limit {bad.limit_text}."
+        return Status.FALSE, _reason(bad), f"{bad.name}: limit {findings.limit(bad)}."
     suspect = facts.first_check(CheckVerdict.SUSPECT)
     if suspect is not None:
-        return Status.UNKNOWN, _reason(suspect), f"{suspect.name}: limit {suspect.limit_text}."
+        return Status.UNKNOWN, _reason(suspect), f"{suspect.name}: limit {findings.limit(suspect)}."
     if all(check.verdict is CheckVerdict.NO_DATA for check in facts.checks):
         return Status.UNKNOWN, "NoData", "The candidate had no task in the window."
     gap = " Some outcome rows were lost uncounted." if facts.situation.observation.gap else ""
     return Status.TRUE, "Passing", f"Every guardrail passes.{gap}"
 
 
-def _reason(check: Check) -> str:
+def _reason(check: Finding) -> str:
     return f"{check.name[0].upper()}{check.name[1:]}{check.verdict}"
 
 
@@ -167,16 +167,16 @@ def _analysis_of_stable(facts: Facts) -> _Told:
     return Status.FALSE, "StableBreaching", breaks(facts.stable, over)
 
 
-def breach_of_stable(facts: Facts) -> Check | None:
+def breach_of_stable(facts: Facts) -> Finding | None:
     """The guardrail that stable breaks while nothing is being tried, if one."""
     if path.under_way(facts.status):
         return None
     return next((check for check in facts.checks if check.stable_over), None)
 
 
-def breaks(revision: str, check: Check) -> str:
+def breaks(revision: str, check: Finding) -> str:
     """The sentence that a revision breaks a guardrail."""
-    return f"{revision} breaks {check.name}: limit {check.limit_text}."
+    return f"{revision} breaks {check.name}: limit {findings.limit(check)}."
 
 
 def _manual(facts: Facts, wait: Wait) -> _Told:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from penstock.analysis.evidence import Observation
-from penstock.analysis.guardrails import Check
+from penstock.analysis.guardrails import Finding
 from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, Verdict
 from penstock.rollout.capacity import Capacity
 
@@ -84,7 +84,7 @@ class Situation:
     namespace: str = ""
     name: str = ""
     #: Guardrails judged in this decision, by what they were judged on.
-    judged: dict[Hashable, tuple[Check, ...]] = field(
+    judged: dict[Hashable, tuple[Finding, ...]] = field(
         default_factory=dict, compare=False, repr=False
     )
 

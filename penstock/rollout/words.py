@@ -3,8 +3,7 @@
 from datetime import datetime
 from typing import Final
 
-from penstock.analysis import failures
-from penstock.analysis.guardrails import FEWEST_STABLE, Check
+from penstock.analysis.guardrails import FEWEST_STABLE, Finding
 from penstock.api import condition
 from penstock.api.counts import ArmCounts
 from penstock.api.rollout import (
@@ -13,7 +12,7 @@ from penstock.api.rollout import (
     StepApproval,
     Verdict,
 )
-from penstock.rollout import commands, path
+from penstock.rollout import commands, findings, path, samples
 from penstock.rollout.facts import COMPARABLE_PERCENT, UNAVAILABLE_SECONDS, Facts
 from penstock.rollout.requests import Verb
 
@@ -89,7 +88,7 @@ def undo_awaits_pods(facts: Facts, goal: str) -> str:
 
 def with_samples(message: str, verdict: Verdict) -> str:
     """A message about a rejection, with the failed tasks that its verdict shows: ids and reasons."""
-    return " ".join(filter(None, (message, failures.told(verdict.samples))))
+    return " ".join(filter(None, (message, samples.told(verdict.samples))))
 
 
 def _why_rejected(facts: Facts) -> str:
@@ -236,7 +235,7 @@ def ceiling(facts: Facts) -> str:
 def wants_approval(facts: Facts) -> str:
     """Which step waits for whom."""
     seen = "; ".join(
-        f"{check.title} {check.candidate_text}, stable {check.stable_text}"
+        f"{findings.title(check)} {findings.of_candidate(check)}, stable {findings.of_stable(check)}"
         for check in facts.checks
     )
     return (
@@ -260,10 +259,10 @@ def _label(facts: Facts) -> str:
     return path.label(facts.strategy, facts.status)
 
 
-def unclear(facts: Facts, check: Check) -> str:
+def unclear(facts: Facts, check: Finding) -> str:
     """Over the limit, yet not to be blamed: a person decides."""
     return (
-        f"Held at {facts.percent} %: {check.line}; the candidate is not clearly worse than "
+        f"Held at {facts.percent} %: {findings.line(check)}; the candidate is not clearly worse than "
         f"stable, so a person decides. Abort: {_ask(facts, Verb.ABORT)} "
         f"Or promote: {_ask(facts, Verb.PROMOTE)}"
     )
@@ -284,16 +283,16 @@ def _cancelled(counts: ArmCounts) -> str:
     return f"{counts.cancelled} of {counts.tasks + counts.left_out}"
 
 
-def suspect(facts: Facts, check: Check) -> str:
+def suspect(facts: Facts, check: Finding) -> str:
     """Over the limit so far; more tasks clear or condemn it."""
     return (
-        f"Held at {facts.percent} % for evidence: {check.line}; these are too few tasks to be "
+        f"Held at {facts.percent} % for evidence: {findings.line(check)}; these are too few tasks to be "
         f"sure{_more(check)}. Abort: {_ask(facts, Verb.ABORT)} "
         f"Or promote without: {_ask(facts, Verb.PROMOTE)}"
     )
 
 
-def _more(check: Check) -> str:
+def _more(check: Finding) -> str:
     if not check.missing:
         return ""
     return f"; about {check.missing} more tasks like these condemn it, as many good ones clear it"
@@ -337,5 +336,5 @@ def all_passed(facts: Facts) -> str:
     observed = facts.observation
     if observed is None:
         return f"promoted from {facts.percent} %: all steps passed ({counts.candidate.tasks} tasks)"
-    shown = "; ".join(f"{check.name} {check.candidate_text}" for check in facts.checks)
+    shown = "; ".join(f"{check.name} {findings.of_candidate(check)}" for check in facts.checks)
     return f"promoted from {facts.percent} %: all steps and the final hold passed; {shown}"

@@ -13,7 +13,7 @@ _HTTP = "tests/integration/runtime/test_http_tools.py::"
 _PATIENCE = "tests/integration/runtime/test_patience.py::"
 _PRODUCT = "tests/integration/operator/test_fields.py::"
 _STRATEGY = "tests/unit/rollout/test_strategy_fields.py::"
-_GUARDRAILS = "tests/unit/rollout/test_guardrail_fields.py::"
+_GUARDRAILS = "tests/unit/analysis/test_guardrail_fields.py::"
 
 _POD = _MANIFESTS + "test_the_pod_has_what_the_agent_says_of_it_and_nothing_when_it_says_nothing"
 _TOLERATION = _MANIFESTS + "test_every_part_of_a_toleration_is_handed_on_and_none_is_made_up"

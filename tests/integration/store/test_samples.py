@@ -7,9 +7,9 @@ import json
 import pytest
 
 from penstock import meanings, names
-from penstock.analysis import failures
 from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, Reason, Stage, Verdict
 from penstock.outcomes import End
+from penstock.rollout import samples
 from penstock.task import Outcome, OutcomeReason, TaskStatus
 from penstock.traffic import Arm
 from penstock_operator.reconcile.measure import Measure
@@ -66,10 +66,10 @@ async def test_samples_are_the_candidates_failures_with_their_reasons(desk, fail
         for reason in (OutcomeReason.TIMEOUT, OutcomeReason.MODEL_ERROR, OutcomeReason.NONE)
     ]
     person = await end(desk, Outcome(ESCALATED, OutcomeReason.REFUSAL, SECRET))
-    shown = failures.samples(await failed(), Reason.ERROR_RATE)
+    shown = samples.samples(await failed(), Reason.ERROR_RATE)
     assert [(sample.task, sample.reason) for sample in shown] == wanted
     assert shown[0].message == meanings.REASONS[OutcomeReason.TIMEOUT].means
-    (escalated,) = failures.samples(await failed(), Reason.ESCALATION_RATE)
+    (escalated,) = samples.samples(await failed(), Reason.ESCALATION_RATE)
     assert (escalated.task, escalated.reason) == (person, "Refusal")
 
 
@@ -91,9 +91,9 @@ async def test_nothing_that_a_model_a_tool_or_a_workers_hand_has_said_gets_in(de
     await raw.xadd(desk.keys.outcomes, keyed | said)
     kept = await failed()
     assert {failure.task for failure in kept} >= {*ids}
-    text = json.dumps([failure.sample().model_dump() for failure in kept])
+    text = json.dumps([samples.sample(failure).model_dump() for failure in kept])
     assert not any(word in text for word in ("4111", "ana", "31m"))
-    assert {failure.sample().reason for failure in kept} == {"", "Timeout"}
+    assert {samples.sample(failure).reason for failure in kept} == {"", "Timeout"}
 
 
 async def test_a_row_that_tells_its_reason_is_not_asked_about(
@@ -148,7 +148,7 @@ async def test_how_tasks_ended_is_told_of_those_that_have_and_are_kept(desk, sto
 async def test_a_verdict_with_samples_can_be_read_back(desk, failed):
     await everybody_to(desk, 100)
     await end(desk, Outcome(FAILED, OutcomeReason.LIMIT_IDENTICAL_ACTIONS, SECRET))
-    shown = failures.samples(await failed(), Reason.ERROR_RATE)
+    shown = samples.samples(await failed(), Reason.ERROR_RATE)
     verdict = Verdict.model_validate({
         "revision": "support-1", "result": "Rejected", "reason": "ErrorRateRegression", "message": "m",
         "at": "2026-01-01T00:00:00Z", "samples": [sample.model_dump() for sample in shown],

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.analysis.fold import Fold, position
+from penstock.analysis.metrics import for_status
 from penstock.analysis.scope import Scope
 from penstock.api.rollout import AnalysisStatus
 from penstock.outcomes import RowKind
-from penstock.rollout import numbers
 from penstock.task import Counting
 from penstock.traffic import Arm
-from tests.unit.rollout.rows import CANDIDATE, STABLE, Log
+from tests.unit.analysis.rows import CANDIDATE, STABLE, Log
 
 SCOPE = Scope(
     stable=STABLE,
@@ -71,10 +71,10 @@ def checkpoint(fold, now_ms):
     kept = AnalysisStatus(
         counted_through=seen.counted_through,
         step_from=seen.step_from,
-        stable=numbers.counts(seen.in_total(Arm.STABLE)),
-        candidate=numbers.counts(seen.in_total(Arm.CANDIDATE)),
-        step_stable=numbers.counts(seen.in_step(Arm.STABLE)),
-        step_candidate=numbers.counts(seen.in_step(Arm.CANDIDATE)),
+        stable=for_status(seen.in_total(Arm.STABLE)),
+        candidate=for_status(seen.in_total(Arm.CANDIDATE)),
+        step_stable=for_status(seen.in_step(Arm.STABLE)),
+        step_candidate=for_status(seen.in_step(Arm.CANDIDATE)),
     )
     return AnalysisStatus.model_validate_json(kept.model_dump_json())
 

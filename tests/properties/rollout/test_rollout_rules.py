@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from penstock.analysis.evidence import Tally
+from penstock.analysis.metrics import Tally
 from penstock.api.rollout import AgentRolloutStatus, Source, Stage, Step, StepApproval
 from penstock.traffic import Arm
 from tests.unit.rollout.world import BAD, C2, GOOD, NONE, SUSPECT, C, S, stable_world

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from penstock.analysis.evidence import Tally
+from penstock.analysis.metrics import Tally
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.rollout import report
 from penstock.rollout.capacity import Capacity
@@ -85,7 +85,7 @@ def left_over(percent: int) -> World:
 
 def unclear() -> World:
     """Stable is over the limit of 5 %, and the candidate is hardly better."""
-    both = {"candidate": replace(GOOD, errors=10), "stable": replace(GOOD, errors=16)}
+    both = {"candidate": GOOD._replace(errors=10), "stable": GOOD._replace(errors=16)}
     return candidate_world().measure(**both).step_over()
 
 

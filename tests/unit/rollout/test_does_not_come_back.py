@@ -7,13 +7,15 @@ from dataclasses import replace
 import pytest
 
 from penstock.analysis import guardrails
-from penstock.analysis.evidence import Observation, Tally
+from penstock.analysis.evidence import Observation
 from penstock.analysis.fold import Fold
+from penstock.analysis.metrics import Tally
 from penstock.analysis.scope import Scope
 from penstock.api.rollout import AgentRolloutStatus, Guardrails
+from penstock.rollout import findings
 from penstock.task import Counting
 from penstock.traffic import Arm
-from tests.unit.rollout.rows import CANDIDATE, STABLE, Log
+from tests.unit.analysis.rows import CANDIDATE, STABLE, Log
 from tests.unit.rollout.world import BAD, C2, GOOD, C, S, candidate_world, stable_world, world_at
 
 
@@ -163,7 +165,7 @@ def test_the_letter_judges_what_ended_in_the_window_whenever_it_was_routed():
         log.routed(f"t{second}", T + second * 1000)
     check = literally(log, T + 900_000)
     assert check.verdict == "Breached"
-    assert check.candidate_text.startswith("40.")
+    assert findings.of_candidate(check).startswith("40.")
 
 
 def test_the_letter_counts_open_tasks_that_are_over_their_time():

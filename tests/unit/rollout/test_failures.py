@@ -8,7 +8,8 @@ import pytest
 
 from penstock import meanings
 from penstock.analysis import failures
-from penstock.analysis.failures import Failure, Kind, Lately
+from penstock.analysis.failures import Failure, Lately
+from penstock.analysis.metrics import ERROR_RATE, ESCALATION_RATE, LATENCY, METRICS
 from penstock.api.rollout import (
     AgentRolloutStatus,
     Reason,
@@ -16,17 +17,18 @@ from penstock.api.rollout import (
 )
 from penstock.api.sample import Sample
 from penstock.outcomes import End
+from penstock.rollout.samples import sample, samples, told
 from penstock.task import OutcomeReason, TaskStatus
 
 R = OutcomeReason
 
 
-def failure(name, at, reason=None, kind=Kind.ERROR, **more):
-    return Failure(name, kind, at, at, reason, **more)
+def failure(name, at, reason=None, metric=ERROR_RATE, **more):
+    return Failure(name, metric, at, at, reason, **more)
 
 
 def shown(kept, reason=Reason.ERROR_RATE):
-    return [sample.task for sample in failures.samples(kept, reason)]
+    return [one.task for one in samples(kept, reason)]
 
 
 def test_the_last_three_are_shown_the_oldest_first():
@@ -74,15 +76,15 @@ def test_a_task_that_never_ended_has_a_reason_of_its_own():
 def test_what_is_shown_is_what_the_check_has_counted(reason, expected):
     kept = [
         failure("error", 1),
-        failure("escalation", 2, kind=Kind.ESCALATION),
-        failure("slow", 3, kind=Kind.SLOW),
+        failure("escalation", 2, metric=ESCALATION_RATE),
+        failure("slow", 3, metric=LATENCY),
     ]
     assert shown(kept, reason) == expected
 
 
-def test_no_kind_pushes_another_out():
+def test_no_metric_pushes_another_out():
     lately = Lately()
-    lately.note(failure("slow", 1, kind=Kind.SLOW))
+    lately.note(failure("slow", 1, metric=LATENCY))
     for i in range(10 * failures.MOST_KEPT):
         lately.note(failure(f"t{i}", i))
     kept = lately.since(0)
@@ -91,18 +93,18 @@ def test_no_kind_pushes_another_out():
 
 
 @pytest.mark.parametrize("reason", OutcomeReason)
-@pytest.mark.parametrize("kind", Kind)
-def test_the_words_of_every_reason_fit_and_come_from_the_reference(reason, kind):
-    words = failure("t", 1, reason, kind).sample().message
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+def test_the_words_of_every_reason_fit_and_come_from_the_reference(reason, metric):
+    words = sample(failure("t", 1, reason, metric)).message
     assert 0 < len(words) <= 120
     ours = [meaning.means for meaning in meanings.REASONS.values()] + [*meanings.STATUSES.values()]
-    assert words in ours or kind is Kind.SLOW
+    assert words in ours or metric is LATENCY
 
 
 def test_a_failure_that_nothing_is_known_of_has_words_too():
-    assert failure("t", 1).sample() == Sample(task="t", message="It came to no answer.")
+    assert sample(failure("t", 1)) == Sample(task="t", message="It came to no answer.")
     assert (
-        failure("t", 1, overdue=True).sample().message == "It had not ended when its time was over."
+        sample(failure("t", 1, overdue=True)).message == "It had not ended when its time was over."
     )
 
 
@@ -119,9 +121,9 @@ def test_reasons_found_elsewhere_are_those_of_the_tasks_that_lack_one():
 
 
 def test_the_sentence_names_tasks_and_reasons():
-    assert not failures.told([])
+    assert not told([])
     both = [Sample(task="a", reason="Timeout"), Sample(task="b")]
-    assert failures.told(both) == "For example: a (Timeout), b."
+    assert told(both) == "For example: a (Timeout), b."
 
 
 def test_samples_of_the_version_before_are_ids_alone_and_stay_readable():
@@ -131,5 +133,5 @@ def test_samples_of_the_version_before_are_ids_alone_and_stay_readable():
     }  # fmt: skip
     read = AgentRolloutStatus.model_validate({"verdicts": [stored]}).verdicts[0]
     assert read.samples == (Sample(task="t1"),)
-    assert failures.told(read.samples) == "For example: t1."
+    assert told(read.samples) == "For example: t1."
     assert Verdict.model_validate(json.loads(read.model_dump_json(by_alias=True))) == read

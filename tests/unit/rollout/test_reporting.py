@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from penstock.analysis.evidence import Tally
+from penstock.analysis.metrics import Tally
 from tests.unit.rollout.world import (
     APPROVED_AT_20,
     BAD,
@@ -259,7 +259,7 @@ def test_a_change_of_the_unit_waits_for_the_next_candidate():
 def test_numbers_are_written_at_most_once_a_minute():
     world = candidate_world()
     written = world.status.analysis
-    more = Tally(tasks=150, errors=1, timed=150, latency_sum=150.0, latency_squares=160.0)
+    more = Tally(tasks=150, errors=1, timed=150, latency_ms=150_000, latency_squares=160_000_000)
     assert world.measure(candidate=more).after(30).decide().status.analysis == written
     world.set(5).after(31).decide()
     assert world.status.analysis.candidate.tasks == 150

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from penstock.analysis.evidence import Tally
+from penstock.analysis.metrics import Tally
 from penstock.api.rollout import Step, StepApproval
 from tests.unit.rollout.world import NONE, STEPS, C, candidate_world, stable_world, world_at
 
@@ -19,7 +19,9 @@ def only(first):
 
 
 def tasks(count):
-    return Tally(tasks=count, timed=count, latency_sum=1.0 * count, latency_squares=1.1 * count)
+    return Tally(
+        tasks=count, timed=count, latency_ms=1000 * count, latency_squares=1_100_000 * count
+    )
 
 
 @pytest.mark.parametrize("percent", [1, 40])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from penstock.analysis.evidence import Tally
+from penstock.analysis.metrics import Tally
 from penstock.rollout.capacity import Capacity
 from tests.unit.rollout.world import (
     BAD,
@@ -18,8 +18,10 @@ from tests.unit.rollout.world import (
     world_at,
 )
 
-SLOW = Tally(tasks=60, timed=60, latency_sum=900.0, latency_squares=14_000.0)
-ESCALATING = Tally(tasks=60, escalations=24, timed=60, latency_sum=60.0, latency_squares=80.0)
+SLOW = Tally(tasks=60, timed=60, latency_ms=900_000, latency_squares=14_000_000_000)
+ESCALATING = Tally(
+    tasks=60, escalations=24, timed=60, latency_ms=60_000, latency_squares=80_000_000
+)
 
 
 def dead(world, seconds):
@@ -179,8 +181,8 @@ def test_under_a_setpoint_one_ready_pod_is_enough_to_come_back():
 
 # --------------------------------------------------------------------------- nothing to compare
 
-ALONE = Tally(tasks=300, errors=40, timed=300, latency_sum=300.0, latency_squares=330.0)
-FEW = Tally(tasks=12, errors=0, timed=12, latency_sum=12.0, latency_squares=13.0)
+ALONE = Tally(tasks=300, errors=40, timed=300, latency_ms=300_000, latency_squares=330_000_000)
+FEW = Tally(tasks=12, errors=0, timed=12, latency_ms=12_000, latency_squares=13_000_000)
 
 
 def test_over_a_limit_in_the_final_hold_users_go_to_stable_and_nobody_is_blamed():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from penstock.analysis.evidence import Tally
+from penstock.analysis.metrics import Tally
 from penstock.api.rollout import AgentRolloutStatus
 from tests.unit.rollout.world import BAD, C2, GOOD, C, S, stable_world, world_at
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from penstock.analysis.evidence import Observation
-from penstock.analysis.failures import Failure, Kind
+from penstock.analysis.failures import Failure
+from penstock.analysis.metrics import ERROR_RATE, Tally
 from penstock.task import OutcomeReason
 from tests.unit.rollout.world import (
     APPROVED_AT_20,
@@ -49,7 +50,7 @@ def test_an_approval_is_asked_for_when_hold_and_evidence_are_in_and_not_before()
 
 def test_a_step_that_nobody_could_reach_still_waits_for_its_approval():
     world = world_at(20, steps=APPROVED_AT_20)
-    nobody = world.measure(candidate=GOOD.__class__()).observation()
+    nobody = world.measure(candidate=Tally()).observation()
     world.observation = lambda: Observation(**{**nobody.__dict__, "exposed": {}})
     world.after(200).decide()
     assert (world.percent, world.waits) == (20, "HoldForApproval")
@@ -123,7 +124,7 @@ def failing(world, *reasons):
     """The same world, in which tasks of the candidate failed for these reasons."""
     seen = world.observation()
     failed = tuple(
-        Failure(f"t{i}", Kind.ERROR, seen.now_ms, seen.now_ms, reason)
+        Failure(f"t{i}", ERROR_RATE, seen.now_ms, seen.now_ms, reason)
         for i, reason in enumerate(reasons)
     )
     world.observation = lambda: replace(seen, failed=failed)
@@ -160,8 +161,8 @@ def cancelling(ours, theirs):
     """A step that is over, in which callers cancelled so many of a hundred and some tasks of each arm."""
     world = world_at(20)
     world.measure(
-        replace(GOOD, left_out=ours, cancelled=ours),
-        replace(GOOD, left_out=theirs, cancelled=theirs),
+        GOOD._replace(left_out=ours, cancelled=ours),
+        GOOD._replace(left_out=theirs, cancelled=theirs),
     )
     return world.after(61).decide()
 
@@ -183,12 +184,12 @@ def test_callers_who_cancel_on_both_sides_or_little_hold_nothing(ours, theirs):
 
 
 def test_what_was_left_out_otherwise_holds_nothing():
-    world = world_at(20).measure(replace(GOOD, left_out=60), GOOD)
+    world = world_at(20).measure(GOOD._replace(left_out=60), GOOD)
     assert world.after(61).decide().percent == 50
 
 
 def test_who_waits_for_evidence_reads_how_many_tasks_count_for_nobody():
-    world = world_at(20).measure(replace(GOOD, tasks=1, errors=0, left_out=12), GOOD)
+    world = world_at(20).measure(GOOD._replace(tasks=1, errors=0, left_out=12), GOOD)
     assert "the candidate has 1 (1 in this step), and 12 that count for nobody" in world.after(
         61
     ).decide().message("Progressing")

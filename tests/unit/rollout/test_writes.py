@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
-from penstock.analysis.evidence import Tally
+from penstock.analysis.metrics import Tally
 from tests.unit.rollout.world import GOOD, SUSPECT, world_at
 
-UNCLEAR = (Tally(tasks=300, errors=33, timed=300, latency_sum=300.0, latency_squares=330.0),
-           Tally(tasks=400, errors=24, timed=400, latency_sum=400.0, latency_squares=440.0))  # fmt: skip
+UNCLEAR = (Tally(tasks=300, errors=33, timed=300, latency_ms=300_000, latency_squares=330_000_000),
+           Tally(tasks=400, errors=24, timed=400, latency_ms=400_000, latency_squares=440_000_000))  # fmt: skip
 
 
 def growing(tally, second):
     """The same rates, on more tasks with every second."""
-    return replace(tally, tasks=tally.tasks + second, timed=tally.timed + second)
+    return tally._replace(tasks=tally.tasks + second, timed=tally.timed + second)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from penstock.analysis.evidence import TICK_MS, Observation, Stratum, Tally
+from penstock.analysis.evidence import TICK_MS, Observation, Stratum
+from penstock.analysis.metrics import Tally
 from penstock.api import condition
 from penstock.api.rollout import (
     AgentRef,
@@ -31,9 +32,9 @@ APPROVED_AT_20 = (
     Step(percent=50, hold_seconds=60, min_tasks=20),
 )
 STEPS = tuple(step.model_copy(update={"approval": StepApproval.NONE}) for step in APPROVED_AT_20)
-GOOD = Tally(tasks=100, errors=1, timed=100, latency_sum=100.0, latency_squares=110.0)
-BAD = replace(GOOD, errors=40)
-SUSPECT = Tally(tasks=24, errors=5, timed=24, latency_sum=24.0, latency_squares=26.0)
+GOOD = Tally(tasks=100, errors=1, timed=100, latency_ms=100_000, latency_squares=110_000_000)
+BAD = GOOD._replace(errors=40)
+SUSPECT = Tally(tasks=24, errors=5, timed=24, latency_ms=24_000, latency_squares=26_000_000)
 NONE = Tally()
 
 

@@ -9,16 +9,15 @@ import pytest
 from penstock.analysis import fold as folding
 from penstock.analysis import scope as scoping
 from penstock.analysis.cells import Cells
-from penstock.analysis.failures import Kind
 from penstock.analysis.fold import Fold
 from penstock.analysis.halts import Halts
+from penstock.analysis.metrics import ERROR_RATE, ESCALATION_RATE, LATENCY, Tally, for_status
 from penstock.analysis.scope import Scope
 from penstock.api.rollout import AgentRolloutStatus, AnalysisStatus, Stage
 from penstock.outcomes import End, RowKind
-from penstock.rollout import numbers
 from penstock.task import Counting, TaskStatus
 from penstock.traffic import Arm, RevisionLimits
-from tests.unit.rollout.rows import CANDIDATE, STABLE, Log
+from tests.unit.analysis.rows import CANDIDATE, STABLE, Log
 from tests.unit.rollout.world import C, S, candidate_world, spec
 
 SCOPE = Scope(
@@ -50,8 +49,8 @@ def test_a_task_is_exposed_when_it_is_routed_and_counted_when_it_ends():
     log.finished("a", T + 900, latency_ms=800)
     seen = folded(log).observe(T + 1000)
     assert (seen.in_window(Arm.CANDIDATE).tasks, seen.in_total(Arm.CANDIDATE).tasks) == (1, 1)
-    assert seen.in_window(Arm.CANDIDATE).latency_sum == pytest.approx(0.8)
-    assert seen.in_window(Arm.CANDIDATE).latency_squares == pytest.approx(0.64)
+    assert seen.in_window(Arm.CANDIDATE).latency_ms == 800
+    assert seen.in_window(Arm.CANDIDATE).latency_squares == 640_000
 
 
 def test_an_end_is_credited_to_the_tick_in_which_the_task_was_routed():
@@ -102,10 +101,10 @@ def test_what_callers_cancelled_is_counted_aside_for_each_arm_also_over_a_restar
     status = AnalysisStatus(
         counted_through=seen.counted_through,
         step_from=f"{T + 2}-0",
-        stable=numbers.counts(seen.in_total(Arm.STABLE)),
-        candidate=numbers.counts(seen.in_total(Arm.CANDIDATE)),
-        step_stable=numbers.counts(seen.in_step(Arm.STABLE)),
-        step_candidate=numbers.counts(seen.in_step(Arm.CANDIDATE)),
+        stable=for_status(seen.in_total(Arm.STABLE)),
+        candidate=for_status(seen.in_total(Arm.CANDIDATE)),
+        step_stable=for_status(seen.in_step(Arm.STABLE)),
+        step_candidate=for_status(seen.in_step(Arm.CANDIDATE)),
     )
     again = Fold.resume(SCOPE, status)
     again.add(log.rows)
@@ -166,7 +165,7 @@ def test_an_open_task_is_slow_once_it_was_worked_on_past_the_limit():
     log = Log().routed("a", T).started("a", T + 2000)
     assert window(log, T + 12_000).timed == 0
     seen = window(log, T + 14_500)
-    assert (seen.timed, seen.latency_sum, seen.errors) == (1, 12.5, 0)
+    assert (seen.timed, seen.latency_ms, seen.errors) == (1, 12_500, 0)
 
 
 def test_waiting_in_the_queue_is_not_being_slow():
@@ -175,9 +174,9 @@ def test_waiting_in_the_queue_is_not_being_slow():
 
 def test_one_stuck_task_counts_at_most_six_times_the_limit():
     log = Log().routed("a", T).started("a", T)
-    assert window(log, T + 250_000).latency_sum == 60.0
+    assert window(log, T + 250_000).latency_ms == 60_000
     log.finished("a", T + 280_000, latency_ms=280_000)
-    assert window(log, T + 290_000).latency_sum == 60.0
+    assert window(log, T + 290_000).latency_ms == 60_000
 
 
 def test_an_overdue_task_is_an_error_without_a_word_from_its_worker():
@@ -241,7 +240,7 @@ def test_the_memory_of_a_fold_is_bounded_by_time():
     fold.add(log.rows)
     kept = SCOPE.kept_ms / 5000
     assert len(fold._coarse) <= kept + 2
-    assert sum(map(len, fold._open.values())) <= 750 / 2
+    assert len(fold._open) <= 750 / 2
 
 
 @pytest.mark.parametrize("span", ["window", "queue"])
@@ -271,7 +270,7 @@ def test_while_the_kill_switch_is_on_no_task_becomes_late_or_slow():
     log.finished("a", T + 910_000, latency_ms=909_000)
     fold.add(log.rows)
     seen = fold.observe(T + 911_000).in_total(Arm.CANDIDATE)
-    assert (seen.errors, seen.latency_sum) == (0, 9.0)
+    assert (seen.errors, seen.latency_ms) == (0, 9000)
 
 
 def test_after_the_kill_switch_the_clocks_go_on_where_they_stood():
@@ -283,7 +282,7 @@ def test_after_the_kill_switch_the_clocks_go_on_where_they_stood():
 
 
 def failed(fold, now_ms):
-    return [(f.kind, f.task) for f in fold.observe(now_ms).failed]
+    return [(f.metric, f.task) for f in fold.observe(now_ms).failed]
 
 
 def test_what_counts_against_the_candidate_is_kept_with_what_it_counted_as():
@@ -295,7 +294,7 @@ def test_what_counts_against_the_candidate_is_kept_with_what_it_counted_as():
     log.finished("theirs", T + 11_002, arm=Arm.STABLE, counting=Counting.ERROR)
     log.routed("early", T + 11_003, begin=1).finished("early", T + 11_004, counting=Counting.ERROR)
     assert failed(folded(log), T + 12_000) == [
-        (Kind.ERROR, "t1"), (Kind.ESCALATION, "t2"), (Kind.SLOW, "slow"),
+        (ERROR_RATE, "t1"), (LATENCY, "slow"), (ESCALATION_RATE, "t2"),
     ]  # fmt: skip
 
 
@@ -309,15 +308,15 @@ def test_a_task_that_was_moved_or_ended_by_nobody_is_no_failure():
 def test_an_overdue_task_is_a_failure_that_never_ended():
     log = Log().routed("a", T).routed("b", T + 760_000)
     (late,) = folded(log).observe(T + 760_000).failed
-    assert (late.task, late.kind, late.overdue) == ("a", Kind.ERROR, True)
+    assert (late.task, late.metric, late.overdue) == ("a", ERROR_RATE, True)
 
 
 def test_failures_before_the_window_and_before_a_resumption_are_no_samples():
     log = Log().routed("a", T).finished("a", T + 1, counting=Counting.ERROR)
     log.routed("b", T + 290_000).finished("b", T + 290_001, counting=Counting.ERROR)
     fold = folded(log)
-    assert failed(fold, T + 299_000) == [(Kind.ERROR, "a"), (Kind.ERROR, "b")]
-    assert failed(fold, T + 310_000) == [(Kind.ERROR, "b")]
+    assert failed(fold, T + 299_000) == [(ERROR_RATE, "a"), (ERROR_RATE, "b")]
+    assert failed(fold, T + 310_000) == [(ERROR_RATE, "b")]
     assert [f.task for f in fold.observe(T + 299_000).since(T + 100_000).failed] == ["b"]
 
 
@@ -470,7 +469,7 @@ def test_rows_that_could_not_be_read_are_not_read_again() -> None:
 def test_strata_stand_by_time_and_route_version_in_whatever_order_they_began():
     cells = Cells(1)
     for at_ms, version in ((20_000, 3), (20_000, 1), (10_000, 2), (30_000, 1), (20_000, 2)):
-        cells.count(cells.place(at_ms, version, Arm.STABLE)).tasks += 1
+        cells.add(cells.place(at_ms, version, Arm.STABLE), Tally(tasks=1))
         strata = [(stratum.tick, stratum.begin_version) for stratum in cells.strata()]
         assert strata == sorted(strata)
     assert len(strata) == 5

@@ -3,8 +3,9 @@
 import pytest
 
 from penstock.analysis import fold, guardrails
-from penstock.analysis.evidence import Observation, Stratum, Tally
+from penstock.analysis.evidence import Observation, Stratum
 from penstock.analysis.guardrails import CheckVerdict
+from penstock.analysis.metrics import Tally
 from penstock.analysis.scope import scope_of
 from penstock.api.rollout import (
     AgentRolloutSpec,
@@ -13,9 +14,10 @@ from penstock.api.rollout import (
     Guardrails,
     Stage,
 )
+from penstock.rollout import findings
 from penstock.task import Counting
 from penstock.traffic import Arm, RevisionLimits
-from tests.unit.rollout.rows import CANDIDATE, STABLE, Log
+from tests.unit.analysis.rows import CANDIDATE, STABLE, Log
 
 PASSING, BREACHED = CheckVerdict.PASSING, CheckVerdict.BREACHED
 
@@ -40,9 +42,8 @@ def escalations(events, tasks):
 
 
 def latencies(count, mean):
-    return Tally(
-        count, timed=count, latency_sum=count * mean, latency_squares=count * (mean**2 + 1)
-    )
+    squares = round(1_000_000 * count * (mean**2 + 1))
+    return Tally(count, timed=count, latency_ms=round(1000 * count * mean), latency_squares=squares)
 
 
 # 20 % on the candidate, 1 % on stable; 12 s against 2 s.
@@ -66,8 +67,8 @@ def test_a_limit_condemns_what_is_over_it_and_spares_what_is_under_it(
     low = judged(check, observation, mode=mode, **{field: exceeded})
     high = judged(check, observation, mode=mode, **{field: kept})
     assert (low.verdict, high.verdict) == (BREACHED, PASSING)
-    assert f"limit {exceeded} " in low.line
-    assert f"limit {kept} " in high.line
+    assert f"limit {exceeded} " in findings.line(low)
+    assert f"limit {kept} " in findings.line(high)
 
 
 @pytest.mark.parametrize(
@@ -141,5 +142,5 @@ def observed(window_seconds):
 def test_what_is_older_than_the_window_is_not_held_against_the_candidate():
     for window_seconds, verdict in ((300, BREACHED), (60, PASSING)):
         check = judged("errorRate", observed(window_seconds), windowSeconds=window_seconds)
-        assert check.verdict is verdict, check.line
-        assert f"in the last {window_seconds} s" in check.line
+        assert check.verdict is verdict, findings.line(check)
+        assert f"in the last {window_seconds} s" in findings.line(check)

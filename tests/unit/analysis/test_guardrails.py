@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from penstock.analysis import guardrails
-from penstock.analysis.evidence import Observation, Stratum, Tally
+from penstock.analysis import guardrails, rates
+from penstock.analysis.evidence import Observation, Stratum, pairs
 from penstock.analysis.guardrails import CheckVerdict
+from penstock.analysis.metrics import ERROR_RATE, Tally
 from penstock.api.rollout import GuardrailMode, Guardrails
+from penstock.rollout import findings
 from penstock.traffic import Arm
 
 LIMITS = Guardrails()
@@ -32,8 +34,9 @@ def escalations(events, tasks):
 
 
 def latencies(count, mean, deviation=0.0):
-    return Tally(count, timed=count, latency_sum=count * mean,
-                 latency_squares=count * (mean**2 + deviation**2))  # fmt: skip
+    """So many tasks of this mean and standard deviation, in seconds."""
+    squares = round(1_000_000 * count * (mean**2 + deviation**2))
+    return Tally(count, timed=count, latency_ms=round(1000 * count * mean), latency_squares=squares)
 
 
 def check(name, observation, limits=LIMITS):
@@ -141,7 +144,9 @@ def test_few_tasks_in_each_tick_are_compared_in_wider_strata():
 def test_a_version_that_is_as_stable_always_was_is_not_blamed_where_stable_is_too_small_now(
     name, ours, before
 ):
-    seen = observed((ours, Tally(tasks=10, timed=10, latency_sum=20.0, latency_squares=45.0)))
+    seen = observed(
+        (ours, Tally(tasks=10, timed=10, latency_ms=20_000, latency_squares=45_000_000))
+    )
     judged = {
         known: next(c.verdict for c in guardrails.judge(LIMITS, seen, known) if c.name == name)
         for known in (Tally(), before)
@@ -179,7 +184,7 @@ def test_an_incident_that_has_just_begun_is_seen_on_stable_too():
     storm = Stratum(59, 2, {Arm.CANDIDATE: errors(12, 20), Arm.STABLE: errors(30, 80)})
     seen = Observation(now_ms=300_000, window=(*calm, storm))
     assert verdict("errorRate", seen) is CheckVerdict.SHARED
-    assert "37.5 % (30/80) in the last" in check("errorRate", seen).line
+    assert "37.5 % (30/80) in the last" in findings.line(check("errorRate", seen))
 
 
 def test_late_ends_of_older_tasks_still_condemn():
@@ -187,8 +192,8 @@ def test_late_ends_of_older_tasks_still_condemn():
     new = Stratum(100, 2, {Arm.CANDIDATE: errors(0, 40), Arm.STABLE: errors(1, 200)})
     seen = Observation(now_ms=505_000, window=(new,), older=(old,))
     assert verdict("errorRate", seen) is CheckVerdict.BREACHED
-    assert "(20/80)" in check("errorRate", seen).line
-    assert "in the last 505 s" in check("errorRate", seen).line
+    assert "(20/80)" in findings.line(check("errorRate", seen))
+    assert "in the last 505 s" in findings.line(check("errorRate", seen))
 
 
 def test_late_ends_on_stable_suspend_nobody():
@@ -212,7 +217,7 @@ def test_only_the_same_strata_are_compared():
 def test_a_slow_candidate_next_to_a_quick_stable_breaches():
     seen = observed((latencies(30, 15.0, 3.0), latencies(200, 2.0, 1.0)))
     assert verdict("latencyMean", seen) is CheckVerdict.BREACHED
-    assert "15.0 s on the candidate (n=30)" in check("latencyMean", seen).line
+    assert "15.0 s on the candidate (n=30)" in findings.line(check("latencyMean", seen))
 
 
 def test_a_mean_needs_twenty_tasks():
@@ -264,7 +269,7 @@ def test_literal_reads_the_mean_itself():
 
 
 def test_a_line_says_both_numbers_the_window_and_the_limit():
-    line = check("errorRate", observed((errors(13, 42), errors(2, 220)))).line
+    line = findings.line(check("errorRate", observed((errors(13, 42), errors(2, 220)))))
     assert line == (
         "error rate 31.0 % on the candidate (13/42) and 0.9 % on stable (2/220) "
         "in the last 300 s, limit 5 %"
@@ -272,7 +277,7 @@ def test_a_line_says_both_numbers_the_window_and_the_limit():
 
 
 def test_a_line_without_stable_says_so():
-    line = check("errorRate", observed((errors(13, 42), Tally()))).line
+    line = findings.line(check("errorRate", observed((errors(13, 42), Tally()))))
     assert "and no task on stable in the last 300 s" in line
 
 
@@ -287,7 +292,7 @@ CALM = (
 def test_one_task_of_stable_that_goes_well_as_an_outage_begins_blames_nobody():
     """Then the candidate got nearly all users, and most of its tasks fail."""
     begins = observed(*CALM, (errors(7, 9), errors(0, 1)), (errors(6, 12), errors(0, 0)))
-    assert guardrails.rate_z(begins.window, lambda tally: tally.errors) > guardrails.ATTRIBUTABLE_Z
+    assert rates.z(pairs(begins.window, ERROR_RATE)) > guardrails.ATTRIBUTABLE_Z
     assert verdict("errorRate", begins) is CheckVerdict.UNCLEAR
     beside = observed(*CALM, (errors(7, 9), errors(0, 9)), (errors(6, 12), errors(0, 0)))
     assert verdict("errorRate", beside) is CheckVerdict.BREACHED, "nine that go well do blame"

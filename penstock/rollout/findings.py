@@ -1,0 +1,94 @@
+"""What a guardrail found, in words: the numbers of both sides, the limit, and what they are called."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from penstock import meanings
+from penstock.analysis.guardrails import CheckVerdict, Finding
+from penstock.analysis.metrics import ERROR_RATE, ESCALATION_RATE, LATENCY, Kind, Metric, Sums
+from penstock.api.rollout import Reason
+from penstock.task import TaskStatus
+
+
+@dataclass(frozen=True)
+class Words:
+    """What a metric is called, the unit of its limit, and why it rejects.
+
+    ``failed``: what is said of a task that counted against the candidate, where nothing else is
+    known of it.
+    """
+
+    title: str
+    unit: str
+    reason: Reason
+    failed: str
+
+
+WORDS: Final[Mapping[Metric, Words]] = {
+    ERROR_RATE: Words("error rate", "%", Reason.ERROR_RATE, meanings.STATUSES[TaskStatus.FAILED]),
+    LATENCY: Words(
+        "mean latency",
+        "s",
+        Reason.LATENCY,
+        "It took longer than `analysis.guardrails.latencyMeanSeconds`.",
+    ),
+    ESCALATION_RATE: Words(
+        "escalation rate", "%", Reason.ESCALATION_RATE, meanings.STATUSES[TaskStatus.ESCALATED]
+    ),
+}
+
+
+def title(found: Finding) -> str:
+    """What was measured, for people."""
+    return WORDS[found.metric].title
+
+
+def reason(found: Finding) -> Reason:
+    """The reason of a rejection for it."""
+    return WORDS[found.metric].reason
+
+
+def limit(found: Finding) -> str:
+    """The limit as declared, such as "5 %"."""
+    return f"{found.limit} {WORDS[found.metric].unit}"
+
+
+def of_candidate(found: Finding) -> str:
+    """What was measured on the candidate, such as "31.0 % (13/42)"."""
+    return _shown(found.metric, found.candidate)
+
+
+def of_stable(found: Finding) -> str:
+    """What was measured on stable meanwhile."""
+    return _shown(found.metric, found.stable)
+
+
+def line(found: Finding) -> str:
+    """A phrase with the numbers of both sides, the window and the limit.
+
+    Such as "error rate 31.0 % on the candidate (13/42) and ... in the last 300 s, limit 5 %".
+    """
+    lately = ""
+    if found.verdict is CheckVerdict.SHARED and found.lately_seconds < found.seconds:
+        there = _shown(found.metric, found.lately)
+        lately = f", there {there} in the last {found.lately_seconds} s,"
+    return (
+        f"{title(found)} {_on(of_candidate(found), 'the candidate')} and "
+        f"{_on(of_stable(found), 'stable')}{lately} "
+        f"in the last {found.seconds} s, limit {limit(found)}"
+    )
+
+
+def _shown(metric: Metric, sums: Sums) -> str:
+    if not sums.n:
+        return "no task"
+    if metric.kind is Kind.RATE:
+        return f"{100 * sums.total / sums.n:.1f} % ({sums.total}/{sums.n})"
+    return f"{sums.mean / metric.scale:.1f} {WORDS[metric].unit} (n={sums.n})"
+
+
+def _on(shown: str, who: str) -> str:
+    """With "31.0 % (13/42)" of the candidate: "31.0 % on the candidate (13/42)"."""
+    value, _, counts = shown.partition(" (")
+    return f"{value} on {who} ({counts}" if counts else f"{value} on {who}"
