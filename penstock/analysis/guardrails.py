@@ -59,7 +59,8 @@ class Finding:
     ``limit`` is as declared, in percent or in the metric's unit; ``seconds`` the length of the
     window. ``stable_over``: stable is credibly over the limit by itself, at the longest in its last
     ``lately_seconds``, where it had ``lately``. ``missing``: about how many more tasks at the same
-    rate would be sure, where that is not so far.
+    rate would be sure, where that is not so far. ``by_before``: the verdict may rest on what stable
+    was before, which is asked where stable has too few tasks now.
     """
 
     metric: Metric
@@ -72,6 +73,7 @@ class Finding:
     lately_seconds: int = 0
     lately: Sums = NO_SUMS
     missing: int = 0
+    by_before: bool = False
 
     @property
     def name(self) -> str:
@@ -214,7 +216,7 @@ def _graver(found: Finding, late: Finding) -> Finding:
     """What ends later than the window is long must not pass unseen: it can still condemn."""
     if late.verdict in (CheckVerdict.BREACHED, CheckVerdict.UNCOMPARED):
         return replace(late, stable_over=found.stable_over)
-    return found
+    return replace(found, by_before=found.by_before or late.by_before)
 
 
 def _window(observation: Observation, seconds: int, before: Tally) -> _Window:
@@ -263,6 +265,7 @@ def _judge(rule: _Rule, limits: Guardrails, seen: _Window) -> Finding:
         lately_seconds=span,
         lately=sums(seen.lately[span]) if span else NO_SUMS,
         missing=rule.missing(seen.candidate) if verdict is CheckVerdict.SUSPECT else 0,
+        by_before=verdict in (CheckVerdict.UNCLEAR, CheckVerdict.UNCOMPARED),
     )
 
 

@@ -41,7 +41,7 @@ def decide(situation: Situation) -> Decision:
     nothing new changes nothing. Never raises for any situation that the types allow.
     """
     before = inherited.state(situation.status)
-    situation = replace(situation, status=before, judged={})
+    situation = replace(situation, status=before)
     moved, facts, move = _move(Facts(situation, before).but(**_seen(situation)))
     settled = facts
     facts = facts.but(share=_share_seen(facts))  # whose candidate may just have ended

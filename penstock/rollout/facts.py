@@ -1,6 +1,6 @@
 """What follows from a situation and the status so far: the words the checks are written in."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Final, Self
@@ -48,11 +48,27 @@ _OURS_AND_THEIRS: Final = (Arm.CANDIDATE, Arm.STABLE)
 
 
 @dataclass(frozen=True)
+class Judged:
+    """The guardrails judged, and on what: where the evidence begins, and stable as it was before."""
+
+    evidence: tuple[bool, int, str | None]
+    before: Yardstick | None
+    findings: tuple[Finding, ...]
+
+    def holds_for(self, evidence: tuple[bool, int, str | None], before: Yardstick | None) -> bool:
+        """Whether judging on that would find the same."""
+        same = before == self.before or not any(found.by_before for found in self.findings)
+        return evidence == self.evidence and same
+
+
+@dataclass(frozen=True)
 class Facts:
     """A situation seen with the status as decided so far in this pass."""
 
     situation: Situation
     status: AgentRolloutStatus
+    #: What was judged of the status before this one.
+    known: Judged | None = field(default=None, compare=False, repr=False)
 
     def but(self, **update: object) -> Self:
         """The facts with fields of the status changed; the same where they are that already."""
@@ -63,7 +79,10 @@ class Facts:
 
     def of(self, status: AgentRolloutStatus) -> Self:
         """The same situation seen with another status."""
-        return self if status is self.status else type(self)(self.situation, status)
+        if status is self.status:
+            return self
+        judged = self.judged if "judged" in vars(self) else self.known
+        return type(self)(self.situation, status, judged)
 
     # -- who -----------------------------------------------------------------------------------
 
@@ -259,27 +278,27 @@ class Facts:
         back = self.suspension.resumed_at
         return observed.since(int(condition.moment(back).timestamp() * 1000)) if back else observed
 
-    @cached_property
+    @property
     def checks(self) -> tuple[Finding, ...]:
         """The guardrails judged; none without a measurement."""
-        if self.observation is None:
-            return ()
+        return self.judged.findings
+
+    @cached_property
+    def judged(self) -> Judged:
+        """The guardrails judged; what is known of the same evidence is not judged anew."""
         analysis = self.status.analysis
-        place = (
+        evidence = (
             path.under_way(self.status),
             analysis.since_version,
             self.suspension.resumed_at,
-            analysis.before,
         )
-        if place not in self.situation.judged:
-            limits = self.situation.spec.analysis.guardrails
-            judged = guardrails.judge(limits, self.observation, self._stable_before)
-            self.situation.judged[place] = judged
-        return self.situation.judged[place]
-
-    @property
-    def _stable_before(self) -> Tally:
-        return of_status(self.status.analysis.before or Yardstick())
+        if self.known is not None and self.known.holds_for(evidence, analysis.before):
+            return self.known
+        limits = self.situation.spec.analysis.guardrails
+        before = of_status(analysis.before or Yardstick())
+        observed = self.observation
+        findings = guardrails.judge(limits, observed, before) if observed is not None else ()
+        return Judged(evidence, analysis.before, findings)
 
     @property
     def callers_cancel(self) -> bool:

@@ -1,11 +1,10 @@
 """Everything a rollout decision may look at, in one immutable value, and what it returns."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from penstock.analysis.evidence import Observation
-from penstock.analysis.guardrails import Finding
 from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, Verdict
 from penstock.rollout.capacity import Capacity
 
@@ -83,10 +82,6 @@ class Situation:
     capacity: Capacity | None = None
     namespace: str = ""
     name: str = ""
-    #: Guardrails judged in this decision, by what they were judged on.
-    judged: dict[Hashable, tuple[Finding, ...]] = field(
-        default_factory=dict, compare=False, repr=False
-    )
 
 
 @dataclass(frozen=True)
