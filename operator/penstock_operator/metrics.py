@@ -10,7 +10,7 @@ import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
 from prometheus_client.registry import Collector
 
-from penstock.api.rollout import Reason, Result
+from penstock.api.analysis import Reason, Result
 from penstock.names import AgentKey
 
 # They would double each counter, and say nothing.

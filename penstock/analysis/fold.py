@@ -18,11 +18,11 @@ While the kill switch is on, the clocks of tasks stand still: a halted task is n
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from penstock.analysis.cells import Cells, Place
+from penstock.analysis.cells import Cells
 from penstock.analysis.evidence import TICK_MS, Observation, Stratum
 from penstock.analysis.failures import Failure, Lately
 from penstock.analysis.halts import Halts
@@ -37,11 +37,10 @@ from penstock.analysis.metrics import (
     of_status,
     total_of,
 )
-from penstock.analysis.pending import Pending, Position, Task, worked_ms
+from penstock.analysis.pending import Pending, Position, Task, with_late, worked_ms
 from penstock.analysis.scope import Scope
-from penstock.api.counts import ArmCounts
+from penstock.api.analysis import AnalysisStatus, ArmCounts
 from penstock.api.interruptions import Halt
-from penstock.api.rollout import AnalysisStatus
 from penstock.outcomes import End, Row, RowKind
 from penstock.task import Counting, TaskStatus
 from penstock.traffic import Arm
@@ -179,8 +178,8 @@ class Fold:
         window = [s for s in fine if s.tick * TICK_MS >= begun]
         return Observation(
             now_ms=now_ms,
-            window=_with_late(window, late, lambda task: task.fine),
-            older=_with_late(self._older(fine, now_ms, begun), late, lambda task: task.coarse),
+            window=with_late(window, late, lambda task: task.fine),
+            older=with_late(self._older(fine, now_ms, begun), late, lambda task: task.coarse),
             total={arm: _as_kept(self.total[arm]) for arm in Arm},
             step={arm: _as_kept(self.step[arm]) for arm in Arm},
             counted_through=_text(max(self._last, self.counted)),
@@ -339,33 +338,6 @@ class Fold:
         if self._coarse is not self._fine:
             self._fine.forget(newest - self.scope.coarse_ticks * TICK_MS)
         self._outcomes.forget(newest)
-
-
-def _with_late(
-    strata: Iterable[Stratum],
-    late: Iterable[tuple[Task, Tally]],
-    place_of: Callable[[Task], Place],
-) -> tuple[Stratum, ...]:
-    """The strata with what can be said of open tasks."""
-    events: dict[Place, Tally] = {}
-    for task, tally in late:
-        place = place_of(task)
-        events[place] = events.get(place, NOTHING) + tally
-    if not events:
-        return tuple(strata)
-    return tuple(_and_late(stratum, events) for stratum in strata)
-
-
-def _and_late(stratum: Stratum, events: Mapping[Place, Tally]) -> Stratum:
-    late = {
-        arm: found
-        for arm in stratum.arms
-        if (found := events.get(Place(stratum.tick, stratum.begin_version, arm)))
-    }
-    if not late:
-        return stratum
-    arms = {arm: t + late[arm] if arm in late else t for arm, t in stratum.arms.items()}
-    return Stratum(stratum.tick, stratum.begin_version, arms)
 
 
 def follow(

@@ -10,16 +10,9 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from penstock.analysis import means, rates
-from penstock.analysis.evidence import (
-    TICK_MS,
-    Observation,
-    Stratum,
-    arm_total,
-    coarser,
-    pairs,
-)
+from penstock.analysis.evidence import TICK_MS, Observation, Stratum, arm_total, coarser, pairs
 from penstock.analysis.metrics import METRICS, NO_SUMS, NOTHING, Kind, Metric, Sums, Tally, total_of
-from penstock.api.rollout import GuardrailMode, Guardrails
+from penstock.api.analysis import GuardrailMode, Guardrails
 from penstock.traffic import Arm
 
 #: Standard deviations by which the candidate must be worse than stable in the same strata.

@@ -10,8 +10,7 @@ from enum import StrEnum
 from operator import add, sub
 from typing import Final, NamedTuple
 
-from penstock.api.counts import ArmCounts, Yardstick
-from penstock.api.rollout import Guardrails
+from penstock.api.analysis import ArmCounts, Guardrails, Yardstick
 from penstock.task import Counting
 
 #: Latencies are counted up to this many times the limit, so that one stuck task is no mean.

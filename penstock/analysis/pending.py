@@ -2,12 +2,13 @@
 
 import sys
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from penstock.analysis.cells import Place
+from penstock.analysis.evidence import Stratum
 from penstock.analysis.halts import Halts
-from penstock.analysis.metrics import Tally, of_end
+from penstock.analysis.metrics import NOTHING, Tally, of_end
 from penstock.analysis.scope import Scope
 from penstock.task import Counting
 from penstock.traffic import Arm
@@ -116,3 +117,30 @@ def worked_ms(task: Task, until_ms: int, halts: Halts) -> int:
     if not task.started_ms:
         return 0
     return max(halts.running_ms(task.started_ms, until_ms), 1)
+
+
+def with_late(
+    strata: Iterable[Stratum],
+    late: Iterable[tuple[Task, Tally]],
+    place_of: Callable[[Task], Place],
+) -> tuple[Stratum, ...]:
+    """The strata with what can be said of open tasks."""
+    events: dict[Place, Tally] = {}
+    for task, tally in late:
+        place = place_of(task)
+        events[place] = events.get(place, NOTHING) + tally
+    if not events:
+        return tuple(strata)
+    return tuple(_and_late(stratum, events) for stratum in strata)
+
+
+def _and_late(stratum: Stratum, events: Mapping[Place, Tally]) -> Stratum:
+    late = {
+        arm: found
+        for arm in stratum.arms
+        if (found := events.get(Place(stratum.tick, stratum.begin_version, arm)))
+    }
+    if not late:
+        return stratum
+    arms = {arm: t + late[arm] if arm in late else t for arm, t in stratum.arms.items()}
+    return Stratum(stratum.tick, stratum.begin_version, arms)

@@ -8,7 +8,8 @@ from penstock import names
 from penstock.analysis.evidence import TICK_MS
 from penstock.analysis.metrics import WINSOR_LIMITS
 from penstock.api import condition
-from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, GuardrailMode, Stage
+from penstock.api.analysis import GuardrailMode
+from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, Stage
 from penstock.outcomes import Row
 from penstock.traffic import Arm, RevisionLimits
 

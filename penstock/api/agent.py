@@ -1,21 +1,13 @@
 """The Agent resource: what an agent is (its template) and how it is run."""
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
 from penstock.api.condition import Condition
-from penstock.api.fields import (
-    Block,
-    DataKey,
-    MapList,
-    Money,
-    ObjectName,
-    Opaque,
-    Percent,
-    Rule,
-)
+from penstock.api.fields import Block, DataKey, MapList, Money, ObjectName, Percent, Rule
+from penstock.api.tool import Tool
 from penstock.api.worker import Worker
 
 
@@ -31,31 +23,6 @@ class Effort(StrEnum):
     LOW = "Low"
     MEDIUM = "Medium"
     HIGH = "High"
-
-
-class Effect(StrEnum):
-    """What calling a tool does to the world; decides whether a call may be repeated."""
-
-    READ_ONLY = "ReadOnly"
-    IDEMPOTENT = "Idempotent"
-    IRREVERSIBLE = "Irreversible"
-
-
-class ApprovalMode(StrEnum):
-    """When a person must agree before a tool runs."""
-
-    NONE = "None"
-    ALWAYS = "Always"
-
-
-class HTTPMethod(StrEnum):
-    """How a tool's endpoint is called."""
-
-    GET = "GET"
-    POST = "POST"
-    PUT = "PUT"
-    PATCH = "PATCH"
-    DELETE = "DELETE"
 
 
 class RolloutPolicy(StrEnum):
@@ -77,12 +44,6 @@ class SecretKeyRef(Block):
 
     name: Annotated[ObjectName, Field(description="Name of the Secret.")]
     key: Annotated[DataKey, Field(description="Key inside the Secret.")]
-
-
-class SecretRef(Block):
-    """A Secret in the Agent's namespace."""
-
-    name: Annotated[ObjectName, Field(description="Name of the Secret.")]
 
 
 class InstructionsSource(Block):
@@ -126,79 +87,6 @@ class Model(Block):
         int,
         Field(ge=0, le=10, description="How often a failed model call is tried again."),
     ] = 3
-
-
-class HTTPEndpoint(Block):
-    """An HTTP endpoint that carries out a tool: the input goes out as JSON, the body comes back."""
-
-    method: Annotated[
-        HTTPMethod, Field(description="HTTP method; GET and DELETE send the input as query.")
-    ] = HTTPMethod.POST
-    url: Annotated[
-        str,
-        Field(max_length=2048, pattern=r"^https?://[^\s/]\S*$", description="Address to call."),
-    ]
-    headers_from_secret_ref: Annotated[
-        SecretRef | None,
-        Field(description="Secret whose keys and values are sent as headers with each call."),
-    ] = None
-
-
-class Approval(Block):
-    """When a person must agree before the tool runs."""
-
-    mode: Annotated[
-        ApprovalMode,
-        Field(description="None: never. Always: the task is handed to a person instead."),
-    ]
-
-
-class Tool(Block):
-    """Something the model may ask to be done."""
-
-    name: Annotated[
-        str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$", max_length=64, description="Name of the tool.")
-    ]
-    description: Annotated[
-        str, Field(max_length=4096, description="What the tool does, for the model.")
-    ] = ""
-    input_schema: Annotated[
-        dict[str, Any],
-        Opaque(),
-        Field(description="JSON Schema of the input, at most 16 KiB; checked before each call."),
-    ]
-    effect: Annotated[
-        Effect,
-        Field(
-            description="ReadOnly calls of one reply are made at the same time, others one by one; "
-            "ReadOnly and Idempotent calls may be repeated after a crash; "
-            "an Irreversible call whose result is unknown is not, the task escalates."
-        ),
-    ] = Effect.IRREVERSIBLE
-    approval: Annotated[
-        Approval | None,
-        Field(description="Whether a person must agree; Irreversible tools: Always when absent."),
-    ] = None
-    timeout_seconds: Annotated[
-        int, Field(ge=1, le=600, description="Longest wait for one call, in seconds.")
-    ] = 10
-    max_output_bytes: Annotated[
-        int,
-        Field(ge=1, le=1048576, description="Longer output is cut, and the model is told."),
-    ] = 65536
-    http: Annotated[HTTPEndpoint, Field(description="The HTTP endpoint that does it.")]
-
-    @property
-    def needs_approval(self) -> bool:
-        """Whether a person must agree before each call."""
-        if self.approval is None:
-            return self.effect is Effect.IRREVERSIBLE
-        return self.approval.mode is ApprovalMode.ALWAYS
-
-    @property
-    def headers_secret(self) -> SecretRef | None:
-        """The Secret whose keys and values go out as headers with each call."""
-        return self.http.headers_from_secret_ref
 
 
 class Limits(Block):

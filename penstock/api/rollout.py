@@ -5,19 +5,10 @@ from typing import Annotated
 
 from pydantic import Field
 
+from penstock.api.analysis import Analysis, AnalysisStatus, Verdict
 from penstock.api.condition import Condition
-from penstock.api.counts import ArmCounts, Yardstick
-from penstock.api.fields import (
-    Block,
-    MapList,
-    Message,
-    ObjectName,
-    Percent,
-    Rule,
-    Timestamp,
-)
+from penstock.api.fields import Block, MapList, Message, ObjectName, Percent, Rule, Timestamp
 from penstock.api.interruptions import Halt, StuckQueue, Suspension
-from penstock.api.sample import MAX_SAMPLES, Sample
 
 
 class Unit(StrEnum):
@@ -33,13 +24,6 @@ class StepApproval(StrEnum):
 
     NONE = "None"
     REQUIRED = "Required"
-
-
-class GuardrailMode(StrEnum):
-    """Credible: exact tail and attributable. Literal: the point estimate once minTasks are in."""
-
-    CREDIBLE = "Credible"
-    LITERAL = "Literal"
 
 
 class AgentRef(Block):
@@ -119,44 +103,6 @@ class Strategy(Block):
     ] = 5
 
 
-class Guardrails(Block):
-    """Absolute limits on the candidate over a sliding window; a breach rolls it back."""
-
-    mode: Annotated[
-        GuardrailMode,
-        Field(description="Credible: proven and attributable. Literal: the point estimate."),
-    ] = GuardrailMode.CREDIBLE
-    window_seconds: Annotated[
-        int,
-        Field(
-            ge=10,
-            le=86400,
-            description="Length of the sliding window in seconds. Credible mode also judges failures "
-            "that came too late for it: they are credited to the task they belong to.",
-        ),
-    ] = 300
-    min_tasks: Annotated[
-        int, Field(ge=1, le=100000, description="Tasks in the window before Literal mode judges.")
-    ] = 20
-    error_rate_percent: Annotated[
-        int, Field(ge=1, le=100, description="Most failed tasks in the window, in percent.")
-    ] = 5
-    latency_mean_seconds: Annotated[
-        int, Field(ge=1, le=86400, description="Highest mean processing time, in seconds.")
-    ] = 10
-    escalation_rate_percent: Annotated[
-        int, Field(ge=1, le=100, description="Most unplanned escalations, in percent.")
-    ] = 20
-
-
-class Analysis(Block):
-    """What is measured, and what is too much."""
-
-    guardrails: Annotated[
-        Guardrails, Field(description="Absolute limits over a sliding window.")
-    ] = Guardrails()
-
-
 class Setpoint(Block):
     """A person's word on the share."""
 
@@ -222,27 +168,6 @@ class Stage(StrEnum):
     DONE = "Done"
 
 
-class Result(StrEnum):
-    """How a candidate ended."""
-
-    REJECTED = "Rejected"
-    SUPERSEDED = "Superseded"
-    PROMOTED = "Promoted"
-
-
-class Reason(StrEnum):
-    """Why a candidate was rejected, superseded or promoted."""
-
-    ERROR_RATE = "ErrorRateRegression"
-    LATENCY = "LatencyRegression"
-    ESCALATION_RATE = "EscalationRateRegression"
-    UNAVAILABLE = "CandidateUnavailable"
-    ABORTED = "Aborted"
-    NEW_REVISION = "NewRevision"
-    ALL_STEPS_PASSED = "AllStepsPassed"
-    REQUESTED = "Requested"
-
-
 class SetpointSeen(Block):
     """Which setpoint was seen, and for which candidate it was meant."""
 
@@ -264,92 +189,6 @@ class Share(Block):
     setpoint: Annotated[
         SetpointSeen | None, Field(description="The setpoint in spec, once seen.")
     ] = None
-
-
-class CheckReport(Block):
-    """One check of the last analysis, ready to print."""
-
-    name: Annotated[str, Field(max_length=32, description="errorRate, latencyMean, ...")]
-    candidate: Annotated[str, Field(max_length=64, description="Measured on the candidate.")]
-    stable: Annotated[str, Field(max_length=64, description="Measured on stable meanwhile.")]
-    limit: Annotated[str, Field(max_length=32, description="The limit.")]
-    verdict: Annotated[
-        str,
-        Field(
-            max_length=32,
-            description="Passing, Breached, Shared (stable too), NoData, Suspect: over the limit on "
-            "too few tasks to be sure, Unclear: over it but not clearly worse than stable, or "
-            "Uncompared: over it while stable has too few tasks to compare with.",
-        ),
-    ]
-
-
-class AnalysisStatus(Block):
-    """Last numbers, and what is needed to go on counting after a restart."""
-
-    counted_through: Annotated[
-        str, Field(max_length=40, description="Outcome rows up to this id are in the counts.")
-    ] = ""
-    counted_at: Annotated[
-        Timestamp | None,
-        Field(description="When these numbers were written: at each step, else once a minute."),
-    ] = None
-    since_version: Annotated[
-        int,
-        Field(
-            ge=0,
-            description="Route version the candidate began with; older sessions are no samples.",
-        ),
-    ] = 0
-    step_from: Annotated[
-        str,
-        Field(max_length=40, description="Tasks routed after this row count in this step."),
-    ] = ""
-    stable: Annotated[ArmCounts, Field(description="Stable, since the candidate began.")] = (
-        ArmCounts()
-    )
-    candidate: Annotated[ArmCounts, Field(description="The candidate, since it began.")] = (
-        ArmCounts()
-    )
-    step_stable: Annotated[ArmCounts, Field(description="Stable, in this step.")] = ArmCounts()
-    step_candidate: Annotated[ArmCounts, Field(description="Candidate, in this step.")] = (
-        ArmCounts()
-    )
-    before: Annotated[
-        Yardstick | None,
-        Field(
-            description="Stable in the last window in which the candidate had at most half of the "
-            "users: the measure where stable has too few tasks now."
-        ),
-    ] = None
-    checks: Annotated[
-        list[CheckReport], MapList("name"), Field(max_length=16, description="The last checks.")
-    ] = []
-
-
-class Verdict(Block):
-    """How a candidate ended, with the numbers that decided it."""
-
-    revision: Annotated[str, Field(max_length=63, description="The candidate.")]
-    attempt: Annotated[int, Field(ge=1, description="Which attempt of it.")] = 1
-    result: Annotated[Result, Field(description="Rejected, Superseded or Promoted.")]
-    reason: Annotated[Reason, Field(description="Why, in one word.")]
-    message: Annotated[Message, Field(description="Why, in one sentence with its numbers.")]
-    at: Annotated[Timestamp, Field(description="When it was decided.")]
-    check: Annotated[
-        str | None, Field(max_length=32, description="The check that fired, if one did.")
-    ] = None
-    percent: Annotated[Percent, Field(description="Share it had.")] = 0
-    tasks: Annotated[int, Field(ge=0, description="Tasks it had been given.")] = 0
-    users: Annotated[int, Field(ge=0, description="Different users it had been given.")] = 0
-    samples: Annotated[
-        tuple[Sample, ...],
-        Field(
-            max_length=MAX_SAMPLES,
-            description="Of a rejection: its last tasks that failed as the check counts it, those of "
-            "different reasons first.",
-        ),
-    ] = ()
 
 
 class LastRequest(Block):

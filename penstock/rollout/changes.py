@@ -6,19 +6,9 @@ from functools import singledispatch
 from typing import Any, Final
 
 from penstock.api import condition
-from penstock.api.counts import ArmCounts
+from penstock.api.analysis import AnalysisStatus, ArmCounts, Reason, Result, Verdict
 from penstock.api.interruptions import Suspension
-from penstock.api.rollout import (
-    AgentRolloutStatus,
-    AnalysisStatus,
-    LastRequest,
-    Reason,
-    Result,
-    Share,
-    Source,
-    Stage,
-    Verdict,
-)
+from penstock.api.rollout import AgentRolloutStatus, LastRequest, Share, Source, Stage
 from penstock.api.sample import Sample
 from penstock.rollout import path, samples
 from penstock.rollout.facts import Facts

@@ -1,22 +1,12 @@
-"""The policy, on one screen: each check looks at the facts and asks for a move, or passes on."""
+"""Who is tried, what people ask, and whether it may go further: a check asks for a move, or passes on."""
 
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Final
 
 from penstock.analysis.guardrails import CheckVerdict
-from penstock.api.rollout import Reason, Source, StepApproval
-from penstock.rollout import findings, former, path, refusals, words
-from penstock.rollout.facts import (
-    CANDIDATE_UNAVAILABLE,
-    COMPARABLE_PERCENT,
-    NOT_COMPARABLE,
-    ROWS_LOST,
-    SHARED_INCIDENT,
-    UNAVAILABLE_SECONDS,
-    UNAVAILABLE_TIMES,
-    Facts,
-)
+from penstock.api.analysis import Reason
+from penstock.api.rollout import Source, StepApproval
+from penstock.rollout import former, path, refusals, words
+from penstock.rollout.facts import COMPARABLE_PERCENT, Facts
 from penstock.rollout.moves import (
     Adopt,
     Advance,
@@ -27,30 +17,16 @@ from penstock.rollout.moves import (
     Move,
     Promote,
     Reject,
-    Resume,
     Retry,
     ServeFirst,
     SetShare,
     StayRejected,
-    Suspend,
     Undo,
     Wait,
 )
 from penstock.rollout.requests import Verb
 from penstock.rollout.situation import Pods
 from penstock.traffic import Arm
-
-Check = Callable[[Facts], Move | None]
-
-
-def next_move(facts: Facts) -> Move:
-    """The first move that a check asks for, in the order of CHECKS."""
-    for check in CHECKS:
-        move = check(facts)
-        if move is not None:
-            return move
-    raise AssertionError("the last check always answers")
-
 
 # ----------------------------------------------------------------------------- who is it about
 
@@ -145,103 +121,6 @@ def abort_requested(facts: Facts) -> Move | None:
 # ----------------------------------------------------------------------- is it doing any harm
 
 
-def unavailable(facts: Facts) -> Move | None:
-    """A candidate that cannot serve its share gives it back.
-
-    It comes back when there is room for its share; under a person's setpoint one pod is enough.
-    Without a ready pod twice condemns it; a queue that ages while pods are ready never does.
-    """
-    if facts.suspended_for == CANDIDATE_UNAVAILABLE:
-        room = facts.owned is not None or facts.capacity_for(facts.status.held_percent or 0)
-        if not facts.pods.ready or not room or facts.backing_off:
-            return Wait(CANDIDATE_UNAVAILABLE, words.awaits_pods(facts))
-        return _resume(facts)
-    if not facts.percent or facts.situation.agent_suspended:
-        return None
-    why = words.why_unavailable(facts)
-    if not why:
-        return None
-    if facts.seconds_unready() < UNAVAILABLE_SECONDS:
-        return Suspend(CANDIDATE_UNAVAILABLE, why, overload=True)
-    if facts.status.unavailable_count + 1 < UNAVAILABLE_TIMES:
-        return Suspend(CANDIDATE_UNAVAILABLE, why)
-    message = f"rolled back at {facts.percent} %: unavailable for the second time: {why}"
-    return Reject(Reason.UNAVAILABLE, message, "availability")
-
-
-def shared_incident(facts: Facts) -> Move | None:
-    """Stable fails as well: users go to stable, nobody is blamed, and it comes back by itself."""
-    if facts.suspended_for == SHARED_INCIDENT:
-        over = [check for check in facts.checks if check.stable_over]
-        if over or facts.observation is None:
-            return Wait(SHARED_INCIDENT, words.awaits_stable(facts))
-        return _resume(facts)
-    check = facts.first_check(CheckVerdict.SHARED)
-    if check is None or not facts.percent or facts.situation.agent_suspended:
-        return None
-    return Suspend(SHARED_INCIDENT, f"{findings.line(check)}: stable is over the limit too")
-
-
-def rows_missing(facts: Facts) -> Move | None:
-    """Over a limit on numbers that lack rows: users go to stable, and nobody is condemned on them.
-
-    It comes back when what was lost would be out of the window, and is judged on what follows.
-    """
-    lost = _lacks_rows(facts)
-    if facts.suspended_for == ROWS_LOST:
-        if lost or facts.observation is None:
-            return Wait(ROWS_LOST, words.awaits_rows(facts))
-        return _resume(facts)
-    check = facts.first_check(CheckVerdict.BREACHED, CheckVerdict.UNCOMPARED)
-    if not lost or check is None or not facts.percent or facts.situation.agent_suspended:
-        return None
-    return Suspend(ROWS_LOST, f"{findings.line(check)}; {words.LACKS_ROWS}")
-
-
-def _lacks_rows(facts: Facts) -> bool:
-    return facts.observation is not None and facts.observation.gap
-
-
-def not_comparable(facts: Facts) -> Move | None:
-    """Over a limit with nobody to compare with: users go to stable first.
-
-    When stable, with all users, is well, the candidate comes back to a share at which it can be
-    compared. What is bad there as well, still without a rival, is its own.
-    """
-    if facts.suspended_for == NOT_COMPARABLE:
-        if not facts.stable_proved_well:
-            return Wait(NOT_COMPARABLE, words.awaits_comparison(facts))
-        return _resume(facts)
-    check = facts.first_check(CheckVerdict.UNCOMPARED)
-    if check is None or not facts.percent or facts.situation.agent_suspended:
-        return None
-    if facts.first_check(CheckVerdict.BREACHED):
-        return None  # condemned below, for what can be compared
-    if facts.suspension.uncompared and facts.percent <= COMPARABLE_PERCENT:
-        message = f"rolled back at {facts.percent} %: {findings.line(check)}; {words.AGAIN}"
-        return Reject(findings.reason(check), message, check.name)
-    return Suspend(
-        NOT_COMPARABLE, f"{findings.line(check)}: stable has too few tasks to compare with"
-    )
-
-
-def _resume(facts: Facts) -> Move:
-    """To come back is a raise: what holds any raise holds this one, but a person's word does it."""
-    held = undo_awaits_pods(facts) or agent_suspended(facts) or not_ready(facts)
-    if held is None and facts.owned is None:
-        held = measurement_missing(facts) or rows_lost(facts) or paused(facts)
-    return held or Resume()
-
-
-def guardrail(facts: Facts) -> Move | None:
-    """A credible and attributable breach rejects the candidate."""
-    check = facts.first_check(CheckVerdict.BREACHED)
-    if check is None or facts.situation.agent_suspended or _lacks_rows(facts):
-        return None
-    message = f"rolled back at {facts.percent} %: {findings.line(check)}"
-    return Reject(findings.reason(check), message, check.name)
-
-
 # ------------------------------------------------------------------------ what do people say
 
 
@@ -261,30 +140,6 @@ def kept(facts: Facts) -> Move | None:
     left = facts.status.share.source is Source.SETPOINT
     edited = facts.status.steps_hash != path.steps_hash(facts.strategy)
     return Keep() if left or (edited and not facts.in_final_hold) else None
-
-
-def undo_awaits_pods(facts: Facts) -> Wait | None:
-    """Nothing is raised any more that is about to be left."""
-    goal = former.goal(facts)
-    return Wait("Undoing", words.undo_awaits_pods(facts, goal)) if goal else None
-
-
-def agent_suspended(facts: Facts) -> Move | None:
-    """While the Agent's kill switch is on, nothing is raised."""
-    if not facts.situation.agent_suspended:
-        return None
-    return Wait("AgentSuspended", words.AGENT_SUSPENDED)
-
-
-def not_ready(facts: Facts) -> Move | None:
-    """Nothing is raised onto pods that cannot serve."""
-    if facts.can_serve:
-        return None
-    if facts.situation.store_error:  # without Redis no pod is ready: that is not the pods' fault
-        return Wait("StoreUnavailable", words.store_unavailable(facts))
-    left = UNAVAILABLE_SECONDS - facts.seconds_unready()
-    until = facts.now + timedelta(seconds=left) if facts.percent else None
-    return Wait("CandidateNotReady", words.not_ready(facts), until)
 
 
 def setpoint(facts: Facts) -> Move | None:
@@ -316,26 +171,6 @@ def held_by_setpoint(facts: Facts) -> Move | None:
 
 
 # ------------------------------------------------------------------------- may it go further
-
-
-def measurement_missing(facts: Facts) -> Move | None:
-    """Nothing is raised blindly."""
-    if facts.observation is not None:
-        return None
-    if facts.situation.store_error:
-        return Wait("StoreUnavailable", words.store_unavailable(facts))
-    why = facts.situation.observation_error or "no reason given"
-    return Wait("MeasurementMissing", f"Nothing is raised while outcomes cannot be read: {why}.")
-
-
-def rows_lost(facts: Facts) -> Move | None:
-    """Nothing is raised on numbers that lack rows, until those would be out of the window."""
-    return Wait(ROWS_LOST, words.rows_lost(facts)) if _lacks_rows(facts) else None
-
-
-def paused(facts: Facts) -> Move | None:
-    """The operator raises nothing by itself."""
-    return Wait("Paused", words.paused(facts)) if facts.situation.spec.paused else None
 
 
 def ceiling(facts: Facts) -> Move | None:
@@ -459,42 +294,3 @@ def final_watch(facts: Facts) -> Move | None:
 def promote(facts: Facts) -> Move:
     """All steps passed and the final hold is over: the candidate becomes stable."""
     return Promote(Reason.ALL_STEPS_PASSED, words.all_passed(facts))
-
-
-#: The order is the meaning.
-CHECKS: Final[tuple[Check, ...]] = (
-    refused_request,
-    undo_requested,
-    settled,
-    promoted_before,
-    superseded,
-    rejected,
-    abort_requested,
-    unavailable,
-    shared_incident,
-    rows_missing,
-    not_comparable,
-    guardrail,
-    lowering,
-    kept,
-    undo_awaits_pods,
-    agent_suspended,
-    not_ready,
-    setpoint,
-    promote_requested,
-    held_by_setpoint,
-    measurement_missing,
-    rows_lost,
-    paused,
-    ceiling,
-    first_step,
-    hold_not_over,
-    evidence_unclear,
-    evidence_suspect,
-    callers_cancel,
-    evidence_not_sufficient,
-    approval_missing,
-    advance,
-    final_watch,
-    promote,
-)

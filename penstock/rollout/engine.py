@@ -5,19 +5,22 @@ from datetime import timedelta
 from typing import Any, Final
 
 from penstock.api import condition
+from penstock.api.analysis import Verdict
 from penstock.api.interruptions import Halt, StuckQueue
-from penstock.api.rollout import AgentRolloutStatus, LastRequest, Share, Verdict
+from penstock.api.rollout import AgentRolloutStatus, LastRequest, Share
 from penstock.rollout import (
-    checks,
     commands,
     former,
+    holds,
     inherited,
     numbers,
     path,
+    policy,
     report,
     requests,
     setpoint,
     transitions,  # noqa: F401 - registers what each move changes
+    undoing,  # noqa: F401 - and this one
     words,
 )
 from penstock.rollout.changes import Change, change
@@ -161,7 +164,7 @@ def _move(facts: Facts) -> tuple[Change, Facts, Move | None]:
     told: tuple[Happening, ...] = ()
     verdicts: dict[str, Verdict] = {}  # of several on one revision in one pass the last one
     for _ in range(MAX_MOVES):
-        move = checks.next_move(facts)
+        move = policy.next_move(facts)
         if isinstance(move, Wait):
             return Change(facts.status, told, tuple(verdicts.values())), facts, move
         changed = change(move, facts)
@@ -177,10 +180,10 @@ def _waiting(facts: Facts, known: Move | None) -> Wait:
     Args:
         known: what the checks said of these very facts.
     """
-    move = known or checks.next_move(facts)
+    move = known or policy.next_move(facts)
     if not isinstance(move, Wait):
         return Wait("Deciding", "More changes follow at once.")
-    return checks.undo_awaits_pods(facts) or move
+    return holds.undo_awaits_pods(facts) or move
 
 
 # ----------------------------------------------------------------------------- after the moves

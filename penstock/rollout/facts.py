@@ -10,17 +10,9 @@ from penstock.analysis.evidence import Observation
 from penstock.analysis.guardrails import CheckVerdict, Finding
 from penstock.analysis.metrics import Sums, Tally, of_status
 from penstock.api import condition
-from penstock.api.counts import Yardstick
+from penstock.api.analysis import Reason, Result, Yardstick
 from penstock.api.interruptions import Suspension
-from penstock.api.rollout import (
-    AgentRolloutStatus,
-    Reason,
-    Result,
-    Source,
-    Stage,
-    Step,
-    Strategy,
-)
+from penstock.api.rollout import AgentRolloutStatus, Source, Stage, Step, Strategy
 from penstock.rollout import path, requests, setpoint
 from penstock.rollout.situation import Pods, RevisionRecord, Situation
 from penstock.traffic import Arm

@@ -7,7 +7,7 @@ from typing import Final
 from penstock import meanings
 from penstock.analysis.guardrails import CheckVerdict, Finding
 from penstock.analysis.metrics import ERROR_RATE, ESCALATION_RATE, LATENCY, Kind, Metric, Sums
-from penstock.api.rollout import Reason
+from penstock.api.analysis import Reason
 from penstock.task import TaskStatus
 
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from penstock.api.rollout import Result, Verdict
+from penstock.api.analysis import Result, Verdict
 from penstock.rollout import path, requests
 from penstock.rollout.facts import WAITING, Facts
 from penstock.rollout.requests import Request, Verb

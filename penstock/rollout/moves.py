@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from penstock.api.rollout import Reason, Source
+from penstock.api.analysis import Reason
+from penstock.api.rollout import Source
 
 
 @dataclass(frozen=True)

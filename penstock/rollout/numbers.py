@@ -6,12 +6,8 @@ from penstock.analysis.evidence import Observation
 from penstock.analysis.guardrails import FEWEST_STABLE, Finding
 from penstock.analysis.metrics import for_status, yardstick
 from penstock.api import condition
-from penstock.api.counts import ArmCounts, Yardstick
-from penstock.api.rollout import (
-    AgentRolloutStatus,
-    AnalysisStatus,
-    CheckReport,
-)
+from penstock.api.analysis import AnalysisStatus, ArmCounts, CheckReport, Yardstick
+from penstock.api.rollout import AgentRolloutStatus
 from penstock.rollout import findings, path
 from penstock.rollout.facts import COMPARABLE_PERCENT, Facts
 from penstock.traffic import Arm

@@ -4,8 +4,9 @@ from typing import Final
 
 from penstock.analysis.guardrails import CheckVerdict, Finding
 from penstock.api import condition
+from penstock.api.analysis import Result
 from penstock.api.condition import Status
-from penstock.api.rollout import Result, Source
+from penstock.api.rollout import Source
 from penstock.rollout import commands, findings, path, words
 from penstock.rollout.facts import Facts
 from penstock.rollout.moves import Wait

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from penstock import meanings
 from penstock.analysis.failures import Failure
 from penstock.analysis.metrics import RATES
-from penstock.api.rollout import Reason
+from penstock.api.analysis import Reason
 from penstock.api.sample import MAX_SAMPLES, Sample
 from penstock.rollout import findings
 from penstock.task import OutcomeReason

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from penstock.analysis.evidence import Observation
-from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, Verdict
+from penstock.api.analysis import Verdict
+from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus
 from penstock.rollout.capacity import Capacity
 
 

@@ -5,13 +5,8 @@ from typing import Final
 
 from penstock.analysis.guardrails import FEWEST_STABLE, Finding
 from penstock.api import condition
-from penstock.api.counts import ArmCounts
-from penstock.api.rollout import (
-    AgentRolloutStatus,
-    Result,
-    StepApproval,
-    Verdict,
-)
+from penstock.api.analysis import ArmCounts, Result, Verdict
+from penstock.api.rollout import AgentRolloutStatus, StepApproval
 from penstock.rollout import commands, findings, path, samples
 from penstock.rollout.facts import COMPARABLE_PERCENT, UNAVAILABLE_SECONDS, Facts
 from penstock.rollout.requests import Verb

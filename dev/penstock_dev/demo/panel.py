@@ -17,7 +17,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from penstock.api.rollout import Result, Source
+from penstock.api.analysis import Result
+from penstock.api.rollout import Source
 from penstock_dev.demo import lines
 from penstock_dev.demo.seen import Scene, Seen
 from penstock_dev.traffic import Answer, Tally

@@ -8,7 +8,8 @@ from typing import Any
 
 from penstock.api import condition
 from penstock.api.agent import AgentStatus, Role
-from penstock.api.rollout import AgentRolloutStatus, Stage, Verdict
+from penstock.api.analysis import Verdict
+from penstock.api.rollout import AgentRolloutStatus, Stage
 from penstock_dev.traffic import Answer, Tally
 
 Document = Mapping[str, Any]

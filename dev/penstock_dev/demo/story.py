@@ -11,12 +11,8 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from penstock import names
-from penstock.api.rollout import (
-    Reason,
-    Result,
-    Source,
-    Verdict,
-)
+from penstock.api.analysis import Reason, Result, Verdict
+from penstock.api.rollout import Source
 from penstock.api.sample import Sample
 from penstock_dev import traffic
 from penstock_dev.demo.cluster import AGENT

@@ -15,16 +15,9 @@ from pydantic import ValidationError
 
 from penstock.api import condition
 from penstock.api.agent import AgentStatus
+from penstock.api.analysis import AnalysisStatus, Reason, Result, Verdict
 from penstock.api.fields import Block
-from penstock.api.rollout import (
-    AgentRolloutStatus,
-    AnalysisStatus,
-    Reason,
-    Result,
-    Share,
-    Stage,
-    Verdict,
-)
+from penstock.api.rollout import AgentRolloutStatus, Share, Stage
 from penstock_operator.cluster.kinds import Object
 
 _Block = TypeVar("_Block", bound=Block)

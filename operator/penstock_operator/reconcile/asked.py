@@ -10,7 +10,7 @@ from typing import Final
 from penstock import names
 from penstock.api import condition
 from penstock.api.agent import Asked
-from penstock.api.rollout import Reason, Result, Verdict
+from penstock.api.analysis import Reason, Result, Verdict
 from penstock.rollout import commands, requests
 from penstock.rollout.requests import Verb
 from penstock_operator.cluster.kinds import annotations_of, name_of, namespace_of

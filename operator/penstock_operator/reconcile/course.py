@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 
 from penstock import names
 from penstock.api.agent import Asked, Role, TrafficTarget
-from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, Result, Source, Verdict
+from penstock.api.analysis import Result, Verdict
+from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, Source
 from penstock.rollout import capacity, engine
 from penstock.rollout.capacity import Capacity
 from penstock.rollout.situation import Happening, Pods, RevisionRecord, Situation

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from penstock import names, revision
-from penstock.api.agent import AgentSpec, Tool
+from penstock.api.agent import AgentSpec
+from penstock.api.tool import Tool
 from penstock.api.worker import Worker
 from penstock.revision import Revision
 from penstock_operator.cluster.kinds import (

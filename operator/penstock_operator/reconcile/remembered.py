@@ -4,14 +4,8 @@ from collections.abc import Collection, Iterable
 from typing import Final
 
 from penstock.api.agent import AgentStatus, Rejection
-from penstock.api.rollout import (
-    AgentRolloutStatus,
-    AnalysisStatus,
-    Reason,
-    Result,
-    Share,
-    Verdict,
-)
+from penstock.api.analysis import AnalysisStatus, Reason, Result, Verdict
+from penstock.api.rollout import AgentRolloutStatus, Share
 from penstock_operator.cluster import reading
 from penstock_operator.reconcile.world import World
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from penstock import names
 from penstock.api import condition
 from penstock.api.agent import AgentStatus, AgentSummary, RevisionStatus, Traffic
+from penstock.api.analysis import Result, Verdict
 from penstock.api.condition import Condition, Status
-from penstock.api.rollout import Result, Verdict
 from penstock.rollout.situation import Pods
 from penstock.traffic import Arm, Standing
 from penstock_operator.reconcile import access, manifests, podwords, remembered, waiting

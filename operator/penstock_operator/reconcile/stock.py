@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from penstock import names, revision
-from penstock.api.rollout import AgentRolloutStatus, Result, Verdict
+from penstock.api.analysis import Result, Verdict
+from penstock.api.rollout import AgentRolloutStatus
 from penstock.errors import InvalidResource, RevisionTampered, UnknownSchema
 from penstock.revision import Revision
 from penstock.rollout.situation import RevisionRecord

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from penstock.api import condition
-from penstock.api.rollout import Result
+from penstock.api.analysis import Result
 from penstock.rollout import commands
 from penstock.rollout.requests import Verb
 from penstock.rollout.situation import Pods

@@ -5,7 +5,8 @@ from datetime import timedelta
 from typing import Final
 
 from penstock.api.agent import AgentSpec, RevisionState, Scaling
-from penstock.api.rollout import Result, Stage
+from penstock.api.analysis import Result
+from penstock.api.rollout import Stage
 from penstock.api.worker import Worker
 from penstock.rollout.capacity import replicas_for
 from penstock.traffic import Standing

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from penstock.api.agent import Tool
+from penstock.api.tool import Tool
 from penstock.task import Outcome, OutcomeReason, TaskStatus
 from penstock_runtime import redaction
 from penstock_runtime.agent.models.model import Failure, ModelFailed

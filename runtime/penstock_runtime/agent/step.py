@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from penstock import limits
-from penstock.api.agent import AgentTemplate, Effect, Limits
+from penstock.api.agent import AgentTemplate, Limits
+from penstock.api.tool import Effect
 from penstock.task import Outcome, OutcomeReason, Usage
 from penstock_runtime.agent import endings
 from penstock_runtime.agent.models.model import Message, Reply, estimated_tokens

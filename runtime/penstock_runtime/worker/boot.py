@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 import httpx2
 
 from penstock import errors, kubectl, revision
-from penstock.api.agent import Tool
+from penstock.api.tool import Tool
 from penstock.revision import Revision
 from penstock_runtime import instrumentation, redaction
 from penstock_runtime.agent import credentials, loop

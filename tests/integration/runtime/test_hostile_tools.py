@@ -8,7 +8,7 @@ import zlib
 
 import pytest
 
-from penstock.api.agent import Tool
+from penstock.api.tool import Tool
 from penstock_runtime import redaction
 from penstock_runtime.agent.tools import http
 from penstock_runtime.agent.tools.toolset import ToolRequest

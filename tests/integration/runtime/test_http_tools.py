@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from penstock.api.agent import Tool
+from penstock.api.tool import Tool
 from penstock_runtime.agent.tools import http
 from penstock_runtime.agent.tools.toolset import ToolRequest, ToolResult
 

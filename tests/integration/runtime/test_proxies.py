@@ -3,7 +3,7 @@
 import pytest
 
 from penstock import errors
-from penstock.api.agent import Tool
+from penstock.api.tool import Tool
 from penstock_runtime.agent.tools import http
 from penstock_runtime.agent.tools.toolset import ToolRequest
 from penstock_runtime.agent.transport import proxies

@@ -6,7 +6,8 @@ import pytest
 from redis.asyncio import Redis
 
 from penstock import names
-from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, AnalysisStatus, Stage
+from penstock.api.analysis import AnalysisStatus
+from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, Stage
 from penstock.traffic import Arm
 from penstock_operator.reconcile.measure import Measure
 from penstock_store import scripts, users

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from penstock import meanings, names
-from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, Reason, Stage, Verdict
+from penstock.api.analysis import Reason, Verdict
+from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, Stage
 from penstock.outcomes import End
 from penstock.rollout import samples
 from penstock.task import Outcome, OutcomeReason, TaskStatus

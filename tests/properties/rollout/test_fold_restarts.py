@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from penstock.analysis.fold import Fold, position
 from penstock.analysis.metrics import for_status
 from penstock.analysis.scope import Scope
-from penstock.api.rollout import AnalysisStatus
+from penstock.api.analysis import AnalysisStatus
 from penstock.outcomes import RowKind
 from penstock.task import Counting
 from penstock.traffic import Arm

@@ -13,7 +13,8 @@ from penstock.analysis.fold import Fold
 from penstock.analysis.halts import Halts
 from penstock.analysis.metrics import ERROR_RATE, ESCALATION_RATE, LATENCY, Tally, for_status
 from penstock.analysis.scope import Scope
-from penstock.api.rollout import AgentRolloutStatus, AnalysisStatus, Stage
+from penstock.api.analysis import AnalysisStatus
+from penstock.api.rollout import AgentRolloutStatus, Stage
 from penstock.outcomes import End, RowKind
 from penstock.task import Counting, TaskStatus
 from penstock.traffic import Arm, RevisionLimits

@@ -7,13 +7,8 @@ from penstock.analysis.evidence import Observation, Stratum
 from penstock.analysis.guardrails import CheckVerdict
 from penstock.analysis.metrics import Tally
 from penstock.analysis.scope import scope_of
-from penstock.api.rollout import (
-    AgentRolloutSpec,
-    AgentRolloutStatus,
-    AnalysisStatus,
-    Guardrails,
-    Stage,
-)
+from penstock.api.analysis import AnalysisStatus, Guardrails
+from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, Stage
 from penstock.rollout import findings
 from penstock.task import Counting
 from penstock.traffic import Arm, RevisionLimits

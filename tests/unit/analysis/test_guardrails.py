@@ -8,7 +8,7 @@ from penstock.analysis import guardrails, rates
 from penstock.analysis.evidence import Observation, Stratum, pairs
 from penstock.analysis.guardrails import CheckVerdict
 from penstock.analysis.metrics import ERROR_RATE, Tally
-from penstock.api.rollout import GuardrailMode, Guardrails
+from penstock.api.analysis import GuardrailMode, Guardrails
 from penstock.rollout import findings
 from penstock.traffic import Arm
 

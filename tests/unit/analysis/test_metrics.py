@@ -17,8 +17,7 @@ from penstock.analysis.metrics import (
     total_of,
     yardstick,
 )
-from penstock.api.counts import ArmCounts, Yardstick
-from penstock.api.rollout import Guardrails
+from penstock.api.analysis import ArmCounts, Guardrails, Yardstick
 from penstock.rollout import findings
 from penstock.task import Counting
 

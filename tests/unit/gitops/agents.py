@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from penstock.access import Access, Heard
-from penstock.api.rollout import Reason, Result, Verdict
+from penstock.api.analysis import Reason, Result, Verdict
 from penstock.rollout.situation import Pods
 from penstock_operator.reconcile import statuses
 from penstock_operator.reconcile.course import chart

@@ -9,16 +9,8 @@ import pytest
 
 from penstock import names
 from penstock.api.agent import AgentStatus
-from penstock.api.rollout import (
-    AgentRolloutStatus,
-    Reason,
-    Result,
-    Setpoint,
-    SetpointSeen,
-    Share,
-    Source,
-    Verdict,
-)
+from penstock.api.analysis import Reason, Result, Verdict
+from penstock.api.rollout import AgentRolloutStatus, Setpoint, SetpointSeen, Share, Source
 from penstock.rollout.situation import Pods
 from penstock_operator.reconcile import remembered, stock
 from penstock_operator.reconcile.plan import plan_agent

@@ -13,15 +13,8 @@ from penstock.api.agent import (
     Traffic,
     TrafficTarget,
 )
-from penstock.api.rollout import (
-    AgentRolloutStatus,
-    Reason,
-    Result,
-    Share,
-    Source,
-    Stage,
-    Verdict,
-)
+from penstock.api.analysis import Reason, Result, Verdict
+from penstock.api.rollout import AgentRolloutStatus, Share, Source, Stage
 from penstock.rollout.situation import Pods
 from penstock.traffic import Standing
 from penstock_operator.reconcile import manifests

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from penstock import names
 from penstock.api import condition
-from penstock.api.rollout import Result, Source, Stage
+from penstock.api.analysis import Result
+from penstock.api.rollout import Source, Stage
 from penstock.traffic import Standing
 from penstock_operator.cluster import reading
 from penstock_operator.cluster.cache import Cache

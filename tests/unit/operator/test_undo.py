@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from penstock import names
-from penstock.api.rollout import AgentRolloutStatus, Reason, Result, Verdict
+from penstock.api.analysis import Reason, Result, Verdict
+from penstock.api.rollout import AgentRolloutStatus
 from penstock.traffic import Standing
 from penstock_operator.reconcile.plan import plan_agent
 from tests.unit.operator import worlds

@@ -6,7 +6,7 @@ from typing import Any
 
 from penstock import names, revision
 from penstock.api.agent import AgentSpec, AgentStatus
-from penstock.api.rollout import Verdict
+from penstock.api.analysis import Verdict
 from penstock.revision import Revision
 from penstock.rollout.situation import Pods
 from penstock_operator.cluster.kinds import Object

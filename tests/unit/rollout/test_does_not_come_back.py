@@ -11,7 +11,8 @@ from penstock.analysis.evidence import Observation
 from penstock.analysis.fold import Fold
 from penstock.analysis.metrics import Tally
 from penstock.analysis.scope import Scope
-from penstock.api.rollout import AgentRolloutStatus, Guardrails
+from penstock.api.analysis import Guardrails
+from penstock.api.rollout import AgentRolloutStatus
 from penstock.rollout import findings
 from penstock.task import Counting
 from penstock.traffic import Arm

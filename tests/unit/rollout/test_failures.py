@@ -10,11 +10,8 @@ from penstock import meanings
 from penstock.analysis import failures
 from penstock.analysis.failures import Failure, Lately
 from penstock.analysis.metrics import ERROR_RATE, ESCALATION_RATE, LATENCY, METRICS
-from penstock.api.rollout import (
-    AgentRolloutStatus,
-    Reason,
-    Verdict,
-)
+from penstock.api.analysis import Reason, Verdict
+from penstock.api.rollout import AgentRolloutStatus
 from penstock.api.sample import Sample
 from penstock.outcomes import End
 from penstock.rollout.samples import sample, samples, told

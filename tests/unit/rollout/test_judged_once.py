@@ -10,7 +10,7 @@ from penstock.analysis import guardrails
 from penstock.analysis.evidence import Observation, Stratum
 from penstock.analysis.guardrails import CheckVerdict
 from penstock.analysis.metrics import Tally, yardstick
-from penstock.api.rollout import Guardrails
+from penstock.api.analysis import Guardrails
 from penstock.rollout.engine import decide
 from penstock.rollout.facts import Facts
 from penstock.traffic import Arm

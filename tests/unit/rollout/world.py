@@ -8,12 +8,11 @@ from datetime import UTC, datetime, timedelta
 from penstock.analysis.evidence import TICK_MS, Observation, Stratum
 from penstock.analysis.metrics import Tally
 from penstock.api import condition
+from penstock.api.analysis import Analysis, Guardrails
 from penstock.api.rollout import (
     AgentRef,
     AgentRolloutSpec,
     AgentRolloutStatus,
-    Analysis,
-    Guardrails,
     Setpoint,
     Stage,
     Step,

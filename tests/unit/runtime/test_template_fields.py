@@ -2,7 +2,8 @@
 
 import pytest
 
-from penstock.api.agent import AgentTemplate, Tool
+from penstock.api.agent import AgentTemplate
+from penstock.api.tool import Tool
 from penstock.task import OutcomeReason, Usage
 from penstock_runtime.agent import step
 from penstock_runtime.agent.models import scripted

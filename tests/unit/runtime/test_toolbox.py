@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from penstock import errors
-from penstock.api.agent import Tool
+from penstock.api.tool import Tool
 from penstock_runtime.agent.tools import checking, toolbox
 from penstock_runtime.agent.transcript import ToolUse
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from penstock import errors
-from penstock.api.agent import Tool
+from penstock.api.tool import Tool
 from penstock.names import AgentKey
 from penstock.task import Usage
 from penstock_runtime import instrumentation, redaction

@@ -9,7 +9,7 @@ from urllib.parse import unquote_plus, urlencode
 
 import httpx2
 
-from penstock.api.agent import Effect, HTTPMethod, Tool
+from penstock.api.tool import Effect, HTTPMethod, Tool
 from penstock_runtime import redaction
 from penstock_runtime.agent import credentials
 from penstock_runtime.agent.tools.toolset import BeforeSending, ToolRequest, ToolResult

@@ -10,7 +10,7 @@ import jsonschema_rs
 
 from penstock import errors
 from penstock.api import toolschema
-from penstock.api.agent import Tool
+from penstock.api.tool import Tool
 from penstock_runtime import redaction
 from penstock_runtime.agent.models import echo
 from penstock_runtime.agent.tools import checking

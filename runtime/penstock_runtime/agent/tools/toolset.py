@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from penstock.api.agent import Tool
+from penstock.api.tool import Tool
 from penstock_runtime.agent.context import LIVE, Context
 
 #: Says how many seconds are left for the call itself.

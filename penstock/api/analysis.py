@@ -1,0 +1,194 @@
+"""What is measured of a rollout, what is too much, and how candidates ended: in spec and in status."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from penstock.api.fields import Block, MapList, Message, Percent, Timestamp
+from penstock.api.sample import MAX_SAMPLES, Sample
+
+
+class GuardrailMode(StrEnum):
+    """Credible: exact tail and attributable. Literal: the point estimate once minTasks are in."""
+
+    CREDIBLE = "Credible"
+    LITERAL = "Literal"
+
+
+class Guardrails(Block):
+    """Absolute limits on the candidate over a sliding window; a breach rolls it back."""
+
+    mode: Annotated[
+        GuardrailMode,
+        Field(description="Credible: proven and attributable. Literal: the point estimate."),
+    ] = GuardrailMode.CREDIBLE
+    window_seconds: Annotated[
+        int,
+        Field(
+            ge=10,
+            le=86400,
+            description="Length of the sliding window in seconds. Credible mode also judges failures "
+            "that came too late for it: they are credited to the task they belong to.",
+        ),
+    ] = 300
+    min_tasks: Annotated[
+        int, Field(ge=1, le=100000, description="Tasks in the window before Literal mode judges.")
+    ] = 20
+    error_rate_percent: Annotated[
+        int, Field(ge=1, le=100, description="Most failed tasks in the window, in percent.")
+    ] = 5
+    latency_mean_seconds: Annotated[
+        int, Field(ge=1, le=86400, description="Highest mean processing time, in seconds.")
+    ] = 10
+    escalation_rate_percent: Annotated[
+        int, Field(ge=1, le=100, description="Most unplanned escalations, in percent.")
+    ] = 20
+
+
+class Analysis(Block):
+    """What is measured, and what is too much."""
+
+    guardrails: Annotated[
+        Guardrails, Field(description="Absolute limits over a sliding window.")
+    ] = Guardrails()
+
+
+class Result(StrEnum):
+    """How a candidate ended."""
+
+    REJECTED = "Rejected"
+    SUPERSEDED = "Superseded"
+    PROMOTED = "Promoted"
+
+
+class Reason(StrEnum):
+    """Why a candidate was rejected, superseded or promoted."""
+
+    ERROR_RATE = "ErrorRateRegression"
+    LATENCY = "LatencyRegression"
+    ESCALATION_RATE = "EscalationRateRegression"
+    UNAVAILABLE = "CandidateUnavailable"
+    ABORTED = "Aborted"
+    NEW_REVISION = "NewRevision"
+    ALL_STEPS_PASSED = "AllStepsPassed"
+    REQUESTED = "Requested"
+
+
+class ArmCounts(Block):
+    """What one arm did; counts add over disjoint stretches of the log."""
+
+    tasks: Annotated[int, Field(ge=0, description="Counted tasks.")] = 0
+    errors: Annotated[int, Field(ge=0, description="Of them failed.")] = 0
+    escalations: Annotated[int, Field(ge=0, description="Of them escalated, unplanned.")] = 0
+    timed: Annotated[int, Field(ge=0, description="Of them with a processing time.")] = 0
+    latency_ms: Annotated[
+        int,
+        Field(ge=0, description="Sum of processing times in ms, each up to 6 x the limit."),
+    ] = 0
+    cost_micro_usd: Annotated[int, Field(ge=0, description="Sum of list prices, USD / 10^6.")] = 0
+    left_out: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="Not among them: tasks that ended and count for nobody, such as those that "
+            "callers cancelled.",
+        ),
+    ] = 0
+    cancelled: Annotated[
+        int, Field(ge=0, description="Of those left out, how many were cancelled.")
+    ] = 0
+
+
+class Yardstick(ArmCounts):
+    """What stable did while it had enough of the users to be a measure."""
+
+    latency_squares: Annotated[
+        int, Field(ge=0, description="Sum of squared processing times, in ms^2.")
+    ] = 0
+
+
+class CheckReport(Block):
+    """One check of the last analysis, ready to print."""
+
+    name: Annotated[str, Field(max_length=32, description="errorRate, latencyMean, ...")]
+    candidate: Annotated[str, Field(max_length=64, description="Measured on the candidate.")]
+    stable: Annotated[str, Field(max_length=64, description="Measured on stable meanwhile.")]
+    limit: Annotated[str, Field(max_length=32, description="The limit.")]
+    verdict: Annotated[
+        str,
+        Field(
+            max_length=32,
+            description="Passing, Breached, Shared (stable too), NoData, Suspect: over the limit on "
+            "too few tasks to be sure, Unclear: over it but not clearly worse than stable, or "
+            "Uncompared: over it while stable has too few tasks to compare with.",
+        ),
+    ]
+
+
+class AnalysisStatus(Block):
+    """Last numbers, and what is needed to go on counting after a restart."""
+
+    counted_through: Annotated[
+        str, Field(max_length=40, description="Outcome rows up to this id are in the counts.")
+    ] = ""
+    counted_at: Annotated[
+        Timestamp | None,
+        Field(description="When these numbers were written: at each step, else once a minute."),
+    ] = None
+    since_version: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="Route version the candidate began with; older sessions are no samples.",
+        ),
+    ] = 0
+    step_from: Annotated[
+        str,
+        Field(max_length=40, description="Tasks routed after this row count in this step."),
+    ] = ""
+    stable: Annotated[ArmCounts, Field(description="Stable, since the candidate began.")] = (
+        ArmCounts()
+    )
+    candidate: Annotated[ArmCounts, Field(description="The candidate, since it began.")] = (
+        ArmCounts()
+    )
+    step_stable: Annotated[ArmCounts, Field(description="Stable, in this step.")] = ArmCounts()
+    step_candidate: Annotated[ArmCounts, Field(description="Candidate, in this step.")] = (
+        ArmCounts()
+    )
+    before: Annotated[
+        Yardstick | None,
+        Field(
+            description="Stable in the last window in which the candidate had at most half of the "
+            "users: the measure where stable has too few tasks now."
+        ),
+    ] = None
+    checks: Annotated[
+        list[CheckReport], MapList("name"), Field(max_length=16, description="The last checks.")
+    ] = []
+
+
+class Verdict(Block):
+    """How a candidate ended, with the numbers that decided it."""
+
+    revision: Annotated[str, Field(max_length=63, description="The candidate.")]
+    attempt: Annotated[int, Field(ge=1, description="Which attempt of it.")] = 1
+    result: Annotated[Result, Field(description="Rejected, Superseded or Promoted.")]
+    reason: Annotated[Reason, Field(description="Why, in one word.")]
+    message: Annotated[Message, Field(description="Why, in one sentence with its numbers.")]
+    at: Annotated[Timestamp, Field(description="When it was decided.")]
+    check: Annotated[
+        str | None, Field(max_length=32, description="The check that fired, if one did.")
+    ] = None
+    percent: Annotated[Percent, Field(description="Share it had.")] = 0
+    tasks: Annotated[int, Field(ge=0, description="Tasks it had been given.")] = 0
+    users: Annotated[int, Field(ge=0, description="Different users it had been given.")] = 0
+    samples: Annotated[
+        tuple[Sample, ...],
+        Field(
+            max_length=MAX_SAMPLES,
+            description="Of a rejection: its last tasks that failed as the check counts it, those of "
+            "different reasons first.",
+        ),
+    ] = ()

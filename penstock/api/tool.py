@@ -1,0 +1,112 @@
+"""A tool of an agent: what it is called, what it does to the world, and how it is reached."""
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from penstock.api.fields import Block, ObjectName, Opaque
+
+
+class Effect(StrEnum):
+    """What calling a tool does to the world; decides whether a call may be repeated."""
+
+    READ_ONLY = "ReadOnly"
+    IDEMPOTENT = "Idempotent"
+    IRREVERSIBLE = "Irreversible"
+
+
+class ApprovalMode(StrEnum):
+    """When a person must agree before a tool runs."""
+
+    NONE = "None"
+    ALWAYS = "Always"
+
+
+class HTTPMethod(StrEnum):
+    """How a tool's endpoint is called."""
+
+    GET = "GET"
+    POST = "POST"
+    PUT = "PUT"
+    PATCH = "PATCH"
+    DELETE = "DELETE"
+
+
+class SecretRef(Block):
+    """A Secret in the Agent's namespace."""
+
+    name: Annotated[ObjectName, Field(description="Name of the Secret.")]
+
+
+class HTTPEndpoint(Block):
+    """An HTTP endpoint that carries out a tool: the input goes out as JSON, the body comes back."""
+
+    method: Annotated[
+        HTTPMethod, Field(description="HTTP method; GET and DELETE send the input as query.")
+    ] = HTTPMethod.POST
+    url: Annotated[
+        str,
+        Field(max_length=2048, pattern=r"^https?://[^\s/]\S*$", description="Address to call."),
+    ]
+    headers_from_secret_ref: Annotated[
+        SecretRef | None,
+        Field(description="Secret whose keys and values are sent as headers with each call."),
+    ] = None
+
+
+class Approval(Block):
+    """When a person must agree before the tool runs."""
+
+    mode: Annotated[
+        ApprovalMode,
+        Field(description="None: never. Always: the task is handed to a person instead."),
+    ]
+
+
+class Tool(Block):
+    """Something the model may ask to be done."""
+
+    name: Annotated[
+        str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$", max_length=64, description="Name of the tool.")
+    ]
+    description: Annotated[
+        str, Field(max_length=4096, description="What the tool does, for the model.")
+    ] = ""
+    input_schema: Annotated[
+        dict[str, Any],
+        Opaque(),
+        Field(description="JSON Schema of the input, at most 16 KiB; checked before each call."),
+    ]
+    effect: Annotated[
+        Effect,
+        Field(
+            description="ReadOnly calls of one reply are made at the same time, others one by one; "
+            "ReadOnly and Idempotent calls may be repeated after a crash; "
+            "an Irreversible call whose result is unknown is not, the task escalates."
+        ),
+    ] = Effect.IRREVERSIBLE
+    approval: Annotated[
+        Approval | None,
+        Field(description="Whether a person must agree; Irreversible tools: Always when absent."),
+    ] = None
+    timeout_seconds: Annotated[
+        int, Field(ge=1, le=600, description="Longest wait for one call, in seconds.")
+    ] = 10
+    max_output_bytes: Annotated[
+        int,
+        Field(ge=1, le=1048576, description="Longer output is cut, and the model is told."),
+    ] = 65536
+    http: Annotated[HTTPEndpoint, Field(description="The HTTP endpoint that does it.")]
+
+    @property
+    def needs_approval(self) -> bool:
+        """Whether a person must agree before each call."""
+        if self.approval is None:
+            return self.effect is Effect.IRREVERSIBLE
+        return self.approval.mode is ApprovalMode.ALWAYS
+
+    @property
+    def headers_secret(self) -> SecretRef | None:
+        """The Secret whose keys and values go out as headers with each call."""
+        return self.http.headers_from_secret_ref

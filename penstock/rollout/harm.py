@@ -1,0 +1,109 @@
+"""Whether a candidate does any harm: it is taken off for a while, comes back, or is rejected."""
+
+from penstock.analysis.guardrails import CheckVerdict
+from penstock.api.analysis import Reason
+from penstock.rollout import findings, holds, words
+from penstock.rollout.facts import (
+    CANDIDATE_UNAVAILABLE,
+    COMPARABLE_PERCENT,
+    NOT_COMPARABLE,
+    ROWS_LOST,
+    SHARED_INCIDENT,
+    UNAVAILABLE_SECONDS,
+    UNAVAILABLE_TIMES,
+    Facts,
+)
+from penstock.rollout.moves import Move, Reject, Resume, Suspend, Wait
+
+
+def unavailable(facts: Facts) -> Move | None:
+    """A candidate that cannot serve its share gives it back.
+
+    It comes back when there is room for its share; under a person's setpoint one pod is enough.
+    Without a ready pod twice condemns it; a queue that ages while pods are ready never does.
+    """
+    if facts.suspended_for == CANDIDATE_UNAVAILABLE:
+        room = facts.owned is not None or facts.capacity_for(facts.status.held_percent or 0)
+        if not facts.pods.ready or not room or facts.backing_off:
+            return Wait(CANDIDATE_UNAVAILABLE, words.awaits_pods(facts))
+        return _resume(facts)
+    if not facts.percent or facts.situation.agent_suspended:
+        return None
+    why = words.why_unavailable(facts)
+    if not why:
+        return None
+    if facts.seconds_unready() < UNAVAILABLE_SECONDS:
+        return Suspend(CANDIDATE_UNAVAILABLE, why, overload=True)
+    if facts.status.unavailable_count + 1 < UNAVAILABLE_TIMES:
+        return Suspend(CANDIDATE_UNAVAILABLE, why)
+    message = f"rolled back at {facts.percent} %: unavailable for the second time: {why}"
+    return Reject(Reason.UNAVAILABLE, message, "availability")
+
+
+def shared_incident(facts: Facts) -> Move | None:
+    """Stable fails as well: users go to stable, nobody is blamed, and it comes back by itself."""
+    if facts.suspended_for == SHARED_INCIDENT:
+        over = [check for check in facts.checks if check.stable_over]
+        if over or facts.observation is None:
+            return Wait(SHARED_INCIDENT, words.awaits_stable(facts))
+        return _resume(facts)
+    check = facts.first_check(CheckVerdict.SHARED)
+    if check is None or not facts.percent or facts.situation.agent_suspended:
+        return None
+    return Suspend(SHARED_INCIDENT, f"{findings.line(check)}: stable is over the limit too")
+
+
+def rows_missing(facts: Facts) -> Move | None:
+    """Over a limit on numbers that lack rows: users go to stable, and nobody is condemned on them.
+
+    It comes back when what was lost would be out of the window, and is judged on what follows.
+    """
+    lost = holds.lacks_rows(facts)
+    if facts.suspended_for == ROWS_LOST:
+        if lost or facts.observation is None:
+            return Wait(ROWS_LOST, words.awaits_rows(facts))
+        return _resume(facts)
+    check = facts.first_check(CheckVerdict.BREACHED, CheckVerdict.UNCOMPARED)
+    if not lost or check is None or not facts.percent or facts.situation.agent_suspended:
+        return None
+    return Suspend(ROWS_LOST, f"{findings.line(check)}; {words.LACKS_ROWS}")
+
+
+def not_comparable(facts: Facts) -> Move | None:
+    """Over a limit with nobody to compare with: users go to stable first.
+
+    When stable, with all users, is well, the candidate comes back to a share at which it can be
+    compared. What is bad there as well, still without a rival, is its own.
+    """
+    if facts.suspended_for == NOT_COMPARABLE:
+        if not facts.stable_proved_well:
+            return Wait(NOT_COMPARABLE, words.awaits_comparison(facts))
+        return _resume(facts)
+    check = facts.first_check(CheckVerdict.UNCOMPARED)
+    if check is None or not facts.percent or facts.situation.agent_suspended:
+        return None
+    if facts.first_check(CheckVerdict.BREACHED):
+        return None  # condemned below, for what can be compared
+    if facts.suspension.uncompared and facts.percent <= COMPARABLE_PERCENT:
+        message = f"rolled back at {facts.percent} %: {findings.line(check)}; {words.AGAIN}"
+        return Reject(findings.reason(check), message, check.name)
+    return Suspend(
+        NOT_COMPARABLE, f"{findings.line(check)}: stable has too few tasks to compare with"
+    )
+
+
+def _resume(facts: Facts) -> Move:
+    """To come back is a raise: what holds any raise holds this one, but a person's word does it."""
+    held = holds.undo_awaits_pods(facts) or holds.agent_suspended(facts) or holds.not_ready(facts)
+    if held is None and facts.owned is None:
+        held = holds.measurement_missing(facts) or holds.rows_lost(facts) or holds.paused(facts)
+    return held or Resume()
+
+
+def guardrail(facts: Facts) -> Move | None:
+    """A credible and attributable breach rejects the candidate."""
+    check = facts.first_check(CheckVerdict.BREACHED)
+    if check is None or facts.situation.agent_suspended or holds.lacks_rows(facts):
+        return None
+    message = f"rolled back at {facts.percent} %: {findings.line(check)}"
+    return Reject(findings.reason(check), message, check.name)

@@ -1,0 +1,56 @@
+"""What holds any raise, also one that brings a candidate back."""
+
+from datetime import timedelta
+
+from penstock.rollout import former, words
+from penstock.rollout.facts import ROWS_LOST, UNAVAILABLE_SECONDS, Facts
+from penstock.rollout.moves import Move, Wait
+
+
+def lacks_rows(facts: Facts) -> bool:
+    """Whether rows were lost that would be in the numbers."""
+    return facts.observation is not None and facts.observation.gap
+
+
+def undo_awaits_pods(facts: Facts) -> Wait | None:
+    """Nothing is raised any more that is about to be left."""
+    goal = former.goal(facts)
+    return Wait("Undoing", words.undo_awaits_pods(facts, goal)) if goal else None
+
+
+def agent_suspended(facts: Facts) -> Move | None:
+    """While the Agent's kill switch is on, nothing is raised."""
+    if not facts.situation.agent_suspended:
+        return None
+    return Wait("AgentSuspended", words.AGENT_SUSPENDED)
+
+
+def not_ready(facts: Facts) -> Move | None:
+    """Nothing is raised onto pods that cannot serve."""
+    if facts.can_serve:
+        return None
+    if facts.situation.store_error:  # without Redis no pod is ready: that is not the pods' fault
+        return Wait("StoreUnavailable", words.store_unavailable(facts))
+    left = UNAVAILABLE_SECONDS - facts.seconds_unready()
+    until = facts.now + timedelta(seconds=left) if facts.percent else None
+    return Wait("CandidateNotReady", words.not_ready(facts), until)
+
+
+def measurement_missing(facts: Facts) -> Move | None:
+    """Nothing is raised blindly."""
+    if facts.observation is not None:
+        return None
+    if facts.situation.store_error:
+        return Wait("StoreUnavailable", words.store_unavailable(facts))
+    why = facts.situation.observation_error or "no reason given"
+    return Wait("MeasurementMissing", f"Nothing is raised while outcomes cannot be read: {why}.")
+
+
+def rows_lost(facts: Facts) -> Move | None:
+    """Nothing is raised on numbers that lack rows, until those would be out of the window."""
+    return Wait(ROWS_LOST, words.rows_lost(facts)) if lacks_rows(facts) else None
+
+
+def paused(facts: Facts) -> Move | None:
+    """The operator raises nothing by itself."""
+    return Wait("Paused", words.paused(facts)) if facts.situation.spec.paused else None

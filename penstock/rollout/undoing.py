@@ -1,0 +1,82 @@
+"""What going back to a former revision does to the status, and what it tells."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from penstock.api.analysis import AnalysisStatus, Reason, Result, Verdict
+from penstock.api.interruptions import Suspension
+from penstock.api.rollout import Source
+from penstock.rollout import commands, former, moves, words
+from penstock.rollout.changes import (
+    NOWHERE,
+    Change,
+    answered,
+    change,
+    new_verdict,
+    share,
+    updated,
+    with_verdict,
+)
+from penstock.rollout.facts import Facts
+from penstock.rollout.requests import Verb
+from penstock.rollout.situation import Happening
+
+
+@change.register
+def _(move: moves.Undo, facts: Facts) -> Change:
+    left = [_undone(facts, name, move.revision) for name in former.left_for(facts, move.revision)]
+    who = " and ".join(verdict.revision for verdict in left)
+    message = f"promoted by request: undone {who}"
+    promoted = new_verdict(
+        facts, move.revision, Result.PROMOTED, Reason.REQUESTED, message, None
+    ).model_copy(update={"attempt": former.attempt_of(facts, move.revision), "percent": 0})
+    verdicts = facts.status.verdicts
+    for verdict in (*left, promoted):
+        verdicts = with_verdict(verdicts, verdict)
+    update = {
+        **NOWHERE,
+        "stable_revision": move.revision,
+        "share": share(facts, 0, Source.NONE),
+        "analysis": AnalysisStatus(),
+        "suspension": Suspension(),
+        "verdicts": verdicts,
+        **_still_declared(facts, left),
+        **answered(facts, f"{move.revision} serves everybody; rejected until retry: {who}"),
+    }
+    told = tuple(_told_undone(facts, verdict) for verdict in left)
+    stable = Happening("Promoted", f"{move.revision} was {message}; it is stable now.")
+    return Change(updated(facts, update), (*told, stable), (*left, promoted))
+
+
+def _undone(facts: Facts, revision: str, goal: str) -> Verdict:
+    """The rejection of a revision that is left: of the candidate in flight, or of stable."""
+    tried = revision == former.in_flight(facts)
+    percent = facts.percent if tried else 100 - facts.percent
+    message = words.undone(percent, goal)
+    verdict = new_verdict(facts, revision, Result.REJECTED, Reason.ABORTED, message, None)
+    if tried:
+        return verdict
+    whose = {"tasks": 0, "users": 0} if former.in_flight(facts) else {}
+    attempt = former.attempt_of(facts, revision)
+    return verdict.model_copy(update={"attempt": attempt, "percent": percent, **whose})
+
+
+def _told_undone(facts: Facts, verdict: Verdict) -> Happening:
+    declared = verdict.revision == facts.situation.latest
+    first = "" if declared else "apply its template, then "
+    retry = commands.request(facts.situation, Verb.RETRY, verdict.revision)
+    message = f"{verdict.revision} was {verdict.message}. Retry: {first}{retry}"
+    return Happening("RolledBack", message, warning=True)
+
+
+def _still_declared(facts: Facts, left: Sequence[Verdict]) -> dict[str, Any]:
+    """What was undone and is declared all the same is the candidate, and gets nothing."""
+    latest = facts.situation.latest or facts.status.canary_revision or ""
+    mine = [verdict for verdict in left if verdict.revision == latest]
+    if not mine and not (facts.rejected and latest == facts.status.canary_revision):
+        return {"canary_revision": None, "candidate_since": None}
+    kept = {"canary_revision": latest, "share": share(facts, 0, Source.ROLLBACK)}
+    if latest == facts.status.canary_revision:
+        return kept
+    begun = {"salt": facts.situation.fresh_salt, "unit": facts.situation.spec.unit}
+    return {**kept, **begun, "attempt": mine[0].attempt, "candidate_since": None}
