@@ -33,6 +33,7 @@ from penstock.analysis.metrics import (
     RATES,
     Metric,
     Tally,
+    as_total,
     of_end,
     of_status,
     total_of,
@@ -180,8 +181,8 @@ class Fold:
             now_ms=now_ms,
             window=with_late(window, late, lambda task: task.fine),
             older=with_late(self._older(fine, now_ms, begun), late, lambda task: task.coarse),
-            total={arm: _as_kept(self.total[arm]) for arm in Arm},
-            step={arm: _as_kept(self.step[arm]) for arm in Arm},
+            total={arm: as_total(self.total[arm]) for arm in Arm},
+            step={arm: as_total(self.step[arm]) for arm in Arm},
             counted_through=_text(max(self._last, self.counted)),
             gap=bool(self._gap_at) and now_ms - self._gap_at < self.scope.kept_ms,
             exposed={arm: self.step[arm].tasks + self._open.in_step[arm] for arm in Arm},
@@ -370,8 +371,3 @@ def _text(at: Position) -> str:
 
 def _restored(stable: ArmCounts, candidate: ArmCounts) -> dict[Arm, Tally]:
     return {Arm.STABLE: of_status(stable), Arm.CANDIDATE: of_status(candidate)}
-
-
-def _as_kept(total: Tally) -> Tally:
-    """A total: squares are not kept in status, so a restart must not miss them."""
-    return total._replace(latency_squares=0)

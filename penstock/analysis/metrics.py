@@ -56,14 +56,24 @@ def total_of(tallies: Iterable[Tally]) -> Tally:
 def of_end(counting: Counting, latency_ms: int, cost_micro_usd: int = 0) -> Tally:
     """What the end of one task adds where the task itself is counted; 0 ms: never worked on."""
     return Tally(
-        0,
-        int(counting is Counting.ERROR),
-        int(counting is Counting.ESCALATION),
-        int(latency_ms > 0),
-        latency_ms,
-        latency_ms * latency_ms,
-        cost_micro_usd,
+        errors=int(counting is Counting.ERROR),
+        escalations=int(counting is Counting.ESCALATION),
+        timed=int(latency_ms > 0),
+        latency_ms=latency_ms,
+        latency_squares=latency_ms * latency_ms,
+        cost_micro_usd=cost_micro_usd,
     )
+
+
+#: Columns that status keeps of a yardstick alone.
+_NOT_OF_TOTALS: Final = dict.fromkeys(
+    sorted(Yardstick.model_fields.keys() - ArmCounts.model_fields.keys()), 0
+)
+
+
+def as_total(tally: Tally) -> Tally:
+    """A total: what status does not keep of it, a restart must not miss."""
+    return tally._replace(**_NOT_OF_TOTALS)
 
 
 def of_status(kept: ArmCounts) -> Tally:
@@ -72,12 +82,12 @@ def of_status(kept: ArmCounts) -> Tally:
 
 
 def for_status(tally: Tally) -> ArmCounts:
-    """A tally of ended tasks as status keeps it, but for the squares."""
+    """A total as status keeps it."""
     return ArmCounts.model_validate(tally._asdict())
 
 
 def yardstick(tally: Tally) -> Yardstick:
-    """A tally as status keeps it where it stays a measure, with the squares."""
+    """A tally as status keeps it where it is to stay a measure."""
     return Yardstick.model_validate(tally._asdict())
 
 
