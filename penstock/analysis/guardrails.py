@@ -51,7 +51,8 @@ class Finding:
 
     ``limit`` is as declared, in percent or in the metric's unit; ``seconds`` the length of the
     window. ``stable_over``: stable is credibly over the limit by itself, at the longest in its last
-    ``lately_seconds``, where it had ``lately``. ``missing``: about how many more tasks at the same
+    ``lately_seconds``, where it had ``lately``; ``stable_above``: its own figure is above the limit,
+    in the window or lately, credible or not. ``missing``: about how many more tasks at the same
     rate would be sure, where that is not so far. ``by_before``: the verdict may rest on what stable
     was before, which is asked where stable has too few tasks now.
     """
@@ -65,6 +66,7 @@ class Finding:
     stable_over: bool
     lately_seconds: int = 0
     lately: Sums = NO_SUMS
+    stable_above: bool = False
     missing: int = 0
     by_before: bool = False
 
@@ -257,6 +259,7 @@ def _judge(rule: _Rule, limits: Guardrails, seen: _Window) -> Finding:
         stable_over=stable_over,
         lately_seconds=span,
         lately=sums(seen.lately[span]) if span else NO_SUMS,
+        stable_above=any(rule.over_point(tally) for tally in seen.lately.values()),
         missing=rule.missing(seen.candidate) if verdict is CheckVerdict.SUSPECT else 0,
         by_before=verdict in (CheckVerdict.UNCLEAR, CheckVerdict.UNCOMPARED),
     )
@@ -321,8 +324,11 @@ def _solid(rule: _Rule, strata: Sequence[Stratum]) -> Sequence[Stratum]:
 
 
 def _as_stable_was(rule: _Rule, seen: _Window) -> bool:
-    """Whether stable was over the limit as well, and the candidate is not clearly worse."""
-    if rule.trials(seen.before) < FEWEST_STABLE or not rule.over_point(seen.before):
+    """Whether stable was credibly over the limit as well, and the candidate is not clearly worse.
+
+    Two failures among few tasks that are chance must not excuse what the candidate does for good.
+    """
+    if rule.trials(seen.before) < FEWEST_STABLE or not rule.over(seen.before):
         return False
     arms = {Arm.CANDIDATE: seen.candidate, Arm.STABLE: seen.before}
     return rule.z([Stratum(0, 0, arms)]) <= ATTRIBUTABLE_Z

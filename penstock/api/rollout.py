@@ -258,7 +258,7 @@ class AgentRolloutStatus(Block):
         ),
     ] = None
     unready_since: Annotated[
-        Timestamp | None, Field(description="Since when no candidate pod is ready at share > 0.")
+        Timestamp | None, Field(description="Since when the candidate has no ready pod.")
     ] = None
     unavailable_count: Annotated[
         int, Field(ge=0, description="How often this attempt was taken off as unavailable.")

@@ -214,6 +214,8 @@ def evidence_unclear(facts: Facts) -> Move | None:
     """Over a limit without being clearly worse than stable: that is left to people."""
     unclear = (CheckVerdict.UNCLEAR, CheckVerdict.SHARED, CheckVerdict.UNCOMPARED)
     check = facts.first_check(*unclear)
+    if check and check.verdict is CheckVerdict.UNCOMPARED and facts.on_trial:
+        return Wait("AwaitingEvidence", words.on_trial(facts))
     return Wait("AnalysisUnclear", words.unclear(facts, check)) if check else None
 
 

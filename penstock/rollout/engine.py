@@ -49,7 +49,7 @@ def decide(situation: Situation) -> Decision:
     settled = facts
     facts = facts.but(share=_share_seen(facts))  # whose candidate may just have ended
     facts = _numbered(facts)
-    facts = facts.but(stuck=_stuck(facts))
+    facts = facts.but(stuck=_stuck(facts), unready_since=_unready_since(facts))
     facts = facts.but(blind_since=_blind_since(facts))
     wait = _waiting(facts, move if facts is settled else None)
     counted = facts.of(numbers.counted(facts, before, news=wait.reason != before.waiting))
@@ -149,9 +149,9 @@ def _blind_since(facts: Facts) -> str | None:
 
 def _unready_since(facts: Facts) -> str | None:
     ours, theirs = facts.pods, facts.stable_pods
-    if not facts.percent or ours.ready or not ours.wanted:
+    if ours.ready or not path.under_way(facts.status):
         return None
-    if theirs.wanted and not theirs.ready:
+    if facts.percent and (not ours.wanted or (theirs.wanted and not theirs.ready)):
         return None  # neither side has a pod: not the candidate's fault, and stable is no refuge
     return facts.status.unready_since or condition.timestamp(facts.now)
 

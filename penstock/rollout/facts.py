@@ -28,6 +28,8 @@ NOT_COMPARABLE: Final = "NotComparable"
 ROWS_LOST: Final = "RowsLost"
 #: Largest share at which stable has enough of the users to be compared with.
 COMPARABLE_PERCENT: Final = 50
+#: How often a candidate may be taken off for want of a comparison while stable's few tasks fail too.
+MOST_UNCOMPARED: Final = 3
 #: A candidate whose queue aged stays off for so long, doubled with each time, at most ...
 FIRST_BACK_OFF_SECONDS: Final = 30
 LONGEST_BACK_OFF_SECONDS: Final = 600
@@ -252,7 +254,7 @@ class Facts:
         return (self.now - condition.moment(moment)).total_seconds()
 
     def seconds_unready(self) -> float:
-        """How long the candidate has had traffic without a ready pod."""
+        """How long the candidate has been without a ready pod."""
         since = self.status.unready_since
         return (self.now - condition.moment(since)).total_seconds() if since else 0.0
 

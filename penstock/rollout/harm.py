@@ -6,6 +6,7 @@ from penstock.rollout import findings, holds, words
 from penstock.rollout.facts import (
     CANDIDATE_UNAVAILABLE,
     COMPARABLE_PERCENT,
+    MOST_UNCOMPARED,
     NOT_COMPARABLE,
     ROWS_LOST,
     SHARED_INCIDENT,
@@ -73,7 +74,8 @@ def not_comparable(facts: Facts) -> Move | None:
     """Over a limit with nobody to compare with: users go to stable first.
 
     When stable, with all users, is well, the candidate comes back to a share at which it can be
-    compared. What is bad there as well, still without a rival, is its own.
+    compared, and is on trial there until both have enough tasks: outages come in rows. What is bad
+    after that, still without a rival, is its own; unless stable's few tasks fail too.
     """
     if facts.suspended_for == NOT_COMPARABLE:
         if not facts.stable_proved_well:
@@ -84,7 +86,10 @@ def not_comparable(facts: Facts) -> Move | None:
         return None
     if facts.first_check(CheckVerdict.BREACHED):
         return None  # condemned below, for what can be compared
-    if facts.suspension.uncompared and facts.percent <= COMPARABLE_PERCENT:
+    again, comparable = facts.suspension.uncompared, facts.percent <= COMPARABLE_PERCENT
+    if comparable and facts.on_trial:
+        return None  # nothing raises it until stable has tasks enough, which then tell
+    if comparable and again >= (MOST_UNCOMPARED if check.stable_above else 1):
         message = f"rolled back at {facts.percent} %: {findings.line(check)}; {words.AGAIN}"
         return Reject(findings.reason(check), message, check.name)
     return Suspend(

@@ -8,7 +8,7 @@ from penstock.api.analysis import Result
 from penstock.api.condition import Status
 from penstock.api.rollout import Source
 from penstock.rollout import commands, findings, path, words
-from penstock.rollout.facts import Facts
+from penstock.rollout.facts import CANDIDATE_UNAVAILABLE, Facts
 from penstock.rollout.moves import Wait
 
 _AWAITS_PODS: Final = (
@@ -37,6 +37,8 @@ def conditions(facts: Facts, wait: Wait) -> tuple[condition.Condition, ...]:
     return tuple(_condition(facts, kind, *words_of) for kind, words_of in told.items())
 
 
+#: What only a pod of the candidate ends.
+_AWAITS_CANDIDATE: Final = ("CandidateNotReady", CANDIDATE_UNAVAILABLE)
 _Told = tuple[Status, str, str]
 
 
@@ -111,7 +113,7 @@ def _reconciling(wait: Wait) -> _Told:
 
 def _stalled(facts: Facts, wait: Wait) -> _Told:
     """What a person must mend; what waits for a decision alone is not stalled."""
-    since, limit = _awaits_first_pod_since(facts, wait), facts.strategy.start_deadline_seconds
+    since, limit = _awaits_pod_since(facts, wait), facts.strategy.start_deadline_seconds
     if since and facts.seconds_since(since) >= limit:
         return Status.TRUE, "StartDeadlineExceeded", words.start_deadline(facts, wait.message)
     if wait.reason == "RolledBack":
@@ -119,14 +121,12 @@ def _stalled(facts: Facts, wait: Wait) -> _Told:
     return Status.FALSE, "NotStalled", ""
 
 
-def _awaits_first_pod_since(facts: Facts, wait: Wait) -> str:
-    """Since when nothing but a revision's first pod is awaited; empty where that is not so."""
+def _awaits_pod_since(facts: Facts, wait: Wait) -> str:
+    """Since when nothing but a pod is awaited; empty where that is not so."""
     last = facts.status.last_request
     if wait.reason == "Undoing" and last.value == facts.open_request:
         return last.at
-    if wait.reason == "CandidateNotReady" and not facts.percent:
-        return facts.status.candidate_since or ""
-    return ""
+    return facts.status.unready_since or "" if wait.reason in _AWAITS_CANDIDATE else ""
 
 
 def _progressing(facts: Facts, wait: Wait) -> _Told:

@@ -206,8 +206,10 @@ def _(_: moves.Resume, facts: Facts) -> Change:
     percent = facts.capped(back)
     message = f"{facts.candidate} comes back to {percent} %."
     source = Source.AUTOMATIC if percent == back else Source.CEILING
+    approved = facts.status.step_approved and not trial  # it was given for another share
     update = {
         **fresh_step(facts),
+        "step_approved": approved,
         **(_implied(facts, back) if trial else _standing(facts, back)),
         "share": share(facts, percent, source),
         "suspension": facts.suspension.model_copy(
@@ -322,16 +324,16 @@ def _(move: moves.Advance, facts: Facts) -> Change:
     where = "the final hold" if final else f"step {index + 1}/{len(facts.strategy.steps)}"
     message = f"{facts.candidate} enters {where}: {facts.percent} % to {move.percent} %"
     if move.requested:
-        update |= answered(facts, message)
-    told = [Happening("StepStarted", f"{message}{_because(move)}.")]
+        update |= answered(facts, f"{message}{words.skipped(facts)}")
+    told = [Happening("StepStarted", f"{message}{_because(move, facts)}.")]
     if facts.started:
         told.insert(0, Happening("StepPassed", f"{facts.candidate} leaves {facts.percent} %."))
     return Change(updated(facts, update), tuple(told))
 
 
-def _because(move: moves.Advance) -> str:
+def _because(move: moves.Advance, facts: Facts) -> str:
     if move.requested:
-        return ", by request"
+        return f", by request{words.skipped(facts)}"
     return ", nobody was exposed in the step before" if move.nobody_eligible else ""
 
 

@@ -1,5 +1,6 @@
 """Every sentence a rollout says to people, with its numbers and the command to type."""
 
+import math
 from datetime import datetime
 from typing import Final
 
@@ -10,6 +11,7 @@ from penstock.api.rollout import AgentRolloutStatus, StepApproval
 from penstock.rollout import commands, findings, path, samples
 from penstock.rollout.facts import COMPARABLE_PERCENT, UNAVAILABLE_SECONDS, Facts
 from penstock.rollout.requests import Verb
+from penstock.traffic import Arm
 
 #: Waits whose sentence has numbers that run.
 NUMBERED: Final = (
@@ -127,10 +129,11 @@ def awaits_comparison(facts: Facts) -> str:
 
 
 def on_trial(facts: Facts) -> str:
-    """A setpoint waits until the candidate was compared."""
+    """What waits until the candidate was compared: a setpoint, else the next step."""
+    wants = "the next step" if facts.owned is None else f"the setpoint of {facts.owned} %"
     return (
-        f"{facts.candidate} is compared with stable at {facts.percent} % before the setpoint of "
-        f"{facts.owned} % is in force again; that takes {FEWEST_STABLE} ended tasks of each."
+        f"{facts.candidate} is compared with stable at {facts.percent} % before {wants} is in force; "
+        f"that takes {FEWEST_STABLE} ended tasks of each."
     )
 
 
@@ -191,6 +194,20 @@ def not_ready(facts: Facts) -> str:
 # --------------------------------------------------------------------------------- people
 
 
+def skipped(facts: Facts) -> str:
+    """What a step that is left by request did not wait for; empty when nothing was missing."""
+    if not facts.started or facts.in_final_hold:
+        return ""
+    left = math.ceil(facts.step.hold_seconds - facts.seconds_in_step())
+    missing = [f"{left} s of the hold"] if left > 0 else []
+    observed, fewest = facts.observation, facts.step.min_tasks
+    totals = {arm: observed.in_total(arm).tasks if observed else 0 for arm in Arm}
+    if min(totals.values()) < fewest:
+        ours, theirs = totals[Arm.CANDIDATE], totals[Arm.STABLE]
+        missing.append(f"tasks (the candidate has {ours}, stable {theirs} of {fewest})")
+    return f"; left out: {' and '.join(missing)}" if missing else ""
+
+
 def noted(facts: Facts) -> str:
     """Answer to promote while a setpoint holds the share."""
     if facts.owned == 100:
@@ -228,13 +245,20 @@ def ceiling(facts: Facts) -> str:
 
 
 def wants_approval(facts: Facts) -> str:
-    """Which step waits for whom."""
+    """Which step waits for whom, and on what evidence."""
     seen = "; ".join(
         f"{findings.title(check)} {findings.of_candidate(check)}, stable {findings.of_stable(check)}"
         for check in facts.checks
     )
+    observed = facts.observation
+    reached = observed is not None and observed.in_step(Arm.CANDIDATE).tasks
+    known = (
+        f"hold and evidence are in ({seen})"
+        if reached
+        else "no task has reached the candidate in this step, so approving raises it unseen"
+    )
     return (
-        f"Leaving {facts.percent} % needs approval; hold and evidence are in ({seen}). "
+        f"Leaving {facts.percent} % needs approval; {known}. "
         f"Approve: {_ask(facts, Verb.PROMOTE)} Or reject: {_ask(facts, Verb.ABORT)}"
     )
 

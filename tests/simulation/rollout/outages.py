@@ -32,17 +32,24 @@ def _steps(*percents):
 
 @dataclass
 class Outage(Traffic):
-    """For ``outage_seconds`` both arms have ``storm``, once the candidate has had ``at_percent``."""
+    """For ``outage_seconds`` both arms have ``storm``, once the candidate has had ``at_percent``.
+
+    ``times``: so often, with ``calm_seconds`` between.
+    """
 
     at_percent: int = 95
     outage_seconds: int = 60
+    times: int = 1
+    calm_seconds: int = 120
     storm: object = field(default_factory=lambda: steady(errors=0.6))
     begun: float | None = None
     reached: float | None = None
 
     def _task(self, at_ms, arm, slot, begin, *, old=False):
         seconds = (at_ms - self.start_ms) / 1000
-        storm = self.begun is not None and 0 <= seconds - self.begun < self.outage_seconds
+        since = -1.0 if self.begun is None else seconds - self.begun
+        nth, into = divmod(since, self.outage_seconds + self.calm_seconds)
+        storm = 0 <= nth < self.times and into < self.outage_seconds
         self.weather[arm] = self.storm if storm else GOOD
         super()._task(at_ms, arm, slot, begin, old=old)
 
@@ -80,8 +87,8 @@ class KillSwitch(Outage):
         self.halt(self.outage_seconds)
 
 
-def outage(seed, percent, per_second, seconds):
-    """One outage, played to its end."""
+def outage(seed, percent, per_second, seconds, times=1):
+    """One outage, or some in a row, played to their end."""
     return Outage(
         seed=seed,
         spec=spec_at(percent),
@@ -89,6 +96,7 @@ def outage(seed, percent, per_second, seconds):
         tasks_per_second=per_second,
         at_percent=percent,
         outage_seconds=seconds,
+        times=times,
         pass_seconds=_pass_seconds(per_second),
     ).run(_longest(percent, per_second))
 

@@ -36,6 +36,13 @@ def outage_cell(percent, rate, seconds):
     return Cell(name, partial(outage, percent=percent, per_second=rate, seconds=seconds))
 
 
+def row_cell(percent, rate, seconds):
+    """Five outages of both arms in a row, two minutes apart."""
+    name = f"5 outages of {seconds} s in a row at {percent} %, {rate:g}/s"
+    how = {"percent": percent, "per_second": rate, "seconds": seconds, "times": 5}
+    return Cell(name, partial(outage, **how), 30)
+
+
 def kill_switch_cell(percent, rate):
     """The kill switch for a quarter of an hour at a share."""
     policy = with_latency_limit(spec_at(percent), KILL_SWITCH_LIMIT_SECONDS)
@@ -72,6 +79,12 @@ def _outages(rates):
 
 QUICK_OUTAGES, SLOW_OUTAGES = _outages(RATES[:2]), _outages(RATES[2:])
 OUTAGES = QUICK_OUTAGES + SLOW_OUTAGES
+ROWS = [
+    row_cell(percent, rate, seconds)
+    for percent in PERCENTS
+    for rate in (0.3, 1.0)
+    for seconds in (30, 60)
+]
 KILL_SWITCHES = [kill_switch_cell(percent, rate) for percent in PERCENTS for rate in (1.0, 3.0)]
 CROWDS = [
     crowd_cell(rate, task, startup)
@@ -81,4 +94,4 @@ CROWDS = [
 ]
 BAD_VERSIONS = [bad_cell(rate) for rate in RATES]
 #: In the order in which they are worth knowing.
-EVERY = (*QUICK_OUTAGES, *BAD_VERSIONS, *KILL_SWITCHES, *SLOW_OUTAGES, *CROWDS)
+EVERY = (*QUICK_OUTAGES, *BAD_VERSIONS, *KILL_SWITCHES, *ROWS, *SLOW_OUTAGES, *CROWDS)

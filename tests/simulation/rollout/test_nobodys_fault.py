@@ -15,7 +15,13 @@ import pytest
 from tests.simulation.rollout import scenarios
 from tests.simulation.rollout.crowd import crowd
 from tests.simulation.rollout.record import Record
-from tests.simulation.rollout.scenarios import bad_cell, crowd_cell, kill_switch_cell, outage_cell
+from tests.simulation.rollout.scenarios import (
+    bad_cell,
+    crowd_cell,
+    kill_switch_cell,
+    outage_cell,
+    row_cell,
+)
 
 FULL = os.environ.get("PENSTOCK_SIMULATION") == "full"
 MOST_CONDEMNED = 0.01
@@ -23,6 +29,7 @@ MOST_TASKS_OF_A_BAD_VERSION = 20
 
 OUTAGES = [outage_cell(*at) for at in ((20, 1.0, 60), (50, 1.0, 300), (95, 0.3, 60), (95, 1.0, 60))]
 OUTAGES += [outage_cell(100, 1.0, 60)]
+ROWS = [row_cell(95, 0.3, 60), row_cell(100, 1.0, 30)]
 KILL_SWITCHES = [kill_switch_cell(95, 1.0), kill_switch_cell(100, 1.0)]
 CROWDS = [crowd_cell(20.0, 10.0, 60.0), crowd_cell(5.0, 60.0, 60.0)]
 BAD = [bad_cell(0.3), bad_cell(1.0)]
@@ -50,6 +57,13 @@ def test_an_outage_of_both_arms_condemns_nobody_at_any_share(cell, record):
     assert len(condemned(played)) <= MOST_CONDEMNED * len(played), condemned(played)
     promoted = [run for run in played if run.result == "Promoted"]
     assert len(promoted) >= 0.9 * len(played), "and it comes back by itself"
+
+
+@cells(scenarios.ROWS, ROWS)
+def test_outages_in_a_row_condemn_nobody(cell, record):
+    played = record.play(cell, None if FULL else 2)
+    assert all(run.begun is not None for run in played)
+    assert len(condemned(played)) <= MOST_CONDEMNED * len(played), condemned(played)
 
 
 @cells(scenarios.KILL_SWITCHES, KILL_SWITCHES)

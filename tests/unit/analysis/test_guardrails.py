@@ -154,6 +154,12 @@ def test_a_version_that_is_as_stable_always_was_is_not_blamed_where_stable_is_to
     assert judged == {Tally(): CheckVerdict.UNCOMPARED, before: CheckVerdict.UNCLEAR}
 
 
+def test_two_failures_of_stable_by_chance_excuse_nobody():
+    seen = observed((errors(8, 40), Tally()))
+    judged = guardrails.judge(LIMITS, seen, errors(2, 30))
+    assert judged[0].verdict is CheckVerdict.UNCOMPARED
+
+
 def test_what_stable_did_before_does_not_excuse_a_version_that_is_worse():
     seen = observed((errors(120, 285), errors(0, 10)))
     judged = guardrails.judge(LIMITS, seen, errors(33, 300))

@@ -7,6 +7,7 @@ import pytest
 from penstock.analysis.metrics import Tally
 from penstock.rollout.capacity import Capacity
 from tests.unit.rollout.world import (
+    APPROVED_AT_20,
     BAD,
     C2,
     GOOD,
@@ -182,6 +183,7 @@ def test_under_a_setpoint_one_ready_pod_is_enough_to_come_back():
 # --------------------------------------------------------------------------- nothing to compare
 
 ALONE = Tally(tasks=300, errors=40, timed=300, latency_ms=300_000, latency_squares=330_000_000)
+FAILING = Tally(tasks=12, errors=2, timed=12, latency_ms=12_000, latency_squares=13_000_000)
 FEW = Tally(tasks=12, errors=0, timed=12, latency_ms=12_000, latency_squares=13_000_000)
 
 
@@ -217,9 +219,38 @@ def test_without_any_rival_it_is_condemned_the_second_time():
     assert world.source == "Suspended"
     world.measure(candidate=Tally(), stable=GOOD).after(20).decide()
     assert world.percent == 5
-    world.measure(candidate=ALONE, stable=Tally()).after(20).decide()
+    world.measure(candidate=ALONE, stable=Tally()).after(65).decide()
+    assert (world.percent, world.waits) == (5, "AwaitingEvidence"), "it is on trial"
+    world.after(540).decide()
     assert world.verdicts[-1].reason == "ErrorRateRegression"
     assert "stable was well while it had all users" in world.verdicts[-1].message
+
+
+def test_outages_in_a_row_condemn_nobody_whose_rival_fails_as_well():
+    world = candidate_world()
+    for _ in range(3):
+        world.measure(candidate=ALONE, stable=FAILING).after(601).decide()
+        assert (world.source, world.verdicts) == ("Suspended", [])
+        world.measure(candidate=Tally(), stable=GOOD).after(20).decide()
+        assert world.percent == 5
+    world.measure(candidate=ALONE, stable=FAILING).after(601).decide()
+    assert world.verdicts[-1].result == "Rejected", "for ever it is not tried"
+
+
+def test_an_approval_is_not_spent_on_the_share_at_which_it_is_compared_again():
+    world = world_at(5, steps=APPROVED_AT_20).set(95).decide().ask("promote").decide()
+    assert world.status.step_approved
+    world.measure(candidate=ALONE, stable=FEW).after(1).decide()
+    world.measure(candidate=Tally(), stable=GOOD).after(20).decide()
+    assert (world.percent, world.status.step_approved) == (50, False)
+
+
+def test_an_approval_outlives_pods_that_were_away_for_a_while():
+    world = world_at(20, steps=APPROVED_AT_20).set(20).decide().ask("promote").decide()
+    dead(world, 30)
+    assert world.source == "Suspended"
+    assert world.pods(C).after(1).decide().percent == 20
+    assert world.status.step_approved
 
 
 def test_under_a_setpoint_of_100_it_is_compared_at_50_before_the_setpoint_is_in_force_again():

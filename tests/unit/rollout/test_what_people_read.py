@@ -9,6 +9,7 @@ import pytest
 from penstock.analysis.evidence import Observation
 from penstock.analysis.failures import Failure
 from penstock.analysis.metrics import ERROR_RATE, Tally
+from penstock.api.rollout import Setpoint
 from penstock.task import OutcomeReason
 from tests.unit.rollout.world import (
     APPROVED_AT_20,
@@ -20,6 +21,8 @@ from tests.unit.rollout.world import (
     stable_world,
     world_at,
 )
+
+FEW = Tally(tasks=3, timed=3, latency_ms=3000, latency_squares=3_100_000)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +57,18 @@ def test_a_step_that_nobody_could_reach_still_waits_for_its_approval():
     world.observation = lambda: Observation(**{**nobody.__dict__, "exposed": {}})
     world.after(200).decide()
     assert (world.percent, world.waits) == (20, "HoldForApproval")
+    message = world.message("Ready")
+    assert "no task has reached the candidate in this step" in message
+    assert "evidence are in" not in message
+
+
+def test_who_promotes_early_reads_what_was_left_out():
+    world = world_at(20).measure(FEW, FEW).after(10).decide().ask("promote").decide()
+    assert world.percent == 50
+    answer = world.status.last_request.message
+    assert "left out: 50 s of the hold and tasks (the candidate has 3, stable 3 of 20)" in answer
+    late = world_at(20).after(61).ask("promote").decide()
+    assert "left out" not in late.status.last_request.message
 
 
 def test_of_a_failing_candidate_abort_is_offered_first_and_how_many_tasks_are_missing():
@@ -107,6 +122,25 @@ def test_a_candidate_whose_pods_never_come_is_stalled_after_the_deadline_and_goe
     assert world.condition("RolledBack")[0] == "False"
     assert world.pods(C).decide().percent == 5
     assert world.condition("Stalled")[0] == "False"
+
+
+def test_a_candidate_that_was_taken_off_and_gets_no_pod_is_stalled_as_well():
+    world = world_at(20).pods(C, ready=0, message="exceeded quota").decide().after(30).decide()
+    assert world.waits == "CandidateUnavailable"
+    assert world.after(599).decide().condition("Stalled")[0] == "False"
+    world.after(1).decide()
+    assert world.condition("Stalled") == ("True", "StartDeadlineExceeded")
+    assert "exceeded quota" in world.message("Stalled")
+    assert world.pods(C).decide().condition("Stalled")[0] == "False"
+
+
+@pytest.mark.parametrize("hold", [{"paused": True}, {"traffic": Setpoint(canary_percent=0)}])
+def test_pods_that_are_away_for_a_moment_exceed_no_deadline_however_long_it_was_held_at_0(hold):
+    world = stable_world().edit(**hold).apply(C).pods(C).decide().after(4000).decide()
+    world.pods(C, ready=0).after(1).decide()
+    assert world.condition("Stalled")[0] == "False"
+    world.after(601).decide()
+    assert world.condition("Stalled") == ("True", "StartDeadlineExceeded")
 
 
 @pytest.mark.parametrize("waits", ["paused", "setpoint", "approval"])
