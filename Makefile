@@ -44,6 +44,13 @@ venv:
 	echo "No Python 3.11 or newer (tried: $(PYTHONS)). Install one, or name it: make PYTHON=/path/to/python3" >&2; \
 	exit 1
 
+##@ Measuring it
+
+.PHONY: bench-runtime
+bench-runtime: venv ## What a task costs, beside queue libraries and the bare SDK; under 5 min (ARGS=--full: longer)
+	@$(BIN)/python tools/peers.py
+	@$(BIN)/python -m penstock_bench.runtime $(ARGS)
+
 ##@ On kind
 
 .PHONY: kind-up
@@ -88,7 +95,7 @@ lock: venv ## Write requirements.lock from pyproject.toml (ARGS=--upgrade takes 
 
 .PHONY: clean
 clean: ## Remove what the commands above have made in this folder, .venv included
-	@rm -rf .venv build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv .bench build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The parts of `make check`; each is quiet unless it has something to say.

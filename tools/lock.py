@@ -1,8 +1,9 @@
 """Writes requirements.lock, and of it the part that each image installs.
 
 requirements.lock holds every package of every extra and group, pinned by version and hash, for all platforms.
-requirements-<image>.lock holds those entries of it, word for word, that the extra of the same name needs. The files name
-no index, no file and no folder: whoever installs from them uses the index their own machine is set up for.
+requirements-<image>.lock holds those entries of it, word for word, that the extra of the same name needs. What the benches
+compare with has a lock of its own beside its list. The files name no index, no file and no folder: whoever installs from
+them uses the index their own machine is set up for.
 """
 
 from __future__ import annotations
@@ -17,14 +18,16 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements.lock"
+PEERS = ROOT / "bench" / "penstock_bench" / "peers"
 IMAGES = ("operator", "runtime")
 HEADER = "# Written by `make lock` from pyproject.toml. Do not edit.\n"
 IMAGE_HEADER = "# Written by `make lock`: what the image {image} installs of {lock}. Do not edit.\n"
 
+PEERS_HEADER = "# Written by `make lock` from requirements.in. Do not edit.\n"
+
 COMPILE = (
     "pip",
     "compile",
-    "pyproject.toml",
     "--universal",
     "--python-version=3.11",
     "--no-emit-index-url",
@@ -33,7 +36,14 @@ COMPILE = (
     "--no-header",
     "--quiet",
 )
-EVERYTHING = ("--all-extras", "--group=dev", "--generate-hashes", f"--output-file={LOCK.name}")
+PROJECT = "pyproject.toml"
+EVERYTHING = (
+    PROJECT,
+    "--all-extras",
+    "--group=dev",
+    "--generate-hashes",
+    f"--output-file={LOCK.name}",
+)
 
 _PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(\[[^]]*\])?==[^\s;\\]+", re.MULTILINE)
 
@@ -69,7 +79,7 @@ def environment() -> dict[str, str]:
 
 
 def compile_lock(*arguments: str) -> str:
-    """What uv prints when it compiles pyproject.toml. Raises CompileFailed."""
+    """What uv prints when it compiles a list of requirements. Raises CompileFailed."""
     uv = pathlib.Path(sysconfig.get_path("scripts")) / "uv"
     run = subprocess.run(
         [str(uv), *COMPILE, *arguments],
@@ -91,10 +101,22 @@ def write_image_locks() -> None:
         constraints.write(pins(lock))
         constraints.flush()
         for image in IMAGES:
-            wanted = compile_lock(f"--extra={image}", f"--constraints={constraints.name}")
+            wanted = compile_lock(PROJECT, f"--extra={image}", f"--constraints={constraints.name}")
             header = IMAGE_HEADER.format(image=image, lock=LOCK.name)
             part = ROOT / f"requirements-{image}.lock"
             part.write_text(header + excerpt(lock, wanted), encoding="utf-8")
+
+
+def write_peers_lock(*arguments: str) -> None:
+    """Writes what the benches install beside the product, keeping the versions it already holds."""
+    lock = PEERS / "requirements.lock"
+    compile_lock(
+        str((PEERS / "requirements.in").relative_to(ROOT)),
+        "--generate-hashes",
+        f"--output-file={lock.relative_to(ROOT)}",
+        *arguments,
+    )
+    lock.write_text(PEERS_HEADER + lock.read_text(encoding="utf-8"), encoding="utf-8")
 
 
 def main(arguments: list[str]) -> int:
@@ -103,6 +125,7 @@ def main(arguments: list[str]) -> int:
         compile_lock(*EVERYTHING, *arguments)
         LOCK.write_text(HEADER + LOCK.read_text(encoding="utf-8"), encoding="utf-8")
         write_image_locks()
+        write_peers_lock(*arguments)
     except CompileFailed:
         return 1
     return 0

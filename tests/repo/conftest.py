@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-NEVER_OURS = {".git", ".venv", "build", "dist", "__pycache__"}
+NEVER_OURS = {".bench", ".git", ".venv", "build", "dist", "__pycache__"}
 
 
 def tracked_or_new():
@@ -47,6 +47,6 @@ def texts(files):
 
 @pytest.fixture(scope="session")
 def shipped(files):
-    """The Python files of the six packages: the code the measures of the tidy tests are about."""
+    """The Python files of all packages: the code the measures of the tidy tests are about."""
     code = [path for path in files if path.suffix == ".py"]
     return [path for path in code if path.relative_to(ROOT).parts[0] not in {"tests", "tools"}]

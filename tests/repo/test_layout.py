@@ -14,6 +14,7 @@ PACKAGES = {
     "runtime": "penstock_runtime",
     "cli": "penstock_cli",
     "dev": "penstock_dev",
+    "bench": "penstock_bench",
 }
 
 

@@ -1,0 +1,1 @@
+"""What Penstock costs, measured beside what people use instead. Not a part of the product."""

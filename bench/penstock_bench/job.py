@@ -1,0 +1,18 @@
+"""The work that all loops do: what is asked, with which tool, and what it answers. No imports: peers read it too."""
+
+MODEL = "claude-haiku-5-5"
+QUESTION = "Where is my order?"
+MODEL_CALLS = 10
+TOOL_CALLS = MODEL_CALLS - 1
+SYSTEM = f"You answer Acme's customers. #bench tools={TOOL_CALLS}"
+TOOL = {
+    "name": "lookup",
+    "description": "Looks up an order.",
+    "input_schema": {
+        "type": "object",
+        "properties": {"order": {"type": "string"}},
+        "required": ["order"],
+    },
+}
+ANSWER = '{"status":"shipped","carrier":"DHL","eta":"tomorrow"}'
+OUTPUT = "It is on its way. "  # of a model inside of the process, that costs nothing

@@ -1,0 +1,3 @@
+module penstock.dev/benchkit
+
+go 1.25

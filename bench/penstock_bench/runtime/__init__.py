@@ -1,0 +1,1 @@
+"""The way of a task, measured: end to end, the queue alone, the agent loop, and under light load."""

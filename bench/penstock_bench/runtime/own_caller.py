@@ -1,0 +1,38 @@
+"""Enqueue → result in the caller, with Penstock's store: own_caller.py REDIS_URL RATE SECONDS RESULT."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from penstock_bench import pace
+from penstock_bench.counting import leave
+from penstock_bench.runtime import product
+from penstock_store.store import Store
+
+_PATIENCE_SECONDS = 20.0
+
+
+async def one(store: Store) -> None:
+    """Submit a task, wait for its end, and read its result, as the gateway does."""
+    identifier, after, ended = await product.submit(store, "u"), "", False
+    while not ended:
+        events = await store.wait(identifier, after, _PATIENCE_SECONDS)
+        if not events:
+            leave(3, f"{identifier} has not ended")
+        ended, after = any(event.type == "finished" for event in events), events[-1].id
+    await store.task(identifier, product.TENANT)
+
+
+async def drive(url: str, rate: str, seconds: str, result: str) -> None:
+    """Call steadily and keep how long it took."""
+    store = Store.connect(url)
+    await one(store)
+    took = await pace.steadily(lambda: one(store), float(rate), float(seconds))
+    pace.write(took, Path(result))
+    await store.aclose()
+
+
+if __name__ == "__main__":
+    asyncio.run(drive(*sys.argv[1:]))

@@ -1,0 +1,56 @@
+"""Penstock's store alone, with the guarantees of a worker: own_store.py REDIS_URL REVISION SKIPPED COUNTED RESULT.
+
+Each task is claimed, checkpointed as after one model call, and ended: result, acknowledgement, outcome row, events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Final
+
+from penstock import task
+from penstock_bench import job
+from penstock_bench.counting import Count, leave
+from penstock_bench.runtime import product
+from penstock_store.records import Claim, Directive
+from penstock_store.store import Store
+
+_AT_ONCE: Final = 32
+_USED: Final = task.Usage(1, 0, 100, 20, 40, 1)
+_DONE: Final = task.Outcome(task.TaskStatus.SUCCEEDED, output=job.OUTPUT)
+_ANSWERED: Final[dict[str, object]] = {"stopReason": "end_turn", "text": job.OUTPUT}
+_STATE: Final = json.dumps(
+    {
+        "format": 1,
+        "messages": [
+            {"role": "user", "content": job.QUESTION},
+            {"role": "assistant", "content": [{"type": "text", "text": job.OUTPUT}]},
+        ],
+    }
+).encode()
+
+
+async def drain(url: str, revision: str, skipped: str, counted: str, result: str) -> None:
+    """Do everything that is queued for a revision."""
+    count = Count(int(skipped), int(counted), Path(result))
+    store = Store.connect(url)
+
+    async def one(claim: Claim) -> None:
+        event = ("model", _ANSWERED)
+        said = await store.checkpoint(claim, _STATE, _USED, [event])
+        if said is not Directive.CONTINUE or not await store.finish(claim, _DONE, _USED):
+            leave(3, f"the claim was lost: {said}")
+        count.one()
+
+    while True:
+        claims = await store.claim(product.agent(), revision, "bench", _AT_ONCE)
+        if not claims:
+            await store.wait_for_work(product.agent(), revision, 1.0)
+        await asyncio.gather(*map(one, claims))
+
+
+if __name__ == "__main__":
+    asyncio.run(drain(*sys.argv[1:]))

@@ -1,0 +1,73 @@
+"""A worker of Penstock, its own `main`, that counts: own_worker.py SKIPPED COUNTED MODEL_CALLS [RESULT].
+
+Told by the environment as any worker. Without an address of a model it answers at once inside of the process, so that only
+claim, loop, transcript, checkpoint, end, metrics and log lines are left: what a queue library's worker does, and more.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from unittest import mock
+
+from penstock import revision, task
+from penstock_bench import job
+from penstock_bench.counting import Count, leave
+from penstock_runtime.agent import loop, scripted
+from penstock_runtime.agent.model import Reply, Request
+from penstock_runtime.settings import WorkerSettings
+from penstock_runtime.worker import boot, main
+from penstock_store.records import Claim
+from penstock_store.store import Store
+
+_NOWHERE = "http://127.0.0.1:9"
+_equip = boot.equip
+
+
+class Instant(scripted.ScriptedModel):
+    """A model that costs nothing."""
+
+    async def reply(self, request: Request) -> Reply:  # noqa: ARG002 - it always says the same
+        """The same words at once."""
+        return scripted.text(job.OUTPUT)
+
+
+def equip(settings: WorkerSettings, cut: revision.Revision) -> loop.Agent:
+    """As the worker does it, with a model inside where no other is named."""
+    if settings.model_url:
+        return _equip(settings, cut)
+    there = settings.model_copy(update={"model_url": _NOWHERE})
+    return dataclasses.replace(_equip(there, cut), model=Instant(()))
+
+
+def counting(count: Count, model_calls: int) -> type[Store]:
+    """The store, counting tasks that ended as they should; another end ends the process."""
+
+    class Counting(Store):
+        async def finish(
+            self,
+            claim: Claim,
+            outcome: task.Outcome,
+            usage: task.Usage,
+            history: bytes | None = None,
+        ) -> bool:
+            ended = await super().finish(claim, outcome, usage, history)
+            if outcome.status is not task.TaskStatus.SUCCEEDED or usage.model_calls != model_calls:
+                leave(3, f"{outcome} after {usage}")
+            count.one()
+            return ended
+
+    return Counting
+
+
+def serve(skipped: str, counted: str, model_calls: str, *result: str) -> int:
+    """Run the worker; returns its exit code when it was told to stop."""
+    count = Count(int(skipped), int(counted), Path(result[0]) if result else None)
+    store = counting(count, int(model_calls))
+    with mock.patch.object(main, "Store", store), mock.patch.object(boot, "equip", equip):
+        return main.main()
+
+
+if __name__ == "__main__":
+    sys.exit(serve(*sys.argv[1:]))

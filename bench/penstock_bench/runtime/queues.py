@@ -1,0 +1,144 @@
+"""The queue alone: no-op tasks through Penstock's store and worker, and through queue libraries, in turn."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from penstock_bench import library
+from penstock_bench.crew import Command, Crew, used
+from penstock_bench.runtime import product
+from penstock_bench.runtime.size import Size
+from penstock_bench.verdict import Goal, Peer, Row, Sense, Yardstick
+from penstock_store.store import Store
+
+_LIBRARIES: Final = ("saq", "taskiq")
+_SECONDS: Final = 120.0
+_AT_ONCE: Final = 64
+_SAQ_CPU_US: Final = 587.0  # on the quiet reference machine
+
+
+@dataclass(frozen=True)
+class Round:
+    """Tasks a second; CPU microseconds a task of the worker, and of its Redis."""
+
+    per_second: float
+    cpu_us: float
+    redis_us: float
+
+
+Contender = Callable[[Crew, str, int, Path], Awaitable[None]]
+
+
+async def measure(folder: Path, size: Size) -> tuple[list[Row], Yardstick]:
+    """Queue the same number of tasks for each, and let one worker process do them."""
+    contenders: dict[str, Contender] = {
+        "saq": _library("saq"),
+        "store": _own_store,
+        "taskiq": _library("taskiq"),
+        "worker": _own_worker,
+    }
+    rounds: dict[str, list[Round]] = defaultdict(list)
+    for number in range(size.rounds):
+        for name, contender in contenders.items():
+            place = folder / f"{name}-{number}"
+            rounds[name].append(await _round(place, contender, size.queued))
+    rows = [
+        *_rows("queue: store with checkpoint", rounds, "store", 2.0),
+        *_rows("queue: whole worker", rounds, "worker", 1.5),
+    ]
+    seen = statistics.median(each.cpu_us for each in rounds["saq"])
+    return rows, Yardstick("CPU µs a task of saq", seen, _SAQ_CPU_US)
+
+
+async def _round(folder: Path, contender: Contender, number: int) -> Round:
+    async with Crew(folder) as crew:
+        url, result = await crew.redis("redis"), folder / "result.json"
+        await contender(crew, url, number, result)
+        said = json.loads(result.read_text())
+        counted = number - number // 10
+        before = json.loads((folder / "before.json").read_text())
+        redis = used(before, crew.cpu("redis"))["redis"]
+    return Round(counted / said["seconds"], said["cpu"] * 1e6 / counted, redis * 1e6 / number)
+
+
+async def _work(crew: Crew, command: Command, environment: dict[str, str]) -> None:
+    (crew.folder / "before.json").write_text(json.dumps(crew.cpu("redis")))
+    crew.start("worker", command, environment)
+    await crew.ended("worker", _SECONDS)
+
+
+def _library(name: str) -> Contender:
+    async def run(crew: Crew, url: str, number: int, result: Path) -> None:
+        what = (name, url, str(number))
+        crew.start("fill", library.command("queues", "fill", *what), library.environment())
+        await crew.ended("fill", _SECONDS)
+        await _work(crew, library.command("queues", "work", *what, result), library.environment())
+
+    return run
+
+
+async def _own_store(crew: Crew, url: str, number: int, result: Path) -> None:
+    made = await _filled(crew, url, number)
+    counts = _counts(number)
+    await _work(crew, product.command("own_store", url, made.cut.hash, *counts, result), {})
+
+
+async def _own_worker(crew: Crew, url: str, number: int, result: Path) -> None:
+    made = await _filled(crew, url, number)
+    command = product.command("own_worker", *_counts(number), "1", result)
+    await _work(crew, command, made.worker_environment)
+
+
+async def _filled(crew: Crew, url: str, number: int) -> product.Product:
+    made = product.Product(crew, url, "", product.template("Help."))
+    await made.route()
+    await fill(url, number)
+    return made
+
+
+async def fill(url: str, number: int) -> None:
+    """Queue tasks of many users."""
+    store = Store.connect(url)
+    try:
+        for start in range(0, number, _AT_ONCE):
+            batch = range(start, min(number, start + _AT_ONCE))
+            await asyncio.gather(*(product.submit(store, f"u-{user}") for user in batch))
+    finally:
+        await store.aclose()
+
+
+def _counts(number: int) -> tuple[str, str]:
+    skipped = number // 10
+    return str(skipped), str(number - skipped)
+
+
+def _rows(what: str, rounds: dict[str, list[Round]], own: str, goal: float) -> list[Row]:
+    def rate(name: str) -> tuple[float, ...]:
+        return tuple(each.per_second for each in rounds[name])
+
+    best = max(_LIBRARIES, key=lambda name: statistics.median(rate(name)))
+    bound = Goal(Sense.AT_LEAST, goal, of_peer=True)
+    rates = [
+        Row(
+            what,
+            "tasks/s",
+            rate(own),
+            Peer(library.named(name), rate(name)),
+            bound if name == best else None,
+        )
+        for name in sorted(_LIBRARIES, key=lambda name: name != best)
+    ]
+    peer = Peer(library.named(best), tuple(each.cpu_us for each in rounds[best]))
+    redis = Peer(library.named(best), tuple(each.redis_us for each in rounds[best]))
+    return [
+        *rates,
+        Row(what, "CPU µs/task", tuple(each.cpu_us for each in rounds[own]), peer),
+        Row(what, "Redis CPU µs/task", tuple(each.redis_us for each in rounds[own]), redis),
+    ]
