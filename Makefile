@@ -46,10 +46,18 @@ venv:
 
 ##@ Measuring it
 
+.PHONY: bench
+bench: ## Both benches, one after the other; the second also where the first misses a goal
+	@$(MAKE) --keep-going --jobs=1 bench-runtime bench-operator
+
 .PHONY: bench-runtime
 bench-runtime: venv ## What a task costs, beside queue libraries and the bare SDK; under 5 min (ARGS=--full: longer)
 	@$(BIN)/python tools/peers.py
 	@$(BIN)/python -m penstock_bench.runtime $(ARGS)
+
+.PHONY: bench-operator
+bench-operator: setup ## What the operator costs, beside Argo Rollouts and Deployments; under 5 min (ARGS=--full: 1,000 agents)
+	@$(BIN)/python -m penstock_bench.operators $(ARGS)
 
 ##@ On kind
 

@@ -47,10 +47,14 @@ async def run(
     folder = machine.REPOSITORY / ".bench" / name
     shutil.rmtree(folder, ignore_errors=True)
     conditions = machine.Conditions()
+    failures: list[str] = []
+    measured = Measured((), ())
     try:
         measured = await measure(folder, how)
-    except BenchFailed as failed:
-        print(f"{name} failed: {failed}; logs: {folder}", file=sys.stderr)
+    except* BenchFailed as failed:
+        failures += map(str, failed.exceptions)
+    if failures:
+        print(f"{name} failed: {'; '.join(failures)}; logs: {folder}", file=sys.stderr)
         return FAILED
     mode = "full" if how.full else "quick"
     noisy = verdict.noise(conditions.others(), measured.yardsticks)

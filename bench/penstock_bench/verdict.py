@@ -31,11 +31,15 @@ class Sense(StrEnum):
 
 @dataclass(frozen=True)
 class Goal:
-    """A bound on a row's own value or, with `of_peer`, on its ratio to the peer."""
+    """A bound on a row's own value or, with `of_peer`, on its ratio to the peer.
+
+    `anywhere`: the value is a count that no other work on the machine moves.
+    """
 
     sense: Sense
     bound: float
     of_peer: bool = False
+    anywhere: bool = False
 
     def holds(self, value: float) -> bool:
         """Whether a value is on the good side; the bound itself is."""
@@ -63,8 +67,11 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """Own value by the peer's: the median of the rounds, each of which had the same machine."""
-        if self.peer is None:
+        """Own value by the peer's: the median of the rounds, each of which had the same machine.
+
+        None without a peer, and where the peer has nothing.
+        """
+        if self.peer is None or not all(self.peer.values):
             return None
         pairs = zip(self.values, self.peer.values, strict=True)
         return statistics.median(ours / theirs for ours, theirs in pairs)
@@ -98,14 +105,14 @@ def noise(cores_of_others: float, yardsticks: Sequence[Yardstick]) -> tuple[str,
 
 
 def judge(row: Row, noisy: Sequence[str]) -> Verdict:
-    """The verdict on a row. A ratio is judged on any machine, another goal on a quiet one."""
+    """The verdict on a row. Ratios and counts are judged on any machine, other goals on a quiet one."""
     if row.goal is None:
         return Verdict.NO_GOAL
     if row.goal.of_peer:
         if row.ratio is None:
             raise ValueError(f"{row.what}: a goal of a peer needs a peer")
         return _said(row.goal, row.ratio)
-    if noisy:
+    if noisy and not row.goal.anywhere:
         return Verdict.NOT_JUDGED
     return _said(row.goal, statistics.median(row.values))
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections import defaultdict
 from pathlib import Path
 from typing import Final
 
 from penstock_bench import library
-from penstock_bench.crew import Command, Crew
+from penstock_bench.crew import Crew
 from penstock_bench.runtime import product
 from penstock_bench.runtime.size import Size
 from penstock_bench.verdict import Goal, Peer, Row, Sense
@@ -27,15 +26,11 @@ async def measure(folder: Path, size: Size) -> list[Row]:
         own, theirs = await crew.redis("redis"), await crew.redis("redis-celery")
         crew.start("celery", library.command("light", "serve", theirs), library.environment())
         await _start_own(crew, own)
-        how = (str(_RATE), str(2 * size.seconds))
+        await _both(crew, own, theirs, 0.2, "warm")  # what is made once is made now
         for number in range(size.rounds):
-            result = folder / f"own-{number}.json"
-            await _run(crew, "caller", product.command("own_caller", own, *how, result), {})
-            took["own"].append(json.loads(result.read_text()))
-            result = folder / f"celery-{number}.json"
-            driving = library.command("light", "drive", theirs, *how, result)
-            await _run(crew, "caller-celery", driving, library.environment())
-            took["celery"].append(json.loads(result.read_text()))
+            seen = await _both(crew, own, theirs, 2 * size.seconds, str(number))
+            for name, figures in seen.items():
+                took[name].append(figures)
     return [_row(share, took) for share in _SHARES]
 
 
@@ -47,10 +42,21 @@ async def _start_own(crew: Crew, url: str) -> None:
     await crew.listening("worker", int(environment["PENSTOCK_LISTEN"].rpartition(":")[2]))
 
 
-async def _run(crew: Crew, name: str, command: Command, environment: dict[str, str]) -> None:
-    crew.start(name, command, environment)
-    await crew.ended(name, _PATIENCE_SECONDS)
-    await asyncio.sleep(0.2)  # let the other one's last tasks be tidied up
+async def _both(
+    crew: Crew, own: str, theirs: str, seconds: float, label: str
+) -> dict[str, dict[str, float]]:
+    """Call the one for some seconds, then the other; median and tail of each."""
+    found, how = {}, (str(_RATE), str(seconds))
+    for name in ("own", "celery"):
+        result = crew.folder / f"{name}-{label}.json"
+        if name == "own":
+            crew.start("caller", product.command("own_caller", own, *how, result))
+        else:
+            calling = library.command("light", "drive", theirs, *how, result)
+            crew.start("caller", calling, library.environment())
+        await crew.ended("caller", _PATIENCE_SECONDS)
+        found[name] = json.loads(result.read_text())
+    return found
 
 
 def _row(share: str, took: dict[str, list[dict[str, float]]]) -> Row:

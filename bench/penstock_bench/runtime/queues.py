@@ -33,7 +33,8 @@ class Round:
     redis_us: float
 
 
-Contender = Callable[[Crew, str, int, Path], Awaitable[None]]
+#: Queues so many tasks, has them done, and returns the CPU seconds that Redis took for the doing.
+Contender = Callable[[Crew, str, int, Path], Awaitable[float]]
 
 
 async def measure(folder: Path, size: Size) -> tuple[list[Row], Yardstick]:
@@ -60,40 +61,41 @@ async def measure(folder: Path, size: Size) -> tuple[list[Row], Yardstick]:
 async def _round(folder: Path, contender: Contender, number: int) -> Round:
     async with Crew(folder) as crew:
         url, result = await crew.redis("redis"), folder / "result.json"
-        await contender(crew, url, number, result)
-        said = json.loads(result.read_text())
-        counted = number - number // 10
-        before = json.loads((folder / "before.json").read_text())
-        redis = used(before, crew.cpu("redis"))["redis"]
+        redis = await contender(crew, url, number, result)
+    said = json.loads(result.read_text())
+    counted = number - number // 10
     return Round(counted / said["seconds"], said["cpu"] * 1e6 / counted, redis * 1e6 / number)
 
 
-async def _work(crew: Crew, command: Command, environment: dict[str, str]) -> None:
-    (crew.folder / "before.json").write_text(json.dumps(crew.cpu("redis")))
+async def _work(crew: Crew, command: Command, environment: dict[str, str]) -> float:
+    before = crew.cpu("redis")
     crew.start("worker", command, environment)
     await crew.ended("worker", _SECONDS)
+    return used(before, crew.cpu("redis"))["redis"]
 
 
 def _library(name: str) -> Contender:
-    async def run(crew: Crew, url: str, number: int, result: Path) -> None:
+    async def run(crew: Crew, url: str, number: int, result: Path) -> float:
         what = (name, url, str(number))
         crew.start("fill", library.command("queues", "fill", *what), library.environment())
         await crew.ended("fill", _SECONDS)
-        await _work(crew, library.command("queues", "work", *what, result), library.environment())
+        working = library.command("queues", "work", *what, result)
+        return await _work(crew, working, library.environment())
 
     return run
 
 
-async def _own_store(crew: Crew, url: str, number: int, result: Path) -> None:
+async def _own_store(crew: Crew, url: str, number: int, result: Path) -> float:
     made = await _filled(crew, url, number)
     counts = _counts(number)
-    await _work(crew, product.command("own_store", url, made.cut.hash, *counts, result), {})
+    working = product.command("own_store", url, made.cut.hash, *counts, result)
+    return await _work(crew, working, {})
 
 
-async def _own_worker(crew: Crew, url: str, number: int, result: Path) -> None:
+async def _own_worker(crew: Crew, url: str, number: int, result: Path) -> float:
     made = await _filled(crew, url, number)
-    command = product.command("own_worker", *_counts(number), "1", result)
-    await _work(crew, command, made.worker_environment)
+    working = product.command("own_worker", *_counts(number), "1", result)
+    return await _work(crew, working, made.worker_environment)
 
 
 async def _filled(crew: Crew, url: str, number: int) -> product.Product:

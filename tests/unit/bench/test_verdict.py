@@ -42,6 +42,16 @@ def test_a_ratio_is_that_of_rounds_which_had_the_same_machine():
         _ = row(1.0, 2.0, peer=(1.0,)).ratio
 
 
+def test_a_count_is_judged_on_any_machine():
+    none = Goal(Sense.AT_MOST, 0, anywhere=True)
+    assert verdict.judge(row(0.0, goal=none), NOISY) is Verdict.MET
+    assert verdict.judge(row(1.0, goal=none), NOISY) is Verdict.MISSED
+
+
+def test_a_peer_that_has_nothing_gives_no_ratio():
+    assert row(1.0, peer=(0.0,)).ratio is None
+
+
 def test_a_goal_of_a_peer_needs_one():
     with pytest.raises(ValueError, match="needs a peer"):
         verdict.judge(row(1.0, goal=TWICE), ())
