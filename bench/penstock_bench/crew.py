@@ -14,6 +14,7 @@ from penstock_dev import components, ports, processes
 
 Command = Sequence[str | Path]
 
+_COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}  # as in an image: a start compiles nothing
 _READY_SECONDS = 60.0
 _GRACE_SECONDS = 20.0
 
@@ -55,7 +56,11 @@ class Crew:
         self._running[name] = processes.spawn(
             name,
             [str(word) for word in command],
-            environment={**components.host_environment(os.environ), **(environment or {})},
+            environment={
+                **components.host_environment(os.environ),
+                **_COMPILED,
+                **(environment or {}),
+            },
             log_path=self._log(name),
         )
 
@@ -112,8 +117,9 @@ class Crew:
 
     async def redis(self, name: str) -> str:
         """Start a Redis of its own with an append-only file, as the product asks for; its address."""
-        port, folder = self.port(), self.folder / f"{name}.data"
-        folder.mkdir(exist_ok=True)
+        port = self.port()
+        folder = self.folder / f"{name}-{port}.data"  # of its own: an earlier one was full
+        folder.mkdir()
         where = ("--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder))
         self.start(name, [components.redis_server(), *where, "--save", "", "--appendonly", "yes"])
         await self.listening(name, port)
