@@ -6,7 +6,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from penstock_bench import pace
+from penstock_bench import pace, stores
 from penstock_bench.counting import leave
 from penstock_bench.runtime import product
 from penstock_store.store import Store
@@ -27,11 +27,10 @@ async def one(store: Store) -> None:
 
 async def drive(url: str, rate: str, seconds: str, result: str) -> None:
     """Call steadily and keep how long it took."""
-    store = Store.connect(url)
-    await one(store)
-    took = await pace.steadily(lambda: one(store), float(rate), float(seconds))
+    async with stores.opened(url) as store:
+        await one(store)
+        took = await pace.steadily(lambda: one(store), float(rate), float(seconds))
     pace.write(took, Path(result))
-    await store.aclose()
 
 
 if __name__ == "__main__":

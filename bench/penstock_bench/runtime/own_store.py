@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from penstock import task
-from penstock_bench import job
+from penstock_bench import job, stores
 from penstock_bench.counting import Count, leave
 from penstock_bench.runtime import product
 from penstock_store.records import Claim, Directive
@@ -36,20 +36,19 @@ _STATE: Final = json.dumps(
 async def drain(url: str, revision: str, skipped: str, counted: str, result: str) -> None:
     """Do everything that is queued for a revision."""
     count = Count(int(skipped), int(counted), Path(result))
-    store = Store.connect(url)
+    async with stores.opened(url) as store:
+        while True:
+            claims = await store.claim(product.agent(), revision, "bench", _AT_ONCE)
+            if not claims:
+                await store.wait_for_work(product.agent(), revision, 1.0)
+            await asyncio.gather(*(_one(store, claim, count) for claim in claims))
 
-    async def one(claim: Claim) -> None:
-        event = ("model", _ANSWERED)
-        said = await store.checkpoint(claim, _STATE, _USED, [event])
-        if said is not Directive.CONTINUE or not await store.finish(claim, _DONE, _USED):
-            leave(3, f"the claim was lost: {said}")
-        count.one()
 
-    while True:
-        claims = await store.claim(product.agent(), revision, "bench", _AT_ONCE)
-        if not claims:
-            await store.wait_for_work(product.agent(), revision, 1.0)
-        await asyncio.gather(*map(one, claims))
+async def _one(store: Store, claim: Claim, count: Count) -> None:
+    said = await store.checkpoint(claim, _STATE, _USED, [("model", _ANSWERED)])
+    if said is not Directive.CONTINUE or not await store.finish(claim, _DONE, _USED):
+        leave(3, f"the claim was lost: {said}")
+    count.one()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from penstock import names, revision, task, traffic
-from penstock_bench import job
+from penstock_bench import job, stores
 from penstock_bench.crew import Crew
 from penstock_store.store import Store
 
@@ -75,12 +75,9 @@ class Product:
         """Give the revision all traffic."""
         cut = self.cut
         routed = {cut.hash: traffic.RoutedRevision(cut.hash, traffic.Standing.OPEN, cut.limits)}
-        store = Store.connect(self.redis_url)
-        try:
+        async with stores.opened(self.redis_url) as store:
             route = traffic.Route("uid-1", 1, 1, cut.hash, revisions=routed)
             await store.set_route(_AGENT, route)
-        finally:
-            await store.aclose()
 
 
 def template(instructions: str, **more: Any) -> dict[str, Any]:

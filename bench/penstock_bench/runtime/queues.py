@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from penstock_bench import library
+from penstock_bench import library, stores
 from penstock_bench.crew import Command, Crew, used
 from penstock_bench.runtime import product
 from penstock_bench.runtime.size import Size
 from penstock_bench.verdict import Goal, Peer, Row, Sense, Yardstick
-from penstock_store.store import Store
 
 _LIBRARIES: Final = ("saq", "taskiq")
 _SECONDS: Final = 120.0
@@ -108,13 +107,10 @@ async def _filled(crew: Crew, url: str, number: int) -> product.Product:
 
 async def fill(url: str, number: int) -> None:
     """Queue tasks of many users."""
-    store = Store.connect(url)
-    try:
+    async with stores.opened(url) as store:
         for start in range(0, number, _AT_ONCE):
             batch = range(start, min(number, start + _AT_ONCE))
             await asyncio.gather(*(product.submit(store, f"u-{user}") for user in batch))
-    finally:
-        await store.aclose()
 
 
 def _counts(number: int) -> tuple[str, str]:
