@@ -54,7 +54,9 @@ def _cold(agents: int, own: Seen, argo: Seen, deployments: Seen) -> list[Row]:
     def row(unit: str, ours: float, theirs: float, goal: Goal | None = None, note: str = "") -> Row:
         return Row(what, unit, (ours,), _peer(argo.name, theirs), goal, note)
 
-    kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(o.writes.objects.items()))
+    kinds = ", ".join(
+        f"{number / agents:.1f} {kind}" for kind, number in o.writes.objects.most_common()
+    )
     return [
         row("s to the last Ready", o.seconds, a.seconds, faster),
         Row(what, "s to the last Ready", (o.seconds,), _peer(deployments.name, d.seconds)),
