@@ -16,3 +16,4 @@ TOOL = {
 }
 ANSWER = '{"status":"shipped","carrier":"DHL","eta":"tomorrow"}'
 OUTPUT = "It is on its way. "  # of a model inside of the process, that costs nothing
+NOWHERE = "http://127.0.0.1:9"  # the address of a model that is inside, or is never asked

@@ -106,7 +106,7 @@ class Penstock(Contender):
         told = {
             "PENSTOCK_KUBECONFIG": str(self.kubeconfig),
             "PENSTOCK_REDIS_URL": self.redis_url,
-            "PENSTOCK_MODEL_URL": "http://127.0.0.1:9",
+            "PENSTOCK_MODEL_URL": job.NOWHERE,
             "PENSTOCK_LISTEN": f"127.0.0.1:{self._port}",
         }
         self.plane.crew.start("operator", [sys.executable, "-m", "penstock_operator"], told)

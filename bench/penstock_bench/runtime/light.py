@@ -7,7 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Final
 
-from penstock_bench import library
+from penstock_bench import job, library
 from penstock_bench.crew import Crew
 from penstock_bench.runtime import product
 from penstock_bench.runtime.size import Size
@@ -35,7 +35,7 @@ async def measure(folder: Path, size: Size) -> list[Row]:
 
 
 async def _start_own(crew: Crew, url: str) -> None:
-    made = product.Product(crew, url, "", product.template("Help."))
+    made = product.Product(crew, url, job.NOWHERE, product.template("Help."))
     await made.route()
     environment = made.worker_environment
     crew.start("worker", product.command("own_worker", *_FOR_EVER), environment)

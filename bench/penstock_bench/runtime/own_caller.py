@@ -16,13 +16,11 @@ _PATIENCE_SECONDS = 20.0
 
 async def one(store: Store) -> None:
     """Submit a task, wait for its end, and read its result, as the gateway does."""
-    identifier, after, ended = await product.submit(store, "u"), "", False
-    while not ended:
-        events = await store.wait(identifier, after, _PATIENCE_SECONDS)
-        if not events:
-            leave(3, f"{identifier} has not ended")
-        ended, after = any(event.type == "finished" for event in events), events[-1].id
-    await store.task(identifier, product.TENANT)
+    identifier = await product.submit(store, "u")
+    await store.wait_for_end(identifier, _PATIENCE_SECONDS)
+    found = await store.task(identifier, product.TENANT)
+    if found is None or not found.status.ended:
+        leave(3, f"it has not ended: {found}")
 
 
 async def drive(url: str, rate: str, seconds: str, result: str) -> None:

@@ -1,28 +1,28 @@
 """A worker of Penstock, its own `main`, that counts: own_worker.py SKIPPED COUNTED MODEL_CALLS [RESULT].
 
-Told by the environment as any worker. Without an address of a model it answers at once inside of the process, so that only
+Told by the environment as any worker. With the model at job.NOWHERE it is answered at once inside of the process, so that only
 claim, loop, transcript, checkpoint, end, metrics and log lines are left: what a queue library's worker does, and more.
 """
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
+import os
 import sys
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
-from penstock import revision, task
+from penstock import task
 from penstock_bench import job
 from penstock_bench.counting import Count, leave
-from penstock_runtime.agent import loop, scripted
-from penstock_runtime.agent.model import Reply, Request
-from penstock_runtime.settings import WorkerSettings
+from penstock_runtime.agent.models import scripted
+from penstock_runtime.agent.models.model import Model, Reply, Request
 from penstock_runtime.worker import boot, main
 from penstock_store.records import Claim
 from penstock_store.store import Store
 
-_NOWHERE = "http://127.0.0.1:9"
-_equip = boot.equip
+_layered_model = boot.layered_model
 
 
 class Instant(scripted.ScriptedModel):
@@ -33,12 +33,9 @@ class Instant(scripted.ScriptedModel):
         return scripted.text(job.OUTPUT)
 
 
-def equip(settings: WorkerSettings, cut: revision.Revision) -> loop.Agent:
-    """As the worker does it, with a model inside where no other is named."""
-    if settings.model_url:
-        return _equip(settings, cut)
-    there = settings.model_copy(update={"model_url": _NOWHERE})
-    return dataclasses.replace(_equip(there, cut), model=Instant(()))
+def layered(_endpoint: Model, *layers: Any) -> Model:
+    """What the worker's loop asks, on a model inside instead of the one that it was told."""
+    return _layered_model(Instant(()), *layers)
 
 
 def counting(count: Count, model_calls: int) -> type[Store]:
@@ -65,7 +62,10 @@ def serve(skipped: str, counted: str, model_calls: str, *result: str) -> int:
     """Run the worker; returns its exit code when it was told to stop."""
     count = Count(int(skipped), int(counted), Path(result[0]) if result else None)
     store = counting(count, int(model_calls))
-    with mock.patch.object(main, "Store", store), mock.patch.object(boot, "equip", equip):
+    with contextlib.ExitStack() as patches:
+        patches.enter_context(mock.patch.object(main, "Store", store))
+        if os.environ["PENSTOCK_MODEL_URL"] == job.NOWHERE:
+            patches.enter_context(mock.patch.object(boot, "layered_model", layered))
         return main.main()
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from penstock_bench import library, stores
+from penstock_bench import job, library, stores
 from penstock_bench.crew import Command, Crew, used
 from penstock_bench.runtime import product
 from penstock_bench.runtime.size import Size
@@ -99,7 +99,7 @@ async def _own_worker(crew: Crew, url: str, number: int, result: Path) -> float:
 
 
 async def _filled(crew: Crew, url: str, number: int) -> product.Product:
-    made = product.Product(crew, url, "", product.template("Help."))
+    made = product.Product(crew, url, job.NOWHERE, product.template("Help."))
     await made.route()
     await fill(url, number)
     return made
