@@ -16,5 +16,5 @@ class Size:
     loops: int
 
 
-QUICK: Final = Size(rounds=3, seconds=2.0, queued=1500, loops=20)
+QUICK: Final = Size(rounds=3, seconds=2.0, queued=1000, loops=20)
 FULL: Final = Size(rounds=5, seconds=6.0, queued=6000, loops=60)
