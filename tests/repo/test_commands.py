@@ -281,7 +281,9 @@ def test_every_value_and_field_in_backticks_exists(pages, values, schemas):
 
 
 def test_every_path_of_the_repository_in_backticks_exists(pages, root):
-    tops = "bench|charts|crds|cli|deploy|dev|docs|examples|operator|penstock|runtime|store|tests|tools"
+    tops = (
+        "bench|charts|crds|cli|deploy|dev|docs|examples|operator|penstock|runtime|store|tests|tools"
+    )
     named = {
         (path, name)
         for path, text in pages.items()
