@@ -199,23 +199,32 @@ def _wrong_address(tool: Mapping[str, Any]) -> Problem | None:
 
 
 def _unknown_model(declared: Mapping[str, Any]) -> Iterator[Problem]:
-    """A name that no price is known for, where the vendor itself is asked by our own image.
+    """A name that our own image knows no price for: no worker of it would start, wherever it asks.
 
-    What another endpoint, or another image with a newer price table, calls a model is theirs.
+    An image of one's own may have a price table of its own.
     """
     model, worker = declared.get("model") or {}, declared.get("worker") or {}
     known = MODELS.get(model.get("provider", Provider.ANTHROPIC.value))
     name = str(model.get("name", ""))
-    if not known or not name or model.get("baseURL") or worker.get("image"):
+    if not known or not name or worker.get("image"):
         return
     written = {name.lower(), _COMPACT_DATE.sub(r"-\1-\2-\3", name.lower())}
     if any(re.search(pattern, text) for pattern in known.values() for text in written):
         return
     near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.0)[0]
-    yield Problem(
-        Reason.UNKNOWN_MODEL,
-        f'no model "{name[:_LONGEST_NAME]}" is known here, so its cost limit cannot be kept; the '
-        f"nearest name is {near}: check spec.template.model.name",
+    yield Problem(Reason.UNKNOWN_MODEL, _no_price(name[:_LONGEST_NAME], near, model.get("baseURL")))
+
+
+def _no_price(name: str, near: str, base_url: str | None) -> str:
+    if base_url:  # what its endpoint calls a model may be right, and has no price all the same
+        return (
+            f'no price is known for model "{name}" of spec.template.model.baseURL, so its cost limit '
+            f"cannot be kept: serve it there by a name that has one (the nearest is {near}), or set "
+            "spec.template.worker.image to a worker that knows its price"
+        )
+    return (
+        f'no model "{name}" is known here, so its cost limit cannot be kept; the nearest name is '
+        f"{near}: check spec.template.model.name"
     )
 
 

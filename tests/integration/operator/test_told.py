@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from penstock_dev.components import RUNTIME_IMAGE
 from tests.integration.cluster import Cluster, agent
 
 SOON = 15.0
@@ -98,7 +99,9 @@ def test_a_missing_secret_is_not_called_found_and_then_told_with_its_command(
 
 
 def test_workers_that_crash_are_told_by_their_last_words(cluster: Cluster) -> None:
-    cluster.apply(agent(template={"model": {"name": "claude-nope-9", "baseURL": "http://nobody/"}}))
+    own = {"image": RUNTIME_IMAGE}  # an image that is named may know more prices than ours
+    model = {"name": "claude-nope-9", "baseURL": "http://nobody/"}
+    cluster.apply(agent(template={"model": model, "worker": own}))
     words = "no price is known for model 'claude-nope-9'"
     until_a_worker_has_said(cluster, words)
     assert until_told(cluster, "Stalled", "True", words) == "PodsFailing"

@@ -56,10 +56,20 @@ def test_the_nearest_name_is_told(name, near):
     assert f"nearest name is {near}:" in found.message
 
 
-@pytest.mark.parametrize(
-    "template",
-    [{"model": {"baseURL": "http://vllm:8000"}}, {"worker": {"image": "own/worker:3"}}],
-    ids=["another endpoint", "another image"],
-)
-def test_what_others_call_a_model_is_theirs(template):
-    assert problem("team-sonnet", **template) is None
+@pytest.mark.parametrize("name", NAMES)
+def test_behind_an_endpoint_of_ones_own_the_same_names_have_a_price(name):
+    found = problem(name, model={"baseURL": "http://vllm:8000"})
+    assert (found is None) == priced(name)
+
+
+def test_a_name_of_another_endpoint_is_told_with_what_to_declare():
+    found = problem("team-sonnet", model={"baseURL": "http://vllm:8000"})
+    assert found is not None
+    assert found.reason.value == "UnknownModel"
+    for words in ('"team-sonnet"', "the nearest is claude-", "spec.template.worker.image"):
+        assert words in found.message
+
+
+@pytest.mark.parametrize("model", [{}, {"baseURL": "http://vllm:8000"}], ids=["vendor", "another"])
+def test_an_image_of_ones_own_may_know_more(model):
+    assert problem("team-sonnet", model=model, worker={"image": "own/worker:3"}) is None
