@@ -36,7 +36,7 @@ REASONS: Final[Mapping[OutcomeReason, Meaning]] = MappingProxyType(
     {
         OutcomeReason.NONE: Meaning("There is nothing to say beyond the status.", "Nothing."),
         OutcomeReason.MODEL_ERROR: Meaning(
-            "The model's API gave no usable answer, after all attempts.",
+            "The model's API refused the request, or gave no usable answer.",
             "Read the message: a key, a model's name and a request can be mended; else try later.",
         ),
         OutcomeReason.REFUSAL: Meaning(

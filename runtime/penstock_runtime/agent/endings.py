@@ -19,7 +19,7 @@ def succeeded(output: str) -> Outcome:
 
 
 def model_failed(failure: ModelFailed, attempts: int) -> Outcome:
-    """The model could not be asked, all retries spent."""
+    """The model gave no answer: asking again cannot help, or all retries are spent."""
     if failure.kind is Failure.TOO_LONG:
         return context_full(failure.message)
     late = failure.kind is Failure.TIMEOUT
