@@ -20,6 +20,8 @@ from tests.integration.documents import elsewhere, stand_ins, typist
 
 __all__ = ["administrator", "helm", "product"]  # fixtures of others, used here as well
 RUNBOOKS = "docs/operating/runbooks.md"
+#: The AgentRollout of the Agent `support`: its name is its own.
+ROLLOUT = "by-steps"
 _SHOWN = (
     ("Deployment", "penstock-operator", "operator"),
     ("Deployment", "penstock-gateway", "gateway"),
@@ -44,7 +46,7 @@ def runbook(shell: typist.Shell, namespace: str) -> Follow:
 
 
 def follower(shell: typist.Shell, namespace: str, page: str, others: Mapping[str, str]) -> Follow:
-    """Follows sections of a page for an Agent and AgentRollout `support` in a namespace."""
+    """Follows sections of a page for an Agent `support` in a namespace."""
 
     def follow(title: str) -> AbstractContextManager[typist.Section]:
         known = {"NAME": "support", "NAMESPACE": namespace}

@@ -13,7 +13,7 @@ from penstock.task import TaskStatus
 from tests.integration.acceptance import manifests
 from tests.integration.acceptance.product import Product
 from tests.integration.documents import typist
-from tests.integration.documents.conftest import Follow
+from tests.integration.documents.conftest import ROLLOUT, Follow
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(420)]
 
@@ -53,11 +53,13 @@ def test_the_newest_stable_that_fails_is_told_by_its_log_and_undone_by_one_comma
     product: Product, runbook: Follow
 ) -> None:
     version = {"version": "1.0"}
-    product.cluster.apply(manifests.agent("Well.", template=version), manifests.rollout(HELD))
+    product.cluster.apply(
+        manifests.agent("Well.", template=version), manifests.rollout(HELD, name=ROLLOUT)
+    )
     good = product.until_stable()
     product.cluster.apply(failing(template={"version": "2.0"}))
-    bad = product.until_candidate(good)
-    product.request("promote-full", bad)
+    bad = product.until_candidate(good, ROLLOUT)
+    product.request("promote-full", bad, ROLLOUT)
     product.until("it is stable", lambda: product.agent()["stableRevision"] == bad)
     ask_until_ended(product, "ana", "bob")
     with runbook("PenstockTasksFail") as section:
@@ -68,9 +70,16 @@ def test_the_newest_stable_that_fails_is_told_by_its_log_and_undone_by_one_comma
         assert "ModelError" in log
         assert "The scripted model rejects this request" in log
     with runbook("Go back to the version before") as section:
-        section.type("undo/", VERSION="1.0")
+        section.type("agentrollout", VERSION="1.0")
         product.until("the former one is stable", lambda: product.agent()["stableRevision"] == good)
-        assert product.until_verdict(bad)["result"] == "Rejected"
+        assert product.until_verdict(bad, ROLLOUT)["result"] == "Rejected"
+        product.cluster.apply(manifests.agent("Well.", name="alone", template=version))
+        first = product.until_stable("alone")
+        product.cluster.apply(failing(name="alone", template={"version": "2.0"}))
+        stable = lambda: product.agent("alone")["stableRevision"]
+        product.until("the bad one is stable", lambda: stable() != first)
+        section.type("annotate agent NAME", NAME="alone")
+        product.until("the first one is stable", lambda: stable() == first)
 
 
 def test_a_model_that_refuses_the_key_is_told_by_the_log_of_the_workers_and_by_the_condition(
@@ -116,21 +125,21 @@ def test_a_bug_of_the_worker_ends_the_one_task_and_its_trace_is_in_the_log(
 def test_after_a_rollback_the_verdict_says_why_and_the_same_revision_is_tried_again_when_asked(
     product: Product, runbook: Follow, shell: typist.Shell
 ) -> None:
-    product.cluster.apply(manifests.agent("v1"), manifests.rollout(((50, 3000, 1),)))
+    product.cluster.apply(manifests.agent("v1"), manifests.rollout(((50, 3000, 1),), name=ROLLOUT))
     good = product.until_stable()
     with product.live_traffic(10):
         product.cluster.apply(failing())
-        bad = product.until_candidate(good)
-        product.until_verdict(bad, seconds=120)
-    assert product.share() == 0, "users are back on stable"
+        bad = product.until_candidate(good, ROLLOUT)
+        product.until_verdict(bad, ROLLOUT, seconds=120)
+    assert product.share(ROLLOUT) == 0, "users are back on stable"
     with runbook("PenstockRolledBack") as section:
         assert "error rate" in section.type("verdicts[-1:].message", REVISION=bad)
         assert "ModelError" in section.type("verdicts[-1:].samples")
         assert bad in section.type("kubectl events")
-    (retry,) = commands_in(product.cluster.condition("agentrollout/support", "RolledBack")[2])
+    (retry,) = commands_in(product.cluster.condition(f"agentrollout/{ROLLOUT}", "RolledBack")[2])
     assert "retry/" in retry
     shell.succeeds(retry)
-    product.until("a second attempt", lambda: product.rollout()["attempt"] == 2)
+    product.until("a second attempt", lambda: product.rollout(ROLLOUT)["attempt"] == 2)
 
 
 def test_what_happened_in_one_task_is_one_command(product: Product, runbook: Follow) -> None:
@@ -149,32 +158,32 @@ def test_what_happened_in_one_task_is_one_command(product: Product, runbook: Fol
 
 
 def with_approval() -> dict[str, Any]:
-    made = manifests.rollout(((20, 1, 1), (50, 3000, 1)))
+    made = manifests.rollout(((20, 1, 1), (50, 3000, 1)), name=ROLLOUT)
     made["spec"]["strategy"]["steps"][0]["approval"] = "Required"
     return made
 
 
 def pause(product: Product, _: str) -> None:
-    product.patch("agentrollout/support", {"paused": True})
+    product.patch(f"agentrollout/{ROLLOUT}", {"paused": True})
 
 
 def set_by_hand(product: Product, _: str) -> None:
-    product.set_percent(30)
+    product.set_percent(30, ROLLOUT)
 
 
 def leave_over(product: Product, stable: str) -> None:
     """A setpoint that was made for one candidate is found by the next one."""
     product.patch(
-        "agentrollout/support", {"traffic": {"canaryPercent": 10, "canaryRevision": stable}}
+        f"agentrollout/{ROLLOUT}", {"traffic": {"canaryPercent": 10, "canaryRevision": stable}}
     )
 
 
 Meddle = Callable[[Product, str], None]
 WAITS: dict[str, tuple[Callable[[], dict[str, Any]], Meddle, str]] = {
     "HoldForApproval": (with_approval, lambda *_: None, "promote/"),
-    "Paused": (lambda: manifests.rollout(HELD), pause, "paused"),
-    "HeldBySetpoint": (lambda: manifests.rollout(HELD), set_by_hand, "null"),
-    "CeilingReached": (lambda: manifests.rollout(HELD), leave_over, "null"),
+    "Paused": (lambda: manifests.rollout(HELD, name=ROLLOUT), pause, "paused"),
+    "HeldBySetpoint": (lambda: manifests.rollout(HELD, name=ROLLOUT), set_by_hand, "null"),
+    "CeilingReached": (lambda: manifests.rollout(HELD, name=ROLLOUT), leave_over, "null"),
 }
 
 
@@ -187,9 +196,9 @@ def test_the_message_of_a_rollout_that_waits_for_a_person_holds_the_command_that
     stable = product.until_stable()
     with product.live_traffic(8):
         product.cluster.apply(manifests.agent("v2"))
-        product.until_candidate(stable)
+        product.until_candidate(stable, ROLLOUT)
         meddle(product, stable)
-        why = lambda: product.cluster.condition("agentrollout/support", "Progressing")[1]
+        why = lambda: product.cluster.condition(f"agentrollout/{ROLLOUT}", "Progressing")[1]
         product.until(f"it waits: {reason}", lambda: why() == reason, 90)
         with runbook("PenstockRolloutWaitsForPerson") as section:
             shown = section.type("-o wide")
@@ -201,13 +210,13 @@ def test_the_message_of_a_rollout_that_waits_for_a_person_holds_the_command_that
 
 
 def test_an_agent_whose_rollout_is_gone_goes_on_when_it_is_applied_again(product: Product) -> None:
-    product.cluster.apply(manifests.agent("v1"), manifests.rollout(HELD))
+    product.cluster.apply(manifests.agent("v1"), manifests.rollout(HELD, name=ROLLOUT))
     stable = product.until_stable()
-    product.cluster.kubectl("delete", "agentrollout", "support")
+    product.cluster.kubectl("delete", "agentrollout", ROLLOUT)
     product.cluster.apply(manifests.agent("v2"))
     product.cluster.until_condition("agent/support", "RolloutMissing", "True")
-    product.cluster.apply(manifests.rollout(HELD))
-    product.until_candidate(stable)
+    product.cluster.apply(manifests.rollout(HELD, name=ROLLOUT))
+    product.until_candidate(stable, ROLLOUT)
     assert product.cluster.condition("agent/support", "RolloutMissing")[0] == ""
 
 

@@ -8,7 +8,7 @@ from penstock import names
 from tests.integration.acceptance import manifests
 from tests.integration.acceptance.product import Product
 from tests.integration.acceptance.traffic import Load, by_revision
-from tests.integration.documents.conftest import Follow
+from tests.integration.documents.conftest import ROLLOUT, Follow
 from tests.integration.documents.typist import Section
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(560)]
@@ -17,11 +17,11 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(560)]
 def test_every_brake_of_a_person_acts_and_stays_whatever_operator_comes_back(
     product: Product, runbook: Follow
 ) -> None:
-    product.cluster.apply(manifests.agent("v1"), manifests.rollout(manifests.PARKED))
+    product.cluster.apply(manifests.agent("v1"), manifests.rollout(manifests.PARKED, name=ROLLOUT))
     stable = product.until_stable()
     with runbook("By hand, when nothing else works") as page, product.live_traffic(8) as load:
         kill_switch(product, page)
-        candidate = product.until_candidate(stable)
+        candidate = product.until_candidate(stable, ROLLOUT)
         page.words["REVISION"] = candidate
         until_both_serve(product, load, {stable, candidate})
         no_share(product, page, load, stable)
@@ -32,7 +32,7 @@ def test_every_brake_of_a_person_acts_and_stays_whatever_operator_comes_back(
 
 
 def until_both_serve(product: Product, load: Load, both: set[str]) -> None:
-    product.set_percent(50)
+    product.set_percent(50, ROLLOUT)
     served = lambda: set(by_revision(load.accepted[-30:])) == both
     product.until("both serve", served, seconds=90)
 
@@ -55,12 +55,12 @@ def kill_switch(product: Product, page: Section) -> None:
 def no_share(product: Product, page: Section, load: Load, stable: str) -> None:
     """A candidate without a share keeps none, and is not condemned."""
     page.type('"canaryPercent":0')
-    product.until_share(0)
+    product.until_share(0, ROLLOUT)
     product.kill_operator()
     so_far = len(load.accepted)
     product.until("more users come", lambda: len(load.accepted) >= so_far + 60, seconds=90)
     assert set(by_revision(load.accepted[so_far + 20 :])) == {stable}
-    status = product.rollout()
+    status = product.rollout(ROLLOUT)
     assert (status["share"]["percent"], status["share"]["source"]) == (0, "Setpoint")
     assert status["verdicts"] == []
 
@@ -76,8 +76,8 @@ def no_workers(product: Product, page: Section, candidate: str) -> None:
         page.type("abort/")
     finally:
         product.start("operator")
-    verdict = product.until_verdict(candidate, seconds=120)
+    verdict = product.until_verdict(candidate, ROLLOUT, seconds=120)
     assert (verdict["result"], verdict["reason"]) == ("Rejected", "Aborted")
     product.until("nothing waits", lambda: product.work(candidate).queued == 0, 90)
     assert product.log().ended_on(names.hash_of(candidate)) == ended
-    assert product.share() == 0
+    assert product.share(ROLLOUT) == 0

@@ -16,7 +16,7 @@ from tests.integration.acceptance.product import Product
 from tests.integration.chart import charts
 from tests.integration.cluster import Cluster
 from tests.integration.documents import stand_ins
-from tests.integration.documents.conftest import Follow
+from tests.integration.documents.conftest import ROLLOUT, Follow
 from tests.integration.documents.typist import Section
 from tests.integration.election.operators import Operators
 
@@ -47,12 +47,12 @@ def refusals(product: Product, problem: str) -> float:
 def test_whatever_rings_its_first_commands_show_pods_agents_warnings_and_the_operator_s_log(
     product: Product, installation: Cluster, runbook: Follow
 ) -> None:
-    product.cluster.apply(manifests.agent("v1"), manifests.rollout(manifests.PARKED))
+    product.cluster.apply(manifests.agent("v1"), manifests.rollout(manifests.PARKED, name=ROLLOUT))
     stable = product.until_stable()
     product.cluster.apply(manifests.agent("v2"))
-    candidate = product.until_candidate(stable)
-    product.request("abort", candidate)
-    product.until_verdict(candidate)
+    candidate = product.until_candidate(stable, ROLLOUT)
+    product.request("abort", candidate, ROLLOUT)
+    product.until_verdict(candidate, ROLLOUT)
     with runbook("Runbooks") as section:
         pods = section.type("get pods")
         for part in ("operator", "gateway", "redis"):
@@ -64,6 +64,8 @@ def test_whatever_rings_its_first_commands_show_pods_agents_warnings_and_the_ope
         assert candidate in line_of(warnings, product.namespace, "RolledBack", "Retry: kubectl")
         log = section.type("logs")
         assert log.startswith("[pod/penstock-operator-")
+        assert section.type("agentRef").strip() == ROLLOUT
+        assert not section.type("agentRef", NAME="another").strip()
 
 
 def test_an_operator_that_does_not_start_is_found_with_its_last_words(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 import shlex
@@ -15,8 +16,8 @@ from pathlib import Path
 from penstock_dev.environment import Environment
 from tests.integration.documents import pages
 
-#: What a page writes for what its reader knows: the names of the alert's labels.
-PLACEHOLDERS = re.compile(r"\b(NAME-HASH|NAMESPACE|NAME|REVISION|VERSION|ID)\b")
+#: What a page writes for what its reader knows, mostly the names of the alert's labels.
+PLACEHOLDERS = re.compile(r"\b(NAME-HASH|NAMESPACE|NAME|ROLLOUT|REVISION|VERSION|ID)\b")
 _SECTION = re.compile(r"^#+ (.+)$", re.MULTILINE)
 _INLINE = re.compile(r"`((?:kubectl|helm|redis-cli)\s[^`]+)`")
 _FENCED = re.compile(r"^```(\w*)\n.*?^```$", re.MULTILINE | re.DOTALL)
@@ -97,12 +98,16 @@ class Shell:
 
 @dataclass
 class Section:
-    """One section of a page, with the commands that were typed of it."""
+    """One section of a page, with the commands that were typed of it.
+
+    ``asks_rollout`` is the page's command that prints what stands for ROLLOUT.
+    """
 
     shell: Shell
     title: str
     commands: list[str]
     words: dict[str, str]
+    asks_rollout: str = ""
     typed: set[str] = field(default_factory=set)
 
     def type(self, part: str, **words: str) -> str:
@@ -114,6 +119,8 @@ class Section:
         (command,) = [one for one in self.commands if part in one]
         self.typed.add(command)
         self.words |= words
+        if "ROLLOUT" in command and not self.words.get("ROLLOUT"):
+            self.words["ROLLOUT"] = self.shell.succeeds(self.filled(self.asks_rollout)).strip()
         return self.shell.succeeds(self.filled(command))
 
     def filled(self, command: str) -> str:
@@ -127,7 +134,9 @@ def following(
     shell: Shell, page: str, title: str, words: Mapping[str, str], elsewhere: Mapping[str, str]
 ) -> Iterator[Section]:
     """Follow a section; at the end every command of it was typed, but for those tried elsewhere."""
-    section = Section(shell, title, sections(page)[title], dict(words))
+    written = sections(page)
+    asks_rollout = "".join(one for one in itertools.chain(*written.values()) if "agentRef" in one)
+    section = Section(shell, title, written[title], dict(words), asks_rollout)
     yield section
     left = set(section.commands) - section.typed - elsewhere.keys()
     assert not left, f"not typed of {title}: {left}"
