@@ -9,7 +9,9 @@ import subprocess
 import pytest
 import yaml
 
-from tests.integration.documents import pages
+from tests.integration.acceptance import manifests
+from tests.integration.acceptance.product import Product
+from tests.integration.documents import pages, typist
 
 pytestmark = pytest.mark.cluster
 PAGE = "docs/operating/gitops.md"
@@ -89,3 +91,32 @@ def test_an_apply_that_is_not_forced_ends_in_a_conflict_that_names_kubectl_patch
     said = git(text, *SERVER_SIDE, check=False)
     assert 'conflict with "kubectl-patch"' in said
     assert git.share() == "20"
+
+
+def prompt(words):
+    """The ConfigMap that an Agent takes its instructions from."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "prompt"},
+        "data": {"text": f"{words}\n#fake {{}}\n"},
+    }
+
+
+@pytest.mark.timeout(300)
+def test_a_config_map_that_is_applied_alone_is_waited_for_by_both_commands(
+    product: Product, shell: typist.Shell
+) -> None:
+    agent = manifests.agent(spec={"rolloutPolicy": "Immediate"})
+    del agent["spec"]["template"]["instructions"]
+    source = {"configMapKeyRef": {"name": "prompt", "key": "text"}}
+    agent["spec"]["template"]["instructionsFrom"] = source
+    product.cluster.apply(prompt("First."), agent)
+    first = product.until_stable()
+    product.cluster.wait("agent/support", "UpToDate")
+    product.cluster.apply(prompt("Second."))
+    both = pages.block(PAGE, "UpToDate=False").splitlines()
+    for command in both:
+        shell.succeeds(command.replace("kubectl wait ", f"kubectl wait -n {product.namespace} "))
+    task = product.ask("anna").json()
+    assert task["revision"] == product.agent()["stableRevision"] != first
