@@ -7,9 +7,10 @@ from penstock.api import condition
 from penstock.api.analysis import Result
 from penstock.api.condition import Status
 from penstock.api.rollout import Source
-from penstock.rollout import commands, findings, path, words
+from penstock.rollout import commands, findings, former, path, words
 from penstock.rollout.facts import CANDIDATE_UNAVAILABLE, Facts
 from penstock.rollout.moves import Wait
+from penstock.rollout.situation import Pods
 
 _AWAITS_PODS: Final = (
     "CandidateNotReady",
@@ -113,12 +114,31 @@ def _reconciling(wait: Wait) -> _Told:
 
 def _stalled(facts: Facts, wait: Wait) -> _Told:
     """What a person must mend; what waits for a decision alone is not stalled."""
+    pods = _awaited(facts, wait)
+    if pods.needs_person:
+        return Status.TRUE, "PodsFailing", words.with_pods_words(wait.message, pods)
     since, limit = _awaits_pod_since(facts, wait), facts.strategy.start_deadline_seconds
     if since and facts.seconds_since(since) >= limit:
         return Status.TRUE, "StartDeadlineExceeded", words.start_deadline(facts, wait.message)
     if wait.reason == "RolledBack":
         return Status.TRUE, wait.reason, wait.message
     return Status.FALSE, "NotStalled", ""
+
+
+def _awaited(facts: Facts, wait: Wait) -> Pods:
+    """The workers without whom it does not go on; nobody where something else is awaited."""
+    match wait.reason:
+        case "Undoing":
+            name = former.goal(facts)
+        case "FirstRevisionNotReady":
+            name = facts.situation.latest
+        case "CandidateNotReady" | "CandidateUnavailable" | "AwaitingCapacity":
+            name = facts.candidate
+        case "StoreUnavailable" if not facts.can_serve:
+            name = facts.candidate  # with Redis again, its pods would still be missing
+        case _:
+            name = ""
+    return facts.situation.pods.get(name, Pods())
 
 
 def _awaits_pod_since(facts: Facts, wait: Wait) -> str:

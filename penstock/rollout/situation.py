@@ -36,11 +36,13 @@ class Pods:
     """Readiness of one revision's workers.
 
     ``wanted`` 0 means scaled to nothing on purpose, which is not being unavailable.
+    ``needs_person``: what ``message`` tells of is mended by a person alone, and by no waiting.
     """
 
     ready: int = 0
     wanted: int = 0
     message: str = ""  # the pods' own words while they fail
+    needs_person: bool = False
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from penstock.api.rollout import AgentRolloutStatus, StepApproval
 from penstock.rollout import commands, findings, path, samples
 from penstock.rollout.facts import COMPARABLE_PERCENT, UNAVAILABLE_SECONDS, Facts
 from penstock.rollout.requests import Verb
+from penstock.rollout.situation import Pods
 from penstock.traffic import Arm
 
 #: Waits whose sentence has numbers that run.
@@ -46,6 +47,11 @@ def start_deadline(facts: Facts, awaited: str) -> str:
         f"{awaited} That has lasted for more than {facts.strategy.start_deadline_seconds} s; it "
         "goes on by itself when a pod is ready."
     )
+
+
+def with_pods_words(awaited: str, pods: Pods) -> str:
+    """What is awaited, with why its pods do not come."""
+    return awaited if pods.message in awaited else f"{awaited} Its pods say: {pods.message}."
 
 
 def _ask(facts: Facts, verb: Verb) -> str:

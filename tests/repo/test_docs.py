@@ -15,6 +15,7 @@ WORDS_OF_THE_OPERATOR = [
     "operator/penstock_operator/reconcile/gather.py",
     "operator/penstock_operator/reconcile/statuses.py",
     "operator/penstock_operator/reconcile/stock.py",
+    "operator/penstock_operator/reconcile/transitions.py",
     "operator/penstock_operator/reconcile/waiting.py",
     "penstock/access.py",
     "penstock/api/validation.py",

@@ -19,6 +19,8 @@ from penstock_operator.reconcile.world import World
 
 #: What can be asked of an Agent without an AgentRollout.
 VERBS: Final = (Verb.UNDO, Verb.RETRY)
+#: So much of a refusal begins another message, of which enough is to be left.
+_LONGEST: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,14 @@ def verdicts(world: World, stock: Stock, goal: Goal) -> tuple[Verdict, ...]:
         at=condition.timestamp(world.now),
     )
     return (told,)
+
+
+def refusal(world: World, last: Asked | None) -> str:
+    """The answer to the request that stands in the annotation, as long as it is a refusal."""
+    value = annotations_of(world.agent).get(names.ANNOTATION_REQUEST, "")[:256]
+    if last is None or last.result != "Refused" or last.value != value:
+        return ""
+    return f"Request {value} was refused: {last.message[:_LONGEST]}. "
 
 
 def answer(world: World, message: str, *, accepted: bool) -> Asked:

@@ -10,7 +10,7 @@ from penstock.rollout import capacity, engine
 from penstock.rollout.capacity import Capacity
 from penstock.rollout.situation import Happening, Pods, RevisionRecord, Situation
 from penstock_operator.cluster.kinds import name_of, namespace_of
-from penstock_operator.reconcile import asked, events
+from penstock_operator.reconcile import asked, events, podwords
 from penstock_operator.reconcile.stock import Known, Stock
 from penstock_operator.reconcile.world import World
 from penstock_store.records import RevisionWork
@@ -53,9 +53,13 @@ def is_rejected(course: Course, known: Known) -> bool:
 
 def chart(world: World, stock: Stock) -> Course:
     """Decide the course: by the AgentRollout in charge, else by the Agent's own policy."""
-    if world.rollout is not None:
-        return _governed(world, stock)
-    return _ungoverned(world, stock)
+    request = asked.read(world, stock)
+    if isinstance(request, asked.Goal):
+        return _as_asked(world, stock, request)
+    course = _unasked(world, stock) if world.rollout is None else _governed(world, stock)
+    if request is None:
+        return course
+    return replace(course, answer=asked.answer(world, request, accepted=False))
 
 
 def _governed(world: World, stock: Stock) -> Course:
@@ -81,15 +85,8 @@ def _governed(world: World, stock: Stock) -> Course:
         happenings=decision.happenings,
         look_again_seconds=decision.look_again_seconds,
         goal=decision.goal,
-        answer=_elsewhere(world, stock),
         staff_percent=capacity.percent_to_staff(after, spec, world.now),
     )
-
-
-def _elsewhere(world: World, stock: Stock) -> Asked | None:
-    """The answer to a request that stands on the Agent beside an AgentRollout."""
-    refusal = asked.read(world, stock)
-    return asked.answer(world, refusal, accepted=False) if isinstance(refusal, str) else None
 
 
 def situation(
@@ -163,7 +160,10 @@ def capacity_of(world: World, stock: Stock, candidate: str) -> Capacity | None:
 
 def _pods(world: World, candidate: str) -> dict[str, Pods]:
     """Readiness by revision; a candidate without a Deployment is missing, not asleep."""
-    found = dict(world.pods)
+    found = {
+        name: replace(pods, needs_person=podwords.for_a_person(pods.message))
+        for name, pods in world.pods.items()
+    }
     if candidate:
         found.setdefault(candidate, Pods(wanted=1, message="it has no Deployment yet"))
     return found
@@ -172,22 +172,6 @@ def _pods(world: World, candidate: str) -> dict[str, Pods]:
 def _work(world: World, stock: Stock, name: str) -> RevisionWork | None:
     known = stock.get(name)
     return world.look.work.get(known.cut.hash) if world.look and known else None
-
-
-def _ungoverned(world: World, stock: Stock) -> Course:
-    """The latest revision once it is ready, or the one that a person asks for."""
-    request = asked.read(world, stock)
-    if isinstance(request, asked.Goal):
-        return _as_asked(world, stock, request)
-    return _answered(world, _unasked(world, stock), request)
-
-
-def _answered(world: World, course: Course, refusal: str | None) -> Course:
-    if refusal is None:
-        return course
-    told = Happening("RequestRefused", refusal, warning=True)
-    answer = asked.answer(world, refusal, accepted=False)
-    return replace(course, answer=answer, happenings=(*course.happenings, told))
 
 
 def _as_asked(world: World, stock: Stock, goal: asked.Goal) -> Course:
@@ -219,6 +203,7 @@ def _as_asked(world: World, stock: Stock, goal: asked.Goal) -> Course:
 
 
 def _unasked(world: World, stock: Stock) -> Course:
+    """Without an AgentRollout the latest revision serves once it is ready."""
     stable = stock.stable
     happenings: tuple[Happening, ...] = ()
     frozen = _must_wait(world, stock)

@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Self
 
+from penstock.api import condition
+from penstock.api.agent import AgentStatus
 from penstock.revision import Revision
 from penstock.traffic import Route
 from penstock_operator.cluster.drift import Answer, answer, differs
@@ -57,6 +60,18 @@ class Memory:
     unrecorded: dict[str, Object] = field(default_factory=dict)
     answers: dict[tuple[str, str], Answer] = field(default_factory=dict)
     cuts: Cuts = field(default_factory=dict)
+
+    @classmethod
+    def after(cls, status: AgentStatus) -> Self:
+        """The memory with which an operator begins: children that were refused before still are.
+
+        The first pass finds out. Until then a status that said so would be taken back, and told anew.
+        """
+        found = condition.find(status.conditions, "Stalled")
+        words = {found.reason: found.message} if found and found.status == "True" else {}
+        return cls(
+            name_conflict=words.get("NameConflict", ""), refused=words.get("ChildRefused", "")
+        )
 
     def quiet_seconds(self, inputs: str, now: datetime) -> float:
         """For how long the inputs of a revision have been the same."""

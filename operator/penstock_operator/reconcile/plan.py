@@ -21,7 +21,15 @@ from penstock_operator.cluster.kinds import (
     annotations_of,
     name_of,
 )
-from penstock_operator.reconcile import access, events, manifests, podwords, statuses
+from penstock_operator.reconcile import (
+    access,
+    events,
+    manifests,
+    podwords,
+    statuses,
+    transitions,
+    waiting,
+)
 from penstock_operator.reconcile.course import Course, chart
 from penstock_operator.reconcile.memory import Lull
 from penstock_operator.reconcile.stock import Known, Stock, take_stock, verdict_annotations
@@ -30,6 +38,8 @@ from penstock_operator.reconcile.world import World
 from penstock_store import codec
 from penstock_store.records import Look
 
+#: Why an AgentRollout is stalled whose Agent does not exist.
+AGENT_MISSING: Final = "AgentMissing"
 _SETTLING_SECONDS: Final = 1.0
 _AT_REST_SECONDS: Final = 60.0
 _IN_USE_SECONDS: Final = 5.0
@@ -52,7 +62,8 @@ class Plan:
     tampered with). ``verdicts`` are annotations on records, written before any status.
     ``rollout_statuses`` are decisions; ``idle_statuses`` those of AgentRollouts that decide nothing.
     ``rehome`` are revision hashes whose unbegun work goes back to stable; ``expire``: some task
-    waits for longer than it may.
+    waits for longer than it may. ``events`` are told whatever happens, ``transitions`` once
+    ``agent_status`` is written.
     """
 
     replaced: tuple[tuple[Kind, Object], ...] = ()
@@ -66,6 +77,7 @@ class Plan:
     expire: bool = False
     deletions: tuple[tuple[Kind, Object], ...] = ()
     events: tuple[tuple[Object, Happening], ...] = ()
+    transitions: tuple[Happening, ...] = ()
     governed: bool = False
     route_in_force: tuple[str, ...] = ()
     instead_of: tuple[int, int] | None = None
@@ -82,6 +94,7 @@ def plan_agent(world: World) -> Plan:
     crews = muster(world, stock, course)
     tampered = _tampered(world, crews)
     route = _route(world, course, crews)
+    status = statuses.agent_status(world, stock, course, crews, tampered)
     pruned = prunable(
         crews, stock, course, world.spec.revision_history_limit if world.spec else 100
     )
@@ -91,12 +104,13 @@ def plan_agent(world: World) -> Plan:
         verdicts=_verdicts(world, stock, course),
         rollout_statuses=_rollout_statuses(world, course),
         idle_statuses=_idle_statuses(world),
-        agent_status=statuses.agent_status(world, stock, course, crews, tampered),
+        agent_status=status,
         route=route,
         rehome=_rehome(world, course, crews),
         expire=any(left <= 0 for left in _seconds_to_wait(world, crews)),
         deletions=_deletions(world, crews, pruned),
         events=_events(world, course, tampered),
+        transitions=transitions.told(world.status, status, waiting.suspended_by(world)),
         governed=world.rollout is not None,
         route_in_force=world.look.route_record if world.look else (),
         instead_of=world.instead_of,
@@ -182,7 +196,7 @@ def _rollout_statuses(
 def _idle_statuses(world: World) -> tuple[tuple[Object, AgentRolloutStatus], ...]:
     """What those say that govern nothing."""
     found: list[tuple[Object, AgentRolloutStatus]] = []
-    for rollout, reason, message in _idle_rollouts(world):
+    for rollout, reason, message in idle_rollouts(world):
         now = reading.rollout_status(rollout)
         wanted = _idle(rollout, now.value, reason, message, world.now)
         if wanted != now.value or now.lost:
@@ -190,7 +204,8 @@ def _idle_statuses(world: World) -> tuple[tuple[Object, AgentRolloutStatus], ...
     return tuple(found)
 
 
-def _idle_rollouts(world: World) -> list[tuple[Object, str, str]]:
+def idle_rollouts(world: World) -> list[tuple[Object, str, str]]:
+    """AgentRollouts that name this Agent and govern nothing, each with reason and message."""
     others = [(rollout, "NotInCharge", _not_in_charge(world)) for rollout in world.rollouts[1:]]
     return others + [(rollout, "Invalid", why[:2048]) for rollout, why in world.unread_rollouts]
 
@@ -205,7 +220,7 @@ def orphan_status(
 ) -> AgentRolloutStatus:
     """The status of an AgentRollout whose Agent does not exist."""
     message = f"there is no Agent {agent} in this namespace"
-    return _idle(rollout, current, "AgentMissing", message, now)
+    return _idle(rollout, current, AGENT_MISSING, message, now)
 
 
 def _idle(

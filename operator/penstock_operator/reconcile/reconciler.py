@@ -64,7 +64,7 @@ class Reconciler:
 
     async def reconcile(self, key: AgentKey) -> Again | None:
         """One pass; returns when to look again, None when nothing is left to do."""
-        memory = self.memories.setdefault(key, Memory())
+        memory = self.memories.get(key) or self.memories.setdefault(key, self._begun(key))
         world = await gather(self.sources, key, memory, self.clock())
         if world is None:
             await self._gone(key)
@@ -74,6 +74,11 @@ class Reconciler:
         metrics.show(key, shown.of_agent(key, world, plan))
         await self.apply(key, world.agent, plan, memory)
         return Again(plan.look_again_seconds, urgent=plan.in_flight)
+
+    def _begun(self, key: AgentKey) -> Memory:
+        """What is remembered of an Agent before the first pass over it."""
+        agent = self.sources.cache.get(AGENT, key.namespace, key.name)
+        return Memory.after(reading.agent_status(agent).value) if agent else Memory()
 
     def in_flight(self, key: AgentKey) -> bool:
         """Whether a candidate has users, by what the cache holds: its passes come first."""
@@ -222,7 +227,10 @@ class Reconciler:
             log.warning("not told", about=f"AgentRollout/{name_of(rollout)}", error=str(error))
 
     async def _report(self, agent: Object, plan: Plan, memory: Memory) -> None:
-        """Write the Agent's status when it says something new; numbers alone wait a minute."""
+        """Write the Agent's status when it says something new; numbers alone wait a minute.
+
+        What has become of the Agent is told once its status keeps the next pass from telling it.
+        """
         wanted = plan.agent_status
         if wanted is None:
             return
@@ -234,6 +242,8 @@ class Reconciler:
             return
         memory.numbers_at = now
         await self._write_status(AGENT, agent, wanted.wire())
+        for happening in plan.transitions:
+            await self._post(agent, happening)
 
     async def _route(self, key: AgentKey, plan: Plan, memory: Memory) -> None:
         """Put the route in force, unless Redis has this very one."""

@@ -9,7 +9,7 @@ from penstock.api.analysis import Result, Verdict
 from penstock.api.condition import Condition, Status
 from penstock.rollout.situation import Pods
 from penstock.traffic import Arm, Standing
-from penstock_operator.reconcile import access, manifests, podwords, remembered, waiting
+from penstock_operator.reconcile import access, asked, manifests, podwords, remembered, waiting
 from penstock_operator.reconcile.access import Word
 from penstock_operator.reconcile.course import Course, targets, verdict_on
 from penstock_operator.reconcile.stock import Stock
@@ -95,7 +95,8 @@ def _waiting(world: World, crews: tuple[Crew, ...]) -> int:
 def _conditions(
     world: World, stock: Stock, course: Course, crews: tuple[Crew, ...], tampered: tuple[str, ...]
 ) -> tuple[Condition, ...]:
-    ready = _ready(world, stock, course)
+    true, reason, message = _ready(world, stock, course)
+    refused = asked.refusal(world, course.answer or world.status.last_request)
     stalled = _stalled(world, stock, course)
     current = world.status.conditions
     always: dict[str, Word] = {
@@ -105,7 +106,7 @@ def _conditions(
         "UpToDate": _up_to_date(world, stock, course),
         "Reconciling": _reconciling(stock, course, crews, stalled),
         "Stalled": stalled,
-        "Ready": ready,
+        "Ready": (true, reason, f"{refused}{message}"),
     }
     when_true: dict[str, Word] = {
         "RolloutMissing": (course.frozen, "NoAgentRollout", waiting.frozen(stock)),

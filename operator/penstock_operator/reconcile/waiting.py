@@ -22,7 +22,7 @@ from penstock_operator.reconcile.world import World
 #: A revision without a ready worker for so long is told to people, where no AgentRollout does.
 START_DEADLINE_SECONDS: Final = 600
 #: What an AgentRollout waits for by a person's word.
-_DECISIONS: Final = frozenset(
+DECISIONS: Final = frozenset(
     {"HoldForApproval", "Paused", "HeldBySetpoint", "CeilingReached", "AnalysisUnclear"}
 )
 
@@ -115,6 +115,15 @@ def _goal_fails(world: World, _stock: Stock, course: Course) -> Why | None:
     return "PodsFailing", f"{course.goal}, which was asked for, does not serve: {words}"
 
 
+def _rollout_stalled(_world: World, _stock: Stock, course: Course) -> Why | None:
+    """What must be mended by the word of its AgentRollout; after a rollback the Agent serves."""
+    status = course.rollout_status
+    told = condition.find(status.conditions, "Stalled") if status else None
+    if told is None or told.status is not condition.Status.TRUE or told.reason == "RolledBack":
+        return None
+    return told.reason, told.message
+
+
 def coming(world: World, stock: Stock, course: Course) -> Known | None:
     """The revision that is released once its workers are ready, where no AgentRollout governs."""
     latest = stock.get(stock.latest)
@@ -132,15 +141,17 @@ def _late(world: World, known: Known) -> bool:
 
 
 def suspended(world: World, _stock: Stock, _course: Course) -> Why | None:
-    """The kill switch, and the command that takes it back."""
-    if not world.suspended:
-        return None
+    """A person has set the kill switch."""
+    return ("Suspended", suspended_by(world)) if world.suspended else None
+
+
+def suspended_by(world: World) -> str:
+    """What the kill switch means, and the command that takes it back."""
     change = """--type merge -p '{"spec":{"suspended":false}}'"""
-    message = (
+    return (
         "spec.suspended is true: nothing is admitted. Go on: "
         f"kubectl -n {namespace_of(world.agent)} patch agent {world.name} {change}"
     )
-    return "Suspended", message
 
 
 def scaled_to_zero(world: World, _stock: Stock, course: Course) -> Why | None:
@@ -192,7 +203,7 @@ def _retry(world: World, revision: str) -> str:
 
 def _rollout_waits(_world: World, _stock: Stock, course: Course) -> Why | None:
     status = course.rollout_status
-    if status is None or status.waiting not in _DECISIONS:
+    if status is None or status.waiting not in DECISIONS:
         return None
     progressing = condition.find(status.conditions, "Progressing")
     return status.waiting, progressing.message if progressing else "its AgentRollout says for what"
@@ -208,6 +219,7 @@ _MENDS: Final[tuple[Check, ...]] = (
     _pods_fail,
     _goal_fails,
     _next_fails,
+    _rollout_stalled,
     access.refusal,
 )
 _DECIDED: Final[tuple[Check, ...]] = (

@@ -19,17 +19,25 @@ def told(cluster: Cluster, kind: str) -> tuple[str, str, str]:
     return cluster.condition("agent/support", kind)
 
 
-def until_told(cluster: Cluster, kind: str, status: str, *words: str, seconds: float = SOON) -> str:
+def until_told(
+    cluster: Cluster,
+    kind: str,
+    status: str,
+    *words: str,
+    seconds: float = SOON,
+    by: str = "agent/support",
+) -> str:
     """Wait until a condition has this status and all these words; answers its reason."""
 
     def said() -> str:
-        now, reason, message = told(cluster, kind)
+        now, reason, message = cluster.condition(by, kind)
         return reason if now == status and all(word in message for word in words) else ""
 
     try:
         return str(cluster.until(f"{kind} is {status}", said, seconds))
     except AssertionError as error:
-        raise AssertionError(f"{kind} is {told(cluster, kind)}, wanted {status} {words}") from error
+        seen = cluster.condition(by, kind)
+        raise AssertionError(f"{kind} is {seen}, wanted {status} {words}") from error
 
 
 def until_a_worker_has_said(cluster: Cluster, words: str) -> None:
@@ -150,3 +158,40 @@ def test_waiting_for_up_to_date_right_after_apply_waits_for_what_was_applied(
     cluster.kubectl("wait", "--for=condition=UpToDate", "agent/support", "--timeout=90s")
     after = cluster.get("agent", "support")["status"]
     assert after["stableRevision"] == after["latestRevision"] != before
+
+
+VENDOR = {"name": "vendor", "key": "api-key"}
+SECRETIVE = {"model": {"name": "claude-haiku-5-5", "credentialsSecretRef": VENDOR}}
+COMMAND = "create secret generic vendor --from-literal=api-key=VALUE"
+ROLLOUT = {
+    "apiVersion": "penstock.dev/v1alpha1",
+    "kind": "AgentRollout",
+    "metadata": {"name": "support"},
+    "spec": {"agentRef": {"name": "support"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("refusal", "template", "words"),
+    [([QUOTA], {}, "failed quota"), ([], SECRETIVE, COMMAND)],
+    ids=["quota", "secret"],
+)
+def test_of_a_candidate_whose_pods_only_a_person_brings_agent_and_rollout_say_so(
+    cluster: Cluster, refusal: list[dict[str, Any]], template: dict[str, Any], words: str
+) -> None:
+    cluster.apply(agent("v1"), ROLLOUT)
+    cluster.until_condition("agentrollout/support", "Ready", "True", "Stable")
+    cluster.until_condition("agent/support", "Ready", "True", "Serving")
+    cluster.apply(*refusal, agent("v2", template=template))
+    if template:
+        until_a_worker_has_said(cluster, words)
+    for one in ("agentrollout/support", "agent/support"):
+        assert until_told(cluster, "Stalled", "True", words, by=one) == "PodsFailing"
+    assert told(cluster, "Ready")[:2] == ("True", "Serving"), "v1 serves"
+    asked = cluster.get("events.events.k8s.io")["items"]
+    warned = [(one["type"], one["note"]) for one in asked if one["reason"] == "Stalled"]
+    assert [kind for kind, note in warned if words in note] == ["Warning"], warned
+    if template:
+        cluster.kubectl(*COMMAND.replace("VALUE", "abc").split())
+        for one in ("agentrollout/support", "agent/support"):
+            until_told(cluster, "Stalled", "False", seconds=STARTED, by=one)

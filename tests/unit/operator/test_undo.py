@@ -102,7 +102,7 @@ def test_what_cannot_be_done_is_refused_in_one_sentence(value, words):
     assert plan.agent_status.last_request is not None
     assert plan.agent_status.last_request.result == "Refused"
     assert words in plan.agent_status.last_request.message
-    assert [happening.reason for _, happening in plan.events] == ["RequestRefused"]
+    assert [happening.reason for happening in plan.transitions] == ["RequestRefused"]
 
 
 def test_beside_an_agentrollout_the_request_belongs_there():

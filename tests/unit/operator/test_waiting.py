@@ -6,11 +6,14 @@ from dataclasses import replace
 
 import pytest
 
+from penstock import names
 from penstock.api import condition
+from penstock.api.rollout import AgentRolloutStatus, Share, Source, Stage
 from penstock.rollout.situation import Pods
 from penstock_operator.reconcile import podwords
 from penstock_operator.reconcile.plan import plan_agent
 from tests.unit.operator import worlds
+from tests.unit.operator.test_never_again import rollout
 from tests.unit.operator.test_plan import serving
 from tests.unit.operator.worlds import cut, record, world
 
@@ -148,3 +151,60 @@ def test_pods_that_may_still_speak_are_looked_at_soon():
     assert plan_agent(silent).look_again_seconds <= 2
     old = releasing(made_at=worlds.later(-3600))
     assert plan_agent(old).look_again_seconds > 2
+
+
+def trying(words="", share=0, minutes=1, **more):
+    """V2 is tried beside V1 under an AgentRollout, with no worker of V2 ready."""
+    since = condition.timestamp(worlds.later(-60 * minutes))
+    status = AgentRolloutStatus(
+        stable_revision=cut(V1).name,
+        canary_revision=cut(V2).name,
+        attempt=1,
+        agent_uid="agent-uid",
+        route_version=3,
+        stage=Stage.STEPS,
+        share=Share(percent=share, source=Source.AUTOMATIC),
+        candidate_since=since,
+        unready_since=since,
+        **more,
+    )
+    made = world(worlds.agent(V2), **RELEASING, rollouts=(rollout(status),), route_version=3)
+    return replace(made, pods={**made.pods, cut(V2).name: Pods(0, 1, words)})
+
+
+def of_both(made):
+    """The condition Stalled of the Agent and of its AgentRollout."""
+    plan = plan_agent(made)
+    statuses = (plan.agent_status, plan.course.rollout_status)
+    return tuple(condition.find(status.conditions, "Stalled") for status in statuses)
+
+
+CRASH = "pod x: CrashLoopBackOff (exit code 1): boom"
+MENDS = [f"its pods are refused: {QUOTA}", f"pod x: Error: {SECRET}"]
+
+
+@pytest.mark.parametrize("words", MENDS)
+@pytest.mark.parametrize("minutes", [1, 11])
+def test_under_an_agentrollout_both_tell_at_once_what_no_waiting_mends(words, minutes):
+    for said in of_both(trying(words, minutes=minutes)):
+        assert (said.status, said.reason) == ("True", "PodsFailing")
+        assert words in said.message
+
+
+@pytest.mark.parametrize(("minutes", "stalled"), [(9, "False"), (11, "True")])
+def test_an_agent_takes_over_that_its_rollout_is_past_the_start_deadline(minutes, stalled):
+    agents, rollouts = of_both(trying(CRASH, minutes=minutes))
+    assert agents.status == rollouts.status == stalled
+    if stalled == "True":
+        assert (agents.reason, agents.message) == (rollouts.reason, rollouts.message)
+        assert agents.reason == "StartDeadlineExceeded"
+
+
+def test_of_a_rollback_the_agent_says_that_it_serves():
+    made = trying()
+    made.rollouts[0]["metadata"]["annotations"] = {
+        names.ANNOTATION_REQUEST: f"abort/{cut(V2).name}/1"
+    }
+    agents, rollouts = of_both(made)
+    assert (rollouts.status, rollouts.reason) == ("True", "RolledBack")
+    assert (agents.status, agents.reason) == ("False", "CandidateRejected")

@@ -9,7 +9,9 @@ import pytest
 from penstock.analysis.evidence import Observation
 from penstock.analysis.failures import Failure
 from penstock.analysis.metrics import ERROR_RATE, Tally
-from penstock.api.rollout import Setpoint
+from penstock.api.rollout import AgentRolloutStatus, Setpoint
+from penstock.rollout.capacity import Capacity
+from penstock.rollout.situation import Pods, RevisionRecord
 from penstock.task import OutcomeReason
 from tests.unit.rollout.world import (
     APPROVED_AT_20,
@@ -17,6 +19,7 @@ from tests.unit.rollout.world import (
     GOOD,
     SUSPECT,
     C,
+    S,
     candidate_world,
     stable_world,
     world_at,
@@ -227,3 +230,56 @@ def test_who_waits_for_evidence_reads_how_many_tasks_count_for_nobody():
     assert "the candidate has 1 (1 in this step), and 12 that count for nobody" in world.after(
         61
     ).decide().message("Progressing")
+
+
+REFUSED = "its pods are refused: failed quota: tight"
+
+
+def refused(world, revision, ready=0):
+    """The same world, in which a person must mend what keeps this revision's pods away."""
+    return world.change(
+        pods={**world.situation.pods, revision: Pods(ready, 1, REFUSED, needs_person=True)}
+    )
+
+
+def first_revision():
+    fresh = {"stable": "", "status": AgentRolloutStatus(), "records": {S: RevisionRecord(S)}}
+    return refused(stable_world().change(**fresh), S)
+
+
+def taken_off():
+    return refused(world_at(20), C).decide().after(61).decide().after(3600)
+
+
+def back_to_s():
+    world = world_at(95).step_over()
+    assert world.status.stable_revision == C
+    return refused(world.ask("undo", S), S)
+
+
+def short_of_workers():
+    return refused(world_at(20).change(capacity=Capacity(21, 100, 1000)), C, ready=1).after(61)
+
+
+@pytest.mark.parametrize(
+    ("waits", "made"),
+    [
+        ("CandidateNotReady", lambda: refused(stable_world().apply(C), C)),
+        ("CandidateUnavailable", taken_off),
+        ("FirstRevisionNotReady", first_revision),
+        ("Undoing", back_to_s),
+        ("StoreUnavailable", lambda: refused(stable_world().apply(C), C).change(store_error="no")),
+        ("AwaitingCapacity", short_of_workers),
+    ],
+)
+def test_pods_that_only_a_person_brings_are_told_at_once(waits, made):
+    world = made().decide()
+    assert world.waits == waits
+    assert world.condition("Stalled") == ("True", "PodsFailing")
+    assert REFUSED in world.message("Stalled")
+    world.pods(S).pods(C).change(capacity=None, store_error="").decide()
+    assert world.condition("Stalled")[1] != "PodsFailing"
+
+
+def test_pods_that_nobody_waits_for_stall_nothing():
+    assert refused(world_at(20), C, ready=1).decide().condition("Stalled")[0] == "False"

@@ -1,0 +1,47 @@
+"""What has become of an Agent since its last status, as Events about it.
+
+They follow from two statuses alone: once the later one is written, no pass and no other operator
+tells them again.
+"""
+
+from penstock.api import condition
+from penstock.api.agent import AgentStatus
+from penstock.rollout.situation import Happening
+
+
+def told(before: AgentStatus, after: AgentStatus, suspended: str) -> tuple[Happening, ...]:
+    """What is to be told when a status takes the place of another.
+
+    ``suspended`` says what the kill switch means, and the command that takes it back.
+    """
+    found = (_refused(before, after), _stalled(before, after), _switched(before, after, suspended))
+    return tuple(happening for happening in found if happening)
+
+
+def _refused(before: AgentStatus, after: AgentStatus) -> Happening | None:
+    answer = after.last_request
+    if answer is None or answer == before.last_request or answer.result != "Refused":
+        return None
+    return Happening("RequestRefused", answer.message, warning=True)
+
+
+def _stalled(before: AgentStatus, after: AgentStatus) -> Happening | None:
+    reason = stalled_for(after)
+    if not reason or reason == stalled_for(before):
+        return None
+    found = condition.find(after.conditions, "Stalled")
+    return Happening("Stalled", f"{reason}: {found.message if found else ''}", warning=True)
+
+
+def stalled_for(status: AgentStatus) -> str:
+    """Why a person must mend something; empty where nobody must."""
+    found = condition.find(status.conditions, "Stalled")
+    return found.reason if found and found.status is condition.Status.TRUE else ""
+
+
+def _switched(before: AgentStatus, after: AgentStatus, suspended: str) -> Happening | None:
+    if before.traffic.suspended == after.traffic.suspended:
+        return None
+    if after.traffic.suspended:
+        return Happening("AgentSuspended", suspended, warning=True)
+    return Happening("AgentResumed", "spec.suspended is true no more: tasks are admitted again")
