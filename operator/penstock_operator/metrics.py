@@ -165,6 +165,14 @@ SUSPENDED: Final = Gauge(
     _AGENT,
     registry=_LEADING,
 )
+STALLED: Final = Gauge(
+    "penstock_agent_stalled",
+    "1 while a person must mend something: the reason of the condition Stalled, of the Agent or of "
+    "an AgentRollout that names it; else no series. A rollback, after which the Agent serves, is "
+    "none: see penstock_rollout_rejected.",
+    (*_AGENT, "reason"),
+    registry=_LEADING,
+)
 
 _RESULTS: Final = {
     Reason.NEW_REVISION: Result.SUPERSEDED,

@@ -90,8 +90,9 @@ class Reconciler:
         """Report to AgentRollouts that name an Agent which does not exist."""
         self.memories.pop(key, None)
         self.sources.measure.forget(key)
-        metrics.forget(key)
-        for rollout in self.sources.cache.of_agent(ROLLOUT, key):
+        orphans = self.sources.cache.of_agent(ROLLOUT, key)
+        metrics.show(key, shown.of_nobody(key) if orphans else {})
+        for rollout in orphans:
             now = reading.rollout_status(rollout)
             wanted = orphan_status(rollout, now.value, key.name, self.clock())
             if wanted != now.value or now.lost:

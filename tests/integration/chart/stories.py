@@ -11,23 +11,20 @@ import logging
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
 import penstock_operator.metrics
-from penstock import names
 from penstock.errors import AdmissionRefused, StoreUnavailable
-from penstock_operator.reconcile.world import World
 from penstock_store.records import Memory, RevisionWork
 from tests.integration.chart.plant import GATEWAY, OPERATOR, WORKER, Plant
-from tests.unit.operator import worlds
-from tests.unit.operator.test_plan import V1, V2, serving, trying_v2
-from tests.unit.operator.worlds import cut, record, world
+from tests.integration.chart.states import HELD, cancelled, refused, serving, trying
+from tests.unit.operator.test_plan import V1, V2
+from tests.unit.operator.worlds import cut
 
 Told = Callable[[Plant], Awaitable[None]]
 _GONE: Final = StoreUnavailable("gone")
-_HELD: Final = {"traffic": {"canaryPercent": 20, "canaryRevision": cut(V2).name}}
 
 
 @dataclass(frozen=True)
@@ -51,27 +48,6 @@ def story(**rings: str) -> Callable[[Told], Told]:
     return kept
 
 
-def _serving(work: dict[str, RevisionWork] | None = None, **spec: Any) -> World:
-    return world(
-        worlds.agent(V1, **spec),
-        records=(record(V1, 1, promoted=1),),
-        projected_for=(V1,),
-        ready_for=(V1,),
-        status=serving(V1),
-        route_version=3,
-        work=work,
-    )
-
-
-def _trying(request: str = "", **spec: Any) -> World:
-    made = trying_v2()
-    rollout = json.loads(json.dumps(made.rollouts[0]))
-    rollout["spec"] |= spec
-    if request:
-        rollout["metadata"]["annotations"] = {names.ANNOTATION_REQUEST: request}
-    return replace(made, rollouts=(rollout,))
-
-
 # ------------------------------------------------------------------------------------- all is well
 
 
@@ -82,28 +58,28 @@ async def nothing_happens(plant: Plant) -> None:
 
 @story()
 async def users_are_served(plant: Plant) -> None:
-    plant.world, plant.requests, plant.tasks = _serving(), 1, 1
+    plant.world, plant.requests, plant.tasks = serving(), 1, 1
     await plant.run(20)
 
 
 @story()
 async def a_candidate_is_tried(plant: Plant) -> None:
-    plant.world, plant.tasks = _trying(), 3
+    plant.world, plant.tasks = trying(), 3
     await plant.run(60)
 
 
 @story()
 async def a_candidate_becomes_stable(plant: Plant) -> None:
-    plant.world = _trying()
+    plant.world = trying()
     await plant.run(5)
-    plant.look_at(_trying(f"promote-full/{cut(V2).name}/1"))
-    plant.world = _serving()
+    plant.look_at(trying(f"promote-full/{cut(V2).name}/1"))
+    plant.world = serving()
     await plant.run(30)
 
 
 @story()
 async def another_operator_leads(plant: Plant) -> None:
-    plant.world, plant.tasks = _trying(), 3
+    plant.world, plant.tasks = trying(), 3
     await plant.run(20)
     plant.away.add(OPERATOR)
     await plant.run(1)
@@ -114,7 +90,7 @@ async def another_operator_leads(plant: Plant) -> None:
 
 @story()
 async def all_begin_anew(plant: Plant) -> None:
-    plant.world, plant.requests, plant.tasks = _serving(), 1, 1
+    plant.world, plant.requests, plant.tasks = serving(), 1, 1
     for _ in range(3):
         await plant.run(6)
         for target in (OPERATOR, GATEWAY, WORKER):
@@ -152,11 +128,11 @@ async def one_task_of_many_fails(plant: Plant) -> None:
 
 @story()
 async def the_kill_switch_is_on_for_half_an_hour(plant: Plant) -> None:
-    plant.world = _serving({V1: RevisionWork(queued=5, oldest_queued_ms=900_000)}, suspended=True)
+    plant.world = serving({V1: RevisionWork(queued=5, oldest_queued_ms=900_000)}, suspended=True)
     for _ in range(30):
         await plant.ask(AdmissionRefused("agent-suspended", "it is suspended"))
         await plant.run(1)
-    plant.world = _serving()
+    plant.world = serving()
     await plant.run(20)
 
 
@@ -178,16 +154,16 @@ async def no_revision_serves(plant: Plant) -> None:
 
 @story()
 async def a_candidate_is_held_for_an_hour(plant: Plant) -> None:
-    plant.world = _trying(**_HELD)
+    plant.world = trying(**HELD)
     await plant.run(60)
-    plant.world = _trying()
+    plant.world = trying()
     await plant.run(240)
 
 
 @story()
 async def everything_is_nearly_too_much(plant: Plant) -> None:
     plant.redis = Memory(650, 1000)
-    plant.world = _serving({V1: RevisionWork(queued=5, oldest_queued_ms=250_000)})
+    plant.world = serving({V1: RevisionWork(queued=5, oldest_queued_ms=250_000)})
     plant.requests, plant.tasks = 29, 11
     penstock_operator.metrics.QUEUE_DEPTH.set(90)
     for minute in range(40):
@@ -215,7 +191,7 @@ async def _a_burst_of_errors(plant: Plant) -> None:
 
 @story()
 async def all_is_well_again_just_in_time(plant: Plant) -> None:
-    plant.world = _serving()
+    plant.world = serving()
     await plant.run(10)
     for target, minutes in ((OPERATOR, 4), (GATEWAY, 1.5)):
         plant.away.add(target)
@@ -235,17 +211,19 @@ async def all_is_well_again_just_in_time(plant: Plant) -> None:
     plant.redis_away()
     await plant.run(1.5)
     plant.redis = Memory(100, 1000)
-    plant.world = _serving({V1: RevisionWork(queued=5, oldest_queued_ms=400_000)})
+    plant.world = serving({V1: RevisionWork(queued=5, oldest_queued_ms=400_000)})
     penstock_operator.metrics.QUEUE_DEPTH.set(150)
     await plant.run(4)
-    plant.world = _serving()
+    plant.world = serving()
     await plant.run(9)
     penstock_operator.metrics.QUEUE_DEPTH.set(0)
-    plant.world = _serving(suspended=True)
+    plant.world = serving(suspended=True)
     await plant.run(50)
-    plant.world = _trying(**_HELD)
+    plant.world = refused(serving(), V1)
+    await plant.run(9)
+    plant.world = trying(**HELD)
     await plant.run(200)
-    plant.world = _serving()
+    plant.world = serving()
     await plant.run(10)
 
 
@@ -261,7 +239,7 @@ async def no_operator_runs(plant: Plant) -> None:
 
 @story(PenstockOperatorLeaderless="")
 async def no_operator_leads(plant: Plant) -> None:
-    plant.world = _trying()
+    plant.world = trying()
     await plant.run(5)
     plant.leads = False
     await plant.run(8)
@@ -398,15 +376,15 @@ async def a_worker_meets_its_first_bug(plant: Plant) -> None:
 
 @story(PenstockRolledBack="support")
 async def a_candidate_is_aborted(plant: Plant) -> None:
-    plant.world = _trying()
+    plant.world = trying()
     await plant.run(10)
-    plant.world = _trying(f"abort/{cut(V2).name}/1")
+    plant.world = trying(f"abort/{cut(V2).name}/1")
     await plant.run(3)
 
 
 @story(PenstockRolledBack="support")
 async def a_rejected_revision_is_still_the_newest_when_another_operator_leads(plant: Plant) -> None:
-    plant.world = _trying(f"abort/{cut(V2).name}/1")
+    plant.world = trying(f"abort/{cut(V2).name}/1")
     await plant.run(10)
     plant.away.add(OPERATOR)
     await plant.run(2)
@@ -417,7 +395,7 @@ async def a_rejected_revision_is_still_the_newest_when_another_operator_leads(pl
 
 @story(PenstockRolloutWaitsForPerson="support")
 async def a_setpoint_outlasts_a_change_of_leader(plant: Plant) -> None:
-    plant.world = _trying(**_HELD)
+    plant.world = trying(**HELD)
     await plant.run(125)
     plant.away.add(OPERATOR)
     await plant.run(2)
@@ -426,9 +404,54 @@ async def a_setpoint_outlasts_a_change_of_leader(plant: Plant) -> None:
     await plant.run(125)
 
 
+@story(PenstockRolloutWaitsForPerson="support")
+async def nobody_decides_about_an_unclear_analysis(plant: Plant) -> None:
+    plant.world = cancelled(trying())
+    await plant.run(250)
+
+
+@story(PenstockRolledBack="support")
+async def a_rejected_revision_stays_the_newest(plant: Plant) -> None:
+    plant.world = trying(f"abort/{cut(V2).name}/1")
+    await plant.run(60)
+
+
+@story(PenstockAgentStalled="support")
+async def no_worker_of_an_agent_can_be_made(plant: Plant) -> None:
+    plant.world = refused(serving(), V1)
+    await plant.run(8)
+    plant.away.add(OPERATOR)
+    await plant.run(2)
+    plant.away.clear()
+    plant.begin(OPERATOR)
+    await plant.run(10)
+
+
+@story(PenstockAgentStalled="support")
+async def no_worker_of_a_candidate_can_be_made(plant: Plant) -> None:
+    plant.world = refused(trying(), V2)
+    await plant.run(20)
+
+
+@story(PenstockAgentStalled="support")
+async def an_agentrollout_cannot_be_read(plant: Plant) -> None:
+    made = trying()
+    plant.world = replace(serving(), unread_rollouts=((made.rollouts[0], "spec.unit is Ring"),))
+    await plant.run(20)
+
+
+@story(PenstockAgentStalled="support")
+async def two_agentrollouts_name_one_agent(plant: Plant) -> None:
+    made = trying()
+    second = json.loads(json.dumps(made.rollouts[0]))
+    second["metadata"]["name"] = "second"
+    plant.world = replace(made, rollouts=(*made.rollouts, second))
+    await plant.run(20)
+
+
 @story(PenstockAgentSuspended="support")
 async def the_kill_switch_stays_on(plant: Plant) -> None:
-    plant.world = _serving(suspended=True)
+    plant.world = serving(suspended=True)
     await plant.run(40)
     plant.away.add(OPERATOR)
     await plant.run(2)
@@ -439,7 +462,7 @@ async def the_kill_switch_stays_on(plant: Plant) -> None:
 
 @story(PenstockTasksWait="support")
 async def tasks_wait_for_workers(plant: Plant) -> None:
-    plant.world = _serving({V1: RevisionWork(queued=5, oldest_queued_ms=400_000)})
+    plant.world = serving({V1: RevisionWork(queued=5, oldest_queued_ms=400_000)})
     await plant.run(8)
 
 

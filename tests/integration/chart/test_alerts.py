@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from penstock_dev.kind import programs
+from penstock_operator.reconcile import waiting
 from tests.integration.chart.charts import MONITORING, NAMESPACE, ROOT, Document, Helm, of_kind
 from tests.integration.chart.plant import SCRAPE_SECONDS, Samples
 from tests.integration.chart.stories import STORIES
@@ -146,6 +147,13 @@ def test_every_alert_has_a_case(groups: dict[str, Any]) -> None:
     alerts = {rule["alert"] for group in groups["groups"] for rule in group["rules"]}
     assert alerts == {alert for story in STORIES.values() for alert in story.rings}
     assert sum(not story.rings for story in STORIES.values()) > 8
+
+
+def test_whatever_waits_for_a_person_s_word_rings_in_the_end(groups: dict[str, Any]) -> None:
+    rules = {rule["alert"]: rule for group in groups["groups"] for rule in group["rules"]}
+    told = re.search(r'reason=~"([^"]+)"', rules["PenstockRolloutWaitsForPerson"]["expr"])
+    assert told
+    assert set(told[1].split("|")) == waiting.DECISIONS | {"RolloutMissing"}
 
 
 def test_every_metric_that_an_alert_asks_for_is_shown_in_some_story(

@@ -299,3 +299,7 @@ def test_workers_that_do_not_come_up_are_told_by_the_agent_s_description(
         stalled = described[: described.index("Type:                  Stalled")][-900:]
         assert words.split(" --", maxsplit=1)[0] in stalled
         section.type('"maxReplicas"')  # harmless where it is no help
+    with runbook("PenstockAgentStalled") as section:
+        assert words in section.type("get agent NAME")
+        assert "No resources found" in section.type("get agentrollouts")
+        assert re.search(r"Warning +Stalled ", section.type("events"))
