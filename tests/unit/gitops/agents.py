@@ -15,6 +15,7 @@ from penstock_operator.reconcile.stock import take_stock
 from penstock_operator.reconcile.world import World
 from tests.unit.operator import worlds
 from tests.unit.operator.test_plan import V1, V2, serving, trying_v2
+from tests.unit.operator.test_waiting import CRASH, trying
 
 SERVING = {"records": (worlds.record(V1, promoted=1),), "projected_for": (V1,), "ready_for": (V1,)}
 BOTH = {
@@ -238,6 +239,7 @@ CASES = {
     ),
     "record_unreadable": (record_unreadable, "Degraded"),
     "crash_looping": (crash_looping, "Degraded"),
+    "start_deadline": (lambda: told(trying(CRASH, minutes=11)), "Degraded"),
     "credentials_refused": (
         lambda: refused_by_the_model(Access.CREDENTIALS_REFUSED),
         "Degraded",

@@ -11,6 +11,7 @@ from penstock.rollout import report
 from penstock.rollout.capacity import Capacity
 from penstock.rollout.facts import Facts
 from penstock.rollout.moves import Wait
+from penstock.rollout.situation import Pods
 from penstock_operator.reconcile import plan
 from tests.unit.rollout.test_reporting import first_world
 from tests.unit.rollout.test_taken_off import ALONE, FEW
@@ -108,6 +109,15 @@ WORLDS = {
     "candidate_not_ready": (
         lambda: stable_world().apply(C).pods(C, ready=0, message="ErrImagePull").decide(),
         "Progressing",
+    ),
+    "pods_refused": (
+        lambda: (
+            stable_world()
+            .apply(C)
+            .change(pods={C: Pods(0, 1, "exceeded quota", needs_person=True)})
+            .decide()
+        ),
+        "Degraded",
     ),
     "start_deadline": (
         lambda: (
