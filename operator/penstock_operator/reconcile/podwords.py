@@ -11,6 +11,7 @@ from penstock_operator.cluster.kinds import Object
 
 _LONGEST: Final = 600
 _REFUSED: Final = "its pods are refused: "
+_STARTING: Final = re.compile(r"pod \S+: (ContainerCreating|PodInitializing|not scheduled): ")
 _SECRET: Final = re.compile(r"kubectl -n \S+ (create|patch) secret ")
 
 
@@ -54,6 +55,11 @@ def about_secret(message: str) -> bool:
 def for_a_person(message: str) -> bool:
     """Whether these words tell of what no waiting mends: a refusal, or a Secret."""
     return message.startswith(_REFUSED) or about_secret(message)
+
+
+def may_pass(message: str) -> bool:
+    """Whether these words are of a start that may go on by itself, as a mount that is tried again."""
+    return bool(_STARTING.match(message))
 
 
 def message(pods: Iterable[dict[str, Any]]) -> str:

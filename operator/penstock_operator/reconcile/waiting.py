@@ -21,6 +21,8 @@ from penstock_operator.reconcile.world import World
 
 #: A revision without a ready worker for so long is told to people, where no AgentRollout does.
 START_DEADLINE_SECONDS: Final = 600
+#: How long what a start says may pass by itself: a mount that is tried again, a node that comes.
+START_PATIENCE_SECONDS: Final = 30
 #: What an AgentRollout waits for by a person's word.
 DECISIONS: Final = frozenset(
     {"HoldForApproval", "Paused", "HeldBySetpoint", "CeilingReached", "AnalysisUnclear"}
@@ -89,7 +91,11 @@ def _pods_fail(world: World, stock: Stock, course: Course) -> Why | None:
     """The workers of who serves, or shall serve first, say why they do not."""
     serving = course.stable or stock.latest
     words = world.pods.get(serving, Pods()).message
-    return ("PodsFailing", words) if words and not world.ready(serving) else None
+    if not words or world.ready(serving):
+        return None
+    if podwords.may_pass(words) and not _unready_for(world, serving, START_PATIENCE_SECONDS):
+        return None
+    return "PodsFailing", words
 
 
 def _next_fails(world: World, stock: Stock, course: Course) -> Why | None:
@@ -100,7 +106,7 @@ def _next_fails(world: World, stock: Stock, course: Course) -> Why | None:
         return None
     if podwords.for_a_person(pods.message):
         return "PodsFailing", f"{known.name} is not released: {pods.message}"
-    if not _late(world, known):
+    if not _unready_for(world, known.name, START_DEADLINE_SECONDS):
         return None
     said = pods.message or "its pods say nothing"
     message = f"no worker of {known.name} was ready within {START_DEADLINE_SECONDS} s: {said}"
@@ -131,10 +137,11 @@ def coming(world: World, stock: Stock, course: Course) -> Known | None:
     return latest if waits and world.rollout is None else None
 
 
-def _late(world: World, known: Known) -> bool:
-    live = world.deployments.get(known.name)
+def _unready_for(world: World, name: str, seconds: float) -> bool:
+    """Whether a revision has been without a ready worker for so long."""
+    live = world.deployments.get(name)
     since = podwords.unready_since(live) if live else None
-    return since is not None and (world.now - since).total_seconds() >= START_DEADLINE_SECONDS
+    return since is not None and (world.now - since).total_seconds() >= seconds
 
 
 # ------------------------------------------------------------------------------ to be decided

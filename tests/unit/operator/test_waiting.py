@@ -70,6 +70,30 @@ def test_what_no_waiting_mends_is_told_at_once(words):
     assert said["Ready"].status == "True", "V1 serves"
 
 
+MOUNT = 'pod x: ContainerCreating: MountVolume.SetUp failed for volume "revision": forbidden'
+NO_NODE = "pod x: not scheduled: 0/3 nodes are available"
+
+
+@pytest.mark.parametrize(
+    ("words", "seconds", "stalled"),
+    [
+        (MOUNT, 5, "False"),
+        (MOUNT, 31, "True"),
+        (NO_NODE, 5, "False"),
+        (NO_NODE, 31, "True"),
+        ("pod x: CrashLoopBackOff (exit code 1): boom", 5, "True"),
+        ("pod x: ErrImagePull: no such image", 5, "True"),
+    ],
+)
+def test_what_a_start_says_may_pass_is_no_stall_before_it_has_lasted(words, seconds, stalled):
+    made = world(worlds.agent(V1), records=(record(V1, 1),), projected_for=(V1,), ready_for=(V1,))
+    name = cut(V1).name
+    born = condition.timestamp(worlds.later(-seconds))
+    made.deployments[name]["metadata"]["creationTimestamp"] = born
+    said = conditions(replace(made, pods={name: Pods(0, 1, words)}))["Stalled"]
+    assert (said.status, words in said.message) == (stalled, stalled == "True")
+
+
 @pytest.mark.parametrize(("minutes", "stalled"), [(9, "False"), (11, "True")])
 def test_a_revision_that_does_not_start_is_told_after_its_deadline(minutes, stalled):
     words = "pod x: CrashLoopBackOff (exit code 1): boom"
