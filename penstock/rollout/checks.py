@@ -118,9 +118,6 @@ def abort_requested(facts: Facts) -> Move | None:
     return Reject(Reason.ABORTED, f"rolled back at {facts.percent} %: aborted by request")
 
 
-# ----------------------------------------------------------------------- is it doing any harm
-
-
 # ------------------------------------------------------------------------ what do people say
 
 
