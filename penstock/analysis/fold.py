@@ -101,8 +101,8 @@ class Fold:
         """
         fold = cls(scope, checkpoint.step_from, position(checkpoint.counted_through))
         if scope.candidate:
-            fold.total = _restored(checkpoint.stable, checkpoint.candidate)
-            fold.step = _restored(checkpoint.step_stable, checkpoint.step_candidate)
+            fold.total = _restored(checkpoint.stable, checkpoint.canary)
+            fold.step = _restored(checkpoint.step_stable, checkpoint.step_canary)
         return fold
 
     def begin_step(self, step_from: str) -> None:

@@ -90,7 +90,7 @@ def scope_of(
         latency_limit_ms=guardrails.latency_mean_seconds * 1000,
         overdue_ms=overdue,
         literal=guardrails.mode is GuardrailMode.LITERAL,
-        began_ms=_milliseconds(status.candidate_since) if canary else 0,
+        began_ms=_milliseconds(status.canary_since) if canary else 0,
     )
 
 

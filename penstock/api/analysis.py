@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from penstock.api.fields import Block, MapList, Message, Percent, Timestamp
+from penstock.api.fields import Block, Formerly, MapList, Message, Percent, Timestamp
 from penstock.api.sample import MAX_SAMPLES, Sample
 
 
@@ -150,13 +150,13 @@ class AnalysisStatus(Block):
     stable: Annotated[ArmCounts, Field(description="Stable, since the candidate began.")] = (
         ArmCounts()
     )
-    candidate: Annotated[ArmCounts, Field(description="The candidate, since it began.")] = (
-        ArmCounts()
-    )
+    canary: Annotated[
+        ArmCounts, Formerly("candidate"), Field(description="The canary, since it began.")
+    ] = ArmCounts()
     step_stable: Annotated[ArmCounts, Field(description="Stable, in this step.")] = ArmCounts()
-    step_candidate: Annotated[ArmCounts, Field(description="Candidate, in this step.")] = (
-        ArmCounts()
-    )
+    step_canary: Annotated[
+        ArmCounts, Formerly("stepCandidate"), Field(description="The canary, in this step.")
+    ] = ArmCounts()
     before: Annotated[
         Yardstick | None,
         Field(

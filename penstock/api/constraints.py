@@ -5,7 +5,7 @@ from typing import Any, Final, TypeAlias
 
 import annotated_types
 
-from penstock.api.fields import MapList, Opaque, Rule
+from penstock.api.fields import Formerly, MapList, Opaque, Rule
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -33,6 +33,8 @@ def apply(schema: Schema, metadata: tuple[Any, ...], path: str) -> None:
         Unsupported: metadata that is not known, that does not fit the type, or that comes twice.
     """
     for item in metadata:
+        if isinstance(item, Formerly):
+            continue  # a second name of the field, no bound of its value
         keyword, value = _keyword(schema, item, path)
         if keyword == _RULES:
             schema.setdefault(_RULES, []).append(value)

@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 _ACRONYMS: Final = {"url": "URL", "usd": "USD"}
 
@@ -42,6 +43,46 @@ class Rule:
     def __init__(self, rule: str, message: str) -> None:
         self.rule = rule
         self.message = message
+
+
+class Formerly:
+    """Marks a field that the release before knew under another name.
+
+    The schema declares both names, since the API server drops what it does not know even when an
+    object is only read. ``renamed`` reads either; only the field's own name is written.
+
+    Args:
+        name: the name before, as it stands on the wire.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+def former_name(info: FieldInfo) -> str:
+    """The name of a field in the release before; empty where it has not changed."""
+    return next((part.name for part in info.metadata if isinstance(part, Formerly)), "")
+
+
+def renamed(kind: type[Block], raw: dict[str, Any]) -> dict[str, Any]:
+    """A block as it was stored, each former name in it replaced by the name of today.
+
+    Where both stand, the one of today holds. What is no block of the kind is left as it is.
+    """
+    known = dict(raw)
+    for info in kind.model_fields.values():
+        name, before = str(info.alias), former_name(info)
+        if before and before in known:
+            former = known.pop(before)
+            known.setdefault(name, former)
+        inside = info.annotation
+        if (
+            isinstance(inside, type)
+            and issubclass(inside, Block)
+            and isinstance(known.get(name), dict)
+        ):
+            known[name] = renamed(inside, known[name])
+    return known
 
 
 class Opaque:

@@ -7,7 +7,16 @@ from pydantic import Field
 
 from penstock.api.analysis import Analysis, AnalysisStatus, Verdict
 from penstock.api.condition import Condition
-from penstock.api.fields import Block, MapList, Message, ObjectName, Percent, Rule, Timestamp
+from penstock.api.fields import (
+    Block,
+    Formerly,
+    MapList,
+    Message,
+    ObjectName,
+    Percent,
+    Rule,
+    Timestamp,
+)
 from penstock.api.interruptions import Halt, StuckQueue, Suspension
 
 
@@ -247,8 +256,10 @@ class AgentRolloutStatus(Block):
     step_started_at: Annotated[
         Timestamp | None, Field(description="When this step's hold began.")
     ] = None
-    candidate_since: Annotated[
-        Timestamp | None, Field(description="When the candidate became one.")
+    canary_since: Annotated[
+        Timestamp | None,
+        Formerly("candidateSince"),
+        Field(description="When the canary became one."),
     ] = None
     blind_since: Annotated[
         Timestamp | None,

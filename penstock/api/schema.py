@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from penstock.api import constraints
 from penstock.api.constraints import Unsupported
-from penstock.api.fields import Opaque
+from penstock.api.fields import Opaque, former_name
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -52,9 +52,12 @@ def compile_block(model: type[BaseModel], path: str, above: tuple[type, ...] = (
     schema: Schema = {"type": "object"}
     if required := [name for name, info in fields.items() if info.is_required()]:
         schema["required"] = required
-    schema["properties"] = {
+    schema["properties"] = properties = {
         name: _property(info, f"{path}.{name}", (*above, model)) for name, info in fields.items()
     }
+    for name, info in fields.items():
+        if before := former_name(info):
+            properties[before] = properties[name] | {"description": f"The former name of {name}."}
     return schema
 
 

@@ -58,7 +58,7 @@ def fresh_step(facts: Facts) -> dict[str, Any]:
         update={
             "step_from": _position(facts),
             "step_stable": ArmCounts(),
-            "step_candidate": ArmCounts(),
+            "step_canary": ArmCounts(),
         }
     )
     now = condition.timestamp(facts.now)
@@ -81,7 +81,7 @@ def fresh_attempt(facts: Facts, attempt: int) -> dict[str, Any]:
         "attempt": attempt,
         "share": share(facts, 0, Source.NONE),
         "steps_hash": path.steps_hash(facts.strategy),
-        "candidate_since": condition.timestamp(facts.now),
+        "canary_since": condition.timestamp(facts.now),
         "unavailable_count": 0,
         "analysis": AnalysisStatus(
             counted_through=through,

@@ -101,6 +101,6 @@ def left_for(facts: Facts, revision: str) -> list[str]:
     """
     last, canary = facts.status.last_request, in_flight(facts)
     asked_at = last.at if (last.value, last.result) == (facts.open_request, WAITING) else ""
-    since = facts.status.candidate_since or ""
+    since = facts.status.canary_since or ""
     later = bool(asked_at) and since > asked_at
     return [name for name in (facts.stable, "" if later else canary) if name not in ("", revision)]

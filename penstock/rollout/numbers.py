@@ -52,9 +52,9 @@ def measured(facts: Facts, observed: Observation) -> AnalysisStatus:
         update |= {
             "counted_through": observed.counted_through,
             "stable": for_status(observed.in_total(Arm.STABLE)),
-            "candidate": for_status(observed.in_total(Arm.CANDIDATE)),
+            "canary": for_status(observed.in_total(Arm.CANDIDATE)),
             "step_stable": for_status(observed.in_step(Arm.STABLE)),
-            "step_candidate": for_status(observed.in_step(Arm.CANDIDATE)),
+            "step_canary": for_status(observed.in_step(Arm.CANDIDATE)),
         }
     return facts.status.analysis.model_copy(update=update)
 
@@ -109,7 +109,7 @@ def _told(analysis: AnalysisStatus) -> _Words:
 
 
 def _arms(analysis: AnalysisStatus) -> tuple[ArmCounts, ...]:
-    return analysis.stable, analysis.candidate, analysis.step_stable, analysis.step_candidate
+    return analysis.stable, analysis.canary, analysis.step_stable, analysis.step_canary
 
 
 def _observed_percent(observed: Observation) -> int | None:

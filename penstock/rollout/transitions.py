@@ -78,7 +78,7 @@ def _(move: moves.Drop, facts: Facts) -> Change:
     update = {
         **NOWHERE,
         "canary_revision": None,
-        "candidate_since": None,
+        "canary_since": None,
         "share": share(facts, 0, Source.NONE),
         "analysis": AnalysisStatus(),
         "suspension": Suspension(),
@@ -352,7 +352,7 @@ def _promoted(facts: Facts, reason: Reason, message: str) -> Change:
         **NOWHERE,
         "stable_revision": facts.candidate,
         "canary_revision": None,
-        "candidate_since": None,
+        "canary_since": None,
         "share": share(facts, 0, Source.NONE),
         "analysis": AnalysisStatus(),
         "verdicts": with_verdict(facts.status.verdicts, verdict),

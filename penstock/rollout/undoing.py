@@ -74,9 +74,9 @@ def _still_declared(facts: Facts, left: Sequence[Verdict]) -> dict[str, Any]:
     latest = facts.situation.latest or facts.status.canary_revision or ""
     mine = [verdict for verdict in left if verdict.revision == latest]
     if not mine and not (facts.rejected and latest == facts.status.canary_revision):
-        return {"canary_revision": None, "candidate_since": None}
+        return {"canary_revision": None, "canary_since": None}
     kept = {"canary_revision": latest, "share": share(facts, 0, Source.ROLLBACK)}
     if latest == facts.status.canary_revision:
         return kept
     begun = {"salt": facts.situation.fresh_salt, "unit": facts.situation.spec.unit}
-    return {**kept, **begun, "attempt": mine[0].attempt, "candidate_since": None}
+    return {**kept, **begun, "attempt": mine[0].attempt, "canary_since": None}

@@ -296,7 +296,7 @@ def unclear(facts: Facts, check: Finding) -> str:
 def callers_cancel(facts: Facts) -> str:
     """Callers take back far more from the candidate than from stable: a person decides."""
     counts = facts.status.analysis
-    ours, theirs = _cancelled(counts.step_candidate), _cancelled(counts.step_stable)
+    ours, theirs = _cancelled(counts.step_canary), _cancelled(counts.step_stable)
     return (
         f"Held at {facts.percent} %: callers cancelled {ours} tasks of the candidate in this step and "
         f"{theirs} of stable. Cancelled tasks count for nobody and may hide that it is slow, so a person "
@@ -329,7 +329,7 @@ def awaits_evidence(facts: Facts) -> str:
     return (
         f"Held at {facts.percent} % for evidence: each side needs {facts.step.min_tasks} counted "
         "tasks since the candidate began and one in this step; "
-        f"{_so_far('the candidate', counts.candidate, counts.step_candidate)}, "
+        f"{_so_far('the candidate', counts.canary, counts.step_canary)}, "
         f"{_so_far('stable', counts.stable, counts.step_stable)}."
     )
 
@@ -360,6 +360,6 @@ def all_passed(facts: Facts) -> str:
     counts = facts.status.analysis
     observed = facts.observation
     if observed is None:
-        return f"promoted from {facts.percent} %: all steps passed ({counts.candidate.tasks} tasks)"
+        return f"promoted from {facts.percent} %: all steps passed ({counts.canary.tasks} tasks)"
     shown = "; ".join(f"{check.name} {findings.of_candidate(check)}" for check in facts.checks)
     return f"promoted from {facts.percent} %: all steps and the final hold passed; {shown}"

@@ -1,6 +1,6 @@
 """Reading what other hands and other versions have written: as far as it can be read, and no less.
 
-Unknown fields are passed over. A value that this version cannot read is left out, and the rest is
+Unknown fields are passed over, former names are read as those of today. A value that this version cannot read is left out, and the rest is
 kept; where leaving it out would let something through, it is read as the word that lets nothing.
 """
 
@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from penstock.api import condition
 from penstock.api.agent import AgentStatus
 from penstock.api.analysis import AnalysisStatus, Reason, Result, Verdict
-from penstock.api.fields import Block
+from penstock.api.fields import Block, renamed
 from penstock.api.rollout import AgentRolloutStatus, Share, Stage
 from penstock_operator.cluster.kinds import Object
 
@@ -139,7 +139,7 @@ def _read(
         unreadable: a place that cannot be read although the schema allows it.
         instead: what to read where a field of the block itself cannot be.
     """
-    kept: Any = raw
+    kept: Any = renamed(kind, raw) if isinstance(raw, dict) else raw
     lost: list[str] = []
     for _ in range(_ROUNDS if isinstance(raw, dict) else 0):
         try:
@@ -149,7 +149,7 @@ def _read(
                 return Reading(value, tuple(lost))
         except ValidationError as error:
             place, problem = _worst(error)
-        kept = kept if lost else copy.deepcopy(raw)
+        kept = kept if lost else copy.deepcopy(kept)
         _leave_out(kept, place, problem, instead or {})
         lost.append(_words(root, place))
     return Reading(kind.model_validate(dict(instead or {})), (root,))
@@ -194,6 +194,7 @@ def _unreadable_moment(status: AgentRolloutStatus) -> _Place | None:
         (("stepStartedAt",), status.step_started_at),
         (("blindSince",), status.blind_since),
         (("unreadySince",), status.unready_since),
+        (("canarySince",), status.canary_since),
         *_moments_of_suspension(status),
         *((("halts", n), halt.since) for n, halt in enumerate(status.halts)),
         *((("halts", n), halt.until) for n, halt in enumerate(status.halts)),

@@ -58,7 +58,7 @@ class StoreClock:
 def last_moment(status: AgentRolloutStatus) -> datetime | None:
     """The last moment that a status tells of; None when it tells of none."""
     written = (
-        status.candidate_since,
+        status.canary_since,
         status.step_started_at,
         status.blind_since,
         status.unready_since,

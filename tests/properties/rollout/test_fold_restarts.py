@@ -72,9 +72,9 @@ def checkpoint(fold, now_ms):
         counted_through=seen.counted_through,
         step_from=seen.step_from,
         stable=for_status(seen.in_total(Arm.STABLE)),
-        candidate=for_status(seen.in_total(Arm.CANDIDATE)),
+        canary=for_status(seen.in_total(Arm.CANDIDATE)),
         step_stable=for_status(seen.in_step(Arm.STABLE)),
-        step_candidate=for_status(seen.in_step(Arm.CANDIDATE)),
+        step_canary=for_status(seen.in_step(Arm.CANDIDATE)),
     )
     return AnalysisStatus.model_validate_json(kept.model_dump_json())
 

@@ -80,7 +80,7 @@ def test_a_hang_is_seen_before_any_of_its_tasks_has_ended():
     for rollout in played:
         assert rollout.status.verdicts[-1].check == "latencyMean"
         assert rollout.seconds < 120 + rollout.limits.wall_seconds
-        assert rollout.status.analysis.candidate.tasks == 0
+        assert rollout.status.analysis.canary.tasks == 0
 
 
 def test_a_version_that_always_fails_is_rolled_back_where_stable_has_no_user_at_all():

@@ -103,9 +103,9 @@ def test_what_callers_cancelled_is_counted_aside_for_each_arm_also_over_a_restar
         counted_through=seen.counted_through,
         step_from=f"{T + 2}-0",
         stable=for_status(seen.in_total(Arm.STABLE)),
-        candidate=for_status(seen.in_total(Arm.CANDIDATE)),
+        canary=for_status(seen.in_total(Arm.CANDIDATE)),
         step_stable=for_status(seen.in_step(Arm.STABLE)),
-        step_candidate=for_status(seen.in_step(Arm.CANDIDATE)),
+        step_canary=for_status(seen.in_step(Arm.CANDIDATE)),
     )
     again = Fold.resume(SCOPE, status)
     again.add(log.rows)

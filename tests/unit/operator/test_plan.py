@@ -301,7 +301,7 @@ def trying_v2(**more: object) -> World:
         stage=Stage.STEPS,
         current_step_index=1,
         step_started_at="2026-11-21T09:59:00Z",
-        candidate_since="2026-11-21T09:50:00Z",
+        canary_since="2026-11-21T09:50:00Z",
     )
     return world(
         worlds.agent(V2),

@@ -81,12 +81,24 @@ def holds(written: Any, before: Any) -> bool:
             return bool(written == before)
 
 
+FORMER = {"candidateSince": "canarySince"}
+FORMER_ANALYSIS = {"candidate": "canary", "stepCandidate": "stepCanary"}
+
+
+def under_new_names(status: dict[str, Any]) -> dict[str, Any]:
+    """A stored status as it stands after the first write of this version."""
+    named = {FORMER.get(name, name): part for name, part in status.items()}
+    if analysis := status.get("analysis"):
+        counts = {FORMER_ANALYSIS.get(name, name): part for name, part in analysis.items()}
+        named["analysis"] = counts
+    return named
+
+
 @pytest.mark.parametrize("kind", READERS)
 def test_a_status_of_the_version_before_is_read_whole(kind: str) -> None:
     read = READERS[kind](stored(f"{kind}-before"))
     assert not read.lost
-    before = stored(f"{kind}-before")
-    assert holds(read.value.wire(), before)
+    assert holds(read.value.wire(), under_new_names(stored(f"{kind}-before")))
 
 
 def test_a_status_of_a_newer_agent_is_read_without_what_only_that_knows() -> None:
@@ -103,6 +115,32 @@ def test_a_status_of_a_newer_agent_is_read_without_what_only_that_knows() -> Non
         f"status.conditions[{len(before.conditions)}].status",
         f"status.conditions[{len(before.conditions)}]",
     )
+
+
+def test_a_rollout_in_flight_is_read_under_the_names_of_the_version_before() -> None:
+    before = stored("rollout-before")
+    before["analysis"]["stepCandidate"]["tasks"] = 17
+    before["analysis"]["candidate"] = {"tasks": 18}
+    assert FORMER.keys() <= before.keys()
+    assert FORMER_ANALYSIS.keys() <= before["analysis"].keys()
+    read = reading.rollout_status({"status": before})
+    assert read == reading.rollout_status({"status": under_new_names(before)})
+    assert read.lost == ()
+    assert read.value.canary_since == before["candidateSince"]
+    assert (read.value.analysis.step_canary.tasks, read.value.analysis.canary.tasks) == (17, 18)
+
+
+def test_only_the_names_of_today_are_written() -> None:
+    written = reading.rollout_status({"status": stored("rollout-before")}).value.wire()
+    assert FORMER.keys().isdisjoint(written)
+    assert FORMER_ANALYSIS.keys().isdisjoint(written["analysis"])
+    assert set(FORMER.values()) <= written.keys()
+
+
+def test_where_both_names_stand_the_one_of_today_holds() -> None:
+    both = stored("rollout-before") | {"canarySince": "2026-11-22T00:00:00Z"}
+    read = reading.rollout_status({"status": both})
+    assert read.value.canary_since == "2026-11-22T00:00:00Z"
 
 
 def test_a_decision_of_a_newer_penstock_that_cannot_be_read_begins_anew_at_nothing() -> None:
@@ -133,7 +171,8 @@ def test_whatever_stands_in_any_place_of_a_status_the_rest_is_read(kind: str, va
         if place[0] != "stableRevision":
             assert read.value.stable_revision == whole.stable_revision
         if read.lost:
-            assert any(lost.startswith(f"status.{place[0]}") for lost in read.lost)
+            first = FORMER.get(str(place[0]), place[0])
+            assert any(lost.startswith(f"status.{first}") for lost in read.lost)
 
 
 @PATIENT
@@ -147,7 +186,7 @@ def test_an_agent_of_which_nobody_knows_whether_it_had_a_rollout_had_one() -> No
 
 
 @pytest.mark.parametrize("text", ["yesterday", "2026-13-01T00:00:00Z", "2026-11-21T10:00:00.5Z"])
-@pytest.mark.parametrize("field", ["stepStartedAt", "blindSince", "unreadySince"])
+@pytest.mark.parametrize("field", ["stepStartedAt", "blindSince", "unreadySince", "canarySince"])
 def test_a_moment_that_cannot_be_read_is_none_that_a_decision_stumbles_over(
     field: str, text: str
 ) -> None:

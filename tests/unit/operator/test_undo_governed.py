@@ -136,7 +136,7 @@ def trying(**more):
         "attempt": 1,
         "stage": Stage.STEPS,
         "share": Share(percent=20, source=Source.AUTOMATIC),
-        "candidate_since": began,
+        "canary_since": began,
         "step_started_at": began,
     }
     status = deciding().model_copy(update=tried)

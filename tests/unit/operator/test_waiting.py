@@ -188,7 +188,7 @@ def trying(words="", share=0, minutes=1, **more):
         route_version=3,
         stage=Stage.STEPS,
         share=Share(percent=share, source=Source.AUTOMATIC),
-        candidate_since=since,
+        canary_since=since,
         unready_since=since,
         **more,
     )

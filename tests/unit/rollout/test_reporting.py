@@ -262,7 +262,7 @@ def test_numbers_are_written_at_most_once_a_minute():
     more = Tally(tasks=150, errors=1, timed=150, latency_ms=150_000, latency_squares=160_000_000)
     assert world.measure(candidate=more).after(30).decide().status.analysis == written
     world.set(5).after(31).decide()
-    assert world.status.analysis.candidate.tasks == 150
+    assert world.status.analysis.canary.tasks == 150
     assert world.status.analysis.counted_at == "2026-11-21T10:01:02Z"
 
 
@@ -276,7 +276,7 @@ def test_numbers_are_written_when_a_check_changes_its_word():
 
 def test_a_rollback_keeps_the_numbers_that_caused_it():
     world = world_at(20).measure(candidate=BAD).after(5).decide()
-    assert world.status.analysis.candidate.errors == 40
+    assert world.status.analysis.canary.errors == 40
     checks = {check.name: check for check in world.status.analysis.checks}
     assert checks["errorRate"].verdict == "Breached"
     assert checks["errorRate"].candidate == "40.0 % (40/100)"
@@ -300,8 +300,8 @@ def test_the_measured_share_is_reported():
 def test_a_new_step_counts_from_zero():
     world = candidate_world().step_over()
     analysis = world.status.analysis
-    assert analysis.candidate.tasks == 100
-    assert analysis.step_candidate.tasks == 0
+    assert analysis.canary.tasks == 100
+    assert analysis.step_canary.tasks == 0
     assert analysis.step_from.startswith(str(int(world.situation.now.timestamp())))
 
 

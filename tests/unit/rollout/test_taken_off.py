@@ -428,7 +428,7 @@ def test_a_new_candidate_does_not_pay_for_the_one_before():
     world = world_at(50).measure(candidate=BAD).apply(C2).pods(C2).decide()
     assert world.status.verdicts[-1].result == "Superseded"
     assert (world.status.canary_revision, world.percent) == (C2, 5)
-    assert world.status.analysis.candidate.tasks == 0
+    assert world.status.analysis.canary.tasks == 0
 
 
 def test_nor_does_another_attempt_for_the_last_one():
