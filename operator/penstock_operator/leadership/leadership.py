@@ -104,13 +104,14 @@ class Leadership:
             self.at_least, self.wished_at = seen + 1, now
         raise Fenced(f"epoch {seen} is on record, above ours, {self.epoch}: another one has led")
 
-    def confirmed_since(self, moment: float) -> bool:
-        """Whether the Lease was renewed by a request made after a moment of ``clock``.
+    @property
+    def confirmed_at(self) -> float:
+        """When the last renewal that was granted was asked for, by ``clock``.
 
-        If it was, nobody else has led between our begin and that moment, so nothing that was there
-        to be seen at that moment was written by a later leader.
+        Nobody else has led between our begin and that moment, so nothing that was there to be seen
+        before it was written by a later leader.
         """
-        return not self.elected or self.asked_at > moment
+        return self.asked_at if self.elected else math.inf
 
     def beat(self) -> None:
         """Tell the election's thread that the main loop turns."""

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -36,11 +36,11 @@ from penstock_operator.cluster.kinds import (
     uid_of,
 )
 from penstock_operator.leadership import election
-from penstock_operator.leadership.leadership import Fenced, Leadership
+from penstock_operator.leadership.leadership import Leadership
 from penstock_operator.reconcile import manifests, podwords
 from penstock_operator.reconcile.manifests import Installation
 from penstock_operator.reconcile.measure import Measure, StoreClock, last_moment
-from penstock_operator.reconcile.memory import Cuts, Memory, record_version
+from penstock_operator.reconcile.memory import Cuts, Memory, Quiet, record_version
 from penstock_operator.reconcile.world import World
 from penstock_operator.tenancy.tenants import Tenants
 from penstock_store.records import Look
@@ -67,10 +67,8 @@ class Sources:
 async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime) -> World | None:
     """The world of an agent; None when the Agent does not exist or is being deleted.
 
-    Raises:
-        Fenced: a higher epoch than ours is on record for it.
-
     ``now`` is this machine's time; it is taken only where Redis has never said what time it is.
+    Nothing is written, and what is decided in (``epoch``) is left to the fence of the pass.
     """
     cache = sources.cache
     agent = cache.get(AGENT, key.namespace, key.name)
@@ -84,14 +82,13 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
     rollouts, status = in_order(found), reading.agent_status(agent)
     look, look_error = await _look(sources, key, records)
     now = _now(sources, look, rollouts, now)
-    epoch = sources.leadership.epoch_over(_epoch_on_record(sources, rollouts, status.value, look))
-    look, instead_of = _believed(sources.leadership, uid_of(agent), memory, epoch, look)
     observation, observation_error = await _observe(
         sources, key, agent, rollouts, look, _all_limits(records, memory.cuts)
     )
     pods = await _pods(sources, key, deployments)
     inputs = revision.canonical([spec_of(agent).get("template"), references])
-    quiet = memory.quiet_seconds(inputs, now)
+    quiet = _quiet(memory.quiet, inputs, now)
+    unprovided = _unprovided(sources, key, look)
     return World(
         now=now,
         agent=agent,
@@ -107,7 +104,7 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
         deployments=deployments,
         references=references,
         missing=missing,
-        settled=not records or quiet >= sources.settle_seconds,
+        settled=not records or quiet.seconds(now) >= sources.settle_seconds,
         look=look,
         look_error=look_error,
         observation=observation,
@@ -116,10 +113,11 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
         lulls=memory.lulls,
         name_conflict=memory.name_conflict,
         refused=memory.refused,
-        no_redis_user=await _no_redis_user(sources, key, look),
+        unprovided=unprovided,
+        no_redis_user=memory.no_redis_user if unprovided else "",
         fresh_salt=secrets.token_hex(8),
-        epoch=epoch,
-        instead_of=instead_of,
+        decided_epoch=_decided_epoch(rollouts, status.value),
+        quiet=quiet,
         answers=memory.answers,
         cuts=memory.cuts,
     )
@@ -134,6 +132,11 @@ def _now(
         return clock.tell(look.now_ms, at)
     written = last_moment(reading.rollout_status(rollouts[0]).value) if rollouts else None
     return clock.now(at, written, machine)
+
+
+def _quiet(before: Quiet | None, inputs: str, now: datetime) -> Quiet:
+    """The inputs of a revision, quiet since the pass in which they were first seen so."""
+    return before if before and before.inputs == inputs else Quiet(inputs, now)
 
 
 def highest_epoch(cache: Cache) -> int:
@@ -151,50 +154,9 @@ def _number(obj: Object, *path: str) -> int:
     return reading.whole(found)
 
 
-def _epoch_on_record(
-    sources: Sources, rollouts: tuple[Object, ...], status: AgentStatus, look: Look | None
-) -> int:
-    """The highest epoch that a decision about this agent was made in.
-
-    With election that is what Kubernetes knows: a decision is there before it is in Redis, where
-    who holds the Secret of the namespace could write any number.
-    """
-    decided = _number(rollouts[0], "epoch") if rollouts else 0
-    routed = look.route_epoch if look and not sources.leadership.elected else 0
-    believed = routed if routed <= election.HIGHEST_BELIEVED else 0
-    return max(decided, status.traffic.epoch, believed)
-
-
-def _believed(
-    leadership: Leadership, uid: str, memory: Memory, epoch: int, look: Look | None
-) -> tuple[Look | None, tuple[int, int] | None]:
-    """The look as far as it is believed, and the (epoch, version) of a route that no leader wrote.
-
-    A route of an epoch above ours was written by a leader after us, or by somebody who is none, or
-    in a life of the cluster that a backup has taken back. It was no later leader if the Lease is
-    renewed after it was seen.
-
-    Raises:
-        Fenced: which of these it is, is not known yet.
-    """
-    if look is None or look.route_version is None:
-        return look, None
-    found = (look.route_epoch, look.route_version)
-    above = look.route_uid == uid and look.route_epoch > epoch
-    if not above:
-        memory.strange = None  # should it come back, it is asked about anew
-    if above and not _nobodys(leadership, memory, found):
-        raise Fenced(f"the route is of epoch {found[0]}, above ours, {epoch}: asking the Lease")
-    if look.route_version > election.HIGHEST_BELIEVED:
-        return replace(look, route_version=None), found
-    return look, found if above else None
-
-
-def _nobodys(leadership: Leadership, memory: Memory, found: tuple[int, int]) -> bool:
-    """Whether the Lease was renewed by us since this strange route was first seen."""
-    if memory.strange != found:
-        memory.strange, memory.strange_at = found, leadership.clock()
-    return leadership.confirmed_since(memory.strange_at)
+def _decided_epoch(rollouts: tuple[Object, ...], status: AgentStatus) -> int:
+    """The highest epoch in which the statuses say that something was decided about the agent."""
+    return max(_number(rollouts[0], "epoch") if rollouts else 0, status.traffic.epoch)
 
 
 def read_spec(
@@ -275,11 +237,10 @@ async def _look(
         return None, str(error)
 
 
-async def _no_redis_user(sources: Sources, key: AgentKey, look: Look | None) -> str:
-    """Before any worker of the namespace is started; Redis that is away is told elsewhere."""
-    if sources.tenants is None or look is None:
-        return ""
-    return await sources.tenants.provide(key.namespace)
+def _unprovided(sources: Sources, key: AgentKey, look: Look | None) -> bool:
+    """Whether the namespace has no way to Redis yet; Redis that is away is told elsewhere."""
+    tenants = sources.tenants
+    return tenants is not None and look is not None and not tenants.provided(key.namespace)
 
 
 async def _observe(

@@ -11,6 +11,7 @@ from penstock.revision import Revision
 from penstock.traffic import Route
 from penstock_operator.cluster.drift import Answer, answer, differs
 from penstock_operator.cluster.kinds import Object, name_of
+from penstock_operator.leadership.fencing import Strange
 
 #: A revision; else why what was read is none, and whether a newer Penstock can read it.
 Found = Revision | tuple[str, bool]
@@ -36,26 +37,37 @@ class Lull:
     replicas: int
 
 
+@dataclass(frozen=True)
+class Quiet:
+    """What a revision would be cut from, and since when it has been the same."""
+
+    inputs: str
+    since: datetime
+
+    def seconds(self, now: datetime) -> float:
+        """For how long it has been the same."""
+        return (now - self.since).total_seconds()
+
+
 @dataclass
 class Memory:
     """One agent's clocks and last writes.
 
-    ``inputs`` is what a revision would be cut from, quiet since ``inputs_since``; ``lulls``
-    are revisions that have more workers than they need; ``told`` is the last
-    route that Redis took; ``strange`` is a route in Redis, as (epoch, version), that is above what
-    its leader may write, seen at ``strange_at`` of the leadership's clock; ``numbers_at`` when the
-    status numbers were last written; ``unrecorded`` are verdicts, by record, that the API server would not take; ``answers`` hold children that the API server stored otherwise
-    than they were applied; ``cuts`` what its records hold.
+    ``quiet`` is what a revision would be cut from; ``lulls`` are revisions that have more workers
+    than they need; ``no_redis_user`` is why the namespace's workers cannot reach Redis; ``told`` is
+    the last route that Redis took; ``strange`` is a route in Redis that is above what its leader
+    may write; ``numbers_at`` when the status numbers were last written; ``unrecorded`` are verdicts,
+    by record, that the API server would not take; ``answers`` hold children that the API server
+    stored otherwise than they were applied; ``cuts`` what its records hold.
     """
 
-    inputs: str = ""
-    inputs_since: datetime | None = None
+    quiet: Quiet | None = None
     lulls: Mapping[str, Lull] = field(default_factory=dict)
     name_conflict: str = ""
     refused: str = ""
+    no_redis_user: str = ""
     told: Route | None = None
-    strange: tuple[int, int] | None = None
-    strange_at: float = 0.0
+    strange: Strange | None = None
     numbers_at: datetime | None = None
     unrecorded: dict[str, Object] = field(default_factory=dict)
     answers: dict[tuple[str, str], Answer] = field(default_factory=dict)
@@ -63,21 +75,18 @@ class Memory:
 
     @classmethod
     def after(cls, status: AgentStatus) -> Self:
-        """The memory with which an operator begins: children that were refused before still are.
+        """The memory with which an operator begins: what was refused before still is.
 
         The first pass finds out. Until then a status that said so would be taken back, and told anew.
         """
         found = condition.find(status.conditions, "Stalled")
         words = {found.reason: found.message} if found and found.status == "True" else {}
+        user = condition.find(status.conditions, "RedisUserMissing")
         return cls(
-            name_conflict=words.get("NameConflict", ""), refused=words.get("ChildRefused", "")
+            name_conflict=words.get("NameConflict", ""),
+            refused=words.get("ChildRefused", ""),
+            no_redis_user=user.message if user else "",
         )
-
-    def quiet_seconds(self, inputs: str, now: datetime) -> float:
-        """For how long the inputs of a revision have been the same."""
-        if inputs != self.inputs or self.inputs_since is None:
-            self.inputs, self.inputs_since = inputs, now
-        return (now - self.inputs_since).total_seconds()
 
     def answered(self, wanted: Object, written: Object) -> bool:
         """Whether a child was stored otherwise than applied; it is then not applied again."""

@@ -58,6 +58,7 @@ _LOST_LIMITS: Final = {"input_chars": 20_000, "queue_seconds": 600, "wall_second
 class Plan:
     """Everything to be written for one agent, in groups that are written in this order.
 
+    ``provide``: the namespace gets its way to Redis, before any worker that takes it.
     ``replaced`` are children to delete before ``children`` are applied (immutable ones that were
     tampered with). ``verdicts`` are annotations on records, written before any status.
     ``rollout_statuses`` are decisions; ``idle_statuses`` those of AgentRollouts that decide nothing.
@@ -66,6 +67,7 @@ class Plan:
     ``agent_status`` is written.
     """
 
+    provide: bool = False
     replaced: tuple[tuple[Kind, Object], ...] = ()
     children: tuple[tuple[Kind, Object], ...] = ()
     verdicts: tuple[Object, ...] = ()
@@ -99,6 +101,7 @@ def plan_agent(world: World) -> Plan:
         crews, stock, course, world.spec.revision_history_limit if world.spec else 100
     )
     return Plan(
+        provide=world.unprovided,
         replaced=_replaced(world, tampered),
         children=_children(world, crews),
         verdicts=_verdicts(world, stock, course),

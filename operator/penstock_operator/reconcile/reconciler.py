@@ -29,6 +29,7 @@ from penstock_operator.cluster.kinds import (
     namespace_of,
 )
 from penstock_operator.reconcile import events, shown
+from penstock_operator.reconcile.fence import fenced
 from penstock_operator.reconcile.gather import Sources, gather
 from penstock_operator.reconcile.memory import Memory
 from penstock_operator.reconcile.plan import Plan, orphan_status, plan_agent
@@ -65,15 +66,18 @@ class Reconciler:
     async def reconcile(self, key: AgentKey) -> Again | None:
         """One pass; returns when to look again, None when nothing is left to do."""
         memory = self.memories.get(key) or self.memories.setdefault(key, self._begun(key))
-        world = await gather(self.sources, key, memory, self.clock())
-        if world is None:
+        seen = await gather(self.sources, key, memory, self.clock())
+        if seen is None:
             await self._gone(key)
             return None
+        memory.quiet = seen.quiet
+        world = fenced(seen, self.sources.leadership, memory)
         plan = plan_agent(world)
         memory.lulls = plan.lulls
         metrics.show(key, shown.of_agent(key, world, plan))
         await self.apply(key, world.agent, plan, memory)
-        return Again(plan.look_again_seconds, urgent=plan.in_flight)
+        told = bool(memory.no_redis_user) == bool(world.no_redis_user)
+        return Again(plan.look_again_seconds if told else 0.0, urgent=plan.in_flight)
 
     def _begun(self, key: AgentKey) -> Memory:
         """What is remembered of an Agent before the first pass over it."""
@@ -99,11 +103,12 @@ class Reconciler:
                 await self._report_idle(rollout, wanted)
 
     async def apply(self, key: AgentKey, agent: Object, plan: Plan, memory: Memory) -> None:
-        """Write a plan: children, verdicts, the decision, the route, the report, Events.
+        """Write a plan: the way to Redis, children, verdicts, decision, route, report, Events.
 
         A child that is refused holds up nothing else: a rollback or a kill switch must act even
         where a Deployment cannot be written. It is told in a condition and tried again.
         """
+        await self._provide(key, plan, memory)
         await self._children(agent, plan, memory)
         await self._record_verdicts(plan, memory)
         for rollout, status in plan.rollout_statuses:
@@ -133,6 +138,11 @@ class Reconciler:
         for about, happening in plan.events:
             await self._post(about, happening)
         count(key, plan)
+
+    async def _provide(self, key: AgentKey, plan: Plan, memory: Memory) -> None:
+        """See that the namespace's workers can reach Redis; the next pass tells where they cannot."""
+        tenants = self.sources.tenants if plan.provide else None
+        memory.no_redis_user = await tenants.provide(key.namespace) if tenants else ""
 
     async def _children(self, agent: Object, plan: Plan, memory: Memory) -> None:
         conflict = refused = ""

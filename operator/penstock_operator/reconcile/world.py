@@ -10,7 +10,7 @@ from penstock.rollout.situation import Pods
 from penstock_operator.cluster.drift import Answers
 from penstock_operator.cluster.kinds import Object, spec_of
 from penstock_operator.reconcile.manifests import Installation
-from penstock_operator.reconcile.memory import Cuts, Lull
+from penstock_operator.reconcile.memory import Cuts, Lull, Quiet
 from penstock_store.records import Look
 
 
@@ -26,10 +26,12 @@ class World:
     revision's inputs have been quiet for long enough to cut one. ``look`` is None when Redis did
     not answer (``look_error``). ``lulls``: revisions, by name, that have more workers than they
     need, as the pass before saw it. ``name_conflict``: a child that belongs to another owner;
-    ``refused``: a child that the API server would not take, in its words. ``no_redis_user``: why
-    the workers of this namespace cannot reach Redis. ``epoch`` is the leadership in which is
-    decided, not below any that Kubernetes has on record for the agent. ``instead_of``: the (epoch,
-    version) of a route in Redis that no leader wrote. ``answers`` are those of the API server that
+    ``refused``: a child that the API server would not take, in its words. ``unprovided``: nobody has
+    yet seen to it that the workers of this namespace can reach Redis; ``no_redis_user``: why the
+    pass before could not. ``decided_epoch`` is the highest that Kubernetes has on record for the
+    agent. ``epoch`` is the leadership in which is decided, not below that one, and ``instead_of``
+    the (epoch, version) of a route in Redis that no leader wrote: both come from the fence of the
+    pass. ``quiet`` is what a revision would be cut from, to be remembered. ``answers`` are those of the API server that
     are not quite what was applied. ``cuts`` are what records of this very version held, by uid and
     resourceVersion; it is filled in as they are read.
     """
@@ -57,10 +59,13 @@ class World:
     lulls: Mapping[str, Lull] = field(default_factory=dict)
     name_conflict: str = ""
     refused: str = ""
+    unprovided: bool = False
     no_redis_user: str = ""
     fresh_salt: str = ""
+    decided_epoch: int = 0
     epoch: int = 0
     instead_of: tuple[int, int] | None = None
+    quiet: Quiet | None = None
     answers: Answers = field(default_factory=dict)
     cuts: Cuts = field(default_factory=dict)
 

@@ -56,12 +56,16 @@ class Tenants:
     _empty_since: dict[str, float] = field(default_factory=dict)
     _turns: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
+    def provided(self, namespace: str) -> bool:
+        """Whether that was done before which lets a namespace's workers reach Redis."""
+        return namespace in self._provided
+
     async def provide(self, namespace: str) -> str:
         """See that a namespace's workers can reach Redis; a sentence why they cannot, or "".
 
         Does nothing when it was done before: ``run`` keeps it so.
         """
-        if namespace in self._provided:
+        if self.provided(namespace):
             return ""
         return await self._provide(namespace)
 

@@ -15,7 +15,7 @@ from penstock_operator.cluster.client import Cluster
 from penstock_operator.cluster.kinds import AGENT
 from penstock_operator.leadership.election import Timing
 from penstock_operator.leadership.leadership import Fenced, Leadership
-from penstock_operator.reconcile import gather
+from penstock_operator.reconcile.fence import fenced
 from penstock_operator.reconcile.gather import highest_epoch
 from penstock_operator.reconcile.memory import Memory
 from penstock_operator.settings import Settings
@@ -155,12 +155,13 @@ def test_an_epoch_that_no_leadership_can_have_holds_up_its_agent_alone() -> None
 def test_a_route_of_a_higher_epoch_is_nobodys_when_the_lease_was_renewed_after_each_sight() -> None:
     clock = Clock()
     leadership, memory = elected(clock, epoch=5), Memory()
-    look = worlds.world(route_version=7).look
+    made = worlds.world(route_version=7)
+    look = made.look
     assert look
     strange = replace(look, route_epoch=6)
 
     def believed(seen: Look) -> tuple[int, int] | None:
-        return gather._believed(leadership, "agent-uid", memory, 5, seen)[1]
+        return fenced(replace(made, look=seen, decided_epoch=5), leadership, memory).instead_of
 
     for _ in range(2):
         with pytest.raises(Fenced, match="epoch 6, above ours, 5"):
