@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from penstock_dev.model import (
+    caches,
     chance,
     conversation,
     delivery,
@@ -117,6 +118,7 @@ class App:
             stream=turn.request.get("stream", False),
             drawn=drawn,
             raw=raw,
+            usage=wire.charged(answer),
         )
         self._journal.record(entry, turn.system)
         await self._send(call, answer, scripted, stream=entry.stream and not scripted.never_stream)
@@ -127,11 +129,15 @@ class App:
         """The answer and the number it was drawn with; a request over the rate limit draws none."""
         allowance = self._allowance(turn.model, now)
         max_tokens = turn.request["max_tokens"]
-        refused = allowance.admit(turn.input_tokens, max_tokens, now)
+        cached = self._cache.share(_key(call), turn.model, turn.request, now)
+        refused = allowance.admit(turn.input_tokens - cached.read, max_tokens, now)
         if refused:
             call.limit_headers = allowance.headers(now)
             return refused, None
         answer, drawn = self._decide(turn, scripted)
+        if isinstance(answer, reply.Reply):
+            answer = dataclasses.replace(answer, cached=cached)
+            self._cache.keep(cached, now)
         allowance.settle(max_tokens, reply.written_tokens(answer), now)
         call.limit_headers = allowance.headers(now)
         return answer, drawn
@@ -209,6 +215,7 @@ class App:
         self._draws = chance.Draws(seed)
         self._journal = journal.Journal()
         self._allowances: dict[str, ratelimit.Allowance] = {}
+        self._cache = caches.Cache()
 
 
 def _understand(document: Any, *, beta: bool) -> tuple[reply.Turn, script.Script]:

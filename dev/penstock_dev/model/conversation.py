@@ -74,7 +74,12 @@ def tokens(characters: int) -> int:
 def input_tokens(request: dict[str, Any]) -> int:
     """Tokens of system prompt, tools and messages together, at least 1."""
     counted = (request.get("system"), request.get("tools"), request.get("messages"))
-    return max(1, tokens(sum(map(len, _strings(counted)))))
+    return max(1, tokens(characters(counted)))
+
+
+def characters(value: Any) -> int:
+    """How many characters are counted of a part of a request."""
+    return sum(map(len, _strings(value)))
 
 
 def _texts(parts: Iterable[dict[str, Any]]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +12,10 @@ LARGEST_KEPT_BODY_BYTES = 65_536
 
 @dataclass(frozen=True)
 class Entry:
-    """One answered request; `outcome` is how it was answered, such as `end_turn` or `error 400`."""
+    """One answered request; `outcome` is how it was answered, such as `end_turn` or `error 400`.
+
+    `usage`: the tokens it is charged, as the answer says them; None where there is no message.
+    """
 
     at: float
     request_id: str
@@ -22,6 +26,7 @@ class Entry:
     stream: bool
     drawn: int | None
     raw: bytes
+    usage: Mapping[str, int] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The entry as the journal shows it, with the parsed body (none when it was large)."""

@@ -12,6 +12,7 @@ class Model:
     """One entry of the catalogue. Sizes in tokens, dates in RFC 3339.
 
     A model that `binds_thinking` takes back a thought only after the very conversation it had it in.
+    A prompt below `min_cached_tokens` is kept in no cache.
     """
 
     id: str
@@ -21,6 +22,7 @@ class Model:
     refuses_forced_tools: bool = False
     takes_prefill: bool = False
     binds_thinking: bool = False
+    min_cached_tokens: int = 512
     deprecated_at: str | None = None
     retires_at: str | None = None
 
@@ -34,30 +36,37 @@ def _strictest(identifier: str, created_at: str) -> Model:
     return Model(identifier, created_at, refuses_forced_tools=True, binds_thinking=True)
 
 
+def _smallest(identifier: str, created_at: str) -> Model:
+    return Model(
+        identifier, created_at, 200_000, 64_000, takes_prefill=True, min_cached_tokens=4096
+    )
+
+
 _NEWEST_FIRST = (
     _strictest("claude-fable-5-2", "2026-11-09T00:00:00Z"),
     _strictest("claude-mythos-5-2", "2026-11-09T00:00:00Z"),
-    Model("claude-haiku-5-5", "2026-10-07T00:00:00Z", binds_thinking=True),
-    Model("claude-sonnet-5-5", "2026-10-07T00:00:00Z", binds_thinking=True),
+    Model("claude-haiku-5-5", "2026-10-07T00:00:00Z", binds_thinking=True, min_cached_tokens=4096),
+    Model("claude-sonnet-5-5", "2026-10-07T00:00:00Z", binds_thinking=True, min_cached_tokens=1024),
     _strictest("claude-opus-5-5", "2026-09-22T00:00:00Z"),
     _strictest("claude-fable-5-1", "2026-08-31T00:00:00Z"),
     _strictest("claude-mythos-5-1", "2026-08-31T00:00:00Z"),
-    Model("claude-sonnet-5", "2026-06-30T00:00:00Z"),
+    Model("claude-sonnet-5", "2026-06-30T00:00:00Z", min_cached_tokens=1024),
     Model("claude-fable-5", "2026-06-09T00:00:00Z"),
     Model("claude-mythos-5", "2026-06-09T00:00:00Z"),
     Model("claude-opus-5", "2026-06-09T00:00:00Z"),
-    Model("claude-opus-4-8", "2026-05-28T00:00:00Z"),
-    Model("claude-opus-4-7", "2026-04-16T00:00:00Z"),
-    Model("claude-opus-4-6", "2026-02-05T00:00:00Z"),
-    Model("claude-sonnet-4-6", "2026-02-17T00:00:00Z", max_tokens=64_000),
-    Model("claude-opus-4-5", "2025-11-24T00:00:00Z", 200_000, 64_000, takes_prefill=True),
-    Model("claude-haiku-4-5", "2025-10-15T00:00:00Z", 200_000, 64_000, takes_prefill=True),
+    Model("claude-opus-4-8", "2026-05-28T00:00:00Z", min_cached_tokens=1024),
+    Model("claude-opus-4-7", "2026-04-16T00:00:00Z", min_cached_tokens=2048),
+    Model("claude-opus-4-6", "2026-02-05T00:00:00Z", min_cached_tokens=4096),
+    Model("claude-sonnet-4-6", "2026-02-17T00:00:00Z", max_tokens=64_000, min_cached_tokens=1024),
+    _smallest("claude-opus-4-5", "2025-11-24T00:00:00Z"),
+    _smallest("claude-haiku-4-5", "2025-10-15T00:00:00Z"),
     Model(
         "claude-sonnet-4-5",
         "2025-09-29T00:00:00Z",
         200_000,
         64_000,
         takes_prefill=True,
+        min_cached_tokens=1024,
         deprecated_at="2026-08-31T00:00:00Z",
         retires_at="2026-11-30T00:00:00Z",
     ),

@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from penstock_dev.model import conversation, faults, models, thinking
+from penstock_dev.model import caches, conversation, faults, models, thinking
 from penstock_dev.model.chance import Fate
 from penstock_dev.model.script import Script, ToolCall
 
@@ -44,7 +44,7 @@ Block = Text | Thinking | ToolUse
 
 @dataclass(frozen=True)
 class Reply:
-    """A message of the model; `ending` is how a stream of it ends."""
+    """A message of the model; `ending` is how a stream of it ends, `cached` is of the input tokens."""
 
     model: str
     blocks: tuple[Block, ...]
@@ -54,6 +54,7 @@ class Reply:
     stop_sequence: str | None = None
     refusal_category: str | None = None
     ending: Ending = "complete"
+    cached: caches.Share = field(default_factory=caches.Share)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from penstock_dev.model import faults
-from penstock_dev.model.reply import Block, Reply, Text, Thinking, ToolUse
+from penstock_dev.model.reply import Answer, Block, Reply, Text, Thinking, ToolUse
 from penstock_dev.model.script import Script
 
 PIECES_PER_BLOCK = 48
@@ -66,7 +66,7 @@ def _all_events(reply: Reply, message_id: str, script: Script) -> Iterator[bytes
             yield _event({"type": "scripted_unknown_event", "index": index})
     end: dict[str, Any] = {"type": "message_delta", "delta": _stop(reply)}
     if not script.omit_usage:
-        end["usage"] = _usage(reply, reply.output_tokens)
+        end["usage"] = usage(reply, reply.output_tokens)
     yield _event(end)
     yield _event({"type": "message_stop"})
     if script.after_stop:
@@ -117,21 +117,31 @@ def _message(
         "stop_reason": None,
         "stop_sequence": None,
         "stop_details": None,
-        "usage": _usage(reply, output_tokens)
+        "usage": usage(reply, output_tokens)
         | {
-            "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
+            "cache_creation": {
+                "ephemeral_5m_input_tokens": reply.cached.written_5m,
+                "ephemeral_1h_input_tokens": reply.cached.written_1h,
+            },
             "service_tier": "standard",
         },
     }
 
 
-def _usage(reply: Reply, output_tokens: int) -> dict[str, Any]:
+def usage(reply: Reply, output_tokens: int) -> dict[str, int]:
+    """Tokens that a reply is charged; input that has to do with a cache is counted apart."""
+    cached = reply.cached
     return {
-        "input_tokens": reply.input_tokens,
-        "cache_creation_input_tokens": 0,
-        "cache_read_input_tokens": 0,
+        "input_tokens": reply.input_tokens - cached.read - cached.written,
+        "cache_creation_input_tokens": cached.written,
+        "cache_read_input_tokens": cached.read,
         "output_tokens": output_tokens,
     }
+
+
+def charged(answer: Answer) -> dict[str, int] | None:
+    """What an answer is charged; None where it is no message."""
+    return usage(answer, answer.output_tokens) if isinstance(answer, Reply) else None
 
 
 def _stop(reply: Reply) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Tasks through a whole worker: queue, model, tools, limits, outcome."""
 
+import json
+
 import pytest
 
 from penstock.task import OutcomeReason, TaskStatus
@@ -227,7 +229,7 @@ async def test_a_session_remembers_what_was_said(shop, fake_model):
             assert how(await shop.ended(await shop.submit(words, session="s1"))) == SUCCEEDED
     messages = fake_model.journal(1)["requests"][-1]["body"]["messages"]
     assert [message["role"] for message in messages] == ["user", "assistant", "user"]
-    assert messages[0]["content"] == "I am Ada."
+    assert "I am Ada." in json.dumps(messages[0])
 
 
 async def test_a_failed_task_leaves_the_session_as_it_was(shop, fake_model):

@@ -14,7 +14,7 @@ import httpx2
 from penstock.api import agent as api
 from penstock_runtime import redaction
 from penstock_runtime.agent import credentials
-from penstock_runtime.agent.models import echo, faults, sse
+from penstock_runtime.agent.models import caching, echo, faults, sse
 from penstock_runtime.agent.models.model import (
     Charge,
     Failure,
@@ -77,8 +77,10 @@ class AnthropicModel:
         read_key: Callable[[], str],
         carrier: Callable[[], httpx2.AsyncBaseTransport] = direct.Direct,
     ) -> None:
-        self._parameters = prompt.parameters()
-        self.prompt_tokens = estimated_tokens(self._parameters)
+        parameters = prompt.parameters()
+        self.prompt_tokens = estimated_tokens(parameters)
+        self._parameters = caching.marked_prompt(parameters)
+        self._has_tools = bool(prompt.tools)
         self._base_url = base_url
         self._read_key = read_key
         self._key = read_key()
@@ -143,9 +145,10 @@ class AnthropicModel:
             raise ModelFailed(Failure.TIMEOUT, message, tokens=call.charge) from None
 
     async def _read(self, request: Request, assembly: Assembly) -> None:
+        messages = echo.ready(request.messages)
         async with self._client.messages.with_streaming_response.create(
             **self._parameters,
-            messages=list(echo.ready(request.messages)),  # type: ignore[arg-type]  # exact JSON
+            messages=caching.marked_messages(messages, goes_on=self._has_tools),  # type: ignore[arg-type]  # exact JSON
             max_tokens=request.max_tokens,
             stream=True,
         ) as response:
