@@ -7,18 +7,19 @@ kept; where leaving it out would let something through, it is read as the word t
 import copy
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar
 
 from pydantic import ValidationError
 
-from penstock.api import condition
+from penstock.api import condition, validation
 from penstock.api.agent import AgentStatus
 from penstock.api.analysis import AnalysisStatus, Reason, Result, Verdict
 from penstock.api.fields import Block, renamed
-from penstock.api.rollout import AgentRolloutStatus, Share, Stage
-from penstock_operator.cluster.kinds import Object
+from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, Share, Stage
+from penstock.errors import InvalidResource
+from penstock_operator.cluster.kinds import Object, name_of
 
 _Block = TypeVar("_Block", bound=Block)
 _Place = tuple[int | str, ...]
@@ -54,6 +55,63 @@ class Reading(Generic[_Block]):
 
     value: _Block
     lost: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """An AgentRollout: the object, its spec, its status as far as it can be read, and what was lost."""
+
+    obj: Object
+    spec: AgentRolloutSpec
+    status: AgentRolloutStatus
+    lost: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, obj: Object) -> Self:
+        """Read one.
+
+        Raises:
+            InvalidResource: its spec cannot be read.
+        """
+        spec, status = validation.parse_rollout(obj), rollout_status(obj)
+        return cls(obj, spec, status.value, status.lost)
+
+
+@dataclass(frozen=True)
+class UnreadRollout:
+    """An AgentRollout whose spec cannot be read, and why: it governs nothing until it is mended.
+
+    It may have been stored before the schema forbade it, or by a newer Penstock.
+    """
+
+    obj: Object
+    why: str
+    status: AgentRolloutStatus
+    lost: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, obj: Object, why: str) -> Self:
+        """Read what there is of it."""
+        status = rollout_status(obj)
+        return cls(obj, why, status.value, status.lost)
+
+
+def rollouts(
+    found: Iterable[Object],
+) -> tuple[tuple[Rollout, ...], tuple[UnreadRollout, ...]]:
+    """AgentRollouts of one Agent: those that can be read, the one in charge (the oldest) first."""
+    read, unread = [], []
+    for obj in found:
+        try:
+            read.append(Rollout.of(obj))
+        except InvalidResource as error:
+            unread.append(UnreadRollout.of(obj, str(error)))
+    read.sort(key=lambda rollout: (_created(rollout.obj), name_of(rollout.obj)))
+    return tuple(read), tuple(unread)
+
+
+def _created(obj: Object) -> str:
+    return str(obj["metadata"]["creationTimestamp"])
 
 
 def agent_status(agent: Object) -> Reading[AgentStatus]:

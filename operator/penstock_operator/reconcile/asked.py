@@ -14,6 +14,7 @@ from penstock.api.analysis import Reason, Result, Verdict
 from penstock.rollout import commands, requests
 from penstock.rollout.requests import Verb
 from penstock_operator.cluster.kinds import annotations_of, name_of, namespace_of
+from penstock_operator.cluster.reading import Rollout
 from penstock_operator.reconcile.stock import Known, Stock
 from penstock_operator.reconcile.world import World
 
@@ -45,7 +46,7 @@ def read(world: World, stock: Stock) -> Goal | str | None:
         return None
     asked = requests.parse(value)
     if world.rollout is not None:
-        return _put_elsewhere(world, asked)
+        return _put_elsewhere(world.rollout, asked)
     if asked is None or asked.verb not in VERBS:
         return "a request of an Agent is undo/REVISION/NONCE or retry/REVISION/NONCE"
     versions = {item.name: item.cut.template.version for item in stock.known.values()}
@@ -58,10 +59,10 @@ def read(world: World, stock: Stock) -> Goal | str | None:
     return _undo(stock, known) if asked.verb is Verb.UNDO else _retry(stock, known)
 
 
-def _put_elsewhere(world: World, asked: requests.Request | None) -> str:
+def _put_elsewhere(rollout: Rollout, asked: requests.Request | None) -> str:
     """Where an AgentRollout governs, who may decide is asked of those who write to it."""
-    name = name_of(world.rollout or {})
-    where = f"agentrollout {commands.place(name, namespace_of(world.agent))}"
+    name = name_of(rollout.obj)
+    where = f"agentrollout {commands.place(name, namespace_of(rollout.obj))}"
     verb, revision = (asked.verb, asked.revision) if asked else (Verb.UNDO, "REVISION")
     command = commands.annotate(where, verb, revision)
     return f"AgentRollout {name} governs this Agent: put the request there: {command}"

@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from penstock import names
 from penstock.api.agent import Asked, Role, TrafficTarget
 from penstock.api.analysis import Result, Verdict
-from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, Source
+from penstock.api.rollout import AgentRolloutStatus, Source
 from penstock.rollout import capacity, engine
 from penstock.rollout.capacity import Capacity
 from penstock.rollout.situation import Happening, Pods, RevisionRecord, Situation
-from penstock_operator.cluster.kinds import name_of, namespace_of
+from penstock_operator.cluster.kinds import annotations_of, name_of, namespace_of
+from penstock_operator.cluster.reading import Rollout
 from penstock_operator.reconcile import asked, events, podwords
 from penstock_operator.reconcile.stock import Known, Stock
 from penstock_operator.reconcile.world import World
@@ -56,16 +57,15 @@ def chart(world: World, stock: Stock) -> Course:
     request = asked.read(world, stock)
     if isinstance(request, asked.Goal):
         return _as_asked(world, stock, request)
-    course = _unasked(world, stock) if world.rollout is None else _governed(world, stock)
+    rollout = world.rollout
+    course = _governed(world, stock, rollout) if rollout else _unasked(world, stock)
     if request is None:
         return course
     return replace(course, answer=asked.answer(world, request, accepted=False))
 
 
-def _governed(world: World, stock: Stock) -> Course:
-    rollout = world.rollout or {}
-    spec = AgentRolloutSpec.model_validate(rollout["spec"])
-    decision = engine.decide(situation(world, stock, spec, stock.decided))
+def _governed(world: World, stock: Stock, rollout: Rollout) -> Course:
+    decision = engine.decide(situation(world, stock, rollout))
     after = decision.status.model_copy(update={"agent_uid": world.uid})
     promoted = ""
     if after.stable_revision and after.stable_revision != stock.stable:
@@ -85,24 +85,20 @@ def _governed(world: World, stock: Stock) -> Course:
         happenings=decision.happenings,
         look_again_seconds=decision.look_again_seconds,
         goal=decision.goal,
-        staff_percent=capacity.percent_to_staff(after, spec, world.now),
+        staff_percent=capacity.percent_to_staff(after, rollout.spec, world.now),
     )
 
 
-def situation(
-    world: World, stock: Stock, spec: AgentRolloutSpec, status: AgentRolloutStatus
-) -> Situation:
-    """The engine's view of the world."""
-    rollout = world.rollout or {}
+def situation(world: World, stock: Stock, rollout: Rollout) -> Situation:
+    """The engine's view of the world; it goes on from the decision in force."""
     look = world.look
-    candidate = status.canary_revision or stock.latest
+    candidate = stock.decided.canary_revision or stock.latest
     work = _work(world, stock, candidate)
-    notes = rollout["metadata"].get("annotations") or {}
     return Situation(
         now=world.now,
-        spec=spec,
-        generation=int(rollout["metadata"].get("generation", 0)),
-        status=status,
+        spec=rollout.spec,
+        generation=int(rollout.obj["metadata"].get("generation", 0)),
+        status=stock.decided,
         epoch=world.epoch,
         stable=stock.stable,
         latest=stock.latest,
@@ -110,7 +106,7 @@ def situation(
         pods=_pods(world, candidate),
         observation=world.observation,
         observation_error=world.observation_error or world.look_error,
-        request=notes.get(names.ANNOTATION_REQUEST, ""),
+        request=annotations_of(rollout.obj).get(names.ANNOTATION_REQUEST, ""),
         fresh_salt=world.fresh_salt,
         route_version_floor=max(
             world.status.traffic.version, (look.route_version or 0) if look else 0
@@ -127,7 +123,7 @@ def situation(
         uncut="Settling" if stock.settling else stock.problem[0] if stock.problem else "",
         capacity=capacity_of(world, stock, candidate),
         namespace=namespace_of(world.agent),
-        name=name_of(rollout),
+        name=name_of(rollout.obj),
     )
 
 

@@ -13,7 +13,7 @@ from penstock import names, revision
 from penstock.analysis.evidence import Observation
 from penstock.api import validation
 from penstock.api.agent import AgentSpec, AgentStatus, AgentTemplate, InstructionsSource
-from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus
+from penstock.api.rollout import AgentRef, AgentRolloutSpec, AgentRolloutStatus
 from penstock.errors import InvalidResource, StoreRefused, StoreUnavailable
 from penstock.names import AgentKey
 from penstock.rollout.situation import Pods
@@ -35,6 +35,7 @@ from penstock_operator.cluster.kinds import (
     spec_of,
     uid_of,
 )
+from penstock_operator.cluster.reading import Rollout
 from penstock_operator.leadership import election
 from penstock_operator.leadership.leadership import Leadership
 from penstock_operator.reconcile import manifests, podwords
@@ -78,12 +79,18 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
     spec, problem = read_spec(agent, references)
     records = tuple(cache.of_agent(RECORD, key))
     deployments = _mine(cache.of_agent(DEPLOYMENT, key), uid_of(agent))
-    found = cache.of_agent(ROLLOUT, key)
-    rollouts, status = in_order(found), reading.agent_status(agent)
+    rollouts, unread = reading.rollouts(cache.of_agent(ROLLOUT, key))
+    status = reading.agent_status(agent)
+    charge = rollouts[0] if rollouts else None
     look, look_error = await _look(sources, key, records)
-    now = _now(sources, look, rollouts, now)
+    now = _now(sources, look, charge, now)
     observation, observation_error = await _observe(
-        sources, key, agent, rollouts, look, _all_limits(records, memory.cuts)
+        sources,
+        key,
+        uid_of(agent),
+        look,
+        _measured_for(key, charge, status.value),
+        _all_limits(records, memory.cuts),
     )
     pods = await _pods(sources, key, deployments)
     inputs = revision.canonical([spec_of(agent).get("template"), references])
@@ -98,7 +105,7 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
         status_lost=status.lost,
         problem=problem,
         rollouts=rollouts,
-        unread_rollouts=unread(found),
+        unread_rollouts=unread,
         records=records,
         configmaps=_mine(cache.of_agent(CONFIGMAP, key), uid_of(agent)),
         deployments=deployments,
@@ -116,7 +123,7 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
         unprovided=unprovided,
         no_redis_user=memory.no_redis_user if unprovided else "",
         fresh_salt=secrets.token_hex(8),
-        decided_epoch=_decided_epoch(rollouts, status.value),
+        decided_epoch=_decided_epoch(charge, status.value),
         quiet=quiet,
         answers=memory.answers,
         cuts=memory.cuts,
@@ -124,13 +131,13 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
 
 
 def _now(
-    sources: Sources, look: Look | None, rollouts: tuple[Object, ...], machine: datetime
+    sources: Sources, look: Look | None, rollout: Rollout | None, machine: datetime
 ) -> datetime:
     """One clock for all operators, and the one that outcomes are stamped with: Redis'."""
     clock, at = sources.store_clock, sources.leadership.clock()
     if look:
         return clock.tell(look.now_ms, at)
-    written = last_moment(reading.rollout_status(rollouts[0]).value) if rollouts else None
+    written = last_moment(rollout.status) if rollout else None
     return clock.now(at, written, machine)
 
 
@@ -154,9 +161,9 @@ def _number(obj: Object, *path: str) -> int:
     return reading.whole(found)
 
 
-def _decided_epoch(rollouts: tuple[Object, ...], status: AgentStatus) -> int:
+def _decided_epoch(rollout: Rollout | None, status: AgentStatus) -> int:
     """The highest epoch in which the statuses say that something was decided about the agent."""
-    return max(_number(rollouts[0], "epoch") if rollouts else 0, status.traffic.epoch)
+    return max(_number(rollout.obj, "epoch") if rollout else 0, status.traffic.epoch)
 
 
 def read_spec(
@@ -169,30 +176,6 @@ def read_spec(
         return None, ("Invalid", str(error))
     problem = validation.template_problem(agent["spec"]["template"], references)
     return spec, (problem.reason.value, problem.message) if problem else None
-
-
-def in_order(rollouts: list[Object]) -> tuple[Object, ...]:
-    """AgentRollouts that can be read, the one in charge (the oldest) first."""
-    readable = [rollout for rollout in rollouts if not _unreadable(rollout)]
-    return tuple(
-        sorted(readable, key=lambda obj: (obj["metadata"]["creationTimestamp"], name_of(obj)))
-    )
-
-
-def unread(rollouts: list[Object]) -> tuple[tuple[Object, str], ...]:
-    """AgentRollouts whose spec cannot be read, and why: they govern nothing until mended.
-
-    They may have been stored before the schema forbade it, or by a newer Penstock.
-    """
-    return tuple((rollout, why) for rollout in rollouts if (why := _unreadable(rollout)))
-
-
-def _unreadable(rollout: Object) -> str:
-    try:
-        validation.parse_rollout(rollout)
-    except InvalidResource as error:
-        return str(error)
-    return ""
 
 
 def _mine(objects: list[Object], uid: str) -> dict[str, Object]:
@@ -243,27 +226,28 @@ def _unprovided(sources: Sources, key: AgentKey, look: Look | None) -> bool:
     return tenants is not None and look is not None and not tenants.provided(key.namespace)
 
 
+def _measured_for(
+    key: AgentKey, rollout: Rollout | None, status: AgentStatus
+) -> tuple[AgentRolloutSpec, AgentRolloutStatus]:
+    """The AgentRollout in charge; without one, a blank one under which stable alone is watched."""
+    if rollout:
+        return rollout.spec, rollout.status
+    blank = AgentRolloutSpec(agent_ref=AgentRef(name=key.name))
+    return blank, AgentRolloutStatus(stable_revision=status.stable_revision)
+
+
 async def _observe(
     sources: Sources,
     key: AgentKey,
-    agent: Object,
-    rollouts: tuple[Object, ...],
+    uid: str,
     look: Look | None,
+    rollout: tuple[AgentRolloutSpec, AgentRolloutStatus],
     limits: dict[str, RevisionLimits],
 ) -> tuple[Observation | None, str]:
     if look is None:
         return None, "Redis did not answer"
-    rollout = rollouts[0] if rollouts else None
-    spec = AgentRolloutSpec.model_validate(
-        rollout["spec"] if rollout else {"agentRef": {"name": key.name}}
-    )
-    if rollout:
-        status = reading.rollout_status(rollout).value
-    else:
-        serving = reading.agent_status(agent).value.stable_revision
-        status = AgentRolloutStatus(stable_revision=serving)
     try:
-        return await sources.measure.observe(key, uid_of(agent), look, spec, status, limits), ""
+        return await sources.measure.observe(key, uid, look, *rollout, limits), ""
     except (StoreRefused, StoreUnavailable) as error:
         return None, str(error)
 

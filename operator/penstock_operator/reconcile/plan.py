@@ -11,7 +11,7 @@ from penstock.api.agent import AgentStatus, RevisionState
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.rollout.situation import Happening
 from penstock.traffic import RevisionLimits, Route, RoutedRevision, Standing
-from penstock_operator.cluster import drift, reading
+from penstock_operator.cluster import drift
 from penstock_operator.cluster.kinds import (
     CONFIGMAP,
     DEPLOYMENT,
@@ -21,6 +21,7 @@ from penstock_operator.cluster.kinds import (
     annotations_of,
     name_of,
 )
+from penstock_operator.cluster.reading import Rollout, UnreadRollout
 from penstock_operator.reconcile import (
     access,
     events,
@@ -32,6 +33,7 @@ from penstock_operator.reconcile import (
 )
 from penstock_operator.reconcile.course import Course, chart
 from penstock_operator.reconcile.memory import Lull
+from penstock_operator.reconcile.statuses import comparable
 from penstock_operator.reconcile.stock import Known, Stock, take_stock, verdict_annotations
 from penstock_operator.reconcile.workforce import Crew, muster, prunable
 from penstock_operator.reconcile.world import World
@@ -64,7 +66,8 @@ class Plan:
     ``rollout_statuses`` are decisions; ``idle_statuses`` those of AgentRollouts that decide nothing.
     ``rehome`` are revision hashes whose unbegun work goes back to stable; ``expire``: some task
     waits for longer than it may. ``events`` are told whatever happens, ``transitions`` once
-    ``agent_status`` is written.
+    ``agent_status`` is written. ``news``: that status says something new; ``differs``: at least
+    its numbers are others.
     """
 
     provide: bool = False
@@ -74,6 +77,8 @@ class Plan:
     rollout_statuses: tuple[tuple[Object, AgentRolloutStatus], ...] = ()
     idle_statuses: tuple[tuple[Object, AgentRolloutStatus], ...] = ()
     agent_status: AgentStatus | None = None
+    news: bool = False
+    differs: bool = False
     route: Route | None = None
     rehome: tuple[str, ...] = ()
     expire: bool = False
@@ -108,6 +113,8 @@ def plan_agent(world: World) -> Plan:
         rollout_statuses=_rollout_statuses(world, course),
         idle_statuses=_idle_statuses(world),
         agent_status=status,
+        news=bool(world.status_lost) or comparable(status) != comparable(world.status),
+        differs=status != world.status,
         route=route,
         rehome=_rehome(world, course, crews),
         expire=any(left <= 0 for left in _seconds_to_wait(world, crews)),
@@ -190,31 +197,30 @@ def _rollout_statuses(
 ) -> tuple[tuple[Object, AgentRolloutStatus], ...]:
     """The decision of the AgentRollout in charge, where it is another than is written there."""
     wanted = course.rollout_status
-    if world.rollout is None or wanted is None:
+    rollout = world.rollout
+    if rollout is None or wanted is None:
         return ()
-    now = reading.rollout_status(world.rollout)
-    return ((world.rollout, wanted),) if wanted != now.value or now.lost else ()
+    return ((rollout.obj, wanted),) if wanted != rollout.status or rollout.lost else ()
 
 
 def _idle_statuses(world: World) -> tuple[tuple[Object, AgentRolloutStatus], ...]:
     """What those say that govern nothing."""
     found: list[tuple[Object, AgentRolloutStatus]] = []
     for rollout, reason, message in idle_rollouts(world):
-        now = reading.rollout_status(rollout)
-        wanted = _idle(rollout, now.value, reason, message, world.now)
-        if wanted != now.value or now.lost:
-            found.append((rollout, wanted))
+        wanted = _idle(rollout.obj, rollout.status, reason, message, world.now)
+        if wanted != rollout.status or rollout.lost:
+            found.append((rollout.obj, wanted))
     return tuple(found)
 
 
-def idle_rollouts(world: World) -> list[tuple[Object, str, str]]:
+def idle_rollouts(world: World) -> list[tuple[Rollout | UnreadRollout, str, str]]:
     """AgentRollouts that name this Agent and govern nothing, each with reason and message."""
     others = [(rollout, "NotInCharge", _not_in_charge(world)) for rollout in world.rollouts[1:]]
-    return others + [(rollout, "Invalid", why[:2048]) for rollout, why in world.unread_rollouts]
+    return [*others, *((unread, "Invalid", unread.why[:2048]) for unread in world.unread_rollouts)]
 
 
 def _not_in_charge(world: World) -> str:
-    older = name_of(world.rollout) if world.rollout else ""
+    older = name_of(world.rollout.obj) if world.rollout else ""
     return f"AgentRollout {older} is older and governs Agent {world.name}; delete one of them"
 
 
@@ -346,7 +352,7 @@ def _deletions(
 def _events(
     world: World, course: Course, tampered: tuple[str, ...]
 ) -> tuple[tuple[Object, Happening], ...]:
-    about = world.rollout or world.agent
+    about = world.rollout.obj if world.rollout else world.agent
     found = [(about, happening) for happening in course.happenings]
     found += [(world.agent, events.revision_tampered(name)) for name in tampered]
     for obj, lost in _unread_statuses(world):
@@ -358,7 +364,7 @@ def _unread_statuses(world: World) -> list[tuple[Object, tuple[str, ...]]]:
     """Objects whose status could not be read in all its parts; this pass writes it anew."""
     told = [(world.agent, world.status_lost)]
     if world.rollout is not None:
-        told.append((world.rollout, reading.rollout_status(world.rollout).lost))
+        told.append((world.rollout.obj, world.rollout.lost))
     return [(obj, lost) for obj, lost in told if lost]
 
 

@@ -33,7 +33,6 @@ from penstock_operator.reconcile.fence import fenced
 from penstock_operator.reconcile.gather import Sources, gather
 from penstock_operator.reconcile.memory import Memory
 from penstock_operator.reconcile.plan import Plan, orphan_status, plan_agent
-from penstock_operator.reconcile.statuses import comparable
 from penstock_store.codec import route_record
 
 log = structlog.get_logger("penstock.operator")
@@ -242,17 +241,14 @@ class Reconciler:
 
         What has become of the Agent is told once its status keeps the next pass from telling it.
         """
-        wanted = plan.agent_status
-        if wanted is None:
+        if plan.agent_status is None:
             return
-        read = reading.agent_status(agent)
-        old, now = read.value, self.clock()
+        now = self.clock()
         waited = memory.numbers_at is None or now - memory.numbers_at >= _NUMBERS_WAIT
-        news = bool(read.lost) or comparable(wanted) != comparable(old)
-        if not news and not (waited and wanted != old):
+        if not plan.news and not (waited and plan.differs):
             return
         memory.numbers_at = now
-        await self._write_status(AGENT, agent, wanted.wire())
+        await self._write_status(AGENT, agent, plan.agent_status.wire())
         for happening in plan.transitions:
             await self._post(agent, happening)
 

@@ -6,7 +6,6 @@ from typing import Final
 from penstock.api.agent import AgentStatus, Rejection
 from penstock.api.analysis import AnalysisStatus, Reason, Result, Verdict
 from penstock.api.rollout import AgentRolloutStatus, Share
-from penstock_operator.cluster import reading
 from penstock_operator.reconcile.world import World
 
 #: So many rejections an Agent remembers when their records are gone, the last ones.
@@ -22,7 +21,7 @@ def decision(world: World, recorded: Collection[str]) -> AgentRolloutStatus:
     """
     if world.rollout is None:
         return AgentRolloutStatus()
-    status = reading.rollout_status(world.rollout).value
+    status = world.rollout.status
     foreign = status.agent_uid not in ("", world.uid)
     if foreign or gone(world, status.stable_revision or "", recorded):
         return _begun_anew(status)
@@ -53,7 +52,7 @@ def rejections(world: World) -> dict[str, Verdict]:
     """Who was rejected and never promoted since, by what the statuses say; by revision name."""
     found = {item.revision: _verdict(item) for item in world.status.rejected}
     for rollout in world.rollouts:
-        for verdict in reading.rollout_status(rollout).value.verdicts:
+        for verdict in rollout.status.verdicts:
             _count(found, verdict)
     return found
 

@@ -203,7 +203,7 @@ def _rejected(world: World, stock: Stock, course: Course) -> Why | None:
 def _retry(world: World, revision: str) -> str:
     kind, name = "agent", world.name
     if world.rollout is not None:
-        kind, name = "agentrollout", name_of(world.rollout)
+        kind, name = "agentrollout", name_of(world.rollout.obj)
     where = commands.place(name, namespace_of(world.agent))
     return commands.annotate(f"{kind} {where}", Verb.RETRY, revision)
 

@@ -9,6 +9,7 @@ from penstock.api.agent import AgentSpec, AgentStatus, RolloutPolicy
 from penstock.rollout.situation import Pods
 from penstock_operator.cluster.drift import Answers
 from penstock_operator.cluster.kinds import Object, spec_of
+from penstock_operator.cluster.reading import Rollout, UnreadRollout
 from penstock_operator.reconcile.manifests import Installation
 from penstock_operator.reconcile.memory import Cuts, Lull, Quiet
 from penstock_store.records import Look
@@ -20,8 +21,7 @@ class World:
 
     ``spec`` is None when the Agent cannot be read, with ``problem`` (reason, sentence) saying why;
     ``rollouts`` are those that name this Agent, the one in charge first;
-    ``unread_rollouts`` those whose spec cannot be read, and why. ``status_lost`` are the places of
-    the Agent's status that could not be read. ``references`` holds the
+    ``unread_rollouts`` those whose spec cannot be read. ``status_lost`` are the places of the Agent's status that could not be read. ``references`` holds the
     content of referenced objects, ``missing`` a sentence when one is not there. ``settled``: the
     revision's inputs have been quiet for long enough to cut one. ``look`` is None when Redis did
     not answer (``look_error``). ``lulls``: revisions, by name, that have more workers than they
@@ -42,8 +42,8 @@ class World:
     spec: AgentSpec | None
     status: AgentStatus
     problem: tuple[str, str] | None = None
-    rollouts: tuple[Object, ...] = ()
-    unread_rollouts: tuple[tuple[Object, str], ...] = ()
+    rollouts: tuple[Rollout, ...] = ()
+    unread_rollouts: tuple[UnreadRollout, ...] = ()
     status_lost: tuple[str, ...] = ()
     records: tuple[Object, ...] = ()
     configmaps: Mapping[str, Object] = field(default_factory=dict)
@@ -95,7 +95,7 @@ class World:
         return bool(spec_of(self.agent).get("rolloutPolicy") != RolloutPolicy.IMMEDIATE)
 
     @property
-    def rollout(self) -> Object | None:
+    def rollout(self) -> Rollout | None:
         """The AgentRollout in charge, if there is one."""
         return self.rollouts[0] if self.rollouts else None
 

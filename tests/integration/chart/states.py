@@ -11,6 +11,7 @@ from penstock.analysis.evidence import TICK_MS, Observation, Stratum
 from penstock.analysis.metrics import Tally
 from penstock.rollout.situation import Pods
 from penstock.traffic import Arm
+from penstock_operator.cluster.reading import Rollout
 from penstock_operator.reconcile.plan import plan_agent
 from penstock_operator.reconcile.world import World
 from penstock_store.records import RevisionWork
@@ -38,11 +39,11 @@ def serving(work: dict[str, RevisionWork] | None = None, **spec: Any) -> World:
 def trying(request: str = "", **spec: Any) -> World:
     """V2 is tried beside V1, under this spec of the AgentRollout and this request."""
     made = test_plan.trying_v2()
-    rollout = json.loads(json.dumps(made.rollouts[0]))
+    rollout = json.loads(json.dumps(made.rollouts[0].obj))
     rollout["spec"] |= spec
     if request:
         rollout["metadata"]["annotations"] = {names.ANNOTATION_REQUEST: request}
-    return replace(made, rollouts=(rollout,))
+    return replace(made, rollouts=(Rollout.of(rollout),))
 
 
 def refused(made: World, text: str) -> World:
@@ -55,7 +56,7 @@ def cancelled(made: World) -> World:
     """Callers take back every second task of the candidate, and none of stable; its hold is over."""
     begun = _cancelled(made, 0)
     ((rollout, status),) = plan_agent(begun).rollout_statuses
-    begun = replace(begun, rollouts=({**rollout, "status": status.wire()},))
+    begun = replace(begun, rollouts=(Rollout.of({**rollout, "status": status.wire()}),))
     return _cancelled(begun, 7200, status.analysis.step_from)
 
 

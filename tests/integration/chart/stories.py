@@ -17,6 +17,7 @@ import structlog
 
 import penstock_operator.metrics
 from penstock.errors import AdmissionRefused, StoreUnavailable
+from penstock_operator.cluster.reading import Rollout, UnreadRollout
 from penstock_store.records import Memory, RevisionWork
 from tests.integration.chart.plant import GATEWAY, OPERATOR, WORKER, Plant
 from tests.integration.chart.states import HELD, cancelled, refused, serving, trying
@@ -436,16 +437,17 @@ async def no_worker_of_a_candidate_can_be_made(plant: Plant) -> None:
 @story(PenstockAgentStalled="support")
 async def an_agentrollout_cannot_be_read(plant: Plant) -> None:
     made = trying()
-    plant.world = replace(serving(), unread_rollouts=((made.rollouts[0], "spec.unit is Ring"),))
+    unread = UnreadRollout.of(made.rollouts[0].obj, "spec.unit is Ring")
+    plant.world = replace(serving(), unread_rollouts=(unread,))
     await plant.run(20)
 
 
 @story(PenstockAgentStalled="support")
 async def two_agentrollouts_name_one_agent(plant: Plant) -> None:
     made = trying()
-    second = json.loads(json.dumps(made.rollouts[0]))
+    second = json.loads(json.dumps(made.rollouts[0].obj))
     second["metadata"]["name"] = "second"
-    plant.world = replace(made, rollouts=(*made.rollouts, second))
+    plant.world = replace(made, rollouts=(*made.rollouts, Rollout.of(second)))
     await plant.run(20)
 
 

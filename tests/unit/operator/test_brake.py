@@ -7,6 +7,7 @@ from pathlib import Path
 
 from penstock import names
 from penstock.traffic import Standing
+from penstock_operator.cluster.reading import Rollout
 from penstock_operator.reconcile.plan import plan_agent
 from penstock_operator.reconcile.world import World
 from penstock_store.records import RevisionWork
@@ -22,12 +23,12 @@ def braked(request: str = "") -> World:
     made.deployments[cut(V2).name]["spec"]["replicas"] = 0
     if not request:
         return made
-    rollout = dict(made.rollouts[0])
+    rollout = dict(made.rollouts[0].obj)
     rollout["metadata"] = {
         **rollout["metadata"],
         "annotations": {names.ANNOTATION_REQUEST: request},
     }
-    return replace(made, rollouts=(rollout,))
+    return replace(made, rollouts=(Rollout.of(rollout),))
 
 
 def test_the_request_of_the_runbook_hands_what_waits_to_stable_in_the_first_pass() -> None:

@@ -1,12 +1,17 @@
-"""A pass over an Agent whose records have not changed does not read them again."""
+"""What was read once is not read again: records in their life, AgentRollouts in a pass."""
 
 from __future__ import annotations
 
 import pytest
 
+from penstock_operator.cluster import reading
+from penstock_operator.cluster.kinds import ROLLOUT
 from penstock_operator.reconcile import stock
 from penstock_operator.reconcile.memory import record_version
 from tests.unit.operator import worlds
+from tests.unit.operator.test_never_again import rollout
+from tests.unit.operator.test_providing import Everything, reconciler
+from tests.unit.operator.test_reconcile import KEY
 from tests.unit.operator.worlds import record, world
 
 TEXTS = ("Be kind.", "Be brief.", "Be exact.")
@@ -55,3 +60,31 @@ def test_what_is_known_of_a_record_goes_with_it():
     stock.take_stock(world(records=records, cuts=cuts))
     stock.take_stock(world(records=records[:1], cuts=cuts))
     assert list(cuts) == [record_version(records[0])]
+
+
+async def test_in_a_pass_spec_and_status_of_each_agentrollout_are_read_once(monkeypatch):
+    read, parse = [], reading.validation.parse_rollout
+    status_of, agent_of = reading.rollout_status, reading.agent_status
+    odd = {**rollout(unit="Ring"), "metadata": {**rollout()["metadata"], "name": "odd"}}
+    passes = reconciler(Everything(has_way=True), None, rollout(), odd)
+    await passes.reconcile(KEY)  # an operator begins with what it has told before
+
+    def noted(what, call):
+        def counted(obj):
+            read.append((what, obj["metadata"]["name"]))
+            return call(obj)
+
+        return counted
+
+    monkeypatch.setattr(reading.validation, "parse_rollout", noted("spec", parse))
+    monkeypatch.setattr(reading, "rollout_status", noted("status", status_of))
+    monkeypatch.setattr(reading, "agent_status", noted("agent", agent_of))
+    await passes.reconcile(KEY)
+    assert sorted(read) == [
+        ("agent", "support"),
+        ("spec", "odd"),
+        ("spec", "support"),
+        ("status", "odd"),
+        ("status", "support"),
+    ]
+    assert passes.sources.cache.size(ROLLOUT) == 2

@@ -12,6 +12,7 @@ from penstock.rollout.situation import Pods
 from penstock_operator import metrics
 from penstock_operator.cluster.cache import Cache
 from penstock_operator.cluster.kinds import ROLLOUT
+from penstock_operator.cluster.reading import UnreadRollout
 from penstock_operator.leadership.leadership import Leadership
 from penstock_operator.reconcile import shown
 from penstock_operator.reconcile.gather import Sources
@@ -97,7 +98,7 @@ def test_what_must_be_mended_is_shown_and_a_rollback_is_not_among_it() -> None:
     well = trying_v2()
     failing = {**well.pods, cut(V2).name: Pods(0, 1, "its pods are refused: failed quota")}
     back = trying_v2()
-    back.rollouts[0]["metadata"]["annotations"] = {
+    back.rollouts[0].obj["metadata"]["annotations"] = {
         names.ANNOTATION_REQUEST: f"abort/{cut(V2).name}/1"
     }
     for made, reasons in (
@@ -105,7 +106,10 @@ def test_what_must_be_mended_is_shown_and_a_rollback_is_not_among_it() -> None:
         (replace(well, pods=failing), {"PodsFailing"}),
         (back, set()),
         (replace(well, rollouts=well.rollouts * 2), {"NotInCharge"}),
-        (replace(well, unread_rollouts=((rollout(), "spec.unit is Ring"),)), {"Invalid"}),
+        (
+            replace(well, unread_rollouts=(UnreadRollout.of(rollout(), "spec.unit is Ring"),)),
+            {"Invalid"},
+        ),
     ):
         found = shown.of_agent(ORPHANED, made, plan_agent(made))
         told = {labels[-1] for gauge, labels in found if gauge is metrics.STALLED}

@@ -17,6 +17,7 @@ from penstock.api.analysis import Reason, Result, Verdict
 from penstock.api.rollout import AgentRolloutStatus, Share, Source, Stage
 from penstock.rollout.situation import Pods
 from penstock.traffic import Standing
+from penstock_operator.cluster.reading import Rollout
 from penstock_operator.reconcile import manifests
 from penstock_operator.reconcile.memory import Lull
 from penstock_operator.reconcile.plan import Plan, plan_agent
@@ -324,7 +325,7 @@ def trying_v2(**more: object) -> World:
 def test_a_rollback_is_on_the_record_before_the_status_and_takes_the_work_back() -> None:
     abort = f"abort/{cut(V2).name}/1"
     made = trying_v2(work={V2: RevisionWork(queued=3, running=2, tasks=40, users=30)})
-    made.rollouts[0]["metadata"]["annotations"] = {names.ANNOTATION_REQUEST: abort}
+    made.rollouts[0].obj["metadata"]["annotations"] = {names.ANNOTATION_REQUEST: abort}
     plan = plan_agent(made)
     assert [patch["metadata"]["name"] for patch in plan.verdicts] == [cut(V2).name]
     kept = json.loads(plan.verdicts[0]["metadata"]["annotations"][names.ANNOTATION_VERDICT])
@@ -455,7 +456,7 @@ def test_after_a_rollback_stable_gives_its_spare_workers_back() -> None:
     over = replace(
         busy,
         records=(record(V1, 1, promoted=1), record(V2, 2, verdict=verdict)),
-        rollouts=(governed(rejected),),
+        rollouts=(Rollout.of(governed(rejected)),),
     )
     for made, replicas in ((busy, 6), (over, 1)):
         made.deployments[cut(V1).name]["spec"]["replicas"] = 6

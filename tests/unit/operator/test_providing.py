@@ -10,7 +10,7 @@ import pytest
 
 from penstock.names import AgentKey
 from penstock_operator.cluster.cache import Cache
-from penstock_operator.cluster.kinds import AGENT, Object
+from penstock_operator.cluster.kinds import AGENT, ROLLOUT, Object
 from penstock_operator.leadership.leadership import Fenced, Leadership
 from penstock_operator.reconcile.gather import Sources, gather
 from penstock_operator.reconcile.measure import Measure
@@ -58,10 +58,14 @@ class Everything(Writes):
         return self.why
 
 
-def reconciler(everything: Everything, status: dict[str, Any] | None = None) -> Reconciler:
+def reconciler(
+    everything: Everything, status: dict[str, Any] | None = None, *rollouts: Object
+) -> Reconciler:
     """One over an Agent that is new, or has the status of an operator before."""
     cache, all_in_one = Cache(), cast("Any", everything)
     cache.observe(AGENT, {**worlds.agent(V1), "status": status or {}})
+    for rollout in rollouts:
+        cache.observe(ROLLOUT, rollout)
     sources = Sources(
         all_in_one,
         all_in_one,

@@ -19,7 +19,7 @@ from penstock.traffic import Standing
 from penstock_operator.cluster import reading
 from penstock_operator.cluster.cache import Cache
 from penstock_operator.cluster.kinds import AGENT, CONFIGMAP, RECORD, ROLLOUT
-from penstock_operator.reconcile.gather import highest_epoch, in_order, read_spec, unread
+from penstock_operator.reconcile.gather import highest_epoch, read_spec
 from penstock_operator.reconcile.plan import Plan, plan_agent
 from penstock_operator.reconcile.stock import take_stock
 from penstock_operator.reconcile.world import World
@@ -191,8 +191,9 @@ def test_a_moment_that_cannot_be_read_is_none_that_a_decision_stumbles_over(
     field: str, text: str
 ) -> None:
     made = trying_v2()
-    made.rollouts[0]["status"][field] = text
-    plan = plan_agent(made)
+    rollout = made.rollouts[0].obj
+    rollout["status"][field] = text
+    plan = plan_agent(replace(made, rollouts=(reading.Rollout.of(rollout),)))
     assert plan.route is not None
     assert plan.rollout_statuses, "it is written anew"
     assert [happening.reason for _, happening in plan.events].count("StatusUnreadable") == 1
@@ -348,7 +349,7 @@ def test_a_rollout_goes_back_although_its_candidates_record_cannot_be_read(docum
         made = replace(trying_v2(), agent=worlds.agent(template, suspended=True))
         made = replace(made, records=(made.records[0], broken(document)))
         notes = {names.ANNOTATION_REQUEST: f"abort/{cut(V2).name}/1"}
-        made.rollouts[0]["metadata"]["annotations"] = notes
+        made.rollouts[0].obj["metadata"]["annotations"] = notes
         plan = plan_agent(made)
         assert plan.route is not None
         assert (plan.route.stable, plan.route.percent) == (cut(V1).hash, 0)
@@ -458,8 +459,9 @@ def guarded(plan: Plan) -> None:
 
 def test_an_agentrollout_whose_spec_cannot_be_read_releases_nothing_and_is_told_so() -> None:
     odd = {"agentRef": {"name": "support"}, "strategy": {"steps": [{"percent": "Ring"}]}}
-    rollout = {**trying_v2().rollouts[0], "spec": odd}
-    assert in_order([rollout]) == ()
+    rollout = {**trying_v2().rollouts[0].obj, "spec": odd}
+    read, unread = reading.rollouts([rollout])
+    assert read == ()
     made: World = world(
         worlds.agent(V2),
         records=(record(V1, promoted=1), record(V2, 2)),
@@ -467,7 +469,7 @@ def test_an_agentrollout_whose_spec_cannot_be_read_releases_nothing_and_is_told_
         ready_for=(V1, V2),
         status=serving(V1),
         route_version=3,
-        unread_rollouts=unread([rollout]),
+        unread_rollouts=unread,
     )
     guarded(plan_agent(made))
     plan = plan_agent(made)

@@ -15,6 +15,7 @@ from penstock.traffic import Route
 from penstock_operator.cluster.cache import Cache
 from penstock_operator.cluster.client import ClusterError
 from penstock_operator.cluster.kinds import DEPLOYMENT, RECORD, Kind, Object
+from penstock_operator.cluster.reading import UnreadRollout
 from penstock_operator.leadership.leadership import Leadership
 from penstock_operator.reconcile.gather import Sources
 from penstock_operator.reconcile.memory import Memory
@@ -113,7 +114,7 @@ def aborted(**more: object) -> World:
     """A rollout at 20 % that a person has just aborted."""
     made = trying_v2(**more)
     notes = {names.ANNOTATION_REQUEST: f"abort/{cut(V2).name}/1"}
-    made.rollouts[0]["metadata"]["annotations"] = notes
+    made.rollouts[0].obj["metadata"]["annotations"] = notes
     return made
 
 
@@ -286,13 +287,16 @@ async def test_the_verdict_of_a_record_that_takes_no_note_is_tried_again_and_hol
 
 async def test_an_agentrollout_that_cannot_be_told_holds_up_no_other() -> None:
     made = trying_v2()
-    second = {**made.rollouts[0], "metadata": {**made.rollouts[0]["metadata"], "name": "z"}}
+    first = made.rollouts[0].obj
+    second = {**first, "metadata": {**first["metadata"], "name": "z"}}
     spec = {"agentRef": {"name": "support"}, "unit": "Ring"}
     odd = {**second, "spec": spec}
     made = replace(
-        made, rollouts=(made.rollouts[0],), unread_rollouts=((odd, "spec.unit is Ring"),)
+        made,
+        rollouts=(made.rollouts[0],),
+        unread_rollouts=(UnreadRollout.of(odd, "spec.unit is Ring"),),
     )
-    made.rollouts[0]["metadata"]["annotations"] = {
+    made.rollouts[0].obj["metadata"]["annotations"] = {
         names.ANNOTATION_REQUEST: f"abort/{cut(V2).name}/1"
     }
 

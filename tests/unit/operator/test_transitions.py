@@ -10,6 +10,7 @@ from penstock import names
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.errors import PenstockError, StoreUnavailable
 from penstock.rollout.situation import Pods
+from penstock_operator.cluster.reading import Rollout
 from penstock_operator.reconcile.memory import Memory
 from penstock_operator.reconcile.plan import plan_agent
 from tests.unit.operator import worlds
@@ -83,7 +84,7 @@ def beside_a_rollout(value):
     status = AgentRolloutStatus(
         stable_revision=cut(V1).name, agent_uid="agent-uid", route_version=3
     )
-    return asked(replace(serving_v1(), rollouts=(rollout(status),)), value)
+    return asked(replace(serving_v1(), rollouts=(Rollout.of(rollout(status)),)), value)
 
 
 @pytest.mark.parametrize(

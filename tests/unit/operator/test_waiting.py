@@ -226,7 +226,7 @@ def test_an_agent_takes_over_that_its_rollout_is_past_the_start_deadline(minutes
 
 def test_of_a_rollback_the_agent_says_that_it_serves():
     made = trying()
-    made.rollouts[0]["metadata"]["annotations"] = {
+    made.rollouts[0].obj["metadata"]["annotations"] = {
         names.ANNOTATION_REQUEST: f"abort/{cut(V2).name}/1"
     }
     agents, rollouts = of_both(made)

@@ -10,6 +10,7 @@ from penstock.api.analysis import Verdict
 from penstock.revision import Revision
 from penstock.rollout.situation import Pods
 from penstock_operator.cluster.kinds import Object
+from penstock_operator.cluster.reading import Rollout
 from penstock_operator.reconcile import manifests, stock
 from penstock_operator.reconcile.manifests import Installation
 from penstock_operator.reconcile.plan import plan_agent
@@ -86,6 +87,8 @@ def world(
     made = [projected(text) for text in projected_for]
     pods = {cut(text).name: Pods(0, 1) for text in projected_for}
     pods |= {cut(text).name: Pods(1, 1) for text in ready_for}
+    if "rollouts" in more:
+        more["rollouts"] = tuple(map(Rollout.of, more["rollouts"]))
     look = Look(
         now_ms=1_000_000,
         route_version=route_version,
