@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import singledispatch
 from typing import Any, Final
 
 from penstock.api import condition
@@ -36,12 +35,6 @@ class Change:
     status: AgentRolloutStatus
     happenings: tuple[Happening, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
-
-
-@singledispatch
-def change(move: object, facts: Facts) -> Change:
-    """The change that a move makes; registered below for each kind."""
-    raise TypeError(f"no transition for {move!r} at {facts.now}")
 
 
 # ------------------------------------------------------------------------------------ parts

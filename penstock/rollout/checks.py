@@ -1,11 +1,12 @@
 """Who is tried, what people ask, and whether it may go further: a check asks for a move, or passes on."""
 
 from datetime import timedelta
+from functools import partial
 
 from penstock.analysis.guardrails import CheckVerdict
 from penstock.api.analysis import Reason
 from penstock.api.rollout import Source, StepApproval
-from penstock.rollout import former, path, refusals, words
+from penstock.rollout import former, path, refusals
 from penstock.rollout.facts import COMPARABLE_PERCENT, Facts
 from penstock.rollout.moves import (
     Adopt,
@@ -26,6 +27,7 @@ from penstock.rollout.moves import (
 )
 from penstock.rollout.requests import Verb
 from penstock.rollout.situation import Pods
+from penstock.rollout.words import answers, verdicts, waits
 from penstock.traffic import Arm
 
 # ----------------------------------------------------------------------------- who is it about
@@ -49,7 +51,7 @@ def undo_requested(facts: Facts) -> Move | None:
         return Undo(goal) if facts.situation.pods.get(goal, Pods()).ready else None
     if former.in_flight(facts) != facts.candidate:
         return None  # the candidate of before goes first
-    return Reject(Reason.ABORTED, words.undone(facts.percent, goal))
+    return Reject(Reason.ABORTED, verdicts.undone(facts.percent, goal))
 
 
 def settled(facts: Facts) -> Move | None:
@@ -58,21 +60,20 @@ def settled(facts: Facts) -> Move | None:
         return _first_revision(facts)
     if facts.candidate or facts.status.canary_revision:
         return None
-    return Wait("NoCandidate", f"{facts.stable} serves everybody.")
+    return Wait("NoCandidate", waits.no_candidate)
 
 
 def _first_revision(facts: Facts) -> Move:
     latest = facts.situation.latest
     if not latest:
-        return Wait("NoRevision", "The Agent has no revision yet.")
+        return Wait("NoRevision", waits.no_revision)
     record = facts.record(latest)
     if record.rejected_attempt:
-        return Wait("RolledBack", f"{latest} stays rejected, and no stable revision is known.")
+        return Wait("RolledBack", waits.first_stays_rejected)
     pods = facts.situation.pods.get(latest)
     if pods and pods.ready:
         return ServeFirst(latest)
-    why = f": {pods.message}" if pods and pods.message else ""
-    return Wait("FirstRevisionNotReady", f"No pod of {latest} is ready{why}.")
+    return Wait("FirstRevisionNotReady", waits.first_not_ready)
 
 
 def promoted_before(facts: Facts) -> Move | None:
@@ -108,14 +109,14 @@ def rejected(facts: Facts) -> Move | None:
         return Retry()
     if path.under_way(facts.status) or facts.status.share.source is not Source.ROLLBACK:
         return StayRejected()
-    return Wait("RolledBack", words.stays_rejected(facts))
+    return Wait("RolledBack", verdicts.stays_rejected)
 
 
 def abort_requested(facts: Facts) -> Move | None:
     """A person takes the candidate off for good."""
     if not facts.asks(Verb.ABORT):
         return None
-    return Reject(Reason.ABORTED, f"rolled back at {facts.percent} %: aborted by request")
+    return Reject(Reason.ABORTED, verdicts.aborted(facts.percent))
 
 
 # ------------------------------------------------------------------------ what do people say
@@ -144,7 +145,7 @@ def setpoint(facts: Facts) -> Move | None:
     if facts.owned is None:
         return None
     if facts.owned > max(facts.percent, COMPARABLE_PERCENT) and facts.on_trial:
-        return Wait("AwaitingEvidence", words.on_trial(facts))
+        return Wait("AwaitingEvidence", waits.on_trial)
     in_force = facts.status.share.source is Source.SETPOINT and facts.owned == facts.percent
     return None if in_force else SetShare(facts.owned, Source.SETPOINT)
 
@@ -152,11 +153,11 @@ def setpoint(facts: Facts) -> Move | None:
 def promote_requested(facts: Facts) -> Move | None:
     """Promote passes the present wait; promote-full passes all that is left."""
     if facts.asks(Verb.PROMOTE_FULL) or (facts.asks(Verb.PROMOTE) and facts.in_final_hold):
-        return Promote(Reason.REQUESTED, f"promoted from {facts.percent} % by request")
+        return Promote(Reason.REQUESTED, verdicts.promoted_by_request(facts.percent))
     if not facts.asks(Verb.PROMOTE):
         return None
     if facts.owned is not None:
-        return Answer(accepted=True, message=words.noted(facts), approves=True)
+        return Answer(accepted=True, message=answers.noted(facts), approves=True)
     return _advance(facts, requested=True)
 
 
@@ -164,7 +165,7 @@ def held_by_setpoint(facts: Facts) -> Move | None:
     """A setpoint below 100 freezes the steps."""
     if facts.owned is None or facts.in_final_hold:
         return None
-    return Wait("HeldBySetpoint", words.held_by_setpoint(facts))
+    return Wait("HeldBySetpoint", waits.held_by_setpoint)
 
 
 # ------------------------------------------------------------------------- may it go further
@@ -176,10 +177,10 @@ def ceiling(facts: Facts) -> Move | None:
         want = path.target(facts.strategy, facts.status)
         reach = max(facts.capped(want), facts.percent)
         if reach > facts.percent and not facts.capacity_for(reach):
-            return Wait("AwaitingCapacity", words.awaits_capacity(facts, reach))
+            return Wait("AwaitingCapacity", partial(waits.awaits_capacity, percent=reach))
         if reach > facts.percent or reach == want:
             return SetShare(reach, Source.AUTOMATIC if reach == want else Source.CEILING)
-    return Wait("CeilingReached", words.ceiling(facts)) if refusals.ceiling_blocks(facts) else None
+    return Wait("CeilingReached", waits.ceiling) if refusals.ceiling_blocks(facts) else None
 
 
 def first_step(facts: Facts) -> Move | None:
@@ -194,7 +195,7 @@ def approval_missing(facts: Facts) -> Move | None:
         return None
     if facts.step.approval is not StepApproval.REQUIRED:
         return None
-    return Wait("HoldForApproval", words.wants_approval(facts))
+    return Wait("HoldForApproval", waits.wants_approval)
 
 
 def hold_not_over(facts: Facts) -> Move | None:
@@ -204,7 +205,7 @@ def hold_not_over(facts: Facts) -> Move | None:
     if left <= 0:
         return None
     until = facts.now + timedelta(seconds=left)
-    return Wait("Holding", words.holding(facts, until), until)
+    return Wait("Holding", partial(waits.holding, until=until), until)
 
 
 def evidence_unclear(facts: Facts) -> Move | None:
@@ -212,19 +213,19 @@ def evidence_unclear(facts: Facts) -> Move | None:
     unclear = (CheckVerdict.UNCLEAR, CheckVerdict.SHARED, CheckVerdict.UNCOMPARED)
     check = facts.first_check(*unclear)
     if check and check.verdict is CheckVerdict.UNCOMPARED and facts.on_trial:
-        return Wait("AwaitingEvidence", words.on_trial(facts))
-    return Wait("AnalysisUnclear", words.unclear(facts, check)) if check else None
+        return Wait("AwaitingEvidence", waits.on_trial)
+    return Wait("AnalysisUnclear", partial(waits.unclear, check=check)) if check else None
 
 
 def evidence_suspect(facts: Facts) -> Move | None:
     """Over a limit, on too few tasks to be sure: more of them will tell."""
     check = facts.first_check(CheckVerdict.SUSPECT)
-    return Wait("AwaitingEvidence", words.suspect(facts, check)) if check else None
+    return Wait("AwaitingEvidence", partial(waits.suspect, check=check)) if check else None
 
 
 def callers_cancel(facts: Facts) -> Move | None:
     """Callers take back far more from the candidate than from stable: that hides how slow it is."""
-    return Wait("AnalysisUnclear", words.callers_cancel(facts)) if facts.callers_cancel else None
+    return Wait("AnalysisUnclear", waits.callers_cancel) if facts.callers_cancel else None
 
 
 def evidence_not_sufficient(facts: Facts) -> Move | None:
@@ -239,7 +240,7 @@ def evidence_not_sufficient(facts: Facts) -> Move | None:
     enough = all(observed.in_total(arm).tasks >= fewest for arm in Arm)
     if enough and ours.tasks and theirs.tasks:
         return None
-    return Wait("AwaitingEvidence", words.awaits_evidence(facts))
+    return Wait("AwaitingEvidence", waits.awaits_evidence)
 
 
 def _nobody_eligible(facts: Facts) -> Move:
@@ -247,7 +248,7 @@ def _nobody_eligible(facts: Facts) -> Move:
     if left <= 0:
         return approval_missing(facts) or _automatic_advance(facts, nobody_eligible=True)
     until = facts.now + timedelta(seconds=left)
-    return Wait("AwaitingEvidence", words.awaits_users(facts, until), until)
+    return Wait("AwaitingEvidence", partial(waits.awaits_users, until=until), until)
 
 
 def advance(facts: Facts) -> Move | None:
@@ -260,9 +261,9 @@ def _automatic_advance(facts: Facts, *, nobody_eligible: bool = False) -> Move:
     move = _advance(facts, nobody_eligible=nobody_eligible)
     match move:
         case Advance(percent=want) if want > facts.percent and not facts.capacity_for(want):
-            return Wait("AwaitingCapacity", words.awaits_capacity(facts, want))
+            return Wait("AwaitingCapacity", partial(waits.awaits_capacity, percent=want))
         case Advance(percent=want) if want > facts.percent and facts.status.stuck:
-            return Wait("AwaitingCapacity", words.queue_is_old(facts))
+            return Wait("AwaitingCapacity", waits.queue_is_old)
     return move
 
 
@@ -275,7 +276,7 @@ def _advance(facts: Facts, *, requested: bool = False, nobody_eligible: bool = F
         return Advance(index, reach, source, requested, nobody_eligible)
     if facts.strategy.final_hold_seconds == 0:
         reason = Reason.REQUESTED if requested else Reason.ALL_STEPS_PASSED
-        return Promote(reason, words.all_passed(facts))
+        return Promote(reason, verdicts.all_passed(facts))
     percent = path.final_percent(facts.strategy, facts.status)
     return Advance(None, percent, Source.AUTOMATIC, requested, nobody_eligible)
 
@@ -287,9 +288,9 @@ def final_watch(facts: Facts) -> Move | None:
         return None
     if observed.in_step(Arm.CANDIDATE).tasks:
         return None
-    return Wait("AwaitingEvidence", words.awaits_final_tasks(facts))
+    return Wait("AwaitingEvidence", waits.awaits_final_tasks)
 
 
 def promote(facts: Facts) -> Move:
     """All steps passed and the final hold is over: the candidate becomes stable."""
-    return Promote(Reason.ALL_STEPS_PASSED, words.all_passed(facts))
+    return Promote(Reason.ALL_STEPS_PASSED, verdicts.all_passed(facts))

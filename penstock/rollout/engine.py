@@ -9,7 +9,6 @@ from penstock.api.analysis import Verdict
 from penstock.api.interruptions import Halt, StuckQueue
 from penstock.api.rollout import AgentRolloutStatus, LastRequest, Share
 from penstock.rollout import (
-    commands,
     former,
     holds,
     inherited,
@@ -17,16 +16,14 @@ from penstock.rollout import (
     path,
     policy,
     report,
-    requests,
     setpoint,
-    transitions,  # noqa: F401 - registers what each move changes
-    undoing,  # noqa: F401 - and this one
-    words,
 )
-from penstock.rollout.changes import Change, change
+from penstock.rollout.changes import Change
 from penstock.rollout.facts import QUIET_SECONDS, WAITING, Facts
-from penstock.rollout.moves import Move, Wait
+from penstock.rollout.moves import Awaited, Move, Wait
 from penstock.rollout.situation import Decision, Happening, Situation
+from penstock.rollout.transitions import change
+from penstock.rollout.words import conditions, events, waits
 
 #: Each move changes what the checks see; far fewer than this settle every situation.
 MAX_MOVES: Final = 24
@@ -45,24 +42,19 @@ def decide(situation: Situation) -> Decision:
     """
     before = inherited.state(situation.status)
     situation = replace(situation, status=before)
-    moved, facts, move = _move(Facts(situation, before).but(**_seen(situation)))
-    settled = facts
-    facts = facts.but(share=_share_seen(facts))  # whose candidate may just have ended
-    facts = _numbered(facts)
-    facts = facts.but(stuck=_stuck(facts), unready_since=_unready_since(facts))
-    facts = facts.but(blind_since=_blind_since(facts))
-    wait = _waiting(facts, move if facts is settled else None)
-    counted = facts.of(numbers.counted(facts, before, news=wait.reason != before.waiting))
-    wait = _waiting(counted, wait if counted is facts else None)
-    message, wait = _steady(before, counted.status, wait)
-    facts = counted.but(waiting_message=message)
-    facts = facts.but(conditions=report.conditions(facts, wait))
-    facts = facts.but(**_request_waits(facts, wait))
-    facts = facts.but(**_told_before(facts, wait))
-    told = (*moved.happenings, *_told_once(facts, before, wait))
-    return Decision(
-        facts.status, told, moved.verdicts, _look_again(facts, wait), former.goal(facts)
-    )
+    made, facts, wait = _settle(_noted(Facts(situation, before).but(**_seen(situation))))
+    numbered = _numbered(facts)
+    wait = _still(wait, facts, numbered)
+    news = wait.reason != before.waiting
+    facts = numbered.of(numbers.counted(numbered, before, news=news))
+    wait = _still(wait, numbered, facts)
+    message, said = _steady(before, facts.status, wait.said(facts))
+    facts = facts.but(waiting_message=message)
+    facts = facts.but(conditions=report.all_conditions(facts, said))
+    facts = facts.but(**_request_waits(facts, said))
+    facts = facts.but(**_told_before(facts, said))
+    told = (*made.happenings, *_told_once(facts, before, said))
+    return Decision(facts.status, told, made.verdicts, _look_again(facts, said), former.goal(facts))
 
 
 # ---------------------------------------------------------------------------- before the moves
@@ -159,31 +151,45 @@ def _unready_since(facts: Facts) -> str | None:
 # ----------------------------------------------------------------------------------- the moves
 
 
-def _move(facts: Facts) -> tuple[Change, Facts, Move | None]:
-    """The changes of all moves that the checks ask for, the facts after them, and the last word."""
+def _settle(facts: Facts) -> tuple[Change, Facts, Wait]:
+    """What all moves that the checks ask for have changed, the facts after them, what is awaited."""
     told: tuple[Happening, ...] = ()
     verdicts: dict[str, Verdict] = {}  # of several on one revision in one pass the last one
+    wait = policy.next_move(facts)
     for _ in range(MAX_MOVES):
-        move = policy.next_move(facts)
-        if isinstance(move, Wait):
-            return Change(facts.status, told, tuple(verdicts.values())), facts, move
-        changed = change(move, facts)
-        facts = facts.of(changed.status)
+        if isinstance(wait, Wait):
+            break
+        changed = change(wait, facts)
+        facts = _noted(facts.of(changed.status))
         told += changed.happenings
         verdicts |= {verdict.revision: verdict for verdict in changed.verdicts}
-    return Change(facts.status, told, tuple(verdicts.values())), facts, None
+        wait = policy.next_move(facts)
+    return Change(facts.status, told, tuple(verdicts.values())), facts, _awaited(facts, wait)
 
 
-def _waiting(facts: Facts, known: Move | None) -> Wait:
-    """What is awaited; whatever else is, a person who goes back hears of that first.
-
-    Args:
-        known: what the checks said of these very facts.
-    """
-    move = known or policy.next_move(facts)
+def _awaited(facts: Facts, move: Move) -> Wait:
+    """What is awaited; whatever else is, a person who goes back hears of that first."""
     if not isinstance(move, Wait):
-        return Wait("Deciding", "More changes follow at once.")
+        return Wait("Deciding", waits.deciding)
     return holds.undo_awaits_pods(facts) or move
+
+
+def _still(wait: Wait, before: Facts, after: Facts) -> Wait:
+    """What is awaited after the version and the numbers are written.
+
+    The checks see of these only what the guardrails are judged on, and are asked again just where
+    those were judged anew.
+    """
+    if after.judged is before.judged:
+        return wait
+    return _awaited(after, policy.next_move(after))
+
+
+def _noted(facts: Facts) -> Facts:
+    """What follows from the status as it is now, with no check asked: whose setpoint, and clocks."""
+    facts = facts.but(share=_share_seen(facts))  # whose candidate may just have ended
+    facts = facts.but(stuck=_stuck(facts), unready_since=_unready_since(facts))
+    return facts.but(blind_since=_blind_since(facts))
 
 
 # ----------------------------------------------------------------------------- after the moves
@@ -214,7 +220,7 @@ def _traffic(status: AgentRolloutStatus) -> tuple[object, ...]:
     )
 
 
-def _request_waits(facts: Facts, wait: Wait) -> dict[str, LastRequest]:
+def _request_waits(facts: Facts, wait: Awaited) -> dict[str, LastRequest]:
     """A request that could not be done yet says so; it is looked at again with each pass."""
     if not facts.open_request:
         return {}
@@ -229,12 +235,14 @@ def _request_waits(facts: Facts, wait: Wait) -> dict[str, LastRequest]:
     return {"last_request": waiting}
 
 
-def _steady(before: AgentRolloutStatus, status: AgentRolloutStatus, wait: Wait) -> tuple[str, Wait]:
+def _steady(
+    before: AgentRolloutStatus, status: AgentRolloutStatus, wait: Awaited
+) -> tuple[str, Awaited]:
     """A sentence with numbers stays as it is until the numbers are written anew.
 
     Each write of the status costs etcd the whole object, and the numbers run all the time.
     """
-    if wait.reason not in words.NUMBERED:
+    if wait.reason not in waits.NUMBERED:
         return "", wait
     message = before.waiting_message
     same = (before.waiting, before.observed_generation, before.analysis.counted_at) == (
@@ -243,11 +251,11 @@ def _steady(before: AgentRolloutStatus, status: AgentRolloutStatus, wait: Wait) 
         status.analysis.counted_at,
     )
     if not (same and message):
-        message = f"{wait.message} {words.as_of(status)}".strip()[:2048]
+        message = f"{wait.message} {waits.as_of(status)}".strip()[:2048]
     return message, replace(wait, message=message)
 
 
-def _told_before(facts: Facts, wait: Wait) -> dict[str, object]:
+def _told_before(facts: Facts, wait: Awaited) -> dict[str, object]:
     """What the next pass must know to tell each thing once."""
     breach = report.breach_of_stable(facts)
     told = facts.status.told_waits
@@ -260,7 +268,7 @@ def _told_before(facts: Facts, wait: Wait) -> dict[str, object]:
     }
 
 
-def _told_once(facts: Facts, before: AgentRolloutStatus, wait: Wait) -> tuple[Happening, ...]:
+def _told_once(facts: Facts, before: AgentRolloutStatus, wait: Awaited) -> tuple[Happening, ...]:
     """What is told once in a step, not with every pass that it lasts or time that it comes back."""
     told = []
     told_here = facts.status.step_started_at == before.step_started_at
@@ -268,7 +276,9 @@ def _told_once(facts: Facts, before: AgentRolloutStatus, wait: Wait) -> tuple[Ha
         told.append(Happening(wait.reason, wait.message))
     breach = report.breach_of_stable(facts)
     if breach and not before.stable_breach:
-        told.append(Happening("AnalysisFailed", report.breaks(facts.stable, breach), warning=True))
+        told.append(
+            Happening("AnalysisFailed", conditions.breaks(facts.stable, breach), warning=True)
+        )
     return (*told, *_refused_percent(facts, before))
 
 
@@ -277,12 +287,11 @@ def _refused_percent(facts: Facts, before: AgentRolloutStatus) -> tuple[Happenin
     seen = facts.status.share.setpoint
     if not facts.rejected or seen is None or seen == before.share.setpoint:
         return ()
-    retry = commands.request(facts.situation, requests.Verb.RETRY, facts.candidate)
-    message = f"{seen.percent} % is refused: {facts.candidate} was rejected. Retry: {retry}"
+    message = events.percent_refused(facts, seen.percent)
     return (Happening("PercentRefused", message, warning=True),)
 
 
-def _look_again(facts: Facts, wait: Wait) -> float:
+def _look_again(facts: Facts, wait: Awaited) -> float:
     """Seconds until this should be decided again, at the latest."""
     if wait.reason == "Undoing":
         return _LOOK_AT_TRAFFIC_SECONDS

@@ -25,6 +25,9 @@ class Words:
     failed: str
 
 
+#: What is said of a task that has not ended in its time.
+OVERDUE: Final = "It had not ended when its time was over."
+
 WORDS: Final[Mapping[Metric, Words]] = {
     ERROR_RATE: Words("error rate", "%", Reason.ERROR_RATE, meanings.STATUSES[TaskStatus.FAILED]),
     LATENCY: Words(

@@ -1,14 +1,10 @@
 """Former revisions: which of them a person can go back to, and who is left when they do."""
 
-from typing import Final
-
 from penstock.api.analysis import Result, Verdict
 from penstock.rollout import path, requests
 from penstock.rollout.facts import WAITING, Facts
 from penstock.rollout.requests import Request, Verb
-
-#: So many of those that can be gone back to are named in a refusal, the last ones.
-_NAMED: Final = 8
+from penstock.rollout.words import answers, verdicts
 
 
 def goal(facts: Facts) -> str:
@@ -23,15 +19,12 @@ def why_not(facts: Facts, request: Request) -> str:
     """Why it is impossible to go back to what a request names, and to whom it is possible."""
     found = _named(facts, request)
     if len(found) > 1:
-        why = f"{' and '.join(found)} have the version {request.revision}: name one"
+        why = answers.ambiguous(found, request.revision)
     elif not found:
-        why = (
-            f"{request.revision} is no revision on record: its record was pruned "
-            "(spec.revisionHistoryLimit of the Agent), or it never had one"
-        )
+        why = answers.not_on_record(request.revision)
     else:
         why = _why_not(facts, found[0])
-    return f"{why}; {_choice(facts)}" if why else ""
+    return answers.with_choice(why, _choice(facts)) if why else ""
 
 
 def _named(facts: Facts, request: Request) -> list[str]:
@@ -42,20 +35,17 @@ def _named(facts: Facts, request: Request) -> list[str]:
 
 def _why_not(facts: Facts, revision: str) -> str:
     if revision == facts.stable:
-        return "" if in_flight(facts) else f"{revision} serves already"
+        return "" if in_flight(facts) else answers.serves_already(revision)
     if rejection := _rejection(facts, revision):
-        return f"{revision} was {rejection}, and stays rejected until retry"
-    return "" if served_at(facts, revision) else f"{revision} has never served everybody"
+        return answers.was_rejected(revision, rejection)
+    return "" if served_at(facts, revision) else answers.never_served(revision)
 
 
-def _choice(facts: Facts) -> str:
+def _choice(facts: Facts) -> list[tuple[str, str | None]]:
+    """Name and version of each revision that can be gone back to, the last first."""
     able = [name for name in facts.versions if not _why_not(facts, name)]
     able.sort(key=lambda name: served_at(facts, name), reverse=True)
-    told = [f"{name} ({facts.versions[name]})" if facts.versions[name] else name for name in able]
-    if not told:
-        return "there is no revision to go back to"
-    more = f" and {len(told) - _NAMED} before these" if len(told) > _NAMED else ""
-    return f"undo can go back to {', '.join(told[:_NAMED])}{more}"
+    return [(name, facts.versions[name]) for name in able]
 
 
 def _last(facts: Facts, revision: str) -> Verdict | None:
@@ -69,7 +59,7 @@ def _rejection(facts: Facts, revision: str) -> str:
     record, last = facts.record(revision), _last(facts, revision)
     if last is not None and last.result is Result.REJECTED:
         return last.message
-    return (record.rejected_message or "rejected before") if record.rejected_attempt else ""
+    return (record.rejected_message or verdicts.REJECTED_BEFORE) if record.rejected_attempt else ""
 
 
 def served_at(facts: Facts, revision: str) -> int:

@@ -2,7 +2,7 @@
 
 from penstock.analysis.guardrails import CheckVerdict
 from penstock.api.analysis import Reason
-from penstock.rollout import findings, holds, words
+from penstock.rollout import findings, holds
 from penstock.rollout.facts import (
     CANDIDATE_UNAVAILABLE,
     COMPARABLE_PERCENT,
@@ -15,6 +15,7 @@ from penstock.rollout.facts import (
     Facts,
 )
 from penstock.rollout.moves import Move, Reject, Resume, Suspend, Wait
+from penstock.rollout.words import verdicts, waits
 
 
 def unavailable(facts: Facts) -> Move | None:
@@ -26,18 +27,18 @@ def unavailable(facts: Facts) -> Move | None:
     if facts.suspended_for == CANDIDATE_UNAVAILABLE:
         room = facts.owned is not None or facts.capacity_for(facts.status.held_percent or 0)
         if not facts.pods.ready or not room or facts.backing_off:
-            return Wait(CANDIDATE_UNAVAILABLE, words.awaits_pods(facts))
+            return Wait(CANDIDATE_UNAVAILABLE, waits.awaits_pods)
         return _resume(facts)
     if not facts.percent or facts.situation.agent_suspended:
         return None
-    why = words.why_unavailable(facts)
+    why = verdicts.why_unavailable(facts)
     if not why:
         return None
     if facts.seconds_unready() < UNAVAILABLE_SECONDS:
         return Suspend(CANDIDATE_UNAVAILABLE, why, overload=True)
     if facts.status.unavailable_count + 1 < UNAVAILABLE_TIMES:
         return Suspend(CANDIDATE_UNAVAILABLE, why)
-    message = f"rolled back at {facts.percent} %: unavailable for the second time: {why}"
+    message = verdicts.unavailable_again(facts.percent, why)
     return Reject(Reason.UNAVAILABLE, message, "availability")
 
 
@@ -46,12 +47,12 @@ def shared_incident(facts: Facts) -> Move | None:
     if facts.suspended_for == SHARED_INCIDENT:
         over = [check for check in facts.checks if check.stable_over]
         if over or facts.observation is None:
-            return Wait(SHARED_INCIDENT, words.awaits_stable(facts))
+            return Wait(SHARED_INCIDENT, waits.awaits_stable)
         return _resume(facts)
     check = facts.first_check(CheckVerdict.SHARED)
     if check is None or not facts.percent or facts.situation.agent_suspended:
         return None
-    return Suspend(SHARED_INCIDENT, f"{findings.line(check)}: stable is over the limit too")
+    return Suspend(SHARED_INCIDENT, verdicts.shared(check))
 
 
 def rows_missing(facts: Facts) -> Move | None:
@@ -62,12 +63,12 @@ def rows_missing(facts: Facts) -> Move | None:
     lost = holds.lacks_rows(facts)
     if facts.suspended_for == ROWS_LOST:
         if lost or facts.observation is None:
-            return Wait(ROWS_LOST, words.awaits_rows(facts))
+            return Wait(ROWS_LOST, waits.awaits_rows)
         return _resume(facts)
     check = facts.first_check(CheckVerdict.BREACHED, CheckVerdict.UNCOMPARED)
     if not lost or check is None or not facts.percent or facts.situation.agent_suspended:
         return None
-    return Suspend(ROWS_LOST, f"{findings.line(check)}; {words.LACKS_ROWS}")
+    return Suspend(ROWS_LOST, verdicts.lacks_rows(check))
 
 
 def not_comparable(facts: Facts) -> Move | None:
@@ -79,7 +80,7 @@ def not_comparable(facts: Facts) -> Move | None:
     """
     if facts.suspended_for == NOT_COMPARABLE:
         if not facts.stable_proved_well:
-            return Wait(NOT_COMPARABLE, words.awaits_comparison(facts))
+            return Wait(NOT_COMPARABLE, waits.awaits_comparison)
         return _resume(facts)
     check = facts.first_check(CheckVerdict.UNCOMPARED)
     if check is None or not facts.percent or facts.situation.agent_suspended:
@@ -90,11 +91,9 @@ def not_comparable(facts: Facts) -> Move | None:
     if comparable and facts.on_trial:
         return None  # nothing raises it until stable has tasks enough, which then tell
     if comparable and again >= (MOST_UNCOMPARED if check.stable_above else 1):
-        message = f"rolled back at {facts.percent} %: {findings.line(check)}; {words.AGAIN}"
+        message = verdicts.uncompared_again(facts.percent, check)
         return Reject(findings.reason(check), message, check.name)
-    return Suspend(
-        NOT_COMPARABLE, f"{findings.line(check)}: stable has too few tasks to compare with"
-    )
+    return Suspend(NOT_COMPARABLE, verdicts.no_rival(check))
 
 
 def _resume(facts: Facts) -> Move:
@@ -110,5 +109,4 @@ def guardrail(facts: Facts) -> Move | None:
     check = facts.first_check(CheckVerdict.BREACHED)
     if check is None or facts.situation.agent_suspended or holds.lacks_rows(facts):
         return None
-    message = f"rolled back at {facts.percent} %: {findings.line(check)}"
-    return Reject(findings.reason(check), message, check.name)
+    return Reject(findings.reason(check), verdicts.breached(facts.percent, check), check.name)

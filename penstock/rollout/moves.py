@@ -1,15 +1,33 @@
 """What a check can ask for: one small value per kind of change, and Wait for none."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from penstock.api.analysis import Reason
 from penstock.api.rollout import Source
+from penstock.rollout.facts import Facts
 
 
 @dataclass(frozen=True)
 class Wait:
-    """Nothing changes now; ``until`` is when time alone may change that."""
+    """Nothing changes now; ``until`` is when time alone may change that.
+
+    ``sentence`` makes what people read of it when all else is decided, and numbers are written.
+    """
+
+    reason: str
+    sentence: Callable[[Facts], str]
+    until: datetime | None = None
+
+    def said(self, facts: Facts) -> "Awaited":
+        """The wait in words."""
+        return Awaited(self.reason, self.sentence(facts), self.until)
+
+
+@dataclass(frozen=True)
+class Awaited:
+    """A wait as people read it."""
 
     reason: str
     message: str
@@ -127,9 +145,9 @@ class Answer:
     approves: bool = False
 
 
-Move = (
-    Wait
-    | ServeFirst
+#: A move that changes the status.
+Action = (
+    ServeFirst
     | Begin
     | Drop
     | Adopt
@@ -145,3 +163,4 @@ Move = (
     | Undo
     | Answer
 )
+Move = Wait | Action

@@ -1,8 +1,9 @@
 """Requests that cannot be done, and the sentence that says why."""
 
-from penstock.rollout import former, requests, words
+from penstock.rollout import former, requests
 from penstock.rollout.facts import Facts
 from penstock.rollout.requests import Request, Verb
+from penstock.rollout.words import answers, verdicts, waits
 
 
 def why_refused(facts: Facts) -> str:
@@ -10,15 +11,10 @@ def why_refused(facts: Facts) -> str:
     if not facts.open_request:
         return ""
     if not facts.situation.status.route_version:
-        return (
-            "it was there before this rollout's status began and may have been handled before; "
-            "if it is still wanted, send it again with another last part"
-        )
+        return answers.UNKNOWN_AGE
     parsed = requests.parse(facts.open_request)
     if parsed is None:
-        return (
-            f"it is not <verb>/<revision>/<nonce> with one of the verbs {', '.join(requests.Verb)}"
-        )
+        return answers.MALFORMED
     if parsed.verb is Verb.UNDO:
         return former.why_not(facts, parsed)
     return _wrong_revision(facts, parsed) or _wrong_moment(facts, parsed)
@@ -29,21 +25,21 @@ def _wrong_revision(facts: Facts, request: Request) -> str:
         return ""
     same = requests.named(request.revision, facts.versions)
     if len(same) > 1:
-        return f"{' and '.join(same)} have the version {request.revision}: name one"
+        return answers.ambiguous(same, request.revision)
     if facts.is_meant(request, facts.stable):
-        return f"{facts.stable} is stable already"
+        return answers.is_stable(facts.stable)
     if not facts.candidate:
-        return f"there is no candidate, so {request.revision} cannot be meant"
-    return f"the candidate is {facts.candidate}, not {request.revision}"
+        return answers.no_candidate(request.revision)
+    return answers.another_candidate(facts.candidate, request.revision)
 
 
 def _wrong_moment(facts: Facts, request: Request) -> str:
     if facts.rejected:
-        return "" if request.verb is Verb.RETRY else words.stays_rejected(facts)
+        return "" if request.verb is Verb.RETRY else verdicts.stays_rejected(facts)
     if request.verb is Verb.RETRY:
-        return f"{facts.candidate} was not rejected, there is nothing to retry"
+        return answers.nothing_to_retry(facts.candidate)
     if request.verb is Verb.PROMOTE and facts.owned is None and ceiling_blocks(facts):
-        return words.ceiling(facts)
+        return waits.ceiling(facts)
     return ""
 
 

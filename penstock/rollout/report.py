@@ -7,10 +7,11 @@ from penstock.api import condition
 from penstock.api.analysis import Result
 from penstock.api.condition import Status
 from penstock.api.rollout import Source
-from penstock.rollout import commands, findings, former, path, words
+from penstock.rollout import former, path
 from penstock.rollout.facts import CANDIDATE_UNAVAILABLE, Facts
-from penstock.rollout.moves import Wait
+from penstock.rollout.moves import Awaited
 from penstock.rollout.situation import Pods
+from penstock.rollout.words import conditions, verdicts, waits
 
 _AWAITS_PODS: Final = (
     "CandidateNotReady",
@@ -20,7 +21,7 @@ _AWAITS_PODS: Final = (
 )
 
 
-def conditions(facts: Facts, wait: Wait) -> tuple[condition.Condition, ...]:
+def all_conditions(facts: Facts, wait: Awaited) -> tuple[condition.Condition, ...]:
     """Every condition as this decision leaves it."""
     told = {
         "Ready": _ready(facts, wait),
@@ -78,19 +79,15 @@ def _suspended(facts: Facts) -> _Told:
 
 
 def _unreached(facts: Facts, percent: int) -> _Told:
-    message = (
-        f"At {percent} % no task reached {facts.candidate} while stable had some: "
-        "the step was left by time alone."
-    )
-    return Status.TRUE, "NoTaskReachedCandidate", message
+    return Status.TRUE, "NoTaskReachedCandidate", conditions.unreached(facts, percent)
 
 
-def _ready(facts: Facts, wait: Wait) -> _Told:
-    message = f"{_refusal(facts)}{wait.message}"
+def _ready(facts: Facts, wait: Awaited) -> _Told:
+    message = _refusal(facts) + wait.message
     if facts.situation.store_error:
-        return Status.FALSE, "StoreUnavailable", words.store_unavailable(facts)
+        return Status.FALSE, "StoreUnavailable", waits.store_unavailable(facts)
     if facts.situation.agent_suspended:
-        return Status.FALSE, "AgentSuspended", f"{_refusal(facts)}{words.AGENT_SUSPENDED}"
+        return Status.FALSE, "AgentSuspended", _refusal(facts) + waits.agent_suspended(facts)
     if wait.reason in (*_AWAITS_PODS, "NoRevision", "RolledBack"):
         return Status.FALSE, wait.reason, message
     if not facts.candidate:
@@ -103,29 +100,29 @@ def _refusal(facts: Facts) -> str:
     last = facts.status.last_request
     if last.result != "Refused" or last.value != facts.situation.request[:256]:
         return ""
-    return f"Request {last.value} was refused: {last.message}. "
+    return conditions.refusal(last)
 
 
-def _reconciling(wait: Wait) -> _Told:
+def _reconciling(wait: Awaited) -> _Told:
     if wait.reason in _AWAITS_PODS:
         return Status.TRUE, wait.reason, wait.message
     return Status.FALSE, "Settled", ""
 
 
-def _stalled(facts: Facts, wait: Wait) -> _Told:
+def _stalled(facts: Facts, wait: Awaited) -> _Told:
     """What a person must mend; what waits for a decision alone is not stalled."""
     pods = _awaited(facts, wait)
     if pods.needs_person:
-        return Status.TRUE, "PodsFailing", words.with_pods_words(wait.message, pods)
+        return Status.TRUE, "PodsFailing", waits.with_pods_words(wait.message, pods)
     since, limit = _awaits_pod_since(facts, wait), facts.strategy.start_deadline_seconds
     if since and facts.seconds_since(since) >= limit:
-        return Status.TRUE, "StartDeadlineExceeded", words.start_deadline(facts, wait.message)
+        return Status.TRUE, "StartDeadlineExceeded", waits.start_deadline(facts, wait.message)
     if wait.reason == "RolledBack":
         return Status.TRUE, wait.reason, wait.message
     return Status.FALSE, "NotStalled", ""
 
 
-def _awaited(facts: Facts, wait: Wait) -> Pods:
+def _awaited(facts: Facts, wait: Awaited) -> Pods:
     """The workers without whom it does not go on; nobody where something else is awaited."""
     match wait.reason:
         case "Undoing":
@@ -141,7 +138,7 @@ def _awaited(facts: Facts, wait: Wait) -> Pods:
     return facts.situation.pods.get(name, Pods())
 
 
-def _awaits_pod_since(facts: Facts, wait: Wait) -> str:
+def _awaits_pod_since(facts: Facts, wait: Awaited) -> str:
     """Since when nothing but a pod is awaited; empty where that is not so."""
     last = facts.status.last_request
     if wait.reason == "Undoing" and last.value == facts.open_request:
@@ -149,7 +146,7 @@ def _awaits_pod_since(facts: Facts, wait: Wait) -> str:
     return facts.status.unready_since or "" if wait.reason in _AWAITS_CANDIDATE else ""
 
 
-def _progressing(facts: Facts, wait: Wait) -> _Told:
+def _progressing(facts: Facts, wait: Awaited) -> _Told:
     if wait.reason == "Paused":
         return Status.UNKNOWN, wait.reason, wait.message
     moving = path.under_way(facts.status) and not facts.suspended_for
@@ -158,22 +155,20 @@ def _progressing(facts: Facts, wait: Wait) -> _Told:
 
 def _analysis(facts: Facts) -> _Told:
     if facts.situation.observation is None:
-        why = facts.situation.observation_error or "no measurement yet"
-        return Status.UNKNOWN, "MeasurementMissing", f"Outcomes cannot be read: {why}."
+        return Status.UNKNOWN, "MeasurementMissing", conditions.unmeasured(facts)
     if not path.under_way(facts.status):
         return _analysis_of_stable(facts)
     bad = facts.first_check(
         CheckVerdict.SHARED, CheckVerdict.UNCLEAR, CheckVerdict.BREACHED, CheckVerdict.UNCOMPARED
     )
     if bad is not None:
-        return Status.FALSE, _reason(bad), f"{bad.name}: limit {findings.limit(bad)}."
+        return Status.FALSE, _reason(bad), conditions.over(bad)
     suspect = facts.first_check(CheckVerdict.SUSPECT)
     if suspect is not None:
-        return Status.UNKNOWN, _reason(suspect), f"{suspect.name}: limit {findings.limit(suspect)}."
+        return Status.UNKNOWN, _reason(suspect), conditions.over(suspect)
     if all(check.verdict is CheckVerdict.NO_DATA for check in facts.checks):
-        return Status.UNKNOWN, "NoData", "The candidate had no task in the window."
-    gap = " Some outcome rows were lost uncounted." if facts.situation.observation.gap else ""
-    return Status.TRUE, "Passing", f"Every guardrail passes.{gap}"
+        return Status.UNKNOWN, "NoData", conditions.NO_DATA
+    return Status.TRUE, "Passing", conditions.passes(gap=facts.situation.observation.gap)
 
 
 def _reason(check: Finding) -> str:
@@ -184,8 +179,8 @@ def _analysis_of_stable(facts: Facts) -> _Told:
     """Without a rival the guardrails watch stable: a breach is reported, nothing is moved."""
     over = breach_of_stable(facts)
     if over is None:
-        return Status.TRUE, "StablePassing", "No guardrail is broken on stable."
-    return Status.FALSE, "StableBreaching", breaks(facts.stable, over)
+        return Status.TRUE, "StablePassing", conditions.STABLE_PASSES
+    return Status.FALSE, "StableBreaching", conditions.breaks(facts.stable, over)
 
 
 def breach_of_stable(facts: Facts) -> Finding | None:
@@ -195,46 +190,36 @@ def breach_of_stable(facts: Facts) -> Finding | None:
     return next((check for check in facts.checks if check.stable_over), None)
 
 
-def breaks(revision: str, check: Finding) -> str:
-    """The sentence that a revision breaks a guardrail."""
-    return f"{revision} breaks {check.name}: limit {findings.limit(check)}."
-
-
-def _manual(facts: Facts, wait: Wait) -> _Told:
+def _manual(facts: Facts, wait: Awaited) -> _Told:
     seen = facts.status.share.setpoint
     if seen is None:
-        return Status.FALSE, "NoSetpoint", "The steps decide."
+        return Status.FALSE, "NoSetpoint", conditions.NO_SETPOINT
     if not facts.candidate:
-        message = f"A setpoint of {seen.percent} % waits; it caps the steps of the next candidate."
+        message = conditions.setpoint_without_candidate(seen.percent)
         return Status.FALSE, "NoCandidate", message
     if facts.rejected:
-        return Status.FALSE, "CandidateRejected", words.stays_rejected(facts)
+        return Status.FALSE, "CandidateRejected", verdicts.stays_rejected(facts)
     if facts.owned is None:
-        message = (
-            f"A setpoint of {seen.percent} % that was not set for {facts.candidate} is only a "
-            f"ceiling. {commands.set_percent(facts.situation, seen.percent, facts.candidate)}"
-        )
-        return Status.FALSE, "Ceiling", message
+        return Status.FALSE, "Ceiling", conditions.setpoint_is_ceiling(facts, seen.percent)
     if facts.status.share.source is Source.SETPOINT and facts.percent == facts.owned:
-        return Status.TRUE, "InForce", words.held_by_setpoint(facts)
-    return Status.UNKNOWN, wait.reason, f"The setpoint of {seen.percent} % waits: {wait.message}"
+        return Status.TRUE, "InForce", waits.held_by_setpoint(facts)
+    return Status.UNKNOWN, wait.reason, conditions.setpoint_waits(seen.percent, wait.message)
 
 
 def _promoted(facts: Facts) -> _Told:
     if not facts.stable:
         return Status.FALSE, "NoRevision", ""
     if facts.situation.uncut:
-        message = "The Agent's present template has no revision yet."
-        return Status.UNKNOWN, facts.situation.uncut, message
+        return Status.UNKNOWN, facts.situation.uncut, conditions.UNCUT
     if facts.candidate:
-        return Status.FALSE, "CandidateNotPromoted", f"{facts.stable} is still stable."
+        return Status.FALSE, "CandidateNotPromoted", conditions.still_stable(facts.stable)
     for verdict in reversed(facts.status.verdicts):
         if verdict.revision == facts.stable and verdict.result is Result.PROMOTED:
-            return Status.TRUE, verdict.reason.value, f"{facts.stable} was {verdict.message}."
-    return Status.TRUE, "Stable", f"{facts.stable} is the newest revision and serves everybody."
+            return Status.TRUE, verdict.reason.value, conditions.was(verdict)
+    return Status.TRUE, "Stable", conditions.is_newest(facts.stable)
 
 
-def _rolled_back(facts: Facts, wait: Wait) -> _Told:
+def _rolled_back(facts: Facts, wait: Awaited) -> _Told:
     if wait.reason != "RolledBack":
         return Status.FALSE, "NotRolledBack", ""
     last = next(
@@ -243,4 +228,4 @@ def _rolled_back(facts: Facts, wait: Wait) -> _Told:
     )
     if last is None:
         return Status.TRUE, "RolledBack", wait.message
-    return Status.TRUE, last.reason.value, words.with_samples(wait.message, last)
+    return Status.TRUE, last.reason.value, verdicts.with_samples(wait.message, last)

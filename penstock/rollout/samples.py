@@ -14,7 +14,7 @@ from penstock.task import OutcomeReason
 def words(failure: Failure) -> str:
     """What a failure means; none of it is taken from the task."""
     if failure.overdue:
-        return "It had not ended when its time was over."
+        return findings.OVERDUE
     if failure.metric not in RATES or failure.reason in (None, OutcomeReason.NONE):
         return findings.WORDS[failure.metric].failed
     return meanings.REASONS[failure.reason].means
@@ -47,9 +47,3 @@ def _when(failure: Failure) -> int:
 
 def _reason(failure: Failure) -> tuple[str, bool]:
     return failure.reason or "", failure.overdue
-
-
-def told(shown: Iterable[Sample]) -> str:
-    """The samples in a sentence, empty without any; what it holds is our own, and ids."""
-    names = [f"{s.task} ({s.reason})" if s.reason else s.task for s in shown]
-    return f"For example: {', '.join(names)}." if names else ""

@@ -1,18 +1,17 @@
 """What each move does to the status, and what it tells: one small function per move."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, assert_never
 
 from penstock.api import condition
 from penstock.api.analysis import AnalysisStatus, Reason, Result
 from penstock.api.interruptions import Suspension
 from penstock.api.rollout import AgentRolloutStatus, Source, Stage, StepApproval
-from penstock.rollout import commands, moves, numbers, path, words
+from penstock.rollout import moves, numbers, path, undoing
 from penstock.rollout.changes import (
     NOWHERE,
     Change,
     answered,
-    change,
     fresh_attempt,
     fresh_step,
     new_verdict,
@@ -27,22 +26,59 @@ from penstock.rollout.facts import (
     Facts,
     reason_of,
 )
-from penstock.rollout.requests import Verb
 from penstock.rollout.situation import Happening
+from penstock.rollout.words import answers, events, verdicts
+
+
+def change(move: moves.Action, facts: Facts) -> Change:  # noqa: C901, PLR0911, PLR0912 - a case a move
+    """The status as a move leaves it, what it tells, and the verdicts that it is."""
+    match move:
+        case moves.ServeFirst():
+            return _serve_first(move, facts)
+        case moves.Begin():
+            return _begin(move, facts)
+        case moves.Drop():
+            return _drop(move, facts)
+        case moves.Adopt():
+            return _adopt(facts)
+        case moves.StayRejected():
+            return _stay_rejected(facts)
+        case moves.Retry():
+            return _retry(facts)
+        case moves.Reject():
+            return _reject(move, facts)
+        case moves.Suspend():
+            return _suspend(move, facts)
+        case moves.Resume():
+            return _resume(facts)
+        case moves.SetShare():
+            return _set_share(move, facts)
+        case moves.Keep():
+            return _keep(facts)
+        case moves.Advance():
+            return _advance(move, facts)
+        case moves.Promote():
+            return _promote(move, facts)
+        case moves.Undo():
+            return undoing.undo(move, facts)
+        case moves.Answer():
+            return _answer(move, facts)
+        case _:
+            assert_never(move)
+
 
 # --------------------------------------------------------------------------- who is it about
 
 
-@change.register
-def _(move: moves.ServeFirst, facts: Facts) -> Change:
-    message = f"{move.revision} is the first revision and serves everybody."
+def _serve_first(move: moves.ServeFirst, facts: Facts) -> Change:
     status = updated(facts, {**NOWHERE, "stable_revision": move.revision})
-    return Change(status, (Happening("Promoted", message),))
+    return Change(status, (Happening("Promoted", events.first(move.revision)),))
 
 
-@change.register
-def _(move: moves.Begin, facts: Facts) -> Change:
-    superseded = _supersede(facts, move.superseding, f"superseded by {move.candidate}")
+def _begin(move: moves.Begin, facts: Facts) -> Change:
+    superseded = _supersede(
+        facts, move.superseding, verdicts.superseded_by(facts.percent, move.candidate)
+    )
     update = {
         **fresh_attempt(facts, _first_attempt(facts)),
         "canary_revision": move.candidate,
@@ -50,10 +86,10 @@ def _(move: moves.Begin, facts: Facts) -> Change:
         "unit": facts.situation.spec.unit,
         "verdicts": superseded.status.verdicts,
     }
-    message = f"{move.candidate} is the new candidate against {facts.stable}."
+    began = Happening("CandidateStarted", events.began(facts, move.candidate))
     return Change(
         updated(facts, update),
-        (*superseded.happenings, Happening("CandidateStarted", message)),
+        (*superseded.happenings, began),
         superseded.verdicts,
     )
 
@@ -71,10 +107,9 @@ def _first_attempt(facts: Facts) -> int:
     return max([1, *promoted])
 
 
-@change.register
-def _(move: moves.Drop, facts: Facts) -> Change:
-    why = f"the Agent is back at {facts.stable}"
-    superseded = _supersede(facts, move.superseding, why)
+def _drop(move: moves.Drop, facts: Facts) -> Change:
+    message = verdicts.superseded_by_stable(facts.percent, facts.stable)
+    superseded = _supersede(facts, move.superseding, message)
     update = {
         **NOWHERE,
         "canary_revision": None,
@@ -87,52 +122,45 @@ def _(move: moves.Drop, facts: Facts) -> Change:
     return Change(updated(facts, update), superseded.happenings, superseded.verdicts)
 
 
-def _supersede(facts: Facts, revision: str, why: str) -> Change:
+def _supersede(facts: Facts, revision: str, message: str) -> Change:
     if not revision:
         return Change(facts.status)
-    message = f"superseded at {facts.percent} %: {why}"
     verdict = new_verdict(facts, revision, Result.SUPERSEDED, Reason.NEW_REVISION, message, None)
     status = updated(facts, {"verdicts": with_verdict(facts.status.verdicts, verdict)})
-    told = (Happening("Superseded", f"{revision} was {message}."),)
+    told = (Happening("Superseded", events.superseded(verdict)),)
     # Another attempt of what was rejected proved nothing: the rejection stays on its record.
     return Change(status, told, () if facts.record(revision).rejected_attempt else (verdict,))
 
 
-@change.register
-def _(_: moves.Adopt, facts: Facts) -> Change:
-    message = f"promoted: the record of {facts.candidate} says so"
-    return _promoted(facts, Reason.ALL_STEPS_PASSED, message)
+def _adopt(facts: Facts) -> Change:
+    return _promoted(facts, Reason.ALL_STEPS_PASSED, verdicts.on_record(facts.candidate))
 
 
-@change.register
-def _(_: moves.StayRejected, facts: Facts) -> Change:
+def _stay_rejected(facts: Facts) -> Change:
     record = facts.record(facts.candidate)
     attempt = max(facts.status.attempt, facts.rejected_attempt)
-    verdicts = facts.status.verdicts
-    known = any(v.revision == facts.candidate and v.attempt >= attempt for v in verdicts)
+    told = facts.status.verdicts
+    known = any(v.revision == facts.candidate and v.attempt >= attempt for v in told)
     if not known:
         verdict = new_verdict(
             facts,
             facts.candidate,
             Result.REJECTED,
             reason_of(record.rejected_reason),
-            record.rejected_message or "rejected before",
+            record.rejected_message or verdicts.REJECTED_BEFORE,
             None,
         ).model_copy(update={"attempt": attempt})
-        verdicts = with_verdict(verdicts, verdict)
-    status = _off(facts, {"attempt": attempt, "verdicts": verdicts})
-    told = words.stays_rejected(Facts(facts.situation, status))
-    return Change(status, (Happening("RolledBack", told, warning=True),))
+        told = with_verdict(told, verdict)
+    status = _off(facts, {"attempt": attempt, "verdicts": told})
+    message = verdicts.stays_rejected(Facts(facts.situation, status))
+    return Change(status, (Happening("RolledBack", message, warning=True),))
 
 
-@change.register
-def _(_: moves.Retry, facts: Facts) -> Change:
+def _retry(facts: Facts) -> Change:
     attempt = facts.rejected_attempt + 1
-    owned = facts.owned
-    where = "with the first step" if owned is None else f"at the setpoint of {owned} %"
-    message = f"attempt {attempt} of {facts.candidate} begins {where}"
+    message = answers.retried(facts, attempt)
     update = {**fresh_attempt(facts, attempt), **answered(facts, message)}
-    told = Happening("CandidateStarted", f"By request, {message}.")
+    told = Happening("CandidateStarted", events.began_again(message))
     return Change(updated(facts, update), (told,))
 
 
@@ -152,8 +180,7 @@ def _off(facts: Facts, update: Mapping[str, Any]) -> AgentRolloutStatus:
     )
 
 
-@change.register
-def _(move: moves.Reject, facts: Facts) -> Change:
+def _reject(move: moves.Reject, facts: Facts) -> Change:
     verdict = new_verdict(
         facts, facts.candidate, Result.REJECTED, move.reason, move.message, move.check
     )
@@ -167,15 +194,12 @@ def _(move: moves.Reject, facts: Facts) -> Change:
         update["analysis"] = analysis.model_copy(update=stamp)
     if move.reason is Reason.ABORTED:
         update |= answered(facts, move.message)
-    retry = commands.request(facts.situation, Verb.RETRY, facts.candidate)
-    message = f"{facts.candidate} was {move.message}. Retry: {retry}"
-    told = Happening("RolledBack", words.with_samples(message, verdict), warning=True)
+    told = Happening("RolledBack", events.rolled_back(facts, verdict), warning=True)
     return Change(_off(facts, update), (told,), (verdict,))
 
 
-@change.register
-def _(move: moves.Suspend, facts: Facts) -> Change:
-    message = f"{facts.candidate} was taken off at {facts.percent} %: {move.message}."
+def _suspend(move: moves.Suspend, facts: Facts) -> Change:
+    message = events.suspended(facts, move.message)
     unavailable = move.reason == CANDIDATE_UNAVAILABLE and not move.overload
     kept = facts.suspension
     update = {
@@ -198,13 +222,12 @@ def _(move: moves.Suspend, facts: Facts) -> Change:
     return Change(updated(facts, update), (Happening("Suspended", message, warning=True),))
 
 
-@change.register
-def _(_: moves.Resume, facts: Facts) -> Change:
+def _resume(facts: Facts) -> Change:
     back = facts.status.held_percent or 0
     trial = facts.suspended_for == NOT_COMPARABLE and back > COMPARABLE_PERCENT
     back = COMPARABLE_PERCENT if trial else back
     percent = facts.capped(back)
-    message = f"{facts.candidate} comes back to {percent} %."
+    message = events.resumed(facts, percent)
     source = Source.AUTOMATIC if percent == back else Source.CEILING
     approved = facts.status.step_approved and not trial  # it was given for another share
     update = {
@@ -251,8 +274,7 @@ def _standing(facts: Facts, percent: int) -> dict[str, Any]:
     return {"current_step_index": index, "held_percent": held, "steps_hash": steps_hash}
 
 
-@change.register
-def _(move: moves.SetShare, facts: Facts) -> Change:
+def _set_share(move: moves.SetShare, facts: Facts) -> Change:
     final = facts.in_final_hold if move.source is Source.AUTOMATIC else move.percent == 100
     index = facts.status.current_step_index
     update = {
@@ -271,15 +293,9 @@ def _(move: moves.SetShare, facts: Facts) -> Change:
 
 
 def _told_of_share(facts: Facts, move: moves.SetShare) -> tuple[Happening, ...]:
-    by = {Source.SETPOINT: "by setpoint", Source.CEILING: "by a left-over setpoint (a ceiling)"}
-    message = (
-        f"{facts.candidate}: {facts.percent} % to {move.percent} % "
-        f"{by.get(move.source, 'after the ceiling went')}."
-    )
     if move.source is not Source.SETPOINT:
-        return (Happening("PercentChanged", message),)
-    resume = commands.resume_steps(facts.situation)
-    told = Happening("PercentSetManually", f"{message} Go on with the steps: {resume}")
+        return (Happening("PercentChanged", events.share_set(facts, move)),)
+    told = Happening("PercentSetManually", events.share_set_by_person(facts, move))
     return (told, *_approved_by_setpoint(facts, move.percent))
 
 
@@ -291,23 +307,18 @@ def _approved_by_setpoint(facts: Facts, percent: int) -> tuple[Happening, ...]:
     ]
     if not passed or facts.status.step_approved:
         return ()
-    steps = " and ".join(f"{step} %" for step in passed)
-    message = f"The setpoint of {percent} % counts as approval of leaving {steps}."
-    return (Happening("ApprovedBySetpoint", message),)
+    return (Happening("ApprovedBySetpoint", events.approved_by_setpoint(percent, passed)),)
 
 
-@change.register
-def _(_: moves.Keep, facts: Facts) -> Change:
+def _keep(facts: Facts) -> Change:
     percent = facts.percent
     fresh = fresh_step(facts) if percent else {"step_started_at": None}
     source = Source.AUTOMATIC if percent else Source.NONE
     update = {**fresh, **_standing(facts, percent), "share": share(facts, percent, source)}
-    message = f"{facts.candidate} goes on by the steps, from {percent} % with a fresh hold."
-    return Change(updated(facts, update), (Happening("StepStarted", message),))
+    return Change(updated(facts, update), (Happening("StepStarted", events.kept(facts)),))
 
 
-@change.register
-def _(move: moves.Advance, facts: Facts) -> Change:
+def _advance(move: moves.Advance, facts: Facts) -> Change:
     final = move.index is None
     index = len(facts.strategy.steps) - 1 if move.index is None else move.index
     kept = move.percent > 100 - facts.strategy.holdback_percent
@@ -321,24 +332,15 @@ def _(move: moves.Advance, facts: Facts) -> Change:
         "suspension": _compared(facts),
         "unreached_percent": facts.percent if move.nobody_eligible else None,
     }
-    where = "the final hold" if final else f"step {index + 1}/{len(facts.strategy.steps)}"
-    message = f"{facts.candidate} enters {where}: {facts.percent} % to {move.percent} %"
     if move.requested:
-        update |= answered(facts, f"{message}{words.skipped(facts)}")
-    told = [Happening("StepStarted", f"{message}{_because(move, facts)}.")]
+        update |= answered(facts, answers.enters(facts, move) + answers.skipped(facts))
+    told = [Happening("StepStarted", events.entered(facts, move))]
     if facts.started:
-        told.insert(0, Happening("StepPassed", f"{facts.candidate} leaves {facts.percent} %."))
+        told.insert(0, Happening("StepPassed", events.left(facts)))
     return Change(updated(facts, update), tuple(told))
 
 
-def _because(move: moves.Advance, facts: Facts) -> str:
-    if move.requested:
-        return f", by request{words.skipped(facts)}"
-    return ", nobody was exposed in the step before" if move.nobody_eligible else ""
-
-
-@change.register
-def _(move: moves.Promote, facts: Facts) -> Change:
+def _promote(move: moves.Promote, facts: Facts) -> Change:
     changed = _promoted(facts, move.reason, move.message)
     if move.reason is not Reason.REQUESTED:
         return changed
@@ -358,16 +360,15 @@ def _promoted(facts: Facts, reason: Reason, message: str) -> Change:
         "verdicts": with_verdict(facts.status.verdicts, verdict),
         "suspension": Suspension(),
     }
-    told = Happening("Promoted", f"{facts.candidate} was {message}; it is stable now.")
+    told = Happening("Promoted", events.promoted(verdict))
     return Change(updated(facts, update), (told,), (verdict,))
 
 
-@change.register
-def _(move: moves.Answer, facts: Facts) -> Change:
+def _answer(move: moves.Answer, facts: Facts) -> Change:
     update = answered(facts, move.message, accepted=move.accepted)
     if move.approves:
         update["step_approved"] = True
     reason = "RequestAccepted" if move.accepted else "RequestRefused"
-    message = f"{facts.open_request}: {move.message}."
+    message = events.answered(facts.open_request, move.message)
     told = Happening(reason, message[:1000], warning=not move.accepted)
     return Change(updated(facts, update), (told,))

@@ -6,45 +6,44 @@ from typing import Any
 from penstock.api.analysis import AnalysisStatus, Reason, Result, Verdict
 from penstock.api.interruptions import Suspension
 from penstock.api.rollout import Source
-from penstock.rollout import commands, former, moves, words
+from penstock.rollout import former, moves
 from penstock.rollout.changes import (
     NOWHERE,
     Change,
     answered,
-    change,
     new_verdict,
     share,
     updated,
     with_verdict,
 )
 from penstock.rollout.facts import Facts
-from penstock.rollout.requests import Verb
 from penstock.rollout.situation import Happening
+from penstock.rollout.words import answers, events, verdicts
 
 
-@change.register
-def _(move: moves.Undo, facts: Facts) -> Change:
+def undo(move: moves.Undo, facts: Facts) -> Change:
+    """Everybody goes back to a former revision; who is left for it is rejected."""
     left = [_undone(facts, name, move.revision) for name in former.left_for(facts, move.revision)]
-    who = " and ".join(verdict.revision for verdict in left)
-    message = f"promoted by request: undone {who}"
+    names = [verdict.revision for verdict in left]
+    message = verdicts.promoted_by_undo(names)
     promoted = new_verdict(
         facts, move.revision, Result.PROMOTED, Reason.REQUESTED, message, None
     ).model_copy(update={"attempt": former.attempt_of(facts, move.revision), "percent": 0})
-    verdicts = facts.status.verdicts
+    kept = facts.status.verdicts
     for verdict in (*left, promoted):
-        verdicts = with_verdict(verdicts, verdict)
+        kept = with_verdict(kept, verdict)
     update = {
         **NOWHERE,
         "stable_revision": move.revision,
         "share": share(facts, 0, Source.NONE),
         "analysis": AnalysisStatus(),
         "suspension": Suspension(),
-        "verdicts": verdicts,
+        "verdicts": kept,
         **_still_declared(facts, left),
-        **answered(facts, f"{move.revision} serves everybody; rejected until retry: {who}"),
+        **answered(facts, answers.undone(move.revision, names)),
     }
     told = tuple(_told_undone(facts, verdict) for verdict in left)
-    stable = Happening("Promoted", f"{move.revision} was {message}; it is stable now.")
+    stable = Happening("Promoted", events.promoted(promoted))
     return Change(updated(facts, update), (*told, stable), (*left, promoted))
 
 
@@ -52,7 +51,7 @@ def _undone(facts: Facts, revision: str, goal: str) -> Verdict:
     """The rejection of a revision that is left: of the candidate in flight, or of stable."""
     tried = revision == former.in_flight(facts)
     percent = facts.percent if tried else 100 - facts.percent
-    message = words.undone(percent, goal)
+    message = verdicts.undone(percent, goal)
     verdict = new_verdict(facts, revision, Result.REJECTED, Reason.ABORTED, message, None)
     if tried:
         return verdict
@@ -63,9 +62,7 @@ def _undone(facts: Facts, revision: str, goal: str) -> Verdict:
 
 def _told_undone(facts: Facts, verdict: Verdict) -> Happening:
     declared = verdict.revision == facts.situation.latest
-    first = "" if declared else "apply its template, then "
-    retry = commands.request(facts.situation, Verb.RETRY, verdict.revision)
-    message = f"{verdict.revision} was {verdict.message}. Retry: {first}{retry}"
+    message = events.rejected(facts, verdict, declared=declared)
     return Happening("RolledBack", message, warning=True)
 
 

@@ -10,7 +10,7 @@ from penstock.api.rollout import AgentRolloutStatus
 from penstock.rollout import report
 from penstock.rollout.capacity import Capacity
 from penstock.rollout.facts import Facts
-from penstock.rollout.moves import Wait
+from penstock.rollout.moves import Awaited
 from penstock.rollout.situation import Pods
 from penstock_operator.reconcile import plan
 from tests.unit.rollout.test_reporting import first_world
@@ -64,7 +64,7 @@ def deciding() -> dict[str, Any]:
     """More moves than one pass makes: what is left comes with the next."""
     world = candidate_world()
     facts = Facts(replace(world.situation, observation=world.observation()), world.status)
-    conditions = report.conditions(facts, Wait("Deciding", "More changes follow at once."))
+    conditions = report.all_conditions(facts, Awaited("Deciding", "More changes follow at once."))
     status = facts.but(conditions=conditions).status
     return manifest(world.situation.generation, world.situation.spec.wire(), status)
 

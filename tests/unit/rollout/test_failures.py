@@ -14,7 +14,8 @@ from penstock.api.analysis import Reason, Verdict
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.api.sample import Sample
 from penstock.outcomes import End
-from penstock.rollout.samples import sample, samples, told
+from penstock.rollout.samples import sample, samples
+from penstock.rollout.words.verdicts import examples
 from penstock.task import OutcomeReason, TaskStatus
 
 R = OutcomeReason
@@ -118,9 +119,9 @@ def test_reasons_found_elsewhere_are_those_of_the_tasks_that_lack_one():
 
 
 def test_the_sentence_names_tasks_and_reasons():
-    assert not told([])
+    assert not examples([])
     both = [Sample(task="a", reason="Timeout"), Sample(task="b")]
-    assert told(both) == "For example: a (Timeout), b."
+    assert examples(both) == "For example: a (Timeout), b."
 
 
 def test_samples_of_the_version_before_are_ids_alone_and_stay_readable():
@@ -130,5 +131,5 @@ def test_samples_of_the_version_before_are_ids_alone_and_stay_readable():
     }  # fmt: skip
     read = AgentRolloutStatus.model_validate({"verdicts": [stored]}).verdicts[0]
     assert read.samples == (Sample(task="t1"),)
-    assert told(read.samples) == "For example: t1."
+    assert examples(read.samples) == "For example: t1."
     assert Verdict.model_validate(json.loads(read.model_dump_json(by_alias=True))) == read

@@ -1,15 +1,14 @@
-"""Every sentence a rollout says to people, with its numbers and the command to type."""
+"""What is awaited, with its numbers and the command to type."""
 
-import math
 from datetime import datetime
 from typing import Final
 
 from penstock.analysis.guardrails import FEWEST_STABLE, Finding
 from penstock.api import condition
-from penstock.api.analysis import ArmCounts, Result, Verdict
+from penstock.api.analysis import ArmCounts
 from penstock.api.rollout import AgentRolloutStatus, StepApproval
-from penstock.rollout import commands, findings, path, samples
-from penstock.rollout.facts import COMPARABLE_PERCENT, UNAVAILABLE_SECONDS, Facts
+from penstock.rollout import commands, findings, path
+from penstock.rollout.facts import COMPARABLE_PERCENT, Facts
 from penstock.rollout.requests import Verb
 from penstock.rollout.situation import Pods
 from penstock.traffic import Arm
@@ -29,8 +28,14 @@ def as_of(status: AgentRolloutStatus) -> str:
     return f"As of {_clock(condition.moment(counted))}." if counted else ""
 
 
-#: What the kill switch means for users.
-AGENT_SUSPENDED: Final = "spec.suspended of the Agent is true: nothing is admitted."
+def deciding(_: Facts) -> str:
+    """More moves than one pass makes."""
+    return "More changes follow at once."
+
+
+def agent_suspended(_: Facts) -> str:
+    """What the kill switch means for users."""
+    return "spec.suspended of the Agent is true: nothing is admitted."
 
 
 def store_unavailable(facts: Facts) -> str:
@@ -39,6 +44,39 @@ def store_unavailable(facts: Facts) -> str:
         f"Redis does not answer: {facts.situation.store_error}. Nothing is raised or lowered "
         "until it does."
     )
+
+
+def measurement_missing(facts: Facts) -> str:
+    """Nothing is raised blindly."""
+    why = facts.situation.observation_error or "no reason given"
+    return f"Nothing is raised while outcomes cannot be read: {why}."
+
+
+# -------------------------------------------------------------------------- nothing to try
+
+
+def no_revision(_: Facts) -> str:
+    """Nothing was cut yet."""
+    return "The Agent has no revision yet."
+
+
+def first_stays_rejected(facts: Facts) -> str:
+    """The one revision there is was rejected."""
+    return f"{facts.situation.latest} stays rejected, and no stable revision is known."
+
+
+def first_not_ready(facts: Facts) -> str:
+    """The first revision serves when it can."""
+    pods = facts.situation.pods.get(facts.situation.latest, Pods())
+    return f"No pod of {facts.situation.latest} is ready{f': {pods.message}' * bool(pods.message)}."
+
+
+def no_candidate(facts: Facts) -> str:
+    """Stable is what the Agent wants."""
+    return f"{facts.stable} serves everybody."
+
+
+# ------------------------------------------------------------------------------------- pods
 
 
 def start_deadline(facts: Facts, awaited: str) -> str:
@@ -65,20 +103,6 @@ def _clock(moment: datetime) -> str:
 # ------------------------------------------------------------------------------ taken off
 
 
-def stays_rejected(facts: Facts) -> str:
-    """Why the candidate gets nothing, what that means for Git, and how to give it another attempt."""
-    return (
-        f"{facts.candidate} was {_why_rejected(facts)}. {facts.stable} serves everybody, though "
-        f"spec.template still declares {facts.candidate}: apply another template. "
-        f"Retry: {_ask(facts, Verb.RETRY)}"
-    )
-
-
-def undone(percent: int, goal: str) -> str:
-    """What becomes of a revision that is left for a former one."""
-    return f"undone at {percent} % by request: back to {goal}"
-
-
 def undo_awaits_pods(facts: Facts, goal: str) -> str:
     """Who serves until then, and the brake for that time."""
     pods = facts.situation.pods.get(goal)
@@ -89,41 +113,11 @@ def undo_awaits_pods(facts: Facts, goal: str) -> str:
     )
 
 
-def with_samples(message: str, verdict: Verdict) -> str:
-    """A message about a rejection, with the failed tasks that its verdict shows: ids and reasons."""
-    return " ".join(filter(None, (message, samples.told(verdict.samples))))
-
-
-def _why_rejected(facts: Facts) -> str:
-    for verdict in reversed(facts.status.verdicts):
-        if verdict.revision == facts.candidate and verdict.result is Result.REJECTED:
-            return verdict.message
-    return facts.record(facts.candidate).rejected_message or "rejected"
-
-
-def why_unavailable(facts: Facts) -> str:
-    """What keeps the candidate from serving its share; empty when nothing does."""
-    if facts.seconds_unready() >= UNAVAILABLE_SECONDS:
-        said = f": {facts.pods.message}" if facts.pods.message else ""
-        return f"no pod of {facts.candidate} has been ready for {UNAVAILABLE_SECONDS} s{said}"
-    if not facts.queue_ages:
-        return ""
-    ours, theirs = facts.queue_age(facts.candidate), facts.queue_age(facts.stable)
-    return (
-        f"the oldest task of {facts.candidate} has waited {ours:.0f} s, that of stable "
-        f"{theirs:.0f} s"
-    )
-
-
 def awaits_pods(facts: Facts) -> str:
     """A candidate taken off as unavailable comes back by itself."""
     said = f" ({facts.pods.message})" if facts.pods.message else ""
     what = "pods" if not facts.pods.ready else "enough pods"
     return f"Stable serves everybody until {what} of {facts.candidate} are ready again{said}."
-
-
-#: Why a candidate without a rival is condemned the second time.
-AGAIN: Final = "it was taken off for this before, and stable was well while it had all users"
 
 
 def awaits_comparison(facts: Facts) -> str:
@@ -161,12 +155,6 @@ def queue_is_old(facts: Facts) -> str:
     )
 
 
-#: Why a breach does not condemn.
-LACKS_ROWS: Final = (
-    "outcome rows were lost before they were counted, so nobody is condemned on that"
-)
-
-
 def awaits_rows(facts: Facts) -> str:
     """Off until what was lost would be out of the window."""
     return (
@@ -198,30 +186,6 @@ def not_ready(facts: Facts) -> str:
 
 
 # --------------------------------------------------------------------------------- people
-
-
-def skipped(facts: Facts) -> str:
-    """What a step that is left by request did not wait for; empty when nothing was missing."""
-    if not facts.started or facts.in_final_hold:
-        return ""
-    left = math.ceil(facts.step.hold_seconds - facts.seconds_in_step())
-    missing = [f"{left} s of the hold"] if left > 0 else []
-    observed, fewest = facts.observation, facts.step.min_tasks
-    totals = {arm: observed.in_total(arm).tasks if observed else 0 for arm in Arm}
-    if min(totals.values()) < fewest:
-        ours, theirs = totals[Arm.CANDIDATE], totals[Arm.STABLE]
-        missing.append(f"tasks (the candidate has {ours}, stable {theirs} of {fewest})")
-    return f"; left out: {' and '.join(missing)}" if missing else ""
-
-
-def noted(facts: Facts) -> str:
-    """Answer to promote while a setpoint holds the share."""
-    if facts.owned == 100:
-        return f"{facts.candidate} waits for its pods"
-    return (
-        f"noted as approval; the share stays at {facts.owned} % until the setpoint is removed: "
-        f"{commands.resume_steps(facts.situation)}"
-    )
 
 
 def held_by_setpoint(facts: Facts) -> str:
@@ -353,13 +317,3 @@ def awaits_final_tasks(facts: Facts) -> str:
         f"No task of {facts.candidate} has ended in the final hold, and no traffic proves "
         f"nothing. Promote without: {_ask(facts, Verb.PROMOTE)}"
     )
-
-
-def all_passed(facts: Facts) -> str:
-    """The verdict of a promotion, with what was seen."""
-    counts = facts.status.analysis
-    observed = facts.observation
-    if observed is None:
-        return f"promoted from {facts.percent} %: all steps passed ({counts.canary.tasks} tasks)"
-    shown = "; ".join(f"{check.name} {findings.of_candidate(check)}" for check in facts.checks)
-    return f"promoted from {facts.percent} %: all steps and the final hold passed; {shown}"

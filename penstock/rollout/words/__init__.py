@@ -1,0 +1,1 @@
+"""Every sentence a rollout says to people, with its numbers; commands to type are in ``commands``."""

@@ -1,0 +1,114 @@
+"""What the events say that tell of a rollout's changes."""
+
+from collections.abc import Sequence
+
+from penstock.api.analysis import Verdict
+from penstock.api.rollout import Source
+from penstock.rollout import commands, moves
+from penstock.rollout.facts import Facts
+from penstock.rollout.requests import Verb
+from penstock.rollout.words import answers, verdicts
+
+
+def first(revision: str) -> str:
+    """The first revision ever."""
+    return f"{revision} is the first revision and serves everybody."
+
+
+def began(facts: Facts, candidate: str) -> str:
+    """A revision is tried."""
+    return f"{candidate} is the new candidate against {facts.stable}."
+
+
+def began_again(message: str) -> str:
+    """A person gave a rejected revision another attempt."""
+    return f"By request, {message}."
+
+
+def superseded(verdict: Verdict) -> str:
+    """A candidate is given up for another revision."""
+    return f"{verdict.revision} was {verdict.message}."
+
+
+def promoted(verdict: Verdict) -> str:
+    """A revision is stable from now on."""
+    return f"{verdict.revision} was {verdict.message}; it is stable now."
+
+
+def rejected(facts: Facts, verdict: Verdict, *, declared: bool = True) -> str:
+    """A revision gets nothing from now on, and what gives it another attempt.
+
+    Args:
+        declared: the Agent's template is that of the revision.
+    """
+    first_of_all = "" if declared else "apply its template, then "
+    retry = commands.request(facts.situation, Verb.RETRY, verdict.revision)
+    return f"{verdict.revision} was {verdict.message}. Retry: {first_of_all}{retry}"
+
+
+def rolled_back(facts: Facts, verdict: Verdict) -> str:
+    """The candidate is rejected, with failed tasks of it."""
+    return verdicts.with_samples(rejected(facts, verdict), verdict)
+
+
+def suspended(facts: Facts, why: str) -> str:
+    """The candidate is taken off for a while."""
+    return f"{facts.candidate} was taken off at {facts.percent} %: {why}."
+
+
+def resumed(facts: Facts, percent: int) -> str:
+    """It has users again."""
+    return f"{facts.candidate} comes back to {percent} %."
+
+
+# ------------------------------------------------------------------------------------- share
+
+
+def share_set(facts: Facts, move: moves.SetShare) -> str:
+    """The share moved by somebody's word, or for want of it."""
+    by = {Source.SETPOINT: "by setpoint", Source.CEILING: "by a left-over setpoint (a ceiling)"}
+    return (
+        f"{facts.candidate}: {facts.percent} % to {move.percent} % "
+        f"{by.get(move.source, 'after the ceiling went')}."
+    )
+
+
+def share_set_by_person(facts: Facts, move: moves.SetShare) -> str:
+    """The same, and what gives the share back to the steps."""
+    resume = commands.resume_steps(facts.situation)
+    return f"{share_set(facts, move)} Go on with the steps: {resume}"
+
+
+def approved_by_setpoint(percent: int, passed: Sequence[int]) -> str:
+    """A setpoint passed steps that want approval."""
+    steps = " and ".join(f"{step} %" for step in passed)
+    return f"The setpoint of {percent} % counts as approval of leaving {steps}."
+
+
+def percent_refused(facts: Facts, percent: int) -> str:
+    """A setpoint for a rejected candidate, with the command that helps."""
+    retry = commands.request(facts.situation, Verb.RETRY, facts.candidate)
+    return f"{percent} % is refused: {facts.candidate} was rejected. Retry: {retry}"
+
+
+def kept(facts: Facts) -> str:
+    """The steps go on from the share in force."""
+    return f"{facts.candidate} goes on by the steps, from {facts.percent} % with a fresh hold."
+
+
+def left(facts: Facts) -> str:
+    """A step is over."""
+    return f"{facts.candidate} leaves {facts.percent} %."
+
+
+def entered(facts: Facts, move: moves.Advance) -> str:
+    """The next step or the final hold begins, and why so early."""
+    because = ", nobody was exposed in the step before" if move.nobody_eligible else ""
+    if move.requested:
+        because = f", by request{answers.skipped(facts)}"
+    return f"{answers.enters(facts, move)}{because}."
+
+
+def answered(request: str, message: str) -> str:
+    """How a request ended."""
+    return f"{request}: {message}."

@@ -1,0 +1,143 @@
+"""What is said of a revision that was taken off, rejected, superseded or promoted: parts of sentences."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from penstock.analysis.guardrails import Finding
+from penstock.api.analysis import Result, Verdict
+from penstock.api.sample import Sample
+from penstock.rollout import commands, findings
+from penstock.rollout.facts import UNAVAILABLE_SECONDS, Facts
+from penstock.rollout.requests import Verb
+
+#: A rejection of which nobody knows the words any more.
+REJECTED_BEFORE: Final = "rejected before"
+#: Why a breach does not condemn.
+LACKS_ROWS: Final = (
+    "outcome rows were lost before they were counted, so nobody is condemned on that"
+)
+
+# --------------------------------------------------------------------------- taken off for a while
+
+
+def why_unavailable(facts: Facts) -> str:
+    """What keeps the candidate from serving its share; empty when nothing does."""
+    if facts.seconds_unready() >= UNAVAILABLE_SECONDS:
+        said = f": {facts.pods.message}" if facts.pods.message else ""
+        return f"no pod of {facts.candidate} has been ready for {UNAVAILABLE_SECONDS} s{said}"
+    if not facts.queue_ages:
+        return ""
+    ours, theirs = facts.queue_age(facts.candidate), facts.queue_age(facts.stable)
+    return (
+        f"the oldest task of {facts.candidate} has waited {ours:.0f} s, that of stable "
+        f"{theirs:.0f} s"
+    )
+
+
+def shared(check: Finding) -> str:
+    """Stable fails as well."""
+    return f"{findings.line(check)}: stable is over the limit too"
+
+
+def lacks_rows(check: Finding) -> str:
+    """Over a limit, on numbers that lack rows."""
+    return f"{findings.line(check)}; {LACKS_ROWS}"
+
+
+def no_rival(check: Finding) -> str:
+    """Over a limit with nobody to compare with."""
+    return f"{findings.line(check)}: stable has too few tasks to compare with"
+
+
+# ---------------------------------------------------------------------------------- rejected
+
+
+def aborted(percent: int) -> str:
+    """A person took the candidate off."""
+    return f"rolled back at {percent} %: aborted by request"
+
+
+def unavailable_again(percent: int, why: str) -> str:
+    """It could not serve its share for the second time."""
+    return f"rolled back at {percent} %: unavailable for the second time: {why}"
+
+
+def breached(percent: int, check: Finding) -> str:
+    """It broke a guardrail, clearly and by itself."""
+    return f"rolled back at {percent} %: {findings.line(check)}"
+
+
+def uncompared_again(percent: int, check: Finding) -> str:
+    """It broke a guardrail without a rival, and stable was well."""
+    again = "it was taken off for this before, and stable was well while it had all users"
+    return f"{breached(percent, check)}; {again}"
+
+
+def undone(percent: int, goal: str) -> str:
+    """What becomes of a revision that is left for a former one."""
+    return f"undone at {percent} % by request: back to {goal}"
+
+
+def stays_rejected(facts: Facts) -> str:
+    """Why the candidate gets nothing, what that means for Git, and how to give it another attempt."""
+    retry = commands.request(facts.situation, Verb.RETRY, facts.candidate)
+    return (
+        f"{facts.candidate} was {_why_rejected(facts)}. {facts.stable} serves everybody, though "
+        f"spec.template still declares {facts.candidate}: apply another template. Retry: {retry}"
+    )
+
+
+def _why_rejected(facts: Facts) -> str:
+    for verdict in reversed(facts.status.verdicts):
+        if verdict.revision == facts.candidate and verdict.result is Result.REJECTED:
+            return verdict.message
+    return facts.record(facts.candidate).rejected_message or "rejected"
+
+
+def with_samples(message: str, verdict: Verdict) -> str:
+    """A message about a rejection, with the failed tasks that its verdict shows: ids and reasons."""
+    return " ".join(filter(None, (message, examples(verdict.samples))))
+
+
+def examples(shown: Iterable[Sample]) -> str:
+    """The samples in a sentence, empty without any; what it holds is our own, and ids."""
+    names = [f"{s.task} ({s.reason})" if s.reason else s.task for s in shown]
+    return f"For example: {', '.join(names)}." if names else ""
+
+
+# ------------------------------------------------------------------- superseded, and promoted
+
+
+def superseded_by(percent: int, candidate: str) -> str:
+    """Another revision is tried in its place."""
+    return f"superseded at {percent} %: superseded by {candidate}"
+
+
+def superseded_by_stable(percent: int, stable: str) -> str:
+    """The Agent declares again what serves."""
+    return f"superseded at {percent} %: the Agent is back at {stable}"
+
+
+def on_record(candidate: str) -> str:
+    """The record tells of a promotion that the status missed."""
+    return f"promoted: the record of {candidate} says so"
+
+
+def promoted_by_request(percent: int) -> str:
+    """A person ended the rollout."""
+    return f"promoted from {percent} % by request"
+
+
+def promoted_by_undo(left: Sequence[str]) -> str:
+    """A person went back to it, and who was left for it."""
+    return f"promoted by request: undone {' and '.join(left)}"
+
+
+def all_passed(facts: Facts) -> str:
+    """The verdict of a promotion, with what was seen."""
+    counts = facts.status.analysis
+    observed = facts.observation
+    if observed is None:
+        return f"promoted from {facts.percent} %: all steps passed ({counts.canary.tasks} tasks)"
+    shown = "; ".join(f"{check.name} {findings.of_candidate(check)}" for check in facts.checks)
+    return f"promoted from {facts.percent} %: all steps and the final hold passed; {shown}"
