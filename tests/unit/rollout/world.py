@@ -208,7 +208,7 @@ class World:
 
     def decide(self):
         """One pass of the operator; checks that a second one has nothing to do."""
-        seen = replace(self.situation, observation=self.observation())
+        seen = self.seen()
         decision = decide(seen)
         assert decide(seen) == decision, "deciding twice on one situation gives the same"
         again = decide(replace(seen, status=decision.status))
@@ -217,6 +217,14 @@ class World:
         assert again.verdicts == ()
         conditions_are_only_written(seen, decision)
         assert AgentRolloutStatus.model_validate(decision.status.wire()) == decision.status
+        return self.take(decision)
+
+    def seen(self):
+        """What the operator would decide on now."""
+        return replace(self.situation, observation=self.observation())
+
+    def take(self, decision):
+        """What a pass leaves behind: the status, and the verdicts on record."""
         self.told = list(decision.happenings)
         self.look_again = decision.look_again_seconds
         self.goal = decision.goal

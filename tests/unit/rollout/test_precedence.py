@@ -1,0 +1,396 @@
+"""The order of the policy: swapping two checks ends a named case otherwise, or the list says that it does not."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from penstock.analysis.metrics import Tally
+from penstock.rollout import checks, harm, holds, policy
+from penstock.rollout.engine import decide
+from penstock.rollout.policy import POLICY, Check
+from tests.unit.rollout import corpus
+from tests.unit.rollout.test_does_not_come_back import with_a_gap
+from tests.unit.rollout.test_taken_off import ALONE, FEW
+from tests.unit.rollout.test_undo import after_c, trying_c2
+from tests.unit.rollout.world import (
+    APPROVED_AT_20,
+    BAD,
+    C2,
+    GOOD,
+    NONE,
+    SUSPECT,
+    C,
+    S,
+    World,
+    candidate_world,
+    stable_world,
+    world_at,
+)
+
+OUTAGE = Tally(tasks=60, errors=40)
+FAILING = Tally(tasks=60, errors=40, timed=60, latency_ms=60_000, latency_squares=70_000_000)
+FAILING_AND_SLOW = FAILING._replace(latency_ms=900_000, latency_squares=14_000_000_000)
+CANCELLED = {"left_out": 60, "cancelled": 60}
+#: Both a little over their limit, stable hardly less.
+UNCLEAR = (GOOD._replace(errors=10), GOOD._replace(errors=16))
+#: Clearly fewer errors than a breach, and means of 14 s and 9.8 s that vary by 10 s.
+SUSPECT_AND_SLOW = (
+    Tally(tasks=100, errors=12, timed=100, latency_ms=1_400_000, latency_squares=29_600_000_000),
+    Tally(tasks=100, errors=1, timed=100, latency_ms=980_000, latency_squares=19_600_000_000),
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A world before a pass for which the order of two checks matters, and how the pass ends."""
+
+    says: str
+    first: Check
+    then: Check
+    world: Callable[[], World]
+    percent: int
+    waits: str
+    told: tuple[str, ...] = ()
+
+
+def dead(world):
+    """The candidate has had no ready pod for as long as is borne."""
+    return world.pods(C, ready=0).decide().after(30)
+
+
+def breached_while_it_cannot_be_compared():
+    world = world_at(95).measure(BAD, GOOD)
+    before = world.observation()
+    world.measure(ALONE, FEW).after(1).decide()
+    world.observation = lambda: before
+    return world
+
+
+NEIGHBOURS = [
+    Case(
+        "an undo that was there before the status is not done, though it could be",
+        checks.refused_request, checks.undo_requested,
+        lambda: after_c().wipe_status().change(stable=C).ask("undo", S).pods(S),
+        0, "NoCandidate", ("RequestRefused",),
+    ),
+    Case(
+        "with nothing to try a person goes back all the same",
+        checks.undo_requested, checks.settled,
+        lambda: after_c().ask("undo", S).pods(S),
+        0, "RolledBack", ("RolledBack", "Promoted"),
+    ),
+    Case(
+        "a promotion that the lost status missed does not begin anew",
+        checks.promoted_before, checks.superseded,
+        lambda: stable_world().record(C, promoted_sequence=2, promoted_attempt=1).apply(C).wipe_status(),
+        0, "NoCandidate", ("Promoted",),
+    ),
+    Case(
+        "who is tried is superseded by a revision that stays rejected",
+        checks.superseded, checks.rejected,
+        lambda: world_at(50).record(C2, rejected_attempt=1, rejected_message="bad").apply(C2),
+        0, "RolledBack", ("Superseded", "CandidateStarted", "RolledBack"),
+    ),
+    Case(
+        "dead pods are not suspended first when a person aborts",
+        checks.abort_requested, harm.unavailable,
+        lambda: dead(world_at(20)).ask("abort"),
+        0, "RolledBack", ("RolledBack",),
+    ),
+    Case(
+        "pods are dead, and stable fails too",
+        harm.unavailable, harm.shared_incident,
+        lambda: dead(world_at(20)).measure(OUTAGE, OUTAGE),
+        0, "CandidateUnavailable", ("Suspended",),
+    ),
+    Case(
+        "stable fails too, and rows are missing",
+        harm.shared_incident, harm.rows_missing,
+        lambda: with_a_gap(world_at(20).measure(FAILING_AND_SLOW, FAILING)),
+        0, "SharedIncident", ("Suspended",),
+    ),
+    Case(
+        "rows are missing, and there is no rival",
+        harm.rows_missing, harm.not_comparable,
+        lambda: with_a_gap(world_at(95).measure(ALONE, FEW)),
+        0, "RowsLost", ("Suspended",),
+    ),
+    Case(
+        "taken off for want of a rival, it is not condemned on what was before",
+        harm.not_comparable, harm.guardrail,
+        breached_while_it_cannot_be_compared,
+        0, "NotComparable",
+    ),
+    Case(
+        "a breach at 20 % is told at 20 %, not at the setpoint of 5",
+        harm.guardrail, checks.lowering,
+        lambda: world_at(20).set(5).measure(BAD),
+        0, "RolledBack", ("RolledBack", "PercentRefused"),
+    ),
+    Case(
+        "a setpoint gives way to a ceiling",
+        checks.lowering, checks.kept,
+        lambda: candidate_world().set(50).decide().set(30, "another"),
+        30, "CeilingReached", ("PercentChanged",),
+    ),
+    Case(
+        "while a person goes back the share is kept when its setpoint goes",
+        checks.kept, holds.undo_awaits_pods,
+        lambda: trying_c2(20).set(50).decide().ask("undo", S).set(None),
+        50, "Undoing", ("StepStarted",),
+    ),
+    Case(
+        "the kill switch is on, and no pod is ready",
+        holds.agent_suspended, holds.not_ready,
+        lambda: candidate_world().pods(C, ready=0).change(agent_suspended=True),
+        5, "AgentSuspended",
+    ),
+    Case(
+        "a setpoint waits for pods",
+        holds.not_ready, checks.setpoint,
+        lambda: candidate_world().pods(C, ready=0).set(50),
+        5, "CandidateNotReady",
+    ),
+    Case(
+        "a setpoint and promote come together",
+        checks.setpoint, checks.promote_requested,
+        lambda: candidate_world().set(50).ask("promote"),
+        50, "HeldBySetpoint", ("PercentSetManually", "RequestAccepted"),
+    ),
+    Case(
+        "promote-full outranks a setpoint",
+        checks.promote_requested, checks.held_by_setpoint,
+        lambda: candidate_world().set(20).decide().ask("promote-full"),
+        0, "NoCandidate", ("Promoted",),
+    ),
+    Case(
+        "what a person holds needs no measurement",
+        checks.held_by_setpoint, holds.measurement_missing,
+        lambda: candidate_world().set(20).decide().blind(),
+        20, "HeldBySetpoint",
+    ),
+    Case(
+        "paused, and rows are missing",
+        holds.rows_lost, holds.paused,
+        lambda: with_a_gap(world_at(20)).edit(paused=True),
+        20, "RowsLost",
+    ),
+    Case(
+        "paused, and a ceiling goes",
+        holds.paused, checks.ceiling,
+        lambda: world_at(50).set(30, "another").decide().edit(paused=True).set(None),
+        30, "Paused",
+    ),
+    Case(
+        "a standing 0 holds a new revision",
+        checks.ceiling, checks.first_step,
+        lambda: stable_world().set(0).decide().apply(C).pods(C),
+        0, "CeilingReached", ("CandidateStarted",),
+    ),
+    Case(
+        "before the first step there is no hold",
+        checks.first_step, checks.hold_not_over,
+        lambda: stable_world().apply(C).pods(C),
+        5, "Holding", ("CandidateStarted", "StepStarted"),
+    ),
+    Case(
+        "a person is not asked before the hold is over",
+        checks.hold_not_over, checks.evidence_unclear,
+        lambda: candidate_world().measure(*UNCLEAR).after(30),
+        5, "Holding",
+    ),
+    Case(
+        "one check is unclear, another one suspect",
+        checks.evidence_unclear, checks.evidence_suspect,
+        lambda: candidate_world().measure(*SUSPECT_AND_SLOW).after(61),
+        5, "AnalysisUnclear", ("AnalysisUnclear",),
+    ),
+    Case(
+        "callers cancel what is suspect",
+        checks.evidence_suspect, checks.callers_cancel,
+        lambda: candidate_world().measure(SUSPECT._replace(**CANCELLED)).after(61),
+        5, "AwaitingEvidence",
+    ),
+    Case(
+        "callers cancel so much that tasks are missing",
+        checks.callers_cancel, checks.evidence_not_sufficient,
+        lambda: candidate_world().measure(GOOD._replace(tasks=1, errors=0, **CANCELLED)).after(61),
+        5, "AnalysisUnclear", ("AnalysisUnclear",),
+    ),
+    Case(
+        "a person is asked for approval when evidence is in",
+        checks.evidence_not_sufficient, checks.approval_missing,
+        lambda: world_at(20, steps=APPROVED_AT_20).measure(Tally(tasks=3)).after(61),
+        20, "AwaitingEvidence",
+    ),
+    Case(
+        "a step that wants approval is not left by itself",
+        checks.approval_missing, checks.advance,
+        lambda: world_at(20, steps=APPROVED_AT_20).after(61),
+        20, "HoldForApproval", ("HoldForApproval",),
+    ),
+    Case(
+        "a final hold without a task of the candidate",
+        checks.final_watch, checks.promote,
+        lambda: world_at(95).measure(candidate=NONE).after(3600),
+        95, "AwaitingEvidence",
+    ),
+]  # fmt: skip
+
+FURTHER = [
+    Case(
+        "a candidate that is replaced is not condemned",
+        checks.superseded, harm.guardrail,
+        lambda: world_at(50).measure(BAD).apply(C2).pods(C2),
+        5, "Holding", ("Superseded", "CandidateStarted", "StepStarted"),
+    ),
+    Case(
+        "a rejected candidate gets nothing by a setpoint",
+        checks.rejected, checks.setpoint,
+        lambda: world_at(20).measure(BAD).decide().measure().set(50, C),
+        0, "RolledBack", ("PercentRefused",),
+    ),
+    Case(
+        "abort works under the kill switch",
+        checks.abort_requested, holds.agent_suspended,
+        lambda: world_at(20).change(agent_suspended=True).decide().ask("abort"),
+        0, "RolledBack", ("RolledBack",),
+    ),
+    Case(
+        "what fails while its pods die is not to blame yet",
+        harm.unavailable, harm.guardrail,
+        lambda: dead(world_at(20)).measure(BAD),
+        0, "CandidateUnavailable", ("Suspended",),
+    ),
+    Case(
+        "no setpoint outlives a breach",
+        harm.guardrail, checks.setpoint,
+        lambda: world_at(20).set(100).measure(BAD),
+        0, "RolledBack", ("RolledBack", "PercentRefused"),
+    ),
+    Case(
+        "paused, a rollback still acts",
+        harm.guardrail, holds.paused,
+        lambda: world_at(20).edit(paused=True).measure(BAD),
+        0, "RolledBack", ("RolledBack",),
+    ),
+    Case(
+        "lowering does not wait for pods",
+        checks.lowering, holds.not_ready,
+        lambda: world_at(50).pods(C, ready=0).set(5),
+        5, "CandidateNotReady", ("PercentSetManually",),
+    ),
+    Case(
+        "under the kill switch a setpoint raises nothing",
+        holds.agent_suspended, checks.setpoint,
+        lambda: candidate_world().change(agent_suspended=True).set(50),
+        5, "AgentSuspended",
+    ),
+    Case(
+        "nothing is promoted onto pods that cannot serve",
+        holds.not_ready, checks.promote_requested,
+        lambda: candidate_world().pods(C, ready=0).ask("promote"),
+        5, "CandidateNotReady",
+    ),
+    Case(
+        "paused, a setpoint still acts",
+        checks.setpoint, holds.paused,
+        lambda: candidate_world().edit(paused=True).set(50),
+        50, "HeldBySetpoint", ("PercentSetManually",),
+    ),
+    Case(
+        "promote passes a missing measurement",
+        checks.promote_requested, holds.measurement_missing,
+        lambda: candidate_world().blind().ask("promote"),
+        20, "MeasurementMissing", ("StepPassed", "StepStarted", "MeasurementMissing"),
+    ),
+    Case(
+        "promote passes a hold",
+        checks.promote_requested, checks.hold_not_over,
+        lambda: candidate_world().ask("promote"),
+        20, "Holding", ("StepPassed", "StepStarted"),
+    ),
+    Case(
+        "without a measurement nothing is raised by itself",
+        holds.measurement_missing, checks.advance,
+        lambda: candidate_world().blind().after(61),
+        5, "MeasurementMissing", ("MeasurementMissing",),
+    ),
+    Case(
+        "paused, nothing is raised by itself",
+        holds.paused, checks.advance,
+        lambda: candidate_world().edit(paused=True).after(61),
+        5, "Paused",
+    ),
+    Case(
+        "a hold lasts as long as it says",
+        checks.hold_not_over, checks.advance,
+        lambda: candidate_world().after(30),
+        5, "Holding",
+    ),
+]  # fmt: skip
+
+
+def swapped(first, then):
+    """The policy with two checks in each other's places."""
+    order = [entry.check for entry in POLICY]
+    one, other = order.index(first), order.index(then)
+    entries = list(POLICY)
+    entries[one], entries[other] = entries[other], entries[one]
+    return tuple(entries)
+
+
+@pytest.mark.parametrize("case", NEIGHBOURS + FURTHER, ids=lambda case: case.says)
+def test_the_order_of_two_checks_decides_how_a_pass_ends(case, monkeypatch):
+    world = case.world()
+    before = world.seen()
+    world.take(decide(before))
+    ends = (case.percent, case.waits, case.told)
+    assert (world.percent, world.waits, tuple(world.reasons())) == ends
+    monkeypatch.setattr(policy, "POLICY", swapped(case.first, case.then))
+    world.take(decide(before))
+    assert (world.percent, world.waits, tuple(world.reasons())) != ends
+
+
+def test_every_neighbour_has_a_case_or_is_free_to_stand_elsewhere():
+    told = [(case.first, case.then) for case in NEIGHBOURS]
+    expected = [
+        (one.check, other.check) for one, other in itertools.pairwise(POLICY) if not other.free
+    ]
+    assert told == expected
+
+
+def test_a_check_that_is_free_decides_nothing_by_its_place(monkeypatch):
+    """Only where both of two neighbours answer, and nothing before them does, can their order matter."""
+    free = [i for i, entry in enumerate(POLICY) if entry.free]
+    asked, both = [], []
+    real = policy.next_move
+    monkeypatch.setattr(policy, "next_move", lambda facts: asked.append(facts) or real(facts))
+    seen = corpus.situations()
+    assert len(seen) > 1000
+    seen += [case.world().seen() for case in NEIGHBOURS + FURTHER]
+    for situation in seen:
+        asked.clear()
+        decide(situation)
+        both += [(situation, i) for i in free if any(clash(facts, i) for facts in asked)]
+    for situation, i in both:
+        decision = decide(situation)
+        with monkeypatch.context() as patch:
+            patch.setattr(policy, "POLICY", swapped(POLICY[i - 1].check, POLICY[i].check))
+            assert decide(situation) == decision, POLICY[i]
+
+
+def clash(facts, index):
+    """Whether a check and the one before it both have an answer that is asked for."""
+    before, here = POLICY[index - 1].check(facts), POLICY[index].check(facts)
+    if before is None or here is None:
+        return False
+    return all(entry.check(facts) is None for entry in POLICY[: index - 1])
+
+
+def test_every_entry_says_why_it_stands_there():
+    assert all(8 < len(entry.why) < 90 for entry in POLICY)
