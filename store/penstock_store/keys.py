@@ -33,6 +33,7 @@ from typing import Final
 from urllib.parse import quote
 
 from penstock.names import AgentKey
+from penstock.task import LANES
 
 GROUP: Final = "w"
 _SLOTS: Final = 16384
@@ -113,6 +114,10 @@ class AgentKeys:
     def queue(self, revision: str, lane: str) -> str:
         """One lane of a revision's queue."""
         return f"{self.tag}:q:{revision}:{lane}"
+
+    def queues(self, revision: str) -> list[str]:
+        """Every lane of a revision's queue, in the order of ``LANES``."""
+        return [self.queue(revision, lane) for lane in LANES]
 
     def bell(self, revision: str) -> str:
         """The doorbell of a revision."""

@@ -7,11 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from penstock.errors import StoreRefused
 from penstock.names import AgentKey
 from penstock.task import OutcomeReason, Task, TaskStatus, task_id
-from penstock_store import codec, keys
-from penstock_store.admission import Admitting, not_found
+from penstock_store import codec
 
 #: Keys that one page reads at most, whatever is looked for; where it ends, the next page goes on.
 MOST_READ: Final = 250
@@ -19,7 +17,8 @@ MOST_READ: Final = 250
 MOST_FIELD_BYTES: Final = 4096
 # What a caller wrote and what an agent answered can be large: a page is read without them.
 _LEFT_OUT: Final[Mapping[str, bytes]] = {"input": b"", "output": b"", "metadata": b"{}"}
-_SHOWN: Final = tuple(name for name in codec.TASK_FIELDS if name not in _LEFT_OUT)
+#: The fields of a task that a page reads, in this order.
+SHOWN: Final = tuple(name for name in codec.TASK_FIELDS if name not in _LEFT_OUT)
 _PLACE: Final = re.compile(r"([0-9]{1,9})\.([0-9a-f]{40})", re.ASCII)
 
 
@@ -90,9 +89,6 @@ class Place:
         return cls(int(found[1]), found[2])
 
 
-_BEGINNING: Final = Place()
-
-
 @dataclass(frozen=True)
 class TaskPage:
     """Tasks, newest first, without input, output and metadata.
@@ -106,48 +102,7 @@ class TaskPage:
     unreadable: int = 0
 
 
-class Listing(Admitting):
-    """The calls of those who look for tasks of which they know no id."""
-
-    async def versions(self, agent: AgentKey) -> dict[str, str]:
-        """The version that each revision declares, by hash; empty where it declares none.
-
-        It holds every revision of the route; none where an operator wrote the route that does not
-        say, or where another hand has overwritten it.
-        """
-        if not keys.well_named(agent):
-            return {}
-        try:
-            found = await self._connection.read("HGETALL", keys.AgentKeys(agent).versions)
-        except StoreRefused:
-            return {}
-        said = codec.pairs(found)
-        return {revision: version.decode(errors="replace") for revision, version in said.items()}
-
-    async def recent(
-        self, agent: AgentKey, wanted: Wanted, place: Place = _BEGINNING, most: int = 50
-    ) -> TaskPage:
-        """The newest tasks of an agent that fit, after a place.
-
-        A page reads at most ``MOST_READ`` tasks, so it may be empty though more follow. Ids of tasks
-        that are kept no longer are passed over.
-
-        Raises:
-            AdmissionRefused: agent-not-found.
-        """
-        if not keys.well_named(agent):
-            raise not_found(agent)
-        index = keys.AgentKeys(agent).recent
-        bounds = (MOST_READ, most, MOST_FIELD_BYTES)
-        asked = (place.number, place.digest, *bounds, wanted.document(agent), *_SHOWN)
-        answer = await self._run("recent", agent, index, arguments=asked)
-        page, is_empty = _page(agent, answer)
-        if is_empty and not place.digest and await self._known_absent(agent):
-            raise not_found(agent)
-        return page
-
-
-def _page(agent: AgentKey, answer: Sequence[Any]) -> tuple[TaskPage, bool]:
+def page(agent: AgentKey, answer: Sequence[Any]) -> tuple[TaskPage, bool]:
     """A page from what the script answers, and whether there was nothing to read."""
     number, digest, unreadable, read, entries = answer
     found = [_task(agent, entry) for entry in entries]
@@ -158,7 +113,7 @@ def _page(agent: AgentKey, answer: Sequence[Any]) -> tuple[TaskPage, bool]:
 
 def _task(agent: AgentKey, entry: Sequence[Any]) -> Task | None:
     part, *values = entry
-    stored = {name: value for name, value in zip(_SHOWN, values, strict=True) if value is not None}
+    stored = {name: value for name, value in zip(SHOWN, values, strict=True) if value is not None}
     try:
         identifier = task_id(agent, b"") + part.decode("ascii")
         return codec.task(agent, identifier, {**stored, **_LEFT_OUT})

@@ -2,26 +2,48 @@
 
 from typing import Final, Self
 
+from penstock_store.agent_scripts import AgentScripts
+from penstock_store.claims import Claims
 from penstock_store.connection import Connection, Durability, Guard, Wiring
-from penstock_store.listening import Listening
-from penstock_store.listing import Listing
-from penstock_store.routing import Routing
+from penstock_store.notifications import Notifications
+from penstock_store.outcomes import Outcomes
+from penstock_store.queue import Queue
+from penstock_store.records import Memory
+from penstock_store.routes import Routes
 from penstock_store.scripts import Retention, Scripts
-from penstock_store.users import Permitting
-from penstock_store.work import Working
+from penstock_store.tasks import Tasks
+from penstock_store.users import Users
 
 _RETENTION: Final = Retention()
 _DURABILITY: Final = Durability()
 
 
-class Store(Routing, Permitting, Listing, Working, Listening):
-    """A connection to Redis. Every call has a deadline and raises StoreUnavailable past it.
+class Store:
+    """A connection to Redis, and one client for each thing that is kept there.
 
-    StoreRefused is raised by every call as well: where Redis holds what is not Penstock's.
+    Every call has a deadline and raises StoreUnavailable past it. StoreRefused is raised by every
+    call as well: where Redis holds what is not Penstock's.
 
-    The operator's calls are in ``Routing`` and ``Permitting``, the gateway's in ``Admitting``,
-    ``Listing`` and ``Listening``, the worker's in ``Working`` and ``Listening``.
+    Attributes:
+        routes: which revisions serve an agent, and what they hold.
+        queue: what waits in the lanes of a revision.
+        claims: the right of workers to tasks.
+        tasks: tasks as callers see them.
+        notifications: what happens to tasks, as it happens.
+        outcomes: what became of tasks.
+        users: the Redis users of namespaces.
     """
+
+    def __init__(self, connection: Connection, scripts: Scripts, installation: str) -> None:
+        self._connection = connection
+        of_agents = AgentScripts(connection, scripts)
+        self.routes = Routes(of_agents, installation)
+        self.queue = Queue(of_agents)
+        self.claims = Claims(of_agents)
+        self.tasks = Tasks(of_agents, self.routes)
+        self.notifications = Notifications(connection)
+        self.outcomes = Outcomes(of_agents)
+        self.users = Users(connection, installation)
 
     @classmethod
     def connect(  # noqa: PLR0913 - what a caller does not name has a default
@@ -60,9 +82,13 @@ class Store(Routing, Permitting, Listing, Working, Listening):
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._news.aclose()
+        await self.notifications.aclose()
         await self._connection.aclose()
 
     async def ping(self) -> None:
         """Check that Redis answers."""
         await self._connection.read("PING")
+
+    async def memory(self) -> Memory | None:
+        """What Redis uses and may use; None where its user may not ask, or it is a cluster."""
+        return await self._connection.memory()

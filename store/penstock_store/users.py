@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
-from penstock_store.connected import Connected
+from penstock_store.connection import Connection
 
 #: What connections do by themselves: ``PING`` when they are tried, ``SELECT`` for a database.
 _CONNECTION: Final = ("ping", "select")
@@ -128,10 +128,14 @@ def has_password(url: str) -> bool:
     return bool(parts.password) or "password" in dict(parse_qsl(parts.query))
 
 
-class Permitting(Connected):
-    """The users of namespaces, as the operator keeps them."""
+class Users:
+    """The users of an installation's namespaces, as the operator keeps them."""
 
-    async def namespaces_with_users(self) -> set[str]:
+    def __init__(self, connection: Connection, installation: str) -> None:
+        self._connection = connection
+        self._installation = installation
+
+    async def namespaces(self) -> set[str]:
         """Namespaces whose user Redis knows; of a cluster, those that every node knows."""
         answers = await self._connection.read_everywhere("ACL USERS")
         prefix = user_of(self._installation, "x")[:-1]

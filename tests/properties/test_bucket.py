@@ -38,9 +38,9 @@ async def dealt(server, route, submission):
     agent = names.AgentKey("acme", uuid.uuid4().hex)
     identifier = task.task_id(agent, os.urandom(16))
     store = Store.connect(server.url, guard=unguarded)
-    await store.set_route(agent, route)
-    admission = await store.admit(agent, identifier, submission)
-    (row,) = await store.rows(agent)
+    await store.routes.put(agent, route)
+    admission = await store.tasks.admit(agent, identifier, submission)
+    (row,) = await store.outcomes.rows(agent)
     await store.aclose()
     return identifier, (admission.revision, admission.arm, row.bucket)
 

@@ -105,7 +105,7 @@ class History:
             idempotency_key=key and f"{key}-{self.random.randrange(4)}",
         )
         try:
-            admission = await self.store.admit(self.agent, identifier, submission)
+            admission = await self.store.tasks.admit(self.agent, identifier, submission)
         except Exception as error:
             if getattr(error, "problem", "") not in ("agent-suspended", "idempotency-key-reused"):
                 raise
@@ -124,32 +124,32 @@ class History:
 
     async def claim(self):
         limit = self.random.randint(1, 4)
-        await self.take(await self.store.claim(self.agent, self.revision(), "w", limit))
+        await self.take(await self.store.claims.take(self.agent, self.revision(), "w", limit))
 
     async def reclaim(self):
         revision = self.revision()
-        await self.store.part(self.agent, revision, 0)
+        await self.store.queue.part(self.agent, revision, 0)
         for _ in range(self.random.randint(1, 4)):
             await self.take(await self.suspects(revision))
 
     async def suspects(self, revision):
         """A waiting group of suspects, in a process of its own, which at times is seen to die."""
         consumer = uuid.uuid4().hex
-        group = await self.store.take_suspects(self.agent, revision, consumer)
+        group = await self.store.claims.take_suspects(self.agent, revision, consumer)
         if group and self.random.random() < 0.2:
             self.told.append("bury")
-            await self.store.bury(self.agent, revision, consumer)
+            await self.store.queue.bury(self.agent, revision, consumer)
         return group
 
     async def leave(self):
         revision = self.revision()
-        await self.store.leave(self.agent, revision, "w")
+        await self.store.claims.leave(self.agent, revision, "w")
         left = [one for one in self.held if (one.consumer, one.revision) == ("w", revision)]
         self.stale += left
         self.held = [claim for claim in self.held if claim not in left]
 
     async def end(self, claim, outcome):
-        written = await self.store.finish(claim, outcome, task.Usage(1), b"h")
+        written = await self.store.claims.finish(claim, outcome, task.Usage(1), b"h")
         if written:
             assert self.latest[claim.task.id] == claim.id, "a lost claim ended a task"
             before = self.ended_by.setdefault(claim.task.id, (claim.id, outcome))
@@ -163,16 +163,18 @@ class History:
             self.stale.append(claim)
 
     async def give_back(self, claim):
-        if await self.store.release(claim):
+        if await self.store.claims.release(claim):
             assert self.latest[claim.task.id] == claim.id, "a lost claim gave a task back"
 
     async def checkpoint(self):
         if claim := self.pick(self.held):
-            said = await self.store.checkpoint(claim, b"\x00s", task.Usage(1), [("model", {})])
+            said = await self.store.claims.checkpoint(
+                claim, b"\x00s", task.Usage(1), [("model", {})]
+            )
             await self.obey(claim, said)
 
     async def heartbeat(self):
-        for claim_id, said in (await self.store.heartbeat(self.held, "w")).items():
+        for claim_id, said in (await self.store.claims.heartbeat(self.held, "w")).items():
             await self.obey(next(held for held in self.held if held.id == claim_id), said)
 
     async def obey(self, claim, said):
@@ -205,7 +207,7 @@ class History:
     async def cancel(self):
         if self.admitted:
             identifier = self.random.choice(list(self.admitted))
-            assert await self.store.cancel(identifier, TENANT)
+            assert await self.store.tasks.cancel(identifier, TENANT)
 
     # -- the operator --------------------------------------------------------------------------
 
@@ -219,7 +221,7 @@ class History:
         }
         version = self.route.version + 1
         self.route = replace(self.route, version=version, revisions=revisions, **changes)
-        await self.store.set_route(self.agent, self.route)
+        await self.store.routes.put(self.agent, self.route)
 
     async def change_share(self):
         await self.set_route(percent=self.random.choice((0, 50, 50, 100)))
@@ -236,7 +238,7 @@ class History:
         await self.set_route(suspended=not self.route.suspended)
 
     async def rehome(self):
-        await self.store.rehome(self.agent, CANDIDATE, self.random.choice((1, 3, 200)))
+        await self.store.queue.rehome(self.agent, CANDIDATE, self.random.choice((1, 3, 200)))
 
     async def recreate(self):
         await self.set_route(uid=f"uid-{self.route.version}")
@@ -248,7 +250,7 @@ class History:
         for held in self.held if session else ():
             other = held.task
             if other.session == session and other.id != claim.task.id:
-                now = await self.store.task(other.id, TENANT)
+                now = await self.store.tasks.get(other.id, TENANT)
                 assert now.status is not task.TaskStatus.RUNNING, "two of a session run"
 
     async def settle(self):
@@ -271,24 +273,24 @@ class History:
                 await self.end(claim, ENDS[0])
             self.held = []
             await self.set_route()
-            left = (await self.store.look(self.agent, [STABLE])).work
+            left = (await self.store.routes.look(self.agent, [STABLE])).work
             moved = 0
             for revision in left.keys() - {STABLE}:
-                moved += await self.store.rehome(self.agent, revision)
+                moved += await self.store.queue.rehome(self.agent, revision)
             for revision in alive:
-                await self.take(await self.store.claim(self.agent, revision, "w", 50))
-                await self.store.part(self.agent, revision, 0)
-                while group := await self.store.take_suspects(self.agent, revision, "x"):
+                await self.take(await self.store.claims.take(self.agent, revision, "w", 50))
+                await self.store.queue.part(self.agent, revision, 0)
+                while group := await self.store.claims.take_suspects(self.agent, revision, "x"):
                     await self.take(group)
             if not moved and not self.held and not (left.keys() - {STABLE}):
                 return
         raise AssertionError(f"{self.standing or 'unlisted'} still holds {left}")
 
     async def check_the_end(self):
-        rows = await self.store.rows(self.agent)
+        rows = await self.store.outcomes.rows(self.agent)
         count = Counter((row.kind, row.task) for row in rows)
         for identifier in self.admitted:
-            ended = await self.store.task(identifier, TENANT)
+            ended = await self.store.tasks.get(identifier, TENANT)
             assert ended.status.ended, f"{identifier} is {ended.status}"
             assert count[outcomes.RowKind.ROUTED, identifier] == 1
             assert count[outcomes.RowKind.FINISHED, identifier] == 1
@@ -359,7 +361,7 @@ async def test_every_accepted_task_ends_exactly_once_whatever_happens(store, raw
         except Exception as error:
             error.add_note(f"PENSTOCK_SEED={seed} PENSTOCK_HISTORIES=1: {' '.join(history.told)}")
             raise
-        rows = await store.rows(history.agent)
+        rows = await store.outcomes.rows(history.agent)
         seen.update(row.kind.name for row in rows)
         seen.update(history.told)
         seen.update(history.seen)

@@ -26,9 +26,9 @@ async def drive(url: str, agents: str, rate: str, seconds: str) -> None:
 async def _one(store: Store, key: names.AgentKey) -> None:
     user = f"u-{random.randrange(1000)}"
     asked = task.Submission("Where?", "bench", user=user, trace_id=secrets.token_hex(16))
-    made = await store.admit(key, task.task_id(key, secrets.token_bytes(16)), asked)
-    for claim in await store.claim(key, made.revision, "bench", 4):
-        await store.finish(claim, _DONE, _USED)
+    made = await store.tasks.admit(key, task.task_id(key, secrets.token_bytes(16)), asked)
+    for claim in await store.claims.take(key, made.revision, "bench", 4):
+        await store.claims.finish(claim, _DONE, _USED)
 
 
 if __name__ == "__main__":

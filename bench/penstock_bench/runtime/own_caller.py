@@ -17,8 +17,8 @@ _PATIENCE_SECONDS = 20.0
 async def one(store: Store) -> None:
     """Submit a task, wait for its end, and read its result, as the gateway does."""
     identifier = await product.submit(store, "u")
-    await store.wait_for_end(identifier, _PATIENCE_SECONDS)
-    found = await store.task(identifier, product.TENANT)
+    await store.notifications.wait_for_end(identifier, _PATIENCE_SECONDS)
+    found = await store.tasks.get(identifier, product.TENANT)
     if found is None or not found.status.ended:
         leave(3, f"it has not ended: {found}")
 

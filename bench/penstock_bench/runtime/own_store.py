@@ -38,15 +38,15 @@ async def drain(url: str, revision: str, skipped: str, counted: str, result: str
     count = Count(int(skipped), int(counted), Path(result))
     async with stores.opened(url) as store:
         while True:
-            claims = await store.claim(product.agent(), revision, "bench", _AT_ONCE)
+            claims = await store.claims.take(product.agent(), revision, "bench", _AT_ONCE)
             if not claims:
-                await store.wait_for_work(product.agent(), revision, 1.0)
+                await store.queue.wait_for_work(product.agent(), revision, 1.0)
             await asyncio.gather(*(_one(store, claim, count) for claim in claims))
 
 
 async def _one(store: Store, claim: Claim, count: Count) -> None:
-    said = await store.checkpoint(claim, _STATE, _USED, [("model", _ANSWERED)])
-    if said is not Directive.CONTINUE or not await store.finish(claim, _DONE, _USED):
+    said = await store.claims.checkpoint(claim, _STATE, _USED, [("model", _ANSWERED)])
+    if said is not Directive.CONTINUE or not await store.claims.finish(claim, _DONE, _USED):
         leave(3, f"the claim was lost: {said}")
     count.one()
 

@@ -19,7 +19,11 @@ from penstock_bench.counting import Count, leave
 from penstock_runtime.agent.models import scripted
 from penstock_runtime.agent.models.model import Model, Reply, Request
 from penstock_runtime.worker import boot, main
+from penstock_store.agent_scripts import AgentScripts
+from penstock_store.claims import Claims
+from penstock_store.connection import Connection
 from penstock_store.records import Claim
+from penstock_store.scripts import Scripts
 from penstock_store.store import Store
 
 _layered_model = boot.layered_model
@@ -41,7 +45,7 @@ def layered(_endpoint: Model, *layers: Any) -> Model:
 def counting(count: Count, model_calls: int) -> type[Store]:
     """The store, counting tasks that ended as they should; another end ends the process."""
 
-    class Counting(Store):
+    class CountingClaims(Claims):
         async def finish(
             self,
             claim: Claim,
@@ -54,6 +58,11 @@ def counting(count: Count, model_calls: int) -> type[Store]:
                 leave(3, f"{outcome} after {usage}")
             count.one()
             return ended
+
+    class Counting(Store):
+        def __init__(self, connection: Connection, scripts: Scripts, installation: str) -> None:
+            super().__init__(connection, scripts, installation)
+            self.claims = CountingClaims(AgentScripts(connection, scripts))
 
     return Counting
 

@@ -77,7 +77,7 @@ class Product:
         routed = {cut.hash: traffic.RoutedRevision(cut.hash, traffic.Standing.OPEN, cut.limits)}
         async with stores.opened(self.redis_url) as store:
             route = traffic.Route("uid-1", 1, 1, cut.hash, revisions=routed)
-            await store.set_route(_AGENT, route)
+            await store.routes.put(_AGENT, route)
 
 
 def template(instructions: str, **more: Any) -> dict[str, Any]:
@@ -89,7 +89,7 @@ async def submit(store: Store, user: str) -> str:
     """Admit one task as the gateway does; its id."""
     identifier = task.task_id(_AGENT, secrets.token_bytes(16))
     asked = task.Submission(job.QUESTION, TENANT, user=user, trace_id=secrets.token_hex(16))
-    await store.admit(_AGENT, identifier, asked)
+    await store.tasks.admit(_AGENT, identifier, asked)
     return identifier
 
 

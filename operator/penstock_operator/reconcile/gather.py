@@ -215,7 +215,7 @@ async def _look(
 ) -> tuple[Look | None, str]:
     hashes = [names.hash_of(name_of(record)) for record in records]
     try:
-        return await sources.store.look(key, hashes), ""
+        return await sources.store.routes.look(key, hashes), ""
     except (StoreRefused, StoreUnavailable) as error:
         return None, str(error)
 

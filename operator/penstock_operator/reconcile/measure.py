@@ -99,7 +99,7 @@ class Measure:
         self._folds[key, uid] = current
         after, more = current.read_after(look.now_ms), True
         while more:
-            page = await self._store.row_page(key, after, _BATCH)
+            page = await self._store.outcomes.page(key, after, _BATCH)
             first = look.first_row if not current.has_read else "" if page.held else page.first
             current.add(page.rows, first, page.through, trimmed=look.rows_trimmed)
             metrics.ROWS_UNREADABLE.labels(key.namespace, key.name).inc(page.unreadable)
@@ -122,7 +122,7 @@ class Measure:
     async def _told(self, key: AgentKey, tasks: list[str]) -> dict[str, End]:
         """How tasks ended, as far as it can be read: no measurement waits for that."""
         try:
-            return await self._store.ends(key, tasks) if tasks else {}
+            return await self._store.outcomes.ends(key, tasks) if tasks else {}
         except StoreRefused as error:
             log.warning("ends not read", agent=str(key), error=str(error))
             return {}

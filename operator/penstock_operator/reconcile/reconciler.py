@@ -259,14 +259,14 @@ class Reconciler:
             return
         if memory.told == route and any(plan.route_in_force):
             log.warning("the route in Redis is not the one that was put there", agent=str(key))
-        await self.sources.store.set_route(key, route, instead_of=plan.instead_of)
+        await self.sources.store.routes.put(key, route, instead_of=plan.instead_of)
         memory.told = route
 
     async def _rehome(self, key: AgentKey, plan: Plan) -> None:
         """Move work that goes back to stable, a bounded part of it in one pass."""
         for revision in plan.rehome:
             for _ in range(_REHOME_BATCHES):
-                moved = await self.sources.store.rehome(key, revision, _REHOME_BATCH)
+                moved = await self.sources.store.queue.rehome(key, revision, _REHOME_BATCH)
                 if not moved:
                     break
                 log.info("work re-homed", agent=str(key), revision=revision, moved=moved)
@@ -275,7 +275,7 @@ class Reconciler:
         """End tasks that wait for too long, a bounded number of them in one pass."""
         ended = 0
         for _ in range(_REHOME_BATCHES):
-            some = await self.sources.store.expire(key, _REHOME_BATCH)
+            some = await self.sources.store.queue.expire(key, _REHOME_BATCH)
             ended += some
             if not some:
                 break

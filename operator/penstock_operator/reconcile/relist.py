@@ -154,7 +154,7 @@ class Relister:
         agents = {
             AgentKey(namespace_of(obj), name_of(obj)): uid_of(obj) for obj in self.cache.all(AGENT)
         }
-        before = await self.store.index()
+        before = await self.store.routes.index()
         gone = {
             key: uid
             for key, uid in before.items()
@@ -162,7 +162,7 @@ class Relister:
         }
         unseen = {key: uid for key, uid in gone.items() if key.namespace in self.refused}
         left = await self._close({key: gone[key] for key in gone.keys() - unseen.keys()})
-        await self.store.set_index(agents | unseen | left)
+        await self.store.routes.set_index(agents | unseen | left)
 
     def _watches(self, namespace: str) -> bool:
         return not self.namespaces or namespace in self.namespaces
@@ -188,7 +188,7 @@ class Relister:
     async def _closed(self, key: AgentKey, uid: str) -> bool:
         """Whether an agent could be closed; why not is logged."""
         try:
-            ended = await self.store.close_agent(key, uid)
+            ended = await self.store.routes.close(key, uid)
         except StoreRefused as error:
             log.warning("agent not closed", agent=str(key), error=str(error))
             return False

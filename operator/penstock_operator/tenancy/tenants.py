@@ -88,7 +88,7 @@ class Tenants:
 
     async def look(self) -> None:
         """Make the users again that Redis does not know any more."""
-        known = await self.store.namespaces_with_users()
+        known = await self.store.users.namespaces()
         for namespace in sorted(self._peopled() - known):
             await self._alone(namespace, self._permit_again)
 
@@ -101,7 +101,7 @@ class Tenants:
         for namespace in sorted(peopled):
             if problem := await self._provide(namespace):
                 log.warning("a namespace's workers cannot reach Redis", error=problem)
-        empty = await self.store.namespaces_with_users() - peopled
+        empty = await self.store.users.namespaces() - peopled
         now = self.clock()
         self._empty_since = {name: self._empty_since.get(name, now) for name in empty}
         for namespace, since in sorted(self._empty_since.items()):
@@ -149,12 +149,12 @@ class Tenants:
         now = self.clock()
         over = now - self._former_since.get(namespace, now) >= self.pace.former
         password = self.credentials.password(namespace)
-        if await self.store.permit(namespace, password, keep_former=not over):
+        if await self.store.users.permit(namespace, password, keep_former=not over):
             self._former_since.setdefault(namespace, now)
             return
         self._former_since.pop(namespace, None)
         if over:
-            await self.store.disconnect(namespace)
+            await self.store.users.disconnect(namespace)
             log.info("former password dropped", namespace=namespace)
 
     async def _withdraw(self, namespace: str) -> None:
@@ -165,7 +165,7 @@ class Tenants:
             if agents:
                 return
             await self._delete_secret(namespace)
-            await self.store.dismiss(namespace)
+            await self.store.users.dismiss(namespace)
             log.info("Redis user removed", namespace=namespace)
 
     async def _delete_secret(self, namespace: str) -> None:

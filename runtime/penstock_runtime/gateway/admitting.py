@@ -46,10 +46,10 @@ async def _admit(
     store: Store, agent: AgentKey, identifier: str, submission: Submission
 ) -> Admission:
     try:
-        return await store.admit(agent, identifier, submission)
+        return await store.tasks.admit(agent, identifier, submission)
     except errors.StoreUnavailable:
         # Perhaps only the answer was lost: the same id again finds the task it made.
-        return await store.admit(agent, identifier, submission)
+        return await store.tasks.admit(agent, identifier, submission)
 
 
 def as_admitted(agent: AgentKey, submission: Submission, admission: Admission) -> Task:
@@ -89,6 +89,6 @@ async def _until_end(store: Store, identifier: str, seconds: float) -> None:
         async with asyncio.timeout(seconds):
             while True:
                 try:
-                    return await store.wait_for_end(identifier, seconds)
+                    return await store.notifications.wait_for_end(identifier, seconds)
                 except (errors.StoreUnavailable, errors.StoreRefused):
                     await asyncio.sleep(random.uniform(*_RETRY_SECONDS))

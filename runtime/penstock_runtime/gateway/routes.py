@@ -103,7 +103,7 @@ async def submit(request: Request) -> Response:
 async def _present(store: Store, task: Task, *, known: bool) -> Task:
     """The task as it is now; one that is known to be stored is never answered with an error."""
     try:
-        return await store.task(task.id, task.tenant) or task
+        return await store.tasks.get(task.id, task.tenant) or task
     except (errors.StoreUnavailable, errors.StoreRefused):
         if known:
             return task
@@ -153,7 +153,7 @@ async def follow(request: Request) -> Response:
     found = await _find(gateway, caller, Verb.READ, task)
     if _wants_stream(request):
         return await _follow(gateway, caller, found, after)
-    events = await gateway.store.events(task, after)
+    events = await gateway.store.notifications.events(task, after)
     items = await streams.documents(gateway.store, task, found.tenant, events)
     return _json(streams.page(items))
 
@@ -163,7 +163,7 @@ async def _follow(gateway: Gateway, caller: Caller, task: Task, after: str) -> R
         held.enter_context(gateway.streams.taken(caller))
         if not task.status.ended:
             after = await streams.resumable(gateway.store, task.id, after)
-        elif not await gateway.store.events(task.id, after):
+        elif not await gateway.store.notifications.events(task.id, after):
             # 204 tells an EventSource not to come back: it has seen the last event.
             return Response(status_code=204)
         return _stream(gateway, task.tenant, task.id, after, held.pop_all())
@@ -187,7 +187,7 @@ async def cancel(request: Request) -> Response:
     task = _task_id(request)
     found = await _find(gateway, caller, Verb.CANCEL, task)
     if not found.status.ended:
-        found = _existing(gateway, await gateway.store.cancel(task, found.tenant), task)
+        found = _existing(gateway, await gateway.store.tasks.cancel(task, found.tenant), task)
     return _json(wire.task_document(found))
 
 
@@ -230,9 +230,9 @@ async def _find(gateway: Gateway, caller: Caller, verb: Verb, identifier: str) -
     if agent is None or not _can_be(agent):
         return _existing(gateway, None, identifier)
     await gateway.access.check(caller, verb, agent)
-    found = await gateway.store.task(identifier, caller.tenant)
+    found = await gateway.store.tasks.get(identifier, caller.tenant)
     if found is None and await gateway.access.sees_all(caller, agent):
-        found = await gateway.store.task(identifier, None)
+        found = await gateway.store.tasks.get(identifier, None)
     return _existing(gateway, found, identifier)
 
 

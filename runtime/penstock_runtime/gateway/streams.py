@@ -32,7 +32,7 @@ async def documents(
     """Events as callers read them. The last one carries the task, which is read after it."""
     ended = None
     if any(event.type == wire.FINISHED for event in events):
-        ended = await store.task(identifier, tenant)
+        ended = await store.tasks.get(identifier, tenant)
     return [wire.event_document(event, identifier, ended) for event in events]
 
 
@@ -67,9 +67,9 @@ async def resumable(store: Store, identifier: str, after: str) -> str:
     A reader may have read more than there is: after a failover the end of a log can be lost.
     """
     place = wire.event_place(after)
-    if place is None or await store.events(identifier, after):
+    if place is None or await store.notifications.events(identifier, after):
         return after
-    known = await store.events(identifier)
+    known = await store.notifications.events(identifier)
     last = wire.event_place(known[-1].id) if known else None
     if last is None:
         return ""
@@ -90,7 +90,9 @@ async def frames(
     with metrics.STREAMS.track_inprogress():
         try:
             while True:
-                events = await stopping.unless_stopped(store.wait(identifier, after, ping_seconds))
+                events = await stopping.unless_stopped(
+                    store.notifications.wait(identifier, after, ping_seconds)
+                )
                 if events is None:
                     yield _STOPPING
                     return
@@ -113,10 +115,10 @@ async def frames(
 
 async def _is_over(store: Store, identifier: str, tenant: str, after: str) -> bool:
     """Whether no event can follow: the task is kept no longer, or has ended and all is read."""
-    task = await store.task(identifier, tenant)
+    task = await store.tasks.get(identifier, tenant)
     if task is None:
         return True
-    return task.status.ended and not await store.events(identifier, after)
+    return task.status.ended and not await store.notifications.events(identifier, after)
 
 
 def _frame(document: dict[str, Any]) -> bytes:

@@ -138,7 +138,7 @@ class Children:
     async def _part(self, group: asyncio.TaskGroup) -> None:
         duty = self._duty
         idle_ms = round(duty.claim_idle_seconds * 1000)
-        call = self._store.part(duty.agent, duty.revision, idle_ms)
+        call = self._store.queue.part(duty.agent, duty.revision, idle_ms)
         waiting = await self._contact.asked("part", call) or 0
         free = MOST_CHILDREN - len(self._watching)
         if self._clock() < self._start_from:
@@ -236,9 +236,9 @@ class Children:
         duty = self._duty
         for _ in range(_BURIALS):
             call: Awaitable[object] = (
-                self._store.leave(duty.agent, duty.revision, child.consumer)
+                self._store.claims.leave(duty.agent, duty.revision, child.consumer)
                 if told
-                else self._store.bury(duty.agent, duty.revision, child.consumer)
+                else self._store.queue.bury(duty.agent, duty.revision, child.consumer)
             )
             if not isinstance(await caught(call), Broken):
                 break

@@ -68,7 +68,7 @@ class Heart:
         if news:
             told_ms = last_word.age_ms(news)
             telling = Telling(duty.agent, duty.revision, news.access, told_ms)
-        directives = await self._store.heartbeat(claims, duty.consumer, telling)
+        directives = await self._store.claims.heartbeat(claims, duty.consumer, telling)
         if news:
             last_word.told(news)
         return directives

@@ -146,7 +146,7 @@ class Hold:
     def _checkpoint(
         self, state: _Saved, events: list[Event], *, replicated: bool = False
     ) -> Coroutine[Any, Any, Directive]:
-        return self._store.checkpoint(
+        return self._store.claims.checkpoint(
             self.claim,
             state.text,
             state.usage,
@@ -202,7 +202,9 @@ class Hold:
         outcome = replace(
             outcome, message=_storable(outcome.message), output=_storable(outcome.output)
         )
-        return await self._ended(lambda: self._store.finish(self.claim, outcome, usage, history))
+        return await self._ended(
+            lambda: self._store.claims.finish(self.claim, outcome, usage, history)
+        )
 
     async def release(self) -> bool:
         """Give the task back; False when it was somebody else's by then.
@@ -210,7 +212,7 @@ class Hold:
         Raises:
             StoreUnavailable: as with ``finish``.
         """
-        return await self._ended(lambda: self._store.release(self.claim))
+        return await self._ended(lambda: self._store.claims.release(self.claim))
 
     async def _ended(self, write: Callable[[], Awaitable[bool]]) -> bool:
         patience = self._patience.claim_idle_seconds * _CLAIM_TIMES

@@ -14,6 +14,8 @@ async def leave(store: Store, duty: Duty, contact: Contact) -> None:
     """Say that this consumer ends: what it still holds is redelivered, suspected of nothing."""
     try:
         async with asyncio.timeout(_SECONDS):
-            await contact.asked("leave", store.leave(duty.agent, duty.revision, duty.consumer))
+            await contact.asked(
+                "leave", store.claims.leave(duty.agent, duty.revision, duty.consumer)
+            )
     except TimeoutError:
         return

@@ -80,7 +80,7 @@ class Pool:
         """Take on what waits, and wait where nothing does; False when Redis does not answer."""
         duty = self._duty
         most = min(self._free, _CLAIM_BATCH)
-        call = self._store.claim(duty.agent, duty.revision, duty.consumer, most)
+        call = self._store.claims.take(duty.agent, duty.revision, duty.consumer, most)
         claims = await self._contact.asked(CLAIM, call)
         if claims is None:
             return False
@@ -94,7 +94,7 @@ class Pool:
 
     async def _listen(self, heard: list[bool]) -> None:
         duty = self._duty
-        rang = self._store.wait_for_work(duty.agent, duty.revision, duty.poll_seconds)
+        rang = self._store.queue.wait_for_work(duty.agent, duty.revision, duty.poll_seconds)
         heard.append(await self._contact.asked(BELL, _answered(rang)) is not None)
 
     @property

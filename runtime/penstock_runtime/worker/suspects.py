@@ -86,7 +86,7 @@ class Suspects:
         clock = asyncio.get_running_loop().time
         until = clock() + _IDLE_SECONDS
         while not stop.is_set() and clock() < until:
-            call = self._store.take_suspects(duty.agent, duty.revision, duty.consumer)
+            call = self._store.claims.take_suspects(duty.agent, duty.revision, duty.consumer)
             claims = await self._contact.asked("take_suspects", call)
             if not claims:
                 await asyncio.sleep(_LOOK_SECONDS)

@@ -85,19 +85,19 @@ class Product(Rollouts):
     def log(self, name: str = "support") -> OutcomeLog:
         """The outcome log of an agent."""
         key = AgentKey(self.namespace, name)
-        return OutcomeLog(tuple(self.background.run(self.store.rows(key, limit=400_000))))
+        return OutcomeLog(tuple(self.background.run(self.store.outcomes.rows(key, limit=400_000))))
 
     def work(self, revision: str, name: str = "support") -> RevisionWork:
         """What a revision holds right now."""
         key, revision_hash = AgentKey(self.namespace, name), names.hash_of(revision)
-        look = self.background.run(self.store.look(key, [revision_hash]))
+        look = self.background.run(self.store.routes.look(key, [revision_hash]))
         return look.work[revision_hash]
 
     def starts(self, identifiers: Iterable[str]) -> list[int]:
         """How often a process has begun to work on each of these tasks."""
 
         async def count() -> list[int]:
-            events = [await self.store.events(one) for one in identifiers]
+            events = [await self.store.notifications.events(one) for one in identifiers]
             return [sum(each.type == "started" for each in of_task) for of_task in events]
 
         return self.background.run(count())
@@ -106,7 +106,7 @@ class Product(Rollouts):
         """Tasks as they are stored; all must be there."""
 
         async def read() -> list[Task | None]:
-            return [await self.store.task(one, TENANT) for one in identifiers]
+            return [await self.store.tasks.get(one, TENANT) for one in identifiers]
 
         found = self.background.run(read())
         assert None not in found

@@ -43,9 +43,9 @@ async def test_the_operator_makes_users_and_nobody_else_may(server):
     gateway = Redis.from_url(as_user("penstock-gateway"))
     nobody = Redis.from_url(server.url)
     try:
-        await operator.permit("acme", users.derive_password("k" * 64, "penstock", "acme"))
-        assert await operator.namespaces_with_users() == {"acme"}
-        await operator.look(AgentKey("acme", "support"), [])
+        await operator.users.permit("acme", users.derive_password("k" * 64, "penstock", "acme"))
+        assert await operator.users.namespaces() == {"acme"}
+        await operator.routes.look(AgentKey("acme", "support"), [])
         with pytest.raises(NoPermissionError):
             await gateway.execute_command("ACL", "SETUSER", "penstock-gateway", "+@all")
         with pytest.raises(NoPermissionError):

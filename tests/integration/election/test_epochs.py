@@ -113,7 +113,7 @@ async def writes_are_refused(product: Product, deposed: Deposed, old: int, new: 
     key = AgentKey(namespace, "support")
     version = int(rollout["status"]["routeVersion"]) + 100
     with pytest.raises(StaleWrite, match=rf"\({old}, {version}\).*older.*\({new}, "):
-        await deposed.store.set_route(key, route(agent, old, version))
+        await deposed.store.routes.put(key, route(agent, old, version))
     with pytest.raises(Fenced, match=f"the route is of epoch {new}, above ours, {old}"):
         await deposed.reconciler.reconcile(key)
 

@@ -18,7 +18,9 @@ SLOW = (90.0, 60.0, 1.0)
 
 def epochs(product: Product) -> tuple[int, int, int]:
     """The leadership that the rollout, the Agent and Redis were last written in."""
-    look = product.background.run(product.store.look(AgentKey(product.namespace, "support"), []))
+    look = product.background.run(
+        product.store.routes.look(AgentKey(product.namespace, "support"), [])
+    )
     decided = int(product.rollout().get("epoch", 0))
     return decided, int(product.agent()["traffic"].get("epoch", 0)), look.route_epoch
 

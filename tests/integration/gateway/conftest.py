@@ -176,21 +176,23 @@ class Agent:
             for name in (STABLE, CANDIDATE)
         }
         route = Route("uid", 1, self.version, STABLE, revisions=revisions, **changes)
-        await self.store.set_route(self.key, route)
+        await self.store.routes.put(self.key, route)
 
     async def claim(self, limit=1):
         """As many claims as asked for, once there are so many."""
         claims = []
         async with asyncio.timeout(DEADLINE_SECONDS):
             while len(claims) < limit:
-                claims += await self.store.claim(self.key, STABLE, "worker", limit - len(claims))
+                claims += await self.store.claims.take(
+                    self.key, STABLE, "worker", limit - len(claims)
+                )
                 if len(claims) < limit:
-                    await self.store.wait_for_work(self.key, STABLE, 0.2)
+                    await self.store.queue.wait_for_work(self.key, STABLE, 0.2)
         return claims
 
     async def finish(self, claim, output="It is on its way."):
         done = Outcome(TaskStatus.SUCCEEDED, output=output)
-        assert await self.store.finish(claim, done, Usage(1, 0, 10, 5, 250, 40))
+        assert await self.store.claims.finish(claim, done, Usage(1, 0, 10, 5, 250, 40))
 
 
 @pytest.fixture

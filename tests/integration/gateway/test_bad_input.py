@@ -73,13 +73,13 @@ async def test_bad_input_is_a_problem_and_no_task(
         f"https://penstock.dev/problems/{slug}",
     )
     assert says in problem["detail"], problem
-    assert (await store.look(agent.key, ["aaaa0000"])).work["aaaa0000"].tasks == 0
+    assert (await store.routes.look(agent.key, ["aaaa0000"])).work["aaaa0000"].tasks == 0
 
 
 async def test_a_good_body_is_accepted_by_the_same_gateway(client, agent, store):
     headers = {"Content-Type": "application/json"}
     assert (await client.post(agent.tasks, content=GOOD, headers=headers)).status_code == 202
-    assert (await store.look(agent.key, ["aaaa0000"])).work["aaaa0000"].tasks == 1
+    assert (await store.routes.look(agent.key, ["aaaa0000"])).work["aaaa0000"].tasks == 1
 
 
 async def test_a_caller_who_sends_far_too_much_reads_the_reason_not_a_broken_connection(
@@ -117,7 +117,7 @@ async def test_an_unknown_agent_is_absent_only_when_the_index_says_so(client, st
     unsure = await client.post(path, json={"input": "x"})
     assert (unsure.status_code, unsure.json()["type"].rpartition("/")[2]) == (503, "no-route")
     assert int(unsure.headers["retry-after"]) > 0
-    await store.set_index({})
+    await store.routes.set_index({})
     sure = await client.post(path, json={"input": "x"})
     assert (sure.status_code, sure.json()["type"].rpartition("/")[2]) == (404, "agent-not-found")
     named = await client.post("/v1/namespaces/a}b/agents/x/tasks", json={"input": "x"})

@@ -221,7 +221,7 @@ async def waiting_callers(gateway, agent, store, number):
 
 
 async def tasks(store, agent):
-    return (await store.look(agent.key, ["aaaa0000"])).work["aaaa0000"].tasks
+    return (await store.routes.look(agent.key, ["aaaa0000"])).work["aaaa0000"].tasks
 
 
 async def test_a_gateway_that_is_full_says_so_and_still_answers_probes(start, agent, store):

@@ -74,7 +74,7 @@ async def test_an_account_with_the_role_is_a_caller_and_shares_its_tasks_with_it
     created = await post(gateway, agent, web)
     assert created.status_code == 202, created.text
     place = created.headers["location"]
-    stored = await store.task(created.json()["id"], f"kubernetes:namespace:{namespace}")
+    stored = await store.tasks.get(created.json()["id"], f"kubernetes:namespace:{namespace}")
     assert stored is not None
     async with gateway.client(batch) as client:
         assert (await client.get(place)).json()["status"] == "Queued"

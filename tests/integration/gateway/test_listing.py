@@ -24,7 +24,7 @@ async def submit(client, agent, **fields):
 
 async def fail(agent):
     [claim] = await agent.claim()
-    assert await agent.store.finish(claim, FAILED, Usage(1, 0, 10, 5, 250, 40))
+    assert await agent.store.claims.finish(claim, FAILED, Usage(1, 0, 10, 5, 250, 40))
 
 
 async def listed(client, agent, **query):

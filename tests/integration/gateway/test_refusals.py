@@ -77,7 +77,7 @@ async def test_one_key_in_header_and_field_is_one_task(client, agent, store):
     ]
     answers = await asyncio.gather(*(post for post in posts))
     assert len({answer.json()["id"] for answer in answers}) == 1
-    assert (await store.look(agent.key, ["aaaa0000"])).work["aaaa0000"].tasks == 1
+    assert (await store.routes.look(agent.key, ["aaaa0000"])).work["aaaa0000"].tasks == 1
 
 
 @pytest.mark.parametrize("after", ["99999999999999-0", "18446744073709551615-0"])

@@ -74,7 +74,7 @@ async def test_a_running_task_is_cancelled_at_its_next_step(client, agent, store
     place = (await client.post(agent.tasks, json={"input": "x"})).headers["location"]
     [claim] = await agent.claim()
     assert (await client.delete(place)).json()["status"] == "Running"
-    assert await store.heartbeat([claim], "worker") == {claim.id: "Cancel"}
+    assert await store.claims.heartbeat([claim], "worker") == {claim.id: "Cancel"}
 
 
 async def test_callers_who_hang_up_leave_one_task_each_and_nothing_waiting(
@@ -86,7 +86,7 @@ async def test_callers_who_hang_up_leave_one_task_each_and_nothing_waiting(
     await until(lambda: _is(client, before, 20), lambda: metric(client, before))
     await sockets.hang_up(*(writer for _, writer in connections))
     await until(lambda: _is(client, before, 0), lambda: metric(client, before))
-    assert (await store.look(agent.key, [STABLE])).work[STABLE].tasks == 20
+    assert (await store.routes.look(agent.key, [STABLE])).work[STABLE].tasks == 20
 
 
 async def test_a_caller_who_hangs_up_at_once_is_admitted_once_or_not_at_all(
@@ -97,7 +97,7 @@ async def test_a_caller_who_hangs_up_at_once_is_admitted_once_or_not_at_all(
         _, writer = await sockets.send(shared.url, request)
         await sockets.hang_up(writer)
     await client.post(agent.tasks, json={"input": "the last one"})
-    work = (await store.look(agent.key, [STABLE])).work[STABLE]
+    work = (await store.routes.look(agent.key, [STABLE])).work[STABLE]
     assert 1 <= work.tasks <= 31
     assert work.queued == work.tasks
 
@@ -145,7 +145,7 @@ async def test_one_idempotency_key_through_two_gateways_at_once_is_one_task(star
         answers = await asyncio.gather(*posts)
     assert {answer.status_code for answer in answers} == {202}
     assert len({answer.json()["id"] for answer in answers}) == 1
-    assert (await store.look(agent.key, [STABLE])).work[STABLE].tasks == 1
+    assert (await store.routes.look(agent.key, [STABLE])).work[STABLE].tasks == 1
 
 
 @pytest.fixture

@@ -73,7 +73,7 @@ async def test_a_task_that_fails_is_a_sentence_and_exit_code_1(run, agent, store
     process = await run("x")
     [claim] = await agent.claim()
     failed = Outcome(TaskStatus.FAILED, OutcomeReason.TIMEOUT, "the model took too long")
-    await store.finish(claim, failed, Usage())
+    await store.claims.finish(claim, failed, Usage())
     code, said, told = await ended(process)
     assert (code, said) == (1, "")
     assert told.splitlines()[-1] == (

@@ -99,7 +99,7 @@ async def test_a_task_that_takes_a_person_ends_run_with_a_code_of_its_own(
 ):
     running = asyncio.create_task(penstock("run", *named, "x"))
     [claim] = await agent.claim()
-    await store.finish(claim, UNSURE, Usage())
+    await store.claims.finish(claim, UNSURE, Usage())
     code, _, told = await running
     assert code == 5
     assert "Escalated (ToolError: look for the refund)" in told

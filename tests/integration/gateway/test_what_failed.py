@@ -101,8 +101,8 @@ async def roll_back_after_four_tasks(agent, client):
     for user, (status, reason, message) in REASONS.items():
         sent = {"input": "my card is 4111", "user": user}
         found[user] = (await client.post(agent.tasks, json=sent)).json()["id"]
-        [claim] = await agent.store.claim(agent.key, CANDIDATE, "worker", 1)
-        assert await agent.store.finish(claim, Outcome(status, reason, message), Usage(1))
+        [claim] = await agent.store.claims.take(agent.key, CANDIDATE, "worker", 1)
+        assert await agent.store.claims.finish(claim, Outcome(status, reason, message), Usage(1))
     await agent.set_route()
     later = (await client.post(agent.tasks, json={"input": "x", "user": "eve"})).json()
     assert later["revision"].endswith(STABLE)

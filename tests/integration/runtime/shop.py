@@ -87,7 +87,7 @@ class Shop:
         route = traffic.Route(
             "uid-1", 1, self.version, stable.hash, suspended=suspended, revisions=routed
         )
-        await self.store.set_route(self.agent, route)
+        await self.store.routes.put(self.agent, route)
 
     # -- tasks
 
@@ -96,11 +96,11 @@ class Shop:
         submission = task.Submission(
             text, TENANT, user=user, session=session, trace_id=secrets.token_hex(16)
         )
-        await self.store.admit(self.agent, identifier, submission)
+        await self.store.tasks.admit(self.agent, identifier, submission)
         return identifier
 
     async def task(self, identifier):
-        return await self.store.task(identifier, TENANT)
+        return await self.store.tasks.get(identifier, TENANT)
 
     async def ended(self, identifier, seconds=60.0):
         """The task once it has ended."""
@@ -109,7 +109,7 @@ class Shop:
             after = ""
             while not (seen := await self.task(identifier)).status.ended:
                 assert asyncio.get_running_loop().time() < deadline, f"still {seen}"
-                events = await self.store.wait(identifier, after, 1.0)
+                events = await self.store.notifications.wait(identifier, after, 1.0)
                 after = events[-1].id if events else after
             return seen
 
@@ -122,21 +122,23 @@ class Shop:
         return value
 
     async def older_than(self, identifier, milliseconds):
-        look = await self.store.look(self.agent, [])
+        look = await self.store.routes.look(self.agent, [])
         return look.now_ms - (await self.task(identifier)).created_ms > milliseconds
 
     async def event(self, identifier, kind):
         """The first event of a kind, once it is there."""
 
         async def found():
-            events = await self.store.events(identifier)
+            events = await self.store.notifications.events(identifier)
             return next((event for event in events if event.type == kind), None)
 
         return await self.until(found)
 
     async def starts(self, identifier):
         """How often a process has begun to work on a task."""
-        return sum(each.type == "started" for each in await self.store.events(identifier))
+        return sum(
+            each.type == "started" for each in await self.store.notifications.events(identifier)
+        )
 
     # -- workers
 

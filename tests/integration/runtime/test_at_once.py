@@ -40,7 +40,7 @@ async def test_all_arrive_before_any_is_answered_and_the_model_is_told_in_its_ow
     assert ended.usage.tool_calls == 3
     told = fake_model.journal(1)["requests"][-1]["body"]["messages"][-1]["content"]
     assert [block["content"] for block in told] == ["late", "late", '{"order": "shipped"}']
-    events = await shop.store.events(identifier)
+    events = await shop.store.notifications.events(identifier)
     names = [event.data["name"] for event in events if event.type == "tool"]
     assert names == ["slow", "slow", "quick"]
 

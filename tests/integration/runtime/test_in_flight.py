@@ -23,7 +23,7 @@ async def test_tasks_in_flight_keep_their_claims_and_end_once(shop):
     most = []
 
     async def all_ended():
-        work = (await shop.store.look(shop.agent, [cut.hash])).work[cut.hash]
+        work = (await shop.store.routes.look(shop.agent, [cut.hash])).work[cut.hash]
         most.append(work.running)
         return not work.running and not work.queued
 

@@ -57,7 +57,9 @@ async def test_a_worker_that_lives_goes_on_with_the_call_that_redis_forgot(
     ended = await shop.ended(identifier)
     assert ended.status is TaskStatus.SUCCEEDED, ended
     assert len(tool_server.calls) == 1
-    rows = [row for row in await shop.store.rows(shop.agent) if row.kind is RowKind.FINISHED]
+    rows = [
+        row for row in await shop.store.outcomes.rows(shop.agent) if row.kind is RowKind.FINISHED
+    ]
     assert [row.counting for row in rows] == [Counting.GOOD]
 
 
@@ -74,5 +76,7 @@ async def test_when_the_worker_is_gone_too_a_person_is_asked_and_nobody_calls_ag
     key = tool_server.calls[0]["headers"]["idempotency-key"]
     assert key in ended.outcome.message, "whom to ask for it"
     assert len(tool_server.calls) == 1
-    rows = [row for row in await shop.store.rows(shop.agent) if row.kind is RowKind.FINISHED]
+    rows = [
+        row for row in await shop.store.outcomes.rows(shop.agent) if row.kind is RowKind.FINISHED
+    ]
     assert [row.counting for row in rows] == [Counting.LEFT_OUT]

@@ -86,7 +86,7 @@ async def test_a_call_that_the_caller_cuts_is_booked(shop):
         async with shop.pool(cut):
             identifier = await shop.submit("x" * 4000)
             await shop.until(lambda: asyncio.sleep(0, bool(server.requests)))
-            await shop.store.cancel(identifier, "test")
+            await shop.store.tasks.cancel(identifier, "test")
             ended = await shop.ended(identifier)
     assert ended.status == TaskStatus.CANCELLED
     assert ended.usage.input_tokens > 0

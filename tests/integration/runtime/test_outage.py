@@ -40,7 +40,7 @@ async def test_tasks_outlive_an_outage_of_redis_and_end_once(
         await asyncio.to_thread(own_redis.start)
         ended = [await shop.ended(each) for each in tasks]
     assert {each.status for each in ended} == {TaskStatus.SUCCEEDED}, ended
-    rows = await shop.store.rows(shop.agent)
+    rows = await shop.store.outcomes.rows(shop.agent)
     finished = collections.Counter(row.task for row in rows if row.kind == RowKind.FINISHED)
     assert set(finished.values()) == {1}
     calls = collections.Counter(call["headers"]["idempotency-key"] for call in tool_server.calls)

@@ -16,7 +16,7 @@ SCRIPT = {"text": "done"}
 async def test_a_worker_waits_for_its_user_and_outlives_its_loss(shop):
     cut = await shop.release(SCRIPT)
     name = users.user_of("penstock", NAMESPACE)
-    await shop.store.dismiss(NAMESPACE)
+    await shop.store.users.dismiss(NAMESPACE)
     own = users.with_user(shop.redis_url, name, PASSWORD)
     worker = shop.worker(cut, PENSTOCK_REDIS_URL=own)
     plain = Redis.from_url(shop.redis_url, protocol=2)
@@ -29,13 +29,13 @@ async def test_a_worker_waits_for_its_user_and_outlives_its_loss(shop):
     first = await shop.submit()
     assert (await shop.task(first)).status is TaskStatus.QUEUED
     assert worker.poll() is None
-    await shop.store.permit(NAMESPACE, PASSWORD)
+    await shop.store.users.permit(NAMESPACE, PASSWORD)
     assert (await shop.ended(first)).status is TaskStatus.SUCCEEDED
-    await shop.store.dismiss(NAMESPACE)
+    await shop.store.users.dismiss(NAMESPACE)
     await plain.acl_log_reset()
     await shop.until(refused)
     second = await shop.submit()
-    await shop.store.permit(NAMESPACE, PASSWORD)
+    await shop.store.users.permit(NAMESPACE, PASSWORD)
     assert (await shop.ended(second)).status is TaskStatus.SUCCEEDED
     assert worker.poll() is None
     worker.terminate()
@@ -46,5 +46,5 @@ async def test_a_worker_waits_for_its_user_and_outlives_its_loss(shop):
     assert len(waiting) == 2, "once for each time that it waited"
     assert "operator makes Redis users again" in waiting[0]["error"]
     assert PASSWORD not in out + error
-    await shop.store.dismiss(NAMESPACE)
+    await shop.store.users.dismiss(NAMESPACE)
     await plain.aclose()

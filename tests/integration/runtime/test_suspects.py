@@ -64,7 +64,7 @@ async def all_ended(shop, tasks, seconds=90):
 
 
 async def rows_of(shop):
-    page = await shop.store.rows(shop.agent)
+    page = await shop.store.outcomes.rows(shop.agent)
     return getattr(page, "rows", page)
 
 
@@ -107,7 +107,7 @@ async def child_with_tasks(shop, cut, count=4, **more):
 
     await shop.until(started, seconds=100)
     await asyncio.to_thread(killed, dead)
-    assert await shop.store.part(shop.agent, cut.hash, 0) == 2
+    assert await shop.store.queue.part(shop.agent, cut.hash, 0) == 2
     worker = shop.worker(cut, **more)
 
     async def again():

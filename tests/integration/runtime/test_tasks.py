@@ -23,7 +23,7 @@ async def test_a_task_is_claimed_answered_and_paid_for(shop):
     assert ended.outcome.output == "On its way."
     assert ended.usage.model_calls == 1
     assert ended.usage.cost_micro_usd == 2 * ended.usage.input_tokens + 10 * 3
-    kinds = [event.type for event in await shop.store.events(ended.id)]
+    kinds = [event.type for event in await shop.store.notifications.events(ended.id)]
     assert kinds == ["queued", "started", "model", "finished"]
 
 
@@ -274,6 +274,6 @@ async def test_a_cancelled_task_stops_in_the_middle_of_a_model_call(shop):
     async with shop.pool(cut):
         identifier = await shop.submit()
         await shop.event(identifier, "started")
-        await shop.store.cancel(identifier, "test")
+        await shop.store.tasks.cancel(identifier, "test")
         ended = await shop.ended(identifier, seconds=5)
     assert how(ended) == (TaskStatus.CANCELLED, OutcomeReason.PERSON)

@@ -96,7 +96,7 @@ async def test_a_worker_runs_no_more_tasks_at_once_than_it_is_told_to(shop):
     seen = []
 
     async def all_ended():
-        work = (await shop.store.look(shop.agent, [cut.hash])).work[cut.hash]
+        work = (await shop.store.routes.look(shop.agent, [cut.hash])).work[cut.hash]
         seen.append(work.running)
         return not work.running and not work.queued
 
@@ -188,7 +188,7 @@ async def test_every_accepted_task_ends_once_though_workers_are_killed_under_loa
     tasks = [await shop.submit(user=f"u{number}") for number in range(240)]
 
     async def some_done():
-        rows = await shop.store.rows(shop.agent)
+        rows = await shop.store.outcomes.rows(shop.agent)
         return sum(row.kind == RowKind.FINISHED for row in rows) > 40
 
     await shop.until(some_done)
@@ -199,7 +199,7 @@ async def test_every_accepted_task_ends_once_though_workers_are_killed_under_loa
     async with shop.pool(cut, PENSTOCK_CONCURRENCY="32"):
         ended = [await shop.ended(each, seconds=60) for each in tasks]
     assert {each.status for each in ended} == {TaskStatus.SUCCEEDED}
-    rows = await shop.store.rows(shop.agent)
+    rows = await shop.store.outcomes.rows(shop.agent)
     finished = collections.Counter(row.task for row in rows if row.kind == RowKind.FINISHED)
     assert set(finished.values()) == {1}
     assert len(finished) == len(tasks)

@@ -51,7 +51,7 @@ class Desk:
             if standing
         }
         route = replace(self.route, revisions=revisions, **changes)
-        await self.store.set_route(self.agent, route)
+        await self.store.routes.put(self.agent, route)
         self.route = route
 
     async def reject_candidate(self):
@@ -64,10 +64,10 @@ class Desk:
 
     async def admit(self, text="hello", identifier="", tenant=TENANT, **fields):
         submission = task.Submission(text, tenant, **fields)
-        return await self.store.admit(self.agent, identifier or self.new_id(), submission)
+        return await self.store.tasks.admit(self.agent, identifier or self.new_id(), submission)
 
     async def claim(self, revision=STABLE, limit=10, consumer="w1"):
-        return await self.store.claim(self.agent, revision, consumer, limit)
+        return await self.store.claims.take(self.agent, revision, consumer, limit)
 
     async def claim_one(self, revision=STABLE, consumer="w1"):
         (claim,) = await self.claim(revision, 1, consumer)
@@ -75,9 +75,9 @@ class Desk:
 
     async def reclaim(self, revision=STABLE, consumer="w2", idle_ms=0):
         """Take over what silent workers hold: parted into groups of suspects, all of them taken."""
-        await self.store.part(self.agent, revision, idle_ms)
+        await self.store.queue.part(self.agent, revision, idle_ms)
         claims = []
-        while group := await self.store.take_suspects(self.agent, revision, consumer):
+        while group := await self.store.claims.take_suspects(self.agent, revision, consumer):
             claims += group
         return claims
 
@@ -89,22 +89,22 @@ class Desk:
         )
 
     async def finish(self, claim, outcome=DONE, usage=NOTHING, history=None):
-        return await self.store.finish(claim, outcome, usage, history)
+        return await self.store.claims.finish(claim, outcome, usage, history)
 
     async def status(self, identifier):
-        found = await self.store.task(identifier, TENANT)
+        found = await self.store.tasks.get(identifier, TENANT)
         return found.status
 
     async def work(self, revision=STABLE):
-        return (await self.store.look(self.agent, [revision])).work[revision]
+        return (await self.store.routes.look(self.agent, [revision])).work[revision]
 
     async def kinds(self, identifier=None):
         """Kinds of outcome rows, in order, of all tasks or of one."""
-        rows = await self.store.rows(self.agent)
+        rows = await self.store.outcomes.rows(self.agent)
         return "".join(row.kind for row in rows if identifier in (None, row.task))
 
     async def event_types(self, identifier):
-        return [event.type for event in await self.store.events(identifier)]
+        return [event.type for event in await self.store.notifications.events(identifier)]
 
 
 @pytest.fixture(scope="session", params=[name for name, binary in SERVERS.items() if binary])

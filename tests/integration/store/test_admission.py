@@ -26,7 +26,7 @@ async def test_a_task_is_stored_queued_and_recorded_in_one_step(desk):
         traffic.Arm.STABLE,
         False,
     )
-    stored = await desk.store.task(admission.task, "acme-token")
+    stored = await desk.store.tasks.get(admission.task, "acme-token")
     assert (stored.status, stored.input, stored.metadata) == (
         task.TaskStatus.QUEUED,
         "hi",
@@ -44,7 +44,7 @@ async def test_the_arm_bucket_and_version_of_a_row_are_those_of_the_route(desk):
     for number in range(40):
         admission = await desk.admit(user=f"user-{number}")
         sides[admission.task] = (*desk.route.pick(f"user-{number}"), desk.route.version)
-    for row in await desk.store.rows(desk.agent):
+    for row in await desk.store.outcomes.rows(desk.agent):
         assert (row.revision, row.arm, row.bucket, row.route_version) == sides[row.task]
     assert {side[1] for side in sides.values()} == set(traffic.Arm)
 
@@ -58,7 +58,7 @@ async def test_two_tabs_that_open_a_session_during_a_raise_are_on_the_same_side(
             desk.admit(user=f"other{number}", session=session, shared_session=True),
         )
         assert first.revision == second.revision
-    seen = {row.revision for row in await desk.store.rows(desk.agent)}
+    seen = {row.revision for row in await desk.store.outcomes.rows(desk.agent)}
     assert seen == {STABLE, CANDIDATE}
 
 
@@ -83,7 +83,7 @@ async def test_a_session_keeps_its_side_and_its_begin_version_when_the_share_fal
     await desk.set_route(percent=0)
     second = await desk.admit(session="s")
     assert (first.revision, second.revision) == (CANDIDATE, CANDIDATE)
-    rows = await desk.store.rows(desk.agent)
+    rows = await desk.store.outcomes.rows(desk.agent)
     assert [row.begin_version for row in rows] == [began, began]
     assert [row.route_version for row in rows] == [began, desk.route.version]
     assert (await desk.admit(session="another")).revision == STABLE
@@ -104,10 +104,10 @@ async def test_a_session_on_a_rejected_revision_moves_to_stable_and_says_so(desk
     await desk.reject_candidate()
     admission = await desk.admit(session="s")
     assert (admission.revision, admission.arm) == (STABLE, traffic.Arm.STABLE)
-    events = await desk.store.events(admission.task)
+    events = await desk.store.notifications.events(admission.task)
     assert [event.type for event in events] == ["queued", "moved"]
     assert events[1].data == {"reason": "SessionMoved", "from": CANDIDATE, "to": STABLE}
-    assert (await desk.store.rows(desk.agent))[-1].begin_version == 0
+    assert (await desk.store.outcomes.rows(desk.agent))[-1].begin_version == 0
     assert (await desk.work(STABLE)).pinned == 1
     assert (await desk.work(CANDIDATE)).pinned == 0
     assert await desk.event_types((await desk.admit(session="s")).task) == ["queued"]
@@ -207,34 +207,34 @@ async def test_without_a_route_a_fresh_complete_index_tells_whether_the_agent_ex
 
     async def problem(agent):
         identifier = task.task_id(agent, b"x" * 16)
-        return (await refused(desk.store.admit(agent, identifier, submission))).problem
+        return (await refused(desk.store.tasks.admit(agent, identifier, submission))).problem
 
     assert await problem(absent) == "no-route"
-    await desk.store.set_index({made: "uid", desk.agent: "uid-1"})
+    await desk.store.routes.set_index({made: "uid", desk.agent: "uid-1"})
     assert await problem(absent) == "agent-not-found"
     assert await problem(made) == "no-route"
-    assert await desk.store.index() == {made: "uid", desk.agent: "uid-1"}
-    await desk.store.set_index({})
-    assert await desk.store.index() == {}
+    assert await desk.store.routes.index() == {made: "uid", desk.agent: "uid-1"}
+    await desk.store.routes.set_index({})
+    assert await desk.store.routes.index() == {}
     assert await problem(made) == "agent-not-found"
 
 
 async def test_a_name_that_no_agent_can_have_is_not_found(desk):
     agent = names.AgentKey("acme", "x}:task:y")
     identifier = task.task_id(agent, b"x" * 16)
-    refusal = await refused(desk.store.admit(agent, identifier, task.Submission("hi", "t")))
+    refusal = await refused(desk.store.tasks.admit(agent, identifier, task.Submission("hi", "t")))
     assert refusal.problem == "agent-not-found"
-    assert await desk.store.task(identifier, "t") is None
-    assert await desk.store.events(identifier) == []
-    assert await desk.store.wait(identifier, "", 5) == []
-    assert await desk.store.cancel(identifier, "t") is None
+    assert await desk.store.tasks.get(identifier, "t") is None
+    assert await desk.store.notifications.events(identifier) == []
+    assert await desk.store.notifications.wait(identifier, "", 5) == []
+    assert await desk.store.tasks.cancel(identifier, "t") is None
 
 
 async def test_a_task_of_another_tenant_does_not_exist(desk):
     admission = await desk.admit()
-    assert await desk.store.task(admission.task, "someone-else") is None
-    assert await desk.store.cancel(admission.task, "someone-else") is None
-    assert await desk.store.task(desk.new_id(), "acme-token") is None
+    assert await desk.store.tasks.get(admission.task, "someone-else") is None
+    assert await desk.store.tasks.cancel(admission.task, "someone-else") is None
+    assert await desk.store.tasks.get(desk.new_id(), "acme-token") is None
     assert await desk.status(admission.task) is task.TaskStatus.QUEUED
 
 
@@ -252,4 +252,6 @@ async def test_users_and_tasks_of_each_revision_are_counted(desk):
         await desk.admit(user=f"u{number % 10}")
     work = await desk.work(CANDIDATE)
     assert (work.users, work.tasks) == (10, 30)
-    assert {row.kind for row in await desk.store.rows(desk.agent)} == {outcomes.RowKind.ROUTED}
+    assert {row.kind for row in await desk.store.outcomes.rows(desk.agent)} == {
+        outcomes.RowKind.ROUTED
+    }

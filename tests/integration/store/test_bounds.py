@@ -52,7 +52,7 @@ async def test_both_revisions_of_a_rollout_share_the_bound(desk):
     for number in range(6):
         await desk.admit(user=f"u{number}")
     assert (await refused(desk, user="u6")).problem == "queue-full"
-    work = (await desk.store.look(desk.agent, [STABLE, "bbbb1111"])).work
+    work = (await desk.store.routes.look(desk.agent, [STABLE, "bbbb1111"])).work
     assert sum(one.queued for one in work.values()) == 6
 
 
@@ -63,7 +63,7 @@ async def test_a_session_takes_on_only_so_many_tasks_behind_the_one_that_runs(de
     assert (problem.problem, problem.retry_after_seconds) == ("session-queue-full", 5)
     await desk.admit(session="other")
     claim = await desk.claim_one()
-    await desk.store.finish(claim, task.Outcome(task.TaskStatus.SUCCEEDED), task.Usage())
+    await desk.store.claims.finish(claim, task.Outcome(task.TaskStatus.SUCCEEDED), task.Usage())
     await desk.admit(session="s")
 
 
@@ -144,11 +144,11 @@ async def test_a_full_redis_takes_nothing_on_and_lets_what_runs_end(desk, raw):
         with pytest.raises(errors.StoreUnavailable, match=r"OOM|maxmemory"):
             await desk.admit()
         with pytest.raises(errors.StoreUnavailable, match=r"OOM|maxmemory"):
-            await desk.store.checkpoint(claim, b"x", task.Usage(), [])
-        beats = await desk.store.heartbeat([claim, other], "w1")
+            await desk.store.claims.checkpoint(claim, b"x", task.Usage(), [])
+        beats = await desk.store.claims.heartbeat([claim, other], "w1")
         assert set(beats.values()) == {"Continue"}
         assert await desk.finish(claim, history=b"h")
-        await desk.store.cancel(cancelled.task, "acme-token")
+        await desk.store.tasks.cancel(cancelled.task, "acme-token")
         assert await desk.status(cancelled.task) is task.TaskStatus.CANCELLED
         assert len(await desk.claim(limit=2)) == 1, "the session's next task is not handed out"
     finally:

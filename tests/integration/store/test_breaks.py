@@ -67,7 +67,7 @@ async def save(store, claim, state=b"state", intents=()):
     """A checkpoint; a connection of before the break is found broken by the first call."""
     for _ in range(3):
         with contextlib.suppress(errors.StoreUnavailable):
-            return await store.checkpoint(claim, state, task.Usage(), [], intents=intents)
+            return await store.claims.checkpoint(claim, state, task.Usage(), [], intents=intents)
     raise AssertionError("Redis is away")
 
 
@@ -80,7 +80,7 @@ async def again(call, *arguments):
 
 async def claimed_in_time(store, agent, consumer, eventually):
     async def claims():
-        return await again(store.claim, agent, STABLE, consumer, 10)
+        return await again(store.claims.take, agent, STABLE, consumer, 10)
 
     return await eventually(claims, len)
 
@@ -89,7 +89,7 @@ async def claimed_in_time(store, agent, consumer, eventually):
 async def workers(desk, other):
     """Two workers that have been heard of: "busy" on the desk's store, "idle" on the other."""
     await desk.claim(consumer="busy")
-    await other.claim(desk.agent, STABLE, "idle", 1)
+    await other.claims.take(desk.agent, STABLE, "idle", 1)
 
 
 async def test_a_living_worker_keeps_the_task_whose_claim_redis_has_lost(
@@ -101,10 +101,12 @@ async def test_a_living_worker_keeps_the_task_whose_claim_redis_has_lost(
     await save(desk.store, claim, b"about to refund", ["refund"])
     tail.happen()
     assert await desk.status(admission.task) is task.TaskStatus.QUEUED, "nothing was lost"
-    assert await again(other.claim, desk.agent, STABLE, "idle", 5) == [], "nobody was waited for"
+    assert await again(other.claims.take, desk.agent, STABLE, "idle", 5) == [], (
+        "nobody was waited for"
+    )
     assert await save(desk.store, claim, b"refunded") is Directive.CONTINUE
-    assert await again(other.claim, desk.agent, STABLE, "idle", 5) == [], "it has its worker"
-    assert (await desk.store.heartbeat([claim], "busy"))[claim.id] is Directive.CONTINUE
+    assert await again(other.claims.take, desk.agent, STABLE, "idle", 5) == [], "it has its worker"
+    assert (await desk.store.claims.heartbeat([claim], "busy"))[claim.id] is Directive.CONTINUE
     assert (await desk.work()).running == 1
     assert await desk.finish(claim)
     assert await desk.status(admission.task) is task.TaskStatus.SUCCEEDED
@@ -120,9 +122,11 @@ async def test_the_heartbeat_asks_for_what_may_be_lost_and_takes_it_back(
     tail = LostTail(server)
     await save(desk.store, claim, b"about to refund", ["refund"])
     tail.happen()
-    assert (await again(desk.store.heartbeat, [claim], "busy"))[claim.id] is Directive.REWRITE
+    assert (await again(desk.store.claims.heartbeat, [claim], "busy"))[
+        claim.id
+    ] is Directive.REWRITE
     assert await save(desk.store, claim, b"about to refund", ["refund"]) is Directive.CONTINUE
-    assert (await desk.store.heartbeat([claim], "busy"))[claim.id] is Directive.CONTINUE
+    assert (await desk.store.claims.heartbeat([claim], "busy"))[claim.id] is Directive.CONTINUE
     stored = await desk.raw.hmget(desk.keys.task(claim.task.id), "checkpoint", "intents")
     assert stored == [b"about to refund", b"refund"]
 
@@ -132,10 +136,10 @@ async def test_an_end_that_redis_has_lost_is_said_again(server, desk, other, wor
     tail = LostTail(server)
     assert await desk.finish(await desk.claim_one(consumer="busy"))
     tail.happen()
-    assert await again(other.claim, desk.agent, STABLE, "idle", 5) == []
-    await again(desk.store.heartbeat, [], "busy")
+    assert await again(other.claims.take, desk.agent, STABLE, "idle", 5) == []
+    await again(desk.store.claims.heartbeat, [], "busy")
     assert await desk.status(admission.task) is task.TaskStatus.SUCCEEDED
-    assert await other.claim(desk.agent, STABLE, "idle", 5) == []
+    assert await other.claims.take(desk.agent, STABLE, "idle", 5) == []
 
 
 @pytest.mark.parametrize("claimed_before", [True, False], ids=["it held", "it may have claimed"])
@@ -151,19 +155,19 @@ async def test_of_a_task_whose_worker_is_gone_with_the_lost_tail_one_is_in_doubt
     tail.happen()
 
     async def claims():
-        await again(other.heartbeat, [], "idle")
-        await other.part(desk.agent, STABLE, QUIET_MS)
-        suspects = await other.take_suspects(desk.agent, STABLE, "idle")
-        return suspects or await other.claim(desk.agent, STABLE, "idle", 5)
+        await again(other.claims.heartbeat, [], "idle")
+        await other.queue.part(desk.agent, STABLE, QUIET_MS)
+        suspects = await other.claims.take_suspects(desk.agent, STABLE, "idle")
+        return suspects or await other.claims.take(desk.agent, STABLE, "idle", 5)
 
     (claim,) = await eventually(claims, len)
     assert claim.task.id == admission.task
     assert claim.doubt.startswith("between ")
-    assert await other.release(claim)
-    (once_more,) = await other.claim(desk.agent, STABLE, "idle", 5)
+    assert await other.claims.release(claim)
+    (once_more,) = await other.claims.take(desk.agent, STABLE, "idle", 5)
     assert once_more.doubt == claim.doubt, "whoever takes it next does not know"
     after = await desk.admit()
-    (fresh,) = await other.claim(desk.agent, STABLE, "idle", 5)
+    (fresh,) = await other.claims.take(desk.agent, STABLE, "idle", 5)
     assert (fresh.task.id, fresh.doubt) == (after.task, "")
 
 
@@ -175,9 +179,9 @@ async def test_after_a_clean_restart_living_workers_go_on_and_nobody_is_in_doubt
     claim = await desk.claim_one(consumer="busy")
     server.stop()
     server.start()
-    assert await again(other.claim, desk.agent, STABLE, "idle", 5) == []
-    await again(desk.store.heartbeat, [claim], "busy")
-    (second,) = await other.claim(desk.agent, STABLE, "idle", 5)
+    assert await again(other.claims.take, desk.agent, STABLE, "idle", 5) == []
+    await again(desk.store.claims.heartbeat, [claim], "busy")
+    (second,) = await other.claims.take(desk.agent, STABLE, "idle", 5)
     assert (second.doubt, claim.doubt) == ("", "")
     assert await desk.finish(claim)
 
@@ -188,18 +192,18 @@ async def test_a_worker_that_dies_without_a_break_leaves_nobody_waiting_and_noth
     for _ in range(2):
         await desk.admit()
     await desk.claim_one(consumer="busy")
-    (claim,) = await other.claim(desk.agent, STABLE, "idle", 5)
-    await other.part(desk.agent, STABLE, 0)
-    (taken, *_) = await other.take_suspects(desk.agent, STABLE, "idle")
+    (claim,) = await other.claims.take(desk.agent, STABLE, "idle", 5)
+    await other.queue.part(desk.agent, STABLE, 0)
+    (taken, *_) = await other.claims.take_suspects(desk.agent, STABLE, "idle")
     assert {claim.doubt, taken.doubt} == {""}
 
 
 async def test_a_worker_that_left_in_order_is_not_waited_for(server, desk, other, workers):
-    await desk.store.leave(desk.agent, STABLE, "busy")
+    await desk.store.claims.leave(desk.agent, STABLE, "busy")
     await desk.admit()
     server.stop()
     server.start()
-    (claim,) = await again(other.claim, desk.agent, STABLE, "idle", 5)
+    (claim,) = await again(other.claims.take, desk.agent, STABLE, "idle", 5)
     assert claim.doubt == ""
 
 
@@ -216,8 +220,10 @@ async def test_a_break_is_seen_by_a_lost_write_where_the_life_of_the_server_may_
     tail = LostTail(server)
     claim = await desk.claim_one(consumer="busy")
     tail.happen()
-    assert (await again(desk.store.heartbeat, [claim], "busy"))[claim.id] is Directive.REWRITE
-    assert await other.claim(desk.agent, STABLE, "idle", 5) == []
+    assert (await again(desk.store.claims.heartbeat, [claim], "busy"))[
+        claim.id
+    ] is Directive.REWRITE
+    assert await other.claims.take(desk.agent, STABLE, "idle", 5) == []
 
 
 async def test_a_replicated_write_waits_for_its_replica_and_says_when_none_confirms(server):
@@ -227,18 +233,18 @@ async def test_a_replicated_write_waits_for_its_replica_and_says_when_none_confi
     agent = names.AgentKey("acme", "replicated")
     limits = traffic.RevisionLimits(1000, 60, 60)
     routed = traffic.RoutedRevision(STABLE, traffic.Standing.OPEN, limits)
-    await store.set_route(agent, traffic.Route("u", 1, 1, STABLE, revisions={STABLE: routed}))
-    await store.admit(agent, task.task_id(agent, b"1" * 16), task.Submission("hi", "t"))
-    (claim,) = await store.claim(agent, STABLE, "w", 1)
+    await store.routes.put(agent, traffic.Route("u", 1, 1, STABLE, revisions={STABLE: routed}))
+    await store.tasks.admit(agent, task.task_id(agent, b"1" * 16), task.Submission("hi", "t"))
+    (claim,) = await store.claims.take(agent, STABLE, "w", 1)
     with pytest.raises(errors.NotReplicated, match="0 of 1 replicas"):
-        await store.checkpoint(claim, b"s", task.Usage(), [], replicated=True)
-    assert await store.checkpoint(claim, b"s", task.Usage(), []) is Directive.CONTINUE
+        await store.claims.checkpoint(claim, b"s", task.Usage(), [], replicated=True)
+    assert await store.claims.checkpoint(claim, b"s", task.Usage(), []) is Directive.CONTINUE
     address = ("--replicaof", "127.0.0.1", str(server.port))
     with testing.redis_server(server.binary, *address):
         deadline = asyncio.get_running_loop().time() + 10
         while asyncio.get_running_loop().time() < deadline:
             with contextlib.suppress(errors.NotReplicated):
-                await store.checkpoint(claim, b"t", task.Usage(), [], replicated=True)
+                await store.claims.checkpoint(claim, b"t", task.Usage(), [], replicated=True)
                 break
         else:
             pytest.fail("the replica never confirmed")
@@ -250,14 +256,14 @@ async def test_a_worker_whose_task_another_has_taken_does_not_get_it_back_by_a_b
 ):
     await desk.admit()
     late = await desk.claim_one(consumer="busy")
-    await other.part(desk.agent, STABLE, 0)
-    (present,) = await other.take_suspects(desk.agent, STABLE, "idle")
+    await other.queue.part(desk.agent, STABLE, 0)
+    (present,) = await other.claims.take_suspects(desk.agent, STABLE, "idle")
     await desk.raw.hset(f"{desk.keys.tag}:tail", "life", "the one before")
-    assert (await other.heartbeat([present], "idle"))[present.id] is Directive.REWRITE
-    assert (await desk.store.heartbeat([late], "busy"))[late.id] is Directive.LOST
+    assert (await other.claims.heartbeat([present], "idle"))[present.id] is Directive.REWRITE
+    assert (await desk.store.claims.heartbeat([late], "busy"))[late.id] is Directive.LOST
     assert await save(desk.store, late, b"refund", ["refund"]) is Directive.LOST
     assert not await desk.finish(late)
-    assert await other.finish(present, DONE, task.Usage())
+    assert await other.claims.finish(present, DONE, task.Usage())
 
 
 async def test_a_break_is_noticed_by_a_full_redis_too(server, desk, other, workers):
@@ -268,10 +274,12 @@ async def test_a_break_is_noticed_by_a_full_redis_too(server, desk, other, worke
     raw = Redis.from_url(server.url, protocol=2)
     used = (await raw.info("memory"))["used_memory"]
     await raw.config_set("maxmemory", str(used // 2))
-    assert await again(other.claim, desk.agent, STABLE, "idle", 5) == [], "nobody was waited for"
-    held = await again(desk.store.heartbeat, [claim], "busy")
+    assert await again(other.claims.take, desk.agent, STABLE, "idle", 5) == [], (
+        "nobody was waited for"
+    )
+    held = await again(desk.store.claims.heartbeat, [claim], "busy")
     assert held[claim.id] is Directive.REWRITE
-    assert await other.claim(desk.agent, STABLE, "idle", 5) == []
+    assert await other.claims.take(desk.agent, STABLE, "idle", 5) == []
     assert await desk.finish(claim)
     await raw.config_set("maxmemory", "0")
     await raw.aclose()
@@ -300,17 +308,17 @@ async def test_workers_that_are_long_gone_leave_nothing_behind(desk, server):
         await desk.claim(consumer=f"gone{number}")
     tail = f"{desk.keys.tag}:tail"
     assert len(await desk.raw.hkeys(tail)) > 5
-    await forgetful.part(desk.agent, STABLE, 60_000)
+    await forgetful.queue.part(desk.agent, STABLE, 60_000)
     assert not [name for name in await desk.raw.hkeys(tail) if name.startswith(b"s:")]
     await forgetful.aclose()
 
 
 async def test_ends_are_remembered_for_a_minute_and_within_a_bound(desk, monkeypatch):
-    from penstock_store import work
+    from penstock_store import claims
 
-    monkeypatch.setattr(work, "_END_BYTES", 3000)
+    monkeypatch.setattr(claims, "_END_BYTES", 3000)
     for _ in range(10):
         await desk.admit(session="s")
         await desk.finish(await desk.claim_one(), history=b"h" * 1000)
-    assert len(desk.store._ends) == 2
-    assert all(end.claim.history is None for end in desk.store._ends)
+    assert len(desk.store.claims._ends) == 2
+    assert all(end.claim.history is None for end in desk.store.claims._ends)

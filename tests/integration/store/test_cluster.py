@@ -63,45 +63,51 @@ async def test_fifty_agents_live_on_a_cluster_of_three_nodes(cluster, eventually
     await form_cluster(cluster, eventually)
     store = Store.connect(cluster[0].url, guard=unguarded, cluster=True)
     agents = [names.AgentKey("acme", f"agent-{number}") for number in range(50)]
-    await store.set_index(dict.fromkeys(agents, "uid-1"))
+    await store.routes.set_index(dict.fromkeys(agents, "uid-1"))
     for some in (agents[:10], agents[10:]):
         assert {keys.slot(keys.AgentKeys(agent).route) * 3 // 16384 for agent in some} == {0, 1, 2}
     for number, agent in enumerate(agents):
         await (live_fully if number < 10 else live_simply)(store, agent)
     with pytest.raises(errors.AdmissionRefused, match="there is no agent"):
-        await store.admit(names.AgentKey("acme", "absent"), "x", task.Submission("hi", "t"))
+        await store.tasks.admit(names.AgentKey("acme", "absent"), "x", task.Submission("hi", "t"))
     await store.aclose()
 
 
 async def live_simply(store, agent):
-    await store.set_route(agent, route())
+    await store.routes.put(agent, route())
     identifier = task.task_id(agent, os.urandom(16))
-    await store.admit(agent, identifier, task.Submission("hi", "t"))
-    (claim,) = await store.claim(agent, STABLE, "w1", 5)
-    assert await store.finish(claim, task.Outcome(task.TaskStatus.SUCCEEDED), task.Usage())
-    assert (await store.task(identifier, "t")).status is task.TaskStatus.SUCCEEDED
+    await store.tasks.admit(agent, identifier, task.Submission("hi", "t"))
+    (claim,) = await store.claims.take(agent, STABLE, "w1", 5)
+    assert await store.claims.finish(claim, task.Outcome(task.TaskStatus.SUCCEEDED), task.Usage())
+    assert (await store.tasks.get(identifier, "t")).status is task.TaskStatus.SUCCEEDED
 
 
 async def live_fully(store, agent):
     """Every script, on one agent."""
-    await store.set_route(agent, route())
+    await store.routes.put(agent, route())
     ids = [task.task_id(agent, os.urandom(16)) for _ in range(4)]
     for identifier in ids:
-        await store.admit(agent, identifier, task.Submission("hi", "t", session="s", user="u"))
-    await store.cancel(ids[3], "t")
-    (claim,) = await store.claim(agent, STABLE, "w1", 5)
-    waiting = asyncio.create_task(store.wait(ids[0], (await store.events(ids[0]))[-1].id, 20))
-    assert await store.heartbeat([claim], "w1") == {claim.id: "Continue"}
-    assert await store.checkpoint(claim, b"s", task.Usage(), [("model", {})]) == "Continue"
+        await store.tasks.admit(
+            agent, identifier, task.Submission("hi", "t", session="s", user="u")
+        )
+    await store.tasks.cancel(ids[3], "t")
+    (claim,) = await store.claims.take(agent, STABLE, "w1", 5)
+    waiting = asyncio.create_task(
+        store.notifications.wait(ids[0], (await store.notifications.events(ids[0]))[-1].id, 20)
+    )
+    assert await store.claims.heartbeat([claim], "w1") == {claim.id: "Continue"}
+    assert await store.claims.checkpoint(claim, b"s", task.Usage(), [("model", {})]) == "Continue"
     assert [event.type for event in await waiting] == ["model"]
-    assert await store.release(claim)
-    await store.wait_for_work(agent, STABLE, 1)
-    await store.claim(agent, STABLE, "w1", 5)
-    assert await store.part(agent, STABLE, 0) == 1
-    (claim,) = await store.take_suspects(agent, STABLE, "w2")
-    assert await store.finish(claim, task.Outcome(task.TaskStatus.SUCCEEDED), task.Usage(), b"h")
-    assert await store.rehome(agent, STABLE) == 0
-    assert (await store.look(agent, [STABLE])).work[STABLE].queued == 1
-    assert (await store.task(ids[0], "t")).status is task.TaskStatus.SUCCEEDED
-    assert len(await store.rows(agent)) == 7
-    assert await store.close_agent(agent, "uid-1") == 2
+    assert await store.claims.release(claim)
+    await store.queue.wait_for_work(agent, STABLE, 1)
+    await store.claims.take(agent, STABLE, "w1", 5)
+    assert await store.queue.part(agent, STABLE, 0) == 1
+    (claim,) = await store.claims.take_suspects(agent, STABLE, "w2")
+    assert await store.claims.finish(
+        claim, task.Outcome(task.TaskStatus.SUCCEEDED), task.Usage(), b"h"
+    )
+    assert await store.queue.rehome(agent, STABLE) == 0
+    assert (await store.routes.look(agent, [STABLE])).work[STABLE].queued == 1
+    assert (await store.tasks.get(ids[0], "t")).status is task.TaskStatus.SUCCEEDED
+    assert len(await store.outcomes.rows(agent)) == 7
+    assert await store.routes.close(agent, "uid-1") == 2

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from penstock import errors, names, task, traffic
-from penstock_store import keys, routing, scripts, testing
+from penstock_store import keys, queue, scripts, testing
 from penstock_store.connection import Connection, Wiring, unguarded
 from penstock_store.store import Store
 
@@ -33,7 +33,7 @@ def route(stable=STABLE, candidate=traffic.Standing.OPEN):
 
 async def admit(store, text="hi"):
     identifier = task.task_id(AGENT, os.urandom(16))
-    return await store.admit(AGENT, identifier, task.Submission(text, "t"))
+    return await store.tasks.admit(AGENT, identifier, task.Submission(text, "t"))
 
 
 async def test_a_call_on_keys_of_two_slots_is_refused_before_it_is_sent(server):
@@ -56,7 +56,7 @@ async def test_nobody_at_the_address_is_said_in_words(unused_tcp_port):
     store = Store.connect(
         f"redis://:secret@127.0.0.1:{unused_tcp_port}", guard=unguarded, timeout_seconds=1
     )
-    for call in (store.ping(), admit(store), store.set_route(AGENT, route())):
+    for call in (store.ping(), admit(store), store.routes.put(AGENT, route())):
         with pytest.raises(errors.StoreUnavailable) as caught:
             await call
         assert str(unused_tcp_port) in str(caught.value)
@@ -73,14 +73,14 @@ async def test_a_server_that_does_not_answer_is_given_up_at_the_deadline():
         with pytest.raises(errors.StoreUnavailable):
             await asyncio.wait_for(admit(store), 5)
         with pytest.raises(errors.StoreUnavailable):
-            await asyncio.wait_for(store.wait_for_work(AGENT, STABLE, 0.1), 8)
+            await asyncio.wait_for(store.queue.wait_for_work(AGENT, STABLE, 0.1), 8)
         await store.aclose()
 
 
 async def test_a_full_server_is_said_in_words_and_takes_no_half_of_a_task(server):
     with testing.redis_server(server.binary) as full:
         store, raw = Store.connect(full.url, guard=unguarded), Redis.from_url(full.url, protocol=2)
-        await store.set_route(AGENT, route())
+        await store.routes.put(AGENT, route())
         before = set(await raw.keys())
         await raw.config_set("maxmemory", 1)
         with pytest.raises(errors.StoreUnavailable, match=r"OOM|maxmemory"):
@@ -115,7 +115,7 @@ async def test_a_server_that_cannot_answer_now_is_unavailable_and_no_mistake(wor
 async def test_a_server_that_is_busy_with_a_script_is_unavailable_until_it_is_done(server):
     with testing.redis_server(server.binary, "--lua-time-limit", "1") as own:
         store, raw = Store.connect(own.url, guard=unguarded), Redis.from_url(own.url, protocol=2)
-        await store.set_route(AGENT, route())
+        await store.routes.put(AGENT, route())
         endless = asyncio.create_task(raw.eval("while true do end", 0))
         with pytest.raises(errors.StoreUnavailable, match="BUSY"):
             await busy(store)
@@ -132,7 +132,7 @@ async def test_what_somebody_else_wrote_to_the_keys_is_said_in_words_and_is_no_o
     await desk.raw.delete(desk.keys.outcomes)
     await desk.raw.set(desk.keys.outcomes, "a")
     with pytest.raises(errors.StoreRefused, match="WRONGTYPE") as caught:
-        await desk.store.rows(desk.agent)
+        await desk.store.outcomes.rows(desk.agent)
     assert not isinstance(caught.value, errors.StoreUnavailable)
     assert "who else writes" in str(caught.value)
     assert desk.store._connection.seconds_since_failure() > 1000
@@ -154,30 +154,32 @@ async def test_a_read_survives_a_connection_that_broke(desk, raw):
 async def test_a_restart_of_redis_loses_nothing(server):
     with testing.redis_server(server.binary) as own:
         store = Store.connect(own.url, guard=unguarded, retention=scripts.Retention(quiet_ms=0))
-        await store.set_route(AGENT, route())
+        await store.routes.put(AGENT, route())
         accepted = [(await admit(store)).task for _ in range(60)]
-        running = await store.claim(AGENT, STABLE, "w1", 20)
-        await store.checkpoint(running[0], b"\x00state", task.Usage(1), [("model", {})])
+        running = await store.claims.take(AGENT, STABLE, "w1", 20)
+        await store.claims.checkpoint(running[0], b"\x00state", task.Usage(1), [("model", {})])
         for claim in running[10:]:
-            await store.finish(claim, task.Outcome(task.TaskStatus.SUCCEEDED), task.Usage())
-        before = await store.rows(AGENT)
+            await store.claims.finish(claim, task.Outcome(task.TaskStatus.SUCCEEDED), task.Usage())
+        before = await store.outcomes.rows(AGENT)
         own.stop()
         with pytest.raises(errors.StoreUnavailable):
             await admit(store)
         own.start()
-        assert await store.rows(AGENT) == before
-        beats = await store.heartbeat(running[:10], "w1")
+        assert await store.outcomes.rows(AGENT) == before
+        beats = await store.claims.heartbeat(running[:10], "w1")
         assert set(beats.values()) == {"Continue"}
-        assert await store.part(AGENT, STABLE, 0) == 2
-        half = await store.take_suspects(AGENT, STABLE, "w2")
-        rest = [*half, *await store.take_suspects(AGENT, STABLE, "w2")]
+        assert await store.queue.part(AGENT, STABLE, 0) == 2
+        half = await store.claims.take_suspects(AGENT, STABLE, "w2")
+        rest = [*half, *await store.claims.take_suspects(AGENT, STABLE, "w2")]
         assert {claim.checkpoint for claim in rest} == {b"\x00state", None}
-        rest += await store.claim(AGENT, STABLE, "w2", 100)
+        rest += await store.claims.take(AGENT, STABLE, "w2", 100)
         for claim in rest:
-            assert await store.finish(claim, task.Outcome(task.TaskStatus.SUCCEEDED), task.Usage())
-        done = {(await store.task(identifier, "t")).status for identifier in accepted}
+            assert await store.claims.finish(
+                claim, task.Outcome(task.TaskStatus.SUCCEEDED), task.Usage()
+            )
+        done = {(await store.tasks.get(identifier, "t")).status for identifier in accepted}
         assert done == {task.TaskStatus.SUCCEEDED}
-        rows = await store.rows(AGENT)
+        rows = await store.outcomes.rows(AGENT)
         assert sorted(row.task for row in rows if row.kind == "f") == sorted(accepted)
         await store.aclose()
 
@@ -189,21 +191,25 @@ async def test_after_an_outage_claimed_tasks_stay_until_their_workers_could_say_
         store = Store.connect(
             own.url, guard=unguarded, retention=scripts.Retention(orphan_idle_ms=0, quiet_ms=0)
         )
-        await store.set_route(AGENT, route(CANDIDATE))
+        await store.routes.put(AGENT, route(CANDIDATE))
         claimed, queued = await admit(store), await admit(store)
-        (claim,) = await store.claim(AGENT, CANDIDATE, "w1", 1)
+        (claim,) = await store.claims.take(AGENT, CANDIDATE, "w1", 1)
         own.stop()
         with pytest.raises(errors.StoreUnavailable):
-            await store.look(AGENT, [])
+            await store.routes.look(AGENT, [])
         own.start()
         rejected = route(STABLE, traffic.Standing.REJECTED)
-        await store.set_route(AGENT, dataclasses.replace(rejected, version=2))
-        assert await store.rehome(AGENT, CANDIDATE) == 1
-        assert [one.task.id for one in await store.claim(AGENT, STABLE, "w2", 9)] == [queued.task]
-        assert await store.heartbeat([claim], "w1") == {claim.id: "GiveBack"}
-        monkeypatch.setattr(routing, "_OUTAGE_SECONDS", 0)
-        assert await store.rehome(AGENT, CANDIDATE) == 1
-        assert [one.task.id for one in await store.claim(AGENT, STABLE, "w2", 9)] == [claimed.task]
+        await store.routes.put(AGENT, dataclasses.replace(rejected, version=2))
+        assert await store.queue.rehome(AGENT, CANDIDATE) == 1
+        assert [one.task.id for one in await store.claims.take(AGENT, STABLE, "w2", 9)] == [
+            queued.task
+        ]
+        assert await store.claims.heartbeat([claim], "w1") == {claim.id: "GiveBack"}
+        monkeypatch.setattr(queue, "_OUTAGE_SECONDS", 0)
+        assert await store.queue.rehome(AGENT, CANDIDATE) == 1
+        assert [one.task.id for one in await store.claims.take(AGENT, STABLE, "w2", 9)] == [
+            claimed.task
+        ]
         await store.aclose()
 
 
@@ -215,7 +221,7 @@ async def test_every_key_in_redis_is_one_that_the_key_functions_spell(desk):
     for revision in ("aaaa0000", "bbbb1111"):
         for claim in await desk.claim(revision, limit=3):
             await desk.finish(claim, history=b"h")
-    identifiers = {row.task for row in await desk.store.rows(desk.agent)}
+    identifiers = {row.task for row in await desk.store.outcomes.rows(desk.agent)}
     own = desk.keys
     spelled = {own.route, own.outcomes, own.session("acme-token", "s")}
     spelled |= {own.waiting("acme-token", "s"), own.sessions("acme-token")}

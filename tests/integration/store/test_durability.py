@@ -39,12 +39,12 @@ async def work_half_of_it(desk):
         accepted[identifier] = f"s{number % 7}" if number % 2 else ""
         await desk.admit(identifier=identifier, session=accepted[identifier])
         for claim in await desk.claim((STABLE, CANDIDATE)[number % 2], limit=1):
-            await desk.store.checkpoint(claim, b"\x00state", task.Usage(), [("model", {})])
+            await desk.store.claims.checkpoint(claim, b"\x00state", task.Usage(), [("model", {})])
             held.append(claim)
         if number % 3 == 0 and held:
             await desk.finish(held.pop(0), history=b"h")
     await desk.reject_candidate()
-    await desk.store.rehome(desk.agent, CANDIDATE, 5)
+    await desk.store.queue.rehome(desk.agent, CANDIDATE, 5)
     return accepted, held
 
 
@@ -59,7 +59,7 @@ def cut_the_log(server, count):
 async def work_off(desk, held):
     """Workers that lived through it go on, others take what is left."""
     for claim in held:
-        if await desk.store.heartbeat([claim], "w1") == {claim.id: "Continue"}:
+        if await desk.store.claims.heartbeat([claim], "w1") == {claim.id: "Continue"}:
             await desk.finish(claim)
     while True:
         found = [
@@ -67,7 +67,7 @@ async def work_off(desk, held):
             for revision in (STABLE, CANDIDATE)
             for claim in [*await desk.claim(revision, 50), *await desk.reclaim(revision, 50)]
         ]
-        moved = await desk.store.rehome(desk.agent, CANDIDATE)
+        moved = await desk.store.queue.rehome(desk.agent, CANDIDATE)
         if not found and not moved:
             return
         for claim in found:
@@ -82,7 +82,9 @@ async def test_after_a_sigkill_every_task_that_redis_still_knows_ends_once(
     server.stop(signal.SIGKILL)
     cut_the_log(server, lost_bytes)
     server.start()
-    known = [identifier for identifier in accepted if await desk.store.task(identifier, TENANT)]
+    known = [
+        identifier for identifier in accepted if await desk.store.tasks.get(identifier, TENANT)
+    ]
     assert known == list(accepted)[: len(known)], "not the last ones were lost"
     assert (len(known) == len(accepted)) or lost_bytes, "nothing was cut off, and yet it is lost"
     assert (len(known) < len(accepted)) or lost_bytes < LOSES_TASKS_BYTES
@@ -90,7 +92,7 @@ async def test_after_a_sigkill_every_task_that_redis_still_knows_ends_once(
     for identifier in itertools.islice(accepted, len(known), None):  # the callers ask again
         assert not (await desk.admit(identifier=identifier, session=accepted[identifier])).existed
     await work_off(desk, held)
-    rows = await desk.store.rows(desk.agent)
+    rows = await desk.store.outcomes.rows(desk.agent)
     for kind in (outcomes.RowKind.ROUTED, outcomes.RowKind.FINISHED):
         assert Counter(row.task for row in rows if row.kind is kind) == Counter(accepted.keys())
     assert {await desk.status(identifier) for identifier in accepted} == {task.TaskStatus.SUCCEEDED}

@@ -36,10 +36,10 @@ async def test_a_task_that_waits_too_long_ends_without_any_worker(desk, eventual
     admission = await desk.admit()
     await wait_for_age(desk, eventually)
     await desk.set_route(limits=patient)
-    assert await desk.store.expire(desk.agent) == 0
+    assert await desk.store.queue.expire(desk.agent) == 0
     await desk.set_route(limits=hasty)
-    assert await desk.store.expire(desk.agent) == 1
-    ended = await desk.store.task(admission.task, "acme-token")
+    assert await desk.store.queue.expire(desk.agent) == 1
+    ended = await desk.store.tasks.get(admission.task, "acme-token")
     assert ended.outcome.status is task.TaskStatus.EXPIRED
     assert "limits.queueSeconds is 0" in ended.outcome.message
     assert await desk.kinds() == "rf"
@@ -53,13 +53,13 @@ async def test_what_waits_behind_an_expired_task_of_its_session_expires_with_it(
             await desk.admit(session=session)
     await desk.set_route(limits=traffic.RevisionLimits(1000, 0, 60))
     await wait_for_age(desk, eventually)
-    assert (await desk.store.look(desk.agent, [])).waiting == 8
-    assert await desk.store.expire(desk.agent) == 15
-    rows = await desk.store.rows(desk.agent)
+    assert (await desk.store.routes.look(desk.agent, [])).waiting == 8
+    assert await desk.store.queue.expire(desk.agent) == 15
+    rows = await desk.store.outcomes.rows(desk.agent)
     finished = [row for row in rows if row.kind is outcomes.RowKind.FINISHED]
     assert len(finished) == 15
     assert {row.counting for row in finished} == {task.Counting.ERROR}
-    assert (await desk.store.look(desk.agent, [])).waiting == 0
+    assert (await desk.store.routes.look(desk.agent, [])).waiting == 0
 
 
 async def test_no_more_than_asked_for_expire_at_once_and_nobody_during_a_suspension(
@@ -70,12 +70,12 @@ async def test_no_more_than_asked_for_expire_at_once_and_nobody_during_a_suspens
     await desk.set_route(limits=traffic.RevisionLimits(1000, 0, 60))
     await wait_for_age(desk, eventually)
     await desk.set_route(limits=traffic.RevisionLimits(1000, 0, 60), suspended=True)
-    assert await desk.store.expire(desk.agent) == 0
+    assert await desk.store.queue.expire(desk.agent) == 0
     await desk.set_route(limits=traffic.RevisionLimits(1000, 0, 60), suspended=False)
     await wait_for_age(desk, eventually, 20)
 
     async def expired():
-        return await desk.store.expire(desk.agent, 4)
+        return await desk.store.queue.expire(desk.agent, 4)
 
     assert await eventually(expired, lambda count: count > 0) == 4
 
@@ -83,10 +83,10 @@ async def test_no_more_than_asked_for_expire_at_once_and_nobody_during_a_suspens
 async def test_a_task_that_has_begun_does_not_expire(desk, eventually):
     await desk.admit()
     claim = await desk.claim_one()
-    await desk.store.release(claim)
+    await desk.store.claims.release(claim)
     await desk.set_route(limits=traffic.RevisionLimits(1000, 0, 60))
     await wait_for_age(desk, eventually)
-    assert await desk.store.expire(desk.agent) == 0
+    assert await desk.store.queue.expire(desk.agent) == 0
 
 
 # ------------------------------------------------------------------- an irreversible call is open
@@ -96,25 +96,25 @@ async def open_call(desk, **fields):
     """A task whose worker was lost while it called a tool that cannot be undone."""
     admission = await desk.admit(**fields)
     claim = await desk.claim_one()
-    await desk.store.checkpoint(claim, b"s", task.Usage(), [], intents=["refund", "ship"])
+    await desk.store.claims.checkpoint(claim, b"s", task.Usage(), [], intents=["refund", "ship"])
     return admission.task, claim
 
 
 async def cancelled(desk, identifier):
-    await desk.store.cancel(identifier, "acme-token")
+    await desk.store.tasks.cancel(identifier, "acme-token")
     await desk.reclaim()
 
 
 async def deleted(desk, identifier):
-    await desk.store.close_agent(desk.agent, "uid-1")
+    await desk.store.routes.close(desk.agent, "uid-1")
 
 
 async def cancelled_and_moved(desk, identifier):
-    await desk.store.cancel(identifier, "acme-token")
+    await desk.store.tasks.cancel(identifier, "acme-token")
     await desk.set_route(
         stable=CANDIDATE, candidate="", standings={STABLE: traffic.Standing.REJECTED}
     )
-    await desk.store.rehome(desk.agent, STABLE)
+    await desk.store.queue.rehome(desk.agent, STABLE)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ async def cancelled_and_moved(desk, identifier):
 async def test_no_other_end_hides_a_call_with_an_unknown_result(desk, how):
     identifier, _ = await open_call(desk)
     await how(desk, identifier)
-    ended = await desk.store.task(identifier, "acme-token")
+    ended = await desk.store.tasks.get(identifier, "acme-token")
     assert ended.outcome.status is task.TaskStatus.ESCALATED
     assert ended.outcome.reason is task.OutcomeReason.TOOL_ERROR
     assert "refund, ship is unknown" in ended.outcome.message
@@ -131,7 +131,7 @@ async def test_no_other_end_hides_a_call_with_an_unknown_result(desk, how):
 
 async def test_once_its_result_is_kept_a_task_is_cancelled_as_any_other(desk):
     identifier, claim = await open_call(desk)
-    await desk.store.checkpoint(claim, b"t", task.Usage(), [])
+    await desk.store.claims.checkpoint(claim, b"t", task.Usage(), [])
     await cancelled(desk, identifier)
     assert await desk.status(identifier) is task.TaskStatus.CANCELLED
 
@@ -156,26 +156,28 @@ async def test_events_of_an_ended_task_become_one_short_text_and_are_read_as_bef
     claim = await desk.claim_one()
     for number in range(40):
         told = [("model", {"text": "x" * 300, "n": number})]
-        await desk.store.checkpoint(claim, b"s", task.Usage(), told)
+        await desk.store.claims.checkpoint(claim, b"s", task.Usage(), told)
     await desk.finish(claim)
     stream = desk.keys.events(admission.task)
-    before = await desk.store.events(admission.task)
+    before = await desk.store.notifications.events(admission.task)
     assert 0 < await desk.raw.ttl(stream) <= 30
     await desk.raw.delete(stream)
-    after = await desk.store.events(admission.task)
+    after = await desk.store.notifications.events(admission.task)
     assert after == before[-len(after) :]
     assert 5 < len(after) < len(before)
     assert after[-1].type == "finished"
     middle = after[3].id
-    assert await desk.store.events(admission.task, middle) == after[4:]
-    assert await desk.store.events(admission.task, after[-1].id) == []
-    assert await desk.store.events(admission.task, "99999999999999-0") == []
+    assert await desk.store.notifications.events(admission.task, middle) == after[4:]
+    assert await desk.store.notifications.events(admission.task, after[-1].id) == []
+    assert await desk.store.notifications.events(admission.task, "99999999999999-0") == []
 
 
 async def test_an_ended_task_weighs_little_once_its_stream_is_gone(desk):
     admission = await desk.admit("x" * 60)
     claim = await desk.claim_one()
-    await desk.store.checkpoint(claim, b"s" * 500, task.Usage(), [("model", {"text": "y" * 200})])
+    await desk.store.claims.checkpoint(
+        claim, b"s" * 500, task.Usage(), [("model", {"text": "y" * 200})]
+    )
     await desk.finish(claim, task.Outcome(task.TaskStatus.SUCCEEDED, output="y" * 200))
     weight = await desk.raw.memory_usage(desk.keys.task(admission.task), samples=0)
     assert weight < 3400
@@ -186,7 +188,7 @@ async def test_an_idempotency_key_lives_from_the_end_of_its_task_as_long_as_the_
     key = desk.keys.idempotency("acme-token", "k")
     assert 86_390 < await desk.raw.ttl(key) <= 86_400
     await desk.raw.expire(key, 5)  # it has waited for nearly a day
-    await desk.store.release(await desk.claim_one())
+    await desk.store.claims.release(await desk.claim_one())
     assert await desk.raw.ttl(key) > 86_390, "its task begins only now"
     await desk.raw.expire(key, 5)
     await desk.finish(await desk.claim_one())
@@ -207,7 +209,7 @@ async def test_the_index_holds_the_newest_tasks_and_no_more_than_it_may(desk, se
     admitted = []
     for _ in range(8):
         identifier = desk.new_id()
-        await small.admit(desk.agent, identifier, task.Submission("hi", "t"))
+        await small.tasks.admit(desk.agent, identifier, task.Submission("hi", "t"))
         admitted.append(identifier.rpartition(".")[2].encode())
     assert await desk.raw.lrange(f"{desk.keys.tag}:recent", 0, -1) == admitted[:2:-1]
     await small.aclose()
@@ -223,7 +225,7 @@ async def test_a_turn_behind_a_task_whose_worker_is_gone_expires_without_any_wor
     behind = await desk.admit(session="s")
 
     async def expired():
-        return await impatient.expire(desk.agent)
+        return await impatient.queue.expire(desk.agent)
 
     assert await eventually(expired, lambda count: count > 0) == 2
     for admission in (abandoned, behind):
@@ -234,7 +236,7 @@ async def test_a_turn_behind_a_task_whose_worker_is_gone_expires_without_any_wor
 async def test_an_open_call_is_seen_when_a_worker_of_the_version_before_wrote_last(desk):
     admission = await desk.admit()
     claim = await desk.claim_one()
-    await desk.store.checkpoint(claim, b"s", task.Usage(), [])
+    await desk.store.claims.checkpoint(claim, b"s", task.Usage(), [])
     key = desk.keys.task(
         admission.task
     )  # the former worker's script knows claim and checkpoint alone

@@ -66,40 +66,42 @@ async def test_with_the_rights_of_the_version_before_a_task_lives_its_whole_life
     agent = names.AgentKey("acme", f"agent-{uuid.uuid4().hex[:8]}")
     limits = traffic.RevisionLimits(1000, 60, 60)
     routed = traffic.RoutedRevision(STABLE, traffic.Standing.OPEN, limits)
-    await operator.set_route(agent, traffic.Route("u", 1, 1, STABLE, revisions={STABLE: routed}))
+    await operator.routes.put(agent, traffic.Route("u", 1, 1, STABLE, revisions={STABLE: routed}))
 
     async def admit(**fields):
         identifier = task.task_id(agent, os.urandom(16))
-        return await gateway.admit(agent, identifier, task.Submission("hi", "t", **fields))
+        return await gateway.tasks.admit(agent, identifier, task.Submission("hi", "t", **fields))
 
     first = await admit(session="s", user="u", idempotency_key="k")
     second = await admit(session="s", user="u")
-    (claim,) = await worker.claim(agent, STABLE, "w1", 5)
-    assert await worker.heartbeat([claim], "w1") == {claim.id: Directive.CONTINUE}
-    said = await worker.checkpoint(claim, b"s" * 20_000, task.Usage(), [("model", {})])
+    (claim,) = await worker.claims.take(agent, STABLE, "w1", 5)
+    assert await worker.claims.heartbeat([claim], "w1") == {claim.id: Directive.CONTINUE}
+    said = await worker.claims.checkpoint(claim, b"s" * 20_000, task.Usage(), [("model", {})])
     assert said is Directive.CONTINUE
-    await worker.checkpoint(claim, b"s" * 21_000, task.Usage(), [], intents=["refund"])
-    await worker.checkpoint(claim, b"s" * 22_000, task.Usage(), [])
-    assert await worker.part(agent, STABLE, 0) == 1
-    (again,) = await worker.take_suspects(agent, STABLE, "w2")
+    await worker.claims.checkpoint(claim, b"s" * 21_000, task.Usage(), [], intents=["refund"])
+    await worker.claims.checkpoint(claim, b"s" * 22_000, task.Usage(), [])
+    assert await worker.queue.part(agent, STABLE, 0) == 1
+    (again,) = await worker.claims.take_suspects(agent, STABLE, "w2")
     assert again.checkpoint == b"s" * 22_000
-    assert await worker.release(again)
-    (again,) = await worker.claim(agent, STABLE, "w2", 5)
-    assert await worker.finish(again, DONE, task.Usage(), history=b"h")
-    assert [event.type for event in await gateway.events(first.task)][-1] == "finished"
-    (following,) = await worker.claim(agent, STABLE, "w2", 5)
+    assert await worker.claims.release(again)
+    (again,) = await worker.claims.take(agent, STABLE, "w2", 5)
+    assert await worker.claims.finish(again, DONE, task.Usage(), history=b"h")
+    assert [event.type for event in await gateway.notifications.events(first.task)][
+        -1
+    ] == "finished"
+    (following,) = await worker.claims.take(agent, STABLE, "w2", 5)
     assert (following.task.id, following.history) == (second.task, b"h")
-    assert await worker.bury(agent, STABLE, "w2") == 1
-    (held,) = await worker.take_suspects(agent, STABLE, "w3")
-    assert await worker.leave(agent, STABLE, "w3") == 1
-    assert not await worker.finish(held, DONE, task.Usage())
-    look = await operator.look(agent, [STABLE])
+    assert await worker.queue.bury(agent, STABLE, "w2") == 1
+    (held,) = await worker.claims.take_suspects(agent, STABLE, "w3")
+    assert await worker.claims.leave(agent, STABLE, "w3") == 1
+    assert not await worker.claims.finish(held, DONE, task.Usage())
+    look = await operator.routes.look(agent, [STABLE])
     assert (look.work[STABLE].running, look.waiting) == (1, 0)
-    assert await operator.expire(agent) == 0
+    assert await operator.queue.expire(agent) == 0
     assert await operator.memory() is None
-    assert len((await operator.row_page(agent)).rows) == 5
-    assert await gateway.cancel(second.task, "t")
-    assert await operator.close_agent(agent, "u") == 1
+    assert len((await operator.outcomes.page(agent)).rows) == 5
+    assert await gateway.tasks.cancel(second.task, "t")
+    assert await operator.routes.close(agent, "u") == 1
 
 
 async def test_with_the_rights_of_the_version_before_looking_for_tasks_waits_for_the_new_ones(
@@ -107,4 +109,4 @@ async def test_with_the_rights_of_the_version_before_looking_for_tasks_waits_for
 ):
     agent = names.AgentKey("acme", f"agent-{uuid.uuid4().hex[:8]}")
     with pytest.raises(errors.StoreUnavailable, match="The operator makes Redis users again"):
-        await stores["gateway"].recent(agent, listing.Wanted())
+        await stores["gateway"].tasks.recent(agent, listing.Wanted())

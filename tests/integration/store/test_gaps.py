@@ -34,7 +34,7 @@ class Operator:
         self.measure = Measure(store)
 
     async def look(self):
-        seen = await self.store.look(self.desk.agent, [STABLE, CANDIDATE])
+        seen = await self.store.routes.look(self.desk.agent, [STABLE, CANDIDATE])
         return await self.measure.observe(self.desk.agent, "uid-1", seen, SPEC, self.status, {})
 
     async def again(self):
@@ -84,7 +84,7 @@ async def test_rows_cut_that_were_counted_are_a_gap_where_the_window_is_built_fr
     await serve(desk)
     again = await operator.again()
     await cut(desk, 4)
-    seen = await desk.store.look(desk.agent, [])
+    seen = await desk.store.routes.look(desk.agent, [])
     gap = (await again.look()).gap
     assert gap is seen.rows_trimmed
     if await entries_added(desk):  # from Redis 7 on it tells; 6.2 knows of its own bound alone
@@ -113,13 +113,13 @@ async def test_rows_cut_after_the_look_and_before_the_reading_are_a_gap(
     await serve(desk)
     await operator.look()
     await serve(desk)
-    page = store.row_page
+    page = store.outcomes.page
 
     async def cut_first(*asked):
         await cut(desk, 4)
         return await page(*asked)
 
-    monkeypatch.setattr(store, "row_page", cut_first)
+    monkeypatch.setattr(store.outcomes, "page", cut_first)
     assert (await operator.look()).gap
 
 
@@ -150,7 +150,7 @@ async def test_a_log_at_its_bound_has_lost_rows_on_every_server(desk, server, ro
     )
     await desk.set_route(percent=100)
     await serve(desk, 6)
-    seen = await bounded.look(desk.agent, [])
+    seen = await bounded.routes.look(desk.agent, [])
     await bounded.aclose()
     assert seen.rows_trimmed is (rows == 12)
 
@@ -164,7 +164,7 @@ async def test_under_the_rights_of_the_version_before_a_look_is_answered(desk, s
     await raw.aclose()
     store = Store.connect(users.with_user(server.url, "former-op", "secret"), guard=unguarded)
     await desk.admit()
-    seen = await store.look(desk.agent, [])
+    seen = await store.routes.look(desk.agent, [])
     await store.aclose()
     assert seen.first_row
     assert not seen.rows_trimmed

@@ -26,7 +26,7 @@ async def used(server):
     """The URL of a Redis with an agent and a task, where nothing else changes anything."""
     with testing.redis_server(server.binary) as own:
         store = Store.connect(own.url, guard=unguarded)
-        await store.set_route(AGENT, route())
+        await store.routes.put(AGENT, route())
         await admit(store)
         yield own.url
         await store.aclose()
@@ -38,13 +38,15 @@ async def changes(raw: Redis) -> int:
 
 async def test_reading_asks_no_guard_and_changes_nothing(used):
     store, raw = Store.connect(used, guard=shut), Redis.from_url(used, protocol=2)
-    await store.look(AGENT, [STABLE])  # Redis itself keeps a count of users that was asked for
+    await store.routes.look(
+        AGENT, [STABLE]
+    )  # Redis itself keeps a count of users that was asked for
     before = await changes(raw)
-    look = await store.look(AGENT, [STABLE])
+    look = await store.routes.look(AGENT, [STABLE])
     assert look.work[STABLE].queued == 1
-    assert await store.rows(AGENT)
-    assert not await store.ends(AGENT, ["acme/support.unknown"])
-    assert await store.namespaces_with_users() == set()
+    assert await store.outcomes.rows(AGENT)
+    assert not await store.outcomes.ends(AGENT, ["acme/support.unknown"])
+    assert await store.users.namespaces() == set()
     assert await changes(raw) == before
     await raw.aclose()
     await store.aclose()
@@ -54,14 +56,14 @@ async def test_nothing_is_written_that_the_guard_refuses(used):
     store, raw = Store.connect(used, guard=shut), Redis.from_url(used, protocol=2)
     before = await changes(raw)
     for write in (
-        store.set_route(AGENT, route()),
-        store.close_agent(AGENT, "uid"),
-        store.rehome(AGENT, STABLE),
-        store.expire(AGENT),
-        store.set_index({AGENT: "uid"}),
-        store.permit("acme", "word", keep_former=True),
-        store.dismiss("acme"),
-        store.disconnect("acme"),
+        store.routes.put(AGENT, route()),
+        store.routes.close(AGENT, "uid"),
+        store.queue.rehome(AGENT, STABLE),
+        store.queue.expire(AGENT),
+        store.routes.set_index({AGENT: "uid"}),
+        store.users.permit("acme", "word", keep_former=True),
+        store.users.dismiss("acme"),
+        store.users.disconnect("acme"),
         admit(store),
     ):
         with pytest.raises(NotNow):

@@ -13,19 +13,19 @@ pytestmark = pytest.mark.redis
 
 
 async def heard(desk):
-    look = await desk.store.look(desk.agent, [STABLE, CANDIDATE])
+    look = await desk.store.routes.look(desk.agent, [STABLE, CANDIDATE])
     return {name: word.access for name, word in look.heard.items()}
 
 
 async def tell(desk, access, *, ago_ms=0, revision=STABLE, consumer="w1", claims=()):
     await desk.claim(revision, 1, consumer)  # a worker beats to the agents it has asked for tasks
     telling = Telling(desk.agent, revision, access, ago_ms)
-    await desk.store.heartbeat(list(claims), consumer, telling)
+    await desk.store.claims.heartbeat(list(claims), consumer, telling)
 
 
 async def test_until_a_worker_has_said_it_nothing_is_known(desk):
     await desk.claim()
-    await desk.store.heartbeat([], "w1")
+    await desk.store.claims.heartbeat([], "w1")
     assert await heard(desk) == {}
 
 
@@ -37,7 +37,7 @@ async def test_a_word_rides_on_a_heartbeat_with_claims_and_without(desk, access)
     claim = await desk.claim_one()
     other = Access.ACCEPTED if access is Access.UNTRIED else Access.UNTRIED
     telling = Telling(desk.agent, STABLE, other, 0)
-    assert await desk.store.heartbeat([claim], "w1", telling) == {claim.id: "Continue"}
+    assert await desk.store.claims.heartbeat([claim], "w1", telling) == {claim.id: "Continue"}
     assert await heard(desk) == {STABLE: other}
 
 
@@ -81,7 +81,7 @@ async def test_a_closed_revision_is_not_heard(desk):
 )
 async def test_a_word_that_this_version_does_not_know_is_passed_over(desk, stored):
     await desk.raw.hset(desk.keys.revision(STABLE), "access", stored)
-    look = await desk.store.look(desk.agent, [STABLE])
+    look = await desk.store.routes.look(desk.agent, [STABLE])
     assert look.heard == {}
     assert look.work[STABLE].idle
     await tell(desk, Access.ACCEPTED)

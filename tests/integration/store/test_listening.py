@@ -16,47 +16,53 @@ pytestmark = pytest.mark.redis
 
 
 async def last_event(desk, identifier):
-    return (await desk.store.events(identifier))[-1].id
+    return (await desk.store.notifications.events(identifier))[-1].id
 
 
 async def test_a_caller_that_waits_gets_each_event_in_order_and_resumes_after_one(desk):
     admission = await desk.admit()
-    (queued,) = await desk.store.wait(admission.task, "", 5)
-    waiting = asyncio.create_task(desk.store.wait(admission.task, queued.id, 30))
+    (queued,) = await desk.store.notifications.wait(admission.task, "", 5)
+    waiting = asyncio.create_task(desk.store.notifications.wait(admission.task, queued.id, 30))
     claim = await desk.claim_one()
     (started,) = await waiting
     assert (queued.type, started.type) == ("queued", "started")
-    waiting = asyncio.create_task(desk.store.wait(admission.task, started.id, 30))
+    waiting = asyncio.create_task(desk.store.notifications.wait(admission.task, started.id, 30))
     await desk.finish(claim)
     (finished,) = await waiting
     assert (finished.type, finished.data) == (
         "finished",
         {"status": "Succeeded", "reason": "", "message": ""},
     )
-    assert await desk.store.events(admission.task, after=queued.id) == [started, finished]
+    assert await desk.store.notifications.events(admission.task, after=queued.id) == [
+        started,
+        finished,
+    ]
     with pytest.raises(ValueError, match="no event id"):
-        await desk.store.events(admission.task, after="x")
+        await desk.store.notifications.events(admission.task, after="x")
 
 
 async def test_waiting_ends_with_nothing_after_its_time(desk):
     admission = await desk.admit()
     after = await last_event(desk, admission.task)
-    assert await desk.store.wait(admission.task, after, 0.05) == []
-    assert await desk.store.wait(admission.task, after, 0) == []
-    assert await desk.store.wait(desk.new_id(), "", 0.05) == []
+    assert await desk.store.notifications.wait(admission.task, after, 0.05) == []
+    assert await desk.store.notifications.wait(admission.task, after, 0) == []
+    assert await desk.store.notifications.wait(desk.new_id(), "", 0.05) == []
 
 
 async def test_two_hundred_waiting_callers_share_a_few_connections(desk):
     admissions = [await desk.admit() for _ in range(200)]
     after = {one.task: await last_event(desk, one.task) for one in admissions}
-    waiting = [asyncio.create_task(desk.store.wait(one, last, 60)) for one, last in after.items()]
+    waiting = [
+        asyncio.create_task(desk.store.notifications.wait(one, last, 60))
+        for one, last in after.items()
+    ]
     claims = await desk.claim(limit=200)
     first = await asyncio.gather(*waiting)
     assert {events[0].type for events in first} == {"started"}
     clients = await desk.raw.client_list()
     assert len(clients) <= 45
     waiting = [
-        asyncio.create_task(desk.store.wait(claim.task.id, events[-1].id, 60))
+        asyncio.create_task(desk.store.notifications.wait(claim.task.id, events[-1].id, 60))
         for claim, events in zip(claims, first, strict=True)
     ]
     for claim in claims:
@@ -68,7 +74,7 @@ async def test_two_hundred_waiting_callers_share_a_few_connections(desk):
 async def test_a_caller_is_woken_after_its_line_was_cut(desk, eventually):
     admission = await desk.admit()
     after = await last_event(desk, admission.task)
-    waiting = asyncio.create_task(desk.store.wait(admission.task, after, 30))
+    waiting = asyncio.create_task(desk.store.notifications.wait(admission.task, after, 30))
 
     async def subscribers():
         return [client["id"] for client in await desk.raw.client_list(_type="pubsub")]
@@ -126,7 +132,7 @@ async def test_who_waits_for_the_end_is_woken_by_nothing_else(desk):
         news.about(desk.keys.news, identifier) as following,
     ):
         claim = await desk.claim_one()
-        await desk.store.checkpoint(claim, b"{}", task.Usage(), [("model", {})])
+        await desk.store.claims.checkpoint(claim, b"{}", task.Usage(), [("model", {})])
         await asyncio.wait_for(following.bell.wait(), 5)
         assert not ending.bell.is_set()
         await desk.finish(claim)
@@ -138,7 +144,7 @@ async def test_who_waits_for_the_end_is_woken_by_nothing_else(desk):
 async def test_a_writer_of_either_version_wakes_who_waits_for_the_end(desk, message):
     """One of the version before sends the id alone, whatever has happened."""
     identifier = (await desk.admit()).task
-    waiting = asyncio.create_task(desk.store.wait_for_end(identifier, 30))
+    waiting = asyncio.create_task(desk.store.notifications.wait_for_end(identifier, 30))
     claim = await desk.claim_one()
     for _ in range(3):
         await desk.raw.publish(desk.keys.news, message.format(id=identifier, kind="model"))
@@ -152,13 +158,13 @@ async def test_waiting_for_the_end_ends_at_once_where_there_is_nothing_to_wait_f
     ended = (await desk.admit()).task
     await desk.finish(await desk.claim_one())
     for identifier in (ended, f"{ended}x", "no task"):
-        await asyncio.wait_for(desk.store.wait_for_end(identifier, 30), 5)
-    await asyncio.wait_for(desk.store.wait_for_end((await desk.admit()).task, 0.1), 5)
+        await asyncio.wait_for(desk.store.notifications.wait_for_end(identifier, 30), 5)
+    await asyncio.wait_for(desk.store.notifications.wait_for_end((await desk.admit()).task, 0.1), 5)
 
 
 async def test_a_worker_is_woken_by_new_work_and_only_for_its_revision(desk):
-    waiting = asyncio.create_task(desk.store.wait_for_work(desk.agent, STABLE, 30))
-    other = asyncio.create_task(desk.store.wait_for_work(desk.agent, "cccc2222", 0.2))
+    waiting = asyncio.create_task(desk.store.queue.wait_for_work(desk.agent, STABLE, 30))
+    other = asyncio.create_task(desk.store.queue.wait_for_work(desk.agent, "cccc2222", 0.2))
     await desk.admit()
     await asyncio.wait_for(waiting, 10)
     await other
@@ -168,7 +174,7 @@ async def test_a_worker_is_woken_by_new_work_and_only_for_its_revision(desk):
 
 async def test_work_that_came_before_the_worker_waits_for_it(desk):
     await desk.admit()
-    await asyncio.wait_for(desk.store.wait_for_work(desk.agent, STABLE, 30), 10)
+    await asyncio.wait_for(desk.store.queue.wait_for_work(desk.agent, STABLE, 30), 10)
 
 
 async def test_the_doorbell_does_not_grow_with_the_queue(desk):
@@ -181,7 +187,7 @@ async def test_work_is_announced_when_an_agent_goes_on_after_a_suspension(desk):
     await desk.admit()
     await desk.set_route(suspended=True)
     await desk.raw.delete(desk.keys.bell(STABLE))
-    waiting = asyncio.create_task(desk.store.wait_for_work(desk.agent, STABLE, 30))
+    waiting = asyncio.create_task(desk.store.queue.wait_for_work(desk.agent, STABLE, 30))
     await desk.set_route(suspended=False)
     await asyncio.wait_for(waiting, 10)
     assert len(await desk.claim()) == 1
@@ -194,8 +200,8 @@ async def test_events_of_a_long_task_are_bounded(server, desk):
     await desk.admit()
     claim = await desk.claim_one()
     for _ in range(20):
-        await store.checkpoint(claim, b"", task.Usage(), [("model", {})] * 25)
-    assert 100 <= len(await store.events(claim.task.id)) < 250
+        await store.claims.checkpoint(claim, b"", task.Usage(), [("model", {})] * 25)
+    assert 100 <= len(await store.notifications.events(claim.task.id)) < 250
     await store.aclose()
 
 
@@ -203,7 +209,7 @@ async def test_a_caller_cancelled_at_any_moment_waits_no_longer(desk):
     identifier = (await desk.admit()).task
     last = await last_event(desk, identifier)
     for turns in range(100):
-        waiting = asyncio.create_task(desk.store.wait(identifier, last, 30))
+        waiting = asyncio.create_task(desk.store.notifications.wait(identifier, last, 30))
         for _ in range(turns):
             await asyncio.sleep(0)
         waiting.cancel()

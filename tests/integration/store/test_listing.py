@@ -23,7 +23,7 @@ async def all_pages(desk, wanted=Wanted(), most=50, between=None):  # noqa: B008
     """Every page from the first to the last."""
     pages, place = [], Place()
     while place is not None:
-        pages.append(await desk.store.recent(desk.agent, wanted, place, most))
+        pages.append(await desk.store.tasks.recent(desk.agent, wanted, place, most))
         place = pages[-1].following and Place.read(pages[-1].following.token)
         if between and place:
             await between()
@@ -88,7 +88,7 @@ async def test_since_is_told_as_a_moment_or_as_a_time_back_by_the_clock_of_redis
     old = (await desk.admit()).task
     await desk.raw.hset(desk.keys.task(old), "createdAt", 1_000)
     young = (await desk.admit()).task
-    created = (await desk.store.task(young, None)).created_ms
+    created = (await desk.store.tasks.get(young, None)).created_ms
     assert await found(desk, since_ms=created) == [young]
     assert await found(desk, since_ms=created + 1) == []
     assert await found(desk, ago_ms=3_600_000) == [young]
@@ -159,15 +159,15 @@ async def test_a_long_message_is_cut_between_characters(desk):
 
 
 async def test_an_agent_that_is_not_there_is_told_from_one_without_tasks(desk, store):
-    assert (await store.recent(desk.agent, Wanted())).tasks == ()
+    assert (await store.tasks.recent(desk.agent, Wanted())).tasks == ()
     absent = names.AgentKey("acme", "nobody")
-    assert (await store.recent(absent, Wanted())).tasks == (), "nobody knows yet"
-    await store.set_index({desk.agent: "uid-1"})
+    assert (await store.tasks.recent(absent, Wanted())).tasks == (), "nobody knows yet"
+    await store.routes.set_index({desk.agent: "uid-1"})
     with pytest.raises(errors.AdmissionRefused) as refused:
-        await store.recent(absent, Wanted())
+        await store.tasks.recent(absent, Wanted())
     assert refused.value.problem == "agent-not-found"
     with pytest.raises(errors.AdmissionRefused):
-        await store.recent(names.AgentKey("a}b", "x"), Wanted())
+        await store.tasks.recent(names.AgentKey("a}b", "x"), Wanted())
 
 
 async def test_in_a_full_redis_tasks_can_be_looked_for(desk):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from penstock import outcomes, task, traffic
+from penstock_store.agent_scripts import AgentScripts
 from penstock_store.scripts import Retention, Scripts
 
 STABLE, CANDIDATE = "aaaa0000", "bbbb1111"
@@ -16,9 +17,14 @@ def retention():
     return Retention(orphan_idle_ms=0)
 
 
+def keep_claims(desk):
+    """From now on a worker that is silent for an instant is not taken for dead."""
+    desk.store.queue._scripts = AgentScripts(desk.store._connection, Scripts(Retention()))
+
+
 async def drain(desk, revision=CANDIDATE):
     moved = 0
-    while now := await desk.store.rehome(desk.agent, revision, 7):
+    while now := await desk.store.queue.rehome(desk.agent, revision, 7):
         moved += now
     return moved
 
@@ -27,7 +33,7 @@ async def test_a_rollback_moves_queued_abandoned_and_waiting_work_to_stable(desk
     await desk.set_route(percent=100)
     everything = [await desk.admit(session=f"s{n % 5}" if n % 2 else "") for n in range(40)]
     abandoned = await desk.claim(CANDIDATE, limit=6, consumer="killed")
-    await desk.store.checkpoint(abandoned[0], b"half", task.Usage(1), [])
+    await desk.store.claims.checkpoint(abandoned[0], b"half", task.Usage(1), [])
     await desk.reject_candidate()
     moved = await drain(desk)
     work = await desk.work(CANDIDATE)
@@ -42,7 +48,7 @@ async def test_a_rollback_moves_queued_abandoned_and_waiting_work_to_stable(desk
             ended.add(claim.task.id)
     assert ended == {admission.task for admission in everything}
     assert not any([await desk.finish(claim) for claim in abandoned])
-    rows = await desk.store.rows(desk.agent)
+    rows = await desk.store.outcomes.rows(desk.agent)
     finished = [row for row in rows if row.kind is outcomes.RowKind.FINISHED]
     rehomed = {row.task for row in rows if row.kind is outcomes.RowKind.REHOMED}
     assert len(finished) == 40
@@ -56,11 +62,10 @@ async def test_a_living_worker_keeps_its_task_until_it_gives_it_back(desk):
     await desk.admit()
     claim = await desk.claim_one(CANDIDATE)
     await desk.reject_candidate()
-    strict = Retention()
-    desk.store._scripts = Scripts(strict)
+    keep_claims(desk)
     assert await drain(desk) == 0
-    assert (await desk.store.heartbeat([claim], "w1"))[claim.id] == "GiveBack"
-    assert await desk.store.release(claim)
+    assert (await desk.store.claims.heartbeat([claim], "w1"))[claim.id] == "GiveBack"
+    assert await desk.store.claims.release(claim)
     again = await desk.claim_one(STABLE)
     assert again.task.id == claim.task.id
     assert await desk.kinds() == "rsm"
@@ -69,16 +74,16 @@ async def test_a_living_worker_keeps_its_task_until_it_gives_it_back(desk):
 
 @pytest.mark.parametrize("standing", ["Superseded", "Withdrawn"])
 async def test_only_work_that_has_not_begun_and_has_no_older_session_is_given_back(desk, standing):
-    desk.store._scripts = Scripts(Retention())
+    keep_claims(desk)
     await desk.set_route(percent=100)
     await desk.admit(session="old")
     await desk.finish(await desk.claim_one(CANDIDATE), history=b"h")
     begun = await desk.admit()
-    await desk.store.release(await desk.claim_one(CANDIDATE))
+    await desk.store.claims.release(await desk.claim_one(CANDIDATE))
     running = await desk.admit()
     claims = await desk.claim(CANDIDATE, limit=2)
     (kept,) = [claim for claim in claims if claim.task.id == running.task]
-    await desk.store.release(next(claim for claim in claims if claim is not kept))
+    await desk.store.claims.release(next(claim for claim in claims if claim is not kept))
     older = await desk.admit(session="old")
     fresh = await desk.admit(session="new")
     loose = [await desk.admit() for _ in range(3)]
@@ -107,7 +112,7 @@ async def test_work_that_nobody_gets_to_moves_even_with_an_older_session(
     await desk.set_route(candidate="", percent=0, standings={CANDIDATE: traffic.Standing(standing)})
 
     async def moved():
-        await desk.store.rehome(desk.agent, CANDIDATE)
+        await desk.store.queue.rehome(desk.agent, CANDIDATE)
         return (await desk.work(STABLE)).queued
 
     await eventually(moved, lambda count: count == 2)
@@ -127,7 +132,7 @@ async def test_nobody_loses_patience_with_a_revision_while_the_agent_is_suspende
     created = int(await desk.raw.hget(desk.keys.task(admission.task), "createdAt"))
 
     async def now_ms():
-        return (await desk.store.look(desk.agent, [])).now_ms
+        return (await desk.store.routes.look(desk.agent, [])).now_ms
 
     await eventually(now_ms, lambda now: now > created)  # and so is out of patience
     assert await drain(desk) == 0
@@ -137,7 +142,7 @@ async def test_nobody_loses_patience_with_a_revision_while_the_agent_is_suspende
 
 @pytest.mark.parametrize("standing", ["Open", "Draining"])
 async def test_a_revision_that_keeps_its_work_is_not_touched(desk, standing):
-    desk.store._scripts = Scripts(Retention())
+    keep_claims(desk)
     await desk.set_route(percent=100)
     await desk.admit()
     await desk.set_route(percent=0, standings={CANDIDATE: traffic.Standing(standing)})
@@ -150,12 +155,12 @@ async def test_the_tasks_of_a_revision_that_nobody_lists_or_names_are_seen_and_m
     tasks = {(await desk.admit(session=session)).task for session in ("", "s", "")}
     (claim,) = await desk.claim(CANDIDATE, limit=1, consumer="killed")
     await desk.set_route(candidate="", percent=0, standings={CANDIDATE: None})
-    work = (await desk.store.look(desk.agent, [STABLE])).work
+    work = (await desk.store.routes.look(desk.agent, [STABLE])).work
     assert set(work) == {STABLE, CANDIDATE}
     assert (work[CANDIDATE].queued, work[CANDIDATE].running, work[CANDIDATE].tasks) == (2, 1, 3)
     assert await desk.claim(CANDIDATE) == []
-    assert await desk.store.rehome(desk.agent, CANDIDATE) == 3
-    assert set((await desk.store.look(desk.agent, [STABLE])).work) == {STABLE}
+    assert await desk.store.queue.rehome(desk.agent, CANDIDATE) == 3
+    assert set((await desk.store.routes.look(desk.agent, [STABLE])).work) == {STABLE}
     assert {claim.task.id for claim in await desk.claim(STABLE)} == tasks
     assert not await desk.finish(claim)
 

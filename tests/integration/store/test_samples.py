@@ -38,7 +38,7 @@ def failed(desk, measure, store):
     """What the operator knows of the candidate's failures now."""
 
     async def look():
-        now = await store.look(desk.agent, [STABLE, CANDIDATE])
+        now = await store.routes.look(desk.agent, [STABLE, CANDIDATE])
         return (await measure.observe(desk.agent, "uid-1", now, SPEC, STATUS, {})).failed
 
     return look
@@ -101,7 +101,7 @@ async def test_a_row_that_tells_its_reason_is_not_asked_about(
     desk, failed, raw, store, monkeypatch
 ):
     asked = []
-    monkeypatch.setattr(store, "ends", lambda _agent, ids: _note(asked, ids))
+    monkeypatch.setattr(store.outcomes, "ends", lambda _agent, ids: _note(asked, ids))
     keyed = {
         "v": 2, "arm": "C", "revision": CANDIDATE, "route": 2, "begin": 2, "bucket": 1, "task": "new",
     }  # fmt: skip
@@ -124,13 +124,13 @@ async def test_a_task_is_asked_about_once_and_only_while_nothing_is_known(
 ):
     await everybody_to(desk, 100)
     first = await end(desk, Outcome(FAILED, OutcomeReason.TIMEOUT))
-    asked, ends = [], store.ends
+    asked, ends = [], store.outcomes.ends
 
     async def noted(agent, ids):
         asked.append(ids)
         return await ends(agent, ids)
 
-    monkeypatch.setattr(store, "ends", noted)
+    monkeypatch.setattr(store.outcomes, "ends", noted)
     await failed()
     second = await end(desk, Outcome(FAILED, OutcomeReason.INTERNAL))
     assert [f.reason for f in await failed()] == [OutcomeReason.TIMEOUT, OutcomeReason.INTERNAL]
@@ -140,10 +140,10 @@ async def test_a_task_is_asked_about_once_and_only_while_nothing_is_known(
 async def test_how_tasks_ended_is_told_of_those_that_have_and_are_kept(desk, store):
     ended = await end(desk, Outcome(TaskStatus.LIMIT_EXCEEDED, OutcomeReason.LIMIT_COST))
     waiting, unknown = (await desk.admit()).task, desk.new_id()
-    assert await store.ends(desk.agent, [ended, waiting, unknown]) == {
+    assert await store.outcomes.ends(desk.agent, [ended, waiting, unknown]) == {
         ended: End(TaskStatus.LIMIT_EXCEEDED, OutcomeReason.LIMIT_COST)
     }
-    assert await store.ends(desk.agent, []) == {}
+    assert await store.outcomes.ends(desk.agent, []) == {}
 
 
 async def test_a_verdict_with_samples_can_be_read_back(desk, failed):
@@ -160,14 +160,14 @@ async def test_a_verdict_with_samples_can_be_read_back(desk, failed):
 async def test_what_callers_cancelled_is_told_apart_from_what_was_planned(desk, store, measure):
     await everybody_to(desk, 100)
     taken_back = (await desk.admit()).task
-    assert await store.cancel(taken_back, TENANT)
+    assert await store.tasks.cancel(taken_back, TENANT)
     running = (await desk.admit()).task
     claim = await desk.claim_one(CANDIDATE)
-    assert await store.cancel(running, TENANT)
+    assert await store.tasks.cancel(running, TENANT)
     assert await desk.finish(claim, Outcome(TaskStatus.CANCELLED, OutcomeReason.PERSON))
     await end(desk, Outcome(ESCALATED, OutcomeReason.APPROVAL, "planned"))
     await end(desk, DONE)
-    now = await store.look(desk.agent, [STABLE, CANDIDATE])
+    now = await store.routes.look(desk.agent, [STABLE, CANDIDATE])
     seen = await measure.observe(desk.agent, "uid-1", now, SPEC, STATUS, {})
     total = seen.in_total(Arm.CANDIDATE)
     assert (total.tasks, total.left_out, total.cancelled) == (1, 3, 2)

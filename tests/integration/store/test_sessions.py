@@ -15,7 +15,7 @@ pytestmark = pytest.mark.redis
 
 async def test_fifty_posts_at_once_to_one_session_give_one_ordered_history(desk):
     await asyncio.gather(*(desk.admit(f"turn {n}", session="s") for n in range(50)))
-    admitted = [row.task for row in await desk.store.rows(desk.agent)]
+    admitted = [row.task for row in await desk.store.outcomes.rows(desk.agent)]
     assert (await desk.work()).queued == 1
 
     async def worker(name):
@@ -43,8 +43,8 @@ async def test_sessions_do_not_wait_for_each_other(desk):
 
 async def test_a_cancelled_task_lets_the_next_of_its_session_go(desk):
     first, second, third = [await desk.admit(session="s") for _ in range(3)]
-    await desk.store.cancel(second.task, "acme-token")
-    await desk.store.cancel(first.task, "acme-token")
+    await desk.store.tasks.cancel(second.task, "acme-token")
+    await desk.store.tasks.cancel(first.task, "acme-token")
     (claim,) = await desk.claim()
     assert claim.task.id == third.task
     await desk.finish(claim)
@@ -65,8 +65,8 @@ async def test_a_waiting_task_follows_its_session_when_the_revision_is_rejected(
     first, second = [await desk.admit(session="s") for _ in range(2)]
     claim = await desk.claim_one(CANDIDATE)
     await desk.reject_candidate()
-    assert (await desk.store.heartbeat([claim], "w1"))[claim.id] == "GiveBack"
-    await desk.store.release(claim)
+    assert (await desk.store.claims.heartbeat([claim], "w1"))[claim.id] == "GiveBack"
+    await desk.store.claims.release(claim)
     again = await desk.claim_one(STABLE)
     assert again.task.id == first.task
     await desk.finish(again, history=b"h")

@@ -24,7 +24,7 @@ async def came_earlier(desk, identifier, by_ms):
 
 async def countings(desk):
     """What each ended task counted as."""
-    rows = await desk.store.rows(desk.agent)
+    rows = await desk.store.outcomes.rows(desk.agent)
     return {row.task: row.counting for row in rows if row.kind is outcomes.RowKind.FINISHED}
 
 
@@ -34,8 +34,8 @@ async def test_tasks_that_a_suspension_held_up_are_left_out_and_later_ones_count
         await came_earlier(desk, held_up.task, 1)
     claim = await desk.claim_one()
     await desk.set_route(suspended=True)
-    assert (await desk.store.heartbeat([claim], "w1"))[claim.id] == "GiveBack"
-    assert await desk.store.release(claim)
+    assert (await desk.store.claims.heartbeat([claim], "w1"))[claim.id] == "GiveBack"
+    assert await desk.store.claims.release(claim)
     await desk.set_route(suspended=False)
     later = await desk.admit()
     for claim in await desk.claim():

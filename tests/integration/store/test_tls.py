@@ -92,9 +92,9 @@ async def test_a_server_is_known_by_the_authority_that_is_given(secured, connect
     url, folder = secured
     store = connect(url, ca_file=str(folder / "ca.crt"))
     await store.ping()
-    await store.set_index({AGENT: "uid"})
-    assert await store.index() == {AGENT: "uid"}
-    assert await store.wait("t.unknown", "", 0.1) == []
+    await store.routes.set_index({AGENT: "uid"})
+    assert await store.routes.index() == {AGENT: "uid"}
+    assert await store.notifications.wait("t.unknown", "", 0.1) == []
 
 
 async def test_a_server_of_another_authority_is_not_spoken_to(secured, connect, tmp_path):
@@ -124,9 +124,9 @@ async def test_a_namespaces_user_works_over_tls_and_hears_its_doorbell(secured, 
     ca_file = str(folder / "ca.crt")
     namespace = f"n-{uuid.uuid4().hex[:6]}"
     operator = connect(url, ca_file=ca_file)
-    await operator.permit(namespace, "p" * 64)
+    await operator.users.permit(namespace, "p" * 64)
     worker = connect(users.with_user(url, users.user_of("i", namespace), "p" * 64), ca_file=ca_file)
     agent = names.AgentKey(namespace, "support")
-    await worker.wait_for_work(agent, "aaaa0000", 0.1)
-    assert await worker.claim(agent, "aaaa0000", "w1", 1) == []
-    await operator.dismiss(namespace)
+    await worker.queue.wait_for_work(agent, "aaaa0000", 0.1)
+    assert await worker.claims.take(agent, "aaaa0000", "w1", 1) == []
+    await operator.users.dismiss(namespace)

@@ -54,7 +54,7 @@ async def test_a_task_that_cannot_be_read_is_refused_alone_to_who_asks_for_it(de
     odd, other = [(await desk.admit()).task for _ in range(2)]
     await desk.raw.hset(desk.keys.task(odd), "status", "Pondering")
     with pytest.raises(errors.StoreRefused, match="cannot be read"):
-        await desk.store.task(odd, "acme-token")
+        await desk.store.tasks.get(odd, "acme-token")
     assert await desk.status(other) is task.TaskStatus.QUEUED
 
 
@@ -130,7 +130,7 @@ async def test_rows_of_both_layouts_are_read_and_odd_ones_passed_over_and_counte
     for fields in odd:
         await desk.raw.xadd(desk.keys.outcomes, fields)
     await desk.raw.xadd(desk.keys.outcomes, ROW)
-    page = await desk.store.row_page(desk.agent)
+    page = await desk.store.outcomes.page(desk.agent)
     assert [row.kind for row in page.rows] == ["r", "s", "f", "f"]
     assert (page.unreadable, page.more) == (len(odd), False)
     last = page.rows[-1]
@@ -142,10 +142,10 @@ async def test_a_page_of_unreadable_rows_alone_says_where_to_go_on(desk):
     for _ in range(5):
         await desk.raw.xadd(desk.keys.outcomes, {"?": "?"})
     await desk.admit()
-    first = await desk.store.row_page(desk.agent, limit=3)
+    first = await desk.store.outcomes.page(desk.agent, limit=3)
     assert (first.rows, first.unreadable) == ((), 3)
     assert first.more
-    second = await desk.store.row_page(desk.agent, first.through, limit=4)
+    second = await desk.store.outcomes.page(desk.agent, first.through, limit=4)
     assert ([row.kind for row in second.rows], second.more) == (["r"], False)
 
 
@@ -163,8 +163,8 @@ async def test_rows_are_written_so_that_the_version_before_reads_them(desk):
 
 async def test_a_message_that_is_no_text_silences_nobody(desk, eventually):
     admission = await desk.admit()
-    after = (await desk.store.events(admission.task))[-1].id
-    waiting = asyncio.create_task(desk.store.wait(admission.task, after, 30))
+    after = (await desk.store.notifications.events(admission.task))[-1].id
+    waiting = asyncio.create_task(desk.store.notifications.wait(admission.task, after, 30))
 
     async def subscribers():
         return len(await desk.raw.client_list(_type="pubsub"))
@@ -195,7 +195,9 @@ async def test_an_event_kept_under_a_strange_id_is_passed_over_by_who_resumes(de
     await desk.raw.delete(desk.keys.events(admission.task))
     kept = '[["soon","model","{}"],["99-x","model","{}"],["5-1","finished","{}"]]'
     await desk.raw.hset(desk.keys.task(admission.task), "events", kept)
-    assert [event.id for event in await desk.store.events(admission.task, "4-0")] == ["5-1"]
+    assert [event.id for event in await desk.store.notifications.events(admission.task, "4-0")] == [
+        "5-1"
+    ]
 
 
 async def test_a_submission_that_meets_a_task_nobody_can_read_is_refused_alone(desk):
@@ -212,12 +214,12 @@ def test_kept_events_that_are_none_are_none(text):
 
 
 async def test_what_names_no_agent_in_the_index_is_passed_over(store, raw):
-    key = f"{{{store._installation}}}:agents"
+    key, _ = store.routes._index_keys
     agent = names.AgentKey("acme", "support")
-    await store.set_index({agent: "uid-1"})
+    await store.routes.set_index({agent: "uid-1"})
     odd = {"": "x", "acme": "x", "a/b/c": "x", "A/b": "x", b"\xff/\xfe": "x", "acme/odd": b"\xff"}
     await raw.hset(key, mapping=odd)
-    assert await store.index() == {agent: "uid-1", names.AgentKey("acme", "odd"): "\ufffd"}
+    assert await store.routes.index() == {agent: "uid-1", names.AgentKey("acme", "odd"): "\ufffd"}
 
 
 async def test_a_session_goes_on_when_its_running_task_was_overwritten(desk):
@@ -241,8 +243,8 @@ async def test_claims_of_a_queue_that_was_overwritten_still_hear_what_to_do(desk
     queue = desk.keys.queue(STABLE, "Normal")
     await desk.raw.delete(queue)
     await desk.raw.set(queue, "x")
-    await desk.store.cancel(claims[-1].task.id, "acme-token")
-    heard = await desk.store.heartbeat(claims, "w1")
+    await desk.store.tasks.cancel(claims[-1].task.id, "acme-token")
+    heard = await desk.store.claims.heartbeat(claims, "w1")
     assert sorted(heard.values()) == ["Cancel", "Continue"]
     for claim in claims:
         assert await desk.finish(claim)

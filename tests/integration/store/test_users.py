@@ -53,7 +53,7 @@ class Installation:
 
     async def permit(self, namespace, **more):
         password = users.derive_password(KEY, self.name, namespace)
-        return await self.operator.permit(namespace, password, **more)
+        return await self.operator.users.permit(namespace, password, **more)
 
     def worker(self, namespace, key=KEY):
         store = Store.connect(self.url(namespace, key), guard=unguarded, installation=self.name)
@@ -67,7 +67,9 @@ class Installation:
 
     async def admit(self, agent, **fields):
         identifier = task.task_id(agent, os.urandom(16))
-        return await self.operator.admit(agent, identifier, task.Submission("hi", TENANT, **fields))
+        return await self.operator.tasks.admit(
+            agent, identifier, task.Submission("hi", TENANT, **fields)
+        )
 
 
 @pytest.fixture
@@ -76,8 +78,8 @@ async def installation(server):
     operator = Store.connect(server.url, guard=unguarded, installation=name)
     made = Installation(server, name, operator)
     yield made
-    for namespace in await operator.namespaces_with_users():
-        await operator.dismiss(namespace)
+    for namespace in await operator.users.namespaces():
+        await operator.users.dismiss(namespace)
     for one in (*made.opened, operator):
         await one.aclose()
 
@@ -89,30 +91,30 @@ def agent():
 
 async def test_a_workers_whole_life_passes_under_its_namespaces_user(installation, agent):
     await installation.permit("acme")
-    await installation.operator.set_route(agent, route())
+    await installation.operator.routes.put(agent, route())
     worker = installation.worker("acme")
     await worker.ping()
-    assert await worker.claim(agent, REVISION, "w1", 5) == []
+    assert await worker.claims.take(agent, REVISION, "w1", 5) == []
     session = {"session": "s", "user": "u"}
     first = await installation.admit(agent, **session)
     await installation.admit(agent, **session)
-    await worker.wait_for_work(agent, REVISION, 1)
-    (claim,) = await worker.claim(agent, REVISION, "w1", 5)
+    await worker.queue.wait_for_work(agent, REVISION, 1)
+    (claim,) = await worker.claims.take(agent, REVISION, "w1", 5)
     assert claim.task.id == first.task
-    assert await worker.heartbeat([claim], "w1") == {claim.id: "Continue"}
-    said = await worker.checkpoint(claim, b"state", task.Usage(), [("step", {"n": 1})])
+    assert await worker.claims.heartbeat([claim], "w1") == {claim.id: "Continue"}
+    said = await worker.claims.checkpoint(claim, b"state", task.Usage(), [("step", {"n": 1})])
     assert said == "Continue"
-    assert await worker.release(claim)
-    (claim,) = await worker.claim(agent, REVISION, "w1", 5)
-    assert await worker.part(agent, REVISION, 0) == 1
-    (taken,) = await worker.take_suspects(agent, REVISION, "w2")
+    assert await worker.claims.release(claim)
+    (claim,) = await worker.claims.take(agent, REVISION, "w1", 5)
+    assert await worker.queue.part(agent, REVISION, 0) == 1
+    (taken,) = await worker.claims.take_suspects(agent, REVISION, "w2")
     assert taken.task.id == claim.task.id
-    assert await worker.heartbeat([claim], "w1") == {claim.id: "Lost"}
-    assert await worker.finish(taken, DONE, task.Usage(), history=b"h")
-    (following,) = await worker.claim(agent, REVISION, "w2", 5)
+    assert await worker.claims.heartbeat([claim], "w1") == {claim.id: "Lost"}
+    assert await worker.claims.finish(taken, DONE, task.Usage(), history=b"h")
+    (following,) = await worker.claims.take(agent, REVISION, "w2", 5)
     assert following.history == b"h"
-    assert await worker.finish(following, DONE, task.Usage())
-    left = (await installation.operator.look(agent, [REVISION])).work[REVISION]
+    assert await worker.claims.finish(following, DONE, task.Usage())
+    left = (await installation.operator.routes.look(agent, [REVISION])).work[REVISION]
     assert (left.queued, left.running) == (0, 0)
 
 
@@ -121,34 +123,34 @@ async def test_rollback_suspension_cancelling_and_deletion_reach_a_worker_under_
 ):
     await installation.permit("acme")
     operator, worker = installation.operator, installation.worker("acme")
-    await operator.set_route(agent, dataclasses.replace(route(), stable=OTHER))
+    await operator.routes.put(agent, dataclasses.replace(route(), stable=OTHER))
     for _ in range(3):
         await installation.admit(agent, session="s")
         await installation.admit(agent)
-    claims = await worker.claim(agent, OTHER, "w1", 9)
+    claims = await worker.claims.take(agent, OTHER, "w1", 9)
     assert len(claims) == 4
-    await operator.set_route(agent, route(version=2, other=traffic.Standing.REJECTED))
-    assert set((await worker.heartbeat(claims, "w1")).values()) == {"GiveBack"}
+    await operator.routes.put(agent, route(version=2, other=traffic.Standing.REJECTED))
+    assert set((await worker.claims.heartbeat(claims, "w1")).values()) == {"GiveBack"}
     for claim in claims:
-        assert await worker.release(claim)
-    moved = await worker.claim(agent, REVISION, "w2", 9)
+        assert await worker.claims.release(claim)
+    moved = await worker.claims.take(agent, REVISION, "w2", 9)
     assert len(moved) == 4
-    await operator.cancel(moved[0].task.id, TENANT)
-    assert (await worker.heartbeat(moved[:1], "w2"))[moved[0].id] == "Cancel"
-    await operator.set_route(agent, route(version=3, suspended=True))
-    assert await worker.release(moved[1])
-    await operator.close_agent(agent, "uid-1")
-    assert not await worker.finish(moved[2], DONE, task.Usage())
+    await operator.tasks.cancel(moved[0].task.id, TENANT)
+    assert (await worker.claims.heartbeat(moved[:1], "w2"))[moved[0].id] == "Cancel"
+    await operator.routes.put(agent, route(version=3, suspended=True))
+    assert await worker.claims.release(moved[1])
+    await operator.routes.close(agent, "uid-1")
+    assert not await worker.claims.finish(moved[2], DONE, task.Usage())
 
 
 async def test_a_worker_whose_redis_has_no_scripts_brings_its_own(installation, agent):
     await installation.permit("acme")
-    await installation.operator.set_route(agent, route())
+    await installation.operator.routes.put(agent, route())
     await installation.admit(agent)
     plain = Redis.from_url(installation.server.url)
     await plain.script_flush()
     await plain.aclose()
-    assert len(await installation.worker("acme").claim(agent, REVISION, "w1", 5)) == 1
+    assert len(await installation.worker("acme").claims.take(agent, REVISION, "w1", 5)) == 1
 
 
 def attempts(key, other, channel):
@@ -221,7 +223,7 @@ async def test_no_command_reaches_a_key_or_channel_of_another_namespace(installa
     await installation.permit("a")
     await installation.permit(neighbour)
     foreign = names.AgentKey(neighbour, "support")
-    await installation.operator.set_route(foreign, route())
+    await installation.operator.routes.put(foreign, route())
     admitted = await installation.admit(foreign)
     theirs = keys.AgentKeys(foreign)
     own = keys.AgentKeys(names.AgentKey("a", "support"))
@@ -251,7 +253,7 @@ async def test_no_worker_administers_redis_or_looks_around_in_it(installation):
         if seen := await outcome(client, command):
             passed[command] = seen
     assert not passed
-    assert await installation.operator.namespaces_with_users() == {"a"}
+    assert await installation.operator.users.namespaces() == {"a"}
 
 
 async def test_a_neighbours_password_opens_nothing(installation):
@@ -293,11 +295,11 @@ async def test_a_new_key_lets_workers_of_the_old_one_go_on_until_it_is_dropped(i
     old, new = installation.worker("acme"), installation.worker("acme", new_key)
     await old.ping()
     password = users.derive_password(new_key, installation.name, "acme")
-    assert await installation.operator.permit("acme", password, keep_former=True)
+    assert await installation.operator.users.permit("acme", password, keep_former=True)
     await new.ping()
     await installation.worker("acme").ping()
-    assert not await installation.operator.permit("acme", password)
-    await installation.operator.disconnect("acme")
+    assert not await installation.operator.users.permit("acme", password)
+    await installation.operator.users.disconnect("acme")
     for store in (old, installation.worker("acme")):
         with pytest.raises(errors.StoreUnavailable, match=r"did not do PING: .*password"):
             await store.ping()
@@ -308,18 +310,18 @@ async def test_a_dismissed_namespace_is_shut_out_at_once(installation):
     await installation.permit("acme")
     worker = installation.worker("acme")
     await worker.ping()
-    await installation.operator.dismiss("acme")
+    await installation.operator.users.dismiss("acme")
     with pytest.raises(errors.StoreUnavailable, match="operator makes Redis users again"):
         await worker.ping()
-    assert await installation.operator.namespaces_with_users() == set()
+    assert await installation.operator.users.namespaces() == set()
 
 
 async def test_only_an_installations_own_users_are_its_namespaces(installation, server):
     other = Store.connect(server.url, guard=unguarded, installation=f"{installation.name}-b")
-    await other.permit("acme", "p" * 64)
-    assert await installation.operator.namespaces_with_users() == set()
-    assert await other.namespaces_with_users() == {"acme"}
-    await other.dismiss("acme")
+    await other.users.permit("acme", "p" * 64)
+    assert await installation.operator.users.namespaces() == set()
+    assert await other.users.namespaces() == {"acme"}
+    await other.users.dismiss("acme")
     await other.aclose()
 
 
@@ -331,9 +333,9 @@ async def test_a_right_that_is_not_there_yet_is_waited_for_and_not_a_crash(insta
     for taken in ("-evalsha", "-hgetall", "resetkeys"):
         await plain.execute_command("ACL", "SETUSER", name, taken)
         with pytest.raises(errors.StoreUnavailable, match="operator makes Redis users again"):
-            await worker.claim(agent, REVISION, "w1", 1)
+            await worker.claims.take(agent, REVISION, "w1", 1)
         await installation.permit("acme")
-        assert await worker.claim(agent, REVISION, "w1", 1) == []
+        assert await worker.claims.take(agent, REVISION, "w1", 1) == []
     await plain.aclose()
 
 
@@ -361,25 +363,25 @@ async def test_operator_and_gateway_work_under_the_users_of_the_acl_file(server,
 
 async def everything_the_operator_does(operator, gateway):
     key = names.AgentKey("acme", "support")
-    await operator.set_index({key: "uid-1"})
-    assert await operator.index() == {key: "uid-1"}
-    await operator.set_route(key, route())
+    await operator.routes.set_index({key: "uid-1"})
+    assert await operator.routes.index() == {key: "uid-1"}
+    await operator.routes.put(key, route())
     identifier = task.task_id(key, os.urandom(16))
     submission = task.Submission("hi", TENANT, session="s", idempotency_key="k")
-    await gateway.admit(key, identifier, submission)
-    waiting = await gateway.admit(
+    await gateway.tasks.admit(key, identifier, submission)
+    waiting = await gateway.tasks.admit(
         key, task.task_id(key, os.urandom(16)), task.Submission("hi", TENANT, session="s")
     )
-    assert (await gateway.wait(identifier, "", 1))[0].type == "queued"
-    assert await gateway.wait(identifier, "9999999999999-0", 0.3) == []
+    assert (await gateway.notifications.wait(identifier, "", 1))[0].type == "queued"
+    assert await gateway.notifications.wait(identifier, "9999999999999-0", 0.3) == []
     unknown = names.AgentKey("acme", "unknown")
     with pytest.raises(errors.AdmissionRefused, match="there is no agent"):
-        await gateway.admit(unknown, task.task_id(unknown, os.urandom(16)), submission)
-    assert (await gateway.cancel(waiting.task, TENANT)).status == "Cancelled"
-    assert (await gateway.task(identifier, TENANT)).status == "Queued"
-    assert len(await operator.rows(key)) == 3
-    await operator.set_route(key, dataclasses.replace(route(version=2), stable=OTHER))
-    await operator.set_route(
+        await gateway.tasks.admit(unknown, task.task_id(unknown, os.urandom(16)), submission)
+    assert (await gateway.tasks.cancel(waiting.task, TENANT)).status == "Cancelled"
+    assert (await gateway.tasks.get(identifier, TENANT)).status == "Queued"
+    assert len(await operator.outcomes.rows(key)) == 3
+    await operator.routes.put(key, dataclasses.replace(route(version=2), stable=OTHER))
+    await operator.routes.put(
         key,
         dataclasses.replace(
             route(version=3),
@@ -392,15 +394,15 @@ async def everything_the_operator_does(operator, gateway):
             },
         ),
     )
-    assert await operator.rehome(key, REVISION) == 1
-    assert (await operator.look(key, [OTHER])).work[OTHER].queued == 1
-    await operator.permit("acme", "p" * 64, keep_former=True)
-    await operator.disconnect("acme")
-    await operator.dismiss("acme")
-    assert await operator.close_agent(key, "uid-1") == 1
-    await operator.set_index({})
+    assert await operator.queue.rehome(key, REVISION) == 1
+    assert (await operator.routes.look(key, [OTHER])).work[OTHER].queued == 1
+    await operator.users.permit("acme", "p" * 64, keep_former=True)
+    await operator.users.disconnect("acme")
+    await operator.users.dismiss("acme")
+    assert await operator.routes.close(key, "uid-1") == 1
+    await operator.routes.set_index({})
     with pytest.raises(errors.StoreUnavailable, match="did not do ACL"):
-        await gateway.permit("acme", "p" * 64)
+        await gateway.users.permit("acme", "p" * 64)
 
 
 async def test_the_acl_file_is_one_that_a_server_takes(server, tmp_path):
@@ -418,6 +420,6 @@ async def test_the_acl_file_is_one_that_a_server_takes(server, tmp_path):
         await nobody.aclose()
         url = users.with_user(own.url, "penstock-operator", "o" * 40)
         store = Store.connect(url, guard=unguarded, installation="i")
-        await store.permit("acme", "p" * 64)
-        assert await store.namespaces_with_users() == {"acme"}
+        await store.users.permit("acme", "p" * 64)
+        assert await store.users.namespaces() == {"acme"}
         await store.aclose()

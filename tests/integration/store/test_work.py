@@ -40,9 +40,9 @@ async def test_a_finished_task_has_its_result_and_one_row_with_latency_and_cost(
     claim = await desk.claim_one()
     usage = task.Usage(1, 2, 3, 4, 5, 6)
     assert await desk.finish(claim, FAILED, usage)
-    ended = await desk.store.task(claim.task.id, "acme-token")
+    ended = await desk.store.tasks.get(claim.task.id, "acme-token")
     assert (ended.status, ended.outcome, ended.usage) == (task.TaskStatus.FAILED, FAILED, usage)
-    row = (await desk.store.rows(desk.agent))[-1]
+    row = (await desk.store.outcomes.rows(desk.agent))[-1]
     assert (row.kind, row.counting) == (outcomes.RowKind.FINISHED, task.Counting.ERROR)
     assert row.latency_ms == ended.finished_ms - ended.started_ms
     assert row.cost_micro_usd == 5
@@ -93,7 +93,7 @@ async def test_a_task_that_waited_too_long_is_claimed_as_expired(desk, eventuall
     assert claim.expired
     expired = task.Outcome(task.TaskStatus.EXPIRED, task.OutcomeReason.LIMIT_QUEUE_SECONDS)
     assert await desk.finish(claim, expired)
-    rows = await desk.store.rows(desk.agent)
+    rows = await desk.store.outcomes.rows(desk.agent)
     assert [row.kind for row in rows] == ["r", "f"]
     assert (rows[-1].counting, rows[-1].latency_ms) == (task.Counting.ERROR, 0)
 
@@ -111,7 +111,9 @@ async def test_a_checkpoint_comes_back_byte_for_byte_with_the_next_claim(desk):
     claim = await desk.claim_one()
     state = bytes(range(256)) * 40
     told = [("model", {"text": "é \ud83d\ude00", "n": 1}), ("tool", {})]
-    assert await desk.store.checkpoint(claim, state, task.Usage(3), told) is Directive.CONTINUE
+    assert (
+        await desk.store.claims.checkpoint(claim, state, task.Usage(3), told) is Directive.CONTINUE
+    )
     (again,) = await desk.reclaim()
     assert again.checkpoint == state
     assert again.checkpoint_revision == STABLE
@@ -132,13 +134,16 @@ async def test_only_the_present_claim_may_write(desk):
     await desk.admit()
     first = await desk.claim_one()
     (second,) = await desk.reclaim()
-    assert await desk.store.heartbeat([first, second], "w1") == {
+    assert await desk.store.claims.heartbeat([first, second], "w1") == {
         first.id: Directive.LOST,
         second.id: Directive.CONTINUE,
     }
-    assert await desk.store.checkpoint(first, b"x", task.Usage(9), [("m", {})]) is Directive.LOST
+    assert (
+        await desk.store.claims.checkpoint(first, b"x", task.Usage(9), [("m", {})])
+        is Directive.LOST
+    )
     assert not await desk.finish(first, FAILED)
-    assert not await desk.store.release(first)
+    assert not await desk.store.claims.release(first)
     forged = dataclasses.replace(second, id=first.id[::-1])
     assert not await desk.finish(forged)
     assert await desk.status(first.task.id) is task.TaskStatus.RUNNING
@@ -157,7 +162,7 @@ async def test_a_heartbeat_keeps_a_task_from_being_claimed_again(desk, eventuall
         return pending["time_since_delivered"]
 
     await eventually(idle, lambda milliseconds: milliseconds > 100)
-    await desk.store.heartbeat([claim], "w1")
+    await desk.store.claims.heartbeat([claim], "w1")
     assert await desk.reclaim(idle_ms=100) == []
     await eventually(idle, lambda milliseconds: milliseconds > 100)
     assert len(await desk.reclaim(idle_ms=100)) == 1
@@ -174,7 +179,7 @@ async def test_heartbeats_of_many_claims_of_several_agents_go_out_in_batches(des
     await other.set_route(version=1)
     await other.admit()
     claims += await other.claim()
-    heard = await store.heartbeat(claims, "w1")
+    heard = await store.claims.heartbeat(claims, "w1")
     assert len(heard) == 521
     assert set(heard.values()) == {Directive.CONTINUE}
 
@@ -187,14 +192,14 @@ async def test_a_task_whose_worker_dies_each_time_it_ran_alone_ends_as_failed(de
         (claim,) = await desk.reclaim()
     assert (claim.suspects, claim.task.deliveries) == (1, 3)
     assert await desk.reclaim() == []
-    ended = await desk.store.task(admission.task, "acme-token")
+    ended = await desk.store.tasks.get(admission.task, "acme-token")
     assert ended.outcome == task.Outcome(
         task.TaskStatus.FAILED,
         task.OutcomeReason.INTERNAL,
         "its worker died each time it ran, at last when it ran alone",
     )
     assert not await desk.finish(claim)
-    finished = (await desk.store.rows(desk.agent))[-1]
+    finished = (await desk.store.outcomes.rows(desk.agent))[-1]
     assert (finished.kind, finished.counting) == ("f", task.Counting.ERROR)
     assert (await desk.claim_one()).task.id == following.task
 
@@ -204,8 +209,8 @@ async def test_a_released_task_is_no_suspect_and_goes_on_from_its_checkpoint(des
     for _ in range(12):
         claim = await desk.claim_one()
         assert claim.task.deliveries == 1
-        await desk.store.checkpoint(claim, b"state", task.Usage(1), [])
-        assert await desk.store.release(claim)
+        await desk.store.claims.checkpoint(claim, b"state", task.Usage(1), [])
+        assert await desk.store.claims.release(claim)
         assert await desk.status(claim.task.id) is task.TaskStatus.QUEUED
     again = await desk.claim_one()
     assert (again.checkpoint, again.task.started_ms) == (b"state", claim.task.started_ms)
@@ -216,9 +221,9 @@ async def test_suspending_halts_what_runs_and_it_goes_on_afterwards(desk):
     await desk.admit()
     claim = await desk.claim_one()
     await desk.set_route(suspended=True)
-    assert await desk.store.heartbeat([claim], "w1") == {claim.id: Directive.GIVE_BACK}
+    assert await desk.store.claims.heartbeat([claim], "w1") == {claim.id: Directive.GIVE_BACK}
     assert await desk.reclaim() == []
-    await desk.store.release(claim)
+    await desk.store.claims.release(claim)
     assert await desk.status(claim.task.id) is task.TaskStatus.HALTED
     await desk.set_route(suspended=False)
     assert (await desk.claim_one()).task.status is task.TaskStatus.RUNNING
@@ -226,25 +231,25 @@ async def test_suspending_halts_what_runs_and_it_goes_on_afterwards(desk):
 
 async def test_cancelling_a_queued_task_ends_it_at_once(desk):
     admission = await desk.admit()
-    cancelled = await desk.store.cancel(admission.task, "acme-token")
+    cancelled = await desk.store.tasks.cancel(admission.task, "acme-token")
     assert (cancelled.status, cancelled.outcome.reason) == (
         task.TaskStatus.CANCELLED,
         task.OutcomeReason.PERSON,
     )
     assert await desk.claim() == []
     assert (await desk.work()).queued == 0
-    row = (await desk.store.rows(desk.agent))[-1]
+    row = (await desk.store.outcomes.rows(desk.agent))[-1]
     assert (row.kind, row.counting) == (outcomes.RowKind.FINISHED, task.Counting.LEFT_OUT)
 
 
 async def test_cancelling_a_running_task_is_heard_at_its_next_step(desk):
     await desk.admit()
     claim = await desk.claim_one()
-    running = await desk.store.cancel(claim.task.id, "acme-token")
+    running = await desk.store.tasks.cancel(claim.task.id, "acme-token")
     assert running.status is task.TaskStatus.RUNNING
-    assert await desk.store.checkpoint(claim, b"", task.Usage(), []) is Directive.CANCEL
+    assert await desk.store.claims.checkpoint(claim, b"", task.Usage(), []) is Directive.CANCEL
     await desk.finish(claim, task.Outcome(task.TaskStatus.CANCELLED))
-    again = await desk.store.cancel(claim.task.id, "acme-token")
+    again = await desk.store.tasks.cancel(claim.task.id, "acme-token")
     assert again.status is task.TaskStatus.CANCELLED
     assert await desk.kinds() == "rsf"
 
@@ -253,8 +258,8 @@ async def test_a_cancelled_task_whose_worker_died_or_gave_it_back_ends(desk):
     for give_up in (desk.reclaim, None):
         await desk.admit()
         claim = await desk.claim_one()
-        await desk.store.cancel(claim.task.id, "acme-token")
-        assert await (give_up() if give_up else desk.store.release(claim)) in ([], True)
+        await desk.store.tasks.cancel(claim.task.id, "acme-token")
+        assert await (give_up() if give_up else desk.store.claims.release(claim)) in ([], True)
         assert await desk.status(claim.task.id) is task.TaskStatus.CANCELLED
 
 
@@ -273,7 +278,7 @@ async def test_consumers_that_are_gone_for_long_are_forgotten_only_when_nothing_
         if consumer == "gone":
             await desk.finish(claim)
     assert await known() == {b"gone", b"holding"}
-    await forgetful.part(desk.agent, STABLE, 60_000)
+    await forgetful.queue.part(desk.agent, STABLE, 60_000)
     assert await known() == {b"holding"}
     await forgetful.aclose()
 
@@ -283,12 +288,12 @@ async def test_the_outcome_log_keeps_about_as_many_rows_as_it_may(server, desk):
     small = dataclasses.replace(desk, store=store)
     for _ in range(350):
         await small.admit()
-    rows = await small.store.rows(desk.agent)
+    rows = await small.store.outcomes.rows(desk.agent)
     assert 100 <= len(rows) < 300
-    look = await small.store.look(desk.agent, [])
+    look = await small.store.routes.look(desk.agent, [])
     assert (look.first_row, look.last_row) == (rows[0].id, rows[-1].id)
     middle = rows[50].id
-    assert await small.store.rows(desk.agent, after=middle, limit=5) == rows[51:56]
+    assert await small.store.outcomes.rows(desk.agent, after=middle, limit=5) == rows[51:56]
     await store.aclose()
 
 
@@ -298,7 +303,9 @@ async def test_a_long_conversation_is_saved_by_pieces_and_comes_back_whole(desk)
     state = b"x" * 20_000
     for number in range(30):
         state += b"%d " % number * 50
-        assert await desk.store.checkpoint(claim, state, task.Usage(), []) is Directive.CONTINUE
+        assert (
+            await desk.store.claims.checkpoint(claim, state, task.Usage(), []) is Directive.CONTINUE
+        )
     key = desk.keys.task(claim.task.id)
     assert int(await desk.raw.hget(key, "pieces")) > 0
     assert len(await desk.raw.hget(key, "checkpoint")) < len(state)
@@ -313,9 +320,9 @@ async def test_a_piece_whose_beginning_redis_does_not_know_is_sent_whole(desk):
     await desk.admit()
     claim = await desk.claim_one()
     state = b"x" * 20_000
-    await desk.store.checkpoint(claim, state, task.Usage(), [])
+    await desk.store.claims.checkpoint(claim, state, task.Usage(), [])
     await desk.raw.hset(desk.keys.task(claim.task.id), "checkpoint", "older")
     await desk.raw.hset(desk.keys.task(claim.task.id), "whole", "older")
-    await desk.store.checkpoint(claim, state + b"y", task.Usage(), [])
+    await desk.store.claims.checkpoint(claim, state + b"y", task.Usage(), [])
     (again,) = await desk.reclaim()
     assert again.checkpoint == state + b"y"

@@ -48,7 +48,7 @@ class Keeping:
 
     async def has_user(self) -> bool:
         """Whether Redis knows the namespace's user."""
-        return self.namespace in await self.tenants.store.namespaces_with_users()
+        return self.namespace in await self.tenants.store.users.namespaces()
 
     def secret(self) -> dict[str, Any] | None:
         """The Secret as the administrator sees it."""
@@ -74,7 +74,7 @@ async def keeping(
         )
         made = Keeping(tenants, cache, namespace, kubectl)
         yield made
-        await store.dismiss(namespace)
+        await store.users.dismiss(namespace)
         await store.aclose()
 
 
@@ -90,7 +90,7 @@ async def test_a_namespace_is_provided_for_once_and_what_somebody_removed_comes_
     version = secret["metadata"]["resourceVersion"]
     await keeping.tenants.renew()
     assert keeping.secret() == secret, f"written again: {version}"
-    await keeping.tenants.store.dismiss(keeping.namespace)
+    await keeping.tenants.store.users.dismiss(keeping.namespace)
     await keeping.tenants.look()
     assert await keeping.has_user()
     keeping.kubectl("delete", "secret", "penstock-redis-user")
@@ -184,13 +184,13 @@ async def test_the_password_of_a_former_key_is_dropped_when_its_time_is_over(
 ) -> None:
     keeping.there_is(AGENT)
     store, namespace = keeping.tenants.store, keeping.namespace
-    await store.permit(namespace, "f" * 64)
+    await store.users.permit(namespace, "f" * 64)
     await keeping.tenants.renew()
     former = [False, False, False]
     for index, seconds in enumerate((0, 9, 2)):
         keeping.now += seconds
         await keeping.tenants.renew()
-        kept = await store.permit(
+        kept = await store.users.permit(
             namespace, keeping.tenants.credentials.password(namespace), keep_former=True
         )
         former[index] = kept
@@ -218,18 +218,18 @@ async def test_it_keeps_on_when_something_fails_for_a_while(
 ) -> None:
     keeping.there_is(AGENT)
     fails = iter([True, True])
-    known = keeping.tenants.store.namespaces_with_users
+    known = keeping.tenants.store.users.namespaces
 
     async def sometimes() -> set[str]:
         if next(fails, False):
             raise StoreUnavailable("away")
         return await known()
 
-    monkeypatch.setattr(keeping.tenants.store, "namespaces_with_users", sometimes)
+    monkeypatch.setattr(keeping.tenants.store.users, "namespaces", sometimes)
     running = asyncio.create_task(keeping.tenants.run())
     deadline = time.monotonic() + 20
     for _ in range(2):
-        await keeping.tenants.store.dismiss(keeping.namespace)
+        await keeping.tenants.store.users.dismiss(keeping.namespace)
         while keeping.namespace not in await known():
             assert time.monotonic() < deadline, "the user is not there again"
             await asyncio.sleep(0.05)

@@ -22,11 +22,17 @@ class MemoryStore:
     """Tasks and events by id. ``failures`` are raised by the next calls, one each."""
 
     failures: list[Exception] = field(default_factory=list)
-    tasks: dict[str, Task] = field(default_factory=dict)
+    kept: dict[str, Task] = field(default_factory=dict)
     happened: dict[str, list[Event]] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    @property
+    def tasks(self):
+        return self
+
+    routes = notifications = tasks
 
     def _called(self, name):
         self.calls.append(name)
@@ -42,9 +48,9 @@ class MemoryStore:
     async def admit(self, agent, task, submission):
         self._called("admit")
         known = self.keys.get(submission.idempotency_key)
-        if known is None and task not in self.tasks:
+        if known is None and task not in self.kept:
             self._store(agent, task, submission)
-        stored = self.tasks[known or task]
+        stored = self.kept[known or task]
         if submission.idempotency_key:
             self.keys[submission.idempotency_key] = stored.id
         return Admission(
@@ -52,7 +58,7 @@ class MemoryStore:
         )
 
     def _store(self, agent, task, submission):
-        self.tasks[task] = Task(
+        self.kept[task] = Task(
             id=task,
             agent=agent,
             revision=REVISION,
@@ -70,9 +76,9 @@ class MemoryStore:
         )
         self.happened[task] = [Event(f"{NOW_MS}-0", "queued", {"revision": REVISION})]
 
-    async def task(self, identifier, tenant):
+    async def get(self, identifier, tenant):
         self._called("task")
-        found = self.tasks.get(identifier)
+        found = self.kept.get(identifier)
         return found if found and tenant in (None, found.tenant) else None
 
     async def versions(self, agent):
@@ -83,7 +89,7 @@ class MemoryStore:
         self._called("recent")
         fit = [
             one
-            for one in reversed(self.tasks.values())
+            for one in reversed(self.kept.values())
             if one.agent == agent and wanted.tenant in (None, one.tenant)
         ]
         return TaskPage(tuple(fit[:most]), None)
@@ -108,25 +114,25 @@ class MemoryStore:
             async with asyncio.timeout(timeout_seconds), self.changed:
                 while True:
                     self._called("wait_for_end")
-                    if self.tasks[identifier].status.ended:
+                    if self.kept[identifier].status.ended:
                         return
                     await self.changed.wait()
 
     async def cancel(self, identifier, tenant):
         self._called("cancel")
         await self.end(identifier, Outcome(TaskStatus.CANCELLED, OutcomeReason.PERSON, "cancelled"))
-        return self.tasks[identifier]
+        return self.kept[identifier]
 
     async def end(self, identifier, outcome=None):
         """What a worker's finish does."""
         outcome = outcome or Outcome(TaskStatus.SUCCEEDED, output="It is on its way.")
         ended = replace(
-            self.tasks[identifier],
+            self.kept[identifier],
             status=outcome.status,
             outcome=outcome,
             finished_ms=NOW_MS + 1500,
         )
-        self.tasks[identifier] = ended
+        self.kept[identifier] = ended
         await self.happen(identifier, "finished")
 
     async def happen(self, identifier, kind, **data):

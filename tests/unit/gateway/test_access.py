@@ -18,7 +18,7 @@ async def test_a_caller_with_the_verbs_submits_reads_follows_and_cancels(
     web = reviewer.knows(jwt("web"), service_account("web"), "create", "get", "delete")
     created = await cluster_client.post(TASKS, json={"input": "x"}, headers=web)
     assert created.status_code == 202
-    assert store.tasks[created.json()["id"]].tenant == "kubernetes:namespace:shop"
+    assert store.kept[created.json()["id"]].tenant == "kubernetes:namespace:shop"
     place = created.headers["location"]
     assert (await cluster_client.get(place, headers=web)).json()["status"] == "Queued"
     assert (await cluster_client.get(f"{place}/events", headers=web)).status_code == 200

@@ -63,7 +63,7 @@ async def test_a_key_beyond_ascii_is_the_same_in_header_and_field(submit):
 async def test_a_key_that_cannot_be_used_makes_no_task(body, header, says, submit, store):
     response = await submit({"input": "x", **body}, **{"Idempotency-Key": header})
     assert_problem(response, 400, "invalid-idempotency-key", says)
-    assert not store.tasks
+    assert not store.kept
 
 
 async def test_two_headers_that_differ_are_refused_and_two_that_agree_are_one(client, store):
@@ -75,12 +75,12 @@ async def test_two_headers_that_differ_are_refused_and_two_that_agree_are_one(cl
 
     assert slug_of(await post("a", "b")) == "invalid-idempotency-key"
     assert (await post("a", "a")).status_code == 202
-    assert len(store.tasks) == 1
+    assert len(store.kept) == 1
 
 
 async def test_whether_a_session_is_shared_reaches_the_store(submit, store, monkeypatch):
     seen = []
-    admit = store.admit
+    admit = store.tasks.admit
 
     async def look(agent, task, submission):
         seen.append(submission.shared_session)
@@ -211,7 +211,7 @@ async def test_a_task_that_is_stored_and_cannot_be_read_back_is_answered_all_the
     await until(lambda: "wait_for_end" in store.calls, lambda: store.calls)
     store.failures = [STRANGE_REFUSAL] * 2
     response = await waiting
-    assert (response.status_code, response.json()["id"] in store.tasks) == (202, True)
+    assert (response.status_code, response.json()["id"] in store.kept) == (202, True)
 
 
 def test_an_outage_is_a_line_now_and_then_however_many_hear_of_it():
@@ -279,7 +279,7 @@ async def test_an_event_id_that_redis_cannot_hold_is_refused_on_every_way(
         await submit({"input": "x"}, **{**STREAM, **headers}),
     ):
         assert_problem(response, 400, "invalid-event-id")
-    assert len(store.tasks) == 1, "and before a task is made"
+    assert len(store.kept) == 1, "and before a task is made"
 
 
 class StreamsOfRedis:
@@ -301,7 +301,7 @@ async def test_a_stream_resumed_later_than_the_end_is_204_when_the_task_has_ende
 ):
     StreamsOfRedis(store, monkeypatch)
     place = (await submit({"input": "x"})).headers["location"]
-    await store.end(next(iter(store.tasks)))
+    await store.end(next(iter(store.kept)))
     headers = {**STREAM, "Last-Event-ID": "99999999999999-0"}
     assert (await client.get(f"{place}/events", headers=headers)).status_code == 204
 
@@ -315,7 +315,7 @@ async def test_a_stream_resumed_later_than_the_end_hears_what_happens_from_then_
     headers = {**STREAM, "Last-Event-ID": "99999999999999-0"}
     streaming = asyncio.create_task(client.get(f"{place}/events", headers=headers))
     await until(lambda: store.calls.count("events") >= 3, lambda: store.calls)
-    await store.end(next(iter(store.tasks)))
+    await store.end(next(iter(store.kept)))
     told = events_in((await streaming).text)
     assert [kind for _, kind, _ in told] == ["finished"]
 
@@ -323,9 +323,9 @@ async def test_a_stream_resumed_later_than_the_end_hears_what_happens_from_then_
 async def test_a_stream_ends_when_its_task_has_and_the_last_event_is_lost(submit, store):
     streaming = asyncio.create_task(submit({"input": "x"}, **STREAM))
     await until(lambda: store.calls.count("task") >= 1, lambda: store.calls)
-    [identifier] = store.tasks
+    [identifier] = store.kept
     ended = Outcome(TaskStatus.FAILED, OutcomeReason.INTERNAL)
-    store.tasks[identifier] = replace(store.tasks[identifier], status=ended.status, outcome=ended)
+    store.kept[identifier] = replace(store.kept[identifier], status=ended.status, outcome=ended)
     async with asyncio.timeout(10):
         assert [kind for _, kind, _ in events_in((await streaming).text)] == ["queued"]
 
@@ -345,7 +345,7 @@ async def test_a_stream_gives_its_place_back_however_it_ends(gateway, submit, st
 
 async def test_events_of_any_content_are_lines_of_their_own_and_json(submit, client, store):
     place = (await submit({"input": "x"})).headers["location"]
-    [identifier] = store.tasks
+    [identifier] = store.kept
     strange = {
         "text": "a\r\nevent: forged\n\ndata: {}\u2028\x85",
         "half": "\ud83d",
@@ -371,7 +371,7 @@ async def test_a_long_list_of_events_has_an_end_and_goes_on_from_there(
 ):
     monkeypatch.setattr(streams, "MAX_PAGE_BYTES", 5000)
     place = (await submit({"input": "x"})).headers["location"]
-    [identifier] = store.tasks
+    [identifier] = store.kept
     for _ in range(10):
         await store.happen(identifier, "tool", name="t" * 900)
     read, after = [], ""

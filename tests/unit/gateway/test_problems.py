@@ -81,13 +81,13 @@ BAD_BODIES = {
 @pytest.mark.parametrize(("body", "says"), BAD_BODIES.values(), ids=BAD_BODIES)
 async def test_a_body_that_cannot_be_used_is_refused_with_the_reason(body, says, submit, store):
     assert_problem(await submit(body), 400, "invalid-body", says)
-    assert not store.tasks
+    assert not store.kept
 
 
 async def test_a_body_over_one_mebibyte_is_refused(submit, store):
     response = await submit(b'{"input": "' + b"x" * bodies.MAX_BODY_BYTES + b'"}')
     assert_problem(response, 413, "body-too-large", "1,048,576")
-    assert not store.tasks
+    assert not store.kept
 
 
 async def test_an_endless_body_is_not_read_for_ever(client, monkeypatch):

@@ -72,7 +72,7 @@ async def test_what_the_caller_sends_reaches_the_store(submit, store):
         "metadata": {"order": "17"},
     }
     identifier = (await submit(body)).json()["id"]
-    task = store.tasks[identifier]
+    task = store.kept[identifier]
     assert task.agent == AgentKey("shop", "support")
     assert (task.tenant, task.input, task.user, task.session) == ("acme", body["input"], "u", "s")
     assert (task.type, task.priority, task.metadata) == ("t", "Batch", {"order": "17"})
@@ -80,8 +80,8 @@ async def test_what_the_caller_sends_reaches_the_store(submit, store):
 
 async def test_a_task_that_ends_within_wait_is_answered_with_200_whatever_its_status(submit, store):
     waiting = asyncio.create_task(submit({"input": "x", "wait": 30}))
-    await until(lambda: store.tasks, lambda: store.calls)
-    [identifier] = store.tasks
+    await until(lambda: store.kept, lambda: store.calls)
+    [identifier] = store.kept
     await store.happen(identifier, "started", revision="1a2b3c4d")
     await store.end(identifier, Outcome(TaskStatus.FAILED, OutcomeReason.TIMEOUT, "too slow"))
     response = await waiting
@@ -98,7 +98,7 @@ async def test_a_task_that_does_not_end_within_wait_is_answered_with_202(submit)
 
 async def test_a_stopping_gateway_answers_who_waits(submit, store, gateway):
     waiting = asyncio.create_task(submit({"input": "x", "wait": 300}))
-    await until(lambda: store.tasks, lambda: store.calls)
+    await until(lambda: store.kept, lambda: store.calls)
     gateway.stopping.begin()
     assert (await waiting).status_code == 202
 
@@ -107,7 +107,7 @@ async def test_a_lost_answer_of_the_store_does_not_make_a_second_task(submit, st
     store.failures = [StoreUnavailable("cut off")]
     assert (await submit({"input": "x"})).status_code == 202
     assert store.calls == ["admit", "admit"]
-    assert len(store.tasks) == 1
+    assert len(store.kept) == 1
 
 
 async def test_a_caller_waits_on_while_the_store_is_away(submit, store, monkeypatch):
@@ -118,7 +118,7 @@ async def test_a_caller_waits_on_while_the_store_is_away(submit, store, monkeypa
     async with store.changed:
         store.changed.notify_all()
     await until(lambda: not store.failures, lambda: store.calls)
-    await store.end(next(iter(store.tasks)))
+    await store.end(next(iter(store.kept)))
     assert (await waiting).json()["status"] == "Succeeded"
 
 
@@ -128,7 +128,7 @@ async def test_a_stored_task_is_answered_even_when_it_cannot_be_read_back(submit
     store.failures = [StoreUnavailable("gone")] * 2
     response = await waiting
     assert response.status_code == 202
-    assert response.json()["id"] in store.tasks
+    assert response.json()["id"] in store.kept
 
 
 async def test_the_same_idempotency_key_answers_with_the_first_task_as_it_is_now(submit, store):
@@ -177,8 +177,8 @@ async def test_the_events_of_a_task_are_a_list_whose_last_carries_the_result(sub
 
 async def test_a_stream_tells_events_as_they_happen_and_ends_with_the_result(submit, store):
     streaming = asyncio.create_task(submit({"input": "x"}, **STREAM))
-    await until(lambda: store.tasks, lambda: store.calls)
-    [identifier] = store.tasks
+    await until(lambda: store.kept, lambda: store.calls)
+    [identifier] = store.kept
     await store.happen(identifier, "started", revision="1a2b3c4d")
     await asyncio.sleep(0)
     await store.end(identifier)
@@ -195,13 +195,13 @@ async def test_a_stream_tells_events_as_they_happen_and_ends_with_the_result(sub
 async def test_a_quiet_stream_is_kept_open_by_comments(submit, store):
     streaming = asyncio.create_task(submit({"input": "x"}, **STREAM))
     await until(lambda: store.calls.count("task") >= 2, lambda: store.calls)
-    await store.end(next(iter(store.tasks)))
+    await store.end(next(iter(store.kept)))
     assert ": ping\n\n" in (await streaming).text
 
 
 async def test_a_stream_goes_on_after_the_last_event_its_reader_saw(submit, store, client):
     place = (await submit({"input": "x"})).headers["location"]
-    await store.end(next(iter(store.tasks)))
+    await store.end(next(iter(store.kept)))
     whole = events_in((await client.get(f"{place}/events", headers=STREAM)).text)
     assert [kind for _, kind, _ in whole] == ["queued", "finished"]
     rest = await client.get(f"{place}/events", headers={**STREAM, "Last-Event-ID": whole[0][0]})

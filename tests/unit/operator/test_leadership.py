@@ -19,19 +19,26 @@ from penstock_operator.reconcile.fence import fenced
 from penstock_operator.reconcile.gather import highest_epoch
 from penstock_operator.reconcile.memory import Memory
 from penstock_operator.settings import Settings
+from penstock_store.outcomes import Outcomes
+from penstock_store.queue import Queue
 from penstock_store.records import Look
-from penstock_store.routing import Routing
+from penstock_store.routes import Routes
 from penstock_store.store import Store
-from penstock_store.users import Permitting
+from penstock_store.users import Users
 from tests.unit.operator import worlds
 
 #: What an operator may do with the store although it does not lead.
-READS = {"look", "ends", "rows", "row_page", "memory", "index", "namespaces_with_users"}
+READS = {
+    "routes.look", "routes.versions", "routes.index", "routes.knows_absent", "outcomes.rows",
+    "outcomes.page", "outcomes.ends", "users.namespaces", "queue.wait_for_work",
+}  # fmt: skip
 
 #: What the calls that write are given here.
 ARGUMENTS = {
     "agent": AgentKey("acme", "support"),
     "agents": {},
+    "consumer": "w1",
+    "idle_ms": 1,
     "namespace": "acme",
     "password": "word",
     "revision": "aaaa1111",
@@ -56,11 +63,11 @@ def elected(clock: Clock, epoch: int = 5) -> Leadership:
 
 
 def calls_of_the_operator() -> list[str]:
-    groups = (Routing, Permitting)
+    clients = {"routes": Routes, "outcomes": Outcomes, "queue": Queue, "users": Users}
     return sorted(
-        name
-        for group in groups
-        for name, call in vars(group).items()
+        f"{client}.{name}"
+        for client, calls in clients.items()
+        for name, call in vars(calls).items()
         if inspect.iscoroutinefunction(call) and not name.startswith("_")
     )
 
@@ -69,7 +76,8 @@ def calls_of_the_operator() -> list[str]:
 async def test_a_call_that_writes_to_the_store_is_refused_without_the_lease(call: str) -> None:
     guard = Leadership(Timing(), Clock()).demand
     store = Store.connect("redis://127.0.0.1:1/0", guard=guard)
-    method = getattr(store, call)
+    client, name = call.split(".")
+    method = getattr(getattr(store, client), name)
     needed = [
         name
         for name, parameter in inspect.signature(method).parameters.items()

@@ -37,7 +37,7 @@ class Everything(Writes):
     async def look(self, _key: AgentKey, _revisions: list[str]) -> Look:
         return Look(1_000_000, None, 0, "", (), "", "")
 
-    async def row_page(self, *_: object) -> RowPage:
+    async def page(self, *_: object) -> RowPage:
         return RowPage((), "")
 
     async def listing(self, *_: object) -> tuple[list[Object], int]:

@@ -39,9 +39,15 @@ class Writes:
     failing: Step | None = None
     error: Callable[[], Exception] = lambda: ClusterError(500, "no")
     steps: list[Step] = field(default_factory=list)
-    routes: list[Route] = field(default_factory=list)
+    put_routes: list[Route] = field(default_factory=list)
     replaced: list[tuple[int, int] | None] = field(default_factory=list)
     overdue: int = 0
+
+    @property
+    def routes(self) -> "Writes":
+        return self
+
+    queue = outcomes = routes
 
     def note(self, *step: str) -> None:
         """Remember a write, then fail if it is the one that fails."""
@@ -67,11 +73,11 @@ class Writes:
     async def delete(self, kind: Kind, _obj: Object) -> None:
         self.note("delete", kind.kind)
 
-    async def set_route(
+    async def put(
         self, _key: AgentKey, route: Route, *, instead_of: tuple[int, int] | None = None
     ) -> None:
         self.note("route", f"{route.percent} %")
-        self.routes.append(route)
+        self.put_routes.append(route)
         self.replaced.append(instead_of)
 
     async def expire(self, _key: AgentKey, limit: int) -> int:
@@ -159,7 +165,7 @@ async def test_a_refused_deployment_stops_neither_rollback_nor_kill_switch() -> 
     await carry_out(replace(made, agent=declared, spec=spec), writes, memory)
     assert ("child", "Deployment") in writes.steps
     assert ("verdict", "ControllerRevision") in writes.steps
-    assert [(route.percent, route.suspended) for route in writes.routes] == [(0, True)]
+    assert [(route.percent, route.suspended) for route in writes.put_routes] == [(0, True)]
     assert "requests above limits" in memory.refused
     told = plan_agent(replace(made, refused=memory.refused)).agent_status
     assert told is not None
@@ -190,7 +196,7 @@ async def test_while_redis_is_away_the_agent_says_so() -> None:
     writes = Writes()
     made = replace(trying_v2(), look=None, look_error="Redis did not answer")
     await carry_out(made, writes)
-    assert writes.routes == []
+    assert writes.put_routes == []
     told = plan_agent(made).agent_status
     assert told is not None
     ready = next(c for c in told.conditions if c.type == "Ready")
@@ -209,7 +215,7 @@ async def test_a_rollback_reaches_redis_even_when_stables_record_is_gone() -> No
     made = aborted()
     without_v1 = tuple(r for r in made.records if r["metadata"]["name"] != cut(V1).name)
     await carry_out(replace(made, records=without_v1, configmaps={}), writes)
-    assert [(route.stable, route.percent) for route in writes.routes] == [(cut(V1).hash, 0)]
+    assert [(route.stable, route.percent) for route in writes.put_routes] == [(cut(V1).hash, 0)]
 
 
 async def test_the_same_route_is_not_written_twice() -> None:
@@ -217,10 +223,10 @@ async def test_the_same_route_is_not_written_twice() -> None:
     made = trying_v2()
     await carry_out(made, writes, memory)
     assert made.look
-    in_force = route_record(writes.routes[0])
+    in_force = route_record(writes.put_routes[0])
     made = replace(made, look=replace(made.look, route_record=in_force))
     await carry_out(made, writes, memory)
-    assert len(writes.routes) == 1
+    assert len(writes.put_routes) == 1
 
 
 async def test_a_route_that_another_hand_has_changed_is_put_back() -> None:
@@ -228,10 +234,10 @@ async def test_a_route_that_another_hand_has_changed_is_put_back() -> None:
     made = trying_v2()
     await carry_out(made, writes, memory)
     assert made.look
-    changed = route_record(replace(writes.routes[0], percent=100))
+    changed = route_record(replace(writes.put_routes[0], percent=100))
     strange = replace(made, look=replace(made.look, route_record=changed), instead_of=(7, 8))
     await carry_out(strange, writes, memory)
-    assert writes.routes == [writes.routes[0]] * 2
+    assert writes.put_routes == [writes.put_routes[0]] * 2
     assert writes.replaced == [None, (7, 8)]
 
 

@@ -56,13 +56,17 @@ class Index:
     broken: dict[AgentKey, Exception | None] = field(default_factory=dict)
     closed: list[tuple[AgentKey, str]] = field(default_factory=list)
 
+    @property
+    def routes(self) -> Index:
+        return self
+
     async def index(self) -> dict[AgentKey, str]:
         return dict(self.known)
 
     async def set_index(self, agents: dict[AgentKey, str]) -> None:
         self.known = dict(agents)
 
-    async def close_agent(self, key: AgentKey, uid: str) -> int:
+    async def close(self, key: AgentKey, uid: str) -> int:
         if key in self.broken:
             error = self.broken[key]
             if error is None:

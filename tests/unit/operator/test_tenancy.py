@@ -25,17 +25,21 @@ class World:
     """Cluster and store in one; whatever is asked about a namespace may fail."""
 
     failing: dict[str, PenstockError] = field(default_factory=dict)
-    users: set[str] = field(default_factory=set)
+    permitted: set[str] = field(default_factory=set)
     secrets: set[str] = field(default_factory=set)
     unlisted: dict[str, PenstockError] = field(default_factory=dict)
 
-    async def namespaces_with_users(self) -> set[str]:
-        return set(self.users)
+    @property
+    def users(self) -> World:
+        return self
+
+    async def namespaces(self) -> set[str]:
+        return set(self.permitted)
 
     async def permit(self, namespace: str, _password: str, *, keep_former: bool = False) -> bool:
         if namespace in self.failing:
             raise self.failing[namespace]
-        self.users.add(namespace)
+        self.permitted.add(namespace)
         return keep_former and False
 
     async def disconnect(self, _namespace: str) -> None:
@@ -44,7 +48,7 @@ class World:
     async def dismiss(self, namespace: str) -> None:
         if namespace in self.failing:
             raise self.failing[namespace]
-        self.users.discard(namespace)
+        self.permitted.discard(namespace)
 
     async def apply(self, _kind: Kind, obj: Object, _manager: str) -> Object:
         self.secrets.add(obj["metadata"]["namespace"])
@@ -84,7 +88,7 @@ async def test_a_user_that_cannot_be_made_again_holds_up_no_other(error: Penstoc
     world = World({"b": error})
     with structlog.testing.capture_logs() as logged:
         await tenants(world, *NAMESPACES).look()
-    assert world.users == {"a", "c"}
+    assert world.permitted == {"a", "c"}
     assert [line["namespace"] for line in logged if line["log_level"] == "warning"] == ["b"]
 
 
@@ -92,18 +96,18 @@ async def test_a_user_that_redis_refuses_is_the_namespaces_problem_and_no_others
     world = World({"b": StoreRefused("ERR no")})
     them = tenants(world, *NAMESPACES)
     await them.renew()
-    assert world.users == world.secrets == {"a", "c"}
+    assert world.permitted == world.secrets == {"a", "c"}
     assert "ERR no" in await them.provide("b")
 
 
 async def test_a_namespace_that_cannot_be_listed_keeps_its_user_and_no_other_does() -> None:
-    world = World({"b": StoreRefused("ERR no")}, users=set(NAMESPACES))
+    world = World({"b": StoreRefused("ERR no")}, permitted=set(NAMESPACES))
     world.unlisted["a"] = ClusterError(403, "its Role is gone")
     them = tenants(world)
     with structlog.testing.capture_logs() as logged:
         await them.renew()
         await them.renew()
-    assert world.users == {"a", "b"}
+    assert world.permitted == {"a", "b"}
     warned = [line["namespace"] for line in logged if line["log_level"] == "warning"]
     assert warned == ["a", "b"]
 

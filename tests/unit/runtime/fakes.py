@@ -124,6 +124,7 @@ class Store:
     """Hands out ``waiting`` and keeps how tasks ended; each call may be replaced by a failure."""
 
     def __init__(self, *waiting):
+        self.claims = self.queue = self
         self.waiting = list(waiting)
         self.finished = {}
         self.calls = []
@@ -151,7 +152,7 @@ class Store:
     async def ping(self):
         self._called("ping")
 
-    async def claim(self, agent, revision, consumer, limit):
+    async def take(self, agent, revision, consumer, limit):
         self._called("claim", limit)
         taken, self.waiting = self.waiting[:limit], self.waiting[limit:]
         return taken

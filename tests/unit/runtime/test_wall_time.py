@@ -119,7 +119,7 @@ async def test_what_is_written_again_waits_for_its_turn_like_every_other_write(t
         under_way.pop()
         return Directive.CONTINUE
 
-    store.checkpoint = slow
+    store.claims.checkpoint = slow
     for held in holds:
         held.tell(Directive.REWRITE)
     await store.until(lambda: len(most) == 2)
@@ -200,7 +200,7 @@ async def test_the_writes_of_many_tasks_leave_a_way_for_heartbeats(template):
         await gate.wait()
         return Directive.CONTINUE
 
-    store.checkpoint = slow
+    store.claims.checkpoint = slow
     async with working(store, fakes.agent(template), concurrency=200):
         await store.until(lambda: len(at_once) > 1)
         beats = store.times("heartbeat")

@@ -1,4 +1,4 @@
-"""The gateway's calls: admit, read and cancel tasks."""
+"""Tasks as callers see them: admitted, read, cancelled, looked for."""
 
 from typing import Any, Final
 
@@ -7,10 +7,13 @@ from penstock.errors import AdmissionRefused
 from penstock.names import AgentKey
 from penstock.task import Submission, Task, TaskStatus
 from penstock.traffic import Arm
-from penstock_store import codec, keys
-from penstock_store.connected import Connected
+from penstock_store import codec, keys, listing
+from penstock_store.agent_scripts import AgentScripts
+from penstock_store.listing import Place, TaskPage, Wanted
 from penstock_store.records import Admission
+from penstock_store.routes import Routes
 
+_BEGINNING: Final = Place()
 _RETRY_SECONDS: Final = 5
 _SUSPENDED_RETRY_SECONDS: Final = 30
 #: What is refused because a bound is reached: the words, and when to try again.
@@ -19,11 +22,14 @@ _FULL: Final = {
     "session-queue-full": ("{} tasks of this session wait for the one before already", 5),
     "too-many-sessions": ("this tenant has {} sessions with agent {} already", 60),
 }
-_INDEX_GOOD_MS: Final = 300_000  # older than this, an agent may have been made since
 
 
-class Admitting(Connected):
-    """Tasks as callers see them."""
+class Tasks:
+    """Tasks as callers see them. ``routes`` says which agents are known to be absent."""
+
+    def __init__(self, scripts: AgentScripts, routes: Routes) -> None:
+        self._scripts = scripts
+        self._routes = routes
 
     async def admit(self, agent: AgentKey, task: str, submission: Submission) -> Admission:
         """Route, pin, store and queue a task in one step, or return the one of the same key.
@@ -41,7 +47,7 @@ class Admitting(Connected):
         if not keys.well_named(agent):
             raise not_found(agent)
         keyed, arguments = _admission(agent, task, submission)
-        said, *rest = await self._run("admit", agent, *keyed, arguments=arguments)
+        said, *rest = await self._scripts.run("admit", agent, *keyed, arguments=arguments)
         if said not in (b"new", b"old"):
             raise await self._refusal(agent, said.decode(), rest)
         with codec.reading("the task of this submission"):
@@ -57,13 +63,13 @@ class Admitting(Connected):
                 created_ms=int(created_ms),
             )
 
-    async def task(self, identifier: str, tenant: str | None) -> Task | None:
+    async def get(self, identifier: str, tenant: str | None) -> Task | None:
         """The task of that id, if it is this tenant's; None: whosever it is."""
         agent = agent_of(identifier)
         if agent is None:
             return None
         key = keys.AgentKeys(agent).task(identifier)
-        values = await self._connection.read("HMGET", key, *codec.TASK_FIELDS)
+        values = await self._scripts.connection.read("HMGET", key, *codec.TASK_FIELDS)
         stored = {
             name: value
             for name, value in zip(codec.TASK_FIELDS, values, strict=True)
@@ -83,12 +89,34 @@ class Admitting(Connected):
         if agent is None:
             return None
         key = keys.AgentKeys(agent).task(identifier)
-        await self._run("cancel", agent, key, arguments=(identifier, tenant))
-        return await self.task(identifier, tenant)
+        await self._scripts.run("cancel", agent, key, arguments=(identifier, tenant))
+        return await self.get(identifier, tenant)
+
+    async def recent(
+        self, agent: AgentKey, wanted: Wanted, place: Place = _BEGINNING, most: int = 50
+    ) -> TaskPage:
+        """The newest tasks of an agent that fit, after a place.
+
+        A page reads at most ``listing.MOST_READ`` tasks, so it may be empty though more follow. Ids of tasks
+        that are kept no longer are passed over.
+
+        Raises:
+            AdmissionRefused: agent-not-found.
+        """
+        if not keys.well_named(agent):
+            raise not_found(agent)
+        index = keys.AgentKeys(agent).recent
+        bounds = (listing.MOST_READ, most, listing.MOST_FIELD_BYTES)
+        asked = (place.number, place.digest, *bounds, wanted.document(agent), *listing.SHOWN)
+        answer = await self._scripts.run("recent", agent, index, arguments=asked)
+        page, is_empty = listing.page(agent, answer)
+        if is_empty and not place.digest and await self._routes.knows_absent(agent):
+            raise not_found(agent)
+        return page
 
     async def _refusal(self, agent: AgentKey, problem: str, rest: list[Any]) -> AdmissionRefused:
         match problem:
-            case "no-route" if await self._known_absent(agent):
+            case "no-route" if await self._routes.knows_absent(agent):
                 return not_found(agent)
             case "agent-suspended":
                 return AdmissionRefused(
@@ -113,15 +141,6 @@ class Admitting(Connected):
                 return AdmissionRefused(
                     "no-route", f"agent {agent} has no route yet", _RETRY_SECONDS
                 )
-
-    async def _known_absent(self, agent: AgentKey) -> bool:
-        """Whether a complete and fresh index lacks the agent; it is in a slot of its own."""
-        index, complete = self._index_keys
-        if await self._connection.read("HEXISTS", index, str(agent)):
-            return False
-        stamp = await self._connection.read("GET", complete)
-        seconds, _ = await self._connection.read("TIME")
-        return stamp is not None and int(seconds) * 1000 - int(stamp) < _INDEX_GOOD_MS
 
 
 def agent_of(identifier: str) -> AgentKey | None:

@@ -1,4 +1,4 @@
-"""The worker's calls: claim tasks, keep them, save their state, give them back, end them."""
+"""Claims: how workers take tasks, keep them, save their state, give them back, end them."""
 
 import json
 import time
@@ -12,11 +12,10 @@ from typing import Any, Final
 from penstock.names import AgentKey
 from penstock.task import Outcome, Usage
 from penstock_store import checkpoints, codec, keys
+from penstock_store.agent_scripts import AgentScripts
 from penstock_store.checkpoints import Saved, Writing
-from penstock_store.connected import Connected
-from penstock_store.connection import Argument, Connection
+from penstock_store.connection import Argument
 from penstock_store.records import Claim, Directive, Telling
-from penstock_store.scripts import Scripts
 
 _HEARTBEATS: Final = 500  # claims in one step, so that no script holds Redis up
 # After its acknowledgement an end may be lost with the log's tail for so long.
@@ -37,22 +36,22 @@ class _End:
     size: int
 
 
-class Working(Connected):
+class Claims:
     """Tasks as workers see them.
 
     For each agent and consumer the number of the last acknowledged write is kept, and said with each
     call: where Redis does not know it any more, it has lost the end of what was written.
     """
 
-    def __init__(self, connection: Connection, scripts: Scripts, installation: str) -> None:
-        super().__init__(connection, scripts, installation)
+    def __init__(self, scripts: AgentScripts) -> None:
+        self._scripts = scripts
         self._numbers: dict[tuple[AgentKey, str], int] = {}
         self._saved: dict[str, Saved] = {}  # by claim id
         self._ends: deque[_End] = deque()
         self._end_bytes = 0
         self._breaks: dict[AgentKey, int] = {}  # the last after which ends were said again
 
-    async def claim(self, agent: AgentKey, revision: str, consumer: str, limit: int) -> list[Claim]:
+    async def take(self, agent: AgentKey, revision: str, consumer: str, limit: int) -> list[Claim]:
         """Up to ``limit`` tasks to work on, lanes in order; empty while the agent is suspended.
 
         Batch gets at least one turn in ten. A revision that is Rejected or Closed gets nothing. After
@@ -60,21 +59,15 @@ class Working(Connected):
         have been heard of, or 15 s.
         """
         own = keys.AgentKeys(agent)
-        keyed = [own.revision(revision), own.bell(revision), *self._queues(agent, revision)]
+        keyed = [
+            own.revision(revision),
+            own.bell(revision),
+            *keys.AgentKeys(agent).queues(revision),
+        ]
         claims = await self._numbered(
             "claim", agent, consumer, *keyed, before=(revision,), after=_claim_ids(limit)
         )
         return [self._claim(agent, revision, consumer, one) for one in claims]
-
-    async def part(self, agent: AgentKey, revision: str, idle_ms: int) -> int:
-        """Part what workers hold that were silent for ``idle_ms`` into groups of suspects.
-
-        Each group is half of what one worker held in a lane. Returns how many groups wait.
-        """
-        arguments = (revision, idle_ms, uuid.uuid4().hex)
-        return int(
-            await self._run("part", agent, *self._queues(agent, revision), arguments=arguments)
-        )
 
     async def take_suspects(self, agent: AgentKey, revision: str, consumer: str) -> list[Claim]:
         """Claim one waiting group of suspects, whole; empty when none waits.
@@ -85,18 +78,11 @@ class Working(Connected):
             "suspects",
             agent,
             consumer,
-            *self._queues(agent, revision),
+            *keys.AgentKeys(agent).queues(revision),
             before=(revision,),
             after=(uuid.uuid4().hex,),
         )
         return [self._claim(agent, revision, consumer, one) for one in claims]
-
-    async def bury(self, agent: AgentKey, revision: str, consumer: str) -> int:
-        """Part at once what a consumer held whose process was seen to die. Returns how many groups."""
-        arguments = (revision, consumer, uuid.uuid4().hex)
-        return int(
-            await self._run("bury", agent, *self._queues(agent, revision), arguments=arguments)
-        )
 
     async def leave(self, agent: AgentKey, revision: str, consumer: str) -> int:
         """A consumer ends in order: what it still holds is queued again, and suspects stay suspects.
@@ -106,7 +92,9 @@ class Working(Connected):
         self._numbers.pop((agent, consumer), None)
         arguments = (revision, consumer, uuid.uuid4().hex)
         return int(
-            await self._run("leave", agent, *self._queues(agent, revision), arguments=arguments)
+            await self._scripts.run(
+                "leave", agent, *keys.AgentKeys(agent).queues(revision), arguments=arguments
+            )
         )
 
     async def heartbeat(
@@ -137,7 +125,7 @@ class Working(Connected):
         told = (telling.revision, telling.access, telling.age_ms) if telling else ("", "", 0)
         named = [text for claim in claims for text in (claim.task.id, claim.id)]
         number = self._numbers.get((agent, consumer), 0)
-        broken, *said = await self._run(
+        broken, *said = await self._scripts.run(
             "heartbeat", agent, arguments=lambda life: (consumer, number, life, *told, *named)
         )
         if broken > self._breaks.get(agent, 0):
@@ -294,7 +282,7 @@ class Working(Connected):
         arguments: Callable[[str], Sequence[Argument]] = lambda life: (  # noqa: E731
             *before, consumer, number, life, *after
         )  # fmt: skip
-        written, *rest = await self._run(
+        written, *rest = await self._scripts.run(
             script, agent, *keyed, arguments=arguments, replicated=replicated
         )
         self._numbers[mine] = max(self._numbers.get(mine, 0), int(written))

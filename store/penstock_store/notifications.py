@@ -1,23 +1,25 @@
-"""Waiting without polling: events of tasks for callers, doorbells for workers."""
+"""Waiting without polling for what happens to tasks."""
 
 import asyncio
 
 from penstock.names import AgentKey
 from penstock_store import codec, keys
-from penstock_store.admission import agent_of
-from penstock_store.connected import Connected
 from penstock_store.connection import Connection
 from penstock_store.news import News
 from penstock_store.records import Event
-from penstock_store.scripts import Scripts
+from penstock_store.tasks import agent_of
 
 
-class Listening(Connected):
-    """What happens to tasks, and when there may be work."""
+class Notifications:
+    """What happens to tasks, as it happens."""
 
-    def __init__(self, connection: Connection, scripts: Scripts, installation: str) -> None:
-        super().__init__(connection, scripts, installation)
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
         self._news = News(connection)
+
+    async def aclose(self) -> None:
+        """Stop listening."""
+        await self._news.aclose()
 
     async def events(self, identifier: str, after: str = "") -> list[Event]:
         """Events of a task after an event id, oldest first.
@@ -80,11 +82,6 @@ class Listening(Connected):
                 if status is None or codec.has_ended(status):
                     return
                 await listener.rest(remaining)
-
-    async def wait_for_work(self, agent: AgentKey, revision: str, timeout_seconds: float) -> None:
-        """Return when a task may have been queued for the revision, or after the time."""
-        bell = keys.AgentKeys(agent).bell(revision)
-        await self._connection.block(timeout_seconds, "BLPOP", bell, str(timeout_seconds))
 
 
 def _position(event_id: str) -> tuple[int, int]:

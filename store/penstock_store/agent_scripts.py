@@ -1,0 +1,36 @@
+"""What every client of the store is built on: a connection, the scripts, and the keys of an agent."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from penstock.names import AgentKey
+from penstock_store import keys
+from penstock_store.connection import Arguments, Connection
+from penstock_store.scripts import Script, Scripts
+
+
+@dataclass(frozen=True)
+class AgentScripts:
+    """Scripts, run on the keys of one agent."""
+
+    connection: Connection
+    scripts: Scripts
+
+    def script(self, name: str) -> Script:
+        """A script by its name."""
+        return self.scripts[name]
+
+    async def run(
+        self,
+        script: str,
+        agent: AgentKey,
+        *more: str,
+        arguments: Arguments = (),
+        replicated: bool = False,
+    ) -> Any:
+        """Run a script on the agent's tag, route and outcome log, and the keys it further names."""
+        own = keys.AgentKeys(agent)
+        keyed = (own.tag, own.route, own.outcomes, *more)
+        return await self.connection.run(
+            self.scripts[script], keyed, arguments, replicated=replicated
+        )
