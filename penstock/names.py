@@ -21,6 +21,7 @@ ANNOTATION_PROMOTED: Final = f"{GROUP}/promoted-sequence"
 ANNOTATION_ATTEMPT: Final = f"{GROUP}/attempt"
 
 REVISION_FILE: Final = "revision.json"  # key in the ConfigMap that workers mount
+PRICES_FILE: Final = "prices.json"  # key in the ConfigMap of the installation's own prices
 HASH_LENGTH: Final = 8
 MAX_AGENT_NAME: Final = 63
 _MAX_CHILD: Final = 63
@@ -52,6 +53,11 @@ def revision_name(agent: str, revision_hash: str) -> str:
         digest = hashlib.sha256(agent.encode()).hexdigest()[:6]
         agent = f"{agent[: room - 7].rstrip('-.')}-{digest}"
     return f"{agent}-{revision_hash}"
+
+
+def prices_name(agent: str) -> str:
+    """Name of the ConfigMap from which an agent's workers read the installation's own prices."""
+    return f"penstock-prices-{agent}"
 
 
 def hash_of(revision: str) -> str:

@@ -80,9 +80,18 @@ def counting(status: TaskStatus, reason: OutcomeReason) -> Counting:
     return Counting.LEFT_OUT
 
 
+def usd(micro_usd: int) -> str:
+    """Millionths of a US dollar as callers see them: a decimal string in dollars."""
+    return f"{micro_usd / 1_000_000:.6f}"
+
+
 @dataclass(frozen=True)
 class Usage:
-    """What a task has used so far; the names match ``limits``. Cost is the list price."""
+    """What a task has used so far; the names match ``limits``.
+
+    ``cost_micro_usd`` is what the model calls cost. ``cached_input_tokens`` of the input were read
+    from the vendor's cache; ``cache_saving_micro_usd`` is what fresh ones would have cost more.
+    """
 
     model_calls: int = 0
     tool_calls: int = 0
@@ -90,6 +99,13 @@ class Usage:
     output_tokens: int = 0
     cost_micro_usd: int = 0
     wall_ms: int = 0
+    cached_input_tokens: int = 0
+    cache_saving_micro_usd: int = 0
+
+    @property
+    def list_price_micro_usd(self) -> int:
+        """The price by which revisions are compared: cached input costs what fresh input does."""
+        return max(0, self.cost_micro_usd + self.cache_saving_micro_usd)
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(
@@ -99,6 +115,8 @@ class Usage:
             self.output_tokens + other.output_tokens,
             self.cost_micro_usd + other.cost_micro_usd,
             self.wall_ms + other.wall_ms,
+            self.cached_input_tokens + other.cached_input_tokens,
+            self.cache_saving_micro_usd + other.cache_saving_micro_usd,
         )
 
     def wire(self) -> dict[str, Any]:
@@ -107,8 +125,9 @@ class Usage:
             "modelCalls": self.model_calls,
             "toolCalls": self.tool_calls,
             "inputTokens": self.input_tokens,
+            "cachedInputTokens": self.cached_input_tokens,
             "outputTokens": self.output_tokens,
-            "costUSD": f"{self.cost_micro_usd / 1_000_000:.6f}",
+            "costUSD": usd(self.cost_micro_usd),
             "wallSeconds": round(self.wall_ms / 1000, 3),
         }
 

@@ -25,6 +25,7 @@ from penstock_operator.reconcile.relist import Relister
 from penstock_operator.settings import Settings
 from penstock_operator.tenancy import pressure
 from penstock_operator.tenancy.credentials import read_credentials
+from penstock_operator.tenancy.prices import PriceFile
 from penstock_operator.tenancy.tenants import Tenants
 from penstock_store.store import Store
 
@@ -82,6 +83,7 @@ class Parts:
             settings.settle_seconds,
             leadership,
             tenants,
+            price_file=PriceFile(settings.prices_file),
         )
         workers = Workers(queue, Reconciler(sources, clock), leadership, relister.knows)
         elector = _elector(settings, leadership, clock)

@@ -1,6 +1,7 @@
 """The operator's settings: the environment, read once."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
@@ -42,6 +43,7 @@ class Settings(BaseSettings):
     redis_replica_timeout_ms: Annotated[int, Field(ge=1)] = Durability().timeout_ms
     ended_task_seconds: Annotated[int, Field(ge=1)] = Retention().ended_task_seconds
     idempotency_seconds: Annotated[int, Field(ge=1)] = Retention().idempotency_seconds
+    prices_file: Path | None = None  # the installation's own prices, live
     model_url: str = ""  # the installation's model endpoint; empty: the vendor's
     runtime_image: str = "penstock-runtime:dev"
     runtime_upgrade: RuntimeUpgrade = RuntimeUpgrade.ROLLING

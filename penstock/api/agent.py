@@ -6,7 +6,16 @@ from typing import Annotated
 from pydantic import Field
 
 from penstock.api.condition import Condition
-from penstock.api.fields import Block, DataKey, MapList, Money, ObjectName, Percent, Rule
+from penstock.api.fields import (
+    Block,
+    DataKey,
+    MapList,
+    Money,
+    ObjectName,
+    Percent,
+    Rule,
+    TokenRate,
+)
 from penstock.api.tool import Tool
 from penstock.api.worker import Worker
 
@@ -54,6 +63,20 @@ class InstructionsSource(Block):
     ]
 
 
+class ModelPrice(Block):
+    """What a million tokens of a model cost in USD, each a decimal string."""
+
+    input_per_m_tok: Annotated[TokenRate, Field(description="A million tokens of input.")]
+    output_per_m_tok: Annotated[TokenRate, Field(description="A million tokens of output.")]
+    cached_input_per_m_tok: Annotated[
+        TokenRate | None,
+        Field(
+            description="A million tokens of input that the vendor had in its cache; absent: the "
+            "price of input."
+        ),
+    ] = None
+
+
 class Model(Block):
     """Which model answers, and how it is called."""
 
@@ -80,6 +103,13 @@ class Model(Block):
         SecretKeyRef | None,
         Field(description="API key; absent only where the installation's endpoint needs none."),
     ] = None
+    price: Annotated[
+        ModelPrice | None,
+        Field(
+            description="What it costs, for a model without a list price; absent: what the "
+            "installation declares in the chart's prices, else the list price."
+        ),
+    ] = None
     timeout_seconds: Annotated[
         int, Field(ge=1, le=600, description="Longest wait for one model call, in seconds.")
     ] = 60
@@ -104,7 +134,7 @@ class Limits(Block):
     output_tokens: Annotated[
         int, Field(ge=1, le=10_000_000, description="Tokens the model wrote.")
     ] = 8000
-    cost_usd: Annotated[Money, Field(description="List price of all model calls in USD.")] = "0.50"
+    cost_usd: Annotated[Money, Field(description="What all model calls cost in USD.")] = "0.50"
     wall_seconds: Annotated[
         int, Field(ge=1, le=86400, description="Processing time in seconds, from the first claim.")
     ] = 120

@@ -114,6 +114,9 @@ Money = Annotated[
     ),
 ]
 
+#: US dollars per million tokens as a decimal string with at most six places; "0": for nothing.
+TokenRate = Annotated[str, Field(max_length=17, pattern=r"^[0-9]{1,9}(\.[0-9]{1,6})?$")]
+
 
 def micro_usd(amount: str) -> int:
     """A money field in whole millionths of a US dollar."""

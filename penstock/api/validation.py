@@ -18,6 +18,7 @@ from penstock.api.agent import AgentSpec, Provider
 from penstock.api.models import MODELS
 from penstock.api.rollout import AgentRolloutSpec
 from penstock.errors import InvalidResource
+from penstock.money import prices
 
 KIB: Final = 1024
 MAX_INPUT_SCHEMA_BYTES: Final = 16 * KIB
@@ -106,7 +107,9 @@ def _short(value: Any) -> str:
 
 
 def template_problem(
-    declared: Mapping[str, Any], references: Mapping[str, str] | None = None
+    declared: Mapping[str, Any],
+    references: Mapping[str, str] | None = None,
+    own_prices: prices.Table = prices.EMPTY,
 ) -> Problem | None:
     """The first reason why a template cannot become a revision; None when it can.
 
@@ -115,6 +118,7 @@ def template_problem(
     Args:
         declared: ``spec.template`` as the API server stores it, of any depth.
         references: content of the ConfigMap keys it refers to.
+        own_prices: the installation's own prices.
     """
     tools: list[dict[str, Any]] = declared.get("tools") or []
     texts = references or {}
@@ -122,7 +126,7 @@ def template_problem(
         _wrong_tools(tools),
         _wrong_sizes(declared, tools, texts),
         _wrong_model(declared.get("model") or {}),
-        _unknown_model(declared),
+        _unknown_model(declared, own_prices),
         _wrong_instructions(declared, texts),
         _wrong_worker(declared.get("worker") or {}),
     )
@@ -198,8 +202,8 @@ def _wrong_address(tool: Mapping[str, Any]) -> Problem | None:
     return Problem(Reason.INVALID_TOOL, f"http.url {told}") if told else None
 
 
-def _unknown_model(declared: Mapping[str, Any]) -> Iterator[Problem]:
-    """A name that our own image knows no price for: no worker of it would start, wherever it asks.
+def _unknown_model(declared: Mapping[str, Any], own_prices: prices.Table) -> Iterator[Problem]:
+    """A name that nobody knows a price for: no worker of our image would start, wherever it asks.
 
     An image of one's own may have a price table of its own.
     """
@@ -208,23 +212,27 @@ def _unknown_model(declared: Mapping[str, Any]) -> Iterator[Problem]:
     name = str(model.get("name", ""))
     if not known or not name or worker.get("image"):
         return
-    written = {name.lower(), _COMPACT_DATE.sub(r"-\1-\2-\3", name.lower())}
-    if any(re.search(pattern, text) for pattern in known.values() for text in written):
+    if model.get("price") or own_prices.entry(name).price or _has_list_price(name, known):
         return
     near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.0)[0]
     yield Problem(Reason.UNKNOWN_MODEL, _no_price(name[:_LONGEST_NAME], near, model.get("baseURL")))
+
+
+def _has_list_price(name: str, known: Mapping[str, str]) -> bool:
+    written = {name.lower(), _COMPACT_DATE.sub(r"-\1-\2-\3", name.lower())}
+    return any(re.search(pattern, text) for pattern in known.values() for text in written)
 
 
 def _no_price(name: str, near: str, base_url: str | None) -> str:
     if base_url:  # what its endpoint calls a model may be right, and has no price all the same
         return (
             f'no price is known for model "{name}" of spec.template.model.baseURL, so its cost limit '
-            f"cannot be kept: serve it there by a name that has one (the nearest is {near}), or set "
-            "spec.template.worker.image to a worker that knows its price"
+            "cannot be kept: declare spec.template.model.price, or have prices of the chart name it "
+            f"(the nearest name with a list price is {near})"
         )
     return (
         f'no model "{name}" is known here, so its cost limit cannot be kept; the nearest name is '
-        f"{near}: check spec.template.model.name"
+        f"{near}: check spec.template.model.name, or declare spec.template.model.price"
     )
 
 

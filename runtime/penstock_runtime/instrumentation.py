@@ -10,6 +10,7 @@ from typing import Final
 import prometheus_client
 from prometheus_client import Counter, Gauge, Histogram
 
+from penstock.money.prices import Tokens
 from penstock.names import AgentKey
 from penstock.task import OutcomeReason, TaskStatus
 
@@ -75,9 +76,11 @@ MODEL_SECONDS: Final = Histogram(
     "penstock_model_call_seconds", "Time of one model call.", _MODEL, buckets=_SECONDS
 )
 MODEL_TOKENS: Final = Counter(
-    "penstock_model_tokens", "Tokens used; outcome is input or output.", (*_MODEL, "outcome")
+    "penstock_model_tokens",
+    "Tokens used; outcome is input, output or cached: of the input, read from a cache.",
+    (*_MODEL, "outcome"),
 )
-MODEL_COST: Final = Counter("penstock_model_cost_usd", "List price of all model calls.", _MODEL)
+MODEL_COST: Final = Counter("penstock_model_cost_usd", "What all model calls cost.", _MODEL)
 TOOL_CALLS: Final = Counter("penstock_tool_calls", "Tool calls.", (*_TOOL, "outcome"))
 TOOL_SECONDS: Final = Histogram(
     "penstock_tool_call_seconds", "Time of one tool call.", _TOOL, buckets=_SECONDS
@@ -137,10 +140,12 @@ class Meter:
         MODEL_CALLS.labels(*self._revision, self.model, outcome).inc()
         MODEL_SECONDS.labels(*self._revision, self.model).observe(seconds)
 
-    def model_charged(self, input_tokens: int, output_tokens: int, cost_micro_usd: int) -> None:
+    def model_charged(self, tokens: Tokens, cost_micro_usd: int) -> None:
         """Count what a model call cost."""
-        MODEL_TOKENS.labels(*self._revision, self.model, "input").inc(input_tokens)
-        MODEL_TOKENS.labels(*self._revision, self.model, "output").inc(output_tokens)
+        MODEL_TOKENS.labels(*self._revision, self.model, "input").inc(tokens.input)
+        MODEL_TOKENS.labels(*self._revision, self.model, "output").inc(tokens.output)
+        if tokens.cache_read:
+            MODEL_TOKENS.labels(*self._revision, self.model, "cached").inc(tokens.cache_read)
         MODEL_COST.labels(*self._revision, self.model).inc(cost_micro_usd / 1_000_000)
 
     def tool_called(self, tool: str, outcome: str, seconds: float) -> None:

@@ -31,6 +31,7 @@ class WorkerSettings(BaseSettings):
     model_url: str = ""  # the installation's endpoint, for agents without model.baseURL
     credentials_file: Path | None = None
     tool_headers_dir: Path | None = None
+    prices_file: Path | None = None  # the installation's own prices, live
     concurrency: Annotated[int, Field(ge=1)] = 32
     listen: Annotated[str, Field(pattern=r"^.+:[0-9]+$")] = "127.0.0.1:8080"
 

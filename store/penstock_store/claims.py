@@ -228,7 +228,7 @@ class Claims:
             outcome.counting.value,
             outcome.output,
             codec.usage_text(usage),
-            usage.cost_micro_usd,
+            usage.list_price_micro_usd,  # revisions are compared by it
             int(history is not None),
             history or b"",
         )

@@ -23,6 +23,7 @@ _CREDENTIAL = _MANIFESTS + "test_the_credential_is_mounted_and_the_worker_told_w
 _INSTRUCTIONS_FROM = _DECLARED + "test_the_instructions_are_read_from_the_key_that_is_named"
 _OFFERED = _TASK + "test_the_model_is_offered_each_tool_as_it_is_declared"
 _APPROVAL = _TASK + "test_effect_and_approval_decide_who_is_asked"
+_PRICE = "tests/unit/runtime/test_pricing.py::test_what_the_agent_declares_comes_before_all"
 _LIMIT = _TASK + "test_the_same_usage_ends_a_task_under_the_lower_limit_and_not_under_the_higher"
 _ADMISSION = _ROUTE + "test_the_route_carries_the_limit_that_the_template_declares"
 _OVER = _GUARDRAILS + "test_a_limit_condemns_what_is_over_it_and_spares_what_is_under_it"
@@ -46,6 +47,9 @@ TESTS = {
         + "test_an_agents_own_endpoint_comes_before_the_installations",
         "template.model.credentialsSecretRef.name": _CREDENTIAL,
         "template.model.credentialsSecretRef.key": _CREDENTIAL,
+        "template.model.price.inputPerMTok": _PRICE,
+        "template.model.price.outputPerMTok": _PRICE,
+        "template.model.price.cachedInputPerMTok": _PRICE,
         "template.model.timeoutSeconds": _PATIENCE
         + "test_a_model_is_given_up_after_the_declared_time_and_not_before",
         "template.model.retries": _PATIENCE

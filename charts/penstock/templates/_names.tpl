@@ -33,6 +33,7 @@ none (Helm lets a release be called 2024 or my.release) is made one, with a dige
 {{- $name := printf "%s-redis" (include "penstock.fullname" .) -}}
 {{- if le (len $name) 52 }}{{ $name }}{{ else }}{{ printf "%s-%s-redis" (include "penstock.fullname" . | trunc 37 | trimAll "-") (include "penstock.fullname" . | sha256sum | trunc 8) }}{{ end -}}
 {{- end -}}
+{{- define "penstock.prices" -}}{{ include "penstock.fullname" . }}-prices{{- end -}}
 {{- define "penstock.model" -}}{{ include "penstock.fullname" . }}-model{{- end -}}
 
 {{/* What selects the pods of a component: include with (list . "gateway"). */}}
@@ -83,4 +84,20 @@ app.kubernetes.io/managed-by: penstock
 {{- else if .Values.demo.enabled -}}
 {{- printf "http://%s.%s.svc" (include "penstock.model" .) .Release.Namespace -}}
 {{- end -}}
+{{- end -}}
+
+{{/* The operator's mount and volume of your own prices, each empty without any. */}}
+{{- define "penstock.pricesMount" -}}
+{{- if .Values.prices }}
+- name: prices
+  mountPath: /etc/penstock/prices
+  readOnly: true
+{{- end }}
+{{- end -}}
+
+{{- define "penstock.pricesVolume" -}}
+{{- if .Values.prices }}
+- name: prices
+  configMap: {name: {{ include "penstock.prices" . | quote }}}
+{{- end }}
 {{- end -}}

@@ -15,6 +15,7 @@ from penstock.api import validation
 from penstock.api.agent import AgentSpec, AgentStatus, AgentTemplate, InstructionsSource
 from penstock.api.rollout import AgentRef, AgentRolloutSpec, AgentRolloutStatus
 from penstock.errors import InvalidResource, StoreRefused, StoreUnavailable
+from penstock.money.prices import EMPTY, Table
 from penstock.names import AgentKey
 from penstock.rollout.situation import Pods
 from penstock.traffic import RevisionLimits
@@ -43,6 +44,7 @@ from penstock_operator.reconcile.manifests import Installation
 from penstock_operator.reconcile.measure import Measure, StoreClock, last_moment
 from penstock_operator.reconcile.memory import Cuts, Memory, Quiet, record_version
 from penstock_operator.reconcile.world import World
+from penstock_operator.tenancy.prices import PriceFile
 from penstock_operator.tenancy.tenants import Tenants
 from penstock_store.records import Look
 from penstock_store.store import Store
@@ -63,6 +65,7 @@ class Sources:
     leadership: Leadership
     tenants: Tenants | None = None  # where each namespace has a Redis user of its own
     store_clock: StoreClock = field(default_factory=StoreClock)
+    price_file: PriceFile = field(default_factory=lambda: PriceFile(None))
 
 
 async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime) -> World | None:
@@ -76,7 +79,8 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
     if agent is None or agent["metadata"].get("deletionTimestamp"):
         return None  # what it owned goes with it
     references, missing = await _references(sources, key, agent)
-    spec, problem = read_spec(agent, references)
+    prices = sources.price_file.read()
+    spec, problem = read_spec(agent, references, prices.table)
     records = tuple(cache.of_agent(RECORD, key))
     deployments = _mine(cache.of_agent(DEPLOYMENT, key), uid_of(agent))
     rollouts, unread = reading.rollouts(cache.of_agent(ROLLOUT, key))
@@ -110,6 +114,7 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
         configmaps=_mine(cache.of_agent(CONFIGMAP, key), uid_of(agent)),
         deployments=deployments,
         references=references,
+        prices=prices.text,
         missing=missing,
         settled=not records or quiet.seconds(now) >= sources.settle_seconds,
         look=look,
@@ -167,14 +172,14 @@ def _decided_epoch(rollout: Rollout | None, status: AgentStatus) -> int:
 
 
 def read_spec(
-    agent: Object, references: Mapping[str, str]
+    agent: Object, references: Mapping[str, str], own_prices: Table = EMPTY
 ) -> tuple[AgentSpec | None, tuple[str, str] | None]:
     """The Agent's spec, or why it cannot be honoured (reason, sentence)."""
     try:
         spec = validation.parse_agent(agent)
     except InvalidResource as error:
         return None, ("Invalid", str(error))
-    problem = validation.template_problem(agent["spec"]["template"], references)
+    problem = validation.template_problem(agent["spec"]["template"], references, own_prices)
     return spec, (problem.reason.value, problem.message) if problem else None
 
 

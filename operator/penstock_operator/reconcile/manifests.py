@@ -47,6 +47,7 @@ class Installation:
     credentials: Credentials | None = None
     retention: Retention = field(default_factory=Retention)
     durability: Durability = field(default_factory=Durability)
+    own_prices: bool = False  # whether it has a price table of its own, which is live
 
     @classmethod
     def of(cls, settings: Settings, credentials: Credentials | None = None) -> "Installation":
@@ -60,6 +61,7 @@ class Installation:
             credentials,
             settings.retention,
             settings.durability,
+            bool(settings.prices_file),
         )
 
     def image_of(self, cut: Revision) -> str:
@@ -138,6 +140,23 @@ def configmap(agent: Object, cut: Revision) -> Object:
     }
 
 
+def prices(agent: Object, text: str) -> Object:
+    """The installation's price table, live, for all workers of an agent."""
+    name = names.prices_name(name_of(agent))
+    labelled = {names.LABEL_MANAGED: names.MANAGER, names.LABEL_AGENT: name_of(agent)}
+    return {
+        "apiVersion": CONFIGMAP.api_version,
+        "kind": CONFIGMAP.kind,
+        "metadata": {
+            "name": name,
+            "namespace": namespace_of(agent),
+            "labels": labelled,
+            "ownerReferences": [owner_reference(agent)],
+        },
+        "data": {names.PRICES_FILE: text},
+    }
+
+
 def deployment(
     agent: Object, spec: AgentSpec, cut: Revision, replicas: int, installation: Installation
 ) -> Object:
@@ -175,7 +194,7 @@ def _pod_annotations(agent: Object, installation: Installation) -> dict[str, Any
 def _pod(
     agent: Object, worker: Worker, cut: Revision, installation: Installation
 ) -> dict[str, Any]:
-    volumes, mounts = _volumes(cut, installation)
+    volumes, mounts = _volumes(agent, cut, installation)
     pod: dict[str, Any] = {
         "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": _GRACE_SECONDS,
@@ -249,6 +268,8 @@ def _env(
         "PENSTOCK_TOOL_HEADERS_DIR": f"{_MOUNT}/tools",
     }
     told |= _keeping_env(installation)
+    if installation.own_prices:
+        told["PENSTOCK_PRICES_FILE"] = f"{_MOUNT}/prices/{names.PRICES_FILE}"
     credentials = cut.template.model.credentials_secret_ref
     if credentials:
         told["PENSTOCK_CREDENTIALS_FILE"] = f"{_MOUNT}/credentials/{credentials.key}"
@@ -292,7 +313,7 @@ def _redis_env(installation: Installation) -> list[dict[str, Any]]:
 
 
 def _volumes(
-    cut: Revision, installation: Installation
+    agent: Object, cut: Revision, installation: Installation
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     volumes: list[dict[str, Any]] = [{"name": "revision", "configMap": {"name": cut.name}}]
     mounts = [_mount("revision", "revision")]
@@ -301,6 +322,10 @@ def _volumes(
         secret = {"secretName": SECRET_NAME, "items": items}
         volumes.append({"name": "redis", "secret": secret})
         mounts.append(_mount("redis", "redis"))
+    if installation.own_prices:
+        name = names.prices_name(name_of(agent))
+        volumes.append({"name": "prices", "configMap": {"name": name, "optional": True}})
+        mounts.append(_mount("prices", "prices"))
     credentials = cut.template.model.credentials_secret_ref
     if credentials:
         volumes.append(_secret_volume("credentials", credentials.name))

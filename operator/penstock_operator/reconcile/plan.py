@@ -158,7 +158,7 @@ def _replaced(world: World, tampered: tuple[str, ...]) -> tuple[tuple[Kind, Obje
 
 def _children(world: World, crews: tuple[Crew, ...]) -> tuple[tuple[Kind, Object], ...]:
     """Objects to apply: whatever is missing or differs, record before projection before workers."""
-    found: list[tuple[Kind, Object]] = []
+    found = _price_tables(world)
     for crew in crews:
         known = crew.known
         if known.record is None:
@@ -173,6 +173,15 @@ def _children(world: World, crews: tuple[Crew, ...]) -> tuple[tuple[Kind, Object
         if drift.pending(wanted, world.deployments.get(known.name), world.answers):
             found.append((DEPLOYMENT, wanted))
     return tuple(found)
+
+
+def _price_tables(world: World) -> list[tuple[Kind, Object]]:
+    """The installation's own prices for this agent's workers, where they are not what they should be."""
+    if not world.installation.own_prices:
+        return []
+    wanted = manifests.prices(world.agent, world.prices)
+    there = world.configmaps.get(name_of(wanted))
+    return [(CONFIGMAP, wanted)] if drift.pending(wanted, there, world.answers) else []
 
 
 def _verdicts(world: World, stock: Stock, course: Course) -> tuple[Object, ...]:
@@ -341,6 +350,9 @@ def _deletions(
     found: list[tuple[Kind, Object]] = [
         (DEPLOYMENT, live) for name, live in world.deployments.items() if name in closed
     ]
+    left_over = world.configmaps.get(names.prices_name(world.name))
+    if left_over and not world.installation.own_prices:
+        found.append((CONFIGMAP, left_over))
     for known in pruned:
         if known.name in world.configmaps:
             found.append((CONFIGMAP, world.configmaps[known.name]))

@@ -9,6 +9,8 @@ import secrets
 import time
 from typing import Final, Protocol
 
+from penstock.money.prices import Day
+
 
 class Context(Protocol):
     """Where a task gets what no conversation holds."""
@@ -19,6 +21,10 @@ class Context(Protocol):
 
     async def sleep(self, seconds: float) -> None:
         """Wait by that clock."""
+        ...
+
+    def day(self) -> Day:
+        """The day in UTC, by which prices hold."""
         ...
 
     def chance(self) -> float:
@@ -40,6 +46,11 @@ class Live:
     async def sleep(self, seconds: float) -> None:
         """See ``Context.sleep``."""
         await asyncio.sleep(seconds)
+
+    def day(self) -> Day:
+        """See ``Context.day``."""
+        year, month, day, *_ = time.gmtime()
+        return Day(year, month, day)
 
     def chance(self) -> float:
         """See ``Context.chance``."""

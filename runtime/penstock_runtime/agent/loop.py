@@ -6,13 +6,14 @@ from dataclasses import dataclass, field, replace
 
 from penstock import errors, limits
 from penstock.api.agent import AgentTemplate
-from penstock.task import Outcome, Usage
+from penstock.task import Outcome, Usage, usd
 from penstock_runtime import instrumentation, redaction
 from penstock_runtime.agent import endings, session, step
 from penstock_runtime.agent.boundary import Broken, caught
 from penstock_runtime.agent.keeper import Event, Interrupted, Keeper
 from penstock_runtime.agent.models.access import LastWord
-from penstock_runtime.agent.models.model import Bill, Model, ModelFailed, Reply, Request
+from penstock_runtime.agent.models.model import Bill, Charge, Model, ModelFailed, Reply, Request
+from penstock_runtime.agent.models.pricing import Pricing
 from penstock_runtime.agent.step import Answer, AskModel, CallTool, CallTools, End, Run
 from penstock_runtime.agent.tools.toolbox import Toolbox
 from penstock_runtime.agent.tools.toolset import ToolRequest, ToolResult, Toolset
@@ -35,6 +36,7 @@ class Agent:
     toolbox: Toolbox
     tools: Toolset
     meter: instrumentation.Meter
+    prices: Pricing
     prompt_tokens: int = 0
     last_word: LastWord = field(default_factory=LastWord)
 
@@ -117,7 +119,7 @@ async def _ask(agent: Agent, run: Run, max_tokens: int, keeper: Keeper) -> Run:
         return run.ended(_out_of_time(agent, run) if late else failed)
     run = run.used(bill.charge.usage).used(Usage(model_calls=1)).replied(answer)
     run = _timed(replace(run, max_tokens=max_tokens), keeper)
-    await _save(keeper, run, [_model_event(answer, bill.charge.attempts)])
+    await _save(keeper, run, [_model_event(answer, bill.charge)])
     return run
 
 
@@ -139,14 +141,18 @@ def _out_of_time(agent: Agent, run: Run) -> Outcome:
     return limits.breach_before_call(bounds, spent) or endings.internal("no time was left")
 
 
-def _model_event(answer: Reply, attempts: int) -> Event:
+def _model_event(answer: Reply, spent: Charge) -> Event:
+    """A call that was answered; ``spent`` is what that took, attempts before it included."""
     texts = (block["text"] for block in answer.content if block["type"] == "text")
     return "model", {
         "stopReason": answer.stop_reason,
         "text": redaction.redact("".join(texts))[:_EVENT_TEXT_CHARACTERS],
         "inputTokens": answer.tokens.input,
+        "cachedInputTokens": answer.tokens.cache_read,
         "outputTokens": answer.tokens.output,
-        "attempts": attempts,
+        "costUSD": usd(answer.charge.cost_micro_usd),
+        "stepCostUSD": usd(spent.cost_micro_usd),
+        "attempts": spent.attempts,
     }
 
 

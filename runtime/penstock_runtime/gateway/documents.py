@@ -20,10 +20,13 @@ class Usage(_Document):
 
     model_calls: int
     tool_calls: int
-    input_tokens: int
+    input_tokens: Annotated[int, Field(description="Cached ones too.")]
+    cached_input_tokens: Annotated[
+        int, Field(description="Of the input: read from the vendor's cache.")
+    ]
     output_tokens: int
     cost_usd: Annotated[
-        str, Field(alias="costUSD", description="List price in US dollars, a decimal string.")
+        str, Field(alias="costUSD", description="Cost in US dollars, a decimal string.")
     ]
     wall_seconds: float
 

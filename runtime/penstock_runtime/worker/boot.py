@@ -12,13 +12,13 @@ import httpx2
 from penstock import errors, kubectl, revision
 from penstock.api.tool import Tool
 from penstock.revision import Revision
-from penstock_runtime import instrumentation, redaction
+from penstock_runtime import instrumentation, logs, redaction
 from penstock_runtime.agent import credentials, loop
-from penstock_runtime.agent.models import anthropic, pricing, retrying
+from penstock_runtime.agent.models import anthropic, retrying
 from penstock_runtime.agent.models.access import LastWord, Watched
 from penstock_runtime.agent.models.metered import Metered
 from penstock_runtime.agent.models.model import Failure, Model
-from penstock_runtime.agent.models.pricing import Price
+from penstock_runtime.agent.models.pricing import Book, Pricing, TableFile
 from penstock_runtime.agent.models.redacted import Redacted
 from penstock_runtime.agent.models.retrying import Retrying
 from penstock_runtime.agent.tools import toolbox
@@ -30,6 +30,8 @@ from penstock_runtime.agent.transport import proxies
 from penstock_runtime.settings import WorkerSettings
 
 _VENDOR: Final = "api.anthropic.com"
+
+log = logs.get()
 
 
 def load_revision(settings: WorkerSettings) -> Revision:
@@ -72,11 +74,12 @@ def equip(settings: WorkerSettings, cut: Revision) -> loop.Agent:
     meter = instrumentation.Meter(settings.key, cut.name, template.model.name)
     meter.begin(failure.value for failure in Failure)
     last_word = LastWord()
+    prices = _prices(settings, cut)
     return loop.Agent(
         template=template,
         model=layered_model(
             model,
-            pricing.list_price(template.model.provider, template.model.name),
+            prices,
             meter,
             last_word,
             retrying.Policy(template.model.retries, settings.retry_base_seconds),
@@ -84,6 +87,7 @@ def equip(settings: WorkerSettings, cut: Revision) -> loop.Agent:
         toolbox=tools,
         tools=layered_tools(HTTPTools(settings.tool_headers_dir, _carrier(cut)), meter),
         meter=meter,
+        prices=prices,
         prompt_tokens=model.prompt_tokens,
         last_word=last_word,
     )
@@ -91,14 +95,14 @@ def equip(settings: WorkerSettings, cut: Revision) -> loop.Agent:
 
 def layered_model(
     endpoint: Model,
-    price: Price,
+    pricing: Pricing,
     meter: instrumentation.Meter,
     last_word: LastWord,
     retries: retrying.Policy,
 ) -> Model:
     """What the loop asks: an endpoint in its layers, of which the last one is asked first."""
     layers: tuple[Callable[[Model], Model], ...] = (
-        lambda model: Metered(model, price, meter),  # what each request took and cost
+        lambda model: Metered(model, pricing, meter),  # what each request took and cost
         lambda model: Watched(model, last_word),  # what it says of the credential
         Redacted,  # before anything keeps a reply
         lambda model: Retrying(model, retries),  # each attempt goes through all of these
@@ -139,6 +143,16 @@ def _model(
         return anthropic.AnthropicModel(prompt, url, read_key, _carrier(cut))
     except credentials.Unfit as unfit:
         raise _no_credential(settings, cut, unfit) from None
+
+
+def _prices(settings: WorkerSettings, cut: Revision) -> Book:
+    if settings.prices_file is None:
+        return Book(cut.template.model)
+
+    def problem(words: str) -> None:
+        log.error("the installation's prices cannot be used; those before hold", error=words)
+
+    return Book(cut.template.model, TableFile(settings.prices_file, problem))
 
 
 def _learn_password(url: str) -> None:

@@ -73,6 +73,10 @@ class Crew:
         """Where the model refused the credential, take another one as soon as there is one."""
         self._agent.last_word.refresh(self._agent.model.renew_credentials)
 
+    def refresh_prices(self) -> None:
+        """Take over prices of the installation that have changed."""
+        self._agent.prices.refresh()
+
     @property
     def holds(self) -> list[Hold]:
         """The tasks that are held now."""

@@ -45,6 +45,7 @@ class Heart:
     async def _renew(self) -> None:
         self._crew.meter.unwritten(self._crew.unwritten)
         self._crew.renew_refused_credentials()
+        self._crew.refresh_prices()
         holds = self._crew.holds
         self._refused &= {hold.claim.id for hold in holds}
         if not holds:

@@ -71,6 +71,7 @@ MARKED: Values = {
     "gateway.autoscaling.targetCPUUtilizationPercentage": 47,
     "model.url": "http://marked-model.example.com",
     "model.resources": {"limits": {"memory": "101Mi"}},
+    "prices": {"my-model": {"prices": [{"inputPerMTok": "1", "outputPerMTok": "20261.5"}]}},
     "redis.existingSecret": "my-redis",
     "redis.image": "registry.example.com/redis:8",
     "redis.persistence.size": "103Gi",

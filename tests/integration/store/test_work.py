@@ -38,14 +38,14 @@ async def test_a_claim_carries_the_task_and_starts_its_clock(desk):
 async def test_a_finished_task_has_its_result_and_one_row_with_latency_and_cost(desk):
     await desk.admit()
     claim = await desk.claim_one()
-    usage = task.Usage(1, 2, 3, 4, 5, 6)
+    usage = task.Usage(1, 2, 3, 4, 5, 6, 7, 8)
     assert await desk.finish(claim, FAILED, usage)
     ended = await desk.store.tasks.get(claim.task.id, "acme-token")
     assert (ended.status, ended.outcome, ended.usage) == (task.TaskStatus.FAILED, FAILED, usage)
     row = (await desk.store.outcomes.rows(desk.agent))[-1]
     assert (row.kind, row.counting) == (outcomes.RowKind.FINISHED, task.Counting.ERROR)
     assert row.latency_ms == ended.finished_ms - ended.started_ms
-    assert row.cost_micro_usd == 5
+    assert row.cost_micro_usd == 5 + 8, "the list price, at which nothing is cached"
     assert (await desk.work()).queued == (await desk.work()).running == 0
     assert 0 < await desk.raw.ttl(desk.keys.task(claim.task.id)) <= 86_400
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from penstock.api import agent as api
 from penstock.api import validation
 from penstock.errors import InvalidResource
+from penstock.money import prices
 from penstock_runtime.agent.models import pricing
 
 NAMES = [
@@ -26,14 +28,15 @@ NAMES = [
 ]
 
 
-def problem(name, **template):
+def problem(name, own=prices.EMPTY, **template):
     model = {"name": name} | template.pop("model", {})
-    return validation.template_problem({"instructions": "Hi.", "model": model, **template})
+    declared = {"instructions": "Hi.", "model": model, **template}
+    return validation.template_problem(declared, own_prices=own)
 
 
 def priced(name):
     try:
-        pricing.list_price("Anthropic", name)
+        pricing.Book(api.Model(name=name))
     except InvalidResource:
         return False
     return True
@@ -66,8 +69,20 @@ def test_a_name_of_another_endpoint_is_told_with_what_to_declare():
     found = problem("team-sonnet", model={"baseURL": "http://vllm:8000"})
     assert found is not None
     assert found.reason.value == "UnknownModel"
-    for words in ('"team-sonnet"', "the nearest is claude-", "spec.template.worker.image"):
+    for words in ('"team-sonnet"', "list price is claude-", "spec.template.model.price", "chart"):
         assert words in found.message
+
+
+def test_a_model_with_a_price_of_its_own_is_known():
+    price = {"inputPerMTok": "1", "outputPerMTok": "2"}
+    assert problem("team-sonnet", model={"price": price}) is None
+
+
+def test_a_model_that_the_installation_prices_is_known_and_one_it_prices_not_is_not():
+    priced = '{"team-*": {"prices": [{"inputPerMTok": "1", "outputPerMTok": "2"}]}}'
+    assert problem("team-sonnet", prices.read_table(priced)) is None
+    assert problem("group-sonnet", prices.read_table(priced)) is not None
+    assert problem("team-sonnet", prices.read_table('{"team-*": {}}')) is not None
 
 
 @pytest.mark.parametrize("model", [{}, {"baseURL": "http://vllm:8000"}], ids=["vendor", "another"])

@@ -47,6 +47,7 @@ async def test_a_submitted_task_is_answered_with_202_its_place_and_its_document(
             "modelCalls": 0,
             "toolCalls": 0,
             "inputTokens": 0,
+            "cachedInputTokens": 0,
             "outputTokens": 0,
             "costUSD": "0.000000",
             "wallSeconds": 0.0,

@@ -3,11 +3,12 @@
 import pytest
 
 from penstock.api.agent import AgentTemplate
+from penstock.money import prices
 from penstock.names import AgentKey
 from penstock.task import Usage
 from penstock_runtime import instrumentation
 from penstock_runtime.agent import loop
-from penstock_runtime.agent.models import retrying, scripted
+from penstock_runtime.agent.models import pricing, retrying, scripted
 from penstock_runtime.agent.models.access import LastWord
 from penstock_runtime.agent.step import Run
 from penstock_runtime.agent.tools import toolbox
@@ -65,8 +66,7 @@ def run():
     return Run(Transcript.start((), "Where is A1?"), Usage())
 
 
-def price(tokens):
-    return tokens.input + 5 * tokens.output
+PRICES = pricing.Fixed(prices.flat("1", "5"), prices.Overhead(0, 0, 0))
 
 
 @pytest.fixture
@@ -78,10 +78,11 @@ def agent(template):
         meter = instrumentation.Meter(AgentKey("test", "agent"), "agent-00000000", "model")
         return loop.Agent(
             template=declared,
-            model=boot.layered_model(asked, price, meter, last_word, retrying.Policy(2, 0.0)),
+            model=boot.layered_model(asked, PRICES, meter, last_word, retrying.Policy(2, 0.0)),
             toolbox=toolbox.build(declared.tools),
             tools=boot.layered_tools(tools or Tools(), meter),
             meter=meter,
+            prices=PRICES,
             last_word=last_word,
         )
 

@@ -4,15 +4,17 @@ import asyncio
 import itertools
 from types import SimpleNamespace
 
+from penstock.money import prices
+from penstock.money.prices import Tokens
 from penstock.names import AgentKey
 from penstock.task import Priority, Task, TaskStatus, Usage
 from penstock_runtime import instrumentation
 from penstock_runtime.agent import loop
 from penstock_runtime.agent.context import LIVE
 from penstock_runtime.agent.keeper import Interrupted
-from penstock_runtime.agent.models import retrying
+from penstock_runtime.agent.models import pricing, retrying
 from penstock_runtime.agent.models.access import LastWord
-from penstock_runtime.agent.models.model import Reply, Tokens
+from penstock_runtime.agent.models.model import Reply
 from penstock_runtime.agent.tools import toolbox
 from penstock_runtime.agent.tools.toolset import ToolResult
 from penstock_runtime.worker import boot
@@ -20,6 +22,7 @@ from penstock_runtime.worker.crew import Duty
 from penstock_store.records import Claim, Directive
 
 AGENT = AgentKey("shop", "support")
+FREE = pricing.Fixed(prices.flat("0", "0"), prices.Overhead(0, 0, 0))
 DONE = Reply(({"type": "text", "text": "done"},), "end_turn", Tokens(10, 5))
 
 
@@ -69,11 +72,12 @@ def agent(template, model=None, **limits):
     return loop.Agent(
         template=made,
         model=boot.layered_model(
-            model or Model(), lambda tokens: 0, meter, last_word, retrying.Policy(0, 0.01)
+            model or Model(), FREE, meter, last_word, retrying.Policy(0, 0.01)
         ),
         toolbox=toolbox.build(()),
         tools=SimpleNamespace(),
         meter=meter,
+        prices=FREE,
         last_word=last_word,
     )
 

@@ -2,11 +2,12 @@
 
 import pytest
 
+from penstock.money.prices import Tokens
 from penstock.names import AgentKey
 from penstock.task import Outcome, OutcomeReason, Priority, Task, TaskStatus, Usage
 from penstock_runtime.agent import endings, transcript
 from penstock_runtime.agent.models import scripted
-from penstock_runtime.agent.models.model import NOBODY, Identity, Reply, Tokens
+from penstock_runtime.agent.models.model import NOBODY, Identity, Reply
 from penstock_runtime.agent.transcript import Transcript
 from penstock_runtime.worker import claims
 from penstock_store.records import Claim

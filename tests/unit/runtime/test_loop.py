@@ -7,12 +7,13 @@ import dataclasses
 import pytest
 
 from penstock import errors
+from penstock.money.prices import Tokens
 from penstock.task import OutcomeReason, TaskStatus, Usage
 from penstock_runtime import redaction
 from penstock_runtime.agent import loop, step
 from penstock_runtime.agent.keeper import Interrupted
 from penstock_runtime.agent.models import scripted
-from penstock_runtime.agent.models.model import Failure, ModelFailed, Reply, Tokens
+from penstock_runtime.agent.models.model import Failure, ModelFailed, Reply
 from penstock_runtime.agent.tools.toolset import ToolResult
 from penstock_store.records import Directive
 from tests.unit.runtime.fakes import Notebook, Tools
@@ -30,6 +31,17 @@ async def test_a_tool_call_is_answered_and_the_answer_ends_the_task(agent, run):
     assert [name for name, *_ in tools.calls] == ["look_up"]
     assert [kind for kind, _ in notebook.events] == ["model", "tool", "model"]
     assert ended.usage == Usage(2, 1, 20, 10, 70, ended.usage.wall_ms)
+
+
+async def test_events_say_what_each_call_cost_and_what_its_step_took(agent, run):
+    notebook = Notebook()
+    cut = ModelFailed(Failure.INCOMPLETE, "cut", tokens=Tokens(10, 2))
+    warm = scripted.text("x", tokens=Tokens(10, 5, cache_read=8))
+    ended = await loop.run_task(agent([cut, warm]), run, notebook)
+    ((_, told),) = notebook.events
+    assert (told["costUSD"], told["stepCostUSD"]) == ("0.000035", "0.000055")
+    assert (told["inputTokens"], told["cachedInputTokens"], told["attempts"]) == (10, 8, 2)
+    assert ended.usage.cached_input_tokens == 8
 
 
 async def test_all_calls_of_a_turn_are_answered_in_one_message_in_order(agent, run):

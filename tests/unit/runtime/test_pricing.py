@@ -1,24 +1,120 @@
-"""List prices come from the price list, and an unknown price is never zero."""
+"""A model costs what its Agent says, else what the installation says, else its list price; never nothing."""
 
+import json
+import random
+from datetime import UTC, datetime
+
+import genai_prices
 import pytest
 
 from penstock import errors
+from penstock.api import agent as api
+from penstock.api.models import MODELS
+from penstock.money import prices
+from penstock.money.prices import Day, Overhead, Tokens
 from penstock_runtime.agent.models import pricing
-from penstock_runtime.agent.models.model import Tokens
+
+DAYS = (Day(2025, 1, 1), Day(2026, 3, 12), Day(2026, 3, 13), Day(2026, 11, 29))
 
 
-def test_a_call_costs_its_tokens_at_list_price():
-    price = pricing.list_price("Anthropic", "claude-sonnet-5-5")
-    assert price(Tokens(1_000_000, 0)) == 2_000_000
-    assert price(Tokens(0, 1_000_000)) == 10_000_000
-    assert price(Tokens(1, 0)) == 2
-    assert price(Tokens()) == 0
+def model(name="claude-sonnet-5-5", **more):
+    return api.Model.model_validate({"name": name, **more})
 
 
-def test_a_fraction_of_a_millionth_is_rounded_up():
-    assert pricing.list_price("Anthropic", "claude-haiku-5-5")(Tokens(1, 0)) == 1
+def cost(book, tokens, day=DAYS[-1]):
+    return book.rates(day).cost(tokens)
 
 
-def test_a_model_without_a_price_is_refused_by_name():
-    with pytest.raises(errors.InvalidResource, match="claude-nope-1"):
-        pricing.list_price("Anthropic", "claude-nope-1")
+def own(rate, name="claude-sonnet-5-5"):
+    entry = {"prices": [{"inputPerMTok": rate, "outputPerMTok": rate}]}
+    return prices.read_table(json.dumps({name: entry}))
+
+
+@pytest.mark.parametrize("name", MODELS["Anthropic"])
+def test_a_list_price_is_the_price_lists_own_to_the_last_fraction(name):
+    """With tiers, dates and caches: compared with what the price list's own arithmetic says."""
+    book, chance = pricing.Book(model(name)), random.Random(name)
+    for day in DAYS:
+        for most in (1000, 200_000, 200_001, 900_000):
+            read, written, long = (chance.randrange(most // 4) for _ in range(3))
+            used = Tokens(most, chance.randrange(5000), read, written, long)
+            usage = genai_prices.Usage(
+                input_tokens=used.input,
+                output_tokens=used.output,
+                cache_read_tokens=read,
+                cache_write_tokens=written + long,
+                cache_write_1h_tokens=long,
+            )
+            at = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+            said = genai_prices.calc_price(
+                usage, name, provider_id="anthropic", genai_request_timestamp=at
+            ).total_price
+            assert 0 <= cost(book, used, day) - said * 1_000_000 < 1, (day, used)
+
+
+def test_a_model_without_a_price_is_refused_by_name_with_what_to_declare():
+    with pytest.raises(
+        errors.InvalidResource, match=r"claude-nope-1.*spec\.template\.model\.price"
+    ):
+        pricing.Book(model("claude-nope-1"))
+
+
+def test_what_the_installation_declares_comes_before_the_list_price():
+    assert cost(pricing.Book(model(), lambda: own("7")), Tokens(1, 0)) == 7
+    assert cost(pricing.Book(model(), lambda: own("7", "other")), Tokens(1, 0)) == 2
+
+
+@pytest.mark.parametrize(
+    ("price", "used", "micro_usd"),
+    [
+        ({"inputPerMTok": "3", "outputPerMTok": "1"}, Tokens(10, 0), 30),
+        ({"inputPerMTok": "4", "outputPerMTok": "1"}, Tokens(10, 0), 40),
+        ({"inputPerMTok": "3", "outputPerMTok": "5"}, Tokens(0, 10), 50),
+        ({"inputPerMTok": "3", "outputPerMTok": "6"}, Tokens(0, 10), 60),
+        ({"inputPerMTok": "3", "outputPerMTok": "1"}, Tokens(10, 0, cache_read=10), 30),
+        (
+            {"inputPerMTok": "3", "outputPerMTok": "1", "cachedInputPerMTok": "0.5"},
+            Tokens(10, 0, cache_read=10),
+            5,
+        ),
+    ],
+)
+def test_what_the_agent_declares_comes_before_all(price, used, micro_usd):
+    book = pricing.Book(model("team-sonnet", price=price), lambda: own("7", "team-sonnet"))
+    assert cost(book, used) == micro_usd
+
+
+def test_a_changed_price_of_the_installation_is_taken_over_and_a_removed_one_holds():
+    tables = iter([own("7", "team"), own("8", "team"), None, prices.EMPTY])
+    book = pricing.Book(model("team"), lambda: next(tables))
+    seen = [cost(book, Tokens(1, 0))]
+    for _ in range(3):
+        book.refresh()
+        seen.append(cost(book, Tokens(1, 0)))
+    assert seen == [7, 8, 8, 8]
+
+
+def test_the_overhead_is_the_installations_where_it_declares_one():
+    declared = prices.read_table('{"claude-*": {"overheadTokens": {"tool": 500}}}')
+    assert pricing.Book(model(), lambda: declared).overhead == Overhead(1000, 16, 500)
+    assert pricing.Book(model()).overhead == Overhead(1000, 16, 64)
+
+
+def test_a_mounted_table_is_read_again_when_it_changes_and_kept_when_it_is_broken(tmp_path):
+    file, told = tmp_path / "prices.json", []
+    read = pricing.TableFile(file, told.append)
+    assert read() == prices.EMPTY
+
+    def write(text):
+        other = tmp_path / "new"
+        other.write_text(text)
+        other.replace(file)
+
+    write('{"team": {"overheadTokens": {}}}')
+    assert read().entry("team").overhead == Overhead()
+    assert read() is None, "it is the same"
+    write("{")
+    assert read() is None
+    assert len(told) == 1
+    write("{}")
+    assert read() == prices.EMPTY

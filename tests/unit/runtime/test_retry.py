@@ -5,12 +5,14 @@ import math
 
 import pytest
 
+from penstock.money import prices
+from penstock.money.prices import Tokens
 from penstock.names import AgentKey
 from penstock_runtime import instrumentation
 from penstock_runtime.agent.context import Live
-from penstock_runtime.agent.models import faults, retrying, scripted
+from penstock_runtime.agent.models import faults, pricing, retrying, scripted
 from penstock_runtime.agent.models.metered import Metered
-from penstock_runtime.agent.models.model import Bill, Failure, ModelFailed, Request, Tokens
+from penstock_runtime.agent.models.model import Bill, Failure, ModelFailed, Request
 
 METER = instrumentation.Meter(AgentKey("test", "agent"), "agent-00000000", "model")
 POLICY = retrying.Policy(retries=3, base_seconds=0.0)
@@ -28,7 +30,7 @@ async def ask(model, policy=POLICY, left_seconds=100.0, attempts=None):
     asked = dataclasses.replace(
         ASKED, deadline=left_seconds, context=Still(), bill=attempts or Bill()
     )
-    metered = Metered(model, lambda tokens: 0, METER)
+    metered = Metered(model, pricing.Fixed(prices.flat("0", "0")), METER)
     return await retrying.Retrying(metered, policy).reply(asked)
 
 

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
+from penstock.money.prices import Tokens
 from penstock_runtime.agent import transcript
 from penstock_runtime.agent.models import scripted
-from penstock_runtime.agent.models.model import Reply, Tokens
+from penstock_runtime.agent.models.model import Reply
 from penstock_runtime.agent.transcript import Transcript
 
 

@@ -2,10 +2,11 @@
 
 import pytest
 
+from penstock.money.prices import Tokens
 from penstock.task import OutcomeReason, TaskStatus, Usage
 from penstock_runtime.agent import step
 from penstock_runtime.agent.models import scripted
-from penstock_runtime.agent.models.model import Reply, Tokens
+from penstock_runtime.agent.models.model import Reply
 from penstock_runtime.agent.step import Answer, AskModel, CallTool, End
 from penstock_runtime.agent.tools import toolbox
 from tests.unit.runtime.conftest import TOOLS, tool

@@ -2,7 +2,7 @@
 
 import pytest
 
-from penstock_runtime.agent.models.model import Tokens
+from penstock.money.prices import Tokens
 from penstock_runtime.agent.models.stream import Assembly
 
 START = {
@@ -53,7 +53,7 @@ def test_blocks_keep_what_nobody_knows():
         {"type": "text", "text": "b", "caller": {"kind": "new"}},
         {"type": "surprise", "payload": [1.50]},
     )
-    assert got.reply().tokens == Tokens(10, 9)
+    assert got.reply().tokens == Tokens(10, 9, cache_read=3)
 
 
 def test_tool_input_is_put_together_from_its_parts():
@@ -108,3 +108,21 @@ def test_a_reply_without_usage_is_charged_by_its_length():
 
 def test_nothing_is_charged_before_a_reply_began():
     assert assembled().tokens == Tokens()
+
+
+@pytest.mark.parametrize(
+    ("split", "parts"),
+    [
+        (None, (20, 0)),
+        ({"ephemeral_5m_input_tokens": 15, "ephemeral_1h_input_tokens": 5}, (15, 5)),
+        ({"ephemeral_1h_input_tokens": 50}, (0, 20)),
+        ({"ephemeral_1h_input_tokens": "many"}, (20, 0)),
+        ("odd", (20, 0)),
+    ],
+)
+def test_what_is_written_into_a_cache_is_told_apart_by_how_long_it_stays(split, parts):
+    usage = {"input_tokens": 1, "cache_creation_input_tokens": 20, "cache_creation": split}
+    start = {"type": "message_start", "message": {"usage": usage}}
+    tokens = assembled(start, ending(output_tokens=2), STOP).tokens
+    assert (tokens.cache_write, tokens.cache_write_long) == parts
+    assert (tokens.input, tokens.fresh) == (21, 1)

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from penstock.money.prices import Tokens
 from penstock_runtime.agent import transcript
 from penstock_runtime.agent.models import scripted
-from penstock_runtime.agent.models.model import Reply, Tokens
+from penstock_runtime.agent.models.model import Reply
 from penstock_runtime.agent.transcript import Transcript
 
 THINKING = {"type": "thinking", "thinking": "hm", "signature": "EqRk+/=="}

@@ -6,12 +6,14 @@ import pytest
 
 from penstock import errors
 from penstock.api.tool import Tool
+from penstock.money import prices
+from penstock.money.prices import Tokens
 from penstock.names import AgentKey
 from penstock.task import Usage
 from penstock_runtime import instrumentation, redaction
 from penstock_runtime.agent.context import Live
 from penstock_runtime.agent.keeper import Interrupted
-from penstock_runtime.agent.models import retrying, scripted
+from penstock_runtime.agent.models import pricing, retrying, scripted
 from penstock_runtime.agent.models.access import LastWord
 from penstock_runtime.agent.models.metered import Metered
 from penstock_runtime.agent.models.model import (
@@ -21,7 +23,6 @@ from penstock_runtime.agent.models.model import (
     Identity,
     ModelFailed,
     Request,
-    Tokens,
 )
 from penstock_runtime.agent.models.redacted import Redacted
 from penstock_runtime.agent.tools.metered import MeteredTools
@@ -35,8 +36,7 @@ MESSAGES = [{"role": "user", "content": "x"}]
 TOOL = Tool.model_validate(tool("look_up"))
 
 
-def price(tokens):
-    return tokens.input + 5 * tokens.output
+price = pricing.Fixed(prices.flat("1", "5"))
 
 
 class Meter(instrumentation.Meter):
@@ -49,8 +49,8 @@ class Meter(instrumentation.Meter):
     def model_called(self, outcome, seconds):
         self.counted.append((outcome, seconds))
 
-    def model_charged(self, *charged):
-        self.counted.append(charged)
+    def model_charged(self, tokens, cost_micro_usd):
+        self.counted.append((tokens.input, tokens.output, cost_micro_usd))
 
     def tool_called(self, *called):
         self.counted.append(called)

@@ -12,6 +12,7 @@ import anthropic
 import httpx2
 
 from penstock.api import agent as api
+from penstock.money.prices import Tokens
 from penstock_runtime import redaction
 from penstock_runtime.agent import credentials
 from penstock_runtime.agent.models import caching, echo, faults, sse
@@ -23,7 +24,6 @@ from penstock_runtime.agent.models.model import (
     ModelFailed,
     Reply,
     Request,
-    Tokens,
     estimated_tokens,
 )
 from penstock_runtime.agent.models.stream import Assembly

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Final, Protocol
 
 from penstock.access import Access
+from penstock.money.prices import Rates, Tokens
 from penstock.task import Usage
 from penstock_runtime.agent.context import LIVE, Context
 
@@ -17,29 +18,30 @@ Block = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Tokens:
-    """What one request used. ``input`` includes cached tokens, ``output`` includes thinking."""
-
-    input: int = 0
-    output: int = 0
-
-    def __add__(self, other: "Tokens") -> "Tokens":
-        return Tokens(self.input + other.input, self.output + other.output)
-
-
-@dataclass(frozen=True)
 class Charge:
-    """What requests cost, answered or not. ``attempts`` is how many requests were made."""
+    """What requests cost, answered or not. ``attempts`` is how many requests were made.
+
+    ``cache_saving_micro_usd``: by so much the list price is higher, at which cached input costs what
+    fresh input does; below 0 where writing into the cache cost more than it saved.
+    """
 
     tokens: Tokens = field(default_factory=Tokens)
     cost_micro_usd: int = 0
     attempts: int = 0
+    cache_saving_micro_usd: int = 0
+
+    @classmethod
+    def of(cls, tokens: Tokens, rates: Rates) -> "Charge":
+        """The charge of one request."""
+        cost = rates.cost(tokens)
+        return cls(tokens, cost, 1, rates.list_price(tokens) - cost)
 
     def __add__(self, other: "Charge") -> "Charge":
         return Charge(
             self.tokens + other.tokens,
             self.cost_micro_usd + other.cost_micro_usd,
             self.attempts + other.attempts,
+            self.cache_saving_micro_usd + other.cache_saving_micro_usd,
         )
 
     @property
@@ -49,6 +51,8 @@ class Charge:
             input_tokens=self.tokens.input,
             output_tokens=self.tokens.output,
             cost_micro_usd=self.cost_micro_usd,
+            cached_input_tokens=self.tokens.cache_read,
+            cache_saving_micro_usd=self.cache_saving_micro_usd,
         )
 
 

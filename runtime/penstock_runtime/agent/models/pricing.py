@@ -1,41 +1,192 @@
-"""List prices of models, in whole millionths of a US dollar."""
+"""What an agent's model costs: as its Agent declares, as the installation does, else at list price."""
 
-import functools
-import math
 from collections.abc import Callable
-from typing import Final
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final, Protocol
 
 import genai_prices
+from genai_prices import types
 
 from penstock import errors
-from penstock_runtime.agent.models.model import Tokens
+from penstock.api import agent as api
+from penstock.money.prices import (
+    EMPTY,
+    Day,
+    Overhead,
+    Price,
+    Rate,
+    Rates,
+    Table,
+    flat,
+    read_table,
+)
 
-Price = Callable[[Tokens], int]
+_PROVIDERS: Final = {api.Provider.ANTHROPIC: "anthropic"}
+MOST_TABLE_BYTES: Final = 1024 * 1024
 
-_PROVIDERS: Final = {"Anthropic": "anthropic"}
+
+class Pricing(Protocol):
+    """The prices of one model."""
+
+    @property
+    def overhead(self) -> Overhead:
+        """What is billed at most besides the text of a request."""
+        ...
+
+    def rates(self, day: Day) -> Rates:
+        """The rates that hold on a day."""
+        ...
+
+    def refresh(self) -> None:
+        """Take over what the installation declares by now."""
+        ...
 
 
-def list_price(provider: str, model: str) -> Price:
-    """What a request of a model costs at list price; cached tokens count as fresh ones.
+class Fixed:
+    """One price for ever."""
 
-    Revisions are compared by this price, and a revision whose cache is still cold must not look
-    dearer than one whose cache is warm. Fractions of a millionth are rounded up.
+    def __init__(self, price: Price, overhead: Overhead | None = None) -> None:
+        self._price = price
+        self.overhead = overhead or Overhead()
+
+    def rates(self, day: Day) -> Rates:
+        """See ``Pricing.rates``."""
+        return self._price.rates(day)
+
+    def refresh(self) -> None:
+        """Nothing changes."""
+
+
+class Book:
+    """The prices of an agent's model, of which the installation's may change while it serves.
+
+    A price that is taken away holds until the worker ends: an unknown price is never zero.
 
     Raises:
-        InvalidResource: no price is known, and an unknown price is never taken for zero.
+        InvalidResource: nobody knows a price.
     """
 
-    @functools.lru_cache(maxsize=4096)
-    def price(tokens: Tokens) -> int:
-        usage = genai_prices.Usage(input_tokens=tokens.input, output_tokens=tokens.output)
-        found = genai_prices.calc_price(usage, model, provider_id=_PROVIDERS[provider])
-        return math.ceil(found.total_price * 1_000_000)
+    def __init__(self, model: api.Model, read: Callable[[], Table | None] = lambda: EMPTY) -> None:
+        self._model = model
+        self._read = read
+        self._declared = _declared(model.price)
+        self._listed = None if self._declared else _listed(model.provider, model.name)
+        entry = (read() or EMPTY).entry(model.name)
+        price = self._declared or entry.price or self._listed
+        if price is None:
+            raise errors.InvalidResource(
+                f"no price is known for model {model.name!r}, so its cost limit cannot be kept: check "
+                "spec.template.model.name, or declare spec.template.model.price"
+            )
+        self._price = price
+        self._overhead = entry.overhead or Overhead()
 
+    def refresh(self) -> None:
+        """See ``Pricing.refresh``."""
+        table = self._read()
+        if table is None:
+            return
+        entry = table.entry(self._model.name)
+        self._price = self._declared or entry.price or self._listed or self._price
+        self._overhead = entry.overhead or Overhead()
+
+    def rates(self, day: Day) -> Rates:
+        """See ``Pricing.rates``."""
+        return self._price.rates(day)
+
+    @property
+    def overhead(self) -> Overhead:
+        """See ``Pricing.overhead``."""
+        return self._overhead
+
+
+class TableFile:
+    """The installation's prices as a mounted file, read again when it is another one.
+
+    ``problem`` is told, once for each state of the file, why it cannot be used: then what was read
+    before holds.
+    """
+
+    def __init__(self, path: Path, problem: Callable[[str], None]) -> None:
+        self._path = path
+        self._problem = problem
+        self._seen: tuple[int, ...] | None = None
+
+    def __call__(self) -> Table | None:
+        """The table; None where it is the one that was given last, or cannot be used."""
+        try:
+            found = self._path.stat()
+        except OSError:
+            found = None
+        state = (found.st_ino, found.st_mtime_ns, found.st_size) if found else ()
+        if state == self._seen:
+            return None
+        self._seen = state
+        if found is None:
+            return EMPTY
+        try:
+            if found.st_size > MOST_TABLE_BYTES:
+                raise ValueError(f"it has more than {MOST_TABLE_BYTES} bytes")
+            return read_table(self._path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            self._problem(str(error))
+            return None
+
+
+def _declared(price: api.ModelPrice | None) -> Price | None:
+    if price is None:
+        return None
+    return flat(price.input_per_m_tok, price.output_per_m_tok, price.cached_input_per_m_tok)
+
+
+# ---------------------------------------------------------------------------------- list prices
+
+
+def _listed(provider: api.Provider, model: str) -> Price | None:
+    """The list price of a model; None where the price list has none that is understood here."""
     try:
-        price(Tokens(1, 1))
-    except LookupError as error:
-        raise errors.InvalidResource(
-            f"no price is known for model {model!r}, so its cost limit cannot be kept: "
-            "check spec.template.model.name"
-        ) from error
-    return price
+        found = genai_prices.calc_price(
+            genai_prices.Usage(input_tokens=1, output_tokens=1),
+            model,
+            provider_id=_PROVIDERS[provider],
+        ).model
+        return _price(found.prices)
+    except (LookupError, NotImplementedError):
+        return None
+
+
+def _price(prices: types.ModelPrice | list[types.ConditionalPrice]) -> Price:
+    if isinstance(prices, types.ModelPrice):
+        return Price(((None, _rates(prices)),))
+    return Price(tuple((_since(one.constraint), _rates(one.prices)) for one in prices))
+
+
+def _since(constraint: Any) -> Day | None:
+    match constraint:
+        case None:
+            return None
+        case types.StartDateConstraint(start_date=since):
+            return since
+    raise NotImplementedError(f"a price with {constraint!r}")
+
+
+def _rates(prices: types.ModelPrice) -> Rates:
+    fresh = prices.input_mtok
+    writes = prices.cache_write_mtok or fresh
+    return Rates(
+        _rate(fresh),
+        _rate(prices.output_mtok),
+        _rate(prices.cache_read_mtok or fresh),
+        _rate(writes),
+        _rate(prices.cache_write_1h_mtok or writes),
+    )
+
+
+def _rate(price: Decimal | types.TieredPrices | None) -> Rate:
+    match price:
+        case Decimal():
+            return Rate(price)
+        case types.TieredPrices(base=base, tiers=tiers):
+            return Rate(base, tuple((tier.start, tier.price) for tier in tiers))
+    raise NotImplementedError(f"a price that is {price!r}")

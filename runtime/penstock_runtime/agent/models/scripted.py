@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from penstock_runtime.agent.models.model import Block, ModelFailed, Reply, Request, Tokens
+from penstock.money.prices import Tokens
+from penstock_runtime.agent.models.model import Block, ModelFailed, Reply, Request
 
 _FEW = Tokens(10, 5)
 

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from penstock.api import toolschema
+from penstock.money.prices import Tokens
 from penstock_runtime import redaction
 from penstock_runtime.agent.models import echo, sse
-from penstock_runtime.agent.models.model import Reply, Tokens, characters, estimated_tokens
+from penstock_runtime.agent.models.model import Reply, characters, estimated_tokens
 from penstock_runtime.agent.models.sse import Unreadable
 
 MAX_BLOCKS: Final = 1000  # of one reply
@@ -123,7 +124,7 @@ class Assembly:
     def tokens(self) -> Tokens:
         """What the reply used so far; estimated where the model does not say.
 
-        Cached tokens count as input. Nothing is charged before the reply began.
+        Nothing is charged before the reply began.
         """
         if not self._started:
             return Tokens()
@@ -133,8 +134,19 @@ class Assembly:
         if output is None or not self._stop:
             # The first total of a stream is a placeholder.
             output = max(output or 0, estimated_tokens((self._blocks, self._parts)))
-        known = said.get("input_tokens") is not None
-        return Tokens(given if known else self._asked_tokens, output)
+        if said.get("input_tokens") is None:
+            return Tokens(self._asked_tokens, output)
+        written, of_it_long = said.get("cache_creation_input_tokens") or 0, self._long_lived
+        long_lived = min(written, of_it_long)
+        read = said.get("cache_read_input_tokens") or 0
+        return Tokens(given, output, read, written - long_lived, long_lived)
+
+    @property
+    def _long_lived(self) -> int:
+        """Tokens that were put into the cache for an hour."""
+        split = self._usage.get("cache_creation")
+        said = split.get("ephemeral_1h_input_tokens") if isinstance(split, Mapping) else None
+        return _tokens(said) or 0
 
     def reply(self) -> Reply:
         """The whole message; call it once it is complete.

@@ -1,0 +1,1 @@
+"""Money: what model calls cost, and what the next one can cost at most."""

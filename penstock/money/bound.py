@@ -1,0 +1,1 @@
+"""What the next model call can use and cost at most."""
