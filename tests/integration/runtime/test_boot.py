@@ -5,8 +5,10 @@ import json
 import pytest
 
 from penstock import errors, revision
+from penstock.money.prices import Tokens
 from penstock_runtime import redaction
 from penstock_runtime.agent import credentials
+from penstock_runtime.agent.context import LIVE
 from penstock_runtime.settings import WorkerSettings, read_worker_settings
 from penstock_runtime.worker import boot, main
 from tests.integration.runtime.shop import template, tool
@@ -218,3 +220,15 @@ def test_the_password_of_redis_is_known_to_the_filter(mounted, cut):
     boot.equip(settings, boot.load_revision(settings))
     for form in ("k33p%2Fm3-out", "k33p/m3-out"):
         assert redaction.redact(f"at {form}.") == "at [redacted]."
+
+
+def test_a_model_without_a_list_price_is_run_where_the_installation_prices_it(mounted, tmp_path):
+    own = template({})
+    own["model"]["name"] = "team-sonnet"
+    cut = revision.cut("support", own, {}, "penstock:test")
+    file = tmp_path / "prices.json"
+    settings = mounted(cut, cut.document(), prices_file=file)
+    assert "no price is known for model 'team-sonnet'" in refusal(settings)
+    file.write_text('{"team-*": {"prices": [{"inputPerMTok": "1", "outputPerMTok": "2"}]}}')
+    agent = boot.equip(settings, boot.load_revision(settings))
+    assert agent.prices.rates(LIVE.day()).cost(Tokens(3, 4)) == 11
