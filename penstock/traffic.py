@@ -16,6 +16,14 @@ class Arm(StrEnum):
     CANDIDATE = "C"
 
 
+class Unit(StrEnum):
+    """What is hashed to a side; a missing user falls back to the session, then the task."""
+
+    USER = "User"
+    SESSION = "Session"
+    TASK = "Task"
+
+
 def bucket(salt: str, unit_key: str) -> int:
     """Bucket 0-99 of a user, session or task.
 
@@ -23,6 +31,30 @@ def bucket(salt: str, unit_key: str) -> int:
     """
     digest = hashlib.sha1(f"{salt}:{unit_key}".encode(), usedforsecurity=False).hexdigest()
     return int(digest[:8], 16) % BUCKETS
+
+
+@dataclass(frozen=True)
+class Split:
+    """Who serves whom: what a version of a route stands for.
+
+    ``stable`` and ``canary`` are revisions (empty: none), by name where it is decided and by hash
+    in a route; ``percent`` is the canary's share of new sessions; ``suspended``: nothing is
+    admitted.
+    """
+
+    stable: str = ""
+    canary: str = ""
+    percent: int = 0
+    salt: str = ""
+    unit: Unit = Unit.USER
+    suspended: bool = False
+
+    def pick(self, unit_key: str) -> tuple[str, Arm, int]:
+        """(revision, arm, bucket) for a new session of this user, session or task."""
+        slot = bucket(self.salt, unit_key)
+        if self.canary and slot < self.percent:
+            return self.canary, Arm.CANDIDATE, slot
+        return self.stable, Arm.STABLE, slot
 
 
 @dataclass(frozen=True)
@@ -75,35 +107,22 @@ class RoutedRevision:
 class Route:
     """The one record that decides an agent's traffic, fenced by (uid, epoch, version).
 
-    ``stable`` and ``candidate`` are revision hashes (empty: none); ``percent`` is the
-    candidate's share of new sessions; ``unit`` is User, Session or Task; ``max_queued`` is how many
-    tasks may wait for a worker, 0 as many as the installation allows.
+    ``split`` and ``revisions`` go by hash; ``max_queued`` is how many tasks may wait for a worker, 0
+    as many as the installation allows.
     """
 
     uid: str
     epoch: int
     version: int
-    stable: str
-    candidate: str = ""
-    percent: int = 0
-    salt: str = ""
-    unit: str = "User"
-    suspended: bool = False
+    split: Split
     max_queued: int = 0
     revisions: Mapping[str, RoutedRevision] = field(default_factory=dict)
 
-    def pick(self, unit_key: str) -> tuple[str, Arm, int]:
-        """(revision hash, arm, bucket) for a new session of this user, session or task."""
-        slot = bucket(self.salt, unit_key)
-        if self.candidate and slot < self.percent:
-            return self.candidate, Arm.CANDIDATE, slot
-        return self.stable, Arm.STABLE, slot
 
-
-def unit_key(unit: str, user: str, session: str, task: str) -> str:
+def unit_key(unit: Unit, user: str, session: str, task: str) -> str:
     """What is hashed: the unit's own key, falling back user, session, task; never the caller."""
-    if unit == "User" and user:
+    if unit is Unit.USER and user:
         return user
-    if unit in ("User", "Session") and session:
+    if unit in (Unit.USER, Unit.SESSION) and session:
         return session
     return task

@@ -18,14 +18,7 @@ from penstock.api.fields import (
     Timestamp,
 )
 from penstock.api.interruptions import Halt, StuckQueue, Suspension
-
-
-class Unit(StrEnum):
-    """What is hashed to a side; a missing user falls back to the session, then the task."""
-
-    USER = "User"
-    SESSION = "Session"
-    TASK = "Task"
+from penstock.traffic import Split, Unit
 
 
 class StepApproval(StrEnum):
@@ -322,3 +315,15 @@ class AgentRolloutStatus(Block):
         MapList("type"),
         Field(max_length=24, description="Ready, Reconciling, Stalled and others."),
     ] = ()
+
+    @property
+    def split(self) -> Split:
+        """Who serves whom as decided here, revisions by name."""
+        return Split(
+            self.stable_revision or "",
+            self.canary_revision or "",
+            self.share.percent,
+            self.salt,
+            self.unit,
+            self.suspended,
+        )

@@ -199,25 +199,13 @@ def _numbered(facts: Facts) -> Facts:
     """The status with its route version: one more exactly when the traffic changes."""
     before, status = facts.situation.status, facts.status
     version, floor = before.route_version, facts.situation.route_version_floor
-    if version == 0 or version < floor or _traffic(before) != _traffic(status):
+    if version == 0 or version < floor or before.split != status.split:
         version = max(version, floor) + 1
     analysis = status.analysis
     if path.under_way(status) and not analysis.since_version:
         analysis = analysis.model_copy(update={"since_version": version})
     step = path.label(facts.strategy, status)
     return facts.but(route_version=version, analysis=analysis, step=step)
-
-
-def _traffic(status: AgentRolloutStatus) -> tuple[object, ...]:
-    """All that the route record holds of a rollout's decision."""
-    return (
-        status.stable_revision or "",
-        status.canary_revision or "",
-        status.share.percent,
-        status.salt,
-        status.unit,
-        status.suspended,
-    )
 
 
 def _request_waits(facts: Facts, wait: Awaited) -> dict[str, LastRequest]:

@@ -346,8 +346,9 @@ def end(status: bytes | None, reason: bytes | None) -> End | None:
 def route_record(route: Route) -> tuple[str, ...]:
     """A route as Redis stores it, without its revisions; `look.lua` reads the fields in this order."""
     numbers = (str(route.epoch), str(route.version))
-    share = (route.stable, route.candidate, str(route.percent), route.salt, route.unit)
-    return (route.uid, *numbers, *share, str(int(route.suspended)), str(route.max_queued))
+    split = route.split
+    share = (split.stable, split.canary, str(split.percent), split.salt, str(split.unit))
+    return (route.uid, *numbers, *share, str(int(split.suspended)), str(route.max_queued))
 
 
 def look(answer: Sequence[Any]) -> Look:

@@ -50,12 +50,13 @@ async def dealt(server, route, submission):
     salt=texts,
     user=texts,
     session=texts,
-    unit=st.sampled_from(["User", "Session", "Task"]),
+    unit=st.sampled_from(list(traffic.Unit)),
     percent=st.integers(0, 100),
 )
 def test_admission_picks_what_the_core_picks(server, salt, user, session, unit, percent):
     revisions = {name: open_revision(name) for name in (STABLE, CANDIDATE)}
-    route = traffic.Route("uid", 1, 1, STABLE, CANDIDATE, percent, salt, unit, False, revisions)
+    split = traffic.Split(STABLE, CANDIDATE, percent, salt, unit)
+    route = traffic.Route("uid", 1, 1, split, revisions=revisions)
     submission = task.Submission("hi", "t", user=user, session=session)
     identifier, seen = asyncio.run(dealt(server, route, submission))
-    assert seen == route.pick(traffic.unit_key(unit, user, session, identifier))
+    assert seen == split.pick(traffic.unit_key(unit, user, session, identifier))

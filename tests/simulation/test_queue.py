@@ -11,7 +11,6 @@ import os
 import random
 import uuid
 from collections import Counter, defaultdict
-from dataclasses import replace
 
 import pytest
 from redis.asyncio import Redis
@@ -22,6 +21,7 @@ from penstock_store.connection import unguarded
 from penstock_store.records import Directive
 from penstock_store.scripts import Retention
 from penstock_store.store import Store
+from tests.routes import changed
 
 FIRST_SEED = int(os.environ.get("PENSTOCK_SEED", "2026"))
 HISTORIES = int(os.environ.get("PENSTOCK_HISTORIES", "100"))
@@ -51,7 +51,7 @@ class History:
         self.store = store
         self.raw = raw
         self.agent = names.AgentKey("sim", f"agent-{seed}")
-        self.route = traffic.Route("uid-0", 1, 0, STABLE, CANDIDATE, 50, "salt")
+        self.route = traffic.Route("uid-0", 1, 0, traffic.Split(STABLE, CANDIDATE, 50, "salt"))
         self.standing = traffic.Standing.OPEN  # of the candidate; None: it is not listed
         self.admitted = {}  # task id -> session
         self.held = []  # claims that a living worker believes it has
@@ -78,7 +78,7 @@ class History:
             self.cancel: 2,
             self.change_share: 1,
             self.change_standing: 3,
-            self.suspend_or_resume: 3 if self.route.suspended else 0.7,
+            self.suspend_or_resume: 3 if self.route.split.suspended else 0.7,
             self.rehome: 3,
             self.recreate: 0.15,
         }
@@ -220,7 +220,7 @@ class History:
             if standing
         }
         version = self.route.version + 1
-        self.route = replace(self.route, version=version, revisions=revisions, **changes)
+        self.route = changed(self.route, version=version, revisions=revisions, **changes)
         await self.store.routes.put(self.agent, self.route)
 
     async def change_share(self):
@@ -232,10 +232,10 @@ class History:
         chosen = rejected or self.random.choice([*traffic.Standing, None])
         self.standing = traffic.Standing.OPEN if back else chosen
         kept = self.standing is traffic.Standing.OPEN
-        await self.set_route(candidate=CANDIDATE if kept else "")
+        await self.set_route(canary=CANDIDATE if kept else "")
 
     async def suspend_or_resume(self):
-        await self.set_route(suspended=not self.route.suspended)
+        await self.set_route(suspended=not self.route.split.suspended)
 
     async def rehome(self):
         await self.store.queue.rehome(self.agent, CANDIDATE, self.random.choice((1, 3, 200)))
@@ -258,13 +258,13 @@ class History:
 
         Half of the time the candidate's have died, and only the operator sees to its work.
         """
-        if self.route.suspended:
+        if self.route.split.suspended:
             await self.suspend_or_resume()
         alive = [STABLE, CANDIDATE]
         if self.random.random() < 0.5:
             alive.remove(CANDIDATE)
             self.standing = self.random.choice(NOT_OPEN)
-            await self.set_route(candidate="")
+            await self.set_route(canary="")
             self.seen[f"{self.standing or 'unlisted'}, its workers dead"] += 1
             self.stale += [held for held in self.held if held.task.revision == CANDIDATE]
             self.held = [held for held in self.held if held.task.revision != CANDIDATE]

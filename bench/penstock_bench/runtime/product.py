@@ -76,7 +76,7 @@ class Product:
         cut = self.cut
         routed = {cut.hash: traffic.RoutedRevision(cut.hash, traffic.Standing.OPEN, cut.limits)}
         async with stores.opened(self.redis_url) as store:
-            route = traffic.Route("uid-1", 1, 1, cut.hash, revisions=routed)
+            route = traffic.Route("uid-1", 1, 1, traffic.Split(cut.hash), revisions=routed)
             await store.routes.put(_AGENT, route)
 
 

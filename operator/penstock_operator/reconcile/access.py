@@ -49,7 +49,7 @@ def refusal(world: World, stock: Stock, course: Course) -> tuple[str, str] | Non
 
 def stable_refusal(world: World, stock: Stock, course: Course) -> tuple[str, str] | None:
     """The same of stable alone: tasks are admitted, and fail."""
-    stable = stock.get(course.stable)
+    stable = stock.get(course.split.stable)
     return _refusal_of(world, stock, stable) if stable else None
 
 
@@ -68,10 +68,12 @@ def is_told(world: World, revision_hash: str) -> bool:
 
 def _concerned(stock: Stock, course: Course) -> list[Known]:
     """The revisions that have users or shall get some: one that was rejected gets none."""
-    names = dict.fromkeys((course.stable, course.candidate, stock.latest))
+    names = dict.fromkeys((course.split.stable, course.split.canary, stock.latest))
     found = [known for name in names if (known := stock.get(name))]
     return [
-        known for known in found if known.name == course.stable or not is_rejected(course, known)
+        known
+        for known in found
+        if known.name == course.split.stable or not is_rejected(course, known)
     ]
 
 

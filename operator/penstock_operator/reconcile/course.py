@@ -9,6 +9,7 @@ from penstock.api.rollout import AgentRolloutStatus, Source
 from penstock.rollout import capacity, engine
 from penstock.rollout.capacity import Capacity
 from penstock.rollout.situation import Happening, Pods, RevisionRecord, Situation
+from penstock.traffic import Split
 from penstock_operator.cluster.kinds import annotations_of, name_of, namespace_of
 from penstock_operator.cluster.reading import Rollout
 from penstock_operator.reconcile import asked, events, podwords
@@ -19,16 +20,15 @@ from penstock_store.records import RevisionWork
 
 @dataclass(frozen=True)
 class Course:
-    """Who serves whom. ``frozen``: a candidate waits because its AgentRollout is gone."""
+    """Who serves whom, and what comes of it in this pass.
 
-    stable: str
-    candidate: str = ""
-    percent: int = 0
-    salt: str = ""
-    unit: str = "User"
+    ``split`` goes by the names of revisions; ``version`` and ``epoch`` are its place in the order
+    of routes. ``frozen``: a candidate waits because its AgentRollout is gone.
+    """
+
+    split: Split
     version: int = 0
     epoch: int = 0
-    withdrawn: bool = False
     frozen: bool = False
     verdicts: tuple[Verdict, ...] = ()
     promoted: str = ""
@@ -38,6 +38,12 @@ class Course:
     goal: str = ""  # a revision that a person asked for, until its first worker is ready
     answer: Asked | None = None
     staff_percent: int = 0  # share that the candidate's workers must be able to take by now
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether a candidate is off for a while, and may come back."""
+        status = self.rollout_status
+        return self.frozen or (status is not None and status.share.source is Source.SUSPENDED)
 
 
 def verdict_on(course: Course, known: Known) -> Verdict | None:
@@ -71,14 +77,9 @@ def _governed(world: World, stock: Stock, rollout: Rollout) -> Course:
     if after.stable_revision and after.stable_revision != stock.stable:
         promoted = after.stable_revision
     return Course(
-        stable=after.stable_revision or "",
-        candidate=after.canary_revision or "",
-        percent=after.share.percent,
-        salt=after.salt,
-        unit=after.unit.value,
+        split=after.split,
         version=after.route_version,
         epoch=after.epoch,
-        withdrawn=after.share.source is Source.SUSPENDED,
         verdicts=decision.verdicts,
         promoted=promoted,
         rollout_status=after,
@@ -174,20 +175,19 @@ def _as_asked(world: World, stock: Stock, goal: asked.Goal) -> Course:
     """Who serves goes on until the first worker of the one that was asked for is ready."""
     name = goal.known.name
     if not world.ready(name):
-        version = _version(world, stock.stable)
-        frozen = _must_wait(world, stock)
+        split = _everybody(world, stock.stable)
         return Course(
-            stable=stock.stable,
-            version=version,
+            split,
+            version=_version(world, split),
             epoch=world.epoch,
-            frozen=frozen,
-            withdrawn=frozen,
+            frozen=_must_wait(world, stock),
             goal=name,
             look_again_seconds=2.0,
         )
-    message, version = f"{name} serves, by request", _version(world, name)
+    split = _everybody(world, name)
+    message, version = f"{name} serves, by request", _version(world, split)
     return Course(
-        stable=name,
+        split,
         version=version,
         epoch=world.epoch,
         verdicts=asked.verdicts(world, stock, goal),
@@ -208,15 +208,15 @@ def _unasked(world: World, stock: Stock) -> Course:
     free = latest is not None and not frozen and not latest.rejected
     if free and stock.latest != stable and world.ready(stock.latest):
         stable = promoted = stock.latest
-    version = _version(world, stable)
+    split = _everybody(world, stable)
+    version = _version(world, split)
     if promoted:
         happenings = (events.released(stable, version),)
     return Course(
-        stable=stable,
+        split,
         version=version,
         epoch=world.epoch,
         frozen=frozen,
-        withdrawn=frozen,
         promoted=promoted,
         happenings=happenings,
         look_again_seconds=5.0 if stable != stock.latest else 60.0,
@@ -231,19 +231,24 @@ def _must_wait(world: World, stock: Stock) -> bool:
     return bool(world.status.had_rollout or world.unread_rollouts) and world.guarded
 
 
-def _version(world: World, stable: str) -> int:
+def _everybody(world: World, stable: str) -> Split:
+    """One revision serves everybody."""
+    return Split(stable, suspended=world.suspended)
+
+
+def _version(world: World, split: Split) -> int:
     """The route's version: one more than the one in force whenever the traffic changes."""
     traffic = world.status.traffic
     in_force = max(traffic.version, (world.look.route_version or 0) if world.look else 0)
-    same = targets(stable, "", 0) == traffic.targets and world.suspended == traffic.suspended
+    same = targets(split) == traffic.targets and split.suspended == traffic.suspended
     return in_force if same and in_force == traffic.version else in_force + 1
 
 
-def targets(stable: str, candidate: str, percent: int) -> list[TrafficTarget]:
+def targets(split: Split) -> list[TrafficTarget]:
     """The report of a route: only revisions with a share, Stable first."""
-    found = []
-    if stable and percent < 100:
-        found.append(TrafficTarget(revision=stable, role=Role.STABLE, percent=100 - percent))
-    if candidate and percent:
-        found.append(TrafficTarget(revision=candidate, role=Role.CANDIDATE, percent=percent))
+    found, percent = [], split.percent
+    if split.stable and percent < 100:
+        found.append(TrafficTarget(revision=split.stable, role=Role.STABLE, percent=100 - percent))
+    if split.canary and percent:
+        found.append(TrafficTarget(revision=split.canary, role=Role.CANDIDATE, percent=percent))
     return found

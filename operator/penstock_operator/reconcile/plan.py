@@ -1,7 +1,7 @@
 """The plan for one agent: pure, from the world as gathered to everything that must be written."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -10,7 +10,7 @@ from penstock.api import condition
 from penstock.api.agent import AgentStatus, RevisionState
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.rollout.situation import Happening
-from penstock.traffic import RevisionLimits, Route, RoutedRevision, Standing
+from penstock.traffic import RevisionLimits, Route, RoutedRevision, Split, Standing
 from penstock_operator.cluster import drift
 from penstock_operator.cluster.kinds import (
     CONFIGMAP,
@@ -124,7 +124,7 @@ def plan_agent(world: World) -> Plan:
         governed=world.rollout is not None,
         route_in_force=world.look.route_record if world.look else (),
         instead_of=world.instead_of,
-        in_flight=bool(course.candidate and course.percent),
+        in_flight=bool(course.split.canary and course.split.percent),
         course=course,
         lulls={crew.known.name: crew.lull for crew in crews if crew.lull},
         look_again_seconds=_SETTLING_SECONDS
@@ -261,25 +261,20 @@ def _route(world: World, course: Course, crews: tuple[Crew, ...]) -> Route | Non
     """
     if world.look is None:
         return None
-    if not course.stable:
+    if not course.split.stable:
         return _no_route(world, course, world.look)
     if not course.version:
         return None
     hashes = {crew.known.name: crew.known.cut.hash for crew in crews}
-    stable = hashes.get(course.stable) or names.hash_of(course.stable)
+    stable = hashes.get(course.split.stable) or names.hash_of(course.split.stable)
     lost = {stable: RoutedRevision(stable, Standing.OPEN, RevisionLimits(**_LOST_LIMITS))}
     return Route(
         uid=world.uid,
         epoch=course.epoch,
         version=course.version,
-        stable=stable,
-        candidate=hashes.get(course.candidate, ""),
-        percent=course.percent,
-        salt=course.salt,
-        unit=course.unit,
-        suspended=world.suspended,
+        split=replace(course.split, stable=stable, canary=hashes.get(course.split.canary, "")),
         max_queued=_max_queued(world),
-        revisions=(lost if course.stable not in hashes else {})
+        revisions=(lost if course.split.stable not in hashes else {})
         | {
             crew.known.cut.hash: RoutedRevision(
                 crew.known.cut.hash,
@@ -301,7 +296,8 @@ def _no_route(world: World, course: Course, look: Look) -> Route | None:
         look.route_version if empty and look.route_uid == world.uid else look.route_version + 1
     )
     epoch = max(course.epoch, world.epoch)
-    return Route(world.uid, epoch, max(version, course.version), "", suspended=world.suspended)
+    nobody = Split(suspended=world.suspended)
+    return Route(world.uid, epoch, max(version, course.version), nobody)
 
 
 def _max_queued(world: World) -> int:
@@ -325,9 +321,9 @@ def _seconds_to_wait(world: World, crews: tuple[Crew, ...]) -> list[float]:
 
 def _rehome(world: World, course: Course, crews: tuple[Crew, ...]) -> tuple[str, ...]:
     """Revisions that give work back as their standing says, and those nobody knows any more."""
-    if world.look is None or not course.stable:
+    if world.look is None or not course.split.stable:
         return ()
-    serving = {names.hash_of(course.stable)}  # also where its record cannot be read
+    serving = {names.hash_of(course.split.stable)}  # also where its record cannot be read
     leaving = [
         crew.known.cut.hash
         for crew in crews

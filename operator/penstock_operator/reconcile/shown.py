@@ -45,9 +45,11 @@ def _queue(place: tuple[str, str], look: Look) -> Iterator[tuple[Series, float]]
 
 
 def _course(place: tuple[str, str], course: Course) -> Iterator[tuple[Series, float]]:
-    yield (metrics.SHARE, place), float(course.percent)
+    yield (metrics.SHARE, place), float(course.split.percent)
     status = course.rollout_status
-    trying = bool(course.candidate) and status is not None and _told(status, "RolledBack") is None
+    trying = (
+        bool(course.split.canary) and status is not None and _told(status, "RolledBack") is None
+    )
     yield (metrics.STEP, place), _step(status) if trying and status else 0.0
     progressing = condition.find(status.conditions, "Progressing") if status else None
     if course.frozen:

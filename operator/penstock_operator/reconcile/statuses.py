@@ -26,14 +26,14 @@ def agent_status(
     traffic = Traffic(
         version=course.version,
         epoch=course.epoch,
-        targets=targets(course.stable, course.candidate, course.percent),
-        suspended=world.suspended,
+        targets=targets(course.split),
+        suspended=course.split.suspended,
     )
-    serving = course.stable or stock.latest
+    serving = course.split.stable or stock.latest
     return AgentStatus(
         observed_generation=world.generation,
         latest_revision=stock.latest or None,
-        stable_revision=course.stable or None,
+        stable_revision=course.split.stable or None,
         had_rollout=_had_rollout(world),
         traffic=traffic,
         revisions=_revisions(world, crews),
@@ -81,8 +81,8 @@ def _summary(world: World, course: Course, crews: tuple[Crew, ...]) -> AgentSumm
     return AgentSummary(
         queued=str(_waiting(world, crews)),
         error_percent=error_percent,
-        canary=course.candidate,
-        percent=str(course.percent) if course.candidate else "",
+        canary=course.split.canary,
+        percent=str(course.split.percent) if course.split.canary else "",
     )
 
 
@@ -173,15 +173,15 @@ def _up_to_date(world: World, stock: Stock, course: Course) -> Word:
         return False, "Settling", _QUIET
     if latest is None:
         return False, "NoRevision", "no revision has been cut yet"
-    if stock.latest == course.stable:
+    if stock.latest == course.split.stable:
         return _serves(world, course)
     verdict = verdict_on(course, latest)
-    if verdict and verdict.result is Result.REJECTED and not course.percent:
+    if verdict and verdict.result is Result.REJECTED and not course.split.percent:
         return False, "CandidateRejected", f"{stock.latest} was rejected: {verdict.message}"
     if course.frozen:
         return False, "RolloutMissing", f"{stock.latest} waits for an AgentRollout"
-    if course.candidate:
-        return False, "CandidateInProgress", f"{stock.latest} serves {course.percent} %"
+    if course.split.canary:
+        return False, "CandidateInProgress", f"{stock.latest} serves {course.split.percent} %"
     words = world.pods.get(stock.latest, Pods()).message
     why = f": {words}" if words else ""
     return False, "WaitingForPods", f"{stock.latest} is released once its workers are ready{why}"
@@ -189,9 +189,9 @@ def _up_to_date(world: World, stock: Stock, course: Course) -> Word:
 
 def _serves(world: World, course: Course) -> Word:
     """Whether tasks go to stable already, as far as Redis says anything."""
-    if world.look and world.look.stable_of(world.uid) != names.hash_of(course.stable):
-        return False, "NoRoute", f"{course.stable} serves as soon as its route is in force"
-    return True, "Stable", f"{course.stable} serves"
+    if world.look and world.look.stable_of(world.uid) != names.hash_of(course.split.stable):
+        return False, "NoRoute", f"{course.split.stable} serves as soon as its route is in force"
+    return True, "Stable", f"{course.split.stable} serves"
 
 
 def _ready(world: World, stock: Stock, course: Course) -> Word:
@@ -207,16 +207,20 @@ def _ready(world: World, stock: Stock, course: Course) -> Word:
             return word
     if refused := access.stable_refusal(world, stock, course):
         return True, *refused  # tasks are admitted all the same
-    if not world.ready(course.stable):
+    if not world.ready(course.split.stable):
         return True, "Asleep", "scaled to zero; the first task wakes it"
-    return True, "Serving", f"{course.stable} serves with {world.ready(course.stable)} workers"
+    return (
+        True,
+        "Serving",
+        f"{course.split.stable} serves with {world.ready(course.split.stable)} workers",
+    )
 
 
 Check = Callable[[World, Stock, Course], Word | None]
 
 
 def _no_revision(world: World, stock: Stock, course: Course) -> Word | None:
-    if course.stable:
+    if course.split.stable:
         return None
     if stock.problem:
         return False, *stock.problem
@@ -245,13 +249,13 @@ def _store_away(world: World, _stock: Stock, _course: Course) -> Word | None:
 
 
 def _pods_away(world: World, _stock: Stock, course: Course) -> Word | None:
-    if world.ready(course.stable):
+    if world.ready(course.split.stable):
         return None
-    pods = world.pods.get(course.stable, Pods())
+    pods = world.pods.get(course.split.stable, Pods())
     asleep = world.spec and world.spec.scaling.min_replicas == 0 and not pods.wanted
     if asleep:
         return None
-    return False, "PodsNotReady", pods.message or f"no worker of {course.stable} is ready"
+    return False, "PodsNotReady", pods.message or f"no worker of {course.split.stable} is ready"
 
 
 def _route_behind(world: World, _stock: Stock, course: Course) -> Word | None:
@@ -277,10 +281,12 @@ def _reconciling(stock: Stock, course: Course, crews: tuple[Crew, ...], stalled:
         return True, "Settling", _QUIET
     if course.goal:
         return True, "WaitingForPods", f"waiting for the workers of {course.goal}, by request"
-    if not course.stable or (not course.candidate and _releasing(stock, course)):
+    if not course.split.stable or (not course.split.canary and _releasing(stock, course)):
         return True, "WaitingForPods", f"waiting for the workers of {stock.latest or 'a revision'}"
     behind = [
-        crew for crew in crews if crew.known.name == course.stable and crew.known.record is None
+        crew
+        for crew in crews
+        if crew.known.name == course.split.stable and crew.known.record is None
     ]
     if behind:
         return True, "CreatingChildren", "the revision's objects are being created"
@@ -289,7 +295,7 @@ def _reconciling(stock: Stock, course: Course, crews: tuple[Crew, ...], stalled:
 
 def _releasing(stock: Stock, course: Course) -> bool:
     latest = stock.get(stock.latest)
-    waiting = stock.latest != course.stable and latest is not None
+    waiting = stock.latest != course.split.stable and latest is not None
     return waiting and not course.frozen and not (latest and latest.rejected)
 
 

@@ -89,7 +89,7 @@ def _no_redis_user(world: World, _stock: Stock, _course: Course) -> Why | None:
 
 def _pods_fail(world: World, stock: Stock, course: Course) -> Why | None:
     """The workers of who serves, or shall serve first, say why they do not."""
-    serving = course.stable or stock.latest
+    serving = course.split.stable or stock.latest
     words = world.pods.get(serving, Pods()).message
     if not words or world.ready(serving):
         return None
@@ -133,7 +133,9 @@ def _rollout_stalled(_world: World, _stock: Stock, course: Course) -> Why | None
 def coming(world: World, stock: Stock, course: Course) -> Known | None:
     """The revision that is released once its workers are ready, where no AgentRollout governs."""
     latest = stock.get(stock.latest)
-    waits = latest and latest.name != course.stable and not latest.rejected and not course.frozen
+    waits = (
+        latest and latest.name != course.split.stable and not latest.rejected and not course.frozen
+    )
     return latest if waits and world.rollout is None else None
 
 
@@ -164,7 +166,7 @@ def suspended_by(world: World) -> str:
 def scaled_to_zero(world: World, _stock: Stock, course: Course) -> Why | None:
     """Somebody took all workers away, and the command that brings them back."""
     given = world.spec.scaling.replicas if world.spec else None
-    if given != 0 or world.ready(course.stable):
+    if given != 0 or world.ready(course.split.stable):
         return None
     message = (
         "spec.scaling.replicas is 0: no worker runs, and tasks wait until they expire. Start: "
@@ -188,12 +190,12 @@ def frozen(stock: Stock) -> str:
 def _rejected(world: World, stock: Stock, course: Course) -> Why | None:
     latest = stock.get(stock.latest)
     verdict = verdict_on(course, latest) if latest else None
-    if not latest or not verdict or latest.name == course.stable or course.percent:
+    if not latest or not verdict or latest.name == course.split.stable or course.split.percent:
         return None
     if verdict.result is not Result.REJECTED:
         return None
     message = (
-        f"{course.stable} serves, {latest.name}, which spec.template declares, was rejected: "
+        f"{course.split.stable} serves, {latest.name}, which spec.template declares, was rejected: "
         f"{verdict.message}. "
         f"Apply another template, or retry: {_retry(world, latest.name)}"
     )

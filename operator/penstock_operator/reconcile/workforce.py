@@ -69,9 +69,9 @@ def work_of(world: World, known: Known) -> RevisionWork:
 
 def standing_of(world: World, stock: Stock, course: Course, known: Known) -> Standing:
     """What a revision's workers may do with the work they hold."""
-    if known.name in (course.stable, course.goal):
+    if known.name in (course.split.stable, course.goal):
         return Standing.OPEN
-    if known.name == course.candidate:
+    if known.name == course.split.canary:
         standing = _candidate_standing(course, known)
     elif known.name == stock.latest and not is_rejected(course, known):  # cut, not released yet
         standing = Standing.WITHDRAWN if course.frozen else Standing.OPEN
@@ -124,7 +124,7 @@ def _staff(
     """The workers of a revision that is not closed, and its lull."""
     wanted = wanted_replicas(spec.scaling, crew.work, spec.worker.concurrency)
     current = current_replicas(world, crew.known)
-    if crew.known.name == course.stable:
+    if crew.known.name == course.split.stable:
         if spec.scaling.replicas is not None:
             return spec.scaling.replicas, None
         if _undone(stock, course):
@@ -134,7 +134,7 @@ def _staff(
         return _slowly(world, crew.known, wanted, current)
     if crew.known.name == course.goal:
         return _as_many_as_serve(world, stock, wanted), None
-    ahead = _ahead(world, stock, course) if crew.known.name == course.candidate else 1
+    ahead = _ahead(world, stock, course) if crew.known.name == course.split.canary else 1
     if crew.standing is Standing.OPEN:
         return _slowly(world, crew.known, max(ahead, wanted), current)
     leaving = max(1, min(wanted, current or 1))  # finishing what it has
@@ -159,7 +159,7 @@ def _as_many_as_serve(world: World, stock: Stock, wanted: int) -> int:
 
 def _ahead(world: World, stock: Stock, course: Course) -> int:
     """How many workers the candidate's next share needs: they are there before it is raised."""
-    room = capacity_of(world, stock, course.candidate)
+    room = capacity_of(world, stock, course.split.canary)
     if room is None or world.spec is None:
         return 1
     return replicas_for(room, course.staff_percent, world.spec.worker.concurrency)
@@ -188,7 +188,7 @@ def current_replicas(world: World, known: Known) -> int | None:
 def under_way(course: Course) -> bool:
     """Whether a candidate is being tried, up to the end of its final hold."""
     status = course.rollout_status
-    return bool(course.candidate) and status is not None and status.stage is not Stage.DONE
+    return bool(course.split.canary) and status is not None and status.stage is not Stage.DONE
 
 
 def _slowly(
@@ -216,7 +216,7 @@ def prunable(
 
     Rejected ones are counted by themselves and have room of their own.
     """
-    kept = {course.stable, course.candidate, stock.latest}
+    kept = {course.split.stable, course.split.canary, stock.latest}
     closed = [
         crew.known
         for crew in crews

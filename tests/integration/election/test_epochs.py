@@ -9,7 +9,7 @@ import pytest
 
 from penstock.errors import StaleWrite
 from penstock.names import AgentKey
-from penstock.traffic import Route
+from penstock.traffic import Route, Split
 from penstock_dev.state import StateDirectory
 from penstock_operator.cluster.cache import Cache
 from penstock_operator.cluster.client import Cluster, ClusterError
@@ -125,12 +125,7 @@ def route(agent: Object, epoch: int, version: int) -> Route:
         uid=agent["metadata"]["uid"],
         epoch=epoch,
         version=version,
-        stable=stable,
-        candidate="",
-        percent=0,
-        salt="",
-        unit="User",
-        suspended=False,
+        split=Split(stable),
         revisions={},
     )
 

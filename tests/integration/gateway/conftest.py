@@ -19,12 +19,13 @@ import pytest
 
 from penstock.names import AgentKey
 from penstock.task import Outcome, TaskStatus, Usage
-from penstock.traffic import RevisionLimits, Route, RoutedRevision, Standing
+from penstock.traffic import RevisionLimits, Route, RoutedRevision, Split, Standing
 from penstock_store import testing
 from penstock_store.connection import unguarded
 from penstock_store.store import Store
 from tests.integration.cluster import Cluster
 from tests.integration.gateway.rights import GATEWAY_RULES, rights
+from tests.routes import changed
 
 STABLE, CANDIDATE = "aaaa0000", "bbbb1111"
 INPUT_CHARS = 20_000
@@ -175,7 +176,9 @@ class Agent:
             name: RoutedRevision(name, Standing.OPEN, limits, self.versions.get(name, ""))
             for name in (STABLE, CANDIDATE)
         }
-        route = Route("uid", 1, self.version, STABLE, revisions=revisions, **changes)
+        route = changed(
+            Route("uid", 1, self.version, Split(STABLE), revisions=revisions), **changes
+        )
         await self.store.routes.put(self.key, route)
 
     async def claim(self, limit=1):

@@ -67,7 +67,7 @@ async def test_what_failed_is_found_by_revision_end_user_and_time_while_tasks_go
 
 async def test_tasks_are_found_by_the_version_that_one_revision_declares(client, agent):
     agent.versions = {STABLE: "v3", CANDIDATE: "v4"}
-    await agent.set_route(candidate=CANDIDATE)
+    await agent.set_route(canary=CANDIDATE)
     theirs = await submit(client, agent)
     assert [item["id"] for item in await listed(client, agent, revision="v3")] == [theirs]
     assert await listed(client, agent, revision="v4") == []
@@ -79,7 +79,7 @@ async def test_tasks_are_found_by_the_version_that_one_revision_declares(client,
     assert "(v3, v4)" in refused.json()["detail"]
 
     agent.versions = {STABLE: "v3", CANDIDATE: "v3"}
-    await agent.set_route(candidate=CANDIDATE)
+    await agent.set_route(canary=CANDIDATE)
     refused = await client.get(agent.tasks, params={"revision": "v3"})
     assert refused.status_code == 400
     for name in (STABLE, CANDIDATE):

@@ -44,7 +44,7 @@ def commands():
 async def agent(store, namespace):
     """An agent after a rollback: its candidate had four tasks, and serves nobody any more."""
     agent = Agent(store, AgentKey(namespace, "support"))
-    await agent.set_route(candidate=CANDIDATE, percent=100)
+    await agent.set_route(canary=CANDIDATE, percent=100)
     return agent
 
 

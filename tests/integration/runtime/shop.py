@@ -85,7 +85,11 @@ class Shop:
             for cut_hash, (cut, standing) in self.standings.items()
         }
         route = traffic.Route(
-            "uid-1", 1, self.version, stable.hash, suspended=suspended, revisions=routed
+            "uid-1",
+            1,
+            self.version,
+            traffic.Split(stable.hash, suspended=suspended),
+            revisions=routed,
         )
         await self.store.routes.put(self.agent, route)
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 import uuid
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
 from redis.asyncio import Redis
@@ -15,6 +15,7 @@ from penstock import names, task, traffic
 from penstock_store import keys, scripts, testing
 from penstock_store.connection import unguarded
 from penstock_store.store import Store
+from tests.routes import changed
 
 STABLE, CANDIDATE = "aaaa0000", "bbbb1111"
 TENANT = "acme-token"
@@ -31,7 +32,9 @@ class Desk:
     store: Store
     raw: Redis
     agent: names.AgentKey
-    route: traffic.Route = field(default_factory=lambda: traffic.Route("uid-1", 1, 1, STABLE))
+    route: traffic.Route = field(
+        default_factory=lambda: traffic.Route("uid-1", 1, 1, traffic.Split(STABLE))
+    )
 
     @property
     def keys(self):
@@ -50,14 +53,12 @@ class Desk:
             for name, standing in standings.items()
             if standing
         }
-        route = replace(self.route, revisions=revisions, **changes)
+        route = changed(self.route, revisions=revisions, **changes)
         await self.store.routes.put(self.agent, route)
         self.route = route
 
     async def reject_candidate(self):
-        await self.set_route(
-            candidate="", percent=0, standings={CANDIDATE: traffic.Standing.REJECTED}
-        )
+        await self.set_route(canary="", percent=0, standings={CANDIDATE: traffic.Standing.REJECTED})
 
     def new_id(self):
         return task.task_id(self.agent, os.urandom(16))
@@ -141,7 +142,7 @@ async def raw(server):
 async def desk(store, raw):
     """An agent with a stable revision and a candidate without a share."""
     made = Desk(store, raw, names.AgentKey("acme", f"agent-{uuid.uuid4().hex[:12]}"))
-    await made.set_route(candidate=CANDIDATE, salt="salt", version=1)
+    await made.set_route(canary=CANDIDATE, salt="salt", version=1)
     return made
 
 

@@ -43,7 +43,7 @@ async def test_the_arm_bucket_and_version_of_a_row_are_those_of_the_route(desk):
     sides = {}
     for number in range(40):
         admission = await desk.admit(user=f"user-{number}")
-        sides[admission.task] = (*desk.route.pick(f"user-{number}"), desk.route.version)
+        sides[admission.task] = (*desk.route.split.pick(f"user-{number}"), desk.route.version)
     for row in await desk.store.outcomes.rows(desk.agent):
         assert (row.revision, row.arm, row.bucket, row.route_version) == sides[row.task]
     assert {side[1] for side in sides.values()} == set(traffic.Arm)
@@ -93,7 +93,7 @@ async def test_a_session_keeps_its_side_and_its_begin_version_when_the_share_fal
 async def test_a_session_stays_on_a_revision_that_may_finish_its_work(desk, standing):
     await desk.set_route(percent=100)
     await desk.admit(session="s")
-    await desk.set_route(candidate="", percent=0, standings={CANDIDATE: traffic.Standing(standing)})
+    await desk.set_route(canary="", percent=0, standings={CANDIDATE: traffic.Standing(standing)})
     admission = await desk.admit(session="s")
     assert (admission.revision, admission.arm) == (CANDIDATE, traffic.Arm.CANDIDATE)
 
@@ -117,7 +117,7 @@ async def test_a_session_on_a_revision_nobody_lists_any_more_moves_too(desk):
     await desk.set_route(percent=100)
     claimed = await desk.admit(session="s")
     await desk.finish(await desk.claim_one(CANDIDATE))
-    await desk.set_route(candidate="", percent=0, standings={CANDIDATE: None})
+    await desk.set_route(canary="", percent=0, standings={CANDIDATE: None})
     assert claimed.revision == CANDIDATE
     assert (await desk.admit(session="s")).revision == STABLE
 

@@ -48,7 +48,7 @@ async def test_an_agents_own_bound_takes_the_place_of_the_installations(desk):
 
 
 async def test_both_revisions_of_a_rollout_share_the_bound(desk):
-    await desk.set_route(percent=50, candidate="bbbb1111")
+    await desk.set_route(percent=50, canary="bbbb1111")
     for number in range(6):
         await desk.admit(user=f"u{number}")
     assert (await refused(desk, user="u6")).problem == "queue-full"

@@ -233,7 +233,9 @@ async def test_a_replicated_write_waits_for_its_replica_and_says_when_none_confi
     agent = names.AgentKey("acme", "replicated")
     limits = traffic.RevisionLimits(1000, 60, 60)
     routed = traffic.RoutedRevision(STABLE, traffic.Standing.OPEN, limits)
-    await store.routes.put(agent, traffic.Route("u", 1, 1, STABLE, revisions={STABLE: routed}))
+    await store.routes.put(
+        agent, traffic.Route("u", 1, 1, traffic.Split(STABLE), revisions={STABLE: routed})
+    )
     await store.tasks.admit(agent, task.task_id(agent, b"1" * 16), task.Submission("hi", "t"))
     (claim,) = await store.claims.take(agent, STABLE, "w", 1)
     with pytest.raises(errors.NotReplicated, match="0 of 1 replicas"):

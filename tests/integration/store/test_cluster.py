@@ -23,7 +23,7 @@ pytestmark = pytest.mark.redis
 def route():
     limits = traffic.RevisionLimits(1000, 60, 60)
     open_ = traffic.RoutedRevision(STABLE, traffic.Standing.OPEN, limits)
-    return traffic.Route("uid-1", 1, 1, STABLE, revisions={STABLE: open_})
+    return traffic.Route("uid-1", 1, 1, traffic.Split(STABLE), revisions={STABLE: open_})
 
 
 @pytest.fixture(scope="module")

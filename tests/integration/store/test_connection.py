@@ -28,7 +28,7 @@ def route(stable=STABLE, candidate=traffic.Standing.OPEN):
     revisions = {
         name: traffic.RoutedRevision(name, standing, limits) for name, standing in standings.items()
     }
-    return traffic.Route("uid-1", 1, 1, stable, revisions=revisions)
+    return traffic.Route("uid-1", 1, 1, traffic.Split(stable), revisions=revisions)
 
 
 async def admit(store, text="hi"):

@@ -111,9 +111,7 @@ async def deleted(desk, identifier):
 
 async def cancelled_and_moved(desk, identifier):
     await desk.store.tasks.cancel(identifier, "acme-token")
-    await desk.set_route(
-        stable=CANDIDATE, candidate="", standings={STABLE: traffic.Standing.REJECTED}
-    )
+    await desk.set_route(stable=CANDIDATE, canary="", standings={STABLE: traffic.Standing.REJECTED})
     await desk.store.queue.rehome(desk.agent, STABLE)
 
 

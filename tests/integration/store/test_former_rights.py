@@ -66,7 +66,9 @@ async def test_with_the_rights_of_the_version_before_a_task_lives_its_whole_life
     agent = names.AgentKey("acme", f"agent-{uuid.uuid4().hex[:8]}")
     limits = traffic.RevisionLimits(1000, 60, 60)
     routed = traffic.RoutedRevision(STABLE, traffic.Standing.OPEN, limits)
-    await operator.routes.put(agent, traffic.Route("u", 1, 1, STABLE, revisions={STABLE: routed}))
+    await operator.routes.put(
+        agent, traffic.Route("u", 1, 1, traffic.Split(STABLE), revisions={STABLE: routed})
+    )
 
     async def admit(**fields):
         identifier = task.task_id(agent, os.urandom(16))

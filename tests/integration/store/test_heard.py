@@ -53,7 +53,7 @@ async def test_each_revision_has_a_word_of_its_own_and_takes_it_along(desk):
     await tell(desk, Access.ACCEPTED)
     await tell(desk, Access.MODEL_NOT_FOUND, revision=CANDIDATE)
     assert await heard(desk) == {STABLE: Access.ACCEPTED, CANDIDATE: Access.MODEL_NOT_FOUND}
-    await desk.set_route(candidate="", standings={CANDIDATE: None})
+    await desk.set_route(canary="", standings={CANDIDATE: None})
     assert await heard(desk) == {STABLE: Access.ACCEPTED}
     await tell(desk, Access.ACCEPTED, revision=CANDIDATE)
     assert not await desk.raw.exists(desk.keys.revision(CANDIDATE)), "nobody would remove it"

@@ -65,7 +65,7 @@ async def test_filters_are_combined(desk):
     await end(desk, ana, FAILED)
     await end(desk, bob, ESCALATED)
     await end(desk, other, FAILED)
-    await desk.set_route(candidate=CANDIDATE, percent=100)
+    await desk.set_route(canary=CANDIDATE, percent=100)
     late = (await desk.admit(user="ana")).task
     await end(desk, late, FAILED, CANDIDATE)
     failed, escalated = task.TaskStatus.FAILED, task.TaskStatus.ESCALATED

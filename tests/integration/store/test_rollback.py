@@ -87,7 +87,7 @@ async def test_only_work_that_has_not_begun_and_has_no_older_session_is_given_ba
     older = await desk.admit(session="old")
     fresh = await desk.admit(session="new")
     loose = [await desk.admit() for _ in range(3)]
-    await desk.set_route(candidate="", percent=0, standings={CANDIDATE: traffic.Standing(standing)})
+    await desk.set_route(canary="", percent=0, standings={CANDIDATE: traffic.Standing(standing)})
     assert await drain(desk) == 4
     moved = {claim.task.id for claim in await desk.claim(STABLE)}
     assert moved == {fresh.task, *(admission.task for admission in loose)}
@@ -109,7 +109,7 @@ async def test_work_that_nobody_gets_to_moves_even_with_an_older_session(
     await desk.admit(session="other")
     await desk.finish(await desk.claim_one(CANDIDATE), history=b"h")
     queued = await desk.admit(session="other")
-    await desk.set_route(candidate="", percent=0, standings={CANDIDATE: traffic.Standing(standing)})
+    await desk.set_route(canary="", percent=0, standings={CANDIDATE: traffic.Standing(standing)})
 
     async def moved():
         await desk.store.queue.rehome(desk.agent, CANDIDATE)
@@ -127,7 +127,7 @@ async def test_nobody_loses_patience_with_a_revision_while_the_agent_is_suspende
     await desk.set_route(percent=100)
     admission = await desk.admit()
     await desk.set_route(
-        candidate="", percent=0, suspended=True, standings={CANDIDATE: traffic.Standing.DRAINING}
+        canary="", percent=0, suspended=True, standings={CANDIDATE: traffic.Standing.DRAINING}
     )
     created = int(await desk.raw.hget(desk.keys.task(admission.task), "createdAt"))
 
@@ -154,7 +154,7 @@ async def test_the_tasks_of_a_revision_that_nobody_lists_or_names_are_seen_and_m
     await desk.set_route(percent=100)
     tasks = {(await desk.admit(session=session)).task for session in ("", "s", "")}
     (claim,) = await desk.claim(CANDIDATE, limit=1, consumer="killed")
-    await desk.set_route(candidate="", percent=0, standings={CANDIDATE: None})
+    await desk.set_route(canary="", percent=0, standings={CANDIDATE: None})
     work = (await desk.store.routes.look(desk.agent, [STABLE])).work
     assert set(work) == {STABLE, CANDIDATE}
     assert (work[CANDIDATE].queued, work[CANDIDATE].running, work[CANDIDATE].tasks) == (2, 1, 3)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from penstock import errors, task, traffic
 from penstock_store import codec
+from tests.routes import changed
 
 STABLE, CANDIDATE = "aaaa0000", "bbbb1111"
 pytestmark = pytest.mark.redis
@@ -125,7 +124,7 @@ async def test_a_revision_that_is_not_listed_any_more_is_forgotten_once_it_is_em
     await desk.set_route(percent=100)
     admission = await desk.admit()
     claim = await desk.claim_one(CANDIDATE)
-    await desk.set_route(candidate="", percent=0, standings={CANDIDATE: None})
+    await desk.set_route(canary="", percent=0, standings={CANDIDATE: None})
     assert (await desk.store.claims.heartbeat([claim], "w1"))[claim.id] == "GiveBack"
     assert await desk.store.claims.release(claim)
     (again,) = await desk.claim(STABLE)
@@ -150,7 +149,7 @@ async def put(desk, **versions):
         for revision, version in versions.items()
     }
     version = desk.route.version + 1
-    desk.route = replace(desk.route, version=version, revisions=revisions, candidate="")
+    desk.route = changed(desk.route, version=version, revisions=revisions, canary="")
     await desk.store.routes.put(desk.agent, desk.route)
 
 

@@ -47,7 +47,7 @@ def failed(desk, measure, store):
 async def end(desk, outcome):
     """A task that says something of a person, and its end."""
     identifier = (await desk.admit(SECRET, user="ana", metadata={"note": SECRET})).task
-    revision = CANDIDATE if desk.route.percent else STABLE
+    revision = CANDIDATE if desk.route.split.percent else STABLE
     assert await desk.finish(await desk.claim_one(revision), outcome)
     return identifier
 

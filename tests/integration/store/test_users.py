@@ -14,6 +14,7 @@ from penstock import errors, names, task, traffic
 from penstock_store import keys, testing, users
 from penstock_store.connection import unguarded
 from penstock_store.store import Store
+from tests.routes import changed
 
 KEY = "k" * 32
 TENANT = "acme-token"
@@ -29,8 +30,7 @@ def route(agent_uid="uid-1", version=1, *, other=traffic.Standing.OPEN, suspende
         agent_uid,
         1,
         version,
-        REVISION,
-        suspended=suspended,
+        traffic.Split(REVISION, suspended=suspended),
         revisions={
             name: traffic.RoutedRevision(name, standing, limits)
             for name, standing in standings.items()
@@ -123,7 +123,7 @@ async def test_rollback_suspension_cancelling_and_deletion_reach_a_worker_under_
 ):
     await installation.permit("acme")
     operator, worker = installation.operator, installation.worker("acme")
-    await operator.routes.put(agent, dataclasses.replace(route(), stable=OTHER))
+    await operator.routes.put(agent, changed(route(), stable=OTHER))
     for _ in range(3):
         await installation.admit(agent, session="s")
         await installation.admit(agent)
@@ -380,10 +380,10 @@ async def everything_the_operator_does(operator, gateway):
     assert (await gateway.tasks.cancel(waiting.task, TENANT)).status == "Cancelled"
     assert (await gateway.tasks.get(identifier, TENANT)).status == "Queued"
     assert len(await operator.outcomes.rows(key)) == 3
-    await operator.routes.put(key, dataclasses.replace(route(version=2), stable=OTHER))
+    await operator.routes.put(key, changed(route(version=2), stable=OTHER))
     await operator.routes.put(
         key,
-        dataclasses.replace(
+        changed(
             route(version=3),
             stable=OTHER,
             revisions={

@@ -65,7 +65,7 @@ def test_a_revision_that_was_cut_before_the_check_goes_on_serving_and_says_what_
     now = replace(now, pods={cut.name: Pods(1, 1)})
     plan = plan_agent(worlds.later_pass(now))
     assert plan.route is not None
-    assert plan.route.stable == names.hash_of(cut.name)
+    assert plan.route.split.stable == names.hash_of(cut.name)
     assert plan.agent_status is not None
     words = {item.type: item for item in plan.agent_status.conditions}
     assert words["Accepted"].status == "True"

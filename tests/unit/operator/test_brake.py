@@ -38,7 +38,7 @@ def test_the_request_of_the_runbook_hands_what_waits_to_stable_in_the_first_pass
     request = request.replace("NAME-HASH", cut(V2).name).replace("$(date +%s)", "1")
     plan = plan_agent(braked(request))
     assert plan.route is not None
-    assert plan.route.percent == 0
+    assert plan.route.split.percent == 0
     assert plan.route.revisions[cut(V2).hash].standing is Standing.REJECTED
     assert plan.rehome == (cut(V2).hash,)
 
@@ -46,5 +46,5 @@ def test_the_request_of_the_runbook_hands_what_waits_to_stable_in_the_first_pass
 def test_without_a_word_the_share_stays_as_it_was() -> None:
     plan = plan_agent(braked())
     assert plan.route is not None
-    assert plan.route.percent == 20
+    assert plan.route.split.percent == 20
     assert not plan.rehome

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from penstock.names import AgentKey
-from penstock.traffic import Route
+from penstock.traffic import Route, Split
 from penstock_operator.cluster.cache import Cache
 from penstock_operator.cluster.client import Cluster
 from penstock_operator.cluster.kinds import AGENT
@@ -42,7 +42,7 @@ ARGUMENTS = {
     "namespace": "acme",
     "password": "word",
     "revision": "aaaa1111",
-    "route": Route(uid="u", epoch=1, version=1, stable="aaaa1111", revisions={}),
+    "route": Route(uid="u", epoch=1, version=1, split=Split("aaaa1111"), revisions={}),
     "uid": "u",
 }
 

@@ -67,8 +67,8 @@ def rolled_back(stable=GOOD, **more):
 def served(plan):
     """Who serves by a plan: the stable revision, and the candidate where it has a share."""
     assert plan.route is not None
-    candidate = plan.route.candidate if plan.route.percent else ""
-    return {found for found in (plan.route.stable, candidate) if found}
+    candidate = plan.route.split.canary if plan.route.split.percent else ""
+    return {found for found in (plan.route.split.stable, candidate) if found}
 
 
 def test_a_rejected_revision_does_not_become_stable_when_stables_record_is_deleted():
@@ -102,8 +102,8 @@ def test_a_former_stable_does_not_pass_the_steps_when_stables_record_is_deleted(
         )
     )
     assert plan.route is not None
-    assert plan.route.stable == cut(GOOD).hash
-    assert plan.route.percent < 100
+    assert plan.route.split.stable == cut(GOOD).hash
+    assert plan.route.split.percent < 100
 
 
 def test_a_superseded_promotion_is_not_adopted_when_its_template_comes_back():
@@ -120,7 +120,7 @@ def test_a_superseded_promotion_is_not_adopted_when_its_template_comes_back():
         )
     )
     assert plan.route is not None
-    assert plan.route.stable == cut(GOOD).hash
+    assert plan.route.split.stable == cut(GOOD).hash
 
 
 def test_a_rejection_outlives_a_retry_that_was_superseded():
@@ -251,7 +251,7 @@ def test_a_stable_of_which_nothing_is_left_gets_no_traffic_while_another_can_ser
         )
     )
     assert plan.route is not None
-    assert plan.route.stable == cut(GOOD).hash
+    assert plan.route.split.stable == cut(GOOD).hash
 
 
 def test_a_setpoint_left_over_from_an_agent_before_stays_a_ceiling():
@@ -269,7 +269,7 @@ def test_a_setpoint_left_over_from_an_agent_before_stays_a_ceiling():
     )
     plan = plan_agent(made)
     assert plan.route is not None
-    assert plan.route.percent < 50
+    assert plan.route.split.percent < 50
 
 
 def test_a_template_with_the_name_of_another_is_not_taken_for_it(monkeypatch):
@@ -304,4 +304,4 @@ def test_the_kill_switch_is_in_a_route_that_leads_nowhere():
     )
     plan = plan_agent(replace(made, pods={}))
     assert plan.route is not None
-    assert (plan.route.stable, plan.route.suspended) == ("", True)
+    assert (plan.route.split.stable, plan.route.split.suspended) == ("", True)

@@ -73,7 +73,7 @@ def test_the_first_revision_takes_all_traffic_once_its_pods_serve() -> None:
     plan = plan_agent(here)
     assert plan.children == ()
     assert plan.route is not None
-    assert (plan.route.stable, plan.route.version) == (cut(V1).hash, 1)
+    assert (plan.route.split.stable, plan.route.version) == (cut(V1).hash, 1)
     assert said(plan, "Ready") == ("False", "NoRoute"), "the route is still to be written"
     assert plan.look_again_seconds < 1
     after = plan_agent(worlds.later_pass(here))
@@ -120,7 +120,9 @@ def test_an_edited_template_is_cut_only_when_its_inputs_are_quiet() -> None:
     quiet = plan_agent(world(edited, **was, status=serving(V1)))
     assert ("ControllerRevision", cut(V2).name) in written(quiet)
     assert quiet.route is not None
-    assert quiet.route.stable == cut(V1).hash, "the old one serves until the new one's pods do"
+    assert quiet.route.split.stable == cut(V1).hash, (
+        "the old one serves until the new one's pods do"
+    )
 
 
 def test_the_old_revision_drains_with_its_workers_and_closes_when_it_is_empty() -> None:
@@ -184,7 +186,7 @@ def test_lost_status_does_not_lose_who_is_stable() -> None:
         world(worlds.agent(V2), records=records, projected_for=(V1,), ready_for=(V1,))
     )
     assert plan.route is not None
-    assert plan.route.stable == cut(V1).hash
+    assert plan.route.split.stable == cut(V1).hash
 
 
 def test_without_its_rollout_a_candidate_freezes_unless_the_policy_says_immediate() -> None:
@@ -193,11 +195,11 @@ def test_without_its_rollout_a_candidate_freezes_unless_the_policy_says_immediat
     known = {"records": records, "projected_for": (V1, V2), "ready_for": (V1, V2), "status": status}
     frozen = plan_agent(world(worlds.agent(V2), **known))
     assert frozen.route is not None
-    assert (frozen.route.stable, frozen.route.percent) == (cut(V1).hash, 0)
+    assert (frozen.route.split.stable, frozen.route.split.percent) == (cut(V1).hash, 0)
     assert said(frozen, "RolloutMissing")[0] == "True"
     freed = plan_agent(world(worlds.agent(V2, rolloutPolicy="Immediate"), **known))
     assert freed.route is not None
-    assert freed.route.stable == cut(V2).hash
+    assert freed.route.split.stable == cut(V2).hash
 
 
 def test_a_rejected_revision_is_not_released_by_deleting_its_rollout() -> None:
@@ -219,7 +221,7 @@ def test_a_rejected_revision_is_not_released_by_deleting_its_rollout() -> None:
         )
     )
     assert plan.route is not None
-    assert plan.route.stable == cut(V1).hash
+    assert plan.route.split.stable == cut(V1).hash
     assert said(plan, "UpToDate") == ("False", "CandidateRejected")
 
 
@@ -235,7 +237,7 @@ def test_suspension_is_a_new_route_version_and_an_honest_condition() -> None:
         )
     )
     assert plan.route is not None
-    assert (plan.route.suspended, plan.route.version) == (True, 4)
+    assert (plan.route.split.suspended, plan.route.version) == (True, 4)
     assert said(plan, "Ready") == ("False", "Suspended")
 
 
@@ -332,7 +334,7 @@ def test_a_rollback_is_on_the_record_before_the_status_and_takes_the_work_back()
     assert (kept["result"], kept["reason"]) == ("Rejected", "Aborted")
     assert (kept["tasks"], kept["users"]) == (40, 30)
     assert plan.route is not None
-    assert (plan.route.percent, plan.route.version) == (0, 8)
+    assert (plan.route.split.percent, plan.route.version) == (0, 8)
     assert plan.route.revisions[cut(V2).hash].standing is Standing.REJECTED
     assert plan.rehome == (cut(V2).hash,)
     assert said(plan, "Ready") == ("True", "Serving")
@@ -377,7 +379,7 @@ def test_a_rejected_candidate_closes_when_nothing_is_left_on_it() -> None:
     empty = plan_agent(world(worlds.agent(V2), **known))
     assert [obj["metadata"]["name"] for _, obj in empty.deletions] == [cut(V2).name]
     assert empty.route is not None
-    assert empty.route.percent == 0
+    assert empty.route.split.percent == 0
 
 
 def test_the_candidate_comes_on_top_of_the_workers_that_stable_had() -> None:
@@ -391,7 +393,7 @@ def test_a_lost_record_is_made_again_from_its_projection() -> None:
     plan = plan_agent(world(projected_for=(V1,), ready_for=(V1,), status=serving(V1)))
     assert written(plan) == [("ControllerRevision", cut(V1).name)]
     assert plan.route is not None
-    assert plan.route.stable == cut(V1).hash
+    assert plan.route.split.stable == cut(V1).hash
 
 
 def test_a_rejected_revision_is_not_released_when_nobody_knows_who_was_stable() -> None:
@@ -408,11 +410,11 @@ def test_a_rejected_revision_is_not_released_when_nobody_knows_who_was_stable() 
     pods = {cut(V1).name: Pods(1, 1), cut(V2).name: Pods(1, 1)}
     kept = plan_agent(world(worlds.agent(V2), **known, status=serving(V1), pods=pods))
     assert kept.route is not None
-    assert kept.route.stable == cut(V1).hash, "its workers still serve"
+    assert kept.route.split.stable == cut(V1).hash, "its workers still serve"
     assert said(kept, "Stalled") == ("True", "RecordMissing")
     gone = plan_agent(world(worlds.agent(V2), **known, status=serving(V1), route_version=3))
     assert gone.route is not None
-    assert (gone.route.stable, gone.route.version) == ("", 4), "nobody can serve"
+    assert (gone.route.split.stable, gone.route.version) == ("", 4), "nobody can serve"
     assert said(gone, "Stalled") == ("True", "RecordMissing")
 
 
@@ -429,7 +431,7 @@ def test_the_kill_switch_holds_even_where_the_rest_cannot_be_read() -> None:
         )
     )
     assert plan.route is not None
-    assert plan.route.suspended
+    assert plan.route.split.suspended
 
 
 def test_work_of_a_revision_that_nobody_knows_goes_back_to_stable() -> None:

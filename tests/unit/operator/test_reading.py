@@ -273,7 +273,7 @@ def test_a_revision_whose_verdict_cannot_be_read_is_not_released_and_says_so() -
         )
     )
     assert plan.route is not None
-    assert plan.route.stable == cut(V1).hash
+    assert plan.route.split.stable == cut(V1).hash
     assert plan.route.revisions[cut(V2).hash].standing in (Standing.REJECTED, Standing.CLOSED)
     assert said(plan, "RecordUnreadable") == ("True", "Unreadable")
     assert plan.agent_status is not None
@@ -287,7 +287,7 @@ def test_a_promotion_that_cannot_be_read_ends_no_pass(text: str) -> None:
     odd = noted(V1, promoted_sequence=text)
     plan = plan_agent(world(records=(odd,), projected_for=(V1,), ready_for=(V1,)))
     assert plan.route is not None
-    assert plan.route.stable == cut(V1).hash
+    assert plan.route.split.stable == cut(V1).hash
 
 
 def test_what_a_newer_penstock_noted_on_a_record_is_kept_when_a_promotion_is_added() -> None:
@@ -337,7 +337,7 @@ def test_a_record_that_cannot_be_read_leaves_stable_serving_and_is_told(document
         )
     )
     assert plan.route is not None
-    assert plan.route.stable == cut(V1).hash
+    assert plan.route.split.stable == cut(V1).hash
     assert said(plan, "RecordUnreadable") == ("True", "Unreadable")
     assert said(plan, "Ready") == ("True", "Serving")
     assert (plan.children, plan.deletions) == ((), ())
@@ -352,8 +352,8 @@ def test_a_rollout_goes_back_although_its_candidates_record_cannot_be_read(docum
         made.rollouts[0].obj["metadata"]["annotations"] = notes
         plan = plan_agent(made)
         assert plan.route is not None
-        assert (plan.route.stable, plan.route.percent) == (cut(V1).hash, 0)
-        assert plan.route.suspended
+        assert (plan.route.split.stable, plan.route.split.percent) == (cut(V1).hash, 0)
+        assert plan.route.split.suspended
 
 
 def test_a_rejection_holds_although_the_record_that_it_stands_on_cannot_be_read() -> None:
@@ -449,7 +449,7 @@ def test_a_status_without_a_readable_epoch_ends_no_election(odd: Any) -> None:
 
 def guarded(plan: Plan) -> None:
     assert plan.route is not None
-    assert plan.route.stable == cut(V1).hash
+    assert plan.route.split.stable == cut(V1).hash
     (told,) = plan.idle_statuses
     stalled = condition.find(told[1].conditions, "Stalled")
     assert stalled
@@ -488,7 +488,7 @@ def test_the_spec_of_an_agent_may_be_anything_and_its_kill_switch_is_still_read(
     told = {**(spec if isinstance(spec, dict) else {}), "suspended": True}
     plan = plan_agent(replace(made, agent={**agent, "spec": told}, spec=None, problem=problem))
     assert plan.route is not None
-    assert plan.route.suspended
+    assert plan.route.split.suspended
 
 
 def test_every_record_that_is_stored_by_another_version_is_either_known_or_told() -> None:

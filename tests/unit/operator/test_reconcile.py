@@ -24,6 +24,7 @@ from penstock_operator.reconcile.reconciler import Reconciler
 from penstock_operator.reconcile.world import World
 from penstock_store.codec import route_record
 from penstock_store.records import RevisionWork
+from tests.routes import changed
 from tests.unit.operator import worlds
 from tests.unit.operator.test_plan import V1, V2, serving, trying_v2
 from tests.unit.operator.worlds import cut
@@ -76,7 +77,7 @@ class Writes:
     async def put(
         self, _key: AgentKey, route: Route, *, instead_of: tuple[int, int] | None = None
     ) -> None:
-        self.note("route", f"{route.percent} %")
+        self.note("route", f"{route.split.percent} %")
         self.put_routes.append(route)
         self.replaced.append(instead_of)
 
@@ -165,7 +166,9 @@ async def test_a_refused_deployment_stops_neither_rollback_nor_kill_switch() -> 
     await carry_out(replace(made, agent=declared, spec=spec), writes, memory)
     assert ("child", "Deployment") in writes.steps
     assert ("verdict", "ControllerRevision") in writes.steps
-    assert [(route.percent, route.suspended) for route in writes.put_routes] == [(0, True)]
+    assert [(route.split.percent, route.split.suspended) for route in writes.put_routes] == [
+        (0, True)
+    ]
     assert "requests above limits" in memory.refused
     told = plan_agent(replace(made, refused=memory.refused)).agent_status
     assert told is not None
@@ -215,7 +218,9 @@ async def test_a_rollback_reaches_redis_even_when_stables_record_is_gone() -> No
     made = aborted()
     without_v1 = tuple(r for r in made.records if r["metadata"]["name"] != cut(V1).name)
     await carry_out(replace(made, records=without_v1, configmaps={}), writes)
-    assert [(route.stable, route.percent) for route in writes.put_routes] == [(cut(V1).hash, 0)]
+    assert [(route.split.stable, route.split.percent) for route in writes.put_routes] == [
+        (cut(V1).hash, 0)
+    ]
 
 
 async def test_the_same_route_is_not_written_twice() -> None:
@@ -234,8 +239,8 @@ async def test_a_route_that_another_hand_has_changed_is_put_back() -> None:
     made = trying_v2()
     await carry_out(made, writes, memory)
     assert made.look
-    changed = route_record(replace(writes.put_routes[0], percent=100))
-    strange = replace(made, look=replace(made.look, route_record=changed), instead_of=(7, 8))
+    by_hand = route_record(changed(writes.put_routes[0], percent=100))
+    strange = replace(made, look=replace(made.look, route_record=by_hand), instead_of=(7, 8))
     await carry_out(strange, writes, memory)
     assert writes.put_routes == [writes.put_routes[0]] * 2
     assert writes.replaced == [None, (7, 8)]

@@ -61,7 +61,7 @@ def upgraded(pods: dict[str, Pods], made: Installation = UPGRADED, seconds: floa
 
 def percent(plan: Plan) -> int:
     assert plan.course is not None
-    return plan.course.percent
+    return plan.course.split.percent
 
 
 def test_both_sides_are_rolled_in_one_pass_without_a_gap_and_nothing_else_is_written() -> None:

@@ -44,7 +44,7 @@ def test_workers_of_the_old_revision_are_asked_for_at_once_and_who_serves_goes_o
     plan = asked(f"undo/{named}/1")
     assert deployed(plan)[cut(OLD).name] == 1
     assert plan.route is not None
-    assert plan.route.stable == cut(NEW).hash
+    assert plan.route.split.stable == cut(NEW).hash
     assert plan.agent_status is not None
     assert plan.agent_status.last_request is None, "it is not done yet"
 
@@ -52,7 +52,7 @@ def test_workers_of_the_old_revision_are_asked_for_at_once_and_who_serves_goes_o
 def test_traffic_goes_over_when_the_first_worker_is_ready_and_the_undone_one_is_rejected():
     plan = asked(f"undo/{cut(OLD).name}/1", ready=(NEW, OLD), projected_for=(NEW, OLD))
     assert plan.route is not None
-    assert plan.route.stable == cut(OLD).hash
+    assert plan.route.split.stable == cut(OLD).hash
     assert plan.route.revisions[cut(NEW).hash].standing is Standing.REJECTED
     assert plan.agent_status is not None
     assert plan.agent_status.last_request is not None
@@ -78,10 +78,10 @@ def test_an_answered_request_is_not_done_again():
     second = asked(f"undo/{cut(OLD).name}/1", **{**both, "status": first.agent_status})
     assert second.events == ()
     assert second.route is not None
-    assert second.route.stable == cut(OLD).hash
+    assert second.route.split.stable == cut(OLD).hash
     third = asked(f"retry/{cut(NEW).name}/2", **{**both, "status": first.agent_status})
     assert third.route is not None
-    assert third.route.stable == cut(NEW).hash
+    assert third.route.split.stable == cut(NEW).hash
     assert third.agent_status is not None
     assert third.agent_status.rejected == []
 

@@ -77,7 +77,7 @@ def test_as_many_workers_as_serve_now_are_asked_for_at_once():
     plan = plan_agent(asked())
     assert deployed(plan)[cut(OLD).name] == 3
     assert plan.route is not None
-    assert (plan.route.stable, plan.route.version) == (cut(NEW).hash, 7)
+    assert (plan.route.split.stable, plan.route.version) == (cut(NEW).hash, 7)
     assert plan.look_again_seconds <= 1
     assert said(plan)["Ready"] == ("True", "Serving")
     assert said(plan)["Reconciling"] == ("True", "WaitingForPods")
@@ -89,7 +89,7 @@ def test_as_many_workers_as_serve_now_are_asked_for_at_once():
 def test_a_revision_that_still_has_a_worker_serves_at_once_and_gets_the_others():
     plan = plan_agent(asked(ready=(NEW, OLD)))
     assert plan.route is not None
-    assert plan.route.stable == cut(OLD).hash
+    assert plan.route.split.stable == cut(OLD).hash
     assert deployed(plan)[cut(OLD).name] == 3
 
 
@@ -104,7 +104,7 @@ def test_everybody_goes_over_and_the_records_of_both_say_why():
     work = {NEW: RevisionWork(queued=3, running=2)}
     plan = plan_agent(asked(ready=(NEW, OLD), work=work))
     assert plan.route is not None
-    assert (plan.route.stable, plan.route.version) == (cut(OLD).hash, 8)
+    assert (plan.route.split.stable, plan.route.version) == (cut(OLD).hash, 8)
     assert plan.route.revisions[cut(NEW).hash].standing is Standing.REJECTED
     assert cut(NEW).hash in plan.rehome, "what it holds goes to who serves"
     assert noted(plan) == {cut(OLD).name: "Promoted", cut(NEW).name: "Rejected"}
@@ -153,7 +153,7 @@ def test_in_mid_rollout_stable_and_the_candidate_are_both_left():
         cut(NEXT).name: "Rejected",
     }
     assert plan.route is not None
-    assert (plan.route.stable, plan.route.percent) == (cut(OLD).hash, 0)
+    assert (plan.route.split.stable, plan.route.split.percent) == (cut(OLD).hash, 0)
     left = {plan.route.revisions[cut(text).hash].standing for text in (NEW, NEXT)}
     assert left == {Standing.REJECTED}
     assert len(plan.course.verdicts) == 3, "each is counted"
@@ -196,7 +196,7 @@ def test_whatever_is_lost_afterwards_the_undone_revision_serves_nobody(lost):
         )
     plan = plan_agent(asked(ready=(NEW, OLD), **known))
     assert plan.route is not None
-    assert (plan.route.stable, plan.route.percent) == (cut(OLD).hash, 0)
+    assert (plan.route.split.stable, plan.route.split.percent) == (cut(OLD).hash, 0)
     assert plan.route.revisions[cut(NEW).hash].standing is not Standing.OPEN
     assert not plan.agent_status or plan.agent_status.stable_revision == cut(OLD).name
 
@@ -212,7 +212,7 @@ def test_an_agent_made_again_with_the_undone_template_serves_nobody_with_it():
         route_version=8,
     )
     plan = plan_agent(made)
-    assert plan.route is None or not plan.route.stable
+    assert plan.route is None or not plan.route.split.stable
     assert said(plan)["Ready"] == ("False", "CandidateRejected")
 
 
@@ -222,7 +222,7 @@ def test_back_is_possible_when_stables_own_record_is_lost():
     made = replace(made, configmaps={}, agent=worlds.agent(NEXT), settled=False)
     plan = plan_agent(made)
     assert plan.route is not None
-    assert plan.route.stable == cut(OLD).hash
+    assert plan.route.split.stable == cut(OLD).hash
 
 
 def test_what_is_awaited_is_not_pruned():
