@@ -54,7 +54,15 @@ def decide(situation: Situation) -> Decision:
     facts = facts.but(**_request_waits(facts, said))
     facts = facts.but(**_told_before(facts, said))
     told = (*made.happenings, *_told_once(facts, before, said))
-    return Decision(facts.status, told, made.verdicts, _look_again(facts, said), former.goal(facts))
+    stable = Facts(situation, before).stable
+    return Decision(
+        facts.status,
+        told,
+        made.verdicts,
+        _look_again(facts, said),
+        former.goal(facts),
+        promoted=facts.stable if facts.stable != stable else "",
+    )
 
 
 # ---------------------------------------------------------------------------- before the moves

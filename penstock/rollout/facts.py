@@ -14,7 +14,7 @@ from penstock.api.analysis import Reason, Result, Yardstick
 from penstock.api.interruptions import Suspension
 from penstock.api.rollout import AgentRolloutStatus, Source, Stage, Step, Strategy
 from penstock.rollout import path, requests, setpoint
-from penstock.rollout.situation import Pods, RevisionRecord, Situation
+from penstock.rollout.situation import Pods, RevisionRecord, Situation, who_is_stable
 from penstock.traffic import Arm
 
 #: How long a candidate with traffic may be without a ready pod, or let its queue age.
@@ -93,14 +93,8 @@ class Facts:
     @cached_property
     def stable(self) -> str:
         """Who serves by default: as decided here, else as the Agent and the records remember."""
-        if self.status.stable_revision:
-            return self.status.stable_revision
-        return self.situation.stable or self._last_promoted()
-
-    def _last_promoted(self) -> str:
-        records = self.situation.records.values()
-        promoted = [r for r in records if r.promoted_sequence > 0 and not r.rejected_attempt]
-        return max(promoted, key=lambda record: record.promoted_sequence).name if promoted else ""
+        said = self.status.stable_revision or self.situation.stable
+        return who_is_stable(said, self.situation.records.values())
 
     @cached_property
     def candidate(self) -> str:

@@ -1,6 +1,6 @@
 """Everything a rollout decision may look at, in one immutable value, and what it returns."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -29,6 +29,19 @@ class RevisionRecord:
     promoted_sequence: int = 0
     promoted_attempt: int | None = None
     served_sequence: int = 0
+
+
+def who_is_stable(said: str, records: Iterable[RevisionRecord]) -> str:
+    """Who serves by default: who is said to, else who was promoted last; empty: nobody.
+
+    One that was rejected after its promotion does not serve.
+
+    Args:
+        said: by the decision in force, or by the Agent.
+    """
+    promoted = [r for r in records if r.promoted_sequence > 0 and not r.rejected_attempt]
+    last = max(promoted, key=lambda record: record.promoted_sequence, default=None)
+    return said or (last.name if last else "")
 
 
 @dataclass(frozen=True)
@@ -102,8 +115,10 @@ class Decision:
 
     ``status`` carries everything that must be acted upon: share, salt, routeVersion, stable and
     canary. ``verdicts`` are new in this decision, one for each revision it is about, and must be
-    put on the records of those before anything acts on the status. ``goal`` is the revision that
-    a person asked to go back to, until its first worker is ready: it needs its workers now.
+    put on the records of those before anything acts on the status. ``promoted`` is who serves by
+    default from now on and did not before, empty where nobody was promoted. ``goal`` is the
+    revision that a person asked to go back to, until its first worker is ready: it needs its
+    workers now.
     """
 
     status: AgentRolloutStatus
@@ -111,3 +126,4 @@ class Decision:
     verdicts: tuple[Verdict, ...] = ()
     look_again_seconds: float = 5.0
     goal: str = ""
+    promoted: str = ""

@@ -8,7 +8,7 @@ from penstock.api.analysis import Result, Verdict
 from penstock.api.rollout import AgentRolloutStatus, Source
 from penstock.rollout import capacity, engine
 from penstock.rollout.capacity import Capacity
-from penstock.rollout.situation import Happening, Pods, RevisionRecord, Situation
+from penstock.rollout.situation import Happening, Pods, Situation
 from penstock.traffic import Split
 from penstock_operator.cluster.kinds import annotations_of, name_of, namespace_of
 from penstock_operator.cluster.reading import Rollout
@@ -73,15 +73,12 @@ def chart(world: World, stock: Stock) -> Course:
 def _governed(world: World, stock: Stock, rollout: Rollout) -> Course:
     decision = engine.decide(situation(world, stock, rollout))
     after = decision.status.model_copy(update={"agent_uid": world.uid})
-    promoted = ""
-    if after.stable_revision and after.stable_revision != stock.stable:
-        promoted = after.stable_revision
     return Course(
         split=after.split,
         version=after.route_version,
         epoch=after.epoch,
         verdicts=decision.verdicts,
-        promoted=promoted,
+        promoted=decision.promoted,
         rollout_status=after,
         happenings=decision.happenings,
         look_again_seconds=decision.look_again_seconds,
@@ -103,15 +100,13 @@ def situation(world: World, stock: Stock, rollout: Rollout) -> Situation:
         epoch=world.epoch,
         stable=stock.stable,
         latest=stock.latest,
-        records={name: _facts(stock, item) for name, item in stock.known.items()},
+        records=stock.records,
         pods=_pods(world, candidate),
         observation=world.observation,
         observation_error=world.observation_error or world.look_error,
         request=annotations_of(rollout.obj).get(names.ANNOTATION_REQUEST, ""),
         fresh_salt=world.fresh_salt,
-        route_version_floor=max(
-            world.status.traffic.version, (look.route_version or 0) if look else 0
-        ),
+        route_version_floor=_highest_version(world),
         users=work.users if work else 0,
         tasks=work.tasks if work else 0,
         queue_age_seconds={
@@ -128,16 +123,10 @@ def situation(world: World, stock: Stock, rollout: Rollout) -> Situation:
     )
 
 
-def _facts(stock: Stock, item: Known) -> RevisionRecord:
-    """What a record says. A promotion counts for another than stable only if nothing came after.
-
-    Nor does it while stable's own place is not known: then nobody is promoted later than stable.
-    """
-    known = stock.stable in stock.known or not stock.stable
-    overtaken = item.verdict is not None and item.verdict.result is not Result.PROMOTED
-    if item.name == stock.stable or (known and not overtaken):
-        return item.facts
-    return replace(item.facts, promoted_sequence=0)
+def _highest_version(world: World) -> int:
+    """The highest version of the route that was ever seen, on record or in force."""
+    in_force = (world.look.route_version or 0) if world.look else 0
+    return max(world.status.traffic.version, in_force)
 
 
 def capacity_of(world: World, stock: Stock, candidate: str) -> Capacity | None:
@@ -238,8 +227,7 @@ def _everybody(world: World, stable: str) -> Split:
 
 def _version(world: World, split: Split) -> int:
     """The route's version: one more than the one in force whenever the traffic changes."""
-    traffic = world.status.traffic
-    in_force = max(traffic.version, (world.look.route_version or 0) if world.look else 0)
+    traffic, in_force = world.status.traffic, _highest_version(world)
     same = targets(split) == traffic.targets and split.suspended == traffic.suspended
     return in_force if same and in_force == traffic.version else in_force + 1
 

@@ -10,7 +10,7 @@ from penstock.api.analysis import Result, Verdict
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.errors import InvalidResource, RevisionTampered, UnknownSchema
 from penstock.revision import Revision
-from penstock.rollout.situation import RevisionRecord
+from penstock.rollout.situation import RevisionRecord, who_is_stable
 from penstock_operator.cluster import reading
 from penstock_operator.cluster.kinds import Object, annotations_of, controller_uid, name_of
 from penstock_operator.reconcile import remembered
@@ -50,8 +50,13 @@ class Known:
         return self.verdict is not None and self.verdict.result is Result.REJECTED
 
     @property
-    def facts(self) -> RevisionRecord:
-        """What the decision engine must know of it."""
+    def overtaken(self) -> bool:
+        """Whether its last verdict is another than a promotion."""
+        return self.verdict is not None and self.verdict.result is not Result.PROMOTED
+
+    @property
+    def told(self) -> RevisionRecord:
+        """What its record tells, for the decision engine."""
         last = self.verdict if self.rejected else None
         promoted = self.verdict is not None and self.verdict.result is Result.PROMOTED
         return RevisionRecord(
@@ -104,6 +109,22 @@ class Stock:
     def lost(self) -> str:
         """The stable revision's name when neither its record nor its projection can be read."""
         return self.stable if self.stable and self.stable not in self.known else self.gone
+
+    @property
+    def records(self) -> dict[str, RevisionRecord]:
+        """What the records tell, by name, as far as the decision engine may go by it.
+
+        A promotion counts for another than stable only if nothing came after it. Nor does it while
+        stable's own place is not known: then nobody is promoted later than stable.
+        """
+        known = self.stable in self.known or not self.stable
+        counting = {name for name, item in self.known.items() if known and not item.overtaken}
+        return {
+            name: item.told
+            if name == self.stable or name in counting
+            else replace(item.told, promoted_sequence=0)
+            for name, item in self.known.items()
+        }
 
     @property
     def next_promotion(self) -> int:
@@ -304,8 +325,5 @@ def _stable(
     One of whom nothing is left serves nobody: the last promotion comes before it.
     """
     said = decided.stable_revision or world.status.stable_revision or ""
-    if said and not remembered.gone(world, said, recorded):
-        return said
-    promoted = [item for item in known.values() if item.promoted_sequence and not item.rejected]
-    last = max(promoted, key=lambda item: item.promoted_sequence, default=None)
-    return last.name if last else ""
+    serves = "" if remembered.gone(world, said, recorded) else said
+    return who_is_stable(serves, (item.told for item in known.values()))

@@ -101,6 +101,7 @@ class World:
     measuring: bool = True
     look_again: float = 0.0
     goal: str = ""
+    promoted: str = ""
     salts: int = 1
 
     @property
@@ -228,6 +229,7 @@ class World:
         self.told = list(decision.happenings)
         self.look_again = decision.look_again_seconds
         self.goal = decision.goal
+        self.promoted = decision.promoted
         for verdict in decision.verdicts:
             self.verdicts.append(verdict)
             self._keep_on_record(verdict)
