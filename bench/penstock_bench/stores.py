@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 
-from penstock_store.connection import unguarded
+from penstock.guard import unguarded
 from penstock_store.store import Store
 
 

@@ -11,8 +11,9 @@ from datetime import datetime
 from typing import Any, Final, Self, TypeAlias
 
 from penstock.errors import PenstockError
+from penstock.guard import unguarded
 from penstock_operator.cluster.cache import Cache
-from penstock_operator.cluster.client import Cluster, unguarded
+from penstock_operator.cluster.client import Cluster
 from penstock_operator.leadership.leadership import Leadership
 from penstock_operator.leadership.lease import Elector, Place
 from penstock_operator.reconcile.controller import Workers

@@ -18,6 +18,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from penstock.errors import NotReplicated, StoreRefused, StoreUnavailable
+from penstock.guard import Guard
 from penstock_store import keys
 from penstock_store.records import Memory
 from penstock_store.scripts import Script
@@ -84,13 +85,6 @@ class Wiring:
 
 
 _NOTHING_REPLICATED: Final = Durability()
-
-#: Asked before each write; raises where it must not be made.
-Guard = Callable[[], None]
-
-
-def unguarded() -> None:
-    """The guard of who always may write: gateway and workers, as far as their Redis user may."""
 
 
 class Connection:

@@ -2,9 +2,10 @@
 
 from typing import Final, Self
 
+from penstock.guard import Guard
 from penstock_store.agent_scripts import AgentScripts
 from penstock_store.claims import Claims
-from penstock_store.connection import Connection, Durability, Guard, Wiring
+from penstock_store.connection import Connection, Durability, Wiring
 from penstock_store.notifications import Notifications
 from penstock_store.outcomes import Outcomes
 from penstock_store.queue import Queue
@@ -62,7 +63,8 @@ class Store:
 
         Args:
             url: where Redis is; of a cluster, any node.
-            guard: asked before each write; ``connection.unguarded`` where nobody else may write.
+            guard: asked before each write; ``guard.unguarded`` for gateway and workers, who write as
+                far as their Redis user may.
             installation: names the operator's index and the namespaces' users. Routes, queues and
                 tasks are named by namespace and agent alone: one Redis serves one cluster.
             timeout_seconds: the deadline of each call.

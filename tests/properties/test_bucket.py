@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock import names, task, traffic
+from penstock.guard import unguarded
 from penstock_store import testing
-from penstock_store.connection import unguarded
 from penstock_store.store import Store
 
 STABLE, CANDIDATE = "aaaa0000", "bbbb1111"

@@ -11,6 +11,7 @@ import pytest
 WORDS_OF_THE_OPERATOR = [
     "operator/penstock_operator/reconcile/access.py",
     "operator/penstock_operator/reconcile/events.py",
+    "operator/penstock_operator/reconcile/idle.py",
     "operator/penstock_operator/reconcile/plan.py",
     "operator/penstock_operator/reconcile/gather.py",
     "operator/penstock_operator/reconcile/statuses.py",

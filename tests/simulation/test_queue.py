@@ -16,8 +16,8 @@ import pytest
 from redis.asyncio import Redis
 
 from penstock import names, outcomes, task, traffic
+from penstock.guard import unguarded
 from penstock_store import keys, testing
-from penstock_store.connection import unguarded
 from penstock_store.records import Directive
 from penstock_store.scripts import Retention
 from penstock_store.store import Store

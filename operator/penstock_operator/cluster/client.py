@@ -1,6 +1,6 @@
 """The API server as the operator uses it: the only importer of the Kubernetes client."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -8,6 +8,7 @@ import aiohttp
 from kubernetes.aio import client, config
 
 from penstock.errors import PenstockError
+from penstock.guard import Guard, unguarded
 from penstock_operator import metrics
 from penstock_operator.cluster import wire
 from penstock_operator.cluster.kinds import (
@@ -45,10 +46,6 @@ class ClusterError(PenstockError):
         return 400 <= self.status < 500 and self.status not in (409, 429)
 
 
-def unguarded() -> None:
-    """The guard of who writes without leading: the election itself."""
-
-
 class Cluster:
     """Typed access to the API server; every call ends within its deadline.
 
@@ -61,7 +58,7 @@ class Cluster:
     def __init__(
         self,
         api: client.ApiClient,
-        guard: Callable[[], None],
+        guard: Guard,
         timeout_seconds: float = _TIMEOUT_SECONDS,
         write_seconds: float = _TIMEOUT_SECONDS,
     ) -> None:
@@ -74,7 +71,7 @@ class Cluster:
     async def connect(
         cls,
         kubeconfig: str,
-        guard: Callable[[], None],
+        guard: Guard,
         timeout_seconds: float = _TIMEOUT_SECONDS,
         write_seconds: float = _TIMEOUT_SECONDS,
     ) -> Self:

@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Final
 
 from penstock import names
-from penstock.api import condition
-from penstock.api.agent import AgentStatus, RevisionState
+from penstock.api.agent import AgentStatus
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.rollout.situation import Happening
 from penstock.traffic import RevisionLimits, Route, RoutedRevision, Split, Standing
@@ -21,12 +19,11 @@ from penstock_operator.cluster.kinds import (
     annotations_of,
     name_of,
 )
-from penstock_operator.cluster.reading import Rollout, UnreadRollout
 from penstock_operator.reconcile import (
-    access,
     events,
+    idle,
     manifests,
-    podwords,
+    requeue,
     statuses,
     transitions,
     waiting,
@@ -37,21 +34,8 @@ from penstock_operator.reconcile.statuses import comparable
 from penstock_operator.reconcile.stock import Known, Stock, take_stock, verdict_annotations
 from penstock_operator.reconcile.workforce import Crew, muster, prunable
 from penstock_operator.reconcile.world import World
-from penstock_store import codec
 from penstock_store.records import Look
 
-#: Why an AgentRollout is stalled whose Agent does not exist.
-AGENT_MISSING: Final = "AgentMissing"
-_SETTLING_SECONDS: Final = 1.0
-_AT_REST_SECONDS: Final = 60.0
-_IN_USE_SECONDS: Final = 5.0
-_ASLEEP_SECONDS: Final = 2.0
-_ROUTE_SECONDS: Final = 0.2
-_REFERENCE_SECONDS: Final = 10.0
-_SPEAK_SECONDS: Final = 2.0
-_SPEAK_FOR_SECONDS: Final = 600.0
-_EXPIRED_SECONDS: Final = 0.1  # after the moment up to which a task may wait
-_IN_USE_FOR_MS: Final = 3_600_000
 #: What admission is told of a revision whose own limits cannot be read any more: the defaults.
 _LOST_LIMITS: Final = {"input_chars": 20_000, "queue_seconds": 600, "wall_seconds": 120}
 
@@ -111,13 +95,13 @@ def plan_agent(world: World) -> Plan:
         children=_children(world, crews),
         verdicts=_verdicts(world, stock, course),
         rollout_statuses=_rollout_statuses(world, course),
-        idle_statuses=_idle_statuses(world),
+        idle_statuses=idle.statuses(world),
         agent_status=status,
         news=bool(world.status_lost) or comparable(status) != comparable(world.status),
         differs=status != world.status,
         route=route,
         rehome=_rehome(world, course, crews),
-        expire=any(left <= 0 for left in _seconds_to_wait(world, crews)),
+        expire=requeue.is_overdue(world, crews),
         deletions=_deletions(world, crews, pruned),
         events=_events(world, course, tampered),
         transitions=transitions.told(world.status, status, waiting.suspended_by(world)),
@@ -127,9 +111,7 @@ def plan_agent(world: World) -> Plan:
         in_flight=bool(course.split.canary and course.split.percent),
         course=course,
         lulls={crew.known.name: crew.lull for crew in crews if crew.lull},
-        look_again_seconds=_SETTLING_SECONDS
-        if stock.settling
-        else min(course.look_again_seconds, _AT_REST_SECONDS, *_wishes(world, crews, route)),
+        look_again_seconds=requeue.seconds(world, stock, course, crews, route),
     )
 
 
@@ -212,47 +194,6 @@ def _rollout_statuses(
     return ((rollout.obj, wanted),) if wanted != rollout.status or rollout.lost else ()
 
 
-def _idle_statuses(world: World) -> tuple[tuple[Object, AgentRolloutStatus], ...]:
-    """What those say that govern nothing."""
-    found: list[tuple[Object, AgentRolloutStatus]] = []
-    for rollout, reason, message in idle_rollouts(world):
-        wanted = _idle(rollout.obj, rollout.status, reason, message, world.now)
-        if wanted != rollout.status or rollout.lost:
-            found.append((rollout.obj, wanted))
-    return tuple(found)
-
-
-def idle_rollouts(world: World) -> list[tuple[Rollout | UnreadRollout, str, str]]:
-    """AgentRollouts that name this Agent and govern nothing, each with reason and message."""
-    others = [(rollout, "NotInCharge", _not_in_charge(world)) for rollout in world.rollouts[1:]]
-    return [*others, *((unread, "Invalid", unread.why[:2048]) for unread in world.unread_rollouts)]
-
-
-def _not_in_charge(world: World) -> str:
-    older = name_of(world.rollout.obj) if world.rollout else ""
-    return f"AgentRollout {older} is older and governs Agent {world.name}; delete one of them"
-
-
-def orphan_status(
-    rollout: Object, current: AgentRolloutStatus, agent: str, now: datetime
-) -> AgentRolloutStatus:
-    """The status of an AgentRollout whose Agent does not exist."""
-    message = f"there is no Agent {agent} in this namespace"
-    return _idle(rollout, current, AGENT_MISSING, message, now)
-
-
-def _idle(
-    rollout: Object, current: AgentRolloutStatus, reason: str, message: str, now: datetime
-) -> AgentRolloutStatus:
-    generation = int(rollout["metadata"].get("generation", 0))
-    conditions = current.conditions
-    for kind, true in (("Reconciling", False), ("Stalled", True), ("Ready", False)):
-        conditions = condition.set_condition(
-            conditions, kind, true, reason, message, generation=generation, now=now
-        )
-    return current.model_copy(update={"observed_generation": generation, "conditions": conditions})
-
-
 def _route(world: World, course: Course, crews: tuple[Crew, ...]) -> Route | None:
     """The route as decided; None while there is none to write, or while Redis is away.
 
@@ -303,20 +244,6 @@ def _no_route(world: World, course: Course, look: Look) -> Route | None:
 def _max_queued(world: World) -> int:
     """How many tasks may wait for a worker; 0: as many as the installation allows."""
     return getattr(world.spec and world.spec.scaling, "max_queued_tasks", None) or 0
-
-
-def _seconds_to_wait(world: World, crews: tuple[Crew, ...]) -> list[float]:
-    """For how much longer the oldest task in each queue may wait; nothing while admission stands.
-
-    Workers end what has waited for too long; where none lives, nobody else does.
-    """
-    if world.look is None or world.suspended:
-        return []
-    return [
-        crew.known.cut.limits.queue_seconds - crew.work.oldest_queued_ms / 1000
-        for crew in crews
-        if crew.work.oldest_queued_ms
-    ]
 
 
 def _rehome(world: World, course: Course, crews: tuple[Crew, ...]) -> tuple[str, ...]:
@@ -374,57 +301,3 @@ def _unread_statuses(world: World) -> list[tuple[Object, tuple[str, ...]]]:
     if world.rollout is not None:
         told.append((world.rollout.obj, world.rollout.lost))
     return [(obj, lost) for obj, lost in told if lost]
-
-
-def _wishes(world: World, crews: tuple[Crew, ...], route: Route | None) -> list[float]:
-    """In how many seconds each thing that nobody tells us of should be looked at."""
-    wishes = []
-    if world.spec and world.spec.scaling.min_replicas == 0:
-        wishes.append(_ASLEEP_SECONDS)  # the first task must wake it
-    leaving = any(crew.state is RevisionState.DRAINING for crew in crews)
-    refused = world.refused or world.name_conflict or world.no_redis_user
-    unsettled = world.look is None or world.missing or refused
-    lull = any(crew.lull for crew in crews)
-    if leaving or unsettled or lull or _in_use(world):
-        wishes.append(_IN_USE_SECONDS)
-    wishes += [
-        left + _EXPIRED_SECONDS if left > 0 else _IN_USE_SECONDS
-        for left in _seconds_to_wait(world, crews)
-    ]
-    if any(_may_speak(world, name) for name in world.pods):
-        wishes.append(_SPEAK_SECONDS)
-    if world.references:
-        wishes.append(_REFERENCE_SECONDS)
-    if _puts_in_force(world, route):
-        wishes.append(_ROUTE_SECONDS)
-    if any(_may_hear(world, crew.known) for crew in crews):
-        wishes.append(_IN_USE_SECONDS)
-    return wishes
-
-
-def _puts_in_force(world: World, route: Route | None) -> bool:
-    """Whether this pass changes the route: the next one finds it in force, and says so."""
-    return bool(route and world.look and world.look.route_record != codec.route_record(route))
-
-
-def _may_hear(world: World, known: Known) -> bool:
-    """Whether workers are there since lately, and may say any moment what the model said first."""
-    live = world.deployments.get(known.name)
-    since = podwords.unready_since(live) if live and world.ready(known.name) else None
-    fresh = since is not None and (world.now - since).total_seconds() < _SPEAK_FOR_SECONDS
-    return fresh and not access.is_told(world, known.cut.hash)
-
-
-def _may_speak(world: World, revision: str) -> bool:
-    """Whether pods are unready since lately: what they say in their first minutes nobody tells us."""
-    pods, live = world.pods[revision], world.deployments.get(revision)
-    since = podwords.unready_since(live) if live and pods.wanted and not pods.ready else None
-    return since is not None and (world.now - since).total_seconds() < _SPEAK_FOR_SECONDS
-
-
-def _in_use(world: World) -> bool:
-    """Whether a task was routed or ended lately: only then can a backlog grow unseen."""
-    if world.look is None or not world.look.last_row:
-        return False
-    last_ms = int(world.look.last_row.partition("-")[0])
-    return world.look.now_ms - last_ms < _IN_USE_FOR_MS

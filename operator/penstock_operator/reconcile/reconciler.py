@@ -28,11 +28,11 @@ from penstock_operator.cluster.kinds import (
     name_of,
     namespace_of,
 )
-from penstock_operator.reconcile import events, shown
+from penstock_operator.reconcile import events, idle, shown
 from penstock_operator.reconcile.fence import fenced
 from penstock_operator.reconcile.gather import Sources, gather
 from penstock_operator.reconcile.memory import Memory
-from penstock_operator.reconcile.plan import Plan, orphan_status, plan_agent
+from penstock_operator.reconcile.plan import Plan, plan_agent
 from penstock_store.codec import route_record
 
 log = structlog.get_logger("penstock.operator")
@@ -97,7 +97,7 @@ class Reconciler:
         metrics.show(key, shown.of_nobody(key) if orphans else {})
         for rollout in orphans:
             now = reading.rollout_status(rollout)
-            wanted = orphan_status(rollout, now.value, key.name, self.clock())
+            wanted = idle.orphan_status(rollout, now.value, key.name, self.clock())
             if wanted != now.value or now.lost:
                 await self._report_idle(rollout, wanted)
 

@@ -8,9 +8,9 @@ from penstock.api.rollout import AgentRolloutStatus
 from penstock.names import AgentKey
 from penstock_operator import metrics
 from penstock_operator.metrics import Series
-from penstock_operator.reconcile import transitions
+from penstock_operator.reconcile import idle, transitions
 from penstock_operator.reconcile.course import Course
-from penstock_operator.reconcile.plan import AGENT_MISSING, Plan, idle_rollouts
+from penstock_operator.reconcile.plan import Plan
 from penstock_operator.reconcile.world import World
 from penstock_store.records import Look
 
@@ -26,7 +26,7 @@ def of_agent(key: AgentKey, world: World, plan: Plan) -> dict[Series, float]:
     revision, reason = _rejected(plan)
     if revision:
         found[metrics.REJECTED, (*place, revision, reason)] = 1.0
-    stalled = {reason for _, reason, _ in idle_rollouts(world)}
+    stalled = {reason for _, reason, _ in idle.rollouts(world)}
     if plan.agent_status:
         stalled |= {transitions.stalled_for(plan.agent_status)} - {""}
     return found | {(metrics.STALLED, (*place, reason)): 1.0 for reason in stalled}
@@ -34,7 +34,7 @@ def of_agent(key: AgentKey, world: World, plan: Plan) -> dict[Series, float]:
 
 def of_nobody(key: AgentKey) -> dict[Series, float]:
     """The gauges of an Agent that does not exist, though an AgentRollout names it."""
-    return {(metrics.STALLED, (key.namespace, key.name, AGENT_MISSING)): 1.0}
+    return {(metrics.STALLED, (key.namespace, key.name, idle.AGENT_MISSING)): 1.0}
 
 
 def _queue(place: tuple[str, str], look: Look) -> Iterator[tuple[Series, float]]:

@@ -16,6 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from penstock import errors
+from penstock.guard import unguarded
 from penstock_runtime import logs
 from penstock_runtime.gateway import app, connections, places, settings, state
 from penstock_runtime.gateway.access import Access
@@ -24,7 +25,6 @@ from penstock_runtime.gateway.connections import Door
 from penstock_runtime.gateway.identities import ClusterTokens
 from penstock_runtime.gateway.protocol import BoundedProtocol
 from penstock_runtime.gateway.tokens import TokensFile
-from penstock_store.connection import unguarded
 from penstock_store.store import Store
 
 GRACE_SECONDS: Final = 8

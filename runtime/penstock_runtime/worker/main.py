@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from penstock import errors, names
+from penstock.guard import unguarded
 from penstock_runtime import logs
 from penstock_runtime.agent import loop
 from penstock_runtime.settings import WorkerSettings, read_worker_settings
 from penstock_runtime.worker import boot, children, health, suspects
 from penstock_runtime.worker.crew import Duty
 from penstock_runtime.worker.pool import Pool
-from penstock_store.connection import Durability, unguarded
+from penstock_store.connection import Durability
 from penstock_store.scripts import Retention
 from penstock_store.store import Store
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from penstock.guard import unguarded
 from penstock_dev import environment as embedded
-from penstock_store.connection import unguarded
 from penstock_store.store import Store
 from tests.integration.acceptance import background
 from tests.integration.acceptance.product import Product

@@ -9,9 +9,9 @@ import yaml
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError
 
+from penstock.guard import unguarded
 from penstock.names import AgentKey
 from penstock_store import testing, users
-from penstock_store.connection import unguarded
 from penstock_store.store import Store
 from tests.integration.documents import pages
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from penstock.guard import unguarded
 from penstock_dev import environment as embedded
-from penstock_store.connection import unguarded
 from penstock_store.store import Store
 from tests.integration import unmanned
 from tests.integration.acceptance import background

@@ -17,11 +17,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from penstock.guard import unguarded
 from penstock.names import AgentKey
 from penstock.task import Outcome, TaskStatus, Usage
 from penstock.traffic import RevisionLimits, Route, RoutedRevision, Split, Standing
 from penstock_store import testing
-from penstock_store.connection import unguarded
 from penstock_store.store import Store
 from tests.integration.cluster import Cluster
 from tests.integration.gateway.rights import GATEWAY_RULES, rights

@@ -12,10 +12,11 @@ from penstock import names, revision
 from penstock.api import condition
 from penstock.api.agent import AgentSpec, AgentStatus
 from penstock.api.condition import Condition
+from penstock.guard import unguarded
 from penstock.rollout.situation import Happening
 from penstock_dev import environment as embedded
 from penstock_operator.cluster import drift
-from penstock_operator.cluster.client import Cluster, ClusterError, unguarded
+from penstock_operator.cluster.client import Cluster, ClusterError
 from penstock_operator.cluster.kinds import (
     AGENT,
     CONFIGMAP,

@@ -11,12 +11,12 @@ import sys
 import uuid
 
 from penstock import names, revision, task, traffic
+from penstock.guard import unguarded
 from penstock_runtime.settings import WorkerSettings
 from penstock_runtime.worker import boot
 from penstock_runtime.worker.children import Spawner
 from penstock_runtime.worker.crew import Duty
 from penstock_runtime.worker.pool import Pool
-from penstock_store.connection import unguarded
 from penstock_store.store import Store
 
 MODEL = "claude-sonnet-5-5"

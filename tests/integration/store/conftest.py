@@ -12,8 +12,8 @@ import pytest
 from redis.asyncio import Redis
 
 from penstock import names, task, traffic
+from penstock.guard import unguarded
 from penstock_store import keys, scripts, testing
-from penstock_store.connection import unguarded
 from penstock_store.store import Store
 from tests.routes import changed
 

@@ -11,8 +11,9 @@ import pytest
 from redis.asyncio import Redis
 
 from penstock import errors, names, task, traffic
+from penstock.guard import unguarded
 from penstock_store import testing
-from penstock_store.connection import Durability, unguarded
+from penstock_store.connection import Durability
 from penstock_store.records import Directive
 from penstock_store.scripts import Retention
 from penstock_store.store import Store

@@ -11,8 +11,8 @@ import pytest
 from redis.asyncio import Redis
 
 from penstock import errors, names, task, traffic
+from penstock.guard import unguarded
 from penstock_store import keys, testing
-from penstock_store.connection import unguarded
 from penstock_store.store import Store
 
 STABLE = "aaaa0000"

@@ -13,8 +13,9 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from penstock import errors, names, task, traffic
+from penstock.guard import unguarded
 from penstock_store import keys, queue, scripts, testing
-from penstock_store.connection import Connection, Wiring, unguarded
+from penstock_store.connection import Connection, Wiring
 from penstock_store.store import Store
 
 STABLE, CANDIDATE = "aaaa0000", "bbbb1111"

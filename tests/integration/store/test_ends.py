@@ -7,7 +7,7 @@ import json
 import pytest
 
 from penstock import outcomes, task, traffic
-from penstock_store.connection import unguarded
+from penstock.guard import unguarded
 from penstock_store.scripts import Retention
 from penstock_store.store import Store
 

@@ -9,8 +9,8 @@ import pytest
 from redis.asyncio import Redis
 
 from penstock import errors, names, task, traffic
+from penstock.guard import unguarded
 from penstock_store import listing, users
-from penstock_store.connection import unguarded
 from penstock_store.records import Directive
 from penstock_store.store import Store
 

@@ -8,10 +8,10 @@ from redis.asyncio import Redis
 from penstock import names
 from penstock.api.analysis import AnalysisStatus
 from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, Stage
+from penstock.guard import unguarded
 from penstock.traffic import Arm
 from penstock_operator.reconcile.measure import Measure
 from penstock_store import scripts, users
-from penstock_store.connection import unguarded
 from penstock_store.store import Store
 from tests.integration.store.conftest import CANDIDATE, STABLE
 

@@ -3,8 +3,8 @@
 import pytest
 from redis.asyncio import Redis
 
+from penstock.guard import unguarded
 from penstock_store import scripts, testing
-from penstock_store.connection import unguarded
 from penstock_store.store import Store
 from tests.integration.store.conftest import STABLE
 from tests.integration.store.test_connection import AGENT, admit, route

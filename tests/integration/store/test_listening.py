@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from penstock import task
-from penstock_store.connection import unguarded
+from penstock.guard import unguarded
 from penstock_store.news import News
 from penstock_store.store import Store
 

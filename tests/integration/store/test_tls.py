@@ -11,9 +11,9 @@ import uuid
 import pytest
 
 from penstock import errors, names
+from penstock.guard import unguarded
 from penstock_dev.controlplane import certificates
 from penstock_store import testing, users
-from penstock_store.connection import unguarded
 from penstock_store.store import Store
 from tests.integration.acceptance import background
 

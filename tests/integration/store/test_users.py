@@ -11,8 +11,8 @@ from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
 
 from penstock import errors, names, task, traffic
+from penstock.guard import unguarded
 from penstock_store import keys, testing, users
-from penstock_store.connection import unguarded
 from penstock_store.store import Store
 from tests.routes import changed
 

@@ -12,8 +12,8 @@ import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from penstock.guard import unguarded
 from penstock_dev import environment as embedded
-from penstock_store.connection import unguarded
 from penstock_store.store import Store
 from tests.integration import unmanned
 from tests.integration.acceptance import background

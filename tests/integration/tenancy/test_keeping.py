@@ -14,6 +14,7 @@ import pytest
 
 from penstock import names
 from penstock.errors import StoreUnavailable
+from penstock.guard import unguarded
 from penstock_dev import environment as embedded
 from penstock_dev.state import StateDirectory
 from penstock_operator.cluster.cache import Cache
@@ -21,7 +22,6 @@ from penstock_operator.cluster.client import Cluster, ClusterError
 from penstock_operator.cluster.kinds import AGENT, DEPLOYMENT, SECRET, Kind
 from penstock_operator.tenancy.credentials import Credentials
 from penstock_operator.tenancy.tenants import Pace, Tenants
-from penstock_store.connection import unguarded
 from penstock_store.store import Store
 from tests.integration import cluster as kubernetes
 

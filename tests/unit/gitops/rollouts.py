@@ -12,7 +12,7 @@ from penstock.rollout.capacity import Capacity
 from penstock.rollout.facts import Facts
 from penstock.rollout.moves import Awaited
 from penstock.rollout.situation import Pods
-from penstock_operator.reconcile import plan
+from penstock_operator.reconcile import idle
 from tests.unit.rollout.test_reporting import first_world
 from tests.unit.rollout.test_taken_off import ALONE, FEW
 from tests.unit.rollout.test_undo import after_c, undone
@@ -47,16 +47,16 @@ def told(world: World) -> dict[str, Any]:
     return manifest(situation.generation, situation.spec.wire(), world.status)
 
 
-def idle(reason: str, message: str) -> dict[str, Any]:
+def governing_nothing(reason: str, message: str) -> dict[str, Any]:
     """One that governs nothing."""
     document = told(stable_world())
-    status = plan._idle(document, AgentRolloutStatus(), reason, message, START)
+    status = idle._idle(document, AgentRolloutStatus(), reason, message, START)
     return {**document, "status": status.wire()}
 
 
 def orphan() -> dict[str, Any]:
     document = told(stable_world())
-    status = plan.orphan_status(document, AgentRolloutStatus(), "support", START)
+    status = idle.orphan_status(document, AgentRolloutStatus(), "support", START)
     return {**document, "status": status.wire()}
 
 
@@ -176,10 +176,15 @@ CASES = {
     "unread": (unread, "Progressing"),
     "deciding": (deciding, "Healthy"),
     "not_in_charge": (
-        lambda: idle("NotInCharge", "AgentRollout first is older and governs Agent support"),
+        lambda: governing_nothing(
+            "NotInCharge", "AgentRollout first is older and governs Agent support"
+        ),
         "Degraded",
     ),
-    "invalid": (lambda: idle("Invalid", "spec cannot be read: steps is no list"), "Degraded"),
+    "invalid": (
+        lambda: governing_nothing("Invalid", "spec cannot be read: steps is no list"),
+        "Degraded",
+    ),
     "agent_missing": (orphan, "Degraded"),
 }
 
