@@ -1,0 +1,195 @@
+"""What a budget is, what a model call reserves of it, and what the ledger answers.
+
+Money is in whole millionths of a US dollar (micro-USD), and tokens are whole. A call reserves an
+upper bound of what it can use before it is made, for every scope in one step, and settles what it
+has used afterwards. The ledger itself is ``penstock_store.ledger``.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Scope(StrEnum):
+    """Whose spend is counted. Users and tenants are counted for each Agent apart.
+
+    Tasks without a user share one user of their tenant. ``CANARY`` is the canary revision.
+    """
+
+    TASK = "task"
+    USER = "user"
+    TENANT = "tenant"
+    AGENT = "agent"
+    CANARY = "canary"
+
+
+class Window(StrEnum):
+    """How long spend counts: by the calendar in UTC, or ``TOTAL``, as long as the scope is there."""
+
+    HOUR = "hour"
+    DAY = "day"
+    MONTH = "month"
+    TOTAL = "total"
+
+
+class Mode(StrEnum):
+    """Whether a budget refuses, or only counts what it would have refused."""
+
+    ENFORCE = "Enforce"
+    REPORT = "Report"
+
+
+class Unit(StrEnum):
+    """What is limited."""
+
+    TOKENS = "tokens"
+    MICRO_USD = "micro_usd"
+
+
+@dataclass(frozen=True)
+class Amount:
+    """What is spent or may be spent: tokens of input and output together, and micro-USD."""
+
+    tokens: int = 0
+    micro_usd: int = 0
+
+    def __add__(self, other: "Amount") -> "Amount":
+        return Amount(self.tokens + other.tokens, self.micro_usd + other.micro_usd)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The most that one scope may spend in one window.
+
+    For ``TASK`` and ``CANARY`` the window may be ``TOTAL``; a canary's is that of its revision.
+    """
+
+    scope: Scope
+    window: Window
+    unit: Unit
+    most: int
+
+
+@dataclass(frozen=True)
+class Lift:
+    """What a person adds to a limit until the window that begins at ``begins_ms`` ends.
+
+    ``begins_ms`` is the beginning of the hour, day or month in UTC, in ms since 1970.
+    """
+
+    scope: Scope
+    window: Window
+    unit: Unit
+    more: int
+    begins_ms: int
+
+
+@dataclass(frozen=True)
+class Budget:
+    """All limits of one agent. An agent without one has no ledger: nothing is counted or refused.
+
+    With one, the agent's own hour, day and month are counted whether they are limited or not.
+    """
+
+    limits: tuple[Limit, ...] = ()
+    mode: Mode = Mode.ENFORCE
+    lifts: tuple[Lift, ...] = ()
+
+
+@dataclass(frozen=True)
+class Quote:
+    """What one call can use at most, all its parts rounded up.
+
+    ``fixed`` is all but the reply: the input, and what is billed besides; its tokens and their
+    price. The reply has at most ``reply_tokens``; where money is short it may be asked shorter, but
+    not below ``floor_tokens``. A token of the reply costs ``reply_rate`` micro-USD per million
+    tokens.
+    """
+
+    fixed: Amount
+    reply_tokens: int
+    floor_tokens: int
+    reply_rate: int
+
+    def most(self, reply_tokens: int) -> Amount:
+        """What the call can use with a reply of at most so many tokens."""
+        reply_cost = -(-reply_tokens * self.reply_rate // 1_000_000)
+        return Amount(reply_tokens, reply_cost) + self.fixed
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How the first call of a task is bounded by whoever hands the task out.
+
+    What is known before the task is: the part of each request that never changes, and what a model
+    bills besides. To it comes a token for each byte of what the task brings along.
+    """
+
+    fixed: Amount
+    input_rate: int  # micro-USD per million tokens
+    reply_tokens: int
+    floor_tokens: int
+    reply_rate: int  # micro-USD per million tokens
+    lasts_ms: int
+
+
+@dataclass(frozen=True)
+class Reserved:
+    """The call may be made, with a reply of at most ``reply_tokens``; ``most`` is what it holds.
+
+    ``at_ms`` is when, by Redis time: it says into which windows the call is settled. ``cut_by`` is
+    the limit for which the reply is shorter than wished.
+    """
+
+    call: str
+    most: Amount
+    reply_tokens: int
+    at_ms: int
+    cut_by: Limit | None = None
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What is left is held by calls of others that run: the call waits for them, in order."""
+
+    call: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The call may not be made.
+
+    ``spent`` is settled, ``held`` is reserved by calls that run; the window ends at ``resets_ms``, 0
+    where it never does. ``too_many_users``: the agent counts as many users as it may.
+    """
+
+    call: str
+    limit: Limit
+    spent: int
+    held: int
+    resets_ms: int
+    too_many_users: bool = False
+
+
+#: What the ledger answers; None: the agent has no budget.
+Answer = Reserved | Waiting | Refused | None
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """What a call has used, by its bill. Twice counts once. ``at_ms`` is that of ``Reserved``."""
+
+    call: str
+    used: Amount
+    at_ms: int
+
+
+@dataclass(frozen=True)
+class Spent:
+    """One window as it is now: what is settled, what is held by calls that run, and its limits."""
+
+    scope: Scope
+    window: Window
+    settled: Amount
+    held: Amount
+    resets_ms: int
+    limits: tuple[Limit, ...] = ()
