@@ -1,5 +1,6 @@
 """Revisions: a template becomes an immutable document whose name is its hash."""
 
+import functools
 import hashlib
 import json
 from dataclasses import dataclass
@@ -38,12 +39,12 @@ class Revision:
     instructions: str
     image: str
 
-    @property
+    @functools.cached_property
     def hash(self) -> str:
         """The first eight hex digits of sha256 over declared values, references and the format."""
         return content_hash(self.declared, self.references)
 
-    @property
+    @functools.cached_property
     def name(self) -> str:
         """Name of the record, the ConfigMap and the Deployment."""
         return names.revision_name(self.agent, self.hash)

@@ -35,10 +35,28 @@ class EndlessBackoff:
         return itertools.chain((0.1, 0.2, 0.5, 1.0, 2.0), itertools.repeat(5.0))
 
 
+class NoDiffBase(kopf.DiffBaseStorage):
+    """Nothing is kept of an object to compare the next one with: no handler asks what has changed.
+
+    Every storage of kopf's own copies the whole object for it, with each event.
+    """
+
+    def build(self, **_: Any) -> Any:
+        """Nothing of the object."""
+        return {}
+
+    def fetch(self, **_: Any) -> None:
+        """Nothing was kept."""
+
+    def store(self, **_: Any) -> None:
+        """Keep nothing."""
+
+
 def kopf_settings() -> kopf.OperatorSettings:
     """kopf as a pure informer: it writes nothing, and no outage ends it."""
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
+    settings.persistence.diffbase_storage = NoDiffBase()
     settings.peering.standalone = True
     settings.scanning.disabled = True
     settings.networking.error_backoffs = EndlessBackoff()

@@ -22,6 +22,7 @@ log = structlog.get_logger("penstock.operator")
 _RETRY_SECONDS = 1.0
 _REFUSALS = (403, 404)
 _CLOSING_SECONDS = 20.0  # of all agents together, before the index is written
+_INDEX_SECONDS = 1.0  # between two indexes: a thousand Agents that come at once are not a thousand
 
 
 @dataclass
@@ -196,13 +197,14 @@ class Relister:
         return True
 
     async def _index_until(self, seconds: float) -> None:
-        """Wait for the next pass; the index follows at once when an Agent comes or goes."""
+        """Wait for the next pass; the index follows when an Agent comes or goes, the first at once."""
         try:
             async with asyncio.timeout(seconds):
                 while True:
                     await self.changed.wait()
                     self.changed.clear()
                     await self._try_index()
+                    await asyncio.sleep(_INDEX_SECONDS)
         except TimeoutError:
             return
 

@@ -262,3 +262,29 @@ async def test_who_is_elected_lists_anew_and_knows_what_it_could_list_then() -> 
     listed.refused = {"acme": 403}
     await it.lead()
     assert (it.knows(ACME), it.knows(SHOP)) == (False, True)
+
+
+async def test_a_hundred_agents_that_come_at_once_write_two_indexes_the_first_without_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(relist, "_INDEX_SECONDS", 0.2)
+    index = Index({})
+    written: asyncio.Queue[int] = asyncio.Queue()
+
+    async def counted(agents: dict[AgentKey, str]) -> None:
+        await written.put(len(agents))
+
+    monkeypatch.setattr(index, "set_index", counted)
+    it = relister(Listed(), index)
+    running = asyncio.create_task(it.run())
+    try:
+        async with asyncio.timeout(5):
+            assert await written.get() == 0
+            for number in range(100):
+                it.cache.observe(AGENT, agent(AgentKey("acme", f"a{number}")))
+                it.changed.set()
+                await asyncio.sleep(0)
+            assert written.get_nowait() == 1
+            assert await written.get() == 100
+    finally:
+        running.cancel()
