@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Final, Literal
 
 import uvicorn
+import uvloop
 from fastapi import FastAPI
 
 from penstock import errors
@@ -69,7 +70,7 @@ def main() -> None:
         sys.exit(2)
     logs.configure(told.log_level, installation=told.installation)
     _allow_files(told.max_connections + connections.SPARE_CONNECTIONS + _OTHER_FILES)
-    asyncio.run(_serve(told, tokens, listeners))
+    uvloop.run(_serve(told, tokens, listeners))
 
 
 def _load_tokens(told: settings.GatewaySettings) -> TokensFile | None:

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import uvloop
+
 from penstock import errors, names
 from penstock.guard import unguarded
 from penstock_runtime import logs
@@ -49,7 +51,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     except errors.PenstockError as error:
         sys.stderr.write(f"penstock worker: {error}\n")
         return 1
-    asyncio.run(_serve(settings, agent, store, child))
+    uvloop.run(_serve(settings, agent, store, child))
     return 0
 
 

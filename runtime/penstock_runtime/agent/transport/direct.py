@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, SupportsIndex
 
+import aiohappyeyeballs
 import h11
 import httpx2
 
@@ -236,13 +237,21 @@ def _port(scheme: str) -> int:
 
 async def _connect(origin: Origin, context: ssl.SSLContext) -> _Line:
     scheme, host, port = origin
+    name = host.strip("[]")
     loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    # uvloop tries one address after the other, and each may be silent for as long as a call waits
+    connected = await aiohappyeyeballs.start_connection(found, happy_eyeballs_delay=0.25)
+    secured = scheme == "https"
     reader = _Reader(limit=_CHUNK_BYTES)
-    transport, protocol = await loop.create_connection(
-        lambda: asyncio.StreamReaderProtocol(reader),
-        host.strip("[]"),
-        port,
-        ssl=context if scheme == "https" else None,
-        happy_eyeballs_delay=0.25,
-    )
+    try:
+        transport, protocol = await loop.create_connection(
+            lambda: asyncio.StreamReaderProtocol(reader),
+            sock=connected,
+            ssl=context if secured else None,
+            server_hostname=name if secured else None,
+        )
+    except BaseException:
+        connected.close()
+        raise
     return _Line(origin, reader, asyncio.StreamWriter(transport, protocol, reader, loop))
