@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from penstock.api.fields import Block, Message, Timestamp
+from penstock.api.reasons import ConditionType
 
 
 class Status(StrEnum):
@@ -45,12 +46,12 @@ def moment(text: str) -> datetime:
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
 
 
-def find(conditions: Iterable[Condition], kind: str) -> Condition | None:
+def find(conditions: Iterable[Condition], kind: ConditionType) -> Condition | None:
     """The condition of that type, if it is there."""
     return next((c for c in conditions if c.type == kind), None)
 
 
-def is_true(conditions: Iterable[Condition], kind: str) -> bool:
+def is_true(conditions: Iterable[Condition], kind: ConditionType) -> bool:
     """Whether the condition of that type is there and True."""
     found = find(conditions, kind)
     return found is not None and found.status is Status.TRUE
@@ -58,7 +59,7 @@ def is_true(conditions: Iterable[Condition], kind: str) -> bool:
 
 def set_condition(
     conditions: tuple[Condition, ...],
-    kind: str,
+    kind: ConditionType,
     status: Status | bool,  # noqa: FBT001 - setting it is what the call is about
     reason: str,
     message: str,
@@ -84,6 +85,6 @@ def set_condition(
     return tuple(new if c.type == kind else c for c in conditions)
 
 
-def drop_condition(conditions: tuple[Condition, ...], kind: str) -> tuple[Condition, ...]:
+def drop_condition(conditions: tuple[Condition, ...], kind: ConditionType) -> tuple[Condition, ...]:
     """The conditions without that type."""
     return tuple(c for c in conditions if c.type != kind)

@@ -5,6 +5,7 @@ from functools import partial
 
 from penstock.analysis.guardrails import CheckVerdict
 from penstock.api.analysis import Reason
+from penstock.api.reasons import WaitReason
 from penstock.api.rollout import Source, StepApproval
 from penstock.rollout import former, path, refusals
 from penstock.rollout.facts import COMPARABLE_PERCENT, Facts
@@ -60,20 +61,20 @@ def settled(facts: Facts) -> Move | None:
         return _first_revision(facts)
     if facts.candidate or facts.status.canary_revision:
         return None
-    return Wait("NoCandidate", waits.no_candidate)
+    return Wait(WaitReason.NO_CANDIDATE, waits.no_candidate)
 
 
 def _first_revision(facts: Facts) -> Move:
     latest = facts.situation.latest
     if not latest:
-        return Wait("NoRevision", waits.no_revision)
+        return Wait(WaitReason.NO_REVISION, waits.no_revision)
     record = facts.record(latest)
     if record.rejected_attempt:
-        return Wait("RolledBack", waits.first_stays_rejected)
+        return Wait(WaitReason.ROLLED_BACK, waits.first_stays_rejected)
     pods = facts.situation.pods.get(latest)
     if pods and pods.ready:
         return ServeFirst(latest)
-    return Wait("FirstRevisionNotReady", waits.first_not_ready)
+    return Wait(WaitReason.FIRST_REVISION_NOT_READY, waits.first_not_ready)
 
 
 def promoted_before(facts: Facts) -> Move | None:
@@ -109,7 +110,7 @@ def rejected(facts: Facts) -> Move | None:
         return Retry()
     if path.under_way(facts.status) or facts.status.share.source is not Source.ROLLBACK:
         return StayRejected()
-    return Wait("RolledBack", verdicts.stays_rejected)
+    return Wait(WaitReason.ROLLED_BACK, verdicts.stays_rejected)
 
 
 def abort_requested(facts: Facts) -> Move | None:
@@ -145,7 +146,7 @@ def setpoint(facts: Facts) -> Move | None:
     if facts.owned is None:
         return None
     if facts.owned > max(facts.percent, COMPARABLE_PERCENT) and facts.on_trial:
-        return Wait("AwaitingEvidence", waits.on_trial)
+        return Wait(WaitReason.AWAITING_EVIDENCE, waits.on_trial)
     in_force = facts.status.share.source is Source.SETPOINT and facts.owned == facts.percent
     return None if in_force else SetShare(facts.owned, Source.SETPOINT)
 
@@ -165,7 +166,7 @@ def held_by_setpoint(facts: Facts) -> Move | None:
     """A setpoint below 100 freezes the steps."""
     if facts.owned is None or facts.in_final_hold:
         return None
-    return Wait("HeldBySetpoint", waits.held_by_setpoint)
+    return Wait(WaitReason.HELD_BY_SETPOINT, waits.held_by_setpoint)
 
 
 # ------------------------------------------------------------------------- may it go further
@@ -177,10 +178,12 @@ def ceiling(facts: Facts) -> Move | None:
         want = path.target(facts.strategy, facts.status)
         reach = max(facts.capped(want), facts.percent)
         if reach > facts.percent and not facts.capacity_for(reach):
-            return Wait("AwaitingCapacity", partial(waits.awaits_capacity, percent=reach))
+            return Wait(WaitReason.AWAITING_CAPACITY, partial(waits.awaits_capacity, percent=reach))
         if reach > facts.percent or reach == want:
             return SetShare(reach, Source.AUTOMATIC if reach == want else Source.CEILING)
-    return Wait("CeilingReached", waits.ceiling) if refusals.ceiling_blocks(facts) else None
+    return (
+        Wait(WaitReason.CEILING_REACHED, waits.ceiling) if refusals.ceiling_blocks(facts) else None
+    )
 
 
 def first_step(facts: Facts) -> Move | None:
@@ -195,7 +198,7 @@ def approval_missing(facts: Facts) -> Move | None:
         return None
     if facts.step.approval is not StepApproval.REQUIRED:
         return None
-    return Wait("HoldForApproval", waits.wants_approval)
+    return Wait(WaitReason.HOLD_FOR_APPROVAL, waits.wants_approval)
 
 
 def hold_not_over(facts: Facts) -> Move | None:
@@ -205,7 +208,7 @@ def hold_not_over(facts: Facts) -> Move | None:
     if left <= 0:
         return None
     until = facts.now + timedelta(seconds=left)
-    return Wait("Holding", partial(waits.holding, until=until), until)
+    return Wait(WaitReason.HOLDING, partial(waits.holding, until=until), until)
 
 
 def evidence_unclear(facts: Facts) -> Move | None:
@@ -213,19 +216,21 @@ def evidence_unclear(facts: Facts) -> Move | None:
     unclear = (CheckVerdict.UNCLEAR, CheckVerdict.SHARED, CheckVerdict.UNCOMPARED)
     check = facts.first_check(*unclear)
     if check and check.verdict is CheckVerdict.UNCOMPARED and facts.on_trial:
-        return Wait("AwaitingEvidence", waits.on_trial)
-    return Wait("AnalysisUnclear", partial(waits.unclear, check=check)) if check else None
+        return Wait(WaitReason.AWAITING_EVIDENCE, waits.on_trial)
+    return Wait(WaitReason.ANALYSIS_UNCLEAR, partial(waits.unclear, check=check)) if check else None
 
 
 def evidence_suspect(facts: Facts) -> Move | None:
     """Over a limit, on too few tasks to be sure: more of them will tell."""
     check = facts.first_check(CheckVerdict.SUSPECT)
-    return Wait("AwaitingEvidence", partial(waits.suspect, check=check)) if check else None
+    return (
+        Wait(WaitReason.AWAITING_EVIDENCE, partial(waits.suspect, check=check)) if check else None
+    )
 
 
 def callers_cancel(facts: Facts) -> Move | None:
     """Callers take back far more from the candidate than from stable: that hides how slow it is."""
-    return Wait("AnalysisUnclear", waits.callers_cancel) if facts.callers_cancel else None
+    return Wait(WaitReason.ANALYSIS_UNCLEAR, waits.callers_cancel) if facts.callers_cancel else None
 
 
 def evidence_not_sufficient(facts: Facts) -> Move | None:
@@ -240,7 +245,7 @@ def evidence_not_sufficient(facts: Facts) -> Move | None:
     enough = all(observed.in_total(arm).tasks >= fewest for arm in Arm)
     if enough and ours.tasks and theirs.tasks:
         return None
-    return Wait("AwaitingEvidence", waits.awaits_evidence)
+    return Wait(WaitReason.AWAITING_EVIDENCE, waits.awaits_evidence)
 
 
 def _nobody_eligible(facts: Facts) -> Move:
@@ -248,7 +253,7 @@ def _nobody_eligible(facts: Facts) -> Move:
     if left <= 0:
         return approval_missing(facts) or _automatic_advance(facts, nobody_eligible=True)
     until = facts.now + timedelta(seconds=left)
-    return Wait("AwaitingEvidence", partial(waits.awaits_users, until=until), until)
+    return Wait(WaitReason.AWAITING_EVIDENCE, partial(waits.awaits_users, until=until), until)
 
 
 def advance(facts: Facts) -> Move | None:
@@ -261,9 +266,9 @@ def _automatic_advance(facts: Facts, *, nobody_eligible: bool = False) -> Move:
     move = _advance(facts, nobody_eligible=nobody_eligible)
     match move:
         case Advance(percent=want) if want > facts.percent and not facts.capacity_for(want):
-            return Wait("AwaitingCapacity", partial(waits.awaits_capacity, percent=want))
+            return Wait(WaitReason.AWAITING_CAPACITY, partial(waits.awaits_capacity, percent=want))
         case Advance(percent=want) if want > facts.percent and facts.status.stuck:
-            return Wait("AwaitingCapacity", waits.queue_is_old)
+            return Wait(WaitReason.AWAITING_CAPACITY, waits.queue_is_old)
     return move
 
 
@@ -288,7 +293,7 @@ def final_watch(facts: Facts) -> Move | None:
         return None
     if observed.in_step(Arm.CANDIDATE).tasks:
         return None
-    return Wait("AwaitingEvidence", waits.awaits_final_tasks)
+    return Wait(WaitReason.AWAITING_EVIDENCE, waits.awaits_final_tasks)
 
 
 def promote(facts: Facts) -> Move:

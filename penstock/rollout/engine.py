@@ -7,6 +7,7 @@ from typing import Any, Final
 from penstock.api import condition
 from penstock.api.analysis import Verdict
 from penstock.api.interruptions import Halt, StuckQueue
+from penstock.api.reasons import EventReason, WaitReason
 from penstock.api.rollout import AgentRolloutStatus, LastRequest, Share
 from penstock.rollout import (
     former,
@@ -31,7 +32,11 @@ MAX_HALTS: Final = 8
 _LOOK_AT_TRAFFIC_SECONDS: Final = 1.0
 _LOOK_AT_CANDIDATE_SECONDS: Final = 5.0
 _LOOK_AT_STABLE_SECONDS: Final = 60.0
-_TOLD_WAITS: Final = ("HoldForApproval", "AnalysisUnclear", "MeasurementMissing")
+_TOLD_WAITS: Final = {
+    WaitReason.HOLD_FOR_APPROVAL: EventReason.HOLD_FOR_APPROVAL,
+    WaitReason.ANALYSIS_UNCLEAR: EventReason.ANALYSIS_UNCLEAR,
+    WaitReason.MEASUREMENT_MISSING: EventReason.MEASUREMENT_MISSING,
+}
 
 
 def decide(situation: Situation) -> Decision:
@@ -178,7 +183,7 @@ def _settle(facts: Facts) -> tuple[Change, Facts, Wait]:
 def _awaited(facts: Facts, move: Move) -> Wait:
     """What is awaited; whatever else is, a person who goes back hears of that first."""
     if not isinstance(move, Wait):
-        return Wait("Deciding", waits.deciding)
+        return Wait(WaitReason.DECIDING, waits.deciding)
     return holds.undo_awaits_pods(facts) or move
 
 
@@ -256,9 +261,9 @@ def _told_before(facts: Facts, wait: Awaited) -> dict[str, object]:
     breach = report.breach_of_stable(facts)
     told = facts.status.told_waits
     if wait.reason in _TOLD_WAITS and wait.reason not in told:
-        told = (*told, wait.reason)
+        told = (*told, wait.reason.value)
     return {
-        "waiting": wait.reason,
+        "waiting": wait.reason.value,
         "stable_breach": breach.name if breach else "",
         "told_waits": told,
     }
@@ -269,11 +274,13 @@ def _told_once(facts: Facts, before: AgentRolloutStatus, wait: Awaited) -> tuple
     told = []
     told_here = facts.status.step_started_at == before.step_started_at
     if wait.reason in _TOLD_WAITS and not (told_here and wait.reason in before.told_waits):
-        told.append(Happening(wait.reason, wait.message))
+        told.append(Happening(_TOLD_WAITS[wait.reason], wait.message))
     breach = report.breach_of_stable(facts)
     if breach and not before.stable_breach:
         told.append(
-            Happening("AnalysisFailed", conditions.breaks(facts.stable, breach), warning=True)
+            Happening(
+                EventReason.ANALYSIS_FAILED, conditions.breaks(facts.stable, breach), warning=True
+            )
         )
     return (*told, *_refused_percent(facts, before))
 
@@ -284,15 +291,15 @@ def _refused_percent(facts: Facts, before: AgentRolloutStatus) -> tuple[Happenin
     if not facts.rejected or seen is None or seen == before.share.setpoint:
         return ()
     message = events.percent_refused(facts, seen.percent)
-    return (Happening("PercentRefused", message, warning=True),)
+    return (Happening(EventReason.PERCENT_REFUSED, message, warning=True),)
 
 
 def _look_again(facts: Facts, wait: Awaited) -> float:
     """Seconds until this should be decided again, at the latest."""
-    if wait.reason == "Undoing":
+    if wait.reason == WaitReason.UNDOING:
         return _LOOK_AT_TRAFFIC_SECONDS
     if not path.under_way(facts.status):
-        first = wait.reason == "FirstRevisionNotReady"
+        first = wait.reason == WaitReason.FIRST_REVISION_NOT_READY
         return _LOOK_AT_CANDIDATE_SECONDS if first else _LOOK_AT_STABLE_SECONDS
     longest = _LOOK_AT_TRAFFIC_SECONDS if facts.percent else _LOOK_AT_CANDIDATE_SECONDS
     if wait.until is None:

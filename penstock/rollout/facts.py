@@ -12,6 +12,7 @@ from penstock.analysis.metrics import Sums, Tally, of_status
 from penstock.api import condition
 from penstock.api.analysis import Reason, Result, Yardstick
 from penstock.api.interruptions import Suspension
+from penstock.api.reasons import WaitReason
 from penstock.api.rollout import AgentRolloutStatus, Source, Stage, Step, Strategy
 from penstock.rollout import path, requests, setpoint
 from penstock.rollout.situation import Pods, RevisionRecord, Situation, who_is_stable
@@ -22,10 +23,6 @@ UNAVAILABLE_SECONDS: Final = 30
 QUEUE_AGE_FACTOR: Final = 5
 #: How often an attempt may be taken off as unavailable before that condemns it.
 UNAVAILABLE_TIMES: Final = 2
-SHARED_INCIDENT: Final = "SharedIncident"
-CANDIDATE_UNAVAILABLE: Final = "CandidateUnavailable"
-NOT_COMPARABLE: Final = "NotComparable"
-ROWS_LOST: Final = "RowsLost"
 #: Largest share at which stable has enough of the users to be compared with.
 COMPARABLE_PERCENT: Final = 50
 #: How often a candidate may be taken off for want of a comparison while stable's few tasks fail too.
@@ -170,7 +167,7 @@ class Facts:
         """Why the candidate is taken off for a while; empty when it is not."""
         if self.status.share.source is not Source.SUSPENDED:
             return ""
-        return self.suspension.reason or SHARED_INCIDENT
+        return self.suspension.reason or WaitReason.SHARED_INCIDENT
 
     @property
     def suspension(self) -> Suspension:

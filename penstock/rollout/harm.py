@@ -2,14 +2,11 @@
 
 from penstock.analysis.guardrails import CheckVerdict
 from penstock.api.analysis import Reason
+from penstock.api.reasons import WaitReason
 from penstock.rollout import findings, holds
 from penstock.rollout.facts import (
-    CANDIDATE_UNAVAILABLE,
     COMPARABLE_PERCENT,
     MOST_UNCOMPARED,
-    NOT_COMPARABLE,
-    ROWS_LOST,
-    SHARED_INCIDENT,
     UNAVAILABLE_SECONDS,
     UNAVAILABLE_TIMES,
     Facts,
@@ -24,10 +21,10 @@ def unavailable(facts: Facts) -> Move | None:
     It comes back when there is room for its share; under a person's setpoint one pod is enough.
     Without a ready pod twice condemns it; a queue that ages while pods are ready never does.
     """
-    if facts.suspended_for == CANDIDATE_UNAVAILABLE:
+    if facts.suspended_for == WaitReason.CANDIDATE_UNAVAILABLE:
         room = facts.owned is not None or facts.capacity_for(facts.status.held_percent or 0)
         if not facts.pods.ready or not room or facts.backing_off:
-            return Wait(CANDIDATE_UNAVAILABLE, waits.awaits_pods)
+            return Wait(WaitReason.CANDIDATE_UNAVAILABLE, waits.awaits_pods)
         return _resume(facts)
     if not facts.percent or facts.situation.agent_suspended:
         return None
@@ -35,24 +32,24 @@ def unavailable(facts: Facts) -> Move | None:
     if not why:
         return None
     if facts.seconds_unready() < UNAVAILABLE_SECONDS:
-        return Suspend(CANDIDATE_UNAVAILABLE, why, overload=True)
+        return Suspend(WaitReason.CANDIDATE_UNAVAILABLE, why, overload=True)
     if facts.status.unavailable_count + 1 < UNAVAILABLE_TIMES:
-        return Suspend(CANDIDATE_UNAVAILABLE, why)
+        return Suspend(WaitReason.CANDIDATE_UNAVAILABLE, why)
     message = verdicts.unavailable_again(facts.percent, why)
     return Reject(Reason.UNAVAILABLE, message, "availability")
 
 
 def shared_incident(facts: Facts) -> Move | None:
     """Stable fails as well: users go to stable, nobody is blamed, and it comes back by itself."""
-    if facts.suspended_for == SHARED_INCIDENT:
+    if facts.suspended_for == WaitReason.SHARED_INCIDENT:
         over = [check for check in facts.checks if check.stable_over]
         if over or facts.observation is None:
-            return Wait(SHARED_INCIDENT, waits.awaits_stable)
+            return Wait(WaitReason.SHARED_INCIDENT, waits.awaits_stable)
         return _resume(facts)
     check = facts.first_check(CheckVerdict.SHARED)
     if check is None or not facts.percent or facts.situation.agent_suspended:
         return None
-    return Suspend(SHARED_INCIDENT, verdicts.shared(check))
+    return Suspend(WaitReason.SHARED_INCIDENT, verdicts.shared(check))
 
 
 def rows_missing(facts: Facts) -> Move | None:
@@ -61,14 +58,14 @@ def rows_missing(facts: Facts) -> Move | None:
     It comes back when what was lost would be out of the window, and is judged on what follows.
     """
     lost = holds.lacks_rows(facts)
-    if facts.suspended_for == ROWS_LOST:
+    if facts.suspended_for == WaitReason.ROWS_LOST:
         if lost or facts.observation is None:
-            return Wait(ROWS_LOST, waits.awaits_rows)
+            return Wait(WaitReason.ROWS_LOST, waits.awaits_rows)
         return _resume(facts)
     check = facts.first_check(CheckVerdict.BREACHED, CheckVerdict.UNCOMPARED)
     if not lost or check is None or not facts.percent or facts.situation.agent_suspended:
         return None
-    return Suspend(ROWS_LOST, verdicts.lacks_rows(check))
+    return Suspend(WaitReason.ROWS_LOST, verdicts.lacks_rows(check))
 
 
 def not_comparable(facts: Facts) -> Move | None:
@@ -78,9 +75,9 @@ def not_comparable(facts: Facts) -> Move | None:
     compared, and is on trial there until both have enough tasks: outages come in rows. What is bad
     after that, still without a rival, is its own; unless stable's few tasks fail too.
     """
-    if facts.suspended_for == NOT_COMPARABLE:
+    if facts.suspended_for == WaitReason.NOT_COMPARABLE:
         if not facts.stable_proved_well:
-            return Wait(NOT_COMPARABLE, waits.awaits_comparison)
+            return Wait(WaitReason.NOT_COMPARABLE, waits.awaits_comparison)
         return _resume(facts)
     check = facts.first_check(CheckVerdict.UNCOMPARED)
     if check is None or not facts.percent or facts.situation.agent_suspended:
@@ -93,7 +90,7 @@ def not_comparable(facts: Facts) -> Move | None:
     if comparable and again >= (MOST_UNCOMPARED if check.stable_above else 1):
         message = verdicts.uncompared_again(facts.percent, check)
         return Reject(findings.reason(check), message, check.name)
-    return Suspend(NOT_COMPARABLE, verdicts.no_rival(check))
+    return Suspend(WaitReason.NOT_COMPARABLE, verdicts.no_rival(check))
 
 
 def _resume(facts: Facts) -> Move:

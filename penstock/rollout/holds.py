@@ -3,8 +3,9 @@
 from datetime import timedelta
 from functools import partial
 
+from penstock.api.reasons import WaitReason
 from penstock.rollout import former
-from penstock.rollout.facts import ROWS_LOST, UNAVAILABLE_SECONDS, Facts
+from penstock.rollout.facts import UNAVAILABLE_SECONDS, Facts
 from penstock.rollout.moves import Move, Wait
 from penstock.rollout.words import waits
 
@@ -17,14 +18,14 @@ def lacks_rows(facts: Facts) -> bool:
 def undo_awaits_pods(facts: Facts) -> Wait | None:
     """Nothing is raised any more that is about to be left."""
     goal = former.goal(facts)
-    return Wait("Undoing", partial(waits.undo_awaits_pods, goal=goal)) if goal else None
+    return Wait(WaitReason.UNDOING, partial(waits.undo_awaits_pods, goal=goal)) if goal else None
 
 
 def agent_suspended(facts: Facts) -> Move | None:
     """While the Agent's kill switch is on, nothing is raised."""
     if not facts.situation.agent_suspended:
         return None
-    return Wait("AgentSuspended", waits.agent_suspended)
+    return Wait(WaitReason.AGENT_SUSPENDED, waits.agent_suspended)
 
 
 def not_ready(facts: Facts) -> Move | None:
@@ -32,10 +33,10 @@ def not_ready(facts: Facts) -> Move | None:
     if facts.can_serve:
         return None
     if facts.situation.store_error:  # without Redis no pod is ready: that is not the pods' fault
-        return Wait("StoreUnavailable", waits.store_unavailable)
+        return Wait(WaitReason.STORE_UNAVAILABLE, waits.store_unavailable)
     left = UNAVAILABLE_SECONDS - facts.seconds_unready()
     until = facts.now + timedelta(seconds=left) if facts.percent else None
-    return Wait("CandidateNotReady", waits.not_ready, until)
+    return Wait(WaitReason.CANDIDATE_NOT_READY, waits.not_ready, until)
 
 
 def measurement_missing(facts: Facts) -> Move | None:
@@ -43,15 +44,15 @@ def measurement_missing(facts: Facts) -> Move | None:
     if facts.observation is not None:
         return None
     if facts.situation.store_error:
-        return Wait("StoreUnavailable", waits.store_unavailable)
-    return Wait("MeasurementMissing", waits.measurement_missing)
+        return Wait(WaitReason.STORE_UNAVAILABLE, waits.store_unavailable)
+    return Wait(WaitReason.MEASUREMENT_MISSING, waits.measurement_missing)
 
 
 def rows_lost(facts: Facts) -> Move | None:
     """Nothing is raised on numbers that lack rows, until those would be out of the window."""
-    return Wait(ROWS_LOST, waits.rows_lost) if lacks_rows(facts) else None
+    return Wait(WaitReason.ROWS_LOST, waits.rows_lost) if lacks_rows(facts) else None
 
 
 def paused(facts: Facts) -> Move | None:
     """The operator raises nothing by itself."""
-    return Wait("Paused", waits.paused) if facts.situation.spec.paused else None
+    return Wait(WaitReason.PAUSED, waits.paused) if facts.situation.spec.paused else None

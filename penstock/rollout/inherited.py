@@ -2,6 +2,7 @@
 
 from penstock.api import condition
 from penstock.api.interruptions import Suspension
+from penstock.api.reasons import ConditionType
 from penstock.api.rollout import AgentRolloutStatus, Source
 
 
@@ -16,23 +17,24 @@ def state(status: AgentRolloutStatus) -> AgentRolloutStatus:
         return status.model_copy(update={"suspension": Suspension()})
     update = {
         "suspension": _suspension(status),
-        "waiting": _reason(status, "Progressing"),
-        "told_waits": (_reason(status, "Progressing"),),
-        "stable_breach": "inherited" * (_reason(status, "AnalysisPassing") == "StableBreaching"),
+        "waiting": _reason(status, ConditionType.PROGRESSING),
+        "told_waits": (_reason(status, ConditionType.PROGRESSING),),
+        "stable_breach": "inherited"
+        * (_reason(status, ConditionType.ANALYSIS_PASSING) == "StableBreaching"),
         "unreached_percent": status.share.percent
-        if condition.is_true(status.conditions, "NoEligibleUsers")
+        if condition.is_true(status.conditions, ConditionType.NO_ELIGIBLE_USERS)
         else None,
     }
     return status.model_copy(update=update)
 
 
-def _reason(status: AgentRolloutStatus, kind: str) -> str:
+def _reason(status: AgentRolloutStatus, kind: ConditionType) -> str:
     found = condition.find(status.conditions, kind)
     return found.reason if found else ""
 
 
 def _suspension(status: AgentRolloutStatus) -> Suspension:
-    told = condition.find(status.conditions, "Suspended")
+    told = condition.find(status.conditions, ConditionType.SUSPENDED)
     if told is None:
         return Suspension()
     if status.share.source is Source.SUSPENDED:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from penstock.api.analysis import Reason
+from penstock.api.reasons import WaitReason
 from penstock.api.rollout import Source
 from penstock.rollout.facts import Facts
 
@@ -16,7 +17,7 @@ class Wait:
     ``sentence`` makes what people read of it when all else is decided, and numbers are written.
     """
 
-    reason: str
+    reason: WaitReason
     sentence: Callable[[Facts], str]
     until: datetime | None = None
 
@@ -29,7 +30,7 @@ class Wait:
 class Awaited:
     """A wait as people read it."""
 
-    reason: str
+    reason: WaitReason
     message: str
     until: datetime | None = None
 
@@ -87,7 +88,7 @@ class Suspend:
     ``overload``: its pods are ready and its queue aged, which never condemns it.
     """
 
-    reason: str
+    reason: WaitReason
     message: str
     overload: bool = False
 

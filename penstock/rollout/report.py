@@ -6,46 +6,47 @@ from penstock.analysis.guardrails import CheckVerdict, Finding
 from penstock.api import condition
 from penstock.api.analysis import Result
 from penstock.api.condition import Status
+from penstock.api.reasons import ConditionType, WaitReason
 from penstock.api.rollout import Source
 from penstock.rollout import former, path
-from penstock.rollout.facts import CANDIDATE_UNAVAILABLE, Facts
+from penstock.rollout.facts import Facts
 from penstock.rollout.moves import Awaited
 from penstock.rollout.situation import Pods
 from penstock.rollout.words import conditions, verdicts, waits
 
 _AWAITS_PODS: Final = (
-    "CandidateNotReady",
-    "CandidateUnavailable",
-    "FirstRevisionNotReady",
-    "Undoing",
+    WaitReason.CANDIDATE_NOT_READY,
+    WaitReason.CANDIDATE_UNAVAILABLE,
+    WaitReason.FIRST_REVISION_NOT_READY,
+    WaitReason.UNDOING,
 )
 
 
 def all_conditions(facts: Facts, wait: Awaited) -> tuple[condition.Condition, ...]:
     """Every condition as this decision leaves it."""
     told = {
-        "Ready": _ready(facts, wait),
-        "Reconciling": _reconciling(wait),
-        "Stalled": _stalled(facts, wait),
-        "Progressing": _progressing(facts, wait),
-        "AnalysisPassing": _analysis(facts),
-        "ManualSetpoint": _manual(facts, wait),
-        "Promoted": _promoted(facts),
-        "RolledBack": _rolled_back(facts, wait),
-        "Suspended": _suspended(facts),
+        ConditionType.READY: _ready(facts, wait),
+        ConditionType.RECONCILING: _reconciling(wait),
+        ConditionType.STALLED: _stalled(facts, wait),
+        ConditionType.PROGRESSING: _progressing(facts, wait),
+        ConditionType.ANALYSIS_PASSING: _analysis(facts),
+        ConditionType.MANUAL_SETPOINT: _manual(facts, wait),
+        ConditionType.PROMOTED: _promoted(facts),
+        ConditionType.ROLLED_BACK: _rolled_back(facts, wait),
+        ConditionType.SUSPENDED: _suspended(facts),
     }
     if path.under_way(facts.status) and facts.status.unreached_percent is not None:
-        told["NoEligibleUsers"] = _unreached(facts, facts.status.unreached_percent)
+        told[ConditionType.NO_ELIGIBLE_USERS] = _unreached(facts, facts.status.unreached_percent)
     return tuple(_condition(facts, kind, *words_of) for kind, words_of in told.items())
 
 
 #: What only a pod of the candidate ends.
-_AWAITS_CANDIDATE: Final = ("CandidateNotReady", CANDIDATE_UNAVAILABLE)
+_AWAITS_CANDIDATE: Final = (WaitReason.CANDIDATE_NOT_READY, WaitReason.CANDIDATE_UNAVAILABLE)
 _Told = tuple[Status, str, str]
 
 
 def _condition(
-    facts: Facts, kind: str, status: Status, reason: str, message: str
+    facts: Facts, kind: ConditionType, status: Status, reason: str, message: str
 ) -> condition.Condition:
     """A condition as it is now: of those before it, only the moment of the last change is kept.
 
@@ -88,7 +89,7 @@ def _ready(facts: Facts, wait: Awaited) -> _Told:
         return Status.FALSE, "StoreUnavailable", waits.store_unavailable(facts)
     if facts.situation.agent_suspended:
         return Status.FALSE, "AgentSuspended", _refusal(facts) + waits.agent_suspended(facts)
-    if wait.reason in (*_AWAITS_PODS, "NoRevision", "RolledBack"):
+    if wait.reason in (*_AWAITS_PODS, WaitReason.NO_REVISION, WaitReason.ROLLED_BACK):
         return Status.FALSE, wait.reason, message
     if not facts.candidate:
         return Status.TRUE, "Stable", message
@@ -117,7 +118,7 @@ def _stalled(facts: Facts, wait: Awaited) -> _Told:
     since, limit = _awaits_pod_since(facts, wait), facts.strategy.start_deadline_seconds
     if since and facts.seconds_since(since) >= limit:
         return Status.TRUE, "StartDeadlineExceeded", waits.start_deadline(facts, wait.message)
-    if wait.reason == "RolledBack":
+    if wait.reason == WaitReason.ROLLED_BACK:
         return Status.TRUE, wait.reason, wait.message
     return Status.FALSE, "NotStalled", ""
 
@@ -125,13 +126,17 @@ def _stalled(facts: Facts, wait: Awaited) -> _Told:
 def _awaited(facts: Facts, wait: Awaited) -> Pods:
     """The workers without whom it does not go on; nobody where something else is awaited."""
     match wait.reason:
-        case "Undoing":
+        case WaitReason.UNDOING:
             name = former.goal(facts)
-        case "FirstRevisionNotReady":
+        case WaitReason.FIRST_REVISION_NOT_READY:
             name = facts.situation.latest
-        case "CandidateNotReady" | "CandidateUnavailable" | "AwaitingCapacity":
+        case (
+            WaitReason.CANDIDATE_NOT_READY
+            | WaitReason.CANDIDATE_UNAVAILABLE
+            | WaitReason.AWAITING_CAPACITY
+        ):
             name = facts.candidate
-        case "StoreUnavailable" if not facts.can_serve:
+        case WaitReason.STORE_UNAVAILABLE if not facts.can_serve:
             name = facts.candidate  # with Redis again, its pods would still be missing
         case _:
             name = ""
@@ -141,13 +146,13 @@ def _awaited(facts: Facts, wait: Awaited) -> Pods:
 def _awaits_pod_since(facts: Facts, wait: Awaited) -> str:
     """Since when nothing but a pod is awaited; empty where that is not so."""
     last = facts.status.last_request
-    if wait.reason == "Undoing" and last.value == facts.open_request:
+    if wait.reason == WaitReason.UNDOING and last.value == facts.open_request:
         return last.at
     return facts.status.unready_since or "" if wait.reason in _AWAITS_CANDIDATE else ""
 
 
 def _progressing(facts: Facts, wait: Awaited) -> _Told:
-    if wait.reason == "Paused":
+    if wait.reason == WaitReason.PAUSED:
         return Status.UNKNOWN, wait.reason, wait.message
     moving = path.under_way(facts.status) and not facts.suspended_for
     return Status(str(moving)), wait.reason, wait.message
@@ -220,7 +225,7 @@ def _promoted(facts: Facts) -> _Told:
 
 
 def _rolled_back(facts: Facts, wait: Awaited) -> _Told:
-    if wait.reason != "RolledBack":
+    if wait.reason != WaitReason.ROLLED_BACK:
         return Status.FALSE, "NotRolledBack", ""
     last = next(
         (v for v in reversed(facts.status.verdicts) if v.result is Result.REJECTED),

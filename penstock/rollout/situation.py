@@ -6,6 +6,7 @@ from datetime import datetime
 
 from penstock.analysis.evidence import Observation
 from penstock.api.analysis import Verdict
+from penstock.api.reasons import EventReason
 from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus
 from penstock.rollout.capacity import Capacity
 
@@ -104,7 +105,7 @@ class Situation:
 class Happening:
     """A Kubernetes Event to be posted once the status is written."""
 
-    reason: str
+    reason: EventReason
     message: str
     warning: bool = False
 

@@ -6,6 +6,7 @@ from typing import Any, assert_never
 from penstock.api import condition
 from penstock.api.analysis import AnalysisStatus, Reason, Result
 from penstock.api.interruptions import Suspension
+from penstock.api.reasons import EventReason, WaitReason
 from penstock.api.rollout import AgentRolloutStatus, Source, Stage, StepApproval
 from penstock.rollout import moves, numbers, path, undoing
 from penstock.rollout.changes import (
@@ -20,9 +21,7 @@ from penstock.rollout.changes import (
     with_verdict,
 )
 from penstock.rollout.facts import (
-    CANDIDATE_UNAVAILABLE,
     COMPARABLE_PERCENT,
-    NOT_COMPARABLE,
     Facts,
     reason_of,
 )
@@ -72,7 +71,7 @@ def change(move: moves.Action, facts: Facts) -> Change:  # noqa: C901, PLR0911, 
 
 def _serve_first(move: moves.ServeFirst, facts: Facts) -> Change:
     status = updated(facts, {**NOWHERE, "stable_revision": move.revision})
-    return Change(status, (Happening("Promoted", events.first(move.revision)),))
+    return Change(status, (Happening(EventReason.PROMOTED, events.first(move.revision)),))
 
 
 def _begin(move: moves.Begin, facts: Facts) -> Change:
@@ -86,7 +85,7 @@ def _begin(move: moves.Begin, facts: Facts) -> Change:
         "unit": facts.situation.spec.unit,
         "verdicts": superseded.status.verdicts,
     }
-    began = Happening("CandidateStarted", events.began(facts, move.candidate))
+    began = Happening(EventReason.CANDIDATE_STARTED, events.began(facts, move.candidate))
     return Change(
         updated(facts, update),
         (*superseded.happenings, began),
@@ -127,7 +126,7 @@ def _supersede(facts: Facts, revision: str, message: str) -> Change:
         return Change(facts.status)
     verdict = new_verdict(facts, revision, Result.SUPERSEDED, Reason.NEW_REVISION, message, None)
     status = updated(facts, {"verdicts": with_verdict(facts.status.verdicts, verdict)})
-    told = (Happening("Superseded", events.superseded(verdict)),)
+    told = (Happening(EventReason.SUPERSEDED, events.superseded(verdict)),)
     # Another attempt of what was rejected proved nothing: the rejection stays on its record.
     return Change(status, told, () if facts.record(revision).rejected_attempt else (verdict,))
 
@@ -153,14 +152,14 @@ def _stay_rejected(facts: Facts) -> Change:
         told = with_verdict(told, verdict)
     status = _off(facts, {"attempt": attempt, "verdicts": told})
     message = verdicts.stays_rejected(Facts(facts.situation, status))
-    return Change(status, (Happening("RolledBack", message, warning=True),))
+    return Change(status, (Happening(EventReason.ROLLED_BACK, message, warning=True),))
 
 
 def _retry(facts: Facts) -> Change:
     attempt = facts.rejected_attempt + 1
     message = answers.retried(facts, attempt)
     update = {**fresh_attempt(facts, attempt), **answered(facts, message)}
-    told = Happening("CandidateStarted", events.began_again(message))
+    told = Happening(EventReason.CANDIDATE_STARTED, events.began_again(message))
     return Change(updated(facts, update), (told,))
 
 
@@ -194,13 +193,13 @@ def _reject(move: moves.Reject, facts: Facts) -> Change:
         update["analysis"] = analysis.model_copy(update=stamp)
     if move.reason is Reason.ABORTED:
         update |= answered(facts, move.message)
-    told = Happening("RolledBack", events.rolled_back(facts, verdict), warning=True)
+    told = Happening(EventReason.ROLLED_BACK, events.rolled_back(facts, verdict), warning=True)
     return Change(_off(facts, update), (told,), (verdict,))
 
 
 def _suspend(move: moves.Suspend, facts: Facts) -> Change:
     message = events.suspended(facts, move.message)
-    unavailable = move.reason == CANDIDATE_UNAVAILABLE and not move.overload
+    unavailable = move.reason == WaitReason.CANDIDATE_UNAVAILABLE and not move.overload
     kept = facts.suspension
     update = {
         "held_percent": facts.percent,
@@ -210,21 +209,23 @@ def _suspend(move: moves.Suspend, facts: Facts) -> Change:
         "unavailable_count": facts.status.unavailable_count + unavailable,
         "suspension": kept.model_copy(
             update={
-                "uncompared": kept.uncompared + (move.reason == NOT_COMPARABLE),
+                "uncompared": kept.uncompared + (move.reason == WaitReason.NOT_COMPARABLE),
                 "overloads": kept.overloads + move.overload,
-                "reason": move.reason,
+                "reason": move.reason.value,
                 "message": message[:2048],
                 "since": condition.timestamp(facts.now),
                 "resumed_at": None,
             }
         ),
     }
-    return Change(updated(facts, update), (Happening("Suspended", message, warning=True),))
+    return Change(
+        updated(facts, update), (Happening(EventReason.SUSPENDED, message, warning=True),)
+    )
 
 
 def _resume(facts: Facts) -> Change:
     back = facts.status.held_percent or 0
-    trial = facts.suspended_for == NOT_COMPARABLE and back > COMPARABLE_PERCENT
+    trial = facts.suspended_for == WaitReason.NOT_COMPARABLE and back > COMPARABLE_PERCENT
     back = COMPARABLE_PERCENT if trial else back
     percent = facts.capped(back)
     message = events.resumed(facts, percent)
@@ -243,7 +244,7 @@ def _resume(facts: Facts) -> Change:
             }
         ),
     }
-    return Change(updated(facts, update), (Happening("Resumed", message),))
+    return Change(updated(facts, update), (Happening(EventReason.RESUMED, message),))
 
 
 # ----------------------------------------------------------------------------------- share
@@ -294,8 +295,8 @@ def _set_share(move: moves.SetShare, facts: Facts) -> Change:
 
 def _told_of_share(facts: Facts, move: moves.SetShare) -> tuple[Happening, ...]:
     if move.source is not Source.SETPOINT:
-        return (Happening("PercentChanged", events.share_set(facts, move)),)
-    told = Happening("PercentSetManually", events.share_set_by_person(facts, move))
+        return (Happening(EventReason.PERCENT_CHANGED, events.share_set(facts, move)),)
+    told = Happening(EventReason.PERCENT_SET_MANUALLY, events.share_set_by_person(facts, move))
     return (told, *_approved_by_setpoint(facts, move.percent))
 
 
@@ -307,7 +308,9 @@ def _approved_by_setpoint(facts: Facts, percent: int) -> tuple[Happening, ...]:
     ]
     if not passed or facts.status.step_approved:
         return ()
-    return (Happening("ApprovedBySetpoint", events.approved_by_setpoint(percent, passed)),)
+    return (
+        Happening(EventReason.APPROVED_BY_SETPOINT, events.approved_by_setpoint(percent, passed)),
+    )
 
 
 def _keep(facts: Facts) -> Change:
@@ -315,7 +318,9 @@ def _keep(facts: Facts) -> Change:
     fresh = fresh_step(facts) if percent else {"step_started_at": None}
     source = Source.AUTOMATIC if percent else Source.NONE
     update = {**fresh, **_standing(facts, percent), "share": share(facts, percent, source)}
-    return Change(updated(facts, update), (Happening("StepStarted", events.kept(facts)),))
+    return Change(
+        updated(facts, update), (Happening(EventReason.STEP_STARTED, events.kept(facts)),)
+    )
 
 
 def _advance(move: moves.Advance, facts: Facts) -> Change:
@@ -334,9 +339,9 @@ def _advance(move: moves.Advance, facts: Facts) -> Change:
     }
     if move.requested:
         update |= answered(facts, answers.enters(facts, move) + answers.skipped(facts))
-    told = [Happening("StepStarted", events.entered(facts, move))]
+    told = [Happening(EventReason.STEP_STARTED, events.entered(facts, move))]
     if facts.started:
-        told.insert(0, Happening("StepPassed", events.left(facts)))
+        told.insert(0, Happening(EventReason.STEP_PASSED, events.left(facts)))
     return Change(updated(facts, update), tuple(told))
 
 
@@ -360,7 +365,7 @@ def _promoted(facts: Facts, reason: Reason, message: str) -> Change:
         "verdicts": with_verdict(facts.status.verdicts, verdict),
         "suspension": Suspension(),
     }
-    told = Happening("Promoted", events.promoted(verdict))
+    told = Happening(EventReason.PROMOTED, events.promoted(verdict))
     return Change(updated(facts, update), (told,), (verdict,))
 
 
@@ -368,7 +373,7 @@ def _answer(move: moves.Answer, facts: Facts) -> Change:
     update = answered(facts, move.message, accepted=move.accepted)
     if move.approves:
         update["step_approved"] = True
-    reason = "RequestAccepted" if move.accepted else "RequestRefused"
+    reason = EventReason.REQUEST_ACCEPTED if move.accepted else EventReason.REQUEST_REFUSED
     message = events.answered(facts.open_request, move.message)
     told = Happening(reason, message[:1000], warning=not move.accepted)
     return Change(updated(facts, update), (told,))

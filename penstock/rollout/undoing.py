@@ -5,6 +5,7 @@ from typing import Any
 
 from penstock.api.analysis import AnalysisStatus, Reason, Result, Verdict
 from penstock.api.interruptions import Suspension
+from penstock.api.reasons import EventReason
 from penstock.api.rollout import Source
 from penstock.rollout import former, moves
 from penstock.rollout.changes import (
@@ -43,7 +44,7 @@ def undo(move: moves.Undo, facts: Facts) -> Change:
         **answered(facts, answers.undone(move.revision, names)),
     }
     told = tuple(_told_undone(facts, verdict) for verdict in left)
-    stable = Happening("Promoted", events.promoted(promoted))
+    stable = Happening(EventReason.PROMOTED, events.promoted(promoted))
     return Change(updated(facts, update), (*told, stable), (*left, promoted))
 
 
@@ -63,7 +64,7 @@ def _undone(facts: Facts, revision: str, goal: str) -> Verdict:
 def _told_undone(facts: Facts, verdict: Verdict) -> Happening:
     declared = verdict.revision == facts.situation.latest
     message = events.rejected(facts, verdict, declared=declared)
-    return Happening("RolledBack", message, warning=True)
+    return Happening(EventReason.ROLLED_BACK, message, warning=True)
 
 
 def _still_declared(facts: Facts, left: Sequence[Verdict]) -> dict[str, Any]:

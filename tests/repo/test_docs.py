@@ -8,6 +8,8 @@ import re
 
 import pytest
 
+from penstock.api.reasons import ConditionType, EventReason, WaitReason
+
 WORDS_OF_THE_OPERATOR = [
     "operator/penstock_operator/reconcile/access.py",
     "operator/penstock_operator/reconcile/events.py",
@@ -19,6 +21,7 @@ WORDS_OF_THE_OPERATOR = [
     "operator/penstock_operator/reconcile/transitions.py",
     "operator/penstock_operator/reconcile/waiting.py",
     "penstock/access.py",
+    "penstock/api/reasons.py",
     "penstock/api/validation.py",
     "penstock/rollout/checks.py",
     "penstock/rollout/engine.py",
@@ -78,6 +81,17 @@ def test_no_condition_reason_or_event_is_explained_that_does_not_exist(said, pag
     explained = {word for cell in first_cells for word in re.findall(r"`([A-Za-z]+)`", cell)}
     assert len(explained) > 40
     assert not explained - said
+
+
+def test_every_word_that_programs_read_is_said_somewhere(files, root):
+    sources = [
+        path.read_text(encoding="utf-8")
+        for path in files
+        if path.suffix == ".py" and path.is_relative_to(root) and "tests" not in path.parts
+    ]
+    text = "\n".join(sources)
+    words = [word for kind in (ConditionType, WaitReason, EventReason) for word in kind]
+    assert [str(word) for word in words if f"{type(word).__name__}.{word.name}" not in text] == []
 
 
 def test_every_relative_link_in_a_document_leads_somewhere(files, root):

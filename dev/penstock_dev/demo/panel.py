@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from penstock.api.analysis import Result
+from penstock.api.reasons import ConditionType
 from penstock.api.rollout import Source
 from penstock_dev.demo import lines
 from penstock_dev.demo.seen import Scene, Seen
@@ -114,7 +115,7 @@ def _step_mark(seen: Seen, percent: int) -> tuple[str, str]:
 def _word(seen: Seen) -> Text:
     """What the rollout says of itself."""
     style = BAD if seen.candidate and not seen.under_way else _DIM
-    return Text(seen.word("Progressing"), style=style)
+    return Text(seen.word(ConditionType.PROGRESSING), style=style)
 
 
 # ------------------------------------------------------------------------------------ checks

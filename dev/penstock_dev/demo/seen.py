@@ -9,6 +9,7 @@ from typing import Any
 from penstock.api import condition
 from penstock.api.agent import AgentStatus, Role
 from penstock.api.analysis import Verdict
+from penstock.api.reasons import ConditionType
 from penstock.api.rollout import AgentRolloutStatus, Stage
 from penstock_dev.traffic import Answer, Tally
 
@@ -36,7 +37,7 @@ class Seen:
     @property
     def ready(self) -> bool:
         """Whether the agent serves."""
-        return condition.is_true(self.agent.conditions, "Ready")
+        return condition.is_true(self.agent.conditions, ConditionType.READY)
 
     @property
     def stable(self) -> str:
@@ -70,18 +71,20 @@ class Seen:
         """How people call a revision: its declared version, else its name."""
         return self.versions.get(revision) or revision
 
-    def word(self, kind: str) -> str:
+    def word(self, kind: ConditionType) -> str:
         """The message of one of the rollout's conditions, empty when it has none."""
         found = condition.find(self.rollout.conditions, kind)
         return found.message if found else ""
 
     def described(self) -> str:
         """In one line, for what went wrong."""
-        found = condition.find(self.agent.conditions, "Ready")
+        found = condition.find(self.agent.conditions, ConditionType.READY)
         ready = f"Ready={found.status.value} {found.reason}: {found.message}" if found else ""
         rollout = f"stable {self.stable or '-'}, candidate {self.candidate or '-'}"
         where = f"share {self.percent} %, step {self.rollout.step or '-'}"
-        return "; ".join(filter(None, [rollout, where, self.word("Progressing"), ready]))
+        return "; ".join(
+            filter(None, [rollout, where, self.word(ConditionType.PROGRESSING), ready])
+        )
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from penstock_operator.reconcile.course import Course, is_rejected
 from penstock_operator.reconcile.stock import Known, Stock
 from penstock_operator.reconcile.world import World
 
-CONDITION: Final = "CredentialsValid"
 _REFUSALS: Final = (Access.CREDENTIALS_REFUSED, Access.MODEL_NOT_FOUND)
 
 Word = tuple[bool | Status, str, str]  # status, reason, message

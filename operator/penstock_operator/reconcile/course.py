@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from penstock import names
 from penstock.api.agent import Asked, Role, TrafficTarget
 from penstock.api.analysis import Result, Verdict
+from penstock.api.reasons import EventReason
 from penstock.api.rollout import AgentRolloutStatus, Source
 from penstock.rollout import capacity, engine
 from penstock.rollout.capacity import Capacity
@@ -181,7 +182,10 @@ def _as_asked(world: World, stock: Stock, goal: asked.Goal) -> Course:
         epoch=world.epoch,
         verdicts=asked.verdicts(world, stock, goal),
         promoted=name,
-        happenings=(Happening("RequestAccepted", message), events.released(name, version)),
+        happenings=(
+            Happening(EventReason.REQUEST_ACCEPTED, message),
+            events.released(name, version),
+        ),
         answer=asked.answer(world, message, accepted=True),
         look_again_seconds=5.0,
     )

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from penstock.api.condition import timestamp
+from penstock.api.reasons import EventReason
 from penstock.rollout.situation import Happening
 from penstock_operator.cluster import wire
 from penstock_operator.cluster.kinds import EVENT, Object, name_of, namespace_of, uid_of
@@ -42,13 +43,13 @@ def event(about: Object, happening: Happening, *, now: datetime, suffix: str) ->
 
 def revision_created(name: str) -> Happening:
     """A new revision was cut from the template."""
-    return Happening("RevisionCreated", f"cut revision {name} from spec.template")
+    return Happening(EventReason.REVISION_CREATED, f"cut revision {name} from spec.template")
 
 
 def revision_tampered(name: str) -> Happening:
     """A projection did not equal its record and was put back."""
     message = f"ConfigMap {name} was changed or removed; it was projected again from its record"
-    return Happening("RevisionTampered", message, warning=True)
+    return Happening(EventReason.REVISION_TAMPERED, message, warning=True)
 
 
 def status_unreadable(lost: tuple[str, ...]) -> Happening:
@@ -57,15 +58,15 @@ def status_unreadable(lost: tuple[str, ...]) -> Happening:
         f"this Penstock cannot read {', '.join(lost)}, written by a newer one or by hand; it goes "
         "on from what it can read"
     )
-    return Happening("StatusUnreadable", message, warning=True)
+    return Happening(EventReason.STATUS_UNREADABLE, message, warning=True)
 
 
 def released(name: str, version: int) -> Happening:
     """An Agent without an AgentRollout took a new revision."""
-    return Happening("Released", f"{name} takes all traffic (route version {version})")
+    return Happening(EventReason.RELEASED, f"{name} takes all traffic (route version {version})")
 
 
 def name_conflict(kind: str, name: str) -> Happening:
     """A child's name is taken by an object of another owner."""
     message = f"{kind} {name} belongs to another owner; remove or rename it"
-    return Happening("NameConflict", message, warning=True)
+    return Happening(EventReason.NAME_CONFLICT, message, warning=True)

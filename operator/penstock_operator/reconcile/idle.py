@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Final
 
 from penstock.api import condition
+from penstock.api.reasons import ConditionType
 from penstock.api.rollout import AgentRolloutStatus
 from penstock_operator.cluster.kinds import Object, name_of
 from penstock_operator.cluster.reading import Rollout, UnreadRollout
@@ -47,7 +48,11 @@ def _idle(
 ) -> AgentRolloutStatus:
     generation = int(rollout["metadata"].get("generation", 0))
     conditions = current.conditions
-    for kind, true in (("Reconciling", False), ("Stalled", True), ("Ready", False)):
+    for kind, true in (
+        (ConditionType.RECONCILING, False),
+        (ConditionType.STALLED, True),
+        (ConditionType.READY, False),
+    ):
         conditions = condition.set_condition(
             conditions, kind, true, reason, message, generation=generation, now=now
         )

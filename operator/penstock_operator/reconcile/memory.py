@@ -7,6 +7,7 @@ from typing import Self
 
 from penstock.api import condition
 from penstock.api.agent import AgentStatus
+from penstock.api.reasons import ConditionType
 from penstock.revision import Revision
 from penstock.traffic import Route
 from penstock_operator.cluster.drift import Answer, answer, differs
@@ -79,9 +80,9 @@ class Memory:
 
         The first pass finds out. Until then a status that said so would be taken back, and told anew.
         """
-        found = condition.find(status.conditions, "Stalled")
+        found = condition.find(status.conditions, ConditionType.STALLED)
         words = {found.reason: found.message} if found and found.status == "True" else {}
-        user = condition.find(status.conditions, "RedisUserMissing")
+        user = condition.find(status.conditions, ConditionType.REDIS_USER_MISSING)
         return cls(
             name_conflict=words.get("NameConflict", ""),
             refused=words.get("ChildRefused", ""),

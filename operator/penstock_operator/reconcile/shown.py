@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from penstock.api import condition
 from penstock.api.condition import Condition
+from penstock.api.reasons import ConditionType
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.names import AgentKey
 from penstock_operator import metrics
@@ -48,10 +49,12 @@ def _course(place: tuple[str, str], course: Course) -> Iterator[tuple[Series, fl
     yield (metrics.SHARE, place), float(course.split.percent)
     status = course.rollout_status
     trying = (
-        bool(course.split.canary) and status is not None and _told(status, "RolledBack") is None
+        bool(course.split.canary)
+        and status is not None
+        and _told(status, ConditionType.ROLLED_BACK) is None
     )
     yield (metrics.STEP, place), _step(status) if trying and status else 0.0
-    progressing = condition.find(status.conditions, "Progressing") if status else None
+    progressing = condition.find(status.conditions, ConditionType.PROGRESSING) if status else None
     if course.frozen:
         yield (metrics.WAITING, (*place, "RolloutMissing")), 1.0
     elif trying and progressing:
@@ -65,13 +68,13 @@ def _step(status: AgentRolloutStatus) -> float:
 def _rejected(plan: Plan) -> tuple[str, str]:
     """The newest revision and why it is rejected; nothing where it is not."""
     status = plan.course.rollout_status if plan.course else None
-    told = _told(status, "RolledBack") if status else None
+    told = _told(status, ConditionType.ROLLED_BACK) if status else None
     if told is None or plan.agent_status is None:
         return "", ""
     return plan.agent_status.latest_revision or "", told.reason
 
 
-def _told(status: AgentRolloutStatus, kind: str) -> Condition | None:
+def _told(status: AgentRolloutStatus, kind: ConditionType) -> Condition | None:
     """A condition that is True."""
     found = condition.find(status.conditions, kind)
     return found if found and condition.is_true(status.conditions, kind) else None

@@ -7,6 +7,7 @@ from penstock.api import condition
 from penstock.api.agent import AgentStatus, AgentSummary, RevisionStatus, Traffic
 from penstock.api.analysis import Result, Verdict
 from penstock.api.condition import Condition, Status
+from penstock.api.reasons import ConditionType
 from penstock.rollout.situation import Pods
 from penstock.traffic import Arm, Standing
 from penstock_operator.reconcile import access, asked, manifests, podwords, remembered, waiting
@@ -99,21 +100,25 @@ def _conditions(
     refused = asked.refusal(world, course.answer or world.status.last_request)
     stalled = _stalled(world, stock, course)
     current = world.status.conditions
-    always: dict[str, Word] = {
-        "Accepted": _accepted(world, stock),
-        "ReferencesResolved": _references(world, stock),
-        access.CONDITION: access.credentials(world, stock, course),
-        "UpToDate": _up_to_date(world, stock, course),
-        "Reconciling": _reconciling(stock, course, crews, stalled),
-        "Stalled": stalled,
-        "Ready": (true, reason, f"{refused}{message}"),
+    always: dict[ConditionType, Word] = {
+        ConditionType.ACCEPTED: _accepted(world, stock),
+        ConditionType.REFERENCES_RESOLVED: _references(world, stock),
+        ConditionType.CREDENTIALS_VALID: access.credentials(world, stock, course),
+        ConditionType.UP_TO_DATE: _up_to_date(world, stock, course),
+        ConditionType.RECONCILING: _reconciling(stock, course, crews, stalled),
+        ConditionType.STALLED: stalled,
+        ConditionType.READY: (true, reason, f"{refused}{message}"),
     }
-    when_true: dict[str, Word] = {
-        "RolloutMissing": (course.frozen, "NoAgentRollout", waiting.frozen(stock)),
-        "NameConflict": (bool(world.name_conflict), "NameTaken", world.name_conflict),
-        "RedisUserMissing": (bool(world.no_redis_user), "NotProvided", world.no_redis_user),
-        "RevisionTampered": (bool(tampered), "ProjectedAgain", _tampered(tampered)),
-        "RecordUnreadable": _unreadable(stock),
+    when_true: dict[ConditionType, Word] = {
+        ConditionType.ROLLOUT_MISSING: (course.frozen, "NoAgentRollout", waiting.frozen(stock)),
+        ConditionType.NAME_CONFLICT: (bool(world.name_conflict), "NameTaken", world.name_conflict),
+        ConditionType.REDIS_USER_MISSING: (
+            bool(world.no_redis_user),
+            "NotProvided",
+            world.no_redis_user,
+        ),
+        ConditionType.REVISION_TAMPERED: (bool(tampered), "ProjectedAgain", _tampered(tampered)),
+        ConditionType.RECORD_UNREADABLE: _unreadable(stock),
     }
     for kind, word in always.items():
         current = _put(world, current, kind, word)
@@ -125,7 +130,7 @@ def _conditions(
 
 
 def _put(
-    world: World, current: tuple[Condition, ...], kind: str, word: Word
+    world: World, current: tuple[Condition, ...], kind: ConditionType, word: Word
 ) -> tuple[Condition, ...]:
     true, reason, message = word
     return condition.set_condition(
@@ -162,7 +167,7 @@ def _references(world: World, stock: Stock) -> Word:
 def _slept_since(world: World, revision: str, pods: Pods) -> bool:
     """Whether its workers were there, found everything, and were scaled away."""
     same = world.status.latest_revision == revision and not pods.wanted
-    return same and condition.is_true(world.status.conditions, "ReferencesResolved")
+    return same and condition.is_true(world.status.conditions, ConditionType.REFERENCES_RESOLVED)
 
 
 def _up_to_date(world: World, stock: Stock, course: Course) -> Word:

@@ -6,6 +6,7 @@ tells them again.
 
 from penstock.api import condition
 from penstock.api.agent import AgentStatus
+from penstock.api.reasons import ConditionType, EventReason
 from penstock.rollout.situation import Happening
 
 
@@ -22,20 +23,22 @@ def _refused(before: AgentStatus, after: AgentStatus) -> Happening | None:
     answer = after.last_request
     if answer is None or answer == before.last_request or answer.result != "Refused":
         return None
-    return Happening("RequestRefused", answer.message, warning=True)
+    return Happening(EventReason.REQUEST_REFUSED, answer.message, warning=True)
 
 
 def _stalled(before: AgentStatus, after: AgentStatus) -> Happening | None:
     reason = stalled_for(after)
     if not reason or reason == stalled_for(before):
         return None
-    found = condition.find(after.conditions, "Stalled")
-    return Happening("Stalled", f"{reason}: {found.message if found else ''}", warning=True)
+    found = condition.find(after.conditions, ConditionType.STALLED)
+    return Happening(
+        EventReason.STALLED, f"{reason}: {found.message if found else ''}", warning=True
+    )
 
 
 def stalled_for(status: AgentStatus) -> str:
     """Why a person must mend something; empty where nobody must."""
-    found = condition.find(status.conditions, "Stalled")
+    found = condition.find(status.conditions, ConditionType.STALLED)
     return found.reason if found and found.status is condition.Status.TRUE else ""
 
 
@@ -43,5 +46,7 @@ def _switched(before: AgentStatus, after: AgentStatus, suspended: str) -> Happen
     if before.traffic.suspended == after.traffic.suspended:
         return None
     if after.traffic.suspended:
-        return Happening("AgentSuspended", suspended, warning=True)
-    return Happening("AgentResumed", "spec.suspended is true no more: tasks are admitted again")
+        return Happening(EventReason.AGENT_SUSPENDED, suspended, warning=True)
+    return Happening(
+        EventReason.AGENT_RESUMED, "spec.suspended is true no more: tasks are admitted again"
+    )

@@ -10,6 +10,7 @@ from typing import Final
 
 from penstock.api import condition
 from penstock.api.analysis import Result
+from penstock.api.reasons import ConditionType, WaitReason
 from penstock.rollout import commands
 from penstock.rollout.requests import Verb
 from penstock.rollout.situation import Pods
@@ -24,8 +25,14 @@ START_DEADLINE_SECONDS: Final = 600
 #: How long what a start says may pass by itself: a mount that is tried again, a node that comes.
 START_PATIENCE_SECONDS: Final = 30
 #: What an AgentRollout waits for by a person's word.
-DECISIONS: Final = frozenset(
-    {"HoldForApproval", "Paused", "HeldBySetpoint", "CeilingReached", "AnalysisUnclear"}
+DECISIONS: Final[frozenset[str]] = frozenset(
+    {
+        WaitReason.HOLD_FOR_APPROVAL,
+        WaitReason.PAUSED,
+        WaitReason.HELD_BY_SETPOINT,
+        WaitReason.CEILING_REACHED,
+        WaitReason.ANALYSIS_UNCLEAR,
+    }
 )
 
 Why = tuple[str, str]  # reason, message
@@ -124,8 +131,12 @@ def _goal_fails(world: World, _stock: Stock, course: Course) -> Why | None:
 def _rollout_stalled(_world: World, _stock: Stock, course: Course) -> Why | None:
     """What must be mended by the word of its AgentRollout; after a rollback the Agent serves."""
     status = course.rollout_status
-    told = condition.find(status.conditions, "Stalled") if status else None
-    if told is None or told.status is not condition.Status.TRUE or told.reason == "RolledBack":
+    told = condition.find(status.conditions, ConditionType.STALLED) if status else None
+    if (
+        told is None
+        or told.status is not condition.Status.TRUE
+        or told.reason == WaitReason.ROLLED_BACK
+    ):
         return None
     return told.reason, told.message
 
@@ -214,7 +225,7 @@ def _rollout_waits(_world: World, _stock: Stock, course: Course) -> Why | None:
     status = course.rollout_status
     if status is None or status.waiting not in DECISIONS:
         return None
-    progressing = condition.find(status.conditions, "Progressing")
+    progressing = condition.find(status.conditions, ConditionType.PROGRESSING)
     return status.waiting, progressing.message if progressing else "its AgentRollout says for what"
 
 

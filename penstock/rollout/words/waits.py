@@ -6,6 +6,7 @@ from typing import Final
 from penstock.analysis.guardrails import FEWEST_STABLE, Finding
 from penstock.api import condition
 from penstock.api.analysis import ArmCounts
+from penstock.api.reasons import WaitReason
 from penstock.api.rollout import AgentRolloutStatus, StepApproval
 from penstock.rollout import commands, findings, path
 from penstock.rollout.facts import COMPARABLE_PERCENT, Facts
@@ -15,10 +16,10 @@ from penstock.traffic import Arm
 
 #: Waits whose sentence has numbers that run.
 NUMBERED: Final = (
-    "AnalysisUnclear",
-    "AwaitingEvidence",
-    "AwaitingCapacity",
-    "HoldForApproval",
+    WaitReason.ANALYSIS_UNCLEAR,
+    WaitReason.AWAITING_EVIDENCE,
+    WaitReason.AWAITING_CAPACITY,
+    WaitReason.HOLD_FOR_APPROVAL,
 )
 
 
