@@ -1,8 +1,19 @@
 """The arithmetic of a task's limits: which one a usage has reached."""
 
+from typing import Final
+
 from penstock.api.agent import Limits
 from penstock.api.fields import micro_usd
-from penstock.task import Outcome, OutcomeReason, TaskStatus, Usage
+from penstock.money.bound import Left, Resource, Short
+from penstock.task import Outcome, OutcomeReason, TaskStatus, Usage, usd
+
+#: For want of money a reply is asked shorter, down to so many tokens.
+MIN_REPLY_TOKENS: Final = 256
+_REASONS: Final = {
+    Resource.INPUT_TOKENS: OutcomeReason.LIMIT_INPUT_TOKENS,
+    Resource.OUTPUT_TOKENS: OutcomeReason.LIMIT_OUTPUT_TOKENS,
+    Resource.COST: OutcomeReason.LIMIT_COST,
+}
 
 
 def _exceeded(reason: OutcomeReason, name: str, used: object, limit: object) -> Outcome:
@@ -13,8 +24,7 @@ def _exceeded(reason: OutcomeReason, name: str, used: object, limit: object) -> 
 def breach_before_call(limits: Limits, usage: Usage) -> Outcome | None:
     """The outcome when another model call would go past a limit; None when it may be made.
 
-    Counts are checked before a call; tokens and money are known only after one, so a task ends
-    at the first check after it passed them.
+    It looks at what was used. What the call itself may use is bounded besides: see ``left``.
     """
     if usage.wall_ms >= limits.wall_seconds * 1000:
         return _exceeded(
@@ -44,9 +54,40 @@ def breach_after_call(limits: Limits, usage: Usage) -> Outcome | None:
             limits.output_tokens,
         )
     if usage.cost_micro_usd > micro_usd(limits.cost_usd):
-        spent = f"{usage.cost_micro_usd / 1_000_000:.6f} USD"
+        spent = f"{usd(usage.cost_micro_usd)} USD"
         return _exceeded(OutcomeReason.LIMIT_COST, "costUSD", spent, limits.cost_usd)
     return None
+
+
+def left(limits: Limits, usage: Usage) -> Left:
+    """What the next model call may use at most."""
+    return Left(
+        limits.input_tokens - usage.input_tokens,
+        limits.output_tokens - usage.output_tokens,
+        micro_usd(limits.cost_usd) - usage.cost_micro_usd,
+    )
+
+
+def breach_by_next_call(limits: Limits, usage: Usage, short: Short) -> Outcome:
+    """The outcome of a task whose next model call may use more than is left: it is not made."""
+    declared, used, needed = _figures(limits, usage, short)
+    message = (
+        f"limits.{short.resource.value} is {declared}, this task used {used}, and its next model call "
+        f"may use up to {needed}: it was not made"
+    )
+    return Outcome(TaskStatus.LIMIT_EXCEEDED, _REASONS[short.resource], message)
+
+
+def _figures(limits: Limits, usage: Usage, short: Short) -> tuple[object, object, object]:
+    """What is declared, used and needed, as people read it."""
+    match short.resource:
+        case Resource.INPUT_TOKENS:
+            return limits.input_tokens, usage.input_tokens, short.needed
+        case Resource.OUTPUT_TOKENS:
+            return limits.output_tokens, usage.output_tokens, short.needed
+        case Resource.COST:
+            spent = usd(usage.cost_micro_usd)
+            return limits.cost_usd, f"{spent} USD", f"{usd(short.needed)} USD"
 
 
 def breach_before_tool(limits: Limits, usage: Usage, identical: int) -> Outcome | None:

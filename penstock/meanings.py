@@ -65,13 +65,16 @@ REASONS: Final[Mapping[OutcomeReason, Meaning]] = MappingProxyType(
             "See what the tool answers: the model cannot make use of it.",
         ),
         OutcomeReason.LIMIT_INPUT_TOKENS: Meaning(
-            "It sent the model as many tokens as `limits.inputTokens` allows.",
+            "What its next model call could have sent was more than `limits.inputTokens` leaves.",
             "Begin another session when this one has become long; else raise the limit.",
         ),
         OutcomeReason.LIMIT_OUTPUT_TOKENS: Meaning(
             "The model wrote as many tokens as `limits.outputTokens` allows.", _RAISE
         ),
-        OutcomeReason.LIMIT_COST: Meaning("It cost as much as `limits.costUSD` allows.", _RAISE),
+        OutcomeReason.LIMIT_COST: Meaning(
+            "What its next model call could have cost was more than `limits.costUSD` leaves.",
+            _RAISE,
+        ),
         OutcomeReason.LIMIT_WALL_SECONDS: Meaning(
             "It took as long as `limits.wallSeconds` allows.",
             "See which of model and tools is slow; else raise the limit.",

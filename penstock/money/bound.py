@@ -1,1 +1,155 @@
-"""What the next model call can use and cost at most."""
+"""What the next model call can use and cost at most, before it is made.
+
+The bound holds for every tokenizer: a token is at least one byte of what is sent. What a vendor
+bills besides, for framing and for tools, is declared as the model's overhead.
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from penstock.money.prices import Overhead, Rates, Tokens
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What a request sends.
+
+    ``known_tokens`` is the vendor's own count of what stands at its beginning; 0 where there is
+    none. ``unknown_bytes`` and ``messages`` are what comes after, as JSON in UTF-8; ``tools`` are
+    all that it offers.
+    """
+
+    unknown_bytes: int
+    messages: int
+    tools: int
+    known_tokens: int = 0
+
+    def most_tokens(self, overhead: Overhead) -> int:
+        """An upper bound of the tokens that are billed for it."""
+        framing = overhead.call + overhead.message * self.messages + overhead.tool * self.tools
+        return self.known_tokens + self.unknown_bytes + framing
+
+
+def bytes_of(value: Any) -> int:
+    """The length of a value as JSON in UTF-8: at least that of all texts in it together."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+class Resource(StrEnum):
+    """What a call uses of a limit; the names are those of the limits."""
+
+    INPUT_TOKENS = "inputTokens"
+    OUTPUT_TOKENS = "outputTokens"
+    COST = "costUSD"
+
+
+@dataclass(frozen=True)
+class Left:
+    """What may still be used; money in micro-USD. A value below 0 is passed already."""
+
+    input_tokens: int
+    output_tokens: int
+    micro_usd: int
+
+    def after(self, tokens: Tokens, micro_usd: int) -> "Left":
+        """What is left once something was used."""
+        return Left(
+            self.input_tokens - tokens.input,
+            self.output_tokens - tokens.output,
+            self.micro_usd - micro_usd,
+        )
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A call as it is wished: at most so many tokens of input, and a reply of at most so many.
+
+    ``floor_tokens``: for want of money no shorter reply is asked for than this one.
+    """
+
+    input_tokens: int
+    reply_tokens: int
+    floor_tokens: int
+
+
+@dataclass(frozen=True)
+class Affordable:
+    """The call may be made, for a reply of so many tokens; ``most`` is what it can use and cost.
+
+    ``cut_by``: what is short where the reply is shorter than wished.
+    """
+
+    reply_tokens: int
+    most: Tokens
+    most_micro_usd: int
+    cut_by: Resource | None = None
+
+
+@dataclass(frozen=True)
+class Short:
+    """The call may not be made: it needs more of something than is left."""
+
+    resource: Resource
+    needed: int
+    left: int
+
+
+def afford(wish: Wish, left: Left, rates: Rates, overhead: Overhead) -> Affordable | Short:
+    """Whether a call may be made, and for how long a reply: nothing that is left can be passed."""
+    if wish.input_tokens > left.input_tokens:
+        return Short(Resource.INPUT_TOKENS, wish.input_tokens, left.input_tokens)
+    reply = min(wish.reply_tokens, left.output_tokens - overhead.reply)
+    if reply < 1:
+        return Short(Resource.OUTPUT_TOKENS, 1 + overhead.reply, left.output_tokens)
+    cut_by = Resource.OUTPUT_TOKENS if reply < wish.reply_tokens else None
+    paid = _longest_paid(wish.input_tokens, left.micro_usd, rates, overhead)
+    if paid is not None and paid < reply:
+        reply, cut_by = paid, Resource.COST
+        shortest = max(1, min(wish.floor_tokens, wish.reply_tokens))
+        if paid < shortest:
+            needed = rates.most(Tokens(wish.input_tokens, shortest + overhead.reply))
+            return Short(Resource.COST, needed, left.micro_usd)
+    most = Tokens(wish.input_tokens, reply + overhead.reply)
+    return Affordable(reply, most, rates.most(most), cut_by)
+
+
+def _longest_paid(
+    input_tokens: int, micro_usd: int, rates: Rates, overhead: Overhead
+) -> int | None:
+    """For how long a reply the money is enough, below 0 for none; None: for any."""
+    fixed = Tokens(input_tokens, overhead.reply)
+    per_token = rates.output.highest(input_tokens)
+    room = micro_usd - rates.exactly(fixed)
+    if per_token == 0:
+        return None if room >= 0 else -1
+    return math.floor(room / per_token)
+
+
+@dataclass(frozen=True)
+class Excess:
+    """What a bill had more than its bound: tokens of the input and of the reply."""
+
+    input_tokens: int
+    output_tokens: int
+
+    def __bool__(self) -> bool:
+        return self.input_tokens > 0 or self.output_tokens > 0
+
+
+def excess(billed: Tokens, most: Tokens) -> Excess:
+    """By how much a bill is above its bound; empty where the bound held."""
+    return Excess(max(0, billed.input - most.input), max(0, billed.output - most.output))
+
+
+def raised(overhead: Overhead, by: Excess) -> Overhead:
+    """The overhead with which the bound would have held."""
+    return Overhead(
+        overhead.call + by.input_tokens,
+        overhead.message,
+        overhead.tool,
+        overhead.reply + by.output_tokens,
+    )

@@ -96,19 +96,19 @@ class Rates:
         """
         return self.cost(Tokens(tokens.input, tokens.output))
 
-    def most(self, tokens: Tokens, *, writes_cache: bool = False) -> int:
-        """An upper bound of ``cost``, in micro-USD, of a call with at most so many tokens.
+    def most(self, tokens: Tokens) -> int:
+        """An upper bound of ``cost``, in micro-USD, of a call with at most so many tokens."""
+        return math.ceil(self.exactly(tokens))
 
-        Args:
-            tokens: the most of the input and of the output.
-            writes_cache: whether the call may put input into the vendor's cache.
+    def exactly(self, tokens: Tokens) -> Decimal:
+        """The same before it is rounded up.
+
+        Each token is taken at the dearest rate that can apply to it: input may be put into the
+        vendor's cache for some minutes, never for an hour, which nobody here asks for.
         """
-        kinds = [self.input, self.cache_read]
-        if writes_cache:
-            kinds += [self.cache_write, self.cache_write_long]
+        kinds = (self.input, self.cache_read, self.cache_write)
         dearest = max(rate.highest(tokens.input) for rate in kinds)
-        whole = dearest * tokens.input + self.output.highest(tokens.input) * tokens.output
-        return math.ceil(whole)
+        return dearest * tokens.input + self.output.highest(tokens.input) * tokens.output
 
 
 @dataclass(frozen=True)
@@ -141,11 +141,23 @@ def flat(inputs: str, outputs: str, cached_inputs: str | None = None) -> Price:
 
 @dataclass(frozen=True)
 class Overhead:
-    """Tokens that a vendor bills besides the text it was sent: framing, and a prompt for tools."""
+    """Tokens that a vendor bills besides the text it was sent: framing, and a prompt for tools.
+
+    ``reply``: so many a reply was seen to have beyond the most it was asked for.
+    """
 
     call: int = 1000
     message: int = 16
     tool: int = 64
+    reply: int = 0
+
+    def __add__(self, other: "Overhead") -> "Overhead":
+        return Overhead(
+            self.call + other.call,
+            self.message + other.message,
+            self.tool + other.tool,
+            self.reply + other.reply,
+        )
 
 
 # ------------------------------------------------------------------------------- the price table

@@ -81,6 +81,9 @@ MODEL_TOKENS: Final = Counter(
     (*_MODEL, "outcome"),
 )
 MODEL_COST: Final = Counter("penstock_model_cost_usd", "What all model calls cost.", _MODEL)
+BOUND_EXCEEDED: Final = Counter(
+    "penstock_bound_exceeded", "Model calls that were billed more than their bound.", _MODEL
+)
 TOOL_CALLS: Final = Counter("penstock_tool_calls", "Tool calls.", (*_TOOL, "outcome"))
 TOOL_SECONDS: Final = Histogram(
     "penstock_tool_call_seconds", "Time of one tool call.", _TOOL, buckets=_SECONDS
@@ -105,6 +108,7 @@ class Meter:
             TASKS.labels(*self._revision, status.value, reason.value)
         for outcome in (ANSWERED, CANCELLED, *model_failures):
             MODEL_CALLS.labels(*self._revision, self.model, outcome)
+        BOUND_EXCEEDED.labels(*self._revision, self.model)
         WORKER_ERRORS.labels(*self._revision)
         STORE_ERRORS.labels(*self._revision)
         self.running(0)
@@ -147,6 +151,10 @@ class Meter:
         if tokens.cache_read:
             MODEL_TOKENS.labels(*self._revision, self.model, "cached").inc(tokens.cache_read)
         MODEL_COST.labels(*self._revision, self.model).inc(cost_micro_usd / 1_000_000)
+
+    def bound_exceeded(self) -> None:
+        """Count a model call that was billed more than it could be by its bound."""
+        BOUND_EXCEEDED.labels(*self._revision, self.model).inc()
 
     def tool_called(self, tool: str, outcome: str, seconds: float) -> None:
         """Count one call of a declared tool."""

@@ -129,7 +129,9 @@ class App:
         """The answer and the number it was drawn with; a request over the rate limit draws none."""
         allowance = self._allowance(turn.model, now)
         max_tokens = turn.request["max_tokens"]
-        cached = self._cache.share(_key(call), turn.model, turn.request, now)
+        cached = caches.Share()
+        if not scripted.token_per_byte:  # what is cached is counted by characters
+            cached = self._cache.share(_key(call), turn.model, turn.request, now)
         refused = allowance.admit(turn.input_tokens - cached.read, max_tokens, now)
         if refused:
             call.limit_headers = allowance.headers(now)
@@ -187,7 +189,8 @@ class App:
     async def _count_tokens(self, call: exchange.Exchange) -> None:
         request = exchange.parse_json(await exchange.read_body(call))
         validate.count_request(request, beta=_is_beta(call))
-        await exchange.respond(call, 200, {"input_tokens": conversation.input_tokens(request)})
+        scripted = _script_of(conversation.system_text(request))
+        await exchange.respond(call, 200, {"input_tokens": _counted(request, scripted)})
 
     async def _list_models(self, call: exchange.Exchange) -> None:
         query = _query(call)
@@ -221,16 +224,34 @@ class App:
 def _understand(document: Any, *, beta: bool) -> tuple[reply.Turn, script.Script]:
     """A checked request with its script. Raises Rejected for whatever the API would not take."""
     model = validate.messages_request(document, beta=beta)
-    length = conversation.input_tokens(document)
-    validate.prompt_length(length, model)
     system = conversation.system_text(document)
-    try:
-        scripted = script.parse(system)
-    except script.ScriptError as error:
-        raise faults.Rejected(400, str(error)) from error
+    scripted = _script_of(system)
+    length = _counted(document, scripted)
+    validate.prompt_length(length, model)
+    length += _overhead(document, scripted.overhead_tokens)
     task = conversation.current_task(document["messages"])
     turn = reply.Turn(document, model, system, task, length)
     return turn, scripted
+
+
+def _script_of(system: str) -> script.Script:
+    try:
+        return script.parse(system)
+    except script.ScriptError as error:
+        raise faults.Rejected(400, str(error)) from error
+
+
+def _counted(request: dict[str, Any], scripted: script.Script) -> int:
+    """The tokens of what is sent, by the script's tokenizer."""
+    if scripted.token_per_byte:
+        return conversation.input_bytes(request)
+    return conversation.input_tokens(request)
+
+
+def _overhead(request: dict[str, Any], overhead: script.Overhead) -> int:
+    """What is charged besides: `count_tokens` does not know of it."""
+    messages, tools = len(request["messages"]), len(request.get("tools") or ())
+    return overhead.call + overhead.message * messages + overhead.tool * tools
 
 
 def _check_method(call: exchange.Exchange, method: str) -> None:

@@ -34,6 +34,16 @@ class ToolCall(pydantic.BaseModel):
     id: str | None = None
 
 
+class Overhead(pydantic.BaseModel):
+    """Tokens of input that are charged besides the text: for a request, a message, a tool."""
+
+    model_config = _STRICT
+
+    call: Annotated[int, pydantic.Field(ge=0, le=1_000_000)] = 0
+    message: Annotated[int, pydantic.Field(ge=0, le=1_000_000)] = 0
+    tool: Annotated[int, pydantic.Field(ge=0, le=1_000_000)] = 0
+
+
 class Script(pydantic.BaseModel):
     """What the scripted model does. Keys are written in camel case and all optional; an empty
     script answers with a short text.
@@ -66,6 +76,8 @@ class Script(pydantic.BaseModel):
     refusal_category: RefusalCategory | None = None
     garbage_percent: Percent = 0
     omit_usage: bool = False
+    overhead_tokens: Overhead = Overhead()
+    token_per_byte: bool = False
     padding_bytes: Annotated[int, pydantic.Field(ge=0, le=LARGEST_PADDING_BYTES)] = 0
 
     cut_stream_percent: Percent = 0

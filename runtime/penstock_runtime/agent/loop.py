@@ -12,12 +12,23 @@ from penstock_runtime.agent import endings, session, step
 from penstock_runtime.agent.boundary import Broken, caught
 from penstock_runtime.agent.keeper import Event, Interrupted, Keeper
 from penstock_runtime.agent.models.access import LastWord
-from penstock_runtime.agent.models.model import Bill, Charge, Model, ModelFailed, Reply, Request
+from penstock_runtime.agent.models.model import (
+    NO_PROMPT,
+    Bill,
+    Charge,
+    Model,
+    ModelFailed,
+    PromptSize,
+    Reply,
+    Request,
+    Unaffordable,
+)
 from penstock_runtime.agent.models.pricing import Pricing
-from penstock_runtime.agent.step import Answer, AskModel, CallTool, CallTools, End, Run
+from penstock_runtime.agent.purses import Asked, Terms
+from penstock_runtime.agent.step import Answer, AskModel, CallTool, CallTools, Count, End, Run
 from penstock_runtime.agent.tools.toolbox import Toolbox
 from penstock_runtime.agent.tools.toolset import ToolRequest, ToolResult, Toolset
-from penstock_runtime.agent.transcript import ToolUse
+from penstock_runtime.agent.transcript import ToolUse, Transcript
 
 _EVENT_TEXT_CHARACTERS = 4000
 _NO_TIME_SECONDS = 0.01
@@ -27,7 +38,8 @@ _NO_TIME_SECONDS = 0.01
 class Agent:
     """What runs the tasks of one revision.
 
-    ``prompt_tokens``: about how many the part of each request is that never changes.
+    ``prompt_tokens``: about how many the part of each request is that never changes, ``prompt`` how
+    long it is at most.
     ``last_word``: what the model has said last of who asks and for what.
     """
 
@@ -38,6 +50,7 @@ class Agent:
     meter: instrumentation.Meter
     prices: Pricing
     prompt_tokens: int = 0
+    prompt: PromptSize = NO_PROMPT
     last_word: LastWord = field(default_factory=LastWord)
 
 
@@ -51,12 +64,14 @@ async def run_task(agent: Agent, run: Run, keeper: Keeper) -> Run:
     """
     run = replace(run, task_id=keeper.task_id, prompt_tokens=agent.prompt_tokens)
     while run.outcome is None:
-        run = await _judged(agent, _timed(run, keeper))
+        run = await _judged(agent, _on_terms(agent, _timed(run, keeper), keeper))
         match step.next_step(agent.template, agent.toolbox, run):
             case End(outcome):
                 run = run.ended(outcome)
-            case AskModel(transcript, max_tokens):
-                run = await _ask(agent, replace(run, transcript=transcript), max_tokens, keeper)
+            case AskModel(transcript) as ask:
+                run = await _ask(agent, replace(run, transcript=transcript), ask, keeper)
+            case Count(transcript):
+                run = await _count(agent, run, transcript, keeper)
             case Answer():
                 run = await _answer(run, keeper)
             case CallTool(call):
@@ -103,35 +118,59 @@ def _left_seconds(agent: Agent, keeper: Keeper) -> float:
 # ---------------------------------------------------------------------------------- the model
 
 
-async def _ask(agent: Agent, run: Run, max_tokens: int, keeper: Keeper) -> Run:
+def _on_terms(agent: Agent, run: Run, keeper: Keeper) -> Run:
+    prices = agent.prices
+    terms = Terms(agent.prompt, prices.rates(keeper.context.day()), prices.overhead)
+    return replace(run, terms=terms)
+
+
+async def _count(agent: Agent, run: Run, transcript: Transcript, keeper: Keeper) -> Run:
+    """Have the vendor count what would be sent, once for each state of the conversation."""
+    ask = AskModel(transcript, 1)
+    request = _request(agent, replace(run, transcript=transcript), ask, keeper)
+    try:
+        found = await keeper.interruptible(agent.model.count_tokens(request))
+    except Interrupted:
+        await _save(keeper, run)  # raises it again
+        raise
+    return replace(run, counted=Asked(len(transcript.messages), found))
+
+
+async def _ask(agent: Agent, run: Run, ask: AskModel, keeper: Keeper) -> Run:
     """Call the model; what it cost is booked whether it answered or not."""
-    request = _request(agent, run, max_tokens, keeper)
+    request = _request(agent, run, ask, keeper)
     bill = request.bill
     try:
         answer = await keeper.interruptible(agent.model.reply(request))
     except Interrupted:
         await _save(keeper, run.used(bill.charge.usage))  # raises it again
         raise
+    except Unaffordable as stop:
+        run = run.used(bill.charge.usage)
+        return run.ended(limits.breach_by_next_call(agent.template.limits, run.usage, stop.short))
     except ModelFailed as failure:
         run = run.used(bill.charge.usage)
         late = _left_seconds(agent, keeper) <= _NO_TIME_SECONDS
         failed = endings.model_failed(failure, bill.charge.attempts)
         return run.ended(_out_of_time(agent, run) if late else failed)
     run = run.used(bill.charge.usage).used(Usage(model_calls=1)).replied(answer)
-    run = _timed(replace(run, max_tokens=max_tokens), keeper)
+    afforded = answer.afforded
+    asked, cut_by = (afforded.reply_tokens, afforded.cut_by) if afforded else (ask.max_tokens, None)
+    run = _timed(replace(run, max_tokens=asked, cut_by=cut_by), keeper)
     await _save(keeper, run, [_model_event(answer, bill.charge)])
     return run
 
 
-def _request(agent: Agent, run: Run, max_tokens: int, keeper: Keeper) -> Request:
+def _request(agent: Agent, run: Run, ask: AskModel, keeper: Keeper) -> Request:
     return Request(
         run.transcript.messages,
-        max_tokens,
+        ask.max_tokens,
         timeout_seconds=float(agent.template.model.timeout_seconds),
         deadline=keeper.context.seconds() + _left_seconds(agent, keeper),
         said_by=run.transcript.said_by,
         context=keeper.context,
         bill=Bill(),
+        purse=ask.purse,
     )
 
 

@@ -54,7 +54,10 @@ def settled(run: Run, limits: Limits) -> Run:
         return run
     history = run.transcript.messages[:begin]
     room = max(0, limits.input_tokens - run.prompt_tokens)
-    kept = shortened(history, min(room, estimated_tokens(history)) // 2)
+    # Where nobody counts tokens, a later call is bounded by its bytes.
+    uncounted = run.counted is not None and run.counted.tokens is None
+    most_characters = room // 2 if uncounted else MAX_HISTORY_BYTES
+    kept = shortened(history, min(room, estimated_tokens(history)) // 2, most_characters)
     words = f"{run.outcome.message}; so that the session can go on, {_cut(history, kept)}"
     return replace(run, shortened_history=kept, outcome=replace(run.outcome, message=words))
 
@@ -106,7 +109,7 @@ def history_after(run: Run) -> bytes | None:
     if run.outcome is None or run.outcome.status is not TaskStatus.SUCCEEDED:
         return None
     told = run.transcript
-    stored = transcript.encode_history(told.messages, told.tokens, told.said_by)
+    stored = transcript.encode_history(told.messages, told.tokens, told.said_by, told.counted)
     if len(stored) <= MAX_HISTORY_BYTES:
         return stored
     return transcript.encode_history(_fitting(told.messages), said_by=told.said_by)

@@ -2,15 +2,17 @@
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from penstock import limits
 from penstock.api.agent import AgentTemplate, Limits
 from penstock.api.tool import Effect
+from penstock.money.bound import Affordable, Resource, Short
 from penstock.task import Outcome, OutcomeReason, Usage
-from penstock_runtime.agent import endings
-from penstock_runtime.agent.models.model import Message, Reply, estimated_tokens
+from penstock_runtime.agent import endings, purses
+from penstock_runtime.agent.models.model import Message, Purse, Reply, estimated_tokens
+from penstock_runtime.agent.purses import NO_TERMS, Asked, Terms
 from penstock_runtime.agent.tools.toolbox import Toolbox
 from penstock_runtime.agent.transcript import ToolUse, Transcript
 
@@ -28,7 +30,9 @@ class Run:
     lost nothing. ``max_tokens`` is what the last reply was asked for. ``problems``: what is wrong
     with each call of the last reply, once that was looked at. ``prompt_tokens``: about how many the
     part of each request is that never changes. ``shortened_history``: what to keep of the session
-    instead of what it had, whatever the outcome.
+    instead of what it had, whatever the outcome. ``terms``: by what the next call is bounded.
+    ``counted``: what the vendor was asked to count last. ``cut_by``: for want of what the last reply
+    was asked shorter than declared.
     """
 
     transcript: Transcript
@@ -41,6 +45,9 @@ class Run:
     problems: tuple[str, ...] | None = None
     prompt_tokens: int = 0
     shortened_history: tuple[Message, ...] | None = None
+    terms: Terms = NO_TERMS
+    counted: Asked | None = None
+    cut_by: Resource | None = None
 
     def ended(self, outcome: Outcome) -> "Run":
         """The run with its outcome."""
@@ -67,6 +74,14 @@ class AskModel:
 
     transcript: Transcript
     max_tokens: int
+    purse: Purse | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class Count:
+    """Have the vendor count the conversation: by its bytes alone too little is left for the call."""
+
+    transcript: Transcript
 
 
 @dataclass(frozen=True)
@@ -98,7 +113,7 @@ class End:
     outcome: Outcome
 
 
-Step = AskModel | CallTool | CallTools | Answer | End
+Step = AskModel | Count | CallTool | CallTools | Answer | End
 
 
 def next_step(template: AgentTemplate, toolbox: Toolbox, run: Run) -> Step:
@@ -135,16 +150,27 @@ def _ask(template: AgentTemplate, run: Run, transcript: Transcript) -> Step:
         tokens = first_request_tokens(run)
         if tokens > bounds.input_tokens:
             return End(endings.session_too_long(tokens, bounds.input_tokens))
-    return AskModel(transcript, asked_tokens(template, run.usage))
+    return _afforded(template, run, transcript)
 
 
-def asked_tokens(template: AgentTemplate, usage: Usage) -> int:
-    """For how long a reply the model is asked next.
-
-    One reply must not pass the task's limit by more than the model's own counting.
-    """
-    left = max(1, template.limits.output_tokens - usage.output_tokens)
-    return min(template.model.max_tokens, left)
+def _afforded(template: AgentTemplate, run: Run, transcript: Transcript) -> Step:
+    """The call as long as it may be; none where too little is left, by the best count there is."""
+    purse = purses.purse(template, run.usage, transcript, run.terms, run.counted)
+    found = purse.afford()
+    counted = run.counted is not None and run.counted.messages == len(transcript.messages)
+    match found:
+        case Affordable(cut_by=None | Resource.OUTPUT_TOKENS):
+            return AskModel(transcript, found.reply_tokens, purse)
+        case Short(resource=Resource.OUTPUT_TOKENS):
+            pass
+        case _ if not counted:
+            return Count(transcript)
+        case Affordable():
+            return AskModel(transcript, found.reply_tokens, purse)
+    bounds = template.limits
+    if found.resource is Resource.INPUT_TOKENS and _is_first_of_session(run):
+        return End(endings.session_too_long(found.needed, bounds.input_tokens))
+    return End(limits.breach_by_next_call(bounds, run.usage, found))
 
 
 def _is_first_of_session(run: Run) -> bool:
@@ -184,8 +210,9 @@ def _cut(template: AgentTemplate, run: Run) -> Outcome:
     declared = template.model.max_tokens
     asked = run.max_tokens or declared
     if asked < declared:
-        whole = template.limits.output_tokens
-        return endings.cut_reply(asked, f"what was left of limits.outputTokens, {whole}")
+        by = run.cut_by or Resource.OUTPUT_TOKENS
+        whole = template.limits.cost_usd if by is Resource.COST else template.limits.output_tokens
+        return endings.cut_reply(asked, f"what was left of limits.{by.value}, {whole}")
     return endings.cut_reply(asked, "model.maxTokens")
 
 

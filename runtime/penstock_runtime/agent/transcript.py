@@ -51,6 +51,18 @@ class ToolUse:
 
 
 @dataclass(frozen=True)
+class Counted:
+    """What a model counted of a conversation: the tokens of its first messages and of the prompt.
+
+    ``by`` is the mark of the model with its prompt: for another one they are no count.
+    """
+
+    by: str
+    tokens: int
+    messages: int
+
+
+@dataclass(frozen=True)
 class Transcript:
     """A conversation and where it stands.
 
@@ -62,6 +74,8 @@ class Transcript:
     idempotency keys, because a worker that knew no positions may have made them.
     ``tokens`` is what the model counted of the conversation up to its last reply, the prompt
     included; 0 when that is not known. ``said_by`` has thought all that is thought in it.
+    ``counted`` is an upper bound, by the model's own count, of what is sent again of it; None
+    where it has counted nothing that is still there.
     """
 
     messages: tuple[Message, ...]
@@ -76,6 +90,7 @@ class Transcript:
     repeats: tuple[int, ...] = ()
     characters: int = 0
     said_by: Identity = NOBODY
+    counted: Counted | None = None
 
     @classmethod
     def start(
@@ -84,6 +99,7 @@ class Transcript:
         text: str,
         tokens: int = 0,
         said_by: Identity = NOBODY,
+        counted: Counted | None = None,
     ) -> "Transcript":
         """A task's first state: the session's history, then its input.
 
@@ -91,9 +107,14 @@ class Transcript:
         """
         said = echo.text(text)
         own = {"role": "user", "content": said if said.strip() else echo.NO_TEXT}
-        whole = (*echo.filled(echo.messages(history)), own)
+        readable = echo.filled(echo.messages(history))
+        if counted and (readable != tuple(history) or counted.messages > len(history)):
+            counted = None
+        whole = (*readable, own)
         size = characters(whole)
-        return cls(whole, len(history), tokens=tokens, characters=size, said_by=said_by)
+        return cls(
+            whole, len(history), tokens=tokens, characters=size, said_by=said_by, counted=counted
+        )
 
     @property
     def calls(self) -> tuple[ToolUse, ...]:
@@ -146,6 +167,7 @@ class Transcript:
             repeats=repeats,
             characters=self.characters + characters(message),
             said_by=self.said_by if reply.by == NOBODY else reply.by,
+            counted=_counted_in(reply, message, len(before)),
         )
 
     def with_turn_paused(self) -> "Transcript":
@@ -192,7 +214,7 @@ class Transcript:
         """
         history = without_thinking(self.messages[: self.begin])
         own = echo.all_without_thinking(self.messages[self.begin :])
-        return replace(self, messages=(*history, *own), begin=len(history))
+        return replace(self, messages=(*history, *own), begin=len(history), counted=None)
 
     def encode(self) -> bytes:
         """The saved form; ``decode`` gives back every message exactly.
@@ -215,6 +237,7 @@ class Transcript:
                 "keyedByID": self.keyed_by_id,
                 "tokens": self.tokens,
                 "saidBy": _written(self.said_by),
+                "counted": _written_count(self.counted),
             }
         )
 
@@ -246,7 +269,18 @@ class Transcript:
             repeats,
             characters(whole),
             _identity(document),
+            _count_in(document, len(whole)),
         )
+
+
+def _counted_in(reply: Reply, kept: Message, before: int) -> Counted | None:
+    """What a reply says of the conversation with itself at its end, where all of it is kept."""
+    if not reply.counted_by:
+        return None
+    asked, said = reply.tokens.input, reply.tokens.output
+    if kept["content"] != list(reply.content):
+        return Counted(reply.counted_by, asked, before)
+    return Counted(reply.counted_by, asked + said, before + 1)
 
 
 def _standing(
@@ -314,14 +348,16 @@ def encode_history(
     messages: Sequence[Message],
     tokens: int = 0,
     said_by: Identity = NOBODY,
+    counted: Counted | None = None,
 ) -> bytes:
-    """The saved form of a session's conversation; ``tokens`` and ``said_by`` as in ``Transcript``."""
+    """The saved form of a session's conversation; the others are as in ``Transcript``."""
     return _dump(
         {
             "format": _FORMAT,
             "messages": echo.filled(messages),
             "tokens": tokens,
             "saidBy": _written(said_by),
+            "counted": _written_count(counted),
         }
     )
 
@@ -340,6 +376,26 @@ def history_tokens(saved: bytes | None) -> int:
 def history_said_by(saved: bytes | None) -> Identity:
     """Who has thought what is thought in a session's conversation."""
     return _identity(_load(saved)) if saved else NOBODY
+
+
+def history_counted(saved: bytes | None) -> Counted | None:
+    """What a model counted of a session's conversation."""
+    if not saved:
+        return None
+    document = _load(saved)
+    return _count_in(document, len(document["messages"]))
+
+
+def _written_count(counted: Counted | None) -> list[Any] | None:
+    return [counted.by, counted.tokens, counted.messages] if counted else None
+
+
+def _count_in(document: Mapping[str, Any], messages: int) -> Counted | None:
+    """None in a saved form of an earlier version."""
+    match document.get("counted"):
+        case [str(by), int(tokens), int(counted)] if 0 < counted <= messages:
+            return Counted(by, tokens, counted)
+    return None
 
 
 def _written(identity: Identity) -> list[str]:

@@ -16,6 +16,7 @@ from penstock_runtime import instrumentation, logs, redaction
 from penstock_runtime.agent import credentials, loop
 from penstock_runtime.agent.models import anthropic, retrying
 from penstock_runtime.agent.models.access import LastWord, Watched
+from penstock_runtime.agent.models.afforded import Afforded
 from penstock_runtime.agent.models.metered import Metered
 from penstock_runtime.agent.models.model import Failure, Model
 from penstock_runtime.agent.models.pricing import Book, Pricing, TableFile
@@ -89,6 +90,7 @@ def equip(settings: WorkerSettings, cut: Revision) -> loop.Agent:
         meter=meter,
         prices=prices,
         prompt_tokens=model.prompt_tokens,
+        prompt=model.prompt_size,
         last_word=last_word,
     )
 
@@ -105,6 +107,7 @@ def layered_model(
         lambda model: Metered(model, pricing, meter),  # what each request took and cost
         lambda model: Watched(model, last_word),  # what it says of the credential
         Redacted,  # before anything keeps a reply
+        lambda model: Afforded(model, pricing, meter),  # no attempt passes what the call may use
         lambda model: Retrying(model, retries),  # each attempt goes through all of these
     )
     return functools.reduce(lambda model, layer: layer(model), layers, endpoint)

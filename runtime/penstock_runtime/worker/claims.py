@@ -17,11 +17,12 @@ def beginning(claim: Claim) -> Run:
         standing = saved.without_thinking() if foreign else saved
         return Run(standing, claim.task.usage, doubt=claim.doubt)
     history = transcript.decode_history(claim.history)
+    counted = transcript.history_counted(claim.history)
     if claim.history_revision != claim.revision:
-        history = transcript.without_thinking(history)
+        history, counted = transcript.without_thinking(history), None
     tokens = transcript.history_tokens(claim.history)
     said_by = transcript.history_said_by(claim.history)
-    begun = Transcript.start(history, claim.task.input, tokens, said_by)
+    begun = Transcript.start(history, claim.task.input, tokens, said_by, counted)
     return Run(begun, claim.task.usage, doubt=claim.doubt)
 
 

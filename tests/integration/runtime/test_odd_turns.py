@@ -58,9 +58,9 @@ async def test_two_calls_with_one_id_are_both_made(shop, tool_server):
 
 
 async def test_a_session_that_has_become_too_long_is_told_unpaid_and_goes_on(shop):
-    long = raw.says(raw.text("x" * 300), usage=(260, 80))
+    long = raw.says(raw.text("x" * 300), usage=(1690, 80))
     async with raw.Raw(long) as server:
-        cut = await shop.release({}, limits={"inputTokens": 300}, baseURL=server.url)
+        cut = await shop.release({}, limits={"inputTokens": 1700}, baseURL=server.url)
         async with shop.pool(cut):
             first = await shop.ended(await shop.submit("one", session="s"))
             told = await shop.ended(await shop.submit("two", session="s"))
@@ -100,7 +100,7 @@ async def test_a_thinking_model_goes_on_in_a_session_that_was_shortened(
     calls = [{"name": "look_up", "input": {"order": "A1"}}]
     script = {"thinking": "Let me see. " * 20, "toolCalls": calls}
     look_up = tool("look_up", tool_server.url + "/ok")
-    cut = await shop.release(script, tools=[look_up], limits={"inputTokens": 1300})
+    cut = await shop.release(script, tools=[look_up], limits={"inputTokens": 4000})
     async with shop.pool(cut):
         ended = [await shop.ended(await shop.submit("x" * 400, session="s")) for _ in range(9)]
     ends = [how(each) for each in ended]

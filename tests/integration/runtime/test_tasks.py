@@ -96,7 +96,9 @@ async def test_a_task_stops_at_every_limit_and_refusal(
     tools = [tool("look_up", tool_server.url + "/ok")]
     ended = await shop.run(script, tools=tools, limits=limits)
     assert how(ended) == (status, reason), ended.outcome
-    assert ended.usage.model_calls >= (script.get("latencyMs") is None)
+    # A call that alone could pass the limit is not made.
+    unasked = "latencyMs" in script or "it was not made" in ended.outcome.message
+    assert ended.usage.model_calls >= (not unasked)
 
 
 async def test_a_paused_turn_is_sent_back_unchanged(shop, fake_model):

@@ -68,9 +68,10 @@ def test_the_most_a_call_costs_is_at_the_dearest_rate_that_can_apply():
     steps = Rate(prices.Decimal(4), ((100, prices.Decimal(1)), (200, prices.Decimal(2))))
     one = Rate(prices.Decimal(1))
     own = Rates(steps, one, one, Rate(prices.Decimal(5)), one)
-    assert own.most(Tokens(50, 0)) == 200
-    assert own.most(Tokens(300, 0)) == 1200, "a shorter call of the first tier is the dearest"
-    assert own.most(Tokens(300, 0), writes_cache=True) == 1500
+    assert own.most(Tokens(50, 0)) == 250, "all of it may be written into the cache"
+    plain = Rates(steps, one, one, one, one)
+    assert plain.most(Tokens(50, 1)) == 201
+    assert plain.most(Tokens(300, 0)) == 1200, "a shorter call of the first tier is the dearest"
 
 
 def test_a_model_is_found_by_its_name_or_the_longest_beginning_of_it():

@@ -61,6 +61,9 @@ class Model:
         said = self.answer(text)
         return await said if asyncio.iscoroutine(said) else said
 
+    async def count_tokens(self, request):
+        return None
+
     def renew_credentials(self):
         return False
 

@@ -1,12 +1,15 @@
 """A session never keeps its own tasks from running."""
 
+from dataclasses import replace
+
 import pytest
 
 from penstock.task import OutcomeReason, TaskStatus, Usage
 from penstock_runtime.agent import endings, session, step, transcript
 from penstock_runtime.agent.models import scripted
 from penstock_runtime.agent.models.model import estimated_tokens
-from penstock_runtime.agent.step import AskModel, End, Run
+from penstock_runtime.agent.purses import Asked
+from penstock_runtime.agent.step import AskModel, Count, End, Run
 from penstock_runtime.agent.transcript import Transcript
 
 
@@ -22,6 +25,16 @@ def turns(count, words=400):
 
 def begun(history, tokens=0, **more):
     return Run(Transcript.start(history, "next", tokens), Usage(), **more)
+
+
+def following(limits, tools, run):
+    """The next step once the vendor has counted what would be sent, in about its own way."""
+    found = step.next_step(limits, tools, run)
+    if isinstance(found, Count):
+        size = run.prompt_tokens + estimated_tokens(found.transcript.messages)
+        counted = Asked(len(found.transcript.messages), size)
+        found = step.next_step(limits, tools, replace(run, counted=counted))
+    return found
 
 
 @pytest.mark.parametrize("budget", [0, 100, 320, 650, 10**6])
@@ -58,20 +71,26 @@ def test_after_it_was_told_the_next_message_finds_room(template, tools):
         transcript.decode_history(saved), transcript.history_tokens(saved), prompt_tokens=50
     )
     assert len(again.transcript.messages) > 1
-    assert isinstance(step.next_step(limits, tools, again), AskModel)
+    assert isinstance(following(limits, tools, again), AskModel)
 
 
 def test_what_the_model_counted_is_believed_before_any_estimate(template, tools):
     short, long = tuple(turns(1, words=4)), tuple(turns(10))
     assert isinstance(step.next_step(template(inputTokens=500), tools, begun(short, 600)), End)
-    assert isinstance(step.next_step(template(inputTokens=500), tools, begun(long, 100)), AskModel)
+    seen = begun(long, 100)
+    counted = Asked(len(seen.transcript.messages), 100)
+    seen = replace(seen, counted=counted)
+    assert isinstance(step.next_step(template(inputTokens=500), tools, seen), AskModel)
 
 
 def test_a_task_without_a_session_and_a_later_step_are_not_judged_so(template, tools):
     limits = template(inputTokens=1)
-    assert isinstance(step.next_step(limits, tools, begun(())), AskModel)
     later = begun(tuple(turns(10))).used(Usage(model_calls=1))
-    assert isinstance(step.next_step(limits, tools, later), AskModel)
+    for run in (begun(()), later):
+        ended = following(limits, tools, run)
+        assert isinstance(ended, End)
+        assert not ended.outcome.left_out
+        assert "its next model call may use up to" in ended.outcome.message
 
 
 def test_a_limit_that_a_later_step_reached_because_of_the_history_shortens_it_too(template):

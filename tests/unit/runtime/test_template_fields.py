@@ -52,7 +52,7 @@ def test_a_loop_is_stopped_after_as_many_identical_calls_as_declared(
     ("field", "low", "high", "used"),
     [
         ("modelCalls", 2, 3, Usage(model_calls=2)),
-        ("inputTokens", 100, 101, Usage(input_tokens=101)),
+        ("inputTokens", 100, 500, Usage(input_tokens=101)),  # the call has room, too
         ("outputTokens", 100, 5000, Usage(output_tokens=101)),
         ("costUSD", "0.01", "0.02", Usage(cost_micro_usd=10_001)),
         ("wallSeconds", 3, 4, Usage(wall_ms=3000)),

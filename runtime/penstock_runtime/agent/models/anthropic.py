@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
+import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import anthropic
 import httpx2
 
 from penstock.api import agent as api
+from penstock.money import bound
 from penstock.money.prices import Tokens
 from penstock_runtime import redaction
 from penstock_runtime.agent import credentials
@@ -22,6 +24,7 @@ from penstock_runtime.agent.models.model import (
     Identity,
     Message,
     ModelFailed,
+    PromptSize,
     Reply,
     Request,
     estimated_tokens,
@@ -32,6 +35,8 @@ from penstock_runtime.agent.transport import bounded, direct, exchange
 _SHOWN_CHARACTERS: Final = 300
 _WORD_CHARACTERS: Final = 64
 _ACCOUNT_DIGITS: Final = 8  # enough to tell accounts apart, too few to find a credential by
+_MARK_DIGITS: Final = 16
+_COUNT_SECONDS: Final = 10.0
 _NO_KEY: Final = "none"  # an endpoint that needs no key still gets one: the client insists
 _LINGER_SECONDS: Final = 0.02  # for the end of a body after the end of its message
 # What reading a malformed answer can raise, in the client's decoder and in ours.
@@ -79,6 +84,7 @@ class AnthropicModel:
     ) -> None:
         parameters = prompt.parameters()
         self.prompt_tokens = estimated_tokens(parameters)
+        self.prompt_size = _size(parameters, base_url)
         self._parameters = caching.marked_prompt(parameters)
         self._has_tools = bool(prompt.tools)
         self._base_url = base_url
@@ -122,7 +128,8 @@ class AnthropicModel:
         try:
             await self._carry_out(replace(request, messages=_readable(request, by)), call)
             if call.assembly.complete:
-                return replace(call.assembly.reply(), by=by)
+                counted_by = self.prompt_size.mark if call.assembly.counted else ""
+                return replace(call.assembly.reply(), by=by, counted_by=counted_by)
         except asyncio.CancelledError:
             request.bill.book(Charge(call.charge))
             raise
@@ -132,6 +139,21 @@ class AnthropicModel:
             raise _failed(error, call.charge) from None
         message = "the answer broke off before its end"
         raise ModelFailed(Failure.INCOMPLETE, message, tokens=call.charge)
+
+    async def count_tokens(self, request: Request) -> int | None:
+        """See ``Model.count_tokens``. An endpoint that cannot count says nothing."""
+        by = Identity(self._model, account_of(self._base_url, self._key))
+        messages = echo.ready(_readable(request, by))
+        try:
+            async with asyncio.timeout(min(_COUNT_SECONDS, request.timeout_seconds)):
+                found = await self._client.messages.count_tokens(
+                    **self._parameters,
+                    messages=caching.marked_messages(messages, goes_on=self._has_tools),  # type: ignore[arg-type]  # exact JSON
+                )
+                counted: object = found.input_tokens  # whatever stood there
+        except (TimeoutError, anthropic.AnthropicError, httpx2.HTTPError, *_GARBLED):
+            return None
+        return counted if isinstance(counted, int) and counted > 0 else None
 
     async def _carry_out(self, request: Request, call: "_Call") -> None:
         try:
@@ -157,6 +179,12 @@ class AnthropicModel:
             async with contextlib.aclosing(answer.aiter_raw()) as chunks:
                 await _assemble(chunks, assembly)
                 await _to_the_end(chunks)
+
+
+def _size(parameters: Mapping[str, Any], base_url: str) -> PromptSize:
+    said = json.dumps([parameters, base_url], sort_keys=True).encode()
+    mark = hashlib.sha256(said).hexdigest()[:_MARK_DIGITS]
+    return PromptSize(bound.bytes_of(parameters), len(parameters.get("tools", ())), mark)
 
 
 def account_of(base_url: str, key: str) -> str:

@@ -7,7 +7,8 @@ from enum import StrEnum
 from typing import Any, Final, Protocol
 
 from penstock.access import Access
-from penstock.money.prices import Rates, Tokens
+from penstock.money import bound
+from penstock.money.prices import Overhead, Rates, Tokens
 from penstock.task import Usage
 from penstock_runtime.agent.context import LIVE, Context
 
@@ -90,12 +91,42 @@ NOBODY: Final = Identity()
 
 
 @dataclass(frozen=True)
+class PromptSize:
+    """The part of each request that never changes: its length as JSON in bytes, and its tools.
+
+    ``mark`` tells the model with this prompt from others: what it counted holds for nothing else.
+    """
+
+    bytes: int = 0
+    tools: int = 0
+    mark: str = ""
+
+
+NO_PROMPT: Final = PromptSize()
+
+
+@dataclass(frozen=True)
+class Purse:
+    """What a call may use at most, all its attempts together, and by what each is bounded."""
+
+    wish: bound.Wish
+    left: bound.Left
+    rates: Rates
+    overhead: Overhead
+
+    def afford(self, spent: Charge | None = None) -> bound.Affordable | bound.Short:
+        """Whether an attempt may be made after others that cost so much, and for how long a reply."""
+        left = self.left.after(spent.tokens, spent.cost_micro_usd) if spent else self.left
+        return bound.afford(self.wish, left, self.rates, self.overhead)
+
+
+@dataclass(frozen=True)
 class Request:
     """One call of a model.
 
     ``timeout_seconds`` covers one request, from the first byte sent to the last read; ``deadline``
     all that the call makes, by the clock of ``context``. ``said_by`` has thought what is thought in
-    the messages.
+    the messages. ``purse``: what it may use; None: nothing is bounded.
     """
 
     messages: Sequence[Message]
@@ -105,6 +136,7 @@ class Request:
     said_by: Identity = NOBODY
     context: Context = field(default=LIVE, compare=False)
     bill: Bill = field(default_factory=Bill, compare=False)
+    purse: Purse | None = field(default=None, compare=False)
 
     @property
     def left_seconds(self) -> float:
@@ -117,6 +149,8 @@ class Reply:
     """A complete answer. ``content`` is what must be sent back: every block as it came.
 
     ``by`` is who answered; ``charge`` is what this very answer cost, without attempts before it.
+    ``counted_by`` is the mark of the model and prompt whose count ``tokens`` are; empty where they are
+    estimated. ``afforded``: for what the answer was asked, where that was bounded.
     """
 
     content: tuple[Block, ...]
@@ -125,6 +159,8 @@ class Reply:
     detail: str = ""  # the category of a refusal
     by: Identity = NOBODY
     charge: Charge = field(default_factory=Charge)
+    counted_by: str = ""
+    afforded: bound.Affordable | None = field(default=None, compare=False)
 
 
 class Failure(StrEnum):
@@ -168,6 +204,18 @@ class ModelFailed(Exception):
         self.access = access
 
 
+class Unaffordable(Exception):
+    """An attempt was not made: it might use more than the call may.
+
+    Args:
+        short: of what, and by how much.
+    """
+
+    def __init__(self, short: bound.Short) -> None:
+        super().__init__(short.resource.value)
+        self.short = short
+
+
 class Model(Protocol):
     """Something that answers a conversation: an endpoint, or a wrapper around another model."""
 
@@ -176,8 +224,13 @@ class Model(Protocol):
 
         Raises:
             ModelFailed: there is no complete answer.
+            Unaffordable: it was not asked, or not again.
             Cancelled, an endpoint books in the request's bill the tokens that are known to be used.
         """
+        ...
+
+    async def count_tokens(self, request: Request) -> int | None:
+        """The tokens of a request as who bills them counts them, for nothing; None where nobody says."""
         ...
 
     def renew_credentials(self) -> bool:
@@ -198,6 +251,10 @@ class Wrapper:
     async def reply(self, request: Request) -> Reply:
         """See ``Model.reply``."""
         return await self._model.reply(request)
+
+    async def count_tokens(self, request: Request) -> int | None:
+        """See ``Model.count_tokens``."""
+        return await self._model.count_tokens(request)
 
     def renew_credentials(self) -> bool:
         """See ``Model.renew_credentials``."""

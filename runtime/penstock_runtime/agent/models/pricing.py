@@ -10,6 +10,7 @@ from genai_prices import types
 
 from penstock import errors
 from penstock.api import agent as api
+from penstock.money import bound
 from penstock.money.prices import (
     EMPTY,
     Day,
@@ -42,6 +43,10 @@ class Pricing(Protocol):
         """Take over what the installation declares by now."""
         ...
 
+    def raise_overhead(self, by: bound.Excess) -> None:
+        """A bill was above its bound by so much: the next ones are bounded wider."""
+        ...
+
 
 class Fixed:
     """One price for ever."""
@@ -56,6 +61,10 @@ class Fixed:
 
     def refresh(self) -> None:
         """Nothing changes."""
+
+    def raise_overhead(self, by: bound.Excess) -> None:
+        """See ``Pricing.raise_overhead``."""
+        self.overhead = bound.raised(self.overhead, by)
 
 
 class Book:
@@ -81,6 +90,7 @@ class Book:
             )
         self._price = price
         self._overhead = entry.overhead or Overhead()
+        self._raised = Overhead(0, 0, 0)
 
     def refresh(self) -> None:
         """See ``Pricing.refresh``."""
@@ -98,7 +108,11 @@ class Book:
     @property
     def overhead(self) -> Overhead:
         """See ``Pricing.overhead``."""
-        return self._overhead
+        return self._overhead + self._raised
+
+    def raise_overhead(self, by: bound.Excess) -> None:
+        """See ``Pricing.raise_overhead``. It holds until the worker ends."""
+        self._raised = bound.raised(self._raised, by)
 
 
 class TableFile:

@@ -20,4 +20,5 @@ class Redacted(Wrapper):
         content = tuple(redaction.redact_all(block) for block in reply.content)
         if content == reply.content:
             return reply
-        return replace(reply, content=tuple(b for b in content if b["type"] not in echo.THINKING))
+        kept = tuple(block for block in content if block["type"] not in echo.THINKING)
+        return replace(reply, content=kept, counted_by="")  # what is counted is not what is kept

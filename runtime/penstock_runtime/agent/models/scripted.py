@@ -41,6 +41,10 @@ class ScriptedModel:
             raise answer
         return answer
 
+    async def count_tokens(self, request: Request) -> int | None:  # noqa: ARG002 - it counts nothing
+        """Nobody says."""
+        return None
+
     def renew_credentials(self) -> bool:
         """There is no credential."""
         return False

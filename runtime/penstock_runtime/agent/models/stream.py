@@ -121,6 +121,12 @@ class Assembly:
                 self._blocks[index][field] = begun + "".join(parts)
 
     @property
+    def counted(self) -> bool:
+        """Whether the tokens are those that the model counted, all of them."""
+        said = [_tokens(self._usage.get(name)) for name in ("input_tokens", "output_tokens")]
+        return self.complete and None not in said
+
+    @property
     def tokens(self) -> Tokens:
         """What the reply used so far; estimated where the model does not say.
 

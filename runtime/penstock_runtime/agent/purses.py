@@ -1,0 +1,74 @@
+"""What a task's next model call may use: its limits less what was used, and the bound of its input."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from penstock import limits
+from penstock.api.agent import AgentTemplate
+from penstock.money import bound
+from penstock.money.prices import Overhead, Rate, Rates
+from penstock.task import Usage
+from penstock_runtime.agent.models.model import NO_PROMPT, PromptSize, Purse
+from penstock_runtime.agent.transcript import Counted, Transcript
+
+_NOTHING: Final = Rate(Decimal(0))
+_FREE: Final = Rates(_NOTHING, _NOTHING, _NOTHING, _NOTHING, _NOTHING)
+_NO_OVERHEAD: Final = Overhead(0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """By what the next call is bounded: the prompt's size, and prices and overhead of the model."""
+
+    prompt: PromptSize = NO_PROMPT
+    rates: Rates = _FREE
+    overhead: Overhead = _NO_OVERHEAD
+
+
+#: Nothing costs anything, and nothing is billed besides what is sent.
+NO_TERMS: Final = Terms()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The vendor was asked to count so many messages with the prompt; None: it did not say."""
+
+    messages: int
+    tokens: int | None
+
+
+def purse(
+    template: AgentTemplate,
+    usage: Usage,
+    transcript: Transcript,
+    terms: Terms,
+    asked: Asked | None = None,
+) -> Purse:
+    """What the call after a conversation may use, and what it is wished to be."""
+    wish = bound.Wish(
+        most_input_tokens(transcript, terms, asked),
+        template.model.max_tokens,
+        limits.MIN_REPLY_TOKENS,
+    )
+    return Purse(wish, limits.left(template.limits, usage), terms.rates, terms.overhead)
+
+
+def most_input_tokens(transcript: Transcript, terms: Terms, asked: Asked | None = None) -> int:
+    """An upper bound of the input of a request with this conversation, by the best that is known."""
+    count = transcript.counted
+    bounds = [_sent(transcript, terms, count)]
+    if asked and asked.tokens is not None:
+        known = Counted(terms.prompt.mark, asked.tokens, asked.messages)
+        bounds.append(_sent(transcript, terms, known))
+    return min(sent.most_tokens(terms.overhead) for sent in bounds)
+
+
+def _sent(transcript: Transcript, terms: Terms, count: Counted | None) -> bound.Sent:
+    """What is sent: as far as it was counted, then by its bytes."""
+    prompt = terms.prompt
+    if count is None or count.by != prompt.mark:
+        unknown = prompt.bytes + bound.bytes_of(transcript.messages)
+        return bound.Sent(unknown, len(transcript.messages), prompt.tools)
+    since = transcript.messages[count.messages :]
+    return bound.Sent(bound.bytes_of(since), len(since), prompt.tools, count.tokens)
