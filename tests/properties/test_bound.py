@@ -129,7 +129,7 @@ def used(most, shares):
     )
 
 
-@settings(max_examples=1000)
+@settings(max_examples=300)
 @given(choices(), parts)
 def test_no_call_that_is_afforded_passes_what_is_left(choice, shares):
     wish, left, rates, overhead = choice
@@ -147,7 +147,7 @@ def test_no_call_that_is_afforded_passes_what_is_left(choice, shares):
         assert found.reply_tokens >= min(wish.floor_tokens, wish.reply_tokens)
 
 
-@settings(max_examples=1000)
+@settings(max_examples=300)
 @given(choices(st.just(Overhead())))
 def test_a_reply_is_not_shortened_by_more_than_it_must_be(choice):
     wish, left, rates, overhead = choice
