@@ -1,6 +1,7 @@
 """The course of an agent: who serves whom from now on, decided by its rollout or without one."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from penstock import names
 from penstock.api.agent import Asked, Role, TrafficTarget
@@ -9,7 +10,7 @@ from penstock.api.reasons import EventReason
 from penstock.api.rollout import AgentRolloutStatus, Source
 from penstock.rollout import capacity, engine
 from penstock.rollout.capacity import Capacity
-from penstock.rollout.situation import Happening, Pods, Situation
+from penstock.rollout.situation import Decision, Happening, Pods, Situation
 from penstock.traffic import Split
 from penstock_operator.cluster.kinds import annotations_of, name_of, namespace_of
 from penstock_operator.cluster.reading import Rollout
@@ -21,35 +22,44 @@ from penstock_store.records import RevisionWork
 
 @dataclass(frozen=True)
 class Course:
-    """Who serves whom, and what comes of it in this pass.
+    """The decision on an agent's traffic, and what the operator adds to it.
 
-    ``split`` goes by the names of revisions; ``version`` and ``epoch`` are its place in the order
-    of routes. ``frozen``: a candidate waits because its AgentRollout is gone.
+    ``governed``: an AgentRollout has decided by the engine; else the decision is made here, and its
+    status is written nowhere. ``frozen``: a candidate waits because its AgentRollout is gone.
+    ``answer`` is to what a person asked of the Agent. ``staff_percent`` is the share that the
+    candidate's workers must be able to take by now.
     """
 
-    split: Split
-    version: int = 0
-    epoch: int = 0
+    decision: Decision
+    governed: bool = False
     frozen: bool = False
-    verdicts: tuple[Verdict, ...] = ()
-    promoted: str = ""
-    rollout_status: AgentRolloutStatus | None = None
-    happenings: tuple[Happening, ...] = ()
-    look_again_seconds: float = 60.0
-    goal: str = ""  # a revision that a person asked for, until its first worker is ready
     answer: Asked | None = None
-    staff_percent: int = 0  # share that the candidate's workers must be able to take by now
+    staff_percent: int = 0
+
+    @cached_property
+    def split(self) -> Split:
+        """Who serves whom, revisions by name."""
+        return self.decision.status.split
+
+    @property
+    def version(self) -> int:
+        """The route's version."""
+        return self.decision.status.route_version
+
+    @property
+    def rollout_status(self) -> AgentRolloutStatus | None:
+        """What the AgentRollout is told; None without one."""
+        return self.decision.status if self.governed else None
 
     @property
     def withdrawn(self) -> bool:
         """Whether a candidate is off for a while, and may come back."""
-        status = self.rollout_status
-        return self.frozen or (status is not None and status.share.source is Source.SUSPENDED)
+        return self.frozen or self.decision.status.share.source is Source.SUSPENDED
 
 
 def verdict_on(course: Course, known: Known) -> Verdict | None:
     """The last verdict on a revision: this pass's, else the one on its record."""
-    new = next((told for told in course.verdicts if told.revision == known.name), None)
+    new = next((told for told in course.decision.verdicts if told.revision == known.name), None)
     return new or known.verdict
 
 
@@ -74,18 +84,8 @@ def chart(world: World, stock: Stock) -> Course:
 def _governed(world: World, stock: Stock, rollout: Rollout) -> Course:
     decision = engine.decide(situation(world, stock, rollout))
     after = decision.status.model_copy(update={"agent_uid": world.uid})
-    return Course(
-        split=after.split,
-        version=after.route_version,
-        epoch=after.epoch,
-        verdicts=decision.verdicts,
-        promoted=decision.promoted,
-        rollout_status=after,
-        happenings=decision.happenings,
-        look_again_seconds=decision.look_again_seconds,
-        goal=decision.goal,
-        staff_percent=capacity.percent_to_staff(after, rollout.spec, world.now),
-    )
+    percent = capacity.percent_to_staff(after, rollout.spec, world.now)
+    return Course(replace(decision, status=after), governed=True, staff_percent=percent)
 
 
 def situation(world: World, stock: Stock, rollout: Rollout) -> Situation:
@@ -165,55 +165,39 @@ def _as_asked(world: World, stock: Stock, goal: asked.Goal) -> Course:
     """Who serves goes on until the first worker of the one that was asked for is ready."""
     name = goal.known.name
     if not world.ready(name):
-        split = _everybody(world, stock.stable)
-        return Course(
-            split,
-            version=_version(world, split),
-            epoch=world.epoch,
-            frozen=_must_wait(world, stock),
-            goal=name,
-            look_again_seconds=2.0,
-        )
-    split = _everybody(world, name)
-    message, version = f"{name} serves, by request", _version(world, split)
-    return Course(
-        split,
-        version=version,
-        epoch=world.epoch,
-        verdicts=asked.verdicts(world, stock, goal),
-        promoted=name,
+        status = _everybody(world, stock.stable)
+        decision = Decision(status, goal=name, look_again_seconds=2.0)
+        return Course(decision, frozen=_must_wait(world, stock))
+    status, message = _everybody(world, name), f"{name} serves, by request"
+    decision = Decision(
+        status,
         happenings=(
             Happening(EventReason.REQUEST_ACCEPTED, message),
-            events.released(name, version),
+            events.released(name, status.route_version),
         ),
-        answer=asked.answer(world, message, accepted=True),
+        verdicts=asked.verdicts(world, stock, goal),
         look_again_seconds=5.0,
+        promoted=name,
     )
+    return Course(decision, answer=asked.answer(world, message, accepted=True))
 
 
 def _unasked(world: World, stock: Stock) -> Course:
     """Without an AgentRollout the latest revision serves once it is ready."""
-    stable = stock.stable
-    happenings: tuple[Happening, ...] = ()
-    frozen = _must_wait(world, stock)
-    latest = stock.get(stock.latest)
-    promoted = ""
+    frozen, latest = _must_wait(world, stock), stock.get(stock.latest)
     free = latest is not None and not frozen and not latest.rejected
-    if free and stock.latest != stable and world.ready(stock.latest):
-        stable = promoted = stock.latest
-    split = _everybody(world, stable)
-    version = _version(world, split)
-    if promoted:
-        happenings = (events.released(stable, version),)
-    return Course(
-        split,
-        version=version,
-        epoch=world.epoch,
-        frozen=frozen,
-        promoted=promoted,
-        happenings=happenings,
+    promoted = ""
+    if free and stock.latest != stock.stable and world.ready(stock.latest):
+        promoted = stock.latest
+    stable = promoted or stock.stable
+    status = _everybody(world, stable)
+    decision = Decision(
+        status,
+        happenings=(events.released(stable, status.route_version),) if promoted else (),
         look_again_seconds=5.0 if stable != stock.latest else 60.0,
+        promoted=promoted,
     )
+    return Course(decision, frozen=frozen)
 
 
 def _must_wait(world: World, stock: Stock) -> bool:
@@ -224,9 +208,16 @@ def _must_wait(world: World, stock: Stock) -> bool:
     return bool(world.status.had_rollout or world.unread_rollouts) and world.guarded
 
 
-def _everybody(world: World, stable: str) -> Split:
-    """One revision serves everybody."""
-    return Split(stable, suspended=world.suspended)
+def _everybody(world: World, stable: str) -> AgentRolloutStatus:
+    """The decision that one revision serves everybody."""
+    split = Split(stable, suspended=world.suspended)
+    decided = {
+        "stable_revision": stable or None,
+        "suspended": world.suspended,
+        "route_version": _version(world, split),
+        "epoch": world.epoch,
+    }
+    return AgentRolloutStatus().model_copy(update=decided)
 
 
 def _version(world: World, split: Split) -> int:

@@ -169,14 +169,16 @@ def _price_tables(world: World) -> list[tuple[Kind, Object]]:
 def _verdicts(world: World, stock: Stock, course: Course) -> tuple[Object, ...]:
     """Annotations on records: the new verdicts, and the promotion's place in history."""
     touched = {name for name, item in stock.known.items() if item.restored}
-    new = {verdict.revision: verdict for verdict in course.verdicts}
-    touched |= {course.promoted} | new.keys()
+    new = {verdict.revision: verdict for verdict in course.decision.verdicts}
+    touched |= {course.decision.promoted} | new.keys()
     found = []
     for name in sorted(touched - {""}):
         known = stock.get(name)
         if known is None:
             continue
-        promoted = stock.next_promotion if name == course.promoted else known.promoted_sequence
+        promoted = (
+            stock.next_promotion if name == course.decision.promoted else known.promoted_sequence
+        )
         notes = verdict_annotations(known, new.get(name), promoted)
         if known.record is None or notes.items() - annotations_of(known.record).items():
             found.append(manifests.verdict(world.agent, name, notes))
@@ -211,7 +213,7 @@ def _route(world: World, course: Course, crews: tuple[Crew, ...]) -> Route | Non
     lost = {stable: RoutedRevision(stable, Standing.OPEN, RevisionLimits(**_LOST_LIMITS))}
     return Route(
         uid=world.uid,
-        epoch=course.epoch,
+        epoch=course.decision.status.epoch,
         version=course.version,
         split=replace(course.split, stable=stable, canary=hashes.get(course.split.canary, "")),
         max_queued=_max_queued(world),
@@ -236,7 +238,7 @@ def _no_route(world: World, course: Course, look: Look) -> Route | None:
     version = (
         look.route_version if empty and look.route_uid == world.uid else look.route_version + 1
     )
-    epoch = max(course.epoch, world.epoch)
+    epoch = max(course.decision.status.epoch, world.epoch)
     nobody = Split(suspended=world.suspended)
     return Route(world.uid, epoch, max(version, course.version), nobody)
 
@@ -288,7 +290,7 @@ def _events(
     world: World, course: Course, tampered: tuple[str, ...]
 ) -> tuple[tuple[Object, Happening], ...]:
     about = world.rollout.obj if world.rollout else world.agent
-    found = [(about, happening) for happening in course.happenings]
+    found = [(about, happening) for happening in course.decision.happenings]
     found += [(world.agent, events.revision_tampered(name)) for name in tampered]
     for obj, lost in _unread_statuses(world):
         found.append((obj, events.status_unreadable(lost)))

@@ -298,5 +298,5 @@ def count(key: AgentKey, plan: Plan) -> None:
     """Count the verdicts of a pass; all that may be counted of the Agent begins at 0."""
     if plan.governed:
         metrics.expect_verdicts(key)
-    for verdict in plan.course.verdicts if plan.course else ():
+    for verdict in plan.course.decision.verdicts if plan.course else ():
         metrics.VERDICTS.labels(key.namespace, key.name, verdict.result, verdict.reason).inc()

@@ -33,7 +33,7 @@ def seconds(
     """
     if stock.settling:
         return _SETTLING_SECONDS
-    return min(course.look_again_seconds, _AT_REST_SECONDS, *_wishes(world, crews, route))
+    return min(course.decision.look_again_seconds, _AT_REST_SECONDS, *_wishes(world, crews, route))
 
 
 def is_overdue(world: World, crews: tuple[Crew, ...]) -> bool:

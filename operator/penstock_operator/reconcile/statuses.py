@@ -26,7 +26,7 @@ def agent_status(
     """The next status of the Agent."""
     traffic = Traffic(
         version=course.version,
-        epoch=course.epoch,
+        epoch=course.decision.status.epoch,
         targets=targets(course.split),
         suspended=course.split.suspended,
     )
@@ -284,8 +284,12 @@ def _reconciling(stock: Stock, course: Course, crews: tuple[Crew, ...], stalled:
         return False, "Stalled", stalled[2]
     if stock.settling:
         return True, "Settling", _QUIET
-    if course.goal:
-        return True, "WaitingForPods", f"waiting for the workers of {course.goal}, by request"
+    if course.decision.goal:
+        return (
+            True,
+            "WaitingForPods",
+            f"waiting for the workers of {course.decision.goal}, by request",
+        )
     if not course.split.stable or (not course.split.canary and _releasing(stock, course)):
         return True, "WaitingForPods", f"waiting for the workers of {stock.latest or 'a revision'}"
     behind = [

@@ -122,10 +122,10 @@ def _next_fails(world: World, stock: Stock, course: Course) -> Why | None:
 
 def _goal_fails(world: World, _stock: Stock, course: Course) -> Why | None:
     """Who was asked for does not come up by waiting."""
-    words = world.pods.get(course.goal, Pods()).message if course.goal else ""
+    words = world.pods.get(course.decision.goal, Pods()).message if course.decision.goal else ""
     if not podwords.for_a_person(words):
         return None
-    return "PodsFailing", f"{course.goal}, which was asked for, does not serve: {words}"
+    return "PodsFailing", f"{course.decision.goal}, which was asked for, does not serve: {words}"
 
 
 def _rollout_stalled(_world: World, _stock: Stock, course: Course) -> Why | None:

@@ -69,7 +69,7 @@ def work_of(world: World, known: Known) -> RevisionWork:
 
 def standing_of(world: World, stock: Stock, course: Course, known: Known) -> Standing:
     """What a revision's workers may do with the work they hold."""
-    if known.name in (course.split.stable, course.goal):
+    if known.name in (course.split.stable, course.decision.goal):
         return Standing.OPEN
     if known.name == course.split.canary:
         standing = _candidate_standing(course, known)
@@ -132,7 +132,7 @@ def _staff(
         if under_way(course):  # all users may come back at any moment
             return max(wanted, min(current or 0, spec.scaling.max_replicas)), None
         return _slowly(world, crew.known, wanted, current)
-    if crew.known.name == course.goal:
+    if crew.known.name == course.decision.goal:
         return _as_many_as_serve(world, stock, wanted), None
     ahead = _ahead(world, stock, course) if crew.known.name == course.split.canary else 1
     if crew.standing is Standing.OPEN:
@@ -146,7 +146,8 @@ def _staff(
 def _undone(stock: Stock, course: Course) -> bool:
     """Whether who has served until now is left in this pass, for a revision of before."""
     return any(
-        told.revision == stock.stable and told.result is Result.REJECTED for told in course.verdicts
+        told.revision == stock.stable and told.result is Result.REJECTED
+        for told in course.decision.verdicts
     )
 
 

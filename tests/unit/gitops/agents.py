@@ -65,7 +65,9 @@ def without_route() -> dict[str, Any]:
     """Between two writes of one pass: stable is known, its route is not written yet."""
     world = serving_world()
     stock = take_stock(world)
-    course = replace(chart(world, stock), version=0)
+    course = chart(world, stock)
+    unwritten = course.decision.status.model_copy(update={"route_version": 0})
+    course = replace(course, decision=replace(course.decision, status=unwritten))
     status = statuses.agent_status(world, stock, course, (), ())
     return {**world.agent, "status": status.wire()}
 

@@ -156,7 +156,7 @@ def test_in_mid_rollout_stable_and_the_candidate_are_both_left():
     assert (plan.route.split.stable, plan.route.split.percent) == (cut(OLD).hash, 0)
     left = {plan.route.revisions[cut(text).hash].standing for text in (NEW, NEXT)}
     assert left == {Standing.REJECTED}
-    assert len(plan.course.verdicts) == 3, "each is counted"
+    assert len(plan.course.decision.verdicts) == 3, "each is counted"
 
 
 def after_undo():
