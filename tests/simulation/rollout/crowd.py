@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field, replace
 
-from penstock.api.rollout import Setpoint, Source
+from penstock.api.rollout import Setpoint
 from penstock.outcomes import RowKind
 from penstock.rollout import capacity, path
-from penstock.rollout.situation import Pods
+from penstock.rollout.situation import Decision, Pods
 from penstock.task import Counting
 from penstock.traffic import Arm, RevisionLimits
 from penstock_operator.reconcile.course import Course, capacity_of
@@ -166,11 +166,13 @@ class Crowd(Traffic):
 
     def _course(self):
         under_way = path.under_way(self.status)
+        named = {
+            "stable_revision": STOCK.stable,
+            "canary_revision": STOCK.latest if under_way else None,
+        }
         return Course(
-            stable=STOCK.stable,
-            candidate=STOCK.latest if under_way else "",
-            withdrawn=self.status.share.source is Source.SUSPENDED,
-            rollout_status=self.status,
+            Decision(self.status.model_copy(update=named)),
+            governed=True,
             staff_percent=capacity.percent_to_staff(self.status, self.spec, self._now()),
         )
 
