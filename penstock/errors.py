@@ -55,10 +55,19 @@ class AdmissionRefused(PenstockError):
         problem: the stable last part of the problem type, e.g. ``idempotency-key-reused``.
         detail: one sentence for people.
         retry_after_seconds: when to try again; None when trying again does not help.
+        scope: whose budget refused it, ``user`` or ``tenant``; empty where none did.
     """
 
-    def __init__(self, problem: str, detail: str, retry_after_seconds: int | None = None) -> None:
+    def __init__(
+        self,
+        problem: str,
+        detail: str,
+        retry_after_seconds: int | None = None,
+        *,
+        scope: str = "",
+    ) -> None:
         super().__init__(detail)
+        self.scope = scope
         self.problem = problem
         self.detail = detail
         self.retry_after_seconds = retry_after_seconds

@@ -104,11 +104,29 @@ class RoutedRevision:
 
 
 @dataclass(frozen=True)
+class RequestRates:
+    """How many tasks one user and one tenant may submit in a minute; 0: as many as they like.
+
+    What is over a rate is refused, or where it is not ``enforced`` counted.
+    """
+
+    user: int = 0
+    tenant: int = 0
+    enforced: bool = True
+
+    def __bool__(self) -> bool:
+        return self.user > 0 or self.tenant > 0
+
+
+NO_RATES: Final = RequestRates()
+
+
+@dataclass(frozen=True)
 class Route:
     """The one record that decides an agent's traffic, fenced by (uid, epoch, version).
 
     ``split`` and ``revisions`` go by hash; ``max_queued`` is how many tasks may wait for a worker, 0
-    as many as the installation allows.
+    as many as the installation allows. ``rates`` are those of its users and tenants.
     """
 
     uid: str
@@ -116,6 +134,7 @@ class Route:
     version: int
     split: Split
     max_queued: int = 0
+    rates: RequestRates = NO_RATES
     revisions: Mapping[str, RoutedRevision] = field(default_factory=dict)
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from penstock.api.budgets import Budgets
 from penstock.api.condition import Condition
 from penstock.api.fields import (
     Block,
@@ -250,6 +251,13 @@ class AgentSpec(Block):
         ),
         Field(description="What a revision is; any change here goes out as a new revision."),
     ]
+    budgets: Annotated[
+        Budgets | None,
+        Field(
+            description="What may be used at most, all revisions together; acts at once. Absent: no "
+            "budget."
+        ),
+    ] = None
     scaling: Annotated[
         Scaling,
         Rule(

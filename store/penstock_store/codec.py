@@ -23,7 +23,7 @@ from penstock.task import (
     TaskStatus,
     Usage,
 )
-from penstock.traffic import Arm, Route
+from penstock.traffic import Arm, RequestRates, Route
 from penstock_store import checkpoints
 from penstock_store.records import Claim, Event, Look, RevisionWork, RowPage
 from penstock_store.scripts import TASK_VERSION
@@ -348,7 +348,13 @@ def route_record(route: Route) -> tuple[str, ...]:
     numbers = (str(route.epoch), str(route.version))
     split = route.split
     share = (split.stable, split.canary, str(split.percent), split.salt, str(split.unit))
-    return (route.uid, *numbers, *share, str(int(split.suspended)), str(route.max_queued))
+    admission = (str(int(split.suspended)), str(route.max_queued), _rates(route.rates))
+    return (route.uid, *numbers, *share, *admission)
+
+
+def _rates(rates: RequestRates) -> str:
+    """Rates as `admit.lua` reads them; none is nothing, as in a route of the version before."""
+    return f"{rates.user} {rates.tenant} {int(rates.enforced)}" if rates else ""
 
 
 def look(answer: Sequence[Any]) -> Look:

@@ -16,7 +16,8 @@ from penstock.traffic import Arm
 class Admission:
     """A task that is stored and queued (or was before, under the same idempotency key).
 
-    ``created_ms`` is Redis time.
+    ``created_ms`` is Redis time. ``over_rate``: whose rate a new task is over that is only counted,
+    ``user`` or ``tenant``; empty where it is over none.
     """
 
     task: str
@@ -26,6 +27,7 @@ class Admission:
     status: TaskStatus
     existed: bool
     created_ms: int
+    over_rate: str = ""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from penstock_store.records import Admission
 from penstock_store.routes import Routes
 
 _BEGINNING: Final = Place()
+_ADMITTED: Final = 6  # parts of the answer of a task that was admitted before
 _RETRY_SECONDS: Final = 5
 _SUSPENDED_RETRY_SECONDS: Final = 30
 #: What is refused because a bound is reached: the words, and when to try again.
@@ -42,7 +43,7 @@ class Tasks:
         Raises:
             AdmissionRefused: problem is one of agent-not-found, no-route, agent-suspended,
                 idempotency-key-reused, input-too-long, session-of-another-user, queue-full,
-                session-queue-full, too-many-sessions.
+                session-queue-full, too-many-sessions, rate-exceeded.
         """
         if not keys.well_named(agent):
             raise not_found(agent)
@@ -51,7 +52,7 @@ class Tasks:
         if said not in (b"new", b"old"):
             raise await self._refusal(agent, said.decode(), rest)
         with codec.reading("the task of this submission"):
-            *texts, created_ms = rest
+            *texts, created_ms = rest[:_ADMITTED]
             identifier, revision, arm, version, status = (part.decode() for part in texts)
             return Admission(
                 task=identifier,
@@ -61,6 +62,7 @@ class Tasks:
                 status=TaskStatus(status),
                 existed=said == b"old",
                 created_ms=int(created_ms),
+                over_rate="".join(part.decode() for part in rest[_ADMITTED:]),
             )
 
     async def get(self, identifier: str, tenant: str | None) -> Task | None:
@@ -134,6 +136,8 @@ class Tasks:
                     "this session was begun for another user; begin one of your own, or begin "
                     "sessions for several users with sharedSession",
                 )
+            case "rate-exceeded":
+                return _too_fast(agent, *rest)
             case problem if full := _FULL.get(problem):
                 words, seconds = full
                 return AdmissionRefused(problem, words.format(rest[0], agent), seconds)
@@ -152,6 +156,17 @@ def agent_of(identifier: str) -> AgentKey | None:
 def not_found(agent: AgentKey) -> AdmissionRefused:
     """The refusal of an agent that is not there."""
     return AdmissionRefused("agent-not-found", f"there is no agent {agent}")
+
+
+def _too_fast(agent: AgentKey, scope: bytes, most: bytes, left_ms: int) -> AdmissionRefused:
+    """The refusal of a task more than a user or tenant may submit in this minute."""
+    whose = scope.decode()
+    seconds = -(-left_ms // 1000)
+    detail = (
+        f"this {whose} has submitted {most.decode()} tasks to agent {agent} in this minute, as many as "
+        f"budgets.per{whose.capitalize()}.requestsPerMinute allows; the minute ends in {seconds} s"
+    )
+    return AdmissionRefused("rate-exceeded", detail, seconds, scope=whose)
 
 
 def _admission(

@@ -26,6 +26,7 @@ _APPROVAL = _TASK + "test_effect_and_approval_decide_who_is_asked"
 _PRICE = "tests/unit/runtime/test_pricing.py::test_what_the_agent_declares_comes_before_all"
 _LIMIT = _TASK + "test_the_same_usage_ends_a_task_under_the_lower_limit_and_not_under_the_higher"
 _ADMISSION = _ROUTE + "test_the_route_carries_the_limit_that_the_template_declares"
+_RATES = _ROUTE + "test_the_route_carries_the_rates_of_users_and_tenants"
 _OVER = _GUARDRAILS + "test_a_limit_condemns_what_is_over_it_and_spares_what_is_under_it"
 
 #: A field with one legal value: there is nothing to vary until there is a second one.
@@ -83,6 +84,9 @@ TESTS = {
         + "test_the_templates_image_comes_before_the_installations",
         "template.worker.env[].name": _ENV,
         "template.worker.env[].value": _ENV,
+        "budgets.mode": _ROUTE + "test_a_budget_that_only_reports_refuses_nothing",
+        "budgets.perUser.requestsPerMinute": _RATES,
+        "budgets.perTenant.requestsPerMinute": _RATES,
         "scaling.minReplicas": _WORKFORCE + "test_there_are_never_fewer_workers_than_asked_for",
         "scaling.maxReplicas": _WORKFORCE + "test_there_are_never_more_workers_than_allowed",
         "scaling.queuedTasksPerReplica": _WORKFORCE

@@ -7,8 +7,17 @@ from typing import Final
 from penstock import names
 from penstock.api.agent import AgentStatus
 from penstock.api.rollout import AgentRolloutStatus
+from penstock.money.ledger import Mode
 from penstock.rollout.situation import Happening
-from penstock.traffic import RevisionLimits, Route, RoutedRevision, Split, Standing
+from penstock.traffic import (
+    NO_RATES,
+    RequestRates,
+    RevisionLimits,
+    Route,
+    RoutedRevision,
+    Split,
+    Standing,
+)
 from penstock_operator.cluster import drift
 from penstock_operator.cluster.kinds import (
     CONFIGMAP,
@@ -217,6 +226,7 @@ def _route(world: World, course: Course, crews: tuple[Crew, ...]) -> Route | Non
         version=course.version,
         split=replace(course.split, stable=stable, canary=hashes.get(course.split.canary, "")),
         max_queued=_max_queued(world),
+        rates=_rates(world),
         revisions=(lost if course.split.stable not in hashes else {})
         | {
             crew.known.cut.hash: RoutedRevision(
@@ -246,6 +256,18 @@ def _no_route(world: World, course: Course, look: Look) -> Route | None:
 def _max_queued(world: World) -> int:
     """How many tasks may wait for a worker; 0: as many as the installation allows."""
     return getattr(world.spec and world.spec.scaling, "max_queued_tasks", None) or 0
+
+
+def _rates(world: World) -> RequestRates:
+    """How many tasks users and tenants may submit in a minute."""
+    budgets = world.spec.budgets if world.spec else None
+    if budgets is None:
+        return NO_RATES
+    return RequestRates(
+        budgets.per_user.requests_per_minute if budgets.per_user else 0,
+        budgets.per_tenant.requests_per_minute if budgets.per_tenant else 0,
+        enforced=budgets.mode is Mode.ENFORCE,
+    )
 
 
 def _rehome(world: World, course: Course, crews: tuple[Crew, ...]) -> tuple[str, ...]:

@@ -35,11 +35,18 @@ async def admit(store: Store, agent: AgentKey, submission: Submission, now_ms: i
     try:
         admission = await _admit(store, agent, identifier, submission)
     except errors.AdmissionRefused as refusal:
+        _count_over_budget(agent, refusal.scope, "refused")
         raise problems.refused(refusal, len(submission.input)) from refusal
+    _count_over_budget(agent, admission.over_rate, "reported")
     if not admission.existed:
         revision = names.revision_name(agent.name, admission.revision)
         metrics.ADMISSIONS.labels(agent.namespace, agent.name, revision, admission.arm).inc()
     return admission
+
+
+def _count_over_budget(agent: AgentKey, scope: str, outcome: str) -> None:
+    if scope:
+        metrics.OVER_BUDGET.labels(agent.namespace, agent.name, scope, outcome).inc()
 
 
 async def _admit(

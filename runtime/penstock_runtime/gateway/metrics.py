@@ -31,6 +31,12 @@ REFUSALS: Final = Counter(
     "Requests answered with a problem, by its kind: the last part of its type.",
     ("problem",),
 )
+OVER_BUDGET: Final = Counter(
+    "penstock_gateway_over_budget",
+    "Tasks over a budget of their user or tenant, by whose: outcome is refused, or reported where "
+    "the budget only reports.",
+    ("namespace", "agent", "scope", "outcome"),
+)
 STREAMS: Final = Gauge("penstock_gateway_streams", "Event streams that are open.")
 WAITING: Final = Gauge("penstock_gateway_waiting", "Callers who wait for the end of a task.")
 REVIEWS: Final = Counter(

@@ -121,6 +121,12 @@ KINDS: Final = _by_slug(
         "The session has as many tasks waiting as it may have",
         "Wait for the end of the session's tasks; " + _SAME_KEY[0].lower() + _SAME_KEY[1:],
     ),
+    Kind(
+        "rate-exceeded",
+        429,
+        "The user or the tenant submits more tasks than it may",
+        "Wait as Retry-After says: until the minute ends; or raise the rate that the detail names.",
+    ),
     Kind("too-many-sessions", 429, "The agent has as many sessions as it may have", _LATER),
     Kind(
         "too-many-streams",

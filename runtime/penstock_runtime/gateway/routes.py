@@ -58,6 +58,7 @@ router: Final = APIRouter(default_response_class=Response)
             "body-too-large",
             "unsupported-media-type",
             "session-queue-full",
+            "rate-exceeded",
             "too-many-sessions",
             "too-many-streams",
             "too-many-waits",

@@ -1,5 +1,6 @@
 -- Route, pin, store and queue a task in one step.
--- Answers {"new" | "old", task, revision, arm, routeVersion, status, createdAt}, or {problem, detail…}.
+-- Answers {"new" | "old", task, revision, arm, routeVersion, status, createdAt}, or {problem, detail…}; of a new one
+-- last whose rate it is over that is not enforced: "user", "tenant" or "".
 -- KEYS: tag, route, outcomes, task, events, idempotency, session, waiting, the tenant's sessions (the last four are
 --       the tag where there is none).
 -- ARGV: id, digest, idempotent (1 or 0), sess, user, session, lane, inputChars, tenant, shared session (1 or 0),
@@ -112,7 +113,25 @@ local function too_many_sessions()
   return tally("ZCARD", SESSIONS) >= SESSIONS_PER_TENANT
 end
 
+-- Tasks of this minute by user and tenant; those without a user share one of their tenant.
+local per_user, per_tenant, enforced = string.match(route.rates or "", "^(%d+) (%d+) (%d)$")
+local rates = per_user and T .. ":rates:" .. math.floor(NOW / 60000)
+local of_user, of_tenant = "u" .. redis.sha1hex(tenant .. "\n" .. user), "t" .. redis.sha1hex(tenant)
+
+-- Whose rate one more task is over, and the rate; "" where it is over none.
+local function over_rate()
+  if not rates then return "" end
+  local made = call("HMGET", rates, of_user, of_tenant)
+  local function reached(most, count) return tonumber(most) > 0 and (tonumber(count or "") or 0) >= tonumber(most) end
+  if reached(per_user, made[1]) then return "user", per_user end
+  if reached(per_tenant, made[2]) then return "tenant", per_tenant end
+  return ""
+end
+
+local over, most_a_minute = over_rate()
+
 if belongs_to_another() then return {"session-of-another-user"} end
+if over ~= "" and enforced == "1" then return {"rate-exceeded", over, most_a_minute, 60000 - NOW % 60000} end
 if queued() >= most_queued then return {"queue-full", most_queued} end
 if too_many_sessions() then return {"too-many-sessions", SESSIONS_PER_TENANT} end
 if pin.active then
@@ -136,6 +155,11 @@ call("HSET", TASK, "uid", task.uid, "revision", task.revision, "status", "Queued
 if idempotent then
   call("HSET", IDEMPOTENCY, "task", id, "digest", digest)
   keep_idempotency({idem = idem, revision = task.revision})
+end
+if rates then
+  call("HINCRBY", rates, of_user, 1)
+  call("HINCRBY", rates, of_tenant, 1)
+  call("EXPIRE", rates, 120)
 end
 call("LPUSH", RECENT, string.match(id, "[^.]+$"))
 call("LTRIM", RECENT, 0, RECENT_TASKS - 1)
@@ -167,4 +191,4 @@ if not pin.active then
   if sess ~= "" then call("HSET", SESSION, "active", id) end
   enqueue(id, task)
 end
-return {"new", id, task.revision, task.arm, task.routeVersion, "Queued", NOW}
+return {"new", id, task.revision, task.arm, task.routeVersion, "Queued", NOW, over}

@@ -27,6 +27,7 @@ class MemoryStore:
     keys: dict[str, str] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    over_rate: str = ""
 
     @property
     def tasks(self):
@@ -54,7 +55,14 @@ class MemoryStore:
         if submission.idempotency_key:
             self.keys[submission.idempotency_key] = stored.id
         return Admission(
-            stored.id, REVISION, Arm.STABLE, 7, stored.status, known is not None, NOW_MS
+            stored.id,
+            REVISION,
+            Arm.STABLE,
+            7,
+            stored.status,
+            known is not None,
+            NOW_MS,
+            self.over_rate,
         )
 
     def _store(self, agent, task, submission):

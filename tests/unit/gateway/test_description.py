@@ -79,7 +79,13 @@ async def test_every_problem_of_a_submission_is_described(submit, store, describ
         await submit({"input": "x"}, Authorization="Bearer nobody"),
         await submit({"input": "x"}, "shop/other", Authorization="Bearer one-agent"),
     ]
-    for slug in ("agent-not-found", "no-route", "agent-suspended", "idempotency-key-reused"):
+    for slug in (
+        "agent-not-found",
+        "no-route",
+        "agent-suspended",
+        "idempotency-key-reused",
+        "rate-exceeded",
+    ):
         store.failures = [AdmissionRefused(slug, "no")]
         answers.append(await submit({"input": "x"}))
     store.failures = [StoreUnavailable("gone")] * 2

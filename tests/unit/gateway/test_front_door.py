@@ -16,7 +16,7 @@ from penstock import task as tasks
 from penstock.errors import AdmissionRefused, StoreRefused, StoreUnavailable
 from penstock.names import AgentKey
 from penstock.task import Outcome, OutcomeReason, TaskStatus
-from penstock_runtime.gateway import app, expiry, outages, problems, state, streams, wire
+from penstock_runtime.gateway import app, expiry, metrics, outages, problems, state, streams, wire
 from penstock_store.records import Event
 from tests.unit.gateway.memory_store import NOW_MS, until
 from tests.unit.gateway.test_problems import assert_problem
@@ -146,6 +146,7 @@ async def test_what_a_caller_sent_is_shown_back_with_an_end(submit, client):
     [
         ("queue-full", 503, 7),
         ("session-queue-full", 429, 7),
+        ("rate-exceeded", 429, 7),
         ("too-many-sessions", 429, 7),
         ("session-of-another-user", 409, None),
     ],
@@ -157,6 +158,18 @@ async def test_what_the_store_does_not_admit_is_a_problem_of_its_own(
     response = await submit({"input": "x"})
     assert_problem(response, status, slug, "The reason in words.")
     assert response.headers.get("retry-after") == (str(again) if again else None)
+
+
+async def test_a_task_over_a_rate_is_counted_by_whose_it_is(submit, store):
+    def counted(outcome):
+        return metrics.OVER_BUDGET.labels("shop", "support", "user", outcome)._value.get()
+
+    before = counted("refused"), counted("reported")
+    store.failures = [AdmissionRefused("rate-exceeded", "too fast", 7, scope="user")]
+    await submit({"input": "x"})
+    store.over_rate = "user"
+    assert (await submit({"input": "x"})).status_code == 202
+    assert (counted("refused"), counted("reported")) == (before[0] + 1, before[1] + 1)
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ import pytest
 
 from penstock import revision
 from penstock.rollout.situation import Pods
-from penstock.traffic import RevisionLimits
+from penstock.traffic import RequestRates, RevisionLimits, Route, Split
 from penstock_operator.reconcile import manifests
 from penstock_operator.reconcile.plan import plan_agent
+from penstock_store import codec
 from tests.unit.operator import worlds
 from tests.unit.operator.worlds import INSTALLATION, world
 
@@ -40,3 +41,29 @@ def test_the_route_carries_the_limit_that_the_template_declares(field, told, val
 
 def test_without_declared_limits_the_route_carries_the_defaults():
     assert routed() == RevisionLimits(input_chars=20_000, queue_seconds=600, wall_seconds=120)
+
+
+def rates(**budgets):
+    """The rates in the route of an Agent with these budgets."""
+    agent = worlds.agent(**({"budgets": budgets} if budgets else {}))
+    cut = revision.cut("support", agent["spec"]["template"], {}, INSTALLATION.runtime_image)
+    made = world(agent, records=(manifests.record(agent, cut, 1),))
+    return plan_agent(replace(made, pods={cut.name: Pods(1, 1)})).route.rates
+
+
+@pytest.mark.parametrize("number", [20, 600])
+def test_the_route_carries_the_rates_of_users_and_tenants(number):
+    assert rates(perUser={"requestsPerMinute": number}) == RequestRates(user=number)
+    assert rates(perTenant={"requestsPerMinute": number}) == RequestRates(tenant=number)
+
+
+def test_a_budget_that_only_reports_refuses_nothing():
+    both = {"perUser": {"requestsPerMinute": 2}, "perTenant": {"requestsPerMinute": 3}}
+    assert rates(**both, mode="Report") == RequestRates(2, 3, enforced=False)
+    assert rates(**both, mode="Enforce") == rates(**both) == RequestRates(2, 3)
+
+
+def test_without_budgets_there_is_no_rate_and_the_record_is_that_of_the_version_before():
+    assert not rates()
+    assert not rates(mode="Report")
+    assert codec.route_record(Route("u", 1, 1, Split("s")))[-1] == ""
