@@ -1,7 +1,7 @@
 """The Agent resource: what an agent is (its template) and how it is run."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -78,6 +78,38 @@ class ModelPrice(Block):
     ] = None
 
 
+class Fallback(Block):
+    """A model that is asked where those before it do not answer."""
+
+    provider: Annotated[Provider, Field(description="Who serves the model.")] = Provider.ANTHROPIC
+    name: Annotated[
+        str,
+        Field(min_length=1, max_length=128, description="Model id, e.g. claude-haiku-5-5."),
+    ]
+    base_url: Annotated[
+        str | None,
+        Field(
+            max_length=512,
+            pattern=r"^https?://[^\s/]\S*$",
+            description="Address of the model API; absent: where the model itself is asked.",
+        ),
+    ] = None
+    credentials_secret_ref: Annotated[
+        SecretKeyRef | None,
+        Field(
+            description="API key; absent: the model's own, or none where this entry has an address "
+            "of its own."
+        ),
+    ] = None
+    price: Annotated[
+        ModelPrice | None,
+        Field(
+            description="What it costs, for a model without a list price; absent: what the "
+            "installation declares in the chart's prices, else the list price."
+        ),
+    ] = None
+
+
 class Model(Block):
     """Which model answers, and how it is called."""
 
@@ -118,6 +150,33 @@ class Model(Block):
         int,
         Field(ge=0, le=10, description="How often a failed model call is tried again."),
     ] = 3
+    fallbacks: Annotated[
+        list[Fallback],
+        Field(
+            max_length=4,
+            description="Models that are asked in this order while the model is away: when its "
+            "breaker is open or its retries are spent on outages and rate limits.",
+        ),
+    ] = []
+
+    @property
+    def asked(self) -> tuple["Model", ...]:
+        """This model and those that stand in for it, in order, each with all that it is asked with."""
+        return (self, *map(self._standing_in, self.fallbacks))
+
+    def _standing_in(self, entry: Fallback) -> "Model":
+        key = entry.credentials_secret_ref
+        if key is None and entry.base_url is None:
+            key = self.credentials_secret_ref
+        own: dict[str, Any] = {
+            "provider": entry.provider,
+            "name": entry.name,
+            "base_url": entry.base_url or self.base_url,
+            "credentials_secret_ref": key,
+            "price": entry.price,
+            "fallbacks": [],
+        }
+        return self.model_copy(update=own)
 
 
 class Limits(Block):
@@ -201,11 +260,9 @@ class AgentTemplate(Block):
     @property
     def secrets(self) -> tuple[str, ...]:
         """Names of the Secrets that it refers to, each once."""
-        key, headers = (
-            self.model.credentials_secret_ref,
-            [tool.headers_secret for tool in self.tools],
-        )
-        return tuple(dict.fromkeys(ref.name for ref in (key, *headers) if ref))
+        keys = [model.credentials_secret_ref for model in self.model.asked]
+        headers = [tool.headers_secret for tool in self.tools]
+        return tuple(dict.fromkeys(ref.name for ref in (*keys, *headers) if ref))
 
 
 class Scaling(Block):

@@ -207,15 +207,26 @@ def _unknown_model(declared: Mapping[str, Any], own_prices: prices.Table) -> Ite
 
     An image of one's own may have a price table of its own.
     """
-    model, worker = declared.get("model") or {}, declared.get("worker") or {}
-    known = MODELS.get(model.get("provider", Provider.ANTHROPIC.value))
-    name = str(model.get("name", ""))
-    if not known or not name or worker.get("image"):
+    worker = declared.get("worker") or {}
+    if worker.get("image"):
         return
-    if model.get("price") or own_prices.entry(name).price or _has_list_price(name, known):
-        return
-    near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.0)[0]
-    yield Problem(Reason.UNKNOWN_MODEL, _no_price(name[:_LONGEST_NAME], near, model.get("baseURL")))
+    for field, model in _asked(declared.get("model") or {}):
+        known = MODELS.get(model.get("provider", Provider.ANTHROPIC.value))
+        name = str(model.get("name", ""))
+        if not known or not name:
+            continue
+        if model.get("price") or own_prices.entry(name).price or _has_list_price(name, known):
+            continue
+        near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.0)[0]
+        told = _no_price(field, name[:_LONGEST_NAME], near, model.get("baseURL"))
+        yield Problem(Reason.UNKNOWN_MODEL, told)
+
+
+def _asked(model: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The model and those that stand in for it, each with its field of spec.template."""
+    yield "model", model
+    for index, entry in enumerate(model.get("fallbacks") or ()):
+        yield f"model.fallbacks[{index}]", entry
 
 
 def _has_list_price(name: str, known: Mapping[str, str]) -> bool:
@@ -223,29 +234,35 @@ def _has_list_price(name: str, known: Mapping[str, str]) -> bool:
     return any(re.search(pattern, text) for pattern in known.values() for text in written)
 
 
-def _no_price(name: str, near: str, base_url: str | None) -> str:
+def _no_price(field: str, name: str, near: str, base_url: str | None) -> str:
+    where = f"spec.template.{field}"
     if base_url:  # what its endpoint calls a model may be right, and has no price all the same
         return (
-            f'no price is known for model "{name}" of spec.template.model.baseURL, so its cost limit '
-            "cannot be kept: declare spec.template.model.price, or have prices of the chart name it "
+            f'no price is known for model "{name}" of {where}.baseURL, so its cost limit '
+            f"cannot be kept: declare {where}.price, or have prices of the chart name it "
             f"(the nearest name with a list price is {near})"
         )
     return (
         f'no model "{name}" is known here, so its cost limit cannot be kept; the nearest name is '
-        f"{near}: check spec.template.model.name, or declare spec.template.model.price"
+        f"{near}: check {where}.name, or declare {where}.price"
     )
 
 
 def _wrong_model(model: Mapping[str, Any]) -> Iterator[Problem]:
-    if (url := model.get("baseURL")) and (
+    for field, asked in _asked(model):
+        yield from _wrong_entry(field, asked)
+
+
+def _wrong_entry(field: str, asked: Mapping[str, Any]) -> Iterator[Problem]:
+    if (url := asked.get("baseURL")) and (
         complaint := addresses.complaint(url, query_allowed=False)
     ):
-        yield _invalid(f"model.baseURL {complaint}")
-    name = model.get("name", "")
+        yield _invalid(f"{field}.baseURL {complaint}")
+    name = asked.get("name", "")
     if any(unicodedata.category(character)[0] in "CZ" for character in name):
-        yield _invalid(f"model.name {_short(name)} has a space or control character: take it out")
-    if complaint := _wrong_key((model.get("credentialsSecretRef") or {}).get("key", "key")):
-        yield _invalid(f"model.credentialsSecretRef.key {complaint}")
+        yield _invalid(f"{field}.name {_short(name)} has a space or control character: take it out")
+    if complaint := _wrong_key((asked.get("credentialsSecretRef") or {}).get("key", "key")):
+        yield _invalid(f"{field}.credentialsSecretRef.key {complaint}")
 
 
 def _wrong_key(key: str) -> str | None:

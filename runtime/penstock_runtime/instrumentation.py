@@ -3,8 +3,8 @@
 What an alert counts begins at 0: Prometheus sees no increase in a series that begins at 1.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Final
 
 import prometheus_client
@@ -84,6 +84,17 @@ MODEL_COST: Final = Counter("penstock_model_cost_usd", "What all model calls cos
 BOUND_EXCEEDED: Final = Counter(
     "penstock_bound_exceeded", "Model calls that were billed more than their bound.", _MODEL
 )
+MODEL_BREAKER: Final = Gauge(
+    "penstock_model_breaker_open",
+    "1 while a model is not asked, since calls in a row got no answer, as this worker has heard.",
+    _MODEL,
+)
+MODEL_BREAKERS_OPENED: Final = Counter(
+    "penstock_model_breaker_opened", "How often this worker met the outage that opened it.", _MODEL
+)
+MODEL_FALLBACKS: Final = Counter(
+    "penstock_model_fallbacks", "Calls answered by a model that stood in for another one.", _MODEL
+)
 TOOL_CALLS: Final = Counter("penstock_tool_calls", "Tool calls.", (*_TOOL, "outcome"))
 TOOL_SECONDS: Final = Histogram(
     "penstock_tool_call_seconds", "Time of one tool call.", _TOOL, buckets=_SECONDS
@@ -106,13 +117,17 @@ class Meter:
         """Begin at 0 what alerts count; failures are the kinds of failed model calls."""
         for status, reason in ENDS:
             TASKS.labels(*self._revision, status.value, reason.value)
-        for outcome in (ANSWERED, CANCELLED, *model_failures):
-            MODEL_CALLS.labels(*self._revision, self.model, outcome)
-        BOUND_EXCEEDED.labels(*self._revision, self.model)
+        self.begin_model(model_failures)
         WORKER_ERRORS.labels(*self._revision)
         STORE_ERRORS.labels(*self._revision)
         self.running(0)
         self.unwritten(0)
+
+    def begin_model(self, failures: Iterable[str]) -> None:
+        """Begin at 0 what alerts count of the model alone."""
+        for outcome in (ANSWERED, CANCELLED, *failures):
+            MODEL_CALLS.labels(*self._revision, self.model, outcome)
+        BOUND_EXCEEDED.labels(*self._revision, self.model)
 
     def task_ended(self, outcome: str, reason: str, seconds: float) -> None:
         """Count an ended task."""
@@ -155,6 +170,23 @@ class Meter:
     def bound_exceeded(self) -> None:
         """Count a model call that was billed more than it could be by its bound."""
         BOUND_EXCEEDED.labels(*self._revision, self.model).inc()
+
+    def of_model(self, model: str) -> "Meter":
+        """The same for another model of the revision."""
+        return replace(self, model=model)
+
+    def breaker(self, is_open: Callable[[], bool]) -> None:
+        """Show whether the model is left alone, looked at when it is asked for."""
+        self.breaker_opened(0)
+        MODEL_BREAKER.labels(*self._revision, self.model).set_function(lambda: float(is_open()))
+
+    def breaker_opened(self, times: int = 1) -> None:
+        """Count that the model is left alone from now on."""
+        MODEL_BREAKERS_OPENED.labels(*self._revision, self.model).inc(times)
+
+    def stood_in(self, times: int = 1) -> None:
+        """Count a call that the model answered for another one."""
+        MODEL_FALLBACKS.labels(*self._revision, self.model).inc(times)
 
     def tool_called(self, tool: str, outcome: str, seconds: float) -> None:
         """Count one call of a declared tool."""

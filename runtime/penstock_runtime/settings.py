@@ -30,12 +30,14 @@ class WorkerSettings(BaseSettings):
     installation: str = "penstock"
     model_url: str = ""  # the installation's endpoint, for agents without model.baseURL
     credentials_file: Path | None = None
+    fallbacks_dir: Path | None = None  # keys of model.fallbacks: <number from 0>/<key>
     tool_headers_dir: Path | None = None
     prices_file: Path | None = None  # the installation's own prices, live
     concurrency: Annotated[int, Field(ge=1)] = 32
     listen: Annotated[str, Field(pattern=r"^.+:[0-9]+$")] = "127.0.0.1:8080"
 
     retry_base_seconds: Annotated[float, Field(ge=0)] = 2.0
+    breaker_seconds: Annotated[float, Field(gt=0)] = 60.0  # a model that is away is left alone
     heartbeat_seconds: Annotated[float, Field(gt=0)] = 5.0
     claim_idle_seconds: Annotated[float, Field(gt=0)] = (
         15.0  # silent so long, a claim is free again

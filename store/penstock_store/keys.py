@@ -21,6 +21,7 @@
     T:tail                  hash    what workers have written last, and what Redis may have lost of it
     T:news                  channel the id of each task that something happened to
     {<installation>}:agents, {<installation>}:agents:complete   the operator's index, ms of its stamp
+    {<namespace>/pool/<digest>}:breaker   hash    outages in a row of an address and a model
 
 Scripts build the keys that depend on what they read from the tag, in ``scripts/*.lua``.
 """
@@ -36,6 +37,7 @@ from penstock.names import AgentKey
 from penstock.task import LANES
 
 GROUP: Final = "w"
+_POOL_DIGITS: Final = 16
 _SLOTS: Final = 16384
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 
@@ -154,6 +156,20 @@ class AgentKeys:
     def waiting(self, tenant: str, session: str) -> str:
         """The tasks of a session that wait for the one before."""
         return f"{self.tag}:wait:{session_part(tenant, session)}"
+
+
+def breaker(namespace: str, address: str, model: str) -> str:
+    """What the workers of a namespace know together of a model at an address.
+
+    No agent has a tag like it: a name has no slash.
+
+    Raises:
+        ValueError: it is no namespace's name.
+    """
+    if not _NAME.fullmatch(namespace):
+        raise ValueError(f"{namespace!r} is no namespace's name")
+    digest = hashlib.sha256(f"{address}\n{model}".encode()).hexdigest()[:_POOL_DIGITS]
+    return f"{{{namespace}/pool/{digest}}}:breaker"
 
 
 def index(installation: str) -> str:

@@ -4,6 +4,7 @@ from typing import Final, Self
 
 from penstock.guard import Guard
 from penstock_store.agent_scripts import AgentScripts
+from penstock_store.breakers import Breakers
 from penstock_store.claims import Claims
 from penstock_store.connection import Connection, Durability, Wiring
 from penstock_store.notifications import Notifications
@@ -33,6 +34,7 @@ class Store:
         notifications: what happens to tasks, as it happens.
         outcomes: what became of tasks.
         users: the Redis users of namespaces.
+        breakers: which model endpoints nobody asks for a while.
     """
 
     def __init__(self, connection: Connection, scripts: Scripts, installation: str) -> None:
@@ -45,6 +47,7 @@ class Store:
         self.notifications = Notifications(connection)
         self.outcomes = Outcomes(of_agents)
         self.users = Users(connection, installation)
+        self.breakers = Breakers(of_agents)
 
     @classmethod
     def connect(  # noqa: PLR0913 - what a caller does not name has a default

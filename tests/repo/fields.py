@@ -11,6 +11,7 @@ _TASK = "tests/unit/runtime/test_template_fields.py::"
 _MODEL = "tests/integration/runtime/test_model_fields.py::"
 _HTTP = "tests/integration/runtime/test_http_tools.py::"
 _PATIENCE = "tests/integration/runtime/test_patience.py::"
+_FALLBACK = "tests/integration/runtime/test_fallbacks.py::"
 _PRODUCT = "tests/integration/operator/test_fields.py::"
 _STRATEGY = "tests/unit/rollout/test_strategy_fields.py::"
 _GUARDRAILS = "tests/unit/analysis/test_guardrail_fields.py::"
@@ -24,6 +25,8 @@ _INSTRUCTIONS_FROM = _DECLARED + "test_the_instructions_are_read_from_the_key_th
 _OFFERED = _TASK + "test_the_model_is_offered_each_tool_as_it_is_declared"
 _APPROVAL = _TASK + "test_effect_and_approval_decide_who_is_asked"
 _PRICE = "tests/unit/runtime/test_pricing.py::test_what_the_agent_declares_comes_before_all"
+_STANDING_IN = _FALLBACK + "test_a_fallback_has_the_models_address_and_key_unless_it_has_its_own"
+_FALLBACK_PRICE = "tests/unit/runtime/test_pricing.py::test_whoever_stands_in_has_its_own_price"
 _LIMIT = _TASK + "test_the_same_usage_ends_a_task_under_the_lower_limit_and_not_under_the_higher"
 _ADMISSION = _ROUTE + "test_the_route_carries_the_limit_that_the_template_declares"
 _RATES = _ROUTE + "test_the_route_carries_the_rates_of_users_and_tenants"
@@ -55,6 +58,15 @@ TESTS = {
         + "test_a_model_is_given_up_after_the_declared_time_and_not_before",
         "template.model.retries": _PATIENCE
         + "test_a_failed_call_is_tried_again_as_often_as_declared",
+        "template.model.fallbacks[].provider": ONE_VALUE,
+        "template.model.fallbacks[].name": _FALLBACK + "test_fallbacks_are_asked_in_their_order",
+        "template.model.fallbacks[].baseURL": _STANDING_IN,
+        "template.model.fallbacks[].credentialsSecretRef.name": _MANIFESTS
+        + "test_a_fallbacks_own_credential_is_mounted_by_its_place",
+        "template.model.fallbacks[].credentialsSecretRef.key": _STANDING_IN,
+        "template.model.fallbacks[].price.inputPerMTok": _FALLBACK_PRICE,
+        "template.model.fallbacks[].price.outputPerMTok": _FALLBACK_PRICE,
+        "template.model.fallbacks[].price.cachedInputPerMTok": _FALLBACK_PRICE,
         "template.tools[].name": _OFFERED,
         "template.tools[].description": _OFFERED,
         "template.tools[].inputSchema": _OFFERED,

@@ -225,7 +225,7 @@ def _understand(document: Any, *, beta: bool) -> tuple[reply.Turn, script.Script
     """A checked request with its script. Raises Rejected for whatever the API would not take."""
     model = validate.messages_request(document, beta=beta)
     system = conversation.system_text(document)
-    scripted = _script_of(system)
+    scripted = script.for_model(_script_of(system), model.id)
     length = _counted(document, scripted)
     validate.prompt_length(length, model)
     length += _overhead(document, scripted.overhead_tokens)

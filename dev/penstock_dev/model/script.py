@@ -24,6 +24,13 @@ class ScriptError(ValueError):
 _STRICT = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+_FAULTS = (
+    "latency_ms", "error_percent", "refusal_percent", "garbage_percent", "cut_stream_percent",
+    "stream_error_percent", "drop_stream_percent", "stall_ms",
+)  # fmt: skip
+_WELL = dict.fromkeys(_FAULTS, 0) | {"omit_usage": False, "never_stream": False}
+
+
 class ToolCall(pydantic.BaseModel):
     """One tool the scripted model asks for, with the input it sends."""
 
@@ -89,16 +96,24 @@ class Script(pydantic.BaseModel):
     after_stop: str = ""
     keep_open: bool = False
     never_stream: bool = False
+    faulty_models: tuple[str, ...] = ()
 
     @pydantic.field_validator("loop_tool", mode="before")
     @classmethod
     def _tool_name_alone(cls, value: object) -> object:
         return ToolCall(name=value) if isinstance(value, str) and value else value
 
-    @pydantic.field_validator("tool_calls", mode="before")
+    @pydantic.field_validator("tool_calls", "faulty_models", mode="before")
     @classmethod
     def _list_to_tuple(cls, value: object) -> object:
         return tuple(value) if isinstance(value, list) else value
+
+
+def for_model(script: Script, model: str) -> Script:
+    """The script of one model: one that is not among the faulty ones, where there are some, is well."""
+    if not script.faulty_models or model in script.faulty_models:
+        return script
+    return script.model_copy(update=_WELL)
 
 
 @functools.lru_cache(maxsize=1024)

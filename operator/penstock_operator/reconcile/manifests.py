@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from penstock import names, revision
-from penstock.api.agent import AgentSpec
+from penstock.api.agent import AgentSpec, SecretKeyRef
 from penstock.api.tool import Tool
 from penstock.api.worker import Worker
 from penstock.revision import Revision
@@ -273,6 +273,8 @@ def _env(
     credentials = cut.template.model.credentials_secret_ref
     if credentials:
         told["PENSTOCK_CREDENTIALS_FILE"] = f"{_MOUNT}/credentials/{credentials.key}"
+    if _fallbacks_with_key(cut):
+        told["PENSTOCK_FALLBACKS_DIR"] = f"{_MOUNT}/fallbacks"
     redis = _redis_env(installation)
     taken = told.keys() | {"POD_IP", "PENSTOCK_LISTEN"} | {item["name"] for item in redis}
     own = {item.name: item.value for item in cut.template.worker.env if item.name not in taken}
@@ -330,6 +332,9 @@ def _volumes(
     if credentials:
         volumes.append(_secret_volume("credentials", credentials.name))
         mounts.append(_mount("credentials", "credentials"))
+    for number, key in _fallbacks_with_key(cut):
+        volumes.append(_secret_volume(f"fallback-{number}", key.name))
+        mounts.append(_mount(f"fallback-{number}", f"fallbacks/{number}"))
     for index, tool in enumerate(_tools_with_headers(cut)):
         ref = tool.headers_secret
         if ref:
@@ -341,6 +346,12 @@ def _volumes(
 def _secret_volume(name: str, secret: str) -> dict[str, Any]:
     """Optional, so that a worker starts without it and says, on the Agent, what to type."""
     return {"name": name, "secret": {"secretName": secret, "optional": True}}
+
+
+def _fallbacks_with_key(cut: Revision) -> list[tuple[int, SecretKeyRef]]:
+    """Those with a key of their own, by their place: the others send the model's, or none."""
+    keys = [entry.credentials_secret_ref for entry in cut.template.model.fallbacks]
+    return [(number, ref) for number, ref in enumerate(keys) if ref]
 
 
 def _tools_with_headers(cut: Revision) -> list[Tool]:

@@ -157,7 +157,7 @@ async def _ask(agent: Agent, run: Run, ask: AskModel, keeper: Keeper) -> Run:
     afforded = answer.afforded
     asked, cut_by = (afforded.reply_tokens, afforded.cut_by) if afforded else (ask.max_tokens, None)
     run = _timed(replace(run, max_tokens=asked, cut_by=cut_by), keeper)
-    await _save(keeper, run, [_model_event(answer, bill.charge)])
+    await _save(keeper, run, [_model_event(agent, answer, bill.charge)])
     return run
 
 
@@ -180,8 +180,12 @@ def _out_of_time(agent: Agent, run: Run) -> Outcome:
     return limits.breach_before_call(bounds, spent) or endings.internal("no time was left")
 
 
-def _model_event(answer: Reply, spent: Charge) -> Event:
-    """A call that was answered; ``spent`` is what that took, attempts before it included."""
+def _model_event(agent: Agent, answer: Reply, spent: Charge) -> Event:
+    """A call that was answered; ``spent`` is what that took, attempts before it included.
+
+    Who answered is told where it may have been another one than declared first.
+    """
+    who = {"model": answer.by.model} if agent.template.model.fallbacks else {}
     texts = (block["text"] for block in answer.content if block["type"] == "text")
     return "model", {
         "stopReason": answer.stop_reason,
@@ -192,6 +196,7 @@ def _model_event(answer: Reply, spent: Charge) -> Event:
         "costUSD": usd(answer.charge.cost_micro_usd),
         "stepCostUSD": usd(spent.cost_micro_usd),
         "attempts": spent.attempts,
+        **who,
     }
 
 

@@ -51,17 +51,31 @@ def purse(
         template.model.max_tokens,
         limits.MIN_REPLY_TOKENS,
     )
-    return Purse(wish, limits.left(template.limits, usage), terms.rates, terms.overhead)
+    left = limits.left(template.limits, usage)
+    by_anybody = () if not template.model.fallbacks else _by_anybody(transcript, terms, asked)
+    return Purse(wish, left, terms.rates, terms.overhead, by_anybody)
 
 
 def most_input_tokens(transcript: Transcript, terms: Terms, asked: Asked | None = None) -> int:
     """An upper bound of the input of a request with this conversation, by the best that is known."""
-    count = transcript.counted
-    bounds = [_sent(transcript, terms, count)]
+    bounds = [_sent(transcript, terms, transcript.counted)]
     if asked and asked.tokens is not None:
-        known = Counted(terms.prompt.mark, asked.tokens, asked.messages)
-        bounds.append(_sent(transcript, terms, known))
+        bounds.append(_sent(transcript, terms, _known(terms, asked.tokens, asked.messages)))
     return min(sent.most_tokens(terms.overhead) for sent in bounds)
+
+
+def _by_anybody(
+    transcript: Transcript, terms: Terms, asked: Asked | None
+) -> tuple[bound.Sent, ...]:
+    """What is sent, for a model that has counted nothing before: by its bytes, or asked for just now."""
+    found = [_sent(transcript, terms, None)]
+    if asked and asked.tokens is not None:
+        found.append(_sent(transcript, terms, _known(terms, asked.tokens, asked.messages)))
+    return tuple(found)
+
+
+def _known(terms: Terms, tokens: int, messages: int) -> Counted:
+    return Counted(terms.prompt.mark, tokens, messages)
 
 
 def _sent(transcript: Transcript, terms: Terms, count: Counted | None) -> bound.Sent:

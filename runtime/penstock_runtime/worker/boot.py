@@ -2,24 +2,26 @@
 
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import httpx2
 
 from penstock import errors, kubectl, revision
 from penstock.api.tool import Tool
 from penstock.revision import Revision
-from penstock_runtime import instrumentation, logs, redaction
+from penstock_runtime import instrumentation, redaction
 from penstock_runtime.agent import credentials, loop
-from penstock_runtime.agent.models import anthropic, retrying
+from penstock_runtime.agent.models import pricing, retrying
 from penstock_runtime.agent.models.access import LastWord, Watched
 from penstock_runtime.agent.models.afforded import Afforded
+from penstock_runtime.agent.models.breaker import Breaker, StoreBoard
+from penstock_runtime.agent.models.fallback import Entry, FallingBack
 from penstock_runtime.agent.models.metered import Metered
 from penstock_runtime.agent.models.model import Failure, Model
-from penstock_runtime.agent.models.pricing import Book, Pricing, TableFile
+from penstock_runtime.agent.models.pricing import Pricing
 from penstock_runtime.agent.models.redacted import Redacted
 from penstock_runtime.agent.models.retrying import Retrying
 from penstock_runtime.agent.tools import toolbox
@@ -29,10 +31,13 @@ from penstock_runtime.agent.tools.redacted import RedactedTools
 from penstock_runtime.agent.tools.toolset import Toolset
 from penstock_runtime.agent.transport import proxies
 from penstock_runtime.settings import WorkerSettings
+from penstock_runtime.worker.endpoints import Endpoint, endpoints
+from penstock_store import keys
+from penstock_store.breakers import BreakerRules
+from penstock_store.store import Store
 
-_VENDOR: Final = "api.anthropic.com"
-
-log = logs.get()
+#: How a request can fail; a breaker makes none.
+_FAILURES: Final = tuple(kind.value for kind in Failure if kind is not Failure.BREAKER_OPEN)
 
 
 def load_revision(settings: WorkerSettings) -> Revision:
@@ -58,11 +63,16 @@ def load_revision(settings: WorkerSettings) -> Revision:
         ) from error
 
 
-def equip(settings: WorkerSettings, cut: Revision) -> loop.Agent:
+def equip(settings: WorkerSettings, cut: Revision, store: Store | None = None) -> loop.Agent:
     """What runs the tasks of a revision.
 
+    Args:
+        settings: what the worker is told.
+        cut: the revision.
+        store: where workers tell each other that a model is away; None: they do not.
+
     Raises:
-        InvalidResource: no price is known for the model, a tool's schema or the credential cannot
+        InvalidResource: no price is known for a model, a tool's schema or a credential cannot
             be used, there is no model endpoint, or a Secret is missing (then the message has the
             command that makes it).
     """
@@ -71,43 +81,81 @@ def equip(settings: WorkerSettings, cut: Revision) -> loop.Agent:
     for tool in template.tools:
         _check_headers(settings, tool)
     tools = toolbox.build(template.tools)
-    model = _model(settings, cut, tools)
+    asked = endpoints(settings, cut, tools, _carrier(cut))
     meter = instrumentation.Meter(settings.key, cut.name, template.model.name)
-    meter.begin(failure.value for failure in Failure)
+    meter.begin(_FAILURES)
     last_word = LastWord()
-    prices = _prices(settings, cut)
     return loop.Agent(
         template=template,
-        model=layered_model(
-            model,
-            prices,
-            meter,
-            last_word,
-            retrying.Policy(template.model.retries, settings.retry_base_seconds),
-        ),
+        model=_models(settings, asked, meter, last_word, store),
         toolbox=tools,
         tools=layered_tools(HTTPTools(settings.tool_headers_dir, _carrier(cut)), meter),
         meter=meter,
-        prices=prices,
-        prompt_tokens=model.prompt_tokens,
-        prompt=model.prompt_size,
+        prices=pricing.together([one.prices for one in asked]),
+        prompt_tokens=asked[0].model.prompt_tokens,
+        prompt=asked[0].model.prompt_size,
         last_word=last_word,
     )
 
 
+def _models(
+    settings: WorkerSettings,
+    asked: Sequence[Endpoint],
+    meter: instrumentation.Meter,
+    last_word: LastWord,
+    store: Store | None,
+) -> Model:
+    """What the loop asks: the model in its layers, and those that stand in for it in theirs."""
+    entries = []
+    for one in asked:
+        first, last = one is asked[0], one is asked[-1]
+        own = meter if first else meter.of_model(one.declared.name)
+        own.begin_model(_FAILURES)
+        policy = retrying.Policy(
+            one.declared.retries, settings.retry_base_seconds, outlasts_breaker=last
+        )
+        word = last_word if first else LastWord()  # the condition is about the model itself
+        breaker = _breaker(settings, one, own, store)
+        layers = layered_model(one.model, one.prices, own, word, policy, breaker)
+        entries.append(Entry(one.declared.name, layers, one.prices, own.stood_in))
+    return FallingBack(entries) if len(entries) > 1 else entries[0].model
+
+
+def _breaker(
+    settings: WorkerSettings,
+    endpoint: Endpoint,
+    meter: instrumentation.Meter,
+    store: Store | None,
+) -> Callable[[Model], Model]:
+    if store is None:
+        return unbroken
+    name, patience = endpoint.declared.name, float(endpoint.declared.timeout_seconds)
+    key = keys.breaker(settings.namespace, endpoint.address, name)
+    rules = BreakerRules(open_ms=round(settings.breaker_seconds * 1000))
+    board = StoreBoard(store, key, rules)
+    return lambda model: Breaker(model, board, meter, name, patience)
+
+
+def unbroken(model: Model) -> Model:
+    """The model without a breaker."""
+    return model
+
+
 def layered_model(
     endpoint: Model,
-    pricing: Pricing,
+    prices: Pricing,
     meter: instrumentation.Meter,
     last_word: LastWord,
     retries: retrying.Policy,
+    breaker: Callable[[Model], Model] = unbroken,
 ) -> Model:
-    """What the loop asks: an endpoint in its layers, of which the last one is asked first."""
+    """One endpoint in its layers, of which the last one is asked first."""
     layers: tuple[Callable[[Model], Model], ...] = (
-        lambda model: Metered(model, pricing, meter),  # what each request took and cost
+        lambda model: Metered(model, prices, meter),  # what each request took and cost
         lambda model: Watched(model, last_word),  # what it says of the credential
         Redacted,  # before anything keeps a reply
-        lambda model: Afforded(model, pricing, meter),  # no attempt passes what the call may use
+        breaker,  # nobody is asked who is away
+        lambda model: Afforded(model, prices, meter),  # no attempt passes what the call may use
         lambda model: Retrying(model, retries),  # each attempt goes through all of these
     )
     return functools.reduce(lambda model, layer: layer(model), layers, endpoint)
@@ -122,42 +170,6 @@ def layered_tools(toolset: Toolset, meter: instrumentation.Meter) -> Toolset:
     return functools.reduce(lambda toolset, layer: layer(toolset), layers, toolset)
 
 
-def _model(
-    settings: WorkerSettings, cut: Revision, tools: toolbox.Toolbox
-) -> anthropic.AnthropicModel:
-    declared = cut.template.model
-    prompt = anthropic.Prompt(
-        declared.name, cut.instructions, tuple(tools.declared()), declared.effort
-    )
-    url = declared.base_url or settings.model_url
-    if not url:
-        raise errors.InvalidResource(
-            "no model endpoint: set spec.template.model.baseURL, or PENSTOCK_MODEL_URL of the "
-            "installation"
-        )
-    key_file = settings.credentials_file
-    if key_file is None and urlsplit(url).hostname == _VENDOR:
-        raise errors.InvalidResource(
-            f"{_VENDOR} needs a key, and spec.template.model.credentialsSecretRef names none: "
-            + kubectl.create_secret(settings.namespace, "anthropic", "api-key")
-        )
-    read_key = anthropic.key_file(key_file) if key_file else anthropic.no_key
-    try:
-        return anthropic.AnthropicModel(prompt, url, read_key, _carrier(cut))
-    except credentials.Unfit as unfit:
-        raise _no_credential(settings, cut, unfit) from None
-
-
-def _prices(settings: WorkerSettings, cut: Revision) -> Book:
-    if settings.prices_file is None:
-        return Book(cut.template.model)
-
-    def problem(words: str) -> None:
-        log.error("the installation's prices cannot be used; those before hold", error=words)
-
-    return Book(cut.template.model, TableFile(settings.prices_file, problem))
-
-
 def _learn_password(url: str) -> None:
     """Make the password in an address known to the filter of what leaves the worker."""
     who = url.partition("//")[2].rpartition("@")[0]
@@ -168,24 +180,6 @@ def _learn_password(url: str) -> None:
 
 def _carrier(cut: Revision) -> Callable[[], httpx2.AsyncBaseTransport]:
     return proxies.carrier({variable.name: variable.value for variable in cut.template.worker.env})
-
-
-def _no_credential(
-    settings: WorkerSettings, cut: Revision, unfit: credentials.Unfit
-) -> errors.InvalidResource:
-    ref, file = cut.template.model.credentials_secret_ref, settings.credentials_file
-    make = "give the worker another file"
-    if ref:  # making what is there fails
-        mend = (
-            kubectl.change_secret
-            if file and credentials.holds_any(file.parent)
-            else kubectl.create_secret
-        )
-        make = mend(settings.namespace, ref.name, ref.key)
-    where = f"key {ref.key} of Secret {ref.name}" if ref else "its file"
-    return errors.InvalidResource(
-        f"the model's credential cannot be used, {where} {unfit.why}: {make}"
-    )
 
 
 def _check_headers(settings: WorkerSettings, tool: Tool) -> None:

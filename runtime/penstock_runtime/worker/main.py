@@ -46,8 +46,9 @@ def main(arguments: Sequence[str] = ()) -> int:
     try:
         settings = read_worker_settings()
         logs.configure(settings.log_level, agent=str(settings.key), revision=settings.revision)
-        agent = boot.equip(settings, boot.load_revision(settings))
+        cut = boot.load_revision(settings)
         store = _store(settings)
+        agent = boot.equip(settings, cut, store)
     except errors.PenstockError as error:
         sys.stderr.write(f"penstock worker: {error}\n")
         return 1

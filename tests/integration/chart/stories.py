@@ -367,6 +367,24 @@ async def one_call_of_the_model_in_three_fails(plant: Plant) -> None:
     await plant.run(17, lambda: plant.meter.model_called("Overloaded", 1.0))
 
 
+@story(PenstockModelAway="support")
+async def a_model_is_left_alone_minute_after_minute(plant: Plant) -> None:
+    away = True
+    plant.meter.breaker(lambda: away)
+    for minute in range(12):
+        away = minute % 2 == 0  # when it may be tried it does not look open
+        await plant.run(1)
+
+
+@story()
+async def a_model_is_left_alone_for_a_minute(plant: Plant) -> None:
+    away = True
+    plant.meter.breaker(lambda: away)
+    await plant.run(1)
+    away = False
+    await plant.run(10)
+
+
 @story(PenstockWorkerBug="support")
 async def a_worker_meets_its_first_bug(plant: Plant) -> None:
     plant.tasks = 3

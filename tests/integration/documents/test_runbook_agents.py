@@ -99,6 +99,23 @@ def test_a_model_that_refuses_the_key_is_told_by_the_log_of_the_workers_and_by_t
         assert "ana" in section.type("--failed")
 
 
+def test_a_model_that_is_away_is_told_by_the_log_of_the_workers(
+    product: Product, runbook: Follow
+) -> None:
+    product.cluster.apply(failing(errorStatus=529))
+    product.until_stable()
+    ask_until_ended(product, "ana")  # four tries
+    product.crowd(["ben"])  # the fifth; then this task waits
+    product.until("it is left alone", lambda: "model left alone" in logs_of_workers(product))
+    with runbook("PenstockModelAway") as section:
+        assert "model left alone" in section.type("logs")
+        assert "claude" in section.type("spec.template.model")
+
+
+def logs_of_workers(product: Product) -> str:
+    return product.cluster.kubectl("logs", "-l", "penstock.dev/agent=support", "--tail=1000")
+
+
 def refused_credentials(product: Product) -> bool:
     told = product.cluster.condition("agent/support", "CredentialsValid")
     return told[:2] == ("False", "CredentialsRefused")

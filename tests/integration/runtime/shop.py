@@ -157,6 +157,7 @@ class Shop:
             "PENSTOCK_MODEL_URL": self.model_url,
             "PENSTOCK_LISTEN": "127.0.0.1:0",
             "PENSTOCK_RETRY_BASE_SECONDS": "0.01",
+            "PENSTOCK_BREAKER_SECONDS": "0.01",  # all tests ask the same model
             "PENSTOCK_HEARTBEAT_SECONDS": "0.3",
             "PENSTOCK_CLAIM_IDLE_SECONDS": "2",
             "PENSTOCK_POLL_SECONDS": "0.5",
@@ -171,10 +172,11 @@ class Shop:
         )
 
     @contextlib.asynccontextmanager
-    async def pool(self, cut, **more):
+    async def pool(self, cut, *, breakers=False, **more):
         """A worker inside this process; cancelled, it leaves its tasks as a killed one would."""
         settings = self.settings(cut, **more)
-        agent = boot.equip(settings, boot.load_revision(settings))
+        store = self.store if breakers else None
+        agent = boot.equip(settings, boot.load_revision(settings), store)
         stop = asyncio.Event()
         spawn = Spawner({**os.environ, **self.environment(cut, **more)}, settings.drain_seconds)
         pool = Pool(self.store, agent, duty(settings), spawn)

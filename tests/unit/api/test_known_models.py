@@ -88,3 +88,13 @@ def test_a_model_that_the_installation_prices_is_known_and_one_it_prices_not_is_
 @pytest.mark.parametrize("model", [{}, {"baseURL": "http://vllm:8000"}], ids=["vendor", "another"])
 def test_an_image_of_ones_own_may_know_more(model):
     assert problem("team-sonnet", model=model, worker={"image": "own/worker:3"}) is None
+
+
+def test_a_fallback_needs_a_price_as_the_model_does():
+    entries = [{"name": "claude-haiku-5-5"}, {"name": "claude-nope-9"}]
+    found = problem("claude-sonnet-5-5", model={"fallbacks": entries})
+    assert found is not None
+    assert found.reason.value == "UnknownModel"
+    assert "spec.template.model.fallbacks[1].name" in found.message
+    entries[1]["price"] = {"inputPerMTok": "1", "outputPerMTok": "1"}
+    assert problem("claude-sonnet-5-5", model={"fallbacks": entries}) is None

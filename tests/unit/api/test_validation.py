@@ -267,3 +267,21 @@ def test_a_stored_object_that_no_longer_fits_is_told_in_one_line(resource, sente
         validation.parse_agent(resource)
     assert str(refusal.value).startswith(sentence)
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ({"baseURL": "http://[::1"}, "model.fallbacks[0].baseURL"),
+        ({"name": "claude haiku"}, "model.fallbacks[0].name"),
+        (
+            {"credentialsSecretRef": {"name": "spare", "key": "..data"}},
+            "model.fallbacks[0].credentialsSecretRef.key",
+        ),
+    ],
+)
+def test_a_fallback_is_checked_as_the_model_is(entry, told):
+    model = MODEL | {"fallbacks": [{"name": "claude-haiku-5-5", **entry}]}
+    found = problem(model=model)
+    assert found is not None
+    assert told in found.message

@@ -145,6 +145,28 @@ def test_without_a_credential_no_secret_is_mounted_and_no_file_named():
     assert "PENSTOCK_CREDENTIALS_FILE" not in env(model())
 
 
+def test_a_fallbacks_own_credential_is_mounted_by_its_place():
+    spare = {"name": "spare", "key": "api-key"}
+    declared = model(
+        credentialsSecretRef={"name": "anthropic", "key": "api-key"},
+        fallbacks=[
+            {"name": "claude-haiku-5-5"},
+            {"name": "claude-opus-5-5", "credentialsSecretRef": spare},
+        ],
+    )
+    assert mounted(declared) == {
+        "/etc/penstock/credentials": "anthropic",
+        "/etc/penstock/fallbacks/1": "spare",
+    }
+    assert env(declared)["PENSTOCK_FALLBACKS_DIR"] == "/etc/penstock/fallbacks"
+
+
+def test_a_fallback_without_a_credential_of_its_own_changes_no_pod():
+    with_one, without = model(fallbacks=[{"name": "claude-haiku-5-5"}]), model()
+    assert mounted(with_one) == {}
+    assert env(with_one).keys() == env(without).keys()
+
+
 def test_each_tools_headers_are_mounted_under_its_name():
     declared = {
         "tools": [

@@ -14,6 +14,8 @@ from penstock.money import prices
 from penstock.money.prices import Day, Overhead, Tokens
 from penstock_runtime.agent.models import pricing
 
+TODAY = Day(2026, 11, 29)
+
 DAYS = (Day(2025, 1, 1), Day(2026, 3, 12), Day(2026, 3, 13), Day(2026, 11, 29))
 
 
@@ -118,3 +120,34 @@ def test_a_mounted_table_is_read_again_when_it_changes_and_kept_when_it_is_broke
     assert len(told) == 1
     write("{}")
     assert read() == prices.EMPTY
+
+
+def test_whoever_stands_in_has_its_own_price():
+    own = {"inputPerMTok": "2", "outputPerMTok": "3", "cachedInputPerMTok": "1"}
+    model = api.Model.model_validate(
+        {
+            "name": "claude-sonnet-5-5",
+            "price": {"inputPerMTok": "90", "outputPerMTok": "90"},
+            "fallbacks": [{"name": "team-model", "price": own}, {"name": "claude-haiku-5-5"}],
+        }
+    )
+    first, second, third = (pricing.Book(one).rates(TODAY) for one in model.asked)
+    used = Tokens(input=10, output=100, cache_read=4)
+    assert first.cost(used) == 90 * 110
+    assert second.cost(used) == 2 * 6 + 3 * 100 + 1 * 4
+    assert third.cost(Tokens(1000, 1000)) == 100 + 500
+
+
+def test_prices_of_several_models_are_those_of_the_first_and_are_refreshed_together():
+    refreshed = []
+
+    class Kept(pricing.Fixed):
+        def refresh(self):
+            refreshed.append(self)
+
+    first, second = Kept(prices.flat("1", "9")), Kept(prices.flat("5", "2"))
+    both = pricing.together([first, second])
+    assert both.rates(TODAY).cost(Tokens(1, 1)) == 10
+    both.refresh()
+    assert refreshed == [first, second]
+    assert pricing.together([first]) is first

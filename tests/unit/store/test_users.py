@@ -12,6 +12,7 @@ SAID = re.compile(r'(?:call\(|tally\(|command = \{)"([A-Z]+)"(?:, "([A-Z]+)")?')
 FAMILIES = {"XGROUP", "XINFO"}
 WORKER_SCRIPTS = (
     "claim", "part", "suspects", "bury", "leave", "heartbeat", "checkpoint", "release", "finish",
+    "breaker",
 )  # fmt: skip
 GATEWAY_SCRIPTS = ("admit", "cancel", "recent")
 OPERATOR_SCRIPTS = ("route", "look", "ends", "rehome", "expire", "sweep", "index")

@@ -281,6 +281,7 @@ def _refused(error: anthropic.APIStatusError, base_url: str) -> ModelFailed:
         f"{what}: {shown}{_hint(status, base_url)}",
         faults.retry_after_seconds(headers),
         access=faults.access_of(status, kind_said),
+        status=status,
     )
 
 
@@ -314,4 +315,4 @@ def _broken_off(event: Mapping[str, Any], assembly: Assembly) -> ModelFailed:
     words = f"{kind_said}: {error.get('message', '')}"
     shown = redaction.shortened(words, _SHOWN_CHARACTERS)
     message, access = f"the answer broke off: {shown}", faults.access_of(200, kind_said)
-    return ModelFailed(kind, message, tokens=assembly.tokens, access=access)
+    return ModelFailed(kind, message, tokens=assembly.tokens, access=access, status=200)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
@@ -107,17 +107,37 @@ NO_PROMPT: Final = PromptSize()
 
 @dataclass(frozen=True)
 class Purse:
-    """What a call may use at most, all its attempts together, and by what each is bounded."""
+    """What a call may use at most, all its attempts together, and by what each is bounded.
+
+    ``sent``: what is sent, as far as it is known without the model's own earlier count.
+    """
 
     wish: bound.Wish
     left: bound.Left
     rates: Rates
     overhead: Overhead
+    sent: tuple[bound.Sent, ...] = ()
 
     def afford(self, spent: Charge | None = None) -> bound.Affordable | bound.Short:
         """Whether an attempt may be made after others that cost so much, and for how long a reply."""
         left = self.left.after(spent.tokens, spent.cost_micro_usd) if spent else self.left
         return bound.afford(self.wish, left, self.rates, self.overhead)
+
+    def of_another(self, rates: Rates, overhead: Overhead, counted: int | None = None) -> "Purse":
+        """The same for another model: what the first one has counted before holds not for it.
+
+        Args:
+            rates, overhead: those of the other model.
+            counted: what it has counted of this very request; None where it was not asked.
+        """
+        known = () if counted is None else (bound.Sent(0, 0, self._tools, counted),)
+        most = [sent.most_tokens(overhead) for sent in (*self.sent, *known)]
+        wish = replace(self.wish, input_tokens=min(most, default=self.wish.input_tokens))
+        return replace(self, wish=wish, rates=rates, overhead=overhead)
+
+    @property
+    def _tools(self) -> int:
+        return max((sent.tools for sent in self.sent), default=0)
 
 
 @dataclass(frozen=True)
@@ -175,6 +195,10 @@ class Failure(StrEnum):
     CREDENTIALS = "Credentials"  # 401, 403: once more when the key on disk is another one by now
     TOO_LONG = "TooLong"  # the conversation does not fit into the model's window
     REFUSED = "Refused"  # anything else: trying again does not help
+    BREAKER_OPEN = "BreakerOpen"  # nobody was asked: those before got no answer in a row
+
+
+_CONFLICTS: Final = (408, 409)  # of one request; the endpoint is well
 
 
 class ModelFailed(Exception):
@@ -186,6 +210,7 @@ class ModelFailed(Exception):
         retry_after_seconds: how long the model asks to be left alone; None when it does not say.
         tokens: what must be paid all the same, as far as it is known.
         access: what it says of the credential and the model; None where it says nothing.
+        status: of the answer over HTTP; 0 where there was none, 200 where one broke off.
     """
 
     def __init__(
@@ -195,6 +220,7 @@ class ModelFailed(Exception):
         retry_after_seconds: float | None = None,
         tokens: Tokens | None = None,
         access: Access | None = None,
+        status: int = 0,
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -202,6 +228,18 @@ class ModelFailed(Exception):
         self.retry_after_seconds = retry_after_seconds
         self.tokens = tokens or Tokens()
         self.access = access
+        self.status = status
+
+    @property
+    def is_outage(self) -> bool:
+        """Whether the endpoint failed, whoever asks for what: 5xx, a time-out, no connection."""
+        if self.kind is Failure.OVERLOADED:
+            return self.status not in _CONFLICTS
+        return self.kind in (Failure.CONNECTION, Failure.TIMEOUT) or self.status >= 500
+
+    def reworded(self, message: str) -> "ModelFailed":
+        """The same failure in other words, once it was paid for."""
+        return ModelFailed(self.kind, message, access=self.access, status=self.status)
 
 
 class Unaffordable(Exception):

@@ -1,6 +1,6 @@
 """What an agent's model costs: as its Agent declares, as the installation does, else at list price."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -113,6 +113,36 @@ class Book:
     def raise_overhead(self, by: bound.Excess) -> None:
         """See ``Pricing.raise_overhead``. It holds until the worker ends."""
         self._raised = bound.raised(self._raised, by)
+
+
+class Together:
+    """The prices of several models, as those of the first one; they are kept up to date together."""
+
+    def __init__(self, models: Sequence[Pricing]) -> None:
+        self._models = models
+
+    @property
+    def overhead(self) -> Overhead:
+        """See ``Pricing.overhead``."""
+        return self._models[0].overhead
+
+    def rates(self, day: Day) -> Rates:
+        """See ``Pricing.rates``."""
+        return self._models[0].rates(day)
+
+    def refresh(self) -> None:
+        """See ``Pricing.refresh``."""
+        for model in self._models:
+            model.refresh()
+
+    def raise_overhead(self, by: bound.Excess) -> None:
+        """See ``Pricing.raise_overhead``."""
+        self._models[0].raise_overhead(by)
+
+
+def together(models: Sequence[Pricing]) -> Pricing:
+    """What a call of the first of these models is bounded by."""
+    return models[0] if len(models) == 1 else Together(models)
 
 
 class TableFile:

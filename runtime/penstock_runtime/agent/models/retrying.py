@@ -19,10 +19,15 @@ _ONCE: Final = (Failure.GARBLED, Failure.CREDENTIALS)
 
 @dataclass(frozen=True)
 class Policy:
-    """How a failed call is tried again: ``retries`` times, waiting from ``base_seconds`` up to 30 s."""
+    """How a failed call is tried again: ``retries`` times, waiting from ``base_seconds`` up to 30 s.
+
+    ``outlasts_breaker``: whether to wait until an open breaker lets somebody through; such a wait is
+    no try.
+    """
 
     retries: int
     base_seconds: float
+    outlasts_breaker: bool = True
 
     def wait_seconds(self, attempt: int, failure: ModelFailed, chance: float) -> float:
         """How long to wait after the ``attempt``-th failure in a row, counted from 1.
@@ -57,22 +62,32 @@ class Retrying(Wrapper):
                 failures.append(failure.kind)
                 if not self._again(failures):
                     raise
-                await self._wait(len(failures), failure, request)
+                await self._wait(_tries(failures), failure, request)
 
     async def _wait(self, attempt: int, failure: ModelFailed, request: Request) -> None:
         if failure.kind is Failure.CREDENTIALS:
             return  # there is another key by now
-        seconds = self._policy.wait_seconds(attempt, failure, request.context.chance())
+        if failure.kind is Failure.BREAKER_OPEN:
+            seconds = failure.retry_after_seconds or 0.0
+        else:
+            seconds = self._policy.wait_seconds(attempt, failure, request.context.chance())
         if seconds >= request.left_seconds:
-            message = f"{failure.message}; the next try in {seconds:.0f} s would be too late"
-            raise ModelFailed(failure.kind, message) from failure
+            late = f"{failure.message}; the next try in {seconds:.0f} s would be too late"
+            raise failure.reworded(late) from failure
         await request.context.sleep(seconds)
 
     def _again(self, failures: list[Failure]) -> bool:
         """Whether to try again after these failures, the last of which has just happened."""
         kind = failures[-1]
+        if kind is Failure.BREAKER_OPEN:
+            return self._policy.outlasts_breaker and self._policy.retries > 0
         if kind in _NEVER or (kind in _ONCE and failures.count(kind) > 1):
             return False
         if kind is Failure.CREDENTIALS:
             return self.renew_credentials()
-        return len(failures) <= self._policy.retries
+        return _tries(failures) <= self._policy.retries
+
+
+def _tries(failures: list[Failure]) -> int:
+    """How many requests were made; a breaker makes none."""
+    return len(failures) - failures.count(Failure.BREAKER_OPEN)
