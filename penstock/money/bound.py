@@ -7,9 +7,11 @@ bills besides, for framing and for tools, is declared as the model's overhead.
 import json
 import math
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
+from penstock.money.ledger import Amount, Opening, Quote
 from penstock.money.prices import Overhead, Rates, Tokens
 
 
@@ -127,6 +129,51 @@ def _longest_paid(
     if per_token == 0:
         return None if room >= 0 else -1
     return math.floor(room / per_token)
+
+
+# ---------------------------------------------------------------------------- for the ledger
+
+_PER_MILLION: Final = 1_000_000
+
+
+def quote(wish: Wish, rates: Rates, overhead: Overhead) -> Quote:
+    """A wished call as the ledger reserves it: no bill within the bound is above ``Quote.most``."""
+    fixed = Tokens(wish.input_tokens, overhead.reply)
+    return Quote(
+        Amount(wish.input_tokens + overhead.reply, rates.most(fixed)),
+        wish.reply_tokens,
+        min(wish.floor_tokens, wish.reply_tokens),
+        _per_million(rates.output.highest(wish.input_tokens)),
+    )
+
+
+def opening(prompt: Sent, wish: Wish, rates: Rates, overhead: Overhead, lasts_ms: int) -> Opening:
+    """The first call of a task before the task is known: what it brings along comes to it by its bytes.
+
+    Args:
+        prompt: what is sent in any case, and one message of the task with no bytes.
+        wish: the reply; its input is not looked at.
+        rates: of now.
+        overhead: of now.
+        lasts_ms: for how long the call may be open.
+    """
+    any_input = Tokens(prompt.most_tokens(overhead), overhead.reply)
+    dearest = rates.at_any_length()
+    return Opening(
+        Amount(any_input.input + any_input.output, dearest.most(any_input)),
+        _per_million(max(dearest.input.base, dearest.cache_read.base, dearest.cache_write.base)),
+        wish.reply_tokens,
+        min(wish.floor_tokens, wish.reply_tokens),
+        _per_million(dearest.output.base),
+        lasts_ms,
+    )
+
+
+def _per_million(rate: Decimal) -> int:
+    return math.ceil(rate * _PER_MILLION)
+
+
+# ------------------------------------------------------------------------- bills above a bound
 
 
 @dataclass(frozen=True)

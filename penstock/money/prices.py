@@ -62,6 +62,10 @@ class Rate:
         passed = [rate for start, rate in self.tiers if input_tokens > start]
         return passed[-1] if passed else self.base
 
+    def at_any_length(self) -> "Rate":
+        """The dearest rate of any call, without tiers."""
+        return Rate(max([self.base, *(rate for _, rate in self.tiers)]))
+
     def highest(self, input_tokens: int) -> Decimal:
         """The dearest rate of any call with at most so many input tokens."""
         return max([self.base, *(rate for start, rate in self.tiers if input_tokens > start)])
@@ -109,6 +113,16 @@ class Rates:
         kinds = (self.input, self.cache_read, self.cache_write)
         dearest = max(rate.highest(tokens.input) for rate in kinds)
         return dearest * tokens.input + self.output.highest(tokens.input) * tokens.output
+
+    def at_any_length(self) -> "Rates":
+        """The dearest rates of any call, however long."""
+        return Rates(
+            self.input.at_any_length(),
+            self.output.at_any_length(),
+            self.cache_read.at_any_length(),
+            self.cache_write.at_any_length(),
+            self.cache_write_long.at_any_length(),
+        )
 
 
 @dataclass(frozen=True)

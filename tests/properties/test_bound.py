@@ -164,3 +164,38 @@ def test_a_bill_above_its_bound_raises_the_overhead_until_it_would_have_held(bil
     more = bound.raised(Overhead(0, 0, 0), by)
     assert bill.input <= most.input + more.call
     assert bill.output <= most.output + more.reply
+
+
+# ---------------------------------------------------------------------------- for the ledger
+
+
+@settings(max_examples=300)
+@given(choices(), parts)
+def test_what_the_ledger_reserves_is_above_every_bill_and_at_most_a_rounding_above_the_bound(
+    choice, shares
+):
+    wish, _, rates, overhead = choice
+    quote = bound.quote(wish, rates, overhead)
+    most = Tokens(wish.input_tokens, wish.reply_tokens + overhead.reply)
+    for bill in (used(most, shares), most):
+        reserved = quote.most(wish.reply_tokens)
+        assert bill.input + bill.output <= reserved.tokens
+        assert rates.cost(bill) <= reserved.micro_usd
+    assert quote.most(wish.reply_tokens).micro_usd <= rates.most(most) + 2
+
+
+@settings(max_examples=300)
+@given(choices(), st.integers(0, 3000), texts, parts)
+def test_the_first_call_of_a_task_is_bounded_before_the_task_is_known(
+    choice, prompt_bytes, brought, shares
+):
+    wish, _, rates, overhead = choice
+    prompt = Sent(prompt_bytes, 1, 2)
+    opening = bound.opening(prompt, wish, rates, overhead, 1000)
+    size = len(brought.encode("utf-8", "surrogatepass"))
+    reserved_tokens = opening.fixed.tokens + size + opening.reply_tokens
+    price = -(-(size * opening.input_rate + opening.reply_tokens * opening.reply_rate) // 1_000_000)
+    most = Tokens(prompt.most_tokens(overhead) + size, wish.reply_tokens + overhead.reply)
+    for bill in (used(most, shares), most):
+        assert bill.input + bill.output <= reserved_tokens
+        assert rates.cost(bill) <= opening.fixed.micro_usd + price

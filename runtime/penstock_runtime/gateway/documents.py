@@ -103,7 +103,13 @@ class Event(_Document):
     task_id: str
     type: Annotated[str, Field(description="queued, started, model, tool, moved or finished.")]
     at: Timestamp
-    data: Annotated[dict[str, Any], Field(description="Of finished: the task as it ended.")]
+    data: Annotated[
+        dict[str, Any],
+        Field(
+            description="Of model: tokens and costUSD of the call that was answered, and stepCostUSD with "
+            "its attempts that failed before. Of finished: the task as it ended."
+        ),
+    ]
 
 
 class EventList(_Document):
