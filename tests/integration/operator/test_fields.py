@@ -134,3 +134,29 @@ def test_a_field_of_the_worker_acts_at_once_and_so_does_taking_it_away(cluster: 
     cluster.until("no toleration", lambda: "tolerations" not in pod())
     assert concurrency() == "32"
     assert cluster.get("agent", "support")["status"]["latestRevision"] == first, "no new revision"
+
+
+def test_a_user_beyond_the_rate_of_an_agent_is_refused_with_when_to_come_back(
+    cluster: Cluster, environment: embedded.Environment, gateway: str, namespace: str
+) -> None:
+    declared = agent('Be kind.\n#fake {"text": "On its way."}', name="rated")
+    declared["spec"]["budgets"] = {"perUser": {"requestsPerMinute": 1}}
+    cluster.apply(declared)
+    cluster.until_condition("agent/rated", "Ready", "True", "Serving")
+    target = traffic.Target(environment.gateway_url, environment.token, "rated", namespace)
+
+    def submit(user: str) -> httpx.Response:
+        return httpx.post(
+            target.gateway_url + target.path,
+            json={"input": "Where is my order?", "user": user},
+            headers={"Authorization": f"Bearer {target.token}"},
+            timeout=60,
+            trust_env=False,
+        )
+
+    answers = [submit("ana") for _ in range(3)]  # of three in a row two are in the same minute
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    assert refused.json()["type"].endswith("/rate-exceeded")
+    assert "budgets.perUser.requestsPerMinute" in refused.json()["detail"]
+    assert 1 <= int(refused.headers["retry-after"]) <= 60
+    assert submit("ben").status_code == 202
