@@ -23,6 +23,7 @@ from penstock_operator.reconcile.measure import Measure
 from penstock_operator.reconcile.queue import WorkQueue
 from penstock_operator.reconcile.reconciler import Reconciler
 from penstock_operator.reconcile.relist import Relister
+from penstock_operator.reconcile.rounds import Rounds
 from penstock_operator.settings import Settings
 from penstock_operator.tenancy import pressure
 from penstock_operator.tenancy.credentials import read_credentials
@@ -50,6 +51,7 @@ class Parts:
     relister: Relister
     tenants: Tenants | None
     workers: Workers
+    rounds: Rounds
     elector: Elector | None
     store: Store
 
@@ -86,9 +88,11 @@ class Parts:
             tenants,
             price_file=PriceFile(settings.prices_file),
         )
-        workers = Workers(queue, Reconciler(sources, clock), leadership, relister.knows)
+        reconciler = Reconciler(sources, clock)
+        workers = Workers(queue, reconciler, leadership, relister.knows)
+        rounds = Rounds(store, queue, reconciler.memories, leadership, time.monotonic)
         elector = _elector(settings, leadership, clock)
-        return cls(leadership, cache, queue, relister, tenants, workers, elector, store)
+        return cls(leadership, cache, queue, relister, tenants, workers, rounds, elector, store)
 
     def start(self) -> list[asyncio.Task[Any]]:
         """Begin everything; each of the tasks runs for ever."""
@@ -114,6 +118,7 @@ class Parts:
         await self.leadership.outbid(highest_epoch(self.cache))
         async with asyncio.TaskGroup() as group:
             group.create_task(self.workers.run(), name="passes")
+            group.create_task(self.rounds.run(), name="rounds")
             if self.tenants:
                 group.create_task(self.tenants.run(), name="tenants")
 

@@ -1,11 +1,12 @@
 """What every client of the store is built on: a connection, the scripts, and the keys of an agent."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from penstock.names import AgentKey
 from penstock_store import keys
-from penstock_store.connection import Arguments, Connection
+from penstock_store.connection import Argument, Arguments, Connection
 from penstock_store.scripts import Script, Scripts
 
 
@@ -34,3 +35,11 @@ class AgentScripts:
         return await self.connection.run(
             self.scripts[script], keyed, arguments, replicated=replicated
         )
+
+    async def run_each(
+        self, script: str, calls: Sequence[tuple[AgentKey, Sequence[Argument]]]
+    ) -> list[Any]:
+        """Run a script for many agents in one round trip; a refusal is in its place."""
+        every = [(keys.AgentKeys(agent), arguments) for agent, arguments in calls]
+        keyed = [((own.tag, own.route, own.outcomes), said) for own, said in every]
+        return await self.connection.run_each(self.scripts[script], keyed)

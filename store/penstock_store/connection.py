@@ -148,6 +148,51 @@ class Connection:
             )
         return answer
 
+    async def run_each(
+        self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[Argument]]]
+    ) -> list[Any]:
+        """Run a script on keys and arguments of many, in one round trip; the answers in order.
+
+        An answer that is an error is in its place, as StoreRefused.
+        """
+        if isinstance(self._client, RedisCluster):  # its slots are on many servers
+            return [await self._run_or_refused(script, *call) for call in calls]
+        if script.guarded:
+            self._guard()
+        for keyed, _ in calls:
+            assert_one_slot(keyed)
+        answers = await self._piped(script, calls)
+        if any(isinstance(answer, exceptions.NoScriptError) for answer in answers):
+            await self._run_or_refused(script, *calls[0])  # sent whole: from now on it is known
+            answers = await self._piped(script, calls)
+        return [self._or_refused(script, answer) for answer in answers]
+
+    async def _piped(
+        self, script: Script, calls: Sequence[tuple[Sequence[str], Sequence[Argument]]]
+    ) -> list[Any]:
+        pipe = cast("Redis", self._client).pipeline(transaction=False)
+        for keyed, arguments in calls:
+            pipe.execute_command("EVALSHA", script.sha, len(keyed), *keyed, *arguments)
+        answers = pipe.execute(raise_on_error=False)
+        return list(await self._within_deadline(script.name, answers))
+
+    async def _run_or_refused(
+        self, script: Script, keyed: Sequence[str], arguments: Sequence[Argument]
+    ) -> Any:
+        try:
+            return await self.run(script, keyed, arguments)
+        except StoreRefused as error:
+            return error
+
+    def _or_refused(self, script: Script, answer: Any) -> Any:
+        """One of many answers. Raises StoreUnavailable where it says that Redis cannot now."""
+        if not isinstance(answer, exceptions.RedisError):
+            return answer
+        told = self._told(script.name, answer)
+        if isinstance(told, StoreUnavailable):
+            raise told
+        return told
+
     async def read(self, *command: Argument) -> Any:
         """Run a command that changes nothing; tried again once when the connection breaks."""
         what = str(command[0])
@@ -258,9 +303,13 @@ class Connection:
         except _UNREACHABLE as error:
             raise self._unavailable(what, str(error) or type(error).__name__) from error
         except exceptions.RedisError as error:
-            if _UNABLE.search(str(error)) or _REFUSED.search(str(error)):
-                raise self._unavailable(what, str(error)) from error
-            raise self._refused(what, error) from error
+            raise self._told(what, error) from error
+
+    def _told(self, what: str, error: exceptions.RedisError) -> StoreUnavailable | StoreRefused:
+        """What an error that Redis answers with means."""
+        if _UNABLE.search(str(error)) or _REFUSED.search(str(error)):
+            return self._unavailable(what, str(error))
+        return self._refused(what, error)
 
     def _unavailable(self, what: str, why: str) -> StoreUnavailable:
         self._failed_at = time.monotonic()

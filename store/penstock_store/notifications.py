@@ -1,12 +1,14 @@
 """Waiting without polling for what happens to tasks."""
 
 import asyncio
+from collections.abc import Callable
 
 from penstock.names import AgentKey
 from penstock_store import codec, keys
 from penstock_store.connection import Connection
 from penstock_store.news import News
 from penstock_store.records import Event
+from penstock_store.subscription import Subscription
 from penstock_store.tasks import agent_of
 
 
@@ -20,6 +22,12 @@ class Notifications:
     async def aclose(self) -> None:
         """Stop listening."""
         await self._news.aclose()
+
+    def subscription(
+        self, told: Callable[[AgentKey], None], clock: Callable[[], float]
+    ) -> Subscription:
+        """A line on which many agents are followed, for as long as it is run."""
+        return Subscription(self._connection, told, clock)
 
     async def events(self, identifier: str, after: str = "") -> list[Event]:
         """Events of a task after an event id, oldest first.

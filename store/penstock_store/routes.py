@@ -1,7 +1,7 @@
 """Routes in force, the revisions that they name, and the operator's index of agents."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from penstock.errors import StaleWrite, StoreRefused
 from penstock.names import AgentKey
@@ -51,6 +51,13 @@ class Routes:
         longer listed in the route, and its tasks wait for ``rehome``. ``queued`` leaves out tasks that wait for an earlier one of their session.
         """
         return codec.look(await self._scripts.run("look", agent, arguments=revisions))
+
+    async def look_each(
+        self, asked: Sequence[tuple[AgentKey, Sequence[str]]]
+    ) -> list[Look | StoreRefused]:
+        """``look`` at many agents in one round trip; where one is refused, why, in its place."""
+        answers = await self._scripts.run_each("look", asked)
+        return [_looked(said) for said in answers]
 
     async def versions(self, agent: AgentKey) -> dict[str, str]:
         """The version that each revision declares, by hash; empty where it declares none.
@@ -107,6 +114,13 @@ class Routes:
             ended += now
             if now < _SWEEP:
                 return ended
+
+
+def _looked(said: Any) -> Look | StoreRefused:
+    try:
+        return said if isinstance(said, StoreRefused) else codec.look(said)
+    except (AttributeError, TypeError, ValueError) as error:
+        return StoreRefused(f"Redis answered look with what cannot be read: {error!r}")
 
 
 def _route_arguments(route: Route, instead_of: tuple[int, int] | None) -> list[str | int]:

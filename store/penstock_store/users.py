@@ -42,7 +42,7 @@ GATEWAY_COMMANDS: Final = (
 OPERATOR_COMMANDS: Final = (
     *_CONNECTION, *_SCRIPTS, *_TASKS,
     "persist", "pfcount", "sadd", "scard", "set", "sismember", "smembers", "xpending", "xrange",
-    "xrevrange", "zcard", "zrange", "zremrangebyscore", "llen", "xinfo|stream", "info|memory",
+    "xrevrange", "zcard", "zrange", "subscribe", "unsubscribe", "zremrangebyscore", "llen", "xinfo|stream", "info|memory",
     "acl|deluser", "acl|getuser", "acl|setuser", "acl|users", "client|kill",
 )  # fmt: skip
 

@@ -43,6 +43,7 @@ from penstock_operator.reconcile import manifests, podwords
 from penstock_operator.reconcile.manifests import Installation
 from penstock_operator.reconcile.measure import Measure, StoreClock, last_moment
 from penstock_operator.reconcile.memory import Cuts, Memory, Quiet, record_version
+from penstock_operator.reconcile.rest import Basis, stamps
 from penstock_operator.reconcile.world import World
 from penstock_operator.tenancy.prices import PriceFile
 from penstock_operator.tenancy.tenants import Tenants
@@ -66,6 +67,22 @@ class Sources:
     tenants: Tenants | None = None  # where each namespace has a Redis user of its own
     store_clock: StoreClock = field(default_factory=StoreClock)
     price_file: PriceFile = field(default_factory=lambda: PriceFile(None))
+
+
+def basis(sources: Sources, key: AgentKey) -> Basis:
+    """What ``gather`` would read of an agent beside Redis, by what tells whether it is still the same.
+
+    ConfigMaps of other owners, which instructions come from, and pods are not in it: where they
+    are read, the agent is not at rest.
+    """
+    kinds = (AGENT, ROLLOUT, RECORD, CONFIGMAP, DEPLOYMENT)
+    tenants = sources.tenants
+    return Basis(
+        objects=stamps(obj for kind in kinds for obj in sources.cache.of_agent(kind, key)),
+        epoch=sources.leadership.epoch,
+        provided=tenants is None or tenants.provided(key.namespace),
+        prices=sources.price_file.read(),
+    )
 
 
 async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime) -> World | None:

@@ -13,6 +13,7 @@ from penstock.traffic import Route
 from penstock_operator.cluster.drift import Answer, answer, differs
 from penstock_operator.cluster.kinds import Object, name_of
 from penstock_operator.leadership.fencing import Strange
+from penstock_operator.reconcile.rest import Rest
 
 #: A revision; else why what was read is none, and whether a newer Penstock can read it.
 Found = Revision | tuple[str, bool]
@@ -59,7 +60,8 @@ class Memory:
     the last route that Redis took; ``strange`` is a route in Redis that is above what its leader
     may write; ``numbers_at`` when the status numbers were last written; ``unrecorded`` are verdicts,
     by record, that the API server would not take; ``answers`` hold children that the API server
-    stored otherwise than they were applied; ``cuts`` what its records hold.
+    stored otherwise than they were applied; ``cuts`` what its records hold; ``rest`` is there while
+    the last plan holds until there is news.
     """
 
     quiet: Quiet | None = None
@@ -73,6 +75,7 @@ class Memory:
     unrecorded: dict[str, Object] = field(default_factory=dict)
     answers: dict[tuple[str, str], Answer] = field(default_factory=dict)
     cuts: Cuts = field(default_factory=dict)
+    rest: Rest | None = None
 
     @classmethod
     def after(cls, status: AgentStatus) -> Self:

@@ -60,7 +60,7 @@ class Plan:
     ``rehome`` are revision hashes whose unbegun work goes back to stable; ``expire``: some task
     waits for longer than it may. ``events`` are told whatever happens, ``transitions`` once
     ``agent_status`` is written. ``news``: that status says something new; ``differs``: at least
-    its numbers are others.
+    its numbers are others. ``awaited``: the next pass is due for something that no news brings.
     """
 
     provide: bool = False
@@ -85,6 +85,7 @@ class Plan:
     course: Course | None = None
     lulls: Mapping[str, Lull] = field(default_factory=dict)
     look_again_seconds: float = 60.0
+    awaited: bool = False
 
 
 def plan_agent(world: World) -> Plan:
@@ -98,6 +99,7 @@ def plan_agent(world: World) -> Plan:
     pruned = prunable(
         crews, stock, course, world.spec.revision_history_limit if world.spec else 100
     )
+    due = requeue.due(world, stock, course, crews, route)
     return Plan(
         provide=world.unprovided,
         replaced=_replaced(world, tampered),
@@ -120,7 +122,8 @@ def plan_agent(world: World) -> Plan:
         in_flight=bool(course.split.canary and course.split.percent),
         course=course,
         lulls={crew.known.name: crew.lull for crew in crews if crew.lull},
-        look_again_seconds=requeue.seconds(world, stock, course, crews, route),
+        look_again_seconds=due.seconds,
+        awaited=due.awaited,
     )
 
 

@@ -30,9 +30,12 @@ from penstock_operator.cluster.kinds import (
 )
 from penstock_operator.reconcile import events, idle, shown
 from penstock_operator.reconcile.fence import fenced
-from penstock_operator.reconcile.gather import Sources, gather
+from penstock_operator.reconcile.gather import Sources, basis, gather
+from penstock_operator.reconcile.lasting import holds_seconds
 from penstock_operator.reconcile.memory import Memory
 from penstock_operator.reconcile.plan import Plan, plan_agent
+from penstock_operator.reconcile.rest import Basis, Rest, lasting
+from penstock_operator.reconcile.world import World
 from penstock_store.codec import route_record
 
 log = structlog.get_logger("penstock.operator")
@@ -65,6 +68,11 @@ class Reconciler:
     async def reconcile(self, key: AgentKey) -> Again | None:
         """One pass; returns when to look again, None when nothing is left to do."""
         memory = self.memories.get(key) or self.memories.setdefault(key, self._begun(key))
+        read = basis(self.sources, key)  # before anything is read: what comes meanwhile is news
+        rest, now = memory.rest, self.sources.leadership.clock()
+        if rest and rest.goes_on(read, now):
+            return Again(rest.until - now, urgent=False)
+        memory.rest = None
         seen = await gather(self.sources, key, memory, self.clock())
         if seen is None:
             await self._gone(key)
@@ -76,7 +84,19 @@ class Reconciler:
         metrics.show(key, shown.of_agent(key, world, plan))
         await self.apply(key, world.agent, plan, memory)
         told = bool(memory.no_redis_user) == bool(world.no_redis_user)
+        memory.rest = self._rest(world, plan, memory, read)
+        if memory.rest:
+            return Again(memory.rest.until - now, urgent=False)
         return Again(plan.look_again_seconds if told else 0.0, urgent=plan.in_flight)
+
+    def _rest(self, world: World, plan: Plan, memory: Memory, read: Basis) -> Rest | None:
+        """The rest that an agent goes to after a plan that holds for a while; None where it does not."""
+        seconds = holds_seconds(world, plan)
+        if not seconds or world.look is None or memory.unrecorded or memory.strange:
+            return None
+        revisions = tuple(names.hash_of(name_of(record)) for record in world.records)
+        until = self.sources.leadership.clock() + seconds
+        return Rest(read, revisions, lasting(world.look), until)
 
     def _begun(self, key: AgentKey) -> Memory:
         """What is remembered of an Agent before the first pass over it."""

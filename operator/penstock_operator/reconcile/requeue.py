@@ -1,5 +1,6 @@
 """When an agent is looked at again without being asked: for what no event announces."""
 
+from dataclasses import dataclass
 from typing import Final
 
 from penstock.api.agent import RevisionState
@@ -23,17 +24,29 @@ _EXPIRED_SECONDS: Final = 0.1  # after the moment up to which a task may wait
 _IN_USE_FOR_MS: Final = 3_600_000
 
 
-def seconds(
-    world: World, stock: Stock, course: Course, crews: tuple[Crew, ...], route: Route | None
-) -> float:
+@dataclass(frozen=True)
+class Due:
     """In how many seconds the next pass is due, at the latest.
+
+    ``awaited``: for something that comes with time, or that neither the API server nor Redis tells.
+    """
+
+    seconds: float
+    awaited: bool
+
+
+def due(
+    world: World, stock: Stock, course: Course, crews: tuple[Crew, ...], route: Route | None
+) -> Due:
+    """When the next pass is due.
 
     Args:
         route: what this pass puts in force.
     """
     if stock.settling:
-        return _SETTLING_SECONDS
-    return min(course.decision.look_again_seconds, _AT_REST_SECONDS, *_wishes(world, crews, route))
+        return Due(_SETTLING_SECONDS, awaited=True)
+    wishes = min(course.decision.look_again_seconds, _AT_REST_SECONDS, *_wishes(world, crews, route))
+    return Due(min(wishes, *_news(world)), awaited=wishes < _AT_REST_SECONDS)
 
 
 def is_overdue(world: World, crews: tuple[Crew, ...]) -> bool:
@@ -55,16 +68,25 @@ def _seconds_to_wait(world: World, crews: tuple[Crew, ...]) -> list[float]:
     ]
 
 
+def _news(world: World) -> list[float]:
+    """In how many seconds Redis should be asked for news of an agent."""
+    asleep = world.spec is not None and world.spec.scaling.min_replicas == 0
+    found = [_AT_REST_SECONDS]
+    if asleep:
+        found.append(_ASLEEP_SECONDS)  # the first task must wake it
+    if _in_use(world):
+        found.append(_IN_USE_SECONDS)
+    return found
+
+
 def _wishes(world: World, crews: tuple[Crew, ...], route: Route | None) -> list[float]:
     """In how many seconds each thing that nobody tells us of should be looked at."""
     wishes = []
-    if world.spec and world.spec.scaling.min_replicas == 0:
-        wishes.append(_ASLEEP_SECONDS)  # the first task must wake it
     leaving = any(crew.state is RevisionState.DRAINING for crew in crews)
     refused = world.refused or world.name_conflict or world.no_redis_user
     unsettled = world.look is None or world.missing or refused
     lull = any(crew.lull for crew in crews)
-    if leaving or unsettled or lull or _in_use(world):
+    if leaving or unsettled or lull:
         wishes.append(_IN_USE_SECONDS)
     wishes += [
         left + _EXPIRED_SECONDS if left > 0 else _IN_USE_SECONDS

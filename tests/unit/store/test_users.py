@@ -52,6 +52,8 @@ def said_in(*names):
                 "acl|setuser",
                 "acl|users",
                 "client|kill",
+                "subscribe",
+                "unsubscribe",
             },
         ),
     ],

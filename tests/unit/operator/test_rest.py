@@ -1,0 +1,268 @@
+"""An agent at rest costs nothing: until there is news, or the time has come, nothing is read and nothing planned."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from penstock.access import Access, Heard
+from penstock.analysis.evidence import Observation, Stratum
+from penstock.rollout.situation import Pods
+from penstock_operator.cluster.kinds import AGENT, DEPLOYMENT, RECORD
+from penstock_operator.reconcile import lasting, plan
+from penstock_operator.reconcile.memory import Lull
+from penstock_operator.reconcile.rest import lasting as without_moments
+from penstock_operator.reconcile.world import World
+from penstock_operator.tenancy.prices import Prices
+from penstock_store.records import Look, RevisionWork
+from tests.unit.operator import worlds
+from tests.unit.operator.calm import KEY, Calm, settled
+from tests.unit.operator.test_never_again import rollout
+from tests.unit.operator.test_plan import V1, serving, trying_v2
+from tests.unit.operator.worlds import cut
+
+#: What gather puts into a world, and what tells an agent at rest that it is another one.
+TOLD_BY = {
+    "objects": {
+        "agent", "spec", "status", "status_lost", "problem", "rollouts", "unread_rollouts", "records",
+        "configmaps", "deployments", "decided_epoch", "quiet",
+    },
+    "epoch": {"epoch"},
+    "provided": {"unprovided", "no_redis_user"},
+    "prices": {"prices"},
+    "the look of the round": {"look", "look_error", "observation", "observation_error", "instead_of"},
+    "no rest with it": {"references", "missing", "lulls", "name_conflict", "refused", "settled", "pods"},
+    "nothing: it is a clock, a chance, a constant, or what was read": {
+        "now", "fresh_salt", "installation", "answers", "cuts",
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(params=["alone", "governed", "asleep"])
+def calm(request: pytest.FixtureRequest) -> tuple[Calm, Any]:
+    """An agent without an AgentRollout, with one, and one that may be scaled to nothing."""
+    made = Calm()
+    rollouts = [rollout()] if request.param == "governed" else []
+    spec = {"scaling": {"minReplicas": 0}} if request.param == "asleep" else {}
+    return made, made.reconciler(*rollouts, **spec)
+
+
+async def test_a_pass_over_an_agent_at_rest_asks_nobody_anything(calm: tuple[Calm, Any]) -> None:
+    everything, passes = calm
+    await settled(passes, everything)
+    for _ in range(5):
+        everything.boot.seconds += 60
+        again = await passes.reconcile(KEY)
+        assert again is not None
+    assert not everything.asked
+    assert again.seconds == pytest.approx(300)
+
+
+def written_by_another(passes: Any, everything: Calm, kind: Any) -> None:
+    cache = passes.sources.cache
+    cache.observe(kind, everything.written(cache.of_agent(kind, KEY)[0]))
+
+
+@pytest.mark.parametrize("kind", [AGENT, RECORD, DEPLOYMENT], ids=lambda kind: kind.kind)
+async def test_an_object_that_was_written_ends_the_rest(calm: tuple[Calm, Any], kind: Any) -> None:
+    everything, passes = calm
+    await settled(passes, everything)
+    written_by_another(passes, everything, kind)
+    await passes.reconcile(KEY)
+    assert everything.asked["look"] == 1
+
+
+async def test_an_object_that_is_gone_ends_it(calm: tuple[Calm, Any]) -> None:
+    everything, passes = calm
+    await settled(passes, everything)
+    cache = passes.sources.cache
+    cache.forget(DEPLOYMENT, cache.of_agent(DEPLOYMENT, KEY)[0])
+    await passes.reconcile(KEY)
+    assert everything.asked["apply"] == 1, "it is put back"
+
+
+async def test_another_leadership_ends_it(calm: tuple[Calm, Any]) -> None:
+    everything, passes = calm
+    await settled(passes, everything)
+    passes.sources.leadership.epoch += 1
+    await passes.reconcile(KEY)
+    assert everything.asked["look"] == 1
+
+
+async def test_a_way_to_redis_that_is_lost_ends_it(calm: tuple[Calm, Any]) -> None:
+    everything, passes = calm
+    await settled(passes, everything)
+    everything.has_way = False
+    await passes.reconcile(KEY)
+    assert everything.asked["provide"] == 1
+
+
+async def test_other_prices_end_it(calm: tuple[Calm, Any]) -> None:
+    everything, passes = calm
+    await settled(passes, everything)
+    passes.sources.price_file._prices = Prices(text="{}")
+    await passes.reconcile(KEY)
+    assert everything.asked["look"] == 1
+
+
+async def test_its_time_ends_it_whatever_was_missed(calm: tuple[Calm, Any]) -> None:
+    everything, passes = calm
+    await settled(passes, everything)
+    everything.boot.seconds += lasting.LONGEST_SECONDS
+    await passes.reconcile(KEY)
+    assert everything.asked["look"] == 1
+    assert passes.memories[KEY].rest
+
+
+async def test_an_agent_that_is_gone_is_not_at_rest(calm: tuple[Calm, Any]) -> None:
+    everything, passes = calm
+    await settled(passes, everything)
+    cache = passes.sources.cache
+    cache.forget(AGENT, cache.of_agent(AGENT, KEY)[0])
+    assert await passes.reconcile(KEY) is None
+    assert KEY not in passes.memories
+
+
+async def test_a_pass_that_fails_ends_it(
+    calm: tuple[Calm, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everything, passes = calm
+    await settled(passes, everything)
+    written_by_another(passes, everything, AGENT)
+    monkeypatch.setattr(everything, "look", None)
+    with pytest.raises(TypeError):
+        await passes.reconcile(KEY)
+    assert passes.memories[KEY].rest is None
+
+
+async def test_what_comes_while_a_pass_reads_is_news_for_the_next(
+    calm: tuple[Calm, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everything, passes = calm
+    await settled(passes, everything)
+    everything.boot.seconds += lasting.LONGEST_SECONDS
+    look = everything.look
+
+    async def written_meanwhile(*asked: Any) -> Look:
+        monkeypatch.setattr(everything, "look", look)
+        written_by_another(passes, everything, AGENT)
+        return await look(*asked)
+
+    monkeypatch.setattr(everything, "look", written_meanwhile)
+    await passes.reconcile(KEY)
+    everything.asked.clear()
+    await passes.reconcile(KEY)
+    assert everything.asked["look"] == 1
+
+
+async def test_workers_that_are_not_ready_keep_it_from_resting() -> None:
+    everything = Calm(ready=False)
+    passes = everything.reconciler()
+    with pytest.raises(AssertionError, match="not at rest"):
+        await settled(passes, everything)
+
+
+def test_whatever_is_gathered_is_told_by_something() -> None:
+    fields = {field.name for field in dataclasses.fields(World)}
+    told = [name for names in TOLD_BY.values() for name in names]
+    assert sorted(told) == sorted(fields), "say in TOLD_BY what tells that it is another one"
+
+
+# ------------------------------------------------------------------------------ how long it holds
+
+BLANK = Observation(now_ms=1_000_000)
+
+
+def at_rest(**more: Any) -> World:
+    made = worlds.world(
+        records=(worlds.record(V1, promoted=1),),
+        projected_for=(V1,),
+        ready_for=(V1,),
+        status=serving(V1),
+        route_version=3,
+        observation=BLANK,
+        **more,
+    )
+    for _ in range(2):
+        made = worlds.later_pass(made)
+    return made
+
+
+def seconds(made: World) -> float:
+    return lasting.holds_seconds(made, plan.plan_agent(made))
+
+
+def test_with_nothing_in_the_window_it_holds_for_long_else_for_a_minute() -> None:
+    made = at_rest()
+    assert seconds(made) == lasting.LONGEST_SECONDS
+    stratum = Stratum(200, 3, {})
+    for seen in (
+        replace(BLANK, window=(stratum,)),
+        replace(BLANK, older=(stratum,)),
+        replace(BLANK, gap=True),
+    ):
+        assert seconds(replace(made, observation=seen)) == lasting.MEASURED_SECONDS
+
+
+def looked(made: World, **more: Any) -> World:
+    assert made.look is not None
+    return replace(made, look=replace(made.look, **more))
+
+
+def waiting(**more: Any) -> dict[str, RevisionWork]:
+    return {cut(V1).hash: RevisionWork(**more)}
+
+
+NEVER = {
+    "a task waits": lambda made: looked(made, work=waiting(queued=1, oldest_queued_ms=5)),
+    "a task runs": lambda made: looked(made, work=waiting(running=1)),
+    "a task waits for its session": lambda made: looked(made, waiting=1),
+    "Redis is away": lambda made: replace(made, look=None, look_error="away", observation=None),
+    "outcomes cannot be read": lambda made: replace(made, observation=None),
+    "workers start": lambda made: replace(made, pods={cut(V1).name: Pods(0, 1)}),
+    "a reference is followed": lambda made: replace(made, references={"configmap/a/b": "c"}),
+    "a child is refused": lambda made: replace(made, refused="no"),
+    "a name is taken": lambda made: replace(made, name_conflict="no"),
+    "the way to Redis is missing": lambda made: replace(made, unprovided=True),
+    "the route is another": lambda made: looked(made, route_record=("x",)),
+    "there are too many workers": lambda made: replace(
+        made,
+        lulls={cut(V1).name: Lull(worlds.NOW, 1, 5)},
+        deployments={cut(V1).name: worlds.projected(V1, replicas=5)[1]},
+    ),
+    "the projection is gone": lambda made: replace(made, configmaps={}),
+    "the status could not be read": lambda made: replace(made, status_lost=("spec",)),
+}
+
+
+@pytest.mark.parametrize("change", NEVER.values(), ids=NEVER)
+def test_a_plan_does_not_hold_while(change: Any) -> None:
+    assert seconds(change(at_rest())) == 0
+
+
+@pytest.mark.parametrize("work", [{"queued": 1, "oldest_queued_ms": 5}, {"running": 1}])
+def test_nor_does_it_once_the_report_of_the_tasks_is_written(work: dict[str, Any]) -> None:
+    made = looked(at_rest(), work=waiting(**work))
+    for _ in range(2):
+        made = looked(worlds.later_pass(made), work=waiting(**work))
+    assert not plan.plan_agent(made).differs
+    assert seconds(made) == 0
+
+
+def test_a_plan_does_not_hold_while_a_candidate_is_tried() -> None:
+    made = replace(trying_v2(), observation=BLANK)
+    assert seconds(made) == 0
+
+
+def test_a_look_is_the_same_however_often_a_worker_says_the_same() -> None:
+    def heard(first: int, second: int) -> Look:
+        words = {"a": Heard(Access.ACCEPTED, first), "b": Heard(Access.MODEL_NOT_FOUND, second)}
+        return Look(first + second, None, 0, "", (), "", "", heard=words)
+
+    assert without_moments(heard(1000, 2000)) == without_moments(heard(1004, 2009))
+    assert without_moments(heard(1000, 2000)) != without_moments(heard(3000, 2000)), (
+        "which of two words is the newer one counts"
+    )
