@@ -115,7 +115,8 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
     )
     pods = await _pods(sources, key, deployments)
     inputs = revision.canonical([spec_of(agent).get("template"), references])
-    quiet = _quiet(memory.quiet, inputs, now)
+    quiet = memory.quiet.then(inputs, now) if memory.quiet else Quiet(inputs, now)
+    refers = _source(agent) is not None
     unprovided = _unprovided(sources, key, look)
     return World(
         now=now,
@@ -133,7 +134,7 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
         references=references,
         prices=prices.text,
         missing=missing,
-        settled=not records or quiet.seconds(now) >= sources.settle_seconds,
+        settled=not records or quiet.settled(now, sources.settle_seconds, refers=refers),
         look=look,
         look_error=look_error,
         observation=observation,
@@ -161,11 +162,6 @@ def _now(
         return clock.tell(look.now_ms, at)
     written = last_moment(rollout.status) if rollout else None
     return clock.now(at, written, machine)
-
-
-def _quiet(before: Quiet | None, inputs: str, now: datetime) -> Quiet:
-    """The inputs of a revision, quiet since the pass in which they were first seen so."""
-    return before if before and before.inputs == inputs else Quiet(inputs, now)
 
 
 def highest_epoch(cache: Cache) -> int:

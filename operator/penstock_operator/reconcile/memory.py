@@ -1,5 +1,6 @@
 """What the operator remembers of an agent between passes; losing it costs nothing but time."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -41,13 +42,30 @@ class Lull:
 
 @dataclass(frozen=True)
 class Quiet:
-    """What a revision would be cut from, and since when it has been the same."""
+    """What a revision would be cut from, and since when it has been the same.
+
+    ``before_seconds``: for how long it had been the same before that; infinite where nobody knows.
+    """
 
     inputs: str
     since: datetime
+    before_seconds: float = math.inf
 
-    def seconds(self, now: datetime) -> float:
-        """For how long it has been the same."""
+    def then(self, inputs: str, now: datetime) -> Self:
+        """The same when it is seen again, or what it was changed to."""
+        return self if inputs == self.inputs else type(self)(inputs, now, self._seconds(now))
+
+    def settled(self, now: datetime, seconds: float, *, refers: bool) -> bool:
+        """Whether a revision may be cut of it: at once, but for an edit that follows on another one.
+
+        Args:
+            seconds: for how long it must be the same then.
+            refers: a ConfigMap belongs to it, which may come with it or right after: it waits in any case.
+        """
+        alone = not refers and self.before_seconds >= seconds
+        return alone or self._seconds(now) >= seconds
+
+    def _seconds(self, now: datetime) -> float:
         return (now - self.since).total_seconds()
 
 

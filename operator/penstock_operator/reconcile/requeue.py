@@ -45,7 +45,9 @@ def due(
     """
     if stock.settling:
         return Due(_SETTLING_SECONDS, awaited=True)
-    wishes = min(course.decision.look_again_seconds, _AT_REST_SECONDS, *_wishes(world, crews, route))
+    wishes = min(
+        course.decision.look_again_seconds, _AT_REST_SECONDS, *_wishes(world, crews, route)
+    )
     return Due(min(wishes, *_news(world)), awaited=wishes < _AT_REST_SECONDS)
 
 

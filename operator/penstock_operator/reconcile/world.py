@@ -24,7 +24,7 @@ class World:
     ``unread_rollouts`` those whose spec cannot be read. ``status_lost`` are the places of the Agent's
     status that could not be read. ``references`` holds the content of referenced objects, ``prices``
     the installation's own as text, ``missing`` a sentence when one is not there. ``settled``: the
-    revision's inputs have been quiet for long enough to cut one. ``look`` is None when Redis did
+    revision's inputs have been quiet for long enough to cut one, or need not be. ``look`` is None when Redis did
     not answer (``look_error``). ``lulls``: revisions, by name, that have more workers than they
     need, as the pass before saw it. ``name_conflict``: a child that belongs to another owner;
     ``refused``: a child that the API server would not take, in its words. ``unprovided``: nobody has
