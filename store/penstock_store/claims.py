@@ -206,7 +206,7 @@ class Claims:
     async def finish(
         self, claim: Claim, outcome: Outcome, usage: Usage, history: bytes | None = None
     ) -> bool:
-        """End a task once: result, acknowledgement, outcome row, wake-up, the session's next task.
+        """End a task once, whatever it is told: result, acknowledgement, outcome row, wake-up, the session's next task.
 
         The same call again changes nothing and returns True.
 
@@ -219,25 +219,40 @@ class Claims:
         Returns:
             False when the claim was lost meanwhile: nothing was written.
         """
-        arguments = (
-            claim.task.id,
-            claim.id,
-            outcome.status.value,
-            outcome.reason.value,
-            outcome.message,
-            outcome.counting.value,
-            outcome.output,
-            codec.usage_text(usage),
-            usage.list_price_micro_usd,  # revisions are compared by it
-            int(history is not None),
-            history or b"",
-        )
-        ended = await self._finish(claim, arguments)
-        if ended:
-            size = len(outcome.output) + len(history or b"") + len(claim.task.input)
+        said = await self._end(claim, _ending(claim, outcome, usage, history), (), heeds=False)
+        return said is not Directive.LOST
+
+    async def finish_step(
+        self,
+        claim: Claim,
+        outcome: Outcome,
+        usage: Usage,
+        history: bytes | None,
+        events: Sequence[Event],
+    ) -> Directive:
+        """End a task with its last step, which needs no checkpoint then. See ``finish``.
+
+        Args:
+            events: what happened in that step.
+
+        Returns:
+            CONTINUE when it has ended, LOST when the claim was. CANCEL and GIVE_BACK: nothing was
+            written, it must be put down instead.
+        """
+        return await self._end(claim, _ending(claim, outcome, usage, history), events, heeds=True)
+
+    async def _end(
+        self, claim: Claim, ending: Sequence[Argument], events: Sequence[Event], *, heeds: bool
+    ) -> Directive:
+        told = [text for kind, data in events for text in (kind, json.dumps(data))]
+        said = await self._finish(claim, (*ending, int(heeds), *told))
+        if said is Directive.CONTINUE:
+            # Said again it heeds nothing: it was acknowledged.
+            arguments = (*ending, 0, *told)
+            size = sum(len(part) for part in arguments if not isinstance(part, int))
             bare = replace(claim, checkpoint=None, history=None)
-            self._remember(_End(time.monotonic(), bare, arguments, size))
-        return ended
+            self._remember(_End(time.monotonic(), bare, arguments, size + len(claim.task.input)))
+        return said
 
     def _remember(self, end: _End) -> None:
         self._ends.append(end)
@@ -246,12 +261,14 @@ class Claims:
         while self._ends and (self._end_bytes > _END_BYTES or self._ends[0].at_seconds < oldest):
             self._end_bytes -= self._ends.popleft().size
 
-    async def _finish(self, claim: Claim, arguments: Sequence[Argument]) -> bool:
+    async def _finish(self, claim: Claim, arguments: Sequence[Argument]) -> Directive:
         (said,) = await self._numbered(
             "finish", claim.agent, claim.consumer, *_of_task(claim), after=arguments
         )
-        self._saved.pop(claim.id, None)
-        return bool(said)
+        directive = Directive(said.decode())
+        if directive in (Directive.CONTINUE, Directive.LOST):
+            self._saved.pop(claim.id, None)
+        return directive
 
     async def _say_ends_again(self, agent: AgentKey) -> None:
         """Redis may have lost its newest writes: tasks that have ended would run once more."""
@@ -287,6 +304,24 @@ class Claims:
         )
         self._numbers[mine] = max(self._numbers.get(mine, 0), int(written))
         return list(rest)
+
+
+def _ending(
+    claim: Claim, outcome: Outcome, usage: Usage, history: bytes | None
+) -> tuple[Argument, ...]:
+    return (
+        claim.task.id,
+        claim.id,
+        outcome.status.value,
+        outcome.reason.value,
+        outcome.message,
+        outcome.counting.value,
+        outcome.output,
+        codec.usage_text(usage),
+        usage.list_price_micro_usd,  # revisions are compared by it
+        int(history is not None),
+        history or b"",
+    )
 
 
 def _of_task(claim: Claim) -> tuple[str, str]:

@@ -1,12 +1,11 @@
 """Penstock's store alone, with the guarantees of a worker: own_store.py REDIS_URL REVISION SKIPPED COUNTED RESULT.
 
-Each task is claimed, checkpointed as after one model call, and ended: result, acknowledgement, outcome row, events.
+Each task is claimed and, as after one model call, ended with it: result, acknowledgement, outcome row, events.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from pathlib import Path
 from typing import Final
@@ -22,15 +21,6 @@ _AT_ONCE: Final = 32
 _USED: Final = task.Usage(1, 0, 100, 20, 40, 1)
 _DONE: Final = task.Outcome(task.TaskStatus.SUCCEEDED, output=job.OUTPUT)
 _ANSWERED: Final[dict[str, object]] = {"stopReason": "end_turn", "text": job.OUTPUT}
-_STATE: Final = json.dumps(
-    {
-        "format": 1,
-        "messages": [
-            {"role": "user", "content": job.QUESTION},
-            {"role": "assistant", "content": [{"type": "text", "text": job.OUTPUT}]},
-        ],
-    }
-).encode()
 
 
 async def drain(url: str, revision: str, skipped: str, counted: str, result: str) -> None:
@@ -45,8 +35,8 @@ async def drain(url: str, revision: str, skipped: str, counted: str, result: str
 
 
 async def _one(store: Store, claim: Claim, count: Count) -> None:
-    said = await store.claims.checkpoint(claim, _STATE, _USED, [("model", _ANSWERED)])
-    if said is not Directive.CONTINUE or not await store.claims.finish(claim, _DONE, _USED):
+    said = await store.claims.finish_step(claim, _DONE, _USED, None, [("model", _ANSWERED)])
+    if said is not Directive.CONTINUE:
         leave(3, f"the claim was lost: {said}")
     count.one()
 

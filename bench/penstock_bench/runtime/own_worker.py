@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -20,9 +21,9 @@ from penstock_runtime.agent.models import scripted
 from penstock_runtime.agent.models.model import Model, Reply, Request
 from penstock_runtime.worker import boot, main
 from penstock_store.agent_scripts import AgentScripts
-from penstock_store.claims import Claims
+from penstock_store.claims import Claims, Event
 from penstock_store.connection import Connection
-from penstock_store.records import Claim
+from penstock_store.records import Claim, Directive
 from penstock_store.scripts import Scripts
 from penstock_store.store import Store
 
@@ -45,6 +46,11 @@ def layered(_endpoint: Model, *layers: Any) -> Model:
 def counting(count: Count, model_calls: int) -> type[Store]:
     """The store, counting tasks that ended as they should; another end ends the process."""
 
+    def counted(outcome: task.Outcome, usage: task.Usage) -> None:
+        if outcome.status is not task.TaskStatus.SUCCEEDED or usage.model_calls != model_calls:
+            leave(3, f"{outcome} after {usage}")
+        count.one()
+
     class CountingClaims(Claims):
         async def finish(
             self,
@@ -54,10 +60,20 @@ def counting(count: Count, model_calls: int) -> type[Store]:
             history: bytes | None = None,
         ) -> bool:
             ended = await super().finish(claim, outcome, usage, history)
-            if outcome.status is not task.TaskStatus.SUCCEEDED or usage.model_calls != model_calls:
-                leave(3, f"{outcome} after {usage}")
-            count.one()
+            counted(outcome, usage)
             return ended
+
+        async def finish_step(
+            self,
+            claim: Claim,
+            outcome: task.Outcome,
+            usage: task.Usage,
+            history: bytes | None,
+            events: Sequence[Event],
+        ) -> Directive:
+            said = await super().finish_step(claim, outcome, usage, history, events)
+            counted(outcome, usage)
+            return said
 
     class Counting(Store):
         def __init__(self, connection: Connection, scripts: Scripts, installation: str) -> None:

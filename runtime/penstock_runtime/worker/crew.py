@@ -177,15 +177,13 @@ class Crew:
             return
         try:
             run = await loop.run_task(self._agent, claims.beginning(claim), hold)
+            history = claims.session_history(claim, run)
+            outcome = run.outcome or endings.internal("no outcome")
+            await self._finish(hold, outcome, run.usage, history)
         except Interrupted as stop:
             await self._put_down(hold, stop.directive)
         except OutOfTime:
             await self._finish(hold, self._out_of_time(hold), hold.usage)
-        else:
-            history = claims.session_history(claim, run)
-            await self._finish(
-                hold, run.outcome or endings.internal("no outcome"), run.usage, history
-            )
 
     def _out_of_time(self, hold: Hold) -> Outcome:
         """The end of a task that Redis did not let go on: of no revision it is a sample."""

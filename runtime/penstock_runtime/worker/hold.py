@@ -50,6 +50,14 @@ class _Saved:
     intents: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class _Step:
+    """A step after which the task only ends, not written yet."""
+
+    run: Run
+    events: list[Event]
+
+
 class Hold:
     """Keeps one claimed task while it runs; implements the loop's ``Keeper``.
 
@@ -70,6 +78,7 @@ class Hold:
         self._told = asyncio.Event()
         self._writing = asyncio.Lock()  # an older state never overwrites a newer one
         self._last: _Saved | None = None
+        self._last_step: _Step | None = None
         self._again: asyncio.Task[Any] | None = None
         self.context: Context = LIVE
         self.claim = claim
@@ -119,15 +128,22 @@ class Hold:
     async def save(self, run: Run, events: list[Event], *, replicated: bool = False) -> None:
         """Write a checkpoint. See ``Keeper.save``.
 
-        A reply after which the task only ends is not waited for: its end carries all of it.
+        A reply after which the task only ends is not written here: its end carries all of it.
 
         Raises:
             OutOfTime: the wall time ended before Redis took it.
         """
         self.usage = run.usage
+        if run.transcript.stop_reason in _GOES_ON or self.directive is not Directive.CONTINUE:
+            await self._save(run, events, replicated=replicated)
+        else:
+            self._last_step = _Step(run, events)
+        self._obey()
+
+    async def _save(self, run: Run, events: list[Event], *, replicated: bool = False) -> None:
+        state = _Saved(run.transcript.encode(), run.usage, run.transcript.intents)
         ends = run.transcript.stop_reason not in _GOES_ON
         until = self._clock() if ends else self._wall_end
-        state = _Saved(run.transcript.encode(), run.usage, run.transcript.intents)
         async with self._writing:
             self._last = state
             try:
@@ -141,7 +157,6 @@ class Hold:
                     raise OutOfTime from error
             else:
                 self.tell(said)
-        self._obey()
 
     def _checkpoint(
         self, state: _Saved, events: list[Event], *, replicated: bool = False
@@ -196,15 +211,28 @@ class Hold:
         """End the task; False when it was somebody else's by then.
 
         Raises:
+            Interrupted: its last step is kept, and it must be put down instead.
             StoreUnavailable: Redis did not take it, until the claim had run out long since.
         """
         usage = replace(usage, wall_ms=self.wall_ms())
         outcome = replace(
             outcome, message=_storable(outcome.message), output=_storable(outcome.output)
         )
-        return await self._ended(
-            lambda: self._store.claims.finish(self.claim, outcome, usage, history)
+        claims, step = self._store.claims, self._last_step
+        if step is None:
+            return await self._ended(
+                lambda: claims.finish(self.claim, outcome, usage, history), lost=False
+            )
+        said = await self._ended(
+            lambda: claims.finish_step(self.claim, outcome, usage, history, step.events),
+            lost=Directive.LOST,
         )
+        self._last_step = None
+        if said in (Directive.CONTINUE, Directive.LOST):
+            return said is Directive.CONTINUE
+        self.tell(said)
+        await self._save(step.run, step.events)
+        raise Interrupted(self.directive)
 
     async def release(self) -> bool:
         """Give the task back; False when it was somebody else's by then.
@@ -212,9 +240,9 @@ class Hold:
         Raises:
             StoreUnavailable: as with ``finish``.
         """
-        return await self._ended(lambda: self._store.claims.release(self.claim))
+        return await self._ended(lambda: self._store.claims.release(self.claim), lost=False)
 
-    async def _ended(self, write: Callable[[], Awaitable[bool]]) -> bool:
+    async def _ended(self, write: Callable[[], Awaitable[T]], *, lost: T) -> T:
         patience = self._patience.claim_idle_seconds * _CLAIM_TIMES
         until = max(self._wall_end, self._clock() + patience)
         async with self._writing:
@@ -222,7 +250,7 @@ class Hold:
             try:
                 return await self._persist(write, until, (Directive.LOST,))
             except Interrupted:
-                return False
+                return lost
 
     @property
     def _wall_end(self) -> float:

@@ -1,19 +1,21 @@
--- End a claimed task, once. Answers {worker's number, 1 (also when this very claim has ended it), 0 when it was lost}.
+-- End a claimed task, once, with what happened in its last step. Answers {worker's number, Continue (also when this
+-- very claim has ended it), or Lost; Cancel or GiveBack: nothing is written, it has to be put down instead}.
 -- KEYS: tag, route, outcomes, task, events.
 -- ARGV: consumer, its last number, server life, id, claim id, status, reason, message, counting, output, usage, cost,
---       has history, history.
+--       has history, history, heeds (1: it may have to be put down), then events: type, json.
 -- uses: agent tasks tail claims
 local consumer, id, claim = ARGV[1], ARGV[4], ARGV[5]
 local task = task_at(id)
-if task and task.claim == claim and has_ended(task) then return {0, 1} end
+if task and task.claim == claim and has_ended(task) then return {0, "Continue"} end
 local held = task and task.claim == claim and task.status == "Running"
-if held then dequeue(task) end
+local said = task and ARGV[15] == "1" and order(task) or "Continue"
+if held and said == "Continue" then dequeue(task) end
 write_even_when_full()
 local tail = join(consumer, tonumber(ARGV[2]), ARGV[3])
-if not held then
-  if not holds(task, claim, tail) then return {0, 0} end
-  dequeue(task)
-end
+if not held and not holds(task, claim, tail) then return {0, "Lost"} end
+if said ~= "Continue" then return {0, said} end
+if not held then dequeue(task) end
+for i = 16, #ARGV, 2 do event(id, ARGV[i], ARGV[i + 1]) end
 if ARGV[13] == "1" and task.sess ~= "" then
   local key = session_key(task.sess)
   -- After a break ends are said again, in no order: an earlier turn does not overwrite a later one.
@@ -26,4 +28,4 @@ finish(id, task, {
   status = ARGV[6], reason = ARGV[7], message = ARGV[8], counting = ARGV[9],
   claim = claim, output = ARGV[10], usage = ARGV[11], cost = ARGV[12],
 })
-return {written(consumer), 1}
+return {written(consumer), said}

@@ -325,3 +325,21 @@ async def test_ends_are_remembered_for_a_minute_and_within_a_bound(desk, monkeyp
         await desk.finish(await desk.claim_one(), history=b"h" * 1000)
     assert len(desk.store.claims._ends) == 2
     assert all(end.claim.history is None for end in desk.store.claims._ends)
+
+
+async def test_an_end_that_redis_lost_is_said_again_with_its_step_whatever_was_ordered_since(
+    server, desk, other, workers
+):
+    admission = await desk.admit()
+    claim = await desk.claim_one(consumer="busy")
+    tail, step = LostTail(server), [("model", {"text": "done"})]
+    assert (
+        await desk.store.claims.finish_step(claim, DONE, task.Usage(), None, step)
+        is Directive.CONTINUE
+    )
+    tail.happen()
+    await again(desk.store.tasks.cancel, admission.task, "acme-token")
+    await again(desk.store.claims.heartbeat, [], "busy")
+    assert await desk.status(admission.task) is task.TaskStatus.SUCCEEDED
+    assert await desk.event_types(admission.task) == ["queued", "started", "model", "finished"]
+    assert await desk.kinds(admission.task) == "rsf"

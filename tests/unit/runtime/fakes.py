@@ -184,6 +184,13 @@ class Store:
         self.finished[held.task.id] = outcome
         return True
 
+    async def finish_step(self, held, outcome, usage, history, events):
+        self._called("finish_step", held.id, events)
+        said = self.directives.get(held.id, Directive.CONTINUE)
+        if said is Directive.CONTINUE:
+            await self.finish(held, outcome, usage, history)
+        return said
+
     async def release(self, held):
         self._called("release", held.id)
         return True

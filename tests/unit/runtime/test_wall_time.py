@@ -1,6 +1,7 @@
 """A task's wall time ends it whatever Redis does, and its place is free then."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -87,10 +88,35 @@ async def test_who_gives_a_task_back_writes_its_state_first(template, goes_on):
     assert store.times("checkpoint") == 4
 
 
-async def test_a_last_reply_is_not_held_up_by_its_checkpoint(template, ends):
+async def test_a_last_reply_is_written_with_the_end_and_not_before(template, ends):
     store = fakes.Store()
-    store.failing["checkpoint"] = fakes.failing(FULL)
-    await hold(store, template).save(ends, [])
+    held = hold(store, template)
+    await held.save(ends, [("model", {"text": "done"})])
+    assert not store.calls
+    assert await held.finish(endings.succeeded("done"), Usage(), None)
+    assert [name for name, *_ in store.calls] == ["finish_step", "finish"]
+    assert store.calls[0][2] == [("model", {"text": "done"})]
+
+
+@pytest.mark.parametrize("said", [Directive.CANCEL, Directive.GIVE_BACK])
+async def test_a_task_that_is_called_off_at_its_end_keeps_its_last_step(template, ends, said):
+    store = fakes.Store()
+    held = hold(store, template)
+    store.directives[held.claim.id] = said
+    await held.save(ends, [("model", {})])
+    with pytest.raises(Interrupted) as put_down:
+        await held.finish(endings.succeeded("done"), Usage(), None)
+    assert put_down.value.directive is said
+    assert [name for name, *_ in store.calls] == ["finish_step", "checkpoint"]
+    assert not store.finished
+
+
+async def test_a_task_that_was_called_off_before_is_saved_and_put_down(template, ends):
+    store = fakes.Store()
+    held = hold(store, template)
+    held.tell(Directive.GIVE_BACK)
+    with pytest.raises(Interrupted):
+        await held.save(ends, [])
     assert store.times("checkpoint") == 1
 
 
@@ -130,14 +156,16 @@ async def test_what_is_written_again_waits_for_its_turn_like_every_other_write(t
     assert max(most) == 2
 
 
-async def test_an_older_state_never_overwrites_a_newer_one(template, goes_on, ends):
+async def test_an_older_state_never_overwrites_a_newer_one(template, goes_on):
     store = fakes.Store()
     held = hold(store, template)
     await held.save(goes_on, [])
     held.tell(Directive.REWRITE)
-    await held.save(ends, [])
+    (call,) = goes_on.transcript.calls
+    newer = replace(goes_on, transcript=goes_on.transcript.with_intent(call))
+    await held.save(newer, [])
     await store.until(lambda: store.times("checkpoint") == 3)
-    assert [call[2] for call in store.calls][-1] == ends.transcript.encode()
+    assert [call[2] for call in store.calls][-1] == newer.transcript.encode()
 
 
 # ------------------------------------------------------------------------------ in a pool
@@ -200,14 +228,14 @@ async def test_the_writes_of_many_tasks_leave_a_way_for_heartbeats(template):
         await gate.wait()
         return Directive.CONTINUE
 
-    store.claims.checkpoint = slow
+    store.claims.finish_step = slow
     async with working(store, fakes.agent(template), concurrency=200):
         await store.until(lambda: len(at_once) > 1)
         beats = store.times("heartbeat")
         await store.until(lambda: store.times("heartbeat") > beats + 3)
         assert len(set(at_once)) <= 16
         gate.set()
-        await store.until(lambda: len(store.finished) == 200)
+        await store.until(lambda: len(set(at_once)) == 200)
 
 
 async def test_who_waits_for_others_writes_waits_no_longer_than_for_redis(template, goes_on):

@@ -28,11 +28,16 @@ local function adopt(id, task, claim, consumer)
   task.status, task.claim, task.holder = "Running", claim, consumer
 end
 
-local function directive(task, claim, tail)
-  if not holds(task, claim, tail) then return "Lost" end
+-- What whoever holds a task must do with it.
+local function order(task)
   if task.cancel ~= "" or foreign(task) then return "Cancel" end
   if SUSPENDED or gone(task.revision) then return "GiveBack" end
   return "Continue"
+end
+
+local function directive(task, claim, tail)
+  if not holds(task, claim, tail) then return "Lost" end
+  return order(task)
 end
 
 -- Start the task's clock, unless it waited too long before (a suspension is no waiting): then true.
