@@ -25,6 +25,7 @@ class ConditionType(StrEnum):
     REVISION_TAMPERED = "RevisionTampered"
     ROLLED_BACK = "RolledBack"
     ROLLOUT_MISSING = "RolloutMissing"
+    RUNTIME_TOO_OLD = "RuntimeTooOld"
     STALLED = "Stalled"
     SUSPENDED = "Suspended"
     UP_TO_DATE = "UpToDate"

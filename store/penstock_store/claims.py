@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, Final
 
+from penstock import protocol
 from penstock.names import AgentKey
 from penstock.task import Outcome, Usage
 from penstock_store import checkpoints, codec, keys
@@ -46,6 +47,7 @@ class Claims:
     def __init__(self, scripts: AgentScripts) -> None:
         self._scripts = scripts
         self._numbers: dict[tuple[AgentKey, str], int] = {}
+        self._revisions: dict[tuple[AgentKey, str], str] = {}  # for which it asks for tasks
         self._saved: dict[str, Saved] = {}  # by claim id
         self._ends: deque[_End] = deque()
         self._end_bytes = 0
@@ -58,6 +60,7 @@ class Claims:
         Redis was restarted or failed over nothing is handed out before the workers that live
         have been heard of, or 15 s.
         """
+        self._revisions[agent, consumer] = revision
         own = keys.AgentKeys(agent)
         keyed = [
             own.revision(revision),
@@ -74,6 +77,7 @@ class Claims:
 
         A task that was alone when its worker died, seen by its parent or twice, ends Failed instead.
         """
+        self._revisions[agent, consumer] = revision
         claims = await self._numbered(
             "suspects",
             agent,
@@ -90,6 +94,7 @@ class Claims:
         Returns how many tasks that were.
         """
         self._numbers.pop((agent, consumer), None)
+        self._revisions.pop((agent, consumer), None)
         arguments = (revision, consumer, uuid.uuid4().hex)
         return int(
             await self._scripts.run(
@@ -123,10 +128,13 @@ class Claims:
         self, agent: AgentKey, claims: Sequence[Claim], consumer: str, telling: Telling | None
     ) -> dict[str, Directive]:
         told = (telling.revision, telling.access, telling.age_ms) if telling else ("", "", 0)
+        speaks = (self._revisions.get((agent, consumer), ""), protocol.SPOKEN)
         named = [text for claim in claims for text in (claim.task.id, claim.id)]
         number = self._numbers.get((agent, consumer), 0)
         broken, *said = await self._scripts.run(
-            "heartbeat", agent, arguments=lambda life: (consumer, number, life, *told, *named)
+            "heartbeat",
+            agent,
+            arguments=lambda life: (consumer, number, life, *told, *speaks, *named),
         )
         if broken > self._breaks.get(agent, 0):
             self._breaks[agent] = broken

@@ -13,6 +13,7 @@ from penstock.access import Access, Heard
 from penstock.errors import StoreRefused
 from penstock.names import AgentKey
 from penstock.outcomes import End, Row, RowKind
+from penstock.protocol import Spoken
 from penstock.task import (
     Counting,
     Outcome,
@@ -370,11 +371,16 @@ def look(answer: Sequence[Any]) -> Look:
         route_record=record,
         first_row=first.decode(),
         last_row=last.decode(),
-        work={_word(revision): RevisionWork(*figures) for revision, _, *figures in works},
+        work={_word(revision): RevisionWork(*figures) for revision, _, _, *figures in works},
         waiting=waiting,
         rows_trimmed=bool(trimmed),
         heard={
             _word(revision): word for revision, said, *_ in works if (word := _heard(_word(said)))
+        },
+        spoken={
+            _word(revision): number
+            for revision, _, said, *_ in works
+            if (number := _spoken(_word(said)))
         },
     )
 
@@ -386,6 +392,12 @@ def _heard(text: str) -> Heard | None:
         return Heard(Access(rest.partition(" ")[0]), _counter(at))
     except ValueError:
         return None
+
+
+def _spoken(text: str) -> Spoken | None:
+    """What a revision's workers keep, "ms number"; None where nothing of the kind was said."""
+    at, _, number = text.partition(" ")
+    return Spoken(_number(number), _counter(at)) if _number(number) else None
 
 
 def _number(text: str) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 from penstock.access import Access, Heard
 from penstock.names import AgentKey
 from penstock.outcomes import Row
+from penstock.protocol import Spoken
 from penstock.task import Task, TaskStatus
 from penstock.traffic import Arm
 
@@ -122,6 +123,9 @@ class Look:
     waiting: int = 0  # tasks that wait for an earlier one of their session; in no revision's work
     rows_trimmed: bool = False  # the log has lost its first rows, whoever had read them
     heard: Mapping[str, Heard] = field(default_factory=dict)  # by revision hash, where it is known
+    spoken: Mapping[str, Spoken] = field(
+        default_factory=dict
+    )  # by revision hash, where it is known
 
     def stable_of(self, uid: str) -> str:
         """The hash of whom the route in force leads to; "" where it is none of this Agent."""

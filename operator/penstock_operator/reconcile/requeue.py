@@ -5,7 +5,7 @@ from typing import Final
 
 from penstock.api.agent import RevisionState
 from penstock.traffic import Route
-from penstock_operator.reconcile import access, podwords
+from penstock_operator.reconcile import access, podwords, runtimes
 from penstock_operator.reconcile.course import Course
 from penstock_operator.reconcile.stock import Known, Stock
 from penstock_operator.reconcile.workforce import Crew
@@ -100,7 +100,9 @@ def _wishes(world: World, crews: tuple[Crew, ...], route: Route | None) -> list[
         wishes.append(_REFERENCE_SECONDS)
     if _puts_in_force(world, route):
         wishes.append(_ROUTE_SECONDS)
-    if any(_may_hear(world, crew.known) for crew in crews):
+    if any(
+        _may_hear(world, crew.known) or runtimes.is_awaited(world, crew.known.cut) for crew in crews
+    ):
         wishes.append(_IN_USE_SECONDS)
     return wishes
 

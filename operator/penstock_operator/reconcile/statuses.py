@@ -10,7 +10,15 @@ from penstock.api.condition import Condition, Status
 from penstock.api.reasons import ConditionType
 from penstock.rollout.situation import Pods
 from penstock.traffic import Arm, Standing
-from penstock_operator.reconcile import access, asked, manifests, podwords, remembered, waiting
+from penstock_operator.reconcile import (
+    access,
+    asked,
+    manifests,
+    podwords,
+    remembered,
+    runtimes,
+    waiting,
+)
 from penstock_operator.reconcile.access import Word
 from penstock_operator.reconcile.course import Course, targets, verdict_on
 from penstock_operator.reconcile.stock import Stock
@@ -119,6 +127,7 @@ def _conditions(
         ),
         ConditionType.REVISION_TAMPERED: (bool(tampered), "ProjectedAgain", _tampered(tampered)),
         ConditionType.RECORD_UNREADABLE: _unreadable(stock),
+        ConditionType.RUNTIME_TOO_OLD: _too_old(world, stock, course),
     }
     for kind, word in always.items():
         current = _put(world, current, kind, word)
@@ -136,6 +145,15 @@ def _put(
     return condition.set_condition(
         current, kind, true, reason, message, generation=world.generation, now=world.now
     )
+
+
+def _too_old(world: World, stock: Stock, course: Course) -> Word:
+    """Whether a revision with users, or about to have some, is served by workers that keep less."""
+    serving = dict.fromkeys((course.split.stable, course.split.canary, stock.latest))
+    known = (found for name in serving if (found := stock.get(name)))
+    told = (runtimes.complaint(world, one.cut) for one in known)
+    message = next((words for words in told if words), "")
+    return bool(message), "WorkerImage", message
 
 
 def _accepted(world: World, stock: Stock) -> Word:

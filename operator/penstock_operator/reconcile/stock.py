@@ -13,7 +13,7 @@ from penstock.revision import Revision
 from penstock.rollout.situation import RevisionRecord, who_is_stable
 from penstock_operator.cluster import reading
 from penstock_operator.cluster.kinds import Object, annotations_of, controller_uid, name_of
-from penstock_operator.reconcile import remembered
+from penstock_operator.reconcile import remembered, runtimes
 from penstock_operator.reconcile.memory import Cuts, Found, record_version
 from penstock_operator.reconcile.world import World
 
@@ -292,6 +292,8 @@ def _as_cut(
         return _noted(cut, found.record), None
     if not world.settled:
         return None, None
+    if told := runtimes.refusal(world, cut, (item.cut for item in known.values())):
+        return None, ("RuntimeTooOld", told)
     sequence = 1 + max((item.sequence for item in known.values()), default=0)
     return Known(cut, None, sequence), None
 

@@ -1,5 +1,5 @@
 -- One agent as it is now. Answers {now, route, first row, last row,
--- {revision, what the model said last to its workers, queued, running, pinned, oldest queued ms, users, tasks} of each,
+-- {revision, what the model said last to its workers, what these keep, queued, running, pinned, oldest queued ms, users, tasks} of each,
 -- tasks that wait for an earlier one of their session, 1 when the log has lost its first rows}; route is its fields, or empty.
 -- KEYS: tag, route, outcomes. ARGV: revisions; others are told of when they hold tasks.
 -- unguarded: it takes out what is empty or over, and changes nothing else
@@ -29,9 +29,9 @@ local function work(revision)
     queued, running, oldest = queued + waits, running + runs, math.max(oldest, age)
   end
   call("ZREMRANGEBYSCORE", pins_key(revision), "-inf", NOW)
-  local kept = call("HMGET", revision_key(revision), "tasks", "access")
+  local kept = call("HMGET", revision_key(revision), "tasks", "access", "protocol")
   return {
-    revision, string.sub(kept[2] or "", 1, LONGEST_WORD), queued, running, call("ZCARD", pins_key(revision)), oldest,
+    revision, string.sub(kept[2] or "", 1, LONGEST_WORD), string.sub(kept[3] or "", 1, LONGEST_WORD), queued, running, call("ZCARD", pins_key(revision)), oldest,
     call("PFCOUNT", users_key(revision)), tonumber(kept[1] or 0),
   }
 end

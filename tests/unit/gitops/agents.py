@@ -217,6 +217,10 @@ CASES = {
         lambda: unacceptable("TooLarge", "spec.template has 300 KiB, the limit is 200 KiB"),
         "Degraded",
     ),
+    "runtime_too_old": (
+        lambda: unacceptable("RuntimeTooOld", "the workers of image worker:1 do not keep a field"),
+        "Degraded",
+    ),
     "reference_missing": (lambda: told(worlds.world(missing=MISSING)), "Degraded"),
     "reference_lost": (lambda: told(serving_world(missing=MISSING)), "Degraded"),
     "name_conflict": (lambda: told(serving_world(name_conflict=TAKEN)), "Degraded"),

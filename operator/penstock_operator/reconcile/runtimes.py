@@ -1,0 +1,67 @@
+"""Whether workers keep what their revision declares: an older image passes over what it does not know."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from penstock import protocol
+from penstock.revision import Revision
+from penstock_operator.reconcile import podwords
+from penstock_operator.reconcile.world import World
+
+_SPEAKS_AFTER_SECONDS: Final = 30  # from when it is ready on, a worker has said its number
+_HOLDS_MS: Final = 60_000  # it is said with each heartbeat
+
+
+def complaint(world: World, cut: Revision) -> str:
+    """What workers of a revision do not keep, and the image to set; "" where nothing is known of it."""
+    spoken = _spoken(world, cut)
+    return "" if spoken is None else _unkept(world, cut, spoken)
+
+
+def refusal(world: World, cut: Revision, others: Iterable[Revision]) -> str:
+    """The same of a revision that has no workers yet, by those that run the same image."""
+    image = world.installation.image_of(cut)
+    same = (other for other in others if world.installation.image_of(other) == image)
+    numbers = [number for other in same if (number := _spoken(world, other)) is not None]
+    return _unkept(world, cut, max(numbers)) if numbers else ""
+
+
+def is_awaited(world: World, cut: Revision) -> bool:
+    """Whether a word of a revision's workers may change what is told, and no event announces it."""
+    if protocol.need(cut.template).number <= protocol.SILENT or not world.ready(cut.name):
+        return False
+    since = _since(world, cut)
+    lately = since is not None and since < _SPEAKS_AFTER_SECONDS + _HOLDS_MS / 1000
+    return lately or bool(complaint(world, cut))
+
+
+def _since(world: World, cut: Revision) -> float | None:
+    """For how many seconds its workers have been ready."""
+    live = world.deployments.get(cut.name)
+    moment = podwords.unready_since(live) if live else None
+    return (world.now - moment).total_seconds() if moment else None
+
+
+def _spoken(world: World, cut: Revision) -> int | None:
+    """What the workers of a revision keep; None where there are none, or none could say it yet."""
+    if world.look is None or not world.ready(cut.name):
+        return None
+    said = world.look.spoken.get(cut.hash)
+    if said and world.look.now_ms - said.at_ms < _HOLDS_MS:
+        return said.number
+    since = _since(world, cut)
+    could = since is not None and since >= _SPEAKS_AFTER_SECONDS
+    return protocol.SILENT if could else None
+
+
+def _unkept(world: World, cut: Revision, number: int) -> str:
+    need = protocol.need(cut.template)
+    if number >= need.number:
+        return ""
+    image, newer = world.installation.image_of(cut), world.installation.runtime_image
+    words = f"the workers of image {image} do not keep {need.field}, which {cut.name} declares: "
+    if cut.template.worker.image:
+        return (
+            f"{words}leave spec.template.worker.image empty, which is {newer}, or set a newer image"
+        )
+    return f"{words}set runtime.image of the installation to that of this release"

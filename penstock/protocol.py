@@ -1,0 +1,36 @@
+"""What a worker keeps of what an Agent declares: one number, which each says with its heartbeat.
+
+Two releases run side by side for weeks, where an Agent keeps an image of its own. An older worker
+passes over a field that it does not know; with the number it is told instead of found out.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from penstock.api.agent import AgentTemplate
+
+#: What workers of this release keep. 1: those that say no number, of the releases before there was one.
+SPOKEN: Final = 2
+SILENT: Final = 1
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """The number a revision's workers said last, and when: ms since 1970, Redis time."""
+
+    number: int
+    at_ms: int
+
+
+@dataclass(frozen=True)
+class Need:
+    """The least number that keeps a template, and the field that asks for it; "" where none does."""
+
+    number: int = SILENT
+    field: str = ""
+
+
+def need(template: AgentTemplate) -> Need:
+    """What workers of a template must keep. A new field that they must not pass over adds a line."""
+    needs = (Need(2, "spec.template.model.fallbacks") if template.model.fallbacks else Need(),)
+    return max(needs, key=lambda one: one.number)

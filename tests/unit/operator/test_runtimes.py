@@ -1,0 +1,143 @@
+"""Workers of an older image pass over what they do not know: the Agent says so, and what to set."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+import pytest
+
+from penstock import protocol, revision
+from penstock.protocol import Spoken
+from penstock.rollout.situation import Pods
+from penstock_operator.reconcile import manifests, runtimes
+from penstock_operator.reconcile.plan import plan_agent
+from tests.unit.operator import worlds
+from tests.unit.operator.test_plan import serving
+
+OWN = "shop/worker:1"
+NOW_MS = 1_000_000_000
+
+
+def agent(*, image=OWN, fallbacks=True, text="Be kind."):
+    made = worlds.agent(text)
+    template = made["spec"]["template"]
+    template["worker"] = {"image": image}
+    if fallbacks:
+        template["model"] = {**template["model"], "fallbacks": [{"name": "claude-haiku-5-5"}]}
+    return made
+
+
+def cut(made):
+    template = made["spec"]["template"]
+    return revision.cut("support", template, {}, worlds.INSTALLATION.runtime_image)
+
+
+def running(made, *, spoken=None, since="2026-11-21T09:00:00Z", ready=1):
+    """An Agent whose one revision serves, and what its workers have said: (number, age in ms)."""
+    own = cut(made)
+    status = serving("Be kind.").model_copy(
+        update={"stable_revision": own.name, "latest_revision": own.name}
+    )
+    world = worlds.world(made, records=(manifests.record(made, own, 1),), status=status)
+    deployment = manifests.deployment(made, world.spec, own, 1, worlds.INSTALLATION)
+    deployment["metadata"]["creationTimestamp"] = since
+    said = {own.hash: Spoken(spoken[0], NOW_MS - spoken[1])} if spoken else {}
+    return replace(
+        world,
+        pods={own.name: Pods(ready, 1)},
+        deployments={own.name: deployment},
+        look=replace(world.look, now_ms=NOW_MS, spoken=said),
+    )
+
+
+def condition(world, kind):
+    status = plan_agent(world).agent_status
+    assert status is not None
+    return next((one for one in status.conditions if one.type == kind), None)
+
+
+@pytest.mark.parametrize(
+    ("spoken", "since"),
+    [
+        (None, "2026-11-21T09:59:00Z"),  # it is ready for a minute and has said nothing
+        ((protocol.SILENT, 0), "2026-11-21T09:00:00Z"),
+        ((protocol.SPOKEN, 61_000), "2026-11-21T09:00:00Z"),  # its workers were another image's
+    ],
+)
+def test_a_worker_that_does_not_keep_what_is_declared_is_told_with_the_image_to_set(spoken, since):
+    told = condition(running(agent(), spoken=spoken, since=since), "RuntimeTooOld")
+    assert told is not None
+    assert (told.status.value, told.reason) == ("True", "WorkerImage")
+    assert OWN in told.message
+    assert "spec.template.model.fallbacks" in told.message
+    assert worlds.INSTALLATION.runtime_image in told.message
+
+
+@pytest.mark.parametrize(
+    "world",
+    [
+        running(agent(), spoken=(protocol.SPOKEN, 5000)),
+        running(agent(), spoken=(protocol.SPOKEN + 1, 5000)),
+        running(agent(), since="2026-11-21T09:59:50Z"),  # it could not say it yet
+        running(agent(), ready=0),
+        running(agent(fallbacks=False)),
+        replace(running(agent()), look=None, look_error="away"),
+    ],
+)
+def test_otherwise_nothing_is_told(world):
+    assert condition(world, "RuntimeTooOld") is None
+
+
+def test_it_goes_on_serving():
+    world = running(agent(), spoken=(protocol.SILENT, 0))
+    assert condition(world, "Ready").status.value == "True"
+    assert condition(world, "Stalled").status.value == "False"
+
+
+def after(served, edited, **more):
+    """The same world once the template was edited."""
+    changed = copy.deepcopy(edited)
+    changed["metadata"] |= {"uid": served.agent["metadata"]["uid"], "generation": 2}
+    spec = worlds.world(changed).spec
+    return replace(served, agent=changed, spec=spec, **more)
+
+
+def test_a_new_revision_on_the_same_image_is_not_accepted():
+    served = running(agent(fallbacks=False), spoken=None)
+    told = condition(after(served, agent()), "Accepted")
+    assert (told.status.value, told.reason) == ("False", "RuntimeTooOld")
+    assert "leave spec.template.worker.image empty" in told.message
+
+
+@pytest.mark.parametrize("image", ["", "shop/worker:2"])
+def test_on_another_image_it_is_accepted(image):
+    served = running(agent(fallbacks=False), spoken=None)
+    assert condition(after(served, agent(image=image)), "Accepted").status.value == "True"
+
+
+def test_on_an_image_that_keeps_it_it_is_accepted():
+    served = running(agent(fallbacks=False), spoken=(protocol.SPOKEN, 0))
+    assert condition(after(served, agent()), "Accepted").status.value == "True"
+
+
+def test_where_the_installations_own_image_is_old_that_is_what_is_to_be_set():
+    served = running(agent(image="", fallbacks=False), spoken=None)
+    told = condition(after(served, agent(image="")), "Accepted")
+    assert told.reason == "RuntimeTooOld"
+    assert "set runtime.image of the installation" in told.message
+
+
+@pytest.mark.parametrize(
+    ("world", "again"),
+    [
+        (running(agent()), True),  # until the image is another one
+        (running(agent(), since="2026-11-21T09:59:50Z"), True),  # it may say it any moment
+        (running(agent(), spoken=(protocol.SPOKEN, 0), since="2026-11-21T09:59:10Z"), True),
+        (running(agent(), spoken=(protocol.SPOKEN, 0)), False),
+        (running(agent(fallbacks=False)), False),
+        (running(agent(), ready=0), False),
+    ],
+)
+def test_it_is_looked_for_as_long_as_a_word_may_change_what_is_told(world, again):
+    assert runtimes.is_awaited(world, cut(world.agent)) is again
