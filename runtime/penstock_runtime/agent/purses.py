@@ -9,8 +9,9 @@ from penstock.api.agent import AgentTemplate
 from penstock.money import bound
 from penstock.money.prices import Overhead, Rate, Rates
 from penstock.task import Usage
+from penstock_runtime.agent.history import Counted
 from penstock_runtime.agent.models.model import NO_PROMPT, PromptSize, Purse
-from penstock_runtime.agent.transcript import Counted, Transcript
+from penstock_runtime.agent.transcript import Transcript
 
 _NOTHING: Final = Rate(Decimal(0))
 _FREE: Final = Rates(_NOTHING, _NOTHING, _NOTHING, _NOTHING, _NOTHING)

@@ -6,7 +6,7 @@ from typing import Final
 
 from penstock.api.agent import Limits
 from penstock.task import Outcome, OutcomeReason, TaskStatus
-from penstock_runtime.agent import transcript
+from penstock_runtime.agent.history import History, without_thinking
 from penstock_runtime.agent.models.model import Message, characters, estimated_tokens
 from penstock_runtime.agent.step import Run
 
@@ -33,7 +33,7 @@ def shortened(
         if _begins_turn(messages[index]):
             begin = index
     kept = tuple(messages[begin:])
-    return transcript.without_thinking(kept) if begin else kept
+    return without_thinking(kept) if begin else kept
 
 
 def _begins_turn(message: Message) -> bool:
@@ -64,7 +64,7 @@ def settled(run: Run, limits: Limits) -> Run:
 
 def _within_bounds(run: Run, outcome: Outcome) -> Run:
     whole = run.transcript.messages
-    if len(transcript.encode_history(whole)) <= MAX_HISTORY_BYTES:
+    if len(History(tuple(whole)).encode()) <= MAX_HISTORY_BYTES:
         return run
     kept = _fitting(whole)
     words = f"a session keeps at most {MAX_HISTORY_BYTES} bytes; {_cut(whole, kept)}"
@@ -74,7 +74,7 @@ def _within_bounds(run: Run, outcome: Outcome) -> Run:
 def _fitting(messages: Sequence[Message]) -> tuple[Message, ...]:
     """The newest turns whose stored form has at most ``MAX_HISTORY_BYTES``."""
     kept, budget = tuple(messages), MAX_HISTORY_BYTES
-    while kept and len(transcript.encode_history(kept)) > MAX_HISTORY_BYTES:
+    while kept and len(History(kept).encode()) > MAX_HISTORY_BYTES:
         kept = shortened(messages, budget, budget)
         budget //= 2
     return kept
@@ -105,11 +105,11 @@ def history_after(run: Run) -> bytes | None:
     ``MAX_HISTORY_BYTES`` loses its oldest turns.
     """
     if run.shortened_history is not None:
-        return transcript.encode_history(run.shortened_history, said_by=run.transcript.said_by)
+        return History(run.shortened_history, said_by=run.transcript.said_by).encode()
     if run.outcome is None or run.outcome.status is not TaskStatus.SUCCEEDED:
         return None
     told = run.transcript
-    stored = transcript.encode_history(told.messages, told.tokens, told.said_by, told.counted)
+    stored = History(told.messages, told.tokens, told.said_by, told.counted).encode()
     if len(stored) <= MAX_HISTORY_BYTES:
         return stored
-    return transcript.encode_history(_fitting(told.messages), said_by=told.said_by)
+    return History(_fitting(told.messages), said_by=told.said_by).encode()

@@ -1,13 +1,14 @@
 """The conversation of a task: what was said, what is still to be answered, and its saved form."""
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any
 
 from penstock.revision import canonical
+from penstock_runtime.agent import history
+from penstock_runtime.agent.history import Counted
 from penstock_runtime.agent.models import echo
 from penstock_runtime.agent.models.model import (
     NOBODY,
@@ -18,8 +19,6 @@ from penstock_runtime.agent.models.model import (
     characters,
     estimated_tokens,
 )
-
-_FORMAT: Final = 1
 
 #: A call of this task: the number of the reply, and that of the call in it, both from 1.
 Place = tuple[int, int]
@@ -48,18 +47,6 @@ class ToolUse:
     def idempotency_key(self, task: str) -> str:
         """What a tool knows the call by when it is repeated."""
         return f"{task}.{self.step}.{self.key or self.position}"
-
-
-@dataclass(frozen=True)
-class Counted:
-    """What a model counted of a conversation: the tokens of its first messages and of the prompt.
-
-    ``by`` is the mark of the model with its prompt: for another one they are no count.
-    """
-
-    by: str
-    tokens: int
-    messages: int
 
 
 @dataclass(frozen=True)
@@ -95,7 +82,7 @@ class Transcript:
     @classmethod
     def start(
         cls,
-        history: Sequence[Message],
+        before: Sequence[Message],
         text: str,
         tokens: int = 0,
         said_by: Identity = NOBODY,
@@ -107,13 +94,13 @@ class Transcript:
         """
         said = echo.text(text)
         own = {"role": "user", "content": said if said.strip() else echo.NO_TEXT}
-        readable = echo.filled(echo.messages(history))
-        if counted and (readable != tuple(history) or counted.messages > len(history)):
+        readable = echo.filled(echo.messages(before))
+        if counted and (readable != tuple(before) or counted.messages > len(before)):
             counted = None
         whole = (*readable, own)
         size = characters(whole)
         return cls(
-            whole, len(history), tokens=tokens, characters=size, said_by=said_by, counted=counted
+            whole, len(before), tokens=tokens, characters=size, said_by=said_by, counted=counted
         )
 
     @property
@@ -155,7 +142,7 @@ class Transcript:
             before = echo.all_without_thinking(before)
         message = echo.turn(reply.content, before)
         asked, repeats = _counted(self.asked, message)
-        seen = estimated_tokens(without_thinking((message,)))
+        seen = estimated_tokens(history.without_thinking((message,)))
         return replace(
             self,
             messages=(*before, message),
@@ -212,9 +199,9 @@ class Transcript:
 
         Of the task's own messages none is left out: its calls are numbered by them.
         """
-        history = without_thinking(self.messages[: self.begin])
+        before = history.without_thinking(self.messages[: self.begin])
         own = echo.all_without_thinking(self.messages[self.begin :])
-        return replace(self, messages=(*history, *own), begin=len(history), counted=None)
+        return replace(self, messages=(*before, *own), begin=len(before), counted=None)
 
     def encode(self) -> bytes:
         """The saved form; ``decode`` gives back every message exactly.
@@ -223,9 +210,9 @@ class Transcript:
         ``answers`` and ``intents`` the same by position; who writes only the former drops these.
         """
         ids = {call.place: call.id for call in self.calls}
-        return _dump(
+        return history.dump(
             {
-                "format": _FORMAT,
+                "format": history.FORMAT,
                 "messages": self.messages,
                 "begin": self.begin,
                 "stopReason": self.stop_reason,
@@ -236,8 +223,8 @@ class Transcript:
                 "intents": sorted(self.begun),
                 "keyedByID": self.keyed_by_id,
                 "tokens": self.tokens,
-                "saidBy": _written(self.said_by),
-                "counted": _written_count(self.counted),
+                "saidBy": history.identity_written(self.said_by),
+                "counted": history.count_written(self.counted),
             }
         )
 
@@ -248,7 +235,7 @@ class Transcript:
         Raises:
             ValueError: it is not one, or of a newer format.
         """
-        document = _load(saved)
+        document = history.load(saved)
         messages, begin = tuple(document["messages"]), document["begin"]
         stop_reason = document["stopReason"]
         step = sum(message["role"] == "assistant" for message in messages[begin:])
@@ -268,8 +255,8 @@ class Transcript:
             asked,
             repeats,
             characters(whole),
-            _identity(document),
-            _count_in(document, len(whole)),
+            history.identity_read(document),
+            history.count_read(document, len(whole)),
         )
 
 
@@ -341,81 +328,6 @@ def _action(name: str, given: Any) -> str:
     return hashlib.sha256(written).hexdigest()
 
 
-# ---------------------------------------------------------------------------------- saved forms
-
-
-def encode_history(
-    messages: Sequence[Message],
-    tokens: int = 0,
-    said_by: Identity = NOBODY,
-    counted: Counted | None = None,
-) -> bytes:
-    """The saved form of a session's conversation; the others are as in ``Transcript``."""
-    return _dump(
-        {
-            "format": _FORMAT,
-            "messages": echo.filled(messages),
-            "tokens": tokens,
-            "saidBy": _written(said_by),
-            "counted": _written_count(counted),
-        }
-    )
-
-
-def decode_history(saved: bytes | None) -> tuple[Message, ...]:
-    """A session's conversation; empty when there is none."""
-    return tuple(_load(saved)["messages"]) if saved else ()
-
-
-def history_tokens(saved: bytes | None) -> int:
-    """What the model counted of a session's conversation; 0 when that is not known."""
-    found = _load(saved).get("tokens", 0) if saved else 0
-    return found if isinstance(found, int) else 0
-
-
-def history_said_by(saved: bytes | None) -> Identity:
-    """Who has thought what is thought in a session's conversation."""
-    return _identity(_load(saved)) if saved else NOBODY
-
-
-def history_counted(saved: bytes | None) -> Counted | None:
-    """What a model counted of a session's conversation."""
-    if not saved:
-        return None
-    document = _load(saved)
-    return _count_in(document, len(document["messages"]))
-
-
-def _written_count(counted: Counted | None) -> list[Any] | None:
-    return [counted.by, counted.tokens, counted.messages] if counted else None
-
-
-def _count_in(document: Mapping[str, Any], messages: int) -> Counted | None:
-    """None in a saved form of an earlier version."""
-    match document.get("counted"):
-        case [str(by), int(tokens), int(counted)] if 0 < counted <= messages:
-            return Counted(by, tokens, counted)
-    return None
-
-
-def _written(identity: Identity) -> list[str]:
-    return [identity.model, identity.account]
-
-
-def _identity(document: Mapping[str, Any]) -> Identity:
-    """Empty in a saved form of an earlier version: its revision alone says who has thought in it."""
-    match document.get("saidBy"):
-        case [str(model), str(account)]:
-            return Identity(model, account)
-    return NOBODY
-
-
-def without_thinking(messages: Sequence[Message]) -> tuple[Message, ...]:
-    """Messages without thinking blocks; one that held nothing else is left out."""
-    stripped = map(echo.without_thinking, messages)
-    return tuple(message for message in stripped if message["content"])
-
-
 def _texts(message: Message) -> list[str]:
     if isinstance(message["content"], str):
         return [message["content"]]
@@ -429,18 +341,3 @@ def _calls_of(message: Message, step: int, *, by_id: bool = False) -> tuple[Tool
         )
         for position, block in enumerate(echo.calls(message), 1)
     )
-
-
-def _dump(document: Mapping[str, Any]) -> bytes:
-    # Lone surrogates can reach a transcript from a model; they must survive, not raise.
-    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "surrogatepass")
-
-
-def _load(saved: bytes) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(saved.decode("utf-8", "surrogatepass"))
-    if document.get("format") != _FORMAT:
-        raise ValueError(
-            f"a saved conversation has format {document.get('format')!r}, not {_FORMAT}"
-        )
-    return document

@@ -1,6 +1,9 @@
 """Where a claimed task goes on, and what it leaves to its session."""
 
-from penstock_runtime.agent import session, transcript
+from dataclasses import replace
+
+from penstock_runtime.agent import session
+from penstock_runtime.agent.history import History, without_thinking
 from penstock_runtime.agent.step import Run
 from penstock_runtime.agent.transcript import Transcript
 from penstock_store.records import Claim
@@ -16,13 +19,12 @@ def beginning(claim: Claim) -> Run:
         foreign = claim.checkpoint_revision != claim.revision
         standing = saved.without_thinking() if foreign else saved
         return Run(standing, claim.task.usage, doubt=claim.doubt)
-    history = transcript.decode_history(claim.history)
-    counted = transcript.history_counted(claim.history)
+    kept = History.decode(claim.history)
     if claim.history_revision != claim.revision:
-        history, counted = transcript.without_thinking(history), None
-    tokens = transcript.history_tokens(claim.history)
-    said_by = transcript.history_said_by(claim.history)
-    begun = Transcript.start(history, claim.task.input, tokens, said_by, counted)
+        kept = replace(kept, messages=without_thinking(kept.messages), counted=None)
+    begun = Transcript.start(
+        kept.messages, claim.task.input, kept.tokens, kept.said_by, kept.counted
+    )
     return Run(begun, claim.task.usage, doubt=claim.doubt)
 
 

@@ -7,12 +7,13 @@ import pytest
 from penstock.money import bound, prices
 from penstock.money.prices import Day, Overhead, Tokens
 from penstock.task import OutcomeReason, TaskStatus, Usage
-from penstock_runtime.agent import loop, purses, step, transcript
+from penstock_runtime.agent import history, loop, purses, step
+from penstock_runtime.agent.history import Counted, History
 from penstock_runtime.agent.models import pricing, redacted, scripted
 from penstock_runtime.agent.models.model import Failure, ModelFailed, PromptSize, Reply
 from penstock_runtime.agent.purses import Asked, Terms
 from penstock_runtime.agent.step import AskModel, Count, End
-from penstock_runtime.agent.transcript import Counted, Transcript
+from penstock_runtime.agent.transcript import Transcript
 from tests.unit.runtime.fakes import Notebook
 
 MARK = "of-this-prompt"
@@ -73,12 +74,12 @@ def test_the_vendors_own_count_is_taken_where_it_is_less_than_the_bytes():
 def test_a_count_is_saved_with_the_conversation_and_with_the_session():
     talk = ASKED.with_reply(said(input=90, output=7))
     assert Transcript.decode(talk.encode()).counted == talk.counted == Counted(MARK, 97, 2)
-    saved = transcript.encode_history(talk.messages, counted=talk.counted)
-    counted = transcript.history_counted(saved)
-    again = Transcript.start(transcript.decode_history(saved), "And B2?", counted=counted)
+    saved = History(talk.messages, counted=talk.counted).encode()
+    counted = History.decode(saved).counted
+    again = Transcript.start(History.decode(saved).messages, "And B2?", counted=counted)
     assert again.counted == talk.counted
-    assert transcript.history_counted(transcript.encode_history(talk.messages)) is None
-    assert transcript.history_counted(None) is None
+    assert History.decode(History(talk.messages).encode()).counted is None
+    assert History.decode(None).counted is None
 
 
 def test_a_conversation_that_loses_messages_loses_its_count():
@@ -92,7 +93,7 @@ def test_a_conversation_that_loses_messages_loses_its_count():
 
 @pytest.mark.parametrize("written", [[MARK, 97, 3], [MARK, 97, 0], [MARK, "97", 1], "x", None])
 def test_a_saved_count_that_is_none_is_passed_over(written):
-    assert transcript._count_in({"counted": written}, 2) is None
+    assert history.count_read({"counted": written}, 2) is None
 
 
 # ------------------------------------------------------------------------------------ the step

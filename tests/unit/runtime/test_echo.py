@@ -5,7 +5,7 @@ import json
 import pytest
 
 from penstock.money.prices import Tokens
-from penstock_runtime.agent import transcript
+from penstock_runtime.agent.history import History
 from penstock_runtime.agent.models import echo, scripted
 from penstock_runtime.agent.models.model import Reply
 from penstock_runtime.agent.transcript import Transcript
@@ -112,7 +112,7 @@ def test_a_session_that_an_earlier_version_spoiled_heals():
         {"role": "assistant", "content": [TEXT, {"type": "text", "text": "\ud800"}]},
     ]
     saved = json.dumps({"format": 1, "messages": spoiled}).encode()
-    healed = Transcript.start(transcript.decode_history(saved), "go on").messages
+    healed = Transcript.start(History.decode(saved).messages, "go on").messages
     assert [message["role"] for message in healed] == ["user", "assistant"] * 3 + ["user"]
     for message in healed:
         blocks = message["content"]

@@ -5,7 +5,8 @@ import pytest
 from penstock.money.prices import Tokens
 from penstock.names import AgentKey
 from penstock.task import Outcome, OutcomeReason, Priority, Task, TaskStatus, Usage
-from penstock_runtime.agent import endings, transcript
+from penstock_runtime.agent import endings
+from penstock_runtime.agent.history import History
 from penstock_runtime.agent.models import scripted
 from penstock_runtime.agent.models.model import NOBODY, Identity, Reply
 from penstock_runtime.agent.transcript import Transcript
@@ -14,9 +15,9 @@ from penstock_store.records import Claim
 
 THINKING = {"type": "thinking", "thinking": "hm", "signature": "sig"}
 SPOKEN = (THINKING, {"type": "text", "text": "hi"})
-HISTORY = transcript.encode_history(
-    [{"role": "user", "content": "hello"}, {"role": "assistant", "content": SPOKEN}]
-)
+HISTORY = History(
+    ({"role": "user", "content": "hello"}, {"role": "assistant", "content": SPOKEN})
+).encode()
 USED = Usage(model_calls=3, wall_ms=4000)
 
 
@@ -104,7 +105,7 @@ def ended(outcome, run):
 
 def test_a_success_is_what_the_session_remembers(run):
     kept = claims.session_history(claim(), ended(endings.succeeded("done"), run))
-    assert [message["role"] for message in transcript.decode_history(kept)] == ["user", "assistant"]
+    assert [message["role"] for message in History.decode(kept).messages] == ["user", "assistant"]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from penstock.money.prices import Tokens
-from penstock_runtime.agent import transcript
+from penstock_runtime.agent.history import History
 from penstock_runtime.agent.models import scripted
 from penstock_runtime.agent.models.model import Reply
 from penstock_runtime.agent.transcript import Transcript
@@ -137,11 +137,11 @@ def test_what_was_counted_survives_and_the_version_before_passes_over_it():
     said = Transcript.start((), "hi").with_reply(
         Reply(({"type": "text", "text": "hello there"},), "end_turn", Tokens(100, 7))
     )
-    saved = transcript.encode_history(said.messages, said.tokens)
-    assert transcript.history_tokens(saved) == 100 + min(7, said.tokens - 100)
-    assert transcript.decode_history(saved) == said.messages
+    saved = History(said.messages, said.tokens).encode()
+    assert History.decode(saved).tokens == 100 + min(7, said.tokens - 100)
+    assert History.decode(saved).messages == said.messages
     plain = json.dumps({"format": 1, "messages": list(said.messages)}).encode()
-    assert transcript.history_tokens(plain) == 0
+    assert History.decode(plain).tokens == 0
     assert Transcript.decode(said.encode()).tokens == said.tokens
 
 

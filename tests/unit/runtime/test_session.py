@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from penstock.task import OutcomeReason, TaskStatus, Usage
-from penstock_runtime.agent import endings, session, step, transcript
+from penstock_runtime.agent import endings, session, step
+from penstock_runtime.agent.history import History
 from penstock_runtime.agent.models import scripted
 from penstock_runtime.agent.models.model import estimated_tokens
 from penstock_runtime.agent.purses import Asked
@@ -67,9 +68,7 @@ def test_after_it_was_told_the_next_message_finds_room(template, tools):
     settled = session.settled(run, limits.limits)
     assert "oldest turns were cut" in settled.outcome.message
     saved = session.history_after(settled)
-    again = begun(
-        transcript.decode_history(saved), transcript.history_tokens(saved), prompt_tokens=50
-    )
+    again = begun(History.decode(saved).messages, History.decode(saved).tokens, prompt_tokens=50)
     assert len(again.transcript.messages) > 1
     assert isinstance(following(limits, tools, again), AskModel)
 
@@ -122,7 +121,7 @@ def test_a_session_keeps_at_most_so_many_bytes_and_says_so(template):
     settled = session.settled(run.ended(endings.succeeded("bye")), template().limits)
     saved = session.history_after(settled)
     assert len(saved) <= session.MAX_HISTORY_BYTES
-    kept = transcript.decode_history(saved)
+    kept = History.decode(saved).messages
     assert kept[-1]["content"][0]["text"] == "bye"
     assert str(session.MAX_HISTORY_BYTES) in settled.outcome.message
     assert settled.outcome.status == TaskStatus.SUCCEEDED

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.money.prices import Tokens
-from penstock_runtime.agent import transcript
+from penstock_runtime.agent.history import History
 from penstock_runtime.agent.models import scripted
 from penstock_runtime.agent.models.model import Reply
 from penstock_runtime.agent.transcript import Transcript
@@ -91,9 +91,9 @@ def test_a_history_comes_back_as_it_was():
         {"role": "user", "content": "é\ud800"},
         {"role": "assistant", "content": [THINKING]},
     )
-    saved = transcript.encode_history(messages)
-    assert transcript.decode_history(saved) == messages
-    assert transcript.decode_history(None) == ()
+    saved = History(messages).encode()
+    assert History.decode(saved).messages == messages
+    assert History.decode(None).messages == ()
 
 
 def test_an_unknown_format_is_refused():
