@@ -32,5 +32,9 @@ class Need:
 
 def need(template: AgentTemplate) -> Need:
     """What workers of a template must keep. A new field that they must not pass over adds a line."""
-    needs = (Need(2, "spec.template.model.fallbacks") if template.model.fallbacks else Need(),)
+    model = template.model
+    needs = (
+        Need(2, "spec.template.model.fallbacks") if model.fallbacks else Need(),
+        Need(2, "spec.template.model.price") if model.price else Need(),
+    )
     return max(needs, key=lambda one: one.number)

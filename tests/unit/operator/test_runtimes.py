@@ -141,3 +141,17 @@ def test_where_the_installations_own_image_is_old_that_is_what_is_to_be_set():
 )
 def test_it_is_looked_for_as_long_as_a_word_may_change_what_is_told(world, again):
     assert runtimes.is_awaited(world, cut(world.agent)) is again
+
+
+def test_a_price_that_an_older_worker_passes_over_is_told_by_its_field():
+    made = agent(fallbacks=False)
+    made["spec"]["template"]["model"]["price"] = {"inputPerMTok": "1", "outputPerMTok": "2"}
+    status, message = told(running(made, spoken=(protocol.SILENT, 0)))
+    assert status == "True"
+    assert "do not keep spec.template.model.price" in message
+    assert told(running(made, spoken=(protocol.SPOKEN, 0)))[0] != "True"
+
+
+def told(world):
+    found = condition(world, "RuntimeTooOld")
+    return (found.status, found.message) if found else ("", "")
