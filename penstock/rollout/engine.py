@@ -37,6 +37,18 @@ _TOLD_WAITS: Final = {
     WaitReason.ANALYSIS_UNCLEAR: EventReason.ANALYSIS_UNCLEAR,
     WaitReason.MEASUREMENT_MISSING: EventReason.MEASUREMENT_MISSING,
 }
+#: What ends by a person's word, by tasks, or at a moment that is told.
+_HOLDS: Final = (
+    WaitReason.HOLDING,
+    WaitReason.AWAITING_EVIDENCE,
+    WaitReason.ANALYSIS_UNCLEAR,
+    WaitReason.HOLD_FOR_APPROVAL,
+    WaitReason.PAUSED,
+    WaitReason.HELD_BY_SETPOINT,
+    WaitReason.CEILING_REACHED,
+)
+#: Whatever else goes by the clock (workers that are asked for ahead, a sheet that is clean again) may be so late.
+_HOLDS_SECONDS: Final = 10.0
 
 
 def decide(situation: Situation) -> Decision:
@@ -67,6 +79,7 @@ def decide(situation: Situation) -> Decision:
         _look_again(facts, said),
         former.goal(facts),
         promoted=facts.stable if facts.stable != stable else "",
+        holds_seconds=_holds(facts, said),
     )
 
 
@@ -306,3 +319,13 @@ def _look_again(facts: Facts, wait: Awaited) -> float:
         return longest
     left = (wait.until - facts.now) / timedelta(seconds=1)
     return min(longest, max(left, 0.05))
+
+
+def _holds(facts: Facts, wait: Awaited) -> float:
+    """For how long a candidate waits for people, evidence or its hold alone."""
+    back = facts.suspended_for or facts.suspension.uncompared  # off, or on trial: both by the clock
+    if wait.reason not in _HOLDS or not path.under_way(facts.status) or facts.blind or back:
+        return 0.0
+    if wait.until is None:
+        return _HOLDS_SECONDS
+    return min(_HOLDS_SECONDS, max((wait.until - facts.now) / timedelta(seconds=1), 0.0))

@@ -119,7 +119,8 @@ class Decision:
     put on the records of those before anything acts on the status. ``promoted`` is who serves by
     default from now on and did not before, empty where nobody was promoted. ``goal`` is the
     revision that a person asked to go back to, until its first worker is ready: it needs its
-    workers now.
+    workers now. ``holds_seconds``: a candidate is tried, and so long nothing but news would change
+    the decision while no task is in the window; 0 where time alone might.
     """
 
     status: AgentRolloutStatus
@@ -128,3 +129,4 @@ class Decision:
     look_again_seconds: float = 5.0
     goal: str = ""
     promoted: str = ""
+    holds_seconds: float = 0.0

@@ -17,12 +17,13 @@ def holds_seconds(world: World, plan: Plan) -> float:
 
     A plan is made again while anything of it was to be written: the next one finds it written.
     """
-    if plan.awaited or _writes(plan) or _works(world) or _starts(world):
-        return 0.0
     seen = world.observation
-    if seen is None:
+    if seen is None or _writes(plan) or _works(world) or _starts(world):
         return 0.0
-    return LONGEST_SECONDS if _is_blank(seen) else MEASURED_SECONDS
+    if _is_blank(seen):
+        return min(plan.holds_seconds, LONGEST_SECONDS)
+    tried = plan.course is not None and plan.course.decision.holds_seconds
+    return 0.0 if tried else min(plan.holds_seconds, MEASURED_SECONDS)
 
 
 def _writes(plan: Plan) -> bool:

@@ -60,7 +60,7 @@ class Plan:
     ``rehome`` are revision hashes whose unbegun work goes back to stable; ``expire``: some task
     waits for longer than it may. ``events`` are told whatever happens, ``transitions`` once
     ``agent_status`` is written. ``news``: that status says something new; ``differs``: at least
-    its numbers are others. ``awaited``: the next pass is due for something that no news brings.
+    its numbers are others. ``holds_seconds``: for how long nothing is awaited but news.
     """
 
     provide: bool = False
@@ -85,7 +85,7 @@ class Plan:
     course: Course | None = None
     lulls: Mapping[str, Lull] = field(default_factory=dict)
     look_again_seconds: float = 60.0
-    awaited: bool = False
+    holds_seconds: float = 0.0
 
 
 def plan_agent(world: World) -> Plan:
@@ -123,7 +123,7 @@ def plan_agent(world: World) -> Plan:
         course=course,
         lulls={crew.known.name: crew.lull for crew in crews if crew.lull},
         look_again_seconds=due.seconds,
-        awaited=due.awaited,
+        holds_seconds=due.holds_seconds,
     )
 
 

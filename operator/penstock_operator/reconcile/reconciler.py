@@ -71,7 +71,7 @@ class Reconciler:
         read = basis(self.sources, key)  # before anything is read: what comes meanwhile is news
         rest, now = memory.rest, self.sources.leadership.clock()
         if rest and rest.goes_on(read, now):
-            return Again(rest.until - now, urgent=False)
+            return Again(rest.until - now, rest.urgent)
         memory.rest = None
         seen = await gather(self.sources, key, memory, self.clock())
         if seen is None:
@@ -86,7 +86,7 @@ class Reconciler:
         told = bool(memory.no_redis_user) == bool(world.no_redis_user)
         memory.rest = self._rest(world, plan, memory, read)
         if memory.rest:
-            return Again(memory.rest.until - now, urgent=False)
+            return Again(memory.rest.until - now, plan.in_flight)
         return Again(plan.look_again_seconds if told else 0.0, urgent=plan.in_flight)
 
     def _rest(self, world: World, plan: Plan, memory: Memory, read: Basis) -> Rest | None:
@@ -96,7 +96,7 @@ class Reconciler:
             return None
         revisions = tuple(names.hash_of(name_of(record)) for record in world.records)
         until = self.sources.leadership.clock() + seconds
-        return Rest(read, revisions, lasting(world.look), until)
+        return Rest(read, revisions, lasting(world.look), until, plan.in_flight)
 
     def _begun(self, key: AgentKey) -> Memory:
         """What is remembered of an Agent before the first pass over it."""

@@ -1,5 +1,6 @@
 """When an agent is looked at again without being asked: for what no event announces."""
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,11 +29,12 @@ _IN_USE_FOR_MS: Final = 3_600_000
 class Due:
     """In how many seconds the next pass is due, at the latest.
 
-    ``awaited``: for something that comes with time, or that neither the API server nor Redis tells.
+    ``holds_seconds``: for how long none is while the API server and Redis tell nothing new; 0 where
+    something is awaited that comes with time, or that neither of them tells.
     """
 
     seconds: float
-    awaited: bool
+    holds_seconds: float = 0.0
 
 
 def due(
@@ -44,11 +46,14 @@ def due(
         route: what this pass puts in force.
     """
     if stock.settling:
-        return Due(_SETTLING_SECONDS, awaited=True)
-    wishes = min(
-        course.decision.look_again_seconds, _AT_REST_SECONDS, *_wishes(world, crews, route)
-    )
-    return Due(min(wishes, *_news(world)), awaited=wishes < _AT_REST_SECONDS)
+        return Due(_SETTLING_SECONDS)
+    soon = course.decision.look_again_seconds
+    wishes = min([_AT_REST_SECONDS, *_wishes(world, crews, route)])
+    seconds = min(wishes, soon, *_news(world))
+    if wishes < _AT_REST_SECONDS:
+        return Due(seconds)
+    holds = math.inf if soon >= _AT_REST_SECONDS else 0.0
+    return Due(seconds, course.decision.holds_seconds or holds)
 
 
 def is_overdue(world: World, crews: tuple[Crew, ...]) -> bool:

@@ -30,13 +30,15 @@ class Rest:
     """An agent at rest: its last plan wrote nothing, and would not now.
 
     ``revisions`` are the hashes that were asked for, ``look`` is what Redis answered, without what
-    time alone changes. ``until`` is of the leadership's clock, in seconds.
+    time alone changes. ``until`` is of the leadership's clock, in seconds. ``urgent``: a candidate
+    has users, so that its news goes before all others.
     """
 
     basis: Basis
     revisions: tuple[str, ...]
     look: Look = field(repr=False)
     until: float
+    urgent: bool = False
 
     def goes_on(self, basis: Basis, now: float) -> bool:
         """Whether nothing has changed beside Redis, and the time has not come."""

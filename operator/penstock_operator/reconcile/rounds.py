@@ -118,8 +118,8 @@ class Rounds:
         """End an agent's rest: the next pass plans."""
         memory = self.memories.get(key)
         if memory is not None and memory.rest is not None:
+            self.queue.add(key, urgent=memory.rest.urgent)
             memory.rest = None
-            self.queue.add(key)
 
 
 def _batches(resting: Mapping[AgentKey, Rest]) -> Iterator[dict[AgentKey, Rest]]:

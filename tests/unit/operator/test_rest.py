@@ -158,6 +158,33 @@ async def test_what_comes_while_a_pass_reads_is_news_for_the_next(
     assert everything.asked["look"] == 1
 
 
+async def test_a_candidate_without_traffic_is_looked_at_each_ten_seconds_and_when_its_hold_is_over() -> (
+    None
+):
+    everything = Calm()
+    steps = [{"percent": percent, "holdSeconds": 300, "minTasks": 1} for percent in (5, 50)]
+    passes = everything.reconciler(rollout(strategy={"steps": steps}))
+    await settled(passes, everything)
+    cache = passes.sources.cache
+    edited = {**cache.of_agent(AGENT, KEY)[0], "spec": worlds.agent("Be brief.")["spec"]}
+    cache.observe(AGENT, everything.written(edited))
+    await settled(passes, everything)
+    rest = passes.memories[KEY].rest
+    assert everything.stored[5] == "5", "it has users"
+    assert rest.urgent, "its news goes before all others"
+    for _ in range(20):
+        everything.boot.seconds += 0.4
+        await passes.reconcile(KEY)
+    assert not everything.asked
+    everything.boot.seconds += 2.1
+    await passes.reconcile(KEY)
+    assert everything.asked["look"] == 1
+    everything.boot.seconds += 283  # all but the hold's last seconds
+    await passes.reconcile(KEY)
+    left = passes.memories[KEY].rest.until - everything.boot.seconds
+    assert 0 < left < 10
+
+
 async def test_workers_that_are_not_ready_keep_it_from_resting() -> None:
     everything = Calm(ready=False)
     passes = everything.reconciler()

@@ -29,14 +29,19 @@ MODULES = (
 )
 
 
-def situations():
-    """What every test was decided on, with its observation, in the order of the tests."""
+def situations(decided=lambda _situation: None):
+    """What every test was decided on, with its observation, in the order of the tests.
+
+    ``decided`` is called with each, right after it was.
+    """
     kept = []
 
     def decide_once(world):
         seen = world.seen()
         kept.append(seen)
-        return world.take(decide(seen))
+        decision = decide(seen)
+        decided(seen)
+        return world.take(decision)
 
     with mock.patch.object(World, "decide", decide_once):
         for test in itertools.chain.from_iterable(map(tests_of, MODULES)):

@@ -370,13 +370,17 @@ def test_a_check_that_is_free_decides_nothing_by_its_place(monkeypatch):
     asked, both = [], []
     real = policy.next_move
     monkeypatch.setattr(policy, "next_move", lambda facts: asked.append(facts) or real(facts))
-    seen = corpus.situations()
-    assert len(seen) > 1000
-    seen += [case.world().seen() for case in NEIGHBOURS + FURTHER]
-    for situation in seen:
+
+    def decided(situation):
+        both.extend((situation, i) for i in free if any(clash(facts, i) for facts in asked))
+        asked.clear()
+
+    assert len(corpus.situations(decided)) > 1000
+    for case in NEIGHBOURS + FURTHER:
+        situation = case.world().seen()
         asked.clear()
         decide(situation)
-        both += [(situation, i) for i in free if any(clash(facts, i) for facts in asked)]
+        decided(situation)
     for situation, i in both:
         decision = decide(situation)
         with monkeypatch.context() as patch:

@@ -90,6 +90,19 @@ def conditions_are_only_written(situation, decision):
         assert but_for_moments(other) == but_for_moments(decision), "conditions are read"
 
 
+def holds_as_long_as_it_says(situation, decision):
+    """With no task in the window, nothing but news changes a decision before its time."""
+    observed = situation.observation
+    if not decision.holds_seconds or observed is None or observed.window:
+        return
+    now = situation.now + timedelta(seconds=decision.holds_seconds - 0.001)
+    measured = replace(observed, now_ms=int(now.timestamp() * 1000))
+    later = replace(situation, now=now, status=decision.status, observation=measured)
+    again = decide(later)
+    assert again.status.wire() == decision.status.wire(), "it held for less"
+    assert again.happenings == ()
+
+
 @dataclass
 class World:
     """One rollout with its weather; every change returns the world, ``decide`` moves it on."""
@@ -217,6 +230,7 @@ class World:
         assert again.happenings == (), "and tells nothing"
         assert again.verdicts == ()
         conditions_are_only_written(seen, decision)
+        holds_as_long_as_it_says(seen, decision)
         assert AgentRolloutStatus.model_validate(decision.status.wire()) == decision.status
         return self.take(decision)
 
