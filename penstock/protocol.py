@@ -12,6 +12,7 @@ from penstock.api.agent import AgentTemplate
 #: What workers of this release keep. 1: those that say no number, of the releases before there was one.
 SPOKEN: Final = 2
 SILENT: Final = 1
+_HOLDS_MS: Final = 60_000  # it is said with each heartbeat
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,10 @@ class Spoken:
 
     number: int
     at_ms: int
+
+    def holds(self, now_ms: int) -> bool:
+        """Whether workers still say it."""
+        return now_ms - self.at_ms < _HOLDS_MS
 
 
 @dataclass(frozen=True)

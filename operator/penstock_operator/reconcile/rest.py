@@ -63,9 +63,14 @@ def _stamp(obj: Object) -> Stamp:
 def lasting(look: Look) -> Look:
     """A look without what differs from moment to moment though nothing has happened.
 
-    A worker says again and again when its model spoke last, each time a little otherwise: of that
-    only the order is kept, in which one word replaces another.
+    A worker says again and again what it keeps, and when its model spoke last, each time a little
+    otherwise: of that is kept whether it holds, and in which order one word replaces another.
     """
-    spoken = sorted(look.heard.items(), key=lambda item: item[1].at_ms)
-    heard = {name: replace(word, at_ms=place) for place, (name, word) in enumerate(spoken)}
-    return replace(look, now_ms=0, heard=heard)
+    in_order = sorted(look.heard.items(), key=lambda item: item[1].at_ms)
+    heard = {name: replace(word, at_ms=place) for place, (name, word) in enumerate(in_order)}
+    spoken = {
+        name: replace(said, at_ms=0)
+        for name, said in look.spoken.items()
+        if said.holds(look.now_ms)
+    }
+    return replace(look, now_ms=0, heard=heard, spoken=spoken)

@@ -9,7 +9,7 @@ from penstock_operator.reconcile import podwords
 from penstock_operator.reconcile.world import World
 
 _SPEAKS_AFTER_SECONDS: Final = 30  # from when it is ready on, a worker has said its number
-_HOLDS_MS: Final = 60_000  # it is said with each heartbeat
+_SPEAKS_FOR_SECONDS: Final = 90  # by when what was said before that holds no more
 
 
 def complaint(world: World, cut: Revision) -> str:
@@ -31,7 +31,7 @@ def is_awaited(world: World, cut: Revision) -> bool:
     if protocol.need(cut.template).number <= protocol.SILENT or not world.ready(cut.name):
         return False
     since = _since(world, cut)
-    lately = since is not None and since < _SPEAKS_AFTER_SECONDS + _HOLDS_MS / 1000
+    lately = since is not None and since < _SPEAKS_FOR_SECONDS
     return lately or bool(complaint(world, cut))
 
 
@@ -47,7 +47,7 @@ def _spoken(world: World, cut: Revision) -> int | None:
     if world.look is None or not world.ready(cut.name):
         return None
     said = world.look.spoken.get(cut.hash)
-    if said and world.look.now_ms - said.at_ms < _HOLDS_MS:
+    if said and said.holds(world.look.now_ms):
         return said.number
     since = _since(world, cut)
     could = since is not None and since >= _SPEAKS_AFTER_SECONDS
