@@ -1,8 +1,11 @@
 """Breakers: what all workers of a namespace know together of a model's endpoint."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from penstock_store.agent_scripts import AgentScripts
+
+_LONGEST_WAIT_MS: Final = 600_000  # then it is asked once more, whatever it said
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,8 @@ class BreakerState:
     """How a breaker stands: after so many ``outages`` in a row it is closed or ``is_open``.
 
     Where it is open, it may be tried in ``wait_ms``; ``may_try`` says that the one who asked is to
-    do so. ``opened``: by this very call.
+    do so. ``opened``: by this very call. ``asked_to_wait_ms``: for so long the endpoint wants nobody
+    who comes with the same account.
     """
 
     outages: int = 0
@@ -32,6 +36,7 @@ class BreakerState:
     wait_ms: int = 0
     may_try: bool = False
     opened: bool = False
+    asked_to_wait_ms: int = 0
 
 
 class Breakers:
@@ -48,6 +53,8 @@ class Breakers:
         outage: bool = False,
         answered_ms_ago: int | None = None,
         wants_try: bool = False,
+        account: str = "",
+        asked_to_wait_ms: int = 0,
     ) -> BreakerState:
         """Tell what a worker has met since it last told, and hear how the breaker stands.
 
@@ -57,12 +64,21 @@ class Breakers:
             outage: a call got no answer.
             answered_ms_ago: when the last call was answered; None when none was.
             wants_try: ask to be let through where it has been open for long enough.
+            account: what tells the worker's credential from others.
+            asked_to_wait_ms: for so long the endpoint has just asked to be left alone by it; 0: it has
+                not.
         """
         told = (int(outage), -1 if answered_ms_ago is None else answered_ms_ago, int(wants_try))
+        pace = (account, min(asked_to_wait_ms, _LONGEST_WAIT_MS))
         bounds = (rules.outages, rules.lasting_ms, rules.open_ms, rules.try_ms)
         script = self._scripts.script("breaker")
-        said = await self._scripts.connection.run(script, [key], (*told, *bounds))
-        outages, is_open, wait_ms, may_try, opened = said
+        said = await self._scripts.connection.run(script, [key], (*told, *bounds, *pace))
+        outages, is_open, wait_ms, may_try, opened, asked_ms = map(int, said)
         return BreakerState(
-            int(outages), bool(is_open), int(wait_ms), may_try=bool(may_try), opened=bool(opened)
+            outages,
+            bool(is_open),
+            wait_ms,
+            may_try=bool(may_try),
+            opened=bool(opened),
+            asked_to_wait_ms=asked_ms,
         )

@@ -20,7 +20,7 @@ from penstock_runtime.agent.models.afforded import Afforded
 from penstock_runtime.agent.models.breaker import Breaker, StoreBoard
 from penstock_runtime.agent.models.fallback import Entry, FallingBack
 from penstock_runtime.agent.models.metered import Metered
-from penstock_runtime.agent.models.model import Failure, Model
+from penstock_runtime.agent.models.model import UNASKED, Failure, Model
 from penstock_runtime.agent.models.pricing import Pricing
 from penstock_runtime.agent.models.redacted import Redacted
 from penstock_runtime.agent.models.retrying import Retrying
@@ -36,8 +36,8 @@ from penstock_store import keys
 from penstock_store.breakers import BreakerRules
 from penstock_store.store import Store
 
-#: How a request can fail; a breaker makes none.
-_FAILURES: Final = tuple(kind.value for kind in Failure if kind is not Failure.BREAKER_OPEN)
+#: How a request can fail.
+_FAILURES: Final = tuple(kind.value for kind in Failure if kind not in UNASKED)
 
 
 def load_revision(settings: WorkerSettings) -> Revision:
@@ -132,7 +132,7 @@ def _breaker(
     name, patience = endpoint.declared.name, float(endpoint.declared.timeout_seconds)
     key = keys.breaker(settings.namespace, endpoint.address, name)
     rules = BreakerRules(open_ms=round(settings.breaker_seconds * 1000))
-    board = StoreBoard(store, key, rules)
+    board = StoreBoard(store, key, rules, lambda: endpoint.model.account)
     return lambda model: Breaker(model, board, meter, name, patience)
 
 

@@ -336,3 +336,17 @@ async def test_two_workers_hear_of_an_open_breaker_within_a_second(shop, fake_mo
     async with shop.pool(cut, **more), shop.pool(cut, **more):
         assert {how(each) for each in await tasks(20)} == {SUCCEEDED}
     assert asked(fake_model).count(MODEL) == opened
+
+
+async def test_a_rate_limit_paces_all_workers_with_the_same_credential(shop, fake_model):
+    apart = fake_model.url + "/paced"
+    limited = fault(429, retryAfterSeconds=30)
+    cut = await shop.release({"text": "hello", **limited}, retries=0, baseURL=apart)
+    async with shop.pool(cut, breakers=True):
+        assert how(await shop.ended(await shop.submit())) == FAILED
+    assert len(asked(fake_model)) == 1
+    async with shop.pool(cut, breakers=True), shop.pool(cut, breakers=True):
+        tasks = [await shop.submit() for _ in range(8)]
+        ended = [await shop.ended(each) for each in tasks]
+    assert all("was not asked: it has told calls" in each.outcome.message for each in ended)
+    assert len(asked(fake_model)) == 1

@@ -120,3 +120,24 @@ async def test_endpoints_models_and_namespaces_have_one_each():
 async def test_it_is_forgotten_when_nobody_says_a_word(desk, endpoint):
     await endpoint.fails(5)
     assert 3600 < await desk.raw.ttl(endpoint.key) < 3700
+
+
+async def test_what_the_endpoint_asks_of_one_it_asks_of_all_with_the_same_account(endpoint):
+    told = await endpoint.tell(account="a", asked_to_wait_ms=5000)
+    assert 4900 <= told.asked_to_wait_ms <= 5000
+    assert 4900 <= (await endpoint.tell(account="a")).asked_to_wait_ms <= 5000
+    assert (await endpoint.tell(account="b")).asked_to_wait_ms == 0
+    shorter = await endpoint.tell(account="a", asked_to_wait_ms=10)
+    assert shorter.asked_to_wait_ms > 4000, "the longest wish counts"
+
+
+async def test_an_answer_ends_the_row_and_not_the_wait(endpoint):
+    await endpoint.tell(account="a", asked_to_wait_ms=5000)
+    await endpoint.fails(4)
+    ended = await endpoint.tell(account="a", answered_ms_ago=0)
+    assert (ended.outages, ended.asked_to_wait_ms > 4000) == (0, True)
+
+
+async def test_nobody_waits_longer_than_ten_minutes_for_it(endpoint):
+    told = await endpoint.tell(account="a", asked_to_wait_ms=86_400_000)
+    assert told.asked_to_wait_ms <= 600_000

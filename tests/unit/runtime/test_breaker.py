@@ -155,7 +155,8 @@ async def test_what_was_heard_is_believed_for_a_second_at_most():
 async def test_an_answer_in_a_row_of_outages_is_told_at_once_and_another_one_with_the_next_look():
     scene = Scene(*answers(3))
     await scene.ask()
-    assert scene.board.told == [{"outage": False, "answered_ms_ago": None, "wants_try": False}]
+    (first,) = scene.board.told
+    assert (first["outage"], first["answered_ms_ago"], first["wants_try"]) == (False, None, False)
     scene.clock.now += 0.5
     scene.board.state = BreakerState(2)
     await scene.ask()
@@ -274,3 +275,44 @@ async def test_a_call_waits_for_a_look_under_way_only_where_the_model_may_be_awa
     assert other.done() is not waiting
     heard.set()
     await asyncio.gather(looks, other)
+
+
+# --------------------------------------------------------------------- what the model asks for
+
+
+async def test_a_rate_limit_with_a_time_is_told_and_one_without_is_not():
+    scene = Scene(
+        failed(Failure.RATE_LIMITED, status=429, retry_after_seconds=2.5),
+        failed(Failure.RATE_LIMITED, status=429),
+    )
+    await scene.fails()
+    assert scene.board.told[-1]["asked_to_wait_ms"] == 2500
+    scene.clock.now += 0.1
+    await scene.fails()
+    assert sum(each["asked_to_wait_ms"] for each in scene.board.told) == 2500
+
+
+async def test_who_hears_of_it_waits_as_long_and_comes_back_over_some_time():
+    scene = Scene()
+    scene.board.state = BreakerState(asked_to_wait_ms=8000)
+    failure = await scene.fails()
+    assert (failure.kind, failure.retry_after_seconds) == (Failure.PACED, 10.0)
+    assert scene.model.requests == []
+    scene.clock.now += 0.2
+    scene.board.problem = errors.StoreUnavailable("away")
+    assert (await scene.fails()).retry_after_seconds == pytest.approx(9.8)
+
+
+async def test_such_a_wait_is_no_try_and_no_outage():
+    scene = Scene(*answers(1))
+
+    async def tell(**_):
+        left_ms = max(0, round((105 - scene.clock.now) * 1000))
+        return BreakerState(asked_to_wait_ms=left_ms)
+
+    scene.board.tell = tell
+    retried = retrying.Retrying(scene.breaker, retrying.Policy(1, 2.0))
+    request = dataclasses.replace(ASKED, context=scene.clock, deadline=scene.clock.now + 60)
+    await retried.reply(request)
+    assert scene.clock.now == 107.0
+    assert not failed(Failure.PACED).is_outage

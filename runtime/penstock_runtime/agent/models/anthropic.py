@@ -105,6 +105,11 @@ class AnthropicModel:
             http_client=self._http,
         )
 
+    @property
+    def account(self) -> str:
+        """What tells the endpoint with the key used last from others."""
+        return account_of(self._base_url, self._key)
+
     async def aclose(self) -> None:
         """Close all connections."""
         await self._client.close()
@@ -123,7 +128,7 @@ class AnthropicModel:
 
     async def reply(self, request: Request) -> Reply:
         """Ask once. See ``Model.reply``."""
-        by = Identity(self._model, account_of(self._base_url, self._key))
+        by = Identity(self._model, self.account)
         call = _Call(self.prompt_tokens + estimated_tokens(request.messages))
         try:
             await self._carry_out(replace(request, messages=_readable(request, by)), call)
@@ -142,7 +147,7 @@ class AnthropicModel:
 
     async def count_tokens(self, request: Request) -> int | None:
         """See ``Model.count_tokens``. An endpoint that cannot count says nothing."""
-        by = Identity(self._model, account_of(self._base_url, self._key))
+        by = Identity(self._model, self.account)
         messages = echo.ready(_readable(request, by))
         try:
             async with asyncio.timeout(min(_COUNT_SECONDS, request.timeout_seconds)):

@@ -24,6 +24,7 @@ from penstock_store.store import Store
 _FRESH_SECONDS: Final = 0.25
 _BELIEVED_SECONDS: Final = 1.0
 _ASKING_SECONDS: Final = 1.0  # a slow store holds up no call for longer
+_SPREAD_SECONDS: Final = 2.0
 _SOON_SECONDS: Final = 1.0  # until it is looked again whether the one that tries it was answered
 
 log = logs.get()
@@ -33,7 +34,12 @@ class Board(Protocol):
     """Where workers tell each other what they have met; ``Breakers.tell`` of one endpoint."""
 
     async def tell(
-        self, *, outage: bool, answered_ms_ago: int | None, wants_try: bool
+        self,
+        *,
+        outage: bool,
+        answered_ms_ago: int | None,
+        wants_try: bool,
+        asked_to_wait_ms: int,
     ) -> BreakerState:
         """Tell, and hear how the breaker stands.
 
@@ -45,14 +51,20 @@ class Board(Protocol):
 
 @dataclass(frozen=True)
 class StoreBoard:
-    """A board in the store. ``key`` is of ``keys.breaker``."""
+    """A board in the store. ``key`` is of ``keys.breaker``, ``account`` that of the credential in use."""
 
     store: Store
     key: str
     rules: BreakerRules
+    account: Callable[[], str]
 
     async def tell(
-        self, *, outage: bool, answered_ms_ago: int | None, wants_try: bool
+        self,
+        *,
+        outage: bool,
+        answered_ms_ago: int | None,
+        wants_try: bool,
+        asked_to_wait_ms: int,
     ) -> BreakerState:
         """See ``Board.tell``."""
         return await self.store.breakers.tell(
@@ -61,11 +73,15 @@ class StoreBoard:
             outage=outage,
             answered_ms_ago=answered_ms_ago,
             wants_try=wants_try,
+            account=self.account(),
+            asked_to_wait_ms=asked_to_wait_ms,
         )
 
 
 class Breaker(Wrapper):
     """Asks a model unless the calls of all workers got no answer in a row; then one tries it.
+
+    Where the model has told one call to wait (429 with a time), all with the same account do.
 
     An outage is a 5xx, a time-out or no connection. How things stand is asked at most four times a
     second and believed for one, so that a call has no round trip of its own. Where the store does not
@@ -93,7 +109,7 @@ class Breaker(Wrapper):
         self._patience_seconds = patience_seconds
         self._clock = clock
         self._state = BreakerState()
-        self._heard_at = -math.inf
+        self._heard_at = self._looked_at = -math.inf
         self._answered_at: float | None = None  # and not told yet
         self._asking = asyncio.Lock()
         meter.breaker(lambda: self.is_open)
@@ -107,18 +123,27 @@ class Breaker(Wrapper):
     def _wait_seconds(self) -> float:
         return self._state.wait_ms / 1000 - (self._clock() - self._heard_at)
 
+    @property
+    def _asked_seconds(self) -> float:
+        return self._state.asked_to_wait_ms / 1000 - (self._clock() - self._heard_at)
+
     async def reply(self, request: Request) -> Reply:
         """Ask, unless the model is left alone. See ``Model.reply``.
 
         Raises:
-            ModelFailed: also with ``BREAKER_OPEN``, without a request; it says when to come back.
+            ModelFailed: also with ``BREAKER_OPEN`` or ``PACED``, without a request; it says when to
+                come back.
         """
+        await self._look()
+        self._pace(request)
         tries = await self._let_through()
         try:
             answer = await self._model.reply(request)
         except ModelFailed as failure:
             if self._says_away(failure, request):
                 await self._tell(outage=True)
+            elif failure.kind is Failure.RATE_LIMITED and failure.retry_after_seconds:
+                await self._tell(asked_to_wait_ms=math.ceil(failure.retry_after_seconds * 1000))
             elif tries and 400 <= failure.status < 500:
                 await self._answered()  # it has refused this request, and so it is there
             raise
@@ -131,7 +156,6 @@ class Breaker(Wrapper):
 
     async def _let_through(self) -> bool:
         """Return where the model may be asked: whether it is a try of an open breaker."""
-        await self._look()
         if not self._state.is_open:
             return False
         if self._wait_seconds <= 0:
@@ -146,6 +170,18 @@ class Breaker(Wrapper):
             retry_after_seconds=wait,
         )
 
+    def _pace(self, request: Request) -> None:
+        """Those who waited come back over some time, not at once."""
+        wait = self._asked_seconds
+        if wait > 0:
+            spread = min(wait, _SPREAD_SECONDS) * request.context.chance()
+            raise ModelFailed(
+                Failure.PACED,
+                f"{self._name} was not asked: it has told calls with the same credential to wait, for "
+                f"{math.ceil(wait)} s more",
+                retry_after_seconds=wait + spread,
+            )
+
     def _says_away(self, failure: ModelFailed, request: Request) -> bool:
         cut_short = request.timeout_seconds * 2 < self._patience_seconds
         return failure.is_outage and not (failure.kind is Failure.TIMEOUT and cut_short)
@@ -157,34 +193,41 @@ class Breaker(Wrapper):
 
     async def _look(self) -> None:
         """Ask how things stand, where that was not asked just now or is being asked already."""
-        age = self._clock() - self._heard_at
+        age = self._clock() - self._looked_at
         believed = age <= _BELIEVED_SECONDS and not self._state.outages
         if age <= _FRESH_SECONDS or (believed and self._asking.locked()):
             return
-        asked_at = self._heard_at
+        looked_at = self._looked_at
         async with self._asking:
-            if self._heard_at == asked_at:
+            if self._looked_at == looked_at:
                 await self._tell()
 
-    async def _tell(self, *, outage: bool = False, wants_try: bool = False) -> None:
+    async def _tell(
+        self, *, outage: bool = False, wants_try: bool = False, asked_to_wait_ms: int = 0
+    ) -> None:
         now, answered_at = self._clock(), self._answered_at
         ago = None if answered_at is None else max(0, math.ceil((now - answered_at) * 1000))
         try:
             async with asyncio.timeout(_ASKING_SECONDS):
                 state = await self._board.tell(
-                    outage=outage, answered_ms_ago=ago, wants_try=wants_try
+                    outage=outage,
+                    answered_ms_ago=ago,
+                    wants_try=wants_try,
+                    asked_to_wait_ms=asked_to_wait_ms,
                 )
         except (TimeoutError, errors.StoreUnavailable, errors.StoreRefused):
-            self._unheard(now)
+            self._unheard()
             return
+        finally:
+            self._looked_at = self._clock()
         if self._answered_at == answered_at:
             self._answered_at = None
         self._hear(state)
 
-    def _unheard(self, now: float) -> None:
+    def _unheard(self) -> None:
         """Nothing was heard: what was known holds as long as it would have, and then nothing."""
-        if self._wait_seconds <= 0:
-            self._state, self._heard_at = BreakerState(), now
+        if self._wait_seconds <= 0 and self._asked_seconds <= 0:
+            self._state = BreakerState()
 
     def _hear(self, state: BreakerState) -> None:
         before, self._state, self._heard_at = self._state, state, self._clock()

@@ -8,6 +8,7 @@ from typing import Final
 from penstock.access import Access
 from penstock.money.bound import Affordable, Resource
 from penstock_runtime.agent.models.model import (
+    UNASKED,
     Failure,
     Model,
     ModelFailed,
@@ -23,7 +24,7 @@ _ELSEWHERE: Final = (
     Failure.OVERLOADED,
     Failure.INCOMPLETE,
     Failure.GARBLED,
-    Failure.BREAKER_OPEN,
+    *UNASKED,
 )
 _SHARE: Final = 0.5  # of the time that a call has left; the rest is for those that stand in
 _NO_TIME_SECONDS: Final = 0.01

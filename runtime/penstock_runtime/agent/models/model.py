@@ -196,8 +196,11 @@ class Failure(StrEnum):
     TOO_LONG = "TooLong"  # the conversation does not fit into the model's window
     REFUSED = "Refused"  # anything else: trying again does not help
     BREAKER_OPEN = "BreakerOpen"  # nobody was asked: those before got no answer in a row
+    PACED = "Paced"  # nobody was asked: another call was told to wait
 
 
+#: No request was made.
+UNASKED: Final = (Failure.BREAKER_OPEN, Failure.PACED)
 _CONFLICTS: Final = (408, 409)  # of one request; the endpoint is well
 
 

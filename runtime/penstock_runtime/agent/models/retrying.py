@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from penstock_runtime.agent.models.model import (
+    UNASKED,
     Failure,
     Model,
     ModelFailed,
@@ -67,7 +68,7 @@ class Retrying(Wrapper):
     async def _wait(self, attempt: int, failure: ModelFailed, request: Request) -> None:
         if failure.kind is Failure.CREDENTIALS:
             return  # there is another key by now
-        if failure.kind is Failure.BREAKER_OPEN:
+        if failure.kind in UNASKED:
             seconds = failure.retry_after_seconds or 0.0
         else:
             seconds = self._policy.wait_seconds(attempt, failure, request.context.chance())
@@ -81,6 +82,8 @@ class Retrying(Wrapper):
         kind = failures[-1]
         if kind is Failure.BREAKER_OPEN:
             return self._policy.outlasts_breaker and self._policy.retries > 0
+        if kind is Failure.PACED:
+            return self._policy.retries > 0
         if kind in _NEVER or (kind in _ONCE and failures.count(kind) > 1):
             return False
         if kind is Failure.CREDENTIALS:
@@ -89,5 +92,5 @@ class Retrying(Wrapper):
 
 
 def _tries(failures: list[Failure]) -> int:
-    """How many requests were made; a breaker makes none."""
-    return len(failures) - failures.count(Failure.BREAKER_OPEN)
+    """How many requests were made."""
+    return sum(kind not in UNASKED for kind in failures)
