@@ -130,6 +130,7 @@ class Opening:
     floor_tokens: int
     reply_rate: int  # micro-USD per million tokens
     lasts_ms: int
+    patience_ms: int = 10_000
 
 
 @dataclass(frozen=True)
@@ -170,6 +171,24 @@ class Refused:
     too_many_users: bool = False
 
 
+@dataclass(frozen=True)
+class Wish:
+    """A call that is to be reserved.
+
+    Args:
+        call: its id, which is used once: made of the claim's id and a number.
+        quote: what it can use at most.
+        lasts_ms: for how long it may be open; then it counts what it holds.
+        patience_ms: how long it waits for others that hold what is left. After that what they hold
+            counts as spent: it is asked shorter, or refused.
+    """
+
+    call: str
+    quote: Quote
+    lasts_ms: int
+    patience_ms: int = 10_000
+
+
 #: What the ledger answers; None: the agent has no budget.
 Answer = Reserved | Waiting | Refused | None
 
@@ -184,6 +203,14 @@ class Settlement:
 
 
 @dataclass(frozen=True)
+class Money:
+    """What is said of money together with another write of a task: bills, and the next call."""
+
+    settle: tuple[Settlement, ...] = ()
+    reserve: Wish | None = None
+
+
+@dataclass(frozen=True)
 class Spent:
     """One window as it is now: what is settled, what is held by calls that run, and its limits."""
 
@@ -193,3 +220,15 @@ class Spent:
     held: Amount
     resets_ms: int
     limits: tuple[Limit, ...] = ()
+
+
+@dataclass(frozen=True)
+class Spending:
+    """What an agent spends as of ``now_ms``, Redis time.
+
+    ``refusals``: how often each limit (scope, window, unit) has refused a call, or would have.
+    """
+
+    now_ms: int
+    windows: tuple[Spent, ...]
+    refusals: dict[tuple[Scope, Window, Unit], int]

@@ -1,7 +1,8 @@
 """What every client of the store is built on: a connection, the scripts, and the keys of an agent."""
 
+import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from penstock.names import AgentKey
@@ -12,10 +13,11 @@ from penstock_store.scripts import Script, Scripts
 
 @dataclass(frozen=True)
 class AgentScripts:
-    """Scripts, run on the keys of one agent."""
+    """Scripts, run on the keys of one agent. ``process`` names who is rung for by the ledger."""
 
     connection: Connection
     scripts: Scripts
+    process: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def script(self, name: str) -> Script:
         """A script by its name."""

@@ -10,9 +10,10 @@ from itertools import groupby
 from typing import Any, Final
 
 from penstock import protocol
+from penstock.money.ledger import Answer, Money, Opening, Settlement
 from penstock.names import AgentKey
 from penstock.task import Outcome, Usage
-from penstock_store import checkpoints, codec, keys
+from penstock_store import checkpoints, codec, keys, money
 from penstock_store.agent_scripts import AgentScripts
 from penstock_store.checkpoints import Saved, Writing
 from penstock_store.connection import Argument
@@ -53,12 +54,19 @@ class Claims:
         self._end_bytes = 0
         self._breaks: dict[AgentKey, int] = {}  # the last after which ends were said again
 
-    async def take(self, agent: AgentKey, revision: str, consumer: str, limit: int) -> list[Claim]:
+    async def take(
+        self,
+        agent: AgentKey,
+        revision: str,
+        consumer: str,
+        limit: int,
+        opening: Opening | None = None,
+    ) -> list[Claim]:
         """Up to ``limit`` tasks to work on, lanes in order; empty while the agent is suspended.
 
         Batch gets at least one turn in ten. A revision that is Rejected or Closed gets nothing. After
         Redis was restarted or failed over nothing is handed out before the workers that live
-        have been heard of, or 15 s.
+        have been heard of, or 15 s. ``opening``: each task's first model call is reserved for.
         """
         self._revisions[agent, consumer] = revision
         own = keys.AgentKeys(agent)
@@ -67,8 +75,9 @@ class Claims:
             own.bell(revision),
             *keys.AgentKeys(agent).queues(revision),
         ]
+        asked = (money.opening_text(opening, self._scripts.process), *_claim_ids(limit))
         claims = await self._numbered(
-            "claim", agent, consumer, *keyed, before=(revision,), after=_claim_ids(limit)
+            "claim", agent, consumer, *keyed, before=(revision,), after=asked
         )
         return [self._claim(agent, revision, consumer, one) for one in claims]
 
@@ -171,13 +180,34 @@ class Claims:
         Raises:
             NotReplicated: it is saved, but too few replicas said so in time.
         """
+        saved = self.checkpoint_and_reserve
+        return (await saved(claim, state, usage, events, intents=intents, replicated=replicated))[0]
+
+    async def checkpoint_and_reserve(
+        self,
+        claim: Claim,
+        state: bytes,
+        usage: Usage,
+        events: Sequence[Event],
+        *,
+        intents: Sequence[str] = (),
+        replicated: bool = False,
+        said_of_money: Money = money.NOTHING,
+    ) -> tuple[Directive, Answer]:
+        """The same with bills of calls, and a reservation for the next one. See ``checkpoint``.
+
+        Bills count whatever the directive; nothing is reserved unless it is CONTINUE. The answer is
+        None where nothing was asked, or the agent has no budget.
+        """
         told = [text for kind, data in events for text in (kind, json.dumps(data))]
         open_calls = ", ".join(intents) or "-"
 
-        async def write(writing: Writing) -> bytes:
+        spoken = money.money_text(said_of_money, self._scripts.process)
+
+        async def write(writing: Writing) -> list[Any]:
             saying = (writing.content, claim.task.id, claim.id, codec.usage_text(usage), open_calls)
-            how: list[Argument] = [writing.piece, writing.saved.whole, *told]
-            answer = await self._numbered(
+            how: list[Argument] = [writing.piece, writing.saved.whole, spoken, *told]
+            return await self._numbered(
                 "checkpoint",
                 claim.agent,
                 claim.consumer,
@@ -185,26 +215,27 @@ class Claims:
                 after=(*saying, *how),
                 replicated=replicated,
             )
-            return bytes(answer[0])
 
         writing = checkpoints.next_writing(self._saved.get(claim.id), state, intents=bool(intents))
-        said = await write(writing)
+        said, *answer = await write(writing)
         if said == _WHOLE:
             writing = checkpoints.whole(state, intents=bool(intents))
-            said = await write(writing)
+            said, *answer = await write(writing)
         directive = Directive(said.decode())
         if directive is Directive.LOST:
             self._saved.pop(claim.id, None)
         else:
             self._saved[claim.id] = writing.saved
-        return directive
+        wish = said_of_money.reserve
+        return directive, money.answer(wish.call, *answer) if wish and answer else None
 
-    async def release(self, claim: Claim) -> bool:
+    async def release(self, claim: Claim, settle: Sequence[Settlement] = ()) -> bool:
         """Give a task back: to its own revision, or to stable when its revision was rejected.
 
         Its checkpoint stays. Returns False when the claim was lost meanwhile.
         """
-        named = (claim.task.id, claim.id)
+        spoken = money.money_text(Money(tuple(settle)), self._scripts.process)
+        named = (claim.task.id, claim.id, spoken)
         (said,) = await self._numbered(
             "release", claim.agent, claim.consumer, *_of_task(claim), after=named
         )
@@ -212,7 +243,12 @@ class Claims:
         return bool(said)
 
     async def finish(
-        self, claim: Claim, outcome: Outcome, usage: Usage, history: bytes | None = None
+        self,
+        claim: Claim,
+        outcome: Outcome,
+        usage: Usage,
+        history: bytes | None = None,
+        settle: Sequence[Settlement] = (),
     ) -> bool:
         """End a task once, whatever it is told: result, acknowledgement, outcome row, wake-up, the session's next task.
 
@@ -223,11 +259,14 @@ class Claims:
             outcome: how it ended.
             usage: all that it used.
             history: the session's conversation after this task; None leaves it as it was.
+            settle: the bills of its calls. Calls that are still open count what they hold.
 
         Returns:
             False when the claim was lost meanwhile: nothing was written.
         """
-        said = await self._end(claim, _ending(claim, outcome, usage, history), (), heeds=False)
+        said = await self._end(
+            claim, _ending(claim, outcome, usage, history), (), settle, heeds=False
+        )
         return said is not Directive.LOST
 
     async def finish_step(
@@ -237,26 +276,36 @@ class Claims:
         usage: Usage,
         history: bytes | None,
         events: Sequence[Event],
+        settle: Sequence[Settlement] = (),
     ) -> Directive:
         """End a task with its last step, which needs no checkpoint then. See ``finish``.
 
         Args:
             events: what happened in that step.
+            settle: the bills of its calls. Calls that are still open count what they hold.
 
         Returns:
             CONTINUE when it has ended, LOST when the claim was. CANCEL and GIVE_BACK: nothing was
             written, it must be put down instead.
         """
-        return await self._end(claim, _ending(claim, outcome, usage, history), events, heeds=True)
+        ending = _ending(claim, outcome, usage, history)
+        return await self._end(claim, ending, events, settle, heeds=True)
 
     async def _end(
-        self, claim: Claim, ending: Sequence[Argument], events: Sequence[Event], *, heeds: bool
+        self,
+        claim: Claim,
+        ending: Sequence[Argument],
+        events: Sequence[Event],
+        settle: Sequence[Settlement],
+        *,
+        heeds: bool,
     ) -> Directive:
         told = [text for kind, data in events for text in (kind, json.dumps(data))]
-        said = await self._finish(claim, (*ending, int(heeds), *told))
+        spoken = money.money_text(Money(tuple(settle)), self._scripts.process)
+        said = await self._finish(claim, (*ending, int(heeds), spoken, *told))
         if said is Directive.CONTINUE:
             # Said again it heeds nothing: it was acknowledged.
-            arguments = (*ending, 0, *told)
+            arguments = (*ending, 0, spoken, *told)
             size = sum(len(part) for part in arguments if not isinstance(part, int))
             bare = replace(claim, checkpoint=None, history=None)
             self._remember(_End(time.monotonic(), bare, arguments, size + len(claim.task.input)))

@@ -25,7 +25,7 @@ from penstock.task import (
     Usage,
 )
 from penstock.traffic import Arm, RequestRates, Route
-from penstock_store import checkpoints
+from penstock_store import checkpoints, money
 from penstock_store.records import Claim, Event, Look, RevisionWork, RowPage
 from penstock_store.scripts import TASK_VERSION
 
@@ -155,7 +155,7 @@ def claim(agent: AgentKey, revision: str, consumer: str, answer: Sequence[Any]) 
 
     Of a task that cannot be read the claim has a ``problem``, and of the task the id alone.
     """
-    claim_id, identifier, entry, expired, history, history_revision, flat = answer
+    claim_id, identifier, entry, expired, history, history_revision, flat, *reserved = answer
     name = identifier.decode(errors="replace")
     stored = pairs(flat)
     state = None
@@ -181,6 +181,7 @@ def claim(agent: AgentKey, revision: str, consumer: str, answer: Sequence[Any]) 
         problem=problem,
         doubt=_span(_word(stored.get("doubt"))),
         suspects=_number(_word(stored.get("suspects"))),
+        reserved=money.first_answer(claim_id.decode(), *reserved),
     )
 
 

@@ -19,6 +19,8 @@
     T:waits                 zset    sessions in which tasks wait for an earlier one
     T:sessions:<tenant>     zset    a tenant's sessions, by the ms at which each ends
     T:tail                  hash    what workers have written last, and what Redis may have lost of it
+    T:budget, T:led:…, T:call:<id>, T:open, T:line:…, T:refusals   the ledger, see ``shared/places.lua`` and ``ledger.lua``
+    T:bell:ledger:<process> list    rings for calls that waited for others of the ledger
     T:news                  channel the id of each task that something happened to
     {<installation>}:agents, {<installation>}:agents:complete   the operator's index, ms of its stamp
     {<namespace>/pool/<digest>}:breaker   hash    outages in a row of an address and a model
@@ -124,6 +126,10 @@ class AgentKeys:
     def bell(self, revision: str) -> str:
         """The doorbell of a revision."""
         return f"{self.tag}:bell:{revision}"
+
+    def ledger_bell(self, process: str) -> str:
+        """The bell that rings when a process need wait no longer for what others hold of a budget."""
+        return f"{self.tag}:bell:ledger:{process}"
 
     def pins(self, revision: str) -> str:
         """The sessions pinned to a revision."""

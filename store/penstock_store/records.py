@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from penstock.access import Access, Heard
+from penstock.money.ledger import Answer
 from penstock.names import AgentKey
 from penstock.outcomes import Row
 from penstock.protocol import Spoken
@@ -42,7 +43,8 @@ class Claim:
     ``consumer`` holds it. ``problem``: the stored task cannot be read, for this reason; only its id is known, end it as
     Failed. ``doubt``: what a worker that is gone did with the task may have been lost by Redis, in
     this span; irreversible calls take a person. ``suspects``: how many tasks a dead worker's share
-    has that is tried apart from others; 0 for an ordinary task.
+    has that is tried apart from others; 0 for an ordinary task. ``reserved``: what the ledger says of
+    its first model call, whose id is ``money.first_call(id)``; None where nothing was asked.
     """
 
     id: str
@@ -60,6 +62,7 @@ class Claim:
     problem: str = ""
     doubt: str = ""
     suspects: int = 0
+    reserved: Answer = None
 
 
 class Directive(StrEnum):

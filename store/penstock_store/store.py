@@ -7,6 +7,7 @@ from penstock_store.agent_scripts import AgentScripts
 from penstock_store.breakers import Breakers
 from penstock_store.claims import Claims
 from penstock_store.connection import Connection, Durability, Wiring
+from penstock_store.ledger import Ledger
 from penstock_store.notifications import Notifications
 from penstock_store.outcomes import Outcomes
 from penstock_store.queue import Queue
@@ -34,6 +35,7 @@ class Store:
         notifications: what happens to tasks, as it happens.
         outcomes: what became of tasks.
         users: the Redis users of namespaces.
+        ledger: what model calls spend of budgets.
         breakers: which model endpoints nobody asks for a while.
     """
 
@@ -47,6 +49,7 @@ class Store:
         self.notifications = Notifications(connection)
         self.outcomes = Outcomes(of_agents)
         self.users = Users(connection, installation)
+        self.ledger = Ledger(of_agents)
         self.breakers = Breakers(of_agents)
 
     @classmethod
@@ -88,6 +91,7 @@ class Store:
     async def aclose(self) -> None:
         """Close all connections."""
         await self.notifications.aclose()
+        await self.ledger.aclose()
         await self._connection.aclose()
 
     async def ping(self) -> None:

@@ -22,27 +22,27 @@ _SCRIPTS: Final = ("eval", "evalsha")
 _TASKS: Final = (
     "exists", "expire", "hdel", "hget", "hgetall", "hmget", "hset", "lpop", "lpush", "lrem",
     "ltrim", "publish", "time", "xack", "xadd", "xdel", "xinfo|groups", "xlen", "zadd", "zrem",
-    "del", "srem",
+    "del", "srem", "hincrby", "zrange", "zrangebyscore",
 )  # fmt: skip
 #: Said by ``claim``, ``reclaim``, ``heartbeat``, ``checkpoint``, ``release``, ``finish`` beside
 #: those, and ``BLPOP`` at the doorbell. A command is taken out one release after its last use:
 #: workers of the former release run on until their Deployment has rolled.
 WORKER_COMMANDS: Final = (
     *_CONNECTION, *_SCRIPTS, *_TASKS,
-    "blpop", "hincrby", "xclaim", "xgroup|create", "xgroup|delconsumer", "xinfo|consumers",
+    "blpop", "xclaim", "xgroup|create", "xgroup|delconsumer", "xinfo|consumers",
     "xpending", "xrange", "xreadgroup", "wait", "info|server",
 )  # fmt: skip
 #: ``admit``, ``cancel`` and ``recent``, reading tasks and events, waiting for news.
 GATEWAY_COMMANDS: Final = (
     *_CONNECTION, *_SCRIPTS, *_TASKS,
-    "get", "hexists", "hincrby", "lrange", "persist", "pfadd", "rpush", "subscribe", "unsubscribe", "xrange", "zcard",
+    "get", "hexists", "lrange", "persist", "pfadd", "rpush", "subscribe", "unsubscribe", "xrange", "zcard",
     "zremrangebyscore",
 )  # fmt: skip
 #: ``route``, ``look``, ``ends``, ``rehome``, ``sweep``, ``index``, outcome rows, and the users of namespaces.
 OPERATOR_COMMANDS: Final = (
     *_CONNECTION, *_SCRIPTS, *_TASKS,
     "persist", "pfcount", "sadd", "scard", "set", "sismember", "smembers", "xpending", "xrange",
-    "xrevrange", "zcard", "zrange", "subscribe", "unsubscribe", "zremrangebyscore", "llen", "xinfo|stream", "info|memory",
+    "xrevrange", "zcard", "subscribe", "unsubscribe", "zremrangebyscore", "llen", "xinfo|stream", "info|memory",
     "acl|deluser", "acl|getuser", "acl|setuser", "acl|users", "client|kill",
 )  # fmt: skip
 

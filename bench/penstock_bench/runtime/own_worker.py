@@ -15,6 +15,7 @@ from typing import Any
 from unittest import mock
 
 from penstock import task
+from penstock.money.ledger import Settlement
 from penstock_bench import job
 from penstock_bench.counting import Count, leave
 from penstock_runtime.agent.models import scripted
@@ -58,8 +59,9 @@ def counting(count: Count, model_calls: int) -> type[Store]:
             outcome: task.Outcome,
             usage: task.Usage,
             history: bytes | None = None,
+            settle: Sequence[Settlement] = (),
         ) -> bool:
-            ended = await super().finish(claim, outcome, usage, history)
+            ended = await super().finish(claim, outcome, usage, history, settle)
             counted(outcome, usage)
             return ended
 
@@ -70,8 +72,9 @@ def counting(count: Count, model_calls: int) -> type[Store]:
             usage: task.Usage,
             history: bytes | None,
             events: Sequence[Event],
+            settle: Sequence[Settlement] = (),
         ) -> Directive:
-            said = await super().finish_step(claim, outcome, usage, history, events)
+            said = await super().finish_step(claim, outcome, usage, history, events, settle)
             counted(outcome, usage)
             return said
 

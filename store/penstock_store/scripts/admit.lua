@@ -5,7 +5,7 @@
 --       the tag where there is none).
 -- ARGV: id, digest, idempotent (1 or 0), sess, user, session, lane, inputChars, tenant, shared session (1 or 0),
 --       the end of the idempotency key's name, then further fields of the task in pairs.
--- uses: agent tasks
+-- uses: agent places ledger tasks
 local TASK, IDEMPOTENCY, SESSION, WAITING, SESSIONS = KEYS[4], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local id, digest, idempotent, sess = ARGV[1], ARGV[2], ARGV[3] == "1", ARGV[4]
 local user, session, lane, input_chars, tenant = ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8]), ARGV[9]

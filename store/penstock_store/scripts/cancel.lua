@@ -1,6 +1,6 @@
 -- Cancel a task: one that nobody works on ends at once, a running one at its next step.
 -- KEYS: tag, route, outcomes, task. ARGV: id, tenant. Answers 1, 0 when there is no such task.
--- uses: agent tasks
+-- uses: agent places ledger tasks
 local id = ARGV[1]
 local task = task_at(id)
 if task == nil or call("HGET", KEYS[4], "tenant") ~= ARGV[2] then return 0 end

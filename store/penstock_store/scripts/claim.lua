@@ -1,11 +1,13 @@
 -- Claim tasks for a worker: lanes in order, Batch at least one turn in ten.
 -- Answers {worker's number, claims…}.
 -- KEYS: tag, route, outcomes, revision, bell, queue of each lane.
--- ARGV: revision, consumer, its last number, server life, claim ids (as many as may be claimed).
--- uses: agent tasks tail claims
+-- ARGV: revision, consumer, its last number, server life, what the first call of each task reserves (JSON, "" for
+--       nothing), claim ids (as many as may be claimed).
+-- uses: agent places ledger tasks tail claims
 local REVISION, BELL = KEYS[4], KEYS[5]
 local QUEUES = {Critical = KEYS[6], Normal = KEYS[7], Batch = KEYS[8]}
-local revision, consumer, wanted = ARGV[1], ARGV[2], #ARGV - 4
+local revision, consumer, wanted = ARGV[1], ARGV[2], #ARGV - 5
+local opening = ARGV[5] ~= "" and cjson.decode(ARGV[5])
 local claims, delivered = {}, 0
 
 if route == nil or SUSPENDED or gone(revision) then return {0} end
@@ -21,7 +23,7 @@ local function read(lane, count)
   end
   for _, entry in ipairs(answer and answer[1][2] or {}) do
     delivered = delivered + 1
-    claims[#claims + 1] = take(queue, entry[1], entry[2][2], ARGV[5 + #claims], 0)
+    claims[#claims + 1] = take(queue, entry[1], entry[2][2], ARGV[6 + #claims], 0, opening)
   end
 end
 

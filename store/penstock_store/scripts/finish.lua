@@ -2,8 +2,9 @@
 -- very claim has ended it), or Lost; Cancel or GiveBack: nothing is written, it has to be put down instead}.
 -- KEYS: tag, route, outcomes, task, events.
 -- ARGV: consumer, its last number, server life, id, claim id, status, reason, message, counting, output, usage, cost,
---       has history, history, heeds (1: it may have to be put down), then events: type, json.
--- uses: agent tasks tail claims
+--       has history, history, heeds (1: it may have to be put down), money (JSON,
+--       "" for none), then events: type, json.
+-- uses: agent places ledger tasks tail claims
 local consumer, id, claim = ARGV[1], ARGV[4], ARGV[5]
 local task = task_at(id)
 if task and task.claim == claim and has_ended(task) then return {0, "Continue"} end
@@ -12,10 +13,14 @@ local said = task and ARGV[15] == "1" and order(task) or "Continue"
 if held and said == "Continue" then dequeue(task) end
 write_even_when_full()
 local tail = join(consumer, tonumber(ARGV[2]), ARGV[3])
+if ARGV[16] ~= "" then
+  ledger.settle_all(id, cjson.decode(ARGV[16]))
+  if task then task.calls = call("HGET", task_key(id), "calls") or "" end
+end
 if not held and not holds(task, claim, tail) then return {0, "Lost"} end
 if said ~= "Continue" then return {0, said} end
 if not held then dequeue(task) end
-for i = 16, #ARGV, 2 do event(id, ARGV[i], ARGV[i + 1]) end
+for i = 17, #ARGV, 2 do event(id, ARGV[i], ARGV[i + 1]) end
 if ARGV[13] == "1" and task.sess ~= "" then
   local key = session_key(task.sess)
   -- After a break ends are said again, in no order: an earlier turn does not overwrite a later one.

@@ -1,14 +1,20 @@
 -- Give a claimed task back, to stable when its revision is gone. Answers {worker's number, 1, or 0 when it was lost}.
 -- It is no suspect delivery: the worker lived.
--- KEYS: tag, route, outcomes, task. ARGV: consumer, its last number, server life, id, claim id.
--- uses: agent tasks tail claims
+-- KEYS: tag, route, outcomes, task. ARGV: consumer, its last number, server life, id, claim id,
+--       money (JSON, "" for none).
+-- uses: agent places ledger tasks tail claims
 local consumer, id, claim = ARGV[1], ARGV[4], ARGV[5]
 local task = task_at(id)
 write_even_when_full()
 local tail = join(consumer, tonumber(ARGV[2]), ARGV[3])
+if ARGV[6] ~= "" then
+  ledger.settle_all(id, cjson.decode(ARGV[6]))
+  if task then task.calls = call("HGET", task_key(id), "calls") or "" end
+end
 if not holds(task, claim, tail) then return {0, 0} end
 
 dequeue(task)
+ledger.abandon(task)
 local ending = untimely(task)
 if ending then
   finish(id, task, ending)

@@ -1,7 +1,7 @@
 -- Claim one waiting group of suspects, whole. Answers {worker's number, claims…}.
 -- KEYS: tag, route, outcomes, queue of each lane.
 -- ARGV: revision, consumer, its last number, server life, what its claim ids begin with.
--- uses: agent tasks tail claims suspects
+-- uses: agent places ledger tasks tail claims suspects
 local revision, consumer, claim = ARGV[1], ARGV[2], ARGV[5]
 
 if route == nil or SUSPENDED or gone(revision) then return {0} end

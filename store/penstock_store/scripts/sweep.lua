@@ -1,7 +1,7 @@
 -- End all tasks of a deleted or replaced agent. Answers {how many ended, how many revisions are left}.
 -- KEYS: tag, route, outcomes. ARGV: uid to close ("": sweep only what is stale), limit.
 -- The queues of former revisions are known only from the set of them.
--- uses: agent tasks
+-- uses: agent places ledger tasks
 local uid, limit = ARGV[1], tonumber(ARGV[2])
 local PAGE = 200
 
@@ -50,6 +50,6 @@ end
 
 local left = call("SCARD", STALE)
 if route == nil and left == 0 then
-  for _, key in ipairs({OUTCOMES, RECENT, WAITS, TAIL, VERSIONS}) do call("EXPIRE", key, ENDED_TASK_SECONDS) end
+  for _, key in ipairs({OUTCOMES, RECENT, WAITS, TAIL, VERSIONS, T .. ":budget"}) do call("EXPIRE", key, ENDED_TASK_SECONDS) end
 end
 return {ended_here, left}

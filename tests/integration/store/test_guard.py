@@ -10,7 +10,7 @@ from tests.integration.store.conftest import STABLE
 from tests.integration.store.test_connection import AGENT, admit, route
 
 pytestmark = pytest.mark.redis
-UNGUARDED = {"ends", "look", "recent"}
+UNGUARDED = {"ends", "look", "recent", "spent"}
 
 
 class NotNow(Exception):
@@ -60,6 +60,8 @@ async def test_nothing_is_written_that_the_guard_refuses(used):
         store.routes.close(AGENT, "uid"),
         store.queue.rehome(AGENT, STABLE),
         store.queue.expire(AGENT),
+        store.ledger.declare(AGENT, None),
+        store.ledger.give_up_overdue(AGENT),
         store.routes.set_index({AGENT: "uid"}),
         store.users.permit("acme", "word", keep_former=True),
         store.users.dismiss("acme"),

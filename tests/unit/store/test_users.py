@@ -12,10 +12,21 @@ SAID = re.compile(r'(?:call\(|tally\(|command = \{)"([A-Z]+)"(?:, "([A-Z]+)")?')
 FAMILIES = {"XGROUP", "XINFO"}
 WORKER_SCRIPTS = (
     "claim", "part", "suspects", "bury", "leave", "heartbeat", "checkpoint", "release", "finish",
-    "breaker",
+    "breaker", "reserve", "settle",
 )  # fmt: skip
 GATEWAY_SCRIPTS = ("admit", "cancel", "recent")
-OPERATOR_SCRIPTS = ("route", "look", "ends", "rehome", "expire", "sweep", "index")
+OPERATOR_SCRIPTS = (
+    "route",
+    "look",
+    "ends",
+    "rehome",
+    "expire",
+    "sweep",
+    "index",
+    "budget",
+    "overdue",
+    "spent",
+)
 OF_ALL = {"ping", "select", "eval", "evalsha"}
 
 

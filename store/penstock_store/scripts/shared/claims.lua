@@ -69,10 +69,25 @@ local function found_in(queue, entry, id, task)
   task.revision, task.lane, task.entry = revision, lane, entry
 end
 
+-- Reserve for the first call of a task before anybody has looked at it: at most a token for each byte that it brings
+-- along, as JSON. opening: {tokens, micro_usd, input rate, reply, floor, rate, lasts ms, patience ms}.
+local function first_reservation(id, claim, stored, history, opening)
+  local task = paired(stored)
+  local bytes = #cjson.encode(task.input or "") + #(history or "")
+  if task.checkpoint then
+    bytes = bytes + #task.checkpoint
+    for i = 1, tonumber(task.pieces or "") or 0 do bytes = bytes + #(task["piece" .. i] or "") end
+  end
+  local cost = math.ceil(bytes * opening[3] / 1000000)
+  return ledger.reserve(id, {
+    claim .. ".0", opening[1] + bytes, opening[2] + cost, opening[4], opening[5], opening[6], opening[7], opening[8], opening[9],
+  })
+end
+
 -- The claim of a delivered entry, as the codec reads it; nil when there is nothing to work on.
 -- suspects: how many are tried together since their worker died; 0 for an ordinary delivery. Only
 -- ordinary deliveries and those of a task alone are counted.
-local function take(queue, entry, id, claim, suspects)
+local function take(queue, entry, id, claim, suspects, opening)
   local task = task_at(id)
   if task and not has_ended(task) then found_in(queue, entry, id, task) end
   local ending = task and not has_ended(task) and untimely(task)
@@ -84,6 +99,7 @@ local function take(queue, entry, id, claim, suspects)
     return nil
   end
   if handed_back(queue, entry, id, task) then return nil end
+  ledger.abandon(task)
   claim = string.format("%s@%.0f", claim, NOW)
   local deliveries = suspects > 1 and math.max(1, task.deliveries) or task.deliveries + 1
   local doubt = doubt_of(task)
@@ -98,5 +114,7 @@ local function take(queue, entry, id, claim, suspects)
   if task.sess ~= "" then
     history = call("HMGET", session_key(task.sess), "history", "historyRevision")
   end
-  return {claim, id, entry, expired and 1 or 0, history[1], history[2], call("HGETALL", task_key(id))}
+  local stored = call("HGETALL", task_key(id))
+  local reserved = opening and not expired and first_reservation(id, claim, stored, history[1], opening) or false
+  return {claim, id, entry, expired and 1 or 0, history[1], history[2], stored, reserved}
 end

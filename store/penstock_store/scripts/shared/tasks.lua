@@ -3,7 +3,7 @@
 local FIELDS = {
   "uid", "revision", "status", "lane", "entry", "sess", "arm", "bucket", "routeVersion",
   "beginVersion", "createdAt", "startedAt", "deliveries", "claim", "cancel", "moved",
-  "claimedAt", "savedAt", "savedBy", "holder", "heldAt", "intents", "doubt", "suspects", "alone", "countedOf", "idem",
+  "claimedAt", "savedAt", "savedBy", "holder", "heldAt", "intents", "doubt", "suspects", "alone", "countedOf", "idem", "calls",
 }
 local COUNTERS = {"createdAt", "startedAt", "deliveries", "alone", "heldAt"}
 
@@ -152,7 +152,7 @@ end
 -- What nobody reads of a task that has ended. Each field of a hash that is not small costs some 70 bytes.
 local ONLY_UNTIL_THE_END = {
   "checkpoint", "checkpointRevision", "whole", "intents", "holder", "heldAt", "claimedAt", "savedAt", "savedBy",
-  "suspects", "alone", "countedOf", "doubt", "entry", "sess", "bucket", "beginVersion", "cancel", "moved", "idem", "deliveries", "v",
+  "suspects", "alone", "countedOf", "doubt", "entry", "sess", "bucket", "beginVersion", "cancel", "moved", "idem", "deliveries", "v", "calls",
 }
 
 -- Write a hash anew. One that held a large value once stays in the large encoding, three times as heavy, when the
@@ -166,6 +166,7 @@ end
 -- End a task that is in no queue. ending: status, reason, message, counting, and of a claim: claim, output,
 -- usage, cost.
 local function finish(id, task, ending)
+  ledger.abandon(task)
   if not ending.claim then ending = without_worker(id, task, ending) end
   local counting = (task.moved ~= "" or was_halted(task)) and LEFT_OUT or ending.counting
   local latency = task.startedAt > 0 and NOW - task.startedAt or 0

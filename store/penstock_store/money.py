@@ -1,0 +1,135 @@
+"""Money as the scripts read it and say it."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from penstock.money.ledger import (
+    Amount,
+    Answer,
+    Budget,
+    Limit,
+    Money,
+    Opening,
+    Refused,
+    Reserved,
+    Scope,
+    Spending,
+    Spent,
+    Unit,
+    Waiting,
+    Window,
+    Wish,
+)
+
+NOTHING: Final = Money()
+
+
+def budget_fields(budget: Budget | None) -> list[str | int]:
+    """A budget as it is stored, fields and values in turn; empty where there is none."""
+    if budget is None:
+        return []
+    fields: list[str | int] = ["mode", budget.mode.value]
+    for limit in budget.limits:
+        fields += [f"{limit.scope}:{limit.window}:{limit.unit}", limit.most]
+    for lift in budget.lifts:
+        name = f"lift:{lift.scope}:{lift.window}:{lift.unit}"
+        fields += [name, f"{lift.begins_ms} {lift.more}"]
+    return fields
+
+
+def wish_text(wish: Wish, process: str) -> str:
+    """A wish as `shared/ledger.lua` reads it; ``process`` is rung for where it waits."""
+    return json.dumps(_wish(wish, process))
+
+
+def _wish(wish: Wish, process: str) -> list[str | int]:
+    quote = wish.quote
+    fixed = (quote.fixed.tokens, quote.fixed.micro_usd)
+    reply = (quote.reply_tokens, quote.floor_tokens, quote.reply_rate)
+    return [wish.call, *fixed, *reply, wish.lasts_ms, wish.patience_ms, process]
+
+
+def opening_text(opening: Opening | None, process: str) -> str:
+    """An opening as `shared/claims.lua` reads it; empty where nothing is reserved."""
+    if opening is None:
+        return ""
+    fixed = (opening.fixed.tokens, opening.fixed.micro_usd, opening.input_rate)
+    reply = (opening.reply_tokens, opening.floor_tokens, opening.reply_rate)
+    return json.dumps([*fixed, *reply, opening.lasts_ms, opening.patience_ms, process])
+
+
+def money_text(money: Money, process: str) -> str:
+    """What is said of money with another write; empty for nothing."""
+    if money == NOTHING:
+        return ""
+    said: dict[str, Any] = {
+        "settle": [
+            [one.call, one.used.tokens, one.used.micro_usd, one.at_ms] for one in money.settle
+        ]
+    }
+    if money.reserve is not None:
+        said["reserve"] = _wish(money.reserve, process)
+    return json.dumps(said)
+
+
+def answer(call: str, said: Sequence[Any] | None) -> Answer:
+    """What the ledger answers for a call.
+
+    Raises:
+        ValueError: the call was settled already: its id was used twice.
+    """
+    if not said:
+        return None
+    match said:
+        case [b"none"]:
+            return None
+        case [b"waiting"]:
+            return Waiting(call)
+        case [b"reserved", tokens, micro_usd, reply, at_ms, cut_by]:
+            amount = Amount(int(tokens), int(micro_usd))
+            return Reserved(call, amount, int(reply), int(at_ms), _limit(cut_by))
+        case [b"refused", text, spent, held, resets_ms, too_many]:
+            limit = _limit(text)
+            if limit is not None:
+                return Refused(call, limit, spent, held, resets_ms, bool(too_many))
+    raise ValueError(f"the ledger answers {said!r} of call {call}")
+
+
+def first_call(claim_id: str) -> str:
+    """The id of the first model call after a task was claimed, which `claims.lua` reserves for."""
+    return f"{claim_id}.0"
+
+
+def first_answer(claim_id: str, said: Sequence[Any] | None = None) -> Answer:
+    """What the ledger answers for that call; None where it was not asked."""
+    return answer(first_call(claim_id), said)
+
+
+def _limit(text: bytes) -> Limit | None:
+    if not text:
+        return None
+    scope, window, unit, most = text.decode().split(":")
+    return Limit(Scope(scope), Window(window), Unit(unit), int(most))
+
+
+def spending(said: Sequence[Any]) -> Spending:
+    """What an agent spends, from what `spent.lua` answers."""
+    now_ms, flat, *windows = said
+    refusals = {}
+    for name, count in zip(flat[::2], flat[1::2], strict=True):
+        scope, window, unit = name.decode().split(":")
+        refusals[Scope(scope), Window(window), Unit(unit)] = int(count)
+    return Spending(int(now_ms), tuple(_spent(each) for each in windows), refusals)
+
+
+def _spent(said: Sequence[Any]) -> Spent:
+    scope, window = Scope(said[0].decode()), Window(said[1].decode())
+    tokens, micro_usd, held_tokens, held_micro_usd, resets_ms, *most = (int(n) for n in said[2:])
+    limits = tuple(
+        Limit(scope, window, unit, value)
+        for unit, value in zip(Unit, most, strict=True)
+        if value >= 0
+    )
+    settled, held = Amount(tokens, micro_usd), Amount(held_tokens, held_micro_usd)
+    return Spent(scope, window, settled, held, resets_ms, limits)

@@ -1,0 +1,336 @@
+-- The ledger: what model calls have spent of an agent's budget, and what calls that run hold of it.
+-- T:call:<id>         hash   one call: its quote, what it holds and where, its state
+-- T:open              zset   calls that hold something, by the ms at which they do no longer
+-- T:line:<place>      zset   calls that wait for others to settle, in order (microseconds)
+-- T:refusals          hash   how often each limit has refused, or would have
+-- A call is waiting, open, settled by its bill, or
+-- unsettled: then it counts what it held, until its bill comes.
+local ledger = {}
+
+do
+local BUDGET, OPEN, REFUSALS = T .. ":budget", T .. ":open", T .. ":refusals"
+local MILLION = 1000000
+local CALL_SECONDS, BELL_SECONDS = 86400, 60
+local MOST_WOKEN, MOST_SWEPT = 64, 50
+
+local function call_key(id) return T .. ":call:" .. id end
+local function line_key(place) return T .. ":line:" .. place end
+
+local function reply_cost(quote, tokens) return math.ceil(tokens * quote.rate / MILLION) end
+
+-- The longest reply for which so much of a unit is enough; negative where the call does not fit at all.
+local function longest(quote, unit, left)
+  if unit == "tokens" then return math.min(quote.reply, left - quote.tokens) end
+  local room = left - quote.micro_usd
+  if room < 0 then return -1 end
+  if reply_cost(quote, quote.reply) <= room then return quote.reply end
+  local tokens = math.floor(room * MILLION / quote.rate)
+  while tokens > 0 and reply_cost(quote, tokens) > room do tokens = tokens - 1 end
+  return tokens
+end
+
+-- What the limits leave: the longest reply by what is settled, and by what is held as well, and which limit says so.
+local function room_in(where, quote)
+  local spent, held = {reply = quote.reply}, {reply = quote.reply}
+  for _, place in ipairs(where) do
+    places.read(place)
+    for _, unit in ipairs(places.units) do
+      if place.most[unit] then
+        local left = place.most[unit] - place.settled[unit]
+        local by_spent, by_held = longest(quote, unit, left), longest(quote, unit, left - place.held[unit])
+        if by_spent < spent.reply then spent = {reply = by_spent, place = place, unit = unit} end
+        if by_held < held.reply then held = {reply = by_held, place = place, unit = unit} end
+      end
+    end
+  end
+  return spent, held
+end
+
+local function limit_text(found)
+  if not found.place then return "" end
+  return table.concat({found.place.scope, found.place.window, found.unit, whole(found.place.most[found.unit])}, ":")
+end
+
+local function count_refusal(found)
+  call("HINCRBY", REFUSALS, found.place.scope .. ":" .. found.place.window .. ":" .. found.unit, 1)
+end
+
+local function refused(found, too_many_users)
+  count_refusal(found)
+  local place = found.place
+  return {"refused", limit_text(found), place.settled[found.unit], place.held[found.unit], place.ends, too_many_users and 1 or 0}
+end
+
+-- Who waits longest at a place and still does; nil when nobody does.
+local function head_of(place)
+  local line = line_key(place)
+  while true do
+    local id = call("ZRANGE", line, 0, 0)[1]
+    if not id then return nil end
+    local found = call("HMGET", call_key(id), "state", "until")
+    if found[1] == "waiting" and tonumber(found[2]) >= NOW then return id end
+    call("ZREM", line, id)
+  end
+end
+
+-- The limited place at which somebody else waits for longer.
+local function place_with_line(where, id)
+  for _, place in ipairs(where) do
+    if place.most.tokens or place.most.micro_usd then
+      local head = head_of(place.name)
+      if head and head ~= id then return place end
+    end
+  end
+end
+
+local function leave_line(id, place)
+  if place and place ~= "" then call("ZREM", line_key(place), id) end
+end
+
+local function wait_at(place, id, quote)
+  if quote.line ~= place.name then leave_line(id, quote.line) end
+  quote.line = place.name
+  call("ZADD", line_key(place.name), quote.asked, id)
+  call("EXPIRE", line_key(place.name), CALL_SECONDS)
+  call("HSET", call_key(id), "state", "waiting", "line", place.name, "task", quote.task, "tokens", whole(quote.tokens),
+    "micro_usd", whole(quote.micro_usd), "reply", quote.reply, "floor", quote.floor, "rate", whole(quote.rate),
+    "lasts", quote.lasts, "until", whole(quote["until"]), "asked", whole(quote.asked), "consumer", quote.consumer)
+  call("EXPIRE", call_key(id), CALL_SECONDS)
+  return {"waiting"}
+end
+
+-- A new user's window that would be one too many.
+local function one_too_many(where)
+  for _, place in ipairs(where) do
+    if place.scope == "user" and place.is_new then
+      local counted = T .. ":led:users:" .. place.window .. ":" .. whole(place.begin / 1000)
+      if tonumber(call("HGET", counted, "n") or 0) >= USERS_PER_AGENT then return place end
+    end
+  end
+end
+
+local function names_of(where)
+  local names = {}
+  for i, place in ipairs(where) do names[i] = place.name end
+  return table.concat(names, " ")
+end
+
+local function list_without(text, id)
+  local kept = {}
+  for each in string.gmatch(text or "", "%S+") do
+    if each ~= id then kept[#kept + 1] = each end
+  end
+  return table.concat(kept, " ")
+end
+
+local function grant(where, id, quote, reply, by)
+  local tokens, micro_usd = quote.tokens + reply, quote.micro_usd + reply_cost(quote, reply)
+  for _, place in ipairs(where) do places.add(place, 0, 0, tokens, micro_usd) end
+  local limit = reply < quote.reply and limit_text(by) or ""
+  leave_line(id, quote.line)
+  call("HSET", call_key(id), "state", "open", "task", quote.task, "tokens", whole(tokens), "micro_usd", whole(micro_usd),
+    "reply", reply, "at", whole(NOW), "where", names_of(where), "limit", limit)
+  call("EXPIRE", call_key(id), math.ceil(quote.lasts / 1000) + CALL_SECONDS)
+  call("ZADD", OPEN, whole(NOW + quote.lasts), id)
+  local calls = call("HGET", task_key(quote.task), "calls")
+  if calls or call("EXISTS", task_key(quote.task)) == 1 then
+    call("HSET", task_key(quote.task), "calls", calls and calls ~= "" and calls .. " " .. id or id)
+  end
+  return {"reserved", tokens, micro_usd, reply, NOW, limit}
+end
+
+-- Reserve for every scope in one step, wait, or refuse. Waiting ends when what others hold is settled, or with
+-- "until": from then on what they hold counts as spent.
+local function attempt(budget, id, quote)
+  local where = places.around(budget, places.subjects(quote.task), NOW)
+  local spent, held = room_in(where, quote)
+  local floor = math.max(1, math.min(quote.floor, quote.reply))
+  if budget.mode == "Report" then
+    if spent.reply < floor then count_refusal(spent) end
+    return grant(where, id, quote, quote.reply, spent)
+  end
+  if spent.reply < floor then return refused(spent) end
+  local crowded = one_too_many(where)
+  if crowded then
+    return refused({place = crowded, unit = crowded.most.micro_usd and "micro_usd" or "tokens"}, true)
+  end
+  local may_wait = NOW < quote["until"]
+  local before = may_wait and place_with_line(where, id)
+  if may_wait and held.reply < spent.reply then return wait_at(held.place, id, quote) end
+  if before then return wait_at(before, id, quote) end
+  if held.reply < floor then return refused(held) end
+  return grant(where, id, quote, math.min(spent.reply, held.reply), held.reply < spent.reply and held or spent)
+end
+
+local function quote_of(stored)
+  local quote = {task = stored.task, line = stored.line, consumer = stored.consumer or ""}
+  for _, name in ipairs({"tokens", "micro_usd", "reply", "floor", "rate", "lasts", "until", "asked"}) do
+    quote[name] = tonumber(stored[name])
+  end
+  return quote
+end
+
+local function drop(id, quote)
+  leave_line(id, quote.line)
+  call("DEL", call_key(id))
+end
+
+-- Hand what has become free at a place to those who wait for it, in order, and ring for them.
+local function wake(budget, place)
+  for _ = 1, MOST_WOKEN do
+    local id = head_of(place)
+    if not id then return end
+    local quote = quote_of(hash_at(call_key(id)))
+    local said = attempt(budget, id, quote)
+    if said[1] == "refused" then drop(id, quote) end
+    if said[1] == "waiting" then
+      if quote.line == place then return end
+    else
+      local bell = T .. ":bell:ledger:" .. quote.consumer
+      call("LPUSH", bell, id)
+      call("EXPIRE", bell, BELL_SECONDS)
+      call("LTRIM", bell, 0, 4095)
+    end
+  end
+end
+
+local function wake_all(names)
+  local budget = hash_at(BUDGET)
+  if not budget then return end
+  for place in string.gmatch(names, "%S+") do wake(budget, place) end
+end
+
+-- Reserve for one call. The same call again answers what it was answered, or waits on.
+-- wish: {id, tokens, micro_usd, reply, floor, rate, lasts ms, patience ms, consumer}.
+function ledger.reserve(task, wish)
+  local budget = hash_at(BUDGET)
+  if not budget then return {"none"} end
+  local id = wish[1]
+  local known = hash_at(call_key(id))
+  if known and known.state ~= "waiting" then
+    if known.state ~= "open" then return {"over"} end
+    return {"reserved", tonumber(known.tokens), tonumber(known.micro_usd), tonumber(known.reply), tonumber(known.at), known.limit}
+  end
+  local quote = known and quote_of(known) or {
+    task = task, tokens = wish[2], micro_usd = wish[3], reply = wish[4], floor = wish[5], rate = wish[6], lasts = wish[7],
+    ["until"] = NOW + wish[8], asked = clock[1] * MILLION + clock[2], consumer = wish[9],
+  }
+  if wish[8] == 0 then quote["until"] = NOW end
+  local said = attempt(budget, id, quote)
+  if said[1] == "refused" and known then drop(id, quote) end
+  -- What nobody settles any more must not be waited for.
+  if said[1] == "waiting" and ledger.sweep(MOST_SWEPT) > 0 then return ledger.reserve(task, wish) end
+  return said
+end
+
+local function note_unsettled(task, calls, tokens, micro_usd)
+  if task == "" or call("EXISTS", task_key(task)) == 0 then return end
+  call("HINCRBY", task_key(task), "unsettledCalls", calls)
+  call("HINCRBY", task_key(task), "unsettledTokens", whole(tokens))
+  call("HINCRBY", task_key(task), "unsettledMicroUSD", whole(micro_usd))
+end
+
+local function forget_open(id, task)
+  call("ZREM", OPEN, id)
+  local calls = call("HGET", task_key(task), "calls")
+  if calls then call("HSET", task_key(task), "calls", list_without(calls, id)) end
+end
+
+-- Count in the places of a call, where they are still kept.
+local function count_in(names, tokens, micro_usd, held_tokens, held_micro_usd)
+  for name in string.gmatch(names, "%S+") do
+    if call("EXISTS", places.key(name)) == 1 then
+      places.add({name = name, ends = 1, is_new = false}, tokens, micro_usd, held_tokens, held_micro_usd)
+    end
+  end
+end
+
+-- A reservation that Redis has lost: its bill counts where it would have, so that the ledger equals the vendor's.
+local function book(id, task, tokens, micro_usd, at)
+  local budget = hash_at(BUDGET)
+  if not budget or at <= 0 then return 0 end
+  for _, place in ipairs(places.around(budget, places.subjects(task), at)) do
+    places.read(place)
+    if place.ends == 0 or place.ends + places.kept_seconds * 1000 > NOW then places.add(place, tokens, micro_usd, 0, 0) end
+  end
+  call("HSET", call_key(id), "state", "settled", "task", task, "tokens", whole(tokens), "micro_usd", whole(micro_usd))
+  call("EXPIRE", call_key(id), CALL_SECONDS)
+  return 1
+end
+
+-- Count what a call has used by its bill, where it had reserved; twice counts once. Answers 1 when it counted.
+function ledger.settle(task, id, tokens, micro_usd, at)
+  local known = hash_at(call_key(id))
+  if not known then return book(id, task, tokens, micro_usd, at) end
+  if known.state == "settled" then return 0 end
+  if known.state == "waiting" then
+    drop(id, known)
+    return 0
+  end
+  local held_tokens, held_micro_usd = tonumber(known.tokens), tonumber(known.micro_usd)
+  if known.state == "open" then
+    count_in(known.where, tokens, micro_usd, -held_tokens, -held_micro_usd)
+    forget_open(id, known.task)
+  else
+    count_in(known.where, tokens - held_tokens, micro_usd - held_micro_usd, 0, 0)
+    note_unsettled(known.task, -1, -held_tokens, -held_micro_usd)
+  end
+  call("HSET", call_key(id), "state", "settled")
+  call("EXPIRE", call_key(id), CALL_SECONDS)
+  wake_all(known.where)
+  return 1
+end
+
+-- Nobody will say what a call has used: it counts what it held.
+local function give_up(id)
+  local known = hash_at(call_key(id))
+  if not known or known.state ~= "open" then
+    call("ZREM", OPEN, id)
+    return
+  end
+  local tokens, micro_usd = tonumber(known.tokens), tonumber(known.micro_usd)
+  count_in(known.where, tokens, micro_usd, -tokens, -micro_usd)
+  forget_open(id, known.task)
+  note_unsettled(known.task, 1, tokens, micro_usd)
+  call("HSET", call_key(id), "state", "unsettled")
+  call("EXPIRE", call_key(id), CALL_SECONDS)
+  wake_all(known.where)
+end
+
+-- Give up all calls of a task that are open: its worker is gone, or it has ended.
+function ledger.abandon(task)
+  for id in string.gmatch(task.calls or "", "%S+") do give_up(id) end
+  task.calls = ""
+end
+
+-- Give up calls that are open past their deadline. Answers how many.
+function ledger.sweep(limit)
+  local overdue = call("ZRANGEBYSCORE", OPEN, "-inf", whole(NOW), "LIMIT", 0, limit)
+  for _, id in ipairs(overdue) do give_up(id) end
+  return #overdue
+end
+
+-- What is spent and held of the windows around now, and how often each limit has refused.
+function ledger.spent(tenant, user, with_tenant, with_user, canary)
+  local budget = hash_at(BUDGET) or {}
+  local subjects = {{"agent", "agent"}}
+  if with_tenant then subjects[#subjects + 1] = places.tenant(tenant) end
+  if with_user then subjects[#subjects + 1] = places.user(tenant, user) end
+  if canary ~= "" then subjects[#subjects + 1] = {"canary", "canary:" .. canary} end
+  local said = {NOW, call("HGETALL", REFUSALS)}
+  for _, place in ipairs(places.around(budget, subjects, NOW)) do
+    places.read(place)
+    said[#said + 1] = {
+      place.scope, place.window, place.settled.tokens, place.settled.micro_usd, place.held.tokens, place.held.micro_usd,
+      place.ends, place.most.tokens or -1, place.most.micro_usd or -1,
+    }
+  end
+  return said
+end
+
+-- What a worker says of money with another call, as JSON: {settle = {{id, tokens, micro_usd, at}…}, reserve = wish}.
+function ledger.settle_all(task, money)
+  for _, each in ipairs(money.settle or {}) do ledger.settle(task, each[1], each[2], each[3], each[4]) end
+end
+
+end
