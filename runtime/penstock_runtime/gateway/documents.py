@@ -107,7 +107,8 @@ class Event(_Document):
         dict[str, Any],
         Field(
             description="Of model: tokens and costUSD of the call that was answered, and stepCostUSD with "
-            "its attempts that failed before. Of finished: the task as it ended."
+            "its attempts that failed before; with fallbacks also model, who answered. Of finished: the "
+            "task as it ended."
         ),
     ]
 

@@ -77,7 +77,8 @@ def _endpoint(
     try:
         model = anthropic.AnthropicModel(prompt, url, read_key, carrier)
     except credentials.Unfit as unfit:
-        raise _no_credential(settings, declared, file, unfit) from None
+        who = f"{field}'s" if number else "the model's"
+        raise _no_credential(settings, declared, file, unfit, who) from None
     return Endpoint(declared, url, model, _prices(settings, declared))
 
 
@@ -108,7 +109,11 @@ def _prices(settings: WorkerSettings, declared: api.Model) -> Book:
 
 
 def _no_credential(
-    settings: WorkerSettings, declared: api.Model, file: Path | None, unfit: credentials.Unfit
+    settings: WorkerSettings,
+    declared: api.Model,
+    file: Path | None,
+    unfit: credentials.Unfit,
+    who: str,
 ) -> errors.InvalidResource:
     ref = declared.credentials_secret_ref
     make = "give the worker another file"
@@ -120,6 +125,4 @@ def _no_credential(
         )
         make = mend(settings.namespace, ref.name, ref.key)
     where = f"key {ref.key} of Secret {ref.name}" if ref else "its file"
-    return errors.InvalidResource(
-        f"the model's credential cannot be used, {where} {unfit.why}: {make}"
-    )
+    return errors.InvalidResource(f"{who} credential cannot be used, {where} {unfit.why}: {make}")

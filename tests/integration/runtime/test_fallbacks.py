@@ -265,10 +265,10 @@ def test_a_fallback_has_the_models_address_and_key_unless_it_has_its_own(
 
 
 def test_a_fallbacks_missing_key_is_told_with_the_command_that_makes_it(equipped):
-    with pytest.raises(
-        errors.InvalidResource, match="create secret generic spare --from-literal=api-key"
-    ):
+    with pytest.raises(errors.InvalidResource) as told:
         equipped(INSTALLATION, [{"name": HAIKU, **KEY}])
+    assert "spec.template.model.fallbacks[0]'s credential" in str(told.value)
+    assert "create secret generic spare --from-literal=api-key" in str(told.value)
 
 
 # ------------------------------------------------------------------------- one model away
