@@ -60,7 +60,8 @@ class Plan:
     ``rehome`` are revision hashes whose unbegun work goes back to stable; ``expire``: some task
     waits for longer than it may. ``events`` are told whatever happens, ``transitions`` once
     ``agent_status`` is written. ``news``: that status says something new; ``differs``: at least
-    its numbers are others. ``holds_seconds``: for how long nothing is awaited but news.
+    its numbers are others. ``holds_seconds``: for how long nothing is awaited but news;
+    ``closely``: of some of it no message tells.
     """
 
     provide: bool = False
@@ -86,6 +87,7 @@ class Plan:
     lulls: Mapping[str, Lull] = field(default_factory=dict)
     look_again_seconds: float = 60.0
     holds_seconds: float = 0.0
+    closely: bool = False
 
 
 def plan_agent(world: World) -> Plan:
@@ -124,6 +126,7 @@ def plan_agent(world: World) -> Plan:
         lulls={crew.known.name: crew.lull for crew in crews if crew.lull},
         look_again_seconds=due.seconds,
         holds_seconds=due.holds_seconds,
+        closely=due.closely,
     )
 
 

@@ -96,7 +96,8 @@ class Reconciler:
             return None
         revisions = tuple(names.hash_of(name_of(record)) for record in world.records)
         until = self.sources.leadership.clock() + seconds
-        return Rest(read, revisions, lasting(world.look), until, plan.in_flight)
+        look = lasting(world.look)
+        return Rest(read, revisions, look, until, plan.in_flight, plan.closely)
 
     def _begun(self, key: AgentKey) -> Memory:
         """What is remembered of an Agent before the first pass over it."""

@@ -30,11 +30,13 @@ class Due:
     """In how many seconds the next pass is due, at the latest.
 
     ``holds_seconds``: for how long none is while the API server and Redis tell nothing new; 0 where
-    something is awaited that comes with time, or that neither of them tells.
+    something is awaited that comes with time, or that neither of them tells. ``closely``: Redis is
+    to be looked at often, since no message tells of what is awaited there.
     """
 
     seconds: float
     holds_seconds: float = 0.0
+    closely: bool = False
 
 
 def due(
@@ -49,11 +51,11 @@ def due(
         return Due(_SETTLING_SECONDS)
     soon = course.decision.look_again_seconds
     wishes = min([_AT_REST_SECONDS, *_wishes(world, crews, route)])
-    seconds = min(wishes, soon, *_news(world))
+    seconds = min(wishes, soon, *_news(world, crews))
     if wishes < _AT_REST_SECONDS:
         return Due(seconds)
     holds = math.inf if soon >= _AT_REST_SECONDS else 0.0
-    return Due(seconds, course.decision.holds_seconds or holds)
+    return Due(seconds, course.decision.holds_seconds or holds, _may_hear(world, crews))
 
 
 def is_overdue(world: World, crews: tuple[Crew, ...]) -> bool:
@@ -75,13 +77,13 @@ def _seconds_to_wait(world: World, crews: tuple[Crew, ...]) -> list[float]:
     ]
 
 
-def _news(world: World) -> list[float]:
+def _news(world: World, crews: tuple[Crew, ...]) -> list[float]:
     """In how many seconds Redis should be asked for news of an agent."""
     asleep = world.spec is not None and world.spec.scaling.min_replicas == 0
     found = [_AT_REST_SECONDS]
     if asleep:
         found.append(_ASLEEP_SECONDS)  # the first task must wake it
-    if _in_use(world):
+    if _in_use(world) or _may_hear(world, crews):
         found.append(_IN_USE_SECONDS)
     return found
 
@@ -105,9 +107,7 @@ def _wishes(world: World, crews: tuple[Crew, ...], route: Route | None) -> list[
         wishes.append(_REFERENCE_SECONDS)
     if _puts_in_force(world, route):
         wishes.append(_ROUTE_SECONDS)
-    if any(
-        _may_hear(world, crew.known) or runtimes.is_awaited(world, crew.known.cut) for crew in crews
-    ):
+    if any(runtimes.is_awaited(world, crew.known.cut) for crew in crews):
         wishes.append(_IN_USE_SECONDS)
     return wishes
 
@@ -117,8 +117,12 @@ def _puts_in_force(world: World, route: Route | None) -> bool:
     return bool(route and world.look and world.look.route_record != codec.route_record(route))
 
 
-def _may_hear(world: World, known: Known) -> bool:
+def _may_hear(world: World, crews: tuple[Crew, ...]) -> bool:
     """Whether workers are there since lately, and may say any moment what the model said first."""
+    return any(_is_fresh(world, crew.known) for crew in crews)
+
+
+def _is_fresh(world: World, known: Known) -> bool:
     live = world.deployments.get(known.name)
     since = podwords.unready_since(live) if live and world.ready(known.name) else None
     fresh = since is not None and (world.now - since).total_seconds() < _SPEAK_FOR_SECONDS

@@ -31,7 +31,8 @@ class Rest:
 
     ``revisions`` are the hashes that were asked for, ``look`` is what Redis answered, without what
     time alone changes. ``until`` is of the leadership's clock, in seconds. ``urgent``: a candidate
-    has users, so that its news goes before all others.
+    has users, so that its news goes before all others. ``closely``: something is awaited in Redis of
+    which no message tells.
     """
 
     basis: Basis
@@ -39,6 +40,7 @@ class Rest:
     look: Look = field(repr=False)
     until: float
     urgent: bool = False
+    closely: bool = False
 
     def goes_on(self, basis: Basis, now: float) -> bool:
         """Whether nothing has changed beside Redis, and the time has not come."""

@@ -84,8 +84,8 @@ class Rounds:
         """Whether something may have happened to an agent since it was last looked at."""
         if key not in self._looked:
             return True
-        _, at = self._looked[key]
-        return at <= self._news.heard_since(key) or now - at >= self.pace.look
+        rest, at = self._looked[key]
+        return rest.closely or at <= self._news.heard_since(key) or now - at >= self.pace.look
 
     async def _look(self, resting: Mapping[AgentKey, Rest]) -> bool:
         """Look at some agents in one call, and wake those that have news; whether Redis answered."""

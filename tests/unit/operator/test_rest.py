@@ -279,6 +279,15 @@ def test_nor_does_it_once_the_report_of_the_tasks_is_written(work: dict[str, Any
     assert seconds(made) == 0
 
 
+def test_new_workers_that_have_said_nothing_yet_are_listened_to_closely() -> None:
+    made = at_rest()
+    metadata = made.deployments[cut(V1).name]["metadata"]
+    assert not plan.plan_agent(made).closely
+    metadata["creationTimestamp"] = "2026-11-21T09:55:00Z"
+    assert plan.plan_agent(made).closely
+    assert seconds(made) == lasting.LONGEST_SECONDS
+
+
 def test_a_plan_does_not_hold_while_a_candidate_is_tried() -> None:
     made = replace(trying_v2(), observation=BLANK)
     assert seconds(made) == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import pytest
@@ -116,6 +116,13 @@ async def test_an_agent_that_is_heard_of_is_looked_at_once_after_that_and_then_e
     assert await desk.turns(25) == 5
     assert desk.resting
     assert not desk.redis.asked["look"]
+
+
+async def test_while_new_workers_may_speak_it_is_looked_at_in_each_round(desk: Desk) -> None:
+    memory = desk.passes.memories[KEY]
+    assert memory.rest
+    memory.rest = replace(memory.rest, closely=True)
+    assert await desk.turns(5) == 5
 
 
 async def test_all_agents_at_rest_are_looked_at_in_one_call(desk: Desk) -> None:
