@@ -119,7 +119,10 @@ def assert_condemned(product: Product, case: Case, candidate: str) -> None:
     said = (verdict["result"], verdict["reason"], verdict["check"])
     assert said == ("Rejected", case.reason, case.check)
     assert verdict["percent"] in case.shares
-    assert verdict["tasks"] >= verdict["users"] >= 3, "the candidate really served"
+    assert verdict["users"] >= 3, "the candidate really served"
+    assert verdict["tasks"] >= 0.97 * verdict["users"], (
+        "a HyperLogLog counts users to one in a hundred"
+    )
 
 
 def stir(product: Product, case: Case, candidate: str) -> None:
