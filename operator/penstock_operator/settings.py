@@ -8,8 +8,8 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from penstock_operator.leadership.election import Timing
-from penstock_store.connection import Durability
 from penstock_store.scripts import Retention
+from penstock_store.wiring import Durability
 
 
 class RedisUsers(StrEnum):

@@ -7,21 +7,19 @@ import time
 import weakref
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar, cast
-from urllib.parse import urlsplit
+from typing import Any, Final, cast
 
 from redis import exceptions
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.connection import AbstractConnection as SingleConnection
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from penstock.errors import NotReplicated, StoreRefused, StoreUnavailable
 from penstock.guard import Guard
 from penstock_store import keys
 from penstock_store.records import Memory
 from penstock_store.scripts import Script
+from penstock_store.wiring import Durability, Wiring, client, place
 
 _CONNECTIONS: Final = 32
 _WAITING_CONNECTIONS: Final = 64  # each wait_for_work holds one while it waits
@@ -55,33 +53,6 @@ _UNREACHABLE: Final = (
 Argument = str | bytes | int
 #: Arguments of a script, or how they are made when it is known which life of a server answers.
 Arguments = Sequence[Argument] | Callable[[str], Sequence[Argument]]
-_READ_HERE: Final = (
-    "ACL GETUSER", "ACL USERS", "BLPOP", "HEXISTS", "HGETALL", "INFO", "PING", "TIME", "XRANGE",
-)  # fmt: skip
-_Client = TypeVar("_Client", Redis, RedisCluster)
-
-
-@dataclass(frozen=True)
-class Durability:
-    """How many replicas must confirm a write that is to be replicated, and how long it waits for them."""
-
-    replicas: int = 0
-    timeout_ms: int = 1000
-
-
-@dataclass(frozen=True)
-class Wiring:
-    """What a connection is made of: where Redis is, how long it may take, whom it trusts.
-
-    ``ca_file`` holds the certificates (PEM) by which a rediss:// server is known; empty: the
-    system's.
-    """
-
-    url: str
-    timeout_seconds: float
-    cluster: bool = False
-    ca_file: str = ""
-    durability: Durability = Durability()
 
 
 _NOTHING_REPLICATED: Final = Durability()
@@ -100,9 +71,9 @@ class Connection:
         self._guard = guard
         # Which life of a server each open connection leads to; forgotten when it is opened anew.
         self._lives: weakref.WeakKeyDictionary[SingleConnection, str] = weakref.WeakKeyDictionary()
-        self._client = _client(wiring, _CONNECTIONS, greet=self._greet)
-        self._waiting = _client(wiring, _WAITING_CONNECTIONS, blocking=True)
-        self._place = _without_password(wiring.url)
+        self._client = client(wiring, _CONNECTIONS, greet=self._greet)
+        self._waiting = client(wiring, _WAITING_CONNECTIONS, blocking=True)
+        self._place = place(wiring.url)
         self._failed_at = -math.inf  # monotonic seconds
 
     async def aclose(self) -> None:
@@ -377,45 +348,3 @@ def assert_one_slot(keyed: Sequence[str]) -> None:
     """
     if len({keys.slot(key) for key in keyed}) != 1:
         raise ValueError(f"not in one slot: {', '.join(keyed)}")
-
-
-def _client(
-    wiring: Wiring,
-    connections: int,
-    *,
-    blocking: bool = False,
-    greet: Callable[[SingleConnection], Awaitable[None]] | None = None,
-) -> "Redis | RedisCluster":
-    timeout = None if blocking else wiring.timeout_seconds
-    options: dict[str, Any] = {
-        "protocol": 2,
-        "encoding_errors": "replace",  # half a surrogate pair in a model's answer ends no worker
-        "socket_timeout": timeout,
-        "socket_connect_timeout": wiring.timeout_seconds,
-        "retry": Retry(NoBackoff(), 0),  # who may ask again is decided here, not in the client
-        "driver_info": None,  # naming the library would take a right that workers do not have
-    }
-    if wiring.ca_file and urlsplit(wiring.url).scheme == "rediss":
-        options["ssl_ca_certs"] = wiring.ca_file
-    if wiring.cluster:
-        return _raw(RedisCluster.from_url(wiring.url, max_connections=connections, **options))
-    pool = BlockingConnectionPool.from_url(
-        wiring.url,
-        max_connections=connections,
-        timeout=wiring.timeout_seconds,
-        redis_connect_func=greet,
-        **options,
-    )
-    return _raw(Redis.from_pool(pool))
-
-
-def _raw(client: _Client) -> _Client:
-    """The client without its own reading of answers: the codec reads them, for scripts too."""
-    for command in _READ_HERE:
-        client.response_callbacks.pop(command, None)
-    return client
-
-
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.hostname}:{parts.port or 6379}"

@@ -6,7 +6,7 @@ from penstock.guard import Guard
 from penstock_store.agent_scripts import AgentScripts
 from penstock_store.breakers import Breakers
 from penstock_store.claims import Claims
-from penstock_store.connection import Connection, Durability, Wiring
+from penstock_store.connection import Connection
 from penstock_store.ledger import Ledger
 from penstock_store.notifications import Notifications
 from penstock_store.outcomes import Outcomes
@@ -16,6 +16,7 @@ from penstock_store.routes import Routes
 from penstock_store.scripts import Retention, Scripts
 from penstock_store.tasks import Tasks
 from penstock_store.users import Users
+from penstock_store.wiring import Durability, Wiring
 
 _RETENTION: Final = Retention()
 _DURABILITY: Final = Durability()

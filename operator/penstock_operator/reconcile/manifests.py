@@ -20,8 +20,8 @@ from penstock_operator.cluster.kinds import (
 )
 from penstock_operator.settings import RuntimeUpgrade, Settings
 from penstock_operator.tenancy.credentials import CA_KEY, SECRET_NAME, URL_KEY, Credentials
-from penstock_store.connection import Durability
 from penstock_store.scripts import Retention
+from penstock_store.wiring import Durability
 
 _MOUNT: Final = "/etc/penstock"
 _PORT: Final = 8080

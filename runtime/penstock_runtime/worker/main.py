@@ -19,9 +19,9 @@ from penstock_runtime.settings import WorkerSettings, read_worker_settings
 from penstock_runtime.worker import boot, children, health, suspects
 from penstock_runtime.worker.crew import Duty
 from penstock_runtime.worker.pool import Pool
-from penstock_store.connection import Durability
 from penstock_store.scripts import Retention
 from penstock_store.store import Store
+from penstock_store.wiring import Durability
 
 log = logs.get()
 

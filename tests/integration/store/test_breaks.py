@@ -13,10 +13,10 @@ from redis.asyncio import Redis
 from penstock import errors, names, task, traffic
 from penstock.guard import unguarded
 from penstock_store import testing
-from penstock_store.connection import Durability
 from penstock_store.records import Directive
 from penstock_store.scripts import Retention
 from penstock_store.store import Store
+from penstock_store.wiring import Durability
 
 STABLE = "aaaa0000"
 DONE = task.Outcome(task.TaskStatus.SUCCEEDED, output="done")

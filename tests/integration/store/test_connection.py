@@ -15,8 +15,9 @@ from redis.exceptions import ResponseError
 from penstock import errors, names, task, traffic
 from penstock.guard import unguarded
 from penstock_store import keys, queue, scripts, testing
-from penstock_store.connection import Connection, Wiring
+from penstock_store.connection import Connection
 from penstock_store.store import Store
+from penstock_store.wiring import Wiring
 
 STABLE, CANDIDATE = "aaaa0000", "bbbb1111"
 AGENT = names.AgentKey("acme", "support")
