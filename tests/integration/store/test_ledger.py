@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from penstock.guard import unguarded
 from penstock.money.ledger import (
     Amount,
     Lift,
@@ -21,10 +22,19 @@ from penstock.money.ledger import (
     Window,
 )
 from penstock_store.scripts import Retention
+from penstock_store.store import Store
 from tests.integration.store.ledger_desk import MOST, QUOTE, USD, Money, limit
 
 pytestmark = pytest.mark.redis
 NOTHING = Amount()
+
+
+@pytest.fixture
+async def store(server, retention):
+    """A store that is patient: many callers share its few connections, also on a busy machine."""
+    opened = Store.connect(server.url, guard=unguarded, retention=retention, timeout_seconds=60)
+    yield opened
+    await opened.aclose()
 
 
 @pytest.fixture

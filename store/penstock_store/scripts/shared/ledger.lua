@@ -66,7 +66,10 @@ local function head_of(place)
   local line = line_key(place)
   while true do
     local id = call("ZRANGE", line, 0, 0)[1]
-    if not id then return nil end
+    if not id then
+      call("HDEL", places.key(place), "w")
+      return nil
+    end
     local found = call("HMGET", call_key(id), "state", "until")
     if found[1] == "waiting" and tonumber(found[2]) >= NOW then return id end
     call("ZREM", line, id)
@@ -76,7 +79,7 @@ end
 -- The limited place at which somebody else waits for longer.
 local function place_with_line(where, id)
   for _, place in ipairs(where) do
-    if place.most.tokens or place.most.micro_usd then
+    if place.has_line and (place.most.tokens or place.most.micro_usd) then
       local head = head_of(place.name)
       if head and head ~= id then return place end
     end
@@ -92,6 +95,7 @@ local function wait_at(place, id, quote)
   quote.line = place.name
   call("ZADD", line_key(place.name), quote.asked, id)
   call("EXPIRE", line_key(place.name), CALL_SECONDS)
+  call("HSET", places.key(place.name), "w", 1)
   call("HSET", call_key(id), "state", "waiting", "line", place.name, "task", quote.task, "tokens", whole(quote.tokens),
     "micro_usd", whole(quote.micro_usd), "reply", quote.reply, "floor", quote.floor, "rate", whole(quote.rate),
     "lasts", quote.lasts, "until", whole(quote["until"]), "asked", whole(quote.asked), "consumer", quote.consumer)
@@ -195,9 +199,9 @@ local function wake(budget, place)
 end
 
 local function wake_all(names)
-  local budget = hash_at(BUDGET)
+  local budget = #names > 0 and hash_at(BUDGET)
   if not budget then return end
-  for place in string.gmatch(names, "%S+") do wake(budget, place) end
+  for _, place in ipairs(names) do wake(budget, place) end
 end
 
 -- Reserve for one call. The same call again answers what it was answered, or waits on.
@@ -236,13 +240,16 @@ local function forget_open(id, task)
   if calls then call("HSET", task_key(task), "calls", list_without(calls, id)) end
 end
 
--- Count in the places of a call, where they are still kept.
+-- Count in the places of a call, where they are still kept. Answers those at which others wait.
 local function count_in(names, tokens, micro_usd, held_tokens, held_micro_usd)
+  local lines = {}
   for name in string.gmatch(names, "%S+") do
-    if call("EXISTS", places.key(name)) == 1 then
-      places.add({name = name, ends = 1, is_new = false}, tokens, micro_usd, held_tokens, held_micro_usd)
-    end
+    local place = {name = name}
+    places.read(place)
+    if not place.is_new then places.add(place, tokens, micro_usd, held_tokens, held_micro_usd) end
+    if place.has_line then lines[#lines + 1] = name end
   end
+  return lines
 end
 
 -- A reservation that Redis has lost: its bill counts where it would have, so that the ledger equals the vendor's.
@@ -268,16 +275,17 @@ function ledger.settle(task, id, tokens, micro_usd, at)
     return 0
   end
   local held_tokens, held_micro_usd = tonumber(known.tokens), tonumber(known.micro_usd)
+  local lines
   if known.state == "open" then
-    count_in(known.where, tokens, micro_usd, -held_tokens, -held_micro_usd)
+    lines = count_in(known.where, tokens, micro_usd, -held_tokens, -held_micro_usd)
     forget_open(id, known.task)
   else
-    count_in(known.where, tokens - held_tokens, micro_usd - held_micro_usd, 0, 0)
+    lines = count_in(known.where, tokens - held_tokens, micro_usd - held_micro_usd, 0, 0)
     note_unsettled(known.task, -1, -held_tokens, -held_micro_usd)
   end
   call("HSET", call_key(id), "state", "settled")
   call("EXPIRE", call_key(id), CALL_SECONDS)
-  wake_all(known.where)
+  wake_all(lines)
   return 1
 end
 
@@ -289,12 +297,12 @@ local function give_up(id)
     return
   end
   local tokens, micro_usd = tonumber(known.tokens), tonumber(known.micro_usd)
-  count_in(known.where, tokens, micro_usd, -tokens, -micro_usd)
+  local lines = count_in(known.where, tokens, micro_usd, -tokens, -micro_usd)
   forget_open(id, known.task)
   note_unsettled(known.task, 1, tokens, micro_usd)
   call("HSET", call_key(id), "state", "unsettled")
   call("EXPIRE", call_key(id), CALL_SECONDS)
-  wake_all(known.where)
+  wake_all(lines)
 end
 
 -- Give up all calls of a task that are open: its worker is gone, or it has ended.

@@ -1,6 +1,6 @@
 -- Places of the ledger: one scope in one window, by the calendar in UTC.
 -- T:budget            hash   mode; <scope>:<window>:<unit> the most; lift:<…> "<begin of the window, ms> <more>"
--- T:led:<place>       hash   t, u settled tokens and micro-USD; ot, ou held by calls that run
+-- T:led:<place>       hash   t, u settled tokens and micro-USD; ot, ou held by calls that run; w: calls wait there
 -- T:led:users:<…>     hash   n: how many users are counted in a window
 -- A place is <scope>[:<digest or name>]:<window>:<begin, s>.
 local places = {units = {"tokens", "micro_usd"}, kept_seconds = 172800}
@@ -99,10 +99,11 @@ function places.around(budget, subjects, at)
 end
 
 function places.read(place)
-  local found = call("HMGET", places.key(place.name), "t", "u", "ot", "ou")
+  local found = call("HMGET", places.key(place.name), "t", "u", "ot", "ou", "w")
   place.is_new = not found[1] and not found[3]
   place.settled = {tokens = tonumber(found[1] or 0), micro_usd = tonumber(found[2] or 0)}
   place.held = {tokens = tonumber(found[3] or 0), micro_usd = tonumber(found[4] or 0)}
+  place.has_line = found[5] == "1"
 end
 
 local function kept_seconds(place)
@@ -113,10 +114,8 @@ end
 -- Add to a place that was read: what is settled, and what is held.
 function places.add(place, tokens, micro_usd, held_tokens, held_micro_usd)
   local key = places.key(place.name)
-  if tokens ~= 0 then call("HINCRBY", key, "t", whole(tokens)) end
-  if micro_usd ~= 0 then call("HINCRBY", key, "u", whole(micro_usd)) end
-  call("HINCRBY", key, "ot", whole(held_tokens))
-  call("HINCRBY", key, "ou", whole(held_micro_usd))
+  call("HSET", key, "t", whole(place.settled.tokens + tokens), "u", whole(place.settled.micro_usd + micro_usd),
+    "ot", whole(place.held.tokens + held_tokens), "ou", whole(place.held.micro_usd + held_micro_usd))
   if place.is_new or place.ends == 0 then call("EXPIRE", key, kept_seconds(place)) end
   if place.is_new and place.scope == "user" then
     local counted = T .. ":led:users:" .. place.window .. ":" .. whole(place.begin / 1000)
