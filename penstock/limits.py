@@ -5,7 +5,8 @@ from typing import Final
 from penstock.api.agent import Limits
 from penstock.api.fields import micro_usd
 from penstock.money.bound import Left, Resource, Short
-from penstock.task import Outcome, OutcomeReason, TaskStatus, Usage, usd
+from penstock.money.prices import usd
+from penstock.task import Outcome, OutcomeReason, TaskStatus, Usage
 
 #: For want of money a reply is asked shorter, down to so many tokens.
 MIN_REPLY_TOKENS: Final = 256

@@ -83,6 +83,10 @@ REASONS: Final[Mapping[OutcomeReason, Meaning]] = MappingProxyType(
             "No worker took it within `limits.queueSeconds`.",
             "Check that the agent's workers run, and add some where they are busy.",
         ),
+        OutcomeReason.BUDGET: Meaning(
+            "A budget of the Agent had no room for its next model call.",
+            "Wait until the budget's window ends, or raise the budget that the message names.",
+        ),
         OutcomeReason.PERSON: Meaning("A person ended it, or has to.", "See the message."),
         OutcomeReason.INTERNAL: Meaning(
             "Penstock could not carry it out: a worker died over it, or what is stored of it cannot "

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from penstock.api.agent import AgentTemplate
+from penstock.money.ledger import Budget
 
 #: What workers of this release keep. 1: those that say no number, of the releases before there was one.
 SPOKEN: Final = 2
 SILENT: Final = 1
+BUDGETS: Final = "spec.budgets"
 _HOLDS_MS: Final = 60_000  # it is said with each heartbeat
 
 
@@ -35,10 +37,16 @@ class Need:
     field: str = ""
 
 
-def need(template: AgentTemplate) -> Need:
-    """What workers of a template must keep. A new field that they must not pass over adds a line."""
+def need(template: AgentTemplate, budget: Budget | None = None) -> Need:
+    """What workers of a template must keep. A new field that they must not pass over adds a line.
+
+    Args:
+        template: of their revision.
+        budget: of the Agent, which all its revisions share.
+    """
     model = template.model
     needs = (
+        Need(2, BUDGETS) if budget else Need(),
         Need(2, "spec.template.model.fallbacks") if model.fallbacks else Need(),
         Need(2, "spec.template.model.price") if model.price else Need(),
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
+from penstock.money.prices import usd
 from penstock.names import AgentKey
 
 
@@ -44,6 +45,7 @@ class OutcomeReason(StrEnum):
     LIMIT_COST = "LimitCostUSD"
     LIMIT_WALL_SECONDS = "LimitWallSeconds"
     LIMIT_QUEUE_SECONDS = "LimitQueueSeconds"
+    BUDGET = "Budget"
     PERSON = "Person"
     INTERNAL = "Internal"
 
@@ -78,11 +80,6 @@ def counting(status: TaskStatus, reason: OutcomeReason) -> Counting:
     if status in (TaskStatus.FAILED, TaskStatus.LIMIT_EXCEEDED, TaskStatus.EXPIRED):
         return Counting.ERROR
     return Counting.LEFT_OUT
-
-
-def usd(micro_usd: int) -> str:
-    """Millionths of a US dollar as callers see them: a decimal string in dollars."""
-    return f"{micro_usd / 1_000_000:.6f}"
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,8 @@ class Route:
     """The one record that decides an agent's traffic, fenced by (uid, epoch, version).
 
     ``split`` and ``revisions`` go by hash; ``max_queued`` is how many tasks may wait for a worker, 0
-    as many as the installation allows. ``rates`` are those of its users and tenants.
+    as many as the installation allows. ``rates`` are those of its users and tenants;
+    ``budget_mark`` tells the budget that is declared in the ledger from others, "" where there is none.
     """
 
     uid: str
@@ -135,6 +136,7 @@ class Route:
     split: Split
     max_queued: int = 0
     rates: RequestRates = NO_RATES
+    budget_mark: str = ""
     revisions: Mapping[str, RoutedRevision] = field(default_factory=dict)
 
 

@@ -1,31 +1,43 @@
 """What an Agent's users and tenants may use together, whatever its revisions are."""
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Final
 
 from pydantic import Field
 
-from penstock.api.fields import Block
-from penstock.money.ledger import Mode
+from penstock.api.fields import Block, Money, micro_usd
+from penstock.money.ledger import Budget, Limit, Mode, Scope, Unit, Window
+from penstock.money.prices import usd
 
 _RequestsPerMinute = Annotated[int, Field(ge=1, le=1_000_000)]
+_Tokens = Annotated[int, Field(ge=1, le=1_000_000_000_000)]
 
 
-class PerUser(Block):
-    """What one user may use; tasks without a user share one user of their tenant."""
+class TokenBudget(Block):
+    """Tokens of input and output together, by the calendar in UTC; absent: not bounded."""
+
+    hourly: Annotated[_Tokens | None, Field(description="Most tokens of an hour.")] = None
+    daily: Annotated[_Tokens | None, Field(description="Most tokens of a day.")] = None
+    monthly: Annotated[_Tokens | None, Field(description="Most tokens of a month.")] = None
+
+
+class CostBudget(Block):
+    """What model calls cost in USD, by the calendar in UTC; absent: not bounded."""
+
+    hourly: Annotated[Money | None, Field(description="Most of an hour.")] = None
+    daily: Annotated[Money | None, Field(description="Most of a day.")] = None
+    monthly: Annotated[Money | None, Field(description="Most of a month.")] = None
+
+
+class PerCaller(Block):
+    """What one user or one tenant may use of an Agent."""
 
     requests_per_minute: Annotated[
-        _RequestsPerMinute,
+        _RequestsPerMinute | None,
         Field(description="Tasks that may be submitted in a minute of the clock in UTC."),
-    ]
-
-
-class PerTenant(Block):
-    """What one tenant may use."""
-
-    requests_per_minute: Annotated[
-        _RequestsPerMinute,
-        Field(description="Tasks that may be submitted in a minute of the clock in UTC."),
-    ]
+    ] = None
+    tokens: Annotated[TokenBudget | None, Field(description="Most tokens.")] = None
+    cost_usd: Annotated[CostBudget | None, Field(description="Most money.")] = None
 
 
 class Budgets(Block):
@@ -38,5 +50,57 @@ class Budgets(Block):
             "what would have been is counted."
         ),
     ] = Mode.ENFORCE
-    per_user: Annotated[PerUser | None, Field(description="Of each user.")] = None
-    per_tenant: Annotated[PerTenant | None, Field(description="Of each tenant.")] = None
+    tokens: Annotated[TokenBudget | None, Field(description="Most tokens of all tasks.")] = None
+    cost_usd: Annotated[CostBudget | None, Field(description="Most money of all tasks.")] = None
+    per_user: Annotated[
+        PerCaller | None,
+        Field(description="Of each user; tasks without a user share one user of their tenant."),
+    ] = None
+    per_tenant: Annotated[PerCaller | None, Field(description="Of each tenant.")] = None
+
+
+# ---------------------------------------------------------------------------- for the ledger
+
+_FIELDS: Final = {Window.HOUR: "hourly", Window.DAY: "daily", Window.MONTH: "monthly"}
+
+
+def budget_of(declared: Budgets | None) -> Budget | None:
+    """What the ledger is told; None where neither tokens nor money are bounded."""
+    if declared is None:
+        return None
+    scopes = (
+        (Scope.AGENT, declared),
+        (Scope.TENANT, declared.per_tenant),
+        (Scope.USER, declared.per_user),
+    )
+    limits = tuple(limit for scope, block in scopes if block for limit in _limits(scope, block))
+    return Budget(limits, declared.mode) if limits else None
+
+
+def _limits(scope: Scope, block: Budgets | PerCaller) -> Iterator[Limit]:
+    for window, field in _FIELDS.items():
+        if tokens := getattr(block.tokens, field, None):
+            yield Limit(scope, window, Unit.TOKENS, tokens)
+        if cost := getattr(block.cost_usd, field, None):
+            yield Limit(scope, window, Unit.MICRO_USD, micro_usd(cost))
+
+
+# ------------------------------------------------------------------------------- in words
+
+_PLACES: Final = {Scope.USER: "perUser.", Scope.TENANT: "perTenant."}
+
+
+def field_of(limit: Limit) -> str:
+    """The field of the Agent that declares a limit."""
+    unit = "costUSD" if limit.unit is Unit.MICRO_USD else "tokens"
+    match limit.scope:
+        case Scope.TASK:
+            return f"budgets.{unit}.perTask"
+        case Scope.CANARY:
+            return "analysis.canarySpendCapUSD"
+    return f"budgets.{_PLACES.get(limit.scope, '')}{unit}.{_FIELDS.get(limit.window, 'total')}"
+
+
+def shown(limit: Limit, amount: int) -> str:
+    """An amount of what a limit counts."""
+    return f"{usd(amount)} USD" if limit.unit is Unit.MICRO_USD else f"{amount} tokens"

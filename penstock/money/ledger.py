@@ -7,6 +7,7 @@ has used afterwards. The ledger itself is ``penstock_store.ledger``.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class Scope(StrEnum):
@@ -54,6 +55,9 @@ class Amount:
 
     def __add__(self, other: "Amount") -> "Amount":
         return Amount(self.tokens + other.tokens, self.micro_usd + other.micro_usd)
+
+
+NOTHING: Final = Amount()
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,11 @@ from pydantic.alias_generators import to_camel
 Day: TypeAlias = date
 
 
+def usd(micro_usd: int) -> str:
+    """Millionths of a US dollar as callers see them: a decimal string in dollars."""
+    return f"{micro_usd / 1_000_000:.6f}"
+
+
 @dataclass(frozen=True)
 class Tokens:
     """What one request used. ``input`` includes cached tokens, ``output`` includes thinking.

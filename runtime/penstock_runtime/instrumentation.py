@@ -43,6 +43,7 @@ ENDS: Final = (
         for reason in OutcomeReason
         if reason.value.startswith("Limit") and reason is not OutcomeReason.LIMIT_QUEUE_SECONDS
     ),
+    (TaskStatus.LIMIT_EXCEEDED, OutcomeReason.BUDGET),
     (TaskStatus.EXPIRED, OutcomeReason.LIMIT_QUEUE_SECONDS),
     (TaskStatus.CANCELLED, OutcomeReason.PERSON),
 )

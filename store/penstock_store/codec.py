@@ -351,7 +351,7 @@ def route_record(route: Route) -> tuple[str, ...]:
     split = route.split
     share = (split.stable, split.canary, str(split.percent), split.salt, str(split.unit))
     admission = (str(int(split.suspended)), str(route.max_queued), _rates(route.rates))
-    return (route.uid, *numbers, *share, *admission)
+    return (route.uid, *numbers, *share, *admission, route.budget_mark)
 
 
 def _rates(rates: RequestRates) -> str:

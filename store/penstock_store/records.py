@@ -134,6 +134,11 @@ class Look:
         """The hash of whom the route in force leads to; "" where it is none of this Agent."""
         return "".join(self.route_record[3:4]) if self.route_uid == uid else ""
 
+    @property
+    def budget_mark(self) -> str:
+        """The mark of the budget in force, "" where there is none."""
+        return "".join(self.route_record[11:12])
+
     def admits(self, uid: str) -> bool:
         """Whether the route in force is of this Agent, leads to a revision, and is not suspended."""
         return bool(self.stable_of(uid)) and self.route_record[8:9] != ("1",)

@@ -29,6 +29,7 @@ _STANDING_IN = _FALLBACK + "test_a_fallback_has_the_models_address_and_key_unles
 _FALLBACK_PRICE = "tests/unit/runtime/test_pricing.py::test_whoever_stands_in_has_its_own_price"
 _LIMIT = _TASK + "test_the_same_usage_ends_a_task_under_the_lower_limit_and_not_under_the_higher"
 _ADMISSION = _ROUTE + "test_the_route_carries_the_limit_that_the_template_declares"
+_BUDGET = "tests/unit/operator/test_budgets.py::test_the_ledger_is_told_each_limit_that_is_declared"
 _RATES = _ROUTE + "test_the_route_carries_the_rates_of_users_and_tenants"
 _OVER = _GUARDRAILS + "test_a_limit_condemns_what_is_over_it_and_spares_what_is_under_it"
 
@@ -97,6 +98,24 @@ TESTS = {
         "template.worker.env[].name": _ENV,
         "template.worker.env[].value": _ENV,
         "budgets.mode": _ROUTE + "test_a_budget_that_only_reports_refuses_nothing",
+        "budgets.tokens.hourly": _BUDGET,
+        "budgets.tokens.daily": _BUDGET,
+        "budgets.tokens.monthly": _BUDGET,
+        "budgets.costUSD.hourly": _BUDGET,
+        "budgets.costUSD.daily": _BUDGET,
+        "budgets.costUSD.monthly": _BUDGET,
+        "budgets.perUser.tokens.hourly": _BUDGET,
+        "budgets.perUser.tokens.daily": _BUDGET,
+        "budgets.perUser.tokens.monthly": _BUDGET,
+        "budgets.perUser.costUSD.hourly": _BUDGET,
+        "budgets.perUser.costUSD.daily": _BUDGET,
+        "budgets.perUser.costUSD.monthly": _BUDGET,
+        "budgets.perTenant.tokens.hourly": _BUDGET,
+        "budgets.perTenant.tokens.daily": _BUDGET,
+        "budgets.perTenant.tokens.monthly": _BUDGET,
+        "budgets.perTenant.costUSD.hourly": _BUDGET,
+        "budgets.perTenant.costUSD.daily": _BUDGET,
+        "budgets.perTenant.costUSD.monthly": _BUDGET,
         "budgets.perUser.requestsPerMinute": _RATES,
         "budgets.perTenant.requestsPerMinute": _RATES,
         "scaling.minReplicas": _WORKFORCE + "test_there_are_never_fewer_workers_than_asked_for",

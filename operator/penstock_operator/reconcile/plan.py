@@ -7,11 +7,9 @@ from typing import Final
 from penstock import names
 from penstock.api.agent import AgentStatus
 from penstock.api.rollout import AgentRolloutStatus
-from penstock.money.ledger import Mode
+from penstock.money.ledger import Budget
 from penstock.rollout.situation import Happening
 from penstock.traffic import (
-    NO_RATES,
-    RequestRates,
     RevisionLimits,
     Route,
     RoutedRevision,
@@ -29,6 +27,7 @@ from penstock_operator.cluster.kinds import (
     name_of,
 )
 from penstock_operator.reconcile import (
+    budgets,
     events,
     idle,
     manifests,
@@ -57,6 +56,7 @@ class Plan:
     ``replaced`` are children to delete before ``children`` are applied (immutable ones that were
     tampered with). ``verdicts`` are annotations on records, written before any status.
     ``rollout_statuses`` are decisions; ``idle_statuses`` those of AgentRollouts that decide nothing.
+    ``budget`` is declared before the route where another one is in force (``budget_in_force``: its mark).
     ``rehome`` are revision hashes whose unbegun work goes back to stable; ``expire``: some task
     waits for longer than it may. ``events`` are told whatever happens, ``transitions`` once
     ``agent_status`` is written. ``news``: that status says something new; ``differs``: at least
@@ -80,6 +80,8 @@ class Plan:
     events: tuple[tuple[Object, Happening], ...] = ()
     transitions: tuple[Happening, ...] = ()
     governed: bool = False
+    budget: Budget | None = None
+    budget_in_force: str = ""
     route_in_force: tuple[str, ...] = ()
     instead_of: tuple[int, int] | None = None
     in_flight: bool = False
@@ -119,6 +121,8 @@ def plan_agent(world: World) -> Plan:
         events=_events(world, course, tampered),
         transitions=transitions.told(world.status, status, waiting.suspended_by(world)),
         governed=world.rollout is not None,
+        budget=budgets.budget(world),
+        budget_in_force=world.look.budget_mark if world.look else "",
         route_in_force=world.look.route_record if world.look else (),
         instead_of=world.instead_of,
         in_flight=bool(course.split.canary and course.split.percent),
@@ -232,7 +236,8 @@ def _route(world: World, course: Course, crews: tuple[Crew, ...]) -> Route | Non
         version=course.version,
         split=replace(course.split, stable=stable, canary=hashes.get(course.split.canary, "")),
         max_queued=_max_queued(world),
-        rates=_rates(world),
+        rates=budgets.rates(world),
+        budget_mark=budgets.mark(world),
         revisions=(lost if course.split.stable not in hashes else {})
         | {
             crew.known.cut.hash: RoutedRevision(
@@ -262,18 +267,6 @@ def _no_route(world: World, course: Course, look: Look) -> Route | None:
 def _max_queued(world: World) -> int:
     """How many tasks may wait for a worker; 0: as many as the installation allows."""
     return getattr(world.spec and world.spec.scaling, "max_queued_tasks", None) or 0
-
-
-def _rates(world: World) -> RequestRates:
-    """How many tasks users and tenants may submit in a minute."""
-    budgets = world.spec.budgets if world.spec else None
-    if budgets is None:
-        return NO_RATES
-    return RequestRates(
-        budgets.per_user.requests_per_minute if budgets.per_user else 0,
-        budgets.per_tenant.requests_per_minute if budgets.per_tenant else 0,
-        enforced=budgets.mode is Mode.ENFORCE,
-    )
 
 
 def _rehome(world: World, course: Course, crews: tuple[Crew, ...]) -> tuple[str, ...]:

@@ -280,6 +280,8 @@ class Reconciler:
             return
         if memory.told == route and any(plan.route_in_force):
             log.warning("the route in Redis is not the one that was put there", agent=str(key))
+        if route.budget_mark != plan.budget_in_force:
+            await self.sources.store.ledger.declare(key, plan.budget)
         await self.sources.store.routes.put(key, route, instead_of=plan.instead_of)
         memory.told = route
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from penstock import protocol
+from penstock.api import budgets
 from penstock.revision import Revision
 from penstock_operator.reconcile import podwords
 from penstock_operator.reconcile.world import World
@@ -28,7 +29,7 @@ def refusal(world: World, cut: Revision, others: Iterable[Revision]) -> str:
 
 def is_awaited(world: World, cut: Revision) -> bool:
     """Whether a word of a revision's workers may change what is told, and no event announces it."""
-    if protocol.need(cut.template).number <= protocol.SILENT or not world.ready(cut.name):
+    if _need(world, cut).number <= protocol.SILENT or not world.ready(cut.name):
         return False
     since = _since(world, cut)
     lately = since is not None and since < _SPEAKS_FOR_SECONDS
@@ -54,12 +55,18 @@ def _spoken(world: World, cut: Revision) -> int | None:
     return protocol.SILENT if could else None
 
 
+def _need(world: World, cut: Revision) -> protocol.Need:
+    budget = budgets.budget_of(world.spec.budgets) if world.spec else None
+    return protocol.need(cut.template, budget)
+
+
 def _unkept(world: World, cut: Revision, number: int) -> str:
-    need = protocol.need(cut.template)
+    need = _need(world, cut)
     if number >= need.number:
         return ""
     image, newer = world.installation.image_of(cut), world.installation.runtime_image
-    words = f"the workers of image {image} do not keep {need.field}, which {cut.name} declares: "
+    who = "the Agent" if need.field == protocol.BUDGETS else cut.name
+    words = f"the workers of image {image} do not keep {need.field}, which {who} declares: "
     if cut.template.worker.image:
         return (
             f"{words}leave spec.template.worker.image empty, which is {newer}, or set a newer image"

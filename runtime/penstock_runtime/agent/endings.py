@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from penstock.api import budgets
 from penstock.api.tool import Tool
+from penstock.money.ledger import Limit, Refused
 from penstock.task import Outcome, OutcomeReason, TaskStatus
 from penstock_runtime import redaction
 from penstock_runtime.agent.models.model import Failure, ModelFailed
@@ -49,6 +51,31 @@ def cut_reply(max_tokens: int, setting: str) -> Outcome:
     """
     message = f"the model's reply was cut at the {max_tokens} tokens it was asked for ({setting})"
     return Outcome(TaskStatus.LIMIT_EXCEEDED, OutcomeReason.LIMIT_OUTPUT_TOKENS, message)
+
+
+def cut_by_budget(max_tokens: int, limit: Limit) -> Outcome:
+    """The reply did not fit into what a budget had left. It is the budget's doing, not the revision's."""
+    message = (
+        f"the model's reply was cut at the {max_tokens} tokens it was asked for (what was left of "
+        f"{budgets.field_of(limit)})"
+    )
+    return Outcome(TaskStatus.LIMIT_EXCEEDED, OutcomeReason.BUDGET, message, left_out=True)
+
+
+def over_budget(refused: Refused, said: str) -> Outcome:
+    """A budget had no room for the next model call; ``said`` is the answer so far."""
+    if refused.too_many_users:
+        message = "this agent's budgets count as many users as they may, and this user is another"
+    else:
+        message = (
+            f"{budgets.field_of(refused.limit)} is {budgets.shown(refused.limit, refused.limit.most)}, "
+            f"{budgets.shown(refused.limit, refused.spent)} are spent and "
+            f"{budgets.shown(refused.limit, refused.held)} reserved by calls that run: the next model "
+            "call was not made"
+        )
+    return Outcome(
+        TaskStatus.LIMIT_EXCEEDED, OutcomeReason.BUDGET, message, output=said, left_out=True
+    )
 
 
 def context_full(words: str = "") -> Outcome:

@@ -4,6 +4,7 @@ from collections.abc import Coroutine
 from typing import Any, Protocol, TypeVar
 
 from penstock_runtime.agent.context import Context
+from penstock_runtime.agent.models.model import Ledger
 from penstock_runtime.agent.step import Run
 from penstock_store.records import Directive
 
@@ -39,6 +40,11 @@ class Keeper(Protocol):
     @property
     def context(self) -> Context:
         """The task's clock, ids and chance."""
+        ...
+
+    @property
+    def ledger(self) -> Ledger | None:
+        """Where the task's model calls reserve of budgets; None: the agent has none."""
         ...
 
     def wall_ms(self) -> int:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from penstock import errors, limits
 from penstock.api.agent import AgentTemplate
-from penstock.task import Outcome, Usage, usd
+from penstock.money.prices import usd
+from penstock.task import Outcome, Usage
 from penstock_runtime import instrumentation, redaction
 from penstock_runtime.agent import endings, session, step
 from penstock_runtime.agent.boundary import Broken, caught
@@ -18,6 +19,7 @@ from penstock_runtime.agent.models.model import (
     Charge,
     Model,
     ModelFailed,
+    OverBudget,
     PromptSize,
     Reply,
     Request,
@@ -145,6 +147,9 @@ async def _ask(agent: Agent, run: Run, ask: AskModel, keeper: Keeper) -> Run:
     except Interrupted:
         await _save(keeper, run.used(bill.charge.usage))  # raises it again
         raise
+    except OverBudget as stop:
+        run = run.used(bill.charge.usage)
+        return run.ended(endings.over_budget(stop.refused, run.transcript.said))
     except Unaffordable as stop:
         run = run.used(bill.charge.usage)
         return run.ended(limits.breach_by_next_call(agent.template.limits, run.usage, stop.short))
@@ -171,6 +176,7 @@ def _request(agent: Agent, run: Run, ask: AskModel, keeper: Keeper) -> Request:
         context=keeper.context,
         bill=Bill(),
         purse=ask.purse,
+        ledger=keeper.ledger,
     )
 
 

@@ -9,6 +9,7 @@ from penstock import limits
 from penstock.api.agent import AgentTemplate, Limits
 from penstock.api.tool import Effect
 from penstock.money.bound import Affordable, Resource, Short
+from penstock.money.ledger import Limit
 from penstock.task import Outcome, OutcomeReason, Usage
 from penstock_runtime.agent import endings, purses
 from penstock_runtime.agent.models.model import Message, Purse, Reply, estimated_tokens
@@ -47,7 +48,7 @@ class Run:
     shortened_history: tuple[Message, ...] | None = None
     terms: Terms = NO_TERMS
     counted: Asked | None = None
-    cut_by: Resource | None = None
+    cut_by: Resource | Limit | None = None
 
     def ended(self, outcome: Outcome) -> "Run":
         """The run with its outcome."""
@@ -209,6 +210,8 @@ def _cut(template: AgentTemplate, run: Run) -> Outcome:
     """Which number cut a reply, as far as this worker knows what was asked for."""
     declared = template.model.max_tokens
     asked = run.max_tokens or declared
+    if isinstance(run.cut_by, Limit):
+        return endings.cut_by_budget(asked, run.cut_by)
     if asked < declared:
         by = run.cut_by or Resource.OUTPUT_TOKENS
         whole = template.limits.cost_usd if by is Resource.COST else template.limits.output_tokens

@@ -135,6 +135,12 @@ class Transcript:
             texts[:0] = _texts(message)
         return "".join(texts)
 
+    @property
+    def said(self) -> str:
+        """The text of this task's last reply, empty before the first one."""
+        own = (message for message in reversed(self.messages[self.begin :]))
+        return "".join(next((_texts(m) for m in own if m["role"] == "assistant"), ()))
+
     def with_reply(self, reply: Reply) -> "Transcript":
         """The conversation with the model's message at its end, as far as it may be sent back."""
         before = self.messages

@@ -14,7 +14,8 @@ from penstock_runtime.agent.boundary import Broken, caught
 from penstock_runtime.agent.keeper import Interrupted
 from penstock_runtime.agent.models.access import LastWord
 from penstock_runtime.worker import claims
-from penstock_runtime.worker.hold import Hold, OutOfTime, Patience
+from penstock_runtime.worker.account import OutOfTime
+from penstock_runtime.worker.hold import Hold, Patience
 from penstock_store.records import Claim, Directive
 from penstock_store.store import Store
 
@@ -95,10 +96,15 @@ class Crew:
     def __len__(self) -> int:
         return len(self._holds)
 
-    def take_on(self, group: asyncio.TaskGroup, claimed: Sequence[Claim]) -> None:
-        """Work on claimed tasks as tasks of ``group``, which none of them ends."""
+    def take_on(
+        self, group: asyncio.TaskGroup, claimed: Sequence[Claim], *, asked: bool = False
+    ) -> None:
+        """Work on claimed tasks as tasks of ``group``, which none of them ends.
+
+        ``asked``: the ledger was asked for their first calls.
+        """
         for claim in claimed:
-            hold = Hold(self._store, claim, self._agent.meter, self._patience)
+            hold = Hold(self._store, claim, self._agent.meter, self._patience, asked=asked)
             self._holds[claim.id] = hold
             task = group.create_task(self._work(hold))
             self._tasks.add(task)

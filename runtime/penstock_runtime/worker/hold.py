@@ -6,12 +6,15 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from penstock import errors
+from penstock.money.ledger import Money
 from penstock.task import Outcome, Usage
 from penstock_runtime import instrumentation
 from penstock_runtime.agent.boundary import Broken, caught
 from penstock_runtime.agent.context import LIVE, Context
 from penstock_runtime.agent.keeper import Event, Interrupted
+from penstock_runtime.agent.models.model import Ledger
 from penstock_runtime.agent.step import Run
+from penstock_runtime.worker.account import Account, OutOfTime
 from penstock_store.records import Claim, Directive
 from penstock_store.store import Store
 
@@ -24,10 +27,6 @@ _LONGEST_PAUSE_SECONDS: Final = 2.0
 _TURN_SECONDS: Final = 5.0  # a write waits so long for those of other tasks, wall time or not
 _CLAIM_TIMES: Final = 2  # so many claim times an end is tried to be written, wall time or not
 _GOES_ON: Final = ("", "tool_use", "pause_turn")  # stop reasons after which the loop does more
-
-
-class OutOfTime(Exception):
-    """The task's wall time ended while its state could not be written."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +62,17 @@ class Hold:
 
     Writes are repeated while Redis is away or refuses them: nobody else can take the task
     meanwhile, and when somebody did once it is back, the claim is lost and nothing is written.
-    They are given up with the task's wall time.
+    They are given up with the task's wall time. ``asked``: the claim has asked the ledger.
     """
 
     def __init__(
-        self, store: Store, claim: Claim, meter: instrumentation.Meter, patience: Patience
+        self,
+        store: Store,
+        claim: Claim,
+        meter: instrumentation.Meter,
+        patience: Patience,
+        *,
+        asked: bool = False,
     ) -> None:
         self._store = store
         self._meter = meter
@@ -85,6 +90,15 @@ class Hold:
         self.directive = Directive.CONTINUE
         self.usage = claim.task.usage
         self.unwritten = False
+        self._account = Account(store.ledger, claim, self._left_ms, asked=asked)
+
+    @property
+    def ledger(self) -> Ledger | None:
+        """See ``Keeper.ledger``."""
+        return self._account
+
+    def _left_ms(self) -> int:
+        return round(self._patience.wall_seconds * 1000) - self.wall_ms()
 
     @property
     def task_id(self) -> str:
@@ -158,17 +172,21 @@ class Hold:
             else:
                 self.tell(said)
 
-    def _checkpoint(
+    async def _checkpoint(
         self, state: _Saved, events: list[Event], *, replicated: bool = False
-    ) -> Coroutine[Any, Any, Directive]:
-        return self._store.claims.checkpoint(
+    ) -> Directive:
+        bills = self._account.bills()
+        said, _ = await self._store.claims.checkpoint_and_reserve(
             self.claim,
             state.text,
             state.usage,
             events,
             intents=state.intents,
             replicated=replicated,
+            said_of_money=Money(bills),
         )
+        self._account.told(bills)
+        return said
 
     async def interruptible(self, call: Coroutine[Any, Any, T]) -> T:
         """Await a call until told otherwise. See ``Keeper.interruptible``."""
@@ -218,13 +236,13 @@ class Hold:
         outcome = replace(
             outcome, message=_storable(outcome.message), output=_storable(outcome.output)
         )
-        claims, step = self._store.claims, self._last_step
+        claims, step, bills = self._store.claims, self._last_step, self._account.last_bills()
         if step is None:
             return await self._ended(
-                lambda: claims.finish(self.claim, outcome, usage, history), lost=False
+                lambda: claims.finish(self.claim, outcome, usage, history, bills), lost=False
             )
         said = await self._ended(
-            lambda: claims.finish_step(self.claim, outcome, usage, history, step.events),
+            lambda: claims.finish_step(self.claim, outcome, usage, history, step.events, bills),
             lost=Directive.LOST,
         )
         self._last_step = None
@@ -240,7 +258,8 @@ class Hold:
         Raises:
             StoreUnavailable: as with ``finish``.
         """
-        return await self._ended(lambda: self._store.claims.release(self.claim), lost=False)
+        bills = self._account.last_bills()
+        return await self._ended(lambda: self._store.claims.release(self.claim, bills), lost=False)
 
     async def _ended(self, write: Callable[[], Awaitable[T]], *, lost: T) -> T:
         patience = self._patience.claim_idle_seconds * _CLAIM_TIMES

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from penstock_runtime.agent import loop
 from penstock_runtime.agent.boundary import caught
+from penstock_runtime.agent.context import LIVE
+from penstock_runtime.worker import account
 from penstock_runtime.worker.children import Children, Spawn
 from penstock_runtime.worker.contact import BELL, CLAIM, Contact
 from penstock_runtime.worker.crew import Crew, Duty
@@ -28,6 +30,7 @@ class Pool:
 
     def __init__(self, store: Store, agent: loop.Agent, duty: Duty, spawn: Spawn) -> None:
         self._store = store
+        self._agent = agent
         self._duty = duty
         self._meter = agent.meter
         self._contact = Contact(agent.meter)
@@ -80,11 +83,12 @@ class Pool:
         """Take on what waits, and wait where nothing does; False when Redis does not answer."""
         duty = self._duty
         most = min(self._free, _CLAIM_BATCH)
-        call = self._store.claims.take(duty.agent, duty.revision, duty.consumer, most)
+        first_calls = account.opening(self._agent, LIVE.day())
+        call = self._store.claims.take(duty.agent, duty.revision, duty.consumer, most, first_calls)
         claims = await self._contact.asked(CLAIM, call)
         if claims is None:
             return False
-        self._crew.take_on(group, claims)
+        self._crew.take_on(group, claims, asked=True)
         if claims:
             await asyncio.sleep(0)  # what was taken on begins before more is
             return True

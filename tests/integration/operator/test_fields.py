@@ -160,3 +160,24 @@ def test_a_user_beyond_the_rate_of_an_agent_is_refused_with_when_to_come_back(
     assert "budgets.perUser.requestsPerMinute" in refused.json()["detail"]
     assert 1 <= int(refused.headers["retry-after"]) <= 60
     assert submit("ben").status_code == 202
+
+
+def test_a_budget_of_money_holds_and_is_lifted_by_a_larger_one(
+    cluster: Cluster, environment: embedded.Environment, gateway: str, namespace: str
+) -> None:
+    declared = agent('Be kind.\n#fake {"text": "On its way."}', name="poor")
+    declared["spec"]["budgets"] = {"costUSD": {"daily": "0.000001"}}
+    cluster.apply(declared)
+    cluster.until_condition("agent/poor", "Ready", "True", "Serving")
+    refused = ask(environment, namespace, "poor")
+    assert (refused["status"], refused["outcome"]["reason"]) == ("LimitExceeded", "Budget")
+    assert "budgets.costUSD.daily is 0.000001 USD" in refused["outcome"]["message"]
+    assert refused["usage"]["costUSD"] == "0.000000"
+
+    before = cluster.get("agent", "poor")["status"]["latestRevision"]
+    declared["spec"]["budgets"] = {"costUSD": {"daily": "10"}}
+    cluster.apply(declared)
+    cluster.until(
+        "the larger budget", lambda: ask(environment, namespace, "poor")["status"] == "Succeeded"
+    )
+    assert cluster.get("agent", "poor")["status"]["latestRevision"] == before, "no new revision"

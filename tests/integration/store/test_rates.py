@@ -97,4 +97,4 @@ async def test_the_route_in_force_is_known_again_with_its_rates(desk):
     await desk.set_route(rates=RequestRates(user=5, tenant=7, enforced=False))
     look = await desk.store.routes.look(desk.agent, [])
     assert look.route_record == codec.route_record(desk.route)
-    assert look.route_record[-1] == "5 7 0"
+    assert "5 7 0" in look.route_record

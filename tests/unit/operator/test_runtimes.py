@@ -152,6 +152,15 @@ def test_a_price_that_an_older_worker_passes_over_is_told_by_its_field():
     assert told(running(made, spoken=(protocol.SPOKEN, 0)))[0] != "True"
 
 
+def test_a_budget_that_an_older_worker_passes_over_is_told_of_the_agent():
+    made = agent(fallbacks=False)
+    made["spec"]["budgets"] = {"costUSD": {"daily": "1"}}
+    status, message = told(running(made, spoken=(protocol.SILENT, 0)))
+    assert status == "True"
+    assert "do not keep spec.budgets, which the Agent declares" in message
+    assert told(running(made, spoken=(protocol.SPOKEN, 0)))[0] != "True"
+
+
 def told(world):
     found = condition(world, "RuntimeTooOld")
     return (found.status, found.message) if found else ("", "")

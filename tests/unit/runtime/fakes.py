@@ -105,6 +105,7 @@ class Notebook:
     task_id = "task"
     trace_id = "0" * 32
     context = LIVE
+    ledger = None
 
     def __init__(self, stop_at=None, directive=Directive.GIVE_BACK):
         self.saved = []
@@ -131,7 +132,7 @@ class Store:
     """Hands out ``waiting`` and keeps how tasks ended; each call may be replaced by a failure."""
 
     def __init__(self, *waiting):
-        self.claims = self.queue = self
+        self.claims = self.queue = self.ledger = self
         self.waiting = list(waiting)
         self.finished = {}
         self.calls = []
@@ -159,7 +160,7 @@ class Store:
     async def ping(self):
         self._called("ping")
 
-    async def take(self, agent, revision, consumer, limit):
+    async def take(self, agent, revision, consumer, limit, opening=None):
         self._called("claim", limit)
         taken, self.waiting = self.waiting[:limit], self.waiting[limit:]
         return taken
@@ -175,23 +176,23 @@ class Store:
             self._called("heartbeat", [one.id for one in claims])
         return {one.id: self.directives.get(one.id, Directive.CONTINUE) for one in claims}
 
-    async def checkpoint(self, held, state, usage, events, *, intents=(), replicated=False):
+    async def checkpoint_and_reserve(self, held, state, usage, events, **_more):
         self._called("checkpoint", held.id, state)
-        return self.directives.get(held.id, Directive.CONTINUE)
+        return self.directives.get(held.id, Directive.CONTINUE), None
 
-    async def finish(self, held, outcome, usage, history=None):
+    async def finish(self, held, outcome, usage, history=None, settle=()):
         self._called("finish", held.id)
         self.finished[held.task.id] = outcome
         return True
 
-    async def finish_step(self, held, outcome, usage, history, events):
+    async def finish_step(self, held, outcome, usage, history, events, settle=()):
         self._called("finish_step", held.id, events)
         said = self.directives.get(held.id, Directive.CONTINUE)
         if said is Directive.CONTINUE:
             await self.finish(held, outcome, usage, history)
         return said
 
-    async def release(self, held):
+    async def release(self, held, settle=()):
         self._called("release", held.id)
         return True
 

@@ -5,12 +5,13 @@ from dataclasses import replace
 import pytest
 
 from penstock.money import bound, prices
+from penstock.money.ledger import Amount, Limit, Refused, Reserved, Scope, Unit, Window
 from penstock.money.prices import Day, Overhead, Tokens
 from penstock.task import OutcomeReason, TaskStatus, Usage
 from penstock_runtime.agent import history, loop, purses, step
 from penstock_runtime.agent.history import Counted, History
 from penstock_runtime.agent.models import pricing, redacted, scripted
-from penstock_runtime.agent.models.model import Failure, ModelFailed, PromptSize, Reply
+from penstock_runtime.agent.models.model import Failure, ModelFailed, OverBudget, PromptSize, Reply
 from penstock_runtime.agent.purses import Asked, Terms
 from penstock_runtime.agent.step import AskModel, Count, End
 from penstock_runtime.agent.transcript import Transcript
@@ -173,7 +174,7 @@ async def test_an_attempt_that_could_pass_a_limit_is_not_made(agent, run):
 
 
 async def test_a_bill_above_its_bound_is_paid_counted_and_widens_the_next_bound(agent, run):
-    dear = replace(scripted.text("x", tokens=Tokens(5000, 1200)), counted_by=MARK)
+    dear = replace(scripted.text("x", tokens=Tokens(5000, 1200)), counted=True)
     made = replace(agent([dear]), prices=pricing.Fixed(prices.flat("1", "5"), Overhead(0, 0, 0)))
     afforded = made.model._model
     afforded._pricing = made.prices
@@ -195,3 +196,95 @@ def endpoint(agent):
     while not isinstance(model, scripted.ScriptedModel):
         model = model._model
     return model
+
+
+# -------------------------------------------------------------------------------------- budgets
+
+
+DAILY = Limit(Scope.AGENT, Window.DAY, Unit.MICRO_USD, 40_000_000)
+
+
+class Books:
+    """A ledger that answers each call as it is told, and keeps what is reserved and settled."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.quotes, self.settled = [], []
+
+    async def reserve(self, quote):
+        self.quotes.append(quote)
+        answer = self.answers.pop(0) if self.answers else "whole"
+        if answer is None:
+            return None
+        if isinstance(answer, Refused):
+            raise OverBudget(answer)
+        length = quote.reply_tokens if answer == "whole" else answer
+        cut_by = DAILY if length < quote.reply_tokens else None
+        return Reserved(f"call-{len(self.quotes)}", quote.most(length), length, 5, cut_by)
+
+    def settle(self, reserved, used):
+        self.settled.append((reserved.call, used))
+
+
+async def with_budget(agent, run, replies, *answers, **limits):
+    notebook, made = Notebook(), agent(replies, **limits)
+    notebook.ledger = Books(*answers)
+    return await loop.run_task(made, run, notebook), notebook.ledger, endpoint(made)
+
+
+def counted(**tokens):
+    return replace(scripted.text("Soon."), tokens=Tokens(**tokens), counted=True)
+
+
+async def test_each_attempt_reserves_its_bound_and_settles_its_bill(agent, run):
+    refused = ModelFailed(Failure.OVERLOADED, "529")
+    ended, books, _ = await with_budget(agent, run, [refused, counted(input=100, output=10)])
+    assert ended.outcome.status is TaskStatus.SUCCEEDED
+    assert [used for _, used in books.settled] == [Amount(), Amount(110, 150)]
+    assert all(quote.fixed.tokens >= bytes_of(ASKED) for quote in books.quotes)
+    assert [quote.reply_tokens for quote in books.quotes] == [1000, 1000]
+    assert [quote.floor_tokens for quote in books.quotes] == [256, 256]
+
+
+async def test_a_call_of_which_nobody_knows_what_is_billed_is_not_settled(agent, run):
+    estimated = scripted.text("Soon.", tokens=Tokens(100, 10))
+    ended, books, _ = await with_budget(agent, run, [cut(2), estimated])
+    assert ended.outcome.status is TaskStatus.SUCCEEDED
+    assert len(books.quotes) == 2
+    assert not books.settled
+
+
+async def test_a_budget_that_has_less_left_asks_for_a_shorter_reply_and_blames_no_revision(
+    agent, run
+):
+    long = replace(counted(input=100, output=300), stop_reason="max_tokens")
+    ended, _, model = await with_budget(agent, run, [long], 300)
+    assert [request.max_tokens for request in model.requests] == [300]
+    assert ended.outcome.reason is OutcomeReason.BUDGET
+    assert "what was left of budgets.costUSD.daily" in ended.outcome.message
+    assert ended.outcome.left_out
+
+
+async def test_a_task_that_a_budget_refuses_ends_with_what_was_said_so_far(agent, run):
+    asks = {"type": "tool_use", "id": "c", "name": "look_up", "input": {"order": "A1"}}
+    first = Reply(({"type": "text", "text": "I look."}, asks), "tool_use", Tokens(1, 1))
+    refused = Refused("call-2", DAILY, 39_000_000, 500_000, 0)
+    ended, _, model = await with_budget(agent, run, [first], "whole", refused)
+    outcome = ended.outcome
+    assert (outcome.status, outcome.reason) == (TaskStatus.LIMIT_EXCEEDED, OutcomeReason.BUDGET)
+    assert outcome.left_out
+    assert outcome.output == "I look."
+    for words in (
+        "budgets.costUSD.daily is 40.000000 USD",
+        "39.000000 USD are spent",
+        "0.500000 USD",
+    ):
+        assert words in outcome.message
+    assert len(model.requests) == 1
+
+
+async def test_an_agent_without_a_budget_is_asked_as_ever(agent, run):
+    ended, books, model = await with_budget(agent, run, [counted(input=1, output=1)], None)
+    assert ended.outcome.status is TaskStatus.SUCCEEDED
+    assert not books.settled
+    assert len(model.requests) == 1

@@ -12,7 +12,8 @@ from penstock_runtime.agent.keeper import Interrupted
 from penstock_runtime.agent.models import scripted
 from penstock_runtime.agent.step import Run
 from penstock_runtime.agent.transcript import Transcript
-from penstock_runtime.worker.hold import Hold, OutOfTime, Patience
+from penstock_runtime.worker.account import OutOfTime
+from penstock_runtime.worker.hold import Hold, Patience
 from penstock_store.records import Directive
 from tests.unit.runtime import fakes
 from tests.unit.runtime.test_bad_neighbour import working
@@ -143,9 +144,9 @@ async def test_what_is_written_again_waits_for_its_turn_like_every_other_write(t
         store.news.set()
         await go.wait()
         under_way.pop()
-        return Directive.CONTINUE
+        return Directive.CONTINUE, None
 
-    store.claims.checkpoint = slow
+    store.claims.checkpoint_and_reserve = slow
     for held in holds:
         held.tell(Directive.REWRITE)
     await store.until(lambda: len(most) == 2)

@@ -3,13 +3,24 @@
 from dataclasses import replace
 
 from penstock.money import bound
+from penstock.money.ledger import NOTHING, Amount, Reserved
+from penstock.money.prices import Tokens
 from penstock_runtime import instrumentation
-from penstock_runtime.agent.models.model import Model, Reply, Request, Unaffordable, Wrapper
+from penstock_runtime.agent.models.model import (
+    Ledger,
+    Model,
+    ModelFailed,
+    Purse,
+    Reply,
+    Request,
+    Unaffordable,
+    Wrapper,
+)
 from penstock_runtime.agent.models.pricing import Pricing
 
 
 class Afforded(Wrapper):
-    """Bounds each attempt by what those before it have left.
+    """Bounds each attempt by what those before it have left, and reserves that of budgets.
 
     A bill above its bound is paid as it is and counted; from then on the bound is wider.
     """
@@ -26,9 +37,50 @@ class Afforded(Wrapper):
         found = request.purse.afford(request.bill.charge)
         if isinstance(found, bound.Short):
             raise Unaffordable(found)
-        answer = await self._model.reply(replace(request, max_tokens=found.reply_tokens))
+        answer, found = await self._reserved(request, request.purse, found)
         by = bound.excess(answer.tokens, found.most)
-        if answer.counted_by and by:
+        if answer.counted and by:
             self._meter.bound_exceeded()
             self._pricing.raise_overhead(by)
         return replace(answer, afforded=found)
+
+    async def _reserved(
+        self, request: Request, purse: Purse, found: bound.Affordable
+    ) -> tuple[Reply, bound.Affordable]:
+        """Ask for what budgets have room for, where there are any; and for what was asked."""
+        ledger = request.ledger
+        reserved = await ledger.reserve(purse.quote(found)) if ledger else None
+        if ledger is None or reserved is None:
+            return await self._model.reply(_of_length(request, found)), found
+        found = _shortened(purse, found, reserved)
+        return await self._settled(_of_length(request, found), reserved, ledger), found
+
+    async def _settled(self, request: Request, reserved: Reserved, ledger: Ledger) -> Reply:
+        """Ask, and settle the attempt by its bill.
+
+        One that was cut is not settled: whether the vendor bills the whole of it nobody says.
+        """
+        try:
+            answer = await self._model.reply(request)
+        except ModelFailed as failure:
+            if failure.tokens == Tokens():
+                ledger.settle(reserved, NOTHING)
+            raise
+        if answer.counted:
+            tokens, cost = answer.tokens, answer.charge.cost_micro_usd
+            ledger.settle(reserved, Amount(tokens.input + tokens.output, cost))
+        return answer
+
+
+def _of_length(request: Request, found: bound.Affordable) -> Request:
+    return replace(request, max_tokens=found.reply_tokens)
+
+
+def _shortened(purse: Purse, found: bound.Affordable, reserved: Reserved) -> bound.Affordable:
+    """The attempt as budgets have room for it."""
+    if reserved.reply_tokens >= found.reply_tokens:
+        return found
+    by = found.reply_tokens - reserved.reply_tokens
+    most = replace(found.most, output=found.most.output - by)
+    price = purse.rates.most(most)
+    return bound.Affordable(reserved.reply_tokens, most, price, reserved.cut_by)

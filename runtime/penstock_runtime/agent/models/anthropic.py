@@ -133,8 +133,10 @@ class AnthropicModel:
         try:
             await self._carry_out(replace(request, messages=_readable(request, by)), call)
             if call.assembly.complete:
-                counted_by = self.prompt_size.mark if call.assembly.counted else ""
-                return replace(call.assembly.reply(), by=by, counted_by=counted_by)
+                counted = call.assembly.counted
+                counted_by = self.prompt_size.mark if counted else ""
+                reply = call.assembly.reply()
+                return replace(reply, by=by, counted=counted, counted_by=counted_by)
         except asyncio.CancelledError:
             request.bill.book(Charge(call.charge))
             raise

@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 
 from penstock.access import Access
 from penstock.money import bound
+from penstock.money.ledger import Amount, Quote, Refused, Reserved
 from penstock.money.prices import Overhead, Rates, Tokens
 from penstock.task import Usage
 from penstock_runtime.agent.context import LIVE, Context
@@ -123,6 +124,11 @@ class Purse:
         left = self.left.after(spent.tokens, spent.cost_micro_usd) if spent else self.left
         return bound.afford(self.wish, left, self.rates, self.overhead)
 
+    def quote(self, found: bound.Affordable) -> Quote:
+        """What an affordable attempt reserves of budgets, which may shorten it further."""
+        wish = replace(self.wish, reply_tokens=found.reply_tokens)
+        return bound.quote(wish, self.rates, self.overhead)
+
     def of_another(self, rates: Rates, overhead: Overhead, counted: int | None = None) -> "Purse":
         """The same for another model: what the first one has counted before holds not for it.
 
@@ -146,7 +152,8 @@ class Request:
 
     ``timeout_seconds`` covers one request, from the first byte sent to the last read; ``deadline``
     all that the call makes, by the clock of ``context``. ``said_by`` has thought what is thought in
-    the messages. ``purse``: what it may use; None: nothing is bounded.
+    the messages. ``purse``: what it may use; None: nothing is bounded. ``ledger``: where it reserves
+    that of budgets; None: there are none.
     """
 
     messages: Sequence[Message]
@@ -157,6 +164,7 @@ class Request:
     context: Context = field(default=LIVE, compare=False)
     bill: Bill = field(default_factory=Bill, compare=False)
     purse: Purse | None = field(default=None, compare=False)
+    ledger: "Ledger | None" = field(default=None, compare=False)
 
     @property
     def left_seconds(self) -> float:
@@ -169,8 +177,9 @@ class Reply:
     """A complete answer. ``content`` is what must be sent back: every block as it came.
 
     ``by`` is who answered; ``charge`` is what this very answer cost, without attempts before it.
-    ``counted_by`` is the mark of the model and prompt whose count ``tokens`` are; empty where they are
-    estimated. ``afforded``: for what the answer was asked, where that was bounded.
+    ``counted``: whether ``tokens`` are the model's own count, or estimated. ``counted_by`` is the mark
+    of the model and prompt whose count they are of just what is kept; empty where they are none.
+    ``afforded``: for what the answer was asked, where that was bounded.
     """
 
     content: tuple[Block, ...]
@@ -179,6 +188,7 @@ class Reply:
     detail: str = ""  # the category of a refusal
     by: Identity = NOBODY
     charge: Charge = field(default_factory=Charge)
+    counted: bool = False
     counted_by: str = ""
     afforded: bound.Affordable | None = field(default=None, compare=False)
 
@@ -257,6 +267,37 @@ class Unaffordable(Exception):
         self.short = short
 
 
+class OverBudget(Exception):
+    """An attempt was not made: a budget has no room for it.
+
+    Args:
+        refused: which one, and when it has room again.
+    """
+
+    def __init__(self, refused: Refused) -> None:
+        super().__init__(refused.limit.scope.value)
+        self.refused = refused
+
+
+class Ledger(Protocol):
+    """Where calls reserve of budgets what they can use, and settle what they have used."""
+
+    async def reserve(self, quote: Quote) -> Reserved | None:
+        """Reserve, and wait in order where others hold what is left; None: there is no budget.
+
+        Raises:
+            OverBudget: there is no room, and no waiting makes any.
+        """
+        ...
+
+    def settle(self, reserved: Reserved, used: Amount) -> None:
+        """Say what a call has used, by its bill. It is told with the next word to the store.
+
+        A call of which nobody knows what is billed is not settled: in the end it counts as reserved.
+        """
+        ...
+
+
 class Model(Protocol):
     """Something that answers a conversation: an endpoint, or a wrapper around another model."""
 
@@ -265,7 +306,7 @@ class Model(Protocol):
 
         Raises:
             ModelFailed: there is no complete answer.
-            Unaffordable: it was not asked, or not again.
+            Unaffordable, OverBudget: it was not asked, or not again.
             Cancelled, an endpoint books in the request's bill the tokens that are known to be used.
         """
         ...

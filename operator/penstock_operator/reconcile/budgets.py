@@ -1,0 +1,41 @@
+"""What admission and the ledger are told of an Agent's budgets."""
+
+import hashlib
+from typing import Final
+
+from penstock.api import budgets
+from penstock.api.budgets import PerCaller
+from penstock.money.ledger import Budget, Mode
+from penstock.traffic import NO_RATES, RequestRates
+from penstock_operator.reconcile.world import World
+
+_MARK_DIGITS: Final = 16
+
+
+def rates(world: World) -> RequestRates:
+    """How many tasks users and tenants may submit in a minute."""
+    declared = world.spec.budgets if world.spec else None
+    if declared is None:
+        return NO_RATES
+    return RequestRates(
+        _requests(declared.per_user),
+        _requests(declared.per_tenant),
+        enforced=declared.mode is Mode.ENFORCE,
+    )
+
+
+def _requests(caller: PerCaller | None) -> int:
+    return (caller.requests_per_minute if caller else None) or 0
+
+
+def budget(world: World) -> Budget | None:
+    """What the ledger is to keep; None where nothing is bounded."""
+    return budgets.budget_of(world.spec.budgets) if world.spec else None
+
+
+def mark(world: World) -> str:
+    """What tells the budget from others. Where the Agent cannot be read the one in force stays."""
+    if world.spec is None:
+        return world.look.budget_mark if world.look else ""
+    declared = budget(world)
+    return hashlib.sha256(repr(declared).encode()).hexdigest()[:_MARK_DIGITS] if declared else ""

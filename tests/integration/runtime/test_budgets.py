@@ -1,0 +1,115 @@
+"""A budget that workers keep, on a real Redis: reserved before each call, settled by its bill."""
+
+import pytest
+
+from penstock.money.ledger import Amount, Budget, Limit, Mode, Scope, Unit, Window
+from penstock.task import OutcomeReason, TaskStatus
+from tests.integration.runtime.shop import tool
+
+USD = 1_000_000
+
+
+def daily(most, scope=Scope.AGENT, unit=Unit.MICRO_USD):
+    return Limit(scope, Window.DAY, unit, most)
+
+
+async def of_today(shop, **whose):
+    said = await shop.store.ledger.spending(shop.agent, **whose)
+    return {one.scope: one for one in said.windows if one.window is Window.DAY}
+
+
+def billed(fake_model):
+    """What the vendor has billed, each call rounded up, at the prices of claude-sonnet-5-5."""
+    total = Amount()
+    for each in fake_model.journal(1000)["requests"]:
+        used = each["usage"]
+        fresh, out = used["input_tokens"], used["output_tokens"]
+        read, written = used["cache_read_input_tokens"], used["cache_creation_input_tokens"]
+        cost = -(-(200 * fresh + 1000 * out + 10 * read + 250 * written) // 100)
+        total += Amount(fresh + read + written + out, cost)
+    return total
+
+
+async def test_the_ledger_equals_the_vendors_journal_to_the_micro_dollar(
+    shop, tool_server, fake_model
+):
+    look_up = tool("look_up", tool_server.url + "/ok")
+    script = {"toolCalls": [{"name": "look_up", "input": {"order": "A1"}}]}
+    cut = await shop.release(script, tools=[look_up])
+    await shop.store.ledger.declare(shop.agent, Budget((daily(USD),)))
+    tasks = [await shop.submit(f"Where is A{number}?") for number in range(12)]
+    async with shop.pool(cut):
+        ended = [await shop.ended(each) for each in tasks]
+    assert {each.status for each in ended} == {TaskStatus.SUCCEEDED}
+    spent = (await of_today(shop))[Scope.AGENT]
+    assert spent.settled == billed(fake_model)
+    assert spent.held == Amount()
+    assert sum(each.usage.cost_micro_usd for each in ended) == spent.settled.micro_usd
+
+
+async def test_concurrent_tasks_never_pass_a_budget_and_use_it_to_the_end(shop, fake_model):
+    cut = await shop.release({"outputTokens": 700}, maxTokens=1000, limits={"queueSeconds": 300})
+    most = 100_000
+    await shop.store.ledger.declare(shop.agent, Budget((daily(most),)))
+    tasks = [await shop.submit(user=f"u{number}") for number in range(40)]
+    async with shop.pool(cut), shop.pool(cut):
+        ended = [await shop.ended(each, 90) for each in tasks]
+    spent = (await of_today(shop))[Scope.AGENT]
+    assert spent.settled == billed(fake_model)
+    assert spent.settled.micro_usd <= most
+    bound = 15_000  # of one call at the floor: what is left is less than that
+    assert most - spent.settled.micro_usd < bound
+    refused = [each for each in ended if each.status is TaskStatus.LIMIT_EXCEEDED]
+    assert refused
+    assert {each.outcome.reason for each in refused} == {OutcomeReason.BUDGET}
+    assert all(
+        "budgets.costUSD.daily is 0.100000 USD" in e.outcome.message
+        or "what was left of budgets.costUSD.daily" in e.outcome.message
+        for e in refused
+    )
+
+
+@pytest.mark.parametrize("unit", Unit)
+async def test_a_user_who_has_spent_his_budget_stops_nobody_else(shop, unit):
+    most = 20_000 if unit is Unit.MICRO_USD else 6000
+    cut = await shop.release({"outputTokens": 400}, maxTokens=500)
+    await shop.store.ledger.declare(shop.agent, Budget((daily(most, Scope.USER, unit),)))
+    async with shop.pool(cut):
+        ana = [await shop.ended(await shop.submit(user="ana")) for _ in range(12)]
+        ben = await shop.ended(await shop.submit(user="ben"))
+    assert ana[0].status is TaskStatus.SUCCEEDED
+    assert ana[-1].outcome.reason is OutcomeReason.BUDGET
+    assert "budgets.perUser." in ana[-1].outcome.message
+    assert ben.status is TaskStatus.SUCCEEDED
+    spent = (await of_today(shop, tenant="test", user="ana"))[Scope.USER]
+    assert getattr(spent.settled, unit.value) <= most
+
+
+async def test_what_only_reports_refuses_nothing_and_counts(shop):
+    cut = await shop.release({"outputTokens": 400}, maxTokens=500)
+    await shop.store.ledger.declare(shop.agent, Budget((daily(1),), Mode.REPORT))
+    async with shop.pool(cut):
+        ended = await shop.ended(await shop.submit())
+    assert ended.status is TaskStatus.SUCCEEDED
+    said = await shop.store.ledger.spending(shop.agent)
+    assert said.refusals[Scope.AGENT, Window.DAY, Unit.MICRO_USD] >= 1
+
+
+async def test_a_task_that_is_cancelled_before_it_was_asked_for_gives_back_what_it_held(shop):
+    cut = await shop.release({"latencyMs": 20_000})
+    await shop.store.ledger.declare(shop.agent, Budget((daily(USD),)))
+    async with shop.pool(cut, PENSTOCK_CONCURRENCY="1"):
+        first = await shop.submit()
+        await shop.until(lambda: shop.starts(first))
+        await shop.store.tasks.cancel(first, "test")
+        await shop.ended(first)
+    spent = (await of_today(shop))[Scope.AGENT]
+    assert spent.held == Amount(), "a call that was cut counts what it held, and holds nothing"
+    assert spent.settled.micro_usd > 0
+
+
+async def test_without_a_budget_nothing_is_written(shop):
+    ended = await shop.run({"text": "Hi."})
+    assert ended.status is TaskStatus.SUCCEEDED
+    said = await shop.store.ledger.spending(shop.agent)
+    assert all(one.settled == one.held == Amount() for one in said.windows)
