@@ -75,6 +75,11 @@ REFUSED: Final = Gauge(
     ["namespace"],
     registry=REGISTRY,
 )
+PRICES_UNREADABLE: Final = Gauge(
+    "penstock_operator_prices_unreadable",
+    "1 while the chart's price table cannot be read, else 0: the prices before hold.",
+    registry=REGISTRY,
+)
 RELIST_REPAIRS: Final = Counter(
     "penstock_operator_relist_repairs_total",
     "Objects that a re-list corrected after the watch had missed them.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from datetime import date, timedelta
 
 import pytest
 import yaml
@@ -37,6 +38,23 @@ def rules(folder):
     files = ("operator-rules.yaml", "access-rules.yaml")
     texts = [(folder / "files" / name).read_text(encoding="utf-8") for name in files]
     return [rule for text in texts for block in yaml.safe_load(text).values() for rule in block]
+
+
+def test_the_chart_takes_no_day_that_the_operator_would_not_read(schema):
+    since = schema["definitions"]["ownPrice"]["properties"]["prices"]["items"]["properties"]["from"]
+    for text in (
+        "2027-02-30",
+        "2027-04-31",
+        "2027-13-01",
+        "2027-00-10",
+        "2027-01-00",
+        "0000-01-01",
+    ):
+        assert not re.search(since["pattern"], text), text
+    day = date(2027, 12, 31)
+    for _ in range(500):
+        assert re.search(since["pattern"], day.isoformat()), day
+        day += timedelta(days=1)
 
 
 def leaves(values, path=()):

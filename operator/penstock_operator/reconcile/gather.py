@@ -45,7 +45,7 @@ from penstock_operator.reconcile.measure import Measure, StoreClock, last_moment
 from penstock_operator.reconcile.memory import Cuts, Memory, Quiet, record_version
 from penstock_operator.reconcile.rest import Basis, stamps
 from penstock_operator.reconcile.world import World
-from penstock_operator.tenancy.prices import PriceFile
+from penstock_operator.tenancy.prices import UNREADABLE, PriceFile, Prices
 from penstock_operator.tenancy.tenants import Tenants
 from penstock_store.records import Look
 from penstock_store.store import Store
@@ -96,8 +96,9 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
     if agent is None or agent["metadata"].get("deletionTimestamp"):
         return None  # what it owned goes with it
     references, missing = await _references(sources, key, agent)
+    configmaps = _mine(cache.of_agent(CONFIGMAP, key), uid_of(agent))
     prices = sources.price_file.read()
-    spec, problem = read_spec(agent, references, prices.table)
+    spec, problem = judged(agent, references, prices, configmaps)
     records = tuple(cache.of_agent(RECORD, key))
     deployments = _mine(cache.of_agent(DEPLOYMENT, key), uid_of(agent))
     rollouts, unread = reading.rollouts(cache.of_agent(ROLLOUT, key))
@@ -129,7 +130,7 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
         rollouts=rollouts,
         unread_rollouts=unread,
         records=records,
-        configmaps=_mine(cache.of_agent(CONFIGMAP, key), uid_of(agent)),
+        configmaps=configmaps,
         deployments=deployments,
         references=references,
         prices=prices.text,
@@ -182,6 +183,24 @@ def _number(obj: Object, *path: str) -> int:
 def _decided_epoch(rollout: Rollout | None, status: AgentStatus) -> int:
     """The highest epoch in which the statuses say that something was decided about the agent."""
     return max(_number(rollout.obj, "epoch") if rollout else 0, status.traffic.epoch)
+
+
+def judged(
+    agent: Object,
+    references: Mapping[str, str],
+    prices: Prices,
+    configmaps: Mapping[str, Object],
+) -> tuple[AgentSpec | None, tuple[str, str] | None]:
+    """As ``read_spec``, by what is known of the installation's own prices."""
+    mounted = configmaps.get(names.prices_name(name_of(agent)), {})
+    table = prices.table_for((mounted.get("data") or {}).get(names.PRICES_FILE))
+    spec, problem = read_spec(agent, references, table or EMPTY)
+    if table is None and problem and problem[0] == validation.Reason.UNKNOWN_MODEL:
+        told = (
+            f"the chart's price table cannot be read ({prices.unread}), and without it {problem[1]}"
+        )
+        return spec, (UNREADABLE, told)
+    return spec, problem
 
 
 def read_spec(

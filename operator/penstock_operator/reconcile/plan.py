@@ -178,7 +178,7 @@ def _children(world: World, crews: tuple[Crew, ...]) -> tuple[tuple[Kind, Object
 
 def _price_tables(world: World) -> list[tuple[Kind, Object]]:
     """The installation's own prices for this agent's workers, where they are not what they should be."""
-    if not world.installation.own_prices:
+    if not world.installation.own_prices or world.prices is None:
         return []
     wanted = manifests.prices(world.agent, world.prices)
     there = world.configmaps.get(name_of(wanted))

@@ -24,6 +24,7 @@ from penstock_operator.reconcile.course import Course, targets, verdict_on
 from penstock_operator.reconcile.stock import Stock
 from penstock_operator.reconcile.workforce import Crew
 from penstock_operator.reconcile.world import World
+from penstock_operator.tenancy.prices import UNREADABLE
 
 _QUIET = "the template changed; it is cut once it has been quiet for a moment"
 
@@ -159,7 +160,8 @@ def _too_old(world: World, stock: Stock, course: Course) -> Word:
 def _accepted(world: World, stock: Stock) -> Word:
     problem = stock.problem
     if problem and problem[0] not in ("ReferenceMissing", "RecordUnreadable"):
-        return False, problem[0], problem[1]
+        unknown = problem[0] == UNREADABLE
+        return Status.UNKNOWN if unknown else False, problem[0], problem[1]
     if world.problem:
         return True, "AcceptedBefore", f"it serves, but would not be accepted: {world.problem[1]}"
     return True, "Valid", "spec.template can be run"

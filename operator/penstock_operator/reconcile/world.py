@@ -23,7 +23,7 @@ class World:
     ``rollouts`` are those that name this Agent, the one in charge first;
     ``unread_rollouts`` those whose spec cannot be read. ``status_lost`` are the places of the Agent's
     status that could not be read. ``references`` holds the content of referenced objects, ``prices``
-    the installation's own as text, ``missing`` a sentence when one is not there. ``settled``: the
+    the installation's own as text (None while nobody can read them), ``missing`` a sentence when one is not there. ``settled``: the
     revision's inputs have been quiet for long enough to cut one, or need not be. ``look`` is None when Redis did
     not answer (``look_error``). ``lulls``: revisions, by name, that have more workers than they
     need, as the pass before saw it. ``name_conflict``: a child that belongs to another owner;
@@ -50,7 +50,7 @@ class World:
     configmaps: Mapping[str, Object] = field(default_factory=dict)
     deployments: Mapping[str, Object] = field(default_factory=dict)
     references: Mapping[str, str] = field(default_factory=dict)
-    prices: str = ""
+    prices: str | None = ""
     missing: str = ""
     settled: bool = True
     look: Look | None = None

@@ -209,6 +209,10 @@ CASES = {
         lambda: unacceptable("UnknownModel", 'no model "claude-nope-1" is known here'),
         "Degraded",
     ),
+    "prices_unreadable": (
+        lambda: unacceptable("PricesUnreadable", "the chart's price table cannot be read"),
+        "Degraded",
+    ),
     "invalid_tool": (
         lambda: unacceptable("InvalidTool", "tool refund: inputSchema is no schema"),
         "Degraded",

@@ -6,6 +6,8 @@ import pytest
 
 from penstock import names
 from penstock.money.prices import Tokens
+from penstock_operator.metrics import REGISTRY
+from penstock_operator.reconcile import gather, manifests
 from penstock_operator.reconcile.gather import read_spec
 from penstock_operator.reconcile.plan import plan_agent
 from penstock_operator.tenancy.prices import MOST_BYTES, PriceFile
@@ -76,6 +78,80 @@ def test_a_model_that_the_installation_prices_is_accepted(tmp_path):
     assert read_spec(declared, {}, prices.read().table)[1] is None
 
 
+BROKEN = (
+    '{"team-*": {"prices": [{"from": "2027-02-30", "inputPerMTok": "1", "outputPerMTok": "2"}]}}'
+)
+
+
+@pytest.fixture
+def unreadable(tmp_path):
+    """The prices of an operator that starts with a table that cannot be read."""
+    file = tmp_path / "prices.json"
+    file.write_text(BROKEN)
+    return PriceFile(file).read()
+
+
+def test_a_start_with_an_unreadable_table_leaves_the_workers_their_prices(unreadable):
+    before = with_own_prices()
+    (_, made), _ = plan_agent(before).children
+    there = replace(with_own_prices(unreadable.text), configmaps={**before.configmaps, NAME: made})
+    plan = plan_agent(there)
+    assert NAME not in [name for _, name in children(plan)]
+    assert NAME not in [obj["metadata"]["name"] for _, obj in plan.deletions]
+    assert NAME not in [name for _, name in children(plan_agent(with_own_prices(unreadable.text)))]
+
+
+def of_team():
+    declared = agent()
+    declared["spec"]["template"]["model"]["name"] = "team-sonnet"
+    return declared
+
+
+def test_a_start_with_an_unreadable_table_judges_an_agent_by_the_prices_its_workers_have(
+    unreadable,
+):
+    standing = {NAME: manifests.prices(of_team(), PRICED)}
+    spec, problem = gather.judged(of_team(), {}, unreadable, standing)
+    assert (spec is None, problem) == (False, None)
+
+
+@pytest.mark.parametrize("standing", [{}, {NAME: manifests.prices(of_team(), BROKEN)}])
+def test_where_nobody_can_tell_whether_a_model_has_a_price_it_is_unknown(unreadable, standing):
+    spec, problem = gather.judged(of_team(), {}, unreadable, standing)
+    assert problem[0] == "PricesUnreadable"
+    assert "2027" in problem[1] or "from" in problem[1]
+    status = plan_agent(world(of_team(), spec=spec, problem=problem)).agent_status
+    accepted = {item.type: item for item in status.conditions}["Accepted"]
+    assert (accepted.status, accepted.reason) == ("Unknown", "PricesUnreadable")
+
+
+def test_an_unreadable_table_is_no_matter_to_a_model_with_a_list_price(unreadable):
+    assert gather.judged(agent(), {}, unreadable, {})[1] is None
+
+
+def test_a_table_that_becomes_readable_is_taken(tmp_path):
+    file = tmp_path / "prices.json"
+    prices = PriceFile(file)
+    assert prices.read().text is None
+    assert "No such file" in prices.read().unread
+    assert REGISTRY.get_sample_value("penstock_operator_prices_unreadable") == 1
+    file.write_text(PRICED)
+    assert prices.read().text == PRICED
+    assert REGISTRY.get_sample_value("penstock_operator_prices_unreadable") == 0
+
+
+def test_a_file_that_could_not_be_read_for_a_moment_is_read_again(tmp_path, monkeypatch):
+    file = tmp_path / "prices.json"
+    file.write_text(PRICED)
+    prices = PriceFile(file)
+    with monkeypatch.context() as away:
+        away.setattr(
+            type(file), "read_text", lambda *_, **__: (_ for _ in ()).throw(OSError("EIO"))
+        )
+        assert prices.read().text is None
+    assert prices.read().text == PRICED
+
+
 @pytest.mark.parametrize("broken", ["{", '{"team": 1}', "[]", " " * (MOST_BYTES + 1)])
 def test_a_table_that_cannot_be_used_changes_nothing(tmp_path, broken):
     file = tmp_path / "prices.json"
@@ -88,6 +164,5 @@ def test_a_table_that_cannot_be_used_changes_nothing(tmp_path, broken):
     assert rates.cost(Tokens(1, 0)) == 1
 
 
-def test_no_file_is_no_table(tmp_path):
+def test_no_file_is_no_table():
     assert PriceFile(None).read().text == ""
-    assert PriceFile(tmp_path / "none").read().text == ""
