@@ -105,14 +105,14 @@ def afford(wish: Wish, left: Left, rates: Rates, overhead: Overhead) -> Affordab
     """Whether a call may be made, and for how long a reply: nothing that is left can be passed."""
     if wish.input_tokens > left.input_tokens:
         return Short(Resource.INPUT_TOKENS, wish.input_tokens, left.input_tokens)
-    reply = min(wish.reply_tokens, left.output_tokens - overhead.reply)
+    most_reply = reply = min(wish.reply_tokens, left.output_tokens - overhead.reply)
     if reply < 1:
         return Short(Resource.OUTPUT_TOKENS, 1 + overhead.reply, left.output_tokens)
     cut_by = Resource.OUTPUT_TOKENS if reply < wish.reply_tokens else None
     paid = _longest_paid(wish.input_tokens, left.micro_usd, rates, overhead)
     if paid is not None and paid < reply:
         reply, cut_by = paid, Resource.COST
-        shortest = max(1, min(wish.floor_tokens, wish.reply_tokens))
+        shortest = max(1, min(wish.floor_tokens, most_reply))
         if paid < shortest:
             needed = rates.most(Tokens(wish.input_tokens, shortest + overhead.reply))
             return Short(Resource.COST, needed, left.micro_usd)

@@ -100,7 +100,7 @@ class Rates:
     def list_price(self, tokens: Tokens) -> int:
         """What a call would cost in whole micro-USD without a cache, rounded up.
 
-        Revisions are compared by this price: one whose cache is still cold must not look dearer
+        Revisions are shown at this price: one whose cache is still cold must not look dearer
         than one whose cache is warm.
         """
         return self.cost(Tokens(tokens.input, tokens.output))
@@ -245,12 +245,18 @@ class Table:
     entries: Mapping[str, Entry]
 
     def entry(self, model: str) -> Entry:
-        """What it says of a model: by its very name, else by the longest beginning of it."""
+        """What it says of a model: by its very name, else by the longest beginning of it.
+
+        Price and overhead are looked for each for itself: an entry that has one hides no other.
+        """
         name = model.lower()
-        if found := self.entries.get(name):
-            return found
         begun = [key for key in self.entries if key.endswith("*") and name.startswith(key[:-1])]
-        return self.entries[max(begun, key=len)] if begun else Entry()
+        nearest = [name, *sorted(begun, key=len, reverse=True)]
+        found = [self.entries[key] for key in nearest if key in self.entries]
+        return Entry(
+            next((one.price for one in found if one.price), None),
+            next((one.overhead for one in found if one.overhead), None),
+        )
 
 
 EMPTY: Final = Table({})
@@ -276,7 +282,8 @@ def read_table(text: str) -> Table:
 
 
 def _entry(model: _Model) -> Entry:
-    price = Price(tuple((one.since, _rates(one)) for one in model.prices)) if model.prices else None
+    dated = sorted(model.prices, key=lambda one: one.since or date.min)  # of one day, the later
+    price = Price(tuple((one.since, _rates(one)) for one in dated)) if dated else None
     own = model.overhead_tokens
     return Entry(price, Overhead(own.call, own.message, own.tool) if own else None)
 

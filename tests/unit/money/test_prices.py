@@ -58,6 +58,21 @@ def test_of_dated_prices_the_last_one_that_holds_counts():
     assert price.rates(Day(2026, 6, 1)).cost(Tokens(1, 0)) == 3
 
 
+def test_dated_prices_count_by_their_days_wherever_they_stand():
+    old = {"inputPerMTok": "1", "outputPerMTok": "1"}
+    new = {"from": "2026-06-01", "inputPerMTok": "3", "outputPerMTok": "3"}
+    later = {"from": "2026-07-01", "inputPerMTok": "5", "outputPerMTok": "5"}
+    price = table(team={"prices": [later, new, old]}).entry("team").price
+    days = (Day(2026, 5, 31), Day(2026, 6, 1), Day(2026, 7, 1))
+    assert [price.rates(day).cost(Tokens(1, 0)) for day in days] == [1, 3, 5]
+
+
+def test_of_two_prices_from_one_day_the_last_one_counts():
+    first = {"from": "2026-06-01", "inputPerMTok": "3", "outputPerMTok": "3"}
+    price = table(team={"prices": [first, {**first, "inputPerMTok": "4"}]}).entry("team").price
+    assert price.rates(Day(2026, 6, 1)).cost(Tokens(1, 0)) == 4
+
+
 def test_before_the_first_of_dated_prices_that_one_counts():
     new = {"from": "2026-06-01", "inputPerMTok": "3", "outputPerMTok": "3"}
     price = table(team={"prices": [new]}).entry("team").price
@@ -87,6 +102,18 @@ def test_a_model_is_found_by_its_name_or_the_longest_beginning_of_it():
     }
     assert cost == {"team-small": 1, "team-big-8": 2, "team-big-7": 3}
     assert own.entry("another") == prices.Entry()
+
+
+@pytest.mark.parametrize("name", ["claude-big", "claude-b*"])
+def test_an_entry_with_the_overhead_alone_hides_no_price(name):
+    all_of_them = {"prices": [{"inputPerMTok": "7", "outputPerMTok": "7"}]}
+    alone = {"overheadTokens": {"call": 5000}}
+    own = prices.read_table(json.dumps({"claude-*": all_of_them, name: alone}))
+    found = own.entry("claude-big")
+    assert found.price is not None
+    assert found.price.rates(NOW).cost(Tokens(1, 0)) == 7
+    assert found.overhead == Overhead(5000, 16, 64)
+    assert own.entry("claude-small").overhead is None
 
 
 def test_an_entry_may_declare_the_overhead_alone():

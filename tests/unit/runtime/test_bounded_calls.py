@@ -144,6 +144,12 @@ def test_for_want_of_money_a_reply_is_asked_shorter_down_to_a_floor(
         assert found.purse.afford().most_micro_usd <= float(cost) * 1e6
 
 
+def test_what_a_call_needs_is_told_for_the_reply_that_the_limit_of_tokens_leaves():
+    wish, left = bound.Wish(100, 1000, 256), bound.Left(1000, 100, 100 + 5 * 90)
+    found = bound.afford(wish, left, RATES, Overhead(0, 0, 0))
+    assert found == bound.Short(bound.Resource.COST, 100 + 5 * 100, 100 + 5 * 90)
+
+
 # ------------------------------------------------------------------------------------ attempts
 
 
