@@ -244,7 +244,7 @@ def _no_price(field: str, name: str, near: str, base_url: str | None) -> str:
         )
     return (
         f'no model "{name}" is known here, so its cost limit cannot be kept; the nearest name is '
-        f"{near}: check {where}.name, or declare {where}.price"
+        f"{near}: check {where}.name, declare {where}.price, or have prices of the chart name it"
     )
 
 

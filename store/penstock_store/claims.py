@@ -375,7 +375,7 @@ def _ending(
         outcome.counting.value,
         outcome.output,
         codec.usage_text(usage),
-        usage.list_price_micro_usd,  # revisions are compared by it
+        usage.list_price_micro_usd,  # revisions are shown at it
         int(history is not None),
         history or b"",
     )

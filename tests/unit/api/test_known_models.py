@@ -57,6 +57,8 @@ def test_the_nearest_name_is_told(name, near):
     found = problem(name)
     assert found is not None
     assert f"nearest name is {near}:" in found.message
+    for way_out in ("model.name", "model.price", "prices of the chart"):
+        assert way_out in found.message
 
 
 @pytest.mark.parametrize("name", NAMES)

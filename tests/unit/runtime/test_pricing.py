@@ -96,6 +96,13 @@ def test_a_changed_price_of_the_installation_is_taken_over_and_a_removed_one_hol
     assert seen == [7, 8, 8, 8]
 
 
+def test_where_the_price_of_the_installation_is_removed_the_list_price_holds_again():
+    tables = iter([own("7"), prices.EMPTY])
+    book = pricing.Book(model(), lambda: next(tables))
+    book.refresh()
+    assert cost(book, Tokens(1, 0)) == 2
+
+
 def test_the_overhead_is_the_installations_where_it_declares_one():
     declared = prices.read_table('{"claude-*": {"overheadTokens": {"tool": 500}}}')
     assert pricing.Book(model(), lambda: declared).overhead == Overhead(1000, 16, 500)

@@ -70,7 +70,8 @@ class Fixed:
 class Book:
     """The prices of an agent's model, of which the installation's may change while it serves.
 
-    A price that is taken away holds until the worker ends: an unknown price is never zero.
+    Where the installation's is taken away, the list price holds; where there is none, the one before
+    holds until the worker ends: an unknown price is never zero.
 
     Raises:
         InvalidResource: nobody knows a price.
