@@ -12,6 +12,17 @@ from redis.asyncio import Redis
 
 from penstock import errors, names, task, traffic
 from penstock.guard import unguarded
+from penstock.money.ledger import (
+    Amount,
+    Budget,
+    Limit,
+    Quote,
+    Scope,
+    Settlement,
+    Unit,
+    Window,
+    Wish,
+)
 from penstock_store import keys, testing
 from penstock_store.store import Store
 
@@ -82,6 +93,22 @@ async def live_simply(store, agent):
     assert (await store.tasks.get(identifier, "t")).status is task.TaskStatus.SUCCEEDED
 
 
+async def spend(store, agent, identifier):
+    await store.ledger.declare(agent, Budget((Limit(Scope.USER, Window.DAY, Unit.MICRO_USD, 15),)))
+    quote = Quote(Amount(1, 10), 1, 1, 0)
+    first = await store.ledger.reserve(agent, identifier, Wish("one", quote, 60_000))
+    waiting = asyncio.create_task(
+        store.ledger.reserve(agent, identifier, Wish("two", quote, 60_000))
+    )
+    await asyncio.sleep(0.05)
+    bill = Settlement("one", Amount(1, 5), first.at_ms)
+    assert await store.ledger.settle(agent, identifier, [bill]) == [True]
+    assert (await waiting).most == Amount(2, 10)
+    assert await store.ledger.give_up_overdue(agent) == 0
+    assert (await store.ledger.spending(agent)).windows[0].settled == Amount(1, 5)
+    await store.ledger.declare(agent, None)
+
+
 async def live_fully(store, agent):
     """Every script, on one agent."""
     await store.routes.put(agent, route())
@@ -91,6 +118,7 @@ async def live_fully(store, agent):
             agent, identifier, task.Submission("hi", "t", session="s", user="u")
         )
     await store.tasks.cancel(ids[3], "t")
+    await spend(store, agent, ids[0])
     (claim,) = await store.claims.take(agent, STABLE, "w1", 5)
     waiting = asyncio.create_task(
         store.notifications.wait(ids[0], (await store.notifications.events(ids[0]))[-1].id, 20)

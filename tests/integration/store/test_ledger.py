@@ -360,6 +360,25 @@ async def test_the_bill_of_a_reservation_that_redis_lost_counts_where_it_would_h
     assert (await money.spent()).settled == Amount(5, 6)
 
 
+async def test_an_unknown_call_of_long_ago_may_have_been_settled_and_counts_no_more(money, desk):
+    await money.declare()
+    task = await money.task()
+    now_ms = (await money.ledger.spending(desk.agent)).now_ms
+    for age_ms, counts in ((1_801_000, False), (1_700_000, True)):
+        one = Settlement(f"lost-{age_ms}", Amount(5, 6), now_ms - age_ms)
+        assert await money.ledger.settle(desk.agent, task, [one]) == [counts]
+
+
+async def test_of_a_settled_call_little_is_kept_and_not_for_long(money, desk):
+    await money.declare()
+    task = await money.task()
+    reserved = await money.reserve(task)
+    await money.settle(task, reserved, NOTHING)
+    key = f"{desk.keys.tag}:call:{reserved.call}"
+    assert await desk.raw.hgetall(key) == {b"state": b"settled"}
+    assert 1700 < await desk.raw.ttl(key) <= 1800
+
+
 async def test_a_call_that_waits_settles_with_nothing(money, desk):
     await money.declare(limit(most=MOST.micro_usd))
     task, wish = await money.task(), money.wish()

@@ -11,6 +11,7 @@ do
 local BUDGET, OPEN, REFUSALS = T .. ":budget", T .. ":open", T .. ":refusals"
 local MILLION = 1000000
 local CALL_SECONDS, BELL_SECONDS = 86400, 60
+local SETTLED_SECONDS = 1800 -- how long a call is known that was settled, so that twice counts once
 local MOST_WOKEN, MOST_SWEPT = 64, 50
 
 local function call_key(id) return T .. ":call:" .. id end
@@ -99,7 +100,7 @@ local function wait_at(place, id, quote)
   call("HSET", call_key(id), "state", "waiting", "line", place.name, "task", quote.task, "tokens", whole(quote.tokens),
     "micro_usd", whole(quote.micro_usd), "reply", quote.reply, "floor", quote.floor, "rate", whole(quote.rate),
     "lasts", quote.lasts, "until", whole(quote["until"]), "asked", whole(quote.asked), "consumer", quote.consumer)
-  call("EXPIRE", call_key(id), CALL_SECONDS)
+  call("EXPIRE", call_key(id), math.ceil((quote["until"] - NOW) / 1000) + BELL_SECONDS)
   return {"waiting"}
 end
 
@@ -252,16 +253,22 @@ local function count_in(names, tokens, micro_usd, held_tokens, held_micro_usd)
   return lines
 end
 
--- A reservation that Redis has lost: its bill counts where it would have, so that the ledger equals the vendor's.
+local function remember_settled(id)
+  call("DEL", call_key(id))
+  call("HSET", call_key(id), "state", "settled")
+  call("EXPIRE", call_key(id), SETTLED_SECONDS)
+end
+
+-- A reservation that Redis has lost: its bill counts where it would have, so that the ledger equals the vendor's. One
+-- that is older than settled calls are known may have been settled, and counts no more.
 local function book(id, task, tokens, micro_usd, at)
   local budget = hash_at(BUDGET)
-  if not budget or at <= 0 then return 0 end
+  if not budget or NOW - at >= SETTLED_SECONDS * 1000 then return 0 end
   for _, place in ipairs(places.around(budget, places.subjects(task), at)) do
     places.read(place)
     if place.ends == 0 or place.ends + places.kept_seconds * 1000 > NOW then places.add(place, tokens, micro_usd, 0, 0) end
   end
-  call("HSET", call_key(id), "state", "settled", "task", task, "tokens", whole(tokens), "micro_usd", whole(micro_usd))
-  call("EXPIRE", call_key(id), CALL_SECONDS)
+  remember_settled(id)
   return 1
 end
 
@@ -283,8 +290,7 @@ function ledger.settle(task, id, tokens, micro_usd, at)
     lines = count_in(known.where, tokens - held_tokens, micro_usd - held_micro_usd, 0, 0)
     note_unsettled(known.task, -1, -held_tokens, -held_micro_usd)
   end
-  call("HSET", call_key(id), "state", "settled")
-  call("EXPIRE", call_key(id), CALL_SECONDS)
+  remember_settled(id)
   wake_all(lines)
   return 1
 end
