@@ -26,8 +26,16 @@ def model_failed(failure: ModelFailed, attempts: int) -> Outcome:
         return context_full(failure.message)
     late = failure.kind is Failure.TIMEOUT
     reason = OutcomeReason.TIMEOUT if late else OutcomeReason.MODEL_ERROR
-    tries = "" if attempts == 1 else f" ({attempts} attempts)"
-    return Outcome(TaskStatus.FAILED, reason, f"the model call failed{tries}: {failure.message}")
+    tries = f" ({attempts} attempts)" if attempts > 1 else ""
+    what = f"the model call failed{tries}" if attempts else "no model call was made"
+    return Outcome(TaskStatus.FAILED, reason, f"{what}: {failure.message}")
+
+
+def count_failed(failure: ModelFailed) -> Outcome:
+    """By its bytes the conversation may be too long, and the model did not say how long it is."""
+    ended = model_failed(failure, 1)
+    words = f"the tokens of the next model call could not be counted: {failure.message}"
+    return ended if failure.kind is Failure.TOO_LONG else replace(ended, message=words)
 
 
 def model_error(problem: str) -> Outcome:

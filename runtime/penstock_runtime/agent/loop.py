@@ -135,6 +135,10 @@ async def _count(agent: Agent, run: Run, transcript: Transcript, keeper: Keeper)
     except Interrupted:
         await _save(keeper, run)  # raises it again
         raise
+    except ModelFailed as failure:
+        if _left_seconds(agent, keeper) <= _NO_TIME_SECONDS:
+            return run.ended(_out_of_time(agent, run))
+        return replace(run, counted=Asked(len(transcript.messages), None, failure))
     return replace(run, counted=Asked(len(transcript.messages), found))
 
 
@@ -177,6 +181,7 @@ def _request(agent: Agent, run: Run, ask: AskModel, keeper: Keeper) -> Request:
         bill=Bill(),
         purse=ask.purse,
         ledger=keeper.ledger,
+        failed=ask.failed,
     )
 
 

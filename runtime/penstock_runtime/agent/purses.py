@@ -10,7 +10,7 @@ from penstock.money import bound
 from penstock.money.prices import Overhead, Rate, Rates
 from penstock.task import Usage
 from penstock_runtime.agent.history import Counted
-from penstock_runtime.agent.models.model import NO_PROMPT, PromptSize, Purse
+from penstock_runtime.agent.models.model import NO_PROMPT, ModelFailed, PromptSize, Purse
 from penstock_runtime.agent.transcript import Transcript
 
 _NOTHING: Final = Rate(Decimal(0))
@@ -33,10 +33,14 @@ NO_TERMS: Final = Terms()
 
 @dataclass(frozen=True)
 class Asked:
-    """The vendor was asked to count so many messages with the prompt; None: it did not say."""
+    """The vendor was asked to count so many messages with the prompt.
+
+    ``tokens`` is None where it cannot count, and where it ``failed`` to.
+    """
 
     messages: int
     tokens: int | None
+    failed: ModelFailed | None = None
 
 
 def purse(

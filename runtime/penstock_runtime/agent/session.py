@@ -7,7 +7,7 @@ from typing import Final
 from penstock.api.agent import Limits
 from penstock.task import Outcome, OutcomeReason, TaskStatus
 from penstock_runtime.agent.history import History, without_thinking
-from penstock_runtime.agent.models.model import Message, characters, estimated_tokens
+from penstock_runtime.agent.models.model import Failure, Message, characters, estimated_tokens
 from penstock_runtime.agent.step import Run
 
 MAX_HISTORY_BYTES: Final = 4 * 1024 * 1024  # of one session, as it is stored
@@ -55,7 +55,7 @@ def settled(run: Run, limits: Limits) -> Run:
     history = run.transcript.messages[:begin]
     room = max(0, limits.input_tokens - run.prompt_tokens)
     # Where nobody counts tokens, a later call is bounded by its bytes.
-    uncounted = run.counted is not None and run.counted.tokens is None
+    uncounted = run.counted is not None and run.counted.tokens is None and not run.counted.failed
     most_characters = room // 2 if uncounted else MAX_HISTORY_BYTES
     kept = shortened(history, min(room, estimated_tokens(history)) // 2, most_characters)
     words = f"{run.outcome.message}; so that the session can go on, {_cut(history, kept)}"
@@ -91,11 +91,17 @@ def _history_is_to_blame(run: Run) -> bool:
     """Whether the history made up half of what was sent, or nothing was sent because of it."""
     if run.outcome is None or run.outcome.status is not TaskStatus.LIMIT_EXCEEDED:
         return False
-    if run.outcome.reason not in _GROWING:
+    if run.outcome.reason not in _GROWING or _may_fit(run):
         return False
     history = estimated_tokens(run.transcript.messages[: run.transcript.begin])
     sent = max(run.usage.input_tokens, run.usage.model_calls)
     return 2 * history * max(1, run.usage.model_calls) >= sent
+
+
+def _may_fit(run: Run) -> bool:
+    """Whether nobody has said how long the history is, and somebody will."""
+    failed = run.counted.failed if run.counted else None
+    return failed is not None and failed.kind is not Failure.TOO_LONG
 
 
 def history_after(run: Run) -> bytes | None:

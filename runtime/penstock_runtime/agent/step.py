@@ -12,7 +12,13 @@ from penstock.money.bound import Affordable, Resource, Short
 from penstock.money.ledger import Limit
 from penstock.task import Outcome, OutcomeReason, Usage
 from penstock_runtime.agent import endings, purses
-from penstock_runtime.agent.models.model import Message, Purse, Reply, estimated_tokens
+from penstock_runtime.agent.models.model import (
+    Message,
+    ModelFailed,
+    Purse,
+    Reply,
+    estimated_tokens,
+)
 from penstock_runtime.agent.purses import NO_TERMS, Asked, Terms
 from penstock_runtime.agent.tools.toolbox import Toolbox
 from penstock_runtime.agent.transcript import ToolUse, Transcript
@@ -71,11 +77,15 @@ class Run:
 
 @dataclass(frozen=True)
 class AskModel:
-    """Call the model with the conversation, for at most so many tokens of reply."""
+    """Call the model with the conversation, for at most so many tokens of reply.
+
+    ``failed``: it failed to count the conversation, so that only those that stand in are asked.
+    """
 
     transcript: Transcript
     max_tokens: int
     purse: Purse | None = field(default=None, compare=False)
+    failed: ModelFailed | None = None
 
 
 @dataclass(frozen=True)
@@ -168,10 +178,21 @@ def _afforded(template: AgentTemplate, run: Run, transcript: Transcript) -> Step
             return Count(transcript)
         case Affordable():
             return AskModel(transcript, found.reply_tokens, purse)
+        case _ if run.counted and run.counted.failed:
+            return _uncounted(template, transcript, purse, run.counted.failed)
     bounds = template.limits
     if found.resource is Resource.INPUT_TOKENS and _is_first_of_session(run):
         return End(endings.session_too_long(found.needed, bounds.input_tokens))
     return End(limits.breach_by_next_call(bounds, run.usage, found))
+
+
+def _uncounted(
+    template: AgentTemplate, transcript: Transcript, purse: Purse, failed: ModelFailed
+) -> Step:
+    """What is done where the model may count and has not: nothing says that too little is left."""
+    if template.model.fallbacks:
+        return AskModel(transcript, template.model.max_tokens, purse, failed)
+    return End(endings.count_failed(failed))
 
 
 def _is_first_of_session(run: Run) -> bool:

@@ -10,7 +10,7 @@ from penstock import errors
 from penstock.money.prices import Tokens
 from penstock.task import OutcomeReason, TaskStatus, Usage
 from penstock_runtime import redaction
-from penstock_runtime.agent import loop, step
+from penstock_runtime.agent import endings, loop, step
 from penstock_runtime.agent.keeper import Interrupted
 from penstock_runtime.agent.models import scripted
 from penstock_runtime.agent.models.model import Failure, ModelFailed, Reply
@@ -52,6 +52,13 @@ async def test_all_calls_of_a_turn_are_answered_in_one_message_in_order(agent, r
     results = ended.transcript.messages[2]["content"]
     assert [block["tool_use_id"] for block in results] == ["c1", "c2", "c3"]
     assert [block.get("is_error", False) for block in results] == [False, True, True]
+
+
+def test_where_nobody_was_asked_the_words_say_so():
+    failure = ModelFailed(Failure.BREAKER_OPEN, "sonnet was not asked: 5 calls got no answer")
+    told = endings.model_failed(failure, 0).message
+    assert told == "no model call was made: sonnet was not asked: 5 calls got no answer"
+    assert endings.model_failed(failure, 1).message.startswith("the model call failed: ")
 
 
 async def test_failed_attempts_are_paid_though_the_task_fails(agent, run):

@@ -148,18 +148,27 @@ class AnthropicModel:
         raise ModelFailed(Failure.INCOMPLETE, message, tokens=call.charge)
 
     async def count_tokens(self, request: Request) -> int | None:
-        """See ``Model.count_tokens``. An endpoint that cannot count says nothing."""
+        """See ``Model.count_tokens``."""
         by = Identity(self._model, self.account)
         messages = echo.ready(_readable(request, by))
+        seconds = min(_COUNT_SECONDS, request.timeout_seconds, request.left_seconds)
         try:
-            async with asyncio.timeout(min(_COUNT_SECONDS, request.timeout_seconds)):
+            async with asyncio.timeout(seconds):
                 found = await self._client.messages.count_tokens(
                     **self._parameters,
                     messages=caching.marked_messages(messages, goes_on=self._has_tools),  # type: ignore[arg-type]  # exact JSON
                 )
                 counted: object = found.input_tokens  # whatever stood there
-        except (TimeoutError, anthropic.AnthropicError, httpx2.HTTPError, *_GARBLED):
-            return None
+        except TimeoutError:
+            raise ModelFailed(Failure.TIMEOUT, f"no count within {seconds:.3g} s") from None
+        except anthropic.APIStatusError as error:
+            if faults.is_not_offered(error.status_code):
+                return None
+            raise _refused(error, self._base_url) from None
+        except (anthropic.APIConnectionError, httpx2.HTTPError) as error:
+            raise _failed(error, Tokens()) from None
+        except (anthropic.AnthropicError, *_GARBLED):
+            return None  # whatever was answered there, it is no count
         return counted if isinstance(counted, int) and counted > 0 else None
 
     async def _carry_out(self, request: Request, call: "_Call") -> None:

@@ -151,8 +151,14 @@ class Breaker(Wrapper):
         return answer
 
     async def count_tokens(self, request: Request) -> int | None:
-        """Nobody is asked to count either who is away. See ``Model.count_tokens``."""
-        return None if self.is_open else await self._model.count_tokens(request)
+        """Nobody is asked to count either who is away. See ``Model.count_tokens``.
+
+        Raises:
+            ModelFailed: also with ``BREAKER_OPEN``, without a request.
+        """
+        if self.is_open:
+            raise self._left_alone(self._wait_seconds)
+        return await self._model.count_tokens(request)
 
     async def _let_through(self) -> bool:
         """Return where the model may be asked: whether it is a try of an open breaker."""
@@ -163,7 +169,10 @@ class Breaker(Wrapper):
             if self._state.may_try or not self._state.is_open:
                 return self._state.is_open
         wait = max(self._wait_seconds, 0.0) if self._state.wait_ms else _SOON_SECONDS
-        raise ModelFailed(
+        raise self._left_alone(wait)
+
+    def _left_alone(self, wait: float) -> ModelFailed:
+        return ModelFailed(
             Failure.BREAKER_OPEN,
             f"{self._name} was not asked: {self._state.outages} calls in a row of all workers here "
             f"got no answer, and it is left alone for {math.ceil(wait)} s more",

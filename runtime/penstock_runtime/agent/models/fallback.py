@@ -1,6 +1,5 @@
 """Models that stand in for each other: where one does not answer, the next one is asked."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -57,8 +56,10 @@ class FallingBack:
         Raises:
             ModelFailed: as the first one failed; the words are of all that were asked.
         """
-        failures: list[ModelFailed] = []
-        for entry in self._entries:
+        failures = [request.failed] if request.failed else []
+        if failures and not _asks_next(failures):
+            raise self._told(failures)
+        for entry in self._entries[len(failures) :]:
             last = entry is self._entries[-1]
             asked = request if last else _with_time_left(request)
             try:
@@ -82,11 +83,8 @@ class FallingBack:
         return first.reworded(words)
 
     async def count_tokens(self, request: Request) -> int | None:
-        """The highest count of those that say one. See ``Model.count_tokens``."""
-        found = await asyncio.gather(
-            *(entry.model.count_tokens(request) for entry in self._entries)
-        )
-        return max((count for count in found if count is not None), default=None)
+        """As the first one counts: who stands in counts for itself. See ``Model.count_tokens``."""
+        return await self._entries[0].model.count_tokens(_with_time_left(request))
 
     def renew_credentials(self) -> bool:
         """Read each credential again; whether the first one's differs. See ``Model``."""

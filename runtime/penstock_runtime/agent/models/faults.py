@@ -26,6 +26,7 @@ _BY_TYPE: Final = {
 }
 #: Nobody serves that model there: not at all, not by that method, not any more, or somewhere else.
 _NOT_THERE: Final = frozenset((404, 405, 410, *range(300, 400)))
+_NOT_IMPLEMENTED: Final = 501
 
 
 def kind_of(status: int, error_type: str, code: str, headers: Mapping[str, str]) -> Failure:
@@ -49,6 +50,11 @@ def kind_of(status: int, error_type: str, code: str, headers: Mapping[str, str])
     if status == 429:
         return Failure.RATE_LIMITED
     return Failure.OVERLOADED if status in (408, 409) or status >= 500 else Failure.REFUSED
+
+
+def is_not_offered(status: int) -> bool:
+    """Whether a status says that there is no such thing at an endpoint, now or later."""
+    return status in _NOT_THERE or status == _NOT_IMPLEMENTED
 
 
 def access_of(status: int, error_type: str) -> Access | None:

@@ -153,7 +153,8 @@ class Request:
     ``timeout_seconds`` covers one request, from the first byte sent to the last read; ``deadline``
     all that the call makes, by the clock of ``context``. ``said_by`` has thought what is thought in
     the messages. ``purse``: what it may use; None: nothing is bounded. ``ledger``: where it reserves
-    that of budgets; None: there are none.
+    that of budgets; None: there are none. ``failed``: how the model has failed in this step already;
+    then only those that stand in are asked.
     """
 
     messages: Sequence[Message]
@@ -165,6 +166,7 @@ class Request:
     bill: Bill = field(default_factory=Bill, compare=False)
     purse: Purse | None = field(default=None, compare=False)
     ledger: "Ledger | None" = field(default=None, compare=False)
+    failed: "ModelFailed | None" = field(default=None, compare=False)
 
     @property
     def left_seconds(self) -> float:
@@ -312,7 +314,13 @@ class Model(Protocol):
         ...
 
     async def count_tokens(self, request: Request) -> int | None:
-        """The tokens of a request as who bills them counts them, for nothing; None where nobody says."""
+        """The tokens of a request as who bills them counts them, for nothing.
+
+        None: the endpoint counts nothing for anybody, and asking again does not help.
+
+        Raises:
+            ModelFailed: it may count, and has not.
+        """
         ...
 
     def renew_credentials(self) -> bool:

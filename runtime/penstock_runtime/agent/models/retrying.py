@@ -1,7 +1,8 @@
 """A model that is asked again: after which failures, how often, after how long."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
 
 from penstock_runtime.agent.models.model import (
     UNASKED,
@@ -16,6 +17,8 @@ from penstock_runtime.agent.models.model import (
 _LONGEST_SECONDS: Final = 30.0
 _NEVER: Final = (Failure.REFUSED, Failure.TOO_LONG)
 _ONCE: Final = (Failure.GARBLED, Failure.CREDENTIALS)
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -54,11 +57,20 @@ class Retrying(Wrapper):
         Raises:
             ModelFailed: of the last attempt.
         """
+        return await self._until_answered(self._model.reply, request)
+
+    async def count_tokens(self, request: Request) -> int | None:
+        """Ask to count as often as for a reply. See ``Model.count_tokens``."""
+        return await self._until_answered(self._model.count_tokens, request)
+
+    async def _until_answered(
+        self, ask: Callable[[Request], Awaitable[Answer]], request: Request
+    ) -> Answer:
         failures: list[Failure] = []
         while True:
             timeout = max(0.001, min(request.timeout_seconds, request.left_seconds))
             try:
-                return await self._model.reply(replace(request, timeout_seconds=timeout))
+                return await ask(replace(request, timeout_seconds=timeout))
             except ModelFailed as failure:
                 failures.append(failure.kind)
                 if not self._again(failures):
