@@ -88,11 +88,11 @@ def answer(call: str, said: Sequence[Any] | None) -> Answer:
             return Waiting(call)
         case [b"reserved", tokens, micro_usd, reply, at_ms, cut_by]:
             amount = Amount(int(tokens), int(micro_usd))
-            return Reserved(call, amount, int(reply), int(at_ms), _limit(cut_by))
+            return Reserved(call, amount, int(reply), int(at_ms), limit(cut_by))
         case [b"refused", text, spent, held, resets_ms, too_many]:
-            limit = _limit(text)
-            if limit is not None:
-                return Refused(call, limit, spent, held, resets_ms, bool(too_many))
+            found = limit(text)
+            if found is not None:
+                return Refused(call, found, spent, held, resets_ms, bool(too_many))
     raise ValueError(f"the ledger answers {said!r} of call {call}")
 
 
@@ -106,7 +106,8 @@ def first_answer(claim_id: str, said: Sequence[Any] | None = None) -> Answer:
     return answer(first_call(claim_id), said)
 
 
-def _limit(text: bytes) -> Limit | None:
+def limit(text: bytes) -> Limit | None:
+    """A limit from its text; None for none."""
     if not text:
         return None
     scope, window, unit, most = text.decode().split(":")

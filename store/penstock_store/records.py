@@ -18,8 +18,8 @@ from penstock.traffic import Arm
 class Admission:
     """A task that is stored and queued (or was before, under the same idempotency key).
 
-    ``created_ms`` is Redis time. ``over_rate``: whose rate a new task is over that is only counted,
-    ``user`` or ``tenant``; empty where it is over none.
+    ``created_ms`` is Redis time. ``over_rate``: whose rate or budget a new task is over that is only counted,
+    ``user``, ``tenant`` or ``agent``; empty where it is over none.
     """
 
     task: str

@@ -3,11 +3,12 @@
 from typing import Any, Final
 
 from penstock import task as tasks
+from penstock.api import budgets
 from penstock.errors import AdmissionRefused
 from penstock.names import AgentKey
 from penstock.task import Submission, Task, TaskStatus
 from penstock.traffic import Arm
-from penstock_store import codec, keys, listing
+from penstock_store import codec, keys, listing, money
 from penstock_store.agent_scripts import AgentScripts
 from penstock_store.listing import Place, TaskPage, Wanted
 from penstock_store.records import Admission
@@ -43,7 +44,7 @@ class Tasks:
         Raises:
             AdmissionRefused: problem is one of agent-not-found, no-route, agent-suspended,
                 idempotency-key-reused, input-too-long, session-of-another-user, queue-full,
-                session-queue-full, too-many-sessions, rate-exceeded.
+                session-queue-full, too-many-sessions, rate-exceeded, budget-exceeded.
         """
         if not keys.well_named(agent):
             raise not_found(agent)
@@ -136,8 +137,9 @@ class Tasks:
                     "this session was begun for another user; begin one of your own, or begin "
                     "sessions for several users with sharedSession",
                 )
-            case "rate-exceeded":
-                return _too_fast(agent, *rest)
+            case "budget-exceeded" | "rate-exceeded":
+                told = _used_up if problem == "budget-exceeded" else _too_fast
+                return told(agent, *rest)
             case problem if full := _FULL.get(problem):
                 words, seconds = full
                 return AdmissionRefused(problem, words.format(rest[0], agent), seconds)
@@ -167,6 +169,19 @@ def _too_fast(agent: AgentKey, scope: bytes, most: bytes, left_ms: int) -> Admis
         f"budgets.per{whose.capitalize()}.requestsPerMinute allows; the minute ends in {seconds} s"
     )
     return AdmissionRefused("rate-exceeded", detail, seconds, scope=whose)
+
+
+def _used_up(agent: AgentKey, text: bytes, spent: int, left_ms: int) -> AdmissionRefused:
+    """The refusal of a task for whose model calls a budget has nothing left."""
+    limit = money.limit(text)
+    if limit is None:
+        raise codec.Unreadable(f"what is stored of the budget of agent {agent} cannot be read")
+    seconds = -(-left_ms // 1000)
+    detail = (
+        f"{budgets.field_of(limit)} of agent {agent} is {budgets.shown(limit, limit.most)}, and "
+        f"{budgets.shown(limit, spent)} are spent; it is reset in {seconds} s"
+    )
+    return AdmissionRefused("budget-exceeded", detail, seconds, scope=limit.scope.value)
 
 
 def _admission(

@@ -122,6 +122,12 @@ KINDS: Final = _by_slug(
         "Wait for the end of the session's tasks; " + _SAME_KEY[0].lower() + _SAME_KEY[1:],
     ),
     Kind(
+        "budget-exceeded",
+        429,
+        "A budget of the agent, its user or its tenant is spent",
+        "Wait as Retry-After says: until the window is over; or raise the budget that the detail names.",
+    ),
+    Kind(
         "rate-exceeded",
         429,
         "The user or the tenant submits more tasks than it may",

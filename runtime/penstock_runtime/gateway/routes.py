@@ -59,6 +59,7 @@ router: Final = APIRouter(default_response_class=Response)
             "unsupported-media-type",
             "session-queue-full",
             "rate-exceeded",
+            "budget-exceeded",
             "too-many-sessions",
             "too-many-streams",
             "too-many-waits",

@@ -147,6 +147,7 @@ async def test_what_a_caller_sent_is_shown_back_with_an_end(submit, client):
         ("queue-full", 503, 7),
         ("session-queue-full", 429, 7),
         ("rate-exceeded", 429, 7),
+        ("budget-exceeded", 429, 7),
         ("too-many-sessions", 429, 7),
         ("session-of-another-user", 409, None),
     ],

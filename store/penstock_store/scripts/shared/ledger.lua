@@ -342,6 +342,23 @@ function ledger.spent(tenant, user, with_tenant, with_user, canary)
   return said
 end
 
+-- The first limit of a caller's task that what is settled has reached: {limit, spent, ms of the reset}, and whether it
+-- refuses; nil where there is none. No call of such a task could be made before its window ends.
+function ledger.used_up(tenant, user)
+  local budget = hash_at(BUDGET)
+  if not budget then return nil end
+  for _, place in ipairs(places.around(budget, {{"agent", "agent"}, places.tenant(tenant), places.user(tenant, user)}, NOW)) do
+    places.read(place)
+    for _, unit in ipairs(places.units) do
+      local spent = place.settled[unit]
+      if place.most[unit] and spent > 0 and spent >= place.most[unit] then
+        local found = {place = place, unit = unit}
+        return {limit_text(found), spent, place.ends, place.scope}, budget.mode ~= "Report"
+      end
+    end
+  end
+end
+
 -- What a worker says of money with another call, as JSON: {settle = {{id, tokens, micro_usd, at}…}, reserve = wish}.
 function ledger.settle_all(task, money)
   for _, each in ipairs(money.settle or {}) do ledger.settle(task, each[1], each[2], each[3], each[4]) end
