@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
+from penstock.money.ledger import NOTHING, Amount
 from penstock.money.prices import usd
 from penstock.names import AgentKey
 
@@ -169,7 +170,10 @@ class Submission:
 
 @dataclass(frozen=True)
 class Task:
-    """A task as stored. Times are Redis milliseconds since 1970; ``revision`` is a hash."""
+    """A task as stored. Times are Redis milliseconds since 1970; ``revision`` is a hash.
+
+    ``unsettled``: what budgets count for its calls of which nobody knows what is billed.
+    """
 
     id: str
     agent: AgentKey
@@ -190,6 +194,7 @@ class Task:
     deliveries: int = 0
     usage: Usage = Usage()
     outcome: Outcome | None = None
+    unsettled: Amount = NOTHING
 
 
 def task_id(agent: AgentKey, random: bytes) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from penstock.access import Access, Heard
 from penstock.errors import StoreRefused
+from penstock.money.ledger import Amount
 from penstock.names import AgentKey
 from penstock.outcomes import End, Row, RowKind
 from penstock.protocol import Spoken
@@ -39,7 +40,7 @@ ROW_VERSION: Final = 2
 TASK_FIELDS: Final = (
     "revision", "status", "input", "tenant", "user", "session", "type", "lane", "metadata",
     "routeVersion", "trace", "createdAt", "startedAt", "finishedAt", "deliveries", "usage",
-    "reason", "message", "output", "v",
+    "reason", "message", "output", "v", "unsettledTokens", "unsettledMicroUSD",
 )  # fmt: skip
 
 
@@ -132,6 +133,9 @@ def _task(agent: AgentKey, identifier: str, stored: Mapping[str, bytes]) -> Task
         deliveries=int(text.get("deliveries", 0)),
         usage=_usage(text.get("usage", "{}")),
         outcome=_outcome(status, text),
+        unsettled=Amount(
+            int(text.get("unsettledTokens", 0)), int(text.get("unsettledMicroUSD", 0))
+        ),
     )
 
 

@@ -29,6 +29,13 @@ class Usage(_Document):
         str, Field(alias="costUSD", description="Cost in US dollars, a decimal string.")
     ]
     wall_seconds: float
+    unsettled_tokens: Annotated[
+        int,
+        Field(description="What budgets count for calls that were cut: nobody knows their bill."),
+    ]
+    unsettled_usd: Annotated[
+        str, Field(alias="unsettledUSD", description="The same in US dollars.")
+    ]
 
 
 class Outcome(_Document):

@@ -5,6 +5,7 @@ import re
 from typing import Any, Final
 
 from penstock import names
+from penstock.money.prices import usd
 from penstock.task import Task, agent_of
 from penstock_store.records import Event
 
@@ -31,7 +32,11 @@ def task_document(task: Task) -> dict[str, Any]:
             "reason": outcome.reason if outcome else "",
             "message": outcome.message if outcome else "",
         },
-        "usage": task.usage.wire(),
+        "usage": {
+            **task.usage.wire(),
+            "unsettledTokens": task.unsettled.tokens,
+            "unsettledUSD": usd(task.unsettled.micro_usd),
+        },
         "createdAt": timestamp(task.created_ms),
         "finishedAt": timestamp(task.finished_ms) if task.finished_ms else None,
         "traceId": task.trace_id,

@@ -104,6 +104,7 @@ async def test_a_task_that_is_cancelled_before_it_was_asked_for_gives_back_what_
         await shop.store.tasks.cancel(first, "test")
         await shop.ended(first)
     spent = (await of_today(shop))[Scope.AGENT]
+    assert (await shop.task(first)).unsettled == spent.settled
     assert spent.held == Amount(), "a call that was cut counts what it held, and holds nothing"
     assert spent.settled.micro_usd > 0
 

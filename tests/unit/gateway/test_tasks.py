@@ -51,6 +51,8 @@ async def test_a_submitted_task_is_answered_with_202_its_place_and_its_document(
             "outputTokens": 0,
             "costUSD": "0.000000",
             "wallSeconds": 0.0,
+            "unsettledTokens": 0,
+            "unsettledUSD": "0.000000",
         },
         "createdAt": "2025-11-21T09:00:00.123Z",
         "finishedAt": None,
