@@ -179,18 +179,24 @@ def _per_million(rate: Decimal) -> int:
 
 @dataclass(frozen=True)
 class Excess:
-    """What a bill had more than its bound: tokens of the input and of the reply."""
+    """What a bill had more than its bound: tokens of the input and of the reply, and money."""
 
     input_tokens: int
     output_tokens: int
+    micro_usd: int = 0
 
     def __bool__(self) -> bool:
-        return self.input_tokens > 0 or self.output_tokens > 0
+        return self.input_tokens > 0 or self.output_tokens > 0 or self.micro_usd > 0
 
 
-def excess(billed: Tokens, most: Tokens) -> Excess:
+def excess(billed: Tokens, micro_usd: int, bounded: Affordable) -> Excess:
     """By how much a bill is above its bound; empty where the bound held."""
-    return Excess(max(0, billed.input - most.input), max(0, billed.output - most.output))
+    most = bounded.most
+    return Excess(
+        max(0, billed.input - most.input),
+        max(0, billed.output - most.output),
+        max(0, micro_usd - bounded.most_micro_usd),
+    )
 
 
 def raised(overhead: Overhead, by: Excess) -> Overhead:

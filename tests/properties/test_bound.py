@@ -159,7 +159,7 @@ def test_a_reply_is_not_shortened_by_more_than_it_must_be(choice):
 
 @given(st.builds(Tokens, *[st.integers(0, 500)] * 2), st.builds(Tokens, *[st.integers(0, 500)] * 2))
 def test_a_bill_above_its_bound_raises_the_overhead_until_it_would_have_held(bill, most):
-    by = bound.excess(bill, most)
+    by = bound.excess(bill, 0, Affordable(1, most, 0))
     assert bool(by) == (bill.input > most.input or bill.output > most.output)
     more = bound.raised(Overhead(0, 0, 0), by)
     assert bill.input <= most.input + more.call

@@ -22,6 +22,7 @@ from penstock_runtime.agent.models.pricing import Pricing
 class Afforded(Wrapper):
     """Bounds each attempt by what those before it have left, and reserves that of budgets.
 
+    It counts by the prices of its moment: they may have changed since the call began.
     A bill above its bound is paid as it is and counted; from then on the bound is wider.
     """
 
@@ -34,11 +35,13 @@ class Afforded(Wrapper):
         """Ask for as long a reply as can be paid. See ``Model.reply``."""
         if request.purse is None:
             return await self._model.reply(request)
-        found = request.purse.afford(request.bill.charge)
+        rates = self._pricing.rates(request.context.day())
+        purse = request.purse.now(rates, self._pricing.overhead)
+        found = purse.afford(request.bill.charge)
         if isinstance(found, bound.Short):
             raise Unaffordable(found)
-        answer, found = await self._reserved(request, request.purse, found)
-        by = bound.excess(answer.tokens, found.most)
+        answer, found = await self._reserved(replace(request, purse=purse), purse, found)
+        by = bound.excess(answer.tokens, answer.charge.cost_micro_usd, found)
         if answer.counted and by:
             self._meter.bound_exceeded()
             self._pricing.raise_overhead(by)

@@ -17,7 +17,10 @@ from penstock_runtime.agent.models.pricing import Pricing
 
 
 class Metered(Wrapper):
-    """Counts each request and books what it cost, however it ends: an answer, a failure, a cut."""
+    """Counts each request and books what it cost, however it ends: an answer, a failure, a cut.
+
+    One that is bounded costs what the rates say by which it is: no price comes between the two.
+    """
 
     def __init__(self, model: Model, pricing: Pricing, meter: instrumentation.Meter) -> None:
         super().__init__(model)
@@ -28,7 +31,8 @@ class Metered(Wrapper):
         """Ask, and say in the reply what it cost. See ``Model.reply``."""
         own = replace(request, bill=Bill())
         started = request.context.seconds()
-        rates = self._pricing.rates(request.context.day())
+        bounded = request.purse
+        rates = bounded.rates if bounded else self._pricing.rates(request.context.day())
         outcome, charge = instrumentation.CANCELLED, Charge(attempts=1)
         try:
             answer = await self._model.reply(own)

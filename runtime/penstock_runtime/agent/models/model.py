@@ -129,6 +129,16 @@ class Purse:
         wish = replace(self.wish, reply_tokens=found.reply_tokens)
         return bound.quote(wish, self.rates, self.overhead)
 
+    def now(self, rates: Rates, overhead: Overhead) -> "Purse":
+        """The same for an attempt that is made now, with these prices of the same model.
+
+        By a raised overhead of the call its input grows; that of messages and tools was counted when
+        the call began, and holds for all of it.
+        """
+        more = max(0, overhead.call - self.overhead.call)
+        wish = replace(self.wish, input_tokens=self.wish.input_tokens + more)
+        return replace(self, wish=wish, rates=rates, overhead=overhead)
+
     def of_another(self, rates: Rates, overhead: Overhead, counted: int | None = None) -> "Purse":
         """The same for another model: what the first one has counted before holds not for it.
 
