@@ -199,6 +199,21 @@ def excess(billed: Tokens, micro_usd: int, bounded: Affordable) -> Excess:
     )
 
 
+_MOST_RAISES: Final = 10
+
+
+def believed(raised: Overhead, declared: Overhead) -> Overhead:
+    """A raise as far as it is followed: a bill may be nonsense, and keeps no later call from being made.
+
+    Args:
+        raised: what comes to the declared overhead.
+        declared: where it is less than the default, the default counts.
+    """
+    most = max(declared.call, Overhead().call)
+    call, reply = min(raised.call, _MOST_RAISES * most), min(raised.reply, most)
+    return Overhead(call, raised.message, raised.tool, reply)
+
+
 def raised(overhead: Overhead, by: Excess) -> Overhead:
     """The overhead with which the bound would have held."""
     return Overhead(

@@ -122,7 +122,8 @@ def _left_seconds(agent: Agent, keeper: Keeper) -> float:
 
 def _on_terms(agent: Agent, run: Run, keeper: Keeper) -> Run:
     prices = agent.prices
-    terms = Terms(agent.prompt, prices.rates(keeper.context.day()), prices.overhead)
+    rates = prices.rates(keeper.context.day())
+    terms = Terms(agent.prompt, rates, prices.overhead, prices.raised)
     return replace(run, terms=terms)
 
 

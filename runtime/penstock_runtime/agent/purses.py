@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Final
 
 from penstock import limits
-from penstock.api.agent import AgentTemplate
+from penstock.api.agent import AgentTemplate, Limits
 from penstock.money import bound
 from penstock.money.prices import Overhead, Rate, Rates
 from penstock.task import Usage
@@ -20,11 +20,15 @@ _NO_OVERHEAD: Final = Overhead(0, 0, 0)
 
 @dataclass(frozen=True)
 class Terms:
-    """By what the next call is bounded: the prompt's size, and prices and overhead of the model."""
+    """By what the next call is bounded: the prompt's size, and prices and overhead of the model.
+
+    ``raised``: what of the overhead nobody has declared.
+    """
 
     prompt: PromptSize = NO_PROMPT
     rates: Rates = _FREE
     overhead: Overhead = _NO_OVERHEAD
+    raised: Overhead = _NO_OVERHEAD
 
 
 #: Nothing costs anything, and nothing is billed besides what is sent.
@@ -67,6 +71,21 @@ def most_input_tokens(transcript: Transcript, terms: Terms, asked: Asked | None 
     if asked and asked.tokens is not None:
         bounds.append(_sent(transcript, terms, _known(terms, asked.tokens, asked.messages)))
     return min(sent.most_tokens(terms.overhead) for sent in bounds)
+
+
+def is_raise_to_blame(
+    bounds: Limits, usage: Usage, transcript: Transcript, terms: Terms, asked: Asked | None
+) -> bool:
+    """Whether a call that may not be made could be by the declared overhead alone."""
+    if terms.raised == _NO_OVERHEAD:
+        return False
+    left, most = limits.left(bounds, usage), most_input_tokens(transcript, terms, asked)
+
+    def may_be_made(tokens: int) -> bool:
+        wish = bound.Wish(tokens, limits.MIN_REPLY_TOKENS, limits.MIN_REPLY_TOKENS)
+        return isinstance(bound.afford(wish, left, terms.rates, _NO_OVERHEAD), bound.Affordable)
+
+    return may_be_made(most - terms.raised.call) and not may_be_made(most)
 
 
 def _by_anybody(

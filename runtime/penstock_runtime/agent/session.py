@@ -6,6 +6,7 @@ from typing import Final
 
 from penstock.api.agent import Limits
 from penstock.task import Outcome, OutcomeReason, TaskStatus
+from penstock_runtime.agent import purses
 from penstock_runtime.agent.history import History, without_thinking
 from penstock_runtime.agent.models.model import Failure, Message, characters, estimated_tokens
 from penstock_runtime.agent.step import Run
@@ -50,7 +51,7 @@ def settled(run: Run, limits: Limits) -> Run:
         return run
     if run.outcome.status is TaskStatus.SUCCEEDED:
         return _within_bounds(run, run.outcome)
-    if not _history_is_to_blame(run):
+    if not _history_is_to_blame(run) or _raise_is_to_blame(run, limits):
         return run
     history = run.transcript.messages[:begin]
     room = max(0, limits.input_tokens - run.prompt_tokens)
@@ -102,6 +103,10 @@ def _may_fit(run: Run) -> bool:
     """Whether nobody has said how long the history is, and somebody will."""
     failed = run.counted.failed if run.counted else None
     return failed is not None and failed.kind is not Failure.TOO_LONG
+
+
+def _raise_is_to_blame(run: Run, limits: Limits) -> bool:
+    return purses.is_raise_to_blame(limits, run.usage, run.transcript, run.terms, run.counted)
 
 
 def history_after(run: Run) -> bytes | None:

@@ -316,3 +316,12 @@ async def test_such_a_wait_is_no_try_and_no_outage():
     await retried.reply(request)
     assert scene.clock.now == 107.0
     assert not failed(Failure.PACED).is_outage
+
+
+async def test_a_version_of_little_patience_takes_the_model_from_no_other():
+    hasty = Scene(*[failed(Failure.TIMEOUT)] * 2)
+    hasty.breaker._patience_seconds = 1.0
+    await hasty.fails(timeout_seconds=1.0)
+    assert hasty.board.outages == 0
+    await hasty.fails(timeout_seconds=30.0)
+    assert hasty.board.outages == 1

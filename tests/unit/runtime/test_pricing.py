@@ -10,7 +10,7 @@ import pytest
 from penstock import errors
 from penstock.api import agent as api
 from penstock.api.models import MODELS
-from penstock.money import prices
+from penstock.money import bound, prices
 from penstock.money.prices import Day, Overhead, Tokens
 from penstock_runtime.agent.models import pricing
 
@@ -158,3 +158,13 @@ def test_prices_of_several_models_are_those_of_the_first_and_are_refreshed_toget
     both.refresh()
     assert refreshed == [first, second]
     assert pricing.together([first]) is first
+
+
+@pytest.mark.parametrize("declared", [Overhead(), Overhead(0, 0, 0), Overhead(5000, 16, 64)])
+def test_one_bill_that_is_nonsense_keeps_no_later_call_from_being_made(declared):
+    of_a_worker = pricing.Fixed(prices.flat("1", "5"), declared)
+    for _ in range(3):
+        of_a_worker.raise_overhead(bound.Excess(10**9, 10**9))
+    most = max(1000, declared.call)
+    assert of_a_worker.raised == Overhead(10 * most, 0, 0, most)
+    assert of_a_worker.overhead == declared + of_a_worker.raised

@@ -4,14 +4,17 @@ from dataclasses import replace
 
 import pytest
 
+from penstock.money import bound, prices
+from penstock.money.prices import Overhead
 from penstock.task import OutcomeReason, TaskStatus, Usage
-from penstock_runtime.agent import endings, session, step
+from penstock_runtime.agent import endings, loop, session, step
 from penstock_runtime.agent.history import History
-from penstock_runtime.agent.models import scripted
-from penstock_runtime.agent.models.model import estimated_tokens
+from penstock_runtime.agent.models import pricing, scripted
+from penstock_runtime.agent.models.model import PromptSize, estimated_tokens
 from penstock_runtime.agent.purses import Asked
 from penstock_runtime.agent.step import AskModel, Count, End, Run
 from penstock_runtime.agent.transcript import Transcript
+from tests.unit.runtime.fakes import Notebook
 
 
 def turns(count, words=400):
@@ -137,3 +140,21 @@ def test_what_is_kept_of_a_history_thinks_no_more(template):
     kept = session.shortened(history, 700)
     assert kept
     assert "signature" not in str(kept)
+
+
+async def test_a_history_that_fits_but_for_what_bills_have_raised_is_not_cut(agent, run):
+    """The raise is this worker's, and one bill's: the history is everybody's."""
+    history = tuple(turns(3))
+    size = bound.bytes_of(Transcript.start(history, "next").messages)
+    kept = {}
+    for raised in (0, 5000):
+        priced = pricing.Fixed(prices.flat("1", "5"), Overhead(0, 0, 0))
+        priced.raise_overhead(bound.Excess(raised, 0))
+        room = size + (400 if raised else -400)
+        made = replace(agent([], inputTokens=room), prices=priced, prompt=PromptSize(100, 0, "m"))
+        begun = replace(run, transcript=Transcript.start(history, "next"))
+        ended = await loop.run_task(made, begun, Notebook())
+        assert ended.outcome.reason is OutcomeReason.LIMIT_INPUT_TOKENS
+        kept[raised] = ended.shortened_history
+    assert kept[0] is not None
+    assert kept[5000] is None

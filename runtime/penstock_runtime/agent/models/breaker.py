@@ -23,6 +23,8 @@ from penstock_store.store import Store
 #: What was heard is asked about again after the first, and believed up to the second.
 _FRESH_SECONDS: Final = 0.25
 _BELIEVED_SECONDS: Final = 1.0
+#: Workers of all versions share a breaker: that one of them waits for less says nothing to the others.
+_FAIR_SECONDS: Final = 30.0
 _ASKING_SECONDS: Final = 1.0  # a slow store holds up no call for longer
 _SPREAD_SECONDS: Final = 2.0
 _SOON_SECONDS: Final = 1.0  # until it is looked again whether the one that tries it was answered
@@ -83,7 +85,7 @@ class Breaker(Wrapper):
 
     Where the model has told one call to wait (429 with a time), all with the same account do.
 
-    An outage is a 5xx, a time-out or no connection. How things stand is asked at most four times a
+    An outage is a 5xx, a time-out after at least 30 s or no connection. How things stand is asked at most four times a
     second and believed for one, so that a call has no round trip of its own. Where the store does not
     answer in time the model is asked: a breaker saves time, and guards nothing.
 
@@ -192,7 +194,8 @@ class Breaker(Wrapper):
             )
 
     def _says_away(self, failure: ModelFailed, request: Request) -> bool:
-        cut_short = request.timeout_seconds * 2 < self._patience_seconds
+        fair_seconds = max(_FAIR_SECONDS, self._patience_seconds / 2)
+        cut_short = request.timeout_seconds < fair_seconds
         return failure.is_outage and not (failure.kind is Failure.TIMEOUT and cut_short)
 
     async def _answered(self) -> None:

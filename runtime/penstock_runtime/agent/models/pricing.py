@@ -24,6 +24,7 @@ from penstock.money.prices import (
 )
 
 _PROVIDERS: Final = {api.Provider.ANTHROPIC: "anthropic"}
+_NO_OVERHEAD: Final = Overhead(0, 0, 0)
 MOST_TABLE_BYTES: Final = 1024 * 1024
 
 
@@ -33,6 +34,11 @@ class Pricing(Protocol):
     @property
     def overhead(self) -> Overhead:
         """What is billed at most besides the text of a request."""
+        ...
+
+    @property
+    def raised(self) -> Overhead:
+        """What of the overhead nobody has declared: it was seen in bills."""
         ...
 
     def rates(self, day: Day) -> Rates:
@@ -53,7 +59,13 @@ class Fixed:
 
     def __init__(self, price: Price, overhead: Overhead | None = None) -> None:
         self._price = price
-        self.overhead = overhead or Overhead()
+        self._declared = overhead or Overhead()
+        self.raised = _NO_OVERHEAD
+
+    @property
+    def overhead(self) -> Overhead:
+        """See ``Pricing.overhead``."""
+        return self._declared + self.raised
 
     def rates(self, day: Day) -> Rates:
         """See ``Pricing.rates``."""
@@ -64,7 +76,7 @@ class Fixed:
 
     def raise_overhead(self, by: bound.Excess) -> None:
         """See ``Pricing.raise_overhead``."""
-        self.overhead = bound.raised(self.overhead, by)
+        self.raised = bound.believed(bound.raised(self.raised, by), self._declared)
 
 
 class Book:
@@ -91,7 +103,7 @@ class Book:
             )
         self._price = price
         self._overhead = entry.overhead or Overhead()
-        self._raised = Overhead(0, 0, 0)
+        self._raised = _NO_OVERHEAD
 
     def refresh(self) -> None:
         """See ``Pricing.refresh``."""
@@ -111,9 +123,14 @@ class Book:
         """See ``Pricing.overhead``."""
         return self._overhead + self._raised
 
+    @property
+    def raised(self) -> Overhead:
+        """See ``Pricing.raised``."""
+        return self._raised
+
     def raise_overhead(self, by: bound.Excess) -> None:
         """See ``Pricing.raise_overhead``. It holds until the worker ends."""
-        self._raised = bound.raised(self._raised, by)
+        self._raised = bound.believed(bound.raised(self._raised, by), self._overhead)
 
 
 class Together:
@@ -126,6 +143,11 @@ class Together:
     def overhead(self) -> Overhead:
         """See ``Pricing.overhead``."""
         return self._models[0].overhead
+
+    @property
+    def raised(self) -> Overhead:
+        """See ``Pricing.raised``."""
+        return self._models[0].raised
 
     def rates(self, day: Day) -> Rates:
         """See ``Pricing.rates``."""
