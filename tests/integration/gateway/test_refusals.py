@@ -30,7 +30,8 @@ async def raw(redis):
 async def test_a_redis_without_memory_says_so_and_takes_tasks_again_when_it_has_some(
     shared, client, agent, raw
 ):
-    await raw.config_set("maxmemory", "1mb")
+    used = int((await raw.info("memory"))["used_memory"])
+    await raw.config_set("maxmemory", str(used // 2))
     try:
         refused = await client.post(agent.tasks, json={"input": "x" * 10_000})
         assert slug_of(refused) == (503, "store-full")
