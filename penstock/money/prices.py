@@ -139,6 +139,10 @@ class Price:
 
     dated: tuple[tuple[Day | None, Rates], ...]
 
+    def holds(self, day: Day) -> bool:
+        """Whether any of its rates holds on a day; before the first of their days none does."""
+        return any(since is None or since <= day for since, _ in self.dated)
+
     def rates(self, day: Day) -> Rates:
         """The rates that hold on a day."""
         held = [rates for since, rates in self.dated if since is None or since <= day]

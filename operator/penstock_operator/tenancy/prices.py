@@ -1,6 +1,6 @@
 """The installation's own prices: a mounted file, live, which each Agent's workers get as it is."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +25,7 @@ class Prices:
     the table is, and ``unread`` says why.
     """
 
-    table: Table | None = EMPTY
+    table: Table | None = field(default=EMPTY, compare=False)  # the text tells it, and is quicker
     text: str | None = ""
     unread: str = ""
 

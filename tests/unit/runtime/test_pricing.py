@@ -103,6 +103,30 @@ def test_where_the_price_of_the_installation_is_removed_the_list_price_holds_aga
     assert cost(book, Tokens(1, 0)) == 2
 
 
+@pytest.mark.parametrize(("name", "before"), [("claude-sonnet-5-5", 2), ("team", 7)])
+def test_before_the_first_day_of_the_installations_prices_the_list_price_holds(name, before):
+    entry = {"from": "2027-01-01", "inputPerMTok": "7", "outputPerMTok": "7"}
+    table = prices.read_table(json.dumps({name: {"prices": [entry]}}))
+    book = pricing.Book(model(name), lambda: table)
+    assert cost(book, Tokens(1, 0), Day(2026, 12, 31)) == before
+    assert cost(book, Tokens(1, 0), Day(2027, 1, 1)) == 7
+
+
+def test_a_mounted_table_that_could_not_be_read_for_a_moment_is_read_again(tmp_path, monkeypatch):
+    file, told = tmp_path / "prices.json", []
+    file.write_text('{"team": {"overheadTokens": {}}}')
+    read = pricing.TableFile(file, told.append)
+
+    def away(*_, **__):
+        raise OSError("EIO")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(type(file), "read_text", away)
+        assert read() is None
+    assert told == ["EIO"]
+    assert read().entry("team").overhead == Overhead()
+
+
 def test_the_overhead_is_the_installations_where_it_declares_one():
     declared = prices.read_table('{"claude-*": {"overheadTokens": {"tool": 500}}}')
     assert pricing.Book(model(), lambda: declared).overhead == Overhead(1000, 16, 500)

@@ -83,7 +83,8 @@ class Book:
     """The prices of an agent's model, of which the installation's may change while it serves.
 
     Where the installation's is taken away, the list price holds; where there is none, the one before
-    holds until the worker ends: an unknown price is never zero.
+    holds until the worker ends: an unknown price is never zero. Before the first of its days the list
+    price holds as well.
 
     Raises:
         InvalidResource: nobody knows a price.
@@ -116,6 +117,8 @@ class Book:
 
     def rates(self, day: Day) -> Rates:
         """See ``Pricing.rates``."""
+        if self._listed and not self._price.holds(day):
+            return self._listed.rates(day)
         return self._price.rates(day)
 
     @property
@@ -171,8 +174,8 @@ def together(models: Sequence[Pricing]) -> Pricing:
 class TableFile:
     """The installation's prices as a mounted file, read again when it is another one.
 
-    ``problem`` is told, once for each state of the file, why it cannot be used: then what was read
-    before holds.
+    ``problem`` is told why it cannot be used, once for each state of the file, or at each try where it
+    cannot be read at all: then what was read before holds.
     """
 
     def __init__(self, path: Path, problem: Callable[[str], None]) -> None:
@@ -196,9 +199,12 @@ class TableFile:
             if found.st_size > MOST_TABLE_BYTES:
                 raise ValueError(f"it has more than {MOST_TABLE_BYTES} bytes")
             return read_table(self._path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            self._seen = None  # it is read again though it stays the same
             self._problem(str(error))
-            return None
+        except ValueError as error:
+            self._problem(str(error))
+        return None
 
 
 def _declared(price: api.ModelPrice | None) -> Price | None:
