@@ -87,8 +87,9 @@ BOUND_EXCEEDED: Final = Counter(
 )
 MODEL_BREAKER: Final = Gauge(
     "penstock_model_breaker_open",
-    "1 while a model is not asked, since calls in a row got no answer, as this worker has heard.",
-    _MODEL,
+    "1 while a model is not asked, since calls in a row got no answer, as this worker has heard. "
+    "place 0 is the model itself, 1 its first fallback.",
+    (*_MODEL, "place"),
 )
 MODEL_BREAKERS_OPENED: Final = Counter(
     "penstock_model_breaker_opened", "How often this worker met the outage that opened it.", _MODEL
@@ -104,11 +105,15 @@ TOOL_SECONDS: Final = Histogram(
 
 @dataclass(frozen=True)
 class Meter:
-    """Counts for one revision of one agent."""
+    """Counts for one revision of one agent.
+
+    ``place``: 0 is the model itself, 1 the first that stands in for it; two may have one name.
+    """
 
     agent: AgentKey
     revision: str
     model: str
+    place: int = 0
 
     @property
     def _revision(self) -> tuple[str, str, str]:
@@ -172,14 +177,15 @@ class Meter:
         """Count a model call that was billed more than it could be by its bound."""
         BOUND_EXCEEDED.labels(*self._revision, self.model).inc()
 
-    def of_model(self, model: str) -> "Meter":
+    def of_model(self, model: str, place: int) -> "Meter":
         """The same for another model of the revision."""
-        return replace(self, model=model)
+        return replace(self, model=model, place=place)
 
     def breaker(self, is_open: Callable[[], bool]) -> None:
         """Show whether the model is left alone, looked at when it is asked for."""
         self.breaker_opened(0)
-        MODEL_BREAKER.labels(*self._revision, self.model).set_function(lambda: float(is_open()))
+        shown = MODEL_BREAKER.labels(*self._revision, self.model, str(self.place))
+        shown.set_function(lambda: float(is_open()))
 
     def breaker_opened(self, times: int = 1) -> None:
         """Count that the model is left alone from now on."""

@@ -262,7 +262,7 @@ class Claims:
             settle: the bills of its calls. Calls that are still open count what they hold.
 
         Returns:
-            False when the claim was lost meanwhile: nothing was written.
+            False when the claim was lost meanwhile: nothing but bills was written.
         """
         said = await self._end(
             claim, _ending(claim, outcome, usage, history), (), settle, heeds=False
@@ -285,8 +285,8 @@ class Claims:
             settle: the bills of its calls. Calls that are still open count what they hold.
 
         Returns:
-            CONTINUE when it has ended, LOST when the claim was. CANCEL and GIVE_BACK: nothing was
-            written, it must be put down instead.
+            CONTINUE when it has ended, LOST when the claim was. CANCEL and GIVE_BACK: it goes on, and
+            must be put down instead. Bills are settled whatever is returned.
         """
         ending = _ending(claim, outcome, usage, history)
         return await self._end(claim, ending, events, settle, heeds=True)

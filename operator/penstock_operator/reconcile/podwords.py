@@ -32,8 +32,8 @@ def _refusal(status: dict[str, Any]) -> str:
     return ""
 
 
-def unready_since(deployment: Object) -> datetime | None:
-    """When it was made, or last lost or got its ready workers; None where none can be read."""
+def availability_changed_at(deployment: Object) -> datetime | None:
+    """When it was made, or lost or got its ready workers last; None where none can be read."""
     conditions = (deployment.get("status") or {}).get("conditions") or []
     told = [deployment["metadata"].get("creationTimestamp")]
     told += [c.get("lastTransitionTime") for c in conditions if c.get("type") == "Available"]

@@ -124,7 +124,7 @@ def _may_hear(world: World, crews: tuple[Crew, ...]) -> bool:
 
 def _is_fresh(world: World, known: Known) -> bool:
     live = world.deployments.get(known.name)
-    since = podwords.unready_since(live) if live and world.ready(known.name) else None
+    since = podwords.availability_changed_at(live) if live and world.ready(known.name) else None
     fresh = since is not None and (world.now - since).total_seconds() < _SPEAK_FOR_SECONDS
     return fresh and not access.is_told(world, known.cut.hash)
 
@@ -132,7 +132,9 @@ def _is_fresh(world: World, known: Known) -> bool:
 def _may_speak(world: World, revision: str) -> bool:
     """Whether pods are unready since lately: what they say in their first minutes nobody tells us."""
     pods, live = world.pods[revision], world.deployments.get(revision)
-    since = podwords.unready_since(live) if live and pods.wanted and not pods.ready else None
+    since = (
+        podwords.availability_changed_at(live) if live and pods.wanted and not pods.ready else None
+    )
     return since is not None and (world.now - since).total_seconds() < _SPEAK_FOR_SECONDS
 
 

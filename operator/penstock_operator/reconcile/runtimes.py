@@ -39,7 +39,7 @@ def is_awaited(world: World, cut: Revision) -> bool:
 def _since(world: World, cut: Revision) -> float | None:
     """For how many seconds its workers have been ready."""
     live = world.deployments.get(cut.name)
-    moment = podwords.unready_since(live) if live else None
+    moment = podwords.availability_changed_at(live) if live else None
     return (world.now - moment).total_seconds() if moment else None
 
 

@@ -153,7 +153,7 @@ def coming(world: World, stock: Stock, course: Course) -> Known | None:
 def _unready_for(world: World, name: str, seconds: float) -> bool:
     """Whether a revision has been without a ready worker for so long."""
     live = world.deployments.get(name)
-    since = podwords.unready_since(live) if live else None
+    since = podwords.availability_changed_at(live) if live else None
     return since is not None and (world.now - since).total_seconds() >= seconds
 
 

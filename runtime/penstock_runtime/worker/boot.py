@@ -107,9 +107,9 @@ def _models(
 ) -> Model:
     """What the loop asks: the model in its layers, and those that stand in for it in theirs."""
     entries = []
-    for one in asked:
+    for place, one in enumerate(asked):
         first, last = one is asked[0], one is asked[-1]
-        own = meter if first else meter.of_model(one.declared.name)
+        own = meter.of_model(one.declared.name, place)
         own.begin_model(_FAILURES)
         policy = retrying.Policy(
             one.declared.retries, settings.retry_base_seconds, outlasts_breaker=last

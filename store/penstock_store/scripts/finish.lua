@@ -1,5 +1,6 @@
 -- End a claimed task, once, with what happened in its last step. Answers {worker's number, Continue (also when this
--- very claim has ended it), or Lost; Cancel or GiveBack: nothing is written, it has to be put down instead}.
+-- very claim has ended it), or Lost; Cancel or GiveBack: the task goes on and has to be put down instead}. Bills are
+-- settled whatever is answered: the vendor has been paid for.
 -- KEYS: tag, route, outcomes, task, events.
 -- ARGV: consumer, its last number, server life, id, claim id, status, reason, message, counting, output, usage, cost,
 --       has history, history, heeds (1: it may have to be put down), money (JSON,

@@ -10,6 +10,7 @@ import pytest
 
 from penstock.access import Access, Heard
 from penstock.analysis.evidence import Observation, Stratum
+from penstock.protocol import Spoken
 from penstock.rollout.situation import Pods
 from penstock_operator.cluster.kinds import AGENT, DEPLOYMENT, RECORD
 from penstock_operator.reconcile import lasting, plan
@@ -196,6 +197,45 @@ def test_whatever_is_gathered_is_told_by_something() -> None:
     fields = {field.name for field in dataclasses.fields(World)}
     told = [name for names in TOLD_BY.values() for name in names]
     assert sorted(told) == sorted(fields), "say in TOLD_BY what tells that it is another one"
+
+
+#: A look in which nothing is empty, and what of it changes by itself, with time or each heartbeat.
+LOOK = Look(
+    1_000_000, 3, 7, "uid", ("record",), "1-0", "2-0",
+    work={"a": RevisionWork(1, 1, 1, 1, 1, 1)}, waiting=1, rows_trimmed=True,
+    heard={"a": Heard(Access.ACCEPTED, 990_000)}, spoken={"a": Spoken(5, 990_000)},
+)  # fmt: skip
+BY_ITSELF = {"now_ms", "heard.at_ms", "spoken.at_ms"}
+WITHOUT_REST = {"work.oldest_queued_ms"}  # while a task waits its agent does not rest
+
+
+def places(value: Any, path: str = "") -> dict[str, Any]:
+    """Each place of a look, by its fields, and the same look with something else there."""
+    if dataclasses.is_dataclass(value):
+        found = {}
+        for field in dataclasses.fields(value):
+            inner = getattr(value, field.name)
+            assert inner, f"say in LOOK what {field.name} may be"
+            below = places(inner, f"{path}.{field.name}".lstrip("."))
+            for name, other in below.items():
+                found[name] = replace(value, **{field.name: other})  # type: ignore[type-var]
+        return found
+    if isinstance(value, dict):
+        ((key, inner),) = value.items()
+        return {name: {key: other} for name, other in places(inner, path).items()}
+    if isinstance(value, bool):
+        return {path: not value}
+    if isinstance(value, Access):
+        return {path: Access.MODEL_NOT_FOUND}
+    return {path: value + {int: 4, str: "x", tuple: ("x",)}[type(value)]}
+
+
+@pytest.mark.parametrize("place", places(LOOK))
+def test_what_changes_by_itself_in_a_look_ends_no_rest_and_all_else_does(place: str) -> None:
+    moment = place.endswith("_ms")
+    assert not moment or place in BY_ITSELF | WITHOUT_REST, "say whether it changes by itself"
+    same = without_moments(places(LOOK)[place]) == without_moments(LOOK)
+    assert same is (place in BY_ITSELF)
 
 
 # ------------------------------------------------------------------------------ how long it holds
