@@ -1,5 +1,6 @@
 """What the operator knows of the cluster: the newest version seen of each object."""
 
+import sys
 from collections import defaultdict
 from collections.abc import Iterable
 
@@ -44,6 +45,9 @@ class Cache:
     def observe(self, kind: Kind, obj: Object) -> bool:
         """Take an object in; False when a newer version of it is known already."""
         obj["metadata"].pop("managedFields", None)
+        data = obj.get("data")
+        if isinstance(data, dict) and isinstance(text := data.get(names.PRICES_FILE), str):
+            data[names.PRICES_FILE] = sys.intern(text)  # each Agent has the same, of up to 512 KiB
         place = (namespace_of(obj), name_of(obj))
         known = self._objects[kind.kind].get(place)
         if known and uid_of(known) == uid_of(obj) and version_of(known) >= version_of(obj):

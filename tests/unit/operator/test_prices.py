@@ -1,11 +1,14 @@
 """The installation's own prices: read live, given to each Agent's workers, and heard by who accepts."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from penstock import names
 from penstock.money.prices import Tokens
+from penstock_operator.cluster.cache import Cache
+from penstock_operator.cluster.kinds import CONFIGMAP
 from penstock_operator.metrics import REGISTRY
 from penstock_operator.reconcile import gather, manifests
 from penstock_operator.reconcile.gather import read_spec
@@ -162,6 +165,19 @@ def test_a_table_that_cannot_be_used_changes_nothing(tmp_path, broken):
     assert prices.read() == before
     rates = before.table.entry("team-1").price.dated[0][1]
     assert rates.cost(Tokens(1, 0)) == 1
+
+
+def test_the_text_that_all_agents_have_alike_is_kept_once():
+    cache, made = Cache(), []
+    for number in range(2):
+        obj = manifests.prices(agent(), PRICED)
+        obj["metadata"] |= {"name": f"p-{number}", "uid": f"u-{number}", "resourceVersion": "1"}
+        obj = json.loads(json.dumps(obj))
+        cache.observe(CONFIGMAP, obj)
+        made.append(obj["data"]["prices.json"])
+    first, second = made
+    assert first == PRICED
+    assert first is second
 
 
 def test_no_file_is_no_table():
