@@ -138,6 +138,7 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
         settled=not records or quiet.settled(now, sources.settle_seconds, refers=refers),
         look=look,
         look_error=look_error,
+        heard_seconds=sources.store_clock.heard_seconds(sources.leadership.clock()),
         observation=observation,
         observation_error=observation_error,
         pods=pods,
@@ -254,6 +255,8 @@ async def _look(
     try:
         return await sources.store.routes.look(key, hashes), ""
     except (StoreRefused, StoreUnavailable) as error:
+        if isinstance(error, StoreUnavailable):
+            sources.store_clock.away(sources.leadership.clock())
         return None, str(error)
 
 

@@ -1,5 +1,6 @@
 """Measuring: outcome rows are read from Redis and folded into what a rollout decides on."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -34,6 +35,15 @@ class StoreClock:
     """
 
     _told: tuple[datetime, float] | None = None
+    _away_at: float = -math.inf
+
+    def away(self, at: float) -> None:
+        """Redis did not answer, at a moment of the other clock, in seconds."""
+        self._away_at = at
+
+    def heard_seconds(self, at: float) -> float:
+        """How long ago it was last seen not to answer; infinite where it always has."""
+        return at - self._away_at
 
     def tell(self, now_ms: int, at: float) -> datetime:
         """Redis has said what time it is, at a moment of the other clock, in seconds."""

@@ -40,6 +40,19 @@ def availability_changed_at(deployment: Object) -> datetime | None:
     return max((when for text in told if (when := _moment(text))), default=None)
 
 
+def rolled_out_at(deployment: Object) -> datetime | None:
+    """When the last of its workers became one of its template; None while some are not, or not ready."""
+    status = deployment.get("status") or {}
+    told = deployment["metadata"].get("generation", 0) <= status.get("observedGeneration", 0)
+    wanted = int(deployment["spec"].get("replicas", 1))
+    if not told or not wanted <= status.get("updatedReplicas", 0) == status.get("replicas", 0):
+        return None
+    conditions = status.get("conditions") or []
+    progress = [c.get("lastUpdateTime") for c in conditions if c.get("type") == "Progressing"]
+    moments = (availability_changed_at(deployment), *map(_moment, progress))
+    return max((when for when in moments if when), default=None)
+
+
 def _moment(text: Any) -> datetime | None:
     try:
         return moment(text)

@@ -1,5 +1,6 @@
 """Whether workers keep what their revision declares: an older image passes over what it does not know."""
 
+import math
 from collections.abc import Iterable
 from typing import Final
 
@@ -10,6 +11,7 @@ from penstock_operator.reconcile import podwords
 from penstock_operator.reconcile.world import World
 
 _SPEAKS_AFTER_SECONDS: Final = 30  # from when it is ready on, a worker has said its number
+_HEARD_FOR_SECONDS: Final = 60  # from when Redis is back on, all workers have said it again
 _SPEAKS_FOR_SECONDS: Final = 90  # by when what was said before that holds no more
 
 
@@ -32,14 +34,16 @@ def is_awaited(world: World, cut: Revision) -> bool:
     if _need(world, cut).number <= protocol.SILENT or not world.ready(cut.name):
         return False
     since = _since(world, cut)
-    lately = since is not None and since < _SPEAKS_FOR_SECONDS
+    lately = min(world.heard_seconds, math.inf if since is None else since) < _SPEAKS_FOR_SECONDS
     return lately or bool(complaint(world, cut))
 
 
 def _since(world: World, cut: Revision) -> float | None:
-    """For how many seconds its workers have been ready."""
+    """For how many seconds its workers have been ready, and all of its template."""
     live = world.deployments.get(cut.name)
-    moment = podwords.availability_changed_at(live) if live else None
+    if live is None:
+        return None
+    moment = podwords.rolled_out_at(live) or podwords.availability_changed_at(live)
     return (world.now - moment).total_seconds() if moment else None
 
 
@@ -50,9 +54,15 @@ def _spoken(world: World, cut: Revision) -> int | None:
     said = world.look.spoken.get(cut.hash)
     if said and said.holds(world.look.now_ms):
         return said.number
-    since = _since(world, cut)
-    could = since is not None and since >= _SPEAKS_AFTER_SECONDS
-    return protocol.SILENT if could else None
+    return protocol.SILENT if _could_speak(world, cut) else None
+
+
+def _could_speak(world: World, cut: Revision) -> bool:
+    """Whether silence means something: all workers are of one image, and Redis has long been there."""
+    live, since = world.deployments.get(cut.name), _since(world, cut)
+    if live is None or since is None or podwords.rolled_out_at(live) is None:
+        return False
+    return since >= _SPEAKS_AFTER_SECONDS and world.heard_seconds >= _HEARD_FOR_SECONDS
 
 
 def _need(world: World, cut: Revision) -> protocol.Need:

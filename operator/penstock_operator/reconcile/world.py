@@ -1,5 +1,6 @@
 """Everything one reconcile may look at, gathered before anything is decided."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,7 +26,8 @@ class World:
     status that could not be read. ``references`` holds the content of referenced objects, ``prices``
     the installation's own as text (None while nobody can read them), ``missing`` a sentence when one is not there. ``settled``: the
     revision's inputs have been quiet for long enough to cut one, or need not be. ``look`` is None when Redis did
-    not answer (``look_error``). ``lulls``: revisions, by name, that have more workers than they
+    not answer (``look_error``); ``heard_seconds``: for how long it has answered since it was away, as
+    far as this operator has seen. ``lulls``: revisions, by name, that have more workers than they
     need, as the pass before saw it. ``name_conflict``: a child that belongs to another owner;
     ``refused``: a child that the API server would not take, in its words. ``unprovided``: nobody has
     yet seen to it that the workers of this namespace can reach Redis; ``no_redis_user``: why the
@@ -55,6 +57,7 @@ class World:
     settled: bool = True
     look: Look | None = None
     look_error: str = ""
+    heard_seconds: float = math.inf
     observation: Observation | None = None
     observation_error: str = ""
     pods: Mapping[str, Pods] = field(default_factory=dict)

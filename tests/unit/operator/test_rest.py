@@ -37,7 +37,7 @@ TOLD_BY = {
     "the look of the round": {"look", "look_error", "observation", "observation_error", "instead_of"},
     "no rest with it": {"references", "missing", "lulls", "name_conflict", "refused", "settled", "pods"},
     "nothing: it is a clock, a chance, a constant, or what was read": {
-        "now", "fresh_salt", "installation", "answers", "cuts",
+        "now", "heard_seconds", "fresh_salt", "installation", "answers", "cuts",
     },
 }  # fmt: skip
 

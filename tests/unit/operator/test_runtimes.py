@@ -33,7 +33,14 @@ def cut(made):
     return revision.cut("support", template, {}, worlds.INSTALLATION.runtime_image)
 
 
-def running(made, *, spoken=None, since="2026-11-21T09:00:00Z", ready=1):
+ROLLED_OUT = {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1}
+JUST_ROLLED_OUT = {
+    **ROLLED_OUT,
+    "conditions": [{"type": "Progressing", "lastUpdateTime": "2026-11-21T09:59:50Z"}],
+}
+
+
+def running(made, *, spoken=None, since="2026-11-21T09:00:00Z", ready=1, rollout=ROLLED_OUT):
     """An Agent whose one revision serves, and what its workers have said: (number, age in ms)."""
     own = cut(made)
     status = serving("Be kind.").model_copy(
@@ -41,7 +48,8 @@ def running(made, *, spoken=None, since="2026-11-21T09:00:00Z", ready=1):
     )
     world = worlds.world(made, records=(manifests.record(made, own, 1),), status=status)
     deployment = manifests.deployment(made, world.spec, own, 1, worlds.INSTALLATION)
-    deployment["metadata"]["creationTimestamp"] = since
+    deployment["metadata"] |= {"creationTimestamp": since, "generation": 1}
+    deployment["status"] = rollout
     said = {own.hash: Spoken(spoken[0], NOW_MS - spoken[1])} if spoken else {}
     return replace(
         world,
@@ -82,6 +90,13 @@ def test_a_worker_that_does_not_keep_what_is_declared_is_told_with_the_image_to_
         running(agent(), since="2026-11-21T09:59:50Z"),  # it could not say it yet
         running(agent(), ready=0),
         running(agent(fallbacks=False)),
+        # An upgrade: of old and new workers one has spoken last a minute ago, or is just there.
+        running(agent(), rollout={**ROLLED_OUT, "observedGeneration": 0}),
+        running(agent(), rollout={**ROLLED_OUT, "updatedReplicas": 0}),
+        running(agent(), rollout={**ROLLED_OUT, "replicas": 2}),
+        running(agent(), rollout=JUST_ROLLED_OUT),
+        # Redis was away for longer than a word holds, and came back before the first heartbeat.
+        replace(running(agent(), spoken=(protocol.SPOKEN, 61_000)), heard_seconds=5.0),
         replace(running(agent()), look=None, look_error="away"),
     ],
 )
@@ -135,6 +150,8 @@ def test_where_the_installations_own_image_is_old_that_is_what_is_to_be_set():
         (running(agent(), since="2026-11-21T09:59:50Z"), True),  # it may say it any moment
         (running(agent(), spoken=(protocol.SPOKEN, 0), since="2026-11-21T09:59:10Z"), True),
         (running(agent(), spoken=(protocol.SPOKEN, 0)), False),
+        (replace(running(agent(), spoken=(protocol.SPOKEN, 0)), heard_seconds=5.0), True),
+        (running(agent(), spoken=(protocol.SPOKEN, 0), rollout=JUST_ROLLED_OUT), True),
         (running(agent(fallbacks=False)), False),
         (running(agent(), ready=0), False),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 
 from penstock.api.rollout import AgentRolloutStatus
@@ -50,3 +51,11 @@ def test_a_blind_time_that_lies_in_the_future_is_no_time_that_has_passed():
     blind = world.status.model_copy(update={"blind_since": f"{ahead:%Y-%m-%dT%H:%M:%SZ}"})
     assert world.change(status=blind).decide().percent == 20
     assert datetime.fromisoformat(world.status.step_started_at) <= world.situation.now
+
+
+def test_it_knows_for_how_long_redis_has_answered_since_it_was_away() -> None:
+    clock = StoreClock()
+    assert clock.heard_seconds(5.0) == math.inf
+    clock.away(10.0)
+    clock.tell(1_000_000, 12.0)
+    assert clock.heard_seconds(15.0) == 5.0
