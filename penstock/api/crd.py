@@ -3,7 +3,7 @@
 from typing import Any, Final, TypeAlias
 
 from penstock import names
-from penstock.api import agent, fields, rollout, schema
+from penstock.api import agent, agent_status, fields, rollout, schema
 
 Document: TypeAlias = dict[str, Any]
 
@@ -69,7 +69,7 @@ def _agent() -> Document:
             "An LLM agent: what it is (spec.template, released as immutable revisions) and how it "
             "is run (everything beside it, in force at once).",
             spec=_block(agent.AgentSpec, "spec", "What people declare of the agent."),
-            status=_block(agent.AgentStatus, "status", "What was observed of the agent."),
+            status=_block(agent_status.AgentStatus, "status", "What was observed of the agent."),
             rules=(_NAME_RULE, _grows("traffic.epoch"), _grows("traffic.version")),
         ),
         columns=[

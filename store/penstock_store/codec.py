@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -13,10 +12,8 @@ from penstock.access import Access, Heard
 from penstock.errors import StoreRefused
 from penstock.money.ledger import Amount
 from penstock.names import AgentKey
-from penstock.outcomes import End, Row, RowKind
 from penstock.protocol import Spoken
 from penstock.task import (
-    Counting,
     Outcome,
     OutcomeReason,
     Priority,
@@ -25,16 +22,15 @@ from penstock.task import (
     TaskStatus,
     Usage,
 )
-from penstock.traffic import Arm, RequestRates, Route
+from penstock.traffic import RequestRates, Route
 from penstock_store import checkpoints, money
-from penstock_store.records import Claim, Event, Look, RevisionWork, RowPage
+from penstock_store.records import Claim, Event, Look, RevisionWork
 from penstock_store.scripts import TASK_VERSION
 
 _COUNTER_DIGITS = 15  # a float of Lua's holds them exactly
 
-#: The newest layout of outcome rows that is read. Written is version 1: a version that is gone back to reads
-#: the same log.
-ROW_VERSION: Final = 2
+#: Words of a task's status that are ends.
+ENDED: Final = frozenset(status.value for status in TaskStatus if status.ended)
 
 #: The fields of a task's hash that a reader needs; the checkpoint may be large.
 TASK_FIELDS: Final = (
@@ -177,14 +173,14 @@ def claim(agent: AgentKey, revision: str, consumer: str, answer: Sequence[Any]) 
         lane=claimed.priority.value,
         entry=entry.decode(),
         checkpoint=state,
-        checkpoint_revision=_word(stored.get("checkpointRevision")),
+        checkpoint_revision=word(stored.get("checkpointRevision")),
         history=history,
-        history_revision=_word(history_revision),
+        history_revision=word(history_revision),
         expired=bool(expired),
         consumer=consumer,
         problem=problem,
-        doubt=_span(_word(stored.get("doubt"))),
-        suspects=_number(_word(stored.get("suspects"))),
+        doubt=_span(word(stored.get("doubt"))),
+        suspects=_number(word(stored.get("suspects"))),
         reserved=money.first_answer(claim_id.decode(), *reserved),
     )
 
@@ -208,7 +204,8 @@ def _nothing_known(agent: AgentKey, revision: str, identifier: str) -> Task:
     )
 
 
-def _word(value: bytes | None) -> str:
+def word(value: bytes | None) -> str:
+    """A word as Redis holds it; empty where there is none."""
     return (value or b"").decode(errors="replace")
 
 
@@ -230,7 +227,7 @@ def events(entries: Sequence[Any]) -> list[Event]:
 
 def has_ended(status: bytes) -> bool:
     """Whether a task's status, as Redis holds it, is an end; a word of a newer version is none."""
-    return status.decode(errors="replace") in _ENDED
+    return status.decode(errors="replace") in ENDED
 
 
 def kept_events(text: bytes | None) -> list[Event]:
@@ -249,104 +246,6 @@ def _event(entry: Sequence[Any]) -> Event | None:
     except (ValueError, IndexError, TypeError, RecursionError):
         return None
     return Event(identifier.decode(), kind, data) if isinstance(data, dict) else None
-
-
-def row_page(prefix: str, entries: Sequence[Any], asked: int) -> RowPage:
-    """Outcome rows from their stream entries; those that cannot be read are counted.
-
-    Args:
-        prefix: what the agent's task ids begin with.
-        entries: of the stream.
-        asked: for how many was asked; fewer came when the log has no more.
-    """
-    found = [row(prefix, entry) for entry in entries]
-    rows = tuple(one for one in found if one is not None)
-    through = entries[-1][0].decode() if entries else ""
-    first = entries[0][0].decode() if entries else ""
-    return RowPage(rows, through, len(entries) >= asked > 0, len(found) - len(rows), first)
-
-
-def row(prefix: str, entry: Sequence[Any]) -> Row | None:
-    """An outcome row from its stream entry; None when it is none that this version can read.
-
-    There are two layouts. Version 1 is one field, named by the kind, with values in a fixed order.
-    From version 2 on a row is a map of named fields, of which those that are not known are passed
-    over; ``v`` says which reader it needs at least.
-    """
-    identifier, flat = entry
-    try:
-        fields = pairs(flat)
-        said = _keyed(fields) if "v" in fields else _in_order(flat)
-        return _row(prefix, identifier.decode(), said)
-    except (ValueError, KeyError, TypeError, IndexError):
-        return None
-
-
-#: The fields of a row in the order of version 1; after FINISHED alone come the last three.
-_ROW_FIELDS: Final = (
-    "kind", "task", "arm", "revision", "route", "begin", "bucket", "counting", "latency", "cost",
-)  # fmt: skip
-_UNENDED_FIELDS: Final = _ROW_FIELDS[:-3]
-_IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_.-]{1,200}", re.ASCII)
-_REASONS: Final = frozenset(reason.value for reason in OutcomeReason)
-_ENDED: Final = frozenset(status.value for status in TaskStatus if status.ended)
-
-
-def _in_order(flat: Sequence[bytes]) -> dict[str, str]:
-    kind, content = flat
-    parts = [kind.decode(), *content.decode().split("|")]
-    names = _UNENDED_FIELDS if len(parts) == len(_UNENDED_FIELDS) else _ROW_FIELDS
-    return dict(zip(names, parts, strict=True))
-
-
-def _keyed(fields: Mapping[str, bytes]) -> dict[str, str]:
-    if int(fields["v"]) > ROW_VERSION:
-        raise ValueError("it needs a newer reader")
-    return {name: value.decode() for name, value in fields.items()}
-
-
-def _counter(text: str) -> int:
-    """A counter of a row: what no script of ours can have counted would spoil every sum it enters."""
-    if not (text.isascii() and text.isdecimal() and len(text) <= _COUNTER_DIGITS):
-        raise ValueError("it is no counter")
-    return int(text)
-
-
-def _identifier(text: str) -> str:
-    """A task's id; people who may not read tasks read it, so it holds no other text."""
-    if not _IDENTIFIER.fullmatch(text):
-        raise ValueError("it is no task's id")
-    return text
-
-
-def _row(prefix: str, identifier: str, said: Mapping[str, str]) -> Row:
-    return Row(
-        id=identifier,
-        kind=RowKind(said["kind"]),
-        task=_identifier(prefix + said["task"]),
-        arm=Arm(said["arm"]),
-        revision=said["revision"],
-        route_version=_counter(said["route"]),
-        begin_version=_counter(said["begin"]),
-        bucket=_counter(said["bucket"]),
-        counting=Counting(said.get("counting", Counting.GOOD)),
-        latency_ms=_counter(said.get("latency", "0")),
-        cost_micro_usd=_counter(said.get("cost", "0")),
-        reason=_reason(said["reason"]) if "reason" in said else None,
-    )
-
-
-def _reason(text: str) -> OutcomeReason:
-    """A reason out of the closed list; a word that is not in it says nothing."""
-    return OutcomeReason(text) if text in _REASONS else OutcomeReason.NONE
-
-
-def end(status: bytes | None, reason: bytes | None) -> End | None:
-    """How a task ended, None when it has not, or nobody knows; no word is taken over that is not ours."""
-    said = _word(status)
-    if said not in _ENDED:
-        return None
-    return End(TaskStatus(said), _reason(_word(reason)))
 
 
 def route_record(route: Route) -> tuple[str, ...]:
@@ -376,16 +275,16 @@ def look(answer: Sequence[Any]) -> Look:
         route_record=record,
         first_row=first.decode(),
         last_row=last.decode(),
-        work={_word(revision): RevisionWork(*figures) for revision, _, _, *figures in works},
+        work={word(revision): RevisionWork(*figures) for revision, _, _, *figures in works},
         waiting=waiting,
         rows_trimmed=bool(trimmed),
         heard={
-            _word(revision): word for revision, said, *_ in works if (word := _heard(_word(said)))
+            word(revision): heard for revision, said, *_ in works if (heard := _heard(word(said)))
         },
         spoken={
-            _word(revision): number
+            word(revision): number
             for revision, _, said, *_ in works
-            if (number := _spoken(_word(said)))
+            if (number := _spoken(word(said)))
         },
     )
 
@@ -394,7 +293,7 @@ def _heard(text: str) -> Heard | None:
     """A worker's last word on access, "ms word …"; None where it is none that this version knows."""
     at, _, rest = text.partition(" ")
     try:
-        return Heard(Access(rest.partition(" ")[0]), _counter(at))
+        return Heard(Access(rest.partition(" ")[0]), counter(at))
     except ValueError:
         return None
 
@@ -402,7 +301,14 @@ def _heard(text: str) -> Heard | None:
 def _spoken(text: str) -> Spoken | None:
     """What a revision's workers keep, "ms number"; None where nothing of the kind was said."""
     at, _, number = text.partition(" ")
-    return Spoken(_number(number), _counter(at)) if _number(number) else None
+    return Spoken(_number(number), counter(at)) if _number(number) else None
+
+
+def counter(text: str) -> int:
+    """A counter: what no script of ours can have counted would spoil every sum it enters."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= _COUNTER_DIGITS):
+        raise ValueError("it is no counter")
+    return int(text)
 
 
 def _number(text: str) -> int:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from penstock.names import AgentKey
 from penstock.outcomes import End, Row
 from penstock.task import task_id
-from penstock_store import codec, keys
+from penstock_store import keys, rows
 from penstock_store.agent_scripts import AgentScripts
 from penstock_store.records import RowPage
 
@@ -35,7 +35,7 @@ class Outcomes:
         )
         held = not after or bool(entries and entries[0][0].decode() == after)
         found = entries[1:] if after and held else entries[:limit]
-        return replace(codec.row_page(task_id(agent, b""), found, limit), held=held)
+        return replace(rows.row_page(task_id(agent, b""), found, limit), held=held)
 
     async def ends(self, agent: AgentKey, identifiers: Sequence[str]) -> dict[str, End]:
         """How tasks ended, by id; without those that have not, or that are kept no longer.
@@ -43,5 +43,5 @@ class Outcomes:
         Of a task nothing is read but two words out of closed lists.
         """
         found = await self._scripts.run("ends", agent, arguments=identifiers) if identifiers else []
-        ends = {name: codec.end(*said) for name, said in zip(identifiers, found, strict=True)}
+        ends = {name: rows.end(*said) for name, said in zip(identifiers, found, strict=True)}
         return {name: end for name, end in ends.items() if end is not None}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from penstock.api import condition
-from penstock.api.agent import AgentStatus, Role
+from penstock.api.agent_status import AgentStatus, Role
 from penstock.api.analysis import Verdict
 from penstock.api.reasons import ConditionType
 from penstock.api.rollout import AgentRolloutStatus, Stage

@@ -14,7 +14,7 @@ from typing import Any, Final, Generic, Self, TypeVar
 from pydantic import ValidationError
 
 from penstock.api import condition, validation
-from penstock.api.agent import AgentStatus
+from penstock.api.agent_status import AgentStatus
 from penstock.api.analysis import AnalysisStatus, Reason, Result, Verdict
 from penstock.api.fields import Block, renamed
 from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, Share, Stage

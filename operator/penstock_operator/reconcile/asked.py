@@ -9,7 +9,7 @@ from typing import Final
 
 from penstock import names
 from penstock.api import condition
-from penstock.api.agent import Asked
+from penstock.api.agent_status import Asked
 from penstock.api.analysis import Reason, Result, Verdict
 from penstock.rollout import commands, requests
 from penstock.rollout.requests import Verb

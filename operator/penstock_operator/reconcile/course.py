@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from penstock import names
-from penstock.api.agent import Asked, Role, TrafficTarget
+from penstock.api.agent_status import Asked, Role, TrafficTarget
 from penstock.api.analysis import Result, Verdict
 from penstock.api.reasons import EventReason
 from penstock.api.rollout import AgentRolloutStatus, Source

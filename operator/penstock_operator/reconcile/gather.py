@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from penstock import names, revision
 from penstock.analysis.evidence import Observation
 from penstock.api import validation
-from penstock.api.agent import AgentSpec, AgentStatus, AgentTemplate, InstructionsSource
+from penstock.api.agent import AgentSpec, AgentTemplate, InstructionsSource
+from penstock.api.agent_status import AgentStatus
 from penstock.api.rollout import AgentRef, AgentRolloutSpec, AgentRolloutStatus
 from penstock.errors import InvalidResource, StoreRefused, StoreUnavailable
 from penstock.money.prices import EMPTY, Table

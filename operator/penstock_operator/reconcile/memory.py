@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Self
 
 from penstock.api import condition
-from penstock.api.agent import AgentStatus
+from penstock.api.agent_status import AgentStatus
 from penstock.api.reasons import ConditionType
 from penstock.revision import Revision
 from penstock.traffic import Route

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from penstock import names
-from penstock.api.agent import AgentStatus
+from penstock.api.agent_status import AgentStatus
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.money.ledger import Budget
 from penstock.rollout.situation import Happening

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from typing import Final
 
-from penstock.api.agent import AgentStatus, Rejection
+from penstock.api.agent_status import AgentStatus, Rejection
 from penstock.api.analysis import AnalysisStatus, Reason, Result, Verdict
 from penstock.api.rollout import AgentRolloutStatus, Share
 from penstock_operator.reconcile.world import World

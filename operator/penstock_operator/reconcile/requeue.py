@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from penstock.api.agent import RevisionState
+from penstock.api.agent_status import RevisionState
 from penstock.traffic import Route
 from penstock_operator.reconcile import access, podwords, runtimes
 from penstock_operator.reconcile.course import Course

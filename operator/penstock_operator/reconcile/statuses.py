@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from penstock import names
 from penstock.api import condition
-from penstock.api.agent import AgentStatus, AgentSummary, RevisionStatus, Traffic
+from penstock.api.agent_status import AgentStatus, AgentSummary, RevisionStatus, Traffic
 from penstock.api.analysis import Result, Verdict
 from penstock.api.condition import Condition, Status
 from penstock.api.reasons import ConditionType

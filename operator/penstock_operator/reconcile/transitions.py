@@ -5,7 +5,7 @@ tells them again.
 """
 
 from penstock.api import condition
-from penstock.api.agent import AgentStatus
+from penstock.api.agent_status import AgentStatus
 from penstock.api.reasons import ConditionType, EventReason
 from penstock.rollout.situation import Happening
 

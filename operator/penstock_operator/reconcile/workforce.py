@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
-from penstock.api.agent import AgentSpec, RevisionState, Scaling
+from penstock.api.agent import AgentSpec, Scaling
+from penstock.api.agent_status import RevisionState
 from penstock.api.analysis import Result
 from penstock.api.rollout import Stage
 from penstock.api.worker import Worker

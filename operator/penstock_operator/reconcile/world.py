@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from penstock.analysis.evidence import Observation
-from penstock.api.agent import AgentSpec, AgentStatus, RolloutPolicy
+from penstock.api.agent import AgentSpec, RolloutPolicy
+from penstock.api.agent_status import AgentStatus
 from penstock.rollout.situation import Pods
 from penstock_operator.cluster.drift import Answers
 from penstock_operator.cluster.kinds import Object, spec_of

@@ -10,7 +10,8 @@ import pytest
 
 from penstock import names, revision
 from penstock.api import condition
-from penstock.api.agent import AgentSpec, AgentStatus
+from penstock.api.agent import AgentSpec
+from penstock.api.agent_status import AgentStatus
 from penstock.api.condition import Condition
 from penstock.guard import unguarded
 from penstock.rollout.situation import Happening

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from penstock import names
-from penstock.api.agent import AgentStatus
+from penstock.api.agent_status import AgentStatus
 from penstock.api.analysis import Reason, Result, Verdict
 from penstock.api.rollout import AgentRolloutStatus, Setpoint, SetpointSeen, Share, Source
 from penstock.rollout.situation import Pods

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from penstock import names, revision
 from penstock.api import condition
-from penstock.api.agent import (
+from penstock.api.agent_status import (
     AgentStatus,
     RevisionState,
     RevisionStatus,

@@ -2,8 +2,9 @@
 
 import pytest
 
-from penstock.api.agent import AgentStatus, RevisionState, RevisionStatus, Role, Scaling, Traffic
-from penstock.api.agent import TrafficTarget as Target
+from penstock.api.agent import Scaling
+from penstock.api.agent_status import AgentStatus, RevisionState, RevisionStatus, Role, Traffic
+from penstock.api.agent_status import TrafficTarget as Target
 from penstock_operator.reconcile import workforce
 from penstock_operator.reconcile.memory import Lull
 from penstock_operator.reconcile.plan import plan_agent

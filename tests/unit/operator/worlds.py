@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from penstock import names, revision
-from penstock.api.agent import AgentSpec, AgentStatus
+from penstock.api.agent import AgentSpec
+from penstock.api.agent_status import AgentStatus
 from penstock.api.analysis import Verdict
 from penstock.revision import Revision
 from penstock.rollout.situation import Pods

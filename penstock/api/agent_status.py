@@ -1,0 +1,143 @@
+"""The status of an Agent: what was observed of it."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from penstock.api.condition import Condition
+from penstock.api.fields import (
+    Block,
+    MapList,
+    Percent,
+)
+
+
+class RevisionState(StrEnum):
+    """Open: may get traffic. Draining: finishes what it has. Closed: record only."""
+
+    OPEN = "Open"
+    DRAINING = "Draining"
+    CLOSED = "Closed"
+
+
+class Role(StrEnum):
+    """Which side of the comparison a revision is on."""
+
+    STABLE = "Stable"
+    CANDIDATE = "Candidate"
+
+
+class TrafficTarget(Block):
+    """A revision's share of new sessions."""
+
+    revision: Annotated[str, Field(max_length=63, description="Name of the revision.")]
+    role: Annotated[Role, Field(description="Stable or Candidate.")]
+    percent: Annotated[Percent, Field(description="Share of new sessions in percent.")]
+
+
+class Traffic(Block):
+    """The report of the route in force."""
+
+    version: Annotated[int, Field(ge=0, description="Version of the route.")] = 0
+    epoch: Annotated[int, Field(ge=0, description="Leadership the decision was made in.")] = 0
+    targets: Annotated[
+        list[TrafficTarget],
+        MapList("revision"),
+        Field(max_length=2, description="Who serves; Stable first."),
+    ] = []
+    suspended: Annotated[bool, Field(description="Whether nothing is admitted.")] = False
+
+
+class RevisionStatus(Block):
+    """What one revision is doing."""
+
+    name: Annotated[str, Field(max_length=63, description="Name of the revision.")]
+    version: Annotated[
+        str | None, Field(max_length=63, description="template.version, when declared.")
+    ] = None
+    state: Annotated[RevisionState, Field(description="Open, Draining or Closed.")]
+    replicas: Annotated[int, Field(ge=0, description="Workers that are ready.")] = 0
+    queued: Annotated[int, Field(ge=0, description="Tasks waiting for a worker.")] = 0
+    running: Annotated[int, Field(ge=0, description="Tasks being worked on.")] = 0
+    pinned: Annotated[int, Field(ge=0, description="Live sessions that stay on it.")] = 0
+
+
+class Rejection(Block):
+    """A revision that was rejected and never promoted since."""
+
+    revision: Annotated[str, Field(max_length=63, description="Name of the revision.")]
+    attempt: Annotated[int, Field(ge=1, description="The attempt that was rejected.")] = 1
+    reason: Annotated[str, Field(max_length=64, description="Reason of the verdict.")] = ""
+    message: Annotated[str, Field(max_length=256, description="The verdict, in words.")] = ""
+    at: Annotated[str, Field(max_length=40, description="When it was decided.")] = ""
+
+
+class Asked(Block):
+    """The answer to a request annotation of the Agent."""
+
+    value: Annotated[str, Field(max_length=256, description="The annotation as handled.")] = ""
+    result: Annotated[str, Field(max_length=64, description="Accepted or Refused.")] = ""
+    message: Annotated[str, Field(max_length=2048, description="Why, in one sentence.")] = ""
+    at: Annotated[str, Field(max_length=40, description="When it was handled.")] = ""
+
+
+class AgentSummary(Block):
+    """Ready-made strings for the columns of kubectl get."""
+
+    queued: Annotated[str, Field(max_length=16, description="Tasks waiting, all revisions.")] = ""
+    error_percent: Annotated[
+        str, Field(max_length=16, description="Failed tasks of the last minutes in percent.")
+    ] = ""
+    canary: Annotated[
+        str, Field(max_length=63, description="The candidate's name while there is one.")
+    ] = ""
+    percent: Annotated[str, Field(max_length=8, description="The candidate's share.")] = ""
+
+
+class AgentStatus(Block):
+    """What was observed of an agent."""
+
+    observed_generation: Annotated[int, Field(ge=0, description="Generation acted upon.")] = 0
+    latest_revision: Annotated[
+        str | None, Field(max_length=63, description="Revision of the present template.")
+    ] = None
+    stable_revision: Annotated[
+        str | None, Field(max_length=63, description="Revision that serves by default.")
+    ] = None
+    had_rollout: Annotated[
+        bool | None, Field(description="Whether an AgentRollout ever governed this Agent.")
+    ] = None
+    traffic: Annotated[Traffic, Field(description="The report of the route in force.")] = Traffic()
+    revisions: Annotated[
+        list[RevisionStatus],
+        MapList("name"),
+        Field(max_length=120, description="Revisions that are not Closed, newest first."),
+    ] = []
+    rejected: Annotated[
+        list[Rejection],
+        MapList("revision"),
+        Field(
+            max_length=100,
+            description="Rejected revisions, oldest first, at most 100: they stay rejected after "
+            "their records are pruned.",
+        ),
+    ] = []
+    replicas: Annotated[int, Field(ge=0, description="Ready workers of the stable revision.")] = 0
+    selector: Annotated[
+        str | None,
+        Field(max_length=256, description="Label selector of the stable revision's worker pods."),
+    ] = None
+    last_request: Annotated[
+        Asked | None,
+        Field(
+            description="Answer to the last penstock.dev/request of an Agent without an "
+            "AgentRollout: undo/REVISION/NONCE or retry/REVISION/NONCE."
+        ),
+    ] = None
+    summary: Annotated[AgentSummary, Field(description="Strings for columns.")] = AgentSummary()
+    conditions: Annotated[
+        tuple[Condition, ...],
+        MapList("type"),
+        Field(max_length=24, description="Ready, Reconciling, Stalled and others."),
+    ] = ()
