@@ -13,7 +13,7 @@ class Arm(StrEnum):
     """A side of the comparison, as it stands in outcome rows."""
 
     STABLE = "S"
-    CANDIDATE = "C"
+    CANARY = "C"
 
 
 class Unit(StrEnum):
@@ -53,7 +53,7 @@ class Split:
         """(revision, arm, bucket) for a new session of this user, session or task."""
         slot = bucket(self.salt, unit_key)
         if self.canary and slot < self.percent:
-            return self.canary, Arm.CANDIDATE, slot
+            return self.canary, Arm.CANARY, slot
         return self.stable, Arm.STABLE, slot
 
 
@@ -77,7 +77,7 @@ class Standing(StrEnum):
     OPEN: gets new work.
     DRAINING: finishes everything it has, sessions stay; what no worker touches for a minute moves.
     SUPERSEDED: gives back what has not begun and has no older session, finishes the rest.
-    WITHDRAWN: the same while a candidate is suspended or stopped (it may come back).
+    WITHDRAWN: the same while a canary is suspended or stopped (it may come back).
     REJECTED: gives back everything: unbegun work at once, running work at its next step.
     CLOSED: has nothing and gets nothing.
     """

@@ -50,15 +50,15 @@ def reserve(preferred: int | None = None) -> Reservation:
 
 
 def _bind(port: int, *, shared: bool) -> socket.socket | None:
-    candidate = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    canary = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     if shared:
-        candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        canary.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        candidate.bind(("127.0.0.1", port))
+        canary.bind(("127.0.0.1", port))
     except OSError:
-        candidate.close()
+        canary.close()
         return None
-    return candidate
+    return canary
 
 
 class AddressRange:

@@ -165,7 +165,7 @@ def _tenants(
 
 
 def _elector(settings: Settings, leadership: Leadership, clock: Clock) -> Elector | None:
-    """The candidate for the Lease, where there is an election."""
+    """The canary for the Lease, where there is an election."""
     if not settings.lease:
         return None
     identity = f"{settings.pod_name or socket.gethostname()}_{uuid.uuid4()}"

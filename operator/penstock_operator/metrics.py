@@ -118,7 +118,7 @@ LEADER_TRANSITIONS: Final = Gauge(
 )
 VERDICTS: Final = Counter(
     "penstock_rollout_verdicts_total",
-    "Ended candidates by result and reason, since this operator began to lead.",
+    "Ended canaries by result and reason, since this operator began to lead.",
     ["namespace", "agent", "result", "reason"],
     registry=REGISTRY,
 )
@@ -127,20 +127,20 @@ VERDICTS: Final = Counter(
 _AGENT: Final = ("namespace", "agent")
 SHARE: Final = Gauge(
     "penstock_rollout_share_percent",
-    "Share of new sessions on the candidate.",
+    "Share of new sessions on the canary.",
     _AGENT,
     registry=_LEADING,
 )
 STEP: Final = Gauge(
     "penstock_rollout_step",
-    "Step that the candidate is at, counted from 1; 0 without a candidate.",
+    "Step that the canary is at, counted from 1; 0 without a canary.",
     _AGENT,
     registry=_LEADING,
 )
 WAITING: Final = Gauge(
     "penstock_rollout_waiting",
-    "1 for what the candidate waits for now: the reason of the condition Progressing, or "
-    "RolloutMissing where its AgentRollout is gone. No series without a candidate.",
+    "1 for what the canary waits for now: the reason of the condition Progressing, or "
+    "RolloutMissing where its AgentRollout is gone. No series without a canary.",
     (*_AGENT, "reason"),
     registry=_LEADING,
 )

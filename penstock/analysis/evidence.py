@@ -30,8 +30,8 @@ def arm_total(strata: Iterable[Stratum], arm: Arm) -> Tally:
 
 
 def pairs(strata: Iterable[Stratum], metric: Metric) -> list[tuple[Sums, Sums]]:
-    """The candidate's sums beside stable's, stratum by stratum."""
-    arms = ((stratum.arm(Arm.CANDIDATE), stratum.arm(Arm.STABLE)) for stratum in strata)
+    """The canary's sums beside stable's, stratum by stratum."""
+    arms = ((stratum.arm(Arm.CANARY), stratum.arm(Arm.STABLE)) for stratum in strata)
     return [(metric.sums(ours), metric.sums(theirs)) for ours, theirs in arms]
 
 
@@ -54,14 +54,14 @@ class Observation:
     ``window``: strata of the last windowSeconds of routing time. Its tasks are *exposure*: all
     that were routed, ended or not, so that fast failures do not run ahead of slow successes.
     ``older``: the strata before it that a late end can still change.
-    ``total``: *ended* tasks of each arm since the candidate began; ``step``: of them those that
+    ``total``: *ended* tasks of each arm since the canary began; ``step``: of them those that
     were routed since the present step began, which is after the row ``step_from``. ``exposed``:
     tasks routed in this step, ended or not. Totals are what a checkpoint keeps: they have no
     ``latency_squares``. ``counted_through`` is the id of the last outcome row in it. ``gap``:
     rows were lost before they were counted. ``since_version``: the first route version of the
-    candidate that was counted; None says that it is the present one. ``ended``: ended tasks, and
+    canary that was counted; None says that it is the present one. ``ended``: ended tasks, and
     those over their time by now, by the tick of their end, where the letter of a limit asks for
-    them. ``failed``: the last failures of the candidate in the window, see ``failures``.
+    them. ``failed``: the last failures of the canary in the window, see ``failures``.
     """
 
     now_ms: int
@@ -86,7 +86,7 @@ class Observation:
         return arm_total(self.window, arm)
 
     def in_total(self, arm: Arm) -> Tally:
-        """One arm since the candidate began."""
+        """One arm since the canary began."""
         return self.total.get(arm, NOTHING)
 
     def in_step(self, arm: Arm) -> Tally:
@@ -97,8 +97,8 @@ class Observation:
         """Tasks routed to one arm since the step began, ended or not."""
         return self.exposed.get(arm, 0)
 
-    def of_candidate(self, since_version: int | None) -> "Observation":
-        """The same, without what was counted for an earlier candidate or attempt.
+    def of_canary(self, since_version: int | None) -> "Observation":
+        """The same, without what was counted for an earlier canary or attempt.
 
         Args:
             since_version: first route version of the present one; 0 when it begins just now,

@@ -1,4 +1,4 @@
-"""The last failures of a candidate, by the metric that they counted for."""
+"""The last failures of a canary, by the metric that they counted for."""
 
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,7 @@ MOST_KEPT: Final = 24
 
 @dataclass(frozen=True)
 class Failure:
-    """A task that counted against the candidate.
+    """A task that counted against the canary.
 
     ``routed_ms`` and ``at_ms`` are Redis time: when it was routed, and when it failed. ``reason``
     is None while it is not known: a row of layout 1 does not tell it. ``overdue``: it had not ended

@@ -7,7 +7,7 @@ What is counted when:
 - Ended tasks count as they ended. Open ones count as slow once they have been worked on for longer
   than the latency limit, and as errors once they are overdue.
 - Moved tasks and those that are nobody's doing (``LeftOut``) are no samples: they are taken out.
-- With a candidate, only sessions begun since its first route version are samples, on either side.
+- With a canary, only sessions begun since its first route version are samples, on either side.
 
 A fold is additive and deterministic: the same rows give the same observation wherever they were
 cut into batches and wherever a restart fell between. It forgets what is older than the window
@@ -100,7 +100,7 @@ class Fold:
         the open tasks, and are not counted twice.
         """
         fold = cls(scope, checkpoint.step_from, position(checkpoint.counted_through))
-        if scope.candidate:
+        if scope.canary:
             fold.total = _restored(checkpoint.stable, checkpoint.canary)
             fold.step = _restored(checkpoint.step_stable, checkpoint.step_canary)
         return fold
@@ -116,7 +116,7 @@ class Fold:
         if self._last > (0, 0):
             return _text(self._last)
         began = (self.scope.began_ms, 0)  # what was routed before is no sample
-        if self.scope.candidate and self.counted == (0, 0):
+        if self.scope.canary and self.counted == (0, 0):
             self._needed = max(began, (1, 0))
             return ""
         # Tasks that were open at the checkpoint were routed before it.
@@ -250,7 +250,7 @@ class Fold:
         worked = self.halts.running_ms(at[0] - row.latency_ms, at[0])
         end = of_end(row.counting, self.scope.winsorised(worked), row.cost_micro_usd)
         self._ended(task, end, at)
-        if task.arm is Arm.CANDIDATE:
+        if task.arm is Arm.CANARY:
             for metric in self._against(end, worked):
                 self._failed.note(Failure(row.task, metric, task.routed[0], at[0], row.reason))
 
@@ -308,7 +308,7 @@ class Fold:
 
     def _is_counted(self, at: Position) -> bool:
         """Whether an end at this position enters the totals; none that was counted before."""
-        return at > self.counted and bool(self.scope.candidate)
+        return at > self.counted and bool(self.scope.canary)
 
     def _is_in_step(self, task: Task) -> bool:
         return task.routed > self._step_position
@@ -328,7 +328,7 @@ class Fold:
             # Sequence 0, so that an overdue end sorts before every row of the same millisecond.
             end = of_end(Counting.ERROR, self.scope.winsorised(worked))
             self._ended(task, end, (deadline_ms, 0))
-            if task.arm is Arm.CANDIDATE:
+            if task.arm is Arm.CANARY:
                 routed_ms = task.routed[0]
                 late = Failure(identifier, ERROR_RATE, routed_ms, deadline_ms, overdue=True)
                 self._failed.note(late)
@@ -369,5 +369,5 @@ def _text(at: Position) -> str:
     return f"{at[0]}-{at[1]}" if at > (0, 0) else ""
 
 
-def _restored(stable: ArmCounts, candidate: ArmCounts) -> dict[Arm, Tally]:
-    return {Arm.STABLE: of_status(stable), Arm.CANDIDATE: of_status(candidate)}
+def _restored(stable: ArmCounts, canary: ArmCounts) -> dict[Arm, Tally]:
+    return {Arm.STABLE: of_status(stable), Arm.CANARY: of_status(canary)}

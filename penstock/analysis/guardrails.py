@@ -1,4 +1,4 @@
-"""The absolute limits on a candidate: over a sliding window, credible, and attributable to it.
+"""The absolute limits on a canary: over a sliding window, credible, and attributable to it.
 
 Numbers only: what they are called, and what follows from them, is said and decided elsewhere.
 """
@@ -15,21 +15,21 @@ from penstock.analysis.metrics import METRICS, NO_SUMS, NOTHING, Kind, Metric, S
 from penstock.api.analysis import GuardrailMode, Guardrails
 from penstock.traffic import Arm
 
-#: Standard deviations by which the candidate must be worse than stable in the same strata.
+#: Standard deviations by which the canary must be worse than stable in the same strata.
 ATTRIBUTABLE_Z: Final = 3.0
 #: ... and when stable is over its limit too: below this it is nobody's fault.
 SHARED_Z: Final = 4.0
 FEWEST_STABLE: Final = 20
 STABLE_SHARE: Final = 10
-#: Where the candidate has more tasks than so many to one of stable's, a stratum is thin.
+#: Where the canary has more tasks than so many to one of stable's, a stratum is thin.
 THIN: Final = 4
-#: Ticks to a stratum, finest first; where stable has too few tasks beside the candidate's in fine
+#: Ticks to a stratum, finest first; where stable has too few tasks beside the canary's in fine
 #: strata, coarser ones are compared, at last the whole window.
 TICKS_TO_A_STRATUM: Final = (1, 6, 12, 1_000_000_000)
 
 
 class CheckVerdict(StrEnum):
-    """What a check says of the candidate.
+    """What a check says of the canary.
 
     SUSPECT: over the limit, on too few tasks to be sure. UNCLEAR: over the limit but not clearly
     worse than stable, or stable itself is over it. Neither condemns, and nothing is raised.
@@ -60,7 +60,7 @@ class Finding:
     metric: Metric
     limit: int
     verdict: CheckVerdict
-    candidate: Sums
+    canary: Sums
     stable: Sums
     seconds: int
     stable_over: bool
@@ -125,7 +125,7 @@ class _Rule:
         return self._by.over_point(self.metric.sums(arm), self._bound)
 
     def z(self, strata: Iterable[Stratum]) -> float:
-        """Standard deviations by which the candidate is worse than stable inside the strata."""
+        """Standard deviations by which the canary is worse than stable inside the strata."""
         return self._by.z(pairs(strata, self.metric))
 
     def missing(self, arm: Tally) -> int:
@@ -146,14 +146,14 @@ class _Window:
     """The window as the rules look at it.
 
     ``lately`` is stable in its last seconds (the keys) and in all of it: an incident that has
-    just begun is thin among stable's many calm tasks, while a young candidate has few others.
+    just begun is thin among stable's many calm tasks, while a young canary has few others.
     ``strata`` are all of them, ``shared`` those in which both arms had tasks. ``unrivalled`` is
-    the candidate under those route versions under which stable had no task at all: nothing
+    the canary under those route versions under which stable had no task at all: nothing
     compares with that. ``before`` is stable while it had enough of the users to be a measure.
     """
 
     seconds: int
-    candidate: Tally
+    canary: Tally
     stable: Tally
     lately: Mapping[int, Tally]
     strata: Sequence[Stratum]
@@ -181,12 +181,12 @@ def judge(
     seen = _window(observation, limits.window_seconds, before)
     if limits.mode is GuardrailMode.LITERAL and observation.ended:
         ended = {arm: observation.ended_in_window(arm) for arm in Arm}
-        seen = replace(seen, candidate=ended[Arm.CANDIDATE], stable=ended[Arm.STABLE])
+        seen = replace(seen, canary=ended[Arm.CANARY], stable=ended[Arm.STABLE])
     rules = _rules(limits)
     findings = tuple(_judge(rule, limits, seen) for rule in rules)
     if not observation.older or limits.mode is GuardrailMode.LITERAL:
         return findings
-    ours = seen.candidate + arm_total(observation.older, Arm.CANDIDATE)
+    ours = seen.canary + arm_total(observation.older, Arm.CANARY)
     suspects = [
         _may_be_graver(rule, found, ours) for rule, found in zip(rules, findings, strict=True)
     ]
@@ -224,7 +224,7 @@ def _window(observation: Observation, seconds: int, before: Tally) -> _Window:
     }
     return _Window(
         seconds=seconds,
-        candidate=observation.in_window(Arm.CANDIDATE),
+        canary=observation.in_window(Arm.CANARY),
         stable=stable,
         lately={**lately, seconds: stable},
         strata=observation.window,
@@ -235,14 +235,14 @@ def _window(observation: Observation, seconds: int, before: Tally) -> _Window:
 
 def _unrivalled(window: Sequence[Stratum]) -> Tally:
     rivalled = {s.begin_version for s in window if s.arm(Arm.STABLE).tasks}
-    alone = (s.arm(Arm.CANDIDATE) for s in window if s.begin_version not in rivalled)
+    alone = (s.arm(Arm.CANARY) for s in window if s.begin_version not in rivalled)
     return total_of(alone)
 
 
 def _judge(rule: _Rule, limits: Guardrails, seen: _Window) -> Finding:
     span = seen.stable_over(rule)
     if limits.mode is GuardrailMode.LITERAL:
-        verdict = _literal(rule, limits, seen.candidate)
+        verdict = _literal(rule, limits, seen.canary)
         enough = rule.trials(seen.stable) >= limits.min_tasks
         stable_over = enough and rule.over_point(seen.stable)
     else:
@@ -253,32 +253,32 @@ def _judge(rule: _Rule, limits: Guardrails, seen: _Window) -> Finding:
         metric=rule.metric,
         limit=rule.limit,
         verdict=verdict,
-        candidate=sums(seen.candidate),
+        canary=sums(seen.canary),
         stable=sums(seen.stable),
         seconds=seen.seconds,
         stable_over=stable_over,
         lately_seconds=span,
         lately=sums(seen.lately[span]) if span else NO_SUMS,
         stable_above=any(rule.over_point(tally) for tally in seen.lately.values()),
-        missing=rule.missing(seen.candidate) if verdict is CheckVerdict.SUSPECT else 0,
+        missing=rule.missing(seen.canary) if verdict is CheckVerdict.SUSPECT else 0,
         by_before=verdict in (CheckVerdict.UNCLEAR, CheckVerdict.UNCOMPARED),
     )
 
 
-def _literal(rule: _Rule, limits: Guardrails, candidate: Tally) -> CheckVerdict:
-    if candidate.tasks == 0:
+def _literal(rule: _Rule, limits: Guardrails, canary: Tally) -> CheckVerdict:
+    if canary.tasks == 0:
         return CheckVerdict.NO_DATA
-    if rule.trials(candidate) >= limits.min_tasks and rule.over_point(candidate):
+    if rule.trials(canary) >= limits.min_tasks and rule.over_point(canary):
         return CheckVerdict.BREACHED
     return CheckVerdict.PASSING
 
 
 def _credible(rule: _Rule, seen: _Window, *, stable_over: bool) -> CheckVerdict:
-    if seen.candidate.tasks == 0:
+    if seen.canary.tasks == 0:
         return CheckVerdict.NO_DATA
-    over = rule.over(seen.candidate)
+    over = rule.over(seen.canary)
     if not (over or stable_over):
-        return CheckVerdict.SUSPECT if rule.suspect(seen.candidate) else CheckVerdict.PASSING
+        return CheckVerdict.SUSPECT if rule.suspect(seen.canary) else CheckVerdict.PASSING
     z = rule.z(seen.shared)
     if not over:
         return CheckVerdict.PASSING if z < -ATTRIBUTABLE_Z else CheckVerdict.UNCLEAR
@@ -288,18 +288,18 @@ def _credible(rule: _Rule, seen: _Window, *, stable_over: bool) -> CheckVerdict:
 
 
 def _attributed(rule: _Rule, seen: _Window) -> CheckVerdict:
-    """Whose fault it is that the candidate is over the limit while stable is not.
+    """Whose fault it is that the canary is over the limit while stable is not.
 
-    Stable's tasks beside those of the candidate that failed tell, in the finest strata that have
+    Stable's tasks beside those of the canary that failed tell, in the finest strata that have
     enough of them, and not by the thin ones alone: one task of stable that went well beside ten of
     which most failed is luck at the begin of an outage. Where stable's tasks are too few, its own
     rate of before still exonerates a version that is no worse.
     """
     for ticks in TICKS_TO_A_STRATUM:
         strata = coarser(seen.strata, ticks)
-        touched = [s for s in strata if rule.failed(s.arm(Arm.CANDIDATE))]
+        touched = [s for s in strata if rule.failed(s.arm(Arm.CANARY))]
         stable = _comparable_stable(rule, touched)
-        ours = sum(rule.trials(s.arm(Arm.CANDIDATE)) for s in touched)
+        ours = sum(rule.trials(s.arm(Arm.CANARY)) for s in touched)
         enough = max(FEWEST_STABLE, ours / STABLE_SHARE)
         worse = stable >= FEWEST_STABLE and rule.z(strata) > ATTRIBUTABLE_Z
         if worse and ticks == 1 and rule.z(_solid(rule, strata)) <= ATTRIBUTABLE_Z:
@@ -319,18 +319,18 @@ def _solid(rule: _Rule, strata: Sequence[Stratum]) -> Sequence[Stratum]:
     return [
         stratum
         for stratum in strata
-        if rule.trials(stratum.arm(Arm.CANDIDATE)) <= THIN * rule.trials(stratum.arm(Arm.STABLE))
+        if rule.trials(stratum.arm(Arm.CANARY)) <= THIN * rule.trials(stratum.arm(Arm.STABLE))
     ]
 
 
 def _as_stable_was(rule: _Rule, seen: _Window) -> bool:
-    """Whether stable was credibly over the limit as well, and the candidate is not clearly worse.
+    """Whether stable was credibly over the limit as well, and the canary is not clearly worse.
 
-    Two failures among few tasks that are chance must not excuse what the candidate does for good.
+    Two failures among few tasks that are chance must not excuse what the canary does for good.
     """
     if rule.trials(seen.before) < FEWEST_STABLE or not rule.over(seen.before):
         return False
-    arms = {Arm.CANDIDATE: seen.candidate, Arm.STABLE: seen.before}
+    arms = {Arm.CANARY: seen.canary, Arm.STABLE: seen.before}
     return rule.z([Stratum(0, 0, arms)]) <= ATTRIBUTABLE_Z
 
 
@@ -340,9 +340,9 @@ def stable_is_well(limits: Guardrails, stable: Tally) -> bool:
 
 
 def _comparable_stable(rule: _Rule, strata: Sequence[Stratum]) -> int:
-    """Stable's tasks in the strata in which the candidate had some: all that can exonerate it."""
+    """Stable's tasks in the strata in which the canary had some: all that can exonerate it."""
     return sum(
         rule.trials(stratum.arm(Arm.STABLE))
         for stratum in strata
-        if rule.trials(stratum.arm(Arm.CANDIDATE)) > 0
+        if rule.trials(stratum.arm(Arm.CANARY)) > 0
     )

@@ -23,13 +23,13 @@ MOST_TICKS: Final = 240
 class Scope:
     """What is counted: whose rows, since when, over how long, and what is late.
 
-    ``stable`` and ``candidate`` are hashes; without a candidate stable alone is watched.
-    ``literal``: outcomes are counted by the time of the end as well. ``began_ms``: when the candidate
+    ``stable`` and ``canary`` are hashes; without a canary stable alone is watched.
+    ``literal``: outcomes are counted by the time of the end as well. ``began_ms``: when the canary
     began, by the log's clock; 0: nobody knows.
     """
 
     stable: str
-    candidate: str
+    canary: str
     since_version: int
     window_ms: int
     latency_limit_ms: int
@@ -63,7 +63,7 @@ class Scope:
 
     def is_sample(self, row: Row) -> bool:
         """Whether the row is about a task that is compared."""
-        ours = self.candidate if row.arm is Arm.CANDIDATE else self.stable
+        ours = self.canary if row.arm is Arm.CANARY else self.stable
         return row.revision == ours and row.begin_version >= self.since_version
 
 
@@ -77,14 +77,14 @@ def scope_of(
     """
     guardrails = spec.analysis.guardrails
     canary = "" if status.stage is Stage.DONE else status.canary_revision or ""
-    revisions = {Arm.STABLE: status.stable_revision or "", Arm.CANDIDATE: canary}
+    revisions = {Arm.STABLE: status.stable_revision or "", Arm.CANARY: canary}
     overdue = {
         arm: limits.get(revision, _DEFAULT_LIMITS).overdue_seconds * 1000
         for arm, revision in revisions.items()
     }
     return Scope(
         stable=names.hash_of(revisions[Arm.STABLE]),
-        candidate=names.hash_of(canary),
+        canary=names.hash_of(canary),
         since_version=status.analysis.since_version if canary else 0,
         window_ms=guardrails.window_seconds * 1000,
         latency_limit_ms=guardrails.latency_mean_seconds * 1000,

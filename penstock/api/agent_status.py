@@ -25,14 +25,14 @@ class Role(StrEnum):
     """Which side of the comparison a revision is on."""
 
     STABLE = "Stable"
-    CANDIDATE = "Candidate"
+    CANARY = "Candidate"
 
 
 class TrafficTarget(Block):
     """A revision's share of new sessions."""
 
     revision: Annotated[str, Field(max_length=63, description="Name of the revision.")]
-    role: Annotated[Role, Field(description="Stable or Candidate.")]
+    role: Annotated[Role, Field(description="Stable, or Candidate for the canary.")]
     percent: Annotated[Percent, Field(description="Share of new sessions in percent.")]
 
 
@@ -90,9 +90,9 @@ class AgentSummary(Block):
         str, Field(max_length=16, description="Failed tasks of the last minutes in percent.")
     ] = ""
     canary: Annotated[
-        str, Field(max_length=63, description="The candidate's name while there is one.")
+        str, Field(max_length=63, description="The canary's name while there is one.")
     ] = ""
-    percent: Annotated[str, Field(max_length=8, description="The candidate's share.")] = ""
+    percent: Annotated[str, Field(max_length=8, description="The canary's share.")] = ""
 
 
 class AgentStatus(Block):

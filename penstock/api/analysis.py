@@ -1,4 +1,4 @@
-"""What is measured of a rollout, what is too much, and how candidates ended: in spec and in status."""
+"""What is measured of a rollout, what is too much, and how canaries ended: in spec and in status."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -17,7 +17,7 @@ class GuardrailMode(StrEnum):
 
 
 class Guardrails(Block):
-    """Absolute limits on the candidate over a sliding window; a breach rolls it back."""
+    """Absolute limits on the canary over a sliding window; a breach rolls it back."""
 
     mode: Annotated[
         GuardrailMode,
@@ -55,7 +55,7 @@ class Analysis(Block):
 
 
 class Result(StrEnum):
-    """How a candidate ended."""
+    """How a canary ended."""
 
     REJECTED = "Rejected"
     SUPERSEDED = "Superseded"
@@ -63,7 +63,7 @@ class Result(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a candidate was rejected, superseded or promoted."""
+    """Why a canary was rejected, superseded or promoted."""
 
     ERROR_RATE = "ErrorRateRegression"
     LATENCY = "LatencyRegression"
@@ -112,7 +112,7 @@ class CheckReport(Block):
     """One check of the last analysis, ready to print."""
 
     name: Annotated[str, Field(max_length=32, description="errorRate, latencyMean, ...")]
-    candidate: Annotated[str, Field(max_length=64, description="Measured on the candidate.")]
+    candidate: Annotated[str, Field(max_length=64, description="Measured on the canary.")]
     stable: Annotated[str, Field(max_length=64, description="Measured on stable meanwhile.")]
     limit: Annotated[str, Field(max_length=32, description="The limit.")]
     verdict: Annotated[
@@ -140,16 +140,14 @@ class AnalysisStatus(Block):
         int,
         Field(
             ge=0,
-            description="Route version the candidate began with; older sessions are no samples.",
+            description="Route version the canary began with; older sessions are no samples.",
         ),
     ] = 0
     step_from: Annotated[
         str,
         Field(max_length=40, description="Tasks routed after this row count in this step."),
     ] = ""
-    stable: Annotated[ArmCounts, Field(description="Stable, since the candidate began.")] = (
-        ArmCounts()
-    )
+    stable: Annotated[ArmCounts, Field(description="Stable, since the canary began.")] = ArmCounts()
     canary: Annotated[
         ArmCounts, Formerly("candidate"), Field(description="The canary, since it began.")
     ] = ArmCounts()
@@ -160,7 +158,7 @@ class AnalysisStatus(Block):
     before: Annotated[
         Yardstick | None,
         Field(
-            description="Stable in the last window in which the candidate had at most half of the "
+            description="Stable in the last window in which the canary had at most half of the "
             "users: the measure where stable has too few tasks now."
         ),
     ] = None
@@ -170,9 +168,9 @@ class AnalysisStatus(Block):
 
 
 class Verdict(Block):
-    """How a candidate ended, with the numbers that decided it."""
+    """How a canary ended, with the numbers that decided it."""
 
-    revision: Annotated[str, Field(max_length=63, description="The candidate.")]
+    revision: Annotated[str, Field(max_length=63, description="The canary.")]
     attempt: Annotated[int, Field(ge=1, description="Which attempt of it.")] = 1
     result: Annotated[Result, Field(description="Rejected, Superseded or Promoted.")]
     reason: Annotated[Reason, Field(description="Why, in one word.")]

@@ -33,7 +33,7 @@ def _grows(field: str) -> fields.Rule:
     )
 
 
-#: A rejected candidate gets no share until a retry (a larger attempt), or unless a later attempt
+#: A rejected canary gets no share until a retry (a larger attempt), or unless a later attempt
 #: of it was promoted meanwhile.
 _REJECTED_GETS_NOTHING: Final = fields.Rule(
     "!has(self.status) || !has(self.status.verdicts) || !has(self.status.canaryRevision) || "
@@ -78,8 +78,8 @@ def _agent() -> Document:
             _column("Status", "string", f"{_READY}.reason", "Why, in one word."),
             _column("Up-To-Date", "string", _UP_TO_DATE, "Whether the newest revision is stable."),
             _column("Stable", "string", ".status.stableRevision", "Who serves by default."),
-            _column("Canary", "string", ".status.summary.canary", "The candidate."),
-            _column("Percent", "string", ".status.summary.percent", "The candidate's share."),
+            _column("Canary", "string", ".status.summary.canary", "The canary."),
+            _column("Percent", "string", ".status.summary.percent", "The canary's share."),
             _column("Replicas", "integer", ".status.replicas", "Ready workers."),
             _column("Queued", "string", ".status.summary.queued", "Tasks that wait."),
             _AGE,

@@ -8,7 +8,7 @@ from penstock.api.fields import Block, Message, Timestamp
 
 
 class Suspension(Block):
-    """Why the candidate is taken off for a while, or when it last came back."""
+    """Why the canary is taken off for a while, or when it last came back."""
 
     reason: Annotated[
         str, Field(max_length=64, description="Why it is off; empty: it is not suspended.")
@@ -42,7 +42,7 @@ class Halt(Block):
 
 
 class StuckQueue(Block):
-    """The candidate's queue while its oldest task waits for too long and stable's does not."""
+    """The canary's queue while its oldest task waits for too long and stable's does not."""
 
     since: Annotated[Timestamp, Field(description="Since when.")]
     age_seconds: Annotated[int, Field(ge=0, description="Age of the oldest task by then.")]

@@ -1,4 +1,4 @@
-"""The AgentRollout resource: a standing policy for one Agent, and its candidate's progress."""
+"""The AgentRollout resource: a standing policy for one Agent, and its canary's progress."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -46,7 +46,7 @@ class Step(Block):
         Field(
             ge=0,
             le=2592000,
-            description="No task reached the candidate for so long while stable had some: "
+            description="No task reached the canary for so long while stable had some: "
             "the next step is taken, nobody was exposed. Default: 3 x holdSeconds.",
         ),
     ] = None
@@ -55,7 +55,7 @@ class Step(Block):
         Field(
             ge=0,
             le=1_000_000,
-            description="Counted tasks that each arm must have since the candidate began.",
+            description="Counted tasks that each arm must have since the canary began.",
         ),
     ] = 20
     approval: Annotated[
@@ -69,7 +69,7 @@ class Step(Block):
 
 
 class Strategy(Block):
-    """The automatic path of a candidate."""
+    """The automatic path of a canary."""
 
     steps: Annotated[
         tuple[Step, ...],
@@ -93,7 +93,7 @@ class Strategy(Block):
         Field(
             ge=10,
             le=86400,
-            description="A candidate without a ready pod for so long is Stalled; it is not "
+            description="A canary without a ready pod for so long is Stalled; it is not "
             "rejected, and goes on when a pod is ready.",
         ),
     ] = 600
@@ -111,10 +111,10 @@ class Setpoint(Block):
     canary_percent: Annotated[
         Percent | None,
         Field(
-            description="Share of new sessions for the candidate, in percent. In force as soon as "
-            "the candidate's pods are ready; lowering is immediate; 0 takes it off, 100 gives it "
-            "all new work. Absent: automatic steps. Left over from an earlier candidate: only a "
-            "ceiling. A rejected candidate gets nothing whatever stands here."
+            description="Share of new sessions for the canary, in percent. In force as soon as "
+            "the canary's pods are ready; lowering is immediate; 0 takes it off, 100 gives it "
+            "all new work. Absent: automatic steps. Left over from an earlier canary: only a "
+            "ceiling. A rejected canary gets nothing whatever stands here."
         ),
     ] = None
     canary_revision: Annotated[
@@ -163,7 +163,7 @@ class Source(StrEnum):
 
 
 class Stage(StrEnum):
-    """How far the candidate is."""
+    """How far the canary is."""
 
     STEPS = "Steps"
     FINAL_HOLD = "FinalHold"
@@ -171,17 +171,17 @@ class Stage(StrEnum):
 
 
 class SetpointSeen(Block):
-    """Which setpoint was seen, and for which candidate it was meant."""
+    """Which setpoint was seen, and for which canary it was meant."""
 
     percent: Annotated[Percent, Field(description="The setpoint.")]
     revision: Annotated[
-        str, Field(max_length=63, description="Candidate it belongs to; empty: none, a ceiling.")
+        str, Field(max_length=63, description="Canary it belongs to; empty: none, a ceiling.")
     ]
     generation: Annotated[int, Field(ge=0, description="Generation it was first seen at.")]
 
 
 class Share(Block):
-    """The candidate's share of new sessions, and why."""
+    """The canary's share of new sessions, and why."""
 
     percent: Annotated[Percent, Field(description="In force.")] = 0
     observed_percent: Annotated[
@@ -222,12 +222,12 @@ class AgentRolloutStatus(Block):
     ] = None
     attempt: Annotated[int, Field(ge=0, description="Grows with each retry.")] = 0
     salt: Annotated[
-        str, Field(max_length=64, description="Hashed with the user; drawn for each candidate.")
+        str, Field(max_length=64, description="Hashed with the user; drawn for each canary.")
     ] = ""
     unit: Annotated[
-        Unit, Field(description="What is hashed for this candidate; an edit counts from the next.")
+        Unit, Field(description="What is hashed for this canary; an edit counts from the next.")
     ] = Unit.USER
-    share: Annotated[Share, Field(description="The candidate's share, and why.")] = Share()
+    share: Annotated[Share, Field(description="The canary's share, and why.")] = Share()
     suspended: Annotated[
         bool, Field(description="Whether the Agent's kill switch is on in this route version.")
     ] = False
@@ -262,14 +262,14 @@ class AgentRolloutStatus(Block):
         ),
     ] = None
     unready_since: Annotated[
-        Timestamp | None, Field(description="Since when the candidate has no ready pod.")
+        Timestamp | None, Field(description="Since when the canary has no ready pod.")
     ] = None
     unavailable_count: Annotated[
         int, Field(ge=0, description="How often this attempt was taken off as unavailable.")
     ] = 0
     stuck: Annotated[
         StuckQueue | None,
-        Field(description="The candidate's queue, while it ages and stable's does not."),
+        Field(description="The canary's queue, while it ages and stable's does not."),
     ] = None
     halts: Annotated[
         tuple[Halt, ...],
@@ -280,7 +280,7 @@ class AgentRolloutStatus(Block):
     ] = False
     suspension: Annotated[
         Suspension | None,
-        Field(description="Why the candidate is off for a while, or when it last came back."),
+        Field(description="Why the canary is off for a while, or when it last came back."),
     ] = None
     waiting: Annotated[
         str, Field(max_length=64, description="What the rollout waits for, in one word.")

@@ -11,7 +11,7 @@ MAX_SAMPLES: Final = 3
 
 
 class Sample(Block):
-    """A failed task of the candidate, to look at."""
+    """A failed task of the canary, to look at."""
 
     task: Annotated[str, Field(max_length=200, description="Its id.")]
     reason: Annotated[

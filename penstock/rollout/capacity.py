@@ -15,7 +15,7 @@ LEAD_SECONDS: Final = 120
 
 @dataclass(frozen=True)
 class Capacity:
-    """Tasks at a time: what the candidate's workers can take, and what its users need.
+    """Tasks at a time: what the canary's workers can take, and what its users need.
 
     ``ready``: what its ready pods can take; ``demand``: running and queued of all revisions;
     ``most``: what as many pods as are allowed could take.
@@ -35,7 +35,7 @@ class Capacity:
 
 
 def capacity(scaling: Scaling, concurrency: int, ready_pods: int, tasks: int) -> Capacity:
-    """The capacity of a candidate.
+    """The capacity of a canary.
 
     Args:
         concurrency: tasks at a time that one worker takes.
@@ -57,12 +57,12 @@ def next_percent(status: AgentRolloutStatus, spec: AgentRolloutSpec) -> int:
     """The share that is wanted next: a setpoint, the one to come back to, or the next step's."""
     if status.stage is Stage.DONE:
         return 0
-    candidate = status.canary_revision or ""
-    owned = setpoint.owned_percent(status.share.setpoint, candidate)
+    canary = status.canary_revision or ""
+    owned = setpoint.owned_percent(status.share.setpoint, canary)
     if owned is not None:
         return owned
     want = _next_of_path(status, spec)
-    ceiling = setpoint.ceiling_percent(status.share.setpoint, candidate)
+    ceiling = setpoint.ceiling_percent(status.share.setpoint, canary)
     return want if ceiling is None else min(want, ceiling)
 
 
@@ -78,7 +78,7 @@ def _next_of_path(status: AgentRolloutStatus, spec: AgentRolloutSpec) -> int:
 
 
 def percent_to_staff(status: AgentRolloutStatus, spec: AgentRolloutSpec, now: datetime) -> int:
-    """The share that the candidate's workers must be able to take by now.
+    """The share that the canary's workers must be able to take by now.
 
     It is the next one from shortly before the hold is over; while nothing is raised by itself
     (paused, or a setpoint is in force), the present one.

@@ -14,7 +14,7 @@ from penstock.rollout.facts import Facts
 from penstock.rollout.situation import Happening
 
 MAX_VERDICTS: Final = 10
-#: Where a candidate that is not under way stands.
+#: Where a canary that is not under way stands.
 NOWHERE: Final[Mapping[str, Any]] = {
     "stage": Stage.DONE,
     "current_step_index": 0,
@@ -65,7 +65,7 @@ def _position(facts: Facts) -> str:
 
 
 def fresh_attempt(facts: Facts, attempt: int) -> dict[str, Any]:
-    """A candidate at the start, with no evidence; its first route version is filled in later."""
+    """A canary at the start, with no evidence; its first route version is filled in later."""
     observed = facts.situation.observation
     through = observed.counted_through if observed else facts.status.analysis.counted_through
     return {
@@ -88,7 +88,7 @@ def fresh_attempt(facts: Facts, attempt: int) -> dict[str, Any]:
 def new_verdict(
     facts: Facts, revision: str, result: Result, reason: Reason, message: str, check: str | None
 ) -> Verdict:
-    """A verdict of this moment, with what the candidate had been given."""
+    """A verdict of this moment, with what the canary had been given."""
     return Verdict(
         revision=revision,
         attempt=max(facts.status.attempt, 1),
@@ -106,7 +106,7 @@ def new_verdict(
 
 def _samples(facts: Facts, revision: str, reason: Reason) -> tuple[Sample, ...]:
     observed = facts.observation
-    if observed is None or revision != facts.candidate:
+    if observed is None or revision != facts.canary:
         return ()
     return samples.samples(observed.failed, reason)
 

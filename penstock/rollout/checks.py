@@ -43,15 +43,15 @@ def refused_request(facts: Facts) -> Move | None:
 def undo_requested(facts: Facts) -> Move | None:
     """A person goes back to a former revision: as soon as its first pod is ready.
 
-    Back to stable is a rollback of the candidate, and waits for nothing.
+    Back to stable is a rollback of the canary, and waits for nothing.
     """
     goal = former.goal(facts)
     if not goal:
         return None
     if goal != facts.stable:
         return Undo(goal) if facts.situation.pods.get(goal, Pods()).ready else None
-    if former.in_flight(facts) != facts.candidate:
-        return None  # the candidate of before goes first
+    if former.in_flight(facts) != facts.canary:
+        return None  # the canary of before goes first
     return Reject(Reason.ABORTED, verdicts.undone(facts.percent, goal))
 
 
@@ -59,9 +59,9 @@ def settled(facts: Facts) -> Move | None:
     """There is nothing to try: no first revision yet, or stable is what the Agent wants."""
     if not facts.stable:
         return _first_revision(facts)
-    if facts.candidate or facts.status.canary_revision:
+    if facts.canary or facts.status.canary_revision:
         return None
-    return Wait(WaitReason.NO_CANDIDATE, waits.no_candidate)
+    return Wait(WaitReason.NO_CANARY, waits.no_canary)
 
 
 def _first_revision(facts: Facts) -> Move:
@@ -83,8 +83,8 @@ def promoted_before(facts: Facts) -> Move | None:
     Where stable's own promotion is not on record, nobody can tell which one was later.
     """
     before = facts.situation.status
-    ours, theirs = facts.record(facts.candidate), facts.record(facts.stable)
-    known = before.canary_revision == facts.candidate or not before.route_version
+    ours, theirs = facts.record(facts.canary), facts.record(facts.stable)
+    known = before.canary_revision == facts.canary or not before.route_version
     later = 0 < theirs.promoted_sequence < ours.promoted_sequence
     of_this_attempt = ours.promoted_attempt is None or (
         ours.promoted_attempt >= max(facts.status.attempt, 1)
@@ -95,11 +95,11 @@ def promoted_before(facts: Facts) -> Move | None:
 def superseded(facts: Facts) -> Move | None:
     """Another revision than the one being tried: that one goes, and the new one begins."""
     canary = facts.status.canary_revision or ""
-    if canary == facts.candidate:
+    if canary == facts.canary:
         return None
     over = not path.under_way(facts.status)
     old = "" if over or facts.record(canary).rejected_attempt >= facts.status.attempt else canary
-    return Begin(facts.candidate, superseding=old) if facts.candidate else Drop(superseding=old)
+    return Begin(facts.canary, superseding=old) if facts.canary else Drop(superseding=old)
 
 
 def rejected(facts: Facts) -> Move | None:
@@ -114,7 +114,7 @@ def rejected(facts: Facts) -> Move | None:
 
 
 def abort_requested(facts: Facts) -> Move | None:
-    """A person takes the candidate off for good."""
+    """A person takes the canary off for good."""
     if not facts.asks(Verb.ABORT):
         return None
     return Reject(Reason.ABORTED, verdicts.aborted(facts.percent))
@@ -142,7 +142,7 @@ def kept(facts: Facts) -> Move | None:
 
 
 def setpoint(facts: Facts) -> Move | None:
-    """A person's setpoint for this candidate acts at once."""
+    """A person's setpoint for this canary acts at once."""
     if facts.owned is None:
         return None
     if facts.owned > max(facts.percent, COMPARABLE_PERCENT) and facts.on_trial:
@@ -187,7 +187,7 @@ def ceiling(facts: Facts) -> Move | None:
 
 
 def first_step(facts: Facts) -> Move | None:
-    """A ready candidate enters its first step."""
+    """A ready canary enters its first step."""
     return None if facts.started else _automatic_advance(facts)
 
 
@@ -229,7 +229,7 @@ def evidence_suspect(facts: Facts) -> Move | None:
 
 
 def callers_cancel(facts: Facts) -> Move | None:
-    """Callers take back far more from the candidate than from stable: that hides how slow it is."""
+    """Callers take back far more from the canary than from stable: that hides how slow it is."""
     return Wait(WaitReason.ANALYSIS_UNCLEAR, waits.callers_cancel) if facts.callers_cancel else None
 
 
@@ -238,8 +238,8 @@ def evidence_not_sufficient(facts: Facts) -> Move | None:
     observed = facts.observation
     if observed is None or facts.in_final_hold:
         return None
-    ours, theirs = observed.in_step(Arm.CANDIDATE), observed.in_step(Arm.STABLE)
-    if not ours.tasks and not observed.routed_in_step(Arm.CANDIDATE) and theirs.tasks:
+    ours, theirs = observed.in_step(Arm.CANARY), observed.in_step(Arm.STABLE)
+    if not ours.tasks and not observed.routed_in_step(Arm.CANARY) and theirs.tasks:
         return _nobody_eligible(facts)
     fewest = facts.step.min_tasks
     enough = all(observed.in_total(arm).tasks >= fewest for arm in Arm)
@@ -287,15 +287,15 @@ def _advance(facts: Facts, *, requested: bool = False, nobody_eligible: bool = F
 
 
 def final_watch(facts: Facts) -> Move | None:
-    """Promotion after the final hold needs tasks of the candidate: no traffic proves nothing."""
+    """Promotion after the final hold needs tasks of the canary: no traffic proves nothing."""
     observed = facts.observation
     if facts.strategy.final_hold_seconds == 0 or observed is None:
         return None
-    if observed.in_step(Arm.CANDIDATE).tasks:
+    if observed.in_step(Arm.CANARY).tasks:
         return None
     return Wait(WaitReason.AWAITING_EVIDENCE, waits.awaits_final_tasks)
 
 
 def promote(facts: Facts) -> Move:
-    """All steps passed and the final hold is over: the candidate becomes stable."""
+    """All steps passed and the final hold is over: the canary becomes stable."""
     return Promote(Reason.ALL_STEPS_PASSED, verdicts.all_passed(facts))

@@ -30,7 +30,7 @@ from penstock.rollout.words import conditions, events, waits
 MAX_MOVES: Final = 24
 MAX_HALTS: Final = 8
 _LOOK_AT_TRAFFIC_SECONDS: Final = 1.0
-_LOOK_AT_CANDIDATE_SECONDS: Final = 5.0
+_LOOK_AT_CANARY_SECONDS: Final = 5.0
 _LOOK_AT_STABLE_SECONDS: Final = 60.0
 _TOLD_WAITS: Final = {
     WaitReason.HOLD_FOR_APPROVAL: EventReason.HOLD_FOR_APPROVAL,
@@ -95,7 +95,7 @@ def _seen(situation: Situation) -> dict[str, Any]:
         "epoch": max(status.epoch, situation.epoch),
         "suspended": situation.agent_suspended,
         "stable_revision": facts.stable or None,
-        "share": _share_seen(facts, is_new=facts.candidate != (status.canary_revision or "")),
+        "share": _share_seen(facts, is_new=facts.canary != (status.canary_revision or "")),
         "unready_since": _unready_since(facts),
         "halts": _halts(facts),
         **_quiet(facts),
@@ -111,9 +111,9 @@ def _share_seen(facts: Facts, *, is_new: bool = False) -> Share:
         facts.situation.spec.traffic,
         facts.situation.generation,
         share.setpoint,
-        facts.candidate,
+        facts.canary,
         is_new=is_new,
-        version=facts.record(facts.candidate).version,
+        version=facts.record(facts.canary).version,
     )
     return share if seen is share.setpoint else share.model_copy(update={"setpoint": seen})
 
@@ -128,7 +128,7 @@ def _halts(facts: Facts) -> tuple[Halt, ...]:
 
 
 def _quiet(facts: Facts) -> dict[str, Any]:
-    """A candidate that has been available for long enough has a clean sheet again."""
+    """A canary that has been available for long enough has a clean sheet again."""
     kept = facts.suspension
     counts = facts.status.unavailable_count or kept.overloads or kept.uncompared
     if not counts or not kept.resumed_at or facts.seconds_since(kept.resumed_at) < QUIET_SECONDS:
@@ -138,10 +138,10 @@ def _quiet(facts: Facts) -> dict[str, Any]:
 
 
 def _stuck(facts: Facts) -> StuckQueue | None:
-    """Since when the candidate's queue is old; from anew whenever its age has fallen."""
+    """Since when the canary's queue is old; from anew whenever its age has fallen."""
     if not facts.percent or facts.situation.agent_suspended or not facts.queue_is_old:
         return None
-    age, before = int(facts.queue_age(facts.candidate)), facts.status.stuck
+    age, before = int(facts.queue_age(facts.canary)), facts.status.stuck
     if before and age >= before.age_seconds:
         return before
     return StuckQueue(since=condition.timestamp(facts.now), age_seconds=age)
@@ -170,7 +170,7 @@ def _unready_since(facts: Facts) -> str | None:
     if ours.ready or not path.under_way(facts.status):
         return None
     if facts.percent and (not ours.wanted or (theirs.wanted and not theirs.ready)):
-        return None  # neither side has a pod: not the candidate's fault, and stable is no refuge
+        return None  # neither side has a pod: not the canary's fault, and stable is no refuge
     return facts.status.unready_since or condition.timestamp(facts.now)
 
 
@@ -213,7 +213,7 @@ def _still(wait: Wait, before: Facts, after: Facts) -> Wait:
 
 def _noted(facts: Facts) -> Facts:
     """What follows from the status as it is now, with no check asked: whose setpoint, and clocks."""
-    facts = facts.but(share=_share_seen(facts))  # whose candidate may just have ended
+    facts = facts.but(share=_share_seen(facts))  # whose canary may just have ended
     facts = facts.but(stuck=_stuck(facts), unready_since=_unready_since(facts))
     return facts.but(blind_since=_blind_since(facts))
 
@@ -299,7 +299,7 @@ def _told_once(facts: Facts, before: AgentRolloutStatus, wait: Awaited) -> tuple
 
 
 def _refused_percent(facts: Facts, before: AgentRolloutStatus) -> tuple[Happening, ...]:
-    """A setpoint for a rejected candidate is refused, once, with the command that helps."""
+    """A setpoint for a rejected canary is refused, once, with the command that helps."""
     seen = facts.status.share.setpoint
     if not facts.rejected or seen is None or seen == before.share.setpoint:
         return ()
@@ -313,8 +313,8 @@ def _look_again(facts: Facts, wait: Awaited) -> float:
         return _LOOK_AT_TRAFFIC_SECONDS
     if not path.under_way(facts.status):
         first = wait.reason == WaitReason.FIRST_REVISION_NOT_READY
-        return _LOOK_AT_CANDIDATE_SECONDS if first else _LOOK_AT_STABLE_SECONDS
-    longest = _LOOK_AT_TRAFFIC_SECONDS if facts.percent else _LOOK_AT_CANDIDATE_SECONDS
+        return _LOOK_AT_CANARY_SECONDS if first else _LOOK_AT_STABLE_SECONDS
+    longest = _LOOK_AT_TRAFFIC_SECONDS if facts.percent else _LOOK_AT_CANARY_SECONDS
     if wait.until is None:
         return longest
     left = (wait.until - facts.now) / timedelta(seconds=1)
@@ -322,7 +322,7 @@ def _look_again(facts: Facts, wait: Awaited) -> float:
 
 
 def _holds(facts: Facts, wait: Awaited) -> float:
-    """For how long a candidate waits for people, evidence or its hold alone."""
+    """For how long a canary waits for people, evidence or its hold alone."""
     back = facts.suspended_for or facts.suspension.uncompared  # off, or on trial: both by the clock
     if wait.reason not in _HOLDS or not path.under_way(facts.status) or facts.blind or back:
         return 0.0

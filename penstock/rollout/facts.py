@@ -18,24 +18,24 @@ from penstock.rollout import path, requests, setpoint
 from penstock.rollout.situation import Pods, RevisionRecord, Situation, who_is_stable
 from penstock.traffic import Arm
 
-#: How long a candidate with traffic may be without a ready pod, or let its queue age.
+#: How long a canary with traffic may be without a ready pod, or let its queue age.
 UNAVAILABLE_SECONDS: Final = 30
 QUEUE_AGE_FACTOR: Final = 5
 #: How often an attempt may be taken off as unavailable before that condemns it.
 UNAVAILABLE_TIMES: Final = 2
 #: Largest share at which stable has enough of the users to be compared with.
 COMPARABLE_PERCENT: Final = 50
-#: How often a candidate may be taken off for want of a comparison while stable's few tasks fail too.
+#: How often a canary may be taken off for want of a comparison while stable's few tasks fail too.
 MOST_UNCOMPARED: Final = 3
-#: A candidate whose queue aged stays off for so long, doubled with each time, at most ...
+#: A canary whose queue aged stays off for so long, doubled with each time, at most ...
 FIRST_BACK_OFF_SECONDS: Final = 30
 LONGEST_BACK_OFF_SECONDS: Final = 600
 #: After so long without another one, an unavailability is forgotten.
 QUIET_SECONDS: Final = 3600
-#: Fewer cancelled tasks of the candidate say nothing.
+#: Fewer cancelled tasks of the canary say nothing.
 FEWEST_CANCELLED: Final = 5
 WAITING: Final = "Waiting"
-_OURS_AND_THEIRS: Final = (Arm.CANDIDATE, Arm.STABLE)
+_OURS_AND_THEIRS: Final = (Arm.CANARY, Arm.STABLE)
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Facts:
         return who_is_stable(said, self.situation.records.values())
 
     @cached_property
-    def candidate(self) -> str:
+    def canary(self) -> str:
         """The revision that wants to become stable; empty when there is none.
 
         An Agent whose template cannot be cut at present says nothing new.
@@ -108,18 +108,18 @@ class Facts:
 
     @cached_property
     def rejected(self) -> bool:
-        """Whether this attempt of the candidate was rejected, by its record or by the status."""
-        return bool(self.candidate) and self.rejected_attempt >= max(self.status.attempt, 1)
+        """Whether this attempt of the canary was rejected, by its record or by the status."""
+        return bool(self.canary) and self.rejected_attempt >= max(self.status.attempt, 1)
 
     @cached_property
     def rejected_attempt(self) -> int:
-        """The last attempt of the candidate that was rejected; 0 when none was."""
+        """The last attempt of the canary that was rejected; 0 when none was."""
         told = [
             verdict.attempt
             for verdict in self.status.verdicts
-            if verdict.revision == self.candidate and verdict.result is Result.REJECTED
+            if verdict.revision == self.canary and verdict.result is Result.REJECTED
         ]
-        return max([self.record(self.candidate).rejected_attempt, *told])
+        return max([self.record(self.canary).rejected_attempt, *told])
 
     # -- share ---------------------------------------------------------------------------------
 
@@ -130,13 +130,13 @@ class Facts:
 
     @property
     def owned(self) -> int | None:
-        """A person's setpoint for this very candidate."""
-        return setpoint.owned_percent(self.status.share.setpoint, self.candidate)
+        """A person's setpoint for this very canary."""
+        return setpoint.owned_percent(self.status.share.setpoint, self.canary)
 
     @property
     def ceiling(self) -> int | None:
         """A left-over setpoint: the steps must not pass it."""
-        return setpoint.ceiling_percent(self.status.share.setpoint, self.candidate)
+        return setpoint.ceiling_percent(self.status.share.setpoint, self.canary)
 
     def capped(self, percent: int) -> int:
         """A share of the automatic path under the ceiling."""
@@ -154,7 +154,7 @@ class Facts:
 
     @property
     def started(self) -> bool:
-        """Whether the candidate has entered its first step."""
+        """Whether the canary has entered its first step."""
         return path.started(self.status)
 
     @property
@@ -164,7 +164,7 @@ class Facts:
 
     @property
     def suspended_for(self) -> str:
-        """Why the candidate is taken off for a while; empty when it is not."""
+        """Why the canary is taken off for a while; empty when it is not."""
         if self.status.share.source is not Source.SUSPENDED:
             return ""
         return self.suspension.reason or WaitReason.SHARED_INCIDENT
@@ -188,8 +188,8 @@ class Facts:
 
     @property
     def pods(self) -> Pods:
-        """The candidate's pods."""
-        return self.situation.pods.get(self.candidate, Pods())
+        """The canary's pods."""
+        return self.situation.pods.get(self.canary, Pods())
 
     @property
     def stable_pods(self) -> Pods:
@@ -203,13 +203,13 @@ class Facts:
 
     @property
     def queue_is_old(self) -> bool:
-        """Whether the candidate's oldest task waits for too long while stable's does not.
+        """Whether the canary's oldest task waits for too long while stable's does not.
 
         A person's share may be above what the workers can take yet: then age says nothing.
         """
         if self.status.share.source is Source.SETPOINT and not self.capacity_for(self.percent):
             return False
-        ours, theirs = self.queue_age(self.candidate), self.queue_age(self.stable)
+        ours, theirs = self.queue_age(self.canary), self.queue_age(self.stable)
         limit = max(float(UNAVAILABLE_SECONDS), QUEUE_AGE_FACTOR * theirs)
         return ours > limit and theirs <= UNAVAILABLE_SECONDS
 
@@ -227,13 +227,13 @@ class Facts:
         return min(age, max(self.seconds_since(ended[-1]), 0.0)) if ended else age
 
     def capacity_for(self, percent: int) -> bool:
-        """Whether the candidate's ready pods can take a share."""
+        """Whether the canary's ready pods can take a share."""
         capacity = self.situation.capacity
         return capacity is None or capacity.suffices(percent)
 
     @property
     def backing_off(self) -> bool:
-        """Whether a candidate whose queue aged must stay off for longer."""
+        """Whether a canary whose queue aged must stay off for longer."""
         kept = self.suspension
         if not kept.overloads or not kept.since:
             return False
@@ -245,7 +245,7 @@ class Facts:
         return (self.now - condition.moment(moment)).total_seconds()
 
     def seconds_unready(self) -> float:
-        """How long the candidate has been without a ready pod."""
+        """How long the canary has been without a ready pod."""
         since = self.status.unready_since
         return (self.now - condition.moment(since)).total_seconds() if since else 0.0
 
@@ -253,12 +253,12 @@ class Facts:
 
     @cached_property
     def observation(self) -> Observation | None:
-        """What was measured, for this step, and since the candidate last came back."""
+        """What was measured, for this step, and since the canary last came back."""
         observed = self.situation.observation
         if observed is None:
             return None
         under_way = path.under_way(self.status)
-        observed = observed.of_candidate(self.status.analysis.since_version if under_way else None)
+        observed = observed.of_canary(self.status.analysis.since_version if under_way else None)
         observed = observed.for_step(self.status.analysis.step_from)
         back = self.suspension.resumed_at
         return observed.since(int(condition.moment(back).timestamp() * 1000)) if back else observed
@@ -287,7 +287,7 @@ class Facts:
 
     @property
     def callers_cancel(self) -> bool:
-        """Whether callers, in this step, take back clearly more tasks from the candidate.
+        """Whether callers, in this step, take back clearly more tasks from the canary.
 
         Within one step the shares stand still, so that both arms are compared over the same time.
         """
@@ -300,7 +300,7 @@ class Facts:
 
     @cached_property
     def stable_proved_well(self) -> bool:
-        """Whether stable, with all users since the candidate was taken off, keeps every limit.
+        """Whether stable, with all users since the canary was taken off, keeps every limit.
 
         So many ended tasks prove it; where there is hardly any traffic, time does.
         """
@@ -316,7 +316,7 @@ class Facts:
 
     @property
     def on_trial(self) -> bool:
-        """Whether a candidate that could not be compared is back at a share where it can be."""
+        """Whether a canary that could not be compared is back at a share where it can be."""
         kept, observed = self.suspension, self.observation
         if not kept.uncompared or not kept.resumed_at:
             return False
@@ -342,9 +342,9 @@ class Facts:
 
     @cached_property
     def request(self) -> requests.Request | None:
-        """The open request, when it is well-formed and names the candidate."""
+        """The open request, when it is well-formed and names the canary."""
         parsed = requests.parse(self.open_request)
-        return parsed if parsed and self.is_meant(parsed, self.candidate) else None
+        return parsed if parsed and self.is_meant(parsed, self.canary) else None
 
     def is_meant(self, request: requests.Request, revision: str) -> bool:
         """Whether a request names a revision; a version that two revisions have names neither."""

@@ -15,7 +15,7 @@ from penstock.task import TaskStatus
 class Words:
     """What a metric is called, the unit of its limit, and why it rejects.
 
-    ``failed``: what is said of a task that counted against the candidate, where nothing else is
+    ``failed``: what is said of a task that counted against the canary, where nothing else is
     known of it.
     """
 
@@ -57,9 +57,9 @@ def limit(found: Finding) -> str:
     return f"{found.limit} {WORDS[found.metric].unit}"
 
 
-def of_candidate(found: Finding) -> str:
-    """What was measured on the candidate, such as "31.0 % (13/42)"."""
-    return _shown(found.metric, found.candidate)
+def of_canary(found: Finding) -> str:
+    """What was measured on the canary, such as "31.0 % (13/42)"."""
+    return _shown(found.metric, found.canary)
 
 
 def of_stable(found: Finding) -> str:
@@ -70,14 +70,14 @@ def of_stable(found: Finding) -> str:
 def line(found: Finding) -> str:
     """A phrase with the numbers of both sides, the window and the limit.
 
-    Such as "error rate 31.0 % on the candidate (13/42) and ... in the last 300 s, limit 5 %".
+    Such as "error rate 31.0 % on the canary (13/42) and ... in the last 300 s, limit 5 %".
     """
     lately = ""
     if found.verdict is CheckVerdict.SHARED and found.lately_seconds < found.seconds:
         there = _shown(found.metric, found.lately)
         lately = f", there {there} in the last {found.lately_seconds} s,"
     return (
-        f"{title(found)} {_on(of_candidate(found), 'the candidate')} and "
+        f"{title(found)} {_on(of_canary(found), 'the canary')} and "
         f"{_on(of_stable(found), 'stable')}{lately} "
         f"in the last {found.seconds} s, limit {limit(found)}"
     )
@@ -92,6 +92,6 @@ def _shown(metric: Metric, sums: Sums) -> str:
 
 
 def _on(shown: str, who: str) -> str:
-    """With "31.0 % (13/42)" of the candidate: "31.0 % on the candidate (13/42)"."""
+    """With "31.0 % (13/42)" of the canary: "31.0 % on the canary (13/42)"."""
     value, _, counts = shown.partition(" (")
     return f"{value} on {who} ({counts}" if counts else f"{value} on {who}"

@@ -80,14 +80,14 @@ def attempt_of(facts: Facts, revision: str) -> int:
 
 
 def in_flight(facts: Facts) -> str:
-    """The candidate that is being tried; empty when none is."""
+    """The canary that is being tried; empty when none is."""
     return (facts.status.canary_revision or "") if path.under_way(facts.status) else ""
 
 
 def left_for(facts: Facts, revision: str) -> list[str]:
-    """Who is left when everybody goes back to a revision: stable, and the candidate in flight.
+    """Who is left when everybody goes back to a revision: stable, and the canary in flight.
 
-    A candidate that began only after it was asked for, while workers were awaited, is not meant.
+    A canary that began only after it was asked for, while workers were awaited, is not meant.
     """
     last, canary = facts.status.last_request, in_flight(facts)
     asked_at = last.at if (last.value, last.result) == (facts.open_request, WAITING) else ""

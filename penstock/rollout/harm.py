@@ -1,4 +1,4 @@
-"""Whether a candidate does any harm: it is taken off for a while, comes back, or is rejected."""
+"""Whether a canary does any harm: it is taken off for a while, comes back, or is rejected."""
 
 from penstock.analysis.guardrails import CheckVerdict
 from penstock.api.analysis import Reason
@@ -16,15 +16,15 @@ from penstock.rollout.words import verdicts, waits
 
 
 def unavailable(facts: Facts) -> Move | None:
-    """A candidate that cannot serve its share gives it back.
+    """A canary that cannot serve its share gives it back.
 
     It comes back when there is room for its share; under a person's setpoint one pod is enough.
     Without a ready pod twice condemns it; a queue that ages while pods are ready never does.
     """
-    if facts.suspended_for == WaitReason.CANDIDATE_UNAVAILABLE:
+    if facts.suspended_for == WaitReason.CANARY_UNAVAILABLE:
         room = facts.owned is not None or facts.capacity_for(facts.status.held_percent or 0)
         if not facts.pods.ready or not room or facts.backing_off:
-            return Wait(WaitReason.CANDIDATE_UNAVAILABLE, waits.awaits_pods)
+            return Wait(WaitReason.CANARY_UNAVAILABLE, waits.awaits_pods)
         return _resume(facts)
     if not facts.percent or facts.situation.agent_suspended:
         return None
@@ -32,9 +32,9 @@ def unavailable(facts: Facts) -> Move | None:
     if not why:
         return None
     if facts.seconds_unready() < UNAVAILABLE_SECONDS:
-        return Suspend(WaitReason.CANDIDATE_UNAVAILABLE, why, overload=True)
+        return Suspend(WaitReason.CANARY_UNAVAILABLE, why, overload=True)
     if facts.status.unavailable_count + 1 < UNAVAILABLE_TIMES:
-        return Suspend(WaitReason.CANDIDATE_UNAVAILABLE, why)
+        return Suspend(WaitReason.CANARY_UNAVAILABLE, why)
     message = verdicts.unavailable_again(facts.percent, why)
     return Reject(Reason.UNAVAILABLE, message, "availability")
 
@@ -71,7 +71,7 @@ def rows_missing(facts: Facts) -> Move | None:
 def not_comparable(facts: Facts) -> Move | None:
     """Over a limit with nobody to compare with: users go to stable first.
 
-    When stable, with all users, is well, the candidate comes back to a share at which it can be
+    When stable, with all users, is well, the canary comes back to a share at which it can be
     compared, and is on trial there until both have enough tasks: outages come in rows. What is bad
     after that, still without a rival, is its own; unless stable's few tasks fail too.
     """
@@ -102,7 +102,7 @@ def _resume(facts: Facts) -> Move:
 
 
 def guardrail(facts: Facts) -> Move | None:
-    """A credible and attributable breach rejects the candidate."""
+    """A credible and attributable breach rejects the canary."""
     check = facts.first_check(CheckVerdict.BREACHED)
     if check is None or facts.situation.agent_suspended or holds.lacks_rows(facts):
         return None

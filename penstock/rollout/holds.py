@@ -1,4 +1,4 @@
-"""What holds any raise, also one that brings a candidate back."""
+"""What holds any raise, also one that brings a canary back."""
 
 from datetime import timedelta
 from functools import partial
@@ -36,7 +36,7 @@ def not_ready(facts: Facts) -> Move | None:
         return Wait(WaitReason.STORE_UNAVAILABLE, waits.store_unavailable)
     left = UNAVAILABLE_SECONDS - facts.seconds_unready()
     until = facts.now + timedelta(seconds=left) if facts.percent else None
-    return Wait(WaitReason.CANDIDATE_NOT_READY, waits.not_ready, until)
+    return Wait(WaitReason.CANARY_NOT_READY, waits.not_ready, until)
 
 
 def measurement_missing(facts: Facts) -> Move | None:

@@ -44,37 +44,37 @@ class ServeFirst:
 
 @dataclass(frozen=True)
 class Begin:
-    """A revision becomes the candidate, from the start; the one before it is superseded."""
+    """A revision becomes the canary, from the start; the one before it is superseded."""
 
-    candidate: str
+    canary: str
     superseding: str = ""
 
 
 @dataclass(frozen=True)
 class Drop:
-    """The Agent wants what is stable already: the candidate goes."""
+    """The Agent wants what is stable already: the canary goes."""
 
     superseding: str = ""
 
 
 @dataclass(frozen=True)
 class Adopt:
-    """The candidate's record says that it was promoted, and the status does not know yet."""
+    """The canary's record says that it was promoted, and the status does not know yet."""
 
 
 @dataclass(frozen=True)
 class StayRejected:
-    """The candidate's record says that it was rejected, and the status does not know yet."""
+    """The canary's record says that it was rejected, and the status does not know yet."""
 
 
 @dataclass(frozen=True)
 class Retry:
-    """A person gives a rejected candidate another attempt, with new evidence."""
+    """A person gives a rejected canary another attempt, with new evidence."""
 
 
 @dataclass(frozen=True)
 class Reject:
-    """The candidate gets nothing from now on, until a retry or another revision."""
+    """The canary gets nothing from now on, until a retry or another revision."""
 
     reason: Reason
     message: str
@@ -83,7 +83,7 @@ class Reject:
 
 @dataclass(frozen=True)
 class Suspend:
-    """The candidate is taken off for a while; nobody is blamed yet.
+    """The canary is taken off for a while; nobody is blamed yet.
 
     ``overload``: its pods are ready and its queue aged, which never condemns it.
     """
@@ -95,7 +95,7 @@ class Suspend:
 
 @dataclass(frozen=True)
 class Resume:
-    """A suspended candidate comes back to the share it had."""
+    """A suspended canary comes back to the share it had."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class Advance:
 
 @dataclass(frozen=True)
 class Promote:
-    """The candidate becomes stable."""
+    """The canary becomes stable."""
 
     reason: Reason
     message: str

@@ -14,14 +14,14 @@ from penstock.traffic import Arm
 
 #: Numbers alone are written at most this often: each write costs etcd the whole object.
 SECONDS_BETWEEN_COUNTS: Final = 60
-_ARMS: Final = (Arm.STABLE, Arm.CANDIDATE)
+_ARMS: Final = (Arm.STABLE, Arm.CANARY)
 
 
 def counted(facts: Facts, before: AgentRolloutStatus, *, news: bool = False) -> AgentRolloutStatus:
     """The status with the numbers as measured now, when they are worth a write.
 
-    They are at each change of the candidate, its step or its verdict, when a check changes its
-    word, when an arm's first tasks arrive, and otherwise once a minute. A rejected candidate
+    They are at each change of the canary, its step or its verdict, when a check changes its
+    word, when an arm's first tasks arrive, and otherwise once a minute. A rejected canary
     keeps those that rejected it.
 
     Args:
@@ -52,9 +52,9 @@ def measured(facts: Facts, observed: Observation) -> AnalysisStatus:
         update |= {
             "counted_through": observed.counted_through,
             "stable": for_status(observed.in_total(Arm.STABLE)),
-            "canary": for_status(observed.in_total(Arm.CANDIDATE)),
+            "canary": for_status(observed.in_total(Arm.CANARY)),
             "step_stable": for_status(observed.in_step(Arm.STABLE)),
-            "step_canary": for_status(observed.in_step(Arm.CANDIDATE)),
+            "step_canary": for_status(observed.in_step(Arm.CANARY)),
         }
     return facts.status.analysis.model_copy(update=update)
 
@@ -73,7 +73,7 @@ def check_report(check: Finding) -> CheckReport:
     """One check, ready to print."""
     return CheckReport(
         name=check.name,
-        candidate=findings.of_candidate(check),
+        candidate=findings.of_canary(check),
         stable=findings.of_stable(check),
         limit=findings.limit(check),
         verdict=check.verdict.value,
@@ -113,6 +113,6 @@ def _arms(analysis: AnalysisStatus) -> tuple[ArmCounts, ...]:
 
 
 def _observed_percent(observed: Observation) -> int | None:
-    ours = observed.in_window(Arm.CANDIDATE).tasks
+    ours = observed.in_window(Arm.CANARY).tasks
     everything = ours + observed.in_window(Arm.STABLE).tasks
     return round(100 * ours / everything) if everything else None

@@ -47,12 +47,12 @@ def next_index(strategy: Strategy, status: AgentRolloutStatus) -> int | None:
 
 
 def started(status: AgentRolloutStatus) -> bool:
-    """Whether the candidate has entered its first step."""
+    """Whether the canary has entered its first step."""
     return status.step_started_at is not None
 
 
 def under_way(status: AgentRolloutStatus) -> bool:
-    """Whether a candidate is being tried: neither rejected nor promoted nor absent."""
+    """Whether a canary is being tried: neither rejected nor promoted nor absent."""
     return status.stage is not Stage.DONE
 
 

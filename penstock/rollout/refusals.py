@@ -21,23 +21,23 @@ def why_refused(facts: Facts) -> str:
 
 
 def _wrong_revision(facts: Facts, request: Request) -> str:
-    if facts.is_meant(request, facts.candidate):
+    if facts.is_meant(request, facts.canary):
         return ""
     same = requests.named(request.revision, facts.versions)
     if len(same) > 1:
         return answers.ambiguous(same, request.revision)
     if facts.is_meant(request, facts.stable):
         return answers.is_stable(facts.stable)
-    if not facts.candidate:
-        return answers.no_candidate(request.revision)
-    return answers.another_candidate(facts.candidate, request.revision)
+    if not facts.canary:
+        return answers.no_canary(request.revision)
+    return answers.another_canary(facts.canary, request.revision)
 
 
 def _wrong_moment(facts: Facts, request: Request) -> str:
     if facts.rejected:
         return "" if request.verb is Verb.RETRY else verdicts.stays_rejected(facts)
     if request.verb is Verb.RETRY:
-        return answers.nothing_to_retry(facts.candidate)
+        return answers.nothing_to_retry(facts.canary)
     if request.verb is Verb.PROMOTE and facts.owned is None and ceiling_blocks(facts):
         return waits.ceiling(facts)
     return ""

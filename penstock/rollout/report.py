@@ -15,8 +15,8 @@ from penstock.rollout.situation import Pods
 from penstock.rollout.words import conditions, verdicts, waits
 
 _AWAITS_PODS: Final = (
-    WaitReason.CANDIDATE_NOT_READY,
-    WaitReason.CANDIDATE_UNAVAILABLE,
+    WaitReason.CANARY_NOT_READY,
+    WaitReason.CANARY_UNAVAILABLE,
     WaitReason.FIRST_REVISION_NOT_READY,
     WaitReason.UNDOING,
 )
@@ -40,8 +40,8 @@ def all_conditions(facts: Facts, wait: Awaited) -> tuple[condition.Condition, ..
     return tuple(_condition(facts, kind, *words_of) for kind, words_of in told.items())
 
 
-#: What only a pod of the candidate ends.
-_AWAITS_CANDIDATE: Final = (WaitReason.CANDIDATE_NOT_READY, WaitReason.CANDIDATE_UNAVAILABLE)
+#: What only a pod of the canary ends.
+_AWAITS_CANARY: Final = (WaitReason.CANARY_NOT_READY, WaitReason.CANARY_UNAVAILABLE)
 _Told = tuple[Status, str, str]
 
 
@@ -91,7 +91,7 @@ def _ready(facts: Facts, wait: Awaited) -> _Told:
         return Status.FALSE, "AgentSuspended", _refusal(facts) + waits.agent_suspended(facts)
     if wait.reason in (*_AWAITS_PODS, WaitReason.NO_REVISION, WaitReason.ROLLED_BACK):
         return Status.FALSE, wait.reason, message
-    if not facts.candidate:
+    if not facts.canary:
         return Status.TRUE, "Stable", message
     return Status.TRUE, wait.reason, message
 
@@ -131,13 +131,13 @@ def _awaited(facts: Facts, wait: Awaited) -> Pods:
         case WaitReason.FIRST_REVISION_NOT_READY:
             name = facts.situation.latest
         case (
-            WaitReason.CANDIDATE_NOT_READY
-            | WaitReason.CANDIDATE_UNAVAILABLE
+            WaitReason.CANARY_NOT_READY
+            | WaitReason.CANARY_UNAVAILABLE
             | WaitReason.AWAITING_CAPACITY
         ):
-            name = facts.candidate
+            name = facts.canary
         case WaitReason.STORE_UNAVAILABLE if not facts.can_serve:
-            name = facts.candidate  # with Redis again, its pods would still be missing
+            name = facts.canary  # with Redis again, its pods would still be missing
         case _:
             name = ""
     return facts.situation.pods.get(name, Pods())
@@ -148,7 +148,7 @@ def _awaits_pod_since(facts: Facts, wait: Awaited) -> str:
     last = facts.status.last_request
     if wait.reason == WaitReason.UNDOING and last.value == facts.open_request:
         return last.at
-    return facts.status.unready_since or "" if wait.reason in _AWAITS_CANDIDATE else ""
+    return facts.status.unready_since or "" if wait.reason in _AWAITS_CANARY else ""
 
 
 def _progressing(facts: Facts, wait: Awaited) -> _Told:
@@ -199,8 +199,8 @@ def _manual(facts: Facts, wait: Awaited) -> _Told:
     seen = facts.status.share.setpoint
     if seen is None:
         return Status.FALSE, "NoSetpoint", conditions.NO_SETPOINT
-    if not facts.candidate:
-        message = conditions.setpoint_without_candidate(seen.percent)
+    if not facts.canary:
+        message = conditions.setpoint_without_canary(seen.percent)
         return Status.FALSE, "NoCandidate", message
     if facts.rejected:
         return Status.FALSE, "CandidateRejected", verdicts.stays_rejected(facts)
@@ -216,7 +216,7 @@ def _promoted(facts: Facts) -> _Told:
         return Status.FALSE, "NoRevision", ""
     if facts.situation.uncut:
         return Status.UNKNOWN, facts.situation.uncut, conditions.UNCUT
-    if facts.candidate:
+    if facts.canary:
         return Status.FALSE, "CandidateNotPromoted", conditions.still_stable(facts.stable)
     for verdict in reversed(facts.status.verdicts):
         if verdict.revision == facts.stable and verdict.result is Result.PROMOTED:

@@ -26,7 +26,7 @@ def sample(failure: Failure) -> Sample:
 
 
 def samples(failures: Iterable[Failure], reason: Reason) -> tuple[Sample, ...]:
-    """What a verdict shows of the candidate's failures: at most three, the oldest first.
+    """What a verdict shows of the canary's failures: at most three, the oldest first.
 
     They are of the metric that the check of this reason is about, else those of all rates. The last
     three are taken, but different reasons go before equal ones: of each reason the last, the latest

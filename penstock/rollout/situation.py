@@ -65,9 +65,9 @@ class Situation:
 
     ``stable`` is who serves by default (from the Agent, empty before the first revision);
     ``latest`` the revision of the Agent's present template (empty when none can be cut).
-    ``fresh_salt`` is a random string to use if a candidate begins now. ``observation`` is None
+    ``fresh_salt`` is a random string to use if a canary begins now. ``observation`` is None
     when the measurement failed, with ``observation_error`` saying why. ``users`` and ``tasks``
-    are what the candidate was ever given. ``records``, ``pods`` and ``queue_age_seconds`` (age of
+    are what the canary was ever given. ``records``, ``pods`` and ``queue_age_seconds`` (age of
     the oldest unclaimed task) are keyed by the names of revisions. ``request`` is the request
     annotation as read. ``route_version_floor`` is the highest version ever seen in force.
     ``namespace`` and ``name`` are the AgentRollout's, for the commands in messages; without a
@@ -119,7 +119,7 @@ class Decision:
     put on the records of those before anything acts on the status. ``promoted`` is who serves by
     default from now on and did not before, empty where nobody was promoted. ``goal`` is the
     revision that a person asked to go back to, until its first worker is ready: it needs its
-    workers now. ``holds_seconds``: a candidate is tried, and so long nothing but news would change
+    workers now. ``holds_seconds``: a canary is tried, and so long nothing but news would change
     the decision while no task is in the window; 0 where time alone might.
     """
 

@@ -76,16 +76,16 @@ def _serve_first(move: moves.ServeFirst, facts: Facts) -> Change:
 
 def _begin(move: moves.Begin, facts: Facts) -> Change:
     superseded = _supersede(
-        facts, move.superseding, verdicts.superseded_by(facts.percent, move.candidate)
+        facts, move.superseding, verdicts.superseded_by(facts.percent, move.canary)
     )
     update = {
         **fresh_attempt(facts, _first_attempt(facts)),
-        "canary_revision": move.candidate,
+        "canary_revision": move.canary,
         "salt": facts.situation.fresh_salt,
         "unit": facts.situation.spec.unit,
         "verdicts": superseded.status.verdicts,
     }
-    began = Happening(EventReason.CANDIDATE_STARTED, events.began(facts, move.candidate))
+    began = Happening(EventReason.CANARY_STARTED, events.began(facts, move.canary))
     return Change(
         updated(facts, update),
         (*superseded.happenings, began),
@@ -94,14 +94,14 @@ def _begin(move: moves.Begin, facts: Facts) -> Change:
 
 
 def _first_attempt(facts: Facts) -> int:
-    """The attempt a candidate begins with: the one it was promoted in, when it comes back.
+    """The attempt a canary begins with: the one it was promoted in, when it comes back.
 
     A revision that was rejected, retried and then promoted was good in the end.
     """
     promoted = [
         verdict.attempt
         for verdict in facts.status.verdicts
-        if verdict.revision == facts.candidate and verdict.result is Result.PROMOTED
+        if verdict.revision == facts.canary and verdict.result is Result.PROMOTED
     ]
     return max([1, *promoted])
 
@@ -132,18 +132,18 @@ def _supersede(facts: Facts, revision: str, message: str) -> Change:
 
 
 def _adopt(facts: Facts) -> Change:
-    return _promoted(facts, Reason.ALL_STEPS_PASSED, verdicts.on_record(facts.candidate))
+    return _promoted(facts, Reason.ALL_STEPS_PASSED, verdicts.on_record(facts.canary))
 
 
 def _stay_rejected(facts: Facts) -> Change:
-    record = facts.record(facts.candidate)
+    record = facts.record(facts.canary)
     attempt = max(facts.status.attempt, facts.rejected_attempt)
     told = facts.status.verdicts
-    known = any(v.revision == facts.candidate and v.attempt >= attempt for v in told)
+    known = any(v.revision == facts.canary and v.attempt >= attempt for v in told)
     if not known:
         verdict = new_verdict(
             facts,
-            facts.candidate,
+            facts.canary,
             Result.REJECTED,
             reason_of(record.rejected_reason),
             record.rejected_message or verdicts.REJECTED_BEFORE,
@@ -159,7 +159,7 @@ def _retry(facts: Facts) -> Change:
     attempt = facts.rejected_attempt + 1
     message = answers.retried(facts, attempt)
     update = {**fresh_attempt(facts, attempt), **answered(facts, message)}
-    told = Happening(EventReason.CANDIDATE_STARTED, events.began_again(message))
+    told = Happening(EventReason.CANARY_STARTED, events.began_again(message))
     return Change(updated(facts, update), (told,))
 
 
@@ -167,7 +167,7 @@ def _retry(facts: Facts) -> Change:
 
 
 def _off(facts: Facts, update: Mapping[str, Any]) -> AgentRolloutStatus:
-    """The status with the candidate taken off for good."""
+    """The status with the canary taken off for good."""
     return updated(
         facts,
         {
@@ -181,7 +181,7 @@ def _off(facts: Facts, update: Mapping[str, Any]) -> AgentRolloutStatus:
 
 def _reject(move: moves.Reject, facts: Facts) -> Change:
     verdict = new_verdict(
-        facts, facts.candidate, Result.REJECTED, move.reason, move.message, move.check
+        facts, facts.canary, Result.REJECTED, move.reason, move.message, move.check
     )
     update: dict[str, Any] = {
         "attempt": verdict.attempt,
@@ -199,7 +199,7 @@ def _reject(move: moves.Reject, facts: Facts) -> Change:
 
 def _suspend(move: moves.Suspend, facts: Facts) -> Change:
     message = events.suspended(facts, move.message)
-    unavailable = move.reason == WaitReason.CANDIDATE_UNAVAILABLE and not move.overload
+    unavailable = move.reason == WaitReason.CANARY_UNAVAILABLE and not move.overload
     kept = facts.suspension
     update = {
         "held_percent": facts.percent,
@@ -262,7 +262,7 @@ def _implied(facts: Facts, percent: int) -> dict[str, Any]:
 
 
 def _compared(facts: Facts) -> Suspension:
-    """A candidate that goes on was compared with stable since it came back."""
+    """A canary that goes on was compared with stable since it came back."""
     return facts.suspension.model_copy(update={"uncompared": 0})
 
 
@@ -354,10 +354,10 @@ def _promote(move: moves.Promote, facts: Facts) -> Change:
 
 
 def _promoted(facts: Facts, reason: Reason, message: str) -> Change:
-    verdict = new_verdict(facts, facts.candidate, Result.PROMOTED, reason, message, None)
+    verdict = new_verdict(facts, facts.canary, Result.PROMOTED, reason, message, None)
     update = {
         **NOWHERE,
-        "stable_revision": facts.candidate,
+        "stable_revision": facts.canary,
         "canary_revision": None,
         "canary_since": None,
         "share": share(facts, 0, Source.NONE),

@@ -49,7 +49,7 @@ def undo(move: moves.Undo, facts: Facts) -> Change:
 
 
 def _undone(facts: Facts, revision: str, goal: str) -> Verdict:
-    """The rejection of a revision that is left: of the candidate in flight, or of stable."""
+    """The rejection of a revision that is left: of the canary in flight, or of stable."""
     tried = revision == former.in_flight(facts)
     percent = facts.percent if tried else 100 - facts.percent
     message = verdicts.undone(percent, goal)
@@ -68,7 +68,7 @@ def _told_undone(facts: Facts, verdict: Verdict) -> Happening:
 
 
 def _still_declared(facts: Facts, left: Sequence[Verdict]) -> dict[str, Any]:
-    """What was undone and is declared all the same is the candidate, and gets nothing."""
+    """What was undone and is declared all the same is the canary, and gets nothing."""
     latest = facts.situation.latest or facts.status.canary_revision or ""
     mine = [verdict for verdict in left if verdict.revision == latest]
     if not mine and not (facts.rejected and latest == facts.status.canary_revision):

@@ -2,7 +2,7 @@
 
 ``T`` stands for the tag ``{<namespace>/<agent>}``::
 
-    T:route                 hash    the route record: uid epoch version stable candidate percent …
+    T:route                 hash    the route record: uid epoch version stable canary percent …
     T:revisions, T:stale    set     revision hashes with keys; those with tasks of a former uid
     T:rev:<hash>            hash    standing, limits, turns of the lanes, tasks ever routed
     T:q:<hash>:<lane>       stream  task ids, consumer group ``w``

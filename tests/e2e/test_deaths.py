@@ -41,7 +41,7 @@ def test_a_rollout_goes_on_when_its_leader_and_a_worker_are_killed(
     stable = tenant.until_stable()
     with tenant.live_traffic(8) as load:
         tenant.cluster.apply(manifests.agent("v2", spec=two, latencyMs=300))
-        candidate = tenant.until_candidate(stable)
+        canary = tenant.until_canary(stable)
         tenant.until_share(5)
         leader = site.leader()
         kill_without_farewell(site, "penstock-system", leader)
@@ -57,12 +57,12 @@ def test_a_rollout_goes_on_when_its_leader_and_a_worker_are_killed(
         worker = name_of(tenant.cluster.get("pods", "-l", selector)["items"][0])
         tenant.cluster.kubectl("delete", "pod", worker, "--grace-period=0", "--force")
         tenant.until(
-            f"{candidate} is promoted",
-            lambda: tenant.rollout().get("stableRevision") == candidate,
+            f"{canary} is promoted",
+            lambda: tenant.rollout().get("stableRevision") == canary,
             240,
         )
     ended = tenant.until_all_ended(load)
     assert seconds <= LEADERSHIP_SECONDS
     assert ended == {"Succeeded": len(load.tasks)}
     verdicts = tenant.rollout()["verdicts"]
-    assert [(one["revision"], one["result"]) for one in verdicts] == [(candidate, "Promoted")]
+    assert [(one["revision"], one["result"]) for one in verdicts] == [(canary, "Promoted")]

@@ -37,7 +37,7 @@ def test_an_editor_is_refused_the_share_and_a_releaser_is_not(
     tenant.cluster.apply(manifests.agent("v1"), manifests.rollout(manifests.PARKED))
     stable = tenant.until_stable()
     tenant.cluster.apply(manifests.agent("v2"))
-    tenant.until_candidate(stable)
+    tenant.until_canary(stable)
     patch = ("patch", "agentrollout", "support", "--type", "merge", "-p", PERCENT)
     editor, releaser = person("edit"), person("penstock-releaser")
     refusals = (

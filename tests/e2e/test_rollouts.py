@@ -25,19 +25,19 @@ def test_a_good_revision_climbs_with_a_hand_on_the_share_and_a_bad_one_comes_bac
     stable = tenant.until_stable()
     with tenant.live_traffic(10, users=lambda index: f"user-{index % 400}") as load:
         apply_example(tenant, "agent-v2.yaml")
-        good = tenant.until_candidate(stable)
+        good = tenant.until_canary(stable)
         patch_the_share(tenant, 20)
         asked_at = time.monotonic()
         tenant.until("300 tasks at 20 %", lambda: len(load.since(asked_at)) >= 300, 120)
         users = {one.user for one in load.since(asked_at)}
-        on_candidate = {one.user for one in load.since(asked_at) if one.revision == good}
-        share = 100 * len(on_candidate) / len(users)
-        print(f"{len(on_candidate)} of {len(users)} users ({share:.1f} %) are on the candidate")
+        on_canary = {one.user for one in load.since(asked_at) if one.revision == good}
+        share = 100 * len(on_canary) / len(users)
+        print(f"{len(on_canary)} of {len(users)} users ({share:.1f} %) are on the canary")
         assert 10 <= share <= 30
         patch_the_share(tenant, None)
         tenant.until("it is promoted", lambda: tenant.rollout().get("stableRevision") == good, 180)
         apply_example(tenant, "agent-v3-bad.yaml")
-        bad = tenant.until_candidate(good)
+        bad = tenant.until_canary(good)
         verdict = tenant.until_verdict(bad, seconds=180)
         assert verdict["result"] == "Rejected", verdict
         tenant.until_share(0)

@@ -51,7 +51,7 @@ class Rollouts:
         return status
 
     def share(self, name: str = "support") -> int:
-        """The candidate's share in force."""
+        """The canary's share in force."""
         return int((self.rollout(name).get("share") or {}).get("percent", 0))
 
     def until(self, what: str, look: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:
@@ -74,24 +74,24 @@ class Rollouts:
 
         return str(self.until(f"agent {name} serves", serving, seconds))
 
-    def until_candidate(
+    def until_canary(
         self, stable: str, name: str = "support", seconds: float = PATIENCE_SECONDS
     ) -> str:
         """Wait until another revision than `stable` is being tried, and its pods are ready."""
 
-        def candidate() -> str:
+        def canary() -> str:
             found = str(self.rollout(name).get("canaryRevision") or "")
             if found in ("", stable):
                 return ""
             ready = (self.cluster.get("deployment", found) or {}).get("status", {})
             return found if ready.get("readyReplicas") else ""
 
-        return str(self.until(f"a ready candidate of {name}", candidate, seconds))
+        return str(self.until(f"a ready canary of {name}", canary, seconds))
 
     def until_share(
         self, percent: int, name: str = "support", seconds: float = PATIENCE_SECONDS
     ) -> None:
-        """Wait until the candidate has this share."""
+        """Wait until the canary has this share."""
         self.until(f"share {percent} of {name}", lambda: self.share(name) == percent, seconds)
 
     def until_verdict(

@@ -81,7 +81,7 @@ def test_the_good_revision_climbs_and_the_share_moved_by_hand_is_measured(told: 
 
 def test_the_bad_revision_is_rolled_back_with_the_reason_in_one_sentence(told: str) -> None:
     sentence = re.search(
-        r"was rolled back at (\d+) %: error rate ([\d.]+) % on the candidate \((\d+)/(\d+)\) "
+        r"was rolled back at (\d+) %: error rate ([\d.]+) % on the canary \((\d+)/(\d+)\) "
         r"and ([\d.]+) % on stable \((\d+)/(\d+)\)",
         told,
     )

@@ -15,7 +15,7 @@ from penstock.guard import unguarded
 from penstock_store import testing
 from penstock_store.store import Store
 
-STABLE, CANDIDATE = "aaaa0000", "bbbb1111"
+STABLE, CANARY = "aaaa0000", "bbbb1111"
 pytestmark = pytest.mark.redis
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
@@ -54,8 +54,8 @@ async def dealt(server, route, submission):
     percent=st.integers(0, 100),
 )
 def test_admission_picks_what_the_core_picks(server, salt, user, session, unit, percent):
-    revisions = {name: open_revision(name) for name in (STABLE, CANDIDATE)}
-    split = traffic.Split(STABLE, CANDIDATE, percent, salt, unit)
+    revisions = {name: open_revision(name) for name in (STABLE, CANARY)}
+    split = traffic.Split(STABLE, CANARY, percent, salt, unit)
     route = traffic.Route("uid", 1, 1, split, revisions=revisions)
     submission = task.Submission("hi", "t", user=user, session=session)
     identifier, seen = asyncio.run(dealt(server, route, submission))

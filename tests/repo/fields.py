@@ -139,13 +139,13 @@ TESTS = {
         "revisionHistoryLimit": _PLAN
         + "test_history_beyond_its_limit_is_pruned_but_never_who_serves",
         "rolloutPolicy": _PRODUCT
-        + "test_without_its_rollout_a_candidate_waits_until_the_policy_says_immediate",
+        + "test_without_its_rollout_a_canary_waits_until_the_policy_says_immediate",
         "suspended": _PLAN + "test_suspension_is_a_new_route_version_and_an_honest_condition",
     },
     "AgentRollout": {
         "agentRef.name": _DECLARED + "test_a_rollout_is_for_the_agent_that_it_names",
-        "unit": _STRATEGY + "test_the_candidate_begins_with_the_declared_unit",
-        "strategy.steps[].percent": _STRATEGY + "test_a_step_gives_the_candidate_its_percent",
+        "unit": _STRATEGY + "test_the_canary_begins_with_the_declared_unit",
+        "strategy.steps[].percent": _STRATEGY + "test_a_step_gives_the_canary_its_percent",
         "strategy.steps[].holdSeconds": _STRATEGY
         + "test_a_step_is_not_left_before_its_hold_is_over",
         "strategy.steps[].maxWaitSeconds": _STRATEGY
@@ -155,13 +155,13 @@ TESTS = {
         + "test_a_step_that_needs_approval_waits_for_a_person",
         "strategy.finalHoldSeconds": _STRATEGY + "test_the_final_hold_comes_before_the_promotion",
         "strategy.startDeadlineSeconds": "tests/unit/rollout/test_what_people_read.py::"
-        "test_a_candidate_whose_pods_never_come_is_stalled_after_the_deadline_and_goes_on_by_itself",
+        "test_a_canary_whose_pods_never_come_is_stalled_after_the_deadline_and_goes_on_by_itself",
         "strategy.holdbackPercent": _STRATEGY
         + "test_stable_keeps_the_holdback_during_the_final_hold",
         "analysis.guardrails.mode": _GUARDRAILS
         + "test_the_mode_decides_whether_two_failures_in_twenty_are_proof",
         "analysis.guardrails.windowSeconds": _GUARDRAILS
-        + "test_what_is_older_than_the_window_is_not_held_against_the_candidate",
+        + "test_what_is_older_than_the_window_is_not_held_against_the_canary",
         "analysis.guardrails.minTasks": _GUARDRAILS
         + "test_literal_waits_for_as_many_tasks_as_it_is_told",
         "analysis.guardrails.errorRatePercent": _OVER,

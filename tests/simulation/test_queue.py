@@ -27,7 +27,7 @@ FIRST_SEED = int(os.environ.get("PENSTOCK_SEED", "2026"))
 HISTORIES = int(os.environ.get("PENSTOCK_HISTORIES", "100"))
 STEPS = 45
 MOST_ROUNDS = 100  # after them, work that is left would stay for ever
-STABLE, CANDIDATE = "aaaa0000", "bbbb1111"
+STABLE, CANARY = "aaaa0000", "bbbb1111"
 NOT_OPEN = (*(one for one in traffic.Standing if one is not traffic.Standing.OPEN), None)
 TENANT = "t"
 RETENTION = Retention(orphan_idle_ms=0, quiet_ms=0)
@@ -51,8 +51,8 @@ class History:
         self.store = store
         self.raw = raw
         self.agent = names.AgentKey("sim", f"agent-{seed}")
-        self.route = traffic.Route("uid-0", 1, 0, traffic.Split(STABLE, CANDIDATE, 50, "salt"))
-        self.standing = traffic.Standing.OPEN  # of the candidate; None: it is not listed
+        self.route = traffic.Route("uid-0", 1, 0, traffic.Split(STABLE, CANARY, 50, "salt"))
+        self.standing = traffic.Standing.OPEN  # of the canary; None: it is not listed
         self.admitted = {}  # task id -> session
         self.held = []  # claims that a living worker believes it has
         self.stale = []  # claims of workers that came back from the dead
@@ -90,7 +90,7 @@ class History:
         return self.random.choice(claims) if claims else None
 
     def revision(self):
-        return self.random.choice((STABLE, CANDIDATE))
+        return self.random.choice((STABLE, CANARY))
 
     async def admit(self):
         identifier = task.task_id(self.agent, self.random.randbytes(16))
@@ -213,7 +213,7 @@ class History:
 
     async def set_route(self, **changes):
         limits = traffic.RevisionLimits(1000, 600, 600)
-        standings = {STABLE: traffic.Standing.OPEN, CANDIDATE: self.standing}
+        standings = {STABLE: traffic.Standing.OPEN, CANARY: self.standing}
         revisions = {
             name: traffic.RoutedRevision(name, standing, limits)
             for name, standing in standings.items()
@@ -232,13 +232,13 @@ class History:
         chosen = rejected or self.random.choice([*traffic.Standing, None])
         self.standing = traffic.Standing.OPEN if back else chosen
         kept = self.standing is traffic.Standing.OPEN
-        await self.set_route(canary=CANDIDATE if kept else "")
+        await self.set_route(canary=CANARY if kept else "")
 
     async def suspend_or_resume(self):
         await self.set_route(suspended=not self.route.split.suspended)
 
     async def rehome(self):
-        await self.store.queue.rehome(self.agent, CANDIDATE, self.random.choice((1, 3, 200)))
+        await self.store.queue.rehome(self.agent, CANARY, self.random.choice((1, 3, 200)))
 
     async def recreate(self):
         await self.set_route(uid=f"uid-{self.route.version}")
@@ -256,18 +256,18 @@ class History:
     async def settle(self):
         """The world calms down: workers work off all that there is.
 
-        Half of the time the candidate's have died, and only the operator sees to its work.
+        Half of the time the canary's have died, and only the operator sees to its work.
         """
         if self.route.split.suspended:
             await self.suspend_or_resume()
-        alive = [STABLE, CANDIDATE]
+        alive = [STABLE, CANARY]
         if self.random.random() < 0.5:
-            alive.remove(CANDIDATE)
+            alive.remove(CANARY)
             self.standing = self.random.choice(NOT_OPEN)
             await self.set_route(canary="")
             self.seen[f"{self.standing or 'unlisted'}, its workers dead"] += 1
-            self.stale += [held for held in self.held if held.task.revision == CANDIDATE]
-            self.held = [held for held in self.held if held.task.revision != CANDIDATE]
+            self.stale += [held for held in self.held if held.task.revision == CANARY]
+            self.held = [held for held in self.held if held.task.revision != CANARY]
         for _ in range(MOST_ROUNDS):
             for claim in self.held:
                 await self.end(claim, ENDS[0])

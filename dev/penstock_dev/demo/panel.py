@@ -25,7 +25,7 @@ from penstock_dev.demo.seen import Scene, Seen
 from penstock_dev.traffic import Answer, Tally
 
 STABLE: Final = "cyan"
-CANDIDATE: Final = "yellow"
+CANARY: Final = "yellow"
 BAD: Final = "red"
 GOOD: Final = "green"
 _DIM: Final = "bright_black"
@@ -53,11 +53,11 @@ def _who_serves(scene: Scene, width: int) -> RenderableType:
     if not seen.stable:
         return Text("no revision serves yet", style=_DIM)
     rows = [_bar(seen, width), _legend(scene, seen.stable, "stable", STABLE, 100 - seen.percent)]
-    if seen.candidate:
-        role, style = _candidate_role(seen)
-        rows.append(_legend(scene, seen.candidate, role, style, seen.percent))
+    if seen.canary:
+        role, style = _canary_role(seen)
+        rows.append(_legend(scene, seen.canary, role, style, seen.percent))
     else:
-        rows.append(Text("  no candidate", style=_DIM))
+        rows.append(Text("  no canary", style=_DIM))
     return Group(*rows)
 
 
@@ -65,14 +65,14 @@ def _bar(seen: Seen, width: int) -> Text:
     """One line for all users; any share above nothing is at least one character."""
     ours = round(width * seen.percent / 100)
     ours = max(ours, 1) if seen.percent else 0
-    return Text.assemble(("█" * ours, CANDIDATE), ("░" * (width - ours), STABLE))
+    return Text.assemble(("█" * ours, CANARY), ("░" * (width - ours), STABLE))
 
 
-def _candidate_role(seen: Seen) -> tuple[str, str]:
+def _canary_role(seen: Seen) -> tuple[str, str]:
     verdict = seen.verdict
     if verdict and verdict.result is Result.REJECTED and not seen.under_way:
         return "rolled back", BAD
-    return "candidate", CANDIDATE
+    return "canary", CANARY
 
 
 def _legend(scene: Scene, revision: str, role: str, style: str, percent: int) -> Text:
@@ -102,19 +102,19 @@ def _steps(scene: Scene) -> Text:
         text.append("  ─  " if index else "", style=_DIM)
         text.append(f"{mark} {percent} %", style=style)
         if by_hand and percent == seen.percent:
-            text.append(" by hand", style=CANDIDATE)
+            text.append(" by hand", style=CANARY)
     return text
 
 
 def _step_mark(seen: Seen, percent: int) -> tuple[str, str]:
     if not seen.under_way or percent > seen.percent:
         return "○", _DIM
-    return ("●", f"bold {CANDIDATE}") if percent == seen.percent else ("✓", GOOD)
+    return ("●", f"bold {CANARY}") if percent == seen.percent else ("✓", GOOD)
 
 
 def _word(seen: Seen) -> Text:
     """What the rollout says of itself."""
-    style = BAD if seen.candidate and not seen.under_way else _DIM
+    style = BAD if seen.canary and not seen.under_way else _DIM
     return Text(seen.word(ConditionType.PROGRESSING), style=style)
 
 
@@ -129,7 +129,7 @@ def _checks(scene: Scene) -> RenderableType:
     live = {row[0]: row[1:] for row in _live(scene)} if seen.under_way else {}
     for check in seen.rollout.analysis.checks:
         ours, theirs = live.get(check.name, (check.candidate, check.stable))
-        style = _VERDICT_STYLES.get(check.verdict, CANDIDATE)
+        style = _VERDICT_STYLES.get(check.verdict, CANARY)
         table.add_row(check.name, ours, theirs, check.limit, Text(check.verdict, style=style))
     for _ in range(3 - table.row_count):
         table.add_row(*([Text("–", style=_DIM)] * 5))
@@ -138,7 +138,7 @@ def _checks(scene: Scene) -> RenderableType:
 
 def _live(scene: Scene) -> Iterator[tuple[str, str, str]]:
     """The same numbers as users see them: the operator writes its own down only now and then."""
-    ours = scene.tallies.get(scene.seen.candidate, Tally())
+    ours = scene.tallies.get(scene.seen.canary, Tally())
     theirs = scene.tallies.get(scene.seen.stable, Tally())
     yield "errorRate", _rate(ours, "Failed"), _rate(theirs, "Failed")
     yield "latencyMean", _mean(ours), _mean(theirs)
@@ -163,7 +163,7 @@ def _exchanges(scene: Scene, width: int) -> list[Text]:
 
 
 def _exchange(seen: Seen, answer: Answer) -> tuple[Text, Text]:
-    style = CANDIDATE if answer.revision == seen.candidate else STABLE
+    style = CANARY if answer.revision == seen.canary else STABLE
     said = answer.output if answer.good else f"{answer.status}: {answer.message}"
     asked = Text.assemble((f"{answer.user}  ", _DIM), answer.question)
     told = Text.assemble(

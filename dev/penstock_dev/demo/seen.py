@@ -45,26 +45,26 @@ class Seen:
         return self.rollout.stable_revision or self.agent.stable_revision or ""
 
     @property
-    def candidate(self) -> str:
+    def canary(self) -> str:
         """The revision being tried, also when it has just been rejected; empty when none."""
         return self.rollout.canary_revision or ""
 
     @property
     def under_way(self) -> bool:
-        """Whether a candidate is being tried."""
-        return bool(self.candidate) and self.rollout.stage is not Stage.DONE
+        """Whether a canary is being tried."""
+        return bool(self.canary) and self.rollout.stage is not Stage.DONE
 
     @property
     def percent(self) -> int:
-        """The candidate's share in force, as the route in the gateway has it."""
+        """The canary's share in force, as the route in the gateway has it."""
         targets = self.agent.traffic.targets
-        return next((t.percent for t in targets if t.role is Role.CANDIDATE), 0)
+        return next((t.percent for t in targets if t.role is Role.CANARY), 0)
 
     @property
     def verdict(self) -> Verdict | None:
         """The last verdict on the revision being tried, or on any when none is."""
         verdicts = self.rollout.verdicts
-        about = [v for v in verdicts if not self.candidate or v.revision == self.candidate]
+        about = [v for v in verdicts if not self.canary or v.revision == self.canary]
         return about[-1] if about else None
 
     def version(self, revision: str) -> str:
@@ -80,7 +80,7 @@ class Seen:
         """In one line, for what went wrong."""
         found = condition.find(self.agent.conditions, ConditionType.READY)
         ready = f"Ready={found.status.value} {found.reason}: {found.message}" if found else ""
-        rollout = f"stable {self.stable or '-'}, candidate {self.candidate or '-'}"
+        rollout = f"stable {self.stable or '-'}, canary {self.canary or '-'}"
         where = f"share {self.percent} %, step {self.rollout.step or '-'}"
         return "; ".join(
             filter(None, [rollout, where, self.word(ConditionType.PROGRESSING), ready])
@@ -89,7 +89,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything a view may draw. Tallies count since the last change of the candidate."""
+    """Everything a view may draw. Tallies count since the last change of the canary."""
 
     seen: Seen = field(default_factory=Seen)
     steps: tuple[int, ...] = ()

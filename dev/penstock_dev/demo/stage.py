@@ -51,7 +51,7 @@ class Stage:
     elapsed: Callable[[], float]
     ledger: Ledger = field(default_factory=Ledger)
     _background: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
-    _candidate: str = ""
+    _canary: str = ""
     _before: dict[str, Tally] = field(default_factory=dict)
     _exchanges: list[Answer] = field(default_factory=list)
 
@@ -108,17 +108,17 @@ class Stage:
         await self._background.enter_async_context(beside(sending))
 
     def _sample(self, answer: Answer) -> None:
-        """Keep a few exchanges to show: about one a second, the candidate's first, all failures."""
+        """Keep a few exchanges to show: about one a second, the canary's first, all failures."""
         last = self._exchanges[-1] if self._exchanges else None
         fresh = last is None or answer.sent_at - last.sent_at > _SAMPLE_SECONDS
-        rare = last is not None and last.revision != answer.revision == self.seen.candidate
+        rare = last is not None and last.revision != answer.revision == self.seen.canary
         if fresh or rare or not answer.good:
             self._exchanges = [*self._exchanges, answer][-_SHOWN_EXCHANGES:]
 
     # --------------------------------------------------------------------------- the view
 
     def tally(self, revision: str) -> Tally:
-        """What a revision did since the present candidate began."""
+        """What a revision did since the present canary began."""
         return self.ledger.tally(revision) - self._before.get(revision, Tally())
 
     def scene(self) -> Scene:
@@ -129,8 +129,8 @@ class Stage:
 
     async def _draw(self) -> None:
         while True:
-            if self.seen.candidate != self._candidate:
-                self._candidate = self.seen.candidate
+            if self.seen.canary != self._canary:
+                self._canary = self.seen.canary
                 self._before = dict(self.ledger.tallies)
             self.view.show(self.scene())
             await asyncio.sleep(_DRAW_SECONDS)

@@ -88,24 +88,22 @@ async def climb(stage: Stage) -> None:
         "Version 2.0 is a good change. Nobody does anything but apply it.",
         f"kubectl apply -f {stage.manifest('agent-v2.yaml')}",
     )
-    candidate = await _candidate_begins(stage)
+    canary = await _canary_begins(stage)
     for percent in stage.steps[1:2]:
         await _step(stage, percent)
-    for answer in [a for a in stage.ledger.answers if a.revision == candidate][:1]:
+    for answer in [a for a in stage.ledger.answers if a.revision == canary][:1]:
         show_exchange(stage, answer)
 
 
-async def _candidate_begins(stage: Stage) -> str:
+async def _canary_begins(stage: Stage) -> str:
     stable = stage.seen.stable
     seen = await stage.until(
         "the first step of the new revision",
         READY_SECONDS,
         lambda s: s.under_way and s.stable == stable and s.percent > 0,
     )
-    stage.say(
-        f"{seen.version(seen.candidate)} ({seen.candidate}) serves {seen.percent} % of the users."
-    )
-    return seen.candidate
+    stage.say(f"{seen.version(seen.canary)} ({seen.canary}) serves {seen.percent} % of the users.")
+    return seen.canary
 
 
 async def _step(stage: Stage, percent: int) -> None:
@@ -113,24 +111,24 @@ async def _step(stage: Stage, percent: int) -> None:
     await stage.until(
         f"the step to {percent} %",
         STEP_SECONDS,
-        lambda s: s.percent >= percent or s.stable == before.candidate,
+        lambda s: s.percent >= percent or s.stable == before.canary,
         unless=_rolled_back,
     )
-    done = stage.tally(before.candidate)
+    done = stage.tally(before.canary)
     stage.say(
         f"{before.percent} → {percent} %, after {done.tasks} tasks on "
-        f"{before.version(before.candidate)}, {done.bad} failed."
+        f"{before.version(before.canary)}, {done.bad} failed."
     )
 
 
 def _rolled_back(seen: Seen) -> str:
-    return seen.verdict.message if seen.verdict and _is_off(seen, seen.candidate) else ""
+    return seen.verdict.message if seen.verdict and _is_off(seen, seen.canary) else ""
 
 
 async def move(stage: Stage) -> None:
     """A person moves the share in the midst, and gives it back."""
-    candidate, earlier = stage.seen.candidate, stage.seen.percent
-    before = traffic.users_by_revision(_of_this_step(stage)).get(candidate, set())
+    canary, earlier = stage.seen.canary, stage.seen.percent
+    before = traffic.users_by_revision(_of_this_step(stage)).get(canary, set())
     command = _PATCH.format(percent=BY_HAND_PERCENT)
     await stage.do(f"A person moves the share to {BY_HAND_PERCENT} % by hand.", command)
     asked_at = time.monotonic()
@@ -142,8 +140,8 @@ async def move(stage: Stage) -> None:
     )
     moved_at = time.monotonic()
     stage.say(f"It is in force {moved_at - asked_at:.1f} s later. Is it so for the users?")
-    await _measure(stage, candidate, moved_at)
-    _stayed(stage, candidate, earlier, before, moved_at)
+    await _measure(stage, canary, moved_at)
+    _stayed(stage, canary, earlier, before, moved_at)
     await stage.do("The share is given back to the steps.", _PATCH.format(percent="null"))
     await stage.until(
         "the return to the steps",
@@ -153,10 +151,10 @@ async def move(stage: Stage) -> None:
 
 
 def _of_this_step(stage: Stage) -> list[Answer]:
-    return [a for a in stage.ledger.answers if a.revision == stage.seen.candidate]
+    return [a for a in stage.ledger.answers if a.revision == stage.seen.canary]
 
 
-async def _measure(stage: Stage, candidate: str, since: float) -> None:
+async def _measure(stage: Stage, canary: str, since: float) -> None:
     await stage.until(
         f"the measurement on {MEASURED_USERS} users",
         STEP_SECONDS,
@@ -165,9 +163,9 @@ async def _measure(stage: Stage, candidate: str, since: float) -> None:
     )
     answers = stage.ledger.sent_since(since)
     users = traffic.users_by_revision(answers)
-    ours, percent = len(users.get(candidate, ())), traffic.share_percent(answers, candidate) or 0.0
+    ours, percent = len(users.get(canary, ())), traffic.share_percent(answers, canary) or 0.0
     everybody = _users_since(stage, since)
-    who = stage.seen.version(candidate)
+    who = stage.seen.version(canary)
     told = f"{ours} of {everybody} users are answered by {who}: {percent:.0f} %"
     if abs(percent - BY_HAND_PERCENT) > TOLERANCE_PERCENT:
         raise DidNotHappen(f"the share of {BY_HAND_PERCENT} % did not reach users: {told}")
@@ -179,23 +177,23 @@ def _users_since(stage: Stage, since: float) -> int:
     return len(set().union(*users.values()))
 
 
-def _stayed(stage: Stage, candidate: str, percent: int, before: set[str], since: float) -> None:
+def _stayed(stage: Stage, canary: str, percent: int, before: set[str], since: float) -> None:
     users = traffic.users_by_revision(stage.ledger.sent_since(since))
-    others = set().union(*(seen for revision, seen in users.items() if revision != candidate))
+    others = set().union(*(seen for revision, seen in users.items() if revision != canary))
     if lost := sorted(before & others):
-        raise DidNotHappen(f"users did not stay on the candidate: {', '.join(lost[:3])}")
+        raise DidNotHappen(f"users did not stay on the canary: {', '.join(lost[:3])}")
     stage.say(f"All {len(before)} users who had it at {percent} % still have it.")
 
 
 async def promote(stage: Stage) -> None:
     """The good revision arrives."""
-    candidate = stage.seen.candidate
+    canary = stage.seen.canary
     for percent in (*(p for p in stage.steps if p > BY_HAND_PERCENT), 100):
         await _step(stage, percent)
     seen = await stage.until(
-        "the promotion", STEP_SECONDS, lambda s: s.stable == candidate, unless=_rolled_back
+        "the promotion", STEP_SECONDS, lambda s: s.stable == canary, unless=_rolled_back
     )
-    stage.say(f"{seen.version(candidate)} is stable now.")
+    stage.say(f"{seen.version(canary)} is stable now.")
 
 
 # ---------------------------------------------------------------------------- a bad revision
@@ -207,37 +205,37 @@ async def roll_back(stage: Stage) -> None:
         "Version 3.0 is a bad change: three answers in ten fail. Nobody watches.",
         f"kubectl apply -f {stage.manifest('agent-v3-bad.yaml')}",
     )
-    candidate = await _candidate_begins(stage)
+    canary = await _canary_begins(stage)
     begun = time.monotonic()
     seen = await stage.until(
         "the rollback of the bad revision",
         ROLLBACK_SECONDS,
-        lambda s: _is_off(s, candidate),
-        unless=lambda s: _escaped(s, candidate),
+        lambda s: _is_off(s, canary),
+        unless=lambda s: _escaped(s, canary),
     )
-    failed = [a for a in stage.ledger.answers if a.revision == candidate and not a.good]
+    failed = [a for a in stage.ledger.answers if a.revision == canary and not a.good]
     for answer in failed[:1]:
         show_exchange(stage, answer)
     verdict = seen.verdict
     if verdict is None or verdict.reason is not Reason.ERROR_RATE:
         raise DidNotHappen(f"the guardrail on errors did not fire: {verdict}")
-    stage.say(f"{time.monotonic() - begun:.0f} s later {candidate} was {verdict.message}.")
+    stage.say(f"{time.monotonic() - begun:.0f} s later {canary} was {verdict.message}.")
 
 
-def _is_off(seen: Seen, candidate: str) -> bool:
+def _is_off(seen: Seen, canary: str) -> bool:
     verdict = seen.verdict
-    if verdict is None or verdict.revision != candidate:
+    if verdict is None or verdict.revision != canary:
         return False
     return verdict.result is Result.REJECTED and seen.percent == 0
 
 
-def _escaped(seen: Seen, candidate: str) -> str:
-    return f"{candidate} was promoted instead" if seen.stable == candidate else ""
+def _escaped(seen: Seen, canary: str) -> str:
+    return f"{canary} was promoted instead" if seen.stable == canary else ""
 
 
 async def stay_back(stage: Stage) -> None:
     """What was rejected is not revived by applying it again."""
-    candidate, since = stage.seen.candidate, time.monotonic()
+    canary, since = stage.seen.canary, time.monotonic()
     await stage.do(
         "Does it come back when its manifest is applied again?",
         f"kubectl apply -f {stage.manifest('agent-v3-bad.yaml')}",
@@ -249,24 +247,24 @@ async def stay_back(stage: Stage) -> None:
         unless=lambda s: f"its share is {s.percent} % again" if s.percent else "",
     )
     answers = stage.ledger.sent_since(since)
-    if again := [answer.user for answer in answers if answer.revision == candidate]:
-        raise DidNotHappen(f"users did not leave {candidate}: {again[0]} was served by it again")
+    if again := [answer.user for answer in answers if answer.revision == canary]:
+        raise DidNotHappen(f"users did not leave {canary}: {again[0]} was served by it again")
     stage.say(f"No: {len(answers)} tasks later none has reached it, and its share is 0 %.")
 
 
 async def show_record(stage: Stage) -> None:
     """What was decided, as it is kept on the revision's record."""
-    candidate = stage.seen.candidate
+    canary = stage.seen.canary
     path = names.ANNOTATION_VERDICT.replace(".", r"\.")
     text = await stage.do(
         "Why it was taken off is kept on the revision's record:",
-        f"kubectl get controllerrevision {candidate} -o jsonpath='{{.metadata.annotations.{path}}}'",
+        f"kubectl get controllerrevision {canary} -o jsonpath='{{.metadata.annotations.{path}}}'",
     )
     try:
         verdict = Verdict.model_validate(json.loads(text))
     except ValueError as error:
-        raise DidNotHappen(f"the record of {candidate} has no decision: {text!r}") from error
-    for name, value in record_rows(verdict, stage.seen.version(candidate)):
+        raise DidNotHappen(f"the record of {canary} has no decision: {text!r}") from error
+    for name, value in record_rows(verdict, stage.seen.version(canary)):
         stage.view.detail(f"{name:<9} {value}")
     stage.say(_balance(stage))
 

@@ -30,7 +30,7 @@ _ROUNDS: Final = 200
 _LARGEST: Final = 2**31 - 1
 #: Words of a verdict that stand for one that is not known: it rejects, and for no better reason.
 _STRICT: Final[Mapping[str, str]] = {"result": Result.REJECTED, "reason": Reason.ABORTED}
-#: Without each of these nobody knows how far a candidate is.
+#: Without each of these nobody knows how far a canary is.
 _DECISIVE: Final = frozenset(
     {"stage", "share", "canaryRevision", "currentStepIndex", "heldPercent", "stepStartedAt"}
 )
@@ -125,7 +125,7 @@ def agent_status(agent: Object) -> Reading[AgentStatus]:
 def rollout_status(rollout: Object) -> Reading[AgentRolloutStatus]:
     """The status of an AgentRollout.
 
-    A decision that cannot be read in all its parts is none: the candidate begins anew, at 0 %.
+    A decision that cannot be read in all its parts is none: the canary begins anew, at 0 %.
     """
     found = _read(AgentRolloutStatus, rollout.get("status") or {}, _unreadable_moment)
     if _DECISIVE.isdisjoint(re.split(r"[.\[]", place)[1] for place in found.lost if "." in place):

@@ -25,9 +25,9 @@ class Course:
     """The decision on an agent's traffic, and what the operator adds to it.
 
     ``governed``: an AgentRollout has decided by the engine; else the decision is made here, and its
-    status is written nowhere. ``frozen``: a candidate waits because its AgentRollout is gone.
+    status is written nowhere. ``frozen``: a canary waits because its AgentRollout is gone.
     ``answer`` is to what a person asked of the Agent. ``staff_percent`` is the share that the
-    candidate's workers must be able to take by now.
+    canary's workers must be able to take by now.
     """
 
     decision: Decision
@@ -53,7 +53,7 @@ class Course:
 
     @property
     def withdrawn(self) -> bool:
-        """Whether a candidate is off for a while, and may come back."""
+        """Whether a canary is off for a while, and may come back."""
         return self.frozen or self.decision.status.share.source is Source.SUSPENDED
 
 
@@ -91,8 +91,8 @@ def _governed(world: World, stock: Stock, rollout: Rollout) -> Course:
 def situation(world: World, stock: Stock, rollout: Rollout) -> Situation:
     """The engine's view of the world; it goes on from the decision in force."""
     look = world.look
-    candidate = stock.decided.canary_revision or stock.latest
-    work = _work(world, stock, candidate)
+    canary = stock.decided.canary_revision or stock.latest
+    work = _work(world, stock, canary)
     return Situation(
         now=world.now,
         spec=rollout.spec,
@@ -102,7 +102,7 @@ def situation(world: World, stock: Stock, rollout: Rollout) -> Situation:
         stable=stock.stable,
         latest=stock.latest,
         records=stock.records,
-        pods=_pods(world, candidate),
+        pods=_pods(world, canary),
         observation=world.observation,
         observation_error=world.observation_error or world.look_error,
         request=annotations_of(rollout.obj).get(names.ANNOTATION_REQUEST, ""),
@@ -112,13 +112,13 @@ def situation(world: World, stock: Stock, rollout: Rollout) -> Situation:
         tasks=work.tasks if work else 0,
         queue_age_seconds={
             name: found.oldest_queued_ms / 1000
-            for name in (candidate, stock.stable)
+            for name in (canary, stock.stable)
             if (found := _work(world, stock, name))
         },
         agent_suspended=world.suspended,
         store_error=world.look_error if look is None else "",
         uncut="Settling" if stock.settling else stock.problem[0] if stock.problem else "",
-        capacity=capacity_of(world, stock, candidate),
+        capacity=capacity_of(world, stock, canary),
         namespace=namespace_of(world.agent),
         name=name_of(rollout.obj),
     )
@@ -130,29 +130,29 @@ def _highest_version(world: World) -> int:
     return max(world.status.traffic.version, in_force)
 
 
-def capacity_of(world: World, stock: Stock, candidate: str) -> Capacity | None:
-    """What the candidate's workers can take; None while nobody can tell, which holds nothing up.
+def capacity_of(world: World, stock: Stock, canary: str) -> Capacity | None:
+    """What the canary's workers can take; None while nobody can tell, which holds nothing up.
 
-    A candidate that sleeps wakes with its queue: it has what it needs.
+    A canary that sleeps wakes with its queue: it has what it needs.
     """
-    pods = world.pods.get(candidate)
+    pods = world.pods.get(canary)
     asleep = pods is not None and not pods.wanted
     if world.spec is None or world.look is None or pods is None or asleep:
         return None
-    found = (_work(world, stock, name) for name in {candidate, stock.stable})
+    found = (_work(world, stock, name) for name in {canary, stock.stable})
     tasks = sum(work.queued + work.running for work in found if work)
     spec = world.spec
     return capacity.capacity(spec.scaling, spec.worker.concurrency, pods.ready, tasks)
 
 
-def _pods(world: World, candidate: str) -> dict[str, Pods]:
-    """Readiness by revision; a candidate without a Deployment is missing, not asleep."""
+def _pods(world: World, canary: str) -> dict[str, Pods]:
+    """Readiness by revision; a canary without a Deployment is missing, not asleep."""
     found = {
         name: replace(pods, needs_person=podwords.for_a_person(pods.message))
         for name, pods in world.pods.items()
     }
-    if candidate:
-        found.setdefault(candidate, Pods(wanted=1, message="it has no Deployment yet"))
+    if canary:
+        found.setdefault(canary, Pods(wanted=1, message="it has no Deployment yet"))
     return found
 
 
@@ -233,5 +233,5 @@ def targets(split: Split) -> list[TrafficTarget]:
     if split.stable and percent < 100:
         found.append(TrafficTarget(revision=split.stable, role=Role.STABLE, percent=100 - percent))
     if split.canary and percent:
-        found.append(TrafficTarget(revision=split.canary, role=Role.CANDIDATE, percent=percent))
+        found.append(TrafficTarget(revision=split.canary, role=Role.CANARY, percent=percent))
     return found

@@ -219,7 +219,7 @@ def _route(world: World, course: Course, crews: tuple[Crew, ...]) -> Route | Non
     """The route as decided; None while there is none to write, or while Redis is away.
 
     A stable revision whose record is lost is routed to all the same: its workers still serve, and
-    taking a candidate off must not depend on it. Where nobody can serve, that is in the route.
+    taking a canary off must not depend on it. Where nobody can serve, that is in the route.
     """
     if world.look is None:
         return None

@@ -105,7 +105,7 @@ class Reconciler:
         return Memory.after(reading.agent_status(agent).value) if agent else Memory()
 
     def in_flight(self, key: AgentKey) -> bool:
-        """Whether a candidate has users, by what the cache holds: its passes come first."""
+        """Whether a canary has users, by what the cache holds: its passes come first."""
         found = self.sources.cache.of_agent(ROLLOUT, key)
         statuses = [reading.rollout_status(rollout).value for rollout in found]
         return any(path.under_way(status) and status.share.percent for status in statuses)

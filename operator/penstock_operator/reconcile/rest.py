@@ -30,7 +30,7 @@ class Rest:
     """An agent at rest: its last plan wrote nothing, and would not now.
 
     ``revisions`` are the hashes that were asked for, ``look`` is what Redis answered, without what
-    time alone changes. ``until`` is of the leadership's clock, in seconds. ``urgent``: a candidate
+    time alone changes. ``until`` is of the leadership's clock, in seconds. ``urgent``: a canary
     has users, so that its news goes before all others. ``closely``: something is awaited in Redis of
     which no message tells.
     """

@@ -1,4 +1,4 @@
-"""What Prometheus is shown of an Agent: queue, kill switch, its candidate, what is to be mended."""
+"""What Prometheus is shown of an Agent: queue, kill switch, its canary, what is to be mended."""
 
 from collections.abc import Iterator
 

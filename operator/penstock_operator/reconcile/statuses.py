@@ -86,7 +86,7 @@ def _revisions(world: World, crews: tuple[Crew, ...]) -> list[RevisionStatus]:
 def _summary(world: World, course: Course, crews: tuple[Crew, ...]) -> AgentSummary:
     error_percent = ""
     if world.observation:
-        seen = world.observation.in_window(Arm.STABLE) + world.observation.in_window(Arm.CANDIDATE)
+        seen = world.observation.in_window(Arm.STABLE) + world.observation.in_window(Arm.CANARY)
         error_percent = f"{100 * seen.errors / seen.tasks:.1f}" if seen.tasks else ""
     return AgentSummary(
         queued=str(_waiting(world, crews)),

@@ -73,7 +73,7 @@ def standing_of(world: World, stock: Stock, course: Course, known: Known) -> Sta
     if known.name in (course.split.stable, course.decision.goal):
         return Standing.OPEN
     if known.name == course.split.canary:
-        standing = _candidate_standing(course, known)
+        standing = _canary_standing(course, known)
     elif known.name == stock.latest and not is_rejected(course, known):  # cut, not released yet
         standing = Standing.WITHDRAWN if course.frozen else Standing.OPEN
     else:
@@ -82,7 +82,7 @@ def standing_of(world: World, stock: Stock, course: Course, known: Known) -> Sta
     return Standing.CLOSED if done else standing
 
 
-def _candidate_standing(course: Course, known: Known) -> Standing:
+def _canary_standing(course: Course, known: Known) -> Standing:
     verdict = verdict_on(course, known)
     rejected = (
         verdict is not None
@@ -160,7 +160,7 @@ def _as_many_as_serve(world: World, stock: Stock, wanted: int) -> int:
 
 
 def _ahead(world: World, stock: Stock, course: Course) -> int:
-    """How many workers the candidate's next share needs: they are there before it is raised."""
+    """How many workers the canary's next share needs: they are there before it is raised."""
     room = capacity_of(world, stock, course.split.canary)
     if room is None or world.spec is None:
         return 1
@@ -188,7 +188,7 @@ def current_replicas(world: World, known: Known) -> int | None:
 
 
 def under_way(course: Course) -> bool:
-    """Whether a candidate is being tried, up to the end of its final hold."""
+    """Whether a canary is being tried, up to the end of its final hold."""
     status = course.rollout_status
     return bool(course.split.canary) and status is not None and status.stage is not Stage.DONE
 

@@ -32,19 +32,19 @@ def is_stable(stable: str) -> str:
     return f"{stable} is stable already"
 
 
-def no_candidate(asked: str) -> str:
+def no_canary(asked: str) -> str:
     """Nothing is tried."""
-    return f"there is no candidate, so {asked} cannot be meant"
+    return f"there is no canary, so {asked} cannot be meant"
 
 
-def another_candidate(candidate: str, asked: str) -> str:
+def another_canary(canary: str, asked: str) -> str:
     """Another revision is tried."""
-    return f"the candidate is {candidate}, not {asked}"
+    return f"the canary is {canary}, not {asked}"
 
 
-def nothing_to_retry(candidate: str) -> str:
+def nothing_to_retry(canary: str) -> str:
     """It was not rejected."""
-    return f"{candidate} was not rejected, there is nothing to retry"
+    return f"{canary} was not rejected, there is nothing to retry"
 
 
 def not_on_record(asked: str) -> str:
@@ -90,13 +90,13 @@ def retried(facts: Facts, attempt: int) -> str:
     """Another attempt begins, and where."""
     owned = facts.owned
     where = "with the first step" if owned is None else f"at the setpoint of {owned} %"
-    return f"attempt {attempt} of {facts.candidate} begins {where}"
+    return f"attempt {attempt} of {facts.canary} begins {where}"
 
 
 def noted(facts: Facts) -> str:
     """Promote while a setpoint holds the share."""
     if facts.owned == 100:
-        return f"{facts.candidate} waits for its pods"
+        return f"{facts.canary} waits for its pods"
     return (
         f"noted as approval; the share stays at {facts.owned} % until the setpoint is removed: "
         f"{commands.resume_steps(facts.situation)}"
@@ -114,7 +114,7 @@ def enters(facts: Facts, move: moves.Advance) -> str:
         where = "the final hold"
     else:
         where = f"step {move.index + 1}/{len(facts.strategy.steps)}"
-    return f"{facts.candidate} enters {where}: {facts.percent} % to {move.percent} %"
+    return f"{facts.canary} enters {where}: {facts.percent} % to {move.percent} %"
 
 
 def skipped(facts: Facts) -> str:
@@ -126,6 +126,6 @@ def skipped(facts: Facts) -> str:
     observed, fewest = facts.observation, facts.step.min_tasks
     totals = {arm: observed.in_total(arm).tasks if observed else 0 for arm in Arm}
     if min(totals.values()) < fewest:
-        ours, theirs = totals[Arm.CANDIDATE], totals[Arm.STABLE]
-        missing.append(f"tasks (the candidate has {ours}, stable {theirs} of {fewest})")
+        ours, theirs = totals[Arm.CANARY], totals[Arm.STABLE]
+        missing.append(f"tasks (the canary has {ours}, stable {theirs} of {fewest})")
     return f"; left out: {' and '.join(missing)}" if missing else ""

@@ -10,14 +10,14 @@ from penstock.rollout.facts import Facts
 
 NO_SETPOINT: Final = "The steps decide."
 STABLE_PASSES: Final = "No guardrail is broken on stable."
-NO_DATA: Final = "The candidate had no task in the window."
+NO_DATA: Final = "The canary had no task in the window."
 UNCUT: Final = "The Agent's present template has no revision yet."
 
 
 def unreached(facts: Facts, percent: int) -> str:
     """A step was left that nobody could reach."""
     return (
-        f"At {percent} % no task reached {facts.candidate} while stable had some: "
+        f"At {percent} % no task reached {facts.canary} while stable had some: "
         "the step was left by time alone."
     )
 
@@ -54,16 +54,16 @@ def breaks(revision: str, check: Finding) -> str:
 # ---------------------------------------------------------------------------------- setpoint
 
 
-def setpoint_without_candidate(percent: int) -> str:
+def setpoint_without_canary(percent: int) -> str:
     """There is nobody to give it to."""
-    return f"A setpoint of {percent} % waits; it caps the steps of the next candidate."
+    return f"A setpoint of {percent} % waits; it caps the steps of the next canary."
 
 
 def setpoint_is_ceiling(facts: Facts, percent: int) -> str:
-    """It was not meant for this candidate, and what makes it so."""
+    """It was not meant for this canary, and what makes it so."""
     return (
-        f"A setpoint of {percent} % that was not set for {facts.candidate} is only a "
-        f"ceiling. {commands.set_percent(facts.situation, percent, facts.candidate)}"
+        f"A setpoint of {percent} % that was not set for {facts.canary} is only a "
+        f"ceiling. {commands.set_percent(facts.situation, percent, facts.canary)}"
     )
 
 
@@ -76,7 +76,7 @@ def setpoint_waits(percent: int, why: str) -> str:
 
 
 def still_stable(revision: str) -> str:
-    """The candidate is not promoted."""
+    """The canary is not promoted."""
     return f"{revision} is still stable."
 
 

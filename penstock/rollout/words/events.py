@@ -15,9 +15,9 @@ def first(revision: str) -> str:
     return f"{revision} is the first revision and serves everybody."
 
 
-def began(facts: Facts, candidate: str) -> str:
+def began(facts: Facts, canary: str) -> str:
     """A revision is tried."""
-    return f"{candidate} is the new candidate against {facts.stable}."
+    return f"{canary} is the new canary against {facts.stable}."
 
 
 def began_again(message: str) -> str:
@@ -26,7 +26,7 @@ def began_again(message: str) -> str:
 
 
 def superseded(verdict: Verdict) -> str:
-    """A candidate is given up for another revision."""
+    """A canary is given up for another revision."""
     return f"{verdict.revision} was {verdict.message}."
 
 
@@ -47,18 +47,18 @@ def rejected(facts: Facts, verdict: Verdict, *, declared: bool = True) -> str:
 
 
 def rolled_back(facts: Facts, verdict: Verdict) -> str:
-    """The candidate is rejected, with failed tasks of it."""
+    """The canary is rejected, with failed tasks of it."""
     return verdicts.with_samples(rejected(facts, verdict), verdict)
 
 
 def suspended(facts: Facts, why: str) -> str:
-    """The candidate is taken off for a while."""
-    return f"{facts.candidate} was taken off at {facts.percent} %: {why}."
+    """The canary is taken off for a while."""
+    return f"{facts.canary} was taken off at {facts.percent} %: {why}."
 
 
 def resumed(facts: Facts, percent: int) -> str:
     """It has users again."""
-    return f"{facts.candidate} comes back to {percent} %."
+    return f"{facts.canary} comes back to {percent} %."
 
 
 # ------------------------------------------------------------------------------------- share
@@ -68,7 +68,7 @@ def share_set(facts: Facts, move: moves.SetShare) -> str:
     """The share moved by somebody's word, or for want of it."""
     by = {Source.SETPOINT: "by setpoint", Source.CEILING: "by a left-over setpoint (a ceiling)"}
     return (
-        f"{facts.candidate}: {facts.percent} % to {move.percent} % "
+        f"{facts.canary}: {facts.percent} % to {move.percent} % "
         f"{by.get(move.source, 'after the ceiling went')}."
     )
 
@@ -86,19 +86,19 @@ def approved_by_setpoint(percent: int, passed: Sequence[int]) -> str:
 
 
 def percent_refused(facts: Facts, percent: int) -> str:
-    """A setpoint for a rejected candidate, with the command that helps."""
-    retry = commands.request(facts.situation, Verb.RETRY, facts.candidate)
-    return f"{percent} % is refused: {facts.candidate} was rejected. Retry: {retry}"
+    """A setpoint for a rejected canary, with the command that helps."""
+    retry = commands.request(facts.situation, Verb.RETRY, facts.canary)
+    return f"{percent} % is refused: {facts.canary} was rejected. Retry: {retry}"
 
 
 def kept(facts: Facts) -> str:
     """The steps go on from the share in force."""
-    return f"{facts.candidate} goes on by the steps, from {facts.percent} % with a fresh hold."
+    return f"{facts.canary} goes on by the steps, from {facts.percent} % with a fresh hold."
 
 
 def left(facts: Facts) -> str:
     """A step is over."""
-    return f"{facts.candidate} leaves {facts.percent} %."
+    return f"{facts.canary} leaves {facts.percent} %."
 
 
 def entered(facts: Facts, move: moves.Advance) -> str:

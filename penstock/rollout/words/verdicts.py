@@ -21,16 +21,15 @@ LACKS_ROWS: Final = (
 
 
 def why_unavailable(facts: Facts) -> str:
-    """What keeps the candidate from serving its share; empty when nothing does."""
+    """What keeps the canary from serving its share; empty when nothing does."""
     if facts.seconds_unready() >= UNAVAILABLE_SECONDS:
         said = f": {facts.pods.message}" if facts.pods.message else ""
-        return f"no pod of {facts.candidate} has been ready for {UNAVAILABLE_SECONDS} s{said}"
+        return f"no pod of {facts.canary} has been ready for {UNAVAILABLE_SECONDS} s{said}"
     if not facts.queue_ages:
         return ""
-    ours, theirs = facts.queue_age(facts.candidate), facts.queue_age(facts.stable)
+    ours, theirs = facts.queue_age(facts.canary), facts.queue_age(facts.stable)
     return (
-        f"the oldest task of {facts.candidate} has waited {ours:.0f} s, that of stable "
-        f"{theirs:.0f} s"
+        f"the oldest task of {facts.canary} has waited {ours:.0f} s, that of stable {theirs:.0f} s"
     )
 
 
@@ -53,7 +52,7 @@ def no_rival(check: Finding) -> str:
 
 
 def aborted(percent: int) -> str:
-    """A person took the candidate off."""
+    """A person took the canary off."""
     return f"rolled back at {percent} %: aborted by request"
 
 
@@ -79,19 +78,19 @@ def undone(percent: int, goal: str) -> str:
 
 
 def stays_rejected(facts: Facts) -> str:
-    """Why the candidate gets nothing, what that means for Git, and how to give it another attempt."""
-    retry = commands.request(facts.situation, Verb.RETRY, facts.candidate)
+    """Why the canary gets nothing, what that means for Git, and how to give it another attempt."""
+    retry = commands.request(facts.situation, Verb.RETRY, facts.canary)
     return (
-        f"{facts.candidate} was {_why_rejected(facts)}. {facts.stable} serves everybody, though "
-        f"spec.template still declares {facts.candidate}: apply another template. Retry: {retry}"
+        f"{facts.canary} was {_why_rejected(facts)}. {facts.stable} serves everybody, though "
+        f"spec.template still declares {facts.canary}: apply another template. Retry: {retry}"
     )
 
 
 def _why_rejected(facts: Facts) -> str:
     for verdict in reversed(facts.status.verdicts):
-        if verdict.revision == facts.candidate and verdict.result is Result.REJECTED:
+        if verdict.revision == facts.canary and verdict.result is Result.REJECTED:
             return verdict.message
-    return facts.record(facts.candidate).rejected_message or "rejected"
+    return facts.record(facts.canary).rejected_message or "rejected"
 
 
 def with_samples(message: str, verdict: Verdict) -> str:
@@ -108,9 +107,9 @@ def examples(shown: Iterable[Sample]) -> str:
 # ------------------------------------------------------------------- superseded, and promoted
 
 
-def superseded_by(percent: int, candidate: str) -> str:
+def superseded_by(percent: int, canary: str) -> str:
     """Another revision is tried in its place."""
-    return f"superseded at {percent} %: superseded by {candidate}"
+    return f"superseded at {percent} %: superseded by {canary}"
 
 
 def superseded_by_stable(percent: int, stable: str) -> str:
@@ -118,9 +117,9 @@ def superseded_by_stable(percent: int, stable: str) -> str:
     return f"superseded at {percent} %: the Agent is back at {stable}"
 
 
-def on_record(candidate: str) -> str:
+def on_record(canary: str) -> str:
     """The record tells of a promotion that the status missed."""
-    return f"promoted: the record of {candidate} says so"
+    return f"promoted: the record of {canary} says so"
 
 
 def promoted_by_request(percent: int) -> str:
@@ -139,5 +138,5 @@ def all_passed(facts: Facts) -> str:
     observed = facts.observation
     if observed is None:
         return f"promoted from {facts.percent} %: all steps passed ({counts.canary.tasks} tasks)"
-    shown = "; ".join(f"{check.name} {findings.of_candidate(check)}" for check in facts.checks)
+    shown = "; ".join(f"{check.name} {findings.of_canary(check)}" for check in facts.checks)
     return f"promoted from {facts.percent} %: all steps and the final hold passed; {shown}"

@@ -72,7 +72,7 @@ def first_not_ready(facts: Facts) -> str:
     return f"No pod of {facts.situation.latest} is ready{f': {pods.message}' * bool(pods.message)}."
 
 
-def no_candidate(facts: Facts) -> str:
+def no_canary(facts: Facts) -> str:
     """Stable is what the Agent wants."""
     return f"{facts.stable} serves everybody."
 
@@ -94,7 +94,7 @@ def with_pods_words(awaited: str, pods: Pods) -> str:
 
 
 def _ask(facts: Facts, verb: Verb) -> str:
-    return commands.request(facts.situation, verb, facts.candidate)
+    return commands.request(facts.situation, verb, facts.canary)
 
 
 def _clock(moment: datetime) -> str:
@@ -115,25 +115,25 @@ def undo_awaits_pods(facts: Facts, goal: str) -> str:
 
 
 def awaits_pods(facts: Facts) -> str:
-    """A candidate taken off as unavailable comes back by itself."""
+    """A canary taken off as unavailable comes back by itself."""
     said = f" ({facts.pods.message})" if facts.pods.message else ""
     what = "pods" if not facts.pods.ready else "enough pods"
-    return f"Stable serves everybody until {what} of {facts.candidate} are ready again{said}."
+    return f"Stable serves everybody until {what} of {facts.canary} are ready again{said}."
 
 
 def awaits_comparison(facts: Facts) -> str:
-    """A candidate that could not be compared comes back when stable is seen to be well."""
+    """A canary that could not be compared comes back when stable is seen to be well."""
     return (
-        f"Stable serves everybody; {facts.candidate} comes back, to at most "
+        f"Stable serves everybody; {facts.canary} comes back, to at most "
         f"{COMPARABLE_PERCENT} %, when stable has kept its limits in {FEWEST_STABLE} tasks."
     )
 
 
 def on_trial(facts: Facts) -> str:
-    """What waits until the candidate was compared: a setpoint, else the next step."""
+    """What waits until the canary was compared: a setpoint, else the next step."""
     wants = "the next step" if facts.owned is None else f"the setpoint of {facts.owned} %"
     return (
-        f"{facts.candidate} is compared with stable at {facts.percent} % before {wants} is in force; "
+        f"{facts.canary} is compared with stable at {facts.percent} % before {wants} is in force; "
         f"that takes {FEWEST_STABLE} ended tasks of each."
     )
 
@@ -144,15 +144,15 @@ def awaits_capacity(facts: Facts, percent: int) -> str:
     ready, needed = (capacity.ready, capacity.needed(percent)) if capacity else (0, 0)
     return (
         f"Held at {facts.percent} % for workers: {percent} % needs room for {needed} tasks at a "
-        f"time, the ready pods of {facts.candidate} have room for {ready}."
+        f"time, the ready pods of {facts.canary} have room for {ready}."
     )
 
 
 def queue_is_old(facts: Facts) -> str:
     """A queue that ages is given nothing more."""
     return (
-        f"Held at {facts.percent} % for workers: the oldest task of {facts.candidate} has waited "
-        f"{facts.queue_age(facts.candidate):.0f} s."
+        f"Held at {facts.percent} % for workers: the oldest task of {facts.canary} has waited "
+        f"{facts.queue_age(facts.canary):.0f} s."
     )
 
 
@@ -175,7 +175,7 @@ def rows_lost(facts: Facts) -> str:
 def awaits_stable(facts: Facts) -> str:
     """A shared incident ends by itself."""
     return (
-        f"Stable serves everybody; {facts.candidate} comes back to "
+        f"Stable serves everybody; {facts.canary} comes back to "
         f"{facts.status.held_percent or 0} % when stable is within its limits again."
     )
 
@@ -183,7 +183,7 @@ def awaits_stable(facts: Facts) -> str:
 def not_ready(facts: Facts) -> str:
     """What a raise waits for."""
     said = f": {facts.pods.message}" if facts.pods.message else ""
-    return f"No pod of {facts.candidate} is ready{said}."
+    return f"No pod of {facts.canary} is ready{said}."
 
 
 # --------------------------------------------------------------------------------- people
@@ -192,7 +192,7 @@ def not_ready(facts: Facts) -> str:
 def held_by_setpoint(facts: Facts) -> str:
     """Who holds the share, and how the steps go on."""
     return (
-        f"{facts.candidate} is held at {facts.percent} % by spec.traffic.canaryPercent. "
+        f"{facts.canary} is held at {facts.percent} % by spec.traffic.canaryPercent. "
         f"Go on with the steps: {commands.resume_steps(facts.situation)}"
     )
 
@@ -200,7 +200,7 @@ def held_by_setpoint(facts: Facts) -> str:
 def paused(facts: Facts) -> str:
     """What pause means and how it ends."""
     return (
-        f"spec.paused is true: {facts.candidate} stays at {facts.percent} %, rollback still acts. "
+        f"spec.paused is true: {facts.canary} stays at {facts.percent} %, rollback still acts. "
         f"Go on: {commands.unpause(facts.situation)}"
     )
 
@@ -208,9 +208,9 @@ def paused(facts: Facts) -> str:
 def ceiling(facts: Facts) -> str:
     """Which left-over setpoint caps the steps, and both ways out."""
     return (
-        f"the share of {facts.candidate} stays at {facts.percent} %: the setpoint of "
+        f"the share of {facts.canary} stays at {facts.percent} %: the setpoint of "
         f"{facts.ceiling} % was not set for it and is only a ceiling. Set it for this revision: "
-        f"{commands.set_percent(facts.situation, facts.ceiling or 0, facts.candidate)} "
+        f"{commands.set_percent(facts.situation, facts.ceiling or 0, facts.canary)} "
         f"or remove it: {commands.resume_steps(facts.situation)}"
     )
 
@@ -218,15 +218,15 @@ def ceiling(facts: Facts) -> str:
 def wants_approval(facts: Facts) -> str:
     """Which step waits for whom, and on what evidence."""
     seen = "; ".join(
-        f"{findings.title(check)} {findings.of_candidate(check)}, stable {findings.of_stable(check)}"
+        f"{findings.title(check)} {findings.of_canary(check)}, stable {findings.of_stable(check)}"
         for check in facts.checks
     )
     observed = facts.observation
-    reached = observed is not None and observed.in_step(Arm.CANDIDATE).tasks
+    reached = observed is not None and observed.in_step(Arm.CANARY).tasks
     known = (
         f"hold and evidence are in ({seen})"
         if reached
-        else "no task has reached the candidate in this step, so approving raises it unseen"
+        else "no task has reached the canary in this step, so approving raises it unseen"
     )
     return (
         f"Leaving {facts.percent} % needs approval; {known}. "
@@ -242,7 +242,7 @@ def holding(facts: Facts, until: datetime) -> str:
     what = "in the final hold" if facts.in_final_hold else f"of step {_label(facts)}"
     wants = facts.step.approval is StepApproval.REQUIRED and not facts.in_final_hold
     then = " Then leaving it needs approval." if wants and not facts.status.step_approved else ""
-    return f"{facts.candidate} is held at {facts.percent} % {what} until {_clock(until)}.{then}"
+    return f"{facts.canary} is held at {facts.percent} % {what} until {_clock(until)}.{then}"
 
 
 def _label(facts: Facts) -> str:
@@ -252,18 +252,18 @@ def _label(facts: Facts) -> str:
 def unclear(facts: Facts, check: Finding) -> str:
     """Over the limit, yet not to be blamed: a person decides."""
     return (
-        f"Held at {facts.percent} %: {findings.line(check)}; the candidate is not clearly worse than "
+        f"Held at {facts.percent} %: {findings.line(check)}; the canary is not clearly worse than "
         f"stable, so a person decides. Abort: {_ask(facts, Verb.ABORT)} "
         f"Or promote: {_ask(facts, Verb.PROMOTE)}"
     )
 
 
 def callers_cancel(facts: Facts) -> str:
-    """Callers take back far more from the candidate than from stable: a person decides."""
+    """Callers take back far more from the canary than from stable: a person decides."""
     counts = facts.status.analysis
     ours, theirs = _cancelled(counts.step_canary), _cancelled(counts.step_stable)
     return (
-        f"Held at {facts.percent} %: callers cancelled {ours} tasks of the candidate in this step and "
+        f"Held at {facts.percent} %: callers cancelled {ours} tasks of the canary in this step and "
         f"{theirs} of stable. Cancelled tasks count for nobody and may hide that it is slow, so a person "
         f"decides. Abort: {_ask(facts, Verb.ABORT)} Or promote: {_ask(facts, Verb.PROMOTE)}"
     )
@@ -293,8 +293,8 @@ def awaits_evidence(facts: Facts) -> str:
     counts = facts.status.analysis
     return (
         f"Held at {facts.percent} % for evidence: each side needs {facts.step.min_tasks} counted "
-        "tasks since the candidate began and one in this step; "
-        f"{_so_far('the candidate', counts.canary, counts.step_canary)}, "
+        "tasks since the canary began and one in this step; "
+        f"{_so_far('the canary', counts.canary, counts.step_canary)}, "
         f"{_so_far('stable', counts.stable, counts.step_stable)}."
     )
 
@@ -305,9 +305,9 @@ def _so_far(who: str, total: ArmCounts, step: ArmCounts) -> str:
 
 
 def awaits_users(facts: Facts, until: datetime) -> str:
-    """Nobody among the candidate's users is active."""
+    """Nobody among the canary's users is active."""
     return (
-        f"No task has reached {facts.candidate} at {facts.percent} % while stable had some; if "
+        f"No task has reached {facts.canary} at {facts.percent} % while stable had some; if "
         f"that stays so the share is raised at {_clock(until)}, since nobody is exposed."
     )
 
@@ -315,6 +315,6 @@ def awaits_users(facts: Facts, until: datetime) -> str:
 def awaits_final_tasks(facts: Facts) -> str:
     """The final hold saw no traffic."""
     return (
-        f"No task of {facts.candidate} has ended in the final hold, and no traffic proves "
+        f"No task of {facts.canary} has ended in the final hold, and no traffic proves "
         f"nothing. Promote without: {_ask(facts, Verb.PROMOTE)}"
     )

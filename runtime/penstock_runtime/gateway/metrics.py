@@ -23,7 +23,7 @@ REQUEST_SECONDS: Final = Histogram(
 )
 ADMISSIONS: Final = Counter(
     "penstock_gateway_admissions",
-    "Tasks accepted, by the side that serves them: S stable, C candidate.",
+    "Tasks accepted, by the side that serves them: S stable, C canary.",
     ("namespace", "agent", "revision", "arm"),
 )
 REFUSALS: Final = Counter(

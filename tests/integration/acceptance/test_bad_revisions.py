@@ -15,7 +15,7 @@ from tests.integration.acceptance.outcome_log import OutcomeLog
 from tests.integration.acceptance.product import Product
 from tests.integration.acceptance.traffic import by_revision
 
-#: So that work of a slow candidate also queues.
+#: So that work of a slow canary also queues.
 NARROW = {"worker": {"concurrency": 24}, "scaling": {"maxReplicas": 1}}
 
 
@@ -62,8 +62,8 @@ CASES = (
 )
 
 
-def assert_rolled_back(product: Product, case: Case, candidate: str) -> None:
-    """Assert that a candidate is rolled back, wherever that is told."""
+def assert_rolled_back(product: Product, case: Case, canary: str) -> None:
+    """Assert that a canary is rolled back, wherever that is told."""
     share = product.rollout(case.name)["share"]
     assert (share["percent"], share["source"]) == (0, "Rollback")
     targets = product.agent(case.name)["traffic"]["targets"]
@@ -78,18 +78,16 @@ def assert_rolled_back(product: Product, case: Case, candidate: str) -> None:
         assert found[0] == state, (kind, condition, found)
         assert reason in (None, found[1]), (kind, condition, found)
     later = product.crowd([f"later-{number}" for number in range(20)], case.name)
-    assert candidate not in by_revision(later)
+    assert canary not in by_revision(later)
 
 
-def assert_handed_over(log: OutcomeLog, stable: str, candidate: str) -> None:
-    """Nothing ended on the candidate: it was seen to hang before any task was over."""
-    assert not log.ended_on(names.hash_of(candidate))
-    begun = {
-        row.task for row in log.of(RowKind.STARTED) if row.revision == names.hash_of(candidate)
-    }
+def assert_handed_over(log: OutcomeLog, stable: str, canary: str) -> None:
+    """Nothing ended on the canary: it was seen to hang before any task was over."""
+    assert not log.ended_on(names.hash_of(canary))
+    begun = {row.task for row in log.of(RowKind.STARTED) if row.revision == names.hash_of(canary)}
     rescued = log.rehomed & log.ended_on(names.hash_of(stable))
     print(f"handed over: {len(rescued & begun)} running, {len(rescued - begun)} queued")
-    assert rescued & begun, "what ran on the candidate is ended by stable"
+    assert rescued & begun, "what ran on the canary is ended by stable"
     assert rescued - begun, "and so is what waited there"
 
 
@@ -101,36 +99,36 @@ def release_all(product: Product) -> dict[str, str]:
 
 
 def make_all_bad(product: Product, stable: dict[str, str]) -> dict[str, str]:
-    """Bad revisions of all agents, at their shares; the names of the candidates."""
+    """Bad revisions of all agents, at their shares; the names of the canaries."""
     for case in CASES:
         product.cluster.apply(case.bad)
-    candidates = {}
+    canaries = {}
     for case in CASES:
-        candidates[case.name] = product.until_candidate(stable[case.name], case.name)
+        canaries[case.name] = product.until_canary(stable[case.name], case.name)
         if case.by_hand:
             product.set_percent(case.by_hand, case.name)
-    return candidates
+    return canaries
 
 
-def assert_condemned(product: Product, case: Case, candidate: str) -> None:
-    """Wait for the verdict; it says what is wrong with the candidate and whom it touched."""
-    verdict = product.until_verdict(candidate, case.name, 90)
+def assert_condemned(product: Product, case: Case, canary: str) -> None:
+    """Wait for the verdict; it says what is wrong with the canary and whom it touched."""
+    verdict = product.until_verdict(canary, case.name, 90)
     print(f"{case.name}: {verdict['message']} ({verdict['tasks']} tasks)")
     said = (verdict["result"], verdict["reason"], verdict["check"])
     assert said == ("Rejected", case.reason, case.check)
     assert verdict["percent"] in case.shares
-    assert verdict["users"] >= 3, "the candidate really served"
+    assert verdict["users"] >= 3, "the canary really served"
     assert verdict["tasks"] >= 0.97 * verdict["users"], (
         "a HyperLogLog counts users to one in a hundred"
     )
 
 
-def stir(product: Product, case: Case, candidate: str) -> None:
+def stir(product: Product, case: Case, canary: str) -> None:
     """All that might revive a rejected revision, and a word that it must refuse."""
     if case.name == "slow":  # and all its progress with it
         product.cluster.kubectl("delete", "agentrollout", case.name)
     product.cluster.apply(case.bad, case.rollout)
-    product.cluster.kubectl("delete", "configmap", candidate)
+    product.cluster.kubectl("delete", "configmap", canary)
     product.cluster.kubectl("label", "agent", case.name, "touched=yes")
     product.set_percent(50, case.name)
 
@@ -154,36 +152,36 @@ def test_bad_revisions_are_rolled_back_for_the_right_reason_and_stay_so(product:
         loads = {
             case.name: traffic.enter_context(product.live_traffic(8, case.name)) for case in CASES
         }
-        candidate = make_all_bad(product, stable)
+        canary = make_all_bad(product, stable)
         product.kill_operator()  # in the middle of its judgement
         for case in CASES:
-            assert_condemned(product, case, candidate[case.name])
+            assert_condemned(product, case, canary[case.name])
     logs = {case.name: product.until_all_ended(loads[case.name], case.name) for case in CASES}
-    assert all(log.routed_to(Arm.CANDIDATE) >= 3 for log in logs.values())
-    assert_handed_over(logs["hanging"], stable["hanging"], candidate["hanging"])
+    assert all(log.routed_to(Arm.CANARY) >= 3 for log in logs.values())
+    assert_handed_over(logs["hanging"], stable["hanging"], canary["hanging"])
 
     product.kill_operator()
     for case in CASES:
-        stir(product, case, candidate[case.name])
+        stir(product, case, canary[case.name])
     for case in CASES:
         until_refused(product, case)
-        assert_rolled_back(product, case, candidate[case.name])
+        assert_rolled_back(product, case, canary[case.name])
         product.set_percent(None, case.name)
-    revive(product, CASES[0], candidate["errors"], stable["errors"])
+    revive(product, CASES[0], canary["errors"], stable["errors"])
 
 
-def revive(product: Product, case: Case, candidate: str, stable: str) -> None:
+def revive(product: Product, case: Case, canary: str, stable: str) -> None:
     """Two ways back: a person's retry, and a mended manifest."""
-    product.request("retry", candidate, case.name)
+    product.request("retry", canary, case.name)
     product.until_share(case.step, case.name)
     assert product.rollout(case.name)["attempt"] == 2
-    product.request("abort", candidate, case.name)
+    product.request("abort", canary, case.name)
     product.until_share(0, case.name)
 
     product.cluster.apply(case.agent("A fixed change."))
     product.until(
-        "the fixed manifest is a new candidate",
-        lambda: product.rollout(case.name)["canaryRevision"] not in (candidate, stable),
+        "the fixed manifest is a new canary",
+        lambda: product.rollout(case.name)["canaryRevision"] not in (canary, stable),
     )
     product.until_share(case.step, case.name)
     assert product.rollout(case.name)["attempt"] == 1

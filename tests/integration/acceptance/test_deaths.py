@@ -1,4 +1,4 @@
-"""Workers die: every accepted task still ends, once, and a candidate that cannot live is taken off."""
+"""Workers die: every accepted task still ends, once, and a canary that cannot live is taken off."""
 
 import contextlib
 import os
@@ -62,7 +62,7 @@ def reaper(product: Product, revision: str) -> Iterator[None]:
 
 
 @pytest.mark.timeout(400)
-def test_a_candidate_whose_pods_all_die_is_taken_off_and_its_users_are_served(
+def test_a_canary_whose_pods_all_die_is_taken_off_and_its_users_are_served(
     product: Product,
 ) -> None:
     steps: manifests.Steps = ((20, 3000, 1),)
@@ -70,37 +70,37 @@ def test_a_candidate_whose_pods_all_die_is_taken_off_and_its_users_are_served(
     stable = product.until_stable()
     with product.live_traffic(15) as load:
         product.cluster.apply(manifests.agent("v2", latencyMs=300))
-        candidate = product.until_candidate(stable)
+        canary = product.until_canary(stable)
         product.until_share(20)
         product.until(
-            "the candidate serves",
-            lambda: len(product.log().ended_on(names.hash_of(candidate))) >= 10,
+            "the canary serves",
+            lambda: len(product.log().ended_on(names.hash_of(canary))) >= 10,
         )
-        with reaper(product, candidate):
+        with reaper(product, canary):
             product.until(
-                "tasks pile up on the dead candidate", lambda: product.work(candidate).queued >= 5
+                "tasks pile up on the dead canary", lambda: product.work(canary).queued >= 5
             )
             product.until_share(0, seconds=90)
             status = product.rollout()
             assert status["share"]["source"] == "Suspended"
             suspended = product.cluster.condition("agentrollout/support", "Suspended")
             assert suspended[:2] == ("True", "CandidateUnavailable")
-            assert candidate in suspended[2]
+            assert canary in suspended[2]
             taken_off = load.accepted[-1].sent_at
             product.until(
                 "what waited for the dead goes to stable",
-                lambda: product.work(candidate).queued == 0,
+                lambda: product.work(canary).queued == 0,
             )
             product.until("new users come", lambda: len(load.since(taken_off)) >= 30)
             assert set(by_revision(load.since(taken_off)[1:])) == {stable}
-        label = f"{names.LABEL_REVISION}={names.hash_of(candidate)}"
+        label = f"{names.LABEL_REVISION}={names.hash_of(canary)}"
         product.cluster.kubectl("delete", "pods", "-l", label, "--wait=false")  # no back-off
         product.until_share(20, seconds=90)  # it comes back by itself once its pods live
     log = product.until_all_ended(load, seconds=120)
     rescued = log.rehomed & log.ended_on(names.hash_of(stable))
-    print(f"{len(rescued)} tasks of the dead candidate were ended by stable")
+    print(f"{len(rescued)} tasks of the dead canary were ended by stable")
     assert len(rescued) >= 5
-    assert log.routed_to(Arm.CANDIDATE) >= 15
+    assert log.routed_to(Arm.CANARY) >= 15
     assert {task.status for task in product.tasks(load.tasks)} == {TaskStatus.SUCCEEDED}
     assert product.rollout()["unavailableCount"] == 1
     assert product.rollout()["verdicts"] == [], "once is no verdict"

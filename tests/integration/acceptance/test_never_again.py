@@ -16,7 +16,7 @@ def reject(product: Product, template: dict[str, Any]) -> tuple[str, str]:
     """Try a template and abort it; answers stable and the rejected revision."""
     stable = product.until_stable()
     product.cluster.apply(template)
-    rejected = product.until_candidate(stable)
+    rejected = product.until_canary(stable)
     product.request("abort", rejected)
     assert product.until_verdict(rejected)["result"] == "Rejected"
     return stable, rejected
@@ -35,7 +35,7 @@ def test_stables_record_is_deleted_while_a_former_stable_is_rejected(product: Pr
     cluster.apply(manifests.agent("v1"), manifests.rollout(manifests.PARKED))
     first = product.until_stable()
     cluster.apply(manifests.agent("v2"))
-    second = product.until_candidate(first)
+    second = product.until_canary(first)
     product.request("promote-full", second)
     product.until("v2 is stable", lambda: product.agent()["stableRevision"] == second)
     _, rejected = reject(product, manifests.agent("v1"))
@@ -83,13 +83,13 @@ def test_twelve_releases_later_and_with_another_rollout_it_is_still_rejected(
     stable, rejected = reject(product, manifests.agent("bad", spec=short))
     for number in range(1, LATER_RELEASES + 1):
         cluster.apply(manifests.agent(f"v{number}", spec=short))
-        candidate = product.until_candidate(stable)
-        product.request("promote-full", candidate)
+        canary = product.until_canary(stable)
+        product.request("promote-full", canary)
         product.until(
             f"v{number} is stable",
-            lambda wanted=candidate: product.agent()["stableRevision"] == wanted,  # type: ignore[misc]
+            lambda wanted=canary: product.agent()["stableRevision"] == wanted,  # type: ignore[misc]
         )
-        stable = candidate
+        stable = canary
     cluster.kubectl("delete", "agentrollout", "support")
     cluster.kubectl("delete", "controllerrevision", rejected, "--ignore-not-found")
     cluster.apply(manifests.rollout(manifests.PARKED, name="renamed"))

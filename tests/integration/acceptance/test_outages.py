@@ -17,13 +17,13 @@ AWAY_SECONDS = 10.0
 STEPS: manifests.Steps = ((20, 6, 1), (50, 3000, 1))
 
 
-def until_candidate_serves(product: Product, load: Load, stable: str) -> str:
-    """A candidate at 20 % with at least one task; its name."""
+def until_canary_serves(product: Product, load: Load, stable: str) -> str:
+    """A canary at 20 % with at least one task; its name."""
     product.cluster.apply(manifests.agent("v2"))
-    candidate = product.until_candidate(stable)
+    canary = product.until_canary(stable)
     product.until_share(20)
-    product.until("a task of the candidate", lambda: by_revision(load.accepted)[candidate])
-    return candidate
+    product.until("a task of the canary", lambda: by_revision(load.accepted)[canary])
+    return canary
 
 
 def wait(seconds: float) -> None:
@@ -38,7 +38,7 @@ def test_while_redis_is_away_nothing_is_raised_and_no_accepted_task_is_lost(
     product.cluster.apply(manifests.agent("v1"), manifests.rollout(STEPS))
     stable = product.until_stable()
     with product.live_traffic(15) as load:
-        candidate = until_candidate_serves(product, load, stable)
+        canary = until_canary_serves(product, load, stable)
         product.stop("redis")
         gone = time.monotonic()
         try:
@@ -59,7 +59,7 @@ def test_while_redis_is_away_nothing_is_raised_and_no_accepted_task_is_lost(
         product.until_share(50)
     assert any(kind.startswith("503 store-unavailable") for kind in load.refused), load.refused
     log = product.until_all_ended(load, seconds=120)
-    assert log.ended_on(names.hash_of(candidate))
+    assert log.ended_on(names.hash_of(canary))
     assert {task.status for task in product.tasks(load.tasks)} == {TaskStatus.SUCCEEDED}
 
 
@@ -68,7 +68,7 @@ def test_while_the_api_server_is_away_users_are_served_as_the_route_says(product
     product.cluster.apply(manifests.agent("v1"), manifests.rollout(STEPS))
     stable = product.until_stable()
     with product.live_traffic(15) as load:
-        candidate = until_candidate_serves(product, load, stable)
+        canary = until_canary_serves(product, load, stable)
         product.stop("kube-apiserver", kill=True)
         gone = time.monotonic()
         try:
@@ -77,13 +77,13 @@ def test_while_the_api_server_is_away_users_are_served_as_the_route_says(product
         finally:
             product.start("kube-apiserver")
         print(f"served while the API server was away: {dict(served)}")
-        assert set(served) == {stable, candidate}
-        assert served[candidate] < served[stable]
+        assert set(served) == {stable, canary}
+        assert served[canary] < served[stable]
         product.until("the API server answers", lambda: _answers(product))
         assert product.agent()["stableRevision"] == stable
         assert product.share() in (20, 50)
         product.until_share(50, seconds=90)
-        assert product.rollout()["canaryRevision"] == candidate
+        assert product.rollout()["canaryRevision"] == canary
         assert product.rollout()["verdicts"] == []
     product.until_all_ended(load)
     assert load.refused.total() == 0, load.refused

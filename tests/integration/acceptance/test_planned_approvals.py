@@ -20,7 +20,7 @@ REFUND = {
 
 
 @pytest.mark.timeout(300)
-def test_a_candidate_that_hands_six_of_ten_tasks_to_people_as_declared_is_not_rolled_back(
+def test_a_canary_that_hands_six_of_ten_tasks_to_people_as_declared_is_not_rolled_back(
     product: Product,
 ) -> None:
     product.cluster.apply(manifests.agent("No tools."), manifests.rollout(((20, 2, 10),)))
@@ -33,23 +33,23 @@ def test_a_candidate_that_hands_six_of_ten_tasks_to_people_as_declared_is_not_ro
     )
     with product.live_traffic(25) as load:
         product.cluster.apply(asking)
-        candidate = product.until_candidate(stable)
+        canary = product.until_canary(stable)
         product.until(
-            "the candidate is promoted",
-            lambda: product.agent()["stableRevision"] == candidate,
+            "the canary is promoted",
+            lambda: product.agent()["stableRevision"] == canary,
             seconds=120,
         )
         product.until(
-            "tasks of everybody on the former candidate",
-            lambda: len(product.log().ended_on(names.hash_of(candidate))) >= 60,
+            "tasks of everybody on the former canary",
+            lambda: len(product.log().ended_on(names.hash_of(canary))) >= 60,
         )
     log = product.until_all_ended(load)
-    ended = [row for row in log.of(RowKind.FINISHED) if row.revision == names.hash_of(candidate)]
+    ended = [row for row in log.of(RowKind.FINISHED) if row.revision == names.hash_of(canary)]
     left_out = [row for row in ended if row.counting is Counting.LEFT_OUT]
     print(f"{len(left_out)} of {len(ended)} tasks wait for a person")
     assert 0.4 <= len(left_out) / len(ended) <= 0.8
     assert {row.counting for row in ended} == {Counting.LEFT_OUT, Counting.GOOD}
-    assert log.routed_to(Arm.CANDIDATE) >= 10
+    assert log.routed_to(Arm.CANARY) >= 10
     waiting = left_out[0].task
     outcome = product.read(waiting)
     assert (outcome["status"], outcome["outcome"]["reason"]) == ("Escalated", "Approval")

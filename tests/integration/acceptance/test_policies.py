@@ -11,10 +11,10 @@ from tests.integration.acceptance.traffic import by_revision
 PARKED_AT_20: manifests.Steps = ((20, 3000, 1),)
 
 
-def until_candidate_serves(product: Product, candidate: str) -> None:
+def until_canary_serves(product: Product, canary: str) -> None:
     product.until(
-        "the candidate serves",
-        lambda: len(product.log().ended_on(names.hash_of(candidate))) >= 5,
+        "the canary serves",
+        lambda: len(product.log().ended_on(names.hash_of(canary))) >= 5,
     )
 
 
@@ -27,9 +27,9 @@ def test_deleting_the_rollout_freezes_and_a_new_one_begins_with_the_first_step(
     stable = product.until_stable()
     with product.live_traffic(15) as load:
         cluster.apply(manifests.agent("v2"))
-        candidate = product.until_candidate(stable)
+        canary = product.until_canary(stable)
         product.until_share(20)
-        until_candidate_serves(product, candidate)
+        until_canary_serves(product, canary)
 
         cluster.kubectl("delete", "agentrollout", "support")
         cluster.until_condition("agent/support", "RolloutMissing", "True")
@@ -37,20 +37,20 @@ def test_deleting_the_rollout_freezes_and_a_new_one_begins_with_the_first_step(
         assert status["traffic"]["targets"] == [
             {"revision": stable, "role": "Stable", "percent": 100}
         ]
-        assert (status["stableRevision"], status["latestRevision"]) == (stable, candidate)
+        assert (status["stableRevision"], status["latestRevision"]) == (stable, canary)
         frozen = load.accepted[-1].sent_at
         product.until("new users come", lambda: len(load.since(frozen)) >= 60)
         assert set(by_revision(load.since(frozen)[1:])) == {stable}
 
         cluster.apply(manifests.rollout(((10, 3000, 1),)))
         product.until_share(10)
-        assert product.rollout()["canaryRevision"] == candidate
+        assert product.rollout()["canaryRevision"] == canary
         assert product.agent()["stableRevision"] == stable
         back = load.accepted[-1].sent_at
         product.until("new users come", lambda: len(load.since(back)) >= 90)
         served = by_revision(load.since(back))
-        assert served[candidate] >= 1
-        assert served[stable] > served[candidate]
+        assert served[canary] >= 1
+        assert served[stable] > served[canary]
     product.until_all_ended(load)
     assert {task.status for task in product.tasks(load.tasks)} == {TaskStatus.SUCCEEDED}
 
@@ -64,10 +64,10 @@ def test_of_two_rollouts_the_older_one_governs_and_the_other_says_so(product: Pr
     said = cluster.until_condition("agentrollout/another", "Stalled", "True", "NotInCharge")
     assert "older" in said
     cluster.apply(manifests.agent("v2"))
-    candidate = product.until_candidate(stable, "older")
+    canary = product.until_canary(stable, "older")
     product.until_share(20, "older")
     users = [f"user-{number}" for number in range(200)]
-    assert 20 <= by_revision(product.crowd(users))[candidate] <= 60
+    assert 20 <= by_revision(product.crowd(users))[canary] <= 60
     assert product.share("another") == 0
     assert "canaryRevision" not in product.rollout("another")
 

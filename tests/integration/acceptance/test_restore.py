@@ -51,13 +51,13 @@ def without_history(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def climb_to_20(product: Product) -> tuple[str, str]:
-    """Stable, and a candidate at 20 % that has served; the traffic flows on."""
+    """Stable, and a canary at 20 % that has served; the traffic flows on."""
     product.cluster.apply(manifests.agent("v2"))
     stable = str(product.agent()["stableRevision"])
-    candidate = product.until_candidate(stable)
+    canary = product.until_canary(stable)
     product.until_share(20)
-    product.until("it served", lambda: product.log().ended_on(names.hash_of(candidate)))
-    return stable, candidate
+    product.until("it served", lambda: product.log().ended_on(names.hash_of(canary)))
+    return stable, canary
 
 
 def test_a_status_cannot_be_emptied(product: Product) -> None:
@@ -75,7 +75,7 @@ def test_without_any_status_and_with_an_empty_redis_a_rollout_begins_anew_agains
     product.cluster.apply(manifests.agent("v1"), manifests.rollout(STEPS))
     product.until_stable()
     with product.live_traffic(10):
-        stable, candidate = climb_to_20(product)
+        stable, canary = climb_to_20(product)
     lose_everything_but_the_records(product)
     assert product.until_stable() == stable
     shares: list[int] = []
@@ -88,13 +88,13 @@ def test_without_any_status_and_with_an_empty_redis_a_rollout_begins_anew_agains
         product.until("the first step again", begun_anew)
         product.until(
             "both serve again",
-            lambda: all(product.log().ended_on(names.hash_of(it)) for it in (stable, candidate)),
+            lambda: all(product.log().ended_on(names.hash_of(it)) for it in (stable, canary)),
         )
     assert set(shares) <= {0, 20}, "nobody was moved beyond the first step"
     status = product.rollout()
-    assert (status["stableRevision"], status["canaryRevision"]) == (stable, candidate)
+    assert (status["stableRevision"], status["canaryRevision"]) == (stable, canary)
     assert status["verdicts"] == []
-    assert {one.revision for one in load.accepted} == {stable, candidate}
+    assert {one.revision for one in load.accepted} == {stable, canary}
 
 
 @pytest.mark.timeout(400)
@@ -105,8 +105,8 @@ def test_without_any_status_and_with_an_empty_redis_a_rejected_revision_stays_re
     stable = product.until_stable()
     with product.live_traffic(10):
         product.cluster.apply(manifests.agent("bad", errorPercent=40))
-        candidate = product.until_candidate(stable)
-        assert product.until_verdict(candidate, seconds=120)["result"] == "Rejected"
+        canary = product.until_canary(stable)
+        assert product.until_verdict(canary, seconds=120)["result"] == "Rejected"
     lose_everything_but_the_records(product)
     assert product.until_stable() == stable
     product.until(
@@ -117,7 +117,7 @@ def test_without_any_status_and_with_an_empty_redis_a_rejected_revision_stays_re
         product.until("users are served", lambda: len(load.accepted) >= 30)
     assert {one.revision for one in load.accepted} == {stable}
     assert product.share() == 0
-    record = product.cluster.get("controllerrevision", candidate)
+    record = product.cluster.get("controllerrevision", canary)
     verdict = json.loads(record["metadata"]["annotations"][names.ANNOTATION_VERDICT])
     assert verdict["result"] == "Rejected"
 
@@ -130,7 +130,7 @@ def test_restored_under_other_uids_an_agent_waits_and_begins_with_what_it_is_giv
     cluster.apply(manifests.agent("v1"), manifests.rollout(STEPS))
     product.until_stable()
     with product.live_traffic(10):
-        stable, candidate = climb_to_20(product)
+        stable, canary = climb_to_20(product)
     owned = ("controllerrevisions", "configmaps", "deployments")
     children = [obj for kind in owned for obj in cluster.get(kind, "-l", OURS)["items"]]
     agent, rollout = cluster.get("agent", "support"), cluster.get("agentrollout", "support")
@@ -143,10 +143,10 @@ def test_restored_under_other_uids_an_agent_waits_and_begins_with_what_it_is_giv
     cluster.kubectl("create", "-f", "-", stdin=yaml.safe_dump_all(backup))
     product.start("operator")
     cluster.until_condition("agent/support", "Stalled", "True", "NameConflict")
-    assert not product.agent().get("stableRevision"), "the candidate did not become stable by it"
+    assert not product.agent().get("stableRevision"), "the canary did not become stable by it"
     cluster.apply(manifests.agent("v1"))
     cluster.kubectl("delete", ",".join(owned), "-l", OURS)
     assert product.until_stable() == stable
     cluster.apply(manifests.agent("v2"))
-    assert product.until_candidate(stable) == candidate
+    assert product.until_canary(stable) == canary
     product.until_share(20)

@@ -15,11 +15,11 @@ USERS = 2400
 PATIENT = {"latencyMeanSeconds": 3600}
 
 
-def first_admission_after_patch(product: Product, percent: int, candidate: str) -> float:
+def first_admission_after_patch(product: Product, percent: int, canary: str) -> float:
     """Seconds from the return of `kubectl patch` to the first user whom the new share admits.
 
     That user's bucket is the last one below the new share, so no smaller share gives him the
-    candidate.
+    canary.
     """
     salt = product.rollout()["salt"]
     user = next(
@@ -30,8 +30,8 @@ def first_admission_after_patch(product: Product, percent: int, candidate: str) 
     product.set_percent(percent)
     returned = time.monotonic()
     product.until(
-        f"{user} on the candidate",
-        lambda: product.ask(user).json().get("revision") == candidate,
+        f"{user} on the canary",
+        lambda: product.ask(user).json().get("revision") == canary,
         seconds=20,
     )
     return time.monotonic() - returned
@@ -44,37 +44,37 @@ def test_a_patch_moves_the_share_at_once_and_users_stay_where_they_are(product: 
     )
     stable = product.until_stable()
     product.cluster.apply(manifests.agent("v2"))
-    candidate = product.until_candidate(stable)
+    canary = product.until_canary(stable)
     product.until_share(5)
 
-    seconds = [first_admission_after_patch(product, percent, candidate) for percent in (8, 14, 20)]
+    seconds = [first_admission_after_patch(product, percent, canary) for percent in (8, 14, 20)]
     print(f"first admission after kubectl patch: {[round(each, 2) for each in seconds]} s")
     assert statistics.median(seconds) < 1.0
 
     users = [f"user-{number}" for number in range(USERS)]
     at_20 = product.crowd(users)
-    share = 100 * by_revision(at_20)[candidate] / USERS
+    share = 100 * by_revision(at_20)[canary] / USERS
     print(f"share of {USERS} new users at 20 %: {share:.1f} %")
     assert 17 <= share <= 23
     salt = product.rollout()["salt"]
-    assert {one.user for one in at_20 if one.revision == candidate} == {
+    assert {one.user for one in at_20 if one.revision == canary} == {
         user for user in users if traffic.bucket(salt, user) < 20
     }, "exactly the users whom the salt puts there"
     reported = product.agent()["traffic"]["targets"]
     assert reported == [
         {"revision": stable, "role": "Stable", "percent": 80},
-        {"revision": candidate, "role": "Candidate", "percent": 20},
+        {"revision": canary, "role": "Candidate", "percent": 20},
     ]
 
-    early = [one.user for one in at_20 if one.revision == candidate]
+    early = [one.user for one in at_20 if one.revision == canary]
     others = [one.user for one in at_20 if one.revision == stable][:400]
     product.set_percent(50)
     product.until_share(50)
     again = product.crowd(early + others)
-    on_candidate = {one.user for one in again if one.revision == candidate}
-    assert set(early) <= on_candidate, "once on the candidate, a user stays as its share rises"
-    moved = 100 * len(on_candidate & set(others)) / len(others)
-    print(f"of the users on stable at 20 %, {moved:.1f} % are on the candidate at 50 %")
+    on_canary = {one.user for one in again if one.revision == canary}
+    assert set(early) <= on_canary, "once on the canary, a user stays as its share rises"
+    moved = 100 * len(on_canary & set(others)) / len(others)
+    print(f"of the users on stable at 20 %, {moved:.1f} % are on the canary at 50 %")
     assert 30 <= moved <= 45, "three eighths"
 
     assert product.rollout()["share"]["source"] == "Setpoint"
@@ -91,4 +91,4 @@ def test_a_patch_moves_the_share_at_once_and_users_stay_where_they_are(product: 
     product.until_share(0)
     assert set(by_revision(product.crowd(early[:50]))) == {stable}, "a lower share acts at once"
     again = product.ask(early[0], session="a conversation").json()["revision"]
-    assert spoken == again == candidate, "but a conversation that has begun stays"
+    assert spoken == again == canary, "but a conversation that has begun stays"

@@ -44,37 +44,37 @@ def test_a_good_revision_climbs_to_everybody_and_kubectl_tells_the_story(product
         if share not in seen[-1:]:
             seen.append(share)
             told.append(product.cluster.kubectl("get", "agents,agentrollouts"))
-        return bool(status["stableRevision"] == candidate)
+        return bool(status["stableRevision"] == canary)
 
     with product.live_traffic(25) as load:
         product.until("stable serves", lambda: product.log().ended_on(names.hash_of(stable)))
         cluster.apply(manifests.agent("Answer in three words."))
-        candidate = product.until_candidate(stable)
-        product.until(f"{candidate} is promoted", promoted, seconds=120)
+        canary = product.until_canary(stable)
+        product.until(f"{canary} is promoted", promoted, seconds=120)
     print("\n".join(told))
     log = product.until_all_ended(load)
     assert [share for share in seen if share] == [5, 20, 50, 95]
     verdict = product.rollout()["verdicts"][-1]
     assert (verdict["revision"], verdict["result"], verdict["reason"]) == (
-        candidate,
+        canary,
         "Promoted",
         "AllStepsPassed",
     )
     middle = next(text for text in told if " 20 " in text)
     assert stable in middle
-    assert candidate in middle
-    assert log.routed_to(Arm.CANDIDATE) >= 40, "it was promoted on evidence"
+    assert canary in middle
+    assert log.routed_to(Arm.CANARY) >= 40, "it was promoted on evidence"
     assert load.refused.total() == 0, load.refused
     product.until(
         "the former stable is drained and closed",
         lambda: (
             cluster.get("deployment", stable) is None
-            and [item["name"] for item in product.agent()["revisions"]] == [candidate]
+            and [item["name"] for item in product.agent()["revisions"]] == [canary]
         ),
     )
     assert cluster.get("controllerrevision", stable), "its record is kept"
     after = columns(product, "agentrollouts")
-    assert (after["STABLE"], after["NOW"], after["STATUS"]) == (candidate, "0", "Stable")
+    assert (after["STABLE"], after["NOW"], after["STATUS"]) == (canary, "0", "Stable")
     reasons = {event["reason"] for event in cluster.items("events")}
     assert {"RevisionCreated", "CandidateStarted", "StepPassed", "Promoted"} <= reasons
 

@@ -20,10 +20,10 @@ def version(number: str) -> dict[str, Any]:
 def release(product: Product, number: str, before: str) -> str:
     """Apply a version and promote it by hand; its revision, which serves everybody now."""
     product.cluster.apply(version(number))
-    candidate = product.until_candidate(before, seconds=PATIENCE_SECONDS)
+    canary = product.until_canary(before, seconds=PATIENCE_SECONDS)
     product.request("promote-full", number)
-    until_serves(product, candidate)
-    return candidate
+    until_serves(product, canary)
+    return canary
 
 
 def until_serves(product: Product, revision: str) -> None:
@@ -86,7 +86,7 @@ def test_undo_serves_the_former_version_to_all_and_what_was_undone_stays_back(
     assert who_answers(product, "restarted") == {first}
     assert rejected(product) == {second}
     product.request("retry", "2.0")
-    assert product.until_candidate(first, seconds=PATIENCE_SECONDS) == second
+    assert product.until_canary(first, seconds=PATIENCE_SECONDS) == second
     product.until_share(5, seconds=PATIENCE_SECONDS)
     product.cluster.apply(version("3.0"))
     product.until(
@@ -104,7 +104,7 @@ def test_undo_in_mid_rollout_leaves_both_and_an_operator_that_dies_meanwhile_goe
 ) -> None:
     first, second = two
     product.cluster.apply(version("3.0"))
-    third = product.until_candidate(second, seconds=PATIENCE_SECONDS)
+    third = product.until_canary(second, seconds=PATIENCE_SECONDS)
     product.set_percent(50)
     product.until_share(50)
     product.request("undo", "3.0")

@@ -79,7 +79,7 @@ async def test_a_status_that_comes_with_the_spec_is_passed_over(api, write):
 
 
 async def reject(write, **status):
-    """The candidate is rejected in its first attempt."""
+    """The canary is rejected in its first attempt."""
     answer = await write(
         canaryRevision="support-aaaaaaaa",
         attempt=1,
@@ -90,29 +90,29 @@ async def reject(write, **status):
     assert answer is None
 
 
-async def test_a_rejected_candidate_gets_no_share(write):
+async def test_a_rejected_canary_gets_no_share(write):
     await reject(write)
     answer = await write(share={"percent": 5})
     assert "a rejected revision gets no share unless status.attempt grows" in (answer or "accepted")
 
 
-async def test_a_rejected_candidate_gets_a_share_in_a_larger_attempt(write):
+async def test_a_rejected_canary_gets_a_share_in_a_larger_attempt(write):
     await reject(write)
     assert await write(attempt=2, share={"percent": 5}) is None
 
 
-async def test_another_candidate_gets_a_share(write):
+async def test_another_canary_gets_a_share(write):
     await reject(write)
     assert await write(canaryRevision="support-bbbbbbbb", share={"percent": 5}) is None
 
 
-async def test_a_superseded_candidate_may_come_back(write):
+async def test_a_superseded_canary_may_come_back(write):
     await reject(write)
     status = {"verdicts": [verdict(), verdict("support-cccccccc", 1, "Superseded")]}
     assert await write(canaryRevision="support-cccccccc", share={"percent": 5}, **status) is None
 
 
-async def test_a_candidate_promoted_in_a_later_attempt_may_come_back(write):
+async def test_a_canary_promoted_in_a_later_attempt_may_come_back(write):
     await reject(write)
     verdicts = [verdict(), verdict(attempt=2, result="Promoted")]
     assert await write(verdicts=verdicts, share={"percent": 5}) is None

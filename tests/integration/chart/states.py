@@ -53,7 +53,7 @@ def refused(made: World, text: str) -> World:
 
 
 def cancelled(made: World) -> World:
-    """Callers take back every second task of the candidate, and none of stable; its hold is over."""
+    """Callers take back every second task of the canary, and none of stable; its hold is over."""
     begun = _cancelled(made, 0)
     ((rollout, status),) = plan_agent(begun).rollout_statuses
     begun = replace(begun, rollouts=(Rollout.of({**rollout, "status": status.wire()}),))
@@ -61,8 +61,8 @@ def cancelled(made: World) -> World:
 
 
 def _cancelled(made: World, seconds: float, step_from: str = "") -> World:
-    stable, candidate = Tally(tasks=200), Tally(tasks=50, left_out=50, cancelled=50)
-    seen = {Arm.STABLE: stable, Arm.CANDIDATE: candidate}
+    stable, canary = Tally(tasks=200), Tally(tasks=50, left_out=50, cancelled=50)
+    seen = {Arm.STABLE: stable, Arm.CANARY: canary}
     now = worlds.later(seconds)
     now_ms = int(now.timestamp() * 1000)
     window = (Stratum(now_ms // TICK_MS, 7, seen),)

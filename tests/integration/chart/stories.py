@@ -64,13 +64,13 @@ async def users_are_served(plant: Plant) -> None:
 
 
 @story()
-async def a_candidate_is_tried(plant: Plant) -> None:
+async def a_canary_is_tried(plant: Plant) -> None:
     plant.world, plant.tasks = trying(), 3
     await plant.run(60)
 
 
 @story()
-async def a_candidate_becomes_stable(plant: Plant) -> None:
+async def a_canary_becomes_stable(plant: Plant) -> None:
     plant.world = trying()
     await plant.run(5)
     plant.look_at(trying(f"promote-full/{cut(V2).name}/1"))
@@ -154,7 +154,7 @@ async def no_revision_serves(plant: Plant) -> None:
 
 
 @story()
-async def a_candidate_is_held_for_an_hour(plant: Plant) -> None:
+async def a_canary_is_held_for_an_hour(plant: Plant) -> None:
     plant.world = trying(**HELD)
     await plant.run(60)
     plant.world = trying()
@@ -394,7 +394,7 @@ async def a_worker_meets_its_first_bug(plant: Plant) -> None:
 
 
 @story(PenstockRolledBack="support")
-async def a_candidate_is_aborted(plant: Plant) -> None:
+async def a_canary_is_aborted(plant: Plant) -> None:
     plant.world = trying()
     await plant.run(10)
     plant.world = trying(f"abort/{cut(V2).name}/1")
@@ -447,7 +447,7 @@ async def no_worker_of_an_agent_can_be_made(plant: Plant) -> None:
 
 
 @story(PenstockAgentStalled="support")
-async def no_worker_of_a_candidate_can_be_made(plant: Plant) -> None:
+async def no_worker_of_a_canary_can_be_made(plant: Plant) -> None:
     plant.world = refused(trying(), V2)
     await plant.run(20)
 

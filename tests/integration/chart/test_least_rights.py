@@ -64,17 +64,15 @@ class Story:
 
     def change(self, stable: str, tokens: int) -> str:
         self.rollouts.patch("agent/support", {"template": {"model": {"maxTokens": tokens}}})
-        return self.rollouts.until_candidate(stable)
+        return self.rollouts.until_canary(stable)
 
-    def promote(self, candidate: str) -> None:
-        self.rollouts.request("promote-full", candidate)
-        self.rollouts.until(
-            "it serves", lambda: self.rollouts.agent()["stableRevision"] == candidate
-        )
+    def promote(self, canary: str) -> None:
+        self.rollouts.request("promote-full", canary)
+        self.rollouts.until("it serves", lambda: self.rollouts.agent()["stableRevision"] == canary)
 
-    def abort(self, candidate: str) -> None:
-        self.rollouts.request("abort", candidate)
-        assert self.rollouts.until_verdict(candidate)["result"] == "Rejected"
+    def abort(self, canary: str) -> None:
+        self.rollouts.request("abort", canary)
+        assert self.rollouts.until_verdict(canary)["result"] == "Rejected"
 
     def break_workers(self) -> None:
         self.rollouts.patch("agent/support", {"template": BROKEN})

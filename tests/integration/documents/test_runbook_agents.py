@@ -58,7 +58,7 @@ def test_the_newest_stable_that_fails_is_told_by_its_log_and_undone_by_one_comma
     )
     good = product.until_stable()
     product.cluster.apply(failing(template={"version": "2.0"}))
-    bad = product.until_candidate(good, ROLLOUT)
+    bad = product.until_canary(good, ROLLOUT)
     product.request("promote-full", bad, ROLLOUT)
     product.until("it is stable", lambda: product.agent()["stableRevision"] == bad)
     ask_until_ended(product, "ana", "bob")
@@ -146,7 +146,7 @@ def test_after_a_rollback_the_verdict_says_why_and_the_same_revision_is_tried_ag
     good = product.until_stable()
     with product.live_traffic(10):
         product.cluster.apply(failing())
-        bad = product.until_candidate(good, ROLLOUT)
+        bad = product.until_canary(good, ROLLOUT)
         product.until_verdict(bad, ROLLOUT, seconds=120)
     assert product.share(ROLLOUT) == 0, "users are back on stable"
     with runbook("PenstockRolledBack") as section:
@@ -189,7 +189,7 @@ def set_by_hand(product: Product, _: str) -> None:
 
 
 def leave_over(product: Product, stable: str) -> None:
-    """A setpoint that was made for one candidate is found by the next one."""
+    """A setpoint that was made for one canary is found by the next one."""
     product.patch(
         f"agentrollout/{ROLLOUT}", {"traffic": {"canaryPercent": 10, "canaryRevision": stable}}
     )
@@ -213,7 +213,7 @@ def test_the_message_of_a_rollout_that_waits_for_a_person_holds_the_command_that
     stable = product.until_stable()
     with product.live_traffic(8):
         product.cluster.apply(manifests.agent("v2"))
-        product.until_candidate(stable, ROLLOUT)
+        product.until_canary(stable, ROLLOUT)
         meddle(product, stable)
         why = lambda: product.cluster.condition(f"agentrollout/{ROLLOUT}", "Progressing")[1]
         product.until(f"it waits: {reason}", lambda: why() == reason, 90)
@@ -233,7 +233,7 @@ def test_an_agent_whose_rollout_is_gone_goes_on_when_it_is_applied_again(product
     product.cluster.apply(manifests.agent("v2"))
     product.cluster.until_condition("agent/support", "RolloutMissing", "True")
     product.cluster.apply(manifests.rollout(HELD, name=ROLLOUT))
-    product.until_candidate(stable, ROLLOUT)
+    product.until_canary(stable, ROLLOUT)
     assert product.cluster.condition("agent/support", "RolloutMissing")[0] == ""
 
 

@@ -21,12 +21,12 @@ def test_every_brake_of_a_person_acts_and_stays_whatever_operator_comes_back(
     stable = product.until_stable()
     with runbook("By hand, when nothing else works") as page, product.live_traffic(8) as load:
         kill_switch(product, page)
-        candidate = product.until_candidate(stable, ROLLOUT)
-        page.words["REVISION"] = candidate
-        until_both_serve(product, load, {stable, candidate})
+        canary = product.until_canary(stable, ROLLOUT)
+        page.words["REVISION"] = canary
+        until_both_serve(product, load, {stable, canary})
         no_share(product, page, load, stable)
-        until_both_serve(product, load, {stable, candidate})
-        no_workers(product, page, candidate)
+        until_both_serve(product, load, {stable, canary})
+        no_workers(product, page, canary)
     log = product.until_all_ended(load, seconds=180)
     assert log.rehomed & log.ended_on(names.hash_of(stable)), "what waited was given to stable"
 
@@ -53,7 +53,7 @@ def kill_switch(product: Product, page: Section) -> None:
 
 
 def no_share(product: Product, page: Section, load: Load, stable: str) -> None:
-    """A candidate without a share keeps none, and is not condemned."""
+    """A canary without a share keeps none, and is not condemned."""
     page.type('"canaryPercent":0')
     product.until_share(0, ROLLOUT)
     product.kill_operator()
@@ -65,19 +65,19 @@ def no_share(product: Product, page: Section, load: Load, stable: str) -> None:
     assert status["verdicts"] == []
 
 
-def no_workers(product: Product, page: Section, candidate: str) -> None:
-    """Without an operator: no workers, then the abort; what comes back gives the candidate nothing."""
+def no_workers(product: Product, page: Section, canary: str) -> None:
+    """Without an operator: no workers, then the abort; what comes back gives the canary nothing."""
     product.stop("operator")
     try:
         page.type("scale deployment")
-        product.until("its workers are gone", lambda: not product.worker_pids(candidate), 90)
-        product.until("its tasks wait", lambda: product.work(candidate).queued >= 5, 90)
-        ended = product.log().ended_on(names.hash_of(candidate))
+        product.until("its workers are gone", lambda: not product.worker_pids(canary), 90)
+        product.until("its tasks wait", lambda: product.work(canary).queued >= 5, 90)
+        ended = product.log().ended_on(names.hash_of(canary))
         page.type("abort/")
     finally:
         product.start("operator")
-    verdict = product.until_verdict(candidate, ROLLOUT, seconds=120)
+    verdict = product.until_verdict(canary, ROLLOUT, seconds=120)
     assert (verdict["result"], verdict["reason"]) == ("Rejected", "Aborted")
-    product.until("nothing waits", lambda: product.work(candidate).queued == 0, 90)
-    assert product.log().ended_on(names.hash_of(candidate)) == ended
+    product.until("nothing waits", lambda: product.work(canary).queued == 0, 90)
+    assert product.log().ended_on(names.hash_of(canary)) == ended
     assert product.share(ROLLOUT) == 0

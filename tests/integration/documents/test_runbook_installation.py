@@ -50,9 +50,9 @@ def test_whatever_rings_its_first_commands_show_pods_agents_warnings_and_the_ope
     product.cluster.apply(manifests.agent("v1"), manifests.rollout(manifests.PARKED, name=ROLLOUT))
     stable = product.until_stable()
     product.cluster.apply(manifests.agent("v2"))
-    candidate = product.until_candidate(stable, ROLLOUT)
-    product.request("abort", candidate, ROLLOUT)
-    product.until_verdict(candidate, ROLLOUT)
+    canary = product.until_canary(stable, ROLLOUT)
+    product.request("abort", canary, ROLLOUT)
+    product.until_verdict(canary, ROLLOUT)
     with runbook("Runbooks") as section:
         pods = section.type("get pods")
         for part in ("operator", "gateway", "redis"):
@@ -61,7 +61,7 @@ def test_whatever_rings_its_first_commands_show_pods_agents_warnings_and_the_ope
         assert "Serving" in line_of(agents, product.namespace, "agent.penstock.dev/support")
         assert "RolledBack" in line_of(agents, product.namespace, "agentrollout.penstock.dev")
         warnings = section.type("type=Warning")
-        assert candidate in line_of(warnings, product.namespace, "RolledBack", "Retry: kubectl")
+        assert canary in line_of(warnings, product.namespace, "RolledBack", "Retry: kubectl")
         log = section.type("logs")
         assert log.startswith("[pod/penstock-operator-")
         assert section.type("agentRef").strip() == ROLLOUT

@@ -71,9 +71,9 @@ def climbs(reader: Reader) -> str:
     assert share() == "20"
     reader.type(patch + """'{"spec":{"traffic":{"canaryPercent":null}}}'""")
     reader.until("the steps again", source, lambda seen: seen == "Automatic")
-    candidate = rollout(reader, ".status.canaryRevision")
+    canary = rollout(reader, ".status.canaryRevision")
     stable = lambda: rollout(reader, ".status.stableRevision")
-    return reader.until("the promotion", stable, lambda seen: seen == candidate)
+    return reader.until("the promotion", stable, lambda seen: seen == canary)
 
 
 def comes_back(reader: Reader, good: str) -> str:
@@ -87,7 +87,7 @@ def comes_back(reader: Reader, good: str) -> str:
     why = reader.type(
         "kubectl get agentrollout support -o jsonpath='{.status.verdicts[-1:].message}'"
     )
-    assert re.match(r"rolled back at (5|20|50) %: error rate [\d.]+ % on the candidate", why)
+    assert re.match(r"rolled back at (5|20|50) %: error rate [\d.]+ % on the canary", why)
     assert rollout(reader, ".status.stableRevision") == good
     return rollout(reader, ".status.canaryRevision")
 

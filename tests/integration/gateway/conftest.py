@@ -27,7 +27,7 @@ from tests.integration.cluster import Cluster
 from tests.integration.gateway.rights import GATEWAY_RULES, rights
 from tests.routes import changed
 
-STABLE, CANDIDATE = "aaaa0000", "bbbb1111"
+STABLE, CANARY = "aaaa0000", "bbbb1111"
 INPUT_CHARS = 20_000
 TOKENS = [
     {"token": "all-agents", "name": "all", "tenant": "acme", "agents": ["*"]},
@@ -174,7 +174,7 @@ class Agent:
         limits = RevisionLimits(INPUT_CHARS, 600, 600)
         revisions = {
             name: RoutedRevision(name, Standing.OPEN, limits, self.versions.get(name, ""))
-            for name in (STABLE, CANDIDATE)
+            for name in (STABLE, CANARY)
         }
         route = changed(
             Route("uid", 1, self.version, Split(STABLE), revisions=revisions), **changes

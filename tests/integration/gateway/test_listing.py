@@ -12,7 +12,7 @@ from penstock.names import AgentKey
 from penstock.task import Outcome, OutcomeReason, TaskStatus, Usage
 from penstock_store import users
 from penstock_store.keys import AgentKeys
-from tests.integration.gateway.conftest import CANDIDATE, STABLE, Agent
+from tests.integration.gateway.conftest import CANARY, STABLE, Agent
 from tests.integration.gateway.rights import rights
 
 FAILED = Outcome(TaskStatus.FAILED, OutcomeReason.MODEL_ERROR, "400 no such model")
@@ -66,8 +66,8 @@ async def test_what_failed_is_found_by_revision_end_user_and_time_while_tasks_go
 
 
 async def test_tasks_are_found_by_the_version_that_one_revision_declares(client, agent):
-    agent.versions = {STABLE: "v3", CANDIDATE: "v4"}
-    await agent.set_route(canary=CANDIDATE)
+    agent.versions = {STABLE: "v3", CANARY: "v4"}
+    await agent.set_route(canary=CANARY)
     theirs = await submit(client, agent)
     assert [item["id"] for item in await listed(client, agent, revision="v3")] == [theirs]
     assert await listed(client, agent, revision="v4") == []
@@ -78,11 +78,11 @@ async def test_tasks_are_found_by_the_version_that_one_revision_declares(client,
     )
     assert "(v3, v4)" in refused.json()["detail"]
 
-    agent.versions = {STABLE: "v3", CANDIDATE: "v3"}
-    await agent.set_route(canary=CANDIDATE)
+    agent.versions = {STABLE: "v3", CANARY: "v3"}
+    await agent.set_route(canary=CANARY)
     refused = await client.get(agent.tasks, params={"revision": "v3"})
     assert refused.status_code == 400
-    for name in (STABLE, CANDIDATE):
+    for name in (STABLE, CANARY):
         assert f"{agent.key.name}-{name}" in refused.json()["detail"]
     assert [item["id"] for item in await listed(client, agent, revision=STABLE)] == [theirs]
 

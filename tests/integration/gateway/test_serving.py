@@ -15,7 +15,7 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.integration.gateway import sockets
-from tests.integration.gateway.conftest import CANDIDATE, STABLE, launch, until
+from tests.integration.gateway.conftest import CANARY, STABLE, launch, until
 
 STREAM = {"Accept": "text/event-stream"}
 WAITING_CALLERS = 2000
@@ -117,7 +117,7 @@ async def _is(client, name, value):
 
 
 async def test_first_messages_of_one_session_through_two_gateways_land_on_one_side(start, agent):
-    await agent.set_route(canary=CANDIDATE, percent=50, salt="s")
+    await agent.set_route(canary=CANARY, percent=50, salt="s")
     rng = random.Random(7)
     async with start().client() as one, start().client() as other:
 

@@ -16,7 +16,7 @@ import yaml
 
 from penstock.names import AgentKey
 from penstock.task import Outcome, OutcomeReason, TaskStatus, Usage
-from tests.integration.gateway.conftest import CANDIDATE, STABLE, Agent
+from tests.integration.gateway.conftest import CANARY, STABLE, Agent
 from tests.integration.gateway.test_cluster_terminal import FORWARDING, PLUGIN
 from tests.integration.gateway.test_terminal import ended
 from tests.repo import documents
@@ -42,9 +42,9 @@ def commands():
 
 @pytest.fixture
 async def agent(store, namespace):
-    """An agent after a rollback: its candidate had four tasks, and serves nobody any more."""
+    """An agent after a rollback: its canary had four tasks, and serves nobody any more."""
     agent = Agent(store, AgentKey(namespace, "support"))
-    await agent.set_route(canary=CANDIDATE, percent=100)
+    await agent.set_route(canary=CANARY, percent=100)
     return agent
 
 
@@ -70,7 +70,7 @@ def carry_out(start, reviewing, cluster, environment, namespace, tmp_path):
     ambient |= {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
 
     async def run(command, *more):
-        words = {"NAME": "support", "NAMESPACE": namespace, "REVISION": f"support-{CANDIDATE}"}
+        words = {"NAME": "support", "NAMESPACE": namespace, "REVISION": f"support-{CANARY}"}
         said = re.sub(r"\b[A-Z]+\b", lambda found: words.get(found[0], found[0]), command)
         _, *arguments = shlex.split(said)
         if arguments[0] == "penstock":
@@ -96,12 +96,12 @@ def carry_out(start, reviewing, cluster, environment, namespace, tmp_path):
 
 
 async def roll_back_after_four_tasks(agent, client):
-    """Four users' tasks at the candidate; how each ended is in ``REASONS``."""
+    """Four users' tasks at the canary; how each ended is in ``REASONS``."""
     found = {}
     for user, (status, reason, message) in REASONS.items():
         sent = {"input": "my card is 4111", "user": user}
         found[user] = (await client.post(agent.tasks, json=sent)).json()["id"]
-        [claim] = await agent.store.claims.take(agent.key, CANDIDATE, "worker", 1)
+        [claim] = await agent.store.claims.take(agent.key, CANARY, "worker", 1)
         assert await agent.store.claims.finish(claim, Outcome(status, reason, message), Usage(1))
     await agent.set_route()
     later = (await client.post(agent.tasks, json={"input": "x", "user": "eve"})).json()

@@ -82,7 +82,7 @@ def parked(name: str = "support") -> dict:
 
 
 @pytest.mark.timeout(240)
-def test_without_its_rollout_a_candidate_waits_until_the_policy_says_immediate(
+def test_without_its_rollout_a_canary_waits_until_the_policy_says_immediate(
     cluster: Cluster,
 ) -> None:
     cluster.apply(agent("Be kind."), parked())
@@ -90,28 +90,28 @@ def test_without_its_rollout_a_candidate_waits_until_the_policy_says_immediate(
     stable = cluster.get("agent", "support")["status"]["stableRevision"]
     cluster.apply(agent("Be brief."))
 
-    def candidate() -> str:
+    def canary() -> str:
         found = cluster.get("agentrollout", "support")["status"].get("canaryRevision", "")
         return found if found != stable else ""
 
-    candidate_name = cluster.until("a candidate", candidate)
+    canary_name = cluster.until("a canary", canary)
     cluster.kubectl("delete", "agentrollout", "support")
     cluster.until_condition("agent/support", "RolloutMissing", "True")
     status = cluster.get("agent", "support")["status"]
-    assert (status["stableRevision"], status["latestRevision"]) == (stable, candidate_name)
+    assert (status["stableRevision"], status["latestRevision"]) == (stable, canary_name)
 
     patch = json.dumps({"spec": {"rolloutPolicy": "Immediate"}})
     cluster.kubectl("patch", "agent", "support", "--type", "merge", "-p", patch)
-    released = [{"revision": candidate_name, "role": "Stable", "percent": 100}]
+    released = [{"revision": canary_name, "role": "Stable", "percent": 100}]
     cluster.until(
-        "the candidate serves everybody",
+        "the canary serves everybody",
         lambda: cluster.get("agent", "support")["status"]["traffic"]["targets"] == released,
     )
     cluster.until(
         "nothing is missing any more",
         lambda: cluster.condition("agent/support", "RolloutMissing")[0] != "True",
     )
-    assert cluster.get("agent", "support")["status"]["stableRevision"] == candidate_name
+    assert cluster.get("agent", "support")["status"]["stableRevision"] == canary_name
 
 
 def test_a_field_of_the_worker_acts_at_once_and_so_does_taking_it_away(cluster: Cluster) -> None:

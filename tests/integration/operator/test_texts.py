@@ -47,11 +47,11 @@ def test_an_agent_serves_whatever_its_texts_are_made_of(
         assert (answer["status"], answer["output"]) == ("Succeeded", "On its way."), name
 
 
-def test_a_candidate_of_any_text_is_rolled_out(cluster: Cluster) -> None:
+def test_a_canary_of_any_text_is_rolled_out(cluster: Cluster) -> None:
     cluster.apply(agent("Be kind."), parked())
     cluster.until_condition("agent/support", "Ready", "True", "Serving")
     cluster.apply(agent(ODD, template={"tools": [tool("odd")]}))
     cluster.until(
-        "the candidate serves its step",
+        "the canary serves its step",
         lambda: (cluster.get("agentrollout", "support")["status"]["share"]["percent"]) == 5,
     )

@@ -176,7 +176,7 @@ ROLLOUT = {
     [([QUOTA], {}, "failed quota"), ([], SECRETIVE, COMMAND)],
     ids=["quota", "secret"],
 )
-def test_of_a_candidate_whose_pods_only_a_person_brings_agent_and_rollout_say_so(
+def test_of_a_canary_whose_pods_only_a_person_brings_agent_and_rollout_say_so(
     cluster: Cluster, refusal: list[dict[str, Any]], template: dict[str, Any], words: str
 ) -> None:
     cluster.apply(agent("v1"), ROLLOUT)

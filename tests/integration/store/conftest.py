@@ -17,7 +17,7 @@ from penstock_store import keys, scripts, testing
 from penstock_store.store import Store
 from tests.routes import changed
 
-STABLE, CANDIDATE = "aaaa0000", "bbbb1111"
+STABLE, CANARY = "aaaa0000", "bbbb1111"
 TENANT = "acme-token"
 SERVERS = {"bundled": testing.bundled_server(), "system": testing.system_server()}
 DONE = task.Outcome(task.TaskStatus.SUCCEEDED, output="done")
@@ -45,7 +45,7 @@ class Desk:
         if not {"version", "epoch", "uid"} & changes.keys():
             changes["version"] = self.route.version + 1
         limits = limits or traffic.RevisionLimits(1000, 60, 60)
-        standings = {STABLE: traffic.Standing.OPEN, CANDIDATE: traffic.Standing.OPEN} | (
+        standings = {STABLE: traffic.Standing.OPEN, CANARY: traffic.Standing.OPEN} | (
             standings or {}
         )
         revisions = {
@@ -57,8 +57,8 @@ class Desk:
         await self.store.routes.put(self.agent, route)
         self.route = route
 
-    async def reject_candidate(self):
-        await self.set_route(canary="", percent=0, standings={CANDIDATE: traffic.Standing.REJECTED})
+    async def reject_canary(self):
+        await self.set_route(canary="", percent=0, standings={CANARY: traffic.Standing.REJECTED})
 
     def new_id(self):
         return task.task_id(self.agent, os.urandom(16))
@@ -140,9 +140,9 @@ async def raw(server):
 
 @pytest.fixture
 async def desk(store, raw):
-    """An agent with a stable revision and a candidate without a share."""
+    """An agent with a stable revision and a canary without a share."""
     made = Desk(store, raw, names.AgentKey("acme", f"agent-{uuid.uuid4().hex[:12]}"))
-    await made.set_route(canary=CANDIDATE, salt="salt", version=1)
+    await made.set_route(canary=CANARY, salt="salt", version=1)
     return made
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from penstock import errors, names, outcomes, task, traffic
 
-STABLE, CANDIDATE = "aaaa0000", "bbbb1111"
+STABLE, CANARY = "aaaa0000", "bbbb1111"
 pytestmark = pytest.mark.redis
 
 
@@ -59,20 +59,18 @@ async def test_two_tabs_that_open_a_session_during_a_raise_are_on_the_same_side(
         )
         assert first.revision == second.revision
     seen = {row.revision for row in await desk.store.outcomes.rows(desk.agent)}
-    assert seen == {STABLE, CANDIDATE}
+    assert seen == {STABLE, CANARY}
 
 
-async def test_users_once_on_the_candidate_stay_on_it_as_the_share_rises(desk):
+async def test_users_once_on_the_canary_stay_on_it_as_the_share_rises(desk):
     before = set()
     for percent in (5, 20, 50, 100):
         await desk.set_route(percent=percent)
-        on_candidate = {
-            user
-            for user in map(str, range(60))
-            if (await desk.admit(user=user)).revision == CANDIDATE
+        on_canary = {
+            user for user in map(str, range(60)) if (await desk.admit(user=user)).revision == CANARY
         }
-        assert before <= on_candidate
-        before = on_candidate
+        assert before <= on_canary
+        before = on_canary
     assert len(before) == 60
 
 
@@ -82,7 +80,7 @@ async def test_a_session_keeps_its_side_and_its_begin_version_when_the_share_fal
     first = await desk.admit(session="s")
     await desk.set_route(percent=0)
     second = await desk.admit(session="s")
-    assert (first.revision, second.revision) == (CANDIDATE, CANDIDATE)
+    assert (first.revision, second.revision) == (CANARY, CANARY)
     rows = await desk.store.outcomes.rows(desk.agent)
     assert [row.begin_version for row in rows] == [began, began]
     assert [row.route_version for row in rows] == [began, desk.route.version]
@@ -93,32 +91,32 @@ async def test_a_session_keeps_its_side_and_its_begin_version_when_the_share_fal
 async def test_a_session_stays_on_a_revision_that_may_finish_its_work(desk, standing):
     await desk.set_route(percent=100)
     await desk.admit(session="s")
-    await desk.set_route(canary="", percent=0, standings={CANDIDATE: traffic.Standing(standing)})
+    await desk.set_route(canary="", percent=0, standings={CANARY: traffic.Standing(standing)})
     admission = await desk.admit(session="s")
-    assert (admission.revision, admission.arm) == (CANDIDATE, traffic.Arm.CANDIDATE)
+    assert (admission.revision, admission.arm) == (CANARY, traffic.Arm.CANARY)
 
 
 async def test_a_session_on_a_rejected_revision_moves_to_stable_and_says_so(desk):
     await desk.set_route(percent=100)
     await desk.admit(session="s")
-    await desk.reject_candidate()
+    await desk.reject_canary()
     admission = await desk.admit(session="s")
     assert (admission.revision, admission.arm) == (STABLE, traffic.Arm.STABLE)
     events = await desk.store.notifications.events(admission.task)
     assert [event.type for event in events] == ["queued", "moved"]
-    assert events[1].data == {"reason": "SessionMoved", "from": CANDIDATE, "to": STABLE}
+    assert events[1].data == {"reason": "SessionMoved", "from": CANARY, "to": STABLE}
     assert (await desk.store.outcomes.rows(desk.agent))[-1].begin_version == 0
     assert (await desk.work(STABLE)).pinned == 1
-    assert (await desk.work(CANDIDATE)).pinned == 0
+    assert (await desk.work(CANARY)).pinned == 0
     assert await desk.event_types((await desk.admit(session="s")).task) == ["queued"]
 
 
 async def test_a_session_on_a_revision_nobody_lists_any_more_moves_too(desk):
     await desk.set_route(percent=100)
     claimed = await desk.admit(session="s")
-    await desk.finish(await desk.claim_one(CANDIDATE))
-    await desk.set_route(canary="", percent=0, standings={CANDIDATE: None})
-    assert claimed.revision == CANDIDATE
+    await desk.finish(await desk.claim_one(CANARY))
+    await desk.set_route(canary="", percent=0, standings={CANARY: None})
+    assert claimed.revision == CANARY
     assert (await desk.admit(session="s")).revision == STABLE
 
 
@@ -250,7 +248,7 @@ async def test_users_and_tasks_of_each_revision_are_counted(desk):
     await desk.set_route(percent=100)
     for number in range(30):
         await desk.admit(user=f"u{number % 10}")
-    work = await desk.work(CANDIDATE)
+    work = await desk.work(CANARY)
     assert (work.users, work.tasks) == (10, 30)
     assert {row.kind for row in await desk.store.outcomes.rows(desk.agent)} == {
         outcomes.RowKind.ROUTED

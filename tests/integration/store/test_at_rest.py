@@ -9,7 +9,7 @@ import pytest
 from penstock.access import Access
 from penstock_operator.reconcile.rest import lasting
 from penstock_store.records import Telling
-from tests.integration.store.conftest import CANDIDATE, STABLE
+from tests.integration.store.conftest import CANARY, STABLE
 
 pytestmark = pytest.mark.redis
 
@@ -22,7 +22,7 @@ async def live(desk, access=Access.ACCEPTED):
 
 
 async def seen(desk):
-    return lasting(await desk.store.routes.look(desk.agent, [STABLE, CANDIDATE]))
+    return lasting(await desk.store.routes.look(desk.agent, [STABLE, CANARY]))
 
 
 async def test_workers_that_only_live_are_no_news(desk):

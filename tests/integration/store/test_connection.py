@@ -19,14 +19,14 @@ from penstock_store.connection import Connection
 from penstock_store.store import Store
 from penstock_store.wiring import Wiring
 
-STABLE, CANDIDATE = "aaaa0000", "bbbb1111"
+STABLE, CANARY = "aaaa0000", "bbbb1111"
 AGENT = names.AgentKey("acme", "support")
 pytestmark = pytest.mark.redis
 
 
-def route(stable=STABLE, candidate=traffic.Standing.OPEN):
+def route(stable=STABLE, canary=traffic.Standing.OPEN):
     limits = traffic.RevisionLimits(1000, 60, 60)
-    standings = {STABLE: traffic.Standing.OPEN, CANDIDATE: candidate}
+    standings = {STABLE: traffic.Standing.OPEN, CANARY: canary}
     revisions = {
         name: traffic.RoutedRevision(name, standing, limits) for name, standing in standings.items()
     }
@@ -193,22 +193,22 @@ async def test_after_an_outage_claimed_tasks_stay_until_their_workers_could_say_
         store = Store.connect(
             own.url, guard=unguarded, retention=scripts.Retention(orphan_idle_ms=0, quiet_ms=0)
         )
-        await store.routes.put(AGENT, route(CANDIDATE))
+        await store.routes.put(AGENT, route(CANARY))
         claimed, queued = await admit(store), await admit(store)
-        (claim,) = await store.claims.take(AGENT, CANDIDATE, "w1", 1)
+        (claim,) = await store.claims.take(AGENT, CANARY, "w1", 1)
         own.stop()
         with pytest.raises(errors.StoreUnavailable):
             await store.routes.look(AGENT, [])
         own.start()
         rejected = route(STABLE, traffic.Standing.REJECTED)
         await store.routes.put(AGENT, dataclasses.replace(rejected, version=2))
-        assert await store.queue.rehome(AGENT, CANDIDATE) == 1
+        assert await store.queue.rehome(AGENT, CANARY) == 1
         assert [one.task.id for one in await store.claims.take(AGENT, STABLE, "w2", 9)] == [
             queued.task
         ]
         assert await store.claims.heartbeat([claim], "w1") == {claim.id: "GiveBack"}
         monkeypatch.setattr(queue, "_OUTAGE_SECONDS", 0)
-        assert await store.queue.rehome(AGENT, CANDIDATE) == 1
+        assert await store.queue.rehome(AGENT, CANARY) == 1
         assert [one.task.id for one in await store.claims.take(AGENT, STABLE, "w2", 9)] == [
             claimed.task
         ]

@@ -12,7 +12,7 @@ from penstock import outcomes, task, traffic
 from penstock_store import testing
 from penstock_store.scripts import Retention
 
-STABLE, CANDIDATE = "aaaa0000", "bbbb1111"
+STABLE, CANARY = "aaaa0000", "bbbb1111"
 TENANT = "acme-token"
 LOSES_TASKS_BYTES = 20_000  # from the end of the log
 pytestmark = pytest.mark.redis
@@ -38,13 +38,13 @@ async def work_half_of_it(desk):
         identifier = desk.new_id()
         accepted[identifier] = f"s{number % 7}" if number % 2 else ""
         await desk.admit(identifier=identifier, session=accepted[identifier])
-        for claim in await desk.claim((STABLE, CANDIDATE)[number % 2], limit=1):
+        for claim in await desk.claim((STABLE, CANARY)[number % 2], limit=1):
             await desk.store.claims.checkpoint(claim, b"\x00state", task.Usage(), [("model", {})])
             held.append(claim)
         if number % 3 == 0 and held:
             await desk.finish(held.pop(0), history=b"h")
-    await desk.reject_candidate()
-    await desk.store.queue.rehome(desk.agent, CANDIDATE, 5)
+    await desk.reject_canary()
+    await desk.store.queue.rehome(desk.agent, CANARY, 5)
     return accepted, held
 
 
@@ -64,10 +64,10 @@ async def work_off(desk, held):
     while True:
         found = [
             claim
-            for revision in (STABLE, CANDIDATE)
+            for revision in (STABLE, CANARY)
             for claim in [*await desk.claim(revision, 50), *await desk.reclaim(revision, 50)]
         ]
-        moved = await desk.store.queue.rehome(desk.agent, CANDIDATE)
+        moved = await desk.store.queue.rehome(desk.agent, CANARY)
         if not found and not moved:
             return
         for claim in found:
@@ -88,7 +88,7 @@ async def test_after_a_sigkill_every_task_that_redis_still_knows_ends_once(
     assert known == list(accepted)[: len(known)], "not the last ones were lost"
     assert (len(known) == len(accepted)) or lost_bytes, "nothing was cut off, and yet it is lost"
     assert (len(known) < len(accepted)) or lost_bytes < LOSES_TASKS_BYTES
-    await desk.set_route(standings={CANDIDATE: traffic.Standing.REJECTED})
+    await desk.set_route(standings={CANARY: traffic.Standing.REJECTED})
     for identifier in itertools.islice(accepted, len(known), None):  # the callers ask again
         assert not (await desk.admit(identifier=identifier, session=accepted[identifier])).existed
     await work_off(desk, held)
@@ -96,6 +96,6 @@ async def test_after_a_sigkill_every_task_that_redis_still_knows_ends_once(
     for kind in (outcomes.RowKind.ROUTED, outcomes.RowKind.FINISHED):
         assert Counter(row.task for row in rows if row.kind is kind) == Counter(accepted.keys())
     assert {await desk.status(identifier) for identifier in accepted} == {task.TaskStatus.SUCCEEDED}
-    for revision in (STABLE, CANDIDATE):
+    for revision in (STABLE, CANARY):
         work = await desk.work(revision)
         assert (work.queued, work.running) == (0, 0)

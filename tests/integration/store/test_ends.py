@@ -11,7 +11,7 @@ from penstock.guard import unguarded
 from penstock_store.scripts import Retention
 from penstock_store.store import Store
 
-STABLE, CANDIDATE = "aaaa0000", "bbbb1111"
+STABLE, CANARY = "aaaa0000", "bbbb1111"
 DONE = task.Outcome(task.TaskStatus.SUCCEEDED, output="done")
 pytestmark = pytest.mark.redis
 
@@ -111,7 +111,7 @@ async def deleted(desk, identifier):
 
 async def cancelled_and_moved(desk, identifier):
     await desk.store.tasks.cancel(identifier, "acme-token")
-    await desk.set_route(stable=CANDIDATE, canary="", standings={STABLE: traffic.Standing.REJECTED})
+    await desk.set_route(stable=CANARY, canary="", standings={STABLE: traffic.Standing.REJECTED})
     await desk.store.queue.rehome(desk.agent, STABLE)
 
 

@@ -13,7 +13,7 @@ from penstock.traffic import Arm
 from penstock_operator.reconcile.measure import Measure
 from penstock_store import scripts, users
 from penstock_store.store import Store
-from tests.integration.store.conftest import CANDIDATE, STABLE
+from tests.integration.store.conftest import CANARY, STABLE
 
 pytestmark = pytest.mark.redis
 SPEC = AgentRolloutSpec.model_validate({"agentRef": {"name": "support"}})
@@ -27,14 +27,14 @@ class Operator:
         self.status = AgentRolloutStatus(
             stage=Stage.STEPS,
             stable_revision=names.revision_name("support", STABLE),
-            canary_revision=names.revision_name("support", CANDIDATE),
+            canary_revision=names.revision_name("support", CANARY),
             route_version=1,
             analysis=analysis or AnalysisStatus(),
         )
         self.measure = Measure(store)
 
     async def look(self):
-        seen = await self.store.routes.look(self.desk.agent, [STABLE, CANDIDATE])
+        seen = await self.store.routes.look(self.desk.agent, [STABLE, CANARY])
         return await self.measure.observe(self.desk.agent, "uid-1", seen, SPEC, self.status, {})
 
     async def again(self):
@@ -52,7 +52,7 @@ async def operator(desk, store):
 async def serve(desk, tasks=5):
     for _ in range(tasks):
         await desk.admit()
-        assert await desk.finish(await desk.claim_one(CANDIDATE))
+        assert await desk.finish(await desk.claim_one(CANARY))
 
 
 async def cut(desk, kept):
@@ -66,7 +66,7 @@ async def test_a_log_of_which_nothing_is_lost_has_no_gap_over_a_restart(desk, op
     await serve(desk, 2)
     seen = await again.look()
     assert (before.gap, seen.gap) == (False, False)
-    assert seen.in_window(Arm.CANDIDATE).tasks == 7
+    assert seen.in_window(Arm.CANARY).tasks == 7
 
 
 async def test_rows_cut_while_no_operator_lived_are_a_gap(desk, operator):
@@ -75,7 +75,7 @@ async def test_rows_cut_while_no_operator_lived_are_a_gap(desk, operator):
     await serve(desk)
     await cut(desk, 6)  # also of those after the position
     assert (await again.look()).gap
-    assert not (await again.look()).in_window(Arm.CANDIDATE).errors
+    assert not (await again.look()).in_window(Arm.CANARY).errors
 
 
 async def test_rows_cut_that_were_counted_are_a_gap_where_the_window_is_built_from_less(
@@ -103,7 +103,7 @@ async def test_rows_cut_between_two_looks_are_a_gap_and_their_tasks_no_errors(de
     await cut(desk, 4)
     seen = await operator.look()
     assert seen.gap
-    assert seen.in_window(Arm.CANDIDATE).tasks <= 1, "the open one is left out"
+    assert seen.in_window(Arm.CANARY).tasks <= 1, "the open one is left out"
     assert (await operator.look()).gap, "as long as it is in the window"
 
 
@@ -131,7 +131,7 @@ async def test_a_cut_that_reaches_no_uncounted_row_is_no_gap(desk, operator):
     await serve(desk)
     seen = await operator.look()
     assert not seen.gap
-    assert seen.in_window(Arm.CANDIDATE).tasks == 10
+    assert seen.in_window(Arm.CANARY).tasks == 10
 
 
 async def test_a_log_that_was_lost_whole_is_a_gap_once_there_is_another(desk, operator):

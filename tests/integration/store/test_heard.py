@@ -8,12 +8,12 @@ from penstock import traffic
 from penstock.access import Access
 from penstock_store.records import Telling
 
-STABLE, CANDIDATE = "aaaa0000", "bbbb1111"
+STABLE, CANARY = "aaaa0000", "bbbb1111"
 pytestmark = pytest.mark.redis
 
 
 async def heard(desk):
-    look = await desk.store.routes.look(desk.agent, [STABLE, CANDIDATE])
+    look = await desk.store.routes.look(desk.agent, [STABLE, CANARY])
     return {name: word.access for name, word in look.heard.items()}
 
 
@@ -51,17 +51,17 @@ async def test_the_newest_call_counts_whoever_passes_it_on_last(desk):
 
 async def test_each_revision_has_a_word_of_its_own_and_takes_it_along(desk):
     await tell(desk, Access.ACCEPTED)
-    await tell(desk, Access.MODEL_NOT_FOUND, revision=CANDIDATE)
-    assert await heard(desk) == {STABLE: Access.ACCEPTED, CANDIDATE: Access.MODEL_NOT_FOUND}
-    await desk.set_route(canary="", standings={CANDIDATE: None})
+    await tell(desk, Access.MODEL_NOT_FOUND, revision=CANARY)
+    assert await heard(desk) == {STABLE: Access.ACCEPTED, CANARY: Access.MODEL_NOT_FOUND}
+    await desk.set_route(canary="", standings={CANARY: None})
     assert await heard(desk) == {STABLE: Access.ACCEPTED}
-    await tell(desk, Access.ACCEPTED, revision=CANDIDATE)
-    assert not await desk.raw.exists(desk.keys.revision(CANDIDATE)), "nobody would remove it"
+    await tell(desk, Access.ACCEPTED, revision=CANARY)
+    assert not await desk.raw.exists(desk.keys.revision(CANARY)), "nobody would remove it"
 
 
 async def test_a_closed_revision_is_not_heard(desk):
-    await desk.set_route(standings={CANDIDATE: traffic.Standing.CLOSED})
-    await tell(desk, Access.CREDENTIALS_REFUSED, revision=CANDIDATE)
+    await desk.set_route(standings={CANARY: traffic.Standing.CLOSED})
+    await tell(desk, Access.CREDENTIALS_REFUSED, revision=CANARY)
     assert await heard(desk) == {}
 
 

@@ -7,7 +7,7 @@ import pytest
 from penstock import errors, names, task
 from penstock_store import listing, scripts
 from penstock_store.listing import Place, Wanted
-from tests.integration.store.conftest import CANDIDATE, STABLE, TENANT
+from tests.integration.store.conftest import CANARY, STABLE, TENANT
 
 pytestmark = pytest.mark.redis
 FAILED = task.Outcome(task.TaskStatus.FAILED, task.OutcomeReason.MODEL_ERROR, "400 no such model")
@@ -65,9 +65,9 @@ async def test_filters_are_combined(desk):
     await end(desk, ana, FAILED)
     await end(desk, bob, ESCALATED)
     await end(desk, other, FAILED)
-    await desk.set_route(canary=CANDIDATE, percent=100)
+    await desk.set_route(canary=CANARY, percent=100)
     late = (await desk.admit(user="ana")).task
-    await end(desk, late, FAILED, CANDIDATE)
+    await end(desk, late, FAILED, CANARY)
     failed, escalated = task.TaskStatus.FAILED, task.TaskStatus.ESCALATED
     model, approval = task.OutcomeReason.MODEL_ERROR, task.OutcomeReason.APPROVAL
     assert await found(desk) == [late, other, bob, ana]

@@ -8,7 +8,7 @@ from penstock import errors, task, traffic
 from penstock_store import codec
 from tests.routes import changed
 
-STABLE, CANDIDATE = "aaaa0000", "bbbb1111"
+STABLE, CANARY = "aaaa0000", "bbbb1111"
 pytestmark = pytest.mark.redis
 
 
@@ -33,17 +33,17 @@ async def test_a_newer_route_is_put_in_force(desk, newer):
 
 async def test_the_same_version_again_puts_back_what_another_hand_has_changed(desk):
     version = desk.route.version
-    await desk.raw.hset(desk.keys.route, mapping={"percent": "100", "stable": CANDIDATE})
+    await desk.raw.hset(desk.keys.route, mapping={"percent": "100", "stable": CANARY})
     look = await desk.store.routes.look(desk.agent, [])
     assert look.route_record != codec.route_record(desk.route)
     await desk.set_route(
         version=version,
-        standings={CANDIDATE: traffic.Standing.WITHDRAWN},
+        standings={CANARY: traffic.Standing.WITHDRAWN},
         limits=traffic.RevisionLimits(5, 6, 7),
     )
     look = await desk.store.routes.look(desk.agent, [])
     assert look.route_record == codec.route_record(desk.route)
-    stored = await desk.raw.hgetall(desk.keys.revision(CANDIDATE))
+    stored = await desk.raw.hgetall(desk.keys.revision(CANARY))
     assert stored[b"standing"] == b"Withdrawn"
     assert (stored[b"inputChars"], stored[b"queueSeconds"], stored[b"wallSeconds"]) == (
         b"5",
@@ -123,14 +123,14 @@ async def test_closing_an_agent_ends_all_its_tasks_and_leaves_only_keys_that_exp
 async def test_a_revision_that_is_not_listed_any_more_is_forgotten_once_it_is_empty(desk):
     await desk.set_route(percent=100)
     admission = await desk.admit()
-    claim = await desk.claim_one(CANDIDATE)
-    await desk.set_route(canary="", percent=0, standings={CANDIDATE: None})
+    claim = await desk.claim_one(CANARY)
+    await desk.set_route(canary="", percent=0, standings={CANARY: None})
     assert (await desk.store.claims.heartbeat([claim], "w1"))[claim.id] == "GiveBack"
     assert await desk.store.claims.release(claim)
     (again,) = await desk.claim(STABLE)
     assert again.task.id == admission.task
-    await desk.set_route(standings={CANDIDATE: None})
-    assert await desk.raw.keys(f"{desk.keys.tag}*{CANDIDATE}*") == []
+    await desk.set_route(standings={CANARY: None})
+    assert await desk.raw.keys(f"{desk.keys.tag}*{CANARY}*") == []
 
 
 async def test_an_idempotency_key_of_a_former_agent_is_free_again(desk):

@@ -14,7 +14,7 @@ from penstock.rollout import samples
 from penstock.task import Outcome, OutcomeReason, TaskStatus
 from penstock.traffic import Arm
 from penstock_operator.reconcile.measure import Measure
-from tests.integration.store.conftest import CANDIDATE, DONE, STABLE, TENANT
+from tests.integration.store.conftest import CANARY, DONE, STABLE, TENANT
 
 pytestmark = pytest.mark.redis
 SECRET = "card 4111-1111 of <b>ana</b>\x1b[31m"
@@ -23,7 +23,7 @@ SPEC = AgentRolloutSpec.model_validate({"agentRef": {"name": "support"}})
 STATUS = AgentRolloutStatus(
     stage=Stage.STEPS,
     stable_revision=names.revision_name("support", STABLE),
-    canary_revision=names.revision_name("support", CANDIDATE),
+    canary_revision=names.revision_name("support", CANARY),
     route_version=1,
 )
 
@@ -35,10 +35,10 @@ def measure(store):
 
 @pytest.fixture
 def failed(desk, measure, store):
-    """What the operator knows of the candidate's failures now."""
+    """What the operator knows of the canary's failures now."""
 
     async def look():
-        now = await store.routes.look(desk.agent, [STABLE, CANDIDATE])
+        now = await store.routes.look(desk.agent, [STABLE, CANARY])
         return (await measure.observe(desk.agent, "uid-1", now, SPEC, STATUS, {})).failed
 
     return look
@@ -47,7 +47,7 @@ def failed(desk, measure, store):
 async def end(desk, outcome):
     """A task that says something of a person, and its end."""
     identifier = (await desk.admit(SECRET, user="ana", metadata={"note": SECRET})).task
-    revision = CANDIDATE if desk.route.split.percent else STABLE
+    revision = CANARY if desk.route.split.percent else STABLE
     assert await desk.finish(await desk.claim_one(revision), outcome)
     return identifier
 
@@ -56,7 +56,7 @@ async def everybody_to(desk, percent):
     await desk.set_route(percent=percent)
 
 
-async def test_samples_are_the_candidates_failures_with_their_reasons(desk, failed):
+async def test_samples_are_the_canaries_failures_with_their_reasons(desk, failed):
     await end(desk, Outcome(FAILED, OutcomeReason.MODEL_ERROR, "of stable"))
     await everybody_to(desk, 100)
     await end(desk, DONE)
@@ -82,10 +82,10 @@ async def test_nothing_that_a_model_a_tool_or_a_workers_hand_has_said_gets_in(de
     await raw.hset(desk.keys.task(ids[0]), "reason", SECRET)
     await raw.hset(desk.keys.task(ids[1]), mapping={"status": SECRET, "reason": SECRET})
     await raw.set(desk.keys.task(ids[2]), SECRET)
-    await raw.xadd(desk.keys.outcomes, {"r": f"{SECRET}|C|{CANDIDATE}|2|2|1"})
-    await raw.xadd(desk.keys.outcomes, {"f": f"{SECRET}|C|{CANDIDATE}|2|2|1|Error|1|0"})
+    await raw.xadd(desk.keys.outcomes, {"r": f"{SECRET}|C|{CANARY}|2|2|1"})
+    await raw.xadd(desk.keys.outcomes, {"f": f"{SECRET}|C|{CANARY}|2|2|1|Error|1|0"})
     keyed = {
-        "v": 2, "arm": "C", "revision": CANDIDATE, "route": 2, "begin": 2, "bucket": 1, "task": "odd",
+        "v": 2, "arm": "C", "revision": CANARY, "route": 2, "begin": 2, "bucket": 1, "task": "odd",
     }  # fmt: skip
     await raw.xadd(desk.keys.outcomes, keyed | {"kind": "r"})
     said = {"kind": "f", "counting": "Error", "reason": SECRET, "message": SECRET}
@@ -103,7 +103,7 @@ async def test_a_row_that_tells_its_reason_is_not_asked_about(
     asked = []
     monkeypatch.setattr(store.outcomes, "ends", lambda _agent, ids: _note(asked, ids))
     keyed = {
-        "v": 2, "arm": "C", "revision": CANDIDATE, "route": 2, "begin": 2, "bucket": 1, "task": "new",
+        "v": 2, "arm": "C", "revision": CANARY, "route": 2, "begin": 2, "bucket": 1, "task": "new",
     }  # fmt: skip
     await raw.xadd(desk.keys.outcomes, keyed | {"kind": "r"})
     await raw.xadd(
@@ -162,13 +162,13 @@ async def test_what_callers_cancelled_is_told_apart_from_what_was_planned(desk, 
     taken_back = (await desk.admit()).task
     assert await store.tasks.cancel(taken_back, TENANT)
     running = (await desk.admit()).task
-    claim = await desk.claim_one(CANDIDATE)
+    claim = await desk.claim_one(CANARY)
     assert await store.tasks.cancel(running, TENANT)
     assert await desk.finish(claim, Outcome(TaskStatus.CANCELLED, OutcomeReason.PERSON))
     await end(desk, Outcome(ESCALATED, OutcomeReason.APPROVAL, "planned"))
     await end(desk, DONE)
-    now = await store.routes.look(desk.agent, [STABLE, CANDIDATE])
+    now = await store.routes.look(desk.agent, [STABLE, CANARY])
     seen = await measure.observe(desk.agent, "uid-1", now, SPEC, STATUS, {})
-    total = seen.in_total(Arm.CANDIDATE)
+    total = seen.in_total(Arm.CANARY)
     assert (total.tasks, total.left_out, total.cancelled) == (1, 3, 2)
     assert seen.in_total(Arm.STABLE).cancelled == 0

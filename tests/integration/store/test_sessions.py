@@ -9,7 +9,7 @@ import pytest
 from penstock import task, traffic
 from penstock_store.scripts import Retention
 
-STABLE, CANDIDATE = "aaaa0000", "bbbb1111"
+STABLE, CANARY = "aaaa0000", "bbbb1111"
 pytestmark = pytest.mark.redis
 
 
@@ -63,8 +63,8 @@ async def test_history_is_left_as_it_was_when_a_task_brings_none(desk):
 async def test_a_waiting_task_follows_its_session_when_the_revision_is_rejected(desk):
     await desk.set_route(percent=100)
     first, second = [await desk.admit(session="s") for _ in range(2)]
-    claim = await desk.claim_one(CANDIDATE)
-    await desk.reject_candidate()
+    claim = await desk.claim_one(CANARY)
+    await desk.reject_canary()
     assert (await desk.store.claims.heartbeat([claim], "w1"))[claim.id] == "GiveBack"
     await desk.store.claims.release(claim)
     again = await desk.claim_one(STABLE)
@@ -87,7 +87,7 @@ class TestShortSessions:
     ):
         await desk.set_route(percent=100)
         await desk.admit(session="s")
-        await desk.finish(await desk.claim_one(CANDIDATE), history=b"h")
+        await desk.finish(await desk.claim_one(CANARY), history=b"h")
         await desk.set_route(percent=0)
 
         async def moved():
@@ -95,11 +95,11 @@ class TestShortSessions:
 
         admission = await eventually(moved, lambda seen: seen.revision == STABLE)
         assert admission.arm is traffic.Arm.STABLE
-        for claim in await desk.claim(CANDIDATE):
+        for claim in await desk.claim(CANARY):
             await desk.finish(claim)
         assert "moved" in await desk.event_types(admission.task)
         claim = (await desk.claim(STABLE))[0]
-        assert (claim.history, claim.history_revision) == (b"h", CANDIDATE)
+        assert (claim.history, claim.history_revision) == (b"h", CANARY)
 
     async def test_a_pin_and_its_session_end_after_the_last_task(self, desk, eventually):
         await desk.admit(session="s")

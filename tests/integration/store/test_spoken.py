@@ -6,12 +6,12 @@ import pytest
 
 from penstock import protocol
 
-STABLE, CANDIDATE = "aaaa0000", "bbbb1111"
+STABLE, CANARY = "aaaa0000", "bbbb1111"
 pytestmark = pytest.mark.redis
 
 
 async def spoken(desk):
-    look = await desk.store.routes.look(desk.agent, [STABLE, CANDIDATE])
+    look = await desk.store.routes.look(desk.agent, [STABLE, CANARY])
     assert all(0 <= look.now_ms - word.at_ms < 10_000 for word in look.spoken.values())
     return {name: word.number for name, word in look.spoken.items()}
 
@@ -33,12 +33,12 @@ async def test_the_number_rides_on_a_heartbeat_with_claims_and_without(desk):
 
 
 async def test_each_revision_has_its_own_and_takes_it_along(desk):
-    await desk.claim(CANDIDATE, 1, "w2")
+    await desk.claim(CANARY, 1, "w2")
     await desk.store.claims.heartbeat([], "w2")
-    assert await spoken(desk) == {CANDIDATE: protocol.SPOKEN}
-    await desk.set_route(canary="", standings={CANDIDATE: None})
+    assert await spoken(desk) == {CANARY: protocol.SPOKEN}
+    await desk.set_route(canary="", standings={CANARY: None})
     await desk.store.claims.heartbeat([], "w2")
-    assert not await desk.raw.exists(desk.keys.revision(CANDIDATE)), "nobody would remove it"
+    assert not await desk.raw.exists(desk.keys.revision(CANARY)), "nobody would remove it"
 
 
 @pytest.mark.parametrize("written", ["", "x", "1 2 3 x", "5 -1", "5 " + "9" * 70, "9" * 200])

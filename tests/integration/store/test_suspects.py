@@ -134,7 +134,7 @@ async def test_suspects_of_a_rejected_revision_wait_for_stable(desk):
     await desk.set_route(percent=100)
     await admit_many(desk, 2)
     await desk.claim("bbbb1111", 2)
-    await desk.reject_candidate()
+    await desk.reject_canary()
     assert await desk.store.queue.part(desk.agent, "bbbb1111", 0) == 0
     assert await desk.store.claims.take_suspects(desk.agent, "bbbb1111", "w2") == []
 

@@ -9,7 +9,7 @@ import pytest
 from penstock import errors, names, task
 from penstock_store import codec
 
-STABLE, CANDIDATE = "aaaa0000", "bbbb1111"
+STABLE, CANARY = "aaaa0000", "bbbb1111"
 DONE = task.Outcome(task.TaskStatus.SUCCEEDED, output="done")
 pytestmark = pytest.mark.redis
 

@@ -13,7 +13,7 @@ from penstock_store.records import Directive
 from penstock_store.scripts import Retention
 from penstock_store.store import Store
 
-STABLE, CANDIDATE = "aaaa0000", "bbbb1111"
+STABLE, CANARY = "aaaa0000", "bbbb1111"
 FAILED = task.Outcome(task.TaskStatus.FAILED, task.OutcomeReason.TOOL_ERROR, "no such host")
 pytestmark = pytest.mark.redis
 
@@ -73,11 +73,11 @@ async def test_nothing_is_claimed_while_the_agent_is_suspended_or_the_revision_r
     await desk.set_route(percent=100)
     await desk.admit()
     await desk.set_route(suspended=True)
-    assert await desk.claim(CANDIDATE) == []
-    await desk.set_route(suspended=False, standings={CANDIDATE: traffic.Standing.REJECTED})
-    assert await desk.claim(CANDIDATE) == []
+    assert await desk.claim(CANARY) == []
+    await desk.set_route(suspended=False, standings={CANARY: traffic.Standing.REJECTED})
+    assert await desk.claim(CANARY) == []
     await desk.set_route()
-    assert len(await desk.claim(CANDIDATE)) == 1
+    assert len(await desk.claim(CANARY)) == 1
 
 
 async def test_a_task_that_waited_too_long_is_claimed_as_expired(desk, eventually):

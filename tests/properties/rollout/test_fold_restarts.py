@@ -15,18 +15,18 @@ from penstock.api.analysis import AnalysisStatus
 from penstock.outcomes import RowKind
 from penstock.task import Counting
 from penstock.traffic import Arm
-from tests.unit.analysis.rows import CANDIDATE, STABLE, Log
+from tests.unit.analysis.rows import CANARY, STABLE, Log
 
 SCOPE = Scope(
     stable=STABLE,
-    candidate=CANDIDATE,
+    canary=CANARY,
     since_version=2,
     window_ms=60_000,
     latency_limit_ms=4_000,
-    overdue_ms={Arm.STABLE: 50_000, Arm.CANDIDATE: 35_000},
+    overdue_ms={Arm.STABLE: 50_000, Arm.CANARY: 35_000},
 )
 #: So long that what is before the window, and then the window too, is counted in wider strata.
-PATIENT = replace(SCOPE, overdue_ms={Arm.STABLE: 2_900_000, Arm.CANDIDATE: 3_500_000})
+PATIENT = replace(SCOPE, overdue_ms={Arm.STABLE: 2_900_000, Arm.CANARY: 3_500_000})
 LONG = replace(SCOPE, window_ms=2_000_000, literal=True)
 SCOPES = st.sampled_from((SCOPE, PATIENT, LONG))
 T = 1_000_000_000
@@ -72,9 +72,9 @@ def checkpoint(fold, now_ms):
         counted_through=seen.counted_through,
         step_from=seen.step_from,
         stable=for_status(seen.in_total(Arm.STABLE)),
-        canary=for_status(seen.in_total(Arm.CANDIDATE)),
+        canary=for_status(seen.in_total(Arm.CANARY)),
         step_stable=for_status(seen.in_step(Arm.STABLE)),
-        step_canary=for_status(seen.in_step(Arm.CANDIDATE)),
+        step_canary=for_status(seen.in_step(Arm.CANARY)),
     )
     return AnalysisStatus.model_validate_json(kept.model_dump_json())
 

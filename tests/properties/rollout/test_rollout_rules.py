@@ -95,9 +95,9 @@ class Rollout(RuleBasedStateMachine):
             assert after.share.percent <= seen.percent, "lowering is immediate"
         same = before.canary_revision == after.canary_revision and after.stage is not Stage.DONE
         if same and before.stage is not Stage.DONE:
-            self.check_same_candidate(before, after, owned)
+            self.check_same_canary(before, after, owned)
 
-    def check_same_candidate(self, before, after, owned):
+    def check_same_canary(self, before, after, owned):
         assert after.salt == before.salt or self.retried
         lowered = after.share.percent < before.share.percent
         if lowered and not owned and after.share.setpoint is None:
@@ -117,11 +117,11 @@ class Rollout(RuleBasedStateMachine):
         assert not self.world.situation.spec.paused
         assert not self.world.situation.agent_suspended
         held_back = before.share.source is Source.CEILING  # what it catches up was earned before
-        suspect = self.world.measured[Arm.CANDIDATE] is SUSPECT and before.share.percent
+        suspect = self.world.measured[Arm.CANARY] is SUSPECT and before.share.percent
         assert not suspect or held_back
         by_evidence = before.share.source is Source.AUTOMATIC and before.stage is Stage.STEPS
         if by_evidence and before.step_started_at:
-            ours, theirs = (self.world.measured[arm] for arm in (Arm.CANDIDATE, Arm.STABLE))
+            ours, theirs = (self.world.measured[arm] for arm in (Arm.CANARY, Arm.STABLE))
             assert theirs.tasks, "no advance without stable"
             assert ours.tasks or self.world.condition("NoEligibleUsers")
 
@@ -137,9 +137,9 @@ class Rollout(RuleBasedStateMachine):
         self.world.after(seconds)
         self.decide()
 
-    @rule(candidate=st.sampled_from(WEATHER), stable=st.sampled_from(WEATHER))
-    def weather_changes(self, candidate, stable):
-        self.world.measure(candidate, stable)
+    @rule(canary=st.sampled_from(WEATHER), stable=st.sampled_from(WEATHER))
+    def weather_changes(self, canary, stable):
+        self.world.measure(canary, stable)
         self.decide()
 
     @rule()
@@ -237,7 +237,7 @@ class Rollout(RuleBasedStateMachine):
     # -- always --------------------------------------------------------------------------------
 
     @invariant()
-    def without_a_candidate_there_is_no_share(self):
+    def without_a_canary_there_is_no_share(self):
         status = self.world.status
         if not status.canary_revision:
             assert status.share.percent == 0
@@ -265,7 +265,7 @@ class Rollout(RuleBasedStateMachine):
             assert self.world.goal != self.world.status.stable_revision
 
     @invariant()
-    def a_suspended_candidate_has_no_share_and_a_way_back(self):
+    def a_suspended_canary_has_no_share_and_a_way_back(self):
         status = self.world.status
         if status.share.source is Source.SUSPENDED:
             assert status.share.percent == 0

@@ -26,13 +26,13 @@ from tests.unit.rollout.world import C, S, spec
 
 CONCURRENCY = 32
 MOST_WORKERS = 64
-REVISIONS = {Arm.STABLE: S, Arm.CANDIDATE: C}
+REVISIONS = {Arm.STABLE: S, Arm.CANARY: C}
 
 
-CUTS = {Arm.STABLE: cut("Be kind."), Arm.CANDIDATE: cut("Be brief.")}
+CUTS = {Arm.STABLE: cut("Be kind."), Arm.CANARY: cut("Be brief.")}
 STOCK = Stock(
     {made.name: Known(made, None, sequence) for sequence, made in enumerate(CUTS.values(), 1)},
-    latest=CUTS[Arm.CANDIDATE].name,
+    latest=CUTS[Arm.CANARY].name,
     stable=CUTS[Arm.STABLE].name,
 )
 WORLD = worlds.world(
@@ -73,7 +73,7 @@ class Crew:
 
 @dataclass(frozen=True)
 class Glance:
-    """The candidate after a pass: its share, pods, oldest waiting task, whether it has room."""
+    """The canary after a pass: its share, pods, oldest waiting task, whether it has room."""
 
     percent: int
     ready: int
@@ -90,15 +90,15 @@ class Crowd(Traffic):
     startup_seconds: float = 60.0
     pass_seconds: float = 1.0
     limits: RevisionLimits = field(default_factory=lambda: RevisionLimits(20_000, 600, 300))
-    #: From this second on a person wants all users on the candidate.
+    #: From this second on a person wants all users on the canary.
     setpoint_at: float | None = None
     glances: list[Glance] = field(default_factory=list)
 
     def __post_init__(self):
         super().__post_init__()
         full = -(-int(self.tasks_per_second * self.task_seconds) // CONCURRENCY) + 1
-        first = [self.startup_seconds]  # of the candidate: its Deployment has just been made
-        self.crews = {Arm.STABLE: Crew([0.0] * full), Arm.CANDIDATE: Crew(first)}
+        first = [self.startup_seconds]  # of the canary: its Deployment has just been made
+        self.crews = {Arm.STABLE: Crew([0.0] * full), Arm.CANARY: Crew(first)}
         self.lulls = {}
 
     def _task(self, at_ms, arm, slot, begin, *, old=False):
@@ -136,8 +136,8 @@ class Crowd(Traffic):
         return Glance(percent, pods.ready, pods.wanted, age, more["capacity"].suffices(percent))
 
     def _rehome(self):
-        """What waits for a candidate that was taken off goes back to stable."""
-        ours, theirs = self.crews[Arm.CANDIDATE], self.crews[Arm.STABLE]
+        """What waits for a canary that was taken off goes back to stable."""
+        ours, theirs = self.crews[Arm.CANARY], self.crews[Arm.STABLE]
         while ours.queue:
             at_ms, about = ours.queue.popleft()
             self._later(self.now_ms, RowKind.REHOMED, about)

@@ -32,7 +32,7 @@ def _steps(*percents):
 
 @dataclass
 class Outage(Traffic):
-    """For ``outage_seconds`` both arms have ``storm``, once the candidate has had ``at_percent``.
+    """For ``outage_seconds`` both arms have ``storm``, once the canary has had ``at_percent``.
 
     ``times``: so often, with ``calm_seconds`` between.
     """

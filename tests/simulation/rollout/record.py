@@ -24,7 +24,7 @@ _SOURCES = tuple(
 class Run:
     """One seed of a cell, played: the verdict, if there was one, and what led to it.
 
-    ``given``: tasks that the candidate got. ``begun``: the second in which what the cell is about
+    ``given``: tasks that the canary got. ``begun``: the second in which what the cell is about
     began; None where nothing does. ``told``: reasons of events, each once.
     """
 
@@ -42,7 +42,7 @@ class Run:
 
     @property
     def condemned(self) -> bool:
-        """Whether the candidate was rejected."""
+        """Whether the canary was rejected."""
         return self.result == "Rejected"
 
 

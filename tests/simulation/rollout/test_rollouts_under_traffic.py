@@ -29,13 +29,13 @@ def both(weather):
 
 
 def against_good(weather):
-    return {Arm.STABLE: GOOD, Arm.CANDIDATE: weather}
+    return {Arm.STABLE: GOOD, Arm.CANARY: weather}
 
 
 def results(seconds, seeds=SEEDS, **fields):
-    """What became of the candidate, per seed; each must have served first."""
+    """What became of the canary, per seed; each must have served first."""
     played = [play(seconds, seed=seed, **fields) for seed in seeds]
-    assert all(rollout.given[Arm.CANDIDATE] for rollout in played)
+    assert all(rollout.given[Arm.CANARY] for rollout in played)
     return played
 
 
@@ -68,7 +68,7 @@ def test_a_bad_version_is_rolled_back_for_what_is_wrong_with_it(weather, reason)
 
 
 def test_failures_that_come_later_than_the_window_is_long_are_seen():
-    """Half of the candidate's tasks fail after 400 s, where 5 minutes are looked at."""
+    """Half of the canary's tasks fail after 400 s, where 5 minutes are looked at."""
     late = steady(errors=0.5, failing=400.0)
     patient = with_latency_limit(spec(steps=LONG_STEPS), 3600)
     played = results(3600, seeds=range(3), spec=patient, weather=against_good(late))
@@ -84,7 +84,7 @@ def test_a_hang_is_seen_before_any_of_its_tasks_has_ended():
 
 
 def test_a_version_that_always_fails_is_rolled_back_where_stable_has_no_user_at_all():
-    """Nobody but the candidate's users is active: nothing is there to compare with.
+    """Nobody but the canary's users is active: nothing is there to compare with.
 
     So stable gets these users first; it is well with them, and they go back once.
     """
@@ -101,7 +101,7 @@ def test_a_version_that_always_fails_is_rolled_back_where_stable_has_no_user_at_
     assert {max(share for _, share, _ in p.shares) for p in played} == {5}
 
 
-def test_where_only_the_candidates_users_are_active_a_good_version_is_never_raised():
+def test_where_only_the_canaries_users_are_active_a_good_version_is_never_raised():
     played = results(
         1800,
         seeds=range(2),
@@ -125,7 +125,7 @@ def test_fast_failures_and_slow_successes_condemn_nobody():
 
 
 def test_old_sessions_of_stable_are_no_yardstick():
-    """Turn 20 of an old session is slow and fails often; the candidate has first turns only."""
+    """Turn 20 of an old session is slow and fails often; the canary has first turns only."""
     played = results(
         900,
         spec=SPEC,

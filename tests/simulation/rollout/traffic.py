@@ -79,7 +79,7 @@ class Traffic:
     shares: list[tuple[float, int, str]] = field(default_factory=list)
     given: dict[Arm, int] = field(default_factory=lambda: dict.fromkeys(Arm, 0))
     told: list[str] = field(default_factory=list)
-    old_per_second: float = 0.0  # tasks of sessions on stable that began before the candidate
+    old_per_second: float = 0.0  # tasks of sessions on stable that began before the canary
     old_weather: Weather | None = None
 
     def __post_init__(self):
@@ -170,7 +170,7 @@ class Traffic:
             if not self.active(self.status.salt, user):
                 continue
             slot = bucket(self.status.salt, user)
-            arm = Arm.CANDIDATE if slot < self.status.share.percent else Arm.STABLE
+            arm = Arm.CANARY if slot < self.status.share.percent else Arm.STABLE
             at_ms = self.now_ms + self.chance.randrange(span)
             self._session(at_ms, arm, slot)
         for _ in range(self._poisson(self.old_per_second * self.pass_seconds)):
@@ -201,7 +201,7 @@ class Traffic:
         about = {
             "task": f"t{self.number}",
             "arm": arm,
-            "revision": (C if arm is Arm.CANDIDATE else S)[-8:],
+            "revision": (C if arm is Arm.CANARY else S)[-8:],
             "route_version": self.status.route_version,
             "begin_version": begin,
             "bucket": slot,

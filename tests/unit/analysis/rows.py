@@ -4,8 +4,8 @@ from penstock.outcomes import Row, RowKind
 from penstock.task import Counting
 from penstock.traffic import Arm
 
-STABLE, CANDIDATE = "5555aaaa", "cccc1111"
-REVISION = {Arm.STABLE: STABLE, Arm.CANDIDATE: CANDIDATE}
+STABLE, CANARY = "5555aaaa", "cccc1111"
+REVISION = {Arm.STABLE: STABLE, Arm.CANARY: CANARY}
 
 
 class Log:
@@ -26,18 +26,16 @@ class Log:
         )
         return self
 
-    def routed(self, task, at_ms, arm=Arm.CANDIDATE, **fields):
+    def routed(self, task, at_ms, arm=Arm.CANARY, **fields):
         return self._add(RowKind.ROUTED, task, at_ms, arm, **fields)
 
-    def started(self, task, at_ms, arm=Arm.CANDIDATE):
+    def started(self, task, at_ms, arm=Arm.CANARY):
         return self._add(RowKind.STARTED, task, at_ms, arm)
 
-    def finished(
-        self, task, at_ms, arm=Arm.CANDIDATE, counting=Counting.GOOD, latency_ms=1000, **f
-    ):
+    def finished(self, task, at_ms, arm=Arm.CANARY, counting=Counting.GOOD, latency_ms=1000, **f):
         return self._add(
             RowKind.FINISHED, task, at_ms, arm, counting=counting, latency_ms=latency_ms, **f
         )
 
-    def rehomed(self, task, at_ms, arm=Arm.CANDIDATE):
+    def rehomed(self, task, at_ms, arm=Arm.CANARY):
         return self._add(RowKind.REHOMED, task, at_ms, arm)

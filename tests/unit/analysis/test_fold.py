@@ -18,16 +18,16 @@ from penstock.api.rollout import AgentRolloutStatus, Stage
 from penstock.outcomes import End, RowKind
 from penstock.task import Counting, TaskStatus
 from penstock.traffic import Arm, RevisionLimits
-from tests.unit.analysis.rows import CANDIDATE, STABLE, Log
-from tests.unit.rollout.world import C, S, candidate_world, spec
+from tests.unit.analysis.rows import CANARY, STABLE, Log
+from tests.unit.rollout.world import C, S, canary_world, spec
 
 SCOPE = Scope(
     stable=STABLE,
-    candidate=CANDIDATE,
+    canary=CANARY,
     since_version=2,
     window_ms=300_000,
     latency_limit_ms=10_000,
-    overdue_ms={Arm.STABLE: 750_000, Arm.CANDIDATE: 750_000},
+    overdue_ms={Arm.STABLE: 750_000, Arm.CANARY: 750_000},
 )
 T = 1_000_000_000
 
@@ -38,28 +38,28 @@ def folded(log, scope=SCOPE, step_from=""):
     return fold
 
 
-def window(log, now_ms, arm=Arm.CANDIDATE, scope=SCOPE):
+def window(log, now_ms, arm=Arm.CANARY, scope=SCOPE):
     return folded(log, scope).observe(now_ms).in_window(arm)
 
 
 def test_a_task_is_exposed_when_it_is_routed_and_counted_when_it_ends():
     log = Log().routed("a", T)
     seen = folded(log).observe(T + 1)
-    assert seen.in_window(Arm.CANDIDATE).tasks == 1
-    assert seen.in_total(Arm.CANDIDATE).tasks == 0
+    assert seen.in_window(Arm.CANARY).tasks == 1
+    assert seen.in_total(Arm.CANARY).tasks == 0
     log.finished("a", T + 900, latency_ms=800)
     seen = folded(log).observe(T + 1000)
-    assert (seen.in_window(Arm.CANDIDATE).tasks, seen.in_total(Arm.CANDIDATE).tasks) == (1, 1)
-    assert seen.in_window(Arm.CANDIDATE).latency_ms == 800
-    assert seen.in_window(Arm.CANDIDATE).latency_squares == 640_000
+    assert (seen.in_window(Arm.CANARY).tasks, seen.in_total(Arm.CANARY).tasks) == (1, 1)
+    assert seen.in_window(Arm.CANARY).latency_ms == 800
+    assert seen.in_window(Arm.CANARY).latency_squares == 640_000
 
 
 def test_an_end_is_credited_to_the_tick_in_which_the_task_was_routed():
     log = Log().routed("a", T).routed("b", T + 60_000)
     log.finished("a", T + 100_000, counting=Counting.ERROR)
     first, second = folded(log).observe(T + 100_000).window
-    assert first.arm(Arm.CANDIDATE).errors == 1
-    assert second.arm(Arm.CANDIDATE).errors == 0
+    assert first.arm(Arm.CANARY).errors == 1
+    assert second.arm(Arm.CANARY).errors == 0
 
 
 @pytest.mark.parametrize(
@@ -75,26 +75,26 @@ def test_what_is_left_out_or_moved_was_never_a_sample():
     log = Log().routed("a", T).routed("b", T).routed("c", T)
     log.finished("a", T + 5, counting=Counting.LEFT_OUT).rehomed("b", T + 6)
     seen = folded(log).observe(T + 10)
-    assert seen.in_window(Arm.CANDIDATE).tasks == 1
+    assert seen.in_window(Arm.CANARY).tasks == 1
     log.finished("b", T + 20, arm=Arm.STABLE)
     seen = folded(log).observe(T + 30)
-    assert seen.in_window(Arm.CANDIDATE).tasks == 1
+    assert seen.in_window(Arm.CANARY).tasks == 1
     assert seen.in_window(Arm.STABLE).tasks == 0
 
 
 def test_what_callers_cancelled_is_counted_aside_for_each_arm_also_over_a_restart():
     log = Log()
     for i in range(6):
-        arm = Arm.STABLE if i == 0 else Arm.CANDIDATE
+        arm = Arm.STABLE if i == 0 else Arm.CANARY
         log.routed(f"t{i}", T + i, arm=arm)
     for i in range(5):
-        arm = Arm.STABLE if i == 0 else Arm.CANDIDATE
+        arm = Arm.STABLE if i == 0 else Arm.CANARY
         log.finished(f"t{i}", T + 10 + i, arm=arm, counting=Counting.LEFT_OUT)
     log.rehomed("t5", T + 20)
     whole = folded(log, step_from=f"{T + 2}-0").observe(T + 30)
     asides = [[tallies(arm).left_out for arm in Arm] for tallies in (whole.in_total, whole.in_step)]
     assert asides == [[1, 4], [0, 2]], "what was moved goes on elsewhere"
-    assert whole.in_total(Arm.CANDIDATE).tasks == 0
+    assert whole.in_total(Arm.CANARY).tasks == 0
 
     half = Fold(SCOPE, f"{T + 2}-0")
     half.add([row for row in log.rows if row.at_ms <= T + 12])
@@ -103,9 +103,9 @@ def test_what_callers_cancelled_is_counted_aside_for_each_arm_also_over_a_restar
         counted_through=seen.counted_through,
         step_from=f"{T + 2}-0",
         stable=for_status(seen.in_total(Arm.STABLE)),
-        canary=for_status(seen.in_total(Arm.CANDIDATE)),
+        canary=for_status(seen.in_total(Arm.CANARY)),
         step_stable=for_status(seen.in_step(Arm.STABLE)),
-        step_canary=for_status(seen.in_step(Arm.CANDIDATE)),
+        step_canary=for_status(seen.in_step(Arm.CANARY)),
     )
     again = Fold.resume(SCOPE, status)
     again.add(log.rows)
@@ -122,7 +122,7 @@ def test_of_what_was_left_out_it_is_told_later_what_callers_cancelled():
     assert fold.unexplained == ["t1", "t2", "t3"]
     fold.explain({"t1": End(TaskStatus.CANCELLED), "t2": End(TaskStatus.ESCALATED)})
     assert fold.unexplained == []
-    seen = fold.observe(T + 20).in_total(Arm.CANDIDATE)
+    seen = fold.observe(T + 20).in_total(Arm.CANARY)
     assert (seen.tasks, seen.left_out, seen.cancelled) == (1, 3, 1)
     again = Fold.resume(SCOPE, AnalysisStatus(counted_through=f"{T + 13}-0"))
     again.add(log.rows)
@@ -135,27 +135,27 @@ def test_a_flood_of_cancels_is_remembered_within_bounds():
         log.routed(f"t{i}", T + i).finished(f"t{i}", T + i, counting=Counting.LEFT_OUT)
     fold = folded(log)
     assert len(fold.unexplained) == folding.MOST_UNEXPLAINED
-    assert fold.observe(T + 9999).in_total(Arm.CANDIDATE).left_out == len(log.rows) / 2
+    assert fold.observe(T + 9999).in_total(Arm.CANARY).left_out == len(log.rows) / 2
 
 
-def test_sessions_older_than_the_candidate_are_no_samples_on_either_side():
+def test_sessions_older_than_the_canary_are_no_samples_on_either_side():
     log = Log()
     log.routed("old", T, arm=Arm.STABLE, version=2, begin=1)
     log.routed("new", T, arm=Arm.STABLE, version=2, begin=2)
     assert window(log, T + 1, Arm.STABLE).tasks == 1
 
 
-def test_rows_of_an_earlier_candidate_are_no_samples():
+def test_rows_of_an_earlier_canary_are_no_samples():
     log = Log().routed("a", T, revision="0ther000").routed("b", T)
     assert window(log, T + 1).tasks == 1
 
 
-def test_without_a_candidate_all_sessions_of_stable_are_watched():
-    alone = replace(SCOPE, candidate="", since_version=0)
+def test_without_a_canary_all_sessions_of_stable_are_watched():
+    alone = replace(SCOPE, canary="", since_version=0)
     log = Log().routed("a", T, arm=Arm.STABLE, begin=1).routed("b", T)
     seen = folded(log, alone).observe(T + 1)
     assert seen.in_window(Arm.STABLE).tasks == 1
-    assert seen.in_window(Arm.CANDIDATE).tasks == 0
+    assert seen.in_window(Arm.CANARY).tasks == 0
     assert seen.in_total(Arm.STABLE).tasks == 0
 
 
@@ -181,29 +181,29 @@ def test_one_stuck_task_counts_at_most_six_times_the_limit():
 
 
 def test_an_overdue_task_is_an_error_without_a_word_from_its_worker():
-    quick = replace(SCOPE, overdue_ms={Arm.STABLE: 90_000, Arm.CANDIDATE: 90_000})
+    quick = replace(SCOPE, overdue_ms={Arm.STABLE: 90_000, Arm.CANARY: 90_000})
     log = Log().routed("a", T)
     assert window(log, T + 89_999, scope=quick).errors == 0
     assert window(log, T + 90_000, scope=quick).errors == 1
     log.routed("b", T + 95_000)
     seen = folded(log, quick).observe(T + 95_000)
-    assert seen.in_window(Arm.CANDIDATE).errors == 1
-    assert (seen.in_total(Arm.CANDIDATE).tasks, seen.in_total(Arm.CANDIDATE).errors) == (1, 1)
+    assert seen.in_window(Arm.CANARY).errors == 1
+    assert (seen.in_total(Arm.CANARY).tasks, seen.in_total(Arm.CANARY).errors) == (1, 1)
 
 
 def test_what_ends_after_it_was_overdue_is_not_counted_twice():
-    quick = replace(SCOPE, overdue_ms={Arm.STABLE: 90_000, Arm.CANDIDATE: 90_000})
+    quick = replace(SCOPE, overdue_ms={Arm.STABLE: 90_000, Arm.CANARY: 90_000})
     log = Log().routed("a", T).finished("a", T + 95_000)
     seen = folded(log, quick).observe(T + 95_000)
-    assert seen.in_window(Arm.CANDIDATE).errors == 1
-    assert seen.in_total(Arm.CANDIDATE).tasks == 1
+    assert seen.in_window(Arm.CANARY).errors == 1
+    assert seen.in_total(Arm.CANARY).tasks == 1
 
 
 def test_a_log_that_was_silent_for_a_day_goes_on():
     log = Log().routed("a", T).started("a", T + 5).routed("b", T + 86_400_000)
     seen = folded(log).observe(T + 86_400_000)
-    assert seen.in_window(Arm.CANDIDATE).tasks == 1
-    assert seen.in_total(Arm.CANDIDATE).errors == 1
+    assert seen.in_window(Arm.CANARY).tasks == 1
+    assert seen.in_total(Arm.CANARY).errors == 1
 
 
 # ------------------------------------------------------------------------- window and steps
@@ -220,15 +220,15 @@ def test_a_step_counts_the_tasks_that_were_routed_in_it():
     log.finished("a", T + 2000).finished("b", T + 3000)
     fold = folded(log, step_from=f"{T + 500}-0")
     seen = fold.observe(T + 4000)
-    assert (seen.in_step(Arm.CANDIDATE).tasks, seen.in_total(Arm.CANDIDATE).tasks) == (1, 2)
+    assert (seen.in_step(Arm.CANARY).tasks, seen.in_total(Arm.CANARY).tasks) == (1, 2)
     fold.begin_step(f"{T + 4000}-0")
-    assert fold.observe(T + 4000).in_step(Arm.CANDIDATE).tasks == 0
-    assert fold.observe(T + 4000).in_total(Arm.CANDIDATE).tasks == 2
+    assert fold.observe(T + 4000).in_step(Arm.CANARY).tasks == 0
+    assert fold.observe(T + 4000).in_total(Arm.CANARY).tasks == 2
 
 
 def test_tasks_that_have_not_ended_are_exposed_in_the_step():
     seen = folded(Log().routed("a", T)).observe(T + 1)
-    assert seen.routed_in_step(Arm.CANDIDATE) == 1
+    assert seen.routed_in_step(Arm.CANARY) == 1
     assert seen.routed_in_step(Arm.STABLE) == 0
 
 
@@ -257,7 +257,7 @@ def test_a_look_at_a_day_has_as_few_strata_as_one_at_five_minutes(span):
         log.routed(f"t{i}", T + 20_000 * i).finished(f"t{i}", T + 20_000 * i + 5)
     seen = folded(log, scope).observe(T + 20_000 * 4000)
     assert len(seen.window) + len(seen.older) <= 2 * scoping.MOST_TICKS
-    everything = sum(s.arm(Arm.CANDIDATE).tasks for s in seen.window + seen.older)
+    everything = sum(s.arm(Arm.CANARY).tasks for s in seen.window + seen.older)
     assert everything > 3900, "and all of the day is in them"
 
 
@@ -266,27 +266,27 @@ def test_while_the_kill_switch_is_on_no_task_becomes_late_or_slow():
     halts = Halts(((T + 5000, T + 905_000),))
     fold = folded(log)
     fold.halts = halts
-    assert fold.observe(T + 900_000).in_window(Arm.CANDIDATE).errors == 0
-    assert fold.observe(T + 900_000).in_window(Arm.CANDIDATE).timed == 0, "4 s of work"
+    assert fold.observe(T + 900_000).in_window(Arm.CANARY).errors == 0
+    assert fold.observe(T + 900_000).in_window(Arm.CANARY).timed == 0, "4 s of work"
     log.finished("a", T + 910_000, latency_ms=909_000)
     fold.add(log.rows)
-    seen = fold.observe(T + 911_000).in_total(Arm.CANDIDATE)
+    seen = fold.observe(T + 911_000).in_total(Arm.CANARY)
     assert (seen.errors, seen.latency_ms) == (0, 9000)
 
 
 def test_after_the_kill_switch_the_clocks_go_on_where_they_stood():
     fold = folded(Log().routed("a", T))
     fold.halts = Halts(((T + 5000, T + 905_000),))
-    assert fold.observe(T + 750_000 + 899_000).in_window(Arm.CANDIDATE).errors == 0
+    assert fold.observe(T + 750_000 + 899_000).in_window(Arm.CANARY).errors == 0
     fold.add(Log().routed("b", T + 750_000 + 901_000).rows)
-    assert fold.observe(T + 750_000 + 901_000).in_total(Arm.CANDIDATE).errors == 1
+    assert fold.observe(T + 750_000 + 901_000).in_total(Arm.CANARY).errors == 1
 
 
 def failed(fold, now_ms):
     return [(f.metric, f.task) for f in fold.observe(now_ms).failed]
 
 
-def test_what_counts_against_the_candidate_is_kept_with_what_it_counted_as():
+def test_what_counts_against_the_canary_is_kept_with_what_it_counted_as():
     log = Log()
     for i, counting in enumerate(Counting):
         log.routed(f"t{i}", T + i).finished(f"t{i}", T + i, counting=counting)
@@ -372,7 +372,7 @@ def test_a_window_that_is_rebuilt_from_a_trimmed_log_has_a_gap(first_kept, trimm
     assert not fold.observe(first_kept + SCOPE.kept_ms).gap, "until then it is in the window"
 
 
-def test_what_was_trimmed_before_the_candidate_began_is_no_gap():
+def test_what_was_trimmed_before_the_canary_began_is_no_gap():
     for began, gap in ((T - 100_000, False), (T - 600_000, True)):
         scope = replace(SCOPE, began_ms=began)
         fold = Fold.resume(scope, AnalysisStatus(counted_through=f"{T}-0"))
@@ -381,7 +381,7 @@ def test_what_was_trimmed_before_the_candidate_began_is_no_gap():
         assert fold.observe(T).gap is gap
 
 
-def test_a_candidate_that_nothing_was_counted_of_has_a_gap_when_its_log_was_trimmed():
+def test_a_canary_that_nothing_was_counted_of_has_a_gap_when_its_log_was_trimmed():
     for began, gap in ((T - 1, True), (T + 1, False)):
         fold = Fold.resume(replace(SCOPE, began_ms=began), AnalysisStatus())
         fold.read_after(T)
@@ -395,11 +395,11 @@ def test_how_tasks_ended_across_a_gap_is_unknown_and_not_an_error():
     later = fold.observe(T + 800_000)
     assert later.gap
     everything = replace(later, window=later.older + later.window)
-    assert everything.in_window(Arm.CANDIDATE).tasks == 1, "c alone"
-    assert everything.in_window(Arm.CANDIDATE).errors == 0
+    assert everything.in_window(Arm.CANARY).tasks == 1, "c alone"
+    assert everything.in_window(Arm.CANARY).errors == 0
     assert everything.in_window(Arm.STABLE).tasks == 0
     fold.add(Log().finished("a", T + 800_001).routed("d", T + 900_000).rows)
-    assert fold.observe(T + 900_000).in_total(Arm.CANDIDATE).errors == 1, "c is overdue"
+    assert fold.observe(T + 900_000).in_total(Arm.CANARY).errors == 1, "c is overdue"
 
 
 def test_a_first_reading_has_no_gap():
@@ -410,9 +410,9 @@ def test_a_first_reading_has_no_gap():
 
 def test_reading_goes_on_after_the_last_row():
     log = Log().routed("a", T).routed("b", T)
-    assert Fold(replace(SCOPE, candidate="")).read_after(T) == f"{T - SCOPE.kept_ms}-0"
+    assert Fold(replace(SCOPE, canary="")).read_after(T) == f"{T - SCOPE.kept_ms}-0"
     fold = Fold(SCOPE)
-    assert fold.read_after(T) == "", "nothing was counted yet for this candidate"
+    assert fold.read_after(T) == "", "nothing was counted yet for this canary"
     fold.add(log.rows)
     assert fold.read_after(T + 60_000) == f"{T}-1"
 
@@ -427,13 +427,13 @@ def test_after_a_long_absence_reading_begins_before_the_checkpoint():
 
 def test_the_scope_follows_the_decision():
     limits = {S: RevisionLimits(1000, 600, 120), C: RevisionLimits(1000, 60, 30)}
-    world = candidate_world()
+    world = canary_world()
     scope = scoping.scope_of(spec(), world.status, limits)
-    assert (scope.stable, scope.candidate) == (S[-8:], C[-8:])
+    assert (scope.stable, scope.canary) == (S[-8:], C[-8:])
     assert scope.since_version == world.status.analysis.since_version > 0
-    assert scope.overdue_ms == {Arm.STABLE: 750_000, Arm.CANDIDATE: 120_000}
+    assert scope.overdue_ms == {Arm.STABLE: 750_000, Arm.CANARY: 120_000}
     done = world.status.model_copy(update={"stage": Stage.DONE})
-    assert scoping.scope_of(spec(), done, limits).candidate == ""
+    assert scoping.scope_of(spec(), done, limits).canary == ""
     assert scoping.scope_of(spec(), AgentRolloutStatus(), {}).stable == ""
 
 
@@ -441,7 +441,7 @@ def test_the_same_scope_keeps_the_fold_and_follows_the_step():
     fold = folded(Log().routed("a", T).finished("a", T + 1))
     same = folding.follow(fold, SCOPE, AnalysisStatus(step_from=f"{T + 9}-0"))
     assert same is fold
-    assert fold.observe(T + 9).in_step(Arm.CANDIDATE).tasks == 0
+    assert fold.observe(T + 9).in_step(Arm.CANARY).tasks == 0
 
 
 def test_another_scope_resumes_from_the_counts_in_status():

@@ -12,7 +12,7 @@ from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, Stage
 from penstock.rollout import findings
 from penstock.task import Counting
 from penstock.traffic import Arm, RevisionLimits
-from tests.unit.analysis.rows import CANDIDATE, STABLE, Log
+from tests.unit.analysis.rows import CANARY, STABLE, Log
 
 PASSING, BREACHED = CheckVerdict.PASSING, CheckVerdict.BREACHED
 
@@ -23,8 +23,8 @@ def judged(name, observation, **fields):
     return next(check for check in guardrails.judge(limits, observation) if check.name == name)
 
 
-def seen(candidate, stable):
-    stratum = Stratum(0, 2, {Arm.CANDIDATE: candidate, Arm.STABLE: stable})
+def seen(canary, stable):
+    stratum = Stratum(0, 2, {Arm.CANARY: canary, Arm.STABLE: stable})
     return Observation(now_ms=1_000_000, window=(stratum,))
 
 
@@ -41,7 +41,7 @@ def latencies(count, mean):
     return Tally(count, timed=count, latency_ms=round(1000 * count * mean), latency_squares=squares)
 
 
-# 20 % on the candidate, 1 % on stable; 12 s against 2 s.
+# 20 % on the canary, 1 % on stable; 12 s against 2 s.
 TWENTY_PERCENT_ERRORS = seen(errors(20, 100), errors(3, 300))
 TWENTY_PERCENT_ESCALATIONS = seen(escalations(20, 100), escalations(3, 300))
 TWELVE_SECONDS = seen(latencies(100, 12.0), latencies(300, 2.0))
@@ -105,7 +105,7 @@ def test_the_mode_decides_whether_two_failures_in_twenty_are_proof():
 
 
 def outage_a_while_ago():
-    """The candidate fails for a minute; then it is well again for four."""
+    """The canary fails for a minute; then it is well again for four."""
     log = Log()
     for number in range(300):
         at_ms = 1_000_000 + number * 1000
@@ -123,7 +123,7 @@ def observed(window_seconds):
     spec = AgentRolloutSpec.model_validate({"agentRef": {"name": "support"}, **guards})
     status = AgentRolloutStatus(
         stable_revision=f"support-{STABLE}",
-        canary_revision=f"support-{CANDIDATE}",
+        canary_revision=f"support-{CANARY}",
         stage=Stage.STEPS,
         analysis=AnalysisStatus(since_version=2),
     )
@@ -134,7 +134,7 @@ def observed(window_seconds):
     return counted.observe(1_300_000)
 
 
-def test_what_is_older_than_the_window_is_not_held_against_the_candidate():
+def test_what_is_older_than_the_window_is_not_held_against_the_canary():
     for window_seconds, verdict in ((300, BREACHED), (60, PASSING)):
         check = judged("errorRate", observed(window_seconds), windowSeconds=window_seconds)
         assert check.verdict is verdict, findings.line(check)

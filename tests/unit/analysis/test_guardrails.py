@@ -17,9 +17,9 @@ LITERAL = Guardrails(mode=GuardrailMode.LITERAL)
 
 
 def observed(*ticks):
-    """Ticks as pairs of tallies, candidate first."""
+    """Ticks as pairs of tallies, canary first."""
     window = tuple(
-        Stratum(tick, 2, {Arm.CANDIDATE: ours, Arm.STABLE: theirs})
+        Stratum(tick, 2, {Arm.CANARY: ours, Arm.STABLE: theirs})
         for tick, (ours, theirs) in enumerate(ticks)
     )
     return Observation(now_ms=1_000_000, window=window)
@@ -87,12 +87,12 @@ def test_stable_fails_as_well_so_it_is_nobodys_fault():
     assert check("errorRate", seen).stable_over
 
 
-def test_stable_fails_too_but_the_candidate_is_clearly_worse():
+def test_stable_fails_too_but_the_canary_is_clearly_worse():
     seen = observed((errors(90, 100), errors(100, 1000)))
     assert verdict("errorRate", seen) is CheckVerdict.BREACHED
 
 
-def test_a_candidate_a_little_over_the_limit_next_to_a_stable_just_under_it_is_left_to_people():
+def test_a_canary_a_little_over_the_limit_next_to_a_stable_just_under_it_is_left_to_people():
     ticks = [(errors(8, 80), errors(27, 400)) for _ in range(5)]
     assert verdict("errorRate", observed(*ticks)) is CheckVerdict.SHARED
     calmer = [(errors(8, 80), errors(24, 400)) for _ in range(5)]
@@ -109,18 +109,18 @@ def test_stable_tasks_of_other_moments_exonerate_nobody():
     assert verdict("errorRate", observed(*apart)) is CheckVerdict.BREACHED
 
 
-def test_nineteen_tasks_of_stable_beside_the_candidates_are_too_few_to_blame_it():
+def test_nineteen_tasks_of_stable_beside_the_canaries_are_too_few_to_blame_it():
     storm = [(errors(9, 90), Tally()) for _ in range(9)]
     few = (errors(9, 90), errors(0, 19))
     assert verdict("errorRate", observed(*storm, few)) is CheckVerdict.UNCOMPARED
 
 
 def test_stables_many_tasks_of_a_calm_hour_before_are_no_match_for_an_outage_at_95_percent():
-    """Where the candidate's failures are, stable has six tasks; fifty calm ones prove nothing."""
-    half = {Arm.CANDIDATE: errors(0, 20), Arm.STABLE: errors(0, 20)}
+    """Where the canary's failures are, stable has six tasks; fifty calm ones prove nothing."""
+    half = {Arm.CANARY: errors(0, 20), Arm.STABLE: errors(0, 20)}
     calm = [Stratum(tick, 2, half) for tick in range(3)]
     storm = [
-        Stratum(tick, 3, {Arm.CANDIDATE: errors(6, 9), Arm.STABLE: errors(int(tick == 5), 1)})
+        Stratum(tick, 3, {Arm.CANARY: errors(6, 9), Arm.STABLE: errors(int(tick == 5), 1)})
         for tick in range(3, 9)
     ]
     seen = Observation(now_ms=45_000, window=(*calm, *storm))
@@ -166,10 +166,10 @@ def test_what_stable_did_before_does_not_excuse_a_version_that_is_worse():
     assert judged[0].verdict is CheckVerdict.UNCOMPARED
 
 
-def test_once_everybody_is_on_the_candidate_what_stable_did_before_exonerates_nobody():
-    """At 1 % the candidate had one task; since the setpoint of 100 % stable has none at all."""
-    before = Stratum(0, 2, {Arm.CANDIDATE: errors(0, 1), Arm.STABLE: errors(0, 200)})
-    alone = Stratum(1, 3, {Arm.CANDIDATE: errors(12, 40)})
+def test_once_everybody_is_on_the_canary_what_stable_did_before_exonerates_nobody():
+    """At 1 % the canary had one task; since the setpoint of 100 % stable has none at all."""
+    before = Stratum(0, 2, {Arm.CANARY: errors(0, 1), Arm.STABLE: errors(0, 200)})
+    alone = Stratum(1, 3, {Arm.CANARY: errors(12, 40)})
     seen = Observation(now_ms=10_000, window=(before, alone))
     assert verdict("errorRate", seen) is CheckVerdict.UNCOMPARED
 
@@ -179,23 +179,23 @@ def test_stable_over_the_limit_alone_condemns_nobody_and_proves_nothing():
     assert verdict("errorRate", seen) is CheckVerdict.UNCLEAR
 
 
-def test_a_candidate_that_mends_a_broken_stable_passes():
+def test_a_canary_that_mends_a_broken_stable_passes():
     seen = observed((errors(0, 60), errors(60, 200)))
     assert verdict("errorRate", seen) is CheckVerdict.PASSING
 
 
 def test_an_incident_that_has_just_begun_is_seen_on_stable_too():
-    """Stable's window is calm but for its last seconds; the candidate's is mostly those."""
+    """Stable's window is calm but for its last seconds; the canary's is mostly those."""
     calm = [Stratum(tick, 2, {Arm.STABLE: errors(1, 100)}) for tick in range(58)]
-    storm = Stratum(59, 2, {Arm.CANDIDATE: errors(12, 20), Arm.STABLE: errors(30, 80)})
+    storm = Stratum(59, 2, {Arm.CANARY: errors(12, 20), Arm.STABLE: errors(30, 80)})
     seen = Observation(now_ms=300_000, window=(*calm, storm))
     assert verdict("errorRate", seen) is CheckVerdict.SHARED
     assert "37.5 % (30/80) in the last" in findings.line(check("errorRate", seen))
 
 
 def test_late_ends_of_older_tasks_still_condemn():
-    old = Stratum(0, 2, {Arm.CANDIDATE: errors(20, 40), Arm.STABLE: errors(1, 200)})
-    new = Stratum(100, 2, {Arm.CANDIDATE: errors(0, 40), Arm.STABLE: errors(1, 200)})
+    old = Stratum(0, 2, {Arm.CANARY: errors(20, 40), Arm.STABLE: errors(1, 200)})
+    new = Stratum(100, 2, {Arm.CANARY: errors(0, 40), Arm.STABLE: errors(1, 200)})
     seen = Observation(now_ms=505_000, window=(new,), older=(old,))
     assert verdict("errorRate", seen) is CheckVerdict.BREACHED
     assert "(20/80)" in findings.line(check("errorRate", seen))
@@ -203,14 +203,14 @@ def test_late_ends_of_older_tasks_still_condemn():
 
 
 def test_late_ends_on_stable_suspend_nobody():
-    old = Stratum(0, 2, {Arm.CANDIDATE: errors(20, 40), Arm.STABLE: errors(100, 200)})
-    new = Stratum(100, 2, {Arm.CANDIDATE: errors(0, 40), Arm.STABLE: errors(1, 200)})
+    old = Stratum(0, 2, {Arm.CANARY: errors(20, 40), Arm.STABLE: errors(100, 200)})
+    new = Stratum(100, 2, {Arm.CANARY: errors(0, 40), Arm.STABLE: errors(1, 200)})
     seen = Observation(now_ms=505_000, window=(new,), older=(old,))
     assert verdict("errorRate", seen) is CheckVerdict.PASSING
 
 
 def test_only_the_same_strata_are_compared():
-    """The candidate came when all failed; the calm hours of stable are no comparison."""
+    """The canary came when all failed; the calm hours of stable are no comparison."""
     storm = [(errors(6, 20), errors(60, 200)) for _ in range(3)]
     calm = [(Tally(), errors(0, 1000)) for _ in range(30)]
     # Over the whole window stable is at 0.6 %: a plain comparison would condemn.
@@ -220,10 +220,10 @@ def test_only_the_same_strata_are_compared():
 # ----------------------------------------------------------------------------------- means
 
 
-def test_a_slow_candidate_next_to_a_quick_stable_breaches():
+def test_a_slow_canary_next_to_a_quick_stable_breaches():
     seen = observed((latencies(30, 15.0, 3.0), latencies(200, 2.0, 1.0)))
     assert verdict("latencyMean", seen) is CheckVerdict.BREACHED
-    assert "15.0 s on the candidate (n=30)" in findings.line(check("latencyMean", seen))
+    assert "15.0 s on the canary (n=30)" in findings.line(check("latencyMean", seen))
 
 
 def test_a_mean_needs_twenty_tasks():
@@ -241,7 +241,7 @@ def test_both_slow_is_a_shared_incident():
     assert verdict("latencyMean", seen) is CheckVerdict.SHARED
 
 
-def test_both_slow_and_the_candidate_far_slower_is_the_candidates():
+def test_both_slow_and_the_canary_far_slower_is_the_canaries():
     seen = observed((latencies(60, 40.0, 3.0), latencies(300, 12.0, 3.0)))
     assert verdict("latencyMean", seen) is CheckVerdict.BREACHED
 
@@ -260,7 +260,7 @@ def test_literal_means_the_letter_once_the_tasks_are_in():
     assert verdict("errorRate", observed((errors(1, 20), errors(0, 9))), LITERAL) == "Passing"
 
 
-def test_literal_blames_the_candidate_for_a_shared_incident_as_the_letter_does():
+def test_literal_blames_the_canary_for_a_shared_incident_as_the_letter_does():
     seen = observed((errors(60, 100), errors(600, 1000)))
     assert verdict("errorRate", seen, LITERAL) is CheckVerdict.BREACHED
 
@@ -277,7 +277,7 @@ def test_literal_reads_the_mean_itself():
 def test_a_line_says_both_numbers_the_window_and_the_limit():
     line = findings.line(check("errorRate", observed((errors(13, 42), errors(2, 220)))))
     assert line == (
-        "error rate 31.0 % on the candidate (13/42) and 0.9 % on stable (2/220) "
+        "error rate 31.0 % on the canary (13/42) and 0.9 % on stable (2/220) "
         "in the last 300 s, limit 5 %"
     )
 
@@ -287,7 +287,7 @@ def test_a_line_without_stable_says_so():
     assert "and no task on stable in the last 300 s" in line
 
 
-#: Half of the users on either side, the candidate a little unlucky: not over the limit by itself.
+#: Half of the users on either side, the canary a little unlucky: not over the limit by itself.
 CALM = (
     *[(errors(1, 4), errors(0, 4))] * 9,
     *[(errors(0, 4), errors(1, 4))],
@@ -296,7 +296,7 @@ CALM = (
 
 
 def test_one_task_of_stable_that_goes_well_as_an_outage_begins_blames_nobody():
-    """Then the candidate got nearly all users, and most of its tasks fail."""
+    """Then the canary got nearly all users, and most of its tasks fail."""
     begins = observed(*CALM, (errors(7, 9), errors(0, 1)), (errors(6, 12), errors(0, 0)))
     assert rates.z(pairs(begins.window, ERROR_RATE)) > guardrails.ATTRIBUTABLE_Z
     assert verdict("errorRate", begins) is CheckVerdict.UNCLEAR

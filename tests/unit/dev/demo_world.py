@@ -11,16 +11,14 @@ from penstock_dev.demo.seen import Scene, Seen
 from penstock_dev.demo.stage import Stage
 from penstock_dev.traffic import Answer
 
-STABLE, CANDIDATE = "support-aaaaaaaa", "support-bbbbbbbb"
-VERSIONS = {STABLE: "2.0", CANDIDATE: "3.0"}
-NUMBERS = (
-    "rolled back at 5 %: error rate 30.0 % on the candidate (6/20) and 0.0 % on stable (0/400)"
-)
+STABLE, CANARY = "support-aaaaaaaa", "support-bbbbbbbb"
+VERSIONS = {STABLE: "2.0", CANARY: "3.0"}
+NUMBERS = "rolled back at 5 %: error rate 30.0 % on the canary (6/20) and 0.0 % on stable (0/400)"
 
 
 def verdict(result: str = "Rejected", reason: str = "ErrorRateRegression") -> dict[str, object]:
     return {
-        "revision": CANDIDATE,
+        "revision": CANARY,
         "attempt": 1,
         "result": result,
         "reason": reason,
@@ -37,28 +35,28 @@ def seen(
     *,
     percent: int = 0,
     stable: str = STABLE,
-    candidate: str | None = CANDIDATE,
+    canary: str | None = CANARY,
     verdicts: tuple[dict[str, object], ...] = (),
     source: str = "Automatic",
     stage: str | None = None,
 ) -> Seen:
-    """A moment of a rollout; with a verdict the candidate is not under way."""
-    candidates = [{"revision": candidate, "role": "Candidate", "percent": percent}]
+    """A moment of a rollout; with a verdict the canary is not under way."""
+    canaries = [{"revision": canary, "role": "Candidate", "percent": percent}]
     stables = [{"revision": stable, "role": "Stable", "percent": 100 - percent}]
     agent = {
-        "traffic": {"version": 1, "targets": stables + (candidates if percent else [])},
+        "traffic": {"version": 1, "targets": stables + (canaries if percent else [])},
         "conditions": [condition("Ready", "Serving", f"{stable} serves with 1 worker")],
     }
     rollout = {
         "stableRevision": stable,
-        "stage": stage or ("Done" if verdicts or not candidate else "Steps"),
+        "stage": stage or ("Done" if verdicts or not canary else "Steps"),
         "share": {"percent": percent, "source": source},
         "verdicts": list(verdicts),
         "conditions": [condition("Progressing", "Holding", "held until ten")],
         "analysis": {"checks": [check("errorRate", "Breached" if verdicts else "Passing")]},
     }
-    if candidate:
-        rollout["canaryRevision"] = candidate
+    if canary:
+        rollout["canaryRevision"] = canary
     return Seen(versions=VERSIONS).updated({"status": agent}, {"status": rollout})
 
 

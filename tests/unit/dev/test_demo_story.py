@@ -9,14 +9,14 @@ import pytest
 from penstock_dev.demo import story
 from penstock_dev.demo.stage import DidNotHappen
 from tests.unit.dev import demo_world
-from tests.unit.dev.demo_world import CANDIDATE, STABLE, answer, seen, verdict
+from tests.unit.dev.demo_world import CANARY, STABLE, answer, seen, verdict
 
 
-def users_ask(stage, candidate_users: range, users: int = 300, *, status="Succeeded") -> None:
-    """One request of each user from now on, the given ones served by the candidate."""
+def users_ask(stage, canary_users: range, users: int = 300, *, status="Succeeded") -> None:
+    """One request of each user from now on, the given ones served by the canary."""
     for number in range(1, users + 1):
-        ours = number in candidate_users
-        revision = CANDIDATE if ours else STABLE
+        ours = number in canary_users
+        revision = CANARY if ours else STABLE
         stage.ledger.add(
             answer(number, revision, time.monotonic() + 60, status if ours else "Succeeded")
         )
@@ -25,15 +25,15 @@ def users_ask(stage, candidate_users: range, users: int = 300, *, status="Succee
 # -------------------------------------------------------------------------------- the share
 
 
-async def moved_to_35(candidate_users: range, before: range = range(0)):
+async def moved_to_35(canary_users: range, before: range = range(0)):
     """The act in which a person moves the share, in a world where these users follow."""
     stage = demo_world.stage_with(seen(percent=20))
     for number in before:
-        stage.ledger.add(answer(number, CANDIDATE, time.monotonic()))
+        stage.ledger.add(answer(number, CANARY, time.monotonic()))
 
     def by_hand() -> None:
         stage.cluster.becomes(seen(percent=35, source="Setpoint"))
-        users_ask(stage, candidate_users)
+        users_ask(stage, canary_users)
 
     stage.cluster.handlers |= {
         '"canaryPercent":35': by_hand,
@@ -63,8 +63,8 @@ async def test_a_share_that_does_not_reach_users_fails() -> None:
         await moved_to_35(range(1, 41))
 
 
-async def test_a_user_who_loses_the_candidate_as_its_share_rises_fails() -> None:
-    with pytest.raises(DidNotHappen, match="did not stay on the candidate: user-0001"):
+async def test_a_user_who_loses_the_canary_as_its_share_rises_fails() -> None:
+    with pytest.raises(DidNotHappen, match="did not stay on the canary: user-0001"):
         await moved_to_35(range(2, 107), before=range(1, 50))
 
 
@@ -80,7 +80,7 @@ async def test_a_good_revision_that_is_rolled_back_fails_with_the_reason() -> No
 
 
 async def test_an_agent_that_answers_nothing_good_fails_with_what_it_said() -> None:
-    stage = demo_world.stage_with(seen(candidate=None))
+    stage = demo_world.stage_with(seen(canary=None))
 
     async def begin_traffic() -> None:
         for number in range(1, 40):
@@ -97,7 +97,7 @@ async def test_what_takes_too_long_is_told_with_what_was_seen_last() -> None:
         await stage.until("the step to 20 %", 0.01, lambda s: s.percent == 20)
     told = str(failure.value)
     assert told.startswith("the step to 20 % did not happen within 0.01 s")
-    assert f"candidate {CANDIDATE}; share 5 %" in told
+    assert f"canary {CANARY}; share 5 %" in told
     assert "held until ten" in told
 
 
@@ -106,7 +106,7 @@ async def test_what_takes_too_long_is_told_with_what_was_seen_last() -> None:
 
 async def after_v3(outcome) -> demo_world.Listener:
     """The act of the bad revision, in a world where this comes of it."""
-    stage = demo_world.stage_with(seen(candidate=None))
+    stage = demo_world.stage_with(seen(canary=None))
 
     def applied() -> None:
         stage.cluster.becomes(seen(percent=5))
@@ -127,7 +127,7 @@ async def after_v3(outcome) -> demo_world.Listener:
 
 async def test_the_rollback_is_told_in_one_sentence_with_a_failed_answer() -> None:
     view = await after_v3(seen(verdicts=(verdict(),)))
-    assert view.said[-1].endswith(f"{CANDIDATE} was {demo_world.NUMBERS}.")
+    assert view.said[-1].endswith(f"{CANARY} was {demo_world.NUMBERS}.")
     assert view.details == [
         "user-0001: Where is my order?",
         "  3.0: Failed: the model call failed",
@@ -136,9 +136,9 @@ async def test_the_rollback_is_told_in_one_sentence_with_a_failed_answer() -> No
 
 async def test_a_bad_revision_that_is_promoted_fails() -> None:
     with pytest.raises(
-        DidNotHappen, match=f"rollback .* did not happen: {CANDIDATE} was promoted instead"
+        DidNotHappen, match=f"rollback .* did not happen: {CANARY} was promoted instead"
     ):
-        await after_v3(seen(stable=CANDIDATE, candidate=None))
+        await after_v3(seen(stable=CANARY, canary=None))
 
 
 async def test_a_rollback_for_another_reason_than_errors_fails() -> None:
@@ -172,7 +172,7 @@ async def test_the_record_names_revision_check_numbers_tasks_and_users() -> None
     stage = demo_world.stage_with(seen(verdicts=(verdict(),)), controllerrevision=demo_world.record)
     await story.show_record(stage)
     assert stage.view.details == [
-        f"revision  {CANDIDATE} (version 3.0), attempt 1",
+        f"revision  {CANARY} (version 3.0), attempt 1",
         "decision  Rejected: ErrorRateRegression",
         "check     errorRate",
         f"numbers   {demo_world.NUMBERS}",
@@ -186,5 +186,5 @@ async def test_a_record_without_its_decision_fails(text: str) -> None:
     stage = demo_world.stage_with(
         seen(verdicts=(verdict(),)), controllerrevision=lambda: text or None
     )
-    with pytest.raises(DidNotHappen, match=f"the record of {CANDIDATE} has no decision"):
+    with pytest.raises(DidNotHappen, match=f"the record of {CANARY} has no decision"):
         await story.show_record(stage)

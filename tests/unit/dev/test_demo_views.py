@@ -12,7 +12,7 @@ from penstock_dev.demo import lines, panel
 from penstock_dev.demo.seen import Scene, Seen
 from penstock_dev.traffic import Tally
 from tests.unit.dev import demo_world
-from tests.unit.dev.demo_world import CANDIDATE, STABLE, seen
+from tests.unit.dev.demo_world import CANARY, STABLE, seen
 
 CURSOR_BACK = "\x1b[?25h"
 SIZES = [(120, 40), (80, 24), (60, 20)]
@@ -28,11 +28,11 @@ def drawn(scene: Scene, width: int = 120, height: int = 40) -> list[str]:
 def scene_of(moment: Seen) -> Scene:
     exchanges = (
         demo_world.answer(1, STABLE, 0.0),
-        demo_world.answer(2, CANDIDATE, 1.0, "Failed"),
+        demo_world.answer(2, CANARY, 1.0, "Failed"),
     )
     tallies = {
         STABLE: Tally(400, {"Succeeded": 400}, 80.0),
-        CANDIDATE: Tally(20, {"Succeeded": 14, "Failed": 6}, 10.0),
+        CANARY: Tally(20, {"Succeeded": 14, "Failed": 6}, 10.0),
     }
     return Scene(moment, (5, 20, 50), tallies, exchanges, 12.0)
 
@@ -42,7 +42,7 @@ def line_with(word: str, scene: Scene) -> str:
 
 
 def bar(percent: int) -> tuple[int, int]:
-    """Characters of the candidate's colour and of stable's in a bar for 100."""
+    """Characters of the canary's colour and of stable's in a bar for 100."""
     line = line_with("░", scene_of(seen(percent=percent)))
     return line.count("█"), line.count("░")
 
@@ -50,8 +50,8 @@ def bar(percent: int) -> tuple[int, int]:
 @pytest.mark.parametrize(("width", "height"), SIZES)
 @pytest.mark.parametrize(
     "moment",
-    [Seen(), seen(candidate=None), seen(percent=5), seen(verdicts=(demo_world.verdict(),))],
-    ids=["nothing", "stable", "candidate", "rolled back"],
+    [Seen(), seen(canary=None), seen(percent=5), seen(verdicts=(demo_world.verdict(),))],
+    ids=["nothing", "stable", "canary", "rolled back"],
 )
 def test_the_panel_fits_terminals_of_any_size(moment: Seen, width: int, height: int) -> None:
     shown = drawn(scene_of(moment), width, height)
@@ -70,7 +70,7 @@ def test_the_bar_is_as_long_as_the_shares_and_shows_the_smallest() -> None:
 def test_each_revision_has_its_role_its_share_and_its_failures() -> None:
     scene = scene_of(seen(percent=20))
     assert "stable        80 %    400 tasks" in line_with(STABLE, scene)
-    assert "candidate     20 %     20 tasks  6 failed" in line_with(CANDIDATE, scene)
+    assert "canary        20 %     20 tasks  6 failed" in line_with(CANARY, scene)
 
 
 def test_steps_that_are_passed_present_and_to_come_look_different() -> None:
@@ -84,7 +84,7 @@ def test_a_share_set_by_hand_stands_among_the_steps() -> None:
     assert "✓ 20 %  ─  ● 35 % by hand  ─  ○ 50 %" in shown
 
 
-def test_checks_show_what_users_saw_while_the_candidate_is_tried() -> None:
+def test_checks_show_what_users_saw_while_the_canary_is_tried() -> None:
     scene = scene_of(seen(percent=20))
     row = line_with("errorRate", scene)
     assert "30.0 % (6/20)" in row
@@ -92,9 +92,9 @@ def test_checks_show_what_users_saw_while_the_candidate_is_tried() -> None:
     assert "Passing" in row
 
 
-def test_a_candidate_that_was_taken_off_is_called_rolled_back() -> None:
+def test_a_canary_that_was_taken_off_is_called_rolled_back() -> None:
     scene = scene_of(seen(verdicts=(demo_world.verdict(),)))
-    assert "rolled back    0 %" in line_with(CANDIDATE, scene)
+    assert "rolled back    0 %" in line_with(CANARY, scene)
     assert "Breached" in line_with("errorRate", scene)
 
 

@@ -82,7 +82,7 @@ def rolled_back() -> dict[str, Any]:
         revision=worlds.cut(V2).name,
         result=Result.REJECTED,
         reason=Reason.ERROR_RATE,
-        message="rolled back at 5 %: error rate 30.0 % on the candidate",
+        message="rolled back at 5 %: error rate 30.0 % on the canary",
         at="2026-11-21T09:00:00Z",
     )
     records = (worlds.record(V1, 1, promoted=1), worlds.record(V2, 2, verdict=verdict))
@@ -119,7 +119,7 @@ def never_good() -> dict[str, Any]:
         revision=worlds.cut(V2).name,
         result=Result.REJECTED,
         reason=Reason.ERROR_RATE,
-        message="rolled back at 5 %: error rate 30.0 % on the candidate",
+        message="rolled back at 5 %: error rate 30.0 % on the canary",
         at="2026-11-21T09:00:00Z",
     )
     return told(worlds.world(worlds.agent(V2), records=(worlds.record(V2, 2, verdict=verdict),)))

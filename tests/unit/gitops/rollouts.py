@@ -24,7 +24,7 @@ from tests.unit.rollout.world import (
     C,
     S,
     World,
-    candidate_world,
+    canary_world,
     stable_world,
     world_at,
 )
@@ -62,7 +62,7 @@ def orphan() -> dict[str, Any]:
 
 def deciding() -> dict[str, Any]:
     """More moves than one pass makes: what is left comes with the next."""
-    world = candidate_world()
+    world = canary_world()
     facts = Facts(replace(world.situation, observation=world.observation()), world.status)
     conditions = report.all_conditions(facts, Awaited("Deciding", "More changes follow at once."))
     status = facts.but(conditions=conditions).status
@@ -75,19 +75,19 @@ def unread() -> dict[str, Any]:
 
 
 def dead(world: World) -> World:
-    """The candidate's pods are dead for longer than is borne."""
+    """The canary's pods are dead for longer than is borne."""
     return world.pods(C, ready=0, message="OOMKilled").decide().after(30).decide()
 
 
 def left_over(percent: int) -> World:
-    """A setpoint that was there before the candidate."""
+    """A setpoint that was there before the canary."""
     return stable_world().set(percent).decide().apply(C).pods(C).decide()
 
 
 def unclear() -> World:
-    """Stable is over the limit of 5 %, and the candidate is hardly better."""
-    both = {"candidate": GOOD._replace(errors=10), "stable": GOOD._replace(errors=16)}
-    return candidate_world().measure(**both).step_over()
+    """Stable is over the limit of 5 %, and the canary is hardly better."""
+    both = {"canary": GOOD._replace(errors=10), "stable": GOOD._replace(errors=16)}
+    return canary_world().measure(**both).step_over()
 
 
 def rows_lost() -> World:
@@ -106,7 +106,7 @@ WORLDS = {
     "undone": (lambda: undone(after_c()), "Degraded"),
     "no_revision": (lambda: first_world().change(latest="").decide(), "Progressing"),
     "first_not_ready": (first_world, "Progressing"),
-    "candidate_not_ready": (
+    "canary_not_ready": (
         lambda: stable_world().apply(C).pods(C, ready=0, message="ErrImagePull").decide(),
         "Progressing",
     ),
@@ -130,43 +130,41 @@ WORLDS = {
         ),
         "Degraded",
     ),
-    "candidate_unavailable": (lambda: dead(world_at(20)), "Progressing"),
+    "canary_unavailable": (lambda: dead(world_at(20)), "Progressing"),
     "stable": (stable_world, "Healthy"),
-    "holding": (candidate_world, "Healthy"),
+    "holding": (canary_world, "Healthy"),
     "awaiting_evidence": (
-        lambda: candidate_world().measure(stable=Tally(tasks=7)).step_over(),
+        lambda: canary_world().measure(stable=Tally(tasks=7)).step_over(),
         "Healthy",
     ),
-    "measurement_missing": (lambda: candidate_world().blind().step_over(), "Healthy"),
+    "measurement_missing": (lambda: canary_world().blind().step_over(), "Healthy"),
     "awaiting_capacity": (
         lambda: world_at(5).change(capacity=Capacity(19, 100, 1000)).step_over(),
         "Healthy",
     ),
     "rows_lost": (rows_lost, "Healthy"),
     "not_comparable": (
-        lambda: (
-            world_at(95).measure(candidate=ALONE, stable=FEW).after(1).decide().after(20).decide()
-        ),
+        lambda: world_at(95).measure(canary=ALONE, stable=FEW).after(1).decide().after(20).decide(),
         "Suspended",
     ),
     "approval": (lambda: world_at(20, steps=APPROVED_AT_20).measure().step_over(), "Suspended"),
     "store_away": (
-        lambda: candidate_world().blind().change(store_error="connection refused").decide(),
+        lambda: canary_world().blind().change(store_error="connection refused").decide(),
         "Progressing",
     ),
-    "paused": (lambda: candidate_world().edit(paused=True).step_over(), "Suspended"),
-    "setpoint": (lambda: candidate_world().set(20).decide(), "Suspended"),
+    "paused": (lambda: canary_world().edit(paused=True).step_over(), "Suspended"),
+    "setpoint": (lambda: canary_world().set(20).decide(), "Suspended"),
     "ceiling": (lambda: left_over(0), "Suspended"),
     "agent_suspended": (
-        lambda: candidate_world().change(agent_suspended=True).decide(),
+        lambda: canary_world().change(agent_suspended=True).decide(),
         "Suspended",
     ),
     "unclear": (unclear, "Suspended"),
     "shared_incident": (
-        lambda: world_at(20).measure(candidate=OUTAGE, stable=OUTAGE).decide(),
+        lambda: world_at(20).measure(canary=OUTAGE, stable=OUTAGE).decide(),
         "Suspended",
     ),
-    "rolled_back": (lambda: candidate_world().measure(candidate=BAD).decide(), "Degraded"),
+    "rolled_back": (lambda: canary_world().measure(canary=BAD).decide(), "Degraded"),
 }
 
 #: By name: how the object comes about, what Argo CD shall say of it.
@@ -189,4 +187,4 @@ CASES = {
 }
 
 #: Those kept as test data beside the script.
-KEPT = ("unread", "candidate_not_ready", "stable", "holding", "approval", "setpoint", "rolled_back")
+KEPT = ("unread", "canary_not_ready", "stable", "holding", "approval", "setpoint", "rolled_back")

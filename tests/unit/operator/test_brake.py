@@ -18,7 +18,7 @@ _PAGE = Path(__file__).parents[3] / "docs" / "operating" / "runbooks.md"
 
 
 def braked(request: str = "") -> World:
-    """The candidate's Deployment was scaled to 0, so its tasks wait."""
+    """The canary's Deployment was scaled to 0, so its tasks wait."""
     made = trying_v2(work={V2: RevisionWork(queued=17)})
     made.deployments[cut(V2).name]["spec"]["replicas"] = 0
     if not request:

@@ -65,10 +65,10 @@ def rolled_back(stable=GOOD, **more):
 
 
 def served(plan):
-    """Who serves by a plan: the stable revision, and the candidate where it has a share."""
+    """Who serves by a plan: the stable revision, and the canary where it has a share."""
     assert plan.route is not None
-    candidate = plan.route.split.canary if plan.route.split.percent else ""
-    return {found for found in (plan.route.split.stable, candidate) if found}
+    canary = plan.route.split.canary if plan.route.split.percent else ""
+    return {found for found in (plan.route.split.stable, canary) if found}
 
 
 def test_a_rejected_revision_does_not_become_stable_when_stables_record_is_deleted():

@@ -189,7 +189,7 @@ def test_lost_status_does_not_lose_who_is_stable() -> None:
     assert plan.route.split.stable == cut(V1).hash
 
 
-def test_without_its_rollout_a_candidate_freezes_unless_the_policy_says_immediate() -> None:
+def test_without_its_rollout_a_canary_freezes_unless_the_policy_says_immediate() -> None:
     records = (record(V1, 1, promoted=1), record(V2, 2))
     status = serving(V1).model_copy(update={"had_rollout": True})
     known = {"records": records, "projected_for": (V1, V2), "ready_for": (V1, V2), "status": status}
@@ -341,7 +341,7 @@ def test_a_rollback_is_on_the_record_before_the_status_and_takes_the_work_back()
     assert said(plan, "UpToDate") == ("False", "CandidateRejected")
 
 
-def test_a_rejected_candidate_closes_when_nothing_is_left_on_it() -> None:
+def test_a_rejected_canary_closes_when_nothing_is_left_on_it() -> None:
     verdict = Verdict(
         revision=cut(V2).name,
         result=Result.REJECTED,
@@ -382,7 +382,7 @@ def test_a_rejected_candidate_closes_when_nothing_is_left_on_it() -> None:
     assert empty.route.split.percent == 0
 
 
-def test_the_candidate_comes_on_top_of_the_workers_that_stable_had() -> None:
+def test_the_canary_comes_on_top_of_the_workers_that_stable_had() -> None:
     made = trying_v2(lulls={cut(V1).name: Lull(worlds.later(-3600), 0, 6)})
     made.deployments[cut(V1).name]["spec"]["replicas"] = 6
     plan = plan_agent(made)

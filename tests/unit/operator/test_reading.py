@@ -344,7 +344,7 @@ def test_a_record_that_cannot_be_read_leaves_stable_serving_and_is_told(document
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_a_rollout_goes_back_although_its_candidates_record_cannot_be_read(document: Any) -> None:
+def test_a_rollout_goes_back_although_its_canaries_record_cannot_be_read(document: Any) -> None:
     for template in (V1, V2):
         made = replace(trying_v2(), agent=worlds.agent(template, suspended=True))
         made = replace(made, records=(made.records[0], broken(document)))

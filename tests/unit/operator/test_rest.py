@@ -159,7 +159,7 @@ async def test_what_comes_while_a_pass_reads_is_news_for_the_next(
     assert everything.asked["look"] == 1
 
 
-async def test_a_candidate_without_traffic_is_looked_at_each_ten_seconds_and_when_its_hold_is_over() -> (
+async def test_a_canary_without_traffic_is_looked_at_each_ten_seconds_and_when_its_hold_is_over() -> (
     None
 ):
     everything = Calm()
@@ -328,7 +328,7 @@ def test_new_workers_that_have_said_nothing_yet_are_listened_to_closely() -> Non
     assert seconds(made) == lasting.LONGEST_SECONDS
 
 
-def test_a_plan_does_not_hold_while_a_candidate_is_tried() -> None:
+def test_a_plan_does_not_hold_while_a_canary_is_tried() -> None:
     made = replace(trying_v2(), observation=BLANK)
     assert seconds(made) == 0
 

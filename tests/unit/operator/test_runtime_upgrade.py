@@ -52,7 +52,7 @@ def test_no_image_of_the_installation_changes_a_revisions_name_or_what_it_was_cu
 
 
 def upgraded(pods: dict[str, Pods], made: Installation = UPGRADED, seconds: float = 0) -> World:
-    """A candidate at 20 % that was tried by the former image, seen by an upgraded operator."""
+    """A canary at 20 % that was tried by the former image, seen by an upgraded operator."""
     world = trying_v2(
         installation=made, pods={cut(text).name: found for text, found in pods.items()}
     )
@@ -80,13 +80,13 @@ def test_on_next_revision_an_upgrade_writes_nothing_to_workers() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, 29, 31, 600, 3600])
-def test_while_the_pods_of_both_are_away_the_candidate_keeps_its_share_and_gets_no_verdict(
+def test_while_the_pods_of_both_are_away_the_canary_keeps_its_share_and_gets_no_verdict(
     seconds: float,
 ) -> None:
     plan = plan_agent(upgraded({V1: Pods(0, 1), V2: Pods(0, 1)}, seconds=seconds))
     assert (plan.verdicts, percent(plan)) == ((), 20)
 
 
-def test_a_candidate_that_alone_is_away_at_first_is_waited_for() -> None:
+def test_a_canary_that_alone_is_away_at_first_is_waited_for() -> None:
     plan = plan_agent(upgraded({V1: Pods(1, 1), V2: Pods(0, 1)}, seconds=5))
     assert (plan.verdicts, percent(plan)) == ((), 20)

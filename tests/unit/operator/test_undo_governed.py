@@ -145,7 +145,7 @@ def trying(**more):
     return replace(made, agent=worlds.agent(NEXT))
 
 
-def test_in_mid_rollout_stable_and_the_candidate_are_both_left():
+def test_in_mid_rollout_stable_and_the_canary_are_both_left():
     plan = plan_agent(trying(work={NEW: RevisionWork(queued=1), NEXT: RevisionWork(queued=1)}))
     assert noted(plan) == {
         cut(OLD).name: "Promoted",

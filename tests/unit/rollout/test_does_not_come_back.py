@@ -16,31 +16,31 @@ from penstock.api.rollout import AgentRolloutStatus
 from penstock.rollout import findings
 from penstock.task import Counting
 from penstock.traffic import Arm
-from tests.unit.analysis.rows import CANDIDATE, STABLE, Log
-from tests.unit.rollout.world import BAD, C2, GOOD, C, S, candidate_world, stable_world, world_at
+from tests.unit.analysis.rows import CANARY, STABLE, Log
+from tests.unit.rollout.world import BAD, C2, GOOD, C, S, canary_world, stable_world, world_at
 
 
 @pytest.mark.parametrize("named", [None, "2.0"])
-def test_a_setpoint_is_spent_when_its_candidate_ends_even_if_that_comes_back(named):
-    world = candidate_world().set(50, named).decide().pods(C2).apply(C2).decide()
+def test_a_setpoint_is_spent_when_its_canary_ends_even_if_that_comes_back(named):
+    world = canary_world().set(50, named).decide().pods(C2).apply(C2).decide()
     world.ask("promote-full", C2).decide().apply(C).decide()
     assert (world.status.canary_revision, world.percent) == (C, 5)
     assert world.set(20).decide().percent == 20, "a new value is a new word"
 
 
 def test_nor_does_it_act_when_the_agent_went_back_to_stable_meanwhile():
-    world = candidate_world().set(50).decide().apply(S).decide().apply(C).decide()
+    world = canary_world().set(50).decide().apply(S).decide().apply(C).decide()
     assert world.percent == 5
 
 
 def test_an_approval_noted_at_one_setpoint_is_not_spent_on_another_share():
-    world = candidate_world().set(5).decide().ask("promote").decide()
+    world = canary_world().set(5).decide().ask("promote").decide()
     assert world.status.step_approved
     assert not world.set(20).decide().status.step_approved
 
 
 def test_a_retry_says_where_it_begins():
-    world = candidate_world().set(100).decide().measure(BAD).decide()
+    world = canary_world().set(100).decide().measure(BAD).decide()
     world.measure(BAD, BAD)
     world = world_at(20).measure(BAD).decide().measure().set(60, C).decide().ask("retry").decide()
     assert world.percent == 60
@@ -144,7 +144,7 @@ def test_without_any_memory_of_stable_a_rejected_revision_is_not_taken_for_it():
 # ------------------------------------------------------------------------------- the letter
 
 LITERAL = Guardrails(mode="Literal", window_seconds=300, min_tasks=20)
-SCOPE = Scope(STABLE, CANDIDATE, 2, 300_000, 1_000_000, dict.fromkeys(Arm, 750_000), literal=True)
+SCOPE = Scope(STABLE, CANARY, 2, 300_000, 1_000_000, dict.fromkeys(Arm, 750_000), literal=True)
 T = 1_000_000_000
 
 
@@ -166,7 +166,7 @@ def test_the_letter_judges_what_ended_in_the_window_whenever_it_was_routed():
         log.routed(f"t{second}", T + second * 1000)
     check = literally(log, T + 900_000)
     assert check.verdict == "Breached"
-    assert findings.of_candidate(check).startswith("40.")
+    assert findings.of_canary(check).startswith("40.")
 
 
 def test_the_letter_counts_open_tasks_that_are_over_their_time():

@@ -16,7 +16,7 @@ from tests.unit.rollout.world import (
     GOOD,
     NONE,
     C,
-    candidate_world,
+    canary_world,
     stable_world,
     world_at,
 )
@@ -67,8 +67,8 @@ def test_no_decision_changes_by_time_alone_before_it_says():
 
 def on_trial():
     """Back at a share at which it can be compared, after it was taken off for want of a rival."""
-    world = candidate_world().measure(candidate=ALONE, stable=NONE).after(1).decide()
-    world.measure(candidate=NONE, stable=GOOD).after(20).decide()
+    world = canary_world().measure(canary=ALONE, stable=NONE).after(1).decide()
+    world.measure(canary=NONE, stable=GOOD).after(20).decide()
     assert (world.percent, world.status.suspension.uncompared) == (5, 1)
     return world
 
@@ -78,7 +78,7 @@ def holds(world):
 
 
 def test_a_hold_is_no_longer_than_the_step_says():
-    world = candidate_world()
+    world = canary_world()
     assert holds(world) == 10
     assert holds(world.after(56)) == pytest.approx(3)
 
@@ -87,8 +87,8 @@ def test_a_hold_is_no_longer_than_the_step_says():
     "make",
     [
         lambda: world_at(20, steps=APPROVED_AT_20).step_over(),
-        lambda: candidate_world().edit(paused=True).decide(),
-        lambda: candidate_world().set(20).decide(),
+        lambda: canary_world().edit(paused=True).decide(),
+        lambda: canary_world().set(20).decide(),
     ],
     ids=["approval", "pause", "setpoint"],
 )
@@ -103,13 +103,13 @@ def test_what_a_person_ends_is_looked_at_seldom(make):
         lambda: stable_world().apply(C).decide(),
         lambda: dead(world_at(20), 30),
         lambda: outage(world_at(20)),
-        lambda: candidate_world().blind().decide(),
-        lambda: candidate_world().change(agent_suspended=True).decide(),
-        lambda: candidate_world().set(20).decide().blind().decide(),
+        lambda: canary_world().blind().decide(),
+        lambda: canary_world().change(agent_suspended=True).decide(),
+        lambda: canary_world().set(20).decide().blind().decide(),
         on_trial,
     ],
     ids=[
-        "no candidate",
+        "no canary",
         "pods",
         "taken off",
         "an incident",

@@ -16,13 +16,13 @@ def as_before(world):
     return world.change(status=AgentRolloutStatus.model_validate(wire))
 
 
-def test_a_candidate_suspended_for_dead_pods_comes_back_when_they_do_and_not_before():
+def test_a_canary_suspended_for_dead_pods_comes_back_when_they_do_and_not_before():
     world = as_before(dead(world_at(20), 30)).measure().after(200).decide()
     assert (world.percent, world.waits) == (0, "CandidateUnavailable")
     assert world.pods(C).after(5).decide().percent == 20
 
 
-def test_a_candidate_suspended_in_an_incident_comes_back_when_stable_is_well():
+def test_a_canary_suspended_in_an_incident_comes_back_when_stable_is_well():
     world = as_before(outage(world_at(20)))
     assert outage(world.after(5)).waits == "SharedIncident"
     assert world.after(200).measure().decide().percent == 20
@@ -30,7 +30,7 @@ def test_a_candidate_suspended_in_an_incident_comes_back_when_stable_is_well():
 
 def test_what_was_measured_before_it_came_back_still_condemns_nobody():
     world = as_before(outage(world_at(20)).after(200).measure().decide())
-    seen = world.measure(candidate=BAD, stable=GOOD).observation()
+    seen = world.measure(canary=BAD, stable=GOOD).observation()
     old = seen.window[0].__class__(seen.window[0].tick - 20, 2, seen.window[0].arms)
     world.observation = lambda: seen.__class__(**{**seen.__dict__, "window": (old,)})
     assert world.decide().percent == 20

@@ -60,8 +60,8 @@ def test_what_rests_on_what_stable_was_before_is_judged_again_when_that_changes(
 
 
 def test_late_ends_that_what_stable_was_before_excuses_may_condemn_without_it():
-    old = Stratum(0, 2, {Arm.CANDIDATE: ALONE, Arm.STABLE: FEW})
-    new = Stratum(100, 2, {Arm.CANDIDATE: GOOD, Arm.STABLE: FEW})
+    old = Stratum(0, 2, {Arm.CANARY: ALONE, Arm.STABLE: FEW})
+    new = Stratum(100, 2, {Arm.CANARY: GOOD, Arm.STABLE: FEW})
     seen = Observation(now_ms=505_000, window=(new,), older=(old,))
     verdicts = {}
     for before in (Tally(), ALONE):

@@ -26,7 +26,7 @@ from tests.unit.rollout.world import (
     C,
     S,
     World,
-    candidate_world,
+    canary_world,
     stable_world,
     world_at,
 )
@@ -58,7 +58,7 @@ class Case:
 
 
 def dead(world):
-    """The candidate has had no ready pod for as long as is borne."""
+    """The canary has had no ready pod for as long as is borne."""
     return world.pods(C, ready=0).decide().after(30)
 
 
@@ -134,7 +134,7 @@ NEIGHBOURS = [
     Case(
         "a setpoint gives way to a ceiling",
         checks.lowering, checks.kept,
-        lambda: candidate_world().set(50).decide().set(30, "another"),
+        lambda: canary_world().set(50).decide().set(30, "another"),
         30, "CeilingReached", ("PercentChanged",),
     ),
     Case(
@@ -146,31 +146,31 @@ NEIGHBOURS = [
     Case(
         "the kill switch is on, and no pod is ready",
         holds.agent_suspended, holds.not_ready,
-        lambda: candidate_world().pods(C, ready=0).change(agent_suspended=True),
+        lambda: canary_world().pods(C, ready=0).change(agent_suspended=True),
         5, "AgentSuspended",
     ),
     Case(
         "a setpoint waits for pods",
         holds.not_ready, checks.setpoint,
-        lambda: candidate_world().pods(C, ready=0).set(50),
+        lambda: canary_world().pods(C, ready=0).set(50),
         5, "CandidateNotReady",
     ),
     Case(
         "a setpoint and promote come together",
         checks.setpoint, checks.promote_requested,
-        lambda: candidate_world().set(50).ask("promote"),
+        lambda: canary_world().set(50).ask("promote"),
         50, "HeldBySetpoint", ("PercentSetManually", "RequestAccepted"),
     ),
     Case(
         "promote-full outranks a setpoint",
         checks.promote_requested, checks.held_by_setpoint,
-        lambda: candidate_world().set(20).decide().ask("promote-full"),
+        lambda: canary_world().set(20).decide().ask("promote-full"),
         0, "NoCandidate", ("Promoted",),
     ),
     Case(
         "what a person holds needs no measurement",
         checks.held_by_setpoint, holds.measurement_missing,
-        lambda: candidate_world().set(20).decide().blind(),
+        lambda: canary_world().set(20).decide().blind(),
         20, "HeldBySetpoint",
     ),
     Case(
@@ -200,25 +200,25 @@ NEIGHBOURS = [
     Case(
         "a person is not asked before the hold is over",
         checks.hold_not_over, checks.evidence_unclear,
-        lambda: candidate_world().measure(*UNCLEAR).after(30),
+        lambda: canary_world().measure(*UNCLEAR).after(30),
         5, "Holding",
     ),
     Case(
         "one check is unclear, another one suspect",
         checks.evidence_unclear, checks.evidence_suspect,
-        lambda: candidate_world().measure(*SUSPECT_AND_SLOW).after(61),
+        lambda: canary_world().measure(*SUSPECT_AND_SLOW).after(61),
         5, "AnalysisUnclear", ("AnalysisUnclear",),
     ),
     Case(
         "callers cancel what is suspect",
         checks.evidence_suspect, checks.callers_cancel,
-        lambda: candidate_world().measure(SUSPECT._replace(**CANCELLED)).after(61),
+        lambda: canary_world().measure(SUSPECT._replace(**CANCELLED)).after(61),
         5, "AwaitingEvidence",
     ),
     Case(
         "callers cancel so much that tasks are missing",
         checks.callers_cancel, checks.evidence_not_sufficient,
-        lambda: candidate_world().measure(GOOD._replace(tasks=1, errors=0, **CANCELLED)).after(61),
+        lambda: canary_world().measure(GOOD._replace(tasks=1, errors=0, **CANCELLED)).after(61),
         5, "AnalysisUnclear", ("AnalysisUnclear",),
     ),
     Case(
@@ -234,22 +234,22 @@ NEIGHBOURS = [
         20, "HoldForApproval", ("HoldForApproval",),
     ),
     Case(
-        "a final hold without a task of the candidate",
+        "a final hold without a task of the canary",
         checks.final_watch, checks.promote,
-        lambda: world_at(95).measure(candidate=NONE).after(3600),
+        lambda: world_at(95).measure(canary=NONE).after(3600),
         95, "AwaitingEvidence",
     ),
 ]  # fmt: skip
 
 FURTHER = [
     Case(
-        "a candidate that is replaced is not condemned",
+        "a canary that is replaced is not condemned",
         checks.superseded, harm.guardrail,
         lambda: world_at(50).measure(BAD).apply(C2).pods(C2),
         5, "Holding", ("Superseded", "CandidateStarted", "StepStarted"),
     ),
     Case(
-        "a rejected candidate gets nothing by a setpoint",
+        "a rejected canary gets nothing by a setpoint",
         checks.rejected, checks.setpoint,
         lambda: world_at(20).measure(BAD).decide().measure().set(50, C),
         0, "RolledBack", ("PercentRefused",),
@@ -287,49 +287,49 @@ FURTHER = [
     Case(
         "under the kill switch a setpoint raises nothing",
         holds.agent_suspended, checks.setpoint,
-        lambda: candidate_world().change(agent_suspended=True).set(50),
+        lambda: canary_world().change(agent_suspended=True).set(50),
         5, "AgentSuspended",
     ),
     Case(
         "nothing is promoted onto pods that cannot serve",
         holds.not_ready, checks.promote_requested,
-        lambda: candidate_world().pods(C, ready=0).ask("promote"),
+        lambda: canary_world().pods(C, ready=0).ask("promote"),
         5, "CandidateNotReady",
     ),
     Case(
         "paused, a setpoint still acts",
         checks.setpoint, holds.paused,
-        lambda: candidate_world().edit(paused=True).set(50),
+        lambda: canary_world().edit(paused=True).set(50),
         50, "HeldBySetpoint", ("PercentSetManually",),
     ),
     Case(
         "promote passes a missing measurement",
         checks.promote_requested, holds.measurement_missing,
-        lambda: candidate_world().blind().ask("promote"),
+        lambda: canary_world().blind().ask("promote"),
         20, "MeasurementMissing", ("StepPassed", "StepStarted", "MeasurementMissing"),
     ),
     Case(
         "promote passes a hold",
         checks.promote_requested, checks.hold_not_over,
-        lambda: candidate_world().ask("promote"),
+        lambda: canary_world().ask("promote"),
         20, "Holding", ("StepPassed", "StepStarted"),
     ),
     Case(
         "without a measurement nothing is raised by itself",
         holds.measurement_missing, checks.advance,
-        lambda: candidate_world().blind().after(61),
+        lambda: canary_world().blind().after(61),
         5, "MeasurementMissing", ("MeasurementMissing",),
     ),
     Case(
         "paused, nothing is raised by itself",
         holds.paused, checks.advance,
-        lambda: candidate_world().edit(paused=True).after(61),
+        lambda: canary_world().edit(paused=True).after(61),
         5, "Paused",
     ),
     Case(
         "a hold lasts as long as it says",
         checks.hold_not_over, checks.advance,
-        lambda: candidate_world().after(30),
+        lambda: canary_world().after(30),
         5, "Holding",
     ),
 ]  # fmt: skip

@@ -13,7 +13,7 @@ from tests.unit.rollout.world import (
     C,
     Pods,
     S,
-    candidate_world,
+    canary_world,
     spec,
     stable_world,
     world_at,
@@ -64,7 +64,7 @@ def test_a_lost_agent_status_finds_stable_on_the_records():
 
 
 def test_a_breach_of_stable_alone_is_reported_and_moves_nothing():
-    world = stable_world().measure(candidate=Tally(), stable=BAD).decide()
+    world = stable_world().measure(canary=Tally(), stable=BAD).decide()
     assert world.condition("AnalysisPassing") == ("False", "StableBreaching")
     assert world.reasons() == ["AnalysisFailed"]
     assert world.condition("Ready") == ("True", "Stable")
@@ -75,7 +75,7 @@ def test_a_breach_of_stable_alone_is_reported_and_moves_nothing():
 
 
 def test_a_healthy_hold_is_ready_not_reconciling_and_progressing():
-    world = candidate_world()
+    world = canary_world()
     assert world.condition("Ready") == ("True", "Holding")
     assert world.condition("Reconciling")[0] == "False"
     assert world.condition("Stalled")[0] == "False"
@@ -84,26 +84,26 @@ def test_a_healthy_hold_is_ready_not_reconciling_and_progressing():
 
 
 def test_every_condition_carries_the_generation():
-    world = candidate_world().edit(paused=True).decide()
+    world = canary_world().edit(paused=True).decide()
     generation = world.situation.generation
     assert {c.observed_generation for c in world.status.conditions} == {generation}
     assert world.status.observed_generation == generation
 
 
 SETPOINTS = {
-    "none": (candidate_world, ("False", "NoSetpoint")),
-    "no candidate": (lambda: stable_world().set(20).decide(), ("False", "NoCandidate")),
-    "in force": (lambda: candidate_world().set(20).decide(), ("True", "InForce")),
+    "none": (canary_world, ("False", "NoSetpoint")),
+    "no canary": (lambda: stable_world().set(20).decide(), ("False", "NoCandidate")),
+    "in force": (lambda: canary_world().set(20).decide(), ("True", "InForce")),
     "dead pods": (
-        lambda: candidate_world().pods(C, ready=0).set(20).decide(),
+        lambda: canary_world().pods(C, ready=0).set(20).decide(),
         ("Unknown", "CandidateNotReady"),
     ),
-    "first seen with its candidate": (
+    "first seen with its canary": (
         lambda: stable_world().apply(C).pods(C).set(20).decide(),
         ("False", "Ceiling"),
     ),
     "aborted": (
-        lambda: candidate_world().set(20).decide().ask("abort").decide(),
+        lambda: canary_world().set(20).decide().ask("abort").decide(),
         ("False", "CandidateRejected"),
     ),
 }
@@ -116,7 +116,7 @@ def test_the_manual_setpoint_tells_whether_it_acts(what):
 
 
 def test_a_person_finds_the_command_that_goes_on_with_the_steps():
-    world = candidate_world().change(namespace="acme").set(20).decide()
+    world = canary_world().change(namespace="acme").set(20).decide()
     command = (
         "kubectl patch agentrollout support -n acme --type merge "
         '-p \'{"spec":{"traffic":{"canaryPercent":null}}}\''
@@ -125,15 +125,15 @@ def test_a_person_finds_the_command_that_goes_on_with_the_steps():
     assert command in world.told[0].message
 
 
-def test_the_candidates_messages_say_what_is_missing():
-    world = candidate_world().measure(stable=Tally(tasks=7)).step_over()
+def test_the_canaries_messages_say_what_is_missing():
+    world = canary_world().measure(stable=Tally(tasks=7)).step_over()
     assert world.waits == "AwaitingEvidence"
     assert "needs 20 counted tasks" in world.message("Progressing")
     assert "stable has 7 (7 in this step)" in world.message("Progressing")
 
 
 def test_a_missing_measurement_says_which_and_does_not_pass():
-    world = candidate_world().blind().change(observation_error="Redis does not answer").decide()
+    world = canary_world().blind().change(observation_error="Redis does not answer").decide()
     assert world.condition("AnalysisPassing") == ("Unknown", "MeasurementMissing")
     assert "Redis does not answer" in world.message("AnalysisPassing")
 
@@ -167,13 +167,13 @@ def test_an_approval_noted_under_a_setpoint_is_still_there_when_it_goes():
         ("promote", "is not <verb>/<revision>/<nonce>"),
         (f"promote/{C}", "is not <verb>/<revision>/<nonce>"),
         (f"delete/{C}/1", "is not <verb>/<revision>/<nonce>"),
-        (f"promote/{C2}/1", f"the candidate is {C}, not {C2}"),
+        (f"promote/{C2}/1", f"the canary is {C}, not {C2}"),
         (f"promote/{S}/1", f"{S} is stable already"),
         (f"retry/{C}/1", "was not rejected"),
     ],
 )
 def test_a_request_that_cannot_be_meant_is_refused_with_a_sentence(request_value, words):
-    world = candidate_world().change(request=request_value).decide()
+    world = canary_world().change(request=request_value).decide()
     assert world.status.last_request.result == "Refused"
     assert words in world.status.last_request.message
     assert world.reasons() == ["RequestRefused"]
@@ -182,20 +182,18 @@ def test_a_request_that_cannot_be_meant_is_refused_with_a_sentence(request_value
 
 
 def test_a_request_may_name_the_hash():
-    assert candidate_world().ask("promote", C[-8:]).decide().percent == 20
+    assert canary_world().ask("promote", C[-8:]).decide().percent == 20
 
 
 def test_an_accepted_request_is_answered():
-    world = candidate_world().ask("promote").decide()
+    world = canary_world().ask("promote").decide()
     last = world.status.last_request
     assert (last.value, last.result) == (f"promote/{C}/1", "Accepted")
     assert "5 % to 20 %" in last.message
 
 
 def test_another_nonce_asks_again():
-    assert (
-        candidate_world().ask("promote").decide().ask("promote", nonce="2").decide().percent == 50
-    )
+    assert canary_world().ask("promote").decide().ask("promote", nonce="2").decide().percent == 50
 
 
 def test_a_request_that_has_to_wait_says_so_and_is_done_later():
@@ -214,11 +212,11 @@ def test_promote_under_a_ceiling_is_refused_and_names_both_ways_out():
 
 
 def test_promote_passes_pause_and_a_missing_measurement():
-    assert candidate_world().edit(paused=True).blind().ask("promote").decide().percent == 20
+    assert canary_world().edit(paused=True).blind().ask("promote").decide().percent == 20
 
 
 def test_a_very_long_request_is_refused_once():
-    world = candidate_world().change(request="x" * 5000).decide()
+    world = canary_world().change(request="x" * 5000).decide()
     assert world.status.last_request.result == "Refused"
     assert world.after(5).decide().reasons() == []
 
@@ -227,7 +225,7 @@ def test_a_very_long_request_is_refused_once():
 
 
 def test_the_route_version_grows_by_one_with_each_change_of_traffic():
-    world = candidate_world()
+    world = canary_world()
     version = world.status.route_version
     assert world.after(1).decide().status.route_version == version
     assert world.set(5).decide().status.route_version == version
@@ -246,8 +244,8 @@ def test_the_epoch_is_taken_and_never_falls():
     assert world.status.epoch == 7
 
 
-def test_a_change_of_the_unit_waits_for_the_next_candidate():
-    world = candidate_world()
+def test_a_change_of_the_unit_waits_for_the_next_canary():
+    world = canary_world()
     world.change(spec=spec(unit="Session")).decide()
     assert world.status.unit == "User"
     assert world.apply(C2).pods(C2).decide().status.unit == "Session"
@@ -257,17 +255,17 @@ def test_a_change_of_the_unit_waits_for_the_next_candidate():
 
 
 def test_numbers_are_written_at_most_once_a_minute():
-    world = candidate_world()
+    world = canary_world()
     written = world.status.analysis
     more = Tally(tasks=150, errors=1, timed=150, latency_ms=150_000, latency_squares=160_000_000)
-    assert world.measure(candidate=more).after(30).decide().status.analysis == written
+    assert world.measure(canary=more).after(30).decide().status.analysis == written
     world.set(5).after(31).decide()
     assert world.status.analysis.canary.tasks == 150
     assert world.status.analysis.counted_at == "2026-11-21T10:01:02Z"
 
 
 def test_numbers_are_written_when_a_check_changes_its_word():
-    world = candidate_world().measure(candidate=Tally(tasks=10), stable=BAD).after(5).decide()
+    world = canary_world().measure(canary=Tally(tasks=10), stable=BAD).after(5).decide()
     words = {check.name: check.verdict for check in world.status.analysis.checks}
     assert words["errorRate"] == "Unclear"
     assert world.condition("AnalysisPassing") == ("False", "ErrorRateUnclear")
@@ -275,7 +273,7 @@ def test_numbers_are_written_when_a_check_changes_its_word():
 
 
 def test_a_rollback_keeps_the_numbers_that_caused_it():
-    world = world_at(20).measure(candidate=BAD).after(5).decide()
+    world = world_at(20).measure(canary=BAD).after(5).decide()
     assert world.status.analysis.canary.errors == 40
     checks = {check.name: check for check in world.status.analysis.checks}
     assert checks["errorRate"].verdict == "Breached"
@@ -286,19 +284,19 @@ def test_a_rollback_keeps_the_numbers_that_caused_it():
 
 def test_promotion_judges_the_new_stable_by_its_own_tasks_only():
     """In its last pass the window still holds the old stable, which may have been failing."""
-    world = world_at(95).measure(candidate=GOOD, stable=BAD).after(61).decide()
+    world = world_at(95).measure(canary=GOOD, stable=BAD).after(61).decide()
     assert world.status.stable_revision == C
     assert world.condition("AnalysisPassing")[0] == "True"
     assert "AnalysisFailed" not in world.reasons()
 
 
 def test_the_measured_share_is_reported():
-    world = candidate_world().measure(Tally(tasks=10), Tally(tasks=190)).after(60).decide()
+    world = canary_world().measure(Tally(tasks=10), Tally(tasks=190)).after(60).decide()
     assert world.status.share.observed_percent == 5
 
 
 def test_a_new_step_counts_from_zero():
-    world = candidate_world().step_over()
+    world = canary_world().step_over()
     analysis = world.status.analysis
     assert analysis.canary.tasks == 100
     assert analysis.step_canary.tasks == 0
@@ -311,9 +309,9 @@ def test_a_new_step_counts_from_zero():
 LOOKS = {
     "nothing to try": (stable_world, 60),
     "pods to wait for": (lambda: stable_world().apply(C).decide(), 5),
-    "traffic on the candidate": (candidate_world, 1),
-    "a hold that ends": (lambda: candidate_world().after(58.5).decide(), 0.5),
-    "rejected": (lambda: candidate_world().measure(candidate=BAD).decide(), 60),
+    "traffic on the canary": (canary_world, 1),
+    "a hold that ends": (lambda: canary_world().after(58.5).decide(), 0.5),
+    "rejected": (lambda: canary_world().measure(canary=BAD).decide(), 60),
     "first pods to wait for": (first_world, 5),
 }
 
@@ -330,7 +328,7 @@ def test_a_zero_final_hold_promotes_from_the_last_step():
 
 
 def test_a_zero_final_hold_promotes_a_setpoint_of_100_at_once():
-    world = candidate_world(final_hold=0).set(100).decide()
+    world = canary_world(final_hold=0).set(100).decide()
     assert world.status.stable_revision == C
 
 
@@ -344,11 +342,11 @@ def test_promotion_says_how_it_came_about():
     assert (verdict.result, verdict.reason, verdict.percent) == ("Promoted", "AllStepsPassed", 95)
     assert "errorRate 1.0 % (1/100)" in verdict.message
     assert world.condition("Promoted") == ("True", "AllStepsPassed")
-    asked = candidate_world().ask("promote-full").decide()
+    asked = canary_world().ask("promote-full").decide()
     assert asked.verdicts[-1].reason == "Requested"
 
 
 def test_good_is_good():
     """The world's usual weather passes every check: what the other tests rest on."""
     assert GOOD.tasks == 100
-    assert candidate_world().condition("AnalysisPassing") == ("True", "Passing")
+    assert canary_world().condition("AnalysisPassing") == ("True", "Passing")

@@ -21,7 +21,7 @@ from tests.unit.rollout.world import (
     SUSPECT,
     C,
     S,
-    candidate_world,
+    canary_world,
     stable_world,
     world_at,
 )
@@ -38,7 +38,7 @@ class Row:
 
 
 def rejected_world(**fields):
-    return world_at(20, **fields).measure(candidate=BAD).decide().measure(candidate=GOOD)
+    return world_at(20, **fields).measure(canary=BAD).decide().measure(canary=GOOD)
 
 
 def at_approval():
@@ -48,7 +48,7 @@ def at_approval():
 PATCHES = [
     Row(
         "holding at 5 %, a patch to 20 acts within one pass and freezes the steps",
-        lambda: candidate_world().set(20).decide(),
+        lambda: canary_world().set(20).decide(),
         20, "Setpoint", "HeldBySetpoint", ("PercentSetManually",),
     ),
     Row(
@@ -58,7 +58,7 @@ PATCHES = [
     ),
     Row(
         "paused, a patch to 20 still acts: pause stops automatic raises only",
-        lambda: candidate_world().edit(paused=True).decide().set(20).decide(),
+        lambda: canary_world().edit(paused=True).decide().set(20).decide(),
         20, "Setpoint", "HeldBySetpoint", ("PercentSetManually",),
     ),
     Row(
@@ -72,7 +72,7 @@ PATCHES = [
         20, "Automatic", "HoldForApproval",
     ),
     Row(
-        "the candidate's pods are not ready: the setpoint waits for them",
+        "the canary's pods are not ready: the setpoint waits for them",
         lambda: stable_world().apply(C).decide().set(20).decide(),
         0, "None", "CandidateNotReady",
     ),
@@ -88,16 +88,16 @@ PATCHES = [
     ),
     Row(
         "after an abort as well",
-        lambda: candidate_world().ask("abort").decide().set(20).decide(),
+        lambda: canary_world().ask("abort").decide().set(20).decide(),
         0, "Rollback", "RolledBack", ("PercentRefused",),
     ),
     Row(
-        "without a candidate a setpoint waits",
+        "without a canary a setpoint waits",
         lambda: stable_world().set(20).decide(),
         0, "None", "NoCandidate",
     ),
     Row(
-        "and only caps the steps of the next candidate",
+        "and only caps the steps of the next canary",
         lambda: (
             stable_world().set(10).decide().apply(C).pods(C).decide().after(1).decide()
             .step_over().step_over()
@@ -106,58 +106,58 @@ PATCHES = [
     ),
     Row(
         "a breach while held by a setpoint goes to 0, whatever the spec says",
-        lambda: candidate_world().set(20).decide().measure(candidate=BAD).decide(),
+        lambda: canary_world().set(20).decide().measure(canary=BAD).decide(),
         0, "Rollback", "RolledBack", ("RolledBack",),
     ),
     Row(
         "canaryPercent null: automatic again from the share in force",
-        lambda: candidate_world().set(20).decide().set(None).decide(),
+        lambda: canary_world().set(20).decide().set(None).decide(),
         20, "Automatic", "Holding", ("StepStarted",),
     ),
     Row(
         "and then the next larger step",
-        lambda: candidate_world().set(20).decide().set(None).decide().step_over(),
+        lambda: canary_world().set(20).decide().set(None).decide().step_over(),
         50, "Automatic", "Holding", ("StepPassed", "StepStarted"),
     ),
     Row(
         "the same value again changes nothing",
-        lambda: candidate_world().set(20).decide().edit().decide(),
+        lambda: canary_world().set(20).decide().edit().decide(),
         20, "Setpoint", "HeldBySetpoint",
     ),
     Row(
         "100: all new work",
-        lambda: candidate_world().set(100).decide(),
+        lambda: canary_world().set(100).decide(),
         100, "Setpoint", "Holding", ("PercentSetManually",),
     ),
     Row(
         "and after the final hold it is stable",
-        lambda: candidate_world().set(100).decide().step_over(),
+        lambda: canary_world().set(100).decide().step_over(),
         0, "None", "NoCandidate", ("Promoted",),
     ),
     Row(
         "held at 20 by setpoint, then abort: 0 at once",
-        lambda: candidate_world().set(20).decide().ask("abort").decide(),
+        lambda: canary_world().set(20).decide().ask("abort").decide(),
         0, "Rollback", "RolledBack", ("RolledBack",),
     ),
     Row(
         "and the 20 in spec has no more effect on it",
-        lambda: candidate_world().set(20).decide().ask("abort").decide().after(300).decide(),
+        lambda: canary_world().set(20).decide().ask("abort").decide().after(300).decide(),
         0, "Rollback", "RolledBack",
     ),
     Row(
         "held at 20 by setpoint, then promote: noted, and still held",
-        lambda: candidate_world().set(20).decide().ask("promote").decide(),
+        lambda: canary_world().set(20).decide().ask("promote").decide(),
         20, "Setpoint", "HeldBySetpoint", ("RequestAccepted",),
     ),
     Row(
         "held at 20 by setpoint, then promote-full: it outranks the setpoint",
-        lambda: candidate_world().set(20).decide().ask("promote-full").decide(),
+        lambda: canary_world().set(20).decide().ask("promote-full").decide(),
         0, "None", "NoCandidate", ("Promoted",),
     ),
     Row(
-        "and the 20 is left over: a ceiling for the next candidate",
+        "and the 20 is left over: a ceiling for the next canary",
         lambda: (
-            candidate_world().set(20).decide().ask("promote-full").decide()
+            canary_world().set(20).decide().ask("promote-full").decide()
             .apply(C2).pods(C2).decide().step_over().step_over().step_over()
         ),
         20, "Automatic", "CeilingReached",
@@ -166,7 +166,7 @@ PATCHES = [
 
 RULES = [
     Row(
-        "1: a rejected candidate gets nothing, even under a setpoint that names it",
+        "1: a rejected canary gets nothing, even under a setpoint that names it",
         lambda: rejected_world().set(50, C).decide().after(3600).decide(),
         0, "Rollback", "RolledBack",
     ),
@@ -193,13 +193,13 @@ RULES = [
     Row(
         "1: nor does an old retry that is read together with a lost status",
         lambda: (
-            rejected_world().ask("retry").decide().measure(candidate=BAD).decide()
+            rejected_world().ask("retry").decide().measure(canary=BAD).decide()
             .wipe_status().decide()
         ),
         0, "Rollback", "RolledBack", ("RequestRefused",),
     ),
     Row(
-        "4: a setpoint first seen together with its candidate is a ceiling",
+        "4: a setpoint first seen together with its canary is a ceiling",
         lambda: stable_world().apply(C).pods(C).set(100).decide().after(1).decide(),
         5, "Automatic", "Holding",
     ),
@@ -233,7 +233,7 @@ RULES = [
     ),
     Row(
         "5: a forgotten 100 never ships the next revision",
-        lambda: candidate_world().set(100).decide().apply(C2).pods(C2).decide(),
+        lambda: canary_world().set(100).decide().apply(C2).pods(C2).decide(),
         5, "Automatic", "Holding", ("Superseded", "CandidateStarted"),
     ),
     Row(
@@ -265,32 +265,32 @@ RULES = [
     ),
     Row(
         "6: raising does",
-        lambda: candidate_world().pods(C, ready=0).set(50).decide(),
+        lambda: canary_world().pods(C, ready=0).set(50).decide(),
         5, "Automatic", "CandidateNotReady",
     ),
     Row(
         "7: promote ends the final hold",
-        lambda: candidate_world().set(100).decide().ask("promote").decide(),
+        lambda: canary_world().set(100).decide().ask("promote").decide(),
         0, "None", "NoCandidate", ("Promoted",),
     ),
     Row(
         "8: a setpoint between two steps goes on to the next larger one",
-        lambda: candidate_world().set(30).decide().set(None).decide().step_over(),
+        lambda: canary_world().set(30).decide().set(None).decide().step_over(),
         50, "Automatic", "Holding",
     ),
     Row(
         "8: a setpoint above all steps is held like the last one, not promoted at once",
-        lambda: candidate_world().set(60).decide().set(None).decide(),
+        lambda: canary_world().set(60).decide().set(None).decide(),
         60, "Automatic", "Holding",
     ),
     Row(
         "8: and then enters the final hold",
-        lambda: candidate_world().set(60).decide().set(None).decide().step_over(),
+        lambda: canary_world().set(60).decide().set(None).decide().step_over(),
         95, "Automatic", "Holding", ("StepStarted",),
     ),
     Row(
         "8: a setpoint of 100 that goes leaves the share where it is",
-        lambda: candidate_world().set(100).decide().set(None).decide(),
+        lambda: canary_world().set(100).decide().set(None).decide(),
         100, "Automatic", "Holding",
     ),
     Row(
@@ -305,12 +305,12 @@ RULES = [
     ),
     Row(
         "9: paused, nothing is raised",
-        lambda: candidate_world().edit(paused=True).decide().step_over().step_over(),
+        lambda: canary_world().edit(paused=True).decide().step_over().step_over(),
         5, "Automatic", "Paused",
     ),
     Row(
         "9: paused, a rollback still acts",
-        lambda: world_at(20).edit(paused=True).decide().measure(candidate=BAD).decide(),
+        lambda: world_at(20).edit(paused=True).decide().measure(canary=BAD).decide(),
         0, "Rollback", "RolledBack", ("RolledBack",),
     ),
     Row(
@@ -320,7 +320,7 @@ RULES = [
     ),
     Row(
         "10: promote passes a hold",
-        lambda: candidate_world().ask("promote").decide(),
+        lambda: canary_world().ask("promote").decide(),
         20, "Automatic", "Holding", ("StepPassed", "StepStarted"),
     ),
     Row(
@@ -330,7 +330,7 @@ RULES = [
     ),
     Row(
         "10: the same request is handled once",
-        lambda: candidate_world().ask("promote").decide().after(5).decide(),
+        lambda: canary_world().ask("promote").decide().after(5).decide(),
         20, "Automatic", "Holding",
     ),
     Row(
@@ -339,33 +339,33 @@ RULES = [
         95, "Automatic", "Holding",
     ),
     Row(
-        "10: promote revives no rejected candidate",
+        "10: promote revives no rejected canary",
         lambda: rejected_world().ask("promote-full").decide(),
         0, "Rollback", "RolledBack", ("RequestRefused",),
     ),
     Row(
-        "11: a newer revision supersedes the candidate and starts from the first step",
+        "11: a newer revision supersedes the canary and starts from the first step",
         lambda: world_at(50).apply(C2).pods(C2).decide(),
         5, "Automatic", "Holding", ("Superseded", "CandidateStarted", "StepStarted"),
     ),
     Row(
-        "11: back to stable, the candidate goes at once",
+        "11: back to stable, the canary goes at once",
         lambda: world_at(50).apply(S).decide(),
         0, "None", "NoCandidate", ("Superseded",),
     ),
     Row(
-        "11: a template that cannot be cut leaves the candidate as it is",
+        "11: a template that cannot be cut leaves the canary as it is",
         lambda: world_at(20).change(latest="").decide(),
         20, "Automatic", "Holding",
     ),
     Row(
         "13: without a measurement nothing is raised",
-        lambda: candidate_world().blind().step_over(),
+        lambda: canary_world().blind().step_over(),
         5, "Automatic", "MeasurementMissing", ("MeasurementMissing",),
     ),
     Row(
         "13: without a measurement a person's setpoint acts all the same",
-        lambda: candidate_world().blind().decide().set(50).decide(),
+        lambda: canary_world().blind().decide().set(50).decide(),
         50, "Setpoint", "HeldBySetpoint",
     ),
     Row(
@@ -375,32 +375,32 @@ RULES = [
     ),
     Row(
         "evidence: stable had no task in this step, so nothing is proved",
-        lambda: candidate_world().measure(stable=NONE).step_over(),
+        lambda: canary_world().measure(stable=NONE).step_over(),
         5, "Automatic", "AwaitingEvidence",
     ),
     Row(
         "evidence: no traffic at all proves nothing, however long it lasts",
-        lambda: candidate_world().measure(NONE, NONE).after(86400).decide(),
+        lambda: canary_world().measure(NONE, NONE).after(86400).decide(),
         5, "Automatic", "AwaitingEvidence",
     ),
     Row(
-        "evidence: nobody among the candidate's users is active yet: it waits",
-        lambda: candidate_world().measure(candidate=NONE).after(100).decide(),
+        "evidence: nobody among the canary's users is active yet: it waits",
+        lambda: canary_world().measure(canary=NONE).after(100).decide(),
         5, "Automatic", "AwaitingEvidence",
     ),
     Row(
         "evidence: and after maxWaitSeconds the share is raised, nobody was exposed",
-        lambda: candidate_world().measure(candidate=NONE).after(181).decide(),
+        lambda: canary_world().measure(canary=NONE).after(181).decide(),
         20, "Automatic", "Holding", ("StepStarted",),
     ),
     Row(
         "evidence: over the limit on too few tasks to be sure, more of them are awaited",
-        lambda: candidate_world().measure(SUSPECT).step_over(),
+        lambda: canary_world().measure(SUSPECT).step_over(),
         5, "Automatic", "AwaitingEvidence",
     ),
     Row(
         "evidence: and when they clear it, it climbs",
-        lambda: candidate_world().measure(SUSPECT).step_over().measure().decide(),
+        lambda: canary_world().measure(SUSPECT).step_over().measure().decide(),
         20, "Automatic", "Holding", ("StepStarted",),
     ),
     Row(
@@ -414,19 +414,19 @@ RULES = [
         95, "Automatic", "AwaitingEvidence",
     ),
     Row(
-        "final hold: without a task of the candidate it is not promoted",
-        lambda: world_at(95).measure(candidate=NONE).after(3600).decide(),
+        "final hold: without a task of the canary it is not promoted",
+        lambda: world_at(95).measure(canary=NONE).after(3600).decide(),
         95, "Automatic", "AwaitingEvidence",
     ),
     Row(
         "final hold: a breach rolls back",
-        lambda: world_at(95).measure(candidate=BAD).decide(),
+        lambda: world_at(95).measure(canary=BAD).decide(),
         0, "Rollback", "RolledBack", ("RolledBack",),
     ),
     Row(
         "kill switch: nothing is raised and nothing is judged",
         lambda: (
-            world_at(20).change(agent_suspended=True).measure(candidate=BAD).after(600).decide()
+            world_at(20).change(agent_suspended=True).measure(canary=BAD).after(600).decide()
         ),
         20, "Automatic", "AgentSuspended",
     ),

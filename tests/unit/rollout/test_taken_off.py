@@ -14,7 +14,7 @@ from tests.unit.rollout.world import (
     STEPS,
     C,
     S,
-    candidate_world,
+    canary_world,
     stable_world,
     world_at,
 )
@@ -26,14 +26,14 @@ ESCALATING = Tally(
 
 
 def dead(world, seconds):
-    """The candidate's pods have been dead for so long."""
+    """The canary's pods have been dead for so long."""
     return world.pods(C, ready=0, message="OOMKilled").decide().after(seconds).decide()
 
 
 # ------------------------------------------------------------------------------ unavailable
 
 
-def test_dead_pods_at_20_percent_take_the_candidate_off_after_30_seconds():
+def test_dead_pods_at_20_percent_take_the_canary_off_after_30_seconds():
     world = dead(world_at(20), 29)
     assert (world.percent, world.waits) == (20, "CandidateNotReady")
     assert world.look_again <= 1.0
@@ -93,7 +93,7 @@ def test_while_stable_has_no_ready_pod_either_nobody_is_taken_off():
 
 
 def aging(world, *ages):
-    """The candidate's oldest task is so old, in passes ten seconds apart."""
+    """The canary's oldest task is so old, in passes ten seconds apart."""
     for age in ages:
         world.after(10).change(queue_age_seconds={C: age, S: 2.0}).decide()
     return world
@@ -188,19 +188,19 @@ FEW = Tally(tasks=12, errors=0, timed=12, latency_ms=12_000, latency_squares=13_
 
 
 def test_over_a_limit_in_the_final_hold_users_go_to_stable_and_nobody_is_blamed():
-    world = world_at(95).measure(candidate=ALONE, stable=FEW).after(1).decide()
+    world = world_at(95).measure(canary=ALONE, stable=FEW).after(1).decide()
     assert (world.percent, world.source, world.verdicts) == (0, "Suspended", [])
     assert world.condition("Suspended") == ("True", "NotComparable")
     assert "too few tasks to compare" in world.message("Suspended")
 
 
 def test_it_comes_back_to_where_it_can_be_compared_once_stable_has_proved_well():
-    world = world_at(95).measure(candidate=ALONE, stable=FEW).after(1).decide()
+    world = world_at(95).measure(canary=ALONE, stable=FEW).after(1).decide()
     world.after(20).decide()
     assert world.waits == "NotComparable", "twelve tasks of stable prove nothing"
-    world.measure(candidate=Tally(), stable=BAD).after(20).decide()
+    world.measure(canary=Tally(), stable=BAD).after(20).decide()
     assert world.waits == "NotComparable", "stable fails as well"
-    world.measure(candidate=Tally(), stable=GOOD).after(20).decide()
+    world.measure(canary=Tally(), stable=GOOD).after(20).decide()
     assert (world.percent, world.source, world.status.stage) == (50, "Automatic", "Steps")
     world.measure().step_over()
     assert world.percent == 95
@@ -208,18 +208,18 @@ def test_it_comes_back_to_where_it_can_be_compared_once_stable_has_proved_well()
 
 
 def test_it_is_condemned_where_it_stays_bad_beside_a_stable_that_is_well():
-    world = world_at(95).measure(candidate=ALONE, stable=FEW).after(1).decide()
-    world.measure(candidate=Tally(), stable=GOOD).after(20).decide()
-    world.measure(candidate=BAD, stable=GOOD).after(20).decide()
+    world = world_at(95).measure(canary=ALONE, stable=FEW).after(1).decide()
+    world.measure(canary=Tally(), stable=GOOD).after(20).decide()
+    world.measure(canary=BAD, stable=GOOD).after(20).decide()
     assert world.verdicts[-1].message.startswith("rolled back at 50 %: error rate 40.0 %")
 
 
 def test_without_any_rival_it_is_condemned_the_second_time():
-    world = candidate_world().measure(candidate=ALONE, stable=Tally()).after(1).decide()
+    world = canary_world().measure(canary=ALONE, stable=Tally()).after(1).decide()
     assert world.source == "Suspended"
-    world.measure(candidate=Tally(), stable=GOOD).after(20).decide()
+    world.measure(canary=Tally(), stable=GOOD).after(20).decide()
     assert world.percent == 5
-    world.measure(candidate=ALONE, stable=Tally()).after(65).decide()
+    world.measure(canary=ALONE, stable=Tally()).after(65).decide()
     assert (world.percent, world.waits) == (5, "AwaitingEvidence"), "it is on trial"
     world.after(540).decide()
     assert world.verdicts[-1].reason == "ErrorRateRegression"
@@ -227,21 +227,21 @@ def test_without_any_rival_it_is_condemned_the_second_time():
 
 
 def test_outages_in_a_row_condemn_nobody_whose_rival_fails_as_well():
-    world = candidate_world()
+    world = canary_world()
     for _ in range(3):
-        world.measure(candidate=ALONE, stable=FAILING).after(601).decide()
+        world.measure(canary=ALONE, stable=FAILING).after(601).decide()
         assert (world.source, world.verdicts) == ("Suspended", [])
-        world.measure(candidate=Tally(), stable=GOOD).after(20).decide()
+        world.measure(canary=Tally(), stable=GOOD).after(20).decide()
         assert world.percent == 5
-    world.measure(candidate=ALONE, stable=FAILING).after(601).decide()
+    world.measure(canary=ALONE, stable=FAILING).after(601).decide()
     assert world.verdicts[-1].result == "Rejected", "for ever it is not tried"
 
 
 def test_an_approval_is_not_spent_on_the_share_at_which_it_is_compared_again():
     world = world_at(5, steps=APPROVED_AT_20).set(95).decide().ask("promote").decide()
     assert world.status.step_approved
-    world.measure(candidate=ALONE, stable=FEW).after(1).decide()
-    world.measure(candidate=Tally(), stable=GOOD).after(20).decide()
+    world.measure(canary=ALONE, stable=FEW).after(1).decide()
+    world.measure(canary=Tally(), stable=GOOD).after(20).decide()
     assert (world.percent, world.status.step_approved) == (50, False)
 
 
@@ -254,18 +254,18 @@ def test_an_approval_outlives_pods_that_were_away_for_a_while():
 
 
 def test_under_a_setpoint_of_100_it_is_compared_at_50_before_the_setpoint_is_in_force_again():
-    world = world_at(5).set(100).decide().measure(candidate=ALONE, stable=Tally())
+    world = world_at(5).set(100).decide().measure(canary=ALONE, stable=Tally())
     world.after(1).decide()
     assert world.source == "Suspended"
-    world.measure(candidate=FEW, stable=GOOD).after(20).decide()
+    world.measure(canary=FEW, stable=GOOD).after(20).decide()
     assert (world.percent, world.waits) == (50, "AwaitingEvidence")
     assert world.measure().after(20).decide().percent == 100
-    world.measure(candidate=ALONE, stable=Tally()).after(20).decide()
+    world.measure(canary=ALONE, stable=Tally()).after(20).decide()
     assert (world.source, world.verdicts) == ("Suspended", []), "another outage, another trial"
 
 
 @pytest.mark.parametrize("ages", [{C: 30.0}, {C: 45.0, S: 10.0}, {C: 400.0, S: 60.0}])
-def test_a_queue_that_ages_like_stables_is_not_the_candidates_fault(ages):
+def test_a_queue_that_ages_like_stables_is_not_the_canaries_fault(ages):
     assert world_at(20).change(queue_age_seconds=ages).decide().percent == 20
 
 
@@ -283,7 +283,7 @@ def test_at_share_0_dead_pods_only_delay():
 
 def outage(world):
     both = Tally(tasks=60, errors=40)
-    return world.measure(candidate=both, stable=both).decide()
+    return world.measure(canary=both, stable=both).decide()
 
 
 def test_an_outage_on_both_sides_sends_users_to_stable_and_blames_nobody():
@@ -307,14 +307,14 @@ def test_it_comes_back_by_itself_when_stable_is_well_again_and_is_promoted():
 def test_what_was_measured_before_it_came_back_condemns_nobody():
     world = outage(world_at(20)).after(200).measure().decide()
     now_ms = int(world.situation.now.timestamp() * 1000)
-    seen = world.measure(candidate=BAD).observation()
+    seen = world.measure(canary=BAD).observation()
     old = seen.window[0].__class__(now_ms // 5000 - 20, 2, seen.window[0].arms)
     world.observation = lambda: seen.__class__(**{**seen.__dict__, "window": (old,)})
     assert world.decide().percent == 20
 
 
 def test_under_a_setpoint_it_comes_back_to_the_setpoint():
-    world = outage(candidate_world().set(30).decide())
+    world = outage(canary_world().set(30).decide())
     assert world.condition("ManualSetpoint")[0] == "Unknown"
     world.measure().decide()
     assert (world.percent, world.source) == (30, "Setpoint")
@@ -352,15 +352,15 @@ def test_abort_works_during_an_incident():
 
 
 @pytest.mark.parametrize(
-    ("candidate", "reason", "check", "words"),
+    ("canary", "reason", "check", "words"),
     [
-        (BAD, "ErrorRateRegression", "errorRate", "error rate 40.0 % on the candidate (40/100)"),
-        (SLOW, "LatencyRegression", "latencyMean", "mean latency 15.0 s on the candidate"),
+        (BAD, "ErrorRateRegression", "errorRate", "error rate 40.0 % on the canary (40/100)"),
+        (SLOW, "LatencyRegression", "latencyMean", "mean latency 15.0 s on the canary"),
         (ESCALATING, "EscalationRateRegression", "escalationRate", "escalation rate 40.0 %"),
     ],
 )
-def test_a_rollback_says_which_check_fired_and_its_numbers(candidate, reason, check, words):
-    world = world_at(20).measure(candidate=candidate).decide()
+def test_a_rollback_says_which_check_fired_and_its_numbers(canary, reason, check, words):
+    world = world_at(20).measure(canary=canary).decide()
     verdict = world.verdicts[-1]
     assert (verdict.result, verdict.reason, verdict.check) == ("Rejected", reason, check)
     assert (verdict.revision, verdict.attempt, verdict.percent) == (C, 1, 20)
@@ -382,12 +382,12 @@ def test_the_retry_command_in_the_message_is_complete():
 
 
 def test_a_rejected_attempt_stays_rejected_and_the_next_one_counts_up():
-    world = world_at(20).measure(candidate=BAD).decide()
+    world = world_at(20).measure(canary=BAD).decide()
     salt = world.status.salt
     world.measure().ask("retry").decide()
     assert (world.status.attempt, world.status.salt) == (2, salt)
     assert world.status.analysis.since_version == world.status.route_version
-    world.measure(candidate=BAD).decide()
+    world.measure(canary=BAD).decide()
     assert [v.attempt for v in world.status.verdicts] == [1, 2]
     assert world.situation.records[C].rejected_attempt == 2
 
@@ -424,20 +424,20 @@ def test_superseding_keeps_stable_and_draws_a_new_salt():
     assert (world.verdicts[-1].revision, world.verdicts[-1].result) == (C, "Superseded")
 
 
-def test_a_new_candidate_does_not_pay_for_the_one_before():
-    world = world_at(50).measure(candidate=BAD).apply(C2).pods(C2).decide()
+def test_a_new_canary_does_not_pay_for_the_one_before():
+    world = world_at(50).measure(canary=BAD).apply(C2).pods(C2).decide()
     assert world.status.verdicts[-1].result == "Superseded"
     assert (world.status.canary_revision, world.percent) == (C2, 5)
     assert world.status.analysis.canary.tasks == 0
 
 
 def test_nor_does_another_attempt_for_the_last_one():
-    world = world_at(50).measure(candidate=BAD).decide().ask("retry").decide()
+    world = world_at(50).measure(canary=BAD).decide().ask("retry").decide()
     assert (world.percent, world.status.attempt) == (5, 2)
 
 
-def test_a_rejected_candidate_is_not_superseded_as_well():
-    world = world_at(20).measure(candidate=BAD).decide().measure().apply(C2).decide()
+def test_a_rejected_canary_is_not_superseded_as_well():
+    world = world_at(20).measure(canary=BAD).decide().measure().apply(C2).decide()
     assert [v.result for v in world.status.verdicts] == ["Rejected"]
     assert world.status.attempt == 1
 
@@ -445,7 +445,7 @@ def test_a_rejected_candidate_is_not_superseded_as_well():
 def test_at_most_ten_verdicts_are_kept_oldest_first():
     world = world_at(20)
     for nonce in range(12):
-        world.measure(candidate=BAD).decide().measure().ask("retry", nonce=nonce).decide()
+        world.measure(canary=BAD).decide().measure().ask("retry", nonce=nonce).decide()
     attempts = [v.attempt for v in world.status.verdicts]
     assert attempts == list(range(3, 13))
 
@@ -458,22 +458,22 @@ def test_a_return_to_a_good_revision_walks_the_steps_like_any_other():
 
 
 def test_a_return_to_what_was_promoted_in_its_second_attempt_is_no_return_to_the_rejected():
-    world = world_at(20).measure(candidate=BAD).decide().measure().ask("retry").decide()
+    world = world_at(20).measure(canary=BAD).decide().measure().ask("retry").decide()
     world.ask("promote-full", nonce="2").decide()
     world.pods(C2).apply(C2).decide().ask("promote-full", C2).decide()
     world.apply(C).decide()
     assert (world.status.canary_revision, world.status.attempt, world.percent) == (C, 2, 5)
-    world.measure(candidate=BAD).after(1).decide()
+    world.measure(canary=BAD).after(1).decide()
     assert world.waits == "RolledBack"
     world.apply(C2).decide().measure().apply(C).decide()
     assert (world.percent, world.waits) == (0, "RolledBack")
 
 
 def test_a_step_that_nobody_could_reach_says_so():
-    world = candidate_world().measure(candidate=Tally()).after(181).decide()
+    world = canary_world().measure(canary=Tally()).after(181).decide()
     assert world.percent == 20
     assert world.condition("NoEligibleUsers")[0] == "True"
-    world.measure(candidate=GOOD).step_over()
+    world.measure(canary=GOOD).step_over()
     assert world.percent == 50
     assert world.condition("NoEligibleUsers") is None
 

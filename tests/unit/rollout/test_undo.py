@@ -138,10 +138,10 @@ def test_what_is_declared_all_the_same_is_said_with_the_next_command():
     assert f"{C} was undone at 100 % by request: back to {S}." in said
     assert f"{S} serves everybody, though spec.template still declares {C}" in said
     assert f'penstock.dev/request="retry/{C}/$(date +%s)"' in said
-    assert world.reasons() == ["RolledBack", "Promoted"], "it is no new candidate"
+    assert world.reasons() == ["RolledBack", "Promoted"], "it is no new canary"
 
 
-def test_back_to_stable_takes_the_candidate_off_and_waits_for_nothing():
+def test_back_to_stable_takes_the_canary_off_and_waits_for_nothing():
     world = world_at(50).pods(S, ready=0).ask("undo", S).decide()
     assert (world.status.stable_revision, world.percent, world.waits) == (S, 0, "RolledBack")
     assert answer(world)[0] == "Accepted"
@@ -171,7 +171,7 @@ def test_meanwhile_nothing_is_raised_and_everything_may_be_lowered():
     assert undone(world).status.stable_revision == S
 
 
-def test_meanwhile_a_suspended_candidate_does_not_come_back():
+def test_meanwhile_a_suspended_canary_does_not_come_back():
     world = suspended_c2().ask("undo", S).decide().after(300).measure().decide()
     assert (world.percent, world.waits) == (0, "Undoing")
 

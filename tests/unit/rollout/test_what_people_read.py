@@ -20,7 +20,7 @@ from tests.unit.rollout.world import (
     SUSPECT,
     C,
     S,
-    candidate_world,
+    canary_world,
     stable_world,
     world_at,
 )
@@ -38,7 +38,7 @@ FEW = Tally(tasks=3, timed=3, latency_ms=3000, latency_squares=3_100_000)
         (lambda w: w.blind(), "MeasurementMissing"),
     ],
 )
-def test_while_a_candidate_is_tried_the_status_column_says_what_is_awaited(change, reason):
+def test_while_a_canary_is_tried_the_status_column_says_what_is_awaited(change, reason):
     assert change(world_at(20)).decide().condition("Ready") == ("True", reason)
 
 
@@ -56,12 +56,12 @@ def test_an_approval_is_asked_for_when_hold_and_evidence_are_in_and_not_before()
 
 def test_a_step_that_nobody_could_reach_still_waits_for_its_approval():
     world = world_at(20, steps=APPROVED_AT_20)
-    nobody = world.measure(candidate=Tally()).observation()
+    nobody = world.measure(canary=Tally()).observation()
     world.observation = lambda: Observation(**{**nobody.__dict__, "exposed": {}})
     world.after(200).decide()
     assert (world.percent, world.waits) == (20, "HoldForApproval")
     message = world.message("Ready")
-    assert "no task has reached the candidate in this step" in message
+    assert "no task has reached the canary in this step" in message
     assert "evidence are in" not in message
 
 
@@ -69,12 +69,12 @@ def test_who_promotes_early_reads_what_was_left_out():
     world = world_at(20).measure(FEW, FEW).after(10).decide().ask("promote").decide()
     assert world.percent == 50
     answer = world.status.last_request.message
-    assert "left out: 50 s of the hold and tasks (the candidate has 3, stable 3 of 20)" in answer
+    assert "left out: 50 s of the hold and tasks (the canary has 3, stable 3 of 20)" in answer
     late = world_at(20).after(61).ask("promote").decide()
     assert "left out" not in late.status.last_request.message
 
 
-def test_of_a_failing_candidate_abort_is_offered_first_and_how_many_tasks_are_missing():
+def test_of_a_failing_canary_abort_is_offered_first_and_how_many_tasks_are_missing():
     message = world_at(20).after(61).measure(SUSPECT).decide().message("Ready")
     assert "more tasks like these condemn it" in message
     assert message.index(f"abort/{C}/") < message.index(f"promote/{C}/")
@@ -102,7 +102,7 @@ def test_redis_away_is_said_by_its_name_and_not_as_pods_that_are_not_ready():
     assert world.condition("Stalled")[0] == "False"
 
 
-@pytest.mark.parametrize("make", [stable_world, candidate_world])
+@pytest.mark.parametrize("make", [stable_world, canary_world])
 def test_under_the_kill_switch_it_is_not_ready(make):
     world = make().change(agent_suspended=True).decide()
     assert world.condition("Ready") == ("False", "AgentSuspended")
@@ -116,7 +116,7 @@ def test_promoted_is_unknown_from_the_first_pass_that_sees_another_template():
     assert world.change(uncut="").decide().condition("Promoted")[0] == "True"
 
 
-def test_a_candidate_whose_pods_never_come_is_stalled_after_the_deadline_and_goes_on_by_itself():
+def test_a_canary_whose_pods_never_come_is_stalled_after_the_deadline_and_goes_on_by_itself():
     world = stable_world().apply(C).pods(C, ready=0, message="ImagePullBackOff").decide()
     assert world.after(599).decide().condition("Stalled")[0] == "False"
     world.after(1).decide()
@@ -127,7 +127,7 @@ def test_a_candidate_whose_pods_never_come_is_stalled_after_the_deadline_and_goe
     assert world.condition("Stalled")[0] == "False"
 
 
-def test_a_candidate_that_was_taken_off_and_gets_no_pod_is_stalled_as_well():
+def test_a_canary_that_was_taken_off_and_gets_no_pod_is_stalled_as_well():
     world = world_at(20).pods(C, ready=0, message="exceeded quota").decide().after(30).decide()
     assert world.waits == "CandidateUnavailable"
     assert world.after(599).decide().condition("Stalled")[0] == "False"
@@ -158,7 +158,7 @@ def test_what_waits_for_a_decision_alone_is_not_stalled(waits):
 
 
 def failing(world, *reasons):
-    """The same world, in which tasks of the candidate failed for these reasons."""
+    """The same world, in which tasks of the canary failed for these reasons."""
     seen = world.observation()
     failed = tuple(
         Failure(f"t{i}", ERROR_RATE, seen.now_ms, seen.now_ms, reason)
@@ -204,11 +204,11 @@ def cancelling(ours, theirs):
     return world.after(61).decide()
 
 
-def test_a_candidate_whose_tasks_callers_take_back_is_held_for_a_person():
+def test_a_canary_whose_tasks_callers_take_back_is_held_for_a_person():
     world = cancelling(60, 2)
     assert (world.percent, world.waits) == (20, "AnalysisUnclear")
     told = world.message("Progressing")
-    assert "callers cancelled 60 of 160 tasks of the candidate in this step and 2 of 102" in told
+    assert "callers cancelled 60 of 160 tasks of the canary in this step and 2 of 102" in told
     assert 'request="abort/' in told
     assert 'request="promote/' in told
     assert world.after(3600).decide().percent == 20
@@ -227,7 +227,7 @@ def test_what_was_left_out_otherwise_holds_nothing():
 
 def test_who_waits_for_evidence_reads_how_many_tasks_count_for_nobody():
     world = world_at(20).measure(GOOD._replace(tasks=1, errors=0, left_out=12), GOOD)
-    assert "the candidate has 1 (1 in this step), and 12 that count for nobody" in world.after(
+    assert "the canary has 1 (1 in this step), and 12 that count for nobody" in world.after(
         61
     ).decide().message("Progressing")
 

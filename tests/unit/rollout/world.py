@@ -110,7 +110,7 @@ class World:
     situation: Situation
     told: list[Happening] = field(default_factory=list)
     verdicts: list = field(default_factory=list)
-    measured: dict = field(default_factory=lambda: {Arm.CANDIDATE: GOOD, Arm.STABLE: GOOD})
+    measured: dict = field(default_factory=lambda: {Arm.CANARY: GOOD, Arm.STABLE: GOOD})
     measuring: bool = True
     look_again: float = 0.0
     goal: str = ""
@@ -155,8 +155,8 @@ class World:
     def pods(self, revision, ready=1, wanted=1, message=""):
         return self.change(pods={**self.situation.pods, revision: Pods(ready, wanted, message)})
 
-    def measure(self, candidate=GOOD, stable=GOOD, **_):
-        self.measured = {Arm.CANDIDATE: candidate, Arm.STABLE: stable}
+    def measure(self, canary=GOOD, stable=GOOD, **_):
+        self.measured = {Arm.CANARY: canary, Arm.STABLE: stable}
         self.measuring = True
         return self
 
@@ -276,7 +276,7 @@ class World:
 
 
 def stable_world(**fields):
-    """S serves everybody; there is no candidate yet."""
+    """S serves everybody; there is no canary yet."""
     situation = Situation(
         now=START,
         spec=spec(**fields),
@@ -298,15 +298,15 @@ def stable_world(**fields):
     return World(situation).decide()
 
 
-def candidate_world(**fields):
-    """C is the candidate in its first step, at 5 %."""
+def canary_world(**fields):
+    """C is the canary in its first step, at 5 %."""
     world = stable_world(**fields).apply(C).pods(C).decide()
     return world.after(1).decide()
 
 
 def world_at(percent, **fields):
     """C has climbed by itself to a step."""
-    world = candidate_world(**fields)
+    world = canary_world(**fields)
     while world.percent < percent:
         world.step_over()
     return world

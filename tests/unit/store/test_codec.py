@@ -24,7 +24,7 @@ def test_a_task_of_another_version_with_fields_missing_or_added_is_read():
 def test_rows_of_both_kinds_are_read():
     routed = rows.row("p.", [b"5-1", [b"r", b"tail|C|bbbb1111|7|6|42"]])
     assert routed == outcomes.Row(
-        "5-1", outcomes.RowKind.ROUTED, "p.tail", traffic.Arm.CANDIDATE, "bbbb1111", 7, 6, 42
+        "5-1", outcomes.RowKind.ROUTED, "p.tail", traffic.Arm.CANARY, "bbbb1111", 7, 6, 42
     )
     assert routed.at_ms == 5
     ended = rows.row("p.", [b"5-2", [b"f", b"tail|S|aaaa0000|7|6|42|Error|1234|99"]])
