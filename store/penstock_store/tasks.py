@@ -171,6 +171,16 @@ def _too_fast(agent: AgentKey, scope: bytes, most: bytes, left_ms: int) -> Admis
     return AdmissionRefused("rate-exceeded", detail, seconds, scope=whose)
 
 
+def _in_words(seconds: int) -> str:
+    """How long it is, as somebody who waits reads it."""
+    minutes, hours = -(-seconds // 60), -(-seconds // 3600)
+    if seconds < 120:
+        return f"{seconds} s"
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{hours} h" if hours < 48 else f"{-(-hours // 24)} days"
+
+
 def _used_up(agent: AgentKey, text: bytes, spent: int, left_ms: int) -> AdmissionRefused:
     """The refusal of a task for whose model calls a budget has nothing left."""
     limit = money.limit(text)
@@ -178,8 +188,8 @@ def _used_up(agent: AgentKey, text: bytes, spent: int, left_ms: int) -> Admissio
         raise codec.Unreadable(f"what is stored of the budget of agent {agent} cannot be read")
     seconds = -(-left_ms // 1000)
     detail = (
-        f"{budgets.field_of(limit)} of agent {agent} is {budgets.shown(limit, limit.most)}, and "
-        f"{budgets.shown(limit, spent)} are spent; it is reset in {seconds} s"
+        f"the budget {budgets.field_of(limit)} of agent {agent} is {budgets.shown(limit, limit.most)}, "
+        f"and {budgets.shown(limit, spent)} are spent; it is reset in {_in_words(seconds)}"
     )
     return AdmissionRefused("budget-exceeded", detail, seconds, scope=limit.scope.value)
 

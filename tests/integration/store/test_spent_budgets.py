@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from penstock.money.ledger import (
@@ -55,6 +57,7 @@ async def test_what_is_spent_whole_refuses_with_what_is_spent_and_when_it_is_res
         problem.detail
     )
     assert 0 < problem.retry_after_seconds <= 86_400
+    assert re.search(r"; it is reset in [0-9]+ (s|min|h)$", problem.detail)
     if scope is not Scope.AGENT:
         await desk.admit(user="ben", tenant="another")
 
