@@ -30,7 +30,7 @@ def test_whatever_is_written_into_a_route_the_leader_puts_it_back_and_keeps_its_
     product.cluster.apply(manifests.agent("v1"), manifests.rollout(manifests.PARKED))
     stable = product.until_stable()
     product.cluster.apply(manifests.agent("v2"))
-    product.until_candidate(stable)
+    product.until_canary(stable)
     product.until_share(5)
     epoch = operators.epoch()
     assert product.environment.redis_url

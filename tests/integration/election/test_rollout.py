@@ -31,15 +31,15 @@ def test_a_rollout_whose_leader_is_killed_ends_as_it_would_have(
     before = operators.epoch()
     with product.live_traffic(15) as load:
         product.cluster.apply(manifests.agent("v2", **second))
-        candidate = product.until_candidate(stable)
+        canary = product.until_canary(stable)
         product.until("users try it", lambda: product.share() > 0)
         leader.kill()
         operators.until_leads(standby)
-        verdict = product.until_verdict(candidate, seconds=90)
+        verdict = product.until_verdict(canary, seconds=90)
     assert verdict["result"] == result, verdict
     assert product.rollout()["epoch"] == before + 1
     product.until(
         "the Agent tells of it",
-        lambda: product.agent()["stableRevision"] == (stable if stays else candidate),
+        lambda: product.agent()["stableRevision"] == (stable if stays else canary),
     )
     product.until_all_ended(load)

@@ -73,7 +73,7 @@ def test_when_the_leader_is_killed_the_other_leads_and_reconciles(
     product.cluster.apply(manifests.agent("v2"))
     operators.until_leads(standby)
     assert operators.epoch() == before + 1
-    product.until_candidate(str(product.agent()["stableRevision"]))
+    product.until_canary(str(product.agent()["stableRevision"]))
     until_epochs(product, before + 1)
 
 
@@ -88,7 +88,7 @@ def test_a_leader_that_sleeps_and_wakes_writes_nothing_more_and_ends(
     leader.signal(signal.SIGSTOP)
     product.cluster.apply(manifests.agent("v2"))  # work for it, should it wake as a leader
     operators.until_leads(standby)
-    product.until_candidate(stable)
+    product.until_canary(stable)
     product.until_share(5)
     product.set_percent(20)
     product.until_share(20)
