@@ -76,19 +76,28 @@ class ModelPrice(Block):
     ] = None
 
 
+_Price = Annotated[
+    ModelPrice | None,
+    Field(
+        description="What it costs, for a model without a list price; absent: what the "
+        "installation declares in the chart's prices, else the list price."
+    ),
+]
+_ModelName = Annotated[str, Field(min_length=1, max_length=128)]
+_BaseURL = Annotated[str, Field(max_length=512, pattern=r"^https?://[^\s/]\S*$")]
+
+
 class Fallback(Block):
     """A model that is asked where those before it do not answer."""
 
     provider: Annotated[Provider, Field(description="Who serves the model.")] = Provider.ANTHROPIC
     name: Annotated[
-        str,
-        Field(min_length=1, max_length=128, description="Model id, e.g. claude-haiku-5-5."),
+        _ModelName,
+        Field(description="Model id, e.g. claude-haiku-5-5."),
     ]
     base_url: Annotated[
-        str | None,
+        _BaseURL | None,
         Field(
-            max_length=512,
-            pattern=r"^https?://[^\s/]\S*$",
             description="Address of the model API; absent: where the model itself is asked.",
         ),
     ] = None
@@ -99,13 +108,7 @@ class Fallback(Block):
             "of its own."
         ),
     ] = None
-    price: Annotated[
-        ModelPrice | None,
-        Field(
-            description="What it costs, for a model without a list price; absent: what the "
-            "installation declares in the chart's prices, else the list price."
-        ),
-    ] = None
+    price: _Price = None
 
 
 class Model(Block):
@@ -113,8 +116,8 @@ class Model(Block):
 
     provider: Annotated[Provider, Field(description="Who serves the model.")] = Provider.ANTHROPIC
     name: Annotated[
-        str,
-        Field(min_length=1, max_length=128, description="Model id, e.g. claude-sonnet-5-5."),
+        _ModelName,
+        Field(description="Model id, e.g. claude-sonnet-5-5."),
     ]
     max_tokens: Annotated[
         int, Field(ge=1, le=64000, description="Most tokens of one reply of the model.")
@@ -123,10 +126,8 @@ class Model(Block):
         Effort | None, Field(description="How hard the model thinks; absent: the model's own.")
     ] = None
     base_url: Annotated[
-        str | None,
+        _BaseURL | None,
         Field(
-            max_length=512,
-            pattern=r"^https?://[^\s/]\S*$",
             description="Address of the model API; absent: the installation's endpoint.",
         ),
     ] = None
@@ -134,13 +135,7 @@ class Model(Block):
         SecretKeyRef | None,
         Field(description="API key; absent only where the installation's endpoint needs none."),
     ] = None
-    price: Annotated[
-        ModelPrice | None,
-        Field(
-            description="What it costs, for a model without a list price; absent: what the "
-            "installation declares in the chart's prices, else the list price."
-        ),
-    ] = None
+    price: _Price = None
     timeout_seconds: Annotated[
         int, Field(ge=1, le=600, description="Longest wait for one model call, in seconds.")
     ] = 60
