@@ -4,12 +4,13 @@ from typing import Final
 
 from penstock.api.agent import Limits
 from penstock.api.fields import micro_usd
+from penstock.money import ledger
 from penstock.money.bound import Left, Resource, Short
 from penstock.money.prices import usd
 from penstock.task import Outcome, OutcomeReason, TaskStatus, Usage
 
 #: For want of money a reply is asked shorter, down to so many tokens.
-MIN_REPLY_TOKENS: Final = 256
+MIN_REPLY_TOKENS: Final = ledger.MIN_REPLY_TOKENS
 _REASONS: Final = {
     Resource.INPUT_TOKENS: OutcomeReason.LIMIT_INPUT_TOKENS,
     Resource.OUTPUT_TOKENS: OutcomeReason.LIMIT_OUTPUT_TOKENS,

@@ -85,7 +85,8 @@ REASONS: Final[Mapping[OutcomeReason, Meaning]] = MappingProxyType(
         ),
         OutcomeReason.BUDGET: Meaning(
             "A budget of the Agent had no room for its next model call.",
-            "Wait until the budget's window ends, or raise the budget that the message names.",
+            "Wait until the budget's window ends, or raise the budget that the message names; answer "
+            "by hand where the task is Escalated.",
         ),
         OutcomeReason.PERSON: Meaning("A person ended it, or has to.", "See the message."),
         OutcomeReason.INTERNAL: Meaning(

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from penstock.api.agent import AgentTemplate
-from penstock.money.ledger import Budget
+from penstock.money.ledger import MIN_REPLY_TOKENS, Budget, OnExceeded
 
 #: What workers of this release keep. 1: those that say no number, of the releases before there was one.
-SPOKEN: Final = 2
+SPOKEN: Final = 3
 SILENT: Final = 1
 BUDGETS: Final = "spec.budgets"
 _HOLDS_MS: Final = 60_000  # it is said with each heartbeat
@@ -45,9 +45,14 @@ def need(template: AgentTemplate, budget: Budget | None = None) -> Need:
         budget: of the Agent, which all its revisions share.
     """
     model = template.model
+    shared = budget or Budget()
     needs = (
         Need(2, BUDGETS) if budget else Need(),
         Need(2, "spec.template.model.fallbacks") if model.fallbacks else Need(),
         Need(2, "spec.template.model.price") if model.price else Need(),
+        Need(3, f"{BUDGETS}.minReplyTokens")
+        if shared.min_reply_tokens != MIN_REPLY_TOKENS
+        else Need(),
+        Need(3, f"{BUDGETS}.onExceeded") if shared.on_exceeded is not OnExceeded.REJECT else Need(),
     )
     return max(needs, key=lambda one: one.number)

@@ -71,13 +71,16 @@ class Counting(StrEnum):
     LEFT_OUT = "LeftOut"
 
 
+#: An escalation for one of these was asked for by those who run the agent.
+_PLANNED: Final = (OutcomeReason.APPROVAL, OutcomeReason.BUDGET, OutcomeReason.PERSON)
+
+
 def counting(status: TaskStatus, reason: OutcomeReason) -> Counting:
     """What counts as what: failures are the revision's, people's and planned stops are not."""
     if status is TaskStatus.SUCCEEDED:
         return Counting.GOOD
     if status is TaskStatus.ESCALATED:
-        planned = reason in (OutcomeReason.APPROVAL, OutcomeReason.PERSON)
-        return Counting.LEFT_OUT if planned else Counting.ESCALATION
+        return Counting.LEFT_OUT if reason in _PLANNED else Counting.ESCALATION
     if status in (TaskStatus.FAILED, TaskStatus.LIMIT_EXCEEDED, TaskStatus.EXPIRED):
         return Counting.ERROR
     return Counting.LEFT_OUT

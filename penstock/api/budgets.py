@@ -1,12 +1,22 @@
 """What an Agent's users and tenants may use together, whatever its revisions are."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Annotated, Final
 
 from pydantic import Field
 
 from penstock.api.fields import Block, Money, micro_usd
-from penstock.money.ledger import Budget, Limit, Mode, Scope, Unit, Window
+from penstock.money.ledger import (
+    MIN_REPLY_TOKENS,
+    Budget,
+    Limit,
+    Mode,
+    OnExceeded,
+    Scope,
+    Unit,
+    Window,
+)
 from penstock.money.prices import usd
 
 _RequestsPerMinute = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -50,6 +60,23 @@ class Budgets(Block):
             "what would have been is counted."
         ),
     ] = Mode.ENFORCE
+    min_reply_tokens: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=64000,
+            description="Where too little of a budget is left a reply is asked shorter, but not "
+            "below so many tokens; then the call is refused.",
+        ),
+    ] = MIN_REPLY_TOKENS
+    on_exceeded: Annotated[
+        OnExceeded,
+        Field(
+            description="Reject: a task that a budget refuses is not accepted, or ends as "
+            "LimitExceeded. Escalate: it is accepted, and ends as Escalated, so that a person sees "
+            "it. Requests per minute are refused in either case."
+        ),
+    ] = OnExceeded.REJECT
     tokens: Annotated[TokenBudget | None, Field(description="Most tokens of all tasks.")] = None
     cost_usd: Annotated[CostBudget | None, Field(description="Most money of all tasks.")] = None
     per_user: Annotated[
@@ -74,7 +101,14 @@ def budget_of(declared: Budgets | None) -> Budget | None:
         (Scope.USER, declared.per_user),
     )
     limits = tuple(limit for scope, block in scopes if block for limit in _limits(scope, block))
-    return Budget(limits, declared.mode) if limits else None
+    if not limits:
+        return None
+    return Budget(
+        limits,
+        declared.mode,
+        min_reply_tokens=declared.min_reply_tokens,
+        on_exceeded=declared.on_exceeded,
+    )
 
 
 def _limits(scope: Scope, block: Budgets | PerCaller) -> Iterator[Limit]:
@@ -104,3 +138,12 @@ def field_of(limit: Limit) -> str:
 def shown(limit: Limit, amount: int) -> str:
     """An amount of what a limit counts."""
     return f"{usd(amount)} USD" if limit.unit is Unit.MICRO_USD else f"{amount} tokens"
+
+
+def reset(at_ms: int) -> str:
+    """When a window ends, as the rest of a sentence; nothing where it never does."""
+    if at_ms <= 0:
+        return ""
+    return (
+        f"; the budget is reset at {datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+    )

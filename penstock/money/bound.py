@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
 
-from penstock.money.ledger import Amount, Limit, Opening, Quote
+from penstock.money.ledger import Amount, Cut, Opening, Quote
 from penstock.money.prices import Overhead, Rates, Tokens
 
 
@@ -82,14 +82,14 @@ class Wish:
 class Affordable:
     """The call may be made, for a reply of so many tokens; ``most`` is what it can use and cost.
 
-    ``cut_by``: what is short where the reply is shorter than wished; a limit of the ledger where that
+    ``cut_by``: what is short where the reply is shorter than wished; a cut of the ledger where that
     is a budget.
     """
 
     reply_tokens: int
     most: Tokens
     most_micro_usd: int
-    cut_by: Resource | Limit | None = None
+    cut_by: Resource | Cut | None = None
 
 
 @dataclass(frozen=True)

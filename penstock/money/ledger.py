@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+#: For want of money a reply is asked shorter, down to so many tokens.
+MIN_REPLY_TOKENS: Final = 256
+
 
 class Scope(StrEnum):
     """Whose spend is counted. Users and tenants are counted for each Agent apart.
@@ -37,6 +40,13 @@ class Mode(StrEnum):
 
     ENFORCE = "Enforce"
     REPORT = "Report"
+
+
+class OnExceeded(StrEnum):
+    """What becomes of a task that a budget refuses: it ends at its limit, or it goes to a person."""
+
+    REJECT = "Reject"
+    ESCALATE = "Escalate"
 
 
 class Unit(StrEnum):
@@ -74,6 +84,14 @@ class Limit:
 
 
 @dataclass(frozen=True)
+class Cut:
+    """For want of what a reply was asked shorter: a limit of a budget, and what becomes of the task."""
+
+    limit: Limit
+    on_exceeded: OnExceeded = OnExceeded.REJECT
+
+
+@dataclass(frozen=True)
 class Lift:
     """What a person adds to a limit until the window that begins at ``begins_ms`` ends.
 
@@ -92,11 +110,14 @@ class Budget:
     """All limits of one agent. An agent without one has no ledger: nothing is counted or refused.
 
     With one, the agent's own hour, day and month are counted whether they are limited or not.
+    For want of it no reply is asked for that has fewer tokens than ``min_reply_tokens``.
     """
 
     limits: tuple[Limit, ...] = ()
     mode: Mode = Mode.ENFORCE
     lifts: tuple[Lift, ...] = ()
+    min_reply_tokens: int = MIN_REPLY_TOKENS
+    on_exceeded: OnExceeded = OnExceeded.REJECT
 
 
 @dataclass(frozen=True)
@@ -105,7 +126,7 @@ class Quote:
 
     ``fixed`` is all but the reply: the input, and what is billed besides; its tokens and their
     price. The reply has at most ``reply_tokens``; where money is short it may be asked shorter, but
-    not below ``floor_tokens``. A token of the reply costs ``reply_rate`` micro-USD per million
+    not below ``floor_tokens``, or what the budget says instead. A token of the reply costs ``reply_rate`` micro-USD per million
     tokens.
     """
 
@@ -142,7 +163,8 @@ class Reserved:
     """The call may be made, with a reply of at most ``reply_tokens``; ``most`` is what it holds.
 
     ``at_ms`` is when, by Redis time: it says into which windows the call is settled. ``cut_by`` is
-    the limit for which the reply is shorter than wished.
+    the limit for which the reply is shorter than wished, ``on_exceeded`` what becomes of the task
+    where that is too short.
     """
 
     call: str
@@ -150,6 +172,7 @@ class Reserved:
     reply_tokens: int
     at_ms: int
     cut_by: Limit | None = None
+    on_exceeded: OnExceeded = OnExceeded.REJECT
 
 
 @dataclass(frozen=True)
@@ -165,6 +188,7 @@ class Refused:
 
     ``spent`` is settled, ``held`` is reserved by calls that run; the window ends at ``resets_ms``, 0
     where it never does. ``too_many_users``: the agent counts as many users as it may.
+    ``on_exceeded``: what becomes of the task.
     """
 
     call: str
@@ -173,6 +197,7 @@ class Refused:
     held: int
     resets_ms: int
     too_many_users: bool = False
+    on_exceeded: OnExceeded = OnExceeded.REJECT
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from penstock.money.ledger import (
+    MIN_REPLY_TOKENS,
     Amount,
     Answer,
     Budget,
     Limit,
     Money,
+    OnExceeded,
     Opening,
     Refused,
     Reserved,
@@ -32,6 +34,10 @@ def budget_fields(budget: Budget | None) -> list[str | int]:
     fields: list[str | int] = ["mode", budget.mode.value]
     for limit in budget.limits:
         fields += [f"{limit.scope}:{limit.window}:{limit.unit}", limit.most]
+    if budget.min_reply_tokens != MIN_REPLY_TOKENS:
+        fields += ["floor", budget.min_reply_tokens]
+    if budget.on_exceeded is not OnExceeded.REJECT:
+        fields += ["exceeded", budget.on_exceeded.value]
     for lift in budget.lifts:
         name = f"lift:{lift.scope}:{lift.window}:{lift.unit}"
         fields += [name, f"{lift.begins_ms} {lift.more}"]
@@ -86,14 +92,22 @@ def answer(call: str, said: Sequence[Any] | None) -> Answer:
             return None
         case [b"waiting"]:
             return Waiting(call)
-        case [b"reserved", tokens, micro_usd, reply, at_ms, cut_by]:
+        case [b"reserved", tokens, micro_usd, reply, at_ms, cut_by, then]:
             amount = Amount(int(tokens), int(micro_usd))
-            return Reserved(call, amount, int(reply), int(at_ms), limit(cut_by))
-        case [b"refused", text, spent, held, resets_ms, too_many]:
+            by = limit(cut_by)
+            return Reserved(call, amount, int(reply), int(at_ms), by, _on_exceeded(then))
+        case [b"refused", text, spent, held, resets_ms, too_many, then]:
             found = limit(text)
             if found is not None:
-                return Refused(call, found, spent, held, resets_ms, bool(too_many))
+                then = _on_exceeded(then)
+                return Refused(call, found, spent, held, resets_ms, bool(too_many), then)
     raise ValueError(f"the ledger answers {said!r} of call {call}")
+
+
+def _on_exceeded(word: bytes) -> OnExceeded:
+    """What becomes of a task that is refused; what this version does not know refuses it."""
+    known = {one.value.encode(): one for one in OnExceeded}
+    return known.get(word, OnExceeded.REJECT)
 
 
 def first_call(claim_id: str) -> str:

@@ -18,8 +18,9 @@ from penstock.traffic import Arm
 class Admission:
     """A task that is stored and queued (or was before, under the same idempotency key).
 
-    ``created_ms`` is Redis time. ``over_rate``: whose rate or budget a new task is over that is only counted,
-    ``user``, ``tenant`` or ``agent``; empty where it is over none.
+    ``created_ms`` is Redis time. ``over_rate``: whose rate or budget a new task is over that is not enforced by a
+    refusal, ``user``, ``tenant`` or ``agent``; empty where it is over none. ``escalates``: it is a budget that
+    hands tasks to people.
     """
 
     task: str
@@ -30,6 +31,7 @@ class Admission:
     existed: bool
     created_ms: int
     over_rate: str = ""
+    escalates: bool = False
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,8 @@ class Tasks:
         with codec.reading("the task of this submission"):
             *texts, created_ms = rest[:_ADMITTED]
             identifier, revision, arm, version, status = (part.decode() for part in texts)
+            over = "".join(part.decode() for part in rest[_ADMITTED:])
+            follows, _, whose = over.partition(" ")
             return Admission(
                 task=identifier,
                 revision=revision,
@@ -63,7 +65,8 @@ class Tasks:
                 status=TaskStatus(status),
                 existed=said == b"old",
                 created_ms=int(created_ms),
-                over_rate="".join(part.decode() for part in rest[_ADMITTED:]),
+                over_rate=whose,
+                escalates=follows == "escalated",
             )
 
     async def get(self, identifier: str, tenant: str | None) -> Task | None:

@@ -97,6 +97,10 @@ TESTS = {
         + "test_the_templates_image_comes_before_the_installations",
         "template.worker.env[].name": _ENV,
         "template.worker.env[].value": _ENV,
+        "budgets.minReplyTokens": "tests/integration/store/test_ledger.py::"
+        "test_a_budgets_own_floor_takes_the_place_of_the_callers",
+        "budgets.onExceeded": "tests/integration/runtime/test_budgets.py::"
+        "test_a_task_that_a_budget_refuses_ends_as_the_budget_says",
         "budgets.mode": _ROUTE + "test_a_budget_that_only_reports_refuses_nothing",
         "budgets.tokens.hourly": _BUDGET,
         "budgets.tokens.daily": _BUDGET,

@@ -75,7 +75,7 @@ def _unkept(world: World, cut: Revision, number: int) -> str:
     if number >= need.number:
         return ""
     image, newer = world.installation.image_of(cut), world.installation.runtime_image
-    who = "the Agent" if need.field == protocol.BUDGETS else cut.name
+    who = cut.name if need.field.startswith("spec.template") else "the Agent"
     words = f"the workers of image {image} do not keep {need.field}, which {who} declares: "
     if cut.template.worker.image:
         return (

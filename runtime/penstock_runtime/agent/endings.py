@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from penstock.api import budgets
 from penstock.api.tool import Tool
-from penstock.money.ledger import Limit, Refused
+from penstock.money.ledger import Cut, OnExceeded, Refused
 from penstock.task import Outcome, OutcomeReason, TaskStatus
 from penstock_runtime import redaction
 from penstock_runtime.agent.models.model import Failure, ModelFailed
@@ -61,13 +61,13 @@ def cut_reply(max_tokens: int, setting: str) -> Outcome:
     return Outcome(TaskStatus.LIMIT_EXCEEDED, OutcomeReason.LIMIT_OUTPUT_TOKENS, message)
 
 
-def cut_by_budget(max_tokens: int, limit: Limit) -> Outcome:
+def cut_by_budget(max_tokens: int, cut: Cut) -> Outcome:
     """The reply did not fit into what a budget had left. It is the budget's doing, not the revision's."""
     message = (
         f"the model's reply was cut at the {max_tokens} tokens it was asked for (what was left of "
-        f"{budgets.field_of(limit)})"
+        f"{budgets.field_of(cut.limit)})"
     )
-    return Outcome(TaskStatus.LIMIT_EXCEEDED, OutcomeReason.BUDGET, message, left_out=True)
+    return _by_budget(cut.on_exceeded, message)
 
 
 def over_budget(refused: Refused, said: str) -> Outcome:
@@ -79,11 +79,15 @@ def over_budget(refused: Refused, said: str) -> Outcome:
             f"{budgets.field_of(refused.limit)} is {budgets.shown(refused.limit, refused.limit.most)}, "
             f"{budgets.shown(refused.limit, refused.spent)} are spent and "
             f"{budgets.shown(refused.limit, refused.held)} reserved by calls that run: the next model "
-            "call was not made"
+            f"call was not made{budgets.reset(refused.resets_ms)}"
         )
-    return Outcome(
-        TaskStatus.LIMIT_EXCEEDED, OutcomeReason.BUDGET, message, output=said, left_out=True
-    )
+    return _by_budget(refused.on_exceeded, message, said)
+
+
+def _by_budget(then: OnExceeded, message: str, said: str = "") -> Outcome:
+    """A budget's end is a sample of no revision, whether a person goes on with the task or nobody."""
+    status = TaskStatus.ESCALATED if then is OnExceeded.ESCALATE else TaskStatus.LIMIT_EXCEEDED
+    return Outcome(status, OutcomeReason.BUDGET, message, output=said, left_out=True)
 
 
 def context_full(words: str = "") -> Outcome:

@@ -9,7 +9,7 @@ from penstock import limits
 from penstock.api.agent import AgentTemplate, Limits
 from penstock.api.tool import Effect
 from penstock.money.bound import Affordable, Resource, Short
-from penstock.money.ledger import Limit
+from penstock.money.ledger import Cut
 from penstock.task import Outcome, OutcomeReason, Usage
 from penstock_runtime.agent import endings, purses
 from penstock_runtime.agent.models.model import (
@@ -54,7 +54,7 @@ class Run:
     shortened_history: tuple[Message, ...] | None = None
     terms: Terms = NO_TERMS
     counted: Asked | None = None
-    cut_by: Resource | Limit | None = None
+    cut_by: Resource | Cut | None = None
 
     def ended(self, outcome: Outcome) -> "Run":
         """The run with its outcome."""
@@ -231,7 +231,7 @@ def _cut(template: AgentTemplate, run: Run) -> Outcome:
     """Which number cut a reply, as far as this worker knows what was asked for."""
     declared = template.model.max_tokens
     asked = run.max_tokens or declared
-    if isinstance(run.cut_by, Limit):
+    if isinstance(run.cut_by, Cut):
         return endings.cut_by_budget(asked, run.cut_by)
     if asked < declared:
         by = run.cut_by or Resource.OUTPUT_TOKENS

@@ -37,7 +37,9 @@ async def admit(store: Store, agent: AgentKey, submission: Submission, now_ms: i
     except errors.AdmissionRefused as refusal:
         _count_over_budget(agent, refusal.scope, "refused")
         raise problems.refused(refusal, len(submission.input)) from refusal
-    _count_over_budget(agent, admission.over_rate, "reported")
+    _count_over_budget(
+        agent, admission.over_rate, "escalated" if admission.escalates else "reported"
+    )
     if not admission.existed:
         revision = names.revision_name(agent.name, admission.revision)
         metrics.ADMISSIONS.labels(agent.namespace, agent.name, revision, admission.arm).inc()

@@ -33,8 +33,8 @@ REFUSALS: Final = Counter(
 )
 OVER_BUDGET: Final = Counter(
     "penstock_gateway_over_budget",
-    "Tasks over a budget of their agent, user or tenant, by whose: outcome is refused, or reported "
-    "where the budget only reports.",
+    "Tasks over a budget of their agent, user or tenant, by whose: outcome is refused, reported "
+    "where the budget only reports, or escalated where it hands tasks to people.",
     ("namespace", "agent", "scope", "outcome"),
 )
 STREAMS: Final = Gauge("penstock_gateway_streams", "Event streams that are open.")

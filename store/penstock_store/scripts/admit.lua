@@ -1,6 +1,7 @@
 -- Route, pin, store and queue a task in one step.
 -- Answers {"new" | "old", task, revision, arm, routeVersion, status, createdAt}, or {problem, detail…}; of a new one
--- last whose rate or budget it is over that is not enforced: "user", "tenant", "agent" or "".
+-- last what it is over that refuses nothing: "reported" or "escalated" (a budget that hands tasks to people) and whose, "user",
+-- "tenant" or "agent"; "" for nothing.
 -- KEYS: tag, route, outcomes, task, events, idempotency, session, waiting, the tenant's sessions (the last four are
 --       the tag where there is none).
 -- ARGV: id, digest, idempotent (1 or 0), sess, user, session, lane, inputChars, tenant, shared session (1 or 0),
@@ -132,9 +133,10 @@ local over, most_a_minute = over_rate()
 
 if belongs_to_another() then return {"session-of-another-user"} end
 if over ~= "" and enforced == "1" then return {"rate-exceeded", over, most_a_minute, 60000 - NOW % 60000} end
-local used_up, enforced_budget = ledger.used_up(tenant, user)
-if used_up and enforced_budget then return {"budget-exceeded", used_up[1], used_up[2], math.max(0, used_up[3] - NOW)} end
-if over == "" and used_up then over = used_up[4] end
+local used_up, follows = ledger.used_up(tenant, user)
+if follows == "refused" then return {"budget-exceeded", used_up[1], used_up[2], math.max(0, used_up[3] - NOW)} end
+if over ~= "" then over = "reported " .. over end
+if used_up and (over == "" or follows == "escalated") then over = follows .. " " .. used_up[4] end
 if queued() >= most_queued then return {"queue-full", most_queued} end
 if too_many_sessions() then return {"too-many-sessions", SESSIONS_PER_TENANT} end
 if pin.active then

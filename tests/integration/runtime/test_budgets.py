@@ -2,8 +2,8 @@
 
 import pytest
 
-from penstock.money.ledger import Amount, Budget, Limit, Mode, Scope, Unit, Window
-from penstock.task import OutcomeReason, TaskStatus
+from penstock.money.ledger import Amount, Budget, Limit, Mode, OnExceeded, Scope, Unit, Window
+from penstock.task import Counting, OutcomeReason, TaskStatus
 from tests.integration.runtime.shop import tool
 
 USD = 1_000_000
@@ -93,6 +93,30 @@ async def test_what_only_reports_refuses_nothing_and_counts(shop):
     assert ended.status is TaskStatus.SUCCEEDED
     said = await shop.store.ledger.spending(shop.agent)
     assert said.refusals[Scope.AGENT, Window.DAY, Unit.MICRO_USD] >= 1
+
+
+@pytest.mark.parametrize(
+    ("then", "status"),
+    [
+        (OnExceeded.REJECT, TaskStatus.LIMIT_EXCEEDED),
+        (OnExceeded.ESCALATE, TaskStatus.ESCALATED),
+    ],
+)
+async def test_a_task_that_a_budget_refuses_ends_as_the_budget_says(
+    shop, tool_server, then, status
+):
+    look_up = tool("look_up", tool_server.url + "/ok")
+    script = {"toolCalls": [{"name": "look_up", "input": {}}], "inputTokens": 100}
+    cut = await shop.release(script, tools=[look_up], maxTokens=300)
+    budget = Budget((daily(1, Scope.USER),), on_exceeded=then)
+    await shop.store.ledger.declare(shop.agent, budget)
+    first = await shop.submit(user="ana")
+    async with shop.pool(cut):
+        ended = await shop.ended(first)
+    assert (ended.status, ended.outcome.reason) == (status, OutcomeReason.BUDGET)
+    assert ended.usage.model_calls == 0
+    rows = await shop.store.outcomes.rows(shop.agent)
+    assert [row.counting for row in rows if row.kind == "f"] == [Counting.LEFT_OUT]
 
 
 async def test_a_task_that_is_cancelled_before_it_was_asked_for_gives_back_what_it_held(shop):

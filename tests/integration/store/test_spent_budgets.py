@@ -11,6 +11,7 @@ from penstock.money.ledger import (
     Budget,
     Limit,
     Mode,
+    OnExceeded,
     Quote,
     Scope,
     Settlement,
@@ -32,9 +33,9 @@ async def spend(desk, micro_usd, **whose):
     assert await desk.store.ledger.settle(desk.agent, task, [bill]) == [True]
 
 
-async def declare(desk, *scopes, most=1000, mode=Mode.ENFORCE):
+async def declare(desk, *scopes, most=1000, mode=Mode.ENFORCE, **more):
     limits = tuple(Limit(scope, Window.DAY, Unit.MICRO_USD, most) for scope in scopes)
-    await desk.store.ledger.declare(desk.agent, Budget(limits, mode))
+    await desk.store.ledger.declare(desk.agent, Budget(limits, mode, **more))
 
 
 @pytest.mark.parametrize(
@@ -80,3 +81,13 @@ async def test_one_that_only_reports_accepts_and_says_so(desk):
     await declare(desk, Scope.USER, mode=Mode.REPORT)
     await spend(desk, 5000, user="ana")
     assert (await desk.admit(user="ana")).over_rate == "user"
+
+
+@pytest.mark.parametrize("scope", [Scope.AGENT, Scope.TENANT, Scope.USER])
+async def test_one_that_hands_tasks_to_people_accepts_them_and_says_so(desk, scope):
+    await declare(desk, scope, on_exceeded=OnExceeded.ESCALATE)
+    await spend(desk, 1000, user="ana")
+    admitted = await desk.admit(user="ana")
+    assert (admitted.over_rate, admitted.escalates) == (scope.value, True)
+    await declare(desk, scope)
+    await refused(desk, user="ana")

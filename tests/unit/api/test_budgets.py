@@ -4,7 +4,7 @@ import pytest
 
 from penstock.api import budgets
 from penstock.api.budgets import Budgets
-from penstock.money.ledger import Budget, Limit, Mode, Scope, Unit, Window
+from penstock.money.ledger import Budget, Limit, Mode, OnExceeded, Scope, Unit, Window
 
 
 def declared(**fields):
@@ -38,8 +38,28 @@ def test_the_mode_is_that_of_the_budget(mode):
     assert found == Budget((Limit(Scope.AGENT, Window.DAY, Unit.MICRO_USD, 1_000_000),), mode)
 
 
+@pytest.mark.parametrize("tokens", [1, 1000])
+@pytest.mark.parametrize("then", OnExceeded)
+def test_the_floor_of_a_reply_and_what_follows_go_with_the_budget(tokens, then):
+    fields = {"minReplyTokens": tokens, "onExceeded": then.value, "costUSD": {"daily": "1"}}
+    found = budgets.budget_of(declared(**fields))
+    assert (found.min_reply_tokens, found.on_exceeded) == (tokens, then)
+
+
+def test_a_budget_of_the_version_before_is_the_same():
+    found = budgets.budget_of(declared(costUSD={"daily": "1"}))
+    assert (found.min_reply_tokens, found.on_exceeded) == (256, OnExceeded.REJECT)
+
+
 @pytest.mark.parametrize(
-    "fields", [{}, {"mode": "Report"}, {"costUSD": {}}, {"perUser": {"requestsPerMinute": 5}}]
+    "fields",
+    [
+        {},
+        {"minReplyTokens": 9, "onExceeded": "Escalate"},
+        {"mode": "Report"},
+        {"costUSD": {}},
+        {"perUser": {"requestsPerMinute": 5}},
+    ],
 )
 def test_where_nothing_is_bounded_there_is_no_budget(fields):
     assert budgets.budget_of(declared(**fields)) is None

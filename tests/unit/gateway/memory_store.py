@@ -28,6 +28,7 @@ class MemoryStore:
     calls: list[str] = field(default_factory=list)
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     over_rate: str = ""
+    escalates: bool = False
 
     @property
     def tasks(self):
@@ -63,6 +64,7 @@ class MemoryStore:
             known is not None,
             NOW_MS,
             self.over_rate,
+            self.escalates,
         )
 
     def _store(self, agent, task, submission):

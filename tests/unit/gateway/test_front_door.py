@@ -171,6 +171,10 @@ async def test_a_task_over_a_rate_is_counted_by_whose_it_is(submit, store):
     store.over_rate = "user"
     assert (await submit({"input": "x"})).status_code == 202
     assert (counted("refused"), counted("reported")) == (before[0] + 1, before[1] + 1)
+    before = counted("reported"), counted("escalated")
+    store.escalates = True
+    assert (await submit({"input": "x"})).status_code == 202
+    assert (counted("reported"), counted("escalated")) == (before[0], before[1] + 1)
 
 
 @pytest.mark.parametrize(

@@ -169,6 +169,21 @@ def test_a_price_that_an_older_worker_passes_over_is_told_by_its_field():
     assert told(running(made, spoken=(protocol.SPOKEN, 0)))[0] != "True"
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "default"),
+    [("minReplyTokens", 1000, 256), ("onExceeded", "Escalate", "Reject")],
+)
+def test_what_of_a_budget_an_older_worker_passes_over_is_told_of_the_agent(field, value, default):
+    made = agent(fallbacks=False)
+    made["spec"]["budgets"] = {"costUSD": {"daily": "1"}, field: value}
+    status, message = told(running(made, spoken=(2, 0)))
+    assert status == "True"
+    assert f"do not keep spec.budgets.{field}, which the Agent declares" in message
+    assert told(running(made, spoken=(protocol.SPOKEN, 0)))[0] != "True"
+    made["spec"]["budgets"][field] = default
+    assert told(running(made, spoken=(2, 0)))[0] != "True"
+
+
 def test_a_budget_that_an_older_worker_passes_over_is_told_of_the_agent():
     made = agent(fallbacks=False)
     made["spec"]["budgets"] = {"costUSD": {"daily": "1"}}

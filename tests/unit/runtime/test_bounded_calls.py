@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from penstock.money import bound, prices
-from penstock.money.ledger import Amount, Limit, Refused, Reserved, Scope, Unit, Window
+from penstock.money.ledger import Amount, Limit, OnExceeded, Refused, Reserved, Scope, Unit, Window
 from penstock.money.prices import Day, Overhead, Tokens
-from penstock.task import OutcomeReason, TaskStatus, Usage
+from penstock.task import Counting, OutcomeReason, TaskStatus, Usage
 from penstock_runtime.agent import history, loop, purses, step
 from penstock_runtime.agent.history import Counted, History
 from penstock_runtime.agent.models import pricing, redacted, scripted
@@ -287,6 +287,20 @@ async def test_a_task_that_a_budget_refuses_ends_with_what_was_said_so_far(agent
     ):
         assert words in outcome.message
     assert len(model.requests) == 1
+
+
+async def test_where_a_budget_hands_tasks_to_people_a_refused_one_is_a_planned_escalation(
+    agent, run
+):
+    then = OnExceeded.ESCALATE
+    refused = Refused("call-1", DAILY, 39_000_000, 500_000, 1_764_374_400_000, on_exceeded=then)
+    ended, _, model = await with_budget(agent, run, [], refused)
+    outcome = ended.outcome
+    assert (outcome.status, outcome.reason) == (TaskStatus.ESCALATED, OutcomeReason.BUDGET)
+    assert outcome.counting is Counting.LEFT_OUT
+    assert "budgets.costUSD.daily is 40.000000 USD" in outcome.message
+    assert outcome.message.endswith("the budget is reset at 2025-11-29 00:00 UTC")
+    assert not model.requests
 
 
 async def test_an_agent_without_a_budget_is_asked_as_ever(agent, run):

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from penstock.money import bound
-from penstock.money.ledger import NOTHING, Amount, Reserved
+from penstock.money.ledger import NOTHING, Amount, Cut, Reserved
 from penstock.money.prices import Tokens
 from penstock_runtime import instrumentation
 from penstock_runtime.agent.models.model import (
@@ -86,4 +86,5 @@ def _shortened(purse: Purse, found: bound.Affordable, reserved: Reserved) -> bou
     by = found.reply_tokens - reserved.reply_tokens
     most = replace(found.most, output=found.most.output - by)
     price = purse.rates.most(most)
-    return bound.Affordable(reserved.reply_tokens, most, price, reserved.cut_by)
+    cut_by = Cut(reserved.cut_by, reserved.on_exceeded) if reserved.cut_by else None
+    return bound.Affordable(reserved.reply_tokens, most, price, cut_by)

@@ -56,10 +56,13 @@ local function count_refusal(found)
   call("HINCRBY", REFUSALS, found.place.scope .. ":" .. found.place.window .. ":" .. found.unit, 1)
 end
 
-local function refused(found, too_many_users)
+local function refused(budget, found, too_many_users)
   count_refusal(found)
   local place = found.place
-  return {"refused", limit_text(found), place.settled[found.unit], place.held[found.unit], place.ends, too_many_users and 1 or 0}
+  return {
+    "refused", limit_text(found), place.settled[found.unit], place.held[found.unit], place.ends, too_many_users and 1 or 0,
+    budget.exceeded or "",
+  }
 end
 
 -- Who waits longest at a place and still does; nil when nobody does.
@@ -128,7 +131,7 @@ local function list_without(text, id)
   return table.concat(kept, " ")
 end
 
-local function grant(where, id, quote, reply, by)
+local function grant(budget, where, id, quote, reply, by)
   local tokens, micro_usd = quote.tokens + reply, quote.micro_usd + reply_cost(quote, reply)
   for _, place in ipairs(where) do places.add(place, 0, 0, tokens, micro_usd) end
   local limit = reply < quote.reply and limit_text(by) or ""
@@ -141,7 +144,7 @@ local function grant(where, id, quote, reply, by)
   if calls or call("EXISTS", task_key(quote.task)) == 1 then
     call("HSET", task_key(quote.task), "calls", calls and calls ~= "" and calls .. " " .. id or id)
   end
-  return {"reserved", tokens, micro_usd, reply, NOW, limit}
+  return {"reserved", tokens, micro_usd, reply, NOW, limit, budget.exceeded or ""}
 end
 
 -- Reserve for every scope in one step, wait, or refuse. Waiting ends when what others hold is settled, or with
@@ -149,22 +152,22 @@ end
 local function attempt(budget, id, quote)
   local where = places.around(budget, places.subjects(quote.task), NOW)
   local spent, held = room_in(where, quote)
-  local floor = math.max(1, math.min(quote.floor, quote.reply))
+  local floor = math.max(1, math.min(tonumber(budget.floor or "") or quote.floor, quote.reply))
   if budget.mode == "Report" then
     if spent.reply < floor then count_refusal(spent) end
-    return grant(where, id, quote, quote.reply, spent)
+    return grant(budget, where, id, quote, quote.reply, spent)
   end
-  if spent.reply < floor then return refused(spent) end
+  if spent.reply < floor then return refused(budget, spent) end
   local crowded = one_too_many(where)
   if crowded then
-    return refused({place = crowded, unit = crowded.most.micro_usd and "micro_usd" or "tokens"}, true)
+    return refused(budget, {place = crowded, unit = crowded.most.micro_usd and "micro_usd" or "tokens"}, true)
   end
   local may_wait = NOW < quote["until"]
   local before = may_wait and place_with_line(where, id)
   if may_wait and held.reply < spent.reply then return wait_at(held.place, id, quote) end
   if before then return wait_at(before, id, quote) end
-  if held.reply < floor then return refused(held) end
-  return grant(where, id, quote, math.min(spent.reply, held.reply), held.reply < spent.reply and held or spent)
+  if held.reply < floor then return refused(budget, held) end
+  return grant(budget, where, id, quote, math.min(spent.reply, held.reply), held.reply < spent.reply and held or spent)
 end
 
 local function quote_of(stored)
@@ -214,7 +217,10 @@ function ledger.reserve(task, wish)
   local known = hash_at(call_key(id))
   if known and known.state ~= "waiting" then
     if known.state ~= "open" then return {"over"} end
-    return {"reserved", tonumber(known.tokens), tonumber(known.micro_usd), tonumber(known.reply), tonumber(known.at), known.limit}
+    return {
+      "reserved", tonumber(known.tokens), tonumber(known.micro_usd), tonumber(known.reply), tonumber(known.at), known.limit,
+      budget.exceeded or "",
+    }
   end
   local quote = known and quote_of(known) or {
     task = task, tokens = wish[2], micro_usd = wish[3], reply = wish[4], floor = wish[5], rate = wish[6], lasts = wish[7],
@@ -342,8 +348,9 @@ function ledger.spent(tenant, user, with_tenant, with_user, canary)
   return said
 end
 
--- The first limit of a caller's task that what is settled has reached: {limit, spent, ms of the reset}, and whether it
--- refuses; nil where there is none. No call of such a task could be made before its window ends.
+-- The first limit of a caller's task that what is settled has reached: {limit, spent, ms of the reset, whose}, and what
+-- follows: "refused", "reported" or "escalated"; nil where there is none. No call of such a task could be made before its
+-- window ends.
 function ledger.used_up(tenant, user)
   local budget = hash_at(BUDGET)
   if not budget then return nil end
@@ -353,7 +360,8 @@ function ledger.used_up(tenant, user)
       local spent = place.settled[unit]
       if place.most[unit] and spent > 0 and spent >= place.most[unit] then
         local found = {place = place, unit = unit}
-        return {limit_text(found), spent, place.ends, place.scope}, budget.mode ~= "Report"
+        local follows = budget.mode == "Report" and "reported" or budget.exceeded == "Escalate" and "escalated" or "refused"
+        return {limit_text(found), spent, place.ends, place.scope}, follows
       end
     end
   end

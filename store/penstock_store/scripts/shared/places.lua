@@ -1,5 +1,6 @@
 -- Places of the ledger: one scope in one window, by the calendar in UTC.
--- T:budget            hash   mode; <scope>:<window>:<unit> the most; lift:<…> "<begin of the window, ms> <more>"
+-- T:budget            hash   mode; floor: the shortest reply, where it is not the caller's; exceeded: Escalate, where it
+--                            is not Reject; <scope>:<window>:<unit> the most; lift:<…> "<begin of the window, ms> <more>"
 -- T:led:<place>       hash   t, u settled tokens and micro-USD; ot, ou held by calls that run; w: calls wait there
 -- T:led:users:<…>     hash   n: how many users are counted in a window
 -- A place is <scope>[:<digest or name>]:<window>:<begin, s>.
