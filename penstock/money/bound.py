@@ -148,17 +148,21 @@ def quote(wish: Wish, rates: Rates, overhead: Overhead) -> Quote:
     )
 
 
+_EMPTY_MESSAGE_BYTES: Final = bytes_of([{"role": "user", "content": ""}])
+
+
 def opening(prompt: Sent, wish: Wish, rates: Rates, overhead: Overhead, lasts_ms: int) -> Opening:
     """The first call of a task before the task is known: what it brings along comes to it by its bytes.
 
     Args:
-        prompt: what is sent in any case, and one message of the task with no bytes.
+        prompt: what is sent in any case; one message of the task, with no bytes, comes to it.
         wish: the reply; its input is not looked at.
         rates: of now.
         overhead: of now.
         lasts_ms: for how long the call may be open.
     """
-    any_input = Tokens(prompt.most_tokens(overhead), overhead.reply)
+    first = Sent(prompt.unknown_bytes + _EMPTY_MESSAGE_BYTES, 1, prompt.tools)
+    any_input = Tokens(first.most_tokens(overhead), overhead.reply)
     dearest = rates.at_any_length()
     return Opening(
         Amount(any_input.input + any_input.output, dearest.most(any_input)),
@@ -167,6 +171,8 @@ def opening(prompt: Sent, wish: Wish, rates: Rates, overhead: Overhead, lasts_ms
         min(wish.floor_tokens, wish.reply_tokens),
         _per_million(dearest.output.base),
         lasts_ms,
+        earlier_tokens=overhead.call + overhead.tool * prompt.tools,
+        message_tokens=overhead.message,
     )
 
 

@@ -146,7 +146,9 @@ class Opening:
     """How the first call of a task is bounded by whoever hands the task out.
 
     What is known before the task is: the part of each request that never changes, and what a model
-    bills besides. To it comes a token for each byte of what the task brings along.
+    bills besides. To it comes a token for each byte of what the task brings along; and where that is a
+    conversation already, ``earlier_tokens`` for the framing of a call that its last count may hold, and
+    ``message_tokens`` for each of its messages.
     """
 
     fixed: Amount
@@ -156,6 +158,8 @@ class Opening:
     reply_rate: int  # micro-USD per million tokens
     lasts_ms: int
     patience_ms: int = 10_000
+    earlier_tokens: int = 0
+    message_tokens: int = 0
 
 
 @dataclass(frozen=True)

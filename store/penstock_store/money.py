@@ -62,7 +62,8 @@ def opening_text(opening: Opening | None, process: str) -> str:
         return ""
     fixed = (opening.fixed.tokens, opening.fixed.micro_usd, opening.input_rate)
     reply = (opening.reply_tokens, opening.floor_tokens, opening.reply_rate)
-    return json.dumps([*fixed, *reply, opening.lasts_ms, opening.patience_ms, process])
+    earlier = (opening.earlier_tokens, opening.message_tokens)
+    return json.dumps([*fixed, *reply, opening.lasts_ms, opening.patience_ms, process, *earlier])
 
 
 def money_text(money: Money, process: str) -> str:

@@ -190,12 +190,13 @@ def test_the_first_call_of_a_task_is_bounded_before_the_task_is_known(
     choice, prompt_bytes, brought, shares
 ):
     wish, _, rates, overhead = choice
-    prompt = Sent(prompt_bytes, 1, 2)
-    opening = bound.opening(prompt, wish, rates, overhead, 1000)
-    size = len(brought.encode("utf-8", "surrogatepass"))
+    opening = bound.opening(Sent(prompt_bytes, 0, 2), wish, rates, overhead, 1000)
+    message = bound.bytes_of([{"role": "user", "content": brought}])
+    size = bound.bytes_of(brought)
+    prompt = Sent(prompt_bytes + message, 1, 2)
     reserved_tokens = opening.fixed.tokens + size + opening.reply_tokens
     price = -(-(size * opening.input_rate + opening.reply_tokens * opening.reply_rate) // 1_000_000)
-    most = Tokens(prompt.most_tokens(overhead) + size, wish.reply_tokens + overhead.reply)
+    most = Tokens(prompt.most_tokens(overhead), wish.reply_tokens + overhead.reply)
     for bill in (used(most, shares), most):
         assert bill.input + bill.output <= reserved_tokens
         assert rates.cost(bill) <= opening.fixed.micro_usd + price

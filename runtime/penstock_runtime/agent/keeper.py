@@ -3,6 +3,7 @@
 from collections.abc import Coroutine
 from typing import Any, Protocol, TypeVar
 
+from penstock.money.ledger import Quote
 from penstock_runtime.agent.context import Context
 from penstock_runtime.agent.models.model import Ledger
 from penstock_runtime.agent.step import Run
@@ -51,12 +52,20 @@ class Keeper(Protocol):
         """How long the task has been worked on, earlier workers included."""
         ...
 
-    async def save(self, run: Run, events: list[Event], *, replicated: bool = False) -> None:
+    async def save(
+        self,
+        run: Run,
+        events: list[Event],
+        *,
+        replicated: bool = False,
+        next_call: Quote | None = None,
+    ) -> None:
         """Keep the state of the task for whoever goes on with it.
 
         Args:
             replicated: what follows must not happen unless replicas hold this state, where the
                 installation asks for that.
+            next_call: a model call follows, and reserves this of budgets in the same step.
         Raises:
             Interrupted: it is kept, and this worker must put the task down.
             NotReplicated: it is kept, and too few replicas have confirmed it.

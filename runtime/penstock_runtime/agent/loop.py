@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from penstock import errors, limits
 from penstock.api.agent import AgentTemplate
+from penstock.money import bound
+from penstock.money.ledger import Quote
 from penstock.money.prices import usd
 from penstock.task import Outcome, Usage
 from penstock_runtime import instrumentation, redaction
@@ -21,6 +23,7 @@ from penstock_runtime.agent.models.model import (
     ModelFailed,
     OverBudget,
     PromptSize,
+    Purse,
     Reply,
     Request,
     Unaffordable,
@@ -75,7 +78,7 @@ async def run_task(agent: Agent, run: Run, keeper: Keeper) -> Run:
             case Count(transcript):
                 run = await _count(agent, run, transcript, keeper)
             case Answer():
-                run = await _answer(run, keeper)
+                run = await _answer(agent, run, keeper)
             case CallTool(call):
                 run = await _call(agent, run, call, keeper)
             case CallTools(calls):
@@ -103,10 +106,15 @@ def _told(run: Run) -> Run:
 
 
 async def _save(
-    keeper: Keeper, run: Run, events: Sequence[Event] = (), *, replicated: bool = False
+    keeper: Keeper,
+    run: Run,
+    events: Sequence[Event] = (),
+    *,
+    replicated: bool = False,
+    next_call: Quote | None = None,
 ) -> None:
     told: list[Event] = [(kind, redaction.redact_all(data)) for kind, data in events]
-    await keeper.save(run, told, replicated=replicated)
+    await keeper.save(run, told, replicated=replicated, next_call=next_call)
 
 
 def _timed(run: Run, keeper: Keeper) -> Run:
@@ -125,6 +133,17 @@ def _on_terms(agent: Agent, run: Run, keeper: Keeper) -> Run:
     rates = prices.rates(keeper.context.day())
     terms = Terms(agent.prompt, rates, prices.overhead, prices.raised)
     return replace(run, terms=terms)
+
+
+def _next_call(agent: Agent, run: Run, keeper: Keeper) -> Quote | None:
+    """What the call after this state reserves, where a call is next: all of it is known by now."""
+    if keeper.ledger is None or keeper.ledger.is_unbounded or run.transcript.pending:
+        return None
+    match step.next_step(agent.template, agent.toolbox, _on_terms(agent, run, keeper)):
+        case AskModel(purse=Purse() as purse, failed=None):
+            found = purse.afford()
+            return None if isinstance(found, bound.Short) else purse.quote(found)
+    return None
 
 
 async def _count(agent: Agent, run: Run, transcript: Transcript, keeper: Keeper) -> Run:
@@ -167,7 +186,8 @@ async def _ask(agent: Agent, run: Run, ask: AskModel, keeper: Keeper) -> Run:
     afforded = answer.afforded
     asked, cut_by = (afforded.reply_tokens, afforded.cut_by) if afforded else (ask.max_tokens, None)
     run = _timed(replace(run, max_tokens=asked, cut_by=cut_by), keeper)
-    await _save(keeper, run, [_model_event(agent, answer, bill.charge)])
+    events = [_model_event(agent, answer, bill.charge)]
+    await _save(keeper, run, events, next_call=_next_call(agent, run, keeper))
     return run
 
 
@@ -215,14 +235,15 @@ def _model_event(agent: Agent, answer: Reply, spent: Charge) -> Event:
 # ---------------------------------------------------------------------------------- the tools
 
 
-async def _answer(run: Run, keeper: Keeper) -> Run:
+async def _answer(agent: Agent, run: Run, keeper: Keeper) -> Run:
     """Tell the model why calls are not carried out: all such calls of the turn at once."""
     problems = run.problems or ()
     wrong = [(call, problems[call.position - 1]) for call in run.transcript.pending]
     answers = [(call, redaction.redact(problem)) for call, problem in wrong if problem]
     run = run.used(Usage(tool_calls=len(answers)))
     run = replace(run, transcript=run.transcript.with_results(answers, is_error=True))
-    await _save(keeper, run, [_tool_event(call, ok=False, wall_ms=0) for call, _ in answers])
+    events = [_tool_event(call, ok=False, wall_ms=0) for call, _ in answers]
+    await _save(keeper, run, events, next_call=_next_call(agent, run, keeper))
     return run
 
 
@@ -241,7 +262,7 @@ async def _call(agent: Agent, run: Run, call: ToolUse, keeper: Keeper) -> Run:
     if not made.result.known and step.must_not_repeat(agent.toolbox, call):
         run = _timed(run.used(Usage(tool_calls=1)), keeper)
         return run.ended(endings.result_unknown(call.name, call.input, made.result.text))
-    return await _keep(run, made, keeper)
+    return await _keep(agent, run, made, keeper)
 
 
 async def _call_at_once(agent: Agent, run: Run, calls: Sequence[ToolUse], keeper: Keeper) -> Run:
@@ -256,7 +277,7 @@ async def _call_at_once(agent: Agent, run: Run, calls: Sequence[ToolUse], keeper
             made = await each
             if isinstance(made, Broken):
                 raise made.error
-            run = await _keep(run, made, keeper)
+            run = await _keep(agent, run, made, keeper)
     finally:
         for each in under_way:
             each.cancel()
@@ -275,12 +296,13 @@ async def _make(agent: Agent, run: Run, call: ToolUse, keeper: Keeper) -> _Made:
     return _Made(call, result, keeper.wall_ms() - started_ms)
 
 
-async def _keep(run: Run, made: _Made, keeper: Keeper) -> Run:
+async def _keep(agent: Agent, run: Run, made: _Made, keeper: Keeper) -> Run:
     result = made.result
     run = _timed(run.used(Usage(tool_calls=1)), keeper)
     answered = run.transcript.with_result(made.call, result.text, is_error=not result.ok)
     run = replace(run, transcript=answered)
-    await _save(keeper, run, [_tool_event(made.call, ok=result.ok, wall_ms=made.wall_ms)])
+    events = [_tool_event(made.call, ok=result.ok, wall_ms=made.wall_ms)]
+    await _save(keeper, run, events, next_call=_next_call(agent, run, keeper))
     return run
 
 

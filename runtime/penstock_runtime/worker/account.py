@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from penstock import errors, limits
@@ -52,7 +53,7 @@ def opening(agent: loop.Agent, day: Day) -> Opening:
     template, prompt = agent.template, agent.prompt
     wish = bound.Wish(0, template.model.max_tokens, limits.MIN_REPLY_TOKENS)
     return bound.opening(
-        bound.Sent(prompt.bytes, 1, prompt.tools),
+        bound.Sent(prompt.bytes, 0, prompt.tools),
         wish,
         agent.prices.rates(day),
         agent.prices.overhead,
@@ -60,11 +61,21 @@ def opening(agent: loop.Agent, day: Day) -> Opening:
     )
 
 
+@dataclass(frozen=True)
+class _Ahead:
+    """What the ledger said of the next call beforehand; ``quote`` where that was bounded as it is made."""
+
+    answer: Answer = None
+    quote: Quote | None = None
+
+
 class Account:
     """The loop's ``Ledger`` for one claimed task.
 
-    The first call was reserved for when the task was claimed, by what was known then. Bills are told
-    with the next word of the task.
+    No call of the store is made for a model call alone: the first one was reserved for when the task
+    was claimed, by what was known then, each later one with the checkpoint before it (``ahead``). Bills
+    are told with the next word of the task. A call that is tried again, of another model, or for which
+    what was reserved is not enough, asks by itself.
 
     Args:
         books: the store's ledger.
@@ -80,18 +91,39 @@ class Account:
         self._claim = claim
         self._left_ms = left_ms
         self._unbounded = asked and claim.reserved is None
-        self._first = claim.reserved
+        self._ahead = _Ahead(claim.reserved)
         self._calls = 0
         self._bills: list[Settlement] = []
+
+    @property
+    def is_unbounded(self) -> bool:
+        """See ``Ledger.is_unbounded``."""
+        return self._unbounded
+
+    def ahead(self, quote: Quote) -> Wish | None:
+        """What to ask for with the checkpoint before a call; None: nothing, there is no budget.
+
+        Until it is ``answered`` it may be reserved: a task that ends before gives it back.
+        """
+        if self._unbounded:
+            return None
+        self._give_back()
+        wish = self._wish(self._next_id(), quote)
+        self._ahead = _Ahead(Waiting(wish.call), quote)
+        return wish
+
+    def answered(self, wish: Wish, answer: Answer) -> None:
+        """The checkpoint was written, and said this of the call that is next."""
+        self._unbounded = answer is None
+        self._ahead = _Ahead(answer, wish.quote)
 
     async def reserve(self, quote: Quote) -> Reserved | None:
         """See ``Ledger.reserve``. While the store does not answer no call is made."""
         if self._unbounded:
             return None
-        if (first := await self._opened(quote)) is not None:
-            return first
-        self._calls += 1
-        answer = _granted(await self._asked(f"{self._claim.id}.{self._calls}", quote))
+        if (known := await self._reserved_ahead(quote)) is not None:
+            return known
+        answer = _granted(await self._asked(self._next_id(), quote))
         self._unbounded = answer is None
         return answer
 
@@ -105,40 +137,55 @@ class Account:
 
     def last_bills(self) -> tuple[Settlement, ...]:
         """The same at the end of the task: what it never asked for is given back."""
-        first, self._first = self._first, None
-        if isinstance(first, Reserved):
-            self.settle(first, NOTHING)
-        elif isinstance(first, Waiting):
-            self._bills.append(Settlement(first.call, NOTHING, 0))
+        self._give_back()
         return self.bills()
 
     def told(self, bills: Sequence[Settlement]) -> None:
         """These bills have reached the store."""
         self._bills = [bill for bill in self._bills if bill not in bills]
 
-    async def _opened(self, quote: Quote) -> Reserved | None:
-        """What was reserved with the claim, where that is enough for this call."""
-        first, self._first = self._first, None
-        if isinstance(first, Waiting):
-            first = await self._asked(first.call, quote)
-        if not isinstance(first, Reserved):
+    async def _reserved_ahead(self, quote: Quote) -> Reserved | None:
+        """What was reserved with the claim or a checkpoint, where that is enough for this call."""
+        ahead, self._ahead = self._ahead, _Ahead()
+        known = ahead.answer
+        if isinstance(known, Waiting):
+            known = await self._asked(known.call, ahead.quote or quote)
+        if ahead.quote == quote:
+            return _granted(known)
+        if not isinstance(known, Reserved):
             return None  # what was refused may have been bounded too wide
-        if _covers(first, quote):
-            return first
+        if _covers(known, quote):
+            return known
         await self._books.settle(
             self._claim.agent,
             self._claim.task.id,
-            [Settlement(first.call, NOTHING, first.at_ms)],
+            [Settlement(known.call, NOTHING, known.at_ms)],
         )
         return None
+
+    def _give_back(self) -> None:
+        known, self._ahead = self._ahead.answer, _Ahead()
+        if isinstance(known, Reserved):
+            self.settle(known, NOTHING)
+        elif isinstance(known, Waiting):
+            self._bills.append(Settlement(known.call, NOTHING, 0))
+
+    def _next_id(self) -> str:
+        self._calls += 1
+        return f"{self._claim.id}.{self._calls}"
+
+    def _wish(self, call: str, quote: Quote) -> Wish:
+        left = self._left_ms()
+        return Wish(call, quote, max(0, left) + _GRACE_MS, max(0, min(PATIENCE_MS, left)))
 
     async def _asked(self, call: str, quote: Quote) -> Answer:
         """Ask the store until it answers, as long as the task has time."""
         while True:
             left = self._left_ms()
-            wish = Wish(call, quote, max(0, left) + _GRACE_MS, max(0, min(PATIENCE_MS, left)))
             try:
-                return await self._books.reserve(self._claim.agent, self._claim.task.id, wish)
+                return await self._books.reserve(
+                    self._claim.agent, self._claim.task.id, self._wish(call, quote)
+                )
             except errors.StoreUnavailable as error:
                 if left <= 0:
                     raise OutOfTime from error

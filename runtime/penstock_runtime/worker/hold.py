@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from penstock import errors
-from penstock.money.ledger import Money
+from penstock.money.ledger import Money, Quote, Wish
 from penstock.task import Outcome, Usage
 from penstock_runtime import instrumentation
 from penstock_runtime.agent.boundary import Broken, caught
@@ -139,7 +139,14 @@ class Hold:
         if self._interruptible is not None:
             self._interruptible.cancel()
 
-    async def save(self, run: Run, events: list[Event], *, replicated: bool = False) -> None:
+    async def save(
+        self,
+        run: Run,
+        events: list[Event],
+        *,
+        replicated: bool = False,
+        next_call: Quote | None = None,
+    ) -> None:
         """Write a checkpoint. See ``Keeper.save``.
 
         A reply after which the task only ends is not written here: its end carries all of it.
@@ -149,12 +156,20 @@ class Hold:
         """
         self.usage = run.usage
         if run.transcript.stop_reason in _GOES_ON or self.directive is not Directive.CONTINUE:
-            await self._save(run, events, replicated=replicated)
+            wish = self._account.ahead(next_call) if next_call else None
+            await self._save(run, events, replicated=replicated, wish=wish)
         else:
             self._last_step = _Step(run, events)
         self._obey()
 
-    async def _save(self, run: Run, events: list[Event], *, replicated: bool = False) -> None:
+    async def _save(
+        self,
+        run: Run,
+        events: list[Event],
+        *,
+        replicated: bool = False,
+        wish: Wish | None = None,
+    ) -> None:
         state = _Saved(run.transcript.encode(), run.usage, run.transcript.intents)
         ends = run.transcript.stop_reason not in _GOES_ON
         until = self._clock() if ends else self._wall_end
@@ -162,7 +177,7 @@ class Hold:
             self._last = state
             try:
                 said = await self._persist(
-                    lambda: self._checkpoint(state, events, replicated=replicated),
+                    lambda: self._checkpoint(state, events, replicated=replicated, wish=wish),
                     until,
                     _DROPPING,
                 )
@@ -173,19 +188,26 @@ class Hold:
                 self.tell(said)
 
     async def _checkpoint(
-        self, state: _Saved, events: list[Event], *, replicated: bool = False
+        self,
+        state: _Saved,
+        events: list[Event],
+        *,
+        replicated: bool = False,
+        wish: Wish | None = None,
     ) -> Directive:
         bills = self._account.bills()
-        said, _ = await self._store.claims.checkpoint_and_reserve(
+        said, answer = await self._store.claims.checkpoint_and_reserve(
             self.claim,
             state.text,
             state.usage,
             events,
             intents=state.intents,
             replicated=replicated,
-            said_of_money=Money(bills),
+            said_of_money=Money(bills, wish),
         )
         self._account.told(bills)
+        if wish and said is Directive.CONTINUE:
+            self._account.answered(wish, answer)
         return said
 
     async def interruptible(self, call: Coroutine[Any, Any, T]) -> T:

@@ -1,9 +1,12 @@
 """A budget that workers keep, on a real Redis: reserved before each call, settled by its bill."""
 
+import collections
+
 import pytest
 
 from penstock.money.ledger import Amount, Budget, Limit, Mode, OnExceeded, Scope, Unit, Window
 from penstock.task import Counting, OutcomeReason, TaskStatus
+from penstock_store.agent_scripts import AgentScripts
 from tests.integration.runtime.shop import tool
 
 USD = 1_000_000
@@ -45,6 +48,68 @@ async def test_the_ledger_equals_the_vendors_journal_to_the_micro_dollar(
     assert spent.settled == billed(fake_model)
     assert spent.held == Amount()
     assert sum(each.usage.cost_micro_usd for each in ended) == spent.settled.micro_usd
+
+
+class Trips:
+    """Counts the calls of the store in which a worker waits for Redis, by script."""
+
+    def __init__(self, monkeypatch):
+        self.made = collections.Counter()
+        run = AgentScripts.run
+
+        async def counted(scripts, name, *arguments, **more):
+            self.made[name] += 1
+            return await run(scripts, name, *arguments, **more)
+
+        monkeypatch.setattr(AgentScripts, "run", counted)
+
+    def of_tasks(self):
+        """Those of tasks that are worked on; the claim is there for several, and asks again for none."""
+        without = ("claim", "heartbeat", "admit", "leave", "route", "budget", "spent", "part")
+        return {script: count for script, count in self.made.items() if script not in without}
+
+
+LOOKS = [{"name": "look_up", "input": {"order": f"A{number}"}} for number in range(3)]
+LOOPS = {"loopTool": "look_up"}
+
+
+@pytest.mark.parametrize("budget", [None, Budget((daily(USD),))], ids=["no budget", "budget"])
+@pytest.mark.parametrize(
+    ("script", "model_calls", "checkpoints"),
+    [({}, 1, 0), ({"toolCalls": LOOKS[:1]}, 2, 2), ({"toolCalls": LOOKS}, 2, 4), (LOOPS, 4, 8)],
+    ids=["no tool", "one", "three at once", "four in a row"],
+)
+async def test_money_has_no_round_trip_of_its_own(
+    shop, tool_server, monkeypatch, script, model_calls, checkpoints, budget
+):
+    """The first call reserves with the claim, each later one with the checkpoint, and the end settles."""
+    look_up = tool("look_up", tool_server.url + "/ok")
+    limits = {"modelCalls": 4, "identicalActions": 100}
+    cut = await shop.release(script, tools=[look_up], limits=limits)
+    await shop.store.ledger.declare(shop.agent, budget)
+    trips = Trips(monkeypatch)
+    async with shop.pool(cut):
+        ended = await shop.ended(await shop.submit())
+        made = trips.of_tasks()
+    assert ended.usage.model_calls == model_calls
+    assert made == {"finish": 1} | ({"checkpoint": checkpoints} if checkpoints else {})
+    if budget:
+        spent = (await of_today(shop))[Scope.AGENT]
+        assert spent.settled.micro_usd == ended.usage.cost_micro_usd > 0
+        assert spent.held == Amount()
+
+
+async def test_later_turns_of_a_session_have_none_either(shop, monkeypatch):
+    """What the turns before have used is bounded with the claim, whether it was counted or not."""
+    cut = await shop.release({"overheadTokens": {"call": 900, "message": 16, "tool": 64}})
+    await shop.store.ledger.declare(shop.agent, Budget((daily(USD),)))
+    trips = Trips(monkeypatch)
+    async with shop.pool(cut):
+        for says in ("Hi.", "Bye.", 'One "role" more.', "\n\u00fc/" * 50):
+            ended = await shop.ended(await shop.submit(says, session="s"))
+            assert ended.status is TaskStatus.SUCCEEDED
+        made = trips.of_tasks()
+    assert made == {"finish": 4}
 
 
 async def test_concurrent_tasks_never_pass_a_budget_and_use_it_to_the_end(shop, fake_model):

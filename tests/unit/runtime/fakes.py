@@ -118,7 +118,7 @@ class Notebook:
         self.milliseconds += 1
         return self.milliseconds
 
-    async def save(self, run, events, *, replicated=False):
+    async def save(self, run, events, *, replicated=False, next_call=None):
         self.saved.append(run)
         self.events += events
         if self.stop_at is not None and len(self.saved) >= self.stop_at:

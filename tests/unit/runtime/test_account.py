@@ -63,6 +63,59 @@ async def test_what_was_reserved_with_the_claim_serves_the_first_call_and_no_oth
     assert wish.lasts_ms > 60_000
 
 
+async def test_a_later_call_is_reserved_with_the_checkpoint_before_it_and_asks_for_nothing_more():
+    books = Books()
+    own = account(books, reserved(FIRST))
+    await own.reserve(QUOTE)
+    wish = own.ahead(QUOTE)
+    assert (wish.call, wish.quote, wish.patience_ms) == ("claim-0.1", QUOTE, PATIENCE_MS)
+    cut = reserved(wish.call, reply=20, cut_by=DAILY)
+    own.answered(wish, cut)
+    assert await own.reserve(QUOTE) == cut, "it was bounded as it is made, and is what is left"
+    assert not books.wishes
+    assert not own.last_bills()
+
+
+async def test_a_call_that_is_refused_with_the_checkpoint_is_not_asked_about_again():
+    books = Books()
+    own = account(books, reserved(FIRST))
+    await own.reserve(QUOTE)
+    wish = own.ahead(QUOTE)
+    own.answered(wish, Refused(wish.call, DAILY, 990, 3, 5))
+    with pytest.raises(OverBudget):
+        await own.reserve(QUOTE)
+    assert not books.wishes
+
+
+async def test_where_prices_have_risen_since_the_checkpoint_the_call_asks_by_itself():
+    books, dearer = Books("whole"), Quote(Amount(200, 300), 50, 10, 1_000_000)
+    own = account(books, reserved(FIRST))
+    await own.reserve(QUOTE)
+    own.answered(own.ahead(QUOTE), reserved("claim-0.1"))
+    assert (await own.reserve(dearer)).call == "claim-0.2"
+    assert [one.call for one in books.settled] == ["claim-0.1"]
+
+
+async def test_what_a_checkpoint_may_have_reserved_is_given_back_where_no_call_follows():
+    unanswered, unused = account(Books(), reserved(FIRST)), account(Books(), reserved(FIRST))
+    for own in (unanswered, unused):
+        await own.reserve(QUOTE)
+    wish = unanswered.ahead(QUOTE)
+    assert unanswered.last_bills() == (Settlement(wish.call, NOTHING, 0),)
+    unused.answered(unused.ahead(QUOTE), reserved("claim-0.1"))
+    assert unused.ahead(QUOTE).call == "claim-0.2"
+    assert unused.bills() == (Settlement("claim-0.1", NOTHING, 7),)
+
+
+async def test_a_budget_that_is_gone_is_asked_about_no_more():
+    own = account(Books(), reserved(FIRST))
+    await own.reserve(QUOTE)
+    own.answered(own.ahead(QUOTE), None)
+    assert own.is_unbounded
+    assert own.ahead(QUOTE) is None
+    assert await own.reserve(QUOTE) is None
+
+
 @pytest.mark.parametrize(
     "first",
     [

@@ -213,6 +213,8 @@ DAILY = Limit(Scope.AGENT, Window.DAY, Unit.MICRO_USD, 40_000_000)
 class Books:
     """A ledger that answers each call as it is told, and keeps what is reserved and settled."""
 
+    is_unbounded = False
+
     def __init__(self, *answers):
         self.answers = list(answers)
         self.quotes, self.settled = [], []

@@ -194,7 +194,7 @@ async def test_a_reply_of_more_calls_than_any_task_may_make_ends_it(agent, run):
 
 async def test_a_call_that_replicas_do_not_know_of_is_not_made_and_the_model_is_told(agent, run):
     class Alone(Notebook):
-        async def save(self, run, events, *, replicated=False):
+        async def save(self, run, events, *, replicated=False, next_call=None):
             await super().save(run, events)
             if replicated:
                 raise errors.NotReplicated

@@ -294,6 +294,11 @@ class OverBudget(Exception):
 class Ledger(Protocol):
     """Where calls reserve of budgets what they can use, and settle what they have used."""
 
+    @property
+    def is_unbounded(self) -> bool:
+        """Whether it is known that the task has no budget."""
+        ...
+
     async def reserve(self, quote: Quote) -> Reserved | None:
         """Reserve, and wait in order where others hold what is left; None: there is no budget.
 

@@ -69,15 +69,27 @@ local function found_in(queue, entry, id, task)
   task.revision, task.lane, task.entry = revision, lane, entry
 end
 
+-- At least as many messages as a saved text has; JSON escapes the quotes of what people say.
+local function messages_in(text)
+  local count, at = 0, 1
+  while true do
+    local _, found = string.find(text, '"role"', at, true)
+    if not found then return count end
+    count, at = count + 1, found + 1
+  end
+end
+
 -- Reserve for the first call of a task before anybody has looked at it: at most a token for each byte that it brings
--- along, as JSON. opening: {tokens, micro_usd, input rate, reply, floor, rate, lasts ms, patience ms}.
+-- along, as JSON, and what is billed besides for the messages of a conversation.
+-- opening: {tokens, micro_usd, input rate, reply, floor, rate, lasts ms, patience ms, consumer, tokens where there was
+-- a call before, tokens of a message}.
 local function first_reservation(id, claim, stored, history, opening)
   local task = paired(stored)
-  local bytes = #cjson.encode(task.input or "") + #(history or "")
-  if task.checkpoint then
-    bytes = bytes + #task.checkpoint
-    for i = 1, tonumber(task.pieces or "") or 0 do bytes = bytes + #(task["piece" .. i] or "") end
-  end
+  local earlier = {history or "", task.checkpoint or ""}
+  for i = 1, task.checkpoint and tonumber(task.pieces or "") or 0 do earlier[#earlier + 1] = task["piece" .. i] or "" end
+  local bytes, before = #cjson.encode(task.input or ""), 0
+  for _, text in ipairs(earlier) do before = before + #text + opening[11] * messages_in(text) end
+  if before > 0 then bytes = bytes + before + opening[10] end
   local cost = math.ceil(bytes * opening[3] / 1000000)
   return ledger.reserve(id, {
     claim .. ".0", opening[1] + bytes, opening[2] + cost, opening[4], opening[5], opening[6], opening[7], opening[8], opening[9],
