@@ -27,6 +27,7 @@ from penstock.analysis.evidence import TICK_MS, Observation, Stratum
 from penstock.analysis.failures import Failure, Lately
 from penstock.analysis.halts import Halts
 from penstock.analysis.metrics import (
+    COST,
     ERROR_RATE,
     LATENCY,
     NOTHING,
@@ -248,16 +249,18 @@ class Fold:
                 self._left_out(row.task, task, at)
             return
         worked = self.halts.running_ms(at[0] - row.latency_ms, at[0])
-        end = of_end(row.counting, self.scope.winsorised(worked), row.cost_micro_usd)
+        cost = self.scope.winsorised_cost(row.cost_micro_usd) if row.latency_ms else None
+        end = of_end(row.counting, self.scope.winsorised(worked), cost)
         self._ended(task, end, at)
         if task.arm is Arm.CANARY:
-            for metric in self._against(end, worked):
+            for metric in self._against(end, worked, row.cost_micro_usd):
                 self._failed.note(Failure(row.task, metric, task.routed[0], at[0], row.reason))
 
-    def _against(self, end: Tally, worked: int) -> list[Metric]:
+    def _against(self, end: Tally, worked: int, cost: int) -> list[Metric]:
         """The metrics by which an end counts against its revision."""
         slow = [LATENCY] if worked > self.scope.latency_limit_ms else []
-        return [metric for metric in RATES if metric.sums(end).total] + slow
+        dear = [COST] if cost > self.scope.cost_limit_micro_usd > 0 else []
+        return [metric for metric in RATES if metric.sums(end).total] + slow + dear
 
     def _left_out(self, identifier: str, task: Task, at: Position) -> None:
         if not self._is_counted(at):

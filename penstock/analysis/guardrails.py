@@ -11,7 +11,18 @@ from typing import Final, Protocol
 
 from penstock.analysis import means, rates
 from penstock.analysis.evidence import TICK_MS, Observation, Stratum, arm_total, coarser, pairs
-from penstock.analysis.metrics import METRICS, NO_SUMS, NOTHING, Kind, Metric, Sums, Tally, total_of
+from penstock.analysis.expected import Expected
+from penstock.analysis.metrics import (
+    COST,
+    METRICS,
+    NO_SUMS,
+    NOTHING,
+    Kind,
+    Metric,
+    Sums,
+    Tally,
+    total_of,
+)
 from penstock.api.analysis import GuardrailMode, Guardrails
 from penstock.traffic import Arm
 
@@ -54,7 +65,8 @@ class Finding:
     ``lately_seconds``, where it had ``lately``; ``stable_above``: its own figure is above the limit,
     in the window or lately, credible or not. ``missing``: about how many more tasks at the same
     rate would be sure, where that is not so far. ``by_before``: the verdict may rest on what stable
-    was before, which is asked where stable has too few tasks now.
+    was before, which is asked where stable has too few tasks now. ``expected``: of a cost, that of
+    which the limit is a percentage.
     """
 
     metric: Metric
@@ -69,6 +81,7 @@ class Finding:
     stable_above: bool = False
     missing: int = 0
     by_before: bool = False
+    expected: Expected | None = None
 
     @property
     def name(self) -> str:
@@ -91,18 +104,19 @@ _ESTIMATORS: Final[Mapping[Kind, _Estimator]] = {Kind.RATE: rates, Kind.MEAN: me
 
 @dataclass(frozen=True)
 class _Rule:
-    """One limit: how an arm is measured against it, and how two arms are compared."""
+    """One limit: how an arm is measured against it, and how two arms are compared.
+
+    ``bound`` is the limit in the units of the sums; infinite while nobody knows it.
+    """
 
     metric: Metric
     limit: int
+    bound: float
+    expected: Expected | None = None
 
     @property
     def _by(self) -> _Estimator:
         return _ESTIMATORS[self.metric.kind]
-
-    @property
-    def _bound(self) -> float:
-        return self.metric.bound(self.limit)
 
     def trials(self, arm: Tally) -> int:
         """The tasks that are measured."""
@@ -114,15 +128,15 @@ class _Rule:
 
     def over(self, arm: Tally) -> bool:
         """Whether an arm is credibly over the limit."""
-        return self._by.over(self.metric.sums(arm), self._bound)
+        return self._by.over(self.metric.sums(arm), self.bound)
 
     def suspect(self, arm: Tally) -> bool:
         """Whether an arm may well be over the limit."""
-        return self._by.suspect(self.metric.sums(arm), self._bound)
+        return self._by.suspect(self.metric.sums(arm), self.bound)
 
     def over_point(self, arm: Tally) -> bool:
         """Whether an arm is over the limit by the letter."""
-        return self._by.over_point(self.metric.sums(arm), self._bound)
+        return self._by.over_point(self.metric.sums(arm), self.bound)
 
     def z(self, strata: Iterable[Stratum]) -> float:
         """Standard deviations by which the canary is worse than stable inside the strata."""
@@ -132,13 +146,21 @@ class _Rule:
         """About how many more tasks at an arm's present rates would be sure; 0: nobody knows."""
         sums = self.metric.sums(arm)
         for times in range(11, 101):
-            if self._by.over(sums.times(times / 10), self._bound):
+            if self._by.over(sums.times(times / 10), self.bound):
                 return max(1, round(sums.n * (times / 10 - 1)))
         return 0
 
 
-def _rules(limits: Guardrails) -> tuple[_Rule, ...]:
-    return tuple(_Rule(metric, metric.declared(limits)) for metric in METRICS)
+def _rules(limits: Guardrails, expected: Expected | None) -> tuple[_Rule, ...]:
+    rules = [
+        _Rule(metric, limit, metric.bound(limit))
+        for metric in METRICS
+        if metric is not COST
+        for limit in (metric.declared(limits),)
+    ]
+    if expected is not None:
+        rules.append(_Rule(COST, COST.declared(limits), expected.bound(limits), expected))
+    return tuple(rules)
 
 
 @dataclass(frozen=True)
@@ -171,18 +193,22 @@ class _Window:
 
 
 def judge(
-    limits: Guardrails, observation: Observation, before: Tally = NOTHING
+    limits: Guardrails,
+    observation: Observation,
+    before: Tally = NOTHING,
+    expected: Expected | None = None,
 ) -> tuple[Finding, ...]:
     """Each guardrail over the window; the stable revision alone is judged when it has no rival.
 
     Args:
         before: stable while it had enough of the users to be a measure.
+        expected: what a task is expected to cost; None: that is not judged.
     """
     seen = _window(observation, limits.window_seconds, before)
     if limits.mode is GuardrailMode.LITERAL and observation.ended:
         ended = {arm: observation.ended_in_window(arm) for arm in Arm}
         seen = replace(seen, canary=ended[Arm.CANARY], stable=ended[Arm.STABLE])
-    rules = _rules(limits)
+    rules = _rules(limits, expected)
     findings = tuple(_judge(rule, limits, seen) for rule in rules)
     if not observation.older or limits.mode is GuardrailMode.LITERAL:
         return findings
@@ -241,7 +267,9 @@ def _unrivalled(window: Sequence[Stratum]) -> Tally:
 
 def _judge(rule: _Rule, limits: Guardrails, seen: _Window) -> Finding:
     span = seen.stable_over(rule)
-    if limits.mode is GuardrailMode.LITERAL:
+    if math.isinf(rule.bound):
+        verdict, stable_over = CheckVerdict.NO_DATA, False
+    elif limits.mode is GuardrailMode.LITERAL:
         verdict = _literal(rule, limits, seen.canary)
         enough = rule.trials(seen.stable) >= limits.min_tasks
         stable_over = enough and rule.over_point(seen.stable)
@@ -262,6 +290,7 @@ def _judge(rule: _Rule, limits: Guardrails, seen: _Window) -> Finding:
         stable_above=any(rule.over_point(tally) for tally in seen.lately.values()),
         missing=rule.missing(seen.canary) if verdict is CheckVerdict.SUSPECT else 0,
         by_before=verdict in (CheckVerdict.UNCLEAR, CheckVerdict.UNCOMPARED),
+        expected=rule.expected,
     )
 
 
@@ -334,9 +363,9 @@ def _as_stable_was(rule: _Rule, seen: _Window) -> bool:
     return rule.z([Stratum(0, 0, arms)]) <= ATTRIBUTABLE_Z
 
 
-def stable_is_well(limits: Guardrails, stable: Tally) -> bool:
+def stable_is_well(limits: Guardrails, stable: Tally, expected: Expected | None = None) -> bool:
     """Whether stable alone, with so many tasks, is neither over a limit nor suspected of it."""
-    return not any(rule.over(stable) or rule.suspect(stable) for rule in _rules(limits))
+    return not any(rule.over(stable) or rule.suspect(stable) for rule in _rules(limits, expected))
 
 
 def _comparable_stable(rule: _Rule, strata: Sequence[Stratum]) -> int:

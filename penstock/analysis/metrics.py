@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from penstock.api.analysis import ArmCounts, Guardrails, Yardstick
 from penstock.task import Counting
 
-#: Latencies are counted up to this many times the limit, so that one stuck task is no mean.
+#: Latencies and costs are counted up to this many times the limit, so that one stuck task is no mean.
 WINSOR_LIMITS: Final = 6
 
 
@@ -22,7 +22,8 @@ class Tally(NamedTuple):
 
     ``errors`` and ``escalations`` are credited to the cohort in which the task was routed;
     ``timed`` tasks have a latency, of at most WINSOR_LIMITS x the limit: ended ones, and open ones
-    already older than the limit. What ``tasks`` counts depends on where the tally stands, see
+    already older than the limit. ``costed`` tasks were worked on and have ended: their cost is known,
+    at list price, of at most WINSOR_LIMITS x the limit where one is declared in dollars. What ``tasks`` counts depends on where the tally stands, see
     Observation. ``left_out`` tasks ended and are in no other count: planned, halted, or, as
     ``cancelled`` of them were, taken back by their callers. Only totals tell of them.
     """
@@ -36,6 +37,8 @@ class Tally(NamedTuple):
     cost_micro_usd: int = 0
     left_out: int = 0
     cancelled: int = 0
+    costed: int = 0
+    cost_squares: int = 0
 
     def __add__(self, other: "Tally") -> "Tally":  # type: ignore[override]
         return tuple.__new__(Tally, map(add, self, other))
@@ -45,6 +48,7 @@ class Tally(NamedTuple):
 
 
 NOTHING: Final = Tally()
+_LARGEST: Final = 2**63 - 1
 
 
 def total_of(tallies: Iterable[Tally]) -> Tally:
@@ -53,15 +57,23 @@ def total_of(tallies: Iterable[Tally]) -> Tally:
     return Tally(*map(sum, columns))
 
 
-def of_end(counting: Counting, latency_ms: int, cost_micro_usd: int = 0) -> Tally:
-    """What the end of one task adds where the task itself is counted; 0 ms: never worked on."""
+def of_end(counting: Counting, latency_ms: int, cost_micro_usd: int | None = None) -> Tally:
+    """What the end of one task adds where the task itself is counted.
+
+    Args:
+        latency_ms: 0 where it was never worked on.
+        cost_micro_usd: at list price; None where it is not known.
+    """
+    cost = cost_micro_usd or 0
     return Tally(
         errors=int(counting is Counting.ERROR),
         escalations=int(counting is Counting.ESCALATION),
         timed=int(latency_ms > 0),
         latency_ms=latency_ms,
         latency_squares=latency_ms * latency_ms,
-        cost_micro_usd=cost_micro_usd,
+        cost_micro_usd=cost,
+        costed=int(cost_micro_usd is not None),
+        cost_squares=cost * cost,
     )
 
 
@@ -87,8 +99,10 @@ def for_status(tally: Tally) -> ArmCounts:
 
 
 def yardstick(tally: Tally) -> Yardstick:
-    """A tally as status keeps it where it is to stay a measure."""
-    return Yardstick.model_validate(tally._asdict())
+    """A tally as status keeps it where it is to stay a measure: no number is larger than the API takes."""
+    return Yardstick.model_validate(
+        {name: min(value, _LARGEST) for name, value in tally._asdict().items()}
+    )
 
 
 class Sums(NamedTuple):
@@ -172,6 +186,15 @@ ESCALATION_RATE: Final = Metric(
     late=True,
 )
 
-#: In the order in which they are judged and shown.
-METRICS: Final = (ERROR_RATE, LATENCY, ESCALATION_RATE)
+COST: Final = Metric(
+    "costMean",
+    Kind.MEAN,
+    lambda arm: Sums(arm.costed, arm.cost_micro_usd, arm.cost_squares),
+    lambda limits: limits.cost_percent,  # of what a task is expected to cost: see ``expected``
+    scale=1_000_000,
+    late=True,  # what a task costs is known when it ends
+)
+
+#: In the order in which they are judged and shown. COST is judged where a cost is expected.
+METRICS: Final = (ERROR_RATE, LATENCY, ESCALATION_RATE, COST)
 RATES: Final = tuple(metric for metric in METRICS if metric.kind is Kind.RATE)

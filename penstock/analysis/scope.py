@@ -24,6 +24,7 @@ class Scope:
     """What is counted: whose rows, since when, over how long, and what is late.
 
     ``stable`` and ``canary`` are hashes; without a canary stable alone is watched.
+    ``cost_limit_micro_usd``: the highest mean cost of a task; 0 where none is declared in dollars.
     ``literal``: outcomes are counted by the time of the end as well. ``began_ms``: when the canary
     began, by the log's clock; 0: nobody knows.
     """
@@ -36,6 +37,7 @@ class Scope:
     overdue_ms: Mapping[Arm, int]
     literal: bool = False
     began_ms: int = 0
+    cost_limit_micro_usd: int = 0
 
     @property
     def fine_ticks(self) -> int:
@@ -61,6 +63,11 @@ class Scope:
         """A latency as it is counted: one stuck task is no mean."""
         return min(latency_ms, WINSOR_LIMITS * self.latency_limit_ms)
 
+    def winsorised_cost(self, micro_usd: int) -> int:
+        """A cost as it is counted: the same, where there is a limit."""
+        most = WINSOR_LIMITS * self.cost_limit_micro_usd
+        return min(micro_usd, most) if most else micro_usd
+
     def is_sample(self, row: Row) -> bool:
         """Whether the row is about a task that is compared."""
         ours = self.canary if row.arm is Arm.CANARY else self.stable
@@ -68,12 +75,16 @@ class Scope:
 
 
 def scope_of(
-    spec: AgentRolloutSpec, status: AgentRolloutStatus, limits: Mapping[str, RevisionLimits]
+    spec: AgentRolloutSpec,
+    status: AgentRolloutStatus,
+    limits: Mapping[str, RevisionLimits],
+    expected_micro_usd: int | None = None,
 ) -> Scope:
     """What must be counted for a rollout as it is decided now.
 
     Args:
         limits: of the revisions, by name.
+        expected_micro_usd: what a task is declared to cost; None where that is not declared.
     """
     guardrails = spec.analysis.guardrails
     canary = "" if status.stage is Stage.DONE else status.canary_revision or ""
@@ -91,6 +102,7 @@ def scope_of(
         overdue_ms=overdue,
         literal=guardrails.mode is GuardrailMode.LITERAL,
         began_ms=_milliseconds(status.canary_since) if canary else 0,
+        cost_limit_micro_usd=guardrails.cost_percent * (expected_micro_usd or 0) // 100,
     )
 
 

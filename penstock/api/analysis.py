@@ -1,12 +1,14 @@
 """What is measured of a rollout, what is too much, and how canaries ended: in spec and in status."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
 from penstock.api.fields import Block, Formerly, MapList, Message, Percent, Timestamp
 from penstock.api.sample import MAX_SAMPLES, Sample
+
+_COST_PERCENT: Final = 200
 
 
 class GuardrailMode(StrEnum):
@@ -44,6 +46,21 @@ class Guardrails(Block):
     escalation_rate_percent: Annotated[
         int, Field(ge=1, le=100, description="Most unplanned escalations, in percent.")
     ] = 20
+    cost_percent_of_budget: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=100_000,
+            description="Highest mean cost of a task at list price, cached input at the price of fresh "
+            "input, in percent of spec.budgets.costUSD.perTask of the Agent. Default where that is "
+            "declared: 200. Where only this is declared: in percent of the mean of stable's tasks.",
+        ),
+    ] = None
+
+    @property
+    def cost_percent(self) -> int:
+        """costPercentOfBudget with its default applied."""
+        return self.cost_percent_of_budget or _COST_PERCENT
 
 
 class Analysis(Block):
@@ -68,6 +85,7 @@ class Reason(StrEnum):
     ERROR_RATE = "ErrorRateRegression"
     LATENCY = "LatencyRegression"
     ESCALATION_RATE = "EscalationRateRegression"
+    COST = "CostRegression"
     UNAVAILABLE = "CandidateUnavailable"
     ABORTED = "Aborted"
     NEW_REVISION = "NewRevision"
@@ -86,7 +104,15 @@ class ArmCounts(Block):
         int,
         Field(ge=0, description="Sum of processing times in ms, each up to 6 x the limit."),
     ] = 0
-    cost_micro_usd: Annotated[int, Field(ge=0, description="Sum of list prices, USD / 10^6.")] = 0
+    cost_micro_usd: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="Sum of list prices, USD / 10^6, each up to 6 x the limit where a cost of tasks "
+            "is declared.",
+        ),
+    ] = 0
+    costed: Annotated[int, Field(ge=0, description="Of them with a known cost.")] = 0
     left_out: Annotated[
         int,
         Field(
@@ -106,6 +132,9 @@ class Yardstick(ArmCounts):
     latency_squares: Annotated[
         int, Field(ge=0, description="Sum of squared processing times, in ms^2.")
     ] = 0
+    cost_squares: Annotated[
+        int, Field(ge=0, description="Sum of squared list prices, in (USD / 10^6)^2.")
+    ] = 0
 
 
 class CheckReport(Block):
@@ -114,7 +143,7 @@ class CheckReport(Block):
     name: Annotated[str, Field(max_length=32, description="errorRate, latencyMean, ...")]
     candidate: Annotated[str, Field(max_length=64, description="Measured on the canary.")]
     stable: Annotated[str, Field(max_length=64, description="Measured on stable meanwhile.")]
-    limit: Annotated[str, Field(max_length=32, description="The limit.")]
+    limit: Annotated[str, Field(max_length=64, description="The limit.")]
     verdict: Annotated[
         str,
         Field(

@@ -39,6 +39,18 @@ class CostBudget(Block):
     monthly: Annotated[Money | None, Field(description="Most of a month.")] = None
 
 
+class AgentCosts(CostBudget):
+    """What model calls of an Agent cost in USD: what a task should, and what all may at most."""
+
+    per_task: Annotated[
+        Money | None,
+        Field(
+            description="What a task is expected to cost, at list price. Nothing is refused for it: "
+            "revisions are judged by it, see analysis.guardrails.costPercentOfBudget."
+        ),
+    ] = None
+
+
 class PerCaller(Block):
     """What one user or one tenant may use of an Agent."""
 
@@ -78,7 +90,10 @@ class Budgets(Block):
         ),
     ] = OnExceeded.REJECT
     tokens: Annotated[TokenBudget | None, Field(description="Most tokens of all tasks.")] = None
-    cost_usd: Annotated[CostBudget | None, Field(description="Most money of all tasks.")] = None
+    cost_usd: Annotated[
+        AgentCosts | None,
+        Field(description="Most money of all tasks, and what one of them is expected to cost."),
+    ] = None
     per_user: Annotated[
         PerCaller | None,
         Field(description="Of each user; tasks without a user share one user of their tenant."),
@@ -109,6 +124,12 @@ def budget_of(declared: Budgets | None) -> Budget | None:
         min_reply_tokens=declared.min_reply_tokens,
         on_exceeded=declared.on_exceeded,
     )
+
+
+def expected_micro_usd(declared: Budgets | None) -> int | None:
+    """What a task is expected to cost, in micro-USD; None where nobody says."""
+    costs = declared.cost_usd if declared else None
+    return micro_usd(costs.per_task) if costs and costs.per_task else None
 
 
 def _limits(scope: Scope, block: Budgets | PerCaller) -> Iterator[Limit]:

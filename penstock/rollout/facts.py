@@ -7,14 +7,16 @@ from typing import Final, Self
 
 from penstock.analysis import guardrails, rates
 from penstock.analysis.evidence import Observation
+from penstock.analysis.expected import Expected, expected
 from penstock.analysis.guardrails import CheckVerdict, Finding
-from penstock.analysis.metrics import Sums, Tally, of_status
+from penstock.analysis.metrics import NOTHING, Sums, Tally, of_status
 from penstock.api import condition
 from penstock.api.analysis import Reason, Result, Yardstick
 from penstock.api.interruptions import Suspension
 from penstock.api.reasons import WaitReason
 from penstock.api.rollout import AgentRolloutStatus, Source, Stage, Step, Strategy
 from penstock.rollout import path, requests, setpoint
+from penstock.rollout.judged import Judged
 from penstock.rollout.situation import Pods, RevisionRecord, Situation, who_is_stable
 from penstock.traffic import Arm
 
@@ -36,20 +38,6 @@ QUIET_SECONDS: Final = 3600
 FEWEST_CANCELLED: Final = 5
 WAITING: Final = "Waiting"
 _OURS_AND_THEIRS: Final = (Arm.CANARY, Arm.STABLE)
-
-
-@dataclass(frozen=True)
-class Judged:
-    """The guardrails judged, and on what: where the evidence begins, and stable as it was before."""
-
-    evidence: tuple[bool, int, str | None]
-    before: Yardstick | None
-    findings: tuple[Finding, ...]
-
-    def holds_for(self, evidence: tuple[bool, int, str | None], before: Yardstick | None) -> bool:
-        """Whether judging on that would find the same."""
-        same = before == self.before or not any(found.by_before for found in self.findings)
-        return evidence == self.evidence and same
 
 
 @dataclass(frozen=True)
@@ -277,13 +265,32 @@ class Facts:
             analysis.since_version,
             self.suspension.resumed_at,
         )
-        if self.known is not None and self.known.holds_for(evidence, analysis.before):
+        expected = self.expected_cost
+        if self.known is not None and self.known.holds_for(evidence, analysis.before, expected):
             return self.known
         limits = self.situation.spec.analysis.guardrails
         before = of_status(analysis.before or Yardstick())
         observed = self.observation
-        findings = guardrails.judge(limits, observed, before) if observed is not None else ()
-        return Judged(evidence, analysis.before, findings)
+        findings = (
+            guardrails.judge(limits, observed, before, expected) if observed is not None else ()
+        )
+        return Judged(evidence, analysis.before, findings, expected)
+
+    @cached_property
+    def expected_cost(self) -> Expected | None:
+        """What a task is expected to cost; None where the cost is not judged.
+
+        While nothing is tried, stable is no measure of itself.
+        """
+        limits, declared = (
+            self.situation.spec.analysis.guardrails,
+            self.situation.expected_micro_usd,
+        )
+        if not declared and not path.under_way(self.status):
+            return None
+        total = self.observation.in_total(Arm.STABLE) if self.observation else NOTHING
+        before = of_status(self.status.analysis.before or Yardstick())
+        return expected(limits, declared, total, before)
 
     @property
     def callers_cancel(self) -> bool:
@@ -312,7 +319,8 @@ class Facts:
         stable = observed.since(int(began * 1000)).in_window(Arm.STABLE)
         enough = min(stable.tasks, stable.timed) >= guardrails.FEWEST_STABLE
         long = not since or self.seconds_since(since) >= 2 * limits.window_seconds
-        return (enough or long) and guardrails.stable_is_well(limits, stable)
+        well = guardrails.stable_is_well(limits, stable, self.expected_cost)
+        return (enough or long) and well
 
     @property
     def on_trial(self) -> bool:

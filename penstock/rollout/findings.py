@@ -5,9 +5,19 @@ from dataclasses import dataclass
 from typing import Final
 
 from penstock import meanings
+from penstock.analysis.expected import Expected
 from penstock.analysis.guardrails import CheckVerdict, Finding
-from penstock.analysis.metrics import ERROR_RATE, ESCALATION_RATE, LATENCY, Kind, Metric, Sums
+from penstock.analysis.metrics import (
+    COST,
+    ERROR_RATE,
+    ESCALATION_RATE,
+    LATENCY,
+    Kind,
+    Metric,
+    Sums,
+)
 from penstock.api.analysis import Reason
+from penstock.money.prices import usd
 from penstock.task import TaskStatus
 
 
@@ -39,6 +49,12 @@ WORDS: Final[Mapping[Metric, Words]] = {
     ESCALATION_RATE: Words(
         "escalation rate", "%", Reason.ESCALATION_RATE, meanings.STATUSES[TaskStatus.ESCALATED]
     ),
+    COST: Words(
+        "mean cost",
+        "USD",
+        Reason.COST,
+        "It cost more than `analysis.guardrails.costPercentOfBudget` allows.",
+    ),
 }
 
 
@@ -53,8 +69,17 @@ def reason(found: Finding) -> Reason:
 
 
 def limit(found: Finding) -> str:
-    """The limit as declared, such as "5 %"."""
+    """The limit as declared, such as "5 %"; of a cost in dollars, and of what it is a part."""
+    if found.expected is not None:
+        return _of_cost(found.limit, found.expected)
     return f"{found.limit} {WORDS[found.metric].unit}"
+
+
+def _of_cost(percent: int, expected: Expected) -> str:
+    if not expected.micro_usd:
+        return f"{percent} % of stable's, unknown so far"
+    most, whose = percent * expected.micro_usd // 100, "" if expected.declared else "stable's "
+    return f"{usd(most)} USD ({percent} % of {whose}{usd(expected.micro_usd)})"
 
 
 def of_canary(found: Finding) -> str:
@@ -88,7 +113,8 @@ def _shown(metric: Metric, sums: Sums) -> str:
         return "no task"
     if metric.kind is Kind.RATE:
         return f"{100 * sums.total / sums.n:.1f} % ({sums.total}/{sums.n})"
-    return f"{sums.mean / metric.scale:.1f} {WORDS[metric].unit} (n={sums.n})"
+    value = usd(round(sums.mean)) if metric is COST else f"{sums.mean / metric.scale:.1f}"
+    return f"{value} {WORDS[metric].unit} (n={sums.n})"
 
 
 def _on(shown: str, who: str) -> str:

@@ -74,6 +74,7 @@ class Situation:
     name it is called like its Agent. Without a ``capacity`` there is enough for any share.
     ``store_error`` says why Redis does not answer. ``uncut`` is the reason, in one word, why the
     Agent's present template has no revision: Settling, or what is wrong with it.
+    ``expected_micro_usd`` is what a task is declared to cost, None where it is not.
     """
 
     now: datetime
@@ -97,6 +98,7 @@ class Situation:
     store_error: str = ""
     uncut: str = ""
     capacity: Capacity | None = None
+    expected_micro_usd: int | None = None
     namespace: str = ""
     name: str = ""
 

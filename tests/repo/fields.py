@@ -31,6 +31,7 @@ _LIMIT = _TASK + "test_the_same_usage_ends_a_task_under_the_lower_limit_and_not_
 _ADMISSION = _ROUTE + "test_the_route_carries_the_limit_that_the_template_declares"
 _BUDGET = "tests/unit/operator/test_budgets.py::test_the_ledger_is_told_each_limit_that_is_declared"
 _RATES = _ROUTE + "test_the_route_carries_the_rates_of_users_and_tenants"
+_COSTS = "tests/unit/analysis/test_costs.py::"
 _OVER = _GUARDRAILS + "test_a_limit_condemns_what_is_over_it_and_spares_what_is_under_it"
 
 #: A field with one legal value: there is nothing to vary until there is a second one.
@@ -105,6 +106,8 @@ TESTS = {
         "budgets.tokens.hourly": _BUDGET,
         "budgets.tokens.daily": _BUDGET,
         "budgets.tokens.monthly": _BUDGET,
+        "budgets.costUSD.perTask": _COSTS
+        + "test_the_percentage_is_of_what_a_task_is_expected_to_cost",
         "budgets.costUSD.hourly": _BUDGET,
         "budgets.costUSD.daily": _BUDGET,
         "budgets.costUSD.monthly": _BUDGET,
@@ -171,6 +174,8 @@ TESTS = {
         "analysis.guardrails.errorRatePercent": _OVER,
         "analysis.guardrails.latencyMeanSeconds": _OVER,
         "analysis.guardrails.escalationRatePercent": _OVER,
+        "analysis.guardrails.costPercentOfBudget": _COSTS
+        + "test_the_percentage_is_of_what_a_task_is_expected_to_cost",
         "paused": _STRATEGY + "test_nothing_is_raised_by_itself_while_paused",
         "traffic.canaryPercent": _STRATEGY + "test_a_persons_percent_comes_before_the_steps",
         "traffic.canaryRevision": _STRATEGY

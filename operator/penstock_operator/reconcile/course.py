@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from penstock import names
+from penstock.api import budgets
 from penstock.api.agent_status import Asked, Role, TrafficTarget
 from penstock.api.analysis import Result, Verdict
 from penstock.api.reasons import EventReason
@@ -119,6 +120,7 @@ def situation(world: World, stock: Stock, rollout: Rollout) -> Situation:
         store_error=world.look_error if look is None else "",
         uncut="Settling" if stock.settling else stock.problem[0] if stock.problem else "",
         capacity=capacity_of(world, stock, canary),
+        expected_micro_usd=budgets.expected_micro_usd(world.spec.budgets) if world.spec else None,
         namespace=namespace_of(world.agent),
         name=name_of(rollout.obj),
     )

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from penstock import names, revision
 from penstock.analysis.evidence import Observation
-from penstock.api import validation
+from penstock.api import budgets, validation
 from penstock.api.agent import AgentSpec, AgentTemplate, InstructionsSource
 from penstock.api.agent_status import AgentStatus
 from penstock.api.rollout import AgentRef, AgentRolloutSpec, AgentRolloutStatus
@@ -114,6 +114,7 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
         look,
         _measured_for(key, charge, status.value),
         _all_limits(records, memory.cuts),
+        expected_micro_usd=budgets.expected_micro_usd(spec.budgets) if spec else None,
     )
     pods = await _pods(sources, key, deployments)
     inputs = revision.canonical([spec_of(agent).get("template"), references])
@@ -284,11 +285,16 @@ async def _observe(
     look: Look | None,
     rollout: tuple[AgentRolloutSpec, AgentRolloutStatus],
     limits: dict[str, RevisionLimits],
+    *,
+    expected_micro_usd: int | None,
 ) -> tuple[Observation | None, str]:
     if look is None:
         return None, "Redis did not answer"
     try:
-        return await sources.measure.observe(key, uid, look, *rollout, limits), ""
+        seen = await sources.measure.observe(
+            key, uid, look, *rollout, limits, expected_micro_usd=expected_micro_usd
+        )
+        return seen, ""
     except (StoreRefused, StoreUnavailable) as error:
         return None, str(error)
 

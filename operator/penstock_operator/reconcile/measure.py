@@ -95,16 +95,19 @@ class Measure:
         spec: AgentRolloutSpec,
         status: AgentRolloutStatus,
         limits: Mapping[str, RevisionLimits],
+        *,
+        expected_micro_usd: int | None = None,
     ) -> Observation:
         """Read the rows since the last time and say what was measured so far.
 
         Args:
             uid: of the Agent; another Agent of the same name begins anew.
             limits: of the revisions, by name.
+            expected_micro_usd: what a task is declared to cost.
         Raises:
             StoreUnavailable: Redis did not answer; nothing that was counted is lost.
         """
-        scope = scope_of(spec, status, limits)
+        scope = scope_of(spec, status, limits, expected_micro_usd)
         current = fold.follow(self._folds.get((key, uid)), scope, status.analysis, status.halts)
         self._folds[key, uid] = current
         after, more = current.read_after(look.now_ms), True
