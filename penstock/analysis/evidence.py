@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from penstock.analysis.comparison.cohorts import Compared
 from penstock.analysis.failures import Failure
 from penstock.analysis.metrics import NOTHING, Metric, Sums, Tally, total_of
 from penstock.traffic import Arm
@@ -62,6 +63,7 @@ class Observation:
     canary that was counted; None says that it is the present one. ``ended``: ended tasks, and
     those over their time by now, by the tick of their end, where the letter of a limit asks for
     them. ``failed``: the last failures of the canary in the window, see ``failures``.
+    ``compared``: the arms beside each other since the canary began, where that is asked for.
     """
 
     now_ms: int
@@ -76,6 +78,7 @@ class Observation:
     since_version: int | None = None
     ended: tuple[Stratum, ...] = ()
     failed: tuple[Failure, ...] = ()
+    compared: Compared | None = None
 
     def ended_in_window(self, arm: Arm) -> Tally:
         """What became of one arm's tasks that ended in the window, whenever they were routed."""

@@ -20,9 +20,10 @@ While the kill switch is on, the clocks of tasks stand still: a halted task is n
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
 from penstock.analysis.cells import Cells
+from penstock.analysis.comparison.cohorts import Cohort, Cohorts
 from penstock.analysis.evidence import TICK_MS, Observation, Stratum
 from penstock.analysis.failures import Failure, Lately
 from penstock.analysis.halts import Halts
@@ -39,7 +40,14 @@ from penstock.analysis.metrics import (
     of_status,
     total_of,
 )
-from penstock.analysis.pending import Pending, Position, Task, with_late, worked_ms
+from penstock.analysis.pending import (
+    LeftOut,
+    Pending,
+    Position,
+    Task,
+    with_late,
+    worked_ms,
+)
 from penstock.analysis.scope import Scope
 from penstock.api.analysis import AnalysisStatus, ArmCounts
 from penstock.api.interruptions import Halt
@@ -53,14 +61,6 @@ MOST_UNEXPLAINED: Final = 1000
 _ONE: Final = Tally(tasks=1)
 _LEFT_OUT: Final = Tally(left_out=1)
 _CANCELLED: Final = Tally(cancelled=1)
-
-
-class _LeftOut(NamedTuple):
-    """A task that was left out of the totals, and of the step that was then, if it is in that."""
-
-    task: str
-    arm: Arm
-    step_from: str | None
 
 
 def _nothing() -> dict[Arm, Tally]:
@@ -82,7 +82,7 @@ class Fold:
     _last: Position = (0, 0)
     _needed: Position = (0, 0)  # from where on the first reading must find every row
     _failed: Lately = field(default_factory=Lately)
-    _unexplained: deque[_LeftOut] = field(default_factory=lambda: deque(maxlen=MOST_UNEXPLAINED))
+    _unexplained: deque[LeftOut] = field(default_factory=lambda: deque(maxlen=MOST_UNEXPLAINED))
 
     def __post_init__(self) -> None:
         self._step_position = position(self.step_from)
@@ -92,6 +92,7 @@ class Fold:
         same = self.scope.coarse_ticks == self.scope.fine_ticks
         self._coarse = self._fine if same else Cells(self.scope.coarse_ticks)
         self._outcomes = Cells(self.scope.fine_ticks)  # by the time of the end
+        self.cohorts = Cohorts(self.scope.compared) if self.scope.compared else None
 
     @classmethod
     def resume(cls, scope: Scope, checkpoint: AnalysisStatus) -> "Fold":
@@ -104,6 +105,8 @@ class Fold:
         if scope.canary:
             fold.total = _restored(checkpoint.stable, checkpoint.canary)
             fold.step = _restored(checkpoint.step_stable, checkpoint.step_canary)
+        if scope.canary and scope.compared:
+            fold.cohorts = Cohorts.resume(scope.compared, checkpoint.comparison)
         return fold
 
     def begin_step(self, step_from: str) -> None:
@@ -123,6 +126,7 @@ class Fold:
         # Tasks that were open at the checkpoint were routed before it.
         newest_ms = min(now_ms, self.counted[0] or now_ms)
         oldest_ms = self.halts.earlier(newest_ms, self.scope.kept_ms)
+        oldest_ms = min(oldest_ms, (self.cohorts and self.cohorts.through_ms) or oldest_ms)
         oldest = (max(oldest_ms, 0), 0)
         self._needed = max(began, oldest, (1, 0))
         return _text(oldest)
@@ -170,7 +174,7 @@ class Fold:
         """Rows before this one are lost: how tasks ended that were open before it is unknown."""
         self._gap_at = max(self._gap_at, first[0])
         for task in self._open.lose(first):
-            self._credit(task, NOTHING - _ONE)
+            self._no_sample(task)
 
     def observe(self, now_ms: int) -> Observation:
         """What the rows so far say at this moment (Redis time, not before the last row)."""
@@ -191,6 +195,7 @@ class Fold:
             since_version=self.scope.since_version,
             ended=self._ended_lately(now_ms, begun, late) if self.scope.literal else (),
             failed=self._failed.since(begun),
+            compared=self.cohorts.observe(now_ms) if self.cohorts else None,
         )
 
     def _older(self, fine: list[Stratum], now_ms: int, begun: int) -> list[Stratum]:
@@ -244,7 +249,7 @@ class Fold:
             return
         self._open.close(row.task, task)
         if row.kind is RowKind.REHOMED or row.counting is Counting.LEFT_OUT:
-            self._credit(task, NOTHING - _ONE)
+            self._no_sample(task)
             if row.kind is RowKind.FINISHED:
                 self._left_out(row.task, task, at)
             return
@@ -252,6 +257,7 @@ class Fold:
         cost = self.scope.winsorised_cost(row.cost_micro_usd) if row.latency_ms else None
         end = of_end(row.counting, self.scope.winsorised(worked), cost)
         self._ended(task, end, at)
+        self._compare(task, end, worked)
         if task.arm is Arm.CANARY:
             for metric in self._against(end, worked, row.cost_micro_usd):
                 self._failed.note(Failure(row.task, metric, task.routed[0], at[0], row.reason))
@@ -267,7 +273,7 @@ class Fold:
             return
         self._count(task, _LEFT_OUT)
         step_from = self.step_from if self._is_in_step(task) else None
-        self._unexplained.append(_LeftOut(identifier, task.arm, step_from))
+        self._unexplained.append(LeftOut(identifier, task.arm, step_from))
 
     @property
     def unexplained(self) -> list[str]:
@@ -290,7 +296,10 @@ class Fold:
         fine, coarse = (
             cells.place(at[0], row.begin_version, row.arm) for cells in (self._fine, self._coarse)
         )
-        self._open.open(row.task, Task(row.arm, fine, coarse, at))
+        task = Task(row.arm, fine, coarse, at, row.bucket)
+        self._open.open(row.task, task)
+        if cohort := self._cohort(task):
+            cohort.route(task.arm, task.bucket)
         self._fine.add(fine, _ONE)
         if self._coarse is not self._fine:
             self._coarse.add(coarse, _ONE)
@@ -300,6 +309,20 @@ class Fold:
         self._fine.credit(task.fine, tally)
         if self._coarse is not self._fine:
             self._coarse.credit(task.coarse, tally)
+
+    def _no_sample(self, task: Task) -> None:
+        self._credit(task, NOTHING - _ONE)
+        if cohort := self._cohort(task):
+            cohort.leave(task.arm, task.bucket)
+
+    def _cohort(self, task: Task) -> Cohort | None:
+        """The tasks that it is compared with."""
+        known = self.cohorts
+        return known.find(task.routed[0], task.coarse.begin_version) if known else None
+
+    def _compare(self, task: Task, end: Tally, worked_ms: int) -> None:
+        if cohort := self._cohort(task):
+            cohort.end(task.arm, task.bucket, end, worked_ms)
 
     def _ended(self, task: Task, end: Tally, at: Position) -> None:
         self._credit(task, end)
@@ -331,6 +354,7 @@ class Fold:
             # Sequence 0, so that an overdue end sorts before every row of the same millisecond.
             end = of_end(Counting.ERROR, self.scope.winsorised(worked))
             self._ended(task, end, (deadline_ms, 0))
+            self._compare(task, end, worked)
             if task.arm is Arm.CANARY:
                 routed_ms = task.routed[0]
                 late = Failure(identifier, ERROR_RATE, routed_ms, deadline_ms, overdue=True)
@@ -359,6 +383,8 @@ def follow(
     fold.halts = Halts.of(halts)
     if fold.step_from != checkpoint.step_from:
         fold.begin_step(checkpoint.step_from)
+    if fold.cohorts and checkpoint.comparison:
+        fold.cohorts.begin(checkpoint.comparison.since)
     return fold
 
 

@@ -4,6 +4,7 @@ import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from penstock.analysis.cells import Place
 from penstock.analysis.evidence import Stratum
@@ -24,7 +25,16 @@ class Task:
     fine: Place
     coarse: Place
     routed: Position
+    bucket: int = 0
     started_ms: int = 0
+
+
+class LeftOut(NamedTuple):
+    """A task that was left out of the totals, and of the step that was then, if it is in that."""
+
+    task: str
+    arm: Arm
+    step_from: str | None
 
 
 class Pending:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from penstock import names
+from penstock.analysis.comparison.yardsticks import Yardsticks
 from penstock.analysis.evidence import TICK_MS
 from penstock.analysis.metrics import WINSOR_LIMITS
 from penstock.api import condition
@@ -26,7 +27,8 @@ class Scope:
     ``stable`` and ``canary`` are hashes; without a canary stable alone is watched.
     ``cost_limit_micro_usd``: the highest mean cost of a task; 0 where none is declared in dollars.
     ``literal``: outcomes are counted by the time of the end as well. ``began_ms``: when the canary
-    began, by the log's clock; 0: nobody knows.
+    began, by the log's clock; 0: nobody knows. ``compared``: by what values are measured where the
+    arms are compared.
     """
 
     stable: str
@@ -38,6 +40,7 @@ class Scope:
     literal: bool = False
     began_ms: int = 0
     cost_limit_micro_usd: int = 0
+    compared: Yardsticks | None = None
 
     @property
     def fine_ticks(self) -> int:

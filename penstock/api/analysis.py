@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
+from penstock.api.comparison import ComparisonStatus
 from penstock.api.fields import Block, Formerly, MapList, Message, Percent, Timestamp
 from penstock.api.sample import MAX_SAMPLES, Sample
 
@@ -190,6 +191,10 @@ class AnalysisStatus(Block):
             description="Stable in the last window in which the canary had at most half of the "
             "users: the measure where stable has too few tasks now."
         ),
+    ] = None
+    comparison: Annotated[
+        ComparisonStatus | None,
+        Field(description="The sums of the comparison, where one is asked for."),
     ] = None
     checks: Annotated[
         list[CheckReport], MapList("name"), Field(max_length=16, description="The last checks.")

@@ -8,11 +8,14 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from penstock.analysis.comparison.sums import encode, plus
+from penstock.analysis.comparison.yardsticks import Yardsticks
 from penstock.analysis.fold import Fold, position
 from penstock.analysis.metrics import for_status
 from penstock.analysis.scope import Scope
 from penstock.api.analysis import AnalysisStatus
-from penstock.outcomes import RowKind
+from penstock.api.comparison import ComparisonStatus
+from penstock.outcomes import Row, RowKind
 from penstock.task import Counting
 from penstock.traffic import Arm
 from tests.unit.analysis.rows import CANARY, STABLE, Log
@@ -28,7 +31,9 @@ SCOPE = Scope(
 #: So long that what is before the window, and then the window too, is counted in wider strata.
 PATIENT = replace(SCOPE, overdue_ms={Arm.STABLE: 2_900_000, Arm.CANARY: 3_500_000})
 LONG = replace(SCOPE, window_ms=2_000_000, literal=True)
-SCOPES = st.sampled_from((SCOPE, PATIENT, LONG))
+COMPARED = replace(SCOPE, compared=Yardsticks((4_000, 5), (1, 2)))
+SCOPES = st.sampled_from((SCOPE, PATIENT, LONG, COMPARED))
+SINCE = (2, 3, 0, 0, 3)
 T = 1_000_000_000
 
 
@@ -44,7 +49,8 @@ def random_log(seed):
             arm = chance.choice(tuple(Arm))
             begin = chance.choice((1, 2, 3, 3))
             revision = {} if chance.random() < 0.9 else {"revision": "0ther000"}
-            log.routed(f"t{number}", now, arm, version=3, begin=begin, **revision)
+            bucket = chance.randrange(100)
+            log.routed(f"t{number}", now, arm, version=3, begin=begin, bucket=bucket, **revision)
             open_tasks[f"t{number}"] = arm
     return log.rows
 
@@ -75,6 +81,12 @@ def checkpoint(fold, now_ms):
         canary=for_status(seen.in_total(Arm.CANARY)),
         step_stable=for_status(seen.in_step(Arm.STABLE)),
         step_canary=for_status(seen.in_step(Arm.CANARY)),
+        comparison=seen.compared
+        and ComparisonStatus(
+            since=seen.compared.since,
+            through_ms=seen.compared.through_ms,
+            sums=encode(seen.compared.settled),
+        ),
     )
     return AnalysisStatus.model_validate_json(kept.model_dump_json())
 
@@ -84,8 +96,15 @@ def rest(rows, after):
 
 
 def whole(rows, step_from, scope=SCOPE):
-    fold = Fold(scope, step_from)
+    fold = slotted(Fold(scope, step_from))
     fold.add(rows)
+    return fold
+
+
+def slotted(fold):
+    """Evidence is weighed since route versions that all logs here have."""
+    if fold.cohorts:
+        fold.cohorts.begin(SINCE)
     return fold
 
 
@@ -101,7 +120,7 @@ def test_a_restart_at_any_row_gives_the_same_observation(scope, seed, cut, step,
     rows = random_log(seed)
     step_from = rows[int(step * (len(rows) - 1))].id
     first = rows[: int(cut * len(rows))]
-    before = Fold(scope, step_from)
+    before = slotted(Fold(scope, step_from))
     before.add(first)
     stopped_ms = first[-1].at_ms if first else T
     kept = checkpoint(before, stopped_ms + 5)
@@ -131,7 +150,7 @@ def test_wide_strata_hold_what_fine_ones_would(seed, later_ms):
 @given(seed=st.integers(0, 2**32), sizes=st.lists(st.integers(1, 40), min_size=1, max_size=20))
 def test_batches_of_any_size_make_the_same_whole(seed, sizes):
     rows = random_log(seed)
-    fold, at = Fold(SCOPE), 0
+    fold, at = slotted(Fold(COMPARED)), 0
     for size in sizes:
         fold.add(rows[at : at + size])
         at = min(at + size, len(rows))
@@ -139,7 +158,23 @@ def test_batches_of_any_size_make_the_same_whole(seed, sizes):
             fold.observe(rows[at - 1].at_ms)
     fold.add(rows[at:])
     now_ms = rows[-1].at_ms + 3
-    assert fold.observe(now_ms) == whole(rows, "").observe(now_ms)
+    assert fold.observe(now_ms) == whole(rows, "", COMPARED).observe(now_ms)
+
+
+@settings(deadline=None, max_examples=60)
+@given(seed=st.integers(0, 2**32), cut=st.floats(0, 1))
+def test_the_sums_of_two_halves_of_the_tasks_add_up_to_those_of_all(seed, cut):
+    """Halves of which no minute is in both: each task is compared with those of its own minute."""
+    rows = random_log(seed)
+    minute = rows[int(cut * (len(rows) - 1))].at_ms // 60_000
+    routed_ms = {row.task: row.at_ms for row in rows if row.kind is RowKind.ROUTED}
+    early = [row for row in rows if routed_ms[row.task] // 60_000 < minute]
+    late = [row for row in rows if routed_ms[row.task] // 60_000 >= minute]
+    now_ms = rows[-1].at_ms + 40_000
+    passed = Row(f"{now_ms}-0", RowKind.ROUTED, "end", Arm.STABLE, "0ther000", 3, 3, 0)
+    halves = [whole([*half, passed], "", COMPARED).observe(now_ms) for half in (early, late)]
+    together = whole([*rows, passed], "", COMPARED).observe(now_ms).compared.evidence
+    assert plus(*(half.compared.evidence for half in halves)) == together
 
 
 @settings(deadline=None, max_examples=60)

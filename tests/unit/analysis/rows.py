@@ -21,8 +21,9 @@ class Log:
         version = fields.pop("version", 2)
         begin = fields.pop("begin", version)
         revision = fields.pop("revision", REVISION[arm])
+        bucket = fields.pop("bucket", 0)
         self.rows.append(
-            Row(f"{at_ms}-{n}", kind, task, arm, revision, version, begin, bucket=0, **fields)
+            Row(f"{at_ms}-{n}", kind, task, arm, revision, version, begin, bucket, **fields)
         )
         return self
 

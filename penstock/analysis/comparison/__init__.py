@@ -1,0 +1,1 @@
+"""The sequential comparison of the canary with stable: sums that add, and the evidence in them."""

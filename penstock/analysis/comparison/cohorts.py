@@ -1,0 +1,351 @@
+"""Cohorts of tasks that were routed in the same minute, to sessions of the same route version.
+
+Arms are only ever compared inside of a cohort: whatever the hour, the vendor or the share does, it does
+to both. What is in a cohort changes until its last task has ended; from then on, oldest first,
+it is *settled*: added to the sums that status keeps, and forgotten. The sums at any moment are
+the settled ones and those of the cohorts that are not; a restart begins with the settled ones and reads the rest again.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from penstock.analysis.comparison.evalues import EXCESS, STAKES_ABOVE, STAKES_BELOW, log_bets
+from penstock.analysis.comparison.ranks import Bins, bin_of, scores
+from penstock.analysis.comparison.sums import (
+    MARGINS,
+    NONE,
+    ONE,
+    RATIOS,
+    SLOTS,
+    VALUES,
+    Evidence,
+    RatioSince,
+    RatioWhole,
+    Since,
+    ValueSince,
+    ValueWhole,
+    Whole,
+    decode,
+    minus,
+    plus,
+)
+from penstock.analysis.comparison.yardsticks import SIZES, Yardsticks
+from penstock.analysis.metrics import Tally
+from penstock.api.comparison import ComparisonStatus
+from penstock.traffic import BUCKETS, Arm
+
+COHORT_MS: Final = 60_000
+#: A cohort is mature so long after its end, once at most this part of stable's tasks in it are open.
+MATURE_MS: Final = 60_000
+STILL_OPEN: Final = 0.05
+#: The second clock of late events: so long after routing they have had their time.
+LATE_MS: Final = 600_000
+
+
+class Key(NamedTuple):
+    """When its tasks were routed, in COHORT_MS, and under which route version their sessions began."""
+
+    minute: int
+    begin_version: int
+
+
+#: What a cohort adds to each slot that it is in, and to the whole.
+Part = tuple[Since, Whole]
+_How = Callable[[Any, Any], Any]
+
+
+def _arms() -> dict[Arm, list[int]]:
+    return {arm: [0] * BUCKETS for arm in Arm}
+
+
+@dataclass(slots=True)
+class Cohort:
+    """What is known of a cohort so far. Each list has a number for each bucket."""
+
+    yardsticks: Yardsticks
+    tasks: dict[Arm, list[int]] = field(default_factory=_arms)
+    events: tuple[dict[Arm, list[int]], ...] = field(
+        default_factory=lambda: tuple(_arms() for _ in RATIOS)
+    )
+    canary: tuple[Bins, ...] = field(default_factory=lambda: tuple({} for _ in VALUES))
+    stable: tuple[dict[tuple[int, int], int], ...] = field(
+        default_factory=lambda: tuple({} for _ in VALUES)
+    )
+    above: list[list[int]] = field(
+        default_factory=lambda: [[0] * len(STAKES_ABOVE) for _ in VALUES]
+    )
+    below: list[list[int]] = field(
+        default_factory=lambda: [[0] * len(STAKES_BELOW) for _ in VALUES]
+    )
+    open: dict[Arm, int] = field(default_factory=lambda: dict.fromkeys(Arm, 0))
+    made: Part | None = None
+
+    @property
+    def open_tasks(self) -> int:
+        """Of both arms."""
+        return sum(self.open.values())
+
+    def route(self, arm: Arm, bucket: int, tasks: int = 1) -> None:
+        """Tasks were routed."""
+        self.tasks[arm][bucket] += tasks
+        self.open[arm] += tasks
+        self.made = None
+
+    def leave(self, arm: Arm, bucket: int) -> None:
+        """An open task turned out to be no sample."""
+        self.route(arm, bucket, -1)
+
+    def end(self, arm: Arm, bucket: int, ended: Tally, worked_ms: int) -> None:
+        """A task has ended, after so much work."""
+        self.open[arm] -= 1
+        self.made = None
+        for kind, events in zip(self.events, (ended.errors, ended.escalations), strict=True):
+            kind[arm][bucket] += events
+        for at, value in enumerate((worked_ms, ended.cost_micro_usd)):
+            if value > 0:
+                self._value(at, arm, bucket, value)
+
+    def _value(self, at: int, arm: Arm, bucket: int, value: int) -> None:
+        place, limit = bin_of(value), self.yardsticks.limits[at]
+        if arm is Arm.STABLE:
+            known = self.stable[at]
+            known[bucket, place] = known.get((bucket, place), 0) + 1
+            return
+        self.canary[at][place] = self.canary[at].get(place, 0) + 1
+        if limit:
+            above, below = log_bets(value / limit, value / limit / SIZES[at])
+            for kept, logs in ((self.above[at], above), (self.below[at], below)):
+                for stake, log in enumerate(logs):
+                    kept[stake] += round(log * ONE)
+
+    # -- what it adds ----------------------------------------------------------------------------
+
+    def sums(self) -> Part:
+        """What the cohort adds to each slot that it is in, and to the whole."""
+        if self.made is None:
+            canary, stable = (self.tasks[arm] for arm in (Arm.CANARY, Arm.STABLE))
+            ours, theirs = sum(canary), sum(stable)
+            ratios = [self._ratio(at, ours, theirs) for at in range(len(RATIOS))]
+            values = [self._values(at) for at in range(len(VALUES))]
+            since = Since((ratios[0][0], ratios[1][0]), (values[0][0], values[1][0]))
+            parts = (ratios[0][1], ratios[1][1]), (values[0][1], values[1][1])
+            self.made = since, Whole(tuple(canary), tuple(stable), *parts)
+        return self.made
+
+    def _ratio(self, at: int, ours: int, theirs: int) -> tuple[RatioSince, RatioWhole]:
+        canary, stable = (self.events[at][arm] for arm in (Arm.CANARY, Arm.STABLE))
+        mine, others = sum(canary), sum(stable)
+        since, whole = (
+            RatioSince(ours, mine),
+            RatioWhole(canary=tuple(canary), stable=tuple(stable)),
+        )
+        if not (ours and theirs):
+            return since, whole
+        tasks, events = ours + theirs, mine + others
+        share = ours / tasks
+        if events:
+            exposure = tuple(round(events * math.log1p(share * r) * ONE) for r in EXCESS)
+            since = RatioSince(ours, mine, mine, exposure)
+        return since, whole._replace(
+            labelled=events,
+            expected=round(events * share * ONE),
+            excess=round((mine * theirs - others * ours) / tasks * ONE),
+            weight=round(ours * theirs / tasks * ONE),
+        )
+
+    def _values(self, at: int) -> tuple[ValueSince, ValueWhole]:
+        bets = tuple(self.above[at]), tuple(self.below[at])
+        seen = scores(self.canary[at], self.stable[at], (self.yardsticks.tolerated[at], *MARGINS))
+        if seen is None:
+            return ValueSince(0, 0, *bets), ValueWhole()
+        first, *margins = ((round(s * ONE), round(v * ONE)) for s, v in seen.moved)
+        residuals = [0] * BUCKETS
+        for bucket, residual in seen.residuals.items():
+            residuals[bucket] = round(residual * ONE)
+        flat = tuple(number for pair in margins for number in pair)
+        whole = ValueWhole(flat, round(seen.chance * ONE), tuple(residuals))
+        return ValueSince(*first, *bets), whole
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What the comparison is judged on, at a moment.
+
+    ``evidence``: of all tasks. ``ripe``: for each of RATIOS and each slot events and tasks of the canary in cohorts whose
+    late events have had their time. ``at_most``: the same of the cohorts in which most tasks of stable have
+    ended, the canary's open ones counted as events. ``settled`` and ``through_ms`` are what status keeps. ``since``: the
+    route version with which each slot began; 0 for one that has not.
+    """
+
+    evidence: Evidence = NONE
+    ripe: tuple[tuple[tuple[int, int], ...], ...] = (((0, 0),) * SLOTS,) * len(RATIOS)
+    at_most: tuple[tuple[tuple[int, int], ...], ...] = (((0, 0),) * SLOTS,) * len(RATIOS)
+    settled: Evidence = NONE
+    through_ms: int = 0
+    since: tuple[int, ...] = (0,) * SLOTS
+
+    def of_slots(self, since: Sequence[int]) -> "Compared":
+        """The same, without what was counted for slots that have begun anew."""
+        known = slots(since)
+        if known == self.since:
+            return self
+        fresh = [slot for slot in range(SLOTS) if slot and known[slot] != self.since[slot]]
+        ripe, at_most = (
+            tuple(
+                tuple((0, 0) if slot in fresh else count for slot, count in enumerate(counts))
+                for counts in of_ratios
+            )
+            for of_ratios in (self.ripe, self.at_most)
+        )
+        return Compared(
+            since_anew(self.evidence, self.since, known),
+            ripe,
+            at_most,
+            since_anew(self.settled, self.since, known),
+            self.through_ms,
+            known,
+        )
+
+
+def slots(since: Sequence[int]) -> tuple[int, ...]:
+    """The route versions with which the slots began, as many as there are slots."""
+    return (*since, *(0,) * SLOTS)[:SLOTS]
+
+
+def since_anew(evidence: Evidence, before: Sequence[int], now: Sequence[int]) -> Evidence:
+    """The sums without those of slots that have begun anew; the first slot has everything."""
+    kept = [
+        sums if not slot or before[slot] == now[slot] else Since()
+        for slot, sums in enumerate(evidence.since)
+    ]
+    return Evidence(tuple(kept), evidence.whole)
+
+
+@dataclass
+class Cohorts:
+    """The cohorts of one canary that are not settled, and the sums of those that are.
+
+    ``since``: the route version with which each slot began; 0 for one that has not. The first slot
+    has all.
+    """
+
+    yardsticks: Yardsticks
+    settled: Evidence = NONE
+    #: Tasks that were routed before are in the settled sums.
+    through_ms: int = 0
+    since: tuple[int, ...] = (0,) * SLOTS
+    _live: dict[Key, Cohort] = field(default_factory=dict)
+    _counted: dict[Key, Part] = field(default_factory=dict)  # of what is in the total
+    _total: Evidence = NONE
+
+    def __post_init__(self) -> None:
+        self._total = self.settled
+
+    @classmethod
+    def resume(cls, yardsticks: Yardsticks, kept: ComparisonStatus | None) -> "Cohorts":
+        """Cohorts that go on from the sums in status; rows from ``through_ms`` on are to be counted."""
+        if kept is None:
+            return cls(yardsticks)
+        return cls(yardsticks, decode(kept.sums), kept.through_ms, slots(kept.since))
+
+    def begin(self, since: Sequence[int]) -> None:
+        """The slots as they are now; one that began anew has nothing of before."""
+        known = slots(since)
+        if known != self.since:
+            self.settled = self._total = since_anew(self.settled, self.since, known)
+            self._counted.clear()
+            self.since = known
+
+    def find(self, routed_ms: int, begin_version: int) -> Cohort | None:
+        """The cohort of a task; None where that is settled."""
+        if routed_ms < self.through_ms:
+            return None
+        key = Key(routed_ms // COHORT_MS, begin_version)
+        found = self._live.get(key)
+        if found is None:
+            found = self._live[key] = Cohort(self.yardsticks)
+        return found
+
+    def settle(self, now_ms: int) -> None:
+        """Add up the oldest cohorts, as far as all of their tasks have ended."""
+        while self._live:
+            minute = min(key.minute for key in self._live)
+            together = [key for key in self._live if key.minute == minute]
+            end_ms = (minute + 1) * COHORT_MS
+            if end_ms > now_ms or any(self._live[key].open_tasks for key in together):
+                return
+            for key in together:
+                self._count_in(key, self._live.pop(key))
+                self.settled = self._combined(plus, self.settled, key, self._counted.pop(key))
+            self.through_ms = end_ms
+
+    def _count_in(self, key: Key, cohort: Cohort) -> None:
+        """Bring the total up to what is in a cohort now."""
+        part, before = cohort.sums(), self._counted.get(key)
+        if part is before:
+            return
+        if before is not None:
+            self._total = self._combined(minus, self._total, key, before)
+        self._total = self._combined(plus, self._total, key, part)
+        self._counted[key] = part
+
+    def _combined(self, how: _How, evidence: Evidence, key: Key, part: Part) -> Evidence:
+        since, whole = part
+        slots = tuple(
+            how(old, since) if self._is_in(key, slot) else old
+            for slot, old in enumerate(evidence.since)
+        )
+        return Evidence(slots, how(evidence.whole, whole))
+
+    def _is_in(self, key: Key, slot: int) -> bool:
+        began = self.since[slot]
+        return slot == 0 or 0 < began <= key.begin_version
+
+    def observe(self, now_ms: int) -> Compared:
+        """The sums at a moment, not before the last row that was counted."""
+        self.settle(now_ms)
+        for key, cohort in self._live.items():
+            self._count_in(key, cohort)
+        over = {k: c for k, c in self._live.items() if (k.minute + 1) * COHORT_MS <= now_ms}
+        late = {k: c for k, c in over.items() if (k.minute + 1) * COHORT_MS + LATE_MS <= now_ms}
+        mature = {k: c for k, c in over.items() if _is_mature(k, c, now_ms)}
+        return Compared(
+            self._total,
+            self._counts(late, as_events=False),
+            self._counts(mature, as_events=True),
+            self.settled,
+            self.through_ms,
+            self.since,
+        )
+
+    def _counts(
+        self, old: Mapping[Key, Cohort], *, as_events: bool
+    ) -> tuple[tuple[tuple[int, int], ...], ...]:
+        """Events and tasks of the canary in settled cohorts and in some others."""
+        return tuple(
+            tuple(self._count(at, slot, old, as_events=as_events) for slot in range(SLOTS))
+            for at in range(len(RATIOS))
+        )
+
+    def _count(
+        self, at: int, slot: int, old: Mapping[Key, Cohort], *, as_events: bool
+    ) -> tuple[int, int]:
+        settled = self.settled.since[slot].ratios[at]
+        events, tasks = settled.events, settled.tasks
+        for key, cohort in old.items():
+            if self._is_in(key, slot):
+                seen = cohort.sums()[0].ratios[at]
+                events += seen.events + (cohort.open[Arm.CANARY] if as_events else 0)
+                tasks += seen.tasks
+        return min(events, tasks), tasks
+
+
+def _is_mature(key: Key, cohort: Cohort, now_ms: int) -> bool:
+    """Whether tasks like stable's have had their time: what of the canary's is open then tells against it."""
+    stable = sum(cohort.tasks[Arm.STABLE])
+    if not stable:
+        return (key.minute + 1) * COHORT_MS + LATE_MS <= now_ms
+    old = (key.minute + 1) * COHORT_MS + MATURE_MS <= now_ms
+    return old and cohort.open[Arm.STABLE] <= STILL_OPEN * stable

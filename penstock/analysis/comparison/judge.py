@@ -1,0 +1,246 @@
+"""What the sums prove: that the canary is worse, that its limits are kept, that the next share is harmless.
+
+Numbers only: what follows from them is decided elsewhere. Formulae are those of ``evalues`` and ``spread``.
+
+The chance that a canary that is as good as stable and keeps its limits is ever condemned here is at most
+``alpha`` (0.02): over the whole rollout, all metrics, all slots, all looks. Three quarters of it are spent on
+"worse than stable", where each metric has the part of its weight and each slot that of its own; one quarter on "over a limit, and
+worse than stable" (absolute limits). Where stable itself breaks a limit, the second part is bounded by ATTRIBUTED alone.
+The windows of the guardrails have no part in it: they are judged by rules of their own.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from penstock.analysis.comparison import evalues, spread
+from penstock.analysis.comparison.cohorts import Compared
+from penstock.analysis.comparison.sums import (
+    MARGINS,
+    ONE,
+    RATIOS,
+    VALUES,
+    RatioWhole,
+)
+
+#: Parts of alpha: worse than stable, over a limit.
+RELATIVE_PART: Final = 0.75
+LIMIT_PART: Final = 0.25
+#: Weights of the slots, in their order, and of the metrics: each sums to 1.
+SLOT_WEIGHTS: Final = (0.64, 0.12, 0.12, 0.06, 0.06)
+RATIO_WEIGHTS: Final = (0.4, 0.2)
+VALUE_WEIGHTS: Final = (0.2, 0.2)
+#: A limit condemns only by a metric that is also so many to one worse than stable.
+ATTRIBUTED: Final = 60.0
+#: From here on nothing is raised.
+SUSPICIOUS: Final = 5.0
+#: The excess must be seen without the canary's worst bucket, as long as users may be that unlike.
+WITHOUT_WORST: Final = 0.03
+UNLIKE: Final = 0.25
+#: Where users are known to be so unlike, fewer effective buckets of the canary's condemn nobody.
+VERY_UNLIKE: Final = 1.0
+FEWEST_BUCKETS: Final = 12.0
+#: Values of fewer of the canary's tasks say nothing.
+FEWEST_TASKS: Final = 10
+#: On the second clock of late events goes this part of the evidence over a limit.
+LATE_PART: Final = 0.4
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What is too much.
+
+    ``limits``: of the rates; those of the means are in the sums. ``ignored``: smaller differences of the rates are
+    no harm. ``alpha``: see above. ``limited``: which of VALUES have a limit.
+    """
+
+    limits: tuple[float, float] = (0.05, 0.20)
+    ignored: tuple[float, float] = (0.005, 0.02)
+    alpha: float = 0.02
+    limited: tuple[bool, bool] = (True, False)
+
+
+@dataclass(frozen=True)
+class Strength:
+    """How strongly one metric speaks.
+
+    ``worse``: e-value that the canary is worse than stable; ``over``: that it is over its limit.
+    ``bucket``: the bucket of users on which all of the excess hangs; None where it does not.
+    """
+
+    name: str
+    worse: float
+    over: float
+    bucket: int | None = None
+
+    @property
+    def attributed(self) -> float:
+        """What may condemn by the limit: nothing that is not also worse than stable."""
+        return self.over if self.worse >= ATTRIBUTED else min(self.over, 1.0)
+
+
+@dataclass(frozen=True)
+class Strengths:
+    """All metrics together: to one that the canary is worse, and over a limit, and what condemns."""
+
+    metrics: tuple[Strength, ...]
+    worse: float
+    over: float
+    alpha: float
+
+    @property
+    def needed(self) -> tuple[float, float]:
+        """From where on each of both condemns."""
+        return 1 / (RELATIVE_PART * self.alpha), 1 / (LIMIT_PART * self.alpha)
+
+    @property
+    def condemns(self) -> bool:
+        """Whether the canary is proven worse."""
+        worse, over = self.needed
+        return self.worse >= worse or self.over >= over
+
+    @property
+    def suspicious(self) -> bool:
+        """Whether it may well be: nothing is raised meanwhile."""
+        return max(self.worse, self.over) >= SUSPICIOUS
+
+    @property
+    def strongest(self) -> Strength:
+        """The metric that speaks the loudest."""
+        return max(self.metrics, key=lambda metric: metric.worse)
+
+
+def strengths(seen: Compared, bounds: Bounds) -> Strengths:
+    """What speaks against the canary so far."""
+    ratios = [ratio(seen, at, bounds) for at in range(len(RATIOS))]
+    values = [value(seen, at, bounds) for at in range(len(VALUES))]
+    weights = (*RATIO_WEIGHTS, *VALUE_WEIGHTS)
+    metrics = (*ratios, *values)
+    worse = sum(weight * one.worse for weight, one in zip(weights, metrics, strict=True))
+    limited = [*ratios, *(v for v, has in zip(values, bounds.limited, strict=True) if has)]
+    over = sum(one.attributed for one in limited) / len(limited)
+    return Strengths(metrics, worse, over, bounds.alpha)
+
+
+# ------------------------------------------------------------------------------------------ rates
+
+
+def ratio(seen: Compared, at: int, bounds: Bounds) -> Strength:
+    """What one kind of events says."""
+    whole, slots = seen.evidence.whole.ratios[at], [s.ratios[at] for s in seen.evidence.since]
+    null = evalues.innate(round(innate_variance(seen, at), 4))
+    worse = weighed(
+        evalues.of_labels(s.labelled, [a / ONE for a in s.exposure], null)
+        if s.labelled or s.exposure[-1]
+        else 1.0
+        for s in slots
+    )
+    if whole.excess < bounds.ignored[at] * whole.weight:
+        worse = min(worse, 1.0)
+    bucket = None
+    if worse >= SUSPICIOUS:
+        bucket = hangs_on(seen, at)
+        worse = worse if bucket is None else SUSPICIOUS - 0.01
+    limit = bounds.limits[at]
+    over = weighed(evalues.of_limit(s.events, s.tasks, limit, evalues.ABOVE) for s in slots)
+    if at:
+        ripe = weighed(evalues.of_limit(*count, limit, evalues.ABOVE) for count in seen.ripe[at])
+        over = (1 - LATE_PART) * over + LATE_PART * ripe
+    return Strength(RATIOS[at], worse, over, bucket)
+
+
+def users_spread(seen: Compared, at: int) -> spread.Spread:
+    """How unlike stable's users are: a bad canary must not excuse itself."""
+    whole = seen.evidence.whole
+    return spread.of_rates(whole.ratios[at].stable, whole.stable)
+
+
+def innate_variance(seen: Compared, at: int) -> float:
+    """The variance of the ratio of the arms' rates that unlike users make by nature."""
+    whole = seen.evidence.whole
+    between = spread.upper(users_spread(seen, at), spread.OF_RATES)
+    return between * (spread.concentration(whole.canary) + spread.concentration(whole.stable))
+
+
+def hangs_on(seen: Compared, at: int) -> int | None:
+    """The bucket of users without which the excess is not seen, or may be all that it is.
+
+    A canary of one bucket has no other and is not asked.
+    """
+    whole = seen.evidence.whole
+    events, tasks = whole.ratios[at], whole.canary
+    if sum(n > 0 for n in tasks) < 2:
+        return None
+    between = users_spread(seen, at)
+    worst = _worst_bucket(events, tasks)
+    few = 1 / spread.concentration(tasks) < FEWEST_BUCKETS
+    if few and between.at_least > VERY_UNLIKE:
+        return worst
+    unlike = spread.upper(between, spread.OF_RATES) > UNLIKE
+    return worst if unlike and _is_gone_without(worst, events, tasks) else None
+
+
+def _worst_bucket(events: RatioWhole, tasks: Sequence[int]) -> int:
+    rate = sum(events.canary) / max(sum(tasks), 1)
+    return max(range(len(tasks)), key=lambda b: events.canary[b] - tasks[b] * rate)
+
+
+def _is_gone_without(worst: int, events: RatioWhole, tasks: Sequence[int]) -> bool:
+    """Whether what is left of the events, and of the canary's share of the tasks, could be chance."""
+    total, all_events = max(sum(tasks), 1), sum(events.canary)
+    part = tasks[worst] / total
+    share = events.expected / ONE / max(events.labelled, 1)
+    left = share * (1 - part) / max(1 - share * part, 1e-9)
+    left = min(max(left, 1e-6), 1 - 1e-6)
+    others = events.canary[worst]
+    chance = evalues.tail(all_events - others, max(events.labelled - others, 0), left)
+    return chance > WITHOUT_WORST
+
+
+# ------------------------------------------------------------------------------------------ values
+
+
+def value(seen: Compared, at: int, bounds: Bounds) -> Strength:
+    """What one kind of values says."""
+    slots = [s.values[at] for s in seen.evidence.since]
+    worse = 1.0
+    if sum(seen.evidence.whole.canary) >= FEWEST_TASKS:
+        tilt = tilt_variance(seen, at)
+        worse = weighed(evalues.of_ranks(s.score / ONE, s.variance / ONE, tilt) for s in slots)
+    over = 1.0
+    if bounds.limited[at]:
+        over = weighed(evalues.of_bets([log / ONE for log in s.above]) for s in slots)
+    return Strength(VALUES[at], worse, over)
+
+
+def tilt_variance(seen: Compared, at: int) -> float:
+    """The variance of the tilt of the ranks that unlike users make by nature."""
+    whole = seen.evidence.whole
+    of_values = whole.values[at]
+    residuals = [r / ONE for r in of_values.residuals]
+    between = spread.of_ranks(residuals, of_values.chance / ONE, whole.stable)
+    ours, theirs = sum(whole.canary), sum(whole.stable)
+    share = ours / max(ours + theirs, 1)
+    squares = (sum(n * n for n in arm) for arm in (whole.canary, whole.stable))
+    of_canary, of_stable = squares
+    extra = spread.upper(between, spread.OF_RANKS)
+    extra *= (1 - share) ** 2 * of_canary + share**2 * of_stable
+    return extra / max(seen.evidence.since[0].values[at].variance / ONE, 1e-9) ** 2
+
+
+def is_ruled_out(seen: Compared, at: int, step: int, alpha: float) -> bool:
+    """Whether values higher by the margin of a step are ruled out."""
+    margin = 2 * min(step, len(MARGINS) - 1)
+    score, variance = seen.evidence.whole.values[at].margins[margin : margin + 2]
+    tilt = tilt_variance(seen, at)
+    return evalues.of_ranks(-score / ONE, variance / ONE, tilt) >= 1 / alpha
+
+
+def margin_percent(step: int) -> int:
+    """By how much higher values are to be ruled out at a step, in percent."""
+    return round(100 * (1.1 ** MARGINS[min(step, len(MARGINS) - 1)] - 1))
+
+
+def weighed(each: Iterable[float]) -> float:
+    """The weighted sum over the slots."""
+    return sum(w * e for w, e in zip(SLOT_WEIGHTS, each, strict=True))

@@ -1,0 +1,184 @@
+"""What must be proven before more users are given to the canary.
+
+Two questions. Would the next share add more harm than it may? And does the canary break one of its limits by so much
+that it must never have everybody? The second is asked before more than half of the users, and again of the tasks since the last raise
+before the end; no waiting replaces it. By Ville's inequality a canary at such a size gets past it
+with a chance of at most LETS_PAST.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from penstock.analysis.comparison import evalues, judge
+from penstock.analysis.comparison.cohorts import Compared
+from penstock.analysis.comparison.judge import Bounds
+from penstock.analysis.comparison.sums import LAST_INCIDENT, ONE, RATIOS, VALUES
+from penstock.analysis.comparison.yardsticks import SIZES
+
+#: Chance that a canary that breaks a limit by its size gets past a proof.
+LETS_PAST: Final = 0.025
+#: What is ruled out of the next share, at any time, with 1 - this.
+UNCERTAIN: Final = 0.05
+#: Before more than half of the users the next share may add so much less.
+LAST_PART: Final = 0.85
+#: By time alone, before more than half of the users, the estimate may be half of it.
+LAST_LIKELY: Final = 0.5
+HALF: Final = 0.5
+#: Sizes of the rates, in limits: 8 of 5 %, 25 of 20 %.
+RATE_SIZES: Final = (1.6, 1.25)
+
+
+@dataclass(frozen=True)
+class Unproven:
+    """A limit that is not yet proven to be kept.
+
+    ``size``: what is to be ruled out, a rate or a mean in limits. ``seen``: the rate so far, open tasks counted as events;
+    None for a mean. ``missing``: about how many more tasks of the canary would prove it, as it goes on; None where
+    it would not prove it at all. ``tasks``: those there are.
+    """
+
+    name: str
+    size: float
+    tasks: int
+    missing: int | None
+    seen: float | None = None
+
+
+@dataclass(frozen=True)
+class Gap:
+    """What is not ruled out of the next share.
+
+    ``adds``: harmful events per task of all users that it could add at most, and ``may`` how many it may; None for a value,
+    which could be higher by ``percent``.
+    """
+
+    name: str
+    share: float
+    adds: float | None = None
+    may: float | None = None
+    percent: int | None = None
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """The next share: ``gaps`` say what is not ruled out; ``likely``: the estimate says that it does no harm."""
+
+    gaps: tuple[Gap, ...]
+    likely: bool
+
+
+def unproven(seen: Compared, bounds: Bounds, *, last_raise: bool) -> tuple[Unproven, ...]:
+    """The limits that are not proven to be kept.
+
+    Args:
+        last_raise: of the tasks since the last raise, not of all.
+    """
+    slot = max(s for s in range(LAST_INCIDENT) if seen.since[s] or not s) if last_raise else 0
+    slots = (slot, LAST_INCIDENT) if seen.since[LAST_INCIDENT] else (slot,)
+    found = [_rate(seen, at, bounds, slots) for at in range(len(RATIOS))]
+    found += [_mean(seen, at, slots) for at in range(len(VALUES)) if bounds.limited[at]]
+    return tuple(one for one in found if one is not None)
+
+
+def _rate(seen: Compared, at: int, bounds: Bounds, slots: Sequence[int]) -> Unproven | None:
+    size = bounds.limits[at] * RATE_SIZES[at]
+    counts = [seen.at_most[at][slot] for slot in slots]
+
+    def evidence(times: float) -> float:
+        return _mean_of(
+            evalues.of_limit(events * times, tasks * times, size, evalues.BELOW)
+            for events, tasks in counts
+        )
+
+    events, tasks = counts[0]
+    missing = _missing(evidence, tasks)
+    if missing == 0:
+        return None
+    return Unproven(RATIOS[at], size, tasks, missing, events / tasks if tasks else 0.0)
+
+
+def _mean(seen: Compared, at: int, slots: Sequence[int]) -> Unproven | None:
+    logs = [[log / ONE for log in seen.evidence.since[s].values[at].below] for s in slots]
+
+    def evidence(times: float) -> float:
+        return _mean_of(evalues.of_bets([log * times for log in each]) for each in logs)
+
+    tasks = seen.evidence.since[slots[0]].ratios[0].tasks
+    missing = _missing(evidence, tasks)
+    return None if missing == 0 else Unproven(VALUES[at], SIZES[at], tasks, missing)
+
+
+def _mean_of(each: Iterable[float]) -> float:
+    known = list(each)
+    return sum(known) / len(known)
+
+
+def _missing(evidence: Callable[[float], float], tasks: int) -> int | None:
+    """About how many more tasks like those so far prove it: 0 where they do; None: not even 1,000 times as many."""
+    enough, times = 1 / LETS_PAST, 1.0
+    if evidence(1.0) >= enough:
+        return 0
+    while times < 1000:
+        times *= 1.1
+        if evidence(times) >= enough:
+            return max(1, math.ceil(tasks * (times - 1)))
+    return None
+
+
+# ------------------------------------------------------------------------------------- next share
+
+
+def outlook(seen: Compared, may_add: Sequence[float], share: float, step: int) -> Outlook:
+    """Whether the next share is harmless.
+
+    Args:
+        may_add: events per task of all users, for each of RATIOS.
+        share: the next one, 0 to 1.
+        step: how many raises there were.
+    """
+    last = share > HALF
+    gaps, likely = [], True
+    for at, may in enumerate(may_add):
+        allowed = may * (LAST_PART if last else 1.0)
+        most, estimate, tasks = _difference(seen, at)
+        likely &= share * estimate <= may * (LAST_LIKELY if last else 1.0)
+        if not tasks or share * most > allowed:
+            gaps.append(Gap(RATIOS[at], share, share * most, allowed))
+    for at, name in enumerate(VALUES):
+        if not has_values(seen, at):
+            continue
+        score = seen.evidence.whole.values[at].margins[2 * min(step, 2)]
+        likely &= score <= 0
+        if not judge.is_ruled_out(seen, at, step, UNCERTAIN):
+            gaps.append(Gap(name, share, percent=judge.margin_percent(step)))
+    return Outlook(tuple(gaps), likely)
+
+
+def has_values(seen: Compared, at: int) -> bool:
+    """Whether both arms have values; a cost that nobody knows is not waited for."""
+    return seen.evidence.since[0].values[at].variance > 0
+
+
+def _difference(seen: Compared, at: int) -> tuple[float, float, int]:
+    """The difference of the rates: at most, as estimated less what unlike users alone may do, and of how many tasks.
+
+    The variance has the binomial part of both arms and the part of unlike users.
+    """
+    whole = seen.evidence.whole
+    of_ratio = whole.ratios[at]
+    ours, theirs = sum(of_ratio.canary), sum(of_ratio.stable)
+    n_ours, n_theirs = sum(whole.canary), sum(whole.stable)
+    difference = of_ratio.excess / max(of_ratio.weight, 1)
+    if at:  # what is late: tasks that are still open count as events
+        upper, of = seen.at_most[at][0]
+        ours, n_ours = max(ours, upper), max(n_ours, of)
+        difference = max(difference, ours / max(n_ours, 1) - theirs / max(n_theirs, 1))
+    p, q = min((ours + 1) / (n_ours + 2), 1.0), min((theirs + 1) / (n_theirs + 2), 1.0)
+    chance = p * (1 - p) / max(n_ours, 0.5) + q * (1 - q) / max(n_theirs, 0.5)
+    innate = judge.innate_variance(seen, at)
+    variance = chance + q * q * innate
+    time = of_ratio.weight / ONE * chance / variance
+    most = difference + evalues.half_width(math.sqrt(variance), time, UNCERTAIN)
+    return most, difference - min(p, q) * math.sqrt(innate), n_ours

@@ -1,0 +1,79 @@
+"""How unlike the users are: the variance between buckets of stable's users, never underestimated."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+#: Standard errors that an estimate is widened by: few clusters must widen, not narrow.
+WIDENED: Final = 0.5
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A variance between buckets: its estimate, and the information in that (1 / its own variance)."""
+
+    value: float
+    information: float
+
+    @property
+    def at_least(self) -> float:
+        """What it is with a confidence of 97.5 %."""
+        return self.value - 2 / math.sqrt(self.information)
+
+
+#: Before anything is known of an agent's users: relative to a rate, and of a mean rank.
+OF_RATES: Final = Spread(1.0, 2.0)
+OF_RANKS: Final = Spread(0.01, 4.0 / 0.01**2)
+#: Excess kurtosis that is assumed of users' rates, and of their mean ranks.
+KURTOSIS_OF_RATES: Final = 10.0
+KURTOSIS_OF_RANKS: Final = 3.0
+
+
+def of_rates(events: Sequence[int], tasks: Sequence[int]) -> Spread:
+    """The variance of the buckets' rates relative to their mean, by moments.
+
+    tau^2 = sum((k - e)^2 - u) / sum e^2 with e = n p and u = e (1 - n / N). The second term of its noise, kappa tau^4 / n_eff, is what a
+    variance from a few skewed clusters lacks: the counterpart of the corrections of Bell and McCaffrey (2002) and Pustejovsky and
+    Tipton (2018).
+    """
+    total = max(sum(tasks), 1)
+    rate = sum(events) / total
+    expected = [n * rate for n in tasks]
+    chance = [e * (1 - n / total) for e, n in zip(expected, tasks, strict=True)]
+    squares = max(sum(e * e for e in expected), 1e-12)
+    value = sum((k - e) ** 2 - u for k, e, u in zip(events, expected, chance, strict=True))
+    value /= squares
+    effective = squares * squares / max(sum(e**4 for e in expected), 1e-24)
+    noise = sum(2 * u * u + u for u in chance) / squares**2
+    noise += KURTOSIS_OF_RATES * max(value, 0.0) ** 2 / effective
+    return Spread(value, 1 / max(noise, 1e-12))
+
+
+def of_ranks(residuals: Sequence[float], chance: float, tasks: Sequence[int]) -> Spread:
+    """The variance of the buckets' mean ranks.
+
+    Args:
+        residuals: per bucket the sum of its ranks, less the mean rank.
+        chance: the sum of the squares that ranks alone would make.
+        tasks: with a value, per bucket.
+    """
+    squares = max(sum(n * n for n in tasks), 1e-9)
+    value = (sum(r * r for r in residuals) - chance) / squares
+    fourth = sum(n**4 for n in tasks) / squares**2
+    noise = 2 * chance**2 * concentration(tasks) / squares**2
+    noise += KURTOSIS_OF_RANKS * max(value, 0.0) ** 2 * fourth
+    return Spread(value, 1 / max(noise, 1e-15))
+
+
+def upper(seen: Spread, prior: Spread) -> float:
+    """The variance to reckon with: shrunk to what was known before, and widened."""
+    total = seen.information + prior.information
+    value = (seen.information * seen.value + prior.information * prior.value) / total
+    return max(value, 0.0) + WIDENED / math.sqrt(total)
+
+
+def concentration(tasks: Sequence[int]) -> float:
+    """1 / the effective number of buckets: a bucket with most of the tasks counts as most of them."""
+    total = sum(tasks)
+    return sum(n * n for n in tasks) / (total * total) if total else 1.0

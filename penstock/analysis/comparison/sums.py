@@ -1,0 +1,196 @@
+"""The sums that the comparison is made of: whole numbers that add, in memory as in status.
+
+What is no whole number is kept in units of 1 / ONE, rounded once for each cohort: so sums of the
+same rows are equal to the last digit, in whatever order they were added.
+"""
+
+import base64
+import binascii
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from operator import add, sub
+from typing import Any, Final, NamedTuple, TypeVar
+
+from penstock.analysis.comparison.evalues import GRID, STAKES_ABOVE, STAKES_BELOW
+from penstock.traffic import BUCKETS
+
+ONE: Final = 1 << 20
+#: What is counted of a task's end: an event, or a value. In the order of RATIOS and VALUES.
+RATIOS: Final = ("errorRate", "escalationRate")
+VALUES: Final = ("latency", "cost")
+#: Evidence since the start, the first, second and third raise, and the last incident.
+SLOTS: Final = 5
+LAST_INCIDENT: Final = SLOTS - 1
+#: Bins of 10 % by which the canary's values are made smaller to ask what is ruled out: +77, +61, +33 %.
+MARGINS: Final = (6, 5, 3)
+
+Counts = tuple[int, ...]
+_NO_BUCKETS: Final = (0,) * BUCKETS
+
+
+class RatioSince(NamedTuple):
+    """Events of one kind since a moment.
+
+    ``tasks`` and ``events`` are the canary's, ``labelled`` those of them in whose cohort both arms
+    had tasks. ``exposure`` is A(rho), in 1 / ONE.
+    """
+
+    tasks: int = 0
+    events: int = 0
+    labelled: int = 0
+    exposure: Counts = (0,) * len(GRID)
+
+
+class ValueSince(NamedTuple):
+    """Values of one kind since a moment, all in 1 / ONE.
+
+    ``score`` and ``variance``: the canary's centred rank sum. ``above``, ``below``: logs of the
+    bets on its mean, one for each stake.
+    """
+
+    score: int = 0
+    variance: int = 0
+    above: Counts = (0,) * len(STAKES_ABOVE)
+    below: Counts = (0,) * len(STAKES_BELOW)
+
+
+class Since(NamedTuple):
+    """All that was seen since a moment."""
+
+    ratios: tuple[RatioSince, RatioSince] = (RatioSince(), RatioSince())
+    values: tuple[ValueSince, ValueSince] = (ValueSince(), ValueSince())
+
+
+class RatioWhole(NamedTuple):
+    """Events of one kind over the whole rollout.
+
+    ``canary`` and ``stable`` by bucket; ``labelled`` those of both arms in whose cohort both had tasks, ``expected`` of
+    them the canary's if it does no harm (1 / ONE). ``excess`` over ``weight`` is the difference of
+    the rates inside of the cohorts (Mantel and Haenszel 1959), both in 1 / ONE.
+    """
+
+    labelled: int = 0
+    expected: int = 0
+    excess: int = 0
+    weight: int = 0
+    canary: Counts = _NO_BUCKETS
+    stable: Counts = _NO_BUCKETS
+
+
+class ValueWhole(NamedTuple):
+    """Values of one kind over the whole rollout, in 1 / ONE.
+
+    ``margins``: score and variance for each of MARGINS. ``residuals``: of stable's ranks, by bucket;
+    ``chance`` the sum of squares that these would have if users were alike.
+    """
+
+    margins: Counts = (0,) * (2 * len(MARGINS))
+    chance: int = 0
+    residuals: Counts = _NO_BUCKETS
+
+
+class Whole(NamedTuple):
+    """All that is asked of the whole rollout: tasks by bucket of each arm, and what became of them."""
+
+    canary: Counts = _NO_BUCKETS
+    stable: Counts = _NO_BUCKETS
+    ratios: tuple[RatioWhole, RatioWhole] = (RatioWhole(), RatioWhole())
+    values: tuple[ValueWhole, ValueWhole] = (ValueWhole(), ValueWhole())
+
+
+class Evidence(NamedTuple):
+    """Sums of disjoint tasks add: ``plus``. ``since`` has one for each slot."""
+
+    since: tuple[Since, ...] = (Since(),) * SLOTS
+    whole: Whole = Whole()
+
+
+NONE: Final = Evidence()
+_Nested = TypeVar("_Nested", bound=tuple[Any, ...])
+
+
+def plus(one: _Nested, other: _Nested) -> _Nested:
+    """The sums of the tasks of both."""
+    return _combined(add, one, other)
+
+
+def minus(one: _Nested, other: _Nested) -> _Nested:
+    """The sums of the tasks of the first without those of the second, which are among them."""
+    return _combined(sub, one, other)
+
+
+def _combined(operator: Callable[[int, int], int], one: _Nested, other: _Nested) -> _Nested:
+    """Number by number: a tuple of numbers alone at once, else part by part."""
+    if isinstance(one[0], int) and isinstance(one[-1], int):
+        return _like(one, map(operator, one, other))
+    return _like(
+        one,
+        (
+            operator(a, b) if isinstance(a, int) else _combined(operator, a, b)
+            for a, b in zip(one, other, strict=True)
+        ),
+    )
+
+
+def _like(shape: _Nested, parts: Iterable[Any]) -> _Nested:
+    """A tuple of the same kind."""
+    return tuple.__new__(type(shape), parts)
+
+
+# ---------------------------------------------------------------------------------- as status keeps them
+
+_LAYOUT: Final = "1"
+MOST_CHARACTERS: Final = 9_000
+
+
+def encode(evidence: Evidence) -> str:
+    """The sums as printable characters, some 5,000 of a long rollout; empty where there are none."""
+    if evidence == NONE:
+        return ""
+    raw = bytearray()
+    for number in _flat(evidence):
+        _put(raw, number)
+    return _LAYOUT + base64.b85encode(zlib.compress(bytes(raw), 9)).decode()
+
+
+def decode(text: str) -> Evidence:
+    """The sums of ``encode``; none where they are of a layout that this version does not know."""
+    if not text.startswith(_LAYOUT):
+        return NONE
+    try:
+        raw = zlib.decompress(base64.b85decode(text[len(_LAYOUT) :]))
+        return _filled(NONE, _numbers(raw))
+    except (ValueError, binascii.Error, zlib.error, StopIteration, RuntimeError):
+        return NONE
+
+
+def _flat(nested: tuple[Any, ...]) -> Iterator[int]:
+    for part in nested:
+        if isinstance(part, int):
+            yield part
+        else:
+            yield from _flat(part)
+
+
+def _filled(shape: _Nested, numbers: Iterator[int]) -> _Nested:
+    parts = [next(numbers) if isinstance(part, int) else _filled(part, numbers) for part in shape]
+    return _like(shape, parts)
+
+
+def _put(raw: bytearray, number: int) -> None:
+    """Seven bits to a byte, the lowest first; the sign is the lowest bit."""
+    left = number << 1 if number >= 0 else (-number << 1) - 1
+    while left >= 0x80:
+        raw.append(left & 0x7F | 0x80)
+        left >>= 7
+    raw.append(left)
+
+
+def _numbers(raw: bytes) -> Iterator[int]:
+    number = shift = 0
+    for byte in raw:
+        number |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            yield (number >> 1) if not number & 1 else -((number + 1) >> 1)
+            number = shift = 0

@@ -1,0 +1,103 @@
+"""The comparison of the canary with stable: what people declare, and what a restart goes on from."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from penstock.api.fields import Block
+
+
+class NextStepMayAdd(Block):
+    """Harm of the next share that must be ruled out before it is taken, over the tasks of all users."""
+
+    errors_per_1000: Annotated[
+        int, Field(ge=1, le=1000, description="Failed tasks more per 1,000 tasks.")
+    ] = 20
+    escalations_per_1000: Annotated[
+        int, Field(ge=1, le=1000, description="Unplanned escalations more per 1,000 tasks.")
+    ] = 40
+
+
+class IgnoreBelow(Block):
+    """Differences that are too small to matter: however sure they are, they roll nothing back."""
+
+    errors_per_1000: Annotated[
+        int, Field(ge=0, le=1000, description="Failed tasks more per 1,000 of the canary's.")
+    ] = 5
+    escalations_per_1000: Annotated[
+        int, Field(ge=0, le=1000, description="Escalations more per 1,000 of the canary's.")
+    ] = 20
+
+
+class Comparison(Block):
+    """Canary against stable among the tasks of the same minutes, looked at as often as one likes."""
+
+    false_rollback_percent: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=20,
+            description="Chance, in percent, that a canary that is as good as stable and keeps its limits "
+            "is ever rolled back by this comparison: over the whole rollout, all metrics, all looks.",
+        ),
+    ] = 2
+    next_step_may_add: Annotated[
+        NextStepMayAdd, Field(description="Harm that must be ruled out before a step is left.")
+    ] = NextStepMayAdd()
+    ignore_below: Annotated[IgnoreBelow, Field(description="Differences that never roll back.")] = (
+        IgnoreBelow()
+    )
+    latency_tolerance_percent: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=1000,
+            description="How much slower the canary may be, in steps of 10 %, rounded up.",
+        ),
+    ] = 10
+    cost_tolerance_percent: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=1000,
+            description="How much dearer it may be at list prices, in steps of 10 %, rounded up.",
+        ),
+    ] = 10
+
+
+class OnRegression(StrEnum):
+    """What follows when the comparison proves the canary worse."""
+
+    ROLLBACK = "Rollback"
+    PAUSE = "Pause"
+
+
+class OnNoEvidence(StrEnum):
+    """What follows when a step's longest wait is over and the next share is not proven harmless."""
+
+    ADVANCE = "Advance"
+    HOLD = "Hold"
+
+
+class ComparisonStatus(Block):
+    """The sums of the comparison: a restart goes on from them, and counts nothing twice."""
+
+    since: Annotated[
+        tuple[Annotated[int, Field(ge=0)], ...],
+        Field(
+            max_length=8,
+            description="Route versions since which evidence is weighed: of the start, of the first, second and third "
+            "raise, and of the last return; 0 for one that was not yet.",
+        ),
+    ] = ()
+    through_ms: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="Tasks routed before this moment (ms since 1970) are in the sums.",
+        ),
+    ] = 0
+    sums: Annotated[
+        str, Field(max_length=9_000, description="The sums, compressed. For programs only.")
+    ] = ""
