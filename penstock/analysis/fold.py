@@ -36,8 +36,8 @@ from penstock.analysis.metrics import (
     Metric,
     Tally,
     as_total,
+    of_arms,
     of_end,
-    of_status,
     total_of,
 )
 from penstock.analysis.pending import (
@@ -49,7 +49,7 @@ from penstock.analysis.pending import (
     worked_ms,
 )
 from penstock.analysis.scope import Scope
-from penstock.api.analysis import AnalysisStatus, ArmCounts
+from penstock.api.analysis import AnalysisStatus
 from penstock.api.interruptions import Halt
 from penstock.outcomes import End, Row, RowKind
 from penstock.task import Counting, TaskStatus
@@ -103,8 +103,8 @@ class Fold:
         """
         fold = cls(scope, checkpoint.step_from, position(checkpoint.counted_through))
         if scope.canary:
-            fold.total = _restored(checkpoint.stable, checkpoint.canary)
-            fold.step = _restored(checkpoint.step_stable, checkpoint.step_canary)
+            fold.total = of_arms(checkpoint.stable, checkpoint.canary)
+            fold.step = of_arms(checkpoint.step_stable, checkpoint.step_canary)
         if scope.canary and scope.compared:
             fold.cohorts = Cohorts.resume(scope.compared, checkpoint.comparison)
         return fold
@@ -396,7 +396,3 @@ def position(identifier: str) -> Position:
 
 def _text(at: Position) -> str:
     return f"{at[0]}-{at[1]}" if at > (0, 0) else ""
-
-
-def _restored(stable: ArmCounts, canary: ArmCounts) -> dict[Arm, Tally]:
-    return {Arm.STABLE: of_status(stable), Arm.CANARY: of_status(canary)}

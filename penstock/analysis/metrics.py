@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from penstock.api.analysis import ArmCounts, Guardrails, Yardstick
 from penstock.task import Counting
+from penstock.traffic import Arm
 
 #: Latencies and costs are counted up to this many times the limit, so that one stuck task is no mean.
 WINSOR_LIMITS: Final = 6
@@ -91,6 +92,11 @@ def as_total(tally: Tally) -> Tally:
 def of_status(kept: ArmCounts) -> Tally:
     """What status keeps of an arm."""
     return Tally(**kept.model_dump())
+
+
+def of_arms(stable: ArmCounts, canary: ArmCounts) -> dict[Arm, Tally]:
+    """What status keeps of both."""
+    return {Arm.STABLE: of_status(stable), Arm.CANARY: of_status(canary)}
 
 
 def for_status(tally: Tally) -> ArmCounts:
