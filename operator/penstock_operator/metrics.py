@@ -179,6 +179,27 @@ STALLED: Final = Gauge(
     registry=_LEADING,
 )
 
+COST_TODAY: Final = Gauge(
+    "penstock_agent_cost_today_usd",
+    "What the tasks have cost that a revision ended today (UTC). No series while Redis does not answer.",
+    (*_AGENT, "revision"),
+    registry=_LEADING,
+)
+BUDGET_SPENT: Final = Gauge(
+    "penstock_agent_budget_spent_percent",
+    "How much of a limit of spec.budgets is spent, settled by bills, of the Agent itself: window is "
+    "hour, day or month, unit is tokens or micro_usd, mode is that of spec.budgets.",
+    (*_AGENT, "window", "unit", "mode"),
+    registry=_LEADING,
+)
+BUDGET_REFUSALS: Final = Gauge(
+    "penstock_agent_budget_refusals",
+    "How often a limit of spec.budgets has refused a model call, or would have with mode: Report, "
+    "since the Agent had a budget first: scope is agent, user, tenant, task or canary, whoever it was.",
+    (*_AGENT, "scope", "window", "unit"),
+    registry=_LEADING,
+)
+
 _RESULTS: Final = {
     Reason.NEW_REVISION: Result.SUPERSEDED,
     Reason.ALL_STEPS_PASSED: Result.PROMOTED,

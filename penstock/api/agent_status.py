@@ -11,6 +11,7 @@ from penstock.api.fields import (
     MapList,
     Percent,
 )
+from penstock.money import spend
 
 
 class RevisionState(StrEnum):
@@ -61,6 +62,13 @@ class RevisionStatus(Block):
     queued: Annotated[int, Field(ge=0, description="Tasks waiting for a worker.")] = 0
     running: Annotated[int, Field(ge=0, description="Tasks being worked on.")] = 0
     pinned: Annotated[int, Field(ge=0, description="Live sessions that stay on it.")] = 0
+    cost_today: Annotated[
+        str,
+        Field(
+            max_length=24,
+            description="What tasks that it ended today (UTC) have cost, in US dollars and cents.",
+        ),
+    ] = ""
 
 
 class Rejection(Block):
@@ -93,6 +101,48 @@ class AgentSummary(Block):
         str, Field(max_length=63, description="The canary's name while there is one.")
     ] = ""
     percent: Annotated[str, Field(max_length=8, description="The canary's share.")] = ""
+    cost_today: Annotated[
+        str,
+        Field(
+            max_length=24,
+            description="What model calls have cost today (UTC), in US dollars and cents: as the "
+            "ledger has it, else of the tasks that ended.",
+        ),
+    ] = ""
+    budget: Annotated[
+        str,
+        Field(max_length=32, description="The fullest window of spec.budgets: 78% of daily."),
+    ] = ""
+
+
+class BudgetWindow(Block):
+    """How far the Agent's own budget of one window is spent."""
+
+    window: Annotated[str, Field(max_length=16, description="hourly, daily or monthly.")]
+    limits: Annotated[
+        str, Field(max_length=128, description="What may be spent in it, lifts included.")
+    ] = ""
+    told_percent: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=100,
+            description="The highest of 50, 80, 95 and 100 that was passed in this window and told.",
+        ),
+    ] = 0
+    spent_percent: Annotated[
+        int, Field(ge=0, description="How much is spent of the limit of which most is.")
+    ] = 0
+    resets_at: Annotated[str, Field(max_length=40, description="When the window ends.")] = ""
+
+    @property
+    def in_words(self) -> str:
+        """What is told of a window that has passed a mark; it stays as it is until the next one."""
+        share = "all" if self.told_percent == spend.WHOLE else f"{self.told_percent} %"
+        return (
+            f"{share} of the {self.window} budget ({self.limits}) is spent; it is reset at "
+            f"{self.resets_at}"
+        )
 
 
 class AgentStatus(Block):
@@ -135,6 +185,11 @@ class AgentStatus(Block):
             "AgentRollout: undo/REVISION/NONCE or retry/REVISION/NONCE."
         ),
     ] = None
+    budget_windows: Annotated[
+        list[BudgetWindow],
+        MapList("window"),
+        Field(max_length=3, description="Windows of spec.budgets that limit the Agent itself."),
+    ] = []
     summary: Annotated[AgentSummary, Field(description="Strings for columns.")] = AgentSummary()
     conditions: Annotated[
         tuple[Condition, ...],

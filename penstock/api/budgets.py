@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from penstock.api.fields import Block, Money, micro_usd
+from penstock.money import spend
 from penstock.money.ledger import (
     MIN_REPLY_TOKENS,
     Budget,
@@ -15,7 +16,6 @@ from penstock.money.ledger import (
     OnExceeded,
     Scope,
     Unit,
-    Window,
 )
 from penstock.money.prices import usd
 
@@ -103,8 +103,6 @@ class Budgets(Block):
 
 # ---------------------------------------------------------------------------- for the ledger
 
-_FIELDS: Final = {Window.HOUR: "hourly", Window.DAY: "daily", Window.MONTH: "monthly"}
-
 
 def budget_of(declared: Budgets | None) -> Budget | None:
     """What the ledger is told; None where neither tokens nor money are bounded."""
@@ -133,7 +131,7 @@ def expected_micro_usd(declared: Budgets | None) -> int | None:
 
 
 def _limits(scope: Scope, block: Budgets | PerCaller) -> Iterator[Limit]:
-    for window, field in _FIELDS.items():
+    for window, field in spend.FIELDS.items():
         if tokens := getattr(block.tokens, field, None):
             yield Limit(scope, window, Unit.TOKENS, tokens)
         if cost := getattr(block.cost_usd, field, None):
@@ -153,7 +151,7 @@ def field_of(limit: Limit) -> str:
             return f"budgets.{unit}.perTask"
         case Scope.CANARY:
             return "analysis.canarySpendCapUSD"
-    return f"budgets.{_PLACES.get(limit.scope, '')}{unit}.{_FIELDS.get(limit.window, 'total')}"
+    return f"budgets.{_PLACES.get(limit.scope, '')}{unit}.{spend.FIELDS.get(limit.window, 'total')}"
 
 
 def shown(limit: Limit, amount: int) -> str:

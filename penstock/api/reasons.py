@@ -11,6 +11,7 @@ class ConditionType(StrEnum):
 
     ACCEPTED = "Accepted"
     ANALYSIS_PASSING = "AnalysisPassing"
+    BUDGET_LOW = "BudgetLow"
     CREDENTIALS_VALID = "CredentialsValid"
     MANUAL_SETPOINT = "ManualSetpoint"
     NAME_CONFLICT = "NameConflict"
@@ -66,6 +67,8 @@ class EventReason(StrEnum):
     ANALYSIS_FAILED = "AnalysisFailed"
     ANALYSIS_UNCLEAR = "AnalysisUnclear"
     APPROVED_BY_SETPOINT = "ApprovedBySetpoint"
+    BUDGET_LOW = "BudgetLow"
+    BUDGET_SPENT = "BudgetSpent"
     CANARY_STARTED = "CandidateStarted"
     HOLD_FOR_APPROVAL = "HoldForApproval"
     MEASUREMENT_MISSING = "MeasurementMissing"

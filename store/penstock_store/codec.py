@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from penstock.access import Access, Heard
 from penstock.errors import StoreRefused
-from penstock.money.ledger import Amount
+from penstock.money.ledger import Amount, Spending
 from penstock.names import AgentKey
 from penstock.protocol import Spoken
 from penstock.task import (
@@ -264,7 +264,7 @@ def _rates(rates: RequestRates) -> str:
 
 def look(answer: Sequence[Any]) -> Look:
     """A look from what look.lua answers."""
-    now_ms, stored, first, last, works, waiting, trimmed = answer
+    now_ms, stored, first, last, works, waiting, trimmed, cost_today, spending = answer
     record = tuple((field or b"").decode(errors="replace") for field in stored)
     uid, epoch, version, *_ = record
     return Look(
@@ -286,7 +286,17 @@ def look(answer: Sequence[Any]) -> Look:
             for revision, _, said, *_ in works
             if (number := _spoken(word(said)))
         },
+        cost_today={name: _number(word(value)) for name, value in pairs(cost_today).items()},
+        spending=_spending(spending),
     )
+
+
+def _spending(said: Sequence[Any]) -> Spending | None:
+    """What is spent of a budget; None where there is none, or another hand has written into it."""
+    try:
+        return money.spending(said) if said else None
+    except (ValueError, TypeError):
+        return None
 
 
 def _heard(text: str) -> Heard | None:

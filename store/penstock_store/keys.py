@@ -19,6 +19,7 @@
     T:waits                 zset    sessions in which tasks wait for an earlier one
     T:sessions:<tenant>     zset    a tenant's sessions, by the ms at which each ends
     T:tail                  hash    what workers have written last, and what Redis may have lost of it
+    T:spend:<day>           hash    micro-USD that a day's ended tasks have cost, by revision
     T:budget, T:led:…, T:call:<id>, T:open, T:line:…, T:refusals   the ledger, see ``shared/places.lua`` and ``ledger.lua``
     T:bell:ledger:<process> list    rings for calls that waited for others of the ledger
     T:news                  channel the id of each task that something happened to

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from penstock.access import Access, Heard
-from penstock.money.ledger import Answer
+from penstock.money.ledger import Answer, Spending
 from penstock.names import AgentKey
 from penstock.outcomes import Row
 from penstock.protocol import Spoken
@@ -131,6 +131,9 @@ class Look:
     spoken: Mapping[str, Spoken] = field(
         default_factory=dict
     )  # by revision hash, where it is known
+    # micro-USD of the tasks that ended today (UTC), by the hash of the revision that ended them
+    cost_today: Mapping[str, int] = field(default_factory=dict)
+    spending: Spending | None = None  # of the agent and its canary; None where there is no budget
 
     def stable_of(self, uid: str) -> str:
         """The hash of whom the route in force leads to; "" where it is none of this Agent."""

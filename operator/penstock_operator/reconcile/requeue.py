@@ -6,7 +6,7 @@ from typing import Final
 
 from penstock.api.agent_status import RevisionState
 from penstock.traffic import Route
-from penstock_operator.reconcile import access, podwords, runtimes
+from penstock_operator.reconcile import access, podwords, runtimes, spending
 from penstock_operator.reconcile.course import Course
 from penstock_operator.reconcile.stock import Known, Stock
 from penstock_operator.reconcile.workforce import Crew
@@ -55,7 +55,8 @@ def due(
     if wishes < _AT_REST_SECONDS:
         return Due(seconds)
     holds = math.inf if soon >= _AT_REST_SECONDS else 0.0
-    return Due(seconds, course.decision.holds_seconds or holds, _may_hear(world, crews))
+    holds = min(course.decision.holds_seconds or holds, spending.resets_seconds(world))
+    return Due(seconds, holds, _may_hear(world, crews))
 
 
 def is_overdue(world: World, crews: tuple[Crew, ...]) -> bool:
@@ -103,6 +104,7 @@ def _wishes(world: World, crews: tuple[Crew, ...], route: Route | None) -> list[
     ]
     if any(_may_speak(world, name) for name in world.pods):
         wishes.append(_SPEAK_SECONDS)
+    wishes.append(spending.resets_seconds(world) + _EXPIRED_SECONDS)
     if world.references:
         wishes.append(_REFERENCE_SECONDS)
     if _puts_in_force(world, route):

@@ -66,7 +66,9 @@ def lasting(look: Look) -> Look:
     """A look without what differs from moment to moment though nothing has happened.
 
     A worker says again and again what it keeps, and when its model spoke last, each time a little
-    otherwise: of that is kept whether it holds, and in which order one word replaces another.
+    otherwise: of that is kept whether it holds, and in which order one word replaces another. Whatever
+    is spent comes with an end of a task, which is news by itself; that a day or a window is over is no
+    reason to wake all agents at once.
     """
     in_order = sorted(look.heard.items(), key=lambda item: item[1].at_ms)
     heard = {name: replace(word, at_ms=place) for place, (name, word) in enumerate(in_order)}
@@ -75,4 +77,4 @@ def lasting(look: Look) -> Look:
         for name, said in look.spoken.items()
         if said.holds(look.now_ms)
     }
-    return replace(look, now_ms=0, heard=heard, spoken=spoken)
+    return replace(look, now_ms=0, heard=heard, spoken=spoken, cost_today={}, spending=None)

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 
+from penstock import names
 from penstock.api import condition
 from penstock.api.condition import Condition
 from penstock.api.reasons import ConditionType
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.names import AgentKey
 from penstock_operator import metrics
+from penstock_operator.cluster.kinds import name_of
 from penstock_operator.metrics import Series
-from penstock_operator.reconcile import idle, transitions
+from penstock_operator.reconcile import idle, spending, transitions
 from penstock_operator.reconcile.course import Course
 from penstock_operator.reconcile.plan import Plan
 from penstock_operator.reconcile.world import World
@@ -22,6 +24,7 @@ def of_agent(key: AgentKey, world: World, plan: Plan) -> dict[Series, float]:
     found: dict[Series, float] = {(metrics.SUSPENDED, place): float(world.suspended)}
     if world.look is not None:
         found |= dict(_queue(place, world.look))
+        found |= dict(_spend(place, world, world.look))
     if plan.course is not None:
         found |= dict(_course(place, plan.course))
     revision, reason = _rejected(plan)
@@ -43,6 +46,21 @@ def _queue(place: tuple[str, str], look: Look) -> Iterator[tuple[Series, float]]
     yield (metrics.QUEUED, place), float(look.waiting + sum(work.queued for work in held))
     oldest_ms = max((work.oldest_queued_ms for work in held), default=0)
     yield (metrics.OLDEST, place), oldest_ms / 1000
+
+
+def _spend(place: tuple[str, str], world: World, look: Look) -> Iterator[tuple[Series, float]]:
+    """Money, by revision and by limit; nobody's name is in it."""
+    for name in map(name_of, world.records):
+        if cost := look.cost_today.get(names.hash_of(name)):
+            yield (metrics.COST_TODAY, (*place, name)), cost / 1_000_000
+    declared = world.spec.budgets if world.spec else None
+    mode = declared.mode.value if declared else ""
+    for level in spending.levels(world):
+        limited = (level.limit.window.value, level.limit.unit.value)
+        yield (metrics.BUDGET_SPENT, (*place, *limited, mode)), float(level.percent)
+    refusals = look.spending.refusals if look.spending else {}
+    for limit, count in refusals.items():
+        yield (metrics.BUDGET_REFUSALS, (*place, *limit)), float(count)
 
 
 def _course(place: tuple[str, str], course: Course) -> Iterator[tuple[Series, float]]:

@@ -17,6 +17,7 @@ from penstock_operator.reconcile import (
     podwords,
     remembered,
     runtimes,
+    spending,
     waiting,
 )
 from penstock_operator.reconcile.access import Word
@@ -51,6 +52,7 @@ def agent_status(
         replicas=world.ready(serving),
         selector=manifests.selector(world.name, names.hash_of(serving) if serving else ""),
         last_request=course.answer or world.status.last_request,
+        budget_windows=spending.windows(world),
         summary=_summary(world, course, crews),
         conditions=_conditions(world, stock, course, crews, tampered),
     )
@@ -77,6 +79,7 @@ def _revisions(world: World, crews: tuple[Crew, ...]) -> list[RevisionStatus]:
             queued=crew.work.queued,
             running=crew.work.running,
             pinned=crew.work.pinned,
+            cost_today=spending.revision_cost_today(world, crew.known.name, crew.known.cut.hash),
         )
         for crew in crews
         if crew.standing is not Standing.CLOSED
@@ -93,6 +96,8 @@ def _summary(world: World, course: Course, crews: tuple[Crew, ...]) -> AgentSumm
         error_percent=error_percent,
         canary=course.split.canary,
         percent=str(course.split.percent) if course.split.canary else "",
+        cost_today=spending.cost_today(world),
+        budget=spending.fullest(world),
     )
 
 
@@ -128,6 +133,7 @@ def _conditions(
         ),
         ConditionType.REVISION_TAMPERED: (bool(tampered), "ProjectedAgain", _tampered(tampered)),
         ConditionType.RECORD_UNREADABLE: _unreadable(stock),
+        ConditionType.BUDGET_LOW: spending.low(spending.windows(world)),
         ConditionType.RUNTIME_TOO_OLD: _too_old(world, stock, course),
     }
     for kind, word in always.items():
@@ -227,6 +233,7 @@ def _ready(world: World, stock: Stock, course: Course) -> Word:
         _scaled_to_zero,
         _pods_away,
         _route_behind,
+        _budget_spent,
     ):
         if word := check(world, stock, course):
             return word
@@ -271,6 +278,11 @@ def _scaled_to_zero(world: World, stock: Stock, course: Course) -> Word | None:
 
 def _store_away(world: World, _stock: Stock, _course: Course) -> Word | None:
     return (False, "StoreUnavailable", world.look_error) if world.look is None else None
+
+
+def _budget_spent(world: World, stock: Stock, course: Course) -> Word | None:
+    why = waiting.budget_spent(world, stock, course)
+    return (spending.admits(world), *why) if why else None
 
 
 def _pods_away(world: World, _stock: Stock, course: Course) -> Word | None:
@@ -349,8 +361,10 @@ def comparable(status: AgentStatus) -> dict[str, object]:
     body = status.wire()
     body.pop("summary", None)
     for item in body.get("revisions", []):
-        for number in ("queued", "running", "pinned"):
+        for number in ("queued", "running", "pinned", "costToday"):
             item.pop(number, None)
+    for item in body.get("budgetWindows", []):
+        item.pop("spentPercent", None)
     for item in body.get("conditions", []):
         item.pop("lastTransitionTime", None)
     return body

@@ -5,8 +5,9 @@ tells them again.
 """
 
 from penstock.api import condition
-from penstock.api.agent_status import AgentStatus
+from penstock.api.agent_status import AgentStatus, BudgetWindow
 from penstock.api.reasons import ConditionType, EventReason
+from penstock.money import spend
 from penstock.rollout.situation import Happening
 
 
@@ -16,7 +17,7 @@ def told(before: AgentStatus, after: AgentStatus, suspended: str) -> tuple[Happe
     ``suspended`` says what the kill switch means, and the command that takes it back.
     """
     found = (_refused(before, after), _stalled(before, after), _switched(before, after, suspended))
-    return tuple(happening for happening in found if happening)
+    return (*(happening for happening in found if happening), *_low(before, after))
 
 
 def _refused(before: AgentStatus, after: AgentStatus) -> Happening | None:
@@ -50,3 +51,24 @@ def _switched(before: AgentStatus, after: AgentStatus, suspended: str) -> Happen
     return Happening(
         EventReason.AGENT_RESUMED, "spec.suspended is true no more: tasks are admitted again"
     )
+
+
+def _low(before: AgentStatus, after: AgentStatus) -> list[Happening]:
+    """Marks of the budget that a window has passed since; of several at once the last."""
+    known = {item.window: item for item in before.budget_windows}
+    return [
+        _passed(item)
+        for item in after.budget_windows
+        if item.told_percent > _told_of(known.get(item.window), item)
+    ]
+
+
+def _told_of(before: BudgetWindow | None, now: BudgetWindow) -> int:
+    same = before is not None and (before.limits, before.resets_at) == (now.limits, now.resets_at)
+    return before.told_percent if before and same else 0
+
+
+def _passed(item: BudgetWindow) -> Happening:
+    whole = item.told_percent == spend.WHOLE
+    reason = EventReason.BUDGET_SPENT if whole else EventReason.BUDGET_LOW
+    return Happening(reason, item.in_words, warning=True)

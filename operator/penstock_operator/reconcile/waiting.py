@@ -15,7 +15,7 @@ from penstock.rollout import commands
 from penstock.rollout.requests import Verb
 from penstock.rollout.situation import Pods
 from penstock_operator.cluster.kinds import name_of, namespace_of
-from penstock_operator.reconcile import access, podwords
+from penstock_operator.reconcile import access, podwords, spending
 from penstock_operator.reconcile.course import Course, verdict_on
 from penstock_operator.reconcile.stock import Known, Stock
 from penstock_operator.reconcile.world import World
@@ -186,6 +186,11 @@ def scaled_to_zero(world: World, _stock: Stock, course: Course) -> Why | None:
     return "ScaledToZero", message
 
 
+def budget_spent(world: World, _stock: Stock, _course: Course) -> Why | None:
+    """A budget is spent whole: it waits for its window's end, or for a person to lift it."""
+    return spending.spent_whole(world)
+
+
 def _frozen(_world: World, stock: Stock, course: Course) -> Why | None:
     return ("RolloutMissing", frozen(stock)) if course.frozen else None
 
@@ -245,6 +250,7 @@ _MENDS: Final[tuple[Check, ...]] = (
 _DECIDED: Final[tuple[Check, ...]] = (
     suspended,
     scaled_to_zero,
+    budget_spent,
     _frozen,
     _rejected,
     _rollout_waits,

@@ -1,9 +1,10 @@
 -- One agent as it is now. Answers {now, route, first row, last row,
 -- {revision, what the model said last to its workers, what these keep, queued, running, pinned, oldest queued ms, users, tasks} of each,
--- tasks that wait for an earlier one of their session, 1 when the log has lost its first rows}; route is its fields, or empty.
+-- tasks that wait for an earlier one of their session, 1 when the log has lost its first rows, micro-USD of today in pairs by
+-- revision, what `spent.lua` answers of the budget or nothing}; route is its fields, or empty.
 -- KEYS: tag, route, outcomes. ARGV: revisions; others are told of when they hold tasks.
 -- unguarded: it takes out what is empty or over, and changes nothing else
--- uses: agent
+-- uses: agent places ledger
 local LONGEST_WORD = 64 -- a namespace's own user can write any
 
 local function id_of(entries) return entries[1] and entries[1][1] or "" end
@@ -66,6 +67,11 @@ local function is_trimmed()
   return (tonumber(paired(said)["entries-added"]) or length) > length and 1 or 0
 end
 
+local function spending()
+  if not route or (route.budget or "") == "" then return {} end
+  return ledger.spent("", "", false, false, route.candidate or "")
+end
+
 local works, named = {}, {}
 for _, revision in ipairs(ARGV) do
   works[#works + 1], named[revision] = work(revision), true
@@ -77,4 +83,5 @@ return {
   NOW, call("HMGET", ROUTE, "uid", "epoch", "version", "stable", "candidate", "percent", "salt", "unit", "suspended", "maxQueued", "rates", "budget"),
   id_of(call("XRANGE", OUTCOMES, "-", "+", "COUNT", 1)),
   id_of(call("XREVRANGE", OUTCOMES, "+", "-", "COUNT", 1)), works, waiting_tasks(), is_trimmed(),
+  call("HGETALL", spend_key()), spending(),
 }

@@ -181,7 +181,7 @@ def test_agents_are_listed_with_what_serves(apply, kubectl):
         "conditions": [ready("Serving")],
     }
     head, row = table(kubectl, "agent", status)
-    names = "NAME MODEL READY STATUS UP-TO-DATE STABLE CANARY PERCENT REPLICAS QUEUED AGE VERSION MESSAGE"
+    names = "NAME MODEL READY STATUS UP-TO-DATE STABLE CANARY PERCENT REPLICAS QUEUED COST-TODAY AGE BUDGET VERSION MESSAGE"
     assert head == names.split()
     shown = "support claude-sonnet-5-5 True Serving support-51e0aa07 support-7f3c9d2a 20 5 3"
     assert row[:9] == shown.split()

@@ -7,6 +7,7 @@ from typing import Any
 
 from penstock.access import Access, Heard
 from penstock.api.analysis import Reason, Result, Verdict
+from penstock.money.ledger import Amount, Limit, Scope, Spending, Spent, Unit, Window
 from penstock.rollout.situation import Pods
 from penstock_operator.reconcile import statuses
 from penstock_operator.reconcile.course import chart
@@ -105,6 +106,18 @@ def scaled_to_zero() -> dict[str, Any]:
     return told(serving_world(worlds.agent(V1, scaling={"replicas": 0}), ready_for=(), pods=pods))
 
 
+def budget_spent() -> dict[str, Any]:
+    """All of a budget is spent, and its window has not ended."""
+    agent = worlds.agent(V1, budgets={"costUSD": {"daily": "40"}})
+    world = serving_world(agent)
+    assert world.look is not None
+    limit = Limit(Scope.AGENT, Window.DAY, Unit.MICRO_USD, 40_000_000)
+    spent = Amount(2_000_000, 40_000_000)
+    day = Spent(Scope.AGENT, Window.DAY, spent, Amount(), 1_795_046_400_000, (limit,))
+    look = replace(world.look, spending=Spending(1_795_000_000_000, (day,), {}))
+    return told(replace(world, look=look))
+
+
 def late() -> dict[str, Any]:
     """Without an AgentRollout; the next revision's workers have not come for an hour."""
     made = worlds.world(worlds.agent(V2), **{**BOTH, "ready_for": (V1,)}, status=serving(V1))
@@ -193,6 +206,7 @@ CASES = {
     "rolled_back": (rolled_back, "Healthy"),
     "suspended": (suspended, "Suspended"),
     "scaled_to_zero": (scaled_to_zero, "Suspended"),
+    "budget_spent": (budget_spent, "Suspended"),
     "late": (late, "Degraded"),
     "never_good": (never_good, "Degraded"),
     "gone": (gone, "Degraded"),

@@ -10,6 +10,7 @@ import pytest
 
 from penstock.access import Access, Heard
 from penstock.analysis.evidence import Observation, Stratum
+from penstock.money.ledger import Amount, Scope, Spending, Spent, Unit, Window
 from penstock.protocol import Spoken
 from penstock.rollout.situation import Pods
 from penstock_operator.cluster.kinds import AGENT, DEPLOYMENT, RECORD
@@ -199,13 +200,18 @@ def test_whatever_is_gathered_is_told_by_something() -> None:
     assert sorted(told) == sorted(fields), "say in TOLD_BY what tells that it is another one"
 
 
+LIMIT = (Scope.AGENT, Window.DAY, Unit.MICRO_USD)
+SPENT = Spent(Scope.AGENT, Window.DAY, Amount(1, 1), Amount(1, 1), 2_000_000)
 #: A look in which nothing is empty, and what of it changes by itself, with time or each heartbeat.
 LOOK = Look(
     1_000_000, 3, 7, "uid", ("record",), "1-0", "2-0",
     work={"a": RevisionWork(1, 1, 1, 1, 1, 1)}, waiting=1, rows_trimmed=True,
     heard={"a": Heard(Access.ACCEPTED, 990_000)}, spoken={"a": Spoken(5, 990_000)},
+    cost_today={"a": 1}, spending=Spending(1_000_000, (SPENT,), {LIMIT: 1}),
 )  # fmt: skip
-BY_ITSELF = {"now_ms", "heard.at_ms", "spoken.at_ms"}
+#: What is spent comes with an end of a task, whose row tells of it; a day and a window end by themselves.
+MONEY = {"cost_today", "spending.now_ms", "spending.windows", "spending.refusals"}
+BY_ITSELF = {"now_ms", "heard.at_ms", "spoken.at_ms"} | MONEY
 WITHOUT_REST = {"work.oldest_queued_ms"}  # while a task waits its agent does not rest
 
 

@@ -5,6 +5,7 @@ local FIELDS = {
   "beginVersion", "createdAt", "startedAt", "deliveries", "claim", "cancel", "moved",
   "claimedAt", "savedAt", "savedBy", "holder", "heldAt", "intents", "doubt", "suspects", "alone", "countedOf", "idem", "calls",
 }
+local SPEND_SECONDS = 172800 -- how long a day's spend is kept
 local COUNTERS = {"createdAt", "startedAt", "deliveries", "alone", "heldAt"}
 
 -- What scripts need of a task (not its input or checkpoint), nil when it does not exist.
@@ -163,6 +164,15 @@ local function rewrite(key)
   call("HSET", key, unpack(flat))
 end
 
+-- Count what a task has cost, out of its usage as a worker of any version says it. What is no number of ours counts
+-- nothing, and no end is refused for it.
+local function count_spend(revision, usage)
+  local cost = string.match(usage or "", '"cost_micro_usd":(%d+)')
+  if not cost or #cost > 15 or tonumber(cost) == 0 then return end
+  local key = spend_key()
+  if tally("HINCRBY", key, revision, cost) == tonumber(cost) then call("EXPIRE", key, SPEND_SECONDS) end
+end
+
 -- End a task that is in no queue. ending: status, reason, message, counting, and of a claim: claim, output,
 -- usage, cost.
 local function finish(id, task, ending)
@@ -180,6 +190,7 @@ local function finish(id, task, ending)
   if ending.usage then call("HSET", key, "usage", ending.usage) end
   drop_pieces(id)
   call("HDEL", key, unpack(ONLY_UNTIL_THE_END))
+  count_spend(task.revision, ending.usage or call("HGET", key, "usage") or "")
   row("f", id, task, table.concat({"", counting, latency, ending.cost or 0}, "|"))
   event(id, "finished", cjson.encode({
     status = ending.status, reason = ending.reason, message = ending.message,

@@ -27,7 +27,8 @@ local reconciling, missing = condition("Reconciling"), condition("RolloutMissing
 if stalled.status == "True" then
   return health("Degraded", stalled.message)
 end
-if ready.reason == "Suspended" or ready.reason == "ScaledToZero" then
+local braked = ready.reason == "Suspended" or ready.reason == "ScaledToZero" or ready.reason == "BudgetSpent"
+if braked and ready.status ~= "True" then
   return health("Suspended", ready.message)
 end
 if ready.status ~= "True" then

@@ -1,0 +1,150 @@
+"""What an Agent's status says of its spend: of today, of its budget's windows, and when one is spent whole."""
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Final
+
+from penstock.api import budgets as fields
+from penstock.api import condition
+from penstock.api.agent_status import BudgetWindow
+from penstock.money import spend
+from penstock.money.ledger import Mode, OnExceeded, Scope, Window
+from penstock.money.spend import Level
+from penstock_operator.reconcile.world import World
+
+#: What a condition says of the fullest window, by the mark that it has passed.
+_REASONS: Final = {50: "HalfSpent", 80: "MostSpent", 95: "NearlySpent", spend.WHOLE: "Spent"}
+SPENT: Final = "BudgetSpent"
+_MEANS: Final = {
+    OnExceeded.REJECT: "nothing is admitted",
+    OnExceeded.ESCALATE: "each task that calls a model goes to a person",
+}
+
+Why = tuple[str, str]  # reason, message
+
+
+def levels(world: World) -> tuple[Level, ...]:
+    """Each limit of the Agent itself, as Redis has it now."""
+    return spend.levels(world.look.spending if world.look else None)
+
+
+# ------------------------------------------------------------------------------------ numbers
+
+
+def cost_today(world: World) -> str:
+    """What today has cost so far: the more of what the ledger has and what ended tasks have cost.
+
+    A budget that is declared in the middle of a day finds nothing of the day in the ledger. While
+    Redis is away it is what it was.
+    """
+    if world.look is None:
+        return world.status.summary.cost_today
+    return spend.dollars(max(_ledger_today(world), sum(world.look.cost_today.values())))
+
+
+def _ledger_today(world: World) -> int:
+    spending = world.look.spending if world.look else None
+    windows = spending.windows if spending else ()
+    days = (w for w in windows if w.scope is Scope.AGENT and w.window is Window.DAY)
+    return sum(day.settled.micro_usd for day in days)
+
+
+def revision_cost_today(world: World, name: str, revision: str) -> str:
+    """What the tasks have cost that a revision ended today."""
+    if world.look is None:
+        known = {item.name: item.cost_today for item in world.status.revisions}
+        return known.get(name, "")
+    return spend.dollars(world.look.cost_today.get(revision, 0))
+
+
+def fullest(world: World) -> str:
+    """The fullest window, as the column BUDGET shows it."""
+    if world.look is None:
+        return world.status.summary.budget
+    found = spend.fullest(levels(world))
+    return f"{found.percent}% of {spend.FIELDS[found.limit.window]}" if found else ""
+
+
+# ------------------------------------------------------------------------------------ windows
+
+
+def windows(world: World) -> list[BudgetWindow]:
+    """How far each window is spent, and of what people have been told in it.
+
+    What was told stays told in its window, however often it is looked at, and by whom; another limit
+    begins anew. While Redis does not say how much is spent, all is as it was.
+    """
+    if not _declares(world):
+        return []
+    found = levels(world)
+    if not found:
+        return list(world.status.budget_windows)
+    before = {item.window: item for item in world.status.budget_windows}
+    each = groupby(found, key=lambda level: spend.FIELDS[level.limit.window])
+    return [_window(name, list(of_window), before.get(name)) for name, of_window in each]
+
+
+def _declares(world: World) -> bool:
+    declared = fields.budget_of(world.spec.budgets) if world.spec else None
+    own = declared and any(limit.scope is Scope.AGENT for limit in declared.limits)
+    return bool(own) or (world.spec is None and bool(world.status.budget_windows))
+
+
+def _window(name: str, found: Sequence[Level], before: BudgetWindow | None) -> BudgetWindow:
+    limits = ", ".join(spend.amount(one.limit.unit, one.limit.most) for one in found)
+    resets_at = moment(found[0].resets_ms)
+    same = before is not None and (before.limits, before.resets_at) == (limits, resets_at)
+    told = before.told_percent if before and same else 0
+    return BudgetWindow(
+        window=name,
+        limits=limits,
+        told_percent=max(told, *(level.mark for level in found)),
+        spent_percent=max(level.percent for level in found),
+        resets_at=resets_at,
+    )
+
+
+def low(windows_now: Sequence[BudgetWindow]) -> tuple[bool, str, str]:
+    """The condition BudgetLow: whether a mark is passed, of the fullest window, in words that stay."""
+    passed = [item for item in windows_now if item.told_percent]
+    mark = max((item.told_percent for item in passed), default=0)
+    return bool(passed), _REASONS.get(mark, ""), "; ".join(item.in_words for item in passed)
+
+
+# --------------------------------------------------------------------------------- spent whole
+
+
+def spent_whole(world: World) -> Why | None:
+    """The budget that is spent whole, what that means, and until when; None where none is."""
+    spent = [level for level in levels(world) if level.spent >= level.limit.most]
+    declared = world.spec.budgets if world.spec else None
+    if not spent or declared is None or declared.mode is not Mode.ENFORCE:
+        return None
+    last = max(spent, key=lambda level: level.resets_ms)
+    all_of_it = spend.amount(last.limit.unit, last.limit.most)
+    message = (
+        f"all {all_of_it} of {fields.field_of(last.limit)} are spent: "
+        f"{_MEANS[declared.on_exceeded]} until {moment(last.resets_ms)}"
+    )
+    return SPENT, message
+
+
+def admits(world: World) -> bool:
+    """Whether tasks are accepted all the same where a budget is spent whole."""
+    declared = world.spec.budgets if world.spec else None
+    return declared is None or declared.on_exceeded is not OnExceeded.REJECT
+
+
+def resets_seconds(world: World) -> float:
+    """In how many seconds a budget that is spent whole is reset; infinite where none is."""
+    if world.look is None or not spent_whole(world):
+        return math.inf
+    ends = [level.resets_ms for level in levels(world) if level.spent >= level.limit.most]
+    return max(0.0, (max(ends) - world.look.now_ms) / 1000)
+
+
+def moment(at_ms: int) -> str:
+    """A moment in ms since 1970 as statuses write it."""
+    return condition.timestamp(datetime.fromtimestamp(at_ms / 1000, UTC))
