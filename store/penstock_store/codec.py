@@ -264,7 +264,7 @@ def _rates(rates: RequestRates) -> str:
 
 def look(answer: Sequence[Any]) -> Look:
     """A look from what look.lua answers."""
-    now_ms, stored, first, last, works, waiting, trimmed, cost_today, spending = answer
+    now_ms, stored, first, last, works, waiting, trimmed, cost_today, spending, overdue = answer
     record = tuple((field or b"").decode(errors="replace") for field in stored)
     uid, epoch, version, *_ = record
     return Look(
@@ -278,6 +278,7 @@ def look(answer: Sequence[Any]) -> Look:
         work={word(revision): RevisionWork(*figures) for revision, _, _, *figures in works},
         waiting=waiting,
         rows_trimmed=bool(trimmed),
+        overdue_calls=bool(overdue),
         heard={
             word(revision): heard for revision, said, *_ in works if (heard := _heard(word(said)))
         },

@@ -127,6 +127,7 @@ class Look:
     work: Mapping[str, RevisionWork] = field(default_factory=dict)  # by revision hash
     waiting: int = 0  # tasks that wait for an earlier one of their session; in no revision's work
     rows_trimmed: bool = False  # the log has lost its first rows, whoever had read them
+    overdue_calls: bool = False  # model calls are open in the ledger past their time
     heard: Mapping[str, Heard] = field(default_factory=dict)  # by revision hash, where it is known
     spoken: Mapping[str, Spoken] = field(
         default_factory=dict

@@ -39,6 +39,7 @@ def _writes(plan: Plan) -> bool:
         or plan.differs
         or plan.rehome
         or plan.expire
+        or plan.give_up
         or plan.deletions
         or plan.events
         or plan.transitions

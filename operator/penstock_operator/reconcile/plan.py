@@ -58,8 +58,8 @@ class Plan:
     ``rollout_statuses`` are decisions; ``idle_statuses`` those of AgentRollouts that decide nothing.
     ``budget`` is declared before the route where another one is in force (``budget_in_force``: its mark).
     ``rehome`` are revision hashes whose unbegun work goes back to stable; ``expire``: some task
-    waits for longer than it may. ``events`` are told whatever happens, ``transitions`` once
-    ``agent_status`` is written. ``news``: that status says something new; ``differs``: at least
+    waits for longer than it may. ``give_up``: the ledger has calls that are open past their time.
+    ``events`` are told whatever happens, ``transitions`` once ``agent_status`` is written. ``news``: that status says something new; ``differs``: at least
     its numbers are others. ``holds_seconds``: for how long nothing is awaited but news;
     ``closely``: of some of it no message tells.
     """
@@ -76,6 +76,7 @@ class Plan:
     route: Route | None = None
     rehome: tuple[str, ...] = ()
     expire: bool = False
+    give_up: bool = False
     deletions: tuple[tuple[Kind, Object], ...] = ()
     events: tuple[tuple[Object, Happening], ...] = ()
     transitions: tuple[Happening, ...] = ()
@@ -117,6 +118,7 @@ def plan_agent(world: World) -> Plan:
         route=route,
         rehome=_rehome(world, course, crews),
         expire=requeue.is_overdue(world, crews),
+        give_up=world.look is not None and world.look.overdue_calls,
         deletions=_deletions(world, crews, pruned),
         events=_events(world, course, tampered),
         transitions=transitions.told(world.status, status, waiting.suspended_by(world)),

@@ -153,6 +153,13 @@ class Reconciler:
         await self._rehome(key, plan)
         if plan.expire:
             await self._expire(key)
+        if plan.give_up:
+            given_up = await self.sources.store.ledger.give_up_overdue(key)
+            log.info(
+                "calls count what they held: nobody has settled them",
+                agent=str(key),
+                calls=given_up,
+            )
 
     async def _tell(self, key: AgentKey, plan: Plan) -> None:
         for about, happening in plan.events:

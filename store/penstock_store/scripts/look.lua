@@ -1,7 +1,8 @@
 -- One agent as it is now. Answers {now, route, first row, last row,
 -- {revision, what the model said last to its workers, what these keep, queued, running, pinned, oldest queued ms, users, tasks} of each,
 -- tasks that wait for an earlier one of their session, 1 when the log has lost its first rows, micro-USD of today in pairs by
--- revision, what `spent.lua` answers of the budget or nothing}; route is its fields, or empty.
+-- revision, what `spent.lua` answers of the budget or nothing, 1 when the ledger has calls that are open past their time}; route
+-- is its fields, or empty.
 -- KEYS: tag, route, outcomes. ARGV: revisions; others are told of when they hold tasks.
 -- unguarded: it takes out what is empty or over, and changes nothing else
 -- uses: agent places ledger
@@ -72,6 +73,12 @@ local function spending()
   return ledger.spent("", "", false, false, route.candidate or "")
 end
 
+-- Workers give such calls up when they wait for one; where none lives, nobody else does.
+local function has_overdue_calls()
+  local first = redis.pcall("ZRANGE", T .. ":open", "-inf", string.format("%.0f", NOW), "BYSCORE", "LIMIT", 0, 1)
+  return #first > 0 and 1 or 0
+end
+
 local works, named = {}, {}
 for _, revision in ipairs(ARGV) do
   works[#works + 1], named[revision] = work(revision), true
@@ -83,5 +90,5 @@ return {
   NOW, call("HMGET", ROUTE, "uid", "epoch", "version", "stable", "candidate", "percent", "salt", "unit", "suspended", "maxQueued", "rates", "budget"),
   id_of(call("XRANGE", OUTCOMES, "-", "+", "COUNT", 1)),
   id_of(call("XREVRANGE", OUTCOMES, "+", "-", "COUNT", 1)), works, waiting_tasks(), is_trimmed(),
-  call("HGETALL", spend_key()), spending(),
+  call("HGETALL", spend_key()), spending(), has_overdue_calls(),
 }

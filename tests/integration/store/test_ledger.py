@@ -333,8 +333,10 @@ async def test_an_open_call_past_its_time_counts_what_it_held_until_its_bill_com
     task = await money.task()
     reserved = await money.reserve(task, lasts_ms=1)
     await asyncio.sleep(0.01)
+    assert (await desk.store.routes.look(desk.agent, [])).overdue_calls
     assert await money.ledger.give_up_overdue(desk.agent) == 1
     assert await money.ledger.give_up_overdue(desk.agent) == 0
+    assert not (await desk.store.routes.look(desk.agent, [])).overdue_calls
     counted = await money.spent()
     assert (counted.settled, counted.held) == (MOST, NOTHING)
     key = desk.keys.task(task)

@@ -48,7 +48,7 @@ class Writes:
     def routes(self) -> "Writes":
         return self
 
-    queue = outcomes = routes
+    queue = outcomes = ledger = routes
 
     def note(self, *step: str) -> None:
         """Remember a write, then fail if it is the one that fails."""
@@ -85,6 +85,10 @@ class Writes:
         self.note("expire", str(limit))
         self.overdue, ended = max(0, self.overdue - limit), min(self.overdue, limit)
         return ended
+
+    async def give_up_overdue(self, _key: AgentKey) -> int:
+        self.note("give up", "overdue")
+        return 1
 
     async def rehome(self, _key: AgentKey, revision: str, _limit: int) -> int:
         self.note("rehome", revision)
@@ -272,6 +276,17 @@ async def test_tasks_that_may_still_wait_are_let_wait() -> None:
         writes = Writes(overdue=450)
         await carry_out(world, writes)
         assert ("expire", "200") not in writes.steps
+
+
+@pytest.mark.parametrize("overdue", [True, False])
+async def test_calls_that_are_open_past_their_time_are_given_up_where_no_worker_does_it(
+    overdue: bool,
+) -> None:
+    world = waiting(10)
+    assert world.look is not None
+    writes = Writes()
+    await carry_out(replace(world, look=replace(world.look, overdue_calls=overdue)), writes)
+    assert (("give up", "overdue") in writes.steps) is overdue
 
 
 async def test_an_agent_is_looked_at_again_when_its_oldest_task_has_waited_long_enough() -> None:

@@ -205,7 +205,7 @@ SPENT = Spent(Scope.AGENT, Window.DAY, Amount(1, 1), Amount(1, 1), 2_000_000)
 #: A look in which nothing is empty, and what of it changes by itself, with time or each heartbeat.
 LOOK = Look(
     1_000_000, 3, 7, "uid", ("record",), "1-0", "2-0",
-    work={"a": RevisionWork(1, 1, 1, 1, 1, 1)}, waiting=1, rows_trimmed=True,
+    work={"a": RevisionWork(1, 1, 1, 1, 1, 1)}, waiting=1, rows_trimmed=True, overdue_calls=True,
     heard={"a": Heard(Access.ACCEPTED, 990_000)}, spoken={"a": Spoken(5, 990_000)},
     cost_today={"a": 1}, spending=Spending(1_000_000, (SPENT,), {LIMIT: 1}),
 )  # fmt: skip
