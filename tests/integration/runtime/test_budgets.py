@@ -8,6 +8,7 @@ from penstock.money.ledger import Amount, Budget, Limit, Mode, OnExceeded, Scope
 from penstock.task import Counting, OutcomeReason, TaskStatus
 from penstock_store.agent_scripts import AgentScripts
 from tests.integration.runtime.shop import tool
+from tests.integration.runtime.test_afforded import OVERHEAD, SAYS, exceeded
 
 USD = 1_000_000
 
@@ -132,6 +133,26 @@ async def test_concurrent_tasks_never_pass_a_budget_and_use_it_to_the_end(shop, 
         or "what was left of budgets.costUSD.daily" in e.outcome.message
         for e in refused
     )
+
+
+@pytest.mark.parametrize("says", SAYS)
+async def test_no_text_and_no_framing_passes_a_budget(shop, tool_server, fake_model, says):
+    """A vendor with a token for each byte, which bills framing and tools besides; eight at once."""
+    script = {"loopTool": "look_up", "tokenPerByte": True, "overheadTokens": OVERHEAD}
+    look_up = tool("look_up", tool_server.url + "/ok")
+    limits = {"inputChars": 1_000_000, "inputTokens": 10_000_000, "costUSD": "100"}
+    limits |= {"modelCalls": 5, "toolCalls": 30, "identicalActions": 100}
+    most = 2 * USD if says == "200 kB" else USD // 4
+    cut = await shop.release(script, tools=[look_up], limits=limits, maxTokens=300)
+    await shop.store.ledger.declare(shop.agent, Budget((daily(most),)))
+    tasks = [await shop.submit(SAYS[says], user=f"u{number}") for number in range(8)]
+    async with shop.pool(cut), shop.pool(cut):
+        ended = [await shop.ended(each) for each in tasks]
+    spent = (await of_today(shop))[Scope.AGENT]
+    assert spent.settled == billed(fake_model)
+    assert most * 0.6 < spent.settled.micro_usd <= most
+    assert {each.outcome.reason for each in ended} >= {OutcomeReason.BUDGET}
+    assert not exceeded(cut), "no bill was above its bound"
 
 
 @pytest.mark.parametrize("unit", Unit)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 
 import pytest
@@ -21,6 +22,7 @@ from tests.integration.runtime.shop import MODEL, template, tool
 pytestmark = pytest.mark.redis
 
 HAIKU = "claude-haiku-5-5"
+AWAY_SECONDS = float(os.environ.get("PENSTOCK_AWAY_SECONDS", "2.5"))
 FALLBACK = {"name": HAIKU}
 SUCCEEDED = (TaskStatus.SUCCEEDED, OutcomeReason.NONE)
 FAILED = (TaskStatus.FAILED, OutcomeReason.MODEL_ERROR)
@@ -283,7 +285,10 @@ def free_port():
 async def test_while_a_model_is_away_no_task_fails_and_it_is_asked_again_when_it_is_back(
     shop, fake_model
 ):
-    """A steady rate; the model's endpoint is gone in the middle of it, and comes back."""
+    """A steady rate; the model's endpoint is gone in the middle of it, and comes back.
+
+    ``PENSTOCK_AWAY_SECONDS=60`` for the whole minute.
+    """
     port, submitted = free_port(), []
     declared = {
         "baseURL": f"http://127.0.0.1:{port}",
@@ -303,7 +308,7 @@ async def test_while_a_model_is_away_no_task_fails_and_it_is_asked_again_when_it
             await submitting(0.5)
             assert first.journal()["total"] > 0
         assert fake_model.journal()["total"] == 0
-        await submitting(2.5)
+        await submitting(AWAY_SECONDS)
         stood_in = fake_model.journal()["total"]
         assert stood_in > 0
         with testing.model_server(7, "--port", str(port)) as again:

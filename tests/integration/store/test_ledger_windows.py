@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import random
@@ -110,6 +111,27 @@ async def test_a_limit_is_whole_again_when_its_window_ends(money, desk):
     last = await at(desk, following - timedelta(milliseconds=1), "reserve", task, text)
     assert (last[0], last[4]) == (b"refused", round(following.timestamp() * 1000))
     assert (await at(desk, following, "reserve", task, text))[0] == b"reserved"
+
+
+async def heard_by_20(money, desk, task, moment):
+    wishes = (texts.wish_text(money.wish(patience_ms=0), "p") for _ in range(20))
+    said = [at(desk, moment, "reserve", task, wish) for wish in wishes]
+    return {word for word, *_ in await asyncio.gather(*said)}
+
+
+async def test_the_end_of_a_window_is_seen_by_all_callers_at_once(money, desk):
+    """Nobody keeps a copy of what is spent: of 20 connections each hears the same on both sides."""
+    for years, window in enumerate((Window.HOUR, Window.DAY, Window.MONTH), 2):
+        await money.declare(limit(window=window, most=20 * MOST.micro_usd))
+        task = await money.task()
+        following = end_of(window, datetime.now(UTC)) + timedelta(days=366 * years)
+        border = begin_of(window, following)
+        before = border - timedelta(milliseconds=1)
+
+        assert await heard_by_20(money, desk, task, before) == {b"reserved"}
+        assert await heard_by_20(money, desk, task, before) == {b"refused"}
+        assert await heard_by_20(money, desk, task, border) == {b"reserved"}
+        assert await heard_by_20(money, desk, task, border) == {b"refused"}
 
 
 async def test_a_window_is_kept_until_late_bills_have_come_and_then_forgotten(money, desk):
