@@ -105,7 +105,10 @@ def test_only_the_input_schema_of_a_tool_is_kept_as_written():
 @pytest.mark.parametrize(
     ("kind", "columns"),
     [
-        ("Agent", "Model Ready Status Up-To-Date Stable Canary Percent Replicas Queued Cost-Today Age"),
+        (
+            "Agent",
+            "Model Ready Status Up-To-Date Stable Canary Percent Replicas Queued Cost-Today Age",
+        ),
         ("AgentRollout", "Agent Stable Canary Want Now Step Status Age"),
     ],
 )
