@@ -10,18 +10,15 @@ import contextlib
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any, Final, SupportsIndex
+from dataclasses import dataclass
+from typing import Final, SupportsIndex
 
 import aiohappyeyeballs
-import h11
 import httpx2
 
-from penstock_runtime.agent.transport import exchange
+from penstock_runtime.agent.transport import exchange, message
 from penstock_runtime.agent.transport.exchange import ExchangeFailed, Fault
 
-MAX_HEAD_BYTES: Final = 64 * 1024  # status line and headers of an answer, or its trailers
-MAX_INTERIM_ANSWERS: Final = 8  # 1xx
 _IDLE_SECONDS: Final = 4.0  # many servers close after 5
 _IDLE_CONNECTIONS: Final = 100  # kept for each origin
 _CHUNK_BYTES: Final = 64 * 1024
@@ -55,63 +52,38 @@ class _Line:
     origin: Origin
     reader: _Reader
     writer: asyncio.StreamWriter
-    state: h11.Connection = field(
-        default_factory=lambda: h11.Connection(h11.CLIENT, MAX_HEAD_BYTES)
-    )
+    answer: message.Answer | None = None
     idle_since: float = 0.0
 
-    async def written(self, request: httpx2.Request) -> bytes:
-        """The request as it is to be sent, all of it at once."""
-        try:
-            written = [self.state.send(_head_of(request))]
-            async for part in request.stream:  # type: ignore[union-attr]  # an async client's
-                written += [self.state.send(h11.Data(data=part))]
-            written.append(self.state.send(h11.EndOfMessage()))
-        except h11.LocalProtocolError:
-            raise ExchangeFailed(Fault.ILLEGAL) from None
-        return b"".join(filter(None, written))
-
-    async def send(self, written: bytes) -> None:
-        """Send a request."""
+    async def send(self, method: str, written: bytes) -> message.Answer:
+        """Send a request and read the head of its answer."""
         self.reader.idle = False
         exchange.about_to_send()
+        self.answer = answer = message.Answer(method)
         # A server may answer and close before it has read everything: then its answer counts.
         with contextlib.suppress(ConnectionError):
             self.writer.write(written)
             await self.writer.drain()
+        while not answer.status:
+            await self.read(answer)
+        return answer
 
-    async def head(self) -> h11.Response:
-        """The answer's status and headers."""
-        for _ in range(MAX_INTERIM_ANSWERS):
-            event = await self.event()
-            if isinstance(event, h11.Response):
-                return event
-            if not isinstance(event, h11.InformationalResponse):
-                break
-        raise ExchangeFailed(Fault.NOT_HTTP)
-
-    async def event(self) -> Any:
-        """The next part of the answer."""
-        ended = False
+    async def read(self, answer: message.Answer) -> None:
+        """Read on in an answer."""
+        if answer.wrong:
+            raise ExchangeFailed(Fault.NOT_HTTP)
         try:
-            while (event := self.state.next_event()) is h11.NEED_DATA:
-                data = await self.reader.read(_CHUNK_BYTES)
-                ended = not data
-                self.state.receive_data(data)
-        except h11.RemoteProtocolError:
-            raise ExchangeFailed(Fault.BROKE if ended else Fault.NOT_HTTP) from None
-        except OSError:
+            if data := await self.reader.read(_CHUNK_BYTES):
+                answer.feed(data)
+            else:
+                answer.end()
+        except (message.Broken, OSError):
             raise ExchangeFailed(Fault.BROKE) from None
-        if isinstance(event, h11.ConnectionClosed):
-            raise ExchangeFailed(Fault.BROKE)
-        return event
 
     def rest(self, now: float) -> bool:
         """Make it ready for another exchange; whether it can be."""
-        over = self.state.our_state is h11.DONE and self.state.their_state is h11.DONE
-        if not over or self.state.trailing_data[0] or self.reader.spoiled:
+        if self.answer is None or not self.answer.clean or self.reader.spoiled:
             return False
-        self.state.start_next_cycle()
         self.reader.idle, self.idle_since = True, now
         return True
 
@@ -120,32 +92,31 @@ class _Line:
         self.writer.transport.abort()
 
 
-def _head_of(request: httpx2.Request) -> h11.Request:
-    return h11.Request(
-        method=request.method, target=request.url.raw_path, headers=request.headers.raw
-    )
-
-
 class _Body(httpx2.AsyncByteStream):
     """The body of an answer; its connection is free again once it was read to its end."""
 
-    def __init__(self, line: _Line, free: Callable[[_Line], None]) -> None:
+    def __init__(self, line: _Line, answer: message.Answer, free: Callable[[_Line], None]) -> None:
         self._line = line
+        self._answer = answer
         self._free = free
-        self._over = False
+        self._done = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        while not self._over:
-            event = await self._line.event()
-            if isinstance(event, h11.Data):
-                yield bytes(event.data)
-            else:
-                self._over = True
+        answer = self._answer
+        while not self._done:
+            if answer.body:
+                part = b"".join(answer.body)
+                answer.body.clear()
+                yield part
+            elif answer.over:
+                self._done = True
                 self._free(self._line)
+            else:
+                await self._line.read(answer)
 
     async def aclose(self) -> None:
-        if not self._over:
-            self._over = True
+        if not self._done:
+            self._done = True
             self._line.close()
 
 
@@ -159,21 +130,21 @@ class Direct(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request and read the head of its answer."""
-        line, written = await self._addressed(request, fresh=exchange.is_fresh(request))
+        written = await _written(request)
+        line = await self._addressed(request, fresh=exchange.is_fresh(request))
         try:
             await exchange.prepare()
             if line.reader.spoiled:  # its server did not wait so long
                 line.close()
-                line, written = await self._addressed(request, fresh=True)
-            await line.send(written)
-            head = await line.head()
+                line = await self._addressed(request, fresh=True)
+            answer = await line.send(request.method, written)
         except BaseException:
             line.close()
             raise
-        body = _Body(line, self._free)
-        reason = {"reason_phrase": bytes(head.reason)}
+        body = _Body(line, answer, self._free)
+        reason = {"reason_phrase": answer.reason}
         return httpx2.Response(
-            head.status_code, headers=head.headers.raw_items(), stream=body, extensions=reason
+            answer.status, headers=answer.headers, stream=body, extensions=reason
         )
 
     async def aclose(self) -> None:
@@ -183,17 +154,12 @@ class Direct(httpx2.AsyncBaseTransport):
                 line.close()
         self._idle.clear()
 
-    async def _addressed(self, request: httpx2.Request, *, fresh: bool) -> tuple[_Line, bytes]:
-        """A connection for a request, and what is to be sent over it."""
+    async def _addressed(self, request: httpx2.Request, *, fresh: bool) -> _Line:
+        """A connection for a request."""
         url = request.url
         origin = (url.scheme, url.raw_host.decode(), url.port or _port(url.scheme))
         line = None if fresh else self._rested(origin)
-        line = line or await self._connected(origin)
-        try:
-            return line, await line.written(request)
-        except BaseException:
-            line.close()
-            raise
+        return line or await self._connected(origin)
 
     def _rested(self, origin: Origin) -> _Line | None:
         lines = self._idle.get(origin, [])
@@ -225,6 +191,15 @@ class Direct(httpx2.AsyncBaseTransport):
             raise ExchangeFailed(Fault.NO_ADDRESS) from None
         except OSError:
             raise ExchangeFailed(Fault.NO_CONNECTION) from None
+
+
+async def _written(request: httpx2.Request) -> bytes:
+    """A request as it is sent, all of it at once."""
+    body = b"".join([part async for part in request.stream])  # type: ignore[union-attr]  # an async client's
+    try:
+        return message.request(request.method, request.url.raw_path, request.headers.raw, body)
+    except message.Illegal:
+        raise ExchangeFailed(Fault.ILLEGAL) from None
 
 
 def _now() -> float:
