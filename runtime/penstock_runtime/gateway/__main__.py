@@ -13,12 +13,11 @@ from types import FrameType
 from typing import Final, Literal
 
 import uvicorn
-import uvloop
 from fastapi import FastAPI
 
 from penstock import errors
 from penstock.guard import unguarded
-from penstock_runtime import logs
+from penstock_runtime import logs, process
 from penstock_runtime.gateway import app, connections, places, settings, state
 from penstock_runtime.gateway.access import Access
 from penstock_runtime.gateway.apiserver import APIServer
@@ -70,7 +69,7 @@ def main() -> None:
         sys.exit(2)
     logs.configure(told.log_level, installation=told.installation)
     _allow_files(told.max_connections + connections.SPARE_CONNECTIONS + _OTHER_FILES)
-    uvloop.run(_serve(told, tokens, listeners))
+    process.run(_serve(told, tokens, listeners))
 
 
 def _load_tokens(told: settings.GatewaySettings) -> TokensFile | None:

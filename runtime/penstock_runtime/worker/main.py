@@ -9,11 +9,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import uvloop
-
 from penstock import errors, names
 from penstock.guard import unguarded
-from penstock_runtime import logs
+from penstock_runtime import logs, process
 from penstock_runtime.agent import loop
 from penstock_runtime.settings import WorkerSettings, read_worker_settings
 from penstock_runtime.worker import boot, children, health, suspects
@@ -52,7 +50,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     except errors.PenstockError as error:
         sys.stderr.write(f"penstock worker: {error}\n")
         return 1
-    uvloop.run(_serve(settings, agent, store, child))
+    process.run(_serve(settings, agent, store, child))
     return 0
 
 
