@@ -1,7 +1,7 @@
 """A task: what a caller submits, what it uses, how it ends."""
 
 import base64
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -107,6 +107,10 @@ class Usage:
     def list_price_micro_usd(self) -> int:
         """The price by which revisions are compared: cached input costs what fresh input does."""
         return max(0, self.cost_micro_usd + self.cache_saving_micro_usd)
+
+    def timed(self, wall_ms: int) -> "Usage":
+        """The same after so many ms in all."""
+        return replace(self, wall_ms=wall_ms) if wall_ms != self.wall_ms else self
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(

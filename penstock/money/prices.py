@@ -64,6 +64,8 @@ class Rate:
 
     def of_call(self, input_tokens: int) -> Decimal:
         """The rate of a call with so many input tokens."""
+        if not self.tiers:
+            return self.base
         passed = [rate for start, rate in self.tiers if input_tokens > start]
         return passed[-1] if passed else self.base
 
@@ -73,6 +75,8 @@ class Rate:
 
     def highest(self, input_tokens: int) -> Decimal:
         """The dearest rate of any call with at most so many input tokens."""
+        if not self.tiers:
+            return self.base
         return max([self.base, *(rate for start, rate in self.tiers if input_tokens > start)])
 
 
@@ -115,8 +119,11 @@ class Rates:
         Each token is taken at the dearest rate that can apply to it: input may be put into the
         vendor's cache for some minutes, never for an hour, which nobody here asks for.
         """
-        kinds = (self.input, self.cache_read, self.cache_write)
-        dearest = max(rate.highest(tokens.input) for rate in kinds)
+        dearest = max(
+            self.input.highest(tokens.input),
+            self.cache_read.highest(tokens.input),
+            self.cache_write.highest(tokens.input),
+        )
         return dearest * tokens.input + self.output.highest(tokens.input) * tokens.output
 
     def at_any_length(self) -> "Rates":

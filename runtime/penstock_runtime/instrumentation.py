@@ -5,7 +5,8 @@ What an alert counts begins at 0: Prometheus sees no increase in a series that b
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Final
+from functools import lru_cache
+from typing import Final, TypeVar
 
 import prometheus_client
 from prometheus_client import Counter, Gauge, Histogram
@@ -13,6 +14,8 @@ from prometheus_client import Counter, Gauge, Histogram
 from penstock.money.prices import Tokens
 from penstock.names import AgentKey
 from penstock.task import OutcomeReason, TaskStatus
+
+_Metric = TypeVar("_Metric", Counter, Gauge, Histogram)
 
 # They would double each counter, and say nothing.
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -103,6 +106,12 @@ TOOL_SECONDS: Final = Histogram(
 )
 
 
+@lru_cache(maxsize=4096)
+def _series(metric: _Metric, *labels: str) -> _Metric:
+    """One series of a metric: the client makes its key anew each time it is asked."""
+    return metric.labels(*labels)
+
+
 @dataclass(frozen=True)
 class Meter:
     """Counts for one revision of one agent.
@@ -122,60 +131,60 @@ class Meter:
     def begin(self, model_failures: Iterable[str]) -> None:
         """Begin at 0 what alerts count; failures are the kinds of failed model calls."""
         for status, reason in ENDS:
-            TASKS.labels(*self._revision, status.value, reason.value)
+            _series(TASKS, *self._revision, status.value, reason.value)
         self.begin_model(model_failures)
-        WORKER_ERRORS.labels(*self._revision)
-        STORE_ERRORS.labels(*self._revision)
+        _series(WORKER_ERRORS, *self._revision)
+        _series(STORE_ERRORS, *self._revision)
         self.running(0)
         self.unwritten(0)
 
     def begin_model(self, failures: Iterable[str]) -> None:
         """Begin at 0 what alerts count of the model alone."""
         for outcome in (ANSWERED, CANCELLED, *failures):
-            MODEL_CALLS.labels(*self._revision, self.model, outcome)
-        BOUND_EXCEEDED.labels(*self._revision, self.model)
+            _series(MODEL_CALLS, *self._revision, self.model, outcome)
+        _series(BOUND_EXCEEDED, *self._revision, self.model)
 
     def task_ended(self, outcome: str, reason: str, seconds: float) -> None:
         """Count an ended task."""
-        TASKS.labels(*self._revision, outcome, reason).inc()
-        TASK_SECONDS.labels(*self._revision).observe(seconds)
+        _series(TASKS, *self._revision, outcome, reason).inc()
+        _series(TASK_SECONDS, *self._revision).observe(seconds)
 
     def task_stopped(self, directive: str) -> None:
         """Count a task that was given back, lost, left or dropped."""
-        TASKS_STOPPED.labels(*self._revision, directive).inc()
+        _series(TASKS_STOPPED, *self._revision, directive).inc()
 
     def running(self, count: int) -> None:
         """Show how many tasks are being worked on."""
-        TASKS_RUNNING.labels(*self._revision).set(count)
+        _series(TASKS_RUNNING, *self._revision).set(count)
 
     def unwritten(self, count: int) -> None:
         """Show of how many tasks Redis takes no state and no end."""
-        TASKS_UNWRITTEN.labels(*self._revision).set(count)
+        _series(TASKS_UNWRITTEN, *self._revision).set(count)
 
     def worker_error(self) -> None:
         """Count an error nobody foresaw."""
-        WORKER_ERRORS.labels(*self._revision).inc()
+        _series(WORKER_ERRORS, *self._revision).inc()
 
     def store_error(self) -> None:
         """Count a call of the store that got no answer."""
-        STORE_ERRORS.labels(*self._revision).inc()
+        _series(STORE_ERRORS, *self._revision).inc()
 
     def model_called(self, outcome: str, seconds: float) -> None:
         """Count one request to the model; ``outcome``: answered, cancelled or a kind of failure."""
-        MODEL_CALLS.labels(*self._revision, self.model, outcome).inc()
-        MODEL_SECONDS.labels(*self._revision, self.model).observe(seconds)
+        _series(MODEL_CALLS, *self._revision, self.model, outcome).inc()
+        _series(MODEL_SECONDS, *self._revision, self.model).observe(seconds)
 
     def model_charged(self, tokens: Tokens, cost_micro_usd: int) -> None:
         """Count what a model call cost."""
-        MODEL_TOKENS.labels(*self._revision, self.model, "input").inc(tokens.input)
-        MODEL_TOKENS.labels(*self._revision, self.model, "output").inc(tokens.output)
+        _series(MODEL_TOKENS, *self._revision, self.model, "input").inc(tokens.input)
+        _series(MODEL_TOKENS, *self._revision, self.model, "output").inc(tokens.output)
         if tokens.cache_read:
-            MODEL_TOKENS.labels(*self._revision, self.model, "cached").inc(tokens.cache_read)
-        MODEL_COST.labels(*self._revision, self.model).inc(cost_micro_usd / 1_000_000)
+            _series(MODEL_TOKENS, *self._revision, self.model, "cached").inc(tokens.cache_read)
+        _series(MODEL_COST, *self._revision, self.model).inc(cost_micro_usd / 1_000_000)
 
     def bound_exceeded(self) -> None:
         """Count a model call that was billed more than it could be by its bound."""
-        BOUND_EXCEEDED.labels(*self._revision, self.model).inc()
+        _series(BOUND_EXCEEDED, *self._revision, self.model).inc()
 
     def of_model(self, model: str, place: int) -> "Meter":
         """The same for another model of the revision."""
@@ -184,18 +193,18 @@ class Meter:
     def breaker(self, is_open: Callable[[], bool]) -> None:
         """Show whether the model is left alone, looked at when it is asked for."""
         self.breaker_opened(0)
-        shown = MODEL_BREAKER.labels(*self._revision, self.model, str(self.place))
+        shown = _series(MODEL_BREAKER, *self._revision, self.model, str(self.place))
         shown.set_function(lambda: float(is_open()))
 
     def breaker_opened(self, times: int = 1) -> None:
         """Count that the model is left alone from now on."""
-        MODEL_BREAKERS_OPENED.labels(*self._revision, self.model).inc(times)
+        _series(MODEL_BREAKERS_OPENED, *self._revision, self.model).inc(times)
 
     def stood_in(self, times: int = 1) -> None:
         """Count a call that the model answered for another one."""
-        MODEL_FALLBACKS.labels(*self._revision, self.model).inc(times)
+        _series(MODEL_FALLBACKS, *self._revision, self.model).inc(times)
 
     def tool_called(self, tool: str, outcome: str, seconds: float) -> None:
         """Count one call of a declared tool."""
-        TOOL_CALLS.labels(*self._revision, tool, outcome).inc()
-        TOOL_SECONDS.labels(*self._revision, tool).observe(seconds)
+        _series(TOOL_CALLS, *self._revision, tool, outcome).inc()
+        _series(TOOL_SECONDS, *self._revision, tool).observe(seconds)

@@ -33,6 +33,8 @@ _COUNTER_DIGITS = 15  # a float of Lua's holds them exactly
 ENDED: Final = frozenset(status.value for status in TaskStatus if status.ended)
 
 #: The fields of a task's hash that a reader needs; the checkpoint may be large.
+_COUNTED: Final = tuple(field.name for field in dataclasses.fields(Usage))
+
 TASK_FIELDS: Final = (
     "revision", "status", "input", "tenant", "user", "session", "type", "lane", "metadata",
     "routeVersion", "trace", "createdAt", "startedAt", "finishedAt", "deliveries", "usage",
@@ -83,7 +85,7 @@ def submission_fields(submission: Submission) -> list[str]:
 
 def usage_text(usage: Usage) -> str:
     """A usage as the task's hash holds it."""
-    return json.dumps(dataclasses.asdict(usage), separators=(",", ":"))
+    return json.dumps(vars(usage), separators=(",", ":"))
 
 
 def pairs(flat: Sequence[bytes]) -> dict[str, bytes]:
@@ -138,9 +140,7 @@ def _task(agent: AgentKey, identifier: str, stored: Mapping[str, bytes]) -> Task
 def _usage(text: str) -> Usage:
     """A usage; what a newer version counts besides is passed over."""
     said = json.loads(text)
-    return Usage(
-        **{field.name: int(said.get(field.name, 0)) for field in dataclasses.fields(Usage)}
-    )
+    return Usage(**{name: int(said.get(name, 0)) for name in _COUNTED})
 
 
 def _outcome(status: TaskStatus, text: dict[str, str]) -> Outcome | None:

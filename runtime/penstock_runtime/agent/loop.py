@@ -69,7 +69,7 @@ async def run_task(agent: Agent, run: Run, keeper: Keeper) -> Run:
     """
     run = replace(run, task_id=keeper.task_id, prompt_tokens=agent.prompt_tokens)
     while run.outcome is None:
-        run = await _judged(agent, _on_terms(agent, _timed(run, keeper), keeper))
+        run = await _judged(agent, _as_of_now(agent, run, keeper))
         match step.next_step(agent.template, agent.toolbox, run):
             case End(outcome):
                 run = run.ended(outcome)
@@ -102,7 +102,8 @@ def _told(run: Run) -> Run:
     if run.outcome is None:
         return run
     message, output = redaction.redact(run.outcome.message), redaction.redact(run.outcome.output)
-    return replace(run, outcome=replace(run.outcome, message=message, output=output))
+    told = replace(run.outcome, message=message, output=output)
+    return run if told == run.outcome else replace(run, outcome=told)
 
 
 async def _save(
@@ -118,7 +119,7 @@ async def _save(
 
 
 def _timed(run: Run, keeper: Keeper) -> Run:
-    return replace(run, usage=replace(run.usage, wall_ms=keeper.wall_ms()))
+    return replace(run, usage=run.usage.timed(keeper.wall_ms()))
 
 
 def _left_seconds(agent: Agent, keeper: Keeper) -> float:
@@ -128,18 +129,19 @@ def _left_seconds(agent: Agent, keeper: Keeper) -> float:
 # ---------------------------------------------------------------------------------- the model
 
 
-def _on_terms(agent: Agent, run: Run, keeper: Keeper) -> Run:
+def _as_of_now(agent: Agent, run: Run, keeper: Keeper) -> Run:
+    """The run with the time it has used and the terms of its next call."""
     prices = agent.prices
     rates = prices.rates(keeper.context.day())
     terms = Terms(agent.prompt, rates, prices.overhead, prices.raised)
-    return replace(run, terms=terms)
+    return replace(run, usage=run.usage.timed(keeper.wall_ms()), terms=terms)
 
 
 def _next_call(agent: Agent, run: Run, keeper: Keeper) -> Quote | None:
     """What the call after this state reserves, where a call is next: all of it is known by now."""
     if keeper.ledger is None or keeper.ledger.is_unbounded or run.transcript.pending:
         return None
-    match step.next_step(agent.template, agent.toolbox, _on_terms(agent, run, keeper)):
+    match step.next_step(agent.template, agent.toolbox, _as_of_now(agent, run, keeper)):
         case AskModel(purse=Purse() as purse, failed=None):
             found = purse.afford()
             return None if isinstance(found, bound.Short) else purse.quote(found)
@@ -182,10 +184,10 @@ async def _ask(agent: Agent, run: Run, ask: AskModel, keeper: Keeper) -> Run:
         late = _left_seconds(agent, keeper) <= _NO_TIME_SECONDS
         failed = endings.model_failed(failure, bill.charge.attempts)
         return run.ended(_out_of_time(agent, run) if late else failed)
-    run = run.used(bill.charge.usage).used(Usage(model_calls=1)).replied(answer)
     afforded = answer.afforded
     asked, cut_by = (afforded.reply_tokens, afforded.cut_by) if afforded else (ask.max_tokens, None)
-    run = _timed(replace(run, max_tokens=asked, cut_by=cut_by), keeper)
+    usage = (run.usage + bill.charge.usage + Usage(model_calls=1)).timed(keeper.wall_ms())
+    run = replace(run.replied(answer), usage=usage, max_tokens=asked, cut_by=cut_by)
     events = [_model_event(agent, answer, bill.charge)]
     await _save(keeper, run, events, next_call=_next_call(agent, run, keeper))
     return run

@@ -58,6 +58,7 @@ class Crew:
         writers = asyncio.Semaphore(_WRITES_AT_ONCE)
         self._patience = Patience(wall_seconds, duty.claim_idle_seconds, writers)
         self.freed = asyncio.Event()
+        self.at_work = 0  # tasks that have their turn
         self.dropped = 0  # tasks whose end could not be written: still claimed, worked on by nobody
 
     @property
@@ -87,11 +88,6 @@ class Crew:
     def unwritten(self) -> int:
         """Of how many tasks Redis does not take what they write."""
         return sum(hold.unwritten for hold in self._holds.values())
-
-    @property
-    def at_work(self) -> int:
-        """How many tasks have their turn."""
-        return sum(hold.begun for hold in self._holds.values())
 
     def __len__(self) -> int:
         return len(self._holds)
@@ -145,11 +141,13 @@ class Crew:
             logs.bind_task(hold.task_id, hold.trace_id)
             async with self._turns:
                 hold.begin()
+                self.at_work += 1
                 self._shown()
                 done = await caught(self._run(hold))
                 if isinstance(done, Broken):
                     await self._broken(hold, done)
         finally:
+            self.at_work -= hold.begun
             self._holds.pop(hold.claim.id, None)
             self.freed.set()
             self._shown()

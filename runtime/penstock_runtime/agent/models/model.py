@@ -135,6 +135,8 @@ class Purse:
         By a raised overhead of the call its input grows; that of messages and tools was counted when
         the call began, and holds for all of it.
         """
+        if rates is self.rates and overhead == self.overhead:
+            return self
         more = max(0, overhead.call - self.overhead.call)
         wish = replace(self.wish, input_tokens=self.wish.input_tokens + more)
         return replace(self, wish=wish, rates=rates, overhead=overhead)
@@ -385,11 +387,11 @@ def characters(value: Any) -> int:
         match left.pop():
             case str() as text:
                 found += len(text)
-            case Mapping() as members:
-                found += sum(len(str(key)) for key in members)
-                left += members.values()
             case list() | tuple() as items:
                 left += items
+            case dict() | Mapping() as members:  # most are dicts, which is quicker seen
+                found += sum(len(str(key)) for key in members)
+                left += members.values()
             case other:
                 found += len(str(other))
     return found
