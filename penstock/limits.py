@@ -7,6 +7,7 @@ from penstock.api.fields import micro_usd
 from penstock.money import ledger
 from penstock.money.bound import Left, Resource, Short
 from penstock.money.prices import usd
+from penstock.restrictions import TightenedLimits
 from penstock.task import Outcome, OutcomeReason, TaskStatus, Usage
 
 #: For want of money a reply is asked shorter, down to so many tokens.
@@ -21,6 +22,13 @@ _REASONS: Final = {
 def _exceeded(reason: OutcomeReason, name: str, used: object, limit: object) -> Outcome:
     message = f"limits.{name} is {limit}, this task used {used}"
     return Outcome(TaskStatus.LIMIT_EXCEEDED, reason, message)
+
+
+def field_of(limits: Limits, resource: Resource) -> str:
+    """The field of the Agent that declares how much of a resource a task may use."""
+    if resource is Resource.COST and isinstance(limits, TightenedLimits):
+        return "restrictions.maxCostUSDPerTask"
+    return f"limits.{resource.value}"
 
 
 def breach_before_call(limits: Limits, usage: Usage) -> Outcome | None:
@@ -57,8 +65,16 @@ def breach_after_call(limits: Limits, usage: Usage) -> Outcome | None:
         )
     if usage.cost_micro_usd > micro_usd(limits.cost_usd):
         spent = f"{usd(usage.cost_micro_usd)} USD"
-        return _exceeded(OutcomeReason.LIMIT_COST, "costUSD", spent, limits.cost_usd)
+        field = field_of(limits, Resource.COST)
+        message = f"{field} is {limits.cost_usd}, this task used {spent}"
+        return _by_cost(limits, OutcomeReason.LIMIT_COST, message)
     return None
+
+
+def _by_cost(limits: Limits, reason: OutcomeReason, message: str) -> Outcome:
+    """A limit that a restriction has lowered says nothing of the revision."""
+    left_out = isinstance(limits, TightenedLimits) and reason is OutcomeReason.LIMIT_COST
+    return Outcome(TaskStatus.LIMIT_EXCEEDED, reason, message, left_out=left_out)
 
 
 def left(limits: Limits, usage: Usage) -> Left:
@@ -74,10 +90,10 @@ def breach_by_next_call(limits: Limits, usage: Usage, short: Short) -> Outcome:
     """The outcome of a task whose next model call may use more than is left: it is not made."""
     declared, used, needed = _figures(limits, usage, short)
     message = (
-        f"limits.{short.resource.value} is {declared}, this task used {used}, and its next model call "
-        f"may use up to {needed}: it was not made"
+        f"{field_of(limits, short.resource)} is {declared}, this task used {used}, and its next model "
+        f"call may use up to {needed}: it was not made"
     )
-    return Outcome(TaskStatus.LIMIT_EXCEEDED, _REASONS[short.resource], message)
+    return _by_cost(limits, _REASONS[short.resource], message)
 
 
 def _figures(limits: Limits, usage: Usage, short: Short) -> tuple[object, object, object]:

@@ -88,6 +88,10 @@ REASONS: Final[Mapping[OutcomeReason, Meaning]] = MappingProxyType(
             "Wait until the budget's window ends, or raise the budget that the message names; answer "
             "by hand where the task is Escalated.",
         ),
+        OutcomeReason.RESTRICTED: Meaning(
+            "`spec.restrictions` of the Agent forbid each model that could have been asked.",
+            "Answer by hand, or take the model out of `restrictions.denyModels`.",
+        ),
         OutcomeReason.PERSON: Meaning("A person ended it, or has to.", "See the message."),
         OutcomeReason.INTERNAL: Meaning(
             "Penstock could not carry it out: a worker died over it, or what is stored of it cannot "

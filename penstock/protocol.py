@@ -37,12 +37,15 @@ class Need:
     field: str = ""
 
 
-def need(template: AgentTemplate, budget: Budget | None = None) -> Need:
+def need(
+    template: AgentTemplate, budget: Budget | None = None, *, restricted: bool = False
+) -> Need:
     """What workers of a template must keep. A new field that they must not pass over adds a line.
 
     Args:
         template: of their revision.
         budget: of the Agent, which all its revisions share.
+        restricted: whether the Agent has restrictions.
     """
     model = template.model
     shared = budget or Budget()
@@ -54,5 +57,6 @@ def need(template: AgentTemplate, budget: Budget | None = None) -> Need:
         if shared.min_reply_tokens != MIN_REPLY_TOKENS
         else Need(),
         Need(3, f"{BUDGETS}.onExceeded") if shared.on_exceeded is not OnExceeded.REJECT else Need(),
+        Need(3, "spec.restrictions") if restricted else Need(),
     )
     return max(needs, key=lambda one: one.number)

@@ -47,6 +47,7 @@ class OutcomeReason(StrEnum):
     LIMIT_WALL_SECONDS = "LimitWallSeconds"
     LIMIT_QUEUE_SECONDS = "LimitQueueSeconds"
     BUDGET = "Budget"
+    RESTRICTED = "Restricted"
     PERSON = "Person"
     INTERNAL = "Internal"
 
@@ -72,7 +73,12 @@ class Counting(StrEnum):
 
 
 #: An escalation for one of these was asked for by those who run the agent.
-_PLANNED: Final = (OutcomeReason.APPROVAL, OutcomeReason.BUDGET, OutcomeReason.PERSON)
+_PLANNED: Final = (
+    OutcomeReason.APPROVAL,
+    OutcomeReason.BUDGET,
+    OutcomeReason.PERSON,
+    OutcomeReason.RESTRICTED,
+)
 
 
 def counting(status: TaskStatus, reason: OutcomeReason) -> Counting:

@@ -128,6 +128,7 @@ class Route:
     ``split`` and ``revisions`` go by hash; ``max_queued`` is how many tasks may wait for a worker, 0
     as many as the installation allows. ``rates`` are those of its users and tenants;
     ``budget_mark`` tells the budget that is declared in the ledger from others, "" where there is none.
+    ``restrictions``: as ``penstock.restrictions.written`` has them.
     """
 
     uid: str
@@ -137,6 +138,7 @@ class Route:
     max_queued: int = 0
     rates: RequestRates = NO_RATES
     budget_mark: str = ""
+    restrictions: str = ""
     revisions: Mapping[str, RoutedRevision] = field(default_factory=dict)
 
 

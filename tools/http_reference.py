@@ -54,7 +54,7 @@ A stream that was read to its end is resumed with 204: the task has ended, and n
 `/healthz`, `/readyz` and `/openapi.json` are there in any case, and say nothing of agents.
 """
 PLANNED = """\
-An escalation for `Approval`, `Budget` or `Person` was planned and does not count. An outcome can say itself that it counts for no
+An escalation for `Approval`, `Budget`, `Person` or `Restricted` was planned and does not count. An outcome can say itself that it counts for no
 revision.
 """
 

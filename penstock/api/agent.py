@@ -10,11 +10,13 @@ from penstock.api.fields import (
     Block,
     DataKey,
     MapList,
+    ModelName,
     Money,
     ObjectName,
     Rule,
     TokenRate,
 )
+from penstock.api.restrictions import Restrictions
 from penstock.api.tool import Tool
 from penstock.api.worker import Worker
 
@@ -83,7 +85,6 @@ _Price = Annotated[
         "installation declares in the chart's prices, else the list price."
     ),
 ]
-_ModelName = Annotated[str, Field(min_length=1, max_length=128)]
 _BaseURL = Annotated[str, Field(max_length=512, pattern=r"^https?://[^\s/]\S*$")]
 
 
@@ -92,7 +93,7 @@ class Fallback(Block):
 
     provider: Annotated[Provider, Field(description="Who serves the model.")] = Provider.ANTHROPIC
     name: Annotated[
-        _ModelName,
+        ModelName,
         Field(description="Model id, e.g. claude-haiku-5-5."),
     ]
     base_url: Annotated[
@@ -116,7 +117,7 @@ class Model(Block):
 
     provider: Annotated[Provider, Field(description="Who serves the model.")] = Provider.ANTHROPIC
     name: Annotated[
-        _ModelName,
+        ModelName,
         Field(description="Model id, e.g. claude-sonnet-5-5."),
     ]
     max_tokens: Annotated[
@@ -301,6 +302,13 @@ class AgentSpec(Block):
         ),
         Field(description="What a revision is; any change here goes out as a new revision."),
     ]
+    restrictions: Annotated[
+        Restrictions | None,
+        Field(
+            description="What is forbidden for the time being, for all revisions; acts at the next step "
+            "of running tasks. Absent: nothing."
+        ),
+    ] = None
     budgets: Annotated[
         Budgets | None,
         Field(

@@ -100,6 +100,8 @@ ObjectName = Annotated[
 ]
 #: A key of a ConfigMap or Secret.
 DataKey = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
+#: The id of a model, as its API knows it.
+ModelName = Annotated[str, Field(min_length=1, max_length=128)]
 Percent = Annotated[int, Field(ge=0, le=100)]
 Timestamp = Annotated[str, Field(max_length=40)]
 Message = Annotated[str, Field(max_length=2048)]

@@ -15,6 +15,7 @@ from penstock.names import AgentKey
 from penstock.task import Outcome, Usage
 from penstock_store import checkpoints, codec, keys, money
 from penstock_store.agent_scripts import AgentScripts
+from penstock_store.brakes import Brakes
 from penstock_store.checkpoints import Saved, Writing
 from penstock_store.connection import Argument
 from penstock_store.records import Claim, Directive, Telling
@@ -52,6 +53,7 @@ class Claims:
         self._saved: dict[str, Saved] = {}  # by claim id
         self._ends: deque[_End] = deque()
         self._end_bytes = 0
+        self.brakes = Brakes()
         self._breaks: dict[AgentKey, int] = {}  # the last after which ends were said again
 
     async def take(
@@ -75,11 +77,12 @@ class Claims:
             own.bell(revision),
             *keys.AgentKeys(agent).queues(revision),
         ]
-        asked = (money.opening_text(opening, self._scripts.process), *_claim_ids(limit))
-        claims = await self._numbered(
+        mark = self.brakes.mark(agent)
+        asked = (money.opening_text(opening, self._scripts.process), mark, *_claim_ids(limit))
+        said = await self._numbered(
             "claim", agent, consumer, *keyed, before=(revision,), after=asked
         )
-        return [self._claim(agent, revision, consumer, one) for one in claims]
+        return self._claimed(agent, revision, consumer, said)
 
     async def take_suspects(self, agent: AgentKey, revision: str, consumer: str) -> list[Claim]:
         """Claim one waiting group of suspects, whole; empty when none waits.
@@ -87,15 +90,15 @@ class Claims:
         A task that was alone when its worker died, seen by its parent or twice, ends Failed instead.
         """
         self._revisions[agent, consumer] = revision
-        claims = await self._numbered(
+        said = await self._numbered(
             "suspects",
             agent,
             consumer,
             *keys.AgentKeys(agent).queues(revision),
             before=(revision,),
-            after=(uuid.uuid4().hex,),
+            after=(uuid.uuid4().hex, self.brakes.mark(agent)),
         )
-        return [self._claim(agent, revision, consumer, one) for one in claims]
+        return self._claimed(agent, revision, consumer, said)
 
     async def leave(self, agent: AgentKey, revision: str, consumer: str) -> int:
         """A consumer ends in order: what it still holds is queued again, and suspects stay suspects.
@@ -140,11 +143,13 @@ class Claims:
         speaks = (self._revisions.get((agent, consumer), ""), protocol.SPOKEN)
         named = [text for claim in claims for text in (claim.task.id, claim.id)]
         number = self._numbers.get((agent, consumer), 0)
-        broken, *said = await self._scripts.run(
+        mark = self.brakes.mark(agent)
+        broken, restricted, *said = await self._scripts.run(
             "heartbeat",
             agent,
-            arguments=lambda life: (consumer, number, life, *told, *speaks, *named),
+            arguments=lambda life: (consumer, number, life, *told, *speaks, mark, *named),
         )
+        self.brakes.hear(agent, restricted)
         if broken > self._breaks.get(agent, 0):
             self._breaks[agent] = broken
             await self._say_ends_again(agent)
@@ -203,10 +208,11 @@ class Claims:
         open_calls = ", ".join(intents) or "-"
 
         spoken = money.money_text(said_of_money, self._scripts.process)
+        mark = self.brakes.mark(claim.agent)
 
         async def write(writing: Writing) -> list[Any]:
             saying = (writing.content, claim.task.id, claim.id, codec.usage_text(usage), open_calls)
-            how: list[Argument] = [writing.piece, writing.saved.whole, spoken, *told]
+            how: list[Argument] = [writing.piece, writing.saved.whole, spoken, mark, *told]
             return await self._numbered(
                 "checkpoint",
                 claim.agent,
@@ -226,8 +232,12 @@ class Claims:
             self._saved.pop(claim.id, None)
         else:
             self._saved[claim.id] = writing.saved
+        if not answer:
+            return directive, None
+        reserved, restricted = answer
+        self.brakes.hear(claim.agent, restricted)
         wish = said_of_money.reserve
-        return directive, money.answer(wish.call, *answer) if wish and answer else None
+        return directive, money.answer(wish.call, reserved) if wish else None
 
     async def release(self, claim: Claim, settle: Sequence[Settlement] = ()) -> bool:
         """Give a task back: to its own revision, or to stable when its revision was rejected.
@@ -265,7 +275,7 @@ class Claims:
             False when the claim was lost meanwhile: nothing but bills was written.
         """
         said = await self._end(
-            claim, _ending(claim, outcome, usage, history), (), settle, heeds=False
+            claim, codec.ending(claim, outcome, usage, history), (), settle, heeds=False
         )
         return said is not Directive.LOST
 
@@ -288,7 +298,7 @@ class Claims:
             CONTINUE when it has ended, LOST when the claim was. CANCEL and GIVE_BACK: it goes on, and
             must be put down instead. Bills are settled whatever is returned.
         """
-        ending = _ending(claim, outcome, usage, history)
+        ending = codec.ending(claim, outcome, usage, history)
         return await self._end(claim, ending, events, settle, heeds=True)
 
     async def _end(
@@ -334,8 +344,14 @@ class Claims:
             if end.claim.agent == agent and end.at_seconds >= since:
                 await self._finish(end.claim, end.arguments)
 
-    def _claim(self, agent: AgentKey, revision: str, consumer: str, answer: Sequence[Any]) -> Claim:
-        return codec.claim(agent, revision, consumer, answer)
+    def _claimed(
+        self, agent: AgentKey, revision: str, consumer: str, said: Sequence[Any]
+    ) -> list[Claim]:
+        if not said:
+            return []
+        restricted, *claims = said
+        self.brakes.hear(agent, restricted)
+        return [codec.claim(agent, revision, consumer, one) for one in claims]
 
     async def _numbered(
         self,
@@ -361,24 +377,6 @@ class Claims:
         )
         self._numbers[mine] = max(self._numbers.get(mine, 0), int(written))
         return list(rest)
-
-
-def _ending(
-    claim: Claim, outcome: Outcome, usage: Usage, history: bytes | None
-) -> tuple[Argument, ...]:
-    return (
-        claim.task.id,
-        claim.id,
-        outcome.status.value,
-        outcome.reason.value,
-        outcome.message,
-        outcome.counting.value,
-        outcome.output,
-        codec.usage_text(usage),
-        usage.list_price_micro_usd,  # revisions are shown at it
-        int(history is not None),
-        history or b"",
-    )
 
 
 def _of_task(claim: Claim) -> tuple[str, str]:

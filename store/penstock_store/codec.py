@@ -88,6 +88,25 @@ def usage_text(usage: Usage) -> str:
     return json.dumps(vars(usage), separators=(",", ":"))
 
 
+def ending(
+    claim: Claim, outcome: Outcome, usage: Usage, history: bytes | None
+) -> tuple[str | int | bytes, ...]:
+    """How a task ends, as `finish.lua` reads it; ``history``: the session's conversation after it."""
+    return (
+        claim.task.id,
+        claim.id,
+        outcome.status.value,
+        outcome.reason.value,
+        outcome.message,
+        outcome.counting.value,
+        outcome.output,
+        usage_text(usage),
+        usage.list_price_micro_usd,  # revisions are shown at it
+        int(history is not None),
+        history or b"",
+    )
+
+
 def pairs(flat: Sequence[bytes]) -> dict[str, bytes]:
     """A hash from the flat list that Redis answers."""
     return {
@@ -254,7 +273,7 @@ def route_record(route: Route) -> tuple[str, ...]:
     split = route.split
     share = (split.stable, split.canary, str(split.percent), split.salt, str(split.unit))
     admission = (str(int(split.suspended)), str(route.max_queued), _rates(route.rates))
-    return (route.uid, *numbers, *share, *admission, route.budget_mark)
+    return (route.uid, *numbers, *share, *admission, route.budget_mark, route.restrictions)
 
 
 def _rates(rates: RequestRates) -> str:

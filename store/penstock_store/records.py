@@ -145,6 +145,11 @@ class Look:
         """The mark of the budget in force, "" where there is none."""
         return "".join(self.route_record[11:12])
 
+    @property
+    def restrictions(self) -> str:
+        """The restrictions in force, as the route carries them; "" where there are none."""
+        return "".join(self.route_record[12:13])
+
     def admits(self, uid: str) -> bool:
         """Whether the route in force is of this Agent, leads to a revision, and is not suspended."""
         return bool(self.stable_of(uid)) and self.route_record[8:9] != ("1",)

@@ -9,6 +9,7 @@ _ROUTE = "tests/unit/operator/test_route_limits.py::"
 _PLAN = "tests/unit/operator/test_plan.py::"
 _TASK = "tests/unit/runtime/test_template_fields.py::"
 _MODEL = "tests/integration/runtime/test_model_fields.py::"
+_BRAKE = "tests/unit/runtime/test_restrictions.py::"
 _HTTP = "tests/integration/runtime/test_http_tools.py::"
 _PATIENCE = "tests/integration/runtime/test_patience.py::"
 _FALLBACK = "tests/integration/runtime/test_fallbacks.py::"
@@ -98,7 +99,13 @@ TESTS = {
         + "test_the_templates_image_comes_before_the_installations",
         "template.worker.env[].name": _ENV,
         "template.worker.env[].value": _ENV,
-        "budgets.minReplyTokens": "tests/integration/store/test_ledger.py::"
+        "restrictions.denyTools": _BRAKE + "test_a_denied_tool_is_not_called_and_the_model_is_told",
+        "restrictions.requireApproval": _BRAKE
+        + "test_a_tool_that_a_restriction_names_asks_a_person_as_one_that_always_does",
+        "restrictions.denyModels": "tests/integration/runtime/test_restrictions.py::"
+        "test_a_denied_model_is_not_asked_and_the_next_fallback_is",
+        "restrictions.maxCostUSDPerTask": _BRAKE + "test_the_smaller_cost_of_a_task_counts",
+        "budgets.minReplyTokens": "tests/integration/store/test_ledger_refusals.py::"
         "test_a_budgets_own_floor_takes_the_place_of_the_callers",
         "budgets.onExceeded": "tests/integration/runtime/test_budgets.py::"
         "test_a_task_that_a_budget_refuses_ends_as_the_budget_says",

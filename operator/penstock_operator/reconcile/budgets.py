@@ -1,10 +1,12 @@
-"""What admission and the ledger are told of an Agent's budgets."""
+"""What admission, the ledger and workers are told of an Agent's budgets and restrictions."""
 
 import hashlib
 from typing import Final
 
+from penstock import restrictions
 from penstock.api import budgets
 from penstock.api.budgets import PerCaller
+from penstock.api.restrictions import NO_RESTRICTIONS
 from penstock.money.ledger import Budget, Mode
 from penstock.traffic import NO_RATES, RequestRates
 from penstock_operator.reconcile.world import World
@@ -31,6 +33,13 @@ def _requests(caller: PerCaller | None) -> int:
 def budget(world: World) -> Budget | None:
     """What the ledger is to keep; None where nothing is bounded."""
     return budgets.budget_of(world.spec.budgets) if world.spec else None
+
+
+def restricted(world: World) -> str:
+    """What restricts the Agent's tasks, as a route carries it. Where the Agent cannot be read what is in force stays."""
+    if world.spec is None:
+        return world.look.restrictions if world.look else ""
+    return restrictions.written(world.spec.restrictions or NO_RESTRICTIONS)
 
 
 def mark(world: World) -> str:

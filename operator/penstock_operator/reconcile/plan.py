@@ -240,6 +240,7 @@ def _route(world: World, course: Course, crews: tuple[Crew, ...]) -> Route | Non
         max_queued=_max_queued(world),
         rates=budgets.rates(world),
         budget_mark=budgets.mark(world),
+        restrictions=budgets.restricted(world),
         revisions=(lost if course.split.stable not in hashes else {})
         | {
             crew.known.cut.hash: RoutedRevision(

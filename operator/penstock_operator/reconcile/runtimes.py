@@ -67,7 +67,8 @@ def _could_speak(world: World, cut: Revision) -> bool:
 
 def _need(world: World, cut: Revision) -> protocol.Need:
     budget = budgets.budget_of(world.spec.budgets) if world.spec else None
-    return protocol.need(cut.template, budget)
+    restricted = bool(world.spec and world.spec.restrictions)
+    return protocol.need(cut.template, budget, restricted=restricted)
 
 
 def _unkept(world: World, cut: Revision, number: int) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from penstock.api import budgets
 from penstock.api.tool import Tool
 from penstock.money.ledger import Cut, OnExceeded, Refused
+from penstock.restrictions import RestrictedTool
 from penstock.task import Outcome, OutcomeReason, TaskStatus
 from penstock_runtime import redaction
 from penstock_runtime.agent.models.model import Failure, ModelFailed
@@ -24,6 +25,8 @@ def model_failed(failure: ModelFailed, attempts: int) -> Outcome:
     """The model gave no answer: asking again cannot help, or all retries are spent."""
     if failure.kind is Failure.TOO_LONG:
         return context_full(failure.message)
+    if failure.kind is Failure.DENIED:
+        return no_model_allowed(failure.message)
     late = failure.kind is Failure.TIMEOUT
     reason = OutcomeReason.TIMEOUT if late else OutcomeReason.MODEL_ERROR
     tries = f" ({attempts} attempts)" if attempts > 1 else ""
@@ -31,9 +34,17 @@ def model_failed(failure: ModelFailed, attempts: int) -> Outcome:
     return Outcome(TaskStatus.FAILED, reason, f"{what}: {failure.message}")
 
 
+def no_model_allowed(words: str) -> Outcome:
+    """Restrictions deny the model, and no other one answered: it says nothing of the revision."""
+    message = f"restrictions.denyModels leaves this task without a model: {words}"
+    return Outcome(TaskStatus.ESCALATED, OutcomeReason.RESTRICTED, message, left_out=True)
+
+
 def count_failed(failure: ModelFailed) -> Outcome:
     """By its bytes the conversation may be too long, and the model did not say how long it is."""
     ended = model_failed(failure, 1)
+    if failure.kind is Failure.DENIED:
+        return ended
     words = f"the tokens of the next model call could not be counted: {failure.message}"
     return ended if failure.kind is Failure.TOO_LONG else replace(ended, message=words)
 
@@ -137,7 +148,9 @@ def repeated(breach: Outcome, tool: str, given: Mapping[str, Any]) -> Outcome:
 def approval_needed(tool: Tool, given: Mapping[str, Any]) -> Outcome:
     """A person must agree first, as the Agent declares or leaves open."""
     why = (
-        "its approval.mode is Always"
+        "restrictions.requireApproval names it"
+        if isinstance(tool, RestrictedTool)
+        else "its approval.mode is Always"
         if tool.approval
         else "its effect is Irreversible, as is that of a tool which declares none: declare effect: "
         "ReadOnly where it changes nothing, or approval: {mode: None} where nobody need be asked"

@@ -3,6 +3,7 @@
 from collections.abc import Coroutine
 from typing import Any, Protocol, TypeVar
 
+from penstock.api.restrictions import Restrictions
 from penstock.money.ledger import Quote
 from penstock_runtime.agent.context import Context
 from penstock_runtime.agent.models.model import Ledger
@@ -46,6 +47,11 @@ class Keeper(Protocol):
     @property
     def ledger(self) -> Ledger | None:
         """Where the task's model calls reserve of budgets; None: the agent has none."""
+        ...
+
+    @property
+    def restrictions(self) -> Restrictions:
+        """What restricts the agent's tasks, as of the last word of the store."""
         ...
 
     def wall_ms(self) -> int:

@@ -4,14 +4,15 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from penstock import errors, limits
+from penstock import errors, limits, restrictions
 from penstock.api.agent import AgentTemplate
+from penstock.api.restrictions import Restrictions
 from penstock.money import bound
 from penstock.money.ledger import Quote
 from penstock.money.prices import usd
 from penstock.task import Outcome, Usage
 from penstock_runtime import instrumentation, redaction
-from penstock_runtime.agent import endings, session, step
+from penstock_runtime.agent import braked, endings, session, step
 from penstock_runtime.agent.boundary import Broken, caught
 from penstock_runtime.agent.keeper import Event, Interrupted, Keeper
 from penstock_runtime.agent.models.access import LastWord
@@ -58,18 +59,29 @@ class Agent:
     prompt: PromptSize = NO_PROMPT
     last_word: LastWord = field(default_factory=LastWord)
 
+    def under(self, by: Restrictions) -> "Agent":
+        """The agent as restrictions leave it."""
+        if not by:
+            return self
+        template = restrictions.tightened(self.template, by)
+        return replace(self, template=template, toolbox=braked.toolbox(self.toolbox, by))
+
 
 async def run_task(agent: Agent, run: Run, keeper: Keeper) -> Run:
     """Drive a task from wherever it stands to its outcome.
 
     Limits, refusals and escalations are outcomes; a tool's failure is a message to the model.
+    Restrictions hold from the next step on.
 
     Raises:
         Interrupted: the worker must put the task down; its state is saved.
     """
     run = replace(run, task_id=keeper.task_id, prompt_tokens=agent.prompt_tokens)
+    whole = agent
     while run.outcome is None:
+        agent = whole.under(keeper.restrictions)
         run = await _judged(agent, _as_of_now(agent, run, keeper))
+        run = _forbidden(run, keeper.restrictions)
         match step.next_step(agent.template, agent.toolbox, run):
             case End(outcome):
                 run = run.ended(outcome)
@@ -83,7 +95,22 @@ async def run_task(agent: Agent, run: Run, keeper: Keeper) -> Run:
                 run = await _call(agent, run, call, keeper)
             case CallTools(calls):
                 run = await _call_at_once(agent, run, calls, keeper)
-    return _told(session.settled(_timed(run, keeper), agent.template.limits))
+    ended = session.settled(_timed(run, keeper), agent.template.limits)
+    return _told(_sampled(agent, ended, keeper.restrictions))
+
+
+def _forbidden(run: Run, by: Restrictions) -> Run:
+    """The run with what restrictions forbid among the calls of the last reply."""
+    if not by.deny_tools:
+        return run
+    return replace(run, problems=braked.problems(run.problems, run.transcript.calls, by))
+
+
+def _sampled(agent: Agent, run: Run, by: Restrictions) -> Run:
+    """The run with an outcome that is a sample of its revision only where restrictions changed nothing."""
+    if run.outcome is None:
+        return run
+    return run.ended(braked.sampled(run.outcome, run, agent.template.model.name, by))
 
 
 async def _judged(agent: Agent, run: Run) -> Run:
@@ -205,6 +232,7 @@ def _request(agent: Agent, run: Run, ask: AskModel, keeper: Keeper) -> Request:
         purse=ask.purse,
         ledger=keeper.ledger,
         failed=ask.failed,
+        denied=keeper.restrictions.deny_models,
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from penstock.api.agent import Limits
+from penstock.restrictions import TightenedLimits
 from penstock.task import Outcome, OutcomeReason, TaskStatus
 from penstock_runtime.agent import purses
 from penstock_runtime.agent.history import History, without_thinking
@@ -51,6 +52,8 @@ def settled(run: Run, limits: Limits) -> Run:
         return run
     if run.outcome.status is TaskStatus.SUCCEEDED:
         return _within_bounds(run, run.outcome)
+    if run.outcome.reason is OutcomeReason.LIMIT_COST and isinstance(limits, TightenedLimits):
+        return run  # the restriction ends, and the session goes on with all that was said
     if not _history_is_to_blame(run) or _raise_is_to_blame(run, limits):
         return run
     history = run.transcript.messages[:begin]

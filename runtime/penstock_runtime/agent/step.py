@@ -236,7 +236,8 @@ def _cut(template: AgentTemplate, run: Run) -> Outcome:
     if asked < declared:
         by = run.cut_by or Resource.OUTPUT_TOKENS
         whole = template.limits.cost_usd if by is Resource.COST else template.limits.output_tokens
-        return endings.cut_reply(asked, f"what was left of limits.{by.value}, {whole}")
+        field = limits.field_of(template.limits, by)
+        return endings.cut_reply(asked, f"what was left of {field}, {whole}")
     return endings.cut_reply(asked, "model.maxTokens")
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -109,6 +109,13 @@ class Transcript:
         if not self.stop_reason:
             return ()
         return _calls_of(self.messages[-1], self.step, by_id=self.keyed_by_id)
+
+    @property
+    def own_calls(self) -> Iterator[Block]:
+        """All tool calls of this task, answered or not."""
+        for message in self.messages[self.begin :]:
+            if message["role"] == "assistant":
+                yield from echo.calls(message)
 
     @property
     def step(self) -> int:

@@ -21,6 +21,7 @@ from penstock_runtime.agent.models.breaker import Breaker, StoreBoard
 from penstock_runtime.agent.models.fallback import Entry, FallingBack
 from penstock_runtime.agent.models.metered import Metered
 from penstock_runtime.agent.models.model import UNASKED, Failure, Model
+from penstock_runtime.agent.models.permitted import Permitted
 from penstock_runtime.agent.models.pricing import Pricing
 from penstock_runtime.agent.models.redacted import Redacted
 from penstock_runtime.agent.models.retrying import Retrying
@@ -116,7 +117,9 @@ def _models(
         )
         word = last_word if first else LastWord()  # the condition is about the model itself
         breaker = _breaker(settings, one, own, store)
-        layers = layered_model(one.model, one.prices, own, word, policy, breaker)
+        layers = Permitted(
+            layered_model(one.model, one.prices, own, word, policy, breaker), one.declared.name
+        )
         entries.append(Entry(one.declared.name, layers, one.prices, own.stood_in))
     return FallingBack(entries) if len(entries) > 1 else entries[0].model
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from penstock import errors
+from penstock.api.restrictions import Restrictions
 from penstock.money.ledger import Money, Quote, Wish
 from penstock.task import Outcome, Usage
 from penstock_runtime import instrumentation
@@ -96,6 +97,11 @@ class Hold:
     def ledger(self) -> Ledger | None:
         """See ``Keeper.ledger``."""
         return self._account
+
+    @property
+    def restrictions(self) -> Restrictions:
+        """See ``Keeper.restrictions``."""
+        return self._store.claims.brakes.of(self.claim.agent)
 
     def _left_ms(self) -> int:
         return round(self._patience.wall_seconds * 1000) - self.wall_ms()

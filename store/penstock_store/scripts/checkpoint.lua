@@ -1,8 +1,9 @@
--- Save a task's state after a step. Answers {worker's number, directive, what the ledger says of the next call};
+-- Save a task's state after a step. Answers {worker's number, directive, what the ledger says of the next call,
+-- restrictions where they are others than the worker knows};
 -- but for what calls have used nothing is written when it is Lost, or Whole: the state was sent as what is new after an earlier one that is not there.
 -- KEYS: tag, route, outcomes, task, events.
 -- ARGV: consumer, its last number, server life, state, id, claim id, usage, intents, piece (its number among
---       those after the whole text, 0: the state is whole), digest of that whole text, money (JSON, "" for none), then events: type, json.
+--       those after the whole text, 0: the state is whole), digest of that whole text, money (JSON, "" for none), mark of the restrictions that the worker knows, then events: type, json.
 -- uses: agent places ledger tasks tail claims
 local consumer, state, id, claim = ARGV[1], ARGV[4], ARGV[5], ARGV[6]
 local piece, whole = tonumber(ARGV[9]), ARGV[10]
@@ -27,6 +28,6 @@ else
 end
 call("HSET", TASK, "checkpointRevision", task.revision, "usage", ARGV[7], "intents", ARGV[8], "savedAt", NOW,
   "savedBy", claim)
-for i = 12, #ARGV, 2 do event(id, ARGV[i], ARGV[i + 1]) end
+for i = 13, #ARGV, 2 do event(id, ARGV[i], ARGV[i + 1]) end
 local reserved = money.reserve and said == "Continue" and ledger.reserve(id, money.reserve) or false
-return {written(consumer), said, reserved}
+return {written(consumer), said, reserved, restrictions_unless(ARGV[12])}

@@ -1,12 +1,12 @@
 -- Claim tasks for a worker: lanes in order, Batch at least one turn in ten.
--- Answers {worker's number, claims…}.
+-- Answers {worker's number, restrictions where they are others than the worker knows, claims…}, or {0} without any.
 -- KEYS: tag, route, outcomes, revision, bell, queue of each lane.
 -- ARGV: revision, consumer, its last number, server life, what the first call of each task reserves (JSON, "" for
---       nothing), claim ids (as many as may be claimed).
+--       nothing), mark of the restrictions that it knows, claim ids (as many as may be claimed).
 -- uses: agent places ledger tasks tail claims
 local REVISION, BELL = KEYS[4], KEYS[5]
 local QUEUES = {Critical = KEYS[6], Normal = KEYS[7], Batch = KEYS[8]}
-local revision, consumer, wanted = ARGV[1], ARGV[2], #ARGV - 5
+local revision, consumer, wanted = ARGV[1], ARGV[2], #ARGV - 6
 local opening = ARGV[5] ~= "" and cjson.decode(ARGV[5])
 local claims, delivered = {}, 0
 
@@ -23,7 +23,7 @@ local function read(lane, count)
   end
   for _, entry in ipairs(answer and answer[1][2] or {}) do
     delivered = delivered + 1
-    claims[#claims + 1] = take(queue, entry[1], entry[2][2], ARGV[6 + #claims], 0, opening)
+    claims[#claims + 1] = take(queue, entry[1], entry[2][2], ARGV[7 + #claims], 0, opening)
   end
 end
 
@@ -38,4 +38,4 @@ for _, lane in ipairs(LANES) do read(lane, wanted - #claims) end
 if delivered < wanted then call("DEL", BELL) end -- nothing is left that it could ring for
 if #claims == 0 then return {0} end
 call("HINCRBY", REVISION, "turns", #claims)
-return {written(consumer), unpack(claims)}
+return {written(consumer), restrictions_unless(ARGV[6]), unpack(claims)}

@@ -1,6 +1,8 @@
--- Claim one waiting group of suspects, whole. Answers {worker's number, claims…}.
+-- Claim one waiting group of suspects, whole. Answers {worker's number, restrictions where they are others than the
+-- worker knows, claims…}, or {0} without any.
 -- KEYS: tag, route, outcomes, queue of each lane.
--- ARGV: revision, consumer, its last number, server life, what its claim ids begin with.
+-- ARGV: revision, consumer, its last number, server life, what its claim ids begin with, mark of
+--       the restrictions that it knows.
 -- uses: agent places ledger tasks tail claims suspects
 local revision, consumer, claim = ARGV[1], ARGV[2], ARGV[5]
 
@@ -29,7 +31,7 @@ for lane = 1, 3 do
   for _, waiting in ipairs(consumers_of(queue)) do
     if is_group(waiting.name) and waiting.pending > 0 then
       local claims = claimed(queue, waiting.name)
-      if #claims > 0 then return {written(consumer), unpack(claims)} end
+      if #claims > 0 then return {written(consumer), restrictions_unless(ARGV[6]), unpack(claims)} end
     end
   end
 end

@@ -76,7 +76,7 @@ class Shop:
         await self.route(cut)
         return cut
 
-    async def route(self, stable, *, suspended=False, **standings):
+    async def route(self, stable, *, suspended=False, restrictions="", **standings):
         self.version += 1
         for cut_hash, standing in standings.items():
             self.standings[cut_hash.removeprefix("h")][1] = standing
@@ -89,6 +89,7 @@ class Shop:
             1,
             self.version,
             traffic.Split(stable.hash, suspended=suspended),
+            restrictions=restrictions,
             revisions=routed,
         )
         await self.store.routes.put(self.agent, route)

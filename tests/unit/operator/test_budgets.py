@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from penstock import revision
+from penstock import restrictions, revision
 from penstock.api.budgets import field_of
 from penstock.rollout.situation import Pods
 from penstock_operator.reconcile import manifests
@@ -59,6 +59,27 @@ def test_an_agent_that_cannot_be_read_keeps_the_budget_in_force():
     unread = replace(made, spec=None, problem=("Invalid", "it cannot be read"))
     plan = plan_agent(unread)
     assert plan.route is None or plan.route.budget_mark == plan.budget_in_force
+
+
+def restricted(**fields):
+    agent = worlds.agent(**({"restrictions": fields} if fields else {}))
+    cut = revision.cut("support", agent["spec"]["template"], {}, INSTALLATION.runtime_image)
+    made = world(agent, records=(manifests.record(agent, cut, 1),))
+    return replace(made, pods={cut.name: Pods(1, 1)})
+
+
+def test_restrictions_go_out_with_the_route_and_change_no_revision():
+    free, denied = plan_agent(restricted()), plan_agent(restricted(denyTools=["refund"]))
+    assert free.route.restrictions == ""
+    _, read = restrictions.read(denied.route.restrictions)
+    assert read.deny_tools == ["refund"]
+    assert denied.route.split.stable == free.route.split.stable
+
+
+def test_an_agent_that_cannot_be_read_stays_restricted():
+    made = after(restricted(denyTools=["refund"]))
+    plan = plan_agent(replace(made, spec=None, problem=("Invalid", "it cannot be read")))
+    assert plan.route is None or plan.route.restrictions == made.look.restrictions != ""
 
 
 def test_without_a_budget_nothing_is_declared():

@@ -184,6 +184,17 @@ def test_what_of_a_budget_an_older_worker_passes_over_is_told_of_the_agent(field
     assert told(running(made, spoken=(2, 0)))[0] != "True"
 
 
+def test_restrictions_that_an_older_worker_passes_over_are_told_of_the_agent():
+    made = agent(fallbacks=False)
+    made["spec"]["restrictions"] = {"denyTools": ["refund"]}
+    status, message = told(running(made, spoken=(2, 0)))
+    assert status == "True"
+    assert "do not keep spec.restrictions, which the Agent declares" in message
+    assert told(running(made, spoken=(protocol.SPOKEN, 0)))[0] != "True"
+    made["spec"]["restrictions"] = {}
+    assert told(running(made, spoken=(2, 0)))[0] != "True"
+
+
 def test_a_budget_that_an_older_worker_passes_over_is_told_of_the_agent():
     made = agent(fallbacks=False)
     made["spec"]["budgets"] = {"costUSD": {"daily": "1"}}

@@ -124,7 +124,7 @@ def in_force(status: AgentStatus | None) -> tuple[str, ...]:
         return ()
     numbers = (str(status.traffic.epoch), str(status.traffic.version))
     stable = names.hash_of(status.stable_revision)
-    return ("agent-uid", *numbers, stable, "", "0", "", "User", "0", "0", "", "")
+    return ("agent-uid", *numbers, stable, "", "0", "", "User", "0", "0", "", "", "")
 
 
 def later_pass(made: World) -> World:

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from types import SimpleNamespace
 
+from penstock.api.restrictions import NO_RESTRICTIONS
 from penstock.money import prices
 from penstock.money.prices import Tokens
 from penstock.names import AgentKey
@@ -19,6 +20,7 @@ from penstock_runtime.agent.tools import toolbox
 from penstock_runtime.agent.tools.toolset import ToolResult
 from penstock_runtime.worker import boot
 from penstock_runtime.worker.crew import Duty
+from penstock_store.brakes import Brakes
 from penstock_store.records import Claim, Directive
 
 AGENT = AgentKey("shop", "support")
@@ -106,6 +108,7 @@ class Notebook:
     trace_id = "0" * 32
     context = LIVE
     ledger = None
+    restrictions = NO_RESTRICTIONS
 
     def __init__(self, stop_at=None, directive=Directive.GIVE_BACK):
         self.saved = []
@@ -133,6 +136,7 @@ class Store:
 
     def __init__(self, *waiting):
         self.claims = self.queue = self.ledger = self
+        self.brakes = Brakes()
         self.waiting = list(waiting)
         self.finished = {}
         self.calls = []

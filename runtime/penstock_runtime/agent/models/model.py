@@ -1,7 +1,7 @@
 """What the loop asks of a model, whoever serves it."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final, Protocol
@@ -166,7 +166,7 @@ class Request:
     all that the call makes, by the clock of ``context``. ``said_by`` has thought what is thought in
     the messages. ``purse``: what it may use; None: nothing is bounded. ``ledger``: where it reserves
     that of budgets; None: there are none. ``failed``: how the model has failed in this step already;
-    then only those that stand in are asked.
+    then only those that stand in are asked. ``denied``: names of models that are not asked.
     """
 
     messages: Sequence[Message]
@@ -179,6 +179,7 @@ class Request:
     purse: Purse | None = field(default=None, compare=False)
     ledger: "Ledger | None" = field(default=None, compare=False)
     failed: "ModelFailed | None" = field(default=None, compare=False)
+    denied: Collection[str] = field(default=(), compare=False)
 
     @property
     def left_seconds(self) -> float:
@@ -221,10 +222,11 @@ class Failure(StrEnum):
     REFUSED = "Refused"  # anything else: trying again does not help
     BREAKER_OPEN = "BreakerOpen"  # nobody was asked: those before got no answer in a row
     PACED = "Paced"  # nobody was asked: another call was told to wait
+    DENIED = "Denied"  # nobody was asked: restrictions of the Agent name the model
 
 
 #: No request was made.
-UNASKED: Final = (Failure.BREAKER_OPEN, Failure.PACED)
+UNASKED: Final = (Failure.BREAKER_OPEN, Failure.PACED, Failure.DENIED)
 _CONFLICTS: Final = (408, 409)  # of one request; the endpoint is well
 
 

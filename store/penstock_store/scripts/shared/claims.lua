@@ -12,6 +12,12 @@ local function adopts(task, claim, tail)
     and given <= tonumber(tail.breakAt) and (tonumber(task.claimedAt) or 0) <= given
 end
 
+-- What restricts the agent's tasks, "<mark> <JSON>"; false where it is what the caller knows by its mark.
+local function restrictions_unless(mark)
+  local said = route and route.restrictions or ""
+  return string.match(said, "^%S*") ~= mark and said
+end
+
 -- Whether a claim id still is the right to work on a task.
 local function holds(task, claim, tail)
   if task == nil then return false end

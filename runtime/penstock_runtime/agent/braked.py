@@ -1,0 +1,48 @@
+"""What restrictions make of the agent that runs a task, from one step to the next."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from penstock import restrictions
+from penstock.api.restrictions import Restrictions
+from penstock.task import Outcome
+from penstock_runtime.agent.step import Run
+from penstock_runtime.agent.tools.toolbox import Toolbox
+from penstock_runtime.agent.transcript import ToolUse
+
+_DENIED = "tool {} may not be called for now: the people who run this agent have forbidden it; go on without it"
+
+
+def toolbox(tools: Toolbox, by: Restrictions) -> Toolbox:
+    """The tools, of which some ask a person first. All stay on offer: the prompt is cached with them."""
+    if not by.require_approval:
+        return tools
+    asking = {name: restrictions.restricted(tool, by) for name, tool in tools.tools.items()}
+    return replace(tools, tools=asking)
+
+
+def problems(
+    found: Sequence[str] | None, calls: Sequence[ToolUse], by: Restrictions
+) -> tuple[str, ...] | None:
+    """What is wrong with each call of a reply: that its tool is denied, before all else."""
+    if found is None:
+        return None
+    told = zip(calls, found, strict=False)
+    return tuple(
+        _DENIED.format(call.name) if call.name in by.deny_tools else problem
+        for call, problem in told
+    )
+
+
+def sampled(outcome: Outcome, run: Run, model: str, by: Restrictions) -> Outcome:
+    """An outcome, left out of every sample where a restriction made the task another one.
+
+    A task that would have been asked of another model, or wanted a tool that it did not get, says nothing
+    of its revision.
+    """
+    if not by:
+        return outcome
+    wanted = (call["name"] for call in run.transcript.own_calls)
+    if model in by.deny_models or any(name in by.deny_tools for name in wanted):
+        return replace(outcome, left_out=True)
+    return outcome
