@@ -16,6 +16,7 @@ LABEL_AGENT: Final = f"{GROUP}/agent"
 LABEL_REVISION: Final = f"{GROUP}/revision"  # value: the hash alone
 
 ANNOTATION_REQUEST: Final = f"{GROUP}/request"
+ANNOTATION_REQUESTED_BY: Final = f"{GROUP}/requested-by"
 ANNOTATION_VERDICT: Final = f"{GROUP}/verdict"
 ANNOTATION_PROMOTED: Final = f"{GROUP}/promoted-sequence"
 ANNOTATION_ATTEMPT: Final = f"{GROUP}/attempt"

@@ -145,6 +145,31 @@ class BudgetWindow(Block):
         )
 
 
+class BudgetLift(Block):
+    """What a person has added to a limit of the budget until its window ends."""
+
+    request: Annotated[str, Field(max_length=256, description="The annotation as handled.")]
+    of: Annotated[str, Field(max_length=32, description="Scope and window: agent/daily.")] = ""
+    amount: Annotated[str, Field(max_length=32, description="How much more: 4.5 USD.")] = ""
+    by: Annotated[
+        str,
+        Field(
+            max_length=256,
+            description="The annotation penstock.dev/requested-by; the chart's admission policy lets "
+            "nobody write another name than their own.",
+        ),
+    ] = ""
+    at: Annotated[str, Field(max_length=40, description="When it was handled.")] = ""
+    begins_at: Annotated[str, Field(max_length=40, description="When the window began.")] = ""
+    ends_at: Annotated[str, Field(max_length=40, description="When it ends, and the lift.")] = ""
+
+    @property
+    def in_words(self) -> str:
+        """Who has lifted what, by how much and until when."""
+        whose = f", by {self.by}" if self.by else ""
+        return f"budget {self.of}: {self.amount} more until {self.ends_at}{whose}"
+
+
 class AgentStatus(Block):
     """What was observed of an agent."""
 
@@ -182,13 +207,19 @@ class AgentStatus(Block):
         Asked | None,
         Field(
             description="Answer to the last penstock.dev/request of an Agent without an "
-            "AgentRollout: undo/REVISION/NONCE or retry/REVISION/NONCE."
+            "AgentRollout, undo/REVISION/NONCE or retry/REVISION/NONCE, or of any Agent, "
+            "budget-lift/SCOPE/WINDOW/AMOUNT/NONCE."
         ),
     ] = None
     budget_windows: Annotated[
         list[BudgetWindow],
         MapList("window"),
         Field(max_length=3, description="Windows of spec.budgets that limit the Agent itself."),
+    ] = []
+    lifts: Annotated[
+        list[BudgetLift],
+        MapList("request"),
+        Field(max_length=16, description="Lifts of spec.budgets whose windows have not ended."),
     ] = []
     summary: Annotated[AgentSummary, Field(description="Strings for columns.")] = AgentSummary()
     conditions: Annotated[

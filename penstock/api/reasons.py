@@ -67,6 +67,7 @@ class EventReason(StrEnum):
     ANALYSIS_FAILED = "AnalysisFailed"
     ANALYSIS_UNCLEAR = "AnalysisUnclear"
     APPROVED_BY_SETPOINT = "ApprovedBySetpoint"
+    BUDGET_LIFTED = "BudgetLifted"
     BUDGET_LOW = "BudgetLow"
     BUDGET_SPENT = "BudgetSpent"
     CANARY_STARTED = "CandidateStarted"

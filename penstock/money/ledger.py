@@ -95,7 +95,8 @@ class Cut:
 class Lift:
     """What a person adds to a limit until the window that begins at ``begins_ms`` ends.
 
-    ``begins_ms`` is the beginning of the hour, day or month in UTC, in ms since 1970.
+    ``begins_ms`` is the beginning of the hour, day or month in UTC, in ms since 1970. ``by`` is whose
+    name stands beside the request, ``at_ms`` when it was handled. Several add up.
     """
 
     scope: Scope
@@ -103,6 +104,8 @@ class Lift:
     unit: Unit
     more: int
     begins_ms: int
+    by: str = ""
+    at_ms: int = 0
 
 
 @dataclass(frozen=True)

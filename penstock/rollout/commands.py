@@ -1,6 +1,7 @@
 """The kubectl commands that messages print: complete, ready to paste."""
 
 from penstock import names
+from penstock.money import lifts
 from penstock.rollout.requests import Verb
 from penstock.rollout.situation import Situation
 
@@ -18,6 +19,20 @@ def annotate(resource: str, verb: Verb, revision: str) -> str:
     """
     value = f'{names.ANNOTATION_REQUEST}="{verb}/{revision}/$(date +%s)"'
     return f"kubectl annotate {resource} --overwrite {value}"
+
+
+def lift_budget(agent: str, of: str, amount: str) -> str:
+    """The command that adds to a budget of an Agent until its window ends.
+
+    Args:
+        agent: its name, with the namespace where it is known.
+        of: scope and window, as in ``agent/daily``.
+        amount: in USD, or tokens with that word behind it.
+    """
+    request = f'{names.ANNOTATION_REQUEST}="{lifts.VERB}/{of}/{amount}/$(date +%s)"'
+    whoami = "kubectl auth whoami -o jsonpath={.status.userInfo.username}"
+    by = f'{names.ANNOTATION_REQUESTED_BY}="$({whoami})"'
+    return f"kubectl annotate agent {agent} --overwrite {request} {by}"
 
 
 def resume_steps(situation: Situation) -> str:

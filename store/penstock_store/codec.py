@@ -306,9 +306,14 @@ def look(answer: Sequence[Any]) -> Look:
             for revision, _, said, *_ in works
             if (number := _spoken(word(said)))
         },
-        cost_today={name: _number(word(value)) for name, value in pairs(cost_today).items()},
+        cost_today=costs(cost_today),
         spending=_spending(spending),
     )
+
+
+def costs(flat: Sequence[bytes]) -> dict[str, int]:
+    """Micro-USD by revision; 0 where another hand has written what is no number."""
+    return {name: _number(word(value)) for name, value in pairs(flat).items()}
 
 
 def _spending(said: Sequence[Any]) -> Spending | None:

@@ -132,6 +132,15 @@ class AgentKeys:
         """The bell that rings when a process need wait no longer for what others hold of a budget."""
         return f"{self.tag}:bell:ledger:{process}"
 
+    @property
+    def budget(self) -> str:
+        """The budget in force."""
+        return f"{self.tag}:budget"
+
+    def spend(self, day: int) -> str:
+        """What a day's ended tasks have cost, by revision; the day is counted since 1970."""
+        return f"{self.tag}:spend:{day}"
+
     def pins(self, revision: str) -> str:
         """The sessions pinned to a revision."""
         return f"{self.tag}:pins:{revision}"

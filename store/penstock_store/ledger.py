@@ -26,9 +26,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from penstock.errors import StoreUnavailable
-from penstock.money.ledger import Amount, Answer, Budget, Settlement, Spending, Waiting, Wish
+from penstock.money.ledger import Amount, Answer, Budget, Lift, Settlement, Spending, Waiting, Wish
 from penstock.names import AgentKey
-from penstock_store import keys, money
+from penstock_store import codec, keys, money
 from penstock_store.agent_scripts import AgentScripts
 
 _LOOK_SECONDS: Final = (
@@ -36,6 +36,7 @@ _LOOK_SECONDS: Final = (
 )
 _LISTEN_SECONDS: Final = 0.3  # at a time, so that who listens for nobody soon ends
 _SWEEP: Final = 200
+_DAY_MS: Final = 86_400_000
 
 
 class Ledger:
@@ -125,6 +126,22 @@ class Ledger:
         with_user = user is not None and tenant is not None
         whose = (tenant or "", user or "", int(tenant is not None), int(with_user), canary)
         return money.spending(await self._scripts.run("spent", agent, arguments=whose))
+
+    async def lifts(self, agent: AgentKey) -> tuple[Lift, ...]:
+        """What people have added to the budget, as it was declared last; windows may have ended."""
+        own = keys.AgentKeys(agent)
+        return money.lifts(await self._scripts.connection.read("HGET", own.budget, "lifts"))
+
+    async def cost_by_revision(self, agent: AgentKey, at_ms: int) -> dict[str, int]:
+        """What tasks that ended on a day (UTC) have cost in micro-USD, by the hash of who ended them.
+
+        Args:
+            agent: whose.
+            at_ms: a moment of that day, today's or yesterday's.
+        """
+        own = keys.AgentKeys(agent)
+        key = own.spend(at_ms // _DAY_MS)
+        return codec.costs(await self._scripts.connection.read("HGETALL", key))
 
     # -- waiting ---------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import astuple
 from typing import Any, Final
 
 from penstock.money.ledger import (
@@ -9,6 +10,7 @@ from penstock.money.ledger import (
     Amount,
     Answer,
     Budget,
+    Lift,
     Limit,
     Money,
     OnExceeded,
@@ -38,10 +40,38 @@ def budget_fields(budget: Budget | None) -> list[str | int]:
         fields += ["floor", budget.min_reply_tokens]
     if budget.on_exceeded is not OnExceeded.REJECT:
         fields += ["exceeded", budget.on_exceeded.value]
-    for lift in budget.lifts:
-        name = f"lift:{lift.scope}:{lift.window}:{lift.unit}"
-        fields += [name, f"{lift.begins_ms} {lift.more}"]
+    fields += _lift_fields(budget.lifts)
     return fields
+
+
+def _lift_fields(lifts: Sequence[Lift]) -> list[str | int]:
+    """Of each limit the sum of what lifts its newest window, and for people each one by itself."""
+    newest: dict[str, tuple[int, int]] = {}
+    for lift in lifts:
+        name = f"lift:{lift.scope}:{lift.window}:{lift.unit}"
+        begins, more = newest.get(name, (lift.begins_ms, 0))
+        if lift.begins_ms > begins:
+            begins, more = lift.begins_ms, 0
+        if lift.begins_ms == begins:
+            newest[name] = (begins, more + lift.more)
+    fields: list[str | int] = []
+    for name, (begins, more) in newest.items():
+        fields += [name, f"{begins} {more}"]
+    return [*fields, "lifts", json.dumps([astuple(lift) for lift in lifts])] if lifts else fields
+
+
+def lifts(said: bytes | None) -> tuple[Lift, ...]:
+    """Lifts as `budget_fields` writes them; none where another hand has written."""
+    try:
+        return tuple(_lift(*one) for one in json.loads(said or b"[]"))
+    except (ValueError, TypeError):
+        return ()
+
+
+def _lift(*parts: Any) -> Lift:
+    scope, window, unit, more, begins_ms, by, at_ms = parts
+    limit = (Scope(scope), Window(window), Unit(unit))
+    return Lift(*limit, int(more), int(begins_ms), str(by), int(at_ms))
 
 
 def wish_text(wish: Wish, process: str) -> str:

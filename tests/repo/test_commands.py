@@ -194,7 +194,9 @@ def test_every_request_by_annotation_is_well_formed(typed):
     assert asked
     for command in asked:
         value = next(w for w in command.words if w.startswith(names.ANNOTATION_REQUEST))
-        assert re.match(r"[\w./]+=(promote|promote-full|abort|retry|undo)/", value), command
+        assert re.match(r"[\w./]+=(promote|promote-full|abort|retry|undo|budget-lift)/", value), (
+            command
+        )
 
 
 # ------------------------------------------------------------------------------ YAML in documents

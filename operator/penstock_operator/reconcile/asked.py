@@ -1,7 +1,7 @@
 """What a person asks of an Agent without an AgentRollout, by the annotation `penstock.dev/request`.
 
 `undo/<revision or version>/<nonce>` goes back to a revision; `retry/<revision or version>/<nonce>`
-releases a rejected one again. Each value is answered once, in `status.lastRequest`.
+releases a rejected one again. A lift of its budget is read in ``lifting``. Each value is answered once, in `status.lastRequest`.
 """
 
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from penstock import names
 from penstock.api import condition
 from penstock.api.agent_status import Asked
 from penstock.api.analysis import Reason, Result, Verdict
+from penstock.money import lifts
 from penstock.rollout import commands, requests
 from penstock.rollout.requests import Verb
 from penstock_operator.cluster.kinds import annotations_of, name_of, namespace_of
@@ -42,7 +43,7 @@ def open_request(world: World) -> str:
 def read(world: World, stock: Stock) -> Goal | str | None:
     """What is asked: a goal, or in one sentence why it is refused; None when nothing is."""
     value = open_request(world)
-    if not value:
+    if not value or lifts.is_one(value):
         return None
     asked = requests.parse(value)
     if world.rollout is not None:

@@ -1,6 +1,7 @@
 """What admission, the ledger and workers are told of an Agent's budgets and restrictions."""
 
 import hashlib
+from dataclasses import replace
 from typing import Final
 
 from penstock import restrictions
@@ -9,6 +10,7 @@ from penstock.api.budgets import PerCaller
 from penstock.api.restrictions import NO_RESTRICTIONS
 from penstock.money.ledger import Budget, Mode
 from penstock.traffic import NO_RATES, RequestRates
+from penstock_operator.reconcile import lifting
 from penstock_operator.reconcile.world import World
 
 _MARK_DIGITS: Final = 16
@@ -32,7 +34,9 @@ def _requests(caller: PerCaller | None) -> int:
 
 def budget(world: World) -> Budget | None:
     """What the ledger is to keep; None where nothing is bounded."""
-    return budgets.budget_of(world.spec.budgets) if world.spec else None
+    declared = budgets.budget_of(world.spec.budgets) if world.spec else None
+    lifts = lifting.for_ledger(world) if declared else ()
+    return replace(declared, lifts=lifts) if declared and lifts else declared
 
 
 def restricted(world: World) -> str:

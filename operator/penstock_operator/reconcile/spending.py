@@ -9,9 +9,11 @@ from typing import Final
 from penstock.api import budgets as fields
 from penstock.api import condition
 from penstock.api.agent_status import BudgetWindow
-from penstock.money import spend
-from penstock.money.ledger import Mode, OnExceeded, Scope, Window
+from penstock.money import lifts, spend
+from penstock.money.ledger import Limit, Mode, OnExceeded, Scope, Window
 from penstock.money.spend import Level
+from penstock.rollout import commands
+from penstock_operator.cluster.kinds import namespace_of
 from penstock_operator.reconcile.world import World
 
 #: What a condition says of the fullest window, by the mark that it has passed.
@@ -126,9 +128,16 @@ def spent_whole(world: World) -> Why | None:
     all_of_it = spend.amount(last.limit.unit, last.limit.most)
     message = (
         f"all {all_of_it} of {fields.field_of(last.limit)} are spent: "
-        f"{_MEANS[declared.on_exceeded]} until {moment(last.resets_ms)}"
+        f"{_MEANS[declared.on_exceeded]} until {moment(last.resets_ms)}. "
+        f"More until then: {_lift(world, last.limit)}"
     )
     return SPENT, message
+
+
+def _lift(world: World, limit: Limit) -> str:
+    """The command that adds a tenth of a limit to it."""
+    agent = commands.place(world.name, namespace_of(world.agent))
+    return commands.lift_budget(agent, lifts.name(limit), lifts.suggested(limit))
 
 
 def admits(world: World) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from penstock import names
 from penstock.api import condition
-from penstock.api.agent_status import AgentStatus, AgentSummary, RevisionStatus, Traffic
+from penstock.api.agent_status import AgentStatus, AgentSummary, Asked, RevisionStatus, Traffic
 from penstock.api.analysis import Result, Verdict
 from penstock.api.condition import Condition, Status
 from penstock.api.reasons import ConditionType
@@ -13,6 +13,7 @@ from penstock.traffic import Arm, Standing
 from penstock_operator.reconcile import (
     access,
     asked,
+    lifting,
     manifests,
     podwords,
     remembered,
@@ -51,11 +52,16 @@ def agent_status(
         rejected=remembered.noted(world.status, _decided(stock, course)),
         replicas=world.ready(serving),
         selector=manifests.selector(world.name, names.hash_of(serving) if serving else ""),
-        last_request=course.answer or world.status.last_request,
+        last_request=_last_request(world, course),
         budget_windows=spending.windows(world),
+        lifts=lifting.in_force(world),
         summary=_summary(world, course, crews),
         conditions=_conditions(world, stock, course, crews, tampered),
     )
+
+
+def _last_request(world: World, course: Course) -> Asked | None:
+    return course.answer or lifting.answer(world) or world.status.last_request
 
 
 def _decided(stock: Stock, course: Course) -> list[Verdict]:
@@ -111,7 +117,7 @@ def _conditions(
     world: World, stock: Stock, course: Course, crews: tuple[Crew, ...], tampered: tuple[str, ...]
 ) -> tuple[Condition, ...]:
     true, reason, message = _ready(world, stock, course)
-    refused = asked.refusal(world, course.answer or world.status.last_request)
+    refused = asked.refusal(world, _last_request(world, course))
     stalled = _stalled(world, stock, course)
     current = world.status.conditions
     always: dict[ConditionType, Word] = {

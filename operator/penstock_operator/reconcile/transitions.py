@@ -17,7 +17,11 @@ def told(before: AgentStatus, after: AgentStatus, suspended: str) -> tuple[Happe
     ``suspended`` says what the kill switch means, and the command that takes it back.
     """
     found = (_refused(before, after), _stalled(before, after), _switched(before, after, suspended))
-    return (*(happening for happening in found if happening), *_low(before, after))
+    return (
+        *(happening for happening in found if happening),
+        *_low(before, after),
+        *_lifted(before, after),
+    )
 
 
 def _refused(before: AgentStatus, after: AgentStatus) -> Happening | None:
@@ -72,3 +76,12 @@ def _passed(item: BudgetWindow) -> Happening:
     whole = item.told_percent == spend.WHOLE
     reason = EventReason.BUDGET_SPENT if whole else EventReason.BUDGET_LOW
     return Happening(reason, item.in_words, warning=True)
+
+
+def _lifted(before: AgentStatus, after: AgentStatus) -> list[Happening]:
+    known = {item.request for item in before.lifts}
+    return [
+        Happening(EventReason.BUDGET_LIFTED, item.in_words)
+        for item in after.lifts
+        if item.request not in known
+    ]

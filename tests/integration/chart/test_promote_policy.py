@@ -15,6 +15,7 @@ from tests.integration.chart.charts import Helm
 DEADLINE_SECONDS = 30.0
 DEVELOPER, RELEASER, NOBODY = "dora", "rita", "nick"
 REQUEST = "penstock.dev/request"
+BY = "penstock.dev/requested-by"
 TRAFFIC = {"spec": {"traffic": {"canaryPercent": 20}}}
 
 
@@ -215,6 +216,64 @@ def test_a_developer_declares_agents_and_a_first_agent_rollout_and_pauses_it(peo
     assert "patched" in developer.patch(change, "agent/support"), manifests
     assert "patched" in developer.patch({"spec": {"suspended": True}}, "agent/support")
     assert "deleted" in developer.says("delete", "agent", "support")
+
+
+def asks(value: str | None, by: str | None = None) -> dict[str, Any]:
+    """A request on the Agent, with a name beside it or without."""
+    return {"metadata": {"annotations": {REQUEST: value, BY: by}}}
+
+
+def test_lifting_a_budget_needs_the_verb_budget_and_no_other_request_on_an_agent_does(people):
+    change = asks("budget-lift/agent/daily/4/1")
+    said = people(DEVELOPER).patch(change, "agent/support")
+    assert "denied request" in said, said
+    assert "needs the verb budget on agents" in said
+    assert "patched" in people("ada").patch(change, "agent/support")
+    assert "patched" in people(DEVELOPER).patch(asks("undo/1.0/1"), "agent/support")
+    assert "patched" in people(DEVELOPER).patch(asks(None), "agent/support")
+
+
+def test_a_lift_that_stands_there_hinders_nobody_who_edits(people):
+    people("ada").patch(asks("budget-lift/agent/daily/4/1", "ada"), "agent/support")
+    change = {"spec": {"budgets": {"costUSD": {"daily": "5"}}}}
+    assert "patched" in people(DEVELOPER).patch(change, "agent/support")
+    assert "patched" in people(DEVELOPER).patch(asks(None), "agent/support")
+
+
+def test_a_lift_names_who_asks_or_nobody(people):
+    ada = people("ada")
+    said = ada.patch(asks("budget-lift/agent/daily/4/1", DEVELOPER), "agent/support")
+    assert "set it to your own name" in said, said
+    assert "patched" in ada.patch(asks("budget-lift/agent/daily/4/1", "ada"), "agent/support")
+    forged = {"metadata": {"annotations": {BY: "ada"}}}
+    people(DEVELOPER).patch(asks(None), "agent/support")
+    assert "set it to your own name" in people(DEVELOPER).patch(forged, "agent/support")
+
+
+def test_who_lifts_after_somebody_else_does_not_do_it_in_their_name(people, administrator, access):
+    administrator(
+        "create", "rolebinding", "bob", "-n", access, "--user=bob", f"--clusterrole={access}-edit"
+    )
+    administrator(
+        "create",
+        "rolebinding",
+        "bob-a",
+        "-n",
+        access,
+        "--user=bob",
+        f"--clusterrole={access}-admin",
+    )
+    people("ada").patch(asks("budget-lift/agent/daily/4/1", "ada"), "agent/support")
+    second = {"metadata": {"annotations": {REQUEST: "budget-lift/agent/daily/4/2"}}}
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while "forbidden" in (said := people("bob").patch(second, "agent/support").lower()):
+        if "set it to your own name" in said:
+            break
+        assert time.monotonic() < deadline, said
+        time.sleep(0.1)
+    assert "set it to your own name" in said, said
+    mine = asks("budget-lift/agent/daily/4/2", "bob")
+    assert "patched" in people("bob").patch(mine, "agent/support")
 
 
 def test_a_releaser_releases_and_edits_no_agent(people):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 
 from penstock import task
-from penstock.money.ledger import Amount, Scope, Settlement, Unit, Window
+from penstock.money import lifts
+from penstock.money.ledger import Amount, Lift, Scope, Settlement, Unit, Window
 from tests.integration.store.conftest import CANARY, STABLE
 from tests.integration.store.ledger_desk import USD, Money, limit
 
@@ -101,3 +103,48 @@ async def test_a_look_has_the_windows_of_the_agent_and_of_its_canary_where_there
     await asyncio.wait_for(money.reserve(identifier, patience_ms=0), 5)
     look = await desk.store.routes.look(desk.agent, [STABLE])
     assert look.spending.refusals == {(Scope.AGENT, Window.DAY, Unit.TOKENS): 1}
+
+
+# ------------------------------------------------------------------------------------------ lifts
+
+
+async def test_lifts_of_a_window_add_up_and_each_is_kept_with_who_asked(desk):
+    money = Money(desk)
+    now = (await desk.store.ledger.spending(desk.agent)).now_ms
+    begins, _ = lifts.bounds(Window.DAY, datetime.fromtimestamp(now / 1000, UTC))
+    begins_ms = int(begins.timestamp() * 1000)
+    day = (Scope.AGENT, Window.DAY, Unit.MICRO_USD)
+    first, second = Lift(*day, USD, begins_ms, "ada", now), Lift(*day, 2 * USD, begins_ms)
+    past = Lift(*day, 5 * USD, begins_ms - 86_400_000)
+    await money.declare(limit(most=4 * USD), lifts=(past, first, second))
+    (lifted,) = (await money.spent()).limits
+    assert lifted.most == 7 * USD
+    assert await desk.store.ledger.lifts(desk.agent) == (past, first, second)
+    await money.declare(limit(most=4 * USD), lifts=(past,))
+    (limited,) = (await money.spent()).limits
+    assert limited.most == 4 * USD
+    await money.declare(limit())
+    assert await desk.store.ledger.lifts(desk.agent) == ()
+
+
+@pytest.mark.parametrize("window", [Window.HOUR, Window.DAY, Window.MONTH])
+async def test_windows_begin_and_end_where_the_ledger_has_them(desk, window):
+    await Money(desk).declare(limit(window=window))
+    said = await desk.store.ledger.spending(desk.agent)
+    (found,) = [one for one in said.windows if one.window is window]
+    _, ends = lifts.bounds(window, datetime.fromtimestamp(said.now_ms / 1000, UTC))
+    assert found.resets_ms == ends.timestamp() * 1000
+
+
+@pytest.mark.parametrize("written", ["", "{", "[[1]]", '[["agent", "day", "money", 1, 1, "", 1]]'])
+async def test_lifts_that_cannot_be_read_are_none(desk, raw, written):
+    await Money(desk).declare(limit())
+    await raw.hset(desk.keys.budget, "lifts", written)
+    assert await desk.store.ledger.lifts(desk.agent) == ()
+
+
+async def test_what_a_day_has_cost_is_read_by_itself_too(desk):
+    await ended(desk)
+    now = (await desk.store.ledger.spending(desk.agent)).now_ms
+    assert await desk.store.ledger.cost_by_revision(desk.agent, now) == {STABLE: 1_500}
+    assert await desk.store.ledger.cost_by_revision(desk.agent, now - 86_400_000) == {}
