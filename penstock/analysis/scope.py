@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from penstock import names
+from penstock.analysis.comparison import ranks
 from penstock.analysis.comparison.yardsticks import Yardsticks
 from penstock.analysis.evidence import TICK_MS
 from penstock.analysis.metrics import WINSOR_LIMITS
@@ -90,6 +91,7 @@ def scope_of(
         expected_micro_usd: what a task is declared to cost; None where that is not declared.
     """
     guardrails = spec.analysis.guardrails
+    cost_limit = guardrails.cost_percent * (expected_micro_usd or 0) // 100
     canary = "" if status.stage is Stage.DONE else status.canary_revision or ""
     revisions = {Arm.STABLE: status.stable_revision or "", Arm.CANARY: canary}
     overdue = {
@@ -105,8 +107,19 @@ def scope_of(
         overdue_ms=overdue,
         literal=guardrails.mode is GuardrailMode.LITERAL,
         began_ms=_milliseconds(status.canary_since) if canary else 0,
-        cost_limit_micro_usd=guardrails.cost_percent * (expected_micro_usd or 0) // 100,
+        cost_limit_micro_usd=cost_limit,
+        compared=_yardsticks(spec, cost_limit) if canary else None,
     )
+
+
+def _yardsticks(spec: AgentRolloutSpec, cost_limit_micro_usd: int) -> Yardsticks | None:
+    declared = spec.analysis.comparison
+    if declared is None:
+        return None
+    latency_ms = spec.analysis.guardrails.latency_mean_seconds * 1000
+    slower = ranks.bins_for(declared.latency_tolerance_percent)
+    dearer = ranks.bins_for(declared.cost_tolerance_percent)
+    return Yardsticks((latency_ms, cost_limit_micro_usd), (slower, dearer))
 
 
 def _milliseconds(moment: str | None) -> int:

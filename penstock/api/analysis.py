@@ -5,7 +5,13 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from penstock.api.comparison import ComparisonStatus
+from penstock.api.comparison import (
+    CheckName,
+    Comparison,
+    ComparisonStatus,
+    OnNoEvidence,
+    OnRegression,
+)
 from penstock.api.fields import Block, Formerly, MapList, Message, Percent, Timestamp
 from penstock.api.sample import MAX_SAMPLES, Sample
 
@@ -70,6 +76,35 @@ class Analysis(Block):
     guardrails: Annotated[
         Guardrails, Field(description="Absolute limits over a sliding window.")
     ] = Guardrails()
+    comparison: Annotated[
+        Comparison | None,
+        Field(
+            description="Canary against stable in the same minutes: condemns what is proven worse, and "
+            "raises what is proven harmless. An empty block has its defaults. Absent: none."
+        ),
+    ] = None
+    on_regression: Annotated[
+        OnRegression,
+        Field(
+            description="Where the comparison proves the canary worse. Rollback: it is rejected. Pause: it "
+            "stays where it is, and a person decides. A broken guardrail rolls back in any case."
+        ),
+    ] = OnRegression.ROLLBACK
+    on_no_evidence: Annotated[
+        OnNoEvidence,
+        Field(
+            description="Where the comparison has not proven the next share harmless within maxWaitSeconds. "
+            "Advance: it is taken while nothing speaks against it; more than half of the users only "
+            "with proof of the limits. Hold: never without proof."
+        ),
+    ] = OnNoEvidence.ADVANCE
+    dry_run: Annotated[
+        tuple[CheckName, ...],
+        Field(
+            max_length=16,
+            description="Checks that only report: they condemn, suspend and hold nothing.",
+        ),
+    ] = ()
 
 
 class Result(StrEnum):

@@ -80,6 +80,19 @@ class OnNoEvidence(StrEnum):
     HOLD = "Hold"
 
 
+class CheckName(StrEnum):
+    """A check as status.analysis.checks names it: guardrails, then those of the comparison."""
+
+    ERROR_RATE = "errorRate"
+    LATENCY_MEAN = "latencyMean"
+    ESCALATION_RATE = "escalationRate"
+    COST_MEAN = "costMean"
+    ERROR_RATE_TO_STABLE = "errorRateToStable"
+    ESCALATION_RATE_TO_STABLE = "escalationRateToStable"
+    LATENCY_TO_STABLE = "latencyToStable"
+    COST_TO_STABLE = "costToStable"
+
+
 class ComparisonStatus(Block):
     """The sums of the comparison: a restart goes on from them, and counts nothing twice."""
 

@@ -6,10 +6,12 @@ from typing import Any, Final
 
 from penstock.api import condition
 from penstock.api.analysis import Verdict
+from penstock.api.comparison import ComparisonStatus
 from penstock.api.interruptions import Halt, StuckQueue
 from penstock.api.reasons import EventReason, WaitReason
 from penstock.api.rollout import AgentRolloutStatus, LastRequest, Share
 from penstock.rollout import (
+    comparing,
     former,
     holds,
     inherited,
@@ -230,8 +232,21 @@ def _numbered(facts: Facts) -> Facts:
     analysis = status.analysis
     if path.under_way(status) and not analysis.since_version:
         analysis = analysis.model_copy(update={"since_version": version})
+    compared = _compared(before, status, version, facts)
+    analysis = analysis.model_copy(update={"comparison": compared})
     step = path.label(facts.strategy, status)
     return facts.but(route_version=version, analysis=analysis, step=step)
+
+
+def _compared(
+    before: AgentRolloutStatus, status: AgentRolloutStatus, version: int, facts: Facts
+) -> ComparisonStatus | None:
+    """Since when evidence is weighed; what is not compared any more begins anew when it is again."""
+    if facts.situation.spec.analysis.comparison is None:
+        return None
+    if not path.under_way(status):
+        return status.analysis.comparison
+    return comparing.begun(before, status.model_copy(update={"route_version": version}))
 
 
 def _request_waits(facts: Facts, wait: Awaited) -> dict[str, LastRequest]:

@@ -336,8 +336,10 @@ class Facts:
         return not enough and self.seconds_since(kept.resumed_at) < 2 * window
 
     def first_check(self, *verdicts: CheckVerdict) -> Finding | None:
-        """The first guardrail that says one of these."""
-        return next((check for check in self.checks if check.verdict in verdicts), None)
+        """The first guardrail that says one of these, but for those that only report."""
+        only_told = self.situation.spec.analysis.dry_run
+        heard = (check for check in self.checks if check.name not in only_told)
+        return next((check for check in heard if check.verdict in verdicts), None)
 
     # -- people --------------------------------------------------------------------------------
 

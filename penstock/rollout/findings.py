@@ -84,12 +84,12 @@ def _of_cost(percent: int, expected: Expected) -> str:
 
 def of_canary(found: Finding) -> str:
     """What was measured on the canary, such as "31.0 % (13/42)"."""
-    return _shown(found.metric, found.canary)
+    return shown(found.metric, found.canary)
 
 
 def of_stable(found: Finding) -> str:
     """What was measured on stable meanwhile."""
-    return _shown(found.metric, found.stable)
+    return shown(found.metric, found.stable)
 
 
 def line(found: Finding) -> str:
@@ -99,7 +99,7 @@ def line(found: Finding) -> str:
     """
     lately = ""
     if found.verdict is CheckVerdict.SHARED and found.lately_seconds < found.seconds:
-        there = _shown(found.metric, found.lately)
+        there = shown(found.metric, found.lately)
         lately = f", there {there} in the last {found.lately_seconds} s,"
     return (
         f"{title(found)} {_on(of_canary(found), 'the canary')} and "
@@ -108,7 +108,8 @@ def line(found: Finding) -> str:
     )
 
 
-def _shown(metric: Metric, sums: Sums) -> str:
+def shown(metric: Metric, sums: Sums) -> str:
+    """What was measured of a metric, such as "31.0 % (13/42)"."""
     if not sums.n:
         return "no task"
     if metric.kind is Kind.RATE:
@@ -117,7 +118,7 @@ def _shown(metric: Metric, sums: Sums) -> str:
     return f"{value} {WORDS[metric].unit} (n={sums.n})"
 
 
-def _on(shown: str, who: str) -> str:
+def _on(measured: str, who: str) -> str:
     """With "31.0 % (13/42)" of the canary: "31.0 % on the canary (13/42)"."""
-    value, _, counts = shown.partition(" (")
+    value, _, counts = measured.partition(" (")
     return f"{value} on {who} ({counts}" if counts else f"{value} on {who}"

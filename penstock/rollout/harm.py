@@ -1,9 +1,12 @@
 """Whether a canary does any harm: it is taken off for a while, comes back, or is rejected."""
 
+from penstock.analysis.evidence import Observation
 from penstock.analysis.guardrails import CheckVerdict
 from penstock.api.analysis import Reason
+from penstock.api.comparison import OnRegression
 from penstock.api.reasons import WaitReason
 from penstock.rollout import findings, holds
+from penstock.rollout.comparing import REASONS, check_name, comparing, to_blame
 from penstock.rollout.facts import (
     COMPARABLE_PERCENT,
     MOST_UNCOMPARED,
@@ -12,7 +15,7 @@ from penstock.rollout.facts import (
     Facts,
 )
 from penstock.rollout.moves import Move, Reject, Resume, Suspend, Wait
-from penstock.rollout.words import verdicts, waits
+from penstock.rollout.words import compared, verdicts, waits
 
 
 def unavailable(facts: Facts) -> Move | None:
@@ -107,3 +110,20 @@ def guardrail(facts: Facts) -> Move | None:
     if check is None or facts.situation.agent_suspended or holds.lacks_rows(facts):
         return None
     return Reject(findings.reason(check), verdicts.breached(facts.percent, check), check.name)
+
+
+def evidence_of_harm(facts: Facts) -> Move | None:
+    """What the comparison proves to be worse than stable is rejected, wherever its limits are.
+
+    It may be looked at as often as one likes. While the canary is off, nothing is asked.
+    """
+    known = comparing(facts)
+    if known is None or not facts.percent or facts.situation.agent_suspended:
+        return None
+    pauses = facts.situation.spec.analysis.on_regression is OnRegression.PAUSE
+    if pauses or holds.lacks_rows(facts) or not known.strengths.condemns:
+        return None
+    blamed = to_blame(known.strengths).name
+    observed = facts.observation or Observation(0)
+    message = compared.worse(facts.percent, observed, known.strengths)
+    return Reject(REASONS[blamed], message, check_name(blamed))

@@ -2,14 +2,19 @@
 
 from typing import Any, Final
 
+from penstock.analysis.comparison.judge import Strength
+from penstock.analysis.comparison.sums import encode
 from penstock.analysis.evidence import Observation
-from penstock.analysis.guardrails import FEWEST_STABLE, Finding
+from penstock.analysis.guardrails import FEWEST_STABLE, CheckVerdict, Finding
 from penstock.analysis.metrics import for_status, yardstick
 from penstock.api import condition
 from penstock.api.analysis import AnalysisStatus, ArmCounts, CheckReport, Yardstick
+from penstock.api.comparison import ComparisonStatus
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.rollout import findings, path
+from penstock.rollout.comparing import Comparing, check_name, comparing
 from penstock.rollout.facts import COMPARABLE_PERCENT, Facts
+from penstock.rollout.words import compared
 from penstock.traffic import Arm
 
 #: Numbers alone are written at most this often: each write costs etcd the whole object.
@@ -45,7 +50,7 @@ def counted(facts: Facts, before: AgentRolloutStatus, *, news: bool = False) -> 
 def measured(facts: Facts, observed: Observation) -> AnalysisStatus:
     """The numbers of an observation as status keeps them."""
     update: dict[str, Any] = {
-        "checks": [check_report(check) for check in facts.checks],
+        "checks": reports(facts),
         "before": _yardstick(facts, observed),
     }
     if path.under_way(facts.status):
@@ -55,8 +60,45 @@ def measured(facts: Facts, observed: Observation) -> AnalysisStatus:
             "canary": for_status(observed.in_total(Arm.CANARY)),
             "step_stable": for_status(observed.in_step(Arm.STABLE)),
             "step_canary": for_status(observed.in_step(Arm.CANARY)),
+            "comparison": _sums(facts),
         }
     return facts.status.analysis.model_copy(update=update)
+
+
+def _sums(facts: Facts) -> ComparisonStatus | None:
+    """What the comparison goes on from after a restart; what was kept where nothing was measured."""
+    kept, known = facts.status.analysis.comparison, comparing(facts)
+    if kept is None or known is None:
+        return kept
+    seen = known.seen
+    update = {"through_ms": seen.through_ms, "sums": encode(seen.settled)}
+    return kept.model_copy(update=update)
+
+
+def reports(facts: Facts) -> list[CheckReport]:
+    """The guardrails, then the comparison."""
+    known, observed = comparing(facts), facts.observation
+    rows = [check_report(check) for check in facts.checks]
+    if known is None or observed is None:
+        return rows
+    return rows + [_compared(known, observed, one) for one in known.strengths.metrics]
+
+
+def _compared(known: Comparing, observed: Observation, one: Strength) -> CheckReport:
+    """One metric of the comparison, ready to print."""
+    strengths = known.strengths
+    loudest = one is strengths.strongest
+    verdict = CheckVerdict.PASSING
+    if strengths.suspicious and loudest:
+        verdict = CheckVerdict.BREACHED if strengths.condemns else CheckVerdict.SUSPECT
+    ours, theirs = (compared.of_arm(observed, one.name, arm) for arm in (Arm.CANARY, Arm.STABLE))
+    return CheckReport(
+        name=check_name(one.name),
+        candidate=ours,
+        stable=theirs,
+        limit=f"{compared.odds(strengths.needed[0])} worse, now {compared.odds(one.worse)}",
+        verdict=verdict.value,
+    )
 
 
 def _yardstick(facts: Facts, observed: Observation) -> Yardstick | None:
@@ -99,7 +141,7 @@ def _news(facts: Facts, observed: Observation) -> _Words:
         kept = [
             count(arm).tasks > 0 for count in (observed.in_total, observed.in_step) for arm in _ARMS
         ]
-    return tuple(check.verdict.value for check in facts.checks), tuple(kept)
+    return tuple(check.verdict for check in reports(facts)), tuple(kept)
 
 
 def _told(analysis: AnalysisStatus) -> _Words:

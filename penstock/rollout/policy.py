@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from penstock.rollout import checks, harm, holds
+from penstock.rollout import checks, harm, holds, proofs
 from penstock.rollout.facts import Facts
 from penstock.rollout.moves import Move
 
@@ -40,6 +40,7 @@ POLICY: Final = (
     Entry(harm.rows_missing, "while stable fails too, lost rows are not what matters"),
     Entry(harm.not_comparable, "missing rows may be all that makes it incomparable"),
     Entry(harm.guardrail, "condemns, so that every excuse comes before it"),
+    Entry(harm.evidence_of_harm, "a broken limit is the plainer word of the two"),
     # what do people say
     Entry(checks.lowering, "a verdict tells the share at which the harm was done"),
     Entry(checks.kept, "a ceiling that takes over a setpoint lowers it and keeps nothing"),
@@ -60,6 +61,7 @@ POLICY: Final = (
     Entry(checks.evidence_suspect, "more tasks do not settle what a person must"),
     Entry(checks.callers_cancel, "more tasks may settle it without a person"),
     Entry(checks.evidence_not_sufficient, "who cancels is why tasks are missing"),
+    Entry(proofs.not_proven, "of no task nothing is proven, and time may pass such a step"),
     Entry(checks.approval_missing, "people approve on evidence"),
     Entry(checks.advance, "no step is left that wants an approval"),
     Entry(checks.final_watch, "for the final hold, and advance for the steps", free=True),

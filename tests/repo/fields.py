@@ -33,6 +33,10 @@ _ADMISSION = _ROUTE + "test_the_route_carries_the_limit_that_the_template_declar
 _BUDGET = "tests/unit/operator/test_budgets.py::test_the_ledger_is_told_each_limit_that_is_declared"
 _RATES = _ROUTE + "test_the_route_carries_the_rates_of_users_and_tenants"
 _COSTS = "tests/unit/analysis/test_costs.py::"
+_COMPARING = "tests/unit/rollout/test_comparing.py::"
+_MAY_ADD = _COMPARING + "test_what_the_next_step_may_add_is_declared"
+_IGNORED = _COMPARING + "test_smaller_differences_are_ignored"
+_TOLERATED = _COMPARING + "test_how_much_higher_values_may_be_is_declared"
 _OVER = _GUARDRAILS + "test_a_limit_condemns_what_is_over_it_and_spares_what_is_under_it"
 
 #: A field with one legal value: there is nothing to vary until there is a second one.
@@ -181,6 +185,17 @@ TESTS = {
         "analysis.guardrails.errorRatePercent": _OVER,
         "analysis.guardrails.latencyMeanSeconds": _OVER,
         "analysis.guardrails.escalationRatePercent": _OVER,
+        "analysis.comparison.falseRollbackPercent": _COMPARING
+        + "test_the_declared_bound_says_how_much_evidence_is_enough",
+        "analysis.comparison.nextStepMayAdd.errorsPer1000": _MAY_ADD,
+        "analysis.comparison.nextStepMayAdd.escalationsPer1000": _MAY_ADD,
+        "analysis.comparison.ignoreBelow.errorsPer1000": _IGNORED,
+        "analysis.comparison.ignoreBelow.escalationsPer1000": _IGNORED,
+        "analysis.comparison.latencyTolerancePercent": _TOLERATED,
+        "analysis.comparison.costTolerancePercent": _TOLERATED,
+        "analysis.onRegression": _COMPARING + "test_on_pause_a_person_decides",
+        "analysis.onNoEvidence": _COMPARING + "test_on_hold_it_waits_for_ever",
+        "analysis.dryRun": _COMPARING + "test_a_check_that_only_reports_condemns_and_holds_nothing",
         "analysis.guardrails.costPercentOfBudget": _COSTS
         + "test_the_percentage_is_of_what_a_task_is_expected_to_cost",
         "paused": _STRATEGY + "test_nothing_is_raised_by_itself_while_paused",

@@ -185,6 +185,8 @@ class Compared:
     settled: Evidence = NONE
     through_ms: int = 0
     since: tuple[int, ...] = (0,) * SLOTS
+    #: What was concluded from it, by what it was asked.
+    known: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def of_slots(self, since: Sequence[int]) -> "Compared":
         """The same, without what was counted for slots that have begun anew."""
@@ -239,6 +241,7 @@ class Cohorts:
     _live: dict[Key, Cohort] = field(default_factory=dict)
     _counted: dict[Key, Part] = field(default_factory=dict)  # of what is in the total
     _total: Evidence = NONE
+    _seen: Compared = field(default_factory=Compared)
 
     def __post_init__(self) -> None:
         self._total = self.settled
@@ -311,7 +314,7 @@ class Cohorts:
         over = {k: c for k, c in self._live.items() if (k.minute + 1) * COHORT_MS <= now_ms}
         late = {k: c for k, c in over.items() if (k.minute + 1) * COHORT_MS + LATE_MS <= now_ms}
         mature = {k: c for k, c in over.items() if _is_mature(k, c, now_ms)}
-        return Compared(
+        seen = Compared(
             self._total,
             self._counts(late, as_events=False),
             self._counts(mature, as_events=True),
@@ -319,6 +322,9 @@ class Cohorts:
             self.through_ms,
             self.since,
         )
+        if seen != self._seen:
+            self._seen = seen
+        return self._seen
 
     def _counts(
         self, old: Mapping[Key, Cohort], *, as_events: bool

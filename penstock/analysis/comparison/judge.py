@@ -51,13 +51,15 @@ class Bounds:
     """What is too much.
 
     ``limits``: of the rates; those of the means are in the sums. ``ignored``: smaller differences of the rates are
-    no harm. ``alpha``: see above. ``limited``: which of VALUES have a limit.
+    no harm. ``alpha``: see above. ``limited``: which of VALUES have a limit. ``silent``: metrics
+    that are told and neither condemn nor hold.
     """
 
     limits: tuple[float, float] = (0.05, 0.20)
     ignored: tuple[float, float] = (0.005, 0.02)
     alpha: float = 0.02
     limited: tuple[bool, bool] = (True, False)
+    silent: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -65,13 +67,15 @@ class Strength:
     """How strongly one metric speaks.
 
     ``worse``: e-value that the canary is worse than stable; ``over``: that it is over its limit.
-    ``bucket``: the bucket of users on which all of the excess hangs; None where it does not.
+    ``bucket``: the bucket of users on which the excess hangs, so that it condemns nobody; None where it does
+    not. ``alone``: how strong the evidence is with that bucket.
     """
 
     name: str
     worse: float
     over: float
     bucket: int | None = None
+    alone: float = 1.0
 
     @property
     def attributed(self) -> float:
@@ -86,12 +90,12 @@ class Strengths:
     metrics: tuple[Strength, ...]
     worse: float
     over: float
-    alpha: float
+    bounds: Bounds
 
     @property
     def needed(self) -> tuple[float, float]:
         """From where on each of both condemns."""
-        return 1 / (RELATIVE_PART * self.alpha), 1 / (LIMIT_PART * self.alpha)
+        return 1 / (RELATIVE_PART * self.bounds.alpha), 1 / (LIMIT_PART * self.bounds.alpha)
 
     @property
     def condemns(self) -> bool:
@@ -102,24 +106,33 @@ class Strengths:
     @property
     def suspicious(self) -> bool:
         """Whether it may well be: nothing is raised meanwhile."""
-        return max(self.worse, self.over) >= SUSPICIOUS
+        return max(self.worse, self.over) >= SUSPICIOUS or self.by_few is not None
+
+    @property
+    def by_few(self) -> Strength | None:
+        """A metric that would be suspicious, if the excess were not that of one bucket of users."""
+        heard = [one for one in self.metrics if one.name not in self.bounds.silent]
+        weights = dict(zip(RATIOS, RATIO_WEIGHTS, strict=True))
+        few = (one for one in heard if one.bucket is not None)
+        return next((one for one in few if weights[one.name] * one.alone >= SUSPICIOUS), None)
 
     @property
     def strongest(self) -> Strength:
-        """The metric that speaks the loudest."""
-        return max(self.metrics, key=lambda metric: metric.worse)
+        """The metric that speaks the loudest, of those that are heard."""
+        heard = [metric for metric in self.metrics if metric.name not in self.bounds.silent]
+        return max(heard or self.metrics, key=lambda metric: metric.worse)
 
 
 def strengths(seen: Compared, bounds: Bounds) -> Strengths:
     """What speaks against the canary so far."""
     ratios = [ratio(seen, at, bounds) for at in range(len(RATIOS))]
     values = [value(seen, at, bounds) for at in range(len(VALUES))]
-    weights = (*RATIO_WEIGHTS, *VALUE_WEIGHTS)
     metrics = (*ratios, *values)
-    worse = sum(weight * one.worse for weight, one in zip(weights, metrics, strict=True))
+    weights = zip((*RATIO_WEIGHTS, *VALUE_WEIGHTS), metrics, strict=True)
+    worse = sum(weight * one.worse for weight, one in weights if one.name not in bounds.silent)
     limited = [*ratios, *(v for v, has in zip(values, bounds.limited, strict=True) if has)]
-    over = sum(one.attributed for one in limited) / len(limited)
-    return Strengths(metrics, worse, over, bounds.alpha)
+    over = sum(one.attributed for one in limited if one.name not in bounds.silent) / len(limited)
+    return Strengths(metrics, worse, over, bounds)
 
 
 # ------------------------------------------------------------------------------------------ rates
@@ -137,7 +150,7 @@ def ratio(seen: Compared, at: int, bounds: Bounds) -> Strength:
     )
     if whole.excess < bounds.ignored[at] * whole.weight:
         worse = min(worse, 1.0)
-    bucket = None
+    bucket, alone = None, worse
     if worse >= SUSPICIOUS:
         bucket = hangs_on(seen, at)
         worse = worse if bucket is None else SUSPICIOUS - 0.01
@@ -146,7 +159,7 @@ def ratio(seen: Compared, at: int, bounds: Bounds) -> Strength:
     if at:
         ripe = weighed(evalues.of_limit(*count, limit, evalues.ABOVE) for count in seen.ripe[at])
         over = (1 - LATE_PART) * over + LATE_PART * ripe
-    return Strength(RATIOS[at], worse, over, bucket)
+    return Strength(RATIOS[at], worse, over, bucket, alone)
 
 
 def users_spread(seen: Compared, at: int) -> spread.Spread:

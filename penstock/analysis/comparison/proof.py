@@ -79,7 +79,7 @@ def unproven(seen: Compared, bounds: Bounds, *, last_raise: bool) -> tuple[Unpro
     slots = (slot, LAST_INCIDENT) if seen.since[LAST_INCIDENT] else (slot,)
     found = [_rate(seen, at, bounds, slots) for at in range(len(RATIOS))]
     found += [_mean(seen, at, slots) for at in range(len(VALUES)) if bounds.limited[at]]
-    return tuple(one for one in found if one is not None)
+    return tuple(one for one in found if one is not None and one.name not in bounds.silent)
 
 
 def _rate(seen: Compared, at: int, bounds: Bounds, slots: Sequence[int]) -> Unproven | None:
@@ -130,7 +130,9 @@ def _missing(evidence: Callable[[float], float], tasks: int) -> int | None:
 # ------------------------------------------------------------------------------------- next share
 
 
-def outlook(seen: Compared, may_add: Sequence[float], share: float, step: int) -> Outlook:
+def outlook(
+    seen: Compared, bounds: Bounds, may_add: Sequence[float], share: float, step: int
+) -> Outlook:
     """Whether the next share is harmless.
 
     Args:
@@ -141,13 +143,15 @@ def outlook(seen: Compared, may_add: Sequence[float], share: float, step: int) -
     last = share > HALF
     gaps, likely = [], True
     for at, may in enumerate(may_add):
+        if RATIOS[at] in bounds.silent:
+            continue
         allowed = may * (LAST_PART if last else 1.0)
         most, estimate, tasks = _difference(seen, at)
         likely &= share * estimate <= may * (LAST_LIKELY if last else 1.0)
         if not tasks or share * most > allowed:
             gaps.append(Gap(RATIOS[at], share, share * most, allowed))
     for at, name in enumerate(VALUES):
-        if not has_values(seen, at):
+        if name in bounds.silent or not has_values(seen, at):
             continue
         score = seen.evidence.whole.values[at].margins[2 * min(step, 2)]
         likely &= score <= 0

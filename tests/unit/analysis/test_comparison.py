@@ -160,7 +160,7 @@ def test_without_a_task_nothing_is_proven_and_nothing_condemned():
         "latency",
         "cost",
     }
-    assert proof.outlook(Compared(), MAY_ADD, 0.2, 0).gaps
+    assert proof.outlook(Compared(), BOUNDS, MAY_ADD, 0.2, 0).gaps
 
 
 # --------------------------------------------------------------------------------------- proofs
@@ -209,8 +209,8 @@ def test_the_last_proof_is_of_the_tasks_since_the_last_raise():
 
 
 def test_the_next_share_is_harmless_once_enough_is_known():
-    few = proof.outlook(World(1, per_minute=60).minutes(2).seen, MAY_ADD, 0.2, 0)
-    many = proof.outlook(World(1, share=0.2).minutes(20).seen, MAY_ADD, 0.5, 1)
+    few = proof.outlook(World(1, per_minute=60).minutes(2).seen, BOUNDS, MAY_ADD, 0.2, 0)
+    many = proof.outlook(World(1, share=0.2).minutes(20).seen, BOUNDS, MAY_ADD, 0.5, 1)
     assert few.gaps
     assert many.gaps == ()
     assert many.likely
@@ -218,7 +218,7 @@ def test_the_next_share_is_harmless_once_enough_is_known():
 
 def test_a_harmful_next_share_is_not():
     seen = World(1, share=0.2).minutes(20, errors=0.08).seen
-    ahead = proof.outlook(seen, MAY_ADD, 0.5, 1)
+    ahead = proof.outlook(seen, BOUNDS, MAY_ADD, 0.5, 1)
     assert not ahead.likely
     assert ahead.gaps[0].name == "errorRate"
 

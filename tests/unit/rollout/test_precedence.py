@@ -9,10 +9,12 @@ from dataclasses import dataclass
 import pytest
 
 from penstock.analysis.metrics import Tally
-from penstock.rollout import checks, harm, holds, policy
+from penstock.api.comparison import OnNoEvidence
+from penstock.rollout import checks, harm, holds, policy, proofs
 from penstock.rollout.engine import decide
 from penstock.rollout.policy import POLICY, Check
 from tests.unit.rollout import corpus
+from tests.unit.rollout.beside import COMPARED, beside
 from tests.unit.rollout.test_does_not_come_back import with_a_gap
 from tests.unit.rollout.test_taken_off import ALONE, FEW
 from tests.unit.rollout.test_undo import after_c, trying_c2
@@ -42,6 +44,11 @@ SUSPECT_AND_SLOW = (
     Tally(tasks=100, errors=12, timed=100, latency_ms=1_400_000, latency_squares=29_600_000_000),
     Tally(tasks=100, errors=1, timed=100, latency_ms=980_000, latency_squares=19_600_000_000),
 )
+
+
+SLOWER = beside(seconds=4.0)
+UNPROVEN = beside(minutes=1, ours=1, theirs=30)
+ON_HOLD = COMPARED.model_copy(update={"on_no_evidence": OnNoEvidence.HOLD})
 
 
 @dataclass(frozen=True)
@@ -126,9 +133,15 @@ NEIGHBOURS = [
         0, "NotComparable",
     ),
     Case(
-        "a breach at 20 % is told at 20 %, not at the setpoint of 5",
-        harm.guardrail, checks.lowering,
-        lambda: world_at(20).set(5).measure(BAD),
+        "a breach is told by its limit, also where stable is better as well",
+        harm.guardrail, harm.evidence_of_harm,
+        lambda: world_at(20, analysis=COMPARED).measure(BAD, compared=SLOWER),
+        0, "RolledBack", ("RolledBack",),
+    ),
+    Case(
+        "what is worse at 20 % is told at 20 %, not at the setpoint of 5",
+        harm.evidence_of_harm, checks.lowering,
+        lambda: world_at(20, analysis=COMPARED).set(5).measure(compared=SLOWER),
         0, "RolledBack", ("RolledBack", "PercentRefused"),
     ),
     Case(
@@ -222,9 +235,15 @@ NEIGHBOURS = [
         5, "AnalysisUnclear", ("AnalysisUnclear",),
     ),
     Case(
-        "a person is asked for approval when evidence is in",
-        checks.evidence_not_sufficient, checks.approval_missing,
-        lambda: world_at(20, steps=APPROVED_AT_20).measure(Tally(tasks=3)).after(61),
+        "nobody is eligible where nothing is proven either",
+        checks.evidence_not_sufficient, proofs.not_proven,
+        lambda: canary_world(analysis=ON_HOLD).measure(canary=NONE, compared=UNPROVEN).after(600),
+        20, "Holding", ("StepPassed", "StepStarted"),
+    ),
+    Case(
+        "a person is asked for approval when the next share is proven",
+        proofs.not_proven, checks.approval_missing,
+        lambda: world_at(20, steps=APPROVED_AT_20, analysis=COMPARED).measure(compared=UNPROVEN).after(61),
         20, "AwaitingEvidence",
     ),
     Case(
@@ -242,6 +261,18 @@ NEIGHBOURS = [
 ]  # fmt: skip
 
 FURTHER = [
+    Case(
+        "a person is asked for approval when evidence is in",
+        checks.evidence_not_sufficient, checks.approval_missing,
+        lambda: world_at(20, steps=APPROVED_AT_20).measure(Tally(tasks=3)).after(61),
+        20, "AwaitingEvidence",
+    ),
+    Case(
+        "a breach at 20 % is told at 20 %, not at the setpoint of 5",
+        harm.guardrail, checks.lowering,
+        lambda: world_at(20).set(5).measure(BAD),
+        0, "RolledBack", ("RolledBack", "PercentRefused"),
+    ),
     Case(
         "a canary that is replaced is not condemned",
         checks.superseded, harm.guardrail,
@@ -351,9 +382,11 @@ def test_the_order_of_two_checks_decides_how_a_pass_ends(case, monkeypatch):
     world.take(decide(before))
     ends = (case.percent, case.waits, case.told)
     assert (world.percent, world.waits, tuple(world.reasons())) == ends
+    blamed = {verdict.check for verdict in world.status.verdicts}
     monkeypatch.setattr(policy, "POLICY", swapped(case.first, case.then))
     world.take(decide(before))
-    assert (world.percent, world.waits, tuple(world.reasons())) != ends
+    otherwise = {verdict.check for verdict in world.status.verdicts}
+    assert (world.percent, world.waits, tuple(world.reasons()), otherwise) != (*ends, blamed)
 
 
 def test_every_neighbour_has_a_case_or_is_free_to_stand_elsewhere():

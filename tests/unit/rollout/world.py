@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+from penstock.analysis.comparison.cohorts import Compared
 from penstock.analysis.evidence import TICK_MS, Observation, Stratum
 from penstock.analysis.metrics import Tally
 from penstock.api import condition
@@ -22,6 +23,7 @@ from penstock.api.rollout import (
 from penstock.rollout.engine import decide
 from penstock.rollout.situation import Happening, Pods, RevisionRecord, Situation
 from penstock.traffic import Arm
+from tests.unit.rollout.beside import alike
 
 START = datetime(2026, 11, 21, 10, 0, 0, tzinfo=UTC)
 S, C, C2 = "support-51e0aa07", "support-7f3c9d2a", "support-30aa11bc"
@@ -37,12 +39,14 @@ SUSPECT = Tally(tasks=24, errors=5, timed=24, latency_ms=24_000, latency_squares
 NONE = Tally()
 
 
-def spec(steps=STEPS, final_hold=60, holdback=5, percent=None, revision=None, **rest):
+def spec(
+    steps=STEPS, final_hold=60, holdback=5, percent=None, revision=None, analysis=None, **rest
+):
     rest.setdefault("paused", False)
     return AgentRolloutSpec(
         agent_ref=AgentRef(name="support"),
         strategy=Strategy(steps=steps, final_hold_seconds=final_hold, holdback_percent=holdback),
-        analysis=Analysis(guardrails=Guardrails()),
+        analysis=analysis or Analysis(guardrails=Guardrails()),
         traffic=Setpoint(canary_percent=percent, canary_revision=revision),
         **rest,
     )
@@ -112,6 +116,7 @@ class World:
     verdicts: list = field(default_factory=list)
     measured: dict = field(default_factory=lambda: {Arm.CANARY: GOOD, Arm.STABLE: GOOD})
     measuring: bool = True
+    compared: Compared | None = None
     look_again: float = 0.0
     goal: str = ""
     promoted: str = ""
@@ -155,8 +160,9 @@ class World:
     def pods(self, revision, ready=1, wanted=1, message=""):
         return self.change(pods={**self.situation.pods, revision: Pods(ready, wanted, message)})
 
-    def measure(self, canary=GOOD, stable=GOOD, **_):
+    def measure(self, canary=GOOD, stable=GOOD, compared=None, **_):
         self.measured = {Arm.CANARY: canary, Arm.STABLE: stable}
+        self.compared = compared or self.compared
         self.measuring = True
         return self
 
@@ -218,7 +224,13 @@ class World:
             exposed={arm: tally.tasks for arm, tally in arms.items()},
             step_from=self.status.analysis.step_from,
             since_version=since_version,
+            compared=self._compared() if under_way else None,
         )
+
+    def _compared(self):
+        """As good as stable, where a comparison is declared and nothing else is measured."""
+        declared = self.situation.spec.analysis.comparison
+        return self.compared or (alike() if declared else None)
 
     def decide(self):
         """One pass of the operator; checks that a second one has nothing to do."""

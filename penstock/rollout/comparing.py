@@ -1,0 +1,132 @@
+"""The comparison as a decision sees it: what was declared, what the sums prove of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from penstock.analysis.comparison import judge, proof
+from penstock.analysis.comparison.cohorts import Compared
+from penstock.analysis.comparison.judge import Bounds, Strength, Strengths
+from penstock.analysis.comparison.proof import Outlook, Unproven
+from penstock.analysis.comparison.sums import LAST_INCIDENT, RATIOS, SLOTS, VALUES
+from penstock.api.analysis import Analysis, Reason
+from penstock.api.comparison import Comparison, ComparisonStatus
+from penstock.api.rollout import AgentRolloutStatus, Source
+from penstock.rollout import path
+from penstock.rollout.facts import Facts
+
+#: The check's name in status of each metric, and why it rejects.
+_TO_STABLE: Final = "ToStable"
+REASONS: Final = dict(
+    zip(
+        (*RATIOS, *VALUES),
+        (Reason.ERROR_RATE, Reason.ESCALATION_RATE, Reason.LATENCY, Reason.COST),
+        strict=True,
+    )
+)
+#: A retry begins with half the chance of a false rollback of the attempt before, down to this part.
+SMALLEST_PART: Final = 1 / 1024
+
+
+@dataclass(frozen=True)
+class Comparing:
+    """The arms beside each other, and what is too much of a difference."""
+
+    seen: Compared
+    bounds: Bounds
+    declared: Comparison
+
+    @property
+    def strengths(self) -> Strengths:
+        """What speaks against the canary; of the same numbers it is asked once."""
+        known = self.seen.known
+        if self.bounds not in known:
+            known[self.bounds] = judge.strengths(self.seen, self.bounds)
+        found: Strengths = known[self.bounds]
+        return found
+
+    def unproven(self, *, last_raise: bool) -> tuple[Unproven, ...]:
+        """The limits that are not proven to be kept."""
+        return proof.unproven(self.seen, self.bounds, last_raise=last_raise)
+
+    def outlook(self, percent: int) -> Outlook:
+        """Whether a share is harmless."""
+        may = self.declared.next_step_may_add
+        may_add = (may.errors_per_1000 / 1000, may.escalations_per_1000 / 1000)
+        raises = sum(began > 0 for began in self.seen.since[1:LAST_INCIDENT])
+        return proof.outlook(self.seen, self.bounds, may_add, percent / 100, raises)
+
+
+def comparing(facts: Facts) -> Comparing | None:
+    """The comparison of a canary that is under way; None where none is declared or nothing was measured."""
+    analysis = facts.situation.spec.analysis
+    observed = facts.observation
+    if analysis.comparison is None or observed is None or not path.under_way(facts.status):
+        return None
+    kept = facts.status.analysis.comparison
+    if observed.compared is None or kept is None:
+        return None
+    seen = _of_slots(observed.compared, kept.since)
+    bounds = _bounds(analysis, analysis.comparison, facts)
+    return Comparing(seen, bounds, analysis.comparison)
+
+
+def _of_slots(seen: Compared, since: Sequence[int]) -> Compared:
+    asked = tuple(since)
+    if asked not in seen.known:
+        seen.known[asked] = seen.of_slots(since)
+    found: Compared = seen.known[asked]
+    return found
+
+
+def _bounds(analysis: Analysis, declared: Comparison, facts: Facts) -> Bounds:
+    limits, ignored = analysis.guardrails, declared.ignore_below
+    part = max(0.5 ** (max(facts.status.attempt, 1) - 1), SMALLEST_PART)
+    silent = {name.value.removesuffix(_TO_STABLE) for name in analysis.dry_run}
+    return Bounds(
+        (limits.error_rate_percent / 100, limits.escalation_rate_percent / 100),
+        (ignored.errors_per_1000 / 1000, ignored.escalations_per_1000 / 1000),
+        declared.false_rollback_percent / 100 * part,
+        (True, bool(facts.situation.expected_micro_usd)),
+        frozenset(silent & {*RATIOS, *VALUES}),
+    )
+
+
+def check_name(metric: str) -> str:
+    """What a metric of the comparison is called in status."""
+    return metric + _TO_STABLE
+
+
+def to_blame(strengths: Strengths) -> Strength:
+    """The metric that condemned: the strongest, by the part of the evidence that was enough."""
+    if strengths.worse >= strengths.needed[0]:
+        return strengths.strongest
+    heard = [one for one in strengths.metrics if one.name not in strengths.bounds.silent]
+    return max(heard, key=lambda one: one.attributed)
+
+
+def begun(before: AgentRolloutStatus, status: AgentRolloutStatus) -> ComparisonStatus:
+    """Since which route versions evidence is weighed, in the version that the status has now.
+
+    A raise opens the next slot, as long as there are some; to come back from 0 % opens the last one anew.
+    """
+    kept = status.analysis.comparison
+    version = status.route_version
+    if kept is None or not kept.since:
+        return ComparisonStatus(since=(version, *(0,) * (SLOTS - 1)))
+    if status.share.percent <= before.share.percent or version == before.route_version:
+        return kept
+    slot = _slot_begun(before, kept)
+    if slot is None:
+        return kept
+    since = (*kept.since[:slot], version, *kept.since[slot + 1 :])
+    return kept.model_copy(update={"since": since})
+
+
+def _slot_begun(before: AgentRolloutStatus, kept: ComparisonStatus) -> int | None:
+    """Which slot a share that is larger than before begins."""
+    if before.share.percent:
+        free = (slot for slot in range(1, LAST_INCIDENT) if not kept.since[slot])
+        return next(free, None)
+    back = before.share.source in (Source.SUSPENDED, Source.SETPOINT)
+    return LAST_INCIDENT if back else None

@@ -1,0 +1,66 @@
+"""What the comparison asks before more users are given to the canary."""
+
+from datetime import timedelta
+from functools import partial
+
+from penstock.api.comparison import OnNoEvidence
+from penstock.api.reasons import WaitReason
+from penstock.rollout import path
+from penstock.rollout.comparing import Comparing, comparing
+from penstock.rollout.facts import Facts
+from penstock.rollout.moves import Move, Wait
+from penstock.rollout.words import compared
+
+#: Beyond, a canary must be proven to keep its limits.
+HALF_PERCENT = 50
+
+
+def not_proven(facts: Facts) -> Move | None:
+    """Nothing is raised while something speaks against it, or the next share is not proven harmless.
+
+    More than half of the users, and then everybody, are given only to a canary that is proven to keep
+    its limits: no waiting replaces that, a person's word does.
+    """
+    known = comparing(facts)
+    if known is None:
+        return _not_compared(facts)
+    strengths = known.strengths
+    if strengths.suspicious:
+        person = strengths.condemns or strengths.by_few is not None
+        reason = WaitReason.ANALYSIS_UNCLEAR if person else WaitReason.AWAITING_EVIDENCE
+        return Wait(reason, partial(compared.suspected, strengths=strengths))
+    percent = _next_percent(facts)
+    if facts.in_final_hold or percent > HALF_PERCENT:
+        missing = known.unproven(last_raise=facts.in_final_hold)
+        if missing:
+            said = partial(compared.not_proven, missing=missing)
+            return Wait(WaitReason.AWAITING_EVIDENCE, said)
+    return None if facts.in_final_hold else _not_harmless(facts, known, percent)
+
+
+def _not_compared(facts: Facts) -> Move | None:
+    """A comparison that has just been declared has nothing yet."""
+    if facts.situation.spec.analysis.comparison is None or facts.observation is None:
+        return None
+    return Wait(WaitReason.AWAITING_EVIDENCE, compared.nothing)
+
+
+def _next_percent(facts: Facts) -> int:
+    index = facts.next_index
+    if index is not None:
+        return max(facts.strategy.steps[index].percent, facts.percent)
+    return path.final_percent(facts.strategy, facts.status)
+
+
+def _not_harmless(facts: Facts, known: Comparing, percent: int) -> Move | None:
+    ahead = known.outlook(percent)
+    if not ahead.gaps:
+        return None
+    waits = facts.situation.spec.analysis.on_no_evidence is OnNoEvidence.ADVANCE
+    left = facts.step.longest_wait_seconds - facts.seconds_in_step()
+    if waits and ahead.likely and left <= 0:
+        return None
+    until = facts.now + timedelta(seconds=left) if waits and ahead.likely else None
+    then = f"It goes there without proof at {until:%H:%M:%S} UTC." if until else ""
+    said = partial(compared.not_harmless, gaps=ahead.gaps, percent=percent, then=then)
+    return Wait(WaitReason.AWAITING_EVIDENCE, said, until)

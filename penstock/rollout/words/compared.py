@@ -1,0 +1,120 @@
+"""What the comparison has found, in words with its numbers."""
+
+from typing import Final
+
+from penstock.analysis.comparison.judge import Strength, Strengths
+from penstock.analysis.comparison.proof import Gap, Unproven
+from penstock.analysis.comparison.sums import RATIOS
+from penstock.analysis.comparison.yardsticks import SIZES
+from penstock.analysis.evidence import Observation
+from penstock.analysis.metrics import COST, ERROR_RATE, ESCALATION_RATE, LATENCY, Metric
+from penstock.rollout import commands, findings
+from penstock.rollout.comparing import to_blame
+from penstock.rollout.facts import Facts
+from penstock.rollout.requests import Verb
+from penstock.traffic import Arm
+
+METRICS: Final[dict[str, Metric]] = {
+    "errorRate": ERROR_RATE,
+    "escalationRate": ESCALATION_RATE,
+    "latency": LATENCY,
+    "cost": COST,
+}
+_EVENTS: Final = {"errorRate": "failed tasks", "escalationRate": "escalations"}
+
+
+def title(name: str) -> str:
+    """What a metric is called."""
+    return findings.WORDS[METRICS[name]].title
+
+
+def of_arm(observed: Observation, name: str, arm: Arm) -> str:
+    """What it was on one side since the canary began, of the tasks that have ended."""
+    return findings.shown(METRICS[name], METRICS[name].sums(observed.in_total(arm)))
+
+
+def odds(evidence: float) -> str:
+    """Such as "12:1"."""
+    return f"{min(evidence, 1e6):.0f}:1"
+
+
+def worse(percent: int, observed: Observation, strengths: Strengths) -> str:
+    """The verdict of a canary that is proven worse."""
+    one = to_blame(strengths)
+    ours, theirs = (of_arm(observed, one.name, arm) for arm in (Arm.CANARY, Arm.STABLE))
+    needed, limit = strengths.needed
+    by_limit = f"; over the limit {odds(strengths.over)}, {odds(limit)} is enough"
+    return (
+        f"rolled back at {percent} %: {title(one.name)} {ours} on the canary and {theirs} on stable "
+        f"since it began: {odds(strengths.worse)} worse than stable, {odds(needed)} is enough"
+        f"{by_limit if strengths.over >= limit else ''}"
+    )
+
+
+def nothing(facts: Facts) -> str:
+    """Nothing was measured of the comparison yet."""
+    return f"Held at {facts.percent} %: nothing is compared with stable yet."
+
+
+def suspected(facts: Facts, strengths: Strengths) -> str:
+    """Evidence that is not enough, or that a person is to judge."""
+    return f"Held at {facts.percent} %: {_suspicion(strengths.strongest, strengths)}{_ask(facts)}"
+
+
+def _suspicion(one: Strength, strengths: Strengths) -> str:
+    needed, few = odds(strengths.needed[0]), strengths.by_few
+    if strengths.condemns:
+        return f"{title(one.name)} is worse than stable's, {odds(strengths.worse)}, and onRegression is Pause; a person decides."
+    if few is not None:
+        return (
+            f"{title(few.name)} is worse than stable's, but that hangs on the users of bucket {few.bucket}, "
+            "and users are that unlike by nature. A person decides."
+        )
+    return f"{title(one.name)} may be worse than stable's, {odds(strengths.worse)}; {needed} rolls it back. More tasks will tell."
+
+
+def not_proven(facts: Facts, missing: tuple[Unproven, ...]) -> str:
+    """Limits that must be proven to be kept, and about how many tasks that takes."""
+    said = "; ".join(_unproven(facts, one) for one in missing)
+    return f"Held at {facts.percent} %: {said}.{_ask(facts)}"
+
+
+def _unproven(facts: Facts, one: Unproven) -> str:
+    so_far = f", {100 * one.seen:.1f} % so far" if one.seen is not None else ""
+    if not one.tasks:
+        more = "no task of the canary has had its time yet"
+    elif one.missing is None:
+        more = f"the {one.tasks} tasks of the canary do not point that way"
+    else:
+        more = f"about {one.missing} more tasks of the canary are needed after {one.tasks}"
+    return f"{title(one.name)} of {_size(facts, one)} is not ruled out{so_far}: {more}"
+
+
+def _size(facts: Facts, one: Unproven) -> str:
+    if one.name in RATIOS:
+        return f"{100 * one.size:g} %"
+    limits = facts.situation.spec.analysis.guardrails
+    if one.name == "latency":
+        return f"{limits.latency_mean_seconds * SIZES[0]:g} s"
+    return f"{limits.cost_percent * SIZES[1]:g} % of what is expected"
+
+
+def not_harmless(facts: Facts, gaps: tuple[Gap, ...], percent: int, then: str) -> str:
+    """What the next share could add, and what happens when time is up."""
+    said = "; ".join(map(_gap, gaps))
+    return f"Held at {facts.percent} %: at {percent} % {said}. {then}{_ask(facts)}"
+
+
+def _gap(gap: Gap) -> str:
+    if gap.adds is None or gap.may is None:
+        return f"a {title(gap.name)} {gap.percent} % higher than stable's is not ruled out"
+    return (
+        f"it could still add {1000 * gap.adds:.0f} {_EVENTS[gap.name]} per 1,000 tasks "
+        f"(may: {1000 * gap.may:.0f})"
+    )
+
+
+def _ask(facts: Facts) -> str:
+    promote = commands.request(facts.situation, Verb.PROMOTE, facts.canary)
+    abort = commands.request(facts.situation, Verb.ABORT, facts.canary)
+    return f" Go on all the same: {promote} Or reject: {abort}"
