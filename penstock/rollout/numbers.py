@@ -96,7 +96,7 @@ def _compared(known: Comparing, observed: Observation, one: Strength) -> CheckRe
         name=check_name(one.name),
         candidate=ours,
         stable=theirs,
-        limit=f"{compared.odds(strengths.needed[0])} worse, now {compared.odds(one.worse)}",
+        limit=compared.strength(strengths, one),
         verdict=verdict.value,
     )
 

@@ -61,6 +61,5 @@ def _not_harmless(facts: Facts, known: Comparing, percent: int) -> Move | None:
     if waits and ahead.likely and left <= 0:
         return None
     until = facts.now + timedelta(seconds=left) if waits and ahead.likely else None
-    then = f"It goes there without proof at {until:%H:%M:%S} UTC." if until else ""
-    said = partial(compared.not_harmless, gaps=ahead.gaps, percent=percent, then=then)
+    said = partial(compared.not_harmless, gaps=ahead.gaps, percent=percent, until=until)
     return Wait(WaitReason.AWAITING_EVIDENCE, said, until)

@@ -1,5 +1,6 @@
 """What the comparison has found, in words with its numbers."""
 
+from datetime import datetime
 from typing import Final
 
 from penstock.analysis.comparison.judge import Strength, Strengths
@@ -36,6 +37,11 @@ def of_arm(observed: Observation, name: str, arm: Arm) -> str:
 def odds(evidence: float) -> str:
     """Such as "12:1"."""
     return f"{min(evidence, 1e6):.0f}:1"
+
+
+def strength(strengths: Strengths, one: Strength) -> str:
+    """How strong evidence must be, and how strong it is."""
+    return f"{odds(strengths.needed[0])} worse, now {odds(one.worse)}"
 
 
 def worse(percent: int, observed: Observation, strengths: Strengths) -> str:
@@ -99,8 +105,9 @@ def _size(facts: Facts, one: Unproven) -> str:
     return f"{limits.cost_percent * SIZES[1]:g} % of what is expected"
 
 
-def not_harmless(facts: Facts, gaps: tuple[Gap, ...], percent: int, then: str) -> str:
-    """What the next share could add, and what happens when time is up."""
+def not_harmless(facts: Facts, gaps: tuple[Gap, ...], percent: int, until: datetime | None) -> str:
+    """What the next share could add, and when time alone goes on."""
+    then = f"It goes there without proof at {until:%H:%M:%S} UTC." if until else ""
     said = "; ".join(map(_gap, gaps))
     return f"Held at {facts.percent} %: at {percent} % {said}. {then}{_ask(facts)}"
 
