@@ -91,6 +91,15 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True)
+class Messages:
+    """What end users of a revision read instead of an answer; "": what there is of one."""
+
+    escalated: str = ""
+    unavailable: str = ""
+    blocked: str = ""
+
+
+@dataclass(frozen=True)
 class RoutedRevision:
     """A revision as the route record knows it; ``hash`` is its short hash.
 
@@ -101,6 +110,7 @@ class RoutedRevision:
     standing: Standing
     limits: RevisionLimits
     version: str = ""
+    messages: Messages = Messages()
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,13 @@ A stream that was read to its end is resumed with 204: the task has ended, and n
 PLANNED = """\
 An escalation for `Approval`, `Budget`, `Person` or `Restricted` was planned and does not count. An outcome can say itself that it counts for no
 revision.
+
+## What an end user reads
+
+`spec.template.messages` has the words that stand in `output` instead of an answer: `escalated` where a task ended `Escalated` (in place
+of a part of an answer, too), `blocked` where that was for a `Refusal`, and `unavailable` where it ended `Failed`, `Expired` or
+`LimitExceeded` without a part of an answer. `status`, `reason` and `message` are the same with them and without. Words that are absent
+leave `output` as it is.
 """
 
 

@@ -200,6 +200,28 @@ class Limits(Block):
     ] = 20000
 
 
+_Words = Annotated[str, Field(max_length=2000)]
+
+
+class Messages(Block):
+    """What an end user reads as a task's output instead of an answer; empty: what there is of one."""
+
+    escalated: Annotated[
+        _Words, Field(description="Where the task ended Escalated: a person takes over.")
+    ] = ""
+    unavailable: Annotated[
+        _Words,
+        Field(
+            description="Where it ended Failed, Expired or LimitExceeded and there is no part of an "
+            "answer."
+        ),
+    ] = ""
+    blocked: Annotated[
+        _Words,
+        Field(description="Where the model refused to answer; empty: as escalated."),
+    ] = ""
+
+
 class EnvVar(Block):
     """An environment variable of the worker."""
 
@@ -247,6 +269,12 @@ class AgentTemplate(Block):
         Field(max_length=32, description="What the model may ask to be done."),
     ] = []
     limits: Annotated[Limits, Field(description="What one task may use at most.")] = Limits()
+    messages: Annotated[
+        Messages | None,
+        Field(
+            description="What an end user reads instead of an answer; absent: what there is of one."
+        ),
+    ] = None
     worker: Annotated[
         TemplateWorker, Field(description="What of the worker belongs to a revision.")
     ] = TemplateWorker()

@@ -10,6 +10,7 @@ _PLAN = "tests/unit/operator/test_plan.py::"
 _TASK = "tests/unit/runtime/test_template_fields.py::"
 _MODEL = "tests/integration/runtime/test_model_fields.py::"
 _BRAKE = "tests/unit/runtime/test_restrictions.py::"
+_WORDS = "tests/integration/runtime/test_messages.py::test_what_an_end_user_reads_where_there_is_no_answer"
 _HTTP = "tests/integration/runtime/test_http_tools.py::"
 _PATIENCE = "tests/integration/runtime/test_patience.py::"
 _FALLBACK = "tests/integration/runtime/test_fallbacks.py::"
@@ -99,6 +100,9 @@ TESTS = {
         "template.limits.wallSeconds": _LIMIT,
         "template.limits.queueSeconds": _ADMISSION,
         "template.limits.inputChars": _ADMISSION,
+        "template.messages.escalated": _WORDS,
+        "template.messages.unavailable": _WORDS,
+        "template.messages.blocked": _WORDS,
         "template.worker.image": _MANIFESTS
         + "test_the_templates_image_comes_before_the_installations",
         "template.worker.env[].name": _ENV,

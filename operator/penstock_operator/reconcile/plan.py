@@ -5,11 +5,13 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from penstock import names
+from penstock.api.agent import AgentTemplate
 from penstock.api.agent_status import AgentStatus
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.money.ledger import Budget
 from penstock.rollout.situation import Happening
 from penstock.traffic import (
+    Messages,
     RevisionLimits,
     Route,
     RoutedRevision,
@@ -248,10 +250,17 @@ def _route(world: World, course: Course, crews: tuple[Crew, ...]) -> Route | Non
                 crew.standing,
                 crew.known.cut.limits,
                 crew.known.cut.template.version or "",
+                _messages(crew.known.cut.template),
             )
             for crew in crews
         },
     )
+
+
+def _messages(template: AgentTemplate) -> Messages:
+    """What end users of a revision read instead of an answer."""
+    said = template.messages
+    return Messages(said.escalated, said.unavailable, said.blocked) if said else Messages()
 
 
 def _no_route(world: World, course: Course, look: Look) -> Route | None:

@@ -2,7 +2,7 @@
 -- KEYS: tag, route, outcomes.
 -- ARGV: uid, epoch, version, stable, candidate, percent, salt, unit, suspended, most queued (0: as the installation
 --       has it), rates, mark of the budget, restrictions, "epoch version" of a record that gives way though it is higher, then per revision: hash, standing, inputChars, queueSeconds, wallSeconds,
---       declared version.
+--       declared version, what its end users read where a task is escalated, where there is no answer, and where the model refuses.
 -- uses: agent
 local function counter(text) -- 0 for what is none: whoever has a worker's credentials can write here
   return text and #text <= 15 and tonumber(string.match(text, "^%d+$")) or 0
@@ -30,12 +30,13 @@ if same and SUSPENDED and ARGV[9] == "0" then call("HSET", ROUTE, "resumedAt", N
 
 call("DEL", VERSIONS)
 local listed = {}
-for i = 15, #ARGV, 6 do
+for i = 15, #ARGV, 9 do
   local hash = ARGV[i]
   listed[hash] = true
   call("SADD", REVISIONS, hash)
   call("HSET", revision_key(hash), "standing", ARGV[i + 1],
-    "inputChars", ARGV[i + 2], "queueSeconds", ARGV[i + 3], "wallSeconds", ARGV[i + 4])
+    "inputChars", ARGV[i + 2], "queueSeconds", ARGV[i + 3], "wallSeconds", ARGV[i + 4],
+    "escalated", ARGV[i + 6], "unavailable", ARGV[i + 7], "blocked", ARGV[i + 8])
   call("HSET", VERSIONS, hash, ARGV[i + 5])
   if SUSPENDED and ARGV[9] == "0" then ring(hash) end
 end

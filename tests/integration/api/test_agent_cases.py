@@ -172,6 +172,8 @@ CASES = [
     Case("a user has money of his own", {"budgets": {"perUser": {"costUSD": {"daily": "0.5"}}}}),
     Case("no money at all is no budget", {"budgets": {"costUSD": {"daily": "0"}}}, "above zero"),
     Case("tokens are counted", {"budgets": {"tokens": {"monthly": 0}}}, AT_LEAST + " 1"),
+    Case("an agent has words for its end users", template(messages={"escalated": "A person will answer.", "unavailable": "", "blocked": "x" * 2000})),
+    Case("words for end users are bounded", template(messages={"blocked": "x" * 2001}), "Too long"),
     Case("a brake names tools and models", {"restrictions": {"denyTools": ["refund"], "requireApproval": ["t_1"],
          "denyModels": ["claude-sonnet-5-5"], "maxCostUSDPerTask": "0.05"}}),
     Case("a brake names as many tools as an agent has", {"restrictions": {"denyTools": ["t"] * 33}}, "at most 32 items"),

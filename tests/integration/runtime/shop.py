@@ -36,13 +36,14 @@ def tool(name, url, effect="ReadOnly", **more):
     }
 
 
-def template(script, tools=(), limits=None, **model):
+def template(script, tools=(), limits=None, messages=None, **model):
     """An agent's template whose model follows a script."""
     return {
         "instructions": "Help.\n#fake " + json.dumps(script),
         "model": {"name": MODEL, **model},
         "tools": list(tools),
         "limits": limits or {},
+        **({"messages": messages} if messages else {}),
     }
 
 
@@ -81,7 +82,9 @@ class Shop:
         for cut_hash, standing in standings.items():
             self.standings[cut_hash.removeprefix("h")][1] = standing
         routed = {
-            cut_hash: traffic.RoutedRevision(cut_hash, standing, cut.limits)
+            cut_hash: traffic.RoutedRevision(
+                cut_hash, standing, cut.limits, messages=messages(cut.template)
+            )
             for cut_hash, (cut, standing) in self.standings.items()
         }
         route = traffic.Route(
@@ -210,6 +213,14 @@ class Shop:
         )
         self.processes.append(process)
         return process
+
+
+def messages(declared):
+    """What end users read, as the operator routes it."""
+    said = declared.messages
+    if said is None:
+        return traffic.Messages()
+    return traffic.Messages(said.escalated, said.unavailable, said.blocked)
 
 
 def duty(settings):

@@ -6,7 +6,7 @@ import pytest
 
 from penstock import revision
 from penstock.rollout.situation import Pods
-from penstock.traffic import RequestRates, RevisionLimits, Route, Split
+from penstock.traffic import Messages, RequestRates, RevisionLimits, Route, Split
 from penstock_operator.reconcile import manifests
 from penstock_operator.reconcile.plan import plan_agent
 from penstock_store import codec
@@ -41,6 +41,15 @@ def test_the_route_carries_the_limit_that_the_template_declares(field, told, val
 
 def test_without_declared_limits_the_route_carries_the_defaults():
     assert routed() == RevisionLimits(input_chars=20_000, queue_seconds=600, wall_seconds=120)
+
+
+def test_the_route_carries_what_end_users_read():
+    agent = worlds.agent()
+    agent["spec"]["template"]["messages"] = {"escalated": "E", "unavailable": "U", "blocked": "B"}
+    cut = revision.cut("support", agent["spec"]["template"], {}, INSTALLATION.runtime_image)
+    made = world(agent, records=(manifests.record(agent, cut, 1),))
+    plan = plan_agent(replace(made, pods={cut.name: Pods(1, 1)}))
+    assert plan.route.revisions[cut.hash].messages == Messages("E", "U", "B")
 
 
 def rates(**budgets):

@@ -173,6 +173,17 @@ local function count_spend(revision, usage)
   if tally("HINCRBY", key, revision, cost) == tonumber(cost) then call("EXPIRE", key, SPEND_SECONDS) end
 end
 
+-- What an end user reads: as the task's revision has it for such an end, else what there is of an answer.
+local function output_of(task, ending)
+  local output = ending.output or ""
+  if ending.status == "Succeeded" or ending.status == "Cancelled" then return output end
+  local words = call("HMGET", revision_key(task.revision), "escalated", "unavailable", "blocked")
+  local escalated, unavailable, blocked = words[1] or "", words[2] or "", words[3] or ""
+  if ending.status ~= "Escalated" then return output == "" and unavailable or output end
+  if ending.reason == "Refusal" and blocked ~= "" then return blocked end
+  return escalated ~= "" and escalated or output
+end
+
 -- End a task that is in no queue. ending: status, reason, message, counting, and of a claim: claim, output,
 -- usage, cost.
 local function finish(id, task, ending)
@@ -182,7 +193,7 @@ local function finish(id, task, ending)
   local latency = task.startedAt > 0 and NOW - task.startedAt or 0
   local key = task_key(id)
   call("HSET", key, "status", ending.status, "finishedAt", NOW)
-  local said = {reason = ending.reason, message = ending.message, output = ending.output, claim = ending.claim}
+  local said = {reason = ending.reason, message = ending.message, output = output_of(task, ending), claim = ending.claim}
   call("HDEL", key, "claim")
   for name, value in pairs(said) do
     if value ~= "" then call("HSET", key, name, value) end
