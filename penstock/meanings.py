@@ -21,6 +21,7 @@ STATUSES: Final[Mapping[TaskStatus, str]] = MappingProxyType(
         TaskStatus.QUEUED: "It waits for a worker, or for the task before it in its session.",
         TaskStatus.RUNNING: "A worker has it.",
         TaskStatus.HALTED: "The agent is suspended; it goes on when the agent is resumed.",
+        TaskStatus.WAITING_FOR_APPROVAL: "It waits for a person's decision on a call; no worker has it.",
         TaskStatus.SUCCEEDED: "The agent answered; the answer is in `output`.",
         TaskStatus.FAILED: "It came to no answer.",
         TaskStatus.ESCALATED: "It takes a person: something was not done, or may have been done.",
@@ -43,9 +44,8 @@ REASONS: Final[Mapping[OutcomeReason, Meaning]] = MappingProxyType(
             "The model refused to answer.", "Change what is asked, or the agent's instructions."
         ),
         OutcomeReason.APPROVAL: Meaning(
-            "A tool needs a person's approval, so it was not called.",
-            "Do by hand what the message names; declare `effect: ReadOnly` where a tool changes "
-            "nothing, or `approval` where no person is needed.",
+            "A tool needs a person's approval, and nobody could be asked; so it was not called.",
+            "Decide on what waits; do by hand what the message names.",
         ),
         OutcomeReason.TOOL_ERROR: Meaning(
             "The result of a tool that cannot be undone is unknown.",

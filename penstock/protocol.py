@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from penstock.api.agent import AgentTemplate
+from penstock.api.oversight import ApprovalMode
 from penstock.money.ledger import MIN_REPLY_TOKENS, Budget, OnExceeded
 
 #: What workers of this release keep. 1: those that say no number, of the releases before there was one.
@@ -59,5 +60,12 @@ def need(
         Need(3, f"{BUDGETS}.onExceeded") if shared.on_exceeded is not OnExceeded.REJECT else Need(),
         Need(3, "spec.template.messages") if template.messages else Need(),
         Need(3, "spec.restrictions") if restricted else Need(),
+        Need(3, "spec.template.oversight") if template.oversight else Need(),
+        Need(3, "spec.template.tools[].approval") if _asks(template) else Need(),
     )
     return max(needs, key=lambda one: one.number)
+
+
+def _asks(template: AgentTemplate) -> bool:
+    """Whether calls of a tool may wait for a person."""
+    return any(tool.approval_mode is not ApprovalMode.NONE for tool in template.tools)

@@ -7,17 +7,12 @@ from typing import Final
 from penstock.api.agent import AgentTemplate, Limits
 from penstock.api.fields import micro_usd
 from penstock.api.restrictions import NO_RESTRICTIONS, Restrictions
-from penstock.api.tool import Approval, ApprovalMode, Tool
 
 _MARK_DIGITS: Final = 16
 
 
 class TightenedLimits(Limits):
     """Limits of which a restriction has lowered the cost."""
-
-
-class RestrictedTool(Tool):
-    """A tool that needs approval because a restriction says so."""
 
 
 def tightened(template: AgentTemplate, by: Restrictions) -> AgentTemplate:
@@ -27,14 +22,6 @@ def tightened(template: AgentTemplate, by: Restrictions) -> AgentTemplate:
         return template
     limits = TightenedLimits.model_construct(**{**dict(template.limits), "cost_usd": most})
     return template.model_copy(update={"limits": limits})
-
-
-def restricted(tool: Tool, by: Restrictions) -> Tool:
-    """A tool, which asks a person where a restriction wants that."""
-    if tool.name not in by.require_approval:
-        return tool
-    approval = Approval(mode=ApprovalMode.ALWAYS)
-    return RestrictedTool.model_construct(**{**dict(tool), "approval": approval})
 
 
 # --------------------------------------------------------------------------- as routes carry them

@@ -11,11 +11,12 @@ from penstock.names import AgentKey
 
 
 class TaskStatus(StrEnum):
-    """Where a task is in its life. Halted is a pause (kill switch), not an end."""
+    """Where a task is in its life. Halted is a pause (kill switch), WaitingForApproval one for a person."""
 
     QUEUED = "Queued"
     RUNNING = "Running"
     HALTED = "Halted"
+    WAITING_FOR_APPROVAL = "WaitingForApproval"
     SUCCEEDED = "Succeeded"
     FAILED = "Failed"
     ESCALATED = "Escalated"
@@ -26,7 +27,15 @@ class TaskStatus(StrEnum):
     @property
     def ended(self) -> bool:
         """Whether nothing more happens to the task."""
-        return self not in (TaskStatus.QUEUED, TaskStatus.RUNNING, TaskStatus.HALTED)
+        return self not in _GOING_ON
+
+
+_GOING_ON: Final = (
+    TaskStatus.QUEUED,
+    TaskStatus.RUNNING,
+    TaskStatus.HALTED,
+    TaskStatus.WAITING_FOR_APPROVAL,
+)
 
 
 class OutcomeReason(StrEnum):
@@ -167,6 +176,7 @@ class Submission:
     """What a caller asks for.
 
     ``shared_session``: the session may be gone on with by other users than the one who began it.
+    ``submitter``: who asks, who therefore approves no call of the task.
     """
 
     input: str
@@ -179,6 +189,7 @@ class Submission:
     metadata: dict[str, str] = field(default_factory=dict)
     trace_id: str = ""
     shared_session: bool = False
+    submitter: str = ""
 
 
 @dataclass(frozen=True)
@@ -186,6 +197,7 @@ class Task:
     """A task as stored. Times are Redis milliseconds since 1970; ``revision`` is a hash.
 
     ``unsettled``: what budgets count for its calls of which nobody knows what is billed.
+    ``escalation``: the id of the one that it waits for; empty while it waits for nobody.
     """
 
     id: str
@@ -208,6 +220,7 @@ class Task:
     usage: Usage = Usage()
     outcome: Outcome | None = None
     unsettled: Amount = NOTHING
+    escalation: str = ""
 
 
 def task_id(agent: AgentKey, random: bytes) -> str:

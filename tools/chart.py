@@ -83,6 +83,10 @@ _ROLES = {
     "Role penstock-admin": ("admin", "Part of the cluster's `admin`."),
     "Role penstock-releaser": ("releaser", "Bound by hand, to those who release."),
     "Role penstock-responder": ("responder", "Bound by hand, to those who answer alerts."),
+    "Role penstock-approver": (
+        "approver",
+        "Bound by hand, to those who decide on calls that wait for a person.",
+    ),
 }
 _INTRODUCTION = """\
 # Permissions

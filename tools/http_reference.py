@@ -13,6 +13,7 @@ from penstock_runtime.gateway import (
     bodies,
     connections,
     description,
+    escalating,
     listing,
     places,
     problems,
@@ -71,6 +72,7 @@ def documents() -> Described:
     app = FastAPI(title="Penstock gateway", version="v1")
     app.include_router(routes.router)
     app.include_router(listing.router)
+    app.include_router(escalating.router)
     return description.document(app)
 
 
@@ -127,7 +129,15 @@ def http_page() -> str:
         for method, operation in operations.items()
     ]
     heads = ["field", "type", "bounds", "meaning"]
-    shown = ("TaskRequest", "Task", "EventList", "TaskList")
+    shown = (
+        "TaskRequest",
+        "Task",
+        "EventList",
+        "TaskList",
+        "DecisionRequest",
+        "Escalation",
+        "EscalationList",
+    )
     parts = [f"### {name}\n\n{table(heads, field_rows(schemas[name], schemas))}" for name in shown]
     kinds = (
         [f"`{kind.slug}`", str(kind.status), kind.title, kind.remedy]

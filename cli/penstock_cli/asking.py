@@ -110,7 +110,7 @@ def line(event: dict[str, Any]) -> str:
 def _failure(task: dict[str, Any]) -> Stopped | None:
     """Why the command does not end with 0; a task that was only to be submitted is no failure."""
     status, outcome = task["status"], task["outcome"]
-    if status in ("Succeeded", "Queued", "Running", "Halted"):
+    if status in ("Succeeded", "Queued", "Running", "Halted", "WaitingForApproval"):
         return None
     why = ": ".join(part for part in (outcome["reason"], outcome["message"]) if part)
     code = Exit.ESCALATED if status == "Escalated" else Exit.FAILED

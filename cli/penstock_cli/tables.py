@@ -7,7 +7,9 @@ from typing import Any, Final
 
 #: What tasks can be counted by.
 FIELDS: Final = ("reason", "user", "revision", "status")
-_NOT_SO_BAD: Final = frozenset({"Queued", "Running", "Halted", "Succeeded", "Cancelled"})
+_NOT_SO_BAD: Final = frozenset(
+    {"Queued", "Running", "Halted", "WaitingForApproval", "Succeeded", "Cancelled"}
+)
 _UNITS: Final = ((86_400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 _TWO_DIGITS: Final = 2  # of a unit, before the next larger one is taken
 

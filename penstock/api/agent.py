@@ -16,6 +16,7 @@ from penstock.api.fields import (
     Rule,
     TokenRate,
 )
+from penstock.api.oversight import Oversight
 from penstock.api.restrictions import Restrictions
 from penstock.api.tool import Tool
 from penstock.api.worker import Worker
@@ -273,6 +274,13 @@ class AgentTemplate(Block):
         Messages | None,
         Field(
             description="What an end user reads instead of an answer; absent: what there is of one."
+        ),
+    ] = None
+    oversight: Annotated[
+        Oversight | None,
+        Field(
+            description="When a person must decide, and what holds when nobody does. Absent: as the tools "
+            "declare; a call waits for an hour, and is denied then."
         ),
     ] = None
     worker: Annotated[

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from penstock.api.fields import Block, ObjectName, Opaque
+from penstock.api.oversight import RULES_GO_WITH_WHEN, WHEN_HAS_RULES, Approval, ApprovalMode
 
 
 class Effect(StrEnum):
@@ -14,13 +15,6 @@ class Effect(StrEnum):
     READ_ONLY = "ReadOnly"
     IDEMPOTENT = "Idempotent"
     IRREVERSIBLE = "Irreversible"
-
-
-class ApprovalMode(StrEnum):
-    """When a person must agree before a tool runs."""
-
-    NONE = "None"
-    ALWAYS = "Always"
 
 
 class HTTPMethod(StrEnum):
@@ -55,15 +49,6 @@ class HTTPEndpoint(Block):
     ] = None
 
 
-class Approval(Block):
-    """When a person must agree before the tool runs."""
-
-    mode: Annotated[
-        ApprovalMode,
-        Field(description="None: never. Always: the task is handed to a person instead."),
-    ]
-
-
 class Tool(Block):
     """Something the model may ask to be done."""
 
@@ -88,6 +73,8 @@ class Tool(Block):
     ] = Effect.IRREVERSIBLE
     approval: Annotated[
         Approval | None,
+        WHEN_HAS_RULES,
+        RULES_GO_WITH_WHEN,
         Field(description="Whether a person must agree; Irreversible tools: Always when absent."),
     ] = None
     timeout_seconds: Annotated[
@@ -100,11 +87,11 @@ class Tool(Block):
     http: Annotated[HTTPEndpoint, Field(description="The HTTP endpoint that does it.")]
 
     @property
-    def needs_approval(self) -> bool:
-        """Whether a person must agree before each call."""
-        if self.approval is None:
-            return self.effect is Effect.IRREVERSIBLE
-        return self.approval.mode is ApprovalMode.ALWAYS
+    def approval_mode(self) -> ApprovalMode:
+        """When a person must agree: as declared, else before each call of an Irreversible tool."""
+        if self.approval is not None:
+            return self.approval.mode
+        return ApprovalMode.ALWAYS if self.effect is Effect.IRREVERSIBLE else ApprovalMode.NONE
 
     @property
     def headers_secret(self) -> SecretRef | None:

@@ -3,40 +3,28 @@
 import json
 import time
 import uuid
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, Final
 
 from penstock import protocol
+from penstock.escalation import Asked
 from penstock.money.ledger import Answer, Money, Opening, Settlement
 from penstock.names import AgentKey
 from penstock.task import Outcome, Usage
-from penstock_store import checkpoints, codec, keys, money
+from penstock_store import checkpoints, codec, escalations, keys, money
 from penstock_store.agent_scripts import AgentScripts
 from penstock_store.brakes import Brakes
 from penstock_store.checkpoints import Saved, Writing
 from penstock_store.connection import Argument
 from penstock_store.records import Claim, Directive, Telling
+from penstock_store.said_ends import Ends
 
 _HEARTBEATS: Final = 500  # claims in one step, so that no script holds Redis up
-# After its acknowledgement an end may be lost with the log's tail for so long.
-_END_SECONDS: Final = 60.0
-_END_BYTES: Final = 16 << 20  # of all ends that are remembered; the oldest go first
 _WHOLE: Final = b"Whole"
+_FULL: Final = b"Full"
 
 Event = tuple[str, dict[str, object]]
-
-
-@dataclass(frozen=True)
-class _End:
-    """An end that was acknowledged, so that it can be said again when Redis has lost it."""
-
-    at_seconds: float
-    claim: Claim  # without what it was given to work on
-    arguments: Sequence[Argument]
-    size: int
 
 
 class Claims:
@@ -51,8 +39,7 @@ class Claims:
         self._numbers: dict[tuple[AgentKey, str], int] = {}
         self._revisions: dict[tuple[AgentKey, str], str] = {}  # for which it asks for tasks
         self._saved: dict[str, Saved] = {}  # by claim id
-        self._ends: deque[_End] = deque()
-        self._end_bytes = 0
+        self._ends = Ends()
         self.brakes = Brakes()
         self._breaks: dict[AgentKey, int] = {}  # the last after which ends were said again
 
@@ -252,6 +239,24 @@ class Claims:
         self._saved.pop(claim.id, None)
         return bool(said)
 
+    async def park(
+        self, claim: Claim, usage: Usage, asked: Asked, settle: Sequence[Settlement] = ()
+    ) -> Directive | None:
+        """Put a task down until a person has decided on a call of it; what else to do than that.
+
+        CONTINUE when it waits now, None when too many tasks of the agent wait already.
+        """
+        spoken = money.money_text(Money(tuple(settle)), self._scripts.process)
+        named = (claim.task.id, claim.id, codec.usage_text(usage), spoken)
+        keyed, after = _of_task(claim), (*named, *escalations.asked_arguments(asked))
+        (said,) = await self._numbered("park", claim.agent, claim.consumer, *keyed, after=after)
+        if said == _FULL:
+            return None
+        directive = Directive(said.decode())
+        if directive in (Directive.CONTINUE, Directive.LOST):
+            self._saved.pop(claim.id, None)
+        return directive
+
     async def finish(
         self,
         claim: Claim,
@@ -316,17 +321,8 @@ class Claims:
         if said is Directive.CONTINUE:
             # Said again it heeds nothing: it was acknowledged.
             arguments = (*ending, 0, spoken, *told)
-            size = sum(len(part) for part in arguments if not isinstance(part, int))
-            bare = replace(claim, checkpoint=None, history=None)
-            self._remember(_End(time.monotonic(), bare, arguments, size + len(claim.task.input)))
+            self._ends.remember(time.monotonic(), claim, arguments)
         return said
-
-    def _remember(self, end: _End) -> None:
-        self._ends.append(end)
-        self._end_bytes += end.size
-        oldest = end.at_seconds - _END_SECONDS
-        while self._ends and (self._end_bytes > _END_BYTES or self._ends[0].at_seconds < oldest):
-            self._end_bytes -= self._ends.popleft().size
 
     async def _finish(self, claim: Claim, arguments: Sequence[Argument]) -> Directive:
         (said,) = await self._numbered(
@@ -339,10 +335,8 @@ class Claims:
 
     async def _say_ends_again(self, agent: AgentKey) -> None:
         """Redis may have lost its newest writes: tasks that have ended would run once more."""
-        since = time.monotonic() - _END_SECONDS
-        for end in [*self._ends]:
-            if end.claim.agent == agent and end.at_seconds >= since:
-                await self._finish(end.claim, end.arguments)
+        for end in self._ends.of(agent, time.monotonic()):
+            await self._finish(end.claim, end.arguments)
 
     def _claimed(
         self, agent: AgentKey, revision: str, consumer: str, said: Sequence[Any]

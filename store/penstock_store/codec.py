@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from penstock.access import Access, Heard
 from penstock.errors import StoreRefused
+from penstock.escalation import Decision, Verdict
 from penstock.money.ledger import Amount, Spending
 from penstock.names import AgentKey
 from penstock.protocol import Spoken
@@ -38,7 +39,7 @@ _COUNTED: Final = tuple(field.name for field in dataclasses.fields(Usage))
 TASK_FIELDS: Final = (
     "revision", "status", "input", "tenant", "user", "session", "type", "lane", "metadata",
     "routeVersion", "trace", "createdAt", "startedAt", "finishedAt", "deliveries", "usage",
-    "reason", "message", "output", "v", "unsettledTokens", "unsettledMicroUSD",
+    "reason", "message", "output", "v", "unsettledTokens", "unsettledMicroUSD", "parked",
 )  # fmt: skip
 
 
@@ -80,6 +81,7 @@ def submission_fields(submission: Submission) -> list[str]:
         "type", submission.type,
         "metadata", json.dumps(submission.metadata),
         "trace", submission.trace_id,
+        *(("submitter", submission.submitter) if submission.submitter else ()),
     ]  # fmt: skip
 
 
@@ -130,11 +132,12 @@ def _task(agent: AgentKey, identifier: str, stored: Mapping[str, bytes]) -> Task
     if int(text.get("v", TASK_VERSION)) > TASK_VERSION:
         raise ValueError(f"it is of version {text['v']}, this is version {TASK_VERSION}")
     status = TaskStatus(text["status"])
+    waits_for = text.get("parked", "") if status is TaskStatus.HALTED else ""
     return Task(
         id=identifier,
         agent=agent,
         revision=text["revision"],
-        status=status,
+        status=TaskStatus.WAITING_FOR_APPROVAL if waits_for else status,
         input=text["input"],
         tenant=text["tenant"],
         user=text["user"],
@@ -148,15 +151,16 @@ def _task(agent: AgentKey, identifier: str, stored: Mapping[str, bytes]) -> Task
         started_ms=int(text.get("startedAt", 0)),
         finished_ms=int(text.get("finishedAt", 0)),
         deliveries=int(text.get("deliveries", 0)),
-        usage=_usage(text.get("usage", "{}")),
+        usage=usage(text.get("usage", "{}")),
         outcome=_outcome(status, text),
         unsettled=Amount(
             int(text.get("unsettledTokens", 0)), int(text.get("unsettledMicroUSD", 0))
         ),
+        escalation=waits_for,
     )
 
 
-def _usage(text: str) -> Usage:
+def usage(text: str) -> Usage:
     """A usage; what a newer version counts besides is passed over."""
     said = json.loads(text)
     return Usage(**{name: int(said.get(name, 0)) for name in _COUNTED})
@@ -177,11 +181,13 @@ def claim(agent: AgentKey, revision: str, consumer: str, answer: Sequence[Any]) 
     claim_id, identifier, entry, expired, history, history_revision, flat, *reserved = answer
     name = identifier.decode(errors="replace")
     stored = pairs(flat)
-    state = None
+    state = decision = None
     try:
         claimed, problem = task(agent, name, stored), ""
         with reading(f"the checkpoint of task {name}"):
             state = checkpoints.read(stored)
+        with reading(f"the decision on task {name}"):
+            decision = _decision(stored.get("decision"))
     except Unreadable as error:
         claimed, problem = _nothing_known(agent, revision, name), str(error)
     return Claim(
@@ -201,6 +207,24 @@ def claim(agent: AgentKey, revision: str, consumer: str, answer: Sequence[Any]) 
         doubt=_span(word(stored.get("doubt"))),
         suspects=_number(word(stored.get("suspects"))),
         reserved=money.first_answer(claim_id.decode(), *reserved),
+        decision=decision,
+    )
+
+
+def _decision(text: bytes | None) -> Decision | None:
+    """What was decided of the call for which the task has waited, as `parking.lua` writes it."""
+    if text is None:
+        return None
+    said = json.loads(text)
+    return Decision(
+        escalation=said["escalation"],
+        place=(int(said["step"]), int(said["position"])),
+        verdict=Verdict(said["verdict"]),
+        digest=said["digest"],
+        by=tuple(said["by"].split("\n")) if said["by"] else (),
+        note=said["note"],
+        answer=said["answer"],
+        arguments=json.loads(said["changed"]) if said["changed"] else None,
     )
 
 
@@ -283,7 +307,8 @@ def _rates(rates: RequestRates) -> str:
 
 def look(answer: Sequence[Any]) -> Look:
     """A look from what look.lua answers."""
-    now_ms, stored, first, last, works, waiting, trimmed, cost_today, spending, overdue = answer
+    now_ms, stored, first, last, works, waiting, trimmed, *more = answer
+    cost_today, spending, overdue, parked, lapses_ms = more
     record = tuple((field or b"").decode(errors="replace") for field in stored)
     uid, epoch, version, *_ = record
     return Look(
@@ -298,6 +323,8 @@ def look(answer: Sequence[Any]) -> Look:
         waiting=waiting,
         rows_trimmed=bool(trimmed),
         overdue_calls=bool(overdue),
+        parked=parked,
+        lapses_in_ms=lapses_ms if parked else None,
         heard={
             word(revision): heard for revision, said, *_ in works if (heard := _heard(word(said)))
         },

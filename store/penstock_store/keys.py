@@ -18,6 +18,7 @@
     T:recent                list    the last parts of the newest tasks' ids, newest first
     T:waits                 zset    sessions in which tasks wait for an earlier one
     T:sessions:<tenant>     zset    a tenant's sessions, by the ms at which each ends
+    T:esc:<id>, T:parked, T:schema:<digest>   calls that wait for a person, see ``shared/parking.lua``
     T:tail                  hash    what workers have written last, and what Redis may have lost of it
     T:spend:<day>           hash    micro-USD that a day's ended tasks have cost, by revision
     T:budget, T:led:…, T:call:<id>, T:open, T:line:…, T:refusals   the ledger, see ``shared/places.lua`` and ``ledger.lua``
@@ -152,6 +153,14 @@ class AgentKeys:
     def task(self, identifier: str) -> str:
         """A task."""
         return f"{self.tag}:task:{identifier}"
+
+    def escalation(self, identifier: str) -> str:
+        """A call that waits for a person."""
+        return f"{self.tag}:esc:{identifier}"
+
+    def schema(self, digest: str) -> str:
+        """A tool's schema, by which changed arguments are checked."""
+        return f"{self.tag}:schema:{digest}"
 
     def events(self, identifier: str) -> str:
         """The events of a task."""

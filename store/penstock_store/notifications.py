@@ -73,7 +73,7 @@ class Notifications:
                 await listener.rest(remaining)
 
     async def wait_for_end(self, identifier: str, timeout_seconds: float) -> None:
-        """Return when a task has ended, or after the time; of what happens before, nothing wakes.
+        """Return when a task has ended or waits for a person, or after the time; nothing else wakes.
 
         Returns at once for a task that is not there.
         """
@@ -86,8 +86,9 @@ class Notifications:
         async with self._news.about(own.news, identifier, for_end=True) as listener:
             while (remaining := deadline - clock()) > 0:
                 listener.bell.clear()
-                (status,) = await self._connection.read("HMGET", own.task(identifier), "status")
-                if status is None or codec.has_ended(status):
+                known = ("status", "parked")
+                status, parked = await self._connection.read("HMGET", own.task(identifier), *known)
+                if status is None or parked or codec.has_ended(status):
                     return
                 await listener.rest(remaining)
 

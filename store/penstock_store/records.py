@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from penstock.access import Access, Heard
+from penstock.escalation import Decision
 from penstock.money.ledger import Answer, Spending
 from penstock.names import AgentKey
 from penstock.outcomes import Row
@@ -47,6 +48,7 @@ class Claim:
     this span; irreversible calls take a person. ``suspects``: how many tasks a dead worker's share
     has that is tried apart from others; 0 for an ordinary task. ``reserved``: what the ledger says of
     its first model call, whose id is ``money.first_call(id)``; None where nothing was asked.
+    ``decision``: what was decided of the call for which the task waited last; None: it waited for nobody.
     """
 
     id: str
@@ -65,6 +67,7 @@ class Claim:
     doubt: str = ""
     suspects: int = 0
     reserved: Answer = None
+    decision: Decision | None = None
 
 
 class Directive(StrEnum):
@@ -74,6 +77,7 @@ class Directive(StrEnum):
     GIVE_BACK = "GiveBack"  # its revision was rejected or the agent is suspended: release it
     CANCEL = "Cancel"  # the caller took it back: finish it as Cancelled
     LOST = "Lost"  # another worker owns it now: drop it without another write
+    PARK = "Park"  # it waits for a person by now: drop it without another write
     REWRITE = "Rewrite"  # Redis may have lost what was saved last: save it again, and go on
 
 
@@ -92,7 +96,7 @@ class Event:
     """Something that happened to a task, in order; ``id`` resumes a stream after it."""
 
     id: str
-    type: str  # queued, started, model, tool, moved, finished
+    type: str  # queued, started, model, tool, waiting, decided, moved, finished
     data: dict[str, Any]
 
 
@@ -126,6 +130,8 @@ class Look:
     last_row: str
     work: Mapping[str, RevisionWork] = field(default_factory=dict)  # by revision hash
     waiting: int = 0  # tasks that wait for an earlier one of their session; in no revision's work
+    parked: int = 0  # tasks that wait for a person; in no revision's work
+    lapses_in_ms: int | None = None  # when time decides the first of them; None: none waits
     rows_trimmed: bool = False  # the log has lost its first rows, whoever had read them
     overdue_calls: bool = False  # model calls are open in the ledger past their time
     heard: Mapping[str, Heard] = field(default_factory=dict)  # by revision hash, where it is known

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from penstock.errors import StaleWrite, StoreRefused
 from penstock.names import AgentKey
+from penstock.task import task_id
 from penstock.traffic import Route
 from penstock_store import codec, keys
 from penstock_store.agent_scripts import AgentScripts
@@ -110,7 +111,9 @@ class Routes:
         ended = 0
         while True:
             now: int
-            now, _ = await self._scripts.run("sweep", agent, arguments=(uid, _SWEEP))
+            now, _ = await self._scripts.run(
+                "sweep", agent, arguments=(uid, _SWEEP, task_id(agent, b""))
+            )
             ended += now
             if now < _SWEEP:
                 return ended

@@ -7,6 +7,7 @@ from penstock_store.agent_scripts import AgentScripts
 from penstock_store.breakers import Breakers
 from penstock_store.claims import Claims
 from penstock_store.connection import Connection
+from penstock_store.escalations import Escalations
 from penstock_store.ledger import Ledger
 from penstock_store.notifications import Notifications
 from penstock_store.outcomes import Outcomes
@@ -37,6 +38,7 @@ class Store:
         outcomes: what became of tasks.
         users: the Redis users of namespaces.
         ledger: what model calls spend of budgets.
+        escalations: which calls wait for a person.
         breakers: which model endpoints nobody asks for a while.
     """
 
@@ -52,6 +54,7 @@ class Store:
         self.users = Users(connection, installation)
         self.ledger = Ledger(of_agents)
         self.breakers = Breakers(of_agents)
+        self.escalations = Escalations(of_agents)
 
     @classmethod
     def connect(  # noqa: PLR0913 - what a caller does not name has a default

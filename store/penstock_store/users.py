@@ -24,15 +24,15 @@ _TASKS: Final = (
     "ltrim", "publish", "time", "xack", "xadd", "xdel", "xinfo|groups", "xlen", "zadd", "zrem",
     "del", "srem", "hincrby", "zrange", "zrangebyscore",
 )  # fmt: skip
-#: Said by ``claim``, ``reclaim``, ``heartbeat``, ``checkpoint``, ``release``, ``finish`` beside
+#: Said by ``claim``, ``reclaim``, ``heartbeat``, ``checkpoint``, ``park``, ``release``, ``finish`` beside
 #: those, and ``BLPOP`` at the doorbell. A command is taken out one release after its last use:
 #: workers of the former release run on until their Deployment has rolled.
 WORKER_COMMANDS: Final = (
     *_CONNECTION, *_SCRIPTS, *_TASKS,
     "blpop", "xclaim", "xgroup|create", "xgroup|delconsumer", "xinfo|consumers",
-    "xpending", "xrange", "xreadgroup", "wait", "info|server",
+    "xpending", "xrange", "xreadgroup", "zcard", "wait", "info|server",
 )  # fmt: skip
-#: ``admit``, ``cancel`` and ``recent``, reading tasks and events, waiting for news.
+#: ``admit``, ``cancel``, ``recent``, ``escalations`` and ``decide``, reading tasks and events, waiting for news.
 GATEWAY_COMMANDS: Final = (
     *_CONNECTION, *_SCRIPTS, *_TASKS,
     "get", "hexists", "lrange", "persist", "pfadd", "rpush", "subscribe", "unsubscribe", "xrange", "zcard",

@@ -153,7 +153,7 @@ class Tenant(Rollouts):
         def ended() -> bool:
             for task in sorted(open_tasks):
                 status = self._request("GET", f"/v1/tasks/{task}").json()["status"]
-                if status not in ("Queued", "Running", "Halted"):
+                if status not in ("Queued", "Running", "Halted", "WaitingForApproval"):
                     open_tasks.discard(task)
                     counts[status] = counts.get(status, 0) + 1
             return not open_tasks

@@ -26,6 +26,11 @@ _CREDENTIAL = _MANIFESTS + "test_the_credential_is_mounted_and_the_worker_told_w
 _INSTRUCTIONS_FROM = _DECLARED + "test_the_instructions_are_read_from_the_key_that_is_named"
 _OFFERED = _TASK + "test_the_model_is_offered_each_tool_as_it_is_declared"
 _APPROVAL = _TASK + "test_effect_and_approval_decide_who_is_asked"
+_OVERSIGHT = "tests/unit/runtime/test_oversight.py::"
+_WHEN = _OVERSIGHT + "test_a_rule_asks_where_its_argument_fits_and_nowhere_else"
+_WHOSE = _OVERSIGHT + "test_a_rule_says_whose_word_it_takes_and_of_how_many"
+_BY_NAME = _OVERSIGHT + "test_a_rule_about_tools_asks_for_those_whose_whole_name_fits"
+_TIMEOUT = _OVERSIGHT + "test_how_long_a_call_waits_and_what_holds_then_is_as_declared"
 _PRICE = "tests/unit/runtime/test_pricing.py::test_what_the_agent_declares_comes_before_all"
 _STANDING_IN = _FALLBACK + "test_a_fallback_has_the_models_address_and_key_unless_it_has_its_own"
 _FALLBACK_PRICE = "tests/unit/runtime/test_pricing.py::test_whoever_stands_in_has_its_own_price"
@@ -80,6 +85,18 @@ TESTS = {
         "template.tools[].inputSchema": _OFFERED,
         "template.tools[].effect": _APPROVAL,
         "template.tools[].approval.mode": _APPROVAL,
+        "template.tools[].approval.rules[].argument": _WHEN,
+        "template.tools[].approval.rules[].above": _WHEN,
+        "template.tools[].approval.rules[].contains": _WHEN,
+        "template.tools[].approval.rules[].pattern": _WHEN,
+        "template.tools[].approval.rules[].approvers": _WHOSE,
+        "template.tools[].approval.rules[].minApprovals": _WHOSE,
+        "template.oversight.rules[].name": _BY_NAME,
+        "template.oversight.rules[].toolPattern": _BY_NAME,
+        "template.oversight.rules[].approvers": _WHOSE,
+        "template.oversight.rules[].minApprovals": _WHOSE,
+        "template.oversight.timeoutSeconds": _TIMEOUT,
+        "template.oversight.onTimeout": _TIMEOUT,
         "template.tools[].timeoutSeconds": _PATIENCE
         + "test_a_tool_is_given_up_after_the_declared_time_and_not_before",
         "template.tools[].maxOutputBytes": _PATIENCE

@@ -30,6 +30,7 @@ KUBECTL = {
         "--dry-run",
         "--from-file",
         "--from-literal",
+        "--group",
         "--audience",
         "--duration",
     },

@@ -51,7 +51,9 @@ def _works(world: World) -> bool:
     """Whether tasks wait or run: they age, and workers come and go with them."""
     look = world.look
     return look is None or bool(
-        look.waiting or any(work.queued or work.running for work in look.work.values())
+        look.waiting
+        or look.parked
+        or any(work.queued or work.running for work in look.work.values())
     )
 
 

@@ -302,7 +302,7 @@ class Reconciler:
                 log.info("work re-homed", agent=str(key), revision=revision, moved=moved)
 
     async def _expire(self, key: AgentKey) -> None:
-        """End tasks that wait for too long, a bounded number of them in one pass."""
+        """End what waits for a worker for too long, let time decide what waits for a person; so many at once."""
         ended = 0
         for _ in range(_REHOME_BATCHES):
             some = await self.sources.store.queue.expire(key, _REHOME_BATCH)
@@ -311,6 +311,8 @@ class Reconciler:
                 break
         if ended:
             log.info("tasks expired", agent=str(key), ended=ended)
+        if lapsed := await self.sources.store.escalations.lapse(key, _REHOME_BATCH):
+            log.info("calls decided by time", agent=str(key), decided=lapsed)
 
     async def _post(self, about: Object, happening: Happening) -> None:
         """Post an Event; a lost Event is no reason to do the work again."""

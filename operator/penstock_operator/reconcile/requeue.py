@@ -60,8 +60,14 @@ def due(
 
 
 def is_overdue(world: World, crews: tuple[Crew, ...]) -> bool:
-    """Whether a task waits for longer than it may."""
-    return any(left <= 0 for left in _seconds_to_wait(world, crews))
+    """Whether a task waits for longer than it may, for a worker or for a person."""
+    return any(left <= 0 for left in [*_seconds_to_wait(world, crews), *_seconds_to_lapse(world)])
+
+
+def _seconds_to_lapse(world: World) -> list[float]:
+    """In how many seconds time decides the first call that waits for a person."""
+    lapses_ms = world.look.lapses_in_ms if world.look else None
+    return [] if lapses_ms is None else [lapses_ms / 1000]
 
 
 def _seconds_to_wait(world: World, crews: tuple[Crew, ...]) -> list[float]:
@@ -100,7 +106,7 @@ def _wishes(world: World, crews: tuple[Crew, ...], route: Route | None) -> list[
         wishes.append(_IN_USE_SECONDS)
     wishes += [
         left + _EXPIRED_SECONDS if left > 0 else _IN_USE_SECONDS
-        for left in _seconds_to_wait(world, crews)
+        for left in [*_seconds_to_wait(world, crews), *_seconds_to_lapse(world)]
     ]
     if any(_may_speak(world, name) for name in world.pods):
         wishes.append(_SPEAK_SECONDS)

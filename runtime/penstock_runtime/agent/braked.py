@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from penstock import restrictions
 from penstock.api.restrictions import Restrictions
 from penstock.task import Outcome
 from penstock_runtime.agent.step import Run
@@ -17,8 +16,8 @@ def toolbox(tools: Toolbox, by: Restrictions) -> Toolbox:
     """The tools, of which some ask a person first. All stay on offer: the prompt is cached with them."""
     if not by.require_approval:
         return tools
-    asking = {name: restrictions.restricted(tool, by) for name, tool in tools.tools.items()}
-    return replace(tools, tools=asking)
+    required = frozenset(by.require_approval)
+    return replace(tools, asking=replace(tools.asking, required=required))
 
 
 def problems(

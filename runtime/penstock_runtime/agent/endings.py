@@ -6,9 +6,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 from penstock.api import budgets
-from penstock.api.tool import Tool
+from penstock.escalation import Ask, Decision
 from penstock.money.ledger import Cut, OnExceeded, Refused
-from penstock.restrictions import RestrictedTool
 from penstock.task import Outcome, OutcomeReason, TaskStatus
 from penstock_runtime import redaction
 from penstock_runtime.agent.models.model import Failure, ModelFailed
@@ -145,20 +144,26 @@ def repeated(breach: Outcome, tool: str, given: Mapping[str, Any]) -> Outcome:
     return replace(breach, message=f"{breach.message}, of tool {tool} with {shown(given)}")
 
 
-def approval_needed(tool: Tool, given: Mapping[str, Any]) -> Outcome:
-    """A person must agree first, as the Agent declares or leaves open."""
-    why = (
-        "restrictions.requireApproval names it"
-        if isinstance(tool, RestrictedTool)
-        else "its approval.mode is Always"
-        if tool.approval
-        else "its effect is Irreversible, as is that of a tool which declares none: declare effect: "
-        "ReadOnly where it changes nothing, or approval: {mode: None} where nobody need be asked"
-    )
+def too_many_wait(tool: str, ask: Ask, given: Mapping[str, Any]) -> Outcome:
+    """A person must agree first, and as many calls wait for people as may."""
     message = (
-        f"tool {tool.name} needs a person's approval, because {why}; asked for with {shown(given)}"
+        f"tool {tool} needs a person's approval, because {ask.why}; as many tasks of this agent wait "
+        f"for people as may, so nobody was asked; it was asked for with {shown(given)}"
     )
     return Outcome(TaskStatus.ESCALATED, OutcomeReason.APPROVAL, message)
+
+
+def denied(said: Decision) -> str:
+    """What the model hears of a call that is not made."""
+    if not said.by:
+        return "the call was not made: it needs a person's approval, and nobody decided in time"
+    why = f": {said.note}" if said.note else ""
+    return f"the call was not made: a person has denied it{why}"
+
+
+def changed(given: Mapping[str, Any]) -> str:
+    """What the model hears before the result of a call that a person has changed."""
+    return f"a person has approved the call with other arguments, {shown(given)}; its result:\n"
 
 
 def result_unknown(tool: str, given: Mapping[str, Any], why: str) -> Outcome:

@@ -4,6 +4,7 @@ from collections.abc import Coroutine
 from typing import Any, Protocol, TypeVar
 
 from penstock.api.restrictions import Restrictions
+from penstock.escalation import Asked
 from penstock.money.ledger import Quote
 from penstock_runtime.agent.context import Context
 from penstock_runtime.agent.models.model import Ledger
@@ -75,6 +76,14 @@ class Keeper(Protocol):
         Raises:
             Interrupted: it is kept, and this worker must put the task down.
             NotReplicated: it is kept, and too few replicas have confirmed it.
+        """
+        ...
+
+    async def park(self, run: Run, asked: Asked) -> None:
+        """Put the task down until a person has decided. It returns where too many wait already.
+
+        Raises:
+            Interrupted: it waits by now, or must be put down for another reason.
         """
         ...
 

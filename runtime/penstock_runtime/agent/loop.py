@@ -9,34 +9,40 @@ from penstock.api.agent import AgentTemplate
 from penstock.api.restrictions import Restrictions
 from penstock.money import bound
 from penstock.money.ledger import Quote
-from penstock.money.prices import usd
 from penstock.task import Outcome, Usage
 from penstock_runtime import instrumentation, redaction
-from penstock_runtime.agent import braked, endings, session, step
+from penstock_runtime.agent import asking, braked, endings, happenings, session, step
 from penstock_runtime.agent.boundary import Broken, caught
 from penstock_runtime.agent.keeper import Event, Interrupted, Keeper
 from penstock_runtime.agent.models.access import LastWord
 from penstock_runtime.agent.models.model import (
     NO_PROMPT,
     Bill,
-    Charge,
     Model,
     ModelFailed,
     OverBudget,
     PromptSize,
     Purse,
-    Reply,
     Request,
     Unaffordable,
 )
 from penstock_runtime.agent.models.pricing import Pricing
 from penstock_runtime.agent.purses import Asked, Terms
-from penstock_runtime.agent.step import Answer, AskModel, CallTool, CallTools, Count, End, Run
+from penstock_runtime.agent.step import (
+    Answer,
+    AskModel,
+    CallTool,
+    CallTools,
+    Count,
+    End,
+    Park,
+    Run,
+    Tell,
+)
 from penstock_runtime.agent.tools.toolbox import Toolbox
 from penstock_runtime.agent.tools.toolset import ToolRequest, ToolResult, Toolset
 from penstock_runtime.agent.transcript import ToolUse, Transcript
 
-_EVENT_TEXT_CHARACTERS = 4000
 _NO_TIME_SECONDS = 0.01
 
 
@@ -91,10 +97,15 @@ async def run_task(agent: Agent, run: Run, keeper: Keeper) -> Run:
                 run = await _count(agent, run, transcript, keeper)
             case Answer():
                 run = await _answer(agent, run, keeper)
-            case CallTool(call):
-                run = await _call(agent, run, call, keeper)
+            case CallTool() as made:
+                run = await _call(agent, run, made, keeper)
             case CallTools(calls):
                 run = await _call_at_once(agent, run, calls, keeper)
+            case Tell() as told:
+                run = await _tell(agent, run, told, keeper)
+            case Park(call, ask):
+                await keeper.park(run, asking.asked(agent.template, agent.toolbox, run, call, ask))
+                run = run.ended(endings.too_many_wait(call.name, ask, call.input))
     ended = session.settled(_timed(run, keeper), agent.template.limits)
     return _told(_sampled(agent, ended, keeper.restrictions))
 
@@ -215,7 +226,7 @@ async def _ask(agent: Agent, run: Run, ask: AskModel, keeper: Keeper) -> Run:
     asked, cut_by = (afforded.reply_tokens, afforded.cut_by) if afforded else (ask.max_tokens, None)
     usage = (run.usage + bill.charge.usage + Usage(model_calls=1)).timed(keeper.wall_ms())
     run = replace(run.replied(answer), usage=usage, max_tokens=asked, cut_by=cut_by)
-    events = [_model_event(agent, answer, bill.charge)]
+    events = [happenings.answered(agent.template, answer, bill.charge)]
     await _save(keeper, run, events, next_call=_next_call(agent, run, keeper))
     return run
 
@@ -242,26 +253,6 @@ def _out_of_time(agent: Agent, run: Run) -> Outcome:
     return limits.breach_before_call(bounds, spent) or endings.internal("no time was left")
 
 
-def _model_event(agent: Agent, answer: Reply, spent: Charge) -> Event:
-    """A call that was answered; ``spent`` is what that took, attempts before it included.
-
-    Who answered is told where it may have been another one than declared first.
-    """
-    who = {"model": answer.by.model} if agent.template.model.fallbacks else {}
-    texts = (block["text"] for block in answer.content if block["type"] == "text")
-    return "model", {
-        "stopReason": answer.stop_reason,
-        "text": redaction.redact("".join(texts))[:_EVENT_TEXT_CHARACTERS],
-        "inputTokens": answer.tokens.input,
-        "cachedInputTokens": answer.tokens.cache_read,
-        "outputTokens": answer.tokens.output,
-        "costUSD": usd(answer.charge.cost_micro_usd),
-        "stepCostUSD": usd(spent.cost_micro_usd),
-        "attempts": spent.attempts,
-        **who,
-    }
-
-
 # ---------------------------------------------------------------------------------- the tools
 
 
@@ -272,7 +263,7 @@ async def _answer(agent: Agent, run: Run, keeper: Keeper) -> Run:
     answers = [(call, redaction.redact(problem)) for call, problem in wrong if problem]
     run = run.used(Usage(tool_calls=len(answers)))
     run = replace(run, transcript=run.transcript.with_results(answers, is_error=True))
-    events = [_tool_event(call, ok=False, wall_ms=0) for call, _ in answers]
+    events = [happenings.called(call, ok=False, wall_ms=0) for call, _ in answers]
     await _save(keeper, run, events, next_call=_next_call(agent, run, keeper))
     return run
 
@@ -286,9 +277,21 @@ class _Made:
     wall_ms: int
 
 
-async def _call(agent: Agent, run: Run, call: ToolUse, keeper: Keeper) -> Run:
+async def _tell(agent: Agent, run: Run, told: Tell, keeper: Keeper) -> Run:
+    """Tell the model what was decided of a call that is not carried out."""
+    run = run.used(Usage(tool_calls=1))
+    text = redaction.redact(told.text)
+    answered = run.transcript.with_result(told.call, text, is_error=told.is_error)
+    run = replace(run, transcript=answered)
+    events = [happenings.called(told.call, ok=not told.is_error, wall_ms=0)]
+    await _save(keeper, run, events, next_call=_next_call(agent, run, keeper))
+    return run
+
+
+async def _call(agent: Agent, run: Run, step_made: CallTool, keeper: Keeper) -> Run:
     """Carry out a call and keep its result before anything uses it."""
-    made = await _make(agent, run, call, keeper)
+    call = step_made.call
+    made = await _make(agent, run, call, keeper, step_made.note)
     if not made.result.known and step.must_not_repeat(agent.toolbox, call):
         run = _timed(run.used(Usage(tool_calls=1)), keeper)
         return run.ended(endings.result_unknown(call.name, call.input, made.result.text))
@@ -320,10 +323,11 @@ async def _caught(agent: Agent, run: Run, call: ToolUse, keeper: Keeper) -> _Mad
     return await caught(_make(agent, run, call, keeper))
 
 
-async def _make(agent: Agent, run: Run, call: ToolUse, keeper: Keeper) -> _Made:
+async def _make(agent: Agent, run: Run, call: ToolUse, keeper: Keeper, note: str = "") -> _Made:
     started_ms = keeper.wall_ms()
     result = await _result(agent, run, call, keeper)
-    return _Made(call, result, keeper.wall_ms() - started_ms)
+    noted = replace(result, text=note + result.text)
+    return _Made(call, noted, keeper.wall_ms() - started_ms)
 
 
 async def _keep(agent: Agent, run: Run, made: _Made, keeper: Keeper) -> Run:
@@ -331,7 +335,7 @@ async def _keep(agent: Agent, run: Run, made: _Made, keeper: Keeper) -> Run:
     run = _timed(run.used(Usage(tool_calls=1)), keeper)
     answered = run.transcript.with_result(made.call, result.text, is_error=not result.ok)
     run = replace(run, transcript=answered)
-    events = [_tool_event(made.call, ok=result.ok, wall_ms=made.wall_ms)]
+    events = [happenings.called(made.call, ok=result.ok, wall_ms=made.wall_ms)]
     await _save(keeper, run, events, next_call=_next_call(agent, run, keeper))
     return run
 
@@ -378,7 +382,3 @@ def _headers(call: ToolUse, keeper: Keeper) -> Mapping[str, str]:
         "Idempotency-Key": call.idempotency_key(keeper.task_id),
         "traceparent": f"00-{keeper.trace_id}-{keeper.context.identifier(16)}-01",
     }
-
-
-def _tool_event(call: ToolUse, *, ok: bool, wall_ms: int) -> Event:
-    return "tool", {"name": call.name, "ok": ok, "wallSeconds": wall_ms / 1000}

@@ -8,6 +8,7 @@ from typing import Final
 from penstock import limits
 from penstock.api.agent import AgentTemplate, Limits
 from penstock.api.tool import Effect
+from penstock.escalation import Ask, Decision, Verdict
 from penstock.money.bound import Affordable, Resource, Short
 from penstock.money.ledger import Cut
 from penstock.task import Outcome, OutcomeReason, Usage
@@ -39,7 +40,8 @@ class Run:
     part of each request is that never changes. ``shortened_history``: what to keep of the session
     instead of what it had, whatever the outcome. ``terms``: by what the next call is bounded.
     ``counted``: what the vendor was asked to count last. ``cut_by``: for want of what the last reply
-    was asked shorter than declared.
+    was asked shorter than declared. ``decision``: what was decided of the call for which it waited
+    last.
     """
 
     transcript: Transcript
@@ -55,6 +57,7 @@ class Run:
     terms: Terms = NO_TERMS
     counted: Asked | None = None
     cut_by: Resource | Cut | None = None
+    decision: Decision | None = None
 
     def ended(self, outcome: Outcome) -> "Run":
         """The run with its outcome."""
@@ -97,9 +100,10 @@ class Count:
 
 @dataclass(frozen=True)
 class CallTool:
-    """Carry out a tool call."""
+    """Carry out a tool call. ``note``: what the model is told before the result."""
 
     call: ToolUse
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -118,13 +122,31 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Tell:
+    """Tell the model what was decided of a call instead of carrying it out."""
+
+    call: ToolUse
+    text: str
+    is_error: bool
+
+
+@dataclass(frozen=True)
+class Park:
+    """Put the task down until a person has decided on a call."""
+
+    call: ToolUse
+    ask: Ask
+
+
+@dataclass(frozen=True)
 class End:
     """The task ends."""
 
     outcome: Outcome
 
 
-Step = AskModel | Count | CallTool | CallTools | Answer | End
+_ToolStep = CallTool | Answer | Tell | Park
+Step = AskModel | Count | CallTool | CallTools | Answer | Tell | Park | End
 
 
 def next_step(template: AgentTemplate, toolbox: Toolbox, run: Run) -> Step:
@@ -244,12 +266,13 @@ def _cut(template: AgentTemplate, run: Run) -> Outcome:
 def _tools(bounds: Limits, toolbox: Toolbox, run: Run) -> Step:
     """The first pending call and what goes with it, once all pending calls may be answered.
 
-    All are judged before the first is carried out: a turn that ends the task does nothing.
+    All are judged before the first is carried out: a turn that ends the task does nothing. A call
+    that waits for a person waits behind those before it.
     """
     pending, usage = run.transcript.pending, run.usage
     if breach := limits.breach_after_call(bounds, usage):
         return End(breach)
-    steps: list[CallTool | Answer] = []
+    steps: list[_ToolStep] = []
     for call in pending:
         step = _tool(bounds, toolbox, run, usage, call)
         if isinstance(step, End):
@@ -260,21 +283,22 @@ def _tools(bounds: Limits, toolbox: Toolbox, run: Run) -> Step:
     return CallTools(reads) if len(reads) > 1 else steps[0]
 
 
-def _reads(toolbox: Toolbox, steps: Sequence[CallTool | Answer]) -> tuple[ToolUse, ...]:
+def _reads(toolbox: Toolbox, steps: Sequence[_ToolStep]) -> tuple[ToolUse, ...]:
     """The calls that can be made at once: those of tools that change nothing, from the first on.
 
     A call behind one that changes something may be meant to see the change: it waits.
     """
-    if isinstance(steps[0], Answer):
+    if not isinstance(steps[0], CallTool):
         return ()
-    calls = (step.call for step in steps if isinstance(step, CallTool))
-    reads = itertools.takewhile(lambda call: _changes_nothing(toolbox, call), calls)
-    return tuple(itertools.islice(reads, CALLS_AT_ONCE))
+    made = itertools.takewhile(lambda step: not isinstance(step, Park | Tell), steps)
+    calls = (step for step in made if isinstance(step, CallTool))
+    reads = itertools.takewhile(lambda step: _changes_nothing(toolbox, step), calls)
+    return tuple(step.call for step in itertools.islice(reads, CALLS_AT_ONCE))
 
 
 def _tool(
     bounds: Limits, toolbox: Toolbox, run: Run, usage: Usage, call: ToolUse
-) -> CallTool | Answer | End:
+) -> _ToolStep | End:
     if call.place in run.transcript.begun:
         return End(endings.result_unknown(call.name, call.input, "the worker was lost meanwhile"))
     if breach := limits.breach_before_tool(bounds, usage, run.transcript.times_asked(call)):
@@ -284,13 +308,36 @@ def _tool(
         return End(endings.too_many_calls(len(run.transcript.calls), MAX_CALLS_PER_REPLY))
     if problem := _problem(toolbox, run, call):
         return Answer(call, problem)
-    tool = toolbox.tools[call.name]
-    if tool.needs_approval:
-        return End(endings.approval_needed(tool, call.input))
     if run.doubt and must_not_repeat(toolbox, call):
         key = call.idempotency_key(run.task_id)
         return End(endings.doubtful(call.name, call.input, key, run.doubt))
-    return CallTool(call)
+    return _decided(toolbox, run, call) or _undecided(toolbox, call)
+
+
+def _undecided(toolbox: Toolbox, call: ToolUse) -> CallTool | Park:
+    ask = toolbox.ask(call)
+    return Park(call, ask) if ask else CallTool(call)
+
+
+def _decided(toolbox: Toolbox, run: Run, call: ToolUse) -> CallTool | Tell | None:
+    """What a person, or time, has decided of a call; None where nobody has, or it was of another call.
+
+    An approval is bound to the tool, its schema and the arguments: after a move to a revision that has
+    another tool of this name it is void. A no stays a no.
+    """
+    said = run.decision
+    if said is None or said.place != call.place:
+        return None
+    match said.verdict:
+        case Verdict.DENY:
+            return Tell(call, endings.denied(said), is_error=True)
+        case Verdict.ANSWER:
+            return Tell(call, said.answer, is_error=False)
+        case Verdict.APPROVE if said.digest != toolbox.digest(call):
+            return None
+        case Verdict.APPROVE if said.arguments is None:
+            return CallTool(call)
+    return CallTool(replace(call, input=said.arguments), endings.changed(said.arguments))
 
 
 def _problem(toolbox: Toolbox, run: Run, call: ToolUse) -> str:
@@ -299,8 +346,8 @@ def _problem(toolbox: Toolbox, run: Run, call: ToolUse) -> str:
     return run.problems[call.position - 1]
 
 
-def _changes_nothing(toolbox: Toolbox, call: ToolUse) -> bool:
-    return toolbox.tools[call.name].effect is Effect.READ_ONLY
+def _changes_nothing(toolbox: Toolbox, step: CallTool) -> bool:
+    return not step.note and toolbox.tools[step.call.name].effect is Effect.READ_ONLY
 
 
 def must_not_repeat(toolbox: Toolbox, call: ToolUse) -> bool:

@@ -75,9 +75,23 @@ class Access:
                 if not caller.may_use(agent):
                     detail = f"The token of {caller.name!r} is not for the agent {agent}."
                     raise Problem("agent-forbidden", detail)
+                if verb is Verb.APPROVE and not caller.approve:
+                    raise Problem("agent-forbidden", _not_a_person(caller))
             case ClusterCaller():
                 if self.cluster is None or not await self.cluster.allows(caller, verb, agent):
                     raise Problem("agent-forbidden", _not_allowed(caller, verb, agent))
+
+    async def may(self, caller: Caller, verb: Verb, agent: AgentKey) -> bool:
+        """Whether ``check`` lets the caller do it.
+
+        Raises:
+            APIServerAway: only the API server knows, and it does not answer.
+        """
+        try:
+            await self.check(caller, verb, agent)
+        except Problem:
+            return False
+        return True
 
     async def sees_all(self, caller: Caller, agent: AgentKey) -> bool:
         """Whether the caller sees the agent's tasks of all tenants.
@@ -91,6 +105,13 @@ class Access:
             case ClusterCaller():
                 cluster = self.cluster
                 return cluster is not None and await cluster.allows(caller, Verb.SEE_ALL, agent)
+
+
+def _not_a_person(caller: StaticCaller) -> str:
+    return (
+        f"The token of {caller.name!r} decides on no calls: that takes an entry of the tokens file that "
+        "names one person as user, with approve: true."
+    )
 
 
 def _not_allowed(caller: ClusterCaller, verb: Verb, agent: AgentKey) -> str:

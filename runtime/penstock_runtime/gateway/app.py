@@ -17,6 +17,7 @@ from penstock_runtime.gateway import (
     apiserver,
     boundary,
     description,
+    escalating,
     listing,
     metrics,
     plain,
@@ -58,6 +59,7 @@ def application(gateway: state.Gateway, *, measured: bool = True) -> FastAPI:
         app.include_router(_measures)
     app.include_router(routes.router)
     app.include_router(listing.router)
+    app.include_router(escalating.router)
     metrics.begin(boundary.route_labels(_every_route()), problems.KINDS)
     app.openapi = lambda: description.document(app)  # type: ignore[method-assign]
     return app

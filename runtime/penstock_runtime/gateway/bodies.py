@@ -5,7 +5,7 @@
 
 import re
 from collections.abc import AsyncIterator, Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
@@ -56,6 +56,8 @@ def _prose(text: str) -> str:
 
 
 _OneLine = AfterValidator(_one_line)
+Prose = Annotated[str, AfterValidator(_prose)]
+_Body = TypeVar("_Body", bound=BaseModel)
 Name = Annotated[str, Field(max_length=MAX_NAME_LENGTH), _OneLine]
 Key = Annotated[str, Field(max_length=MAX_KEY_LENGTH), _OneLine]
 
@@ -121,8 +123,8 @@ class TaskRequest(BaseModel):
         Field(max_length=MAX_METADATA_ENTRIES, description="The caller's own notes on the task."),
     ] = {}
 
-    def submission(self, tenant: str, trace_id: str) -> Submission:
-        """The request as the store takes it."""
+    def submission(self, tenant: str, trace_id: str, submitter: str = "") -> Submission:
+        """The request as the store takes it; ``submitter`` is who asks."""
         return Submission(
             input=self.input,
             tenant=tenant,
@@ -134,10 +136,10 @@ class TaskRequest(BaseModel):
             metadata=self.metadata,
             trace_id=trace_id,
             shared_session=self.shared_session,
+            submitter=submitter,
         )
 
 
-_FIELDS: Final = tuple(str(field.alias) for field in TaskRequest.model_fields.values())
 _KEY: Final = TypeAdapter(Key)
 
 
@@ -171,7 +173,7 @@ def _header_key(value: str) -> str:
     try:
         return _KEY.validate_python(key)
     except ValidationError as error:
-        sentence = _sentence(error.errors(include_url=False)[0])
+        sentence = _sentence(error.errors(include_url=False)[0], TaskRequest)
     raise _invalid_key(f"The header Idempotency-Key{sentence.removeprefix(':')}")
 
 
@@ -220,26 +222,37 @@ def check_media_type(content_type: str | None) -> None:
 
 
 def parse(body: bytes) -> TaskRequest:
-    """The request in a body.
+    """The submission in a body; see ``parsed``."""
+    return parsed(TaskRequest, body)
+
+
+def parsed(kind: type[_Body], body: bytes) -> _Body:
+    """The request in a body, whose first field is required.
 
     Raises:
         Problem: invalid-body; the detail names the field and what is wrong with it.
     """
     if not body.strip():
-        raise _invalid("The body is empty; it must be a JSON object with the field input.")
+        first = fields_of(kind)[0]
+        raise _invalid(f"The body is empty; it must be a JSON object with the field {first}.")
     if is_deeper_than(body, MAX_DEPTH):
         raise _invalid(
             f"The body is nested more than {MAX_DEPTH} levels deep, or its brackets do not match."
         )
-    _check_count(body)
+    _check_count(kind, body)
     try:
-        return TaskRequest.model_validate_json(body)
+        return kind.model_validate_json(body)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=True)[0]
-    raise _invalid(_not_utf8(body) or _sentence(first))
+        problem = error.errors(include_url=False, include_input=True)[0]
+    raise _invalid(_not_utf8(body) or _sentence(problem, kind))
 
 
-def _check_count(body: bytes) -> None:
+def fields_of(kind: type[BaseModel]) -> tuple[str, ...]:
+    """The fields of a body, as they are written."""
+    return tuple(str(field.alias) for field in kind.model_fields.values())
+
+
+def _check_count(kind: type[BaseModel], body: bytes) -> None:
     """Refuse more members than there are, before a complaint is made about each of them."""
     try:
         document = from_json(body)
@@ -247,8 +260,9 @@ def _check_count(body: bytes) -> None:
         return  # said below, in words
     if not isinstance(document, dict):
         return
-    if unknown := next((name for name in document if name not in _FIELDS), None):
-        raise _invalid(_unknown(unknown))
+    known = fields_of(kind)
+    if unknown := next((name for name in document if name not in known), None):
+        raise _invalid(_unknown(unknown, kind))
     metadata = document.get("metadata")
     if isinstance(metadata, dict) and len(metadata) > MAX_METADATA_ENTRIES:
         raise _invalid(_too_long("metadata", len(metadata), MAX_METADATA_ENTRIES, "entries"))
@@ -283,7 +297,7 @@ def _not_utf8(body: bytes) -> str:
     return ""
 
 
-def _sentence(error: ErrorDetails) -> str:
+def _sentence(error: ErrorDetails, kind: type[BaseModel]) -> str:
     parts = (str(part) for part in error["loc"] if part != "[key]")
     field = plain.one_line(".".join(parts), MAX_SHOWN)
     context: dict[str, Any] = error.get("ctx", {})
@@ -295,17 +309,17 @@ def _sentence(error: ErrorDetails) -> str:
         case "missing":
             return f"The field {field} is required."
         case "extra_forbidden":
-            return _unknown(field)
+            return _unknown(field, kind)
         case "string_too_long" | "too_long" as what:
             unit = "entries" if what == "too_long" else "characters"
             return _too_long(field, len(error["input"]), context["max_length"], unit)
     message = error["msg"].removeprefix("Input ").replace("should", "must", 1).rstrip(".")
-    return f"{field}: {message[0].lower()}{message[1:]}."
+    return f"{field}: {message[0].lower()}{message[1:]}." if field else f"{message}."
 
 
-def _unknown(field: str) -> str:
+def _unknown(field: str, kind: type[BaseModel]) -> str:
     shown = plain.one_line(field, MAX_SHOWN)
-    return f"The field {shown} is not known; known are {', '.join(_FIELDS)}."
+    return f"The field {shown} is not known; known are {', '.join(fields_of(kind))}."
 
 
 def _too_long(field: str, has: int, allowed: int, unit: str) -> str:

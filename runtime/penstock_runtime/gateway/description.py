@@ -6,7 +6,15 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
-from penstock_runtime.gateway import bodies, documents, problems, searching, streams
+from penstock_runtime.gateway import (
+    bodies,
+    decisions,
+    documents,
+    problems,
+    searching,
+    seeking,
+    streams,
+)
 
 OVERVIEW: Final = (
     "Submit tasks to agents, follow them, and read their results. Every error is a problem "
@@ -28,7 +36,7 @@ _BEARER: Final = {
     "description": "A token of the gateway's tokens file or, where the gateway reviews tokens of "
     "the cluster, one that the API server issued for the gateway's audience. Its holder then needs "
     "a verb on `agents/tasks` of `penstock.dev`: `create` to submit, `get` to read, `delete` to "
-    "cancel, `list` for the tasks of all tenants.",
+    "cancel, `list` for the tasks of all tenants, `approve` to decide on calls that wait.",
 }
 _STREAM: Final = {
     "description": "Server-sent events; the data of each is an Event. Ends after `finished`.",
@@ -94,6 +102,22 @@ SEARCH: Final[dict[str, Any]] = {
     ]
 }
 
+_ESCALATION: Final = [_in_path("escalation", "Id of the escalation.")]
+ESCALATION: Final[dict[str, Any]] = {"parameters": _ESCALATION}
+ESCALATIONS: Final[dict[str, Any]] = {
+    "parameters": [
+        {"name": name, "in": "query", "description": meaning, "schema": {"type": "string"}}
+        for name, meaning in seeking.PARAMETERS.items()
+    ]
+}
+DECISION: Final[dict[str, Any]] = {
+    "parameters": _ESCALATION,
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": f"{_SCHEMAS}DecisionRequest"}}},
+    },
+}
+
 Responses = dict[int | str, dict[str, Any]]
 
 
@@ -149,7 +173,10 @@ def _schemas() -> dict[str, Any]:
     _, schemas = models_json_schema(
         [
             (bodies.TaskRequest, "validation"),
+            (decisions.DecisionRequest, "validation"),
             (documents.Task, "serialization"),
+            (documents.Escalation, "serialization"),
+            (documents.EscalationList, "serialization"),
             (documents.EventList, "serialization"),
             (documents.TaskList, "serialization"),
             (documents.Problem, "serialization"),

@@ -5,6 +5,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from penstock.api.oversight import OnTimeout
+from penstock.escalation import EscalationStatus
 from penstock.task import OutcomeReason, TaskStatus
 
 
@@ -58,6 +60,9 @@ class Task(_Document):
     output: Annotated[str, Field(description="The answer; empty until there is one.")]
     outcome: Outcome
     usage: Usage
+    escalation: Annotated[
+        str, Field(description="Id of what it waits for a person for; empty: it waits for nobody.")
+    ]
     created_at: Timestamp
     finished_at: Timestamp | None
     trace_id: str
@@ -76,6 +81,9 @@ class TaskItem(_Document):
     status: TaskStatus
     outcome: Outcome
     usage: Usage
+    escalation: Annotated[
+        str, Field(description="Id of what it waits for a person for; empty: it waits for nobody.")
+    ]
     created_at: Timestamp
     finished_at: Timestamp | None
     trace_id: str
@@ -103,12 +111,92 @@ class TaskList(_Document):
     ]
 
 
+class EscalationItem(_Document):
+    """A call that waits for a person, or for which one was asked."""
+
+    id: Annotated[str, Field(max_length=220, description="Opaque and URL-safe.")]
+    task_id: str
+    namespace: str
+    agent: str
+    revision: Annotated[str, Field(description="The revision whose model asked for the call.")]
+    status: Annotated[
+        EscalationStatus, Field(description="Void: its task ended before anybody decided.")
+    ]
+    tool: str
+    arguments: Annotated[
+        Any, Field(description="An object; a text where it is too long to be shown whole.")
+    ]
+    digest: Annotated[
+        str, Field(description="Of tool, schema and arguments: what an approval is bound to.")
+    ]
+    reason: Annotated[str, Field(description="Why a person is asked.")]
+    user: Annotated[str, Field(description="For whom the task is.")]
+    session: str
+    submitter: Annotated[str, Field(description="Who submitted the task; he never decides.")]
+    approvers: Annotated[
+        list[list[str]],
+        Field(description="Whoever decides is in one group of each entry; none: who may approve."),
+    ]
+    min_approvals: Annotated[int, Field(description="So many different persons must approve.")]
+    approved_by: Annotated[list[str], Field(description="Who has approved so far.")]
+    on_timeout: Annotated[OnTimeout, Field(description="What holds when nobody decides.")]
+    asked_at: Timestamp
+    deadline: Annotated[Timestamp, Field(description="When time decides.")]
+    cost_usd: Annotated[
+        str, Field(alias="costUSD", description="What the task has cost until then.")
+    ]
+    decided_at: Timestamp | None
+    decided_by: Annotated[
+        list[str], Field(description="Who decided; empty: nobody has, or time did.")
+    ]
+    note: str
+    answer: str
+    changed_arguments: Annotated[
+        Any, Field(description="What a person put in the place of the arguments; null: nothing.")
+    ]
+    continued_on: Annotated[
+        str,
+        Field(description="The revision that went on with it, where that is another one by then."),
+    ]
+    tenant: Annotated[
+        str, Field(description="Whose it is; only for callers who see all tenants.")
+    ] = ""
+
+
+class Said(_Document):
+    """A message of the conversation before the call."""
+
+    role: str
+    text: str
+
+
+class Escalation(EscalationItem):
+    """The same with the newest of the conversation before it."""
+
+    conversation: list[Said]
+
+
+class EscalationList(_Document):
+    """A page of calls that wait for a person."""
+
+    items: list[EscalationItem]
+    continue_: Annotated[
+        str,
+        Field(
+            alias="continue",
+            description="Empty: nothing follows. Else what to send as `continue` for the next page.",
+        ),
+    ]
+
+
 class Event(_Document):
     """Something that happened to a task; ``id`` resumes a stream after it."""
 
     id: str
     task_id: str
-    type: Annotated[str, Field(description="queued, started, model, tool, moved or finished.")]
+    type: Annotated[
+        str, Field(description="queued, started, model, tool, waiting, decided, moved or finished.")
+    ]
     at: Timestamp
     data: Annotated[
         dict[str, Any],

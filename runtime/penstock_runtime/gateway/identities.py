@@ -32,6 +32,7 @@ class Verb(StrEnum):
     READ = "get"
     SEE_ALL = "list"  # tasks of all tenants; alone, without what was written in them
     CANCEL = "delete"
+    APPROVE = "approve"  # decide on calls that wait for a person, of all tenants
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,16 @@ class ClusterCaller:
     def name(self) -> str:
         """The user name."""
         return self.user.username
+
+    @property
+    def person(self) -> str:
+        """Who asks, as records name him."""
+        return self.user.username
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The groups that the API server knows him in."""
+        return self.user.groups
 
     @property
     def tenant(self) -> str:

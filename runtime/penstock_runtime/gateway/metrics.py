@@ -37,6 +37,12 @@ OVER_BUDGET: Final = Counter(
     "where the budget only reports, or escalated where it hands tasks to people.",
     ("namespace", "agent", "scope", "outcome"),
 )
+DECISIONS: Final = Counter(
+    "penstock_gateway_decisions",
+    "Words of people on calls that wait: decision is Approve, Deny or Answer, outcome ok, again, decided, "
+    "differs or missing.",
+    ("namespace", "agent", "decision", "outcome"),
+)
 STREAMS: Final = Gauge("penstock_gateway_streams", "Event streams that are open.")
 WAITING: Final = Gauge("penstock_gateway_waiting", "Callers who wait for the end of a task.")
 REVIEWS: Final = Counter(

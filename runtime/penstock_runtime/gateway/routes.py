@@ -81,7 +81,8 @@ async def submit(request: Request) -> Response:
     agent = AgentKey(request.path_params["namespace"], request.path_params["agent"])
     await _check(gateway, caller, Verb.SUBMIT, agent)
     wanted = await _read_request(request)
-    submission = wanted.submission(caller.tenant, request.scope[boundary.STATE].trace_id)
+    trace_id = request.scope[boundary.STATE].trace_id
+    submission = wanted.submission(caller.tenant, trace_id, caller.person)
     streamed, after = _wants_stream(request), _resume_after(request)
     with contextlib.ExitStack() as held:
         if streamed:
@@ -245,13 +246,22 @@ def _existing(gateway: Gateway, task: Task | None, identifier: str) -> Task:
 
 
 async def _read_request(request: Request) -> bodies.TaskRequest:
+    body = await read_content(request)
+    return bodies.with_key(bodies.parse(body), request.headers.getlist("idempotency-key"))
+
+
+async def read_content(request: Request) -> bytes:
+    """The body of a request, once it says that it is JSON.
+
+    Raises:
+        Problem: unsupported-media-type, body-too-large, request-timeout.
+    """
     bodies.check_media_type(request.headers.get("content-type"))
     length = request.headers.get("content-length")
     try:
-        body = await bodies.read_body(request.stream(), length)
+        return await bodies.read_body(request.stream(), length)
     except ClientDisconnect:
         raise Problem("request-timeout", "The connection ended before the body did.") from None
-    return bodies.with_key(bodies.parse(body), request.headers.getlist("idempotency-key"))
 
 
 # -------------------------------------------------------------------------------------- answers

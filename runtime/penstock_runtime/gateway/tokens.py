@@ -5,9 +5,9 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from penstock import errors
 from penstock.names import AgentKey
@@ -19,11 +19,23 @@ _NAME: Final = r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?"
 
 @dataclass(frozen=True)
 class StaticCaller:
-    """The holder of a token of the file. ``agents`` holds ``*``, ``namespace/*`` and ``namespace/name``."""
+    """The holder of a token of the file. ``agents`` holds ``*``, ``namespace/*`` and ``namespace/name``.
+
+    ``user`` is the one person whose token it is, empty where it is no single person's; ``approve``:
+    that person may decide on calls that wait.
+    """
 
     name: str
     tenant: str
     agents: frozenset[str]
+    user: str = ""
+    groups: tuple[str, ...] = ()
+    approve: bool = False
+
+    @property
+    def person(self) -> str:
+        """Who asks, as records name him."""
+        return self.user or f"token:{self.name}"
 
     def may_use(self, agent: AgentKey) -> bool:
         """Whether the caller's token is for this agent."""
@@ -37,6 +49,28 @@ class _Entry(BaseModel):
     name: Annotated[str, Field(min_length=1)]
     tenant: Annotated[str, Field(pattern=rf"^{_NAME}$", max_length=63)]
     agents: list[Annotated[str, Field(pattern=rf"^(\*|{_NAME}/(\*|{_NAME}))$")]]
+    user: Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=256)] = ""
+    groups: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=253)]], Field(max_length=64)
+    ] = []
+    approve: bool = False
+
+    @model_validator(mode="after")
+    def _names_who_approves(self) -> Self:
+        if self.approve and not self.user:
+            raise ValueError("approve takes the user whose token it is")
+        return self
+
+    def caller(self) -> StaticCaller:
+        """Who holds the token."""
+        return StaticCaller(
+            self.name,
+            self.tenant,
+            frozenset(self.agents),
+            self.user,
+            tuple(self.groups),
+            self.approve,
+        )
 
 
 class _File(BaseModel):
@@ -55,7 +89,7 @@ def digest(token: str) -> bytes:
 
 
 def parse(content: bytes) -> Callers:
-    """The callers of a tokens file ``{"tokens": [{token, name, tenant, agents}]}``.
+    """The callers of a tokens file ``{"tokens": [{token, name, tenant, agents, user?, groups?, approve?}]}``.
 
     Raises:
         InvalidResource: the content is malformed; the message says where and never shows a token.
@@ -66,9 +100,7 @@ def parse(content: bytes) -> Callers:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the file"
         raise errors.InvalidResource(f"{place}: {first['msg']}") from None
-    callers = {
-        digest(e.token): StaticCaller(e.name, e.tenant, frozenset(e.agents)) for e in entries
-    }
+    callers = {digest(entry.token): entry.caller() for entry in entries}
     if len(callers) < len(entries):
         raise errors.InvalidResource("the same token is in the file twice")
     return callers

@@ -1,10 +1,12 @@
 """What callers read: tasks and events as JSON documents, in the shapes of ``documents``."""
 
 import datetime
+import json
 import re
 from typing import Any, Final
 
 from penstock import names
+from penstock.escalation import Escalation
 from penstock.money.prices import usd
 from penstock.task import Task, agent_of
 from penstock_store.records import Event
@@ -37,10 +39,61 @@ def task_document(task: Task) -> dict[str, Any]:
             "unsettledTokens": task.unsettled.tokens,
             "unsettledUSD": usd(task.unsettled.micro_usd),
         },
+        "escalation": task.escalation,
         "createdAt": timestamp(task.created_ms),
         "finishedAt": timestamp(task.finished_ms) if task.finished_ms else None,
         "traceId": task.trace_id,
     }
+
+
+def escalation_document(found: Escalation, *, tenant: bool, whole: bool = False) -> dict[str, Any]:
+    """An escalation in the shape of ``documents.EscalationItem``; whole, of ``documents.Escalation``.
+
+    Args:
+        tenant: whether it is told whose it is.
+    """
+    agent = found.agent
+    moved = found.decided_revision not in ("", found.revision)
+    document = {
+        "id": found.id,
+        "taskId": found.task,
+        "namespace": agent.namespace,
+        "agent": agent.name,
+        "revision": names.revision_name(agent.name, found.revision),
+        "status": found.status,
+        "tool": found.tool,
+        "arguments": _as_json(found.arguments, found.arguments),
+        "digest": found.digest,
+        "reason": found.ask.why,
+        "user": found.user,
+        "session": found.session,
+        "submitter": found.submitter,
+        "approvers": [list(groups) for groups in found.ask.approvers],
+        "minApprovals": found.ask.min_approvals,
+        "approvedBy": list(found.approved_by),
+        "onTimeout": found.on_timeout,
+        "askedAt": timestamp(found.asked_ms),
+        "deadline": timestamp(found.deadline_ms),
+        "costUSD": usd(found.usage.cost_micro_usd),
+        "decidedAt": timestamp(found.decided_ms) if found.decided_ms else None,
+        "decidedBy": list(found.decided_by),
+        "note": found.note,
+        "answer": found.answer,
+        "changedArguments": _as_json(found.changed, None) if found.changed else None,
+        "continuedOn": names.revision_name(agent.name, found.decided_revision) if moved else "",
+    }
+    more = {"tenant": found.tenant} if tenant else {}
+    if not whole:
+        return document | more
+    return document | more | {"conversation": _as_json(found.context, [])}
+
+
+def _as_json(text: str, otherwise: Any) -> Any:
+    """What a text holds; a text that was cut is no JSON any more."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return otherwise
 
 
 def event_document(event: Event, task_id: str, ended: Task | None) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def equip(settings: WorkerSettings, cut: Revision, store: Store | None = None) -
     _learn_password(settings.redis_url)
     for tool in template.tools:
         _check_headers(settings, tool)
-    tools = toolbox.build(template.tools)
+    tools = toolbox.build(template.tools, template.oversight)
     asked = endpoints(settings, cut, tools, _carrier(cut))
     meter = instrumentation.Meter(settings.key, cut.name, template.model.name)
     meter.begin(_FAILURES)

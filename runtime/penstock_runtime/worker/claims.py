@@ -18,7 +18,7 @@ def beginning(claim: Claim) -> Run:
         saved = Transcript.decode(claim.checkpoint)
         foreign = claim.checkpoint_revision != claim.revision
         standing = saved.without_thinking() if foreign else saved
-        return Run(standing, claim.task.usage, doubt=claim.doubt)
+        return Run(standing, claim.task.usage, doubt=claim.doubt, decision=claim.decision)
     kept = History.decode(claim.history)
     if claim.history_revision != claim.revision:
         kept = replace(kept, messages=without_thinking(kept.messages), counted=None)

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 from penstock import errors
 from penstock.api.restrictions import Restrictions
+from penstock.escalation import Asked
 from penstock.money.ledger import Money, Quote, Wish
 from penstock.task import Outcome, Usage
 from penstock_runtime import instrumentation
@@ -279,6 +280,23 @@ class Hold:
         self.tell(said)
         await self._save(step.run, step.events)
         raise Interrupted(self.directive)
+
+    async def park(self, run: Run, asked: Asked) -> None:
+        """Put the task down until a person has decided. See ``Keeper.park``.
+
+        Raises:
+            OutOfTime: the wall time ended before Redis took its state.
+            StoreUnavailable: as with ``finish``.
+        """
+        await self.save(run, [])
+        usage, bills = replace(run.usage, wall_ms=self.wall_ms()), self._account.last_bills()
+        lost: Directive | None = Directive.LOST
+        said = await self._ended(
+            lambda: self._store.claims.park(self.claim, usage, asked, bills), lost=lost
+        )
+        if said is None:
+            return
+        raise Interrupted(Directive.PARK if said is Directive.CONTINUE else said)
 
     async def release(self) -> bool:
         """Give the task back; False when it was somebody else's by then.

@@ -22,7 +22,7 @@ local function values_of(part, names)
   if not values.err then return values end
 end
 
-local LOOKED_AT = {"tenant", "status", "revision", "reason", "user", "createdAt"}
+local LOOKED_AT = {"tenant", "status", "revision", "reason", "user", "createdAt", "parked"}
 
 -- Whether one of the texts that are looked for is this one; none are looked for: any.
 local function among(texts, text)
@@ -77,7 +77,8 @@ while at <= #parts and #found < most_found and not over do
   elseif known[1] or known[2] then
     local created = tonumber(known[6] or "")
     over = created ~= nil and created < since - CLOCK_STEP_MS
-    if is_wanted(known[1], known[2], known[3], known[4], known[5], created) then
+    local status = known[7] and known[2] == "Halted" and "WaitingForApproval" or known[2]
+    if is_wanted(known[1], status, known[3], known[4], known[5], created) then
       local task = shown(parts[at])
       if task then found[#found + 1] = task else unreadable = unreadable + 1 end
     end

@@ -1,8 +1,8 @@
 -- End all tasks of a deleted or replaced agent. Answers {how many ended, how many revisions are left}.
--- KEYS: tag, route, outcomes. ARGV: uid to close ("": sweep only what is stale), limit.
+-- KEYS: tag, route, outcomes. ARGV: uid to close ("": sweep only what is stale), limit, what each id begins with.
 -- The queues of former revisions are known only from the set of them.
 -- uses: agent places ledger tasks
-local uid, limit = ARGV[1], tonumber(ARGV[2])
+local uid, limit, prefix = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local PAGE = 200
 
 if uid ~= "" and route and route.uid == uid then
@@ -45,6 +45,19 @@ for _, hash in ipairs(call("SMEMBERS", STALE)) do
   if clean then
     call("SREM", STALE, hash)
     if route == nil then forget(hash) end
+  end
+end
+
+-- Those that wait for a person are in no queue.
+local parked = redis.pcall("ZRANGE", PARKED, 0, -1)
+for _, tail in ipairs(parked.err and {} or parked) do
+  if ended_here >= limit then break end
+  local id = prefix .. string.match(tail, "^(.+)%.%d+$")
+  local task = task_at(id)
+  if task == nil or has_ended(task) then
+    call("ZREM", PARKED, tail)
+  elseif foreign(task) then
+    finish(id, task, ENDINGS.deleted)
   end
 end
 

@@ -1,4 +1,4 @@
-"""A declared approval is planned: however many tasks wait for a person, no revision is blamed."""
+"""A call that waits for a person is planned: however many tasks wait, no revision is blamed."""
 
 import pytest
 
@@ -27,7 +27,7 @@ def test_a_canary_that_hands_six_of_ten_tasks_to_people_as_declared_is_not_rolle
     stable = product.until_stable()
     asking = manifests.agent(
         "Refunds need a person.",
-        template={"tools": [REFUND]},
+        template={"tools": [REFUND], "oversight": {"timeoutSeconds": 3, "onTimeout": "Deny"}},
         toolCalls=[{"name": "refund", "input": {"order": "17"}}],
         toolCallPercent=60,
     )
@@ -45,12 +45,12 @@ def test_a_canary_that_hands_six_of_ten_tasks_to_people_as_declared_is_not_rolle
         )
     log = product.until_all_ended(load)
     ended = [row for row in log.of(RowKind.FINISHED) if row.revision == names.hash_of(canary)]
-    left_out = [row for row in ended if row.counting is Counting.LEFT_OUT]
-    print(f"{len(left_out)} of {len(ended)} tasks wait for a person")
-    assert 0.4 <= len(left_out) / len(ended) <= 0.8
-    assert {row.counting for row in ended} == {Counting.LEFT_OUT, Counting.GOOD}
+    waited = [row for row in ended if row.task in log.rehomed]
+    print(f"{len(waited)} of {len(ended)} tasks have waited for a person, until time decided")
+    assert 0.4 <= len(waited) / len(ended) <= 0.8
+    assert {row.counting for row in ended} == {Counting.GOOD}
     assert log.routed_to(Arm.CANARY) >= 10
-    waiting = left_out[0].task
-    outcome = product.read(waiting)
-    assert (outcome["status"], outcome["outcome"]["reason"]) == ("Escalated", "Approval")
-    assert "refund" in outcome["outcome"]["message"]
+    assert max(row.latency_ms for row in waited) < 3000, "the wait is no latency of the revision"
+    assert product.read(waited[0].task)["status"] == "Succeeded"
+    asked = product.call("GET", f"/v1/escalations/{waited[0].task}.1").json()
+    assert (asked["status"], asked["decidedBy"]) == ("Denied", [])

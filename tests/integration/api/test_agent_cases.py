@@ -41,6 +41,11 @@ def tools(count: int) -> Document:
     return {"template": {"tools": [MINIMAL_TOOL | {"name": f"t{i}"} for i in range(count)]}}
 
 
+def overseen(**fields: Any) -> Document:
+    return {"template": {"oversight": fields}}
+
+
+RULE = {"name": "destructive", "toolPattern": "delete_.*"}
 FROM_CONFIGMAP = {"configMapKeyRef": {"name": "prompts", "key": "system.md"}}
 AT_MOST = "should be less than or equal to"
 AT_LEAST = "should be greater than or equal to"
@@ -123,7 +128,30 @@ CASES = [
     Case("an effect is one of three", tool(effect="Harmless"), "tools[0].effect"),
     Case("approval may be waived", tool(approval={"mode": "None"})),
     Case("approval may be asked for", tool(approval={"mode": "Always"})),
-    Case("approval by rule comes later", tool(approval={"mode": "When"}), "approval.mode"),
+    Case(
+        "approval by rule says which",
+        tool(approval={"mode": "When", "rules": [{"argument": "amount", "above": "100"}]}),
+    ),
+    Case("approval When takes a rule", tool(approval={"mode": "When"}), "takes at least one rule"),
+    Case(
+        "rules go with When alone",
+        tool(approval={"mode": "Always", "rules": [{"argument": "amount", "above": "100"}]}),
+        "rules go with mode When",
+    ),
+    Case(
+        "a rule has one condition",
+        tool(approval={"mode": "When", "rules": [{"argument": "a", "above": "1", "pattern": "x"}]}),
+        "exactly one of above, contains and pattern",
+    ),
+    Case(
+        "a rule's number is a decimal string",
+        tool(approval={"mode": "When", "rules": [{"argument": "a", "above": "much"}]}),
+        "above",
+    ),
+    Case("two persons at most", overseen(rules=[RULE | {"minApprovals": 3}]), "minApprovals"),
+    Case("oversight may name tools", overseen(rules=[RULE], timeoutSeconds=60, onTimeout="Approve")),
+    Case("seven days at most", overseen(timeoutSeconds=604801), "timeoutSeconds"),
+    Case("rules have names of their own", overseen(rules=[RULE, RULE]), "Duplicate value"),
     Case("approval says which", tool(approval={}), "approval.mode: Required value"),
     Case("a tool waits at most ten minutes", tool(timeoutSeconds=601), AT_MOST + " 600"),
     Case("output has an end", tool(maxOutputBytes=1048577), AT_MOST + " 1048576"),

@@ -44,11 +44,11 @@ async def test_a_success_is_no_warning(shop):
 async def test_a_message_is_filtered_and_has_an_end(shop, tool_server):
     redaction.learn(SECRET)
     call = {"name": "refund", "input": {"to": SECRET, "note": "x" * 2000}}
-    guarded = tool("refund", tool_server.url + "/ok", "Irreversible", approval=None)
+    once = tool("refund", tool_server.url + "/ok", "Irreversible")
     with structlog.testing.capture_logs() as lines:
-        await shop.run({"toolCalls": [call]}, tools=[guarded])
+        await shop.run({"toolCalls": [call]}, tools=[once], limits={"identicalActions": 1})
     [line] = ends(lines)
-    assert (line["log_level"], line["reason"]) == ("warning", "Approval")
-    assert "tool refund needs a person" in line["message"]
+    assert (line["log_level"], line["reason"]) == ("warning", "LimitIdenticalActions")
+    assert "of tool refund with" in line["message"]
     assert SECRET not in line["message"]
     assert len(line["message"]) <= crew.MESSAGE_CHARACTERS

@@ -212,15 +212,6 @@ async def test_input_that_breaks_the_schema_never_reaches_the_tool(shop, tool_se
     assert ended.usage.tool_calls == 1  # every call that the model makes counts
 
 
-async def test_a_tool_that_needs_approval_is_not_called(shop, tool_server):
-    script = {"toolCalls": [{"name": "refund", "input": {"order": "A1"}}]}
-    guarded = tool("refund", tool_server.url + "/ok", "Irreversible", approval=None)
-    ended = await shop.run(script, tools=[guarded])
-    assert how(ended) == (TaskStatus.ESCALATED, OutcomeReason.APPROVAL)
-    assert "A1" in ended.outcome.message
-    assert tool_server.calls == []
-
-
 # ------------------------------------------------------------------------------------- sessions
 
 

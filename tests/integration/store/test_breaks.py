@@ -6,13 +6,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import time
 
 import pytest
 from redis.asyncio import Redis
 
 from penstock import errors, names, task, traffic
 from penstock.guard import unguarded
-from penstock_store import testing
+from penstock_store import said_ends, testing
 from penstock_store.records import Directive
 from penstock_store.scripts import Retention
 from penstock_store.store import Store
@@ -325,14 +326,13 @@ async def test_workers_that_are_long_gone_leave_nothing_behind(desk, server):
 
 
 async def test_ends_are_remembered_for_a_minute_and_within_a_bound(desk, monkeypatch):
-    from penstock_store import claims
-
-    monkeypatch.setattr(claims, "_END_BYTES", 3000)
+    monkeypatch.setattr(said_ends, "_BYTES", 3000)
     for _ in range(10):
         await desk.admit(session="s")
         await desk.finish(await desk.claim_one(), history=b"h" * 1000)
-    assert len(desk.store.claims._ends) == 2
-    assert all(end.claim.history is None for end in desk.store.claims._ends)
+    kept = desk.store.claims._ends.of(desk.agent, time.monotonic())
+    assert len(kept) == 2
+    assert all(end.claim.history is None for end in kept)
 
 
 async def test_an_end_that_redis_lost_is_said_again_with_its_step_whatever_was_ordered_since(

@@ -50,6 +50,9 @@ def test_every_call_is_described_and_asks_for_a_token(described):
         ("get", "/v1/tasks/{task}"),
         ("delete", "/v1/tasks/{task}"),
         ("get", "/v1/tasks/{task}/events"),
+        ("get", "/v1/escalations"),
+        ("get", "/v1/escalations/{escalation}"),
+        ("post", "/v1/escalations/{escalation}/decision"),
     }
     for (_, path), operation in calls.items():
         described_names = {p["name"] for p in operation["parameters"] if p["in"] == "path"}

@@ -54,6 +54,7 @@ async def test_a_submitted_task_is_answered_with_202_its_place_and_its_document(
             "unsettledTokens": 0,
             "unsettledUSD": "0.000000",
         },
+        "escalation": "",
         "createdAt": "2025-11-21T09:00:00.123Z",
         "finishedAt": None,
         "traceId": response.headers["x-trace-id"],

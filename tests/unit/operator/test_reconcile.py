@@ -48,7 +48,7 @@ class Writes:
     def routes(self) -> "Writes":
         return self
 
-    queue = outcomes = ledger = routes
+    queue = outcomes = ledger = escalations = routes
 
     def note(self, *step: str) -> None:
         """Remember a write, then fail if it is the one that fails."""
@@ -58,6 +58,9 @@ class Writes:
 
     async def get(self, *_: object) -> None:
         return None
+
+    async def lapse(self, *_: object) -> int:
+        return 0
 
     async def apply(self, kind: Kind, obj: Object, manager: str) -> Object:
         self.note("verdict" if manager == names.VERDICT_MANAGER else "child", kind.kind)

@@ -4,13 +4,19 @@ import pytest
 
 from penstock.task import Counting, OutcomeReason, TaskStatus, counting
 
-PLANNED = {OutcomeReason.APPROVAL, OutcomeReason.PERSON}
+PLANNED = {
+    OutcomeReason.APPROVAL,
+    OutcomeReason.PERSON,
+    OutcomeReason.BUDGET,
+    OutcomeReason.RESTRICTED,
+}
 
 #: One row for each status: what counts as planned is the only thing a reason decides.
 TABLE = {
     TaskStatus.QUEUED: (Counting.LEFT_OUT, Counting.LEFT_OUT),
     TaskStatus.RUNNING: (Counting.LEFT_OUT, Counting.LEFT_OUT),
     TaskStatus.HALTED: (Counting.LEFT_OUT, Counting.LEFT_OUT),
+    TaskStatus.WAITING_FOR_APPROVAL: (Counting.LEFT_OUT, Counting.LEFT_OUT),
     TaskStatus.SUCCEEDED: (Counting.GOOD, Counting.GOOD),
     TaskStatus.FAILED: (Counting.ERROR, Counting.ERROR),
     TaskStatus.ESCALATED: (Counting.LEFT_OUT, Counting.ESCALATION),

@@ -127,6 +127,11 @@ class Notebook:
         if self.stop_at is not None and len(self.saved) >= self.stop_at:
             raise Interrupted(self.directive)
 
+    async def park(self, run, asked):
+        self.saved.append(run)
+        self.asked = asked
+        raise Interrupted(Directive.PARK)
+
     async def interruptible(self, call):
         return await call
 

@@ -6,6 +6,7 @@ from penstock import limits, restrictions
 from penstock.api.restrictions import NO_RESTRICTIONS, Restrictions
 from penstock.task import Counting, OutcomeReason, TaskStatus, Usage
 from penstock_runtime.agent import loop
+from penstock_runtime.agent.keeper import Interrupted
 from penstock_runtime.agent.models import scripted
 from penstock_runtime.agent.models.permitted import Permitted
 from tests.unit.runtime.fakes import Notebook, Tools
@@ -69,13 +70,14 @@ async def test_a_tool_that_a_restriction_names_asks_a_person_as_one_that_always_
 ):
     tools = Tools()
     made = agent([asks("look_up"), scripted.text("Here.")], tools)
-    ended = await loop.run_task(made, run, Pulled(by(requireApproval=named)))
+    keeper = Pulled(by(requireApproval=named))
     if not named:
+        ended = await loop.run_task(made, run, keeper)
         assert ended.outcome.status is TaskStatus.SUCCEEDED
         return
-    outcome = ended.outcome
-    assert (outcome.status, outcome.reason) == (TaskStatus.ESCALATED, OutcomeReason.APPROVAL)
-    assert "restrictions.requireApproval names it" in outcome.message
+    with pytest.raises(Interrupted, match="Park"):
+        await loop.run_task(made, run, keeper)
+    assert keeper.asked.ask.why == "restrictions.requireApproval names it"
     assert not tools.calls
 
 

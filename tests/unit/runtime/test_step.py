@@ -1,13 +1,16 @@
 """What a task does next, decided from data alone."""
 
+from dataclasses import replace
+
 import pytest
 
+from penstock.escalation import Decision, Verdict
 from penstock.money.prices import Tokens
 from penstock.task import OutcomeReason, TaskStatus, Usage
 from penstock_runtime.agent import step
 from penstock_runtime.agent.models import scripted
 from penstock_runtime.agent.models.model import Reply
-from penstock_runtime.agent.step import Answer, AskModel, CallTool, End
+from penstock_runtime.agent.step import Answer, AskModel, CallTool, End, Park
 from penstock_runtime.agent.tools import toolbox
 from tests.unit.runtime.conftest import TOOLS, tool
 
@@ -169,8 +172,19 @@ def test_so_many_calls_are_made_at_once_and_no_more(template, tools, run):
 def test_a_later_call_that_ends_the_task_keeps_those_that_change_nothing_from_being_made(
     template, tools, run
 ):
+    run = asks(run, ("c1", "look_up", A1), ("c2", "look_up", number(2)), ("c3", "look_up", A1))
+    ended = outcome(step.next_step(template(identicalActions=2), tools, run))
+    assert ended.reason == OutcomeReason.LIMIT_IDENTICAL_ACTIONS
+
+
+def test_what_comes_before_a_call_that_waits_for_a_person_is_made_first(template, tools, run):
     run = asks(run, ("c1", "look_up", A1), ("c2", "look_up", number(2)), ("c3", "refund", A1))
-    assert outcome(step.next_step(template(), tools, run)).reason == OutcomeReason.APPROVAL
+    found = step.next_step(template(), tools, run)
+    assert [call.position for call in found.calls] == [1, 2]
+    for call in found.calls:
+        answered = run.transcript.with_result(call, "seen", is_error=False)
+        run = step.Run(answered, run.usage)
+    assert isinstance(step.next_step(template(), tools, run), Park)
 
 
 def test_the_model_is_told_what_does_not_fit_the_schema(template, tools, run):
@@ -186,15 +200,65 @@ def test_the_model_is_told_that_a_tool_does_not_exist(template, tools, run):
     assert "look_up" in found.problem
 
 
-def test_a_declared_approval_ends_the_task_with_what_was_wanted(template, tools, run):
-    ended = outcome(step.next_step(template(), tools, asks(run, ("c1", "refund", A1))))
-    assert (ended.status, ended.reason) == (TaskStatus.ESCALATED, OutcomeReason.APPROVAL)
-    assert '{"order": "A1"}' in ended.message
+def test_a_call_that_needs_a_person_puts_the_task_down_with_what_is_wanted(template, tools, run):
+    found = step.next_step(template(), tools, asks(run, ("c1", "refund", A1)))
+    assert isinstance(found, Park)
+    assert (found.call.name, found.call.input) == ("refund", A1)
+
+
+def decided(tools, run, verdict, **more):
+    """The run once somebody has decided on the first call of its last reply."""
+    call = run.transcript.calls[0]
+    said = {"digest": tools.digest(call), "by": ("ann",)} | more
+    return replace(run, decision=Decision("e", call.place, verdict, **said))
+
+
+def test_an_approved_call_is_made_with_the_models_arguments_or_with_those_of_the_person(
+    template, tools, run
+):
+    run = asks(run, ("c1", "refund", A1))
+    made = step.next_step(template(), tools, decided(tools, run, Verdict.APPROVE))
+    assert (made.call.input, made.note) == (A1, "")
+    changed = decided(tools, run, Verdict.APPROVE, arguments={"order": "B2"})
+    made = step.next_step(template(), tools, changed)
+    assert made.call.input == {"order": "B2"}
+    assert '{"order": "B2"}' in made.note
+
+
+def test_an_approval_of_another_call_is_none(template, tools, run):
+    run = asks(run, ("c1", "refund", A1))
+    other = decided(tools, run, Verdict.APPROVE, digest="of another schema")
+    assert isinstance(step.next_step(template(), tools, other), Park)
+    later = asks(
+        step.Run(
+            run.transcript.with_result(run.transcript.calls[0], "done", is_error=False), run.usage
+        ),
+        ("c2", "refund", A1),
+    )
+    before = decided(tools, run, Verdict.APPROVE).decision
+    found = step.next_step(template(), tools, replace(later, decision=before))
+    assert isinstance(found, Park)
+
+
+def test_a_denial_holds_whatever_became_of_the_tool_and_the_model_hears_why(template, tools, run):
+    run = asks(run, ("c1", "refund", A1))
+    denied = decided(tools, run, Verdict.DENY, digest="of another schema", note="too much")
+    told = step.next_step(template(), tools, denied)
+    assert (told.is_error, "too much" in told.text) == (True, True)
+    nobody = decided(tools, run, Verdict.DENY, by=())
+    assert "nobody decided in time" in step.next_step(template(), tools, nobody).text
+
+
+def test_an_answer_is_what_the_model_reads_instead_of_a_result(template, tools, run):
+    run = asks(run, ("c1", "refund", A1))
+    told = step.next_step(template(), tools, decided(tools, run, Verdict.ANSWER, answer="42"))
+    assert (told.text, told.is_error) == ("42", False)
 
 
 def test_no_call_of_a_turn_is_made_when_a_later_one_ends_the_task(template, tools, run):
-    run = asks(run, ("c1", "cancel", A1), ("c2", "refund", A1))
-    assert outcome(step.next_step(template(), tools, run)).reason == OutcomeReason.APPROVAL
+    run = asks(run, ("c1", "cancel", A1), ("c2", "look_up", A1), ("c3", "look_up", A1))
+    ended = outcome(step.next_step(template(identicalActions=2), tools, run))
+    assert ended.reason == OutcomeReason.LIMIT_IDENTICAL_ACTIONS
 
 
 def test_a_turn_that_asks_for_more_calls_than_are_left_makes_none(template, tools, run):

@@ -12,9 +12,9 @@ SAID = re.compile(r'(?:call\(|tally\(|command = \{)"([A-Z]+)"(?:, "([A-Z]+)")?')
 FAMILIES = {"XGROUP", "XINFO"}
 WORKER_SCRIPTS = (
     "claim", "part", "suspects", "bury", "leave", "heartbeat", "checkpoint", "release", "finish",
-    "breaker", "reserve", "settle",
+    "breaker", "reserve", "settle", "park",
 )  # fmt: skip
-GATEWAY_SCRIPTS = ("admit", "cancel", "recent")
+GATEWAY_SCRIPTS = ("admit", "cancel", "recent", "escalations", "decide")
 OPERATOR_SCRIPTS = (
     "route",
     "look",
@@ -26,6 +26,7 @@ OPERATOR_SCRIPTS = (
     "budget",
     "overdue",
     "spent",
+    "lapse",
 )
 OF_ALL = {"ping", "select", "eval", "evalsha"}
 

@@ -8,12 +8,14 @@ from typing import Any, Final
 
 import jsonschema_rs
 
-from penstock import errors
+from penstock import errors, escalation
 from penstock.api import toolschema
+from penstock.api.oversight import Oversight
 from penstock.api.tool import Tool
+from penstock.escalation import Ask
 from penstock_runtime import redaction
 from penstock_runtime.agent.models import echo
-from penstock_runtime.agent.tools import checking
+from penstock_runtime.agent.tools import checking, oversight
 from penstock_runtime.agent.transcript import ToolUse
 
 _PROBLEMS_SHOWN: Final = 5
@@ -34,9 +36,19 @@ class Toolbox:
     tools: Mapping[str, Tool]
     checks: Mapping[str, jsonschema_rs.Validator]
     heavy: frozenset[str] = frozenset()
+    asking: oversight.Asking = oversight.NOBODY
     turn: asyncio.Semaphore = field(
         default_factory=lambda: asyncio.Semaphore(checking.AT_ONCE), compare=False
     )
+
+    def ask(self, call: ToolUse) -> Ask | None:
+        """Why the call needs a person, and whose word; None where it needs nobody."""
+        return self.asking.ask(self.tools[call.name], call.input)
+
+    def digest(self, call: ToolUse) -> str:
+        """What an approval of the call is bound to."""
+        tool = self.tools[call.name]
+        return escalation.digest(tool.name, tool.input_schema, call.input)
 
     def problem(self, call: ToolUse) -> str:
         """What is wrong with a call, for the model to read; empty when nothing is."""
@@ -77,8 +89,8 @@ class Toolbox:
         ]
 
 
-def build(tools: Sequence[Tool]) -> Toolbox:
-    """Compile the checks of all tools.
+def build(tools: Sequence[Tool], overseen: Oversight | None = None) -> Toolbox:
+    """Compile the checks of all tools, and the rules by which their calls need a person.
 
     Raises:
         InvalidResource: a schema cannot be used; the message names the tool.
@@ -86,11 +98,13 @@ def build(tools: Sequence[Tool]) -> Toolbox:
     return Toolbox(
         {tool.name: tool for tool in tools},
         {tool.name: _check(tool) for tool in tools},
-        frozenset(tool.name for tool in tools if _is_heavy(tool.input_schema)),
+        frozenset(tool.name for tool in tools if is_heavy(tool.input_schema)),
+        oversight.asking(tools, overseen),
     )
 
 
-def _is_heavy(schema: Mapping[str, Any]) -> bool:
+def is_heavy(schema: Mapping[str, Any]) -> bool:
+    """Whether the check of a schema may take for ever."""
     return toolschema.unfolded_size(schema) > toolschema.MAX_UNFOLDED
 
 

@@ -45,10 +45,12 @@ local function users_key(revision) return T .. ":users:" .. revision end
 local function bell_key(revision) return T .. ":bell:" .. revision end
 local function session_key(session) return T .. ":sess:" .. session end
 local function waiting_key(session) return T .. ":wait:" .. session end
+local function escalation_key(name) return T .. ":esc:" .. name end
 -- What tasks that ended on this day (UTC) have cost: micro-USD by the revision that ended them.
 local function spend_key() return T .. ":spend:" .. math.floor(NOW / 86400000) end
 local REVISIONS, STALE, RECENT = T .. ":revisions", T .. ":stale", T .. ":recent"
 local WAITS, TAIL, VERSIONS = T .. ":waits", T .. ":tail", T .. ":versions"
+local PARKED = T .. ":parked"
 
 local route = hash_at(ROUTE)
 local SUSPENDED = route ~= nil and route.suspended == "1"
@@ -85,8 +87,9 @@ end
 
 local function event(id, kind, json)
   call("XADD", events_key(id), "MAXLEN", "~", EVENT_ROWS, "*", kind, json)
-  -- Who waits for the end is woken by the id alone; a version before knows nothing else.
-  call("PUBLISH", T .. ":news", kind == "finished" and id or id .. " " .. kind)
+  -- Who waits for the end, or for what is asked of a person, is woken by the id alone; a version before knows nothing else.
+  local wakes = kind == "finished" or kind == "waiting"
+  call("PUBLISH", T .. ":news", wakes and id or id .. " " .. kind)
 end
 
 local function ring(revision)

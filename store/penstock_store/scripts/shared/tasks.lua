@@ -4,9 +4,10 @@ local FIELDS = {
   "uid", "revision", "status", "lane", "entry", "sess", "arm", "bucket", "routeVersion",
   "beginVersion", "createdAt", "startedAt", "deliveries", "claim", "cancel", "moved",
   "claimedAt", "savedAt", "savedBy", "holder", "heldAt", "intents", "doubt", "suspects", "alone", "countedOf", "idem", "calls",
+  "asked", "parked", "parkedAt", "waitedMs",
 }
 local SPEND_SECONDS = 172800 -- how long a day's spend is kept
-local COUNTERS = {"createdAt", "startedAt", "deliveries", "alone", "heldAt"}
+local COUNTERS = {"createdAt", "startedAt", "deliveries", "alone", "heldAt", "asked", "parkedAt", "waitedMs"}
 
 -- What scripts need of a task (not its input or checkpoint), nil when it does not exist.
 local function task_at(id)
@@ -32,11 +33,17 @@ local function was_halted(task)
   return task.createdAt < RESUMED_AT
 end
 
+-- When a person last decided on what its session waited for: until then those behind waited for a person, not for a worker.
+local function session_resumed_at(task)
+  return task.sess ~= "" and tonumber(call("HGET", session_key(task.sess), "resumedAt") or "") or 0
+end
+
 -- Whether it waits for its first worker for longer than its revision allows; a suspension is no waiting.
 local function overdue(task)
   if task.startedAt > 0 or SUSPENDED then return false end
   local limit = tonumber(call("HGET", revision_key(task.revision), "queueSeconds") or "")
-  return limit ~= nil and NOW - math.max(task.createdAt, RESUMED_AT) > limit * 1000
+  local function late(since) return NOW - since > limit * 1000 end
+  return limit ~= nil and late(math.max(task.createdAt, RESUMED_AT)) and late(session_resumed_at(task))
 end
 
 -- Keep an idempotency key as long as its task may take; from the task's end on it has a time of its own.
@@ -154,7 +161,23 @@ end
 local ONLY_UNTIL_THE_END = {
   "checkpoint", "checkpointRevision", "whole", "intents", "holder", "heldAt", "claimedAt", "savedAt", "savedBy",
   "suspects", "alone", "countedOf", "doubt", "entry", "sess", "bucket", "beginVersion", "cancel", "moved", "idem", "deliveries", "v", "calls",
+  "asked", "parked", "parkedAt", "parkedBy", "waitedMs", "decision",
 }
+
+-- What a task has asked of people is kept as long as the task; nobody need answer any more.
+local function close_escalations(id, task)
+  for number = 1, task.asked do
+    local key = escalation_key(id .. "." .. number)
+    if call("HGET", key, "status") == "Open" then call("HSET", key, "status", "Void", "decidedAt", NOW) end
+    call("EXPIRE", key, ENDED_TASK_SECONDS)
+  end
+  if task.parked ~= "" then call("ZREM", PARKED, string.match(task.parked, "^[^.]+%.(.+)$")) end
+end
+
+-- How long it has stood still for people.
+local function waited_ms_of(task)
+  return task.waitedMs + (task.parkedAt > 0 and NOW - task.parkedAt or 0)
+end
 
 -- Write a hash anew. One that held a large value once stays in the large encoding, three times as heavy, when the
 -- value is gone (see hash-max-listpack-value of the bundled Redis).
@@ -190,7 +213,7 @@ local function finish(id, task, ending)
   ledger.abandon(task)
   if not ending.claim then ending = without_worker(id, task, ending) end
   local counting = (task.moved ~= "" or was_halted(task)) and LEFT_OUT or ending.counting
-  local latency = task.startedAt > 0 and NOW - task.startedAt or 0
+  local latency = task.startedAt > 0 and math.max(0, NOW - task.startedAt - waited_ms_of(task)) or 0
   local key = task_key(id)
   call("HSET", key, "status", ending.status, "finishedAt", NOW)
   local said = {reason = ending.reason, message = ending.message, output = output_of(task, ending), claim = ending.claim}
@@ -212,7 +235,11 @@ local function finish(id, task, ending)
   if task.idem ~= "" then call("EXPIRE", T .. ":idem:" .. task.idem, IDEMPOTENCY_SECONDS) end
   task.status = ending.status
   ended_here = ended_here + 1
-  if task.sess ~= "" then follow(id, task) end
+  if task.asked > 0 then close_escalations(id, task) end
+  if task.sess ~= "" then
+    if task.parked ~= "" then call("HSET", session_key(task.sess), "resumedAt", NOW) end
+    follow(id, task)
+  end
 end
 
 -- The session's next task takes the place of the one that ended.

@@ -1,0 +1,149 @@
+"""When a person must decide on a call, who may, and what holds when nobody does."""
+
+from enum import StrEnum
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from penstock.api.fields import Block, MapList, Rule
+
+Group = Annotated[str, Field(min_length=1, max_length=253)]
+_Name = Annotated[
+    str, Field(min_length=1, max_length=63, pattern=r"^[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?$")
+]
+_Pattern = Annotated[str, Field(min_length=1, max_length=512)]
+
+
+class ApprovalMode(StrEnum):
+    """When a person must agree before a tool runs."""
+
+    NONE = "None"
+    ALWAYS = "Always"
+    WHEN = "When"
+
+
+class OnTimeout(StrEnum):
+    """What holds of a call when nobody has decided in time."""
+
+    DENY = "Deny"
+    APPROVE = "Approve"
+
+
+class ApprovalRule(Block):
+    """A rule about one argument: where it fits, a person must agree."""
+
+    argument: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=256,
+            description="The argument that is looked at; a dot leads into an object. Where it is absent, "
+            "or cannot be compared, a person is asked.",
+        ),
+    ]
+    above: Annotated[
+        str | None,
+        Field(
+            max_length=40,
+            pattern=r"^-?[0-9]+(\.[0-9]+)?$",
+            description="A person is asked where the argument is a larger number; a decimal string.",
+        ),
+    ] = None
+    contains: Annotated[
+        str | None,
+        Field(
+            min_length=1, max_length=256, description="… where the argument's text holds this text."
+        ),
+    ] = None
+    pattern: Annotated[
+        _Pattern | None,
+        Field(description="… where a part of the argument's text fits this regular expression."),
+    ] = None
+    approvers: Annotated[
+        list[Group],
+        Field(
+            max_length=16,
+            description="Groups, of one of which a person must be to decide; none: whoever may approve.",
+        ),
+    ] = []
+    min_approvals: Annotated[
+        int, Field(ge=1, le=2, description="How many different persons must approve.")
+    ] = 1
+
+
+ONE_CONDITION: Final = Rule(
+    "(has(self.above) ? 1 : 0) + (has(self.contains) ? 1 : 0) + (has(self.pattern) ? 1 : 0) == 1",
+    "exactly one of above, contains and pattern must be set",
+)
+WHEN_HAS_RULES: Final = Rule(
+    "self.mode != 'When' || (has(self.rules) && size(self.rules) > 0)",
+    "mode When takes at least one rule",
+)
+RULES_GO_WITH_WHEN: Final = Rule(
+    "self.mode == 'When' || !has(self.rules) || size(self.rules) == 0",
+    "rules go with mode When alone",
+)
+
+
+class Approval(Block):
+    """When a person must agree before the tool runs."""
+
+    mode: Annotated[
+        ApprovalMode,
+        Field(
+            description="None: never. Always: the call waits for a person. When: as the rules say."
+        ),
+    ]
+    rules: Annotated[
+        list[Annotated[ApprovalRule, ONE_CONDITION]],
+        Field(
+            max_length=16, description="With mode When: a person is asked where one of them fits."
+        ),
+    ] = []
+
+
+class OversightRule(Block):
+    """A rule about tools by their name: a person must agree before each call of theirs."""
+
+    name: Annotated[_Name, Field(description="What the rule is called in the escalation.")]
+    tool_pattern: Annotated[
+        _Pattern,
+        Field(description="A regular expression that the whole name of a tool fits."),
+    ]
+    approvers: Annotated[
+        list[Group],
+        Field(
+            max_length=16,
+            description="Groups, of one of which a person must be to decide; none: whoever may approve.",
+        ),
+    ] = []
+    min_approvals: Annotated[
+        int, Field(ge=1, le=2, description="How many different persons must approve.")
+    ] = 1
+
+
+class Oversight(Block):
+    """When a person must decide, and what holds when nobody does."""
+
+    rules: Annotated[
+        list[OversightRule],
+        MapList("name"),
+        Field(
+            max_length=16,
+            description="Tools whose calls a person must approve, whatever they declare.",
+        ),
+    ] = []
+    timeout_seconds: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=604_800,
+            description="How long a call waits for a person, in seconds; at most 7 days.",
+        ),
+    ] = 3600
+    on_timeout: Annotated[
+        OnTimeout,
+        Field(
+            description="Deny: the model is told that nobody decided. Approve: the call is made."
+        ),
+    ] = OnTimeout.DENY

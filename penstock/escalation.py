@@ -1,0 +1,157 @@
+"""What an agent asks of a person, and what a person has said: the types of an escalation."""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from penstock.api.oversight import OnTimeout
+from penstock.names import AgentKey
+from penstock.revision import canonical
+from penstock.task import Usage
+
+LONGEST_SECONDS: Final = 604_800  # seven days
+DEFAULT_SECONDS: Final = 3600
+
+#: A call of a task: the number of the reply, and that of the call in it, both from 1.
+Place = tuple[int, int]
+
+
+class EscalationStatus(StrEnum):
+    """Where an escalation is. Void: its task ended before anybody decided."""
+
+    OPEN = "Open"
+    APPROVED = "Approved"
+    DENIED = "Denied"
+    ANSWERED = "Answered"
+    VOID = "Void"
+
+
+class Verdict(StrEnum):
+    """What a person says. Answer: the call is not made, the model reads the person's words instead."""
+
+    APPROVE = "Approve"
+    DENY = "Deny"
+    ANSWER = "Answer"
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Why a call needs a person, and whose word it takes.
+
+    ``approvers``: for each entry the person must be in one of its groups. ``min_approvals``: so
+    many different persons must approve.
+    """
+
+    why: str
+    approvers: tuple[tuple[str, ...], ...] = ()
+    min_approvals: int = 1
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A call that waits, as it is kept for the person.
+
+    ``arguments`` and ``context`` are JSON without credentials; ``digest`` is of the tool's name, its
+    schema and the whole arguments. ``schema`` is JSON, by which changed arguments are checked.
+    """
+
+    ask: Ask
+    tool: str
+    place: Place
+    arguments: str
+    digest: str
+    schema: str
+    context: str
+    timeout_seconds: int
+    on_timeout: OnTimeout
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What was decided of a call. ``by`` is empty where time decided.
+
+    ``arguments``: those that a person put in the place of the model's; None: the model's own.
+    ``digest`` is what the approval is bound to.
+    """
+
+    escalation: str
+    place: Place
+    verdict: Verdict
+    digest: str
+    by: tuple[str, ...] = ()
+    note: str = ""
+    answer: str = ""
+    arguments: Mapping[str, Any] | None = None
+
+
+_NOTHING: Final = Usage()
+
+
+@dataclass(frozen=True)
+class Escalation:
+    """An escalation as it is stored. Times are Redis milliseconds; ``revision`` is a hash.
+
+    ``submitter`` is who submitted the task, ``user`` for whom. ``approved_by`` have approved so far,
+    ``decided_by`` is empty where time decided, or nobody yet. ``changed``: JSON of the arguments that a
+    person put in the place of the model's, empty where nobody did.
+    """
+
+    id: str
+    task: str
+    agent: AgentKey
+    revision: str
+    status: EscalationStatus
+    tenant: str
+    user: str
+    session: str
+    submitter: str
+    tool: str
+    arguments: str
+    digest: str
+    ask: Ask
+    on_timeout: OnTimeout
+    asked_ms: int
+    deadline_ms: int
+    usage: Usage = _NOTHING
+    decided_ms: int = 0
+    approved_by: tuple[str, ...] = ()
+    decided_by: tuple[str, ...] = ()
+    note: str = ""
+    answer: str = ""
+    changed: str = ""
+    decided_revision: str = ""
+    context: str = ""
+    schema: str = ""
+
+
+def digest(tool: str, schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
+    """What an approval is bound to: another tool, schema or argument gives another digest."""
+    text = canonical([tool, schema, arguments])
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def task_of(identifier: str) -> str:
+    """The id of the task of an escalation; "" where it is no escalation's id."""
+    task, dot, number = identifier.rpartition(".")
+    fits = dot and task.count(".") == 1 and number.isascii() and number.isdecimal()
+    return task if fits and len(identifier) <= _MOST_CHARACTERS else ""
+
+
+def token(*parts: str) -> str:
+    """Words as one opaque, URL-safe one."""
+    return base64.urlsafe_b64encode("\n".join(parts).encode()).decode().rstrip("=")
+
+
+def parts_of(text: str) -> list[str]:
+    """The words of a token.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode().split("\n")
+
+
+_MOST_CHARACTERS: Final = 220

@@ -1,0 +1,77 @@
+"""What a person is shown of a call that waits: what is wanted, why, and the conversation before it."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from penstock.api.agent import AgentTemplate
+from penstock.api.oversight import Oversight
+from penstock.escalation import Ask, Asked
+from penstock_runtime import redaction
+from penstock_runtime.agent.models.model import Message
+from penstock_runtime.agent.step import Run
+from penstock_runtime.agent.tools.toolbox import Toolbox
+from penstock_runtime.agent.transcript import ToolUse
+
+MAX_ARGUMENT_CHARACTERS: Final = 32_768  # of the call, as it is shown
+MAX_CONTEXT_CHARACTERS: Final = 16_384  # of the conversation, the newest
+_MAX_PART_CHARACTERS: Final = 4096  # of one message
+_UNDECLARED: Final = Oversight()
+
+
+def asked(template: AgentTemplate, toolbox: Toolbox, run: Run, call: ToolUse, ask: Ask) -> Asked:
+    """A call that waits for a person, as it is kept; nothing in it holds a credential."""
+    oversight = template.oversight or _UNDECLARED
+    return Asked(
+        ask=ask,
+        tool=call.name,
+        place=call.place,
+        arguments=_cut(_json(redaction.redact_all(call.input)), MAX_ARGUMENT_CHARACTERS),
+        digest=toolbox.digest(call),
+        schema=_json(toolbox.tools[call.name].input_schema),
+        context=_json(_context(run)),
+        timeout_seconds=oversight.timeout_seconds,
+        on_timeout=oversight.on_timeout,
+    )
+
+
+def _context(run: Run) -> list[dict[str, str]]:
+    """The newest of the conversation, oldest first, within the bound."""
+    said: list[dict[str, str]] = []
+    room = MAX_CONTEXT_CHARACTERS
+    for message in reversed(run.transcript.messages):
+        text = _cut(redaction.redact("\n".join(_parts(message))), _MAX_PART_CHARACTERS)
+        if len(text) > room:
+            break
+        room -= len(text)
+        said.insert(0, {"role": message["role"], "text": text})
+    return said
+
+
+def _parts(message: Message) -> Iterator[str]:
+    """What a message says to a reader: without what the model thought."""
+    content = message["content"]
+    if isinstance(content, str):
+        yield content
+        return
+    for block in content:
+        match block["type"]:
+            case "text":
+                yield block["text"]
+            case "tool_use":
+                yield f"[calls {block['name']} with {_json(block['input'])}]"
+            case "tool_result":
+                yield f"[result: {_text_of(block)}]"
+
+
+def _text_of(block: Mapping[str, Any]) -> str:
+    said = block.get("content", "")
+    return said if isinstance(said, str) else _json(said)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").decode()
+
+
+def _cut(text: str, most: int) -> str:
+    return redaction.shortened(text, most)

@@ -1,0 +1,37 @@
+"""What is told of a task while it runs: its events."""
+
+from typing import Final
+
+from penstock.api.agent import AgentTemplate
+from penstock.money.prices import usd
+from penstock_runtime import redaction
+from penstock_runtime.agent.keeper import Event
+from penstock_runtime.agent.models.model import Charge, Reply
+from penstock_runtime.agent.transcript import ToolUse
+
+_EVENT_TEXT_CHARACTERS: Final = 4000
+
+
+def answered(template: AgentTemplate, answer: Reply, spent: Charge) -> Event:
+    """A call that was answered; ``spent`` is what that took, attempts before it included.
+
+    Who answered is told where it may have been another one than declared first.
+    """
+    who = {"model": answer.by.model} if template.model.fallbacks else {}
+    texts = (block["text"] for block in answer.content if block["type"] == "text")
+    return "model", {
+        "stopReason": answer.stop_reason,
+        "text": redaction.redact("".join(texts))[:_EVENT_TEXT_CHARACTERS],
+        "inputTokens": answer.tokens.input,
+        "cachedInputTokens": answer.tokens.cache_read,
+        "outputTokens": answer.tokens.output,
+        "costUSD": usd(answer.charge.cost_micro_usd),
+        "stepCostUSD": usd(spent.cost_micro_usd),
+        "attempts": spent.attempts,
+        **who,
+    }
+
+
+def called(call: ToolUse, *, ok: bool, wall_ms: int) -> Event:
+    """A call of a tool, or one that was not carried out."""
+    return "tool", {"name": call.name, "ok": ok, "wallSeconds": wall_ms / 1000}

@@ -1,0 +1,166 @@
+"""Whether a call needs a person: one answer from what the tool declares, and from rules about it."""
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+import jsonschema_rs
+
+from penstock import errors
+from penstock.api.oversight import ApprovalMode, ApprovalRule, Oversight, OversightRule
+from penstock.api.tool import Tool
+from penstock.escalation import Ask
+
+_BOUNDS: Final = jsonschema_rs.RegexOptions(size_limit=1 << 20, dfa_size_limit=1 << 21)
+_NUMBER: Final = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][-+]?[0-9]{1,3})?", re.ASCII)
+_LONGEST_NUMBER: Final = 100
+_ABSENT: Final = object()
+
+
+@dataclass(frozen=True)
+class Asking:
+    """By which rules calls need a person; patterns are compiled.
+
+    ``required``: tools of which every call does, whatever they declare.
+    """
+
+    rules: tuple[tuple[OversightRule, frozenset[str]], ...] = ()
+    patterns: Mapping[str, Callable[[str], bool]] = field(default_factory=dict)
+    required: Collection[str] = ()
+
+    def ask(self, tool: Tool, given: Mapping[str, Any]) -> Ask | None:
+        """Why a call needs a person, and whose word it takes; None where it needs nobody.
+
+        Where several rules ask, all are told, each one's groups must agree, and the larger number
+        of people counts.
+        """
+        asks = [*self._by_tool(tool, given), *self._by_rules(tool)]
+        if tool.name in self.required:
+            asks.append(Ask("restrictions.requireApproval names it"))
+        if not asks:
+            return None
+        approvers = dict.fromkeys(groups for ask in asks for groups in ask.approvers)
+        most = max(ask.min_approvals for ask in asks)
+        return Ask("; ".join(ask.why for ask in asks), tuple(approvers), most)
+
+    def _by_tool(self, tool: Tool, given: Mapping[str, Any]) -> list[Ask]:
+        match tool.approval_mode:
+            case ApprovalMode.NONE:
+                return []
+            case ApprovalMode.ALWAYS:
+                return [Ask(_why_always(tool))]
+            case ApprovalMode.WHEN:
+                rules = tool.approval.rules if tool.approval else []
+                fitting = ((rule, self._fits(rule, given)) for rule in rules)
+                return [
+                    _ask(rule.approvers, rule.min_approvals, why) for rule, why in fitting if why
+                ]
+
+    def _by_rules(self, tool: Tool) -> list[Ask]:
+        return [
+            _ask(
+                rule.approvers,
+                rule.min_approvals,
+                f"rule {rule.name} of the Agent's oversight names it",
+            )
+            for rule, tools in self.rules
+            if tool.name in tools
+        ]
+
+    def _fits(self, rule: ApprovalRule, given: Mapping[str, Any]) -> str:
+        """Why a rule asks; empty where it does not."""
+        found, name = _found(given, rule.argument), rule.argument
+        if found is _ABSENT:
+            return f"its argument {name} is absent"
+        if rule.above is not None:
+            number = _number(found)
+            if number is None:
+                return f"its argument {name} is no number"
+            return (
+                f"its argument {name} is above {rule.above}" if number > Decimal(rule.above) else ""
+            )
+        if not isinstance(found, str):
+            return f"its argument {name} is no text"
+        if rule.contains is not None:
+            return (
+                f"its argument {name} contains {rule.contains!r}" if rule.contains in found else ""
+            )
+        pattern = rule.pattern or ""
+        return f"its argument {name} fits {pattern!r}" if self.patterns[pattern](found) else ""
+
+
+NOBODY: Final = Asking()
+
+
+def asking(
+    tools: Sequence[Tool], overseen: Oversight | None, required: Collection[str] = ()
+) -> Asking:
+    """The rules of a template, compiled.
+
+    Raises:
+        InvalidResource: a pattern cannot be used; the message says which.
+    """
+    rules = overseen.rules if overseen else []
+    named = [(rule, _compiled(f"^(?:{rule.tool_pattern})$", rule.tool_pattern)) for rule in rules]
+    told = tuple(
+        (rule, frozenset(tool.name for tool in tools if fits(tool.name))) for rule, fits in named
+    )
+    patterns = {
+        rule.pattern: _compiled(rule.pattern, rule.pattern)
+        for tool in tools
+        for rule in (tool.approval.rules if tool.approval else ())
+        if rule.pattern is not None
+    }
+    return Asking(told, patterns, frozenset(required))
+
+
+def _ask(groups: Sequence[str], min_approvals: int, why: str) -> Ask:
+    return Ask(why, (tuple(groups),) if groups else (), min_approvals)
+
+
+def _why_always(tool: Tool) -> str:
+    if tool.approval:
+        return "its approval.mode is Always"
+    return (
+        "its effect is Irreversible, as is that of a tool which declares none: declare effect: "
+        "ReadOnly where it changes nothing, or approval: {mode: None} where nobody need be asked"
+    )
+
+
+def _found(given: Mapping[str, Any], path: str) -> Any:
+    """The argument of a path: a name, or names of objects within each other."""
+    if path in given:
+        return given[path]
+    found: Any = given
+    for name in path.split("."):
+        if not isinstance(found, Mapping) or name not in found:
+            return _ABSENT
+        found = found[name]
+    return found
+
+
+def _number(value: Any) -> Decimal | None:
+    """A number, or one that is written as text; None where it cannot be compared."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    text = value.strip() if isinstance(value, str) else repr(value)
+    if len(text) > _LONGEST_NUMBER or not _NUMBER.fullmatch(text):
+        return None
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return None
+
+
+def _compiled(pattern: str, declared: str) -> Callable[[str], bool]:
+    """A pattern for an engine without back-tracking: linear time on any text."""
+    try:
+        check = jsonschema_rs.validator_for(
+            {"type": "string", "pattern": pattern}, pattern_options=_BOUNDS, offline=True
+        )
+    except ValueError as error:
+        first = str(error).partition("\n")[0]
+        raise errors.InvalidResource(f"the pattern {declared!r} cannot be used: {first}") from error
+    return check.is_valid

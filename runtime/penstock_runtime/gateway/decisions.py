@@ -1,0 +1,105 @@
+"""A person's decision: its body, who may make it, and why it is refused."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+from penstock.escalation import Escalation, EscalationStatus, Verdict
+from penstock_runtime.gateway import plain
+from penstock_runtime.gateway.access import Caller
+from penstock_runtime.gateway.bodies import Prose
+from penstock_runtime.gateway.problems import Problem
+from penstock_store.escalations import Decided
+
+MAX_NOTE = 4096
+MAX_ANSWER = 65_536
+_ID_CHARACTERS = 220
+
+
+class DecisionRequest(BaseModel):
+    """What a person decides of a call."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        alias_generator=to_camel,
+        title="DecisionRequest",
+        json_schema_extra={"example": {"decision": "Approve", "note": "as agreed by phone"}},
+    )
+
+    decision: Annotated[
+        Verdict,
+        Field(
+            description="Approve: the call is made. Deny: it is not, and the model hears why. Answer: it "
+            "is not, and the model reads the answer as its result."
+        ),
+    ]
+    note: Annotated[
+        Prose | None,
+        Field(max_length=MAX_NOTE, description="Why; of a denied call the model reads it."),
+    ] = None
+    answer: Annotated[
+        Prose | None,
+        Field(max_length=MAX_ANSWER, description="With Answer: what the model reads."),
+    ] = None
+    arguments: Annotated[
+        dict[str, Any] | None,
+        Field(
+            description="With Approve: other arguments than the model's, which fit the tool's schema. "
+            "The model is told of them."
+        ),
+    ] = None
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Self:
+        if (self.decision is Verdict.ANSWER) != (self.answer is not None):
+            raise PydanticCustomError(
+                "answer", "answer: goes with the decision Answer, and it alone"
+            )
+        if self.arguments is not None and self.decision is not Verdict.APPROVE:
+            raise PydanticCustomError("arguments", "arguments: go with the decision Approve alone")
+        return self
+
+
+def check_person(caller: Caller, found: Escalation) -> None:
+    """Let a caller who may approve decide on this call.
+
+    Raises:
+        Problem: approval-forbidden; he is in none of the groups that the rule asks for, or it is
+            his own call.
+    """
+    if "\n" in caller.person:
+        raise Problem("approval-forbidden", "The name of this caller cannot be written down.")
+    if caller.person in (found.submitter, found.user):
+        detail = (
+            f"{caller.person!r} has submitted the task, or it is for him; somebody else decides."
+        )
+        raise Problem("approval-forbidden", detail)
+    for groups in found.ask.approvers:
+        if not set(groups) & set(caller.groups):
+            detail = f"{caller.person!r} is in none of the groups {', '.join(groups)}, which decide on this call."
+            raise Problem("approval-forbidden", detail)
+
+
+def missing(identifier: str) -> Problem:
+    """The problem of an escalation that is not there."""
+    named = repr(plain.shortened(identifier, _ID_CHARACTERS))
+    return Problem("escalation-not-found", f"There is no escalation {named}.")
+
+
+def refused(became: Decided, after: Escalation) -> Problem:
+    """The problem of a decision that came too late, or differs from the first of two."""
+    if became is Decided.DIFFERS:
+        detail = "The approval before this one is for other arguments; deny the call, or approve the same."
+        return Problem("escalation-decided", detail)
+    if after.status is EscalationStatus.OPEN:
+        detail = "This person has spoken already; somebody else decides now."
+        return Problem("escalation-decided", detail)
+    who = " and ".join(after.decided_by) or "time"
+    if after.status is EscalationStatus.VOID:
+        return Problem("escalation-decided", "Its task has ended before anybody decided.")
+    detail = f"{who[:1].upper()}{who[1:]} decided before: {after.status}."
+    return Problem("escalation-decided", detail)

@@ -1,0 +1,89 @@
+"""Which escalations a caller looks for: the query, read within bounds, refused in one sentence."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from penstock import escalation, names
+from penstock.names import AgentKey
+from penstock_runtime.gateway import bodies, plain, searching
+from penstock_runtime.gateway.problems import Problem
+from penstock_store.escalations import Sought
+
+#: What can be asked for, in the order of the reference, and what it means.
+PARAMETERS: Final[Mapping[str, str]] = {
+    "namespace": "Only of agents in this namespace.",
+    "agent": "Only of this agent; with namespace.",
+    "tool": "Only calls of this tool.",
+    "user": "Only of tasks for this user.",
+    "revision": "Only of the revision of this name or hash.",
+    "limit": f"How many a page has at most: 1 to {searching.MAX_ITEMS}, else {searching.DEFAULT_ITEMS}.",
+    "continue": "What the page before said under the same name.",
+}
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is looked for; ``place`` is the agent to go on with, and how far it was read."""
+
+    namespace: str = ""
+    agent: str = ""
+    tool: str = ""
+    user: str = ""
+    revision: str = ""
+    limit: int = searching.DEFAULT_ITEMS
+    place: tuple[str, str] = ("", "")
+
+    def of(self, agent: AgentKey, tenant: str) -> Sought:
+        """What is looked for of one agent; ``tenant`` is empty for those of all."""
+        revision = self.revision.removeprefix(f"{agent.name}-")
+        return Sought(tenant, self.user, self.tool, names.hash_of(revision) if revision else "")
+
+
+def read(query: Sequence[tuple[str, str]]) -> Search:
+    """What a query asks for; an empty value is as good as none.
+
+    Raises:
+        Problem: invalid-query.
+    """
+    given: dict[str, str] = {}
+    for name, value in query:
+        if name not in PARAMETERS:
+            shown = plain.one_line(name, bodies.MAX_SHOWN)
+            known = ", ".join(PARAMETERS)
+            raise Problem("invalid-query", f"There is no parameter {shown!r}; there are {known}.")
+        if name in given:
+            raise Problem("invalid-query", f"The parameter {name} may be given once.")
+        given[name] = value[: bodies.MAX_NAME_LENGTH * 4]
+    if given.get("agent") and not given.get("namespace"):
+        raise Problem("invalid-query", "The parameter agent goes with the parameter namespace.")
+    words = {
+        name: given.get(name, "") for name in ("namespace", "agent", "tool", "user", "revision")
+    }
+    return Search(
+        **words, limit=_limit(given.get("limit", "")), place=_place(given.get("continue", ""))
+    )
+
+
+def _limit(text: str) -> int:
+    if not text:
+        return searching.DEFAULT_ITEMS
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:7]) <= searching.MAX_ITEMS):
+        shown = plain.one_line(text, bodies.MAX_SHOWN)
+        detail = f"The parameter limit is {shown!r}; it must be a number from 1 to {searching.MAX_ITEMS}."
+        raise Problem("invalid-query", detail)
+    return int(text)
+
+
+def _place(text: str) -> tuple[str, str]:
+    if not text:
+        return "", ""
+    try:
+        agent, after = escalation.parts_of(text)
+        if after:
+            score, _ = escalation.parts_of(after)
+            int(score)
+    except ValueError:
+        detail = "The parameter continue must be what a page before said under continue."
+        raise Problem("invalid-query", detail) from None
+    return agent, after

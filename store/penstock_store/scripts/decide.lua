@@ -1,0 +1,34 @@
+-- A person's word on a call that waits. It is decided once: the same word of the same person again changes nothing.
+-- Answers {"missing"}, {"ok" | "again", how many have approved}, or {"decided" | "differs"}: by somebody else, by time
+-- or otherwise; or the approval before was for other arguments.
+-- KEYS: tag, route, outcomes, escalation. ARGV: id of the escalation, tenant ("": of whichever), person, verdict, note,
+--       answer, changed arguments (JSON, "" for the model's own).
+-- uses: agent places ledger tasks parking
+local name, tenant, person, verdict, note, answer, changed = unpack(ARGV, 1, 7)
+local task, known = parking.open(name)
+if not known or (tenant ~= "" and known.tenant ~= tenant) then return {"missing"} end
+
+local word = redis.sha1hex(table.concat({verdict, answer, changed}, "\n"))
+local said = known["said:" .. person]
+local approvals = tonumber(known.approvals or "") or 0
+if said == word then return {"again", approvals} end
+if not task then return {"decided"} end
+if NOW >= tonumber(known.deadline) then
+  parking.lapse(name)
+  return {"decided"}
+end
+if said then return {"decided"} end -- he has spoken
+
+local by = {}
+for each in string.gmatch(known.approvedBy or "", "[^\n]+") do by[#by + 1] = each end
+if verdict == "Approve" and approvals > 0 and known.approving ~= changed then return {"differs"} end
+call("HSET", KEYS[4], "said:" .. person, word)
+if verdict == "Approve" then
+  by[#by + 1], approvals = person, approvals + 1
+  call("HSET", KEYS[4], "approvals", approvals, "approving", changed, "approvedBy", table.concat(by, "\n"), "note", note)
+  if approvals < (tonumber(known.minApprovals) or 1) then return {"ok", approvals} end
+else
+  by = {person}
+end
+parking.decide(name, task, known, {verdict = verdict, by = by, note = note, answer = answer, changed = changed})
+return {"ok", approvals}

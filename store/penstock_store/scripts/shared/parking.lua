@@ -1,0 +1,101 @@
+-- Tasks that wait for a person: nobody's, in no queue, with an escalation that says for what.
+-- T:esc:<id>          hash   an escalation; expires with its task
+-- T:parked            zset   the tails of open escalations' ids, by the ms at which time decides
+-- T:schema:<digest>   hash   json: a tool's schema, by which changed arguments are checked
+-- In a task's hash the status is Halted, which versions before know, and parked names the escalation.
+local parking = {}
+
+do
+local DAY_SECONDS = 86400
+
+local function tail_of(name) return string.match(name, "^[^.]+%.(.+)$") end
+
+function parking.count() return tally("ZCARD", PARKED) end
+
+-- An idempotency key is kept as long as its task may take, the wait included.
+local function keep_key(task, seconds)
+  if task.idem ~= "" then
+    local limits = call("HMGET", revision_key(task.revision), "queueSeconds", "wallSeconds")
+    local rest = (tonumber(limits[1] or "") or 0) + (tonumber(limits[2] or "") or 0) + IDEMPOTENCY_SECONDS
+    call("EXPIRE", T .. ":idem:" .. task.idem, math.max(seconds + rest, IDEMPOTENCY_OPEN_SECONDS))
+  end
+end
+
+-- Park a task that is in no queue. asked: fields of the escalation in pairs. Answers the escalation's id.
+function parking.park(id, task, claim, usage, seconds, schema, asked)
+  local name = id .. "." .. call("HINCRBY", task_key(id), "asked", 1)
+  local key, ends = escalation_key(name), NOW + seconds * 1000
+  local of_task = call("HMGET", task_key(id), "tenant", "user", "session", "submitter")
+  call("HSET", task_key(id), "status", "Halted", "claim", "", "parked", name, "parkedBy", claim, "parkedAt", NOW,
+    "usage", usage, "suspects", 0, "deliveries", math.max(0, task.deliveries - 1))
+  call("HDEL", task_key(id), "holder", "heldAt", "decision")
+  call("DEL", key)
+  call("HSET", key, "task", id, "status", "Open", "askedAt", NOW, "deadline", ends, "revision", task.revision,
+    "tenant", of_task[1] or "", "user", of_task[2] or "", "session", of_task[3] or "", "submitter", of_task[4] or "",
+    "usage", usage, "schema", redis.sha1hex(schema), unpack(asked))
+  local schema_key = T .. ":schema:" .. redis.sha1hex(schema)
+  call("HSET", schema_key, "json", schema)
+  call("EXPIRE", schema_key, LONGEST_WAIT_SECONDS + DAY_SECONDS)
+  call("ZADD", PARKED, ends, tail_of(name))
+  keep_key(task, seconds)
+  row("m", id, task) -- while it waits it is no sample
+  event(id, "waiting", cjson.encode({escalation = name, tool = call("HGET", key, "tool"), deadlineMs = ends}))
+  return name
+end
+
+-- The escalation and its task, where it still waits.
+function parking.open(name)
+  local known = hash_at(escalation_key(name))
+  if not known or known.status ~= "Open" then return nil, known end
+  local task = task_at(known.task)
+  if task == nil or has_ended(task) or task.parked ~= name then return nil, known end
+  return task, known
+end
+
+-- Take what no task waits for out of the index: a version before has ended it.
+function parking.forget(name)
+  call("ZREM", PARKED, tail_of(name))
+  local known = call("HGET", escalation_key(name), "status")
+  if known == "Open" then
+    call("HSET", escalation_key(name), "status", "Void", "decidedAt", NOW)
+    call("EXPIRE", escalation_key(name), ENDED_TASK_SECONDS)
+  end
+end
+
+local STATUS = {Approve = "Approved", Deny = "Denied", Answer = "Answered"}
+
+-- Decide, once, and hand the task on: to its own revision, or to the one that serves instead.
+-- said: verdict, by (list), note, answer, changed.
+function parking.decide(name, task, known, said)
+  local id = known.task
+  if foreign(task) then return finish(id, task, ENDINGS.deleted) end
+  local decision = cjson.encode({
+    escalation = name, step = tonumber(known.step), position = tonumber(known.position), digest = known.digest,
+    verdict = said.verdict, by = table.concat(said.by, "\n"), note = said.note, answer = said.answer, changed = said.changed,
+  })
+  call("ZREM", PARKED, tail_of(name))
+  call("HSET", escalation_key(name), "status", STATUS[said.verdict], "decidedAt", NOW, "decidedBy", table.concat(said.by, "\n"),
+    "note", said.note, "answer", said.answer, "changed", said.changed)
+  call("HINCRBY", task_key(id), "waitedMs", math.max(0, NOW - task.parkedAt))
+  call("HSET", task_key(id), "status", SUSPENDED and "Halted" or "Queued", "decision", decision)
+  call("HDEL", task_key(id), "parked", "parkedAt", "parkedBy")
+  task.parked, task.parkedAt = "", 0
+  if task.sess ~= "" then call("HSET", session_key(task.sess), "resumedAt", NOW) end
+  event(id, "decided", cjson.encode({escalation = name, decision = said.verdict, by = said.by[1] or ""}))
+  place(id, task)
+  call("HSET", escalation_key(name), "decidedRevision", task.revision)
+end
+
+-- Time decides what nobody has decided.
+function parking.lapse(name)
+  local task, known = parking.open(name)
+  if not task then return parking.forget(name) end
+  parking.decide(name, task, known, {verdict = known.onTimeout, by = {}, note = "", answer = "", changed = ""})
+end
+
+-- The ids of escalations whose time is over, at most so many.
+function parking.overdue(limit)
+  return call("ZRANGEBYSCORE", PARKED, "-inf", whole(NOW), "LIMIT", 0, limit)
+end
+
+end

@@ -1,0 +1,258 @@
+"""Calls that wait for a person, over HTTP: listed, read, decided once, and by whom."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+
+import pytest
+
+from penstock.api.oversight import OnTimeout
+from penstock.escalation import Ask, Asked, digest
+from penstock.names import AgentKey
+from penstock.task import Usage
+from penstock_store.records import Directive
+from tests.integration.gateway import conftest
+from tests.integration.gateway.conftest import Agent
+
+TOKENS = [
+    {"token": "the-shop", "name": "shop", "tenant": "acme", "agents": ["*"]},
+    {"token": "ann-of-finance", "name": "ann", "tenant": "acme", "agents": ["*"],
+     "user": "ann", "groups": ["finance"], "approve": True},
+    {"token": "bob-of-support", "name": "bob", "tenant": "acme", "agents": ["*"],
+     "user": "bob", "groups": ["support"], "approve": True},
+    {"token": "cat-elsewhere", "name": "cat", "tenant": "globex", "agents": ["*"],
+     "user": "cat", "groups": ["finance"], "approve": True},
+]  # fmt: skip
+SCHEMA = {
+    "type": "object",
+    "required": ["amount"],
+    "properties": {"amount": {"type": "number", "maximum": 1000}},
+}
+ARGUMENTS = {"amount": 150}
+
+
+@pytest.fixture(scope="module")
+def shared(redis, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("gateway")
+    (directory / "tokens.json").write_text(json.dumps({"tokens": TOKENS}))
+    running = conftest.launch(redis.url, directory)
+    yield running
+    code, _ = running.stop()
+    assert code == 0, running.log.read_text()
+
+
+@pytest.fixture
+async def agent(store):
+    made = Agent(store, AgentKey("shop", f"agent-{uuid.uuid4().hex[:10]}"))
+    await made.set_route()
+    return made
+
+
+def asked(**more):
+    given = {
+        "ask": Ask("its approval.mode is Always"),
+        "timeout_seconds": 3600,
+        "on_timeout": OnTimeout.DENY,
+    } | more
+    return Asked(
+        tool="refund",
+        place=(1, 1),
+        arguments=json.dumps(ARGUMENTS),
+        digest=digest("refund", SCHEMA, ARGUMENTS),
+        schema=json.dumps(SCHEMA),
+        context=json.dumps([{"role": "user", "text": "I want my money back."}]),
+        **given,
+    )
+
+
+async def park(agent, claim, **more):
+    said = await agent.store.claims.park(claim, Usage(1, 0, 100, 20, 4000, 900), asked(**more))
+    assert said is Directive.CONTINUE
+
+
+async def waits(shared, agent, user="u-1", token="the-shop", **more):
+    """A task whose call waits; the escalation's id."""
+    async with shared.client(token) as client:
+        submitted = await client.post(agent.tasks, json={"input": "x", "user": user})
+        [claim] = await agent.claim()
+        await park(agent, claim, **more)
+        task = (await client.get(f"/v1/tasks/{submitted.json()['id']}")).json()
+    assert task["status"] == "WaitingForApproval"
+    return task["escalation"]
+
+
+async def decide(shared, token, identifier, **body):
+    async with shared.client(token) as client:
+        return await client.post(f"/v1/escalations/{identifier}/decision", json=body)
+
+
+async def get(shared, token, path, **query):
+    async with shared.client(token) as client:
+        return await client.get(path, params=query)
+
+
+async def test_a_call_is_listed_read_approved_over_http_and_goes_on(shared, agent):
+    identifier = await waits(shared, agent)
+    found = await get(
+        shared, "ann-of-finance", "/v1/escalations", namespace="shop", agent=agent.key.name
+    )
+    [item] = found.json()["items"]
+    assert (item["id"], item["tool"], item["arguments"]) == (identifier, "refund", ARGUMENTS)
+    whole = (await get(shared, "ann-of-finance", f"/v1/escalations/{identifier}")).json()
+    assert whole["conversation"] == [{"role": "user", "text": "I want my money back."}]
+    assert (whole["status"], whole["costUSD"]) == ("Open", "0.004000")
+    said = await decide(shared, "ann-of-finance", identifier, decision="Approve", note="by phone")
+    assert said.status_code == 200, said.text
+    assert (said.json()["status"], said.json()["decidedBy"]) == ("Approved", ["ann"])
+    [claim] = await agent.claim()
+    assert (claim.decision.verdict, claim.decision.by, claim.decision.place) == (
+        "Approve",
+        ("ann",),
+        (1, 1),
+    )
+    assert claim.task.usage.wall_ms == 900
+
+
+async def test_it_is_decided_once_and_the_same_word_again_changes_nothing(shared, agent):
+    identifier = await waits(shared, agent)
+    first = await decide(shared, "ann-of-finance", identifier, decision="Deny", note="too much")
+    again = await decide(shared, "ann-of-finance", identifier, decision="Deny", note="too much")
+    assert (first.status_code, again.status_code) == (200, 200)
+    for token, word in (("ann-of-finance", "Approve"), ("bob-of-support", "Approve")):
+        late = await decide(shared, token, identifier, decision=word)
+        assert (late.status_code, late.json()["type"].rpartition("/")[2]) == (
+            409,
+            "escalation-decided",
+        )
+    [claim] = await agent.claim()
+    assert (claim.decision.verdict, claim.decision.note) == ("Deny", "too much")
+
+
+async def test_ten_people_at_once_decide_it_once(shared, agent):
+    identifier = await waits(shared, agent)
+    words = [
+        decide(shared, token, identifier, decision=word)
+        for word in ("Approve", "Deny")
+        for token in ("ann-of-finance", "bob-of-support")
+    ]
+    statuses = sorted([answer.status_code for answer in await asyncio.gather(*words)])
+    assert statuses == [200, 409, 409, 409]
+    assert len(await agent.claim()) == 1
+
+
+@pytest.mark.parametrize(
+    ("token", "status", "why"),
+    [
+        ("the-shop", 403, "decides on no calls"),
+        ("bob-of-support", 403, "in none of the groups finance"),
+        ("cat-elsewhere", 404, "no escalation"),
+        ("ann-of-finance", 200, "Approved"),
+    ],
+)
+async def test_who_may_decide(shared, agent, token, status, why):
+    identifier = await waits(shared, agent, ask=Ask("it is much", (("finance",),)))
+    said = await decide(shared, token, identifier, decision="Approve")
+    assert said.status_code == status
+    assert why in said.text
+
+
+@pytest.mark.parametrize(("user", "token"), [("ann", "the-shop"), ("u", "ann-of-finance")])
+async def test_nobody_approves_his_own_call(shared, agent, user, token):
+    identifier = await waits(shared, agent, user=user, token=token)
+    said = await decide(shared, "ann-of-finance", identifier, decision="Approve")
+    assert (said.status_code, said.json()["type"].rpartition("/")[2]) == (403, "approval-forbidden")
+    assert (
+        await decide(shared, "bob-of-support", identifier, decision="Approve")
+    ).status_code == 200
+
+
+async def test_two_persons_approve_where_two_must(shared, agent):
+    identifier = await waits(shared, agent, ask=Ask("four eyes", (), 2))
+    first = await decide(shared, "ann-of-finance", identifier, decision="Approve")
+    assert (first.json()["status"], first.json()["approvedBy"]) == ("Open", ["ann"])
+    again = await decide(shared, "ann-of-finance", identifier, decision="Approve")
+    assert again.json()["status"] == "Open"
+    other = await decide(
+        shared, "bob-of-support", identifier, decision="Approve", arguments={"amount": 1}
+    )
+    assert other.status_code == 409
+    second = await decide(shared, "bob-of-support", identifier, decision="Approve")
+    assert (second.json()["status"], second.json()["decidedBy"]) == ("Approved", ["ann", "bob"])
+
+
+async def test_changed_arguments_must_fit_the_schema_and_are_on_record(shared, agent):
+    identifier = await waits(shared, agent)
+    wrong = await decide(
+        shared, "ann-of-finance", identifier, decision="Approve", arguments={"amount": 5000}
+    )
+    assert (wrong.status_code, "1000" in wrong.text) == (400, True)
+    said = await decide(
+        shared, "ann-of-finance", identifier, decision="Approve", arguments={"amount": 100}
+    )
+    assert said.json()["changedArguments"] == {"amount": 100}
+    [claim] = await agent.claim()
+    assert claim.decision.arguments == {"amount": 100}
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ({}, "decision"),
+        ({"decision": "Perhaps"}, "decision"),
+        ({"decision": "Answer"}, "answer"),
+        ({"decision": "Deny", "arguments": {}}, "arguments"),
+        ({"decision": "Deny", "by": "me"}, "by"),
+    ],
+)
+async def test_a_decision_that_says_nothing_usable_is_refused_and_changes_nothing(
+    shared, agent, body, why
+):
+    identifier = await waits(shared, agent)
+    said = await decide(shared, "ann-of-finance", identifier, **body)
+    assert (said.status_code, why in said.json()["detail"]) == (400, True), said.text
+    assert (await get(shared, "the-shop", f"/v1/escalations/{identifier}")).json()[
+        "status"
+    ] == "Open"
+
+
+async def test_time_decides_once_though_no_worker_lives(shared, agent):
+    identifier = await waits(shared, agent, timeout_seconds=1, on_timeout=OnTimeout.APPROVE)
+    deadline = time.monotonic() + 20
+    while not await agent.store.escalations.lapse(agent.key):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+    assert await agent.store.escalations.lapse(agent.key) == 0
+    said = await decide(shared, "ann-of-finance", identifier, decision="Deny")
+    assert (said.status_code, "Time decided" in said.text) == (409, True)
+    [claim] = await agent.claim()
+    assert (claim.decision.verdict, claim.decision.by) == ("Approve", ())
+
+
+async def test_who_waits_hears_at_once_that_a_person_is_asked(shared, agent):
+    async with shared.client("the-shop") as client:
+        posted = asyncio.create_task(client.post(agent.tasks, json={"input": "x", "wait": 25}))
+        [claim] = await agent.claim()
+        await park(agent, claim)
+        async with asyncio.timeout(15):
+            answer = await posted
+    assert (answer.status_code, answer.json()["status"]) == (202, "WaitingForApproval")
+    assert answer.json()["escalation"]
+
+
+async def test_a_cancelled_task_asks_nobody_any_more(shared, agent):
+    identifier = await waits(shared, agent)
+    async with shared.client("the-shop") as client:
+        ended = await client.delete(f"/v1/tasks/{identifier.rpartition('.')[0]}")
+    assert ended.json()["status"] == "Cancelled"
+    listed = await get(
+        shared, "the-shop", "/v1/escalations", namespace="shop", agent=agent.key.name
+    )
+    assert listed.json()["items"] == []
+    said = await decide(shared, "ann-of-finance", identifier, decision="Approve")
+    assert said.status_code == 409
+    assert (await get(shared, "the-shop", f"/v1/escalations/{identifier}")).json()[
+        "status"
+    ] == "Void"

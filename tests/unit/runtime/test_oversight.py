@@ -1,0 +1,152 @@
+"""Which calls need a person, whose word it takes, and what the person is shown."""
+
+import json
+
+import pytest
+
+from penstock import errors
+from penstock.api.oversight import OnTimeout, Oversight
+from penstock.api.tool import Tool
+from penstock_runtime.agent import asking
+from penstock_runtime.agent.models import scripted
+from penstock_runtime.agent.tools import toolbox
+from penstock_runtime.agent.transcript import ToolUse
+
+ANY = {"type": "object"}
+
+
+def refund(**approval):
+    declared = {"name": "refund", "inputSchema": ANY, "http": {"url": "http://127.0.0.1:9/refund"}}
+    return Tool.model_validate(declared | {"approval": approval})
+
+
+def when(*rules, **more):
+    return refund(mode="When", rules=[rule | more for rule in rules])
+
+
+def ask(tool, given, **oversight):
+    overseen = Oversight.model_validate(oversight) if oversight else None
+    return toolbox.build([tool], overseen).ask(ToolUse("c1", tool.name, given, 1))
+
+
+ABOVE = {"argument": "amount", "above": "100"}
+IN_TEXT = {"argument": "order.note", "contains": "urgent"}
+PATTERN = {"argument": "to", "pattern": "@example\\.org$"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "given", "because"),
+    [
+        (ABOVE, {"amount": 100}, ""),
+        (ABOVE, {"amount": 100.01}, "above 100"),
+        (ABOVE, {"amount": "150.00"}, "above 100"),
+        (ABOVE, {"amount": "99"}, ""),
+        (ABOVE, {"amount": 1e300}, "above 100"),
+        (ABOVE, {"amount": -5}, ""),
+        (ABOVE | {"above": "-10"}, {"amount": -5}, "above -10"),
+        (ABOVE, {}, "absent"),
+        (ABOVE, {"amount": None}, "no number"),
+        (ABOVE, {"amount": True}, "no number"),
+        (ABOVE, {"amount": [150]}, "no number"),
+        (ABOVE, {"amount": "much"}, "no number"),
+        (ABOVE, {"amount": float("nan")}, "no number"),
+        (ABOVE, {"amount": "1" * 5000}, "no number"),
+        (ABOVE, {"amount": 10**400}, "no number"),
+        (ABOVE, {"Amount": 5}, "absent"),
+        (IN_TEXT, {"order": {"note": "not so urgent"}}, "contains 'urgent'"),
+        (IN_TEXT, {"order": {"note": "in a while"}}, ""),
+        (IN_TEXT, {"order": "urgent"}, "absent"),
+        (IN_TEXT, {"order": {"note": 5}}, "no text"),
+        (IN_TEXT, {"order.note": "urgent"}, "contains 'urgent'"),
+        (PATTERN, {"to": "a@example.org"}, "fits"),
+        (PATTERN, {"to": "a@example.org.test"}, ""),
+    ],
+)
+def test_a_rule_asks_where_its_argument_fits_and_nowhere_else(rule, given, because):
+    found = ask(when(rule), given)
+    assert (found is not None) == bool(because)
+    assert not because or because in found.why
+
+
+def test_a_pattern_costs_no_more_than_its_text_is_long():
+    rule = {"argument": "to", "pattern": "^(a+)+$"}
+    assert ask(when(rule), {"to": "a" * 50_000 + "!"}) is None
+
+
+def test_a_pattern_that_cannot_be_used_is_told():
+    with pytest.raises(errors.InvalidResource, match="cannot be used"):
+        ask(when({"argument": "to", "pattern": "(unclosed"}), {})
+
+
+def test_a_rule_says_whose_word_it_takes_and_of_how_many():
+    one = ask(when(ABOVE), {"amount": 150})
+    assert (one.approvers, one.min_approvals) == ((), 1)
+    both = ask(when(ABOVE | {"approvers": ["finance"], "minApprovals": 2}), {"amount": 150})
+    assert (both.approvers, both.min_approvals) == ((("finance",),), 2)
+    rules = [{"name": "r", "toolPattern": "refund", "approvers": ["legal"], "minApprovals": 2}]
+    together = ask(when(ABOVE | {"approvers": ["finance"]}), {"amount": 150}, rules=rules)
+    assert (together.approvers, together.min_approvals) == ((("finance",), ("legal",)), 2)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "asks"),
+    [
+        ("refund", True),
+        ("re.*", True),
+        ("(delete|refund)", True),
+        ("fund", False),
+        ("refun", False),
+    ],
+)
+def test_a_rule_about_tools_asks_for_those_whose_whole_name_fits(pattern, asks):
+    rules = [{"name": "moves-money", "toolPattern": pattern}]
+    found = ask(refund(mode="None"), {}, rules=rules)
+    assert (found is not None) == asks
+    assert not asks or "moves-money" in found.why
+
+
+@pytest.mark.parametrize(
+    ("declared", "seconds", "holds"),
+    [
+        (None, 3600, OnTimeout.DENY),
+        ({"timeoutSeconds": 60}, 60, OnTimeout.DENY),
+        ({"onTimeout": "Approve"}, 3600, OnTimeout.APPROVE),
+    ],
+)
+def test_how_long_a_call_waits_and_what_holds_then_is_as_declared(
+    template, run, declared, seconds, holds
+):
+    made = template()
+    if declared is not None:
+        made = made.model_copy(update={"oversight": Oversight.model_validate(declared)})
+    asked = asked_of(made, run)
+    assert (asked.timeout_seconds, asked.on_timeout) == (seconds, holds)
+
+
+def asked_of(template, run, given=None):
+    tools = toolbox.build(template.tools, template.oversight)
+    run = run.replied(scripted.tool_use(("c1", "refund", given or {"order": "A1"})))
+    call = run.transcript.calls[0]
+    return asking.asked(template, tools, run, call, tools.ask(call))
+
+
+def test_a_person_is_shown_the_call_and_the_conversation_within_a_bound(template, run):
+    asked = asked_of(template(), run)
+    assert json.loads(asked.arguments) == {"order": "A1"}
+    said = json.loads(asked.context)
+    assert [each["role"] for each in said] == ["user", "assistant"]
+    assert said[0]["text"] == "Where is A1?"
+    assert "refund" in said[1]["text"]
+    large = asked_of(template(), run, {"order": "x" * 1_000_000})
+    assert len(large.arguments) <= asking.MAX_ARGUMENT_CHARACTERS
+    assert len(large.context) <= 2 * asking.MAX_CONTEXT_CHARACTERS
+
+
+def test_an_approval_is_bound_to_tool_schema_and_arguments():
+    def digest(tool, given):
+        return toolbox.build([tool]).digest(ToolUse("c1", "refund", given, 1))
+
+    other = refund(mode="None").model_copy(update={"input_schema": {"type": "object", "x": 1}})
+    first = digest(refund(mode="None"), {"a": 1, "b": 2})
+    assert digest(refund(mode="Always"), {"b": 2, "a": 1}) == first
+    assert len({first, digest(refund(mode="None"), {"a": 1}), digest(other, {"a": 1, "b": 2})}) == 3
