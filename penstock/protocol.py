@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from penstock.api.agent import AgentTemplate
+from penstock.api.analysis import Analysis
 from penstock.api.oversight import ApprovalMode
 from penstock.money.ledger import MIN_REPLY_TOKENS, Budget, OnExceeded
 
@@ -15,6 +16,7 @@ from penstock.money.ledger import MIN_REPLY_TOKENS, Budget, OnExceeded
 SPOKEN: Final = 3
 SILENT: Final = 1
 BUDGETS: Final = "spec.budgets"
+ANALYSIS: Final = "spec.analysis"
 _HOLDS_MS: Final = 60_000  # it is said with each heartbeat
 
 
@@ -39,7 +41,11 @@ class Need:
 
 
 def need(
-    template: AgentTemplate, budget: Budget | None = None, *, restricted: bool = False
+    template: AgentTemplate,
+    budget: Budget | None = None,
+    *,
+    restricted: bool = False,
+    analysis: Analysis | None = None,
 ) -> Need:
     """What workers of a template must keep. A new field that they must not pass over adds a line.
 
@@ -47,9 +53,10 @@ def need(
         template: of their revision.
         budget: of the Agent, which all its revisions share.
         restricted: whether the Agent has restrictions.
+        analysis: of its AgentRollout, where the revision may be the canary.
     """
     model = template.model
-    shared = budget or Budget()
+    shared, trial = budget or Budget(), analysis or Analysis()
     needs = (
         Need(2, BUDGETS) if budget else Need(),
         Need(2, "spec.template.model.fallbacks") if model.fallbacks else Need(),
@@ -62,6 +69,8 @@ def need(
         Need(3, "spec.restrictions") if restricted else Need(),
         Need(3, "spec.template.oversight") if template.oversight else Need(),
         Need(3, "spec.template.tools[].approval") if _asks(template) else Need(),
+        Need(3, f"{ANALYSIS}.canarySpendCapUSD") if trial.canary_spend_cap_usd else Need(),
+        Need(3, f"{ANALYSIS}.canaryBudgetPercent") if trial.canary_budget_percent else Need(),
     )
     return max(needs, key=lambda one: one.number)
 

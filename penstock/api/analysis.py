@@ -12,7 +12,7 @@ from penstock.api.comparison import (
     OnNoEvidence,
     OnRegression,
 )
-from penstock.api.fields import Block, Formerly, MapList, Message, Percent, Timestamp
+from penstock.api.fields import Block, Formerly, MapList, Message, Money, Percent, Timestamp
 from penstock.api.sample import MAX_SAMPLES, Sample
 
 _COST_PERCENT: Final = 200
@@ -105,6 +105,23 @@ class Analysis(Block):
             description="Checks that only report: they condemn, suspend and hold nothing.",
         ),
     ] = ()
+    canary_spend_cap_usd: Annotated[
+        Money | None,
+        Field(
+            description="Most that a canary may spend while its share is at most 50 %: reserved before "
+            "each of its model calls. Then it is stopped: stable serves everybody, and it is not "
+            "rejected. A higher cap, or promote, lets it go on. Absent: not bounded."
+        ),
+    ] = None
+    canary_budget_percent: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=100,
+            description="Of each window of the Agent's budgets the canary may use at most so many percent, "
+            "or twice its share where that is more. Absent: as much as there is.",
+        ),
+    ] = None
 
 
 class Result(StrEnum):

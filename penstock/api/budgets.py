@@ -16,6 +16,7 @@ from penstock.money.ledger import (
     OnExceeded,
     Scope,
     Unit,
+    Window,
 )
 from penstock.money.prices import usd
 
@@ -149,8 +150,10 @@ def field_of(limit: Limit) -> str:
     match limit.scope:
         case Scope.TASK:
             return f"budgets.{unit}.perTask"
-        case Scope.CANARY:
+        case Scope.CANARY if limit.window is Window.TOTAL:
             return "analysis.canarySpendCapUSD"
+        case Scope.CANARY:
+            return "analysis.canaryBudgetPercent"
     return f"budgets.{_PLACES.get(limit.scope, '')}{unit}.{spend.FIELDS.get(limit.window, 'total')}"
 
 

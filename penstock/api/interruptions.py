@@ -7,6 +7,18 @@ from pydantic import Field
 from penstock.api.fields import Block, Message, Timestamp
 
 
+class SpendStop(Block):
+    """The limit that the canary had used up when it was stopped."""
+
+    limit: Annotated[
+        str, Field(max_length=32, description="Its window and unit, such as total:micro_usd.")
+    ]
+    most: Annotated[int, Field(ge=0, description="What it was then, in tokens or USD / 10^6.")]
+    until: Annotated[
+        Timestamp | None, Field(description="When its window ends; absent: it has no end.")
+    ] = None
+
+
 class Suspension(Block):
     """Why the canary is taken off for a while, or when it last came back."""
 
@@ -32,6 +44,16 @@ class Suspension(Block):
     overloads: Annotated[
         int, Field(ge=0, description="How often it was taken off because its queue aged.")
     ] = 0
+    stop: Annotated[
+        SpendStop | None, Field(description="Why it is stopped, where it is for what it has spent.")
+    ] = None
+    unbounded: Annotated[
+        bool,
+        Field(
+            description="A person let it go on in this attempt without canarySpendCapUSD and "
+            "canaryBudgetPercent."
+        ),
+    ] = False
 
 
 class Halt(Block):

@@ -28,6 +28,7 @@ class ConditionType(StrEnum):
     ROLLOUT_MISSING = "RolloutMissing"
     RUNTIME_TOO_OLD = "RuntimeTooOld"
     STALLED = "Stalled"
+    STOPPED = "Stopped"
     SUSPENDED = "Suspended"
     UP_TO_DATE = "UpToDate"
 
@@ -39,6 +40,7 @@ class WaitReason(StrEnum):
     ANALYSIS_UNCLEAR = "AnalysisUnclear"
     AWAITING_CAPACITY = "AwaitingCapacity"
     AWAITING_EVIDENCE = "AwaitingEvidence"
+    BUDGET_SHARE_REACHED = "BudgetShareReached"
     CANARY_NOT_READY = "CandidateNotReady"
     CANARY_UNAVAILABLE = "CandidateUnavailable"
     CEILING_REACHED = "CeilingReached"
@@ -55,6 +57,7 @@ class WaitReason(StrEnum):
     ROLLED_BACK = "RolledBack"
     ROWS_LOST = "RowsLost"
     SHARED_INCIDENT = "SharedIncident"
+    SPEND_CAP_REACHED = "SpendCapReached"
     STORE_UNAVAILABLE = "StoreUnavailable"
     UNDOING = "Undoing"
 
@@ -89,5 +92,6 @@ class EventReason(StrEnum):
     STATUS_UNREADABLE = "StatusUnreadable"
     STEP_PASSED = "StepPassed"
     STEP_STARTED = "StepStarted"
+    STOPPED = "Stopped"
     SUPERSEDED = "Superseded"
     SUSPENDED = "Suspended"

@@ -208,6 +208,18 @@ class Refused:
 
 
 @dataclass(frozen=True)
+class Stop:
+    """A limit of the canary's own for want of which a call of it was refused, as it was then.
+
+    ``spent`` is settled by now; the window ends at ``resets_ms``, 0 where it never does.
+    """
+
+    limit: Limit
+    spent: int
+    resets_ms: int = 0
+
+
+@dataclass(frozen=True)
 class Wish:
     """A call that is to be reserved.
 

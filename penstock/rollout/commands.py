@@ -46,6 +46,11 @@ def set_percent(situation: Situation, percent: int, revision: str) -> str:
     return _patch(situation, f'{{"spec":{{"traffic":{traffic}}}}}')
 
 
+def raise_cap(situation: Situation, dollars: str) -> str:
+    """The command that lets a canary spend so much."""
+    return _patch(situation, f'{{"spec":{{"analysis":{{"canarySpendCapUSD":"{dollars}"}}}}}}')
+
+
 def unpause(situation: Situation) -> str:
     """The command that lets the steps go on."""
     return _patch(situation, '{"spec":{"paused":false}}')

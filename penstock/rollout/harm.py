@@ -2,10 +2,11 @@
 
 from penstock.analysis.evidence import Observation
 from penstock.analysis.guardrails import CheckVerdict
+from penstock.api import condition
 from penstock.api.analysis import Reason
 from penstock.api.comparison import OnRegression
 from penstock.api.reasons import WaitReason
-from penstock.rollout import findings, holds
+from penstock.rollout import findings, holds, spending
 from penstock.rollout.comparing import REASONS, check_name, comparing, to_blame
 from penstock.rollout.facts import (
     COMPARABLE_PERCENT,
@@ -14,7 +15,8 @@ from penstock.rollout.facts import (
     UNAVAILABLE_TIMES,
     Facts,
 )
-from penstock.rollout.moves import Move, Reject, Resume, Suspend, Wait
+from penstock.rollout.moves import Move, Promote, Reject, Resume, Suspend, Wait
+from penstock.rollout.requests import Verb
 from penstock.rollout.words import compared, verdicts, waits
 
 
@@ -96,12 +98,42 @@ def not_comparable(facts: Facts) -> Move | None:
     return Suspend(WaitReason.NOT_COMPARABLE, verdicts.no_rival(check))
 
 
+def spend_cap(facts: Facts) -> Move | None:
+    """A canary that has used up what it may spend is stopped: stable serves everybody.
+
+    It is no worse for that, and not rejected. It comes back when its limit is raised or the window
+    ends; promote lets it go on without, for the rest of its attempt.
+    """
+    if facts.suspended_for in spending.STOPPED:
+        if not spending.still_stopped(facts):
+            return _resume(facts)
+        if facts.asks(Verb.PROMOTE):
+            return _held(facts) or Resume(unbounded=True)
+        if facts.asks(Verb.PROMOTE_FULL):
+            held = facts.status.held_percent or 0
+            promoted = Promote(Reason.REQUESTED, verdicts.promoted_by_request(held))
+            return _held(facts) or promoted
+        stop = facts.suspension.stop
+        until = condition.moment(stop.until) if stop and stop.until else None
+        return Wait(WaitReason(facts.suspended_for), waits.stopped, until)
+    stop_now = spending.reached(facts)
+    if stop_now is None or not facts.percent or facts.situation.agent_suspended:
+        return None
+    why = verdicts.used_up(stop_now, facts)
+    return Suspend(spending.reason(stop_now), why, stop=spending.kept(stop_now))
+
+
 def _resume(facts: Facts) -> Move:
     """To come back is a raise: what holds any raise holds this one, but a person's word does it."""
-    held = holds.undo_awaits_pods(facts) or holds.agent_suspended(facts) or holds.not_ready(facts)
+    held = _held(facts)
     if held is None and facts.owned is None:
         held = holds.measurement_missing(facts) or holds.rows_lost(facts) or holds.paused(facts)
     return held or Resume()
+
+
+def _held(facts: Facts) -> Move | None:
+    """What holds any raise, also one by a person's word."""
+    return holds.undo_awaits_pods(facts) or holds.agent_suspended(facts) or holds.not_ready(facts)
 
 
 def guardrail(facts: Facts) -> Move | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from penstock.api.analysis import Reason
+from penstock.api.interruptions import SpendStop
 from penstock.api.reasons import WaitReason
 from penstock.api.rollout import Source
 from penstock.rollout.facts import Facts
@@ -85,17 +86,24 @@ class Reject:
 class Suspend:
     """The canary is taken off for a while; nobody is blamed yet.
 
-    ``overload``: its pods are ready and its queue aged, which never condemns it.
+    ``overload``: its pods are ready and its queue aged, which never condemns it. ``stop``: it is
+    stopped, for it has used up this.
     """
 
     reason: WaitReason
     message: str
     overload: bool = False
+    stop: SpendStop | None = None
 
 
 @dataclass(frozen=True)
 class Resume:
-    """A suspended canary comes back to the share it had."""
+    """A suspended canary comes back to the share it had.
+
+    ``unbounded``: a person lets it, whatever it has spent.
+    """
+
+    unbounded: bool = False
 
 
 @dataclass(frozen=True)

@@ -41,8 +41,9 @@ POLICY: Final = (
     Entry(harm.not_comparable, "missing rows may be all that makes it incomparable"),
     Entry(harm.guardrail, "condemns, so that every excuse comes before it"),
     Entry(harm.evidence_of_harm, "a broken limit is the plainer word of the two"),
+    Entry(harm.spend_cap, "who does harm is not merely stopped"),
     # what do people say
-    Entry(checks.lowering, "a verdict tells the share at which the harm was done"),
+    Entry(checks.lowering, "a stop, too, tells the share at which the money was spent"),
     Entry(checks.kept, "a ceiling that takes over a setpoint lowers it and keeps nothing"),
     Entry(holds.undo_awaits_pods, "all below raises; the share that is kept is no raise"),
     Entry(holds.agent_suspended, "who goes back is told of that in any case", free=True),

@@ -8,7 +8,7 @@ from penstock.api.analysis import Result
 from penstock.api.condition import Status
 from penstock.api.reasons import ConditionType, WaitReason
 from penstock.api.rollout import Source
-from penstock.rollout import former, path
+from penstock.rollout import former, path, spending
 from penstock.rollout.facts import Facts
 from penstock.rollout.moves import Awaited
 from penstock.rollout.situation import Pods
@@ -37,6 +37,8 @@ def all_conditions(facts: Facts, wait: Awaited) -> tuple[condition.Condition, ..
     }
     if path.under_way(facts.status) and facts.status.unreached_percent is not None:
         told[ConditionType.NO_ELIGIBLE_USERS] = _unreached(facts, facts.status.unreached_percent)
+    if _is_bounded(facts):
+        told[ConditionType.STOPPED] = _stopped(facts, wait)
     return tuple(_condition(facts, kind, *words_of) for kind, words_of in told.items())
 
 
@@ -72,11 +74,25 @@ def _says(one: condition.Condition) -> tuple[Status, str, str, int]:
 
 def _suspended(facts: Facts) -> _Told:
     kept = facts.suspension
-    if facts.suspended_for:
+    if facts.suspended_for and facts.suspended_for not in spending.STOPPED:
         return Status.TRUE, facts.suspended_for, kept.message
     if kept.resumed_at and path.under_way(facts.status):
         return Status.FALSE, "Resumed", kept.message
     return Status.FALSE, "NotSuspended", ""
+
+
+def _is_bounded(facts: Facts) -> bool:
+    analysis = facts.situation.spec.analysis
+    declared = (analysis.canary_spend_cap_usd, analysis.canary_budget_percent) != (None, None)
+    return declared or facts.suspended_for in spending.STOPPED
+
+
+def _stopped(facts: Facts, wait: Awaited) -> _Told:
+    """Whether the canary is off for what it has spent."""
+    if facts.suspended_for not in spending.STOPPED:
+        return Status.FALSE, "NotStopped", ""
+    told = wait.message if wait.reason in spending.STOPPED else facts.suspension.message
+    return Status.TRUE, facts.suspended_for, told
 
 
 def _unreached(facts: Facts, percent: int) -> _Told:

@@ -8,6 +8,7 @@ from penstock.analysis.evidence import Observation
 from penstock.api.analysis import Verdict
 from penstock.api.reasons import EventReason
 from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus
+from penstock.money.ledger import Limit, Stop
 from penstock.rollout.capacity import Capacity
 
 
@@ -74,7 +75,9 @@ class Situation:
     name it is called like its Agent. Without a ``capacity`` there is enough for any share.
     ``store_error`` says why Redis does not answer. ``uncut`` is the reason, in one word, why the
     Agent's present template has no revision: Settling, or what is wrong with it.
-    ``expected_micro_usd`` is what a task is declared to cost, None where it is not.
+    ``expected_micro_usd`` is what a task is declared to cost, None where it is not. ``agent_limits``
+    are those of the Agent's budget, None where it cannot be read; ``stops`` tells for want of which
+    of its own limits calls of a revision were refused.
     """
 
     now: datetime
@@ -99,6 +102,8 @@ class Situation:
     uncut: str = ""
     capacity: Capacity | None = None
     expected_micro_usd: int | None = None
+    agent_limits: tuple[Limit, ...] | None = ()
+    stops: Mapping[str, tuple[Stop, ...]] = field(default_factory=dict)
     namespace: str = ""
     name: str = ""
 

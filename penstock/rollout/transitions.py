@@ -49,7 +49,7 @@ def change(move: moves.Action, facts: Facts) -> Change:  # noqa: C901, PLR0911, 
         case moves.Suspend():
             return _suspend(move, facts)
         case moves.Resume():
-            return _resume(facts)
+            return _resume(move, facts)
         case moves.SetShare():
             return _set_share(move, facts)
         case moves.Keep():
@@ -198,7 +198,9 @@ def _reject(move: moves.Reject, facts: Facts) -> Change:
 
 
 def _suspend(move: moves.Suspend, facts: Facts) -> Change:
-    message = events.suspended(facts, move.message)
+    told, message = EventReason.SUSPENDED, events.suspended(facts, move.message)
+    if move.stop:
+        told, message = EventReason.STOPPED, events.stopped(facts, move.message)
     unavailable = move.reason == WaitReason.CANARY_UNAVAILABLE and not move.overload
     kept = facts.suspension
     update = {
@@ -211,6 +213,7 @@ def _suspend(move: moves.Suspend, facts: Facts) -> Change:
             update={
                 "uncompared": kept.uncompared + (move.reason == WaitReason.NOT_COMPARABLE),
                 "overloads": kept.overloads + move.overload,
+                "stop": move.stop,
                 "reason": move.reason.value,
                 "message": message[:2048],
                 "since": condition.timestamp(facts.now),
@@ -218,17 +221,15 @@ def _suspend(move: moves.Suspend, facts: Facts) -> Change:
             }
         ),
     }
-    return Change(
-        updated(facts, update), (Happening(EventReason.SUSPENDED, message, warning=True),)
-    )
+    return Change(updated(facts, update), (Happening(told, message, warning=True),))
 
 
-def _resume(facts: Facts) -> Change:
+def _resume(move: moves.Resume, facts: Facts) -> Change:
     back = facts.status.held_percent or 0
     trial = facts.suspended_for == WaitReason.NOT_COMPARABLE and back > COMPARABLE_PERCENT
     back = COMPARABLE_PERCENT if trial else back
     percent = facts.capped(back)
-    message = events.resumed(facts, percent)
+    message = events.resumed(facts, percent, unbounded=move.unbounded)
     source = Source.AUTOMATIC if percent == back else Source.CEILING
     approved = facts.status.step_approved and not trial  # it was given for another share
     update = {
@@ -241,9 +242,13 @@ def _resume(facts: Facts) -> Change:
                 "reason": "",
                 "message": message,
                 "resumed_at": condition.timestamp(facts.now),
+                "stop": None,
+                "unbounded": facts.suspension.unbounded or move.unbounded,
             }
         ),
     }
+    if move.unbounded:
+        update |= answered(facts, message.removesuffix("."))
     return Change(updated(facts, update), (Happening(EventReason.RESUMED, message),))
 
 

@@ -226,13 +226,16 @@ class Claims:
         wish = said_of_money.reserve
         return directive, money.answer(wish.call, reserved) if wish else None
 
-    async def release(self, claim: Claim, settle: Sequence[Settlement] = ()) -> bool:
+    async def release(
+        self, claim: Claim, settle: Sequence[Settlement] = (), *, to_stable: bool = False
+    ) -> bool:
         """Give a task back: to its own revision, or to stable when its revision was rejected.
 
+        With ``to_stable`` a canary's task goes to stable also while the canary is not rejected.
         Its checkpoint stays. Returns False when the claim was lost meanwhile.
         """
         spoken = money.money_text(Money(tuple(settle)), self._scripts.process)
-        named = (claim.task.id, claim.id, spoken)
+        named = (claim.task.id, claim.id, spoken, int(to_stable))
         (said,) = await self._numbered(
             "release", claim.agent, claim.consumer, *_of_task(claim), after=named
         )

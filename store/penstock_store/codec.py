@@ -308,7 +308,7 @@ def _rates(rates: RequestRates) -> str:
 def look(answer: Sequence[Any]) -> Look:
     """A look from what look.lua answers."""
     now_ms, stored, first, last, works, waiting, trimmed, *more = answer
-    cost_today, spending, overdue, parked, lapses_ms = more
+    cost_today, spending, overdue, marked, parked, lapses_ms = more
     record = tuple((field or b"").decode(errors="replace") for field in stored)
     uid, epoch, version, *_ = record
     return Look(
@@ -335,6 +335,7 @@ def look(answer: Sequence[Any]) -> Look:
         },
         cost_today=costs(cost_today),
         spending=_spending(spending),
+        stops=money.stops(marked),
     )
 
 

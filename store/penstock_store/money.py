@@ -20,6 +20,7 @@ from penstock.money.ledger import (
     Scope,
     Spending,
     Spent,
+    Stop,
     Unit,
     Waiting,
     Window,
@@ -157,6 +158,12 @@ def limit(text: bytes) -> Limit | None:
         return None
     scope, window, unit, most = text.decode().split(":")
     return Limit(Scope(scope), Window(window), Unit(unit), int(most))
+
+
+def stops(said: Sequence[Any]) -> tuple[Stop, ...]:
+    """Where calls of a canary were refused, from what `look.lua` answers."""
+    found = ((limit(text), int(spent), int(resets_ms)) for text, spent, resets_ms in said)
+    return tuple(Stop(by, spent, resets_ms) for by, spent, resets_ms in found if by)
 
 
 def spending(said: Sequence[Any]) -> Spending:

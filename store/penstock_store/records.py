@@ -7,7 +7,7 @@ from typing import Any
 
 from penstock.access import Access, Heard
 from penstock.escalation import Decision
-from penstock.money.ledger import Answer, Spending
+from penstock.money.ledger import Answer, Spending, Stop
 from penstock.names import AgentKey
 from penstock.outcomes import Row
 from penstock.protocol import Spoken
@@ -75,6 +75,7 @@ class Directive(StrEnum):
 
     CONTINUE = "Continue"
     GIVE_BACK = "GiveBack"  # its revision was rejected or the agent is suspended: release it
+    HAND_OVER = "HandOver"  # its canary may not spend more: save it, and release it to stable
     CANCEL = "Cancel"  # the caller took it back: finish it as Cancelled
     LOST = "Lost"  # another worker owns it now: drop it without another write
     PARK = "Park"  # it waits for a person by now: drop it without another write
@@ -141,6 +142,12 @@ class Look:
     # micro-USD of the tasks that ended today (UTC), by the hash of the revision that ended them
     cost_today: Mapping[str, int] = field(default_factory=dict)
     spending: Spending | None = None  # of the agent and its canary; None where there is no budget
+    stops: tuple[Stop, ...] = ()  # where calls of the route's canary were refused
+
+    @property
+    def canary(self) -> str:
+        """The hash of the canary in the route in force; "" where there is none."""
+        return "".join(self.route_record[4:5])
 
     def stable_of(self, uid: str) -> str:
         """The hash of whom the route in force leads to; "" where it is none of this Agent."""

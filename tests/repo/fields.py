@@ -43,6 +43,7 @@ _COMPARING = "tests/unit/rollout/test_comparing.py::"
 _MAY_ADD = _COMPARING + "test_what_the_next_step_may_add_is_declared"
 _IGNORED = _COMPARING + "test_smaller_differences_are_ignored"
 _TOLERATED = _COMPARING + "test_how_much_higher_values_may_be_is_declared"
+_SPENDING = "tests/unit/rollout/test_money.py::"
 _OVER = _GUARDRAILS + "test_a_limit_condemns_what_is_over_it_and_spares_what_is_under_it"
 
 #: A field with one legal value: there is nothing to vary until there is a second one.
@@ -219,6 +220,10 @@ TESTS = {
         "analysis.dryRun": _COMPARING + "test_a_check_that_only_reports_condemns_and_holds_nothing",
         "analysis.guardrails.costPercentOfBudget": _COSTS
         + "test_the_percentage_is_of_what_a_task_is_expected_to_cost",
+        "analysis.canarySpendCapUSD": _SPENDING
+        + "test_a_raised_cap_brings_it_back_to_its_share_and_one_that_is_not_higher_does_not",
+        "analysis.canaryBudgetPercent": _SPENDING
+        + "test_of_each_window_it_may_use_its_part_or_twice_its_share",
         "paused": _STRATEGY + "test_nothing_is_raised_by_itself_while_paused",
         "traffic.canaryPercent": _STRATEGY + "test_a_persons_percent_comes_before_the_steps",
         "traffic.canaryRevision": _STRATEGY

@@ -9,8 +9,10 @@ from penstock.api import budgets
 from penstock.api.budgets import PerCaller
 from penstock.api.restrictions import NO_RESTRICTIONS
 from penstock.money.ledger import Budget, Mode
+from penstock.rollout import allowance
 from penstock.traffic import NO_RATES, RequestRates
 from penstock_operator.reconcile import lifting
+from penstock_operator.reconcile.course import Course
 from penstock_operator.reconcile.world import World
 
 _MARK_DIGITS: Final = 16
@@ -32,11 +34,18 @@ def _requests(caller: PerCaller | None) -> int:
     return (caller.requests_per_minute if caller else None) or 0
 
 
-def budget(world: World) -> Budget | None:
+def budget(world: World, course: Course) -> Budget | None:
     """What the ledger is to keep; None where nothing is bounded."""
-    declared = budgets.budget_of(world.spec.budgets) if world.spec else None
+    if world.spec is None:
+        return None
+    declared = budgets.budget_of(world.spec.budgets)
     lifts = lifting.for_ledger(world) if declared else ()
-    return replace(declared, lifts=lifts) if declared and lifts else declared
+    declared = replace(declared, lifts=lifts) if declared and lifts else declared
+    if world.rollout is None or course.rollout_status is None:
+        return declared
+    agent, analysis = declared or Budget(), world.rollout.spec.analysis
+    own = allowance.limits(analysis, agent.limits, course.rollout_status)
+    return replace(agent, limits=(*agent.limits, *own)) if own else declared
 
 
 def restricted(world: World) -> str:
@@ -46,9 +55,9 @@ def restricted(world: World) -> str:
     return restrictions.written(world.spec.restrictions or NO_RESTRICTIONS)
 
 
-def mark(world: World) -> str:
+def mark(world: World, course: Course) -> str:
     """What tells the budget from others. Where the Agent cannot be read the one in force stays."""
     if world.spec is None:
         return world.look.budget_mark if world.look else ""
-    declared = budget(world)
+    declared = budget(world, course)
     return hashlib.sha256(repr(declared).encode()).hexdigest()[:_MARK_DIGITS] if declared else ""

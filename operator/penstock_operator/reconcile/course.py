@@ -9,6 +9,7 @@ from penstock.api.agent_status import Asked, Role, TrafficTarget
 from penstock.api.analysis import Result, Verdict
 from penstock.api.reasons import EventReason
 from penstock.api.rollout import AgentRolloutStatus, Source
+from penstock.money.ledger import Limit
 from penstock.rollout import capacity, engine
 from penstock.rollout.capacity import Capacity
 from penstock.rollout.situation import Decision, Happening, Pods, Situation
@@ -120,10 +121,24 @@ def situation(world: World, stock: Stock, rollout: Rollout) -> Situation:
         store_error=world.look_error if look is None else "",
         uncut="Settling" if stock.settling else stock.problem[0] if stock.problem else "",
         capacity=capacity_of(world, stock, canary),
+        agent_limits=_agent_limits(world),
+        stops={canary: world.look.stops} if _is_of_canary(world, canary) and world.look else {},
         expected_micro_usd=budgets.expected_micro_usd(world.spec.budgets) if world.spec else None,
         namespace=namespace_of(world.agent),
         name=name_of(rollout.obj),
     )
+
+
+def _agent_limits(world: World) -> tuple[Limit, ...] | None:
+    if world.spec is None:
+        return None
+    declared = budgets.budget_of(world.spec.budgets)
+    return declared.limits if declared else ()
+
+
+def _is_of_canary(world: World, canary: str) -> bool:
+    """Whether the canary of the route in force, of which Redis tells, is this one."""
+    return bool(canary) and world.look is not None and world.look.canary == names.hash_of(canary)
 
 
 def _highest_version(world: World) -> int:

@@ -125,7 +125,7 @@ def plan_agent(world: World) -> Plan:
         events=_events(world, course, tampered),
         transitions=transitions.told(world.status, status, waiting.suspended_by(world)),
         governed=world.rollout is not None,
-        budget=budgets.budget(world),
+        budget=budgets.budget(world, course),
         budget_in_force=world.look.budget_mark if world.look else "",
         route_in_force=world.look.route_record if world.look else (),
         instead_of=world.instead_of,
@@ -241,7 +241,7 @@ def _route(world: World, course: Course, crews: tuple[Crew, ...]) -> Route | Non
         split=replace(course.split, stable=stable, canary=hashes.get(course.split.canary, "")),
         max_queued=_max_queued(world),
         rates=budgets.rates(world),
-        budget_mark=budgets.mark(world),
+        budget_mark=budgets.mark(world, course),
         restrictions=budgets.restricted(world),
         revisions=(lost if course.split.stable not in hashes else {})
         | {

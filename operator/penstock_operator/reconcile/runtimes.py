@@ -68,7 +68,9 @@ def _could_speak(world: World, cut: Revision) -> bool:
 def _need(world: World, cut: Revision) -> protocol.Need:
     budget = budgets.budget_of(world.spec.budgets) if world.spec else None
     restricted = bool(world.spec and world.spec.restrictions)
-    return protocol.need(cut.template, budget, restricted=restricted)
+    may_be_canary = world.rollout is not None and cut.name != world.status.stable_revision
+    analysis = world.rollout.spec.analysis if world.rollout and may_be_canary else None
+    return protocol.need(cut.template, budget, restricted=restricted, analysis=analysis)
 
 
 def _unkept(world: World, cut: Revision, number: int) -> str:
@@ -77,6 +79,7 @@ def _unkept(world: World, cut: Revision, number: int) -> str:
         return ""
     image, newer = world.installation.image_of(cut), world.installation.runtime_image
     who = cut.name if need.field.startswith("spec.template") else "the Agent"
+    who = "the AgentRollout" if need.field.startswith(protocol.ANALYSIS) else who
     words = f"the workers of image {image} do not keep {need.field}, which {who} declares: "
     if cut.template.worker.image:
         return (

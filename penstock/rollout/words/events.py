@@ -56,9 +56,15 @@ def suspended(facts: Facts, why: str) -> str:
     return f"{facts.canary} was taken off at {facts.percent} %: {why}."
 
 
-def resumed(facts: Facts, percent: int) -> str:
-    """It has users again."""
-    return f"{facts.canary} comes back to {percent} %."
+def stopped(facts: Facts, why: str) -> str:
+    """The canary has used up what it may spend."""
+    return f"{facts.canary} was stopped at {facts.percent} %: {why}."
+
+
+def resumed(facts: Facts, percent: int, *, unbounded: bool = False) -> str:
+    """It has users again; by a person's word, whatever it has spent."""
+    so = " by request, and spends what the Agent's own budgets allow" if unbounded else ""
+    return f"{facts.canary} comes back to {percent} %{so}."
 
 
 # ------------------------------------------------------------------------------------- share

@@ -4,8 +4,10 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from penstock.analysis.guardrails import Finding
+from penstock.api import budgets
 from penstock.api.analysis import Result, Verdict
 from penstock.api.sample import Sample
+from penstock.money.ledger import Limit, Scope, Stop, Window
 from penstock.rollout import commands, findings
 from penstock.rollout.facts import UNAVAILABLE_SECONDS, Facts
 from penstock.rollout.requests import Verb
@@ -46,6 +48,26 @@ def lacks_rows(check: Finding) -> str:
 def no_rival(check: Finding) -> str:
     """Over a limit with nobody to compare with."""
     return f"{findings.line(check)}: stable has too few tasks to compare with"
+
+
+def used_up(stop: Stop, facts: Facts) -> str:
+    """What of which limit the canary has spent, so that its next call finds no room."""
+    limit = stop.limit
+    spent, most = (budgets.shown(limit, amount) for amount in (stop.spent, limit.most))
+    part = ""
+    if limit.window is not Window.TOTAL:
+        own = next(
+            (one for one in facts.situation.agent_limits or () if _same_window(one, limit)), None
+        )
+        part = f" of {budgets.field_of(own)}" if own else ""
+    return (
+        f"it has spent {spent} of the {most} that {budgets.field_of(limit)} leaves it{part}, and its "
+        "next model call has no room"
+    )
+
+
+def _same_window(one: Limit, other: Limit) -> bool:
+    return (one.scope, one.window, one.unit) == (Scope.AGENT, other.window, other.unit)
 
 
 # ---------------------------------------------------------------------------------- rejected

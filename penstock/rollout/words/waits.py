@@ -1,6 +1,7 @@
 """What is awaited, with its numbers and the command to type."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Final
 
 from penstock.analysis.guardrails import FEWEST_STABLE, Finding
@@ -177,6 +178,21 @@ def awaits_stable(facts: Facts) -> str:
     return (
         f"Stable serves everybody; {facts.canary} comes back to "
         f"{facts.status.held_percent or 0} % when stable is within its limits again."
+    )
+
+
+def stopped(facts: Facts) -> str:
+    """What it has spent, who serves meanwhile, and every way on."""
+    stop, cap = facts.suspension.stop, facts.situation.spec.analysis.canary_spend_cap_usd
+    if stop and stop.until:
+        end = condition.moment(stop.until).strftime("%Y-%m-%d %H:%M UTC")
+        way = f"It comes back by itself when that window ends, at {end}."
+    else:
+        more = f"{2 * Decimal(cap or 1):f}"
+        way = f"Raise the cap: {commands.raise_cap(facts.situation, more)}"
+    return (
+        f"{facts.suspension.message} Stable serves everybody; {facts.canary} is not rejected. {way} "
+        f"Or let it go on without: {_ask(facts, Verb.PROMOTE)}"
     )
 
 

@@ -87,6 +87,10 @@ class Keeper(Protocol):
         """
         ...
 
+    def hand_over(self) -> None:
+        """The canary that works on the task may not spend more: its next ``save`` puts it down for stable."""
+        ...
+
     async def interruptible(self, call: Coroutine[Any, Any, T]) -> T:
         """Await something that costs only time and money to do again.
 

@@ -8,7 +8,7 @@ from penstock import errors, limits, restrictions
 from penstock.api.agent import AgentTemplate
 from penstock.api.restrictions import Restrictions
 from penstock.money import bound
-from penstock.money.ledger import Quote
+from penstock.money.ledger import Quote, Scope
 from penstock.task import Outcome, Usage
 from penstock_runtime import instrumentation, redaction
 from penstock_runtime.agent import asking, braked, endings, happenings, session, step
@@ -213,6 +213,9 @@ async def _ask(agent: Agent, run: Run, ask: AskModel, keeper: Keeper) -> Run:
         raise
     except OverBudget as stop:
         run = run.used(bill.charge.usage)
+        if stop.refused.limit.scope is Scope.CANARY:
+            keeper.hand_over()
+            await _save(keeper, run)  # raises Interrupted: stable goes on from here
         return run.ended(endings.over_budget(stop.refused, run.transcript.said))
     except Unaffordable as stop:
         run = run.used(bill.charge.usage)

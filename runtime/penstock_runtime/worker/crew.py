@@ -204,8 +204,8 @@ class Crew:
         log.info("task put down", directive=directive.value)
         if directive is Directive.CANCEL:
             await self._finish(hold, endings.cancelled(), hold.usage)
-        elif directive is Directive.GIVE_BACK:
-            await hold.release()
+        elif directive in (Directive.GIVE_BACK, Directive.HAND_OVER):
+            await hold.release(to_stable=directive is Directive.HAND_OVER)
 
     async def _finish(
         self, hold: Hold, outcome: Outcome, usage: Usage, history: bytes | None = None

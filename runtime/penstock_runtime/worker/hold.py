@@ -22,7 +22,13 @@ from penstock_store.store import Store
 
 T = TypeVar("T")
 
-_WEIGHT: Final = (Directive.CONTINUE, Directive.GIVE_BACK, Directive.CANCEL, Directive.LOST)
+_WEIGHT: Final = (
+    Directive.CONTINUE,
+    Directive.HAND_OVER,
+    Directive.GIVE_BACK,
+    Directive.CANCEL,
+    Directive.LOST,
+)
 _DROPPING: Final = (Directive.CANCEL, Directive.LOST)  # these need no state of the task
 _FIRST_PAUSE_SECONDS: Final = 0.1
 _LONGEST_PAUSE_SECONDS: Final = 2.0
@@ -217,6 +223,10 @@ class Hold:
             self._account.answered(wish, answer)
         return said
 
+    def hand_over(self) -> None:
+        """Have the task go to stable with its next save. See ``Keeper.hand_over``."""
+        self.directive = _graver(self.directive, Directive.HAND_OVER)
+
     async def interruptible(self, call: Coroutine[Any, Any, T]) -> T:
         """Await a call until told otherwise. See ``Keeper.interruptible``."""
         asked = asyncio.ensure_future(caught(call))  # a SystemExit in a task would end the process
@@ -298,14 +308,16 @@ class Hold:
             return
         raise Interrupted(Directive.PARK if said is Directive.CONTINUE else said)
 
-    async def release(self) -> bool:
-        """Give the task back; False when it was somebody else's by then.
+    async def release(self, *, to_stable: bool = False) -> bool:
+        """Give the task back, or to stable; False when it was somebody else's by then.
 
         Raises:
             StoreUnavailable: as with ``finish``.
         """
         bills = self._account.last_bills()
-        return await self._ended(lambda: self._store.claims.release(self.claim, bills), lost=False)
+        return await self._ended(
+            lambda: self._store.claims.release(self.claim, bills, to_stable=to_stable), lost=False
+        )
 
     async def _ended(self, write: Callable[[], Awaitable[T]], *, lost: T) -> T:
         patience = self._patience.claim_idle_seconds * _CLAIM_TIMES

@@ -1,8 +1,9 @@
 -- One agent as it is now. Answers {now, route, first row, last row,
 -- {revision, what the model said last to its workers, what these keep, queued, running, pinned, oldest queued ms, users, tasks} of each,
 -- tasks that wait for an earlier one of their session, 1 when the log has lost its first rows, micro-USD of today in pairs by
--- revision, what `spent.lua` answers of the budget or nothing, 1 when the ledger has calls that are open past their time, calls
--- that wait for a person, and in how many ms time decides the first of them}; route is its fields, or empty.
+-- revision, what `spent.lua` answers of the budget or nothing, 1 when the ledger has calls that are open past their time,
+-- where calls of the canary were refused (see places.marked), calls that wait for a person, and in how many ms time decides
+-- the first of them}; route is its fields, or empty.
 -- KEYS: tag, route, outcomes. ARGV: revisions; others are told of when they hold tasks.
 -- unguarded: it takes out what is empty or over, and changes nothing else
 -- uses: agent places ledger
@@ -85,6 +86,11 @@ local function parked()
   return {tally("ZCARD", PARKED), math.max(0, tonumber(first[2]) - NOW)}
 end
 
+local function marked()
+  if not route or (route.budget or "") == "" then return {} end
+  return places.marked(route.candidate or "")
+end
+
 local works, named = {}, {}
 for _, revision in ipairs(ARGV) do
   works[#works + 1], named[revision] = work(revision), true
@@ -96,5 +102,5 @@ return {
   NOW, call("HMGET", ROUTE, "uid", "epoch", "version", "stable", "candidate", "percent", "salt", "unit", "suspended", "maxQueued", "rates", "budget", "restrictions"),
   id_of(call("XRANGE", OUTCOMES, "-", "+", "COUNT", 1)),
   id_of(call("XREVRANGE", OUTCOMES, "+", "-", "COUNT", 1)), works, waiting_tasks(), is_trimmed(),
-  call("HGETALL", spend_key()), spending(), has_overdue_calls(), unpack(parked()),
+  call("HGETALL", spend_key()), spending(), has_overdue_calls(), marked(), unpack(parked()),
 }

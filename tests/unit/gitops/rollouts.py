@@ -7,12 +7,14 @@ from typing import Any
 
 from penstock.analysis.metrics import Tally
 from penstock.api.rollout import AgentRolloutStatus
+from penstock.money.ledger import Scope
 from penstock.rollout import report
 from penstock.rollout.capacity import Capacity
 from penstock.rollout.facts import Facts
 from penstock.rollout.moves import Awaited
 from penstock.rollout.situation import Pods
 from penstock_operator.reconcile import idle
+from tests.unit.rollout.test_money import DAY, MIDNIGHT, bounded, refused, stopped
 from tests.unit.rollout.test_reporting import first_world
 from tests.unit.rollout.test_taken_off import ALONE, FEW
 from tests.unit.rollout.test_undo import after_c, undone
@@ -98,6 +100,13 @@ def rows_lost() -> World:
     return world.after(61).decide()
 
 
+def budget_share() -> World:
+    """The canary has used its part of the Agent's day."""
+    world = bounded(world_at(20), canaryBudgetPercent=10).change(agent_limits=(DAY,)).decide()
+    part = replace(DAY, scope=Scope.CANARY, most=DAY.most * 40 // 100)
+    return refused(world, part, part.most, MIDNIGHT).after(1).decide()
+
+
 OUTAGE = Tally(tasks=60, errors=40)
 
 #: By name: the world, what Argo CD shall say of its AgentRollout.
@@ -164,6 +173,8 @@ WORLDS = {
         lambda: world_at(20).measure(canary=OUTAGE, stable=OUTAGE).decide(),
         "Suspended",
     ),
+    "spend_cap": (stopped, "Suspended"),
+    "budget_share": (budget_share, "Suspended"),
     "rolled_back": (lambda: canary_world().measure(canary=BAD).decide(), "Degraded"),
 }
 

@@ -10,7 +10,6 @@ from penstock import names
 from penstock.api import condition
 from penstock.api.reasons import ConditionType
 from penstock.money.ledger import Lift, Scope, Unit, Window
-from penstock_operator.reconcile import budgets
 from penstock_operator.reconcile.plan import plan_agent
 from penstock_operator.reconcile.stock import take_stock
 from tests.unit.operator import worlds
@@ -80,7 +79,7 @@ def test_with_its_window_it_is_over():
     made = asks("budget-lift/agent/daily/4.5/1")
     tomorrow = replace(after(made, made), now=worlds.later(86_400))
     assert plan_agent(tomorrow).agent_status.lifts == []
-    assert plan_agent(tomorrow).budget == budgets.budget(spends(day(39), budgets=BUDGETS))
+    assert plan_agent(tomorrow).budget == plan_agent(spends(day(39), budgets=BUDGETS)).budget
 
 
 REFUSED = {

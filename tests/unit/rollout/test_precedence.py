@@ -16,6 +16,7 @@ from penstock.rollout.policy import POLICY, Check
 from tests.unit.rollout import corpus
 from tests.unit.rollout.beside import COMPARED, beside
 from tests.unit.rollout.test_does_not_come_back import with_a_gap
+from tests.unit.rollout.test_money import bounded, refused
 from tests.unit.rollout.test_taken_off import ALONE, FEW
 from tests.unit.rollout.test_undo import after_c, trying_c2
 from tests.unit.rollout.world import (
@@ -67,6 +68,11 @@ class Case:
 def dead(world):
     """The canary has had no ready pod for as long as is borne."""
     return world.pods(C, ready=0).decide().after(30)
+
+
+def spent(world):
+    """The canary has used up its cap."""
+    return refused(bounded(world, canarySpendCapUSD="20").decide())
 
 
 def breached_while_it_cannot_be_compared():
@@ -139,10 +145,16 @@ NEIGHBOURS = [
         0, "RolledBack", ("RolledBack",),
     ),
     Case(
-        "what is worse at 20 % is told at 20 %, not at the setpoint of 5",
-        harm.evidence_of_harm, checks.lowering,
-        lambda: world_at(20, analysis=COMPARED).set(5).measure(compared=SLOWER),
-        0, "RolledBack", ("RolledBack", "PercentRefused"),
+        "who is worse than stable and has spent its cap is rejected",
+        harm.evidence_of_harm, harm.spend_cap,
+        lambda: spent(world_at(20, analysis=COMPARED)).measure(compared=SLOWER),
+        0, "RolledBack", ("RolledBack",),
+    ),
+    Case(
+        "what was spent at 20 % stops it at 20 %, not at the setpoint of 5",
+        harm.spend_cap, checks.lowering,
+        lambda: spent(world_at(20)).set(5),
+        0, "SpendCapReached", ("Stopped",),
     ),
     Case(
         "a setpoint gives way to a ceiling",
@@ -272,6 +284,36 @@ FURTHER = [
         harm.guardrail, checks.lowering,
         lambda: world_at(20).set(5).measure(BAD),
         0, "RolledBack", ("RolledBack", "PercentRefused"),
+    ),
+    Case(
+        "what is worse at 20 % is told at 20 %, not at the setpoint of 5",
+        harm.evidence_of_harm, checks.lowering,
+        lambda: world_at(20, analysis=COMPARED).set(5).measure(compared=SLOWER),
+        0, "RolledBack", ("RolledBack", "PercentRefused"),
+    ),
+    Case(
+        "who breaks a limit and has spent its cap is rejected",
+        harm.guardrail, harm.spend_cap,
+        lambda: spent(world_at(20)).measure(BAD),
+        0, "RolledBack", ("RolledBack",),
+    ),
+    Case(
+        "a shared incident comes before what was spent in it",
+        harm.shared_incident, harm.spend_cap,
+        lambda: spent(world_at(20)).measure(OUTAGE, OUTAGE),
+        0, "SharedIncident", ("Suspended",),
+    ),
+    Case(
+        "no setpoint raises who has spent its cap",
+        harm.spend_cap, checks.setpoint,
+        lambda: spent(world_at(20)).set(30),
+        0, "SpendCapReached", ("Stopped",),
+    ),
+    Case(
+        "paused, a spent cap still stops it",
+        harm.spend_cap, holds.paused,
+        lambda: spent(world_at(20)).edit(paused=True),
+        0, "SpendCapReached", ("Stopped",),
     ),
     Case(
         "a canary that is replaced is not condemned",

@@ -132,6 +132,9 @@ class Notebook:
         self.asked = asked
         raise Interrupted(Directive.PARK)
 
+    def hand_over(self):
+        self.stop_at, self.directive = len(self.saved) + 1, Directive.HAND_OVER
+
     async def interruptible(self, call):
         return await call
 
@@ -201,7 +204,7 @@ class Store:
             await self.finish(held, outcome, usage, history)
         return said
 
-    async def release(self, held, settle=()):
+    async def release(self, held, settle=(), *, to_stable=False):
         self._called("release", held.id)
         return True
 

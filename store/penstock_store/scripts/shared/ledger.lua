@@ -30,6 +30,9 @@ local function longest(quote, unit, left)
   return tokens
 end
 
+-- A canary's reply is not asked shorter for want of its own allowance: stable answers that task in full.
+local function whole_or_none(reply, quote) return reply < quote.reply and -1 or reply end
+
 -- What the limits leave: the longest reply by what is settled, and by what is held as well, and which limit says so.
 local function room_in(where, quote)
   local spent, held = {reply = quote.reply}, {reply = quote.reply}
@@ -39,6 +42,7 @@ local function room_in(where, quote)
       if place.most[unit] then
         local left = place.most[unit] - place.settled[unit]
         local by_spent, by_held = longest(quote, unit, left), longest(quote, unit, left - place.held[unit])
+        if place.scope == "canary" then by_spent, by_held = whole_or_none(by_spent, quote), whole_or_none(by_held, quote) end
         if by_spent < spent.reply then spent = {reply = by_spent, place = place, unit = unit} end
         if by_held < held.reply then held = {reply = by_held, place = place, unit = unit} end
       end
@@ -147,23 +151,38 @@ local function grant(budget, where, id, quote, reply, by)
   return {"reserved", tokens, micro_usd, reply, NOW, limit, budget.exceeded or ""}
 end
 
+-- The cap of a canary holds also where the Agent's own budget only reports.
+local function caps_among(where)
+  local caps = {}
+  for _, place in ipairs(where) do
+    if place.scope == "canary" and place.window == "total" then caps[#caps + 1] = place end
+  end
+  return caps
+end
+
 -- Reserve for every scope in one step, wait, or refuse. Waiting ends when what others hold is settled, or with
 -- "until": from then on what they hold counts as spent.
 local function attempt(budget, id, quote)
   local where = places.around(budget, places.subjects(quote.task), NOW)
   local spent, held = room_in(where, quote)
   local floor = math.max(1, math.min(tonumber(budget.floor or "") or quote.floor, quote.reply))
+  local held_to = where
   if budget.mode == "Report" then
     if spent.reply < floor then count_refusal(spent) end
-    return grant(budget, where, id, quote, quote.reply, spent)
+    held_to = caps_among(where)
+    spent, held = room_in(held_to, quote)
   end
-  if spent.reply < floor then return refused(budget, spent) end
-  local crowded = one_too_many(where)
+  if spent.reply < floor then
+    -- Before anybody has looked at its task a call is bounded too wide: that proves nothing.
+    if spent.place.scope == "canary" and not string.match(id, "%.0$") then places.mark(spent.place, spent.unit) end
+    return refused(budget, spent)
+  end
+  local crowded = one_too_many(held_to)
   if crowded then
     return refused(budget, {place = crowded, unit = crowded.most.micro_usd and "micro_usd" or "tokens"}, true)
   end
   local may_wait = NOW < quote["until"]
-  local before = may_wait and place_with_line(where, id)
+  local before = may_wait and place_with_line(held_to, id)
   if may_wait and held.reply < spent.reply then return wait_at(held.place, id, quote) end
   if before then return wait_at(before, id, quote) end
   if held.reply < floor then return refused(budget, held) end

@@ -1,7 +1,8 @@
 -- Places of the ledger: one scope in one window, by the calendar in UTC.
 -- T:budget            hash   mode; floor: the shortest reply, where it is not the caller's; exceeded: Escalate, where it
 --                            is not Reject; <scope>:<window>:<unit> the most; lift:<…> "<begin of the window, ms> <more>"
--- T:led:<place>       hash   t, u settled tokens and micro-USD; ot, ou held by calls that run; w: calls wait there
+-- T:led:<place>       hash   t, u settled tokens and micro-USD; ot, ou held by calls that run; w: calls wait there; of a
+--                            canary xt, xu: the most for want of which a call of it was refused last
 -- T:led:users:<…>     hash   n: how many users are counted in a window
 -- A place is <scope>[:<digest or name>]:<window>:<begin, s>.
 local places = {units = {"tokens", "micro_usd"}, kept_seconds = 172800}
@@ -107,9 +108,35 @@ function places.read(place)
   place.has_line = found[5] == "1"
 end
 
+local MARKS = {tokens = "xt", micro_usd = "xu"}
+
 local function kept_seconds(place)
   if place.ends == 0 then return TOTAL_SECONDS end
   return math.max(1, math.ceil((place.ends - NOW) / 1000)) + places.kept_seconds
+end
+
+-- Mark that a call of the canary found no room for want of a unit.
+function places.mark(place, unit)
+  call("HSET", places.key(place.name), MARKS[unit], whole(place.most[unit]))
+  call("EXPIRE", places.key(place.name), kept_seconds(place))
+end
+
+-- Where calls of a canary were refused in the windows around now: {limit as it was then, settled, ms of the reset}.
+function places.marked(canary)
+  local found = {}
+  local budget = hash_at(T .. ":budget")
+  if not budget or canary == "" then return found end
+  for _, place in ipairs(places.around(budget, {{"canary", "canary:" .. canary}}, NOW)) do
+    places.read(place)
+    for _, unit in ipairs(places.units) do
+      local most = call("HGET", places.key(place.name), MARKS[unit])
+      if most then
+        local limit = table.concat({"canary", place.window, unit, most}, ":")
+        found[#found + 1] = {limit, place.settled[unit], place.ends}
+      end
+    end
+  end
+  return found
 end
 
 -- Add to a place that was read: what is settled, and what is held.

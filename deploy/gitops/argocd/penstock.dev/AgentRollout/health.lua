@@ -5,12 +5,14 @@
 local suspended_while = {
   AgentSuspended = true,
   AnalysisUnclear = true,
+  BudgetShareReached = true,
   CeilingReached = true,
   HeldBySetpoint = true,
   HoldForApproval = true,
   NotComparable = true,
   Paused = true,
   SharedIncident = true,
+  SpendCapReached = true,
 }
 
 local function condition(kind)
