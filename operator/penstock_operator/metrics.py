@@ -188,7 +188,8 @@ COST_TODAY: Final = Gauge(
 BUDGET_SPENT: Final = Gauge(
     "penstock_agent_budget_spent_percent",
     "How much of a limit of spec.budgets is spent, settled by bills, of the Agent itself: window is "
-    "hour, day or month, unit is tokens or micro_usd, mode is that of spec.budgets.",
+    "hour, day or month, unit is tokens or micro_usd, mode is that of spec.budgets. At least 100 while "
+    "so little is left that calls are refused.",
     (*_AGENT, "window", "unit", "mode"),
     registry=_LEADING,
 )

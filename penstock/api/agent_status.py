@@ -127,7 +127,8 @@ class BudgetWindow(Block):
         Field(
             ge=0,
             le=100,
-            description="The highest of 50, 80, 95 and 100 that was passed in this window and told.",
+            description="The highest of 50, 80 and 95 that was passed in this window and told; 100: "
+            "too little is left for a call.",
         ),
     ] = 0
     spent_percent: Annotated[
@@ -138,9 +139,9 @@ class BudgetWindow(Block):
     @property
     def in_words(self) -> str:
         """What is told of a window that has passed a mark; it stays as it is until the next one."""
-        share = "all" if self.told_percent == spend.WHOLE else f"{self.told_percent} %"
+        share = "" if self.told_percent == spend.WHOLE else f"{self.told_percent} % of "
         return (
-            f"{share} of the {self.window} budget ({self.limits}) is spent; it is reset at "
+            f"{share}the {self.window} budget ({self.limits}) is spent; it is reset at "
             f"{self.resets_at}"
         )
 

@@ -260,7 +260,10 @@ class Money:
 
 @dataclass(frozen=True)
 class Spent:
-    """One window as it is now: what is settled, what is held by calls that run, and its limits."""
+    """One window as it is now: what is settled, what is held by calls that run, and its limits.
+
+    ``short``: of which limits of the agent or its canary a call has found too little left, as they were then.
+    """
 
     scope: Scope
     window: Window
@@ -268,6 +271,7 @@ class Spent:
     held: Amount
     resets_ms: int
     limits: tuple[Limit, ...] = ()
+    short: tuple[Limit, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
 
-from penstock.money.ledger import Limit, Scope, Spending, Unit, Window
+from penstock.money.ledger import Amount, Limit, Scope, Spending, Spent, Unit, Window
 
-#: Percent of a window at which people are told, once each. The last: it is spent whole.
+#: Percent of a window at which people are told, once each. The last: it is spent, so that calls are refused.
 MARKS: Final = (50, 80, 95, 100)
 WHOLE: Final = MARKS[-1]
 #: Windows by the names of the fields that limit them.
@@ -18,11 +18,15 @@ _MICRO: Final = 1_000_000
 
 @dataclass(frozen=True)
 class Level:
-    """How much of one limit of an Agent is spent: settled by bills, in the unit of the limit."""
+    """How much of one limit of an Agent is spent: settled by bills, in the unit of the limit.
+
+    ``refuses``: a call has found too little left, of this limit or a larger one.
+    """
 
     limit: Limit
     spent: int
     resets_ms: int
+    refuses: bool = False
 
     @property
     def percent(self) -> int:
@@ -30,9 +34,23 @@ class Level:
         return self.spent * 100 // self.limit.most
 
     @property
+    def whole(self) -> bool:
+        """Whether all of it is spent, so that nothing is admitted."""
+        return self.spent >= self.limit.most
+
+    @property
+    def over(self) -> bool:
+        """Whether so much is spent that calls are refused.
+
+        A single call that is larger than half of a limit says nothing of what is left for others.
+        """
+        return self.whole or (self.refuses and self.percent >= MARKS[0])
+
+    @property
     def mark(self) -> int:
         """The highest of ``MARKS`` that is passed; 0 for none."""
-        return max((mark for mark in MARKS if mark <= self.percent), default=0)
+        passed = (mark for mark in MARKS if mark <= self.percent)
+        return WHOLE if self.over else max(passed, default=0)
 
 
 def levels(spending: Spending | None) -> tuple[Level, ...]:
@@ -40,7 +58,7 @@ def levels(spending: Spending | None) -> tuple[Level, ...]:
     if spending is None:
         return ()
     return tuple(
-        Level(limit, _of(limit, spent.settled.tokens, spent.settled.micro_usd), spent.resets_ms)
+        Level(limit, _of(limit, spent.settled), spent.resets_ms, _refuses(limit, spent))
         for spent in spending.windows
         if spent.scope is Scope.AGENT
         for limit in spent.limits
@@ -48,8 +66,12 @@ def levels(spending: Spending | None) -> tuple[Level, ...]:
     )
 
 
-def _of(limit: Limit, tokens: int, micro_usd: int) -> int:
-    return tokens if limit.unit is Unit.TOKENS else micro_usd
+def _of(limit: Limit, spent: Amount) -> int:
+    return spent.tokens if limit.unit is Unit.TOKENS else spent.micro_usd
+
+
+def _refuses(limit: Limit, spent: Spent) -> bool:
+    return any(one.unit is limit.unit and one.most >= limit.most for one in spent.short)
 
 
 def fullest(found: Iterable[Level]) -> Level | None:

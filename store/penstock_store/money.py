@@ -178,11 +178,11 @@ def spending(said: Sequence[Any]) -> Spending:
 
 def _spent(said: Sequence[Any]) -> Spent:
     scope, window = Scope(said[0].decode()), Window(said[1].decode())
-    tokens, micro_usd, held_tokens, held_micro_usd, resets_ms, *most = (int(n) for n in said[2:])
-    limits = tuple(
-        Limit(scope, window, unit, value)
-        for unit, value in zip(Unit, most, strict=True)
-        if value >= 0
-    )
+    tokens, micro_usd, held_tokens, held_micro_usd, resets_ms, *rest = (int(n) for n in said[2:])
+
+    def limits(values: Sequence[int]) -> tuple[Limit, ...]:
+        known = zip(Unit, values, strict=True)
+        return tuple(Limit(scope, window, unit, value) for unit, value in known if value >= 0)
+
     settled, held = Amount(tokens, micro_usd), Amount(held_tokens, held_micro_usd)
-    return Spent(scope, window, settled, held, resets_ms, limits)
+    return Spent(scope, window, settled, held, resets_ms, limits(rest[:2]), limits(rest[2:]))

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from penstock import names
+from penstock.money import lifts
 from penstock.rollout import requests
 from penstock.rollout.requests import Verb
 from penstock_operator.reconcile import asked
@@ -23,9 +24,12 @@ def page(root):
 
 
 def commands(text):
-    """(kind, verb, revision) of every request that a text tells its reader to send."""
+    """(kind, verb, revision) of every request about a revision that a text has its reader send."""
     found = []
     for kind, value in COMMAND.findall(text):
+        if lifts.is_one(value):
+            assert (kind, bool(lifts.parse(value))) == ("agent", True)
+            continue
         parsed = requests.parse(value.rstrip('"'))
         assert parsed, value
         found.append((kind, parsed.verb, parsed.revision))
@@ -60,3 +64,12 @@ def test_pages_that_speak_of_requests_lead_to_theirs(root, path):
     assert "requests.md" in text
     again = [(kind, verb) for kind, verb, _ in commands(text)]
     assert len(again) == len(set(again)) <= 3, "a runbook repeats what is typed in a hurry, once"
+
+
+def test_a_lift_has_a_section_with_its_command_its_right_and_what_is_refused(page):
+    said = section(page, lifts.VERB)
+    ((kind, value),) = COMMAND.findall(said)
+    assert kind == "agent"
+    assert lifts.parse(value)
+    assert "Refused" in said
+    assert f"[`{lifts.VERB}`](#{lifts.VERB}) needs the verb `budget`" in page

@@ -7,6 +7,7 @@ from penstock.api import condition
 from penstock.api.condition import Condition
 from penstock.api.reasons import ConditionType
 from penstock.api.rollout import AgentRolloutStatus
+from penstock.money import spend
 from penstock.names import AgentKey
 from penstock_operator import metrics
 from penstock_operator.cluster.kinds import name_of
@@ -57,7 +58,8 @@ def _spend(place: tuple[str, str], world: World, look: Look) -> Iterator[tuple[S
     mode = declared.mode.value if declared else ""
     for level in spending.levels(world):
         limited = (level.limit.window.value, level.limit.unit.value)
-        yield (metrics.BUDGET_SPENT, (*place, *limited, mode)), float(level.percent)
+        percent = max(level.percent, spend.WHOLE) if level.over else level.percent
+        yield (metrics.BUDGET_SPENT, (*place, *limited, mode)), float(percent)
     refusals = look.spending.refusals if look.spending else {}
     for limit, count in refusals.items():
         yield (metrics.BUDGET_REFUSALS, (*place, *limit)), float(count)

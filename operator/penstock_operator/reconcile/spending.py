@@ -1,4 +1,4 @@
-"""What an Agent's status says of its spend: of today, of its budget's windows, and when one is spent whole."""
+"""What an Agent's status says of its spend: of today, of its budget's windows, and when one is spent."""
 
 import math
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from typing import Final
 from penstock.api import budgets as fields
 from penstock.api import condition
 from penstock.api.agent_status import BudgetWindow
+from penstock.api.budgets import Budgets
 from penstock.money import lifts, spend
 from penstock.money.ledger import Limit, Mode, OnExceeded, Scope, Window
 from penstock.money.spend import Level
@@ -19,10 +20,6 @@ from penstock_operator.reconcile.world import World
 #: What a condition says of the fullest window, by the mark that it has passed.
 _REASONS: Final = {50: "HalfSpent", 80: "MostSpent", 95: "NearlySpent", spend.WHOLE: "Spent"}
 SPENT: Final = "BudgetSpent"
-_MEANS: Final = {
-    OnExceeded.REJECT: "nothing is admitted",
-    OnExceeded.ESCALATE: "each task that calls a model goes to a person",
-}
 
 Why = tuple[str, str]  # reason, message
 
@@ -115,20 +112,23 @@ def low(windows_now: Sequence[BudgetWindow]) -> tuple[bool, str, str]:
     return bool(passed), _REASONS.get(mark, ""), "; ".join(item.in_words for item in passed)
 
 
-# --------------------------------------------------------------------------------- spent whole
+# --------------------------------------------------------------------------------------- spent
 
 
-def spent_whole(world: World) -> Why | None:
-    """The budget that is spent whole, what that means, and until when; None where none is."""
-    spent = [level for level in levels(world) if level.spent >= level.limit.most]
+def spent(world: World) -> Why | None:
+    """The budget that is spent, what that means, until when and what lifts it; None where none is.
+
+    Mostly something is left of it, and too little for a call.
+    """
+    found = [level for level in levels(world) if level.over]
     declared = world.spec.budgets if world.spec else None
-    if not spent or declared is None or declared.mode is not Mode.ENFORCE:
+    if not found or declared is None or declared.mode is not Mode.ENFORCE:
         return None
-    last = max(spent, key=lambda level: level.resets_ms)
-    all_of_it = spend.amount(last.limit.unit, last.limit.most)
+    last = max(found, key=lambda level: (level.whole, level.resets_ms))
+    limit = f"the {spend.amount(last.limit.unit, last.limit.most)} of {fields.field_of(last.limit)}"
+    so = f"all of {limit} is spent" if last.whole else f"too little is left of {limit} for a call"
     message = (
-        f"all {all_of_it} of {fields.field_of(last.limit)} are spent: "
-        f"{_MEANS[declared.on_exceeded]} until {moment(last.resets_ms)}. "
+        f"{so}: {_means(declared, whole=last.whole)} until {moment(last.resets_ms)}. "
         f"More until then: {_lift(world, last.limit)}"
     )
     return SPENT, message
@@ -140,17 +140,24 @@ def _lift(world: World, limit: Limit) -> str:
     return commands.lift_budget(agent, lifts.name(limit), lifts.suggested(limit))
 
 
+def _means(declared: Budgets, *, whole: bool) -> str:
+    if declared.on_exceeded is OnExceeded.ESCALATE:
+        return "tasks go to a person"
+    return "nothing is admitted" if whole else "tasks end as LimitExceeded"
+
+
 def admits(world: World) -> bool:
-    """Whether tasks are accepted all the same where a budget is spent whole."""
+    """Whether tasks are accepted all the same where a budget is spent."""
     declared = world.spec.budgets if world.spec else None
-    return declared is None or declared.on_exceeded is not OnExceeded.REJECT
+    rejects = declared is not None and declared.on_exceeded is OnExceeded.REJECT
+    return not (rejects and any(level.whole for level in levels(world)))
 
 
 def resets_seconds(world: World) -> float:
-    """In how many seconds a budget that is spent whole is reset; infinite where none is."""
-    if world.look is None or not spent_whole(world):
+    """In how many seconds a budget that is spent is reset; infinite where none is."""
+    if world.look is None or not spent(world):
         return math.inf
-    ends = [level.resets_ms for level in levels(world) if level.spent >= level.limit.most]
+    ends = [level.resets_ms for level in levels(world) if level.over]
     return max(0.0, (max(ends) - world.look.now_ms) / 1000)
 
 

@@ -188,8 +188,8 @@ def scaled_to_zero(world: World, _stock: Stock, course: Course) -> Why | None:
 
 
 def budget_spent(world: World, _stock: Stock, _course: Course) -> Why | None:
-    """A budget is spent whole: it waits for its window's end, or for a person to lift it."""
-    return spending.spent_whole(world)
+    """A budget is spent: it waits for its window's end, or for a person to lift it."""
+    return spending.spent(world)
 
 
 def _frozen(_world: World, stock: Stock, course: Course) -> Why | None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from penstock import names
 from penstock.analysis.evidence import TICK_MS, Observation, Stratum
 from penstock.analysis.metrics import Tally
+from penstock.money.ledger import Amount, Limit, Scope, Spending, Spent, Unit, Window
 from penstock.rollout.situation import Pods
 from penstock.traffic import Arm
 from penstock_operator.cluster.reading import Rollout
@@ -34,6 +35,18 @@ def serving(work: dict[str, RevisionWork] | None = None, **spec: Any) -> World:
         route_version=3,
         work=work,
     )
+
+
+def spends(dollars: float, mode: str = "Enforce", *, refuses: bool = False) -> World:
+    """V1 serves, and so much of the 40 USD of the day is spent."""
+    limit = Limit(Scope.AGENT, Window.DAY, Unit.MICRO_USD, 40_000_000)
+    spent = Amount(1, int(dollars * 1_000_000))
+    short = (limit,) if refuses else ()
+    day = Spent(Scope.AGENT, Window.DAY, spent, Amount(), 1_795_046_400_000, (limit,), short)
+    made = serving(budgets={"mode": mode, "costUSD": {"daily": "40"}})
+    assert made.look is not None
+    look = replace(made.look, spending=Spending(1_795_000_000_000, (day,), {}))
+    return replace(made, look=look)
 
 
 def trying(request: str = "", **spec: Any) -> World:

@@ -20,7 +20,7 @@ from penstock.errors import AdmissionRefused, StoreUnavailable
 from penstock_operator.cluster.reading import Rollout, UnreadRollout
 from penstock_store.records import Memory, RevisionWork
 from tests.integration.chart.plant import GATEWAY, OPERATOR, WORKER, Plant
-from tests.integration.chart.states import HELD, cancelled, refused, serving, trying
+from tests.integration.chart.states import HELD, cancelled, refused, serving, spends, trying
 from tests.unit.operator.test_plan import V1, V2
 from tests.unit.operator.worlds import cut
 
@@ -391,6 +391,65 @@ async def a_worker_meets_its_first_bug(plant: Plant) -> None:
     await plant.run(10)
     plant.meter.worker_error()
     await plant.run(10)
+
+
+@story()
+async def a_budget_is_nearly_low(plant: Plant) -> None:
+    plant.world, plant.tasks = spends(37.9), 3
+    await plant.run(10)
+    plant.world = spends(1)
+    await plant.run(10)
+
+
+@story(PenstockBudgetLow="support")
+async def a_budget_is_low(plant: Plant) -> None:
+    plant.world, plant.tasks = spends(10), 3
+    await plant.run(10)
+    plant.world = spends(38)
+    await plant.run(3)
+
+
+@story(PenstockBudgetLow="support", PenstockBudgetSpent="support")
+async def a_budget_is_spent(plant: Plant) -> None:
+    plant.world = spends(38)
+    await plant.run(3)
+    plant.world = spends(40)
+    await plant.run(3)
+
+
+@story(PenstockBudgetLow="support", PenstockBudgetSpent="support")
+async def too_little_of_a_budget_is_left_for_a_call(plant: Plant) -> None:
+    plant.world = spends(33, refuses=True)
+    await plant.run(3)
+
+
+@story(PenstockBudgetLow="support")
+async def a_budget_that_only_reports_is_spent(plant: Plant) -> None:
+    plant.world = spends(50, "Report")
+    await plant.run(10)
+
+
+@story(PenstockBoundExceeded="support")
+async def a_bill_is_above_its_bound(plant: Plant) -> None:
+    plant.tasks = 3
+    await plant.run(10)
+    plant.meter.bound_exceeded()
+    await plant.run(5)
+
+
+@story(PenstockPricesUnreadable="")
+async def the_price_table_cannot_be_read(plant: Plant) -> None:
+    await plant.run(5)
+    penstock_operator.metrics.PRICES_UNREADABLE.set(1)
+    await plant.run(13)
+
+
+@story()
+async def the_price_table_cannot_be_read_for_a_moment(plant: Plant) -> None:
+    penstock_operator.metrics.PRICES_UNREADABLE.set(1)
+    await plant.run(8)
+    penstock_operator.metrics.PRICES_UNREADABLE.set(0)
+    await plant.run(20)
 
 
 @story(PenstockRolledBack="support")

@@ -9,8 +9,8 @@ import pytest
 
 from penstock import task
 from penstock.money import lifts
-from penstock.money.ledger import Amount, Lift, Scope, Settlement, Unit, Window
-from tests.integration.store.conftest import CANARY, STABLE
+from penstock.money.ledger import Amount, Lift, Refused, Scope, Settlement, Unit, Window
+from tests.integration.store.conftest import CANARY, STABLE, TENANT
 from tests.integration.store.ledger_desk import USD, Money, limit
 
 COST = task.Usage(model_calls=1, cost_micro_usd=1_500, cache_saving_micro_usd=7_500)
@@ -103,6 +103,28 @@ async def test_a_look_has_the_windows_of_the_agent_and_of_its_canary_where_there
     await asyncio.wait_for(money.reserve(identifier, patience_ms=0), 5)
     look = await desk.store.routes.look(desk.agent, [STABLE])
     assert look.spending.refusals == {(Scope.AGENT, Window.DAY, Unit.TOKENS): 1}
+
+
+async def test_a_call_that_finds_too_little_left_is_noted_at_the_limit_of_its_agent(desk):
+    money = Money(desk)
+    await money.declare(limit(most=15_000), limit(Scope.USER, most=30_000))
+    identifier = await money.task()
+    assert (await money.spent()).short == ()
+    held = await money.reserve(identifier)
+    assert isinstance(await money.reserve(identifier, patience_ms=0), Refused)
+    assert (await money.spent()).short == (), "others hold it, and may give it back"
+    await money.settle(identifier, held, Amount(5, 11_000))
+    assert isinstance(await money.reserve(identifier), Refused)
+    assert (await money.spent()).short == (limit(most=15_000),)
+    await money.declare(limit(most=25_000), limit(Scope.USER, most=1))
+    assert isinstance(await money.reserve(identifier), Refused)
+    assert (await money.spent()).short == (limit(most=15_000),)
+    (user,) = [
+        one
+        for one in (await desk.store.ledger.spending(desk.agent, tenant=TENANT, user="")).windows
+        if one.scope is Scope.USER
+    ]
+    assert user.short == ()
 
 
 # ------------------------------------------------------------------------------------------ lifts

@@ -198,11 +198,26 @@ def test_a_budget_spent_whole_is_said_with_its_reset_and_waits_for_nobody_s_mend
     assert (ready.status, ready.reason) == ("False", "BudgetSpent")
     assert (stalled.status, stalled.reason) == ("False", "BudgetSpent")
     assert ready.message.startswith(
-        "all 40 USD of budgets.costUSD.daily are spent: nothing is admitted until 2026-11-18T13:06:40Z"
+        "all of the 40 USD of budgets.costUSD.daily is spent: nothing is admitted until 2026-11-18T13:06:40Z"
     )
     assert found(made, ConditionType.BUDGET_LOW).reason == "Spent"
     assert [reason for reason, _ in told(after(spends(day(39)), made))] == ["BudgetSpent"]
     assert told(after(made, made)) == []
+
+
+def test_what_is_too_little_for_a_call_is_as_good_as_spent_and_admits():
+    short = Limit(Scope.AGENT, Window.DAY, Unit.MICRO_USD, 40 * USD)
+    made = spends(replace(day(39.5), short=(short,)))
+    ready = found(made, ConditionType.READY)
+    assert (ready.status, ready.reason) == ("True", "BudgetSpent")
+    assert ready.message.startswith(
+        "too little is left of the 40 USD of budgets.costUSD.daily for a call: tasks end as LimitExceeded until"
+    )
+    assert [reason for reason, _ in told(after(spends(day(39)), made))] == ["BudgetSpent"]
+    lifted = spends(replace(day(39.5, of=44), short=(short,)))
+    assert found(lifted, ConditionType.READY).reason == "Serving"
+    large_call = spends(replace(day(1), short=(short,)))
+    assert found(large_call, ConditionType.READY).reason == "Serving"
 
 
 def test_the_one_that_is_reset_last_is_named():
@@ -222,9 +237,7 @@ def test_where_a_person_is_asked_instead_tasks_are_admitted():
     made = spends(day(41), budgets={**BUDGETS, "onExceeded": "Escalate"})
     ready = found(made, ConditionType.READY)
     assert (ready.status, ready.reason) == ("True", "BudgetSpent")
-    assert (
-        "each task that calls a model goes to a person until 2026-11-18T13:06:40Z" in ready.message
-    )
+    assert "tasks go to a person until 2026-11-18T13:06:40Z" in ready.message
     assert found(made, ConditionType.STALLED).status == "False"
 
 

@@ -174,7 +174,8 @@ local function attempt(budget, id, quote)
   end
   if spent.reply < floor then
     -- Before anybody has looked at its task a call is bounded too wide: that proves nothing.
-    if spent.place.scope == "canary" and not string.match(id, "%.0$") then places.mark(spent.place, spent.unit) end
+    local marked = spent.place.scope == "canary" or spent.place.scope == "agent"
+    if marked and not string.match(id, "%.0$") then places.mark(spent.place, spent.unit) end
     return refused(budget, spent)
   end
   local crowded = one_too_many(held_to)
@@ -359,9 +360,10 @@ function ledger.spent(tenant, user, with_tenant, with_user, canary)
   local said = {NOW, call("HGETALL", REFUSALS)}
   for _, place in ipairs(places.around(budget, subjects, NOW)) do
     places.read(place)
+    local short = places.marks(place)
     said[#said + 1] = {
       place.scope, place.window, place.settled.tokens, place.settled.micro_usd, place.held.tokens, place.held.micro_usd,
-      place.ends, place.most.tokens or -1, place.most.micro_usd or -1,
+      place.ends, place.most.tokens or -1, place.most.micro_usd or -1, tonumber(short[1] or -1), tonumber(short[2] or -1),
     }
   end
   return said

@@ -1,8 +1,8 @@
 -- Places of the ledger: one scope in one window, by the calendar in UTC.
 -- T:budget            hash   mode; floor: the shortest reply, where it is not the caller's; exceeded: Escalate, where it
 --                            is not Reject; <scope>:<window>:<unit> the most; lift:<…> "<begin of the window, ms> <more>"
--- T:led:<place>       hash   t, u settled tokens and micro-USD; ot, ou held by calls that run; w: calls wait there; of a
---                            canary xt, xu: the most for want of which a call of it was refused last
+-- T:led:<place>       hash   t, u settled tokens and micro-USD; ot, ou held by calls that run; w: calls wait there; of an
+--                            agent and a canary xt, xu: the most for want of which a call of it was refused last
 -- T:led:users:<…>     hash   n: how many users are counted in a window
 -- A place is <scope>[:<digest or name>]:<window>:<begin, s>.
 local places = {units = {"tokens", "micro_usd"}, kept_seconds = 172800}
@@ -115,11 +115,14 @@ local function kept_seconds(place)
   return math.max(1, math.ceil((place.ends - NOW) / 1000)) + places.kept_seconds
 end
 
--- Mark that a call of the canary found no room for want of a unit.
+-- Mark that a call of the agent, or of the canary, found no room for want of a unit.
 function places.mark(place, unit)
   call("HSET", places.key(place.name), MARKS[unit], whole(place.most[unit]))
   call("EXPIRE", places.key(place.name), kept_seconds(place))
 end
+
+-- The marks of a place, {tokens, micro-USD}; false where no call was refused.
+function places.marks(place) return call("HMGET", places.key(place.name), MARKS.tokens, MARKS.micro_usd) end
 
 -- Where calls of a canary were refused in the windows around now: {limit as it was then, settled, ms of the reset}.
 function places.marked(canary)
