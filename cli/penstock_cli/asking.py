@@ -97,6 +97,10 @@ def line(event: dict[str, Any]) -> str:
             said = f"{data.get('inputTokens', 0)} tokens in, {data.get('outputTokens', 0)} out"
         case "tool":
             said = f"{data.get('name', '')} {'answered' if data.get('ok') else 'failed'}"
+        case "waiting":
+            said = f"for a person, {data.get('tool', '')}: {data.get('escalation', '')}"
+        case "decided":
+            said = f"{data.get('decision', '')} by {data.get('by') or 'time'}"
         case "moved":
             said = f"to {data.get('to', '')}"
         case gateway.FINISHED:

@@ -74,14 +74,15 @@ async def fetch(
     path: str,
     query: Sequence[tuple[str, str]] = (),
     headers: Mapping[str, str] | None = None,
+    body: Mapping[str, Any] | None = None,
 ) -> Document:
-    """The document that one call answers.
+    """The document that one call answers; ``body`` is sent as JSON.
 
     Raises:
         Stopped: the gateway refused it or could not be reached.
     """
     try:
-        response = await http.request(method, path, params=list(query), headers=headers)
+        response = await http.request(method, path, params=list(query), headers=headers, json=body)
     except httpx.TransportError as error:
         raise _unreachable(http, error) from error
     _check(response, "the request")

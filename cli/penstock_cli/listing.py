@@ -80,7 +80,7 @@ def show_list(place: places.Place, wanted: Wanted, shown: Shown, now: datetime) 
     if shown.by and shown.by not in tables.FIELDS:
         raise Stopped(Exit.USAGE, f"--by takes one of {', '.join(tables.FIELDS)}")
     most = wanted.limit if wanted.limit is not None else 0 if shown.by else _SHOWN
-    page = _run(place, lambda http, namespace: _listed(http, namespace, wanted, most))
+    page = run_at(place, lambda http, namespace: _listed(http, namespace, wanted, most))
     if shown.as_json:
         print(json.dumps(page, indent=2, ensure_ascii=False))
     else:
@@ -101,7 +101,7 @@ def show(place: places.Place, identifier: str, *, as_json: bool) -> None:
     Raises:
         Stopped: there is no such task, or it could not be read.
     """
-    task, events = _run(_of_its_agent(place, identifier), lambda http, _: _task(http, identifier))
+    task, events = run_at(of_its_agent(place, identifier), lambda http, _: _task(http, identifier))
     if as_json:
         print(json.dumps({"task": task, "events": events}, indent=2, ensure_ascii=False))
         return
@@ -120,8 +120,8 @@ def cancel(place: places.Place, identifier: str, *, as_json: bool) -> None:
         Stopped: there is no such task, or it could not be cancelled.
     """
     path = _path(identifier)
-    task = _run(
-        _of_its_agent(place, identifier), lambda http, _: gateway.fetch(http, "DELETE", path)
+    task = run_at(
+        of_its_agent(place, identifier), lambda http, _: gateway.fetch(http, "DELETE", path)
     )
     if as_json:
         print(json.dumps(task, indent=2, ensure_ascii=False))
@@ -133,9 +133,11 @@ def cancel(place: places.Place, identifier: str, *, as_json: bool) -> None:
 # ----------------------------------------------------------------------------------- the calls
 
 
-def _run(
+def run_at(
     place: places.Place, call: Callable[[httpx.AsyncClient, str], Awaitable[_Found]]
 ) -> _Found:
+    """What a call at the gateway gives, which is told the namespace of the Agents."""
+
     async def carried_out() -> _Found:
         async with (
             places.reach(place, _SECONDS) as found,
@@ -183,7 +185,7 @@ def _path(identifier: str) -> str:
     return f"/v1/tasks/{quote(identifier, safe='')}"
 
 
-def _of_its_agent(place: places.Place, identifier: str) -> places.Place:
+def of_its_agent(place: places.Place, identifier: str) -> places.Place:
     """The same place, with the namespace that the id carries where none was said."""
     agent = agent_of(identifier)
     if agent is None:

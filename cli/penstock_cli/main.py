@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from penstock_cli import commands, exits, options, tasks
+from penstock_cli import commands, escalations, exits, options, tasks
 
 app = typer.Typer(
     name="penstock",
@@ -18,6 +18,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(tasks.app, name="tasks")
+app.add_typer(escalations.app, name="escalations")
 
 
 @app.command(epilog=exits.MEANING)

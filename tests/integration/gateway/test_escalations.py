@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import sys
 import time
 import uuid
 
@@ -16,6 +18,7 @@ from penstock.task import Usage
 from penstock_store.records import Directive
 from tests.integration.gateway import conftest
 from tests.integration.gateway.conftest import Agent
+from tests.integration.gateway.test_terminal import ended
 
 TOKENS = [
     {"token": "the-shop", "name": "shop", "tenant": "acme", "agents": ["*"]},
@@ -256,3 +259,53 @@ async def test_a_cancelled_task_asks_nobody_any_more(shared, agent):
     assert (await get(shared, "the-shop", f"/v1/escalations/{identifier}")).json()[
         "status"
     ] == "Void"
+
+
+async def penstock(shared, token, *arguments):
+    """Carries out ``penstock escalations``: exit code, standard output, standard error."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "penstock_cli", "escalations", *arguments),
+        env={**os.environ, "PENSTOCK_GATEWAY_URL": shared.url, "PENSTOCK_TOKEN": token},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    return await ended(process)
+
+
+async def test_the_terminal_lists_shows_and_decides(shared, agent):
+    first, second = [await waits(shared, agent, user=f"u-{number}") for number in range(2)]
+    code, said, _ = await penstock(shared, "ann-of-finance", "list", agent.key.name, "-n", "shop")
+    assert (code, [line.split()[0] for line in said.splitlines()]) == (0, ["ID", first, second])
+    code, said, _ = await penstock(shared, "ann-of-finance", "show", first)
+    assert (code, "user: I want my money back." in said) == (0, True)
+    code, said, _ = await penstock(
+        shared, "ann-of-finance", "approve", first, "--arguments", '{"amount": 100}'
+    )
+    assert (code, said) == (0, f"{first} is Approved\n")
+    code, said, _ = await penstock(shared, "bob-of-support", "deny", second, "--note", "too much")
+    assert (code, said) == (0, f"{second} is Denied\n")
+    code, _, told = await penstock(shared, "ann-of-finance", "answer", second, "no")
+    assert (code, "Bob decided before: Denied" in told) == (3, True)
+    code, said, _ = await penstock(shared, "ann-of-finance", "show", first, "-o", "json")
+    assert json.loads(said)["changedArguments"] == {"amount": 100}
+
+
+async def test_pages_lead_through_what_waits_of_several_agents(shared, store, agent):
+    other = Agent(store, AgentKey("shop", f"agent-{uuid.uuid4().hex[:10]}"))
+    await other.set_route()
+    await store.routes.set_index({agent.key: "uid", other.key: "uid"})
+    wanted = {await waits(shared, each) for each in (agent, other) for _ in range(3)}
+    found, more = [], ""
+    while True:
+        page = (
+            await get(shared, "ann-of-finance", "/v1/escalations", limit=2, **{"continue": more})
+        ).json()
+        assert len(page["items"]) <= 2
+        found += [item["id"] for item in page["items"]]
+        more = page["continue"]
+        if not more:
+            break
+    assert (len(found), set(found)) == (6, wanted)
+    assert (await get(shared, "cat-elsewhere", "/v1/escalations")).json()["items"] == []
+    one = await get(shared, "ann-of-finance", "/v1/escalations", tool="refund", user="nobody")
+    assert one.json()["items"] == []
