@@ -130,7 +130,7 @@ class Escalations:
             "decide",
             agent,
             keys.AgentKeys(agent).escalation(identifier),
-            arguments=(identifier, tenant or "", *said),
+            arguments=lambda life: (identifier, tenant or "", *said, life),
         )
         return Decided(answer.decode())
 

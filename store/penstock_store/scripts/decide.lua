@@ -2,7 +2,7 @@
 -- Answers {"missing"}, {"ok" | "again", how many have approved}, or {"decided" | "differs"}: by somebody else, by time
 -- or otherwise; or the approval before was for other arguments.
 -- KEYS: tag, route, outcomes, escalation. ARGV: id of the escalation, tenant ("": of whichever), person, verdict, note,
---       answer, changed arguments (JSON, "" for the model's own).
+--       answer, changed arguments (JSON, "" for the model's own), server life.
 -- uses: agent places ledger tasks parking
 local name, tenant, person, verdict, note, answer, changed = unpack(ARGV, 1, 7)
 local task, known = parking.open(name)
@@ -30,5 +30,6 @@ if verdict == "Approve" then
 else
   by = {person}
 end
-parking.decide(name, task, known, {verdict = verdict, by = by, note = note, answer = answer, changed = changed})
+local said = {verdict = verdict, by = by, note = note, answer = answer, changed = changed, life = ARGV[8]}
+parking.decide(name, task, known, said)
 return {"ok", approvals}

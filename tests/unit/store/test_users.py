@@ -52,7 +52,7 @@ def said_in(*names):
         (
             users.GATEWAY_COMMANDS,
             GATEWAY_SCRIPTS,
-            {"get", "hexists", "subscribe", "unsubscribe", "xrange"},
+            {"get", "hexists", "info|server", "subscribe", "unsubscribe", "xrange"},
         ),
         (
             users.OPERATOR_COMMANDS,

@@ -65,7 +65,8 @@ end
 local STATUS = {Approve = "Approved", Deny = "Denied", Answer = "Answered"}
 
 -- Decide, once, and hand the task on: to its own revision, or to the one that serves instead.
--- said: verdict, by (list), note, answer, changed.
+-- said: verdict, by (list), note, answer, changed, and in which life of the server a person has said it: what Redis has
+-- lost before, that person has been asked about since.
 function parking.decide(name, task, known, said)
   local id = known.task
   if foreign(task) then return finish(id, task, ENDINGS.deleted) end
@@ -77,7 +78,8 @@ function parking.decide(name, task, known, said)
   call("HSET", escalation_key(name), "status", STATUS[said.verdict], "decidedAt", NOW, "decidedBy", table.concat(said.by, "\n"),
     "note", said.note, "answer", said.answer, "changed", said.changed)
   call("HINCRBY", task_key(id), "waitedMs", math.max(0, NOW - task.parkedAt))
-  call("HSET", task_key(id), "status", SUSPENDED and "Halted" or "Queued", "decision", decision)
+  call("HSET", task_key(id), "status", SUSPENDED and "Halted" or "Queued", "decision", decision,
+    "decidedLife", said.life or "")
   call("HDEL", task_key(id), "parked", "parkedAt", "parkedBy")
   task.parked, task.parkedAt = "", 0
   if task.sess ~= "" then call("HSET", session_key(task.sess), "resumedAt", NOW) end

@@ -75,10 +75,12 @@ local function may_hand_out(tail)
 end
 
 -- The span in which a worker that was given up may have worked on a task, as "from to" in ms; empty when
--- there is none. What a living worker has saved since is certain; once in doubt, a task stays so.
+-- there is none. What a living worker has saved since is certain, and so is what a person has decided in this
+-- life of the server; once in doubt, a task stays so.
 local function doubt_of(task)
   if task.doubt ~= "" then return task.doubt end
-  local span = call("HMGET", TAIL, "doubtFrom", "doubtTo")
+  local span = call("HMGET", TAIL, "doubtFrom", "doubtTo", "life")
+  if task.decidedLife ~= "" and task.decidedLife == span[3] then return "" end
   local to = tonumber(span[2] or "") or 0
   if to == 0 or tonumber(task.createdAt) > to or (tonumber(task.savedAt) or 0) >= to then return "" end
   return span[1] .. " " .. span[2]

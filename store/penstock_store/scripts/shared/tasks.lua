@@ -4,7 +4,7 @@ local FIELDS = {
   "uid", "revision", "status", "lane", "entry", "sess", "arm", "bucket", "routeVersion",
   "beginVersion", "createdAt", "startedAt", "deliveries", "claim", "cancel", "moved",
   "claimedAt", "savedAt", "savedBy", "holder", "heldAt", "intents", "doubt", "suspects", "alone", "countedOf", "idem", "calls",
-  "asked", "parked", "parkedAt", "waitedMs",
+  "asked", "parked", "parkedAt", "waitedMs", "decidedLife",
 }
 local SPEND_SECONDS = 172800 -- how long a day's spend is kept
 local COUNTERS = {"createdAt", "startedAt", "deliveries", "alone", "heldAt", "asked", "parkedAt", "waitedMs"}
@@ -161,7 +161,7 @@ end
 local ONLY_UNTIL_THE_END = {
   "checkpoint", "checkpointRevision", "whole", "intents", "holder", "heldAt", "claimedAt", "savedAt", "savedBy",
   "suspects", "alone", "countedOf", "doubt", "entry", "sess", "bucket", "beginVersion", "cancel", "moved", "idem", "deliveries", "v", "calls",
-  "asked", "parked", "parkedAt", "parkedBy", "waitedMs", "decision",
+  "asked", "parked", "parkedAt", "parkedBy", "waitedMs", "decision", "decidedLife",
 }
 
 -- What a task has asked of people is kept as long as the task; nobody need answer any more.
