@@ -49,6 +49,16 @@ class Revision:
         """Name of the record, the ConfigMap and the Deployment."""
         return names.revision_name(self.agent, self.hash)
 
+    @functools.cached_property
+    def text(self) -> str:
+        """Its document as workers read it."""
+        return canonical(self.document())
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """What a worker is told to expect of its document."""
+        return _digest(self.text)
+
     @property
     def limits(self) -> RevisionLimits:
         """What admission and the fold must know of it."""
@@ -82,7 +92,11 @@ def content_hash(declared: dict[str, Any], references: dict[str, str]) -> str:
 
 def digest(document: dict[str, Any]) -> str:
     """sha256 of a whole document, defaults included: what a worker is told to expect."""
-    return "sha256:" + hashlib.sha256(canonical(document).encode()).hexdigest()
+    return _digest(canonical(document))
+
+
+def _digest(text: str) -> str:
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
 def cut(agent: str, declared: dict[str, Any], references: dict[str, str], image: str) -> Revision:

@@ -9,6 +9,7 @@ from typing import Any
 
 import kopf
 import structlog
+import uvloop
 
 from penstock.errors import PenstockError
 from penstock_operator import logs, metrics, server
@@ -212,7 +213,7 @@ def main() -> int:
     settings = Settings()
     logs.configure(settings.log_level)
     try:
-        return asyncio.run(run(settings))
+        return uvloop.run(run(settings))
     except PenstockError as error:
         log.error("cannot run", error=str(error))  # noqa: TRY400  the sentence is enough
         return 1

@@ -132,11 +132,10 @@ def verdict(agent: Object, record_name: str, annotations: dict[str, str]) -> Obj
 
 def configmap(agent: Object, cut: Revision) -> Object:
     """The projection of the record that workers mount."""
-    document = revision.canonical(cut.document())
     return {
         **_child(CONFIGMAP, agent, cut),
         "immutable": True,
-        "data": {names.REVISION_FILE: document},
+        "data": {names.REVISION_FILE: cut.text},
     }
 
 
@@ -262,7 +261,7 @@ def _env(
         "PENSTOCK_AGENT": name_of(agent),
         "PENSTOCK_REVISION": cut.name,
         "PENSTOCK_REVISION_FILE": f"{_MOUNT}/revision/{names.REVISION_FILE}",
-        "PENSTOCK_REVISION_DIGEST": revision.digest(cut.document()),
+        "PENSTOCK_REVISION_DIGEST": cut.digest,
         "PENSTOCK_MODEL_URL": installation.model_url,
         "PENSTOCK_CONCURRENCY": str(worker.concurrency),
         "PENSTOCK_TOOL_HEADERS_DIR": f"{_MOUNT}/tools",

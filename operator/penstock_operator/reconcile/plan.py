@@ -100,7 +100,8 @@ def plan_agent(world: World) -> Plan:
     stock = take_stock(world)
     course = chart(world, stock)
     crews = muster(world, stock, course)
-    tampered = _tampered(world, crews)
+    projections = _projections(world, crews)
+    tampered = _tampered(world, crews, projections)
     route = _route(world, course, crews)
     status = statuses.agent_status(world, stock, course, crews, tampered)
     pruned = prunable(
@@ -110,7 +111,7 @@ def plan_agent(world: World) -> Plan:
     return Plan(
         provide=world.unprovided,
         replaced=_replaced(world, tampered),
-        children=_children(world, crews),
+        children=_children(world, crews, projections),
         verdicts=_verdicts(world, stock, course),
         rollout_statuses=_rollout_statuses(world, course),
         idle_statuses=idle.statuses(world),
@@ -138,21 +139,31 @@ def plan_agent(world: World) -> Plan:
     )
 
 
-def _tampered(world: World, crews: tuple[Crew, ...]) -> tuple[str, ...]:
+def _projections(world: World, crews: tuple[Crew, ...]) -> dict[str, Object]:
+    """Projections to be applied, by revision: those that are missing or not what the record says."""
+    wanted = {
+        crew.known.name: manifests.configmap(world.agent, crew.known.cut)
+        for crew in crews
+        if crew.replicas is not None
+    }
+    return {
+        name: projection
+        for name, projection in wanted.items()
+        if drift.pending(projection, world.configmaps.get(name), world.answers)
+    }
+
+
+def _tampered(
+    world: World, crews: tuple[Crew, ...], projections: Mapping[str, Object]
+) -> tuple[str, ...]:
     """Revisions whose projection was there once and is not what the record says."""
     return tuple(
         crew.known.name
         for crew in crews
         if crew.known.record is not None
         and crew.known.name in world.deployments
-        and crew.replicas is not None
-        and _configmap_differs(world, crew.known)
+        and crew.known.name in projections
     )
-
-
-def _configmap_differs(world: World, known: Known) -> bool:
-    wanted = manifests.configmap(world.agent, known.cut)
-    return drift.pending(wanted, world.configmaps.get(known.name), world.answers)
 
 
 def _replaced(world: World, tampered: tuple[str, ...]) -> tuple[tuple[Kind, Object], ...]:
@@ -161,7 +172,9 @@ def _replaced(world: World, tampered: tuple[str, ...]) -> tuple[tuple[Kind, Obje
     )
 
 
-def _children(world: World, crews: tuple[Crew, ...]) -> tuple[tuple[Kind, Object], ...]:
+def _children(
+    world: World, crews: tuple[Crew, ...], projections: Mapping[str, Object]
+) -> tuple[tuple[Kind, Object], ...]:
     """Objects to apply: whatever is missing or differs, record before projection before workers."""
     found = _price_tables(world)
     for crew in crews:
@@ -170,8 +183,8 @@ def _children(world: World, crews: tuple[Crew, ...]) -> tuple[tuple[Kind, Object
             found.append((RECORD, manifests.record(world.agent, known.cut, known.sequence)))
         if crew.replicas is None or world.spec is None:
             continue
-        if _configmap_differs(world, known):
-            found.append((CONFIGMAP, manifests.configmap(world.agent, known.cut)))
+        if known.name in projections:
+            found.append((CONFIGMAP, projections[known.name]))
         wanted = manifests.deployment(
             world.agent, world.spec, known.cut, crew.replicas, world.installation
         )
