@@ -107,6 +107,8 @@ class Usage:
 
     ``cost_micro_usd`` is what the model calls cost. ``cached_input_tokens`` of the input were read
     from the vendor's cache; ``cache_saving_micro_usd`` is what fresh ones would have cost more.
+    ``paced_ms`` of ``wall_ms`` its model calls waited until the vendor allows more: no revision is
+    slow by that.
     """
 
     model_calls: int = 0
@@ -117,6 +119,7 @@ class Usage:
     wall_ms: int = 0
     cached_input_tokens: int = 0
     cache_saving_micro_usd: int = 0
+    paced_ms: int = 0
 
     @property
     def list_price_micro_usd(self) -> int:
@@ -137,6 +140,7 @@ class Usage:
             self.wall_ms + other.wall_ms,
             self.cached_input_tokens + other.cached_input_tokens,
             self.cache_saving_micro_usd + other.cache_saving_micro_usd,
+            self.paced_ms + other.paced_ms,
         )
 
     def wire(self) -> dict[str, Any]:

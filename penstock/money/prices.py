@@ -14,6 +14,8 @@ from typing import Annotated, Final, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
+from penstock.money.pool import PerMinute
+
 #: A day in UTC.
 Day: TypeAlias = date
 
@@ -195,6 +197,7 @@ class Overhead:
 _USD: Final = Field(max_length=17, pattern=r"^[0-9]{1,9}(\.[0-9]{1,6})?$")
 _Amount: TypeAlias = Annotated[str, _USD]
 _Count: TypeAlias = Annotated[int, Field(ge=0, le=10_000_000)]
+_PerMinute: TypeAlias = Annotated[int, Field(ge=0, le=1_000_000_000_000)]
 MOST_MODELS: Final = 500
 
 
@@ -232,9 +235,16 @@ class _Overhead(_Written):
     tool: _Count = Overhead.tool
 
 
+class _Limits(_Written):
+    requests_per_minute: _PerMinute | None = None
+    input_tokens_per_minute: _PerMinute | None = None
+    output_tokens_per_minute: _PerMinute | None = None
+
+
 class _Model(_Written):
     prices: Annotated[list[_Dated], Field(max_length=32)] = []
     overhead_tokens: _Overhead | None = None
+    rate_limits: _Limits | None = None
 
 
 class _Table(_Written):
@@ -247,6 +257,7 @@ class Entry:
 
     price: Price | None = None
     overhead: Overhead | None = None
+    limits: PerMinute | None = None
 
 
 @dataclass(frozen=True)
@@ -258,7 +269,7 @@ class Table:
     def entry(self, model: str) -> Entry:
         """What it says of a model: by its very name, else by the longest beginning of it.
 
-        Price and overhead are looked for each for itself: an entry that has one hides no other.
+        Price, overhead and limits are looked for each for itself: an entry that has one hides no other.
         """
         name = model.lower()
         begun = [key for key in self.entries if key.endswith("*") and name.startswith(key[:-1])]
@@ -267,6 +278,7 @@ class Table:
         return Entry(
             next((one.price for one in found if one.price), None),
             next((one.overhead for one in found if one.overhead), None),
+            next((one.limits for one in found if one.limits), None),
         )
 
 
@@ -296,7 +308,18 @@ def _entry(model: _Model) -> Entry:
     dated = sorted(model.prices, key=lambda one: one.since or date.min)  # of one day, the later
     price = Price(tuple((one.since, _rates(one)) for one in dated)) if dated else None
     own = model.overhead_tokens
-    return Entry(price, Overhead(own.call, own.message, own.tool) if own else None)
+    overhead = Overhead(own.call, own.message, own.tool) if own else None
+    return Entry(price, overhead, _limits(model.rate_limits))
+
+
+def _limits(written: _Limits | None) -> PerMinute | None:
+    if written is None:
+        return None
+    return PerMinute(
+        written.requests_per_minute,
+        written.input_tokens_per_minute,
+        written.output_tokens_per_minute,
+    )
 
 
 def _rates(written: _Dated) -> Rates:

@@ -88,6 +88,11 @@ MODEL_COST: Final = Counter("penstock_model_cost_usd", "What all model calls cos
 BOUND_EXCEEDED: Final = Counter(
     "penstock_bound_exceeded", "Model calls that were billed more than their bound.", _MODEL
 )
+MODEL_PACED: Final = Counter(
+    "penstock_model_paced_seconds",
+    "Time that model calls waited since their vendor allows no more in a minute.",
+    _MODEL,
+)
 MODEL_BREAKER: Final = Gauge(
     "penstock_model_breaker_open",
     "1 while a model is not asked, since calls in a row got no answer, as this worker has heard. "
@@ -199,6 +204,10 @@ class Meter:
     def breaker_opened(self, times: int = 1) -> None:
         """Count that the model is left alone from now on."""
         _series(MODEL_BREAKERS_OPENED, *self._revision, self.model).inc(times)
+
+    def paced(self, seconds: float) -> None:
+        """Count time that a call waited until the vendor allows more."""
+        MODEL_PACED.labels(*self._revision, self.model).inc(seconds)
 
     def stood_in(self, times: int = 1) -> None:
         """Count a call that the model answered for another one."""

@@ -26,6 +26,7 @@
     T:news                  channel the id of each task that something happened to
     {<installation>}:agents, {<installation>}:agents:complete   the operator's index, ms of its stamp
     {<namespace>/pool/<digest>}:breaker   hash    outages in a row of an address and a model
+    {<namespace>/pool/<digest>}:pool:<account>  hash  what may be asked of it in a minute with one credential
 
 Scripts build the keys that depend on what they read from the tag, in ``scripts/*.lua``.
 """
@@ -191,10 +192,26 @@ def breaker(namespace: str, address: str, model: str) -> str:
     Raises:
         ValueError: it is no namespace's name.
     """
+    return f"{_of_endpoint(namespace, address, model)}:breaker"
+
+
+def pool(namespace: str, address: str, model: str, account: str) -> str:
+    """What the workers of a namespace may ask of a model at an address with one credential together.
+
+    Args:
+        account: the digest of the credential.
+
+    Raises:
+        ValueError: it is no namespace's name.
+    """
+    return f"{_of_endpoint(namespace, address, model)}:pool:{account}"
+
+
+def _of_endpoint(namespace: str, address: str, model: str) -> str:
     if not _NAME.fullmatch(namespace):
         raise ValueError(f"{namespace!r} is no namespace's name")
     digest = hashlib.sha256(f"{address}\n{model}".encode()).hexdigest()[:_POOL_DIGITS]
-    return f"{{{namespace}/pool/{digest}}}:breaker"
+    return f"{{{namespace}/pool/{digest}}}"
 
 
 def index(installation: str) -> str:

@@ -11,6 +11,7 @@ from penstock_store.escalations import Escalations
 from penstock_store.ledger import Ledger
 from penstock_store.notifications import Notifications
 from penstock_store.outcomes import Outcomes
+from penstock_store.pools import Pools
 from penstock_store.queue import Queue
 from penstock_store.records import Memory
 from penstock_store.routes import Routes
@@ -40,6 +41,7 @@ class Store:
         ledger: what model calls spend of budgets.
         escalations: which calls wait for a person.
         breakers: which model endpoints nobody asks for a while.
+        pools: how much of a model endpoint is asked in a minute.
     """
 
     def __init__(self, connection: Connection, scripts: Scripts, installation: str) -> None:
@@ -55,6 +57,7 @@ class Store:
         self.ledger = Ledger(of_agents)
         self.breakers = Breakers(of_agents)
         self.escalations = Escalations(of_agents)
+        self.pools = Pools(of_agents)
 
     @classmethod
     def connect(  # noqa: PLR0913 - what a caller does not name has a default

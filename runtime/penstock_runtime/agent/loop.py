@@ -209,25 +209,25 @@ async def _ask(agent: Agent, run: Run, ask: AskModel, keeper: Keeper) -> Run:
     try:
         answer = await keeper.interruptible(agent.model.reply(request))
     except Interrupted:
-        await _save(keeper, run.used(bill.charge.usage))  # raises it again
+        await _save(keeper, run.used(bill.usage))  # raises it again
         raise
     except OverBudget as stop:
-        run = run.used(bill.charge.usage)
+        run = run.used(bill.usage)
         if stop.refused.limit.scope is Scope.CANARY:
             keeper.hand_over()
             await _save(keeper, run)  # raises Interrupted: stable goes on from here
         return run.ended(endings.over_budget(stop.refused, run.transcript.said))
     except Unaffordable as stop:
-        run = run.used(bill.charge.usage)
+        run = run.used(bill.usage)
         return run.ended(limits.breach_by_next_call(agent.template.limits, run.usage, stop.short))
     except ModelFailed as failure:
-        run = run.used(bill.charge.usage)
+        run = run.used(bill.usage)
         late = _left_seconds(agent, keeper) <= _NO_TIME_SECONDS
         failed = endings.model_failed(failure, bill.charge.attempts)
         return run.ended(_out_of_time(agent, run) if late else failed)
     afforded = answer.afforded
     asked, cut_by = (afforded.reply_tokens, afforded.cut_by) if afforded else (ask.max_tokens, None)
-    usage = (run.usage + bill.charge.usage + Usage(model_calls=1)).timed(keeper.wall_ms())
+    usage = (run.usage + bill.usage + Usage(model_calls=1)).timed(keeper.wall_ms())
     run = replace(run.replied(answer), usage=usage, max_tokens=asked, cut_by=cut_by)
     events = [happenings.answered(agent.template, answer, bill.charge)]
     await _save(keeper, run, events, next_call=_next_call(agent, run, keeper))

@@ -9,7 +9,8 @@ from penstock.restrictions import TightenedLimits
 from penstock.task import Outcome, OutcomeReason, TaskStatus
 from penstock_runtime.agent import purses
 from penstock_runtime.agent.history import History, without_thinking
-from penstock_runtime.agent.models.model import Failure, Message, characters, estimated_tokens
+from penstock_runtime.agent.models.estimates import characters, estimated_tokens
+from penstock_runtime.agent.models.model import Failure, Message
 from penstock_runtime.agent.step import Run
 
 MAX_HISTORY_BYTES: Final = 4 * 1024 * 1024  # of one session, as it is stored

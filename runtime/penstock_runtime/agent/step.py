@@ -13,13 +13,8 @@ from penstock.money.bound import Affordable, Resource, Short
 from penstock.money.ledger import Cut
 from penstock.task import Outcome, OutcomeReason, Usage
 from penstock_runtime.agent import endings, purses
-from penstock_runtime.agent.models.model import (
-    Message,
-    ModelFailed,
-    Purse,
-    Reply,
-    estimated_tokens,
-)
+from penstock_runtime.agent.models.estimates import estimated_tokens
+from penstock_runtime.agent.models.model import Message, ModelFailed, Purse, Reply
 from penstock_runtime.agent.purses import NO_TERMS, Asked, Terms
 from penstock_runtime.agent.tools.toolbox import Toolbox
 from penstock_runtime.agent.transcript import ToolUse, Transcript

@@ -10,15 +10,8 @@ from penstock.revision import canonical
 from penstock_runtime.agent import history
 from penstock_runtime.agent.history import Counted
 from penstock_runtime.agent.models import echo
-from penstock_runtime.agent.models.model import (
-    NOBODY,
-    Block,
-    Identity,
-    Message,
-    Reply,
-    characters,
-    estimated_tokens,
-)
+from penstock_runtime.agent.models.estimates import characters, estimated_tokens
+from penstock_runtime.agent.models.model import NOBODY, Block, Identity, Message, Reply
 
 #: A call of this task: the number of the reply, and that of the call in it, both from 1.
 Place = tuple[int, int]

@@ -3,6 +3,7 @@
 import functools
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
@@ -22,6 +23,7 @@ from penstock_runtime.agent.models.fallback import Entry, FallingBack
 from penstock_runtime.agent.models.metered import Metered
 from penstock_runtime.agent.models.model import UNASKED, Failure, Model
 from penstock_runtime.agent.models.permitted import Permitted
+from penstock_runtime.agent.models.pooled import Pooled, StoreDesk
 from penstock_runtime.agent.models.pricing import Pricing
 from penstock_runtime.agent.models.redacted import Redacted
 from penstock_runtime.agent.models.retrying import Retrying
@@ -116,9 +118,9 @@ def _models(
             one.declared.retries, settings.retry_base_seconds, outlasts_breaker=last
         )
         word = last_word if first else LastWord()  # the condition is about the model itself
-        breaker = _breaker(settings, one, own, store)
+        shared = Shared(_breaker(settings, one, own, store), _pool(settings, one, own, store))
         layers = Permitted(
-            layered_model(one.model, one.prices, own, word, policy, breaker), one.declared.name
+            layered_model(one.model, one.prices, own, word, policy, shared), one.declared.name
         )
         entries.append(Entry(one.declared.name, layers, one.prices, own.stood_in))
     return FallingBack(entries) if len(entries) > 1 else entries[0].model
@@ -131,7 +133,7 @@ def _breaker(
     store: Store | None,
 ) -> Callable[[Model], Model]:
     if store is None:
-        return unbroken
+        return alone
     name, patience = endpoint.declared.name, float(endpoint.declared.timeout_seconds)
     key = keys.breaker(settings.namespace, endpoint.address, name)
     rules = BreakerRules(open_ms=round(settings.breaker_seconds * 1000))
@@ -139,9 +141,38 @@ def _breaker(
     return lambda model: Breaker(model, board, meter, name, patience)
 
 
-def unbroken(model: Model) -> Model:
-    """The model without a breaker."""
+def _pool(
+    settings: WorkerSettings,
+    endpoint: Endpoint,
+    meter: instrumentation.Meter,
+    store: Store | None,
+) -> Callable[[Model], Model]:
+    if store is None:
+        return alone
+    name, asked = endpoint.declared.name, endpoint.model
+    desk = StoreDesk(
+        store,
+        lambda: keys.pool(settings.namespace, endpoint.address, name, asked.account),
+        settings.agent,
+        lambda: endpoint.prices.per_minute,
+    )
+    return lambda model: Pooled(model, desk, meter, name, asked.prompt_tokens)
+
+
+def alone(model: Model) -> Model:
+    """The model as it is, without what workers tell each other."""
     return model
+
+
+@dataclass(frozen=True)
+class Shared:
+    """The layers in which a namespace's workers tell each other of an endpoint."""
+
+    breaker: Callable[[Model], Model] = alone
+    pool: Callable[[Model], Model] = alone
+
+
+_ALONE: Final = Shared()
 
 
 def layered_model(
@@ -150,15 +181,16 @@ def layered_model(
     meter: instrumentation.Meter,
     last_word: LastWord,
     retries: retrying.Policy,
-    breaker: Callable[[Model], Model] = unbroken,
+    shared: Shared = _ALONE,
 ) -> Model:
     """One endpoint in its layers, of which the last one is asked first."""
     layers: tuple[Callable[[Model], Model], ...] = (
         lambda model: Metered(model, prices, meter),  # what each request took and cost
         lambda model: Watched(model, last_word),  # what it says of the credential
         Redacted,  # before anything keeps a reply
-        breaker,  # nobody is asked who is away
+        shared.breaker,  # nobody is asked who is away
         lambda model: Afforded(model, prices, meter),  # no attempt passes what the call may use
+        shared.pool,  # nor what the vendor allows in a minute; who waits for that holds no money
         lambda model: Retrying(model, retries),  # each attempt goes through all of these
     )
     return functools.reduce(lambda model, layer: layer(model), layers, endpoint)

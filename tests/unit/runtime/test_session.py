@@ -10,7 +10,8 @@ from penstock.task import OutcomeReason, TaskStatus, Usage
 from penstock_runtime.agent import endings, loop, session, step
 from penstock_runtime.agent.history import History
 from penstock_runtime.agent.models import pricing, scripted
-from penstock_runtime.agent.models.model import PromptSize, estimated_tokens
+from penstock_runtime.agent.models.estimates import estimated_tokens
+from penstock_runtime.agent.models.model import PromptSize
 from penstock_runtime.agent.purses import Asked
 from penstock_runtime.agent.step import AskModel, Count, End, Run
 from penstock_runtime.agent.transcript import Transcript

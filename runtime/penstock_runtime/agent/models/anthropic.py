@@ -14,10 +14,12 @@ import httpx2
 
 from penstock.api import agent as api
 from penstock.money import bound
+from penstock.money.pool import PerMinute
 from penstock.money.prices import Tokens
 from penstock_runtime import redaction
 from penstock_runtime.agent import credentials
 from penstock_runtime.agent.models import caching, echo, faults, sse
+from penstock_runtime.agent.models.estimates import estimated_tokens
 from penstock_runtime.agent.models.model import (
     Charge,
     Failure,
@@ -27,7 +29,6 @@ from penstock_runtime.agent.models.model import (
     PromptSize,
     Reply,
     Request,
-    estimated_tokens,
 )
 from penstock_runtime.agent.models.stream import Assembly
 from penstock_runtime.agent.transport import bounded, direct, exchange
@@ -136,7 +137,9 @@ class AnthropicModel:
                 counted = call.assembly.counted
                 counted_by = self.prompt_size.mark if counted else ""
                 reply = call.assembly.reply()
-                return replace(reply, by=by, counted=counted, counted_by=counted_by)
+                return replace(
+                    reply, by=by, counted=counted, counted_by=counted_by, allowed=call.allowed
+                )
         except asyncio.CancelledError:
             request.bill.book(Charge(call.charge))
             raise
@@ -175,14 +178,14 @@ class AnthropicModel:
         try:
             with exchange.watched(call.progress):
                 async with asyncio.timeout(request.timeout_seconds):
-                    await self._read(request, call.assembly)
+                    await self._read(request, call)
         except TimeoutError:
             if call.assembly.complete:  # only the end of its body was still waited for
                 return
             message = f"no complete answer within {request.timeout_seconds:.3g} s"
             raise ModelFailed(Failure.TIMEOUT, message, tokens=call.charge) from None
 
-    async def _read(self, request: Request, assembly: Assembly) -> None:
+    async def _read(self, request: Request, call: "_Call") -> None:
         messages = echo.ready(request.messages)
         async with self._client.messages.with_streaming_response.create(
             **self._parameters,
@@ -192,8 +195,9 @@ class AnthropicModel:
         ) as response:
             answer = response.http_response
             _must_stream(answer)
+            call.allowed = faults.allowed(answer.headers)
             async with contextlib.aclosing(answer.aiter_raw()) as chunks:
-                await _assemble(chunks, assembly)
+                await _assemble(chunks, call.assembly)
                 await _to_the_end(chunks)
 
 
@@ -222,6 +226,7 @@ class _Call:
         self._asked_tokens = asked_tokens
         self.assembly = Assembly(asked_tokens)
         self.progress = exchange.Progress()
+        self.allowed: PerMinute | None = None
 
     @property
     def charge(self) -> Tokens:

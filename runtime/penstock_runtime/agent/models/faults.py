@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from penstock.access import Access
+from penstock.money.pool import PerMinute
 from penstock_runtime.agent.models.model import Failure
 
 LONGEST_RETRY_AFTER_SECONDS: Final = 86_400.0  # no task waits longer; more says nothing more
@@ -27,6 +28,8 @@ _BY_TYPE: Final = {
 #: Nobody serves that model there: not at all, not by that method, not any more, or somewhere else.
 _NOT_THERE: Final = frozenset((404, 405, 410, *range(300, 400)))
 _NOT_IMPLEMENTED: Final = 501
+_LIMITED: Final = ("requests", "input-tokens", "output-tokens")
+_FIGURE_DIGITS: Final = 12
 
 
 def kind_of(status: int, error_type: str, code: str, headers: Mapping[str, str]) -> Failure:
@@ -86,6 +89,18 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
     if said is None or math.isnan(said):
         return None
     return min(max(0.0, said), LONGEST_RETRY_AFTER_SECONDS)
+
+
+def allowed(headers: Mapping[str, str]) -> PerMinute | None:
+    """What an answer says its vendor allows in a minute; None where it says nothing that can be read."""
+    figures = [_figure(headers.get(f"anthropic-ratelimit-{kind}-limit")) for kind in _LIMITED]
+    return PerMinute(*figures) if any(figures) else None
+
+
+def _figure(value: str | None) -> int | None:
+    if not value or not (value.isascii() and value.isdecimal() and len(value) <= _FIGURE_DIGITS):
+        return None
+    return int(value) or None
 
 
 def is_too_long(status: int, words: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 from penstock.access import Access
 from penstock.money import bound
 from penstock.money.ledger import Amount, Quote, Refused, Reserved
+from penstock.money.pool import PerMinute
 from penstock.money.prices import Overhead, Rates, Tokens
 from penstock.task import Usage
 from penstock_runtime.agent.context import LIVE, Context
@@ -63,13 +64,20 @@ class Bill:
     """What a call has cost so far, as far as it is known.
 
     Whoever makes a request books it here at once: it must be paid even when the call is cut.
+    ``paced_ms``: for so long it waited until its vendor allows more.
     """
 
     charge: Charge = field(default_factory=Charge)
+    paced_ms: int = 0
 
     def book(self, charge: Charge) -> None:
         """Add what a request cost."""
         self.charge += charge
+
+    @property
+    def usage(self) -> Usage:
+        """All of it as a part of what a task used."""
+        return replace(self.charge.usage, paced_ms=self.paced_ms)
 
 
 @dataclass(frozen=True)
@@ -194,7 +202,8 @@ class Reply:
     ``by`` is who answered; ``charge`` is what this very answer cost, without attempts before it.
     ``counted``: whether ``tokens`` are the model's own count, or estimated. ``counted_by`` is the mark
     of the model and prompt whose count they are of just what is kept; empty where they are none.
-    ``afforded``: for what the answer was asked, where that was bounded.
+    ``afforded``: for what the answer was asked, where that was bounded. ``allowed``: what the vendor
+    says it allows in a minute; None where it says nothing.
     """
 
     content: tuple[Block, ...]
@@ -206,6 +215,7 @@ class Reply:
     counted: bool = False
     counted_by: str = ""
     afforded: bound.Affordable | None = field(default=None, compare=False)
+    allowed: PerMinute | None = field(default=None, compare=False)
 
 
 class Failure(StrEnum):
@@ -372,28 +382,3 @@ class Wrapper:
     async def aclose(self) -> None:
         """See ``Model.aclose``."""
         await self._model.aclose()
-
-
-_CHARACTERS_PER_TOKEN = 4
-
-
-def estimated_tokens(value: Any) -> int:
-    """About how many tokens texts in a JSON value are: four characters a token, rounded up."""
-    return -(-characters(value) // _CHARACTERS_PER_TOKEN)
-
-
-def characters(value: Any) -> int:
-    """How many characters texts in a JSON value have, however deep they stand."""
-    found, left = 0, [value]
-    while left:
-        match left.pop():
-            case str() as text:
-                found += len(text)
-            case list() | tuple() as items:
-                left += items
-            case dict() | Mapping() as members:  # most are dicts, which is quicker seen
-                found += sum(len(str(key)) for key in members)
-                left += members.values()
-            case other:
-                found += len(str(other))
-    return found

@@ -11,6 +11,7 @@ from genai_prices import types
 from penstock import errors
 from penstock.api import agent as api
 from penstock.money import bound
+from penstock.money.pool import UNSAID
 from penstock.money.prices import (
     EMPTY,
     Day,
@@ -86,6 +87,9 @@ class Book:
     holds until the worker ends: an unknown price is never zero. Before the first of its days the list
     price holds as well.
 
+    Attributes:
+        per_minute: how much may be asked of it, as far as the installation says.
+
     Raises:
         InvalidResource: nobody knows a price.
     """
@@ -104,6 +108,7 @@ class Book:
             )
         self._price = price
         self._overhead = entry.overhead or Overhead()
+        self.per_minute = entry.limits or UNSAID
         self._raised = _NO_OVERHEAD
 
     def refresh(self) -> None:
@@ -114,6 +119,7 @@ class Book:
         entry = table.entry(self._model.name)
         self._price = self._declared or entry.price or self._listed or self._price
         self._overhead = entry.overhead or Overhead()
+        self.per_minute = entry.limits or UNSAID
 
     def rates(self, day: Day) -> Rates:
         """See ``Pricing.rates``."""

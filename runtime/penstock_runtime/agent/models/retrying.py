@@ -16,6 +16,7 @@ from penstock_runtime.agent.models.model import (
 
 _LONGEST_SECONDS: Final = 30.0
 _NEVER: Final = (Failure.REFUSED, Failure.TOO_LONG)
+_PACING: Final = (Failure.PACED, Failure.RATE_LIMITED)  # a wait that the vendor asks for
 _ONCE: Final = (Failure.GARBLED, Failure.CREDENTIALS)
 
 Answer = TypeVar("Answer")
@@ -88,6 +89,8 @@ class Retrying(Wrapper):
             late = f"{failure.message}; the next try in {seconds:.0f} s would be too late"
             raise failure.reworded(late) from failure
         await request.context.sleep(seconds)
+        if failure.kind in _PACING and failure.retry_after_seconds:
+            request.bill.paced_ms += round(seconds * 1000)
 
     def _again(self, failures: list[Failure]) -> bool:
         """Whether to try again after these failures, the last of which has just happened."""

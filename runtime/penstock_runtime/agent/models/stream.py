@@ -7,7 +7,8 @@ from penstock.api import toolschema
 from penstock.money.prices import Tokens
 from penstock_runtime import redaction
 from penstock_runtime.agent.models import echo, sse
-from penstock_runtime.agent.models.model import Reply, characters, estimated_tokens
+from penstock_runtime.agent.models.estimates import characters, estimated_tokens
+from penstock_runtime.agent.models.model import Reply
 from penstock_runtime.agent.models.sse import Unreadable
 
 MAX_BLOCKS: Final = 1000  # of one reply

@@ -207,14 +207,23 @@ local function output_of(task, ending)
   return escalated ~= "" and escalated or output
 end
 
+-- How long a revision took for a task, ms: what it waited for people or for its vendor's
+-- rate limit is not the revision's.
+local function latency_of(task, usage)
+  if task.startedAt <= 0 then return 0 end
+  local paced = string.match(usage, '"paced_ms":(%d+)') or ""
+  local least = NOW > task.startedAt and 1 or 0
+  return math.max(least, NOW - task.startedAt - waited_ms_of(task) - (#paced <= 12 and tonumber(paced) or 0))
+end
+
 -- End a task that is in no queue. ending: status, reason, message, counting, and of a claim: claim, output,
 -- usage, cost.
 local function finish(id, task, ending)
   ledger.abandon(task)
   if not ending.claim then ending = without_worker(id, task, ending) end
   local counting = (task.moved ~= "" or was_halted(task)) and LEFT_OUT or ending.counting
-  local latency = task.startedAt > 0 and math.max(0, NOW - task.startedAt - waited_ms_of(task)) or 0
   local key = task_key(id)
+  local latency = latency_of(task, ending.usage or call("HGET", key, "usage") or "")
   call("HSET", key, "status", ending.status, "finishedAt", NOW)
   local said = {reason = ending.reason, message = ending.message, output = output_of(task, ending), claim = ending.claim}
   call("HDEL", key, "claim")
