@@ -109,6 +109,7 @@ class Usage:
     from the vendor's cache; ``cache_saving_micro_usd`` is what fresh ones would have cost more.
     ``paced_ms`` of ``wall_ms`` its model calls waited until the vendor allows more: no revision is
     slow by that.
+    ``tier`` answered last, "" where that was the model itself or nobody has.
     """
 
     model_calls: int = 0
@@ -120,6 +121,7 @@ class Usage:
     cached_input_tokens: int = 0
     cache_saving_micro_usd: int = 0
     paced_ms: int = 0
+    tier: str = ""
 
     @property
     def list_price_micro_usd(self) -> int:
@@ -141,6 +143,7 @@ class Usage:
             self.cached_input_tokens + other.cached_input_tokens,
             self.cache_saving_micro_usd + other.cache_saving_micro_usd,
             self.paced_ms + other.paced_ms,
+            other.tier or self.tier,
         )
 
     def wire(self) -> dict[str, Any]:
@@ -153,6 +156,7 @@ class Usage:
             "outputTokens": self.output_tokens,
             "costUSD": usd(self.cost_micro_usd),
             "wallSeconds": round(self.wall_ms / 1000, 3),
+            **({"tier": self.tier} if self.tier else {}),
         }
 
 

@@ -16,8 +16,10 @@ from penstock.api.fields import (
     Rule,
     TokenRate,
 )
+from penstock.api.messages import Messages
 from penstock.api.oversight import Oversight
 from penstock.api.restrictions import Restrictions
+from penstock.api.tiers import Tier
 from penstock.api.tool import Tool
 from penstock.api.worker import Worker
 
@@ -201,28 +203,6 @@ class Limits(Block):
     ] = 20000
 
 
-_Words = Annotated[str, Field(max_length=2000)]
-
-
-class Messages(Block):
-    """What an end user reads as a task's output instead of an answer; empty: what there is of one."""
-
-    escalated: Annotated[
-        _Words, Field(description="Where the task ended Escalated: a person takes over.")
-    ] = ""
-    unavailable: Annotated[
-        _Words,
-        Field(
-            description="Where it ended Failed, Expired or LimitExceeded and there is no part of an "
-            "answer."
-        ),
-    ] = ""
-    blocked: Annotated[
-        _Words,
-        Field(description="Where the model refused to answer; empty: as escalated."),
-    ] = ""
-
-
 class EnvVar(Block):
     """An environment variable of the worker."""
 
@@ -264,6 +244,15 @@ class AgentTemplate(Block):
         InstructionsSource | None, Field(description="Read the system prompt from elsewhere.")
     ] = None
     model: Annotated[Model, Field(description="Which model answers, and how it is called.")]
+    tiers: Annotated[
+        list[Tier],
+        MapList("name"),
+        Field(
+            max_length=8,
+            description="Models for some tasks: the first tier that fits a task answers it, else the "
+            "model itself.",
+        ),
+    ] = []
     tools: Annotated[
         list[Tool],
         MapList("name"),
@@ -286,6 +275,21 @@ class AgentTemplate(Block):
     worker: Annotated[
         TemplateWorker, Field(description="What of the worker belongs to a revision.")
     ] = TemplateWorker()
+
+    def of_tier(self, name: str) -> "AgentTemplate":
+        """The template with the model of one of its tiers.
+
+        Raises:
+            KeyError: it has no such tier.
+        """
+        tier = {one.name: one for one in self.tiers}[name]
+        same = tier.model == self.model.name
+        own: dict[str, Any] = {
+            "name": tier.model,
+            "max_tokens": tier.max_tokens or self.model.max_tokens,
+            "price": self.model.price if same else None,
+        }
+        return self.model_copy(update={"model": self.model.model_copy(update=own)})
 
     @property
     def secrets(self) -> tuple[str, ...]:

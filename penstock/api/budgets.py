@@ -86,7 +86,8 @@ class Budgets(Block):
         OnExceeded,
         Field(
             description="Reject: a task that a budget refuses is not accepted, or ends as "
-            "LimitExceeded. Escalate: it is accepted, and ends as Escalated, so that a person sees "
+            "LimitExceeded. Degrade: its next calls are made of the cheapest tier of its revision, as "
+            "long as that has room. Escalate: it is accepted, and ends as Escalated, so that a person sees "
             "it. Requests per minute are refused in either case."
         ),
     ] = OnExceeded.REJECT
@@ -100,6 +101,16 @@ class Budgets(Block):
         Field(description="Of each user; tasks without a user share one user of their tenant."),
     ] = None
     per_tenant: Annotated[PerCaller | None, Field(description="Of each tenant.")] = None
+
+
+def unkept(declared: Budgets | None, *, has_tiers: bool) -> str:
+    """What of budgets a template cannot keep, and the remedy; "" where it keeps all."""
+    if declared is None or has_tiers or declared.on_exceeded is not OnExceeded.DEGRADE:
+        return ""
+    return (
+        "spec.budgets.onExceeded is Degrade, and spec.template.tiers has no tier to go on with: declare "
+        "a cheaper model there, or set onExceeded to Reject or Escalate"
+    )
 
 
 # ---------------------------------------------------------------------------- for the ledger

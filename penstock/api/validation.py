@@ -126,6 +126,7 @@ def template_problem(
         _wrong_tools(tools),
         _wrong_sizes(declared, tools, texts),
         _wrong_model(declared.get("model") or {}),
+        _wrong_tiers(declared.get("tiers") or []),
         _unknown_model(declared, own_prices),
         _wrong_instructions(declared, texts),
         _wrong_worker(declared.get("worker") or {}),
@@ -210,7 +211,7 @@ def _unknown_model(declared: Mapping[str, Any], own_prices: prices.Table) -> Ite
     worker = declared.get("worker") or {}
     if worker.get("image"):
         return
-    for field, model in _asked(declared.get("model") or {}):
+    for field, model in itertools.chain(_asked(declared.get("model") or {}), _tiers(declared)):
         known = MODELS.get(model.get("provider", Provider.ANTHROPIC.value))
         name = str(model.get("name", ""))
         if not known or not name:
@@ -218,7 +219,8 @@ def _unknown_model(declared: Mapping[str, Any], own_prices: prices.Table) -> Ite
         if model.get("price") or own_prices.entry(name).price or _has_list_price(name, known):
             continue
         near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.0)[0]
-        told = _no_price(field, name[:_LONGEST_NAME], near, model.get("baseURL"))
+        tell = _no_price_of_tier if field.startswith("tiers") else _no_price
+        told = tell(field, name[:_LONGEST_NAME], near, model.get("baseURL"))
         yield Problem(Reason.UNKNOWN_MODEL, told)
 
 
@@ -227,6 +229,15 @@ def _asked(model: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     yield "model", model
     for index, entry in enumerate(model.get("fallbacks") or ()):
         yield f"model.fallbacks[{index}]", entry
+
+
+def _tiers(declared: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The model of each tier, as it is asked."""
+    own = declared.get("model") or {}
+    for index, tier in enumerate(declared.get("tiers") or ()):
+        asked = {**own, "name": tier.get("model", "")}
+        same = asked["name"] == own.get("name")
+        yield f"tiers[{index}]", asked if same else {**asked, "price": None}
 
 
 def _has_list_price(name: str, known: Mapping[str, str]) -> bool:
@@ -248,6 +259,19 @@ def _no_price(field: str, name: str, near: str, base_url: str | None) -> str:
     )
 
 
+def _no_price_of_tier(field: str, name: str, near: str, _base_url: str | None) -> str:
+    return (
+        f'no price is known for model "{name}" of spec.template.{field}, so its cost limit cannot be '
+        f"kept; the nearest name with a list price is {near}: check its model, or have prices of the "
+        "chart name it"
+    )
+
+
+def _wrong_tiers(tiers: list[Mapping[str, Any]]) -> Iterator[Problem]:
+    for index, tier in enumerate(tiers):
+        yield from _wrong_id(f"tiers[{index}].model", tier.get("model", ""))
+
+
 def _wrong_model(model: Mapping[str, Any]) -> Iterator[Problem]:
     for field, asked in _asked(model):
         yield from _wrong_entry(field, asked)
@@ -258,11 +282,14 @@ def _wrong_entry(field: str, asked: Mapping[str, Any]) -> Iterator[Problem]:
         complaint := addresses.complaint(url, query_allowed=False)
     ):
         yield _invalid(f"{field}.baseURL {complaint}")
-    name = asked.get("name", "")
-    if any(unicodedata.category(character)[0] in "CZ" for character in name):
-        yield _invalid(f"{field}.name {_short(name)} has a space or control character: take it out")
+    yield from _wrong_id(f"{field}.name", asked.get("name", ""))
     if complaint := _wrong_key((asked.get("credentialsSecretRef") or {}).get("key", "key")):
         yield _invalid(f"{field}.credentialsSecretRef.key {complaint}")
+
+
+def _wrong_id(field: str, name: str) -> Iterator[Problem]:
+    if any(unicodedata.category(character)[0] in "CZ" for character in name):
+        yield _invalid(f"{field} {_short(name)} has a space or control character: take it out")
 
 
 def _wrong_key(key: str) -> str | None:

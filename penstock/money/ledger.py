@@ -43,9 +43,13 @@ class Mode(StrEnum):
 
 
 class OnExceeded(StrEnum):
-    """What becomes of a task that a budget refuses: it ends at its limit, or it goes to a person."""
+    """What becomes of a task that a budget refuses.
+
+    It ends at its limit, goes on with the cheapest tier while that has room, or goes to a person.
+    """
 
     REJECT = "Reject"
+    DEGRADE = "Degrade"
     ESCALATE = "Escalate"
 
 

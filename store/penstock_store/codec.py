@@ -34,7 +34,7 @@ _COUNTER_DIGITS = 15  # a float of Lua's holds them exactly
 ENDED: Final = frozenset(status.value for status in TaskStatus if status.ended)
 
 #: The fields of a task's hash that a reader needs; the checkpoint may be large.
-_COUNTED: Final = tuple(field.name for field in dataclasses.fields(Usage))
+_COUNTED: Final = tuple(field.name for field in dataclasses.fields(Usage) if field.name != "tier")
 
 TASK_FIELDS: Final = (
     "revision", "status", "input", "tenant", "user", "session", "type", "lane", "metadata",
@@ -87,7 +87,10 @@ def submission_fields(submission: Submission) -> list[str]:
 
 def usage_text(usage: Usage) -> str:
     """A usage as the task's hash holds it."""
-    return json.dumps(vars(usage), separators=(",", ":"))
+    said = vars(usage)
+    if not usage.tier:
+        said = {name: said[name] for name in _COUNTED}
+    return json.dumps(said, separators=(",", ":"))
 
 
 def ending(
@@ -163,7 +166,8 @@ def _task(agent: AgentKey, identifier: str, stored: Mapping[str, bytes]) -> Task
 def usage(text: str) -> Usage:
     """A usage; what a newer version counts besides is passed over."""
     said = json.loads(text)
-    return Usage(**{name: int(said.get(name, 0)) for name in _COUNTED})
+    counts = {name: int(said.get(name, 0)) for name in _COUNTED}
+    return Usage(**counts, tier=str(said.get("tier", "")))
 
 
 def _outcome(status: TaskStatus, text: dict[str, str]) -> Outcome | None:

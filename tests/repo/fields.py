@@ -10,6 +10,7 @@ _PLAN = "tests/unit/operator/test_plan.py::"
 _TASK = "tests/unit/runtime/test_template_fields.py::"
 _MODEL = "tests/integration/runtime/test_model_fields.py::"
 _BRAKE = "tests/unit/runtime/test_restrictions.py::"
+_TIER = "tests/integration/runtime/test_tiers.py::"
 _WORDS = "tests/integration/runtime/test_messages.py::test_what_an_end_user_reads_where_there_is_no_answer"
 _HTTP = "tests/integration/runtime/test_http_tools.py::"
 _PATIENCE = "tests/integration/runtime/test_patience.py::"
@@ -118,6 +119,12 @@ TESTS = {
         "template.limits.wallSeconds": _LIMIT,
         "template.limits.queueSeconds": _ADMISSION,
         "template.limits.inputChars": _ADMISSION,
+        "template.tiers[].name": _TIER + "test_a_tasks_usage_names_the_tier_that_answered",
+        "template.tiers[].model": _TIER + "test_the_first_tier_that_fits_a_task_answers_it",
+        "template.tiers[].maxTokens": _TIER
+        + "test_a_tier_asks_for_replies_of_its_own_length_or_the_models",
+        "template.tiers[].maxInputChars": _TIER + "test_the_first_tier_that_fits_a_task_answers_it",
+        "template.tiers[].taskTypes": _TIER + "test_the_first_tier_that_fits_a_task_answers_it",
         "template.messages.escalated": _WORDS,
         "template.messages.unavailable": _WORDS,
         "template.messages.blocked": _WORDS,

@@ -88,7 +88,8 @@ def _asks(known: Known) -> Hashable:
     """What a model's endpoint sees of a revision's right to ask."""
     model = known.cut.template.model
     ref = model.credentials_secret_ref
-    return model.provider, model.name, model.base_url, (ref.name, ref.key) if ref else None
+    tiers = frozenset(tier.model for tier in known.cut.template.tiers)
+    return model.provider, model.name, tiers, model.base_url, (ref.name, ref.key) if ref else None
 
 
 def _credential(world: World, known: Known) -> str:
@@ -110,6 +111,13 @@ def _credential(world: World, known: Known) -> str:
 def _model(_world: World, known: Known) -> str:
     model = known.cut.template.model
     there = model.base_url or "the installation's endpoint"
+    if tiers := known.cut.template.tiers:
+        asked = ", ".join(dict.fromkeys((model.name, *(tier.model for tier in tiers))))
+        return (
+            f"{there} does not serve one of the models {asked} to {known.name}: correct "
+            "spec.template.model.name, a model of spec.template.tiers, or spec.template.model.baseURL, "
+            "to which /v1/messages is appended"
+        )
     return (
         f"{there} does not serve model {model.name} to {known.name}: correct "
         "spec.template.model.name or spec.template.model.baseURL, to which /v1/messages is appended"

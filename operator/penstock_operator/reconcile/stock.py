@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from penstock import names, revision
+from penstock.api import budgets
 from penstock.api.analysis import Result, Verdict
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.errors import InvalidResource, RevisionTampered, UnknownSchema
@@ -263,6 +264,8 @@ def _latest(
 ) -> tuple[Known | None, tuple[str, str] | None]:
     if world.spec is None:
         return None, world.problem
+    if told := budgets.unkept(world.spec.budgets, has_tiers=bool(world.spec.template.tiers)):
+        return None, ("Invalid", told)
     if world.problem:
         before = _cut_before(world, known)
         return (before, None) if before else (None, world.problem)

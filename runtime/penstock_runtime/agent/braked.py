@@ -1,13 +1,11 @@
 """What restrictions make of the agent that runs a task, from one step to the next."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from penstock.api.restrictions import Restrictions
 from penstock.task import Outcome
 from penstock_runtime.agent.step import Run
 from penstock_runtime.agent.tools.toolbox import Toolbox
-from penstock_runtime.agent.transcript import ToolUse
 
 _DENIED = "tool {} may not be called for now: the people who run this agent have forbidden it; go on without it"
 
@@ -20,17 +18,16 @@ def toolbox(tools: Toolbox, by: Restrictions) -> Toolbox:
     return replace(tools, asking=replace(tools.asking, required=required))
 
 
-def problems(
-    found: Sequence[str] | None, calls: Sequence[ToolUse], by: Restrictions
-) -> tuple[str, ...] | None:
-    """What is wrong with each call of a reply: that its tool is denied, before all else."""
-    if found is None:
-        return None
-    told = zip(calls, found, strict=False)
-    return tuple(
+def forbidden(run: Run, by: Restrictions) -> Run:
+    """The run with what restrictions forbid among the calls of the last reply, before all else that is wrong."""
+    if not by.deny_tools or run.problems is None:
+        return run
+    told = zip(run.transcript.calls, run.problems, strict=False)
+    problems = (
         _DENIED.format(call.name) if call.name in by.deny_tools else problem
         for call, problem in told
     )
+    return replace(run, problems=tuple(problems))
 
 
 def sampled(outcome: Outcome, run: Run, model: str, by: Restrictions) -> Outcome:

@@ -12,12 +12,14 @@ from penstock_runtime.agent.transcript import ToolUse
 _EVENT_TEXT_CHARACTERS: Final = 4000
 
 
-def answered(template: AgentTemplate, answer: Reply, spent: Charge) -> Event:
+def answered(template: AgentTemplate, tier: str, answer: Reply, spent: Charge) -> Event:
     """A call that was answered; ``spent`` is what that took, attempts before it included.
 
     Who answered is told where it may have been another one than declared first.
     """
-    who = {"model": answer.by.model} if template.model.fallbacks else {}
+    who = {"model": answer.by.model} if template.model.fallbacks or template.tiers else {}
+    if tier:
+        who["tier"] = tier
     texts = (block["text"] for block in answer.content if block["type"] == "text")
     return "model", {
         "stopReason": answer.stop_reason,

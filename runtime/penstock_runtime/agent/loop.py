@@ -8,10 +8,10 @@ from penstock import errors, limits, restrictions
 from penstock.api.agent import AgentTemplate
 from penstock.api.restrictions import Restrictions
 from penstock.money import bound
-from penstock.money.ledger import Quote, Scope
+from penstock.money.ledger import Quote, Refused, Scope
 from penstock.task import Outcome, Usage
 from penstock_runtime import instrumentation, redaction
-from penstock_runtime.agent import asking, braked, endings, happenings, session, step
+from penstock_runtime.agent import asking, braked, endings, happenings, session, step, tiering
 from penstock_runtime.agent.boundary import Broken, caught
 from penstock_runtime.agent.keeper import Event, Interrupted, Keeper
 from penstock_runtime.agent.models.access import LastWord
@@ -52,7 +52,8 @@ class Agent:
 
     ``prompt_tokens``: about how many the part of each request is that never changes, ``prompt`` how
     long it is at most.
-    ``last_word``: what the model has said last of who asks and for what.
+    ``last_word``: what the model has said last of who asks and for what. ``tiers``: the same with the
+    model of each tier, by name; ``tier`` is its own.
     """
 
     template: AgentTemplate
@@ -64,6 +65,8 @@ class Agent:
     prompt_tokens: int = 0
     prompt: PromptSize = NO_PROMPT
     last_word: LastWord = field(default_factory=LastWord)
+    tier: str = ""
+    tiers: Mapping[str, "Agent"] = field(default_factory=dict, compare=False, repr=False)
 
     def under(self, by: Restrictions) -> "Agent":
         """The agent as restrictions leave it."""
@@ -83,11 +86,11 @@ async def run_task(agent: Agent, run: Run, keeper: Keeper) -> Run:
         Interrupted: the worker must put the task down; its state is saved.
     """
     run = replace(run, task_id=keeper.task_id, prompt_tokens=agent.prompt_tokens)
-    whole = agent
+    whole, begun = agent, run
     while run.outcome is None:
-        agent = whole.under(keeper.restrictions)
+        agent = whole.tiers.get(run.tier, whole).under(keeper.restrictions)
         run = await _judged(agent, _as_of_now(agent, run, keeper))
-        run = _forbidden(run, keeper.restrictions)
+        run = braked.forbidden(run, keeper.restrictions)
         match step.next_step(agent.template, agent.toolbox, run):
             case End(outcome):
                 run = run.ended(outcome)
@@ -107,21 +110,16 @@ async def run_task(agent: Agent, run: Run, keeper: Keeper) -> Run:
                 await keeper.park(run, asking.asked(agent.template, agent.toolbox, run, call, ask))
                 run = run.ended(endings.too_many_wait(call.name, ask, call.input))
     ended = session.settled(_timed(run, keeper), agent.template.limits)
-    return _told(_sampled(agent, ended, keeper.restrictions))
+    return _told(_sampled(agent, ended, begun, keeper.restrictions))
 
 
-def _forbidden(run: Run, by: Restrictions) -> Run:
-    """The run with what restrictions forbid among the calls of the last reply."""
-    if not by.deny_tools:
-        return run
-    return replace(run, problems=braked.problems(run.problems, run.transcript.calls, by))
-
-
-def _sampled(agent: Agent, run: Run, by: Restrictions) -> Run:
-    """The run with an outcome that is a sample of its revision only where restrictions changed nothing."""
+def _sampled(agent: Agent, run: Run, begun: Run, by: Restrictions) -> Run:
+    """The run with an outcome that is a sample only where neither restrictions nor a budget changed it."""
     if run.outcome is None:
         return run
-    return run.ended(braked.sampled(run.outcome, run, agent.template.model.name, by))
+    outcome = braked.sampled(run.outcome, run, agent.template.model.name, by)
+    left_out = outcome.left_out or tiering.is_degraded(run, begun)
+    return run.ended(replace(outcome, left_out=left_out))
 
 
 async def _judged(agent: Agent, run: Run) -> Run:
@@ -212,11 +210,7 @@ async def _ask(agent: Agent, run: Run, ask: AskModel, keeper: Keeper) -> Run:
         await _save(keeper, run.used(bill.usage))  # raises it again
         raise
     except OverBudget as stop:
-        run = run.used(bill.usage)
-        if stop.refused.limit.scope is Scope.CANARY:
-            keeper.hand_over()
-            await _save(keeper, run)  # raises Interrupted: stable goes on from here
-        return run.ended(endings.over_budget(stop.refused, run.transcript.said))
+        return await _over_budget(agent, run.used(bill.usage), stop.refused, keeper)
     except Unaffordable as stop:
         run = run.used(bill.usage)
         return run.ended(limits.breach_by_next_call(agent.template.limits, run.usage, stop.short))
@@ -227,11 +221,22 @@ async def _ask(agent: Agent, run: Run, ask: AskModel, keeper: Keeper) -> Run:
         return run.ended(_out_of_time(agent, run) if late else failed)
     afforded = answer.afforded
     asked, cut_by = (afforded.reply_tokens, afforded.cut_by) if afforded else (ask.max_tokens, None)
-    usage = (run.usage + bill.usage + Usage(model_calls=1)).timed(keeper.wall_ms())
+    usage = (run.usage + bill.usage + Usage(model_calls=1, tier=agent.tier)).timed(keeper.wall_ms())
     run = replace(run.replied(answer), usage=usage, max_tokens=asked, cut_by=cut_by)
-    events = [happenings.answered(agent.template, answer, bill.charge)]
+    events = [happenings.answered(agent.template, agent.tier, answer, bill.charge)]
     await _save(keeper, run, events, next_call=_next_call(agent, run, keeper))
     return run
+
+
+async def _over_budget(agent: Agent, run: Run, refused: Refused, keeper: Keeper) -> Run:
+    """The run after a budget has refused a call: handed to stable, on with a cheaper model, or ended."""
+    if refused.limit.scope is Scope.CANARY:
+        keeper.hand_over()
+        await _save(keeper, run)  # raises Interrupted: stable goes on from here
+    day, denied = keeper.context.day(), keeper.restrictions.deny_models
+    if lower := tiering.cheaper(agent, agent.tiers.values(), refused, day, denied):
+        return replace(run, tier=lower, counted=None)
+    return run.ended(endings.over_budget(refused, run.transcript.said))
 
 
 def _request(agent: Agent, run: Run, ask: AskModel, keeper: Keeper) -> Request:

@@ -36,7 +36,7 @@ class Run:
     instead of what it had, whatever the outcome. ``terms``: by what the next call is bounded.
     ``counted``: what the vendor was asked to count last. ``cut_by``: for want of what the last reply
     was asked shorter than declared. ``decision``: what was decided of the call for which it waited
-    last.
+    last. ``tier`` answers it, "": the model itself.
     """
 
     transcript: Transcript
@@ -53,6 +53,7 @@ class Run:
     counted: Asked | None = None
     cut_by: Resource | Cut | None = None
     decision: Decision | None = None
+    tier: str = ""
 
     def ended(self, outcome: Outcome) -> "Run":
         """The run with its outcome."""

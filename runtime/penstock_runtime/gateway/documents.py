@@ -31,6 +31,10 @@ class Usage(_Document):
         str, Field(alias="costUSD", description="Cost in US dollars, a decimal string.")
     ]
     wall_seconds: float
+    tier: Annotated[
+        str | None,
+        Field(description="The tier that answered last; absent where the model itself did."),
+    ] = None
     unsettled_tokens: Annotated[
         int,
         Field(description="What budgets count for calls that were cut: nobody knows their bill."),

@@ -2,8 +2,8 @@
 
 import functools
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
@@ -27,6 +27,7 @@ from penstock_runtime.agent.models.pooled import Pooled, StoreDesk
 from penstock_runtime.agent.models.pricing import Pricing
 from penstock_runtime.agent.models.redacted import Redacted
 from penstock_runtime.agent.models.retrying import Retrying
+from penstock_runtime.agent.models.sharing import Sharing
 from penstock_runtime.agent.tools import toolbox
 from penstock_runtime.agent.tools.http import HTTPTools
 from penstock_runtime.agent.tools.metered import MeteredTools
@@ -35,6 +36,7 @@ from penstock_runtime.agent.tools.toolset import Toolset
 from penstock_runtime.agent.transport import proxies
 from penstock_runtime.settings import WorkerSettings
 from penstock_runtime.worker.endpoints import Endpoint, endpoints
+from penstock_runtime.worker.endpoints import of_tier as endpoint_of_tier
 from penstock_store import keys
 from penstock_store.breakers import BreakerRules
 from penstock_store.store import Store
@@ -84,45 +86,84 @@ def equip(settings: WorkerSettings, cut: Revision, store: Store | None = None) -
     for tool in template.tools:
         _check_headers(settings, tool)
     tools = toolbox.build(template.tools, template.oversight)
-    asked = endpoints(settings, cut, tools, _carrier(cut))
+    carrier = _carrier(cut)
+    asked = endpoints(settings, cut, tools, carrier)
     meter = instrumentation.Meter(settings.key, cut.name, template.model.name)
     meter.begin(_FAILURES)
     last_word = LastWord()
-    return loop.Agent(
+    layered = functools.partial(_entry, settings, meter, last_word, store)
+    entries = [layered(one, place, last=asked[-1] is one) for place, one in enumerate(asked)]
+    agent = loop.Agent(
         template=template,
-        model=_models(settings, asked, meter, last_word, store),
+        model=_together(entries),
         toolbox=tools,
-        tools=layered_tools(HTTPTools(settings.tool_headers_dir, _carrier(cut)), meter),
+        tools=layered_tools(HTTPTools(settings.tool_headers_dir, carrier), meter),
         meter=meter,
         prices=pricing.together([one.prices for one in asked]),
         prompt_tokens=asked[0].model.prompt_tokens,
         prompt=asked[0].model.prompt_size,
         last_word=last_word,
     )
+    cheaper = {
+        tier.model: endpoint_of_tier(settings, cut, tools, carrier, tier.name)
+        for tier in template.tiers
+        if tier.model != template.model.name
+    }
+    own = {name: layered(one, last=len(asked) == 1) for name, one in cheaper.items()}
+    return _with_tiers(agent, entries, [*asked], cheaper, own)
 
 
-def _models(
-    settings: WorkerSettings,
+def _with_tiers(
+    agent: loop.Agent,
+    entries: Sequence[Entry],
     asked: Sequence[Endpoint],
+    cheaper: Mapping[str, Endpoint],
+    own: Mapping[str, Entry],
+) -> loop.Agent:
+    """The agent with one of each of its tiers; all stand in by the same models."""
+    tiers: dict[str, loop.Agent] = {}
+    for tier in agent.template.tiers:
+        first = cheaper.get(tier.model, asked[0])
+        tiers[tier.name] = replace(
+            agent,
+            template=agent.template.of_tier(tier.name),
+            model=_together([own.get(tier.model, entries[0]), *entries[1:]]),
+            prices=pricing.together([first.prices, *(one.prices for one in asked[1:])]),
+            prompt_tokens=first.model.prompt_tokens,
+            prompt=first.model.prompt_size,
+            tier=tier.name,
+            tiers=tiers,
+        )
+    if not tiers:
+        return agent
+    every = [one.prices for one in (*asked, *cheaper.values())]
+    model = Sharing(agent.model, [one.model for one in own.values()])
+    return replace(agent, model=model, prices=pricing.together(every), tiers=tiers)
+
+
+def _entry(
+    settings: WorkerSettings,
     meter: instrumentation.Meter,
     last_word: LastWord,
     store: Store | None,
-) -> Model:
-    """What the loop asks: the model in its layers, and those that stand in for it in theirs."""
-    entries = []
-    for place, one in enumerate(asked):
-        first, last = one is asked[0], one is asked[-1]
-        own = meter.of_model(one.declared.name, place)
-        own.begin_model(_FAILURES)
-        policy = retrying.Policy(
-            one.declared.retries, settings.retry_base_seconds, outlasts_breaker=last
-        )
-        word = last_word if first else LastWord()  # the condition is about the model itself
-        shared = Shared(_breaker(settings, one, own, store), _pool(settings, one, own, store))
-        layers = Permitted(
-            layered_model(one.model, one.prices, own, word, policy, shared), one.declared.name
-        )
-        entries.append(Entry(one.declared.name, layers, one.prices, own.stood_in))
+    one: Endpoint,
+    place: int = 0,
+    *,
+    last: bool,
+) -> Entry:
+    """A model in its layers; ``place``: 0 is asked first, ``last``: nobody stands in for it."""
+    own = meter.of_model(one.declared.name, place)
+    own.begin_model(_FAILURES)
+    policy = retrying.Policy(
+        one.declared.retries, settings.retry_base_seconds, outlasts_breaker=last
+    )
+    word = LastWord() if place else last_word  # the condition is about those that are asked first
+    shared = Shared(_breaker(settings, one, own, store), _pool(settings, one, own, store))
+    layers = layered_model(one.model, one.prices, own, word, policy, shared)
+    return Entry(one.declared.name, Permitted(layers, one.declared.name), one.prices, own.stood_in)
+
+
+def _together(entries: Sequence[Entry]) -> Model:
     return FallingBack(entries) if len(entries) > 1 else entries[0].model
 
 
@@ -186,7 +227,7 @@ def layered_model(
     """One endpoint in its layers, of which the last one is asked first."""
     layers: tuple[Callable[[Model], Model], ...] = (
         lambda model: Metered(model, prices, meter),  # what each request took and cost
-        lambda model: Watched(model, last_word),  # what it says of the credential
+        lambda model: Watched(model, last_word, meter.model),  # what it says of the credential
         Redacted,  # before anything keeps a reply
         shared.breaker,  # nobody is asked who is away
         lambda model: Afforded(model, prices, meter),  # no attempt passes what the call may use

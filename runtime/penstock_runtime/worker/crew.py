@@ -180,7 +180,8 @@ class Crew:
             await self._finish(hold, late, hold.usage)
             return
         try:
-            run = await loop.run_task(self._agent, claims.beginning(claim), hold)
+            begun = claims.beginning(claim, self._agent.template.tiers)
+            run = await loop.run_task(self._agent, begun, hold)
             history = claims.session_history(claim, run)
             outcome = run.outcome or endings.internal("no outcome")
             await self._finish(hold, outcome, run.usage, history)

@@ -46,9 +46,24 @@ def endpoints(
             missing or cannot be used; the message has the command that mends it.
     """
     return [
-        _endpoint(settings, cut, tools, carrier, number)
-        for number in range(len(cut.template.model.asked))
+        _endpoint(settings, cut, tools, carrier, number, declared)
+        for number, declared in enumerate(cut.template.model.asked)
     ]
+
+
+def of_tier(
+    settings: WorkerSettings,
+    cut: Revision,
+    tools: toolbox.Toolbox,
+    carrier: Callable[[], httpx2.AsyncBaseTransport],
+    name: str,
+) -> Endpoint:
+    """The model of a tier: at the model's own address, with its key.
+
+    Raises:
+        InvalidResource: as with ``endpoints``.
+    """
+    return _endpoint(settings, cut, tools, carrier, 0, cut.template.of_tier(name).model)
 
 
 def _endpoint(
@@ -57,8 +72,9 @@ def _endpoint(
     tools: toolbox.Toolbox,
     carrier: Callable[[], httpx2.AsyncBaseTransport],
     number: int,
+    declared: api.Model,
 ) -> Endpoint:
-    declared, field = cut.template.model.asked[number], _field(number)
+    field = _field(number)
     prompt = anthropic.Prompt(
         declared.name, cut.instructions, tuple(tools.declared()), declared.effort
     )

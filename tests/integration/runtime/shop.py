@@ -36,7 +36,7 @@ def tool(name, url, effect="ReadOnly", **more):
     }
 
 
-def template(script, tools=(), limits=None, messages=None, **model):
+def template(script, tools=(), limits=None, messages=None, tiers=(), **model):
     """An agent's template whose model follows a script."""
     return {
         "instructions": "Help.\n#fake " + json.dumps(script),
@@ -44,6 +44,7 @@ def template(script, tools=(), limits=None, messages=None, **model):
         "tools": list(tools),
         "limits": limits or {},
         **({"messages": messages} if messages else {}),
+        **({"tiers": list(tiers)} if tiers else {}),
     }
 
 
@@ -99,10 +100,15 @@ class Shop:
 
     # -- tasks
 
-    async def submit(self, text="Where is A1?", session="", user="u"):
+    async def submit(self, text="Where is A1?", session="", user="u", kind=""):
         identifier = task.task_id(self.agent, secrets.token_bytes(16))
         submission = task.Submission(
-            text, TENANT, user=user, session=session, trace_id=secrets.token_hex(16)
+            text,
+            TENANT,
+            user=user,
+            session=session,
+            type=kind,
+            trace_id=secrets.token_hex(16),
         )
         await self.store.tasks.admit(self.agent, identifier, submission)
         return identifier

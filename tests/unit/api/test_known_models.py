@@ -100,3 +100,24 @@ def test_a_fallback_needs_a_price_as_the_model_does():
     assert "spec.template.model.fallbacks[1].name" in found.message
     entries[1]["price"] = {"inputPerMTok": "1", "outputPerMTok": "1"}
     assert problem("claude-sonnet-5-5", model={"fallbacks": entries}) is None
+
+
+def test_a_tiers_model_needs_a_price_too():
+    tiers = [{"name": "a", "model": "claude-haiku-5-5"}, {"name": "b", "model": "team-haiku"}]
+    found = problem("claude-sonnet-5-5", tiers=tiers)
+    assert found.reason.value == "UnknownModel"
+    assert 'model "team-haiku" of spec.template.tiers[1]' in found.message
+    table = prices.Table({"team-haiku": prices.Entry(prices.flat("1", "2"))})
+    assert problem("claude-sonnet-5-5", own=table, tiers=tiers) is None
+    own = {"price": {"inputPerMTok": "1", "outputPerMTok": "2"}}
+    same = [{"name": "short", "model": "team-large", "maxTokens": 100}]
+    assert problem("team-large", model=own, tiers=same) is None
+    assert problem("team-large", model=own, tiers=tiers).message.count("team-haiku")
+
+
+def test_a_tiers_model_has_no_space_in_its_name():
+    found = problem("claude-sonnet-5-5", tiers=[{"name": "a", "model": "claude haiku"}])
+    assert (found.reason.value, "spec.template.tiers[0].model" in found.message) == (
+        "Invalid",
+        True,
+    )

@@ -61,6 +61,28 @@ def test_an_agent_that_cannot_be_read_keeps_the_budget_in_force():
     assert plan.route is None or plan.route.budget_mark == plan.budget_in_force
 
 
+def conditions(agent, made):
+    plan = plan_agent(replace(made, agent=agent, spec=worlds.world(agent).spec))
+    return {one.type: one for one in plan.agent_status.conditions}, plan
+
+
+@pytest.mark.parametrize("then", ["Reject", "Degrade", "Escalate"])
+@pytest.mark.parametrize("tiers", [[], [{"name": "easy", "model": "claude-haiku-5-5"}]])
+def test_who_degrades_without_tiers_is_not_accepted_and_goes_on_serving(then, tiers):
+    agent = worlds.agent(budgets={"costUSD": {"daily": "1"}, "onExceeded": then})
+    if tiers:
+        agent["spec"]["template"]["tiers"] = tiers
+    cut = revision.cut("support", agent["spec"]["template"], {}, INSTALLATION.runtime_image)
+    made = world(agent, records=(manifests.record(agent, cut, 1),))
+    told, plan = conditions(agent, replace(made, pods={cut.name: Pods(1, 1)}))
+    refused = then == "Degrade" and not tiers
+    assert (told["Accepted"].status.value == "False") is refused
+    if refused:
+        assert "declare a cheaper model there, or set onExceeded" in told["Accepted"].message
+        assert told["Stalled"].status.value == "True"
+    assert plan.route.split.stable == cut.hash
+
+
 def restricted(**fields):
     agent = worlds.agent(**({"restrictions": fields} if fields else {}))
     cut = revision.cut("support", agent["spec"]["template"], {}, INSTALLATION.runtime_image)

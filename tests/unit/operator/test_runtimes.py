@@ -184,6 +184,22 @@ def test_what_of_a_budget_an_older_worker_passes_over_is_told_of_the_agent(field
     assert told(running(made, spoken=(2, 0)))[0] != "True"
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("tiers", [{"name": "easy", "model": "claude-haiku-5-5"}]),
+        ("messages", {"escalated": "A person will answer."}),
+    ],
+)
+def test_a_field_of_the_template_that_an_older_worker_passes_over_is_told(field, value):
+    made = agent(fallbacks=False)
+    made["spec"]["template"][field] = value
+    status, message = told(running(made, spoken=(2, 0)))
+    assert status == "True"
+    assert f"do not keep spec.template.{field}, which support-" in message
+    assert told(running(made, spoken=(protocol.SPOKEN, 0)))[0] != "True"
+
+
 def test_restrictions_that_an_older_worker_passes_over_are_told_of_the_agent():
     made = agent(fallbacks=False)
     made["spec"]["restrictions"] = {"denyTools": ["refund"]}

@@ -133,3 +133,14 @@ async def test_a_word_rides_on_the_heartbeat_once_and_again_where_a_beat_was_los
         beats = store.times("ping")
         await store.until(lambda: store.times("ping") > beats + 2)
     assert [told.access for told in store.told] == [Access.CREDENTIALS_REFUSED, Access.ACCEPTED]
+
+
+def test_an_answer_of_one_model_does_not_hide_that_another_is_not_found():
+    last_word = LastWord()
+    last_word.heard(Access.MODEL_NOT_FOUND, "tier")
+    last_word.heard(Access.ACCEPTED, "model")
+    assert last_word.news.access is Access.MODEL_NOT_FOUND
+    last_word.heard(Access.CREDENTIALS_REFUSED, "model")
+    assert last_word.news.access is Access.CREDENTIALS_REFUSED
+    last_word.heard(Access.ACCEPTED, "tier")
+    assert last_word.news.access is Access.ACCEPTED

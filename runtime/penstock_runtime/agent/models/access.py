@@ -22,10 +22,14 @@ class LastWord:
     def __init__(self, clock: Callable[[], float] = LIVE.seconds) -> None:
         self._clock = clock
         self._last: Access | None = None
+        self._of: dict[str, Access] = {}
         self.news: News | None = None
 
-    def heard(self, access: Access) -> None:
-        """A call has just said this."""
+    def heard(self, access: Access, model: str = "") -> None:
+        """A call has just said this of a model. An answer of one hides not that another is not found."""
+        self._of[model] = access
+        if access is Access.ACCEPTED and Access.MODEL_NOT_FOUND in self._of.values():
+            access = Access.MODEL_NOT_FOUND
         self._last = access
         self.news = News(access, self._clock())
 
@@ -50,9 +54,10 @@ class Watched(Wrapper):
     An outage, a limit or a broken answer says nothing about it.
     """
 
-    def __init__(self, model: Model, last_word: LastWord) -> None:
+    def __init__(self, model: Model, last_word: LastWord, name: str = "") -> None:
         super().__init__(model)
         self._last_word = last_word
+        self._name = name
 
     async def reply(self, request: Request) -> Reply:
         """Ask, and listen. See ``Model.reply``."""
@@ -60,7 +65,7 @@ class Watched(Wrapper):
             answer = await self._model.reply(request)
         except ModelFailed as failure:
             if failure.access:
-                self._last_word.heard(failure.access)
+                self._last_word.heard(failure.access, self._name)
             raise
-        self._last_word.heard(Access.ACCEPTED)
+        self._last_word.heard(Access.ACCEPTED, self._name)
         return answer

@@ -1,6 +1,6 @@
 -- Places of the ledger: one scope in one window, by the calendar in UTC.
--- T:budget            hash   mode; floor: the shortest reply, where it is not the caller's; exceeded: Escalate, where it
---                            is not Reject; <scope>:<window>:<unit> the most; lift:<…> "<begin of the window, ms> <more>"
+-- T:budget            hash   mode; floor: the shortest reply, where it is not the caller's; exceeded: Escalate or
+--                            Degrade, where it is not Reject; <scope>:<window>:<unit> the most; lift:<…> "<begin of the window, ms> <more>"
 -- T:led:<place>       hash   t, u settled tokens and micro-USD; ot, ou held by calls that run; w: calls wait there; of an
 --                            agent and a canary xt, xu: the most for want of which a call of it was refused last
 -- T:led:users:<…>     hash   n: how many users are counted in a window
