@@ -59,6 +59,10 @@ bench-runtime: venv ## What a task costs, beside queue libraries and the bare SD
 bench-operator: setup ## What the operator costs, beside Argo Rollouts and Deployments; under 5 min (ARGS=--full: 1,000 agents)
 	@$(BIN)/python -m penstock_bench.operators $(ARGS)
 
+.PHONY: bench-rollout
+bench-rollout: venv ## What a rollout decides, beside rules that others use; under 5 min (ARGS=--full: hours, and goes on where it was)
+	@$(BIN)/python -m penstock_bench.rollouts $(ARGS)
+
 ##@ On kind
 
 .PHONY: kind-up

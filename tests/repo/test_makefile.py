@@ -10,7 +10,7 @@ import pytest
 PROMISED = {
     *("help", "setup", "demo", "test", "check", "generate", "lock", "format", "clean"),
     *("kind-up", "kind-down", "kind-node-image", "deploy", "e2e"),
-    *("bench", "bench-runtime", "bench-operator"),
+    *("bench", "bench-runtime", "bench-operator", "bench-rollout"),
 }
 
 

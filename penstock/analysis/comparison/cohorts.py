@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from penstock.analysis.comparison import ranks
 from penstock.analysis.comparison.evalues import EXCESS, STAKES_ABOVE, STAKES_BELOW, log_bets
-from penstock.analysis.comparison.ranks import Bins, bin_of, scores
+from penstock.analysis.comparison.ranks import Bins, bin_of
 from penstock.analysis.comparison.sums import (
     MARGINS,
     NONE,
@@ -62,7 +63,10 @@ def _arms() -> dict[Arm, list[int]]:
 
 @dataclass(slots=True)
 class Cohort:
-    """What is known of a cohort so far. Each list has a number for each bucket."""
+    """What is known of a cohort so far. Each list has a number for each bucket.
+
+    Of values there are counts: of the canary by bin, of stable by bin (``bins``), and by bucket and bin.
+    """
 
     yardsticks: Yardsticks
     tasks: dict[Arm, list[int]] = field(default_factory=_arms)
@@ -73,6 +77,7 @@ class Cohort:
     stable: tuple[dict[tuple[int, int], int], ...] = field(
         default_factory=lambda: tuple({} for _ in VALUES)
     )
+    bins: tuple[Bins, ...] = field(default_factory=lambda: tuple({} for _ in VALUES))
     above: list[list[int]] = field(
         default_factory=lambda: [[0] * len(STAKES_ABOVE) for _ in VALUES]
     )
@@ -110,8 +115,9 @@ class Cohort:
     def _value(self, at: int, arm: Arm, bucket: int, value: int) -> None:
         place, limit = bin_of(value), self.yardsticks.limits[at]
         if arm is Arm.STABLE:
-            known = self.stable[at]
+            known, bins = self.stable[at], self.bins[at]
             known[bucket, place] = known.get((bucket, place), 0) + 1
+            bins[place] = bins.get(place, 0) + 1
             return
         self.canary[at][place] = self.canary[at].get(place, 0) + 1
         if limit:
@@ -156,17 +162,22 @@ class Cohort:
         )
 
     def _values(self, at: int) -> tuple[ValueSince, ValueWhole]:
-        bets = tuple(self.above[at]), tuple(self.below[at])
-        seen = scores(self.canary[at], self.stable[at], (self.yardsticks.tolerated[at], *MARGINS))
-        if seen is None:
-            return ValueSince(0, 0, *bets), ValueWhole()
-        first, *margins = ((round(s * ONE), round(v * ONE)) for s, v in seen.moved)
+        """Values of the cohort; what only says how unlike users are, and what is ruled out, once it is complete."""
+        above, below = tuple(self.above[at]), tuple(self.below[at])
+        canary, stable = self.canary[at], self.stable[at]
+        if not canary or not stable:
+            return ValueSince(0, 0, above, below), ValueWhole()
+        first = ranks.score(canary, self.bins[at], self.yardsticks.tolerated[at])
+        since = ValueSince(round(first.total * ONE), round(first.variance * ONE), above, below)
+        if self.open_tasks:
+            return since, ValueWhole()
+        moved = [ranks.score(canary, self.bins[at], margin) for margin in MARGINS]
+        margins = tuple(round(n * ONE) for one in moved for n in (one.total, one.variance))
+        by_bucket, chance = ranks.residuals(stable, first)
         residuals = [0] * BUCKETS
-        for bucket, residual in seen.residuals.items():
+        for bucket, residual in by_bucket.items():
             residuals[bucket] = round(residual * ONE)
-        flat = tuple(number for pair in margins for number in pair)
-        whole = ValueWhole(flat, round(seen.chance * ONE), tuple(residuals))
-        return ValueSince(*first, *bets), whole
+        return since, ValueWhole(margins, round(chance * ONE), tuple(residuals))
 
 
 @dataclass(frozen=True)

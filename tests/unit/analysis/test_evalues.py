@@ -83,16 +83,13 @@ def test_few_users_widen_and_never_narrow():
 
 
 def test_ranks_of_a_cohort():
-    theirs = {(1, 2): 4, (2, 3): 3, (1, 6): 1}
-    seen = ranks.scores({3: 2, 5: 1}, theirs, (1,))
-    assert seen.moved == ((pytest.approx(-0.09090909090909094), pytest.approx(0.1631855747558227)),)
-    assert sum(seen.residuals.values()) == pytest.approx(0.0)
-    assert seen.chance == pytest.approx(8 * 0.0679939894815928 * (1 - (25 + 9) / 64))
-
-
-def test_a_cohort_in_which_one_arm_has_no_value_says_nothing():
-    assert ranks.scores({}, {(1, 2): 4}, (1,)) is None
-    assert ranks.scores({2: 1}, {}, (1,)) is None
+    seen = ranks.score({3: 2, 5: 1}, {2: 4, 3: 3, 6: 1}, 1)
+    assert seen.total == pytest.approx(-0.09090909090909094)
+    assert seen.variance == pytest.approx(0.1631855747558227)
+    assert seen.square == pytest.approx(0.0679939894815928)
+    by_bucket, chance = ranks.residuals({(1, 2): 4, (2, 3): 3, (1, 6): 1}, seen)
+    assert sum(by_bucket.values()) == pytest.approx(0.0)
+    assert chance == pytest.approx(8 * 0.0679939894815928 * (1 - (25 + 9) / 64))
 
 
 @pytest.mark.parametrize(("percent", "bins"), [(0, 0), (1, 1), (10, 1), (11, 2), (21, 2), (100, 8)])

@@ -1,0 +1,175 @@
+"""What a rollout is held to, and whether what was played says so."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from penstock.analysis import binomial
+from penstock_bench.rollouts.play import Cell, Run
+
+#: A goal is missed by a small sample where chance alone would do this at most so often.
+CHANCE = 0.01
+
+
+class Verdict(StrEnum):
+    """What is said of a goal in a cell."""
+
+    HELD = "held"
+    NOT_JUDGED = "not judged: the machine is not quiet"
+    MISSED = "MISSED"
+    NOT_TOLD = "not told by so few"
+
+
+@dataclass(frozen=True)
+class Said:
+    """A goal in a cell: what was seen, what was asked."""
+
+    goal: str
+    where: str
+    what: str
+    seen: str
+    asked: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Bound:
+    """At most this part of the runs may be bad; a median and a 90th percentile are such a bound, too."""
+
+    goal: str
+    what: str
+    part: float
+    bad: Callable[[Run], bool]
+    asked: str
+    shown: Callable[[Sequence[Run]], str]
+
+    def of(self, cell: Cell, runs: Sequence[Run], *, full: bool) -> Said:
+        """Whether it holds. With many runs the estimate tells; with few only what chance hardly does."""
+        bad = sum(map(self.bad, runs))
+        verdict = Verdict.HELD
+        if bad > self.part * len(runs):
+            rare = binomial.tail(bad, len(runs), self.part or 1e-3) <= CHANCE
+            verdict = Verdict.MISSED if full or rare else Verdict.NOT_TOLD
+        return Said(self.goal, cell.name, self.what, self.shown(runs), self.asked, verdict)
+
+
+def _share(bad: Callable[[Run], bool]) -> Callable[[Sequence[Run]], str]:
+    def shown(runs: Sequence[Run]) -> str:
+        k = sum(map(bad, runs))
+        return f"{100 * k / len(runs):.1f} % ({k}/{len(runs)})"
+
+    return shown
+
+
+def _rarely(goal: str, what: str, part: float, bad: Callable[[Run], bool]) -> Bound:
+    return Bound(goal, what, part, bad, f"at most {100 * part:g} %", _share(bad))
+
+
+def quantile(values: Sequence[float], part: float) -> float:
+    """The value that this part of all is at most; infinite ones are those that never came."""
+    ordered = sorted(values)
+    return ordered[min(math.ceil(part * len(ordered)), len(ordered)) - 1]
+
+
+def _at_most(goal: str, what: str, part: float, value: Callable[[Run], float], most: float) -> Bound:  # fmt: skip
+    """A quantile is at most this where at most 1 - part of the runs are above it."""
+    name = "median" if part == 0.5 else f"{100 * part:.0f} % of runs"
+    return Bound(
+        goal,
+        f"{what}, {name}",
+        1 - part,
+        lambda run: value(run) > most,
+        f"at most {most:g}",
+        lambda runs: f"{quantile([value(run) for run in runs], part):.3g}",
+    )
+
+
+def condemned(run: Run) -> bool:
+    """Whether it was rolled back."""
+    return run.verdict == "condemned"
+
+
+def promoted(run: Run) -> bool:
+    """Whether it got everybody."""
+    return run.verdict == "promoted"
+
+
+def tasks(run: Run) -> float:
+    """Tasks of the canary until it was condemned; infinite where it never was."""
+    return run.given if condemned(run) else math.inf
+
+
+def minutes(run: Run) -> float:
+    """Until it had 95 % of the users."""
+    return math.inf if run.full is None else run.full / 60
+
+
+def _caught(goal: str, part: float = 0.0) -> Bound:
+    return _rarely(goal, "not condemned", part, lambda run: not condemned(run))
+
+
+def _delay(goal: str, median: float, p90: float | None = None) -> list[Bound]:
+    bounds = [_at_most(goal, "tasks until condemned", 0.5, tasks, median)]
+    if p90:
+        bounds.append(_at_most(goal, "tasks until condemned", 0.9, tasks, p90))
+    return bounds
+
+
+def bounds(cell: Cell) -> list[Bound]:
+    """What is asked of the product in a cell."""
+    rate = cell.weather.tasks_per_second
+    fast = 16.0 if rate >= 10 else 50.0 if rate >= 1 else 162.0
+    every = {
+        "G1": [_rarely("G1", "rolled back though good", 0.01, condemned)],
+        "G2": [_rarely("G2", "rolled back though good", 0.02, condemned)],
+        "G3": [
+            _rarely("G3", "rolled back for an outage", 0.01, condemned),
+            _rarely("G3", "not promoted after it", 0.1, lambda run: not promoted(run)),
+        ],
+        "G4": [_caught("G4"), *_delay("G4", 175, 375)],
+        "G5": [_caught("G5"), *_delay("G5", 15, 25)],
+        "G6": [_caught("G6"), *_delay("G6", 250)],
+        "G7cost": [_caught("G7"), *_delay("G7", 40)],
+        "G7": [_caught("G7"), *_delay("G7", 175)],
+        "G8": [_rarely("G8", "promoted", 0.02, promoted)],
+        "G9": [_at_most("G9", "minutes to 95 %", 0.5, minutes, fast)],
+        "rules": [_rarely("four rules", "promoted", 0.01, promoted)],
+    }
+    return [bound for goal in cell.goals for bound in every[goal]] + _always()
+
+
+def _always() -> list[Bound]:
+    return [
+        _at_most("G10", "kB in status", 1.0, lambda run: run.sums / 1000, 10),
+        _at_most("G10", "CPU-ms of a look, mean", 0.5, lambda run: run.look_ms[0], 5),
+    ]
+
+
+def judged(
+    cells: Sequence[tuple[Cell, Sequence[Run]]], *, full: bool, quiet: bool = True
+) -> list[Said]:
+    """Every goal in every cell that was played; G10 once, of all, and times only on a quiet machine."""
+    said = [
+        bound.of(cell, runs, full=full)
+        for cell, runs in cells
+        if runs
+        for bound in bounds(cell)
+        if bound.goal != "G10"
+    ]
+    everything = [run for _, runs in cells for run in runs]
+    if everything:
+        whole = Cell("all", cells[0][0].weather, 1.0, 1.0)
+        small, fast = (bound.of(whole, everything, full=full) for bound in _always())
+        said += [small, fast if quiet else replace(fast, verdict=Verdict.NOT_JUDGED)]
+    return said
+
+
+def medians(values: Sequence[float]) -> str:
+    """Median and 90th percentile; a dash where there are none."""
+    if not values:
+        return "–"
+    return f"{statistics.median(values):.0f} / {quantile(values, 0.9):.0f}"

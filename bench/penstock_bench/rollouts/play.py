@@ -1,0 +1,135 @@
+"""One rule under one weather, played to its verdict or to the end of the day."""
+
+from __future__ import annotations
+
+import heapq
+import time
+from dataclasses import asdict, dataclass
+
+from penstock_bench.rollouts.product import Product, spec
+from penstock_bench.rollouts.rules import RIVALS, Rule
+from penstock_bench.rollouts.weather import Sky, Task, Weather
+
+PRODUCT, HOLD = "Penstock", "Penstock, onNoEvidence: Hold"
+NAMES = (PRODUCT, *(rule().name for rule in RIVALS), HOLD)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A weather with a name, and how it is played: how often it is looked at, and for how long at most."""
+
+    name: str
+    weather: Weather
+    look_seconds: float
+    longest_seconds: float
+    goals: tuple[str, ...] = ()
+    rivals: bool = True
+    hold: bool = False
+
+
+@dataclass(frozen=True)
+class Run:
+    """What became of one seed.
+
+    ``given``: tasks the canary got until the verdict; ``harmed``: those of them that failed or escalated. ``full``:
+    seconds until it had 95 % of the users; ``over``: until the verdict; None: never. ``off``: seconds from the outage's begin until no
+    new session came to the canary. ``look_ms``: mean and largest CPU of a look; ``sums``: characters in status.
+    """
+
+    cell: str
+    rule: str
+    seed: int
+    verdict: str
+    given: int
+    harmed: int
+    full: float | None
+    over: float | None
+    off: float | None = None
+    look_ms: tuple[float, float] = (0.0, 0.0)
+    sums: int = 0
+    cpu_seconds: float = 0.0
+    message: str = ""
+    path: str = ""
+
+    def wire(self) -> dict[str, object]:
+        """As it is kept."""
+        return asdict(self)
+
+
+def play(cell: Cell, rule: str, seed: int) -> Run:
+    """Play a seed; the same seed has the same weather for each rule, as far as its shares are the same."""
+    began = time.process_time()
+    sky = Sky(cell.weather, seed)
+    if rule in (PRODUCT, HOLD):
+        run = _product(cell, sky, rule, Product(policy=spec(hold=rule == HOLD)))
+    else:
+        run = _rival(cell, sky, next(made for made in (r() for r in RIVALS) if made.name == rule))
+    return Run(**{**run.wire(), "cpu_seconds": time.process_time() - began})  # type: ignore[arg-type]
+
+
+@dataclass
+class _Toll:
+    """What the canary was given, and did with it."""
+
+    given: int = 0
+    harmed: int = 0
+
+    def count(self, tasks: list[Task]) -> None:
+        mine = [task for task in tasks if task.canary]
+        self.given += len(mine)
+        self.harmed += sum(task.error or task.escalation for task in mine)
+
+
+def _product(cell: Cell, sky: Sky, name: str, product: Product) -> Run:
+    now, toll, off = 0.0, _Toll(), None
+    while now < cell.longest_seconds and not product.verdict:
+        tasks = sky.tasks(now, cell.look_seconds, product.percent, product.version)
+        toll.count(tasks)
+        product.route(tasks)
+        now += cell.look_seconds
+        product.look(now)
+        if off is None and sky.reached is not None and now >= sky.reached and not product.percent:
+            off = now - sky.reached
+    return Run(
+        cell.name, name, sky.seed, product.verdict, toll.given, toll.harmed, product.full_at,
+        now if product.verdict else None, off,
+        (1000 * product.look_seconds / product.looks, 1000 * product.largest_look),
+        product.largest_sums, 0.0, product.message, "; ".join(product.lines),
+    )  # fmt: skip
+
+
+def _rival(cell: Cell, sky: Sky, rule: Rule) -> Run:
+    now, toll = 0.0, _Toll()
+    running: list[tuple[float, int, Task]] = []
+    count = 0
+    seconds = max(cell.look_seconds, 5.0)
+    while now < cell.longest_seconds and not rule.verdict:
+        tasks = sky.tasks(now, seconds, rule.percent, 1)
+        toll.count(tasks)
+        for task in tasks:
+            if task.ends is not None:
+                count += 1
+                heapq.heappush(running, (task.ends, count, task))
+        now += seconds
+        ended = []
+        while running and running[0][0] <= now:
+            ended.append(heapq.heappop(running)[2])
+        rule.see(now, ended)
+    return Run(
+        cell.name, rule.name, sky.seed, rule.verdict, toll.given, toll.harmed, rule.full_at,
+        now if rule.verdict else None,
+    )  # fmt: skip
+
+
+def is_the_same_after_restarts(cell: Cell, seed: int) -> bool:
+    """Whether an operator that has only status and log at each look takes the same path to the same verdict."""
+    one, other = (
+        _product(cell, Sky(cell.weather, seed), PRODUCT, Product(restarts=restarts))
+        for restarts in (False, True)
+    )
+    return (one.path, one.verdict, one.message, one.given) == (
+        other.path,
+        other.verdict,
+        other.message,
+        other.given,
+    )

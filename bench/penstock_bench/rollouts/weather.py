@@ -1,0 +1,226 @@
+"""Who asks when, and what becomes of it: drawn from a seed, the same for every rule."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import random
+from dataclasses import dataclass, field, replace
+
+from penstock.traffic import BUCKETS
+
+#: Mean latency and cost of a good task; limits are 10 s and 2 USD.
+_LATENCY_SECONDS = 4.0
+_COST_USD = 0.8
+#: Of a log-normal value with a heavy tail: what one value in so many is longer.
+_LATENCY_SPREAD, _LATENCY_TAIL = 1.0, (0.02, 10.0)
+_COST_SPREAD, _COST_TAIL = 0.9, (0.01, 20.0)
+_LONGEST_SECONDS, _DEAREST_USD = 120.0, 24.0
+
+
+@dataclass(frozen=True)
+class Outage:
+    """Both versions fail with a chance, for so long, once the canary has had a share for ``after_seconds``."""
+
+    percent: int
+    seconds: float
+    chance: float = 0.6
+    after_seconds: float = 60.0
+
+
+@dataclass(frozen=True)
+class Weather:
+    """A version's tasks, and what is different with the canary's.
+
+    ``users``: 0 for many who are alike; else so many, of whom a tenth make 60 % of the tasks and whose own failure rates
+    are Beta-distributed with an intra-user correlation of ``alike``. ``late_seconds``: of escalations.
+    ``turns``: of a session, each 10 % slower and 10 % dearer than the one before. ``hanging``:
+    part of the canary's tasks that never end. ``from_percent``: share from which on it is bad.
+    """
+
+    tasks_per_second: float
+    errors: float = 0.02
+    escalations: float = 0.08
+    canary_errors: float | None = None
+    canary_escalations: float | None = None
+    slower: float = 1.0
+    dearer: float = 1.0
+    latency_seconds: float = _LATENCY_SECONDS
+    users: int = 0
+    alike: float = 0.0
+    late_seconds: float = 120.0
+    fast_failures: bool = False
+    turns: int = 1
+    hanging: float = 0.0
+    burst: int = 1
+    outage: Outage | None = None
+    from_percent: int = 0
+
+    @property
+    def harmless(self) -> bool:
+        """Whether the canary is as good as stable."""
+        return (
+            self.canary_errors is None
+            and self.canary_escalations is None
+            and (self.slower, self.dearer, self.hanging) == (1.0, 1.0, 0.0)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task that was routed, and what will become of it.
+
+    Moments in seconds; ``ends`` is None for one that hangs. ``began`` is the version under which its
+    session began.
+    """
+
+    routed: float
+    starts: float
+    ends: float | None
+    canary: bool
+    bucket: int
+    began: int
+    error: bool
+    escalation: bool
+    seconds: float
+    usd: float
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Turn:
+    """A task that will be routed: the ``nth`` of its session, which stays on its side."""
+
+    at: float
+    order: int
+    nth: int
+    bucket: int
+    user: int
+    canary: bool
+    began: int
+
+
+@dataclass
+class Sky:
+    """One run of a weather, for one rule: tasks as they are routed under the share it has."""
+
+    weather: Weather
+    seed: int
+    number: int = 0
+    reached: float | None = None
+    _turns: list[Turn] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.chance = random.Random(f"{self.weather}/{self.seed}")
+        self._people = self._drawn_people()
+
+    def _drawn_people(self) -> list[tuple[float, int, float, float]]:
+        """(cumulated activity, bucket, failure rate, escalation rate) of each user."""
+        kind, chance = self.weather, self.chance
+        if not kind.users:
+            return []
+        heavy = max(1, kind.users // 10)
+        people, total = [], 0.0
+        for user in range(kind.users):
+            base = 0.6 / heavy if user < heavy else 0.4 / (kind.users - heavy)
+            total += base * chance.lognormvariate(0, 0.5)
+            rates = (self._beta(kind.errors), self._beta(kind.escalations))
+            people.append((total, chance.randrange(BUCKETS), *rates))
+        return people
+
+    def _beta(self, mean: float) -> float:
+        if not self.weather.alike:
+            return mean
+        size = 1 / self.weather.alike - 1
+        return self.chance.betavariate(mean * size, (1 - mean) * size)
+
+    def tasks(self, begin: float, seconds: float, percent: int, version: int) -> list[Task]:
+        """The tasks that are routed in a stretch of time, in their order."""
+        self._note(begin, percent)
+        kind = self.weather
+        fresh = kind.tasks_per_second * seconds / kind.turns / kind.burst
+        for _ in range(self._poisson(fresh)):
+            at = begin + self.chance.random() * seconds
+            bucket, user = self._user()
+            for n in range(kind.burst):
+                self._session(Turn(at + 0.05 * n, 0, 0, bucket, user, bucket < percent, version))
+        found = []
+        while self._turns and self._turns[0].at < begin + seconds:
+            found.append(self._task(heapq.heappop(self._turns), percent))
+        return found
+
+    def _user(self) -> tuple[int, int]:
+        if not self._people:
+            return self.chance.randrange(BUCKETS), -1
+        drawn = self.chance.random() * self._people[-1][0]
+        low, high = 0, len(self._people) - 1
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (middle + 1, high) if self._people[middle][0] < drawn else (low, middle)
+        return self._people[low][1], low
+
+    def _session(self, first: Turn) -> None:
+        at = first.at
+        for nth in range(self.weather.turns):
+            self.number += 1
+            heapq.heappush(self._turns, replace(first, at=at, order=self.number, nth=nth))
+            at += self.chance.uniform(5, 40)
+
+    def _note(self, now: float, percent: int) -> None:
+        outage = self.weather.outage
+        if outage and self.reached is None and percent >= outage.percent:
+            self.reached = now + outage.after_seconds
+
+    def _storms(self, at: float) -> bool:
+        outage = self.weather.outage
+        if outage is None or self.reached is None:
+            return False
+        return self.reached <= at < self.reached + outage.seconds
+
+    def _task(self, turn: Turn, percent: int) -> Task:
+        kind, chance, at = self.weather, self.chance, turn.at
+        bad = turn.canary and percent >= kind.from_percent
+        errors, escalations = self._rates(turn.user, bad=bad)
+        if self._storms(at) and kind.outage:
+            errors = 1 - (1 - errors) * (1 - kind.outage.chance)
+        drawn = chance.random()
+        error, escalation = drawn < errors, errors <= drawn < errors + escalations
+        seconds = _drawn(chance, kind.latency_seconds, _LATENCY_SPREAD, _LATENCY_TAIL)
+        usd = _drawn(chance, _COST_USD, _COST_SPREAD, _COST_TAIL)
+        growth = 1.1**turn.nth
+        seconds = min(seconds * growth * (kind.slower if bad else 1), _LONGEST_SECONDS)
+        usd = min(usd * growth * (kind.dearer if bad else 1), _DEAREST_USD)
+        if kind.fast_failures and error:
+            seconds = 0.3
+        starts = at + 0.02 + (kind.late_seconds if escalation else 0.0)
+        ends = None if bad and chance.random() < kind.hanging else starts + seconds
+        return Task(
+            at, starts, ends, turn.canary, turn.bucket, turn.began, error, escalation, seconds, usd
+        )
+
+    def _rates(self, user: int, bad: bool) -> tuple[float, float]:  # noqa: FBT001 - a drawn fact
+        kind = self.weather
+        errors, escalations = (
+            self._people[user][2:] if user >= 0 else (kind.errors, kind.escalations)
+        )
+        if bad and kind.canary_errors is not None:
+            errors = min(errors * kind.canary_errors / kind.errors, 1.0)
+        if bad and kind.canary_escalations is not None:
+            escalations = min(escalations * kind.canary_escalations / kind.escalations, 1.0)
+        return errors, escalations
+
+    def _poisson(self, mean: float) -> int:
+        if mean > 50:
+            return max(round(self.chance.gauss(mean, math.sqrt(mean))), 0)
+        count, product, floor = 0, self.chance.random(), math.exp(-mean)
+        while product > floor:
+            count += 1
+            product *= self.chance.random()
+        return count
+
+
+def _drawn(chance: random.Random, mean: float, spread: float, tail: tuple[float, float]) -> float:
+    """A log-normal value of which a small part is many times as large, with this mean."""
+    part, times = tail
+    middle = math.log(mean / (1 + part * (times - 1))) - spread * spread / 2
+    value = chance.lognormvariate(middle, spread)
+    return value * times if chance.random() < part else value

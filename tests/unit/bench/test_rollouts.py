@@ -1,0 +1,117 @@
+"""The bench of rollouts: weather from a seed, rules that decide, and goals that are held or not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from penstock_bench.rollouts import cells, goals, play, record
+from penstock_bench.rollouts.goals import Verdict
+from penstock_bench.rollouts.play import Cell, Run
+from penstock_bench.rollouts.record import Record
+from penstock_bench.rollouts.weather import Outage, Sky, Weather
+
+BAD = Cell("bad", Weather(10.0, canary_errors=0.5), 2.0, 900.0, ("G5",))
+RUN = Run("bad", play.PRODUCT, 0, "condemned", 12, 6, None, 200.0)
+
+
+def tasks(weather, seed=1, percent=50, seconds=200.0):
+    sky = Sky(weather, seed)
+    return [task for at in range(0, int(seconds), 5) for task in sky.tasks(at, 5.0, percent, 1)]
+
+
+def part(found, what):
+    return sum(map(what, found)) / len(found)
+
+
+def test_the_same_seed_has_the_same_weather_and_another_one_another():
+    assert tasks(Weather(5.0)) == tasks(Weather(5.0))
+    assert tasks(Weather(5.0)) != tasks(Weather(5.0), seed=2)
+
+
+def test_weather_is_as_it_is_said_to_be():
+    found = tasks(Weather(40.0, canary_errors=0.2, slower=2.0), seconds=600)
+    canary, stable = ([t for t in found if t.canary is side] for side in (True, False))
+    assert 0.45 < len(canary) / len(found) < 0.55
+    assert 0.17 < part(canary, lambda t: t.error) < 0.23
+    assert 0.01 < part(stable, lambda t: t.error) < 0.03
+    assert 0.06 < part(stable, lambda t: t.escalation) < 0.1
+    assert 3.3 < part(stable, lambda t: t.seconds) < 4.5
+    assert 6.0 < part(canary, lambda t: t.seconds) < 9.0
+    assert len(found) == pytest.approx(24_000, rel=0.05)
+
+
+def test_users_may_be_few_and_unlike():
+    found = tasks(Weather(20.0, users=40, alike=0.2), seconds=600)
+    buckets = {t.bucket for t in found}
+    assert len(buckets) <= 40
+    rates = [part([t for t in found if t.bucket == b], lambda t: t.error) for b in buckets]
+    assert min(rates) == 0.0
+    assert max(rates) > 0.08
+
+
+def test_turns_of_a_session_stay_on_their_side_and_get_slower():
+    sky = Sky(Weather(5.0, turns=6), 3)
+    sky.tasks(0, 100.0, 100, 1)
+    later = sky.tasks(100, 100.0, 0, 2)
+    assert {task.began for task in later} == {1, 2}
+    assert all(task.canary for task in later if task.began == 1)
+
+
+def test_an_outage_begins_when_the_share_is_reached():
+    sky = Sky(Weather(20.0, errors=0.0, outage=Outage(50, 60, chance=1.0, after_seconds=0)), 1)
+    assert not any(task.error for task in sky.tasks(0, 30.0, 20, 1))
+    assert all(task.error for task in sky.tasks(30, 30.0, 50, 1))
+
+
+@pytest.mark.parametrize("rule", play.NAMES)
+def test_each_rule_finds_a_version_of_which_half_of_the_tasks_fail(rule):
+    run = play.play(BAD, rule, 1)
+    assert run.verdict == "condemned"
+    assert 0 < run.harmed <= run.given < 400
+
+
+def test_an_operator_that_restarts_at_each_look_decides_the_same():
+    short = Cell("bad", Weather(2.0, canary_errors=0.3), 10.0, 3600.0)
+    assert play.is_the_same_after_restarts(short, 1)
+
+
+def test_a_goal_is_missed_by_few_runs_only_where_chance_would_hardly_do_that():
+    caught, slow = replace(RUN), replace(RUN, given=500)
+    (_, median, p90) = goals.bounds(BAD)[:3]
+    assert median.of(BAD, [caught] * 5, full=False).verdict is Verdict.HELD
+    assert median.of(BAD, [caught] * 2 + [slow] * 3, full=False).verdict is Verdict.NOT_TOLD
+    assert median.of(BAD, [caught] * 2 + [slow] * 3, full=True).verdict is Verdict.MISSED
+    assert median.of(BAD, [slow] * 12, full=False).verdict is Verdict.MISSED
+    assert p90.of(BAD, [caught] * 8 + [slow] * 2, full=False).verdict is Verdict.NOT_TOLD
+
+
+def test_what_is_never_condemned_misses_a_goal_that_asks_for_it():
+    missed = [said.verdict for said in goals.judged([(BAD, [replace(RUN, verdict="")])], full=True)]
+    assert missed[:3] == [Verdict.MISSED] * 3
+
+
+def test_quantiles_are_values_that_were_seen():
+    assert goals.quantile([3, 1, 2], 0.5) == 2
+    assert goals.quantile([1, 2, 3, 4, 5, 6, 7, 8, 9, 10], 0.9) == 9
+    assert goals.medians([]) == "–"
+
+
+def test_runs_are_kept_and_not_played_again(tmp_path, monkeypatch):
+    file = tmp_path / "runs.jsonl"
+    cell = replace(BAD, rivals=False)
+    assert len(list(Record(file).play([(cell, 2)], processes=1))) == 2
+    assert list(Record(file).play([(cell, 2)], processes=1)) == []
+    assert [run.seed for run in Record(file).runs(cell, play.PRODUCT)] == [0, 1]
+    monkeypatch.setattr(record, "code", lambda: "another version")
+    assert Record(file).runs(cell, play.PRODUCT) == []
+
+
+def test_every_goal_has_a_cell_and_cells_have_names_of_their_own():
+    played = cells.every()
+    names = [one.cell.name for one in played]
+    assert len(names) == len(set(names))
+    asked = {goal for one in played for goal in one.cell.goals}
+    assert {f"G{n}" for n in range(1, 10)} <= asked
+    assert all(one.full >= 300 for one in played)
