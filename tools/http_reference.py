@@ -18,6 +18,7 @@ from penstock_runtime.gateway import (
     places,
     problems,
     routes,
+    spending,
 )
 from reference import HEADER, bounds_of, table, type_of
 
@@ -72,6 +73,7 @@ def documents() -> Described:
     app = FastAPI(title="Penstock gateway", version="v1")
     app.include_router(routes.router)
     app.include_router(listing.router)
+    app.include_router(spending.router)
     app.include_router(escalating.router)
     return description.document(app)
 

@@ -17,8 +17,8 @@ class Exit(IntEnum):
 
 
 MEANING: Final = (
-    "Exit codes: 0 done; 1 the task failed, or the command did; 2 wrong usage; 3 the gateway "
-    "refused or could not be reached; 4 the task has not ended within --wait; 5 it takes a person "
+    "Exit codes: 0 done; 1 the task failed, or the command did; 2 wrong usage; 3 gateway, cluster or "
+    "operator refused, or could not be reached; 4 it has not ended within --wait; 5 it takes a person "
     "(Escalated); 130 interrupted."
 )
 

@@ -16,10 +16,14 @@ class KubectlFailed(Exception):
 
 @dataclass(frozen=True)
 class Kubectl:
-    """kubectl with one kubeconfig and context; empty: those it takes by itself."""
+    """kubectl with one kubeconfig and context; empty: those it takes by itself.
+
+    ``other``: the program that is taken where none is on the PATH.
+    """
 
     kubeconfig: str = ""
     context: str = ""
+    other: str = ""
 
     def command(self, *arguments: str) -> list[str]:
         """The words of a call.
@@ -27,8 +31,8 @@ class Kubectl:
         Raises:
             KubectlFailed: there is no such program.
         """
-        program = shutil.which("kubectl")
-        if program is None:
+        program = shutil.which("kubectl") or self.other
+        if not program:
             raise KubectlFailed("kubectl is not on the PATH")
         chosen = {"--kubeconfig": self.kubeconfig, "--context": self.context}
         return [

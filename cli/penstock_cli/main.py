@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from penstock_cli import commands, escalations, exits, options, tasks
+from penstock_cli import budget, commands, escalations, exits, options, tasks
 
 app = typer.Typer(
     name="penstock",
@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(escalations.app, name="escalations")
+app.add_typer(budget.app, name="budget")
 
 
 @app.command(epilog=exits.MEANING)

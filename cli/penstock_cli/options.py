@@ -38,6 +38,7 @@ Kubeconfig = Annotated[
     str, typer.Option(metavar="FILE", help="The kubeconfig; else what kubectl takes.")
 ]
 SystemNamespace = Annotated[str, typer.Option(help="Where Penstock is installed in the cluster.")]
+AllNamespaces = Annotated[bool, typer.Option("-A", "--all-namespaces", help="Of all namespaces.")]
 Output = Annotated[
     str, typer.Option("-o", "--output", metavar="text|json", help="How it is printed.")
 ]

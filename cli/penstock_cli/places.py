@@ -65,6 +65,15 @@ async def reach(place: Place, seconds: float) -> AsyncIterator[Gateway]:
             yield found
 
 
+def cluster(place: Place) -> Kubectl:
+    """kubectl for the cluster that was said, else for the local environment, else as it is set up."""
+    directory = state.StateDirectory.at(place.state_dir)
+    if place.is_cluster or not directory.is_held():
+        return place.kubectl
+    record: dict[str, Any] = state.read_json(directory.environment_file) or {}
+    return Kubectl(str(directory.kubeconfig), other=str(record.get("kubectl") or ""))
+
+
 # ----------------------------------------------------------------------------- an address, or here
 
 

@@ -5,6 +5,7 @@ upper bound of what it can use before it is made, for every scope in one step, a
 has used afterwards. The ledger itself is ``penstock_store.ledger``.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -288,3 +289,15 @@ class Spending:
     now_ms: int
     windows: tuple[Spent, ...]
     refusals: dict[tuple[Scope, Window, Unit], int]
+
+
+@dataclass(frozen=True)
+class Account:
+    """All that is known of an agent's money: its windows, what lifts them, and what today has cost.
+
+    ``cost_today``: micro-USD of the tasks that ended today (UTC), by the hash of who ended them.
+    """
+
+    spending: Spending
+    lifts: tuple[Lift, ...]
+    cost_today: Mapping[str, int]

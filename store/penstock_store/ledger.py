@@ -26,7 +26,17 @@ from collections.abc import Sequence
 from typing import Final
 
 from penstock.errors import StoreUnavailable
-from penstock.money.ledger import Amount, Answer, Budget, Lift, Settlement, Spending, Waiting, Wish
+from penstock.money.ledger import (
+    Account,
+    Amount,
+    Answer,
+    Budget,
+    Lift,
+    Settlement,
+    Spending,
+    Waiting,
+    Wish,
+)
 from penstock.names import AgentKey
 from penstock_store import codec, keys, money
 from penstock_store.agent_scripts import AgentScripts
@@ -126,6 +136,19 @@ class Ledger:
         with_user = user is not None and tenant is not None
         whose = (tenant or "", user or "", int(tenant is not None), int(with_user), canary)
         return money.spending(await self._scripts.run("spent", agent, arguments=whose))
+
+    async def account(
+        self, agent: AgentKey, *, tenant: str | None = None, user: str | None = None
+    ) -> Account:
+        """All that is known of an agent's money, for a person; the windows are those of ``spending``.
+
+        A canary's windows are among them while there is one.
+        """
+        own = keys.AgentKeys(agent)
+        canary = codec.word(await self._scripts.connection.read("HGET", own.route, "candidate"))
+        found = await self.spending(agent, tenant=tenant, user=user, canary=canary)
+        cost = await self.cost_by_revision(agent, found.now_ms)
+        return Account(found, await self.lifts(agent), cost)
 
     async def lifts(self, agent: AgentKey) -> tuple[Lift, ...]:
         """What people have added to the budget, as it was declared last; windows may have ended."""

@@ -43,6 +43,7 @@ KUBECTL = {
     "logs": {"--all-pods", "--prefix", "--previous", "--since", "--tail"},
     "patch": {"--type", "-p", "--field-manager"},
     "penstock": {
+        "--user",
         *("--system-namespace", "--gateway", "--token"),
         *("--revision", "--failed", "--wide", "--by"),
     },

@@ -23,6 +23,7 @@ from penstock_runtime.gateway import (
     plain,
     problems,
     routes,
+    spending,
     state,
 )
 from penstock_runtime.gateway.lingering import Lingering
@@ -60,6 +61,7 @@ def application(gateway: state.Gateway, *, measured: bool = True) -> FastAPI:
     app.include_router(routes.router)
     app.include_router(listing.router)
     app.include_router(escalating.router)
+    app.include_router(spending.router)
     metrics.begin(boundary.route_labels(_every_route()), problems.KINDS)
     app.openapi = lambda: description.document(app)  # type: ignore[method-assign]
     return app
@@ -173,7 +175,7 @@ async def _answer_http(request: Request, error: HTTPException) -> Response:
 
 
 def _every_route() -> list[BaseRoute]:
-    routed = (*routes.router.routes, *listing.router.routes)
+    routed = (*routes.router.routes, *listing.router.routes, *spending.router.routes)
     return [*_probes.routes, *_measures.routes, *routed]
 
 

@@ -102,6 +102,18 @@ SEARCH: Final[dict[str, Any]] = {
     ]
 }
 
+BUDGET: Final[dict[str, Any]] = {
+    "parameters": [
+        *_AGENT,
+        {
+            "name": "user",
+            "in": "query",
+            "description": "Adds the windows of this user of the caller's tenant; empty: those of "
+            "tasks without a user.",
+            "schema": {"type": "string"},
+        },
+    ]
+}
 _ESCALATION: Final = [_in_path("escalation", "Id of the escalation.")]
 ESCALATION: Final[dict[str, Any]] = {"parameters": _ESCALATION}
 ESCALATIONS: Final[dict[str, Any]] = {
@@ -179,6 +191,7 @@ def _schemas() -> dict[str, Any]:
             (documents.EscalationList, "serialization"),
             (documents.EventList, "serialization"),
             (documents.TaskList, "serialization"),
+            (documents.Budget, "serialization"),
             (documents.Problem, "serialization"),
         ],
         ref_template=_SCHEMAS + "{model}",

@@ -193,6 +193,68 @@ class EscalationList(_Document):
     ]
 
 
+class BudgetWindow(_Document):
+    """One limit of a budget, and what is spent of it. Amounts are decimal strings in their unit."""
+
+    scope: Annotated[
+        str,
+        Field(description="agent; tenant or user: the caller's tenant, and the user asked for."),
+    ]
+    window: Annotated[str, Field(description="hourly, daily, monthly; total: of a canary.")]
+    unit: Annotated[str, Field(description="USD or tokens.")]
+    limit: Annotated[str, Field(description="What may be spent, lifts included.")]
+    spent: Annotated[str, Field(description="Settled by bills.")]
+    reserved: Annotated[str, Field(description="Held by calls that run.")]
+    left: Annotated[str, Field(description="The limit without both; not below 0.")]
+    percent: Annotated[int, Field(description="Of the limit, spent; rounded down.")]
+    resets_at: Annotated[
+        Timestamp | None, Field(description="When the window ends; null: it never does.")
+    ]
+    refuses: Annotated[bool, Field(description="A call has found too little left of it.")]
+
+
+class BudgetLift(_Document):
+    """What a person has added to a limit until its window ends."""
+
+    scope: str
+    window: str
+    unit: str
+    amount: str
+    by: Annotated[
+        str, Field(description="Who asked; only to callers who see the tasks of all tenants.")
+    ]
+    at: Timestamp
+    ends_at: Timestamp
+
+
+class RevisionCost(_Document):
+    """What the tasks have cost that a revision ended today (UTC)."""
+
+    revision: str
+    cost_usd: Annotated[str, Field(alias="costUSD")]
+
+
+class BudgetRefusals(_Document):
+    """How often a limit has refused a call, or would have, since there was a budget first."""
+
+    scope: str
+    window: str
+    unit: str
+    count: int
+
+
+class Budget(_Document):
+    """What an agent may spend, what it has spent, and what lifts it; windows are empty without a budget."""
+
+    namespace: str
+    agent: str
+    as_of: Timestamp
+    windows: list[BudgetWindow]
+    lifts: list[BudgetLift]
+    revisions: list[RevisionCost]
+    refusals: list[BudgetRefusals]
+
+
 class Event(_Document):
     """Something that happened to a task; ``id`` resumes a stream after it."""
 

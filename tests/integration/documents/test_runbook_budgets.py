@@ -49,6 +49,18 @@ def test_a_budget_that_runs_out_is_seen_and_a_lift_goes_on(
     (kept,) = product.agent()["lifts"]
     assert kept["by"], "kubectl says who I am"
     assert "BudgetLifted" in product.cluster.kubectl("events", "--for", "agent/support")
+    typed = lambda words: section.shell.succeeds(f"kubectl penstock budget {words}")
+    assert "agent/daily: 100 tokens more until" in typed(
+        f"lift support agent/daily 100tokens -n {product.namespace}"
+    )
+    assert re.search(r"agent/daily +tokens +8100 ", typed(f"show support -n {product.namespace}"))
+    assert "support" in typed(f"top -n {product.namespace}").splitlines()[1]
+    assert (
+        "refused the lift"
+        in section.shell.run(
+            f"kubectl penstock budget lift support user/daily 1 -n {product.namespace}"
+        ).stdout
+    )
     task = product.ask("zoe").json()["id"]
     product.until("a task succeeds", lambda: product.read(task)["status"] == "Succeeded")
 

@@ -47,6 +47,7 @@ def test_every_call_is_described_and_asks_for_a_token(described):
     assert set(calls) == {
         ("post", TASKS),
         ("get", TASKS),
+        ("get", TASKS.replace("/tasks", "/budget")),
         ("get", "/v1/tasks/{task}"),
         ("delete", "/v1/tasks/{task}"),
         ("get", "/v1/tasks/{task}/events"),
