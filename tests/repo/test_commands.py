@@ -43,7 +43,7 @@ KUBECTL = {
     "logs": {"--all-pods", "--prefix", "--previous", "--since", "--tail"},
     "patch": {"--type", "-p", "--field-manager"},
     "penstock": {
-        "--user",
+        *("--user", "--all-namespaces"),
         *("--system-namespace", "--gateway", "--token"),
         *("--revision", "--failed", "--wide", "--by"),
     },

@@ -143,14 +143,18 @@ def _lift(world: World, limit: Limit) -> str:
 def _means(declared: Budgets, *, whole: bool) -> str:
     if declared.on_exceeded is OnExceeded.ESCALATE:
         return "tasks go to a person"
-    return "nothing is admitted" if whole else "tasks end as LimitExceeded"
+    if whole:
+        return "nothing is admitted"
+    if declared.on_exceeded is OnExceeded.DEGRADE:
+        return "tasks go on with the cheapest tier, as long as it is enough for that,"
+    return "tasks end as LimitExceeded"
 
 
 def admits(world: World) -> bool:
     """Whether tasks are accepted all the same where a budget is spent."""
     declared = world.spec.budgets if world.spec else None
-    rejects = declared is not None and declared.on_exceeded is OnExceeded.REJECT
-    return not (rejects and any(level.whole for level in levels(world)))
+    escalates = declared is not None and declared.on_exceeded is OnExceeded.ESCALATE
+    return escalates or not any(level.whole for level in levels(world))
 
 
 def resets_seconds(world: World) -> float:

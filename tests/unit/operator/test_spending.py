@@ -233,6 +233,17 @@ def test_it_is_looked_at_again_when_the_window_ends_and_not_before():
     assert plan_agent(after(made, made)).holds_seconds == pytest.approx(7200)
 
 
+def test_where_the_cheapest_tier_goes_on_it_is_said_until_nothing_is_left():
+    short = Limit(Scope.AGENT, Window.DAY, Unit.MICRO_USD, 40 * USD)
+    degrades = {**BUDGETS, "onExceeded": "Degrade"}
+    left = found(spends(replace(day(39), short=(short,)), budgets=degrades), ConditionType.READY)
+    assert left.status == "True"
+    assert "tasks go on with the cheapest tier" in left.message
+    nothing = found(spends(day(40), budgets=degrades), ConditionType.READY)
+    assert nothing.status == "False"
+    assert "nothing is admitted" in nothing.message
+
+
 def test_where_a_person_is_asked_instead_tasks_are_admitted():
     made = spends(day(41), budgets={**BUDGETS, "onExceeded": "Escalate"})
     ready = found(made, ConditionType.READY)
