@@ -6,12 +6,16 @@ passes it through JSON each time. The rules keep their own, simpler book of what
 
 from __future__ import annotations
 
+import math
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from penstock.analysis.metrics import Tally
+from penstock.api.fields import micro_usd
 from penstock.api.rollout import AgentRolloutStatus, Source, Stage, Step, StepApproval
+from penstock.money.ledger import Limit, Scope, Stop, Unit, Window
 from penstock.traffic import Arm
 from tests.unit.rollout.world import BAD, C2, GOOD, NONE, SUSPECT, C, S, stable_world
 
@@ -66,6 +70,24 @@ class Rollout(RuleBasedStateMachine):
         self.check_rejections(after)
         self.check_share(before, after)
         self.check_stable(before, after)
+        self.check_stop(before, after)
+
+    def check_stop(self, before, after):
+        """A canary that has used up its cap has no users up to half of them, until somebody lets it."""
+        declared = self.world.situation.spec.analysis.canary_spend_cap_usd
+        cap = micro_usd(declared) if declared else math.inf
+        told = self.world.situation.stops.get(after.canary_revision, ())
+        bounded = not (after.suspended or after.suspension.unbounded)
+        if bounded and any(stop.limit.most >= cap for stop in told):
+            assert after.share.percent == 0 or after.share.percent > 50
+        was, same = (
+            before.suspension and before.suspension.stop,
+            (before.attempt, before.canary_revision),
+        )
+        if was and same == (after.attempt, after.canary_revision) and after.share.percent:
+            assert cap > was.most or after.suspension.unbounded
+        if after.suspension.stop:
+            assert (after.share.percent, after.share.source) == (0, Source.SUSPENDED)
 
     def check_versions(self, before, after):
         if before.route_version:
@@ -162,7 +184,28 @@ class Rollout(RuleBasedStateMachine):
         self.world.change(queue_age_seconds={C: ours, C2: ours, S: theirs})
         self.decide()
 
+    @precondition(lambda self: self.world.percent > 0)
+    @rule(dollars=st.integers(1, 3))
+    def the_canary_spends_its_cap(self, dollars):
+        limit = Limit(Scope.CANARY, Window.TOTAL, Unit.MICRO_USD, dollars * 1_000_000)
+        self.world.change(stops={self.world.status.canary_revision: (Stop(limit, limit.most),)})
+        self.declare_cap(str(dollars))
+
+    @rule()
+    def redis_forgets_what_was_spent(self):
+        self.world.change(stops={})
+        self.decide()
+
+    def declare_cap(self, cap):
+        analysis = self.world.situation.spec.analysis
+        self.world.edit(analysis=analysis.model_copy(update={"canary_spend_cap_usd": cap}))
+        self.decide()
+
     # -- people --------------------------------------------------------------------------------
+
+    @rule(cap=st.sampled_from((None, "1", "2", "3")))
+    def a_cap_is_declared(self, cap):
+        self.declare_cap(cap)
 
     @rule(revision=st.sampled_from(REVISIONS))
     def the_agent_is_applied(self, revision):
@@ -270,7 +313,9 @@ class Rollout(RuleBasedStateMachine):
         if status.share.source is Source.SUSPENDED:
             assert status.share.percent == 0
             assert status.held_percent
-            assert self.world.condition("Suspended")[0] == "True"
+            stopped = status.suspension.stop is not None
+            assert self.world.condition("Suspended")[0] == str(not stopped)
+            assert not stopped or self.world.condition("Stopped")[0] == "True"
 
 
 Rollout.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
