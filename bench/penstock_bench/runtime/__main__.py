@@ -12,7 +12,7 @@ from pathlib import Path
 
 from penstock_bench import programs, report
 from penstock_bench.report import Measured
-from penstock_bench.runtime import ends, light, loops, queues, size
+from penstock_bench.runtime import ends, guards, light, loops, queues, size
 
 
 async def measure(folder: Path, options: Namespace) -> Measured:
@@ -21,6 +21,8 @@ async def measure(folder: Path, options: Namespace) -> Measured:
     kit = await programs.kit()
     report.say("end to end")
     rows = await ends.measure(folder / "ends", kit, how)
+    report.say("guards")
+    rows += await guards.measure(folder / "guards", kit, how)
     report.say("queue")
     queue_rows, saq = await queues.measure(folder / "queues", how)
     report.say("light load")

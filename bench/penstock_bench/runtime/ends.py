@@ -46,33 +46,36 @@ async def measure(folder: Path, kit: Path, size: Size) -> list[Row]:
         served = product.Product(crew, await crew.redis("redis"), await crew.model(kit), template)
         await served.route()
         await served.start_worker()
-        url = await served.start_gateway()
-        await _load(kit, url, callers=8, seconds=1.5)  # what is made once is made now
+        url = served.tasks_at(await served.start_gateway())
+        await load(kit, url, callers=8, seconds=1.5)  # what is made once is made now
         for _ in range(size.rounds):
             for callers in CALLERS:
                 rounds[callers].append(
-                    await _round(crew, kit, url, callers=callers, seconds=size.seconds)
+                    await measured(crew, kit, url, callers=callers, seconds=size.seconds)
                 )
             rounds[_OPEN].append(
-                await _round(crew, kit, url, callers=256, seconds=size.seconds, rate=RATE)
+                await measured(crew, kit, url, callers=256, seconds=size.seconds, rate=RATE)
             )
     return [row for callers in CALLERS for row in _rows(callers, rounds[callers])] + _open(
         rounds[_OPEN]
     )
 
 
-async def _round(crew: Crew, kit: Path, url: str, **how: float) -> Round:
-    before = crew.cpu(*_OWN, "model")
-    said = await _load(kit, url, **how)
-    spent = used(before, crew.cpu(*_OWN, "model"))
+async def measured(crew: Crew, kit: Path, url: str, worker: str = "worker", **how: float) -> Round:
+    """Load an Agent that this worker serves."""
+    of_each = {name: worker if name == "worker" else name for name in (*_OWN, "model")}
+    before = crew.cpu(*of_each.values())
+    said = await load(kit, url, **how)
+    spent = used(before, crew.cpu(*of_each.values()))
     calls = said["calls"]
-    per_task = {name: seconds * 1000 / calls for name, seconds in spent.items()}
+    per_task = {name: spent[process] * 1000 / calls for name, process in of_each.items()}
     return Round(calls / said["seconds"], said["p50_ms"], said["p95_ms"], per_task)
 
 
-async def _load(
+async def load(
     kit: Path, url: str, *, callers: float, seconds: float, rate: float = 0
 ) -> dict[str, Any]:
+    """Have so many callers ask at once, or at a rate; what the generator says of it."""
     how = ("-c", f"{callers:.0f}", "-seconds", str(seconds), "-rate", str(rate))
     what = ("-url", url, "-body", json.dumps(_BODY), "-token", product.TOKEN)
     calling = await asyncio.create_subprocess_exec(

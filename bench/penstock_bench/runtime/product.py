@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import secrets
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from penstock import names, revision, task, traffic
@@ -27,11 +29,12 @@ class Product:
     redis_url: str
     model_url: str
     template: dict[str, Any]
+    agent: names.AgentKey = _AGENT
 
     @property
     def cut(self) -> revision.Revision:
         """The revision that serves."""
-        return revision.cut(_AGENT.name, self.template, {}, "penstock-runtime:bench")
+        return revision.cut(self.agent.name, self.template, {}, "penstock-runtime:bench")
 
     @property
     def worker_environment(self) -> dict[str, str]:
@@ -40,8 +43,8 @@ class Product:
         file = self.crew.folder / f"{self.cut.name}.json"
         file.write_text(json.dumps(document))
         return {
-            "PENSTOCK_NAMESPACE": _AGENT.namespace,
-            "PENSTOCK_AGENT": _AGENT.name,
+            "PENSTOCK_NAMESPACE": self.agent.namespace,
+            "PENSTOCK_AGENT": self.agent.name,
             "PENSTOCK_REVISION": self.cut.name,
             "PENSTOCK_REVISION_FILE": str(file),
             "PENSTOCK_REVISION_DIGEST": revision.digest(document),
@@ -50,14 +53,19 @@ class Product:
             "PENSTOCK_LISTEN": f"127.0.0.1:{self.crew.port()}",
         }
 
-    async def start_worker(self) -> None:
-        """Start a worker and wait until it is ready."""
-        environment = self.worker_environment
-        self.crew.start("worker", [sys.executable, "-m", "penstock_runtime.worker"], environment)
-        await self.crew.listening("worker", int(environment["PENSTOCK_LISTEN"].rpartition(":")[2]))
+    async def start_worker(
+        self,
+        name: str = "worker",
+        command: Sequence[str | Path] = (sys.executable, "-m", "penstock_runtime.worker"),
+        told: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Start a worker and wait until it is ready. ``told`` comes to its environment."""
+        environment = {**self.worker_environment, **told}
+        self.crew.start(name, command, environment)
+        await self.crew.listening(name, int(environment["PENSTOCK_LISTEN"].rpartition(":")[2]))
 
     async def start_gateway(self) -> str:
-        """Start a gateway; where tasks of the Agent are posted."""
+        """Start a gateway; its address."""
         port, tokens = self.crew.port(), self.crew.folder / "tokens.json"
         known = {"token": TOKEN, "name": "bench", "tenant": TENANT, "agents": ["*"]}
         tokens.write_text(json.dumps({"tokens": [known]}))
@@ -68,8 +76,11 @@ class Product:
         }
         self.crew.start("gateway", [sys.executable, "-m", "penstock_runtime.gateway"], told)
         await self.crew.listening("gateway", port)
-        where = f"namespaces/{_AGENT.namespace}/agents/{_AGENT.name}"
-        return f"http://127.0.0.1:{port}/v1/{where}/tasks"
+        return f"http://127.0.0.1:{port}"
+
+    def tasks_at(self, gateway: str) -> str:
+        """Where tasks of the Agent are posted."""
+        return f"{gateway}/v1/namespaces/{self.agent.namespace}/agents/{self.agent.name}/tasks"
 
     async def route(self) -> None:
         """Give the revision all traffic."""
@@ -77,7 +88,7 @@ class Product:
         routed = {cut.hash: traffic.RoutedRevision(cut.hash, traffic.Standing.OPEN, cut.limits)}
         async with stores.opened(self.redis_url) as store:
             route = traffic.Route("uid-1", 1, 1, traffic.Split(cut.hash), revisions=routed)
-            await store.routes.put(_AGENT, route)
+            await store.routes.put(self.agent, route)
 
 
 def template(instructions: str, **more: Any) -> dict[str, Any]:
