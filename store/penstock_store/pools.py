@@ -16,7 +16,8 @@ class Wanted:
 
     ``back`` is what it was lent and has not used, ``need`` what a call that waits takes, ``more``
     what those that follow within a second will. ``declared`` are the installation's limits, ``told``
-    those that the vendor has told this worker.
+    those that the vendor has told this worker. ``raised`` is by how many tokens of a call and of a
+    reply a bill was above its bound.
     """
 
     agent: str
@@ -25,6 +26,7 @@ class Wanted:
     back: Share = NO_SHARE
     declared: PerMinute = UNSAID
     told: PerMinute = UNSAID
+    raised: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,14 @@ class Lent:
 
     ``share`` is lent, with what was needed; None: nothing is, and it is worth asking again in
     ``wait_ms``. ``is_unbounded``: nothing is counted. ``told``: what the vendor has told anybody.
+    ``raised``: by how much bills of anybody were above their bounds; half of it is forgotten in a day.
     """
 
     share: Share | None
     wait_ms: int = 0
     is_unbounded: bool = False
     told: PerMinute = UNSAID
+    raised: tuple[int, int] = (0, 0)
 
 
 class Pools:
@@ -58,9 +62,16 @@ class Pools:
         declared = (_UNDECLARED if n is None else n for n in wanted.declared.figures)
         told = (n or 0 for n in wanted.told.figures)
         script = self._scripts.script("pool")
-        arguments: list[Argument] = [wanted.agent, *(f"{n:.9g}" for n in shares), *declared, *told]
+        arguments: list[Argument] = [
+            wanted.agent,
+            *(f"{n:.9g}" for n in shares),
+            *declared,
+            *told,
+            *wanted.raised,
+        ]
         lent, wait_ms, *amounts = await self._scripts.connection.run(script, [key], arguments)
-        requests, read, written, is_unbounded, *limits = amounts
+        requests, read, written, is_unbounded, *limits, call, reply = amounts
         share = Share(float(requests), float(read), float(written)) if lent else None
         known = PerMinute(*(int(float(limit)) or None for limit in limits))
-        return Lent(share, int(wait_ms), bool(is_unbounded), known)
+        raised = int(call), int(reply)
+        return Lent(share, int(wait_ms), bool(is_unbounded), known, raised)

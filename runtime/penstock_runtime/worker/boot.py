@@ -196,6 +196,7 @@ def _pool(
         lambda: keys.pool(settings.namespace, endpoint.address, name, asked.account),
         settings.agent,
         lambda: endpoint.prices.per_minute,
+        endpoint.prices,
     )
     return lambda model: Pooled(model, desk, meter, name, asked.prompt_tokens)
 

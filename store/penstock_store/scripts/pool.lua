@@ -2,13 +2,16 @@
 -- A bucket for each of requests, tokens of the input and of the output holds a minute's worth and fills evenly.
 -- Where agents wait for more than there is, none is ahead of another one that waits by more than a second's worth.
 -- Answers {1 when it is lent, ms until it is worth asking again, requests, input, output lent (with what was needed),
--- 1 when nothing is bounded, the limits that the vendor is known to have told}.
+-- 1 when nothing is bounded, the limits that the vendor is known to have told, by how many tokens a call and a reply are
+-- known to be billed beyond what is declared}. That is forgotten by half in a day.
 -- KEYS: the pool. ARGV: agent, then in threes (requests, input, output): given back, needed now, wished besides,
--- declared limits (-1: none, 0: not bounded), limits that the vendor has told (0: nothing new).
+-- declared limits (-1: none, 0: not bounded), limits that the vendor has told (0: nothing new); then what a bill had
+-- beyond its bound, call and reply (0: nothing new).
 if redis.replicate_commands then redis.replicate_commands() end
 local call = redis.call
 local POOL, agent = KEYS[1], ARGV[1]
 local MINUTE, SECOND, WAITS, LONGEST, FORGOTTEN_SECONDS = 60000, 1 / 60, 1500, 1000, 3600
+local DAY, WEEK_SECONDS = 86400000, 604800
 local PLENTY = 1e12 -- of what is not bounded
 local NAMES = {"requests", "input", "output"}
 
@@ -109,11 +112,22 @@ if bounded then
   end
   keep("at", NOW)
 end
+
+local raised, raises = {}, {tonumber(ARGV[17]), tonumber(ARGV[18])}
+local kept_part = 0.5 ^ (math.max(0, NOW - (number("raised:at") or NOW)) / DAY)
+for i = 1, 2 do raised[i] = (number("raised:" .. i) or 0) * kept_part end
+if raises[1] > raised[1] or raises[2] > raised[2] then
+  for i = 1, 2 do
+    raised[i] = math.max(raised[i], raises[i])
+    keep("raised:" .. i, raised[i])
+  end
+  keep("raised:at", NOW)
+end
 if #said > 2 then
   call(unpack(said))
-  call("EXPIRE", POOL, FORGOTTEN_SECONDS)
+  call("EXPIRE", POOL, raised[1] + raised[2] >= 1 and WEEK_SECONDS or FORGOTTEN_SECONDS)
 end
 return {
   lent, math.ceil(wait), text(granted[1]), text(granted[2]), text(granted[3]), bounded and 0 or 1,
-  text(learned[1]), text(learned[2]), text(learned[3]),
+  text(learned[1]), text(learned[2]), text(learned[3]), math.floor(raised[1] + 0.5), math.floor(raised[2] + 0.5),
 }

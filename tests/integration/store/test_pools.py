@@ -157,6 +157,18 @@ async def test_a_pool_is_of_one_namespace_address_model_and_credential(desk):
         keys.pool("{shop", URL, "m", "0a")
 
 
+async def test_what_bills_had_beyond_their_bounds_is_known_to_all_and_forgotten_by_and_by(desk):
+    pool = Pool(desk)
+    assert (await pool.ask(raised=(300, 0))).raised == (300, 0)
+    assert (await pool.ask(agent="b")).raised == (300, 0)
+    assert (await pool.ask(agent="b", raised=(200, 10))).raised == (300, 10), "the most of each"
+    before = int(await desk.raw.hget(pool.key, "raised:at")) - 86_400_000
+    await desk.raw.hset(pool.key, "raised:at", before)
+    assert (await pool.ask()).raised == (150, 5)
+    assert await desk.raw.ttl(pool.key) > 600_000
+    assert (await pool.ask(raised=(160, 0))).raised == (160, 5)
+
+
 async def test_it_is_forgotten_when_nobody_asks(desk):
     pool = Pool(desk, requests=10)
     await pool.ask()

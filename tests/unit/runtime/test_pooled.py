@@ -8,14 +8,17 @@ import dataclasses
 import pytest
 
 from penstock import errors
+from penstock.api import agent as api
+from penstock.money.bound import Excess
 from penstock.money.pool import PerMinute, Share
-from penstock.money.prices import Tokens
+from penstock.money.prices import Overhead, Tokens
 from penstock.names import AgentKey
 from penstock_runtime import instrumentation
 from penstock_runtime.agent.context import Live
 from penstock_runtime.agent.models import faults, retrying, scripted
 from penstock_runtime.agent.models.model import Bill, Failure, ModelFailed, Request
 from penstock_runtime.agent.models.pooled import Pooled
+from penstock_runtime.agent.models.pricing import Book
 from penstock_runtime.agent.models.retrying import Retrying
 from penstock_store.pools import Lent
 
@@ -46,10 +49,11 @@ class Desk:
 
     def __init__(self, *answers):
         self.answers = list(answers)
-        self.asked = []
+        self.asked, self.raised = [], []
 
-    async def borrow(self, need, more, back, told):
+    async def borrow(self, need, more, back, told, raised):
         self.asked.append((need, more, back, told))
+        self.raised.append(raised)
         await asyncio.sleep(0)
         said = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(said, Exception):
@@ -61,6 +65,7 @@ class Scene:
     def __init__(self, *answers, replies=()):
         self.clock, self.desk = Clock(), Desk(*answers)
         self.model = scripted.ScriptedModel(replies or [counted() for _ in range(50)])
+        self.book = self.desk.learner = Book(api.Model(name="claude-sonnet-5-5"))
         self.pooled = Pooled(self.model, self.desk, METER, "sonnet", 10, clock=self.clock.seconds)
 
     async def ask(self, **more):
@@ -181,6 +186,19 @@ async def test_what_the_vendor_tells_is_told_once():
         await scene.ask()
         scene.clock.now += 1.1
     assert [told for *_, told in scene.desk.asked] == [PerMinute(), allowed, PerMinute()]
+
+
+async def test_what_a_bill_had_beyond_its_bound_is_told_once_and_what_others_saw_is_heard():
+    scene = Scene(FREE, dataclasses.replace(FREE, raised=(700, 5)))
+    scene.book.raise_overhead(Excess(300, 0))
+    for _ in range(3):
+        await scene.ask()
+        scene.clock.now += 1.1
+    assert scene.desk.raised == [(300, 0), (0, 0), (0, 0)]
+    assert scene.book.raised == Overhead(700, 0, 0, 5)
+    scene.book.raise_overhead(Excess(100, 0))
+    await scene.ask()
+    assert scene.desk.raised[-1] == (800, 5)
 
 
 async def test_a_wait_that_a_429_asks_for_is_no_time_of_the_revision():

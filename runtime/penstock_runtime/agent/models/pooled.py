@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from penstock import errors
 from penstock.money.pool import NO_SHARE, UNSAID, PerMinute, Share
-from penstock.money.prices import Tokens
+from penstock.money.prices import Overhead, Tokens
 from penstock_runtime import instrumentation
 from penstock_runtime.agent.context import LIVE
 from penstock_runtime.agent.models.estimates import estimated_tokens
@@ -32,10 +32,30 @@ _NOTICED_SECONDS: Final = 0.05  # less is a round trip, and no wait
 _MOST_AHEAD: Final = 2_000.0  # calls: no worker has more of them in flight
 
 
+class Learner(Protocol):
+    """What a model bills beyond what is declared, as far as workers know; ``Book`` keeps it."""
+
+    @property
+    def raised(self) -> Overhead:
+        """What is known of it now."""
+        ...
+
+    def heard(self, raised: Overhead) -> None:
+        """This is what all workers know."""
+        ...
+
+
 class Desk(Protocol):
     """Where workers borrow; ``Pools.borrow`` of one endpoint and credential."""
 
-    async def borrow(self, need: Share, more: Share, back: Share, told: PerMinute) -> Lent:
+    @property
+    def learner(self) -> Learner:
+        """Who keeps what bills were above their bounds."""
+        ...
+
+    async def borrow(
+        self, need: Share, more: Share, back: Share, told: PerMinute, raised: tuple[int, int]
+    ) -> Lent:
         """Borrow for a second.
 
         Raises:
@@ -52,10 +72,13 @@ class StoreDesk:
     key: Callable[[], str]
     agent: str
     declared: Callable[[], PerMinute]
+    learner: Learner
 
-    async def borrow(self, need: Share, more: Share, back: Share, told: PerMinute) -> Lent:
+    async def borrow(
+        self, need: Share, more: Share, back: Share, told: PerMinute, raised: tuple[int, int]
+    ) -> Lent:
         """See ``Desk.borrow``."""
-        wanted = Wanted(self.agent, need, more, back, self.declared(), told)
+        wanted = Wanted(self.agent, need, more, back, self.declared(), told, raised)
         return await self.store.pools.borrow(self.key(), wanted)
 
 
@@ -66,7 +89,8 @@ class Pooled(Wrapper):
     borrowed for a second at a time, by what the second before has used, so that a call has no round trip
     of its own. Calls that wait do so in order; how long is booked in the call's bill. What a call has not
     used comes back when it has ended. Where the store does not answer in time the model is asked:
-    the vendor itself refuses what is too much.
+    the vendor itself refuses what is too much. What a worker has learnt of bills above their bound is told
+    and heard with it.
 
     Args:
         name: what people call the model.
@@ -84,6 +108,8 @@ class Pooled(Wrapper):
     ) -> None:
         super().__init__(model)
         self._desk = desk
+        self._learner = desk.learner
+        self._heard = Overhead(0, 0, 0)
         self._meter = meter
         self._name = name
         self._prompt_tokens = prompt_tokens
@@ -163,11 +189,7 @@ class Pooled(Wrapper):
         self._left = self._back = NO_SHARE
         more = self._expected(now, need)
         told = self._seen if self._seen != self._known else UNSAID
-        try:
-            async with asyncio.timeout(_ASKING_SECONDS):
-                lent = await self._desk.borrow(need, more, back, told)
-        except (TimeoutError, errors.StoreUnavailable, errors.StoreRefused):
-            lent = Lent(NO_SHARE, is_unbounded=True, told=self._known)
+        lent = await self._asked(need, more, back, told)
         self._known = lent.told
         if lent.share is None:
             await self._wait(lent.wait_ms / 1000, request)
@@ -177,6 +199,20 @@ class Pooled(Wrapper):
         self._since = self._clock()
         self._until = self._since + _LEASE_SECONDS
         return True
+
+    async def _asked(self, need: Share, more: Share, back: Share, told: PerMinute) -> Lent:
+        own = self._learner.raised
+        raised = (0, 0) if own == self._heard else (own.call, own.reply)
+        try:
+            async with asyncio.timeout(_ASKING_SECONDS):
+                lent = await self._desk.borrow(need, more, back, told, raised)
+        except (TimeoutError, errors.StoreUnavailable, errors.StoreRefused):
+            return Lent(NO_SHARE, is_unbounded=True, told=self._known)
+        if self._learner.raised == own:  # else there is something newer, which is told next
+            call, reply = lent.raised
+            self._learner.heard(Overhead(call, 0, 0, reply))
+            self._heard = self._learner.raised
+        return lent
 
     def _expected(self, now: float, need: Share) -> Share:
         """What the next second takes beside the call that waits: as much as the one before, and who waits."""

@@ -138,8 +138,12 @@ class Book:
         return self._raised
 
     def raise_overhead(self, by: bound.Excess) -> None:
-        """See ``Pricing.raise_overhead``. It holds until the worker ends."""
+        """See ``Pricing.raise_overhead``. It holds until something else is ``heard``."""
         self._raised = bound.believed(bound.raised(self._raised, by), self._overhead)
+
+    def heard(self, raised: Overhead) -> None:
+        """What workers with the same credential know together of bills above their bound."""
+        self._raised = bound.believed(raised, self._overhead)
 
 
 class Together:
