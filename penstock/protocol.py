@@ -70,6 +70,9 @@ def need(
         Need(3, "spec.restrictions") if restricted else Need(),
         Need(3, "spec.template.oversight") if template.oversight else Need(),
         Need(3, "spec.template.tools[].approval") if _asks(template) else Need(),
+        Need(3, "spec.template.tools[].amountFrom")
+        if any(tool.amount_from for tool in template.tools)
+        else Need(),
         Need(3, f"{ANALYSIS}.canarySpendCapUSD") if trial.canary_spend_cap_usd else Need(),
         Need(3, f"{ANALYSIS}.canaryBudgetPercent") if trial.canary_budget_percent else Need(),
     )

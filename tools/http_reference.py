@@ -13,6 +13,7 @@ from penstock_runtime.gateway import (
     bodies,
     connections,
     description,
+    effecting,
     escalating,
     listing,
     places,
@@ -75,6 +76,7 @@ def documents() -> Described:
     app.include_router(listing.router)
     app.include_router(spending.router)
     app.include_router(escalating.router)
+    app.include_router(effecting.router)
     return description.document(app)
 
 
@@ -139,6 +141,7 @@ def http_page() -> str:
         "DecisionRequest",
         "Escalation",
         "EscalationList",
+        "EffectList",
     )
     parts = [f"### {name}\n\n{table(heads, field_rows(schemas[name], schemas))}" for name in shown]
     kinds = (

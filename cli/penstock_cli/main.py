@@ -63,6 +63,35 @@ def run(  # noqa: PLR0913, PLR0917 - a command's options are its arguments
     commands.carry_out(lambda: asking.ask(place, question, wait, as_json=output == "json"))
 
 
+@app.command("effects", epilog=exits.MEANING)
+def show_effects(  # noqa: PLR0913, PLR0917 - a command's options are its arguments
+    agent: Annotated[str, typer.Argument(metavar="AGENT", help="Its name.")],
+    namespace: options.Namespace = "",
+    revision: Annotated[str, typer.Option(help="Only of this revision: its name or hash.")] = "",
+    task: Annotated[str, typer.Option(help="Only of the task of this id.")] = "",
+    user: Annotated[str, typer.Option(help="Only of tasks for this user.")] = "",
+    output: options.Output = "text",
+    gateway: options.Gateway = "",
+    token: options.Token = "",
+    state_dir: options.StateDirectory = ".penstock",
+    context: options.Context = "",
+    kubeconfig: options.Kubeconfig = "",
+    system_namespace: options.SystemNamespace = "penstock-system",
+) -> None:
+    """Show what an agent's calls of tools have done, the unknown ones first."""
+    options.check_output(output)
+    from penstock_cli import effects, places
+
+    place = places.Place(
+        gateway, token, namespace, state_dir, kubeconfig, context, system_namespace
+    )
+    given = {"AGENT": agent, "--revision": revision, "--task": task, "--user": user}
+    for what, text in given.items():
+        options.check_text(what, text)
+    wanted = effects.Wanted(agent, revision, task, user)
+    commands.carry_out(lambda: effects.show(place, wanted, as_json=output == "json"))
+
+
 @app.command(
     add_help_option=False,
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},

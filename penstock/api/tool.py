@@ -77,6 +77,15 @@ class Tool(Block):
         RULES_GO_WITH_WHEN,
         Field(description="Whether a person must agree; Irreversible tools: Always when absent."),
     ] = None
+    amount_from: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=256,
+            description="The argument that says how much a call is worth, a number; a dot leads into an "
+            "object. It is written down in clear with each effect. Absent: nothing is.",
+        ),
+    ] = None
     timeout_seconds: Annotated[
         int, Field(ge=1, le=600, description="Longest wait for one call, in seconds.")
     ] = 10

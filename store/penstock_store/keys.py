@@ -19,6 +19,7 @@
     T:waits                 zset    sessions in which tasks wait for an earlier one
     T:sessions:<tenant>     zset    a tenant's sessions, by the ms at which each ends
     T:esc:<id>, T:parked, T:schema:<digest>   calls that wait for a person, see ``shared/parking.lua``
+    T:effects…              what calls of tools have done, see ``shared/effects.lua``
     T:tail                  hash    what workers have written last, and what Redis may have lost of it
     T:spend:<day>           hash    micro-USD that a day's ended tasks have cost, by revision
     T:budget, T:led:…, T:call:<id>, T:open, T:line:…, T:refusals   the ledger, see ``shared/places.lua`` and ``ledger.lua``

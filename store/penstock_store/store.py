@@ -7,6 +7,7 @@ from penstock_store.agent_scripts import AgentScripts
 from penstock_store.breakers import Breakers
 from penstock_store.claims import Claims
 from penstock_store.connection import Connection
+from penstock_store.effects import Effects
 from penstock_store.escalations import Escalations
 from penstock_store.ledger import Ledger
 from penstock_store.notifications import Notifications
@@ -40,6 +41,7 @@ class Store:
         users: the Redis users of namespaces.
         ledger: what model calls spend of budgets.
         escalations: which calls wait for a person.
+        effects: what calls of tools have done.
         breakers: which model endpoints nobody asks for a while.
         pools: how much of a model endpoint is asked in a minute.
     """
@@ -58,6 +60,7 @@ class Store:
         self.breakers = Breakers(of_agents)
         self.escalations = Escalations(of_agents)
         self.pools = Pools(of_agents)
+        self.effects = Effects(of_agents)
 
     @classmethod
     def connect(  # noqa: PLR0913 - what a caller does not name has a default

@@ -30,7 +30,7 @@ _TASKS: Final = (
 WORKER_COMMANDS: Final = (
     *_CONNECTION, *_SCRIPTS, *_TASKS,
     "blpop", "xclaim", "xgroup|create", "xgroup|delconsumer", "xinfo|consumers",
-    "xpending", "xrange", "xreadgroup", "zcard", "wait", "info|server",
+    "xpending", "xrange", "xreadgroup", "xtrim", "zcard", "pfadd", "wait", "info|server",
 )  # fmt: skip
 #: ``admit``, ``cancel``, ``recent``, ``escalations`` and ``decide``, reading tasks and events, waiting for news.
 GATEWAY_COMMANDS: Final = (

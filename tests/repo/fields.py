@@ -87,6 +87,8 @@ TESTS = {
         "template.tools[].inputSchema": _OFFERED,
         "template.tools[].effect": _APPROVAL,
         "template.tools[].approval.mode": _APPROVAL,
+        "template.tools[].amountFrom": _OVERSIGHT
+        + "test_an_effect_says_what_the_named_argument_says_it_is_worth",
         "template.tools[].approval.rules[].argument": _WHEN,
         "template.tools[].approval.rules[].above": _WHEN,
         "template.tools[].approval.rules[].contains": _WHEN,

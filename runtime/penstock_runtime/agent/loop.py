@@ -7,11 +7,21 @@ from dataclasses import dataclass, field, replace
 from penstock import errors, limits, restrictions
 from penstock.api.agent import AgentTemplate
 from penstock.api.restrictions import Restrictions
+from penstock.api.tool import Effect
 from penstock.money import bound
 from penstock.money.ledger import Quote, Refused, Scope
 from penstock.task import Outcome, Usage
 from penstock_runtime import instrumentation, redaction
-from penstock_runtime.agent import asking, braked, endings, happenings, session, step, tiering
+from penstock_runtime.agent import (
+    asking,
+    braked,
+    effects,
+    endings,
+    happenings,
+    session,
+    step,
+    tiering,
+)
 from penstock_runtime.agent.boundary import Broken, caught
 from penstock_runtime.agent.keeper import Event, Interrupted, Keeper
 from penstock_runtime.agent.models.access import LastWord
@@ -40,7 +50,13 @@ from penstock_runtime.agent.step import (
     Tell,
 )
 from penstock_runtime.agent.tools.toolbox import Toolbox
-from penstock_runtime.agent.tools.toolset import ToolRequest, ToolResult, Toolset
+from penstock_runtime.agent.tools.toolset import (
+    NOT_REPLICATED,
+    ToolRequest,
+    ToolResult,
+    Toolset,
+    headers,
+)
 from penstock_runtime.agent.transcript import ToolUse, Transcript
 
 _NO_TIME_SECONDS = 0.01
@@ -344,6 +360,7 @@ async def _keep(agent: Agent, run: Run, made: _Made, keeper: Keeper) -> Run:
     answered = run.transcript.with_result(made.call, result.text, is_error=not result.ok)
     run = replace(run, transcript=answered)
     events = [happenings.called(made.call, ok=result.ok, wall_ms=made.wall_ms)]
+    events += effects.became(agent.toolbox.tools[made.call.name], made.call, result)
     await _save(keeper, run, events, next_call=_next_call(agent, run, keeper))
     return run
 
@@ -353,40 +370,30 @@ async def _result(agent: Agent, run: Run, call: ToolUse, keeper: Keeper) -> Tool
     seconds = max(0.001, min(float(tool.timeout_seconds), _left_seconds(agent, keeper)))
 
     async def intend() -> float:
-        await _intend(run, call, keeper)
+        await _intend(agent, run, call, keeper)
         return _left_seconds(agent, keeper)
 
     request = ToolRequest(
         tool,
         call.input,
-        _headers(call, keeper),
+        headers(call.idempotency_key(keeper.task_id), keeper.trace_id, keeper.context),
         seconds,
-        before_sending=intend if step.must_not_repeat(agent.toolbox, call) else None,
+        before_sending=None if tool.effect is Effect.READ_ONLY else intend,
         context=keeper.context,
     )
     try:
         return await agent.tools.call(request)
     except errors.NotReplicated:
-        text = (
-            "the tool was not called: too few replicas of the store confirmed in time that the "
-            "call is about to be made"
-        )
-        return ToolResult(text, ok=False)
+        return NOT_REPLICATED
 
 
-async def _intend(run: Run, call: ToolUse, keeper: Keeper) -> None:
-    """Write down that an irreversible call is about to be made: whoever finds this asks a person."""
-    intended = replace(run, transcript=run.transcript.with_intent(call))
+async def _intend(agent: Agent, run: Run, call: ToolUse, keeper: Keeper) -> None:
+    """Write down that a call is about to be made; whoever finds that of an irreversible one asks a person."""
+    tool, once = agent.toolbox.tools[call.name], step.must_not_repeat(agent.toolbox, call)
+    intended = replace(run, transcript=run.transcript.with_intent(call)) if once else run
     try:
-        await _save(keeper, intended, replicated=True)
+        await _save(keeper, intended, [effects.intended(tool, call)], replicated=once)
     except Interrupted:
-        await _save(keeper, run)  # it was not made; raises again, as the order still stands
+        # It was not made; raises again, as the order still stands.
+        await _save(keeper, run, [effects.not_made(tool, call)])
         raise
-
-
-def _headers(call: ToolUse, keeper: Keeper) -> Mapping[str, str]:
-    """What a tool needs to know a repeated call again and to join the trace (W3C Trace Context)."""
-    return {
-        "Idempotency-Key": call.idempotency_key(keeper.task_id),
-        "traceparent": f"00-{keeper.trace_id}-{keeper.context.identifier(16)}-01",
-    }

@@ -17,6 +17,7 @@ from penstock_runtime.gateway import (
     apiserver,
     boundary,
     description,
+    effecting,
     escalating,
     listing,
     metrics,
@@ -62,6 +63,7 @@ def application(gateway: state.Gateway, *, measured: bool = True) -> FastAPI:
     app.include_router(listing.router)
     app.include_router(escalating.router)
     app.include_router(spending.router)
+    app.include_router(effecting.router)
     metrics.begin(boundary.route_labels(_every_route()), problems.KINDS)
     app.openapi = lambda: description.document(app)  # type: ignore[method-assign]
     return app

@@ -130,6 +130,16 @@ DECISION: Final[dict[str, Any]] = {
     },
 }
 
+EFFECTS: Final[dict[str, Any]] = {
+    "parameters": [
+        *_AGENT,
+        *(
+            {"name": name, "in": "query", "description": meaning, "schema": {"type": "string"}}
+            for name, meaning in seeking.EFFECT_PARAMETERS.items()
+        ),
+    ]
+}
+
 Responses = dict[int | str, dict[str, Any]]
 
 
@@ -189,6 +199,7 @@ def _schemas() -> dict[str, Any]:
             (documents.Task, "serialization"),
             (documents.Escalation, "serialization"),
             (documents.EscalationList, "serialization"),
+            (documents.EffectList, "serialization"),
             (documents.EventList, "serialization"),
             (documents.TaskList, "serialization"),
             (documents.Budget, "serialization"),

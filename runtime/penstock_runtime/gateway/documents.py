@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from penstock.api.oversight import OnTimeout
+from penstock.effects import EffectState
 from penstock.escalation import EscalationStatus
 from penstock.task import OutcomeReason, TaskStatus
 
@@ -253,6 +254,53 @@ class Budget(_Document):
     lifts: list[BudgetLift]
     revisions: list[RevisionCost]
     refusals: list[BudgetRefusals]
+
+
+class Effect(_Document):
+    """A call of a tool that changes something."""
+
+    id: str
+    task_id: str
+    revision: Annotated[str, Field(description="The revision whose worker made the call.")]
+    user: str
+    tool: str
+    state: Annotated[
+        EffectState,
+        Field(description="Intended: it was about to be made, and whether it was nobody knows."),
+    ]
+    at: Timestamp
+    step: Annotated[int, Field(description="Number of the model's reply in the task.")]
+    position: Annotated[int, Field(description="Number of the call in that reply.")]
+    amount: Annotated[
+        str, Field(description="What its amountFrom says, a decimal string; empty: nothing.")
+    ]
+    shown: Annotated[
+        dict[str, Any], Field(description="The arguments that are written down in clear.")
+    ]
+    arguments_digest: Annotated[str, Field(description="SHA-256 of the arguments.")]
+    result_digest: Annotated[
+        str, Field(description="SHA-256 of what the tool answered; empty: it has not.")
+    ]
+    tenant: Annotated[
+        str, Field(description="Whose it is; only for callers who see all tenants.")
+    ] = ""
+
+
+class EffectList(_Document):
+    """A page of what an agent's calls have done."""
+
+    unknown: Annotated[
+        list[Effect],
+        Field(description="On the first page: all of which nobody knows whether they were made."),
+    ]
+    items: Annotated[list[Effect], Field(description="Those that are known, oldest first.")]
+    continue_: Annotated[
+        str,
+        Field(
+            alias="continue",
+            description="Empty: nothing follows. Else what to send as `continue` for the next page.",
+        ),
+    ]
 
 
 class Event(_Document):

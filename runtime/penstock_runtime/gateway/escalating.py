@@ -61,8 +61,8 @@ async def list_escalations(request: Request) -> Response:
     for agent in agents:
         if len(items) >= sought.limit or asked >= MAX_AGENTS:
             return _page(items, escalation.token(str(agent), ""))
-        tenant = await _seen_tenant(gateway, caller, agent, alone=bool(sought.agent))
-        if tenant == _NOTHING:
+        tenant = await seen_tenant(gateway, caller, agent, alone=bool(sought.agent))
+        if tenant == NOTHING:
             continue
         asked += 1
         after = place[1] if place[0] == str(agent) else ""
@@ -75,7 +75,7 @@ async def list_escalations(request: Request) -> Response:
     return _page(items, "")
 
 
-_NOTHING: Final = "\n"  # no tenant's name: the caller sees nothing of the agent
+NOTHING: Final = "\n"  # no tenant's name: the caller sees nothing of the agent
 
 
 async def _agents(gateway: Gateway, caller: Caller, sought: seeking.Search) -> list[AgentKey]:
@@ -93,7 +93,7 @@ async def _agents(gateway: Gateway, caller: Caller, sought: seeking.Search) -> l
     return await gateway.store.escalations.waiting(sorted(known, key=str))
 
 
-async def _seen_tenant(gateway: Gateway, caller: Caller, agent: AgentKey, *, alone: bool) -> str:
+async def seen_tenant(gateway: Gateway, caller: Caller, agent: AgentKey, *, alone: bool) -> str:
     """Whose escalations the caller sees: "" those of all tenants.
 
     They show what was written, which the verb `list` alone does not open.
@@ -106,7 +106,7 @@ async def _seen_tenant(gateway: Gateway, caller: Caller, agent: AgentKey, *, alo
     if alone:
         await access.check(caller, Verb.READ, agent)
     elif not await access.may(caller, Verb.READ, agent):
-        return _NOTHING
+        return NOTHING
     return caller.tenant
 
 
@@ -124,7 +124,7 @@ async def read(request: Request) -> Response:
     gateway: Gateway = request.app.state.gateway
     caller = await gateway.access.authenticate(request)
     identifier, agent = _named(request)
-    tenant = await _seen_tenant(gateway, caller, agent, alone=True)
+    tenant = await seen_tenant(gateway, caller, agent, alone=True)
     found = await _find(gateway, identifier, tenant)
     return _json(wire.escalation_document(found, tenant=not tenant, whole=True))
 

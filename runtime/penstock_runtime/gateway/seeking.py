@@ -1,5 +1,6 @@
 """Which escalations a caller looks for: the query, read within bounds, refused in one sentence."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -8,7 +9,10 @@ from penstock import escalation, names
 from penstock.names import AgentKey
 from penstock_runtime.gateway import bodies, plain, searching
 from penstock_runtime.gateway.problems import Problem
+from penstock_store.effects import SoughtEffects
 from penstock_store.escalations import Sought
+
+_ENTRY: Final = re.compile(r"[0-9]{1,20}-[0-9]{1,20}", re.ASCII)
 
 #: What can be asked for, in the order of the reference, and what it means.
 PARAMETERS: Final[Mapping[str, str]] = {
@@ -18,6 +22,15 @@ PARAMETERS: Final[Mapping[str, str]] = {
     "user": "Only of tasks for this user.",
     "revision": "Only of the revision of this name or hash.",
     "limit": f"How many a page has at most: 1 to {searching.MAX_ITEMS}, else {searching.DEFAULT_ITEMS}.",
+    "continue": "What the page before said under the same name.",
+}
+
+
+EFFECT_PARAMETERS: Final[Mapping[str, str]] = {
+    "revision": "Only of the revision of this name or hash.",
+    "task": "Only of the task of this id.",
+    "user": "Only of tasks for this user.",
+    "limit": f"How many known ones a page has at most: 1 to {searching.MAX_ITEMS}, else {searching.DEFAULT_ITEMS}.",
     "continue": "What the page before said under the same name.",
 }
 
@@ -46,15 +59,7 @@ def read(query: Sequence[tuple[str, str]]) -> Search:
     Raises:
         Problem: invalid-query.
     """
-    given: dict[str, str] = {}
-    for name, value in query:
-        if name not in PARAMETERS:
-            shown = plain.one_line(name, bodies.MAX_SHOWN)
-            known = ", ".join(PARAMETERS)
-            raise Problem("invalid-query", f"There is no parameter {shown!r}; there are {known}.")
-        if name in given:
-            raise Problem("invalid-query", f"The parameter {name} may be given once.")
-        given[name] = value[: bodies.MAX_NAME_LENGTH * 4]
+    given = _given(query, PARAMETERS)
     if given.get("agent") and not given.get("namespace"):
         raise Problem("invalid-query", "The parameter agent goes with the parameter namespace.")
     words = {
@@ -63,6 +68,41 @@ def read(query: Sequence[tuple[str, str]]) -> Search:
     return Search(
         **words, limit=_limit(given.get("limit", "")), place=_place(given.get("continue", ""))
     )
+
+
+def read_effects(
+    agent: AgentKey, query: Sequence[tuple[str, str]]
+) -> tuple[SoughtEffects, str, int]:
+    """Which effects of an agent a query asks for, after which one, and how many at most.
+
+    Raises:
+        Problem: invalid-query.
+    """
+    given = _given(query, EFFECT_PARAMETERS)
+    after = given.get("continue", "")
+    if after and not _ENTRY.fullmatch(after):
+        detail = "The parameter continue must be what a page before said under continue."
+        raise Problem("invalid-query", detail)
+    revision = given.get("revision", "").removeprefix(f"{agent.name}-")
+    sought = SoughtEffects(
+        user=given.get("user", ""),
+        revision=names.hash_of(revision) if revision else "",
+        task=given.get("task", "").rpartition(".")[2],
+    )
+    return sought, after, _limit(given.get("limit", ""))
+
+
+def _given(query: Sequence[tuple[str, str]], known: Mapping[str, str]) -> dict[str, str]:
+    given: dict[str, str] = {}
+    for name, value in query:
+        if name not in known:
+            shown = plain.one_line(name, bodies.MAX_SHOWN)
+            there = ", ".join(known)
+            raise Problem("invalid-query", f"There is no parameter {shown!r}; there are {there}.")
+        if name in given:
+            raise Problem("invalid-query", f"The parameter {name} may be given once.")
+        given[name] = value[: bodies.MAX_NAME_LENGTH * 4]
+    return given
 
 
 def _limit(text: str) -> int:

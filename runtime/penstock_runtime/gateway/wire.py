@@ -6,8 +6,10 @@ import re
 from typing import Any, Final
 
 from penstock import names
+from penstock.effects import Effect
 from penstock.escalation import Escalation
 from penstock.money.prices import usd
+from penstock.names import AgentKey
 from penstock.task import Task, agent_of
 from penstock_store.records import Event
 
@@ -94,6 +96,26 @@ def _as_json(text: str, otherwise: Any) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return otherwise
+
+
+def effect_document(agent: AgentKey, found: Effect, *, tenant: bool) -> dict[str, Any]:
+    """An effect in the shape of ``documents.Effect``; ``tenant``: whether it is told whose it is."""
+    amount = found.amount_micro
+    return {
+        "id": found.id,
+        "taskId": found.task,
+        "revision": names.revision_name(agent.name, found.revision),
+        "user": found.user,
+        "tool": found.tool,
+        "state": found.state,
+        "at": timestamp(found.at_ms),
+        "step": found.step,
+        "position": found.position,
+        "amount": "" if amount is None else usd(amount),
+        "shown": _as_json(found.shown, {}),
+        "argumentsDigest": found.arguments_digest,
+        "resultDigest": found.result_digest,
+    } | ({"tenant": found.tenant} if tenant else {})
 
 
 def event_document(event: Event, task_id: str, ended: Task | None) -> dict[str, Any]:

@@ -35,6 +35,8 @@ class Retention:
     recent_tasks: int = 10_000  # in the index of an agent's tasks
     parked_tasks: int = 20_000  # of an agent, that wait for a person
     longest_wait_seconds: int = 604_800  # for one
+    effect_rows: int = 400_000  # about, per agent; a call takes two
+    effect_seconds: int = 2_592_000
     session_seconds: int = 3600  # sliding
     session_max_seconds: int = 86_400  # of a pin, from its first task
     sessions_per_tenant: int = 100_000  # of one agent

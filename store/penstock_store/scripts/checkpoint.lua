@@ -4,7 +4,7 @@
 -- KEYS: tag, route, outcomes, task, events.
 -- ARGV: consumer, its last number, server life, state, id, claim id, usage, intents, piece (its number among
 --       those after the whole text, 0: the state is whole), digest of that whole text, money (JSON, "" for none), mark of the restrictions that the worker knows, then events: type, json.
--- uses: agent places ledger tasks tail claims
+-- uses: agent places ledger tasks tail claims effects
 local consumer, state, id, claim = ARGV[1], ARGV[4], ARGV[5], ARGV[6]
 local piece, whole = tonumber(ARGV[9]), ARGV[10]
 local TASK = KEYS[4]
@@ -28,6 +28,6 @@ else
 end
 call("HSET", TASK, "checkpointRevision", task.revision, "usage", ARGV[7], "intents", ARGV[8], "savedAt", NOW,
   "savedBy", claim)
-for i = 13, #ARGV, 2 do event(id, ARGV[i], ARGV[i + 1]) end
+for i = 13, #ARGV, 2 do effects.told(id, ARGV[i], ARGV[i + 1]) end
 local reserved = money.reserve and said == "Continue" and ledger.reserve(id, money.reserve) or false
 return {written(consumer), said, reserved, restrictions_unless(ARGV[12])}

@@ -5,7 +5,7 @@
 -- ARGV: consumer, its last number, server life, id, claim id, status, reason, message, counting, output, usage, cost,
 --       has history, history, heeds (1: it may have to be put down), money (JSON,
 --       "" for none), then events: type, json.
--- uses: agent places ledger tasks tail claims
+-- uses: agent places ledger tasks tail claims effects
 local consumer, id, claim = ARGV[1], ARGV[4], ARGV[5]
 local task = task_at(id)
 if task and task.claim == claim and has_ended(task) then return {0, "Continue"} end
@@ -21,7 +21,7 @@ end
 if not held and not holds(task, claim, tail) then return {0, "Lost"} end
 if said ~= "Continue" then return {0, said} end
 if not held then dequeue(task) end
-for i = 17, #ARGV, 2 do event(id, ARGV[i], ARGV[i + 1]) end
+for i = 17, #ARGV, 2 do effects.told(id, ARGV[i], ARGV[i + 1]) end
 if ARGV[13] == "1" and task.sess ~= "" then
   local key = session_key(task.sess)
   -- After a break ends are said again, in no order: an earlier turn does not overwrite a later one.

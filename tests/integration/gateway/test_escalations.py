@@ -309,3 +309,47 @@ async def test_pages_lead_through_what_waits_of_several_agents(shared, store, ag
     assert (await get(shared, "cat-elsewhere", "/v1/escalations")).json()["items"] == []
     one = await get(shared, "ann-of-finance", "/v1/escalations", tool="refund", user="nobody")
     assert one.json()["items"] == []
+
+
+def effect(state, number, amount="150000000"):
+    return (
+        "effect",
+        {
+            "state": state, "step": number, "position": 1, "tool": "refund", "amount": amount,
+            "shown": {"amount": "150"}, "arguments": "a" * 64, "result": "",
+        },
+    )  # fmt: skip
+
+
+async def test_effects_are_listed_unknown_ones_first_and_summed_up(shared, agent):
+    async with shared.client("the-shop") as client:
+        for user in ("u-1", "u-2"):
+            await client.post(agent.tasks, json={"input": "x", "user": user})
+    for claim in await agent.claim(2):
+        done = [effect("Intended", 1), effect("Done", 1), effect("Intended", 2)]
+        for one in [*done, done[-1]]:  # the last write is repeated: its answer was lost
+            await agent.store.claims.checkpoint(claim, b"state", Usage(), [one])
+        assert "effect" not in {
+            event.type for event in await agent.store.notifications.events(claim.task.id)
+        }
+    path = agent.tasks.replace("/tasks", "/effects")
+    page = (await get(shared, "the-shop", path, limit=1)).json()
+    assert [one["state"] for one in page["unknown"]] == ["Intended"] * 2
+    assert [one["amount"] for one in page["items"]] == ["150.000000"]
+    after = (await get(shared, "the-shop", path, limit=1, **{"continue": page["continue"]})).json()
+    assert (after["unknown"], len(after["items"])) == ([], 1)
+    one = (await get(shared, "the-shop", path, user="u-2")).json()
+    assert (len(one["unknown"]), len(one["items"])) == (1, 1)
+    assert (await get(shared, "cat-elsewhere", path)).json()["unknown"] == []
+    assert (await get(shared, "the-shop", path, **{"continue": "x"})).status_code == 400
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "penstock_cli", "effects", agent.key.name, "-n", "shop"),
+        env={**os.environ, "PENSTOCK_GATEWAY_URL": shared.url, "PENSTOCK_TOKEN": "the-shop"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    code, said, _ = await ended(process)
+    assert code == 0
+    lines = said.splitlines()
+    assert [line.split()[0] for line in lines[1:5]] == ["Unknown", "Unknown", "Done", "Done"]
+    assert lines[-1] == "2 done, 2 unknown, for 2 users; refund 300"

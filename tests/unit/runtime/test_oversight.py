@@ -7,7 +7,7 @@ import pytest
 from penstock import errors
 from penstock.api.oversight import OnTimeout, Oversight
 from penstock.api.tool import Tool
-from penstock_runtime.agent import asking
+from penstock_runtime.agent import asking, effects
 from penstock_runtime.agent.models import scripted
 from penstock_runtime.agent.tools import toolbox
 from penstock_runtime.agent.transcript import ToolUse
@@ -150,3 +150,22 @@ def test_an_approval_is_bound_to_tool_schema_and_arguments():
     first = digest(refund(mode="None"), {"a": 1, "b": 2})
     assert digest(refund(mode="Always"), {"b": 2, "a": 1}) == first
     assert len({first, digest(refund(mode="None"), {"a": 1}), digest(other, {"a": 1, "b": 2})}) == 3
+
+
+@pytest.mark.parametrize(
+    ("named", "given", "micro"),
+    [
+        (None, {"amount": 5}, ""),
+        ("amount", {"amount": 5}, "5000000"),
+        ("order.total", {"order": {"total": "0.000001"}}, "1"),
+        ("amount", {"amount": -5}, ""),
+        ("amount", {"amount": "much"}, ""),
+        ("amount", {}, ""),
+        ("amount", {"amount": 1e300}, ""),
+    ],
+)
+def test_an_effect_says_what_the_named_argument_says_it_is_worth(named, given, micro):
+    made = refund(mode="None").model_copy(update={"amount_from": named})
+    kind, said = effects.intended(made, ToolUse("c1", "refund", given, 1))
+    assert (kind, said["amount"]) == ("effect", micro)
+    assert bool(said["shown"]) == bool(micro)

@@ -14,7 +14,7 @@ WORKER_SCRIPTS = (
     "claim", "part", "suspects", "bury", "leave", "heartbeat", "checkpoint", "release", "finish",
     "breaker", "pool", "reserve", "settle", "park",
 )  # fmt: skip
-GATEWAY_SCRIPTS = ("admit", "cancel", "recent", "escalations", "decide")
+GATEWAY_SCRIPTS = ("admit", "cancel", "recent", "escalations", "decide", "effects")
 OPERATOR_SCRIPTS = (
     "route",
     "look",

@@ -1,9 +1,8 @@
 """Whether a call needs a person: one answer from what the tool declares, and from rules about it."""
 
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 
 import jsonschema_rs
@@ -12,11 +11,9 @@ from penstock import errors
 from penstock.api.oversight import ApprovalMode, ApprovalRule, Oversight, OversightRule
 from penstock.api.tool import Tool
 from penstock.escalation import Ask
+from penstock_runtime.agent.tools import arguments
 
 _BOUNDS: Final = jsonschema_rs.RegexOptions(size_limit=1 << 20, dfa_size_limit=1 << 21)
-_NUMBER: Final = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][-+]?[0-9]{1,3})?", re.ASCII)
-_LONGEST_NUMBER: Final = 100
-_ABSENT: Final = object()
 
 
 @dataclass(frozen=True)
@@ -71,11 +68,11 @@ class Asking:
 
     def _fits(self, rule: ApprovalRule, given: Mapping[str, Any]) -> str:
         """Why a rule asks; empty where it does not."""
-        found, name = _found(given, rule.argument), rule.argument
-        if found is _ABSENT:
+        found, name = arguments.found(given, rule.argument), rule.argument
+        if found is arguments.ABSENT:
             return f"its argument {name} is absent"
         if rule.above is not None:
-            number = _number(found)
+            number = arguments.number(found)
             if number is None:
                 return f"its argument {name} is no number"
             return (
@@ -127,31 +124,6 @@ def _why_always(tool: Tool) -> str:
         "its effect is Irreversible, as is that of a tool which declares none: declare effect: "
         "ReadOnly where it changes nothing, or approval: {mode: None} where nobody need be asked"
     )
-
-
-def _found(given: Mapping[str, Any], path: str) -> Any:
-    """The argument of a path: a name, or names of objects within each other."""
-    if path in given:
-        return given[path]
-    found: Any = given
-    for name in path.split("."):
-        if not isinstance(found, Mapping) or name not in found:
-            return _ABSENT
-        found = found[name]
-    return found
-
-
-def _number(value: Any) -> Decimal | None:
-    """A number, or one that is written as text; None where it cannot be compared."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    text = value.strip() if isinstance(value, str) else repr(value)
-    if len(text) > _LONGEST_NUMBER or not _NUMBER.fullmatch(text):
-        return None
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        return None
 
 
 def _compiled(pattern: str, declared: str) -> Callable[[str], bool]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from penstock.api.tool import Tool
 from penstock_runtime.agent.context import LIVE, Context
@@ -35,6 +35,22 @@ class ToolResult:
     text: str
     ok: bool
     known: bool = True
+
+
+#: A call whose intent replicas do not hold in time is not made.
+NOT_REPLICATED: Final = ToolResult(
+    "the tool was not called: too few replicas of the store confirmed in time that the call is about "
+    "to be made",
+    ok=False,
+)
+
+
+def headers(key: str, trace_id: str, context: Context) -> Mapping[str, str]:
+    """What a tool needs to know a repeated call again and to join the trace (W3C Trace Context)."""
+    return {
+        "Idempotency-Key": key,
+        "traceparent": f"00-{trace_id}-{context.identifier(16)}-01",
+    }
 
 
 class Toolset(Protocol):

@@ -1,0 +1,84 @@
+"""``penstock effects``: what an agent's calls have done to the world, as the terminal shows it."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+from urllib.parse import quote
+
+import httpx
+
+from penstock_cli import gateway, listing, places, tables
+
+_PAGE: Final = 200
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Whose effects are looked for; what is empty fits all."""
+
+    agent: str
+    revision: str = ""
+    task: str = ""
+    user: str = ""
+
+
+def show(place: places.Place, wanted: Wanted, *, as_json: bool) -> None:
+    """Print them: those of which nobody knows whether they were made first, and what they sum up to.
+
+    Raises:
+        Stopped: they could not be read.
+    """
+    found = listing.run_at(place, lambda http, namespace: _all(http, namespace, wanted))
+    if as_json:
+        print(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    print(tables.table([*_rows([*found["unknown"], *found["items"]])]))
+    print("\n".join(_summed(found)))
+
+
+async def _all(http: httpx.AsyncClient, namespace: str, wanted: Wanted) -> Document:
+    path = (
+        f"/v1/namespaces/{quote(namespace, safe='')}/agents/{quote(wanted.agent, safe='')}/effects"
+    )
+    unknown: list[Document] = []
+    items: list[Document] = []
+    more = ""
+    while True:
+        query = {
+            "revision": wanted.revision,
+            "task": wanted.task,
+            "user": wanted.user,
+            "limit": str(_PAGE),
+            "continue": more,
+        }
+        page = await gateway.fetch(http, "GET", path, [pair for pair in query.items() if pair[1]])
+        unknown += page["unknown"]
+        items += page["items"]
+        more = page["continue"]
+        if not more:
+            return {"unknown": unknown, "items": items}
+
+
+def _rows(found: Sequence[Document]) -> Iterator[list[str]]:
+    yield ["STATE", "AT", "TOOL", "AMOUNT", "USER", "REVISION", "TASK"]
+    for one in found:
+        state = "Unknown" if one["state"] == "Intended" else one["state"]
+        row = [state, one["at"], one["tool"], one["amount"], one["user"], one["revision"]]
+        yield [*row, f"{one['taskId']} {one['step']}.{one['position']}"]
+
+
+def _summed(found: Document) -> Iterator[str]:
+    """How many were done for how many users, of how much; and how many may have been."""
+    done = [one for one in found["items"] if one["state"] == "Done"]
+    users = {one["user"] for one in [*done, *found["unknown"]] if one["user"]}
+    amounts: dict[str, Decimal] = defaultdict(Decimal)
+    for one in done:
+        if one["amount"]:
+            amounts[one["tool"]] += Decimal(one["amount"])
+    much = "".join(f"; {tool} {amount.normalize():f}" for tool, amount in sorted(amounts.items()))
+    yield f"{len(done)} done, {len(found['unknown'])} unknown, for {len(users)} users{much}"

@@ -1,0 +1,70 @@
+"""What is written down of calls that change something: before each is made, and after."""
+
+import hashlib
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from penstock.api.tool import Effect, Tool
+from penstock.effects import EffectState
+from penstock.revision import canonical
+from penstock_runtime.agent.keeper import Event
+from penstock_runtime.agent.tools import arguments
+from penstock_runtime.agent.tools.toolset import ToolResult
+from penstock_runtime.agent.transcript import ToolUse
+
+MAX_SHOWN_CHARACTERS: Final = 1024
+_MILLION: Final = 1_000_000
+_MOST_MICRO: Final = 10**15
+
+
+def intended(tool: Tool, call: ToolUse) -> Event:
+    """A call is about to be made: from now on it may have been."""
+    return _event(tool, call, EffectState.INTENDED)
+
+
+def not_made(tool: Tool, call: ToolUse) -> Event:
+    """Its worker was called off before anything was sent."""
+    return _event(tool, call, EffectState.NOT_MADE)
+
+
+def became(tool: Tool, call: ToolUse, result: ToolResult) -> list[Event]:
+    """What the tool has answered; nothing where that is not known, or the call changes nothing."""
+    if tool.effect is Effect.READ_ONLY or not result.known:
+        return []
+    state = EffectState.DONE if result.ok else EffectState.REFUSED
+    return [_event(tool, call, state, _digest(result.text))]
+
+
+def _event(tool: Tool, call: ToolUse, state: EffectState, result_digest: str = "") -> Event:
+    named = tool.amount_from
+    found = arguments.found(call.input, named) if named else arguments.ABSENT
+    amount = _micro(found)
+    shown = {named: str(found)} if named and amount is not None else {}
+    return "effect", {
+        "state": state.value,
+        "step": call.step,
+        "position": call.position,
+        "tool": tool.name,
+        "amount": "" if amount is None else str(amount),
+        "shown": shown if len(str(shown)) <= MAX_SHOWN_CHARACTERS else {},
+        "arguments": _digest(_written(call.input)),
+        "result": result_digest,
+    }
+
+
+def _micro(value: Any) -> int | None:
+    """An amount in millionths; None where it is none, negative, or larger than any that is added up."""
+    number = arguments.number(value)
+    if number is None or number < 0:
+        return None
+    micro = int((number * Decimal(_MILLION)).to_integral_value())
+    return micro if micro <= _MOST_MICRO else None
+
+
+def _written(given: Mapping[str, Any]) -> str:
+    return canonical(given)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,86 @@
+"""What calls of tools have done to the world, as workers wrote it down."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from penstock.effects import Effect, EffectState
+from penstock.names import AgentKey
+from penstock.task import task_id
+from penstock_store import codec
+from penstock_store.agent_scripts import AgentScripts
+
+MOST_READ: Final = 1000  # entries that one page looks at, whatever is looked for
+
+
+@dataclass(frozen=True)
+class SoughtEffects:
+    """Which effects are looked for: those that fit all; what is empty fits all.
+
+    ``task`` is the last part of a task's id.
+    """
+
+    tenant: str = ""
+    user: str = ""
+    revision: str = ""
+    task: str = ""
+
+
+@dataclass(frozen=True)
+class EffectPage:
+    """Effects, oldest first; ``unknown`` are on the first page alone; ``following`` is "" at the end."""
+
+    unknown: tuple[Effect, ...]
+    items: tuple[Effect, ...]
+    following: str
+
+
+class Effects:
+    """What calls of tools have done."""
+
+    def __init__(self, scripts: AgentScripts) -> None:
+        self._scripts = scripts
+
+    async def page(
+        self, agent: AgentKey, sought: SoughtEffects, after: str = "", most: int = 50
+    ) -> EffectPage:
+        """Effects of an agent after an entry; a page may be empty though more follow."""
+        wanted = (sought.tenant, sought.user, sought.revision, sought.task)
+        answer = await self._scripts.run(
+            "effects", agent, arguments=(after, MOST_READ, most, *wanted)
+        )
+        following, unknown, items = answer
+        return EffectPage(_read(agent, unknown), _read(agent, items), codec.word(following))
+
+
+def _read(agent: AgentKey, entries: Sequence[Any]) -> tuple[Effect, ...]:
+    found = []
+    for identifier, flat in entries:
+        try:
+            found.append(_effect(agent, codec.word(identifier), flat))
+        except codec.Unreadable:
+            continue  # another hand has written it
+    return tuple(found)
+
+
+def _effect(agent: AgentKey, identifier: str, flat: Sequence[bytes]) -> Effect:
+    with codec.reading(f"effect {identifier}"):
+        text = {name: codec.word(value) for name, value in codec.pairs(flat).items()}
+        said = json.loads(text["said"])
+        return Effect(
+            id=identifier,
+            task=task_id(agent, b"") + text["task"],
+            tenant=text["tenant"],
+            user=text["user"],
+            revision=text["revision"],
+            tool=str(said["tool"]),
+            state=EffectState(said["state"]),
+            at_ms=codec.counter(identifier.partition("-")[0]),
+            step=int(said["step"]),
+            position=int(said["position"]),
+            amount_micro=codec.counter(said["amount"]) if said["amount"] else None,
+            shown=json.dumps(said["shown"]),
+            arguments_digest=str(said["arguments"]),
+            result_digest=str(said["result"]),
+        )
