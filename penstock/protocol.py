@@ -65,6 +65,7 @@ def need(
         if shared.min_reply_tokens != MIN_REPLY_TOKENS
         else Need(),
         Need(3, f"{BUDGETS}.onExceeded") if shared.on_exceeded is not OnExceeded.REJECT else Need(),
+        Need(3, "spec.template.limits.contextTokens") if template.limits.context_tokens else Need(),
         Need(3, "spec.template.tiers") if template.tiers else Need(),
         Need(3, "spec.template.messages") if template.messages else Need(),
         Need(3, "spec.restrictions") if restricted else Need(),

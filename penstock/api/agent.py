@@ -201,6 +201,15 @@ class Limits(Block):
     input_chars: Annotated[
         int, Field(ge=1, le=1_000_000, description="Characters of the input; longer is refused.")
     ] = 20000
+    context_tokens: Annotated[
+        int | None,
+        Field(
+            ge=1000,
+            le=10_000_000,
+            description="Tokens of a session's history; past them its finished turns are summarised. "
+            "Absent: they are not.",
+        ),
+    ] = None
 
 
 class EnvVar(Block):

@@ -130,6 +130,8 @@ TESTS = {
         "template.messages.escalated": _WORDS,
         "template.messages.unavailable": _WORDS,
         "template.messages.blocked": _WORDS,
+        "template.limits.contextTokens": "tests/integration/runtime/test_condensing.py::"
+        "test_a_long_session_is_summarised_where_that_is_declared",
         "template.worker.image": _MANIFESTS
         + "test_the_templates_image_comes_before_the_installations",
         "template.worker.env[].name": _ENV,

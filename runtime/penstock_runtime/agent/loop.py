@@ -1,20 +1,20 @@
 """The agent loop: ask the model, carry out what it wants, until the task has an outcome."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from penstock import errors, limits, restrictions
-from penstock.api.agent import AgentTemplate
+from penstock import errors, limits
 from penstock.api.restrictions import Restrictions
 from penstock.api.tool import Effect
 from penstock.money import bound
 from penstock.money.ledger import Quote, Refused, Scope
 from penstock.task import Outcome, Usage
-from penstock_runtime import instrumentation, redaction
+from penstock_runtime import redaction
 from penstock_runtime.agent import (
     asking,
     braked,
+    condensing,
     effects,
     endings,
     happenings,
@@ -23,20 +23,16 @@ from penstock_runtime.agent import (
     tiering,
 )
 from penstock_runtime.agent.boundary import Broken, caught
+from penstock_runtime.agent.equipment import Agent
 from penstock_runtime.agent.keeper import Event, Interrupted, Keeper
-from penstock_runtime.agent.models.access import LastWord
 from penstock_runtime.agent.models.model import (
-    NO_PROMPT,
     Bill,
-    Model,
     ModelFailed,
     OverBudget,
-    PromptSize,
     Purse,
     Request,
     Unaffordable,
 )
-from penstock_runtime.agent.models.pricing import Pricing
 from penstock_runtime.agent.purses import Asked, Terms
 from penstock_runtime.agent.step import (
     Answer,
@@ -49,47 +45,16 @@ from penstock_runtime.agent.step import (
     Run,
     Tell,
 )
-from penstock_runtime.agent.tools.toolbox import Toolbox
 from penstock_runtime.agent.tools.toolset import (
     NOT_REPLICATED,
     ToolRequest,
     ToolResult,
-    Toolset,
     headers,
 )
 from penstock_runtime.agent.transcript import ToolUse, Transcript
 
+__all__ = ["Agent", "run_task"]
 _NO_TIME_SECONDS = 0.01
-
-
-@dataclass(frozen=True)
-class Agent:
-    """What runs the tasks of one revision.
-
-    ``prompt_tokens``: about how many the part of each request is that never changes, ``prompt`` how
-    long it is at most.
-    ``last_word``: what the model has said last of who asks and for what. ``tiers``: the same with the
-    model of each tier, by name; ``tier`` is its own.
-    """
-
-    template: AgentTemplate
-    model: Model
-    toolbox: Toolbox
-    tools: Toolset
-    meter: instrumentation.Meter
-    prices: Pricing
-    prompt_tokens: int = 0
-    prompt: PromptSize = NO_PROMPT
-    last_word: LastWord = field(default_factory=LastWord)
-    tier: str = ""
-    tiers: Mapping[str, "Agent"] = field(default_factory=dict, compare=False, repr=False)
-
-    def under(self, by: Restrictions) -> "Agent":
-        """The agent as restrictions leave it."""
-        if not by:
-            return self
-        template = restrictions.tightened(self.template, by)
-        return replace(self, template=template, toolbox=braked.toolbox(self.toolbox, by))
 
 
 async def run_task(agent: Agent, run: Run, keeper: Keeper) -> Run:
@@ -107,26 +72,32 @@ async def run_task(agent: Agent, run: Run, keeper: Keeper) -> Run:
         agent = whole.tiers.get(run.tier, whole).under(keeper.restrictions)
         run = await _judged(agent, _as_of_now(agent, run, keeper))
         run = braked.forbidden(run, keeper.restrictions)
-        match step.next_step(agent.template, agent.toolbox, run):
-            case End(outcome):
-                run = run.ended(outcome)
-            case AskModel(transcript) as ask:
-                run = await _ask(agent, replace(run, transcript=transcript), ask, keeper)
-            case Count(transcript):
-                run = await _count(agent, run, transcript, keeper)
-            case Answer():
-                run = await _answer(agent, run, keeper)
-            case CallTool() as made:
-                run = await _call(agent, run, made, keeper)
-            case CallTools(calls):
-                run = await _call_at_once(agent, run, calls, keeper)
-            case Tell() as told:
-                run = await _tell(agent, run, told, keeper)
-            case Park(call, ask):
-                await keeper.park(run, asking.asked(agent.template, agent.toolbox, run, call, ask))
-                run = run.ended(endings.too_many_wait(call.name, ask, call.input))
+        take = _condense if condensing.is_due(agent.template, run) else _next_step
+        run = await take(agent, run, keeper)
     ended = session.settled(_timed(run, keeper), agent.template.limits)
     return _told(_sampled(agent, ended, begun, keeper.restrictions))
+
+
+async def _next_step(agent: Agent, run: Run, keeper: Keeper) -> Run:
+    """The run after its next step."""
+    match step.next_step(agent.template, agent.toolbox, run):
+        case End(outcome):
+            return run.ended(outcome)
+        case AskModel(transcript) as ask:
+            return await _ask(agent, replace(run, transcript=transcript), ask, keeper)
+        case Count(transcript):
+            return await _count(agent, run, transcript, keeper)
+        case Answer():
+            return await _answer(agent, run, keeper)
+        case CallTool() as made:
+            return await _call(agent, run, made, keeper)
+        case CallTools(calls):
+            return await _call_at_once(agent, run, calls, keeper)
+        case Tell() as told:
+            return await _tell(agent, run, told, keeper)
+        case Park(call, ask):
+            await keeper.park(run, asking.asked(agent.template, agent.toolbox, run, call, ask))
+            return run.ended(endings.too_many_wait(call.name, ask, call.input))
 
 
 def _sampled(agent: Agent, run: Run, begun: Run, by: Restrictions) -> Run:
@@ -241,6 +212,32 @@ async def _ask(agent: Agent, run: Run, ask: AskModel, keeper: Keeper) -> Run:
     run = replace(run.replied(answer), usage=usage, max_tokens=asked, cut_by=cut_by)
     events = [happenings.answered(agent.template, agent.tier, answer, bill.charge)]
     await _save(keeper, run, events, next_call=_next_call(agent, run, keeper))
+    return run
+
+
+async def _condense(agent: Agent, run: Run, keeper: Keeper) -> Run:
+    """The run with its session's history in short; as it was where nobody summarises it."""
+    day, denied = keeper.context.day(), keeper.restrictions.deny_models
+    by = tiering.cheapest(agent, agent.tiers.values(), day, denied)
+    by = replace(by, template=condensing.asker(by.template))
+    asked = _as_of_now(by, replace(run, transcript=condensing.asking(run.transcript)), keeper)
+    ask = condensing.call(by.template, asked)
+    if ask is None:
+        asked = await _count(by, asked, asked.transcript, keeper)
+        ask = condensing.call(by.template, asked)
+    if ask is None:
+        return replace(run, condensed=False)
+    request = _request(by, asked, ask, keeper)
+    try:
+        answer = await keeper.interruptible(by.model.reply(request))
+    except Interrupted:
+        await _save(keeper, run.used(request.bill.usage))  # raises it again
+        raise
+    except (OverBudget, Unaffordable, ModelFailed):
+        return replace(run.used(request.bill.usage), condensed=False)
+    run = run.used(request.bill.usage + Usage(model_calls=1))
+    run, event = condensing.condensed(run, answer)
+    await _save(keeper, run, [event] if event else [], next_call=_next_call(agent, run, keeper))
     return run
 
 

@@ -33,13 +33,14 @@ def shortened(
         size += characters(messages[index])
         if tokens > budget_tokens or size > budget_characters:
             break
-        if _begins_turn(messages[index]):
+        if begins_turn(messages[index]):
             begin = index
     kept = tuple(messages[begin:])
     return without_thinking(kept) if begin else kept
 
 
-def _begins_turn(message: Message) -> bool:
+def begins_turn(message: Message) -> bool:
+    """Whether a user speaks, and no tool answers."""
     return message["role"] == "user" and isinstance(message["content"], str)
 
 
@@ -53,10 +54,12 @@ def settled(run: Run, limits: Limits) -> Run:
         return run
     if run.outcome.status is TaskStatus.SUCCEEDED:
         return _within_bounds(run, run.outcome)
+    paid = run.transcript.messages[:begin] if run.condensed else None
     if run.outcome.reason is OutcomeReason.LIMIT_COST and isinstance(limits, TightenedLimits):
-        return run  # the restriction ends, and the session goes on with all that was said
+        # The restriction ends, and the session goes on with all that was said.
+        return replace(run, shortened_history=paid)
     if not _history_is_to_blame(run) or _raise_is_to_blame(run, limits):
-        return run
+        return replace(run, shortened_history=paid)
     history = run.transcript.messages[:begin]
     room = max(0, limits.input_tokens - run.prompt_tokens)
     # Where nobody counts tokens, a later call is bounded by its bytes.
@@ -87,7 +90,7 @@ def _fitting(messages: Sequence[Message]) -> tuple[Message, ...]:
 
 def _cut(history: Sequence[Message], kept: Sequence[Message]) -> str:
     """What was cut, as the rest of a sentence."""
-    cut = sum(map(_begins_turn, history)) - sum(map(_begins_turn, kept))
+    cut = sum(map(begins_turn, history)) - sum(map(begins_turn, kept))
     what = "all its turns were" if not kept else f"its {cut} oldest turns were"
     return f"{what} cut from its history"
 

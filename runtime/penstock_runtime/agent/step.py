@@ -37,6 +37,7 @@ class Run:
     ``counted``: what the vendor was asked to count last. ``cut_by``: for want of what the last reply
     was asked shorter than declared. ``decision``: what was decided of the call for which it waited
     last. ``tier`` answers it, "": the model itself.
+    ``condensed``: whether its session's history was summarised; None where that was not tried.
     """
 
     transcript: Transcript
@@ -54,6 +55,7 @@ class Run:
     cut_by: Resource | Cut | None = None
     decision: Decision | None = None
     tier: str = ""
+    condensed: bool | None = None
 
     def ended(self, outcome: Outcome) -> "Run":
         """The run with its outcome."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from decimal import Decimal
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from penstock.api.agent import AgentTemplate
 from penstock.money.ledger import OnExceeded, Refused
@@ -30,15 +30,23 @@ class Tiered(Protocol):
         ...
 
 
+_Agent = TypeVar("_Agent", bound=Tiered)
+
+
 def cheaper(
     agent: Tiered, tiers: Iterable[Tiered], refused: Refused, day: Day, denied: Collection[str]
 ) -> str:
     """The cheapest tier, where the budget has a refused task go on with it; "" where none is cheaper."""
     if refused.on_exceeded is not OnExceeded.DEGRADE:
         return ""
+    found = cheapest(agent, tiers, day, denied)
+    return "" if found is agent else found.tier
+
+
+def cheapest(agent: _Agent, tiers: Iterable[_Agent], day: Day, denied: Collection[str]) -> _Agent:
+    """The cheapest of an agent's tiers that is not denied; itself where none is cheaper."""
     allowed = [one for one in tiers if one.template.model.name not in denied]
-    found = min(allowed, key=lambda one: _price(one, day), default=agent)
-    return found.tier if _price(found, day) < _price(agent, day) else ""
+    return min([agent, *allowed], key=lambda one: _price(one, day))
 
 
 def _price(agent: Tiered, day: Day) -> Decimal:

@@ -309,7 +309,11 @@ class Event(_Document):
     id: str
     task_id: str
     type: Annotated[
-        str, Field(description="queued, started, model, tool, waiting, decided, moved or finished.")
+        str,
+        Field(
+            description="queued, started, condensed, model, tool, waiting, decided, moved or "
+            "finished."
+        ),
     ]
     at: Timestamp
     data: Annotated[

@@ -181,3 +181,30 @@ def test_a_budget_of_money_holds_and_is_lifted_by_a_larger_one(
         "the larger budget", lambda: ask(environment, namespace, "poor")["status"] == "Succeeded"
     )
     assert cluster.get("agent", "poor")["status"]["latestRevision"] == before, "no new revision"
+
+
+def test_the_brake_acts_on_what_serves_and_so_does_letting_go(
+    cluster: Cluster, environment: embedded.Environment, gateway: str, namespace: str
+) -> None:
+    words = {"escalated": "A person will answer."}
+    cluster.apply(agent(name="braked", template={"messages": words}))
+    cluster.until_condition("agent/braked", "Ready", "True", "Serving")
+    revision = cluster.get("agent", "braked")["status"]["stableRevision"]
+
+    def patch(**restrictions: list[str]) -> None:
+        body = json.dumps({"spec": {"restrictions": restrictions or None}})
+        cluster.kubectl("patch", "agent", "braked", "--type", "merge", "-p", body)
+
+    def ends(status: str) -> dict:
+        return cluster.until(
+            f"a task {status}",
+            lambda: (ended := ask(environment, namespace, "braked"))["status"] == status and ended,
+        )
+
+    assert ask(environment, namespace, "braked")["status"] == "Succeeded"
+    patch(denyModels=["claude-haiku-5-5"])
+    refused = ends("Escalated")
+    assert (refused["outcome"]["reason"], refused["output"]) == ("Restricted", words["escalated"])
+    patch()
+    ends("Succeeded")
+    assert cluster.get("agent", "braked")["status"]["stableRevision"] == revision

@@ -189,11 +189,15 @@ def test_what_of_a_budget_an_older_worker_passes_over_is_told_of_the_agent(field
     [
         ("tiers", [{"name": "easy", "model": "claude-haiku-5-5"}]),
         ("messages", {"escalated": "A person will answer."}),
+        ("limits.contextTokens", 1000),
     ],
 )
 def test_a_field_of_the_template_that_an_older_worker_passes_over_is_told(field, value):
     made = agent(fallbacks=False)
-    made["spec"]["template"][field] = value
+    at, name = made["spec"]["template"], field.rpartition(".")[2]
+    if "." in field:
+        at = at.setdefault(field.partition(".")[0], {})
+    at[name] = value
     status, message = told(running(made, spoken=(2, 0)))
     assert status == "True"
     assert f"do not keep spec.template.{field}, which support-" in message
