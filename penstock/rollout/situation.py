@@ -76,7 +76,7 @@ class Situation:
     ``store_error`` says why Redis does not answer. ``uncut`` is the reason, in one word, why the
     Agent's present template has no revision: Settling, or what is wrong with it.
     ``expected_micro_usd`` is what a task is declared to cost, None where it is not. ``agent_limits``
-    are those of the Agent's budget, None where it cannot be read; ``stops`` tells for want of which
+    are those of the budget that the Agent enforces, None where it cannot be read; ``stops`` tells for want of which
     of its own limits calls of a revision were refused.
     """
 

@@ -9,7 +9,7 @@ from penstock.api.agent_status import Asked, Role, TrafficTarget
 from penstock.api.analysis import Result, Verdict
 from penstock.api.reasons import EventReason
 from penstock.api.rollout import AgentRolloutStatus, Source
-from penstock.money.ledger import Limit
+from penstock.money.ledger import Limit, Mode
 from penstock.rollout import capacity, engine
 from penstock.rollout.capacity import Capacity
 from penstock.rollout.situation import Decision, Happening, Pods, Situation
@@ -130,10 +130,11 @@ def situation(world: World, stock: Stock, rollout: Rollout) -> Situation:
 
 
 def _agent_limits(world: World) -> tuple[Limit, ...] | None:
+    """What stops a canary at its part; None where nobody knows. A budget that only reports stops nobody."""
     if world.spec is None:
         return None
     declared = budgets.budget_of(world.spec.budgets)
-    return declared.limits if declared else ()
+    return declared.limits if declared and declared.mode is Mode.ENFORCE else ()
 
 
 def _is_of_canary(world: World, canary: str) -> bool:

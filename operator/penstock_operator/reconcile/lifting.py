@@ -69,13 +69,16 @@ def _ms(text: str) -> int:
 def _read(world: World, kept: list[BudgetLift]) -> BudgetLift | str | None:
     """What is asked: a lift, or in one sentence why it is refused; None when none is asked for.
 
-    It waits while Redis is away, whose clock says which window this is.
+    It waits while Redis is away, whose clock says which window this is. What an Agent was made with
+    is refused even then: nobody has been asked whether its author may lift a budget.
     """
     value = asked.open_request(world)
-    if not lifts.is_one(value) or world.look is None or world.spec is None:
+    if not lifts.is_one(value):
         return None
     if not world.status.observed_generation:
         return "it was there before the status was: send it again with another NONCE"
+    if world.look is None or world.spec is None:
+        return None
     wanted = lifts.parse(value)
     if wanted is None:
         return lifts.FORM

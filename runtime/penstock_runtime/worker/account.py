@@ -207,8 +207,10 @@ def _granted(answer: Answer) -> Reserved | None:
 def _covers(reserved: Reserved, quote: Quote) -> bool:
     """Whether a call fits into what was reserved before it was known.
 
-    Where a budget had too little for that, the call is bounded closer by now.
+    Where a budget had too little for that, the call is bounded closer by now. The model of a tier may
+    be asked for a longer reply.
     """
-    most = quote.most(min(reserved.reply_tokens, quote.reply_tokens))
+    most = quote.most(quote.reply_tokens)
     fits = most.tokens <= reserved.most.tokens and most.micro_usd <= reserved.most.micro_usd
-    return fits and reserved.cut_by is None
+    long_enough = quote.reply_tokens <= reserved.reply_tokens
+    return fits and long_enough and reserved.cut_by is None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from penstock.money.ledger import Amount, OnExceeded, Quote, Refused
-from tests.integration.store.ledger_desk import QUOTE, Money, limit
+from penstock.money.ledger import Amount, OnExceeded, Quote, Refused, Scope, Unit, Window
+from tests.integration.store.ledger_desk import MOST, QUOTE, Money, limit
 
 pytestmark = pytest.mark.redis
 NOTHING = Amount()
@@ -39,3 +41,30 @@ async def test_who_is_refused_or_cut_hears_what_becomes_of_the_task(money, then)
     assert (cut.reply_tokens, cut.on_exceeded) == (300, then)
     await money.settle(task, cut, QUOTE.most(300))
     assert (await money.reserve(task)).on_exceeded is then
+
+
+async def refusals(money):
+    return (await money.ledger.spending(money.desk.agent)).refusals
+
+
+async def test_a_refusal_counts_once_and_not_where_the_call_was_bounded_too_wide(money):
+    task = await money.task()
+    await money.declare(limit(most=1))
+    assert isinstance(await money.reserve(task, call="claim@1.0"), Refused)
+    assert await refusals(money) == {}, "it is asked about once more, as it is made"
+    assert isinstance(await money.reserve(task, call="claim@1.1"), Refused)
+    assert await refusals(money) == {(Scope.AGENT, Window.DAY, Unit.MICRO_USD): 1}
+
+
+async def test_who_waits_and_is_refused_in_the_end_counts_once(money):
+    task = await money.task()
+    await money.declare(limit(most=MOST.micro_usd))
+    first = await money.reserve(task)
+    waiting = asyncio.create_task(money.reserve(task))
+    waits = f"{money.desk.keys.tag}:call:call-1"
+    async with asyncio.timeout(5):
+        while not await money.desk.raw.exists(waits):  # noqa: ASYNC110 - nothing rings
+            await asyncio.sleep(0.01)
+    await money.settle(task, first, MOST)
+    assert isinstance(await waiting, Refused)
+    assert await refusals(money) == {(Scope.AGENT, Window.DAY, Unit.MICRO_USD): 1}

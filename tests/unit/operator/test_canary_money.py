@@ -69,6 +69,14 @@ def test_what_redis_tells_of_the_canary_stops_it_and_the_cap_stays_declared():
     assert plan.verdicts == ()
 
 
+@pytest.mark.parametrize(("mode", "percent"), [("Enforce", 0), ("Report", 20)])
+def test_its_part_of_a_budget_stops_it_only_where_the_budget_is_enforced(mode, percent):
+    part = Limit(Scope.CANARY, Window.DAY, Unit.MICRO_USD, 40_000_000)
+    budgets = {"mode": mode, "costUSD": {"daily": "100"}}
+    made = trying(budgets, stops=[Stop(part, 39_990_000, 2 * 10**12)], canaryBudgetPercent=10)
+    assert plan_agent(made).route.split.percent == percent
+
+
 def test_what_it_tells_of_another_canary_stops_nobody():
     made = trying(stops=[Stop(CAP, 19_990_000)], canarySpendCapUSD="20")
     record = (*made.look.route_record[:4], "0" * 8, *made.look.route_record[5:])

@@ -106,6 +106,15 @@ def test_a_lift_of_a_former_life_is_refused():
     assert "before the status was" in answer(restored).message
 
 
+@pytest.mark.parametrize("unknown", ["look", "spec"])
+def test_who_may_only_create_an_agent_lifts_nothing_though_its_first_pass_could_not_answer(unknown):
+    made = asks("budget-lift/agent/daily/4/1")
+    new = replace(made, status=made.status.model_copy(update={"observed_generation": 0}))
+    first = plan_agent(replace(new, **{unknown: None})).agent_status
+    assert first.last_request.result == "Refused"
+    assert plan_agent(replace(made, status=first)).agent_status.lifts == []
+
+
 def test_while_redis_is_away_it_waits():
     made = asks("budget-lift/agent/daily/4/1")
     assert answer(replace(made, look=None)) is None

@@ -122,8 +122,14 @@ async def test_a_budget_that_is_gone_is_asked_about_no_more():
         reserved(FIRST, most=Amount(149, 10_000)),
         reserved(FIRST, most=Amount(10_000, 149)),
         reserved(FIRST, reply=20, cut_by=DAILY),
+        reserved(FIRST, most=Amount(10_000, 10_000), reply=20),
     ],
-    ids=["too few tokens", "too little money", "cut by what was bounded too wide"],
+    ids=[
+        "too few tokens",
+        "too little money",
+        "cut by what was bounded too wide",
+        "a reply of the model, and a tier's is longer",
+    ],
 )
 async def test_what_is_not_enough_is_given_back_before_the_call_asks_for_itself(first):
     books = Books("whole")

@@ -56,12 +56,12 @@ local function limit_text(found)
   return table.concat({found.place.scope, found.place.window, found.unit, whole(found.place.most[found.unit])}, ":")
 end
 
-local function count_refusal(found)
-  call("HINCRBY", REFUSALS, found.place.scope .. ":" .. found.place.window .. ":" .. found.unit, 1)
+-- limit: as limit_text says it; the most it allows is not counted by.
+local function count_refusal(limit)
+  call("HINCRBY", REFUSALS, string.match(limit, "^(.*):"), 1)
 end
 
 local function refused(budget, found, too_many_users)
-  count_refusal(found)
   local place = found.place
   return {
     "refused", limit_text(found), place.settled[found.unit], place.held[found.unit], place.ends, too_many_users and 1 or 0,
@@ -160,6 +160,10 @@ local function caps_among(where)
   return caps
 end
 
+-- Before anybody has looked at its task a call is bounded too wide: that it finds no room proves nothing, and it is
+-- asked about once more as it is made.
+local function is_bounded_too_wide(id) return string.match(id, "%.0$") end
+
 -- Reserve for every scope in one step, wait, or refuse. Waiting ends when what others hold is settled, or with
 -- "until": from then on what they hold counts as spent.
 local function attempt(budget, id, quote)
@@ -168,14 +172,13 @@ local function attempt(budget, id, quote)
   local floor = math.max(1, math.min(tonumber(budget.floor or "") or quote.floor, quote.reply))
   local held_to = where
   if budget.mode == "Report" then
-    if spent.reply < floor then count_refusal(spent) end
+    if spent.reply < floor then count_refusal(limit_text(spent)) end
     held_to = caps_among(where)
     spent, held = room_in(held_to, quote)
   end
   if spent.reply < floor then
-    -- Before anybody has looked at its task a call is bounded too wide: that proves nothing.
     local marked = spent.place.scope == "canary" or spent.place.scope == "agent"
-    if marked and not string.match(id, "%.0$") then places.mark(spent.place, spent.unit) end
+    if marked and not is_bounded_too_wide(id) then places.mark(spent.place, spent.unit) end
     return refused(budget, spent)
   end
   local crowded = one_too_many(held_to)
@@ -248,7 +251,10 @@ function ledger.reserve(task, wish)
   }
   if wish[8] == 0 then quote["until"] = NOW end
   local said = attempt(budget, id, quote)
-  if said[1] == "refused" and known then drop(id, quote) end
+  if said[1] == "refused" then
+    if known then drop(id, quote) end
+    if not is_bounded_too_wide(id) then count_refusal(said[2]) end
+  end
   -- What nobody settles any more must not be waited for.
   if said[1] == "waiting" and ledger.sweep(MOST_SWEPT) > 0 then return ledger.reserve(task, wish) end
   return said
