@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from penstock_bench import machine, verdict
-from penstock_bench.rollouts import cells, goals, play, record
+from penstock_bench.rollouts import alone, cells, goals, play, record
 from penstock_bench.rollouts.cells import Played
 from penstock_bench.rollouts.goals import Said, Verdict
 from penstock_bench.rollouts.play import Cell, Run
@@ -33,6 +33,10 @@ def main() -> int:
     """Play what is missing, print both tables; the exit code."""
     how = _options()
     conditions = machine.Conditions()
+    if how.alone:
+        some = [(p.cell.name, p.cell.weather) for p in cells.every() if how.only in p.cell.name]
+        alone.table(some, how.alone, how.processes)
+        return 0
     kept = Record(how.file)
     wanted = [(p.cell, _seeds(p, how)) for p in cells.every() if how.only in p.cell.name]
     wanted = [(cell, seeds) for cell, seeds in wanted if seeds]
@@ -56,6 +60,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--full", action="store_true", help="as many runs as tell rare things")
     parser.add_argument("--runs", type=float, default=1.0, help="so many times as many runs")
     parser.add_argument("--only", default="", help="cells with these words in their name")
+    parser.add_argument(
+        "--alone", type=int, default=0, help="so many runs of the comparison alone, in each cell"
+    )
     parser.add_argument("--file", type=Path, default=_FILE, help="where runs are kept")
     parser.add_argument("--processes", type=int, default=0, help="as many as cores by default")
     parser.add_argument(

@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from penstock_bench.rollouts import cells, goals, play, record
+from penstock.analysis.comparison import judge
+from penstock_bench.rollouts import alone, cells, goals, play, record
 from penstock_bench.rollouts.goals import Verdict
 from penstock_bench.rollouts.play import Cell, Run
+from penstock_bench.rollouts.product import START_MS, Product
 from penstock_bench.rollouts.record import Record
 from penstock_bench.rollouts.weather import Outage, Sky, Weather
 
@@ -96,6 +98,25 @@ def test_quantiles_are_values_that_were_seen():
     assert goals.quantile([3, 1, 2], 0.5) == 2
     assert goals.quantile([1, 2, 3, 4, 5, 6, 7, 8, 9, 10], 0.9) == 9
     assert goals.medians([]) == "–"
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_sums_that_are_fed_directly_are_those_of_rows_and_fold(seed):
+    """At each look, and so what is judged of them: the same share by the clock on both ways."""
+    weather = Weather(4.0, errors=0.1, late_seconds=40.0, users=60, alike=0.1)
+    product, sky = Product(), Sky(weather, seed)
+    product.look(0.0)
+    version = product.version
+    assert product.percent == 5
+    for now, seen in alone.observed(weather, seed, path=((5, 240),), look=10.0):
+        product.route(
+            replace(task, began=version) for task in sky.tasks(now - 10.0, 10.0, 5, version)
+        )
+        product.look(now)
+        rows = product.fold.observe(START_MS + int(now * 1000)).compared
+        assert rows.evidence == seen.evidence
+        assert rows.at_most == seen.at_most
+        assert judge.strengths(rows, alone.BOUNDS) == judge.strengths(seen, alone.BOUNDS)
 
 
 def test_runs_are_kept_and_not_played_again(tmp_path, monkeypatch):
