@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from penstock.analysis.comparison.judge import Strength
-from penstock.analysis.comparison.sums import encode
+from penstock.analysis.comparison.sums import MOST_CHARACTERS, encode
 from penstock.analysis.evidence import Observation
 from penstock.analysis.guardrails import FEWEST_STABLE, CheckVerdict, Finding
 from penstock.analysis.metrics import for_status, yardstick
@@ -71,8 +71,10 @@ def _sums(facts: Facts) -> ComparisonStatus | None:
     if kept is None or known is None:
         return kept
     seen = known.seen
-    update = {"through_ms": seen.through_ms, "sums": encode(seen.settled)}
-    return kept.model_copy(update=update)
+    sums = encode(seen.settled)
+    if len(sums) > MOST_CHARACTERS:  # of some hundred million tasks: a restart reads from before
+        return kept
+    return kept.model_copy(update={"through_ms": seen.through_ms, "sums": sums})
 
 
 def reports(facts: Facts) -> list[CheckReport]:

@@ -140,6 +140,7 @@ def _like(shape: _Nested, parts: Iterable[Any]) -> _Nested:
 # ---------------------------------------------------------------------------------- as status keeps them
 
 _LAYOUT: Final = "1"
+#: As the definition of AgentRollout has it.
 MOST_CHARACTERS: Final = 9_000
 
 

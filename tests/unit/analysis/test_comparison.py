@@ -12,6 +12,7 @@ from penstock.analysis.comparison.judge import Bounds
 from penstock.analysis.comparison.sums import MOST_CHARACTERS, NONE, decode, encode, minus, plus
 from penstock.analysis.comparison.yardsticks import Yardsticks
 from penstock.analysis.metrics import of_end
+from penstock.api.comparison import ComparisonStatus
 from penstock.task import Counting
 from penstock.traffic import Arm
 
@@ -251,6 +252,20 @@ def test_sums_survive_being_written_down_and_are_small():
     assert decode(text) == world.seen.settled
     assert 0 < len(text) < MOST_CHARACTERS
     assert decode("") == decode("2whatever") == decode("1###") == decode(text[:-9]) == NONE
+
+
+def test_sums_of_a_hundred_million_tasks_are_not_too_large():
+    world = World(9, share=0.5, per_minute=3000)
+    world.cohorts.begin((2, 3, 4, 5, 6))
+    for version in (2, 3, 4, 5, 6):
+        world.minutes(1, version=version)
+    many = world.seen.settled
+    for _ in range(13):
+        many = plus(many, many)
+    assert sum(many.whole.canary) + sum(many.whole.stable) == 15_000 * 2**13
+    assert decode(encode(many)) == many
+    assert len(encode(many)) < MOST_CHARACTERS
+    assert ComparisonStatus(sums=encode(many)).sums
 
 
 def test_sums_of_what_was_taken_out_are_those_of_the_rest():

@@ -8,6 +8,7 @@ from penstock.analysis.scope import scope_of
 from penstock.api.analysis import Analysis
 from penstock.api.comparison import CheckName, Comparison, IgnoreBelow, NextStepMayAdd
 from penstock.api.rollout import Step
+from penstock.rollout import numbers
 from penstock.task import Counting
 from tests.unit.rollout.beside import COMPARED, alike, beside
 from tests.unit.rollout.world import APPROVED_AT_20, GOOD, C, Tally, canary_world, world_at
@@ -201,6 +202,15 @@ def test_sums_are_written_with_the_numbers_and_not_while_nothing_happens():
     assert len(kept.sums) < 9000
     before = world.status
     assert world.measure(compared=WORSE_A_LITTLE).after(5).decide().status.wire() == before.wire()
+
+
+def test_sums_that_are_too_large_for_a_status_leave_the_last_ones_there(monkeypatch):
+    world = canary_world(analysis=COMPARED)
+    kept = world.status.analysis.comparison
+    monkeypatch.setattr(numbers, "MOST_CHARACTERS", 100)
+    world.measure(compared=WORSE_A_LITTLE).after(61).decide()
+    assert world.status.analysis.comparison.sums == kept.sums
+    assert world.status.analysis.comparison.through_ms == kept.through_ms
 
 
 def test_a_comparison_that_was_just_declared_raises_nothing_yet():
