@@ -1,6 +1,7 @@
 """What a call of a tool has done to the world: its state, and what is kept of it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -36,3 +37,31 @@ class Effect:
     shown: str = "{}"
     arguments_digest: str = ""
     result_digest: str = ""
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What a revision's calls have done: how many, for how many users (about), and of how many nobody knows.
+
+    ``micro``: what they are worth by tool, in millionths.
+    """
+
+    done: int = 0
+    unknown: int = 0
+    users: int = 0
+    micro: Mapping[str, int] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.done or self.unknown)
+
+    def words(self) -> str:
+        """The same in one clause."""
+        much = "".join(f", {tool} {_decimal(micro)}" for tool, micro in sorted(self.micro.items()))
+        doubt = f", and of {self.unknown} more nobody knows" if self.unknown else ""
+        return f"{self.done} calls that changed something, for {self.users} users{much}{doubt}"
+
+
+def _decimal(micro: int) -> str:
+    """Millionths as a decimal number, without zeros at its end."""
+    whole, rest = divmod(micro, 1_000_000)
+    return f"{whole}.{rest:06d}".rstrip("0").rstrip(".")

@@ -349,6 +349,11 @@ class AgentSpec(Block):
             "has(self.instructions) != has(self.instructionsFrom)",
             "exactly one of instructions and instructionsFrom must be set",
         ),
+        Rule(
+            "!has(self.oversight) || !has(self.oversight.handover) || !self.oversight.handover || "
+            "!has(self.tools) || self.tools.all(t, t.name != 'escalate')",
+            "oversight.handover offers a tool escalate: no tool of the Agent's may have that name",
+        ),
         Field(description="What a revision is; any change here goes out as a new revision."),
     ]
     restrictions: Annotated[

@@ -147,3 +147,14 @@ class Oversight(Block):
             description="Deny: the model is told that nobody decided. Approve: the call is made."
         ),
     ] = OnTimeout.DENY
+    handover: Annotated[
+        bool,
+        Field(
+            description="Offers the model a tool of its own, escalate {reason}, with which it asks for a "
+            "person; the person's answer is what it reads. Default: it has none."
+        ),
+    ] = False
+
+
+#: The name of the tool with which the model itself asks for a person.
+HANDOVER: Final = "escalate"

@@ -74,6 +74,7 @@ class EventReason(StrEnum):
     BUDGET_LOW = "BudgetLow"
     BUDGET_SPENT = "BudgetSpent"
     CANARY_STARTED = "CandidateStarted"
+    EFFECTS_LEFT = "EffectsLeft"
     HOLD_FOR_APPROVAL = "HoldForApproval"
     MEASUREMENT_MISSING = "MeasurementMissing"
     NAME_CONFLICT = "NameConflict"

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from penstock.effects import Effect, EffectState
+from penstock.effects import Effect, EffectState, Sums
 from penstock.names import AgentKey
 from penstock.task import task_id
-from penstock_store import codec
+from penstock_store import codec, keys
 from penstock_store.agent_scripts import AgentScripts
 
 MOST_READ: Final = 1000  # entries that one page looks at, whatever is looked for
@@ -52,6 +52,20 @@ class Effects:
         )
         following, unknown, items = answer
         return EffectPage(_read(agent, unknown), _read(agent, items), codec.word(following))
+
+    async def sums(self, agent: AgentKey, revision: str) -> Sums:
+        """What a revision's calls have done, by its hash; of about the last 30 days."""
+        own, read = keys.AgentKeys(agent), self._scripts.connection.read
+        stored = codec.pairs(await read("HGETALL", own.effects_of(revision)))
+        users = await read("PFCOUNT", own.effect_users(revision))
+        with codec.reading(f"the effects of revision {revision}"):
+            figures = {name: int(value) for name, value in stored.items()}
+            micro = {
+                name.partition(":")[2]: figure
+                for name, figure in figures.items()
+                if name.startswith("micro:")
+            }
+            return Sums(figures.get("n", 0), max(0, figures.get("unknown", 0)), users, micro)
 
 
 def _read(agent: AgentKey, entries: Sequence[Any]) -> tuple[Effect, ...]:

@@ -164,6 +164,14 @@ class AgentKeys:
         """A tool's schema, by which changed arguments are checked."""
         return f"{self.tag}:schema:{digest}"
 
+    def effects_of(self, revision: str) -> str:
+        """What a revision's calls have done, summed up."""
+        return f"{self.tag}:effects:of:{revision}"
+
+    def effect_users(self, revision: str) -> str:
+        """For whom they were."""
+        return f"{self.tag}:effects:users:{revision}"
+
     def events(self, identifier: str) -> str:
         """The events of a task."""
         return f"{self.tag}:ev:{identifier}"

@@ -85,8 +85,12 @@ class Tasks:
             return None
         return codec.task(agent, identifier, stored)
 
-    async def cancel(self, identifier: str, tenant: str) -> Task | None:
+    async def cancel(
+        self, identifier: str, tenant: str, taken_by: str = "", why: str = ""
+    ) -> Task | None:
         """Cancel a task: a queued one ends at once, a running one at its next step.
+
+        ``taken_by`` takes it over: it ends Escalated then.
 
         Returns the task as it is afterwards (an ended one as it ended), None when this tenant
         has no such task.
@@ -95,7 +99,7 @@ class Tasks:
         if agent is None:
             return None
         key = keys.AgentKeys(agent).task(identifier)
-        await self._scripts.run("cancel", agent, key, arguments=(identifier, tenant))
+        await self._scripts.run("cancel", agent, key, arguments=(identifier, tenant, taken_by, why))
         return await self.get(identifier, tenant)
 
     async def recent(

@@ -101,6 +101,8 @@ TESTS = {
         "template.oversight.rules[].minApprovals": _WHOSE,
         "template.oversight.timeoutSeconds": _TIMEOUT,
         "template.oversight.onTimeout": _TIMEOUT,
+        "template.oversight.handover": _OVERSIGHT
+        + "test_the_model_may_ask_for_a_person_by_itself_where_that_is_declared",
         "template.tools[].timeoutSeconds": _PATIENCE
         + "test_a_tool_is_given_up_after_the_declared_time_and_not_before",
         "template.tools[].maxOutputBytes": _PATIENCE

@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 
 from penstock import names
+from penstock.api.reasons import EventReason
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.errors import PenstockError
 from penstock.names import AgentKey
@@ -164,7 +165,20 @@ class Reconciler:
     async def _tell(self, key: AgentKey, plan: Plan) -> None:
         for about, happening in plan.events:
             await self._post(about, happening)
+            if happening.reason is EventReason.ROLLED_BACK:
+                await self._tell_effects(key, plan, about)
         count(key, plan)
+
+    async def _tell_effects(self, key: AgentKey, plan: Plan, about: Object) -> None:
+        """Tell what a rejected revision has done to the world, where it is known and has done anything."""
+        for verdict in plan.course.decision.verdicts if plan.course else ():
+            try:
+                left = await self.sources.store.effects.sums(key, names.hash_of(verdict.revision))
+            except PenstockError as error:
+                log.warning("effects not told", about=verdict.revision, error=str(error))
+                continue
+            if left:
+                await self._post(about, events.effects_left(key, verdict.revision, left))
 
     async def _provide(self, key: AgentKey, plan: Plan, memory: Memory) -> None:
         """See that the namespace's workers can reach Redis; the next pass tells where they cannot."""

@@ -161,6 +161,12 @@ def denied(said: Decision) -> str:
     return f"the call was not made: a person has denied it{why}"
 
 
+def go_on(said: Decision) -> str:
+    """What the model hears when a person, or time, has nothing to answer to its question."""
+    note = f": {said.note}" if said.note else ""
+    return f"go on by yourself{note}"
+
+
 def changed(given: Mapping[str, Any]) -> str:
     """What the model hears before the result of a call that a person has changed."""
     return f"a person has approved the call with other arguments, {shown(given)}; its result:\n"

@@ -304,6 +304,8 @@ def _tool(
         return End(endings.repeated(breach, call.name, call.input) if repeats else breach)
     if call.position > MAX_CALLS_PER_REPLY:
         return End(endings.too_many_calls(len(run.transcript.calls), MAX_CALLS_PER_REPLY))
+    if told := _told(run, call):
+        return told
     if problem := _problem(toolbox, run, call):
         return Answer(call, problem)
     if run.doubt and must_not_repeat(toolbox, call):
@@ -317,12 +319,8 @@ def _undecided(toolbox: Toolbox, call: ToolUse) -> CallTool | Park:
     return Park(call, ask) if ask else CallTool(call)
 
 
-def _decided(toolbox: Toolbox, run: Run, call: ToolUse) -> CallTool | Tell | None:
-    """What a person, or time, has decided of a call; None where nobody has, or it was of another call.
-
-    An approval is bound to the tool, its schema and the arguments: after a move to a revision that has
-    another tool of this name it is void. A no stays a no.
-    """
+def _told(run: Run, call: ToolUse) -> Tell | None:
+    """A person's no or answer, whatever has become of the tool; None where there is neither."""
     said = run.decision
     if said is None or said.place != call.place:
         return None
@@ -331,10 +329,23 @@ def _decided(toolbox: Toolbox, run: Run, call: ToolUse) -> CallTool | Tell | Non
             return Tell(call, endings.denied(said), is_error=True)
         case Verdict.ANSWER:
             return Tell(call, said.answer, is_error=False)
-        case Verdict.APPROVE if said.digest != toolbox.digest(call):
+        case Verdict.APPROVE:
             return None
-        case Verdict.APPROVE if said.arguments is None:
-            return CallTool(call)
+
+
+def _decided(toolbox: Toolbox, run: Run, call: ToolUse) -> CallTool | Tell | None:
+    """What an approval makes of a call; None where there is none, or it was of another call.
+
+    It is bound to the tool, its schema and the arguments: after a move to a revision that has another
+    tool of this name it is void.
+    """
+    said = run.decision
+    if said is None or said.place != call.place or said.digest != toolbox.digest(call):
+        return None
+    if toolbox.is_handover(call):
+        return Tell(call, endings.go_on(said), is_error=False)
+    if said.arguments is None:
+        return CallTool(call)
     return CallTool(replace(call, input=said.arguments), endings.changed(said.arguments))
 
 

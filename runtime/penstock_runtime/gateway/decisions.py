@@ -64,6 +64,19 @@ class DecisionRequest(BaseModel):
         return self
 
 
+class TakeOverRequest(BaseModel):
+    """Why a person takes a task over."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, alias_generator=to_camel, title="TakeOverRequest"
+    )
+
+    note: Annotated[
+        Prose | None,
+        Field(max_length=MAX_NOTE, description="Why; it stands in the task's outcome."),
+    ] = None
+
+
 def check_person(caller: Caller, found: Escalation) -> None:
     """Let a caller who may approve decide on this call.
 

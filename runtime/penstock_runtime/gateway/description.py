@@ -130,6 +130,13 @@ DECISION: Final[dict[str, Any]] = {
     },
 }
 
+TAKE_OVER: Final[dict[str, Any]] = {
+    "parameters": _TASK,
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": f"{_SCHEMAS}TakeOverRequest"}}},
+    },
+}
 EFFECTS: Final[dict[str, Any]] = {
     "parameters": [
         *_AGENT,
@@ -196,6 +203,7 @@ def _schemas() -> dict[str, Any]:
         [
             (bodies.TaskRequest, "validation"),
             (decisions.DecisionRequest, "validation"),
+            (decisions.TakeOverRequest, "validation"),
             (documents.Task, "serialization"),
             (documents.Escalation, "serialization"),
             (documents.EscalationList, "serialization"),

@@ -175,6 +175,40 @@ async def decide(request: Request) -> Response:
     return _json(wire.escalation_document(after, tenant=not tenant, whole=True))
 
 
+@router.post(
+    "/v1/tasks/{task}/escalate",
+    operation_id="escalateTask",
+    responses={
+        200: description.answer("The task as it is afterwards; an ended one as it was.", "Task"),
+        **description.refusals(
+            "invalid-body",
+            "agent-forbidden",
+            "task-not-found",
+            "task-expired",
+            "request-timeout",
+            "body-too-large",
+            "unsupported-media-type",
+            "store-full",
+        ),
+    },
+    openapi_extra=description.TAKE_OVER,
+)
+async def take_over(request: Request) -> Response:
+    """Take a task over: it ends `Escalated`, one that waits at once, one that runs at its next step.
+
+    It takes the same right as to cancel it.
+    """
+    gateway: Gateway = request.app.state.gateway
+    caller = await gateway.access.authenticate(request)
+    task: str = request.path_params["task"]
+    found = await routes.find(gateway, caller, Verb.CANCEL, task)
+    said = bodies.parsed(decisions.TakeOverRequest, await routes.read_content(request))
+    if not found.status.ended:
+        taken = await gateway.store.tasks.cancel(task, found.tenant, caller.person, said.note or "")
+        found = routes.existing(gateway, taken, task)
+    return _json(wire.task_document(found))
+
+
 def _count(agent: AgentKey, found: Escalation, word: Word, became: Decided) -> None:
     """Count a word, and say in the log who has said it."""
     metrics.DECISIONS.labels(agent.namespace, agent.name, word.verdict.value, became.value).inc()

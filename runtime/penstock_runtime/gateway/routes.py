@@ -125,7 +125,7 @@ async def _present(store: Store, task: Task, *, known: bool) -> Task:
 async def read(request: Request) -> Response:
     """Read a task and its result."""
     gateway, caller = await _authenticated(request)
-    found = await _find(gateway, caller, Verb.READ, _task_id(request))
+    found = await find(gateway, caller, Verb.READ, _task_id(request))
     return _json(wire.task_document(found))
 
 
@@ -153,7 +153,7 @@ async def follow(request: Request) -> Response:
     gateway, caller = await _authenticated(request)
     after = _resume_after(request)
     task = _task_id(request)
-    found = await _find(gateway, caller, Verb.READ, task)
+    found = await find(gateway, caller, Verb.READ, task)
     if _wants_stream(request):
         return await _follow(gateway, caller, found, after)
     events = await gateway.store.notifications.events(task, after)
@@ -188,9 +188,9 @@ async def cancel(request: Request) -> Response:
     """
     gateway, caller = await _authenticated(request)
     task = _task_id(request)
-    found = await _find(gateway, caller, Verb.CANCEL, task)
+    found = await find(gateway, caller, Verb.CANCEL, task)
     if not found.status.ended:
-        found = _existing(gateway, await gateway.store.tasks.cancel(task, found.tenant), task)
+        found = existing(gateway, await gateway.store.tasks.cancel(task, found.tenant), task)
     return _json(wire.task_document(found))
 
 
@@ -228,18 +228,28 @@ def _can_be(agent: AgentKey) -> bool:
     return longest <= names.MAX_AGENT_NAME and keys.well_named(agent)
 
 
-async def _find(gateway: Gateway, caller: Caller, verb: Verb, identifier: str) -> Task:
+async def find(gateway: Gateway, caller: Caller, verb: Verb, identifier: str) -> Task:
+    """The task of an id, for a caller who may do that with it.
+
+    Raises:
+        Problem: agent-forbidden, task-not-found, task-expired.
+    """
     agent = tasks.agent_of(identifier)
     if agent is None or not _can_be(agent):
-        return _existing(gateway, None, identifier)
+        return existing(gateway, None, identifier)
     await gateway.access.check(caller, verb, agent)
     found = await gateway.store.tasks.get(identifier, caller.tenant)
     if found is None and await gateway.access.sees_all(caller, agent):
         found = await gateway.store.tasks.get(identifier, None)
-    return _existing(gateway, found, identifier)
+    return existing(gateway, found, identifier)
 
 
-def _existing(gateway: Gateway, task: Task | None, identifier: str) -> Task:
+def existing(gateway: Gateway, task: Task | None, identifier: str) -> Task:
+    """A task that is there.
+
+    Raises:
+        Problem: task-not-found, task-expired.
+    """
     if task is None:
         raise expiry.missing(identifier, gateway.kept_seconds, gateway.now_ms)
     return task

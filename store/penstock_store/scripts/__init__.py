@@ -104,6 +104,7 @@ def _endings() -> str:
         "expired": Outcome(TaskStatus.EXPIRED, OutcomeReason.LIMIT_QUEUE_SECONDS, waited),
         "unknown": Outcome(TaskStatus.ESCALATED, OutcomeReason.TOOL_ERROR, unknown),
         "cancelled": Outcome(TaskStatus.CANCELLED, OutcomeReason.PERSON, "cancelled by the caller"),
+        "taken": Outcome(TaskStatus.ESCALATED, OutcomeReason.PERSON, "%s takes it over%s"),
         "deleted": Outcome(TaskStatus.CANCELLED, OutcomeReason.NONE, "the agent was deleted"),
     }
     lines = [f"  {name} = {_lua(outcome)},\n" for name, outcome in endings.items()]

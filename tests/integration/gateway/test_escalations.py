@@ -14,7 +14,7 @@ import pytest
 from penstock.api.oversight import OnTimeout
 from penstock.escalation import Ask, Asked, digest
 from penstock.names import AgentKey
-from penstock.task import Usage
+from penstock.task import Outcome, OutcomeReason, TaskStatus, Usage
 from penstock_store.records import Directive
 from tests.integration.gateway import conftest
 from tests.integration.gateway.conftest import Agent
@@ -353,3 +353,27 @@ async def test_effects_are_listed_unknown_ones_first_and_summed_up(shared, agent
     lines = said.splitlines()
     assert [line.split()[0] for line in lines[1:5]] == ["Unknown", "Unknown", "Done", "Done"]
     assert lines[-1] == "2 done, 2 unknown, for 2 users; refund 300"
+
+
+async def test_a_person_takes_a_task_over_whether_it_waits_or_runs(shared, agent):
+    waiting = await waits(shared, agent)
+    async with shared.client("the-shop") as client:
+        path = f"/v1/tasks/{waiting.rpartition('.')[0]}/escalate"
+        ended = (await client.post(path, json={"note": "I know her"})).json()
+        assert (ended["status"], ended["outcome"]["reason"]) == ("Escalated", "Person")
+        assert ended["outcome"]["message"] == "token:shop takes it over: I know her"
+        submitted = (await client.post(agent.tasks, json={"input": "x"})).json()
+        [claim] = await agent.claim()
+        path = f"/v1/tasks/{submitted['id']}"
+        running = (await client.post(f"{path}/escalate", json={})).json()
+        assert running["status"] == "Running"
+        assert await agent.store.claims.checkpoint(claim, b"s", Usage(), []) is Directive.CANCEL
+        cancelled = Outcome(TaskStatus.CANCELLED, OutcomeReason.PERSON, "cancelled by the caller")
+        assert await agent.store.claims.finish(claim, cancelled, Usage())
+        ended = (await client.get(path)).json()
+        assert (ended["status"], ended["outcome"]["message"]) == (
+            "Escalated",
+            "token:shop takes it over",
+        )
+    refused = await get(shared, "cat-elsewhere", path)
+    assert refused.status_code == 404

@@ -52,6 +52,7 @@ def test_every_call_is_described_and_asks_for_a_token(described):
         ("delete", "/v1/tasks/{task}"),
         ("get", "/v1/tasks/{task}/events"),
         ("get", "/v1/escalations"),
+        ("post", "/v1/tasks/{task}/escalate"),
         ("get", TASKS.replace("/tasks", "/effects")),
         ("get", "/v1/escalations/{escalation}"),
         ("post", "/v1/escalations/{escalation}/decision"),

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from penstock import names
+from penstock.effects import Sums
 from penstock.errors import PenstockError, StoreUnavailable
 from penstock.names import AgentKey
 from penstock.traffic import Route
@@ -43,12 +44,13 @@ class Writes:
     put_routes: list[Route] = field(default_factory=list)
     replaced: list[tuple[int, int] | None] = field(default_factory=list)
     overdue: int = 0
+    done: Sums = field(default_factory=Sums)
 
     @property
     def routes(self) -> "Writes":
         return self
 
-    queue = outcomes = ledger = escalations = routes
+    queue = outcomes = ledger = escalations = effects = routes
 
     def note(self, *step: str) -> None:
         """Remember a write, then fail if it is the one that fails."""
@@ -61,6 +63,11 @@ class Writes:
 
     async def lapse(self, *_: object) -> int:
         return 0
+
+    async def sums(self, *_: object) -> Sums:
+        if self.failing == ("effects", "read"):
+            raise StoreUnavailable("gone")
+        return self.done
 
     async def apply(self, kind: Kind, obj: Object, manager: str) -> Object:
         self.note("verdict" if manager == names.VERDICT_MANAGER else "child", kind.kind)
@@ -144,6 +151,30 @@ async def test_a_rollback_is_written_verdict_then_status_then_route_then_report_
         ("status", "Agent"),
         ("event", "RolledBack"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("done", "failing", "told"),
+    [
+        (Sums(12, 3, 9, {"refund": 1_350_000_000}), None, True),
+        (Sums(), None, False),
+        (Sums(12), ("effects", "read"), False),
+    ],
+)
+async def test_after_a_rollback_it_is_told_what_the_revision_has_done_to_the_world(
+    done: Sums, failing: Step | None, told: bool
+) -> None:
+    writes = Writes(failing, done=done)
+    await carry_out(aborted(), writes)
+    assert (("event", "EffectsLeft") in writes.steps) is told
+    assert ("event", "RolledBack") in writes.steps
+
+
+def test_what_was_done_is_one_clause() -> None:
+    words = Sums(12, 3, 9, {"refund": 1_350_000_000}).words()
+    assert words == (
+        "12 calls that changed something, for 9 users, refund 1350, and of 3 more nobody knows"
+    )
 
 
 @pytest.mark.parametrize(

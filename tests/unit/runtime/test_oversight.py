@@ -1,14 +1,17 @@
 """Which calls need a person, whose word it takes, and what the person is shown."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from penstock import errors
 from penstock.api.oversight import OnTimeout, Oversight
 from penstock.api.tool import Tool
-from penstock_runtime.agent import asking, effects
+from penstock.escalation import Decision, Verdict
+from penstock_runtime.agent import asking, effects, step
 from penstock_runtime.agent.models import scripted
+from penstock_runtime.agent.step import Answer, Park
 from penstock_runtime.agent.tools import toolbox
 from penstock_runtime.agent.transcript import ToolUse
 
@@ -169,3 +172,24 @@ def test_an_effect_says_what_the_named_argument_says_it_is_worth(named, given, m
     kind, said = effects.intended(made, ToolUse("c1", "refund", given, 1))
     assert (kind, said["amount"]) == ("effect", micro)
     assert bool(said["shown"]) == bool(micro)
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_the_model_may_ask_for_a_person_by_itself_where_that_is_declared(template, run, declared):
+    tools = toolbox.build(template().tools, Oversight(handover=declared))
+    assert ("escalate" in [each["name"] for each in tools.declared()]) is declared
+    asked = run.replied(scripted.tool_use(("c1", "escalate", {"reason": "who is she?"})))
+    found = step.next_step(template(), tools, asked)
+    assert isinstance(found, Park if declared else Answer)
+    if not declared:
+        return
+    assert found.ask.why == "the agent asks for a person: who is she?"
+    call = asked.transcript.calls[0]
+
+    def decided(verdict, **more):
+        said = Decision("e", call.place, verdict, tools.digest(call), ("ann",), **more)
+        return step.next_step(template(), tools, replace(asked, decision=said))
+
+    assert decided(Verdict.ANSWER, answer="a regular").text == "a regular"
+    assert decided(Verdict.APPROVE).text == "go on by yourself"
+    assert decided(Verdict.DENY).is_error

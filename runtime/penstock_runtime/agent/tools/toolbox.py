@@ -10,8 +10,8 @@ import jsonschema_rs
 
 from penstock import errors, escalation
 from penstock.api import toolschema
-from penstock.api.oversight import Oversight
-from penstock.api.tool import Tool
+from penstock.api.oversight import HANDOVER, Oversight
+from penstock.api.tool import Effect, HTTPEndpoint, Tool
 from penstock.escalation import Ask
 from penstock_runtime import redaction
 from penstock_runtime.agent.models import echo
@@ -23,6 +23,22 @@ _PROBLEM_CHARACTERS: Final = 300
 # A pattern is compiled for an engine without back-tracking, of bounded size: linear time on any
 # input. Nothing is fetched: a schema that points elsewhere is refused.
 _PATTERNS: Final = jsonschema_rs.RegexOptions(size_limit=1 << 20, dfa_size_limit=1 << 21)
+
+
+#: With it the model itself asks for a person; it waits for the answer, and is never called.
+_HANDOVER: Final = Tool(
+    name=HANDOVER,
+    description="Ask a person, when you are not sure, may not decide, or are asked for something outside "
+    "your task. Say in one sentence why. What the person answers is the result.",
+    input_schema={
+        "type": "object",
+        "required": ["reason"],
+        "properties": {"reason": {"type": "string", "maxLength": 1000}},
+        "additionalProperties": False,
+    },
+    effect=Effect.READ_ONLY,
+    http=HTTPEndpoint(url="http://escalate.invalid/"),
+)
 
 
 @dataclass(frozen=True)
@@ -37,13 +53,20 @@ class Toolbox:
     checks: Mapping[str, jsonschema_rs.Validator]
     heavy: frozenset[str] = frozenset()
     asking: oversight.Asking = oversight.NOBODY
+    handover: bool = False
     turn: asyncio.Semaphore = field(
         default_factory=lambda: asyncio.Semaphore(checking.AT_ONCE), compare=False
     )
 
     def ask(self, call: ToolUse) -> Ask | None:
         """Why the call needs a person, and whose word; None where it needs nobody."""
+        if self.is_handover(call):
+            return Ask(f"the agent asks for a person: {_short(str(call.input.get('reason', '')))}")
         return self.asking.ask(self.tools[call.name], call.input)
+
+    def is_handover(self, call: ToolUse) -> bool:
+        """Whether the model itself asks for a person."""
+        return self.handover and call.name == HANDOVER
 
     def digest(self, call: ToolUse) -> str:
         """What an approval of the call is bound to."""
@@ -95,11 +118,14 @@ def build(tools: Sequence[Tool], overseen: Oversight | None = None) -> Toolbox:
     Raises:
         InvalidResource: a schema cannot be used; the message names the tool.
     """
+    handover = overseen is not None and overseen.handover
+    tools = [*tools, _HANDOVER] if handover else tools
     return Toolbox(
         {tool.name: tool for tool in tools},
         {tool.name: _check(tool) for tool in tools},
         frozenset(tool.name for tool in tools if is_heavy(tool.input_schema)),
         oversight.asking(tools, overseen),
+        handover,
     )
 
 

@@ -36,8 +36,14 @@ local function note(id, json)
   if said.state == "Intended" and known then return end -- the worker before has said it
   local entry = call("XADD", EFFECTS, "MAXLEN", "~", EFFECT_ROWS, "*", "task", tail, "tenant", facts[1] or "",
     "user", facts[2] or "", "revision", facts[3] or "", "said", json)
+  call("EXPIRE", EFFECTS, EFFECT_SECONDS)
   tally("XTRIM", EFFECTS, "MINID", "~", whole(NOW - EFFECT_SECONDS * 1000))
-  if said.state == "Intended" then call("HSET", OPEN, name, entry) else call("HDEL", OPEN, name) end
+  if said.state == "Intended" then
+    call("HSET", OPEN, name, entry)
+    call("EXPIRE", OPEN, EFFECT_SECONDS)
+  else
+    call("HDEL", OPEN, name)
+  end
   if known or said.state == "Intended" then add(facts[3] or "", said, (facts[1] or "") .. ":" .. (facts[2] or "")) end
 end
 

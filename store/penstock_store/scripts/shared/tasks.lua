@@ -161,7 +161,7 @@ end
 local ONLY_UNTIL_THE_END = {
   "checkpoint", "checkpointRevision", "whole", "intents", "holder", "heldAt", "claimedAt", "savedAt", "savedBy",
   "suspects", "alone", "countedOf", "doubt", "entry", "sess", "bucket", "beginVersion", "cancel", "moved", "idem", "deliveries", "v", "calls",
-  "asked", "parked", "parkedAt", "parkedBy", "waitedMs", "decision", "decidedLife", "effected",
+  "asked", "parked", "parkedAt", "parkedBy", "waitedMs", "decision", "decidedLife", "effected", "takenOver", "takenFor",
 }
 
 -- What a task has asked of people is kept as long as the task; nobody need answer any more.
@@ -216,10 +216,22 @@ local function latency_of(task, usage)
   return math.max(least, NOW - task.startedAt - waited_ms_of(task) - (#paced <= 12 and tonumber(paced) or 0))
 end
 
+-- The end of a task that is cancelled because a person takes it over.
+local function taken_over(id, ending)
+  local said = call("HMGET", task_key(id), "takenOver", "takenFor")
+  if not said[1] then return ending end
+  local taken = {}
+  for name, value in pairs(ending) do taken[name] = value end
+  for name, value in pairs(ENDINGS.taken) do taken[name] = value end
+  taken.message = string.format(taken.message, said[1], said[2] ~= "" and ": " .. said[2] or "")
+  return taken
+end
+
 -- End a task that is in no queue. ending: status, reason, message, counting, and of a claim: claim, output,
 -- usage, cost.
 local function finish(id, task, ending)
   ledger.abandon(task)
+  if ending.status == ENDINGS.cancelled.status then ending = taken_over(id, ending) end
   if not ending.claim then ending = without_worker(id, task, ending) end
   local counting = (task.moved ~= "" or was_halted(task)) and LEFT_OUT or ending.counting
   local key = task_key(id)
