@@ -56,6 +56,8 @@ class Asked:
 
     ``arguments`` and ``context`` are JSON without credentials; ``digest`` is of the tool's name, its
     schema and the whole arguments. ``schema`` is JSON, by which changed arguments are checked.
+    ``proposed``: the whole arguments, as JSON, that a person has put in the place of the model's and that
+    take the word of others; empty where the call is as the model wants it.
     """
 
     ask: Ask
@@ -67,6 +69,7 @@ class Asked:
     context: str
     timeout_seconds: int
     on_timeout: OnTimeout
+    proposed: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class Decision:
     """What was decided of a call. ``by`` is empty where time decided.
 
     ``arguments``: those that a person put in the place of the model's; None: the model's own.
-    ``digest`` is what the approval is bound to.
+    ``digest`` is what the approval is bound to, ``approvers`` whose word it took (see ``Ask``).
     """
 
     escalation: str
@@ -85,6 +88,11 @@ class Decision:
     note: str = ""
     answer: str = ""
     arguments: Mapping[str, Any] | None = None
+    approvers: tuple[tuple[str, ...], ...] = ()
+
+    def covers(self, ask: Ask) -> bool:
+        """Whether an approval is one of as many people, and of the groups, as a call takes."""
+        return set(ask.approvers) <= set(self.approvers) and len(self.by) >= ask.min_approvals
 
 
 _NOTHING: Final = Usage()

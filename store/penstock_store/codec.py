@@ -229,6 +229,7 @@ def _decision(text: bytes | None) -> Decision | None:
         note=said["note"],
         answer=said["answer"],
         arguments=json.loads(said["changed"]) if said["changed"] else None,
+        approvers=tuple(map(tuple, json.loads(said.get("approvers") or "[]"))),
     )
 
 

@@ -5,13 +5,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from penstock.api.agent import AgentTemplate
-from penstock.api.oversight import Oversight
-from penstock.escalation import Ask, Asked
+from penstock.api.oversight import OnTimeout, Oversight
+from penstock.escalation import Asked
 from penstock_runtime import redaction
 from penstock_runtime.agent.models.model import Message
-from penstock_runtime.agent.step import Run
+from penstock_runtime.agent.step import Park, Run
 from penstock_runtime.agent.tools.toolbox import Toolbox
-from penstock_runtime.agent.transcript import ToolUse
 
 MAX_ARGUMENT_CHARACTERS: Final = 32_768  # of the call, as it is shown
 MAX_CONTEXT_CHARACTERS: Final = 16_384  # of the conversation, the newest
@@ -19,19 +18,27 @@ _MAX_PART_CHARACTERS: Final = 4096  # of one message
 _UNDECLARED: Final = Oversight()
 
 
-def asked(template: AgentTemplate, toolbox: Toolbox, run: Run, call: ToolUse, ask: Ask) -> Asked:
-    """A call that waits for a person, as it is kept; nothing in it holds a credential."""
+def asked(template: AgentTemplate, toolbox: Toolbox, run: Run, wanted: Park) -> Asked:
+    """A call that waits for a person, as it is kept; nothing in what is shown holds a credential.
+
+    With arguments that a person has put forward it is not made for want of somebody else's word.
+    """
+    call, proposed = wanted.call, wanted.proposed
     oversight = template.oversight or _UNDECLARED
     return Asked(
-        ask=ask,
+        ask=wanted.ask,
         tool=call.name,
         place=call.place,
-        arguments=_cut(_json(redaction.redact_all(call.input)), MAX_ARGUMENT_CHARACTERS),
+        arguments=_cut(
+            _json(redaction.redact_all(call.input if proposed is None else proposed)),
+            MAX_ARGUMENT_CHARACTERS,
+        ),
         digest=toolbox.digest(call),
         schema=_json(toolbox.tools[call.name].input_schema),
         context=_json(_context(run)),
         timeout_seconds=oversight.timeout_seconds,
-        on_timeout=oversight.on_timeout,
+        on_timeout=oversight.on_timeout if proposed is None else OnTimeout.DENY,
+        proposed="" if proposed is None else _json(proposed),
     )
 
 

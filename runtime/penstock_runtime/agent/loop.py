@@ -95,8 +95,8 @@ async def _next_step(agent: Agent, run: Run, keeper: Keeper) -> Run:
             return await _call_at_once(agent, run, calls, keeper)
         case Tell() as told:
             return await _tell(agent, run, told, keeper)
-        case Park(call, ask):
-            await keeper.park(run, asking.asked(agent.template, agent.toolbox, run, call, ask))
+        case Park(call, ask) as wanted:
+            await keeper.park(run, asking.asked(agent.template, agent.toolbox, run, wanted))
             return run.ended(endings.too_many_wait(call.name, ask, call.input))
 
 

@@ -1,9 +1,9 @@
 """What a task does next: a pure decision from its limits, its tools and its conversation."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 from penstock import limits
 from penstock.api.agent import AgentTemplate, Limits
@@ -130,10 +130,14 @@ class Tell:
 
 @dataclass(frozen=True)
 class Park:
-    """Put the task down until a person has decided on a call."""
+    """Put the task down until a person has decided on a call.
+
+    ``proposed``: the arguments that a person has put in the place of the model's; None: the model's own.
+    """
 
     call: ToolUse
     ask: Ask
+    proposed: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -333,7 +337,7 @@ def _told(run: Run, call: ToolUse) -> Tell | None:
             return None
 
 
-def _decided(toolbox: Toolbox, run: Run, call: ToolUse) -> CallTool | Tell | None:
+def _decided(toolbox: Toolbox, run: Run, call: ToolUse) -> CallTool | Tell | Park | None:
     """What an approval makes of a call; None where there is none, or it was of another call.
 
     It is bound to the tool, its schema and the arguments: after a move to a revision that has another
@@ -346,7 +350,19 @@ def _decided(toolbox: Toolbox, run: Run, call: ToolUse) -> CallTool | Tell | Non
         return Tell(call, endings.go_on(said), is_error=False)
     if said.arguments is None:
         return CallTool(call)
-    return CallTool(replace(call, input=said.arguments), endings.changed(said.arguments))
+    return _changed(toolbox, call, said, said.arguments)
+
+
+def _changed(
+    toolbox: Toolbox, call: ToolUse, said: Decision, arguments: Mapping[str, Any]
+) -> CallTool | Park:
+    """The call with a person's arguments, where the rules ask no more for these than was given."""
+    made = replace(call, input=arguments)
+    ask = toolbox.ask(made)
+    if ask is None or said.covers(ask):
+        return CallTool(made, endings.changed(arguments))
+    why = f"{ask.why}; {' and '.join(said.by) or 'time'} put these arguments in the place of the model's"
+    return Park(call, replace(ask, why=why), arguments)
 
 
 def _problem(toolbox: Toolbox, run: Run, call: ToolUse) -> str:

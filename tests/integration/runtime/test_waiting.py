@@ -114,6 +114,32 @@ async def test_changed_arguments_are_those_that_are_sent_and_the_model_is_told(s
     assert "a person has approved the call with other arguments" in ended.outcome.output
 
 
+async def test_changed_arguments_wait_for_whoever_the_rules_name_for_them(shop, tool_server):
+    rules = [
+        {"argument": "amount", "above": "100", "approvers": ["finance"]},
+        {"argument": "amount", "above": "1000", "minApprovals": 2},
+    ]
+    cut = await shop.release(SCRIPT, tools=[refund(tool_server, mode="When", rules=rules)])
+    identifier = await shop.submit()
+    changed = json.dumps({"order": "A1", "amount": 5000})
+    async with shop.pool(cut):
+        asked = await waiting(shop, identifier)
+        await decide(shop, asked.id, Verdict.APPROVE, arguments=changed)
+
+        async def asked_anew():
+            return (await shop.task(identifier)).escalation not in ("", asked.id)
+
+        await shop.until(asked_anew)
+        assert tool_server.calls == []
+        again = await waiting(shop, identifier)
+        assert (json.loads(again.arguments), again.ask.min_approvals) == (json.loads(changed), 2)
+        await decide(shop, again.id, Verdict.APPROVE, "ann")
+        await decide(shop, again.id, Verdict.APPROVE, "bob")
+        ended = await shop.ended(identifier)
+    assert ended.status is TaskStatus.SUCCEEDED
+    assert [json.loads(call["body"]) for call in tool_server.calls] == [json.loads(changed)]
+
+
 async def test_only_what_a_rule_asks_for_waits(shop, tool_server):
     rule = {"argument": "amount", "above": "100", "approvers": ["finance"]}
     small = {"toolCalls": [{"name": "refund", "input": {"amount": 100}}], "text": "done"}

@@ -130,7 +130,7 @@ def asked_of(template, run, given=None):
     tools = toolbox.build(template.tools, template.oversight)
     run = run.replied(scripted.tool_use(("c1", "refund", given or {"order": "A1"})))
     call = run.transcript.calls[0]
-    return asking.asked(template, tools, run, call, tools.ask(call))
+    return asking.asked(template, tools, run, Park(call, tools.ask(call)))
 
 
 def test_a_person_is_shown_the_call_and_the_conversation_within_a_bound(template, run):

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from penstock.api.tool import Tool
 from penstock.escalation import Decision, Verdict
 from penstock.money.prices import Tokens
 from penstock.task import OutcomeReason, TaskStatus, Usage
@@ -223,6 +224,36 @@ def test_an_approved_call_is_made_with_the_models_arguments_or_with_those_of_the
     made = step.next_step(template(), tools, changed)
     assert made.call.input == {"order": "B2"}
     assert '{"order": "B2"}' in made.note
+
+
+LARGE = [
+    {"argument": "amount", "above": "100", "approvers": ["finance"]},
+    {"argument": "amount", "above": "1000", "approvers": ["directors"], "minApprovals": 2},
+]
+
+
+def test_arguments_that_a_person_changes_take_the_word_of_whoever_the_rules_name_for_them(
+    template, run
+):
+    """One person who may approve 150 does not pay out 5000 by changing the amount."""
+    approval = {"mode": "When", "rules": LARGE}
+    declared = tool("refund", "Irreversible", inputSchema={"type": "object"}, approval=approval)
+    tools = toolbox.build([Tool.model_validate(declared)])
+    run = asks(run, ("c1", "refund", {"amount": 150}))
+    finance = {"approvers": (("finance",),)}
+    smaller = decided(tools, run, Verdict.APPROVE, arguments={"amount": 120}, **finance)
+    assert step.next_step(template(), tools, smaller).call.input == {"amount": 120}
+    larger = decided(tools, run, Verdict.APPROVE, arguments={"amount": 5000}, **finance)
+    asked = step.next_step(template(), tools, larger)
+    assert isinstance(asked, Park)
+    assert (asked.proposed, asked.call.input) == ({"amount": 5000}, {"amount": 150})
+    assert (asked.ask.approvers, asked.ask.min_approvals) == ((("finance",), ("directors",)), 2)
+    assert "ann put these arguments" in asked.ask.why
+    both = decided(
+        tools, run, Verdict.APPROVE, arguments={"amount": 5000},
+        by=("ann", "dan"), approvers=asked.ask.approvers,
+    )  # fmt: skip
+    assert step.next_step(template(), tools, both).call.input == {"amount": 5000}
 
 
 def test_an_approval_of_another_call_is_none(template, tools, run):

@@ -72,7 +72,8 @@ function parking.decide(name, task, known, said)
   if foreign(task) then return finish(id, task, ENDINGS.deleted) end
   local decision = cjson.encode({
     escalation = name, step = tonumber(known.step), position = tonumber(known.position), digest = known.digest,
-    verdict = said.verdict, by = table.concat(said.by, "\n"), note = said.note, answer = said.answer, changed = said.changed,
+    verdict = said.verdict, by = table.concat(said.by, "\n"), note = said.note, answer = said.answer,
+    changed = said.changed ~= "" and said.changed or known.proposed or "", approvers = known.approvers,
   })
   call("ZREM", PARKED, tail_of(name))
   call("HSET", escalation_key(name), "status", STATUS[said.verdict], "decidedAt", NOW, "decidedBy", table.concat(said.by, "\n"),
