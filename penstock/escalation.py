@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -104,7 +105,7 @@ class Escalation:
 
     ``submitter`` is who submitted the task, ``user`` for whom. ``approved_by`` have approved so far,
     ``decided_by`` is empty where time decided, or nobody yet. ``changed``: JSON of the arguments that a
-    person put in the place of the model's, empty where nobody did.
+    person put in the place of the model's, also where one more must approve; empty where nobody did.
     """
 
     id: str
@@ -139,6 +140,11 @@ def digest(tool: str, schema: Mapping[str, Any], arguments: Mapping[str, Any]) -
     """What an approval is bound to: another tool, schema or argument gives another digest."""
     text = canonical([tool, schema, arguments])
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def same_person(name: str) -> str:
+    """What all spellings of a person's name have in common: case, width and blanks around it tell nobody apart."""
+    return unicodedata.normalize("NFKC", name).casefold().strip()
 
 
 def task_of(identifier: str) -> str:

@@ -163,7 +163,11 @@ def _described(found: Document) -> Iterator[str]:
         "deadline": f"{found['deadline']}, then {found['onTimeout']}",
         "cost so far": f"${found['costUSD']}",
         "approvers": " and ".join(" or ".join(groups) for groups in found["approvers"]),
-        "approvals": f"{len(found['approvedBy'])} of {found['minApprovals']}",
+        "approvals": f"{len(found['approvedBy'])} of {found['minApprovals']}"
+        + (f": {', '.join(found['approvedBy'])}" if found["approvedBy"] else ""),
+        "changed to": json.dumps(found["changedArguments"], ensure_ascii=False)
+        if found["changedArguments"] is not None
+        else "",
         "decided": f"{found['decidedAt']} by {', '.join(found['decidedBy']) or 'time'}"
         if found["decidedAt"]
         else "",

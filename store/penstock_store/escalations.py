@@ -22,7 +22,7 @@ _AGENTS_AT_ONCE: Final = 64
 _SHOWN: Final = (
     "task", "revision", "status", "tenant", "user", "session", "submitter", "tool", "arguments", "digest",
     "why", "approvers", "minApprovals", "onTimeout", "askedAt", "deadline", "usage", "decidedAt",
-    "approvedBy", "decidedBy", "note", "answer", "changed", "decidedRevision", "schema",
+    "approvedBy", "approving", "decidedBy", "note", "answer", "changed", "decidedRevision", "schema",
 )  # fmt: skip
 _WHOLE: Final = (*_SHOWN, "context")
 
@@ -130,7 +130,13 @@ class Escalations:
             "decide",
             agent,
             keys.AgentKeys(agent).escalation(identifier),
-            arguments=lambda life: (identifier, tenant or "", *said, life),
+            arguments=lambda life: (
+                identifier,
+                tenant or "",
+                *said,
+                life,
+                escalation.same_person(word.person),
+            ),
         )
         return Decided(answer.decode())
 
@@ -207,7 +213,7 @@ def _escalation(agent: AgentKey, identifier: str, stored: Mapping[str, bytes | N
             decided_by=_persons(text["decidedBy"]),
             note=text["note"],
             answer=text["answer"],
-            changed=text["changed"],
+            changed=text["changed"] or text["approving"],
             decided_revision=text["decidedRevision"],
             context=text.get("context", ""),
             schema=text["schema"],

@@ -157,7 +157,10 @@ class EscalationItem(_Document):
     note: str
     answer: str
     changed_arguments: Annotated[
-        Any, Field(description="What a person put in the place of the arguments; null: nothing.")
+        Any,
+        Field(
+            description="What a person put in the place of the arguments, also where one more must approve; null: nothing."
+        ),
     ]
     continued_on: Annotated[
         str,

@@ -239,7 +239,10 @@ async def _checked_arguments(
         raise Problem("invalid-arguments", detail)
     if problem := toolbox.fit(toolbox.compiled(schema), said.arguments):
         raise Problem("invalid-arguments", f"{problem[:1].upper()}{problem[1:]}.")
-    return json.dumps(said.arguments, ensure_ascii=False)
+    try:
+        return json.dumps(said.arguments, ensure_ascii=False, allow_nan=False, sort_keys=True)
+    except ValueError:
+        raise Problem("invalid-arguments", "A number in them is larger than any can be.") from None
 
 
 def _named(request: Request) -> tuple[str, AgentKey]:

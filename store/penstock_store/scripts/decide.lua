@@ -2,14 +2,15 @@
 -- Answers {"missing"}, {"ok" | "again", how many have approved}, or {"decided" | "differs"}: by somebody else, by time
 -- or otherwise; or the approval before was for other arguments.
 -- KEYS: tag, route, outcomes, escalation. ARGV: id of the escalation, tenant ("": of whichever), person, verdict, note,
---       answer, changed arguments (JSON, "" for the model's own), server life.
+--       answer, changed arguments (JSON, "" for the model's own), server life, what all spellings of the person's name
+--       have in common.
 -- uses: agent places ledger tasks parking
 local name, tenant, person, verdict, note, answer, changed = unpack(ARGV, 1, 7)
 local task, known = parking.open(name)
 if not known or (tenant ~= "" and known.tenant ~= tenant) then return {"missing"} end
 
 local word = redis.sha1hex(table.concat({verdict, answer, changed}, "\n"))
-local said = known["said:" .. person]
+local said = known["said:" .. ARGV[9]]
 local approvals = tonumber(known.approvals or "") or 0
 if said == word then return {"again", approvals} end
 if not task then return {"decided"} end
@@ -17,12 +18,16 @@ if NOW >= tonumber(known.deadline) then
   parking.lapse(name)
   return {"decided"}
 end
-if said then return {"decided"} end -- he has spoken
+if foreign(task) then
+  parking.lapse(name)
+  return {"decided"}
+end
+if said and verdict == "Approve" then return {"decided"} end -- he has approved; he may still deny
 
 local by = {}
 for each in string.gmatch(known.approvedBy or "", "[^\n]+") do by[#by + 1] = each end
 if verdict == "Approve" and approvals > 0 and known.approving ~= changed then return {"differs"} end
-call("HSET", KEYS[4], "said:" .. person, word)
+call("HSET", KEYS[4], "said:" .. ARGV[9], word)
 if verdict == "Approve" then
   by[#by + 1], approvals = person, approvals + 1
   call("HSET", KEYS[4], "approvals", approvals, "approving", changed, "approvedBy", table.concat(by, "\n"), "note", note)

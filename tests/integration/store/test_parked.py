@@ -161,6 +161,14 @@ async def test_an_agent_made_anew_has_nothing_of_what_the_former_one_asked(desk)
     assert (await desk.store.tasks.get(task, TENANT)).status is TaskStatus.CANCELLED
 
 
+async def test_a_decision_on_a_task_whose_agent_has_just_gone_is_told_to_be_none(desk):
+    task, escalation = await waits(desk)
+    await desk.raw.delete(f"{desk.keys.tag}:route")
+    said = await desk.store.escalations.decide(escalation, Word("ann", Verdict.APPROVE))
+    assert said is Decided.TOO_LATE
+    assert (await desk.store.tasks.get(task, TENANT)).status is TaskStatus.CANCELLED
+
+
 async def test_after_a_rollback_the_decision_leads_to_stable(desk):
     await desk.set_route(canary=CANARY, percent=99)
     for number in range(50):
