@@ -1,6 +1,7 @@
 """A budget that workers keep, on a real Redis: reserved before each call, settled by its bill."""
 
 import collections
+import socket
 
 import pytest
 
@@ -224,3 +225,34 @@ async def test_without_a_budget_nothing_is_written(shop):
     assert ended.status is TaskStatus.SUCCEEDED
     said = await shop.store.ledger.spending(shop.agent)
     assert all(one.settled == one.held == Amount() for one in said.windows)
+
+
+@pytest.mark.parametrize("most", [USD, 1])
+async def test_where_the_model_cannot_be_asked_to_count_who_stands_in_reserves_for_itself(
+    shop, fake_model, most
+):
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        gone = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+    bounds = {"inputTokens": 30_000, "inputChars": 1_000_000}
+    stand_in = [{"name": "claude-haiku-5-5", "baseURL": fake_model.url}]
+    cut = await shop.release(
+        {"text": "hello"}, limits=bounds, baseURL=gone, fallbacks=stand_in, retries=0
+    )
+    await shop.store.ledger.declare(shop.agent, Budget((daily(most),)))
+    task = await shop.submit("x" * 60_000)
+    async with shop.pool(cut):
+        ended = await shop.ended(task)
+    spent = (await of_today(shop))[Scope.AGENT]
+    assert spent.held == Amount()
+    assert spent.settled.micro_usd == ended.usage.cost_micro_usd
+    answered = [each["model"] for each in fake_model.journal(100)["requests"]]
+    if most == USD:
+        assert ended.status is TaskStatus.SUCCEEDED
+        assert answered == ["claude-haiku-5-5"]
+    else:
+        assert (ended.status, ended.outcome.reason) == (
+            TaskStatus.LIMIT_EXCEEDED,
+            OutcomeReason.BUDGET,
+        )
+        assert not answered
