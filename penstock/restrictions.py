@@ -24,6 +24,16 @@ def tightened(template: AgentTemplate, by: Restrictions) -> AgentTemplate:
     return template.model_copy(update={"limits": limits})
 
 
+def shown(by: Restrictions) -> str:
+    """Restrictions as people read them, those alone that are declared."""
+    said = (
+        f"{field} {', '.join(value) if isinstance(value, list) else value}"
+        for field, value in by.wire().items()
+        if value
+    )
+    return "; ".join(said)
+
+
 # --------------------------------------------------------------------------- as routes carry them
 
 

@@ -24,6 +24,7 @@ class ConditionType(StrEnum):
     REDIS_USER_MISSING = "RedisUserMissing"
     REFERENCES_RESOLVED = "ReferencesResolved"
     REVISION_TAMPERED = "RevisionTampered"
+    RESTRICTED = "Restricted"
     ROLLED_BACK = "RolledBack"
     ROLLOUT_MISSING = "RolloutMissing"
     RUNTIME_TOO_OLD = "RuntimeTooOld"

@@ -11,6 +11,7 @@ from penstock.api.restrictions import NO_RESTRICTIONS
 from penstock.money.ledger import Budget, Mode
 from penstock.rollout import allowance
 from penstock.traffic import NO_RATES, RequestRates
+from penstock_operator.cluster.kinds import namespace_of
 from penstock_operator.reconcile import lifting
 from penstock_operator.reconcile.course import Course
 from penstock_operator.reconcile.world import World
@@ -53,6 +54,17 @@ def restricted(world: World) -> str:
     if world.spec is None:
         return world.look.restrictions if world.look else ""
     return restrictions.written(world.spec.restrictions or NO_RESTRICTIONS)
+
+
+def braked(world: World) -> tuple[bool, str, str]:
+    """Whether restrictions are declared, which ones, and how they are taken back."""
+    by = (world.spec and world.spec.restrictions) or NO_RESTRICTIONS
+    change = """--type merge -p '{"spec":{"restrictions":null}}'"""
+    told = (
+        f"spec.restrictions hold for every task: {restrictions.shown(by)}. Take them back: "
+        f"kubectl -n {namespace_of(world.agent)} patch agent {world.name} {change}"
+    )
+    return bool(by), "OnCall", told
 
 
 def mark(world: World, course: Course) -> str:

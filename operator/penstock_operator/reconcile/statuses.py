@@ -13,6 +13,7 @@ from penstock.traffic import Arm, Standing
 from penstock_operator.reconcile import (
     access,
     asked,
+    budgets,
     lifting,
     manifests,
     podwords,
@@ -139,6 +140,7 @@ def _conditions(
         ),
         ConditionType.REVISION_TAMPERED: (bool(tampered), "ProjectedAgain", _tampered(tampered)),
         ConditionType.RECORD_UNREADABLE: _unreadable(stock),
+        ConditionType.RESTRICTED: budgets.braked(world),
         ConditionType.BUDGET_LOW: spending.low(spending.windows(world)),
         ConditionType.RUNTIME_TOO_OLD: _too_old(world, stock, course),
     }

@@ -98,6 +98,21 @@ def test_restrictions_go_out_with_the_route_and_change_no_revision():
     assert denied.route.split.stable == free.route.split.stable
 
 
+def test_a_brake_that_is_on_is_told_with_the_command_that_takes_it_back():
+    def word(**fields):
+        told = plan_agent(restricted(**fields)).agent_status.conditions
+        return next((one for one in told if one.type == "Restricted"), None)
+
+    assert word() is None
+    assert word(denyTools=[]) is None
+    said = word(denyTools=["refund", "cancel"], maxCostUSDPerTask="0.05")
+    assert (said.status.value, said.reason) == ("True", "OnCall")
+    assert "denyTools refund, cancel; maxCostUSDPerTask 0.05." in said.message
+    assert (
+        """patch agent support --type merge -p '{"spec":{"restrictions":null}}'""" in said.message
+    )
+
+
 def test_an_agent_that_cannot_be_read_stays_restricted():
     made = after(restricted(denyTools=["refund"]))
     plan = plan_agent(replace(made, spec=None, problem=("Invalid", "it cannot be read")))
