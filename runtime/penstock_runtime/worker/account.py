@@ -1,6 +1,7 @@
 """A task's account with the ledger: what its model calls reserve of budgets, and the bills not told yet."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -156,12 +157,16 @@ class Account:
             return None  # what was refused may have been bounded too wide
         if _covers(known, quote):
             return known
-        await self._books.settle(
-            self._claim.agent,
-            self._claim.task.id,
-            [Settlement(known.call, NOTHING, known.at_ms)],
-        )
+        await self._returned(known)
         return None
+
+    async def _returned(self, unused: Reserved) -> None:
+        """Give back what would be in the way of the next reservation; with the next word where that fails."""
+        self.settle(unused, NOTHING)
+        bill = self._bills[-1]
+        with contextlib.suppress(errors.StoreUnavailable):
+            await self._books.settle(self._claim.agent, self._claim.task.id, [bill])
+            self.told([bill])
 
     def _give_back(self) -> None:
         known, self._ahead = self._ahead.answer, _Ahead()
@@ -179,13 +184,19 @@ class Account:
         return Wish(call, quote, max(0, left) + _GRACE_MS, max(0, min(PATIENCE_MS, left)))
 
     async def _asked(self, call: str, quote: Quote) -> Answer:
-        """Ask the store until it answers, as long as the task has time."""
+        """Ask the store until it answers, as long as the task has time.
+
+        Until then it may be reserved: a task that ends before gives it back.
+        """
+        self._ahead = _Ahead(Waiting(call), quote)
         while True:
             left = self._left_ms()
             try:
-                return await self._books.reserve(
+                answer = await self._books.reserve(
                     self._claim.agent, self._claim.task.id, self._wish(call, quote)
                 )
+                self._ahead = _Ahead()
+                return answer
             except errors.StoreUnavailable as error:
                 if left <= 0:
                     raise OutOfTime from error

@@ -60,6 +60,16 @@ async def test_who_tries_suspects_hears_them_before_the_first_step(desk):
     assert known(desk) == DENIED
 
 
+async def test_a_route_that_redis_has_lost_lifts_nothing(desk):
+    await pull(desk, DENIED)
+    await desk.admit()
+    claim = await desk.claim_one()
+    await desk.raw.delete(desk.keys.route)
+    await desk.store.claims.heartbeat([claim], "w1")
+    await desk.store.claims.checkpoint(claim, b"state", USAGE, [])
+    assert known(desk) == DENIED
+
+
 @pytest.mark.parametrize("written", ["x {", "x {}{", 'x {"denyTools": 5}', "\xff"])
 async def test_what_another_hand_has_written_leaves_those_before_in_force(desk, written):
     await pull(desk, DENIED)

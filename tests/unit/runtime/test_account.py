@@ -1,5 +1,7 @@
 """A task's account: what was reserved with its claim, what it asks for itself, and the bills it owes."""
 
+import asyncio
+
 import pytest
 
 from penstock import errors
@@ -36,15 +38,18 @@ class Books:
     def __init__(self, *answers):
         self.answers = list(answers)
         self.wishes, self.settled = [], []
+        self.away = None
 
     async def reserve(self, _agent, task, wish):
         self.wishes.append((task, wish))
         answer = self.answers.pop(0)
-        if isinstance(answer, Exception):
+        if isinstance(answer, BaseException):
             raise answer
         return reserved(wish.call) if answer == "whole" else answer
 
     async def settle(self, _agent, _task, settlements):
+        if self.away:
+            raise self.away
         self.settled += settlements
         return [True for _ in settlements]
 
@@ -167,6 +172,23 @@ async def test_where_the_claim_did_not_ask_the_first_call_does_and_once_is_enoug
     assert await own.reserve(QUOTE) is None
     assert len(books.wishes) == 1
     assert (await account(Books("whole"), asked=False).reserve(QUOTE)).call == "claim-0.1"
+
+
+@pytest.mark.parametrize("cut", [asyncio.CancelledError(), errors.StoreUnavailable("gone")])
+async def test_what_was_asked_for_and_never_answered_is_given_back_at_the_end(cut):
+    own = account(Books(cut), asked=False, left_ms=0)
+    with pytest.raises((asyncio.CancelledError, OutOfTime)):
+        await own.reserve(QUOTE)
+    assert own.last_bills() == (Settlement("claim-0.1", NOTHING, 0),)
+
+
+@pytest.mark.parametrize("left_ms", [0, 60_000])
+async def test_what_cannot_be_given_back_at_once_is_with_the_next_word(left_ms):
+    books = Books("whole")
+    books.away = errors.StoreUnavailable("gone")
+    own = account(books, reserved(FIRST, reply=20, cut_by=DAILY), left_ms=left_ms)
+    assert (await own.reserve(QUOTE)).call == "claim-0.1"
+    assert own.bills() == (Settlement(FIRST, NOTHING, 7),)
 
 
 async def test_while_the_store_is_away_no_call_is_made():

@@ -12,9 +12,11 @@ local function adopts(task, claim, tail)
     and given <= tonumber(tail.breakAt) and (tonumber(task.claimedAt) or 0) <= given
 end
 
--- What restricts the agent's tasks, "<mark> <JSON>"; false where it is what the caller knows by its mark.
+-- What restricts the agent's tasks, "<mark> <JSON>"; false where it is what the caller knows by its mark, and where the
+-- route is lost, which lifts nothing.
 local function restrictions_unless(mark)
-  local said = route and route.restrictions or ""
+  if not route then return false end
+  local said = route.restrictions or ""
   return string.match(said, "^%S*") ~= mark and said
 end
 
