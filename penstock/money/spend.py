@@ -58,7 +58,7 @@ def levels(spending: Spending | None) -> tuple[Level, ...]:
     if spending is None:
         return ()
     return tuple(
-        Level(limit, _of(limit, spent.settled), spent.resets_ms, _refuses(limit, spent))
+        Level(limit, of(limit.unit, spent.settled), spent.resets_ms, refuses(limit, spent))
         for spent in spending.windows
         if spent.scope is Scope.AGENT
         for limit in spent.limits
@@ -66,11 +66,13 @@ def levels(spending: Spending | None) -> tuple[Level, ...]:
     )
 
 
-def _of(limit: Limit, spent: Amount) -> int:
-    return spent.tokens if limit.unit is Unit.TOKENS else spent.micro_usd
+def of(unit: Unit, both: Amount) -> int:
+    """The part of an amount that a limit counts."""
+    return both.tokens if unit is Unit.TOKENS else both.micro_usd
 
 
-def _refuses(limit: Limit, spent: Spent) -> bool:
+def refuses(limit: Limit, spent: Spent) -> bool:
+    """Whether a call has found too little left of a limit, as it is now or a larger one."""
     return any(one.unit is limit.unit and one.most >= limit.most for one in spent.short)
 
 

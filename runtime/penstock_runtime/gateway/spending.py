@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from penstock import names
 from penstock.money import lifts, spend
-from penstock.money.ledger import Account, Amount, Lift, Limit, Spent, Unit, Window
+from penstock.money.ledger import Account, Lift, Limit, Spent, Unit, Window
 from penstock.money.prices import usd
 from penstock.names import AgentKey
 from penstock_runtime.gateway import bodies, description, plain, routes, wire
@@ -90,7 +90,7 @@ def _document(agent: AgentKey, account: Account, *, with_names: bool) -> dict[st
 
 
 def _window(spent: Spent, limit: Limit) -> dict[str, Any]:
-    settled, held = _part(limit.unit, spent.settled), _part(limit.unit, spent.held)
+    settled, held = spend.of(limit.unit, spent.settled), spend.of(limit.unit, spent.held)
     say = functools.partial(_said, limit.unit)
     return {
         "scope": limit.scope,
@@ -102,9 +102,7 @@ def _window(spent: Spent, limit: Limit) -> dict[str, Any]:
         "left": say(max(0, limit.most - settled - held)),
         "percent": settled * 100 // limit.most if limit.most else 100,
         "resetsAt": wire.timestamp(spent.resets_ms) if spent.resets_ms else None,
-        "refuses": any(
-            short.unit is limit.unit and short.most >= limit.most for short in spent.short
-        ),
+        "refuses": spend.refuses(limit, spent),
     }
 
 
@@ -124,10 +122,6 @@ def _lifts(found: Iterable[Lift], now_ms: int, *, with_names: bool) -> Iterable[
                 "at": wire.timestamp(lift.at_ms),
                 "endsAt": wire.timestamp(ends_ms),
             }
-
-
-def _part(unit: Unit, amount: Amount) -> int:
-    return amount.tokens if unit is Unit.TOKENS else amount.micro_usd
 
 
 def _said(unit: Unit, value: int) -> str:
