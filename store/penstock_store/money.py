@@ -28,6 +28,7 @@ from penstock.money.ledger import (
 )
 
 NOTHING: Final = Money()
+_LARGEST: Final = 2**63 - 1
 
 
 def budget_fields(budget: Budget | None) -> list[str | int]:
@@ -161,9 +162,22 @@ def limit(text: bytes) -> Limit | None:
 
 
 def stops(said: Sequence[Any]) -> tuple[Stop, ...]:
-    """Where calls of a canary were refused, from what `look.lua` answers."""
-    found = ((limit(text), int(spent), int(resets_ms)) for text, spent, resets_ms in said)
-    return tuple(Stop(by, spent, resets_ms) for by, spent, resets_ms in found if by)
+    """Where calls of a canary were refused, from what `look.lua` answers.
+
+    What another hand has written there, and is none, is passed over.
+    """
+    found = (_stop(one) for one in said)
+    return tuple(stop for stop in found if stop)
+
+
+def _stop(said: Sequence[Any]) -> Stop | None:
+    try:
+        text, spent, resets_ms = said
+        by = limit(text)
+        stop = Stop(by, int(spent), int(resets_ms)) if by else None
+    except (ValueError, TypeError):
+        return None
+    return stop if stop and 0 <= stop.limit.most <= _LARGEST else None
 
 
 def spending(said: Sequence[Any]) -> Spending:

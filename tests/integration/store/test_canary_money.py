@@ -95,6 +95,18 @@ async def test_without_a_canary_nothing_is_told(money, desk):
     assert await stops(desk) == ()
 
 
+@pytest.mark.parametrize("written", ["", "x", "-1", "1:2", str(10**30)])
+async def test_a_mark_that_is_no_number_is_passed_over_and_the_others_are_read(
+    money, desk, written
+):
+    part = limit(Scope.CANARY, Window.DAY, 100, Unit.TOKENS)
+    await money.declare(cap(10 * USD), part)
+    await money.reserve(await money.task())
+    key = f"{desk.keys.tag}:led:canary:{CANARY}:total:0"
+    await desk.raw.hset(key, mapping={"xu": written, "u": "odd", "t": "odd"})
+    assert [stop.limit for stop in await stops(desk)] == [part]
+
+
 async def test_a_hundred_at_once_never_pass_the_cap(money, desk):
     most = 10 * MOST.micro_usd + 7
     await money.declare(limit(most=1000 * USD), cap(most))

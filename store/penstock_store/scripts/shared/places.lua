@@ -103,8 +103,8 @@ end
 function places.read(place)
   local found = call("HMGET", places.key(place.name), "t", "u", "ot", "ou", "w")
   place.is_new = not found[1] and not found[3]
-  place.settled = {tokens = tonumber(found[1] or 0), micro_usd = tonumber(found[2] or 0)}
-  place.held = {tokens = tonumber(found[3] or 0), micro_usd = tonumber(found[4] or 0)}
+  place.settled = {tokens = tonumber(found[1] or 0) or 0, micro_usd = tonumber(found[2] or 0) or 0}
+  place.held = {tokens = tonumber(found[3] or 0) or 0, micro_usd = tonumber(found[4] or 0) or 0}
   place.has_line = found[5] == "1"
 end
 
