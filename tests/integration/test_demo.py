@@ -79,6 +79,22 @@ def test_the_good_revision_climbs_and_the_share_moved_by_hand_is_measured(told: 
     assert "2.0 is stable now." in told
 
 
+def test_a_budget_holds_while_callers_push_and_a_cap_stops_a_canary(told: str) -> None:
+    pushed = re.search(
+        r"(\d+) answers for ([\d.]+) USD of ([\d.]+), which is what their tasks add up to; (\d+) requests",
+        told,
+    )
+    assert pushed, told
+    answers, spent, limit, refused = map(float, pushed.groups())
+    assert answers > 100
+    assert 0.9 * limit < spent <= limit
+    assert refused >= 1
+    assert "It answers again." in told
+    assert re.search(
+        r"concierge-[0-9a-f]{8} was stopped at 50 %: it has spent [\d.]+ USD of the 0", told
+    )
+
+
 def test_the_bad_revision_is_rolled_back_with_the_reason_in_one_sentence(told: str) -> None:
     sentence = re.search(
         r"was rolled back at (\d+) %: error rate ([\d.]+) % on the canary \((\d+)/(\d+)\) "
@@ -119,10 +135,10 @@ def test_nobody_but_users_of_the_bad_revision_saw_a_failure(told: str) -> None:
 
 def test_every_command_it_shows_is_kubectl_and_none_needs_a_file_of_its_own(told: str) -> None:
     commands = re.findall(r"^ +\$ (.*)$", told, re.MULTILINE)
-    assert len(commands) == 7
+    assert len(commands) == 10
     assert all(command.startswith("kubectl ") for command in commands)
     files = re.findall(r"-f (\S+)", " ".join(commands))
-    assert len(files) == 5
+    assert len(files) == 7
     assert all(Path(file).is_file() for file in files)
 
 

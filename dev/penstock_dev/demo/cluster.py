@@ -64,13 +64,15 @@ class Cluster:
     async def look(self) -> Seen:
         """What is there now; the last look again while the API server does not answer."""
         try:
-            return self.seen.updated(await self._get("agents"), await self._get("agentrollouts"))
+            agent = await self.document("agents", AGENT)
+            return self.seen.updated(agent, await self.document("agentrollouts", AGENT))
         except httpx.TransportError:
             return self.seen
 
-    async def _get(self, plural: str) -> Document:
+    async def document(self, plural: str, name: str) -> Document:
+        """An Agent or AgentRollout as it is now; empty where there is none."""
         try:
-            return await self.client.get(f"{_OBJECTS}/{NAMESPACE}/{plural}/{AGENT}")
+            return await self.client.get(f"{_OBJECTS}/{NAMESPACE}/{plural}/{name}")
         except kube.ApiError as error:
             if error.status != 404:
                 raise

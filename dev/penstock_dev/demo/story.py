@@ -15,6 +15,7 @@ from penstock.api.analysis import Reason, Result, Verdict
 from penstock.api.rollout import Source
 from penstock.api.sample import Sample
 from penstock_dev import traffic
+from penstock_dev.demo import money
 from penstock_dev.demo.cluster import AGENT
 from penstock_dev.demo.seen import Seen
 from penstock_dev.demo.stage import PATTERN, DidNotHappen, Stage
@@ -298,9 +299,12 @@ def _balance(stage: Stage) -> str:
 ACTS: Final[tuple[Act, ...]] = (
     begin,
     serve,
+    money.declare_a_budget,
     climb,
     move,
     promote,
+    money.hold_a_budget,
+    money.stop_at_a_cap,
     roll_back,
     stay_back,
     show_record,
