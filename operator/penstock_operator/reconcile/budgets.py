@@ -61,8 +61,8 @@ def braked(world: World) -> tuple[bool, str, str]:
     by = (world.spec and world.spec.restrictions) or NO_RESTRICTIONS
     change = """--type merge -p '{"spec":{"restrictions":null}}'"""
     told = (
-        f"spec.restrictions hold for every task: {restrictions.shown(by)}. Take them back: "
-        f"kubectl -n {namespace_of(world.agent)} patch agent {world.name} {change}"
+        f"spec.restrictions hold for every task, until they are taken back (kubectl -n "
+        f"{namespace_of(world.agent)} patch agent {world.name} {change}): {restrictions.shown(by)}"
     )
     return bool(by), "OnCall", told
 
