@@ -62,9 +62,9 @@ async def list_escalations(request: Request) -> Response:
         if len(items) >= sought.limit or asked >= MAX_AGENTS:
             return _page(items, escalation.token(str(agent), ""))
         tenant = await seen_tenant(gateway, caller, agent, alone=bool(sought.agent))
+        asked += 1
         if tenant == NOTHING:
             continue
-        asked += 1
         after = place[1] if place[0] == str(agent) else ""
         page = await gateway.store.escalations.page(
             agent, sought.of(agent, tenant), after, sought.limit - len(items)

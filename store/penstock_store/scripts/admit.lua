@@ -159,7 +159,9 @@ call("HSET", TASK, "uid", task.uid, "revision", task.revision, "status", "Queued
   "v", TASK_VERSION, "idem", idem, unpack(ARGV, 12))
 if idempotent then
   call("HSET", IDEMPOTENCY, "task", id, "digest", digest)
-  keep_idempotency({idem = idem, revision = task.revision})
+  local before = pin.active and task_at(pin.active)
+  local person_waits = before and before.parked ~= ""
+  keep_idempotency({idem = idem, revision = task.revision}, person_waits and LONGEST_WAIT_SECONDS or 0)
 end
 if rates then
   call("HINCRBY", rates, of_user, 1)

@@ -12,12 +12,15 @@ import pytest
 from redis.asyncio import Redis
 
 from penstock import errors, names, task, traffic
+from penstock.escalation import EscalationStatus, Verdict
 from penstock.guard import unguarded
 from penstock_store import said_ends, testing
+from penstock_store.escalations import Decided, Word
 from penstock_store.records import Directive
 from penstock_store.scripts import Retention
 from penstock_store.store import Store
 from penstock_store.wiring import Durability
+from tests.integration.store.test_parked import waits
 
 STABLE = "aaaa0000"
 DONE = task.Outcome(task.TaskStatus.SUCCEEDED, output="done")
@@ -131,6 +134,36 @@ async def test_the_heartbeat_asks_for_what_may_be_lost_and_takes_it_back(
     assert (await desk.store.claims.heartbeat([claim], "busy"))[claim.id] is Directive.CONTINUE
     stored = await desk.raw.hmget(desk.keys.task(claim.task.id), "checkpoint", "intents")
     assert stored == [b"about to refund", b"refund"]
+
+
+@pytest.mark.parametrize("dies", [False, True], ids=["it lives", "it dies"])
+async def test_a_living_worker_goes_on_with_a_decision_that_redis_has_lost_and_nobody_is_asked_again(
+    server, desk, other, workers, eventually, dies
+):
+    task_id, escalation = await waits(desk)
+    tail = LostTail(server)
+    said = await desk.store.escalations.decide(escalation, Word("ann", Verdict.APPROVE))
+    assert said is Decided.DONE
+    claim = await desk.claim_one(consumer="busy")
+    tail.happen()
+    assert (await again(desk.store.claims.heartbeat, [claim], "busy"))[claim.id] in (
+        Directive.REWRITE,
+        Directive.CONTINUE,
+    )
+    assert await save(desk.store, claim, b"about to refund", ["refund"]) is Directive.CONTINUE
+    assert (await desk.store.escalations.get(escalation)).status is EscalationStatus.VOID
+    assert (await desk.store.routes.look(desk.agent, [STABLE])).parked == 0
+    if not dies:
+        assert await desk.finish(claim)
+        assert await desk.status(task_id) is task.TaskStatus.SUCCEEDED
+        return
+
+    async def claims():
+        await again(other.claims.heartbeat, [], "idle")
+        return await other.claims.take(desk.agent, STABLE, "idle", 5)
+
+    (taken,) = await eventually(claims, len)
+    assert taken.checkpoint == b"about to refund"
 
 
 async def test_an_end_that_redis_has_lost_is_said_again(server, desk, other, workers, eventually):

@@ -199,6 +199,16 @@ async def test_while_the_agent_is_suspended_a_decision_is_taken_and_acts_afterwa
     assert (await desk.claim_one()).decision.by == ("ann",)
 
 
+async def test_idempotency_keys_of_later_turns_live_as_long_as_the_wait_before_them(desk):
+    week = 604_800
+    await desk.admit(session="s", idempotency_key="first")
+    await desk.admit(session="s", idempotency_key="before the wait")
+    await park(desk, await desk.claim_one(), timeout_seconds=week)
+    await desk.admit(session="s", idempotency_key="during the wait")
+    left = [await desk.raw.ttl(key) async for key in desk.raw.scan_iter(f"{desk.keys.tag}:idem:*")]
+    assert (len(left), min(left) > week) == (3, True), left
+
+
 async def test_readers_of_the_version_before_see_a_task_that_stands_still_and_has_not_ended(desk):
     task, _ = await waits(desk, session="s")
     assert await desk.raw.hget(desk.keys.task(task), "status") == b"Halted"

@@ -61,6 +61,7 @@ PATTERN = {"argument": "to", "pattern": "@example\\.org$"}
         (IN_TEXT, {"order": "urgent"}, "absent"),
         (IN_TEXT, {"order": {"note": 5}}, "no text"),
         (IN_TEXT, {"order.note": "urgent"}, "contains 'urgent'"),
+        (IN_TEXT, {"order.note": "calm", "order": {"note": "urgent"}}, "absent"),
         (PATTERN, {"to": "a@example.org"}, "fits"),
         (PATTERN, {"to": "a@example.org.test"}, ""),
     ],

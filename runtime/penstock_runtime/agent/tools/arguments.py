@@ -12,9 +12,17 @@ _LONGEST_NUMBER: Final = 100
 
 
 def found(given: Mapping[str, Any], path: str) -> Any:
-    """The argument of a path: a name, or names of objects within each other, with dots between."""
-    if path in given:
-        return given[path]
+    """The argument of a path: a name, or names of objects within each other, with dots between.
+
+    Where a call has both, nobody can say which one its tool reads: then it is as good as absent.
+    """
+    inner = _within(given, path)
+    if "." not in path or path not in given:
+        return inner
+    return given[path] if inner is ABSENT else ABSENT
+
+
+def _within(given: Mapping[str, Any], path: str) -> Any:
     inner: Any = given
     for name in path.split("."):
         if not isinstance(inner, Mapping) or name not in inner:

@@ -27,12 +27,24 @@ local function holds(task, claim, tail)
   return adopts(task, claim, tail)
 end
 
+-- Redis has lost that a person decided, and its place in a queue: nobody need decide again, and who takes over from
+-- its worker finds it there.
+local function unpark(id, task, until_ms)
+  call("ZREM", PARKED, string.match(task.parked, "^[^.]+%.(.+)$"))
+  call("HSET", escalation_key(task.parked), "status", "Void", "decidedAt", NOW)
+  call("HINCRBY", task_key(id), "waitedMs", math.max(0, until_ms - task.parkedAt))
+  call("HDEL", task_key(id), "parked", "parkedAt", "parkedBy")
+  task.parked, task.parkedAt = "", 0
+  enqueue(id, task)
+end
+
 -- Put a claim that Redis has lost in force again. Its entry may wait to be read: whoever reads it
 -- hands it back (see take).
 local function adopt(id, task, claim, consumer)
   if task.claim == claim and task.status == "Running" then return end
   call("HSET", task_key(id), "status", "Running", "claim", claim, "claimedAt", given_at(claim),
     "holder", consumer, "heldAt", NOW)
+  if task.parked ~= "" then unpark(id, task, given_at(claim)) end
   task.status, task.claim, task.holder = "Running", claim, consumer
 end
 

@@ -12,12 +12,13 @@ local function tail_of(name) return string.match(name, "^[^.]+%.(.+)$") end
 
 function parking.count() return tally("ZCARD", PARKED) end
 
--- An idempotency key is kept as long as its task may take, the wait included.
-local function keep_key(task, seconds)
-  if task.idem ~= "" then
-    local limits = call("HMGET", revision_key(task.revision), "queueSeconds", "wallSeconds")
-    local rest = (tonumber(limits[1] or "") or 0) + (tonumber(limits[2] or "") or 0) + IDEMPOTENCY_SECONDS
-    call("EXPIRE", T .. ":idem:" .. task.idem, math.max(seconds + rest, IDEMPOTENCY_OPEN_SECONDS))
+-- A task's idempotency key lives as long as it waits, and so do those of the turns behind it in its session.
+local function keep_keys(task, seconds)
+  keep_idempotency(task, seconds)
+  if task.sess == "" then return end
+  for _, behind in ipairs(call("LRANGE", waiting_key(task.sess), 0, -1)) do
+    local later = task_at(behind)
+    if later then keep_idempotency(later, seconds) end
   end
 end
 
@@ -37,7 +38,7 @@ function parking.park(id, task, claim, usage, seconds, schema, asked)
   call("HSET", schema_key, "json", schema)
   call("EXPIRE", schema_key, LONGEST_WAIT_SECONDS + DAY_SECONDS)
   call("ZADD", PARKED, ends, tail_of(name))
-  keep_key(task, seconds)
+  keep_keys(task, seconds)
   row("m", id, task) -- while it waits it is no sample
   event(id, "waiting", cjson.encode({escalation = name, tool = call("HGET", key, "tool"), deadlineMs = ends}))
   return name

@@ -46,11 +46,13 @@ local function overdue(task)
   return limit ~= nil and late(math.max(task.createdAt, RESUMED_AT)) and late(session_resumed_at(task))
 end
 
--- Keep an idempotency key as long as its task may take; from the task's end on it has a time of its own.
-local function keep_idempotency(task)
+-- Keep an idempotency key as long as its task may take, and so much longer as it, or one before it in its session,
+-- waits for a person; from the task's end on it has a time of its own.
+local function keep_idempotency(task, person_seconds)
   if task.idem == "" then return end
   local limits = call("HMGET", revision_key(task.revision), "queueSeconds", "wallSeconds")
   local longest = (tonumber(limits[1] or "") or 0) + (tonumber(limits[2] or "") or 0) + IDEMPOTENCY_SECONDS
+    + (person_seconds or 0)
   call("EXPIRE", T .. ":idem:" .. task.idem, math.max(longest, IDEMPOTENCY_OPEN_SECONDS))
 end
 
