@@ -13,7 +13,7 @@ from penstock_cli import gateway, listing, places, tables
 from penstock_cli.exits import Exit, Stopped
 
 _PAGE: Final = 200
-_SHOWN_CHARACTERS: Final = 80  # of the arguments, in a row
+_SHOWN_CHARACTERS: Final = 40  # of the arguments, in a row
 
 Document = dict[str, Any]
 
@@ -91,7 +91,10 @@ def show(place: places.Place, identifier: str, *, as_json: bool) -> None:
     print("\n".join(_described(found)))
     print("conversation:")
     for said in found["conversation"]:
-        print(f"  {said['role']}: {tables.one_line(said['text'])}")
+        first, *more = said["text"].split("\n")
+        print(f"  {said['role']}: {tables.one_line(first)}")
+        for line in more:
+            print(f"      {tables.one_line(line)}")
 
 
 def decide(place: places.Place, identifier: str, word: Word, *, as_json: bool) -> None:
@@ -139,15 +142,19 @@ async def _listed(http: httpx.AsyncClient, namespace: str, wanted: Wanted) -> Do
 
 def _rows(items: list[Document]) -> Iterator[list[str]]:
     tenants = any("tenant" in item for item in items)
-    yield ["ID", "AGENT", "TOOL", "ARGUMENTS", "USER", "DEADLINE", *["TENANT"] * tenants, "REASON"]
+    yield ["ID", "TOOL", "ARGUMENTS", "DEADLINE", "USER", "AGENT", *["TENANT"] * tenants, "REASON"]
     for item in items:
-        arguments = json.dumps(item["arguments"], ensure_ascii=False)[:_SHOWN_CHARACTERS]
-        row = [item["id"], item["agent"], item["tool"], arguments, item["user"], item["deadline"]]
+        arguments = _shortened(json.dumps(item["arguments"], ensure_ascii=False))
+        row = [item["id"], item["tool"], arguments, item["deadline"], item["user"], item["agent"]]
         yield [*row, *[item.get("tenant", "")] * tenants, item["reason"]]
 
 
+def _shortened(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
+
+
 def _described(found: Document) -> Iterator[str]:
-    """One line by line, without the conversation."""
+    """One line by line, without the conversation; each argument on a line of its own."""
     told = {
         "id": found["id"],
         "task": found["taskId"],
@@ -155,7 +162,7 @@ def _described(found: Document) -> Iterator[str]:
         "revision": found["revision"],
         "status": found["status"],
         "tool": found["tool"],
-        "arguments": json.dumps(found["arguments"], ensure_ascii=False),
+        "arguments": found["arguments"],
         "reason": found["reason"],
         "user": found["user"],
         "submitter": found["submitter"],
@@ -165,16 +172,25 @@ def _described(found: Document) -> Iterator[str]:
         "approvers": " and ".join(" or ".join(groups) for groups in found["approvers"]),
         "approvals": f"{len(found['approvedBy'])} of {found['minApprovals']}"
         + (f": {', '.join(found['approvedBy'])}" if found["approvedBy"] else ""),
-        "changed to": json.dumps(found["changedArguments"], ensure_ascii=False)
-        if found["changedArguments"] is not None
-        else "",
-        "decided": f"{found['decidedAt']} by {', '.join(found['decidedBy']) or 'time'}"
-        if found["decidedAt"]
-        else "",
+        "changed to": found["changedArguments"] or "",
+        "decided": _decided(found),
         "note": found["note"],
+        "answer": found["answer"],
     }
     for name, value in told.items():
-        yield f"{name + ':':<12} {tables.one_line(value) or '-'}"
+        if not isinstance(value, dict):
+            yield f"{name + ':':<12} {tables.one_line(value) or '-'}"
+            continue
+        yield f"{name}:"
+        for argument, given in value.items():
+            yield tables.one_line(f"  {argument}: {json.dumps(given, ensure_ascii=False)}")
+
+
+def _decided(found: Document) -> str:
+    if found["status"] == "Void":
+        return f"by nobody: its task ended before, {found['decidedAt']}"
+    by = " and ".join(found["decidedBy"]) or "time"
+    return f"{found['decidedAt']} by {by}" if found["decidedAt"] else ""
 
 
 def _path(identifier: str) -> str:

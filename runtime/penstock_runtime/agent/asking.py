@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from penstock.api.agent import AgentTemplate
@@ -15,6 +16,8 @@ from penstock_runtime.agent.tools.toolbox import Toolbox
 MAX_ARGUMENT_CHARACTERS: Final = 32_768  # of the call, as it is shown
 MAX_CONTEXT_CHARACTERS: Final = 16_384  # of the conversation, the newest
 _MAX_PART_CHARACTERS: Final = 4096  # of one message
+_MAX_TEXT_CHARACTERS: Final = 1000  # of one text among arguments that are too long
+_NOT_WHOLE: Final = "its arguments are too long to be shown whole"
 _UNDECLARED: Final = Oversight()
 
 
@@ -25,14 +28,13 @@ def asked(template: AgentTemplate, toolbox: Toolbox, run: Run, wanted: Park) -> 
     """
     call, proposed = wanted.call, wanted.proposed
     oversight = template.oversight or _UNDECLARED
+    arguments, whole = _arguments(call.input if proposed is None else proposed)
+    ask = wanted.ask if whole else replace(wanted.ask, why=f"{wanted.ask.why}; {_NOT_WHOLE}")
     return Asked(
-        ask=wanted.ask,
+        ask=ask,
         tool=call.name,
         place=call.place,
-        arguments=_cut(
-            _json(redaction.redact_all(call.input if proposed is None else proposed)),
-            MAX_ARGUMENT_CHARACTERS,
-        ),
+        arguments=arguments,
         digest=toolbox.digest(call),
         schema=_json(toolbox.tools[call.name].input_schema),
         context=_json(_context(run)),
@@ -40,6 +42,30 @@ def asked(template: AgentTemplate, toolbox: Toolbox, run: Run, wanted: Park) -> 
         on_timeout=oversight.on_timeout if proposed is None else OnTimeout.DENY,
         proposed="" if proposed is None else _json(proposed),
     )
+
+
+def _arguments(given: Mapping[str, Any]) -> tuple[str, bool]:
+    """What a call is made with, as it is shown, and whether that is all of it.
+
+    Long texts are cut before anything else is: none of them pushes another argument out of sight.
+    """
+    told = redaction.redact_all(given)
+    written = _json(told)
+    if len(written) <= MAX_ARGUMENT_CHARACTERS:
+        return written, True
+    return _cut(_json(_clipped(told)), MAX_ARGUMENT_CHARACTERS), False
+
+
+def _clipped(value: Any) -> Any:
+    match value:
+        case str() if len(value) > _MAX_TEXT_CHARACTERS:
+            return f"{value[:_MAX_TEXT_CHARACTERS]}… ({len(value):,} characters)"
+        case Mapping():
+            return {key: _clipped(inner) for key, inner in value.items()}
+        case list():
+            return [_clipped(inner) for inner in value]
+        case _:
+            return value
 
 
 def _context(run: Run) -> list[dict[str, str]]:

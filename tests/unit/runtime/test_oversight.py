@@ -146,6 +146,16 @@ def test_a_person_is_shown_the_call_and_the_conversation_within_a_bound(template
     assert len(large.context) <= 2 * asking.MAX_CONTEXT_CHARACTERS
 
 
+def test_a_long_argument_hides_no_other_one_and_the_person_reads_that_it_was_cut(template, run):
+    given = {"note": ["x" * 100_000], "order": "A1"}
+    asked = asked_of(template(), run, given)
+    shown = json.loads(asked.arguments)
+    assert (shown["order"], "100,000 characters" in shown["note"][0]) == ("A1", True)
+    assert "too long to be shown whole" in asked.ask.why
+    many = asked_of(template(), run, {f"name-{number}": 1 for number in range(10_000)})
+    assert "too long to be shown whole" in many.ask.why
+
+
 def test_an_approval_is_bound_to_tool_schema_and_arguments():
     def digest(tool, given):
         return toolbox.build([tool]).digest(ToolUse("c1", "refund", given, 1))
