@@ -128,6 +128,14 @@ class Account:
         self._unbounded = answer is None
         return answer
 
+    async def let_go(self) -> None:
+        """See ``Ledger.let_go``. Where it is cut, or the store is away, that is told with the next word."""
+        self._give_back()
+        if bills := self.bills():
+            with contextlib.suppress(errors.StoreUnavailable, errors.StoreRefused):
+                await self._books.settle(self._claim.agent, self._claim.task.id, bills)
+                self.told(bills)
+
     def settle(self, reserved: Reserved, used: Amount) -> None:
         """See ``Ledger.settle``."""
         self._bills.append(Settlement(reserved.call, used, reserved.at_ms))

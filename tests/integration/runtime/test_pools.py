@@ -8,6 +8,7 @@ import json
 
 import pytest
 
+from penstock.money.ledger import Amount, Budget, Limit, Scope, Unit, Window
 from penstock.outcomes import RowKind
 from penstock.task import OutcomeReason, TaskStatus
 from penstock_dev.model import testing
@@ -15,6 +16,7 @@ from tests.integration.runtime.shop import MODEL, Shop
 
 pytestmark = pytest.mark.redis
 
+BUDGET = Budget((Limit(Scope.AGENT, Window.DAY, Unit.MICRO_USD, 10_000_000),))
 SETTINGS = {"breakers": True, "PENSTOCK_CONCURRENCY": "64"}
 
 
@@ -104,15 +106,31 @@ async def test_what_the_vendor_tells_with_its_answers_is_kept_without_a_word_of_
     assert {each.status for each in ended} == {TaskStatus.SUCCEEDED}
 
 
-async def test_a_task_without_the_time_to_wait_says_what_it_waited_for(shops, declared):
+async def test_who_has_to_wait_leaves_the_budget_to_others_and_ends_with_its_own_time(
+    shops, declared
+):
     settings = declared(requestsPerMinute=1)
     shop, _ = shops
     with testing.model_server(7) as model:
         shop.model_url = model.url + "/late"
-        cut = await shop.release({"text": "Soon."}, limits={"wallSeconds": 2})
+        cut = await shop.release({"text": "Soon."}, limits={"wallSeconds": 4})
+        await shop.store.ledger.declare(shop.agent, BUDGET)
+
+        async def spent():
+            windows = (await shop.store.ledger.spending(shop.agent)).windows
+            return next(one for one in windows if one.window is Window.DAY)
+
+        async def waits_and_holds_nothing():
+            running = (await shop.task(waiting)).status is TaskStatus.RUNNING
+            return running and (await spent()).held == Amount()
+
         async with shop.pool(cut, **settings):
             first = await shop.ended(await shop.submit())
-            second = await shop.ended(await shop.submit())
+            waiting = await shop.submit()
+            await shop.until(waits_and_holds_nothing, 4)
+            second = await shop.ended(waiting)
         assert model.journal(0)["total"] == 1
+    billed = await spent()
+    assert (billed.settled.micro_usd, billed.held) == (first.usage.cost_micro_usd, Amount())
     assert first.status is TaskStatus.SUCCEEDED
     assert second.outcome.reason in (OutcomeReason.MODEL_ERROR, OutcomeReason.LIMIT_WALL_SECONDS)

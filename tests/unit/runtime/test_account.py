@@ -1,6 +1,7 @@
 """A task's account: what was reserved with its claim, what it asks for itself, and the bills it owes."""
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -110,6 +111,20 @@ async def test_what_a_checkpoint_may_have_reserved_is_given_back_where_no_call_f
     unused.answered(unused.ahead(QUOTE), reserved("claim-0.1"))
     assert unused.ahead(QUOTE).call == "claim-0.2"
     assert unused.bills() == (Settlement("claim-0.1", NOTHING, 7),)
+
+
+@pytest.mark.parametrize("away", [False, True])
+async def test_a_call_that_has_to_wait_for_something_else_holds_nothing_and_asks_again(away):
+    books = Books("whole")
+    own = account(books, reserved(FIRST))
+    if away:
+        books.settle = None
+    with contextlib.suppress(TypeError):
+        await own.let_go()
+    given_back = Settlement(FIRST, NOTHING, 7)
+    assert books.settled == ([] if away else [given_back])
+    assert own.bills() == ((given_back,) if away else ())
+    assert (await own.reserve(QUOTE)).call == "claim-0.1"
 
 
 async def test_a_budget_that_is_gone_is_asked_about_no_more():

@@ -149,6 +149,20 @@ async def test_who_waits_is_asked_in_order_and_its_wait_is_in_its_bill():
     assert scene.desk.asked[2][1] == NEED.times(2)
 
 
+@pytest.mark.parametrize("waits", [0.0, 0.5])
+async def test_who_waits_for_longer_than_a_moment_holds_no_money(waits):
+    class Ledger:
+        is_unbounded, let = False, 0
+
+        async def let_go(self):
+            self.let += 1
+
+    scene, ledger = Scene(FULL, "need"), Ledger()
+    scene.clock.sleep = lambda _: asyncio.sleep(waits)
+    await scene.ask(ledger=ledger)
+    assert ledger.let == (1 if waits else 0)
+
+
 async def test_a_wait_beyond_the_tasks_time_is_not_begun():
     scene = Scene(FULL)
     with pytest.raises(ModelFailed) as late:

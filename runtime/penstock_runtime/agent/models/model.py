@@ -321,6 +321,10 @@ class Ledger(Protocol):
         """
         ...
 
+    async def let_go(self) -> None:
+        """Give back what is reserved for the next call already: it has to wait for something else."""
+        ...
+
     def settle(self, reserved: Reserved, used: Amount) -> None:
         """Say what a call has used, by its bill. It is told with the next word to the store.
 

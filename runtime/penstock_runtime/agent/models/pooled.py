@@ -29,6 +29,7 @@ from penstock_store.store import Store
 _LEASE_SECONDS: Final = 1.0  # what is borrowed is used so long, then given back
 _ASKING_SECONDS: Final = 1.0  # a slow store holds up no call for longer
 _NOTICED_SECONDS: Final = 0.05  # less is a round trip, and no wait
+_HOLDING_SECONDS: Final = 0.3
 _MOST_AHEAD: Final = 2_000.0  # calls: no worker has more of them in flight
 
 
@@ -162,6 +163,7 @@ class Pooled(Wrapper):
             return
         began, left = self._clock(), request.left_seconds
         self._wanted += need
+        holding = asyncio.ensure_future(_let_go(request))
         try:
             async with asyncio.timeout(None if left == math.inf else left), self._turn:
                 while not self._take(need) and not await self._borrow(need, request):
@@ -169,6 +171,7 @@ class Pooled(Wrapper):
         except TimeoutError:
             raise self._too_late(0.0) from None
         finally:
+            holding.cancel()
             self._wanted -= need
             waited = self._clock() - began
             if waited >= _NOTICED_SECONDS:
@@ -247,6 +250,13 @@ class Pooled(Wrapper):
         if answer.allowed is not None:
             self._seen = answer.allowed
         return answer
+
+
+async def _let_go(request: Request) -> None:
+    """Who has to wait for longer than a moment holds no money from others meanwhile."""
+    if request.ledger is not None and not request.ledger.is_unbounded:
+        await asyncio.sleep(_HOLDING_SECONDS)
+        await request.ledger.let_go()
 
 
 def _counting(tokens: Tokens) -> int:
