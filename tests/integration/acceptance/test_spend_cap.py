@@ -12,7 +12,7 @@ from tests.integration.acceptance import manifests
 from tests.integration.acceptance.product import Product
 from tests.integration.acceptance.traffic import by_revision
 
-CAP = 50_000  # micro-USD
+CAP = 20_000  # micro-USD
 #: A tool that never answers well: whoever asks for it again and again gets nowhere.
 NOWHERE = {
     "name": "look_up",
@@ -23,12 +23,14 @@ NOWHERE = {
     "http": {"url": "http://127.0.0.1:9/"},
 }
 ENDLESS = {"modelCalls": 1000, "toolCalls": 900, "identicalActions": 100, "inputTokens": 1_000_000}
-TEMPLATE = {"tools": [NOWHERE], "limits": {**ENDLESS, "costUSD": "5"}}
+#: On a busy machine a loop is slow before it is dear; here it is stopped for what it spends alone.
+PATIENT = {"latencyMeanSeconds": 3600, "errorRatePercent": 100}
+TEMPLATE = {"tools": [NOWHERE], "limits": {**ENDLESS, "costUSD": "5", "wallSeconds": 600}}
 BUDGET = {"budgets": {"costUSD": {"daily": "1000"}}}
 
 
 def policy(cap: str) -> dict[str, Any]:
-    made = manifests.rollout(((20, 3000, 1),))
+    made = manifests.rollout(((20, 3000, 1),), guardrails=PATIENT)
     made["spec"]["analysis"]["canarySpendCapUSD"] = cap
     return made
 
@@ -61,7 +63,7 @@ def test_a_looping_canary_is_stopped_at_its_cap_and_a_higher_cap_or_a_person_let
 ) -> None:
     good = manifests.agent("Answer in one sentence.", template=TEMPLATE, spec=BUDGET)
     other = manifests.agent("Answer in one sentence.", name="other")
-    product.cluster.apply(good, policy("0.05"), other)
+    product.cluster.apply(good, policy("0.02"), other)
     stable = product.until_stable()
     product.until_stable("other")
     with product.live_traffic(8) as load, product.live_traffic(4, "other") as others:
@@ -69,7 +71,7 @@ def test_a_looping_canary_is_stopped_at_its_cap_and_a_higher_cap_or_a_person_let
         product.cluster.apply(loops)
         canary = product.until_canary(stable)
         message = until_stopped(product)
-    assert "of the 0.050000 USD that analysis.canarySpendCapUSD leaves it" in message
+    assert "of the 0.020000 USD that analysis.canarySpendCapUSD leaves it" in message
     assert by_revision(load.accepted)[canary] >= 3, "the canary really served"
     product.until_all_ended(load)
     product.until_all_ended(others, "other")
@@ -79,7 +81,7 @@ def test_a_looping_canary_is_stopped_at_its_cap_and_a_higher_cap_or_a_person_let
     later = product.crowd([f"later-{number}" for number in range(10)])
     assert set(by_revision(later)) == {stable}
 
-    product.cluster.apply(policy("0.1"))
+    product.cluster.apply(policy("0.04"))
     product.until_share(20)
     with product.live_traffic(8) as again:
         until_stopped(product)
