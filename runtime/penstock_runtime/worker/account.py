@@ -165,16 +165,15 @@ class Account:
             return None  # what was refused may have been bounded too wide
         if _covers(known, quote):
             return known
-        await self._returned(known)
+        self.settle(known, NOTHING)
         return None
 
-    async def _returned(self, unused: Reserved) -> None:
-        """Give back what would be in the way of the next reservation; with the next word where that fails."""
-        self.settle(unused, NOTHING)
-        bill = self._bills[-1]
-        with contextlib.suppress(errors.StoreUnavailable):
-            await self._books.settle(self._claim.agent, self._claim.task.id, [bill])
-            self.told([bill])
+    async def _tell_bills(self) -> None:
+        """Tell what is owed by now; with the next word of the task where that fails."""
+        if bills := self.bills():
+            with contextlib.suppress(errors.StoreUnavailable):
+                await self._books.settle(self._claim.agent, self._claim.task.id, bills)
+                self.told(bills)
 
     def _give_back(self) -> None:
         known, self._ahead = self._ahead.answer, _Ahead()
@@ -194,8 +193,10 @@ class Account:
     async def _asked(self, call: str, quote: Quote) -> Answer:
         """Ask the store until it answers, as long as the task has time.
 
-        Until then it may be reserved: a task that ends before gives it back.
+        What is owed is told first: an attempt that has failed is not in the way of the next one. Until it
+        answers, the call may be reserved: a task that ends before gives it back.
         """
+        await self._tell_bills()
         self._ahead = _Ahead(Waiting(call), quote)
         while True:
             left = self._left_ms()

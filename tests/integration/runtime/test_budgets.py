@@ -8,10 +8,11 @@ import pytest
 from penstock.money.ledger import Amount, Budget, Limit, Mode, OnExceeded, Scope, Unit, Window
 from penstock.task import Counting, OutcomeReason, TaskStatus
 from penstock_store.agent_scripts import AgentScripts
-from tests.integration.runtime.shop import tool
+from tests.integration.runtime.shop import MODEL, tool
 from tests.integration.runtime.test_afforded import OVERHEAD, SAYS, exceeded
 
 USD = 1_000_000
+HAIKU = "claude-haiku-5-5"
 
 
 def daily(most, scope=Scope.AGENT, unit=Unit.MICRO_USD):
@@ -218,6 +219,17 @@ async def test_a_task_that_is_cancelled_before_it_was_asked_for_gives_back_what_
     assert (await shop.task(first)).unsettled == spent.settled
     assert spent.held == Amount(), "a call that was cut counts what it held, and holds nothing"
     assert spent.settled.micro_usd > 0
+
+
+async def test_an_attempt_that_failed_is_not_in_the_way_of_the_next_one(shop):
+    """The budget has room for one call at a time, and the vendor bills nothing for the first."""
+    script = {"text": "hello", "errorPercent": 100, "errorStatus": 529, "faultyModels": [MODEL]}
+    cut = await shop.release(script, retries=0, maxTokens=4000, fallbacks=[{"name": HAIKU}])
+    tokens = daily(8_000, unit=Unit.TOKENS)
+    await shop.store.ledger.declare(shop.agent, Budget((tokens,), min_reply_tokens=4000))
+    async with shop.pool(cut):
+        ended = await shop.ended(await shop.submit())
+    assert (ended.status, ended.outcome.message) == (TaskStatus.SUCCEEDED, "")
 
 
 async def test_without_a_budget_nothing_is_written(shop):

@@ -197,6 +197,17 @@ async def test_what_was_asked_for_and_never_answered_is_given_back_at_the_end(cu
     assert own.last_bills() == (Settlement("claim-0.1", NOTHING, 0),)
 
 
+async def test_who_asks_by_itself_tells_first_what_it_owes():
+    books = Books("whole", "whole")
+    own = account(books, reserved(FIRST))
+    own.settle(await own.reserve(QUOTE), NOTHING)
+    assert not books.settled, "it may still ride on another word"
+    again = await own.reserve(QUOTE)
+    assert books.settled == [Settlement(FIRST, NOTHING, 7)], "it is not in the way of the second try"
+    own.settle(again, Amount(5, 6))
+    assert own.last_bills() == (Settlement(again.call, Amount(5, 6), 7),)
+
+
 @pytest.mark.parametrize("left_ms", [0, 60_000])
 async def test_what_cannot_be_given_back_at_once_is_with_the_next_word(left_ms):
     books = Books("whole")
