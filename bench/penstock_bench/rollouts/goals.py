@@ -19,6 +19,7 @@ class Verdict(StrEnum):
     """What is said of a goal in a cell."""
 
     HELD = "held"
+    NOT_MISSED = "not missed"  # by so few runs that they could not tell
     NOT_JUDGED = "not judged: the machine is not quiet"
     MISSED = "MISSED"
     NOT_TOLD = "not told by so few"
@@ -50,7 +51,8 @@ class Bound:
     def of(self, cell: Cell, runs: Sequence[Run], *, full: bool) -> Said:
         """Whether it holds. With many runs the estimate tells; with few only what chance hardly does."""
         bad = sum(map(self.bad, runs))
-        verdict = Verdict.HELD
+        tells = full or self.part * len(runs) >= 1
+        verdict = Verdict.HELD if tells else Verdict.NOT_MISSED
         if bad > self.part * len(runs):
             rare = binomial.tail(bad, len(runs), self.part or 1e-3) <= CHANCE
             verdict = Verdict.MISSED if full or rare else Verdict.NOT_TOLD

@@ -83,6 +83,7 @@ def test_a_goal_is_missed_by_few_runs_only_where_chance_would_hardly_do_that():
     caught, slow = replace(RUN), replace(RUN, given=500)
     (_, median, p90) = goals.bounds(BAD)[:3]
     assert median.of(BAD, [caught] * 5, full=False).verdict is Verdict.HELD
+    assert median.of(BAD, [caught], full=False).verdict is Verdict.NOT_MISSED
     assert median.of(BAD, [caught] * 2 + [slow] * 3, full=False).verdict is Verdict.NOT_TOLD
     assert median.of(BAD, [caught] * 2 + [slow] * 3, full=True).verdict is Verdict.MISSED
     assert median.of(BAD, [slow] * 12, full=False).verdict is Verdict.MISSED
