@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from penstock.analysis.comparison.judge import Strength
+from penstock.analysis.comparison.judge import Strength, Strengths
 from penstock.analysis.comparison.sums import MOST_CHARACTERS, encode
 from penstock.analysis.evidence import Observation
 from penstock.analysis.guardrails import FEWEST_STABLE, CheckVerdict, Finding
@@ -12,7 +12,7 @@ from penstock.api.analysis import AnalysisStatus, ArmCounts, CheckReport, Yardst
 from penstock.api.comparison import ComparisonStatus
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.rollout import findings, path
-from penstock.rollout.comparing import Comparing, check_name, comparing
+from penstock.rollout.comparing import check_name, comparing
 from penstock.rollout.facts import COMPARABLE_PERCENT, Facts
 from penstock.rollout.words import compared
 from penstock.traffic import Arm
@@ -83,23 +83,34 @@ def reports(facts: Facts) -> list[CheckReport]:
     rows = [check_report(check) for check in facts.checks]
     if known is None or observed is None:
         return rows
-    return rows + [_compared(known, observed, one) for one in known.strengths.metrics]
-
-
-def _compared(known: Comparing, observed: Observation, one: Strength) -> CheckReport:
-    """One metric of the comparison, ready to print."""
     strengths = known.strengths
-    loudest = one is strengths.strongest
-    verdict = CheckVerdict.PASSING
-    if strengths.suspicious and loudest:
-        verdict = CheckVerdict.BREACHED if strengths.condemns else CheckVerdict.SUSPECT
+    return rows + [_compared(strengths, observed, one) for one in strengths.metrics]
+
+
+def _words(facts: Facts) -> tuple[str, ...]:
+    """What each of them says, in one word."""
+    known = comparing(facts)
+    found = [check.verdict.value for check in facts.checks]
+    if known is not None and facts.observation is not None:
+        found += [_word(known.strengths, one) for one in known.strengths.metrics]
+    return tuple(found)
+
+
+def _word(strengths: Strengths, one: Strength) -> str:
+    if not strengths.suspicious or one is not strengths.strongest:
+        return CheckVerdict.PASSING.value
+    return (CheckVerdict.BREACHED if strengths.condemns else CheckVerdict.SUSPECT).value
+
+
+def _compared(strengths: Strengths, observed: Observation, one: Strength) -> CheckReport:
+    """One metric of the comparison, ready to print."""
     ours, theirs = (compared.of_arm(observed, one.name, arm) for arm in (Arm.CANARY, Arm.STABLE))
     return CheckReport(
         name=check_name(one.name),
         candidate=ours,
         stable=theirs,
         limit=compared.strength(strengths, one),
-        verdict=verdict.value,
+        verdict=_word(strengths, one),
     )
 
 
@@ -132,10 +143,10 @@ def _worth_a_write(facts: Facts, before: AgentRolloutStatus, observed: Observati
     return (facts.now - condition.moment(last)).total_seconds() >= SECONDS_BETWEEN_COUNTS
 
 
-_Words = tuple[tuple[str, ...], tuple[bool, ...]]
+_News = tuple[tuple[str, ...], tuple[bool, ...]]
 
 
-def _news(facts: Facts, observed: Observation) -> _Words:
+def _news(facts: Facts, observed: Observation) -> _News:
     """What each check says, and which arms have tasks."""
     analysis = facts.status.analysis
     kept = [tally.tasks > 0 for tally in _arms(analysis)]
@@ -143,10 +154,10 @@ def _news(facts: Facts, observed: Observation) -> _Words:
         kept = [
             count(arm).tasks > 0 for count in (observed.in_total, observed.in_step) for arm in _ARMS
         ]
-    return tuple(check.verdict for check in reports(facts)), tuple(kept)
+    return _words(facts), tuple(kept)
 
 
-def _told(analysis: AnalysisStatus) -> _Words:
+def _told(analysis: AnalysisStatus) -> _News:
     """The same, as status has it."""
     words_of = tuple(check.verdict for check in analysis.checks)
     return words_of, tuple(arm.tasks > 0 for arm in _arms(analysis))

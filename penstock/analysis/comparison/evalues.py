@@ -78,6 +78,11 @@ def innate(variance: float) -> Null:
     return tuple((j, weight - total) for j, weight in raw)
 
 
+def log_of_harm(canary_events: float, exposure: Sequence[float]) -> float:
+    """ln of what the evidence of labels is at most: the mean likelihood of the ratios that count as harm."""
+    return log_sum([canary_events * GRID[g] - exposure[g] + math.log(p) for g, p in HARM.items()])
+
+
 def of_labels(canary_events: float, exposure: Sequence[float], null: Null) -> float:
     """Given that an event happened, whose was it? Evidence that it is the canary's too often.
 
@@ -93,13 +98,13 @@ def of_labels(canary_events: float, exposure: Sequence[float], null: Null) -> fl
             the canary's of the tasks that were routed with that of the event.
         null: of ``innate``.
     """
-    harm = [canary_events * GRID[g] - exposure[g] + math.log(p) for g, p in HARM.items()]
+    harm = log_of_harm(canary_events, exposure)
     base = []
     for j, weight in null:
         i, (a, b, c, d) = _CUBIC[j]
         at = a * exposure[i] + b * exposure[i + 1] + c * exposure[i + 2] + d * exposure[i + 3]
         base.append(canary_events * FINE[j] - at + weight)
-    return math.exp(min(log_sum(harm) - max(log_sum(base), 0.0), MOST_LOG))
+    return math.exp(min(harm - max(log_sum(base), 0.0), MOST_LOG))
 
 
 def of_ranks(score: float, variance: float, tilt_variance: float) -> float:

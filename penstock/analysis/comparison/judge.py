@@ -20,6 +20,7 @@ from penstock.analysis.comparison.sums import (
     ONE,
     RATIOS,
     VALUES,
+    RatioSince,
     RatioWhole,
 )
 
@@ -142,12 +143,7 @@ def ratio(seen: Compared, at: int, bounds: Bounds) -> Strength:
     """What one kind of events says."""
     whole, slots = seen.evidence.whole.ratios[at], [s.ratios[at] for s in seen.evidence.since]
     null = evalues.innate(round(innate_variance(seen, at), 4))
-    worse = weighed(
-        evalues.of_labels(s.labelled, [a / ONE for a in s.exposure], null)
-        if s.labelled or s.exposure[-1]
-        else 1.0
-        for s in slots
-    )
+    worse = weighed(_labelled(s, null) for s in slots)
     if whole.excess < bounds.ignored[at] * whole.weight:
         worse = min(worse, 1.0)
     bucket, alone = None, worse
@@ -155,11 +151,25 @@ def ratio(seen: Compared, at: int, bounds: Bounds) -> Strength:
         bucket = hangs_on(seen, at)
         worse = worse if bucket is None else SUSPICIOUS - 0.01
     limit = bounds.limits[at]
-    over = weighed(evalues.of_limit(s.events, s.tasks, limit, evalues.ABOVE) for s in slots)
+    over = weighed(_over(s.events, s.tasks, limit) for s in slots)
     if at:
-        ripe = weighed(evalues.of_limit(*count, limit, evalues.ABOVE) for count in seen.ripe[at])
+        ripe = weighed(_over(*count, limit) for count in seen.ripe[at])
         over = (1 - LATE_PART) * over + LATE_PART * ripe
     return Strength(RATIOS[at], worse, over, bucket, alone)
+
+
+def _labelled(seen: RatioSince, null: evalues.Null) -> float:
+    """Evidence of one slot. Below 1 it speaks for the canary, and 0 is as good and is had at once."""
+    if not seen.exposure[-1]:
+        return 1.0
+    exposure = [log / ONE for log in seen.exposure]
+    if evalues.log_of_harm(seen.labelled, exposure) <= 0.0:
+        return 0.0
+    return evalues.of_labels(seen.labelled, exposure, null)
+
+
+def _over(events: int, tasks: int, limit: float) -> float:
+    return evalues.of_limit(events, tasks, limit, evalues.ABOVE) if tasks else 1.0
 
 
 def users_spread(seen: Compared, at: int) -> spread.Spread:
@@ -219,10 +229,15 @@ def value(seen: Compared, at: int, bounds: Bounds) -> Strength:
     worse = 1.0
     if sum(seen.evidence.whole.canary) >= FEWEST_TASKS:
         tilt = tilt_variance(seen, at)
-        worse = weighed(evalues.of_ranks(s.score / ONE, s.variance / ONE, tilt) for s in slots)
+        worse = weighed(
+            evalues.of_ranks(s.score / ONE, s.variance / ONE, tilt) if s.variance else 1.0
+            for s in slots
+        )
     over = 1.0
     if bounds.limited[at]:
-        over = weighed(evalues.of_bets([log / ONE for log in s.above]) for s in slots)
+        over = weighed(
+            evalues.of_bets([log / ONE for log in s.above]) if any(s.above) else 1.0 for s in slots
+        )
     return Strength(VALUES[at], worse, over)
 
 
