@@ -182,7 +182,7 @@ def test_a_good_canary_proves_that_it_keeps_its_limits():
     ],
 )
 def test_a_canary_at_the_size_of_a_limit_does_not(name, wrong):
-    for seed in range(5):
+    for seed in range(2):
         seen = World(seed, share=0.5).minutes(10, **wrong).seen
         assert name in {u.name for u in proof.unproven(seen, BOUNDS, last_raise=False)}
 
@@ -244,10 +244,10 @@ def test_what_is_settled_is_counted_once():
 
 
 def test_sums_survive_being_written_down_and_are_small():
-    world = World(9, share=0.5, per_minute=3000)
+    world = World(9, share=0.5, per_minute=1000)
     world.cohorts.begin((2, 3, 4, 5, 6))
     for version in (2, 3, 4, 5, 6):
-        world.minutes(5, version=version)
+        world.minutes(3, version=version)
     text = encode(world.seen.settled)
     assert decode(text) == world.seen.settled
     assert 0 < len(text) < MOST_CHARACTERS
