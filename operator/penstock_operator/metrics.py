@@ -157,6 +157,18 @@ QUEUED: Final = Gauge(
     _AGENT,
     registry=_LEADING,
 )
+PARKED: Final = Gauge(
+    "penstock_agent_waiting_for_approval",
+    "Calls that wait for a person's decision. No series while Redis does not answer.",
+    _AGENT,
+    registry=_LEADING,
+)
+LAPSES: Final = Gauge(
+    "penstock_agent_first_approval_lapses_seconds",
+    "In how many seconds time decides the first call that waits for a person; no series while none does.",
+    _AGENT,
+    registry=_LEADING,
+)
 OLDEST: Final = Gauge(
     "penstock_agent_oldest_queued_seconds",
     "For how long the oldest task has waited for a worker; 0 when none waits. No series while "

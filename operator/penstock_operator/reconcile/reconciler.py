@@ -325,8 +325,12 @@ class Reconciler:
                 break
         if ended:
             log.info("tasks expired", agent=str(key), ended=ended)
-        if lapsed := await self.sources.store.escalations.lapse(key, _REHOME_BATCH):
-            log.info("calls decided by time", agent=str(key), decided=lapsed)
+        for _ in range(_REHOME_BATCHES):
+            lapsed = await self.sources.store.escalations.lapse(key, _REHOME_BATCH)
+            if lapsed:
+                log.info("calls decided by time", agent=str(key), decided=lapsed)
+            if lapsed < _REHOME_BATCH:
+                break
 
     async def _post(self, about: Object, happening: Happening) -> None:
         """Post an Event; a lost Event is no reason to do the work again."""

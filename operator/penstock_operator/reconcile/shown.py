@@ -45,6 +45,9 @@ def of_nobody(key: AgentKey) -> dict[Series, float]:
 def _queue(place: tuple[str, str], look: Look) -> Iterator[tuple[Series, float]]:
     held = look.work.values()
     yield (metrics.QUEUED, place), float(look.waiting + sum(work.queued for work in held))
+    yield (metrics.PARKED, place), float(look.parked)
+    if look.lapses_in_ms is not None:
+        yield (metrics.LAPSES, place), look.lapses_in_ms / 1000
     oldest_ms = max((work.oldest_queued_ms for work in held), default=0)
     yield (metrics.OLDEST, place), oldest_ms / 1000
 

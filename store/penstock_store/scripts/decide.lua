@@ -13,7 +13,10 @@ local word = redis.sha1hex(table.concat({verdict, answer, changed}, "\n"))
 local said = known["said:" .. ARGV[9]]
 local approvals = tonumber(known.approvals or "") or 0
 if said == word then return {"again", approvals} end
-if not task then return {"decided"} end
+if not task then
+  if known.status == "Open" then parking.forget(name) end -- a version before has ended its task
+  return {"decided"}
+end
 if NOW >= tonumber(known.deadline) then
   parking.lapse(name)
   return {"decided"}

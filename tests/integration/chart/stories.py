@@ -460,6 +460,14 @@ async def a_canary_is_aborted(plant: Plant) -> None:
     await plant.run(3)
 
 
+@story(PenstockApprovalsLapse="support")
+async def a_call_waits_for_a_person_and_its_time_is_nearly_over(plant: Plant) -> None:
+    made = trying()
+    assert made.look is not None
+    plant.world = replace(made, look=replace(made.look, parked=2, lapses_in_ms=300_000))
+    await plant.run(5)
+
+
 @story(PenstockRolledBack="support")
 async def a_rejected_revision_is_still_the_newest_when_another_operator_leads(plant: Plant) -> None:
     plant.world = trying(f"abort/{cut(V2).name}/1")

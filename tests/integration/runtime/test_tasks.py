@@ -247,10 +247,10 @@ async def test_a_task_that_waited_too_long_expires_unasked(shop, fake_model):
 async def test_an_error_nobody_foresaw_ends_its_task_and_no_other(shop, monkeypatch):
     begin = claims.beginning
 
-    def broken(claim):
+    def broken(claim, *more):
         if claim.task.input == "break":
             raise ZeroDivisionError("a bug")
-        return begin(claim)
+        return begin(claim, *more)
 
     monkeypatch.setattr(claims, "beginning", broken)
     cut = await shop.release({"text": "fine"})

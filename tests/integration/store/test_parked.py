@@ -217,6 +217,18 @@ async def test_readers_of_the_version_before_see_a_task_that_stands_still_and_ha
     assert await desk.status(behind.task) is TaskStatus.QUEUED
 
 
+async def test_what_a_gateway_of_the_version_before_has_cancelled_is_void_when_somebody_decides(
+    desk,
+):
+    task, escalation = await waits(desk)
+    await desk.raw.hset(desk.keys.task(task), mapping={"status": "Cancelled"})
+    said = await desk.store.escalations.decide(escalation, Word("ann", Verdict.APPROVE))
+    assert said is Decided.TOO_LATE
+    kept = await desk.store.escalations.get(escalation)
+    assert kept.status is EscalationStatus.VOID
+    assert (await desk.store.routes.look(desk.agent, [])).parked == 0
+
+
 async def test_a_revision_that_holds_nothing_but_waiting_tasks_may_be_forgotten(desk):
     task, escalation = await waits(desk)
     await desk.set_route(
