@@ -131,10 +131,7 @@ class Account:
     async def let_go(self) -> None:
         """See ``Ledger.let_go``. Where it is cut, or the store is away, that is told with the next word."""
         self._give_back()
-        if bills := self.bills():
-            with contextlib.suppress(errors.StoreUnavailable, errors.StoreRefused):
-                await self._books.settle(self._claim.agent, self._claim.task.id, bills)
-                self.told(bills)
+        await self._tell_bills()
 
     def settle(self, reserved: Reserved, used: Amount) -> None:
         """See ``Ledger.settle``."""
@@ -171,7 +168,7 @@ class Account:
     async def _tell_bills(self) -> None:
         """Tell what is owed by now; with the next word of the task where that fails."""
         if bills := self.bills():
-            with contextlib.suppress(errors.StoreUnavailable):
+            with contextlib.suppress(errors.StoreUnavailable, errors.StoreRefused):
                 await self._books.settle(self._claim.agent, self._claim.task.id, bills)
                 self.told(bills)
 

@@ -1,7 +1,6 @@
 """A task's account: what was reserved with its claim, what it asks for itself, and the bills it owes."""
 
 import asyncio
-import contextlib
 
 import pytest
 
@@ -117,10 +116,8 @@ async def test_what_a_checkpoint_may_have_reserved_is_given_back_where_no_call_f
 async def test_a_call_that_has_to_wait_for_something_else_holds_nothing_and_asks_again(away):
     books = Books("whole")
     own = account(books, reserved(FIRST))
-    if away:
-        books.settle = None
-    with contextlib.suppress(TypeError):
-        await own.let_go()
+    books.away = errors.StoreUnavailable("gone") if away else None
+    await own.let_go()
     given_back = Settlement(FIRST, NOTHING, 7)
     assert books.settled == ([] if away else [given_back])
     assert own.bills() == ((given_back,) if away else ())
@@ -203,7 +200,9 @@ async def test_who_asks_by_itself_tells_first_what_it_owes():
     own.settle(await own.reserve(QUOTE), NOTHING)
     assert not books.settled, "it may still ride on another word"
     again = await own.reserve(QUOTE)
-    assert books.settled == [Settlement(FIRST, NOTHING, 7)], "it is not in the way of the second try"
+    assert books.settled == [Settlement(FIRST, NOTHING, 7)], (
+        "it is not in the way of the second try"
+    )
     own.settle(again, Amount(5, 6))
     assert own.last_bills() == (Settlement(again.call, Amount(5, 6), 7),)
 
