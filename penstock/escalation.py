@@ -106,6 +106,7 @@ class Escalation:
     ``submitter`` is who submitted the task, ``user`` for whom. ``approved_by`` have approved so far,
     ``decided_by`` is empty where time decided, or nobody yet. ``changed``: JSON of the arguments that a
     person put in the place of the model's, also where one more must approve; empty where nobody did.
+    ``doubt``: in this span Redis lost what became of the call; it may have been approved and made.
     """
 
     id: str
@@ -134,6 +135,7 @@ class Escalation:
     decided_revision: str = ""
     context: str = ""
     schema: str = ""
+    doubt: str = ""
 
 
 def digest(tool: str, schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:

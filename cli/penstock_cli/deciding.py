@@ -169,6 +169,9 @@ def _described(found: Document) -> Iterator[str]:
         "asked": found["askedAt"],
         "deadline": f"{found['deadline']}, then {found['onTimeout']}",
         "cost so far": f"${found['costUSD']}",
+        "in doubt": f"what became of it {found['doubt']} is lost: it may have been made already"
+        if found["doubt"]
+        else "",
         "approvers": " and ".join(" or ".join(groups) for groups in found["approvers"]),
         "approvals": f"{len(found['approvedBy'])} of {found['minApprovals']}"
         + (f": {', '.join(found['approvedBy'])}" if found["approvedBy"] else ""),

@@ -208,7 +208,7 @@ def claim(agent: AgentKey, revision: str, consumer: str, answer: Sequence[Any]) 
         expired=bool(expired),
         consumer=consumer,
         problem=problem,
-        doubt=_span(word(stored.get("doubt"))),
+        doubt=span(word(stored.get("doubt"))),
         suspects=_number(word(stored.get("suspects"))),
         reserved=money.first_answer(claim_id.decode(), *reserved),
         decision=decision,
@@ -257,7 +257,7 @@ def word(value: bytes | None) -> str:
     return (value or b"").decode(errors="replace")
 
 
-def _span(text: str) -> str:
+def span(text: str) -> str:
     """A span "from to" in ms as people read it; empty when there is none."""
     if not text:
         return ""

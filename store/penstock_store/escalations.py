@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ _SHOWN: Final = (
     "approvedBy", "approving", "decidedBy", "note", "answer", "changed", "decidedRevision", "schema",
 )  # fmt: skip
 _WHOLE: Final = (*_SHOWN, "context")
+_TAIL: Final = ("before", "breakAt", "settled", "doubtFrom", "doubtTo")
 
 
 class Decided(StrEnum):
@@ -106,11 +107,17 @@ class Escalations:
         if agent is None:
             return None
         key = keys.AgentKeys(agent).escalation(identifier)
-        values = await self._scripts.connection.read("HMGET", key, *_WHOLE)
+        read = self._scripts.connection.read
+        values = await read("HMGET", key, *_WHOLE)
         if values[0] is None:
             return None
         found = _escalation(agent, identifier, dict(zip(_WHOLE, values, strict=True)))
-        return found if tenant is None or found.tenant == tenant else None
+        if tenant is not None and found.tenant != tenant:
+            return None
+        if found.status is not EscalationStatus.OPEN:
+            return found
+        tail = await read("HMGET", keys.AgentKeys(agent).tail, *_TAIL)
+        return replace(found, doubt=_doubt(found, tail))
 
     async def schema(self, found: Escalation) -> dict[str, Any] | None:
         """The schema of an escalation's tool; None where it is kept no longer."""
@@ -218,6 +225,22 @@ def _escalation(agent: AgentKey, identifier: str, stored: Mapping[str, bytes | N
             context=text.get("context", ""),
             schema=text["schema"],
         )
+
+
+def _doubt(found: Escalation, tail: Sequence[bytes | None]) -> str:
+    """The span of which Redis has lost what became of an open call, as people read it; empty where it lost nothing.
+
+    A break that is not settled yet counts as well: whether a worker is gone with it is not known.
+    """
+    before, broken, settled, doubt_from, doubt_to = (codec.word(value) for value in tail)
+    unsettled = _number(broken) > _number(settled)
+    spans = [(before, broken)] * unsettled + [(doubt_from, doubt_to)]
+    after = (f"{begin} {end}" for begin, end in spans if _number(end) > found.asked_ms)
+    return codec.span(next(after, ""))
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() else 0
 
 
 def _persons(text: str) -> tuple[str, ...]:

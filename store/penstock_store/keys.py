@@ -164,6 +164,11 @@ class AgentKeys:
         """A tool's schema, by which changed arguments are checked."""
         return f"{self.tag}:schema:{digest}"
 
+    @property
+    def tail(self) -> str:
+        """What workers have written last, and what Redis may have lost of it."""
+        return f"{self.tag}:tail"
+
     def effects_of(self, revision: str) -> str:
         """What a revision's calls have done, summed up."""
         return f"{self.tag}:effects:of:{revision}"

@@ -182,6 +182,13 @@ class Escalation(EscalationItem):
     """The same with the newest of the conversation before it."""
 
     conversation: list[Said]
+    doubt: Annotated[
+        str,
+        Field(
+            description="The span of which the store has lost what became of it: the call may have been "
+            "approved and made before. Empty: there is none."
+        ),
+    ]
 
 
 class EscalationList(_Document):

@@ -87,7 +87,14 @@ def escalation_document(found: Escalation, *, tenant: bool, whole: bool = False)
     more = {"tenant": found.tenant} if tenant else {}
     if not whole:
         return document | more
-    return document | more | {"conversation": _as_json(found.context, [])}
+    return (
+        document
+        | more
+        | {
+            "conversation": _as_json(found.context, []),
+            "doubt": found.doubt,
+        }
+    )
 
 
 def _as_json(text: str, otherwise: Any) -> Any:

@@ -146,6 +146,9 @@ async def test_a_living_worker_goes_on_with_a_decision_that_redis_has_lost_and_n
     assert said is Decided.DONE
     claim = await desk.claim_one(consumer="busy")
     tail.happen()
+    await again(other.claims.heartbeat, [], "idle")
+    asked = await again(desk.store.escalations.get, escalation)
+    assert asked.doubt.startswith("between "), "whoever is asked again is not warned"
     assert (await again(desk.store.claims.heartbeat, [claim], "busy"))[claim.id] in (
         Directive.REWRITE,
         Directive.CONTINUE,
@@ -160,7 +163,9 @@ async def test_a_living_worker_goes_on_with_a_decision_that_redis_has_lost_and_n
 
     async def claims():
         await again(other.claims.heartbeat, [], "idle")
-        return await other.claims.take(desk.agent, STABLE, "idle", 5)
+        await other.queue.part(desk.agent, STABLE, QUIET_MS)
+        suspects = await other.claims.take_suspects(desk.agent, STABLE, "idle")
+        return suspects or await other.claims.take(desk.agent, STABLE, "idle", 5)
 
     (taken,) = await eventually(claims, len)
     assert taken.checkpoint == b"about to refund"

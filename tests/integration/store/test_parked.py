@@ -169,6 +169,13 @@ async def test_a_decision_on_a_task_whose_agent_has_just_gone_is_told_to_be_none
     assert (await desk.store.tasks.get(task, TENANT)).status is TaskStatus.CANCELLED
 
 
+async def test_no_break_of_before_it_was_asked_casts_doubt_on_a_call(desk):
+    for number, (field, moment) in enumerate([("breakAt", 1), ("doubtTo", 2)]):
+        await desk.raw.hset(f"{desk.keys.tag}:tail", field, moment)
+        _, escalation = await waits(desk, user=f"u{number}")
+        assert not (await desk.store.escalations.get(escalation)).doubt
+
+
 async def test_after_a_rollback_the_decision_leads_to_stable(desk):
     await desk.set_route(canary=CANARY, percent=99)
     for number in range(50):
