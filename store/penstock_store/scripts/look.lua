@@ -6,7 +6,7 @@
 -- the first of them}; route is its fields, or empty.
 -- KEYS: tag, route, outcomes. ARGV: revisions; others are told of when they hold tasks.
 -- unguarded: it takes out what is empty or over, and changes nothing else
--- uses: agent places ledger
+-- uses: agent places spent
 local LONGEST_WORD = 64 -- a namespace's own user can write any
 
 local function id_of(entries) return entries[1] and entries[1][1] or "" end
@@ -71,7 +71,7 @@ end
 
 local function spending()
   if not route or (route.budget or "") == "" then return {} end
-  return ledger.spent("", "", false, false, route.candidate or "")
+  return spent_windows("", "", false, false, route.candidate or "")
 end
 
 -- Workers give such calls up when they wait for one; where none lives, nobody else does.

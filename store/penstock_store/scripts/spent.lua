@@ -3,6 +3,6 @@
 -- both a call has found too little left: what it was then, or -1}.
 -- KEYS: tag, route, outcomes. ARGV: tenant, user, with a tenant (1 or 0), with a user (1 or 0), canary.
 -- unguarded: it reads
--- uses: agent places ledger
+-- uses: agent places spent
 local tenant, user, with_tenant, with_user, canary = ARGV[1], ARGV[2], ARGV[3] == "1", ARGV[4] == "1", ARGV[5]
-return ledger.spent(tenant, user, with_tenant, with_user, canary)
+return spent_windows(tenant, user, with_tenant, with_user, canary)

@@ -356,25 +356,6 @@ function ledger.sweep(limit)
   return #overdue
 end
 
--- What is spent and held of the windows around now, and how often each limit has refused.
-function ledger.spent(tenant, user, with_tenant, with_user, canary)
-  local budget = hash_at(BUDGET) or {}
-  local subjects = {{"agent", "agent"}}
-  if with_tenant then subjects[#subjects + 1] = places.tenant(tenant) end
-  if with_user then subjects[#subjects + 1] = places.user(tenant, user) end
-  if canary ~= "" then subjects[#subjects + 1] = {"canary", "canary:" .. canary} end
-  local said = {NOW, call("HGETALL", REFUSALS)}
-  for _, place in ipairs(places.around(budget, subjects, NOW)) do
-    places.read(place)
-    local short = places.marks(place)
-    said[#said + 1] = {
-      place.scope, place.window, place.settled.tokens, place.settled.micro_usd, place.held.tokens, place.held.micro_usd,
-      place.ends, place.most.tokens or -1, place.most.micro_usd or -1, tonumber(short[1] or -1), tonumber(short[2] or -1),
-    }
-  end
-  return said
-end
-
 -- The first limit of a caller's task that what is settled has reached: {limit, spent, ms of the reset, whose}, and what
 -- follows: "refused", "reported" or "escalated"; nil where there is none. No call of such a task could be made before its
 -- window ends.
