@@ -20,7 +20,7 @@ _CONNECTION: Final = ("ping", "select")
 _SCRIPTS: Final = ("eval", "evalsha")
 #: What is said inside the scripts that take a task on its way.
 _TASKS: Final = (
-    "exists", "expire", "hdel", "hget", "hgetall", "hmget", "hset", "lpop", "lpush", "lrem",
+    "exists", "expire", "hdel", "hget", "hgetall", "hmget", "hset", "lpop", "lpush", "lrange", "lrem",
     "ltrim", "publish", "time", "xack", "xadd", "xdel", "xinfo|groups", "xlen", "zadd", "zrem",
     "del", "srem", "hincrby", "zrange", "zrangebyscore",
 )  # fmt: skip
@@ -35,7 +35,7 @@ WORKER_COMMANDS: Final = (
 #: ``admit``, ``cancel``, ``recent``, ``escalations`` and ``decide``, reading tasks and events, waiting for news.
 GATEWAY_COMMANDS: Final = (
     *_CONNECTION, *_SCRIPTS, *_TASKS,
-    "get", "hexists", "info|server", "lrange", "persist", "pfadd", "rpush", "subscribe", "unsubscribe", "xrange", "zcard",
+    "get", "hexists", "info|server", "persist", "pfadd", "rpush", "subscribe", "unsubscribe", "xrange", "zcard",
     "zremrangebyscore",
 )  # fmt: skip
 #: ``route``, ``look``, ``ends``, ``rehome``, ``sweep``, ``index``, outcome rows, and the users of namespaces.
