@@ -110,6 +110,16 @@ async def seen_tenant(gateway: Gateway, caller: Caller, agent: AgentKey, *, alon
     return caller.tenant
 
 
+async def decided_tenant(gateway: Gateway, caller: Caller, agent: AgentKey) -> str:
+    """On whose calls the caller may decide: "" on those of all tenants. Nobody decides on what he may not see.
+
+    Raises:
+        Problem: agent-forbidden.
+    """
+    await gateway.access.check(caller, Verb.APPROVE, agent)
+    return await seen_tenant(gateway, caller, agent, alone=True)
+
+
 @router.get(
     "/v1/escalations/{escalation}",
     operation_id="getEscalation",
@@ -158,9 +168,8 @@ async def decide(request: Request) -> Response:
     gateway: Gateway = request.app.state.gateway
     caller = await gateway.access.authenticate(request)
     identifier, agent = _named(request)
-    await gateway.access.check(caller, Verb.APPROVE, agent)
+    tenant = await decided_tenant(gateway, caller, agent)
     said = bodies.parsed(decisions.DecisionRequest, await routes.read_content(request))
-    tenant = caller.tenant if isinstance(caller, StaticCaller) else ""
     found = await _find(gateway, identifier, tenant)
     decisions.check_person(caller, found)
     arguments = await _checked_arguments(gateway, found, said)

@@ -241,3 +241,46 @@ async def test_where_too_many_wait_a_call_ends_its_task_as_escalated(shop, tool_
     assert "nobody was asked" in ended.outcome.message
     page = await shop.store.escalations.page(shop.agent, Sought())
     assert (len(page.items), page.waiting) == (1, 1)
+
+
+async def test_of_a_reply_with_several_calls_each_is_made_once_and_in_order_around_the_wait(
+    shop, tool_server
+):
+    def look(order):
+        return {"name": "look_up", "input": {"order": order}}
+
+    script = {"toolCalls": [look("A1"), REFUND, look("A2"), look("A3")]}
+    reads = tool("look_up", tool_server.url + "/ok")
+    cut = await shop.release(script, tools=[reads, refund(tool_server)])
+    identifier = await shop.submit()
+    first = shop.worker(cut)
+    asked = await waiting(shop, identifier)
+    killed(first)
+    assert [json.loads(call["body"])["order"] for call in tool_server.calls] == ["A1"]
+    await decide(shop, asked.id, Verdict.APPROVE)
+    async with shop.pool(cut):
+        assert (await shop.ended(identifier)).status is TaskStatus.SUCCEEDED
+    made = [json.loads(call["body"]) for call in tool_server.calls]
+    assert made[1] == REFUND["input"]
+    assert sorted(call["order"] for call in made) == ["A1", "A1", "A2", "A3"]
+
+
+async def test_a_worker_that_dies_in_an_approved_call_leaves_it_unmade_a_second_time(
+    shop, tool_server
+):
+    slow = tool("refund", tool_server.url + "/slow/50", "Irreversible", approval={"mode": "Always"})
+    cut = await shop.release(SCRIPT, tools=[slow | {"timeoutSeconds": 60}])
+    identifier = await shop.submit()
+    first = shop.worker(cut)
+    asked = await waiting(shop, identifier)
+    await decide(shop, asked.id, Verdict.APPROVE)
+    await shop.until(lambda: called(tool_server))
+    killed(first)
+    async with shop.pool(cut):
+        ended = await shop.ended(identifier)
+    assert (ended.status, ended.outcome.reason) == (TaskStatus.ESCALATED, OutcomeReason.TOOL_ERROR)
+    assert len(tool_server.calls) == 1
+
+
+async def called(tool_server):
+    return len(tool_server.calls) == 1
