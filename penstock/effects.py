@@ -58,7 +58,9 @@ class Sums:
         """The same in one clause."""
         much = "".join(f", {tool} {_decimal(micro)}" for tool, micro in sorted(self.micro.items()))
         doubt = f", and of {self.unknown} more nobody knows" if self.unknown else ""
-        return f"{self.done} calls that changed something, for {self.users} users{much}{doubt}"
+        calls = "1 call" if self.done == 1 else f"{self.done} calls"
+        users = "1 user" if self.users == 1 else f"{self.users} users"
+        return f"{calls} that changed something, for {users}{much}{doubt}"
 
 
 def _decimal(micro: int) -> str:

@@ -98,7 +98,7 @@ def line(event: dict[str, Any]) -> str:
         case "tool":
             said = f"{data.get('name', '')} {'answered' if data.get('ok') else 'failed'}"
         case "waiting":
-            said = f"for a person, {data.get('tool', '')}: {data.get('escalation', '')}"
+            said = f"{data.get('tool', '')}: penstock escalations show {data.get('escalation', '')}"
         case "decided":
             said = f"{data.get('decision', '')} by {data.get('by') or 'time'}"
         case "moved":

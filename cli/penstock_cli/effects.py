@@ -68,7 +68,8 @@ def _rows(found: Sequence[Document]) -> Iterator[list[str]]:
     yield ["STATE", "AT", "TOOL", "AMOUNT", "USER", "REVISION", "TASK"]
     for one in found:
         state = "Unknown" if one["state"] == "Intended" else one["state"]
-        row = [state, one["at"], one["tool"], one["amount"], one["user"], one["revision"]]
+        amount = _short(Decimal(one["amount"])) if one["amount"] else ""
+        row = [state, one["at"], one["tool"], amount, one["user"], one["revision"]]
         yield [*row, f"{one['taskId']} {one['step']}.{one['position']}"]
 
 
@@ -80,5 +81,11 @@ def _summed(found: Document) -> Iterator[str]:
     for one in done:
         if one["amount"]:
             amounts[one["tool"]] += Decimal(one["amount"])
-    much = "".join(f"; {tool} {amount.normalize():f}" for tool, amount in sorted(amounts.items()))
-    yield f"{len(done)} done, {len(found['unknown'])} unknown, for {len(users)} users{much}"
+    much = "".join(f"; {tool} {_short(amount)}" for tool, amount in sorted(amounts.items()))
+    plural = "" if len(users) == 1 else "s"
+    yield f"{len(done)} done, {len(found['unknown'])} unknown, for {len(users)} user{plural}{much}"
+
+
+def _short(amount: Decimal) -> str:
+    """Without the zeros that say nothing."""
+    return f"{amount.normalize():f}"

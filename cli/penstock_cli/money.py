@@ -105,7 +105,7 @@ def _windows(windows: Sequence[Document]) -> list[Row]:
                 *(_short(one[name]) for name in ("limit", "spent")),
                 f"{one['percent']}%",
                 *(_short(one[name]) for name in ("reserved", "left")),
-                one["resetsAt"] or "never",
+                _moment(one["resetsAt"]) or "never",
                 "yes" if one["refuses"] else "no",
             ]
             for one in windows
@@ -115,7 +115,18 @@ def _windows(windows: Sequence[Document]) -> list[Row]:
 
 def _lift(one: Document) -> Row:
     amount = f"{_short(one['amount'])} {one['unit']}"
-    return [f"{one['scope']}/{one['window']}", amount, one["by"], one["at"], one["endsAt"]]
+    return [
+        f"{one['scope']}/{one['window']}",
+        amount,
+        one["by"],
+        _moment(one["at"]),
+        _moment(one["endsAt"]),
+    ]
+
+
+def _moment(at: str) -> str:
+    """A time as kubectl shows it, where it is a whole second."""
+    return at.replace(".000Z", "Z")
 
 
 def _short(amount: str) -> str:

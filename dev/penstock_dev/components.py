@@ -237,7 +237,7 @@ def operator(endpoints: Endpoints) -> Component:
 
 
 def gateway(endpoints: Endpoints) -> Component:
-    """The tasks API with the environment's one token."""
+    """The tasks API with the environment's tokens: a caller's, and that of a person who decides."""
     settings = {
         "PENSTOCK_REDIS_URL": endpoints.redis_url,
         "PENSTOCK_LISTEN": f"127.0.0.1:{endpoints.ports.gateway}",

@@ -45,6 +45,7 @@ class Environment:
     kubectl: Path | None
     gateway_url: str | None
     token: str
+    approver_token: str | None  # of a person who decides on calls that wait
     model_url: str | None
     redis_url: str | None
     operator_url: str | None
@@ -59,6 +60,7 @@ class Environment:
             kubectl=_path(record["kubectl"]),
             gateway_url=record["gatewayURL"],
             token=record["token"],
+            approver_token=record.get("approverToken"),
             model_url=record["modelURL"],
             redis_url=record["redisURL"],
             operator_url=record["operatorURL"],

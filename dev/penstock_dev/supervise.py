@@ -162,6 +162,7 @@ async def _bring_up_and_publish(launch: Launch) -> None:
     _write_tokens(endpoints)
     kubectl = await _bring_up(launch)
     has = launch.selected.__contains__
+    tokens = read_json(endpoints.tokens_file)["tokens"]
     write_json(
         endpoints.state.environment_file,
         {
@@ -171,7 +172,8 @@ async def _bring_up_and_publish(launch: Launch) -> None:
             "kubeconfig": str(endpoints.state.kubeconfig) if has("controlplane") else None,
             "kubectl": str(kubectl) if kubectl else None,
             "gatewayURL": endpoints.gateway_url if has("gateway") else None,
-            "token": read_json(endpoints.tokens_file)["tokens"][0]["token"],
+            "token": tokens[0]["token"],
+            "approverToken": next((one["token"] for one in tokens if one.get("approve")), None),
             "modelURL": endpoints.model_url,
             "redisURL": endpoints.redis_url if has("redis") else None,
             "operatorURL": endpoints.operator_url if has("operator") else None,
@@ -189,7 +191,15 @@ def _write_tokens(endpoints: Endpoints) -> None:
         "tenant": "default",
         "agents": ["*"],
     }
-    write_json(endpoints.tokens_file, {"tokens": [entry]})
+    person = {  # nobody decides on a call of his own
+        **entry,
+        "token": secrets.token_urlsafe(24),
+        "name": "approver",
+        "user": "approver",
+        "groups": ["finance"],  # as the example of docs/operating/approvals.md asks
+        "approve": True,
+    }
+    write_json(endpoints.tokens_file, {"tokens": [entry, person]})
 
 
 async def _bring_up(launch: Launch) -> Path | None:

@@ -249,11 +249,9 @@ def _ready(world: World, stock: Stock, course: Course) -> Word:
         return True, *refused  # tasks are admitted all the same
     if not world.ready(course.split.stable):
         return True, "Asleep", "scaled to zero; the first task wakes it"
-    return (
-        True,
-        "Serving",
-        f"{course.split.stable} serves with {world.ready(course.split.stable)} workers",
-    )
+    ready = world.ready(course.split.stable)
+    workers = "1 worker" if ready == 1 else f"{ready} workers"
+    return True, "Serving", f"{course.split.stable} serves with {workers}"
 
 
 Check = Callable[[World, Stock, Course], Word | None]

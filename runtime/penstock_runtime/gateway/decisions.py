@@ -128,5 +128,4 @@ def refused(became: Decided, after: Escalation) -> Problem:
     who = " and ".join(after.decided_by) or "time"
     if after.status is EscalationStatus.VOID:
         return Problem("escalation-decided", "Its task has ended before anybody decided.")
-    detail = f"{who[:1].upper()}{who[1:]} decided before: {after.status}."
-    return Problem("escalation-decided", detail)
+    return Problem("escalation-decided", f"{after.status}, by {who}.")

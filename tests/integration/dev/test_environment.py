@@ -47,6 +47,7 @@ def test_up_detached_prints_how_to_reach_it_and_down_removes_everything(state_di
     assert told["redisURL"].startswith("redis://127.0.0.1:")
     assert told["modelURL"].startswith("http://127.0.0.1:")
     assert told["token"]
+    assert told["approverToken"] not in {None, told["token"]}
     assert told["gatewayURL"] is None
     assert left_of(state_dir)
     down = penstock_dev("down", "--state-dir", str(state_dir))

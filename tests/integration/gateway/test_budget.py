@@ -167,6 +167,7 @@ async def test_the_terminal_shows_windows_lifts_and_revisions(path, agent, clien
     assert rows[0] == ["BUDGET", "UNIT", "LIMIT", "SPENT", "USED", "RESERVED", "LEFT", "RESETS-AT", "REFUSES"]  # fmt: skip
     (daily,) = [row for row in rows if row[0] == "agent/daily"]
     assert daily[1:7] == ["USD", "5", "0.25", "5%", "0", "4.75"]
+    assert daily[7].endswith("T00:00:00Z"), "as kubectl shows it"
     assert [row[0] for row in rows if row[0].startswith("user")] == ["user/daily"]
     assert "agent/daily   1 USD" in lifted
     assert revisions.splitlines()[1].split() == [f"{agent.key.name}-{STABLE}", "0.25"]

@@ -229,7 +229,7 @@ async def test_time_decides_once_though_no_worker_lives(shared, agent):
         await asyncio.sleep(0.05)
     assert await agent.store.escalations.lapse(agent.key) == 0
     said = await decide(shared, "ann-of-finance", identifier, decision="Deny")
-    assert (said.status_code, "Time decided" in said.text) == (409, True)
+    assert (said.status_code, "Approved, by time" in said.text) == (409, True)
     [claim] = await agent.claim()
     assert (claim.decision.verdict, claim.decision.by) == ("Approve", ())
 
@@ -285,7 +285,7 @@ async def test_the_terminal_lists_shows_and_decides(shared, agent):
     code, said, _ = await penstock(shared, "bob-of-support", "deny", second, "--note", "too much")
     assert (code, said) == (0, f"{second} is Denied\n")
     code, _, told = await penstock(shared, "ann-of-finance", "answer", second, "no")
-    assert (code, "Bob decided before: Denied" in told) == (3, True)
+    assert (code, "It was decided before: Denied, by bob" in told) == (3, True)
     code, said, _ = await penstock(shared, "ann-of-finance", "show", first, "-o", "json")
     assert json.loads(said)["changedArguments"] == {"amount": 100}
 
@@ -352,6 +352,7 @@ async def test_effects_are_listed_unknown_ones_first_and_summed_up(shared, agent
     assert code == 0
     lines = said.splitlines()
     assert [line.split()[0] for line in lines[1:5]] == ["Unknown", "Unknown", "Done", "Done"]
+    assert [line.split()[3] for line in lines[1:5]] == ["150"] * 4
     assert lines[-1] == "2 done, 2 unknown, for 2 users; refund 300"
 
 

@@ -125,6 +125,10 @@ def test_dev_hands_on_the_exit_code_of_a_verb(tmp_path):
             "  model     7 tokens in, 3 out",
         ),
         ({"type": "tool", "data": {"name": "refund", "ok": False}}, "  tool      refund failed"),
+        (
+            {"type": "waiting", "data": {"tool": "refund", "escalation": "t.1"}},
+            "  waiting   refund: penstock escalations show t.1",
+        ),
         ({"type": "moved", "data": {"to": "hello-2"}}, "  moved     to hello-2"),
         ({"type": "something new", "data": {}}, "  something new"),
     ],

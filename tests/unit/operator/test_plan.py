@@ -78,6 +78,8 @@ def test_the_first_revision_takes_all_traffic_once_its_pods_serve() -> None:
     assert plan.look_again_seconds < 1
     after = plan_agent(worlds.later_pass(here))
     assert said(after, "Ready") == ("True", "Serving")
+    ready = condition.find(after.agent_status.conditions, "Ready")
+    assert ready.message == f"{cut(V1).name} serves with 1 worker"
     assert after.look_again_seconds > 1
     assert [patch["metadata"]["annotations"] for patch in plan.verdicts] == [
         {names.ANNOTATION_PROMOTED: "1"}

@@ -175,6 +175,7 @@ def test_what_was_done_is_one_clause() -> None:
     assert words == (
         "12 calls that changed something, for 9 users, refund 1350, and of 3 more nobody knows"
     )
+    assert Sums(1, 0, 1).words() == "1 call that changed something, for 1 user"
 
 
 @pytest.mark.parametrize(
