@@ -242,7 +242,7 @@ def test_a_full_redis_refuses_everything_and_a_bound_of_the_queue_or_more_memory
     with runbook("PenstockRedisMemory") as section:
         product.until(
             "the column shows the queue",
-            lambda: int(line_of(section.type("get agents"), product.namespace).split()[-2]) >= 1,
+            lambda: int(line_of(section.type("get agents"), product.namespace).split()[-3]) >= 1,
         )
         assert line_of(section.type("get pods"), "penstock-redis-0", "Running")
         limited = section.type("maxQueuedTasks")
