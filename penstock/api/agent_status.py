@@ -136,6 +136,15 @@ class BudgetWindow(Block):
     ] = 0
     resets_at: Annotated[str, Field(max_length=40, description="When the window ends.")] = ""
 
+    def told_in(self, limits: str, resets_at: str) -> int:
+        """The mark that people have been told of in this very window, with these limits; 0 for none."""
+        same = (self.limits, self.resets_at) == (limits, resets_at)
+        return self.told_percent if same else 0
+
+    def tells_more_than(self, before: "BudgetWindow | None") -> bool:
+        """Whether it has passed a mark since."""
+        return self.told_percent > (before.told_in(self.limits, self.resets_at) if before else 0)
+
     @property
     def in_words(self) -> str:
         """What is told of a window that has passed a mark; it stays as it is until the next one."""

@@ -94,8 +94,7 @@ def _declares(world: World) -> bool:
 def _window(name: str, found: Sequence[Level], before: BudgetWindow | None) -> BudgetWindow:
     limits = ", ".join(spend.amount(one.limit.unit, one.limit.most) for one in found)
     resets_at = moment(found[0].resets_ms)
-    same = before is not None and (before.limits, before.resets_at) == (limits, resets_at)
-    told = before.told_percent if before and same else 0
+    told = before.told_in(limits, resets_at) if before else 0
     return BudgetWindow(
         window=name,
         limits=limits,

@@ -63,13 +63,8 @@ def _low(before: AgentStatus, after: AgentStatus) -> list[Happening]:
     return [
         _passed(item)
         for item in after.budget_windows
-        if item.told_percent > _told_of(known.get(item.window), item)
+        if item.tells_more_than(known.get(item.window))
     ]
-
-
-def _told_of(before: BudgetWindow | None, now: BudgetWindow) -> int:
-    same = before is not None and (before.limits, before.resets_at) == (now.limits, now.resets_at)
-    return before.told_percent if before and same else 0
 
 
 def _passed(item: BudgetWindow) -> Happening:
