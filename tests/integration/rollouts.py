@@ -77,11 +77,15 @@ class Rollouts:
     def until_canary(
         self, stable: str, name: str = "support", seconds: float = PATIENCE_SECONDS
     ) -> str:
-        """Wait until another revision than `stable` is being tried, and its pods are ready."""
+        """Wait until another revision than `stable` is being tried, and its pods are ready.
+
+        The one before that was rejected stays named, and keeps its pods for a while.
+        """
 
         def canary() -> str:
-            found = str(self.rollout(name).get("canaryRevision") or "")
-            if found in ("", stable):
+            status = self.rollout(name)
+            found = str(status.get("canaryRevision") or "")
+            if found in ("", stable) or _is_rejected(status, found):
                 return ""
             ready = (self.cluster.get("deployment", found) or {}).get("status", {})
             return found if ready.get("readyReplicas") else ""
@@ -104,3 +108,14 @@ class Rollouts:
             return told[-1] if told else None
 
         return self.until(f"a verdict on {revision}", verdict, seconds)
+
+
+def _is_rejected(status: dict[str, Any], revision: str) -> bool:
+    """Whether the attempt that an AgentRollout is in was rejected."""
+    attempt = status.get("attempt", 1)
+    return any(
+        verdict["revision"] == revision
+        and verdict["result"] == "Rejected"
+        and verdict.get("attempt", 1) >= attempt
+        for verdict in status.get("verdicts", [])
+    )
