@@ -108,7 +108,7 @@ class Usage:
     ``cost_micro_usd`` is what the model calls cost. ``cached_input_tokens`` of the input were read
     from the vendor's cache; ``cache_saving_micro_usd`` is what fresh ones would have cost more.
     ``paced_ms`` of ``wall_ms`` its model calls waited until the vendor allows more: no revision is
-    slow by that.
+    slow by that. ``stored_ms`` it would have waited for answers that came out of the response cache.
     ``tier`` answered last, "" where that was the model itself or nobody has.
     """
 
@@ -121,6 +121,7 @@ class Usage:
     cached_input_tokens: int = 0
     cache_saving_micro_usd: int = 0
     paced_ms: int = 0
+    stored_ms: int = 0
     tier: str = ""
 
     @property
@@ -143,6 +144,7 @@ class Usage:
             self.cached_input_tokens + other.cached_input_tokens,
             self.cache_saving_micro_usd + other.cache_saving_micro_usd,
             self.paced_ms + other.paced_ms,
+            self.stored_ms + other.stored_ms,
             other.tier or self.tier,
         )
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from penstock.api.budgets import Budgets
+from penstock.api.cache import Cache
 from penstock.api.fields import (
     Block,
     DataKey,
@@ -21,7 +22,7 @@ from penstock.api.oversight import Oversight
 from penstock.api.restrictions import Restrictions
 from penstock.api.tiers import Tier
 from penstock.api.tool import Tool
-from penstock.api.worker import Worker
+from penstock.api.worker import TemplateWorker, Worker
 
 
 class Provider(StrEnum):
@@ -212,29 +213,6 @@ class Limits(Block):
     ] = None
 
 
-class EnvVar(Block):
-    """An environment variable of the worker."""
-
-    name: Annotated[
-        str,
-        Field(max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="Variable name."),
-    ]
-    value: Annotated[str, Field(max_length=4096, description="Its value; never a secret.")] = ""
-
-
-class TemplateWorker(Block):
-    """What of the worker belongs to a revision."""
-
-    image: Annotated[
-        str, Field(max_length=512, description="Worker image; empty: the installation's.")
-    ] = ""
-    env: Annotated[
-        list[EnvVar],
-        MapList("name"),
-        Field(max_length=32, description="Further environment variables of the worker."),
-    ] = []
-
-
 class AgentTemplate(Block):
     """What a revision is: any change in here goes out as a new immutable revision."""
 
@@ -279,6 +257,12 @@ class AgentTemplate(Block):
         Field(
             description="When a person must decide, and what holds when nobody does. Absent: as the tools "
             "declare; a call waits for an hour, and is denied then."
+        ),
+    ] = None
+    cache: Annotated[
+        Cache | None,
+        Field(
+            description="Whether a request that comes again is answered from a cache. Absent: it is not."
         ),
     ] = None
     worker: Annotated[

@@ -1,4 +1,4 @@
-"""How worker pods run: the part of an Agent that acts at once on all its revisions."""
+"""How worker pods run: what belongs to a revision, and what acts at once on all of an Agent's."""
 
 from typing import Annotated, Final
 
@@ -82,3 +82,26 @@ class Worker(Block):
             description="Service account of the pods; empty: the default.",
         ),
     ] = ""
+
+
+class EnvVar(Block):
+    """An environment variable of the worker."""
+
+    name: Annotated[
+        str,
+        Field(max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="Variable name."),
+    ]
+    value: Annotated[str, Field(max_length=4096, description="Its value; never a secret.")] = ""
+
+
+class TemplateWorker(Block):
+    """What of the worker belongs to a revision."""
+
+    image: Annotated[
+        str, Field(max_length=512, description="Worker image; empty: the installation's.")
+    ] = ""
+    env: Annotated[
+        list[EnvVar],
+        MapList("name"),
+        Field(max_length=32, description="Further environment variables of the worker."),
+    ] = []

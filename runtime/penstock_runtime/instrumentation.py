@@ -93,6 +93,9 @@ MODEL_PACED: Final = Counter(
     "Time that model calls waited since their vendor allows no more in a minute.",
     _MODEL,
 )
+MODEL_CACHED: Final = Counter(
+    "penstock_model_cached_answers", "Answers that came out of the response cache.", _MODEL
+)
 MODEL_BREAKER: Final = Gauge(
     "penstock_model_breaker_open",
     "1 while a model is not asked, since calls in a row got no answer, as this worker has heard. "
@@ -212,6 +215,10 @@ class Meter:
     def stood_in(self, times: int = 1) -> None:
         """Count a call that the model answered for another one."""
         _series(MODEL_FALLBACKS, *self._revision, self.model).inc(times)
+
+    def answered_from_cache(self, times: int = 1) -> None:
+        """Count an answer for which nobody was asked."""
+        _series(MODEL_CACHED, *self._revision, self.model).inc(times)
 
     def tool_called(self, tool: str, outcome: str, seconds: float) -> None:
         """Count one call of a declared tool."""

@@ -20,6 +20,8 @@
     T:sessions:<tenant>     zset    a tenant's sessions, by the ms at which each ends
     T:esc:<id>, T:parked, T:schema:<digest>   calls that wait for a person, see ``shared/parking.lua``
     T:effects…              what calls of tools have done, see ``shared/effects.lua``
+    T:answer:<digest>       hash    what a model answered to a request, for requests that come again
+    T:answers               zset    their digests, by the ms at which each ends
     T:tail                  hash    what workers have written last, and what Redis may have lost of it
     T:spend:<day>           hash    micro-USD that a day's ended tasks have cost, by revision
     T:budget, T:led:…, T:call:<id>, T:open, T:line:…, T:refusals   the ledger, see ``shared/places.lua`` and ``ledger.lua``
@@ -163,6 +165,10 @@ class AgentKeys:
     def schema(self, digest: str) -> str:
         """A tool's schema, by which changed arguments are checked."""
         return f"{self.tag}:schema:{digest}"
+
+    def answer(self, digest: str) -> str:
+        """What a model answered to the request with this digest."""
+        return f"{self.tag}:answer:{digest}"
 
     @property
     def tail(self) -> str:

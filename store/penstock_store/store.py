@@ -4,6 +4,7 @@ from typing import Final, Self
 
 from penstock.guard import Guard
 from penstock_store.agent_scripts import AgentScripts
+from penstock_store.answers import Answers
 from penstock_store.breakers import Breakers
 from penstock_store.claims import Claims
 from penstock_store.connection import Connection
@@ -42,6 +43,7 @@ class Store:
         ledger: what model calls spend of budgets.
         escalations: which calls wait for a person.
         effects: what calls of tools have done.
+        answers: what models have answered, for requests that come again.
         breakers: which model endpoints nobody asks for a while.
         pools: how much of a model endpoint is asked in a minute.
     """
@@ -61,6 +63,7 @@ class Store:
         self.escalations = Escalations(of_agents)
         self.pools = Pools(of_agents)
         self.effects = Effects(of_agents)
+        self.answers = Answers(of_agents)
 
     @classmethod
     def connect(  # noqa: PLR0913 - what a caller does not name has a default

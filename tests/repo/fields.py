@@ -123,6 +123,10 @@ TESTS = {
         "template.limits.wallSeconds": _LIMIT,
         "template.limits.queueSeconds": _ADMISSION,
         "template.limits.inputChars": _ADMISSION,
+        "template.cache.mode": "tests/integration/runtime/test_cache.py::"
+        "test_without_the_cache_each_request_is_asked",
+        "template.cache.ttlSeconds": "tests/integration/runtime/test_cache.py::"
+        "test_an_answer_is_kept_as_long_as_declared",
         "template.tiers[].name": _TIER + "test_a_tasks_usage_names_the_tier_that_answered",
         "template.tiers[].model": _TIER + "test_the_first_tier_that_fits_a_task_answers_it",
         "template.tiers[].maxTokens": _TIER

@@ -17,9 +17,13 @@ def answered(template: AgentTemplate, tier: str, answer: Reply, spent: Charge) -
 
     Who answered is told where it may have been another one than declared first.
     """
-    who = {"model": answer.by.model} if template.model.fallbacks or template.tiers else {}
+    who: dict[str, object] = (
+        {"model": answer.by.model} if template.model.fallbacks or template.tiers else {}
+    )
     if tier:
         who["tier"] = tier
+    if answer.cached:
+        who["cached"] = True
     texts = (block["text"] for block in answer.content if block["type"] == "text")
     return "model", {
         "stopReason": answer.stop_reason,

@@ -7,6 +7,7 @@ from penstock.api.restrictions import Restrictions
 from penstock.escalation import Asked
 from penstock.money.ledger import Quote
 from penstock_runtime.agent.context import Context
+from penstock_runtime.agent.models.answers import Answers
 from penstock_runtime.agent.models.model import Ledger
 from penstock_runtime.agent.step import Run
 from penstock_store.records import Directive
@@ -48,6 +49,11 @@ class Keeper(Protocol):
     @property
     def ledger(self) -> Ledger | None:
         """Where the task's model calls reserve of budgets; None: the agent has none."""
+        ...
+
+    @property
+    def answers(self) -> Answers | None:
+        """The response cache, as far as the task may see it; None: there is none."""
         ...
 
     @property

@@ -25,6 +25,7 @@ from penstock_runtime.agent import (
 from penstock_runtime.agent.boundary import Broken, caught
 from penstock_runtime.agent.equipment import Agent
 from penstock_runtime.agent.keeper import Event, Interrupted, Keeper
+from penstock_runtime.agent.models import cached
 from penstock_runtime.agent.models.model import (
     Bill,
     ModelFailed,
@@ -265,6 +266,9 @@ def _request(agent: Agent, run: Run, ask: AskModel, keeper: Keeper) -> Request:
         ledger=keeper.ledger,
         failed=ask.failed,
         denied=keeper.restrictions.deny_models,
+        answers=keeper.answers
+        if cached.is_reading(agent.template, run.transcript.own_calls)
+        else None,
     )
 
 

@@ -11,11 +11,12 @@ from urllib.parse import unquote
 import httpx2
 
 from penstock import errors, kubectl, revision
+from penstock.api.agent import AgentTemplate
 from penstock.api.tool import Tool
 from penstock.revision import Revision
 from penstock_runtime import instrumentation, redaction
 from penstock_runtime.agent import credentials, loop
-from penstock_runtime.agent.models import pricing, retrying
+from penstock_runtime.agent.models import cached, pricing, retrying
 from penstock_runtime.agent.models.access import LastWord, Watched
 from penstock_runtime.agent.models.afforded import Afforded
 from penstock_runtime.agent.models.breaker import Breaker, StoreBoard
@@ -95,7 +96,7 @@ def equip(settings: WorkerSettings, cut: Revision, store: Store | None = None) -
     entries = [layered(one, place, last=asked[-1] is one) for place, one in enumerate(asked)]
     agent = loop.Agent(
         template=template,
-        model=_together(entries),
+        model=_remembering(_together(entries), template, asked[0].model.prompt_size.mark, meter),
         toolbox=tools,
         tools=layered_tools(HTTPTools(settings.tool_headers_dir, carrier), meter),
         meter=meter,
@@ -124,10 +125,12 @@ def _with_tiers(
     tiers: dict[str, loop.Agent] = {}
     for tier in agent.template.tiers:
         first = cheaper.get(tier.model, asked[0])
+        template, mark = agent.template.of_tier(tier.name), first.model.prompt_size.mark
+        model = _together([own.get(tier.model, entries[0]), *entries[1:]])
         tiers[tier.name] = replace(
             agent,
-            template=agent.template.of_tier(tier.name),
-            model=_together([own.get(tier.model, entries[0]), *entries[1:]]),
+            template=template,
+            model=_remembering(model, template, mark, agent.meter),
             prices=pricing.together([first.prices, *(one.prices for one in asked[1:])]),
             prompt_tokens=first.model.prompt_tokens,
             prompt=first.model.prompt_size,
@@ -165,6 +168,17 @@ def _entry(
 
 def _together(entries: Sequence[Entry]) -> Model:
     return FallingBack(entries) if len(entries) > 1 else entries[0].model
+
+
+def _remembering(
+    model: Model, template: AgentTemplate, mark: str, meter: instrumentation.Meter
+) -> Model:
+    """The model with the response cache before it, where the template declares one."""
+    kept = cached.rules(template, meter.revision, mark)
+    if kept is None:
+        return model
+    meter.answered_from_cache(0)
+    return cached.Cached(model, kept, meter.answered_from_cache)
 
 
 def _breaker(

@@ -14,9 +14,11 @@ from penstock_runtime import instrumentation
 from penstock_runtime.agent.boundary import Broken, caught
 from penstock_runtime.agent.context import LIVE, Context
 from penstock_runtime.agent.keeper import Event, Interrupted
+from penstock_runtime.agent.models.answers import Answers
 from penstock_runtime.agent.models.model import Ledger
 from penstock_runtime.agent.step import Run
 from penstock_runtime.worker.account import Account, OutOfTime
+from penstock_runtime.worker.remembered import Remembered
 from penstock_store.records import Claim, Directive
 from penstock_store.store import Store
 
@@ -99,11 +101,17 @@ class Hold:
         self.usage = claim.task.usage
         self.unwritten = False
         self._account = Account(store.ledger, claim, self._left_ms, asked=asked)
+        self._answers = Remembered(store, claim, meter)
 
     @property
     def ledger(self) -> Ledger | None:
         """See ``Keeper.ledger``."""
         return self._account
+
+    @property
+    def answers(self) -> Answers | None:
+        """See ``Keeper.answers``."""
+        return self._answers
 
     @property
     def restrictions(self) -> Restrictions:

@@ -37,6 +37,8 @@ class Retention:
     longest_wait_seconds: int = 604_800  # for one
     effect_rows: int = 400_000  # about, per agent; a call takes two
     effect_seconds: int = 2_592_000
+    answers_per_agent: int = 10_000  # in the response cache
+    longest_answer_seconds: int = 604_800
     session_seconds: int = 3600  # sliding
     session_max_seconds: int = 86_400  # of a pin, from its first task
     sessions_per_tenant: int = 100_000  # of one agent

@@ -36,7 +36,7 @@ def tool(name, url, effect="ReadOnly", **more):
     }
 
 
-def template(script, tools=(), limits=None, messages=None, tiers=(), **model):
+def template(script, tools=(), limits=None, messages=None, tiers=(), cache=None, **model):
     """An agent's template whose model follows a script."""
     return {
         "instructions": "Help.\n#fake " + json.dumps(script),
@@ -45,6 +45,7 @@ def template(script, tools=(), limits=None, messages=None, tiers=(), **model):
         "limits": limits or {},
         **({"messages": messages} if messages else {}),
         **({"tiers": list(tiers)} if tiers else {}),
+        **({"cache": cache} if cache else {}),
     }
 
 
@@ -100,11 +101,11 @@ class Shop:
 
     # -- tasks
 
-    async def submit(self, text="Where is A1?", session="", user="u", kind=""):
+    async def submit(self, text="Where is A1?", session="", user="u", kind="", tenant=TENANT):
         identifier = task.task_id(self.agent, secrets.token_bytes(16))
         submission = task.Submission(
             text,
-            TENANT,
+            tenant,
             user=user,
             session=session,
             type=kind,

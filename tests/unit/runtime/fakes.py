@@ -108,6 +108,7 @@ class Notebook:
     trace_id = "0" * 32
     context = LIVE
     ledger = None
+    answers = None
     restrictions = NO_RESTRICTIONS
 
     def __init__(self, stop_at=None, directive=Directive.GIVE_BACK):

@@ -12,7 +12,7 @@ SAID = re.compile(r'(?:call\(|tally\(|command = \{)"([A-Z]+)"(?:, "([A-Z]+)")?')
 FAMILIES = {"XGROUP", "XINFO"}
 WORKER_SCRIPTS = (
     "claim", "part", "suspects", "bury", "leave", "heartbeat", "checkpoint", "release", "finish",
-    "breaker", "pool", "reserve", "settle", "park",
+    "breaker", "pool", "reserve", "settle", "park", "keep",
 )  # fmt: skip
 GATEWAY_SCRIPTS = ("admit", "cancel", "recent", "escalations", "decide", "effects")
 OPERATOR_SCRIPTS = (

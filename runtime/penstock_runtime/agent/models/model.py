@@ -13,6 +13,7 @@ from penstock.money.pool import PerMinute
 from penstock.money.prices import Overhead, Rates, Tokens
 from penstock.task import Usage
 from penstock_runtime.agent.context import LIVE, Context
+from penstock_runtime.agent.models.answers import Answers
 
 #: A message as the Messages API takes it: role and content. Never changed once it is in a
 #: conversation: thinking blocks are signed over everything before them.
@@ -64,11 +65,13 @@ class Bill:
     """What a call has cost so far, as far as it is known.
 
     Whoever makes a request books it here at once: it must be paid even when the call is cut.
-    ``paced_ms``: for so long it waited until its vendor allows more.
+    ``paced_ms``: for so long it waited until its vendor allows more. ``stored_ms``: so long the model
+    took when it gave the answer that came out of the response cache now.
     """
 
     charge: Charge = field(default_factory=Charge)
     paced_ms: int = 0
+    stored_ms: int = 0
 
     def book(self, charge: Charge) -> None:
         """Add what a request cost."""
@@ -77,7 +80,7 @@ class Bill:
     @property
     def usage(self) -> Usage:
         """All of it as a part of what a task used."""
-        return replace(self.charge.usage, paced_ms=self.paced_ms)
+        return replace(self.charge.usage, paced_ms=self.paced_ms, stored_ms=self.stored_ms)
 
 
 @dataclass(frozen=True)
@@ -175,6 +178,7 @@ class Request:
     the messages. ``purse``: what it may use; None: nothing is bounded. ``ledger``: where it reserves
     that of budgets; None: there are none. ``failed``: how the model has failed in this step already;
     then only those that stand in are asked. ``denied``: names of models that are not asked.
+    ``answers``: the response cache; None: the task has none.
     """
 
     messages: Sequence[Message]
@@ -188,6 +192,7 @@ class Request:
     ledger: "Ledger | None" = field(default=None, compare=False)
     failed: "ModelFailed | None" = field(default=None, compare=False)
     denied: Collection[str] = field(default=(), compare=False)
+    answers: Answers | None = field(default=None, compare=False)
 
     @property
     def left_seconds(self) -> float:
@@ -203,7 +208,8 @@ class Reply:
     ``counted``: whether ``tokens`` are the model's own count, or estimated. ``counted_by`` is the mark
     of the model and prompt whose count they are of just what is kept; empty where they are none.
     ``afforded``: for what the answer was asked, where that was bounded. ``allowed``: what the vendor
-    says it allows in a minute; None where it says nothing.
+    says it allows in a minute; None where it says nothing. ``cached``: it came out of the response
+    cache: nobody was asked.
     """
 
     content: tuple[Block, ...]
@@ -216,6 +222,7 @@ class Reply:
     counted_by: str = ""
     afforded: bound.Affordable | None = field(default=None, compare=False)
     allowed: PerMinute | None = field(default=None, compare=False)
+    cached: bool = False
 
 
 class Failure(StrEnum):

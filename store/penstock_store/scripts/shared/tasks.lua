@@ -209,13 +209,19 @@ local function output_of(task, ending)
   return escalated ~= "" and escalated or output
 end
 
+-- A time that a usage holds, ms.
+local function used_ms(usage, name)
+  local ms = string.match(usage, '"' .. name .. '":(%d+)') or ""
+  return #ms <= 12 and tonumber(ms) or 0
+end
+
 -- How long a revision took for a task, ms: what it waited for people or for its vendor's
--- rate limit is not the revision's.
+-- rate limit is not the revision's; what the response cache spared it is.
 local function latency_of(task, usage)
   if task.startedAt <= 0 then return 0 end
-  local paced = string.match(usage, '"paced_ms":(%d+)') or ""
   local least = NOW > task.startedAt and 1 or 0
-  return math.max(least, NOW - task.startedAt - waited_ms_of(task) - (#paced <= 12 and tonumber(paced) or 0))
+  local own = NOW - task.startedAt - waited_ms_of(task) - used_ms(usage, "paced_ms")
+  return math.max(least, own + used_ms(usage, "stored_ms"))
 end
 
 -- The end of a task that is cancelled because a person takes it over.
