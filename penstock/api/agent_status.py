@@ -7,6 +7,7 @@ from pydantic import Field
 
 from penstock.api.condition import Condition
 from penstock.api.fields import (
+    AnsweredRequests,
     Block,
     MapList,
     Percent,
@@ -85,7 +86,9 @@ class Asked(Block):
     """The answer to a request annotation of the Agent."""
 
     value: Annotated[str, Field(max_length=256, description="The annotation as handled.")] = ""
-    result: Annotated[str, Field(max_length=64, description="Accepted or Refused.")] = ""
+    result: Annotated[
+        str, Field(max_length=64, description="Accepted, Refused, or Repeated (answered before).")
+    ] = ""
     message: Annotated[str, Field(max_length=2048, description="Why, in one sentence.")] = ""
     at: Annotated[str, Field(max_length=40, description="When it was handled.")] = ""
 
@@ -221,6 +224,7 @@ class AgentStatus(Block):
             "budget-lift/SCOPE/WINDOW/AMOUNT/NONCE."
         ),
     ] = None
+    answered_requests: AnsweredRequests = ()
     budget_windows: Annotated[
         list[BudgetWindow],
         MapList("window"),

@@ -116,6 +116,16 @@ Money = Annotated[
     ),
 ]
 
+#: Which request annotations were answered: none of them acts again.
+AnsweredRequests = Annotated[
+    tuple[Annotated[str, Field(max_length=16)], ...],
+    Field(
+        max_length=32,
+        description="Digests of the last 32 request annotations that were answered: sent again, they "
+        "do nothing.",
+    ),
+]
+
 #: US dollars per million tokens as a decimal string with at most six places; "0": for nothing.
 TokenRate = Annotated[str, Field(max_length=17, pattern=r"^[0-9]{1,9}(\.[0-9]{1,6})?$")]
 

@@ -8,6 +8,7 @@ from pydantic import Field
 from penstock.api.analysis import Analysis, AnalysisStatus, Verdict
 from penstock.api.condition import Condition
 from penstock.api.fields import (
+    AnsweredRequests,
     Block,
     Formerly,
     MapList,
@@ -198,7 +199,11 @@ class LastRequest(Block):
 
     value: Annotated[str, Field(max_length=256, description="The annotation as read.")] = ""
     result: Annotated[
-        str, Field(max_length=32, description="Accepted, Refused, or Waiting until it can be done.")
+        str,
+        Field(
+            max_length=32,
+            description="Accepted, Refused, Repeated (answered before), or Waiting until it can be done.",
+        ),
     ] = ""
     message: Annotated[Message, Field(description="What was done, or why not.")] = ""
     at: Annotated[Timestamp, Field(description="When it was handled.")] = ""
@@ -310,6 +315,7 @@ class AgentRolloutStatus(Block):
     last_request: Annotated[
         LastRequest, Field(description="Answer to the last request annotation.")
     ] = LastRequest()
+    answered_requests: AnsweredRequests = ()
     conditions: Annotated[
         tuple[Condition, ...],
         MapList("type"),

@@ -9,8 +9,8 @@ from penstock.api.analysis import AnalysisStatus, ArmCounts, Reason, Result, Ver
 from penstock.api.interruptions import Suspension
 from penstock.api.rollout import AgentRolloutStatus, LastRequest, Share, Source, Stage
 from penstock.api.sample import Sample
-from penstock.rollout import path, samples
-from penstock.rollout.facts import Facts
+from penstock.rollout import path, requests, samples
+from penstock.rollout.facts import WAITING, Facts
 from penstock.rollout.situation import Happening
 
 MAX_VERDICTS: Final = 10
@@ -140,7 +140,14 @@ def answered(facts: Facts, message: str, *, accepted: bool = True) -> dict[str, 
         message=message[:2048],
         at=condition.timestamp(facts.now),
     )
-    return {"last_request": last}
+    return {"last_request": last, "answered_requests": remembered(facts, facts.open_request)}
+
+
+def remembered(facts: Facts, value: str) -> tuple[str, ...]:
+    """The answered requests with one more; with the last of a status that has no such list yet."""
+    last = facts.status.last_request
+    before = "" if last.result == WAITING else last.value
+    return requests.remember(facts.status.answered_requests, before, value)
 
 
 def updated(facts: Facts, update: Mapping[str, Any]) -> AgentRolloutStatus:

@@ -19,14 +19,15 @@ from penstock.rollout import (
     path,
     policy,
     report,
+    requests,
     setpoint,
 )
-from penstock.rollout.changes import Change
+from penstock.rollout.changes import Change, remembered
 from penstock.rollout.facts import QUIET_SECONDS, WAITING, Facts
 from penstock.rollout.moves import Awaited, Move, Wait
 from penstock.rollout.situation import Decision, Happening, Situation
 from penstock.rollout.transitions import change
-from penstock.rollout.words import conditions, events, waits
+from penstock.rollout.words import answers, conditions, events, waits
 
 #: Each move changes what the checks see; far fewer than this settle every situation.
 MAX_MOVES: Final = 24
@@ -100,6 +101,7 @@ def _seen(situation: Situation) -> dict[str, Any]:
         "share": _share_seen(facts, is_new=facts.canary != (status.canary_revision or "")),
         "unready_since": _unready_since(facts),
         "halts": _halts(facts),
+        **_repeated(facts),
         **_quiet(facts),
         **_step_clock(facts),
     }
@@ -118,6 +120,20 @@ def _share_seen(facts: Facts, *, is_new: bool = False) -> Share:
         version=facts.record(facts.canary).version,
     )
     return share if seen is share.setpoint else share.model_copy(update={"setpoint": seen})
+
+
+def _repeated(facts: Facts) -> dict[str, Any]:
+    """A request that was answered before another one says so, and is remembered for longer."""
+    value, last = facts.asked, facts.status.last_request
+    if value == last.value or not requests.is_answered(value, facts.status.answered_requests):
+        return {}
+    answer = LastRequest(
+        value=value,
+        result=requests.REPEATED,
+        message=answers.ANSWERED_BEFORE,
+        at=condition.timestamp(facts.now),
+    )
+    return {"last_request": answer, "answered_requests": remembered(facts, value)}
 
 
 def _halts(facts: Facts) -> tuple[Halt, ...]:

@@ -346,9 +346,15 @@ class Facts:
     @cached_property
     def open_request(self) -> str:
         """The request annotation as far as it was not answered yet; empty when it was."""
-        value = self.situation.request[:256]
-        last = self.status.last_request
-        return "" if value == last.value and last.result != WAITING else value
+        value, last = self.asked, self.status.last_request
+        if value == last.value:
+            return value if last.result == WAITING else ""
+        return "" if requests.is_answered(value, self.status.answered_requests) else value
+
+    @property
+    def asked(self) -> str:
+        """The request annotation, as much of it as the status can hold."""
+        return self.situation.request[:256]
 
     @cached_property
     def request(self) -> requests.Request | None:

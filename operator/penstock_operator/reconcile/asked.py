@@ -14,6 +14,7 @@ from penstock.api.analysis import Reason, Result, Verdict
 from penstock.money import lifts
 from penstock.rollout import commands, requests
 from penstock.rollout.requests import Verb
+from penstock.rollout.words import answers
 from penstock_operator.cluster.kinds import annotations_of, name_of, namespace_of
 from penstock_operator.cluster.reading import Rollout
 from penstock_operator.reconcile.stock import Known, Stock
@@ -35,9 +36,14 @@ class Goal:
 
 def open_request(world: World) -> str:
     """The annotation's value while it is not answered; empty otherwise."""
-    value = annotations_of(world.agent).get(names.ANNOTATION_REQUEST, "")[:256]
-    before = world.status.last_request
-    return "" if before and value == before.value else value
+    value, before = _asked(world), world.status.last_request
+    if before and value == before.value:
+        return ""
+    return "" if requests.is_answered(value, world.status.answered_requests) else value
+
+
+def _asked(world: World) -> str:
+    return annotations_of(world.agent).get(names.ANNOTATION_REQUEST, "")[:256]
 
 
 def read(world: World, stock: Stock) -> Goal | str | None:
@@ -106,7 +112,7 @@ def verdicts(world: World, stock: Stock, goal: Goal) -> tuple[Verdict, ...]:
 
 def refusal(world: World, last: Asked | None) -> str:
     """The answer to the request that stands in the annotation, as long as it is a refusal."""
-    value = annotations_of(world.agent).get(names.ANNOTATION_REQUEST, "")[:256]
+    value = _asked(world)
     if last is None or last.result != "Refused" or last.value != value:
         return ""
     return f"Request {value} was refused: {last.message[:_LONGEST]}. "
@@ -120,3 +126,26 @@ def answer(world: World, message: str, *, accepted: bool) -> Asked:
         message=message[:2048],
         at=condition.timestamp(world.now),
     )
+
+
+def repeated(world: World) -> Asked | None:
+    """The answer to a request that was answered before another one; None where none is."""
+    value, before = _asked(world), world.status.last_request
+    known = requests.is_answered(value, world.status.answered_requests)
+    if not known or (before and value == before.value):
+        return None
+    return Asked(
+        value=value,
+        result=requests.REPEATED,
+        message=answers.ANSWERED_BEFORE,
+        at=condition.timestamp(world.now),
+    )
+
+
+def remembered(world: World, last: Asked | None) -> tuple[str, ...]:
+    """The answered requests with the last one; also with that of a status that has no such list yet."""
+    before = world.status.last_request
+    if last == before:
+        return world.status.answered_requests
+    values = [one.value for one in (before, last) if one]
+    return requests.remember(world.status.answered_requests, *values)

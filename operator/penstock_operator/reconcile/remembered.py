@@ -44,6 +44,7 @@ def _begun_anew(status: AgentRolloutStatus) -> AgentRolloutStatus:
         analysis=AnalysisStatus(since_version=status.analysis.since_version),
         verdicts=status.verdicts,
         last_request=status.last_request,
+        answered_requests=status.answered_requests,
         conditions=status.conditions,
     )
 

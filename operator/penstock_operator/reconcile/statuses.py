@@ -43,6 +43,7 @@ def agent_status(
         suspended=course.split.suspended,
     )
     serving = course.split.stable or stock.latest
+    last_request = _last_request(world, course)
     return AgentStatus(
         observed_generation=world.generation,
         latest_revision=stock.latest or None,
@@ -53,7 +54,8 @@ def agent_status(
         rejected=remembered.noted(world.status, _decided(stock, course)),
         replicas=world.ready(serving),
         selector=manifests.selector(world.name, names.hash_of(serving) if serving else ""),
-        last_request=_last_request(world, course),
+        last_request=last_request,
+        answered_requests=asked.remembered(world, last_request),
         budget_windows=spending.windows(world),
         lifts=lifting.in_force(world),
         summary=_summary(world, course, crews),
@@ -62,7 +64,8 @@ def agent_status(
 
 
 def _last_request(world: World, course: Course) -> Asked | None:
-    return course.answer or lifting.answer(world) or world.status.last_request
+    new = course.answer or lifting.answer(world) or asked.repeated(world)
+    return new or world.status.last_request
 
 
 def _decided(stock: Stock, course: Course) -> list[Verdict]:

@@ -15,6 +15,8 @@ UNKNOWN_AGE: Final = (
     "it was there before this rollout's status began and may have been handled before; "
     "if it is still wanted, send it again with another last part"
 )
+#: A value that is sent again after another one.
+ANSWERED_BEFORE: Final = "this value was answered before, so nothing was done; to ask again, send it with another last part"
 MALFORMED: Final = (
     f"it is not <verb>/<revision>/<nonce> with one of the verbs {', '.join(requests.Verb)}"
 )

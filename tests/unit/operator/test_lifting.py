@@ -71,7 +71,7 @@ def test_another_one_adds_to_it_and_the_same_one_does_not():
     second = asks("budget-lift/agent/daily/1/2", status=plan_agent(first).agent_status)
     assert [lift.more for lift in plan_agent(second).budget.lifts] == [4_500_000, USD]
     third = asks("budget-lift/agent/daily/4.5/1", status=plan_agent(second).agent_status)
-    assert "in force already" in answer(third).message
+    assert answer(third).result == "Repeated"
     assert len(plan_agent(third).agent_status.lifts) == 2
 
 
