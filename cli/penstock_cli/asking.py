@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
-from penstock_cli import gateway, places
+from penstock_cli import gateway, options, places
 from penstock_cli.exits import Exit, Stopped
 
 _LONGEST_NAME: Final = 253
@@ -45,7 +45,7 @@ class Question:
         return gateway.Following(f"/v1/namespaces/{namespace}/agents/{agent}/tasks", body)
 
 
-def ask(place: places.Place, question: Question, wait_seconds: float, *, as_json: bool) -> None:
+def ask(place: options.Place, question: Question, wait_seconds: float, *, as_json: bool) -> None:
     """Ask, and print the answer (or the task as JSON) on standard output.
 
     Raises:
@@ -62,7 +62,7 @@ def ask(place: places.Place, question: Question, wait_seconds: float, *, as_json
         raise failure
 
 
-async def _ask(place: places.Place, question: Question, wait_seconds: float) -> dict[str, Any]:
+async def _ask(place: options.Place, question: Question, wait_seconds: float) -> dict[str, Any]:
     async with (
         places.reach(place, wait_seconds) as found,
         gateway.client(found.url, found.token) as http,

@@ -17,54 +17,45 @@ _Agent = Annotated[str, typer.Argument(metavar="AGENT", help="Its name.")]
 
 
 @app.command(epilog=exits.MEANING)
-def show(  # noqa: PLR0913, PLR0917 - a command's options are its arguments
+@options.at_gateway
+def show(
+    place: options.Place,
     agent: _Agent,
-    namespace: options.Namespace = "",
     user: Annotated[
         str | None, typer.Option(help="With the windows of this user of the token's tenant.")
     ] = None,
     output: options.Output = "text",
-    gateway: options.Gateway = "",
-    token: options.Token = "",
-    state_dir: options.StateDirectory = ".penstock",
-    context: options.Context = "",
-    kubeconfig: options.Kubeconfig = "",
-    system_namespace: options.SystemNamespace = "penstock-system",
 ) -> None:
     """Show each window of an agent's budget, its lifts, and the cost of today by revision."""
     options.check_output(output)
     for what, given in (("AGENT", agent), ("--user", user or "")):
         options.check_text(what, given)
-    from penstock_cli import money, places
+    from penstock_cli import money
 
-    place = places.Place(
-        gateway, token, namespace, state_dir, kubeconfig, context, system_namespace
-    )
     commands.carry_out(lambda: money.show(place, agent, user, as_json=output == "json"))
 
 
 @app.command(epilog=exits.MEANING)
+@options.at_cluster
 def top(
-    namespace: options.Namespace = "",
+    place: options.Place,
     *,
     everywhere: options.AllNamespaces = False,
     limit: Annotated[int, typer.Option(min=0, help="At most so many; 0: all.")] = 20,
     output: options.Output = "text",
-    state_dir: options.StateDirectory = ".penstock",
-    context: options.Context = "",
-    kubeconfig: options.Kubeconfig = "",
 ) -> None:
     """List the agents that have cost most today, as their status says."""
     options.check_output(output)
-    from penstock_cli import money, places
+    from penstock_cli import money
 
-    place = places.Place("", "", namespace, state_dir, kubeconfig, context)
     shown = money.Top(everywhere, limit, output == "json")
     commands.carry_out(lambda: money.top(place, shown))
 
 
 @app.command(epilog=exits.MEANING)
-def lift(  # noqa: PLR0913, PLR0917
+@options.at_cluster
+def lift(
+    place: options.Place,
     agent: _Agent,
     of: Annotated[
         str,
@@ -76,19 +67,14 @@ def lift(  # noqa: PLR0913, PLR0917
     amount: Annotated[
         str, typer.Argument(metavar="AMOUNT", help="How much more: 4.50 is USD, or 200000tokens.")
     ],
-    namespace: options.Namespace = "",
     wait: Annotated[
         float, typer.Option(min=0, max=600, help="Seconds to wait for the operator's answer.")
     ] = 30,
     output: options.Output = "text",
-    state_dir: options.StateDirectory = ".penstock",
-    context: options.Context = "",
-    kubeconfig: options.Kubeconfig = "",
 ) -> None:
     """Add to a limit of an agent's budget until its window ends; takes the verb budget on agents."""
     options.check_output(output)
-    from penstock_cli import money, places
+    from penstock_cli import money
 
-    place = places.Place("", "", namespace, state_dir, kubeconfig, context)
     wanted = money.Wanted(agent, of, amount, wait)
     commands.carry_out(lambda: money.lift(place, wanted, as_json=output == "json"))

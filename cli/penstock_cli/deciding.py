@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import httpx
 
-from penstock_cli import gateway, listing, places, tables
+from penstock_cli import gateway, listing, options, tables
 from penstock_cli.exits import Exit, Stopped
 
 _PAGE: Final = 200
@@ -57,7 +57,7 @@ class Word:
         return said | {"arguments": arguments}
 
 
-def show_list(place: places.Place, wanted: Wanted, *, as_json: bool) -> None:
+def show_list(place: options.Place, wanted: Wanted, *, as_json: bool) -> None:
     """Print what waits, the first to lapse first.
 
     Raises:
@@ -75,7 +75,7 @@ def show_list(place: places.Place, wanted: Wanted, *, as_json: bool) -> None:
         )
 
 
-def show(place: places.Place, identifier: str, *, as_json: bool) -> None:
+def show(place: options.Place, identifier: str, *, as_json: bool) -> None:
     """Print one, with the conversation before it.
 
     Raises:
@@ -97,7 +97,7 @@ def show(place: places.Place, identifier: str, *, as_json: bool) -> None:
             print(f"      {tables.one_line(line)}")
 
 
-def decide(place: places.Place, identifier: str, word: Word, *, as_json: bool) -> None:
+def decide(place: options.Place, identifier: str, word: Word, *, as_json: bool) -> None:
     """Say a person's word, and print what became of it.
 
     Raises:

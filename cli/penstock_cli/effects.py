@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
-from penstock_cli import gateway, listing, places, tables
+from penstock_cli import gateway, listing, options, tables
 
 _PAGE: Final = 200
 
@@ -27,7 +27,7 @@ class Wanted:
     user: str = ""
 
 
-def show(place: places.Place, wanted: Wanted, *, as_json: bool) -> None:
+def show(place: options.Place, wanted: Wanted, *, as_json: bool) -> None:
     """Print them: those of which nobody knows whether they were made first, and what they sum up to.
 
     Raises:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import httpx
 
 from penstock.task import TaskStatus, agent_of
-from penstock_cli import asking, gateway, places, tables
+from penstock_cli import asking, gateway, options, places, tables
 from penstock_cli.exits import Exit, Stopped
 
 _SECONDS: Final = 60.0  # how long a token is needed
@@ -68,7 +68,7 @@ class Shown:
     as_json: bool = False
 
 
-def show_list(place: places.Place, wanted: Wanted, shown: Shown, now: datetime) -> None:
+def show_list(place: options.Place, wanted: Wanted, shown: Shown, now: datetime) -> None:
     """Print an agent's tasks, newest first.
 
     Args:
@@ -95,7 +95,7 @@ def show_list(place: places.Place, wanted: Wanted, shown: Shown, now: datetime) 
         print(f"penstock: {remark}", file=sys.stderr)
 
 
-def show(place: places.Place, identifier: str, *, as_json: bool) -> None:
+def show(place: options.Place, identifier: str, *, as_json: bool) -> None:
     """Print a task and its events.
 
     Raises:
@@ -113,7 +113,7 @@ def show(place: places.Place, identifier: str, *, as_json: bool) -> None:
         print(f"output:\n{task['output']}")
 
 
-def cancel(place: places.Place, identifier: str, *, as_json: bool) -> None:
+def cancel(place: options.Place, identifier: str, *, as_json: bool) -> None:
     """Cancel a task, and print how it is afterwards.
 
     Raises:
@@ -134,7 +134,7 @@ def cancel(place: places.Place, identifier: str, *, as_json: bool) -> None:
 
 
 def run_at(
-    place: places.Place, call: Callable[[httpx.AsyncClient, str], Awaitable[_Found]]
+    place: options.Place, call: Callable[[httpx.AsyncClient, str], Awaitable[_Found]]
 ) -> _Found:
     """What a call at the gateway gives, which is told the namespace of the Agents."""
 
@@ -185,7 +185,7 @@ def _path(identifier: str) -> str:
     return f"/v1/tasks/{quote(identifier, safe='')}"
 
 
-def of_its_agent(place: places.Place, identifier: str) -> places.Place:
+def of_its_agent(place: options.Place, identifier: str) -> options.Place:
     """The same place, with the namespace that the id carries where none was said."""
     agent = agent_of(identifier)
     if agent is None:

@@ -23,12 +23,14 @@ app.add_typer(budget.app, name="budget")
 
 
 @app.command(epilog=exits.MEANING)
-def run(  # noqa: PLR0913, PLR0917 - a command's options are its arguments
+@options.at_gateway
+def run(
+    place: options.Place,
     agent: Annotated[str, typer.Argument(metavar="AGENT", help="Its name.")],
     text: Annotated[
         str, typer.Argument(metavar="INPUT", help="What it is asked; - reads standard input.")
     ],
-    namespace: options.Namespace = "",
+    *,
     user: Annotated[str, typer.Option(help="For whom; each user stays on one revision.")] = "",
     session: Annotated[str, typer.Option(help="A conversation to go on with.")] = "",
     wait: Annotated[
@@ -37,20 +39,11 @@ def run(  # noqa: PLR0913, PLR0917 - a command's options are its arguments
     output: Annotated[
         str, typer.Option("-o", "--output", metavar="text|json", help="The answer, or the task.")
     ] = "text",
-    gateway: options.Gateway = "",
-    token: options.Token = "",
-    state_dir: options.StateDirectory = ".penstock",
-    context: options.Context = "",
-    kubeconfig: options.Kubeconfig = "",
-    system_namespace: options.SystemNamespace = "penstock-system",
 ) -> None:
     """Ask an agent, tell what happens on standard error, and print its answer."""
     options.check_output(output)
-    from penstock_cli import asking, places
+    from penstock_cli import asking
 
-    place = places.Place(
-        gateway, token, namespace, state_dir, kubeconfig, context, system_namespace
-    )
     said = _read_input() if text == "-" else text
     for what, given in (
         ("INPUT", said),
@@ -64,27 +57,19 @@ def run(  # noqa: PLR0913, PLR0917 - a command's options are its arguments
 
 
 @app.command("effects", epilog=exits.MEANING)
-def show_effects(  # noqa: PLR0913, PLR0917 - a command's options are its arguments
+@options.at_gateway
+def show_effects(
+    place: options.Place,
     agent: Annotated[str, typer.Argument(metavar="AGENT", help="Its name.")],
-    namespace: options.Namespace = "",
     revision: Annotated[str, typer.Option(help="Only of this revision: its name or hash.")] = "",
     task: Annotated[str, typer.Option(help="Only of the task of this id.")] = "",
     user: Annotated[str, typer.Option(help="Only of tasks for this user.")] = "",
     output: options.Output = "text",
-    gateway: options.Gateway = "",
-    token: options.Token = "",
-    state_dir: options.StateDirectory = ".penstock",
-    context: options.Context = "",
-    kubeconfig: options.Kubeconfig = "",
-    system_namespace: options.SystemNamespace = "penstock-system",
 ) -> None:
     """Show what an agent's calls of tools have done, the unknown ones first."""
     options.check_output(output)
-    from penstock_cli import effects, places
+    from penstock_cli import effects
 
-    place = places.Place(
-        gateway, token, namespace, state_dir, kubeconfig, context, system_namespace
-    )
     given = {"AGENT": agent, "--revision": revision, "--task": task, "--user": user}
     for what, text in given.items():
         options.check_text(what, text)

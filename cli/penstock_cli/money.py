@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from penstock import names
 from penstock.money import lifts
-from penstock_cli import gateway, places, tables
+from penstock_cli import gateway, options, places, tables
 from penstock_cli.exits import Exit, Stopped
 from penstock_cli.kubectl import Kubectl, KubectlFailed
 from penstock_cli.tables import Row
@@ -55,7 +55,7 @@ class Wanted:
         return value
 
 
-def show(place: places.Place, agent: str, user: str | None, *, as_json: bool) -> None:
+def show(place: options.Place, agent: str, user: str | None, *, as_json: bool) -> None:
     """Print an agent's budget as the gateway tells it.
 
     Raises:
@@ -68,7 +68,7 @@ def show(place: places.Place, agent: str, user: str | None, *, as_json: bool) ->
     print("\n\n".join(_described(found)))
 
 
-async def _budget(place: places.Place, agent: str, user: str | None) -> Document:
+async def _budget(place: options.Place, agent: str, user: str | None) -> Document:
     async with (
         places.reach(place, _SECONDS) as found,
         gateway.client(found.url, found.token) as http,
@@ -137,7 +137,7 @@ def _short(amount: str) -> str:
 # ------------------------------------------------------------------------------------------- top
 
 
-def top(place: places.Place, shown: Top) -> None:
+def top(place: options.Place, shown: Top) -> None:
     """Print the agents that have cost most today, those first.
 
     Raises:
@@ -178,14 +178,14 @@ def _order(one: Mapping[str, str]) -> tuple[float, str, str]:
     return -float(told or 0), one["namespace"], one["agent"]
 
 
-def _in(place: places.Place) -> list[str]:
+def _in(place: options.Place) -> list[str]:
     return [f"--namespace={place.namespace}"] if place.namespace else []
 
 
 # ------------------------------------------------------------------------------------------ lift
 
 
-def lift(place: places.Place, wanted: Wanted, *, as_json: bool) -> None:
+def lift(place: options.Place, wanted: Wanted, *, as_json: bool) -> None:
     """Ask the operator for a lift, and print its answer.
 
     Raises:
@@ -201,7 +201,7 @@ def lift(place: places.Place, wanted: Wanted, *, as_json: bool) -> None:
         raise Stopped(Exit.REFUSED, f"the operator refused the lift: {answer['message']}")
 
 
-async def _lifted(place: places.Place, wanted: Wanted, request: str) -> Document:
+async def _lifted(place: options.Place, wanted: Wanted, request: str) -> Document:
     kubectl = places.cluster(place)
     agent = [_AGENTS, wanted.agent, *_in(place)]
     try:

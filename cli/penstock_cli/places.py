@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from penstock_cli import options
 from penstock_cli.exits import Exit, Stopped
 from penstock_cli.forwarding import Target, forwarded
 from penstock_cli.kubectl import Kubectl, KubectlFailed
@@ -18,29 +19,6 @@ _SAY: Final = "say where it is: --gateway and --token, or PENSTOCK_GATEWAY_URL a
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where the gateway is, as far as the person said; what is empty is looked for."""
-
-    url: str = ""
-    token: str = ""
-    namespace: str = ""  # of the Agent
-    state_dir: str = ".penstock"
-    kubeconfig: str = ""
-    context: str = ""
-    system_namespace: str = "penstock-system"
-
-    @property
-    def kubectl(self) -> Kubectl:
-        """kubectl for the cluster that was said."""
-        return Kubectl(self.kubeconfig, self.context)
-
-    @property
-    def is_cluster(self) -> bool:
-        """Whether a cluster was named, so that no local environment is meant."""
-        return bool(self.kubeconfig or self.context)
-
-
-@dataclass(frozen=True)
 class Gateway:
     """A gateway as it is spoken to, and the namespace of the Agents that are asked."""
 
@@ -50,13 +28,13 @@ class Gateway:
 
 
 @contextlib.asynccontextmanager
-async def reach(place: Place, seconds: float) -> AsyncIterator[Gateway]:
+async def reach(place: options.Place, seconds: float) -> AsyncIterator[Gateway]:
     """The gateway, for as long as it is used; a token that is made for it is valid so long.
 
     Raises:
         Stopped: none is known or can be reached, or there is no token for it.
     """
-    if place.url:
+    if place.gateway:
         yield await _at_address(place, seconds)
     elif not place.is_cluster and (local := _running_here(place)):
         yield local
@@ -65,11 +43,16 @@ async def reach(place: Place, seconds: float) -> AsyncIterator[Gateway]:
             yield found
 
 
-def cluster(place: Place) -> Kubectl:
+def _kubectl(place: options.Place) -> Kubectl:
+    """kubectl for the cluster that was said."""
+    return Kubectl(place.kubeconfig, place.context)
+
+
+def cluster(place: options.Place) -> Kubectl:
     """kubectl for the cluster that was said, else for the local environment, else as it is set up."""
     directory = state.StateDirectory.at(place.state_dir)
     if place.is_cluster or not directory.is_held():
-        return place.kubectl
+        return _kubectl(place)
     record: dict[str, Any] = state.read_json(directory.environment_file) or {}
     return Kubectl(str(directory.kubeconfig), other=str(record.get("kubectl") or ""))
 
@@ -77,9 +60,9 @@ def cluster(place: Place) -> Kubectl:
 # ----------------------------------------------------------------------------- an address, or here
 
 
-async def _at_address(place: Place, seconds: float) -> Gateway:
+async def _at_address(place: options.Place, seconds: float) -> Gateway:
     if place.token and (place.namespace or not place.is_cluster):
-        return Gateway(place.url, place.token, place.namespace or "default")
+        return Gateway(place.gateway, place.token, place.namespace or "default")
     try:
         namespace = place.namespace or _namespace(await _context(place))
     except KubectlFailed as failed:
@@ -87,10 +70,10 @@ async def _at_address(place: Place, seconds: float) -> Gateway:
             raise Stopped(Exit.USAGE, f"no namespace is known: {failed}. Give one: -n.") from None
         sentence = f"no token is known: {failed}. Give one: --token, or PENSTOCK_TOKEN."
         raise Stopped(Exit.USAGE, sentence) from None
-    return Gateway(place.url, place.token or await _token(place, namespace, seconds), namespace)
+    return Gateway(place.gateway, place.token or await _token(place, namespace, seconds), namespace)
 
 
-def _running_here(place: Place) -> Gateway | None:
+def _running_here(place: options.Place) -> Gateway | None:
     directory = state.StateDirectory.at(place.state_dir)
     if not directory.is_held():
         return None
@@ -103,7 +86,7 @@ def _running_here(place: Place) -> Gateway | None:
 
 
 @contextlib.asynccontextmanager
-async def _in_cluster(place: Place, seconds: float) -> AsyncIterator[Gateway]:
+async def _in_cluster(place: options.Place, seconds: float) -> AsyncIterator[Gateway]:
     try:
         context = await _context(place)
     except KubectlFailed as failed:
@@ -114,7 +97,7 @@ async def _in_cluster(place: Place, seconds: float) -> AsyncIterator[Gateway]:
     target = await _service(place, context["name"])
     token = place.token or await _token(place, namespace, seconds)
     try:
-        async with forwarded(place.kubectl, target) as port:
+        async with forwarded(_kubectl(place), target) as port:
             yield Gateway(f"http://127.0.0.1:{port}", token, namespace)
     except KubectlFailed as failed:
         where = f"Service {target.service} in namespace {target.namespace}"
@@ -123,9 +106,9 @@ async def _in_cluster(place: Place, seconds: float) -> AsyncIterator[Gateway]:
         raise Stopped(Exit.REFUSED, sentence + look) from None
 
 
-async def _context(place: Place) -> dict[str, Any]:
+async def _context(place: options.Place) -> dict[str, Any]:
     """The context in use: its name, and the document of its cluster, user and namespace."""
-    config = await place.kubectl.read_json("config", "view", "--minify")
+    config = await _kubectl(place).read_json("config", "view", "--minify")
     contexts = config.get("contexts") or []
     if not contexts:
         raise KubectlFailed("the kubeconfig has no current context")
@@ -137,11 +120,11 @@ def _namespace(context: dict[str, Any]) -> str:
     return context["context"].get("namespace") or "default"
 
 
-async def _service(place: Place, context: str) -> Target:
+async def _service(place: options.Place, context: str) -> Target:
     namespace = place.system_namespace
     where = f"the namespace {namespace} of the cluster in context {context!r}"
     try:
-        found = await place.kubectl.read_json(
+        found = await _kubectl(place).read_json(
             "get", "services", f"--namespace={namespace}", f"--selector={_SELECTOR}"
         )
     except KubectlFailed as failed:
@@ -159,7 +142,7 @@ async def _service(place: Place, context: str) -> Target:
             raise Stopped(Exit.USAGE, f"{where} has several gateways ({names}); {_SAY}.")
 
 
-def _unknown(place: Place, reason: str) -> str:
+def _unknown(place: options.Place, reason: str) -> str:
     here = "" if place.is_cluster else f"no local environment runs in {place.state_dir}, and "
     return (
         f"no gateway is known: {here}{reason}. Install Penstock there, start a local environment "
@@ -167,11 +150,11 @@ def _unknown(place: Place, reason: str) -> str:
     )
 
 
-async def _token(place: Place, namespace: str, seconds: float) -> str:
+async def _token(place: options.Place, namespace: str, seconds: float) -> str:
     lifetime = _SHORTEST_TOKEN_SECONDS + int(seconds)
     account = ("create", "token", CALLER, f"--namespace={namespace}")
     try:
-        made = await place.kubectl.read(
+        made = await _kubectl(place).read(
             *account, f"--audience={AUDIENCE}", f"--duration={lifetime}s"
         )
     except KubectlFailed as failed:

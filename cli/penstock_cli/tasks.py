@@ -17,9 +17,10 @@ Identifier = Annotated[str, typer.Argument(metavar="ID", help="Id of the task.")
 
 
 @app.command("list", epilog=exits.MEANING)
+@options.at_gateway
 def list_tasks(  # noqa: PLR0913 - a command's options are its arguments
+    place: options.Place,
     agent: Annotated[str, typer.Argument(metavar="AGENT", help="Its name.")],
-    namespace: options.Namespace = "",
     revision: Annotated[
         str, typer.Option(help="Only of this revision: its name, hash or version.")
     ] = "",
@@ -49,22 +50,13 @@ def list_tasks(  # noqa: PLR0913 - a command's options are its arguments
     output: Annotated[
         str, typer.Option("-o", "--output", metavar="text|wide|json", help="How it is printed.")
     ] = "text",
-    gateway: options.Gateway = "",
-    token: options.Token = "",
-    state_dir: options.StateDirectory = ".penstock",
-    context: options.Context = "",
-    kubeconfig: options.Kubeconfig = "",
-    system_namespace: options.SystemNamespace = "penstock-system",
 ) -> None:
     """List an agent's newest tasks, newest first."""
     options.check_output(output, "text", "wide", "json")
     from datetime import UTC, datetime
 
-    from penstock_cli import listing, places
+    from penstock_cli import listing
 
-    place = places.Place(
-        gateway, token, namespace, state_dir, kubeconfig, context, system_namespace
-    )
     now = datetime.now(UTC)  # noqa: TID251 - a command is where the program begins
     for what, given in (("AGENT", agent), ("--revision", revision), ("--user", user)):
         options.check_text(what, given)
@@ -76,46 +68,30 @@ def list_tasks(  # noqa: PLR0913 - a command's options are its arguments
 
 
 @app.command(epilog=exits.MEANING)
-def get(  # noqa: PLR0913, PLR0917
+@options.at_gateway
+def get(
+    place: options.Place,
     identifier: Identifier,
-    namespace: options.Namespace = "",
     output: options.Output = "text",
-    gateway: options.Gateway = "",
-    token: options.Token = "",
-    state_dir: options.StateDirectory = ".penstock",
-    context: options.Context = "",
-    kubeconfig: options.Kubeconfig = "",
-    system_namespace: options.SystemNamespace = "penstock-system",
 ) -> None:
     """Show a task and what happened to it."""
     options.check_output(output)
     options.check_text("ID", identifier)
-    from penstock_cli import listing, places
+    from penstock_cli import listing
 
-    place = places.Place(
-        gateway, token, namespace, state_dir, kubeconfig, context, system_namespace
-    )
     commands.carry_out(lambda: listing.show(place, identifier, as_json=output == "json"))
 
 
 @app.command(epilog=exits.MEANING)
-def cancel(  # noqa: PLR0913, PLR0917
+@options.at_gateway
+def cancel(
+    place: options.Place,
     identifier: Identifier,
-    namespace: options.Namespace = "",
     output: options.Output = "text",
-    gateway: options.Gateway = "",
-    token: options.Token = "",
-    state_dir: options.StateDirectory = ".penstock",
-    context: options.Context = "",
-    kubeconfig: options.Kubeconfig = "",
-    system_namespace: options.SystemNamespace = "penstock-system",
 ) -> None:
     """Cancel a task: one that waits ends at once, one that runs at its next step."""
     options.check_output(output)
     options.check_text("ID", identifier)
-    from penstock_cli import listing, places
+    from penstock_cli import listing
 
-    place = places.Place(
-        gateway, token, namespace, state_dir, kubeconfig, context, system_namespace
-    )
     commands.carry_out(lambda: listing.cancel(place, identifier, as_json=output == "json"))

@@ -1,0 +1,51 @@
+"""The options that say where things are: the same for every command, said once."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+import typer
+from typer.main import get_command
+
+from penstock_cli import options
+from penstock_cli.main import app
+
+OF_CLUSTER = {"-n", "--namespace", "--state-dir", "--context", "--kubeconfig"}
+OF_GATEWAY = OF_CLUSTER | {"--gateway", "--token", "--system-namespace"}
+
+
+def commands(group, path=()):
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*path, name))
+        else:
+            yield " ".join((*path, name)), command
+
+
+COMMANDS = dict(commands(get_command(app)))
+
+
+def flags(command):
+    return {flag for parameter in command.params for flag in parameter.opts}
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS.keys() - {"dev", "version"}))
+def test_each_command_has_all_the_options_of_its_kind(name):
+    found = flags(COMMANDS[name])
+    assert found & OF_GATEWAY in (OF_GATEWAY, OF_CLUSTER)
+
+
+def test_a_command_gets_them_as_one_and_its_own_beside():
+    got = []
+
+    @options.at_cluster
+    def command(place: options.Place, name: str, *, often: int = 1) -> None:
+        """What it does."""
+        got.append((place, name, often))
+
+    found = typer.Typer()
+    found.command()(command)
+    get_command(found)(["hello", "--context", "c", "-n", "shop"], standalone_mode=False)
+    assert got == [(options.Place(namespace="shop", context="c"), "hello", 1)]
+    assert inspect.getdoc(command) == "What it does."
