@@ -96,6 +96,15 @@ class Decision:
         return set(ask.approvers) <= set(self.approvers) and len(self.by) >= ask.min_approvals
 
 
+@dataclass(frozen=True)
+class Note:
+    """What a person has said of a call, whether or not it was the last word."""
+
+    by: str
+    decision: Verdict
+    text: str
+
+
 _NOTHING: Final = Usage()
 
 
@@ -107,6 +116,7 @@ class Escalation:
     ``decided_by`` is empty where time decided, or nobody yet. ``changed``: JSON of the arguments that a
     person put in the place of the model's, also where one more must approve; empty where nobody did.
     ``doubt``: in this span Redis lost what became of the call; it may have been approved and made.
+    ``notes``: what each person has said, in order; ``note`` is that of the last one.
     """
 
     id: str
@@ -136,6 +146,7 @@ class Escalation:
     context: str = ""
     schema: str = ""
     doubt: str = ""
+    notes: tuple[Note, ...] = ()
 
 
 def digest(tool: str, schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:

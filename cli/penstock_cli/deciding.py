@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -30,12 +30,16 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Word:
-    """What a person says; ``arguments`` is JSON, empty for the model's own."""
+    """What a person says; ``arguments`` is JSON, empty for the model's own.
+
+    ``digest`` is that of the call which he means, empty where he has not said it.
+    """
 
     decision: str
     note: str = ""
     answer: str = ""
     arguments: str = ""
+    digest: str = ""
 
     def body(self) -> Document:
         """The same as the gateway takes it.
@@ -46,6 +50,7 @@ class Word:
         said: Document = {"decision": self.decision}
         said |= {"note": self.note} if self.note else {}
         said |= {"answer": self.answer} if self.answer else {}
+        said |= {"digest": self.digest} if self.digest else {}
         if not self.arguments:
             return said
         try:
@@ -101,13 +106,11 @@ def decide(place: options.Place, identifier: str, word: Word, *, as_json: bool) 
     """Say a person's word, and print what became of it.
 
     Raises:
-        Stopped: it was refused.
+        Stopped: it was refused, or the person does not stand by it.
     """
-    body = word.body()
-    path = f"{_path(identifier)}/decision"
+    word.body()
     found = listing.run_at(
-        listing.of_its_agent(place, identifier),
-        lambda http, _: gateway.fetch(http, "POST", path, body=body),
+        listing.of_its_agent(place, identifier), lambda http, _: _decided_by(http, identifier, word)
     )
     if as_json:
         print(json.dumps(found, indent=2, ensure_ascii=False))
@@ -116,6 +119,40 @@ def decide(place: options.Place, identifier: str, word: Word, *, as_json: bool) 
         print(f"{found['id']} is approved by {', '.join(found['approvedBy'])}; {still} more must")
     else:
         print(f"{found['id']} is {found['status']}")
+
+
+async def _decided_by(http: httpx.AsyncClient, identifier: str, word: Word) -> Document:
+    """The escalation after a person's word; where it may have been made before he is asked first."""
+    if not word.digest:
+        found = await gateway.fetch(http, "GET", _path(identifier))
+        word = replace(word, digest=_confirmed(found, word.decision))
+    return await gateway.fetch(http, "POST", f"{_path(identifier)}/decision", body=word.body())
+
+
+def _confirmed(found: Document, decision: str) -> str:
+    """The digest of a call that is in doubt, once the person stands by it; empty where there is no doubt.
+
+    Raises:
+        Stopped: he does not, or nobody can be asked.
+    """
+    if not found["doubt"]:
+        return ""
+    print("\n".join(_described(found)), file=sys.stderr)
+    if not sys.stdin.isatty():
+        sentence = (
+            "it may have been made already, and nobody is at this terminal to ask: look at it, and "
+            "say --digest with the digest of the call that is meant"
+        )
+        raise Stopped(Exit.REFUSED, sentence)
+    print(
+        f"It may have been made already. {decision} this call all the same? [y/N] ",
+        end="",
+        file=sys.stderr,
+    )
+    if sys.stdin.readline().strip().casefold() not in ("y", "yes"):
+        raise Stopped(Exit.REFUSED, "nothing was decided")
+    digest: str = found["digest"]
+    return digest
 
 
 async def _listed(http: httpx.AsyncClient, namespace: str, wanted: Wanted) -> Document:
@@ -142,11 +179,14 @@ async def _listed(http: httpx.AsyncClient, namespace: str, wanted: Wanted) -> Do
 
 def _rows(items: list[Document]) -> Iterator[list[str]]:
     tenants = any("tenant" in item for item in items)
-    yield ["ID", "TOOL", "ARGUMENTS", "DEADLINE", "USER", "AGENT", *["TENANT"] * tenants, "REASON"]
+    doubts = any(item["doubt"] for item in items)
+    titles = ["ID", "TOOL", "ARGUMENTS", "DEADLINE", "USER", "AGENT"]
+    yield [*titles, *["TENANT"] * tenants, *["MADE-ALREADY"] * doubts, "REASON"]
     for item in items:
         arguments = _shortened(json.dumps(item["arguments"], ensure_ascii=False))
         row = [item["id"], item["tool"], arguments, item["deadline"], item["user"], item["agent"]]
-        yield [*row, *[item.get("tenant", "")] * tenants, item["reason"]]
+        doubt = "perhaps" if item["doubt"] else "no"
+        yield [*row, *[item.get("tenant", "")] * tenants, *[doubt] * doubts, item["reason"]]
 
 
 def _shortened(text: str) -> str:
@@ -163,6 +203,7 @@ def _described(found: Document) -> Iterator[str]:
         "status": found["status"],
         "tool": found["tool"],
         "arguments": found["arguments"],
+        "digest": found["digest"],
         "reason": found["reason"],
         "user": found["user"],
         "submitter": found["submitter"],
@@ -177,7 +218,7 @@ def _described(found: Document) -> Iterator[str]:
         + (f": {', '.join(found['approvedBy'])}" if found["approvedBy"] else ""),
         "changed to": found["changedArguments"] or "",
         "decided": _decided(found),
-        "note": found["note"],
+        "notes": "; ".join(_noted(said) for said in found["notes"]) or found["note"],
         "answer": found["answer"],
     }
     for name, value in told.items():
@@ -187,6 +228,10 @@ def _described(found: Document) -> Iterator[str]:
         yield f"{name}:"
         for argument, given in value.items():
             yield tables.one_line(f"  {argument}: {json.dumps(given, ensure_ascii=False)}")
+
+
+def _noted(said: Document) -> str:
+    return f"{said['by']} ({said['decision']}): {said['note'] or '-'}"
 
 
 def _decided(found: Document) -> str:

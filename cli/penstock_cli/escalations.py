@@ -14,6 +14,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 Identifier = Annotated[str, typer.Argument(metavar="ID", help="Id of the escalation.")]
+Digest = Annotated[
+    str,
+    typer.Option(
+        help="Digest of the call that is meant, as show prints it; asked for where Redis may have lost "
+        "what became of it."
+    ),
+]
 Note = Annotated[str, typer.Option(help="Why; of a denied call the model reads it.")]
 
 
@@ -58,6 +65,7 @@ def approve(
     place: options.Place,
     identifier: Identifier,
     note: Note = "",
+    digest: Digest = "",
     arguments: Annotated[
         str, typer.Option(metavar="JSON", help="Other arguments than the model's, an object.")
     ] = "",
@@ -68,7 +76,7 @@ def approve(
     options.check_text("ID", identifier)
     from penstock_cli import deciding
 
-    said = deciding.Word("Approve", note=note, arguments=arguments)
+    said = deciding.Word("Approve", note=note, arguments=arguments, digest=digest)
     commands.carry_out(lambda: deciding.decide(place, identifier, said, as_json=output == "json"))
 
 
@@ -78,6 +86,7 @@ def deny(
     place: options.Place,
     identifier: Identifier,
     note: Note = "",
+    digest: Digest = "",
     output: options.Output = "text",
 ) -> None:
     """Have the call not made; the model reads that a person denied it, and the note."""
@@ -85,7 +94,7 @@ def deny(
     options.check_text("ID", identifier)
     from penstock_cli import deciding
 
-    said = deciding.Word("Deny", note=note)
+    said = deciding.Word("Deny", note=note, digest=digest)
     commands.carry_out(lambda: deciding.decide(place, identifier, said, as_json=output == "json"))
 
 
@@ -96,6 +105,7 @@ def answer(
     identifier: Identifier,
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What the model reads.")],
     note: Note = "",
+    digest: Digest = "",
     output: options.Output = "text",
 ) -> None:
     """Have the call not made; the model reads TEXT as its result."""
@@ -104,5 +114,5 @@ def answer(
         options.check_text(what, given)
     from penstock_cli import deciding
 
-    said = deciding.Word("Answer", note=note, answer=text)
+    said = deciding.Word("Answer", note=note, answer=text, digest=digest)
     commands.carry_out(lambda: deciding.decide(place, identifier, said, as_json=output == "json"))

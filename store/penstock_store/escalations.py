@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
 from penstock import escalation
 from penstock.api.oversight import OnTimeout
 from penstock.errors import StoreRefused
-from penstock.escalation import Ask, Asked, Escalation, EscalationStatus, Verdict
+from penstock.escalation import Ask, Asked, Escalation, EscalationStatus, Note, Verdict
 from penstock.names import AgentKey
 from penstock.task import agent_of, task_id
 from penstock_store import codec, keys
@@ -18,14 +18,14 @@ from penstock_store.connection import Argument
 
 MOST_READ: Final = 500  # escalations of an agent that one page looks at, whatever is looked for
 _AGENTS_AT_ONCE: Final = 64
-#: The fields of an escalation that a list shows.
+#: The fields of an escalation that a list shows; the scripts read the first two of them.
 _SHOWN: Final = (
-    "task", "revision", "status", "tenant", "user", "session", "submitter", "tool", "arguments", "digest",
-    "why", "approvers", "minApprovals", "onTimeout", "askedAt", "deadline", "usage", "decidedAt",
+    "askedAt", "status", "task", "revision", "tenant", "user", "session", "submitter", "tool", "arguments",
+    "digest", "why", "approvers", "minApprovals", "onTimeout", "deadline", "usage", "decidedAt", "notes",
     "approvedBy", "approving", "decidedBy", "note", "answer", "changed", "decidedRevision", "schema",
 )  # fmt: skip
 _WHOLE: Final = (*_SHOWN, "context")
-_TAIL: Final = ("before", "breakAt", "settled", "doubtFrom", "doubtTo")
+_LOST: Final = "lost"  # what a script says after the fields
 
 
 class Decided(StrEnum):
@@ -35,18 +35,24 @@ class Decided(StrEnum):
     AGAIN = "again"  # the same was said before
     TOO_LATE = "decided"  # by somebody else, by time, or otherwise by the same person
     DIFFERS = "differs"  # the approval before was for other arguments
+    OTHER = "other"  # it is another call than the one that the person means
+    DOUBT = "doubt"  # it may have been made before, and which call is meant was not said
     MISSING = "missing"
 
 
 @dataclass(frozen=True)
 class Word:
-    """What a person says of a call; ``arguments`` is JSON, empty for the model's own."""
+    """What a person says of a call; ``arguments`` is JSON, empty for the model's own.
+
+    ``digest`` is that of the call which the person means; empty: whichever waits under this id.
+    """
 
     person: str
     verdict: Verdict
     note: str = ""
     answer: str = ""
     arguments: str = ""
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,7 +89,9 @@ class Escalations:
             ValueError: ``after`` is no place.
         """
         answer = await self._scripts.run(
-            "escalations", agent, arguments=_page_arguments(agent, sought, after, most)
+            "escalations",
+            agent,
+            arguments=lambda life: _page_arguments(agent, sought, after, most, life),
         )
         return _page(agent, answer)
 
@@ -106,18 +114,16 @@ class Escalations:
         agent = agent_of_escalation(identifier)
         if agent is None:
             return None
-        key = keys.AgentKeys(agent).escalation(identifier)
-        read = self._scripts.connection.read
-        values = await read("HMGET", key, *_WHOLE)
-        if values[0] is None:
+        values = await self._scripts.run(
+            "escalation",
+            agent,
+            keys.AgentKeys(agent).escalation(identifier),
+            arguments=lambda life: (life, *_WHOLE),
+        )
+        if not values:
             return None
-        found = _escalation(agent, identifier, dict(zip(_WHOLE, values, strict=True)))
-        if tenant is not None and found.tenant != tenant:
-            return None
-        if found.status is not EscalationStatus.OPEN:
-            return found
-        tail = await read("HMGET", keys.AgentKeys(agent).tail, *_TAIL)
-        return replace(found, doubt=_doubt(found, tail))
+        found = _escalation(agent, identifier, dict(zip((*_WHOLE, _LOST), values, strict=True)))
+        return found if tenant is None or found.tenant == tenant else None
 
     async def schema(self, found: Escalation) -> dict[str, Any] | None:
         """The schema of an escalation's tool; None where it is kept no longer."""
@@ -143,13 +149,16 @@ class Escalations:
                 *said,
                 life,
                 escalation.same_person(word.person),
+                word.digest,
             ),
         )
         return Decided(answer.decode())
 
     async def lapse(self, agent: AgentKey, limit: int = 200) -> int:
         """Let time decide up to so many calls on which nobody has decided; returns how many."""
-        return int(await self._scripts.run("lapse", agent, arguments=(limit, task_id(agent, b""))))
+        prefix = task_id(agent, b"")
+        said = await self._scripts.run("lapse", agent, arguments=lambda life: (limit, prefix, life))
+        return int(said)
 
 
 def agent_of_escalation(identifier: str) -> AgentKey | None:
@@ -171,20 +180,20 @@ def asked_arguments(asked: Asked) -> tuple[Argument, ...]:
 
 
 def _page_arguments(
-    agent: AgentKey, sought: Sought, after: str, most: int
+    agent: AgentKey, sought: Sought, after: str, most: int, life: str = ""
 ) -> tuple[str | int, ...]:
     score, tail = escalation.parts_of(after) if after else ("", "")
     if score and not score.isdecimal():
         raise ValueError("it is no place among escalations")
     wanted = (sought.tenant, sought.user, sought.tool, sought.revision)
-    return (score, tail, MOST_READ, most, task_id(agent, b""), *wanted, *_SHOWN)
+    return (score, tail, MOST_READ, most, task_id(agent, b""), life, *wanted, *_SHOWN)
 
 
 def _page(agent: AgentKey, answer: Sequence[Any]) -> Page:
     score, tail, waiting, entries = answer
     items = []
     for identifier, *values in entries:
-        stored = dict(zip(_SHOWN, values, strict=True))
+        stored = dict(zip((*_SHOWN, _LOST), values, strict=True))
         try:
             items.append(_escalation(agent, codec.word(identifier), stored))
         except codec.Unreadable:
@@ -219,28 +228,21 @@ def _escalation(agent: AgentKey, identifier: str, stored: Mapping[str, bytes | N
             approved_by=_persons(text["approvedBy"]),
             decided_by=_persons(text["decidedBy"]),
             note=text["note"],
+            notes=_notes(text["notes"] or "[]"),
             answer=text["answer"],
             changed=text["changed"] or text["approving"],
             decided_revision=text["decidedRevision"],
             context=text.get("context", ""),
             schema=text["schema"],
+            doubt=codec.span(text[_LOST]),
         )
 
 
-def _doubt(found: Escalation, tail: Sequence[bytes | None]) -> str:
-    """The span of which Redis has lost what became of an open call, as people read it; empty where it lost nothing.
-
-    A break that is not settled yet counts as well: whether a worker is gone with it is not known.
-    """
-    before, broken, settled, doubt_from, doubt_to = (codec.word(value) for value in tail)
-    unsettled = _number(broken) > _number(settled)
-    spans = [(before, broken)] * unsettled + [(doubt_from, doubt_to)]
-    after = (f"{begin} {end}" for begin, end in spans if _number(end) > found.asked_ms)
-    return codec.span(next(after, ""))
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdecimal() else 0
+def _notes(text: str) -> tuple[Note, ...]:
+    return tuple(
+        Note(str(said["by"]), Verdict(said["decision"]), str(said["note"]))
+        for said in json.loads(text)
+    )
 
 
 def _persons(text: str) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ WORKER_COMMANDS: Final = (
     "blpop", "xclaim", "xgroup|create", "xgroup|delconsumer", "xinfo|consumers",
     "xpending", "xrange", "xreadgroup", "xtrim", "zcard", "pfadd", "wait", "info|server",
 )  # fmt: skip
-#: ``admit``, ``cancel``, ``recent``, ``escalations`` and ``decide``, reading tasks and events, waiting for news.
+#: ``admit``, ``cancel``, ``recent``, ``escalation``, ``escalations`` and ``decide``, reading tasks and events, waiting for news.
 GATEWAY_COMMANDS: Final = (
     *_CONNECTION, *_SCRIPTS, *_TASKS,
     "get", "hexists", "info|server", "persist", "pfadd", "rpush", "subscribe", "unsubscribe", "xrange", "zcard",
@@ -43,6 +43,7 @@ OPERATOR_COMMANDS: Final = (
     *_CONNECTION, *_SCRIPTS, *_TASKS,
     "persist", "pfcount", "sadd", "scard", "set", "sismember", "smembers", "xpending", "xrange",
     "xrevrange", "zcard", "subscribe", "unsubscribe", "zremrangebyscore", "llen", "xinfo|stream", "info|memory",
+    "info|server",
     "acl|deluser", "acl|getuser", "acl|setuser", "acl|users", "client|kill",
 )  # fmt: skip
 

@@ -155,9 +155,11 @@ def too_many_wait(tool: str, ask: Ask, given: Mapping[str, Any]) -> Outcome:
 
 def denied(said: Decision) -> str:
     """What the model hears of a call that is not made."""
-    if not said.by:
-        return "the call was not made: it needs a person's approval, and nobody decided in time"
     why = f": {said.note}" if said.note else ""
+    if not said.by:
+        return (
+            f"the call was not made: it needs a person's approval, and nobody decided in time{why}"
+        )
     return f"the call was not made: a person has denied it{why}"
 
 

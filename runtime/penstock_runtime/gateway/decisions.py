@@ -17,6 +17,7 @@ from penstock_store.escalations import Decided
 
 MAX_NOTE = 4096
 MAX_ANSWER = 65_536
+MAX_DIGEST = 64
 _ID_CHARACTERS = 220
 
 
@@ -52,6 +53,14 @@ class DecisionRequest(BaseModel):
         Field(
             description="With Approve: other arguments than the model's, which fit the tool's schema. "
             "The model is told of them."
+        ),
+    ] = None
+    digest: Annotated[
+        str | None,
+        Field(
+            max_length=MAX_DIGEST,
+            description="The `digest` of the call that is meant, as its escalation shows it: another call is "
+            "refused. It must be given where the escalation shows a `doubt`.",
         ),
     ] = None
 
@@ -118,7 +127,16 @@ def missing(identifier: str) -> Problem:
 
 
 def refused(became: Decided, after: Escalation) -> Problem:
-    """The problem of a decision that came too late, or differs from the first of two."""
+    """The problem of a decision that came too late, differs from the first of two, or leaves a doubt."""
+    if became is Decided.DOUBT:
+        detail = (
+            f"What became of it {after.doubt} is lost: it may have been decided, and made, before. Look at it "
+            "again, ask the tool's service, and decide with its digest."
+        )
+        return Problem("escalation-unconfirmed", detail)
+    if became is Decided.OTHER:
+        detail = "The digest is that of another call than the one which waits under this id."
+        return Problem("escalation-unconfirmed", detail)
     if became is Decided.DIFFERS:
         detail = "The approval before this one is for other arguments; deny the call, or approve the same."
         return Problem("escalation-decided", detail)

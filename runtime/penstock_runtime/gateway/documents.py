@@ -7,7 +7,7 @@ from pydantic.alias_generators import to_camel
 
 from penstock.api.oversight import OnTimeout
 from penstock.effects import EffectState
-from penstock.escalation import EscalationStatus
+from penstock.escalation import EscalationStatus, Verdict
 from penstock.task import OutcomeReason, TaskStatus
 
 
@@ -116,6 +116,14 @@ class TaskList(_Document):
     ]
 
 
+class PersonsNote(_Document):
+    """What a person has said of a call."""
+
+    by: str
+    decision: Verdict
+    note: str
+
+
 class EscalationItem(_Document):
     """A call that waits for a person, or for which one was asked."""
 
@@ -154,8 +162,19 @@ class EscalationItem(_Document):
     decided_by: Annotated[
         list[str], Field(description="Who decided; empty: nobody has, or time did.")
     ]
-    note: str
+    note: Annotated[str, Field(description="What who decided last has written.")]
+    notes: Annotated[
+        list[PersonsNote],
+        Field(description="What each person has said, in order; also who only approved first."),
+    ]
     answer: str
+    doubt: Annotated[
+        str,
+        Field(
+            description="The span of which the store has lost what became of it: the call may have been "
+            "approved and made before, and a decision must name its digest. Empty: there is none."
+        ),
+    ]
     changed_arguments: Annotated[
         Any,
         Field(
@@ -182,13 +201,6 @@ class Escalation(EscalationItem):
     """The same with the newest of the conversation before it."""
 
     conversation: list[Said]
-    doubt: Annotated[
-        str,
-        Field(
-            description="The span of which the store has lost what became of it: the call may have been "
-            "approved and made before. Empty: there is none."
-        ),
-    ]
 
 
 class EscalationList(_Document):

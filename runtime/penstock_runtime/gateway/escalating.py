@@ -151,6 +151,7 @@ async def read(request: Request) -> Response:
             "approval-forbidden",
             "escalation-not-found",
             "escalation-decided",
+            "escalation-unconfirmed",
             "request-timeout",
             "body-too-large",
             "unsupported-media-type",
@@ -163,7 +164,8 @@ async def decide(request: Request) -> Response:
     """Approve, deny or answer a call that waits; who decides is the caller.
 
     It is decided once: the same word of the same person again changes nothing, another one is refused
-    with 409. Where two persons must approve, it goes on with the second one's word.
+    with 409. Where two persons must approve, it goes on with the second one's word. Where the store may
+    have lost what became of the call (`doubt`), the decision names it by its `digest`.
     """
     gateway: Gateway = request.app.state.gateway
     caller = await gateway.access.authenticate(request)
@@ -173,7 +175,14 @@ async def decide(request: Request) -> Response:
     found = await _find(gateway, identifier, tenant)
     decisions.check_person(caller, found)
     arguments = await _checked_arguments(gateway, found, said)
-    word = Word(caller.person, said.decision, said.note or "", said.answer or "", arguments)
+    word = Word(
+        caller.person,
+        said.decision,
+        said.note or "",
+        said.answer or "",
+        arguments,
+        said.digest or "",
+    )
     became = await gateway.store.escalations.decide(identifier, word, tenant or None)
     _count(agent, found, word, became)
     if became is Decided.MISSING:

@@ -136,6 +136,12 @@ KINDS: Final = _by_slug(
         "It was decided before",
         "Read it: it says who decided, and how.",
     ),
+    Kind(
+        "escalation-unconfirmed",
+        409,
+        "It is not certain that this is the call which is meant",
+        "Read it, its doubt and its arguments, and send its digest with the decision.",
+    ),
     Kind("body-too-large", 413, "The body is too large", "Send less."),
     Kind("url-too-long", 414, "The URL is too long", "Send a shorter path and query."),
     Kind("unsupported-media-type", 415, "The body must be JSON", "Send application/json."),

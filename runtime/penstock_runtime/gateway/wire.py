@@ -80,21 +80,18 @@ def escalation_document(found: Escalation, *, tenant: bool, whole: bool = False)
         "decidedAt": timestamp(found.decided_ms) if found.decided_ms else None,
         "decidedBy": list(found.decided_by),
         "note": found.note,
+        "notes": [
+            {"by": said.by, "decision": said.decision, "note": said.text} for said in found.notes
+        ],
         "answer": found.answer,
+        "doubt": found.doubt,
         "changedArguments": _as_json(found.changed, None) if found.changed else None,
         "continuedOn": names.revision_name(agent.name, found.decided_revision) if moved else "",
     }
     more = {"tenant": found.tenant} if tenant else {}
     if not whole:
         return document | more
-    return (
-        document
-        | more
-        | {
-            "conversation": _as_json(found.context, []),
-            "doubt": found.doubt,
-        }
-    )
+    return document | more | {"conversation": _as_json(found.context, [])}
 
 
 def _as_json(text: str, otherwise: Any) -> Any:

@@ -1,11 +1,13 @@
 -- A person's word on a call that waits. It is decided once: the same word of the same person again changes nothing.
 -- Answers {"missing"}, {"ok" | "again", how many have approved}, or {"decided" | "differs"}: by somebody else, by time
--- or otherwise; or the approval before was for other arguments.
+-- or otherwise; or the approval before was for other arguments. {"other"}: the person means another call.
+-- {"doubt"}: Redis may have lost what became of it, and which call is meant was not said.
 -- KEYS: tag, route, outcomes, escalation. ARGV: id of the escalation, tenant ("": of whichever), person, verdict, note,
 --       answer, changed arguments (JSON, "" for the model's own), server life, what all spellings of the person's name
---       have in common.
--- uses: agent places ledger tasks parking
+--       have in common, digest of the call that he means ("": not said).
+-- uses: agent places ledger tasks lost parking
 local name, tenant, person, verdict, note, answer, changed = unpack(ARGV, 1, 7)
+local life, meant = ARGV[8], ARGV[10]
 local task, known = parking.open(name)
 if not known or (tenant ~= "" and known.tenant ~= tenant) then return {"missing"} end
 
@@ -18,19 +20,22 @@ if not task then
   return {"decided"}
 end
 if NOW >= tonumber(known.deadline) then
-  parking.lapse(name)
+  parking.lapse(name, life)
   return {"decided"}
 end
 if foreign(task) then
-  parking.lapse(name)
+  parking.lapse(name, life)
   return {"decided"}
 end
+if meant ~= "" and meant ~= known.digest then return {"other"} end
+if meant == "" and lost.span(tonumber(known.askedAt), life) ~= "" then return {"doubt"} end
 if said and verdict == "Approve" then return {"decided"} end -- he has approved; he may still deny
 
 local by = {}
 for each in string.gmatch(known.approvedBy or "", "[^\n]+") do by[#by + 1] = each end
 if verdict == "Approve" and approvals > 0 and known.approving ~= changed then return {"differs"} end
 call("HSET", KEYS[4], "said:" .. ARGV[9], word)
+parking.note(name, person, verdict, note)
 if verdict == "Approve" then
   by[#by + 1], approvals = person, approvals + 1
   call("HSET", KEYS[4], "approvals", approvals, "approving", changed, "approvedBy", table.concat(by, "\n"), "note", note)
@@ -38,6 +43,6 @@ if verdict == "Approve" then
 else
   by = {person}
 end
-local said = {verdict = verdict, by = by, note = note, answer = answer, changed = changed, life = ARGV[8]}
+local said = {verdict = verdict, by = by, note = note, answer = answer, changed = changed, life = life}
 parking.decide(name, task, known, said)
 return {"ok", approvals}

@@ -1,15 +1,16 @@
 -- One page of the calls of an agent that wait for a person, in the order in which time decides. It changes nothing, and
 -- reads a bounded number of keys. Answers {score and tail to go on from ("" at the end), how many wait in all, {id, the
--- fields' values…} of each that was found}.
+-- fields' values…, the span of which Redis may have lost what became of it} of each that was found}.
 -- KEYS: tag, route, outcomes.
 -- ARGV: score and tail after which the page begins ("" at the beginning), most read, most found, what each id begins
---       with, tenant, user, tool, revision (each "": whichever), then names of fields.
+--       with, server life, tenant, user, tool, revision (each "": whichever), then names of fields, the first askedAt.
 -- unguarded: it reads
--- uses: agent
+-- uses: agent lost
 local after_score, after_tail = ARGV[1], ARGV[2]
 local most_read, most_found, prefix = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
-local wanted = {tenant = ARGV[6], user = ARGV[7], tool = ARGV[8], revision = ARGV[9]}
-local FIELDS = {unpack(ARGV, 10)}
+local life = ARGV[6]
+local wanted = {tenant = ARGV[7], user = ARGV[8], tool = ARGV[9], revision = ARGV[10]}
+local FIELDS = {unpack(ARGV, 11)}
 
 local function is_wanted(values)
   local known = paired(values)
@@ -30,7 +31,9 @@ while at <= #entries and #found < most_found do
     local values = redis.pcall("HMGET", escalation_key(prefix .. tail), "status", "tenant", "user", "tool", "revision")
     if not values.err and values[1] == "Open"
       and is_wanted({"tenant", values[2], "user", values[3], "tool", values[4], "revision", values[5]}) then
-      found[#found + 1] = {prefix .. tail, unpack(call("HMGET", escalation_key(prefix .. tail), unpack(FIELDS)), 1, #FIELDS)}
+      local one = call("HMGET", escalation_key(prefix .. tail), unpack(FIELDS))
+      one[#FIELDS + 1] = lost.span(tonumber(one[1]) or 0, life)
+      found[#found + 1] = {prefix .. tail, unpack(one, 1, #FIELDS + 1)}
     end
     last_score, last_tail = score, tail
   end

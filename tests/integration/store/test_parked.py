@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from types import MappingProxyType
 
 import pytest
 
@@ -20,9 +21,13 @@ pytestmark = pytest.mark.redis
 
 
 def asked(**more):
-    given = {"timeout_seconds": 3600, "on_timeout": OnTimeout.DENY, "tool": "refund"} | more
+    given = {
+        "ask": Ask("why"),
+        "timeout_seconds": 3600,
+        "on_timeout": OnTimeout.DENY,
+        "tool": "refund",
+    } | more
     return Asked(
-        ask=Ask("why"),
         place=(1, 1),
         arguments=json.dumps({"amount": 1}),
         digest="d",
@@ -36,11 +41,11 @@ async def park(desk, claim, **more):
     return await desk.store.claims.park(claim, Usage(1, 0, 1, 1, 1, 500), asked(**more))
 
 
-async def waits(desk, revision=STABLE, **fields):
+async def waits(desk, revision=STABLE, asks=MappingProxyType({}), **fields):
     """A task that waits for a person; its id and that of its escalation."""
     admission = await desk.admit(**fields)
     claim = await desk.claim_one(revision)
-    assert await park(desk, claim) is Directive.CONTINUE
+    assert await park(desk, claim, **asks) is Directive.CONTINUE
     return admission.task, (await desk.store.tasks.get(admission.task, TENANT)).escalation
 
 

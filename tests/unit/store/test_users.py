@@ -14,7 +14,7 @@ WORKER_SCRIPTS = (
     "claim", "part", "suspects", "bury", "leave", "heartbeat", "checkpoint", "release", "finish",
     "breaker", "pool", "reserve", "settle", "park", "keep",
 )  # fmt: skip
-GATEWAY_SCRIPTS = ("admit", "cancel", "recent", "escalations", "decide", "effects")
+GATEWAY_SCRIPTS = ("admit", "cancel", "recent", "escalation", "escalations", "decide", "effects")
 OPERATOR_SCRIPTS = (
     "route",
     "look",
@@ -59,6 +59,7 @@ def said_in(*names):
             OPERATOR_SCRIPTS,
             {
                 "info|memory",
+                "info|server",
                 "acl|deluser",
                 "acl|getuser",
                 "acl|setuser",

@@ -63,6 +63,14 @@ function parking.forget(name)
   end
 end
 
+-- What each person has said, in order: who approves first is not forgotten when somebody else decides.
+function parking.note(name, person, verdict, note)
+  local key = escalation_key(name)
+  local said = call("HGET", key, "notes")
+  local one = cjson.encode({by = person, decision = verdict, note = note})
+  call("HSET", key, "notes", said and string.sub(said, 1, -2) .. "," .. one .. "]" or "[" .. one .. "]")
+end
+
 local STATUS = {Approve = "Approved", Deny = "Denied", Answer = "Answered"}
 
 -- Decide, once, and hand the task on: to its own revision, or to the one that serves instead.
@@ -90,11 +98,16 @@ function parking.decide(name, task, known, said)
   call("HSET", escalation_key(name), "decidedRevision", task.revision)
 end
 
--- Time decides what nobody has decided.
-function parking.lapse(name)
+-- Time decides what nobody has decided. It approves nothing of which a part may be lost: nobody has looked at it.
+-- life: as lost.span takes it.
+function parking.lapse(name, life)
   local task, known = parking.open(name)
   if not task then return parking.forget(name) end
-  parking.decide(name, task, known, {verdict = known.onTimeout, by = {}, note = "", answer = "", changed = ""})
+  local said = {verdict = known.onTimeout, by = {}, note = "", answer = "", changed = ""}
+  if said.verdict == "Approve" and lost.span(tonumber(known.askedAt), life) ~= "" then
+    said.verdict, said.note = "Deny", "it may have been made already: the store has lost what became of it"
+  end
+  parking.decide(name, task, known, said)
 end
 
 -- The ids of escalations whose time is over, at most so many.

@@ -40,6 +40,10 @@ local function join(consumer, mark, life)
     tail.breakAt, tail.before = NOW, before
     call("HSET", TAIL, "breakAt", NOW, "before", before)
   end
+  -- What a worker misses is lost for certain; and where none lived shortly before, nobody can tell.
+  if misses or (another and tail.before == 0) then
+    call("HSET", TAIL, "lostFrom", tail.before or 0, "lostTo", NOW)
+  end
   if life ~= "" and tail.life ~= life then call("HSET", TAIL, "life", life) end
   if misses then call("HSET", TAIL, "n:" .. consumer, mark) end
   tail.life, tail["s:" .. consumer] = life, NOW
