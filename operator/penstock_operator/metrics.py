@@ -205,6 +205,13 @@ BUDGET_SPENT: Final = Gauge(
     (*_AGENT, "window", "unit", "mode"),
     registry=_LEADING,
 )
+BUDGET_MARKS: Final = Gauge(
+    "penstock_agent_budget_marks",
+    "How many windows of users and of tenants (scope) have passed so many percent, 50, 80 or 95, of a limit "
+    "of spec.budgets, since the Agent had a budget first. Nobody's name is told.",
+    (*_AGENT, "scope", "window", "percent"),
+    registry=_LEADING,
+)
 BUDGET_REFUSALS: Final = Gauge(
     "penstock_agent_budget_refusals",
     "How often a limit of spec.budgets has refused a model call, or would have with mode: Report, "

@@ -6,7 +6,7 @@ has used afterwards. The ledger itself is ``penstock_store.ledger``.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -284,11 +284,13 @@ class Spending:
     """What an agent spends as of ``now_ms``, Redis time.
 
     ``refusals``: how often each limit (scope, window, unit) has refused a call, or would have.
+    ``marks``: how many windows of users and tenants have passed so many percent of a limit.
     """
 
     now_ms: int
     windows: tuple[Spent, ...]
     refusals: dict[tuple[Scope, Window, Unit], int]
+    marks: dict[tuple[Scope, Window, int], int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

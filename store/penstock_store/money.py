@@ -1,7 +1,7 @@
 """Money as the scripts read it and say it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple
 from typing import Any, Final
 
@@ -182,12 +182,20 @@ def _stop(said: Sequence[Any]) -> Stop | None:
 
 def spending(said: Sequence[Any]) -> Spending:
     """What an agent spends, from what `spent.lua` answers."""
-    now_ms, flat, *windows = said
-    refusals = {}
+    now_ms, refused, passed, *windows = said
+    refusals, marks = {}, {}
+    for name, count in _counts(refused):
+        scope, window, unit = name.split(":")
+        refusals[Scope(scope), Window(window), Unit(unit)] = count
+    for name, count in _counts(passed):
+        scope, window, percent = name.split(":")
+        marks[Scope(scope), Window(window), int(percent)] = count
+    return Spending(int(now_ms), tuple(_spent(each) for each in windows), refusals, marks)
+
+
+def _counts(flat: Sequence[bytes]) -> Iterator[tuple[str, int]]:
     for name, count in zip(flat[::2], flat[1::2], strict=True):
-        scope, window, unit = name.decode().split(":")
-        refusals[Scope(scope), Window(window), Unit(unit)] = int(count)
-    return Spending(int(now_ms), tuple(_spent(each) for each in windows), refusals)
+        yield name.decode(), int(count)
 
 
 def _spent(said: Sequence[Any]) -> Spent:

@@ -64,6 +64,9 @@ def _spend(place: tuple[str, str], world: World, look: Look) -> Iterator[tuple[S
         percent = max(level.percent, spend.WHOLE) if level.over else level.percent
         yield (metrics.BUDGET_SPENT, (*place, *limited, mode)), float(percent)
     refusals = look.spending.refusals if look.spending else {}
+    marks = look.spending.marks if look.spending else {}
+    for (scope, window, percent), count in marks.items():
+        yield (metrics.BUDGET_MARKS, (*place, scope, window, str(percent))), float(count)
     for limit, count in refusals.items():
         yield (metrics.BUDGET_REFUSALS, (*place, *limit)), float(count)
 

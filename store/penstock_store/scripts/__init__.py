@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from penstock.money import spend
 from penstock.task import Counting, Outcome, OutcomeReason, TaskStatus
 
 _FOLDER: Final = Path(__file__).parent
@@ -109,8 +110,9 @@ def _endings() -> str:
         "taken": Outcome(TaskStatus.ESCALATED, OutcomeReason.PERSON, "%s takes it over%s"),
         "deleted": Outcome(TaskStatus.CANCELLED, OutcomeReason.NONE, "the agent was deleted"),
     }
+    marks = ", ".join(str(mark) for mark in spend.MARKS if mark < spend.WHOLE)
     lines = [f"  {name} = {_lua(outcome)},\n" for name, outcome in endings.items()]
-    return f'local TASK_VERSION = {TASK_VERSION}\nlocal LEFT_OUT = "{Counting.LEFT_OUT}"\nlocal ENDINGS = {{\n{"".join(lines)}}}\n'
+    return f'local TASK_VERSION = {TASK_VERSION}\nlocal PERCENT_MARKS = {{{marks}}}\nlocal LEFT_OUT = "{Counting.LEFT_OUT}"\nlocal ENDINGS = {{\n{"".join(lines)}}}\n'
 
 
 def _lua(outcome: Outcome) -> str:

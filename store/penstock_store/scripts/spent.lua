@@ -1,4 +1,4 @@
--- What is spent and held now. It changes nothing. Answers {now ms, refusals in pairs, then of each window: scope, window,
+-- What is spent and held now. It changes nothing. Answers {now ms, refusals in pairs, passed marks in pairs, then of each window: scope, window,
 -- settled tokens and micro-USD, held tokens and micro-USD, ms of its end, most tokens or -1, most micro-USD or -1, and of which of
 -- both a call has found too little left: what it was then, or -1}.
 -- KEYS: tag, route, outcomes. ARGV: tenant, user, with a tenant (1 or 0), with a user (1 or 0), canary.

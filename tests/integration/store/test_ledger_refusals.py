@@ -68,3 +68,24 @@ async def test_who_waits_and_is_refused_in_the_end_counts_once(money):
     await money.settle(task, first, MOST)
     assert isinstance(await waiting, Refused)
     assert await refusals(money) == {(Scope.AGENT, Window.DAY, Unit.MICRO_USD): 1}
+
+
+async def test_windows_of_users_and_tenants_that_pass_a_mark_are_counted_once_each(money):
+    await money.declare(
+        limit(Scope.USER, most=10 * MOST.micro_usd),
+        limit(Scope.USER, most=1000 * MOST.tokens, unit=Unit.TOKENS),
+        limit(Scope.TENANT, Window.HOUR, most=27 * MOST.micro_usd),
+    )
+    for user, calls in (("one", 8), ("two", 5), ("three", 4), ("four", 10)):
+        task = await money.task(user=user)
+        for _ in range(calls):
+            await money.settle(task, await money.reserve(task), MOST)
+    said = await money.ledger.spending(money.desk.agent)
+    assert said.marks == {
+        (Scope.USER, Window.DAY, 50): 3,
+        (Scope.USER, Window.DAY, 80): 2,
+        (Scope.USER, Window.DAY, 95): 1,
+        (Scope.TENANT, Window.HOUR, 50): 1,
+        (Scope.TENANT, Window.HOUR, 80): 1,
+        (Scope.TENANT, Window.HOUR, 95): 1,
+    }

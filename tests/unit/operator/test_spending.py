@@ -37,7 +37,7 @@ def window(which, spent=0, most=None, *, tokens=0, most_tokens=None, scope=Scope
     )
 
 
-def spends(*windows, cost_today=None, budgets=BUDGETS, refusals=None, suspended=False):
+def spends(*windows, cost_today=None, budgets=BUDGETS, refusals=None, marks=None, suspended=False):
     """The world of an Agent that serves, of whose budget so much is spent."""
     agent = worlds.agent(V1, **({"budgets": budgets} if budgets else {}), suspended=suspended)
     made = world(
@@ -48,7 +48,7 @@ def spends(*windows, cost_today=None, budgets=BUDGETS, refusals=None, suspended=
         status=serving(V1),
         route_version=3,
     )
-    spending = Spending(NOW_MS, windows, refusals or {}) if windows else None
+    spending = Spending(NOW_MS, windows, refusals or {}, marks or {}) if windows else None
     costs = {cut(text).hash: cost for text, cost in (cost_today or {}).items()}
     look = replace(made.look, now_ms=NOW_MS, spending=spending, cost_today=costs)
     return replace(made, look=look)
@@ -266,12 +266,21 @@ def test_what_only_reports_admits_and_a_brake_comes_first():
 def test_metrics_name_agent_revision_and_limit_and_no_user():
     refusals = {(Scope.USER, Window.DAY, Unit.MICRO_USD): 7}
     of_user = window(Window.DAY, USD, USD, scope=Scope.USER)
-    made = spends(day(31), of_user, cost_today={V1: 2_500_000, V2: 1}, refusals=refusals)
+    marks = {(Scope.TENANT, Window.DAY, 80): 2}
+    made = spends(
+        day(31), of_user, cost_today={V1: 2_500_000, V2: 1}, refusals=refusals, marks=marks
+    )
     seen = shown.of_agent(AgentKey("acme", "support"), made, plan_agent(made))
     place = ("acme", "support")
-    money = {metrics.COST_TODAY, metrics.BUDGET_SPENT, metrics.BUDGET_REFUSALS}
+    money = {
+        metrics.COST_TODAY,
+        metrics.BUDGET_SPENT,
+        metrics.BUDGET_MARKS,
+        metrics.BUDGET_REFUSALS,
+    }
     assert {series: value for series, value in seen.items() if series[0] in money} == {
         (metrics.COST_TODAY, (*place, cut(V1).name)): 2.5,
         (metrics.BUDGET_SPENT, (*place, "day", "micro_usd", "Enforce")): 77.0,
+        (metrics.BUDGET_MARKS, (*place, "tenant", "day", "80")): 2.0,
         (metrics.BUDGET_REFUSALS, (*place, "user", "day", "micro_usd")): 7.0,
     }

@@ -3,12 +3,13 @@
 -- T:open              zset   calls that hold something, by the ms at which they do no longer
 -- T:line:<place>      zset   calls that wait for others to settle, in order (microseconds)
 -- T:refusals          hash   how often each limit has refused, or would have
+-- T:marks             hash   how many users' and tenants' windows have passed each mark of a limit
 -- A call is waiting, open, settled by its bill, or
 -- unsettled: then it counts what it held, until its bill comes.
 local ledger = {}
 
 do
-local BUDGET, OPEN, REFUSALS = T .. ":budget", T .. ":open", T .. ":refusals"
+local BUDGET, OPEN, REFUSALS, MARKS = T .. ":budget", T .. ":open", T .. ":refusals", T .. ":marks"
 local MILLION = 1000000
 local CALL_SECONDS, BELL_SECONDS = 86400, 60
 local SETTLED_SECONDS = 1800 -- how long a call is known that was settled, so that twice counts once
@@ -273,13 +274,32 @@ local function forget_open(id, task)
   if calls then call("HSET", task_key(task), "calls", list_without(calls, id)) end
 end
 
+local function percent_of(most, tokens, micro_usd)
+  return math.max(most.tokens and tokens * 100 / most.tokens or 0, most.micro_usd and micro_usd * 100 / most.micro_usd or 0)
+end
+
+-- Count which marks of its limits a user's or a tenant's window passes by this: people are told how many do, not who.
+local function count_marks(place, tokens, micro_usd)
+  local scope, window, begin = string.match(place.name, "^(%a+):.*:(%a+):(%d+)$")
+  if scope ~= "user" and scope ~= "tenant" then return end
+  local most, settled = places.limits_of(hash_at(BUDGET) or {}, scope, window, tonumber(begin) * 1000), place.settled
+  local before = percent_of(most, settled.tokens, settled.micro_usd)
+  local after = percent_of(most, settled.tokens + tokens, settled.micro_usd + micro_usd)
+  for _, mark in ipairs(PERCENT_MARKS) do
+    if before < mark and mark <= after then call("HINCRBY", MARKS, scope .. ":" .. window .. ":" .. mark, 1) end
+  end
+end
+
 -- Count in the places of a call, where they are still kept. Answers those at which others wait.
 local function count_in(names, tokens, micro_usd, held_tokens, held_micro_usd)
   local lines = {}
   for name in string.gmatch(names, "%S+") do
     local place = {name = name}
     places.read(place)
-    if not place.is_new then places.add(place, tokens, micro_usd, held_tokens, held_micro_usd) end
+    if not place.is_new then
+      count_marks(place, tokens, micro_usd)
+      places.add(place, tokens, micro_usd, held_tokens, held_micro_usd)
+    end
     if place.has_line then lines[#lines + 1] = name end
   end
   return lines
@@ -298,7 +318,10 @@ local function book(id, task, tokens, micro_usd, at)
   if not budget or NOW - at >= SETTLED_SECONDS * 1000 then return 0 end
   for _, place in ipairs(places.around(budget, places.subjects(task), at)) do
     places.read(place)
-    if place.ends == 0 or place.ends + places.kept_seconds * 1000 > NOW then places.add(place, tokens, micro_usd, 0, 0) end
+    if place.ends == 0 or place.ends + places.kept_seconds * 1000 > NOW then
+      count_marks(place, tokens, micro_usd)
+      places.add(place, tokens, micro_usd, 0, 0)
+    end
   end
   remember_settled(id)
   return 1

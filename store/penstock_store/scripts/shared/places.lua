@@ -70,7 +70,7 @@ function places.subjects(id)
 end
 
 -- The most that a scope may spend in a window, by unit; a lift counts in the window for which it was made.
-local function limits_of(budget, scope, window, begin)
+function places.limits_of(budget, scope, window, begin)
   local most = {}
   for _, unit in ipairs(places.units) do
     local name = scope .. ":" .. window .. ":" .. unit
@@ -89,7 +89,7 @@ function places.around(budget, subjects, at)
   for _, subject in ipairs(subjects) do
     for _, window in ipairs(WINDOWS) do
       local begin, ends = bounds[window][1], bounds[window][2]
-      local most = limits_of(budget, subject[1], window, begin)
+      local most = places.limits_of(budget, subject[1], window, begin)
       local own = subject[1] == "agent" and window ~= "total"
       if own or most.tokens or most.micro_usd then
         local name = subject[2] .. ":" .. window .. ":" .. whole(begin / 1000)
