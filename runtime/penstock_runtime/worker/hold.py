@@ -18,7 +18,7 @@ from penstock_runtime.agent.models.answers import Answers
 from penstock_runtime.agent.models.model import Ledger
 from penstock_runtime.agent.step import Run
 from penstock_runtime.worker.account import Account, OutOfTime
-from penstock_runtime.worker.remembered import Remembered
+from penstock_runtime.worker.answers import TenantAnswers
 from penstock_store.records import Claim, Directive
 from penstock_store.store import Store
 
@@ -101,7 +101,7 @@ class Hold:
         self.usage = claim.task.usage
         self.unwritten = False
         self._account = Account(store.ledger, claim, self._left_ms, asked=asked)
-        self._answers = Remembered(store, claim, meter)
+        self._answers = TenantAnswers(store, claim, meter)
 
     @property
     def ledger(self) -> Ledger | None:

@@ -10,7 +10,7 @@ from penstock import errors
 from penstock.money.prices import Tokens
 from penstock_runtime.agent.models import cached, scripted
 from penstock_runtime.agent.models.model import Bill, Charge, Failure, ModelFailed, Request
-from penstock_runtime.worker.remembered import Remembered
+from penstock_runtime.worker.answers import TenantAnswers
 from tests.unit.runtime.fakes import claim
 
 RULES = cached.Rules("agent-1", "model", "mark", frozenset({"look"}), 60)
@@ -57,7 +57,7 @@ async def ask(model, kept, rules=RULES, **changed):
 
 async def test_where_the_store_does_not_answer_the_model_does():
     meter = Meter()
-    away = Remembered(type("Store", (), {"answers": Away()}), claim(), meter)
+    away = TenantAnswers(type("Store", (), {"answers": Away()}), claim(), meter)
     model = scripted.ScriptedModel([scripted.text("one"), scripted.text("two")])
     for words in ("one", "two"):
         answer, _ = await ask(model, away)

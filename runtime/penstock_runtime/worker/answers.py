@@ -9,7 +9,7 @@ from penstock_store.records import Claim
 from penstock_store.store import Store
 
 
-class Remembered:
+class TenantAnswers:
     """The loop's ``Answers`` for one claimed task: those of its agent and tenant."""
 
     def __init__(self, store: Store, claim: Claim, meter: instrumentation.Meter) -> None:
