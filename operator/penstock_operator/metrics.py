@@ -221,9 +221,10 @@ BUDGET_REFUSALS: Final = Gauge(
 )
 
 _RESULTS: Final = {
-    Reason.NEW_REVISION: Result.SUPERSEDED,
-    Reason.ALL_STEPS_PASSED: Result.PROMOTED,
-    Reason.REQUESTED: Result.PROMOTED,
+    Reason.NEW_REVISION: (Result.SUPERSEDED,),
+    Reason.ALL_STEPS_PASSED: (Result.PROMOTED,),
+    Reason.REQUESTED: (Result.PROMOTED,),
+    Reason.DEADLINE: (Result.REJECTED, Result.PROMOTED),
 }  # of all other reasons: Rejected
 _shown: dict[AgentKey, frozenset[Series]] = {}
 
@@ -237,8 +238,8 @@ def led_by(held: Callable[[], bool]) -> None:
 def expect_verdicts(agent: AgentKey) -> None:
     """Begin all counts of an Agent's verdicts that have not begun at 0."""
     for reason in Reason:
-        result = _RESULTS.get(reason, Result.REJECTED)
-        VERDICTS.labels(agent.namespace, agent.name, result, reason)
+        for result in _RESULTS.get(reason, (Result.REJECTED,)):
+            VERDICTS.labels(agent.namespace, agent.name, result, reason)
 
 
 def show(agent: AgentKey, values: Mapping[Series, float]) -> None:

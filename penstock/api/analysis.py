@@ -141,6 +141,7 @@ class Reason(StrEnum):
     COST = "CostRegression"
     UNAVAILABLE = "CandidateUnavailable"
     ABORTED = "Aborted"
+    DEADLINE = "DeadlineExceeded"
     NEW_REVISION = "NewRevision"
     ALL_STEPS_PASSED = "AllStepsPassed"
     REQUESTED = "Requested"

@@ -63,6 +63,15 @@ class Halt(Block):
     until: Annotated[Timestamp | None, Field(description="When it ended; absent: it lasts.")] = None
 
 
+class Delay(Block):
+    """How long a canary has waited where it stands, of all waits that its deadline counts."""
+
+    waited_seconds: Annotated[int, Field(ge=0, description="In waits that are over.")] = 0
+    since: Annotated[
+        Timestamp | None, Field(description="Since when it waits now; absent: it does not.")
+    ] = None
+
+
 class StuckQueue(Block):
     """The canary's queue while its oldest task waits for too long and stable's does not."""
 

@@ -1,7 +1,7 @@
 """The AgentRollout resource: a standing policy for one Agent, and its canary's progress."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
@@ -18,7 +18,7 @@ from penstock.api.fields import (
     Rule,
     Timestamp,
 )
-from penstock.api.interruptions import Halt, StuckQueue, Suspension
+from penstock.api.interruptions import Delay, Halt, StuckQueue, Suspension
 from penstock.traffic import Split, Unit
 
 
@@ -69,6 +69,18 @@ class Step(Block):
         return 3 * self.hold_seconds if self.max_wait_seconds is None else self.max_wait_seconds
 
 
+class OnDeadline(StrEnum):
+    """What follows when a canary has waited where it stands for longer than its deadline."""
+
+    HOLD = "Hold"
+    ROLLBACK = "Rollback"
+    PROMOTE = "Promote"
+
+
+#: progressDeadlineSeconds where only onDeadline is declared.
+_DEADLINE_SECONDS: Final = 43200
+
+
 class Strategy(Block):
     """The automatic path of a canary."""
 
@@ -98,12 +110,37 @@ class Strategy(Block):
             "rejected, and goes on when a pod is ready.",
         ),
     ] = 600
+    progress_deadline_seconds: Annotated[
+        int | None,
+        Field(
+            ge=10,
+            le=2592000,
+            description="Longest time that a canary with users may wait in one place for evidence, "
+            "a clear check or workers. Holds do not count, nor does what a person holds or nobody "
+            "sees. Default where onDeadline is declared: 43200. Absent: it waits as long as it takes.",
+        ),
+    ] = None
+    on_deadline: Annotated[
+        OnDeadline | None,
+        Field(
+            description="What follows then. Hold: it goes on waiting, and people are told. Rollback: it "
+            "is rejected. Promote: the steps that are left are passed over, where nothing speaks "
+            "against it and each side has 20 tasks. Default: Hold."
+        ),
+    ] = None
     holdback_percent: Annotated[
         int,
         Field(
             ge=0, le=50, description="Share stable keeps during the final hold (automatic path)."
         ),
     ] = 5
+
+    @property
+    def deadline_seconds(self) -> int | None:
+        """progressDeadlineSeconds with its default applied; None where no deadline is declared."""
+        if self.progress_deadline_seconds is None and self.on_deadline is not None:
+            return _DEADLINE_SECONDS
+        return self.progress_deadline_seconds
 
 
 class Setpoint(Block):
@@ -275,6 +312,12 @@ class AgentRolloutStatus(Block):
     stuck: Annotated[
         StuckQueue | None,
         Field(description="The canary's queue, while it ages and stable's does not."),
+    ] = None
+    delay: Annotated[
+        Delay | None,
+        Field(
+            description="How long the canary has waited in this place, where a deadline is declared."
+        ),
     ] = None
     halts: Annotated[
         tuple[Halt, ...],

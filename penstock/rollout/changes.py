@@ -24,6 +24,7 @@ NOWHERE: Final[Mapping[str, Any]] = {
     "unready_since": None,
     "unreached_percent": None,
     "stuck": None,
+    "delay": None,
     "told_waits": (),
 }
 

@@ -12,6 +12,7 @@ from penstock.api.reasons import EventReason, WaitReason
 from penstock.api.rollout import AgentRolloutStatus, LastRequest, Share
 from penstock.rollout import (
     comparing,
+    deadline,
     former,
     holds,
     inherited,
@@ -39,12 +40,14 @@ _TOLD_WAITS: Final = {
     WaitReason.HOLD_FOR_APPROVAL: EventReason.HOLD_FOR_APPROVAL,
     WaitReason.ANALYSIS_UNCLEAR: EventReason.ANALYSIS_UNCLEAR,
     WaitReason.MEASUREMENT_MISSING: EventReason.MEASUREMENT_MISSING,
+    WaitReason.DEADLINE_EXCEEDED: EventReason.DEADLINE_EXCEEDED,
 }
 #: What ends by a person's word, by tasks, or at a moment that is told.
 _HOLDS: Final = (
     WaitReason.HOLDING,
     WaitReason.AWAITING_EVIDENCE,
     WaitReason.ANALYSIS_UNCLEAR,
+    WaitReason.DEADLINE_EXCEEDED,
     WaitReason.HOLD_FOR_APPROVAL,
     WaitReason.PAUSED,
     WaitReason.HELD_BY_SETPOINT,
@@ -68,6 +71,7 @@ def decide(situation: Situation) -> Decision:
     news = wait.reason != before.waiting
     facts = numbered.of(numbers.counted(numbered, before, news=news))
     wait = _still(wait, numbered, facts)
+    facts = facts.but(delay=deadline.delay(facts, wait.reason))
     message, said = _steady(before, facts.status, wait.said(facts))
     facts = facts.but(waiting_message=message)
     facts = facts.but(conditions=report.all_conditions(facts, said))
@@ -357,6 +361,7 @@ def _holds(facts: Facts, wait: Awaited) -> float:
     back = facts.suspended_for or facts.suspension.uncompared  # off, or on trial: both by the clock
     if wait.reason not in _HOLDS or not path.under_way(facts.status) or facts.blind or back:
         return 0.0
+    longest = min(_HOLDS_SECONDS, deadline.left_seconds(facts) or _HOLDS_SECONDS)
     if wait.until is None:
-        return _HOLDS_SECONDS
-    return min(_HOLDS_SECONDS, max((wait.until - facts.now) / timedelta(seconds=1), 0.0))
+        return longest
+    return min(longest, max((wait.until - facts.now) / timedelta(seconds=1), 0.0))

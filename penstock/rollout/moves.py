@@ -121,13 +121,17 @@ class Keep:
 
 @dataclass(frozen=True)
 class Advance:
-    """The automatic path goes on to a step (None: the final hold), at this share."""
+    """The automatic path goes on to a step (None: the final hold), at this share.
+
+    ``late``: the deadline takes it there, whatever is missing.
+    """
 
     index: int | None
     percent: int
     source: Source = Source.AUTOMATIC
     requested: bool = False
     nobody_eligible: bool = False
+    late: bool = False
 
 
 @dataclass(frozen=True)

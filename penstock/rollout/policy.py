@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from penstock.rollout import checks, harm, holds, proofs
+from penstock.rollout import checks, deadline, harm, holds, proofs
 from penstock.rollout.facts import Facts
 from penstock.rollout.moves import Move
 
@@ -56,7 +56,8 @@ POLICY: Final = (
     Entry(holds.rows_lost, "only with a measurement, and the one above without", free=True),
     Entry(holds.paused, "unpausing would not help while rows are missing"),
     Entry(checks.ceiling, "the share that catches up with its step is raised by itself"),
-    Entry(checks.first_step, "a ceiling of 0 keeps a canary from beginning"),
+    Entry(deadline.exceeded, "what a ceiling holds is late by no fault of its own"),
+    Entry(checks.first_step, "workers for the first step, too, may be missing for too long"),
     Entry(checks.hold_not_over, "a hold is over only where a step was entered"),
     Entry(checks.evidence_unclear, "a person is asked for nothing that time may settle"),
     Entry(checks.evidence_suspect, "more tasks do not settle what a person must"),

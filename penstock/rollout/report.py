@@ -170,7 +170,8 @@ def _awaits_pod_since(facts: Facts, wait: Awaited) -> str:
 def _progressing(facts: Facts, wait: Awaited) -> _Told:
     if wait.reason == WaitReason.PAUSED:
         return Status.UNKNOWN, wait.reason, wait.message
-    moving = path.under_way(facts.status) and not facts.suspended_for
+    late = wait.reason == WaitReason.DEADLINE_EXCEEDED
+    moving = path.under_way(facts.status) and not facts.suspended_for and not late
     return Status(str(moving)), wait.reason, wait.message
 
 

@@ -285,6 +285,7 @@ def _set_share(move: moves.SetShare, facts: Facts) -> Change:
     index = facts.status.current_step_index
     update = {
         **(fresh_step(facts) if facts.started or move.percent else {}),
+        "delay": None,
         "share": share(facts, move.percent, move.source),
         "stage": Stage.FINAL_HOLD if final else Stage.STEPS,
         "current_step_index": min(index, len(facts.strategy.steps) - 1),
@@ -322,7 +323,12 @@ def _keep(facts: Facts) -> Change:
     percent = facts.percent
     fresh = fresh_step(facts) if percent else {"step_started_at": None}
     source = Source.AUTOMATIC if percent else Source.NONE
-    update = {**fresh, **_standing(facts, percent), "share": share(facts, percent, source)}
+    update = {
+        **fresh,
+        **_standing(facts, percent),
+        "delay": None,
+        "share": share(facts, percent, source),
+    }
     return Change(
         updated(facts, update), (Happening(EventReason.STEP_STARTED, events.kept(facts)),)
     )
@@ -334,6 +340,7 @@ def _advance(move: moves.Advance, facts: Facts) -> Change:
     kept = move.percent > 100 - facts.strategy.holdback_percent
     update = {
         **fresh_step(facts),
+        "delay": None,
         "share": share(facts, move.percent, move.source),
         "stage": Stage.FINAL_HOLD if final else Stage.STEPS,
         "current_step_index": index,

@@ -17,6 +17,7 @@ _PATIENCE = "tests/integration/runtime/test_patience.py::"
 _FALLBACK = "tests/integration/runtime/test_fallbacks.py::"
 _PRODUCT = "tests/integration/operator/test_fields.py::"
 _STRATEGY = "tests/unit/rollout/test_strategy_fields.py::"
+_DEADLINES = "tests/unit/rollout/test_deadlines.py::"
 _GUARDRAILS = "tests/unit/analysis/test_guardrail_fields.py::"
 
 _POD = _MANIFESTS + "test_the_pod_has_what_the_agent_says_of_it_and_nothing_when_it_says_nothing"
@@ -213,6 +214,9 @@ TESTS = {
         "strategy.finalHoldSeconds": _STRATEGY + "test_the_final_hold_comes_before_the_promotion",
         "strategy.startDeadlineSeconds": "tests/unit/rollout/test_what_people_read.py::"
         "test_a_canary_whose_pods_never_come_is_stalled_after_the_deadline_and_goes_on_by_itself",
+        "strategy.progressDeadlineSeconds": _DEADLINES
+        + "test_a_canary_may_wait_for_as_long_as_is_declared",
+        "strategy.onDeadline": _DEADLINES + "test_rollback_rejects_it_with_what_was_missing",
         "strategy.holdbackPercent": _STRATEGY
         + "test_stable_keeps_the_holdback_during_the_final_hold",
         "analysis.guardrails.mode": _GUARDRAILS

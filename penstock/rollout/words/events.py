@@ -110,6 +110,8 @@ def left(facts: Facts) -> str:
 def entered(facts: Facts, move: moves.Advance) -> str:
     """The next step or the final hold begins, and why so early."""
     because = ", nobody was exposed in the step before" if move.nobody_eligible else ""
+    if move.late:
+        because = ", for it has waited for strategy.progressDeadlineSeconds, and nothing speaks against it"
     if move.requested:
         because = f", by request{answers.skipped(facts)}"
     return f"{answers.enters(facts, move)}{because}."

@@ -20,6 +20,7 @@ NUMBERED: Final = (
     WaitReason.ANALYSIS_UNCLEAR,
     WaitReason.AWAITING_EVIDENCE,
     WaitReason.AWAITING_CAPACITY,
+    WaitReason.DEADLINE_EXCEEDED,
     WaitReason.HOLD_FOR_APPROVAL,
 )
 

@@ -80,6 +80,10 @@ CASES = [
     Case("a final hold is no duration string", {"strategy": {"finalHoldSeconds": "10m"}}, "integer"),
     Case("half may be held back", {"strategy": {"holdbackPercent": 50}}),
     Case("more than half may not", {"strategy": {"holdbackPercent": 51}}, AT_MOST + " 50"),
+    Case("a deadline has at least 10 s", {"strategy": {"progressDeadlineSeconds": 9}}, AT_LEAST + " 10"),
+    Case("a deadline alone holds", {"strategy": {"progressDeadlineSeconds": 43200}}),
+    Case("what follows it is one of three words", {"strategy": {"onDeadline": "Promote"}}),
+    Case("to abort is none of them", {"strategy": {"onDeadline": "Abort"}}, "onDeadline"),
     # The guardrails
     Case("point estimates are a mode", guardrails(mode="Literal")),
     Case("no guardrail is no mode", guardrails(mode="Disabled"), "guardrails.mode"),

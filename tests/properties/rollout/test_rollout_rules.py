@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from penstock.analysis.metrics import Tally
 from penstock.api.fields import micro_usd
-from penstock.api.rollout import AgentRolloutStatus, Source, Stage, Step, StepApproval
+from penstock.api.rollout import AgentRolloutStatus, OnDeadline, Source, Stage, Step, StepApproval
 from penstock.money.ledger import Limit, Scope, Stop, Unit, Window
 from penstock.traffic import Arm
 from tests.unit.rollout.world import BAD, C2, GOOD, NONE, SUSPECT, C, S, stable_world
@@ -53,6 +53,7 @@ class Rollout(RuleBasedStateMachine):
         self.retried = False
         self.edited = False
         self.nonce = 0
+        self.judged = 0
 
     # -- the operator: every rule ends with one pass --------------------------------------------
 
@@ -71,6 +72,7 @@ class Rollout(RuleBasedStateMachine):
         self.check_share(before, after)
         self.check_stable(before, after)
         self.check_stop(before, after)
+        self.check_deadline(before, after)
 
     def check_stop(self, before, after):
         """A canary that has used up its cap has no users up to half of them, until somebody lets it."""
@@ -107,6 +109,25 @@ class Rollout(RuleBasedStateMachine):
         for verdict in self.world.verdicts:
             assert verdict.message
         assert len(after.verdicts) <= 10
+
+    def check_deadline(self, before, after):
+        """Time decides only for who is seen, unheld and on; and promotes nobody without tasks."""
+        late = [v for v in self.world.verdicts[self.judged :] if v.reason == "DeadlineExceeded"]
+        self.judged = len(self.world.verdicts)
+        if not late:
+            return
+        situation = self.world.situation
+        assert self.world.measuring
+        assert not situation.spec.paused
+        assert not situation.agent_suspended
+        assert before.share.source is not Source.SUSPENDED
+        declared = situation.spec.strategy.on_deadline
+        if late[-1].result == "Promoted":
+            assert declared is OnDeadline.PROMOTE
+            assert self.world.measured[Arm.CANARY].tasks
+        else:
+            assert declared is OnDeadline.ROLLBACK
+            assert after.share.percent == 0
 
     def check_share(self, before, after):
         seen = after.share.setpoint
@@ -224,6 +245,13 @@ class Rollout(RuleBasedStateMachine):
         self.edited = True
         steps = [Step(percent=p, hold_seconds=60, min_tasks=5, approval=approval) for p in percents]
         self.world.steps(*steps)
+        self.decide()
+
+    @rule(seconds=st.sampled_from((None, 10, 300)), then=st.none() | st.sampled_from(OnDeadline))
+    def a_deadline_is_declared(self, seconds, then):
+        strategy = self.world.situation.spec.strategy
+        declared = {"progress_deadline_seconds": seconds, "on_deadline": then}
+        self.world.edit(strategy=strategy.model_copy(update=declared))
         self.decide()
 
     @rule(paused=st.booleans())

@@ -14,6 +14,7 @@ from penstock.rollout.facts import Facts
 from penstock.rollout.moves import Awaited
 from penstock.rollout.situation import Pods
 from penstock_operator.reconcile import idle
+from tests.unit.rollout.test_deadlines import waiting
 from tests.unit.rollout.test_money import DAY, MIDNIGHT, bounded, refused, stopped
 from tests.unit.rollout.test_reporting import first_world
 from tests.unit.rollout.test_taken_off import ALONE, FEW
@@ -169,6 +170,7 @@ WORLDS = {
         "Suspended",
     ),
     "unclear": (unclear, "Suspended"),
+    "deadline": (lambda: waiting().after(1001).decide(), "Suspended"),
     "shared_incident": (
         lambda: world_at(20).measure(canary=OUTAGE, stable=OUTAGE).decide(),
         "Suspended",

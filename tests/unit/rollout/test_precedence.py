@@ -10,11 +10,14 @@ import pytest
 
 from penstock.analysis.metrics import Tally
 from penstock.api.comparison import OnNoEvidence
-from penstock.rollout import checks, harm, holds, policy, proofs
+from penstock.api.rollout import OnDeadline
+from penstock.rollout import checks, deadline, harm, holds, policy, proofs
+from penstock.rollout.capacity import Capacity
 from penstock.rollout.engine import decide
 from penstock.rollout.policy import POLICY, Check
 from tests.unit.rollout import corpus
 from tests.unit.rollout.beside import COMPARED, beside
+from tests.unit.rollout.test_deadlines import waiting
 from tests.unit.rollout.test_does_not_come_back import with_a_gap
 from tests.unit.rollout.test_money import bounded, refused
 from tests.unit.rollout.test_taken_off import ALONE, FEW
@@ -73,6 +76,11 @@ def dead(world):
 def spent(world):
     """The canary has used up its cap."""
     return refused(bounded(world, canarySpendCapUSD="20").decide())
+
+
+def late(world=None):
+    """The canary has waited for as long as it may, which rejects it."""
+    return waiting(OnDeadline.ROLLBACK, world=world).after(1001)
 
 
 def breached_while_it_cannot_be_compared():
@@ -211,10 +219,16 @@ NEIGHBOURS = [
         30, "Paused",
     ),
     Case(
-        "a standing 0 holds a new revision",
-        checks.ceiling, checks.first_step,
-        lambda: stable_world().set(0).decide().apply(C).pods(C),
-        0, "CeilingReached", ("CandidateStarted",),
+        "what a ceiling holds is not late",
+        checks.ceiling, deadline.exceeded,
+        lambda: late().set(5, "another"),
+        5, "CeilingReached",
+    ),
+    Case(
+        "workers for the first step are missing for too long",
+        deadline.exceeded, checks.first_step,
+        lambda: late(stable_world().apply(C).pods(C).change(capacity=Capacity(0, 1000, 1000))),
+        0, "RolledBack", ("RolledBack",),
     ),
     Case(
         "before the first step there is no hold",
@@ -273,6 +287,18 @@ NEIGHBOURS = [
 ]  # fmt: skip
 
 FURTHER = [
+    Case(
+        "a standing 0 holds a new revision",
+        checks.ceiling, checks.first_step,
+        lambda: stable_world().set(0).decide().apply(C).pods(C),
+        0, "CeilingReached", ("CandidateStarted",),
+    ),
+    Case(
+        "paused, time rejects nobody",
+        holds.paused, deadline.exceeded,
+        lambda: late().edit(paused=True),
+        5, "Paused",
+    ),
     Case(
         "a person is asked for approval when evidence is in",
         checks.evidence_not_sufficient, checks.approval_missing,

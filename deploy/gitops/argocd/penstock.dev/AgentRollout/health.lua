@@ -7,6 +7,7 @@ local suspended_while = {
   AnalysisUnclear = true,
   BudgetShareReached = true,
   CeilingReached = true,
+  DeadlineExceeded = true,
   HeldBySetpoint = true,
   HoldForApproval = true,
   NotComparable = true,
