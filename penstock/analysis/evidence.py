@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from penstock.analysis.comparison.cohorts import Compared
+from penstock.analysis.delays import Delays
 from penstock.analysis.failures import Failure
 from penstock.analysis.metrics import NOTHING, Metric, Sums, Tally, total_of
 from penstock.traffic import Arm
@@ -64,6 +65,7 @@ class Observation:
     those over their time by now, by the tick of their end, where the letter of a limit asks for
     them. ``failed``: the last failures of the canary in the window, see ``failures``.
     ``compared``: the arms beside each other since the canary began, where that is asked for.
+    ``delays``: how late the last failures were known.
     """
 
     now_ms: int
@@ -79,6 +81,7 @@ class Observation:
     ended: tuple[Stratum, ...] = ()
     failed: tuple[Failure, ...] = ()
     compared: Compared | None = None
+    delays: Delays = field(default_factory=Delays)
 
     def ended_in_window(self, arm: Arm) -> Tally:
         """What became of one arm's tasks that ended in the window, whenever they were routed."""

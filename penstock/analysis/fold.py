@@ -24,6 +24,7 @@ from typing import Final
 
 from penstock.analysis.cells import Cells
 from penstock.analysis.comparison.cohorts import Cohort, Cohorts
+from penstock.analysis.delays import LatestDelays
 from penstock.analysis.evidence import TICK_MS, Observation, Stratum
 from penstock.analysis.failures import Failure, Lately
 from penstock.analysis.halts import Halts
@@ -82,6 +83,7 @@ class Fold:
     _last: Position = (0, 0)
     _needed: Position = (0, 0)  # from where on the first reading must find every row
     _failed: Lately = field(default_factory=Lately)
+    _delays: LatestDelays = field(default_factory=LatestDelays)
     _unexplained: deque[LeftOut] = field(default_factory=lambda: deque(maxlen=MOST_UNEXPLAINED))
 
     def __post_init__(self) -> None:
@@ -196,16 +198,16 @@ class Fold:
             ended=self._ended_lately(now_ms, begun, late) if self.scope.literal else (),
             failed=self._failed.since(begun),
             compared=self.cohorts.observe(now_ms) if self.cohorts else None,
+            delays=self._delays.since(self.halts.earlier(now_ms, self.scope.kept_ms), self.halts),
         )
 
     def _older(self, fine: list[Stratum], now_ms: int, begun: int) -> list[Stratum]:
         """The strata before the window that a late end can still change."""
         width = self.scope.coarse_ticks * TICK_MS
         oldest = self.halts.earlier(now_ms, self.scope.kept_ms) + width
-        same = self._coarse is self._fine
-        strata = fine if same else self._coarse.strata()
+        strata = fine if self._coarse is self._fine else self._coarse.strata()
         older = [s for s in strata if oldest <= s.tick * TICK_MS < begun]
-        if same:
+        if strata is fine:
             return older
         return [
             s if s.tick * TICK_MS + width <= begun else self._cut(s, fine, begun) for s in older
@@ -293,9 +295,8 @@ class Fold:
     def _routed(self, row: Row, at: Position) -> None:
         if not self.scope.is_sample(row) or self._open.find(row.task):
             return
-        fine, coarse = (
-            cells.place(at[0], row.begin_version, row.arm) for cells in (self._fine, self._coarse)
-        )
+        cells = (self._fine, self._coarse)
+        fine, coarse = (one.place(at[0], row.begin_version, row.arm) for one in cells)
         task = Task(row.arm, fine, coarse, at, row.bucket)
         self._open.open(row.task, task)
         if cohort := self._cohort(task):
@@ -326,6 +327,7 @@ class Fold:
 
     def _ended(self, task: Task, end: Tally, at: Position) -> None:
         self._credit(task, end)
+        self._delays.note(task.arm, end, task.routed[0], at[0], self.halts)
         ended = end + _ONE
         if self.scope.literal:
             self._outcomes.add(self._outcomes.place(at[0], 0, task.arm), ended)

@@ -4,17 +4,15 @@ Numbers only: what they are called, and what follows from them, is said and deci
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final
 
-from penstock.analysis import means, rates
-from penstock.analysis.evidence import TICK_MS, Observation, Stratum, arm_total, coarser, pairs
+from penstock.analysis import late, rates
+from penstock.analysis.evidence import TICK_MS, Observation, Stratum, arm_total, coarser
 from penstock.analysis.expected import Expected
 from penstock.analysis.metrics import (
-    COST,
-    METRICS,
     NO_SUMS,
     NOTHING,
     Kind,
@@ -23,6 +21,7 @@ from penstock.analysis.metrics import (
     Tally,
     total_of,
 )
+from penstock.analysis.rules import Rule, rules_of
 from penstock.api.analysis import GuardrailMode, Guardrails
 from penstock.traffic import Arm
 
@@ -66,7 +65,8 @@ class Finding:
     in the window or lately, credible or not. ``missing``: about how many more tasks at the same
     rate would be sure, where that is not so far. ``by_before``: the verdict may rest on what stable
     was before, which is asked where stable has too few tasks now. ``expected``: of a cost, that of
-    which the limit is a percentage.
+    which the limit is a percentage. ``of_age``: of the tasks, those are counted of which a failure would be
+    known by now.
     """
 
     metric: Metric
@@ -82,85 +82,12 @@ class Finding:
     missing: int = 0
     by_before: bool = False
     expected: Expected | None = None
+    of_age: bool = False
 
     @property
     def name(self) -> str:
         """The check's name in status."""
         return self.metric.name
-
-
-class _Estimator(Protocol):
-    """How sums are weighed; limits are in the units of the sums."""
-
-    def over(self, sums: Sums, limit: float) -> bool: ...
-    def suspect(self, sums: Sums, limit: float) -> bool: ...
-    def over_point(self, sums: Sums, limit: float) -> bool: ...
-    def failed(self, sums: Sums) -> int: ...
-    def z(self, pairs: Iterable[tuple[Sums, Sums]]) -> float: ...
-
-
-_ESTIMATORS: Final[Mapping[Kind, _Estimator]] = {Kind.RATE: rates, Kind.MEAN: means}
-
-
-@dataclass(frozen=True)
-class _Rule:
-    """One limit: how an arm is measured against it, and how two arms are compared.
-
-    ``bound`` is the limit in the units of the sums; infinite while nobody knows it.
-    """
-
-    metric: Metric
-    limit: int
-    bound: float
-    expected: Expected | None = None
-
-    @property
-    def _by(self) -> _Estimator:
-        return _ESTIMATORS[self.metric.kind]
-
-    def trials(self, arm: Tally) -> int:
-        """The tasks that are measured."""
-        return self.metric.sums(arm).n
-
-    def failed(self, arm: Tally) -> int:
-        """The tasks that can be to blame."""
-        return self._by.failed(self.metric.sums(arm))
-
-    def over(self, arm: Tally) -> bool:
-        """Whether an arm is credibly over the limit."""
-        return self._by.over(self.metric.sums(arm), self.bound)
-
-    def suspect(self, arm: Tally) -> bool:
-        """Whether an arm may well be over the limit."""
-        return self._by.suspect(self.metric.sums(arm), self.bound)
-
-    def over_point(self, arm: Tally) -> bool:
-        """Whether an arm is over the limit by the letter."""
-        return self._by.over_point(self.metric.sums(arm), self.bound)
-
-    def z(self, strata: Iterable[Stratum]) -> float:
-        """Standard deviations by which the canary is worse than stable inside the strata."""
-        return self._by.z(pairs(strata, self.metric))
-
-    def missing(self, arm: Tally) -> int:
-        """About how many more tasks at an arm's present rates would be sure; 0: nobody knows."""
-        sums = self.metric.sums(arm)
-        for times in range(11, 101):
-            if self._by.over(sums.times(times / 10), self.bound):
-                return max(1, round(sums.n * (times / 10 - 1)))
-        return 0
-
-
-def _rules(limits: Guardrails, expected: Expected | None) -> tuple[_Rule, ...]:
-    rules = [
-        _Rule(metric, limit, metric.bound(limit))
-        for metric in METRICS
-        if metric is not COST
-        for limit in (metric.declared(limits),)
-    ]
-    if expected is not None:
-        rules.append(_Rule(COST, COST.declared(limits), expected.bound(limits), expected))
-    return tuple(rules)
 
 
 @dataclass(frozen=True)
@@ -187,7 +114,7 @@ class _Window:
         """The strata in which both arms had tasks."""
         return [s for s in self.strata if len(s.arms) == len(Arm)]
 
-    def stable_over(self, rule: _Rule) -> int:
+    def stable_over(self, rule: Rule) -> int:
         """The longest of these times in which stable is credibly over the limit; 0 for none."""
         return max((span for span, tally in self.lately.items() if rule.over(tally)), default=0)
 
@@ -208,36 +135,69 @@ def judge(
     if limits.mode is GuardrailMode.LITERAL and observation.ended:
         ended = {arm: observation.ended_in_window(arm) for arm in Arm}
         seen = replace(seen, canary=ended[Arm.CANARY], stable=ended[Arm.STABLE])
-    rules = _rules(limits, expected)
+    rules = rules_of(limits, expected)
     findings = tuple(_judge(rule, limits, seen) for rule in rules)
-    if not observation.older or limits.mode is GuardrailMode.LITERAL:
+    if limits.mode is GuardrailMode.LITERAL:
         return findings
     ours = seen.canary + arm_total(observation.older, Arm.CANARY)
-    suspects = [
-        _may_be_graver(rule, found, ours) for rule, found in zip(rules, findings, strict=True)
-    ]
-    if not any(suspects):
-        return findings
-    oldest_ms = observation.older[0].tick * TICK_MS
-    everything = replace(observation, window=observation.older + observation.window)
-    long = _window(everything, math.ceil((observation.now_ms - oldest_ms) / 1000), before)
     return tuple(
-        _graver(found, _judge(rule, limits, long)) if suspect else found
-        for rule, found, suspect in zip(rules, findings, suspects, strict=True)
+        _with_late(rule, found, limits, observation, seen)
+        if _may_be_graver(rule, found, ours, observation)
+        else found
+        for rule, found in zip(rules, findings, strict=True)
     )
 
 
-def _may_be_graver(rule: _Rule, found: Finding, ours: Tally) -> bool:
-    """Whether late ends can say more than the window: only what is over its limit says that."""
+def _may_be_graver(rule: Rule, found: Finding, ours: Tally, observation: Observation) -> bool:
+    """Whether late ends can say more than the window: only what may be over its limit says that."""
     milder = found.verdict in (CheckVerdict.PASSING, CheckVerdict.NO_DATA, CheckVerdict.SUSPECT)
-    return rule.metric.late and milder and rule.over(ours)
+    if not (rule.metric.late and milder):
+        return False
+    if rule.metric.kind is Kind.MEAN:
+        return rule.over(ours)
+    failures = rule.metric.sums(ours).total
+    if failures < rates.FEWEST_SUSPECT_EVENTS:
+        return False
+    delays, now_ms = observation.delays, observation.now_ms
+    strata = (*observation.older, *observation.window)
+    fewest = late.of_age(strata, Arm.CANARY, rule.metric, delays, now_ms)
+    return failures > rule.bound * fewest
 
 
-def _graver(found: Finding, late: Finding) -> Finding:
-    """What ends later than the window is long must not pass unseen: it can still condemn."""
-    if late.verdict in (CheckVerdict.BREACHED, CheckVerdict.UNCOMPARED):
-        return replace(late, stable_over=found.stable_over)
-    return replace(found, by_before=found.by_before or late.by_before)
+def _with_late(
+    rule: Rule, found: Finding, limits: Guardrails, observation: Observation, seen: _Window
+) -> Finding:
+    """What ends later than the window is long, or late in it, must not pass unseen.
+
+    It condemns as the window does. What it only suspects holds where failures come late indeed: of
+    those that come at once the window says all there is to say.
+    """
+    strata = _exposed(rule, observation)
+    ours = arm_total(strata, Arm.CANARY)
+    if not (rule.over(ours) or rule.suspect(ours)):
+        return found
+    everything = replace(observation, window=tuple(strata))
+    seconds = math.ceil((observation.now_ms - strata[0].tick * TICK_MS) / 1000)
+    long = _window(everything, seconds, seen.before)
+    long = replace(long, lately={**seen.lately, seconds: long.stable})
+    graver = _judge(rule, limits, long)
+    late_ones = observation.delays.are_late(rule.metric, limits.window_seconds)
+    graver = replace(graver, stable_over=found.stable_over, of_age=late_ones)
+    if graver.verdict in (CheckVerdict.BREACHED, CheckVerdict.UNCOMPARED):
+        return graver
+    says_more = graver.verdict is not CheckVerdict.PASSING
+    if late_ones and says_more and found.verdict is not CheckVerdict.SUSPECT:
+        incident = graver.verdict is CheckVerdict.SHARED  # of before: nothing is suspended for it
+        return replace(graver, verdict=CheckVerdict.UNCLEAR) if incident else graver
+    return replace(found, by_before=found.by_before or graver.by_before)
+
+
+def _exposed(rule: Rule, observation: Observation) -> Sequence[Stratum]:
+    """All strata that are kept, with the tasks of which the metric can know by now."""
+    strata = observation.older + observation.window
+    if rule.metric.kind is Kind.MEAN:
+        return strata
+    return late.matured(strata, rule.metric, observation.delays, observation.now_ms)
 
 
 def _window(observation: Observation, seconds: int, before: Tally) -> _Window:
@@ -265,7 +225,7 @@ def _unrivalled(window: Sequence[Stratum]) -> Tally:
     return total_of(alone)
 
 
-def _judge(rule: _Rule, limits: Guardrails, seen: _Window) -> Finding:
+def _judge(rule: Rule, limits: Guardrails, seen: _Window) -> Finding:
     span = seen.stable_over(rule)
     if math.isinf(rule.bound):
         verdict, stable_over = CheckVerdict.NO_DATA, False
@@ -294,7 +254,7 @@ def _judge(rule: _Rule, limits: Guardrails, seen: _Window) -> Finding:
     )
 
 
-def _literal(rule: _Rule, limits: Guardrails, canary: Tally) -> CheckVerdict:
+def _literal(rule: Rule, limits: Guardrails, canary: Tally) -> CheckVerdict:
     if canary.tasks == 0:
         return CheckVerdict.NO_DATA
     if rule.trials(canary) >= limits.min_tasks and rule.over_point(canary):
@@ -302,7 +262,7 @@ def _literal(rule: _Rule, limits: Guardrails, canary: Tally) -> CheckVerdict:
     return CheckVerdict.PASSING
 
 
-def _credible(rule: _Rule, seen: _Window, *, stable_over: bool) -> CheckVerdict:
+def _credible(rule: Rule, seen: _Window, *, stable_over: bool) -> CheckVerdict:
     if seen.canary.tasks == 0:
         return CheckVerdict.NO_DATA
     over = rule.over(seen.canary)
@@ -316,7 +276,7 @@ def _credible(rule: _Rule, seen: _Window, *, stable_over: bool) -> CheckVerdict:
     return _attributed(rule, seen)
 
 
-def _attributed(rule: _Rule, seen: _Window) -> CheckVerdict:
+def _attributed(rule: Rule, seen: _Window) -> CheckVerdict:
     """Whose fault it is that the canary is over the limit while stable is not.
 
     Stable's tasks beside those of the canary that failed tell, in the finest strata that have
@@ -343,7 +303,7 @@ def _attributed(rule: _Rule, seen: _Window) -> CheckVerdict:
     return CheckVerdict.UNCLEAR if _as_stable_was(rule, seen) else CheckVerdict.UNCOMPARED
 
 
-def _solid(rule: _Rule, strata: Sequence[Stratum]) -> Sequence[Stratum]:
+def _solid(rule: Rule, strata: Sequence[Stratum]) -> Sequence[Stratum]:
     """The strata that are not thin."""
     return [
         stratum
@@ -352,7 +312,7 @@ def _solid(rule: _Rule, strata: Sequence[Stratum]) -> Sequence[Stratum]:
     ]
 
 
-def _as_stable_was(rule: _Rule, seen: _Window) -> bool:
+def _as_stable_was(rule: Rule, seen: _Window) -> bool:
     """Whether stable was credibly over the limit as well, and the canary is not clearly worse.
 
     Two failures among few tasks that are chance must not excuse what the canary does for good.
@@ -365,10 +325,10 @@ def _as_stable_was(rule: _Rule, seen: _Window) -> bool:
 
 def stable_is_well(limits: Guardrails, stable: Tally, expected: Expected | None = None) -> bool:
     """Whether stable alone, with so many tasks, is neither over a limit nor suspected of it."""
-    return not any(rule.over(stable) or rule.suspect(stable) for rule in _rules(limits, expected))
+    return not any(rule.over(stable) or rule.suspect(stable) for rule in rules_of(limits, expected))
 
 
-def _comparable_stable(rule: _Rule, strata: Sequence[Stratum]) -> int:
+def _comparable_stable(rule: Rule, strata: Sequence[Stratum]) -> int:
     """Stable's tasks in the strata in which the canary had some: all that can exonerate it."""
     return sum(
         rule.trials(stratum.arm(Arm.STABLE))

@@ -38,6 +38,8 @@ class Words:
 #: What is said of a task that has not ended in its time.
 OVERDUE: Final = "It had not ended when its time was over."
 
+_OF_AGE: Final = ", of tasks old enough that a failure would be known"
+
 WORDS: Final[Mapping[Metric, Words]] = {
     ERROR_RATE: Words("error rate", "%", Reason.ERROR_RATE, meanings.STATUSES[TaskStatus.FAILED]),
     LATENCY: Words(
@@ -104,7 +106,7 @@ def line(found: Finding) -> str:
     return (
         f"{title(found)} {_on(of_canary(found), 'the canary')} and "
         f"{_on(of_stable(found), 'stable')}{lately} "
-        f"in the last {found.seconds} s, limit {limit(found)}"
+        f"in the last {found.seconds} s{_OF_AGE * found.of_age}, limit {limit(found)}"
     )
 
 
