@@ -135,22 +135,21 @@ def with_late(
     place_of: Callable[[Task], Place],
 ) -> tuple[Stratum, ...]:
     """The strata with what can be said of open tasks."""
-    events: dict[Place, Tally] = {}
+    events: dict[tuple[int, int], dict[Arm, Tally]] = {}
     for task, tally in late:
-        place = place_of(task)
-        events[place] = events.get(place, NOTHING) + tally
+        tick, begin_version, arm = place_of(task)
+        arms = events.setdefault((tick, begin_version), {})
+        arms[arm] = arms.get(arm, NOTHING) + tally
     if not events:
         return tuple(strata)
-    return tuple(_and_late(stratum, events) for stratum in strata)
+    return tuple(
+        _and_late(stratum, late_here)
+        if (late_here := events.get((stratum.tick, stratum.begin_version)))
+        else stratum
+        for stratum in strata
+    )
 
 
-def _and_late(stratum: Stratum, events: Mapping[Place, Tally]) -> Stratum:
-    late = {
-        arm: found
-        for arm in stratum.arms
-        if (found := events.get(Place(stratum.tick, stratum.begin_version, arm)))
-    }
-    if not late:
-        return stratum
+def _and_late(stratum: Stratum, late: Mapping[Arm, Tally]) -> Stratum:
     arms = {arm: t + late[arm] if arm in late else t for arm, t in stratum.arms.items()}
     return Stratum(stratum.tick, stratum.begin_version, arms)

@@ -7,7 +7,7 @@ the settled ones and those of the cohorts that are not; a restart begins with th
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -54,7 +54,6 @@ class Key(NamedTuple):
 
 #: What a cohort adds to each slot that it is in, and to the whole.
 Part = tuple[Since, Whole]
-_How = Callable[[Any, Any], Any]
 
 
 def _arms() -> dict[Arm, list[int]]:
@@ -65,7 +64,8 @@ def _arms() -> dict[Arm, list[int]]:
 class Cohort:
     """What is known of a cohort so far. Each list has a number for each bucket.
 
-    Of values there are counts: of the canary by bin, of stable by bin (``bins``), and by bucket and bin.
+    Of values there are counts: of the canary by bin, of stable by bin (``bins``), and by bucket and bin. ``made`` and
+    ``scores`` are what was worked out of these, until they change.
     """
 
     yardsticks: Yardsticks
@@ -86,6 +86,7 @@ class Cohort:
     )
     open: dict[Arm, int] = field(default_factory=lambda: dict.fromkeys(Arm, 0))
     made: Part | None = None
+    scores: list[ranks.Score | None] = field(default_factory=lambda: [None for _ in VALUES])
 
     @property
     def open_tasks(self) -> int:
@@ -114,6 +115,7 @@ class Cohort:
 
     def _value(self, at: int, arm: Arm, bucket: int, value: int) -> None:
         place, limit = bin_of(value), self.yardsticks.limits[at]
+        self.scores[at] = None
         if arm is Arm.STABLE:
             known, bins = self.stable[at], self.bins[at]
             known[bucket, place] = known.get((bucket, place), 0) + 1
@@ -152,7 +154,7 @@ class Cohort:
         tasks, events = ours + theirs, mine + others
         share = ours / tasks
         if events:
-            exposure = tuple(round(events * math.log1p(share * r) * ONE) for r in EXCESS)
+            exposure = tuple([round(events * math.log1p(share * r) * ONE) for r in EXCESS])
             since = RatioSince(ours, mine, mine, exposure)
         return since, whole._replace(
             labelled=events,
@@ -167,7 +169,10 @@ class Cohort:
         canary, stable = self.canary[at], self.stable[at]
         if not canary or not stable:
             return ValueSince(0, 0, above, below), ValueWhole()
-        first = ranks.score(canary, self.bins[at], self.yardsticks.tolerated[at])
+        first = self.scores[at]
+        if first is None:
+            first = ranks.score(canary, self.bins[at], self.yardsticks.tolerated[at])
+            self.scores[at] = first
         since = ValueSince(round(first.total * ONE), round(first.variance * ONE), above, below)
         if self.open_tasks:
             return since, ValueWhole()
@@ -292,7 +297,7 @@ class Cohorts:
                 return
             for key in together:
                 self._count_in(key, self._live.pop(key))
-                self.settled = self._combined(plus, self.settled, key, self._counted.pop(key))
+                self.settled = self._with(self.settled, key, self._counted.pop(key))
             self.through_ms = end_ms
 
     def _count_in(self, key: Key, cohort: Cohort) -> None:
@@ -300,18 +305,18 @@ class Cohorts:
         part, before = cohort.sums(), self._counted.get(key)
         if part is before:
             return
-        if before is not None:
-            self._total = self._combined(minus, self._total, key, before)
-        self._total = self._combined(plus, self._total, key, part)
+        news = part if before is None else (minus(part[0], before[0]), minus(part[1], before[1]))
+        self._total = self._with(self._total, key, news)
         self._counted[key] = part
 
-    def _combined(self, how: _How, evidence: Evidence, key: Key, part: Part) -> Evidence:
+    def _with(self, evidence: Evidence, key: Key, part: Part) -> Evidence:
+        """The sums with what a cohort adds to them."""
         since, whole = part
         slots = tuple(
-            how(old, since) if self._is_in(key, slot) else old
+            plus(old, since) if self._is_in(key, slot) else old
             for slot, old in enumerate(evidence.since)
         )
-        return Evidence(slots, how(evidence.whole, whole))
+        return Evidence(slots, plus(evidence.whole, whole))
 
     def _is_in(self, key: Key, slot: int) -> bool:
         began = self.since[slot]

@@ -29,6 +29,7 @@ HARM: Final[Mapping[int, float]] = {
     32: 0.07,
     35: 0.05,
 }
+_LOG_HARM: Final = tuple((place, math.log(weight)) for place, weight in HARM.items())
 #: Rank effects that count as harm, with their weights: 12 x the distance of the mean rank from 1/2.
 TILTS: Final[Mapping[float, float]] = {0.6: 0.20, 1.2: 0.35, 2.4: 0.30, 3.6: 0.15}
 #: Alternatives over a limit, in limits, with their weights.
@@ -49,7 +50,7 @@ _NEGLIGIBLE: Final = -45.0
 def log_sum(terms: Sequence[float]) -> float:
     """ln of the sum of exp of the terms."""
     top = max(terms)
-    return top + math.log(sum(math.exp(term - top) for term in terms))
+    return top + math.log(sum([math.exp(term - top) for term in terms]))
 
 
 def _cubic(x: float) -> tuple[int, tuple[float, float, float, float]]:
@@ -80,7 +81,7 @@ def innate(variance: float) -> Null:
 
 def log_of_harm(canary_events: float, exposure: Sequence[float]) -> float:
     """ln of what the evidence of labels is at most: the mean likelihood of the ratios that count as harm."""
-    return log_sum([canary_events * GRID[g] - exposure[g] + math.log(p) for g, p in HARM.items()])
+    return log_sum([canary_events * GRID[g] - exposure[g] + log for g, log in _LOG_HARM])
 
 
 def of_labels(canary_events: float, exposure: Sequence[float], null: Null) -> float:
@@ -129,12 +130,19 @@ def of_limit(events: float, tasks: float, limit: float, others: Mapping[float, f
 
     With ABOVE it is evidence against every rate up to the limit, with BELOW against every rate from it on.
     """
-    terms = []
-    for factor, weight in others.items():
-        rate = min(factor * limit, 0.97)
-        hit, miss = math.log(rate / limit), math.log((1 - rate) / (1 - limit))
-        terms.append(math.log(weight) + events * hit + (tasks - events) * miss)
+    missed = tasks - events
+    terms = [w + events * hit + missed * miss for w, hit, miss in _ratios(limit, *others.items())]
     return math.exp(min(log_sum(terms), MOST_LOG))
+
+
+@lru_cache(maxsize=64)
+def _ratios(limit: float, *others: tuple[float, float]) -> tuple[tuple[float, float, float], ...]:
+    """Of each alternative ln of its weight, and what an event and a task without one add."""
+    rates = [(min(factor * limit, 0.97), weight) for factor, weight in others]
+    return tuple(
+        (math.log(weight), math.log(rate / limit), math.log((1 - rate) / (1 - limit)))
+        for rate, weight in rates
+    )
 
 
 def of_bets(logs: Sequence[float]) -> float:
@@ -150,8 +158,8 @@ def log_bets(above: float, below: float) -> tuple[tuple[float, ...], tuple[float
     """What one value adds to the logs of the bets on above and on below, in what each is bet against."""
     up, down = min(above, MOST_ABOVE) - 1, 1 - min(below, MOST_BELOW)
     return (
-        tuple(math.log1p(stake * up) for stake in STAKES_ABOVE),
-        tuple(math.log1p(stake * down) for stake in STAKES_BELOW),
+        tuple([math.log1p(stake * up) for stake in STAKES_ABOVE]),
+        tuple([math.log1p(stake * down) for stake in STAKES_BELOW]),
     )
 
 

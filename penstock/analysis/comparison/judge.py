@@ -9,8 +9,9 @@ worse than stable" (absolute limits). Where stable itself breaks a limit, the se
 The windows of the guardrails have no part in it: they are judged by rules of their own.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from penstock.analysis.comparison import evalues, spread
@@ -142,8 +143,12 @@ def strengths(seen: Compared, bounds: Bounds) -> Strengths:
 def ratio(seen: Compared, at: int, bounds: Bounds) -> Strength:
     """What one kind of events says."""
     whole, slots = seen.evidence.whole.ratios[at], [s.ratios[at] for s in seen.evidence.since]
-    null = evalues.innate(round(innate_variance(seen, at), 4))
-    worse = weighed(_labelled(s, null) for s in slots)
+
+    @cache
+    def null() -> evalues.Null:
+        return evalues.innate(round(innate_variance(seen, at), 4))
+
+    worse = weighed([_labelled(s, null) for s in slots])
     if whole.excess < bounds.ignored[at] * whole.weight:
         worse = min(worse, 1.0)
     bucket, alone = None, worse
@@ -151,21 +156,21 @@ def ratio(seen: Compared, at: int, bounds: Bounds) -> Strength:
         bucket = hangs_on(seen, at)
         worse = worse if bucket is None else SUSPICIOUS - 0.01
     limit = bounds.limits[at]
-    over = weighed(_over(s.events, s.tasks, limit) for s in slots)
+    over = weighed([_over(s.events, s.tasks, limit) for s in slots])
     if at:
-        ripe = weighed(_over(*count, limit) for count in seen.ripe[at])
+        ripe = weighed([_over(*count, limit) for count in seen.ripe[at]])
         over = (1 - LATE_PART) * over + LATE_PART * ripe
     return Strength(RATIOS[at], worse, over, bucket, alone)
 
 
-def _labelled(seen: RatioSince, null: evalues.Null) -> float:
+def _labelled(seen: RatioSince, null: Callable[[], evalues.Null]) -> float:
     """Evidence of one slot. Below 1 it speaks for the canary, and 0 is as good and is had at once."""
     if not seen.exposure[-1]:
         return 1.0
     exposure = [log / ONE for log in seen.exposure]
     if evalues.log_of_harm(seen.labelled, exposure) <= 0.0:
         return 0.0
-    return evalues.of_labels(seen.labelled, exposure, null)
+    return evalues.of_labels(seen.labelled, exposure, null())
 
 
 def _over(events: int, tasks: int, limit: float) -> float:
@@ -249,8 +254,7 @@ def tilt_variance(seen: Compared, at: int) -> float:
     between = spread.of_ranks(residuals, of_values.chance / ONE, whole.stable)
     ours, theirs = sum(whole.canary), sum(whole.stable)
     share = ours / max(ours + theirs, 1)
-    squares = (sum(n * n for n in arm) for arm in (whole.canary, whole.stable))
-    of_canary, of_stable = squares
+    of_canary, of_stable = map(spread.sum_of_squares, (whole.canary, whole.stable))
     extra = spread.upper(between, spread.OF_RANKS)
     extra *= (1 - share) ** 2 * of_canary + share**2 * of_stable
     return extra / max(seen.evidence.since[0].values[at].variance / ONE, 1e-9) ** 2

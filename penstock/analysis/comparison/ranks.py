@@ -49,11 +49,11 @@ def score(canary: Mapping[int, int], stable: Mapping[int, int], move: int) -> Sc
     below, square = 0, 0.0
     for place in sorted(ours.keys() | stable.keys()):
         count = ours.get(place, 0) + stable.get(place, 0)
-        rank[place] = (below + count / 2) / n - 0.5
-        square += count * rank[place] ** 2 / n
+        here = rank[place] = (below + count / 2) / n - 0.5
+        square += count * here**2 / n
         below += count
     variance = n_ours * n_stable * square / (n - 1)
-    total = sum(count * rank[place] for place, count in ours.items()) if variance else 0.0
+    total = sum([count * rank[place] for place, count in ours.items()]) if variance else 0.0
     return Score(total, variance, square, rank)
 
 

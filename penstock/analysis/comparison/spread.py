@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import mul
 from typing import Final
 
 #: Standard errors that an estimate is widened by: few clusters must widen, not narrow.
@@ -41,11 +42,11 @@ def of_rates(events: Sequence[int], tasks: Sequence[int]) -> Spread:
     rate = sum(events) / total
     expected = [n * rate for n in tasks]
     chance = [e * (1 - n / total) for e, n in zip(expected, tasks, strict=True)]
-    squares = max(sum(e * e for e in expected), 1e-12)
-    value = sum((k - e) ** 2 - u for k, e, u in zip(events, expected, chance, strict=True))
+    squares = max(sum([e * e for e in expected]), 1e-12)
+    value = sum([(k - e) ** 2 - u for k, e, u in zip(events, expected, chance, strict=True)])
     value /= squares
-    effective = squares * squares / max(sum(e**4 for e in expected), 1e-24)
-    noise = sum(2 * u * u + u for u in chance) / squares**2
+    effective = squares * squares / max(sum([e**4 for e in expected]), 1e-24)
+    noise = sum([2 * u * u + u for u in chance]) / squares**2
     noise += KURTOSIS_OF_RATES * max(value, 0.0) ** 2 / effective
     return Spread(value, 1 / max(noise, 1e-12))
 
@@ -58,9 +59,9 @@ def of_ranks(residuals: Sequence[float], chance: float, tasks: Sequence[int]) ->
         chance: the sum of the squares that ranks alone would make.
         tasks: with a value, per bucket.
     """
-    squares = max(sum(n * n for n in tasks), 1e-9)
-    value = (sum(r * r for r in residuals) - chance) / squares
-    fourth = sum(n**4 for n in tasks) / squares**2
+    squares = max(sum_of_squares(tasks), 1e-9)
+    value = (sum([r * r for r in residuals]) - chance) / squares
+    fourth = sum([n**4 for n in tasks]) / squares**2
     noise = 2 * chance**2 * concentration(tasks) / squares**2
     noise += KURTOSIS_OF_RANKS * max(value, 0.0) ** 2 * fourth
     return Spread(value, 1 / max(noise, 1e-15))
@@ -76,4 +77,9 @@ def upper(seen: Spread, prior: Spread) -> float:
 def concentration(tasks: Sequence[int]) -> float:
     """1 / the effective number of buckets: a bucket with most of the tasks counts as most of them."""
     total = sum(tasks)
-    return sum(n * n for n in tasks) / (total * total) if total else 1.0
+    return sum_of_squares(tasks) / (total * total) if total else 1.0
+
+
+def sum_of_squares(tasks: Sequence[int]) -> int:
+    """Of the tasks of each bucket."""
+    return sum(map(mul, tasks, tasks))

@@ -7,7 +7,8 @@ same rows are equal to the last digit, in whatever order they were added.
 import base64
 import binascii
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from operator import add, sub
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -110,26 +111,28 @@ _Nested = TypeVar("_Nested", bound=tuple[Any, ...])
 
 
 def plus(one: _Nested, other: _Nested) -> _Nested:
-    """The sums of the tasks of both."""
-    return _combined(add, one, other)
+    """The sums of the tasks of both; what the other one adds nothing to is kept as it is."""
+    if isinstance(one[0], int) and isinstance(one[-1], int):
+        return _like(one, map(add, one, other)) if any(other) else one
+    return _like(
+        one,
+        [a + b if isinstance(a, int) else plus(a, b) for a, b in zip(one, other, strict=True)],
+    )
 
 
 def minus(one: _Nested, other: _Nested) -> _Nested:
     """The sums of the tasks of the first without those of the second, which are among them."""
-    return _combined(sub, one, other)
-
-
-def _combined(operator: Callable[[int, int], int], one: _Nested, other: _Nested) -> _Nested:
-    """Number by number: a tuple of numbers alone at once, else part by part."""
     if isinstance(one[0], int) and isinstance(one[-1], int):
-        return _like(one, map(operator, one, other))
+        return _like(one, _zeros(len(one)) if one == other else map(sub, one, other))
     return _like(
         one,
-        (
-            operator(a, b) if isinstance(a, int) else _combined(operator, a, b)
-            for a, b in zip(one, other, strict=True)
-        ),
+        [a - b if isinstance(a, int) else minus(a, b) for a, b in zip(one, other, strict=True)],
     )
+
+
+@lru_cache(maxsize=64)
+def _zeros(count: int) -> Counts:
+    return (0,) * count
 
 
 def _like(shape: _Nested, parts: Iterable[Any]) -> _Nested:
