@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 from penstock_bench.rollouts.product import Product, spec
 from penstock_bench.rollouts.rules import RIVALS, Rule
+from penstock_bench.rollouts.sums import OnSums
 from penstock_bench.rollouts.weather import Sky, Task, Weather
 
 PRODUCT, HOLD = "Penstock", "Penstock, onNoEvidence: Hold"
@@ -61,7 +62,7 @@ def play(cell: Cell, rule: str, seed: int) -> Run:
     began = time.process_time()
     sky = Sky(cell.weather, seed)
     if rule in (PRODUCT, HOLD):
-        run = _product(cell, sky, rule, Product(policy=spec(hold=rule == HOLD)))
+        run = _product(cell, sky, rule, OnSums(policy=spec(hold=rule == HOLD)))
     else:
         run = _rival(cell, sky, next(made for made in (r() for r in RIVALS) if made.name == rule))
     return Run(**{**run.wire(), "cpu_seconds": time.process_time() - began})  # type: ignore[arg-type]

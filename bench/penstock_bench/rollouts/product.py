@@ -58,6 +58,7 @@ class Product:
     lines: list[str] = field(default_factory=list)
     _waiting: list[tuple[int, int, RowKind, Task]] = field(default_factory=list)
     _log: list[Row] = field(default_factory=list)
+    _fresh: list[Row] = field(default_factory=list)
     _sequence: int = 0
     _last: tuple[int, int] = (0, 0)
 
@@ -89,22 +90,24 @@ class Product:
         """Tasks are in the log from when they are routed; what becomes of them, when it does."""
         for task in tasks:
             self._sequence += 1
-            heapq.heappush(self._waiting, (_ms(task.routed), self._sequence, RowKind.ROUTED, task))
-            heapq.heappush(self._waiting, (_ms(task.starts), self._sequence, RowKind.STARTED, task))
+            heapq.heappush(
+                self._waiting, (milliseconds(task.routed), self._sequence, RowKind.ROUTED, task)
+            )
+            heapq.heappush(
+                self._waiting, (milliseconds(task.starts), self._sequence, RowKind.STARTED, task)
+            )
             if task.ends is not None:
                 self._later(task)
 
     def _later(self, task: Task) -> None:
-        ends = _ms(task.ends or 0.0)
+        ends = milliseconds(task.ends or 0.0)
         heapq.heappush(self._waiting, (ends, self._sequence, RowKind.FINISHED, task))
 
     def look(self, now: float) -> None:
         """One pass of the operator at a moment."""
-        rows = list(self._rows(_ms(now)))
-        if self.restarts:
-            self._log += rows
+        self._take(milliseconds(now))
         began = time.process_time()
-        observation = self._observe(rows, _ms(now))
+        observation = self._observe(milliseconds(now))
         self._decide(observation, now)
         took = time.process_time() - began
         self.looks, self.look_seconds = self.looks + 1, self.look_seconds + took
@@ -114,6 +117,12 @@ class Product:
         if self.full_at is None and self.percent >= 95:
             self.full_at = now
 
+    def _take(self, now_ms: int) -> None:
+        """The rows that were written since the last look."""
+        self._fresh = list(self._rows(now_ms))
+        if self.restarts:
+            self._log += self._fresh
+
     def _rows(self, now_ms: int) -> Iterable[Row]:
         while self._waiting and self._waiting[0][0] <= now_ms:
             at_ms, number, kind, task = heapq.heappop(self._waiting)
@@ -122,16 +131,16 @@ class Product:
 
     def _row(self, identifier: str, kind: RowKind, number: int, task: Task) -> Row:
         arm, revision = (Arm.CANARY, CANARY) if task.canary else (Arm.STABLE, STABLE)
-        counting = _COUNTING.get((task.error, task.escalation), Counting.GOOD)
         ended = kind is RowKind.FINISHED
         return Row(
             identifier, kind, f"t{number}", arm, revision[-8:], task.began, task.began, task.bucket,
-            counting if ended else Counting.GOOD,
+            counting(task) if ended else Counting.GOOD,
             int(task.seconds * 1000) if ended else 0,
             int(task.usd * 1_000_000) if ended else 0,
         )  # fmt: skip
 
-    def _observe(self, rows: list[Row], now_ms: int) -> Observation:
+    def _observe(self, now_ms: int) -> Observation:
+        rows = self._fresh
         scope = scope_of(self.policy, self.status, LIMITS, EXPECTED_MICRO_USD)
         if self.restarts:
             self.fold = None
@@ -173,5 +182,11 @@ class Product:
             self.lines.append(f"{now:.0f} s {share.percent} % {share.source.value}")
 
 
-def _ms(seconds: float) -> int:
+def milliseconds(seconds: float) -> int:
+    """A moment of the bench by the log's clock."""
     return START_MS + int(seconds * 1000)
+
+
+def counting(task: Task) -> Counting:
+    """How the end of a task counts."""
+    return _COUNTING.get((task.error, task.escalation), Counting.GOOD)

@@ -1,0 +1,203 @@
+"""The same rollout decided on sums: counted from the tasks themselves, with no rows and no fold.
+
+It is cheaper than outcome rows and counts by itself, so that each proves the other: tests play both on the same
+seeds, and each look must decide the same in the same words.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from penstock.analysis.cells import Cells, Place
+from penstock.analysis.comparison.cohorts import Cohort, Cohorts
+from penstock.analysis.evidence import TICK_MS, Observation, Stratum
+from penstock.analysis.metrics import NOTHING, Tally, as_total, of_arms, of_end
+from penstock.analysis.scope import Scope, scope_of
+from penstock.api.analysis import AnalysisStatus
+from penstock.task import Counting
+from penstock.traffic import Arm
+from penstock_bench.rollouts import product
+from penstock_bench.rollouts.product import EXPECTED_MICRO_USD, LIMITS, Product
+from penstock_bench.rollouts.weather import Task
+
+_ONE = Tally(tasks=1)
+#: A moment by the log's clock, and the look at which it was seen.
+Position = tuple[int, int]
+
+
+@dataclass(slots=True)
+class Open:
+    """A task that was counted as routed and has not ended."""
+
+    task: Task
+    arm: Arm
+    place: Place
+    routed: Position
+    cohort: Cohort | None
+
+    @property
+    def started_ms(self) -> int:
+        """When work on it begins."""
+        return product.milliseconds(self.task.starts)
+
+
+class Counted:
+    """What the fold would have counted of the tasks, under one scope."""
+
+    def __init__(self, scope: Scope, kept: AnalysisStatus) -> None:
+        """Goes on from the counts in status; tasks that were routed before are not known to it."""
+        self.scope = scope
+        self.cells = Cells(scope.fine_ticks)
+        self.total = of_arms(kept.stable, kept.canary) if scope.canary else _nothing()
+        self.step = of_arms(kept.step_stable, kept.step_canary) if scope.canary else _nothing()
+        self.step_from = kept.step_from
+        compared = scope.canary and scope.compared
+        self.cohorts = Cohorts.resume(scope.compared, kept.comparison) if compared else None  # type: ignore[arg-type]
+        self.open: dict[int, Open] = {}
+        self._ends: list[tuple[int, int]] = []
+        self._number = 0
+        self._newest_ms = 0
+
+    def begin_step(self, step_from: str) -> None:
+        """Tasks routed from now on are in the step."""
+        self.step_from, self.step = step_from, _nothing()
+
+    def count(self, tasks: Iterable[Task], at: Position) -> None:
+        """Tasks were routed since the last look, and others have ended by now."""
+        now_ms, look = at
+        for task in tasks:
+            self._route(task, look)
+        newest = self._newest_ms
+        while self._ends and self._ends[0][0] <= now_ms:
+            ends_ms, number = heapq.heappop(self._ends)
+            newest = max(newest, ends_ms)
+            if number in self.open and not self._is_overdue(self.open[number], ends_ms):
+                self._end(self.open.pop(number))
+        started = (one.started_ms for one in self.open.values())
+        self._newest_ms = max([newest, *(ms for ms in started if ms <= now_ms)])
+        over = [n for n, one in self.open.items() if self._is_overdue(one, self._newest_ms)]
+        for number in over:
+            self._overdue(self.open.pop(number))
+        self.cells.forget(now_ms - self.scope.kept_ms - TICK_MS)
+
+    def _route(self, task: Task, look: int) -> None:
+        routed_ms = product.milliseconds(task.routed)
+        self._newest_ms = max(self._newest_ms, routed_ms)
+        arm = Arm.CANARY if task.canary else Arm.STABLE
+        ours = self.scope.canary if task.canary else self.scope.stable
+        self._number += 1
+        if not ours or task.began < self.scope.since_version:
+            return
+        place = self.cells.place(routed_ms, task.began, arm)
+        cohort = self.cohorts.find(routed_ms, task.began) if self.cohorts else None
+        self.cells.add(place, _ONE)
+        if cohort is not None:
+            cohort.route(arm, task.bucket)
+        self.open[self._number] = Open(task, arm, place, (routed_ms, look), cohort)
+        if task.ends is not None:
+            heapq.heappush(self._ends, (product.milliseconds(task.ends), self._number))
+
+    def _is_overdue(self, one: Open, now_ms: int) -> bool:
+        return now_ms - one.routed[0] >= self.scope.overdue_ms[one.arm]
+
+    def _end(self, one: Open) -> None:
+        task, worked = one.task, int(one.task.seconds * 1000)
+        kind = product.counting(task)
+        cost = self.scope.winsorised_cost(int(task.usd * 1_000_000)) if worked else None
+        self._credit(one, of_end(kind, self.scope.winsorised(worked), cost), worked)
+
+    def _overdue(self, one: Open) -> None:
+        deadline_ms = one.routed[0] + self.scope.overdue_ms[one.arm]
+        worked = max(deadline_ms - one.started_ms, 1) if one.started_ms <= deadline_ms else 0
+        self._credit(one, of_end(Counting.ERROR, self.scope.winsorised(worked)), worked)
+
+    def _credit(self, one: Open, end: Tally, worked_ms: int) -> None:
+        self.cells.credit(one.place, end)
+        if one.cohort is not None:
+            one.cohort.end(one.arm, one.task.bucket, end, worked_ms)
+        if self.scope.canary:
+            self.total[one.arm] += end + _ONE
+            if self._is_in_step(one):
+                self.step[one.arm] += end + _ONE
+
+    def _is_in_step(self, one: Open) -> bool:
+        ms, _, look = self.step_from.partition("-")
+        return one.routed > (int(ms or 0), int(look or 0))
+
+    # -- what is seen --------------------------------------------------------------------------
+
+    def observe(self, at: Position) -> Observation:
+        """What the fold would say of the same tasks."""
+        now_ms, look = at
+        begun = now_ms - self.scope.window_ms
+        oldest = now_ms - self.scope.kept_ms + self.scope.coarse_ticks * TICK_MS
+        strata = self._with_open(now_ms)
+        open_now = [one.arm for one in self.open.values() if self._is_in_step(one)]
+        return Observation(
+            now_ms=now_ms,
+            window=tuple(s for s in strata if s.tick * TICK_MS >= begun),
+            older=tuple(s for s in strata if oldest <= s.tick * TICK_MS < begun),
+            total={arm: as_total(self.total[arm]) for arm in Arm},
+            step={arm: as_total(self.step[arm]) for arm in Arm},
+            counted_through=f"{now_ms}-{look}",
+            exposed={arm: self.step[arm].tasks + open_now.count(arm) for arm in Arm},
+            step_from=self.step_from,
+            since_version=self.scope.since_version,
+            compared=self.cohorts.observe(now_ms) if self.cohorts else None,
+        )
+
+    def _with_open(self, now_ms: int) -> Sequence[Stratum]:
+        """The strata; tasks that are slow or overdue by now are told before they end."""
+        late: dict[tuple[int, int], dict[Arm, Tally]] = {}
+        for one in self.open.values():
+            worked = now_ms - one.started_ms
+            slow = worked if worked > self.scope.latency_limit_ms else 0
+            overdue = self._is_overdue(one, now_ms)
+            if slow or overdue:
+                kind = Counting.ERROR if overdue else Counting.GOOD
+                arms = late.setdefault((one.place.tick, one.place.begin_version), {})
+                told = of_end(kind, self.scope.winsorised(slow))
+                arms[one.arm] = arms.get(one.arm, NOTHING) + told
+        return [_and(s, late.get((s.tick, s.begin_version), {})) for s in self.cells.strata()]
+
+
+def _and(stratum: Stratum, late: dict[Arm, Tally]) -> Stratum:
+    if not late:
+        return stratum
+    arms = {arm: seen + late.get(arm, NOTHING) for arm, seen in stratum.arms.items()}
+    return Stratum(stratum.tick, stratum.begin_version, arms)
+
+
+def _nothing() -> dict[Arm, Tally]:
+    return dict.fromkeys(Arm, NOTHING)
+
+
+@dataclass
+class OnSums(Product):
+    """A rollout of the product's decision, on sums."""
+
+    counted: Counted | None = None
+    _routed: list[Task] = field(default_factory=list)
+
+    def route(self, tasks: Iterable[Task]) -> None:
+        """Tasks are counted at the next look."""
+        self._routed += tasks
+
+    def _take(self, now_ms: int) -> None:
+        """There are no rows."""
+
+    def _observe(self, now_ms: int) -> Observation:
+        scope = scope_of(self.policy, self.status, LIMITS, EXPECTED_MICRO_USD)
+        kept = self.status.analysis
+        if self.counted is None or self.counted.scope != scope:
+            self.counted = Counted(scope, kept)
+        seen, at = self.counted, (now_ms, self.looks)
+        if seen.step_from != kept.step_from:
+            seen.begin_step(kept.step_from)
+        if seen.cohorts and kept.comparison:
+            seen.cohorts.begin(kept.comparison.since)
+        seen.count(self._routed, at)
+        self._routed = []
+        return seen.observe(at)
