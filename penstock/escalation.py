@@ -42,6 +42,8 @@ class Verdict(StrEnum):
 class Ask:
     """Why a call needs a person, and whose word it takes.
 
+    ``planned``: whoever declared the agent has it wait whatever the model does; else the model asks by
+    itself, or by what it put into the call, and its revision answers for that.
     ``approvers``: for each entry the person must be in one of its groups. ``min_approvals``: so
     many different persons must approve.
     """
@@ -49,6 +51,7 @@ class Ask:
     why: str
     approvers: tuple[tuple[str, ...], ...] = ()
     min_approvals: int = 1
+    planned: bool = True
 
 
 @dataclass(frozen=True)

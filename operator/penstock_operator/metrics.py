@@ -169,6 +169,12 @@ LAPSES: Final = Gauge(
     _AGENT,
     registry=_LEADING,
 )
+WAITS: Final = Gauge(
+    "penstock_agent_first_approval_waits_seconds",
+    "For how long the call has waited for a person that time decides first; no series while none does.",
+    _AGENT,
+    registry=_LEADING,
+)
 OLDEST: Final = Gauge(
     "penstock_agent_oldest_queued_seconds",
     "For how long the oldest task has waited for a worker; 0 when none waits. No series while "

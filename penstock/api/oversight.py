@@ -29,6 +29,24 @@ class OnTimeout(StrEnum):
     APPROVE = "Approve"
 
 
+class OnDeny(StrEnum):
+    """What follows where a call is denied, by a person or by time."""
+
+    TELL = "Tell"
+    ESCALATE = "Escalate"
+
+
+class Sensitive(StrEnum):
+    """A kind of data that is known by its shape."""
+
+    EMAIL = "Email"
+    PHONE = "Phone"
+    CREDIT_CARD = "CreditCard"
+    SSN = "SSN"
+    IBAN = "IBAN"
+    API_KEY = "APIKey"
+
+
 class ApprovalRule(Block):
     """A rule about one argument: where it fits, a person must agree."""
 
@@ -102,14 +120,30 @@ class Approval(Block):
     ] = []
 
 
+NAMES_SOMETHING: Final = Rule(
+    "has(self.toolPattern) || (has(self.contains) && size(self.contains) > 0)",
+    "toolPattern or contains must be set",
+)
+
+
 class OversightRule(Block):
-    """A rule about tools by their name: a person must agree before each call of theirs."""
+    """A rule about calls of any tool, by its name and by what the arguments hold: a person must agree."""
 
     name: Annotated[_Name, Field(description="What the rule is called in the escalation.")]
     tool_pattern: Annotated[
-        _Pattern,
-        Field(description="A regular expression that the whole name of a tool fits."),
-    ]
+        _Pattern | None,
+        Field(
+            description="A regular expression that the whole name of a tool fits. Absent: of all tools."
+        ),
+    ] = None
+    contains: Annotated[
+        list[Sensitive],
+        Field(
+            max_length=6,
+            description="Kinds of sensitive data, known by their shape: only calls whose arguments hold one "
+            "of them. Absent: all calls. Such a question is unplanned, and counts in the escalation rate.",
+        ),
+    ] = []
     approvers: Annotated[
         list[Group],
         Field(
@@ -126,11 +160,11 @@ class Oversight(Block):
     """When a person must decide, and what holds when nobody does."""
 
     rules: Annotated[
-        list[OversightRule],
+        list[Annotated[OversightRule, NAMES_SOMETHING]],
         MapList("name"),
         Field(
             max_length=16,
-            description="Tools whose calls a person must approve, whatever they declare.",
+            description="Calls that a person must approve, whatever their tools declare.",
         ),
     ] = []
     timeout_seconds: Annotated[
@@ -147,11 +181,19 @@ class Oversight(Block):
             description="Deny: the model is told that nobody decided. Approve: the call is made."
         ),
     ] = OnTimeout.DENY
+    on_deny: Annotated[
+        OnDeny,
+        Field(
+            description="Tell: the model hears why, and goes on. Escalate: the task ends, as Escalated with "
+            "the reason Approval. By a person or by time."
+        ),
+    ] = OnDeny.TELL
     handover: Annotated[
         bool,
         Field(
             description="Offers the model a tool of its own, escalate {reason}, with which it asks for a "
-            "person; the person's answer is what it reads. Default: it has none."
+            "person; the person's answer is what it reads. Default: it has none. Such a question is "
+            "unplanned, and counts in the escalation rate."
         ),
     ] = False
 

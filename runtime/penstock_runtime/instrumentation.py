@@ -65,6 +65,18 @@ TASKS_UNWRITTEN: Final = Gauge(
 TASKS_STOPPED: Final = Counter(
     "penstock_tasks_stopped", "Tasks put down before their end.", (*_REVISION, "outcome")
 )
+CALLS_ASKED: Final = Counter(
+    "penstock_calls_asked",
+    "Calls put before a person, by the revision that asks: planned is yes as declared; no where the model "
+    "asks by itself, or by what it put into the call.",
+    (*_REVISION, "planned"),
+)
+CALLS_DECIDED: Final = Counter(
+    "penstock_calls_decided",
+    "Decisions that a worker went on with, by its revision: decision is Approve, Deny or Answer, by is person, or "
+    "time where nobody decided.",
+    (*_REVISION, "decision", "by"),
+)
 WORKER_ERRORS: Final = Counter(
     "penstock_worker_errors", "Errors nobody foresaw, each a bug.", _REVISION
 )
@@ -160,6 +172,14 @@ class Meter:
     def task_stopped(self, directive: str) -> None:
         """Count a task that was given back, lost, left or dropped."""
         _series(TASKS_STOPPED, *self._revision, directive).inc()
+
+    def call_asked(self, *, planned: bool) -> None:
+        """Count a call that waits for a person from now on."""
+        _series(CALLS_ASKED, *self._revision, "yes" if planned else "no").inc()
+
+    def call_decided(self, decision: str, by: str) -> None:
+        """Count a decision; ``by`` is person or time."""
+        _series(CALLS_DECIDED, *self._revision, decision, by).inc()
 
     def running(self, count: int) -> None:
         """Show how many tasks are being worked on."""

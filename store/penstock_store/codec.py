@@ -313,7 +313,7 @@ def _rates(rates: RequestRates) -> str:
 def look(answer: Sequence[Any]) -> Look:
     """A look from what look.lua answers."""
     now_ms, stored, first, last, works, waiting, trimmed, *more = answer
-    cost_today, spending, overdue, marked, parked, lapses_ms = more
+    cost_today, spending, overdue, marked, parked, lapses_ms, waits_ms = more
     record = tuple((field or b"").decode(errors="replace") for field in stored)
     uid, epoch, version, *_ = record
     return Look(
@@ -330,6 +330,7 @@ def look(answer: Sequence[Any]) -> Look:
         overdue_calls=bool(overdue),
         parked=parked,
         lapses_in_ms=lapses_ms if parked else None,
+        waits_ms=waits_ms,
         heard={
             word(revision): heard for revision, said, *_ in works if (heard := _heard(word(said)))
         },

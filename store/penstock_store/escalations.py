@@ -175,6 +175,7 @@ def asked_arguments(asked: Asked) -> tuple[Argument, ...]:
         "tool", asked.tool, "arguments", asked.arguments, "digest", asked.digest,
         "step", step, "position", position, "why", asked.ask.why,
         "approvers", json.dumps(asked.ask.approvers), "minApprovals", asked.ask.min_approvals,
+        "planned", int(asked.ask.planned),
         "onTimeout", asked.on_timeout.value, "context", asked.context, "proposed", asked.proposed,
     )  # fmt: skip
 

@@ -133,6 +133,7 @@ class Look:
     waiting: int = 0  # tasks that wait for an earlier one of their session; in no revision's work
     parked: int = 0  # tasks that wait for a person; in no revision's work
     lapses_in_ms: int | None = None  # when time decides the first of them; None: none waits
+    waits_ms: int = 0  # for how long that one has waited
     rows_trimmed: bool = False  # the log has lost its first rows, whoever had read them
     overdue_calls: bool = False  # model calls are open in the ledger past their time
     heard: Mapping[str, Heard] = field(default_factory=dict)  # by revision hash, where it is known

@@ -51,13 +51,15 @@ class Routes:
         A revision that nobody names but that still holds tasks is in ``work`` as well: it is no
         longer listed in the route, and its tasks wait for ``rehome``. ``queued`` leaves out tasks that wait for an earlier one of their session.
         """
-        return codec.look(await self._scripts.run("look", agent, arguments=revisions))
+        asked = _look_arguments(agent, revisions)
+        return codec.look(await self._scripts.run("look", agent, arguments=asked))
 
     async def look_each(
         self, asked: Sequence[tuple[AgentKey, Sequence[str]]]
     ) -> list[Look | StoreRefused]:
         """``look`` at many agents in one round trip; where one is refused, why, in its place."""
-        answers = await self._scripts.run_each("look", asked)
+        calls = [(agent, _look_arguments(agent, revisions)) for agent, revisions in asked]
+        answers = await self._scripts.run_each("look", calls)
         return [_looked(said) for said in answers]
 
     async def versions(self, agent: AgentKey) -> dict[str, str]:
@@ -117,6 +119,10 @@ class Routes:
             ended += now
             if now < _SWEEP:
                 return ended
+
+
+def _look_arguments(agent: AgentKey, revisions: Sequence[str]) -> tuple[str, ...]:
+    return task_id(agent, b""), *revisions
 
 
 def _looked(said: Any) -> Look | StoreRefused:

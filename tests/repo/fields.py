@@ -98,6 +98,10 @@ TESTS = {
         "template.tools[].approval.rules[].minApprovals": _WHOSE,
         "template.oversight.rules[].name": _BY_NAME,
         "template.oversight.rules[].toolPattern": _BY_NAME,
+        "template.oversight.rules[].contains": _OVERSIGHT
+        + "test_a_rule_about_data_asks_for_the_calls_that_hold_it",
+        "template.oversight.onDeny": _OVERSIGHT
+        + "test_a_denied_call_is_told_to_the_model_or_ends_the_task_as_declared",
         "template.oversight.rules[].approvers": _WHOSE,
         "template.oversight.rules[].minApprovals": _WHOSE,
         "template.oversight.timeoutSeconds": _TIMEOUT,

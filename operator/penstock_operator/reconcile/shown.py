@@ -48,6 +48,7 @@ def _queue(place: tuple[str, str], look: Look) -> Iterator[tuple[Series, float]]
     yield (metrics.PARKED, place), float(look.parked)
     if look.lapses_in_ms is not None:
         yield (metrics.LAPSES, place), look.lapses_in_ms / 1000
+        yield (metrics.WAITS, place), look.waits_ms / 1000
     oldest_ms = max((work.oldest_queued_ms for work in held), default=0)
     yield (metrics.OLDEST, place), oldest_ms / 1000
 

@@ -163,6 +163,17 @@ def denied(said: Decision) -> str:
     return f"the call was not made: a person has denied it{why}"
 
 
+def ended_by_denial(tool: str, given: Mapping[str, Any], said: Decision) -> Outcome:
+    """A call was denied, and the agent is declared to stop there."""
+    who = " and ".join(said.by)
+    by = f"{who} has denied it" if who else "nobody decided in time"
+    why = f": {said.note}" if said.note else ""
+    message = (
+        f"the call of tool {tool} was not made, {by}{why}; it was asked for with {shown(given)}"
+    )
+    return Outcome(TaskStatus.ESCALATED, OutcomeReason.APPROVAL, message)
+
+
 def go_on(said: Decision) -> str:
     """What the model hears when a person, or time, has nothing to answer to its question."""
     note = f": {said.note}" if said.note else ""

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from penstock import limits
 from penstock.api.agent import AgentTemplate, Limits
+from penstock.api.oversight import OnDeny
 from penstock.api.tool import Effect
 from penstock.escalation import Ask, Decision, Verdict
 from penstock.money.bound import Affordable, Resource, Short
@@ -308,7 +309,7 @@ def _tool(
         return End(endings.repeated(breach, call.name, call.input) if repeats else breach)
     if call.position > MAX_CALLS_PER_REPLY:
         return End(endings.too_many_calls(len(run.transcript.calls), MAX_CALLS_PER_REPLY))
-    if told := _told(run, call):
+    if told := _told(toolbox, run, call):
         return told
     if problem := _problem(toolbox, run, call):
         return Answer(call, problem)
@@ -323,12 +324,14 @@ def _undecided(toolbox: Toolbox, call: ToolUse) -> CallTool | Park:
     return Park(call, ask) if ask else CallTool(call)
 
 
-def _told(run: Run, call: ToolUse) -> Tell | None:
+def _told(toolbox: Toolbox, run: Run, call: ToolUse) -> Tell | End | None:
     """A person's no or answer, whatever has become of the tool; None where there is neither."""
     said = run.decision
     if said is None or said.place != call.place:
         return None
     match said.verdict:
+        case Verdict.DENY if toolbox.asking.on_deny is OnDeny.ESCALATE:
+            return End(endings.ended_by_denial(call.name, call.input, said))
         case Verdict.DENY:
             return Tell(call, endings.denied(said), is_error=True)
         case Verdict.ANSWER:

@@ -188,6 +188,9 @@ async def decide(request: Request) -> Response:
     if became is Decided.MISSING:
         raise decisions.missing(identifier)
     after = await _find(gateway, identifier, tenant)
+    if became is Decided.DONE and after.decided_by:
+        seconds = max(0, after.decided_ms - after.asked_ms) / 1000
+        metrics.DECISION_SECONDS.labels(agent.namespace, agent.name).observe(seconds)
     if became not in (Decided.DONE, Decided.AGAIN):
         raise decisions.refused(became, after)
     return _json(wire.escalation_document(after, tenant=not tenant, whole=True))

@@ -40,8 +40,14 @@ OVER_BUDGET: Final = Counter(
 DECISIONS: Final = Counter(
     "penstock_gateway_decisions",
     "Words of people on calls that wait: decision is Approve, Deny or Answer, outcome ok, again, decided, "
-    "differs or missing.",
+    "differs, doubt, other or missing.",
     ("namespace", "agent", "decision", "outcome"),
+)
+DECISION_SECONDS: Final = Histogram(
+    "penstock_gateway_decision_seconds",
+    "Time from the question to a person's last word on it; what time decides is not among them.",
+    ("namespace", "agent"),
+    buckets=(10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14_400, 28_800, 86_400, 259_200, 604_800),
 )
 STREAMS: Final = Gauge("penstock_gateway_streams", "Event streams that are open.")
 WAITING: Final = Gauge("penstock_gateway_waiting", "Callers who wait for the end of a task.")

@@ -181,6 +181,8 @@ class Crew:
             return
         try:
             begun = claims.beginning(claim, self._agent.template.tiers)
+            if said := begun.decision:
+                self.meter.call_decided(said.verdict.value, "person" if said.by else "time")
             run = await loop.run_task(self._agent, begun, hold)
             history = claims.session_history(claim, run)
             outcome = run.outcome or endings.internal("no outcome")

@@ -314,7 +314,10 @@ class Hold:
         )
         if said is None:
             return
-        raise Interrupted(Directive.PARK if said is Directive.CONTINUE else said)
+        if said is Directive.CONTINUE:
+            self._meter.call_asked(planned=asked.ask.planned)
+            raise Interrupted(Directive.PARK)
+        raise Interrupted(said)
 
     async def release(self, *, to_stable: bool = False) -> bool:
         """Give the task back, or to stable; False when it was somebody else's by then.

@@ -112,7 +112,9 @@ def _endings() -> str:
     }
     marks = ", ".join(str(mark) for mark in spend.MARKS if mark < spend.WHOLE)
     lines = [f"  {name} = {_lua(outcome)},\n" for name, outcome in endings.items()]
-    return f'local TASK_VERSION = {TASK_VERSION}\nlocal PERCENT_MARKS = {{{marks}}}\nlocal LEFT_OUT = "{Counting.LEFT_OUT}"\nlocal ENDINGS = {{\n{"".join(lines)}}}\n'
+    counts = f'local LEFT_OUT = "{Counting.LEFT_OUT}"\nlocal ESCALATION = "{Counting.ESCALATION}"\n'
+    head = f"local TASK_VERSION = {TASK_VERSION}\nlocal PERCENT_MARKS = {{{marks}}}\n{counts}"
+    return f"{head}local ENDINGS = {{\n{''.join(lines)}}}\n"
 
 
 def _lua(outcome: Outcome) -> str:

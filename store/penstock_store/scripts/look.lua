@@ -4,7 +4,7 @@
 -- revision, what `spent.lua` answers of the budget or nothing, 1 when the ledger has calls that are open past their time,
 -- where calls of the canary were refused (see places.marked), calls that wait for a person, and in how many ms time decides
 -- the first of them}; route is its fields, or empty.
--- KEYS: tag, route, outcomes. ARGV: revisions; others are told of when they hold tasks.
+-- KEYS: tag, route, outcomes. ARGV: what each id begins with, then revisions; others are told of when they hold tasks.
 -- unguarded: it takes out what is empty or over, and changes nothing else
 -- uses: agent places spent
 local LONGEST_WORD = 64 -- a namespace's own user can write any
@@ -82,8 +82,9 @@ end
 
 local function parked()
   local first = redis.pcall("ZRANGE", PARKED, 0, 0, "WITHSCORES")
-  if first.err or #first == 0 then return {0, 0} end -- or the operator's user is still that of the version before
-  return {tally("ZCARD", PARKED), math.max(0, tonumber(first[2]) - NOW)}
+  if first.err or #first == 0 then return {0, 0, 0} end -- or the operator's user is still that of the version before
+  local asked = tonumber(call("HGET", escalation_key(ARGV[1] .. first[1]), "askedAt") or "") or NOW
+  return {tally("ZCARD", PARKED), math.max(0, tonumber(first[2]) - NOW), math.max(0, NOW - asked)}
 end
 
 local function marked()
@@ -92,7 +93,7 @@ local function marked()
 end
 
 local works, named = {}, {}
-for _, revision in ipairs(ARGV) do
+for _, revision in ipairs({unpack(ARGV, 2)}) do
   works[#works + 1], named[revision] = work(revision), true
 end
 for _, revision in ipairs(call("SMEMBERS", REVISIONS)) do

@@ -452,6 +452,15 @@ async def the_price_table_cannot_be_read_for_a_moment(plant: Plant) -> None:
     await plant.run(20)
 
 
+@story(PenstockApprovalWaits="support")
+async def a_call_has_waited_for_a_person_for_more_than_an_hour(plant: Plant) -> None:
+    made = trying()
+    assert made.look is not None
+    waiting = replace(made.look, parked=1, lapses_in_ms=80_000_000, waits_ms=3_700_000)
+    plant.world = replace(made, look=waiting)
+    await plant.run(5)
+
+
 @story(PenstockRolledBack="support")
 async def a_canary_is_aborted(plant: Plant) -> None:
     plant.world = trying()

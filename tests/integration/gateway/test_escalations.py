@@ -110,6 +110,9 @@ async def test_a_call_is_listed_read_approved_over_http_and_goes_on(shared, agen
     said = await decide(shared, "ann-of-finance", identifier, decision="Approve", note="by phone")
     assert said.status_code == 200, said.text
     assert (said.json()["status"], said.json()["decidedBy"]) == ("Approved", ["ann"])
+    async with shared.client("ann-of-finance") as client:
+        metrics = (await client.get("/metrics")).text
+    assert f'penstock_gateway_decision_seconds_count{{agent="{agent.key.name}"' in metrics
     [claim] = await agent.claim()
     assert (claim.decision.verdict, claim.decision.by, claim.decision.place) == (
         "Approve",

@@ -36,7 +36,9 @@ def tool(name, url, effect="ReadOnly", **more):
     }
 
 
-def template(script, tools=(), limits=None, messages=None, tiers=(), cache=None, **model):
+def template(
+    script, tools=(), limits=None, messages=None, tiers=(), cache=None, oversight=None, **model
+):
     """An agent's template whose model follows a script."""
     return {
         "instructions": "Help.\n#fake " + json.dumps(script),
@@ -46,6 +48,7 @@ def template(script, tools=(), limits=None, messages=None, tiers=(), cache=None,
         **({"messages": messages} if messages else {}),
         **({"tiers": list(tiers)} if tiers else {}),
         **({"cache": cache} if cache else {}),
+        **({"oversight": oversight} if oversight else {}),
     }
 
 

@@ -2,6 +2,7 @@
 
 import json
 
+import prometheus_client
 import pytest
 
 from penstock import traffic
@@ -89,6 +90,33 @@ async def test_a_denied_call_is_not_made_and_the_model_hears_why(shop, tool_serv
         ended = await shop.ended(identifier)
     assert (ended.status, tool_server.calls) == (TaskStatus.SUCCEEDED, [])
     assert "too much" in ended.outcome.output
+
+
+async def test_a_denial_ends_the_task_where_that_is_declared_and_all_of_it_is_counted(
+    shop, tool_server
+):
+    overseen = {"onDeny": "Escalate", "handover": True}
+    asks = {"name": "escalate", "input": {"reason": "who is she?"}}
+    for script, planned in ((SCRIPT, "yes"), ({"toolCalls": [asks]}, "no")):
+        cut = await shop.release(script, tools=[refund(tool_server)], oversight=overseen)
+        identifier = await shop.submit()
+        async with shop.pool(cut):
+            asked = await waiting(shop, identifier)
+            await decide(shop, asked.id, Verdict.DENY, note="too much")
+            ended = await shop.ended(identifier)
+        assert (ended.status, ended.outcome.reason) == (TaskStatus.ESCALATED, "Approval")
+        assert "ann has denied it: too much" in ended.outcome.message
+        place = {
+            "namespace": shop.agent.namespace,
+            "agent": shop.agent.name,
+            "revision": cut.name,
+        }
+        for name, labels in (
+            ("penstock_calls_asked_total", {"planned": planned}),
+            ("penstock_calls_decided_total", {"decision": "Deny", "by": "person"}),
+        ):
+            assert prometheus_client.REGISTRY.get_sample_value(name, place | labels) == 1
+    assert tool_server.calls == []
 
 
 async def test_an_answer_is_read_instead_of_a_result(shop, tool_server):

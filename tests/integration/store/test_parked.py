@@ -9,9 +9,11 @@ from types import MappingProxyType
 import pytest
 
 from penstock import traffic
+from penstock.analysis.fold import Fold
+from penstock.analysis.scope import Scope
 from penstock.api.oversight import OnTimeout
 from penstock.escalation import Ask, Asked, EscalationStatus, Verdict
-from penstock.task import OutcomeReason, TaskStatus, Usage, task_id
+from penstock.task import Counting, OutcomeReason, TaskStatus, Usage, task_id
 from penstock_store.escalations import Decided, Sought, Word
 from penstock_store.records import Directive
 
@@ -172,6 +174,25 @@ async def test_a_decision_on_a_task_whose_agent_has_just_gone_is_told_to_be_none
     said = await desk.store.escalations.decide(escalation, Word("ann", Verdict.APPROVE))
     assert said is Decided.TOO_LATE
     assert (await desk.store.tasks.get(task, TENANT)).status is TaskStatus.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("planned", "rows"), [(True, "rsmf"), (False, "rsff")], ids=["as declared", "of itself"]
+)
+async def test_what_nobody_declared_is_an_escalation_of_its_revision_and_counts_once(
+    desk, planned, rows
+):
+    task, escalation = await waits(desk, asks={"ask": Ask("why", planned=planned)})
+    await desk.store.escalations.decide(escalation, Word("ann", Verdict.APPROVE))
+    assert await desk.finish(await desk.claim_one())
+    assert await desk.kinds(task) == rows
+    rows = await desk.store.outcomes.rows(desk.agent)
+    if not planned:
+        assert (rows[2].counting, rows[2].cost_micro_usd) == (Counting.ESCALATION, 1)
+    counted = Fold(Scope(STABLE, CANARY, 0, 60_000, 10_000, dict.fromkeys(traffic.Arm, 600_000)))
+    counted.add(rows)
+    seen = counted.observe(rows[-1].at_ms).total[traffic.Arm.STABLE]
+    assert (seen.tasks, seen.escalations, seen.errors) == ((0, 0, 0) if planned else (1, 1, 0))
 
 
 async def test_no_break_of_before_it_was_asked_casts_doubt_on_a_call(desk):

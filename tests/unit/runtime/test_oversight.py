@@ -110,6 +110,89 @@ def test_a_rule_about_tools_asks_for_those_whose_whole_name_fits(pattern, asks):
 
 
 @pytest.mark.parametrize(
+    ("kind", "text", "holds"),
+    [
+        ("CreditCard", "4111 1111 1111 1111", True),
+        ("CreditCard", "pay with 4111-1111-1111-1111 12/26", True),
+        ("CreditCard", "12 4111111111111111", True),
+        ("CreditCard", "４１１１ １１１１ １１１１ １１１１", True),
+        ("CreditCard", 4111111111111111, True),
+        ("CreditCard", "4111 1111 1111 1112", False),
+        ("CreditCard", "order 17", False),
+        ("SSN", "her number is 078-05-1120.", True),
+        ("SSN", "078–05–1120", True),
+        ("SSN", "000-05-1120", False),
+        ("SSN", "2078-05-11204", False),
+        ("IBAN", "DE89 3704 0044 0532 0130 00 for the rent", True),
+        ("IBAN", "to de89370400440532013000", True),
+        ("IBAN", "DE89 3704 0044 0532 0130 01", False),
+        ("Email", "write to ann@example.org", True),
+        ("Email", "at @home", False),
+        ("Phone", "+49 (0)151 2345678", True),
+        ("Phone", "call (415) 555-0132", True),
+        ("Phone", "0151 23456789", True),
+        ("Phone", "invoice 20260712", False),
+        ("APIKey", "sk-abcdefghijklmnop1234", True),
+        ("APIKey", "-----BEGIN RSA PRIVATE KEY-----", True),
+        ("APIKey", "sk-1", False),
+    ],
+)
+def test_a_rule_about_data_asks_for_the_calls_that_hold_it(kind, text, holds):
+    rules = [{"name": "sensitive", "contains": [kind]}]
+    tool = refund(mode="None")
+    for given in ({"note": text}, {"deep": [{"er": text}]}, {str(text): 1}):
+        found = ask(tool, given, rules=rules)
+        assert (found is not None) == holds, given
+        assert not holds or (kind in found.why and not found.planned)
+
+
+def test_a_rule_about_data_and_tools_asks_where_both_fit():
+    rules = [{"name": "r", "toolPattern": "send_.*", "contains": ["Email"], "minApprovals": 2}]
+    held = {"to": "ann@example.org"}
+    assert ask(refund(mode="None"), held, rules=rules) is None
+    sends = refund(mode="None").model_copy(update={"name": "send_mail"})
+    assert ask(sends, held, rules=rules).min_approvals == 2
+    assert ask(sends, {"to": "nobody"}, rules=rules) is None
+
+
+def test_what_is_looked_for_costs_no_more_than_the_text_is_long():
+    rules = [{"name": "all", "contains": ["Email", "Phone", "CreditCard", "SSN", "IBAN", "APIKey"]}]
+    for text in ("1 " * 50_000, "4" * 100_000, "a" * 100_000, "DE12 " * 20_000, "@" * 100_000):
+        assert ask(refund(mode="None"), {"note": text}, rules=rules) is None
+
+
+def test_a_question_is_planned_where_any_that_was_declared_asks_it():
+    data = [{"name": "sensitive", "contains": ["Email"]}]
+    held = {"amount": 150, "to": "ann@example.org"}
+    assert ask(when(ABOVE), held, rules=data).planned
+    assert ask(refund(mode="Always"), held, rules=data).planned
+    assert not ask(refund(mode="None"), held, rules=data).planned
+
+
+@pytest.mark.parametrize("by", [("ann",), ()], ids=["a person", "time"])
+@pytest.mark.parametrize("then", [None, "Tell", "Escalate"])
+def test_a_denied_call_is_told_to_the_model_or_ends_the_task_as_declared(template, run, then, by):
+    made = template()
+    overseen = Oversight.model_validate({"onDeny": then} if then else {})
+    asks = run.replied(scripted.tool_use(("c1", "refund", {"order": "A1"})))
+    place = asks.transcript.calls[0].place
+    said = Decision("e", place, Verdict.DENY, "d", by, "paid already")
+    found = step.next_step(made, toolbox.build(made.tools, overseen), replace(asks, decision=said))
+    if then != "Escalate":
+        assert isinstance(found, step.Tell)
+        assert found.is_error
+        assert "paid already" in found.text
+        return
+    assert isinstance(found, step.End)
+    ended = found.outcome
+    assert (ended.status, ended.reason, ended.counting) == ("Escalated", "Approval", "LeftOut")
+    assert (("ann" if by else "in time") in ended.message, "paid already" in ended.message) == (
+        True,
+        True,
+    )
+
+
+@pytest.mark.parametrize(
     ("declared", "seconds", "holds"),
     [
         (None, 3600, OnTimeout.DENY),

@@ -8,10 +8,10 @@ from typing import Any, Final
 import jsonschema_rs
 
 from penstock import errors
-from penstock.api.oversight import ApprovalMode, ApprovalRule, Oversight, OversightRule
+from penstock.api.oversight import ApprovalMode, ApprovalRule, OnDeny, Oversight, OversightRule
 from penstock.api.tool import Tool
 from penstock.escalation import Ask
-from penstock_runtime.agent.tools import arguments
+from penstock_runtime.agent.tools import arguments, sensitive
 
 _BOUNDS: Final = jsonschema_rs.RegexOptions(size_limit=1 << 20, dfa_size_limit=1 << 21)
 
@@ -24,6 +24,7 @@ class Asking:
     """
 
     rules: tuple[tuple[OversightRule, frozenset[str]], ...] = ()
+    on_deny: OnDeny = OnDeny.TELL
     patterns: Mapping[str, Callable[[str], bool]] = field(default_factory=dict)
     required: Collection[str] = ()
 
@@ -33,14 +34,15 @@ class Asking:
         Where several rules ask, all are told, each one's groups must agree, and the larger number
         of people counts.
         """
-        asks = [*self._by_tool(tool, given), *self._by_rules(tool)]
+        asks = [*self._by_tool(tool, given), *self._by_rules(tool, given)]
         if tool.name in self.required:
             asks.append(Ask("restrictions.requireApproval names it"))
         if not asks:
             return None
         approvers = dict.fromkeys(groups for ask in asks for groups in ask.approvers)
         most = max(ask.min_approvals for ask in asks)
-        return Ask("; ".join(ask.why for ask in asks), tuple(approvers), most)
+        planned = any(ask.planned for ask in asks)
+        return Ask("; ".join(ask.why for ask in asks), tuple(approvers), most, planned)
 
     def _by_tool(self, tool: Tool, given: Mapping[str, Any]) -> list[Ask]:
         match tool.approval_mode:
@@ -51,20 +53,22 @@ class Asking:
             case ApprovalMode.WHEN:
                 rules = tool.approval.rules if tool.approval else []
                 fitting = ((rule, self._fits(rule, given)) for rule in rules)
-                return [
-                    _ask(rule.approvers, rule.min_approvals, why) for rule, why in fitting if why
-                ]
+                return [_ask(rule, why) for rule, why in fitting if why]
 
-    def _by_rules(self, tool: Tool) -> list[Ask]:
-        return [
-            _ask(
-                rule.approvers,
-                rule.min_approvals,
-                f"rule {rule.name} of the Agent's oversight names it",
-            )
-            for rule, tools in self.rules
-            if tool.name in tools
-        ]
+    def _by_rules(self, tool: Tool, given: Mapping[str, Any]) -> list[Ask]:
+        asks = []
+        for rule, tools in self.rules:
+            if tool.name not in tools:
+                continue
+            held = sensitive.found(given, rule.contains)
+            named = f"rule {rule.name} of the Agent's oversight"
+            if held:
+                kinds = ", ".join(held)
+                why = f"{named} asks where the arguments hold {kinds}"
+                asks.append(_ask(rule, why, planned=False))
+            elif not rule.contains:
+                asks.append(_ask(rule, f"{named} names it"))
+        return asks
 
     def _fits(self, rule: ApprovalRule, given: Mapping[str, Any]) -> str:
         """Why a rule asks; empty where it does not."""
@@ -100,21 +104,28 @@ def asking(
         InvalidResource: a pattern cannot be used; the message says which.
     """
     rules = overseen.rules if overseen else []
-    named = [(rule, _compiled(f"^(?:{rule.tool_pattern})$", rule.tool_pattern)) for rule in rules]
-    told = tuple(
-        (rule, frozenset(tool.name for tool in tools if fits(tool.name))) for rule, fits in named
-    )
+    told = tuple((rule, _named(rule.tool_pattern, tools)) for rule in rules)
     patterns = {
         rule.pattern: _compiled(rule.pattern, rule.pattern)
         for tool in tools
         for rule in (tool.approval.rules if tool.approval else ())
         if rule.pattern is not None
     }
-    return Asking(told, patterns, frozenset(required))
+    on_deny = overseen.on_deny if overseen else OnDeny.TELL
+    return Asking(told, on_deny, patterns, frozenset(required))
 
 
-def _ask(groups: Sequence[str], min_approvals: int, why: str) -> Ask:
-    return Ask(why, (tuple(groups),) if groups else (), min_approvals)
+def _named(pattern: str | None, tools: Sequence[Tool]) -> frozenset[str]:
+    """The tools that a rule is about."""
+    if pattern is None:
+        return frozenset(tool.name for tool in tools)
+    fits = _compiled(f"^(?:{pattern})$", pattern)
+    return frozenset(tool.name for tool in tools if fits(tool.name))
+
+
+def _ask(rule: ApprovalRule | OversightRule, why: str, *, planned: bool = True) -> Ask:
+    groups = (tuple(rule.approvers),) if rule.approvers else ()
+    return Ask(why, groups, rule.min_approvals, planned)
 
 
 def _why_always(tool: Tool) -> str:

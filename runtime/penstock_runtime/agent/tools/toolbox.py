@@ -61,7 +61,8 @@ class Toolbox:
     def ask(self, call: ToolUse) -> Ask | None:
         """Why the call needs a person, and whose word; None where it needs nobody."""
         if self.is_handover(call):
-            return Ask(f"the agent asks for a person: {_short(str(call.input.get('reason', '')))}")
+            why = f"the agent asks for a person: {_short(str(call.input.get('reason', '')))}"
+            return Ask(why, planned=False)
         return self.asking.ask(self.tools[call.name], call.input)
 
     def is_handover(self, call: ToolUse) -> bool:

@@ -22,6 +22,14 @@ local function keep_keys(task, seconds)
   end
 end
 
+-- While it waits as declared it is no sample. Where the model asks by itself, or by what it put into the call, its
+-- revision has escalated: that is counted now, and the task's end is not a second sample of it.
+local function count_wait(id, task, usage, asked)
+  if paired(asked).planned ~= "0" or task.moved ~= "" or was_halted(task) then return row("m", id, task) end
+  local cost = used(usage, "cost_micro_usd") + used(usage, "cache_saving_micro_usd")
+  row("f", id, task, table.concat({"", ESCALATION, latency_of(task, usage), string.format("%.0f", cost)}, "|"))
+end
+
 -- Park a task that is in no queue. asked: fields of the escalation in pairs. Answers the escalation's id.
 function parking.park(id, task, claim, usage, seconds, schema, asked)
   local name = id .. "." .. call("HINCRBY", task_key(id), "asked", 1)
@@ -39,7 +47,7 @@ function parking.park(id, task, claim, usage, seconds, schema, asked)
   call("EXPIRE", schema_key, LONGEST_WAIT_SECONDS + DAY_SECONDS)
   call("ZADD", PARKED, ends, tail_of(name))
   keep_keys(task, seconds)
-  row("m", id, task) -- while it waits it is no sample
+  count_wait(id, task, usage, asked)
   event(id, "waiting", cjson.encode({escalation = name, tool = call("HGET", key, "tool"), deadlineMs = ends}))
   return name
 end

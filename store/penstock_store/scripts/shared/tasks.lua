@@ -209,10 +209,10 @@ local function output_of(task, ending)
   return escalated ~= "" and escalated or output
 end
 
--- A time that a usage holds, ms.
-local function used_ms(usage, name)
-  local ms = string.match(usage, '"' .. name .. '":(%d+)') or ""
-  return #ms <= 12 and tonumber(ms) or 0
+-- A number that a usage holds: ms, or millionths of a US dollar.
+local function used(usage, name)
+  local number = string.match(usage, '"' .. name .. '":(%d+)') or ""
+  return #number <= 12 and tonumber(number) or 0
 end
 
 -- How long a revision took for a task, ms: what it waited for people or for its vendor's
@@ -220,8 +220,8 @@ end
 local function latency_of(task, usage)
   if task.startedAt <= 0 then return 0 end
   local least = NOW > task.startedAt and 1 or 0
-  local own = NOW - task.startedAt - waited_ms_of(task) - used_ms(usage, "paced_ms")
-  return math.max(least, own + used_ms(usage, "stored_ms"))
+  local own = NOW - task.startedAt - waited_ms_of(task) - used(usage, "paced_ms")
+  return math.max(least, own + used(usage, "stored_ms"))
 end
 
 -- The end of a task that is cancelled because a person takes it over.
