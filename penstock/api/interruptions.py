@@ -44,6 +44,18 @@ class Suspension(Block):
     overloads: Annotated[
         int, Field(ge=0, description="How often it was taken off because its queue aged.")
     ] = 0
+    incidents: Annotated[
+        int,
+        Field(ge=0, description="How often it was taken off because stable failed as well."),
+    ] = 0
+    misfit: Annotated[
+        str,
+        Field(
+            max_length=32,
+            description="The check whose limit stable itself was over for so long that it was no "
+            "incident: it takes the canary off no more.",
+        ),
+    ] = ""
     stop: Annotated[
         SpendStop | None, Field(description="Why it is stopped, where it is for what it has spent.")
     ] = None

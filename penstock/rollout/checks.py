@@ -7,7 +7,7 @@ from penstock.analysis.guardrails import CheckVerdict
 from penstock.api.analysis import Reason
 from penstock.api.reasons import WaitReason
 from penstock.api.rollout import Source, StepApproval
-from penstock.rollout import former, path, refusals
+from penstock.rollout import former, misfits, path, refusals
 from penstock.rollout.facts import COMPARABLE_PERCENT, Facts
 from penstock.rollout.moves import (
     Adopt,
@@ -29,6 +29,7 @@ from penstock.rollout.moves import (
 from penstock.rollout.requests import Verb
 from penstock.rollout.situation import Pods
 from penstock.rollout.words import answers, verdicts, waits
+from penstock.rollout.words import misfits as misfit_words
 from penstock.traffic import Arm
 
 # ----------------------------------------------------------------------------- who is it about
@@ -217,6 +218,8 @@ def evidence_unclear(facts: Facts) -> Move | None:
     check = facts.first_check(*unclear)
     if check and check.verdict is CheckVerdict.UNCOMPARED and facts.on_trial:
         return Wait(WaitReason.AWAITING_EVIDENCE, waits.on_trial)
+    if check and check.stable_over and misfits.known(facts):
+        return Wait(WaitReason.LIMIT_DOES_NOT_FIT, partial(misfit_words.held, check=check))
     return Wait(WaitReason.ANALYSIS_UNCLEAR, partial(waits.unclear, check=check)) if check else None
 
 

@@ -51,6 +51,11 @@ def raise_cap(situation: Situation, dollars: str) -> str:
     return _patch(situation, f'{{"spec":{{"analysis":{{"canarySpendCapUSD":"{dollars}"}}}}}}')
 
 
+def raise_limit(situation: Situation, field: str, value: int) -> str:
+    """The command that declares another limit of the guardrails."""
+    return _patch(situation, f'{{"spec":{{"analysis":{{"guardrails":{{"{field}":{value}}}}}}}}}')
+
+
 def unpause(situation: Situation) -> str:
     """The command that lets the steps go on."""
     return _patch(situation, '{"spec":{"paused":false}}')

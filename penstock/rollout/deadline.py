@@ -27,6 +27,7 @@ COUNTED: Final = (
     WaitReason.AWAITING_CAPACITY,
     WaitReason.AWAITING_EVIDENCE,
     WaitReason.ANALYSIS_UNCLEAR,
+    WaitReason.LIMIT_DOES_NOT_FIT,
     WaitReason.DEADLINE_EXCEEDED,
 )
 #: What may still be awaited where the deadline is asked; the first that answers says what.

@@ -39,6 +39,7 @@ _LOOK_AT_STABLE_SECONDS: Final = 60.0
 _TOLD_WAITS: Final = {
     WaitReason.HOLD_FOR_APPROVAL: EventReason.HOLD_FOR_APPROVAL,
     WaitReason.ANALYSIS_UNCLEAR: EventReason.ANALYSIS_UNCLEAR,
+    WaitReason.LIMIT_DOES_NOT_FIT: EventReason.LIMIT_DOES_NOT_FIT,
     WaitReason.MEASUREMENT_MISSING: EventReason.MEASUREMENT_MISSING,
     WaitReason.DEADLINE_EXCEEDED: EventReason.DEADLINE_EXCEEDED,
 }
@@ -47,6 +48,7 @@ _HOLDS: Final = (
     WaitReason.HOLDING,
     WaitReason.AWAITING_EVIDENCE,
     WaitReason.ANALYSIS_UNCLEAR,
+    WaitReason.LIMIT_DOES_NOT_FIT,
     WaitReason.DEADLINE_EXCEEDED,
     WaitReason.HOLD_FOR_APPROVAL,
     WaitReason.PAUSED,
@@ -152,10 +154,14 @@ def _halts(facts: Facts) -> tuple[Halt, ...]:
 def _quiet(facts: Facts) -> dict[str, Any]:
     """A canary that has been available for long enough has a clean sheet again."""
     kept = facts.suspension
-    counts = facts.status.unavailable_count or kept.overloads or kept.uncompared
-    if not counts or not kept.resumed_at or facts.seconds_since(kept.resumed_at) < QUIET_SECONDS:
+    counts = (facts.status.unavailable_count, kept.overloads, kept.uncompared, kept.incidents)
+    if not (any(counts) or kept.misfit) or not kept.resumed_at:
+        return {}
+    if facts.seconds_since(kept.resumed_at) < QUIET_SECONDS:
         return {}
     clean = kept.model_copy(update={"overloads": 0, "uncompared": 0})
+    if facts.stable_over is None:
+        clean = clean.model_copy(update={"incidents": 0, "misfit": ""})
     return {"unavailable_count": 0, "suspension": clean}
 
 

@@ -335,11 +335,20 @@ class Facts:
         window = self.situation.spec.analysis.guardrails.window_seconds
         return not enough and self.seconds_since(kept.resumed_at) < 2 * window
 
-    def first_check(self, *verdicts: CheckVerdict) -> Finding | None:
-        """The first guardrail that says one of these, but for those that only report."""
+    @property
+    def heard(self) -> list[Finding]:
+        """The guardrails judged, but for those that only report."""
         only_told = self.situation.spec.analysis.dry_run
-        heard = (check for check in self.checks if check.name not in only_told)
-        return next((check for check in heard if check.verdict in verdicts), None)
+        return [check for check in self.checks if check.name not in only_told]
+
+    @property
+    def stable_over(self) -> Finding | None:
+        """The first guardrail that stable itself is credibly over."""
+        return next((check for check in self.heard if check.stable_over), None)
+
+    def first_check(self, *verdicts: CheckVerdict) -> Finding | None:
+        """The first guardrail that says one of these."""
+        return next((check for check in self.heard if check.verdict in verdicts), None)
 
     # -- people --------------------------------------------------------------------------------
 

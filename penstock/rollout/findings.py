@@ -26,13 +26,14 @@ class Words:
     """What a metric is called, the unit of its limit, and why it rejects.
 
     ``failed``: what is said of a task that counted against the canary, where nothing else is
-    known of it.
+    known of it. ``field``: of the guardrails, where the limit is declared.
     """
 
     title: str
     unit: str
     reason: Reason
     failed: str
+    field: str
 
 
 #: What is said of a task that has not ended in its time.
@@ -41,21 +42,33 @@ OVERDUE: Final = "It had not ended when its time was over."
 _OF_AGE: Final = ", of tasks old enough that a failure would be known"
 
 WORDS: Final[Mapping[Metric, Words]] = {
-    ERROR_RATE: Words("error rate", "%", Reason.ERROR_RATE, meanings.STATUSES[TaskStatus.FAILED]),
+    ERROR_RATE: Words(
+        "error rate",
+        "%",
+        Reason.ERROR_RATE,
+        meanings.STATUSES[TaskStatus.FAILED],
+        "errorRatePercent",
+    ),
     LATENCY: Words(
         "mean latency",
         "s",
         Reason.LATENCY,
         "It took longer than `analysis.guardrails.latencyMeanSeconds`.",
+        "latencyMeanSeconds",
     ),
     ESCALATION_RATE: Words(
-        "escalation rate", "%", Reason.ESCALATION_RATE, meanings.STATUSES[TaskStatus.ESCALATED]
+        "escalation rate",
+        "%",
+        Reason.ESCALATION_RATE,
+        meanings.STATUSES[TaskStatus.ESCALATED],
+        "escalationRatePercent",
     ),
     COST: Words(
         "mean cost",
         "USD",
         Reason.COST,
         "It cost more than `analysis.guardrails.costPercentOfBudget` allows.",
+        "costPercentOfBudget",
     ),
 }
 

@@ -1,12 +1,12 @@
 """Whether a canary does any harm: it is taken off for a while, comes back, or is rejected."""
 
 from penstock.analysis.evidence import Observation
-from penstock.analysis.guardrails import CheckVerdict
+from penstock.analysis.guardrails import CheckVerdict, Finding
 from penstock.api import condition
 from penstock.api.analysis import Reason
 from penstock.api.comparison import OnRegression
 from penstock.api.reasons import WaitReason
-from penstock.rollout import findings, holds, spending
+from penstock.rollout import findings, holds, misfits, spending
 from penstock.rollout.comparing import REASONS, check_name, comparing, to_blame
 from penstock.rollout.facts import (
     COMPARABLE_PERCENT,
@@ -45,15 +45,22 @@ def unavailable(facts: Facts) -> Move | None:
 
 
 def shared_incident(facts: Facts) -> Move | None:
-    """Stable fails as well: users go to stable, nobody is blamed, and it comes back by itself."""
+    """Stable fails as well: users go to stable, nobody is blamed, and it comes back by itself.
+
+    So it does also where stable goes on failing with all users: that is no incident, see ``misfits``.
+    """
     if facts.suspended_for == WaitReason.SHARED_INCIDENT:
-        over = [check for check in facts.checks if check.stable_over]
-        if over or facts.observation is None:
+        if facts.observation is None:
             return Wait(WaitReason.SHARED_INCIDENT, waits.awaits_stable)
-        return _resume(facts)
+        over = facts.stable_over
+        if over and not misfits.last(facts):
+            return Wait(WaitReason.SHARED_INCIDENT, waits.awaits_stable)
+        return _resume(facts, misfit=over)
     check = facts.first_check(CheckVerdict.SHARED)
     if check is None or not facts.percent or facts.situation.agent_suspended:
         return None
+    if misfits.known(facts):
+        return None  # it is held below, at the share that it has
     return Suspend(WaitReason.SHARED_INCIDENT, verdicts.shared(check))
 
 
@@ -81,6 +88,9 @@ def not_comparable(facts: Facts) -> Move | None:
     after that, still without a rival, is its own; unless stable's few tasks fail too.
     """
     if facts.suspended_for == WaitReason.NOT_COMPARABLE:
+        over = facts.stable_over if misfits.last(facts) else None
+        if over:
+            return _resume(facts, misfit=over)
         if not facts.stable_proved_well:
             return Wait(WaitReason.NOT_COMPARABLE, waits.awaits_comparison)
         return _resume(facts)
@@ -123,12 +133,12 @@ def spend_cap(facts: Facts) -> Move | None:
     return Suspend(spending.reason(stop_now), why, stop=spending.kept(stop_now))
 
 
-def _resume(facts: Facts) -> Move:
+def _resume(facts: Facts, misfit: Finding | None = None) -> Move:
     """To come back is a raise: what holds any raise holds this one, but a person's word does it."""
     held = _held(facts)
     if held is None and facts.owned is None:
         held = holds.measurement_missing(facts) or holds.rows_lost(facts) or holds.paused(facts)
-    return held or Resume()
+    return held or Resume(misfit=misfit)
 
 
 def _held(facts: Facts) -> Move | None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from penstock.analysis.guardrails import Finding
 from penstock.api.analysis import Reason
 from penstock.api.interruptions import SpendStop
 from penstock.api.reasons import WaitReason
@@ -100,10 +101,12 @@ class Suspend:
 class Resume:
     """A suspended canary comes back to the share it had.
 
-    ``unbounded``: a person lets it, whatever it has spent.
+    ``unbounded``: a person lets it, whatever it has spent. ``misfit``: stable itself is over this
+    limit, which takes it off no more.
     """
 
     unbounded: bool = False
+    misfit: Finding | None = None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from penstock.api import condition
 from penstock.api.analysis import AnalysisStatus, ArmCounts, CheckReport, Yardstick
 from penstock.api.comparison import ComparisonStatus
 from penstock.api.rollout import AgentRolloutStatus
-from penstock.rollout import findings, path
+from penstock.rollout import findings, misfits, path
 from penstock.rollout.comparing import check_name, comparing
 from penstock.rollout.facts import COMPARABLE_PERCENT, Facts
 from penstock.rollout.words import compared
@@ -119,7 +119,8 @@ def _yardstick(facts: Facts, observed: Observation) -> Yardstick | None:
     kept = facts.status.analysis.before
     stable = observed.in_window(Arm.STABLE)
     few = stable.tasks < FEWEST_STABLE or facts.percent > COMPARABLE_PERCENT
-    if few or any(check.stable_over for check in facts.checks):
+    ill = any(check.stable_over for check in facts.checks) and not misfits.known(facts)
+    if few or ill:
         return kept
     return yardstick(stable)
 

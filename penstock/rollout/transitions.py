@@ -213,6 +213,7 @@ def _suspend(move: moves.Suspend, facts: Facts) -> Change:
             update={
                 "uncompared": kept.uncompared + (move.reason == WaitReason.NOT_COMPARABLE),
                 "overloads": kept.overloads + move.overload,
+                "incidents": kept.incidents + (move.reason == WaitReason.SHARED_INCIDENT),
                 "stop": move.stop,
                 "reason": move.reason.value,
                 "message": message[:2048],
@@ -229,7 +230,7 @@ def _resume(move: moves.Resume, facts: Facts) -> Change:
     trial = facts.suspended_for == WaitReason.NOT_COMPARABLE and back > COMPARABLE_PERCENT
     back = COMPARABLE_PERCENT if trial else back
     percent = facts.capped(back)
-    message = events.resumed(facts, percent, unbounded=move.unbounded)
+    message = events.resumed(facts, percent, move)
     source = Source.AUTOMATIC if percent == back else Source.CEILING
     approved = facts.status.step_approved and not trial  # it was given for another share
     update = {
@@ -244,6 +245,7 @@ def _resume(move: moves.Resume, facts: Facts) -> Change:
                 "resumed_at": condition.timestamp(facts.now),
                 "stop": None,
                 "unbounded": facts.suspension.unbounded or move.unbounded,
+                "misfit": move.misfit.name if move.misfit else facts.suspension.misfit,
             }
         ),
     }

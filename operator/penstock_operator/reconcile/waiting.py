@@ -32,6 +32,7 @@ DECISIONS: Final[frozenset[str]] = frozenset(
         WaitReason.HELD_BY_SETPOINT,
         WaitReason.CEILING_REACHED,
         WaitReason.ANALYSIS_UNCLEAR,
+        WaitReason.LIMIT_DOES_NOT_FIT,
         WaitReason.DEADLINE_EXCEEDED,
         WaitReason.SPEND_CAP_REACHED,
     }

@@ -19,6 +19,7 @@ _MISSING: Final = {
     WaitReason.AWAITING_CAPACITY: "workers are missing",
     WaitReason.AWAITING_EVIDENCE: "evidence is missing",
     WaitReason.ANALYSIS_UNCLEAR: "a check is unclear",
+    WaitReason.LIMIT_DOES_NOT_FIT: "stable itself is over a limit",
 }
 _BOTH: Final = (Arm.CANARY, Arm.STABLE)
 

@@ -7,7 +7,7 @@ from penstock.api.rollout import Source
 from penstock.rollout import commands, moves
 from penstock.rollout.facts import Facts
 from penstock.rollout.requests import Verb
-from penstock.rollout.words import answers, verdicts
+from penstock.rollout.words import answers, misfits, verdicts
 
 
 def first(revision: str) -> str:
@@ -61,9 +61,13 @@ def stopped(facts: Facts, why: str) -> str:
     return f"{facts.canary} was stopped at {facts.percent} %: {why}."
 
 
-def resumed(facts: Facts, percent: int, *, unbounded: bool = False) -> str:
-    """It has users again; by a person's word, whatever it has spent."""
-    so = " by request, and spends what the Agent's own budgets allow" if unbounded else ""
+def resumed(facts: Facts, percent: int, move: moves.Resume) -> str:
+    """It has users again; by a person's word, whatever it has spent, or for being no incident."""
+    so = ""
+    if move.unbounded:
+        so = " by request, and spends what the Agent's own budgets allow"
+    elif move.misfit:
+        so = f": {misfits.no_incident(move.misfit)}"
     return f"{facts.canary} comes back to {percent} %{so}."
 
 

@@ -22,6 +22,7 @@ NUMBERED: Final = (
     WaitReason.AWAITING_CAPACITY,
     WaitReason.DEADLINE_EXCEEDED,
     WaitReason.HOLD_FOR_APPROVAL,
+    WaitReason.LIMIT_DOES_NOT_FIT,
 )
 
 

@@ -15,6 +15,7 @@ from penstock.rollout.moves import Awaited
 from penstock.rollout.situation import Pods
 from penstock_operator.reconcile import idle
 from tests.unit.rollout.test_deadlines import waiting
+from tests.unit.rollout.test_misfits import lasting
 from tests.unit.rollout.test_money import DAY, MIDNIGHT, bounded, refused, stopped
 from tests.unit.rollout.test_reporting import first_world
 from tests.unit.rollout.test_taken_off import ALONE, FEW
@@ -175,6 +176,7 @@ WORLDS = {
         lambda: world_at(20).measure(canary=OUTAGE, stable=OUTAGE).decide(),
         "Suspended",
     ),
+    "limit_does_not_fit": (lambda: lasting().step_over(), "Suspended"),
     "spend_cap": (stopped, "Suspended"),
     "budget_share": (budget_share, "Suspended"),
     "rolled_back": (lambda: canary_world().measure(canary=BAD).decide(), "Degraded"),

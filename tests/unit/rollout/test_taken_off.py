@@ -292,7 +292,7 @@ def test_an_outage_on_both_sides_sends_users_to_stable_and_blames_nobody():
     assert world.condition("Suspended") == ("True", "SharedIncident")
     assert world.condition("Stalled")[0] == "False"
     assert world.verdicts == []
-    assert outage(world.after(3600)).percent == 0
+    assert outage(world.after(500)).percent == 0
 
 
 def test_it_comes_back_by_itself_when_stable_is_well_again_and_is_promoted():

@@ -10,6 +10,7 @@ local suspended_while = {
   DeadlineExceeded = true,
   HeldBySetpoint = true,
   HoldForApproval = true,
+  LimitDoesNotFit = true,
   NotComparable = true,
   Paused = true,
   SharedIncident = true,
