@@ -230,6 +230,7 @@ _RESULTS: Final = {
     Reason.NEW_REVISION: (Result.SUPERSEDED,),
     Reason.ALL_STEPS_PASSED: (Result.PROMOTED,),
     Reason.REQUESTED: (Result.PROMOTED,),
+    Reason.RETURNED: (Result.PROMOTED,),
     Reason.DEADLINE: (Result.REJECTED, Result.PROMOTED),
 }  # of all other reasons: Rejected
 _shown: dict[AgentKey, frozenset[Series]] = {}

@@ -25,6 +25,14 @@ class GuardrailMode(StrEnum):
     LITERAL = "Literal"
 
 
+class OnSharedIncident(StrEnum):
+    """What follows when stable breaks a limit as well as the canary does."""
+
+    SUSPEND = "Suspend"
+    HOLD = "Hold"
+    ROLLBACK = "Rollback"
+
+
 class Guardrails(Block):
     """Absolute limits on the canary over a sliding window; a breach rolls it back."""
 
@@ -63,6 +71,15 @@ class Guardrails(Block):
             "declared: 200. Where only this is declared: in percent of the mean of stable's tasks.",
         ),
     ] = None
+
+    on_shared_incident: Annotated[
+        OnSharedIncident,
+        Field(
+            description="Where stable is over a limit as the canary is. Suspend: stable serves everybody, "
+            "nobody is blamed, and the canary comes back by itself. Hold: it keeps its users, and "
+            "nothing is raised. Rollback: it is rejected."
+        ),
+    ] = OnSharedIncident.SUSPEND
 
     @property
     def cost_percent(self) -> int:
@@ -145,6 +162,7 @@ class Reason(StrEnum):
     NEW_REVISION = "NewRevision"
     ALL_STEPS_PASSED = "AllStepsPassed"
     REQUESTED = "Requested"
+    RETURNED = "Returned"
 
 
 class ArmCounts(Block):

@@ -128,6 +128,16 @@ class Strategy(Block):
             "against it and each side has 20 tasks. Default: Hold."
         ),
     ] = None
+    rollback_window_revisions: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=100,
+            description="A canary that is one of so many revisions that served everybody last, and was "
+            "not rejected, serves everybody again as soon as a pod is ready, without steps. Absent: "
+            "it climbs.",
+        ),
+    ] = None
     holdback_percent: Annotated[
         int,
         Field(

@@ -220,6 +220,8 @@ def evidence_unclear(facts: Facts) -> Move | None:
         return Wait(WaitReason.AWAITING_EVIDENCE, waits.on_trial)
     if check and check.stable_over and misfits.known(facts):
         return Wait(WaitReason.LIMIT_DOES_NOT_FIT, partial(misfit_words.held, check=check))
+    if check and check.verdict is CheckVerdict.SHARED:
+        return Wait(WaitReason.SHARED_INCIDENT, partial(waits.shared, check=check))
     return Wait(WaitReason.ANALYSIS_UNCLEAR, partial(waits.unclear, check=check)) if check else None
 
 

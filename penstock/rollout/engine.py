@@ -21,6 +21,7 @@ from penstock.rollout import (
     policy,
     report,
     requests,
+    returning,
     setpoint,
 )
 from penstock.rollout.changes import Change, remembered
@@ -86,7 +87,7 @@ def decide(situation: Situation) -> Decision:
         told,
         made.verdicts,
         _look_again(facts, said),
-        former.goal(facts),
+        former.goal(facts) or returning.goal(facts),
         promoted=facts.stable if facts.stable != stable else "",
         holds_seconds=_holds(facts, said),
     )

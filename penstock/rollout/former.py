@@ -41,6 +41,13 @@ def _why_not(facts: Facts, revision: str) -> str:
     return "" if served_at(facts, revision) else answers.never_served(revision)
 
 
+def good(facts: Facts) -> list[str]:
+    """The revisions that have served everybody and were not rejected, but for stable, the last first."""
+    others = (name for name in facts.versions if name != facts.stable)
+    able = [name for name in others if not _why_not(facts, name)]
+    return sorted(able, key=lambda name: served_at(facts, name), reverse=True)
+
+
 def _choice(facts: Facts) -> list[tuple[str, str | None]]:
     """Name and version of each revision that can be gone back to, the last first."""
     able = [name for name in facts.versions if not _why_not(facts, name)]

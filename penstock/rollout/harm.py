@@ -3,7 +3,7 @@
 from penstock.analysis.evidence import Observation
 from penstock.analysis.guardrails import CheckVerdict, Finding
 from penstock.api import condition
-from penstock.api.analysis import Reason
+from penstock.api.analysis import OnSharedIncident, Reason
 from penstock.api.comparison import OnRegression
 from penstock.api.reasons import WaitReason
 from penstock.rollout import findings, holds, misfits, spending
@@ -61,6 +61,12 @@ def shared_incident(facts: Facts) -> Move | None:
         return None
     if misfits.known(facts):
         return None  # it is held below, at the share that it has
+    follows = facts.situation.spec.analysis.guardrails.on_shared_incident
+    if follows is OnSharedIncident.HOLD:
+        return None  # below, what is shared holds any raise
+    if follows is OnSharedIncident.ROLLBACK and not holds.lacks_rows(facts):
+        message = verdicts.shared_condemns(facts.percent, check)
+        return Reject(findings.reason(check), message, check.name)
     return Suspend(WaitReason.SHARED_INCIDENT, verdicts.shared(check))
 
 

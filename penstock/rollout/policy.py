@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from penstock.rollout import checks, deadline, harm, holds, proofs
+from penstock.rollout import checks, deadline, harm, holds, proofs, returning
 from penstock.rollout.facts import Facts
 from penstock.rollout.moves import Move
 
@@ -56,7 +56,8 @@ POLICY: Final = (
     Entry(holds.rows_lost, "only with a measurement, and the one above without", free=True),
     Entry(holds.paused, "unpausing would not help while rows are missing"),
     Entry(checks.ceiling, "the share that catches up with its step is raised by itself"),
-    Entry(deadline.exceeded, "what a ceiling holds is late by no fault of its own"),
+    Entry(returning.within_window, "under a ceiling it climbs by steps, as any other", free=True),
+    Entry(deadline.exceeded, "who returns to what was good waits for nothing that could be late"),
     Entry(checks.first_step, "workers for the first step, too, may be missing for too long"),
     Entry(checks.hold_not_over, "a hold is over only where a step was entered"),
     Entry(checks.evidence_unclear, "a person is asked for nothing that time may settle"),

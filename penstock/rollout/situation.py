@@ -125,8 +125,8 @@ class Decision:
     canary. ``verdicts`` are new in this decision, one for each revision it is about, and must be
     put on the records of those before anything acts on the status. ``promoted`` is who serves by
     default from now on and did not before, empty where nobody was promoted. ``goal`` is the
-    revision that a person asked to go back to, until its first worker is ready: it needs its
-    workers now. ``holds_seconds``: a canary is tried, and so long nothing but news would change
+    revision that all users go back to, until its first worker is ready: it needs its workers
+    now. ``holds_seconds``: a canary is tried, and so long nothing but news would change
     the decision while no task is in the window; 0 where time alone might.
     """
 

@@ -221,6 +221,8 @@ TESTS = {
         "strategy.progressDeadlineSeconds": _DEADLINES
         + "test_a_canary_may_wait_for_as_long_as_is_declared",
         "strategy.onDeadline": _DEADLINES + "test_rollback_rejects_it_with_what_was_missing",
+        "strategy.rollbackWindowRevisions": "tests/unit/rollout/test_returning.py::"
+        "test_a_return_within_the_window_skips_the_steps",
         "strategy.holdbackPercent": _STRATEGY
         + "test_stable_keeps_the_holdback_during_the_final_hold",
         "analysis.guardrails.mode": _GUARDRAILS
@@ -229,6 +231,8 @@ TESTS = {
         + "test_what_is_older_than_the_window_is_not_held_against_the_canary",
         "analysis.guardrails.minTasks": _GUARDRAILS
         + "test_literal_waits_for_as_many_tasks_as_it_is_told",
+        "analysis.guardrails.onSharedIncident": "tests/unit/rollout/test_incidents.py::"
+        "test_what_follows_an_incident_of_both_is_declared",
         "analysis.guardrails.errorRatePercent": _OVER,
         "analysis.guardrails.latencyMeanSeconds": _OVER,
         "analysis.guardrails.escalationRatePercent": _OVER,

@@ -72,6 +72,7 @@ def last_moment(status: AgentRolloutStatus) -> datetime | None:
         status.step_started_at,
         status.blind_since,
         status.unready_since,
+        status.delay.since if status.delay else None,
         status.analysis.counted_at,
         status.suspension.resumed_at if status.suspension else None,
         status.suspension.since if status.suspension else None,

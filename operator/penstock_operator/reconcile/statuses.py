@@ -329,7 +329,7 @@ def _reconciling(stock: Stock, course: Course, crews: tuple[Crew, ...], stalled:
         return (
             True,
             "WaitingForPods",
-            f"waiting for the workers of {course.decision.goal}, by request",
+            f"waiting for the workers of {course.decision.goal}, which all users go back to",
         )
     if not course.split.stable or (not course.split.canary and _releasing(stock, course)):
         return True, "WaitingForPods", f"waiting for the workers of {stock.latest or 'a revision'}"

@@ -128,7 +128,10 @@ def _goal_fails(world: World, _stock: Stock, course: Course) -> Why | None:
     words = world.pods.get(course.decision.goal, Pods()).message if course.decision.goal else ""
     if not podwords.for_a_person(words):
         return None
-    return "PodsFailing", f"{course.decision.goal}, which was asked for, does not serve: {words}"
+    return (
+        "PodsFailing",
+        f"{course.decision.goal}, which all users go back to, does not serve: {words}",
+    )
 
 
 def _rollout_stalled(_world: World, _stock: Stock, course: Course) -> Why | None:

@@ -40,6 +40,11 @@ def shared(check: Finding) -> str:
     return f"{findings.line(check)}: stable is over the limit too"
 
 
+def shared_condemns(percent: int, check: Finding) -> str:
+    """Stable fails as well, and that is declared to condemn."""
+    return f"rolled back at {percent} %: {shared(check)} (onSharedIncident: Rollback)"
+
+
 def lacks_rows(check: Finding) -> str:
     """Over a limit, on numbers that lack rows."""
     return f"{findings.line(check)}; {LACKS_ROWS}"
@@ -142,6 +147,14 @@ def superseded_by_stable(percent: int, stable: str) -> str:
 def on_record(canary: str) -> str:
     """The record tells of a promotion that the status missed."""
     return f"promoted: the record of {canary} says so"
+
+
+def returned(revision: str, stable: str) -> str:
+    """A revision that was good before takes the place of one that came after it."""
+    return (
+        f"promoted: {revision} has served everybody before {stable} and is within "
+        "strategy.rollbackWindowRevisions"
+    )
 
 
 def promoted_by_request(percent: int) -> str:

@@ -276,6 +276,15 @@ def unclear(facts: Facts, check: Finding) -> str:
     )
 
 
+def shared(facts: Facts, check: Finding) -> str:
+    """Stable is over its limit as well, and the canary keeps its users."""
+    return (
+        f"Held at {facts.percent} %: {findings.title(check)} of {facts.canary} is over the limit of "
+        f"{findings.limit(check)}, and so is that of stable. It goes on by itself when stable is within its "
+        f"limits again. Abort: {_ask(facts, Verb.ABORT)}"
+    )
+
+
 def callers_cancel(facts: Facts) -> str:
     """Callers take back far more from the canary than from stable: a person decides."""
     counts = facts.status.analysis

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from penstock.analysis.metrics import Tally
+from penstock.api.analysis import OnSharedIncident
 from penstock.api.fields import micro_usd
 from penstock.api.rollout import AgentRolloutStatus, OnDeadline, Source, Stage, Step, StepApproval
 from penstock.money.ledger import Limit, Scope, Stop, Unit, Window
@@ -54,6 +55,7 @@ class Rollout(RuleBasedStateMachine):
         self.edited = False
         self.nonce = 0
         self.judged = 0
+        self.served = {S}
 
     # -- the operator: every rule ends with one pass --------------------------------------------
 
@@ -71,6 +73,7 @@ class Rollout(RuleBasedStateMachine):
         self.check_rejections(after)
         self.check_share(before, after)
         self.check_stable(before, after)
+        self.served.add(after.stable_revision)
         self.check_stop(before, after)
         self.check_deadline(before, after)
 
@@ -160,7 +163,9 @@ class Rollout(RuleBasedStateMachine):
         assert not self.world.situation.spec.paused
         assert not self.world.situation.agent_suspended
         held_back = before.share.source is Source.CEILING  # what it catches up was earned before
-        suspect = self.world.measured[Arm.CANARY] is SUSPECT and before.share.percent
+        theirs = self.world.measured[Arm.STABLE]
+        worse = 4 * theirs.errors > theirs.tasks  # who is clearly better than stable is not suspect
+        suspect = self.world.measured[Arm.CANARY] is SUSPECT and before.share.percent and not worse
         assert not suspect or held_back
         by_evidence = before.share.source is Source.AUTOMATIC and before.stage is Stage.STEPS
         if by_evidence and before.step_started_at:
@@ -172,6 +177,19 @@ class Rollout(RuleBasedStateMachine):
         if before.stable_revision and after.stable_revision != before.stable_revision:
             assert after.verdicts[-1].result == "Promoted"
             assert after.verdicts[-1].revision == after.stable_revision
+            if after.verdicts[-1].reason == "Returned":
+                self.check_return(before, after)
+
+    def check_return(self, before, after):
+        """Who skips the steps was good before, and nobody and nothing holds it."""
+        situation = self.world.situation
+        assert situation.spec.strategy.rollback_window_revisions
+        assert not situation.spec.paused
+        assert not situation.agent_suspended
+        assert self.world.measuring
+        assert after.stable_revision in self.served
+        seen = before.share.setpoint
+        assert seen is None or seen.percent == 100 or before.canary_revision != seen.revision
 
     # -- weather -------------------------------------------------------------------------------
 
@@ -252,6 +270,20 @@ class Rollout(RuleBasedStateMachine):
         strategy = self.world.situation.spec.strategy
         declared = {"progress_deadline_seconds": seconds, "on_deadline": then}
         self.world.edit(strategy=strategy.model_copy(update=declared))
+        self.decide()
+
+    @rule(window=st.sampled_from((None, 1, 3)))
+    def a_window_for_returns_is_declared(self, window):
+        strategy = self.world.situation.spec.strategy
+        declared = {"rollback_window_revisions": window}
+        self.world.edit(strategy=strategy.model_copy(update=declared))
+        self.decide()
+
+    @rule(follows=st.sampled_from(OnSharedIncident))
+    def an_incident_of_both_has_another_end(self, follows):
+        analysis = self.world.situation.spec.analysis
+        limits = analysis.guardrails.model_copy(update={"on_shared_incident": follows})
+        self.world.edit(analysis=analysis.model_copy(update={"guardrails": limits}))
         self.decide()
 
     @rule(paused=st.booleans())

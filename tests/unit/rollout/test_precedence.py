@@ -11,7 +11,7 @@ import pytest
 from penstock.analysis.metrics import Tally
 from penstock.api.comparison import OnNoEvidence
 from penstock.api.rollout import OnDeadline
-from penstock.rollout import checks, deadline, harm, holds, policy, proofs
+from penstock.rollout import checks, deadline, harm, holds, policy, proofs, returning
 from penstock.rollout.capacity import Capacity
 from penstock.rollout.engine import decide
 from penstock.rollout.policy import POLICY, Check
@@ -20,6 +20,8 @@ from tests.unit.rollout.beside import COMPARED, beside
 from tests.unit.rollout.test_deadlines import waiting
 from tests.unit.rollout.test_does_not_come_back import with_a_gap
 from tests.unit.rollout.test_money import bounded, refused
+from tests.unit.rollout.test_returning import after_three
+from tests.unit.rollout.test_returning import declare as returns
 from tests.unit.rollout.test_taken_off import ALONE, FEW
 from tests.unit.rollout.test_undo import after_c, trying_c2
 from tests.unit.rollout.world import (
@@ -219,10 +221,10 @@ NEIGHBOURS = [
         30, "Paused",
     ),
     Case(
-        "what a ceiling holds is not late",
-        checks.ceiling, deadline.exceeded,
-        lambda: late().set(5, "another"),
-        5, "CeilingReached",
+        "who returns to what was good is not late",
+        returning.within_window, deadline.exceeded,
+        lambda: returns(late(after_three().apply(C).pods(C).change(capacity=Capacity(0, 1000, 1000))), 3),
+        0, "NoCandidate", ("Promoted",),
     ),
     Case(
         "workers for the first step are missing for too long",
@@ -292,6 +294,24 @@ FURTHER = [
         checks.ceiling, checks.first_step,
         lambda: stable_world().set(0).decide().apply(C).pods(C),
         0, "CeilingReached", ("CandidateStarted",),
+    ),
+    Case(
+        "what a ceiling holds is not late",
+        checks.ceiling, deadline.exceeded,
+        lambda: late().set(5, "another"),
+        5, "CeilingReached",
+    ),
+    Case(
+        "paused, nobody returns",
+        holds.paused, returning.within_window,
+        lambda: returns(after_three().apply(C).pods(C), 3).edit(paused=True),
+        0, "Paused", ("CandidateStarted",),
+    ),
+    Case(
+        "who returns skips the steps",
+        returning.within_window, checks.first_step,
+        lambda: returns(after_three().apply(C).pods(C), 3),
+        0, "NoCandidate", ("CandidateStarted", "Promoted"),
     ),
     Case(
         "paused, time rejects nobody",
