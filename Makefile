@@ -27,7 +27,7 @@ demo: setup ## Show the main job: a good revision climbs, a bad one is rolled ba
 
 .PHONY: test
 test: setup ## Run all tests but those on kind: unit, properties, integration, repository (ARGS="-k word" picks some)
-	@$(BIN)/python tools/programs.py helm promtool
+	@$(BIN)/python tools/programs.py helm promtool prometheus
 	@$(PYTEST) --ignore=tests/e2e $(ARGS)
 
 .PHONY: setup

@@ -14,6 +14,8 @@ from penstock.errors import PenstockError
 from penstock.guard import unguarded
 from penstock_operator.cluster.cache import Cache
 from penstock_operator.cluster.client import Cluster
+from penstock_operator.external import servers
+from penstock_operator.external.gates import Gates
 from penstock_operator.leadership.leadership import Leadership
 from penstock_operator.leadership.lease import Elector, Place
 from penstock_operator.reconcile.controller import Workers
@@ -54,6 +56,7 @@ class Parts:
     rounds: Rounds
     elector: Elector | None
     store: Store
+    gates: Gates
 
     @classmethod
     def of(
@@ -77,6 +80,7 @@ class Parts:
             leadership,
         )
         tenants = _tenants(settings, cluster, store, cache, relister)
+        gates = Gates(servers.read(settings.prometheus), leadership.clock)
         sources = Sources(
             cluster,
             store,
@@ -87,12 +91,15 @@ class Parts:
             leadership,
             tenants,
             price_file=PriceFile(settings.prices_file),
+            gates=gates,
         )
         reconciler = Reconciler(sources, clock)
         workers = Workers(queue, reconciler, leadership, relister.knows)
         rounds = Rounds(store, queue, reconciler.memories, leadership, time.monotonic)
         elector = _elector(settings, leadership, clock)
-        return cls(leadership, cache, queue, relister, tenants, workers, rounds, elector, store)
+        return cls(
+            leadership, cache, queue, relister, tenants, workers, rounds, elector, store, gates
+        )
 
     def start(self) -> list[asyncio.Task[Any]]:
         """Begin everything; each of the tasks runs for ever."""
@@ -101,6 +108,7 @@ class Parts:
             asyncio.create_task(self.relister.run(), name="relist"),
             asyncio.create_task(self._lead(), name="workers"),
             asyncio.create_task(pressure.follow(self.store), name="memory of Redis"),
+            asyncio.create_task(self.gates.run(), name="gates"),
         ]
         if self.elector:
             self.elector.start()

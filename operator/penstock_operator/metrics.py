@@ -116,6 +116,19 @@ LEADER_TRANSITIONS: Final = Gauge(
     "How often the Lease has changed hands, as last seen: the epoch of whoever holds it.",
     registry=REGISTRY,
 )
+EXTERNAL_QUERIES: Final = Counter(
+    "penstock_external_queries_total",
+    "Questions for gates of spec.analysis.external, by the Prometheus that was asked and what came of it: "
+    "answered, no_number (no series, several, NaN), failed.",
+    ["prometheus", "result"],
+    registry=REGISTRY,
+)
+EXTERNAL_SECONDS: Final = Histogram(
+    "penstock_external_query_seconds",
+    "Time of one such question.",
+    ["prometheus"],
+    registry=REGISTRY,
+)
 VERDICTS: Final = Counter(
     "penstock_rollout_verdicts_total",
     "Ended canaries by result and reason, since this operator began to lead.",

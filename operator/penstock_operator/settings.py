@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     ended_task_seconds: Annotated[int, Field(ge=1)] = Retention().ended_task_seconds
     idempotency_seconds: Annotated[int, Field(ge=1)] = Retention().idempotency_seconds
     prices_file: Path | None = None  # the installation's own prices, live
+    prometheus: str = ""  # those that gates may ask, by name, as JSON; empty: none
     model_url: str = ""  # the installation's model endpoint; empty: the vendor's
     runtime_image: str = "penstock-runtime:dev"
     runtime_upgrade: RuntimeUpgrade = RuntimeUpgrade.ROLLING

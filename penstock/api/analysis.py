@@ -12,7 +12,8 @@ from penstock.api.comparison import (
     OnNoEvidence,
     OnRegression,
 )
-from penstock.api.fields import Block, Formerly, MapList, Message, Money, Percent, Timestamp
+from penstock.api.external import ExternalGate, GateReport
+from penstock.api.fields import Block, Formerly, MapList, Message, Money, Percent, Rule, Timestamp
 from penstock.api.sample import MAX_SAMPLES, Sample
 
 _COST_PERCENT: Final = 200
@@ -100,6 +101,21 @@ class Analysis(Block):
             "raises what is proven harmless. An empty block has its defaults. Absent: none."
         ),
     ] = None
+    external: Annotated[
+        tuple[ExternalGate, ...],
+        MapList("name"),
+        Rule("self.all(g, has(g.min) || has(g.max))", "a gate has min, max or both"),
+        Rule(
+            "self.all(g, !has(g.min) || !has(g.max) || quantity(g.min).compareTo(quantity(g.max)) <= 0)",
+            "min of a gate is not above its max",
+        ),
+        Field(
+            max_length=8,
+            description="Numbers of a Prometheus that must keep their bounds before a step is left. They "
+            "hold, and condemn nobody; a number that is missing holds too. A person's word does not wait "
+            "for them.",
+        ),
+    ] = ()
     on_regression: Annotated[
         OnRegression,
         Field(
@@ -267,6 +283,11 @@ class AnalysisStatus(Block):
         ComparisonStatus | None,
         Field(description="The sums of the comparison, where one is asked for."),
     ] = None
+    external: Annotated[
+        tuple[GateReport, ...],
+        MapList("name"),
+        Field(max_length=8, description="What the gates of spec.analysis.external say."),
+    ] = ()
     checks: Annotated[
         list[CheckReport], MapList("name"), Field(max_length=16, description="The last checks.")
     ] = []

@@ -7,7 +7,7 @@ from penstock.analysis.guardrails import CheckVerdict
 from penstock.api.analysis import Reason
 from penstock.api.reasons import WaitReason
 from penstock.api.rollout import Source, StepApproval
-from penstock.rollout import former, misfits, path, refusals
+from penstock.rollout import former, gates, misfits, path, refusals
 from penstock.rollout.facts import COMPARABLE_PERCENT, Facts
 from penstock.rollout.moves import (
     Adopt,
@@ -256,7 +256,8 @@ def evidence_not_sufficient(facts: Facts) -> Move | None:
 def _nobody_eligible(facts: Facts) -> Move:
     left = facts.step.longest_wait_seconds - facts.seconds_in_step()
     if left <= 0:
-        return approval_missing(facts) or _automatic_advance(facts, nobody_eligible=True)
+        held = gates.closed(facts) or approval_missing(facts)
+        return held or _automatic_advance(facts, nobody_eligible=True)
     until = facts.now + timedelta(seconds=left)
     return Wait(WaitReason.AWAITING_EVIDENCE, partial(waits.awaits_users, until=until), until)
 

@@ -15,7 +15,7 @@ from penstock.api.analysis import Reason
 from penstock.api.interruptions import Delay
 from penstock.api.reasons import WaitReason
 from penstock.api.rollout import OnDeadline, Source, StepApproval
-from penstock.rollout import checks, path, proofs
+from penstock.rollout import checks, gates, path, proofs
 from penstock.rollout.comparing import comparing
 from penstock.rollout.facts import Facts
 from penstock.rollout.moves import Advance, Move, Promote, Reject, Wait
@@ -39,6 +39,7 @@ _AWAITED: Final = (
     checks.callers_cancel,
     checks.evidence_not_sufficient,
     proofs.not_proven,
+    gates.closed,
     checks.approval_missing,
     checks.advance,
     checks.final_watch,
@@ -126,6 +127,8 @@ def _against(facts: Facts, percent: int) -> str:
         return deadlines.SUSPICIOUS
     if _unapproved(facts):
         return deadlines.UNAPPROVED
+    if gates.closed(facts):
+        return deadlines.GATE
     if facts.capped(percent) < percent:
         return deadlines.CEILING
     if percent > facts.percent and (not facts.capacity_for(percent) or facts.status.stuck):

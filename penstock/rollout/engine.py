@@ -43,6 +43,8 @@ _TOLD_WAITS: Final = {
     WaitReason.LIMIT_DOES_NOT_FIT: EventReason.LIMIT_DOES_NOT_FIT,
     WaitReason.MEASUREMENT_MISSING: EventReason.MEASUREMENT_MISSING,
     WaitReason.DEADLINE_EXCEEDED: EventReason.DEADLINE_EXCEEDED,
+    WaitReason.EXTERNAL_GATE: EventReason.EXTERNAL_GATE,
+    WaitReason.EXTERNAL_MISSING: EventReason.EXTERNAL_MISSING,
 }
 #: What ends by a person's word, by tasks, or at a moment that is told.
 _HOLDS: Final = (
@@ -55,6 +57,8 @@ _HOLDS: Final = (
     WaitReason.PAUSED,
     WaitReason.HELD_BY_SETPOINT,
     WaitReason.CEILING_REACHED,
+    WaitReason.EXTERNAL_GATE,
+    WaitReason.EXTERNAL_MISSING,
 )
 #: Whatever else goes by the clock (workers that are asked for ahead, a sheet that is clean again) may be so late.
 _HOLDS_SECONDS: Final = 10.0

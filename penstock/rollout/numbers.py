@@ -11,7 +11,7 @@ from penstock.api import condition
 from penstock.api.analysis import AnalysisStatus, ArmCounts, CheckReport, Yardstick
 from penstock.api.comparison import ComparisonStatus
 from penstock.api.rollout import AgentRolloutStatus
-from penstock.rollout import findings, misfits, path
+from penstock.rollout import findings, gated, misfits, path
 from penstock.rollout.comparing import check_name, comparing
 from penstock.rollout.facts import COMPARABLE_PERCENT, Facts
 from penstock.rollout.words import compared
@@ -61,6 +61,7 @@ def measured(facts: Facts, observed: Observation) -> AnalysisStatus:
             "step_stable": for_status(observed.in_step(Arm.STABLE)),
             "step_canary": for_status(observed.in_step(Arm.CANARY)),
             "comparison": _sums(facts),
+            "external": gated.reports(facts),
         }
     return facts.status.analysis.model_copy(update=update)
 
@@ -144,24 +145,26 @@ def _worth_a_write(facts: Facts, before: AgentRolloutStatus, observed: Observati
     return (facts.now - condition.moment(last)).total_seconds() >= SECONDS_BETWEEN_COUNTS
 
 
-_News = tuple[tuple[str, ...], tuple[bool, ...]]
+_News = tuple[tuple[str, ...], tuple[bool, ...], tuple[str, ...]]
 
 
 def _news(facts: Facts, observed: Observation) -> _News:
-    """What each check says, and which arms have tasks."""
+    """What each check says, which arms have tasks, what each gate says."""
     analysis = facts.status.analysis
     kept = [tally.tasks > 0 for tally in _arms(analysis)]
     if path.under_way(facts.status):
         kept = [
             count(arm).tasks > 0 for count in (observed.in_total, observed.in_step) for arm in _ARMS
         ]
-    return _words(facts), tuple(kept)
+    said = gated.reports(facts) if path.under_way(facts.status) else analysis.external
+    return _words(facts), tuple(kept), gated.words(said)
 
 
 def _told(analysis: AnalysisStatus) -> _News:
     """The same, as status has it."""
     words_of = tuple(check.verdict for check in analysis.checks)
-    return words_of, tuple(arm.tasks > 0 for arm in _arms(analysis))
+    kept = tuple(arm.tasks > 0 for arm in _arms(analysis))
+    return words_of, kept, gated.words(analysis.external)
 
 
 def _arms(analysis: AnalysisStatus) -> tuple[ArmCounts, ...]:

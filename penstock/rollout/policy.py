@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from penstock.rollout import checks, deadline, harm, holds, proofs, returning
+from penstock.rollout import checks, deadline, gates, harm, holds, proofs, returning
 from penstock.rollout.facts import Facts
 from penstock.rollout.moves import Move
 
@@ -65,7 +65,8 @@ POLICY: Final = (
     Entry(checks.callers_cancel, "more tasks may settle it without a person"),
     Entry(checks.evidence_not_sufficient, "who cancels is why tasks are missing"),
     Entry(proofs.not_proven, "of no task nothing is proven, and time may pass such a step"),
-    Entry(checks.approval_missing, "people approve on evidence"),
+    Entry(gates.closed, "what our own tasks say is asked before what others measure"),
+    Entry(checks.approval_missing, "people approve on evidence, and behind open gates"),
     Entry(checks.advance, "no step is left that wants an approval"),
     Entry(checks.final_watch, "for the final hold, and advance for the steps", free=True),
     Entry(checks.promote, "a final hold without a task proves nothing"),

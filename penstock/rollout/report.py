@@ -8,11 +8,11 @@ from penstock.api.analysis import Result
 from penstock.api.condition import Status
 from penstock.api.reasons import ConditionType, WaitReason
 from penstock.api.rollout import Source
-from penstock.rollout import former, path, spending
+from penstock.rollout import former, gated, path, spending
 from penstock.rollout.facts import Facts
 from penstock.rollout.moves import Awaited
 from penstock.rollout.situation import Pods
-from penstock.rollout.words import conditions, verdicts, waits
+from penstock.rollout.words import conditions, external, verdicts, waits
 
 _AWAITS_PODS: Final = (
     WaitReason.CANARY_NOT_READY,
@@ -37,6 +37,8 @@ def all_conditions(facts: Facts, wait: Awaited) -> tuple[condition.Condition, ..
     }
     if path.under_way(facts.status) and facts.status.unreached_percent is not None:
         told[ConditionType.NO_ELIGIBLE_USERS] = _unreached(facts, facts.status.unreached_percent)
+    if facts.situation.spec.analysis.external:
+        told[ConditionType.REFERENCES_RESOLVED] = _references(facts)
     if _is_bounded(facts):
         told[ConditionType.STOPPED] = _stopped(facts, wait)
     return tuple(_condition(facts, kind, *words_of) for kind, words_of in told.items())
@@ -136,7 +138,19 @@ def _stalled(facts: Facts, wait: Awaited) -> _Told:
         return Status.TRUE, "StartDeadlineExceeded", waits.start_deadline(facts, wait.message)
     if wait.reason == WaitReason.ROLLED_BACK:
         return Status.TRUE, wait.reason, wait.message
+    if path.under_way(facts.status) and gated.unresolved(facts):
+        return _references(facts, Status.TRUE)
     return Status.FALSE, "NotStalled", ""
+
+
+def _references(facts: Facts, unresolved: Status = Status.FALSE) -> _Told:
+    """Whether every gate can be asked; the reason is that of the first one that cannot."""
+    found = gated.unresolved(facts)
+    if not found:
+        return Status.TRUE, "Found", ""
+    message = " ".join(external.unresolved(gate, known) for gate, known in found)
+    reason = found[0][1].unresolved
+    return unresolved, reason.value if reason else "", message[:2048]
 
 
 def _awaited(facts: Facts, wait: Awaited) -> Pods:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from penstock.analysis.evidence import Observation
+from penstock.analysis.gates import Answer
 from penstock.api.analysis import Verdict
 from penstock.api.reasons import EventReason
 from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus
@@ -75,7 +76,8 @@ class Situation:
     name it is called like its Agent. Without a ``capacity`` there is enough for any share.
     ``store_error`` says why Redis does not answer. ``uncut`` is the reason, in one word, why the
     Agent's present template has no revision: Settling, or what is wrong with it.
-    ``expected_micro_usd`` is what a task is declared to cost, None where it is not. ``agent_limits``
+    ``external`` is what is known of the gates in spec, by their names; one that is not among it is
+    asked for the first time. ``expected_micro_usd`` is what a task is declared to cost, None where it is not. ``agent_limits``
     are those of the budget that the Agent enforces, None where it cannot be read; ``stops`` tells for want of which
     of its own limits calls of a revision were refused.
     """
@@ -104,6 +106,7 @@ class Situation:
     expected_micro_usd: int | None = None
     agent_limits: tuple[Limit, ...] | None = ()
     stops: Mapping[str, tuple[Stop, ...]] = field(default_factory=dict)
+    external: Mapping[str, Answer] = field(default_factory=dict)
     namespace: str = ""
     name: str = ""
 

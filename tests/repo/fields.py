@@ -46,6 +46,8 @@ _MAY_ADD = _COMPARING + "test_what_the_next_step_may_add_is_declared"
 _IGNORED = _COMPARING + "test_smaller_differences_are_ignored"
 _TOLERATED = _COMPARING + "test_how_much_higher_values_may_be_is_declared"
 _SPENDING = "tests/unit/rollout/test_money.py::"
+_GATES = "tests/unit/rollout/test_external_gates.py::"
+_ASKED = "tests/unit/operator/test_gates.py::"
 _OVER = _GUARDRAILS + "test_a_limit_condemns_what_is_over_it_and_spares_what_is_under_it"
 
 #: A field with one legal value: there is nothing to vary until there is a second one.
@@ -244,6 +246,15 @@ TESTS = {
         "analysis.comparison.ignoreBelow.escalationsPer1000": _IGNORED,
         "analysis.comparison.latencyTolerancePercent": _TOLERATED,
         "analysis.comparison.costTolerancePercent": _TOLERATED,
+        "analysis.external[].name": _GATES
+        + "test_of_several_the_one_without_a_number_is_told_first",
+        "analysis.external[].address": _ASKED
+        + "test_an_unknown_name_is_told_with_those_that_may_be_asked",
+        "analysis.external[].query": _ASKED + "test_an_edited_gate_is_another_one",
+        "analysis.external[].min": _GATES + "test_its_bounds_decide",
+        "analysis.external[].max": _GATES + "test_its_bounds_decide",
+        "analysis.external[].forSeconds": _GATES
+        + "test_it_must_keep_its_bounds_for_as_long_as_declared",
         "analysis.onRegression": _COMPARING + "test_on_pause_a_person_decides",
         "analysis.onNoEvidence": _COMPARING + "test_on_hold_it_waits_for_ever",
         "analysis.dryRun": _COMPARING + "test_a_check_that_only_reports_condemns_and_holds_nothing",

@@ -101,3 +101,37 @@ app.kubernetes.io/managed-by: penstock
   configMap: {name: {{ include "penstock.prices" . | quote }}}
 {{- end }}
 {{- end -}}
+
+{{/* The Prometheus servers of operator.prometheus as the operator reads them; empty without any. */}}
+{{- define "penstock.prometheus" -}}
+{{- if .Values.operator.prometheus -}}
+{{- $found := dict -}}
+{{- range $name, $server := .Values.operator.prometheus -}}
+{{- $told := dict "url" $server.url "namespaces" $server.namespaces -}}
+{{- with $server.namespaceLabel }}{{ $_ := set $told "namespace_label" . }}{{ end -}}
+{{- if $server.credentialsSecret }}{{ $_ := set $told "credentials" (printf "/etc/penstock/prometheus/%s" $name) }}{{ end -}}
+{{- $_ := set $found $name $told -}}
+{{- end -}}
+{{- $found | toJson -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The operator's mounts and volumes of their credentials, each empty without any. */}}
+{{- define "penstock.prometheusMounts" -}}
+{{- range $name, $server := .Values.operator.prometheus }}
+{{- if $server.credentialsSecret }}
+- name: prometheus-{{ $name }}
+  mountPath: /etc/penstock/prometheus/{{ $name }}
+  readOnly: true
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "penstock.prometheusVolumes" -}}
+{{- range $name, $server := .Values.operator.prometheus }}
+{{- if $server.credentialsSecret }}
+- name: prometheus-{{ $name }}
+  secret: {secretName: {{ $server.credentialsSecret | quote }}}
+{{- end }}
+{{- end }}
+{{- end -}}

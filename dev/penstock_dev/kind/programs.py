@@ -1,4 +1,4 @@
-"""Finds kind, kubectl, helm, promtool and what a node runs: on the PATH, in the cache, else gets them."""
+"""Finds kind, kubectl, helm, Prometheus and what a node runs: on the PATH, in the cache, else gets them."""
 
 from __future__ import annotations
 
@@ -24,10 +24,16 @@ _MODULES = {
         paths.MODULES / "promtool",
         "github.com/prometheus/prometheus/cmd/promtool",
     ),
+    "prometheus": build.Program(
+        "prometheus",
+        pins.PROMETHEUS,
+        paths.MODULES / "promtool",
+        "github.com/prometheus/prometheus/cmd/prometheus",
+    ),
 }
 ON_PATH = ("kind", "helm", "kubectl")
 # What Debian has in a package, to be unpacked without rights and without installing anything.
-_PACKAGES = {"promtool": "prometheus"}
+_PACKAGES = {"promtool": "prometheus", "prometheus": "prometheus"}
 
 
 class ProgramUnavailable(Exception):
@@ -92,6 +98,11 @@ def kind(report: commands.Report = print) -> Path:
 def promtool(report: commands.Report = print) -> Path:
     """The path of promtool; unpacks or builds it when it is nowhere. Raises ProgramUnavailable."""
     return find("promtool") or asyncio.run(resolve(["promtool"], report))["promtool"]
+
+
+def prometheus(report: commands.Report = print) -> Path:
+    """The path of prometheus; unpacks or builds it when it is nowhere. Raises ProgramUnavailable."""
+    return find("prometheus") or asyncio.run(resolve(["prometheus"], report))["prometheus"]
 
 
 def folder(report: commands.Report = print) -> Path:

@@ -258,6 +258,11 @@ def _unreadable_moment(status: AgentRolloutStatus) -> _Place | None:
         *((("halts", n), halt.until) for n, halt in enumerate(status.halts)),
         (("stuck",), status.stuck.since if status.stuck else None),
         (("analysis", "countedAt"), status.analysis.counted_at),
+        *(
+            (("analysis", "external", n), one.since)
+            for n, one in enumerate(status.analysis.external)
+        ),
+        *((("analysis", "external", n), one.at) for n, one in enumerate(status.analysis.external)),
         *((("conditions", n), c.last_transition_time) for n, c in enumerate(status.conditions)),
     ]
     for place, text in moments:

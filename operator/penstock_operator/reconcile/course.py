@@ -124,6 +124,7 @@ def situation(world: World, stock: Stock, rollout: Rollout) -> Situation:
         agent_limits=_agent_limits(world),
         stops={canary: world.look.stops} if _is_of_canary(world, canary) and world.look else {},
         expected_micro_usd=budgets.expected_micro_usd(world.spec.budgets) if world.spec else None,
+        external=world.external,
         namespace=namespace_of(world.agent),
         name=name_of(rollout.obj),
     )

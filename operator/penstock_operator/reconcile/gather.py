@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from penstock import names, revision
 from penstock.analysis.evidence import Observation
+from penstock.analysis.gates import Answer
 from penstock.api import budgets, validation
 from penstock.api.agent import AgentSpec, AgentTemplate, InstructionsSource
 from penstock.api.agent_status import AgentStatus
@@ -18,6 +19,7 @@ from penstock.api.rollout import AgentRef, AgentRolloutSpec, AgentRolloutStatus
 from penstock.errors import InvalidResource, StoreRefused, StoreUnavailable
 from penstock.money.prices import EMPTY, Table
 from penstock.names import AgentKey
+from penstock.rollout import path
 from penstock.rollout.situation import Pods
 from penstock.traffic import RevisionLimits
 from penstock_operator.cluster import reading
@@ -38,6 +40,7 @@ from penstock_operator.cluster.kinds import (
     uid_of,
 )
 from penstock_operator.cluster.reading import Rollout
+from penstock_operator.external.gates import Gates
 from penstock_operator.leadership import election
 from penstock_operator.leadership.leadership import Leadership
 from penstock_operator.reconcile import manifests, podwords
@@ -68,6 +71,7 @@ class Sources:
     tenants: Tenants | None = None  # where each namespace has a Redis user of its own
     store_clock: StoreClock = field(default_factory=StoreClock)
     price_file: PriceFile = field(default_factory=lambda: PriceFile(None))
+    gates: Gates | None = None  # without it nobody can be asked: no gate opens
 
 
 def basis(sources: Sources, key: AgentKey) -> Basis:
@@ -143,6 +147,7 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
         heard_seconds=sources.store_clock.heard_seconds(sources.leadership.clock()),
         observation=observation,
         observation_error=observation_error,
+        external=_external(sources, key, charge, now),
         pods=pods,
         lulls=memory.lulls,
         name_conflict=memory.name_conflict,
@@ -297,6 +302,17 @@ async def _observe(
         return seen, ""
     except (StoreRefused, StoreUnavailable) as error:
         return None, str(error)
+
+
+def _external(
+    sources: Sources, key: AgentKey, rollout: Rollout | None, now: datetime
+) -> Mapping[str, Answer]:
+    """What is known of the gates by now: nobody waits for an answer here."""
+    if sources.gates is None:
+        return {}
+    declared = rollout.spec.analysis.external if rollout else ()
+    tried = rollout is not None and path.under_way(rollout.status)
+    return sources.gates.look(key, declared, now, asks=tried)
 
 
 def _all_limits(records: tuple[Object, ...], cuts: Cuts) -> dict[str, RevisionLimits]:

@@ -115,6 +115,8 @@ class Reconciler:
         """Report to AgentRollouts that name an Agent which does not exist."""
         self.memories.pop(key, None)
         self.sources.measure.forget(key)
+        if self.sources.gates:
+            self.sources.gates.forget(key)
         orphans = self.sources.cache.of_agent(ROLLOUT, key)
         metrics.show(key, shown.of_nobody(key) if orphans else {})
         for rollout in orphans:

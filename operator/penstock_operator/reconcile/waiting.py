@@ -34,6 +34,8 @@ DECISIONS: Final[frozenset[str]] = frozenset(
         WaitReason.ANALYSIS_UNCLEAR,
         WaitReason.LIMIT_DOES_NOT_FIT,
         WaitReason.DEADLINE_EXCEEDED,
+        WaitReason.EXTERNAL_GATE,
+        WaitReason.EXTERNAL_MISSING,
         WaitReason.SPEND_CAP_REACHED,
     }
 )

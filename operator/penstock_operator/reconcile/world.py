@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from penstock.analysis.evidence import Observation
+from penstock.analysis.gates import Answer
 from penstock.api.agent import AgentSpec, RolloutPolicy
 from penstock.api.agent_status import AgentStatus
 from penstock.rollout.situation import Pods
@@ -33,7 +34,7 @@ class World:
     ``refused``: a child that the API server would not take, in its words. ``unprovided``: nobody has
     yet seen to it that the workers of this namespace can reach Redis; ``no_redis_user``: why the
     pass before could not. ``decided_epoch`` is the highest that Kubernetes has on record for the
-    agent. ``epoch`` is the leadership in which is decided, not below that one, and ``instead_of``
+    agent. ``external`` is what is known of the gates of the rollout in charge. ``epoch`` is the leadership in which is decided, not below that one, and ``instead_of``
     the (epoch, version) of a route in Redis that no leader wrote: both come from the fence of the
     pass. ``quiet`` is what a revision would be cut from, to be remembered. ``answers`` are those of the API server that
     are not quite what was applied. ``cuts`` are what records of this very version held, by uid and
@@ -61,6 +62,7 @@ class World:
     heard_seconds: float = math.inf
     observation: Observation | None = None
     observation_error: str = ""
+    external: Mapping[str, Answer] = field(default_factory=dict)
     pods: Mapping[str, Pods] = field(default_factory=dict)
     lulls: Mapping[str, Lull] = field(default_factory=dict)
     name_conflict: str = ""

@@ -13,6 +13,7 @@ TOO_FEW: Final = "too few tasks of both sides have ended"
 NOT_COMPARED: Final = "it was not compared with stable yet"
 SUSPICIOUS: Final = "something speaks against it"
 UNAPPROVED: Final = "a step that is left wants an approval"
+GATE: Final = "a gate outside of Penstock is closed"
 CEILING: Final = "a left-over setpoint is a ceiling"
 NO_WORKERS: Final = "its ready pods have no room for the larger share"
 _MISSING: Final = {

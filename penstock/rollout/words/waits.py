@@ -23,6 +23,8 @@ NUMBERED: Final = (
     WaitReason.DEADLINE_EXCEEDED,
     WaitReason.HOLD_FOR_APPROVAL,
     WaitReason.LIMIT_DOES_NOT_FIT,
+    WaitReason.EXTERNAL_GATE,
+    WaitReason.EXTERNAL_MISSING,
 )
 
 

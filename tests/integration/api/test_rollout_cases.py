@@ -32,6 +32,11 @@ def guardrails(**fields: Any) -> Document:
     return {"analysis": {"guardrails": fields}}
 
 
+def external(*gates: Document) -> Document:
+    return {"analysis": {"external": [{**GATE, **gate} for gate in gates]}}
+
+
+GATE = {"name": "csat", "address": "main", "query": "avg(csat)", "min": "4"}
 RISING = "percent must rise strictly from step to step"
 AT_MOST = "should be less than or equal to"
 AT_LEAST = "should be greater than or equal to"
@@ -94,6 +99,20 @@ CASES = [
     Case("a rate is a whole number", guardrails(errorRatePercent=0.5), "must be of type integer"),
     Case("a rate is at most 100 %", guardrails(escalationRatePercent=101), AT_MOST + " 100"),
     Case("latency is in seconds", guardrails(latencyMeanSeconds=0), AT_LEAST + " 1"),
+    # Gates outside
+    Case("a gate has a least number", external({})),
+    Case("or a most", external({"min": None, "max": "-0.5"})),
+    Case("or both", external({"max": "4.000001", "forSeconds": 86400})),
+    Case("but one of them", external({"min": None}), "a gate has min, max or both"),
+    Case("they are not crossed", external({"max": "3.999999"}), "min of a gate is not above its max"),
+    Case("eight gates are the most", external(*({"name": f"g{n}"} for n in range(8)))),
+    Case("nine are too many", external(*({"name": f"g{n}"} for n in range(9))), "at most 8 items"),
+    Case("each has a name of its own", external({}, {}), "Duplicate value"),
+    Case("a server is named", external({"address": "http://prometheus:9090"}), "address"),
+    Case("a bound is a decimal string", external({"min": 4}), "must be of type string"),
+    Case("and no word", external({"min": "NaN"}), "analysis.external[0].min"),
+    Case("a query has words", external({"query": ""}), "analysis.external[0].query"),
+    Case("and at most 2,048 characters", external({"query": "x" * 2049}), "may not be more than 2048"),
     Case("pausing is yes or no", {"paused": "true"}, "must be of type boolean"),
 ]  # fmt: skip
 

@@ -113,8 +113,22 @@ MARKED: Values = {
 }
 _NO_REDIS: Values = {"redis.bundled": False, "redis.existingSecret": "mine"}
 _REPLICATED: Values = _NO_REDIS | {"redis.durability": "Replicated"}
+PROMETHEUS: Values = {
+    "main": {
+        "url": "https://prometheus.monitoring.svc:9090/base",
+        "credentialsSecret": "prometheus-token",
+        "namespaces": ["acme"],
+        "namespaceLabel": "namespace",
+    },
+    "open": {"url": "http://open.monitoring.svc", "namespaces": ["*"]},
+}
 #: Values of another kind: what each is set to, and what is set with and without it.
 SWITCHED: dict[str, tuple[object, Values]] = {
+    "operator.prometheus": (PROMETHEUS, {}),
+    "networkPolicy.prometheusPorts": (
+        [9443],
+        {"operator.prometheus": PROMETHEUS, "networkPolicy.egress": True},
+    ),
     "nameOverride": ("agents", {}),
     "operator.replicas": (5, {}),
     "operator.logLevel": ("DEBUG", {}),
@@ -273,6 +287,12 @@ def test_a_misspelt_value_is_refused(helm, typo):
         {"gateway": {"metricsPort": 80}},
         {"gateway": {"limits": {"maxConnections": 0}}},
         {"gateway": {"limits": {"streamsPerCaller": "many"}}},
+        {"operator": {"prometheus": {"main": {"url": "http://prometheus"}}}},
+        {"operator": {"prometheus": {"main": {"url": "http://prometheus", "namespaces": []}}}},
+        {"operator": {"prometheus": {"main": {"url": "ftp://prometheus", "namespaces": ["*"]}}}},
+        {"operator": {"prometheus": {"main": {"url": "http://a:b@host", "namespaces": ["*"]}}}},
+        {"operator": {"prometheus": {"No Name": {"url": "http://host", "namespaces": ["*"]}}}},
+        {"networkPolicy": {"prometheusPorts": []}},
     ],
     ids=json.dumps,
 )

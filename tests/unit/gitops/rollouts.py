@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from penstock.analysis.gates import Unresolved
 from penstock.analysis.metrics import Tally
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.money.ledger import Scope
@@ -15,6 +16,12 @@ from penstock.rollout.moves import Awaited
 from penstock.rollout.situation import Pods
 from penstock_operator.reconcile import idle
 from tests.unit.rollout.test_deadlines import waiting
+from tests.unit.rollout.test_external_gates import (
+    at_the_end_of_a_hold,
+    gated,
+    says,
+    unresolved,
+)
 from tests.unit.rollout.test_misfits import lasting
 from tests.unit.rollout.test_money import DAY, MIDNIGHT, bounded, refused, stopped
 from tests.unit.rollout.test_reporting import first_world
@@ -172,6 +179,15 @@ WORLDS = {
     ),
     "unclear": (unclear, "Suspended"),
     "deadline": (lambda: waiting().after(1001).decide(), "Suspended"),
+    "external_gate": (lambda: says(at_the_end_of_a_hold(), "3").decide(), "Suspended"),
+    "external_missing": (lambda: says(at_the_end_of_a_hold()).decide(), "Suspended"),
+    **{
+        f"external_{why.value}": (
+            lambda why=why: unresolved(canary_world(analysis=gated()), why).decide(),
+            "Degraded",
+        )
+        for why in Unresolved
+    },
     "shared_incident": (
         lambda: world_at(20).measure(canary=OUTAGE, stable=OUTAGE).decide(),
         "Suspended",

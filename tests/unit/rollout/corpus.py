@@ -9,6 +9,7 @@ from unittest import mock
 from penstock.rollout.engine import decide
 from tests.unit.rollout import (
     test_does_not_come_back,
+    test_external_gates,
     test_money,
     test_reporting,
     test_situations,
@@ -21,6 +22,7 @@ from tests.unit.rollout.world import World
 
 MODULES = (
     test_does_not_come_back,
+    test_external_gates,
     test_money,
     test_reporting,
     test_situations,

@@ -61,7 +61,7 @@ def test_no_decision_changes_by_time_alone_before_it_says():
             assert again.verdicts == ()
     assert set(reasons) == {
         "Holding", "AwaitingEvidence", "HoldForApproval", "Paused", "HeldBySetpoint", "CeilingReached",
-        "AnalysisUnclear",
+        "AnalysisUnclear", "ExternalGate", "ExternalMissing", "DeadlineExceeded",
     }, reasons  # fmt: skip
 
 

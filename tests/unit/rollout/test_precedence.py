@@ -11,7 +11,7 @@ import pytest
 from penstock.analysis.metrics import Tally
 from penstock.api.comparison import OnNoEvidence
 from penstock.api.rollout import OnDeadline
-from penstock.rollout import checks, deadline, harm, holds, policy, proofs, returning
+from penstock.rollout import checks, deadline, gates, harm, holds, policy, proofs, returning
 from penstock.rollout.capacity import Capacity
 from penstock.rollout.engine import decide
 from penstock.rollout.policy import POLICY, Check
@@ -19,6 +19,7 @@ from tests.unit.rollout import corpus
 from tests.unit.rollout.beside import COMPARED, beside
 from tests.unit.rollout.test_deadlines import waiting
 from tests.unit.rollout.test_does_not_come_back import with_a_gap
+from tests.unit.rollout.test_external_gates import gated, says
 from tests.unit.rollout.test_money import bounded, refused
 from tests.unit.rollout.test_returning import after_three
 from tests.unit.rollout.test_returning import declare as returns
@@ -54,6 +55,7 @@ SUSPECT_AND_SLOW = (
 
 SLOWER = beside(seconds=4.0)
 UNPROVEN = beside(minutes=1, ours=1, theirs=30)
+GATED_AND_COMPARED = COMPARED.model_copy(update={"external": gated().external})
 ON_HOLD = COMPARED.model_copy(update={"on_no_evidence": OnNoEvidence.HOLD})
 
 
@@ -269,10 +271,17 @@ NEIGHBOURS = [
         20, "Holding", ("StepPassed", "StepStarted"),
     ),
     Case(
-        "a person is asked for approval when the next share is proven",
-        proofs.not_proven, checks.approval_missing,
-        lambda: world_at(20, steps=APPROVED_AT_20, analysis=COMPARED).measure(compared=UNPROVEN).after(61),
+        "a gate is closed where the next share is not proven either",
+        proofs.not_proven, gates.closed,
+        lambda: says(world_at(20, analysis=COMPARED).measure(compared=UNPROVEN)
+                     .edit(analysis=GATED_AND_COMPARED).after(61)),
         20, "AwaitingEvidence",
+    ),
+    Case(
+        "a person is asked for approval when the gates are open",
+        gates.closed, checks.approval_missing,
+        lambda: says(world_at(20, steps=APPROVED_AT_20).edit(analysis=gated()).after(61)),
+        20, "ExternalMissing", ("ExternalMissing",),
     ),
     Case(
         "a step that wants approval is not left by itself",
@@ -318,6 +327,24 @@ FURTHER = [
         holds.paused, deadline.exceeded,
         lambda: late().edit(paused=True),
         5, "Paused",
+    ),
+    Case(
+        "a person is asked for approval when the next share is proven",
+        proofs.not_proven, checks.approval_missing,
+        lambda: world_at(20, steps=APPROVED_AT_20, analysis=COMPARED).measure(compared=UNPROVEN).after(61),
+        20, "AwaitingEvidence",
+    ),
+    Case(
+        "a setpoint goes past a closed gate",
+        checks.setpoint, gates.closed,
+        lambda: says(canary_world(analysis=gated()).after(61)).set(50),
+        50, "HeldBySetpoint", ("PercentSetManually",),
+    ),
+    Case(
+        "what breaks a limit behind a closed gate is rejected",
+        harm.guardrail, gates.closed,
+        lambda: says(canary_world(analysis=gated()).after(61)).measure(BAD),
+        0, "RolledBack", ("RolledBack",),
     ),
     Case(
         "a person is asked for approval when evidence is in",

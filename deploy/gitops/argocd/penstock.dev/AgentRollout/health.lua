@@ -5,6 +5,8 @@
 local suspended_while = {
   AgentSuspended = true,
   AnalysisUnclear = true,
+  ExternalGate = true,
+  ExternalMissing = true,
   BudgetShareReached = true,
   CeilingReached = true,
   DeadlineExceeded = true,
