@@ -14,6 +14,7 @@ from penstock_runtime.gateway import (
     connections,
     description,
     effecting,
+    erasing,
     escalating,
     listing,
     places,
@@ -77,6 +78,7 @@ def documents() -> Described:
     app.include_router(spending.router)
     app.include_router(escalating.router)
     app.include_router(effecting.router)
+    app.include_router(erasing.router)
     return description.document(app)
 
 

@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     redis_replica_timeout_ms: Annotated[int, Field(ge=1)] = Durability().timeout_ms
     ended_task_seconds: Annotated[int, Field(ge=1)] = Retention().ended_task_seconds
     idempotency_seconds: Annotated[int, Field(ge=1)] = Retention().idempotency_seconds
+    effects_seconds: Annotated[int, Field(ge=1)] = Retention().effect_seconds
     prices_file: Path | None = None  # the installation's own prices, live
     prometheus: str = ""  # those that gates may ask, by name, as JSON; empty: none
     model_url: str = ""  # the installation's model endpoint; empty: the vendor's
@@ -77,10 +78,11 @@ class Settings(BaseSettings):
 
     @property
     def retention(self) -> Retention:
-        """How long tasks and idempotency keys are kept, by every part of the installation."""
+        """How long tasks, idempotency keys and effects are kept, by every part of the installation."""
         return Retention(
             ended_task_seconds=self.ended_task_seconds,
             idempotency_seconds=self.idempotency_seconds,
+            effect_seconds=self.effects_seconds,
         )
 
     @property

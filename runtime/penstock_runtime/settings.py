@@ -27,6 +27,7 @@ class WorkerSettings(BaseSettings):
     redis_replica_timeout_ms: Annotated[int, Field(ge=1)] = 1000
     ended_task_seconds: Annotated[int, Field(ge=1)] = 3600
     idempotency_seconds: Annotated[int, Field(ge=1)] = 3600  # after the task's end
+    effects_seconds: Annotated[int, Field(ge=1)] = 2_592_000
     installation: str = "penstock"
     model_url: str = ""  # the installation's endpoint, for agents without model.baseURL
     credentials_file: Path | None = None

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import quote
 
 from penstock.effects import Effect, EffectState, Sums
 from penstock.names import AgentKey
@@ -11,6 +12,7 @@ from penstock.task import task_id
 from penstock_store import codec, keys
 from penstock_store.agent_scripts import AgentScripts
 
+_ALL_READ: Final = "-"  # no effect's id
 MOST_READ: Final = 1000  # entries that one page looks at, whatever is looked for
 
 
@@ -36,6 +38,24 @@ class EffectPage:
     following: str
 
 
+@dataclass(frozen=True)
+class Erased:
+    """What was erased of a user; ``going_on``: tasks that have not ended, and so are there still."""
+
+    effects: int = 0
+    tasks: int = 0
+    sessions: int = 0
+    going_on: int = 0
+
+    def __add__(self, other: "Erased") -> "Erased":
+        return Erased(
+            self.effects + other.effects,
+            self.tasks + other.tasks,
+            self.sessions + other.sessions,
+            self.going_on + other.going_on,
+        )
+
+
 class Effects:
     """What calls of tools have done."""
 
@@ -52,6 +72,28 @@ class Effects:
         )
         following, unknown, items = answer
         return EffectPage(_read(agent, unknown), _read(agent, items), codec.word(following))
+
+    async def erase(self, agent: AgentKey, tenant: str, user: str) -> Erased:
+        """Erase a user of a tenant: of effects all but digests and amount, what has ended of tasks, own sessions.
+
+        It goes through all that is kept, a bounded part at a time; said again, it does what is left.
+        """
+        own = keys.AgentKeys(agent)
+        quoted, prefix = quote(tenant, safe=""), task_id(agent, b"")
+        after, place, erased = "", 0, Erased()
+        while True:
+            said = await self._scripts.run(
+                "erase",
+                agent,
+                own.recent,
+                own.sessions(tenant),
+                arguments=(tenant, user, quoted, prefix, after, place, MOST_READ),
+            )
+            following, place, *counts = said
+            erased += Erased(*counts)
+            after = codec.word(following) or _ALL_READ
+            if after == _ALL_READ and place < 0:
+                return erased
 
     async def sums(self, agent: AgentKey, revision: str) -> Sums:
         """What a revision's calls have done, by its hash; of about the last 30 days."""
@@ -90,7 +132,7 @@ def _effect(agent: AgentKey, identifier: str, flat: Sequence[bytes]) -> Effect:
             revision=text["revision"],
             tool=str(said["tool"]),
             state=EffectState(said["state"]),
-            at_ms=codec.counter(identifier.partition("-")[0]),
+            at_ms=codec.counter(text.get("at", "") or identifier.partition("-")[0]),
             step=int(said["step"]),
             position=int(said["position"]),
             amount_micro=codec.counter(said["amount"]) if said["amount"] else None,

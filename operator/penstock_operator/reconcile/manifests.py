@@ -297,6 +297,8 @@ def _keeping_env(installation: Installation) -> dict[str, str]:
         told["PENSTOCK_ENDED_TASK_SECONDS"] = str(kept.ended_task_seconds)
     if kept.idempotency_seconds != usual.idempotency_seconds:
         told["PENSTOCK_IDEMPOTENCY_SECONDS"] = str(kept.idempotency_seconds)
+    if kept.effect_seconds != usual.effect_seconds:
+        told["PENSTOCK_EFFECTS_SECONDS"] = str(kept.effect_seconds)
     if installation.durability.replicas:
         told["PENSTOCK_REDIS_REPLICAS"] = str(installation.durability.replicas)
         told["PENSTOCK_REDIS_REPLICA_TIMEOUT_MS"] = str(installation.durability.timeout_ms)

@@ -18,6 +18,7 @@ from penstock_runtime.gateway import (
     boundary,
     description,
     effecting,
+    erasing,
     escalating,
     listing,
     metrics,
@@ -64,6 +65,7 @@ def application(gateway: state.Gateway, *, measured: bool = True) -> FastAPI:
     app.include_router(escalating.router)
     app.include_router(spending.router)
     app.include_router(effecting.router)
+    app.include_router(erasing.router)
     metrics.begin(boundary.route_labels(_every_route()), problems.KINDS)
     app.openapi = lambda: description.document(app)  # type: ignore[method-assign]
     return app
@@ -177,8 +179,12 @@ async def _answer_http(request: Request, error: HTTPException) -> Response:
 
 
 def _every_route() -> list[BaseRoute]:
-    routed = (*routes.router.routes, *listing.router.routes, *spending.router.routes)
-    return [*_probes.routes, *_measures.routes, *routed]
+    routed = (routes, listing, spending, escalating, effecting, erasing)
+    return [
+        *_probes.routes,
+        *_measures.routes,
+        *(route for each in routed for route in each.router.routes),
+    ]
 
 
 def _methods(request: Request) -> set[str]:

@@ -137,6 +137,9 @@ TAKE_OVER: Final[dict[str, Any]] = {
         "content": {"application/json": {"schema": {"$ref": f"{_SCHEMAS}TakeOverRequest"}}},
     },
 }
+USER: Final[dict[str, Any]] = {
+    "parameters": [*_AGENT, _in_path("user", "The user, as tasks were submitted for him.")]
+}
 EFFECTS: Final[dict[str, Any]] = {
     "parameters": [
         *_AGENT,
@@ -208,6 +211,7 @@ def _schemas() -> dict[str, Any]:
             (documents.Escalation, "serialization"),
             (documents.EscalationList, "serialization"),
             (documents.EffectList, "serialization"),
+            (documents.Erased, "serialization"),
             (documents.EventList, "serialization"),
             (documents.TaskList, "serialization"),
             (documents.Budget, "serialization"),

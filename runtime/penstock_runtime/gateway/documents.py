@@ -325,6 +325,15 @@ class EffectList(_Document):
     ]
 
 
+class Erased(_Document):
+    """How much was erased of a user."""
+
+    effects: Annotated[int, Field(description="They keep digests, amount and time.")]
+    tasks: Annotated[int, Field(description="Ended ones, with their events and questions.")]
+    sessions: Annotated[int, Field(description="Those that were the user's alone.")]
+    going_on: Annotated[int, Field(description="Tasks that have not ended, and are there still.")]
+
+
 class Event(_Document):
     """Something that happened to a task; ``id`` resumes a stream after it."""
 

@@ -41,6 +41,7 @@ class GatewaySettings(BaseSettings):
     waits_per_caller: Annotated[int, Field(ge=1)] = places.WAITS_PER_CALLER
     ended_task_seconds: Annotated[int, Field(ge=1)] = Retention().ended_task_seconds
     idempotency_seconds: Annotated[int, Field(ge=1)] = Retention().idempotency_seconds
+    effects_seconds: Annotated[int, Field(ge=1)] = Retention().effect_seconds
 
     kubernetes_auth: bool = False  # whether tokens of the cluster are reviewed
     # Comma-separated; a token must be meant for one of them.
@@ -99,10 +100,11 @@ class GatewaySettings(BaseSettings):
 
     @property
     def retention(self) -> Retention:
-        """How long tasks and idempotency keys are kept."""
+        """How long tasks, idempotency keys and effects are kept."""
         return Retention(
             ended_task_seconds=self.ended_task_seconds,
             idempotency_seconds=self.idempotency_seconds,
+            effect_seconds=self.effects_seconds,
         )
 
     @property

@@ -73,6 +73,7 @@ def _store(settings: WorkerSettings) -> Store:
             retention=Retention(
                 ended_task_seconds=settings.ended_task_seconds,
                 idempotency_seconds=settings.idempotency_seconds,
+                effect_seconds=settings.effects_seconds,
             ),
         )
     except ValueError:  # its words can hold a part of the password

@@ -10,6 +10,7 @@ import time
 import uuid
 
 import pytest
+from redis.asyncio import Redis
 
 from penstock.api.oversight import OnTimeout
 from penstock.escalation import Ask, Asked, digest
@@ -357,6 +358,42 @@ async def test_effects_are_listed_unknown_ones_first_and_summed_up(shared, agent
     assert [line.split()[0] for line in lines[1:5]] == ["Unknown", "Unknown", "Done", "Done"]
     assert [line.split()[3] for line in lines[1:5]] == ["150"] * 4
     assert lines[-1] == "2 done, 2 unknown, for 2 users; refund 300"
+
+
+async def test_of_an_erased_user_effects_keep_digests_and_amount_and_nothing_else_is_left(
+    redis, shared, agent
+):
+    async with shared.client("the-shop") as client:
+        for user in ("u 1/ü", "u-2"):
+            body = {"input": f"I am {user}", "user": user, "session": f"of-{len(user)}"}
+            await client.post(agent.tasks, json=body)
+        for claim in await agent.claim(2):
+            done = [effect("Intended", 1), effect("Done", 1), effect("Intended", 2)]
+            await agent.store.claims.checkpoint(claim, b"state", Usage(), done)
+            assert await agent.store.claims.finish(claim, Outcome(TaskStatus.SUCCEEDED), Usage())
+        open_one = await client.post(agent.tasks, json={"input": "x", "user": "u 1/ü"})
+        path = agent.tasks.replace("/tasks", "/users/u%201%2F%C3%BC")
+        refused = await get(shared, "cat-elsewhere", agent.tasks.replace("/tasks", "/effects"))
+        assert refused.json()["items"] == []
+        said = await client.delete(path)
+        assert (said.status_code, said.json()) == (
+            200,
+            {"effects": 3, "tasks": 1, "sessions": 1, "goingOn": 1},
+        )
+        assert (await client.delete(f"/v1/tasks/{open_one.json()['id']}")).status_code == 200
+        again = (await client.delete(path)).json()
+        assert again == {"effects": 0, "tasks": 1, "sessions": 0, "goingOn": 0}
+        effects = (await client.get(agent.tasks.replace("/tasks", "/effects"))).json()
+    for kept in (effects["unknown"], effects["items"]):
+        assert sorted(one["user"] for one in kept) == ["", "u-2"]
+        assert {one["amount"] for one in kept} == {"150.000000"}
+        bare = next(one for one in kept if not one["user"])
+        assert (bare["shown"], bare["argumentsDigest"]) == ({}, "a" * 64)
+        assert bare["at"] <= max(one["at"] for one in kept)
+    async with Redis.from_url(redis.url) as raw:
+        async for key in raw.scan_iter(f"{{{agent.key}}}:*"):
+            left = await raw.dump(key)
+            assert b"I am u 1" not in left, key
 
 
 async def test_a_person_takes_a_task_over_whether_it_waits_or_runs(shared, agent):

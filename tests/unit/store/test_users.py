@@ -14,7 +14,16 @@ WORKER_SCRIPTS = (
     "claim", "part", "suspects", "bury", "leave", "heartbeat", "checkpoint", "release", "finish",
     "breaker", "pool", "reserve", "settle", "park", "keep",
 )  # fmt: skip
-GATEWAY_SCRIPTS = ("admit", "cancel", "recent", "escalation", "escalations", "decide", "effects")
+GATEWAY_SCRIPTS = (
+    "admit",
+    "cancel",
+    "recent",
+    "escalation",
+    "escalations",
+    "decide",
+    "effects",
+    "erase",
+)
 OPERATOR_SCRIPTS = (
     "route",
     "look",

@@ -1,5 +1,6 @@
 -- What calls of tools have done to the world, or may have.
--- T:effects             stream  a call is about to be made, and what became of it; each whole in itself
+-- T:effects             stream  a call is about to be made, and what became of it; each whole in itself. One whose user was
+--                               erased has no user, and at: when it was
 -- T:effects:open        hash    <task>.<step>.<position> → id of the entry: whether it was made nobody knows yet
 -- T:effects:of:<hash>   hash    a revision's sums: n effects, unknown, micro:<tool> in millionths
 -- T:effects:users:<hash>  HLL   for whom they were
@@ -37,7 +38,7 @@ local function note(id, json)
   local entry = call("XADD", EFFECTS, "MAXLEN", "~", EFFECT_ROWS, "*", "task", tail, "tenant", facts[1] or "",
     "user", facts[2] or "", "revision", facts[3] or "", "said", json)
   call("EXPIRE", EFFECTS, EFFECT_SECONDS)
-  tally("XTRIM", EFFECTS, "MINID", "~", whole(NOW - EFFECT_SECONDS * 1000))
+  tally("XTRIM", EFFECTS, "MINID", whole(NOW - EFFECT_SECONDS * 1000))
   if said.state == "Intended" then
     call("HSET", OPEN, name, entry)
     call("EXPIRE", OPEN, EFFECT_SECONDS)

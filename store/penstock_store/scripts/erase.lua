@@ -1,0 +1,81 @@
+-- Erase a user of a tenant, one part of the effects and of the tasks at a time. What calls have done keeps digests, amount and
+-- time, and loses who it was for and what is shown. Tasks that have ended go with their events and questions, and with
+-- the sessions that are the user's alone. A task that has not ended stays.
+-- Answers {effect to go on from ("": that was all), place in the index of tasks to go on from (-1), effects, tasks,
+-- sessions, tasks that have not ended}.
+-- KEYS: tag, route, outcomes, index of the newest tasks, the tenant's sessions.
+-- ARGV: tenant, user, the tenant as its sessions' keys have it, what each id begins with, effect after which this part begins
+--       ("" at the beginning), place in the index (-1: none), most of each that is read.
+-- uses: agent
+local tenant, user, quoted, prefix = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local after, place, most = ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
+local EFFECTS, OPEN = T .. ":effects", T .. ":effects:open"
+call("HDEL", TAIL, "") -- changes nothing, but lets the script write on in a full Redis
+
+-- The entry without the person; it is the newest from now on, and tells when it was.
+local function erased(entry, known)
+  local said = cjson.decode(known.said)
+  said.shown = {}
+  local id = call("XADD", EFFECTS, "*", "task", known.task, "tenant", tenant, "user", "", "revision", known.revision,
+    "at", known.at or string.match(entry, "^%d+"), "said", cjson.encode(said))
+  call("XDEL", EFFECTS, entry)
+  local name = table.concat({known.task, said.step, said.position}, ".")
+  if call("HGET", OPEN, name) == entry then call("HSET", OPEN, name, id) end
+end
+
+local function is_of(known) return known.tenant == tenant and known.user == user and known.said ~= nil end
+
+local function erase_effects()
+  local entries = call("XRANGE", EFFECTS, after == "" and "-" or "(" .. after, "+", "COUNT", most)
+  local count = 0
+  for _, entry in ipairs(entries) do
+    local known = paired(entry[2])
+    if is_of(known) then
+      erased(entry[1], known)
+      count = count + 1
+    end
+  end
+  return count, #entries < most and "" or entries[#entries][1]
+end
+
+local function erase_session(session)
+  local part = quoted .. ":" .. session
+  local key = session_key(part)
+  local known = call("HMGET", key, "user", "active", "revision", "shared")
+  if known[1] ~= user or known[2] or known[4] == "1" then return 0 end
+  call("ZREM", KEYS[5], part)
+  if known[3] then call("ZREM", pins_key(known[3]), part) end
+  return call("DEL", key)
+end
+
+local function erase_task(id)
+  local number = 1
+  while call("DEL", escalation_key(id .. "." .. number)) > 0 do number = number + 1 end
+  call("DEL", task_key(id), events_key(id))
+end
+
+local GOING_ON = {Queued = true, Running = true, Halted = true}
+
+local function erase_tasks()
+  local tasks, sessions, open = 0, 0, 0
+  local parts = place < 0 and {} or call("LRANGE", KEYS[4], place, place + most - 1)
+  for _, part in ipairs(parts) do
+    local id = prefix .. part
+    local known = redis.pcall("HMGET", task_key(id), "tenant", "user", "status", "session")
+    if not known.err and known[1] == tenant and known[2] == user then
+      if GOING_ON[known[3]] then
+        open = open + 1
+      else
+        erase_task(id)
+        tasks = tasks + 1
+        if (known[4] or "") ~= "" then sessions = sessions + erase_session(known[4]) end
+      end
+    end
+  end
+  return #parts < most and -1 or place + most, tasks, sessions, open
+end
+
+local effects, following = 0, ""
+if after ~= "-" then effects, following = erase_effects() end
+local going_on, tasks, sessions, open = erase_tasks()
+return {following, going_on, effects, tasks, sessions, open}
