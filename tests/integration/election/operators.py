@@ -23,6 +23,7 @@ from penstock_dev import installation, processes
 from penstock_dev.components import RUNTIME_IMAGE, host_environment
 from penstock_dev.state import StateDirectory
 
+PROGRAM = ("-m", "penstock_operator")
 #: duration, renew, retry.
 QUICK = (6.0, 4.0, 1.0)
 LEASE_NAMESPACE = installation.SYSTEM_NAMESPACE
@@ -114,9 +115,15 @@ class Operators:
     directory: Path
     started: list[Operator] = field(default_factory=list)
 
-    def start(self, name: str, timing: tuple[float, float, float] = QUICK, **more: str) -> Operator:
+    def start(
+        self,
+        name: str,
+        timing: tuple[float, float, float] = QUICK,
+        program: tuple[str, ...] = PROGRAM,
+        **more: str,
+    ) -> Operator:
         """Start one and wait until it is ready."""
-        operator = self.launch(name, timing, **more)
+        operator = self.launch(name, timing, program, **more)
         until(f"{name} is ready", lambda: self._ready(operator))
         return operator
 
@@ -124,7 +131,7 @@ class Operators:
         self,
         name: str,
         timing: tuple[float, float, float] = QUICK,
-        program: tuple[str, ...] = ("-m", "penstock_operator"),
+        program: tuple[str, ...] = PROGRAM,
         **more: str,
     ) -> Operator:
         """Start one, which need not ever be ready."""
