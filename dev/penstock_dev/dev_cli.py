@@ -72,6 +72,7 @@ def as_json(running: Environment) -> dict[str, object]:
         "gatewayURL": running.gateway_url,
         "token": running.token,
         "approverToken": running.approver_token,
+        "secondApproverToken": running.second_approver_token,
         "modelURL": running.model_url,
         "redisURL": running.redis_url,
         "operatorURL": running.operator_url,
@@ -88,13 +89,14 @@ def _summary(running: Environment) -> str:
         "gateway": running.gateway_url,
         "token": running.token,
         "approver": running.approver_token,
+        "approver 2": running.second_approver_token,
         "operator": running.operator_url,
         "model": running.model_url,
         "redis": running.redis_url,
         "state": str(running.state_dir),
     }
     shown = {name: value for name, value in rows.items() if value}
-    return "\n".join(f"  {name:<9} {value}" for name, value in shown.items())
+    return "\n".join(f"  {name:<10} {value}" for name, value in shown.items())
 
 
 def down(state_dir: Path = DEFAULT_STATE_DIR) -> int:

@@ -46,6 +46,7 @@ class Environment:
     gateway_url: str | None
     token: str
     approver_token: str | None  # of a person who decides on calls that wait
+    second_approver_token: str | None  # of another one
     model_url: str | None
     redis_url: str | None
     operator_url: str | None
@@ -61,6 +62,7 @@ class Environment:
             gateway_url=record["gatewayURL"],
             token=record["token"],
             approver_token=record.get("approverToken"),
+            second_approver_token=record.get("secondApproverToken"),
             model_url=record["modelURL"],
             redis_url=record["redisURL"],
             operator_url=record["operatorURL"],

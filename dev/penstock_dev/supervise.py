@@ -163,6 +163,7 @@ async def _bring_up_and_publish(launch: Launch) -> None:
     kubectl = await _bring_up(launch)
     has = launch.selected.__contains__
     tokens = read_json(endpoints.tokens_file)["tokens"]
+    deciding = [one["token"] for one in tokens if one.get("approve")]
     write_json(
         endpoints.state.environment_file,
         {
@@ -173,7 +174,8 @@ async def _bring_up_and_publish(launch: Launch) -> None:
             "kubectl": str(kubectl) if kubectl else None,
             "gatewayURL": endpoints.gateway_url if has("gateway") else None,
             "token": tokens[0]["token"],
-            "approverToken": next((one["token"] for one in tokens if one.get("approve")), None),
+            "approverToken": next(iter(deciding), None),
+            "secondApproverToken": next(iter(deciding[1:]), None),
             "modelURL": endpoints.model_url,
             "redisURL": endpoints.redis_url if has("redis") else None,
             "operatorURL": endpoints.operator_url if has("operator") else None,
@@ -191,15 +193,18 @@ def _write_tokens(endpoints: Endpoints) -> None:
         "tenant": "default",
         "agents": ["*"],
     }
-    person = {  # nobody decides on a call of his own
-        **entry,
-        "token": secrets.token_urlsafe(24),
-        "name": "approver",
-        "user": "approver",
-        "groups": ["finance"],  # as the example of docs/operating/approvals.md asks
-        "approve": True,
-    }
-    write_json(endpoints.tokens_file, {"tokens": [entry, person]})
+    persons = [  # nobody decides on a call of his own, and some take two
+        {
+            **entry,
+            "token": secrets.token_urlsafe(24),
+            "name": name,
+            "user": name,
+            "groups": ["finance"],  # as the example of docs/operating/approvals.md asks
+            "approve": True,
+        }
+        for name in ("approver", "approver-2")
+    ]
+    write_json(endpoints.tokens_file, {"tokens": [entry, *persons]})
 
 
 async def _bring_up(launch: Launch) -> Path | None:

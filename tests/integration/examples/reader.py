@@ -52,9 +52,14 @@ class Reader:
         """The README."""
         return (self.folder / "README.md").read_text(encoding="utf-8")
 
-    def type(self, command: str) -> str:
-        """Run a command of the README, exactly as it stands there, and return what it prints."""
-        done = self._run(command)
+    def type(self, command: str, **given: str) -> str:
+        """Run a command of the README, exactly as it stands there, and return what it prints.
+
+        ``given``: what a reader puts in the place of words like ID.
+        """
+        self._note(command)
+        words = (given.get(word, word) for word in command.split(" "))
+        done = self._call(" ".join(words))
         assert done.returncode == 0, f"{command}: {done.stderr}{done.stdout}"
         return done.stdout
 

@@ -143,6 +143,77 @@ def test_a_change_waits_for_a_person_and_goes_to_everybody_when_one_agrees(read)
     assert reader.typed_all_but("penstock dev up --detach", "penstock dev traffic refunds &")
 
 
+def test_small_refunds_are_paid_large_ones_take_a_person_and_very_large_ones_two(
+    read, environment
+) -> None:
+    reader: Reader = read("06-refunds")
+    persons = {
+        "APPROVER": environment.approver_token,
+        "SECOND": environment.second_approver_token,
+    }
+    approve = "penstock escalations approve ID --note "
+    listed = "penstock escalations list refunds"
+
+    def asked(amount: int) -> str:
+        """The id of the question about a payment, once it is asked."""
+        seen = reader.until(
+            f"a question about {amount}",
+            lambda: reader.type(listed),
+            lambda said: f'"amount": {amount}}}' in said,
+        )
+        return seen.splitlines()[1].split()[0]
+
+    with reader.beside("python examples/06-refunds/payments.py"):
+        reader.type("kubectl apply -f examples/06-refunds/agent.yaml")
+        reader.type("kubectl wait --for=condition=Ready agent/refunds --timeout=180s")
+        reader.refused(next(command for command in reader.commands if "run refunds" in command))
+        first = asked(150)
+        denied = reader.outside(f"penstock escalations approve {first} 2>&1 || true")
+        assert "decides on no calls" in denied
+        reader.type(approve + '"the parcel is lost" --token APPROVER', ID=first, **persons)
+        second = asked(1500)
+        reader.type(approve + '"looked at it" --token APPROVER', ID=second, **persons)
+        done = reader.type("penstock effects refunds")
+        assert "refund 230" in done, "one of two persons is not enough"
+        reader.type(approve + '"so did I" --token SECOND', ID=second, **persons)
+        reader.until(
+            "its end",
+            lambda: reader.type("penstock tasks list refunds"),
+            lambda said: "Succeeded" in said,
+        )
+        sums = reader.type("penstock effects refunds").splitlines()[-1]
+    assert sums == "3 done, 0 unknown, for 1 user; refund 1730"
+    assert sums in reader.page
+    assert reader.typed_all_but("penstock dev up --detach")
+
+
+def test_what_a_rolled_back_revision_has_paid_is_told_and_listed(read) -> None:
+    reader: Reader = read("07-wrong-refunds")
+    with reader.beside("python examples/06-refunds/payments.py"):
+        reader.type(
+            "kubectl apply -f examples/07-wrong-refunds/agent-v1.yaml "
+            "-f examples/07-wrong-refunds/rollout.yaml"
+        )
+        reader.type("kubectl wait --for=condition=Ready agent/refunds --timeout=180s")
+        with reader.traffic("refunds"):
+            reader.type("kubectl apply -f examples/07-wrong-refunds/agent-v2-bad.yaml")
+            reader.type(
+                "kubectl wait --for=condition=RolledBack agentrollout/refunds --timeout=180s"
+            )
+        event = next(command for command in reader.commands if "EffectsLeft" in command)
+        told = reader.until("the Event", lambda: reader.type(event), lambda said: "refund" in said)
+        listed = reader.type(
+            next(command for command in reader.commands if "penstock effects" in command)
+        )
+    print(told, listed.splitlines()[-1], sep="\n")
+    lines = [line.split() for line in listed.splitlines() if line.startswith("Done")]
+    assert lines
+    assert {line[3] for line in lines} == {"200"}, "version 1.0 pays 20"
+    assert listed.splitlines()[-1].endswith(f"; refund {200 * len(lines)}")
+    assert "penstock effects refunds" in told
+    assert reader.typed_all_but("penstock dev up --detach", "penstock dev traffic refunds &")
+
+
 def test_a_conversation_is_told_to_the_model_and_belongs_to_its_user(read) -> None:
     reader: Reader = read("05-sessions")
     reader.type("kubectl apply -f examples/05-sessions/agent.yaml")
