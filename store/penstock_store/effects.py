@@ -46,6 +46,7 @@ class Erased:
     tasks: int = 0
     sessions: int = 0
     going_on: int = 0
+    answers: int = 0
 
     def __add__(self, other: "Erased") -> "Erased":
         return Erased(
@@ -53,6 +54,7 @@ class Erased:
             self.tasks + other.tasks,
             self.sessions + other.sessions,
             self.going_on + other.going_on,
+            self.answers + other.answers,
         )
 
 

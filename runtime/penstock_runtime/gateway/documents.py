@@ -331,6 +331,9 @@ class Erased(_Document):
     effects: Annotated[int, Field(description="They keep digests, amount and time.")]
     tasks: Annotated[int, Field(description="Ended ones, with their events and questions.")]
     sessions: Annotated[int, Field(description="Those that were the user's alone.")]
+    answers: Annotated[
+        int, Field(description="In the response cache, asked for first by the user.")
+    ]
     going_on: Annotated[int, Field(description="Tasks that have not ended, and are there still.")]
 
 

@@ -29,7 +29,8 @@ async def erase(request: Request) -> Response:
     """Erase a user of the caller's tenant from what an agent keeps.
 
     Effects keep digests, amount and time, and lose who they were for. Tasks that have ended go with their events
-    and questions, and with the sessions that are the user's alone. Tasks that go on are counted as `goingOn` and
+    and questions, and with the sessions that are the user's alone; answers in the response cache go where the user
+    asked for them first. Tasks that go on are counted as `goingOn` and
     stay: cancel them or wait, and say it again. It takes the right to cancel tasks.
     """
     gateway: Gateway = request.app.state.gateway
@@ -47,6 +48,7 @@ async def erase(request: Request) -> Response:
         "effects": erased.effects,
         "tasks": erased.tasks,
         "sessions": erased.sessions,
+        "answers": erased.answers,
         "goingOn": erased.going_on,
     }
     return Response(plain.encoded(document), media_type="application/json")

@@ -1,8 +1,8 @@
 -- Erase a user of a tenant, one part of the effects and of the tasks at a time. What calls have done keeps digests, amount and
 -- time, and loses who it was for and what is shown. Tasks that have ended go with their events and questions, and with
--- the sessions that are the user's alone. A task that has not ended stays.
+-- the sessions that are the user's alone, and so do answers of models that he asked for first. A task that has not ended stays.
 -- Answers {effect to go on from ("": that was all), place in the index of tasks to go on from (-1), effects, tasks,
--- sessions, tasks that have not ended}.
+-- sessions, tasks that have not ended, answers}.
 -- KEYS: tag, route, outcomes, index of the newest tasks, the tenant's sessions.
 -- ARGV: tenant, user, the tenant as its sessions' keys have it, what each id begins with, effect after which this part begins
 --       ("" at the beginning), place in the index (-1: none), most of each that is read.
@@ -75,7 +75,23 @@ local function erase_tasks()
   return #parts < most and -1 or place + most, tasks, sessions, open
 end
 
+-- All of them in the first part: their number is bounded, and each takes one look.
+local function erase_answers()
+  local ANSWERS, count = T .. ":answers", 0
+  if after ~= "" or place ~= 0 then return 0 end
+  for _, digest in ipairs(call("ZRANGE", ANSWERS, 0, -1)) do
+    local key = T .. ":answer:" .. digest
+    local known = call("HMGET", key, "tenant", "user")
+    if known[1] == tenant and known[2] == user then
+      call("ZREM", ANSWERS, digest)
+      count = count + call("DEL", key)
+    end
+  end
+  return count
+end
+
+local answers = erase_answers()
 local effects, following = 0, ""
 if after ~= "-" then effects, following = erase_effects() end
 local going_on, tasks, sessions, open = erase_tasks()
-return {following, going_on, effects, tasks, sessions, open}
+return {following, going_on, effects, tasks, sessions, open, answers}

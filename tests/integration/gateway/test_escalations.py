@@ -16,6 +16,7 @@ from penstock.api.oversight import OnTimeout
 from penstock.escalation import Ask, Asked, digest
 from penstock.names import AgentKey
 from penstock.task import Outcome, OutcomeReason, TaskStatus, Usage
+from penstock_store.answers import Asker
 from penstock_store.records import Directive
 from tests.integration.gateway import conftest
 from tests.integration.gateway.conftest import Agent
@@ -371,6 +372,11 @@ async def test_of_an_erased_user_effects_keep_digests_and_amount_and_nothing_els
             done = [effect("Intended", 1), effect("Done", 1), effect("Intended", 2)]
             await agent.store.claims.checkpoint(claim, b"state", Usage(), done)
             assert await agent.store.claims.finish(claim, Outcome(TaskStatus.SUCCEEDED), Usage())
+        for number, (tenant, user) in enumerate(
+            [("acme", "u 1/ü"), ("acme", "u 1/ü"), ("acme", "u-2"), ("another", "u 1/ü")]
+        ):
+            who = Asker(tenant, user)
+            await agent.store.answers.keep(agent.key, f"digest-{number}", b"said", 600, who)
         open_one = await client.post(agent.tasks, json={"input": "x", "user": "u 1/ü"})
         path = agent.tasks.replace("/tasks", "/users/u%201%2F%C3%BC")
         refused = await get(shared, "cat-elsewhere", agent.tasks.replace("/tasks", "/effects"))
@@ -378,12 +384,14 @@ async def test_of_an_erased_user_effects_keep_digests_and_amount_and_nothing_els
         said = await client.delete(path)
         assert (said.status_code, said.json()) == (
             200,
-            {"effects": 3, "tasks": 1, "sessions": 1, "goingOn": 1},
+            {"effects": 3, "tasks": 1, "sessions": 1, "answers": 2, "goingOn": 1},
         )
         assert (await client.delete(f"/v1/tasks/{open_one.json()['id']}")).status_code == 200
         again = (await client.delete(path)).json()
-        assert again == {"effects": 0, "tasks": 1, "sessions": 0, "goingOn": 0}
+        assert again == {"effects": 0, "tasks": 1, "sessions": 0, "answers": 0, "goingOn": 0}
         effects = (await client.get(agent.tasks.replace("/tasks", "/effects"))).json()
+    left = [await agent.store.answers.find(agent.key, f"digest-{number}") for number in range(4)]
+    assert left == [None, None, b"said", b"said"]
     for kept in (effects["unknown"], effects["items"]):
         assert sorted(one["user"] for one in kept) == ["", "u-2"]
         assert {one["amount"] for one in kept} == {"150.000000"}
@@ -392,8 +400,8 @@ async def test_of_an_erased_user_effects_keep_digests_and_amount_and_nothing_els
         assert bare["at"] <= max(one["at"] for one in kept)
     async with Redis.from_url(redis.url) as raw:
         async for key in raw.scan_iter(f"{{{agent.key}}}:*"):
-            left = await raw.dump(key)
-            assert b"I am u 1" not in left, key
+            dumped = await raw.dump(key)
+            assert b"I am u 1" not in dumped, key
 
 
 async def test_a_person_takes_a_task_over_whether_it_waits_or_runs(shared, agent):
