@@ -13,6 +13,7 @@ from penstock.analysis import late, rates
 from penstock.analysis.evidence import TICK_MS, Observation, Stratum, arm_total, coarser
 from penstock.analysis.expected import Expected
 from penstock.analysis.metrics import (
+    COST,
     NO_SUMS,
     NOTHING,
     Kind,
@@ -30,6 +31,8 @@ ATTRIBUTABLE_Z: Final = 3.0
 #: ... and when stable is over its limit too: below this it is nobody's fault.
 SHARED_Z: Final = 4.0
 FEWEST_STABLE: Final = 20
+#: What only takes users off for a while is judged over so short a time, too.
+SOON_SECONDS: Final = 60
 STABLE_SHARE: Final = 10
 #: Where the canary has more tasks than so many to one of stable's, a stratum is thin.
 THIN: Final = 4
@@ -53,6 +56,9 @@ class CheckVerdict(StrEnum):
     UNCLEAR = "Unclear"
     UNCOMPARED = "Uncompared"
     NO_DATA = "NoData"
+
+
+_GRAVE: Final = (CheckVerdict.BREACHED, CheckVerdict.SHARED, CheckVerdict.UNCOMPARED)
 
 
 @dataclass(frozen=True)
@@ -146,6 +152,47 @@ def judge(
         else found
         for rule, found in zip(rules, findings, strict=True)
     )
+
+
+def sooner(
+    findings: Sequence[Finding],
+    limits: Guardrails,
+    observation: Observation,
+    before: Tally = NOTHING,
+) -> tuple[Finding, ...]:
+    """The findings, or what the last minute says by itself: in a window that was calm an incident is thin.
+
+    For what takes users off and condemns nobody. The arguments are those of ``judge``.
+    """
+    newest_ms = observation.now_ms - 1000 * SOON_SECONDS
+    calm: list[Stratum] = []
+    soon: list[Stratum] = []
+    for stratum in observation.window:
+        (soon if stratum.tick * TICK_MS >= newest_ms else calm).append(stratum)
+    short = _window(replace(observation, window=tuple(soon)), SOON_SECONDS, before)
+    well = arm_total(calm, Arm.STABLE)
+    by_metric = {found.metric: found.expected for found in findings}
+    rules = rules_of(limits, by_metric.get(COST))
+    return tuple(
+        found
+        if found.verdict in _GRAVE
+        else _soon(rule, found, _judge(rule, limits, short), short, well)
+        for rule, found in zip(rules, findings, strict=True)
+    )
+
+
+def _soon(rule: Rule, found: Finding, short: Finding, seen: _Window, well: Tally) -> Finding:
+    """What the last minute says where that is graver.
+
+    Stable that was well and is over its limit now is an incident, whatever the canary's few tasks say so far, unless
+    they are clearly better. One that has been over its limit for longer is none: a canary may be what mends it.
+    """
+    if short.verdict in _GRAVE:
+        return short
+    begins = rule.trials(well) >= FEWEST_STABLE and not rule.over_point(well)
+    if found.stable_over and begins and rule.z(seen.shared) >= -ATTRIBUTABLE_Z:
+        return replace(found, verdict=CheckVerdict.SHARED)
+    return found
 
 
 def _may_be_graver(rule: Rule, found: Finding, ours: Tally, observation: Observation) -> bool:

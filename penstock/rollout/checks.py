@@ -226,8 +226,11 @@ def evidence_unclear(facts: Facts) -> Move | None:
 
 
 def evidence_suspect(facts: Facts) -> Move | None:
-    """Over a limit, on too few tasks to be sure: more of them will tell."""
-    check = facts.first_check(CheckVerdict.SUSPECT)
+    """Over a limit, on too few tasks to be sure: more of them will tell.
+
+    Where windows condemn nobody, a breach is that, too, until the comparison has proven it.
+    """
+    check = facts.first_check(CheckVerdict.SUSPECT, CheckVerdict.BREACHED)
     return (
         Wait(WaitReason.AWAITING_EVIDENCE, partial(waits.suspect, check=check)) if check else None
     )

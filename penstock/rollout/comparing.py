@@ -9,11 +9,13 @@ from penstock.analysis.comparison.cohorts import Compared
 from penstock.analysis.comparison.judge import Bounds, Strength, Strengths
 from penstock.analysis.comparison.proof import Outlook, Unproven
 from penstock.analysis.comparison.sums import LAST_INCIDENT, RATIOS, SLOTS, VALUES
+from penstock.analysis.metrics import COST, ERROR_RATE, ESCALATION_RATE, LATENCY, Metric
 from penstock.api.analysis import Analysis, Reason
 from penstock.api.comparison import Comparison, ComparisonStatus
 from penstock.api.rollout import AgentRolloutStatus, Source
 from penstock.rollout import path
 from penstock.rollout.facts import Facts
+from penstock.rollout.judged import compares
 
 #: The check's name in status of each metric, and why it rejects.
 _TO_STABLE: Final = "ToStable"
@@ -90,6 +92,16 @@ def _bounds(analysis: Analysis, declared: Comparison, facts: Facts) -> Bounds:
         (True, bool(facts.situation.expected_micro_usd)),
         frozenset(silent & {*RATIOS, *VALUES}),
     )
+
+
+def windows_only_suspend(facts: Facts) -> bool:
+    """Whether guardrails take users off and condemn nobody: the comparison does, within its bound."""
+    return compares(facts.situation.spec.analysis, facts.status)
+
+
+def metric_name(guarded: Metric) -> str:
+    """What the metric of a guardrail is called in the comparison."""
+    return dict(zip((ERROR_RATE, ESCALATION_RATE, LATENCY, COST), REASONS, strict=True))[guarded]
 
 
 def check_name(metric: str) -> str:

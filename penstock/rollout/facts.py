@@ -16,7 +16,7 @@ from penstock.api.interruptions import Suspension
 from penstock.api.reasons import WaitReason
 from penstock.api.rollout import AgentRolloutStatus, Source, Stage, Step, Strategy
 from penstock.rollout import path, requests, setpoint
-from penstock.rollout.judged import Judged
+from penstock.rollout.judged import Judged, compares
 from penstock.rollout.situation import Pods, RevisionRecord, Situation, who_is_stable
 from penstock.traffic import Arm
 
@@ -268,12 +268,13 @@ class Facts:
         expected = self.expected_cost
         if self.known is not None and self.known.holds_for(evidence, analysis.before, expected):
             return self.known
-        limits = self.situation.spec.analysis.guardrails
+        declared, observed = self.situation.spec.analysis, self.observation
         before = of_status(analysis.before or Yardstick())
-        observed = self.observation
-        findings = (
-            guardrails.judge(limits, observed, before, expected) if observed is not None else ()
-        )
+        findings: tuple[Finding, ...] = ()
+        if observed is not None:
+            findings = guardrails.judge(declared.guardrails, observed, before, expected)
+            if compares(declared, self.status):
+                findings = guardrails.sooner(findings, declared.guardrails, observed, before)
         return Judged(evidence, analysis.before, findings, expected)
 
     @cached_property

@@ -7,7 +7,14 @@ from penstock.api.analysis import OnSharedIncident, Reason
 from penstock.api.comparison import OnRegression
 from penstock.api.reasons import WaitReason
 from penstock.rollout import findings, holds, misfits, spending
-from penstock.rollout.comparing import REASONS, check_name, comparing, to_blame
+from penstock.rollout.comparing import (
+    REASONS,
+    check_name,
+    comparing,
+    metric_name,
+    to_blame,
+    windows_only_suspend,
+)
 from penstock.rollout.facts import (
     COMPARABLE_PERCENT,
     MOST_UNCOMPARED,
@@ -108,10 +115,17 @@ def not_comparable(facts: Facts) -> Move | None:
     again, comparable = facts.suspension.uncompared, facts.percent <= COMPARABLE_PERCENT
     if comparable and facts.on_trial:
         return None  # nothing raises it until stable has tasks enough, which then tell
-    if comparable and again >= (MOST_UNCOMPARED if check.stable_above else 1):
+    proven = not windows_only_suspend(facts) or _is_over(facts, check)
+    if comparable and proven and again >= (MOST_UNCOMPARED if check.stable_above else 1):
         message = verdicts.uncompared_again(facts.percent, check)
         return Reject(findings.reason(check), message, check.name)
     return Suspend(WaitReason.NOT_COMPARABLE, verdicts.no_rival(check))
+
+
+def _is_over(facts: Facts, check: Finding) -> bool:
+    """Whether it is proven at any time that the canary breaks the limit."""
+    known = comparing(facts)
+    return known is not None and known.strengths.is_over(metric_name(check.metric))
 
 
 def spend_cap(facts: Facts) -> Move | None:
@@ -153,9 +167,14 @@ def _held(facts: Facts) -> Move | None:
 
 
 def guardrail(facts: Facts) -> Move | None:
-    """A credible and attributable breach rejects the canary."""
+    """A credible and attributable breach rejects the canary, where no comparison is declared that does."""
     check = facts.first_check(CheckVerdict.BREACHED)
-    if check is None or facts.situation.agent_suspended or holds.lacks_rows(facts):
+    if (
+        check is None
+        or windows_only_suspend(facts)
+        or facts.situation.agent_suspended
+        or holds.lacks_rows(facts)
+    ):
         return None
     return Reject(findings.reason(check), verdicts.breached(facts.percent, check), check.name)
 

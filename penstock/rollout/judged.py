@@ -4,7 +4,10 @@ from dataclasses import dataclass
 
 from penstock.analysis.expected import Expected
 from penstock.analysis.guardrails import Finding
-from penstock.api.analysis import Yardstick
+from penstock.api.analysis import Analysis, GuardrailMode, Yardstick
+from penstock.api.comparison import OnRegression
+from penstock.api.rollout import AgentRolloutStatus
+from penstock.rollout import path
 
 #: Whether a canary is under way, its first route version, and when it last came back.
 Evidence = tuple[bool, int, str | None]
@@ -28,3 +31,16 @@ class Judged:
         """Whether judging on that would find the same."""
         same = before == self.before or not any(found.by_before for found in self.findings)
         return (evidence, expected) == (self.evidence, self.expected) and same
+
+
+def compares(declared: Analysis, status: AgentRolloutStatus) -> bool:
+    """Whether the comparison condemns in place of the guardrails, which only take users off then.
+
+    Where its findings are left to people, or the letter of a limit is asked for, guardrails condemn.
+    """
+    return (
+        declared.comparison is not None
+        and declared.on_regression is OnRegression.ROLLBACK
+        and declared.guardrails.mode is GuardrailMode.CREDIBLE
+        and path.under_way(status)
+    )

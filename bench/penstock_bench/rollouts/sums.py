@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 
 from penstock.analysis.cells import Cells, Place
 from penstock.analysis.comparison.cohorts import Cohort, Cohorts
+from penstock.analysis.delays import LatestDelays
 from penstock.analysis.evidence import TICK_MS, Observation, Stratum
+from penstock.analysis.halts import Halts
 from penstock.analysis.metrics import NOTHING, Tally, as_total, of_arms, of_end
 from penstock.analysis.scope import Scope, scope_of
 from penstock.api.analysis import AnalysisStatus
@@ -56,6 +58,7 @@ class Counted:
         compared = scope.canary and scope.compared
         self.cohorts = Cohorts.resume(scope.compared, kept.comparison) if compared else None  # type: ignore[arg-type]
         self.open: dict[int, Open] = {}
+        self.delays = LatestDelays()
         self._ends: list[tuple[int, int]] = []
         self._number = 0
         self._newest_ms = 0
@@ -74,7 +77,7 @@ class Counted:
             ends_ms, number = heapq.heappop(self._ends)
             newest = max(newest, ends_ms)
             if number in self.open and not self._is_overdue(self.open[number], ends_ms):
-                self._end(self.open.pop(number))
+                self._end(self.open.pop(number), ends_ms)
         started = (one.started_ms for one in self.open.values())
         self._newest_ms = max([newest, *(ms for ms in started if ms <= now_ms)])
         over = [n for n, one in self.open.items() if self._is_overdue(one, self._newest_ms)]
@@ -102,18 +105,21 @@ class Counted:
     def _is_overdue(self, one: Open, now_ms: int) -> bool:
         return now_ms - one.routed[0] >= self.scope.overdue_ms[one.arm]
 
-    def _end(self, one: Open) -> None:
+    def _end(self, one: Open, at_ms: int) -> None:
         task, worked = one.task, int(one.task.seconds * 1000)
         kind = product.counting(task)
         cost = self.scope.winsorised_cost(int(task.usd * 1_000_000)) if worked else None
-        self._credit(one, of_end(kind, self.scope.winsorised(worked), cost), worked)
+        self._credit(one, of_end(kind, self.scope.winsorised(worked), cost), worked, at_ms)
 
     def _overdue(self, one: Open) -> None:
         deadline_ms = one.routed[0] + self.scope.overdue_ms[one.arm]
         worked = max(deadline_ms - one.started_ms, 1) if one.started_ms <= deadline_ms else 0
-        self._credit(one, of_end(Counting.ERROR, self.scope.winsorised(worked)), worked)
+        self._credit(
+            one, of_end(Counting.ERROR, self.scope.winsorised(worked)), worked, deadline_ms
+        )
 
-    def _credit(self, one: Open, end: Tally, worked_ms: int) -> None:
+    def _credit(self, one: Open, end: Tally, worked_ms: int, at_ms: int) -> None:
+        self.delays.note(one.arm, end, one.routed[0], at_ms, Halts())
         self.cells.credit(one.place, end)
         if one.cohort is not None:
             one.cohort.end(one.arm, one.task.bucket, end, worked_ms)
@@ -145,6 +151,7 @@ class Counted:
             exposed={arm: self.step[arm].tasks + open_now.count(arm) for arm in Arm},
             step_from=self.step_from,
             since_version=self.scope.since_version,
+            delays=self.delays.since(now_ms - self.scope.kept_ms, Halts()),
             compared=self.cohorts.observe(now_ms) if self.cohorts else None,
         )
 

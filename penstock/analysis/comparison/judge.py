@@ -6,7 +6,7 @@ The chance that a canary that is as good as stable and keeps its limits is ever 
 ``alpha`` (0.02): over the whole rollout, all metrics, all slots, all looks. Three quarters of it are spent on
 "worse than stable", where each metric has the part of its weight and each slot that of its own; one quarter on "over a limit, and
 worse than stable" (absolute limits). Where stable itself breaks a limit, the second part is bounded by ATTRIBUTED alone.
-The windows of the guardrails have no part in it: they are judged by rules of their own.
+The windows of the guardrails have no part in it: where this condemns, they only take users off.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -87,12 +87,16 @@ class Strength:
 
 @dataclass(frozen=True)
 class Strengths:
-    """All metrics together: to one that the canary is worse, and over a limit, and what condemns."""
+    """All metrics together: to one that the canary is worse, and over a limit, and what condemns.
+
+    ``limits``: of how many metrics ``over`` is the mean.
+    """
 
     metrics: tuple[Strength, ...]
     worse: float
     over: float
     bounds: Bounds
+    limits: int = 4
 
     @property
     def needed(self) -> tuple[float, float]:
@@ -104,6 +108,15 @@ class Strengths:
         """Whether the canary is proven worse."""
         worse, over = self.needed
         return self.worse >= worse or self.over >= over
+
+    def is_over(self, name: str) -> bool:
+        """Whether a metric alone is over its limit by as much evidence, whoever is to blame.
+
+        What is attributed in another way than by comparison needs no chance of its own: a canary within its limits
+        has so much evidence against it as rarely as ``over`` would be enough.
+        """
+        one = next(metric for metric in self.metrics if metric.name == name)
+        return one.over / self.limits >= self.needed[1]
 
     @property
     def suspicious(self) -> bool:
@@ -134,7 +147,7 @@ def strengths(seen: Compared, bounds: Bounds) -> Strengths:
     worse = sum(weight * one.worse for weight, one in weights if one.name not in bounds.silent)
     limited = [*ratios, *(v for v, has in zip(values, bounds.limited, strict=True) if has)]
     over = sum(one.attributed for one in limited if one.name not in bounds.silent) / len(limited)
-    return Strengths(metrics, worse, over, bounds)
+    return Strengths(metrics, worse, over, bounds, len(limited))
 
 
 # ------------------------------------------------------------------------------------------ rates

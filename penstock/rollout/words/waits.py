@@ -10,6 +10,7 @@ from penstock.api.analysis import ArmCounts
 from penstock.api.reasons import WaitReason
 from penstock.api.rollout import AgentRolloutStatus, StepApproval
 from penstock.rollout import commands, findings, path
+from penstock.rollout.comparing import windows_only_suspend
 from penstock.rollout.facts import COMPARABLE_PERCENT, Facts
 from penstock.rollout.requests import Verb
 from penstock.rollout.situation import Pods
@@ -304,9 +305,13 @@ def _cancelled(counts: ArmCounts) -> str:
 
 def suspect(facts: Facts, check: Finding) -> str:
     """Over the limit so far; more tasks clear or condemn it."""
+    said = f"these are too few tasks to be sure{_more(check)}"
+    if windows_only_suspend(facts):
+        said = (
+            "the comparison condemns it once that is proven at any look, and more tasks will tell"
+        )
     return (
-        f"Held at {facts.percent} % for evidence: {findings.line(check)}; these are too few tasks to be "
-        f"sure{_more(check)}. Abort: {_ask(facts, Verb.ABORT)} "
+        f"Held at {facts.percent} % for evidence: {findings.line(check)}; {said}. Abort: {_ask(facts, Verb.ABORT)} "
         f"Or promote without: {_ask(facts, Verb.PROMOTE)}"
     )
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from penstock.analysis.metrics import Tally
+from penstock.api.analysis import Guardrails
 from penstock.api.comparison import OnNoEvidence
 from penstock.api.rollout import OnDeadline
 from penstock.rollout import checks, deadline, gates, harm, holds, policy, proofs, returning
@@ -56,6 +57,7 @@ SUSPECT_AND_SLOW = (
 SLOWER = beside(seconds=4.0)
 UNPROVEN = beside(minutes=1, ours=1, theirs=30)
 GATED_AND_COMPARED = COMPARED.model_copy(update={"external": gated().external})
+COMPARED_BY_THE_LETTER = COMPARED.model_copy(update={"guardrails": Guardrails(mode="Literal")})
 ON_HOLD = COMPARED.model_copy(update={"on_no_evidence": OnNoEvidence.HOLD})
 
 
@@ -151,9 +153,9 @@ NEIGHBOURS = [
         0, "NotComparable",
     ),
     Case(
-        "a breach is told by its limit, also where stable is better as well",
+        "a breach by the letter is told by its limit, also where stable is better as well",
         harm.guardrail, harm.evidence_of_harm,
-        lambda: world_at(20, analysis=COMPARED).measure(BAD, compared=SLOWER),
+        lambda: world_at(20, analysis=COMPARED_BY_THE_LETTER).measure(BAD, compared=SLOWER),
         0, "RolledBack", ("RolledBack",),
     ),
     Case(
