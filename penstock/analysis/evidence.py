@@ -60,7 +60,7 @@ class Observation:
     were routed since the present step began, which is after the row ``step_from``. ``exposed``:
     tasks routed in this step, ended or not. Totals are what a checkpoint keeps: they have no
     ``latency_squares``. ``counted_through`` is the id of the last outcome row in it. ``gap``:
-    rows were lost before they were counted. ``since_version``: the first route version of the
+    rows were lost before they were counted, the last before ``gap_ms``. ``since_version``: the first route version of the
     canary that was counted; None says that it is the present one. ``ended``: ended tasks, and
     those over their time by now, by the tick of their end, where the letter of a limit asks for
     them. ``failed``: the last failures of the canary in the window, see ``failures``.
@@ -75,6 +75,7 @@ class Observation:
     step: Mapping[Arm, Tally] = field(default_factory=dict)
     counted_through: str = ""
     gap: bool = False
+    gap_ms: int = 0
     exposed: Mapping[Arm, int] = field(default_factory=dict)
     step_from: str = ""
     since_version: int | None = None
@@ -113,7 +114,9 @@ class Observation:
         just_begun = since_version == 0
         if self.since_version in (None, since_version or 0) and not just_begun:
             return self
-        return Observation(self.now_ms, counted_through=self.counted_through, gap=self.gap)
+        return Observation(
+            self.now_ms, counted_through=self.counted_through, gap=self.gap, gap_ms=self.gap_ms
+        )
 
     def for_step(self, step_from: str) -> "Observation":
         """The same, without the counts of a step that is over."""

@@ -29,12 +29,8 @@ from penstock.analysis.evidence import TICK_MS, Observation, Stratum
 from penstock.analysis.failures import Failure, Lately
 from penstock.analysis.halts import Halts
 from penstock.analysis.metrics import (
-    COST,
     ERROR_RATE,
-    LATENCY,
     NOTHING,
-    RATES,
-    Metric,
     Tally,
     as_total,
     of_arms,
@@ -145,6 +141,7 @@ class Fold:
         through: str = "",
         *,
         trimmed: bool = False,
+        last_kept: str = "",
     ) -> None:
         """Count rows in the order of their ids; rows seen before are passed over.
 
@@ -155,11 +152,15 @@ class Fold:
                 that is past the last one counted, rows were lost: a gap, which is kept in mind.
             trimmed: rows before the oldest one were in the log and are gone. Where the window is
                 rebuilt from further back, that is a gap as well.
+            last_kept: id of the newest row that the log had. One before what was counted: the log was
+                cut at its end, by a failover or a restore.
         """
         first, reached = position(first_kept), max(self._last, self.counted)
         short = trimmed and self._last == (0, 0) < self._needed < first
         if short or (0, 0) < reached < first:
             self._lose(first)
+        if (0, 0) < position(last_kept) < reached:
+            self._lose(reached)
         for row in rows:
             at = position(row.id)
             if at <= self._last:
@@ -192,6 +193,7 @@ class Fold:
             step={arm: as_total(self.step[arm]) for arm in Arm},
             counted_through=_text(max(self._last, self.counted)),
             gap=bool(self._gap_at) and now_ms - self._gap_at < self.scope.kept_ms,
+            gap_ms=self._gap_at,
             exposed={arm: self.step[arm].tasks + self._open.in_step[arm] for arm in Arm},
             step_from=self.step_from,
             since_version=self.scope.since_version,
@@ -261,14 +263,8 @@ class Fold:
         self._ended(task, end, at)
         self._compare(task, end, worked)
         if task.arm is Arm.CANARY:
-            for metric in self._against(end, worked, row.cost_micro_usd):
+            for metric in self.scope.against(end, worked, row.cost_micro_usd):
                 self._failed.note(Failure(row.task, metric, task.routed[0], at[0], row.reason))
-
-    def _against(self, end: Tally, worked: int, cost: int) -> list[Metric]:
-        """The metrics by which an end counts against its revision."""
-        slow = [LATENCY] if worked > self.scope.latency_limit_ms else []
-        dear = [COST] if cost > self.scope.cost_limit_micro_usd > 0 else []
-        return [metric for metric in RATES if metric.sums(end).total] + slow + dear
 
     def _left_out(self, identifier: str, task: Task, at: Position) -> None:
         if not self._is_counted(at):

@@ -8,7 +8,7 @@ from penstock import names
 from penstock.analysis.comparison import ranks
 from penstock.analysis.comparison.yardsticks import Yardsticks
 from penstock.analysis.evidence import TICK_MS
-from penstock.analysis.metrics import WINSOR_LIMITS
+from penstock.analysis.metrics import COST, LATENCY, RATES, WINSOR_LIMITS, Metric, Tally
 from penstock.api import condition
 from penstock.api.analysis import GuardrailMode
 from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus, Stage
@@ -71,6 +71,12 @@ class Scope:
         """A cost as it is counted: the same, where there is a limit."""
         most = WINSOR_LIMITS * self.cost_limit_micro_usd
         return min(micro_usd, most) if most else micro_usd
+
+    def against(self, end: Tally, worked_ms: int, cost_micro_usd: int) -> list[Metric]:
+        """The metrics by which an end counts against its revision."""
+        slow = [LATENCY] if worked_ms > self.latency_limit_ms else []
+        dear = [COST] if cost_micro_usd > self.cost_limit_micro_usd > 0 else []
+        return [metric for metric in RATES if metric.sums(end).total] + slow + dear
 
     def is_sample(self, row: Row) -> bool:
         """Whether the row is about a task that is compared."""

@@ -98,6 +98,7 @@ class EventReason(StrEnum):
     REVISION_CREATED = "RevisionCreated"
     REVISION_TAMPERED = "RevisionTampered"
     ROLLED_BACK = "RolledBack"
+    ROWS_LOST = "RowsLost"
     STALLED = "Stalled"
     STATUS_UNREADABLE = "StatusUnreadable"
     STEP_PASSED = "StepPassed"

@@ -6,7 +6,7 @@ from functools import partial
 from penstock.api.reasons import WaitReason
 from penstock.rollout import former
 from penstock.rollout.facts import UNAVAILABLE_SECONDS, Facts
-from penstock.rollout.moves import Move, Wait
+from penstock.rollout.moves import Anew, Move, Wait
 from penstock.rollout.words import waits
 
 
@@ -49,8 +49,17 @@ def measurement_missing(facts: Facts) -> Move | None:
 
 
 def rows_lost(facts: Facts) -> Move | None:
-    """Nothing is raised on numbers that lack rows, until those would be out of the window."""
-    return Wait(WaitReason.ROWS_LOST, waits.rows_lost) if lacks_rows(facts) else None
+    """Nothing is raised on numbers that lack rows, until those would be out of the window.
+
+    What was seen in the step before is no evidence of it any more: the step begins anew.
+    """
+    observed = facts.observation
+    if observed is None or not lacks_rows(facts):
+        return None
+    begun_ms = int(facts.status.analysis.step_from.partition("-")[0] or 0)
+    if facts.percent and begun_ms < observed.gap_ms <= observed.now_ms:
+        return Anew(WaitReason.ROWS_LOST)
+    return Wait(WaitReason.ROWS_LOST, waits.rows_lost)
 
 
 def paused(facts: Facts) -> Move | None:

@@ -123,6 +123,13 @@ class Keep:
 
 
 @dataclass(frozen=True)
+class Anew:
+    """The step, or the final hold, begins anew: what was counted in it is not whole."""
+
+    reason: WaitReason
+
+
+@dataclass(frozen=True)
 class Advance:
     """The automatic path goes on to a step (None: the final hold), at this share.
 
@@ -174,6 +181,7 @@ Action = (
     | Resume
     | SetShare
     | Keep
+    | Anew
     | Advance
     | Promote
     | Undo

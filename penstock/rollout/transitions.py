@@ -54,6 +54,8 @@ def change(move: moves.Action, facts: Facts) -> Change:  # noqa: C901, PLR0911, 
             return _set_share(move, facts)
         case moves.Keep():
             return _keep(facts)
+        case moves.Anew():
+            return _anew(facts)
         case moves.Advance():
             return _advance(move, facts)
         case moves.Promote():
@@ -334,6 +336,11 @@ def _keep(facts: Facts) -> Change:
     return Change(
         updated(facts, update), (Happening(EventReason.STEP_STARTED, events.kept(facts)),)
     )
+
+
+def _anew(facts: Facts) -> Change:
+    told = Happening(EventReason.ROWS_LOST, events.begun_anew(facts), warning=True)
+    return Change(updated(facts, fresh_step(facts)), (told,))
 
 
 def _advance(move: moves.Advance, facts: Facts) -> Change:

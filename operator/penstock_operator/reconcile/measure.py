@@ -111,11 +111,18 @@ class Measure:
         scope = scope_of(spec, status, limits, expected_micro_usd)
         current = fold.follow(self._folds.get((key, uid)), scope, status.analysis, status.halts)
         self._folds[key, uid] = current
-        after, more = current.read_after(look.now_ms), True
+        after, more, newest = current.read_after(look.now_ms), True, look.last_row
         while more:
             page = await self._store.outcomes.page(key, after, _BATCH)
             first = look.first_row if not current.has_read else "" if page.held else page.first
-            current.add(page.rows, first, page.through, trimmed=look.rows_trimmed)
+            current.add(
+                page.rows,
+                first,
+                page.through,
+                trimmed=look.rows_trimmed,
+                last_kept=newest,
+            )
+            newest = ""  # pages go on past what the look has seen
             metrics.ROWS_UNREADABLE.labels(key.namespace, key.name).inc(page.unreadable)
             after, more = page.through or after, page.more
         current.explain(await self._told(key, current.unexplained))

@@ -11,7 +11,7 @@ from typing import Final
 from penstock.api import condition
 from penstock.api.analysis import Result
 from penstock.api.reasons import ConditionType, WaitReason
-from penstock.rollout import commands
+from penstock.rollout import causes, commands
 from penstock.rollout.requests import Verb
 from penstock.rollout.situation import Pods
 from penstock_operator.cluster.kinds import name_of, namespace_of
@@ -26,18 +26,10 @@ START_DEADLINE_SECONDS: Final = 600
 START_PATIENCE_SECONDS: Final = 30
 #: What an AgentRollout waits for by a person's word.
 DECISIONS: Final[frozenset[str]] = frozenset(
-    {
-        WaitReason.HOLD_FOR_APPROVAL,
-        WaitReason.PAUSED,
-        WaitReason.HELD_BY_SETPOINT,
-        WaitReason.CEILING_REACHED,
-        WaitReason.ANALYSIS_UNCLEAR,
-        WaitReason.LIMIT_DOES_NOT_FIT,
-        WaitReason.DEADLINE_EXCEEDED,
-        WaitReason.EXTERNAL_GATE,
-        WaitReason.EXTERNAL_MISSING,
-        WaitReason.SPEND_CAP_REACHED,
-    }
+    reason
+    for reason, policy in causes.POLICIES.items()
+    if policy.ends is causes.Ends.PERSON
+    and reason is not WaitReason.AGENT_SUSPENDED  # told by itself
 )
 
 Why = tuple[str, str]  # reason, message

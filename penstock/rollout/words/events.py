@@ -106,6 +106,15 @@ def kept(facts: Facts) -> str:
     return f"{facts.canary} goes on by the steps, from {facts.percent} % with a fresh hold."
 
 
+def begun_anew(facts: Facts) -> str:
+    """Rows of this step are lost: what that means for it."""
+    what = "the final hold" if facts.in_final_hold else "this step"
+    return (
+        f"Outcome rows were lost before they were counted. {facts.canary} stays at {facts.percent} %: "
+        f"{what} begins anew, with a fresh hold and new evidence."
+    )
+
+
 def left(facts: Facts) -> str:
     """A step is over."""
     return f"{facts.canary} leaves {facts.percent} %."

@@ -173,8 +173,8 @@ def awaits_rows(facts: Facts) -> str:
 def rows_lost(facts: Facts) -> str:
     """Outcome rows were trimmed or lost before they were counted."""
     return (
-        f"Held at {facts.percent} %: outcome rows were lost before they were counted. It goes on "
-        "by itself when what was lost would be out of the window."
+        f"Held at {facts.percent} %: outcome rows were lost before they were counted, so the step "
+        "begins anew. It goes on by itself when what was lost would be out of the window."
     )
 
 

@@ -389,6 +389,23 @@ def test_a_canary_that_nothing_was_counted_of_has_a_gap_when_its_log_was_trimmed
         assert fold.observe(T).gap is gap
 
 
+def test_a_log_that_was_cut_at_its_end_is_a_gap_and_blames_nobody_for_what_was_in_it():
+    fold = folded(Log().routed("a", T).started("a", T + 1))
+    fold.add([], last_kept=f"{T + 1}-0")
+    assert not fold.observe(T + 5).gap
+    fold.add([], last_kept=f"{T}-0")
+    seen = fold.observe(T + 5)
+    assert (seen.gap, seen.gap_ms) == (True, T + 1)
+    assert fold.observe(T + 800_000).in_total(Arm.CANARY).errors == 0
+
+
+def test_a_checkpoint_that_is_ahead_of_the_log_is_a_gap():
+    for last, gap in ((T - 1, True), (T, False), (T + 9, False)):
+        fold = Fold.resume(SCOPE, AnalysisStatus(counted_through=f"{T}-0"))
+        fold.add([], last_kept=f"{last}-0")
+        assert fold.observe(T + 10).gap is gap
+
+
 def test_how_tasks_ended_across_a_gap_is_unknown_and_not_an_error():
     fold = folded(Log().routed("a", T).routed("b", T, arm=Arm.STABLE).started("a", T + 1))
     fold.add(Log().routed("c", T + 60_000).rows, first_kept=f"{T + 50_000}-0")

@@ -96,6 +96,40 @@ def test_a_suspension_for_lost_rows_waits_also_while_nothing_can_be_measured():
     assert world.waits == "RowsLost"
 
 
+def gap_now(world):
+    """Rows of this very moment are lost."""
+    seen = world.observation()
+    world.observation = lambda: replace(seen, gap=True, gap_ms=seen.now_ms)
+    return world.decide()
+
+
+def test_rows_that_are_lost_in_a_step_begin_it_anew_once_and_say_so():
+    world = gap_now(world_at(20).after(30))
+    assert (world.percent, world.waits, world.reasons()) == (20, "RowsLost", ["RowsLost"])
+    assert "begins anew" in world.told[0].message
+    assert world.status.step_started_at == "2026-11-21T10:01:32Z"
+    assert gap_now(world).reasons() == ["RowsLost"] or world.status.waiting == "RowsLost"
+    del world.observation
+    assert world.after(59).decide().percent == 20, "its hold is a fresh one"
+    assert world.after(1).decide().percent == 50
+
+
+def test_rows_that_were_lost_before_a_step_do_not_begin_it_anew():
+    world = world_at(20)
+    began, seen = world.status.step_started_at, world.observation()
+    world.observation = lambda: replace(seen, gap=True, gap_ms=seen.now_ms - 120_000)
+    world.after(1).decide()
+    assert (world.waits, world.status.step_started_at) == ("RowsLost", began)
+
+
+def test_rows_that_are_lost_in_the_final_hold_begin_it_anew():
+    world = gap_now(world_at(95).after(59))
+    assert "the final hold begins anew" in world.told[0].message
+    del world.observation
+    assert world.after(59).decide().verdicts == []
+    assert world.after(1).decide().verdicts[-1].result == "Promoted"
+
+
 def test_what_people_say_goes_before_a_gap():
     world = with_a_gap(world_at(20).measure(BAD)).decide().ask("abort").decide()
     assert world.verdicts[-1].reason == "Aborted"
