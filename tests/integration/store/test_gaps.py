@@ -168,3 +168,18 @@ async def test_under_the_rights_of_the_version_before_a_look_is_answered(desk, s
     await store.aclose()
     assert seen.first_row
     assert not seen.rows_trimmed
+
+
+async def test_a_log_that_lost_its_end_is_a_gap_to_who_had_counted_it_and_to_who_resumes(
+    desk, operator
+):
+    """As a failover to a replica, or a restore, leaves it."""
+    await serve(desk)
+    await operator.look()
+    again = await operator.again()
+    for identifier, _ in await desk.raw.xrevrange(desk.keys.outcomes, count=2):
+        await desk.raw.xdel(desk.keys.outcomes, identifier)
+    for life in (operator, again):
+        seen = await life.look()
+        assert seen.gap
+        assert 0 < seen.gap_ms <= seen.now_ms
