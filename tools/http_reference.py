@@ -19,6 +19,7 @@ from penstock_runtime.gateway import (
     listing,
     places,
     problems,
+    retrying,
     routes,
     spending,
 )
@@ -79,6 +80,7 @@ def documents() -> Described:
     app.include_router(escalating.router)
     app.include_router(effecting.router)
     app.include_router(erasing.router)
+    app.include_router(retrying.router)
     return description.document(app)
 
 

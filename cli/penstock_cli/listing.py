@@ -130,6 +130,24 @@ def cancel(place: options.Place, identifier: str, *, as_json: bool) -> None:
     print(f"{task['id']} is {task['status']}{later}")
 
 
+def retry(place: options.Place, identifier: str, *, even_if_acted: bool, as_json: bool) -> None:
+    """Try an ended task again, and print which task that is; said again, it is the same one.
+
+    Raises:
+        Stopped: there is no such task, it has not ended, or it has made calls that change something.
+    """
+    body = {"evenIfActed": even_if_acted}
+    path = f"{_path(identifier)}/retry"
+    task = run_at(
+        of_its_agent(place, identifier),
+        lambda http, _: gateway.fetch(http, "POST", path, body=body),
+    )
+    if as_json:
+        print(json.dumps(task, indent=2, ensure_ascii=False))
+        return
+    print(f"{task['id']} is {task['status']}, in place of {identifier}")
+
+
 # ----------------------------------------------------------------------------------- the calls
 
 

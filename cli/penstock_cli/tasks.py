@@ -95,3 +95,30 @@ def cancel(
     from penstock_cli import listing
 
     commands.carry_out(lambda: listing.cancel(place, identifier, as_json=output == "json"))
+
+
+@app.command(epilog=exits.MEANING)
+@options.at_gateway
+def retry(
+    place: options.Place,
+    identifier: Identifier,
+    *,
+    even_if_acted: Annotated[
+        bool,
+        typer.Option(
+            "--even-if-acted",
+            help="Also where it has made calls that change something: the new task may make them again.",
+        ),
+    ] = False,
+    output: options.Output = "text",
+) -> None:
+    """Try an ended task again, as a new task with its input; said again, it is the same new one."""
+    options.check_output(output)
+    options.check_text("ID", identifier)
+    from penstock_cli import listing
+
+    commands.carry_out(
+        lambda: listing.retry(
+            place, identifier, even_if_acted=even_if_acted, as_json=output == "json"
+        )
+    )

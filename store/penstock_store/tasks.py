@@ -85,6 +85,15 @@ class Tasks:
             return None
         return codec.task(agent, identifier, stored)
 
+    async def has_acted(self, identifier: str) -> bool:
+        """Whether a task has made calls that change something, or was about to; one of a version before does not tell."""
+        agent = agent_of(identifier)
+        if agent is None:
+            return False
+        key = keys.AgentKeys(agent).task(identifier)
+        (word,) = await self._scripts.connection.read("HMGET", key, "effected")
+        return bool(word)
+
     async def cancel(
         self, identifier: str, tenant: str, taken_by: str = "", why: str = ""
     ) -> Task | None:

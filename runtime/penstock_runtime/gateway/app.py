@@ -24,6 +24,7 @@ from penstock_runtime.gateway import (
     metrics,
     plain,
     problems,
+    retrying,
     routes,
     spending,
     state,
@@ -66,6 +67,7 @@ def application(gateway: state.Gateway, *, measured: bool = True) -> FastAPI:
     app.include_router(spending.router)
     app.include_router(effecting.router)
     app.include_router(erasing.router)
+    app.include_router(retrying.router)
     metrics.begin(boundary.route_labels(_every_route()), problems.KINDS)
     app.openapi = lambda: description.document(app)  # type: ignore[method-assign]
     return app
@@ -179,7 +181,7 @@ async def _answer_http(request: Request, error: HTTPException) -> Response:
 
 
 def _every_route() -> list[BaseRoute]:
-    routed = (routes, listing, spending, escalating, effecting, erasing)
+    routed = (routes, listing, spending, escalating, effecting, erasing, retrying)
     return [
         *_probes.routes,
         *_measures.routes,

@@ -88,6 +88,21 @@ class TakeOverRequest(BaseModel):
     ] = None
 
 
+class RetryRequest(BaseModel):
+    """How a task is tried again."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, alias_generator=to_camel, title="RetryRequest"
+    )
+
+    even_if_acted: Annotated[
+        bool,
+        Field(
+            description="Also where it has made calls that change something: the new task may make them again."
+        ),
+    ] = False
+
+
 def check_person(caller: Caller, found: Escalation) -> None:
     """Let a caller who may approve decide on this call.
 

@@ -137,6 +137,13 @@ TAKE_OVER: Final[dict[str, Any]] = {
         "content": {"application/json": {"schema": {"$ref": f"{_SCHEMAS}TakeOverRequest"}}},
     },
 }
+RETRY: Final[dict[str, Any]] = {
+    "parameters": _TASK,
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": f"{_SCHEMAS}RetryRequest"}}},
+    },
+}
 USER: Final[dict[str, Any]] = {
     "parameters": [*_AGENT, _in_path("user", "The user, as tasks were submitted for him.")]
 }
@@ -207,6 +214,7 @@ def _schemas() -> dict[str, Any]:
             (bodies.TaskRequest, "validation"),
             (decisions.DecisionRequest, "validation"),
             (decisions.TakeOverRequest, "validation"),
+            (decisions.RetryRequest, "validation"),
             (documents.Task, "serialization"),
             (documents.Escalation, "serialization"),
             (documents.EscalationList, "serialization"),

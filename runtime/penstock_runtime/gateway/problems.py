@@ -136,6 +136,13 @@ KINDS: Final = _by_slug(
         "It was decided before",
         "Read it: it says who decided, and how.",
     ),
+    Kind("task-not-ended", 409, "The task has not ended", "Wait for its end, or cancel it."),
+    Kind(
+        "task-acted",
+        409,
+        "The task has made calls that change something",
+        "Look at its effects, and say evenIfActed where the new task may make them again.",
+    ),
     Kind(
         "escalation-unconfirmed",
         409,

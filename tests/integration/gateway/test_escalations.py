@@ -404,6 +404,52 @@ async def test_of_an_erased_user_effects_keep_digests_and_amount_and_nothing_els
             assert b"I am u 1" not in dumped, key
 
 
+async def test_an_ended_task_is_tried_again_once_and_one_that_acted_only_when_that_is_said(
+    shared, agent
+):
+    async def tasks(*arguments):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "penstock_cli", "tasks", *arguments),
+            env={**os.environ, "PENSTOCK_GATEWAY_URL": shared.url, "PENSTOCK_TOKEN": "the-shop"},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        return await ended(process)
+
+    async with shared.client("the-shop") as client:
+        body = {"input": "x", "user": "u", "session": "s", "type": "t", "metadata": {"a": "b"}}
+        first = (await client.post(agent.tasks, json=body)).json()["id"]
+        path = f"/v1/tasks/{first}/retry"
+        early = await client.post(path, json={})
+        assert (early.status_code, early.json()["type"].rpartition("/")[2]) == (
+            409,
+            "task-not-ended",
+        )
+        [claim] = await agent.claim()
+        failed = Outcome(TaskStatus.FAILED, OutcomeReason.TIMEOUT, "the model was away")
+        await agent.store.claims.finish(claim, failed, Usage())
+        code, said, _ = await tasks("retry", first)
+        again = said.split()[0]
+        assert (code, said) == (0, f"{again} is Queued, in place of {first}\n")
+        [claim] = await agent.claim()
+        task = claim.task
+        assert (task.id, task.input, task.user, task.session, task.type, task.metadata) == (
+            again, "x", "u", "s", "t", {"a": "b"},
+        )  # fmt: skip
+        await agent.store.claims.checkpoint(claim, b"state", Usage(), [effect("Intended", 1)])
+        await agent.store.claims.finish(claim, failed, Usage())
+        repeated = await client.post(path, json={})
+        assert (repeated.status_code, repeated.json()["id"]) == (200, again), "it is one new task"
+        code, _, told = await tasks("retry", again)
+        assert (code, "calls that change something" in told) == (3, True)
+        code, said, _ = await tasks("retry", again, "--even-if-acted")
+        assert (code, said.split()[0] in (first, again)) == (0, False)
+    foreign = await decide(shared, "cat-elsewhere", "x", decision="Deny")
+    assert foreign.status_code == 404
+    async with shared.client("cat-elsewhere") as client:
+        assert (await client.post(path, json={})).status_code == 404
+
+
 async def test_a_person_takes_a_task_over_whether_it_waits_or_runs(shared, agent):
     waiting = await waits(shared, agent)
     async with shared.client("the-shop") as client:

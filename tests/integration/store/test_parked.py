@@ -202,6 +202,21 @@ async def test_no_break_of_before_it_was_asked_casts_doubt_on_a_call(desk):
         assert not (await desk.store.escalations.get(escalation)).doubt
 
 
+async def test_of_a_deleted_agent_the_turns_behind_a_wait_end_with_it_and_nothing_is_kept_for_ever(desk):
+    task, escalation = await waits(desk, session="s")
+    behind = (await desk.admit(session="s")).task
+    assert await desk.store.routes.close(desk.agent, "uid-1") == 2
+    for each in (task, behind):
+        assert await desk.status(each) is TaskStatus.CANCELLED
+    assert (await desk.store.escalations.get(escalation)).status is EscalationStatus.VOID
+    assert (await desk.store.escalations.page(desk.agent, Sought())).items == ()
+    said = await desk.store.escalations.decide(escalation, Word("ann", Verdict.APPROVE))
+    assert said is Decided.TOO_LATE
+    for kept in (task, behind, escalation):
+        key = desk.keys.escalation(kept) if kept == escalation else desk.keys.task(kept)
+        assert await desk.raw.ttl(key) > 0, "it is kept for ever"
+
+
 async def test_after_a_rollback_the_decision_leads_to_stable(desk):
     await desk.set_route(canary=CANARY, percent=99)
     for number in range(50):

@@ -53,6 +53,7 @@ def test_every_call_is_described_and_asks_for_a_token(described):
         ("get", "/v1/tasks/{task}/events"),
         ("get", "/v1/escalations"),
         ("post", "/v1/tasks/{task}/escalate"),
+        ("post", "/v1/tasks/{task}/retry"),
         ("get", TASKS.replace("/tasks", "/effects")),
         ("delete", TASKS.replace("/tasks", "/users/{user}")),
         ("get", "/v1/escalations/{escalation}"),
