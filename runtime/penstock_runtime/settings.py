@@ -43,6 +43,7 @@ class WorkerSettings(BaseSettings):
     claim_idle_seconds: Annotated[float, Field(gt=0)] = (
         15.0  # silent so long, a claim is free again
     )
+    sign_seconds: Annotated[float, Field(ge=0)] = 2.0  # of life before a call that is made once
     poll_seconds: Annotated[float, Field(gt=0)] = 5.0  # longest wait for the doorbell
     drain_seconds: Annotated[float, Field(ge=0)] = 25.0
     log_level: str = "INFO"

@@ -3,7 +3,7 @@
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Any, Final
 
@@ -17,7 +17,9 @@ from penstock_store.agent_scripts import AgentScripts
 from penstock_store.brakes import Brakes
 from penstock_store.checkpoints import Saved, Writing
 from penstock_store.connection import Argument
+from penstock_store.consumers import Consumers
 from penstock_store.records import Claim, Directive, Telling
+from penstock_store.said_effects import AnotherLife, SaidEffects, batches
 from penstock_store.said_ends import Ends
 
 _HEARTBEATS: Final = 500  # claims in one step, so that no script holds Redis up
@@ -36,10 +38,10 @@ class Claims:
 
     def __init__(self, scripts: AgentScripts) -> None:
         self._scripts = scripts
-        self._numbers: dict[tuple[AgentKey, str], int] = {}
-        self._revisions: dict[tuple[AgentKey, str], str] = {}  # for which it asks for tasks
+        self.consumers = Consumers()
         self._saved: dict[str, Saved] = {}  # by claim id
         self._ends = Ends()
+        self._effects = SaidEffects(scripts)
         self.brakes = Brakes()
         self._breaks: dict[AgentKey, int] = {}  # the last after which ends were said again
 
@@ -57,15 +59,11 @@ class Claims:
         Redis was restarted or failed over nothing is handed out before the workers that live
         have been heard of, or 15 s. ``opening``: each task's first model call is reserved for.
         """
-        self._revisions[agent, consumer] = revision
+        self.consumers.asks_for(agent, consumer, revision)
         own = keys.AgentKeys(agent)
-        keyed = [
-            own.revision(revision),
-            own.bell(revision),
-            *keys.AgentKeys(agent).queues(revision),
-        ]
-        mark = self.brakes.mark(agent)
-        asked = (money.opening_text(opening, self._scripts.process), mark, *_claim_ids(limit))
+        keyed = [own.revision(revision), own.bell(revision), *own.queues(revision)]
+        opens, mark = money.opening_text(opening, self._scripts.process), self.brakes.mark(agent)
+        asked = (opens, mark, *(uuid.uuid4().hex for _ in range(limit)))
         said = await self._numbered(
             "claim", agent, consumer, *keyed, before=(revision,), after=asked
         )
@@ -76,7 +74,7 @@ class Claims:
 
         A task that was alone when its worker died, seen by its parent or twice, ends Failed instead.
         """
-        self._revisions[agent, consumer] = revision
+        self.consumers.asks_for(agent, consumer, revision)
         said = await self._numbered(
             "suspects",
             agent,
@@ -92,8 +90,7 @@ class Claims:
 
         Returns how many tasks that were.
         """
-        self._numbers.pop((agent, consumer), None)
-        self._revisions.pop((agent, consumer), None)
+        self.consumers.forget(agent, consumer)
         arguments = (revision, consumer, uuid.uuid4().hex)
         return int(
             await self._scripts.run(
@@ -111,14 +108,14 @@ class Claims:
         """
         directives: dict[str, Directive] = {}
         ordered = sorted(claims, key=lambda claim: claim.agent)
-        batches = [
+        batched = [
             (agent, batch)
             for agent, of_agent in groupby(ordered, key=lambda claim: claim.agent)
-            for batch in _batches(list(of_agent), _HEARTBEATS)
+            for batch in batches(list(of_agent), _HEARTBEATS)
         ]
-        beating = {agent for agent, _ in batches}
-        idle = [agent for agent, name in self._numbers if name == consumer and agent not in beating]
-        for agent, batch in [*batches, *((agent, []) for agent in idle)]:
+        beating = {agent for agent, _ in batched}
+        idle = self.consumers.idle_agents(consumer, beating)
+        for agent, batch in [*batched, *((agent, []) for agent in idle)]:
             told = telling if telling and telling.agent == agent else None
             directives |= await self._beat(agent, batch, consumer, told)
         return directives
@@ -127,18 +124,20 @@ class Claims:
         self, agent: AgentKey, claims: Sequence[Claim], consumer: str, telling: Telling | None
     ) -> dict[str, Directive]:
         told = (telling.revision, telling.access, telling.age_ms) if telling else ("", "", 0)
-        speaks = (self._revisions.get((agent, consumer), ""), protocol.SPOKEN)
+        speaks = (self.consumers.revision(agent, consumer), protocol.SPOKEN)
         named = [text for claim in claims for text in (claim.task.id, claim.id)]
-        number = self._numbers.get((agent, consumer), 0)
+        number = self.consumers.number(agent, consumer)
         mark = self.brakes.mark(agent)
         broken, restricted, *said = await self._scripts.run(
             "heartbeat",
             agent,
             arguments=lambda life: (consumer, number, life, *told, *speaks, mark, *named),
         )
+        self.consumers.heard(agent, consumer)
         self.brakes.hear(agent, restricted)
         if broken > self._breaks.get(agent, 0):
             self._breaks[agent] = broken
+            await self._effects.say_again(agent)
             await self._say_ends_again(agent)
         heard = {
             claim.id: Directive(word.decode()) for claim, word in zip(claims, said, strict=True)
@@ -204,7 +203,7 @@ class Claims:
                 "checkpoint",
                 claim.agent,
                 claim.consumer,
-                *_of_task(claim),
+                *claim.keys,
                 after=(*saying, *how),
                 replicated=replicated,
             )
@@ -219,6 +218,7 @@ class Claims:
             self._saved.pop(claim.id, None)
         else:
             self._saved[claim.id] = writing.saved
+            self._effects.remember(claim, told)
         if not answer:
             return directive, None
         reserved, restricted = answer
@@ -237,7 +237,11 @@ class Claims:
         spoken = money.money_text(Money(tuple(settle)), self._scripts.process)
         named = (claim.task.id, claim.id, spoken, int(to_stable))
         (said,) = await self._numbered(
-            "release", claim.agent, claim.consumer, *_of_task(claim), after=named
+            "release",
+            claim.agent,
+            claim.consumer,
+            *claim.keys,
+            after=named,
         )
         self._saved.pop(claim.id, None)
         return bool(said)
@@ -251,7 +255,10 @@ class Claims:
         """
         spoken = money.money_text(Money(tuple(settle)), self._scripts.process)
         named = (claim.task.id, claim.id, codec.usage_text(usage), spoken)
-        keyed, after = _of_task(claim), (*named, *escalations.asked_arguments(asked))
+        keyed, after = (
+            claim.keys,
+            (*named, *escalations.asked_arguments(asked)),
+        )
         (said,) = await self._numbered("park", claim.agent, claim.consumer, *keyed, after=after)
         if said == _FULL:
             return None
@@ -329,7 +336,11 @@ class Claims:
 
     async def _finish(self, claim: Claim, arguments: Sequence[Argument]) -> Directive:
         (said,) = await self._numbered(
-            "finish", claim.agent, claim.consumer, *_of_task(claim), after=arguments
+            "finish",
+            claim.agent,
+            claim.consumer,
+            *claim.keys,
+            after=arguments,
         )
         directive = Directive(said.decode())
         if directive in (Directive.CONTINUE, Directive.LOST):
@@ -364,26 +375,19 @@ class Claims:
 
         The number is kept before anything else is made of the answer: it is acknowledged.
         """
-        mine = (agent, consumer)
-        number = self._numbers.setdefault(mine, 0)
-        arguments: Callable[[str], Sequence[Argument]] = lambda life: (  # noqa: E731
-            *before, consumer, number, life, *after
-        )  # fmt: skip
-        written, *rest = await self._scripts.run(
-            script, agent, *keyed, arguments=arguments, replicated=replicated
-        )
-        self._numbers[mine] = max(self._numbers.get(mine, 0), int(written))
+        number = self.consumers.writes(agent, consumer)
+
+        def arguments(life: str) -> Sequence[Argument]:
+            self._effects.meet(agent, life)
+            return (*before, consumer, number, life, *after)
+
+        run = self._scripts.run
+        while True:
+            try:
+                said = await run(script, agent, *keyed, arguments=arguments, replicated=replicated)
+                break
+            except AnotherLife as other:
+                await self._effects.join(agent, other.life)
+        written, *rest = said
+        self.consumers.wrote(agent, consumer, int(written))
         return list(rest)
-
-
-def _of_task(claim: Claim) -> tuple[str, str]:
-    own = keys.AgentKeys(claim.agent)
-    return own.task(claim.task.id), own.events(claim.task.id)
-
-
-def _claim_ids(count: int) -> list[str]:
-    return [uuid.uuid4().hex for _ in range(count)]
-
-
-def _batches(claims: list[Claim], size: int) -> Iterable[list[Claim]]:
-    return (claims[start : start + size] for start in range(0, len(claims), size))

@@ -31,7 +31,10 @@ class SoughtEffects:
 
 @dataclass(frozen=True)
 class EffectPage:
-    """Effects, oldest first; ``unknown`` are on the first page alone; ``following`` is "" at the end."""
+    """Effects, oldest first; ``following`` is "" at the end.
+
+    ``unknown`` stand on the first page, or on the first pages where they are more than one looks at.
+    """
 
     unknown: tuple[Effect, ...]
     items: tuple[Effect, ...]

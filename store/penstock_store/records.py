@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from penstock.access import Access, Heard
 from penstock.escalation import Decision
@@ -13,6 +13,7 @@ from penstock.outcomes import Row
 from penstock.protocol import Spoken
 from penstock.task import Task, TaskStatus
 from penstock.traffic import Arm
+from penstock_store.keys import AgentKeys
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,12 @@ class Claim:
     reserved: Answer = None
     decision: Decision | None = None
 
+    @property
+    def keys(self) -> tuple[str, str]:
+        """Where the task is kept, and its events."""
+        own = AgentKeys(self.agent)
+        return own.task(self.task.id), own.events(self.task.id)
+
 
 class Directive(StrEnum):
     """What a worker must do with a task after a step."""
@@ -80,6 +87,19 @@ class Directive(StrEnum):
     LOST = "Lost"  # another worker owns it now: drop it without another write
     PARK = "Park"  # it waits for a person by now: drop it without another write
     REWRITE = "Rewrite"  # Redis may have lost what was saved last: save it again, and go on
+
+    def graver(self, other: "Directive") -> "Directive":
+        """The one of two that a worker heeds."""
+        return max(self, other, key=_WEIGHT.index)
+
+
+_WEIGHT: Final = (
+    Directive.CONTINUE,
+    Directive.HAND_OVER,
+    Directive.GIVE_BACK,
+    Directive.CANCEL,
+    Directive.LOST,
+)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ _TASKS: Final = (
 #: workers of the former release run on until their Deployment has rolled.
 WORKER_COMMANDS: Final = (
     *_CONNECTION, *_SCRIPTS, *_TASKS,
-    "blpop", "xclaim", "xgroup|create", "xgroup|delconsumer", "xinfo|consumers",
+    "blpop", "hrandfield", "xclaim", "xgroup|create", "xgroup|delconsumer", "xinfo|consumers",
     "xpending", "xrange", "xreadgroup", "xtrim", "zcard", "pfadd", "wait", "info|server",
 )  # fmt: skip
 #: ``admit``, ``cancel``, ``recent``, ``escalation``, ``escalations``, ``decide`` and ``erase``, reading tasks and events, waiting for news.

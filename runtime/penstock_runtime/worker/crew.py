@@ -29,7 +29,10 @@ log = logs.get()
 
 @dataclass(frozen=True)
 class Duty:
-    """Whose tasks a process works on, and how. ``revision`` is a hash, ``consumer`` its own name."""
+    """Whose tasks a process works on, and how. ``revision`` is a hash, ``consumer`` its own name.
+
+    ``sign_seconds``: Redis has heard of the process for so long before it makes a call that may be made once.
+    """
 
     agent: AgentKey
     revision: str
@@ -39,6 +42,7 @@ class Duty:
     claim_idle_seconds: float
     poll_seconds: float
     drain_seconds: float
+    sign_seconds: float = 0.0
 
 
 class Crew:
@@ -56,7 +60,7 @@ class Crew:
         self._tasks: set[asyncio.Task[None]] = set()
         wall_seconds = float(agent.template.limits.wall_seconds)
         writers = asyncio.Semaphore(_WRITES_AT_ONCE)
-        self._patience = Patience(wall_seconds, duty.claim_idle_seconds, writers)
+        self._patience = Patience(wall_seconds, duty.claim_idle_seconds, writers, duty.sign_seconds)
         self.freed = asyncio.Event()
         self.at_work = 0  # tasks that have their turn
         self.dropped = 0  # tasks whose end could not be written: still claimed, worked on by nobody

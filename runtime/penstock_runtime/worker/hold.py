@@ -24,13 +24,6 @@ from penstock_store.store import Store
 
 T = TypeVar("T")
 
-_WEIGHT: Final = (
-    Directive.CONTINUE,
-    Directive.HAND_OVER,
-    Directive.GIVE_BACK,
-    Directive.CANCEL,
-    Directive.LOST,
-)
 _DROPPING: Final = (Directive.CANCEL, Directive.LOST)  # these need no state of the task
 _FIRST_PAUSE_SECONDS: Final = 0.1
 _LONGEST_PAUSE_SECONDS: Final = 2.0
@@ -44,12 +37,13 @@ class Patience:
     """How long a task waits for Redis: until its wall time ends, and its end a little longer.
 
     ``writers`` lets so few of a process's tasks write at once that heartbeats and claims never wait
-    for a connection.
+    for a connection. ``sign_seconds``: see ``Duty``.
     """
 
     wall_seconds: float
     claim_idle_seconds: float
     writers: asyncio.Semaphore
+    sign_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -153,7 +147,7 @@ class Hold:
         if directive is Directive.REWRITE:
             self._write_again()
             return
-        self.directive = _graver(self.directive, directive)
+        self.directive = self.directive.graver(directive)
         if self.directive is Directive.CONTINUE:
             return
         self._told.set()
@@ -176,6 +170,8 @@ class Hold:
             OutOfTime: the wall time ended before Redis took it.
         """
         self.usage = run.usage
+        if replicated and (left := self._sign_left()) > 0:
+            await self._rest(left)
         if run.transcript.stop_reason in _GOES_ON or self.directive is not Directive.CONTINUE:
             wish = self._account.ahead(next_call) if next_call else None
             await self._save(run, events, replicated=replicated, wish=wish)
@@ -231,9 +227,17 @@ class Hold:
             self._account.answered(wish, answer)
         return said
 
+    def _sign_left(self) -> float:
+        """For how long the worker is too young for a call that may be made once, in seconds.
+
+        Where Redis loses its newest writes, the worker's first sign among them, nobody misses the worker.
+        """
+        known = self._store.claims.consumers.heard_seconds(self.claim.agent, self.claim.consumer)
+        return self._patience.sign_seconds - known
+
     def hand_over(self) -> None:
         """Have the task go to stable with its next save. See ``Keeper.hand_over``."""
-        self.directive = _graver(self.directive, Directive.HAND_OVER)
+        self.directive = self.directive.graver(Directive.HAND_OVER)
 
     async def interruptible(self, call: Coroutine[Any, Any, T]) -> T:
         """Await a call until told otherwise. See ``Keeper.interruptible``."""
@@ -393,7 +397,3 @@ class Hold:
 def _storable(text: str) -> str:
     """The text without lone surrogates, which a model can write and UTF-8 cannot say."""
     return text.encode("utf-8", "replace").decode()
-
-
-def _graver(one: Directive, other: Directive) -> Directive:
-    return max(one, other, key=_WEIGHT.index)

@@ -127,6 +127,7 @@ def _duty(settings: WorkerSettings, consumer: str) -> Duty:
         concurrency=settings.concurrency,
         heartbeat_seconds=settings.heartbeat_seconds,
         claim_idle_seconds=settings.claim_idle_seconds,
+        sign_seconds=settings.sign_seconds,
         poll_seconds=settings.poll_seconds,
         drain_seconds=settings.drain_seconds,
     )

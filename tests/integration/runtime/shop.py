@@ -104,8 +104,10 @@ class Shop:
 
     # -- tasks
 
-    async def submit(self, text="Where is A1?", session="", user="u", kind="", tenant=TENANT):
-        identifier = task.task_id(self.agent, secrets.token_bytes(16))
+    async def submit(
+        self, text="Where is A1?", session="", user="u", kind="", tenant=TENANT, drawn=b""
+    ):
+        identifier = task.task_id(self.agent, drawn or secrets.token_bytes(16))
         submission = task.Submission(
             text,
             tenant,
@@ -175,6 +177,7 @@ class Shop:
             "PENSTOCK_HEARTBEAT_SECONDS": "0.3",
             "PENSTOCK_CLAIM_IDLE_SECONDS": "2",
             "PENSTOCK_POLL_SECONDS": "0.5",
+            "PENSTOCK_SIGN_SECONDS": "0",  # nothing is lost here but where a test says so
             "PENSTOCK_DRAIN_SECONDS": "0.5",
             **more,
         }
@@ -212,13 +215,13 @@ class Shop:
         async with self.pool(cut):
             return await self.ended(identifier)
 
-    def worker(self, cut, **more):
+    def worker(self, cut, *, program="penstock_runtime.worker", output=subprocess.PIPE, **more):
         """A worker in a process of its own."""
         process = subprocess.Popen(
-            [sys.executable, "-m", "penstock_runtime.worker"],
+            [sys.executable, "-m", program],
             env={**os.environ, **self.environment(cut, **more)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
             text=True,
         )
         self.processes.append(process)

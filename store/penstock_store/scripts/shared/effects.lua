@@ -10,10 +10,11 @@ do
 local EFFECTS, OPEN = T .. ":effects", T .. ":effects:open"
 local function sums_key(revision) return T .. ":effects:of:" .. revision end
 
-local function add(revision, said, user)
+-- known: an intent of it was counted before.
+local function add(revision, said, user, known)
   local key = sums_key(revision)
   if said.state == "Intended" then call("HINCRBY", key, "unknown", 1) end
-  if said.state ~= "Intended" then call("HINCRBY", key, "unknown", -1) end
+  if said.state ~= "Intended" and known then call("HINCRBY", key, "unknown", -1) end
   if said.state == "Done" then
     call("HINCRBY", key, "n", 1)
     if said.amount ~= "" then call("HINCRBY", key, "micro:" .. said.tool, said.amount) end
@@ -23,29 +24,72 @@ local function add(revision, said, user)
   call("EXPIRE", key, EFFECT_SECONDS)
 end
 
--- Write one down, once: who repeats a write says the same of the same call. Calls that change something are made one by
--- one, so the last word of a task is enough to know that.
-local function note(id, json)
-  local said = cjson.decode(json)
-  local word = table.concat({said.step, said.position, said.state}, ".")
-  local facts = call("HMGET", task_key(id), "tenant", "user", "revision", "effected")
-  if facts[4] == word then return end
-  call("HSET", task_key(id), "effected", word)
-  local tail = string.match(id, "[^.]+$")
+-- Of calls that nobody will ever know of those are forgotten of which no entry is kept: a few with each new one.
+local function forget_old()
+  local some = redis.pcall("HRANDFIELD", OPEN, 3, "WITHVALUES") -- a Redis user of the version before may not say it
+  for i = 1, some.err and 0 or #some, 2 do
+    if #call("XRANGE", EFFECTS, some[i + 1], some[i + 1]) == 0 then call("HDEL", OPEN, some[i]) end
+  end
+end
+
+-- owner: {tenant, user, revision} of the task.
+local function write_down(tail, owner, said, json)
   local name = table.concat({tail, said.step, said.position}, ".")
   local known = call("HGET", OPEN, name)
   if said.state == "Intended" and known then return end -- the worker before has said it
-  local entry = call("XADD", EFFECTS, "MAXLEN", "~", EFFECT_ROWS, "*", "task", tail, "tenant", facts[1] or "",
-    "user", facts[2] or "", "revision", facts[3] or "", "said", json)
+  local entry = call("XADD", EFFECTS, "MAXLEN", "~", EFFECT_ROWS, "*", "task", tail, "tenant", owner[1] or "",
+    "user", owner[2] or "", "revision", owner[3] or "", "said", json)
   call("EXPIRE", EFFECTS, EFFECT_SECONDS)
   tally("XTRIM", EFFECTS, "MINID", whole(NOW - EFFECT_SECONDS * 1000))
   if said.state == "Intended" then
+    forget_old()
     call("HSET", OPEN, name, entry)
     call("EXPIRE", OPEN, EFFECT_SECONDS)
   else
     call("HDEL", OPEN, name)
   end
-  if known or said.state == "Intended" then add(facts[3] or "", said, (facts[1] or "") .. ":" .. (facts[2] or "")) end
+  add(owner[3] or "", said, (owner[1] or "") .. ":" .. (owner[2] or ""), known)
+end
+
+local function word_of(said) return table.concat({said.step, said.position, said.state}, ".") end
+
+-- Write one down, once: who repeats a write says the same of the same call. Calls that change something are made one by
+-- one, so the last word of a task is enough to know that.
+local function note(id, json)
+  local said = cjson.decode(json)
+  local facts = call("HMGET", task_key(id), "tenant", "user", "revision", "effected")
+  if facts[4] == word_of(said) then return end
+  call("HSET", task_key(id), "effected", word_of(said))
+  write_down(string.match(id, "[^.]+$"), facts, said, json)
+end
+
+-- Which of the newest effects are there: of a task's call in a state, and of a task's call in any state but intended.
+local function newest(since)
+  local there = {}
+  for _, entry in ipairs(call("XRANGE", EFFECTS, since, "+")) do
+    local fields = paired(entry[2])
+    local is_json, said = pcall(cjson.decode, fields.said or "")
+    if is_json and type(said) == "table" and fields.task then
+      there[fields.task .. word_of(said)] = true
+      if said.state ~= "Intended" then there[table.concat({fields.task, said.step, said.position}, ".")] = true end
+    end
+  end
+  return there
+end
+
+-- Redis may have lost what a worker has said of its calls since then (ms): what is missing is written down.
+-- told: task, tenant, user, revision, json of each, in their order.
+function effects.restate(since, told)
+  local there = newest(whole(since))
+  for i = 1, #told, 5 do
+    local id, json = told[i], told[i + 4]
+    local tail, said = string.match(id, "[^.]+$"), cjson.decode(json)
+    local has_ended = said.state == "Intended" and there[table.concat({tail, said.step, said.position}, ".")]
+    if not there[tail .. word_of(said)] and not has_ended then
+      write_down(tail, {told[i + 1], told[i + 2], told[i + 3]}, said, json)
+      if call("EXISTS", task_key(id)) == 1 then call("HSET", task_key(id), "effected", word_of(said)) end
+    end
+  end
 end
 
 -- What a worker tells of a task: something that happened to it, or an effect.
