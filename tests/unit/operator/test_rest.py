@@ -207,7 +207,7 @@ SPENT = Spent(Scope.AGENT, Window.DAY, Amount(1, 1), Amount(1, 1), 2_000_000)
 LOOK = Look(
     1_000_000, 3, 7, "uid", ("record",), "1-0", "2-0",
     work={"a": RevisionWork(1, 1, 1, 1, 1, 1)}, waiting=1, rows_trimmed=True, overdue_calls=True,
-    parked=1, lapses_in_ms=5000,
+    parked=1, lapses_in_ms=5000, waits_ms=1000,
     heard={"a": Heard(Access.ACCEPTED, 990_000)}, spoken={"a": Spoken(5, 990_000)},
     cost_today={"a": 1}, spending=Spending(1_000_000, (SPENT,), {LIMIT: 1}),
     stops=(Stop(Limit(*LIMIT, 1), 1),),
@@ -218,6 +218,7 @@ BY_ITSELF = {"now_ms", "heard.at_ms", "spoken.at_ms"} | MONEY
 WITHOUT_REST = {
     "work.oldest_queued_ms",
     "lapses_in_ms",
+    "waits_ms",
 }  # while a task waits its agent does not rest
 
 
