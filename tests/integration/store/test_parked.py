@@ -202,7 +202,9 @@ async def test_no_break_of_before_it_was_asked_casts_doubt_on_a_call(desk):
         assert not (await desk.store.escalations.get(escalation)).doubt
 
 
-async def test_of_a_deleted_agent_the_turns_behind_a_wait_end_with_it_and_nothing_is_kept_for_ever(desk):
+async def test_of_a_deleted_agent_the_turns_behind_a_wait_end_with_it_and_nothing_is_kept_for_ever(
+    desk,
+):
     task, escalation = await waits(desk, session="s")
     behind = (await desk.admit(session="s")).task
     assert await desk.store.routes.close(desk.agent, "uid-1") == 2

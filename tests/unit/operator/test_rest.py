@@ -203,17 +203,18 @@ def test_whatever_is_gathered_is_told_by_something() -> None:
 
 LIMIT = (Scope.AGENT, Window.DAY, Unit.MICRO_USD)
 SPENT = Spent(Scope.AGENT, Window.DAY, Amount(1, 1), Amount(1, 1), 2_000_000)
+MARKS = {(Scope.USER, Window.DAY, 50): 1}
 #: A look in which nothing is empty, and what of it changes by itself, with time or each heartbeat.
 LOOK = Look(
     1_000_000, 3, 7, "uid", ("record",), "1-0", "2-0",
     work={"a": RevisionWork(1, 1, 1, 1, 1, 1)}, waiting=1, rows_trimmed=True, overdue_calls=True,
     parked=1, lapses_in_ms=5000, waits_ms=1000,
     heard={"a": Heard(Access.ACCEPTED, 990_000)}, spoken={"a": Spoken(5, 990_000)},
-    cost_today={"a": 1}, spending=Spending(1_000_000, (SPENT,), {LIMIT: 1}),
+    cost_today={"a": 1}, spending=Spending(1_000_000, (SPENT,), {LIMIT: 1}, MARKS),
     stops=(Stop(Limit(*LIMIT, 1), 1),),
 )  # fmt: skip
 #: What is spent comes with an end of a task, whose row tells of it; a day and a window end by themselves.
-MONEY = {"cost_today", "spending.now_ms", "spending.windows", "spending.refusals"}
+MONEY = {"cost_today", "spending.now_ms", "spending.windows", "spending.refusals", "spending.marks"}
 BY_ITSELF = {"now_ms", "heard.at_ms", "spoken.at_ms"} | MONEY
 WITHOUT_REST = {
     "work.oldest_queued_ms",
