@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from penstock.analysis.comparison.cohorts import Compared
+from penstock.analysis.comparison.users import Stretch
 from penstock.analysis.delays import Delays
 from penstock.analysis.failures import Failure
 from penstock.analysis.metrics import NOTHING, Metric, Sums, Tally, total_of
@@ -64,7 +65,8 @@ class Observation:
     canary that was counted; None says that it is the present one. ``ended``: ended tasks, and
     those over their time by now, by the tick of their end, where the letter of a limit asks for
     them. ``failed``: the last failures of the canary in the window, see ``failures``.
-    ``compared``: the arms beside each other since the canary began, where that is asked for.
+    ``compared``: the arms beside each other since the canary began, where that is asked for. ``users``: stable's, while
+    nothing is tried.
     ``delays``: how late the last failures were known.
     """
 
@@ -82,6 +84,7 @@ class Observation:
     ended: tuple[Stratum, ...] = ()
     failed: tuple[Failure, ...] = ()
     compared: Compared | None = None
+    users: Stretch | None = None
     delays: Delays = field(default_factory=Delays)
 
     def ended_in_window(self, arm: Arm) -> Tally:

@@ -24,6 +24,7 @@ from typing import Final
 
 from penstock.analysis.cells import Cells
 from penstock.analysis.comparison.cohorts import Cohort, Cohorts
+from penstock.analysis.comparison.users import Users
 from penstock.analysis.delays import LatestDelays
 from penstock.analysis.evidence import TICK_MS, Observation, Stratum
 from penstock.analysis.failures import Failure, Lately
@@ -42,11 +43,14 @@ from penstock.analysis.pending import (
     Pending,
     Position,
     Task,
+    position,
+    text_of,
     with_late,
     worked_ms,
 )
 from penstock.analysis.scope import Scope
 from penstock.api.analysis import AnalysisStatus
+from penstock.api.comparison import StableUsers
 from penstock.api.interruptions import Halt
 from penstock.outcomes import End, Row, RowKind
 from penstock.task import Counting, TaskStatus
@@ -75,6 +79,7 @@ class Fold:
     total: dict[Arm, Tally] = field(default_factory=_nothing)
     step: dict[Arm, Tally] = field(default_factory=_nothing)
     halts: Halts = field(default_factory=Halts)
+    users: Users | None = None
     _gap_at: int = 0  # up to when rows are known to be lost, by the log's clock
     _last: Position = (0, 0)
     _needed: Position = (0, 0)  # from where on the first reading must find every row
@@ -116,7 +121,7 @@ class Fold:
     def read_after(self, now_ms: int) -> str:
         """The row id after which to read on; at first far enough back to rebuild the window."""
         if self._last > (0, 0):
-            return _text(self._last)
+            return text_of(self._last)
         began = (self.scope.began_ms, 0)  # what was routed before is no sample
         if self.scope.canary and self.counted == (0, 0):
             self._needed = max(began, (1, 0))
@@ -127,7 +132,7 @@ class Fold:
         oldest_ms = min(oldest_ms, (self.cohorts and self.cohorts.through_ms) or oldest_ms)
         oldest = (max(oldest_ms, 0), 0)
         self._needed = max(began, oldest, (1, 0))
-        return _text(oldest)
+        return text_of(oldest)
 
     @property
     def has_read(self) -> bool:
@@ -191,7 +196,7 @@ class Fold:
             older=with_late(self._older(fine, now_ms, begun), late, lambda task: task.coarse),
             total={arm: as_total(self.total[arm]) for arm in Arm},
             step={arm: as_total(self.step[arm]) for arm in Arm},
-            counted_through=_text(max(self._last, self.counted)),
+            counted_through=text_of(max(self._last, self.counted)),
             gap=bool(self._gap_at) and now_ms - self._gap_at < self.scope.kept_ms,
             gap_ms=self._gap_at,
             exposed={arm: self.step[arm].tasks + self._open.in_step[arm] for arm in Arm},
@@ -200,6 +205,7 @@ class Fold:
             ended=self._ended_lately(now_ms, begun, late) if self.scope.literal else (),
             failed=self._failed.since(begun),
             compared=self.cohorts.observe(now_ms) if self.cohorts else None,
+            users=self.users.seen() if self.users else None,
             delays=self._delays.since(self.halts.earlier(now_ms, self.scope.kept_ms), self.halts),
         )
 
@@ -324,6 +330,8 @@ class Fold:
     def _ended(self, task: Task, end: Tally, at: Position) -> None:
         self._credit(task, end)
         self._delays.note(task.arm, end, task.routed[0], at[0], self.halts)
+        if self.users:
+            self.users.end(task.bucket, end, at[0])
         ended = end + _ONE
         if self.scope.literal:
             self._outcomes.add(self._outcomes.place(at[0], 0, task.arm), ended)
@@ -367,7 +375,11 @@ class Fold:
 
 
 def follow(
-    fold: Fold | None, scope: Scope, checkpoint: AnalysisStatus, halts: Iterable[Halt] = ()
+    fold: Fold | None,
+    scope: Scope,
+    checkpoint: AnalysisStatus,
+    halts: Iterable[Halt] = (),
+    users: StableUsers | None = None,
 ) -> Fold:
     """The fold to use now: the same while its scope is, with the step that status is in.
 
@@ -375,22 +387,14 @@ def follow(
 
     Args:
         halts: when the kill switch was on.
+        users: what is known of stable's users.
     """
     if fold is None or fold.scope != scope:
         fold = Fold.resume(scope, checkpoint)
+        fold.users = Users.resume(users, scope.users) if scope.users is not None else None
     fold.halts = Halts.of(halts)
     if fold.step_from != checkpoint.step_from:
         fold.begin_step(checkpoint.step_from)
     if fold.cohorts and checkpoint.comparison:
         fold.cohorts.begin(checkpoint.comparison.since)
     return fold
-
-
-def position(identifier: str) -> Position:
-    """A stream id ``<ms>-<n>`` as numbers that can be compared; empty is before all."""
-    ms, _, n = identifier.partition("-")
-    return int(ms or 0), int(n or 0)
-
-
-def _text(at: Position) -> str:
-    return f"{at[0]}-{at[1]}" if at > (0, 0) else ""

@@ -153,3 +153,14 @@ def with_late(
 def _and_late(stratum: Stratum, late: Mapping[Arm, Tally]) -> Stratum:
     arms = {arm: t + late[arm] if arm in late else t for arm, t in stratum.arms.items()}
     return Stratum(stratum.tick, stratum.begin_version, arms)
+
+
+def position(identifier: str) -> Position:
+    """A stream id ``<ms>-<n>`` as numbers that can be compared; empty is before all."""
+    ms, _, n = identifier.partition("-")
+    return int(ms or 0), int(n or 0)
+
+
+def text_of(at: Position) -> str:
+    """The stream id of a position; empty for none."""
+    return f"{at[0]}-{at[1]}" if at > (0, 0) else ""

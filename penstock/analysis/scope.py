@@ -29,7 +29,8 @@ class Scope:
     ``cost_limit_micro_usd``: the highest mean cost of a task; 0 where none is declared in dollars.
     ``literal``: outcomes are counted by the time of the end as well. ``began_ms``: when the canary
     began, by the log's clock; 0: nobody knows. ``compared``: by what values are measured where the
-    arms are compared.
+    arms are compared. ``users``: the salt of the buckets by which stable's users are counted while nothing is
+    tried; None where they are not.
     """
 
     stable: str
@@ -42,6 +43,7 @@ class Scope:
     began_ms: int = 0
     cost_limit_micro_usd: int = 0
     compared: Yardsticks | None = None
+    users: str | None = None
 
     @property
     def fine_ticks(self) -> int:
@@ -115,6 +117,7 @@ def scope_of(
         began_ms=_milliseconds(status.canary_since) if canary else 0,
         cost_limit_micro_usd=cost_limit,
         compared=_yardsticks(spec, cost_limit) if canary else None,
+        users=status.salt if spec.analysis.comparison is not None and not canary else None,
     )
 
 

@@ -93,6 +93,35 @@ class CheckName(StrEnum):
     COST_TO_STABLE = "costToStable"
 
 
+class UserSpread(Block):
+    """How unlike users are: the variance of their rates relative to the mean, and how well that is known."""
+
+    variance_millionths: Annotated[int, Field(description="The variance, in millionths.")] = 0
+    information_thousandths: Annotated[
+        int, Field(ge=0, description="1 / the variance of that estimate, in thousandths.")
+    ] = 0
+    events: Annotated[int, Field(ge=0, description="Events from which it is known.")] = 0
+
+
+class StableUsers(Block):
+    """Stable's tasks by bucket of users while nothing is tried: what a canary's few users are judged by."""
+
+    salt: Annotated[str, Field(max_length=64, description="Of the buckets.")] = ""
+    since_ms: Annotated[
+        int, Field(ge=0, description="Counted since this moment (ms since 1970), a day at most.")
+    ] = 0
+    through_ms: Annotated[
+        int, Field(ge=0, description="Tasks that ended up to this moment are counted.")
+    ] = 0
+    sums: Annotated[
+        str, Field(max_length=2_500, description="The counts, compressed. For programs only.")
+    ] = ""
+    known: Annotated[
+        tuple[UserSpread, ...],
+        Field(max_length=2, description="Of the stretch before: errors, escalations."),
+    ] = ()
+
+
 class ComparisonStatus(Block):
     """The sums of the comparison: a restart goes on from them, and counts nothing twice."""
 

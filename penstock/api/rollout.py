@@ -6,6 +6,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from penstock.api.analysis import Analysis, AnalysisStatus, Verdict
+from penstock.api.comparison import StableUsers
 from penstock.api.condition import Condition
 from penstock.api.fields import (
     AnsweredRequests,
@@ -362,6 +363,10 @@ class AgentRolloutStatus(Block):
         Field(max_length=32, description="The check that stable breaks while nothing is tried."),
     ] = ""
     analysis: Annotated[AnalysisStatus, Field(description="Last numbers.")] = AnalysisStatus()
+    stable_users: Annotated[
+        StableUsers | None,
+        Field(description="How unlike stable's users are, where the comparison is declared."),
+    ] = None
     verdicts: Annotated[
         tuple[Verdict, ...], Field(max_length=10, description="Oldest first, at most 10.")
     ] = ()

@@ -2,16 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
-from penstock.analysis.comparison import judge, proof
+from penstock.analysis.comparison import judge, proof, users
 from penstock.analysis.comparison.cohorts import Compared
 from penstock.analysis.comparison.judge import Bounds, Strength, Strengths
 from penstock.analysis.comparison.proof import Outlook, Unproven
+from penstock.analysis.comparison.spread import Spread
 from penstock.analysis.comparison.sums import LAST_INCIDENT, RATIOS, SLOTS, VALUES
 from penstock.analysis.metrics import COST, ERROR_RATE, ESCALATION_RATE, LATENCY, Metric
 from penstock.api.analysis import Analysis, Reason
-from penstock.api.comparison import Comparison, ComparisonStatus
+from penstock.api.comparison import Comparison, ComparisonStatus, StableUsers
 from penstock.api.rollout import AgentRolloutStatus, Source
 from penstock.rollout import path
 from penstock.rollout.facts import Facts
@@ -91,7 +93,13 @@ def _bounds(analysis: Analysis, declared: Comparison, facts: Facts) -> Bounds:
         declared.false_rollback_percent / 100 * part,
         (True, bool(facts.situation.expected_micro_usd)),
         frozenset(silent & {*RATIOS, *VALUES}),
+        _users(facts.status.stable_users),
     )
+
+
+@lru_cache(maxsize=256)
+def _users(kept: StableUsers | None) -> tuple[Spread, Spread] | None:
+    return users.priors(kept)
 
 
 def windows_only_suspend(facts: Facts) -> bool:

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from penstock.analysis.comparison import users
 from penstock.analysis.comparison.judge import Strength, Strengths
 from penstock.analysis.comparison.sums import MOST_CHARACTERS, encode
 from penstock.analysis.evidence import Observation
@@ -9,7 +10,7 @@ from penstock.analysis.guardrails import FEWEST_STABLE, CheckVerdict, Finding
 from penstock.analysis.metrics import for_status, yardstick
 from penstock.api import condition
 from penstock.api.analysis import AnalysisStatus, ArmCounts, CheckReport, Yardstick
-from penstock.api.comparison import ComparisonStatus
+from penstock.api.comparison import ComparisonStatus, StableUsers
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.rollout import findings, gated, misfits, path
 from penstock.rollout.comparing import check_name, comparing
@@ -43,8 +44,17 @@ def counted(facts: Facts, before: AgentRolloutStatus, *, news: bool = False) -> 
     stamp = {"counted_at": condition.timestamp(facts.now)}
     share = facts.status.share.model_copy(update={"observed_percent": _observed_percent(observed)})
     return facts.status.model_copy(
-        update={"analysis": fresh.model_copy(update=stamp), "share": share}
+        update={
+            "analysis": fresh.model_copy(update=stamp),
+            "share": share,
+            "stable_users": _users(facts, observed),
+        }
     )
+
+
+def _users(facts: Facts, observed: Observation) -> StableUsers | None:
+    """Stable's users as they are known now; while a canary is tried they stay what they were."""
+    return users.kept(observed.users) if observed.users else facts.status.stable_users
 
 
 def measured(facts: Facts, observed: Observation) -> AnalysisStatus:

@@ -27,7 +27,7 @@ def _cell(name: str, goals: str, weather: Weather, *, hours: float = 0.0, rivals
 
 def every() -> list[Played]:
     """All cells, those of a goal together."""
-    return [*_good(), *_outages(), *_bad(), *_values(), *_limits()]
+    return [*_good(), *_known(), *_outages(), *_bad(), *_values(), *_limits()]
 
 
 def _good() -> list[Played]:
@@ -45,6 +45,18 @@ def _good() -> list[Played]:
         Played(_cell("as good, 300 unlike users", "G2", Weather(1.0, users=300, alike=0.03)), 4, 1000),
         Played(_cell("as good, 100 very unlike users", "G2", Weather(1.0, users=100, alike=0.1)), 4, 1000),
         Played(_cell("as good, bursts of 4 tasks", "G2", Weather(1.0, burst=4)), 2, 500),
+    ]  # fmt: skip
+
+
+def _known() -> list[Played]:
+    """With a day of stable's users known before the canary begins."""
+    very = {"users": 100, "alike": 0.1, "known_hours": 24.0}
+    bad = {"canary_errors": 0.08, "known_hours": 24.0}
+    return [
+        Played(_cell("as good, a day known", "G1 G9", Weather(1.0, known_hours=24.0)), 4, 2000),
+        Played(_cell("as good, 100 very unlike users, a day known", "G2", Weather(1.0, **very)), 2, 1000),  # type: ignore[arg-type]
+        Played(_cell("errors 2.0% -> 8%, a day known", "G4", Weather(10.0, **bad), rivals=False), 12, 1000),  # type: ignore[arg-type]
+        Played(_cell("errors 2.0% -> 8%, a day known", "G4", Weather(1.0, **bad), rivals=False), 12, 1000),  # type: ignore[arg-type]
     ]  # fmt: skip
 
 

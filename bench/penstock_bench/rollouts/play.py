@@ -6,6 +6,7 @@ import heapq
 import time
 from dataclasses import asdict, dataclass
 
+from penstock.api.rollout import AgentRolloutStatus
 from penstock_bench.rollouts.product import Product, spec
 from penstock_bench.rollouts.rules import RIVALS, Rule
 from penstock_bench.rollouts.sums import OnSums
@@ -62,7 +63,8 @@ def play(cell: Cell, rule: str, seed: int) -> Run:
     began = time.process_time()
     sky = Sky(cell.weather, seed)
     if rule in (PRODUCT, HOLD):
-        run = _product(cell, sky, rule, OnSums(policy=spec(hold=rule == HOLD)))
+        known = AgentRolloutStatus(stable_users=sky.users_before())
+        run = _product(cell, sky, rule, OnSums(policy=spec(hold=rule == HOLD), status=known))
     else:
         run = _rival(cell, sky, next(made for made in (r() for r in RIVALS) if made.name == rule))
     return Run(**{**run.wire(), "cpu_seconds": time.process_time() - began})  # type: ignore[arg-type]

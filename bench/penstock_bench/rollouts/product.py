@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from penstock.analysis import fold as folding
+from penstock.analysis import pending
 from penstock.analysis.evidence import Observation
 from penstock.analysis.scope import scope_of
 from penstock.api.analysis import Analysis
@@ -150,8 +151,8 @@ class Product:
         fresh = folding.follow(self.fold, scope, self.status.analysis, self.status.halts)
         self.fold = fresh
         if self.restarts:
-            after = folding.position(fresh.read_after(now_ms))
-            rows = [row for row in self._log if folding.position(row.id) > after]
+            after = pending.position(fresh.read_after(now_ms))
+            rows = [row for row in self._log if pending.position(row.id) > after]
         fresh.add(rows)
         return fresh.observe(now_ms)
 

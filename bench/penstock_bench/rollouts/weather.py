@@ -7,6 +7,8 @@ import math
 import random
 from dataclasses import dataclass, field, replace
 
+from penstock.analysis.comparison import users
+from penstock.api.comparison import StableUsers
 from penstock.traffic import BUCKETS
 
 #: Mean latency and cost of a good task; limits are 10 s and 2 USD.
@@ -35,7 +37,8 @@ class Weather:
     ``users``: 0 for many who are alike; else so many, of whom a tenth make 60 % of the tasks and whose own failure rates
     are Beta-distributed with an intra-user correlation of ``alike``. ``late_seconds``: of escalations.
     ``turns``: of a session, each 10 % slower and 10 % dearer than the one before. ``hanging``:
-    part of the canary's tasks that never end. ``from_percent``: share from which on it is bad.
+    part of the canary's tasks that never end. ``from_percent``: share from which on it is bad. ``known_hours``: of stable's life before the
+    canary, of which its users are known.
     """
 
     tasks_per_second: float
@@ -55,6 +58,7 @@ class Weather:
     burst: int = 1
     outage: Outage | None = None
     from_percent: int = 0
+    known_hours: float = 0.0
 
     @property
     def harmless(self) -> bool:
@@ -138,7 +142,7 @@ class Sky:
         self._note(begin, percent)
         kind = self.weather
         fresh = kind.tasks_per_second * seconds / kind.turns / kind.burst
-        for _ in range(self._poisson(fresh)):
+        for _ in range(_drawn_count(self.chance, fresh)):
             at = begin + self.chance.random() * seconds
             bucket, user = self._user()
             for n in range(kind.burst):
@@ -147,6 +151,30 @@ class Sky:
         while self._turns and self._turns[0].at < begin + seconds:
             found.append(self._task(heapq.heappop(self._turns), percent))
         return found
+
+    def users_before(self) -> StableUsers | None:
+        """What was counted of stable's users before the canary began, as status keeps it."""
+        kind, hours = self.weather, self.weather.known_hours
+        if not hours:
+            return None
+        chance = random.Random(f"before/{self.weather}/{self.seed}")
+        shares, rates = [1 / BUCKETS] * BUCKETS, [(kind.errors, kind.escalations)] * BUCKETS
+        groups = list(zip(range(BUCKETS), shares, rates, strict=True))
+        if self._people:
+            whole, below = self._people[-1][0], 0.0
+            groups = []
+            for total, bucket, *own in self._people:
+                groups.append((bucket, (total - below) / whole, (own[0], own[1])))
+                below = total
+        counts = [[0] * BUCKETS for _ in range(3)]
+        for bucket, share, (errors, escalations) in groups:
+            tasks = _drawn_count(chance, kind.tasks_per_second * 3600 * hours * share)
+            failed = min(_drawn_count(chance, tasks * errors), tasks)
+            handed = min(_drawn_count(chance, tasks * escalations), tasks - failed)
+            for kept, count in zip(counts, (tasks, failed, handed), strict=True):
+                kept[bucket] += count
+        sums = users.encode(tuple(map(tuple, counts)))
+        return StableUsers(since_ms=1, through_ms=1, sums=sums)
 
     def _user(self) -> tuple[int, int]:
         if not self._people:
@@ -208,14 +236,16 @@ class Sky:
             escalations = min(escalations * kind.canary_escalations / kind.escalations, 1.0)
         return errors, escalations
 
-    def _poisson(self, mean: float) -> int:
-        if mean > 50:
-            return max(round(self.chance.gauss(mean, math.sqrt(mean))), 0)
-        count, product, floor = 0, self.chance.random(), math.exp(-mean)
-        while product > floor:
-            count += 1
-            product *= self.chance.random()
-        return count
+
+def _drawn_count(chance: random.Random, mean: float) -> int:
+    """Poisson-distributed, or nearly so where it is large."""
+    if mean > 50:
+        return max(round(chance.gauss(mean, math.sqrt(mean))), 0)
+    count, product, floor = 0, chance.random(), math.exp(-mean)
+    while product > floor:
+        count += 1
+        product *= chance.random()
+    return count
 
 
 def _drawn(chance: random.Random, mean: float, spread: float, tail: tuple[float, float]) -> float:

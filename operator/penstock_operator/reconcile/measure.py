@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from penstock.analysis import failures, fold
+from penstock.analysis import failures, fold, pending
 from penstock.analysis.evidence import Observation
 from penstock.analysis.failures import Failure
 from penstock.analysis.scope import scope_of
@@ -109,7 +109,9 @@ class Measure:
             StoreUnavailable: Redis did not answer; nothing that was counted is lost.
         """
         scope = scope_of(spec, status, limits, expected_micro_usd)
-        current = fold.follow(self._folds.get((key, uid)), scope, status.analysis, status.halts)
+        current = fold.follow(
+            self._folds.get((key, uid)), scope, status.analysis, status.halts, status.stable_users
+        )
         self._folds[key, uid] = current
         after, more, newest = current.read_after(look.now_ms), True, look.last_row
         while more:
@@ -126,7 +128,7 @@ class Measure:
             metrics.ROWS_UNREADABLE.labels(key.namespace, key.name).inc(page.unreadable)
             after, more = page.through or after, page.more
         current.explain(await self._told(key, current.unexplained))
-        seen = current.observe(max(look.now_ms, fold.position(after)[0]))
+        seen = current.observe(max(look.now_ms, pending.position(after)[0]))
         return replace(seen, failed=await self._explained(key, uid, seen.failed))
 
     async def _explained(

@@ -16,6 +16,7 @@ from typing import Final
 
 from penstock.analysis.comparison import evalues, spread
 from penstock.analysis.comparison.cohorts import Compared
+from penstock.analysis.comparison.spread import Spread
 from penstock.analysis.comparison.sums import (
     MARGINS,
     ONE,
@@ -54,7 +55,8 @@ class Bounds:
 
     ``limits``: of the rates; those of the means are in the sums. ``ignored``: smaller differences of the rates are
     no harm. ``alpha``: see above. ``limited``: which of VALUES have a limit. ``silent``: metrics
-    that are told and neither condemn nor hold.
+    that are told and neither condemn nor hold. ``users``: how unlike they are, from before the canary, for each of RATIOS; None where
+    nothing is known.
     """
 
     limits: tuple[float, float] = (0.05, 0.20)
@@ -62,6 +64,11 @@ class Bounds:
     alpha: float = 0.02
     limited: tuple[bool, bool] = (True, False)
     silent: frozenset[str] = frozenset()
+    users: tuple[Spread, Spread] | None = None
+
+
+#: With nothing known of users from before.
+ANY: Final = Bounds()
 
 
 @dataclass(frozen=True)
@@ -159,14 +166,14 @@ def ratio(seen: Compared, at: int, bounds: Bounds) -> Strength:
 
     @cache
     def null() -> evalues.Null:
-        return evalues.innate(round(innate_variance(seen, at), 4))
+        return evalues.innate(round(innate_variance(seen, at, bounds), 4))
 
     worse = weighed([_labelled(s, null) for s in slots])
     if whole.excess < bounds.ignored[at] * whole.weight:
         worse = min(worse, 1.0)
     bucket, alone = None, worse
     if worse >= SUSPICIOUS:
-        bucket = hangs_on(seen, at)
+        bucket = hangs_on(seen, at, bounds)
         worse = worse if bucket is None else SUSPICIOUS - 0.01
     limit = bounds.limits[at]
     over = weighed([_over(s.events, s.tasks, limit) for s in slots])
@@ -196,14 +203,15 @@ def users_spread(seen: Compared, at: int) -> spread.Spread:
     return spread.of_rates(whole.ratios[at].stable, whole.stable)
 
 
-def innate_variance(seen: Compared, at: int) -> float:
+def innate_variance(seen: Compared, at: int, bounds: Bounds = ANY) -> float:
     """The variance of the ratio of the arms' rates that unlike users make by nature."""
     whole = seen.evidence.whole
-    between = spread.upper(users_spread(seen, at), spread.OF_RATES)
+    before = bounds.users[at] if bounds.users else spread.OF_RATES
+    between = spread.upper(users_spread(seen, at), before)
     return between * (spread.concentration(whole.canary) + spread.concentration(whole.stable))
 
 
-def hangs_on(seen: Compared, at: int) -> int | None:
+def hangs_on(seen: Compared, at: int, bounds: Bounds = ANY) -> int | None:
     """The bucket of users without which the excess is not seen, or may be all that it is.
 
     A canary of one bucket has no other and is not asked.
@@ -213,11 +221,13 @@ def hangs_on(seen: Compared, at: int) -> int | None:
     if sum(n > 0 for n in tasks) < 2:
         return None
     between = users_spread(seen, at)
+    before = bounds.users[at] if bounds.users else spread.OF_RATES
+    known = spread.together(between, before) if bounds.users else between
     worst = _worst_bucket(events, tasks)
     few = 1 / spread.concentration(tasks) < FEWEST_BUCKETS
-    if few and between.at_least > VERY_UNLIKE:
+    if few and known.at_least > VERY_UNLIKE:
         return worst
-    unlike = spread.upper(between, spread.OF_RATES) > UNLIKE
+    unlike = spread.upper(between, before) > UNLIKE
     return worst if unlike and _is_gone_without(worst, events, tasks) else None
 
 

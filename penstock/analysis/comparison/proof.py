@@ -146,7 +146,7 @@ def outlook(
         if RATIOS[at] in bounds.silent:
             continue
         allowed = may * (LAST_PART if last else 1.0)
-        most, estimate, tasks = _difference(seen, at)
+        most, estimate, tasks = _difference(seen, at, bounds)
         likely &= share * estimate <= may * (LAST_LIKELY if last else 1.0)
         if not tasks or share * most > allowed:
             gaps.append(Gap(RATIOS[at], share, share * most, allowed))
@@ -165,7 +165,7 @@ def has_values(seen: Compared, at: int) -> bool:
     return seen.evidence.since[0].values[at].variance > 0
 
 
-def _difference(seen: Compared, at: int) -> tuple[float, float, int]:
+def _difference(seen: Compared, at: int, bounds: Bounds) -> tuple[float, float, int]:
     """The difference of the rates: at most, as estimated less what unlike users alone may do, and of how many tasks.
 
     The variance has the binomial part of both arms and the part of unlike users.
@@ -181,7 +181,7 @@ def _difference(seen: Compared, at: int) -> tuple[float, float, int]:
         difference = max(difference, ours / max(n_ours, 1) - theirs / max(n_theirs, 1))
     p, q = min((ours + 1) / (n_ours + 2), 1.0), min((theirs + 1) / (n_theirs + 2), 1.0)
     chance = p * (1 - p) / max(n_ours, 0.5) + q * (1 - q) / max(n_theirs, 0.5)
-    innate = judge.innate_variance(seen, at)
+    innate = judge.innate_variance(seen, at, bounds)
     variance = chance + q * q * innate
     time = of_ratio.weight / ONE * chance / variance
     most = difference + evalues.half_width(math.sqrt(variance), time, UNCERTAIN)

@@ -38,8 +38,10 @@ def of_rates(events: Sequence[int], tasks: Sequence[int]) -> Spread:
     variance from a few skewed clusters lacks: the counterpart of the corrections of Bell and McCaffrey (2002) and Pustejovsky and
     Tipton (2018).
     """
-    total = max(sum(tasks), 1)
-    rate = sum(events) / total
+    total, happened = max(sum(tasks), 1), sum(events)
+    if not happened:  # nobody has told yet: that is no proof that users are alike
+        return Spread(0.0, 1e-9)
+    rate = happened / total
     expected = [n * rate for n in tasks]
     chance = [e * (1 - n / total) for e, n in zip(expected, tasks, strict=True)]
     squares = max(sum([e * e for e in expected]), 1e-12)
@@ -65,6 +67,13 @@ def of_ranks(residuals: Sequence[float], chance: float, tasks: Sequence[int]) ->
     noise = 2 * chance**2 * concentration(tasks) / squares**2
     noise += KURTOSIS_OF_RANKS * max(value, 0.0) ** 2 * fourth
     return Spread(value, 1 / max(noise, 1e-15))
+
+
+def together(one: Spread, other: Spread) -> Spread:
+    """Two estimates of one variance as one."""
+    total = one.information + other.information
+    value = (one.information * one.value + other.information * other.value) / total
+    return Spread(max(value, 0.0), total)
 
 
 def upper(seen: Spread, prior: Spread) -> float:
