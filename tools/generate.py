@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 import chart
+import cli_reference
 import http_reference
 import models
 import reference
@@ -53,6 +54,7 @@ def files() -> dict[pathlib.Path, str]:
         pages / "metrics.md": reference.metrics_page(),
         pages / "http-api.md": http_reference.http_page(),
         pages / "outcomes.md": http_reference.outcomes_page(),
+        pages / "cli.md": cli_reference.page(),
         pathlib.Path("penstock/api/models.py"): models.page(),
     }
     definitions = {}

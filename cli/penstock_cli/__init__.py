@@ -1,1 +1,1 @@
-"""The terminal: ``penstock run``, ``penstock dev``, ``penstock version``."""
+"""The terminal: ``penstock run``, ``get``, ``explain``, ``promote`` and others, as ``main`` lists them."""

@@ -16,10 +16,17 @@ class Exit(IntEnum):
     INTERRUPTED = 130  # 128 + SIGINT, as in every shell
 
 
+MEANINGS: Final = {
+    Exit.DONE: "done",
+    Exit.FAILED: "the task failed, or the command did",
+    Exit.USAGE: "wrong usage",
+    Exit.REFUSED: "gateway, cluster or operator refused, or could not be reached",
+    Exit.UNFINISHED: "it has not ended within --wait",
+    Exit.ESCALATED: "it takes a person (Escalated)",
+    Exit.INTERRUPTED: "interrupted",
+}
 MEANING: Final = (
-    "Exit codes: 0 done; 1 the task failed, or the command did; 2 wrong usage; 3 gateway, cluster or "
-    "operator refused, or could not be reached; 4 it has not ended within --wait; 5 it takes a person "
-    "(Escalated); 130 interrupted."
+    "Exit codes: " + "; ".join(f"{code.value} {told}" for code, told in MEANINGS.items()) + "."
 )
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from penstock_cli import budget, commands, escalations, exits, options, tasks
+from penstock_cli import budget, commands, escalations, exits, options, rollouts, tasks
 
 app = typer.Typer(
     name="penstock",
@@ -17,6 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+rollouts.register(app)
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(escalations.app, name="escalations")
 app.add_typer(budget.app, name="budget")

@@ -24,7 +24,7 @@ def why_not(facts: Facts, request: Request) -> str:
         why = answers.not_on_record(request.revision)
     else:
         why = _why_not(facts, found[0])
-    return answers.with_choice(why, _choice(facts)) if why else ""
+    return answers.with_choice(why, choice(facts)) if why else ""
 
 
 def _named(facts: Facts, request: Request) -> list[str]:
@@ -48,7 +48,7 @@ def good(facts: Facts) -> list[str]:
     return sorted(able, key=lambda name: served_at(facts, name), reverse=True)
 
 
-def _choice(facts: Facts) -> list[tuple[str, str | None]]:
+def choice(facts: Facts) -> list[tuple[str, str | None]]:
     """Name and version of each revision that can be gone back to, the last first."""
     able = [name for name in facts.versions if not _why_not(facts, name)]
     able.sort(key=lambda name: served_at(facts, name), reverse=True)

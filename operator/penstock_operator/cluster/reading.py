@@ -43,9 +43,10 @@ _LONGEST: Final[Mapping[str, int]] = {
     "targets": 2,
     "checks": 16,
     "halts": 8,
+    "answeredRequests": 32,
     "message": 2048,
 }
-_LAST: Final = frozenset({"verdicts", "rejected"})
+_LAST: Final = frozenset({"verdicts", "rejected", "answeredRequests"})
 _POSITION: Final = re.compile(r"(?:[0-9]{1,16}(?:-[0-9]{1,19})?)?")
 
 

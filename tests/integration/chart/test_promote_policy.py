@@ -1,6 +1,9 @@
 """Who may decide how a revision reaches its users: the shipped policy on a real API server."""
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -335,3 +338,27 @@ def test_the_api_server_finds_no_fault_with_the_policy(administrator, access):
         assert time.monotonic() < deadline, f"never type-checked: {seen}"
         time.sleep(0.1)
     assert not seen.get("typeChecking", {}).get("expressionWarnings"), seen
+
+
+def test_who_lacks_the_verb_reads_so_at_the_terminal(people, environment, access, tmp_path):
+    assert people(DEVELOPER)
+    config = yaml.safe_load(environment.kubeconfig.read_text())
+    for user in config["users"]:
+        user["user"]["as"] = DEVELOPER
+    as_developer = tmp_path / "kubeconfig"
+    as_developer.write_text(yaml.safe_dump(config))
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "penstock_cli", "set-percent", "support", "20"),
+            *("-n", access, "--kubeconfig", str(as_developer)),
+        ],
+        env={**os.environ, "PATH": f"{environment.kubectl.parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 3, done.stderr
+    assert refused(done.stderr)
+    command = f"kubectl auth can-i promote agentrollouts.penstock.dev/support -n {access}"
+    assert command in done.stderr

@@ -23,7 +23,7 @@ def note(**what):
 note(arguments=sys.argv[1:])
 with open(os.path.join(here, "answers.json")) as file:
     answers = json.load(file)
-[answer] = [found for said, found in answers.items() if " ".join(words).startswith(said)]
+answer = answers[max((said for said in answers if " ".join(words).startswith(said)), key=len)]
 if isinstance(answer, dict) and "error" in answer:
     sys.stderr.write("W1121 some warning\\nerror: " + answer["error"] + "\\n")
     sys.exit(1)

@@ -1,0 +1,112 @@
+"""Why a rollout does not move, and what to type: the operator's word, every check, the commands. Pure."""
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any, Final
+
+from rich.text import Text
+
+from penstock.rollout import onlooker
+from penstock.rollout.onlooker import Answer, Explanation, Says
+from penstock_cli import advice, picture, tables
+from penstock_cli.picture import BAD, CANARY, DIM, GOOD
+from penstock_cli.seen import Seen
+
+_LABELS: Final = {
+    Says.NOTHING: ("no", DIM),
+    Says.HOLDS: ("HOLDS", f"bold {CANARY}"),
+    Says.HOLDS_NEXT: ("next", CANARY),
+    Says.MOVES: ("then", GOOD),
+}
+_LABEL: Final = 7  # columns
+
+
+def lines(seen: Seen, width: int) -> Iterator[Text]:
+    """What is awaited, what to type, what each check says and measures."""
+    told = onlooker.explain(seen.situation())
+    yield Text.assemble((seen.name, "bold"), f" in {seen.namespace}   ", (_word(seen), "bold"))
+    yield Text(tables.one_line(picture.message(seen)))
+    yield from _doubts(seen, told)
+    if typed := advice.commands(seen, outdated=told.outdated):
+        yield Text()
+        yield Text("What can be typed:", style=DIM)
+        for one in typed:
+            yield Text.assemble(f"  {one.command}", (f"   # {one.effect}", DIM))
+    yield Text()
+    yield Text("Every check, in the order in which they are asked:", style=DIM)
+    yield from _answers(told.answers, width)
+    yield Text()
+    yield from picture.checks(seen, width)
+
+
+def _word(seen: Seen) -> str:
+    return seen.status.waiting or picture.status(seen)
+
+
+def _doubts(seen: Seen, told: Explanation) -> Iterator[Text]:
+    """Whether the operator's word is still true."""
+    last = seen.status.last_request
+    if seen.unseen:
+        acted = seen.status.observed_generation
+        yield Text(
+            f"No operator has acted on the spec as it is now: generation {seen.generation}, acted on "
+            f"{acted}.",
+            style=BAD,
+        )
+    elif seen.request and seen.request[:256] != last.value:
+        yield Text(f"The request {seen.request} has no answer yet.", style=BAD)
+    elif told.outdated:
+        yield Text(
+            "That does not fit what is to be seen by now. Where it lasts, no operator leads.",
+            style=BAD,
+        )
+    if last.result == "Waiting" and last.value == seen.request[:256]:
+        yield Text(f"The request {last.value} waits for that.")
+
+
+def _answers(answers: Sequence[Answer], width: int) -> Iterator[Text]:
+    """One line for each check that says something; those that say nothing stand together."""
+    held = [answer.says is Says.HOLDS for answer in answers]
+    holder = held.index(True) if any(held) else len(answers)
+    for says, group in groupby(enumerate(answers), lambda pair: _kind(*pair)):
+        found = list(group)
+        if says == "no":
+            names = ", ".join(answer.check for _, answer in found)
+            yield from _wrapped(names, width)
+            continue
+        for at, answer in found:
+            label, style = _LABELS[answer.says]
+            if answer.says is Says.MOVES and at < holder:
+                label, style = "due", BAD
+            yield Text.assemble(f"{label:<{_LABEL}}", (answer.check, style), f"   {answer.reason}")
+
+
+def _kind(at: int, answer: Answer) -> str:
+    return "no" if answer.says is Says.NOTHING else str(at)
+
+
+def _wrapped(names: str, width: int) -> Iterator[Text]:
+    room = max(width - _LABEL, 20)
+    for index, line in enumerate(textwrap.wrap(names, room, break_on_hyphens=False)):
+        yield Text(f"{'' if index else 'no':<{_LABEL}}{line}", style=DIM)
+
+
+def document(seen: Seen) -> dict[str, Any]:
+    """The same for programs."""
+    told = onlooker.explain(seen.situation())
+    typed = advice.commands(seen, outdated=told.outdated)
+    return {
+        "name": seen.name,
+        "namespace": seen.namespace,
+        "waiting": told.waiting,
+        "message": picture.message(seen),
+        "outdated": told.outdated,
+        "observed": not seen.unseen,
+        "answers": [
+            {"check": one.check, "says": one.says.value, "reason": one.reason}
+            for one in told.answers
+        ],
+        "commands": [{"command": one.command, "effect": one.effect} for one in typed],
+        "checks": [one.wire() for one in seen.status.analysis.checks],
+    }

@@ -1,0 +1,296 @@
+"""A rollout as a picture: who serves what share, where it stands, the checks, revisions and pods. Pure."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from rich.text import Text
+
+from penstock.api import condition
+from penstock.api.analysis import CheckReport, Result
+from penstock.api.rollout import Source, Stage
+from penstock.rollout import path
+from penstock_cli import tables
+from penstock_cli.seen import Document, Seen
+
+STABLE: Final = "cyan"
+CANARY: Final = "yellow"
+GOOD: Final = "green"
+BAD: Final = "red"
+DIM: Final = "bright_black"
+_BAR: Final = 40  # characters
+_GAP: Final = "  "
+_VERDICTS: Final = {"Passing": GOOD, "Breached": f"bold {BAD}", "NoData": DIM}
+_MINUTE: Final = 60
+_HOUR: Final = 3600
+
+Cell = tuple[str, str]
+
+
+def lines(seen: Seen, width: int) -> Iterator[Text]:
+    """The picture, line by line, each of at most so many columns but for the message."""
+    yield from _head(seen)
+    yield Text()
+    yield _bar(seen)
+    yield _steps(seen)
+    yield Text()
+    yield from grid(_revisions(seen), width)
+    yield Text()
+    yield from checks(seen, width)
+    for what, why in seen.documents.missing.items():
+        yield Text(f"{what} cannot be read: {why}", style=DIM)
+
+
+def _head(seen: Seen) -> Iterator[Text]:
+    ready = seen.ready
+    style = DIM if ready is None else GOOD if ready.status is condition.Status.TRUE else BAD
+    agent = "" if seen.agent_name == seen.name else f"  for Agent {seen.agent_name}"
+    where = f" in {seen.namespace}{agent}"
+    yield Text.assemble((seen.name, "bold"), where, "   ", (status(seen), f"bold {style}"))
+    yield Text(tables.one_line(message(seen)))
+
+
+def status(seen: Seen) -> str:
+    """Where it stands, in one word."""
+    return seen.ready.reason if seen.ready else "Unknown"
+
+
+def message(seen: Seen) -> str:
+    """Where it stands, in the operator's words."""
+    if seen.ready is None:
+        return "No operator has decided on it yet."
+    return seen.ready.message
+
+
+# ------------------------------------------------------------------------- who serves what share
+
+
+def _bar(seen: Seen) -> Text:
+    """All users in one line; any share above nothing is at least one character."""
+    percent = seen.status.share.percent
+    if not seen.stable:
+        return Text("no revision serves yet", style=DIM)
+    ours = max(round(_BAR * percent / 100), 1) if percent else 0
+    bar = [("█" * ours, CANARY), ("░" * (_BAR - ours), STABLE)]
+    return Text.assemble(*bar, "  ", *_share(seen))
+
+
+def _share(seen: Seen) -> list[Cell]:
+    if not seen.canary:
+        return [("stable serves everybody", STABLE)]
+    share = seen.status.share
+    told: list[Cell] = [(f"canary {share.percent} %", f"bold {CANARY}")]
+    if share.source not in (Source.AUTOMATIC, Source.NONE):
+        told.append((f"  {share.source.value}", ""))
+    if share.observed_percent is not None and path.under_way(seen.status):
+        told.append((f"  {share.observed_percent} % of tasks", DIM))
+    return told
+
+
+def _steps(seen: Seen) -> Text:
+    """The path with where it stands, and the clock of the step."""
+    text = Text("steps  ", style=DIM)
+    percent = _reached(seen)
+    shares = {*(step.percent for step in seen.spec.strategy.steps), 100}
+    for index, share in enumerate(sorted(shares | {percent or _rejected_at(seen)} - {0})):
+        mark, style = _mark(seen, share)
+        text.append(" ─ " if index else "", style=DIM)
+        text.append(f"{mark} {share} %", style=style)
+    if clock := step_clock(seen):
+        text.append(f"   {clock}", style="bold")
+    return text
+
+
+def _reached(seen: Seen) -> int:
+    """The share in force; of a canary that is off for a while the one that it comes back to."""
+    off = seen.status.share.source is Source.SUSPENDED
+    return (seen.status.held_percent or 0) if off else seen.status.share.percent
+
+
+def _mark(seen: Seen, share: int) -> tuple[str, str]:
+    percent = _reached(seen)
+    if not path.under_way(seen.status):
+        failed = _rejected_at(seen)
+        return ("✗", BAD) if share == failed else ("✓", DIM) if share < failed else ("○", DIM)
+    if share > percent:
+        return "○", DIM
+    if share < percent:
+        return "✓", GOOD
+    return ("‖" if seen.status.share.source is Source.SUSPENDED else "●"), f"bold {CANARY}"
+
+
+def _rejected_at(seen: Seen) -> int:
+    """The share at which the canary was rejected; 0 where it was not."""
+    last = seen.status.verdicts[-1] if seen.status.verdicts else None
+    mine = last is not None and last.revision == seen.canary and last.result is Result.REJECTED
+    return last.percent if last and mine else 0
+
+
+def step_clock(seen: Seen) -> str:
+    """How long the step has lasted of how long it must; empty where no clock runs."""
+    began = seen.status.step_started_at
+    if not began or not path.under_way(seen.status):
+        return ""
+    final = seen.status.stage is Stage.FINAL_HOLD
+    step = path.present_step(seen.spec.strategy, seen.status)
+    whole = seen.spec.strategy.final_hold_seconds if final else step.hold_seconds
+    end = seen.status.blind_since  # since then it stands still
+    now = condition.moment(end) if end else seen.now
+    past = max(int((now - condition.moment(began)).total_seconds()), 0)
+    where = "final hold" if final else f"step {path.label(seen.spec.strategy, seen.status)}"
+    return f"{where}: {_span(past)} of {_span(whole)}{', stands still' if end else ''}"
+
+
+def _span(seconds: int) -> str:
+    if seconds < _HOUR:
+        return f"{seconds // _MINUTE}:{seconds % _MINUTE:02d}"
+    return f"{seconds // _HOUR}:{seconds % _HOUR // _MINUTE:02d}:{seconds % _MINUTE:02d}"
+
+
+# ------------------------------------------------------------------------------ revisions, pods
+
+
+def _revisions(seen: Seen) -> list[list[Cell]]:
+    head = ["REVISION", "ROLE", "SHARE", "READY", "QUEUED", "RUNNING", "PINNED"]
+    rows = [[(title, DIM) for title in head]]
+    for revision in revisions(seen):
+        rows.append(_revision(seen, revision))
+        pods = seen.pods_of(revision)
+        for index, pod in enumerate(pods):
+            rows.append(_pod(pod, last=index == len(pods) - 1, now=seen.now))
+    return rows
+
+
+def revisions(seen: Seen) -> list[str]:
+    """The revisions to show: the canary, stable, then those that still have work or workers."""
+    named = [one for one in (seen.canary, seen.stable) if one]
+    if not named and seen.agent.latest_revision:
+        named = [seen.agent.latest_revision]
+    return [*dict.fromkeys([*named, *seen.reported])]
+
+
+def role(seen: Seen, revision: str) -> str:
+    """What a revision is to the rollout."""
+    if revision == seen.stable:
+        return "stable"
+    if revision == seen.canary:
+        return "canary" if path.under_way(seen.status) else "rejected"
+    reported = seen.reported.get(revision)
+    return reported.state.value.lower() if reported else "-"
+
+
+def share(seen: Seen, revision: str) -> int | None:
+    """The share of new sessions of a revision; None where it has no part."""
+    if revision == seen.stable:
+        return 100 - seen.status.share.percent
+    return seen.status.share.percent if revision == seen.canary else None
+
+
+def _revision(seen: Seen, revision: str) -> list[Cell]:
+    what, part = role(seen, revision), share(seen, revision)
+    style = {"stable": STABLE, "canary": CANARY, "rejected": BAD}.get(what, DIM)
+    reported, pods = seen.reported.get(revision), seen.situation().pods.get(revision)
+    version = seen.version(revision)
+    ready = f"{pods.ready}/{pods.wanted}" if pods else "-"
+    work = (
+        [str(one) for one in (reported.queued, reported.running, reported.pinned)]
+        if reported
+        else ["-"] * 3
+    )
+    name = f"{revision} ({version})" if version else revision
+    told = [ready, *work]
+    cells = [(name, f"bold {style}"), (what, style), (f"{part} %" if part is not None else "-", "")]
+    return [*cells, *((one, "") for one in told)]
+
+
+def _pod(pod: Document, *, last: bool, now: datetime) -> list[Cell]:
+    state, ready = pod_state(pod)
+    style = GOOD if ready else DIM if state in ("Pending", "Succeeded") else BAD
+    branch = "└─ " if last else "├─ "
+    created = pod["metadata"].get("creationTimestamp", "")
+    restarts = sum(one.get("restartCount", 0) for one in _containers(pod))
+    told = f"{restarts} restarts" if restarts else ""
+    aged = f"{tables.age(created, now)} old" if created else ""
+    words = ", ".join(one for one in (state, told, aged) if one)
+    return [(f"{branch}{pod['metadata']['name']}", DIM), (words, style)]
+
+
+def pod_state(pod: Document) -> tuple[str, bool]:
+    """What a pod is doing, in one word of Kubernetes, and whether it is ready."""
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    ready = any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+    if pod["metadata"].get("deletionTimestamp"):
+        return "Terminating", False
+    for one in _containers(pod):
+        state = one.get("state") or {}
+        waiting = state.get("waiting") or state.get("terminated") or {}
+        if waiting.get("reason") and not ready:
+            return str(waiting["reason"]), False
+    phase = (pod.get("status") or {}).get("phase") or "Pending"
+    return (phase if ready or phase != "Running" else "NotReady"), ready
+
+
+def _containers(pod: Document) -> Sequence[Any]:
+    found: Sequence[Any] = (pod.get("status") or {}).get("containerStatuses") or ()
+    return found
+
+
+# -------------------------------------------------------------------------------------- checks
+
+
+def checks(seen: Seen, width: int) -> Iterator[Text]:
+    """The checks of the last analysis as a table, and when its numbers were counted."""
+    reports = seen.status.analysis.checks
+    if not reports:
+        yield Text("no check has run yet", style=DIM)
+        return
+    head = ["CHECK", "CANARY", "STABLE", "LIMIT", "VERDICT"]
+    yield from grid([[(one, DIM) for one in head], *map(_check, reports)], width)
+    if counted := seen.status.analysis.counted_at:
+        moment = condition.moment(counted).strftime("%H:%M:%S UTC")
+        yield Text(f"as of {moment}, {tables.age(counted, seen.now)} ago", style=DIM)
+
+
+def _check(report: CheckReport) -> list[Cell]:
+    cells = [report.name, report.candidate, report.stable, report.limit]
+    verdict = (report.verdict, _VERDICTS.get(report.verdict, CANARY))
+    return [*((cell, "") for cell in cells), verdict]
+
+
+# --------------------------------------------------------------------------------------- columns
+
+
+def grid(rows: Sequence[Sequence[Cell]], width: int) -> Iterator[Text]:
+    """Rows in columns; what is too wide for the terminal is cut in its first column, in the middle.
+
+    Rows of fewer cells than the head have columns of their own.
+    """
+    shapes = {len(row) for row in rows}
+    widths = {shape: _widths([row for row in rows if len(row) == shape], width) for shape in shapes}
+    for row in rows:
+        text, columns = Text(), widths[len(row)]
+        for at, (cell, style) in enumerate(row):
+            told = (
+                _shortened(tables.one_line(cell), columns[0]) if at == 0 else tables.one_line(cell)
+            )
+            text.append(told, style=style)
+            if at < len(row) - 1:
+                text.append(" " * (columns[at] - len(told)) + _GAP)
+        yield text
+
+
+def _widths(rows: Sequence[Sequence[Cell]], width: int) -> list[int]:
+    first, *others = (max(len(cell[0]) for cell in column) for column in zip(*rows, strict=True))
+    rest = sum(others) + len(_GAP) * len(others)
+    return [max(min(first, width - rest), _FEWEST), *others]
+
+
+_FEWEST: Final = 16  # characters of a name
+
+
+def _shortened(text: str, most: int) -> str:
+    """A name without its middle: both its ends tell it from others."""
+    if len(text) <= most:
+        return text
+    tail = (most - 1) * 2 // 3
+    return f"{text[: most - 1 - tail]}…{text[-tail:]}"

@@ -1,0 +1,211 @@
+"""The commands about a rollout: see it, know why it does not move, steer it. Imports when they run."""
+
+from typing import Annotated
+
+import typer
+
+from penstock_cli import commands, exits, options
+
+_Rollout = Annotated[
+    str, typer.Argument(metavar="ROLLOUT", help="Name of the AgentRollout, or of its Agent.")
+]
+_Output = Annotated[
+    str, typer.Option("-o", "--output", metavar="text|json|yaml", help="How it is printed.")
+]
+_Revision = Annotated[
+    str,
+    typer.Option(
+        "--revision", metavar="REVISION", help="Its name, hash or version; else the canary."
+    ),
+]
+_Wait = Annotated[
+    float,
+    typer.Option(min=0, max=3600, metavar="SECONDS", help="How long to wait for the answer."),
+]
+_NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait for the operator's answer.")]
+_FORMS = ("text", "json", "yaml")
+_WAIT = 30.0
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to those of ``penstock``."""
+    for name, command in (
+        ("get", get),
+        ("explain", explain),
+        ("set-percent", set_percent),
+        ("pause", pause),
+        ("resume", resume),
+        ("promote", promote),
+        ("abort", abort),
+        ("retry", retry),
+        ("undo", undo),
+    ):
+        app.command(name, epilog=exits.MEANING)(command)
+
+
+@options.at_cluster
+def get(
+    place: options.Place,
+    rollout: _Rollout,
+    *,
+    watch: Annotated[bool, typer.Option("-w", "--watch", help="Draw it anew as it moves.")] = False,
+    output: _Output = "text",
+) -> None:
+    """Show a rollout: who serves what share, its step and clock, the checks, revisions and pods."""
+    options.check_output(output, *_FORMS)
+    if watch and output != "text":
+        raise typer.BadParameter("goes with text alone", param_hint="--watch")
+    from penstock_cli import views
+
+    commands.carry_out(lambda: views.get(place, rollout, output, watch=watch))
+
+
+@options.at_cluster
+def explain(place: options.Place, rollout: _Rollout, *, output: _Output = "text") -> None:
+    """Say why a rollout does not move: every check, its answer, and what to type."""
+    options.check_output(output, *_FORMS)
+    from penstock_cli import views
+
+    commands.carry_out(lambda: views.explain(place, rollout, output))
+
+
+@options.at_cluster
+def set_percent(
+    place: options.Place,
+    rollout: _Rollout,
+    percent: Annotated[
+        str, typer.Argument(metavar="PERCENT", help="0 to 100; auto: the steps go on.")
+    ],
+    *,
+    revision: _Revision = "",
+    wait: _Wait = _WAIT,
+    no_wait: _NoWait = False,
+    output: options.Output = "text",
+) -> None:
+    """Set the canary's share of new sessions, and keep it there."""
+    options.check_output(output)
+    wanted = None if percent == "auto" else _percent(percent)
+    from penstock_cli import steering
+
+    answering = steering.Answering(0 if no_wait else wait, output == "json")
+    commands.carry_out(lambda: steering.set_percent(place, rollout, wanted, revision, answering))
+
+
+@options.at_cluster
+def pause(
+    place: options.Place,
+    rollout: _Rollout,
+    *,
+    wait: _Wait = _WAIT,
+    no_wait: _NoWait = False,
+    output: options.Output = "text",
+) -> None:
+    """Raise nothing by itself any more; rollback still acts."""
+    _pause(place, rollout, 0 if no_wait else wait, output, paused=True)
+
+
+@options.at_cluster
+def resume(
+    place: options.Place,
+    rollout: _Rollout,
+    *,
+    wait: _Wait = _WAIT,
+    no_wait: _NoWait = False,
+    output: options.Output = "text",
+) -> None:
+    """Let the steps of a paused rollout go on."""
+    _pause(place, rollout, 0 if no_wait else wait, output, paused=False)
+
+
+@options.at_cluster
+def promote(
+    place: options.Place,
+    rollout: _Rollout,
+    *,
+    full: Annotated[
+        bool, typer.Option("--full", help="All that is left: the canary serves everybody.")
+    ] = False,
+    revision: _Revision = "",
+    wait: _Wait = _WAIT,
+    no_wait: _NoWait = False,
+    output: options.Output = "text",
+) -> None:
+    """Pass what the canary waits for now."""
+    verb = "promote-full" if full else "promote"
+    _ask(place, rollout, verb, revision, 0 if no_wait else wait, output)
+
+
+@options.at_cluster
+def abort(
+    place: options.Place,
+    rollout: _Rollout,
+    *,
+    revision: _Revision = "",
+    wait: _Wait = _WAIT,
+    no_wait: _NoWait = False,
+    output: options.Output = "text",
+) -> None:
+    """Take the canary off and reject it, until retry."""
+    _ask(place, rollout, "abort", revision, 0 if no_wait else wait, output)
+
+
+@options.at_cluster
+def retry(
+    place: options.Place,
+    rollout: _Rollout,
+    *,
+    revision: _Revision = "",
+    wait: _Wait = _WAIT,
+    no_wait: _NoWait = False,
+    output: options.Output = "text",
+) -> None:
+    """Give a rejected canary another attempt, from the first step."""
+    _ask(place, rollout, "retry", revision, 0 if no_wait else wait, output)
+
+
+@options.at_cluster
+def undo(
+    place: options.Place,
+    rollout: _Rollout,
+    *,
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            metavar="REVISION",
+            help="Its name, hash or version; else the last that can be gone back to, which is stable "
+            "while a canary is tried.",
+        ),
+    ] = "",
+    wait: _Wait = _WAIT,
+    no_wait: _NoWait = False,
+    output: options.Output = "text",
+) -> None:
+    """Have a former revision serve everybody again; who is left is rejected."""
+    _ask(place, rollout, "undo", to, 0 if no_wait else wait, output)
+
+
+def _pause(place: options.Place, rollout: str, wait: float, output: str, *, paused: bool) -> None:
+    options.check_output(output)
+    from penstock_cli import steering
+
+    answering = steering.Answering(wait, output == "json")
+    commands.carry_out(lambda: steering.pause(place, rollout, answering, paused=paused))
+
+
+def _ask(
+    place: options.Place, rollout: str, verb: str, revision: str, wait: float, output: str
+) -> None:
+    options.check_output(output)
+    options.check_text("ROLLOUT", rollout)
+    from penstock.rollout.requests import Verb
+    from penstock_cli import steering
+
+    answering = steering.Answering(wait, output == "json")
+    commands.carry_out(lambda: steering.ask(place, rollout, Verb(verb), revision, answering))
+
+
+def _percent(text: str) -> int:
+    if text.isascii() and text.isdigit() and int(text) <= 100:
+        return int(text)
+    raise typer.BadParameter("must be 0 to 100, or auto", param_hint="PERCENT")

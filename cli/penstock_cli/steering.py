@@ -1,0 +1,224 @@
+"""The commands that change a rollout: a patch or a request by kubectl, and the operator's answer to it."""
+
+import asyncio
+import json
+import shlex
+import sys
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from penstock import names
+from penstock.api.reasons import ConditionType
+from penstock.rollout import onlooker
+from penstock.rollout.requests import Verb
+from penstock_cli import looking, options, views
+from penstock_cli.exits import Exit, Stopped
+from penstock_cli.kubectl import KubectlFailed
+from penstock_cli.seen import Document, Seen
+
+_LOOK_SECONDS: Final = 0.5
+#: Flux takes back what was changed under a name that begins with kubectl.
+_FIELD_MANAGER: Final = "--field-manager=penstock-terminal"
+_WAITING: Final = "Waiting"
+_REJECTED: Final = "CandidateRejected"
+#: Of what the API server says where somebody may not do a thing.
+_FORBIDDEN: Final = ("forbidden", "denied request", "needs the verb")
+
+
+@dataclass(frozen=True)
+class Answering:
+    """For how many seconds an answer is awaited (0: not at all), and how it is printed."""
+
+    seconds: float
+    as_json: bool = False
+
+
+def set_percent(
+    place: options.Place, name: str, percent: int | None, revision: str, answering: Answering
+) -> None:
+    """Set the share of the canary, or give it back to the steps; print what the operator makes of it.
+
+    Args:
+        percent: None: the steps.
+        revision: for which it is meant; empty: the present canary, if there is one.
+
+    Raises:
+        Stopped: it was refused, or nobody has answered in time.
+    """
+
+    def patch(seen: Seen) -> Document:
+        meant = revision or seen.canary
+        share = {"canaryPercent": percent, "canaryRevision": meant or None}
+        if percent is None:
+            share["canaryRevision"] = None
+        return {"traffic": share}
+
+    told = asyncio.run(_patched(place, name, patch, ConditionType.MANUAL_SETPOINT, answering))
+    if told.get("reason") == _REJECTED:
+        raise Stopped(Exit.REFUSED, "a rejected canary gets nothing: penstock retry comes first")
+
+
+def pause(place: options.Place, name: str, answering: Answering, *, paused: bool) -> None:
+    """Have nothing raised by itself any more, or again; print where it stands then.
+
+    Raises:
+        Stopped: it was refused, or nobody has answered in time.
+    """
+    asyncio.run(_patched(place, name, lambda _: {"paused": paused}, ConditionType.READY, answering))
+
+
+def ask(place: options.Place, name: str, verb: Verb, revision: str, answering: Answering) -> None:
+    """Ask the operator for a verb, and print its answer.
+
+    Args:
+        revision: empty: the canary; of an undo the last that served everybody before.
+
+    Raises:
+        Stopped: it was refused, or nobody has answered in time.
+    """
+    asyncio.run(_asked(place, name, verb, revision, answering))
+
+
+# ---------------------------------------------------------------------------------- a change
+
+
+async def _patched(
+    place: options.Place,
+    name: str,
+    spec: Callable[[Seen], Document],
+    told_by: ConditionType,
+    answering: Answering,
+) -> Document:
+    """The condition that tells what the operator makes of a change; empty where nobody waits for it."""
+    looks = views.looker(place)
+    seen = await looks.look(name)
+    patch = json.dumps({"spec": spec(seen)}, separators=(",", ":"))
+    written = await _written(looks, seen, "patch", "--type=merge", f"--patch={patch}")
+    generation = int(written["metadata"]["generation"])
+    if not answering.seconds:
+        return {}
+
+    def answer(now: Document) -> Document | None:
+        status = now.get("status") or {}
+        if status.get("observedGeneration", 0) < generation:
+            return None
+        found = [one for one in status.get("conditions") or () if one["type"] == told_by]
+        return found[0] if found else {"reason": "", "message": "done"}
+
+    told = await _until(looks, seen, answering.seconds, answer)
+    if told is None:
+        raise _unanswered(seen, answering.seconds)
+    _print(told, answering, told["message"] or told["reason"])
+    return told
+
+
+# --------------------------------------------------------------------------------- a request
+
+
+async def _asked(
+    place: options.Place, name: str, verb: Verb, revision: str, answering: Answering
+) -> None:
+    looks = views.looker(place)
+    seen = await looks.look(name)
+    meant = revision or _meant(seen, verb)
+    value = f"{verb}/{meant}/{uuid.uuid4().hex[:12]}"
+    await _written(looks, seen, "annotate", "--overwrite", f"{names.ANNOTATION_REQUEST}={value}")
+    if not answering.seconds:
+        return
+
+    last: dict[str, Document] = {}
+
+    def answer(now: Document) -> Document | None:
+        told: Document = (now.get("status") or {}).get("lastRequest") or {}
+        if told.get("value") != value:
+            return None
+        last["seen"] = told
+        return None if told["result"] == _WAITING else told
+
+    told = await _until(looks, seen, answering.seconds, answer)
+    if told is None and "seen" in last:
+        sentence = f"{verb} {meant} waits, and goes on by itself: {last['seen']['message']}"
+        raise Stopped(Exit.UNFINISHED, sentence)
+    if told is None:
+        raise _unanswered(seen, answering.seconds)
+    _print(told, answering, told["message"])
+    if told["result"] != "Accepted":
+        raise Stopped(Exit.REFUSED, f"the operator refused to {verb} {meant}: {told['message']}")
+
+
+def _meant(seen: Seen, verb: Verb) -> str:
+    """The revision that is meant where none was said."""
+    if verb is Verb.UNDO:
+        back = onlooker.ways_back(seen.situation())
+        if not back:
+            raise Stopped(Exit.REFUSED, f"{seen.name} has no revision to go back to")
+        return back[0]
+    found = seen.canary or seen.agent.latest_revision or ""
+    if not found or found == seen.stable:
+        raise Stopped(Exit.REFUSED, f"{seen.name} has no canary: there is nothing to {verb}")
+    return found
+
+
+# --------------------------------------------------------------------------------------- both
+
+
+async def _written(looks: looking.Looker, seen: Seen, verb: str, *words: str) -> Document:
+    """The object after a change; the command is told on standard error before."""
+    where = f"--namespace={seen.namespace}"
+    command = [verb, looking.ROLLOUTS, seen.name, where, _FIELD_MANAGER, *words]
+    print(f"$ {shlex.join(['kubectl', *command])}", file=sys.stderr)
+    try:
+        written: Document = await looks.kubectl.read_json(*command)
+    except KubectlFailed as failed:
+        said = str(failed).removeprefix(f"kubectl {' '.join(command)}: ")
+        sentence = f"{seen.name} cannot be changed: {_why(seen, said)}"
+        raise Stopped(Exit.REFUSED, sentence) from None
+    return written
+
+
+def _why(seen: Seen, said: str) -> str:
+    """What the API server said; of a right that is missing also how to look it up."""
+    if not any(word in said for word in _FORBIDDEN):
+        return said
+    verbs = "promote" if "promote" in said or "denied request" in said else "patch"
+    look = f"kubectl auth can-i {verbs} {looking.ROLLOUTS}/{seen.name} -n {seen.namespace}"
+    return f"{said}. It takes the verb {verbs} on agentrollouts: {look}"
+
+
+async def _until(
+    looks: looking.Looker,
+    seen: Seen,
+    seconds: float,
+    answer: Callable[[Document], Document | None],
+) -> Document | None:
+    """The answer in the status; None where none came in time."""
+    where = [seen.name, f"--namespace={seen.namespace}"]
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                now = await looks.kubectl.read_json("get", looking.ROLLOUTS, *where)
+                if (told := answer(now)) is not None:
+                    return told
+                await asyncio.sleep(_LOOK_SECONDS)
+    except TimeoutError:
+        return None
+    except KubectlFailed as failed:
+        sentence = f"it was sent, and its answer cannot be read: {failed}"
+        raise Stopped(Exit.REFUSED, sentence) from None
+
+
+def _unanswered(seen: Seen, seconds: float) -> Stopped:
+    look = f"penstock explain {seen.name} -n {seen.namespace}"
+    sentence = (
+        f"the operator has not answered within {seconds:g} s; it was sent all the same: {look}"
+    )
+    return Stopped(Exit.UNFINISHED, sentence)
+
+
+def _print(told: Document, answering: Answering, sentence: Any) -> None:
+    if answering.as_json:
+        print(json.dumps(told, indent=2, ensure_ascii=False))
+    elif told.get("result", "Accepted") == "Accepted":
+        print(sentence)

@@ -1,0 +1,190 @@
+"""Why a rollout does not move, as an onlooker sees it: from its status, and from what anybody may read.
+
+The checks are the policy's own, asked in its order. Where the operator knows more (the newest outcomes,
+the queue in Redis), its word in the status holds.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+from penstock.analysis import fold
+from penstock.analysis.evidence import Observation
+from penstock.analysis.guardrails import CheckVerdict, Finding
+from penstock.analysis.metrics import METRICS, NO_SUMS
+from penstock.analysis.scope import scope_of
+from penstock.api import condition
+from penstock.api.analysis import CheckReport
+from penstock.api.reasons import ConditionType, WaitReason
+from penstock.rollout import former, harm, inherited, path
+from penstock.rollout.facts import Facts
+from penstock.rollout.judged import Judged
+from penstock.rollout.moves import Action, Move, Wait
+from penstock.rollout.policy import POLICY
+from penstock.rollout.situation import Situation
+
+#: What the operator awaits while it cannot measure.
+_UNMEASURED: Final = (WaitReason.MEASUREMENT_MISSING, WaitReason.STORE_UNAVAILABLE)
+#: Who asks for a wait that an onlooker cannot always derive, since its numbers are the operator's.
+_ASKED_BY: Final[Mapping[str, str]] = {
+    WaitReason.ANALYSIS_UNCLEAR: "evidence_unclear",
+    WaitReason.BUDGET_SHARE_REACHED: "spend_cap",
+    WaitReason.CANARY_UNAVAILABLE: "unavailable",
+    WaitReason.NOT_COMPARABLE: "not_comparable",
+    WaitReason.SHARED_INCIDENT: "shared_incident",
+    WaitReason.SPEND_CAP_REACHED: "spend_cap",
+    WaitReason.STORE_UNAVAILABLE: "measurement_missing",
+    WaitReason.UNDOING: "undo_awaits_pods",
+}
+
+
+class Says(StrEnum):
+    """What a check says: nothing, that this holds the rollout, or that it would hold it next.
+
+    MOVES: it would change something: after the check that holds, what comes next; before it, what the
+    operator has not come to yet.
+    """
+
+    NOTHING = "Nothing"
+    HOLDS = "Holds"
+    HOLDS_NEXT = "HoldsNext"
+    MOVES = "Moves"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one check says, in the order of the policy; ``reason``: of its wait, or its move."""
+
+    check: str
+    says: Says
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why it does not move: the operator's last word, and every check up to the one that would move.
+
+    ``waiting`` is empty where no operator has decided on it yet. ``outdated``: the word does not fit
+    what is to be seen by now, which lasts for seconds, or while no operator leads.
+    """
+
+    waiting: str
+    message: str
+    answers: tuple[Answer, ...]
+    outdated: bool
+
+
+def explain(situation: Situation) -> Explanation:
+    """What each check says of a rollout whose status an operator has written.
+
+    Args:
+        situation: with the status as it was read; its observation is taken from there.
+    """
+    status = inherited.state(situation.status)
+    seen = replace(situation, status=status, observation=_observation(situation))
+    facts = _judged(Facts(seen, status))
+    moves = [(entry.check.__name__, entry.check(facts)) for entry in POLICY]
+    holder = _holder(facts, moves)
+    passed = POLICY[: holder or 0]  # the operator did, on newer numbers
+    harmless = {entry.check.__name__ for entry in passed if entry.check.__module__ == harm.__name__}
+    moves = [(name, None if name in harmless else move) for name, move in moves]
+    answers = [_answer(facts, at, holder, *move) for at, move in enumerate(moves)]
+    acts = [at for at, answer in enumerate(answers) if answer.says is Says.MOVES]
+    last = next((at for at in acts if holder is None or at > holder), len(answers))
+    if not path.under_way(status) and holder is not None:
+        last = holder  # nothing is tried: nothing comes after what holds
+    early = holder is None or any(at < holder for at in acts)
+    outdated = bool(status.waiting) and early
+    return Explanation(status.waiting, _message(facts), tuple(answers[: last + 1]), outdated)
+
+
+def _answer(facts: Facts, at: int, holder: int | None, name: str, move: Move | None) -> Answer:
+    check = name.replace("_", " ")
+    if at == holder:
+        return Answer(check, Says.HOLDS, facts.status.waiting)
+    match move:
+        case None:
+            return Answer(check, Says.NOTHING)
+        case Wait():
+            return Answer(check, Says.HOLDS_NEXT, move.reason.value)
+        case _:
+            return Answer(check, Says.MOVES, _kind(move))
+
+
+def _kind(move: Action) -> str:
+    """What a move is, in the word of its type, and to which share it goes."""
+    percent = getattr(move, "percent", None)
+    return type(move).__name__ + (f" {percent} %" if percent is not None else "")
+
+
+def _holder(facts: Facts, moves: Sequence[tuple[str, Move | None]]) -> int | None:
+    """Which check the operator has stopped at; None where none of them stops there now."""
+    waiting = facts.status.waiting
+    for at, (_, move) in enumerate(moves):
+        if isinstance(move, Wait) and move.reason == waiting:
+            return at
+    asked = _asked_by(facts)
+    return next((at for at, (name, _) in enumerate(moves) if name == asked), None)
+
+
+def _asked_by(facts: Facts) -> str:
+    """Who asks for what is awaited, where that goes by what the operator alone knows."""
+    match facts.status.waiting:
+        case WaitReason.AWAITING_EVIDENCE:
+            compared = facts.situation.spec.analysis.comparison is not None
+            return "not_proven" if compared else "evidence_not_sufficient"
+        case WaitReason.AWAITING_CAPACITY:
+            return "advance" if facts.started else "first_step"
+        case WaitReason.ROWS_LOST:
+            return "rows_missing" if facts.suspended_for else "rows_lost"
+        case waiting:
+            return _ASKED_BY.get(waiting, "")
+
+
+def _message(facts: Facts) -> str:
+    """The operator's own sentence."""
+    found = condition.find(facts.status.conditions, ConditionType.READY)
+    return found.message if found else ""
+
+
+def _observation(situation: Situation) -> Observation | None:
+    """What the status has counted; None where the operator cannot measure either."""
+    status = situation.status
+    if status.waiting in _UNMEASURED or (status.blind_since and not situation.agent_suspended):
+        return None
+    scope = scope_of(situation.spec, status, {}, situation.expected_micro_usd)
+    now_ms = int(situation.now.timestamp() * 1000)
+    return fold.follow(None, scope, status.analysis, status.halts).observe(now_ms)
+
+
+def _judged(facts: Facts) -> Facts:
+    """The facts with the guardrails as the status says they were judged: their rows are not at hand."""
+    status = facts.status
+    evidence = (
+        path.under_way(status),
+        status.analysis.since_version,
+        facts.suspension.resumed_at,
+    )
+    reports = {report.name: report for report in status.analysis.checks}
+    findings = tuple(
+        _finding(metric.name, reports[metric.name])
+        for metric in METRICS
+        if metric.name in reports and facts.situation.observation is not None
+    )
+    known = Judged(evidence, status.analysis.before, findings, facts.expected_cost)
+    return Facts(facts.situation, status, known)
+
+
+def _finding(name: str, report: CheckReport) -> Finding:
+    """The word of a check; its numbers stand in the report, ready to print."""
+    metric = next(one for one in METRICS if one.name == name)
+    known = report.verdict in tuple(CheckVerdict)
+    verdict = CheckVerdict(report.verdict) if known else CheckVerdict.UNCLEAR
+    shared = verdict is CheckVerdict.SHARED
+    return Finding(metric, 0, verdict, NO_SUMS, NO_SUMS, 0, stable_over=shared)
+
+
+def ways_back(situation: Situation) -> tuple[str, ...]:
+    """The revisions that `undo` can go back to, the last to have served everybody first."""
+    return tuple(name for name, _ in former.choice(Facts(situation, situation.status)))

@@ -1,0 +1,238 @@
+"""What `penstock get` and `penstock explain` show of a rollout, in every state that it can be in."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+
+import pytest
+import yaml
+from typer.main import get_command
+
+from penstock.api.reasons import WaitReason
+from penstock.rollout import onlooker
+from penstock_cli import advice, explaining, picture
+from penstock_cli.main import app
+from penstock_cli.seen import read as read_documents
+from tests.unit.cli import rollouts
+from tests.unit.cli.rollouts import STATES, printed, read
+from tests.unit.cli.test_terminal import imported, penstock
+from tests.unit.rollout.world import C, S, world_at
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*(?:3[0-7]|9[0-7])[0-9;]*m")
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_the_picture_and_the_explanation_of_each_state_are_those_that_are_kept(state):
+    """Accept what the code prints now: ``python -m tests.unit.cli.rollouts``."""
+    assert rollouts.path(state).read_text(encoding="utf-8") == rollouts.text(state)
+
+
+def test_no_other_text_is_kept():
+    kept = {path.name for path in rollouts.path("x").parent.iterdir()}
+    assert kept == {rollouts.path(state).name for state in STATES}
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_in_80_columns_only_a_sentence_and_what_is_typed_are_longer(state):
+    seen = read(STATES[state]())
+    typed = {one.command for one in advice.commands(seen, outdated=True)}
+    for lines in (picture.lines(seen, 80), explaining.lines(seen, 80)):
+        for line in lines:
+            is_typed = any(command in line.plain for command in typed)
+            assert len(line) <= 80 or is_typed or line.plain == picture.message(seen)
+
+
+def test_a_long_name_loses_its_middle_and_keeps_both_its_ends():
+    rows = [[("REVISION", ""), ("SHARE", "")], [("a" * 60 + "-7f3c9d2a", ""), ("20 %", "")]]
+    (_, line) = picture.grid(rows, 40)
+    assert len(line) <= 40
+    assert line.plain.startswith("aaaa")
+    assert "-7f3c9d2a" in line.plain
+
+
+@pytest.mark.parametrize("reason", WaitReason)
+def test_for_each_wait_it_is_known_what_can_be_typed(reason):
+    assert reason in advice.BY_REASON
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_what_can_be_typed_is_a_command_that_there_is(state):
+    seen = read(STATES[state]())
+    for one in advice.commands(seen, outdated=True):
+        program, *words = shlex.split(one.command)
+        if program == "kubectl":
+            continue
+        assert program == "penstock"
+        found = get_command(app)
+        while hasattr(found, "commands"):
+            found = found.commands[words.pop(0)]
+        found.make_context(found.name, words)  # raises on a word that it does not take
+
+
+def test_what_the_operator_awaits_is_what_is_said_to_hold():
+    for state, made in STATES.items():
+        seen = read(made())
+        found = explaining.document(seen)
+        held = [one for one in found["answers"] if one["says"] == "Holds"]
+        if state == "operator away":
+            assert found["outdated"], state
+            continue
+        assert [one["reason"] for one in held] == [seen.status.waiting], state
+        assert found["outdated"] is (state == "request not answered"), state
+
+
+def test_a_change_that_no_operator_has_seen_is_said_first():
+    found = printed(explaining.lines(read(STATES["spec not seen"]()), 80)).splitlines()
+    assert "generation 2, acted on 1" in found[2]
+    assert "leases" in found[5]
+
+
+def test_what_cannot_be_read_is_said_and_the_rest_is_shown():
+    seen = read(world_at(20), missing={"pods": "pods is forbidden"})
+    shown = printed(picture.lines(seen, 80))
+    assert "pods cannot be read: pods is forbidden" in shown
+    assert "canary 20 %" in shown
+
+
+def test_without_a_status_it_says_that_no_operator_has_decided():
+    documents = rollouts.documents(world_at(20))
+    del documents.rollout["status"]
+    seen = read_documents(documents, world_at(20).situation.now)
+    shown = printed(explaining.lines(seen, 80))
+    assert "No operator has decided on it yet." in shown
+    assert "kubectl get pods,leases" in shown
+
+
+def test_colours_are_for_a_terminal_that_wants_them():
+    lines = list(picture.lines(read(world_at(20)), 80))
+    assert "\x1b" not in printed(lines)
+    assert COLOUR.search(printed(lines, force_terminal=True))
+    assert not COLOUR.search(printed(lines, force_terminal=True, no_color=True))
+
+
+def test_undo_goes_back_to_who_served_before():
+    after_c = world_at(95).step_over()
+    assert onlooker.ways_back(read(after_c).situation())[0] == S
+    assert onlooker.ways_back(read(world_at(20)).situation())[0] == S
+
+
+# ------------------------------------------------------------------------------- as it is typed
+
+
+@pytest.fixture
+def run(kubectl, tmp_path):
+    def ended(*arguments, **variables):
+        return penstock(
+            *arguments, cwd=tmp_path, PATH=kubectl.path, KUBECONFIG="/nowhere", **variables
+        )
+
+    return ended
+
+
+@pytest.fixture
+def shop(kubectl):
+    """The cluster has a rollout that is paused at 20 %."""
+    documents = rollouts.documents(STATES["paused"]())
+    work = [*documents.records, *documents.deployments]
+    kubectl.answer("get agentrollouts.penstock.dev support", documents.rollout)
+    kubectl.answer("get agents.penstock.dev support", documents.agent)
+    kubectl.answer("get controllerrevisions.apps,deployments.apps", {"items": work})
+    kubectl.answer("get pods", {"items": list(documents.pods)})
+    return documents
+
+
+def test_it_is_printed_for_programs_in_two_forms(run, shop):
+    as_json, as_yaml = (run("get", "support", "-o", form) for form in ("json", "yaml"))
+    found = json.loads(as_json.stdout)
+    assert found == yaml.safe_load(as_yaml.stdout)
+    assert (found["share"], found["step"]) == ({"percent": 20, "source": "Automatic"}, "2/3")
+    assert [one["role"] for one in found["revisions"]] == ["canary", "stable"]
+    told = json.loads(run("explain", "support", "-o", "json").stdout)
+    assert told["waiting"] == "Paused"
+    assert told["commands"][0]["command"] == "penstock resume support -n shop"
+
+
+def test_no_colour_where_there_is_no_terminal(run, shop):
+    done = run("get", "support", FORCE_COLOR="", NO_COLOR="1")
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stdout
+
+
+def test_one_for_an_agent_is_found_by_the_agents_name(run, kubectl, shop):
+    error = 'Error from server (NotFound): agentrollouts.penstock.dev "desk" not found'
+    desk = {**shop.rollout, "spec": {**shop.rollout["spec"], "agentRef": {"name": "desk"}}}
+    kept = {name: told for name, told in kubectl.answers.items() if "agentrollouts" not in name}
+    listed = {"get agentrollouts.penstock.dev": {"items": [desk]}}
+    kubectl.answers = {"get agentrollouts.penstock.dev desk": {"error": error}, **kept, **listed}
+    kubectl.answer("get agents.penstock.dev desk", shop.agent)
+    assert "canary 20 %" in run("get", "desk").stdout
+    kubectl.answer("get agentrollouts.penstock.dev nobody", {"error": error})
+    done = run("get", "nobody")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "there is no AgentRollout nobody, nor one for an Agent nobody" in done.stderr
+
+
+FORBIDDEN = 'agentrollouts.penstock.dev "support" is forbidden: User "ada" cannot patch resource'
+POLICY = "denied request: spec.traffic says who gets the canary, so it needs the verb promote on agentrollouts"
+
+
+@pytest.mark.parametrize(
+    ("error", "verb"), [(FORBIDDEN, "patch"), (POLICY, "promote")], ids=["role", "policy"]
+)
+def test_who_may_not_reads_which_verb_is_missing_and_how_to_look_it_up(
+    run, kubectl, shop, error, verb
+):
+    kubectl.answer("patch agentrollouts.penstock.dev support", {"error": error})
+    done = run("set-percent", "support", "20")
+    assert done.returncode == 3, done.stderr
+    assert error in done.stderr
+    assert f"kubectl auth can-i {verb} agentrollouts.penstock.dev/support -n shop" in done.stderr
+
+
+def test_a_request_that_nobody_answers_ends_with_4_and_where_to_look(run, kubectl, shop):
+    kubectl.answer("annotate agentrollouts.penstock.dev support", shop.rollout)
+    done = run("promote", "support", "--full", "--wait", "1")
+    assert done.returncode == 4, done.stderr
+    assert "penstock explain support -n shop" in done.stderr
+    (asked,) = [call for call in kubectl.calls if call.startswith("annotate")]
+    assert f"penstock.dev/request=promote-full/{C}/" in asked
+    assert "$ kubectl annotate agentrollouts.penstock.dev support" in done.stderr
+
+
+def test_no_wait_sends_and_says_no_more(run, kubectl, shop):
+    kubectl.answer("annotate agentrollouts.penstock.dev support", shop.rollout)
+    done = run("abort", "support", "--no-wait")
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+def test_for_a_setpoint_the_present_canary_is_meant(run, kubectl, shop):
+    kubectl.answer("patch agentrollouts.penstock.dev support", shop.rollout)
+    assert run("set-percent", "support", "20", "--no-wait").returncode == 0
+    asked = [call for call in kubectl.calls if call.startswith("patch")]
+    assert f'"traffic":{{"canaryPercent":20,"canaryRevision":"{C}"}}' in asked[-1]
+    assert run("set-percent", "support", "auto", "--no-wait").returncode == 0
+    asked = [call for call in kubectl.calls if call.startswith("patch")]
+    assert '"traffic":{"canaryPercent":null,"canaryRevision":null}' in asked[-1]
+
+
+@pytest.mark.parametrize("percent", ["101", "-1", "x", "1e1", "٣"])
+def test_a_share_that_is_none_is_wrong_usage(percent):
+    done = penstock("set-percent", "support", "--", percent)
+    assert done.returncode == 2
+    assert "0 to 100, or auto" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["get", "explain", "promote"])
+def test_the_help_of_a_command_imports_nothing_slow(command):
+    done = penstock(command, "--help", python=("-X", "importtime"))
+    assert done.returncode == 0
+    found = imported(done)
+    assert "typer" in found
+    assert not found & {"asyncio", "httpx", "rich", "yaml", "penstock", "penstock_dev"}
+
+
+def test_an_output_for_programs_is_no_watch():
+    done = penstock("get", "support", "-w", "-o", "json")
+    assert done.returncode == 2
