@@ -31,12 +31,17 @@ _ASKED_BY: Final[Mapping[str, str]] = {
     WaitReason.ANALYSIS_UNCLEAR: "evidence_unclear",
     WaitReason.BUDGET_SHARE_REACHED: "spend_cap",
     WaitReason.CANARY_UNAVAILABLE: "unavailable",
+    WaitReason.DEADLINE_EXCEEDED: "exceeded",
+    WaitReason.LIMIT_DOES_NOT_FIT: "evidence_unclear",
     WaitReason.NOT_COMPARABLE: "not_comparable",
     WaitReason.SHARED_INCIDENT: "shared_incident",
     WaitReason.SPEND_CAP_REACHED: "spend_cap",
     WaitReason.STORE_UNAVAILABLE: "measurement_missing",
     WaitReason.UNDOING: "undo_awaits_pods",
 }
+
+#: What a check is called whose name says enough only in its module.
+_CALLED: Final[Mapping[str, str]] = {"exceeded": "deadline exceeded"}
 
 
 class Says(StrEnum):
@@ -100,7 +105,7 @@ def explain(situation: Situation) -> Explanation:
 
 
 def _answer(facts: Facts, at: int, holder: int | None, name: str, move: Move | None) -> Answer:
-    check = name.replace("_", " ")
+    check = _CALLED.get(name) or name.replace("_", " ")
     if at == holder:
         return Answer(check, Says.HOLDS, facts.status.waiting)
     match move:
