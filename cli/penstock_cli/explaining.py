@@ -9,7 +9,7 @@ from rich.text import Text
 
 from penstock.rollout import onlooker
 from penstock.rollout.onlooker import Answer, Explanation, Says
-from penstock_cli import advice, picture, tables
+from penstock_cli import advice, picture
 from penstock_cli.picture import BAD, CANARY, DIM, GOOD
 from penstock_cli.seen import Seen
 
@@ -26,8 +26,9 @@ def lines(seen: Seen, width: int) -> Iterator[Text]:
     """What is awaited, what to type, what each check says and measures."""
     told = onlooker.explain(seen.situation())
     yield Text.assemble((seen.name, "bold"), f" in {seen.namespace}   ", (_word(seen), "bold"))
-    yield Text(tables.one_line(picture.message(seen)))
-    yield from _doubts(seen, told)
+    yield from picture.sentence(picture.message(seen), width)
+    for doubt in _doubts(seen, told):
+        yield from (Text(line, style=BAD) for line in textwrap.wrap(doubt, width))
     if typed := advice.commands(seen, outdated=told.outdated):
         yield Text()
         yield Text("What can be typed:", style=DIM)
@@ -44,25 +45,21 @@ def _word(seen: Seen) -> str:
     return seen.status.waiting or picture.status(seen)
 
 
-def _doubts(seen: Seen, told: Explanation) -> Iterator[Text]:
+def _doubts(seen: Seen, told: Explanation) -> Iterator[str]:
     """Whether the operator's word is still true."""
-    last = seen.status.last_request
+    last, asked = seen.status.last_request, seen.request[:256]
     if seen.unseen:
         acted = seen.status.observed_generation
-        yield Text(
+        yield (
             f"No operator has acted on the spec as it is now: generation {seen.generation}, acted on "
-            f"{acted}.",
-            style=BAD,
+            f"{acted}."
         )
-    elif seen.request and seen.request[:256] != last.value:
-        yield Text(f"The request {seen.request} has no answer yet.", style=BAD)
+    elif asked != last.value and asked:
+        yield f"The request {asked} has no answer yet."
     elif told.outdated:
-        yield Text(
-            "That does not fit what is to be seen by now. Where it lasts, no operator leads.",
-            style=BAD,
-        )
-    if last.result == "Waiting" and last.value == seen.request[:256]:
-        yield Text(f"The request {last.value} waits for that.")
+        yield "That does not fit what is to be seen by now. Where it lasts, no operator leads."
+    if last.result == "Waiting" and last.value == asked:
+        yield f"The request {asked} waits for that."
 
 
 def _answers(answers: Sequence[Answer], width: int) -> Iterator[Text]:

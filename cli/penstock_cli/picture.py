@@ -1,5 +1,7 @@
 """A rollout as a picture: who serves what share, where it stands, the checks, revisions and pods. Pure."""
 
+import re
+import textwrap
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -21,6 +23,8 @@ DIM: Final = "bright_black"
 _BAR: Final = 40  # characters
 _GAP: Final = "  "
 _VERDICTS: Final = {"Passing": GOOD, "Breached": f"bold {BAD}", "NoData": DIM}
+#: A command as the operator's sentences hold it: it ends with its nonce, or with its patch.
+_COMMAND: Final = re.compile(r"""(kubectl (?:annotate|patch) .*?(?:\$\(date \+%s\)"|\}'))""")
 _MINUTE: Final = 60
 _HOUR: Final = 3600
 
@@ -28,8 +32,9 @@ Cell = tuple[str, str]
 
 
 def lines(seen: Seen, width: int) -> Iterator[Text]:
-    """The picture, line by line, each of at most so many columns but for the message."""
+    """The picture, line by line, each of at most so many columns but for commands."""
     yield from _head(seen)
+    yield from sentence(message(seen), width)
     yield Text()
     yield _bar(seen)
     yield _steps(seen)
@@ -47,7 +52,6 @@ def _head(seen: Seen) -> Iterator[Text]:
     agent = "" if seen.agent_name == seen.name else f"  for Agent {seen.agent_name}"
     where = f" in {seen.namespace}{agent}"
     yield Text.assemble((seen.name, "bold"), where, "   ", (status(seen), f"bold {style}"))
-    yield Text(tables.one_line(message(seen)))
 
 
 def status(seen: Seen) -> str:
@@ -60,6 +64,15 @@ def message(seen: Seen) -> str:
     if seen.ready is None:
         return "No operator has decided on it yet."
     return seen.ready.message
+
+
+def sentence(text: str, width: int) -> Iterator[Text]:
+    """A sentence of the operator in lines; each command in it is one line, so that it can be copied."""
+    for index, part in enumerate(_COMMAND.split(tables.one_line(text))):
+        if index % 2:
+            yield Text(f"  {part}")
+        else:
+            yield from map(Text, textwrap.wrap(part.strip(), width, break_on_hyphens=False))
 
 
 # ------------------------------------------------------------------------- who serves what share

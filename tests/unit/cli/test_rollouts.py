@@ -9,6 +9,7 @@ import shlex
 import pytest
 import yaml
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from penstock.api.reasons import WaitReason
 from penstock.rollout import onlooker
@@ -35,13 +36,13 @@ def test_no_other_text_is_kept():
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_in_80_columns_only_a_sentence_and_what_is_typed_are_longer(state):
+def test_in_80_columns_only_what_is_typed_is_longer(state):
     seen = read(STATES[state]())
     typed = {one.command for one in advice.commands(seen, outdated=True)}
     for lines in (picture.lines(seen, 80), explaining.lines(seen, 80)):
         for line in lines:
             is_typed = any(command in line.plain for command in typed)
-            assert len(line) <= 80 or is_typed or line.plain == picture.message(seen)
+            assert len(line) <= 80 or is_typed or line.plain.startswith("  kubectl ")
 
 
 def test_a_long_name_loses_its_middle_and_keeps_both_its_ends():
@@ -154,12 +155,6 @@ def test_it_is_printed_for_programs_in_two_forms(run, shop):
     assert told["commands"][0]["command"] == "penstock resume support -n shop"
 
 
-def test_no_colour_where_there_is_no_terminal(run, shop):
-    done = run("get", "support", FORCE_COLOR="", NO_COLOR="1")
-    assert done.returncode == 0, done.stderr
-    assert "\x1b" not in done.stdout
-
-
 def test_one_for_an_agent_is_found_by_the_agents_name(run, kubectl, shop):
     error = 'Error from server (NotFound): agentrollouts.penstock.dev "desk" not found'
     desk = {**shop.rollout, "spec": {**shop.rollout["spec"], "agentRef": {"name": "desk"}}}
@@ -167,7 +162,9 @@ def test_one_for_an_agent_is_found_by_the_agents_name(run, kubectl, shop):
     listed = {"get agentrollouts.penstock.dev": {"items": [desk]}}
     kubectl.answers = {"get agentrollouts.penstock.dev desk": {"error": error}, **kept, **listed}
     kubectl.answer("get agents.penstock.dev desk", shop.agent)
-    assert "canary 20 %" in run("get", "desk").stdout
+    shown = run("get", "desk").stdout
+    assert "canary 20 %" in shown
+    assert "\x1b" not in shown, "no colour where there is no terminal"
     kubectl.answer("get agentrollouts.penstock.dev nobody", {"error": error})
     done = run("get", "nobody")
     assert (done.returncode, done.stdout) == (3, "")
@@ -201,15 +198,10 @@ def test_a_request_that_nobody_answers_ends_with_4_and_where_to_look(run, kubect
     assert "$ kubectl annotate agentrollouts.penstock.dev support" in done.stderr
 
 
-def test_no_wait_sends_and_says_no_more(run, kubectl, shop):
-    kubectl.answer("annotate agentrollouts.penstock.dev support", shop.rollout)
-    done = run("abort", "support", "--no-wait")
-    assert (done.returncode, done.stdout) == (0, ""), done.stderr
-
-
 def test_for_a_setpoint_the_present_canary_is_meant(run, kubectl, shop):
     kubectl.answer("patch agentrollouts.penstock.dev support", shop.rollout)
-    assert run("set-percent", "support", "20", "--no-wait").returncode == 0
+    done = run("set-percent", "support", "20", "--no-wait")
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
     asked = [call for call in kubectl.calls if call.startswith("patch")]
     assert f'"traffic":{{"canaryPercent":20,"canaryRevision":"{C}"}}' in asked[-1]
     assert run("set-percent", "support", "auto", "--no-wait").returncode == 0
@@ -219,8 +211,8 @@ def test_for_a_setpoint_the_present_canary_is_meant(run, kubectl, shop):
 
 @pytest.mark.parametrize("percent", ["101", "-1", "x", "1e1", "٣"])
 def test_a_share_that_is_none_is_wrong_usage(percent):
-    done = penstock("set-percent", "support", "--", percent)
-    assert done.returncode == 2
+    done = CliRunner().invoke(app, ["set-percent", "support", "--", percent])
+    assert done.exit_code == 2
     assert "0 to 100, or auto" in done.stderr
 
 
@@ -234,5 +226,4 @@ def test_the_help_of_a_command_imports_nothing_slow(command):
 
 
 def test_an_output_for_programs_is_no_watch():
-    done = penstock("get", "support", "-w", "-o", "json")
-    assert done.returncode == 2
+    assert CliRunner().invoke(app, ["get", "support", "-w", "-o", "json"]).exit_code == 2
