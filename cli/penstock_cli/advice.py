@@ -123,6 +123,8 @@ BY_REASON: Final[Mapping[str, _Advice]] = {
     WaitReason.CEILING_REACHED: _ceiling,
     WaitReason.DECIDING: _none,
     WaitReason.DEADLINE_EXCEEDED: _waits("goes on all the same"),
+    WaitReason.EXTERNAL_GATE: _waits("goes on past the gate"),
+    WaitReason.EXTERNAL_MISSING: _waits("goes on without that number"),
     WaitReason.FIRST_REVISION_NOT_READY: _pods,
     WaitReason.HELD_BY_SETPOINT: _setpoint,
     WaitReason.HOLDING: _waits("goes on without the rest of the hold"),

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from penstock.api import condition
 from penstock.api.analysis import CheckReport, Result
+from penstock.api.external import GateReport
 from penstock.api.rollout import Source, Stage
 from penstock.rollout import path
 from penstock_cli import tables
@@ -253,15 +254,25 @@ def _containers(pod: Document) -> Sequence[Any]:
 
 def checks(seen: Seen, width: int) -> Iterator[Text]:
     """The checks of the last analysis as a table, and when its numbers were counted."""
-    reports = seen.status.analysis.checks
-    if not reports:
+    analysis = seen.status.analysis
+    rows = [*map(_check, analysis.checks), *(_gate(seen, one) for one in analysis.external)]
+    if not rows:
         yield Text("no check has run yet", style=DIM)
         return
     head = ["CHECK", "CANARY", "STABLE", "LIMIT", "VERDICT"]
-    yield from grid([[(one, DIM) for one in head], *map(_check, reports)], width)
-    if counted := seen.status.analysis.counted_at:
+    yield from grid([[(one, DIM) for one in head], *rows], width)
+    if counted := analysis.counted_at:
         moment = condition.moment(counted).strftime("%H:%M:%S UTC")
         yield Text(f"as of {moment}, {tables.age(counted, seen.now)} ago", style=DIM)
+
+
+def _gate(seen: Seen, report: GateReport) -> list[Cell]:
+    """A gate outside of Penstock: its number is of all users, and has no side."""
+    gate = next((one for one in seen.spec.analysis.external if one.name == report.name), None)
+    bounds = {"at least": gate.min, "at most": gate.max} if gate else {}
+    limit = ", ".join(f"{word} {bound}" for word, bound in bounds.items() if bound is not None)
+    verdict = (report.verdict, _VERDICTS.get(report.verdict, CANARY))
+    return [(report.name, ""), (report.value or "-", ""), ("-", ""), (limit, ""), verdict]
 
 
 def _check(report: CheckReport) -> list[Cell]:

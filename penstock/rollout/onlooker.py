@@ -6,16 +6,18 @@ the queue in Redis), its word in the status holds.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from penstock.analysis import fold
+from penstock.analysis import fold, gates
 from penstock.analysis.evidence import Observation
 from penstock.analysis.guardrails import CheckVerdict, Finding
 from penstock.analysis.metrics import METRICS, NO_SUMS
 from penstock.analysis.scope import scope_of
 from penstock.api import condition
 from penstock.api.analysis import CheckReport
+from penstock.api.external import GateReport
 from penstock.api.reasons import ConditionType, WaitReason
 from penstock.rollout import former, harm, inherited, path
 from penstock.rollout.facts import Facts
@@ -32,6 +34,8 @@ _ASKED_BY: Final[Mapping[str, str]] = {
     WaitReason.BUDGET_SHARE_REACHED: "spend_cap",
     WaitReason.CANARY_UNAVAILABLE: "unavailable",
     WaitReason.DEADLINE_EXCEEDED: "exceeded",
+    WaitReason.EXTERNAL_GATE: "closed",
+    WaitReason.EXTERNAL_MISSING: "closed",
     WaitReason.LIMIT_DOES_NOT_FIT: "evidence_unclear",
     WaitReason.NOT_COMPARABLE: "not_comparable",
     WaitReason.SHARED_INCIDENT: "shared_incident",
@@ -41,7 +45,11 @@ _ASKED_BY: Final[Mapping[str, str]] = {
 }
 
 #: What a check is called whose name says enough only in its module.
-_CALLED: Final[Mapping[str, str]] = {"exceeded": "deadline exceeded"}
+_CALLED: Final[Mapping[str, str]] = {
+    "closed": "gates closed",
+    "exceeded": "deadline exceeded",
+    "within_window": "return within window",
+}
 
 
 class Says(StrEnum):
@@ -87,7 +95,9 @@ def explain(situation: Situation) -> Explanation:
         situation: with the status as it was read; its observation is taken from there.
     """
     status = inherited.state(situation.status)
-    seen = replace(situation, status=status, observation=_observation(situation))
+    seen = replace(
+        situation, status=status, observation=_observation(situation), external=_gates(situation)
+    )
     facts = _judged(Facts(seen, status))
     moves = [(entry.check.__name__, entry.check(facts)) for entry in POLICY]
     holder = _holder(facts, moves)
@@ -161,6 +171,21 @@ def _observation(situation: Situation) -> Observation | None:
     scope = scope_of(situation.spec, status, {}, situation.expected_micro_usd)
     now_ms = int(situation.now.timestamp() * 1000)
     return fold.follow(None, scope, status.analysis, status.halts).observe(now_ms)
+
+
+def _gates(situation: Situation) -> dict[str, gates.Answer]:
+    """What the gates have answered when that was last written."""
+    return {
+        report.name: gates.Answer(_said(report), condition.moment(report.at))
+        for report in situation.status.analysis.external
+    }
+
+
+def _said(report: GateReport) -> gates.Said:
+    try:
+        return gates.Said(Decimal(report.value))
+    except ArithmeticError:
+        return gates.Said(problem=report.message)
 
 
 def _judged(facts: Facts) -> Facts:
