@@ -10,7 +10,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from penstock.analysis import fold, gates
+from penstock.analysis import fold
+from penstock.analysis import gates as sources
 from penstock.analysis.evidence import Observation
 from penstock.analysis.guardrails import CheckVerdict, Finding
 from penstock.analysis.metrics import METRICS, NO_SUMS
@@ -19,37 +20,43 @@ from penstock.api import condition
 from penstock.api.analysis import CheckReport
 from penstock.api.external import GateReport
 from penstock.api.reasons import ConditionType, WaitReason
-from penstock.rollout import former, harm, inherited, path
+from penstock.rollout import (
+    checks,
+    deadline,
+    former,
+    gates,
+    harm,
+    holds,
+    inherited,
+    path,
+    proofs,
+    returning,
+)
 from penstock.rollout.facts import Facts
 from penstock.rollout.judged import Judged
 from penstock.rollout.moves import Action, Move, Wait
-from penstock.rollout.policy import POLICY
+from penstock.rollout.policy import POLICY, Check
 from penstock.rollout.situation import Situation
 
 #: What the operator awaits while it cannot measure.
 _UNMEASURED: Final = (WaitReason.MEASUREMENT_MISSING, WaitReason.STORE_UNAVAILABLE)
 #: Who asks for a wait that an onlooker cannot always derive, since its numbers are the operator's.
-_ASKED_BY: Final[Mapping[str, str]] = {
-    WaitReason.ANALYSIS_UNCLEAR: "evidence_unclear",
-    WaitReason.BUDGET_SHARE_REACHED: "spend_cap",
-    WaitReason.CANARY_UNAVAILABLE: "unavailable",
-    WaitReason.DEADLINE_EXCEEDED: "exceeded",
-    WaitReason.EXTERNAL_GATE: "closed",
-    WaitReason.EXTERNAL_MISSING: "closed",
-    WaitReason.LIMIT_DOES_NOT_FIT: "evidence_unclear",
-    WaitReason.NOT_COMPARABLE: "not_comparable",
-    WaitReason.SHARED_INCIDENT: "shared_incident",
-    WaitReason.SPEND_CAP_REACHED: "spend_cap",
-    WaitReason.STORE_UNAVAILABLE: "measurement_missing",
-    WaitReason.UNDOING: "undo_awaits_pods",
+_ASKED_BY: Final[Mapping[str, Check]] = {
+    WaitReason.ANALYSIS_UNCLEAR: checks.evidence_unclear,
+    WaitReason.BUDGET_SHARE_REACHED: harm.spend_cap,
+    WaitReason.CANARY_UNAVAILABLE: harm.unavailable,
+    WaitReason.DEADLINE_EXCEEDED: deadline.exceeded,
+    WaitReason.EXTERNAL_GATE: gates.closed,
+    WaitReason.EXTERNAL_MISSING: gates.closed,
+    WaitReason.LIMIT_DOES_NOT_FIT: checks.evidence_unclear,
+    WaitReason.NOT_COMPARABLE: harm.not_comparable,
+    WaitReason.SHARED_INCIDENT: harm.shared_incident,
+    WaitReason.SPEND_CAP_REACHED: harm.spend_cap,
+    WaitReason.STORE_UNAVAILABLE: holds.measurement_missing,
+    WaitReason.UNDOING: holds.undo_awaits_pods,
 }
-
-#: What a check is called whose name says enough only in its module.
-_CALLED: Final[Mapping[str, str]] = {
-    "closed": "gates closed",
-    "exceeded": "deadline exceeded",
-    "within_window": "return within window",
-}
+#: Modules of one check each, whose name completes the check's.
+_COMPLETED: Final = tuple(module.__name__ for module in (deadline, gates, returning))
 
 
 class Says(StrEnum):
@@ -99,12 +106,9 @@ def explain(situation: Situation) -> Explanation:
         situation, status=status, observation=_observation(situation), external=_gates(situation)
     )
     facts = _judged(Facts(seen, status))
-    moves = [(entry.check.__name__, entry.check(facts)) for entry in POLICY]
+    moves = [entry.check(facts) for entry in POLICY]
     holder = _holder(facts, moves)
-    passed = POLICY[: holder or 0]  # the operator did, on newer numbers
-    harmless = {entry.check.__name__ for entry in passed if entry.check.__module__ == harm.__name__}
-    moves = [(name, None if name in harmless else move) for name, move in moves]
-    answers = [_answer(facts, at, holder, *move) for at, move in enumerate(moves)]
+    answers = [_answer(facts, at, move, holder) for at, move in enumerate(moves)]
     acts = [at for at, answer in enumerate(answers) if answer.says is Says.MOVES]
     last = next((at for at in acts if holder is None or at > holder), len(answers))
     if not path.under_way(status) and holder is not None:
@@ -114,17 +118,31 @@ def explain(situation: Situation) -> Explanation:
     return Explanation(status.waiting, _message(facts), tuple(answers[: last + 1]), outdated)
 
 
-def _answer(facts: Facts, at: int, holder: int | None, name: str, move: Move | None) -> Answer:
-    check = _CALLED.get(name) or name.replace("_", " ")
+def _answer(facts: Facts, at: int, move: Move | None, holder: int | None) -> Answer:
+    name = _name(POLICY[at].check)
     if at == holder:
-        return Answer(check, Says.HOLDS, facts.status.waiting)
+        return Answer(name, Says.HOLDS, facts.status.waiting)
+    passed = holder is not None and at < holder and _is_of_harm(at)
     match move:
-        case None:
-            return Answer(check, Says.NOTHING)
         case Wait():
-            return Answer(check, Says.HOLDS_NEXT, move.reason.value)
+            return Answer(name, Says.HOLDS_NEXT, move.reason.value)
+        case None:
+            return Answer(name, Says.NOTHING)
         case _:
-            return Answer(check, Says.MOVES, _kind(move))
+            return Answer(
+                name, Says.NOTHING if passed else Says.MOVES, "" if passed else _kind(move)
+            )
+
+
+def _is_of_harm(at: int) -> bool:
+    """Whether a check condemns: where the operator has passed it, that was on newer numbers."""
+    return POLICY[at].check.__module__ == harm.__name__
+
+
+def _name(check: Check) -> str:
+    """What people call a check: as its function is called."""
+    words = [check.__module__.rpartition(".")[2]] if check.__module__ in _COMPLETED else []
+    return " ".join([*words, *check.__name__.split("_")])
 
 
 def _kind(move: Action) -> str:
@@ -133,28 +151,28 @@ def _kind(move: Action) -> str:
     return type(move).__name__ + (f" {percent} %" if percent is not None else "")
 
 
-def _holder(facts: Facts, moves: Sequence[tuple[str, Move | None]]) -> int | None:
+def _holder(facts: Facts, moves: Sequence[Move | None]) -> int | None:
     """Which check the operator has stopped at; None where none of them stops there now."""
     waiting = facts.status.waiting
-    for at, (_, move) in enumerate(moves):
+    for at, move in enumerate(moves):
         if isinstance(move, Wait) and move.reason == waiting:
             return at
     asked = _asked_by(facts)
-    return next((at for at, (name, _) in enumerate(moves) if name == asked), None)
+    return next((at for at, entry in enumerate(POLICY) if entry.check is asked), None)
 
 
-def _asked_by(facts: Facts) -> str:
+def _asked_by(facts: Facts) -> Check | None:
     """Who asks for what is awaited, where that goes by what the operator alone knows."""
     match facts.status.waiting:
         case WaitReason.AWAITING_EVIDENCE:
             compared = facts.situation.spec.analysis.comparison is not None
-            return "not_proven" if compared else "evidence_not_sufficient"
+            return proofs.not_proven if compared else checks.evidence_not_sufficient
         case WaitReason.AWAITING_CAPACITY:
-            return "advance" if facts.started else "first_step"
+            return checks.advance if facts.started else checks.first_step
         case WaitReason.ROWS_LOST:
-            return "rows_missing" if facts.suspended_for else "rows_lost"
+            return harm.rows_missing if facts.suspended_for else holds.rows_lost
         case waiting:
-            return _ASKED_BY.get(waiting, "")
+            return _ASKED_BY.get(waiting)
 
 
 def _message(facts: Facts) -> str:
@@ -173,19 +191,19 @@ def _observation(situation: Situation) -> Observation | None:
     return fold.follow(None, scope, status.analysis, status.halts).observe(now_ms)
 
 
-def _gates(situation: Situation) -> dict[str, gates.Answer]:
+def _gates(situation: Situation) -> dict[str, sources.Answer]:
     """What the gates have answered when that was last written."""
     return {
-        report.name: gates.Answer(_said(report), condition.moment(report.at))
+        report.name: sources.Answer(_said(report), condition.moment(report.at))
         for report in situation.status.analysis.external
     }
 
 
-def _said(report: GateReport) -> gates.Said:
+def _said(report: GateReport) -> sources.Said:
     try:
-        return gates.Said(Decimal(report.value))
+        return sources.Said(Decimal(report.value))
     except ArithmeticError:
-        return gates.Said(problem=report.message)
+        return sources.Said(problem=report.message)
 
 
 def _judged(facts: Facts) -> Facts:
