@@ -197,7 +197,7 @@ OLDEST: Final = Gauge(
 )
 SUSPENDED: Final = Gauge(
     "penstock_agent_suspended",
-    "1 while the kill switch is on (spec.suspended), else 0.",
+    "1 while nothing is admitted (spec.suspended, or onStable: Suspend), else 0.",
     _AGENT,
     registry=_LEADING,
 )

@@ -68,6 +68,7 @@ class Observation:
     ``compared``: the arms beside each other since the canary began, where that is asked for. ``users``: stable's, while
     nothing is tried.
     ``delays``: how late the last failures were known.
+    ``stable``: the hash of whom the arm stable was counted of; empty: of whoever serves.
     """
 
     now_ms: int
@@ -86,6 +87,7 @@ class Observation:
     compared: Compared | None = None
     users: Stretch | None = None
     delays: Delays = field(default_factory=Delays)
+    stable: str = ""
 
     def ended_in_window(self, arm: Arm) -> Tally:
         """What became of one arm's tasks that ended in the window, whenever they were routed."""
@@ -120,6 +122,12 @@ class Observation:
         return Observation(
             self.now_ms, counted_through=self.counted_through, gap=self.gap, gap_ms=self.gap_ms
         )
+
+    def of_stable(self, stable: str) -> "Observation":
+        """The same, without what was counted of another stable revision; by its hash."""
+        if self.stable in ("", stable):
+            return self
+        return Observation(self.now_ms, counted_through=self.counted_through, gap=self.gap)
 
     def for_step(self, step_from: str) -> "Observation":
         """The same, without the counts of a step that is over."""

@@ -202,6 +202,7 @@ class Fold:
             exposed={arm: self.step[arm].tasks + self._open.in_step[arm] for arm in Arm},
             step_from=self.step_from,
             since_version=self.scope.since_version,
+            stable=self.scope.stable,
             ended=self._ended_lately(now_ms, begun, late) if self.scope.literal else (),
             failed=self._failed.since(begun),
             compared=self.cohorts.observe(now_ms) if self.cohorts else None,

@@ -26,6 +26,14 @@ class GuardrailMode(StrEnum):
     LITERAL = "Literal"
 
 
+class OnStable(StrEnum):
+    """What follows when stable breaks a limit while nothing is tried."""
+
+    REPORT = "Report"
+    ROLLBACK = "Rollback"
+    SUSPEND = "Suspend"
+
+
 class OnSharedIncident(StrEnum):
     """What follows when stable breaks a limit as well as the canary does."""
 
@@ -73,6 +81,14 @@ class Guardrails(Block):
         ),
     ] = None
 
+    on_stable: Annotated[
+        OnStable,
+        Field(
+            description="Where stable is over a limit for a whole window while no canary is tried. Report: "
+            "it is told. Rollback: everybody goes back, once, to the last revision that served and was "
+            "not rejected, and stable is rejected. Suspend: nothing is admitted until a person lets it."
+        ),
+    ] = OnStable.REPORT
     on_shared_incident: Annotated[
         OnSharedIncident,
         Field(

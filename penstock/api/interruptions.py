@@ -75,6 +75,20 @@ class Halt(Block):
     until: Annotated[Timestamp | None, Field(description="When it ended; absent: it lasts.")] = None
 
 
+class StableBrake(Block):
+    """Nothing is admitted, for stable broke a limit (onStable: Suspend)."""
+
+    since: Annotated[Timestamp, Field(description="Since when.")]
+    message: Annotated[Message, Field(description="Why, with its numbers.")]
+    released_at: Annotated[
+        Timestamp | None,
+        Field(
+            description="When tasks were admitted again: what was routed before is no evidence. "
+            "Absent: nothing is admitted."
+        ),
+    ] = None
+
+
 class Delay(Block):
     """How long a canary has waited where it stands, of all waits that its deadline counts."""
 

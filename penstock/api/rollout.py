@@ -19,7 +19,7 @@ from penstock.api.fields import (
     Rule,
     Timestamp,
 )
-from penstock.api.interruptions import Delay, Halt, StuckQueue, Suspension
+from penstock.api.interruptions import Delay, Halt, StableBrake, StuckQueue, Suspension
 from penstock.traffic import Split, Unit
 
 
@@ -282,8 +282,18 @@ class AgentRolloutStatus(Block):
     ] = Unit.USER
     share: Annotated[Share, Field(description="The canary's share, and why.")] = Share()
     suspended: Annotated[
-        bool, Field(description="Whether the Agent's kill switch is on in this route version.")
+        bool,
+        Field(
+            description="Whether nothing is admitted in this route version: by the Agent's kill switch, "
+            "or by onStable."
+        ),
     ] = False
+    brake: Annotated[
+        StableBrake | None,
+        Field(
+            description="Why stable admits nothing, where it broke a limit, or until when it did."
+        ),
+    ] = None
     route_version: Annotated[int, Field(ge=0, description="Grows with each traffic change.")] = 0
     epoch: Annotated[int, Field(ge=0, description="Leadership the decision was made in.")] = 0
     stage: Annotated[Stage, Field(description="Steps, FinalHold or Done.")] = Stage.DONE

@@ -2,8 +2,11 @@
 
 from datetime import timedelta
 from functools import partial
+from typing import Final
 
+from penstock.analysis import guardrails, rates
 from penstock.analysis.guardrails import CheckVerdict
+from penstock.analysis.metrics import Sums, Tally
 from penstock.api.analysis import Reason
 from penstock.api.reasons import WaitReason
 from penstock.api.rollout import Source, StepApproval
@@ -31,6 +34,9 @@ from penstock.rollout.situation import Pods
 from penstock.rollout.words import answers, verdicts, waits
 from penstock.rollout.words import misfits as misfit_words
 from penstock.traffic import Arm
+
+#: Fewer cancelled tasks of the canary say nothing.
+FEWEST_CANCELLED: Final = 5
 
 # ----------------------------------------------------------------------------- who is it about
 
@@ -237,8 +243,25 @@ def evidence_suspect(facts: Facts) -> Move | None:
 
 
 def callers_cancel(facts: Facts) -> Move | None:
-    """Callers take back far more from the canary than from stable: that hides how slow it is."""
-    return Wait(WaitReason.ANALYSIS_UNCLEAR, waits.callers_cancel) if facts.callers_cancel else None
+    """Callers take back far more from the canary than from stable: that hides how slow it is.
+
+    Within one step the shares stand still, so that both arms are compared over the same time.
+    """
+    observed = facts.observation
+    if observed is None:
+        return None
+    ours, theirs = (
+        _cancelled(observed.in_step(Arm.CANARY)),
+        _cancelled(observed.in_step(Arm.STABLE)),
+    )
+    enough = ours.total >= FEWEST_CANCELLED and theirs.n >= guardrails.FEWEST_STABLE
+    more = enough and rates.z([(ours, theirs)]) >= guardrails.SHARED_Z
+    return Wait(WaitReason.ANALYSIS_UNCLEAR, waits.callers_cancel) if more else None
+
+
+def _cancelled(arm: Tally) -> Sums:
+    """Of all that ended, what callers took back."""
+    return Sums(arm.tasks + arm.left_out, arm.cancelled, arm.cancelled)
 
 
 def evidence_not_sufficient(facts: Facts) -> Move | None:

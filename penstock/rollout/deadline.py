@@ -123,7 +123,7 @@ def _against(facts: Facts, percent: int) -> str:
     if (compares and known is None) or facts.on_trial:
         return deadlines.NOT_COMPARED
     over = facts.first_check(*_OVER_A_LIMIT) is not None
-    if over or facts.callers_cancel or (known is not None and known.strengths.suspicious):
+    if over or checks.callers_cancel(facts) or (known is not None and known.strengths.suspicious):
         return deadlines.SUSPICIOUS
     if _unapproved(facts):
         return deadlines.UNAPPROVED

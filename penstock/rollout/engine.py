@@ -23,6 +23,7 @@ from penstock.rollout import (
     requests,
     returning,
     setpoint,
+    watch,
 )
 from penstock.rollout.changes import Change, remembered
 from penstock.rollout.facts import QUIET_SECONDS, WAITING, Facts
@@ -91,7 +92,7 @@ def decide(situation: Situation) -> Decision:
         told,
         made.verdicts,
         _look_again(facts, said),
-        former.goal(facts) or returning.goal(facts),
+        former.goal(facts) or watch.goal(facts) or returning.goal(facts),
         promoted=facts.stable if facts.stable != stable else "",
         holds_seconds=_holds(facts, said),
     )
@@ -107,7 +108,7 @@ def _seen(situation: Situation) -> dict[str, Any]:
     update: dict[str, Any] = {
         "observed_generation": situation.generation,
         "epoch": max(status.epoch, situation.epoch),
-        "suspended": situation.agent_suspended,
+        "suspended": facts.halted,
         "stable_revision": facts.stable or None,
         "share": _share_seen(facts, is_new=facts.canary != (status.canary_revision or "")),
         "unready_since": _unready_since(facts),
@@ -151,7 +152,7 @@ def _halts(facts: Facts) -> tuple[Halt, ...]:
     """When the kill switch was on: tasks and queues do not age meanwhile."""
     kept, now = facts.status.halts, condition.timestamp(facts.now)
     lasting = bool(kept) and kept[-1].until is None
-    if facts.situation.agent_suspended:
+    if facts.halted:
         return kept if lasting else (*kept, Halt(since=now))[-MAX_HALTS:]
     return (*kept[:-1], kept[-1].model_copy(update={"until": now})) if lasting else kept
 
@@ -172,7 +173,7 @@ def _quiet(facts: Facts) -> dict[str, Any]:
 
 def _stuck(facts: Facts) -> StuckQueue | None:
     """Since when the canary's queue is old; from anew whenever its age has fallen."""
-    if not facts.percent or facts.situation.agent_suspended or not facts.queue_is_old:
+    if not facts.percent or facts.halted or not facts.queue_is_old:
         return None
     age, before = int(facts.queue_age(facts.canary)), facts.status.stuck
     if before and age >= before.age_seconds:
@@ -247,6 +248,7 @@ def _still(wait: Wait, before: Facts, after: Facts) -> Wait:
 def _noted(facts: Facts) -> Facts:
     """What follows from the status as it is now, with no check asked: whose setpoint, and clocks."""
     facts = facts.but(share=_share_seen(facts))  # whose canary may just have ended
+    facts = facts.but(suspended=facts.halted, halts=_halts(facts))  # stable may have broken a limit
     facts = facts.but(stuck=_stuck(facts), unready_since=_unready_since(facts))
     return facts.but(blind_since=_blind_since(facts))
 
@@ -359,7 +361,8 @@ def _look_again(facts: Facts, wait: Awaited) -> float:
         return _LOOK_AT_TRAFFIC_SECONDS
     if not path.under_way(facts.status):
         first = wait.reason == WaitReason.FIRST_REVISION_NOT_READY
-        return _LOOK_AT_CANARY_SECONDS if first else _LOOK_AT_STABLE_SECONDS
+        soon = first or watch.is_close(facts)
+        return _LOOK_AT_CANARY_SECONDS if soon else _LOOK_AT_STABLE_SECONDS
     longest = _LOOK_AT_TRAFFIC_SECONDS if facts.percent else _LOOK_AT_CANARY_SECONDS
     if wait.until is None:
         return longest

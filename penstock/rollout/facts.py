@@ -5,13 +5,14 @@ from datetime import datetime
 from functools import cached_property
 from typing import Final, Self
 
-from penstock.analysis import guardrails, rates
+from penstock import names
+from penstock.analysis import guardrails
 from penstock.analysis.evidence import Observation
 from penstock.analysis.expected import Expected, expected
 from penstock.analysis.guardrails import CheckVerdict, Finding
-from penstock.analysis.metrics import NOTHING, Sums, Tally, of_status
+from penstock.analysis.metrics import NOTHING, of_status
 from penstock.api import condition
-from penstock.api.analysis import Reason, Result, Yardstick
+from penstock.api.analysis import Result, Yardstick
 from penstock.api.interruptions import Suspension
 from penstock.api.reasons import WaitReason
 from penstock.api.rollout import AgentRolloutStatus, Source, Stage, Step, Strategy
@@ -34,10 +35,7 @@ FIRST_BACK_OFF_SECONDS: Final = 30
 LONGEST_BACK_OFF_SECONDS: Final = 600
 #: After so long without another one, an unavailability is forgotten.
 QUIET_SECONDS: Final = 3600
-#: Fewer cancelled tasks of the canary say nothing.
-FEWEST_CANCELLED: Final = 5
 WAITING: Final = "Waiting"
-_OURS_AND_THEIRS: Final = (Arm.CANARY, Arm.STABLE)
 
 
 @dataclass(frozen=True)
@@ -163,9 +161,20 @@ class Facts:
         return self.status.suspension or Suspension()
 
     @property
+    def braked(self) -> bool:
+        """Whether nothing is admitted because stable broke a limit."""
+        brake = self.status.brake
+        return brake is not None and brake.released_at is None
+
+    @property
+    def halted(self) -> bool:
+        """Whether nothing is admitted: by the Agent's kill switch, or because stable broke a limit."""
+        return self.situation.agent_suspended or self.braked
+
+    @property
     def blind(self) -> bool:
         """Whether nothing can be seen: no measurement, or the kill switch lets nothing in."""
-        return self.situation.agent_suspended or self.situation.observation is None
+        return self.halted or self.situation.observation is None
 
     def seconds_in_step(self) -> float:
         """How long this step (or final hold) has lasted; 0 before the first."""
@@ -247,9 +256,17 @@ class Facts:
             return None
         under_way = path.under_way(self.status)
         observed = observed.of_canary(self.status.analysis.since_version if under_way else None)
+        observed = observed.of_stable(names.hash_of(self.stable))
         observed = observed.for_step(self.status.analysis.step_from)
-        back = self.suspension.resumed_at
+        back = self.resumed_at
         return observed.since(int(condition.moment(back).timestamp() * 1000)) if back else observed
+
+    @property
+    def resumed_at(self) -> str | None:
+        """What was routed before is no evidence: when the canary, or stable alone, last came back."""
+        if path.under_way(self.status):
+            return self.suspension.resumed_at
+        return self.status.brake.released_at if self.status.brake else None
 
     @property
     def checks(self) -> tuple[Finding, ...]:
@@ -263,7 +280,8 @@ class Facts:
         evidence = (
             path.under_way(self.status),
             analysis.since_version,
-            self.suspension.resumed_at,
+            self.resumed_at,
+            self.stable,
         )
         expected = self.expected_cost
         if self.known is not None and self.known.holds_for(evidence, analysis.before, expected):
@@ -292,19 +310,6 @@ class Facts:
         total = self.observation.in_total(Arm.STABLE) if self.observation else NOTHING
         before = of_status(self.status.analysis.before or Yardstick())
         return expected(limits, declared, total, before)
-
-    @property
-    def callers_cancel(self) -> bool:
-        """Whether callers, in this step, take back clearly more tasks from the canary.
-
-        Within one step the shares stand still, so that both arms are compared over the same time.
-        """
-        if self.observation is None:
-            return False
-        ours, theirs = (_cancelled(self.observation.in_step(arm)) for arm in _OURS_AND_THEIRS)
-        if ours.total < FEWEST_CANCELLED or theirs.n < guardrails.FEWEST_STABLE:
-            return False
-        return rates.z([(ours, theirs)]) >= guardrails.SHARED_Z
 
     @cached_property
     def stable_proved_well(self) -> bool:
@@ -385,16 +390,3 @@ class Facts:
     def asks(self, *verbs: requests.Verb) -> bool:
         """Whether a person asks for one of these now."""
         return self.request is not None and self.request.verb in verbs
-
-
-def reason_of(text: str) -> Reason:
-    """The reason on a revision's record; one that this version does not know reads as aborted."""
-    try:
-        return Reason(text)
-    except ValueError:
-        return Reason.ABORTED
-
-
-def _cancelled(arm: Tally) -> Sums:
-    """Of all that ended, what callers took back."""
-    return Sums(arm.tasks + arm.left_out, arm.cancelled, arm.cancelled)

@@ -38,7 +38,7 @@ def unavailable(facts: Facts) -> Move | None:
         if not facts.pods.ready or not room or facts.backing_off:
             return Wait(WaitReason.CANARY_UNAVAILABLE, waits.awaits_pods)
         return _resume(facts)
-    if not facts.percent or facts.situation.agent_suspended:
+    if not facts.percent or facts.halted:
         return None
     why = verdicts.why_unavailable(facts)
     if not why:
@@ -64,7 +64,7 @@ def shared_incident(facts: Facts) -> Move | None:
             return Wait(WaitReason.SHARED_INCIDENT, waits.awaits_stable)
         return _resume(facts, misfit=over)
     check = facts.first_check(CheckVerdict.SHARED)
-    if check is None or not facts.percent or facts.situation.agent_suspended:
+    if check is None or not facts.percent or facts.halted:
         return None
     if misfits.known(facts):
         return None  # it is held below, at the share that it has
@@ -88,7 +88,7 @@ def rows_missing(facts: Facts) -> Move | None:
             return Wait(WaitReason.ROWS_LOST, waits.awaits_rows)
         return _resume(facts)
     check = facts.first_check(CheckVerdict.BREACHED, CheckVerdict.UNCOMPARED)
-    if not lost or check is None or not facts.percent or facts.situation.agent_suspended:
+    if not lost or check is None or not facts.percent or facts.halted:
         return None
     return Suspend(WaitReason.ROWS_LOST, verdicts.lacks_rows(check))
 
@@ -108,7 +108,7 @@ def not_comparable(facts: Facts) -> Move | None:
             return Wait(WaitReason.NOT_COMPARABLE, waits.awaits_comparison)
         return _resume(facts)
     check = facts.first_check(CheckVerdict.UNCOMPARED)
-    if check is None or not facts.percent or facts.situation.agent_suspended:
+    if check is None or not facts.percent or facts.halted:
         return None
     if facts.first_check(CheckVerdict.BREACHED):
         return None  # condemned below, for what can be compared
@@ -147,7 +147,7 @@ def spend_cap(facts: Facts) -> Move | None:
         until = condition.moment(stop.until) if stop and stop.until else None
         return Wait(WaitReason(facts.suspended_for), waits.stopped, until)
     stop_now = spending.reached(facts)
-    if stop_now is None or not facts.percent or facts.situation.agent_suspended:
+    if stop_now is None or not facts.percent or facts.halted:
         return None
     why = verdicts.used_up(stop_now, facts)
     return Suspend(spending.reason(stop_now), why, stop=spending.kept(stop_now))
@@ -169,12 +169,7 @@ def _held(facts: Facts) -> Move | None:
 def guardrail(facts: Facts) -> Move | None:
     """A credible and attributable breach rejects the canary, where no comparison is declared that does."""
     check = facts.first_check(CheckVerdict.BREACHED)
-    if (
-        check is None
-        or windows_only_suspend(facts)
-        or facts.situation.agent_suspended
-        or holds.lacks_rows(facts)
-    ):
+    if check is None or windows_only_suspend(facts) or facts.halted or holds.lacks_rows(facts):
         return None
     return Reject(findings.reason(check), verdicts.breached(facts.percent, check), check.name)
 
@@ -185,7 +180,7 @@ def evidence_of_harm(facts: Facts) -> Move | None:
     It may be looked at as often as one likes. While the canary is off, nothing is asked.
     """
     known = comparing(facts)
-    if known is None or not facts.percent or facts.situation.agent_suspended:
+    if known is None or not facts.percent or facts.halted:
         return None
     pauses = facts.situation.spec.analysis.on_regression is OnRegression.PAUSE
     if pauses or holds.lacks_rows(facts) or not known.strengths.condemns:

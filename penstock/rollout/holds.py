@@ -7,6 +7,7 @@ from penstock.api.reasons import WaitReason
 from penstock.rollout import former
 from penstock.rollout.facts import UNAVAILABLE_SECONDS, Facts
 from penstock.rollout.moves import Anew, Move, Wait
+from penstock.rollout.requests import Verb
 from penstock.rollout.words import waits
 
 
@@ -22,8 +23,10 @@ def undo_awaits_pods(facts: Facts) -> Wait | None:
 
 
 def agent_suspended(facts: Facts) -> Move | None:
-    """While the Agent's kill switch is on, nothing is raised."""
-    if not facts.situation.agent_suspended:
+    """While nothing is admitted, nothing is raised; a person may replace a stable that broke a limit."""
+    if not facts.halted:
+        return None
+    if not facts.situation.agent_suspended and facts.asks(Verb.PROMOTE_FULL):
         return None
     return Wait(WaitReason.AGENT_SUSPENDED, waits.agent_suspended)
 

@@ -9,8 +9,8 @@ from penstock.api.comparison import OnRegression
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.rollout import path
 
-#: Whether a canary is under way, its first route version, and when it last came back.
-Evidence = tuple[bool, int, str | None]
+#: Whether a canary is under way, its first route version, when it last came back, and who is stable.
+Evidence = tuple[bool, int, str | None, str]
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ def last(facts: Facts) -> bool:
     Time under the kill switch does not count.
     """
     since = facts.suspension.since
-    if not since or facts.situation.agent_suspended:
+    if not since or facts.halted:
         return False
     begin_ms, now_ms = (
         int(moment.timestamp() * 1000) for moment in (condition.moment(since), facts.now)

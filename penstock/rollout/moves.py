@@ -154,9 +154,28 @@ class Promote:
 
 @dataclass(frozen=True)
 class Undo:
-    """A former stable revision serves everybody again; who is left for it is rejected."""
+    """A former stable revision serves everybody again; who is left for it is rejected.
+
+    ``broken``: the limit that stable broke, where nobody has asked for it.
+    """
 
     revision: str
+    broken: Finding | None = None
+
+
+@dataclass(frozen=True)
+class Brake:
+    """Nothing is admitted any more, for the limit that stable broke."""
+
+    broken: Finding
+
+
+@dataclass(frozen=True)
+class Release:
+    """What the brake held is admitted again."""
+
+    why: str
+    requested: bool = False
 
 
 @dataclass(frozen=True)
@@ -185,6 +204,8 @@ Action = (
     | Advance
     | Promote
     | Undo
+    | Brake
+    | Release
     | Answer
 )
 Move = Wait | Action

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from penstock.rollout import checks, deadline, gates, harm, holds, proofs, returning
+from penstock.rollout import checks, deadline, gates, harm, holds, proofs, returning, watch
 from penstock.rollout.facts import Facts
 from penstock.rollout.moves import Move
 
@@ -29,6 +29,8 @@ POLICY: Final = (
     # who is it about
     Entry(checks.refused_request, "what cannot be done is answered, so that nothing below sees it"),
     Entry(checks.undo_requested, "it changes who is stable, and all below compares with stable"),
+    Entry(watch.released, "who goes back leaves what was braked, and need not let it go on"),
+    Entry(watch.stable_breaks, "what was braked for a limit is not watched meanwhile", free=True),
     Entry(checks.settled, "with nothing to try, nothing below has a subject"),
     Entry(checks.promoted_before, "only with a canary, and settled only without", free=True),
     Entry(checks.superseded, "a promotion on record is no new canary; else the old one goes"),

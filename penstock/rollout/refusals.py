@@ -15,6 +15,8 @@ def why_refused(facts: Facts) -> str:
     parsed = requests.parse(facts.open_request)
     if parsed is None:
         return answers.MALFORMED
+    if facts.braked and parsed.verb is Verb.RETRY and facts.is_meant(parsed, facts.stable):
+        return ""
     if parsed.verb is Verb.UNDO:
         return former.why_not(facts, parsed)
     return _wrong_revision(facts, parsed) or _wrong_moment(facts, parsed)

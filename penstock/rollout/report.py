@@ -8,7 +8,7 @@ from penstock.api.analysis import Result
 from penstock.api.condition import Status
 from penstock.api.reasons import ConditionType, WaitReason
 from penstock.api.rollout import Source
-from penstock.rollout import former, gated, path, spending
+from penstock.rollout import former, gated, path, spending, watch
 from penstock.rollout.facts import Facts
 from penstock.rollout.moves import Awaited
 from penstock.rollout.situation import Pods
@@ -105,7 +105,7 @@ def _ready(facts: Facts, wait: Awaited) -> _Told:
     message = _refusal(facts) + wait.message
     if facts.situation.store_error:
         return Status.FALSE, "StoreUnavailable", waits.store_unavailable(facts)
-    if facts.situation.agent_suspended:
+    if facts.halted:
         return Status.FALSE, "AgentSuspended", _refusal(facts) + waits.agent_suspended(facts)
     if wait.reason in (*_AWAITS_PODS, WaitReason.NO_REVISION, WaitReason.ROLLED_BACK):
         return Status.FALSE, wait.reason, message
@@ -157,7 +157,7 @@ def _awaited(facts: Facts, wait: Awaited) -> Pods:
     """The workers without whom it does not go on; nobody where something else is awaited."""
     match wait.reason:
         case WaitReason.UNDOING:
-            name = former.goal(facts)
+            name = former.goal(facts) or watch.goal(facts)
         case WaitReason.FIRST_REVISION_NOT_READY:
             name = facts.situation.latest
         case (
@@ -216,7 +216,8 @@ def _analysis_of_stable(facts: Facts) -> _Told:
     over = breach_of_stable(facts)
     if over is None:
         return Status.TRUE, "StablePassing", conditions.STABLE_PASSES
-    return Status.FALSE, "StableBreaching", conditions.breaks(facts.stable, over)
+    said = f"{conditions.breaks(facts.stable, over)} {watch.why_not(facts)}".strip()
+    return Status.FALSE, "StableBreaching", said
 
 
 def breach_of_stable(facts: Facts) -> Finding | None:

@@ -21,7 +21,8 @@ class RevisionRecord:
     ``promoted_sequence``: grows with each promotion of this Agent; 0 when never promoted.
     ``promoted_attempt``: the attempt that its last verdict promoted; 0 when that is another
     verdict, None when nobody knows. ``served_sequence``: its place among those that served
-    everybody, also where nobody can tell who was promoted last; 0 when it never did.
+    everybody, also where nobody can tell who was promoted last; 0 when it never did. ``returned``:
+    it was promoted last because everybody went back to it.
     """
 
     name: str
@@ -32,6 +33,7 @@ class RevisionRecord:
     promoted_sequence: int = 0
     promoted_attempt: int | None = None
     served_sequence: int = 0
+    returned: bool = False
 
 
 def who_is_stable(said: str, records: Iterable[RevisionRecord]) -> str:

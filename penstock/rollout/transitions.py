@@ -8,7 +8,7 @@ from penstock.api.analysis import AnalysisStatus, Reason, Result
 from penstock.api.interruptions import Suspension
 from penstock.api.reasons import EventReason, WaitReason
 from penstock.api.rollout import AgentRolloutStatus, Source, Stage, StepApproval
-from penstock.rollout import moves, numbers, path, undoing
+from penstock.rollout import beginning, braking, moves, numbers, path, undoing
 from penstock.rollout.changes import (
     NOWHERE,
     Change,
@@ -16,6 +16,7 @@ from penstock.rollout.changes import (
     fresh_attempt,
     fresh_step,
     new_verdict,
+    reason_of,
     share,
     updated,
     with_verdict,
@@ -23,7 +24,6 @@ from penstock.rollout.changes import (
 from penstock.rollout.facts import (
     COMPARABLE_PERCENT,
     Facts,
-    reason_of,
 )
 from penstock.rollout.situation import Happening
 from penstock.rollout.words import answers, events, verdicts
@@ -35,9 +35,9 @@ def change(move: moves.Action, facts: Facts) -> Change:  # noqa: C901, PLR0911, 
         case moves.ServeFirst():
             return _serve_first(move, facts)
         case moves.Begin():
-            return _begin(move, facts)
+            return beginning.begin(move, facts)
         case moves.Drop():
-            return _drop(move, facts)
+            return beginning.drop(move, facts)
         case moves.Adopt():
             return _adopt(facts)
         case moves.StayRejected():
@@ -62,6 +62,10 @@ def change(move: moves.Action, facts: Facts) -> Change:  # noqa: C901, PLR0911, 
             return _promote(move, facts)
         case moves.Undo():
             return undoing.undo(move, facts)
+        case moves.Brake():
+            return braking.brake(move, facts)
+        case moves.Release():
+            return braking.release(move, facts)
         case moves.Answer():
             return _answer(move, facts)
         case _:
@@ -74,63 +78,6 @@ def change(move: moves.Action, facts: Facts) -> Change:  # noqa: C901, PLR0911, 
 def _serve_first(move: moves.ServeFirst, facts: Facts) -> Change:
     status = updated(facts, {**NOWHERE, "stable_revision": move.revision})
     return Change(status, (Happening(EventReason.PROMOTED, events.first(move.revision)),))
-
-
-def _begin(move: moves.Begin, facts: Facts) -> Change:
-    superseded = _supersede(
-        facts, move.superseding, verdicts.superseded_by(facts.percent, move.canary)
-    )
-    update = {
-        **fresh_attempt(facts, _first_attempt(facts)),
-        "canary_revision": move.canary,
-        "salt": facts.situation.fresh_salt,
-        "unit": facts.situation.spec.unit,
-        "verdicts": superseded.status.verdicts,
-    }
-    began = Happening(EventReason.CANARY_STARTED, events.began(facts, move.canary))
-    return Change(
-        updated(facts, update),
-        (*superseded.happenings, began),
-        superseded.verdicts,
-    )
-
-
-def _first_attempt(facts: Facts) -> int:
-    """The attempt a canary begins with: the one it was promoted in, when it comes back.
-
-    A revision that was rejected, retried and then promoted was good in the end.
-    """
-    promoted = [
-        verdict.attempt
-        for verdict in facts.status.verdicts
-        if verdict.revision == facts.canary and verdict.result is Result.PROMOTED
-    ]
-    return max([1, *promoted])
-
-
-def _drop(move: moves.Drop, facts: Facts) -> Change:
-    message = verdicts.superseded_by_stable(facts.percent, facts.stable)
-    superseded = _supersede(facts, move.superseding, message)
-    update = {
-        **NOWHERE,
-        "canary_revision": None,
-        "canary_since": None,
-        "share": share(facts, 0, Source.NONE),
-        "analysis": AnalysisStatus(),
-        "suspension": Suspension(),
-        "verdicts": superseded.status.verdicts,
-    }
-    return Change(updated(facts, update), superseded.happenings, superseded.verdicts)
-
-
-def _supersede(facts: Facts, revision: str, message: str) -> Change:
-    if not revision:
-        return Change(facts.status)
-    verdict = new_verdict(facts, revision, Result.SUPERSEDED, Reason.NEW_REVISION, message, None)
-    status = updated(facts, {"verdicts": with_verdict(facts.status.verdicts, verdict)})
-    told = (Happening(EventReason.SUPERSEDED, events.superseded(verdict)),)
-    # Another attempt of what was rejected proved nothing: the rejection stays on its record.
-    return Change(status, told, () if facts.record(revision).rejected_attempt else (verdict,))
 
 
 def _adopt(facts: Facts) -> Change:
@@ -379,6 +326,7 @@ def _promoted(facts: Facts, reason: Reason, message: str) -> Change:
     update = {
         **NOWHERE,
         "stable_revision": facts.canary,
+        "brake": None,
         "canary_revision": None,
         "canary_since": None,
         "share": share(facts, 0, Source.NONE),

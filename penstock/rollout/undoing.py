@@ -7,7 +7,7 @@ from penstock.api.analysis import AnalysisStatus, Reason, Result, Verdict
 from penstock.api.interruptions import Suspension
 from penstock.api.reasons import EventReason
 from penstock.api.rollout import Source
-from penstock.rollout import former, moves
+from penstock.rollout import findings, former, moves
 from penstock.rollout.changes import (
     NOWHERE,
     Change,
@@ -19,41 +19,47 @@ from penstock.rollout.changes import (
 )
 from penstock.rollout.facts import Facts
 from penstock.rollout.situation import Happening
-from penstock.rollout.words import answers, events, verdicts
+from penstock.rollout.words import answers, events, verdicts, watching
 
 
 def undo(move: moves.Undo, facts: Facts) -> Change:
     """Everybody goes back to a former revision; who is left for it is rejected."""
-    left = [_undone(facts, name, move.revision) for name in former.left_for(facts, move.revision)]
+    left = [_undone(facts, name, move) for name in former.left_for(facts, move.revision)]
     names = [verdict.revision for verdict in left]
-    message = verdicts.promoted_by_undo(names)
-    promoted = new_verdict(
-        facts, move.revision, Result.PROMOTED, Reason.REQUESTED, message, None
-    ).model_copy(update={"attempt": former.attempt_of(facts, move.revision), "percent": 0})
+    reason, message = Reason.REQUESTED, verdicts.promoted_by_undo(names)
+    if move.broken:
+        reason, message = Reason.RETURNED, watching.returned(facts.stable)
+    promoted = new_verdict(facts, move.revision, Result.PROMOTED, reason, message, None).model_copy(
+        update={"attempt": former.attempt_of(facts, move.revision), "percent": 0}
+    )
     kept = facts.status.verdicts
     for verdict in (*left, promoted):
         kept = with_verdict(kept, verdict)
     update = {
         **NOWHERE,
         "stable_revision": move.revision,
+        "brake": None,
         "share": share(facts, 0, Source.NONE),
         "analysis": AnalysisStatus(),
         "suspension": Suspension(),
         "verdicts": kept,
         **_still_declared(facts, left),
-        **answered(facts, answers.undone(move.revision, names)),
+        **({} if move.broken else answered(facts, answers.undone(move.revision, names))),
     }
     told = tuple(_told_undone(facts, verdict) for verdict in left)
     stable = Happening(EventReason.PROMOTED, events.promoted(promoted))
     return Change(updated(facts, update), (*told, stable), (*left, promoted))
 
 
-def _undone(facts: Facts, revision: str, goal: str) -> Verdict:
+def _undone(facts: Facts, revision: str, move: moves.Undo) -> Verdict:
     """The rejection of a revision that is left: of the canary in flight, or of stable."""
     tried = revision == former.in_flight(facts)
     percent = facts.percent if tried else 100 - facts.percent
-    message = verdicts.undone(percent, goal)
-    verdict = new_verdict(facts, revision, Result.REJECTED, Reason.ABORTED, message, None)
+    reason, message, check = Reason.ABORTED, verdicts.undone(percent, move.revision), None
+    if move.broken:
+        message = watching.rolled_back(percent, move.broken, move.revision)
+        reason, check = findings.reason(move.broken), move.broken.name
+    verdict = new_verdict(facts, revision, Result.REJECTED, reason, message, check)
     if tried:
         return verdict
     whose = {"tasks": 0, "users": 0} if former.in_flight(facts) else {}

@@ -233,6 +233,8 @@ TESTS = {
         + "test_what_is_older_than_the_window_is_not_held_against_the_canary",
         "analysis.guardrails.minTasks": _GUARDRAILS
         + "test_literal_waits_for_as_many_tasks_as_it_is_told",
+        "analysis.guardrails.onStable": "tests/unit/rollout/test_watch.py::"
+        "test_what_follows_a_stable_that_breaks_a_limit_is_declared",
         "analysis.guardrails.onSharedIncident": "tests/unit/rollout/test_incidents.py::"
         "test_what_follows_an_incident_of_both_is_declared",
         "analysis.guardrails.errorRatePercent": _OVER,

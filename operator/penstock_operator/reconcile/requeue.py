@@ -50,7 +50,7 @@ def due(
     if stock.settling:
         return Due(_SETTLING_SECONDS)
     soon = course.decision.look_again_seconds
-    wishes = min([_AT_REST_SECONDS, *_wishes(world, crews, route)])
+    wishes = min([_AT_REST_SECONDS, *_wishes(world, course, crews, route)])
     seconds = min(wishes, soon, *_news(world, crews))
     if wishes < _AT_REST_SECONDS:
         return Due(seconds)
@@ -59,9 +59,10 @@ def due(
     return Due(seconds, holds, _may_hear(world, crews))
 
 
-def is_overdue(world: World, crews: tuple[Crew, ...]) -> bool:
+def is_overdue(world: World, course: Course, crews: tuple[Crew, ...]) -> bool:
     """Whether a task waits for longer than it may, for a worker or for a person."""
-    return any(left <= 0 for left in [*_seconds_to_wait(world, crews), *_seconds_to_lapse(world)])
+    waits = _seconds_to_wait(world, course, crews)
+    return any(left <= 0 for left in [*waits, *_seconds_to_lapse(world)])
 
 
 def _seconds_to_lapse(world: World) -> list[float]:
@@ -70,12 +71,12 @@ def _seconds_to_lapse(world: World) -> list[float]:
     return [] if lapses_ms is None else [lapses_ms / 1000]
 
 
-def _seconds_to_wait(world: World, crews: tuple[Crew, ...]) -> list[float]:
+def _seconds_to_wait(world: World, course: Course, crews: tuple[Crew, ...]) -> list[float]:
     """For how much longer the oldest task in each queue may wait; nothing while admission stands.
 
     Workers end what has waited for too long; where none lives, nobody else does.
     """
-    if world.look is None or world.suspended:
+    if world.look is None or course.split.suspended:
         return []
     return [
         crew.known.cut.limits.queue_seconds - crew.work.oldest_queued_ms / 1000
@@ -95,7 +96,9 @@ def _news(world: World, crews: tuple[Crew, ...]) -> list[float]:
     return found
 
 
-def _wishes(world: World, crews: tuple[Crew, ...], route: Route | None) -> list[float]:
+def _wishes(
+    world: World, course: Course, crews: tuple[Crew, ...], route: Route | None
+) -> list[float]:
     """In how many seconds each thing that nobody tells us of should be looked at."""
     wishes = []
     leaving = any(crew.state is RevisionState.DRAINING for crew in crews)
@@ -106,7 +109,7 @@ def _wishes(world: World, crews: tuple[Crew, ...], route: Route | None) -> list[
         wishes.append(_IN_USE_SECONDS)
     wishes += [
         left + _EXPIRED_SECONDS if left > 0 else _IN_USE_SECONDS
-        for left in [*_seconds_to_wait(world, crews), *_seconds_to_lapse(world)]
+        for left in [*_seconds_to_wait(world, course, crews), *_seconds_to_lapse(world)]
     ]
     if any(_may_speak(world, name) for name in world.pods):
         wishes.append(_SPEAK_SECONDS)

@@ -22,7 +22,8 @@ from penstock_store.records import Look
 def of_agent(key: AgentKey, world: World, plan: Plan) -> dict[Series, float]:
     """The gauges of an Agent, as one pass has found and decided it."""
     place = (key.namespace, key.name)
-    found: dict[Series, float] = {(metrics.SUSPENDED, place): float(world.suspended)}
+    halted = plan.course.split.suspended if plan.course else world.suspended
+    found: dict[Series, float] = {(metrics.SUSPENDED, place): float(halted)}
     if world.look is not None:
         found |= dict(_queue(place, world.look))
         found |= dict(_spend(place, world, world.look))

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from penstock import names, revision
 from penstock.api import budgets
-from penstock.api.analysis import Result, Verdict
+from penstock.api.analysis import Reason, Result, Verdict
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.errors import InvalidResource, RevisionTampered, UnknownSchema
 from penstock.revision import Revision
@@ -69,6 +69,9 @@ class Known:
             promoted_sequence=self.promoted_sequence,
             promoted_attempt=self.verdict.attempt if self.verdict and promoted else 0,
             served_sequence=self.promoted_sequence,
+            returned=promoted
+            and self.verdict is not None
+            and self.verdict.reason is Reason.RETURNED,
         )
 
 

@@ -14,7 +14,7 @@ from penstock.rollout.situation import Happening
 def told(before: AgentStatus, after: AgentStatus, suspended: str) -> tuple[Happening, ...]:
     """What is to be told when a status takes the place of another.
 
-    ``suspended`` says what the kill switch means, and the command that takes it back.
+    ``suspended`` says why nothing is admitted, and the command that takes it back.
     """
     found = (_refused(before, after), _stalled(before, after), _switched(before, after, suspended))
     return (
@@ -53,7 +53,7 @@ def _switched(before: AgentStatus, after: AgentStatus, suspended: str) -> Happen
     if after.traffic.suspended:
         return Happening(EventReason.AGENT_SUSPENDED, suspended, warning=True)
     return Happening(
-        EventReason.AGENT_RESUMED, "spec.suspended is true no more: tasks are admitted again"
+        EventReason.AGENT_RESUMED, "nothing suspends it any more: tasks are admitted again"
     )
 
 

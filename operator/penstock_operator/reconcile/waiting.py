@@ -160,13 +160,18 @@ def _unready_for(world: World, name: str, seconds: float) -> bool:
 # ------------------------------------------------------------------------------ to be decided
 
 
-def suspended(world: World, _stock: Stock, _course: Course) -> Why | None:
-    """A person has set the kill switch."""
-    return ("Suspended", suspended_by(world)) if world.suspended else None
+def suspended(world: World, _stock: Stock, course: Course) -> Why | None:
+    """Nothing is admitted: a person has set the kill switch, or stable broke a limit."""
+    return ("Suspended", suspended_by(world, course)) if course.split.suspended else None
 
 
-def suspended_by(world: World) -> str:
-    """What the kill switch means, and the command that takes it back."""
+def suspended_by(world: World, course: Course) -> str:
+    """Why nothing is admitted, and the command that takes it back."""
+    ready = condition.find(
+        course.rollout_status.conditions if course.rollout_status else (), ConditionType.READY
+    )
+    if ready is not None and not world.suspended:
+        return ready.message
     change = """--type merge -p '{"spec":{"suspended":false}}'"""
     return (
         "spec.suspended is true: nothing is admitted. Go on: "

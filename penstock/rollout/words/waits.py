@@ -14,6 +14,7 @@ from penstock.rollout.comparing import windows_only_suspend
 from penstock.rollout.facts import COMPARABLE_PERCENT, Facts
 from penstock.rollout.requests import Verb
 from penstock.rollout.situation import Pods
+from penstock.rollout.words import watching
 from penstock.traffic import Arm
 
 #: Waits whose sentence has numbers that run.
@@ -40,8 +41,11 @@ def deciding(_: Facts) -> str:
     return "More changes follow at once."
 
 
-def agent_suspended(_: Facts) -> str:
-    """What the kill switch means for users."""
+def agent_suspended(facts: Facts) -> str:
+    """What the kill switch means for users, or that stable broke a limit."""
+    brake = facts.status.brake
+    if brake and not facts.situation.agent_suspended:
+        return f"{brake.message} {watching.ways(facts)}"
     return "spec.suspended of the Agent is true: nothing is admitted."
 
 

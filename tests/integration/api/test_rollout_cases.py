@@ -91,6 +91,8 @@ CASES = [
     Case("to abort is none of them", {"strategy": {"onDeadline": "Abort"}}, "onDeadline"),
     # The guardrails
     Case("point estimates are a mode", guardrails(mode="Literal")),
+    Case("a stable that breaks a limit may be left", guardrails(onStable="Rollback")),
+    Case("nobody is promoted for that", guardrails(onStable="Promote"), "onStable"),
     Case("no guardrail is no mode", guardrails(mode="Disabled"), "guardrails.mode"),
     Case("a window has at least 10 s", guardrails(windowSeconds=9), AT_LEAST + " 10"),
     Case("a window has at most a day", guardrails(windowSeconds=86401), AT_MOST + " 86400"),

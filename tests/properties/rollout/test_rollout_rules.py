@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from penstock.analysis.metrics import Tally
-from penstock.api.analysis import OnSharedIncident
+from penstock.api.analysis import OnSharedIncident, OnStable
 from penstock.api.fields import micro_usd
 from penstock.api.rollout import AgentRolloutStatus, OnDeadline, Source, Stage, Step, StepApproval
 from penstock.money.ledger import Limit, Scope, Stop, Unit, Window
@@ -56,6 +56,7 @@ class Rollout(RuleBasedStateMachine):
         self.nonce = 0
         self.judged = 0
         self.served = {S}
+        self.returned = False
 
     # -- the operator: every rule ends with one pass --------------------------------------------
 
@@ -177,8 +178,23 @@ class Rollout(RuleBasedStateMachine):
         if before.stable_revision and after.stable_revision != before.stable_revision:
             assert after.verdicts[-1].result == "Promoted"
             assert after.verdicts[-1].revision == after.stable_revision
-            if after.verdicts[-1].reason == "Returned":
+            returned = after.verdicts[-1].reason == "Returned"
+            if returned and "broke a limit" in after.verdicts[-1].message:
+                self.check_gone_back(before, after)
+            elif returned:
                 self.check_return(before, after)
+            self.returned = returned
+
+    def check_gone_back(self, before, after):
+        """Stable was left for a limit: once, to one that was good, by what was seen of it alone."""
+        situation = self.world.situation
+        assert situation.spec.analysis.guardrails.on_stable is OnStable.ROLLBACK
+        assert not situation.agent_suspended
+        assert self.world.measuring
+        assert before.stage is Stage.DONE
+        assert after.stable_revision in self.served
+        assert situation.records[before.stable_revision].rejected_attempt
+        assert not self.returned, "nobody is sent to and fro"
 
     def check_return(self, before, after):
         """Who skips the steps was good before, and nobody and nothing holds it."""
@@ -285,6 +301,22 @@ class Rollout(RuleBasedStateMachine):
         limits = analysis.guardrails.model_copy(update={"on_shared_incident": follows})
         self.world.edit(analysis=analysis.model_copy(update={"guardrails": limits}))
         self.decide()
+
+    @rule(follows=st.sampled_from(OnStable))
+    def a_stable_that_breaks_a_limit_has_another_end(self, follows):
+        analysis = self.world.situation.spec.analysis
+        limits = analysis.guardrails.model_copy(update={"on_stable": follows})
+        self.world.edit(analysis=analysis.model_copy(update={"guardrails": limits}))
+        self.decide()
+
+    @invariant()
+    def what_is_braked_admits_nothing_and_gives_nobody_more(self):
+        status = self.world.status
+        braked = status.brake is not None and status.brake.released_at is None
+        assert status.suspended is (braked or self.world.situation.agent_suspended)
+        if braked:
+            guardrails = self.world.situation.spec.analysis.guardrails
+            assert guardrails.on_stable is OnStable.SUSPEND
 
     @rule(paused=st.booleans())
     def somebody_pauses(self, paused):

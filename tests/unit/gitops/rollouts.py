@@ -7,6 +7,7 @@ from typing import Any
 
 from penstock.analysis.gates import Unresolved
 from penstock.analysis.metrics import Tally
+from penstock.api.analysis import OnStable
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.money.ledger import Scope
 from penstock.rollout import report
@@ -27,6 +28,7 @@ from tests.unit.rollout.test_money import DAY, MIDNIGHT, bounded, refused, stopp
 from tests.unit.rollout.test_reporting import first_world
 from tests.unit.rollout.test_taken_off import ALONE, FEW
 from tests.unit.rollout.test_undo import after_c, undone
+from tests.unit.rollout.test_watch import braked, breaking
 from tests.unit.rollout.world import (
     APPROVED_AT_20,
     BAD,
@@ -188,6 +190,8 @@ WORLDS = {
         )
         for why in Unresolved
     },
+    "braked": (lambda: braked().decide(), "Suspended"),
+    "goes_back": (lambda: breaking(OnStable.ROLLBACK).decide(), "Progressing"),
     "shared_incident": (
         lambda: world_at(20).measure(canary=OUTAGE, stable=OUTAGE).decide(),
         "Suspended",

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import pytest
 
 from penstock.analysis.metrics import Tally
-from penstock.api.analysis import Guardrails
+from penstock.api.analysis import Guardrails, OnStable
 from penstock.api.comparison import OnNoEvidence
 from penstock.api.rollout import OnDeadline
-from penstock.rollout import checks, deadline, gates, harm, holds, policy, proofs, returning
+from penstock.rollout import checks, deadline, gates, harm, holds, policy, proofs, returning, watch
 from penstock.rollout.capacity import Capacity
 from penstock.rollout.engine import decide
 from penstock.rollout.policy import POLICY, Check
@@ -26,6 +26,8 @@ from tests.unit.rollout.test_returning import after_three
 from tests.unit.rollout.test_returning import declare as returns
 from tests.unit.rollout.test_taken_off import ALONE, FEW
 from tests.unit.rollout.test_undo import after_c, trying_c2
+from tests.unit.rollout.test_watch import beside_a_rejected_canary, braked, breaking
+from tests.unit.rollout.test_watch import declare as watching
 from tests.unit.rollout.world import (
     APPROVED_AT_20,
     BAD,
@@ -105,9 +107,15 @@ NEIGHBOURS = [
         0, "NoCandidate", ("RequestRefused",),
     ),
     Case(
-        "with nothing to try a person goes back all the same",
-        checks.undo_requested, checks.settled,
-        lambda: after_c().ask("undo", S).pods(S),
+        "who goes back leaves what was braked",
+        checks.undo_requested, watch.released,
+        lambda: watching(braked(), OnStable.REPORT).ask("undo", S).pods(S),
+        0, "RolledBack", ("RolledBack", "Promoted"),
+    ),
+    Case(
+        "with nothing to try a stable that breaks a limit is left",
+        watch.stable_breaks, checks.settled,
+        lambda: breaking(OnStable.ROLLBACK).pods(C),
         0, "RolledBack", ("RolledBack", "Promoted"),
     ),
     Case(
@@ -300,6 +308,18 @@ NEIGHBOURS = [
 ]  # fmt: skip
 
 FURTHER = [
+    Case(
+        "with nothing to try a person goes back all the same",
+        checks.undo_requested, checks.settled,
+        lambda: after_c().ask("undo", S).pods(S),
+        0, "RolledBack", ("RolledBack", "Promoted"),
+    ),
+    Case(
+        "stable is left for a limit also beside a rejected canary",
+        watch.stable_breaks, checks.rejected,
+        lambda: breaking(OnStable.ROLLBACK, beside_a_rejected_canary()).pods(S),
+        0, "RolledBack", ("RolledBack", "Promoted"),
+    ),
     Case(
         "a standing 0 holds a new revision",
         checks.ceiling, checks.first_step,

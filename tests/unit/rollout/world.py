@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+from penstock import names
 from penstock.analysis.comparison.cohorts import Compared
 from penstock.analysis.evidence import TICK_MS, Observation, Stratum
 from penstock.analysis.metrics import Tally
@@ -224,6 +225,7 @@ class World:
             exposed={arm: tally.tasks for arm, tally in arms.items()},
             step_from=self.status.analysis.step_from,
             since_version=since_version,
+            stable=names.hash_of(self.status.stable_revision or ""),
             compared=self._compared() if under_way else None,
         )
 
@@ -278,6 +280,7 @@ class World:
                 served_sequence=promoted,
                 promoted_attempt=verdict.attempt,
                 rejected_attempt=0,
+                returned=verdict.reason == "Returned",
             )
         if verdict.result == "Superseded":
             self.record(verdict.revision, promoted_attempt=0, rejected_attempt=0)
