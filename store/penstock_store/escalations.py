@@ -1,5 +1,6 @@
 """Calls that wait for a person: listed, read, decided by people or by time."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ _SHOWN: Final = (
     "askedAt", "status", "task", "revision", "tenant", "user", "session", "submitter", "tool", "arguments",
     "digest", "why", "approvers", "minApprovals", "onTimeout", "deadline", "usage", "decidedAt", "notes",
     "approvedBy", "approving", "decidedBy", "note", "answer", "changed", "decidedRevision", "schema",
+    "proposed",
 )  # fmt: skip
 _WHOLE: Final = (*_SHOWN, "context")
 _LOST: Final = "lost"  # what a script says after the fields
@@ -219,7 +221,7 @@ def _escalation(agent: AgentKey, identifier: str, stored: Mapping[str, bytes | N
             submitter=text["submitter"],
             tool=text["tool"],
             arguments=text["arguments"],
-            digest=text["digest"],
+            digest=_digest(text["digest"], text["proposed"]),
             ask=Ask(text["why"], tuple(map(tuple, approvers)), int(text["minApprovals"] or 1)),
             on_timeout=OnTimeout(text["onTimeout"]),
             asked_ms=codec.counter(text["askedAt"]),
@@ -237,6 +239,13 @@ def _escalation(agent: AgentKey, identifier: str, stored: Mapping[str, bytes | N
             schema=text["schema"],
             doubt=codec.span(text[_LOST]),
         )
+
+
+def _digest(of_the_call: str, proposed: str) -> str:
+    """What a person means: the model's call, or that with the arguments which another person has put forward."""
+    if not proposed:
+        return of_the_call
+    return hashlib.sha1((of_the_call + proposed).encode(), usedforsecurity=False).hexdigest()
 
 
 def _notes(text: str) -> tuple[Note, ...]:

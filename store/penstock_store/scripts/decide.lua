@@ -27,7 +27,9 @@ if foreign(task) then
   parking.lapse(name, life)
   return {"decided"}
 end
-if meant ~= "" and meant ~= known.digest then return {"other"} end
+local digest = known.digest
+if (known.proposed or "") ~= "" then digest = redis.sha1hex(digest .. known.proposed) end -- as it is shown
+if meant ~= "" and meant ~= digest then return {"other"} end
 if meant == "" and lost.span(tonumber(known.askedAt), life) ~= "" then return {"doubt"} end
 if said and verdict == "Approve" then return {"decided"} end -- he has approved; he may still deny
 

@@ -111,6 +111,22 @@ async def test_time_approves_nothing_that_may_have_been_made(server, desk, event
     assert "may have been made" in claim.decision.note
 
 
+async def test_arguments_that_a_person_has_put_forward_are_part_of_what_is_meant(desk):
+    digests = set()
+    for proposed in ("", '{"amount":1}', '{"amount":2}'):
+        _, escalation = await waits(desk, asks={"proposed": proposed})
+        digests.add((await desk.store.escalations.get(escalation)).digest)
+        for digest in digests - {(await desk.store.escalations.get(escalation)).digest}:
+            other = Word("ann", Verdict.APPROVE, digest=digest)
+            assert await decide(desk, escalation, other) is Decided.OTHER
+        own = (await desk.store.escalations.get(escalation)).digest
+        assert (
+            await decide(desk, escalation, Word("ann", Verdict.APPROVE, digest=own)) is Decided.DONE
+        )
+        assert (await desk.claim_one()).decision.digest == "d", "the worker compares its own call"
+    assert len(digests) == 3
+
+
 async def test_what_the_first_of_two_has_written_is_kept_when_the_second_decides(desk):
     _, escalation = await waits(desk, asks={"ask": Ask("four eyes", (), 2)})
     await desk.store.escalations.decide(escalation, Word("ann", Verdict.APPROVE, 'by "phone"'))
