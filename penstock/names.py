@@ -10,6 +10,7 @@ API_VERSION: Final = f"{GROUP}/{VERSION}"
 
 MANAGER: Final = "penstock"  # field manager of everything the operator builds
 VERDICT_MANAGER: Final = "penstock-verdict"  # of its own: a re-apply of the record keeps verdicts
+DECISIONS_MANAGER: Final = "penstock-decisions"  # of the record of decisions and its chain's end
 
 LABEL_MANAGED: Final = "app.kubernetes.io/managed-by"
 LABEL_AGENT: Final = f"{GROUP}/agent"
@@ -20,6 +21,7 @@ ANNOTATION_REQUESTED_BY: Final = f"{GROUP}/requested-by"
 ANNOTATION_VERDICT: Final = f"{GROUP}/verdict"
 ANNOTATION_PROMOTED: Final = f"{GROUP}/promoted-sequence"
 ANNOTATION_ATTEMPT: Final = f"{GROUP}/attempt"
+ANNOTATION_DECISIONS: Final = f"{GROUP}/decisions"  # number and digest of the last one
 
 REVISION_FILE: Final = "revision.json"  # key in the ConfigMap that workers mount
 PRICES_FILE: Final = "prices.json"  # key in the ConfigMap of the installation's own prices
@@ -54,6 +56,11 @@ def revision_name(agent: str, revision_hash: str) -> str:
         digest = hashlib.sha256(agent.encode()).hexdigest()[:6]
         agent = f"{agent[: room - 7].rstrip('-.')}-{digest}"
     return f"{agent}-{revision_hash}"
+
+
+def decisions_name(revision: str) -> str:
+    """Name of the ConfigMap with the decisions on a revision."""
+    return f"{revision}-decisions"
 
 
 def prices_name(agent: str) -> str:

@@ -8,6 +8,7 @@ from penstock.analysis.comparison.users import Stretch
 from penstock.analysis.delays import Delays
 from penstock.analysis.failures import Failure
 from penstock.analysis.metrics import NOTHING, Metric, Sums, Tally, total_of
+from penstock.api.decisions import RowsSeen
 from penstock.traffic import Arm
 
 #: Rows are counted per tick of routing time; arms are only ever compared inside one.
@@ -67,6 +68,7 @@ class Observation:
     them. ``failed``: the last failures of the canary in the window, see ``failures``.
     ``compared``: the arms beside each other since the canary began, where that is asked for. ``users``: stable's, while
     nothing is tried.
+    ``rows``: the digest of the rows in the totals.
     ``delays``: how late the last failures were known.
     ``stable``: the hash of whom the arm stable was counted of; empty: of whoever serves.
     """
@@ -86,6 +88,7 @@ class Observation:
     failed: tuple[Failure, ...] = ()
     compared: Compared | None = None
     users: Stretch | None = None
+    rows: RowsSeen | None = field(default=None, compare=False)  # not of what they say
     delays: Delays = field(default_factory=Delays)
     stable: str = ""
 

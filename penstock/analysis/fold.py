@@ -48,6 +48,7 @@ from penstock.analysis.pending import (
     with_late,
     worked_ms,
 )
+from penstock.analysis.rowchain import RowChain
 from penstock.analysis.scope import Scope
 from penstock.api.analysis import AnalysisStatus
 from penstock.api.comparison import StableUsers
@@ -76,6 +77,7 @@ class Fold:
     step_from: str = ""
     #: Rows up to here are in the totals already; those at or before it only rebuild the window.
     counted: Position = (0, 0)
+    rows: RowChain = field(default_factory=RowChain)
     total: dict[Arm, Tally] = field(default_factory=_nothing)
     step: dict[Arm, Tally] = field(default_factory=_nothing)
     halts: Halts = field(default_factory=Halts)
@@ -105,6 +107,7 @@ class Fold:
         the open tasks, and are not counted twice.
         """
         fold = cls(scope, checkpoint.step_from, position(checkpoint.counted_through))
+        fold.rows = RowChain.resume(checkpoint.rows, checkpoint.counted_through)
         if scope.canary:
             fold.total = of_arms(checkpoint.stable, checkpoint.canary)
             fold.step = of_arms(checkpoint.step_stable, checkpoint.step_canary)
@@ -151,14 +154,10 @@ class Fold:
         """Count rows in the order of their ids; rows seen before are passed over.
 
         Args:
-            rows: those of the log that could be read.
             through: id up to which the log was read, where its last rows could not be.
-            first_kept: id of the oldest row that the log still had when the rows were read. When
-                that is past the last one counted, rows were lost: a gap, which is kept in mind.
-            trimmed: rows before the oldest one were in the log and are gone. Where the window is
-                rebuilt from further back, that is a gap as well.
-            last_kept: id of the newest row that the log had. One before what was counted: the log was
-                cut at its end, by a failover or a restore.
+            first_kept: id of the oldest row that the log had. Past the last one counted: a gap.
+            trimmed: older ones are gone: a gap where the window is rebuilt from further back.
+            last_kept: id of the newest row that the log had. One before what was counted: it was cut.
         """
         first, reached = position(first_kept), max(self._last, self.counted)
         short = trimmed and self._last == (0, 0) < self._needed < first
@@ -175,12 +174,14 @@ class Fold:
             if at[0] // TICK_MS != self._last[0] // TICK_MS:
                 self._forget(at[0])
             self._last = at
+            self.rows.row(row, counted=self._is_counted(at))
             self._row(row, at)
         self._last = max(self._last, position(through))
 
     def _lose(self, first: Position) -> None:
         """Rows before this one are lost: how tasks ended that were open before it is unknown."""
         self._gap_at = max(self._gap_at, first[0])
+        self.rows.gap(text_of(first), counted=first >= max(self._last, self.counted))
         for task in self._open.lose(first):
             self._no_sample(task)
 
@@ -205,6 +206,7 @@ class Fold:
             stable=self.scope.stable,
             ended=self._ended_lately(now_ms, begun, late) if self.scope.literal else (),
             failed=self._failed.since(begun),
+            rows=self.rows.seen if self.scope.canary else None,
             compared=self.cohorts.observe(now_ms) if self.cohorts else None,
             users=self.users.seen() if self.users else None,
             delays=self._delays.since(self.halts.earlier(now_ms, self.scope.kept_ms), self.halts),
@@ -384,11 +386,8 @@ def follow(
 ) -> Fold:
     """The fold to use now: the same while its scope is, with the step that status is in.
 
-    Another scope, or none before (a restart), resumes from the counts in status.
-
-    Args:
-        halts: when the kill switch was on.
-        users: what is known of stable's users.
+    Another scope, or none before (a restart), resumes from the counts in status. ``halts`` tell when
+    the kill switch was on, ``users`` what is known of stable's users.
     """
     if fold is None or fold.scope != scope:
         fold = Fold.resume(scope, checkpoint)

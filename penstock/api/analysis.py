@@ -12,6 +12,7 @@ from penstock.api.comparison import (
     OnNoEvidence,
     OnRegression,
 )
+from penstock.api.decisions import RowsSeen
 from penstock.api.external import ExternalGate, GateReport
 from penstock.api.fields import Block, Formerly, MapList, Message, Money, Percent, Rule, Timestamp
 from penstock.api.sample import MAX_SAMPLES, Sample
@@ -288,6 +289,12 @@ class AnalysisStatus(Block):
     step_canary: Annotated[
         ArmCounts, Formerly("stepCandidate"), Field(description="The canary, in this step.")
     ] = ArmCounts()
+    rows: Annotated[
+        RowsSeen | None,
+        Field(
+            description="The outcome rows of the counts since the canary began, by their digest."
+        ),
+    ] = None
     before: Annotated[
         Yardstick | None,
         Field(

@@ -8,6 +8,7 @@ from pydantic import Field
 from penstock.api.analysis import Analysis, AnalysisStatus, Verdict
 from penstock.api.comparison import StableUsers
 from penstock.api.condition import Condition
+from penstock.api.decisions import KeptDecisions
 from penstock.api.fields import (
     AnsweredRequests,
     Block,
@@ -377,6 +378,7 @@ class AgentRolloutStatus(Block):
         StableUsers | None,
         Field(description="How unlike stable's users are, where the comparison is declared."),
     ] = None
+    decisions: KeptDecisions = None
     verdicts: Annotated[
         tuple[Verdict, ...], Field(max_length=10, description="Oldest first, at most 10.")
     ] = ()

@@ -19,6 +19,7 @@ from penstock.rollout import (
     numbers,
     path,
     policy,
+    record,
     report,
     requests,
     returning,
@@ -73,12 +74,14 @@ def decide(situation: Situation) -> Decision:
     """
     before = inherited.state(situation.status)
     situation = replace(situation, status=before)
-    made, facts, wait = _settle(_noted(Facts(situation, before).but(**_seen(situation))))
+    made, taken, facts, wait = _settle(_noted(Facts(situation, before).but(**_seen(situation))))
     numbered = _numbered(facts)
     wait = _still(wait, facts, numbered)
     news = wait.reason != before.waiting
     facts = numbered.of(numbers.counted(numbered, before, news=news))
     wait = _still(wait, numbered, facts)
+    entries, head = record.entries(taken, facts)
+    facts = facts.but(decisions=head)
     facts = facts.but(delay=deadline.delay(facts, wait.reason))
     message, said = _steady(before, facts.status, wait.said(facts))
     facts = facts.but(waiting_message=message)
@@ -95,6 +98,7 @@ def decide(situation: Situation) -> Decision:
         former.goal(facts) or watch.goal(facts) or returning.goal(facts),
         promoted=facts.stable if facts.stable != stable else "",
         holds_seconds=_holds(facts, said),
+        entries=entries,
     )
 
 
@@ -211,8 +215,9 @@ def _unready_since(facts: Facts) -> str | None:
 # ----------------------------------------------------------------------------------- the moves
 
 
-def _settle(facts: Facts) -> tuple[Change, Facts, Wait]:
-    """What all moves that the checks ask for have changed, the facts after them, what is awaited."""
+def _settle(facts: Facts) -> tuple[Change, tuple[record.Taken, ...], Facts, Wait]:
+    """What all moves that the checks ask for have changed, each, the facts after them, what is awaited."""
+    taken: tuple[record.Taken, ...] = ()
     told: tuple[Happening, ...] = ()
     verdicts: dict[str, Verdict] = {}  # of several on one revision in one pass the last one
     wait = policy.next_move(facts)
@@ -220,11 +225,13 @@ def _settle(facts: Facts) -> tuple[Change, Facts, Wait]:
         if isinstance(wait, Wait):
             break
         changed = change(wait, facts)
+        taken += (record.Taken(policy.asker(facts), wait, facts, changed),)
         facts = _noted(facts.of(changed.status))
         told += changed.happenings
         verdicts |= {verdict.revision: verdict for verdict in changed.verdicts}
         wait = policy.next_move(facts)
-    return Change(facts.status, told, tuple(verdicts.values())), facts, _awaited(facts, wait)
+    made = Change(facts.status, told, tuple(verdicts.values()))
+    return made, taken, facts, _awaited(facts, wait)
 
 
 def _awaited(facts: Facts, move: Move) -> Wait:

@@ -66,6 +66,7 @@ def measured(facts: Facts, observed: Observation) -> AnalysisStatus:
     if path.under_way(facts.status):
         update |= {
             "counted_through": observed.counted_through,
+            "rows": observed.rows or facts.status.analysis.rows,
             "stable": for_status(observed.in_total(Arm.STABLE)),
             "canary": for_status(observed.in_total(Arm.CANARY)),
             "step_stable": for_status(observed.in_step(Arm.STABLE)),

@@ -22,7 +22,8 @@ class RevisionRecord:
     ``promoted_attempt``: the attempt that its last verdict promoted; 0 when that is another
     verdict, None when nobody knows. ``served_sequence``: its place among those that served
     everybody, also where nobody can tell who was promoted last; 0 when it never did. ``returned``:
-    it was promoted last because everybody went back to it.
+    it was promoted last because everybody went back to it. ``decided``: number and
+    digest of the last decision on record.
     """
 
     name: str
@@ -34,6 +35,7 @@ class RevisionRecord:
     promoted_attempt: int | None = None
     served_sequence: int = 0
     returned: bool = False
+    decided: tuple[int, str] = (0, "")
 
 
 def who_is_stable(said: str, records: Iterable[RevisionRecord]) -> str:
@@ -123,6 +125,16 @@ class Happening:
 
 
 @dataclass(frozen=True)
+class Entry:
+    """One decision for the record of a revision: its number there, its text, and the digest of that."""
+
+    revision: str
+    number: int
+    text: str
+    digest: str
+
+
+@dataclass(frozen=True)
 class Decision:
     """The next status, what to tell, and when to look again.
 
@@ -132,7 +144,8 @@ class Decision:
     default from now on and did not before, empty where nobody was promoted. ``goal`` is the
     revision that all users go back to, until its first worker is ready: it needs its workers
     now. ``holds_seconds``: a canary is tried, and so long nothing but news would change
-    the decision while no task is in the window; 0 where time alone might.
+    the decision while no task is in the window; 0 where time alone might. ``entries`` are for the
+    records of the revisions that they are about.
     """
 
     status: AgentRolloutStatus
@@ -142,3 +155,4 @@ class Decision:
     goal: str = ""
     promoted: str = ""
     holds_seconds: float = 0.0
+    entries: tuple[Entry, ...] = ()

@@ -33,6 +33,7 @@ def _writes(plan: Plan) -> bool:
         or plan.replaced
         or plan.children
         or plan.verdicts
+        or plan.entries
         or plan.rollout_statuses
         or plan.idle_statuses
         or plan.news

@@ -10,6 +10,7 @@ from penstock.api import condition
 from penstock.api.agent_status import AgentStatus
 from penstock.api.reasons import ConditionType
 from penstock.revision import Revision
+from penstock.rollout.situation import Entry
 from penstock.traffic import Route
 from penstock_operator.cluster.drift import Answer, answer, differs
 from penstock_operator.cluster.kinds import Object, name_of
@@ -77,7 +78,7 @@ class Memory:
     than they need; ``no_redis_user`` is why the namespace's workers cannot reach Redis; ``told`` is
     the last route that Redis took; ``strange`` is a route in Redis that is above what its leader
     may write; ``numbers_at`` when the status numbers were last written; ``unrecorded`` are verdicts,
-    by record, that the API server would not take; ``answers`` hold children that the API server
+    by record, that the API server would not take, ``unkept`` are decisions, by revision; ``answers`` hold children that the API server
     stored otherwise than they were applied; ``cuts`` what its records hold; ``rest`` is there while
     the last plan holds until there is news.
     """
@@ -91,6 +92,7 @@ class Memory:
     strange: Strange | None = None
     numbers_at: datetime | None = None
     unrecorded: dict[str, Object] = field(default_factory=dict)
+    unkept: dict[str, tuple[Entry, ...]] = field(default_factory=dict)
     answers: dict[tuple[str, str], Answer] = field(default_factory=dict)
     cuts: Cuts = field(default_factory=dict)
     rest: Rest | None = None

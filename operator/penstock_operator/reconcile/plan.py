@@ -9,7 +9,7 @@ from penstock.api.agent import AgentTemplate
 from penstock.api.agent_status import AgentStatus
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.money.ledger import Budget
-from penstock.rollout.situation import Happening
+from penstock.rollout.situation import Entry, Happening
 from penstock.traffic import (
     Messages,
     RevisionLimits,
@@ -56,7 +56,8 @@ class Plan:
 
     ``provide``: the namespace gets its way to Redis, before any worker that takes it.
     ``replaced`` are children to delete before ``children`` are applied (immutable ones that were
-    tampered with). ``verdicts`` are annotations on records, written before any status.
+    tampered with). ``verdicts`` are annotations on records, written before any status; ``entries`` are
+    decisions for the records of revisions, written last.
     ``rollout_statuses`` are decisions; ``idle_statuses`` those of AgentRollouts that decide nothing.
     ``budget`` is declared before the route where another one is in force (``budget_in_force``: its mark).
     ``rehome`` are revision hashes whose unbegun work goes back to stable; ``expire``: some task
@@ -70,6 +71,7 @@ class Plan:
     replaced: tuple[tuple[Kind, Object], ...] = ()
     children: tuple[tuple[Kind, Object], ...] = ()
     verdicts: tuple[Object, ...] = ()
+    entries: tuple[Entry, ...] = ()
     rollout_statuses: tuple[tuple[Object, AgentRolloutStatus], ...] = ()
     idle_statuses: tuple[tuple[Object, AgentRolloutStatus], ...] = ()
     agent_status: AgentStatus | None = None
@@ -113,6 +115,7 @@ def plan_agent(world: World) -> Plan:
         replaced=_replaced(world, tampered),
         children=_children(world, crews, projections),
         verdicts=_verdicts(world, stock, course),
+        entries=course.decision.entries if course.governed else (),
         rollout_statuses=_rollout_statuses(world, course),
         idle_statuses=idle.statuses(world),
         agent_status=status,

@@ -29,7 +29,7 @@ from penstock_operator.cluster.kinds import (
     name_of,
     namespace_of,
 )
-from penstock_operator.reconcile import events, idle, shown
+from penstock_operator.reconcile import decisions, events, idle, shown
 from penstock_operator.reconcile.fence import fenced
 from penstock_operator.reconcile.gather import Sources, basis, gather
 from penstock_operator.reconcile.lasting import holds_seconds
@@ -93,7 +93,7 @@ class Reconciler:
     def _rest(self, world: World, plan: Plan, memory: Memory, read: Basis) -> Rest | None:
         """The rest that an agent goes to after a plan that holds for a while; None where it does not."""
         seconds = holds_seconds(world, plan)
-        if not seconds or world.look is None or memory.unrecorded or memory.strange:
+        if not seconds or world.look is None or _owes(memory):
             return None
         revisions = tuple(names.hash_of(name_of(record)) for record in world.records)
         until = self.sources.leadership.clock() + seconds
@@ -142,6 +142,7 @@ class Reconciler:
             await self._carry_out(key, agent, plan, memory)
         finally:  # the decision is on record: it is told even if Redis has just gone away
             await self._tell(key, plan)
+            await self._keep_decisions(key, plan, memory)
         for kind, obj in plan.deletions:
             await self._try_to_delete(kind, obj)
 
@@ -232,6 +233,28 @@ class Reconciler:
             return
         body = {**patch, "metadata": {**patch["metadata"], "uid": live["metadata"]["uid"]}}
         await self._write(RECORD, body, names.VERDICT_MANAGER)
+
+    async def _keep_decisions(self, key: AgentKey, plan: Plan, memory: Memory) -> None:
+        """Add decisions to the records of revisions; what cannot be written is tried again with each pass.
+
+        Nothing waits for that. Where the operator dies before, a number is missing, and shows.
+        """
+        unkept = memory.unkept
+        for name in dict.fromkeys(entry.revision for entry in plan.entries):
+            new = tuple(entry for entry in plan.entries if entry.revision == name)
+            unkept[name] = (*unkept.get(name, ()), *new)[-decisions.MOST_ENTRIES :]
+        for name, entries in list(unkept.items()):
+            live = self.sources.cache.get(RECORD, key.namespace, name)
+            try:
+                if live is not None:
+                    written = await decisions.keep(self.sources.cluster, live, entries)
+                    self.sources.cache.observe(RECORD, written)
+            except ClusterError as error:
+                if error.refusal:
+                    memory.refused = f"ConfigMap {names.decisions_name(name)}: {error}"
+                log.warning("decisions not kept", record=name, error=str(error))
+                continue
+            del unkept[name]
 
     async def _delete(self, kind: Kind, obj: Object) -> None:
         await self.sources.cluster.delete(kind, obj)
@@ -344,6 +367,11 @@ class Reconciler:
             await self.sources.cluster.create(EVENT, obj)
         except ClusterError as error:
             log.warning("event not posted", error=str(error))
+
+
+def _owes(memory: Memory) -> bool:
+    """Whether something was decided, or seen, that is not written or mended yet."""
+    return bool(memory.unrecorded or memory.unkept or memory.strange)
 
 
 def count(key: AgentKey, plan: Plan) -> None:

@@ -14,7 +14,7 @@ from penstock.revision import Revision
 from penstock.rollout.situation import RevisionRecord, who_is_stable
 from penstock_operator.cluster import reading
 from penstock_operator.cluster.kinds import Object, annotations_of, controller_uid, name_of
-from penstock_operator.reconcile import remembered, runtimes
+from penstock_operator.reconcile import decisions, remembered, runtimes
 from penstock_operator.reconcile.memory import Cuts, Found, record_version
 from penstock_operator.reconcile.world import World
 
@@ -72,6 +72,7 @@ class Known:
             returned=promoted
             and self.verdict is not None
             and self.verdict.reason is Reason.RETURNED,
+            decided=decisions.last_of(self.record) if self.record else (0, ""),
         )
 
 

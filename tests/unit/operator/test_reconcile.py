@@ -139,6 +139,10 @@ def aborted(**more: object) -> World:
     return made
 
 
+#: The record of decisions, and the end of its chain.
+DECIDED = [("child", "ConfigMap"), ("child", "ControllerRevision")]
+
+
 async def test_a_rollback_is_written_verdict_then_status_then_route_then_report_then_event() -> (
     None
 ):
@@ -150,6 +154,7 @@ async def test_a_rollback_is_written_verdict_then_status_then_route_then_report_
         ("route", "0 %"),
         ("status", "Agent"),
         ("event", "RolledBack"),
+        *DECIDED,
     ]
 
 

@@ -115,6 +115,7 @@ class World:
     situation: Situation
     told: list[Happening] = field(default_factory=list)
     verdicts: list = field(default_factory=list)
+    entries: list = field(default_factory=list)
     measured: dict = field(default_factory=lambda: {Arm.CANARY: GOOD, Arm.STABLE: GOOD})
     measuring: bool = True
     compared: Compared | None = None
@@ -243,6 +244,7 @@ class World:
         assert again.status.wire() == decision.status.wire(), "a second pass changes nothing"
         assert again.happenings == (), "and tells nothing"
         assert again.verdicts == ()
+        assert again.entries == (), "and records nothing"
         conditions_are_only_written(seen, decision)
         holds_as_long_as_it_says(seen, decision)
         assert AgentRolloutStatus.model_validate(decision.status.wire()) == decision.status
@@ -258,6 +260,9 @@ class World:
         self.look_again = decision.look_again_seconds
         self.goal = decision.goal
         self.promoted = decision.promoted
+        self.entries += decision.entries
+        for entry in decision.entries:
+            self.record(entry.revision, decided=(entry.number, entry.digest))
         for verdict in decision.verdicts:
             self.verdicts.append(verdict)
             self._keep_on_record(verdict)
