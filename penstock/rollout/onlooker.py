@@ -212,7 +212,8 @@ def _judged(facts: Facts) -> Facts:
     evidence = (
         path.under_way(status),
         status.analysis.since_version,
-        facts.suspension.resumed_at,
+        facts.resumed_at,
+        facts.stable,
     )
     reports = {report.name: report for report in status.analysis.checks}
     findings = tuple(
