@@ -96,7 +96,7 @@ def _entry(one: Taken, name: str, before: DecisionsHead, last: Facts) -> Entry:
         "revision": name,
         "stable": one.facts.stable,
         "attempt": max(one.changed.status.attempt, one.facts.status.attempt),
-        "rule": one.check.__name__,
+        "rule": _rule(one.check),
         "move": type(one.move).__name__,
         "says": _said(one, name),
         "before": _place(one.facts, one.facts.status),
@@ -106,6 +106,11 @@ def _entry(one: Taken, name: str, before: DecisionsHead, last: Facts) -> Entry:
     }
     text = revision.canonical(told)
     return Entry(name, number, text, hashlib.sha256(text.encode()).hexdigest())
+
+
+def _rule(check: Callable[..., object]) -> str:
+    """A check as the policy names it: ``harm.guardrail``."""
+    return f"{check.__module__.rpartition('.')[2]}.{check.__name__}"
 
 
 def _said(one: Taken, name: str) -> dict[str, str]:

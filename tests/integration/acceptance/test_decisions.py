@@ -41,7 +41,11 @@ def test_each_decision_on_a_canary_is_kept_and_chained(product: Product) -> None
 
     product.until("three decisions are kept", lambda: len(decisions()) >= 3, seconds=30)
     found = decisions()
-    assert [one["rule"] for one in found[:3]] == ["superseded", "first_step", "setpoint"]
+    assert [one["rule"] for one in found[:3]] == [
+        "checks.superseded",
+        "checks.first_step",
+        "checks.setpoint",
+    ]
     assert [one["after"]["percent"] for one in found[:3]] == [0, 5, 20]
     assert found[2]["measured"]["rows"]["count"] >= 40, "each of them was routed"
 

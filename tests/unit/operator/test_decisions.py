@@ -111,7 +111,7 @@ async def test_a_decision_is_kept_with_the_pass_that_took_it():
     cluster, memory = Cluster(), Memory()
     await carry_out(aborted(), cluster, memory)
     assert list(cluster.data) == ["000001.json"]
-    assert '"rule":"abort_requested"' in cluster.data["000001.json"]
+    assert '"rule":"checks.abort_requested"' in cluster.data["000001.json"]
     assert memory.unkept == {}
 
 

@@ -32,7 +32,10 @@ def rules(world, revision=C):
 def test_each_step_of_a_rollout_is_a_decision_with_its_rule():
     world = world_at(50).step_over().step_over()
     assert world.status.stable_revision == C
-    assert rules(world) == ["superseded", "first_step", "advance", "advance", "advance", "promote"]
+    assert rules(world) == [
+        "checks.superseded", "checks.first_step", "checks.advance", "checks.advance",
+        "checks.advance", "checks.promote",
+    ]  # fmt: skip
     assert [one["move"] for one in told(world)] == [
         "Begin", "Advance", "Advance", "Advance", "Advance", "Promote",
     ]  # fmt: skip
@@ -51,7 +54,7 @@ def test_while_nothing_is_decided_nothing_is_recorded():
 def test_a_rollback_has_the_rule_the_samples_the_limit_and_the_words():
     world = world_at(20).measure(BAD).decide()
     last = told(world)[-1]
-    assert (last["rule"], last["move"]) == ("guardrail", "Reject")
+    assert (last["rule"], last["move"]) == ("harm.guardrail", "Reject")
     assert last["says"]["result"] == "Rejected"
     assert last["says"]["check"] == "errorRate"
     assert last["says"]["message"] == world.status.verdicts[-1].message
@@ -70,7 +73,7 @@ def test_a_rollback_has_the_rule_the_samples_the_limit_and_the_words():
 def test_the_evidence_of_a_comparison_stands_beside_what_condemns():
     world = world_at(20, analysis=COMPARED).measure(compared=beside(seconds=4.0)).decide()
     last = told(world)[-1]
-    assert last["rule"] == "evidence_of_harm"
+    assert last["rule"] == "harm.evidence_of_harm"
     found = last["measured"]["comparison"]
     assert found["worse"] >= found["condemnsAt"]["worse"]
     assert {one["name"] for one in found["metrics"]} == {
@@ -136,7 +139,7 @@ def test_each_decision_has_the_digest_of_the_one_before_it_and_status_that_of_th
 def test_a_superseded_canary_has_its_end_on_record_and_the_next_one_its_own_chain():
     world = world_at(50).apply(C2).pods(C2).decide()
     assert told(world)[-1]["says"]["result"] == "Superseded"
-    assert rules(world, C2) == ["superseded", "first_step"]
+    assert rules(world, C2) == ["checks.superseded", "checks.first_step"]
     assert world.status.decisions.revision == C2
 
 
@@ -164,7 +167,7 @@ def test_what_was_undone_is_on_its_own_record():
     for revision, result in ((C, "Rejected"), (S, "Promoted")):
         last = told(world, revision)[-1]
         found = (last["rule"], last["move"], last["says"]["result"])
-        assert found == ("undo_requested", "Undo", result)
+        assert found == ("checks.undo_requested", "Undo", result)
 
 
 def test_an_answer_to_a_request_is_no_decision():
