@@ -337,9 +337,7 @@ class AgentRolloutStatus(Block):
     ] = None
     delay: Annotated[
         Delay | None,
-        Field(
-            description="How long the canary has waited in this place, where a deadline is declared."
-        ),
+        Field(description="How long it has waited in this place, where a deadline is declared."),
     ] = None
     halts: Annotated[
         tuple[Halt, ...],
@@ -360,10 +358,7 @@ class AgentRolloutStatus(Block):
         Field(max_length=8, description="Waits of this step that an Event has told of."),
     ] = ()
     waiting_message: Annotated[
-        Message,
-        Field(
-            description="Where the wait has numbers in its sentence: that sentence, as of countedAt."
-        ),
+        Message, Field(description="The wait's sentence where it has numbers, as of countedAt.")
     ] = ""
     unreached_percent: Annotated[
         Percent | None,
