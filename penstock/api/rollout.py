@@ -21,6 +21,7 @@ from penstock.api.fields import (
     Timestamp,
 )
 from penstock.api.interruptions import Delay, Halt, StableBrake, StuckQueue, Suspension
+from penstock.api.requested import LastRequest
 from penstock.traffic import Split, Unit
 
 
@@ -241,21 +242,6 @@ class Share(Block):
     setpoint: Annotated[
         SetpointSeen | None, Field(description="The setpoint in spec, once seen.")
     ] = None
-
-
-class LastRequest(Block):
-    """Answer to the last request annotation."""
-
-    value: Annotated[str, Field(max_length=256, description="The annotation as read.")] = ""
-    result: Annotated[
-        str,
-        Field(
-            max_length=32,
-            description="Accepted, Refused, Repeated (answered before), or Waiting until it can be done.",
-        ),
-    ] = ""
-    message: Annotated[Message, Field(description="What was done, or why not.")] = ""
-    at: Annotated[Timestamp, Field(description="When it was handled.")] = ""
 
 
 class AgentRolloutStatus(Block):

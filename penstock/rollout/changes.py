@@ -7,7 +7,8 @@ from typing import Any, Final
 from penstock.api import condition
 from penstock.api.analysis import AnalysisStatus, ArmCounts, Reason, Result, Verdict
 from penstock.api.interruptions import Suspension
-from penstock.api.rollout import AgentRolloutStatus, LastRequest, Share, Source, Stage
+from penstock.api.requested import LastRequest
+from penstock.api.rollout import AgentRolloutStatus, Share, Source, Stage
 from penstock.api.sample import Sample
 from penstock.rollout import path, requests, samples
 from penstock.rollout.facts import WAITING, Facts

@@ -9,7 +9,8 @@ from penstock.api.analysis import Verdict
 from penstock.api.comparison import ComparisonStatus
 from penstock.api.interruptions import Halt, StuckQueue
 from penstock.api.reasons import EventReason, WaitReason
-from penstock.api.rollout import AgentRolloutStatus, LastRequest, Share
+from penstock.api.requested import LastRequest
+from penstock.api.rollout import AgentRolloutStatus, Share
 from penstock.rollout import (
     comparing,
     deadline,

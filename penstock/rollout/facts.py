@@ -17,7 +17,7 @@ from penstock.api.interruptions import Suspension
 from penstock.api.reasons import WaitReason
 from penstock.api.rollout import AgentRolloutStatus, Source, Stage, Step, Strategy
 from penstock.rollout import path, requests, setpoint
-from penstock.rollout.judged import Judged, compares
+from penstock.rollout.judged import Evidence, Judged, compares
 from penstock.rollout.situation import Pods, RevisionRecord, Situation, who_is_stable
 from penstock.traffic import Arm
 
@@ -273,17 +273,16 @@ class Facts:
         """The guardrails judged; none without a measurement."""
         return self.judged.findings
 
+    @property
+    def evidence(self) -> Evidence:
+        """What decides which tasks are evidence."""
+        since = self.status.analysis.since_version
+        return path.under_way(self.status), since, self.resumed_at, self.stable
+
     @cached_property
     def judged(self) -> Judged:
         """The guardrails judged; what is known of the same evidence is not judged anew."""
-        analysis = self.status.analysis
-        evidence = (
-            path.under_way(self.status),
-            analysis.since_version,
-            self.resumed_at,
-            self.stable,
-        )
-        expected = self.expected_cost
+        analysis, evidence, expected = self.status.analysis, self.evidence, self.expected_cost
         if self.known is not None and self.known.holds_for(evidence, analysis.before, expected):
             return self.known
         declared, observed = self.situation.spec.analysis, self.observation

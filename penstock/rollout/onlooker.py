@@ -209,19 +209,13 @@ def _said(report: GateReport) -> sources.Said:
 def _judged(facts: Facts) -> Facts:
     """The facts with the guardrails as the status says they were judged: their rows are not at hand."""
     status = facts.status
-    evidence = (
-        path.under_way(status),
-        status.analysis.since_version,
-        facts.resumed_at,
-        facts.stable,
-    )
     reports = {report.name: report for report in status.analysis.checks}
     findings = tuple(
         _finding(metric.name, reports[metric.name])
         for metric in METRICS
         if metric.name in reports and facts.situation.observation is not None
     )
-    known = Judged(evidence, status.analysis.before, findings, facts.expected_cost)
+    known = Judged(facts.evidence, status.analysis.before, findings, facts.expected_cost)
     return Facts(facts.situation, status, known)
 
 

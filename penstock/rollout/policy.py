@@ -29,7 +29,7 @@ POLICY: Final = (
     # who is it about
     Entry(checks.refused_request, "what cannot be done is answered, so that nothing below sees it"),
     Entry(checks.undo_requested, "it changes who is stable, and all below compares with stable"),
-    Entry(watch.released, "who goes back leaves what was braked, and need not let it go on"),
+    Entry(watch.brake_released, "who goes back leaves what was braked, and need not let it go on"),
     Entry(watch.stable_breaks, "what was braked for a limit is not watched meanwhile", free=True),
     Entry(checks.settled, "with nothing to try, nothing below has a subject"),
     Entry(checks.promoted_before, "only with a canary, and settled only without", free=True),

@@ -17,7 +17,7 @@ from penstock.rollout.situation import Pods
 from penstock.rollout.words import watching
 
 
-def released(facts: Facts) -> Move | None:
+def brake_released(facts: Facts) -> Move | None:
     """What admits nothing since stable broke a limit admits again: by request, or by an edit."""
     if not facts.braked:
         return None

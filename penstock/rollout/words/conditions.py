@@ -4,7 +4,7 @@ from typing import Final
 
 from penstock.analysis.guardrails import Finding
 from penstock.api.analysis import Verdict
-from penstock.api.rollout import LastRequest
+from penstock.api.requested import LastRequest
 from penstock.rollout import commands, findings
 from penstock.rollout.facts import Facts
 

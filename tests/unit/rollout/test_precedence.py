@@ -108,7 +108,7 @@ NEIGHBOURS = [
     ),
     Case(
         "who goes back leaves what was braked",
-        checks.undo_requested, watch.released,
+        checks.undo_requested, watch.brake_released,
         lambda: watching(braked(), OnStable.REPORT).ask("undo", S).pods(S),
         0, "RolledBack", ("RolledBack", "Promoted"),
     ),
