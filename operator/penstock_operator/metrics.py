@@ -157,6 +157,12 @@ WAITING: Final = Gauge(
     (*_AGENT, "reason"),
     registry=_LEADING,
 )
+ALARM: Final = Gauge(
+    "penstock_rollout_alarm",
+    "1 while an alarm about the canary's share rings: SampleRatioMismatch, ShareNotAchieved or NoEligibleUsers.",
+    (*_AGENT, "alarm"),
+    registry=_LEADING,
+)
 REJECTED: Final = Gauge(
     "penstock_rollout_rejected",
     "1 while the newest revision is rejected, with the reason of its verdict; else no series.",

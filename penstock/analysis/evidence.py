@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from penstock.analysis.comparison.cohorts import Compared
 from penstock.analysis.comparison.users import Stretch
 from penstock.analysis.delays import Delays
+from penstock.analysis.drawn import Drawn
 from penstock.analysis.failures import Failure
 from penstock.analysis.metrics import NOTHING, Metric, Sums, Tally, total_of
 from penstock.api.decisions import RowsSeen
@@ -69,7 +70,7 @@ class Observation:
     ``compared``: the arms beside each other since the canary began, where that is asked for. ``users``: stable's, while
     nothing is tried.
     ``rows``: the digest of the rows in the totals.
-    ``delays``: how late the last failures were known.
+    ``delays``: how late the last failures were known. ``drawn``: tasks of the newest sessions, by bucket.
     ``stable``: the hash of whom the arm stable was counted of; empty: of whoever serves.
     """
 
@@ -91,6 +92,7 @@ class Observation:
     rows: RowsSeen | None = field(default=None, compare=False)  # not of what they say
     delays: Delays = field(default_factory=Delays)
     stable: str = ""
+    drawn: Drawn = field(default_factory=Drawn)
 
     def ended_in_window(self, arm: Arm) -> Tally:
         """What became of one arm's tasks that ended in the window, whenever they were routed."""

@@ -26,6 +26,7 @@ from penstock.analysis.cells import Cells
 from penstock.analysis.comparison.cohorts import Cohort, Cohorts
 from penstock.analysis.comparison.users import Users
 from penstock.analysis.delays import LatestDelays
+from penstock.analysis.drawn import Draws
 from penstock.analysis.evidence import TICK_MS, Observation, Stratum
 from penstock.analysis.failures import Failure, Lately
 from penstock.analysis.halts import Halts
@@ -92,6 +93,7 @@ class Fold:
     def __post_init__(self) -> None:
         self._step_position = position(self.step_from)
         self._open = Pending(self.scope)
+        self._draws = Draws(self.scope.kept_ms)
         self._open.begin_step(self._step_position)
         self._fine = Cells(self.scope.fine_ticks)
         same = self.scope.coarse_ticks == self.scope.fine_ticks
@@ -209,6 +211,7 @@ class Fold:
             rows=self.rows.seen if self.scope.canary else None,
             compared=self.cohorts.observe(now_ms) if self.cohorts else None,
             users=self.users.seen() if self.users else None,
+            drawn=self._draws.seen(now_ms),
             delays=self._delays.since(self.halts.earlier(now_ms, self.scope.kept_ms), self.halts),
         )
 
@@ -304,6 +307,7 @@ class Fold:
         fine, coarse = (one.place(at[0], row.begin_version, row.arm) for one in cells)
         task = Task(row.arm, fine, coarse, at, row.bucket)
         self._open.open(row.task, task)
+        self._draws.route(row.arm, row.bucket, row.begin_version, at[0])
         if cohort := self._cohort(task):
             cohort.route(task.arm, task.bucket)
         self._fine.add(fine, _ONE)

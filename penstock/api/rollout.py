@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
+from penstock.api.alarms import Alarms
 from penstock.api.analysis import Analysis, AnalysisStatus, Verdict
 from penstock.api.comparison import StableUsers
 from penstock.api.condition import Condition
@@ -349,6 +350,10 @@ class AgentRolloutStatus(Block):
     unreached_percent: Annotated[
         Percent | None,
         Field(description="Share that was left by time alone, since no task reached it."),
+    ] = None
+    alarms: Annotated[
+        Alarms | None,
+        Field(description="What rings about the share; absent: nothing does."),
     ] = None
     stable_breach: Annotated[
         str,

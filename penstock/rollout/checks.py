@@ -10,7 +10,7 @@ from penstock.analysis.metrics import Sums, Tally
 from penstock.api.analysis import Reason
 from penstock.api.reasons import WaitReason
 from penstock.api.rollout import Source, StepApproval
-from penstock.rollout import former, gates, misfits, path, refusals
+from penstock.rollout import cancels, former, gates, misfits, path, refusals
 from penstock.rollout.facts import COMPARABLE_PERCENT, Facts
 from penstock.rollout.moves import (
     Adopt,
@@ -243,25 +243,8 @@ def evidence_suspect(facts: Facts) -> Move | None:
 
 
 def callers_cancel(facts: Facts) -> Move | None:
-    """Callers take back far more from the canary than from stable: that hides how slow it is.
-
-    Within one step the shares stand still, so that both arms are compared over the same time.
-    """
-    observed = facts.observation
-    if observed is None:
-        return None
-    ours, theirs = (
-        _cancelled(observed.in_step(Arm.CANARY)),
-        _cancelled(observed.in_step(Arm.STABLE)),
-    )
-    enough = ours.total >= FEWEST_CANCELLED and theirs.n >= guardrails.FEWEST_STABLE
-    more = enough and rates.z([(ours, theirs)]) >= guardrails.SHARED_Z
-    return Wait(WaitReason.ANALYSIS_UNCLEAR, waits.callers_cancel) if more else None
-
-
-def _cancelled(arm: Tally) -> Sums:
-    """Of all that ended, what callers took back."""
-    return Sums(arm.tasks + arm.left_out, arm.cancelled, arm.cancelled)
+    """Callers take back far more from the canary than from stable: that hides how slow it is."""
+    return Wait(WaitReason.ANALYSIS_UNCLEAR, waits.callers_cancel) if cancels.more(facts) else None
 
 
 def evidence_not_sufficient(facts: Facts) -> Move | None:

@@ -15,7 +15,7 @@ from penstock.api.analysis import Reason
 from penstock.api.interruptions import Delay
 from penstock.api.reasons import WaitReason
 from penstock.api.rollout import OnDeadline, Source, StepApproval
-from penstock.rollout import checks, gates, path, proofs
+from penstock.rollout import cancels, checks, gates, path, proofs
 from penstock.rollout.comparing import comparing
 from penstock.rollout.facts import Facts
 from penstock.rollout.moves import Advance, Move, Promote, Reject, Wait
@@ -123,7 +123,7 @@ def _against(facts: Facts, percent: int) -> str:
     if (compares and known is None) or facts.on_trial:
         return deadlines.NOT_COMPARED
     over = facts.first_check(*_OVER_A_LIMIT) is not None
-    if over or checks.callers_cancel(facts) or (known is not None and known.strengths.suspicious):
+    if over or cancels.more(facts) or (known is not None and known.strengths.suspicious):
         return deadlines.SUSPICIOUS
     if _unapproved(facts):
         return deadlines.UNAPPROVED

@@ -12,6 +12,7 @@ from penstock.api.reasons import EventReason, WaitReason
 from penstock.api.requested import LastRequest
 from penstock.api.rollout import AgentRolloutStatus, Share
 from penstock.rollout import (
+    alarms,
     comparing,
     deadline,
     former,
@@ -83,7 +84,7 @@ def decide(situation: Situation) -> Decision:
     wait = _still(wait, numbered, facts)
     entries, head = record.entries(taken, facts)
     facts = facts.but(decisions=head)
-    facts = facts.but(delay=deadline.delay(facts, wait.reason))
+    facts = facts.but(delay=deadline.delay(facts, wait.reason), alarms=alarms.seen(facts, before))
     message, said = _steady(before, facts.status, wait.said(facts))
     facts = facts.but(waiting_message=message)
     facts = facts.but(conditions=report.all_conditions(facts, said))
@@ -351,7 +352,7 @@ def _told_once(facts: Facts, before: AgentRolloutStatus, wait: Awaited) -> tuple
                 EventReason.ANALYSIS_FAILED, conditions.breaks(facts.stable, breach), warning=True
             )
         )
-    return (*told, *_refused_percent(facts, before))
+    return (*told, *alarms.told(facts, before), *_refused_percent(facts, before))
 
 
 def _refused_percent(facts: Facts, before: AgentRolloutStatus) -> tuple[Happening, ...]:

@@ -7,17 +7,19 @@ from penstock.analysis.comparison.judge import Strength, Strengths
 from penstock.analysis.comparison.sums import MOST_CHARACTERS, encode
 from penstock.analysis.evidence import Observation
 from penstock.analysis.guardrails import FEWEST_STABLE, CheckVerdict, Finding
-from penstock.analysis.metrics import for_status, yardstick
+from penstock.analysis.metrics import ERROR_RATE, for_status, yardstick
 from penstock.api import condition
 from penstock.api.analysis import AnalysisStatus, ArmCounts, CheckReport, Yardstick
 from penstock.api.comparison import ComparisonStatus, StableUsers
 from penstock.api.rollout import AgentRolloutStatus
-from penstock.rollout import findings, gated, misfits, path
+from penstock.rollout import cancels, findings, gated, misfits, path
 from penstock.rollout.comparing import check_name, comparing
 from penstock.rollout.facts import COMPARABLE_PERCENT, Facts
 from penstock.rollout.words import compared
 from penstock.traffic import Arm
 
+#: The row of what callers cancelled: a check of its own, beside the guardrails.
+CANCEL_RATE: Final = "cancelRate"
 #: Numbers alone are written at most this often: each write costs etcd the whole object.
 SECONDS_BETWEEN_COUNTS: Final = 60
 _ARMS: Final = (Arm.STABLE, Arm.CANARY)
@@ -93,6 +95,7 @@ def reports(facts: Facts) -> list[CheckReport]:
     """The guardrails, then the comparison."""
     known, observed = comparing(facts), facts.observation
     rows = [check_report(check) for check in facts.checks]
+    rows += _cancels(facts)
     if known is None or observed is None:
         return rows
     strengths = known.strengths
@@ -103,9 +106,27 @@ def _words(facts: Facts) -> tuple[str, ...]:
     """What each of them says, in one word."""
     known = comparing(facts)
     found = [check.verdict.value for check in facts.checks]
+    found += [row.verdict for row in _cancels(facts)]
     if known is not None and facts.observation is not None:
         found += [_word(known.strengths, one) for one in known.strengths.metrics]
     return tuple(found)
+
+
+def _cancels(facts: Facts) -> list[CheckReport]:
+    """What callers took back in this step, where they took back any: it counts for nobody and is compared."""
+    ours, theirs = cancels.of_arms(facts)
+    if not ours.total + theirs.total:
+        return []
+    verdict = CheckVerdict.UNCLEAR if cancels.more(facts) else CheckVerdict.PASSING
+    canary, stable = (findings.shown(ERROR_RATE, sums) for sums in (ours, theirs))
+    row = CheckReport(
+        name=CANCEL_RATE,
+        candidate=canary,
+        stable=stable,
+        limit=compared.AS_STABLE,
+        verdict=verdict.value,
+    )
+    return [row]
 
 
 def _word(strengths: Strengths, one: Strength) -> str:

@@ -4,6 +4,7 @@ from typing import Final
 
 from penstock.analysis.guardrails import CheckVerdict, Finding
 from penstock.api import condition
+from penstock.api.alarms import Alarms
 from penstock.api.analysis import Result
 from penstock.api.condition import Status
 from penstock.api.reasons import ConditionType, WaitReason
@@ -39,6 +40,11 @@ def all_conditions(facts: Facts, wait: Awaited) -> tuple[condition.Condition, ..
         told[ConditionType.NO_ELIGIBLE_USERS] = _unreached(facts, facts.status.unreached_percent)
     if facts.situation.spec.analysis.external:
         told[ConditionType.REFERENCES_RESOLVED] = _references(facts)
+    alarms = facts.status.alarms or Alarms()
+    if alarms.ratio_version:
+        told[ConditionType.SAMPLE_RATIO_MISMATCH] = Status.TRUE, "TasksDoNotFitShare", alarms.ratio
+    if alarms.far:
+        told[ConditionType.SHARE_NOT_ACHIEVED] = Status.TRUE, "FarFromShare", alarms.far
     if _is_bounded(facts):
         told[ConditionType.STOPPED] = _stopped(facts, wait)
     return tuple(_condition(facts, kind, *words_of) for kind, words_of in told.items())

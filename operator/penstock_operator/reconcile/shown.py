@@ -1,6 +1,7 @@
 """What Prometheus is shown of an Agent: queue, kill switch, its canary, what is to be mended."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from penstock import names
 from penstock.api import condition
@@ -17,6 +18,12 @@ from penstock_operator.reconcile.course import Course
 from penstock_operator.reconcile.plan import Plan
 from penstock_operator.reconcile.world import World
 from penstock_store.records import Look
+
+_ALARMS: Final = (
+    ConditionType.SAMPLE_RATIO_MISMATCH,
+    ConditionType.SHARE_NOT_ACHIEVED,
+    ConditionType.NO_ELIGIBLE_USERS,
+)
 
 
 def of_agent(key: AgentKey, world: World, plan: Plan) -> dict[Series, float]:
@@ -87,6 +94,9 @@ def _course(place: tuple[str, str], course: Course) -> Iterator[tuple[Series, fl
         yield (metrics.WAITING, (*place, "RolloutMissing")), 1.0
     elif trying and progressing:
         yield (metrics.WAITING, (*place, progressing.reason)), 1.0
+    for alarm in _ALARMS:
+        if trying and status and _told(status, alarm):
+            yield (metrics.ALARM, (*place, alarm.value)), 1.0
 
 
 def _step(status: AgentRolloutStatus) -> float:

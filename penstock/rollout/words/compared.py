@@ -21,6 +21,8 @@ METRICS: Final[dict[str, Metric]] = {
     "latency": LATENCY,
     "cost": COST,
 }
+#: The limit of what is compared and has none of its own.
+AS_STABLE: Final = "as stable"
 _EVENTS: Final = {"errorRate": "failed tasks", "escalationRate": "escalations"}
 
 

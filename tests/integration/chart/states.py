@@ -9,6 +9,7 @@ from typing import Any, Final
 from penstock import names
 from penstock.analysis.evidence import TICK_MS, Observation, Stratum
 from penstock.analysis.metrics import Tally
+from penstock.api.alarms import Alarms
 from penstock.money.ledger import Amount, Limit, Scope, Spending, Spent, Unit, Window
 from penstock.rollout.situation import Pods
 from penstock.traffic import Arm
@@ -81,3 +82,11 @@ def _cancelled(made: World, seconds: float, step_from: str = "") -> World:
     window = (Stratum(now_ms // TICK_MS, 7, seen),)
     told = Observation(now_ms, window=window, total=seen, step=seen, step_from=step_from)
     return replace(made, now=now, observation=told)
+
+
+def off_its_share(made: World) -> World:
+    """Tasks of new sessions do not fit the canary's share."""
+    ((rollout, status),) = plan_agent(made).rollout_statuses
+    alarms = Alarms(ratio_version=status.route_version, ratio="Of 1000 tasks 400 came.")
+    status = status.model_copy(update={"alarms": alarms})
+    return replace(made, rollouts=(Rollout.of({**rollout, "status": status.wire()}),))

@@ -20,7 +20,15 @@ from penstock.errors import AdmissionRefused, StoreUnavailable
 from penstock_operator.cluster.reading import Rollout, UnreadRollout
 from penstock_store.records import Memory, RevisionWork
 from tests.integration.chart.plant import GATEWAY, OPERATOR, WORKER, Plant
-from tests.integration.chart.states import HELD, cancelled, refused, serving, spends, trying
+from tests.integration.chart.states import (
+    HELD,
+    cancelled,
+    off_its_share,
+    refused,
+    serving,
+    spends,
+    trying,
+)
 from tests.unit.operator.test_plan import V1, V2
 from tests.unit.operator.worlds import cut
 
@@ -503,6 +511,12 @@ async def a_setpoint_outlasts_a_change_of_leader(plant: Plant) -> None:
 async def nobody_decides_about_an_unclear_analysis(plant: Plant) -> None:
     plant.world = cancelled(trying())
     await plant.run(250)
+
+
+@story(PenstockShareOff="support")
+async def the_tasks_that_come_do_not_fit_the_share(plant: Plant) -> None:
+    plant.world = off_its_share(trying())
+    await plant.run(25)
 
 
 @story(PenstockRolledBack="support")

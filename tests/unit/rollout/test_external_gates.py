@@ -71,7 +71,7 @@ def test_outside_of_them_it_holds_says_so_and_condemns_nobody():
     assert "the gate csat is 3.8, it wants at least 4, since 10:01:02 UTC" in world.message("Ready")
     assert "promote" in world.message("Ready")
     for _ in range(3):
-        world = says(world.after(600), "0").decide()
+        world = says(world.after(500), "0").decide()
         assert (world.percent, world.waits, world.reasons()) == (5, "ExternalGate", [])
     assert world.status.verdicts == ()
     assert world.condition("Stalled") == ("False", "NotStalled")
