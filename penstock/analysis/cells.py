@@ -1,6 +1,7 @@
 """Growing tallies by the time at which tasks were routed, in ticks of one width."""
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from penstock.analysis.evidence import TICK_MS, Stratum
@@ -75,3 +76,15 @@ class Cells:
         self._strata[at] = Stratum(tick, begin_version, arms)
         if late:
             self._strata = OrderedDict(sorted(self._strata.items()))
+
+
+def cut(stratum: Stratum, ticks: int, fine: Iterable[Stratum], begun_ms: int) -> Stratum:
+    """The part of a stratum of so many ticks that is before a moment, which fine ones are cut at."""
+    end = stratum.tick + ticks
+    arms = dict(stratum.arms)
+    for inside in fine:
+        same = inside.begin_version == stratum.begin_version
+        if same and begun_ms <= inside.tick * TICK_MS and stratum.tick <= inside.tick < end:
+            for arm, tally in inside.arms.items():
+                arms[arm] -= tally
+    return Stratum(stratum.tick, stratum.begin_version, arms)

@@ -22,6 +22,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from penstock.analysis import cells
 from penstock.analysis.cells import Cells
 from penstock.analysis.comparison.cohorts import Cohort, Cohorts
 from penstock.analysis.comparison.users import Users
@@ -224,19 +225,11 @@ class Fold:
         if strata is fine:
             return older
         return [
-            s if s.tick * TICK_MS + width <= begun else self._cut(s, fine, begun) for s in older
+            s
+            if s.tick * TICK_MS + width <= begun
+            else cells.cut(s, self.scope.coarse_ticks, fine, begun)
+            for s in older
         ]
-
-    def _cut(self, stratum: Stratum, fine: list[Stratum], begun: int) -> Stratum:
-        """The part of a wide stratum that is before the window."""
-        end = stratum.tick + self.scope.coarse_ticks
-        arms = dict(stratum.arms)
-        for inside in fine:
-            same = inside.begin_version == stratum.begin_version
-            if same and begun <= inside.tick * TICK_MS and stratum.tick <= inside.tick < end:
-                for arm, tally in inside.arms.items():
-                    arms[arm] -= tally
-        return Stratum(stratum.tick, stratum.begin_version, arms)
 
     def _ended_lately(
         self, now_ms: int, begun: int, late: list[tuple[Task, Tally]]
@@ -303,8 +296,8 @@ class Fold:
     def _routed(self, row: Row, at: Position) -> None:
         if not self.scope.is_sample(row) or self._open.find(row.task):
             return
-        cells = (self._fine, self._coarse)
-        fine, coarse = (one.place(at[0], row.begin_version, row.arm) for one in cells)
+        both = (self._fine, self._coarse)
+        fine, coarse = (one.place(at[0], row.begin_version, row.arm) for one in both)
         task = Task(row.arm, fine, coarse, at, row.bucket)
         self._open.open(row.task, task)
         self._draws.route(row.arm, row.bucket, row.begin_version, at[0])
