@@ -2,11 +2,8 @@
 
 from datetime import timedelta
 from functools import partial
-from typing import Final
 
-from penstock.analysis import guardrails, rates
 from penstock.analysis.guardrails import CheckVerdict
-from penstock.analysis.metrics import Sums, Tally
 from penstock.api.analysis import Reason
 from penstock.api.reasons import WaitReason
 from penstock.api.rollout import Source, StepApproval
@@ -34,9 +31,6 @@ from penstock.rollout.situation import Pods
 from penstock.rollout.words import answers, verdicts, waits
 from penstock.rollout.words import misfits as misfit_words
 from penstock.traffic import Arm
-
-#: Fewer cancelled tasks of the canary say nothing.
-FEWEST_CANCELLED: Final = 5
 
 # ----------------------------------------------------------------------------- who is it about
 
