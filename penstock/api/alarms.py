@@ -26,3 +26,8 @@ class Alarms(Block):
     far: Annotated[
         Message, Field(description="How far, once that has lasted for half an hour.")
     ] = ""
+
+
+Ringing = Annotated[
+    Alarms | None, Field(description="What rings about the share; absent: nothing does.")
+]

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from penstock.api.alarms import Alarms
+from penstock.api.alarms import Ringing
 from penstock.api.analysis import Analysis, AnalysisStatus, Verdict
 from penstock.api.comparison import StableUsers
 from penstock.api.condition import Condition
@@ -345,16 +345,13 @@ class AgentRolloutStatus(Block):
         Field(max_length=8, description="Waits of this step that an Event has told of."),
     ] = ()
     waiting_message: Annotated[
-        Message, Field(description="The wait's sentence where it has numbers, as of countedAt.")
+        Message, Field(description="Of a wait with numbers its sentence, as of countedAt.")
     ] = ""
     unreached_percent: Annotated[
         Percent | None,
         Field(description="Share that was left by time alone, since no task reached it."),
     ] = None
-    alarms: Annotated[
-        Alarms | None,
-        Field(description="What rings about the share; absent: nothing does."),
-    ] = None
+    alarms: Ringing = None
     stable_breach: Annotated[
         str,
         Field(max_length=32, description="The check that stable breaks while nothing is tried."),
