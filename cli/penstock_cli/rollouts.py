@@ -39,6 +39,8 @@ def register(app: typer.Typer) -> None:
         ("abort", abort),
         ("retry", retry),
         ("undo", undo),
+        ("history", history),
+        ("diff", diff),
     ):
         app.command(name, epilog=exits.MEANING)(command)
 
@@ -183,6 +185,34 @@ def undo(
 ) -> None:
     """Have a former revision serve everybody again; who is left is rejected."""
     _ask(place, rollout, "undo", to, 0 if no_wait else wait, output)
+
+
+@options.at_cluster
+def history(place: options.Place, rollout: _Rollout, *, output: _Output = "text") -> None:
+    """List the revisions on record, the newest first, with how each ended."""
+    options.check_output(output, *_FORMS)
+    from penstock_cli import views
+
+    commands.carry_out(lambda: views.history(place, rollout, output))
+
+
+@options.at_cluster
+def diff(
+    place: options.Place,
+    rollout: _Rollout,
+    before: Annotated[
+        str, typer.Argument(metavar="[BEFORE]", help="Name, hash or version; else stable.")
+    ] = "",
+    after: Annotated[
+        str, typer.Argument(metavar="[AFTER]", help="Name, hash or version; else the canary.")
+    ] = "",
+) -> None:
+    """Show what one revision declares and the other does not: template, and what it refers to."""
+    for what, given in (("BEFORE", before), ("AFTER", after)):
+        options.check_text(what, given)
+    from penstock_cli import views
+
+    commands.carry_out(lambda: views.diff(place, rollout, before, after))
 
 
 def _pause(place: options.Place, rollout: str, wait: float, output: str, *, paused: bool) -> None:

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from penstock.rollout import path
 from penstock_cli import explaining, looking, options, picture, places
+from penstock_cli import history as revisions
 from penstock_cli.exits import Stopped
 from penstock_cli.seen import Seen
 
@@ -53,6 +54,26 @@ def explain(place: options.Place, name: str, output: str) -> None:
         Stopped: it could not be read.
     """
     _print(place, name, View(explaining.lines, explaining.document), output)
+
+
+def history(place: options.Place, name: str, output: str) -> None:
+    """Print the revisions of a rollout's Agent.
+
+    Raises:
+        Stopped: they could not be read.
+    """
+    _print(place, name, View(revisions.lines, revisions.document), output)
+
+
+def diff(place: options.Place, name: str, before: str, after: str) -> None:
+    """Print what one revision declares and the other does not; nothing where they declare the same.
+
+    Raises:
+        Stopped: they could not be read, or nobody can tell which are meant.
+    """
+    seen, console = asyncio.run(looker(place).look(name)), terminal()
+    for line in revisions.between(seen, before, after):
+        console.print(revisions.coloured(line))
 
 
 def _print(place: options.Place, name: str, view: View, output: str) -> None:

@@ -11,9 +11,10 @@ import yaml
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from penstock import names
 from penstock.api.reasons import WaitReason
 from penstock.rollout import onlooker
-from penstock_cli import advice, explaining, picture
+from penstock_cli import advice, exits, explaining, history, picture
 from penstock_cli.main import app
 from penstock_cli.seen import read as read_documents
 from tests.unit.cli import rollouts
@@ -227,3 +228,80 @@ def test_the_help_of_a_command_imports_nothing_slow(command):
 
 def test_an_output_for_programs_is_no_watch():
     assert CliRunner().invoke(app, ["get", "support", "-w", "-o", "json"]).exit_code == 2
+
+
+# --------------------------------------------------------------------------- history and difference
+
+
+def declared(seen, name, **template):
+    """The revision's record, with what it declares."""
+    record = next(one for one in seen.documents.records if one["metadata"]["name"] == name)
+    record["data"] = {"declared": {"version": record["data"]["declared"]["version"], **template}}
+    return record["data"]
+
+
+@pytest.fixture
+def two():
+    """Stable and canary, of which the canary's prompt has another last line."""
+    seen = read(world_at(20))
+    words = "Be kind.\nPromise no date.\n"
+    declared(seen, S, instructions=words + "Write English.", model={"name": "a"})
+    declared(seen, C, instructions=words + "Write Spanish.", model={"name": "a"})
+    return seen
+
+
+def test_the_difference_is_that_of_stable_and_canary_line_by_line(two):
+    found = history.between(two, "", "")
+    changed = [line for line in found if line[:1] in "+-"]
+    assert changed == [
+        f"--- {S} (1.0)",
+        f"+++ {C} (2.0)",
+        "-    Write English.",
+        "+    Write Spanish.",
+        "-  version: '1.0'",
+        "+  version: '2.0'",
+    ]
+    assert history.between(two, "2.0", C) == []
+
+
+def test_what_a_revision_refers_to_is_compared_as_well(two):
+    declared(two, C, instructions="x")["references"] = {"prompts/system": "one\ntwo\n"}
+    found = history.between(two, S, C)
+    assert "+  prompts/system: |" in found
+    assert "+    two" in found
+
+
+@pytest.mark.parametrize(("before", "after"), [("9.0", ""), ("", "9.0")])
+def test_a_revision_that_is_not_on_record_is_said_with_those_that_are(two, before, after):
+    with pytest.raises(exits.Stopped) as stopped:
+        history.between(two, before, after)
+    assert "9.0 is no revision on record" in stopped.value.sentence
+    assert C in stopped.value.sentence
+
+
+def test_without_a_canary_somebody_must_say_what_is_compared():
+    with pytest.raises(exits.Stopped, match="has not a canary"):
+        history.between(read(STATES["stable"]()), "", "")
+
+
+def test_a_prompt_moves_no_cursor():
+    assert "\x1b" not in history.coloured("+ \x1b[2Jgone").plain
+
+
+def test_history_has_the_newest_first_with_its_verdict():
+    seen = read(STATES["rejected"]())
+    told = seen.status.verdicts[-1].wire()
+    for number, record in enumerate(seen.documents.records):
+        record["revision"] = number + 1
+        if record["metadata"]["name"] == C:
+            record["metadata"]["annotations"] = {names.ANNOTATION_VERDICT: json.dumps(told)}
+    head, *rows = printed(history.lines(seen, 80)).splitlines()
+    assert head.split() == ["REVISION", "ROLE", "AGE", "SERVED", "VERDICT", "SHARE"]
+    assert [row.split()[0] for row in rows] == [
+        record.name for record in reversed(seen.records.values())
+    ]
+    (rejected,) = [row for row in rows if row.startswith(C)]
+    assert rejected.split()[2:] == ["rejected", "-", "-", "✗", "ErrorRateRegression", "20", "%"]
+    items = history.document(seen)["items"]
+    assert [item["served"] for item in items if item["name"] == S] == [1]
+    assert max(map(len, [head, *rows])) <= 80

@@ -1,0 +1,148 @@
+"""The revisions of a rollout's Agent: how each ended, and what one has that another has not. Pure."""
+
+import difflib
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+import yaml
+from rich.text import Text
+
+from penstock import names
+from penstock.api.analysis import Verdict
+from penstock.rollout import requests
+from penstock_cli import picture, tables
+from penstock_cli.exits import Exit, Stopped
+from penstock_cli.picture import BAD, DIM, GOOD, Cell
+from penstock_cli.seen import Document, Seen
+
+_MARKS: Final = {"Rejected": "✗", "Promoted": "✓"}
+_STYLES: Final = {"Rejected": BAD, "Promoted": GOOD}
+
+
+def lines(seen: Seen, width: int) -> Iterator[Text]:
+    """A row for each revision on record, the newest first, with its last verdict.
+
+    ``SERVED`` numbers those that have served everybody, the last one highest.
+    """
+    head = ["REVISION", "ROLE", "AGE", "SERVED", "VERDICT", "SHARE"]
+    rows = [[(one, DIM) for one in head], *(_row(seen, record) for record in records(seen))]
+    if len(rows) == 1:
+        yield Text("no revision is on record", style=DIM)
+        return
+    yield from picture.grid(rows, width)
+
+
+def records(seen: Seen) -> list[Document]:
+    """The ControllerRevisions, the newest first."""
+    return sorted(seen.documents.records, key=lambda one: -int(one.get("revision") or 0))
+
+
+def _row(seen: Seen, record: Document) -> list[Cell]:
+    name, told = record["metadata"]["name"], verdict(record)
+    version = seen.version(name)
+    cut = record["metadata"].get("creationTimestamp", "")
+    said = f"{_MARKS.get(told.result.value, '–')} {told.reason.value}" if told else "-"
+    served = seen.records[name].served_sequence
+    cells = [
+        picture.role(seen, name),
+        tables.age(cut, seen.now) if cut else "-",
+        str(served) if served else "-",
+    ]
+    return [
+        (f"{name} ({version})" if version else name, "bold"),
+        *((cell, "") for cell in cells),
+        (said, _STYLES.get(told.result.value, "") if told else DIM),
+        (f"{told.percent} %" if told else "-", ""),
+    ]
+
+
+def verdict(record: Document) -> Verdict | None:
+    """The last verdict on a revision; None where there is none, or it cannot be read."""
+    text = (record["metadata"].get("annotations") or {}).get(names.ANNOTATION_VERDICT, "")
+    try:
+        return Verdict.model_validate(json.loads(text)) if text else None
+    except ValueError:
+        return None
+
+
+def document(seen: Seen) -> dict[str, Any]:
+    """The same for programs."""
+    return {"items": [_item(seen, record) for record in records(seen)]}
+
+
+def _item(seen: Seen, record: Document) -> dict[str, Any]:
+    name, told = record["metadata"]["name"], verdict(record)
+    return {
+        "name": name,
+        "version": seen.version(name),
+        "role": picture.role(seen, name),
+        "cut": record["metadata"].get("creationTimestamp", ""),
+        "served": seen.records[name].served_sequence,
+        "verdict": told.wire() if told else None,
+    }
+
+
+# ----------------------------------------------------------------------------------- difference
+
+
+def between(seen: Seen, before: str, after: str) -> list[str]:
+    """What was declared in one revision and not in the other, as a unified diff; empty: nothing.
+
+    Args:
+        before: name, hash or version; empty: stable.
+        after: name, hash or version; empty: the canary.
+
+    Raises:
+        Stopped: no revision on record, or several, can be meant.
+    """
+    first = _named(seen, before or seen.stable, "stable")
+    second = _named(seen, after or seen.canary, "a canary")
+    from_title, to_title = (_title(seen, one["metadata"]["name"]) for one in (first, second))
+    texts = _text(first), _text(second)
+    return list(difflib.unified_diff(*texts, from_title, to_title, lineterm=""))
+
+
+def coloured(line: str) -> Text:
+    """A line of a diff."""
+    style = {"+": GOOD, "-": BAD, "@": DIM}.get(line[:1], "")
+    told = tables.one_line(line)
+    return Text(told, style="bold" if line.startswith(("+++", "---")) else style)
+
+
+def _title(seen: Seen, name: str) -> str:
+    version = seen.version(name)
+    return f"{name} ({version})" if version else name
+
+
+def _named(seen: Seen, text: str, what: str) -> Document:
+    if not text:
+        raise Stopped(Exit.USAGE, f"{seen.name} has not {what}: say which revision is meant")
+    found = requests.named(text, {one.name: one.version for one in seen.records.values()})
+    there = ", ".join(sorted(seen.records)) or "none"
+    if len(found) != 1:
+        why = "is the version of several revisions" if found else "is no revision on record"
+        raise Stopped(Exit.USAGE, f"{text} {why}; there are: {there}")
+    return next(one for one in seen.documents.records if one["metadata"]["name"] == found[0])
+
+
+def _text(record: Document) -> list[str]:
+    """What people declared, and the content that it refers to."""
+    data = record.get("data") or {}
+    declared = {"template": data.get("declared") or {}}
+    references = data.get("references") or {}
+    whole = {**declared, **({"references": references} if references else {})}
+    dumped: str = yaml.dump(whole, Dumper=_Dumper, sort_keys=True, allow_unicode=True, width=10_000)
+    return dumped.splitlines()
+
+
+class _Dumper(yaml.SafeDumper):
+    """YAML with each text of several lines as a block, so that a prompt is compared line by line."""
+
+
+def _block(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _block)
