@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 from rich.console import Console
@@ -166,10 +167,17 @@ def printed(lines, width=80, **console):
 
 
 def text(name):
-    """What `get` and `explain` print of a state."""
+    """What `get` and `explain` print of a state; a check that says nothing is not named.
+
+    So a new check changes none of these texts.
+    """
     found = read(STATES[name]())
-    shown = printed(picture.lines(found, 80)), printed(explaining.lines(found, 80))
+    shown = printed(picture.lines(found, 80)), _without_names(printed(explaining.lines(found, 80)))
     return "$ penstock get support\n{}\n$ penstock explain support\n{}".format(*shown)
+
+
+def _without_names(text):
+    return re.sub(r"(?m)^no     .*(?:\n       .*)*", "no     …", text)
 
 
 def write():

@@ -85,6 +85,16 @@ def test_what_the_operator_awaits_is_what_is_said_to_hold():
         assert found["outdated"] is (state == "request not answered"), state
 
 
+def test_the_checks_that_say_nothing_are_named_in_their_order_in_lines_that_fit():
+    shown = printed(explaining.lines(read(STATES["paused"]()), 80)).splitlines()
+    first = next(line for line in shown if line.startswith("no "))
+    assert first.startswith("no     refused request, undo requested, ")
+    asked = [one["check"] for one in explaining.document(read(STATES["paused"]()))["answers"]]
+    told = " ".join(line[7:] for line in shown if line[:7].strip() in ("no", ""))
+    for name in asked[: asked.index("paused")]:
+        assert name in told, name
+
+
 def test_a_change_that_no_operator_has_seen_is_said_first():
     found = printed(explaining.lines(read(STATES["spec not seen"]()), 80)).splitlines()
     assert "generation 2, acted on 1" in found[2]
