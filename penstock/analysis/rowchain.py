@@ -46,19 +46,8 @@ class RowChain:
 
 def text_of(row: Row) -> str:
     """A row as it enters the digest: its values in a fixed order, parted by bars."""
-    reason = row.reason.value if row.reason is not None else ""
-    values = (
-        row.id,
-        row.kind.value,
-        row.task,
-        row.arm.value,
-        row.revision,
-        row.route_version,
-        row.begin_version,
-        row.bucket,
-        row.counting.value,
-        row.latency_ms,
-        row.cost_micro_usd,
-        reason,
+    reason = row.reason if row.reason is not None else ""
+    return (
+        f"{row.id}|{row.kind}|{row.task}|{row.arm}|{row.revision}|{row.route_version}|{row.begin_version}"
+        f"|{row.bucket}|{row.counting}|{row.latency_ms}|{row.cost_micro_usd}|{reason}"
     )
-    return "|".join(map(str, values))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import fields, replace
 
 import pytest
 
 from penstock.analysis.fold import Fold
 from penstock.analysis.metrics import for_status
-from penstock.analysis.rowchain import RowChain
+from penstock.analysis.rowchain import RowChain, text_of
 from penstock.api.analysis import AnalysisStatus
 from penstock.outcomes import Row, RowKind
 from penstock.task import Counting, OutcomeReason
@@ -52,6 +53,17 @@ def digest(rows):
 
 def seen(fold):
     return fold.observe(T + 5000).rows
+
+
+def test_a_row_and_its_digest_are_as_the_page_says():
+    row = Row("5-0", RowKind.FINISHED, "t7", Arm.CANARY, "cccc1111", 4, 3, 70, Counting.ERROR, 1200, 345,
+              OutcomeReason.TIMEOUT)  # fmt: skip
+    text = "5-0|f|t7|C|cccc1111|4|3|70|Error|1200|345|Timeout"
+    assert text_of(row) == text
+    assert digest([row]) == hashlib.sha256(f"\n{text}".encode()).hexdigest()
+    first = digest([row])
+    assert digest([row, row]) == hashlib.sha256(f"{first}\n{text}".encode()).hexdigest()
+    assert text_of(replace(row, reason=None)).endswith("|345|")
 
 
 def test_every_field_of_a_row_is_in_it():
