@@ -18,6 +18,7 @@ from penstock.rollout import (
     former,
     holds,
     inherited,
+    looks,
     numbers,
     path,
     policy,
@@ -38,7 +39,6 @@ from penstock.rollout.words import answers, conditions, events, waits
 #: Each move changes what the checks see; far fewer than this settle every situation.
 MAX_MOVES: Final = 24
 MAX_HALTS: Final = 8
-_LOOK_AT_TRAFFIC_SECONDS: Final = 1.0
 _LOOK_AT_CANARY_SECONDS: Final = 5.0
 _LOOK_AT_STABLE_SECONDS: Final = 60.0
 _TOLD_WAITS: Final = {
@@ -367,12 +367,12 @@ def _refused_percent(facts: Facts, before: AgentRolloutStatus) -> tuple[Happenin
 def _look_again(facts: Facts, wait: Awaited) -> float:
     """Seconds until this should be decided again, at the latest."""
     if wait.reason == WaitReason.UNDOING:
-        return _LOOK_AT_TRAFFIC_SECONDS
+        return looks.AT_TRAFFIC_SECONDS
     if not path.under_way(facts.status):
         first = wait.reason == WaitReason.FIRST_REVISION_NOT_READY
         soon = first or watch.is_close(facts)
         return _LOOK_AT_CANARY_SECONDS if soon else _LOOK_AT_STABLE_SECONDS
-    longest = _LOOK_AT_TRAFFIC_SECONDS if facts.percent else _LOOK_AT_CANARY_SECONDS
+    longest = looks.between_seconds(facts) if facts.percent else _LOOK_AT_CANARY_SECONDS
     if wait.until is None:
         return longest
     left = (wait.until - facts.now) / timedelta(seconds=1)

@@ -39,14 +39,14 @@ from penstock_operator.cluster.kinds import (
     spec_of,
     uid_of,
 )
-from penstock_operator.cluster.reading import Rollout
+from penstock_operator.cluster.reading import Rollout, UnreadRollout
 from penstock_operator.external.gates import Gates
 from penstock_operator.leadership import election
 from penstock_operator.leadership.leadership import Leadership
 from penstock_operator.reconcile import manifests, podwords
 from penstock_operator.reconcile.manifests import Installation
 from penstock_operator.reconcile.measure import Measure, StoreClock, last_moment
-from penstock_operator.reconcile.memory import Cuts, Memory, Quiet, record_version
+from penstock_operator.reconcile.memory import Cuts, Memory, Once, Quiet, object_version
 from penstock_operator.reconcile.rest import Basis, stamps
 from penstock_operator.reconcile.world import World
 from penstock_operator.tenancy.prices import UNREADABLE, PriceFile, Prices
@@ -100,14 +100,15 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
     agent = cache.get(AGENT, key.namespace, key.name)
     if agent is None or agent["metadata"].get("deletionTimestamp"):
         return None  # what it owned goes with it
+    memory.once.begin()
     references, missing = await _references(sources, key, agent)
     configmaps = _mine(cache.of_agent(CONFIGMAP, key), uid_of(agent))
     prices = sources.price_file.read()
-    spec, problem = judged(agent, references, prices, configmaps)
+    spec, problem = _judged(memory.once, agent, references, prices, configmaps)
     records = tuple(cache.of_agent(RECORD, key))
     deployments = _mine(cache.of_agent(DEPLOYMENT, key), uid_of(agent))
-    rollouts, unread = reading.rollouts(cache.of_agent(ROLLOUT, key))
-    status = reading.agent_status(agent)
+    rollouts, unread = _governing(memory.once, cache.of_agent(ROLLOUT, key))
+    status = memory.once.of("status", object_version(agent), lambda: reading.agent_status(agent))
     charge = rollouts[0] if rollouts else None
     look, look_error = await _look(sources, key, records)
     now = _now(sources, look, charge, now)
@@ -121,7 +122,7 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
         expected_micro_usd=budgets.expected_micro_usd(spec.budgets) if spec else None,
     )
     pods = await _pods(sources, key, deployments)
-    inputs = revision.canonical([spec_of(agent).get("template"), references])
+    inputs = _inputs(memory.once, agent, references)
     quiet = memory.quiet.then(inputs, now) if memory.quiet else Quiet(inputs, now)
     refers = _source(agent) is not None
     unprovided = _unprovided(sources, key, look)
@@ -159,6 +160,7 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
         quiet=quiet,
         answers=memory.answers,
         cuts=memory.cuts,
+        once=memory.once,
     )
 
 
@@ -191,6 +193,38 @@ def _number(obj: Object, *path: str) -> int:
 def _decided_epoch(rollout: Rollout | None, status: AgentStatus) -> int:
     """The highest epoch in which the statuses say that something was decided about the agent."""
     return max(_number(rollout.obj, "epoch") if rollout else 0, status.traffic.epoch)
+
+
+def _governing(
+    once: Once, found: list[Object]
+) -> tuple[tuple[Rollout, ...], tuple[UnreadRollout, ...]]:
+    """As ``reading.rollouts``, of the same objects once."""
+    return once.of("rollouts", stamps(found), lambda: reading.rollouts(found))
+
+
+def _inputs(once: Once, agent: Object, references: Mapping[str, str]) -> str:
+    """What a revision would be cut from, as text."""
+    declared = spec_of(agent).get("template")
+    made_from = (object_version(agent), references)
+    return once.of("inputs", made_from, lambda: revision.canonical([declared, references]))
+
+
+def _judged(
+    once: Once,
+    agent: Object,
+    references: Mapping[str, str],
+    prices: Prices,
+    configmaps: Mapping[str, Object],
+) -> tuple[AgentSpec | None, tuple[str, str] | None]:
+    """As ``judged``, of the same things once."""
+    mounted = configmaps.get(names.prices_name(name_of(agent)))
+    made_from = (
+        object_version(agent),
+        references,
+        prices,
+        object_version(mounted) if mounted else None,
+    )
+    return once.of("spec", made_from, lambda: judged(agent, references, prices, configmaps))
 
 
 def judged(
@@ -323,7 +357,7 @@ def _all_limits(records: tuple[Object, ...], cuts: Cuts) -> dict[str, RevisionLi
 
 def _limits(record: Object, cuts: Cuts) -> RevisionLimits | None:
     """The limits of a record's revision; what was read before is not read again."""
-    known = cuts.get(record_version(record))
+    known = cuts.get(object_version(record))
     if isinstance(known, revision.Revision):
         return known.limits
     template = _template(record)

@@ -1,10 +1,10 @@
 """What the operator remembers of an agent between passes; losing it costs nothing but time."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Self
+from typing import Any, Self, TypeAlias, TypeVar
 
 from penstock.api import condition
 from penstock.api.agent_status import AgentStatus
@@ -19,13 +19,41 @@ from penstock_operator.reconcile.rest import Rest
 
 #: A revision; else why what was read is none, and whether a newer Penstock can read it.
 Found = Revision | tuple[str, bool]
-Cuts = dict[tuple[str, str], Found]
+#: uid and resourceVersion.
+Version: TypeAlias = tuple[str, str]
+Cuts = dict[Version, Found]
+Made = TypeVar("Made")
 
 
-def record_version(record: Object) -> tuple[str, str]:
-    """What never stands for two contents of a record; without a version it is read anew."""
-    told = record["metadata"]
-    return str(told.get("uid", "")), str(told.get("resourceVersion") or id(record))
+def object_version(obj: Object) -> Version:
+    """What never stands for two contents of an object; without a version it is read anew."""
+    told = obj["metadata"]
+    return str(told.get("uid", "")), str(told.get("resourceVersion") or id(obj))
+
+
+@dataclass
+class Once:
+    """What was made of things is not made again of the very same things.
+
+    A pass each second looks at objects that change once in a minute. What a pass did not ask for is
+    forgotten with the next one.
+    """
+
+    _made: dict[str, tuple[object, Any]] = field(default_factory=dict)
+    _before: dict[str, tuple[object, Any]] = field(default_factory=dict)
+
+    def begin(self) -> None:
+        """A pass begins."""
+        self._before, self._made = self._made, {}
+
+    def of(self, what: str, made_from: object, make: Callable[[], Made]) -> Made:
+        """What ``make`` returns: it depends on ``made_from`` alone, and nobody changes it."""
+        known = self._made.get(what) or self._before.get(what)
+        if known is None or known[0] != made_from:
+            known = made_from, make()
+        self._made[what] = known
+        found: Made = known[1]
+        return found
 
 
 @dataclass(frozen=True)
@@ -79,8 +107,8 @@ class Memory:
     the last route that Redis took; ``strange`` is a route in Redis that is above what its leader
     may write; ``numbers_at`` when the status numbers were last written; ``unrecorded`` are verdicts,
     by record, that the API server would not take, ``unkept`` are decisions, by revision; ``answers`` hold children that the API server
-    stored otherwise than they were applied; ``cuts`` what its records hold; ``rest`` is there while
-    the last plan holds until there is news.
+    stored otherwise than they were applied; ``cuts`` what its records hold; ``once`` what was made of
+    its objects; ``rest`` is there while the last plan holds until there is news.
     """
 
     quiet: Quiet | None = None
@@ -95,6 +123,7 @@ class Memory:
     unkept: dict[str, tuple[Entry, ...]] = field(default_factory=dict)
     answers: dict[tuple[str, str], Answer] = field(default_factory=dict)
     cuts: Cuts = field(default_factory=dict)
+    once: Once = field(default_factory=Once)
     rest: Rest | None = None
 
     @classmethod

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from penstock import names
-from penstock.api.agent import AgentTemplate
+from penstock.api.agent import AgentSpec, AgentTemplate
 from penstock.api.agent_status import AgentStatus
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.money.ledger import Budget
+from penstock.revision import Revision
 from penstock.rollout.situation import Entry, Happening
 from penstock.traffic import (
     Messages,
@@ -39,7 +40,7 @@ from penstock_operator.reconcile import (
     waiting,
 )
 from penstock_operator.reconcile.course import Course, chart
-from penstock_operator.reconcile.memory import Lull
+from penstock_operator.reconcile.memory import Lull, object_version
 from penstock_operator.reconcile.statuses import comparable
 from penstock_operator.reconcile.stock import Known, Stock, take_stock, verdict_annotations
 from penstock_operator.reconcile.workforce import Crew, muster, prunable
@@ -145,15 +146,11 @@ def plan_agent(world: World) -> Plan:
 def _projections(world: World, crews: tuple[Crew, ...]) -> dict[str, Object]:
     """Projections to be applied, by revision: those that are missing or not what the record says."""
     wanted = {
-        crew.known.name: manifests.configmap(world.agent, crew.known.cut)
+        crew.known.name: _projection(world, crew.known.cut)
         for crew in crews
         if crew.replicas is not None
     }
-    return {
-        name: projection
-        for name, projection in wanted.items()
-        if drift.pending(projection, world.configmaps.get(name), world.answers)
-    }
+    return {name: projection for name, projection in wanted.items() if projection is not None}
 
 
 def _tampered(
@@ -188,12 +185,43 @@ def _children(
             continue
         if known.name in projections:
             found.append((CONFIGMAP, projections[known.name]))
-        wanted = manifests.deployment(
-            world.agent, world.spec, known.cut, crew.replicas, world.installation
-        )
-        if drift.pending(wanted, world.deployments.get(known.name), world.answers):
+        wanted = _workers(world, world.spec, crew)
+        if wanted is not None:
             found.append((DEPLOYMENT, wanted))
     return tuple(found)
+
+
+def _workers(world: World, spec: AgentSpec, crew: Crew) -> Object | None:
+    """The Deployment to apply; None where it is as declared."""
+    cut, live = crew.known.cut, world.deployments.get(crew.known.name)
+
+    def wanted() -> Object | None:
+        made = manifests.deployment(world.agent, spec, cut, crew.replicas or 0, world.installation)
+        return made if drift.pending(made, live, world.answers) else None
+
+    made_from = (*_declared_by(world, cut, DEPLOYMENT, live), crew.replicas)
+    return world.once.of(f"workers of {cut.name}", made_from, wanted)
+
+
+def _projection(world: World, cut: Revision) -> Object | None:
+    """The ConfigMap to apply; None where it is what the record says."""
+    live = world.configmaps.get(cut.name)
+
+    def wanted() -> Object | None:
+        made = manifests.configmap(world.agent, cut)
+        return made if drift.pending(made, live, world.answers) else None
+
+    made_from = _declared_by(world, cut, CONFIGMAP, live)
+    return world.once.of(f"projection of {cut.name}", made_from, wanted)
+
+
+def _declared_by(
+    world: World, cut: Revision, kind: Kind, live: Object | None
+) -> tuple[object, ...]:
+    """All that tells whether a child of a revision is to be applied."""
+    answer = world.answers.get((kind.kind, cut.name))
+    agent, installation = object_version(world.agent), world.installation
+    return agent, installation, cut, answer, object_version(live) if live else None
 
 
 def _price_tables(world: World) -> list[tuple[Kind, Object]]:

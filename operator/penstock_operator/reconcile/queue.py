@@ -34,6 +34,7 @@ class WorkQueue:
         self._timers: list[tuple[float, AgentKey]] = []
         self._failures: dict[AgentKey, int] = {}
         self._wake = asyncio.Event()
+        self._waiting = asyncio.Lock()  # one worker waits for news, the others for their turn
 
     def add(self, key: AgentKey, *, urgent: bool = False) -> None:
         """Ask for a run as soon as possible."""
@@ -74,6 +75,10 @@ class WorkQueue:
 
     async def get(self) -> tuple[AgentKey, bool]:
         """The next key to run and whether it is urgent, waiting for one."""
+        async with self._waiting:
+            return await self._next()
+
+    async def _next(self) -> tuple[AgentKey, bool]:
         while True:
             self._release_due()
             if self._urgent or self._calm:

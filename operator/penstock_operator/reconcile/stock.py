@@ -15,7 +15,7 @@ from penstock.rollout.situation import RevisionRecord, who_is_stable
 from penstock_operator.cluster import reading
 from penstock_operator.cluster.kinds import Object, annotations_of, controller_uid, name_of
 from penstock_operator.reconcile import decisions, remembered, runtimes
-from penstock_operator.reconcile.memory import Cuts, Found, record_version
+from penstock_operator.reconcile.memory import Cuts, Found, object_version
 from penstock_operator.reconcile.world import World
 
 _COLLISION: Final = (
@@ -163,7 +163,7 @@ def _own_records(world: World) -> list[Object]:
 def _read_all(records: list[Object], cuts: Cuts) -> tuple[dict[str, Known], dict[str, Unread]]:
     """The records, each read once in its life; what is not there any more is forgotten."""
     known, unread = {}, {}
-    held = {record_version(record): record for record in records}
+    held = {object_version(record): record for record in records}
     for place in cuts.keys() - held.keys():
         del cuts[place]
     for place, record in held.items():

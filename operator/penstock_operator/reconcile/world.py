@@ -14,7 +14,7 @@ from penstock_operator.cluster.drift import Answers
 from penstock_operator.cluster.kinds import Object, spec_of
 from penstock_operator.cluster.reading import Rollout, UnreadRollout
 from penstock_operator.reconcile.manifests import Installation
-from penstock_operator.reconcile.memory import Cuts, Lull, Quiet
+from penstock_operator.reconcile.memory import Cuts, Lull, Once, Quiet
 from penstock_store.records import Look
 
 
@@ -38,7 +38,7 @@ class World:
     the (epoch, version) of a route in Redis that no leader wrote: both come from the fence of the
     pass. ``quiet`` is what a revision would be cut from, to be remembered. ``answers`` are those of the API server that
     are not quite what was applied. ``cuts`` are what records of this very version held, by uid and
-    resourceVersion; it is filled in as they are read.
+    resourceVersion; it is filled in as they are read. ``once`` keeps what was made of objects.
     """
 
     now: datetime
@@ -76,6 +76,7 @@ class World:
     quiet: Quiet | None = None
     answers: Answers = field(default_factory=dict)
     cuts: Cuts = field(default_factory=dict)
+    once: Once = field(default_factory=Once)
 
     @property
     def uid(self) -> str:

@@ -16,6 +16,14 @@ class Clock:
         return self.now
 
 
+class Counted(Clock):
+    asked = 0
+
+    def __call__(self) -> float:
+        self.asked += 1
+        return self.now
+
+
 async def taken(queue: WorkQueue) -> AgentKey | None:
     """The next key, or None when none is due."""
     try:
@@ -106,3 +114,29 @@ async def test_a_failed_pass_of_a_rollout_in_flight_is_tried_again_soon_and_befo
     assert max(queue.retry(B, urgent=True) for _ in range(12)) == 5.0
     clock.now = 60
     assert [await taken(queue) for _ in range(2)] == [B, A]
+
+
+async def test_one_key_wakes_one_of_the_workers_that_wait() -> None:
+    clock = Counted()
+    queue = WorkQueue(clock)
+    workers = [asyncio.create_task(queue.get()) for _ in range(16)]
+    await asyncio.sleep(0)
+    waiting = clock.asked
+    queue.add(A)
+    done, left = await asyncio.wait(workers, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.sleep(0)
+    assert [worker.result() for worker in done] == [(A, False)]
+    assert clock.asked - waiting <= 3, "the others slept on"
+    for worker in left:
+        worker.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+
+
+async def test_a_worker_that_is_cancelled_while_it_waits_takes_no_turn() -> None:
+    queue = WorkQueue(Clock())
+    first, second = (asyncio.create_task(queue.get()) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    queue.add(A)
+    assert await asyncio.wait_for(second, 10) == (A, False)
+    assert first.cancelled()

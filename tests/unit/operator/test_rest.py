@@ -39,7 +39,7 @@ TOLD_BY = {
     "no rest with it": {"references", "missing", "lulls", "name_conflict", "refused", "settled", "pods"},
     "the end of a canary's rest, which is ten seconds long": {"external"},
     "nothing: it is a clock, a chance, a constant, or what was read": {
-        "now", "heard_seconds", "fresh_salt", "installation", "answers", "cuts",
+        "now", "heard_seconds", "fresh_salt", "installation", "answers", "cuts", "once",
     },
 }  # fmt: skip
 

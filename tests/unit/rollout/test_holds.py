@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from penstock.analysis.metrics import Tally
 from penstock.rollout.engine import decide
 from tests.unit.rollout import corpus
 from tests.unit.rollout.test_taken_off import ALONE, dead, outage
@@ -121,3 +122,14 @@ def test_what_a_person_ends_is_looked_at_seldom(make):
 )
 def test_what_goes_by_the_clock_or_by_pods_holds_for_no_time(make):
     assert holds(make()) == 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "tasks", "wanted"),
+    [(5, 1, 1), (30, 300, 1), (30, 20, 1.5), (30, 3, 2), (30, 0, 2)],
+)
+def test_a_canary_with_few_tasks_is_looked_at_less_often_once_that_is_known(seconds, tasks, wanted):
+    world = world_at(20)
+    world.after(seconds).measure(Tally(tasks=tasks), GOOD).decide()
+    assert world.percent == 20
+    assert world.look_again == pytest.approx(wanted)
