@@ -6,6 +6,8 @@ from typing import Final
 
 from penstock import names
 from penstock.api.reasons import WaitReason
+from penstock.rollout import commands as rollout_commands
+from penstock.rollout.requests import Verb
 from penstock_cli.seen import Seen
 
 
@@ -97,7 +99,20 @@ def _pods(seen: Seen) -> tuple[Command, ...]:
     return (look, logs, _abort(seen)) if seen.canary else (look, logs)
 
 
+def _braked(seen: Seen) -> tuple[Command, ...]:
+    """Stable broke a limit, and admits nothing until a person lets it."""
+    brake, stable = seen.status.brake, seen.status.stable_revision or ""
+    if brake is None or brake.released_at is not None:
+        return ()
+    place = rollout_commands.place(seen.name, seen.namespace)
+    retry = rollout_commands.annotate(f"agentrollout {place}", Verb.RETRY, stable)
+    return (Command(retry, f"{stable} is admitted to again, though it broke a limit"),)
+
+
 def _suspended(seen: Seen) -> tuple[Command, ...]:
+    spec = seen.documents.agent.get("spec") or {}
+    if not spec.get("suspended") and (braked := _braked(seen)):
+        return braked
     patch = """--type merge -p '{"spec":{"suspended":false}}'"""
     where = f" -n {seen.namespace}" if seen.namespace else ""
     return (Command(f"kubectl patch agent {seen.agent_name}{where} {patch}", "tasks are admitted"),)
@@ -132,7 +147,7 @@ BY_REASON: Final[Mapping[str, _Advice]] = {
     WaitReason.LIMIT_DOES_NOT_FIT: _waits("goes on all the same"),
     WaitReason.MEASUREMENT_MISSING: _operator,
     WaitReason.NOT_COMPARABLE: _nothing_but_abort,
-    WaitReason.NO_CANARY: _none,
+    WaitReason.NO_CANARY: _braked,
     WaitReason.NO_REVISION: _describe,
     WaitReason.PAUSED: _paused,
     WaitReason.ROLLED_BACK: _rejected,

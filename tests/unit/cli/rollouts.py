@@ -14,6 +14,7 @@ from penstock.api.rollout import AgentRolloutStatus
 from penstock.rollout.situation import Pods
 from penstock_cli import explaining, picture, seen
 from tests.unit.rollout.test_money import stopped
+from tests.unit.rollout.test_watch import braked
 from tests.unit.rollout.world import (
     APPROVED_AT_20,
     BAD,
@@ -59,6 +60,7 @@ STATES = {
     "suspect": lambda: world_at(20).after(61).measure(SUSPECT).decide(),
     "suspended": lambda: world_at(20).measure(OUTAGE, OUTAGE).decide(),
     "stopped by cap": stopped,
+    "braked": lambda: braked().decide(),
     "rejected": lambda: world_at(20).measure(BAD).decide(),
     "kill switch": lambda: world_at(20).change(agent_suspended=True).decide(),
     "blind": lambda: world_at(20).blind().decide(),
