@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import heapq
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
+from penstock.analysis import binomial, rates
 from penstock.api.rollout import AgentRolloutStatus
+from penstock.rollout.facts import COMPARABLE_PERCENT
 from penstock_bench.rollouts.product import Product, spec
-from penstock_bench.rollouts.rules import RIVALS, Rule
+from penstock_bench.rollouts.rules import LIMITS, RIVALS, Rule
 from penstock_bench.rollouts.sums import OnSums
 from penstock_bench.rollouts.weather import Sky, Task, Weather
 
@@ -35,7 +37,7 @@ class Run:
 
     ``given``: tasks the canary got until the verdict; ``harmed``: those of them that failed or escalated. ``full``:
     seconds until it had 95 % of the users; ``over``: until the verdict; None: never. ``off``: seconds from the outage's begin until no
-    new session came to the canary. ``look_ms``: mean and largest CPU of a look; ``sums``: characters in status.
+    new session came to the canary; ``late_looks``: how many looks that was after the first credible window. ``look_ms``: mean and largest CPU of a look; ``sums``: characters in status.
     """
 
     cell: str
@@ -47,6 +49,7 @@ class Run:
     full: float | None
     over: float | None
     off: float | None = None
+    late_looks: float = 0.0
     look_ms: tuple[float, float] = (0.0, 0.0)
     sums: int = 0
     cpu_seconds: float = 0.0
@@ -83,19 +86,44 @@ class _Toll:
         self.harmed += sum(task.error or task.escalation for task in mine)
 
 
+@dataclass
+class _Incident:
+    """When the first window of 60 or 300 s was credible: of stable, or of a canary that has most of the users."""
+
+    seen: list[Task] = field(default_factory=list)
+    credible: float | None = None
+
+    def look(self, now: float, tasks: list[Task], percent: int) -> None:
+        self.seen = [task for task in self.seen if task.routed > now - 300] + tasks
+        arms = (False, True) if percent > COMPARABLE_PERCENT else (False,)
+        windows = [(arm, seconds) for arm in arms for seconds in (60, 300)]
+        if self.credible is None and any(self._breaks(now, *window) for window in windows):
+            self.credible = now
+
+    def _breaks(self, now: float, canary: bool, seconds: int) -> bool:  # noqa: FBT001 - an arm
+        window = [t for t in self.seen if t.routed > now - seconds and t.canary is canary]
+        failed = sum(t.error and t.ends is not None and t.ends <= now for t in window)
+        return failed >= 3 and binomial.tail(failed, len(window), LIMITS[0]) <= rates.TAIL
+
+
 def _product(cell: Cell, sky: Sky, name: str, product: Product) -> Run:
-    now, toll, off = 0.0, _Toll(), None
+    now, toll, off, incident = 0.0, _Toll(), None, _Incident()
     while now < cell.longest_seconds and not product.verdict:
+        percent = product.percent
         tasks = sky.tasks(now, cell.look_seconds, product.percent, product.version)
         toll.count(tasks)
         product.route(tasks)
         now += cell.look_seconds
         product.look(now)
+        if off is None and cell.weather.outage:
+            incident.look(now, tasks, percent)
         if off is None and sky.reached is not None and now >= sky.reached and not product.percent:
             off = now - sky.reached
+    first = incident.credible
+    late = max(off + (sky.reached or 0.0) - first, 0.0) if off is not None and first else 0.0
     return Run(
         cell.name, name, sky.seed, product.verdict, toll.given, toll.harmed, product.full_at,
-        now if product.verdict else None, off,
+        now if product.verdict else None, off, late / cell.look_seconds,
         (1000 * product.look_seconds / product.looks, 1000 * product.largest_look),
         product.largest_sums, 0.0, product.message, "; ".join(product.lines),
     )  # fmt: skip

@@ -201,6 +201,8 @@ class Compared:
     settled: Evidence = NONE
     through_ms: int = 0
     since: tuple[int, ...] = (0,) * SLOTS
+    #: For each of RATIOS the events and tasks of the canary, and those of stable, in cohorts older than MATURE_MS; open ones are events.
+    unended: tuple[tuple[int, int, int, int], ...] = ((0, 0, 0, 0),) * len(RATIOS)
     #: What was concluded from it, by what it was asked.
     known: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
@@ -224,6 +226,7 @@ class Compared:
             since_anew(self.settled, self.since, known),
             self.through_ms,
             known,
+            self.unended,
         )
 
 
@@ -337,10 +340,30 @@ class Cohorts:
             self.settled,
             self.through_ms,
             self.since,
+            self._unended([c for k, c in over.items() if _is_old(k, now_ms)]),
         )
         if seen != self._seen:
             self._seen = seen
         return self._seen
+
+    def _unended(self, old: Sequence[Cohort]) -> tuple[tuple[int, int, int, int], ...]:
+        """Events and tasks of both arms in settled cohorts and in some others, what is open counted as an event in both."""
+        whole = self.settled.whole
+        found = []
+        for at, settled in enumerate(whole.ratios):
+            counts = [
+                sum(settled.canary),
+                sum(whole.canary),
+                sum(settled.stable),
+                sum(whole.stable),
+            ]
+            for cohort in old:
+                events, tasks = cohort.events[at], cohort.tasks
+                for place, arm in ((0, Arm.CANARY), (2, Arm.STABLE)):
+                    counts[place] += sum(events[arm]) + cohort.open[arm]
+                    counts[place + 1] += sum(tasks[arm])
+            found.append((counts[0], counts[1], counts[2], counts[3]))
+        return tuple(found)
 
     def _counts(
         self, old: Mapping[Key, Cohort], *, as_events: bool
@@ -369,5 +392,8 @@ def _is_mature(key: Key, cohort: Cohort, now_ms: int) -> bool:
     stable = sum(cohort.tasks[Arm.STABLE])
     if not stable:
         return (key.minute + 1) * COHORT_MS + LATE_MS <= now_ms
-    old = (key.minute + 1) * COHORT_MS + MATURE_MS <= now_ms
-    return old and cohort.open[Arm.STABLE] <= STILL_OPEN * stable
+    return _is_old(key, now_ms) and cohort.open[Arm.STABLE] <= STILL_OPEN * stable
+
+
+def _is_old(key: Key, now_ms: int) -> bool:
+    return (key.minute + 1) * COHORT_MS + MATURE_MS <= now_ms

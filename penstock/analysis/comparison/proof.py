@@ -165,6 +165,15 @@ def has_values(seen: Compared, at: int) -> bool:
     return seen.evidence.since[0].values[at].variance > 0
 
 
+def _unended(seen: Compared, at: int) -> float:
+    """By how much more of the canary's tasks than of stable's are open or have had an event, after a minute or more.
+
+    Where events come late, those of a bad canary are open tasks long before the first one is known.
+    """
+    ours, n_ours, theirs, n_theirs = seen.unended[at]
+    return ours / n_ours - theirs / n_theirs if n_ours and n_theirs else 0.0
+
+
 def _difference(seen: Compared, at: int, bounds: Bounds) -> tuple[float, float, int]:
     """The difference of the rates: at most, as estimated less what unlike users alone may do, and of how many tasks.
 
@@ -179,6 +188,7 @@ def _difference(seen: Compared, at: int, bounds: Bounds) -> tuple[float, float, 
         upper, of = seen.at_most[at][0]
         ours, n_ours = max(ours, upper), max(n_ours, of)
         difference = max(difference, ours / max(n_ours, 1) - theirs / max(n_theirs, 1))
+        difference = max(difference, _unended(seen, at))
     p, q = min((ours + 1) / (n_ours + 2), 1.0), min((theirs + 1) / (n_theirs + 2), 1.0)
     chance = p * (1 - p) / max(n_ours, 0.5) + q * (1 - q) / max(n_theirs, 0.5)
     innate = judge.innate_variance(seen, at, bounds)

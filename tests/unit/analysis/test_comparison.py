@@ -217,6 +217,24 @@ def test_the_next_share_is_harmless_once_enough_is_known():
     assert many.likely
 
 
+def still_open(ours, theirs):
+    """Twenty minutes in which so many tasks of each arm have not ended yet: what comes of them is late."""
+    world = World(1, share=0.2)
+    for _ in range(20):
+        for _ in range(world.per_minute):
+            slot = world.chance.randrange(100)
+            arm = Arm.CANARY if slot < 20 else Arm.STABLE
+            open_part = ours if arm is Arm.CANARY else theirs
+            world._task(arm, slot, 2, errors=0.005, escalations=0.0, hangs=open_part)
+        world.minute += 1
+    return proof.outlook(world.seen, BOUNDS, MAY_ADD, 0.5, 1)
+
+
+def test_more_of_it_than_of_stable_that_is_still_open_holds_before_the_first_late_event():
+    assert "escalationRate" in {gap.name for gap in still_open(0.25, 0.08).gaps}
+    assert "escalationRate" not in {gap.name for gap in still_open(0.08, 0.08).gaps}
+
+
 def test_a_harmful_next_share_is_not():
     seen = World(1, share=0.2).minutes(20, errors=0.08).seen
     ahead = proof.outlook(seen, BOUNDS, MAY_ADD, 0.5, 1)

@@ -90,6 +90,25 @@ def test_a_goal_is_missed_by_few_runs_only_where_chance_would_hardly_do_that():
     assert p90.of(BAD, [caught] * 8 + [slow] * 2, full=False).verdict is Verdict.NOT_TOLD
 
 
+def test_a_goal_that_is_known_to_be_missed_is_told_and_breaks_no_run():
+    cell = replace(BAD, name="errors 2.0% -> 8%, 10/s", goals=("G4",))
+    slow = [replace(RUN, given=500)] * 12
+    never = [replace(RUN, verdict="")] * 12
+    told = [said.verdict for said in goals.judged([(cell, slow)], full=True)]
+    assert told[:3] == [Verdict.HELD, Verdict.OPEN, Verdict.OPEN]
+    told = [said.verdict for said in goals.judged([(cell, never)], full=True)]
+    assert told[0] is Verdict.MISSED, "a median that is missed excuses nothing else"
+    names = {one.cell.name for one in cells.every()}
+    assert {name for _, name in goals.OPEN} <= names
+
+
+def test_a_canary_is_off_within_two_looks_of_the_first_credible_window():
+    weather = Weather(10.0, outage=Outage(5, 40, after_seconds=60))
+    run = play.play(Cell("outage", weather, 2.0, 300.0, ("G3",)), play.PRODUCT, 1)
+    assert run.off is not None
+    assert run.late_looks <= 2
+
+
 def test_what_is_never_condemned_misses_a_goal_that_asks_for_it():
     missed = [said.verdict for said in goals.judged([(BAD, [replace(RUN, verdict="")])], full=True)]
     assert missed[:3] == [Verdict.MISSED] * 3
