@@ -40,6 +40,21 @@ class Effect:
 
 
 @dataclass(frozen=True)
+class HarmDone:
+    """What a canary has done since it is bounded: tasks that failed, irreversible calls, their sum in millionths.
+
+    ``calls_most`` and ``micro_most``: the most for want of which a call was refused last; None where
+    none was.
+    """
+
+    failed: int = 0
+    calls: int = 0
+    micro: int = 0
+    calls_most: int | None = None
+    micro_most: int | None = None
+
+
+@dataclass(frozen=True)
 class Sums:
     """What a revision's calls have done: how many, for how many users (about), and of how many nobody knows.
 
@@ -56,14 +71,14 @@ class Sums:
 
     def words(self) -> str:
         """The same in one clause."""
-        much = "".join(f", {tool} {_decimal(micro)}" for tool, micro in sorted(self.micro.items()))
+        much = "".join(f", {tool} {decimal(micro)}" for tool, micro in sorted(self.micro.items()))
         doubt = f", and of {self.unknown} more nobody knows" if self.unknown else ""
         calls = "1 call" if self.done == 1 else f"{self.done} calls"
         users = "1 user" if self.users == 1 else f"{self.users} users"
         return f"{calls} that changed something, for {users}{much}{doubt}"
 
 
-def _decimal(micro: int) -> str:
+def decimal(micro: int) -> str:
     """Millionths as a decimal number, without zeros at its end."""
     whole, rest = divmod(micro, 1_000_000)
     return f"{whole}.{rest:06d}".rstrip("0").rstrip(".")

@@ -7,6 +7,7 @@ PenstockError
 ├── StoreUnavailable     Redis did not answer in time
 ├── StoreRefused         Redis answered that it cannot do it with what it holds
 ├── NotReplicated        a write that too few replicas of Redis confirmed in time
+├── WorthUnknown         a call of which nobody knows what it is worth, where a bound counts that
 ├── StaleWrite           a fenced write that lost against a newer one
 └── AdmissionRefused     a task that was not accepted (carries the problem for the caller)
 """
@@ -38,6 +39,10 @@ class StoreRefused(PenstockError):
     What it holds is not what Penstock writes there (``WRONGTYPE``, an error inside a script), or
     it does not know a command.
     """
+
+
+class WorthUnknown(PenstockError):
+    """A call was not made: what it is worth is counted, and it does not say that."""
 
 
 class NotReplicated(PenstockError):

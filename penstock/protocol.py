@@ -13,7 +13,7 @@ from penstock.api.oversight import ApprovalMode
 from penstock.money.ledger import MIN_REPLY_TOKENS, Budget, OnExceeded
 
 #: What workers of this release keep. 1: those that say no number, of the releases before there was one.
-SPOKEN: Final = 3
+SPOKEN: Final = 4
 SILENT: Final = 1
 BUDGETS: Final = "spec.budgets"
 ANALYSIS: Final = "spec.analysis"
@@ -75,6 +75,7 @@ def need(
         if any(tool.amount_from for tool in template.tools)
         else Need(),
         Need(3, f"{ANALYSIS}.canarySpendCapUSD") if trial.canary_spend_cap_usd else Need(),
+        Need(4, f"{ANALYSIS}.harm") if trial.harm else Need(),
         Need(3, f"{ANALYSIS}.canaryBudgetPercent") if trial.canary_budget_percent else Need(),
     )
     return max(needs, key=lambda one: one.number)

@@ -138,7 +138,8 @@ class Route:
     ``split`` and ``revisions`` go by hash; ``max_queued`` is how many tasks may wait for a worker, 0
     as many as the installation allows. ``rates`` are those of its users and tenants;
     ``budget_mark`` tells the budget that is declared in the ledger from others, "" where there is none.
-    ``restrictions``: as ``penstock.restrictions.written`` has them.
+    ``restrictions``: as ``penstock.restrictions.written`` has them. ``harm``: what the canary may do to the
+    world, as ``penstock.rollout.harm_budget.written`` has it, "" for no bound.
     """
 
     uid: str
@@ -149,6 +150,7 @@ class Route:
     rates: RequestRates = NO_RATES
     budget_mark: str = ""
     restrictions: str = ""
+    harm: str = ""
     revisions: Mapping[str, RoutedRevision] = field(default_factory=dict)
 
 

@@ -142,6 +142,7 @@ BY_REASON: Final[Mapping[str, _Advice]] = {
     WaitReason.EXTERNAL_MISSING: _waits("goes on without that number"),
     WaitReason.FIRST_REVISION_NOT_READY: _pods,
     WaitReason.HELD_BY_SETPOINT: _setpoint,
+    WaitReason.HARM_BUDGET_REACHED: _waits("lets it go on without that limit"),
     WaitReason.HOLDING: _waits("goes on without the rest of the hold"),
     WaitReason.HOLD_FOR_APPROVAL: _waits("approves"),
     WaitReason.LIMIT_DOES_NOT_FIT: _waits("goes on all the same"),

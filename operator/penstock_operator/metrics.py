@@ -230,6 +230,13 @@ BUDGET_SPENT: Final = Gauge(
     (*_AGENT, "window", "unit", "mode"),
     registry=_LEADING,
 )
+HARM_USED: Final = Gauge(
+    "penstock_agent_harm_used_percent",
+    "How much of a limit of analysis.harm its canary has used: limit is maxFailedTasks, maxIrreversibleCalls or "
+    "maxAmount. No series where none is declared, or the canary has more than half of the users.",
+    (*_AGENT, "limit"),
+    registry=_LEADING,
+)
 BUDGET_MARKS: Final = Gauge(
     "penstock_agent_budget_marks",
     "How many windows of users and of tenants (scope) have passed so many percent, 50, 80 or 95, of a limit "

@@ -15,6 +15,7 @@ from penstock.api.comparison import (
 from penstock.api.decisions import RowsSeen
 from penstock.api.external import ExternalGate, GateReport
 from penstock.api.fields import Block, Formerly, MapList, Message, Money, Percent, Rule, Timestamp
+from penstock.api.harm import Harm
 from penstock.api.sample import MAX_SAMPLES, Sample
 
 _COST_PERCENT: Final = 200
@@ -161,6 +162,14 @@ class Analysis(Block):
             description="Most that a canary may spend while its share is at most 50 %: reserved before "
             "each of its model calls. Then it is stopped: stable serves everybody, and it is not "
             "rejected. A higher cap, or promote, lets it go on. Absent: not bounded."
+        ),
+    ] = None
+    harm: Annotated[
+        Harm | None,
+        Field(
+            description="What a canary may do to the world while its share is at most 50 %, counted since it is "
+            "declared. Then it is stopped: stable serves everybody, and it is not rejected. A higher "
+            "limit, or promote, lets it go on. Absent: not bounded."
         ),
     ] = None
     canary_budget_percent: Annotated[

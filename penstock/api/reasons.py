@@ -52,6 +52,7 @@ class WaitReason(StrEnum):
     EXTERNAL_GATE = "ExternalGate"
     EXTERNAL_MISSING = "ExternalMissing"
     FIRST_REVISION_NOT_READY = "FirstRevisionNotReady"
+    HARM_BUDGET_REACHED = "HarmBudgetReached"
     HELD_BY_SETPOINT = "HeldBySetpoint"
     HOLDING = "Holding"
     HOLD_FOR_APPROVAL = "HoldForApproval"

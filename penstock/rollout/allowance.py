@@ -23,11 +23,20 @@ def limits(
         analysis: as it is declared now.
         agent: limits of the Agent's budget.
     """
-    unbounded = (status.suspension or Suspension()).unbounded
-    if not status.canary_revision or status.stage is Stage.DONE or unbounded:
+    if not _is_bounded(status):
         return ()
     share = _share(status)
     return (*_cap(analysis, share), *_parts(analysis, agent, share))
+
+
+def is_capped(status: AgentRolloutStatus) -> bool:
+    """Whether the canary that a status tells of is still tried on half of the users at most."""
+    return _is_bounded(status) and _share(status) <= CAPPED_PERCENT
+
+
+def _is_bounded(status: AgentRolloutStatus) -> bool:
+    unbounded = (status.suspension or Suspension()).unbounded
+    return bool(status.canary_revision) and status.stage is not Stage.DONE and not unbounded
 
 
 def _share(status: AgentRolloutStatus) -> int:

@@ -69,6 +69,7 @@ POLICIES: Final[Mapping[WaitReason, Policy]] = {
     WaitReason.CANARY_UNAVAILABLE: Policy(Cause.WORKERS, _OFF, Ends.ITSELF),
     WaitReason.AWAITING_CAPACITY: Policy(Cause.WORKERS, _KEPT, Ends.ITSELF),
     WaitReason.SPEND_CAP_REACHED: Policy(Cause.BUDGET, _OFF, Ends.PERSON),
+    WaitReason.HARM_BUDGET_REACHED: Policy(Cause.BUDGET, _OFF, Ends.PERSON),
     WaitReason.BUDGET_SHARE_REACHED: Policy(Cause.BUDGET, _OFF, Ends.ITSELF),
     WaitReason.HOLD_FOR_APPROVAL: Policy(Cause.PERSON, _KEPT, Ends.PERSON),
     WaitReason.PAUSED: Policy(Cause.PERSON, _KEPT, Ends.PERSON),

@@ -56,6 +56,11 @@ def raise_limit(situation: Situation, field: str, value: int) -> str:
     return _patch(situation, f'{{"spec":{{"analysis":{{"guardrails":{{"{field}":{value}}}}}}}}}')
 
 
+def raise_harm(situation: Situation, name: str, said: str) -> str:
+    """The command that sets a field of what a canary may do, by its JSON."""
+    return _patch(situation, f'{{"spec":{{"analysis":{{"harm":{{"{name}":{said}}}}}}}}}')
+
+
 def unpause(situation: Situation) -> str:
     """The command that lets the steps go on."""
     return _patch(situation, '{"spec":{"paused":false}}')

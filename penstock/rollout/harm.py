@@ -6,7 +6,7 @@ from penstock.api import condition
 from penstock.api.analysis import OnSharedIncident, Reason
 from penstock.api.comparison import OnRegression
 from penstock.api.reasons import WaitReason
-from penstock.rollout import findings, holds, misfits, spending
+from penstock.rollout import findings, harm_budget, holds, misfits, spending
 from penstock.rollout.comparing import (
     REASONS,
     check_name,
@@ -129,7 +129,7 @@ def _is_over(facts: Facts, check: Finding) -> bool:
 
 
 def spend_cap(facts: Facts) -> Move | None:
-    """A canary that has used up what it may spend is stopped: stable serves everybody.
+    """A canary that has used up what it may spend, or do to the world, is stopped: stable serves everybody.
 
     It is no worse for that, and not rejected. It comes back when its limit is raised or the window
     ends; promote lets it go on without, for the rest of its attempt.
@@ -146,11 +146,15 @@ def spend_cap(facts: Facts) -> Move | None:
         stop = facts.suspension.stop
         until = condition.moment(stop.until) if stop and stop.until else None
         return Wait(WaitReason(facts.suspended_for), waits.stopped, until)
-    stop_now = spending.reached(facts)
-    if stop_now is None or not facts.percent or facts.halted:
+    if not facts.percent or facts.halted:
         return None
-    why = verdicts.used_up(stop_now, facts)
-    return Suspend(spending.reason(stop_now), why, stop=spending.kept(stop_now))
+    if spent := spending.reached(facts):
+        why = verdicts.used_up(spent, facts)
+        return Suspend(spending.reason(spent), why, stop=spending.kept(spent))
+    if done := harm_budget.reached(facts):
+        why, stop = verdicts.has_done(done, facts), harm_budget.kept(done)
+        return Suspend(WaitReason.HARM_BUDGET_REACHED, why, stop=stop)
+    return None
 
 
 def _resume(facts: Facts, misfit: Finding | None = None) -> Move:

@@ -12,7 +12,7 @@ from penstock.api import condition
 from penstock.api.analysis import AnalysisStatus, ArmCounts, CheckReport, Yardstick
 from penstock.api.comparison import ComparisonStatus, StableUsers
 from penstock.api.rollout import AgentRolloutStatus
-from penstock.rollout import cancels, findings, gated, misfits, path
+from penstock.rollout import cancels, findings, gated, harm_budget, misfits, path
 from penstock.rollout.comparing import check_name, comparing
 from penstock.rollout.facts import COMPARABLE_PERCENT, Facts
 from penstock.rollout.words import compared
@@ -94,7 +94,7 @@ def _sums(facts: Facts) -> ComparisonStatus | None:
 def reports(facts: Facts) -> list[CheckReport]:
     """The guardrails, then the comparison."""
     known, observed = comparing(facts), facts.observation
-    rows = [check_report(check) for check in facts.checks]
+    rows = [check_report(check) for check in facts.checks] + harm_budget.reports(facts)
     rows += _cancels(facts)
     if known is None or observed is None:
         return rows
@@ -105,7 +105,7 @@ def reports(facts: Facts) -> list[CheckReport]:
 def _words(facts: Facts) -> tuple[str, ...]:
     """What each of them says, in one word."""
     known = comparing(facts)
-    found = [check.verdict.value for check in facts.checks]
+    found = [check.verdict.value for check in facts.checks] + harm_budget.words(facts)
     found += [row.verdict for row in _cancels(facts)]
     if known is not None and facts.observation is not None:
         found += [_word(known.strengths, one) for one in known.strengths.metrics]

@@ -48,6 +48,7 @@ _ASKED_BY: Final[Mapping[str, Check]] = {
     WaitReason.DEADLINE_EXCEEDED: deadline.exceeded,
     WaitReason.EXTERNAL_GATE: gates.closed,
     WaitReason.EXTERNAL_MISSING: gates.closed,
+    WaitReason.HARM_BUDGET_REACHED: harm.spend_cap,
     WaitReason.LIMIT_DOES_NOT_FIT: checks.evidence_unclear,
     WaitReason.NOT_COMPARABLE: harm.not_comparable,
     WaitReason.SHARED_INCIDENT: harm.shared_incident,

@@ -91,7 +91,8 @@ def _suspended(facts: Facts) -> _Told:
 
 def _is_bounded(facts: Facts) -> bool:
     analysis = facts.situation.spec.analysis
-    declared = (analysis.canary_spend_cap_usd, analysis.canary_budget_percent) != (None, None)
+    bounds = (analysis.canary_spend_cap_usd, analysis.canary_budget_percent, analysis.harm)
+    declared = any(bound is not None for bound in bounds)
     return declared or facts.suspended_for in spending.STOPPED
 
 

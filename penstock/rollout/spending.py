@@ -8,11 +8,15 @@ from penstock.api import condition
 from penstock.api.interruptions import SpendStop
 from penstock.api.reasons import WaitReason
 from penstock.money.ledger import Stop, Window
-from penstock.rollout import allowance
+from penstock.rollout import allowance, harm_budget
 from penstock.rollout.facts import Facts
 
-#: Why a canary is stopped for what it has spent.
-STOPPED: Final = (WaitReason.SPEND_CAP_REACHED, WaitReason.BUDGET_SHARE_REACHED)
+#: Why a canary is stopped for what it has spent, or done.
+STOPPED: Final = (
+    WaitReason.SPEND_CAP_REACHED,
+    WaitReason.BUDGET_SHARE_REACHED,
+    WaitReason.HARM_BUDGET_REACHED,
+)
 
 
 def reached(facts: Facts) -> Stop | None:
@@ -42,7 +46,7 @@ def still_stopped(facts: Facts) -> bool:
         return True
     if stop.until and facts.seconds_since(stop.until) >= 0:
         return False
-    most = _limits(facts).get(stop.limit)
+    most = (_limits(facts) | harm_budget.kept_limits(facts)).get(stop.limit)
     return most is not None and most <= stop.most
 
 

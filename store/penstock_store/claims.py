@@ -188,7 +188,8 @@ class Claims:
         """The same with bills of calls, and a reservation for the next one. See ``checkpoint``.
 
         Bills count whatever the directive; nothing is reserved unless it is CONTINUE. The answer is
-        None where nothing was asked, or the agent has no budget.
+        None where nothing was asked, or the agent has no budget. Where a call would pass what its canary
+        may do, nothing is saved, and the directive is GIVE_BACK, or ASK where nobody knows what it is worth.
         """
         told = [text for kind, data in events for text in (kind, json.dumps(data))]
         open_calls = ", ".join(intents) or "-"
@@ -216,11 +217,10 @@ class Claims:
         directive = Directive(said.decode())
         if directive is Directive.LOST:
             self._saved.pop(claim.id, None)
-        else:
-            self._saved[claim.id] = writing.saved
-            self._effects.remember(claim, told)
-        if not answer:
+        if not answer:  # nothing was saved
             return directive, None
+        self._saved[claim.id] = writing.saved
+        self._effects.remember(claim, told)
         reserved, restricted = answer
         self.brakes.hear(claim.agent, restricted)
         wish = said_of_money.reserve

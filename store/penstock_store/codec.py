@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from penstock.access import Access, Heard
+from penstock.effects import HarmDone
 from penstock.errors import StoreRefused
 from penstock.escalation import Decision, Verdict
 from penstock.money.ledger import Amount, Spending
@@ -302,7 +303,8 @@ def route_record(route: Route) -> tuple[str, ...]:
     split = route.split
     share = (split.stable, split.canary, str(split.percent), split.salt, str(split.unit))
     admission = (str(int(split.suspended)), str(route.max_queued), _rates(route.rates))
-    return (route.uid, *numbers, *share, *admission, route.budget_mark, route.restrictions)
+    declared = (route.budget_mark, route.restrictions, route.harm)
+    return (route.uid, *numbers, *share, *admission, *declared)
 
 
 def _rates(rates: RequestRates) -> str:
@@ -313,7 +315,7 @@ def _rates(rates: RequestRates) -> str:
 def look(answer: Sequence[Any]) -> Look:
     """A look from what look.lua answers."""
     now_ms, stored, first, last, works, waiting, trimmed, *more = answer
-    cost_today, spending, overdue, marked, parked, lapses_ms, waits_ms = more
+    cost_today, spending, overdue, marked, harm, parked, lapses_ms, waits_ms = more
     record = tuple((field or b"").decode(errors="replace") for field in stored)
     uid, epoch, version, *_ = record
     return Look(
@@ -342,6 +344,7 @@ def look(answer: Sequence[Any]) -> Look:
         cost_today=costs(cost_today),
         spending=_spending(spending),
         stops=money.stops(marked),
+        harm=_harm(harm),
     )
 
 
@@ -356,6 +359,14 @@ def _spending(said: Sequence[Any]) -> Spending | None:
         return money.spending(said) if said else None
     except (ValueError, TypeError):
         return None
+
+
+def _harm(said: Sequence[bytes]) -> HarmDone | None:
+    """What the canary has done; None where that is not bounded."""
+    if not said:
+        return None
+    failed, calls, micro, *marks = (_number(word(each)) if each else None for each in said)
+    return HarmDone(failed or 0, calls or 0, micro or 0, *marks)
 
 
 def _heard(text: str) -> Heard | None:

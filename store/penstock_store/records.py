@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from penstock.access import Access, Heard
+from penstock.effects import HarmDone
 from penstock.escalation import Decision
 from penstock.money.ledger import Answer, Spending, Stop
 from penstock.names import AgentKey
@@ -86,6 +87,7 @@ class Directive(StrEnum):
     CANCEL = "Cancel"  # the caller took it back: finish it as Cancelled
     LOST = "Lost"  # another worker owns it now: drop it without another write
     PARK = "Park"  # it waits for a person by now: drop it without another write
+    ASK = "Ask"  # nothing is saved: what the call that it would make is worth, a person must say
     REWRITE = "Rewrite"  # Redis may have lost what was saved last: save it again, and go on
 
     def graver(self, other: "Directive") -> "Directive":
@@ -164,6 +166,7 @@ class Look:
     cost_today: Mapping[str, int] = field(default_factory=dict)
     spending: Spending | None = None  # of the agent and its canary; None where there is no budget
     stops: tuple[Stop, ...] = ()  # where calls of the route's canary were refused
+    harm: HarmDone | None = None  # what the route's canary has done; None where that is not bounded
 
     @property
     def canary(self) -> str:
@@ -183,6 +186,11 @@ class Look:
     def restrictions(self) -> str:
         """The restrictions in force, as the route carries them; "" where there are none."""
         return "".join(self.route_record[12:13])
+
+    @property
+    def harm_bound(self) -> str:
+        """What the canary may do to the world, as the route carries it; "" where that is not bounded."""
+        return "".join(self.route_record[13:14])
 
     def admits(self, uid: str) -> bool:
         """Whether the route in force is of this Agent, leads to a revision, and is not suspended."""

@@ -67,6 +67,7 @@ class RedisServer:
     options: tuple[str, ...] = ()
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
+    start_seconds: float = _START_SECONDS  # a long log takes its time
 
     @property
     def url(self) -> str:
@@ -84,7 +85,7 @@ class RedisServer:
             self.process = subprocess.Popen(  # noqa: S603 - a path found by this module
                 [self.binary, *self._arguments()], stdout=out, stderr=out, cwd=self.directory
             )
-        deadline = time.monotonic() + _START_SECONDS
+        deadline = time.monotonic() + self.start_seconds
         while not (seen := _answer(self.port)).startswith(_UP):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.stop(signal.SIGKILL)

@@ -46,6 +46,9 @@ _MAY_ADD = _COMPARING + "test_what_the_next_step_may_add_is_declared"
 _IGNORED = _COMPARING + "test_smaller_differences_are_ignored"
 _TOLERATED = _COMPARING + "test_how_much_higher_values_may_be_is_declared"
 _SPENDING = "tests/unit/rollout/test_money.py::"
+_HARM_BUDGET = "tests/unit/rollout/test_harm_budget.py::"
+_HARM = _HARM_BUDGET + "test_a_canary_that_has_done_its_harm_is_stopped_and_not_rejected"
+_HARM_BOUND = _HARM_BUDGET + "test_a_route_carries_the_limits_with_the_tools_that_count"
 _GATES = "tests/unit/rollout/test_external_gates.py::"
 _ASKED = "tests/unit/operator/test_gates.py::"
 _OVER = _GUARDRAILS + "test_a_limit_condemns_what_is_over_it_and_spares_what_is_under_it"
@@ -262,6 +265,10 @@ TESTS = {
         "analysis.dryRun": _COMPARING + "test_a_check_that_only_reports_condemns_and_holds_nothing",
         "analysis.guardrails.costPercentOfBudget": _COSTS
         + "test_the_percentage_is_of_what_a_task_is_expected_to_cost",
+        "analysis.harm.maxFailedTasks": _HARM,
+        "analysis.harm.maxIrreversibleCalls": _HARM,
+        "analysis.harm.maxAmount.tool": _HARM_BOUND,
+        "analysis.harm.maxAmount.sum": _HARM,
         "analysis.canarySpendCapUSD": _SPENDING
         + "test_a_raised_cap_brings_it_back_to_its_share_and_one_that_is_not_higher_does_not",
         "analysis.canaryBudgetPercent": _SPENDING

@@ -1,6 +1,7 @@
 """What admission, the ledger and workers are told of an Agent's budgets and restrictions."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -8,8 +9,9 @@ from penstock import restrictions
 from penstock.api import budgets
 from penstock.api.budgets import PerCaller
 from penstock.api.restrictions import NO_RESTRICTIONS
+from penstock.api.tool import Tool
 from penstock.money.ledger import Budget, Mode
-from penstock.rollout import allowance
+from penstock.rollout import allowance, harm_budget
 from penstock.traffic import NO_RATES, RequestRates
 from penstock_operator.cluster.kinds import namespace_of
 from penstock_operator.reconcile import lifting
@@ -47,6 +49,16 @@ def budget(world: World, course: Course) -> Budget | None:
     agent, analysis = declared or Budget(), world.rollout.spec.analysis
     own = allowance.limits(analysis, agent.limits, course.rollout_status)
     return replace(agent, limits=(*agent.limits, *own)) if own else declared
+
+
+def harm(world: World, course: Course, tools: Sequence[Tool]) -> str:
+    """What the canary, which has these tools, may do to the world, as a route carries it. Where the Agent cannot be read what is in force stays."""
+    if world.spec is None:
+        return world.look.harm_bound if world.look else ""
+    status = course.rollout_status
+    if world.rollout is None or status is None:
+        return ""
+    return harm_budget.written(world.rollout.spec.analysis, status, tools)
 
 
 def restricted(world: World) -> str:

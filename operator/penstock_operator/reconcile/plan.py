@@ -1,6 +1,6 @@
 """The plan for one agent: pure, from the world as gathered to everything that must be written."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -8,6 +8,7 @@ from penstock import names
 from penstock.api.agent import AgentSpec, AgentTemplate
 from penstock.api.agent_status import AgentStatus
 from penstock.api.rollout import AgentRolloutStatus
+from penstock.api.tool import Tool
 from penstock.money.ledger import Budget
 from penstock.revision import Revision
 from penstock.rollout.situation import Entry, Happening
@@ -287,6 +288,7 @@ def _route(world: World, course: Course, crews: tuple[Crew, ...]) -> Route | Non
         rates=budgets.rates(world),
         budget_mark=budgets.mark(world, course),
         restrictions=budgets.restricted(world),
+        harm=budgets.harm(world, course, _tools(course, crews)),
         revisions=(lost if course.split.stable not in hashes else {})
         | {
             crew.known.cut.hash: RoutedRevision(
@@ -299,6 +301,15 @@ def _route(world: World, course: Course, crews: tuple[Crew, ...]) -> Route | Non
             for crew in crews
         },
     )
+
+
+def _tools(course: Course, crews: tuple[Crew, ...]) -> Sequence[Tool]:
+    """The tools of the canary."""
+    canary = course.split.canary or (
+        course.rollout_status and course.rollout_status.canary_revision
+    )
+    known = (crew.known for crew in crews if crew.known.name == canary)
+    return next((one.cut.template.tools for one in known), ())
 
 
 def _messages(template: AgentTemplate) -> Messages:

@@ -10,6 +10,7 @@ from penstock.api.reasons import ConditionType
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.money import spend
 from penstock.names import AgentKey
+from penstock.rollout import harm_budget
 from penstock_operator import metrics
 from penstock_operator.cluster.kinds import name_of
 from penstock_operator.metrics import Series
@@ -36,6 +37,7 @@ def of_agent(key: AgentKey, world: World, plan: Plan) -> dict[Series, float]:
         found |= dict(_spend(place, world, world.look))
     if plan.course is not None:
         found |= dict(_course(place, plan.course))
+        found |= dict(_harm(place, world, plan.course))
     revision, reason = _rejected(plan)
     if revision:
         found[metrics.REJECTED, (*place, revision, reason)] = 1.0
@@ -78,6 +80,17 @@ def _spend(place: tuple[str, str], world: World, look: Look) -> Iterator[tuple[S
         yield (metrics.BUDGET_MARKS, (*place, scope, window, str(percent))), float(count)
     for limit, count in refusals.items():
         yield (metrics.BUDGET_REFUSALS, (*place, *limit)), float(count)
+
+
+def _harm(place: tuple[str, str], world: World, course: Course) -> Iterator[tuple[Series, float]]:
+    """What of each limit the canary has used."""
+    status, look = course.rollout_status, world.look
+    if world.rollout is None or status is None or look is None or look.harm is None:
+        return
+    for name, percent in harm_budget.used_percent(
+        world.rollout.spec.analysis, status, look.harm
+    ).items():
+        yield (metrics.HARM_USED, (*place, name)), percent
 
 
 def _course(place: tuple[str, str], course: Course) -> Iterator[tuple[Series, float]]:

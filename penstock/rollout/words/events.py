@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from penstock.api.analysis import Verdict
+from penstock.api.reasons import WaitReason
 from penstock.api.rollout import Source
 from penstock.rollout import commands, moves
 from penstock.rollout.facts import Facts
@@ -65,7 +66,10 @@ def resumed(facts: Facts, percent: int, move: moves.Resume) -> str:
     """It has users again; by a person's word, whatever it has spent, or for being no incident."""
     so = ""
     if move.unbounded:
-        so = " by request, and spends what the Agent's own budgets allow"
+        spends = "spends what the Agent's own budgets allow"
+        if facts.suspended_for == WaitReason.HARM_BUDGET_REACHED:
+            spends = "what it does is not counted for the rest of its attempt"
+        so = f" by request, and {spends}"
     elif move.misfit:
         so = f": {misfits.no_incident(move.misfit)}"
     return f"{facts.canary} comes back to {percent} %{so}."

@@ -8,7 +8,7 @@ from penstock.api import budgets
 from penstock.api.analysis import Result, Verdict
 from penstock.api.sample import Sample
 from penstock.money.ledger import Limit, Scope, Stop, Window
-from penstock.rollout import commands, findings
+from penstock.rollout import commands, findings, harm_budget
 from penstock.rollout.facts import UNAVAILABLE_SECONDS, Facts
 from penstock.rollout.requests import Verb
 
@@ -69,6 +69,21 @@ def used_up(stop: Stop, facts: Facts) -> str:
         f"it has spent {spent} of the {most} that {budgets.field_of(limit)} leaves it{part}, and its "
         "next model call has no room"
     )
+
+
+def has_done(stop: harm_budget.Reached, facts: Facts) -> str:
+    """What of which limit the canary has done to the world."""
+    used, most = (harm_budget.shown(stop.name, number) for number in (stop.used, stop.most))
+    field = f"the {most} that analysis.harm.{stop.name} leaves it"
+    match stop.name:
+        case harm_budget.FAILED:
+            return f"{used} of its tasks have failed, of {field}"
+        case harm_budget.CALLS:
+            return f"it has made {used} irreversible calls of {field}, and its next one has no room"
+        case _:
+            amount = facts.situation.spec.analysis.harm
+            tool = amount.max_amount.tool if amount and amount.max_amount else ""
+            return f"its calls of {tool} are worth {used} of {field}, and the next one has no room"
 
 
 def _same_window(one: Limit, other: Limit) -> bool:

@@ -9,7 +9,7 @@ from penstock.api import condition
 from penstock.api.analysis import ArmCounts
 from penstock.api.reasons import WaitReason
 from penstock.api.rollout import AgentRolloutStatus, StepApproval
-from penstock.rollout import commands, findings, path
+from penstock.rollout import commands, findings, harm_budget, path
 from penstock.rollout.comparing import windows_only_suspend
 from penstock.rollout.facts import COMPARABLE_PERCENT, Facts
 from penstock.rollout.requests import Verb
@@ -196,6 +196,9 @@ def stopped(facts: Facts) -> str:
     if stop and stop.until:
         end = condition.moment(stop.until).strftime("%Y-%m-%d %H:%M UTC")
         way = f"It comes back by itself when that window ends, at {end}."
+    elif stop and (name := harm_budget.name_of(stop)):
+        said = harm_budget.declared(facts.situation.spec.analysis, name, 2 * stop.most)
+        way = f"Raise the limit: {commands.raise_harm(facts.situation, name, said)}"
     else:
         more = f"{2 * Decimal(cap or 1):f}"
         way = f"Raise the cap: {commands.raise_cap(facts.situation, more)}"

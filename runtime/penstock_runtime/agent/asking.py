@@ -9,6 +9,8 @@ from penstock.api.agent import AgentTemplate
 from penstock.api.oversight import OnTimeout, Oversight
 from penstock.escalation import Asked
 from penstock_runtime import redaction
+from penstock_runtime.agent import endings
+from penstock_runtime.agent.keeper import Keeper
 from penstock_runtime.agent.models.model import Message
 from penstock_runtime.agent.step import Park, Run
 from penstock_runtime.agent.tools.toolbox import Toolbox
@@ -42,6 +44,19 @@ def asked(template: AgentTemplate, toolbox: Toolbox, run: Run, wanted: Park) -> 
         on_timeout=oversight.on_timeout if proposed is None else OnTimeout.DENY,
         proposed="" if proposed is None else _json(proposed),
     )
+
+
+async def park(
+    template: AgentTemplate, toolbox: Toolbox, run: Run, wanted: Park, keeper: Keeper
+) -> Run:
+    """Put the task down until a person has decided; its end where too many wait already.
+
+    Raises:
+        Interrupted: it waits by now, or must be put down for another reason.
+    """
+    await keeper.park(run, asked(template, toolbox, run, wanted))
+    call = wanted.call
+    return run.ended(endings.too_many_wait(call.name, wanted.ask, call.input))
 
 
 def _arguments(given: Mapping[str, Any]) -> tuple[str, bool]:

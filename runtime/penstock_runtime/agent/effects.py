@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from penstock.api.tool import Effect, Tool
 from penstock.effects import EffectState
+from penstock.escalation import Ask
 from penstock.revision import canonical
 from penstock_runtime.agent.keeper import Event
 from penstock_runtime.agent.tools import arguments
@@ -18,9 +19,23 @@ _MILLION: Final = 1_000_000
 _MOST_MICRO: Final = 10**15
 
 
-def intended(tool: Tool, call: ToolUse) -> Event:
-    """A call is about to be made: from now on it may have been."""
-    return _event(tool, call, EffectState.INTENDED)
+def intended(tool: Tool, call: ToolUse, *, approved: bool = False) -> Event:
+    """A call is about to be made: from now on it may have been.
+
+    Of one that does not say what it is worth it is told that this worker can ask a person, and whether one
+    has ``approved`` it.
+    """
+    kind, said = _event(tool, call, EffectState.INTENDED)
+    return kind, said if said["amount"] else {**said, "asks": True, "approved": approved}
+
+
+def worth_asked(tool: Tool) -> Ask:
+    """Why a call waits for a person that does not say what it is worth, while a bound counts that."""
+    if tool.amount_from is None:
+        return Ask("analysis.harm counts what it is worth, and the tool has no amountFrom")
+    return Ask(
+        f"analysis.harm counts what it is worth, and its argument {tool.amount_from} is no amount from 0 on"
+    )
 
 
 def not_made(tool: Tool, call: ToolUse) -> Event:

@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from penstock import limits
 from penstock.api import budgets
+from penstock.api.agent import Limits
 from penstock.escalation import Ask, Decision
 from penstock.money.ledger import Cut, OnExceeded, Refused
-from penstock.task import Outcome, OutcomeReason, TaskStatus
+from penstock.task import Outcome, OutcomeReason, TaskStatus, Usage
 from penstock_runtime import redaction
 from penstock_runtime.agent.models.model import Failure, ModelFailed
 
@@ -213,3 +215,9 @@ def internal(problem: str) -> Outcome:
 def shown(given: Mapping[str, Any]) -> str:
     """Arguments as people read them: JSON, cut when long."""
     return redaction.shortened(json.dumps(given, ensure_ascii=False), _SHOWN_CHARACTERS)
+
+
+def out_of_time(bounds: Limits, usage: Usage) -> Outcome:
+    """No time was left for a call."""
+    spent = replace(usage, wall_ms=bounds.wall_seconds * 1000)
+    return limits.breach_before_call(bounds, spent) or internal("no time was left")

@@ -82,6 +82,8 @@ class Keeper(Protocol):
         Raises:
             Interrupted: it is kept, and this worker must put the task down.
             NotReplicated: it is kept, and too few replicas have confirmed it.
+            WorthUnknown: it is not kept: the canary's calls are bounded by what they are worth, and a call
+                among ``events`` does not say it.
         """
         ...
 

@@ -9,7 +9,7 @@ from penstock.api.restrictions import Restrictions
 from penstock.api.tool import Effect
 from penstock.money import bound
 from penstock.money.ledger import Quote, Refused, Scope
-from penstock.task import Outcome, Usage
+from penstock.task import Usage
 from penstock_runtime import redaction
 from penstock_runtime.agent import (
     asking,
@@ -96,9 +96,8 @@ async def _next_step(agent: Agent, run: Run, keeper: Keeper) -> Run:
             return await _call_at_once(agent, run, calls, keeper)
         case Tell() as told:
             return await _tell(agent, run, told, keeper)
-        case Park(call, ask) as wanted:
-            await keeper.park(run, asking.asked(agent.template, agent.toolbox, run, wanted))
-            return run.ended(endings.too_many_wait(call.name, ask, call.input))
+        case Park() as wanted:
+            return await asking.park(agent.template, agent.toolbox, run, wanted, keeper)
 
 
 def _sampled(agent: Agent, run: Run, begun: Run, by: Restrictions) -> Run:
@@ -183,7 +182,7 @@ async def _count(agent: Agent, run: Run, transcript: Transcript, keeper: Keeper)
         raise
     except ModelFailed as failure:
         if _left_seconds(agent, keeper) <= _NO_TIME_SECONDS:
-            return run.ended(_out_of_time(agent, run))
+            return run.ended(endings.out_of_time(agent.template.limits, run.usage))
         return replace(run, counted=Asked(len(transcript.messages), None, failure))
     return replace(run, counted=Asked(len(transcript.messages), found))
 
@@ -206,7 +205,7 @@ async def _ask(agent: Agent, run: Run, ask: AskModel, keeper: Keeper) -> Run:
         run = run.used(bill.usage)
         late = _left_seconds(agent, keeper) <= _NO_TIME_SECONDS
         failed = endings.model_failed(failure, bill.charge.attempts)
-        return run.ended(_out_of_time(agent, run) if late else failed)
+        return run.ended(endings.out_of_time(agent.template.limits, run.usage) if late else failed)
     afforded = answer.afforded
     asked, cut_by = (afforded.reply_tokens, afforded.cut_by) if afforded else (ask.max_tokens, None)
     usage = (run.usage + bill.usage + Usage(model_calls=1, tier=agent.tier)).timed(keeper.wall_ms())
@@ -272,12 +271,6 @@ def _request(agent: Agent, run: Run, ask: AskModel, keeper: Keeper) -> Request:
     )
 
 
-def _out_of_time(agent: Agent, run: Run) -> Outcome:
-    bounds = agent.template.limits
-    spent = replace(run.usage, wall_ms=bounds.wall_seconds * 1000)
-    return limits.breach_before_call(bounds, spent) or endings.internal("no time was left")
-
-
 # ---------------------------------------------------------------------------------- the tools
 
 
@@ -316,7 +309,11 @@ async def _tell(agent: Agent, run: Run, told: Tell, keeper: Keeper) -> Run:
 async def _call(agent: Agent, run: Run, step_made: CallTool, keeper: Keeper) -> Run:
     """Carry out a call and keep its result before anything uses it."""
     call = step_made.call
-    made = await _make(agent, run, call, keeper, step_made.note)
+    try:
+        made = await _make(agent, run, call, keeper, step_made.note)
+    except errors.WorthUnknown:
+        wanted = Park(call, effects.worth_asked(agent.toolbox.tools[call.name]))
+        return await asking.park(agent.template, agent.toolbox, run, wanted, keeper)
     if not made.result.known and step.must_not_repeat(agent.toolbox, call):
         run = _timed(run.used(Usage(tool_calls=1)), keeper)
         return run.ended(endings.result_unknown(call.name, call.input, made.result.text))
@@ -393,7 +390,9 @@ async def _intend(agent: Agent, run: Run, call: ToolUse, keeper: Keeper) -> None
     tool, once = agent.toolbox.tools[call.name], step.must_not_repeat(agent.toolbox, call)
     intended = replace(run, transcript=run.transcript.with_intent(call)) if once else run
     try:
-        await _save(keeper, intended, [effects.intended(tool, call)], replicated=once)
+        approved = run.decision is not None and run.decision.place == call.place
+        event = effects.intended(tool, call, approved=approved)
+        await _save(keeper, intended, [event], replicated=once)
     except Interrupted:
         # It was not made; raises again, as the order still stands.
         await _save(keeper, run, [effects.not_made(tool, call)])

@@ -202,6 +202,8 @@ class Hold:
                 if not ends:
                     raise OutOfTime from error
             else:
+                if said is Directive.ASK:
+                    raise errors.WorthUnknown
                 self.tell(said)
 
     async def _checkpoint(
@@ -228,10 +230,7 @@ class Hold:
         return said
 
     def _sign_left(self) -> float:
-        """For how long the worker is too young for a call that may be made once, in seconds.
-
-        Where Redis loses its newest writes, the worker's first sign among them, nobody misses the worker.
-        """
+        """For how many seconds it is too young for a call that is made once: nobody would miss its sign."""
         known = self._store.claims.consumers.heard_seconds(self.claim.agent, self.claim.consumer)
         return self._patience.sign_seconds - known
 

@@ -6,7 +6,7 @@
 --       the tag where there is none).
 -- ARGV: id, digest, idempotent (1 or 0), sess, user, session, lane, inputChars, tenant, shared session (1 or 0),
 --       the end of the idempotency key's name, then further fields of the task in pairs.
--- uses: agent places ledger tasks
+-- uses: agent places ledger harm tasks
 local TASK, IDEMPOTENCY, SESSION, WAITING, SESSIONS = KEYS[4], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local id, digest, idempotent, sess = ARGV[1], ARGV[2], ARGV[3] == "1", ARGV[4]
 local user, session, lane, input_chars, tenant = ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8]), ARGV[9]
@@ -72,6 +72,7 @@ local new_pin = pin == nil
 pin = pin or fresh()
 former = former or pin.revision
 local to = serving(pin.revision)
+if harm.is_over(to) and not gone(route.stable) then to = route.stable end
 local moved = to ~= pin.revision
 if moved then pin.revision, pin.arm, pin.begin = to, "S", "0" end
 if pin.revision == route.candidate then pin.arm = "C" end

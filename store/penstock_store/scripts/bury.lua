@@ -1,6 +1,6 @@
 -- Part at once what a process held that was seen to die. Answers how many groups that made.
 -- KEYS: tag, route, outcomes, queue of each lane. ARGV: revision, consumer, a name that is used once.
--- uses: agent places ledger tasks tail suspects
+-- uses: agent places ledger harm tasks tail suspects
 local consumer, name = ARGV[2], ARGV[3]
 local groups = 0
 for lane = 1, 3 do

@@ -5,7 +5,7 @@
 -- KEYS: tag, route, outcomes, escalation. ARGV: id of the escalation, tenant ("": of whichever), person, verdict, note,
 --       answer, changed arguments (JSON, "" for the model's own), server life, what all spellings of the person's name
 --       have in common, digest of the call that he means ("": not said).
--- uses: agent places ledger tasks lost parking
+-- uses: agent places ledger harm tasks lost parking
 local name, tenant, person, verdict, note, answer, changed = unpack(ARGV, 1, 7)
 local life, meant = ARGV[8], ARGV[10]
 local task, known = parking.open(name)

@@ -5,7 +5,7 @@
 -- ARGV: consumer, its last number, server life, id, claim id, status, reason, message, counting, output, usage, cost,
 --       has history, history, heeds (1: it may have to be put down), money (JSON,
 --       "" for none), then events: type, json.
--- uses: agent places ledger tasks tail claims effects
+-- uses: agent places ledger harm tasks tail claims effects
 local consumer, id, claim = ARGV[1], ARGV[4], ARGV[5]
 local task = task_at(id)
 if task and task.claim == claim and has_ended(task) then return {0, "Continue"} end

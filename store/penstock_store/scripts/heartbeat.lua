@@ -4,7 +4,7 @@
 -- said last to this worker (revision, word or empty, ms ago), what the worker keeps (its revision or empty,
 -- its protocol number), mark of the restrictions that it knows, then per claim: task, claim id.
 -- The queue of a claimed task is known only from the task, so it is built from the tag.
--- uses: agent places ledger tasks tail claims
+-- uses: agent places ledger harm tasks tail claims
 local consumer, mark, life = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local claims = {}
 

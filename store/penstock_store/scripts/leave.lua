@@ -1,7 +1,7 @@
 -- Queue again what a worker still holds that ends in order. Suspects stay suspects, in a group of the same size.
 -- Answers how many it held.
 -- KEYS: tag, route, outcomes, queue of each lane. ARGV: revision, consumer, a name that is used once.
--- uses: agent places ledger tasks tail suspects
+-- uses: agent places ledger harm tasks tail suspects
 local consumer, name = ARGV[2], ARGV[3]
 local held = 0
 

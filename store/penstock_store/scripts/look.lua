@@ -2,11 +2,11 @@
 -- {revision, what the model said last to its workers, what these keep, queued, running, pinned, oldest queued ms, users, tasks} of each,
 -- tasks that wait for an earlier one of their session, 1 when the log has lost its first rows, micro-USD of today in pairs by
 -- revision, what `spent.lua` answers of the budget or nothing, 1 when the ledger has calls that are open past their time,
--- where calls of the canary were refused (see places.marked), calls that wait for a person, and in how many ms time decides
+-- where calls of the canary were refused (see places.marked), what it has done (see harm.seen), calls that wait for a person, and in how many ms time decides
 -- the first of them}; route is its fields, or empty.
 -- KEYS: tag, route, outcomes. ARGV: what each id begins with, then revisions; others are told of when they hold tasks.
 -- unguarded: it takes out what is empty or over, and changes nothing else
--- uses: agent places spent
+-- uses: agent places spent harm
 local LONGEST_WORD = 64 -- a namespace's own user can write any
 
 local function id_of(entries) return entries[1] and entries[1][1] or "" end
@@ -100,8 +100,8 @@ for _, revision in ipairs(call("SMEMBERS", REVISIONS)) do
   if not named[revision] and holds_tasks(revision) then works[#works + 1] = work(revision) end
 end
 return {
-  NOW, call("HMGET", ROUTE, "uid", "epoch", "version", "stable", "candidate", "percent", "salt", "unit", "suspended", "maxQueued", "rates", "budget", "restrictions"),
+  NOW, call("HMGET", ROUTE, "uid", "epoch", "version", "stable", "candidate", "percent", "salt", "unit", "suspended", "maxQueued", "rates", "budget", "restrictions", "harm"),
   id_of(call("XRANGE", OUTCOMES, "-", "+", "COUNT", 1)),
   id_of(call("XREVRANGE", OUTCOMES, "+", "-", "COUNT", 1)), works, waiting_tasks(), is_trimmed(),
-  call("HGETALL", spend_key()), spending(), has_overdue_calls(), marked(), unpack(parked()),
+  call("HGETALL", spend_key()), spending(), has_overdue_calls(), marked(), harm.seen(), unpack(parked()),
 }

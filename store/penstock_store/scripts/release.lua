@@ -2,7 +2,7 @@
 -- It is no suspect delivery: the worker lived.
 -- KEYS: tag, route, outcomes, task. ARGV: consumer, its last number, server life, id, claim id,
 --       money (JSON, "" for none), to stable (1: the canary it is with may not spend more; or 0).
--- uses: agent places ledger tasks tail claims
+-- uses: agent places ledger harm tasks tail claims
 local consumer, id, claim = ARGV[1], ARGV[4], ARGV[5]
 local task = task_at(id)
 write_even_when_full()
@@ -24,7 +24,8 @@ call("HSET", KEYS[4], "status", SUSPENDED and "Halted" or "Queued", "claim", "",
   "deliveries", math.max(0, task.deliveries - 1))
 call("HDEL", KEYS[4], "holder", "heldAt")
 local to = serving(task.revision)
-if ARGV[7] == "1" and route and to == route.candidate and not gone(route.stable) then to = route.stable end
+local is_over = call("HGET", KEYS[4], "overHarm") == task.revision
+if (ARGV[7] == "1" or is_over) and route and to == route.candidate and not gone(route.stable) then to = route.stable end
 if to ~= task.revision then reassign(id, task, to) end
 enqueue(id, task)
 return {written(consumer), 1}

@@ -37,6 +37,7 @@ PATIENCE_SECONDS = 120 + TASKS
 @pytest.fixture
 def own_redis():
     with testing.redis_server("", "--auto-aof-rewrite-percentage", "0") as server:
+        server.start_seconds = 180
         yield server
 
 

@@ -16,6 +16,7 @@ from penstock.rollout.facts import Facts
 from penstock.rollout.moves import Awaited
 from penstock.rollout.situation import Pods
 from penstock_operator.reconcile import idle
+from tests.unit.rollout import test_harm_budget
 from tests.unit.rollout.test_deadlines import waiting
 from tests.unit.rollout.test_external_gates import (
     at_the_end_of_a_hold,
@@ -198,6 +199,7 @@ WORLDS = {
     ),
     "limit_does_not_fit": (lambda: lasting().step_over(), "Suspended"),
     "spend_cap": (stopped, "Suspended"),
+    "harm_budget": (test_harm_budget.stopped, "Suspended"),
     "budget_share": (budget_share, "Suspended"),
     "rolled_back": (lambda: canary_world().measure(canary=BAD).decide(), "Degraded"),
 }

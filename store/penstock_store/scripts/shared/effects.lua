@@ -61,6 +61,7 @@ local function note(id, json)
   if facts[4] == word_of(said) then return end
   call("HSET", task_key(id), "effected", word_of(said))
   write_down(string.match(id, "[^.]+$"), facts, said, json)
+  if said.state == "NotMade" or said.state == "Refused" then harm.give_back(id, facts[3] or "", said) end
 end
 
 -- Which of the newest effects are there: of a task's call in a state, and of a task's call in any state but intended.
@@ -87,6 +88,7 @@ function effects.restate(since, told)
     local has_ended = said.state == "Intended" and there[table.concat({tail, said.step, said.position}, ".")]
     if not there[tail .. word_of(said)] and not has_ended then
       write_down(tail, {told[i + 1], told[i + 2], told[i + 3]}, said, json)
+      if said.state == "Intended" then harm.count(told[i + 3], said) end
       if call("EXISTS", task_key(id)) == 1 then call("HSET", task_key(id), "effected", word_of(said)) end
     end
   end

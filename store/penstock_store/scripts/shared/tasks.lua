@@ -163,7 +163,7 @@ end
 local ONLY_UNTIL_THE_END = {
   "checkpoint", "checkpointRevision", "whole", "intents", "holder", "heldAt", "claimedAt", "savedAt", "savedBy",
   "suspects", "alone", "countedOf", "doubt", "entry", "sess", "bucket", "beginVersion", "cancel", "moved", "idem", "deliveries", "v", "calls",
-  "asked", "parked", "parkedAt", "parkedBy", "waitedMs", "decision", "decidedLife", "takenOver", "takenFor",
+  "asked", "parked", "parkedAt", "parkedBy", "waitedMs", "decision", "decidedLife", "takenOver", "takenFor", "reserved", "overHarm",
 }
 
 -- What a task has asked of people is kept as long as the task; nobody need answer any more.
@@ -253,6 +253,7 @@ local function finish(id, task, ending)
   if ending.usage then call("HSET", key, "usage", ending.usage) end
   drop_pieces(id)
   call("HDEL", key, unpack(ONLY_UNTIL_THE_END))
+  harm.count_end(task, counting)
   count_spend(task.revision, ending.usage or call("HGET", key, "usage") or "")
   row("f", id, task, table.concat({"", counting, latency, ending.cost or 0}, "|"))
   event(id, "finished", cjson.encode({

@@ -10,6 +10,7 @@ local suspended_while = {
   BudgetShareReached = true,
   CeilingReached = true,
   DeadlineExceeded = true,
+  HarmBudgetReached = true,
   HeldBySetpoint = true,
   HoldForApproval = true,
   LimitDoesNotFit = true,
