@@ -95,6 +95,7 @@ def line(event: dict[str, Any]) -> str:
             said = data.get("revision", "")
         case "model":
             said = f"{data.get('inputTokens', 0)} tokens in, {data.get('outputTokens', 0)} out"
+            said += ", out of the cache" if data.get("cached") else ""
         case "tool":
             said = f"{data.get('name', '')} {'answered' if data.get('ok') else 'failed'}"
         case "waiting":

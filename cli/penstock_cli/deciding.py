@@ -73,6 +73,8 @@ def show_list(place: options.Place, wanted: Wanted, *, as_json: bool) -> None:
         print(json.dumps(page, indent=2, ensure_ascii=False))
     else:
         print(tables.table([*_rows(page["items"])]))
+    if not page["items"]:
+        print("penstock: no call that waits fits", file=sys.stderr)
     if page["continue"]:
         print(
             f"penstock: the first {len(page['items'])}; there may be more: --limit 0 shows all",
@@ -87,7 +89,7 @@ def show(place: options.Place, identifier: str, *, as_json: bool) -> None:
         Stopped: there is none of this id, or it could not be read.
     """
     found = listing.run_at(
-        listing.of_its_agent(place, identifier),
+        listing.of_its_agent(place, identifier, of_what="escalation"),
         lambda http, _: gateway.fetch(http, "GET", _path(identifier)),
     )
     if as_json:
@@ -110,7 +112,8 @@ def decide(place: options.Place, identifier: str, word: Word, *, as_json: bool) 
     """
     word.body()
     found = listing.run_at(
-        listing.of_its_agent(place, identifier), lambda http, _: _decided_by(http, identifier, word)
+        listing.of_its_agent(place, identifier, of_what="escalation"),
+        lambda http, _: _decided_by(http, identifier, word),
     )
     if as_json:
         print(json.dumps(found, indent=2, ensure_ascii=False))

@@ -1,6 +1,7 @@
 """``penstock effects``: what an agent's calls have done to the world, as the terminal shows it."""
 
 import json
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ def show(place: options.Place, wanted: Wanted, *, as_json: bool) -> None:
         return
     print(tables.table([*_rows([*found["unknown"], *found["items"]])]))
     print("\n".join(_summed(found)))
+    if not (found["unknown"] or found["items"]):
+        print(f"penstock: no call of an agent {wanted.agent} fits; check its name", file=sys.stderr)
 
 
 async def _all(http: httpx.AsyncClient, namespace: str, wanted: Wanted) -> Document:

@@ -15,6 +15,9 @@ _SILENCE_SECONDS: Final = 40.0  # the gateway says something every 15 s
 _RECONNECT_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 60.0
 _PASSING: Final = frozenset({408, 429, 502, 503, 504})  # for a task that it has: they pass
+_WHAT_THEN: Final = {  # what is typed after a refusal, by the kind of the problem
+    "task-acted": " Look at them (penstock effects AGENT --task ID), then say --even-if-acted."
+}
 _STREAM: Final = {"Accept": "text/event-stream"}
 
 Document = dict[str, Any]
@@ -149,7 +152,8 @@ def _check(response: httpx.Response, what: str = "the task") -> None:
     try:
         problem = response.json()
         said = f"{problem['title']}: {problem['detail']}"
-    except (ValueError, KeyError, TypeError):
+        said += _WHAT_THEN.get(problem["type"].rpartition("/")[2], "")
+    except (ValueError, KeyError, TypeError, AttributeError):
         said = f"it answered {response.status_code}, and not as a gateway of Penstock does"
     again = response.headers.get("retry-after")
     later = f" Try again in {again} s." if again else ""

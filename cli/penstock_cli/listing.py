@@ -203,11 +203,11 @@ def _path(identifier: str) -> str:
     return f"/v1/tasks/{quote(identifier, safe='')}"
 
 
-def of_its_agent(place: options.Place, identifier: str) -> options.Place:
-    """The same place, with the namespace that the id carries where none was said."""
+def of_its_agent(place: options.Place, identifier: str, *, of_what: str = "task") -> options.Place:
+    """The same place, with the namespace that the id of ``of_what`` carries where none was said."""
     agent = agent_of(identifier)
     if agent is None:
-        raise Stopped(Exit.USAGE, f"{identifier[:200]!r} is no task's id")
+        raise Stopped(Exit.USAGE, f"{identifier[:200]!r} is no {of_what}'s id")
     return place if place.namespace else replace(place, namespace=agent.namespace)
 
 

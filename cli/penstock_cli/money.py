@@ -66,6 +66,8 @@ def show(place: options.Place, agent: str, user: str | None, *, as_json: bool) -
         print(json.dumps(found, indent=2, ensure_ascii=False))
         return
     print("\n\n".join(_described(found)))
+    if not (found["windows"] or found["lifts"] or found["revisions"]):
+        print(f"penstock: if {agent} should have a budget, check its name", file=sys.stderr)
 
 
 async def _budget(place: options.Place, agent: str, user: str | None) -> Document:

@@ -190,6 +190,7 @@ def test_small_refunds_are_paid_large_ones_take_a_person_and_very_large_ones_two
 def test_what_a_rolled_back_revision_has_paid_is_told_and_listed(read) -> None:
     reader: Reader = read("07-wrong-refunds")
     with reader.beside("python examples/06-refunds/payments.py"):
+        reader.type("kubectl delete agent,agentrollout refunds --ignore-not-found")
         reader.type(
             "kubectl apply -f examples/07-wrong-refunds/agent-v1.yaml "
             "-f examples/07-wrong-refunds/rollout.yaml"

@@ -176,6 +176,9 @@ async def test_the_terminal_shows_windows_lifts_and_revisions(path, agent, clien
 
 
 async def test_the_terminal_says_that_there_is_no_budget(agent, show):
-    code, said, _ = await show()
-    assert code == 0
+    code, said, told = await show()
+    assert (code, told) == (
+        0,
+        f"penstock: if {agent.key.name} should have a budget, check its name\n",
+    )
     assert said == "no budget: nothing is limited\n\nno task of today has cost anything\n"

@@ -359,6 +359,18 @@ async def test_effects_are_listed_unknown_ones_first_and_summed_up(shared, agent
     assert [line.split()[0] for line in lines[1:5]] == ["Unknown", "Unknown", "Done", "Done"]
     assert [line.split()[3] for line in lines[1:5]] == ["150"] * 4
     assert lines[-1] == "2 done, 2 unknown, for 2 users; refund 300"
+    for command, remark in (
+        (("effects", "typo"), "penstock: no call of an agent typo fits; check its name\n"),
+        (("escalations", "list", "typo"), "penstock: no call that waits fits\n"),
+    ):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "penstock_cli", *command, "-n", "shop"),
+            env={**os.environ, "PENSTOCK_GATEWAY_URL": shared.url, "PENSTOCK_TOKEN": "the-shop"},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        code, _, told = await ended(process)
+        assert (code, told) == (0, remark)
 
 
 async def test_of_an_erased_user_effects_keep_digests_and_amount_and_nothing_else_is_left(
@@ -442,6 +454,7 @@ async def test_an_ended_task_is_tried_again_once_and_one_that_acted_only_when_th
         assert (repeated.status_code, repeated.json()["id"]) == (200, again), "it is one new task"
         code, _, told = await tasks("retry", again)
         assert (code, "calls that change something" in told) == (3, True)
+        assert told.endswith("then say --even-if-acted.\n")
         code, said, _ = await tasks("retry", again, "--even-if-acted")
         assert (code, said.split()[0] in (first, again)) == (0, False)
     foreign = await decide(shared, "cat-elsewhere", "x", decision="Deny")

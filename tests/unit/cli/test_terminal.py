@@ -63,6 +63,8 @@ def test_the_version_is_that_of_the_distribution(asked):
         (["tasks", "list", "support", "-o", "xml"], "must be text, wide or json"),
         (["tasks", "get", "x", "-o", "wide"], "must be text or json"),
         (["tasks", "get", "no-id"], "'no-id' is no task's id"),
+        (["escalations", "show", "no-id"], "'no-id' is no escalation's id"),
+        (["escalations", "deny", "no-id"], "'no-id' is no escalation's id"),
         (["tasks", "list", "support", "--by", "size"], "--by takes one of reason, user"),
         (["fly"], "fly"),
         (["dev", "fly"], "penstock dev: error: argument verb"),
@@ -123,6 +125,10 @@ def test_dev_hands_on_the_exit_code_of_a_verb(tmp_path):
         (
             {"type": "model", "data": {"inputTokens": 7, "outputTokens": 3}},
             "  model     7 tokens in, 3 out",
+        ),
+        (
+            {"type": "model", "data": {"inputTokens": 7, "outputTokens": 3, "cached": True}},
+            "  model     7 tokens in, 3 out, out of the cache",
         ),
         ({"type": "tool", "data": {"name": "refund", "ok": False}}, "  tool      refund failed"),
         (
