@@ -10,6 +10,7 @@ import pytest
 
 from penstock.access import Access, Heard
 from penstock.analysis.evidence import Observation, Stratum
+from penstock.effects import HarmDone
 from penstock.money.ledger import Amount, Limit, Scope, Spending, Spent, Stop, Unit, Window
 from penstock.protocol import Spoken
 from penstock.rollout.situation import Pods
@@ -211,7 +212,7 @@ LOOK = Look(
     parked=1, lapses_in_ms=5000, waits_ms=1000,
     heard={"a": Heard(Access.ACCEPTED, 990_000)}, spoken={"a": Spoken(5, 990_000)},
     cost_today={"a": 1}, spending=Spending(1_000_000, (SPENT,), {LIMIT: 1}, MARKS),
-    stops=(Stop(Limit(*LIMIT, 1), 1),),
+    stops=(Stop(Limit(*LIMIT, 1), 1),), harm=HarmDone(1, 1, 1, 1, 1),
 )  # fmt: skip
 #: What is spent comes with an end of a task, whose row tells of it; a day and a window end by themselves.
 MONEY = {"cost_today", "spending.now_ms", "spending.windows", "spending.refusals", "spending.marks"}

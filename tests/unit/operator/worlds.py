@@ -10,12 +10,14 @@ from penstock.api.agent_status import AgentStatus
 from penstock.api.analysis import Verdict
 from penstock.revision import Revision
 from penstock.rollout.situation import Pods
+from penstock.traffic import Route, Split
 from penstock_operator.cluster.kinds import Object
 from penstock_operator.cluster.reading import Rollout
 from penstock_operator.reconcile import manifests, stock
 from penstock_operator.reconcile.manifests import Installation
 from penstock_operator.reconcile.plan import plan_agent
 from penstock_operator.reconcile.world import World
+from penstock_store import codec
 from penstock_store.records import Look, RevisionWork
 
 NOW = datetime(2026, 11, 21, 10, 0, 0, tzinfo=UTC)
@@ -122,9 +124,9 @@ def in_force(status: AgentStatus | None) -> tuple[str, ...]:
     """The record of a route to the stable revision of a status, as Redis has it."""
     if status is None or not status.stable_revision:
         return ()
-    numbers = (str(status.traffic.epoch), str(status.traffic.version))
-    stable = names.hash_of(status.stable_revision)
-    return ("agent-uid", *numbers, stable, "", "0", "", "User", "0", "0", "", "", "")
+    traffic = status.traffic
+    split = Split(names.hash_of(status.stable_revision))
+    return codec.route_record(Route("agent-uid", traffic.epoch, traffic.version, split))
 
 
 def later_pass(made: World) -> World:
