@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections import Counter
@@ -100,7 +101,13 @@ class Story:
         record = product.cluster.get("controllerrevision", canary[BAD])
         verdict = json.loads(record["metadata"]["annotations"][names.ANNOTATION_VERDICT])
         assert verdict["result"] == "Rejected"
-        self._check_children({GOOD: canary[GOOD], BAD: self.stable[BAD]})
+        found = self._check_children({GOOD: canary[GOOD], BAD: self.stable[BAD]})
+        records = {
+            one["metadata"]["name"]: one["data"] for one in found if one["kind"] == "ConfigMap"
+        }
+        for name in AGENTS:
+            kept = records[names.decisions_name(canary[name])]
+            _check_decisions(kept, product.rollout(name)["decisions"])
 
     def _canary(self, name: str) -> str:
         records = self.product.cluster.items("controllerrevisions")
@@ -111,20 +118,45 @@ class Story:
         } - {self.stable[name]}
         return str(found)
 
-    def _check_children(self, serving: dict[str, str]) -> None:
-        """Each revision keeps its record and its ConfigMap; who serves has one of all else."""
-        kept = {"ControllerRevision": 4, "ConfigMap": 4, "Deployment": 2, "ReplicaSet": 2, "Pod": 2}
+    def _check_children(self, serving: dict[str, str]) -> list[dict[str, Any]]:
+        """All that is there: of each revision record and ConfigMap, of each canary its decisions.
 
-        def settled() -> Any:
-            found = [one for one in self.product.cluster.items(_CHILDREN) if _ours(one)]
+        Who serves has one of all else.
+        """
+        kept = {"ControllerRevision": 4, "ConfigMap": 6, "Deployment": 2, "ReplicaSet": 2, "Pod": 2}
+
+        def children() -> list[dict[str, Any]]:
+            return [one for one in self.product.cluster.items(_CHILDREN) if _ours(one)]
+
+        def settled() -> list[dict[str, Any]] | None:
+            found = children()
             return found if Counter(one["kind"] for one in found) == kept else None
 
-        found = self.product.until("nothing is left over", settled)
+        try:
+            found: list[dict[str, Any]] = self.product.until("nothing is left over", settled)
+        except AssertionError as error:
+            there = sorted(f"{one['kind']} {one['metadata']['name']}" for one in children())
+            raise AssertionError(f"{kept} are to be kept, there are {there}: {error}") from error
         hashes = {names.hash_of(name) for name in serving.values()}
         for one in found:
             assert one["metadata"]["ownerReferences"], one["metadata"]
             if one["kind"] in ("Deployment", "ReplicaSet", "Pod"):
                 assert one["metadata"]["labels"][names.LABEL_REVISION] in hashes, one["metadata"]
+        return found
+
+
+def _check_decisions(kept: dict[str, str], head: dict[str, Any]) -> None:
+    """What is kept is one chain up to the head in status; one that an operator died over is missing."""
+    entries = {int(json.loads(text)["number"]): text for text in kept.values()}
+    digests = {
+        number: hashlib.sha256(text.encode()).hexdigest() for number, text in entries.items()
+    }
+    assert len(entries) == len(kept), "a number twice"
+    assert max(entries) <= head["count"], (sorted(kept), head)
+    assert digests.get(head["count"], head["head"]) == head["head"]
+    for number, text in entries.items():
+        before = json.loads(text)["previous"]
+        assert digests.get(number - 1, before) == before, (number, text)
 
 
 def _agent(words: str, name: str, **fake: Any) -> dict[str, Any]:
