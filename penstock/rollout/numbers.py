@@ -107,8 +107,8 @@ def _words(facts: Facts) -> tuple[str, ...]:
     known = comparing(facts)
     found = [check.verdict.value for check in facts.checks] + harm_budget.words(facts)
     found += [row.verdict for row in _cancels(facts)]
-    if known is not None and facts.observation is not None:
-        found += [_word(known.strengths, one) for one in known.strengths.metrics]
+    if known is not None and (seen := facts.observation) is not None:
+        found += [_word(known.strengths, seen, one) for one in known.strengths.metrics]
     return tuple(found)
 
 
@@ -129,7 +129,9 @@ def _cancels(facts: Facts) -> list[CheckReport]:
     return [row]
 
 
-def _word(strengths: Strengths, one: Strength) -> str:
+def _word(strengths: Strengths, observed: Observation, one: Strength) -> str:
+    if not all(compared.has_tasks(observed, one.name, arm) for arm in Arm):
+        return CheckVerdict.NO_DATA.value
     if not strengths.suspicious or one is not strengths.strongest:
         return CheckVerdict.PASSING.value
     return (CheckVerdict.BREACHED if strengths.condemns else CheckVerdict.SUSPECT).value
@@ -143,7 +145,7 @@ def _compared(strengths: Strengths, observed: Observation, one: Strength) -> Che
         candidate=ours,
         stable=theirs,
         limit=compared.strength(strengths, one),
-        verdict=_word(strengths, one),
+        verdict=_word(strengths, observed, one),
     )
 
 

@@ -36,6 +36,11 @@ def of_arm(observed: Observation, name: str, arm: Arm) -> str:
     return findings.shown(METRICS[name], METRICS[name].sums(observed.in_total(arm)))
 
 
+def has_tasks(observed: Observation, name: str, arm: Arm) -> bool:
+    """Whether one side has tasks of which that is known."""
+    return METRICS[name].sums(observed.in_total(arm)).n > 0
+
+
 def odds(evidence: float) -> str:
     """Such as "12:1"."""
     return f"{min(evidence, 1e6):.0f}:1"

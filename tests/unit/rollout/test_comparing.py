@@ -229,6 +229,9 @@ def test_under_the_kill_switch_nobody_is_condemned():
 def test_without_traffic_nothing_is_proven():
     world = canary_world(analysis=COMPARED).measure(Tally(), Tally()).after(100_000).decide()
     assert world.percent == 5
+    rows = [check for check in world.status.analysis.checks if check.name.endswith("ToStable")]
+    assert rows
+    assert {check.verdict for check in rows} == {"NoData"}
 
 
 def test_approval_is_asked_for_once_the_next_share_is_proven():
