@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from itertools import groupby
+from operator import attrgetter
 from typing import Any, Final
 
 from penstock import protocol
@@ -15,6 +16,7 @@ from penstock.task import Outcome, Usage
 from penstock_store import checkpoints, codec, escalations, keys, money
 from penstock_store.agent_scripts import AgentScripts
 from penstock_store.brakes import Brakes
+from penstock_store.breaks import Breaks
 from penstock_store.checkpoints import Saved, Writing
 from penstock_store.connection import Argument
 from penstock_store.consumers import Consumers
@@ -43,7 +45,7 @@ class Claims:
         self._ends = Ends()
         self._effects = SaidEffects(scripts)
         self.brakes = Brakes()
-        self._breaks: dict[AgentKey, int] = {}  # the last after which ends were said again
+        self.breaks = Breaks()
 
     async def take(
         self,
@@ -75,13 +77,12 @@ class Claims:
         A task that was alone when its worker died, seen by its parent or twice, ends Failed instead.
         """
         self.consumers.asks_for(agent, consumer, revision)
+        queues, after = (
+            keys.AgentKeys(agent).queues(revision),
+            (uuid.uuid4().hex, self.brakes.mark(agent)),
+        )
         said = await self._numbered(
-            "suspects",
-            agent,
-            consumer,
-            *keys.AgentKeys(agent).queues(revision),
-            before=(revision,),
-            after=(uuid.uuid4().hex, self.brakes.mark(agent)),
+            "suspects", agent, consumer, *queues, before=(revision,), after=after
         )
         return self._claimed(agent, revision, consumer, said)
 
@@ -90,55 +91,78 @@ class Claims:
 
         Returns how many tasks that were.
         """
+        number, own = self.consumers.number_if_known(agent, consumer), keys.AgentKeys(agent)
+        said, named = (revision, consumer, uuid.uuid4().hex, number), own.queues(revision)
+        left = await self._scripts.run("leave", agent, *named, arguments=lambda life: (*said, life))
         self.consumers.forget(agent, consumer)
-        arguments = (revision, consumer, uuid.uuid4().hex)
-        return int(
-            await self._scripts.run(
-                "leave", agent, *keys.AgentKeys(agent).queues(revision), arguments=arguments
-            )
-        )
+        self.breaks.forget(agent, consumer)
+        return int(left)
 
     async def heartbeat(
-        self, claims: Sequence[Claim], consumer: str, telling: Telling | None = None
+        self,
+        claims: Sequence[Claim],
+        consumer: str,
+        telling: Telling | None = None,
+        *,
+        more: bool = False,
     ) -> dict[str, Directive]:
         """Keep claims alive; the directive for each claim id.
 
         Without claims it says that the consumer lives, to each agent that it has asked for tasks.
         What is told rides on it: of a revision the newest word is kept, whoever said it.
+        ``more``: it holds others, or has states to save again, and says itself when all are named (``name_all``).
         """
         directives: dict[str, Directive] = {}
-        ordered = sorted(claims, key=lambda claim: claim.agent)
         batched = [
             (agent, batch)
-            for agent, of_agent in groupby(ordered, key=lambda claim: claim.agent)
+            for agent, of_agent in groupby(
+                sorted(claims, key=attrgetter("agent")), key=attrgetter("agent")
+            )
             for batch in batches(list(of_agent), _HEARTBEATS)
         ]
         beating = {agent for agent, _ in batched}
         idle = self.consumers.idle_agents(consumer, beating)
-        for agent, batch in [*batched, *((agent, []) for agent in idle)]:
-            told = telling if telling and telling.agent == agent else None
-            directives |= await self._beat(agent, batch, consumer, told)
+        agents, known = [*beating, *idle], None
+        while known != (
+            known := self.breaks.last_of(agents)
+        ):  # what was said before one may be lost
+            for agent, batch in [*batched, *((agent, []) for agent in idle)]:
+                told = telling if telling and telling.agent == agent else None
+                directives |= await self._beat(agent, batch, consumer, told)
+        for agent in () if more else agents:
+            await self.name_all(agent, consumer)
         return directives
 
+    async def name_all(self, agent: AgentKey, consumer: str) -> None:
+        """After a break, which Redis may wait for: all claims of a consumer were renewed since, all states saved again."""
+        broken = self.breaks.last(agent)
+        if self.breaks.owes(agent, consumer):
+            await self._beat(agent, [], consumer, None, broken)
+            self.breaks.all_said(agent, consumer, broken)
+
     async def _beat(
-        self, agent: AgentKey, claims: Sequence[Claim], consumer: str, telling: Telling | None
+        self,
+        agent: AgentKey,
+        claims: Sequence[Claim],
+        consumer: str,
+        telling: Telling | None,
+        named: int = 0,
     ) -> dict[str, Directive]:
         told = (telling.revision, telling.access, telling.age_ms) if telling else ("", "", 0)
         speaks = (self.consumers.revision(agent, consumer), protocol.SPOKEN)
-        named = [text for claim in claims for text in (claim.task.id, claim.id)]
-        number = self.consumers.number(agent, consumer)
-        mark = self.brakes.mark(agent)
+        each = [text for claim in claims for text in (claim.task.id, claim.id)]
+        number, mark = self.consumers.number(agent, consumer), self.brakes.mark(agent)
         broken, restricted, *said = await self._scripts.run(
             "heartbeat",
             agent,
-            arguments=lambda life: (consumer, number, life, *told, *speaks, mark, *named),
+            arguments=lambda life: (consumer, number, life, *told, *speaks, mark, named, *each),
         )
         self.consumers.heard(agent, consumer)
         self.brakes.hear(agent, restricted)
-        if broken > self._breaks.get(agent, 0):
-            self._breaks[agent] = broken
+        if broken > self.breaks.last(agent):
             await self._effects.say_again(agent)
             await self._say_ends_again(agent)
+            self.breaks.met(agent, broken)
         heard = {
             claim.id: Directive(word.decode()) for claim, word in zip(claims, said, strict=True)
         }
@@ -193,21 +217,14 @@ class Claims:
         """
         told = [text for kind, data in events for text in (kind, json.dumps(data))]
         open_calls = ", ".join(intents) or "-"
-
         spoken = money.money_text(said_of_money, self._scripts.process)
         mark = self.brakes.mark(claim.agent)
 
         async def write(writing: Writing) -> list[Any]:
             saying = (writing.content, claim.task.id, claim.id, codec.usage_text(usage), open_calls)
             how: list[Argument] = [writing.piece, writing.saved.whole, spoken, mark, *told]
-            return await self._numbered(
-                "checkpoint",
-                claim.agent,
-                claim.consumer,
-                *claim.keys,
-                after=(*saying, *how),
-                replicated=replicated,
-            )
+            mine, after = (claim.agent, claim.consumer, *claim.keys), (*saying, *how)
+            return await self._numbered("checkpoint", *mine, after=after, replicated=replicated)
 
         writing = checkpoints.next_writing(self._saved.get(claim.id), state, intents=bool(intents))
         said, *answer = await write(writing)
@@ -237,11 +254,7 @@ class Claims:
         spoken = money.money_text(Money(tuple(settle)), self._scripts.process)
         named = (claim.task.id, claim.id, spoken, int(to_stable))
         (said,) = await self._numbered(
-            "release",
-            claim.agent,
-            claim.consumer,
-            *claim.keys,
-            after=named,
+            "release", claim.agent, claim.consumer, *claim.keys, after=named
         )
         self._saved.pop(claim.id, None)
         return bool(said)
@@ -255,11 +268,8 @@ class Claims:
         """
         spoken = money.money_text(Money(tuple(settle)), self._scripts.process)
         named = (claim.task.id, claim.id, codec.usage_text(usage), spoken)
-        keyed, after = (
-            claim.keys,
-            (*named, *escalations.asked_arguments(asked)),
-        )
-        (said,) = await self._numbered("park", claim.agent, claim.consumer, *keyed, after=after)
+        mine, after = (claim.agent, claim.consumer), (*named, *escalations.asked_arguments(asked))
+        (said,) = await self._numbered("park", *mine, *claim.keys, after=after)
         if said == _FULL:
             return None
         directive = Directive(said.decode())
@@ -336,11 +346,7 @@ class Claims:
 
     async def _finish(self, claim: Claim, arguments: Sequence[Argument]) -> Directive:
         (said,) = await self._numbered(
-            "finish",
-            claim.agent,
-            claim.consumer,
-            *claim.keys,
-            after=arguments,
+            "finish", claim.agent, claim.consumer, *claim.keys, after=arguments
         )
         directive = Directive(said.decode())
         if directive in (Directive.CONTINUE, Directive.LOST):
@@ -348,8 +354,7 @@ class Claims:
         return directive
 
     async def _say_ends_again(self, agent: AgentKey) -> None:
-        """Redis may have lost its newest writes: tasks that have ended would run once more."""
-        for end in self._ends.of(agent, time.monotonic()):
+        for end in self._ends.of(agent, time.monotonic()):  # else such tasks would run once more
             await self._finish(end.claim, end.arguments)
 
     def _claimed(

@@ -26,6 +26,10 @@ class Consumers:
         """The number of its last acknowledged write, 0 before the first one."""
         return self._numbers.get((agent, name), 0)
 
+    def number_if_known(self, agent: AgentKey, name: str) -> int:
+        """The same; -1 of a consumer of another process."""
+        return self._numbers.get((agent, name), -1)
+
     def writes(self, agent: AgentKey, name: str) -> int:
         """It asks Redis for something; the number of its last acknowledged write."""
         return self._numbers.setdefault((agent, name), 0)

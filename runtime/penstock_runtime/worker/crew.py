@@ -15,7 +15,8 @@ from penstock_runtime.agent.keeper import Interrupted
 from penstock_runtime.agent.models.access import LastWord
 from penstock_runtime.worker import claims
 from penstock_runtime.worker.account import OutOfTime
-from penstock_runtime.worker.hold import Hold, Patience
+from penstock_runtime.worker.hold import Hold
+from penstock_runtime.worker.keeping import Patience
 from penstock_store.records import Claim, Directive
 from penstock_store.store import Store
 

@@ -34,6 +34,7 @@ class Heart:
         self._missed = missed
         self._clock = asyncio.get_running_loop().time
         self._refused: set[str] = set()  # claims that cannot be renewed; asked about one by one
+        self._dropped = 0  # tasks, while Redis had not lost anything that was not said again
 
     async def beat(self) -> None:
         """Renew for ever; a beat begins when one is due, however long the former took."""
@@ -46,16 +47,46 @@ class Heart:
         self._crew.meter.unwritten(self._crew.unwritten)
         self._crew.renew_refused_credentials()
         self._crew.refresh_prices()
-        holds = self._crew.holds
+        breaks, agent = self._store.claims.breaks, self._duty.agent
+        known, holds = breaks.last(agent), self._crew.holds
+        heard = await self._renew_each(holds)
+        if heard and known != breaks.last(agent):  # what was renewed before a break may be lost
+            holds = self._crew.holds
+            heard = await self._renew_each(holds)
+        if heard and breaks.owes(agent, self._duty.consumer):
+            await self._contact.asked("name_all", self._name_all(holds))
+        elif heard:
+            self._dropped = self._crew.dropped
+
+    async def _name_all(self, renewed: Sequence[Hold]) -> bool:
+        """Say that Redis knows again all that its break may have lost of this process: others may take what waits.
+
+        Where that would not be true nothing is said: in the end a person is asked.
+        """
+        for hold in renewed:
+            if hold.directive is not Directive.CONTINUE:  # it heard that instead
+                hold.tell(Directive.REWRITE)
+        writing = [hold.writing_again for hold in renewed if hold.writing_again]
+        if writing:
+            await asyncio.wait(writing, timeout=self._duty.heartbeat_seconds / 2)
+        unknown = set(self._crew.holds) - set(renewed)
+        owes = any(hold.owes_state for hold in renewed) or self._crew.dropped != self._dropped
+        if not unknown and not owes:
+            await self._store.claims.name_all(self._duty.agent, self._duty.consumer)
+        return True
+
+    async def _renew_each(self, holds: Sequence[Hold]) -> bool:
+        """Whether Redis has renewed all claims."""
         self._refused &= {hold.claim.id for hold in holds}
         if not holds:
             if await self._contact.asked(HEARTBEAT, self._lives()) is None:
                 self._missed()
-            return
+                return False
+            return True
         apart = [[hold] for hold in holds if hold.claim.id in self._refused]
         others = [hold for hold in holds if hold.claim.id not in self._refused]
         batches = [others[start : start + _BATCH] for start in range(0, len(others), _BATCH)]
-        await asyncio.gather(*map(self._renew_batch, [*batches, *apart]))
+        return all(await asyncio.gather(*map(self._renew_batch, [*batches, *apart])))
 
     async def _lives(self) -> bool:
         await self._store.ping()
@@ -69,12 +100,12 @@ class Heart:
         if news:
             told_ms = last_word.age_ms(news)
             telling = Telling(duty.agent, duty.revision, news.access, told_ms)
-        directives = await self._store.claims.heartbeat(claims, duty.consumer, telling)
+        directives = await self._store.claims.heartbeat(claims, duty.consumer, telling, more=True)
         if news:
             last_word.told(news)
         return directives
 
-    async def _renew_batch(self, holds: Sequence[Hold]) -> None:
+    async def _renew_batch(self, holds: Sequence[Hold]) -> bool:
         """Renew some claims; where one of them is refused, the others are renewed without it."""
         claims = [hold.claim for hold in holds]
         said = await caught(self._beat(claims))
@@ -83,14 +114,16 @@ class Heart:
             for hold in holds:
                 self._refused.discard(hold.claim.id)
                 hold.tell(said.get(hold.claim.id, Directive.LOST))
-        elif isinstance(said.error, errors.StoreUnavailable):
+            return True
+        if isinstance(said.error, errors.StoreUnavailable):
             self._contact.failed(HEARTBEAT, said)
             self._missed()
         elif len(holds) > 1:
             half = len(holds) // 2
-            await asyncio.gather(*map(self._renew_batch, [holds[:half], holds[half:]]))
+            return all(await asyncio.gather(*map(self._renew_batch, [holds[:half], holds[half:]])))
         else:
             self._refuse(holds[0], said)
+        return False
 
     def _refuse(self, hold: Hold, broken: Broken) -> None:
         if hold.claim.id in self._refused:

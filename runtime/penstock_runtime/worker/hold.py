@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from penstock import errors
@@ -19,6 +19,7 @@ from penstock_runtime.agent.models.model import Ledger
 from penstock_runtime.agent.step import Run
 from penstock_runtime.worker.account import Account, OutOfTime
 from penstock_runtime.worker.answers import TenantAnswers
+from penstock_runtime.worker.keeping import Patience, Saved, Step
 from penstock_store.records import Claim, Directive
 from penstock_store.store import Store
 
@@ -30,35 +31,6 @@ _LONGEST_PAUSE_SECONDS: Final = 2.0
 _TURN_SECONDS: Final = 5.0  # a write waits so long for those of other tasks, wall time or not
 _CLAIM_TIMES: Final = 2  # so many claim times an end is tried to be written, wall time or not
 _GOES_ON: Final = ("", "tool_use", "pause_turn")  # stop reasons after which the loop does more
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long a task waits for Redis: until its wall time ends, and its end a little longer.
-
-    ``writers`` lets so few of a process's tasks write at once that heartbeats and claims never wait
-    for a connection. ``sign_seconds``: see ``Duty``.
-    """
-
-    wall_seconds: float
-    claim_idle_seconds: float
-    writers: asyncio.Semaphore
-    sign_seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class _Saved:
-    text: bytes
-    usage: Usage
-    intents: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Step:
-    """A step after which the task only ends, not written yet."""
-
-    run: Run
-    events: list[Event]
 
 
 class Hold:
@@ -86,9 +58,11 @@ class Hold:
         self._interruptible: asyncio.Future[Any] | None = None
         self._told = asyncio.Event()
         self._writing = asyncio.Lock()  # an older state never overwrites a newer one
-        self._last: _Saved | None = None
-        self._last_step: _Step | None = None
-        self._again: asyncio.Task[Any] | None = None
+        self._last: Saved | None = None
+        self._last_step: Step | None = None
+        self._again: asyncio.Task[None] | None = None
+        self._ending = False
+        self._asked_again = False  # Redis has asked for the state again, and not had it yet
         self.context: Context = LIVE
         self.claim = claim
         self.directive = Directive.CONTINUE
@@ -144,6 +118,8 @@ class Hold:
 
         A model call is not waited for.
         """
+        if directive in (Directive.REWRITE, Directive.CONTINUE):
+            self._asked_again = directive is Directive.REWRITE
         if directive is Directive.REWRITE:
             self._write_again()
             return
@@ -176,7 +152,7 @@ class Hold:
             wish = self._account.ahead(next_call) if next_call else None
             await self._save(run, events, replicated=replicated, wish=wish)
         else:
-            self._last_step = _Step(run, events)
+            self._last_step = Step(run, events)
         self._obey()
 
     async def _save(
@@ -187,7 +163,7 @@ class Hold:
         replicated: bool = False,
         wish: Wish | None = None,
     ) -> None:
-        state = _Saved(run.transcript.encode(), run.usage, run.transcript.intents)
+        state = Saved(run.transcript.encode(), run.usage, run.transcript.intents)
         ends = run.transcript.stop_reason not in _GOES_ON
         until = self._clock() if ends else self._wall_end
         async with self._writing:
@@ -208,7 +184,7 @@ class Hold:
 
     async def _checkpoint(
         self,
-        state: _Saved,
+        state: Saved,
         events: list[Event],
         *,
         replicated: bool = False,
@@ -270,6 +246,18 @@ class Hold:
             turn = self._in_turn(lambda: self._checkpoint(last, []), self._clock())
             if isinstance(await caught(turn), Broken):
                 self._meter.store_error()  # said again with the next heartbeat
+            else:
+                self._asked_again = False
+
+    @property
+    def writing_again(self) -> asyncio.Task[None] | None:
+        """What writes the state that Redis has asked for again; None where nothing does."""
+        return self._again if self._again and not self._again.done() else None
+
+    @property
+    def owes_state(self) -> bool:
+        """Whether Redis has asked for the state again, or waits for an end in its place, and has not got it yet."""
+        return self._asked_again and (self._last is not None or self._ending)
 
     def _obey(self) -> None:
         if self.directive is not Directive.CONTINUE:
@@ -337,7 +325,10 @@ class Hold:
         patience = self._patience.claim_idle_seconds * _CLAIM_TIMES
         until = max(self._wall_end, self._clock() + patience)
         async with self._writing:
-            self._last = None  # no state is written after it, on whatever demand
+            self._last, self._ending = (
+                None,
+                True,
+            )  # no state is written after it, on whatever demand
             try:
                 return await self._persist(write, until, (Directive.LOST,))
             except Interrupted:

@@ -2,7 +2,8 @@
 -- others than the worker knows, a directive for each claim in order}; Rewrite: Redis may have lost what the worker saved last, which it should save again.
 -- KEYS: tag, route, outcomes. ARGV: consumer, its last number, server life, what the model
 -- said last to this worker (revision, word or empty, ms ago), what the worker keeps (its revision or empty,
--- its protocol number), mark of the restrictions that it knows, then per claim: task, claim id.
+-- its protocol number), mark of the restrictions that it knows, the break of Redis after which the worker has named all
+-- that it holds and saved it again (0: none), then per claim: task, claim id.
 -- The queue of a claimed task is known only from the task, so it is built from the tag.
 -- uses: agent places ledger harm tasks tail claims
 local consumer, mark, life = ARGV[1], tonumber(ARGV[2]), ARGV[3]
@@ -32,14 +33,14 @@ local function speak(revision, number)
 end
 
 -- Claims that are known are kept first: that takes no memory, so a full Redis does it too.
-for i = 10, #ARGV, 2 do
+for i = 11, #ARGV, 2 do
   local task = task_at(ARGV[i])
   if task and task.claim == ARGV[i + 1] and task.status == "Running" and task.entry ~= "" then renew(task) end
   claims[#claims + 1] = {id = ARGV[i], claim = ARGV[i + 1], task = task}
 end
 
 write_even_when_full()
-local tail = join(consumer, mark, life)
+local tail = join(consumer, mark, life, tonumber(ARGV[10]))
 local broken = tonumber(tail.breakAt) or 0
 hear(ARGV[4], ARGV[5], ARGV[6])
 speak(ARGV[7], ARGV[8])

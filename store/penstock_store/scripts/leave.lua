@@ -1,6 +1,7 @@
 -- Queue again what a worker still holds that ends in order. Suspects stay suspects, in a group of the same size.
 -- Answers how many it held.
--- KEYS: tag, route, outcomes, queue of each lane. ARGV: revision, consumer, a name that is used once.
+-- KEYS: tag, route, outcomes, queue of each lane. ARGV: revision, consumer, a name that is used once, the consumer's
+--       last number (-1: who says it is another), server life.
 -- uses: agent places ledger harm tasks tail suspects
 local consumer, name = ARGV[2], ARGV[3]
 local held = 0
@@ -29,6 +30,7 @@ local function put_back(queue, entry)
   enqueue(id, task)
 end
 
+write_even_when_full()
 for lane = 1, 3 do
   local queue = KEYS[3 + lane]
   if group_of(queue) then
@@ -37,5 +39,7 @@ for lane = 1, 3 do
     end
   end
 end
-forget_worker(consumer)
+-- What it has done shortly before a break, and not said since, no other worker knows: its tasks are in doubt then.
+local tail = join(consumer, tonumber(ARGV[4]), ARGV[5])
+if not owes_word(tail, consumer, -1) then forget_worker(consumer) end
 return held

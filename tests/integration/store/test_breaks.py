@@ -110,12 +110,41 @@ async def test_a_living_worker_keeps_the_task_whose_claim_redis_has_lost(
         "nobody was waited for"
     )
     assert await save(desk.store, claim, b"refunded") is Directive.CONTINUE
-    assert await again(other.claims.take, desk.agent, STABLE, "idle", 5) == [], "it has its worker"
+    assert await again(other.claims.take, desk.agent, STABLE, "idle", 5) == [], "it holds others"
     assert (await desk.store.claims.heartbeat([claim], "busy"))[claim.id] is Directive.CONTINUE
+    assert await again(other.claims.take, desk.agent, STABLE, "idle", 5) == [], "it has its worker"
     assert (await desk.work()).running == 1
     assert await desk.finish(claim)
     assert await desk.status(admission.task) is task.TaskStatus.SUCCEEDED
     assert await desk.kinds(admission.task) in ("rf", "rsf")
+
+
+@pytest.mark.parametrize("asks", ["busy", "idle"])
+@pytest.mark.parametrize("ends", [False, True], ids=["it works on it", "it has ended it"])
+async def test_a_worker_that_has_said_something_may_still_hold_what_it_has_not_said(
+    server, desk, other, workers, eventually, asks, ends
+):
+    """Its other tasks save at once; what it had claimed in the lost second it says with its heartbeat."""
+    await desk.admit()
+    known = await desk.claim_one(consumer="busy")
+    admission = await desk.admit()
+    tail = LostTail(server)
+    claim = await desk.claim_one(consumer="busy")
+    await save(desk.store, claim, b"about to refund", ["refund"])
+    if ends:
+        assert await desk.finish(claim)
+    tail.happen()
+    await again(other.claims.heartbeat, [], "idle")
+    assert await save(desk.store, known, b"another") is Directive.CONTINUE
+    store = desk.store if asks == "busy" else other
+    assert await again(store.claims.take, desk.agent, STABLE, asks, 5) == [], "it is done twice"
+    await again(desk.store.claims.heartbeat, [known] if ends else [known, claim], "busy")
+    after = await desk.admit()
+    (taken,) = await claimed_in_time(other, desk.agent, "idle", eventually)
+    assert (taken.task.id, taken.doubt) == (after.task, "")
+    if not ends:
+        assert await desk.finish(claim)
+    assert await desk.status(admission.task) is task.TaskStatus.SUCCEEDED
 
 
 async def test_the_heartbeat_asks_for_what_may_be_lost_and_takes_it_back(
@@ -245,6 +274,41 @@ async def test_a_worker_that_left_in_order_is_not_waited_for(server, desk, other
     server.start()
     (claim,) = await again(other.claims.take, desk.agent, STABLE, "idle", 5)
     assert claim.doubt == ""
+
+
+@pytest.mark.parametrize("how", ["it leaves", "its parent says so", "it is buried"])
+async def test_who_goes_after_a_break_without_a_word_of_what_redis_has_lost_leaves_a_doubt(
+    server, desk, other, workers, eventually, how
+):
+    admission = await desk.admit()
+    tail = LostTail(server)
+    claim = await desk.claim_one(consumer="busy")
+    await save(desk.store, claim, b"about to refund", ["refund"])
+    tail.happen()
+    if how != "it is buried":
+        parent = other if how == "its parent says so" else desk.store
+        await again(parent.claims.leave, desk.agent, STABLE, "busy")
+    else:
+        await again(other.queue.bury, desk.agent, STABLE, "busy")
+    await again(other.claims.heartbeat, [], "idle")
+    (taken,) = await claimed_in_time(other, desk.agent, "idle", eventually)
+    assert taken.task.id == admission.task
+    assert taken.doubt.startswith("between ")
+
+
+async def test_two_breaks_in_a_row_do_not_make_up_for_what_was_lost_with_the_first(
+    server, desk, other, workers, eventually
+):
+    admission = await desk.admit()
+    tail = LostTail(server)
+    await desk.claim_one(consumer="busy")
+    tail.happen()
+    await again(other.claims.heartbeat, [], "idle")
+    server.stop()
+    server.start()
+    await again(other.claims.heartbeat, [], "idle")
+    (taken,) = await claimed_in_time(other, desk.agent, "idle", eventually)
+    assert (taken.task.id, taken.doubt.split()[0]) == (admission.task, "between")
 
 
 async def test_a_break_is_seen_by_a_lost_write_where_the_life_of_the_server_may_not_be_asked(

@@ -9,7 +9,7 @@ from penstock.escalation import Ask, EscalationStatus, Verdict
 from penstock_store import said_ends
 from penstock_store.escalations import Decided, Sought, Word
 from tests.integration.store import test_breaks
-from tests.integration.store.test_breaks import LostTail, again
+from tests.integration.store.test_breaks import STABLE, LostTail, again
 from tests.integration.store.test_parked import waits
 
 server, retention, other, workers = (
@@ -60,7 +60,7 @@ async def test_at_zero_workers_a_restored_redis_makes_no_call_without_its_digest
     assert await decide(desk, escalation, APPROVE) is Decided.DONE
     tail.happen()
     if joins:
-        assert await again(desk.claim) == []
+        assert await again(desk.claim, STABLE, 10, "new") == []
     assert (await doubts(desk, escalation)).startswith("between ")
     for verdict in Verdict:
         assert await decide(desk, escalation, Word("ann", verdict)) is Decided.DOUBT
@@ -69,7 +69,7 @@ async def test_at_zero_workers_a_restored_redis_makes_no_call_without_its_digest
     assert (await desk.store.escalations.get(escalation)).status is EscalationStatus.OPEN
     sure = Word("ann", Verdict.APPROVE, digest="d")
     assert await decide(desk, escalation, sure) is Decided.DONE
-    claim = await desk.claim_one()
+    claim = await desk.claim_one(consumer="new")
     assert (claim.decision.by, claim.doubt) == (("ann",), "")
 
 
@@ -107,7 +107,7 @@ async def test_time_approves_nothing_that_may_have_been_made(server, desk, event
     await eventually(lambda: again(desk.store.escalations.lapse, desk.agent), bool)
     found = await desk.store.escalations.get(escalation)
     assert (found.status, found.decided_by) == (EscalationStatus.DENIED, ())
-    (claim,) = await again(desk.claim)
+    (claim,) = await again(desk.claim, STABLE, 10, "new")
     assert "may have been made" in claim.decision.note
 
 

@@ -21,6 +21,7 @@ from penstock_runtime.agent.tools.toolset import ToolResult
 from penstock_runtime.worker import boot
 from penstock_runtime.worker.crew import Duty
 from penstock_store.brakes import Brakes
+from penstock_store.breaks import Breaks
 from penstock_store.records import Claim, Directive
 
 AGENT = AgentKey("shop", "support")
@@ -145,7 +146,7 @@ class Store:
 
     def __init__(self, *waiting):
         self.claims = self.queue = self.ledger = self
-        self.brakes = Brakes()
+        self.brakes, self.breaks = Brakes(), Breaks()
         self.waiting = list(waiting)
         self.finished = {}
         self.calls = []
@@ -182,12 +183,16 @@ class Store:
         self._called("wait_for_work")
         await asyncio.sleep(seconds)
 
-    async def heartbeat(self, claims, consumer, telling=None):
+    async def heartbeat(self, claims, consumer, telling=None, *, more=False):
         if telling:
             self.told.append(telling)
         if claims:
             self._called("heartbeat", [one.id for one in claims])
         return {one.id: self.directives.get(one.id, Directive.CONTINUE) for one in claims}
+
+    async def name_all(self, agent, consumer):
+        self._called("name_all")
+        self.breaks.all_said(agent, consumer, self.breaks.last(agent))
 
     async def checkpoint_and_reserve(self, held, state, usage, events, **_more):
         self._called("checkpoint", held.id, state)

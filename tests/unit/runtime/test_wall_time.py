@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,10 +11,14 @@ from penstock.task import Counting, OutcomeReason, TaskStatus, Usage
 from penstock_runtime.agent import endings
 from penstock_runtime.agent.keeper import Interrupted
 from penstock_runtime.agent.models import scripted
+from penstock_runtime.agent.models.access import LastWord
 from penstock_runtime.agent.step import Run
 from penstock_runtime.agent.transcript import Transcript
 from penstock_runtime.worker.account import OutOfTime
-from penstock_runtime.worker.hold import Hold, Patience
+from penstock_runtime.worker.contact import Contact
+from penstock_runtime.worker.heart import Heart
+from penstock_runtime.worker.hold import Hold
+from penstock_runtime.worker.keeping import Patience
 from penstock_store.records import Directive
 from tests.unit.runtime import fakes
 from tests.unit.runtime.test_bad_neighbour import working
@@ -155,6 +160,39 @@ async def test_what_is_written_again_waits_for_its_turn_like_every_other_write(t
     go.set()
     await store.until(lambda: len(most) == 5)
     assert max(most) == 2
+
+
+async def test_a_process_says_that_it_has_named_all_once_every_state_is_saved_again(
+    template, goes_on
+):
+    """Before that, others would do again what Redis has lost of it if this process died now."""
+    store = fakes.Store()
+    held, other = hold(store, template), hold(store, template)
+    other.claim = fakes.claim(1)
+    await held.save(goes_on, [])
+    await other.save(goes_on, [])
+    other.directive = Directive.GIVE_BACK  # said by the heartbeat in the place of Rewrite
+    crew = SimpleNamespace(
+        holds=[held, other], meter=held._meter, unwritten=0, dropped=0, last_word=LastWord(),
+        renew_refused_credentials=lambda: None, refresh_prices=lambda: None,
+    )  # fmt: skip
+    duty = fakes.duty()
+    heart = Heart(store, crew, duty, Contact(held._meter), lambda: None)
+    store.failing["heartbeat"] = lambda _: store.breaks.met(duty.agent, 7)
+    store.failing["checkpoint"] = fakes.failing(FULL, when=lambda _, state: not go_on)
+    store.directives[held.claim.id] = Directive.REWRITE
+    go_on = False
+    await heart._renew()
+    assert (store.times("heartbeat"), store.times("name_all")) == (2, 0)
+    asked = {call[1] for call in store.calls[2:] if call[0] == "checkpoint"}
+    assert asked == {held.claim.id, other.claim.id}
+    go_on, crew.dropped = True, 1
+    await heart._renew()
+    assert store.times("name_all") == 0, "of a task that was dropped nobody knows"
+    crew.dropped = 0
+    await heart._renew()
+    await heart._renew()
+    assert store.times("name_all") == 1
 
 
 async def test_an_older_state_never_overwrites_a_newer_one(template, goes_on):

@@ -4,7 +4,7 @@
 -- that finds its last write has lost nothing. T:tail holds, of each worker, the number of its last
 -- write (n:…) and when it was last heard of (s:…); which server life was seen last (life); and the last
 -- break: when another server, or one that misses a write, was met (breakAt), the last sign of any worker
--- that was found then (before), and whether all workers of that time have been heard of since or given
+-- that was found then (before), and whether all workers of that time have said since what they hold, or were given
 -- up (settled). A worker that was given up may have acted without a trace in the span of
 -- doubtFrom to doubtTo.
 
@@ -27,9 +27,20 @@ local function break_is_open(tail)
   return NOW - (tonumber(tail.breakAt) or 0) < QUIET_MS
 end
 
+local function is_unsettled(tail) return (tonumber(tail.breakAt) or 0) > (tonumber(tail.settled) or 0) end
+
+-- Whether a worker of before the last break may hold, or have ended, a task of which Redis has lost that: it has not
+-- named all of them since (said: the break after which it has). One that has written nothing yet (mark 0) holds none.
+local function owes_word(tail, consumer, mark, said)
+  local broken = tonumber(tail.breakAt) or 0
+  local seen = tonumber(tail["s:" .. consumer]) or (mark > 0 and 0 or NOW)
+  return is_unsettled(tail) and mark ~= 0 and seen < broken and (said or 0) < broken
+end
+
 -- A worker says the number of its last acknowledged write (0: none) and of which server's life it is.
+-- said: the break after which it has named all that it holds, with a heartbeat alone; until then it is as silent.
 -- Answers the tail as it is then. An empty life is not known: the user of a version before may not ask.
-local function join(consumer, mark, life)
+local function join(consumer, mark, life, said)
   local tail = hash_at(TAIL) or {}
   if consumer == "" or route == nil then return tail end
   local another = life ~= "" and tail.life and tail.life ~= life
@@ -37,6 +48,7 @@ local function join(consumer, mark, life)
   if another or (misses and not break_is_open(tail)) then
     local before = 0
     for _, at in pairs(seen_times(tail)) do before = math.max(before, at) end
+    if is_unsettled(tail) then before = math.min(before, tonumber(tail.before) or before) end
     tail.breakAt, tail.before = NOW, before
     call("HSET", TAIL, "breakAt", NOW, "before", before)
   end
@@ -46,8 +58,9 @@ local function join(consumer, mark, life)
   end
   if life ~= "" and tail.life ~= life then call("HSET", TAIL, "life", life) end
   if misses then call("HSET", TAIL, "n:" .. consumer, mark) end
-  tail.life, tail["s:" .. consumer] = life, NOW
-  call("HSET", TAIL, "s:" .. consumer, NOW)
+  local heard_at = owes_word(tail, consumer, mark, said) and tonumber(tail.breakAt) - 1 or NOW
+  tail.life, tail["s:" .. consumer] = life, heard_at
+  call("HSET", TAIL, "s:" .. consumer, heard_at)
   return tail
 end
 
@@ -57,7 +70,7 @@ local function written(consumer)
   return call("HINCRBY", TAIL, "n:" .. consumer, 1)
 end
 
--- Whether a worker that lived shortly before the break has not been heard of since.
+-- Whether a worker that lived shortly before the break has not said all that it holds since.
 local function somebody_is_silent(tail)
   local broken, before = tonumber(tail.breakAt), tonumber(tail.before)
   for _, at in pairs(seen_times(tail)) do
@@ -70,7 +83,7 @@ end
 -- write again what Redis lost of it. Who is silent for longer is given up.
 local function may_hand_out(tail)
   local broken = tonumber(tail.breakAt) or 0
-  if broken <= (tonumber(tail.settled) or 0) then return true end
+  if not is_unsettled(tail) then return true end
   local silent = somebody_is_silent(tail)
   if silent and break_is_open(tail) then return false end
   if silent then call("HSET", TAIL, "doubtFrom", tail.before, "doubtTo", broken) end
