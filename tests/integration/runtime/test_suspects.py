@@ -80,7 +80,7 @@ async def test_one_poisonous_task_is_found_and_takes_no_innocent(shop, deadly):
     deadly.poison.add(poison)
     told = {"PENSTOCK_CONCURRENCY": str(SHARE), "PENSTOCK_LOG_LEVEL": "WARNING"}
     first = shop.worker(cut, **told)
-    await asyncio.to_thread(first.communicate, timeout=60)
+    await asyncio.to_thread(first.communicate, timeout=150)
     assert first.returncode == -signal.SIGKILL
     second = shop.worker(cut, **told)
     ended = await all_ended(shop, tasks)
