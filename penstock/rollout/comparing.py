@@ -30,6 +30,8 @@ REASONS: Final = dict(
 )
 #: A retry begins with half the chance of a false rollback of the attempt before, down to this part.
 SMALLEST_PART: Final = 1 / 1024
+#: The metric of each guardrail, by what it is called here.
+_OF_GUARDED: Final = dict(zip((ERROR_RATE, ESCALATION_RATE, LATENCY, COST), REASONS, strict=True))
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def windows_only_suspend(facts: Facts) -> bool:
 
 def metric_name(guarded: Metric) -> str:
     """What the metric of a guardrail is called in the comparison."""
-    return dict(zip((ERROR_RATE, ESCALATION_RATE, LATENCY, COST), REASONS, strict=True))[guarded]
+    return _OF_GUARDED[guarded]
 
 
 def check_name(metric: str) -> str:
