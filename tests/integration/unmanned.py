@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from penstock_dev import environment as embedded
 from penstock_dev.state import StateDirectory
+from tests import components
 
 
 @contextlib.contextmanager
@@ -24,7 +24,7 @@ def running(directory: Path) -> Iterator[embedded.Environment]:
         pytest.fail("\n".join(["no environment:", *lines, str(error)]), pytrace=False)
     state = StateDirectory.at(directory)
     state.stopped_file("operator").touch()
-    os.kill(state.recorded()["operator"].pid, signal.SIGTERM)
+    components.send(state.recorded()["operator"].pid, signal.SIGTERM)
     try:
         yield started
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 NAMES_THAT_SAY_NOTHING = {
@@ -43,3 +44,11 @@ def test_each_code_folder_holds_exactly_one_package(files, root):
 def test_every_module_is_named_for_what_it_holds(shipped):
     stems = {path: {path.stem, path.parent.name} for path in shipped}
     assert not [path for path, names in stems.items() if names & NAMES_THAT_SAY_NOTHING]
+
+
+def test_a_test_sends_a_signal_to_a_process_that_it_knows(files, root):
+    """`os.kill` takes 0 for everything that the tests were started by; `components.send` refuses it."""
+    own = re.compile(r"^[^\"#]*\bos\.kill(pg)?\((?!os\.getpid\(\)|pid, 0\))", re.MULTILINE)
+    tests = [path for path in files if path.is_relative_to(root / "tests")]
+    calling = {path.name for path in tests if own.search(path.read_text())}
+    assert calling == {"components.py"}

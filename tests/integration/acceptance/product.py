@@ -1,7 +1,6 @@
 """Hands and eyes on a running Penstock: kubectl, the gateway, and what Redis has on record."""
 
 import contextlib
-import os
 import signal
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from penstock_dev import traffic as generator
 from penstock_dev.state import StateDirectory
 from penstock_store.records import RevisionWork
 from penstock_store.store import Store
+from tests import components
 from tests.integration.acceptance import traffic
 from tests.integration.acceptance.background import Background
 from tests.integration.acceptance.outcome_log import OutcomeLog
@@ -149,20 +149,16 @@ class Product(Rollouts):
         """SIGKILL for every process that works for a revision; how many there were."""
         pids = self.worker_pids(revision)
         for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            components.send(pid, signal.SIGKILL)
         return len(pids)
 
     def kill_operator(self) -> None:
         """SIGKILL for the operator; returns when its successor is ready."""
-        killed = self._pid("operator")
-        os.kill(killed, signal.SIGKILL)
-        self.until("a new operator", lambda: self._pid("operator") not in (0, killed))
+        killed = components.living(self.environment.state_dir, "operator")
+        components.send(killed.pid, signal.SIGKILL)
+        self.until("it is gone", lambda: not processes.is_alive(killed))
+        components.living(self.environment.state_dir, "operator")
         self.until("it is ready", self._operator_ready)
-
-    def _pid(self, component: str) -> int:
-        recorded = StateDirectory.at(self.environment.state_dir).recorded().get(component)
-        return recorded.pid if recorded else 0
 
     def _operator_ready(self) -> bool:
         with contextlib.suppress(httpx.HTTPError):
@@ -173,10 +169,10 @@ class Product(Rollouts):
     def stop(self, component: str, *, kill: bool = False) -> None:
         """End a component of the environment and keep it down until it is started again."""
         state = StateDirectory.at(self.environment.state_dir)
+        running = components.living(self.environment.state_dir, component)
         state.stopped_file(component).touch()
-        pid = self._pid(component)
-        os.kill(pid, signal.SIGKILL if kill else signal.SIGTERM)
-        self.until(f"{component} is down", lambda: processes.identify(pid) is None)
+        components.send(running.pid, signal.SIGKILL if kill else signal.SIGTERM)
+        self.until(f"{component} is down", lambda: not processes.is_alive(running))
 
     def start(self, component: str) -> None:
         """Start a component again."""

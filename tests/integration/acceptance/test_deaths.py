@@ -1,7 +1,6 @@
 """Workers die: every accepted task still ends, once, and a canary that cannot live is taken off."""
 
 import contextlib
-import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ import pytest
 from penstock import names
 from penstock.task import TaskStatus
 from penstock.traffic import Arm
+from tests import components
 from tests.integration.acceptance import manifests
 from tests.integration.acceptance.product import Product
 from tests.integration.acceptance.traffic import by_revision
@@ -27,7 +27,7 @@ def test_workers_killed_under_load_lose_no_task_and_end_none_twice(product: Prod
             product.until("they have work", lambda: product.work(stable).running >= 15)
             before = set(product.worker_pids(stable))
             for pid in sorted(before)[survivors:]:
-                os.kill(pid, signal.SIGKILL)
+                components.send(pid, signal.SIGKILL)
             product.until(
                 "the killed are replaced",
                 lambda before=before, survivors=survivors: (

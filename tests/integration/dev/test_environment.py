@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -15,7 +14,7 @@ import pytest
 
 from penstock_dev import environment, processes
 from penstock_dev.state import StateDirectory
-from tests import background_job
+from tests import background_job, components
 from tests.integration.dev import pods
 
 SMALL = ["--components", "redis,model"]
@@ -164,7 +163,7 @@ def test_nothing_outlives_a_supervisor_killed_with_sigkill(state_dir) -> None:
     pods.until(sleeper, pods.is_ready)
     assert any("time.sleep(600)" in line for line in left_of(state_dir))
     supervisor = StateDirectory.at(state_dir).recorded()["supervisor"]
-    os.kill(supervisor.pid, signal.SIGKILL)
+    components.send(supervisor.pid, signal.SIGKILL)
     pods.until(lambda: left_of(state_dir), lambda left: not left, deadline_seconds=10)
 
     environment.stop(state_dir, remove=False)

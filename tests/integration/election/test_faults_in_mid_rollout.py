@@ -12,8 +12,8 @@ import pytest
 from redis import Redis, RedisError
 
 from penstock.names import AgentKey
-from penstock_dev.state import StateDirectory
 from penstock_store.keys import AgentKeys
+from tests import components
 from tests.integration.acceptance.outcome_log import OutcomeLog
 from tests.integration.acceptance.product import Product
 from tests.integration.acceptance.traffic import Load, by_revision
@@ -34,13 +34,12 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3 * PATIENCE_SECONDS)]
 @contextlib.contextmanager
 def frozen(product: Product, component: str) -> Iterator[None]:
     """SIGSTOP for a component: it takes connections, and answers none."""
-    state = StateDirectory.at(product.environment.state_dir)
-    pid = state.recorded()[component].pid
-    os.kill(pid, signal.SIGSTOP)
+    pid = components.living(product.environment.state_dir, component).pid
+    components.send(pid, signal.SIGSTOP)
     try:
         yield
     finally:
-        os.kill(pid, signal.SIGCONT)
+        components.send(pid, signal.SIGCONT)
 
 
 def wait(seconds: float) -> None:

@@ -1,14 +1,14 @@
 """Revisions on a real API server: cut, projected, kept, put back."""
 
 import json
-import os
 import shlex
 import signal
 import subprocess
 
 from penstock import revision
 from penstock_dev import environment as embedded
-from penstock_dev.state import StateDirectory
+from penstock_dev import processes
+from tests import components
 from tests.integration.cluster import Cluster, agent
 
 
@@ -161,19 +161,15 @@ def test_a_killed_operator_comes_back_and_writes_nothing_to_a_converged_agent(
         }
 
     before = versions()
-    killed = _pid(environment)
-    os.kill(killed, signal.SIGKILL)
-    cluster.until("a new operator", lambda: _pid(environment) not in (0, killed))
+    killed = components.living(environment.state_dir, "operator")
+    components.send(killed.pid, signal.SIGKILL)
+    cluster.until("it is gone", lambda: not processes.is_alive(killed))
+    components.living(environment.state_dir, "operator")
     cluster.until("it is ready", lambda: _ready(environment))
     cluster.apply(agent(name="second"))
     cluster.until_condition("agent/second", "Ready", "True")
     after = versions()
     assert {key: after[key] for key in before} == before
-
-
-def _pid(environment: embedded.Environment) -> int:
-    running = StateDirectory.at(environment.state_dir).recorded().get("operator")
-    return running.pid if running else 0
 
 
 def _ready(environment: embedded.Environment) -> bool:

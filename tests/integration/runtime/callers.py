@@ -3,7 +3,6 @@
 import contextlib
 import os
 import pathlib
-import signal
 
 PROC = pathlib.Path("/proc")
 
@@ -44,9 +43,3 @@ def children_of(pid):
     """The ids of the living children of a process."""
     found = [int(each.name) for each in PROC.iterdir() if each.name.isdigit()]
     return [each for each in found if parent_of(each) == pid]
-
-
-def kill(pid):
-    """Kill a process without a word."""
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)

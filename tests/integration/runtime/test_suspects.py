@@ -13,6 +13,7 @@ import pytest
 from penstock.outcomes import RowKind
 from penstock.task import OutcomeReason, TaskStatus
 from penstock_store.testing import free_port
+from tests import components
 from tests.integration.runtime import callers
 from tests.integration.runtime.conftest import ToolHandler, ToolServer
 from tests.integration.runtime.shop import killed, tool
@@ -39,8 +40,9 @@ class Deadly(ToolHandler):
         task = self.headers["idempotency-key"].rpartition(".")[0].rpartition(".")[0]
         if task in self.server.poison:
             pid = callers.process_at(self.client_address[1])
-            self.server.deaths.append(pid)
-            callers.kill(pid)
+            if pid:  # else it died of something else while it asked
+                self.server.deaths.append(pid)
+                components.send(pid, signal.SIGKILL)
             self.close_connection = True
         else:
             super().do_GET()
@@ -146,7 +148,7 @@ async def test_what_a_killed_child_held_is_tried_again_at_once(shop, fake_model)
     cut = await shop.release(WAITS)
     worker, children, tasks = await child_with_tasks(shop, cut, PENSTOCK_CLAIM_IDLE_SECONDS="600")
     for pid in children:
-        callers.kill(pid)
+        components.send(pid, signal.SIGKILL)
     await started_thrice(shop, tasks)
     assert worker.poll() is None
     await gone(shop, children)
@@ -167,7 +169,7 @@ async def test_a_child_that_hangs_is_killed_and_its_tasks_are_tried_again(shop, 
     cut = await shop.release(WAITS)
     worker, children, tasks = await child_with_tasks(shop, cut)
     stopped = children[0]
-    os.kill(stopped, signal.SIGSTOP)
+    components.send(stopped, signal.SIGSTOP)
     await gone(shop, [stopped])
     await started_thrice(shop, tasks)
     assert worker.poll() is None

@@ -14,7 +14,7 @@ import pytest
 
 from penstock_cli import exits
 from penstock_dev.state import StateDirectory
-from tests import background_job
+from tests import background_job, components
 from tests.unit.cli.fake_kubectl import service
 from tests.unit.cli.test_terminal import penstock
 
@@ -244,7 +244,7 @@ def test_a_forwarding_that_ends_is_begun_again_on_the_same_port(kubectl, gateway
         text=True,
     )
     until(lambda: gateway.asked, lambda: kubectl.notes)
-    os.kill(kubectl.forwards[0], signal.SIGKILL)
+    components.send(kubectl.forwards[0], signal.SIGKILL)
     until(lambda: len(kubectl.forwards) == 2, lambda: kubectl.calls)
     assert kubectl.calls[-1].endswith(f"service/penstock-gateway {gateway.port}:80")
     gateway.answered.set()
