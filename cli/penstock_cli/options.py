@@ -1,4 +1,4 @@
-"""The options that say where the gateway and the cluster are: said once, for every command."""
+"""Options that several commands have, said once: where the cluster is, how an answer is awaited."""
 
 import functools
 import inspect
@@ -71,33 +71,72 @@ class Place:
         return bool(self.kubeconfig or self.context)
 
 
+@dataclass(frozen=True)
+class Answering:
+    """How long the operator's answer is awaited, and how it is printed; each field is an option."""
+
+    wait: Annotated[
+        float,
+        typer.Option(min=0, max=3600, metavar="SECONDS", help="How long to wait for the answer."),
+    ] = 30.0
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Do not wait for the operator's answer.")
+    ] = False
+    output: Output = "text"
+
+    def __post_init__(self) -> None:
+        check_output(self.output)
+
+    @property
+    def seconds(self) -> float:
+        """For how long; 0: not at all."""
+        return 0 if self.no_wait else self.wait
+
+    @property
+    def as_json(self) -> bool:
+        """Whether a program reads it."""
+        return self.output == "json"
+
+
 #: What a command needs that asks the API server alone.
 _OF_CLUSTER: Final = ("namespace", "state_dir", "context", "kubeconfig")
 
 
 def at_gateway(command: Callable[Concatenate[Place, _Own], None]) -> Callable[..., None]:
-    """A command with every option of a ``Place`` after its own; it gets them as one."""
-    return _placed(command, tuple(field.name for field in fields(Place)))
+    """A command with every option of a ``Place`` after its own; it gets them as ``place``."""
+    return _gathered(command, "place", Place, tuple(field.name for field in fields(Place)))
 
 
 def at_cluster(command: Callable[Concatenate[Place, _Own], None]) -> Callable[..., None]:
-    """A command with those options of a ``Place`` that say which API server; it gets them as one."""
-    return _placed(command, _OF_CLUSTER)
+    """A command with those options of a ``Place`` that say which API server, as ``place``."""
+    return _gathered(command, "place", Place, _OF_CLUSTER)
 
 
-def _placed(command: Callable[..., None], chosen: tuple[str, ...]) -> Callable[..., None]:
+def answered(command: Callable[..., None]) -> Callable[..., None]:
+    """A command with the options of an ``Answering`` after its own; it gets them as ``answering``."""
+    names = tuple(field.name for field in fields(Answering))
+    return _gathered(command, "answering", Answering, names)
+
+
+def _gathered(
+    command: Callable[..., None],
+    name: str,
+    kind: type[Place | Answering],
+    chosen: tuple[str, ...],
+) -> Callable[..., None]:
     def run(**given: Any) -> None:
-        place = Place(**{name: given.pop(name) for name in chosen})
-        command(place, **given)
+        gathered = kind(**{field: given.pop(field) for field in chosen})
+        command(**{name: gathered}, **given)
 
-    _, *own = inspect.signature(command).parameters.values()
+    signature = inspect.signature(command).parameters.values()
     keyword = inspect.Parameter.KEYWORD_ONLY  # whose order is free, with defaults and without
     theirs = [
         inspect.Parameter(field.name, keyword, default=field.default, annotation=field.type)
-        for field in fields(Place)
+        for field in fields(kind)
         if field.name in chosen
     ]
-    parameters = [*(one.replace(kind=keyword) for one in own), *theirs]
+    own = [one.replace(kind=keyword) for one in signature if one.name != name]
+    parameters = [*own, *theirs]
     functools.update_wrapper(run, command)
     del run.__wrapped__  # type: ignore[attr-defined] # typer would read the options of that one
     run.__annotations__ = {one.name: one.annotation for one in parameters}

@@ -18,13 +18,7 @@ _Revision = Annotated[
         "--revision", metavar="REVISION", help="Its name, hash or version; else the canary."
     ),
 ]
-_Wait = Annotated[
-    float,
-    typer.Option(min=0, max=3600, metavar="SECONDS", help="How long to wait for the answer."),
-]
-_NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait for the operator's answer.")]
 _FORMS = ("text", "json", "yaml")
-_WAIT = 30.0
 
 
 def register(app: typer.Typer) -> None:
@@ -72,6 +66,7 @@ def explain(place: options.Place, rollout: _Rollout, *, output: _Output = "text"
 
 
 @options.at_cluster
+@options.answered
 def set_percent(
     place: options.Place,
     rollout: _Rollout,
@@ -80,46 +75,31 @@ def set_percent(
     ],
     *,
     revision: _Revision = "",
-    wait: _Wait = _WAIT,
-    no_wait: _NoWait = False,
-    output: options.Output = "text",
+    answering: options.Answering,
 ) -> None:
     """Set the canary's share of new sessions, and keep it there."""
-    options.check_output(output)
     wanted = None if percent == "auto" else _percent(percent)
     from penstock_cli import steering
 
-    answering = steering.Answering(0 if no_wait else wait, output == "json")
     commands.carry_out(lambda: steering.set_percent(place, rollout, wanted, revision, answering))
 
 
 @options.at_cluster
-def pause(
-    place: options.Place,
-    rollout: _Rollout,
-    *,
-    wait: _Wait = _WAIT,
-    no_wait: _NoWait = False,
-    output: options.Output = "text",
-) -> None:
+@options.answered
+def pause(place: options.Place, rollout: _Rollout, *, answering: options.Answering) -> None:
     """Raise nothing by itself any more; rollback still acts."""
-    _pause(place, rollout, 0 if no_wait else wait, output, paused=True)
+    _pause(place, rollout, answering, paused=True)
 
 
 @options.at_cluster
-def resume(
-    place: options.Place,
-    rollout: _Rollout,
-    *,
-    wait: _Wait = _WAIT,
-    no_wait: _NoWait = False,
-    output: options.Output = "text",
-) -> None:
+@options.answered
+def resume(place: options.Place, rollout: _Rollout, *, answering: options.Answering) -> None:
     """Let the steps of a paused rollout go on."""
-    _pause(place, rollout, 0 if no_wait else wait, output, paused=False)
+    _pause(place, rollout, answering, paused=False)
 
 
 @options.at_cluster
+@options.answered
 def promote(
     place: options.Place,
     rollout: _Rollout,
@@ -128,44 +108,41 @@ def promote(
         bool, typer.Option("--full", help="All that is left: the canary serves everybody.")
     ] = False,
     revision: _Revision = "",
-    wait: _Wait = _WAIT,
-    no_wait: _NoWait = False,
-    output: options.Output = "text",
+    answering: options.Answering,
 ) -> None:
     """Pass what the canary waits for now."""
     verb = "promote-full" if full else "promote"
-    _ask(place, rollout, verb, revision, 0 if no_wait else wait, output)
+    _ask(place, rollout, verb, revision, answering)
 
 
 @options.at_cluster
+@options.answered
 def abort(
     place: options.Place,
     rollout: _Rollout,
     *,
     revision: _Revision = "",
-    wait: _Wait = _WAIT,
-    no_wait: _NoWait = False,
-    output: options.Output = "text",
+    answering: options.Answering,
 ) -> None:
     """Take the canary off and reject it, until retry."""
-    _ask(place, rollout, "abort", revision, 0 if no_wait else wait, output)
+    _ask(place, rollout, "abort", revision, answering)
 
 
 @options.at_cluster
+@options.answered
 def retry(
     place: options.Place,
     rollout: _Rollout,
     *,
     revision: _Revision = "",
-    wait: _Wait = _WAIT,
-    no_wait: _NoWait = False,
-    output: options.Output = "text",
+    answering: options.Answering,
 ) -> None:
     """Give a rejected canary another attempt, from the first step."""
-    _ask(place, rollout, "retry", revision, 0 if no_wait else wait, output)
+    _ask(place, rollout, "retry", revision, answering)
 
 
 @options.at_cluster
+@options.answered
 def undo(
     place: options.Place,
     rollout: _Rollout,
@@ -179,12 +156,10 @@ def undo(
             "while a canary is tried.",
         ),
     ] = "",
-    wait: _Wait = _WAIT,
-    no_wait: _NoWait = False,
-    output: options.Output = "text",
+    answering: options.Answering,
 ) -> None:
     """Have a former revision serve everybody again; who is left is rejected."""
-    _ask(place, rollout, "undo", to, 0 if no_wait else wait, output)
+    _ask(place, rollout, "undo", to, answering)
 
 
 @options.at_cluster
@@ -215,23 +190,25 @@ def diff(
     commands.carry_out(lambda: views.diff(place, rollout, before, after))
 
 
-def _pause(place: options.Place, rollout: str, wait: float, output: str, *, paused: bool) -> None:
-    options.check_output(output)
+def _pause(
+    place: options.Place, rollout: str, answering: options.Answering, *, paused: bool
+) -> None:
     from penstock_cli import steering
 
-    answering = steering.Answering(wait, output == "json")
     commands.carry_out(lambda: steering.pause(place, rollout, answering, paused=paused))
 
 
 def _ask(
-    place: options.Place, rollout: str, verb: str, revision: str, wait: float, output: str
+    place: options.Place,
+    rollout: str,
+    verb: str,
+    revision: str,
+    answering: options.Answering,
 ) -> None:
-    options.check_output(output)
     options.check_text("ROLLOUT", rollout)
     from penstock.rollout.requests import Verb
     from penstock_cli import steering
 
-    answering = steering.Answering(wait, output == "json")
     commands.carry_out(lambda: steering.ask(place, rollout, Verb(verb), revision, answering))
 
 

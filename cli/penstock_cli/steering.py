@@ -6,7 +6,6 @@ import shlex
 import sys
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 from penstock import names
@@ -27,16 +26,12 @@ _REJECTED: Final = "CandidateRejected"
 _FORBIDDEN: Final = ("forbidden", "denied request", "needs the verb")
 
 
-@dataclass(frozen=True)
-class Answering:
-    """For how many seconds an answer is awaited (0: not at all), and how it is printed."""
-
-    seconds: float
-    as_json: bool = False
-
-
 def set_percent(
-    place: options.Place, name: str, percent: int | None, revision: str, answering: Answering
+    place: options.Place,
+    name: str,
+    percent: int | None,
+    revision: str,
+    answering: options.Answering,
 ) -> None:
     """Set the share of the canary, or give it back to the steps; print what the operator makes of it.
 
@@ -60,7 +55,7 @@ def set_percent(
         raise Stopped(Exit.REFUSED, "a rejected canary gets nothing: penstock retry comes first")
 
 
-def pause(place: options.Place, name: str, answering: Answering, *, paused: bool) -> None:
+def pause(place: options.Place, name: str, answering: options.Answering, *, paused: bool) -> None:
     """Have nothing raised by itself any more, or again; print where it stands then.
 
     Raises:
@@ -69,7 +64,9 @@ def pause(place: options.Place, name: str, answering: Answering, *, paused: bool
     asyncio.run(_patched(place, name, lambda _: {"paused": paused}, ConditionType.READY, answering))
 
 
-def ask(place: options.Place, name: str, verb: Verb, revision: str, answering: Answering) -> None:
+def ask(
+    place: options.Place, name: str, verb: Verb, revision: str, answering: options.Answering
+) -> None:
     """Ask the operator for a verb, and print its answer.
 
     Args:
@@ -89,7 +86,7 @@ async def _patched(
     name: str,
     spec: Callable[[Seen], Document],
     told_by: ConditionType,
-    answering: Answering,
+    answering: options.Answering,
 ) -> Document:
     """The condition that tells what the operator makes of a change; empty where nobody waits for it."""
     looks = views.looker(place)
@@ -118,7 +115,7 @@ async def _patched(
 
 
 async def _asked(
-    place: options.Place, name: str, verb: Verb, revision: str, answering: Answering
+    place: options.Place, name: str, verb: Verb, revision: str, answering: options.Answering
 ) -> None:
     looks = views.looker(place)
     seen = await looks.look(name)
@@ -217,7 +214,7 @@ def _unanswered(seen: Seen, seconds: float) -> Stopped:
     return Stopped(Exit.UNFINISHED, sentence)
 
 
-def _print(told: Document, answering: Answering, sentence: Any) -> None:
+def _print(told: Document, answering: options.Answering, sentence: Any) -> None:
     if answering.as_json:
         print(json.dumps(told, indent=2, ensure_ascii=False))
     elif told.get("result", "Accepted") == "Accepted":
