@@ -26,6 +26,7 @@ from penstock.analysis import cells
 from penstock.analysis.cells import Cells
 from penstock.analysis.comparison.cohorts import Cohort, Cohorts
 from penstock.analysis.comparison.users import Users
+from penstock.analysis.continuity import Continuity
 from penstock.analysis.delays import LatestDelays
 from penstock.analysis.drawn import Draws
 from penstock.analysis.evidence import TICK_MS, Observation, Stratum
@@ -86,13 +87,13 @@ class Fold:
     users: Users | None = None
     _gap_at: int = 0  # up to when rows are known to be lost, by the log's clock
     _last: Position = (0, 0)
-    _needed: Position = (0, 0)  # from where on the first reading must find every row
     _failed: Lately = field(default_factory=Lately)
     _delays: LatestDelays = field(default_factory=LatestDelays)
     _unexplained: deque[LeftOut] = field(default_factory=lambda: deque(maxlen=MOST_UNEXPLAINED))
 
     def __post_init__(self) -> None:
         self._step_position = position(self.step_from)
+        self._log = Continuity(self.counted)
         self._open = Pending(self.scope)
         self._draws = Draws(self.scope.kept_ms)
         self._open.begin_step(self._step_position)
@@ -130,14 +131,14 @@ class Fold:
             return text_of(self._last)
         began = (self.scope.began_ms, 0)  # what was routed before is no sample
         if self.scope.canary and self.counted == (0, 0):
-            self._needed = max(began, (1, 0))
+            self._log.begin(began)
             return ""
         # Tasks that were open at the checkpoint were routed before it.
         newest_ms = min(now_ms, self.counted[0] or now_ms)
         oldest_ms = self.halts.earlier(newest_ms, self.scope.kept_ms)
         oldest_ms = min(oldest_ms, (self.cohorts and self.cohorts.through_ms) or oldest_ms)
         oldest = (max(oldest_ms, 0), 0)
-        self._needed = max(began, oldest, (1, 0))
+        self._log.begin(max(began, oldest))
         return text_of(oldest)
 
     @property
@@ -153,6 +154,7 @@ class Fold:
         *,
         trimmed: bool = False,
         last_kept: str = "",
+        passed_over: Iterable[str] = (),
     ) -> None:
         """Count rows in the order of their ids; rows seen before are passed over.
 
@@ -161,17 +163,18 @@ class Fold:
             first_kept: id of the oldest row that the log had. Past the last one counted: a gap.
             trimmed: older ones are gone: a gap where the window is rebuilt from further back.
             last_kept: id of the newest row that the log had. One before what was counted: it was cut.
+            passed_over: ids of rows that are in the log and cannot be read.
         """
-        first, reached = position(first_kept), max(self._last, self.counted)
-        short = trimmed and self._last == (0, 0) < self._needed < first
-        if short or (0, 0) < reached < first:
-            self._lose(first)
-        if (0, 0) < position(last_kept) < reached:
-            self._lose(reached)
+        ends = position(first_kept), position(last_kept)
+        for at in self._log.lost(*ends, self._last, trimmed=trimmed):
+            self._lose(at)
+        self._log.pass_over(passed_over)
         for row in rows:
             at = position(row.id)
             if at <= self._last:
                 continue
+            if self._log.breaks(at):
+                self._lose(at)
             if at[0] >= self._open.soonest_ms:
                 self._settle_overdue(at[0])
             if at[0] // TICK_MS != self._last[0] // TICK_MS:

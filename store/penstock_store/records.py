@@ -201,16 +201,22 @@ class Look:
 class RowPage:
     """Outcome rows in order, read up to the id ``through`` ("": none); ``more``: the log goes on.
 
-    ``first`` is the id of the oldest entry that was read. ``held``: when they were read, the log
-    still had the row after which they come, so none between was lost.
+    ``passed_over``: ids of those that cannot be read. ``first`` is the id of the oldest entry that was
+    read. ``held``: when they were read, the log still had the row after which they come, so none
+    between was lost.
     """
 
     rows: tuple[Row, ...]
     through: str
     more: bool = False
-    unreadable: int = 0  # passed over
+    passed_over: tuple[str, ...] = ()
     first: str = ""
     held: bool = True
+
+    @property
+    def unreadable(self) -> int:
+        """How many rows were passed over."""
+        return len(self.passed_over)
 
 
 @dataclass(frozen=True)

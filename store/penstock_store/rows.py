@@ -16,18 +16,19 @@ ROW_VERSION: Final = 2
 
 
 def row_page(prefix: str, entries: Sequence[Any], asked: int) -> RowPage:
-    """Outcome rows from their stream entries; those that cannot be read are counted.
+    """Outcome rows from their stream entries; the ids of those that cannot be read are told.
 
     Args:
         prefix: what the agent's task ids begin with.
         entries: of the stream.
         asked: for how many was asked; fewer came when the log has no more.
     """
-    found = [row(prefix, entry) for entry in entries]
-    rows = tuple(one for one in found if one is not None)
+    found = [(entry, row(prefix, entry)) for entry in entries]
+    rows = tuple(one for _, one in found if one is not None)
+    passed_over = tuple(entry[0].decode() for entry, one in found if one is None)
     through = entries[-1][0].decode() if entries else ""
     first = entries[0][0].decode() if entries else ""
-    return RowPage(rows, through, len(entries) >= asked > 0, len(found) - len(rows), first)
+    return RowPage(rows, through, len(entries) >= asked > 0, passed_over, first)
 
 
 def row(prefix: str, entry: Sequence[Any]) -> Row | None:

@@ -123,6 +123,7 @@ class Measure:
                 page.through,
                 trimmed=look.rows_trimmed,
                 last_kept=newest,
+                passed_over=page.passed_over,
             )
             newest = ""  # pages go on past what the look has seen
             metrics.ROWS_UNREADABLE.labels(key.namespace, key.name).inc(page.unreadable)

@@ -183,3 +183,24 @@ async def test_a_log_that_lost_its_end_is_a_gap_to_who_had_counted_it_and_to_who
         seen = await life.look()
         assert seen.gap
         assert 0 < seen.gap_ms <= seen.now_ms
+
+
+async def test_a_log_that_went_back_and_grew_while_no_operator_lived_is_a_gap(desk, operator):
+    """An older file, a restart, and new rows before the first look: only what was counted last tells."""
+    await serve(desk)
+    again = await operator.again()
+    for identifier, _ in await desk.raw.xrevrange(desk.keys.outcomes, count=2):
+        await desk.raw.xdel(desk.keys.outcomes, identifier)
+    await serve(desk, 2)
+    seen = await again.look()
+    (first, _) = (await desk.raw.xrevrange(desk.keys.outcomes, count=6))[-1]
+    assert (seen.gap, seen.gap_ms) == (True, int(first.partition(b"-")[0]))
+    assert (await again.look()).gap_ms == seen.gap_ms, "it is one gap"
+
+
+async def test_a_row_that_was_counted_last_and_cannot_be_read_is_still_there(desk, operator):
+    await serve(desk)
+    await desk.raw.xadd(desk.keys.outcomes, {"f": "of another version"})
+    again = await operator.again()
+    await serve(desk, 2)
+    assert not (await again.look()).gap

@@ -364,7 +364,7 @@ def test_a_log_trimmed_past_the_checkpoint_is_a_gap():
 def test_a_window_that_is_rebuilt_from_a_trimmed_log_has_a_gap(first_kept, trimmed, gap):
     fold = Fold.resume(SCOPE, AnalysisStatus(counted_through=f"{T}-0"))
     fold.read_after(T + 60_000)
-    rows = Log().routed("a", T - 400_000).routed("b", T + 1).rows
+    rows = Log().routed("a", T - 400_000).routed("counted", T).routed("b", T + 1).rows
     fold.add(rows, f"{first_kept}-0", trimmed=trimmed)
     assert fold.observe(T + 60_000).gap is gap
     fold.add(Log().routed("c", T + 70_000).rows, f"{T + 1}-0", trimmed=trimmed)
@@ -404,6 +404,38 @@ def test_a_checkpoint_that_is_ahead_of_the_log_is_a_gap():
         fold = Fold.resume(SCOPE, AnalysisStatus(counted_through=f"{T}-0"))
         fold.add([], last_kept=f"{last}-0")
         assert fold.observe(T + 10).gap is gap
+
+
+def test_a_log_without_the_row_that_was_counted_last_is_a_gap_up_to_the_first_after_it():
+    """It went back and grew before anybody looked: its ends tell nothing of that."""
+    log = Log().routed("a", T).routed("b", T + 5)
+    grown = Log().routed("a", T).routed("c", T + 60_000).routed("d", T + 61_000)
+    for rows, gap in ((log.rows + grown.rows[1:], False), (grown.rows, True)):
+        fold = Fold.resume(SCOPE, AnalysisStatus(counted_through=f"{T + 5}-0"))
+        fold.read_after(T + 61_000)
+        fold.add(rows[:1], first_kept=f"{T}-0", last_kept=rows[-1].id)
+        assert not fold.observe(T + 61_000).gap, "what was counted last may come yet"
+        fold.add(rows[1:])
+        seen = fold.observe(T + 61_000)
+        assert (seen.gap, seen.gap_ms) == (gap, T + 60_000 if gap else 0)
+        fold.add(Log().finished("d", T + 62_000).rows)
+        assert fold.observe(T + 62_000).gap_ms == seen.gap_ms, "it is one gap"
+
+
+def test_a_row_that_was_counted_last_and_cannot_be_read_is_there():
+    fold = Fold.resume(SCOPE, AnalysisStatus(counted_through=f"{T}-3"))
+    fold.read_after(T + 9)
+    fold.add(Log().routed("a", T + 9).rows, passed_over=(f"{T}-2", f"{T}-3"))
+    assert not fold.observe(T + 9).gap
+
+
+@pytest.mark.parametrize("first_kept", [f"{T - 70_000}-0", f"{T}-3"])
+def test_a_log_of_which_only_counted_rows_were_cut_has_no_gap(first_kept):
+    """Where the window needs none of them: the canary began later."""
+    fold = Fold.resume(replace(SCOPE, began_ms=T + 1), AnalysisStatus(counted_through=f"{T}-3"))
+    fold.read_after(T + 60_000)
+    fold.add(Log().routed("b", T + 60_000).rows, first_kept, trimmed=True, passed_over=(f"{T}-3",))
+    assert not fold.observe(T + 60_000).gap
 
 
 def test_how_tasks_ended_across_a_gap_is_unknown_and_not_an_error():
