@@ -54,10 +54,9 @@ class GatewayProcess:
         )
 
     def stop(self):
-        """SIGTERM; the exit code, and how long it took."""
-        started = time.monotonic()
+        """SIGTERM; the exit code. Callers may wait for 300 s: it leaves long before."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20), time.monotonic() - started
+        return self.process.wait(60)
 
 
 def launch(redis_url, directory, **settings):
@@ -107,8 +106,7 @@ def start(redis, tmp_path):
     yield launched
     for running in started:
         if running.process.poll() is None:
-            code, _ = running.stop()
-            assert code == 0, running.log.read_text()
+            assert running.stop() == 0, running.log.read_text()
 
 
 @pytest.fixture(scope="module")
@@ -116,8 +114,7 @@ def shared(redis, tmp_path_factory):
     """One gateway for all tests of a module that leave it as it is."""
     running = launch(redis.url, tmp_path_factory.mktemp("gateway"))
     yield running
-    code, _ = running.stop()
-    assert code == 0, running.log.read_text()
+    assert running.stop() == 0, running.log.read_text()
 
 
 @pytest.fixture

@@ -45,8 +45,7 @@ def shared(redis, tmp_path_factory):
     (directory / "tokens.json").write_text(json.dumps({"tokens": TOKENS}))
     running = conftest.launch(redis.url, directory)
     yield running
-    code, _ = running.stop()
-    assert code == 0, running.log.read_text()
+    assert running.stop() == 0, running.log.read_text()
 
 
 @pytest.fixture
