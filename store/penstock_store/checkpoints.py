@@ -17,7 +17,10 @@ _MOST_PIECES: Final = 64
 
 @dataclass(frozen=True)
 class Saved:
-    """What was saved last of a task. ``piece_bytes`` are those of all pieces since the whole text."""
+    """What was saved last of a task. ``piece_bytes`` are those of all pieces since the whole text.
+
+    ``words``: its usage and its open calls, as they were written with it.
+    """
 
     state: bytes
     whole: str  # the digest of the whole text
@@ -25,6 +28,7 @@ class Saved:
     pieces: int = 0
     piece_bytes: int = 0
     intents: bool = False
+    words: tuple[str, str] = ("{}", "-")
 
 
 @dataclass(frozen=True)

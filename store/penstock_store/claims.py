@@ -1,9 +1,9 @@
 """Claims: how workers take tasks, keep them, save their state, give them back, end them."""
 
 import json
-import time
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
 from operator import attrgetter
 from typing import Any, Final
@@ -22,7 +22,7 @@ from penstock_store.connection import Argument
 from penstock_store.consumers import Consumers
 from penstock_store.records import Claim, Directive, Telling
 from penstock_store.said_effects import AnotherLife, SaidEffects, batches
-from penstock_store.said_ends import Ends
+from penstock_store.said_ends import End, Ends, put_down
 
 _HEARTBEATS: Final = 500  # claims in one step, so that no script holds Redis up
 _WHOLE: Final = b"Whole"
@@ -157,11 +157,14 @@ class Claims:
             agent,
             arguments=lambda life: (consumer, number, life, *told, *speaks, mark, named, *each),
         )
+        is_news = broken > self.breaks.last(agent)
+        if is_news:
+            self.consumers.unheard(agent)
         self.consumers.heard(agent, consumer)
         self.brakes.hear(agent, restricted)
-        if broken > self.breaks.last(agent):
+        if is_news:
             await self._effects.say_again(agent)
-            await self._say_ends_again(agent)
+            await self._ends.say_again(agent, self._numbered)
             self.breaks.met(agent, broken)
         heard = {
             claim.id: Directive(word.decode()) for claim, word in zip(claims, said, strict=True)
@@ -236,7 +239,7 @@ class Claims:
             self._saved.pop(claim.id, None)
         if not answer:  # nothing was saved
             return directive, None
-        self._saved[claim.id] = writing.saved
+        self._saved[claim.id] = replace(writing.saved, words=(codec.usage_text(usage), open_calls))
         self._effects.remember(claim, told)
         reserved, restricted = answer
         self.brakes.hear(claim.agent, restricted)
@@ -256,8 +259,8 @@ class Claims:
         (said,) = await self._numbered(
             "release", claim.agent, claim.consumer, *claim.keys, after=named
         )
-        self._saved.pop(claim.id, None)
-        return bool(said)
+        down = put_down(claim, self._saved.pop(claim.id, None), spoken, to_stable=to_stable)
+        return await self._ends.put_down(down, said, self._numbered) is Directive.CONTINUE
 
     async def park(
         self, claim: Claim, usage: Usage, asked: Asked, settle: Sequence[Settlement] = ()
@@ -272,7 +275,9 @@ class Claims:
         (said,) = await self._numbered("park", *mine, *claim.keys, after=after)
         if said == _FULL:
             return None
-        directive = Directive(said.decode())
+        waiting = (codec.usage_text(usage), *escalations.asked_arguments(asked))
+        down = put_down(claim, self._saved.get(claim.id), spoken, waiting)
+        directive = await self._ends.put_down(down, said, self._numbered)
         if directive in (Directive.CONTINUE, Directive.LOST):
             self._saved.pop(claim.id, None)
         return directive
@@ -337,25 +342,15 @@ class Claims:
     ) -> Directive:
         told = [text for kind, data in events for text in (kind, json.dumps(data))]
         spoken = money.money_text(Money(tuple(settle)), self._scripts.process)
-        said = await self._finish(claim, (*ending, int(heeds), spoken, *told))
-        if said is Directive.CONTINUE:
-            # Said again it heeds nothing: it was acknowledged.
-            arguments = (*ending, 0, spoken, *told)
-            self._ends.remember(time.monotonic(), claim, arguments)
-        return said
-
-    async def _finish(self, claim: Claim, arguments: Sequence[Argument]) -> Directive:
-        (said,) = await self._numbered(
-            "finish", claim.agent, claim.consumer, *claim.keys, after=arguments
-        )
+        mine, more = (claim.agent, claim.consumer, *claim.keys), (spoken, *told)
+        (said,) = await self._numbered("finish", *mine, after=(*ending, int(heeds), *more))
         directive = Directive(said.decode())
+        if directive is Directive.CONTINUE:
+            # Said again it heeds nothing: it was acknowledged.
+            self._ends.remember(End("finish", claim, (*ending, 0, *more)))
         if directive in (Directive.CONTINUE, Directive.LOST):
             self._saved.pop(claim.id, None)
         return directive
-
-    async def _say_ends_again(self, agent: AgentKey) -> None:
-        for end in self._ends.of(agent, time.monotonic()):  # else such tasks would run once more
-            await self._finish(end.claim, end.arguments)
 
     def _claimed(
         self, agent: AgentKey, revision: str, consumer: str, said: Sequence[Any]
@@ -392,6 +387,7 @@ class Claims:
                 said = await run(script, agent, *keyed, arguments=arguments, replicated=replicated)
                 break
             except AnotherLife as other:
+                self.consumers.unheard(agent)
                 await self._effects.join(agent, other.life)
         written, *rest = said
         self.consumers.wrote(agent, consumer, int(written))

@@ -44,8 +44,13 @@ class Consumers:
         """Redis has heard of it."""
         self._heard.setdefault((agent, name), time.monotonic())
 
+    def unheard(self, agent: AgentKey) -> None:
+        """Redis may have lost that it has heard of an agent's consumers; what it hears from now on counts."""
+        for known in [known for known in self._heard if known[0] == agent]:
+            del self._heard[known]
+
     def heard_seconds(self, agent: AgentKey, name: str) -> float:
-        """For how long Redis has known of it."""
+        """For how long Redis has known of it, since it has lost anything."""
         now = time.monotonic()
         return now - self._heard.get((agent, name), now)
 

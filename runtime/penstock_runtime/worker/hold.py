@@ -146,13 +146,15 @@ class Hold:
             OutOfTime: the wall time ended before Redis took it.
         """
         self.usage = run.usage
-        if replicated and (left := self._sign_left()) > 0:
-            await self._rest(left)
+        if replicated:
+            await self._be_heard_of()
         if run.transcript.stop_reason in _GOES_ON or self.directive is not Directive.CONTINUE:
             wish = self._account.ahead(next_call) if next_call else None
             await self._save(run, events, replicated=replicated, wish=wish)
         else:
             self._last_step = Step(run, events)
+        if replicated and self.directive is Directive.CONTINUE:
+            await self._be_heard_of()  # the save may have met a Redis that is just back
         self._obey()
 
     async def _save(
@@ -205,10 +207,11 @@ class Hold:
             self._account.answered(wish, answer)
         return said
 
-    def _sign_left(self) -> float:
-        """For how many seconds it is too young for a call that is made once: nobody would miss its sign."""
+    async def _be_heard_of(self) -> None:
+        """Wait while the process is too young for a call that is made once: nobody would miss its sign."""
         known = self._store.claims.consumers.heard_seconds(self.claim.agent, self.claim.consumer)
-        return self._patience.sign_seconds - known
+        if (left := self._patience.sign_seconds - known) > 0:
+            await self._rest(left)
 
     def hand_over(self) -> None:
         """Have the task go to stable with its next save. See ``Keeper.hand_over``."""

@@ -1,13 +1,13 @@
 -- Put a claimed task down until a person has decided on a call of it. Answers {worker's number, Continue (also when this
--- very claim has parked it), Full (too many wait already), or what else the worker must do}. Bills are settled
--- whatever is answered: the vendor has been paid for.
+-- very claim has parked it), Full (too many wait already), Rewrite (Redis may have lost its state, with which putdown.lua
+-- puts it down), or what else the worker must do}. Bills are settled whatever is answered: the vendor has been paid for.
 -- KEYS: tag, route, outcomes, task, events.
 -- ARGV: consumer, its last number, server life, id, claim id, usage, money (JSON, "" for none), seconds until time
 --       decides, the tool's schema (JSON), then fields of the escalation in pairs.
--- uses: agent places ledger harm tasks tail claims lost parking
+-- uses: agent places ledger harm tasks tail claims lost parking putdown
 local consumer, id, claim = ARGV[1], ARGV[4], ARGV[5]
 local task = task_at(id)
-if task and task.parked ~= "" and call("HGET", KEYS[4], "parkedBy") == claim then return {0, "Continue"} end
+if putdown.is_known(id, claim) then return {0, "Continue"} end
 local tail = join(consumer, tonumber(ARGV[2]), ARGV[3])
 if ARGV[7] ~= "" then
   ledger.settle_all(id, cjson.decode(ARGV[7]))
@@ -15,6 +15,7 @@ if ARGV[7] ~= "" then
 end
 local said = directive(task, claim, tail)
 if said ~= "Continue" then return {0, said} end
+if putdown.may_lack_state(task, tail) then return {0, "Rewrite"} end
 if parking.count() >= PARKED_TASKS then return {0, "Full"} end
 
 dequeue(task)

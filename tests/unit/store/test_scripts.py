@@ -15,7 +15,7 @@ FOLDER = pathlib.Path(penstock_store.__file__).parent / "scripts"
 
 def test_every_script_is_used_by_a_call_and_every_call_has_its_script():
     code = "".join(path.read_text() for path in FOLDER.parent.glob("*.py"))
-    called = set(re.findall(r'(?:\.run|_numbered|\.script)\(\s*"(\w+)"', code))
+    called = set(re.findall(r'(?:\.run|_numbered|\.script|\bEnd)\(\s*"(\w+)"', code))
     assert called == set(scripts.names())
 
 

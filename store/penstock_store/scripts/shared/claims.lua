@@ -33,7 +33,7 @@ local function unpark(id, task, until_ms)
   call("ZREM", PARKED, string.match(task.parked, "^[^.]+%.(.+)$"))
   call("HSET", escalation_key(task.parked), "status", "Void", "decidedAt", NOW)
   call("HINCRBY", task_key(id), "waitedMs", math.max(0, until_ms - task.parkedAt))
-  call("HDEL", task_key(id), "parked", "parkedAt", "parkedBy")
+  call("HDEL", task_key(id), "parked", "parkedAt")
   task.parked, task.parkedAt = "", 0
   enqueue(id, task)
 end

@@ -30,16 +30,18 @@ local function count_wait(id, task, usage, asked)
   row("f", id, task, table.concat({"", ESCALATION, latency_of(task, usage), string.format("%.0f", cost)}, "|"))
 end
 
--- Park a task that is in no queue. asked: fields of the escalation in pairs. Answers the escalation's id.
-function parking.park(id, task, claim, usage, seconds, schema, asked)
+-- Park a task that is in no queue. asked: fields of the escalation in pairs; since: when a person was asked first, where
+-- Redis has lost that, ms. Answers the escalation's id.
+function parking.park(id, task, claim, usage, seconds, schema, asked, since)
+  local at = since or NOW
   local name = id .. "." .. call("HINCRBY", task_key(id), "asked", 1)
-  local key, ends = escalation_key(name), NOW + seconds * 1000
+  local key, ends = escalation_key(name), at + seconds * 1000
   local of_task = call("HMGET", task_key(id), "tenant", "user", "session", "submitter")
-  call("HSET", task_key(id), "status", "Halted", "claim", "", "parked", name, "parkedBy", claim, "parkedAt", NOW,
+  call("HSET", task_key(id), "status", "Halted", "claim", "", "parked", name, "putDownBy", claim, "parkedAt", at,
     "usage", usage, "suspects", 0, "deliveries", math.max(0, task.deliveries - 1))
   call("HDEL", task_key(id), "holder", "heldAt", "decision")
   call("DEL", key)
-  call("HSET", key, "task", id, "status", "Open", "askedAt", NOW, "deadline", ends, "revision", task.revision,
+  call("HSET", key, "task", id, "status", "Open", "askedAt", at, "deadline", ends, "revision", task.revision,
     "tenant", of_task[1] or "", "user", of_task[2] or "", "session", of_task[3] or "", "submitter", of_task[4] or "",
     "usage", usage, "schema", redis.sha1hex(schema), unpack(asked))
   local schema_key = T .. ":schema:" .. redis.sha1hex(schema)
@@ -98,7 +100,7 @@ function parking.decide(name, task, known, said)
   call("HINCRBY", task_key(id), "waitedMs", math.max(0, NOW - task.parkedAt))
   call("HSET", task_key(id), "status", SUSPENDED and "Halted" or "Queued", "decision", decision,
     "decidedLife", said.life or "")
-  call("HDEL", task_key(id), "parked", "parkedAt", "parkedBy")
+  call("HDEL", task_key(id), "parked", "parkedAt")
   task.parked, task.parkedAt = "", 0
   if task.sess ~= "" then call("HSET", session_key(task.sess), "resumedAt", NOW) end
   event(id, "decided", cjson.encode({escalation = name, decision = said.verdict, by = said.by[1] or ""}))

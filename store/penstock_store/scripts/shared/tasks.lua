@@ -163,7 +163,7 @@ end
 local ONLY_UNTIL_THE_END = {
   "checkpoint", "checkpointRevision", "whole", "intents", "holder", "heldAt", "claimedAt", "savedAt", "savedBy",
   "suspects", "alone", "countedOf", "doubt", "entry", "sess", "bucket", "beginVersion", "cancel", "moved", "idem", "deliveries", "v", "calls",
-  "asked", "parked", "parkedAt", "parkedBy", "waitedMs", "decision", "decidedLife", "takenOver", "takenFor", "reserved", "overHarm",
+  "asked", "parked", "parkedAt", "putDownBy", "parkedBy", "waitedMs", "decision", "decidedLife", "takenOver", "takenFor", "reserved", "overHarm",
 }
 
 -- What a task has asked of people is kept as long as the task; nobody need answer any more.
