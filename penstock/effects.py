@@ -70,12 +70,17 @@ class Sums:
         return bool(self.done or self.unknown)
 
     def words(self) -> str:
-        """The same in one clause."""
+        """The same in one sentence without its full stop: what nobody knows comes first."""
+        doubt = f"of {_counted(self.unknown, 'call')} nobody knows whether they were made; "
+        if not self.done:
+            return f"{doubt if self.unknown else ''}no call is known to have changed something"
         much = "".join(f", {tool} {decimal(micro)}" for tool, micro in sorted(self.micro.items()))
-        doubt = f", and of {self.unknown} more nobody knows" if self.unknown else ""
-        calls = "1 call" if self.done == 1 else f"{self.done} calls"
-        users = "1 user" if self.users == 1 else f"{self.users} users"
-        return f"{calls} that changed something, for {users}{much}{doubt}"
+        calls, users = _counted(self.done, "call"), _counted(self.users, "user")
+        return f"{doubt if self.unknown else ''}{calls} changed something, for {users}{much}"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def decimal(micro: int) -> str:

@@ -11,6 +11,7 @@ API_VERSION: Final = f"{GROUP}/{VERSION}"
 MANAGER: Final = "penstock"  # field manager of everything the operator builds
 VERDICT_MANAGER: Final = "penstock-verdict"  # of its own: a re-apply of the record keeps verdicts
 DECISIONS_MANAGER: Final = "penstock-decisions"  # of the record of decisions and its chain's end
+EFFECTS_MANAGER: Final = "penstock-effects"  # of what is told there of calls
 
 LABEL_MANAGED: Final = "app.kubernetes.io/managed-by"
 LABEL_AGENT: Final = f"{GROUP}/agent"
@@ -22,6 +23,7 @@ ANNOTATION_VERDICT: Final = f"{GROUP}/verdict"
 ANNOTATION_PROMOTED: Final = f"{GROUP}/promoted-sequence"
 ANNOTATION_ATTEMPT: Final = f"{GROUP}/attempt"
 ANNOTATION_DECISIONS: Final = f"{GROUP}/decisions"  # number and digest of the last one
+ANNOTATION_EFFECTS: Final = f"{GROUP}/effects"  # what its calls have done, as JSON
 
 REVISION_FILE: Final = "revision.json"  # key in the ConfigMap that workers mount
 PRICES_FILE: Final = "prices.json"  # key in the ConfigMap of the installation's own prices

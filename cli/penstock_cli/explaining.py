@@ -27,6 +27,7 @@ def lines(seen: Seen, width: int) -> Iterator[Text]:
     told = onlooker.explain(seen.situation())
     yield Text.assemble((seen.name, "bold"), f" in {seen.namespace}   ", (_word(seen), "bold"))
     yield from picture.sentence(picture.message(seen), width)
+    yield from picture.effects(seen, width)
     for doubt in _doubts(seen, told):
         yield from (Text(line, style=BAD) for line in textwrap.wrap(doubt, width))
     if typed := advice.commands(seen, outdated=told.outdated):
@@ -104,6 +105,7 @@ def document(seen: Seen) -> dict[str, Any]:
             {"check": one.check, "says": one.says.value, "reason": one.reason}
             for one in told.answers
         ],
+        "effects": picture.effects_document(seen),
         "commands": [{"command": one.command, "effect": one.effect} for one in typed],
         "checks": [one.wire() for one in seen.status.analysis.checks],
     }

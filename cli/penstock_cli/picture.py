@@ -9,10 +9,12 @@ from typing import Any, Final
 from rich.text import Text
 
 from penstock.api import condition
+from penstock.api.aftermath import EffectsLeft
 from penstock.api.analysis import CheckReport, Result
 from penstock.api.external import GateReport
 from penstock.api.rollout import Source, Stage
 from penstock.rollout import path
+from penstock.rollout.words import aftermath as words
 from penstock_cli import tables
 from penstock_cli.seen import Document, Seen
 
@@ -36,6 +38,7 @@ def lines(seen: Seen, width: int) -> Iterator[Text]:
     """The picture, line by line, each of at most so many columns but for commands."""
     yield from _head(seen)
     yield from sentence(message(seen), width)
+    yield from effects(seen, width)
     yield Text()
     yield _bar(seen)
     yield _steps(seen)
@@ -65,6 +68,28 @@ def message(seen: Seen) -> str:
     if seen.ready is None:
         return "No operator has decided on it yet."
     return seen.ready.message
+
+
+def effects(seen: Seen, width: int) -> Iterator[Text]:
+    """What the calls of a canary that was taken off have done, and the command that lists them."""
+    if left := left_by(seen):
+        yield from sentence(words.words(left), width)
+        if words.sums(left):
+            yield Text(f"  {words.listing(left, seen.agent_name, seen.namespace)}")
+
+
+def left_by(seen: Seen) -> EffectsLeft | None:
+    """What the calls of the canary have done, where it was taken off for good or stopped; None where nothing is to be told."""
+    left = seen.status.effects
+    if left is None or left.revision != seen.canary:
+        return None
+    return left if left.at is None or words.sums(left) else None
+
+
+def effects_document(seen: Seen) -> Document | None:
+    """The same for programs; None where the canary is not off."""
+    left = seen.status.effects
+    return words.document(left) if left else None
 
 
 def sentence(text: str, width: int) -> Iterator[Text]:

@@ -145,6 +145,7 @@ def document(seen: Seen) -> dict[str, Any]:
         "status": picture.status(seen),
         "message": picture.message(seen),
         "observed": not seen.unseen,
+        "effects": picture.effects_document(seen),
         "share": {"percent": share.percent, "source": share.source.value},
         "step": path.label(seen.spec.strategy, seen.status),
         "stepStartedAt": seen.status.step_started_at,

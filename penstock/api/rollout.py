@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
+from penstock.api.aftermath import KeptEffects
 from penstock.api.alarms import Ringing
 from penstock.api.analysis import Analysis, AnalysisStatus, Verdict
 from penstock.api.comparison import StableUsers
@@ -362,6 +363,7 @@ class AgentRolloutStatus(Block):
         Field(description="How unlike stable's users are, where the comparison is declared."),
     ] = None
     decisions: KeptDecisions = None
+    effects: KeptEffects = None
     verdicts: Annotated[
         tuple[Verdict, ...], Field(max_length=10, description="Oldest first, at most 10.")
     ] = ()

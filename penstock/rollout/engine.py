@@ -12,6 +12,7 @@ from penstock.api.reasons import EventReason, WaitReason
 from penstock.api.requested import LastRequest
 from penstock.api.rollout import AgentRolloutStatus, Share
 from penstock.rollout import (
+    aftermath,
     alarms,
     comparing,
     deadline,
@@ -84,6 +85,7 @@ def decide(situation: Situation) -> Decision:
     wait = _still(wait, numbered, facts)
     entries, head = record.entries(taken, facts)
     facts = facts.but(decisions=head)
+    facts = facts.but(effects=aftermath.seen(facts, before))
     facts = facts.but(delay=deadline.delay(facts, wait.reason), alarms=alarms.seen(facts, before))
     message, said = _steady(before, facts.status, wait.said(facts))
     facts = facts.but(waiting_message=message)
@@ -352,7 +354,8 @@ def _told_once(facts: Facts, before: AgentRolloutStatus, wait: Awaited) -> tuple
                 EventReason.ANALYSIS_FAILED, conditions.breaks(facts.stable, breach), warning=True
             )
         )
-    return (*told, *alarms.told(facts, before), *_refused_percent(facts, before))
+    told += [*alarms.told(facts, before), *aftermath.told(facts, before)]
+    return (*told, *_refused_percent(facts, before))
 
 
 def _refused_percent(facts: Facts, before: AgentRolloutStatus) -> tuple[Happening, ...]:
@@ -370,7 +373,7 @@ def _look_again(facts: Facts, wait: Awaited) -> float:
         return looks.AT_TRAFFIC_SECONDS
     if not path.under_way(facts.status):
         first = wait.reason == WaitReason.FIRST_REVISION_NOT_READY
-        soon = first or watch.is_close(facts)
+        soon = first or watch.is_close(facts) or aftermath.settles(facts)
         return _LOOK_AT_CANARY_SECONDS if soon else _LOOK_AT_STABLE_SECONDS
     longest = looks.between_seconds(facts) if facts.percent else _LOOK_AT_CANARY_SECONDS
     if wait.until is None:

@@ -9,7 +9,7 @@ from penstock.analysis.gates import Answer
 from penstock.api.analysis import Verdict
 from penstock.api.reasons import EventReason
 from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus
-from penstock.effects import HarmDone
+from penstock.effects import HarmDone, Sums
 from penstock.money.ledger import Limit, Stop
 from penstock.rollout.capacity import Capacity
 
@@ -85,6 +85,7 @@ class Situation:
     asked for the first time. ``expected_micro_usd`` is what a task is declared to cost, None where it is not. ``agent_limits``
     are those of the budget that the Agent enforces, None where it cannot be read; ``stops`` tells for want of which
     of its own limits calls of a revision were refused, ``harm`` what a revision has done since that is bounded.
+    ``effects`` is what the calls of a revision have done, where Redis has said it.
     """
 
     now: datetime
@@ -112,6 +113,7 @@ class Situation:
     agent_limits: tuple[Limit, ...] | None = ()
     stops: Mapping[str, tuple[Stop, ...]] = field(default_factory=dict)
     harm: Mapping[str, HarmDone] = field(default_factory=dict)
+    effects: Mapping[str, Sums] = field(default_factory=dict)
     external: Mapping[str, Answer] = field(default_factory=dict)
     namespace: str = ""
     name: str = ""

@@ -25,7 +25,7 @@ from penstock.task import (
     Usage,
 )
 from penstock.traffic import RequestRates, Route
-from penstock_store import checkpoints, money
+from penstock_store import checkpoints, effect_sums, money
 from penstock_store.records import Claim, Event, Look, RevisionWork
 from penstock_store.scripts import TASK_VERSION
 
@@ -315,7 +315,7 @@ def _rates(rates: RequestRates) -> str:
 def look(answer: Sequence[Any]) -> Look:
     """A look from what look.lua answers."""
     now_ms, stored, first, last, works, waiting, trimmed, *more = answer
-    cost_today, spending, overdue, marked, harm, parked, lapses_ms, waits_ms = more
+    cost_today, spending, overdue, marked, harm, effected, parked, lapses_ms, waits_ms = more
     record = tuple((field or b"").decode(errors="replace") for field in stored)
     uid, epoch, version, *_ = record
     return Look(
@@ -345,6 +345,7 @@ def look(answer: Sequence[Any]) -> Look:
         spending=_spending(spending),
         stops=money.stops(marked),
         harm=_harm(harm),
+        effects=effect_sums.read_or_none(effected),
     )
 
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from penstock.effects import Effect, EffectState, Sums
 from penstock.names import AgentKey
 from penstock.task import task_id
-from penstock_store import codec, keys
+from penstock_store import codec, effect_sums, keys
 from penstock_store.agent_scripts import AgentScripts
 
 _ALL_READ: Final = "-"  # no effect's id
@@ -106,13 +106,7 @@ class Effects:
         stored = codec.pairs(await read("HGETALL", own.effects_of(revision)))
         users = await read("PFCOUNT", own.effect_users(revision))
         with codec.reading(f"the effects of revision {revision}"):
-            figures = {name: int(value) for name, value in stored.items()}
-            micro = {
-                name.partition(":")[2]: figure
-                for name, figure in figures.items()
-                if name.startswith("micro:")
-            }
-            return Sums(figures.get("n", 0), max(0, figures.get("unknown", 0)), users, micro)
+            return effect_sums.read(users, stored)
 
 
 def _read(agent: AgentKey, entries: Sequence[Any]) -> tuple[Effect, ...]:

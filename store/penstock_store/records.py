@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from penstock.access import Access, Heard
-from penstock.effects import HarmDone
+from penstock.effects import HarmDone, Sums
 from penstock.escalation import Decision
 from penstock.money.ledger import Answer, Spending, Stop
 from penstock.names import AgentKey
@@ -167,6 +167,7 @@ class Look:
     spending: Spending | None = None  # of the agent and its canary; None where there is no budget
     stops: tuple[Stop, ...] = ()  # where calls of the route's canary were refused
     harm: HarmDone | None = None  # what the route's canary has done; None where that is not bounded
+    effects: Sums | None = None  # what calls of the route's canary have done; None without a canary
 
     @property
     def canary(self) -> str:

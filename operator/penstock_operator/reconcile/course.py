@@ -9,7 +9,7 @@ from penstock.api.agent_status import Asked, Role, TrafficTarget
 from penstock.api.analysis import Result, Verdict
 from penstock.api.reasons import EventReason
 from penstock.api.rollout import AgentRolloutStatus, Source
-from penstock.effects import HarmDone
+from penstock.effects import HarmDone, Sums
 from penstock.money.ledger import Limit, Mode
 from penstock.rollout import capacity, engine
 from penstock.rollout.capacity import Capacity
@@ -125,6 +125,7 @@ def situation(world: World, stock: Stock, rollout: Rollout) -> Situation:
         agent_limits=_agent_limits(world),
         stops={canary: world.look.stops} if _is_of_canary(world, canary) and world.look else {},
         harm=_harm(world, canary),
+        effects=_effects(world, canary),
         expected_micro_usd=budgets.expected_micro_usd(world.spec.budgets) if world.spec else None,
         external=world.external,
         namespace=namespace_of(world.agent),
@@ -144,6 +145,12 @@ def _harm(world: World, canary: str) -> dict[str, HarmDone]:
     """What the canary has done, where that is counted."""
     done = world.look.harm if world.look and _is_of_canary(world, canary) else None
     return {canary: done} if done else {}
+
+
+def _effects(world: World, canary: str) -> dict[str, Sums]:
+    """What the canary's calls have done, where Redis has said it."""
+    done = world.look.effects if world.look and _is_of_canary(world, canary) else None
+    return {} if done is None else {canary: done}
 
 
 def _is_of_canary(world: World, canary: str) -> bool:

@@ -23,6 +23,8 @@ from penstock_operator.cluster.kinds import (
 #: What a record holds at most: etcd takes objects of 1.5 MiB, and a ConfigMap has at most 1 MiB.
 MOST_ENTRIES: Final = 64
 MOST_BYTES: Final = 512 * 1024
+#: Under which key stands what the revision's calls have done; a field manager of its own keeps it.
+EFFECTS: Final = "effects.json"
 
 
 def key(number: int) -> str:
@@ -40,6 +42,33 @@ def merged(kept: Mapping[str, str], entries: Iterable[Entry]) -> dict[str, str]:
     while len(order) > 2 and (len(order) > MOST_ENTRIES or _size(data) > MOST_BYTES):
         del data[order.pop(1)]
     return data
+
+
+async def keep_effects(cluster: Cluster, record: Object, text: str) -> Object:
+    """Write what a revision's calls have done beside the decisions on it, then onto its record; the record as written.
+
+    It is no decision: it has no number, and may be written again while calls end.
+
+    Args:
+        record: the ControllerRevision, as it is in the API server.
+        text: JSON.
+    Raises:
+        ClusterError: something could not be written; doing it again does no harm.
+    """
+    name = names.decisions_name(name_of(record))
+    beside = _configmap(record, name, {EFFECTS: text})
+    await cluster.apply(CONFIGMAP, beside, names.EFFECTS_MANAGER)
+    note = _note(record, {names.ANNOTATION_EFFECTS: text})
+    return await cluster.apply(RECORD, note, names.EFFECTS_MANAGER)
+
+
+def _note(record: Object, annotations: Mapping[str, str]) -> Object:
+    told = {"name": name_of(record), "namespace": namespace_of(record), "uid": uid_of(record)}
+    return {
+        "apiVersion": RECORD.api_version,
+        "kind": RECORD.kind,
+        "metadata": {**told, "annotations": dict(annotations)},
+    }
 
 
 def _size(data: Mapping[str, str]) -> int:
@@ -64,17 +93,14 @@ async def keep(cluster: Cluster, record: Object, entries: tuple[Entry, ...]) -> 
     """
     name = names.decisions_name(name_of(record))
     there = await cluster.get(CONFIGMAP, namespace_of(record), name)
-    data = merged((there or {}).get("data") or {}, entries)
+    decided = {
+        name: text for name, text in ((there or {}).get("data") or {}).items() if name != EFFECTS
+    }
+    data = merged(decided, entries)
     await cluster.apply(CONFIGMAP, _configmap(record, name, data), names.DECISIONS_MANAGER)
     last = entries[-1]
     head = {names.ANNOTATION_DECISIONS: f"{last.number} {last.digest}"}
-    told = {"name": name_of(record), "namespace": namespace_of(record), "uid": uid_of(record)}
-    body = {
-        "apiVersion": RECORD.api_version,
-        "kind": RECORD.kind,
-        "metadata": {**told, "annotations": head},
-    }
-    return await cluster.apply(RECORD, body, names.DECISIONS_MANAGER)
+    return await cluster.apply(RECORD, _note(record, head), names.DECISIONS_MANAGER)
 
 
 def _configmap(record: Object, name: str, data: Mapping[str, str]) -> Object:

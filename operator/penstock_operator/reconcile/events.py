@@ -4,8 +4,6 @@ from datetime import datetime
 
 from penstock.api.condition import timestamp
 from penstock.api.reasons import EventReason
-from penstock.effects import Sums
-from penstock.names import AgentKey
 from penstock.rollout.situation import Happening
 from penstock_operator.cluster import wire
 from penstock_operator.cluster.kinds import EVENT, Object, name_of, namespace_of, uid_of
@@ -66,13 +64,6 @@ def status_unreadable(lost: tuple[str, ...]) -> Happening:
 def released(name: str, version: int) -> Happening:
     """An Agent without an AgentRollout took a new revision."""
     return Happening(EventReason.RELEASED, f"{name} takes all traffic (route version {version})")
-
-
-def effects_left(agent: AgentKey, revision: str, left: Sums) -> Happening:
-    """A rejected revision has done something to the world."""
-    command = f"penstock effects {agent.name} -n {agent.namespace} --revision {revision}"
-    message = f"{revision} has made {left.words()}. See: {command}"
-    return Happening(EventReason.EFFECTS_LEFT, message, warning=True)
 
 
 def name_conflict(kind: str, name: str) -> Happening:

@@ -106,7 +106,7 @@ class Memory:
     than they need; ``no_redis_user`` is why the namespace's workers cannot reach Redis; ``told`` is
     the last route that Redis took; ``strange`` is a route in Redis that is above what its leader
     may write; ``numbers_at`` when the status numbers were last written; ``unrecorded`` are verdicts,
-    by record, that the API server would not take, ``unkept`` are decisions, by revision; ``answers`` hold children that the API server
+    by record, that the API server would not take, ``unkept`` are decisions, by revision, ``owes_effects``: so is what a canary has done; ``answers`` hold children that the API server
     stored otherwise than they were applied; ``cuts`` what its records hold; ``once`` what was made of
     its objects; ``rest`` is there while the last plan holds until there is news.
     """
@@ -121,6 +121,7 @@ class Memory:
     numbers_at: datetime | None = None
     unrecorded: dict[str, Object] = field(default_factory=dict)
     unkept: dict[str, tuple[Entry, ...]] = field(default_factory=dict)
+    owes_effects: bool = False
     answers: dict[tuple[str, str], Answer] = field(default_factory=dict)
     cuts: Cuts = field(default_factory=dict)
     once: Once = field(default_factory=Once)

@@ -9,12 +9,13 @@ from typing import Final
 import structlog
 
 from penstock import names
-from penstock.api.reasons import EventReason
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.errors import PenstockError
 from penstock.names import AgentKey
+from penstock.revision import canonical
 from penstock.rollout import path
 from penstock.rollout.situation import Happening
+from penstock.rollout.words import aftermath
 from penstock_operator import metrics
 from penstock_operator.cluster import reading
 from penstock_operator.cluster.client import ClusterError
@@ -25,6 +26,7 @@ from penstock_operator.cluster.kinds import (
     ROLLOUT,
     Kind,
     Object,
+    annotations_of,
     controller_uid,
     name_of,
     namespace_of,
@@ -143,6 +145,7 @@ class Reconciler:
         finally:  # the decision is on record: it is told even if Redis has just gone away
             await self._tell(key, plan)
             await self._keep_decisions(key, plan, memory)
+            await self._keep_effects(key, plan, memory)
         for kind, obj in plan.deletions:
             await self._try_to_delete(kind, obj)
 
@@ -168,20 +171,7 @@ class Reconciler:
     async def _tell(self, key: AgentKey, plan: Plan) -> None:
         for about, happening in plan.events:
             await self._post(about, happening)
-            if happening.reason is EventReason.ROLLED_BACK:
-                await self._tell_effects(key, plan, about)
         count(key, plan)
-
-    async def _tell_effects(self, key: AgentKey, plan: Plan, about: Object) -> None:
-        """Tell what a rejected revision has done to the world, where it is known and has done anything."""
-        for verdict in plan.course.decision.verdicts if plan.course else ():
-            try:
-                left = await self.sources.store.effects.sums(key, names.hash_of(verdict.revision))
-            except PenstockError as error:
-                log.warning("effects not told", about=verdict.revision, error=str(error))
-                continue
-            if left:
-                await self._post(about, events.effects_left(key, verdict.revision, left))
 
     async def _provide(self, key: AgentKey, plan: Plan, memory: Memory) -> None:
         """See that the namespace's workers can reach Redis; the next pass tells where they cannot."""
@@ -255,6 +245,24 @@ class Reconciler:
                 log.warning("decisions not kept", record=name, error=str(error))
                 continue
             del unkept[name]
+
+    async def _keep_effects(self, key: AgentKey, plan: Plan, memory: Memory) -> None:
+        """Note on the record of a canary that was taken off what it has done, unless that stands there."""
+        status = plan.course.rollout_status if plan.course else None
+        left = status.effects if status else None
+        memory.owes_effects = False
+        if left is None or left.at is None:
+            return
+        live = self.sources.cache.get(RECORD, key.namespace, left.revision)
+        text = canonical(aftermath.document(left))
+        if live is None or annotations_of(live).get(names.ANNOTATION_EFFECTS) == text:
+            return
+        try:
+            written = await decisions.keep_effects(self.sources.cluster, live, text)
+            self.sources.cache.observe(RECORD, written)
+        except ClusterError as error:
+            memory.owes_effects = True
+            log.warning("effects not kept", record=left.revision, error=str(error))
 
     async def _delete(self, kind: Kind, obj: Object) -> None:
         await self.sources.cluster.delete(kind, obj)
@@ -371,7 +379,7 @@ class Reconciler:
 
 def _owes(memory: Memory) -> bool:
     """Whether something was decided, or seen, that is not written or mended yet."""
-    return bool(memory.unrecorded or memory.unkept or memory.strange)
+    return bool(memory.unrecorded or memory.unkept or memory.owes_effects or memory.strange)
 
 
 def count(key: AgentKey, plan: Plan) -> None:

@@ -3,7 +3,8 @@
 -- tasks that wait for an earlier one of their session, 1 when the log has lost its first rows, micro-USD of today in pairs by
 -- revision, what `spent.lua` answers of the budget or nothing, 1 when the ledger has calls that are open past their time,
 -- where calls of the canary were refused (see places.marked), what it has done (see harm.seen), calls that wait for a person, and in how many ms time decides
--- the first of them}; route is its fields, or empty.
+-- the first of them, for how long that one has waited, what its calls have done: {users, its sums in pairs}, or nothing}; route is its
+-- fields, or empty.
 -- KEYS: tag, route, outcomes. ARGV: what each id begins with, then revisions; others are told of when they hold tasks.
 -- unguarded: it takes out what is empty or over, and changes nothing else
 -- uses: agent places spent harm
@@ -92,6 +93,14 @@ local function marked()
   return places.marked(route.candidate or "")
 end
 
+-- What the canary's calls have done; see shared/effects.lua.
+local function effected()
+  if not route or (route.candidate or "") == "" then return {} end
+  local users = redis.pcall("PFCOUNT", T .. ":effects:users:" .. route.candidate)
+  if type(users) ~= "number" then return {} end
+  return {users, call("HGETALL", T .. ":effects:of:" .. route.candidate)}
+end
+
 local works, named = {}, {}
 for _, revision in ipairs({unpack(ARGV, 2)}) do
   works[#works + 1], named[revision] = work(revision), true
@@ -103,5 +112,5 @@ return {
   NOW, call("HMGET", ROUTE, "uid", "epoch", "version", "stable", "candidate", "percent", "salt", "unit", "suspended", "maxQueued", "rates", "budget", "restrictions", "harm"),
   id_of(call("XRANGE", OUTCOMES, "-", "+", "COUNT", 1)),
   id_of(call("XREVRANGE", OUTCOMES, "+", "-", "COUNT", 1)), works, waiting_tasks(), is_trimmed(),
-  call("HGETALL", spend_key()), spending(), has_overdue_calls(), marked(), harm.seen(), unpack(parked()),
+  call("HGETALL", spend_key()), spending(), has_overdue_calls(), marked(), harm.seen(), effected(), unpack(parked()),
 }

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from penstock.effects import EffectState
+from penstock.effects import EffectState, Sums
 from penstock.task import Usage
 from penstock_store import scripts
 from penstock_store.effects import SoughtEffects
@@ -133,3 +133,18 @@ class TestBounded:
             await say(desk, claim, effect(EffectState.INTENDED, number))
         kept = await desk.raw.xlen(f"{desk.keys.tag}:effects")
         assert await desk.raw.hlen(f"{desk.keys.tag}:effects:open") < 2 * kept < 800
+
+
+async def test_a_look_says_what_the_canary_has_done_and_nothing_without_one(desk, claim):
+    await say(desk, claim, effect(EffectState.INTENDED), effect(EffectState.DONE))
+    await say(desk, claim, effect(EffectState.INTENDED, 2))
+    canary = (await desk.store.routes.look(desk.agent, [])).effects
+    assert canary == Sums(), "stable has done it"
+    await desk.raw.hset(f"{desk.keys.tag}:route", "candidate", STABLE)
+    looked = (await desk.store.routes.look(desk.agent, [])).effects
+    assert looked == await desk.store.effects.sums(desk.agent, STABLE)
+    assert looked == Sums(1, 1, 1, {"refund": 5_000_000})
+    await desk.raw.hset(f"{desk.keys.tag}:effects:of:{STABLE}", "n", "many")
+    assert (await desk.store.routes.look(desk.agent, [])).effects is None, "another hand wrote it"
+    await desk.raw.hset(f"{desk.keys.tag}:route", "candidate", "")
+    assert (await desk.store.routes.look(desk.agent, [])).effects is None, "no canary"

@@ -13,6 +13,7 @@ from penstock.analysis.metrics import Tally
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.rollout.situation import Pods
 from penstock_cli import explaining, picture, seen
+from tests.unit.rollout.test_aftermath import DONE
 from tests.unit.rollout.test_money import stopped
 from tests.unit.rollout.test_watch import braked
 from tests.unit.rollout.world import (
@@ -62,6 +63,7 @@ STATES = {
     "stopped by cap": stopped,
     "braked": lambda: braked().decide(),
     "rejected": lambda: world_at(20).measure(BAD).decide(),
+    "rejected after effects": lambda: world_at(20).change(effects={C: DONE}).measure(BAD).decide(),
     "kill switch": lambda: world_at(20).change(agent_suspended=True).decide(),
     "blind": lambda: world_at(20).blind().decide(),
     "undoing": undoing,

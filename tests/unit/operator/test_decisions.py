@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from penstock import names
+from penstock.effects import Sums
 from penstock.rollout.situation import Entry
 from penstock_operator.cluster.client import ClusterError
 from penstock_operator.cluster.kinds import CONFIGMAP, RECORD
 from penstock_operator.reconcile import decisions
 from penstock_operator.reconcile.memory import Memory
+from penstock_operator.reconcile.plan import plan_agent
 from penstock_operator.reconcile.stock import take_stock
-from tests.unit.operator.test_plan import V2
-from tests.unit.operator.test_reconcile import Writes, aborted, carry_out
+from tests.unit.operator.test_plan import V2, trying_v2
+from tests.unit.operator.test_reconcile import Writes, aborted, carry_out, has_done
 from tests.unit.operator.worlds import cut, record, world
 
 DIGEST = "ab" * 32
@@ -35,10 +40,14 @@ class Cluster(Writes):
         return self.kept.get((kind.kind, name))
 
     async def apply(self, kind, obj, manager):
-        if manager == names.DECISIONS_MANAGER and kind.kind in self.refuses:
+        if manager != names.VERDICT_MANAGER and kind.kind in self.refuses:
             raise ClusterError(self.status, "no")
-        self.kept[kind.kind, obj["metadata"]["name"]] = obj
-        return await super().apply(kind, obj, manager)
+        place = kind.kind, obj["metadata"]["name"]
+        noted_before = self.kept.get(place, {}).get("metadata", {}).get("annotations", {})
+        self.kept[place] = obj
+        made = await super().apply(kind, obj, manager)
+        notes = {**noted_before, **obj["metadata"].get("annotations", {})}
+        return {**made, "metadata": {**made["metadata"], "annotations": notes}}
 
     @property
     def data(self):
@@ -132,3 +141,53 @@ async def test_what_is_refused_is_told():
     memory = Memory()
     await carry_out(aborted(), Cluster(CONFIGMAP.kind), memory)
     assert memory.refused.startswith(f"ConfigMap {REVISION}-decisions: ")
+
+
+# --------------------------------------------------------------------- what the canary has done
+
+
+def noted(cluster):
+    """What the canary's record says of its calls."""
+    return (
+        cluster.kept.get(("ConfigMap", names.decisions_name(REVISION)), {})
+        .get("data", {})
+        .get(decisions.EFFECTS)
+    )
+
+
+async def test_what_the_canary_has_done_is_noted_beside_the_decisions_with_the_pass_that_knows():
+    cluster, memory = Cluster(), Memory()
+    await carry_out(has_done(aborted(), Sums(12, 3, 9, {"refund": 1_350_000_000})), cluster, memory)
+    told = json.loads(noted(cluster))
+    assert (told["unknown"], told["done"], told["amounts"]) == (3, 12, {"refund": "1350"})
+    head = cluster.kept["ControllerRevision", REVISION]["metadata"]
+    assert head["annotations"] == {names.ANNOTATION_EFFECTS: noted(cluster)}
+
+
+async def test_what_nobody_knows_is_not_noted():
+    cluster = Cluster()
+    await carry_out(aborted(), cluster)
+    assert noted(cluster) is None
+
+
+async def test_what_was_not_written_is_owed_and_what_stands_there_is_not_written_again():
+    cluster, memory = Cluster("ConfigMap"), Memory()
+    made = has_done(aborted(), Sums(12))
+    await carry_out(made, cluster, memory)
+    assert memory.owes_effects
+    cluster.refuses.clear()
+    await carry_out(made, cluster, memory)
+    assert not memory.owes_effects
+    assert noted(cluster)
+    del cluster.kept["ConfigMap", names.decisions_name(REVISION)]
+    now, status = trying_v2(), plan_agent(made).course.rollout_status
+    later = replace(now, rollouts=(replace(now.rollouts[0], status=status),))
+    await carry_out(has_done(later, Sums(12)), cluster, memory)
+    assert noted(cluster) is None
+
+
+async def test_a_later_decision_keeps_its_hands_off_it():
+    cluster, obj = Cluster(), record(V2)
+    await decisions.keep_effects(cluster, obj, "{}")
+    await decisions.keep(cluster, obj, (entry(1),))
+    assert list(cluster.data) == ["000001.json"], "another field manager has the rest"

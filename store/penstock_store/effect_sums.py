@@ -1,0 +1,31 @@
+"""What a revision's calls have done, from what `shared/effects.lua` adds up."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from penstock.effects import Sums
+
+
+def read(users: int, stored: Mapping[str, bytes]) -> Sums:
+    """The sums from the fields of their hash.
+
+    Raises:
+        ValueError: another hand has written it.
+    """
+    figures = {name: int(value) for name, value in stored.items()}
+    micro = {
+        name.partition(":")[2]: figure
+        for name, figure in figures.items()
+        if name.startswith("micro:")
+    }
+    return Sums(figures.get("n", 0), max(0, figures.get("unknown", 0)), users, micro)
+
+
+def read_or_none(said: Sequence[Any]) -> Sums | None:
+    """The same of users and fields in turn, as `look.lua` says it; None where it says nothing that can be read."""
+    try:
+        users, flat = said
+        names = (name.decode() for name in flat[::2])
+        return read(users, dict(zip(names, flat[1::2], strict=True)))
+    except (ValueError, TypeError):
+        return None
