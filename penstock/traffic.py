@@ -139,7 +139,8 @@ class Route:
     as many as the installation allows. ``rates`` are those of its users and tenants;
     ``budget_mark`` tells the budget that is declared in the ledger from others, "" where there is none.
     ``restrictions``: as ``penstock.restrictions.written`` has them. ``harm``: what the canary may do to the
-    world, as ``penstock.rollout.harm_budget.written`` has it, "" for no bound.
+    world, as ``penstock.rollout.harm_budget.written`` has it, "" for no bound. ``shadow``: whether copies of
+    stable's tasks are made for the canary, as ``penstock.shadow.written`` has it.
     """
 
     uid: str
@@ -151,6 +152,7 @@ class Route:
     budget_mark: str = ""
     restrictions: str = ""
     harm: str = ""
+    shadow: str = ""
     revisions: Mapping[str, RoutedRevision] = field(default_factory=dict)
 
 

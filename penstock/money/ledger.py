@@ -17,7 +17,8 @@ MIN_REPLY_TOKENS: Final = 256
 class Scope(StrEnum):
     """Whose spend is counted. Users and tenants are counted for each Agent apart.
 
-    Tasks without a user share one user of their tenant. ``CANARY`` is the canary revision.
+    Tasks without a user share one user of their tenant. ``CANARY`` is the canary revision,
+    ``SHADOW`` what it does on copies of tasks: that counts nowhere else.
     """
 
     TASK = "task"
@@ -25,6 +26,7 @@ class Scope(StrEnum):
     TENANT = "tenant"
     AGENT = "agent"
     CANARY = "canary"
+    SHADOW = "shadow"
 
 
 class Window(StrEnum):
@@ -79,7 +81,7 @@ NOTHING: Final = Amount()
 class Limit:
     """The most that one scope may spend in one window.
 
-    For ``TASK`` and ``CANARY`` the window may be ``TOTAL``; a canary's is that of its revision.
+    For ``TASK``, ``CANARY`` and ``SHADOW`` the window may be ``TOTAL``; a canary's is that of its revision.
     """
 
     scope: Scope

@@ -303,7 +303,7 @@ def route_record(route: Route) -> tuple[str, ...]:
     split = route.split
     share = (split.stable, split.canary, str(split.percent), split.salt, str(split.unit))
     admission = (str(int(split.suspended)), str(route.max_queued), _rates(route.rates))
-    declared = (route.budget_mark, route.restrictions, route.harm)
+    declared = (route.budget_mark, route.restrictions, route.harm, route.shadow)
     return (route.uid, *numbers, *share, *admission, *declared)
 
 

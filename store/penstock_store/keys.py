@@ -20,6 +20,7 @@
     T:sessions:<tenant>     zset    a tenant's sessions, by the ms at which each ends
     T:esc:<id>, T:parked, T:schema:<digest>   calls that wait for a person, see ``shared/parking.lua``
     T:effects…              what calls of tools have done, see ``shared/effects.lua``
+    T:shadow:…              copies of stable's tasks for a canary, see ``shared/shadow.lua``
     T:answer:<digest>       hash    what a model answered to a request, for requests that come again
     T:answers               zset    their digests, by the ms at which each ends
     T:tail                  hash    what workers have written last, and what Redis may have lost of it
@@ -182,6 +183,22 @@ class AgentKeys:
     def effect_users(self, revision: str) -> str:
         """For whom they were."""
         return f"{self.tag}:effects:users:{revision}"
+
+    def copies_waiting(self, revision: str) -> str:
+        """The names of copies that wait for a revision."""
+        return f"{self.tag}:shadow:{revision}"
+
+    def copies_seen(self, revision: str) -> str:
+        """What became of a revision's copies."""
+        return f"{self.tag}:shadow:seen:{revision}"
+
+    def copies_found(self, revision: str) -> str:
+        """Its newest copies that went another way than stable."""
+        return f"{self.tag}:shadow:found:{revision}"
+
+    def copies_spent(self, revision: str) -> str:
+        """What its copies have spent: their place in the ledger."""
+        return f"{self.tag}:led:shadow:{revision}:total:0"
 
     def events(self, identifier: str) -> str:
         """The events of a task."""

@@ -16,10 +16,24 @@ class Queue:
     def __init__(self, scripts: AgentScripts) -> None:
         self._scripts = scripts
 
-    async def wait_for_work(self, agent: AgentKey, revision: str, timeout_seconds: float) -> None:
-        """Return when a task may have been queued for the revision, or after the time."""
-        bell = keys.AgentKeys(agent).bell(revision)
-        await self._scripts.connection.block(timeout_seconds, "BLPOP", bell, str(timeout_seconds))
+    async def wait_for_work(
+        self, agent: AgentKey, revision: str, timeout_seconds: float, *, copies: bool = False
+    ) -> str:
+        """Return when a task may have been queued for the revision, or after the time.
+
+        Args:
+            copies: whether a copy that waits for the revision ends it as well: the caller has it then.
+
+        Returns:
+            The name of that copy; "" where there is none. Tasks go before copies.
+        """
+        own = keys.AgentKeys(agent)
+        bell, waiting = own.bell(revision), own.copies_waiting(revision)
+        heard = [bell, waiting] if copies else [bell]
+        said = await self._scripts.connection.block(
+            timeout_seconds, "BLPOP", *heard, str(timeout_seconds)
+        )
+        return said[1].decode() if said and said[0] == waiting.encode() else ""
 
     async def part(self, agent: AgentKey, revision: str, idle_ms: int) -> int:
         """Part what workers hold that were silent for ``idle_ms`` into groups of suspects.

@@ -8,6 +8,7 @@ from penstock_store.answers import Answers
 from penstock_store.breakers import Breakers
 from penstock_store.claims import Claims
 from penstock_store.connection import Connection
+from penstock_store.copies import Copies
 from penstock_store.effects import Effects
 from penstock_store.escalations import Escalations
 from penstock_store.ledger import Ledger
@@ -43,6 +44,7 @@ class Store:
         ledger: what model calls spend of budgets.
         escalations: which calls wait for a person.
         effects: what calls of tools have done.
+        copies: of stable's tasks, on which a canary is tried.
         answers: what models have answered, for requests that come again.
         breakers: which model endpoints nobody asks for a while.
         pools: how much of a model endpoint is asked in a minute.
@@ -64,6 +66,7 @@ class Store:
         self.pools = Pools(of_agents)
         self.effects = Effects(of_agents)
         self.answers = Answers(of_agents)
+        self.copies = Copies(of_agents)
 
     @classmethod
     def connect(  # noqa: PLR0913 - what a caller does not name has a default

@@ -10,6 +10,7 @@ from penstock_runtime.agent.context import LIVE
 from penstock_runtime.worker import account
 from penstock_runtime.worker.children import Children, Spawn
 from penstock_runtime.worker.contact import BELL, CLAIM, Contact
+from penstock_runtime.worker.copies import Copies
 from penstock_runtime.worker.crew import Crew, Duty
 from penstock_runtime.worker.heart import Heart
 from penstock_runtime.worker.leaving import leave
@@ -36,6 +37,7 @@ class Pool:
         self._contact = Contact(agent.meter)
         self._crew = Crew(store, agent, duty, self._show)
         self.children = Children(store, duty, spawn, self._contact, self._show)
+        self._copies = Copies(store, agent, duty)
         self._heart = Heart(store, self._crew, duty, self._contact, self.children.wait_for_renewals)
         self._stopping = False
 
@@ -61,6 +63,7 @@ class Pool:
             await self._claim(group, stop)
             self._stopping = True
             apart.cancel()
+            self._copies.stop()
             children = group.create_task(self.children.stop(), name="children")
             await self._crew.drain()
             beating.cancel()
@@ -92,14 +95,19 @@ class Pool:
         if claims:
             await asyncio.sleep(0)  # what was taken on begins before more is
             return True
-        heard: list[bool] = []
+        heard: list[str | None] = []
         await _unless(stop, self._listen(heard))
-        return heard != [False]
+        for copy in filter(None, heard):
+            self._copies.take_on(group, copy)
+        return heard != [None]
 
-    async def _listen(self, heard: list[bool]) -> None:
-        duty = self._duty
-        rang = self._store.queue.wait_for_work(duty.agent, duty.revision, duty.poll_seconds)
-        heard.append(await self._contact.asked(BELL, _answered(rang)) is not None)
+    async def _listen(self, heard: list[str | None]) -> None:
+        """Wait for the bell, or for a copy: a worker that has tasks hears of none."""
+        duty, copies = self._duty, self._copies.has_room
+        rang = self._store.queue.wait_for_work(
+            duty.agent, duty.revision, duty.poll_seconds, copies=copies
+        )
+        heard.append(await self._contact.asked(BELL, rang))
 
     @property
     def _free(self) -> int:
@@ -112,11 +120,6 @@ class Pool:
     def _show(self) -> None:
         self._crew.freed.set()
         self._meter.running(self._crew.at_work + self.children.running)
-
-
-async def _answered(call: Coroutine[Any, Any, Any]) -> bool:
-    await call
-    return True
 
 
 async def _unless(stop: asyncio.Event, call: Coroutine[Any, Any, Any]) -> None:

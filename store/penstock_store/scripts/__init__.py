@@ -50,6 +50,9 @@ class Retention:
     most_suspects: int = 250  # in one group
     max_deaths_alone: int = 2  # after which a task is given up; one that its parent saw is enough
     orphan_idle_ms: int = 15_000  # without a heartbeat for so long, a worker is gone
+    copies_waiting: int = 32  # of an agent, that wait for its canary or run
+    copy_bytes: int = 262_144  # of one
+    copies_found: int = 50  # that went another way
     users_per_agent: int = 1_000_000  # that the ledger counts in one window
     quiet_ms: int = 15_000  # after a break of Redis, for workers to write again what may be lost
     idle_consumer_ms: int = 3_600_000  # a worker that holds nothing is forgotten after this

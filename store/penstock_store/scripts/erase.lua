@@ -90,7 +90,18 @@ local function erase_answers()
   return count
 end
 
+-- Copies of the user's tasks: one that runs ends unheard.
+local function erase_copies()
+  if after ~= "" or place ~= 0 then return end
+  for _, name in ipairs(call("ZRANGE", T .. ":shadow:copies", 0, -1)) do
+    local key = T .. ":shadow:copy:" .. name
+    local known = call("HMGET", key, "tenant", "user")
+    if known[1] == tenant and known[2] == user then call("DEL", key) end
+  end
+end
+
 local answers = erase_answers()
+erase_copies()
 local effects, following = 0, ""
 if after ~= "-" then effects, following = erase_effects() end
 local going_on, tasks, sessions, open = erase_tasks()

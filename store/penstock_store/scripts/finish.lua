@@ -5,7 +5,7 @@
 -- ARGV: consumer, its last number, server life, id, claim id, status, reason, message, counting, output, usage, cost,
 --       has history, history, heeds (1: it may have to be put down), money (JSON,
 --       "" for none), then events: type, json.
--- uses: agent places ledger harm tasks tail claims effects
+-- uses: agent places ledger harm tasks tail claims effects shadow
 local consumer, id, claim = ARGV[1], ARGV[4], ARGV[5]
 local task = task_at(id)
 if task and task.claim == claim and has_ended(task) then return {0, "Continue"} end
@@ -22,6 +22,7 @@ if not held and not holds(task, claim, tail) then return {0, "Lost"} end
 if said ~= "Continue" then return {0, said} end
 if not held then dequeue(task) end
 for i = 17, #ARGV, 2 do effects.told(id, ARGV[i], ARGV[i + 1]) end
+if held and ARGV[9] ~= LEFT_OUT then shadow.draw(id, task, ARGV[6]) end
 if ARGV[13] == "1" and task.sess ~= "" then
   local key = session_key(task.sess)
   -- After a break ends are said again, in no order: an earlier turn does not overwrite a later one.

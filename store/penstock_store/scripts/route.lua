@@ -1,7 +1,7 @@
 -- Put a route in force. Answers {"stale", the "epoch version" in force} or {"ok", how many revisions hold a former agent's tasks}.
 -- KEYS: tag, route, outcomes.
 -- ARGV: uid, epoch, version, stable, candidate, percent, salt, unit, suspended, most queued (0: as the installation
---       has it), rates, mark of the budget, restrictions, what the canary may do, "epoch version" of a record that gives way though it is higher, then per revision: hash, standing, inputChars, queueSeconds, wallSeconds,
+--       has it), rates, mark of the budget, restrictions, what the canary may do, copies of tasks for it, "epoch version" of a record that gives way though it is higher, then per revision: hash, standing, inputChars, queueSeconds, wallSeconds,
 --       declared version, what its end users read where a task is escalated, where there is no answer, and where the model refuses.
 -- uses: agent
 local function counter(text) -- 0 for what is none: whoever has a worker's credentials can write here
@@ -15,7 +15,7 @@ if same then
   local e, v = counter(route.epoch), counter(route.version)
   local older = epoch < e or (epoch == e and version < v)
   local in_force = string.format("%.0f %.0f", e, v)
-  if older and ARGV[15] ~= in_force then return {"stale", in_force} end
+  if older and ARGV[16] ~= in_force then return {"stale", in_force} end
 end
 
 if not same then
@@ -24,13 +24,13 @@ if not same then
 end
 call("HSET", ROUTE, "uid", uid, "epoch", ARGV[2], "version", ARGV[3], "stable", ARGV[4],
   "candidate", ARGV[5], "percent", ARGV[6], "salt", ARGV[7], "unit", ARGV[8], "suspended", ARGV[9], "maxQueued", ARGV[10],
-  "rates", ARGV[11], "budget", ARGV[12], "restrictions", ARGV[13], "harm", ARGV[14])
+  "rates", ARGV[11], "budget", ARGV[12], "restrictions", ARGV[13], "harm", ARGV[14], "shadow", ARGV[15])
 if not same then call("HDEL", ROUTE, "resumedAt") end
 if same and SUSPENDED and ARGV[9] == "0" then call("HSET", ROUTE, "resumedAt", NOW) end
 
 call("DEL", VERSIONS)
 local listed = {}
-for i = 16, #ARGV, 9 do
+for i = 17, #ARGV, 9 do
   local hash = ARGV[i]
   listed[hash] = true
   call("SADD", REVISIONS, hash)

@@ -179,9 +179,10 @@ class Store:
         taken, self.waiting = self.waiting[:limit], self.waiting[limit:]
         return taken
 
-    async def wait_for_work(self, agent, revision, seconds):
+    async def wait_for_work(self, agent, revision, seconds, *, copies=False):
         self._called("wait_for_work")
         await asyncio.sleep(seconds)
+        return ""
 
     async def heartbeat(self, claims, consumer, telling=None, *, more=False):
         if telling:

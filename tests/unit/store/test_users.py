@@ -12,7 +12,7 @@ SAID = re.compile(r'(?:call\(|tally\(|command = \{)"([A-Z]+)"(?:, "([A-Z]+)")?')
 FAMILIES = {"XGROUP", "XINFO"}
 WORKER_SCRIPTS = (
     "claim", "part", "suspects", "bury", "leave", "heartbeat", "checkpoint", "release", "finish",
-    "breaker", "pool", "reserve", "settle", "park", "putdown", "keep", "restate",
+    "breaker", "pool", "reserve", "settle", "park", "putdown", "keep", "restate", "copy", "copied",
 )  # fmt: skip
 GATEWAY_SCRIPTS = (
     "admit",

@@ -92,7 +92,16 @@ class Asking:
         return f"its argument {name} fits {pattern!r}" if self.patterns[pattern](found) else ""
 
 
+class Unasked(Asking):
+    """By which no call needs a person but for a restriction's sake, whatever its tool declares."""
+
+    def ask(self, tool: Tool, given: Mapping[str, Any]) -> Ask | None:
+        """See ``Asking.ask``."""
+        return super().ask(tool, given) if tool.name in self.required else None
+
+
 NOBODY: Final = Asking()
+UNASKED: Final = Unasked()
 
 
 def asking(

@@ -14,6 +14,7 @@ local MILLION = 1000000
 local CALL_SECONDS, BELL_SECONDS = 86400, 60
 local SETTLED_SECONDS = 1800 -- how long a call is known that was settled, so that twice counts once
 local MOST_WOKEN, MOST_SWEPT = 64, 50
+local CAP_OF_COPIES = "shadow:total:micro_usd"
 
 local function call_key(id) return T .. ":call:" .. id end
 local function line_key(place) return T .. ":line:" .. place end
@@ -31,7 +32,9 @@ local function longest(quote, unit, left)
   return tokens
 end
 
--- A canary's reply is not asked shorter for want of its own allowance: stable answers that task in full.
+-- A canary's reply is not asked shorter for want of its own allowance: stable answers that task in full. Nor is that of a
+-- copy, which would be judged by it.
+local WHOLE = {canary = true, shadow = true}
 local function whole_or_none(reply, quote) return reply < quote.reply and -1 or reply end
 
 -- What the limits leave: the longest reply by what is settled, and by what is held as well, and which limit says so.
@@ -43,7 +46,7 @@ local function room_in(where, quote)
       if place.most[unit] then
         local left = place.most[unit] - place.settled[unit]
         local by_spent, by_held = longest(quote, unit, left), longest(quote, unit, left - place.held[unit])
-        if place.scope == "canary" then by_spent, by_held = whole_or_none(by_spent, quote), whole_or_none(by_held, quote) end
+        if WHOLE[place.scope] then by_spent, by_held = whole_or_none(by_spent, quote), whole_or_none(by_held, quote) end
         if by_spent < spent.reply then spent = {reply = by_spent, place = place, unit = unit} end
         if by_held < held.reply then held = {reply = by_held, place = place, unit = unit} end
       end
@@ -66,7 +69,7 @@ local function refused(budget, found, too_many_users)
   local place = found.place
   return {
     "refused", limit_text(found), place.settled[found.unit], place.held[found.unit], place.ends, too_many_users and 1 or 0,
-    budget.exceeded or "",
+    place.scope ~= "shadow" and budget.exceeded or "",
   }
 end
 
@@ -152,11 +155,11 @@ local function grant(budget, where, id, quote, reply, by)
   return {"reserved", tokens, micro_usd, reply, NOW, limit, budget.exceeded or ""}
 end
 
--- The cap of a canary holds also where the Agent's own budget only reports.
+-- The cap of a canary, and that of its copies, hold also where the Agent's own budget only reports.
 local function caps_among(where)
   local caps = {}
   for _, place in ipairs(where) do
-    if place.scope == "canary" and place.window == "total" then caps[#caps + 1] = place end
+    if WHOLE[place.scope] and place.window == "total" then caps[#caps + 1] = place end
   end
   return caps
 end
@@ -178,7 +181,7 @@ local function attempt(budget, id, quote)
     spent, held = room_in(held_to, quote)
   end
   if spent.reply < floor then
-    local marked = spent.place.scope == "canary" or spent.place.scope == "agent"
+    local marked = WHOLE[spent.place.scope] or spent.place.scope == "agent"
     if marked and not is_bounded_too_wide(id) then places.mark(spent.place, spent.unit) end
     return refused(budget, spent)
   end
@@ -236,7 +239,7 @@ end
 -- wish: {id, tokens, micro_usd, reply, floor, rate, lasts ms, patience ms, consumer}.
 function ledger.reserve(task, wish)
   local budget = hash_at(BUDGET)
-  if not budget then return {"none"} end
+  if not budget or places.of_copy(task) and not budget[CAP_OF_COPIES] then return {"none"} end
   local id = wish[1]
   local known = hash_at(call_key(id))
   if known and known.state ~= "waiting" then
@@ -370,6 +373,18 @@ end
 function ledger.abandon(task)
   for id in string.gmatch(task.calls or "", "%S+") do give_up(id) end
   task.calls = ""
+end
+
+-- Whether copies may spend no more: nothing is left of their cap, a call found too little left of it, or there is none.
+function ledger.is_spent(id)
+  local budget = hash_at(BUDGET)
+  if not budget or not budget[CAP_OF_COPIES] then return true end
+  for _, place in ipairs(places.around(budget, places.subjects(id), NOW)) do
+    places.read(place)
+    local most = place.most.micro_usd
+    if most and (place.settled.micro_usd + place.held.micro_usd >= most or places.marks(place)[2] == whole(most)) then return true end
+  end
+  return false
 end
 
 -- Give up calls that are open past their deadline. Answers how many.

@@ -53,8 +53,13 @@ function places.user(tenant, user)
   return {"user", "user:" .. redis.sha1hex(#tenant .. ":" .. tenant .. user)}
 end
 
--- Whose spend a call of a task is, by scope.
+-- The revision of a copy's id; nil for a task's.
+function places.of_copy(id) return string.match(id, "^copy%.([^.]+)%.[^.]+$") end
+
+-- Whose spend a call of a task is, by scope. That of a copy is nobody's but the trial's.
 function places.subjects(id)
+  local canary = places.of_copy(id)
+  if canary then return {{"shadow", "shadow:" .. canary}} end
   local facts = call("HMGET", task_key(id), "tenant", "user", "revision")
   local tenant, user, revision = facts[1] or "", facts[2] or "", facts[3] or ""
   local subjects = {
