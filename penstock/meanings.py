@@ -27,7 +27,7 @@ STATUSES: Final[Mapping[TaskStatus, str]] = MappingProxyType(
         TaskStatus.ESCALATED: "It takes a person: something was not done, or may have been done.",
         TaskStatus.LIMIT_EXCEEDED: "It reached a limit of the agent; `output` may hold a part.",
         TaskStatus.EXPIRED: "No worker was there for it within `limits.queueSeconds`, at first or after its own was lost.",
-        TaskStatus.CANCELLED: "It was taken back, by a caller or with its agent.",
+        TaskStatus.CANCELLED: "It was taken back: by a caller, with its agent, or with a revision that was taken off while no other served.",
     }
 )
 

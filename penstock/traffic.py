@@ -39,7 +39,8 @@ class Split:
 
     ``stable`` and ``canary`` are revisions (empty: none), by name where it is decided and by hash
     in a route; ``percent`` is the canary's share of new sessions; ``suspended``: nothing is
-    admitted.
+    admitted. Without a stable but with a canary the first revision climbs: whom it is not given is
+    refused.
     """
 
     stable: str = ""
@@ -50,7 +51,7 @@ class Split:
     suspended: bool = False
 
     def pick(self, unit_key: str) -> tuple[str, Arm, int]:
-        """(revision, arm, bucket) for a new session of this user, session or task."""
+        """(revision, arm, bucket) for a new session of this user, session or task; no revision: it is refused."""
         slot = bucket(self.salt, unit_key)
         if self.canary and slot < self.percent:
             return self.canary, Arm.CANARY, slot

@@ -107,10 +107,10 @@ def sentence(text: str, width: int) -> Iterator[Text]:
 def _bar(seen: Seen) -> Text:
     """All users in one line; any share above nothing is at least one character."""
     percent = seen.status.share.percent
-    if not seen.stable:
+    if not seen.stable and not percent:
         return Text("no revision serves yet", style=DIM)
     ours = max(round(_BAR * percent / 100), 1) if percent else 0
-    bar = [("█" * ours, CANARY), ("░" * (_BAR - ours), STABLE)]
+    bar = [("█" * ours, CANARY), ("░" * (_BAR - ours), STABLE if seen.stable else DIM)]
     return Text.assemble(*bar, "  ", *_share(seen))
 
 
@@ -121,6 +121,8 @@ def _share(seen: Seen) -> list[Cell]:
     told: list[Cell] = [(f"canary {share.percent} %", f"bold {CANARY}")]
     if share.source not in (Source.AUTOMATIC, Source.NONE):
         told.append((f"  {share.source.value}", ""))
+    if not seen.stable:
+        told.append(("  everybody else is refused", BAD))
     if share.observed_percent is not None and path.under_way(seen.status):
         told.append((f"  {share.observed_percent} % of tasks", DIM))
     return told

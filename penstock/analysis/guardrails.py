@@ -105,6 +105,7 @@ class _Window:
     ``strata`` are all of them, ``shared`` those in which both arms had tasks. ``unrivalled`` is
     the canary under those route versions under which stable had no task at all: nothing
     compares with that. ``before`` is stable while it had enough of the users to be a measure.
+    ``alone``: there is no stable revision, so nobody else can be to blame.
     """
 
     seconds: int
@@ -114,6 +115,7 @@ class _Window:
     strata: Sequence[Stratum]
     unrivalled: Tally
     before: Tally
+    alone: bool = False
 
     @property
     def shared(self) -> Sequence[Stratum]:
@@ -130,14 +132,17 @@ def judge(
     observation: Observation,
     before: Tally = NOTHING,
     expected: Expected | None = None,
+    *,
+    alone: bool = False,
 ) -> tuple[Finding, ...]:
     """Each guardrail over the window; the stable revision alone is judged when it has no rival.
 
     Args:
         before: stable while it had enough of the users to be a measure.
         expected: what a task is expected to cost; None: that is not judged.
+        alone: there is no stable revision; limits alone judge the canary.
     """
-    seen = _window(observation, limits.window_seconds, before)
+    seen = replace(_window(observation, limits.window_seconds, before), alone=alone)
     if limits.mode is GuardrailMode.LITERAL and observation.ended:
         ended = {arm: observation.ended_in_window(arm) for arm in Arm}
         seen = replace(seen, canary=ended[Arm.CANARY], stable=ended[Arm.STABLE])
@@ -226,7 +231,7 @@ def _with_late(
     everything = replace(observation, window=tuple(strata))
     seconds = math.ceil((observation.now_ms - strata[0].tick * TICK_MS) / 1000)
     long = _window(everything, seconds, seen.before)
-    long = replace(long, lately={**seen.lately, seconds: long.stable})
+    long = replace(long, lately={**seen.lately, seconds: long.stable}, alone=seen.alone)
     graver = _judge(rule, limits, long)
     late_ones = observation.delays.are_late(rule.metric, limits.window_seconds)
     graver = replace(graver, stable_over=found.stable_over, of_age=late_ones)
@@ -315,6 +320,8 @@ def _credible(rule: Rule, seen: _Window, *, stable_over: bool) -> CheckVerdict:
     over = rule.over(seen.canary)
     if not (over or stable_over):
         return CheckVerdict.SUSPECT if rule.suspect(seen.canary) else CheckVerdict.PASSING
+    if seen.alone:
+        return CheckVerdict.BREACHED
     z = rule.z(seen.shared)
     if not over:
         return CheckVerdict.PASSING if z < -ATTRIBUTABLE_Z else CheckVerdict.UNCLEAR

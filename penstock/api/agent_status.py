@@ -196,6 +196,13 @@ class AgentStatus(Block):
     had_rollout: Annotated[
         bool | None, Field(description="Whether an AgentRollout ever governed this Agent.")
     ] = None
+    first_climbs: Annotated[
+        bool | None,
+        Field(
+            description="Whether the first revision climbs by the steps of an AgentRollout: it waits where that is "
+            "gone."
+        ),
+    ] = None
     traffic: Annotated[Traffic, Field(description="The report of the route in force.")] = Traffic()
     revisions: Annotated[
         list[RevisionStatus],

@@ -82,6 +82,13 @@ class OnDeadline(StrEnum):
     PROMOTE = "Promote"
 
 
+class FirstRevision(StrEnum):
+    """How a revision reaches its users while no other one serves."""
+
+    SERVE = "Serve"
+    STEPS = "Steps"
+
+
 #: progressDeadlineSeconds where only onDeadline is declared.
 _DEADLINE_SECONDS: Final = 43200
 
@@ -103,9 +110,12 @@ class Strategy(Block):
         Step(percent=50, hold_seconds=300, max_wait_seconds=1200, min_tasks=200),
     )
     final_hold_seconds: Annotated[
-        int,
-        Field(ge=0, le=2592000, description="Watch after the last step before it is promoted."),
+        int, Field(ge=0, le=2592000, description="Watch after the last step, before promotion.")
     ] = 600
+    first_revision: Annotated[
+        FirstRevision,
+        Field(description="Serve: to all, once ready. Steps: it climbs, others are refused."),
+    ] = FirstRevision.SERVE
     start_deadline_seconds: Annotated[
         int,
         Field(

@@ -30,7 +30,7 @@ _SIDES: Final = (Arm.CANARY, Arm.STABLE)
 def seen(facts: Facts, before: AgentRolloutStatus) -> Alarms | None:
     """The alarms as they are now; looked at when the numbers are written, so at most once a minute."""
     status, observed = facts.status, facts.observation
-    if not path.under_way(status) or not 0 < facts.percent < BUCKETS:
+    if not path.under_way(status) or not facts.stable or not 0 < facts.percent < BUCKETS:
         return None
     kept = status.alarms or Alarms()
     if kept.ratio_version and kept.ratio_version != status.route_version:

@@ -4,6 +4,7 @@ from datetime import timedelta
 from functools import partial
 
 from penstock.analysis.guardrails import CheckVerdict
+from penstock.api import condition
 from penstock.api.analysis import Reason
 from penstock.api.reasons import WaitReason
 from penstock.api.rollout import Source, StepApproval
@@ -28,6 +29,7 @@ from penstock.rollout.moves import (
 )
 from penstock.rollout.requests import Verb
 from penstock.rollout.situation import Pods
+from penstock.rollout.words import alone as alone_words
 from penstock.rollout.words import answers, verdicts, waits
 from penstock.rollout.words import misfits as misfit_words
 from penstock.traffic import Arm
@@ -58,7 +60,7 @@ def undo_requested(facts: Facts) -> Move | None:
 
 def settled(facts: Facts) -> Move | None:
     """There is nothing to try: no first revision yet, or stable is what the Agent wants."""
-    if not facts.stable:
+    if not facts.stable and not facts.canary:
         return _first_revision(facts)
     if facts.canary or facts.status.canary_revision:
         return None
@@ -98,7 +100,7 @@ def superseded(facts: Facts) -> Move | None:
     canary = facts.status.canary_revision or ""
     if canary == facts.canary:
         return None
-    over = not path.under_way(facts.status)
+    over = not path.under_way(facts.status) or canary == facts.stable
     old = "" if over or facts.record(canary).rejected_attempt >= facts.status.attempt else canary
     return Begin(facts.canary, superseding=old) if facts.canary else Drop(superseding=old)
 
@@ -213,7 +215,10 @@ def hold_not_over(facts: Facts) -> Move | None:
 
 
 def evidence_unclear(facts: Facts) -> Move | None:
-    """Over a limit without being clearly worse than stable: that is left to people."""
+    """Over a limit without being clearly worse than stable, or without one to compare with: that is left to people."""
+    alone = None if facts.stable else facts.first_check(CheckVerdict.BREACHED)
+    if alone:
+        return Wait(WaitReason.ANALYSIS_UNCLEAR, partial(alone_words.breaks, check=alone))
     unclear = (CheckVerdict.UNCLEAR, CheckVerdict.SHARED, CheckVerdict.UNCOMPARED)
     check = facts.first_check(*unclear)
     if check and check.verdict is CheckVerdict.UNCOMPARED and facts.on_trial:
@@ -247,13 +252,20 @@ def evidence_not_sufficient(facts: Facts) -> Move | None:
     if observed is None or facts.in_final_hold:
         return None
     ours, theirs = observed.in_step(Arm.CANARY), observed.in_step(Arm.STABLE)
-    if not ours.tasks and not observed.routed_in_step(Arm.CANARY) and theirs.tasks:
+    others = theirs.tasks if facts.stable else _turned_away(facts)
+    if not ours.tasks and not observed.routed_in_step(Arm.CANARY) and others:
         return _nobody_eligible(facts)
     fewest = facts.step.min_tasks
-    enough = all(observed.in_total(arm).tasks >= fewest for arm in Arm)
-    if enough and ours.tasks and theirs.tasks:
+    enough = all(observed.in_total(arm).tasks >= fewest for arm in facts.arms)
+    if enough and all(observed.in_step(arm).tasks for arm in facts.arms):
         return None
     return Wait(WaitReason.AWAITING_EVIDENCE, waits.awaits_evidence)
+
+
+def _turned_away(facts: Facts) -> bool:
+    """Whether a caller was refused in this step, for want of a stable revision."""
+    at, begun = facts.situation.turned_away_at, facts.status.step_started_at
+    return at is not None and begun is not None and at >= condition.moment(begun)
 
 
 def _nobody_eligible(facts: Facts) -> Move:

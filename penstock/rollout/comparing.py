@@ -64,7 +64,15 @@ class Comparing:
 
 
 def comparing(facts: Facts) -> Comparing | None:
-    """The comparison of a canary that is under way; None where none is declared or nothing was measured."""
+    """The comparison of a canary that is under way.
+
+    None where none is declared, where nothing was measured, or where there is no stable revision.
+    """
+    return measuring(facts) if facts.stable else None
+
+
+def measuring(facts: Facts) -> Comparing | None:
+    """The same also without a stable revision: what is known of the canary's own tasks."""
     analysis = facts.situation.spec.analysis
     observed = facts.observation
     if analysis.comparison is None or observed is None or not path.under_way(facts.status):

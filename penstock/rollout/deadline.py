@@ -117,12 +117,13 @@ def _promote(facts: Facts, awaited: Wait) -> Move:
 def _against(facts: Facts, percent: int) -> str:
     """Why time alone must not promote the canary; empty where nothing speaks against it."""
     known, observed = comparing(facts), facts.observation
-    compares = facts.situation.spec.analysis.comparison is not None
+    compares = facts.situation.spec.analysis.comparison is not None and bool(facts.stable)
     if observed is None or not _seen(facts, observed):
         return deadlines.TOO_FEW
     if (compares and known is None) or facts.on_trial:
         return deadlines.NOT_COMPARED
-    over = facts.first_check(*_OVER_A_LIMIT) is not None
+    alone = () if facts.stable else (CheckVerdict.BREACHED,)
+    over = facts.first_check(*_OVER_A_LIMIT, *alone) is not None
     if over or cancels.more(facts) or (known is not None and known.strengths.suspicious):
         return deadlines.SUSPICIOUS
     if _unapproved(facts):
@@ -139,8 +140,8 @@ def _against(facts: Facts, percent: int) -> str:
 def _seen(facts: Facts, observed: Observation) -> bool:
     """Whether each side has had tasks enough, and those of this place are among them."""
     fewest = min(facts.step.min_tasks, FEWEST_STABLE)
-    enough = all(observed.in_total(arm).tasks >= fewest for arm in Arm)
-    arms = (Arm.CANARY,) if facts.in_final_hold else tuple(Arm)
+    enough = all(observed.in_total(arm).tasks >= fewest for arm in facts.arms)
+    arms = (Arm.CANARY,) if facts.in_final_hold else facts.arms
     return enough and all(observed.in_step(arm).tasks for arm in arms)
 
 

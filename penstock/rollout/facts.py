@@ -15,7 +15,14 @@ from penstock.api import condition
 from penstock.api.analysis import Result, Yardstick
 from penstock.api.interruptions import Suspension
 from penstock.api.reasons import WaitReason
-from penstock.api.rollout import AgentRolloutStatus, Source, Stage, Step, Strategy
+from penstock.api.rollout import (
+    AgentRolloutStatus,
+    FirstRevision,
+    Source,
+    Stage,
+    Step,
+    Strategy,
+)
 from penstock.rollout import path, requests, setpoint
 from penstock.rollout.judged import Evidence, Judged, compares
 from penstock.rollout.situation import Pods, RevisionRecord, Situation, who_is_stable
@@ -30,9 +37,6 @@ UNAVAILABLE_TIMES: Final = 2
 COMPARABLE_PERCENT: Final = 50
 #: How often a canary may be taken off for want of a comparison while stable's few tasks fail too.
 MOST_UNCOMPARED: Final = 3
-#: A canary whose queue aged stays off for so long, doubled with each time, at most ...
-FIRST_BACK_OFF_SECONDS: Final = 30
-LONGEST_BACK_OFF_SECONDS: Final = 600
 #: After so long without another one, an unavailability is forgotten.
 QUIET_SECONDS: Final = 3600
 WAITING: Final = "Waiting"
@@ -86,7 +90,17 @@ class Facts:
         An Agent whose template cannot be cut at present says nothing new.
         """
         latest = self.situation.latest or self.status.canary_revision or ""
-        return latest if self.stable and latest != self.stable else ""
+        return latest if (self.stable or self.alone) and latest != self.stable else ""
+
+    @property
+    def alone(self) -> bool:
+        """Whether nobody serves yet, and who is to serve first climbs by the steps."""
+        return not self.stable and self.strategy.first_revision is FirstRevision.STEPS
+
+    @property
+    def arms(self) -> tuple[Arm, ...]:
+        """The sides that have tasks: without a stable revision the canary alone."""
+        return tuple(Arm) if self.stable else (Arm.CANARY,)
 
     def record(self, revision: str) -> RevisionRecord:
         """A revision's record; a blank one when it is not known yet."""
@@ -228,15 +242,6 @@ class Facts:
         capacity = self.situation.capacity
         return capacity is None or capacity.suffices(percent)
 
-    @property
-    def backing_off(self) -> bool:
-        """Whether a canary whose queue aged must stay off for longer."""
-        kept = self.suspension
-        if not kept.overloads or not kept.since:
-            return False
-        longest = FIRST_BACK_OFF_SECONDS * 2.0 ** min(kept.overloads - 1, 10)
-        return self.seconds_since(kept.since) < min(longest, LONGEST_BACK_OFF_SECONDS)
-
     def seconds_since(self, moment: str) -> float:
         """How long ago that was."""
         return (self.now - condition.moment(moment)).total_seconds()
@@ -289,7 +294,9 @@ class Facts:
         before = of_status(analysis.before or Yardstick())
         findings: tuple[Finding, ...] = ()
         if observed is not None:
-            findings = guardrails.judge(declared.guardrails, observed, before, expected)
+            findings = guardrails.judge(
+                declared.guardrails, observed, before, expected, alone=not self.stable
+            )
             if compares(declared, self.status):
                 findings = guardrails.sooner(findings, declared.guardrails, observed, before)
         return Judged(evidence, analysis.before, findings, expected)

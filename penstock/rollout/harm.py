@@ -1,9 +1,11 @@
 """Whether a canary does any harm: it is taken off for a while, comes back, or is rejected."""
 
+from typing import Final
+
 from penstock.analysis.evidence import Observation
 from penstock.analysis.guardrails import CheckVerdict, Finding
 from penstock.api import condition
-from penstock.api.analysis import OnSharedIncident, Reason
+from penstock.api.analysis import OnSharedIncident, OnStable, Reason
 from penstock.api.comparison import OnRegression
 from penstock.api.reasons import WaitReason
 from penstock.rollout import findings, harm_budget, holds, misfits, spending
@@ -26,6 +28,10 @@ from penstock.rollout.moves import Move, Promote, Reject, Resume, Suspend, Wait
 from penstock.rollout.requests import Verb
 from penstock.rollout.words import compared, verdicts, waits
 
+#: A canary whose queue aged stays off for so long, doubled with each time, at most ...
+FIRST_BACK_OFF_SECONDS: Final = 30
+LONGEST_BACK_OFF_SECONDS: Final = 600
+
 
 def unavailable(facts: Facts) -> Move | None:
     """A canary that cannot serve its share gives it back.
@@ -35,11 +41,11 @@ def unavailable(facts: Facts) -> Move | None:
     """
     if facts.suspended_for == WaitReason.CANARY_UNAVAILABLE:
         room = facts.owned is not None or facts.capacity_for(facts.status.held_percent or 0)
-        if not facts.pods.ready or not room or facts.backing_off:
+        if not facts.pods.ready or not room or _backs_off(facts):
             return Wait(WaitReason.CANARY_UNAVAILABLE, waits.awaits_pods)
         return _resume(facts)
-    if not facts.percent or facts.halted:
-        return None
+    if not facts.percent or facts.halted or not facts.stable:
+        return None  # without a stable revision nobody else serves: its tasks wait for its pods
     why = verdicts.why_unavailable(facts)
     if not why:
         return None
@@ -49,6 +55,15 @@ def unavailable(facts: Facts) -> Move | None:
         return Suspend(WaitReason.CANARY_UNAVAILABLE, why)
     message = verdicts.unavailable_again(facts.percent, why)
     return Reject(Reason.UNAVAILABLE, message, "availability")
+
+
+def _backs_off(facts: Facts) -> bool:
+    """Whether a canary whose queue aged must stay off for longer."""
+    kept = facts.suspension
+    if not kept.overloads or not kept.since:
+        return False
+    longest = FIRST_BACK_OFF_SECONDS * 2.0 ** min(kept.overloads - 1, 10)
+    return facts.seconds_since(kept.since) < min(longest, LONGEST_BACK_OFF_SECONDS)
 
 
 def shared_incident(facts: Facts) -> Move | None:
@@ -88,7 +103,7 @@ def rows_missing(facts: Facts) -> Move | None:
             return Wait(WaitReason.ROWS_LOST, waits.awaits_rows)
         return _resume(facts)
     check = facts.first_check(CheckVerdict.BREACHED, CheckVerdict.UNCOMPARED)
-    if not lost or check is None or not facts.percent or facts.halted:
+    if not lost or check is None or not facts.percent or facts.halted or not facts.stable:
         return None
     return Suspend(WaitReason.ROWS_LOST, verdicts.lacks_rows(check))
 
@@ -171,9 +186,16 @@ def _held(facts: Facts) -> Move | None:
 
 
 def guardrail(facts: Facts) -> Move | None:
-    """A credible and attributable breach rejects the canary, where no comparison is declared that does."""
+    """A credible and attributable breach rejects the canary, where no comparison is declared that does.
+
+    That of a first revision does where onStable is declared to act: else it is held at its share, since
+    nobody would serve its users.
+    """
     check = facts.first_check(CheckVerdict.BREACHED)
     if check is None or windows_only_suspend(facts) or facts.halted or holds.lacks_rows(facts):
+        return None
+    follows = facts.situation.spec.analysis.guardrails.on_stable
+    if not facts.stable and follows is OnStable.REPORT:
         return None
     return Reject(findings.reason(check), verdicts.breached(facts.percent, check), check.name)
 

@@ -36,10 +36,12 @@ class Judged:
 def compares(declared: Analysis, status: AgentRolloutStatus) -> bool:
     """Whether the comparison condemns in place of the guardrails, which only take users off then.
 
-    Where its findings are left to people, or the letter of a limit is asked for, guardrails condemn.
+    Where its findings are left to people, where the letter of a limit is asked for, or where there is no stable
+    revision, guardrails condemn.
     """
     return (
         declared.comparison is not None
+        and status.stable_revision is not None
         and declared.on_regression is OnRegression.ROLLBACK
         and declared.guardrails.mode is GuardrailMode.CREDIBLE
         and path.under_way(status)

@@ -13,7 +13,7 @@ from penstock.api.analysis import AnalysisStatus, ArmCounts, CheckReport, Yardst
 from penstock.api.comparison import ComparisonStatus, StableUsers
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.rollout import cancels, findings, gated, harm_budget, misfits, path
-from penstock.rollout.comparing import check_name, comparing
+from penstock.rollout.comparing import check_name, comparing, measuring
 from penstock.rollout.facts import COMPARABLE_PERCENT, Facts
 from penstock.rollout.words import compared
 from penstock.traffic import Arm
@@ -36,7 +36,7 @@ def counted(facts: Facts, before: AgentRolloutStatus, *, news: bool = False) -> 
         news: something else is worth a write.
     """
     observed = facts.observation
-    if observed is None or not facts.stable or facts.rejected:
+    if observed is None or not (facts.stable or facts.canary) or facts.rejected:
         return facts.status
     if not news and not _worth_a_write(facts, before, observed):
         return facts.status
@@ -44,7 +44,8 @@ def counted(facts: Facts, before: AgentRolloutStatus, *, news: bool = False) -> 
     if fresh == facts.status.analysis:
         return facts.status
     stamp = {"counted_at": condition.timestamp(facts.now)}
-    share = facts.status.share.model_copy(update={"observed_percent": _observed_percent(observed)})
+    reached = _observed_percent(observed) if facts.stable else None
+    share = facts.status.share.model_copy(update={"observed_percent": reached})
     return facts.status.model_copy(
         update={
             "analysis": fresh.model_copy(update=stamp),
@@ -81,7 +82,7 @@ def measured(facts: Facts, observed: Observation) -> AnalysisStatus:
 
 def _sums(facts: Facts) -> ComparisonStatus | None:
     """What the comparison goes on from after a restart; what was kept where nothing was measured."""
-    kept, known = facts.status.analysis.comparison, comparing(facts)
+    kept, known = facts.status.analysis.comparison, measuring(facts)
     if kept is None or known is None:
         return kept
     seen = known.seen

@@ -6,7 +6,7 @@ from functools import partial
 from penstock.api.comparison import OnNoEvidence
 from penstock.api.reasons import WaitReason
 from penstock.rollout import path
-from penstock.rollout.comparing import Comparing, comparing
+from penstock.rollout.comparing import Comparing, comparing, measuring
 from penstock.rollout.facts import Facts
 from penstock.rollout.moves import Move, Wait
 from penstock.rollout.words import compared
@@ -21,6 +21,8 @@ def not_proven(facts: Facts) -> Move | None:
     More than half of the users, and then everybody, are given only to a canary that is proven to keep
     its limits: no waiting replaces that, a person's word does.
     """
+    if not facts.stable:
+        return _not_proven_alone(facts)
     known = comparing(facts)
     if known is None:
         return _not_compared(facts)
@@ -30,12 +32,25 @@ def not_proven(facts: Facts) -> Move | None:
         reason = WaitReason.ANALYSIS_UNCLEAR if person else WaitReason.AWAITING_EVIDENCE
         return Wait(reason, partial(compared.suspected, strengths=strengths))
     percent = _next_percent(facts)
-    if facts.in_final_hold or percent > HALF_PERCENT:
-        missing = known.unproven(last_raise=facts.in_final_hold)
-        if missing:
-            said = partial(compared.not_proven, missing=missing)
-            return Wait(WaitReason.AWAITING_EVIDENCE, said)
-    return None if facts.in_final_hold else _not_harmless(facts, known, percent)
+    held = _breaks_limits(facts, known, percent)
+    if held or facts.in_final_hold:
+        return held
+    return _not_harmless(facts, known, percent)
+
+
+def _not_proven_alone(facts: Facts) -> Move | None:
+    """Without a stable revision nothing can be compared; that limits are kept can be proven all the same."""
+    known = measuring(facts)
+    return _breaks_limits(facts, known, _next_percent(facts)) if known else _not_compared(facts)
+
+
+def _breaks_limits(facts: Facts, known: Comparing, percent: int) -> Move | None:
+    """What may break a limit is given neither more than half of the users nor everybody."""
+    if not (facts.in_final_hold or percent > HALF_PERCENT):
+        return None
+    missing = known.unproven(last_raise=facts.in_final_hold)
+    said = partial(compared.not_proven, missing=missing)
+    return Wait(WaitReason.AWAITING_EVIDENCE, said) if missing else None
 
 
 def _not_compared(facts: Facts) -> Move | None:

@@ -251,7 +251,7 @@ def _manual(facts: Facts, wait: Awaited) -> _Told:
 
 
 def _promoted(facts: Facts) -> _Told:
-    if not facts.stable:
+    if not facts.stable and not facts.canary:
         return Status.FALSE, "NoRevision", ""
     if facts.situation.uncut:
         return Status.UNKNOWN, facts.situation.uncut, conditions.UNCUT

@@ -86,6 +86,7 @@ class Situation:
     are those of the budget that the Agent enforces, None where it cannot be read; ``stops`` tells for want of which
     of its own limits calls of a revision were refused, ``harm`` what a revision has done since that is bounded.
     ``effects`` is what the calls of a revision have done, where Redis has said it.
+    ``turned_away_at``: when a caller was last refused for want of a stable revision, None where none was.
     """
 
     now: datetime
@@ -115,6 +116,7 @@ class Situation:
     harm: Mapping[str, HarmDone] = field(default_factory=dict)
     effects: Mapping[str, Sums] = field(default_factory=dict)
     external: Mapping[str, Answer] = field(default_factory=dict)
+    turned_away_at: datetime | None = None
     namespace: str = ""
     name: str = ""
 

@@ -133,6 +133,7 @@ class RevisionWork:
     oldest_queued_ms: int = 0
     users: int = 0  # different users, sessions or tasks ever routed to it (HyperLogLog)
     tasks: int = 0  # tasks ever routed to it
+    turned_away_ms: int = 0  # when a caller was last refused, for want of a stable one; 0: never
 
     @property
     def idle(self) -> bool:
@@ -194,7 +195,7 @@ class Look:
         return "".join(self.route_record[13:14])
 
     def admits(self, uid: str) -> bool:
-        """Whether the route in force is of this Agent, leads to a revision, and is not suspended."""
+        """Whether the route in force is of this Agent, leads everybody to a revision, and is not suspended."""
         return bool(self.stable_of(uid)) and self.route_record[8:9] != ("1",)
 
 

@@ -17,7 +17,14 @@ from penstock_store.routes import Routes
 _BEGINNING: Final = Place()
 _ADMITTED: Final = 6  # parts of the answer of a task that was admitted before
 _RETRY_SECONDS: Final = 5
-_SUSPENDED_RETRY_SECONDS: Final = 30
+#: What is refused because nobody serves the caller now: the words, and when to try again. A step lasts for minutes.
+_NOT_SERVED: Final = {
+    "agent-suspended": ("agent {} is suspended", 30),
+    "not-assigned": (
+        "the first revision of agent {} is given to its users step by step, not to this one yet, and none else serves",
+        60,
+    ),
+}
 #: What is refused because a bound is reached: the words, and when to try again.
 _FULL: Final = {
     "queue-full": ("{} tasks of agent {} wait for a worker already", 5),
@@ -42,7 +49,7 @@ class Tasks:
             task: the id the task gets if it is new (``penstock.task.task_id``).
 
         Raises:
-            AdmissionRefused: problem is one of agent-not-found, no-route, agent-suspended,
+            AdmissionRefused: problem is one of agent-not-found, no-route, not-assigned, agent-suspended,
                 idempotency-key-reused, input-too-long, session-of-another-user, queue-full,
                 session-queue-full, too-many-sessions, rate-exceeded, budget-exceeded.
         """
@@ -137,10 +144,9 @@ class Tasks:
         match problem:
             case "no-route" if await self._routes.knows_absent(agent):
                 return not_found(agent)
-            case "agent-suspended":
-                return AdmissionRefused(
-                    problem, f"agent {agent} is suspended", _SUSPENDED_RETRY_SECONDS
-                )
+            case problem if closed := _NOT_SERVED.get(problem):
+                words, seconds = closed
+                return AdmissionRefused(problem, words.format(agent), seconds)
             case "idempotency-key-reused":
                 return AdmissionRefused(
                     problem, "this idempotency key was used for a task with another content"

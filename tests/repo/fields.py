@@ -226,6 +226,8 @@ TESTS = {
         "strategy.progressDeadlineSeconds": _DEADLINES
         + "test_a_canary_may_wait_for_as_long_as_is_declared",
         "strategy.onDeadline": _DEADLINES + "test_rollback_rejects_it_with_what_was_missing",
+        "strategy.firstRevision": "tests/unit/rollout/test_first_revision.py::"
+        "test_it_climbs_step_by_step_and_serves_everybody_after_the_final_hold",
         "strategy.rollbackWindowRevisions": "tests/unit/rollout/test_returning.py::"
         "test_a_return_within_the_window_skips_the_steps",
         "strategy.holdbackPercent": _STRATEGY

@@ -1,6 +1,7 @@
 """The course of an agent: who serves whom from now on, decided by its rollout or without one."""
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cached_property
 
 from penstock import names
@@ -8,7 +9,7 @@ from penstock.api import budgets
 from penstock.api.agent_status import Asked, Role, TrafficTarget
 from penstock.api.analysis import Result, Verdict
 from penstock.api.reasons import EventReason
-from penstock.api.rollout import AgentRolloutStatus, Source
+from penstock.api.rollout import AgentRolloutStatus, Source, Stage
 from penstock.effects import HarmDone, Sums
 from penstock.money.ledger import Limit, Mode
 from penstock.rollout import capacity, engine
@@ -53,6 +54,12 @@ class Course:
     def rollout_status(self) -> AgentRolloutStatus | None:
         """What the AgentRollout is told; None without one."""
         return self.decision.status if self.governed else None
+
+    @property
+    def climbs_alone(self) -> bool:
+        """Whether the first revision climbs: whom it is not given nobody serves."""
+        tried = self.governed and self.decision.status.stage is not Stage.DONE
+        return tried and bool(self.split.canary) and not self.split.stable
 
     @property
     def withdrawn(self) -> bool:
@@ -128,9 +135,16 @@ def situation(world: World, stock: Stock, rollout: Rollout) -> Situation:
         effects=_effects(world, canary),
         expected_micro_usd=budgets.expected_micro_usd(world.spec.budgets) if world.spec else None,
         external=world.external,
+        turned_away_at=_turned_away_at(work),
         namespace=namespace_of(world.agent),
         name=name_of(rollout.obj),
     )
+
+
+def _turned_away_at(work: RevisionWork | None) -> datetime | None:
+    """When a caller was last refused because nobody but the canary serves; None: never."""
+    ms = work.turned_away_ms if work else 0
+    return datetime.fromtimestamp(ms / 1000, UTC) if ms else None
 
 
 def _agent_limits(world: World) -> tuple[Limit, ...] | None:
@@ -175,6 +189,9 @@ def capacity_of(world: World, stock: Stock, canary: str) -> Capacity | None:
         return None
     found = (_work(world, stock, name) for name in {canary, stock.stable})
     tasks = sum(work.queued + work.running for work in found if work)
+    share = stock.decided.share.percent
+    if not stock.stable and share:  # those of everybody else are refused, and will come
+        tasks = -(-tasks * 100 // share)
     spec = world.spec
     return capacity.capacity(spec.scaling, spec.worker.concurrency, pods.ready, tasks)
 
@@ -237,7 +254,9 @@ def _unasked(world: World, stock: Stock) -> Course:
 def _must_wait(world: World, stock: Stock) -> bool:
     """Whether the latest revision may not be released, because its AgentRollout is gone."""
     latest = stock.get(stock.latest)
-    if latest is None or stock.latest == stock.stable or latest.rejected or not stock.stable:
+    if latest is None or stock.latest == stock.stable or latest.rejected:
+        return False
+    if not stock.stable and not world.status.first_climbs:
         return False
     return bool(world.status.had_rollout or world.unread_rollouts) and world.guarded
 

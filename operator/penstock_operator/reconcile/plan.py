@@ -268,16 +268,18 @@ def _route(world: World, course: Course, crews: tuple[Crew, ...]) -> Route | Non
     """The route as decided; None while there is none to write, or while Redis is away.
 
     A stable revision whose record is lost is routed to all the same: its workers still serve, and
-    taking a canary off must not depend on it. Where nobody can serve, that is in the route.
+    taking a canary off must not depend on it. A first revision that climbs is routed to without one. Where nobody
+    can serve, that is in the route.
     """
     if world.look is None:
         return None
-    if not course.split.stable:
+    if not (course.split.stable or course.split.canary):
         return _no_route(world, course, world.look)
     if not course.version:
         return None
     hashes = {crew.known.name: crew.known.cut.hash for crew in crews}
     stable = hashes.get(course.split.stable) or names.hash_of(course.split.stable)
+    is_lost = course.split.stable not in hashes and course.split.stable
     lost = {stable: RoutedRevision(stable, Standing.OPEN, RevisionLimits(**_LOST_LIMITS))}
     return Route(
         uid=world.uid,
@@ -289,7 +291,7 @@ def _route(world: World, course: Course, crews: tuple[Crew, ...]) -> Route | Non
         budget_mark=budgets.mark(world, course),
         restrictions=budgets.restricted(world),
         harm=budgets.harm(world, course, _tools(course, crews)),
-        revisions=(lost if course.split.stable not in hashes else {})
+        revisions=(lost if is_lost else {})
         | {
             crew.known.cut.hash: RoutedRevision(
                 crew.known.cut.hash,
@@ -338,7 +340,7 @@ def _max_queued(world: World) -> int:
 
 def _rehome(world: World, course: Course, crews: tuple[Crew, ...]) -> tuple[str, ...]:
     """Revisions that give work back as their standing says, and those nobody knows any more."""
-    if world.look is None or not course.split.stable:
+    if world.look is None or not (course.split.stable or course.split.canary):
         return ()
     serving = {names.hash_of(course.split.stable)}  # also where its record cannot be read
     leaving = [

@@ -1,6 +1,7 @@
 """The Agent's status: what was observed, in conditions that people and tools can wait for."""
 
 from collections.abc import Callable
+from typing import Final
 
 from penstock import names
 from penstock.api import condition
@@ -29,6 +30,7 @@ from penstock_operator.reconcile.workforce import Crew
 from penstock_operator.reconcile.world import World
 from penstock_operator.tenancy.prices import UNREADABLE
 
+_CLIMBS: Final = "FirstRevisionClimbs"
 _QUIET = "the template changed; it is cut once it has been quiet for a moment"
 
 
@@ -49,6 +51,7 @@ def agent_status(
         latest_revision=stock.latest or None,
         stable_revision=course.split.stable or None,
         had_rollout=_had_rollout(world),
+        first_climbs=_first_climbs(course),
         traffic=traffic,
         revisions=_revisions(world, crews),
         rejected=remembered.noted(world.status, _decided(stock, course)),
@@ -77,6 +80,12 @@ def _decided(stock: Stock, course: Course) -> list[Verdict]:
 def _had_rollout(world: World) -> bool | None:
     """Also by one that cannot be read: what it would forbid, nobody knows."""
     return True if world.status.had_rollout or world.rollout or world.unread_rollouts else None
+
+
+def _first_climbs(course: Course) -> bool | None:
+    """Also while it waits for an AgentRollout again: a first revision that did not climb never does."""
+    waits = course.frozen and not course.split.stable
+    return True if course.climbs_alone or waits else None
 
 
 def _revisions(world: World, crews: tuple[Crew, ...]) -> list[RevisionStatus]:
@@ -241,6 +250,7 @@ def _ready(world: World, stock: Stock, course: Course) -> Word:
         _no_revision,
         _suspended,
         _store_away,
+        _climbs,
         _scaled_to_zero,
         _pods_away,
         _route_behind,
@@ -261,8 +271,10 @@ Check = Callable[[World, Stock, Course], Word | None]
 
 
 def _no_revision(world: World, stock: Stock, course: Course) -> Word | None:
-    if course.split.stable:
+    if course.split.stable or course.climbs_alone:
         return None
+    if course.frozen:
+        return False, "RolloutMissing", waiting.frozen(stock)
     if stock.problem:
         return False, *stock.problem
     if not stock.latest:
@@ -278,6 +290,11 @@ def _no_revision(world: World, stock: Stock, course: Course) -> Word | None:
 def _suspended(world: World, stock: Stock, course: Course) -> Word | None:
     why = waiting.suspended(world, stock, course)
     return (False, *why) if why else None
+
+
+def _climbs(_world: World, _stock: Stock, course: Course) -> Word | None:
+    """Not everybody is served yet, so it is not ready; what is awaited is told with its commands."""
+    return (False, _CLIMBS, waiting.climbs(course)) if course.climbs_alone else None
 
 
 def _scaled_to_zero(world: World, stock: Stock, course: Course) -> Word | None:
@@ -331,7 +348,10 @@ def _reconciling(stock: Stock, course: Course, crews: tuple[Crew, ...], stalled:
             "WaitingForPods",
             f"waiting for the workers of {course.decision.goal}, which all users go back to",
         )
-    if not course.split.stable or (not course.split.canary and _releasing(stock, course)):
+    if course.climbs_alone:
+        return True, _CLIMBS, waiting.climbs(course)
+    first = not course.split.stable and not course.frozen
+    if first or (not course.split.canary and _releasing(stock, course)):
         return True, "WaitingForPods", f"waiting for the workers of {stock.latest or 'a revision'}"
     behind = [
         crew

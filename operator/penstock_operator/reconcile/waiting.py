@@ -11,9 +11,11 @@ from typing import Final
 from penstock.api import condition
 from penstock.api.analysis import Result
 from penstock.api.reasons import ConditionType, WaitReason
+from penstock.api.rollout import FirstRevision
 from penstock.rollout import causes, commands
 from penstock.rollout.requests import Verb
 from penstock.rollout.situation import Pods
+from penstock.rollout.words import alone
 from penstock_operator.cluster.kinds import name_of, namespace_of
 from penstock_operator.reconcile import access, podwords, spending
 from penstock_operator.reconcile.course import Course, verdict_on
@@ -70,12 +72,25 @@ def lost(stock: Stock) -> str:
     )
 
 
-def nobody(_world: World, stock: Stock, _course: Course) -> Why | None:
+def climbs(course: Course) -> str:
+    """Whom the first revision serves so far, and what its AgentRollout waits for."""
+    status = course.decision.status
+    told = condition.find(status.conditions, ConditionType.PROGRESSING)
+    so_far = (
+        f"{course.split.canary} is the first revision and serves {course.split.percent} % of the users; "
+        f"{alone.OTHERS}."
+    )
+    return f"{so_far} {told.message}" if told else so_far
+
+
+def nobody(world: World, stock: Stock, _course: Course) -> Why | None:
     """The only revision that could serve was rejected."""
     latest = stock.get(stock.latest)
     if stock.stable or not latest or not latest.rejected:
         return None
     message = f"{latest.name} stays rejected, and no other revision can serve: apply another one"
+    if world.rollout and world.rollout.spec.strategy.first_revision is FirstRevision.STEPS:
+        message += f", or retry: {_retry(world, latest.name)}"
     return "CandidateRejected", message
 
 

@@ -126,8 +126,8 @@ def skipped(facts: Facts) -> str:
     left = math.ceil(facts.step.hold_seconds - facts.seconds_in_step())
     missing = [f"{left} s of the hold"] if left > 0 else []
     observed, fewest = facts.observation, facts.step.min_tasks
-    totals = {arm: observed.in_total(arm).tasks if observed else 0 for arm in Arm}
+    totals = {arm: observed.in_total(arm).tasks if observed else 0 for arm in facts.arms}
     if min(totals.values()) < fewest:
-        ours, theirs = totals[Arm.CANARY], totals[Arm.STABLE]
-        missing.append(f"tasks (the canary has {ours}, stable {theirs} of {fewest})")
+        theirs = f", stable {totals[Arm.STABLE]}" if facts.stable else ""
+        missing.append(f"tasks (the canary has {totals[Arm.CANARY]}{theirs} of {fewest})")
     return f"; left out: {' and '.join(missing)}" if missing else ""

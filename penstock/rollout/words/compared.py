@@ -13,6 +13,7 @@ from penstock.rollout import commands, findings
 from penstock.rollout.comparing import to_blame
 from penstock.rollout.facts import Facts
 from penstock.rollout.requests import Verb
+from penstock.rollout.words import alone
 from penstock.traffic import Arm
 
 METRICS: Final[dict[str, Metric]] = {
@@ -66,7 +67,8 @@ def worse(percent: int, observed: Observation, strengths: Strengths) -> str:
 
 def nothing(facts: Facts) -> str:
     """Nothing was measured of the comparison yet."""
-    return f"Held at {facts.percent} %: nothing is compared with stable yet."
+    yet = "nothing is compared with stable yet" if facts.stable else alone.NOTHING_COUNTED
+    return f"Held at {facts.percent} %: {yet}."
 
 
 def suspected(facts: Facts, strengths: Strengths) -> str:

@@ -16,8 +16,9 @@ UNCUT: Final = "The Agent's present template has no revision yet."
 
 def unreached(facts: Facts, percent: int) -> str:
     """A step was left that nobody could reach."""
+    meanwhile = "stable had some" if facts.stable else "others were refused"
     return (
-        f"At {percent} % no task reached {facts.canary} while stable had some: "
+        f"At {percent} % no task reached {facts.canary} while {meanwhile}: "
         "the step was left by time alone."
     )
 
@@ -76,8 +77,8 @@ def setpoint_waits(percent: int, why: str) -> str:
 
 
 def still_stable(revision: str) -> str:
-    """The canary is not promoted."""
-    return f"{revision} is still stable."
+    """The canary is not promoted; it may be the first revision."""
+    return f"{revision} is still stable." if revision else "No revision serves everybody yet."
 
 
 def was(verdict: Verdict) -> str:

@@ -41,8 +41,9 @@ def rolled_back(facts: Facts, missing: WaitReason) -> str:
         f"; {findings.title(check)} {findings.of_canary(check)}" for check in facts.checks
     )
     return (
-        f"rolled back at {facts.percent} %: {_late(facts)}, and {_MISSING[missing]}: {ours} tasks of it "
-        f"and {theirs} of stable{seen}"
+        f"rolled back at {facts.percent} %: {_late(facts)}, and {_MISSING[missing]}: {ours} tasks of it"
+        + f" and {theirs} of stable" * bool(facts.stable)
+        + seen
     )
 
 

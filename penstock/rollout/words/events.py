@@ -8,7 +8,7 @@ from penstock.api.rollout import Source
 from penstock.rollout import commands, moves
 from penstock.rollout.facts import Facts
 from penstock.rollout.requests import Verb
-from penstock.rollout.words import answers, misfits, verdicts
+from penstock.rollout.words import alone, answers, misfits, verdicts
 
 
 def first(revision: str) -> str:
@@ -18,6 +18,8 @@ def first(revision: str) -> str:
 
 def began(facts: Facts, canary: str) -> str:
     """A revision is tried."""
+    if not facts.stable:
+        return alone.began(canary)
     return f"{canary} is the new canary against {facts.stable}."
 
 
@@ -44,7 +46,8 @@ def rejected(facts: Facts, verdict: Verdict, *, declared: bool = True) -> str:
     """
     first_of_all = "" if declared else "apply its template, then "
     retry = commands.request(facts.situation, Verb.RETRY, verdict.revision)
-    return f"{verdict.revision} was {verdict.message}. Retry: {first_of_all}{retry}"
+    nobody = "" if facts.stable else " Nobody is served any more."
+    return f"{verdict.revision} was {verdict.message}.{nobody} Retry: {first_of_all}{retry}"
 
 
 def rolled_back(facts: Facts, verdict: Verdict) -> str:

@@ -11,6 +11,7 @@ from penstock.money.ledger import Limit, Scope, Stop, Window
 from penstock.rollout import commands, findings, harm_budget
 from penstock.rollout.facts import UNAVAILABLE_SECONDS, Facts
 from penstock.rollout.requests import Verb
+from penstock.rollout.words import alone
 
 #: A rejection of which nobody knows the words any more.
 REJECTED_BEFORE: Final = "rejected before"
@@ -121,6 +122,8 @@ def undone(percent: int, goal: str) -> str:
 
 def stays_rejected(facts: Facts) -> str:
     """Why the canary gets nothing, what that means for Git, and how to give it another attempt."""
+    if not facts.stable:
+        return alone.stays_rejected(facts, _why_rejected(facts))
     retry = commands.request(facts.situation, Verb.RETRY, facts.canary)
     return (
         f"{facts.canary} was {_why_rejected(facts)}. {facts.stable} serves everybody, though "

@@ -14,7 +14,7 @@ from penstock.rollout.comparing import windows_only_suspend
 from penstock.rollout.facts import COMPARABLE_PERCENT, Facts
 from penstock.rollout.requests import Verb
 from penstock.rollout.situation import Pods
-from penstock.rollout.words import watching
+from penstock.rollout.words import alone, watching
 from penstock.traffic import Arm
 
 #: Waits whose sentence has numbers that run.
@@ -203,9 +203,14 @@ def stopped(facts: Facts) -> str:
         more = f"{2 * Decimal(cap or 1):f}"
         way = f"Raise the cap: {commands.raise_cap(facts.situation, more)}"
     return (
-        f"{facts.suspension.message} Stable serves everybody; {facts.canary} is not rejected. {way} "
+        f"{facts.suspension.message} {_meanwhile(facts)}; {facts.canary} is not rejected. {way} "
         f"Or let it go on without: {_ask(facts, Verb.PROMOTE)}"
     )
+
+
+def _meanwhile(facts: Facts) -> str:
+    """Who serves the users of a canary that is off."""
+    return "Stable serves everybody" if facts.stable else "All callers are refused (not-assigned)"
 
 
 def not_ready(facts: Facts) -> str:
@@ -246,7 +251,8 @@ def ceiling(facts: Facts) -> str:
 def wants_approval(facts: Facts) -> str:
     """Which step waits for whom, and on what evidence."""
     seen = "; ".join(
-        f"{findings.title(check)} {findings.of_canary(check)}, stable {findings.of_stable(check)}"
+        f"{findings.title(check)} {findings.of_canary(check)}"
+        + f", stable {findings.of_stable(check)}" * bool(facts.stable)
         for check in facts.checks
     )
     observed = facts.observation
@@ -270,7 +276,10 @@ def holding(facts: Facts, until: datetime) -> str:
     what = "in the final hold" if facts.in_final_hold else f"of step {_label(facts)}"
     wants = facts.step.approval is StepApproval.REQUIRED and not facts.in_final_hold
     then = " Then leaving it needs approval." if wants and not facts.status.step_approved else ""
-    return f"{facts.canary} is held at {facts.percent} % {what} until {_clock(until)}.{then}"
+    others = "" if facts.stable else f" Meanwhile {alone.OTHERS}."
+    return (
+        f"{facts.canary} is held at {facts.percent} % {what} until {_clock(until)}.{then}{others}"
+    )
 
 
 def _label(facts: Facts) -> str:
@@ -332,6 +341,8 @@ def _more(check: Finding) -> str:
 def awaits_evidence(facts: Facts) -> str:
     """How many tasks are still missing on which side."""
     counts = facts.status.analysis
+    if not facts.stable:
+        return alone.awaits_evidence(facts, _so_far("it", counts.canary, counts.step_canary))
     return (
         f"Held at {facts.percent} % for evidence: each side needs {facts.step.min_tasks} counted "
         "tasks since the canary began and one in this step; "
@@ -347,8 +358,9 @@ def _so_far(who: str, total: ArmCounts, step: ArmCounts) -> str:
 
 def awaits_users(facts: Facts, until: datetime) -> str:
     """Nobody among the canary's users is active."""
+    meanwhile = "stable had some" if facts.stable else "others were refused"
     return (
-        f"No task has reached {facts.canary} at {facts.percent} % while stable had some; if "
+        f"No task has reached {facts.canary} at {facts.percent} % while {meanwhile}; if "
         f"that stays so the share is raised at {_clock(until)}, since nobody is exposed."
     )
 

@@ -199,6 +199,12 @@ KINDS: Final = _by_slug(
     ),
     Kind("agent-suspended", 503, "The agent is suspended", "Wait until it is resumed."),
     Kind("no-route", 503, "The agent serves nobody yet", _LATER),
+    Kind(
+        "not-assigned",
+        503,
+        "The agent's first revision does not serve this user yet",
+        "Wait as Retry-After says, or longer: it is given to more users step by step, or to nobody any more.",
+    ),
     Kind("queue-full", 503, "The agent's queue is full", _SAME_KEY),
     Kind("identity-unavailable", 503, "Nobody can say now who the caller is", _LATER),
     Kind("store-unavailable", 503, "The store does not answer", _SAME_KEY),

@@ -65,6 +65,7 @@ router: Final = APIRouter(default_response_class=Response)
             "too-many-waits",
             "agent-suspended",
             "no-route",
+            "not-assigned",
             "queue-full",
             "store-full",
         ),

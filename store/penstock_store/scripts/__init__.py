@@ -105,12 +105,18 @@ def _endings() -> str:
         "the result of %s is unknown: its worker was lost while it made the call, and then: %s; "
         "it is not called again"
     )
+    nobody = "its revision was taken off, and no other serves that could take it over"
+    bounded = (
+        "what its revision may spend or do is used up, and no other serves that could take it over"
+    )
     endings = {
         "dead": Outcome(TaskStatus.FAILED, OutcomeReason.INTERNAL, died),
         "expired": Outcome(TaskStatus.EXPIRED, OutcomeReason.LIMIT_QUEUE_SECONDS, waited),
         "unknown": Outcome(TaskStatus.ESCALATED, OutcomeReason.TOOL_ERROR, unknown),
         "cancelled": Outcome(TaskStatus.CANCELLED, OutcomeReason.PERSON, "cancelled by the caller"),
         "taken": Outcome(TaskStatus.ESCALATED, OutcomeReason.PERSON, "%s takes it over%s"),
+        "nobody": Outcome(TaskStatus.CANCELLED, OutcomeReason.NONE, nobody),
+        "bounded": Outcome(TaskStatus.LIMIT_EXCEEDED, OutcomeReason.BUDGET, bounded, left_out=True),
         "deleted": Outcome(TaskStatus.CANCELLED, OutcomeReason.NONE, "the agent was deleted"),
     }
     marks = ", ".join(str(mark) for mark in spend.MARKS if mark < spend.WHOLE)

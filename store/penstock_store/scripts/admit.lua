@@ -17,7 +17,7 @@ local function stored(existing)
   return {"old", existing, unpack(known)}
 end
 
-if route == nil or route.stable == "" then return {"no-route"} end
+if route == nil or (route.stable == "" and not ALONE) then return {"no-route"} end
 if call("EXISTS", TASK) == 1 then return stored(id) end -- the same call once more
 if idempotent then
   local before = call("HMGET", IDEMPOTENCY, "task", "digest")
@@ -73,6 +73,11 @@ pin = pin or fresh()
 former = former or pin.revision
 local to = serving(pin.revision)
 if harm.is_over(to) and not gone(route.stable) then to = route.stable end
+if ALONE and gone(to) then to = fresh().revision end
+if ALONE and (gone(to) or harm.is_over(to)) then -- nobody is given to it, or it is off
+  call("HSET", revision_key(route.candidate), "turnedAwayAt", NOW)
+  return {"not-assigned"}
+end
 local moved = to ~= pin.revision
 if moved then pin.revision, pin.arm, pin.begin = to, "S", "0" end
 if pin.revision == route.candidate then pin.arm = "C" end

@@ -1,5 +1,6 @@
 -- One agent as it is now. Answers {now, route, first row, last row,
--- {revision, what the model said last to its workers, what these keep, queued, running, pinned, oldest queued ms, users, tasks} of each,
+-- {revision, what the model said last to its workers, what these keep, queued, running, pinned, oldest queued ms, users, tasks, when a caller was last
+-- refused for want of another revision} of each,
 -- tasks that wait for an earlier one of their session, 1 when the log has lost its first rows, micro-USD of today in pairs by
 -- revision, what `spent.lua` answers of the budget or nothing, 1 when the ledger has calls that are open past their time,
 -- where calls of the canary were refused (see places.marked), what it has done (see harm.seen), calls that wait for a person, and in how many ms time decides
@@ -33,10 +34,10 @@ local function work(revision)
     queued, running, oldest = queued + waits, running + runs, math.max(oldest, age)
   end
   call("ZREMRANGEBYSCORE", pins_key(revision), "-inf", NOW)
-  local kept = call("HMGET", revision_key(revision), "tasks", "access", "protocol")
+  local kept = call("HMGET", revision_key(revision), "tasks", "access", "protocol", "turnedAwayAt")
   return {
     revision, string.sub(kept[2] or "", 1, LONGEST_WORD), string.sub(kept[3] or "", 1, LONGEST_WORD), queued, running, call("ZCARD", pins_key(revision)), oldest,
-    call("PFCOUNT", users_key(revision)), tonumber(kept[1] or 0),
+    call("PFCOUNT", users_key(revision)), tonumber(kept[1] or 0), tonumber(kept[4] or "") or 0,
   }
 end
 

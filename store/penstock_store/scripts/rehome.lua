@@ -1,4 +1,5 @@
--- Move work from a revision to stable, as its standing says. Answers how many were moved.
+-- Move work from a revision to stable, as its standing says; where none could take it over, what must go ends.
+-- Answers how many were moved or have ended.
 -- KEYS: tag, route, outcomes, queue of each lane. ARGV: revision, limit, claimed too (1 or 0).
 -- uses: agent places ledger harm tasks
 local revision, limit, claimed_too = ARGV[1], tonumber(ARGV[2]), ARGV[3] == "1"
@@ -9,7 +10,8 @@ local moved = 0
 -- When a task that may stay moves after all: nobody there works, or nobody gets to it.
 local PATIENCE_MS = everything and ORPHAN_IDLE_MS or 4 * ORPHAN_IDLE_MS
 
-if route == nil or route.stable == revision or gone(route.stable) then return 0 end
+if route == nil or route.stable == revision then return 0 end
+if gone(route.stable) and not (ALONE and everything) then return 0 end
 if now == "Open" then return 0 end
 
 -- Unless all must go: what has begun stays, and so does what follows an earlier turn.
@@ -33,7 +35,7 @@ local function consider(queue, entry, id, abandoned)
     call("XDEL", queue, entry)
     return
   end
-  local ending = untimely(task)
+  local ending = untimely(task) or (ALONE and ENDINGS.nobody)
   if ending then
     dequeue(task)
     finish(id, task, ending)

@@ -81,6 +81,7 @@ class Traffic:
     told: list[str] = field(default_factory=list)
     old_per_second: float = 0.0  # tasks of sessions on stable that began before the canary
     old_weather: Weather | None = None
+    stable: str = S
 
     def __post_init__(self):
         self.chance = random.Random(self.seed)
@@ -127,7 +128,7 @@ class Traffic:
                 generation=1,
                 status=self.status,
                 epoch=0,
-                stable=S,
+                stable=self.stable,
                 latest=C,
                 records=self.records,
                 observation=observation,

@@ -15,6 +15,7 @@ from penstock_operator.reconcile.plan import plan_agent
 from penstock_operator.reconcile.stock import take_stock
 from penstock_operator.reconcile.world import World
 from tests.unit.operator import worlds
+from tests.unit.operator.test_first_revision import climbing
 from tests.unit.operator.test_plan import V1, V2, serving, trying_v2
 from tests.unit.operator.test_waiting import CRASH, trying
 
@@ -191,6 +192,8 @@ TAKEN = "Deployment support-6d1c2d3e belongs to Deployment other"
 CASES = {
     "unread": (unread, "Progressing"),
     "starting": (starting, "Progressing"),
+    "first_climbs": (lambda: told(climbing()), "Progressing"),
+    "first_waits_for_rollout": (lambda: told(climbing(rollouts=())), "Suspended"),
     "never_cut": (never_cut, "Progressing"),
     "waking": (waking, "Progressing"),
     "without_route": (without_route, "Progressing"),

@@ -26,9 +26,9 @@ def judged(monkeypatch):
     calls = []
     real = guardrails.judge
 
-    def judge(*given):
+    def judge(*given, **named):
         calls.append(given)
-        return real(*given)
+        return real(*given, **named)
 
     monkeypatch.setattr(guardrails, "judge", judge)
     return calls

@@ -78,6 +78,9 @@ local function serving(revision)
   return revision
 end
 
+-- Whether the first revision climbs: there is a canary, and nobody who could take anything over from it.
+local ALONE = route ~= nil and route.stable == "" and (route.candidate or "") ~= ""
+
 local function row(kind, id, task, ending)
   local said = table.concat({
     string.match(id, "[^.]+$"), task.arm, task.revision, task.routeVersion, task.beginVersion, task.bucket,

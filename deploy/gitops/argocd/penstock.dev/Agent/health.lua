@@ -31,6 +31,9 @@ local braked = ready.reason == "Suspended" or ready.reason == "ScaledToZero" or 
 if braked and ready.status ~= "True" then
   return health("Suspended", ready.message)
 end
+if ready.reason == "RolloutMissing" then
+  return health("Suspended", ready.message)
+end
 if ready.status ~= "True" then
   return health("Progressing", ready.message)
 end

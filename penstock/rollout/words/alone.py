@@ -1,0 +1,46 @@
+"""What is said while no revision serves yet and the first one climbs: who is refused, and every way on."""
+
+from typing import Final
+
+from penstock.analysis.guardrails import Finding
+from penstock.rollout import commands, findings
+from penstock.rollout.facts import Facts
+from penstock.rollout.requests import Verb
+
+#: Who is refused, with the problem that callers read.
+OTHERS: Final = "everybody else is refused (not-assigned)"
+NOTHING_COUNTED: Final = "no task of it is counted yet"
+
+
+def breaks(facts: Facts, check: Finding) -> str:
+    """It breaks a limit, and keeps its users: a person decides."""
+    return (
+        f"Held at {facts.percent} %: {findings.line(check)}; no other revision could serve its users, so it "
+        "keeps them (guardrails.onStable: Report). It goes on by itself when the limit is kept again. "
+        f"Abort: {_ask(facts, Verb.ABORT)} Or promote: {_ask(facts, Verb.PROMOTE)}"
+    )
+
+
+def stays_rejected(facts: Facts, why: str) -> str:
+    """Nobody is served, and what ends that."""
+    return (
+        f"{facts.canary} was {why}. Nobody is served: no other revision can, and all callers are refused "
+        f"(not-assigned). Apply another template. Or retry: {_ask(facts, Verb.RETRY)}"
+    )
+
+
+def began(canary: str) -> str:
+    """The first revision begins to climb."""
+    return f"{canary} is the first revision and climbs by the steps; {OTHERS}."
+
+
+def awaits_evidence(facts: Facts, so_far: str) -> str:
+    """How many tasks are still missing, where no other side could have any."""
+    return (
+        f"Held at {facts.percent} % for evidence: {facts.canary} needs {facts.step.min_tasks} counted tasks "
+        f"since it began and one in this step; {so_far}. Meanwhile {OTHERS}."
+    )
+
+
+def _ask(facts: Facts, verb: Verb) -> str:
+    return commands.request(facts.situation, verb, facts.canary)
