@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from penstock.analysis.comparison.cohorts import Compared
 from penstock.analysis.comparison.users import Stretch
@@ -11,6 +12,9 @@ from penstock.analysis.failures import Failure
 from penstock.analysis.metrics import NOTHING, Metric, Sums, Tally, total_of
 from penstock.api.decisions import RowsSeen
 from penstock.traffic import Arm
+
+if TYPE_CHECKING:  # it knows how long a tick is
+    from penstock.analysis.scope import Scope
 
 #: Rows are counted per tick of routing time; arms are only ever compared inside one.
 TICK_MS = 5000
@@ -69,7 +73,7 @@ class Observation:
     them. ``failed``: the last failures of the canary in the window, see ``failures``.
     ``compared``: the arms beside each other since the canary began, where that is asked for. ``users``: stable's, while
     nothing is tried.
-    ``rows``: the digest of the rows in the totals.
+    ``rows``: the digest of the rows in the totals; ``scope``: what was counted.
     ``delays``: how late the last failures were known. ``drawn``: tasks of the newest sessions, by bucket.
     ``stable``: the hash of whom the arm stable was counted of; empty: of whoever serves.
     """
@@ -90,6 +94,7 @@ class Observation:
     compared: Compared | None = None
     users: Stretch | None = None
     rows: RowsSeen | None = field(default=None, compare=False)  # not of what they say
+    scope: "Scope | None" = field(default=None, compare=False, repr=False)
     delays: Delays = field(default_factory=Delays)
     stable: str = ""
     drawn: Drawn = field(default_factory=Drawn)

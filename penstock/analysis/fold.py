@@ -210,6 +210,7 @@ class Fold:
             step_from=self.step_from,
             since_version=self.scope.since_version,
             stable=self.scope.stable,
+            scope=self.scope,
             ended=self._ended_lately(now_ms, begun, late) if self.scope.literal else (),
             failed=self._failed.since(begun),
             rows=self.rows.seen if self.scope.canary else None,
@@ -299,8 +300,8 @@ class Fold:
     def _routed(self, row: Row, at: Position) -> None:
         if not self.scope.is_sample(row) or self._open.find(row.task):
             return
-        both = (self._fine, self._coarse)
-        fine, coarse = (one.place(at[0], row.begin_version, row.arm) for one in both)
+        place = at[0], row.begin_version, row.arm
+        fine, coarse = self._fine.place(*place), self._coarse.place(*place)
         task = Task(row.arm, fine, coarse, at, row.bucket)
         self._open.open(row.task, task)
         self._draws.route(row.arm, row.bucket, row.begin_version, at[0])
@@ -365,8 +366,7 @@ class Fold:
             self._ended(task, end, (deadline_ms, 0))
             self._compare(task, end, worked)
             if task.arm is Arm.CANARY:
-                routed_ms = task.routed[0]
-                late = Failure(identifier, ERROR_RATE, routed_ms, deadline_ms, overdue=True)
+                late = Failure(identifier, ERROR_RATE, task.routed[0], deadline_ms, overdue=True)
                 self._failed.note(late)
 
     def _forget(self, now_ms: int) -> None:

@@ -7,6 +7,19 @@ from pydantic import Field
 from penstock.api.fields import Block
 
 
+class RowGap(Block):
+    """Rows of the log that nobody will find again."""
+
+    after: Annotated[str, Field(max_length=40, description="The last row that was counted before.")]
+    at: Annotated[
+        str,
+        Field(
+            max_length=40,
+            description="The first row that was there again; the same as after: the log was cut at its end.",
+        ),
+    ]
+
+
 class RowsSeen(Block):
     """The outcome rows that are in the numbers, by a digest that each row changes."""
 
@@ -22,6 +35,10 @@ class RowsSeen(Block):
             description="SHA-256 over the digest before and the row, row by row; a gap in the log is a link of it.",
         ),
     ] = ""
+    gaps: Annotated[
+        tuple[RowGap, ...] | None,
+        Field(max_length=8, description="The last gaps in the log, oldest first; absent: none."),
+    ] = None
 
 
 class DecisionsHead(Block):

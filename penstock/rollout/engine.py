@@ -1,7 +1,7 @@
 """The decision: one pure, total function from a situation to the next status."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from penstock.api import condition
@@ -158,11 +158,18 @@ def _repeated(facts: Facts) -> dict[str, Any]:
 
 def _halts(facts: Facts) -> tuple[Halt, ...]:
     """When the kill switch was on: tasks and queues do not age meanwhile."""
-    kept, now = facts.status.halts, condition.timestamp(facts.now)
+    kept, now = facts.status.halts, _after_rows(facts)
     lasting = bool(kept) and kept[-1].until is None
     if facts.halted:
         return kept if lasting else (*kept, Halt(since=now))[-MAX_HALTS:]
     return (*kept[:-1], kept[-1].model_copy(update={"until": now})) if lasting else kept
+
+
+def _after_rows(facts: Facts) -> str:
+    """The first whole second in which no row was counted yet: rows are counted once, by the halts known then."""
+    observed = facts.situation.observation
+    now = max(facts.now, datetime.fromtimestamp((observed.now_ms if observed else 0) / 1000, UTC))
+    return condition.timestamp(now + timedelta(microseconds=999_999))
 
 
 def _quiet(facts: Facts) -> dict[str, Any]:

@@ -5,7 +5,7 @@ can be changed, dropped or moved without another end of the chain.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from penstock.analysis.metrics import Sums, for_status
 from penstock.api import condition
 from penstock.api.decisions import DecisionsHead
 from penstock.api.rollout import AgentRolloutStatus
-from penstock.rollout import gated, moves, numbers, path
+from penstock.rollout import gated, given, moves, numbers, path
 from penstock.rollout.changes import Change
 from penstock.rollout.comparing import comparing
 from penstock.rollout.facts import Facts
@@ -55,7 +55,10 @@ def entries(taken: Iterable[Taken], last: Facts) -> tuple[tuple[Entry, ...], Dec
     for one in taken:
         for name in _about(one):
             before = heads.get(name) or _head(one.facts, last.status.decisions, name)
-            entry = _entry(one, name, before, last)
+            told = _told(one, name, before, last)
+            if name not in heads:
+                told["inputs"] = given.written(last.situation)
+            entry = _entry(name, told)
             made.append(entry)
             head = DecisionsHead(revision=name, count=entry.number, head=entry.digest)
             heads[name] = head
@@ -85,12 +88,21 @@ def _head(facts: Facts, kept: DecisionsHead | None, name: str) -> DecisionsHead:
     return DecisionsHead(revision=name, count=count, head=head)
 
 
-def _entry(one: Taken, name: str, before: DecisionsHead, last: Facts) -> Entry:
-    number = before.count + 1
-    told = {
+def _entry(name: str, told: Mapping[str, Any]) -> Entry:
+    text = revision.canonical(told)
+    return Entry(name, told["number"], text, digest(text))
+
+
+def digest(text: str) -> str:
+    """The link of the chain that an entry is."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _told(one: Taken, name: str, before: DecisionsHead, last: Facts) -> dict[str, Any]:
+    return {
         "schema": SCHEMA,
         "engine": ENGINE,
-        "number": number,
+        "number": before.count + 1,
         "previous": before.head,
         "at": condition.timestamp(last.now),
         "revision": name,
@@ -104,8 +116,6 @@ def _entry(one: Taken, name: str, before: DecisionsHead, last: Facts) -> Entry:
         "measured": measured(one.facts),
         "parameters": _parameters(last),
     }
-    text = revision.canonical(told)
-    return Entry(name, number, text, hashlib.sha256(text.encode()).hexdigest())
 
 
 def _rule(check: Callable[..., object]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -21,6 +22,7 @@ from penstock.api.rollout import (
     StepApproval,
     Strategy,
 )
+from penstock.rollout import given
 from penstock.rollout.engine import decide
 from penstock.rollout.situation import Happening, Pods, RevisionRecord, Situation
 from penstock.traffic import Arm
@@ -93,6 +95,16 @@ def conditions_are_only_written(situation, decision):
         status = situation.status.model_copy(update={"conditions": conditions})
         other = decide(replace(situation, status=status))
         assert but_for_moments(other) == but_for_moments(decision), "conditions are read"
+
+
+def decides_the_same_by_its_record(situation, decision):
+    """What the record says that the engine was given, with the same measurement, gives the same entries."""
+    if not decision.entries:
+        return
+    told = json.loads(decision.entries[0].text)
+    read, _ = given.read(told["inputs"], told["parameters"])
+    again = decide(replace(read, observation=situation.observation))
+    assert again.entries == decision.entries
 
 
 def holds_as_long_as_it_says(situation, decision):
@@ -245,6 +257,7 @@ class World:
         assert again.happenings == (), "and tells nothing"
         assert again.verdicts == ()
         assert again.entries == (), "and records nothing"
+        decides_the_same_by_its_record(seen, decision)
         conditions_are_only_written(seen, decision)
         holds_as_long_as_it_says(seen, decision)
         assert AgentRolloutStatus.model_validate(decision.status.wire()) == decision.status
