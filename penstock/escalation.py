@@ -45,13 +45,14 @@ class Ask:
     ``planned``: whoever declared the agent has it wait whatever the model does; else the model asks by
     itself, or by what it put into the call, and its revision answers for that.
     ``approvers``: for each entry the person must be in one of its groups. ``min_approvals``: so
-    many different persons must approve.
+    many different persons must approve. ``sign_in``: whoever decides shows a token of the cluster.
     """
 
     why: str
     approvers: tuple[tuple[str, ...], ...] = ()
     min_approvals: int = 1
     planned: bool = True
+    sign_in: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Decision:
     """What was decided of a call. ``by`` is empty where time decided.
 
     ``arguments``: those that a person put in the place of the model's; None: the model's own.
-    ``digest`` is what the approval is bound to, ``approvers`` whose word it took (see ``Ask``).
+    ``digest`` is what the approval is bound to, ``approvers`` and ``sign_in`` whose word it took (see ``Ask``).
     """
 
     escalation: str
@@ -93,10 +94,12 @@ class Decision:
     answer: str = ""
     arguments: Mapping[str, Any] | None = None
     approvers: tuple[tuple[str, ...], ...] = ()
+    sign_in: bool = False
 
     def covers(self, ask: Ask) -> bool:
-        """Whether an approval is one of as many people, and of the groups, as a call takes."""
-        return set(ask.approvers) <= set(self.approvers) and len(self.by) >= ask.min_approvals
+        """Whether an approval is one of as many people, of the groups, and with such tokens, as a call takes."""
+        enough = set(ask.approvers) <= set(self.approvers) and len(self.by) >= ask.min_approvals
+        return enough and (self.sign_in or not ask.sign_in)
 
 
 @dataclass(frozen=True)

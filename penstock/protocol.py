@@ -13,7 +13,7 @@ from penstock.api.oversight import ApprovalMode
 from penstock.money.ledger import MIN_REPLY_TOKENS, Budget, OnExceeded
 
 #: What workers of this release keep. 1: those that say no number, of the releases before there was one.
-SPOKEN: Final = 4
+SPOKEN: Final = 5
 SILENT: Final = 1
 BUDGETS: Final = "spec.budgets"
 ANALYSIS: Final = "spec.analysis"
@@ -76,6 +76,7 @@ def need(
         else Need(),
         Need(3, f"{ANALYSIS}.canarySpendCapUSD") if trial.canary_spend_cap_usd else Need(),
         Need(4, f"{ANALYSIS}.harm") if trial.harm else Need(),
+        Need(5, "signIn of a rule") if _signs_in(template) else Need(),
         Need(3, f"{ANALYSIS}.canaryBudgetPercent") if trial.canary_budget_percent else Need(),
     )
     return max(needs, key=lambda one: one.number)
@@ -84,3 +85,10 @@ def need(
 def _asks(template: AgentTemplate) -> bool:
     """Whether calls of a tool may wait for a person."""
     return any(tool.approval_mode is not ApprovalMode.NONE for tool in template.tools)
+
+
+def _signs_in(template: AgentTemplate) -> bool:
+    """Whether a rule asks for a token of the cluster."""
+    of_tools = [rule for tool in template.tools if tool.approval for rule in tool.approval.rules]
+    overseen = template.oversight.rules if template.oversight else []
+    return any(rule.sign_in for rule in of_tools) or any(rule.sign_in for rule in overseen)

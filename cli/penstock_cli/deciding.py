@@ -219,6 +219,7 @@ def _described(found: Document) -> Iterator[str]:
         "approvers": " and ".join(" or ".join(groups) for groups in found["approvers"]),
         "approvals": f"{len(found['approvedBy'])} of {found['minApprovals']}"
         + (f": {', '.join(found['approvedBy'])}" if found["approvedBy"] else ""),
+        "sign-in": found.get("signIn", ""),
         "changed to": found["changedArguments"] or "",
         "decided": _decided(found),
         "notes": "; ".join(_noted(said) for said in found["notes"]) or found["note"],

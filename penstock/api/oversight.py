@@ -36,6 +36,12 @@ class OnDeny(StrEnum):
     ESCALATE = "Escalate"
 
 
+class SignIn(StrEnum):
+    """How a person who decides must show who he is; absent: by any token, or by a link."""
+
+    REQUIRED = "Required"
+
+
 class Sensitive(StrEnum):
     """A kind of data that is known by its shape."""
 
@@ -87,6 +93,12 @@ class ApprovalRule(Block):
     min_approvals: Annotated[
         int, Field(ge=1, le=2, description="How many different persons must approve.")
     ] = 1
+    sign_in: Annotated[
+        SignIn | None,
+        Field(
+            description="Required: whoever decides shows a token of the cluster; a link and a static token are none."
+        ),
+    ] = None
 
 
 ONE_CONDITION: Final = Rule(
@@ -154,6 +166,12 @@ class OversightRule(Block):
     min_approvals: Annotated[
         int, Field(ge=1, le=2, description="How many different persons must approve.")
     ] = 1
+    sign_in: Annotated[
+        SignIn | None,
+        Field(
+            description="Required: whoever decides shows a token of the cluster; a link and a static token are none."
+        ),
+    ] = None
 
 
 class Oversight(Block):

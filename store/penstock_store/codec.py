@@ -231,6 +231,7 @@ def _decision(text: bytes | None) -> Decision | None:
         answer=said["answer"],
         arguments=json.loads(said["changed"]) if said["changed"] else None,
         approvers=tuple(map(tuple, json.loads(said.get("approvers") or "[]"))),
+        sign_in=said.get("signIn") == "1",
     )
 
 

@@ -24,7 +24,7 @@ _SHOWN: Final = (
     "askedAt", "status", "task", "revision", "tenant", "user", "session", "submitter", "tool", "arguments",
     "digest", "why", "approvers", "minApprovals", "onTimeout", "deadline", "usage", "decidedAt", "notes",
     "approvedBy", "approving", "decidedBy", "note", "answer", "changed", "decidedRevision", "schema",
-    "proposed",
+    "proposed", "signIn",
 )  # fmt: skip
 _WHOLE: Final = (*_SHOWN, "context")
 _LOST: Final = "lost"  # what a script says after the fields
@@ -177,7 +177,7 @@ def asked_arguments(asked: Asked) -> tuple[Argument, ...]:
         "tool", asked.tool, "arguments", asked.arguments, "digest", asked.digest,
         "step", step, "position", position, "why", asked.ask.why,
         "approvers", json.dumps(asked.ask.approvers), "minApprovals", asked.ask.min_approvals,
-        "planned", int(asked.ask.planned),
+        "planned", int(asked.ask.planned), "signIn", int(asked.ask.sign_in),
         "onTimeout", asked.on_timeout.value, "context", asked.context, "proposed", asked.proposed,
     )  # fmt: skip
 
@@ -222,7 +222,12 @@ def _escalation(agent: AgentKey, identifier: str, stored: Mapping[str, bytes | N
             tool=text["tool"],
             arguments=text["arguments"],
             digest=_digest(text["digest"], text["proposed"]),
-            ask=Ask(text["why"], tuple(map(tuple, approvers)), int(text["minApprovals"] or 1)),
+            ask=Ask(
+                text["why"],
+                tuple(map(tuple, approvers)),
+                int(text["minApprovals"] or 1),
+                sign_in=text["signIn"] == "1",
+            ),
             on_timeout=OnTimeout(text["onTimeout"]),
             asked_ms=codec.counter(text["askedAt"]),
             deadline_ms=codec.counter(text["deadline"]),

@@ -151,6 +151,10 @@ class EscalationItem(_Document):
         Field(description="Whoever decides is in one group of each entry; none: who may approve."),
     ]
     min_approvals: Annotated[int, Field(description="So many different persons must approve.")]
+    sign_in: Annotated[
+        str,
+        Field(description="Required: whoever decides shows a token of the cluster; else empty."),
+    ]
     approved_by: Annotated[list[str], Field(description="Who has approved so far.")]
     on_timeout: Annotated[OnTimeout, Field(description="What holds when nobody decides.")]
     asked_at: Timestamp

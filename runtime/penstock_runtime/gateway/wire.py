@@ -72,6 +72,7 @@ def escalation_document(found: Escalation, *, tenant: bool, whole: bool = False)
         "submitter": found.submitter,
         "approvers": [list(groups) for groups in found.ask.approvers],
         "minApprovals": found.ask.min_approvals,
+        "signIn": "Required" if found.ask.sign_in else "",
         "approvedBy": list(found.approved_by),
         "onTimeout": found.on_timeout,
         "askedAt": timestamp(found.asked_ms),

@@ -8,7 +8,7 @@ import pytest
 from penstock import errors
 from penstock.api.oversight import OnTimeout, Oversight
 from penstock.api.tool import Tool
-from penstock.escalation import Decision, Verdict
+from penstock.escalation import Ask, Decision, Verdict
 from penstock_runtime.agent import asking, effects, step
 from penstock_runtime.agent.models import scripted
 from penstock_runtime.agent.step import Answer, Park
@@ -90,6 +90,18 @@ def test_a_rule_says_whose_word_it_takes_and_of_how_many():
     rules = [{"name": "r", "toolPattern": "refund", "approvers": ["legal"], "minApprovals": 2}]
     together = ask(when(ABOVE | {"approvers": ["finance"]}), {"amount": 150}, rules=rules)
     assert (together.approvers, together.min_approvals) == ((("finance",), ("legal",)), 2)
+
+
+def test_a_rule_says_that_whoever_decides_shows_a_token_of_the_cluster():
+    signed = {"signIn": "Required"}
+    assert not ask(when(ABOVE), {"amount": 150}).sign_in
+    assert ask(when(ABOVE | signed), {"amount": 150}).sign_in
+    rules = [{"name": "r", "toolPattern": "refund", **signed}]
+    assert ask(when(ABOVE), {"amount": 150}, rules=rules).sign_in
+    asked = Ask("why", sign_in=True)
+    said = Decision("e", (1, 1), Verdict.APPROVE, "d", ("ann",))
+    assert not said.covers(asked)
+    assert replace(said, sign_in=True).covers(asked)
 
 
 @pytest.mark.parametrize(

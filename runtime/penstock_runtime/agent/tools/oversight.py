@@ -42,7 +42,8 @@ class Asking:
         approvers = dict.fromkeys(groups for ask in asks for groups in ask.approvers)
         most = max(ask.min_approvals for ask in asks)
         planned = any(ask.planned for ask in asks)
-        return Ask("; ".join(ask.why for ask in asks), tuple(approvers), most, planned)
+        sign_in = any(ask.sign_in for ask in asks)
+        return Ask("; ".join(ask.why for ask in asks), tuple(approvers), most, planned, sign_in)
 
     def _by_tool(self, tool: Tool, given: Mapping[str, Any]) -> list[Ask]:
         match tool.approval_mode:
@@ -134,7 +135,7 @@ def _named(pattern: str | None, tools: Sequence[Tool]) -> frozenset[str]:
 
 def _ask(rule: ApprovalRule | OversightRule, why: str, *, planned: bool = True) -> Ask:
     groups = (tuple(rule.approvers),) if rule.approvers else ()
-    return Ask(why, groups, rule.min_approvals, planned)
+    return Ask(why, groups, rule.min_approvals, planned, rule.sign_in is not None)
 
 
 def _why_always(tool: Tool) -> str:

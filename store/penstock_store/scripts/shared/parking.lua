@@ -93,6 +93,7 @@ function parking.decide(name, task, known, said)
     escalation = name, step = tonumber(known.step), position = tonumber(known.position), digest = known.digest,
     verdict = said.verdict, by = table.concat(said.by, "\n"), note = said.note, answer = said.answer,
     changed = said.changed ~= "" and said.changed or known.proposed or "", approvers = known.approvers,
+    signIn = known.signIn,
   })
   call("ZREM", PARKED, tail_of(name))
   call("HSET", escalation_key(name), "status", STATUS[said.verdict], "decidedAt", NOW, "decidedBy", table.concat(said.by, "\n"),
