@@ -19,6 +19,7 @@
     T:waits                 zset    sessions in which tasks wait for an earlier one
     T:sessions:<tenant>     zset    a tenant's sessions, by the ms at which each ends
     T:esc:<id>, T:parked, T:schema:<digest>   calls that wait for a person, see ``shared/parking.lua``
+    T:told, T:outbox:<target>, T:undelivered:<target>   what webhooks are told of them, see ``outbox.lua``
     T:effects…              what calls of tools have done, see ``shared/effects.lua``
     T:shadow:…              copies of stable's tasks for a canary, see ``shared/shadow.lua``
     T:answer:<digest>       hash    what a model answered to a request, for requests that come again
@@ -29,6 +30,7 @@
     T:bell:ledger:<process> list    rings for calls that waited for others of the ledger
     T:news                  channel the id of each task that something happened to
     {<installation>}:agents, {<installation>}:agents:complete   the operator's index, ms of its stamp
+    {<installation>}:sender hash    which gateway sends to webhooks, and until when
     {<namespace>/pool/<digest>}:breaker   hash    outages in a row of an address and a model
     {<namespace>/pool/<digest>}:pool:<account>  hash  what may be asked of it in a minute with one credential
 
@@ -259,3 +261,8 @@ def index(installation: str) -> str:
 def index_complete(installation: str) -> str:
     """When the operator last wrote a complete index, ms."""
     return f"{index(installation)}:complete"
+
+
+def sender(installation: str) -> str:
+    """Which gateway sends to webhooks."""
+    return f"{{{installation}}}:sender"

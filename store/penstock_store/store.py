@@ -13,6 +13,7 @@ from penstock_store.effects import Effects
 from penstock_store.escalations import Escalations
 from penstock_store.ledger import Ledger
 from penstock_store.notifications import Notifications
+from penstock_store.outbox import Outbox
 from penstock_store.outcomes import Outcomes
 from penstock_store.pools import Pools
 from penstock_store.queue import Queue
@@ -43,6 +44,7 @@ class Store:
         users: the Redis users of namespaces.
         ledger: what model calls spend of budgets.
         escalations: which calls wait for a person.
+        outbox: what webhooks are told of them.
         effects: what calls of tools have done.
         copies: of stable's tasks, on which a canary is tried.
         answers: what models have answered, for requests that come again.
@@ -63,6 +65,7 @@ class Store:
         self.ledger = Ledger(of_agents)
         self.breakers = Breakers(of_agents)
         self.escalations = Escalations(of_agents)
+        self.outbox = Outbox(of_agents, installation)
         self.pools = Pools(of_agents)
         self.effects = Effects(of_agents)
         self.answers = Answers(of_agents)

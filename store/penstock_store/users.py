@@ -32,7 +32,8 @@ WORKER_COMMANDS: Final = (
     "blpop", "hrandfield", "xclaim", "xgroup|create", "xgroup|delconsumer", "xinfo|consumers",
     "xpending", "xrange", "xreadgroup", "xtrim", "zcard", "pfadd", "wait", "info|server",
 )  # fmt: skip
-#: ``admit``, ``cancel``, ``recent``, ``escalation``, ``escalations``, ``decide`` and ``erase``, reading tasks and events, waiting for news.
+#: ``admit``, ``cancel``, ``recent``, ``escalation``, ``escalations``, ``decide``, ``erase`` and those of the outbox, reading tasks and
+#: events, waiting for news.
 GATEWAY_COMMANDS: Final = (
     *_CONNECTION, *_SCRIPTS, *_TASKS,
     "get", "hexists", "info|server", "persist", "pfadd", "rpush", "subscribe", "unsubscribe", "xrange", "zcard",

@@ -102,6 +102,17 @@ app.kubernetes.io/managed-by: penstock
 {{- end }}
 {{- end -}}
 
+{{/* The targets of gateway.webhooks as the gateway reads them; empty without any. */}}
+{{- define "penstock.webhooks" -}}
+{{- if .Values.gateway.webhooks -}}
+{{- $found := dict -}}
+{{- range $name, $target := .Values.gateway.webhooks -}}
+{{- $_ := set $found $name (merge (dict "secret" (printf "/etc/penstock/webhooks/%s" $name)) $target) -}}
+{{- end -}}
+{{- $found | toJson -}}
+{{- end -}}
+{{- end -}}
+
 {{/* The Prometheus servers of operator.prometheus as the operator reads them; empty without any. */}}
 {{- define "penstock.prometheus" -}}
 {{- if .Values.operator.prometheus -}}

@@ -8,9 +8,9 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from types import FrameType
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import uvicorn
 from fastapi import FastAPI
@@ -25,6 +25,7 @@ from penstock_runtime.gateway.connections import Door
 from penstock_runtime.gateway.identities import ClusterTokens
 from penstock_runtime.gateway.protocol import BoundedProtocol
 from penstock_runtime.gateway.tokens import TokensFile
+from penstock_runtime.gateway.webhooks.sender import sending
 from penstock_store.store import Store
 
 GRACE_SECONDS: Final = 8
@@ -129,6 +130,9 @@ async def _serve(
         waits=places.waits(told.waits_per_caller),
         kept_seconds=told.ended_task_seconds,
         now=time.time,
+        targets=told.targets,
+        links=told.links,
+        aside=_aside(told, store),
     )
     door = Door(told.max_connections, told.max_connections_per_address)
     listener, *apart = listeners
@@ -139,6 +143,17 @@ async def _serve(
         logs.get().info(says, address=f"{host}:{port}")
     async with _watching(door), _measures(gateway, apart):
         await server.serve(sockets=[listener])
+
+
+def _aside(
+    told: settings.GatewaySettings, store: Store
+) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
+    """What runs beside the calls: nothing, where no webhook is named."""
+    if not told.targets:
+        return ()
+    links, installation = told.links, told.installation
+    sends = sending(store, told.targets, links, installation, time.time, time.monotonic)
+    return (sends.run,)
 
 
 def _config(served: FastAPI, door: Door, lifespan: Literal["on", "off"]) -> uvicorn.Config:

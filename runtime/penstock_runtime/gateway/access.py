@@ -93,6 +93,11 @@ class Access:
             return False
         return True
 
+    def forget(self, caller: ClusterCaller, agent: AgentKey) -> None:
+        """Ask anew, the next time, what a caller may do with an agent's tasks."""
+        if self.cluster is not None:
+            self.cluster.forget(caller, agent)
+
     async def sees_all(self, caller: Caller, agent: AgentKey) -> bool:
         """Whether the caller sees the agent's tasks of all tenants.
 

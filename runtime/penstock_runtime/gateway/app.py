@@ -16,6 +16,7 @@ from penstock_runtime import logs
 from penstock_runtime.gateway import (
     apiserver,
     boundary,
+    clicking,
     description,
     effecting,
     erasing,
@@ -68,6 +69,7 @@ def application(gateway: state.Gateway, *, measured: bool = True) -> FastAPI:
     app.include_router(effecting.router)
     app.include_router(erasing.router)
     app.include_router(retrying.router)
+    app.include_router(clicking.router)
     metrics.begin(boundary.route_labels(_every_route()), problems.KINDS)
     app.openapi = lambda: description.document(app)  # type: ignore[method-assign]
     return app
@@ -95,14 +97,22 @@ def measures(gateway: state.Gateway) -> FastAPI:
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     gateway: state.Gateway = app.state.gateway
-    following = asyncio.create_task(gateway.access.follow())
+    aside = [asyncio.create_task(run()) for run in (gateway.access.follow, *gateway.aside)]
+    for each in aside:
+        each.add_done_callback(_tell_of_its_end)
     try:
         yield
     finally:
-        following.cancel()
-        await asyncio.wait([following])
+        for each in aside:
+            each.cancel()
+        await asyncio.wait(aside)
         await gateway.access.aclose()
         await gateway.store.aclose()
+
+
+def _tell_of_its_end(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()):
+        logs.get().error("what ran beside the calls has ended", exc_info=error)
 
 
 # --------------------------------------------------------------------------------------- probes
@@ -181,7 +191,7 @@ async def _answer_http(request: Request, error: HTTPException) -> Response:
 
 
 def _every_route() -> list[BaseRoute]:
-    routed = (routes, listing, spending, escalating, effecting, erasing, retrying)
+    routed = (routes, listing, spending, escalating, effecting, erasing, retrying, clicking)
     return [
         *_probes.routes,
         *_measures.routes,

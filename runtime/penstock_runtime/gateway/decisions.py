@@ -103,13 +103,20 @@ class RetryRequest(BaseModel):
     ] = False
 
 
-def check_person(caller: Caller, found: Escalation) -> None:
+def check_person(caller: Caller, found: Escalation, *, signed_in: bool = True) -> None:
     """Let a caller who may approve decide on this call.
 
+    Args:
+        caller: who decides.
+        found: on what.
+        signed_in: whether he has shown a token; a link is none.
+
     Raises:
-        Problem: approval-forbidden; he is in none of the groups that the rule asks for, or it is
-            his own call.
+        Problem: approval-forbidden; he is in none of the groups that the rule asks for, it is
+            his own call, or it takes another token than he has shown.
     """
+    if why := why_not_by_link(found) if not signed_in else _why_not_by_token(caller, found):
+        raise Problem("approval-forbidden", why)
     if "\n" in caller.person:
         raise Problem("approval-forbidden", "The name of this caller cannot be written down.")
     if _is_his_own(caller, found):
@@ -121,6 +128,21 @@ def check_person(caller: Caller, found: Escalation) -> None:
         if not set(groups) & set(caller.groups):
             detail = f"{caller.person!r} is in none of the groups {', '.join(groups)}, which decide on this call."
             raise Problem("approval-forbidden", detail)
+
+
+def why_not_by_link(found: Escalation) -> str:
+    """Why a link does not decide on a call; empty where it does."""
+    if found.ask.sign_in:
+        return "A rule asks for a token of the cluster, so a link does not decide on this call."
+    if found.ask.min_approvals > 1:
+        return "Two persons must approve this call, each with a token of his own; a link is none."
+    return ""
+
+
+def _why_not_by_token(caller: Caller, found: Escalation) -> str:
+    if found.ask.sign_in and not isinstance(caller, ClusterCaller):
+        return "A rule asks for a token of the cluster; a static one does not decide on this call."
+    return ""
 
 
 def _is_his_own(caller: Caller, found: Escalation) -> bool:

@@ -135,7 +135,7 @@ async def read(request: Request) -> Response:
     caller = await gateway.access.authenticate(request)
     identifier, agent = _named(request)
     tenant = await seen_tenant(gateway, caller, agent, alone=True)
-    found = await _find(gateway, identifier, tenant)
+    found = await find_escalation(gateway, identifier, tenant)
     return _json(wire.escalation_document(found, tenant=not tenant, whole=True))
 
 
@@ -172,8 +172,35 @@ async def decide(request: Request) -> Response:
     identifier, agent = _named(request)
     tenant = await decided_tenant(gateway, caller, agent)
     said = bodies.parsed(decisions.DecisionRequest, await routes.read_content(request))
-    found = await _find(gateway, identifier, tenant)
-    decisions.check_person(caller, found)
+    after = await decide_on(gateway, caller, tenant, identifier, said)
+    return _json(wire.escalation_document(after, tenant=not tenant, whole=True))
+
+
+async def decide_on(
+    gateway: Gateway,
+    caller: Caller,
+    tenant: str,
+    identifier: str,
+    said: decisions.DecisionRequest,
+    *,
+    signed_in: bool = True,
+) -> Escalation:
+    """The escalation after a caller's decision, once and for all.
+
+    Args:
+        gateway: with the store.
+        caller: who decides.
+        tenant: on whose calls he may, as ``decided_tenant`` tells; "" on those of all.
+        identifier: of the escalation.
+        said: his decision.
+        signed_in: whether he has shown a token; a link is none.
+
+    Raises:
+        Problem: approval-forbidden, invalid-arguments, escalation-not-found, escalation-decided,
+            escalation-unconfirmed.
+    """
+    found = await find_escalation(gateway, identifier, tenant)
+    decisions.check_person(caller, found, signed_in=signed_in)
     arguments = await _checked_arguments(gateway, found, said)
     word = Word(
         caller.person,
@@ -184,16 +211,16 @@ async def decide(request: Request) -> Response:
         said.digest or "",
     )
     became = await gateway.store.escalations.decide(identifier, word, tenant or None)
-    _count(agent, found, word, became)
+    _count(found, word, became, by_link=not signed_in)
     if became is Decided.MISSING:
         raise decisions.missing(identifier)
-    after = await _find(gateway, identifier, tenant)
+    after = await find_escalation(gateway, identifier, tenant)
     if became is Decided.DONE and after.decided_by:
         seconds = max(0, after.decided_ms - after.asked_ms) / 1000
-        metrics.DECISION_SECONDS.labels(agent.namespace, agent.name).observe(seconds)
+        metrics.DECISION_SECONDS.labels(after.agent.namespace, after.agent.name).observe(seconds)
     if became not in (Decided.DONE, Decided.AGAIN):
         raise decisions.refused(became, after)
-    return _json(wire.escalation_document(after, tenant=not tenant, whole=True))
+    return after
 
 
 @router.post(
@@ -230,8 +257,9 @@ async def take_over(request: Request) -> Response:
     return _json(wire.task_document(found))
 
 
-def _count(agent: AgentKey, found: Escalation, word: Word, became: Decided) -> None:
+def _count(found: Escalation, word: Word, became: Decided, *, by_link: bool) -> None:
     """Count a word, and say in the log who has said it."""
+    agent = found.agent
     metrics.DECISIONS.labels(agent.namespace, agent.name, word.verdict.value, became.value).inc()
     logs.get().info(
         "a person decided",
@@ -243,6 +271,7 @@ def _count(agent: AgentKey, found: Escalation, word: Word, became: Decided) -> N
         decision=word.verdict.value,
         outcome=became.value,
         changed=bool(word.arguments),
+        by_link=by_link,
     )
 
 
@@ -275,7 +304,12 @@ def _named(request: Request) -> tuple[str, AgentKey]:
     return identifier, agent
 
 
-async def _find(gateway: Gateway, identifier: str, tenant: str) -> Escalation:
+async def find_escalation(gateway: Gateway, identifier: str, tenant: str) -> Escalation:
+    """An escalation of a tenant; "": of whichever.
+
+    Raises:
+        Problem: escalation-not-found.
+    """
     found = await gateway.store.escalations.get(identifier, tenant or None)
     if found is None:
         raise decisions.missing(identifier)

@@ -173,5 +173,10 @@ class ClusterTokens:
 
         return await self._rights.get((caller.user, verb, agent), ask)
 
+    def forget(self, caller: ClusterCaller, agent: AgentKey) -> None:
+        """Ask anew, the next time, what the caller may do with the tasks of the agent."""
+        for verb in Verb:
+            self._rights.forget((caller.user, verb, agent))
+
     def _seconds(self, *, yes: bool) -> float:
         return self._remember_seconds if yes else min(REFUSAL_SECONDS, self._remember_seconds)

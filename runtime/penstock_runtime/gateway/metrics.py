@@ -3,7 +3,7 @@
 What an alert counts begins at 0: Prometheus sees no increase in a series that begins at 1.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import prometheus_client
@@ -49,6 +49,28 @@ DECISION_SECONDS: Final = Histogram(
     ("namespace", "agent"),
     buckets=(10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14_400, 28_800, 86_400, 259_200, 604_800),
 )
+WEBHOOK_DELIVERIES: Final = Counter(
+    "penstock_gateway_webhook_deliveries",
+    "Messages to a webhook, by what became of an attempt: delivered, failed (tried again later), or "
+    "dropped, as it was no news any more.",
+    ("target", "outcome"),
+)
+WEBHOOK_SECONDS: Final = Histogram(
+    "penstock_gateway_webhook_seconds",
+    "Time until a webhook took a message, or did not.",
+    ("target",),
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+WEBHOOK_WAITING: Final = Gauge(
+    "penstock_gateway_webhook_waiting",
+    "Messages to a webhook that it has not taken; 0 at gateways that do not send.",
+    ("target",),
+)
+WEBHOOK_OLDEST: Final = Gauge(
+    "penstock_gateway_webhook_oldest_undelivered_seconds",
+    "For how long the oldest of them has been news; 0: there is none.",
+    ("target",),
+)
 STREAMS: Final = Gauge("penstock_gateway_streams", "Event streams that are open.")
 WAITING: Final = Gauge("penstock_gateway_waiting", "Callers who wait for the end of a task.")
 REVIEWS: Final = Counter(
@@ -78,3 +100,19 @@ def begin(routes: Iterable[str], problems: Iterable[str]) -> None:
             REQUESTS.labels(route, code)
     for problem in problems:
         REFUSALS.labels(problem)
+
+
+def begin_webhooks(targets: Iterable[str]) -> None:
+    """Begin at 0 what alerts count of each target; so it stays at a gateway that does not send."""
+    for target in targets:
+        for outcome in ("delivered", "failed", "dropped"):
+            WEBHOOK_DELIVERIES.labels(target, outcome)
+        WEBHOOK_WAITING.labels(target).set(0)
+        WEBHOOK_OLDEST.labels(target).set(0)
+
+
+def show_webhooks(waiting: Mapping[str, int], waited_ms: Mapping[str, int]) -> None:
+    """Show how many messages to each target wait, and for how long the oldest does."""
+    for target, count in waiting.items():
+        WEBHOOK_WAITING.labels(target).set(count)
+        WEBHOOK_OLDEST.labels(target).set(waited_ms[target] / 1000)

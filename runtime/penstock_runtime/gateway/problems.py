@@ -110,6 +110,12 @@ KINDS: Final = _by_slug(
         "There is no such escalation",
         "Check the id, and whose token is sent; it is kept as long as its task.",
     ),
+    Kind(
+        "link-invalid",
+        404,
+        "The link opens nothing",
+        "Open the newest link, or decide with a token of your own.",
+    ),
     Kind("route-not-found", 404, "There is no such resource", "Check method and path."),
     Kind("method-not-allowed", 405, "The resource does not know this method", "See Allow."),
     Kind(
@@ -149,6 +155,7 @@ KINDS: Final = _by_slug(
         "It is not certain that this is the call which is meant",
         "Read it, its doubt and its arguments, and send its digest with the decision.",
     ),
+    Kind("link-expired", 410, "The link's time is over", "Decide with a token of your own."),
     Kind("body-too-large", 413, "The body is too large", "Send less."),
     Kind("url-too-long", 414, "The URL is too long", "Send a shorter path and query."),
     Kind("unsupported-media-type", 415, "The body must be JSON", "Send application/json."),

@@ -48,6 +48,11 @@ class Remembered(Generic[K, V]):
         # One who goes away takes the answer from nobody else.
         return await asyncio.shield(asking)
 
+    def forget(self, key: K) -> None:
+        """Keep no answer of this key; one that is being asked for is given to whoever asks meanwhile."""
+        self._kept.pop(key, None)
+        self._refused.pop(key, None)
+
     def is_news(self, key: K) -> bool:
         """Whether it takes a question, and no former answer was a yes that is still in memory."""
         if key in self._kept or key in self._asking:

@@ -15,6 +15,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from penstock import errors
 from penstock_runtime.gateway import apiserver, places
+from penstock_runtime.gateway.links import Links
+from penstock_runtime.gateway.webhooks import targets
 from penstock_store.scripts import Retention
 
 _PREFIX: Final = "PENSTOCK_"
@@ -53,6 +55,11 @@ class GatewaySettings(BaseSettings):
     service_host: Annotated[str, Field(validation_alias="KUBERNETES_SERVICE_HOST")] = ""
     service_port: Annotated[str, Field(validation_alias="KUBERNETES_SERVICE_PORT")] = "443"
 
+    webhooks: str = ""  # those that are told of escalations, by name, as JSON; empty: none
+    links_url: str = ""  # where people reach the gateway; empty: no links are made
+    links_secret: Path | None = None  # the folder with the key by which links are signed
+    links_seconds: Annotated[int, Field(ge=60, le=604_800)] = 86_400  # how long a link is good
+
     @field_validator("listen", "metrics_listen")
     @classmethod
     def _host_and_port(cls, value: str, told: ValidationInfo) -> str:
@@ -78,6 +85,40 @@ class GatewaySettings(BaseSettings):
         if self.kubernetes_auth and not self.audiences:
             raise ValueError("PENSTOCK_TOKEN_AUDIENCES names no audience")
         return self
+
+    @model_validator(mode="after")
+    def _links_can_be_opened(self) -> Self:
+        named = [name for name, target in self.targets.items() if target.approver]
+        if named and not self.links_url:
+            raise ValueError(
+                f"webhook {named[0]} names an approver, and PENSTOCK_LINKS_URL is empty"
+            )
+        if self.links_url:
+            targets.check_scheme(self.links_url)
+            if self.links_secret is None:
+                raise ValueError("PENSTOCK_LINKS_SECRET must say where the key of links is")
+            if not self.kubernetes_auth:
+                raise ValueError(
+                    "what the person of a link may do is asked of the cluster: links need "
+                    "PENSTOCK_KUBERNETES_AUTH=true"
+                )
+        return self
+
+    @property
+    def targets(self) -> targets.Targets:
+        """The webhooks by name.
+
+        Raises:
+            InvalidResource: they cannot be used.
+        """
+        return targets.read(self.webhooks)
+
+    @property
+    def links(self) -> Links | None:
+        """What makes links and opens them; None: there are none."""
+        if not self.links_url or self.links_secret is None:
+            return None
+        return Links(self.links_url, self.links_secret, self.links_seconds)
 
     @property
     def audiences(self) -> tuple[str, ...]:

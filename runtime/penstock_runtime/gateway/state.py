@@ -1,14 +1,16 @@
 """What the calls of a gateway work with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from penstock_runtime.gateway import places, streams
 from penstock_runtime.gateway.access import Access
+from penstock_runtime.gateway.links import Links
 from penstock_runtime.gateway.outages import Outages
 from penstock_runtime.gateway.remembering import Answer, Remembered
 from penstock_runtime.gateway.stopping import Stopping
+from penstock_runtime.gateway.webhooks.targets import Target
 from penstock_store.scripts import Retention
 from penstock_store.store import Store
 
@@ -26,6 +28,11 @@ class Gateway:
     streams: places.Places = field(default_factory=places.streams)
     waits: places.Places = field(default_factory=places.waits)
     kept_seconds: float = Retention().ended_task_seconds
+    targets: Mapping[str, Target] = field(default_factory=dict)  # webhooks
+    links: Links | None = None
+    aside: tuple[
+        Callable[[], Coroutine[Any, Any, None]], ...
+    ] = ()  # runs beside the calls, for ever
     outages: Outages = field(default_factory=Outages)
     now: Callable[[], float] = lambda: 0.0  # seconds since 1970; 0: no task is called expired
 

@@ -18,6 +18,7 @@ import structlog
 import penstock_operator.metrics
 from penstock.errors import AdmissionRefused, StoreUnavailable
 from penstock_operator.cluster.reading import Rollout, UnreadRollout
+from penstock_runtime.gateway import metrics as gateway_metrics
 from penstock_store.records import Memory, RevisionWork
 from tests.integration.chart.plant import GATEWAY, OPERATOR, WORKER, Plant
 from tests.integration.chart.states import (
@@ -466,6 +467,13 @@ async def a_call_has_waited_for_a_person_for_more_than_an_hour(plant: Plant) -> 
     assert made.look is not None
     waiting = replace(made.look, parked=1, lapses_in_ms=80_000_000, waits_ms=3_700_000)
     plant.world = replace(made, look=waiting)
+    await plant.run(5)
+
+
+@story(PenstockWebhookWaits="")
+async def a_webhook_takes_no_message(plant: Plant) -> None:
+    plant.world = serving()
+    gateway_metrics.show_webhooks({"finance": 2}, {"finance": 360_000})
     await plant.run(5)
 
 

@@ -123,12 +123,36 @@ PROMETHEUS: Values = {
     },
     "open": {"url": "http://open.monitoring.svc", "namespaces": ["*"]},
 }
+WEBHOOKS: Values = {
+    "ann": {
+        "url": "https://hooks.slack.com",
+        "secret": "webhook-ann",
+        "namespaces": ["acme"],
+        "agents": ["refunds"],
+        "kinds": ["Asked", "Decided"],
+        "approver": {"user": "ann@example.com", "groups": ["finance"]},
+        "body": {"text": "${escalation.tool}: ${link.url}"},
+    },
+    "jira": {"url": "https://jira.example.com/x", "secret": "webhook-jira", "namespaces": ["*"]},
+}
+LINKS: Values = {
+    "gateway.links.url": "https://agents.example.com",
+    "gateway.links.secret": "penstock-links",
+}
 #: Values of another kind: what each is set to, and what is set with and without it.
 SWITCHED: dict[str, tuple[object, Values]] = {
     "operator.prometheus": (PROMETHEUS, {}),
     "networkPolicy.prometheusPorts": (
         [9443],
         {"operator.prometheus": PROMETHEUS, "networkPolicy.egress": True},
+    ),
+    "gateway.webhooks": (WEBHOOKS, LINKS),
+    "gateway.links.url": ("https://agents.example.com", {"gateway.links.secret": "penstock-links"}),
+    "gateway.links.secret": ("other-links", LINKS),
+    "gateway.links.lifetimeSeconds": (600, LINKS),
+    "networkPolicy.webhookPorts": (
+        [8443],
+        {"gateway.webhooks": WEBHOOKS, "networkPolicy.egress": True} | LINKS,
     ),
     "nameOverride": ("agents", {}),
     "operator.replicas": (5, {}),
@@ -294,6 +318,12 @@ def test_a_misspelt_value_is_refused(helm, typo):
         {"operator": {"prometheus": {"main": {"url": "http://a:b@host", "namespaces": ["*"]}}}},
         {"operator": {"prometheus": {"No Name": {"url": "http://host", "namespaces": ["*"]}}}},
         {"networkPolicy": {"prometheusPorts": []}},
+        {"gateway": {"webhooks": {"a": {"url": "https://hooks", "secret": "s"}}}},
+        {"gateway": {"webhooks": {"a": {"url": "https://hooks", "namespaces": ["*"]}}}},
+        {"gateway": {"webhooks": {"a": WEBHOOKS["jira"] | {"url": "https://hooks?key=1"}}}},
+        {"gateway": {"webhooks": {"a": WEBHOOKS["jira"] | {"kinds": ["Told"]}}}},
+        {"gateway": {"webhooks": {"No Name": WEBHOOKS["jira"]}}},
+        {"gateway": {"links": {"lifetimeSeconds": 5}}},
     ],
     ids=json.dumps,
 )

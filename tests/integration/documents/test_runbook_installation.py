@@ -184,6 +184,9 @@ def test_a_gateway_is_found_with_its_endpoints_and_its_log(
         for kind in ("deployment.apps/", "pod/"):  # no controller makes EndpointSlices here
             assert line_of(found, f"{kind}penstock-gateway")
         assert "the gateway listens" in section.type("logs")
+    # Its words are seen by tests/integration/gateway/test_webhooks.py.
+    with runbook("PenstockWebhookWaits") as section:
+        assert "[pod/penstock-gateway-" in section.type("logs")
 
 
 def test_answers_of_a_suspended_agent_say_why_and_so_do_metric_and_status(

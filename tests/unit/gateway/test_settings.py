@@ -103,3 +103,38 @@ def test_a_certificate_file_for_redis_that_is_not_there_is_named(told, tmp_path)
         settings.read_gateway_settings()
     (tmp_path / "ca.crt").touch()
     assert settings.read_gateway_settings().redis_ca_file == tmp_path / "ca.crt"
+
+
+LINKED = {
+    "KUBERNETES_AUTH": "true",
+    "KUBERNETES_URL": "https://api",
+    "LINKS_URL": "https://agents.example.com",
+    "LINKS_SECRET": "/etc/penstock/links",
+}
+FOR_ANN = '{"ann": {"url": "https://h", "secret": "/s", "namespaces": ["*"], "approver": {"user": "ann"}}}'
+
+
+def test_links_are_made_where_people_reach_the_gateway(told):
+    told(WEBHOOKS=FOR_ANN, **LINKED)
+    read = settings.read_gateway_settings()
+    assert (read.links.url, read.links.seconds) == ("https://agents.example.com", 86_400)
+    assert read.targets["ann"].approver.user == "ann"
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"LINKS_URL": ""}, "webhook ann names an approver"),
+        ({"LINKS_URL": "http://agents.example.com"}, "https only"),
+        ({"LINKS_SECRET": ""}, "PENSTOCK_LINKS_SECRET"),
+        ({"KUBERNETES_AUTH": "false"}, "PENSTOCK_KUBERNETES_AUTH"),
+        ({"WEBHOOKS": "{"}, "no JSON"),
+        ({"WEBHOOKS": "[]"}, "gateway.webhooks"),
+    ],
+)
+def test_links_that_nobody_could_open_and_webhooks_that_cannot_be_read_are_refused(
+    told, changed, words
+):
+    told(**{"WEBHOOKS": FOR_ANN, **LINKED, **changed})
+    with pytest.raises(InvalidResource, match=words):
+        settings.read_gateway_settings()

@@ -23,6 +23,10 @@ GATEWAY_SCRIPTS = (
     "decide",
     "effects",
     "erase",
+    "outbox",
+    "dispatch",
+    "delivered",
+    "sender",
 )
 OPERATOR_SCRIPTS = (
     "route",
