@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from penstock.analysis.comparison.cohorts import Compared
@@ -35,7 +36,7 @@ class Stratum:
 
 def arm_total(strata: Iterable[Stratum], arm: Arm) -> Tally:
     """All of one arm in some strata."""
-    return total_of(stratum.arms[arm] for stratum in strata if arm in stratum.arms)
+    return total_of([found for stratum in strata if (found := stratum.arms.get(arm))])
 
 
 def pairs(strata: Iterable[Stratum], metric: Metric) -> list[tuple[Sums, Sums]]:
@@ -105,7 +106,11 @@ class Observation:
 
     def in_window(self, arm: Arm) -> Tally:
         """All of one arm in the window."""
-        return arm_total(self.window, arm)
+        return self._in_window[arm]
+
+    @cached_property
+    def _in_window(self) -> Mapping[Arm, Tally]:
+        return {arm: arm_total(self.window, arm) for arm in Arm}
 
     def in_total(self, arm: Arm) -> Tally:
         """One arm since the canary began."""

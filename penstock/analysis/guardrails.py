@@ -113,18 +113,24 @@ class _Window:
     stable: Tally
     lately: Mapping[int, Tally]
     strata: Sequence[Stratum]
-    unrivalled: Tally
     before: Tally
     alone: bool = False
+
+    @property
+    def unrivalled(self) -> Tally:
+        """The canary where stable had no task."""
+        rivalled = {s.begin_version for s in self.strata if s.arm(Arm.STABLE).tasks}
+        alone = (s.arm(Arm.CANARY) for s in self.strata if s.begin_version not in rivalled)
+        return total_of(alone)
 
     @property
     def shared(self) -> Sequence[Stratum]:
         """The strata in which both arms had tasks."""
         return [s for s in self.strata if len(s.arms) == len(Arm)]
 
-    def stable_over(self, rule: Rule) -> int:
-        """The longest of these times in which stable is credibly over the limit; 0 for none."""
-        return max((span for span, tally in self.lately.items() if rule.over(tally)), default=0)
+    def stable_above(self, rule: Rule) -> Mapping[int, Tally]:
+        """Of these times those in which stable's own figure is above the limit, credibly or not."""
+        return {span: tally for span, tally in self.lately.items() if rule.over_point(tally)}
 
 
 def judge(
@@ -170,20 +176,26 @@ def sooner(
     For what takes users off and condemns nobody. The arguments are those of ``judge``.
     """
     newest_ms = observation.now_ms - 1000 * SOON_SECONDS
-    calm: list[Stratum] = []
-    soon: list[Stratum] = []
-    for stratum in observation.window:
-        (soon if stratum.tick * TICK_MS >= newest_ms else calm).append(stratum)
-    short = _window(replace(observation, window=tuple(soon)), SOON_SECONDS, before)
-    well = arm_total(calm, Arm.STABLE)
+    soon = tuple(s for s in observation.window if s.tick * TICK_MS >= newest_ms)
+    ours = arm_total(soon, Arm.CANARY)
     by_metric = {found.metric: found.expected for found in findings}
     rules = rules_of(limits, by_metric.get(COST))
+    asked = list(zip(rules, findings, strict=True))
+    if not any(_may_be_graver_soon(rule, found, ours) for rule, found in asked):
+        return tuple(findings)
+    short = _window(replace(observation, window=soon), SOON_SECONDS, before)
+    well = observation.in_window(Arm.STABLE) - short.stable
     return tuple(
-        found
-        if found.verdict in _GRAVE
-        else _soon(rule, found, _judge(rule, limits, short), short, well)
-        for rule, found in zip(rules, findings, strict=True)
+        _soon(rule, found, _judge(rule, limits, short), short, well)
+        if _may_be_graver_soon(rule, found, ours)
+        else found
+        for rule, found in asked
     )
+
+
+def _may_be_graver_soon(rule: Rule, found: Finding, ours: Tally) -> bool:
+    """Whether the last minute can say more: only of a canary, or of stable, that is over the limit."""
+    return found.verdict not in _GRAVE and (found.stable_over or rule.over(ours))
 
 
 def _soon(rule: Rule, found: Finding, short: Finding, seen: _Window, well: Tally) -> Finding:
@@ -266,19 +278,13 @@ def _window(observation: Observation, seconds: int, before: Tally) -> _Window:
         stable=stable,
         lately={**lately, seconds: stable},
         strata=observation.window,
-        unrivalled=_unrivalled(observation.window),
         before=before,
     )
 
 
-def _unrivalled(window: Sequence[Stratum]) -> Tally:
-    rivalled = {s.begin_version for s in window if s.arm(Arm.STABLE).tasks}
-    alone = (s.arm(Arm.CANARY) for s in window if s.begin_version not in rivalled)
-    return total_of(alone)
-
-
 def _judge(rule: Rule, limits: Guardrails, seen: _Window) -> Finding:
-    span = seen.stable_over(rule)
+    above = seen.stable_above(rule)
+    span = max((span for span, tally in above.items() if rule.over(tally)), default=0)
     if math.isinf(rule.bound):
         verdict, stable_over = CheckVerdict.NO_DATA, False
     elif limits.mode is GuardrailMode.LITERAL:
@@ -299,7 +305,7 @@ def _judge(rule: Rule, limits: Guardrails, seen: _Window) -> Finding:
         stable_over=stable_over,
         lately_seconds=span,
         lately=sums(seen.lately[span]) if span else NO_SUMS,
-        stable_above=any(rule.over_point(tally) for tally in seen.lately.values()),
+        stable_above=bool(above),
         missing=rule.missing(seen.canary) if verdict is CheckVerdict.SUSPECT else 0,
         by_before=verdict in (CheckVerdict.UNCLEAR, CheckVerdict.UNCOMPARED),
         expected=rule.expected,

@@ -24,7 +24,7 @@ class Tally(NamedTuple):
     ``errors`` and ``escalations`` are credited to the cohort in which the task was routed;
     ``timed`` tasks have a latency, of at most WINSOR_LIMITS x the limit: ended ones, and open ones
     already older than the limit. ``costed`` tasks were worked on and have ended: their cost is known,
-    at list price, of at most WINSOR_LIMITS x the limit where one is declared in dollars. What ``tasks`` counts depends on where the tally stands, see
+    at list price, of at most WINSOR_LIMITS x the limit where one is declared in dollars; ``free`` of them cost nothing. What ``tasks`` counts depends on where the tally stands, see
     Observation. ``left_out`` tasks ended and are in no other count: planned, halted, or, as
     ``cancelled`` of them were, taken back by their callers. Only totals tell of them.
     """
@@ -40,6 +40,7 @@ class Tally(NamedTuple):
     cancelled: int = 0
     costed: int = 0
     cost_squares: int = 0
+    free: int = 0
 
     def __add__(self, other: "Tally") -> "Tally":  # type: ignore[override]
         return tuple.__new__(Tally, map(add, self, other))
@@ -75,6 +76,7 @@ def of_end(counting: Counting, latency_ms: int, cost_micro_usd: int | None = Non
         cost_micro_usd=cost,
         costed=int(cost_micro_usd is not None),
         cost_squares=cost * cost,
+        free=int(cost_micro_usd == 0),
     )
 
 
@@ -200,6 +202,14 @@ COST: Final = Metric(
     scale=1_000_000,
     late=True,  # what a task costs is known when it ends
 )
+
+
+
+def valued(metric: Metric, arm: Tally) -> Sums:
+    """The sums of the tasks that the comparison ranks by a metric: a task that cost nothing has no value there."""
+    sums = metric.sums(arm)
+    return sums._replace(n=sums.n - arm.free) if metric is COST else sums
+
 
 #: In the order in which they are judged and shown. COST is judged where a cost is expected.
 METRICS: Final = (ERROR_RATE, LATENCY, ESCALATION_RATE, COST)

@@ -227,6 +227,9 @@ class ArmCounts(Block):
         ),
     ] = 0
     costed: Annotated[int, Field(ge=0, description="Of them with a known cost.")] = 0
+    free: Annotated[
+        int, Field(ge=0, description="Of those with a known cost, how many cost nothing.")
+    ] = 0
     left_out: Annotated[
         int,
         Field(

@@ -36,6 +36,8 @@ class Request:
 
 def parse(value: str) -> Request | None:
     """Read the annotation; None when it is not ``<verb>/<revision>/<nonce>``."""
+    if not value:
+        return None
     verb, _, rest = value.partition("/")
     revision, slash, nonce = rest.partition("/")
     if verb not in tuple(Verb) or not (revision and slash and nonce):

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from penstock_bench import machine, verdict
-from penstock_bench.rollouts import alone, cells, goals, play, record
+from penstock_bench.rollouts import alone, cells, goals, good, play, record
 from penstock_bench.rollouts.cells import Played
 from penstock_bench.rollouts.goals import Said, Verdict
 from penstock_bench.rollouts.play import Cell, Run
@@ -38,6 +38,9 @@ def main() -> int:
         alone.table(some, how.alone, how.processes)
         return 0
     kept = Record(how.file)
+    if how.good is not None:
+        print(good.go_on(kept, how.only, how.good))
+        return 0
     wanted = [(p.cell, _seeds(p, how)) for p in cells.every() if how.only in p.cell.name]
     wanted = [(cell, seeds) for cell, seeds in wanted if seeds]
     said_at = time.monotonic()
@@ -63,6 +66,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--alone", type=int, default=0, help="so many runs of the comparison alone, in each cell"
     )
+    parser.add_argument(
+        "--good", type=float, metavar="MINUTES",
+        help="for so long, in one process, versions that are as good as stable; then, or with 0, what is known of them",
+    )  # fmt: skip
     parser.add_argument("--file", type=Path, default=_FILE, help="where runs are kept")
     parser.add_argument("--processes", type=int, default=0, help="as many as cores by default")
     parser.add_argument(

@@ -50,6 +50,17 @@ class Record:
             run for (name, who, _), run in self._known.items() if (name, who) == (cell.name, rule)
         ]
 
+    def play_one(self, cell: Cell, seed: int) -> Run | None:
+        """Play a seed of the product here, and keep it; None where it is known."""
+        if (cell.name, PRODUCT, seed) in self._known:
+            return None
+        run = play(cell, PRODUCT, seed)
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        with self._file.open("a") as kept:
+            kept.write(json.dumps({**run.wire(), "code": self._code}) + "\n")
+        self._note(run)
+        return run
+
     def play(self, wanted: Iterable[tuple[Cell, int]], *, processes: int = 0) -> Iterator[Run]:
         """Play what is missing, on all cores; each run is kept as soon as it is known."""
         jobs = [

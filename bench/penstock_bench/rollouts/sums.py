@@ -7,15 +7,17 @@ seeds, and each look must decide the same in the same words.
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from penstock.analysis.cells import Cells, Place
 from penstock.analysis.comparison.cohorts import Cohort, Cohorts
 from penstock.analysis.delays import LatestDelays
 from penstock.analysis.evidence import TICK_MS, Observation, Stratum
 from penstock.analysis.halts import Halts
-from penstock.analysis.metrics import NOTHING, Tally, as_total, of_arms, of_end
+from penstock.analysis.metrics import NOTHING, Tally, as_total, of_arms, of_end, total_of
 from penstock.analysis.scope import Scope, scope_of
 from penstock.api.analysis import AnalysisStatus
 from penstock.task import Counting
@@ -24,25 +26,20 @@ from penstock_bench.rollouts import product
 from penstock_bench.rollouts.product import EXPECTED_MICRO_USD, LIMITS, Product
 from penstock_bench.rollouts.weather import Task
 
-_ONE = Tally(tasks=1)
 #: A moment by the log's clock, and the look at which it was seen.
 Position = tuple[int, int]
 
 
 @dataclass(slots=True)
 class Open:
-    """A task that was counted as routed and has not ended."""
+    """A task that was counted as routed and has not ended; ``started_ms``: when work on it begins."""
 
     task: Task
     arm: Arm
     place: Place
     routed: Position
     cohort: Cohort | None
-
-    @property
-    def started_ms(self) -> int:
-        """When work on it begins."""
-        return product.milliseconds(self.task.starts)
+    started_ms: int
 
 
 class Counted:
@@ -54,53 +51,67 @@ class Counted:
         self.cells = Cells(scope.fine_ticks)
         self.total = of_arms(kept.stable, kept.canary) if scope.canary else _nothing()
         self.step = of_arms(kept.step_stable, kept.step_canary) if scope.canary else _nothing()
-        self.step_from = kept.step_from
+        self.step_from, self._step = kept.step_from, _position(kept.step_from)
         compared = scope.canary and scope.compared
         self.cohorts = Cohorts.resume(scope.compared, kept.comparison) if compared else None  # type: ignore[arg-type]
         self.open: dict[int, Open] = {}
         self.delays = LatestDelays()
+        self._starts: list[tuple[int, int]] = []
         self._ends: list[tuple[int, int]] = []
         self._number = 0
         self._newest_ms = 0
+        self._ended: list[tuple[Open, Tally]] = []  # since the last look
 
     def begin_step(self, step_from: str) -> None:
         """Tasks routed from now on are in the step."""
         self.step_from, self.step = step_from, _nothing()
+        self._step = _position(step_from)
 
     def count(self, tasks: Iterable[Task], at: Position) -> None:
         """Tasks were routed since the last look, and others have ended by now."""
         now_ms, look = at
-        for task in tasks:
-            self._route(task, look)
+        routed = Counter(place for task in tasks if (place := self._route(task, look)))
+        for place, number in routed.items():
+            self.cells.add(place, Tally(tasks=number))
         newest = self._newest_ms
         while self._ends and self._ends[0][0] <= now_ms:
             ends_ms, number = heapq.heappop(self._ends)
             newest = max(newest, ends_ms)
             if number in self.open and not self._is_overdue(self.open[number], ends_ms):
                 self._end(self.open.pop(number), ends_ms)
-        started = (one.started_ms for one in self.open.values())
-        self._newest_ms = max([newest, *(ms for ms in started if ms <= now_ms)])
-        over = [n for n, one in self.open.items() if self._is_overdue(one, self._newest_ms)]
-        for number in over:
+        while self._starts and self._starts[0][0] <= now_ms:
+            started_ms, number = heapq.heappop(self._starts)
+            newest = max(newest, started_ms) if number in self.open else newest
+        self._newest_ms = newest
+        for number in self._late(newest):
             self._overdue(self.open.pop(number))
+        self._add_up()
         self.cells.forget(now_ms - self.scope.kept_ms - TICK_MS)
 
-    def _route(self, task: Task, look: int) -> None:
+    def _route(self, task: Task, look: int) -> Place | None:
         routed_ms = product.milliseconds(task.routed)
         self._newest_ms = max(self._newest_ms, routed_ms)
         arm = Arm.CANARY if task.canary else Arm.STABLE
         ours = self.scope.canary if task.canary else self.scope.stable
         self._number += 1
         if not ours or task.began < self.scope.since_version:
-            return
+            return None
         place = self.cells.place(routed_ms, task.began, arm)
         cohort = self.cohorts.find(routed_ms, task.began) if self.cohorts else None
-        self.cells.add(place, _ONE)
         if cohort is not None:
             cohort.route(arm, task.bucket)
-        self.open[self._number] = Open(task, arm, place, (routed_ms, look), cohort)
+        started_ms = product.milliseconds(task.starts)
+        self.open[self._number] = Open(task, arm, place, (routed_ms, look), cohort, started_ms)
+        heapq.heappush(self._starts, (started_ms, self._number))
         if task.ends is not None:
             heapq.heappush(self._ends, (product.milliseconds(task.ends), self._number))
+        return place
+
+    def _late(self, now_ms: int) -> list[int]:
+        """The open tasks whose time is over; the first was routed first."""
+        soonest = min(self.scope.overdue_ms.values())
+        old = takewhile(lambda item: now_ms - item[1].routed[0] >= soonest, self.open.items())
+        return [number for number, one in old if self._is_overdue(one, now_ms)]
 
     def _is_overdue(self, one: Open, now_ms: int) -> bool:
         return now_ms - one.routed[0] >= self.scope.overdue_ms[one.arm]
@@ -120,17 +131,26 @@ class Counted:
 
     def _credit(self, one: Open, end: Tally, worked_ms: int, at_ms: int) -> None:
         self.delays.note(one.arm, end, one.routed[0], at_ms, Halts())
-        self.cells.credit(one.place, end)
         if one.cohort is not None:
             one.cohort.end(one.arm, one.task.bucket, end, worked_ms)
-        if self.scope.canary:
-            self.total[one.arm] += end + _ONE
-            if self._is_in_step(one):
-                self.step[one.arm] += end + _ONE
+        self._ended.append((one, end))
+
+    def _add_up(self) -> None:
+        """What has ended since the last look, each sum once."""
+        places: dict[Place, list[Tally]] = {}
+        for one, end in self._ended:
+            places.setdefault(one.place, []).append(end)
+        for place, ends in places.items():
+            self.cells.credit(place, total_of(ends))
+        for arm in Arm if self.scope.canary else ():
+            mine = [(one, end) for one, end in self._ended if one.arm is arm]
+            inside = [end for one, end in mine if self._is_in_step(one)]
+            self.total[arm] += total_of([end for _, end in mine]) + Tally(tasks=len(mine))
+            self.step[arm] += total_of(inside) + Tally(tasks=len(inside))
+        self._ended.clear()
 
     def _is_in_step(self, one: Open) -> bool:
-        ms, _, look = self.step_from.partition("-")
-        return one.routed > (int(ms or 0), int(look or 0))
+        return one.routed > self._step
 
     # -- what is seen --------------------------------------------------------------------------
 
@@ -175,6 +195,11 @@ def _and(stratum: Stratum, late: dict[Arm, Tally]) -> Stratum:
         return stratum
     arms = {arm: seen + late.get(arm, NOTHING) for arm, seen in stratum.arms.items()}
     return Stratum(stratum.tick, stratum.begin_version, arms)
+
+
+def _position(identifier: str) -> Position:
+    ms, _, look = identifier.partition("-")
+    return int(ms or 0), int(look or 0)
 
 
 def _nothing() -> dict[Arm, Tally]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import heapq
 import math
 import random
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cache
+from typing import NamedTuple
 
 from penstock.analysis.comparison import users
 from penstock.api.comparison import StableUsers
@@ -28,6 +30,19 @@ class Outage:
     seconds: float
     chance: float = 0.6
     after_seconds: float = 60.0
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """What is special about users and hours, the same for both versions.
+
+    ``heaviest``: part of all tasks that one user makes. ``spell_seconds``: users come and go, half of them are there at a
+    time, each for so long. ``swing_seconds``: in so long traffic goes up and down by 80 %, and failures down and up by as much.
+    """
+
+    heaviest: float = 0.0
+    spell_seconds: float = 0.0
+    swing_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -59,6 +74,8 @@ class Weather:
     outage: Outage | None = None
     from_percent: int = 0
     known_hours: float = 0.0
+    #: Not in the representation, of which chance is made: weathers without one stay as they were.
+    crowd: Crowd = field(default_factory=Crowd, repr=False)
 
     @property
     def harmless(self) -> bool:
@@ -70,8 +87,7 @@ class Weather:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(NamedTuple):
     """A task that was routed, and what will become of it.
 
     Moments in seconds; ``ends`` is None for one that hangs. ``began`` is the version under which its
@@ -90,8 +106,7 @@ class Task:
     usd: float
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class Turn:
+class Turn(NamedTuple):
     """A task that will be routed: the ``nth`` of its session, which stays on its side."""
 
     at: float
@@ -114,8 +129,13 @@ class Sky:
     _turns: list[Turn] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.chance = random.Random(f"{self.weather}/{self.seed}")
+        self.chance = random.Random(self._name())
         self._people = self._drawn_people()
+
+    def _name(self) -> str:
+        """Of which chance is made: another one for each weather and seed."""
+        crowd = self.weather.crowd
+        return f"{self.weather}/{self.seed}{f'/{crowd}' if crowd != Crowd() else ''}"
 
     def _drawn_people(self) -> list[tuple[float, int, float, float]]:
         """(cumulated activity, bucket, failure rate, escalation rate) of each user."""
@@ -126,7 +146,10 @@ class Sky:
         people, total = [], 0.0
         for user in range(kind.users):
             base = 0.6 / heavy if user < heavy else 0.4 / (kind.users - heavy)
-            total += base * chance.lognormvariate(0, 0.5)
+            weight = base * chance.lognormvariate(0, 0.5)
+            if kind.crowd.heaviest and not user:
+                weight = kind.crowd.heaviest / (1 - kind.crowd.heaviest)
+            total += weight
             rates = (self._beta(kind.errors), self._beta(kind.escalations))
             people.append((total, chance.randrange(BUCKETS), *rates))
         return people
@@ -141,10 +164,10 @@ class Sky:
         """The tasks that are routed in a stretch of time, in their order."""
         self._note(begin, percent)
         kind = self.weather
-        fresh = kind.tasks_per_second * seconds / kind.turns / kind.burst
+        fresh = kind.tasks_per_second * seconds / kind.turns / kind.burst * (1 + self._tide(begin))
         for _ in range(_drawn_count(self.chance, fresh)):
             at = begin + self.chance.random() * seconds
-            bucket, user = self._user()
+            bucket, user = self._user(at)
             for n in range(kind.burst):
                 self._session(Turn(at + 0.05 * n, 0, 0, bucket, user, bucket < percent, version))
         found = []
@@ -157,7 +180,7 @@ class Sky:
         kind, hours = self.weather, self.weather.known_hours
         if not hours:
             return None
-        chance = random.Random(f"before/{self.weather}/{self.seed}")
+        chance = random.Random(f"before/{self._name()}")
         shares, rates = [1 / BUCKETS] * BUCKETS, [(kind.errors, kind.escalations)] * BUCKETS
         groups = list(zip(range(BUCKETS), shares, rates, strict=True))
         if self._people:
@@ -176,9 +199,20 @@ class Sky:
         sums = users.encode(tuple(map(tuple, counts)))
         return StableUsers(since_ms=1, through_ms=1, sums=sums)
 
-    def _user(self) -> tuple[int, int]:
+    def _tide(self, at: float) -> float:
+        swing = self.weather.crowd.swing_seconds
+        return 0.8 * math.sin(2 * math.pi * (at / swing + self.seed / 7)) if swing else 0.0
+
+    def _user(self, at: float) -> tuple[int, int]:
         if not self._people:
             return self.chance.randrange(BUCKETS), -1
+        spell = self.weather.crowd.spell_seconds
+        found = self._anybody()
+        while spell and (found[1] * 0.618 + at / (2 * spell)) % 1 >= 0.5:
+            found = self._anybody()
+        return found
+
+    def _anybody(self) -> tuple[int, int]:
         drawn = self.chance.random() * self._people[-1][0]
         low, high = 0, len(self._people) - 1
         while low < high:
@@ -190,7 +224,8 @@ class Sky:
         at = first.at
         for nth in range(self.weather.turns):
             self.number += 1
-            heapq.heappush(self._turns, replace(first, at=at, order=self.number, nth=nth))
+            turn = Turn(at, self.number, nth, first.bucket, first.user, first.canary, first.began)
+            heapq.heappush(self._turns, turn)
             at += self.chance.uniform(5, 40)
 
     def _note(self, now: float, percent: int) -> None:
@@ -208,6 +243,7 @@ class Sky:
         kind, chance, at = self.weather, self.chance, turn.at
         bad = turn.canary and percent >= kind.from_percent
         errors, escalations = self._rates(turn.user, bad=bad)
+        errors *= 1 - self._tide(at)
         if self._storms(at) and kind.outage:
             errors = 1 - (1 - errors) * (1 - kind.outage.chance)
         drawn = chance.random()
@@ -251,6 +287,12 @@ def _drawn_count(chance: random.Random, mean: float) -> int:
 def _drawn(chance: random.Random, mean: float, spread: float, tail: tuple[float, float]) -> float:
     """A log-normal value of which a small part is many times as large, with this mean."""
     part, times = tail
-    middle = math.log(mean / (1 + part * (times - 1))) - spread * spread / 2
-    value = chance.lognormvariate(middle, spread)
+    value = chance.lognormvariate(_middle(mean, spread, tail), spread)
     return value * times if chance.random() < part else value
+
+
+@cache
+def _middle(mean: float, spread: float, tail: tuple[float, float]) -> float:
+    """Of the logarithms of the values without a tail, so that all have this mean."""
+    part, times = tail
+    return math.log(mean / (1 + part * (times - 1))) - spread * spread / 2

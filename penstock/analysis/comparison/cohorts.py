@@ -7,7 +7,7 @@ the settled ones and those of the cohorts that are not; a restart begins with th
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -64,8 +64,8 @@ def _arms() -> dict[Arm, list[int]]:
 class Cohort:
     """What is known of a cohort so far. Each list has a number for each bucket.
 
-    Of values there are counts: of the canary by bin, of stable by bin (``bins``), and by bucket and bin. ``made`` and
-    ``scores`` are what was worked out of these, until they change.
+    ``routed`` and ``happened`` are the sums of ``tasks`` and ``events``. Of values there are counts: of the canary by bin, of
+    stable by bin (``bins``), and by bucket and bin. ``made`` and ``scores`` are what was worked out of these, until they change.
     """
 
     yardsticks: Yardsticks
@@ -85,6 +85,10 @@ class Cohort:
         default_factory=lambda: [[0] * len(STAKES_BELOW) for _ in VALUES]
     )
     open: dict[Arm, int] = field(default_factory=lambda: dict.fromkeys(Arm, 0))
+    routed: dict[Arm, int] = field(default_factory=lambda: dict.fromkeys(Arm, 0))
+    happened: tuple[dict[Arm, int], ...] = field(
+        default_factory=lambda: tuple(dict.fromkeys(Arm, 0) for _ in RATIOS)
+    )
     made: Part | None = None
     scores: list[ranks.Score | None] = field(default_factory=lambda: [None for _ in VALUES])
 
@@ -96,6 +100,7 @@ class Cohort:
     def route(self, arm: Arm, bucket: int, tasks: int = 1) -> None:
         """Tasks were routed."""
         self.tasks[arm][bucket] += tasks
+        self.routed[arm] += tasks
         self.open[arm] += tasks
         self.made = None
 
@@ -107,8 +112,10 @@ class Cohort:
         """A task has ended, after so much work."""
         self.open[arm] -= 1
         self.made = None
-        for kind, events in zip(self.events, (ended.errors, ended.escalations), strict=True):
-            kind[arm][bucket] += events
+        for at, events in enumerate((ended.errors, ended.escalations)):
+            if events:
+                self.events[at][arm][bucket] += events
+                self.happened[at][arm] += events
         for at, value in enumerate((worked_ms, ended.cost_micro_usd)):
             if value > 0:
                 self._value(at, arm, bucket, value)
@@ -134,7 +141,7 @@ class Cohort:
         """What the cohort adds to each slot that it is in, and to the whole."""
         if self.made is None:
             canary, stable = (self.tasks[arm] for arm in (Arm.CANARY, Arm.STABLE))
-            ours, theirs = sum(canary), sum(stable)
+            ours, theirs = self.routed[Arm.CANARY], self.routed[Arm.STABLE]
             ratios = [self._ratio(at, ours, theirs) for at in range(len(RATIOS))]
             values = [self._values(at) for at in range(len(VALUES))]
             since = Since((ratios[0][0], ratios[1][0]), (values[0][0], values[1][0]))
@@ -144,7 +151,7 @@ class Cohort:
 
     def _ratio(self, at: int, ours: int, theirs: int) -> tuple[RatioSince, RatioWhole]:
         canary, stable = (self.events[at][arm] for arm in (Arm.CANARY, Arm.STABLE))
-        mine, others = sum(canary), sum(stable)
+        mine, others = (self.happened[at][arm] for arm in (Arm.CANARY, Arm.STABLE))
         since, whole = (
             RatioSince(ours, mine),
             RatioWhole(canary=tuple(canary), stable=tuple(stable)),
@@ -330,9 +337,9 @@ class Cohorts:
         self.settle(now_ms)
         for key, cohort in self._live.items():
             self._count_in(key, cohort)
-        over = {k: c for k, c in self._live.items() if (k.minute + 1) * COHORT_MS <= now_ms}
-        late = {k: c for k, c in over.items() if (k.minute + 1) * COHORT_MS + LATE_MS <= now_ms}
-        mature = {k: c for k, c in over.items() if _is_mature(k, c, now_ms)}
+        over = [(k, c) for k, c in self._live.items() if (k.minute + 1) * COHORT_MS <= now_ms]
+        late = [(k, c) for k, c in over if (k.minute + 1) * COHORT_MS + LATE_MS <= now_ms]
+        mature = [(k, c) for k, c in over if _is_mature(k, c, now_ms)]
         seen = Compared(
             self._total,
             self._counts(late, as_events=False),
@@ -340,7 +347,7 @@ class Cohorts:
             self.settled,
             self.through_ms,
             self.since,
-            self._unended([c for k, c in over.items() if _is_old(k, now_ms)]),
+            self._unended([c for k, c in over if _is_old(k, now_ms)]),
         )
         if seen != self._seen:
             self._seen = seen
@@ -348,48 +355,47 @@ class Cohorts:
 
     def _unended(self, old: Sequence[Cohort]) -> tuple[tuple[int, int, int, int], ...]:
         """Events and tasks of both arms in settled cohorts and in some others, what is open counted as an event in both."""
-        whole = self.settled.whole
         found = []
-        for at, settled in enumerate(whole.ratios):
-            counts = [
-                sum(settled.canary),
-                sum(whole.canary),
-                sum(settled.stable),
-                sum(whole.stable),
-            ]
+        for at, settled in enumerate(_of_arms(self.settled.whole)):
+            counts = list(settled)
             for cohort in old:
-                events, tasks = cohort.events[at], cohort.tasks
                 for place, arm in ((0, Arm.CANARY), (2, Arm.STABLE)):
-                    counts[place] += sum(events[arm]) + cohort.open[arm]
-                    counts[place + 1] += sum(tasks[arm])
+                    counts[place] += cohort.happened[at][arm] + cohort.open[arm]
+                    counts[place + 1] += cohort.routed[arm]
             found.append((counts[0], counts[1], counts[2], counts[3]))
         return tuple(found)
 
     def _counts(
-        self, old: Mapping[Key, Cohort], *, as_events: bool
+        self, old: Sequence[tuple[Key, Cohort]], *, as_events: bool
     ) -> tuple[tuple[tuple[int, int], ...], ...]:
-        """Events and tasks of the canary in settled cohorts and in some others."""
+        """Events and tasks of the canary in settled cohorts and in some others, for each of RATIOS and each slot."""
+        inside = [[c for k, c in old if self._is_in(k, slot)] for slot in range(SLOTS)]
         return tuple(
-            tuple(self._count(at, slot, old, as_events=as_events) for slot in range(SLOTS))
+            tuple(self._count(at, slot, inside[slot], as_events=as_events) for slot in range(SLOTS))
             for at in range(len(RATIOS))
         )
 
     def _count(
-        self, at: int, slot: int, old: Mapping[Key, Cohort], *, as_events: bool
+        self, at: int, slot: int, old: Sequence[Cohort], *, as_events: bool
     ) -> tuple[int, int]:
         settled = self.settled.since[slot].ratios[at]
         events, tasks = settled.events, settled.tasks
-        for key, cohort in old.items():
-            if self._is_in(key, slot):
-                seen = cohort.sums()[0].ratios[at]
-                events += seen.events + (cohort.open[Arm.CANARY] if as_events else 0)
-                tasks += seen.tasks
+        for cohort in old:
+            events += cohort.happened[at][Arm.CANARY]
+            events += cohort.open[Arm.CANARY] if as_events else 0
+            tasks += cohort.routed[Arm.CANARY]
         return min(events, tasks), tasks
+
+
+def _of_arms(whole: Whole) -> tuple[tuple[int, int, int, int], ...]:
+    """For each of RATIOS events and tasks of the canary, and those of stable."""
+    ours, theirs = sum(whole.canary), sum(whole.stable)
+    return tuple((sum(one.canary), ours, sum(one.stable), theirs) for one in whole.ratios)
 
 
 def _is_mature(key: Key, cohort: Cohort, now_ms: int) -> bool:
     """Whether tasks like stable's have had their time: what of the canary's is open then tells against it."""
-    stable = sum(cohort.tasks[Arm.STABLE])
+    stable = cohort.routed[Arm.STABLE]
     if not stable:
         return (key.minute + 1) * COHORT_MS + LATE_MS <= now_ms
     return _is_old(key, now_ms) and cohort.open[Arm.STABLE] <= STILL_OPEN * stable

@@ -79,8 +79,12 @@ def innate(variance: float) -> Null:
     return tuple((j, weight - total) for j, weight in raw)
 
 
-def log_of_harm(canary_events: float, exposure: Sequence[float]) -> float:
-    """ln of what the evidence of labels is at most: the mean likelihood of the ratios that count as harm."""
+def log_of_harm(canary_events: float, exposure: Sequence[float] | Mapping[int, float]) -> float:
+    """ln of what the evidence of labels is at most: the mean likelihood of the ratios that count as harm.
+
+    Args:
+        exposure: as ``of_labels`` has it; only its places in HARM are asked for.
+    """
     return log_sum([canary_events * GRID[g] - exposure[g] + log for g, log in _LOG_HARM])
 
 

@@ -12,7 +12,7 @@ The windows of the guardrails have no part in it: where this condemns, they only
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Final
+from typing import Final, TypeVar
 
 from penstock.analysis.comparison import evalues, spread
 from penstock.analysis.comparison.cohorts import Compared
@@ -67,6 +67,7 @@ class Bounds:
     users: tuple[Spread, Spread] | None = None
 
 
+_Found = TypeVar("_Found")
 #: With nothing known of users from before.
 ANY: Final = Bounds()
 
@@ -187,10 +188,10 @@ def _labelled(seen: RatioSince, null: Callable[[], evalues.Null]) -> float:
     """Evidence of one slot. Below 1 it speaks for the canary, and 0 is as good and is had at once."""
     if not seen.exposure[-1]:
         return 1.0
-    exposure = [log / ONE for log in seen.exposure]
-    if evalues.log_of_harm(seen.labelled, exposure) <= 0.0:
+    of_harm = {place: seen.exposure[place] / ONE for place in evalues.HARM}
+    if evalues.log_of_harm(seen.labelled, of_harm) <= 0.0:
         return 0.0
-    return evalues.of_labels(seen.labelled, exposure, null())
+    return evalues.of_labels(seen.labelled, [log / ONE for log in seen.exposure], null())
 
 
 def _over(events: int, tasks: int, limit: float) -> float:
@@ -200,15 +201,29 @@ def _over(events: int, tasks: int, limit: float) -> float:
 def users_spread(seen: Compared, at: int) -> spread.Spread:
     """How unlike stable's users are: a bad canary must not excuse itself."""
     whole = seen.evidence.whole
-    return spread.of_rates(whole.ratios[at].stable, whole.stable)
+    return _once(
+        seen, ("users", at), lambda: spread.of_rates(whole.ratios[at].stable, whole.stable)
+    )
 
 
 def innate_variance(seen: Compared, at: int, bounds: Bounds = ANY) -> float:
     """The variance of the ratio of the arms' rates that unlike users make by nature."""
     whole = seen.evidence.whole
     before = bounds.users[at] if bounds.users else spread.OF_RATES
-    between = spread.upper(users_spread(seen, at), before)
-    return between * (spread.concentration(whole.canary) + spread.concentration(whole.stable))
+
+    def found() -> float:
+        between = spread.upper(users_spread(seen, at), before)
+        return between * (spread.concentration(whole.canary) + spread.concentration(whole.stable))
+
+    return _once(seen, ("innate", at, before), found)
+
+
+def _once(seen: Compared, asked: tuple[object, ...], work_out: Callable[[], _Found]) -> _Found:
+    """What is concluded from the same numbers, worked out once."""
+    if asked not in seen.known:
+        seen.known[asked] = work_out()
+    found: _Found = seen.known[asked]
+    return found
 
 
 def hangs_on(seen: Compared, at: int, bounds: Bounds = ANY) -> int | None:
@@ -271,6 +286,10 @@ def value(seen: Compared, at: int, bounds: Bounds) -> Strength:
 
 def tilt_variance(seen: Compared, at: int) -> float:
     """The variance of the tilt of the ranks that unlike users make by nature."""
+    return _once(seen, ("tilt", at), lambda: _tilt_variance(seen, at))
+
+
+def _tilt_variance(seen: Compared, at: int) -> float:
     whole = seen.evidence.whole
     of_values = whole.values[at]
     residuals = [r / ONE for r in of_values.residuals]

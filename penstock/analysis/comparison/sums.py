@@ -111,23 +111,29 @@ _Nested = TypeVar("_Nested", bound=tuple[Any, ...])
 
 
 def plus(one: _Nested, other: _Nested) -> _Nested:
-    """The sums of the tasks of both; what the other one adds nothing to is kept as it is."""
-    if isinstance(one[0], int) and isinstance(one[-1], int):
-        return _like(one, map(add, one, other)) if any(other) else one
-    return _like(
-        one,
-        [a + b if isinstance(a, int) else plus(a, b) for a, b in zip(one, other, strict=True)],
-    )
+    """The sums of the tasks of both; counts that the other one adds nothing to are kept as they are."""
+    parts: list[Any] = []
+    for a, b in zip(one, other, strict=True):
+        if isinstance(a, int):
+            parts.append(a + b)
+        elif isinstance(a[-1], int):
+            parts.append(tuple(map(add, a, b)) if any(b) else a)
+        else:
+            parts.append(plus(a, b))
+    return _like(one, parts)
 
 
 def minus(one: _Nested, other: _Nested) -> _Nested:
     """The sums of the tasks of the first without those of the second, which are among them."""
-    if isinstance(one[0], int) and isinstance(one[-1], int):
-        return _like(one, _zeros(len(one)) if one == other else map(sub, one, other))
-    return _like(
-        one,
-        [a - b if isinstance(a, int) else minus(a, b) for a, b in zip(one, other, strict=True)],
-    )
+    parts: list[Any] = []
+    for a, b in zip(one, other, strict=True):
+        if isinstance(a, int):
+            parts.append(a - b)
+        elif isinstance(a[-1], int):
+            parts.append(_zeros(len(a)) if a == b else tuple(map(sub, a, b)))
+        else:
+            parts.append(minus(a, b))
+    return _like(one, parts)
 
 
 @lru_cache(maxsize=64)
@@ -145,6 +151,7 @@ def _like(shape: _Nested, parts: Iterable[Any]) -> _Nested:
 _LAYOUT: Final = "1"
 #: As the definition of AgentRollout has it.
 MOST_CHARACTERS: Final = 9_000
+_ONE_BYTE: Final = 64
 
 
 def encode(evidence: Evidence) -> str:
@@ -153,7 +160,10 @@ def encode(evidence: Evidence) -> str:
         return ""
     raw = bytearray()
     for number in _flat(evidence):
-        _put(raw, number)
+        if 0 <= number < _ONE_BYTE:  # as nearly all are
+            raw.append(number << 1)
+        else:
+            _put(raw, number)
     return _LAYOUT + base64.b85encode(zlib.compress(bytes(raw), 9)).decode()
 
 
@@ -168,12 +178,16 @@ def decode(text: str) -> Evidence:
         return NONE
 
 
-def _flat(nested: tuple[Any, ...]) -> Iterator[int]:
+def _flat(nested: tuple[Any, ...]) -> list[int]:
+    flat: list[int] = []
     for part in nested:
         if isinstance(part, int):
-            yield part
+            flat.append(part)
+        elif isinstance(part[-1], int) and isinstance(part[0], int):
+            flat.extend(part)
         else:
-            yield from _flat(part)
+            flat += _flat(part)
+    return flat
 
 
 def _filled(shape: _Nested, numbers: Iterator[int]) -> _Nested:

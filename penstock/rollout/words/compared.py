@@ -8,7 +8,7 @@ from penstock.analysis.comparison.proof import Gap, Unproven
 from penstock.analysis.comparison.sums import RATIOS
 from penstock.analysis.comparison.yardsticks import SIZES
 from penstock.analysis.evidence import Observation
-from penstock.analysis.metrics import COST, ERROR_RATE, ESCALATION_RATE, LATENCY, Metric
+from penstock.analysis.metrics import COST, ERROR_RATE, ESCALATION_RATE, LATENCY, Metric, valued
 from penstock.rollout import commands, findings
 from penstock.rollout.comparing import to_blame
 from penstock.rollout.facts import Facts
@@ -33,13 +33,13 @@ def title(name: str) -> str:
 
 
 def of_arm(observed: Observation, name: str, arm: Arm) -> str:
-    """What it was on one side since the canary began, of the tasks that have ended."""
-    return findings.shown(METRICS[name], METRICS[name].sums(observed.in_total(arm)))
+    """What it was on one side since the canary began, of the tasks that have ended and are compared."""
+    return findings.shown(METRICS[name], valued(METRICS[name], observed.in_total(arm)))
 
 
 def has_tasks(observed: Observation, name: str, arm: Arm) -> bool:
     """Whether one side has tasks of which that is known."""
-    return METRICS[name].sums(observed.in_total(arm)).n > 0
+    return valued(METRICS[name], observed.in_total(arm)).n > 0
 
 
 def odds(evidence: float) -> str:

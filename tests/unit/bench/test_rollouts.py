@@ -130,7 +130,7 @@ def test_sums_that_are_fed_directly_are_those_of_rows_and_fold(seed):
     assert product.percent == 5
     for now, seen in alone.observed(weather, seed, path=((5, 240),), look=10.0):
         product.route(
-            replace(task, began=version) for task in sky.tasks(now - 10.0, 10.0, 5, version)
+            task._replace(began=version) for task in sky.tasks(now - 10.0, 10.0, 5, version)
         )
         product.look(now)
         rows = product.fold.observe(START_MS + int(now * 1000)).compared
