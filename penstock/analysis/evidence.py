@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from penstock.analysis.comparison.cohorts import Compared
 from penstock.analysis.comparison.users import Stretch
+from penstock.analysis.day import Day
 from penstock.analysis.delays import Delays
 from penstock.analysis.drawn import Drawn
 from penstock.analysis.failures import Failure
@@ -73,7 +74,7 @@ class Observation:
     those over their time by now, by the tick of their end, where the letter of a limit asks for
     them. ``failed``: the last failures of the canary in the window, see ``failures``.
     ``compared``: the arms beside each other since the canary began, where that is asked for. ``users``: stable's, while
-    nothing is tried.
+    nothing is tried. ``costs``: of stable's tasks of the last day, where that is asked for.
     ``rows``: the digest of the rows in the totals; ``scope``: what was counted.
     ``delays``: how late the last failures were known. ``drawn``: tasks of the newest sessions, by bucket.
     ``stable``: the hash of whom the arm stable was counted of; empty: of whoever serves.
@@ -94,6 +95,7 @@ class Observation:
     failed: tuple[Failure, ...] = ()
     compared: Compared | None = None
     users: Stretch | None = None
+    costs: Day | None = None
     rows: RowsSeen | None = field(default=None, compare=False)  # not of what they say
     scope: "Scope | None" = field(default=None, compare=False, repr=False)
     delays: Delays = field(default_factory=Delays)

@@ -27,6 +27,7 @@ from penstock.analysis.cells import Cells
 from penstock.analysis.comparison.cohorts import Cohort, Cohorts
 from penstock.analysis.comparison.users import Users
 from penstock.analysis.continuity import Continuity
+from penstock.analysis.day import Costs
 from penstock.analysis.delays import LatestDelays
 from penstock.analysis.drawn import Draws
 from penstock.analysis.evidence import TICK_MS, Observation, Stratum
@@ -55,6 +56,7 @@ from penstock.analysis.rowchain import RowChain
 from penstock.analysis.scope import Scope
 from penstock.api.analysis import AnalysisStatus
 from penstock.api.comparison import StableUsers
+from penstock.api.costs import StableCosts
 from penstock.api.interruptions import Halt
 from penstock.outcomes import End, Row, RowKind
 from penstock.task import Counting, TaskStatus
@@ -63,9 +65,7 @@ from penstock.traffic import Arm
 #: Tasks left out of one reading of which it is asked whether their callers cancelled them.
 MOST_UNEXPLAINED: Final = 1000
 
-_ONE: Final = Tally(tasks=1)
-_LEFT_OUT: Final = Tally(left_out=1)
-_CANCELLED: Final = Tally(cancelled=1)
+_ONE, _LEFT_OUT, _CANCELLED = Tally(tasks=1), Tally(left_out=1), Tally(cancelled=1)
 
 
 def _nothing() -> dict[Arm, Tally]:
@@ -85,6 +85,7 @@ class Fold:
     step: dict[Arm, Tally] = field(default_factory=_nothing)
     halts: Halts = field(default_factory=Halts)
     users: Users | None = None
+    costs: Costs | None = None
     _gap_at: int = 0  # up to when rows are known to be lost, by the log's clock
     _last: Position = (0, 0)
     _failed: Lately = field(default_factory=Lately)
@@ -216,6 +217,7 @@ class Fold:
             rows=self.rows.seen if self.scope.canary else None,
             compared=self.cohorts.observe(now_ms) if self.cohorts else None,
             users=self.users.seen() if self.users else None,
+            costs=self.costs.seen() if self.costs else None,
             drawn=self._draws.seen(now_ms),
             delays=self._delays.since(self.halts.earlier(now_ms, self.scope.kept_ms), self.halts),
         )
@@ -336,6 +338,8 @@ class Fold:
         self._delays.note(task.arm, end, task.routed[0], at[0], self.halts)
         if self.users:
             self.users.end(task.bucket, end, at[0])
+        if self.costs and task.arm is Arm.STABLE:
+            self.costs.end(end, at[0])
         ended = end + _ONE
         if self.scope.literal:
             self._outcomes.add(self._outcomes.place(at[0], 0, task.arm), ended)
@@ -378,20 +382,18 @@ class Fold:
 
 
 def follow(
-    fold: Fold | None,
-    scope: Scope,
-    checkpoint: AnalysisStatus,
-    halts: Iterable[Halt] = (),
-    users: StableUsers | None = None,
-) -> Fold:
+    fold: Fold | None, scope: Scope, checkpoint: AnalysisStatus, halts: Iterable[Halt] = (),
+    users: StableUsers | None = None, costs: StableCosts | None = None,
+) -> Fold:  # fmt: skip
     """The fold to use now: the same while its scope is, with the step that status is in.
 
     Another scope, or none before (a restart), resumes from the counts in status. ``halts`` tell when
-    the kill switch was on, ``users`` what is known of stable's users.
+    the kill switch was on, ``users`` and ``costs`` what is known of stable's users and costs.
     """
     if fold is None or fold.scope != scope:
         fold = Fold.resume(scope, checkpoint)
         fold.users = Users.resume(users, scope.users) if scope.users is not None else None
+        fold.costs = Costs.resume(costs, scope.stable) if scope.costs else None
     fold.halts = Halts.of(halts)
     if fold.step_from != checkpoint.step_from:
         fold.begin_step(checkpoint.step_from)

@@ -204,7 +204,6 @@ COST: Final = Metric(
 )
 
 
-
 def valued(metric: Metric, arm: Tally) -> Sums:
     """The sums of the tasks that the comparison ranks by a metric: a task that cost nothing has no value there."""
     sums = metric.sums(arm)

@@ -30,7 +30,7 @@ class Scope:
     ``literal``: outcomes are counted by the time of the end as well. ``began_ms``: when the canary
     began, by the log's clock; 0: nobody knows. ``compared``: by what values are measured where the
     arms are compared. ``users``: the salt of the buckets by which stable's users are counted while nothing is
-    tried; None where they are not.
+    tried; None where they are not. ``costs``: what stable's tasks cost is counted, by the hour.
     """
 
     stable: str
@@ -44,6 +44,7 @@ class Scope:
     cost_limit_micro_usd: int = 0
     compared: Yardsticks | None = None
     users: str | None = None
+    costs: bool = False
 
     @property
     def fine_ticks(self) -> int:
@@ -118,6 +119,7 @@ def scope_of(
         cost_limit_micro_usd=cost_limit,
         compared=_yardsticks(spec, cost_limit) if canary else None,
         users=status.salt if spec.analysis.comparison is not None and not canary else None,
+        costs=guardrails.cost_percent_of_budget is not None and not expected_micro_usd,
     )
 
 

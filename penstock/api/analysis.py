@@ -79,7 +79,7 @@ class Guardrails(Block):
             le=100_000,
             description="Highest mean cost of a task at list price, cached input at the price of fresh "
             "input, in percent of spec.budgets.costUSD.perTask of the Agent. Default where that is "
-            "declared: 200. Where only this is declared: in percent of the mean of stable's tasks.",
+            "declared: 200. Where only this is declared: in percent of the mean of stable's tasks of the last day.",
         ),
     ] = None
 

@@ -10,6 +10,7 @@ from penstock.api.alarms import Ringing
 from penstock.api.analysis import Analysis, AnalysisStatus, Verdict
 from penstock.api.comparison import StableUsers
 from penstock.api.condition import Condition
+from penstock.api.costs import StableCosts
 from penstock.api.decisions import KeptDecisions
 from penstock.api.fields import (
     AnsweredRequests,
@@ -371,6 +372,12 @@ class AgentRolloutStatus(Block):
     stable_users: Annotated[
         StableUsers | None,
         Field(description="How unlike stable's users are, where the comparison is declared."),
+    ] = None
+    stable_costs: Annotated[
+        StableCosts | None,
+        Field(
+            description="What stable's tasks have cost, where costPercentOfBudget is declared and no perTask."
+        ),
     ] = None
     decisions: KeptDecisions = None
     effects: KeptEffects = None

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from penstock.analysis import day
 from penstock.analysis.comparison import users
 from penstock.analysis.comparison.judge import Strength, Strengths
 from penstock.analysis.comparison.sums import MOST_CHARACTERS, encode
@@ -11,6 +12,7 @@ from penstock.analysis.metrics import ERROR_RATE, for_status, yardstick
 from penstock.api import condition
 from penstock.api.analysis import AnalysisStatus, ArmCounts, CheckReport, Yardstick
 from penstock.api.comparison import ComparisonStatus, StableUsers
+from penstock.api.costs import StableCosts
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.rollout import cancels, findings, gated, harm_budget, misfits, path
 from penstock.rollout.comparing import check_name, comparing, measuring
@@ -51,6 +53,7 @@ def counted(facts: Facts, before: AgentRolloutStatus, *, news: bool = False) -> 
             "analysis": fresh.model_copy(update=stamp),
             "share": share,
             "stable_users": _users(facts, observed),
+            "stable_costs": _costs(facts, observed),
         }
     )
 
@@ -58,6 +61,11 @@ def counted(facts: Facts, before: AgentRolloutStatus, *, news: bool = False) -> 
 def _users(facts: Facts, observed: Observation) -> StableUsers | None:
     """Stable's users as they are known now; while a canary is tried they stay what they were."""
     return users.kept(observed.users) if observed.users else facts.status.stable_users
+
+
+def _costs(facts: Facts, observed: Observation) -> StableCosts | None:
+    """Stable's costs of the last day; nothing where a limit on them asks for none of that."""
+    return day.kept(observed.costs) if observed.costs else facts.status.stable_costs
 
 
 def measured(facts: Facts, observed: Observation) -> AnalysisStatus:

@@ -189,7 +189,9 @@ def _observation(situation: Situation) -> Observation | None:
         return None
     scope = scope_of(situation.spec, status, {}, situation.expected_micro_usd)
     now_ms = int(situation.now.timestamp() * 1000)
-    return fold.follow(None, scope, status.analysis, status.halts).observe(now_ms)
+    return fold.follow(
+        None, scope, status.analysis, status.halts, costs=status.stable_costs
+    ).observe(now_ms)
 
 
 def _gates(situation: Situation) -> dict[str, sources.Answer]:

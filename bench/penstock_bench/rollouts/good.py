@@ -20,14 +20,14 @@ from penstock_bench.rollouts.weather import Crowd, Weather
 
 #: How many runs a cell is to have.
 WANTED = 2000
-#: At so many tasks/s: seconds between two looks, hours at most, and after how many seeds of other cells one is played.
-LOOKS = {100.0: (10.0, 0.5, 16), 10.0: (10.0, 1.0, 2), 1.0: (15.0, 3.0, 1), 0.3: (30.0, 6.0, 1)}
+#: At so many tasks/s: seconds between two looks, hours at most, and one run for how many of the cells that cost least.
+LOOKS = {1.0: (15.0, 3.0, 1), 0.3: (30.0, 6.0, 1), 10.0: (10.0, 1.0, 2), 100.0: (10.0, 0.75, 16)}
 #: Chance that the true rate is above what is told as its bound.
 UNSURE = 0.05
 
 
 def cells() -> list[Cell]:
-    """Users who are unlike at each traffic and rate of errors, then crowds that nothing was chosen on."""
+    """Crowds that nothing was chosen on, then users who are unlike at each traffic and rate of errors."""
     unlike = {"users": 150, "alike": 0.06}
     each = [
         _cell(f"{errors:.1%} errors", Weather(rate, errors=errors, known_hours=hours, **unlike))  # type: ignore[arg-type]
@@ -35,7 +35,7 @@ def cells() -> list[Cell]:
         for errors in (0.005, 0.02, 0.04)
         for hours in (0.0, 24.0)
     ]
-    return [*each, *_fresh()]
+    return [*_fresh(), *each]
 
 
 def _fresh() -> list[Cell]:
@@ -70,7 +70,7 @@ def go_on(kept: Record, only: str, minutes: float) -> str:
             every = LOOKS[cell.weather.tasks_per_second][2]
             if time.monotonic() >= until:
                 return table(some, kept)
-            if seed % every == 0 and kept.play_one(cell, seed // every):
+            if seed % every == every - 1 and kept.play_one(cell, seed // every):
                 print(f"bench: {cell.name}, seed {seed // every}", file=sys.stderr, flush=True)
     return table(some, kept)
 

@@ -110,7 +110,12 @@ class Measure:
         """
         scope = scope_of(spec, status, limits, expected_micro_usd)
         current = fold.follow(
-            self._folds.get((key, uid)), scope, status.analysis, status.halts, status.stable_users
+            self._folds.get((key, uid)),
+            scope,
+            status.analysis,
+            status.halts,
+            status.stable_users,
+            status.stable_costs,
         )
         self._folds[key, uid] = current
         after, more, newest = current.read_after(look.now_ms), True, look.last_row

@@ -365,9 +365,7 @@ class Cohorts:
             found.append((counts[0], counts[1], counts[2], counts[3]))
         return tuple(found)
 
-    def _counts(
-        self, old: Sequence[tuple[Key, Cohort]], *, as_events: bool
-    ) -> tuple[tuple[tuple[int, int], ...], ...]:
+    def _counts(self, old: Sequence[tuple[Key, Cohort]], *, as_events: bool) -> tuple[tuple[tuple[int, int], ...], ...]:  # fmt: skip
         """Events and tasks of the canary in settled cohorts and in some others, for each of RATIOS and each slot."""
         inside = [[c for k, c in old if self._is_in(k, slot)] for slot in range(SLOTS)]
         return tuple(
@@ -375,14 +373,11 @@ class Cohorts:
             for at in range(len(RATIOS))
         )
 
-    def _count(
-        self, at: int, slot: int, old: Sequence[Cohort], *, as_events: bool
-    ) -> tuple[int, int]:
+    def _count(self, at: int, slot: int, old: Sequence[Cohort], *, as_events: bool) -> tuple[int, int]:  # fmt: skip
         settled = self.settled.since[slot].ratios[at]
         events, tasks = settled.events, settled.tasks
         for cohort in old:
-            events += cohort.happened[at][Arm.CANARY]
-            events += cohort.open[Arm.CANARY] if as_events else 0
+            events += cohort.happened[at][Arm.CANARY] + as_events * cohort.open[Arm.CANARY]
             tasks += cohort.routed[Arm.CANARY]
         return min(events, tasks), tasks
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from penstock import names
 from penstock.analysis.comparison.cohorts import Compared
+from penstock.analysis.day import Day
 from penstock.analysis.evidence import TICK_MS, Observation, Stratum
 from penstock.analysis.metrics import Tally
 from penstock.api import condition
@@ -131,6 +132,7 @@ class World:
     measured: dict = field(default_factory=lambda: {Arm.CANARY: GOOD, Arm.STABLE: GOOD})
     measuring: bool = True
     compared: Compared | None = None
+    costs: Day | None = None
     look_again: float = 0.0
     goal: str = ""
     promoted: str = ""
@@ -174,8 +176,9 @@ class World:
     def pods(self, revision, ready=1, wanted=1, message=""):
         return self.change(pods={**self.situation.pods, revision: Pods(ready, wanted, message)})
 
-    def measure(self, canary=GOOD, stable=GOOD, compared=None, **_):
+    def measure(self, canary=GOOD, stable=GOOD, compared=None, costs=None, **_):
         self.measured = {Arm.CANARY: canary, Arm.STABLE: stable}
+        self.costs = costs
         self.compared = compared or self.compared
         self.measuring = True
         return self
@@ -240,6 +243,7 @@ class World:
             since_version=since_version,
             stable=names.hash_of(self.status.stable_revision or ""),
             compared=self._compared() if under_way else None,
+            costs=self.costs,
         )
 
     def _compared(self):
