@@ -271,8 +271,7 @@ class Fold:
         worked = self.halts.running_ms(at[0] - row.latency_ms, at[0])
         cost = self.scope.winsorised_cost(row.cost_micro_usd) if row.latency_ms else None
         end = of_end(row.counting, self.scope.winsorised(worked), cost)
-        self._ended(task, end, at)
-        self._compare(task, end, worked)
+        self._ended(task, end, at, worked)
         if task.arm is Arm.CANARY:
             for metric in self.scope.against(end, worked, row.cost_micro_usd):
                 self._failed.note(Failure(row.task, metric, task.routed[0], at[0], row.reason))
@@ -329,12 +328,10 @@ class Fold:
         known = self.cohorts
         return known.find(task.routed[0], task.coarse.begin_version) if known else None
 
-    def _compare(self, task: Task, end: Tally, worked_ms: int) -> None:
-        if cohort := self._cohort(task):
-            cohort.end(task.arm, task.bucket, end, worked_ms)
-
-    def _ended(self, task: Task, end: Tally, at: Position) -> None:
+    def _ended(self, task: Task, end: Tally, at: Position, worked: int) -> None:
         self._credit(task, end)
+        if cohort := self._cohort(task):
+            cohort.end(task.arm, task.bucket, end, worked)
         self._delays.note(task.arm, end, task.routed[0], at[0], self.halts)
         if self.users:
             self.users.end(task.bucket, end, at[0])
@@ -367,8 +364,7 @@ class Fold:
             worked = worked_ms(task, deadline_ms, self.halts)
             # Sequence 0, so that an overdue end sorts before every row of the same millisecond.
             end = of_end(Counting.ERROR, self.scope.winsorised(worked))
-            self._ended(task, end, (deadline_ms, 0))
-            self._compare(task, end, worked)
+            self._ended(task, end, (deadline_ms, 0), worked)
             if task.arm is Arm.CANARY:
                 late = Failure(identifier, ERROR_RATE, task.routed[0], deadline_ms, overdue=True)
                 self._failed.note(late)
