@@ -11,7 +11,7 @@ from penstock.analysis.day import Day
 from penstock.analysis.delays import Delays
 from penstock.analysis.drawn import Drawn
 from penstock.analysis.failures import Failure
-from penstock.analysis.metrics import NOTHING, Metric, Sums, Tally, total_of
+from penstock.analysis.metrics import NO_SUMS, NOTHING, Metric, Sums, Tally, total_of
 from penstock.api.decisions import RowsSeen
 from penstock.traffic import Arm
 
@@ -113,6 +113,11 @@ class Observation:
     @cached_property
     def _in_window(self) -> Mapping[Arm, Tally]:
         return {arm: arm_total(self.window, arm) for arm in Arm}
+
+    @property
+    def costs_lately(self) -> Sums:
+        """What stable's tasks have cost in the last day; nothing where that was not asked for."""
+        return self.costs.since(self.now_ms) if self.costs else NO_SUMS
 
     def in_total(self, arm: Arm) -> Tally:
         """One arm since the canary began."""

@@ -122,6 +122,12 @@ class StableUsers(Block):
     ] = ()
 
 
+KnownUsers = Annotated[
+    StableUsers | None,
+    Field(description="How unlike stable's users are, where the comparison is declared."),
+]
+
+
 class ComparisonStatus(Block):
     """The sums of the comparison: a restart goes on from them, and counts nothing twice."""
 

@@ -27,3 +27,11 @@ class StableCosts(Block):
     hours: Annotated[
         tuple[HourOfCosts, ...], Field(max_length=25, description="The last day, oldest first.")
     ] = ()
+
+
+KnownCosts = Annotated[
+    StableCosts | None,
+    Field(
+        description="What stable's tasks have cost, where costPercentOfBudget is declared and no perTask."
+    ),
+]

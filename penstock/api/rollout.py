@@ -8,9 +8,9 @@ from pydantic import Field
 from penstock.api.aftermath import KeptEffects
 from penstock.api.alarms import Ringing
 from penstock.api.analysis import Analysis, AnalysisStatus, Verdict
-from penstock.api.comparison import StableUsers
+from penstock.api.comparison import KnownUsers
 from penstock.api.condition import Condition
-from penstock.api.costs import StableCosts
+from penstock.api.costs import KnownCosts
 from penstock.api.decisions import KeptDecisions
 from penstock.api.fields import (
     AnsweredRequests,
@@ -369,16 +369,8 @@ class AgentRolloutStatus(Block):
         Field(max_length=32, description="The check that stable breaks while nothing is tried."),
     ] = ""
     analysis: Annotated[AnalysisStatus, Field(description="Last numbers.")] = AnalysisStatus()
-    stable_users: Annotated[
-        StableUsers | None,
-        Field(description="How unlike stable's users are, where the comparison is declared."),
-    ] = None
-    stable_costs: Annotated[
-        StableCosts | None,
-        Field(
-            description="What stable's tasks have cost, where costPercentOfBudget is declared and no perTask."
-        ),
-    ] = None
+    stable_users: KnownUsers = None
+    stable_costs: KnownCosts = None
     decisions: KeptDecisions = None
     effects: KeptEffects = None
     verdicts: Annotated[

@@ -10,7 +10,7 @@ from penstock.analysis import guardrails
 from penstock.analysis.evidence import Observation
 from penstock.analysis.expected import Expected, expected
 from penstock.analysis.guardrails import CheckVerdict, Finding
-from penstock.analysis.metrics import NO_SUMS, NOTHING, Sums, of_status
+from penstock.analysis.metrics import NO_SUMS, NOTHING, of_status
 from penstock.api import condition
 from penstock.api.analysis import Result, Yardstick
 from penstock.api.interruptions import Suspension
@@ -315,13 +315,8 @@ class Facts:
             return None
         total = self.observation.in_total(Arm.STABLE) if self.observation else NOTHING
         before = of_status(self.status.analysis.before or Yardstick())
-        return expected(limits, declared, total, before, self._costs_of_a_day)
-
-    @property
-    def _costs_of_a_day(self) -> Sums:
-        """What stable's tasks have cost in the last day."""
-        observed = self.observation
-        return observed.costs.since(observed.now_ms) if observed and observed.costs else NO_SUMS
+        lately = self.observation.costs_lately if self.observation else NO_SUMS
+        return expected(limits, declared, total, before, lately)
 
     @cached_property
     def stable_proved_well(self) -> bool:
