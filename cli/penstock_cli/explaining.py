@@ -28,6 +28,7 @@ def lines(seen: Seen, width: int) -> Iterator[Text]:
     yield Text.assemble((seen.name, "bold"), f" in {seen.namespace}   ", (_word(seen), "bold"))
     yield from picture.sentence(picture.message(seen), width)
     yield from picture.effects(seen, width)
+    yield from picture.to_mend(seen, width)
     for doubt in _doubts(seen, told):
         yield from (Text(line, style=BAD) for line in textwrap.wrap(doubt, width))
     if typed := advice.commands(seen, outdated=told.outdated):
@@ -99,6 +100,7 @@ def document(seen: Seen) -> dict[str, Any]:
         "namespace": seen.namespace,
         "waiting": told.waiting,
         "message": picture.message(seen),
+        "unresolved": picture.unresolved(seen),
         "outdated": told.outdated,
         "observed": not seen.unseen,
         "answers": [

@@ -12,6 +12,7 @@ from penstock.api import condition
 from penstock.api.aftermath import EffectsLeft
 from penstock.api.analysis import CheckReport, Result
 from penstock.api.external import GateReport
+from penstock.api.reasons import ConditionType
 from penstock.api.rollout import Source, Stage
 from penstock.rollout import path
 from penstock.rollout.words import aftermath as words
@@ -39,6 +40,7 @@ def lines(seen: Seen, width: int) -> Iterator[Text]:
     yield from _head(seen)
     yield from sentence(message(seen), width)
     yield from effects(seen, width)
+    yield from to_mend(seen, width)
     yield Text()
     yield _bar(seen)
     yield _steps(seen)
@@ -90,6 +92,22 @@ def effects_document(seen: Seen) -> Document | None:
     """The same for programs; None where the canary is not off."""
     left = seen.status.effects
     return words.document(left) if left else None
+
+
+def unresolved(seen: Seen) -> str:
+    """What a person must mend before each gate can be asked; empty where nothing is."""
+    found = condition.find(seen.status.conditions, ConditionType.REFERENCES_RESOLVED)
+    return found.message if found and found.status is condition.Status.FALSE else ""
+
+
+def to_mend(seen: Seen, width: int) -> Iterator[Text]:
+    """The same in lines, where the sentence above does not have it already."""
+    told = unresolved(seen)
+    if told.partition(": ")[2].rstrip(".") in message(seen):
+        return
+    for line in sentence(told, width):
+        line.stylize(BAD)
+        yield line
 
 
 def sentence(text: str, width: int) -> Iterator[Text]:

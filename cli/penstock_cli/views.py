@@ -144,6 +144,7 @@ def document(seen: Seen) -> dict[str, Any]:
         "agent": seen.agent_name,
         "status": picture.status(seen),
         "message": picture.message(seen),
+        "unresolved": picture.unresolved(seen),
         "observed": not seen.unseen,
         "effects": picture.effects_document(seen),
         "share": {"percent": share.percent, "source": share.source.value},

@@ -109,11 +109,12 @@ def _unreached(facts: Facts, percent: int) -> _Told:
 
 
 def _ready(facts: Facts, wait: Awaited) -> _Told:
-    message = _refusal(facts) + wait.message
+    message = _with_refusal(facts, wait.message)
     if facts.situation.store_error:
         return Status.FALSE, "StoreUnavailable", waits.store_unavailable(facts)
     if facts.halted:
-        return Status.FALSE, "AgentSuspended", _refusal(facts) + waits.agent_suspended(facts)
+        told = _with_refusal(facts, waits.agent_suspended(facts))
+        return Status.FALSE, "AgentSuspended", told
     if wait.reason in (*_AWAITS_PODS, WaitReason.NO_REVISION, WaitReason.ROLLED_BACK):
         return Status.FALSE, wait.reason, message
     if not facts.canary:
@@ -121,12 +122,18 @@ def _ready(facts: Facts, wait: Awaited) -> _Told:
     return Status.TRUE, wait.reason, message
 
 
-def _refusal(facts: Facts) -> str:
-    """The answer to the request that stands in the annotation, as long as it is a refusal."""
+def _with_refusal(facts: Facts, message: str) -> str:
+    """The answer to the request that stands in the annotation goes first, as long as it is a refusal.
+
+    One of before this canary is news no more, and comes last.
+    """
     last = facts.status.last_request
     if last.result != "Refused" or last.value != facts.situation.request[:256]:
-        return ""
-    return conditions.refusal(last)
+        return message
+    refusal, began = conditions.refusal(last), facts.status.canary_since
+    if began and condition.moment(last.at) < condition.moment(began):
+        return f"{message} {refusal}"
+    return f"{refusal} {message}"
 
 
 def _reconciling(wait: Awaited) -> _Told:

@@ -24,8 +24,8 @@ def unreached(facts: Facts, percent: int) -> str:
 
 
 def refusal(last: LastRequest) -> str:
-    """The answer to a request, in front of another sentence."""
-    return f"Request {last.value} was refused: {last.message}. "
+    """The answer to a request, beside another sentence."""
+    return f"Request {last.value} was refused: {last.message}."
 
 
 # ---------------------------------------------------------------------------------- analysis

@@ -14,6 +14,7 @@ from penstock.api.rollout import AgentRolloutStatus
 from penstock.rollout.situation import Pods
 from penstock_cli import explaining, picture, seen
 from tests.unit.rollout.test_aftermath import DONE
+from tests.unit.rollout.test_external_gates import gated, unresolved
 from tests.unit.rollout.test_money import stopped
 from tests.unit.rollout.test_watch import braked
 from tests.unit.rollout.world import (
@@ -67,6 +68,7 @@ STATES = {
     "kill switch": lambda: world_at(20).change(agent_suspended=True).decide(),
     "blind": lambda: world_at(20).blind().decide(),
     "undoing": undoing,
+    "gate unknown": lambda: unresolved(canary_world(analysis=gated())).decide(),
     "spec not seen": lambda: world_at(20).edit(paused=True),
     "request not answered": lambda: world_at(20).ask("abort"),
     "operator away": lambda: world_at(20).after(300),

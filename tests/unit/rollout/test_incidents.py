@@ -74,9 +74,19 @@ def test_on_numbers_that_lack_rows_it_is_taken_off_and_nobody_is_condemned():
     assert (world.percent, world.waits, world.verdicts) == (0, "SharedIncident", [])
 
 
-def test_what_only_reports_decides_nothing_of_it():
-    world = incident(ROLLBACK, dry_run=(CheckName.ERROR_RATE,)).decide()
+@pytest.mark.parametrize("follows", [SUSPEND, HOLD, ROLLBACK])
+def test_what_only_reports_decides_nothing_of_it(follows):
+    world = incident(follows, dry_run=(CheckName.ERROR_RATE,)).decide()
     assert (world.percent, world.verdicts) == (20, [])
+    assert world.condition("Suspended")[0] == "False"
+    assert world.step_over().percent == 50, "nor does it hold a raise"
+
+
+def test_an_incident_of_what_only_reports_keeps_nobody_off():
+    world = incident(SUSPEND).decide()
+    assert (world.percent, world.waits) == (0, "SharedIncident")
+    world.edit(analysis=analysis(SUSPEND, dry_run=(CheckName.ERROR_RATE,)))
+    assert world.measure(OUTAGE, OUTAGE).after(1).decide().percent == 20
 
 
 def test_who_is_off_already_comes_back_by_itself_whatever_is_declared_then():

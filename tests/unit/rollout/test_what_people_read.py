@@ -16,6 +16,7 @@ from penstock.task import OutcomeReason
 from tests.unit.rollout.world import (
     APPROVED_AT_20,
     BAD,
+    C2,
     GOOD,
     SUSPECT,
     C,
@@ -85,6 +86,17 @@ def test_a_refused_request_stands_in_the_message_until_another_one_is_sent():
     assert world.message("Ready").startswith(f"Request retry/{C}/1 was refused: ")
     world.change(request="").decide()
     assert "refused" not in world.message("Ready")
+
+
+def test_a_refusal_of_before_a_canary_comes_after_what_is_said_of_it():
+    world = world_at(20).ask("retry").decide().after(5).decide()
+    world.apply(C2).record(C2).pods(C2).after(5).decide()
+    refused = f"Request retry/{C}/1 was refused: "
+    assert world.status.canary_revision == C2
+    assert not world.message("Ready").startswith(refused)
+    assert refused in world.message("Ready")
+    world.ask("retry", C2).decide()
+    assert world.message("Ready").startswith(f"Request retry/{C2}/")
 
 
 def test_a_request_may_name_the_version_unless_two_revisions_have_it():
