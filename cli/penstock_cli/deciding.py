@@ -183,13 +183,24 @@ async def _listed(http: httpx.AsyncClient, namespace: str, wanted: Wanted) -> Do
 def _rows(items: list[Document]) -> Iterator[list[str]]:
     tenants = any("tenant" in item for item in items)
     doubts = any(item["doubt"] for item in items)
+    several = any(item["minApprovals"] > 1 for item in items)
     titles = ["ID", "TOOL", "ARGUMENTS", "DEADLINE", "USER", "AGENT"]
-    yield [*titles, *["TENANT"] * tenants, *["MADE-ALREADY"] * doubts, "REASON"]
+    more = [*["TENANT"] * tenants, *["APPROVED"] * several, *["MADE-ALREADY"] * doubts]
+    yield [*titles, *more, "REASON"]
     for item in items:
         arguments = _shortened(json.dumps(item["arguments"], ensure_ascii=False))
         row = [item["id"], item["tool"], arguments, item["deadline"], item["user"], item["agent"]]
         doubt = "perhaps" if item["doubt"] else "no"
-        yield [*row, *[item.get("tenant", "")] * tenants, *[doubt] * doubts, item["reason"]]
+        more = [
+            *[item.get("tenant", "")] * tenants,
+            *[_approvals(item)] * several,
+            *[doubt] * doubts,
+        ]
+        yield [*row, *more, item["reason"]]
+
+
+def _approvals(item: Document) -> str:
+    return f"{len(item['approvedBy'])} of {item['minApprovals']}"
 
 
 def _shortened(text: str) -> str:
@@ -217,7 +228,7 @@ def _described(found: Document) -> Iterator[str]:
         if found["doubt"]
         else "",
         "approvers": " and ".join(" or ".join(groups) for groups in found["approvers"]),
-        "approvals": f"{len(found['approvedBy'])} of {found['minApprovals']}"
+        "approvals": _approvals(found)
         + (f": {', '.join(found['approvedBy'])}" if found["approvedBy"] else ""),
         "sign-in": found.get("signIn", ""),
         "changed to": found["changedArguments"] or "",

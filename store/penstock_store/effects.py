@@ -43,7 +43,10 @@ class EffectPage:
 
 @dataclass(frozen=True)
 class Erased:
-    """What was erased of a user; ``going_on``: tasks that have not ended, and so are there still."""
+    """What was erased of a user; ``going_on``: tasks that have not ended, and so are there still.
+
+    ``effects`` are calls, however often something was written down of each.
+    """
 
     effects: int = 0
     tasks: int = 0
@@ -59,6 +62,9 @@ class Erased:
             self.going_on + other.going_on,
             self.answers + other.answers,
         )
+
+
+NOTHING: Final = Erased()
 
 
 class Effects:
@@ -85,7 +91,7 @@ class Effects:
         """
         own = keys.AgentKeys(agent)
         quoted, prefix = quote(tenant, safe=""), task_id(agent, b"")
-        after, place, erased = "", 0, Erased()
+        after, place, erased = "", 0, NOTHING
         while True:
             said = await self._scripts.run(
                 "erase",

@@ -175,11 +175,12 @@ def refused(became: Decided, after: Escalation) -> Problem:
         detail = "The digest is that of another call than the one which waits under this id."
         return Problem("escalation-unconfirmed", detail)
     if became is Decided.DIFFERS:
-        detail = "The approval before this one is for other arguments; deny the call, or approve the same."
-        return Problem("escalation-decided", detail)
+        whose = "those under changedArguments" if after.changed else "the model's own"
+        detail = f"{' and '.join(after.approved_by)} approved it with other arguments: {whose}."
+        return Problem("escalation-differs", detail)
     if after.status is EscalationStatus.OPEN:
-        detail = "This person has spoken already; somebody else decides now."
-        return Problem("escalation-decided", detail)
+        detail = "This person has approved it already; another one decides now."
+        return Problem("escalation-differs", detail)
     who = " and ".join(after.decided_by) or "time"
     if after.status is EscalationStatus.VOID:
         return Problem("escalation-decided", "Its task has ended before anybody decided.")

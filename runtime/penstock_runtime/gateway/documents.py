@@ -332,7 +332,7 @@ class EffectList(_Document):
 class Erased(_Document):
     """How much was erased of a user."""
 
-    effects: Annotated[int, Field(description="They keep digests, amount and time.")]
+    effects: Annotated[int, Field(description="Calls; they keep digests, amount and time.")]
     tasks: Annotated[int, Field(description="Ended ones, with their events and questions.")]
     sessions: Annotated[int, Field(description="Those that were the user's alone.")]
     answers: Annotated[

@@ -12,6 +12,7 @@ from penstock_runtime.gateway import bodies, description, plain, routes
 from penstock_runtime.gateway.identities import Verb
 from penstock_runtime.gateway.problems import Problem
 from penstock_runtime.gateway.state import Gateway
+from penstock_store.effects import NOTHING
 
 router: Final = APIRouter(default_response_class=Response)
 
@@ -31,7 +32,8 @@ async def erase(request: Request) -> Response:
     Effects keep digests, amount and time, and lose who they were for. Tasks that have ended go with their events
     and questions, and with the sessions that are the user's alone; answers in the response cache go where the user
     asked for them first. Tasks that go on are counted as `goingOn` and
-    stay: cancel them or wait, and say it again. It takes the right to cancel tasks.
+    stay: cancel them or wait, and say it again. Of an agent that was deleted goes what is kept still.
+    It takes the right to cancel tasks.
     """
     gateway: Gateway = request.app.state.gateway
     caller = await gateway.access.authenticate(request)
@@ -43,6 +45,8 @@ async def erase(request: Request) -> Response:
         detail = f"The user in the path may have at most {bodies.MAX_NAME_LENGTH} characters."
         raise Problem("invalid-body", detail)
     erased = await gateway.store.effects.erase(agent, caller.tenant, user)
+    if erased == NOTHING and await gateway.store.routes.knows_absent(agent):
+        raise Problem("agent-not-found", f"There is no agent {agent}.")
     logs.get().info("a user was erased", agent=str(agent), person=caller.person, **vars(erased))
     document = {
         "effects": erased.effects,

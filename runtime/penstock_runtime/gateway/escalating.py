@@ -151,6 +151,7 @@ async def read(request: Request) -> Response:
             "approval-forbidden",
             "escalation-not-found",
             "escalation-decided",
+            "escalation-differs",
             "escalation-unconfirmed",
             "request-timeout",
             "body-too-large",

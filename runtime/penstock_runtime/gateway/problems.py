@@ -142,6 +142,12 @@ KINDS: Final = _by_slug(
         "It was decided before",
         "Read it: it says who decided, and how.",
     ),
+    Kind(
+        "escalation-differs",
+        409,
+        "It does not fit an approval that was given before",
+        "Read it: approve it with the same arguments, deny it, or leave it to somebody else.",
+    ),
     Kind("task-not-ended", 409, "The task has not ended", "Wait for its end, or cancel it."),
     Kind(
         "task-acted",

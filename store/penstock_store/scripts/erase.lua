@@ -12,7 +12,8 @@ local after, place, most = ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
 local EFFECTS, OPEN = T .. ":effects", T .. ":effects:open"
 call("HDEL", TAIL, "") -- changes nothing, but lets the script write on in a full Redis
 
--- The entry without the person; it is the newest from now on, and tells when it was.
+-- The entry without the person; it is the newest from now on, and tells when it was. Whether it is the last word of its
+-- call: that a call was intended is another entry of the same effect, once it is known what became of it.
 local function erased(entry, known)
   local said = cjson.decode(known.said)
   said.shown = {}
@@ -20,7 +21,9 @@ local function erased(entry, known)
     "at", known.at or string.match(entry, "^%d+"), "said", cjson.encode(said))
   call("XDEL", EFFECTS, entry)
   local name = table.concat({known.task, said.step, said.position}, ".")
-  if call("HGET", OPEN, name) == entry then call("HSET", OPEN, name, id) end
+  local is_open = call("HGET", OPEN, name) == entry
+  if is_open then call("HSET", OPEN, name, id) end
+  return is_open or said.state ~= "Intended"
 end
 
 local function is_of(known) return known.tenant == tenant and known.user == user and known.said ~= nil end
@@ -30,10 +33,7 @@ local function erase_effects()
   local count = 0
   for _, entry in ipairs(entries) do
     local known = paired(entry[2])
-    if is_of(known) then
-      erased(entry[1], known)
-      count = count + 1
-    end
+    if is_of(known) and erased(entry[1], known) then count = count + 1 end
   end
   return count, #entries < most and "" or entries[#entries][1]
 end
