@@ -16,7 +16,7 @@ from penstock.analysis.metrics import Sums, for_status
 from penstock.api import condition
 from penstock.api.decisions import DecisionsHead
 from penstock.api.rollout import AgentRolloutStatus
-from penstock.rollout import gated, given, moves, numbers, path
+from penstock.rollout import gated, given, harm_budget, moves, numbers, path
 from penstock.rollout.changes import Change
 from penstock.rollout.comparing import comparing
 from penstock.rollout.facts import Facts
@@ -157,7 +157,10 @@ def measured(facts: Facts) -> dict[str, Any]:
     """The numbers that a decision saw: samples of both sides, each check, evidence, gaps, rows."""
     observed = facts.observation
     if observed is None:
-        return {"missing": facts.situation.observation_error[:256]}
+        done = [one.wire() for one in harm_budget.reports(facts)]  # known without the outcome log
+        return {"missing": facts.situation.observation_error[:256]} | (
+            {"checks": done} if done else {}
+        )
     found: dict[str, Any] = {
         "samples": {side: _samples(observed, arm) for side, arm in _ARMS.items()},
         "checks": [one.wire() for one in numbers.reports(facts)],

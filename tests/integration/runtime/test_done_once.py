@@ -90,10 +90,11 @@ class Night:
 
     def words(self):
         again = len(self.journal) - len(set(self.journal))
+        doubt = sum("it may have been called before" in each.outcome.message for each in self.ended)
         return (
             f"{len(self.ended)} tasks, {len(self.journal)} lines in the journal, {again} of them again; "
             f"{len(self.done)} known as done, {len(self.refused)} refused, {len(self.unknown)} unknown; "
-            f"{dict(Counter(str(each.status) for each in self.ended))}"
+            f"{dict(Counter(str(each.status) for each in self.ended))}, {doubt} in doubt"
         )
 
 

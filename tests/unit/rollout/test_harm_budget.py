@@ -10,6 +10,7 @@ from penstock.api.analysis import Analysis
 from penstock.api.tool import Tool
 from penstock.effects import HarmDone
 from penstock.rollout import harm_budget
+from tests.unit.rollout.test_record import told
 from tests.unit.rollout.world import BAD, C2, C, world_at
 
 HARM = {
@@ -70,6 +71,19 @@ def test_a_canary_that_has_done_its_harm_is_stopped_and_not_rejected(done, why, 
     assert f"promote/{C}/" in told
     assert world.condition("Stopped") == ("True", "HarmBudgetReached")
     assert world.condition("Stalled") == ("False", "NotStalled")
+
+
+@pytest.mark.parametrize("blind", [False, True], ids=["it is measured", "nothing is measured"])
+def test_what_it_has_done_is_in_the_record_of_the_decision_that_stops_it(blind):
+    world = bounded(world_at(20), **HARM).after(1).decide()
+    world = world.blind() if blind else world
+    has_done(world, AMOUNT).after(1).decide()
+    last = told(world)[-1]
+    assert (last["rule"], last["move"]) == ("harm.spend_cap", "Suspend")
+    assert last["says"]["reason"] == "Stopped"
+    (used,) = [one for one in last["measured"]["checks"] if one["name"] == "maxAmount"]
+    assert (used["candidate"], used["limit"]) == ("480", "500.5")
+    assert last["parameters"]["analysis"]["harm"]["maxAmount"]["sum"] == "500.5"
 
 
 def test_within_its_limits_it_goes_on_and_status_shows_what_is_used():

@@ -21,6 +21,8 @@ from tests.unit.rollout.beside import COMPARED, beside
 from tests.unit.rollout.test_deadlines import waiting
 from tests.unit.rollout.test_does_not_come_back import with_a_gap
 from tests.unit.rollout.test_external_gates import gated, says
+from tests.unit.rollout.test_harm_budget import CALLS, HARM, has_done
+from tests.unit.rollout.test_harm_budget import bounded as may_do
 from tests.unit.rollout.test_money import bounded, refused
 from tests.unit.rollout.test_returning import after_three
 from tests.unit.rollout.test_returning import declare as returns
@@ -84,6 +86,11 @@ def dead(world):
 def spent(world):
     """The canary has used up its cap."""
     return refused(bounded(world, canarySpendCapUSD="20").decide())
+
+
+def harmful(world):
+    """The canary has made as many irreversible calls as it may."""
+    return has_done(may_do(world, **HARM).after(1).decide(), CALLS)
 
 
 def late(world=None):
@@ -409,6 +416,42 @@ FURTHER = [
         harm.spend_cap, holds.paused,
         lambda: spent(world_at(20)).edit(paused=True),
         0, "SpendCapReached", ("Stopped",),
+    ),
+    Case(
+        "who is worse than stable and has done all that it may is rejected",
+        harm.evidence_of_harm, harm.spend_cap,
+        lambda: harmful(world_at(20, analysis=COMPARED)).measure(compared=SLOWER),
+        0, "RolledBack", ("RolledBack",),
+    ),
+    Case(
+        "who breaks a limit and has done all that it may is rejected",
+        harm.guardrail, harm.spend_cap,
+        lambda: harmful(world_at(20)).measure(BAD),
+        0, "RolledBack", ("RolledBack",),
+    ),
+    Case(
+        "a shared incident comes before what was done in it",
+        harm.shared_incident, harm.spend_cap,
+        lambda: harmful(world_at(20)).measure(OUTAGE, OUTAGE),
+        0, "SharedIncident", ("Suspended",),
+    ),
+    Case(
+        "what was done at 20 % stops it at 20 %, not at the setpoint of 5",
+        harm.spend_cap, checks.lowering,
+        lambda: harmful(world_at(20)).set(5),
+        0, "HarmBudgetReached", ("Stopped",),
+    ),
+    Case(
+        "no setpoint raises who has done all that it may",
+        harm.spend_cap, checks.setpoint,
+        lambda: harmful(world_at(20)).set(30),
+        0, "HarmBudgetReached", ("Stopped",),
+    ),
+    Case(
+        "paused, who has done all that it may is still stopped",
+        harm.spend_cap, holds.paused,
+        lambda: harmful(world_at(20)).edit(paused=True),
+        0, "HarmBudgetReached", ("Stopped",),
     ),
     Case(
         "a canary that is replaced is not condemned",
