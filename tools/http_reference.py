@@ -21,6 +21,7 @@ from penstock_runtime.gateway import (
     problems,
     retrying,
     routes,
+    rowing,
     spending,
 )
 from reference import HEADER, bounds_of, table, type_of
@@ -79,6 +80,7 @@ def documents() -> Described:
     app.include_router(spending.router)
     app.include_router(escalating.router)
     app.include_router(effecting.router)
+    app.include_router(rowing.router)
     app.include_router(erasing.router)
     app.include_router(retrying.router)
     return description.document(app)

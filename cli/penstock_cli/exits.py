@@ -21,7 +21,7 @@ MEANINGS: Final = {
     Exit.FAILED: "the task failed, or the command did",
     Exit.USAGE: "wrong usage",
     Exit.REFUSED: "gateway, cluster or operator refused, or could not be reached",
-    Exit.UNFINISHED: "it has not ended within --wait",
+    Exit.UNFINISHED: "it has not ended within --wait, or was checked only in part",
     Exit.ESCALATED: "it takes a person (Escalated)",
     Exit.INTERRUPTED: "interrupted",
 }

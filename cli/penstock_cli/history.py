@@ -96,8 +96,8 @@ def between(seen: Seen, before: str, after: str) -> list[str]:
     Raises:
         Stopped: no revision on record, or several, can be meant.
     """
-    first = _named(seen, before or seen.stable, "stable")
-    second = _named(seen, after or seen.canary, "a canary")
+    first = named(seen, before or seen.stable, "stable")
+    second = named(seen, after or seen.canary, "a canary")
     from_title, to_title = (_title(seen, one["metadata"]["name"]) for one in (first, second))
     texts = _text(first), _text(second)
     return list(difflib.unified_diff(*texts, from_title, to_title, lineterm=""))
@@ -115,7 +115,12 @@ def _title(seen: Seen, name: str) -> str:
     return f"{name} ({version})" if version else name
 
 
-def _named(seen: Seen, text: str, what: str) -> Document:
+def named(seen: Seen, text: str, what: str = "") -> Document:
+    """The revision on record of a name, hash or version.
+
+    Raises:
+        Stopped: there is none, or there are several.
+    """
     if not text:
         raise Stopped(Exit.USAGE, f"{seen.name} has not {what}: say which revision is meant")
     found = requests.named(text, {one.name: one.version for one in seen.records.values()})

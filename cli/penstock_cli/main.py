@@ -78,6 +78,32 @@ def show_effects(
     commands.carry_out(lambda: effects.show(place, wanted, as_json=output == "json"))
 
 
+@app.command(epilog=exits.MEANING)
+@options.at_gateway
+def verify(
+    place: options.Place,
+    rollout: Annotated[
+        str, typer.Argument(metavar="ROLLOUT", help="Its name, or that of its Agent.")
+    ],
+    revision: Annotated[
+        str,
+        typer.Option(
+            help="Name, hash or version; else the canary, else the last of which something was decided."
+        ),
+    ] = "",
+    output: Annotated[
+        str, typer.Option("-o", "--output", metavar="text|json|yaml", help="How it is printed.")
+    ] = "text",
+) -> None:
+    """Make each recorded decision on a revision again from the outcome rows, and say where it differs."""
+    options.check_output(output, "text", "json", "yaml")
+    options.check_text("ROLLOUT", rollout)
+    options.check_text("--revision", revision)
+    from penstock_cli import verifying
+
+    commands.carry_out(lambda: verifying.verify(place, rollout, revision, output))
+
+
 @app.command(
     add_help_option=False,
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},

@@ -57,6 +57,7 @@ class Run:
     since: Position
     passes: deque[Pass]
     problem: str = ""
+    gaps: tuple[RowGap, ...] = ()  # all that the record tells of
     done: list[Done] = field(default_factory=list)
     _linked: set[RowGap] = field(default_factory=set)
 
@@ -80,7 +81,7 @@ class Run:
     def row(self, row: Row, at: Position, first: Position) -> None:
         """The next row."""
         while self.passes and at > self.passes[0].through:
-            self.judge(first)
+            self.judge(first, at)
         if not self.passes or at <= self.start:
             return
         self._link(at)
@@ -90,20 +91,22 @@ class Run:
             self._step(at)
             self._fold.add([row])
 
-    def judge(self, first: Position) -> None:
+    def judge(self, first: Position, following: Position | None = None) -> None:
         """Make the next pass again; all rows that it knew were given.
 
         Args:
             first: the oldest row of the log, where older ones were trimmed.
+            following: the row after those, where there is one.
         """
         after = (self.passes[0].through[0], self.passes[0].through[1] + 1)
         self._link(after)
         made = self.passes.popleft()
         digests = self._digests(made)
-        if digests and not self.problem and _lost(made):
-            self.problem = verified.lost(_lost(made))
+        lost = self._lost(made, following) if digests else ""
+        if lost and not self.problem:
+            self.problem = verified.lost(lost)
         if self.problem:
-            checkable = digests if self._is_whole(made, first) else None
+            checkable = digests if first <= self._anchor and not lost else None
             self.done.append(Done(made, problem=self.problem, digests=checkable))
             self._anchor_at(made)
         else:
@@ -135,21 +138,23 @@ class Run:
             return None
         return rows.digest, self._chain.digest
 
-    def _is_whole(self, made: Pass, first: Position) -> bool:
-        """Whether all rows since the decision before it must be there."""
-        lost = position(_lost(made))
-        return first <= self._anchor and not self._anchor < lost <= made.through
+    def _lost(self, made: Pass, following: Position | None) -> str:
+        """Before which row some of those may be lost that were counted since the decision before it; empty: none.
+
+        What a log loses is its end. A row that is still there, and was before the loss, tells that all before it are.
+        """
+        for gap in self.gaps:
+            after = position(gap.after)
+            if self._anchor < after <= made.through:
+                return gap.at
+            if after > made.through and (following is None or following > after):
+                return gap.at
+        return ""
 
     def _anchor_at(self, made: Pass) -> None:
         """Go on with the digest from the recorded one."""
         if made.rows is not None:
             self._chain.digest, self._anchor = made.rows.digest, made.through
-
-
-def _lost(made: Pass) -> str:
-    """Before which row the log lost some last, counted ones perhaps; empty: it never did."""
-    gaps = made.rows and made.rows.gaps
-    return gaps[-1].at if gaps else ""
 
 
 class Replay:
@@ -165,7 +170,9 @@ class Replay:
         self._last: Position = (0, 0)
         self._blind = [made for made in passes if made.measured is None]
         self._runs = _runs([made for made in passes if made.measured is not None])
+        gaps = {gap for made in passes for gap in (made.rows and made.rows.gaps) or ()}
         for run in self._runs:
+            run.gaps = tuple(sorted(gaps, key=lambda gap: position(gap.after)))
             if not run.problem and run.since < self._first:
                 run.problem = verified.trimmed(first_kept)
 

@@ -37,6 +37,11 @@ class Outcomes:
         found = entries[1:] if after and held else entries[:limit]
         return replace(rows.row_page(task_id(agent, b""), found, limit), held=held)
 
+    async def kept(self, agent: AgentKey) -> tuple[str, bool]:
+        """The id of the oldest row, empty for none, and whether older ones are gone."""
+        first, trimmed = await self._scripts.run("kept", agent)
+        return first.decode(), bool(trimmed)
+
     async def ends(self, agent: AgentKey, identifiers: Sequence[str]) -> dict[str, End]:
         """How tasks ended, by id; without those that have not, or that are kept no longer.
 

@@ -32,11 +32,11 @@ WORKER_COMMANDS: Final = (
     "blpop", "hrandfield", "xclaim", "xgroup|create", "xgroup|delconsumer", "xinfo|consumers",
     "xpending", "xrange", "xreadgroup", "xtrim", "zcard", "pfadd", "wait", "info|server",
 )  # fmt: skip
-#: ``admit``, ``cancel``, ``recent``, ``escalation``, ``escalations``, ``decide``, ``erase`` and those of the outbox, reading tasks and
+#: ``admit``, ``cancel``, ``recent``, ``escalation``, ``escalations``, ``decide``, ``erase``, ``kept`` and those of the outbox, reading tasks and
 #: events, waiting for news.
 GATEWAY_COMMANDS: Final = (
     *_CONNECTION, *_SCRIPTS, *_TASKS,
-    "get", "hexists", "info|server", "persist", "pfadd", "rpush", "subscribe", "unsubscribe", "xrange", "zcard",
+    "get", "hexists", "info|server", "xinfo|stream", "persist", "pfadd", "rpush", "subscribe", "unsubscribe", "xrange", "zcard",
     "zremrangebyscore",
 )  # fmt: skip
 #: ``route``, ``look``, ``ends``, ``rehome``, ``sweep``, ``index``, outcome rows, and the users of namespaces.

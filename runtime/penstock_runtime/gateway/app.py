@@ -27,6 +27,7 @@ from penstock_runtime.gateway import (
     problems,
     retrying,
     routes,
+    rowing,
     spending,
     state,
 )
@@ -67,6 +68,7 @@ def application(gateway: state.Gateway, *, measured: bool = True) -> FastAPI:
     app.include_router(escalating.router)
     app.include_router(spending.router)
     app.include_router(effecting.router)
+    app.include_router(rowing.router)
     app.include_router(erasing.router)
     app.include_router(retrying.router)
     app.include_router(clicking.router)
@@ -191,7 +193,7 @@ async def _answer_http(request: Request, error: HTTPException) -> Response:
 
 
 def _every_route() -> list[BaseRoute]:
-    routed = (routes, listing, spending, escalating, effecting, erasing, retrying, clicking)
+    routed = (routes, listing, spending, escalating, effecting, rowing, erasing, retrying, clicking)
     return [
         *_probes.routes,
         *_measures.routes,

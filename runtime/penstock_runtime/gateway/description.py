@@ -10,6 +10,7 @@ from penstock_runtime.gateway import (
     bodies,
     decisions,
     documents,
+    log_documents,
     problems,
     searching,
     seeking,
@@ -157,6 +158,16 @@ EFFECTS: Final[dict[str, Any]] = {
     ]
 }
 
+ROWS: Final[dict[str, Any]] = {
+    "parameters": [
+        *_AGENT,
+        *(
+            {"name": name, "in": "query", "description": meaning, "schema": {"type": "string"}}
+            for name, meaning in seeking.ROW_PARAMETERS.items()
+        ),
+    ]
+}
+
 Responses = dict[int | str, dict[str, Any]]
 
 
@@ -219,6 +230,7 @@ def _schemas() -> dict[str, Any]:
             (documents.Escalation, "serialization"),
             (documents.EscalationList, "serialization"),
             (documents.EffectList, "serialization"),
+            (log_documents.RowList, "serialization"),
             (documents.Erased, "serialization"),
             (documents.EventList, "serialization"),
             (documents.TaskList, "serialization"),

@@ -11,14 +11,16 @@ from penstock.escalation import EscalationStatus, Verdict
 from penstock.task import OutcomeReason, TaskStatus
 
 
-class _Document(BaseModel):
+class Document(BaseModel):
+    """What all of them have in common."""
+
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", validate_by_name=True)
 
 
 Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 
-class Usage(_Document):
+class Usage(Document):
     """What a task has used so far."""
 
     model_calls: int
@@ -45,14 +47,14 @@ class Usage(_Document):
     ]
 
 
-class Outcome(_Document):
+class Outcome(Document):
     """Why a task ended as it did; both are empty until then, and after success."""
 
     reason: OutcomeReason
     message: str
 
 
-class Task(_Document):
+class Task(Document):
     """A task and, once it has ended, its result."""
 
     id: Annotated[str, Field(max_length=200, description="Opaque and URL-safe.")]
@@ -73,7 +75,7 @@ class Task(_Document):
     trace_id: str
 
 
-class TaskItem(_Document):
+class TaskItem(Document):
     """A task in a list: without its output."""
 
     id: Annotated[str, Field(max_length=200, description="Opaque and URL-safe.")]
@@ -97,7 +99,7 @@ class TaskItem(_Document):
     ] = ""
 
 
-class TaskList(_Document):
+class TaskList(Document):
     """A page of an agent's tasks, newest first."""
 
     items: list[TaskItem]
@@ -116,7 +118,7 @@ class TaskList(_Document):
     ]
 
 
-class PersonsNote(_Document):
+class PersonsNote(Document):
     """What a person has said of a call."""
 
     by: str
@@ -124,7 +126,7 @@ class PersonsNote(_Document):
     note: str
 
 
-class EscalationItem(_Document):
+class EscalationItem(Document):
     """A call that waits for a person, or for which one was asked."""
 
     id: Annotated[str, Field(max_length=220, description="Opaque and URL-safe.")]
@@ -194,7 +196,7 @@ class EscalationItem(_Document):
     ] = ""
 
 
-class Said(_Document):
+class Said(Document):
     """A message of the conversation before the call."""
 
     role: str
@@ -207,7 +209,7 @@ class Escalation(EscalationItem):
     conversation: list[Said]
 
 
-class EscalationList(_Document):
+class EscalationList(Document):
     """A page of calls that wait for a person."""
 
     items: list[EscalationItem]
@@ -220,7 +222,7 @@ class EscalationList(_Document):
     ]
 
 
-class BudgetWindow(_Document):
+class BudgetWindow(Document):
     """One limit of a budget, and what is spent of it. Amounts are decimal strings in their unit."""
 
     scope: Annotated[
@@ -240,7 +242,7 @@ class BudgetWindow(_Document):
     refuses: Annotated[bool, Field(description="A call has found too little left of it.")]
 
 
-class BudgetLift(_Document):
+class BudgetLift(Document):
     """What a person has added to a limit until its window ends."""
 
     scope: str
@@ -254,14 +256,14 @@ class BudgetLift(_Document):
     ends_at: Timestamp
 
 
-class RevisionCost(_Document):
+class RevisionCost(Document):
     """What the tasks have cost that a revision ended today (UTC)."""
 
     revision: str
     cost_usd: Annotated[str, Field(alias="costUSD")]
 
 
-class BudgetRefusals(_Document):
+class BudgetRefusals(Document):
     """How often a limit has refused a call, or would have, since there was a budget first."""
 
     scope: str
@@ -270,7 +272,7 @@ class BudgetRefusals(_Document):
     count: int
 
 
-class Budget(_Document):
+class Budget(Document):
     """What an agent may spend, what it has spent, and what lifts it; windows are empty without a budget."""
 
     namespace: str
@@ -282,7 +284,7 @@ class Budget(_Document):
     refusals: list[BudgetRefusals]
 
 
-class Effect(_Document):
+class Effect(Document):
     """A call of a tool that changes something."""
 
     id: str
@@ -312,7 +314,7 @@ class Effect(_Document):
     ] = ""
 
 
-class EffectList(_Document):
+class EffectList(Document):
     """A page of what an agent's calls have done."""
 
     unknown: Annotated[
@@ -329,7 +331,7 @@ class EffectList(_Document):
     ]
 
 
-class Erased(_Document):
+class Erased(Document):
     """How much was erased of a user."""
 
     effects: Annotated[int, Field(description="Calls; they keep digests, amount and time.")]
@@ -341,7 +343,7 @@ class Erased(_Document):
     going_on: Annotated[int, Field(description="Tasks that have not ended, and are there still.")]
 
 
-class Event(_Document):
+class Event(Document):
     """Something that happened to a task; ``id`` resumes a stream after it."""
 
     id: str
@@ -364,7 +366,7 @@ class Event(_Document):
     ]
 
 
-class EventList(_Document):
+class EventList(Document):
     """The events of a task, oldest first."""
 
     items: list[Event]
@@ -377,7 +379,7 @@ class EventList(_Document):
     ]
 
 
-class Problem(_Document):
+class Problem(Document):
     """An error (RFC 9457)."""
 
     type: Annotated[str, Field(description="Stable: what went wrong, as an address.")]

@@ -35,6 +35,15 @@ EFFECT_PARAMETERS: Final[Mapping[str, str]] = {
 }
 
 
+#: Rows are small, and a rollout has many.
+MAX_ROWS: Final = 5000
+DEFAULT_ROWS: Final = 1000
+ROW_PARAMETERS: Final[Mapping[str, str]] = {
+    "limit": f"How many rows a page has at most: 1 to {MAX_ROWS}, else {DEFAULT_ROWS}.",
+    "continue": "The id of a row: those after it. The page before says it under the same name.",
+}
+
+
 @dataclass(frozen=True)
 class Search:
     """What is looked for; ``place`` is the agent to go on with, and how far it was read."""
@@ -79,10 +88,7 @@ def read_effects(
         Problem: invalid-query.
     """
     given = _given(query, EFFECT_PARAMETERS)
-    after = given.get("continue", "")
-    if after and not _ENTRY.fullmatch(after):
-        detail = "The parameter continue must be what a page before said under continue."
-        raise Problem("invalid-query", detail)
+    after = _entry(given.get("continue", ""))
     revision = given.get("revision", "").removeprefix(f"{agent.name}-")
     sought = SoughtEffects(
         user=given.get("user", ""),
@@ -90,6 +96,24 @@ def read_effects(
         task=given.get("task", "").rpartition(".")[2],
     )
     return sought, after, _limit(given.get("limit", ""))
+
+
+def read_rows(query: Sequence[tuple[str, str]]) -> tuple[str, int]:
+    """After which row a query asks for rows, and how many at most.
+
+    Raises:
+        Problem: invalid-query.
+    """
+    given = _given(query, ROW_PARAMETERS)
+    limit = _limit(given.get("limit", ""), MAX_ROWS, DEFAULT_ROWS)
+    return _entry(given.get("continue", "")), limit
+
+
+def _entry(text: str) -> str:
+    if text and not _ENTRY.fullmatch(text):
+        detail = "The parameter continue must be what a page before said under continue."
+        raise Problem("invalid-query", detail)
+    return text
 
 
 def _given(query: Sequence[tuple[str, str]], known: Mapping[str, str]) -> dict[str, str]:
@@ -105,12 +129,12 @@ def _given(query: Sequence[tuple[str, str]], known: Mapping[str, str]) -> dict[s
     return given
 
 
-def _limit(text: str) -> int:
+def _limit(text: str, most: int = searching.MAX_ITEMS, usual: int = searching.DEFAULT_ITEMS) -> int:
     if not text:
-        return searching.DEFAULT_ITEMS
-    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:7]) <= searching.MAX_ITEMS):
+        return usual
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:7]) <= most):
         shown = plain.one_line(text, bodies.MAX_SHOWN)
-        detail = f"The parameter limit is {shown!r}; it must be a number from 1 to {searching.MAX_ITEMS}."
+        detail = f"The parameter limit is {shown!r}; it must be a number from 1 to {most}."
         raise Problem("invalid-query", detail)
     return int(text)
 

@@ -10,6 +10,7 @@ from penstock.effects import Effect
 from penstock.escalation import Escalation
 from penstock.money.prices import usd
 from penstock.names import AgentKey
+from penstock.outcomes import Row
 from penstock.task import Task, agent_of
 from penstock_store.records import Event
 
@@ -121,6 +122,24 @@ def effect_document(agent: AgentKey, found: Effect, *, tenant: bool) -> dict[str
         "argumentsDigest": found.arguments_digest,
         "resultDigest": found.result_digest,
     } | ({"tenant": found.tenant} if tenant else {})
+
+
+def row_document(found: Row) -> dict[str, Any]:
+    """An outcome row in the shape of ``log_documents.Row``."""
+    return {
+        "id": found.id,
+        "kind": found.kind,
+        "task": found.task,
+        "side": found.arm,
+        "revision": found.revision,
+        "routeVersion": found.route_version,
+        "beginVersion": found.begin_version,
+        "bucket": found.bucket,
+        "counting": found.counting,
+        "latencyMs": found.latency_ms,
+        "costMicroUsd": found.cost_micro_usd,
+        "reason": found.reason,
+    }
 
 
 def event_document(event: Event, task_id: str, ended: Task | None) -> dict[str, Any]:

@@ -8,7 +8,7 @@
 -- fields, or empty.
 -- KEYS: tag, route, outcomes. ARGV: what each id begins with, then revisions; others are told of when they hold tasks.
 -- unguarded: it takes out what is empty or over, and changes nothing else
--- uses: agent places spent harm
+-- uses: agent places spent harm trimmed
 local LONGEST_WORD = 64 -- a namespace's own user can write any
 
 local function id_of(entries) return entries[1] and entries[1][1] or "" end
@@ -58,17 +58,6 @@ local function waiting_tasks()
     if length == 0 then call("ZREM", WAITS, session) end
   end
   return waiting
-end
-
--- Whether rows are gone from the log's beginning. From version 7 on Redis says how many it ever had; before that, one
--- that is as long as it may become has lost some. The operator's user of the version before may not ask.
-local function is_trimmed()
-  local length = call("XLEN", OUTCOMES)
-  if length >= OUTCOME_ROWS then return 1 end
-  local command = {"XINFO", "STREAM"}
-  local said = redis.pcall(command[1], command[2], OUTCOMES)
-  if said.err then return 0 end
-  return (tonumber(paired(said)["entries-added"]) or length) > length and 1 or 0
 end
 
 local function spending()

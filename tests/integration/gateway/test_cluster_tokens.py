@@ -248,3 +248,35 @@ def test_files_that_are_not_there_end_the_gateway_with_one_line(redis, tmp_path)
             PENSTOCK_KUBERNETES_CA_FILE=str(tmp_path / "none.crt"),
             PENSTOCK_KUBERNETES_TOKEN_FILE=str(tmp_path / "none"),
         )
+
+
+async def test_outcome_rows_are_for_who_sees_all_tenants_page_by_page(
+    start, reviewing, account, agent, store
+):
+    gateway = start(**reviewing)
+    for _ in range(3):
+        await post(gateway, agent, "all-agents", agent.tasks)
+    await agent.finish((await agent.claim())[0])
+    path = agent.tasks.removesuffix("tasks") + "rows"
+    for stranger in ("all-agents", account("web", *CALLS), account("reader", "get", "approve")):
+        async with gateway.client(stranger) as client:
+            refused = await client.get(path)
+        assert refused.status_code == 403, refused.text
+        assert "the verb list on agents/tasks" in refused.json()["detail"]
+
+    kept = await store.outcomes.rows(agent.key)
+    async with gateway.client(account("auditor", "list")) as client:
+        found, more = [], {}
+        while True:
+            page = (await client.get(path, params={"limit": 2, **more})).json()
+            assert len(page["items"]) <= 2
+            assert (page["first"], page["trimmed"]) == (kept[0].id, False)
+            found += page["items"]
+            if not page["continue"]:
+                break
+            more = {"continue": page["continue"]}
+        assert [row["id"] for row in found] == [row.id for row in kept]
+        assert [row["kind"] for row in found] == [row.kind.value for row in kept] == list("rrrsf")
+        assert {(row["side"], row["revision"]) for row in found} == {("S", kept[0].revision)}
+        for wrong in ({"limit": "0"}, {"limit": "5001"}, {"continue": "x"}, {"user": "a"}):
+            assert (await client.get(path, params=wrong)).status_code == 400

@@ -27,6 +27,7 @@ GATEWAY_SCRIPTS = (
     "dispatch",
     "delivered",
     "sender",
+    "kept",
 )
 OPERATOR_SCRIPTS = (
     "route",
