@@ -76,7 +76,14 @@ def need(
         else Need(),
         Need(3, f"{ANALYSIS}.canarySpendCapUSD") if trial.canary_spend_cap_usd else Need(),
         Need(4, f"{ANALYSIS}.harm") if trial.harm else Need(),
-        Need(5, "signIn of a rule") if _signs_in(template) else Need(),
+        Need(5, "spec.template.tools[].approval.rules[].signIn")
+        if any(
+            rule.sign_in for tool in template.tools if tool.approval for rule in tool.approval.rules
+        )
+        else Need(),
+        Need(5, "spec.template.oversight.rules[].signIn")
+        if template.oversight and any(rule.sign_in for rule in template.oversight.rules)
+        else Need(),
         Need(3, f"{ANALYSIS}.canaryBudgetPercent") if trial.canary_budget_percent else Need(),
     )
     return max(needs, key=lambda one: one.number)
@@ -85,10 +92,3 @@ def need(
 def _asks(template: AgentTemplate) -> bool:
     """Whether calls of a tool may wait for a person."""
     return any(tool.approval_mode is not ApprovalMode.NONE for tool in template.tools)
-
-
-def _signs_in(template: AgentTemplate) -> bool:
-    """Whether a rule asks for a token of the cluster."""
-    of_tools = [rule for tool in template.tools if tool.approval for rule in tool.approval.rules]
-    overseen = template.oversight.rules if template.oversight else []
-    return any(rule.sign_in for rule in of_tools) or any(rule.sign_in for rule in overseen)

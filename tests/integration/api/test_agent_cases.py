@@ -149,6 +149,8 @@ CASES = [
         "above",
     ),
     Case("two persons at most", overseen(rules=[RULE | {"minApprovals": 3}]), "minApprovals"),
+    Case("a rule may want a token", overseen(rules=[RULE | {"signIn": "Required"}])),
+    Case("a token is wanted or not", overseen(rules=[RULE | {"signIn": "Never"}]), "signIn"),
     Case("oversight may name tools", overseen(rules=[RULE], timeoutSeconds=60, onTimeout="Approve")),
     Case("seven days at most", overseen(timeoutSeconds=604801), "timeoutSeconds"),
     Case("a rule may be about data", overseen(rules=[{"name": "r", "contains": ["SSN", "Email"]}])),

@@ -204,6 +204,27 @@ def test_a_field_of_the_template_that_an_older_worker_passes_over_is_told(field,
     assert told(running(made, spoken=(protocol.SPOKEN, 0)))[0] != "True"
 
 
+@pytest.mark.parametrize("of_a_tool", [True, False])
+def test_a_rule_that_wants_a_token_is_told_where_an_older_worker_would_ask_without_it(of_a_tool):
+    made = agent(fallbacks=False)
+    template = made["spec"]["template"]
+    rule = {"signIn": "Required"}
+    if of_a_tool:
+        approval = {"mode": "When", "rules": [{"argument": "amount", "above": "1", **rule}]}
+        schema = {"type": "object"}
+        address = {"url": "http://orders.acme.svc/refund"}
+        template["tools"] = [
+            {"name": "refund", "inputSchema": schema, "approval": approval, "http": address}
+        ]
+    else:
+        template["oversight"] = {"rules": [{"name": "r", "toolPattern": "refund", **rule}]}
+    field = "tools[].approval.rules[].signIn" if of_a_tool else "oversight.rules[].signIn"
+    status, message = told(running(made, spoken=(4, 0)))
+    assert status == "True"
+    assert f"do not keep spec.template.{field}, which support-" in message
+    assert told(running(made, spoken=(protocol.SPOKEN, 0)))[0] != "True"
+
+
 def test_restrictions_that_an_older_worker_passes_over_are_told_of_the_agent():
     made = agent(fallbacks=False)
     made["spec"]["restrictions"] = {"denyTools": ["refund"]}
