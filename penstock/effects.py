@@ -15,12 +15,44 @@ class EffectState(StrEnum):
 
 
 @dataclass(frozen=True)
+class Undo:
+    """The call that compensates one: a tool and its arguments, as JSON; or why there is none."""
+
+    tool: str
+    arguments: str = "{}"
+    problem: str = ""
+
+
+class Undoing(StrEnum):
+    """How far the compensation of a call is."""
+
+    NONE = ""
+    ASKED = "Asked"  # its task is there, and has not made the call
+    INTENDED = (
+        "Intended"  # the compensating call was about to be made: whether it was, nobody knows
+    )
+    DONE = "Done"
+    REFUSED = "Refused"
+    NOT_MADE = "NotMade"
+
+
+@dataclass(frozen=True)
+class Undone:
+    """What is known of a call's compensation; ``task`` makes it, or has."""
+
+    state: Undoing = Undoing.NONE
+    task: str = ""
+    attempt: int = 0
+
+
+@dataclass(frozen=True)
 class Effect:
     """One call of a tool that is not ReadOnly. ``at_ms`` is Redis time, ``revision`` a hash.
 
     ``amount_micro``: what its amountFrom says it is worth, in millionths; None where it says
     nothing. ``shown`` is JSON of the arguments that may be shown. Digests are SHA-256 of the arguments
-    and of what the tool answered, "" where it has not.
+    and of what the tool answered, "" where it has not. ``undo`` says how it is compensated, None where
+    its tool declares nothing or it was erased; ``compensates`` names the call that this one undoes. ``erased``: whom it was for is no longer kept.
     """
 
     id: str
@@ -37,6 +69,14 @@ class Effect:
     shown: str = "{}"
     arguments_digest: str = ""
     result_digest: str = ""
+    undo: Undo | None = None
+    compensates: str = ""
+    erased: bool = False
+
+    @property
+    def call(self) -> str:
+        """Which call it is, for ever: task, reply and position, as its idempotency key."""
+        return f"{self.task}.{self.step}.{self.position}"
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from penstock.money.ledger import MIN_REPLY_TOKENS, Budget, OnExceeded
 #: What workers of this release keep. 1: those that say no number, of the releases before there was one.
 SPOKEN: Final = 5
 SILENT: Final = 1
+COMPENSATES: Final = 5  # from this number on workers make compensations
 BUDGETS: Final = "spec.budgets"
 ANALYSIS: Final = "spec.analysis"
 _HOLDS_MS: Final = 60_000  # it is said with each heartbeat
@@ -73,6 +74,9 @@ def need(
         Need(3, "spec.template.tools[].approval") if _asks(template) else Need(),
         Need(3, "spec.template.tools[].amountFrom")
         if any(tool.amount_from for tool in template.tools)
+        else Need(),
+        Need(5, "spec.template.tools[].compensate")
+        if any(tool.compensate for tool in template.tools)
         else Need(),
         Need(3, f"{ANALYSIS}.canarySpendCapUSD") if trial.canary_spend_cap_usd else Need(),
         Need(4, f"{ANALYSIS}.harm") if trial.harm else Need(),

@@ -182,6 +182,15 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Compensation:
+    """What a task undoes: the call that it is about, and the one that it makes; ``arguments`` are JSON."""
+
+    call: str
+    tool: str
+    arguments: str
+
+
+@dataclass(frozen=True)
 class Submission:
     """What a caller asks for.
 
@@ -207,7 +216,8 @@ class Task:
     """A task as stored. Times are Redis milliseconds since 1970; ``revision`` is a hash.
 
     ``unsettled``: what budgets count for its calls of which nobody knows what is billed.
-    ``escalation``: the id of the one that it waits for; empty while it waits for nobody.
+    ``escalation``: the id of the one that it waits for; empty while it waits for nobody. ``compensation``: what it
+    undoes, without asking a model; None for an ordinary task.
     """
 
     id: str
@@ -231,6 +241,7 @@ class Task:
     outcome: Outcome | None = None
     unsettled: Amount = NOTHING
     escalation: str = ""
+    compensation: Compensation | None = None
 
 
 def task_id(agent: AgentKey, random: bytes) -> str:

@@ -11,6 +11,7 @@ from penstock import meanings
 from penstock.task import Counting, OutcomeReason, TaskStatus, counting
 from penstock_runtime.gateway import (
     bodies,
+    compensating,
     connections,
     description,
     effecting,
@@ -83,6 +84,7 @@ def documents() -> Described:
     app.include_router(rowing.router)
     app.include_router(erasing.router)
     app.include_router(retrying.router)
+    app.include_router(compensating.router)
     return description.document(app)
 
 

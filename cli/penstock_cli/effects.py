@@ -68,12 +68,12 @@ async def _all(http: httpx.AsyncClient, namespace: str, wanted: Wanted) -> Docum
 
 
 def _rows(found: Sequence[Document]) -> Iterator[list[str]]:
-    yield ["STATE", "AT", "TOOL", "AMOUNT", "USER", "REVISION", "TASK"]
+    yield ["STATE", "AT", "TOOL", "AMOUNT", "USER", "REVISION", "CALL"]
     for one in found:
         state = "Unknown" if one["state"] == "Intended" else one["state"]
         amount = _short(Decimal(one["amount"])) if one["amount"] else ""
         row = [state, one["at"], one["tool"], amount, one["user"], one["revision"]]
-        yield [*row, f"{one['taskId']} {one['step']}.{one['position']}"]
+        yield [*row, f"{one['taskId']}.{one['step']}.{one['position']}"]
 
 
 def _summed(found: Document) -> Iterator[str]:

@@ -104,6 +104,43 @@ def verify(
     commands.carry_out(lambda: verifying.verify(place, rollout, revision, output))
 
 
+@app.command("compensate", epilog=exits.MEANING)
+@options.at_gateway
+def compensate(
+    place: options.Place,
+    agent: Annotated[str, typer.Argument(metavar="AGENT", help="Its name.")],
+    revision: Annotated[str, typer.Option(help="Calls of this revision: its name or hash.")] = "",
+    effect: Annotated[
+        str,
+        typer.Option(help="This call alone, as penstock effects shows it: TASK.REPLY.POSITION."),
+    ] = "",
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List what would be called; call nothing.")
+    ] = False,
+    was_made: Annotated[
+        bool,
+        typer.Option(
+            "--was-made",
+            help="With --effect: the call was made, though nobody has written it down.",
+        ),
+    ] = False,
+    output: options.Output = "text",
+) -> None:
+    """Undo what calls have done, each once, by the tool that `compensate` names, on the stable revision."""
+    options.check_output(output)
+    if bool(revision) == bool(effect):
+        raise typer.BadParameter("give --revision or --effect, and not both")
+    if was_made and not effect:
+        raise typer.BadParameter("goes with --effect", param_hint="--was-made")
+    from penstock_cli import compensating
+
+    for what, text in {"AGENT": agent, "--revision": revision, "--effect": effect}.items():
+        options.check_text(what, text)
+    wanted = compensating.Wanted(agent, revision, effect, dry_run=dry_run, was_made=was_made)
+    commands.carry_out(lambda: compensating.compensate(place, wanted, as_json=output == "json"))
+
+
 @app.command(
     add_help_option=False,
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},

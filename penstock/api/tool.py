@@ -49,6 +49,31 @@ class HTTPEndpoint(Block):
     ] = None
 
 
+#: Where an argument of a compensation comes from: an argument of the call, or what its tool answered.
+Source = Annotated[str, Field(max_length=256, pattern=r"^(arguments|result)(\.[^.]+)+$")]
+
+
+class Compensation(Block):
+    """How a call of a tool is undone: by a call of another one."""
+
+    tool: Annotated[
+        str,
+        Field(
+            pattern=r"^[a-zA-Z0-9_-]{1,64}$",
+            max_length=64,
+            description="The tool that undoes it, as the stable revision declares it.",
+        ),
+    ]
+    arguments: Annotated[
+        dict[str, Source],
+        Field(
+            max_length=16,
+            description="Its arguments, each from an argument of the call (arguments.NAME) or from what the tool "
+            "has answered in JSON (result.NAME). They are kept in clear with each effect, within 1 KiB.",
+        ),
+    ] = {}
+
+
 class Tool(Block):
     """Something the model may ask to be done."""
 
@@ -84,6 +109,12 @@ class Tool(Block):
             max_length=256,
             description="The argument that says how much a call is worth, a number; a dot leads into an "
             "object. It is written down in clear with each effect. Absent: nothing is.",
+        ),
+    ] = None
+    compensate: Annotated[
+        Compensation | None,
+        Field(
+            description="How a call is undone after a rollback, where a person asks for it. Absent: it is not."
         ),
     ] = None
     timeout_seconds: Annotated[

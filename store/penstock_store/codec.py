@@ -25,9 +25,9 @@ from penstock.task import (
     Usage,
 )
 from penstock.traffic import RequestRates, Route
-from penstock_store import checkpoints, effect_sums, money
+from penstock_store import checkpoints, effect_sums, money, undo_fields
 from penstock_store.records import Claim, Event, Look, RevisionWork
-from penstock_store.scripts import TASK_VERSION
+from penstock_store.scripts import COMPENSATION_VERSION, TASK_VERSION
 
 _COUNTER_DIGITS = 15  # a float of Lua's holds them exactly
 
@@ -41,6 +41,7 @@ TASK_FIELDS: Final = (
     "revision", "status", "input", "tenant", "user", "session", "type", "lane", "metadata",
     "routeVersion", "trace", "createdAt", "startedAt", "finishedAt", "deliveries", "usage",
     "reason", "message", "output", "v", "unsettledTokens", "unsettledMicroUSD", "parked",
+    *undo_fields.FIELDS,
 )  # fmt: skip
 
 
@@ -133,7 +134,7 @@ def task(agent: AgentKey, identifier: str, stored: Mapping[str, bytes]) -> Task:
 
 def _task(agent: AgentKey, identifier: str, stored: Mapping[str, bytes]) -> Task:
     text = {name: value.decode() for name, value in stored.items() if name in TASK_FIELDS}
-    if int(text.get("v", TASK_VERSION)) > TASK_VERSION:
+    if int(text.get("v", TASK_VERSION)) > COMPENSATION_VERSION:
         raise ValueError(f"it is of version {text['v']}, this is version {TASK_VERSION}")
     status = TaskStatus(text["status"])
     waits_for = text.get("parked", "") if status is TaskStatus.HALTED else ""
@@ -161,6 +162,7 @@ def _task(agent: AgentKey, identifier: str, stored: Mapping[str, bytes]) -> Task
             int(text.get("unsettledTokens", 0)), int(text.get("unsettledMicroUSD", 0))
         ),
         escalation=waits_for,
+        compensation=undo_fields.read(text),
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
-from penstock.effects import Effect, EffectState, Sums
+from penstock.effects import Effect, EffectState, Sums, Undo
 from penstock.names import AgentKey
 from penstock.task import task_id
 from penstock_store import codec, effect_sums, keys
@@ -144,4 +144,14 @@ def _effect(agent: AgentKey, identifier: str, flat: Sequence[bytes]) -> Effect:
             shown=json.dumps(said["shown"]),
             arguments_digest=str(said["arguments"]),
             result_digest=str(said["result"]),
+            undo=_undo(said.get("undo")),
+            compensates=str(said.get("compensates", "")),
+            erased="at" in text,
         )
+
+
+def _undo(said: Any) -> Undo | None:
+    if not isinstance(said, dict):
+        return None
+    made = json.dumps(said.get("arguments", {}), sort_keys=True)
+    return Undo(str(said["tool"]), made, str(said.get("problem", "")))

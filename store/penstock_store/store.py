@@ -7,6 +7,7 @@ from penstock_store.agent_scripts import AgentScripts
 from penstock_store.answers import Answers
 from penstock_store.breakers import Breakers
 from penstock_store.claims import Claims
+from penstock_store.compensations import Compensations
 from penstock_store.connection import Connection
 from penstock_store.copies import Copies
 from penstock_store.effects import Effects
@@ -46,6 +47,7 @@ class Store:
         escalations: which calls wait for a person.
         outbox: what webhooks are told of them.
         effects: what calls of tools have done.
+        compensations: what undoes them.
         copies: of stable's tasks, on which a canary is tried.
         answers: what models have answered, for requests that come again.
         breakers: which model endpoints nobody asks for a while.
@@ -68,6 +70,7 @@ class Store:
         self.outbox = Outbox(of_agents, installation)
         self.pools = Pools(of_agents)
         self.effects = Effects(of_agents)
+        self.compensations = Compensations(of_agents)
         self.answers = Answers(of_agents)
         self.copies = Copies(of_agents)
 

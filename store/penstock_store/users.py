@@ -32,7 +32,7 @@ WORKER_COMMANDS: Final = (
     "blpop", "hrandfield", "xclaim", "xgroup|create", "xgroup|delconsumer", "xinfo|consumers",
     "xpending", "xrange", "xreadgroup", "xtrim", "zcard", "pfadd", "wait", "info|server",
 )  # fmt: skip
-#: ``admit``, ``cancel``, ``recent``, ``escalation``, ``escalations``, ``decide``, ``erase``, ``kept`` and those of the outbox, reading tasks and
+#: ``admit``, ``cancel``, ``recent``, ``escalation``, ``escalations``, ``decide``, ``compensate``, ``erase``, ``kept`` and those of the outbox, reading tasks and
 #: events, waiting for news.
 GATEWAY_COMMANDS: Final = (
     *_CONNECTION, *_SCRIPTS, *_TASKS,

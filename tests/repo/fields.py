@@ -52,6 +52,10 @@ _HARM = _HARM_BUDGET + "test_a_canary_that_has_done_its_harm_is_stopped_and_not_
 _HARM_BOUND = _HARM_BUDGET + "test_a_route_carries_the_limits_with_the_tools_that_count"
 _GATES = "tests/unit/rollout/test_external_gates.py::"
 _ASKED = "tests/unit/operator/test_gates.py::"
+_UNDONE = (
+    "tests/integration/runtime/test_compensations.py::"
+    "test_what_it_takes_to_undo_a_call_is_kept_or_it_is_said_why_not"
+)
 _OVER = _GUARDRAILS + "test_a_limit_condemns_what_is_over_it_and_spares_what_is_under_it"
 
 #: A field with one legal value: there is nothing to vary until there is a second one.
@@ -96,6 +100,8 @@ TESTS = {
         "template.tools[].approval.mode": _APPROVAL,
         "template.tools[].amountFrom": _OVERSIGHT
         + "test_an_effect_says_what_the_named_argument_says_it_is_worth",
+        "template.tools[].compensate.tool": _UNDONE,
+        "template.tools[].compensate.arguments": _UNDONE,
         "template.tools[].approval.rules[].argument": _WHEN,
         "template.tools[].approval.rules[].above": _WHEN,
         "template.tools[].approval.rules[].contains": _WHEN,

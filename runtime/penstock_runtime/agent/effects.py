@@ -1,7 +1,7 @@
 """What is written down of calls that change something: before each is made, and after."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -9,6 +9,9 @@ from penstock.api.tool import Effect, Tool
 from penstock.effects import EffectState
 from penstock.escalation import Ask
 from penstock.revision import canonical
+from penstock.task import Compensation
+from penstock_runtime import redaction
+from penstock_runtime.agent import undoing
 from penstock_runtime.agent.keeper import Event
 from penstock_runtime.agent.tools import arguments
 from penstock_runtime.agent.tools.toolset import ToolResult
@@ -16,6 +19,7 @@ from penstock_runtime.agent.transcript import ToolUse
 
 MAX_SHOWN_CHARACTERS: Final = 1024
 _MILLION: Final = 1_000_000
+_MAY_BE_DONE: Final = (EffectState.INTENDED, EffectState.DONE)
 _MOST_MICRO: Final = 10**15
 
 
@@ -48,15 +52,24 @@ def became(tool: Tool, call: ToolUse, result: ToolResult) -> list[Event]:
     if tool.effect is Effect.READ_ONLY or not result.known:
         return []
     state = EffectState.DONE if result.ok else EffectState.REFUSED
-    return [_event(tool, call, state, _digest(result.text))]
+    return [_event(tool, call, state, result.text)]
 
 
-def _event(tool: Tool, call: ToolUse, state: EffectState, result_digest: str = "") -> Event:
+def marked(events: Sequence[Event], by: Compensation | None) -> list[Event]:
+    """The events of a run without credentials; what a compensation has done names the call that it undoes."""
+    told = [(kind, redaction.redact_all(data)) for kind, data in events]
+    if by is None:
+        return told
+    named = {"compensates": by.call}
+    return [(kind, {**said, **named} if kind == "effect" else said) for kind, said in told]
+
+
+def _event(tool: Tool, call: ToolUse, state: EffectState, result: str | None = None) -> Event:
     named = tool.amount_from
     found = arguments.found(call.input, named) if named else arguments.ABSENT
     amount = _micro(found)
     shown = {named: str(found)} if named and amount is not None else {}
-    return "effect", {
+    said = {
         "state": state.value,
         "step": call.step,
         "position": call.position,
@@ -64,8 +77,10 @@ def _event(tool: Tool, call: ToolUse, state: EffectState, result_digest: str = "
         "amount": "" if amount is None else str(amount),
         "shown": shown if len(str(shown)) <= MAX_SHOWN_CHARACTERS else {},
         "arguments": _digest(_written(call.input)),
-        "result": result_digest,
+        "result": "" if result is None else _digest(result),
     }
+    undone_by = undoing.undo(tool, call, result) if state in _MAY_BE_DONE else None
+    return "effect", said | ({"undo": undone_by} if undone_by else {})
 
 
 def _micro(value: Any) -> int | None:

@@ -137,7 +137,7 @@ async def _save(
     replicated: bool = False,
     next_call: Quote | None = None,
 ) -> None:
-    told: list[Event] = [(kind, redaction.redact_all(data)) for kind, data in events]
+    told = effects.marked(events, run.compensation)
     await keeper.save(run, told, replicated=replicated, next_call=next_call)
 
 

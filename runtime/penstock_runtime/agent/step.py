@@ -12,8 +12,8 @@ from penstock.api.tool import Effect
 from penstock.escalation import Ask, Decision, Verdict
 from penstock.money.bound import Affordable, Resource, Short
 from penstock.money.ledger import Cut
-from penstock.task import Outcome, OutcomeReason, Usage
-from penstock_runtime.agent import endings, purses
+from penstock.task import Compensation, Outcome, OutcomeReason, Usage
+from penstock_runtime.agent import endings, purses, undoing
 from penstock_runtime.agent.models.estimates import estimated_tokens
 from penstock_runtime.agent.models.model import Message, ModelFailed, Purse, Reply
 from penstock_runtime.agent.purses import NO_TERMS, Asked, Terms
@@ -39,6 +39,7 @@ class Run:
     was asked shorter than declared. ``decision``: what was decided of the call for which it waited
     last. ``tier`` answers it, "": the model itself.
     ``condensed``: whether its session's history was summarised; None where that was not tried.
+    ``compensation``: the call that it makes to undo another one, without a model.
     """
 
     transcript: Transcript
@@ -57,6 +58,7 @@ class Run:
     decision: Decision | None = None
     tier: str = ""
     condensed: bool | None = None
+    compensation: Compensation | None = None
 
     def ended(self, outcome: Outcome) -> "Run":
         """The run with its outcome."""
@@ -157,6 +159,8 @@ def next_step(template: AgentTemplate, toolbox: Toolbox, run: Run) -> Step:
     if breach := _wall_time(template.limits, run.usage):
         return End(breach)
     transcript = run.transcript
+    if run.compensation and (ending := _compensated(toolbox, run, run.compensation)):
+        return End(ending)
     match transcript.stop_reason:
         case "":
             return _ask(template, run, transcript)
@@ -168,6 +172,14 @@ def next_step(template: AgentTemplate, toolbox: Toolbox, run: Run) -> Step:
             return _ask(template, run, transcript.with_turn_paused())
         case _:
             return End(_ending(template, run))
+
+
+def _compensated(toolbox: Toolbox, run: Run, wanted: Compensation) -> Outcome | None:
+    """How a compensation ends; None while its call is to be made."""
+    if not run.transcript.stop_reason:
+        return undoing.ending(run.transcript)
+    known = wanted.tool in toolbox.tools or run.transcript.begun
+    return None if known else undoing.missing(wanted.tool)
 
 
 def _wall_time(bounds: Limits, usage: Usage) -> Outcome | None:

@@ -17,6 +17,7 @@ from penstock_runtime.gateway import (
     apiserver,
     boundary,
     clicking,
+    compensating,
     description,
     effecting,
     erasing,
@@ -72,6 +73,7 @@ def application(gateway: state.Gateway, *, measured: bool = True) -> FastAPI:
     app.include_router(erasing.router)
     app.include_router(retrying.router)
     app.include_router(clicking.router)
+    app.include_router(compensating.router)
     metrics.begin(boundary.route_labels(_every_route()), problems.KINDS)
     app.openapi = lambda: description.document(app)  # type: ignore[method-assign]
     return app
@@ -193,7 +195,18 @@ async def _answer_http(request: Request, error: HTTPException) -> Response:
 
 
 def _every_route() -> list[BaseRoute]:
-    routed = (routes, listing, spending, escalating, effecting, rowing, erasing, retrying, clicking)
+    routed = (
+        routes,
+        listing,
+        spending,
+        escalating,
+        effecting,
+        rowing,
+        erasing,
+        retrying,
+        clicking,
+        compensating,
+    )
     return [
         *_probes.routes,
         *_measures.routes,

@@ -18,6 +18,7 @@ from penstock_store.escalations import Decided
 MAX_NOTE = 4096
 MAX_ANSWER = 65_536
 MAX_DIGEST = 64
+MAX_NAMED = 256
 _ID_CHARACTERS = 220
 
 
@@ -101,6 +102,55 @@ class RetryRequest(BaseModel):
             description="Also where it has made calls that change something: the new task may make them again."
         ),
     ] = False
+
+
+class CompensationRequest(BaseModel):
+    """Which calls are undone."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        alias_generator=to_camel,
+        title="CompensationRequest",
+        json_schema_extra={"example": {"revision": "refunds-1a2b3c4d", "dryRun": True}},
+    )
+
+    revision: Annotated[
+        Prose | None,
+        Field(max_length=MAX_NAMED, description="All calls of the revision of this name or hash."),
+    ] = None
+    effect: Annotated[
+        Prose | None,
+        Field(
+            max_length=MAX_NAMED,
+            description="One call, by its idempotency key: task, reply, position. Also again, where "
+            "the compensation has ended and the call was not undone.",
+        ),
+    ] = None
+    dry_run: Annotated[bool, Field(description="Tell what would be called, and call nothing.")] = (
+        False
+    )
+    was_made: Annotated[
+        bool,
+        Field(description="With effect: a person says that a call of which nobody knows was made."),
+    ] = False
+    continue_: Annotated[
+        Prose | None,
+        Field(
+            alias="continue",
+            max_length=MAX_NAMED,
+            description="With revision: what the answer before said under the same name.",
+        ),
+    ] = None
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Self:
+        if (self.revision is None) == (self.effect is None):
+            raise PydanticCustomError("effect", "give revision or effect, and not both")
+        if self.was_made and self.effect is None:
+            raise PydanticCustomError("wasMade", "wasMade: goes with effect alone")
+        return self
 
 
 def check_person(caller: Caller, found: Escalation, *, signed_in: bool = True) -> None:

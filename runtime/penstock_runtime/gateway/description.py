@@ -8,6 +8,7 @@ from pydantic.json_schema import models_json_schema
 
 from penstock_runtime.gateway import (
     bodies,
+    compensation_documents,
     decisions,
     documents,
     log_documents,
@@ -145,6 +146,13 @@ RETRY: Final[dict[str, Any]] = {
         "content": {"application/json": {"schema": {"$ref": f"{_SCHEMAS}RetryRequest"}}},
     },
 }
+COMPENSATIONS: Final[dict[str, Any]] = {
+    "parameters": _AGENT,
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": f"{_SCHEMAS}CompensationRequest"}}},
+    },
+}
 USER: Final[dict[str, Any]] = {
     "parameters": [*_AGENT, _in_path("user", "The user, as tasks were submitted for him.")]
 }
@@ -226,11 +234,13 @@ def _schemas() -> dict[str, Any]:
             (decisions.DecisionRequest, "validation"),
             (decisions.TakeOverRequest, "validation"),
             (decisions.RetryRequest, "validation"),
+            (decisions.CompensationRequest, "validation"),
             (documents.Task, "serialization"),
             (documents.Escalation, "serialization"),
             (documents.EscalationList, "serialization"),
             (documents.EffectList, "serialization"),
             (log_documents.RowList, "serialization"),
+            (compensation_documents.CompensationList, "serialization"),
             (documents.Erased, "serialization"),
             (documents.EventList, "serialization"),
             (documents.TaskList, "serialization"),

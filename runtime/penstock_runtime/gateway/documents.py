@@ -309,6 +309,9 @@ class Effect(Document):
     result_digest: Annotated[
         str, Field(description="SHA-256 of what the tool answered; empty: it has not.")
     ]
+    compensates: Annotated[
+        str, Field(description="The call that this one undoes, by its idempotency key; else empty.")
+    ]
     tenant: Annotated[
         str, Field(description="Whose it is; only for callers who see all tenants.")
     ] = ""

@@ -86,6 +86,9 @@ async def _check(gateway: Gateway, found: Task, *, even_if_acted: bool) -> None:
     if not found.status.ended:
         detail = f"It is {found.status}; cancel it, or wait for its end."
         raise Problem("task-not-ended", detail)
+    if found.compensation:
+        detail = "It undoes a call; ask for the compensation of that call again."
+        raise Problem("task-acted", detail)
     if not even_if_acted and await gateway.store.tasks.has_acted(found.id):
         detail = "It has made calls that change something, or has tried to, and the new task may make them again."
         raise Problem("task-acted", detail)

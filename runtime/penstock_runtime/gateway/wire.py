@@ -6,7 +6,7 @@ import re
 from typing import Any, Final
 
 from penstock import names
-from penstock.effects import Effect
+from penstock.effects import Effect, Undo
 from penstock.escalation import Escalation
 from penstock.money.prices import usd
 from penstock.names import AgentKey
@@ -121,6 +121,7 @@ def effect_document(agent: AgentKey, found: Effect, *, tenant: bool) -> dict[str
         "shown": _as_json(found.shown, {}),
         "argumentsDigest": found.arguments_digest,
         "resultDigest": found.result_digest,
+        "compensates": found.compensates,
     } | ({"tenant": found.tenant} if tenant else {})
 
 
@@ -139,6 +140,24 @@ def row_document(found: Row) -> dict[str, Any]:
         "latencyMs": found.latency_ms,
         "costMicroUsd": found.cost_micro_usd,
         "reason": found.reason,
+    }
+
+
+def compensation_document(
+    effect: Effect, undo: Undo, state: str, task: str, message: str = ""
+) -> dict[str, Any]:
+    """How far the compensation of a call is, in the shape of ``compensation_documents.Compensation``."""
+    amount = effect.amount_micro
+    return {
+        "effect": effect.call,
+        "effectTool": effect.tool,
+        "amount": "" if amount is None else usd(amount),
+        "user": effect.user,
+        "tool": undo.tool,
+        "arguments": _as_json(undo.arguments, {}),
+        "state": state,
+        "message": message,
+        "taskId": task,
     }
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from penstock.api import tiers
 from penstock.api.tiers import Tier
-from penstock_runtime.agent import session
+from penstock_runtime.agent import session, undoing
 from penstock_runtime.agent.history import History, without_thinking
 from penstock_runtime.agent.step import Run
 from penstock_runtime.agent.transcript import Transcript
@@ -23,7 +23,12 @@ def beginning(claim: Claim, declared: Sequence[Tier] = ()) -> Run:
         foreign = claim.checkpoint_revision != claim.revision
         standing = saved.without_thinking() if foreign else saved
         return Run(
-            standing, claim.task.usage, doubt=claim.doubt, decision=claim.decision, tier=tier
+            standing,
+            claim.task.usage,
+            doubt=claim.doubt,
+            decision=claim.decision,
+            tier=tier,
+            compensation=claim.task.compensation,
         )
     kept = History.decode(claim.history)
     if claim.history_revision != claim.revision:
@@ -31,7 +36,10 @@ def beginning(claim: Claim, declared: Sequence[Tier] = ()) -> Run:
     begun = Transcript.start(
         kept.messages, claim.task.input, kept.tokens, kept.said_by, kept.counted
     )
-    return Run(begun, claim.task.usage, doubt=claim.doubt, tier=tier)
+    wanted = claim.task.compensation
+    if wanted:
+        begun = undoing.begun(begun, wanted)
+    return Run(begun, claim.task.usage, doubt=claim.doubt, tier=tier, compensation=wanted)
 
 
 def session_history(claim: Claim, run: Run) -> bytes | None:

@@ -13,6 +13,8 @@ from penstock.task import Counting, Outcome, OutcomeReason, TaskStatus
 _FOLDER: Final = Path(__file__).parent
 #: Which reader a task's hash needs: one that knows at least this version. New fields do not raise it.
 TASK_VERSION: Final = 1
+#: Of a task that undoes a call: who does not know it fails it, and asks no model.
+COMPENSATION_VERSION: Final = 2
 _UNGUARDED: Final = re.compile(r"^-- unguarded: .+$", re.MULTILINE)
 _USES: Final = re.compile(r"^-- uses: (.+)$", re.MULTILINE)
 

@@ -16,7 +16,7 @@ call("HDEL", TAIL, "") -- changes nothing, but lets the script write on in a ful
 -- call: that a call was intended is another entry of the same effect, once it is known what became of it.
 local function erased(entry, known)
   local said = cjson.decode(known.said)
-  said.shown = {}
+  said.shown, said.undo = {}, nil
   local id = call("XADD", EFFECTS, "*", "task", known.task, "tenant", tenant, "user", "", "revision", known.revision,
     "at", known.at or string.match(entry, "^%d+"), "said", cjson.encode(said))
   call("XDEL", EFFECTS, entry)

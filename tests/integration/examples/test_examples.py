@@ -187,7 +187,10 @@ def test_small_refunds_are_paid_large_ones_take_a_person_and_very_large_ones_two
     assert reader.typed_all_but("penstock dev up --detach")
 
 
-def test_what_a_rolled_back_revision_has_paid_is_told_and_listed(read) -> None:
+BAD_REVISION = "kubectl get agentrollout refunds -o jsonpath='{.status.verdicts[-1:].revision}'"
+
+
+def test_what_a_rolled_back_revision_has_paid_is_told_listed_and_undone(read, environment) -> None:
     reader: Reader = read("07-wrong-refunds")
     with reader.beside("python examples/06-refunds/payments.py"):
         reader.type("kubectl delete agent,agentrollout refunds --ignore-not-found")
@@ -206,6 +209,25 @@ def test_what_a_rolled_back_revision_has_paid_is_told_and_listed(read) -> None:
         listed = reader.type(
             next(command for command in reader.commands if "penstock effects" in command)
         )
+        shown = reader.until(
+            "what it has done",
+            lambda: reader.type("penstock get refunds"),
+            lambda said: "changed something" in said,
+        )
+        undo = "penstock compensate refunds --revision REVISION{} --token APPROVER"
+        given = {
+            "REVISION": reader.outside(BAD_REVISION).strip(),
+            "APPROVER": environment.approver_token,
+        }
+        would = reader.type(undo.format(" --dry-run"), **given)
+        undone = reader.until(
+            "the compensations",
+            lambda: reader.type(undo.format(""), **given).splitlines()[-1],
+            lambda said: said.endswith(" Done") and "," not in said,
+        )
+    assert would.splitlines()[-1].endswith(" WouldCall")
+    assert int(undone.removesuffix(" Done")) >= int(would.splitlines()[-1].split()[0])
+    assert "penstock effects refunds" in shown
     print(told, listed.splitlines()[-1], sep="\n")
     lines = [line.split() for line in listed.splitlines() if line.startswith("Done")]
     assert lines

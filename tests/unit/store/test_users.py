@@ -22,6 +22,7 @@ GATEWAY_SCRIPTS = (
     "escalations",
     "decide",
     "effects",
+    "compensate",
     "erase",
     "outbox",
     "dispatch",

@@ -4,6 +4,8 @@
 -- T:effects:open        hash    <task>.<step>.<position> → id of the entry: whether it was made nobody knows yet
 -- T:effects:of:<hash>   hash    a revision's sums: n effects, unknown, micro:<tool> in millionths
 -- T:effects:users:<hash>  HLL   for whom they were
+-- T:effects:undone      hash    <task>.<step>.<position> → "<state> <task's last part> <attempt>" of what undoes it (Asked: its
+--                               task was made; else the state of its call)
 local effects = {}
 
 do
@@ -32,6 +34,16 @@ local function forget_old()
   end
 end
 
+-- A call that undoes another one: how far that is. What was done stays done.
+local function undone(tail, said)
+  local UNDONE, name = T .. ":effects:undone", string.match(said.compensates, "^[^.]+%.(.+)$")
+  if not name then return end
+  local before = call("HGET", UNDONE, name) or ""
+  if string.match(before, "^Done ") then return end
+  call("HSET", UNDONE, name, table.concat({said.state, tail, string.match(before, "(%d+)$") or 1}, " "))
+  call("EXPIRE", UNDONE, EFFECT_SECONDS)
+end
+
 -- owner: {tenant, user, revision} of the task.
 local function write_down(tail, owner, said, json)
   local name = table.concat({tail, said.step, said.position}, ".")
@@ -49,6 +61,7 @@ local function write_down(tail, owner, said, json)
     call("HDEL", OPEN, name)
   end
   add(owner[3] or "", said, (owner[1] or "") .. ":" .. (owner[2] or ""), known)
+  if type(said.compensates) == "string" then undone(tail, said) end
 end
 
 local function word_of(said) return table.concat({said.step, said.position, said.state}, ".") end

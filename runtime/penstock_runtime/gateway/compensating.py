@@ -1,0 +1,193 @@
+"""The route that undoes calls: each by a task of its own, once, on the word of a person who may approve."""
+
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from penstock import escalation, names
+from penstock.effects import Effect, EffectState, Undo, Undoing, Undone
+from penstock.names import AgentKey
+from penstock_runtime import logs
+from penstock_runtime.gateway import (
+    bodies,
+    boundary,
+    description,
+    escalating,
+    plain,
+    routes,
+    wire,
+)
+from penstock_runtime.gateway.access import Caller
+from penstock_runtime.gateway.decisions import CompensationRequest
+from penstock_runtime.gateway.problems import Problem
+from penstock_runtime.gateway.state import Gateway
+from penstock_store.compensations import Asked, By
+from penstock_store.effects import SoughtEffects
+
+_AT_ONCE: Final = 50  # known calls of one answer
+_ENTRY: Final = re.compile(r"[?]?[0-9]{1,20}-[0-9]{1,20}", re.ASCII)
+_CALL: Final = re.compile(r"([^.]+[.][^.]+)[.]([0-9]{1,9})[.]([0-9]{1,9})", re.ASCII)
+_FINAL: Final = (Undoing.DONE, Undoing.INTENDED)
+_REFUSED: Final = {
+    Asked.CHANGED: "somebody else has asked at the same time; look again",
+    Asked.NO_ROUTE: "no stable revision serves",
+    Asked.SUSPENDED: "the agent is suspended",
+    Asked.SERVES: "its revision is the stable one; roll it back first",
+    Asked.OLDER_WORKERS: "the workers of the stable revision are of a release that cannot do it; set spec.template.worker.image",
+    Asked.FULL: "too many tasks wait for a worker; try again later",
+}
+
+router: Final = APIRouter(default_response_class=Response)
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What is asked of one agent, and by whom; ``named``: of one call, of which a person has thought."""
+
+    gateway: Gateway
+    agent: AgentKey
+    caller: Caller
+    said: CompensationRequest
+    trace_id: str
+
+    @property
+    def named(self) -> bool:
+        return self.said.effect is not None
+
+
+@router.post(
+    "/v1/namespaces/{namespace}/agents/{agent}/compensations",
+    operation_id="compensateEffects",
+    responses={
+        200: description.answer("How far the compensation of each call is.", "CompensationList"),
+        **description.refusals(
+            "invalid-body",
+            "agent-forbidden",
+            "approval-forbidden",
+            "agent-not-found",
+            "request-timeout",
+            "body-too-large",
+            "unsupported-media-type",
+            "store-full",
+        ),
+    },
+    openapi_extra=description.COMPENSATIONS,
+)
+async def compensate(request: Request) -> Response:
+    """Undo calls of tools that a revision has made: all of them page by page, or one.
+
+    Each becomes a task on the stable revision, which calls the tool of `compensate` as that revision
+    declares it, with the arguments that were kept; no model is asked, and where the tool needs an approval, its
+    task waits for another person. A call is undone once, however often it is asked. One of which nobody
+    knows whether it was made is refused unless it is named, with `wasMade`. It takes the right to decide.
+    """
+    gateway: Gateway = request.app.state.gateway
+    caller = await gateway.access.authenticate(request)
+    agent = AgentKey(request.path_params["namespace"], request.path_params["agent"])
+    routes.check_name(agent)
+    tenant = await escalating.decided_tenant(gateway, caller, agent)
+    if "\n" in caller.person:
+        raise Problem("approval-forbidden", "The name of this caller cannot be written down.")
+    said = bodies.parsed(CompensationRequest, await routes.read_content(request))
+    order = _Order(gateway, agent, caller, said, request.scope[boundary.STATE].trace_id)
+    effects, following = await _found(order, tenant)
+    known = await gateway.store.compensations.known(agent, effects)
+    pairs = zip(effects, known, strict=True)
+    items = [await _item(order, one, undone) for one, undone in pairs]
+    document = {"items": items, "continue": following}
+    return Response(plain.encoded(document), media_type="application/json")
+
+
+async def _found(order: _Order, tenant: str) -> tuple[list[Effect], str]:
+    """The calls that are meant, unknown ones first, and where to go on."""
+    if order.said.effect is not None:
+        return await _one(order, tenant, order.said.effect), ""
+    after = order.said.continue_ or ""
+    if after and not _ENTRY.fullmatch(after):
+        detail = "continue must be what an answer before said under continue."
+        raise Problem("invalid-body", detail)
+    revision = (order.said.revision or "").removeprefix(f"{order.agent.name}-")
+    sought = SoughtEffects(tenant=tenant, revision=names.hash_of(revision))
+    page = await order.gateway.store.effects.page(order.agent, sought, after, _AT_ONCE)
+    done = [one for one in page.items if one.state is EffectState.DONE and not one.compensates]
+    unknown = [one for one in page.unknown if not one.compensates]
+    return [*unknown, *done], page.following
+
+
+async def _one(order: _Order, tenant: str, named: str) -> list[Effect]:
+    """The call of an idempotency key."""
+    parts = _CALL.fullmatch(named)
+    if not parts:
+        raise Problem("invalid-body", "effect must be task, reply and position: ID.1.1")
+    sought, after = SoughtEffects(tenant=tenant, task=parts[1].rpartition(".")[2]), ""
+    while True:
+        page = await order.gateway.store.effects.page(order.agent, sought, after, _AT_ONCE)
+        found = [one for one in (*page.unknown, *page.items) if one.call == named]
+        after = page.following
+        if found or not after:
+            return found[-1:]
+
+
+async def _item(order: _Order, effect: Effect, known: Undone) -> dict[str, Any]:
+    """How far the compensation of one call is, after it was asked for where it may be."""
+    undo = effect.undo or Undo("")
+    if known.state in _FINAL:
+        return wire.compensation_document(effect, undo, known.state.value, known.task)
+    if problem := _problem(order, effect):
+        return wire.compensation_document(effect, undo, "Impossible", known.task, problem)
+    if known.state:
+        state, why = await _standing(order, known)
+        if state == "Asked" or not order.named:
+            return wire.compensation_document(effect, undo, state, known.task, why)
+    if order.said.dry_run:
+        return wire.compensation_document(effect, undo, "WouldCall", known.task)
+    by = By(order.caller.person, order.trace_id)
+    asked, task = await order.gateway.store.compensations.ask(order.agent, effect, undo, known, by)
+    if asked is not Asked.ASKED:
+        return wire.compensation_document(effect, undo, "Impossible", "", _REFUSED[asked])
+    logs.get().info(
+        "a call is undone",
+        agent=str(order.agent),
+        effect=effect.call,
+        tool=undo.tool,
+        task=task,
+        person=order.caller.person,
+        was_made=order.said.was_made,
+    )
+    return wire.compensation_document(effect, undo, "Asked", task)
+
+
+async def _standing(order: _Order, known: Undone) -> tuple[str, str]:
+    """Where a compensation stands whose call was not made, or was refused; how its task has ended."""
+    task = await order.gateway.store.tasks.get(known.task, None)
+    if task is not None and not task.status.ended:
+        waits = "it waits for a person" if task.escalation else ""
+        return "Asked", waits
+    why = task.outcome.message if task and task.outcome else ""
+    said = f"{why[:512]}; name the call to try again".removeprefix("; ")
+    return ("Ended" if known.state is Undoing.ASKED else known.state.value), said
+
+
+def _problem(order: _Order, effect: Effect) -> str:
+    """Why a call cannot be undone, as far as its effect tells; empty where it can."""
+    undo = effect.undo
+    if effect.compensates:
+        return "it undoes another call itself"
+    if effect.erased:
+        return "its user was erased, and with that what it takes to undo it"
+    if effect.state in (EffectState.REFUSED, EffectState.NOT_MADE):
+        return "it was not made"
+    if undo is None:
+        return f"its revision declares no compensate of tool {effect.tool}"
+    if undo.problem:
+        return undo.problem
+    if effect.state is EffectState.INTENDED and not order.said.was_made:
+        return "nobody knows whether it was made: look there, then name it and say that it was"
+    person = escalation.same_person(order.caller.person)
+    if effect.user and person == escalation.same_person(effect.user):
+        return "it is for the person who asks; somebody else decides"
+    return ""

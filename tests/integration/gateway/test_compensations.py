@@ -1,0 +1,152 @@
+"""Calls are undone over HTTP and by the terminal: what would be called, who may ask, what is refused and why."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+from redis.asyncio import Redis
+
+from penstock import protocol
+from penstock.effects import Undoing
+from penstock.task import Outcome, TaskStatus, Usage
+from penstock_store.effects import SoughtEffects
+from tests.integration.gateway.conftest import CANARY, STABLE
+from tests.integration.gateway.test_escalations import agent, shared
+from tests.integration.gateway.test_terminal import ended
+
+__all__ = ["agent", "shared"]
+UNDO = {"tool": "undo_refund", "arguments": {"order": "A1"}}
+
+
+def effect(state, number, **more):
+    return "effect", {
+        "state": state, "step": number, "position": 1, "tool": "refund", "amount": "150000000",
+        "shown": {"amount": "150"}, "arguments": "a" * 64, "result": "", **more,
+    }  # fmt: skip
+
+
+async def paid(shared, agent, *effects, user="u-1"):
+    """A task that has made calls; the revision that made them serves nobody any more."""
+    async with shared.client("the-shop") as client:
+        await client.post(agent.tasks, json={"input": "x", "user": user})
+    (claim,) = await agent.claim()
+    for one in effects:
+        await agent.store.claims.checkpoint(claim, b"state", Usage(), [one])
+    assert await agent.store.claims.finish(claim, Outcome(TaskStatus.SUCCEEDED), Usage())
+    return claim.task.id
+
+
+async def rolled_back(redis, agent, spoken=protocol.SPOKEN):
+    """The other revision is stable, and its workers say what they keep."""
+    await agent.set_route(stable=CANARY, canary="")
+    key = f"{{{agent.key}}}:rev:{CANARY}"
+    async with Redis.from_url(redis.url) as raw:
+        await raw.hset(key, "protocol", f"1 {spoken}")
+
+
+async def asked(shared, agent, token="ann-of-finance", **body):
+    async with shared.client(token) as client:
+        path = agent.tasks.replace("/tasks", "/compensations")
+        answer = await client.post(path, json=body)
+        return answer.status_code, answer.json()
+
+
+def states(answer):
+    status, document = answer
+    assert status == 200, document
+    return [one["state"] for one in document["items"]]
+
+
+async def test_a_dry_run_lists_and_the_same_without_it_asks_once(redis, shared, agent):
+    task = await paid(
+        shared,
+        agent,
+        effect("Intended", 1),
+        effect("Done", 1, undo=UNDO),
+        effect("Intended", 2, undo=UNDO),
+        effect("Intended", 3),
+        effect("Done", 3),
+    )
+    await rolled_back(redis, agent)
+    dry = await asked(shared, agent, revision=STABLE, dryRun=True)
+    assert states(dry) == ["Impossible", "WouldCall", "Impossible"]
+    unknown, would, undeclared = dry[1]["items"]
+    assert "nobody knows whether it was made" in unknown["message"]
+    assert (would["effect"], would["tool"], would["arguments"]) == (
+        f"{task}.1.1",
+        "undo_refund",
+        {"order": "A1"},
+    )
+    assert "declares no compensate" in undeclared["message"]
+    made = await asked(shared, agent, revision=STABLE)
+    assert states(made) == ["Impossible", "Asked", "Impossible"]
+    again = await asked(shared, agent, effect=f"{task}.1.1")
+    assert again[1]["items"][0]["taskId"] == made[1]["items"][1]["taskId"]
+    look = await agent.store.routes.look(agent.key, [CANARY])
+    assert look.work[CANARY].queued == 1
+    assert states(await asked(shared, agent, effect=f"{task}.2.1", wasMade=True)) == ["Asked"]
+
+
+async def test_who_may_ask(redis, shared, agent):
+    task = await paid(
+        shared, agent, effect("Intended", 1), effect("Done", 1, undo=UNDO), user="Ann"
+    )
+    await rolled_back(redis, agent)
+    assert (await asked(shared, agent, "the-shop", revision=STABLE))[0] == 403, "no person"
+    assert states(await asked(shared, agent, "cat-elsewhere", revision=STABLE)) == []
+    own = await asked(shared, agent, effect=f"{task}.1.1")
+    assert states(own) == ["Impossible"]
+    assert "for the person who asks" in own[1]["items"][0]["message"]
+    assert states(await asked(shared, agent, "bob-of-support", effect=f"{task}.1.1")) == ["Asked"]
+    for body in ({}, {"revision": "r", "effect": "x"}, {"revision": "r", "wasMade": True}):
+        assert (await asked(shared, agent, **body))[0] == 400
+    assert (await asked(shared, agent, effect="nonsense"))[0] == 400
+
+
+async def test_what_is_in_the_way_is_said(redis, shared, agent):
+    task = await paid(shared, agent, effect("Intended", 1), effect("Done", 1, undo=UNDO))
+    serves = await asked(shared, agent, effect=f"{task}.1.1")
+    assert "roll it back first" in serves[1]["items"][0]["message"]
+    await rolled_back(redis, agent, spoken=protocol.COMPENSATES - 1)
+    older = await asked(shared, agent, effect=f"{task}.1.1")
+    assert "spec.template.worker.image" in older[1]["items"][0]["message"]
+    await agent.set_route(stable=CANARY, canary="", suspended=True)
+    off = await asked(shared, agent, effect=f"{task}.1.1")
+    assert off[1]["items"][0]["message"] == "the agent is suspended"
+
+
+async def test_one_that_has_ended_is_tried_again_by_its_name_alone(redis, shared, agent):
+    task = await paid(shared, agent, effect("Intended", 1), effect("Done", 1, undo=UNDO))
+    await rolled_back(redis, agent)
+    first = (await asked(shared, agent, revision=STABLE))[1]["items"][0]["taskId"]
+    async with shared.client("the-shop") as client:
+        assert (await client.delete(f"/v1/tasks/{first}")).status_code == 200
+        refused = await client.post(f"/v1/tasks/{first}/retry", json={"evenIfActed": True})
+        assert refused.status_code == 409
+    assert states(await asked(shared, agent, revision=STABLE)) == ["Ended"]
+    again = await asked(shared, agent, effect=f"{task}.1.1")
+    assert again[1]["items"][0] | {"taskId": first} == again[1]["items"][0]
+    assert states(again) == ["Asked"]
+    page = await agent.store.effects.page(agent.key, SoughtEffects())
+    (known,) = await agent.store.compensations.known(agent.key, page.items)
+    assert (known.state, known.attempt) == (Undoing.ASKED, 1)
+
+
+async def test_the_terminal_lists_what_would_be_called(redis, shared, agent):
+    task = await paid(shared, agent, effect("Intended", 1), effect("Done", 1, undo=UNDO))
+    await rolled_back(redis, agent)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "penstock_cli", "compensate", agent.key.name, "-n", "shop"),
+        *("--revision", STABLE, "--dry-run"),
+        env={**os.environ, "PENSTOCK_GATEWAY_URL": shared.url, "PENSTOCK_TOKEN": "ann-of-finance"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    code, said, told = await ended(process)
+    assert (code, told) == (0, "")
+    row = said.splitlines()[1]
+    assert row.split()[:5] == ["WouldCall", "refund", f"{task}.1.1", "150", "u-1"]
+    assert 'undo_refund {"order": "A1"}' in row
+    assert said.splitlines()[-1] == "1 WouldCall"

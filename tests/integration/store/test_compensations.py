@@ -1,0 +1,126 @@
+"""The mark that a call is undone once, on a real Redis: also where the newest second is lost, and with a foreign hand."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from penstock.effects import EffectState, Undoing, Undone
+from penstock.task import Outcome, TaskStatus, Usage
+from penstock_store.compensations import Asked, By
+from tests.integration.store.conftest import CANARY, STABLE
+from tests.integration.store.test_effects import ANY, claim, effect, say
+
+__all__ = ["claim"]
+pytestmark = pytest.mark.redis
+
+UNDO = {"tool": "undo_refund", "arguments": {"order": "A1"}}
+BY = By("boss")
+
+
+@pytest.fixture
+async def paid(desk, claim):
+    """A call that stable has made; another revision is stable now, and its workers are of this release."""
+    kind, said = effect(EffectState.DONE)
+    await say(desk, claim, effect(EffectState.INTENDED))
+    await say(desk, claim, (kind, said | {"undo": UNDO}))
+    await desk.raw.hset(f"{desk.keys.tag}:route", mapping={"stable": CANARY, "candidate": ""})
+    await desk.raw.hset(f"{desk.keys.tag}:rev:{CANARY}", "protocol", "1 5")
+    (found,) = (await desk.store.effects.page(desk.agent, ANY)).items
+    return found
+
+
+@pytest.fixture
+def undone(desk):
+    return f"{desk.keys.tag}:effects:undone"
+
+
+async def known(desk, paid):
+    (found,) = await desk.store.compensations.known(desk.agent, [paid])
+    return found
+
+
+async def ask(desk, paid, seen=None):
+    seen = seen or await known(desk, paid)
+    return await desk.store.compensations.ask(desk.agent, paid, paid.undo, seen, BY)
+
+
+def compensating(state, paid):
+    kind, said = effect(state)
+    return kind, said | {"tool": "undo_refund", "compensates": paid.call}
+
+
+async def test_it_is_a_task_of_stable_that_is_no_sample_and_says_what_it_undoes(desk, paid):
+    said, task = await ask(desk, paid)
+    assert said is Asked.ASKED
+    (made,) = await desk.claim(CANARY)
+    assert made.task.id == task
+    wanted = made.task.compensation
+    assert (wanted.call, wanted.tool, wanted.arguments) == (
+        paid.call,
+        "undo_refund",
+        '{"order": "A1"}',
+    )
+    assert (made.task.tenant, made.task.user) == (paid.tenant, paid.user)
+    assert await desk.store.claims.finish(made, Outcome(TaskStatus.FAILED), Usage())
+    rows = await desk.raw.xrange(f"{desk.keys.tag}:outcomes")
+    assert b"LeftOut" in rows[-1][1][b"f"]
+
+
+async def test_who_comes_later_changes_nothing(desk, paid):
+    _, first = await ask(desk, paid)
+    assert (await ask(desk, paid, Undone()))[0] is Asked.CHANGED
+    assert (await ask(desk, paid))[0] is Asked.CHANGED, "its task goes on"
+    assert len(await desk.claim(CANARY)) == 1
+    assert (await known(desk, paid)).task == first
+
+
+async def test_the_calls_own_effect_is_the_mark_where_redis_has_lost_the_asking(desk, paid, undone):
+    _, task = await ask(desk, paid)
+    (made,) = await desk.claim(CANARY)
+    await say(desk, made, compensating(EffectState.INTENDED, paid))
+    assert (await known(desk, paid)).state is Undoing.INTENDED
+    await desk.raw.delete(undone, desk.keys.task(task))
+    await say_again(desk, made, compensating(EffectState.DONE, paid))
+    assert (await known(desk, paid)).state is Undoing.DONE
+
+
+async def say_again(desk, made, told):
+    """What a worker that lives says after a break, of a task that Redis has lost."""
+    desk.store.claims._effects.remember(made, [told[0], json.dumps(told[1])])
+    await desk.store.claims._effects.say_again(desk.agent)
+
+
+async def test_made_again_after_a_loss_it_has_the_same_id_and_after_a_refusal_another(
+    desk, paid, undone
+):
+    _, first = await ask(desk, paid)
+    await desk.raw.delete(undone, desk.keys.task(first))
+    assert (await ask(desk, paid))[1] == first
+    await desk.raw.hset(
+        undone, paid.call.partition(".")[2], f"Refused {first.rpartition('.')[2]} 1"
+    )
+    _, second = await ask(desk, paid)
+    assert second != first
+
+
+async def test_what_is_done_stays_done_and_what_another_hand_writes_is_not_made_again(
+    desk, paid, undone
+):
+    await ask(desk, paid)
+    (made,) = await desk.claim(CANARY)
+    for state in (EffectState.INTENDED, EffectState.DONE, EffectState.INTENDED):
+        await say(desk, made, compensating(state, paid))
+    assert (await known(desk, paid)).state is Undoing.DONE
+    await desk.raw.hset(undone, paid.call.partition(".")[2], "rubbish")
+    assert (await known(desk, paid)).state is Undoing.INTENDED
+    assert (await ask(desk, paid))[0] is Asked.CHANGED
+
+
+async def test_stables_own_call_and_workers_of_a_release_before_are_refused(desk, paid):
+    await desk.raw.hset(f"{desk.keys.tag}:rev:{CANARY}", "protocol", "1 4")
+    assert (await ask(desk, paid))[0] is Asked.OLDER_WORKERS
+    await desk.raw.hset(f"{desk.keys.tag}:route", "stable", STABLE)
+    assert (await ask(desk, paid))[0] is Asked.SERVES
+    assert await known(desk, paid) == Undone()
