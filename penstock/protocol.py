@@ -18,6 +18,7 @@ SILENT: Final = 1
 COMPENSATES: Final = 5  # from this number on workers make compensations
 BUDGETS: Final = "spec.budgets"
 ANALYSIS: Final = "spec.analysis"
+SHADOW: Final = "spec.strategy.shadow"
 _HOLDS_MS: Final = 60_000  # it is said with each heartbeat
 
 
@@ -47,6 +48,7 @@ def need(
     *,
     restricted: bool = False,
     analysis: Analysis | None = None,
+    shadowed: bool = False,
 ) -> Need:
     """What workers of a template must keep. A new field that they must not pass over adds a line.
 
@@ -55,6 +57,7 @@ def need(
         budget: of the Agent, which all its revisions share.
         restricted: whether the Agent has restrictions.
         analysis: of its AgentRollout, where the revision may be the canary.
+        shadowed: whether that makes copies of stable's tasks for the canary: both sides' workers do.
     """
     model = template.model
     shared, trial = budget or Budget(), analysis or Analysis()
@@ -88,6 +91,7 @@ def need(
         Need(5, "spec.template.oversight.rules[].signIn")
         if template.oversight and any(rule.sign_in for rule in template.oversight.rules)
         else Need(),
+        Need(5, SHADOW) if shadowed else Need(),
         Need(3, f"{ANALYSIS}.canaryBudgetPercent") if trial.canary_budget_percent else Need(),
     )
     return max(needs, key=lambda one: one.number)

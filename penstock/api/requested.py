@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from penstock.api.fields import Block, Message, Timestamp
+from penstock.api.fields import Block, Message, Percent, Timestamp
 
 
 class LastRequest(Block):
@@ -20,3 +20,13 @@ class LastRequest(Block):
     ] = ""
     message: Annotated[Message, Field(description="What was done, or why not.")] = ""
     at: Annotated[Timestamp, Field(description="When it was handled.")] = ""
+
+
+class SetpointSeen(Block):
+    """Which setpoint was seen, and for which canary it was meant."""
+
+    percent: Annotated[Percent, Field(description="The setpoint.")]
+    revision: Annotated[
+        str, Field(max_length=63, description="Canary it belongs to; empty: none, a ceiling.")
+    ]
+    generation: Annotated[int, Field(ge=0, description="Generation it was first seen at.")]

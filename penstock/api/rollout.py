@@ -24,7 +24,8 @@ from penstock.api.fields import (
     Timestamp,
 )
 from penstock.api.interruptions import Delay, Halt, StableBrake, StuckQueue, Suspension
-from penstock.api.requested import LastRequest
+from penstock.api.requested import LastRequest, SetpointSeen
+from penstock.api.shadow import DeclaredShadow
 from penstock.traffic import Split, Unit
 
 
@@ -96,6 +97,8 @@ _DEADLINE_SECONDS: Final = 43200
 
 class Strategy(Block):
     """The automatic path of a canary."""
+
+    shadow: DeclaredShadow = None
 
     steps: Annotated[
         tuple[Step, ...],
@@ -229,19 +232,10 @@ class Source(StrEnum):
 class Stage(StrEnum):
     """How far the canary is."""
 
+    SHADOW = "Shadow"
     STEPS = "Steps"
     FINAL_HOLD = "FinalHold"
     DONE = "Done"
-
-
-class SetpointSeen(Block):
-    """Which setpoint was seen, and for which canary it was meant."""
-
-    percent: Annotated[Percent, Field(description="The setpoint.")]
-    revision: Annotated[
-        str, Field(max_length=63, description="Canary it belongs to; empty: none, a ceiling.")
-    ]
-    generation: Annotated[int, Field(ge=0, description="Generation it was first seen at.")]
 
 
 class Share(Block):
@@ -296,7 +290,7 @@ class AgentRolloutStatus(Block):
     ] = None
     route_version: Annotated[int, Field(ge=0, description="Grows with each traffic change.")] = 0
     epoch: Annotated[int, Field(ge=0, description="Leadership the decision was made in.")] = 0
-    stage: Annotated[Stage, Field(description="Steps, FinalHold or Done.")] = Stage.DONE
+    stage: Annotated[Stage, Field(description="Shadow, Steps, FinalHold or Done.")] = Stage.DONE
     current_step_index: Annotated[
         int, Field(ge=0, le=16, description="Index of the step, from 0.")
     ] = 0

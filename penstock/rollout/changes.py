@@ -72,7 +72,7 @@ def fresh_attempt(facts: Facts, attempt: int) -> dict[str, Any]:
     through = observed.counted_through if observed else facts.status.analysis.counted_through
     return {
         **NOWHERE,
-        "stage": Stage.STEPS,
+        "stage": Stage.SHADOW if facts.strategy.shadow and facts.stable else Stage.STEPS,
         "attempt": attempt,
         "share": share(facts, 0, Source.NONE),
         "steps_hash": path.steps_hash(facts.strategy),

@@ -14,7 +14,7 @@ from penstock.api import condition
 from penstock.api.analysis import Reason
 from penstock.api.interruptions import Delay
 from penstock.api.reasons import WaitReason
-from penstock.api.rollout import OnDeadline, Source, StepApproval
+from penstock.api.rollout import OnDeadline, Source, Stage, StepApproval
 from penstock.rollout import cancels, checks, gates, path, proofs
 from penstock.rollout.comparing import comparing
 from penstock.rollout.facts import Facts
@@ -57,6 +57,8 @@ def delay(facts: Facts, reason: WaitReason) -> Delay | None:
     before = facts.status.delay or Delay()
     if facts.strategy.deadline_seconds is None or not path.under_way(facts.status):
         return None
+    if facts.status.stage is Stage.SHADOW:
+        return None  # it has no user yet, and what copies show rejects and promotes nobody
     if reason in COUNTED:
         now = condition.timestamp(facts.now)
         return before if before.since else before.model_copy(update={"since": now})

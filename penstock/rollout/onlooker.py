@@ -20,6 +20,7 @@ from penstock.api import condition
 from penstock.api.analysis import CheckReport
 from penstock.api.external import GateReport
 from penstock.api.reasons import ConditionType, WaitReason
+from penstock.api.rollout import Stage
 from penstock.rollout import (
     checks,
     deadline,
@@ -31,6 +32,7 @@ from penstock.rollout import (
     path,
     proofs,
     returning,
+    shadow_stage,
 )
 from penstock.rollout.facts import Facts
 from penstock.rollout.judged import Judged
@@ -164,7 +166,10 @@ def _holder(facts: Facts, moves: Sequence[Move | None]) -> int | None:
 
 def _asked_by(facts: Facts) -> Check | None:
     """Who asks for what is awaited, where that goes by what the operator alone knows."""
+    in_shadow = facts.status.stage is Stage.SHADOW
     match facts.status.waiting:
+        case WaitReason.AWAITING_EVIDENCE | WaitReason.ANALYSIS_UNCLEAR if in_shadow:
+            return shadow_stage.copies_awaited
         case WaitReason.AWAITING_EVIDENCE:
             compared = facts.situation.spec.analysis.comparison is not None
             return proofs.not_proven if compared else checks.evidence_not_sufficient

@@ -76,6 +76,8 @@ def label(strategy: Strategy, status: AgentRolloutStatus) -> str:
         return "-"
     if status.stage is Stage.FINAL_HOLD:
         return "final"
+    if status.stage is Stage.SHADOW:
+        return "shadow"
     reached = status.current_step_index + 1 if started(status) else 0
     if status.share.source is Source.SETPOINT and not status.share.percent:
         reached = 0

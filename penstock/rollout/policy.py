@@ -4,7 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from penstock.rollout import checks, deadline, gates, harm, holds, proofs, returning, watch
+from penstock.rollout import (
+    checks,
+    deadline,
+    gates,
+    harm,
+    holds,
+    proofs,
+    returning,
+    shadow_stage,
+    watch,
+)
 from penstock.rollout.facts import Facts
 from penstock.rollout.moves import Move
 
@@ -60,7 +70,8 @@ POLICY: Final = (
     Entry(checks.ceiling, "the share that catches up with its step is raised by itself"),
     Entry(returning.within_window, "under a ceiling it climbs by steps, as any other", free=True),
     Entry(deadline.exceeded, "who returns to what was good waits for nothing that could be late"),
-    Entry(checks.first_step, "workers for the first step, too, may be missing for too long"),
+    Entry(shadow_stage.copies_awaited, "no clock runs before there are users", free=True),
+    Entry(checks.first_step, "no user is given to who has not been tried on copies"),
     Entry(checks.hold_not_over, "a hold is over only where a step was entered"),
     Entry(checks.evidence_unclear, "a person is asked for nothing that time may settle"),
     Entry(checks.evidence_suspect, "more tasks do not settle what a person must"),

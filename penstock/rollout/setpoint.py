@@ -3,7 +3,8 @@
 from typing import Final
 
 from penstock import names
-from penstock.api.rollout import Setpoint, SetpointSeen
+from penstock.api.requested import SetpointSeen
+from penstock.api.rollout import Setpoint
 
 #: Owner of a setpoint whose canary has ended: nobody's, even if that revision comes back.
 SPENT: Final = "-"

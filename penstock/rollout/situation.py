@@ -12,6 +12,7 @@ from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus
 from penstock.effects import HarmDone, Sums
 from penstock.money.ledger import Limit, Stop
 from penstock.rollout.capacity import Capacity
+from penstock.shadow import Trial
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,8 @@ class Situation:
     asked for the first time. ``expected_micro_usd`` is what a task is declared to cost, None where it is not. ``agent_limits``
     are those of the budget that the Agent enforces, None where it cannot be read; ``stops`` tells for want of which
     of its own limits calls of a revision were refused, ``harm`` what a revision has done since that is bounded.
-    ``effects`` is what the calls of a revision have done, where Redis has said it.
+    ``effects`` is what the calls of a revision have done, where Redis has said it; ``trials`` what copies of tasks
+    have shown of it, where they are made.
     ``turned_away_at``: when a caller was last refused for want of a stable revision, None where none was.
     """
 
@@ -115,6 +117,7 @@ class Situation:
     stops: Mapping[str, tuple[Stop, ...]] = field(default_factory=dict)
     harm: Mapping[str, HarmDone] = field(default_factory=dict)
     effects: Mapping[str, Sums] = field(default_factory=dict)
+    trials: Mapping[str, Trial] = field(default_factory=dict)
     external: Mapping[str, Answer] = field(default_factory=dict)
     turned_away_at: datetime | None = None
     namespace: str = ""

@@ -238,7 +238,7 @@ def _set_share(move: moves.SetShare, facts: Facts) -> Change:
         **(fresh_step(facts) if facts.started or move.percent else {}),
         "delay": None,
         "share": share(facts, move.percent, move.source),
-        "stage": Stage.FINAL_HOLD if final else Stage.STEPS,
+        "stage": Stage.FINAL_HOLD if final else _stage_at(facts, move.percent),
         "current_step_index": min(index, len(facts.strategy.steps) - 1),
     }
     if move.source is Source.SETPOINT:
@@ -248,6 +248,12 @@ def _set_share(move: moves.SetShare, facts: Facts) -> Change:
     if move.percent > COMPARABLE_PERCENT:
         update["suspension"] = _compared(facts)
     return Change(updated(facts, update), _told_of_share(facts, move))
+
+
+def _stage_at(facts: Facts, percent: int) -> Stage:
+    """A share above 0 ends the stage of copies; while there is none it lasts."""
+    in_shadow = facts.status.stage is Stage.SHADOW and not percent
+    return Stage.SHADOW if in_shadow else Stage.STEPS
 
 
 def _told_of_share(facts: Facts, move: moves.SetShare) -> tuple[Happening, ...]:

@@ -12,7 +12,7 @@ from penstock.access import Access, Heard
 from penstock.effects import HarmDone
 from penstock.errors import StoreRefused
 from penstock.escalation import Decision, Verdict
-from penstock.money.ledger import Amount, Spending
+from penstock.money.ledger import Amount
 from penstock.names import AgentKey
 from penstock.protocol import Spoken
 from penstock.task import (
@@ -25,7 +25,7 @@ from penstock.task import (
     Usage,
 )
 from penstock.traffic import RequestRates, Route
-from penstock_store import checkpoints, effect_sums, money, undo_fields
+from penstock_store import checkpoints, effect_sums, money, trials, undo_fields
 from penstock_store.records import Claim, Event, Look, RevisionWork
 from penstock_store.scripts import COMPENSATION_VERSION, TASK_VERSION
 
@@ -302,12 +302,11 @@ def _event(entry: Sequence[Any]) -> Event | None:
 
 def route_record(route: Route) -> tuple[str, ...]:
     """A route as Redis stores it, without its revisions; `look.lua` reads the fields in this order."""
-    numbers = (str(route.epoch), str(route.version))
     split = route.split
     share = (split.stable, split.canary, str(split.percent), split.salt, str(split.unit))
     admission = (str(int(split.suspended)), str(route.max_queued), _rates(route.rates))
     declared = (route.budget_mark, route.restrictions, route.harm, route.shadow)
-    return (route.uid, *numbers, *share, *admission, *declared)
+    return (route.uid, str(route.epoch), str(route.version), *share, *admission, *declared)
 
 
 def _rates(rates: RequestRates) -> str:
@@ -318,7 +317,9 @@ def _rates(rates: RequestRates) -> str:
 def look(answer: Sequence[Any]) -> Look:
     """A look from what look.lua answers."""
     now_ms, stored, first, last, works, waiting, trimmed, *more = answer
-    cost_today, spending, overdue, marked, harm, effected, parked, lapses_ms, waits_ms = more
+    cost_today, spending, overdue, marked, harm, effected, shadowed, parked, lapses_ms, waits_ms = (
+        more
+    )
     record = tuple((field or b"").decode(errors="replace") for field in stored)
     uid, epoch, version, *_ = record
     return Look(
@@ -345,24 +346,17 @@ def look(answer: Sequence[Any]) -> Look:
             if (number := _spoken(word(said)))
         },
         cost_today=costs(cost_today),
-        spending=_spending(spending),
+        spending=money.spending_or_none(spending),
         stops=money.stops(marked),
         harm=_harm(harm),
         effects=effect_sums.read_or_none(effected),
+        trial=trials.read(shadowed),
     )
 
 
 def costs(flat: Sequence[bytes]) -> dict[str, int]:
     """Micro-USD by revision; 0 where another hand has written what is no number."""
     return {name: _number(word(value)) for name, value in pairs(flat).items()}
-
-
-def _spending(said: Sequence[Any]) -> Spending | None:
-    """What is spent of a budget; None where there is none, or another hand has written into it."""
-    try:
-        return money.spending(said) if said else None
-    except (ValueError, TypeError):
-        return None
 
 
 def _harm(said: Sequence[bytes]) -> HarmDone | None:

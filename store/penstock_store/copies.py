@@ -131,7 +131,7 @@ class Copies:
         place = codec.pairs(await read("HGETALL", own.copies_spent(revision)))
         found = await read("LRANGE", own.copies_found(revision), "0", "-1")
         with codec.reading(f"what copies have shown of revision {revision}"):
-            figures = {name: int(count) for name, count in counts.items()}
+            figures = {name: int(count) for name, count in counts.items() if name != "since"}
             tokens, micro_usd = (
                 int(place.get(settled, 0)) + int(place.get(held, 0))
                 for settled, held in (("t", "ot"), ("u", "ou"))

@@ -193,6 +193,14 @@ def spending(said: Sequence[Any]) -> Spending:
     return Spending(int(now_ms), tuple(_spent(each) for each in windows), refusals, marks)
 
 
+def spending_or_none(said: Sequence[Any]) -> Spending | None:
+    """The same; None where there is no budget, or another hand has written into it."""
+    try:
+        return spending(said) if said else None
+    except (ValueError, TypeError):
+        return None
+
+
 def _counts(flat: Sequence[bytes]) -> Iterator[tuple[str, int]]:
     for name, count in zip(flat[::2], flat[1::2], strict=True):
         yield name.decode(), int(count)

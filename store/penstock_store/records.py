@@ -12,6 +12,7 @@ from penstock.money.ledger import Answer, Spending, Stop
 from penstock.names import AgentKey
 from penstock.outcomes import Row
 from penstock.protocol import Spoken
+from penstock.shadow import Trial
 from penstock.task import Task, TaskStatus
 from penstock.traffic import Arm
 from penstock_store.keys import AgentKeys
@@ -168,6 +169,7 @@ class Look:
     spending: Spending | None = None  # of the agent and its canary; None where there is no budget
     stops: tuple[Stop, ...] = ()  # where calls of the route's canary were refused
     harm: HarmDone | None = None  # what the route's canary has done; None where that is not bounded
+    trial: Trial | None = None  # what copies have shown of it; None where none are made
     effects: Sums | None = None  # what calls of the route's canary have done; None without a canary
 
     @property
@@ -193,6 +195,11 @@ class Look:
     def harm_bound(self) -> str:
         """What the canary may do to the world, as the route carries it; "" where that is not bounded."""
         return "".join(self.route_record[13:14])
+
+    @property
+    def shadow(self) -> str:
+        """Whether copies of tasks are made for the canary, as the route carries it; "" where not."""
+        return "".join(self.route_record[14:15])
 
     def admits(self, uid: str) -> bool:
         """Whether the route in force is of this Agent, leads everybody to a revision, and is not suspended."""

@@ -50,6 +50,8 @@ _SPENDING = "tests/unit/rollout/test_money.py::"
 _HARM_BUDGET = "tests/unit/rollout/test_harm_budget.py::"
 _HARM = _HARM_BUDGET + "test_a_canary_that_has_done_its_harm_is_stopped_and_not_rejected"
 _HARM_BOUND = _HARM_BUDGET + "test_a_route_carries_the_limits_with_the_tools_that_count"
+_SHADOW = "tests/unit/rollout/test_shadow_stage.py::"
+_SHADOWED = _SHADOW + "test_each_number_that_is_declared_holds_the_first_step_or_does_not"
 _GATES = "tests/unit/rollout/test_external_gates.py::"
 _ASKED = "tests/unit/operator/test_gates.py::"
 _UNDONE = (
@@ -276,6 +278,12 @@ TESTS = {
         "analysis.dryRun": _COMPARING + "test_a_check_that_only_reports_condemns_and_holds_nothing",
         "analysis.guardrails.costPercentOfBudget": _COSTS
         + "test_the_percentage_is_of_what_a_task_is_expected_to_cost",
+        "strategy.shadow.percent": "tests/unit/operator/test_shadow_route.py::test_a_route_carries_the_stage_as_it_is_declared",
+        "strategy.shadow.spendCapUSD": _SHADOW
+        + "test_what_copies_may_spend_is_bounded_in_the_stage_alone",
+        "strategy.shadow.holdSeconds": _SHADOWED,
+        "strategy.shadow.minTasks": _SHADOWED,
+        "strategy.shadow.minAgreementPercent": _SHADOWED,
         "analysis.harm.maxFailedTasks": _HARM,
         "analysis.harm.maxIrreversibleCalls": _HARM,
         "analysis.harm.maxAmount.tool": _HARM_BOUND,

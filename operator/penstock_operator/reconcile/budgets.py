@@ -5,13 +5,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from penstock import restrictions
+from penstock import names, restrictions
+from penstock import shadow as shadows
 from penstock.api import budgets
 from penstock.api.budgets import PerCaller
 from penstock.api.restrictions import NO_RESTRICTIONS
-from penstock.api.tool import Tool
+from penstock.api.tool import Effect, Tool
 from penstock.money.ledger import Budget, Mode
-from penstock.rollout import allowance, harm_budget
+from penstock.rollout import allowance, harm_budget, shadow_stage
+from penstock.shadow import Shadow
 from penstock.traffic import NO_RATES, RequestRates
 from penstock_operator.cluster.kinds import namespace_of
 from penstock_operator.reconcile import lifting
@@ -47,7 +49,10 @@ def budget(world: World, course: Course) -> Budget | None:
     if world.rollout is None or course.rollout_status is None:
         return declared
     agent, analysis = declared or Budget(), world.rollout.spec.analysis
-    own = allowance.limits(analysis, agent.limits, course.rollout_status)
+    own = (
+        *allowance.limits(analysis, agent.limits, course.rollout_status),
+        *shadow_stage.cap(world.rollout.spec.strategy, course.rollout_status),
+    )
     return replace(agent, limits=(*agent.limits, *own)) if own else declared
 
 
@@ -59,6 +64,21 @@ def harm(world: World, course: Course, tools: Sequence[Tool]) -> str:
     if world.rollout is None or status is None:
         return ""
     return harm_budget.written(world.rollout.spec.analysis, status, tools)
+
+
+def shadow(world: World, course: Course, stable: Sequence[Tool]) -> str:
+    """Whether copies of tasks are made for the canary, as a route carries it; ``stable`` are the tools of stable."""
+    if world.spec is None:
+        return world.look.shadow if world.look else ""
+    status = course.rollout_status
+    declared = world.rollout.spec.strategy.shadow if world.rollout else None
+    if world.rollout is None or declared is None or status is None:
+        return ""
+    if not shadow_stage.is_on(world.rollout.spec.strategy, status):
+        return ""
+    changing = [tool.name for tool in stable if tool.effect is not Effect.READ_ONLY]
+    canary = names.hash_of(status.canary_revision or "")
+    return shadows.written(Shadow(canary, declared.percent, changing))
 
 
 def restricted(world: World) -> str:

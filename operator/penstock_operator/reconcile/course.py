@@ -15,6 +15,7 @@ from penstock.money.ledger import Limit, Mode
 from penstock.rollout import capacity, engine
 from penstock.rollout.capacity import Capacity
 from penstock.rollout.situation import Decision, Happening, Pods, Situation
+from penstock.shadow import Trial
 from penstock.traffic import Split
 from penstock_operator.cluster.kinds import annotations_of, name_of, namespace_of
 from penstock_operator.cluster.reading import Rollout
@@ -133,6 +134,7 @@ def situation(world: World, stock: Stock, rollout: Rollout) -> Situation:
         stops={canary: world.look.stops} if _is_of_canary(world, canary) and world.look else {},
         harm=_harm(world, canary),
         effects=_effects(world, canary),
+        trials=_trials(world, canary),
         expected_micro_usd=budgets.expected_micro_usd(world.spec.budgets) if world.spec else None,
         external=world.external,
         turned_away_at=_turned_away_at(work),
@@ -165,6 +167,12 @@ def _effects(world: World, canary: str) -> dict[str, Sums]:
     """What the canary's calls have done, where Redis has said it."""
     done = world.look.effects if world.look and _is_of_canary(world, canary) else None
     return {} if done is None else {canary: done}
+
+
+def _trials(world: World, canary: str) -> dict[str, Trial]:
+    """What copies have shown of the canary, where they are made."""
+    seen = world.look.trial if world.look and _is_of_canary(world, canary) else None
+    return {} if seen is None else {canary: seen}
 
 
 def _is_of_canary(world: World, canary: str) -> bool:

@@ -290,7 +290,8 @@ def _route(world: World, course: Course, crews: tuple[Crew, ...]) -> Route | Non
         rates=budgets.rates(world),
         budget_mark=budgets.mark(world, course),
         restrictions=budgets.restricted(world),
-        harm=budgets.harm(world, course, _tools(course, crews)),
+        harm=budgets.harm(world, course, _tools_of(_canary(course), crews)),
+        shadow=budgets.shadow(world, course, _tools_of(course.split.stable, crews)),
         revisions=(lost if is_lost else {})
         | {
             crew.known.cut.hash: RoutedRevision(
@@ -305,12 +306,14 @@ def _route(world: World, course: Course, crews: tuple[Crew, ...]) -> Route | Non
     )
 
 
-def _tools(course: Course, crews: tuple[Crew, ...]) -> Sequence[Tool]:
-    """The tools of the canary."""
-    canary = course.split.canary or (
-        course.rollout_status and course.rollout_status.canary_revision
-    )
-    known = (crew.known for crew in crews if crew.known.name == canary)
+def _canary(course: Course) -> str | None:
+    status = course.rollout_status
+    return course.split.canary or (status.canary_revision if status else None)
+
+
+def _tools_of(revision: str | None, crews: tuple[Crew, ...]) -> Sequence[Tool]:
+    """The tools of a revision."""
+    known = (crew.known for crew in crews if crew.known.name == revision)
     return next((one.cut.template.tools for one in known), ())
 
 

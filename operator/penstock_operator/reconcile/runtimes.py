@@ -70,7 +70,10 @@ def _need(world: World, cut: Revision) -> protocol.Need:
     restricted = bool(world.spec and world.spec.restrictions)
     may_be_canary = world.rollout is not None and cut.name != world.status.stable_revision
     analysis = world.rollout.spec.analysis if world.rollout and may_be_canary else None
-    return protocol.need(cut.template, budget, restricted=restricted, analysis=analysis)
+    shadowed = world.rollout is not None and world.rollout.spec.strategy.shadow is not None
+    return protocol.need(
+        cut.template, budget, restricted=restricted, analysis=analysis, shadowed=shadowed
+    )
 
 
 def _unkept(world: World, cut: Revision, number: int) -> str:
@@ -79,7 +82,7 @@ def _unkept(world: World, cut: Revision, number: int) -> str:
         return ""
     image, newer = world.installation.image_of(cut), world.installation.runtime_image
     who = cut.name if need.field.startswith("spec.template") else "the Agent"
-    who = "the AgentRollout" if need.field.startswith(protocol.ANALYSIS) else who
+    who = "the AgentRollout" if need.field.startswith((protocol.ANALYSIS, protocol.SHADOW)) else who
     words = f"the workers of image {image} do not keep {need.field}, which {who} declares: "
     if cut.template.worker.image:
         return (

@@ -3,7 +3,7 @@
 -- refused for want of another revision} of each,
 -- tasks that wait for an earlier one of their session, 1 when the log has lost its first rows, micro-USD of today in pairs by
 -- revision, what `spent.lua` answers of the budget or nothing, 1 when the ledger has calls that are open past their time,
--- where calls of the canary were refused (see places.marked), what it has done (see harm.seen), calls that wait for a person, and in how many ms time decides
+-- where calls of the canary were refused (see places.marked), what it has done (see harm.seen, and effected), what copies have shown of it (see copied), calls that wait for a person, and in how many ms time decides
 -- the first of them, for how long that one has waited, what its calls have done: {users, its sums in pairs}, or nothing}; route is its
 -- fields, or empty.
 -- KEYS: tag, route, outcomes. ARGV: what each id begins with, then revisions; others are told of when they hold tasks.
@@ -91,6 +91,15 @@ local function effected()
   return {users, call("HGETALL", T .. ":effects:of:" .. route.candidate)}
 end
 
+-- What copies have shown of the canary for which they are made, and what they have spent; see shared/shadow.lua.
+local function copied()
+  if not route or (route.shadow or "") == "" then return {} end
+  local is_json, said = pcall(cjson.decode, route.shadow)
+  if not is_json or type(said) ~= "table" or type(said.canary) ~= "string" then return {} end
+  local place = T .. ":led:shadow:" .. said.canary .. ":total:0"
+  return {call("HGETALL", T .. ":shadow:seen:" .. said.canary), call("HGETALL", place)}
+end
+
 local works, named = {}, {}
 for _, revision in ipairs({unpack(ARGV, 2)}) do
   works[#works + 1], named[revision] = work(revision), true
@@ -102,5 +111,5 @@ return {
   NOW, call("HMGET", ROUTE, "uid", "epoch", "version", "stable", "candidate", "percent", "salt", "unit", "suspended", "maxQueued", "rates", "budget", "restrictions", "harm", "shadow"),
   id_of(call("XRANGE", OUTCOMES, "-", "+", "COUNT", 1)),
   id_of(call("XREVRANGE", OUTCOMES, "+", "-", "COUNT", 1)), works, waiting_tasks(), is_trimmed(),
-  call("HGETALL", spend_key()), spending(), has_overdue_calls(), marked(), harm.seen(), effected(), unpack(parked()),
+  call("HGETALL", spend_key()), spending(), has_overdue_calls(), marked(), harm.seen(), effected(), copied(), unpack(parked()),
 }

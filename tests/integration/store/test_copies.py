@@ -18,7 +18,7 @@ from penstock.money.ledger import (
     Settlement,
     Window,
 )
-from penstock.shadow import Intent, Shadow, Verdict
+from penstock.shadow import Intent, Shadow, Trial, Verdict
 from penstock.task import TaskStatus, Usage
 from penstock.traffic import Standing
 from penstock_store.copies import Found
@@ -284,3 +284,20 @@ async def test_what_another_hand_has_written_copies_nothing_and_breaks_nothing(d
         await desk.raw.hset(desk.keys.route, "shadow", said)
         await ends(desk)
     assert not await heard(desk)
+
+
+async def test_a_look_tells_of_copies_as_long_as_they_are_made(desk, purse):
+    assert (await desk.store.routes.look(desk.agent, [])).trial is None
+    await shadowed(desk)
+    assert (await desk.store.routes.look(desk.agent, [])).trial == Trial()
+    copies = [await taken(desk) for _ in range(4)]
+    for copy, verdict in zip(copies, Verdict, strict=True):
+        await desk.store.copies.tell(copy, Found(verdict, TaskStatus.SUCCEEDED))
+    reserved = await purse.reserve(copies[0].id)
+    look = await desk.store.routes.look(desk.agent, [])
+    spent, begun = reserved.most.micro_usd, look.trial.begun_ms
+    assert look.trial == Trial(begun, 4, 3, 1, micro_usd=spent)
+    assert 0 < look.now_ms - begun < 600_000
+    assert look.shadow == desk.route.shadow
+    await shadowed(desk, shadow="")
+    assert (await desk.store.routes.look(desk.agent, [])).trial is None

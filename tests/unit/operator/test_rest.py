@@ -14,6 +14,7 @@ from penstock.effects import HarmDone, Sums
 from penstock.money.ledger import Amount, Limit, Scope, Spending, Spent, Stop, Unit, Window
 from penstock.protocol import Spoken
 from penstock.rollout.situation import Pods
+from penstock.shadow import Trial
 from penstock_operator.cluster.kinds import AGENT, DEPLOYMENT, RECORD
 from penstock_operator.reconcile import lasting, plan
 from penstock_operator.reconcile.memory import Lull
@@ -213,7 +214,7 @@ LOOK = Look(
     heard={"a": Heard(Access.ACCEPTED, 990_000)}, spoken={"a": Spoken(5, 990_000)},
     cost_today={"a": 1}, spending=Spending(1_000_000, (SPENT,), {LIMIT: 1}, MARKS),
     stops=(Stop(Limit(*LIMIT, 1), 1),), harm=HarmDone(1, 1, 1, 1, 1),
-    effects=Sums(1, 1, 1, {"refund": 1}),
+    effects=Sums(1, 1, 1, {"refund": 1}), trial=Trial(1, 1, 1, 1, 1, 1, 1),
 )  # fmt: skip
 #: What is spent comes with an end of a task, whose row tells of it; a day and a window end by themselves.
 MONEY = {"cost_today", "spending.now_ms", "spending.windows", "spending.refusals", "spending.marks"}
@@ -224,6 +225,7 @@ WITHOUT_REST = {
     "waits_ms",
 }  # while a task waits its agent does not rest
 NEWS = {"work.turned_away_ms"}  # a caller who is refused, as a task that comes
+ONCE = {"trial.begun_ms"}  # with the first copy
 
 
 def places(value: Any, path: str = "") -> dict[str, Any]:
@@ -250,7 +252,7 @@ def places(value: Any, path: str = "") -> dict[str, Any]:
 @pytest.mark.parametrize("place", places(LOOK))
 def test_what_changes_by_itself_in_a_look_ends_no_rest_and_all_else_does(place: str) -> None:
     moment = place.endswith("_ms")
-    assert not moment or place in BY_ITSELF | WITHOUT_REST | NEWS, (
+    assert not moment or place in BY_ITSELF | WITHOUT_REST | NEWS | ONCE, (
         "say whether it changes by itself"
     )
     same = without_moments(places(LOOK)[place]) == without_moments(LOOK)

@@ -75,4 +75,4 @@ def test_a_budget_that_only_reports_refuses_nothing():
 def test_without_budgets_there_is_no_rate_and_the_record_is_that_of_the_version_before():
     assert not rates()
     assert not rates(mode="Report")
-    assert codec.route_record(Route("u", 1, 1, Split("s")))[-2:] == ("", "")
+    assert codec.route_record(Route("u", 1, 1, Split("s")))[-3:] == ("", "", "")

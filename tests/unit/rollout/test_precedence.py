@@ -12,7 +12,18 @@ from penstock.analysis.metrics import Tally
 from penstock.api.analysis import Guardrails, OnStable
 from penstock.api.comparison import OnNoEvidence
 from penstock.api.rollout import OnDeadline
-from penstock.rollout import checks, deadline, gates, harm, holds, policy, proofs, returning, watch
+from penstock.rollout import (
+    checks,
+    deadline,
+    gates,
+    harm,
+    holds,
+    policy,
+    proofs,
+    returning,
+    shadow_stage,
+    watch,
+)
 from penstock.rollout.capacity import Capacity
 from penstock.rollout.engine import decide
 from penstock.rollout.policy import POLICY, Check
@@ -26,6 +37,7 @@ from tests.unit.rollout.test_harm_budget import bounded as may_do
 from tests.unit.rollout.test_money import bounded, refused
 from tests.unit.rollout.test_returning import after_three
 from tests.unit.rollout.test_returning import declare as returns
+from tests.unit.rollout.test_shadow_stage import declare as shadowed
 from tests.unit.rollout.test_taken_off import ALONE, FEW
 from tests.unit.rollout.test_undo import after_c, trying_c2
 from tests.unit.rollout.test_watch import beside_a_rejected_canary, braked, breaking
@@ -246,10 +258,10 @@ NEIGHBOURS = [
         0, "NoCandidate", ("Promoted",),
     ),
     Case(
-        "workers for the first step are missing for too long",
-        deadline.exceeded, checks.first_step,
-        lambda: late(stable_world().apply(C).pods(C).change(capacity=Capacity(0, 1000, 1000))),
-        0, "RolledBack", ("RolledBack",),
+        "who has not been tried on copies is given no user",
+        shadow_stage.copies_awaited, checks.first_step,
+        lambda: shadowed(stable_world()).apply(C).pods(C),
+        0, "AwaitingEvidence", ("CandidateStarted",),
     ),
     Case(
         "before the first step there is no hold",
@@ -315,6 +327,12 @@ NEIGHBOURS = [
 ]  # fmt: skip
 
 FURTHER = [
+    Case(
+        "workers for the first step are missing for too long",
+        deadline.exceeded, checks.first_step,
+        lambda: late(stable_world().apply(C).pods(C).change(capacity=Capacity(0, 1000, 1000))),
+        0, "RolledBack", ("RolledBack",),
+    ),
     Case(
         "with nothing to try a person goes back all the same",
         checks.undo_requested, checks.settled,

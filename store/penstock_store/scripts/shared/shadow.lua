@@ -20,13 +20,15 @@ function shadow.copy_key(name) return SHADOW .. "copy:" .. name end
 function shadow.ledger_id(revision, name) return "copy." .. revision .. "." .. name end
 
 function shadow.count(revision, what)
-  call("HINCRBY", SHADOW .. "seen:" .. revision, what, 1)
+  local count = call("HINCRBY", SHADOW .. "seen:" .. revision, what, 1)
   call("EXPIRE", SHADOW .. "seen:" .. revision, KEPT_SECONDS)
+  return count
 end
 
 -- What the route declares while its canary may take work; nil for nothing.
 local function declared()
-  local is_json, said = pcall(cjson.decode, route and route.shadow or "")
+  if not route or (route.shadow or "") == "" then return nil end
+  local is_json, said = pcall(cjson.decode, route.shadow)
   if not is_json or type(said) ~= "table" or type(said.canary) ~= "string" then return nil end
   return standing(said.canary) == "Open" and said or nil
 end
@@ -81,7 +83,7 @@ function shadow.draw(id, task, status)
   call("ZADD", COPIES, whole(NOW + COPY_SECONDS * 1000), name)
   call("LPUSH", shadow.waiting_key(canary), name)
   call("EXPIRE", shadow.waiting_key(canary), COPY_SECONDS)
-  shadow.count(canary, "drawn")
+  if shadow.count(canary, "drawn") == 1 then call("HSET", SHADOW .. "seen:" .. canary, "since", whole(NOW)) end
 end
 
 -- Who has taken a name out of the list runs the copy. What stays of it is whose it is: where that is gone when it ends, its
