@@ -65,7 +65,8 @@ class Run:
         rows = self.passes[0].rows
         since = rows.since if rows else ""
         self._chain = RowChain.resume(RowsSeen(since=since), since)
-        self._fold = Fold(self.scope, counted=self.since, rows=self._chain)
+        counted = self.since if rows else _counted(self.passes[0])
+        self._fold = Fold(self.scope, counted=counted, rows=self._chain)
         self._anchor = self.since  # up to where the digest is that of the rows before
         self.start = _window_before(self.scope, self.since, self.passes[0])
         self._begin()
@@ -229,6 +230,11 @@ def _since(made: Pass) -> Position:
         return position(made.rows.since)
     assert made.measured is not None  # noqa: S101 - the others are apart
     return _window_before(made.measured.scope, (made.measured.now_ms, 0), made)
+
+
+def _counted(made: Pass) -> Position:
+    """Up to where a status says that rows were counted."""
+    return position(made.situation.status.analysis.counted_through)
 
 
 def _window_before(scope: Scope, at: Position, made: Pass) -> Position:

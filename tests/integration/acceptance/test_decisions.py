@@ -7,6 +7,11 @@ from typing import Any
 
 import pytest
 
+from penstock.analysis.pending import position
+from penstock.names import AgentKey
+from penstock.outcomes import Row
+from penstock.rollout.recorded import Head
+from penstock.rollout.verify import Checked, Outcome, Verification
 from tests.integration.acceptance import manifests
 from tests.integration.acceptance.product import Product
 
@@ -62,3 +67,24 @@ def test_each_decision_on_a_canary_is_kept_and_chained(product: Product) -> None
     )
     told = product.rollout()["decisions"]
     assert told == {"revision": canary, "count": len(texts), "head": digests[-1]}
+    follows_from_the_rows(product, texts, Head(len(texts), digests[-1]))
+
+
+def follows_from_the_rows(product: Product, texts: list[str], head: Head) -> None:
+    """Each decision is made again from the rows in Redis; of a log with one row less it is not."""
+    agent = AgentKey(product.namespace, "support")
+    rows = product.background.run(product.store.outcomes.rows(agent), 60)
+    data = {f"{number:06}.json": text for number, text in enumerate(texts, 1)}
+
+    def said(log: list[Row]) -> list[Checked]:
+        looked = Verification(data, head)
+        looked.add(log)
+        return list(looked.finish())
+
+    wrong = [one for one in said(rows) if one.outcome is not Outcome.EQUAL]
+    assert not wrong, wrong[0]
+    counted = json.loads(texts[-1])["measured"]["rows"]
+    within = [row for row in rows if position(counted["since"]) < position(row.id)]
+    assert position(within[0].id) <= position(counted["through"])
+    less = [row for row in rows if row != within[0]]
+    assert any(one.outcome is Outcome.DIFFERS for one in said(less))

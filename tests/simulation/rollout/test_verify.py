@@ -143,6 +143,14 @@ def test_an_entry_that_was_changed_dropped_or_exchanged_is_found(rollout):
     assert exchanged[1] is exchanged[2] is Outcome.DIFFERS
 
 
+def test_a_canary_that_appears_before_the_first_task_is_verified():
+    rollout = drawn(5)
+    rollout.events, rollout.tasks_per_second = {0: ("appears", "support-7f3c9d2a")}, 0.0
+    rollout.play()
+    [said] = [rollout.verified(name) for name in rollout.texts]
+    assert {one.outcome for one in said} == {Outcome.EQUAL}
+
+
 def test_another_engine_is_named(rollout):
     name, texts = next(iter(rollout.texts.items()))
     last = max(texts)
