@@ -143,7 +143,7 @@ class Tenant(Rollouts):
     def ask(self, name: str, user: str) -> httpx.Response:
         """One task, answered when it has ended."""
         body = {"input": "Where is my order?", "user": user, "wait": 60}
-        return self._request("POST", self.target(name).path, json=body)
+        return self.request("POST", self.target(name).path, json=body)
 
     def until_all_ended(self, load: traffic.Load, seconds: float = 120.0) -> dict[str, int]:
         """Wait until every accepted task has ended; how many ended with which status."""
@@ -152,7 +152,7 @@ class Tenant(Rollouts):
 
         def ended() -> bool:
             for task in sorted(open_tasks):
-                status = self._request("GET", f"/v1/tasks/{task}").json()["status"]
+                status = self.request("GET", f"/v1/tasks/{task}").json()["status"]
                 if status not in ("Queued", "Running", "Halted", "WaitingForApproval"):
                     open_tasks.discard(task)
                     counts[status] = counts.get(status, 0) + 1
@@ -161,7 +161,16 @@ class Tenant(Rollouts):
         self.until("all accepted tasks end", ended, seconds)
         return counts
 
-    def _request(self, method: str, path: str, **body: Any) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {self.token}"}
+    def approver(self, name: str) -> str:
+        """The token of somebody who may decide on what waits in this namespace."""
+        create = ("create", "rolebinding", name, "--clusterrole", "penstock-approver")
+        self.cluster.kubectl("create", "serviceaccount", name)
+        self.cluster.kubectl(*create, "--serviceaccount", f"{self.namespace}:{name}")
+        asking = ("create", "token", name, "--audience", "penstock", "--duration", "1h")
+        return self.cluster.kubectl(*asking).strip()
+
+    def request(self, method: str, path: str, token: str = "", **body: Any) -> httpx.Response:
+        """One request to the gateway, with the application's token unless another is given."""
+        headers = {"Authorization": f"Bearer {token or self.token}"}
         url = f"{GATEWAY_URL}{path}"
         return httpx.request(method, url, headers=headers, timeout=90, trust_env=False, **body)
