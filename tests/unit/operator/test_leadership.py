@@ -30,7 +30,7 @@ from tests.unit.operator import worlds
 #: What an operator may do with the store although it does not lead.
 READS = {
     "routes.look", "routes.look_each", "routes.versions", "routes.index", "routes.knows_absent", "outcomes.rows",
-    "outcomes.page", "outcomes.ends", "users.namespaces", "queue.wait_for_work",
+    "outcomes.page", "outcomes.ends", "outcomes.kept", "users.namespaces", "queue.wait_for_work",
 }  # fmt: skip
 
 #: What the calls that write are given here.
