@@ -139,7 +139,7 @@ def _share(seen: Seen) -> list[Cell]:
     told: list[Cell] = [(f"canary {share.percent} %", f"bold {CANARY}")]
     if share.source not in (Source.AUTOMATIC, Source.NONE):
         told.append((f"  {share.source.value}", ""))
-    if not seen.stable:
+    if not seen.stable and share.percent < 100:
         told.append(("  everybody else is refused", BAD))
     if share.observed_percent is not None and path.under_way(seen.status):
         told.append((f"  {share.observed_percent} % of tasks", DIM))

@@ -2,7 +2,10 @@
 
 from datetime import timedelta
 from functools import partial
+from typing import Final
 
+from penstock.analysis.comparison.proof import Unproven, unproven_rates
+from penstock.analysis.metrics import ERROR_RATE, ESCALATION_RATE, NOTHING
 from penstock.api.comparison import OnNoEvidence
 from penstock.api.reasons import WaitReason
 from penstock.rollout import path
@@ -10,7 +13,10 @@ from penstock.rollout.comparing import Comparing, comparing, measuring
 from penstock.rollout.facts import Facts
 from penstock.rollout.moves import Move, Wait
 from penstock.rollout.words import compared
+from penstock.traffic import Arm
 
+#: In the order of what is proven of a canary's rates.
+_RATES: Final = (ERROR_RATE, ESCALATION_RATE)
 #: Beyond, a canary must be proven to keep its limits.
 HALF_PERCENT = 50
 
@@ -41,14 +47,36 @@ def not_proven(facts: Facts) -> Move | None:
 def _not_proven_alone(facts: Facts) -> Move | None:
     """Without a stable revision nothing can be compared; that limits are kept can be proven all the same."""
     known = measuring(facts)
-    return _breaks_limits(facts, known, _next_percent(facts)) if known else _not_compared(facts)
+    if known:
+        return _breaks_limits(facts, known, _next_percent(facts))
+    if facts.observation is None or facts.situation.spec.analysis.comparison is not None:
+        return _not_compared(facts)
+    return _awaits(_rates_alone(facts)) if _is_late(facts, _next_percent(facts)) else None
+
+
+def _rates_alone(facts: Facts) -> tuple[Unproven, ...]:
+    """The limits on rates that its own tasks do not prove to be kept, where no comparison is declared."""
+    observed, analysis = facts.observation, facts.situation.spec.analysis
+    total = observed.in_total(Arm.CANARY) if observed else NOTHING
+    sums = [metric.sums(total) for metric in _RATES]
+    limits = [metric.declared(analysis.guardrails) / 100 for metric in _RATES]
+    missing = unproven_rates([(one.total, one.n) for one in sums], limits)
+    return tuple(one for one in missing if one.name not in analysis.dry_run)
 
 
 def _breaks_limits(facts: Facts, known: Comparing, percent: int) -> Move | None:
     """What may break a limit is given neither more than half of the users nor everybody."""
-    if not (facts.in_final_hold or percent > HALF_PERCENT):
+    if not _is_late(facts, percent):
         return None
-    missing = known.unproven(last_raise=facts.in_final_hold)
+    return _awaits(known.unproven(last_raise=facts.in_final_hold))
+
+
+def _is_late(facts: Facts, percent: int) -> bool:
+    """Whether the next raise is to more than half of the users, or to everybody."""
+    return facts.in_final_hold or percent > HALF_PERCENT
+
+
+def _awaits(missing: tuple[Unproven, ...]) -> Move | None:
     said = partial(compared.not_proven, missing=missing)
     return Wait(WaitReason.AWAITING_EVIDENCE, said) if missing else None
 

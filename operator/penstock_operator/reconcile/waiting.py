@@ -76,9 +76,10 @@ def climbs(course: Course) -> str:
     """Whom the first revision serves so far, and what its AgentRollout waits for."""
     status = course.decision.status
     told = condition.find(status.conditions, ConditionType.PROGRESSING)
+    percent = course.split.percent
+    others = f"; {alone.OTHERS}" if percent < 100 else ", but is not stable yet"
     so_far = (
-        f"{course.split.canary} is the first revision and serves {course.split.percent} % of the users; "
-        f"{alone.OTHERS}."
+        f"{course.split.canary} is the first revision and serves {percent} % of the users{others}."
     )
     return f"{so_far} {told.message}" if told else so_far
 

@@ -83,8 +83,26 @@ def unproven(seen: Compared, bounds: Bounds, *, last_raise: bool) -> tuple[Unpro
 
 
 def _rate(seen: Compared, at: int, bounds: Bounds, slots: Sequence[int]) -> Unproven | None:
-    size = bounds.limits[at] * RATE_SIZES[at]
-    counts = [seen.at_most[at][slot] for slot in slots]
+    return _of_counts(at, [seen.at_most[at][slot] for slot in slots], bounds.limits[at])
+
+
+def unproven_rates(
+    counts: Sequence[tuple[int, int]], limits: Sequence[float]
+) -> tuple[Unproven, ...]:
+    """The same of the rates, where no other version has tasks and nothing but these counts is kept.
+
+    Args:
+        counts: events and tasks of the canary since it began, for each of RATIOS.
+        limits: as rates, for each of RATIOS.
+    """
+    found = [_of_counts(at, [counts[at]], limits[at]) for at in range(len(RATIOS))]
+    return tuple(one for one in found if one is not None)
+
+
+def _of_counts(at: int, counts: Sequence[tuple[int, int]], limit: float) -> Unproven | None:
+    size = limit * RATE_SIZES[at]
+    if size >= 1:
+        return None  # no rate is as high
 
     def evidence(times: float) -> float:
         return _mean_of(

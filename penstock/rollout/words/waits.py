@@ -276,7 +276,7 @@ def holding(facts: Facts, until: datetime) -> str:
     what = "in the final hold" if facts.in_final_hold else f"of step {_label(facts)}"
     wants = facts.step.approval is StepApproval.REQUIRED and not facts.in_final_hold
     then = " Then leaving it needs approval." if wants and not facts.status.step_approved else ""
-    others = "" if facts.stable else f" Meanwhile {alone.OTHERS}."
+    others = f" Meanwhile {alone.OTHERS}." if not facts.stable and facts.percent < 100 else ""
     return (
         f"{facts.canary} is held at {facts.percent} % {what} until {_clock(until)}.{then}{others}"
     )

@@ -39,7 +39,7 @@ def test_one_with_a_third_of_its_tasks_failing_never_has_everybody(rate, seconds
         assert held.given[Arm.CANARY], "it served"
         assert held.verdict is None
         assert held.status.stable_revision is None
-        assert held.status.waiting == "AnalysisUnclear"
+        assert held.status.waiting in ("AnalysisUnclear", "AwaitingEvidence")
         rejected = climb(seed, rate, BAD, seconds, spec=ACTS)
         assert rejected.verdict is not None
         assert rejected.verdict.reason == "ErrorRateRegression"

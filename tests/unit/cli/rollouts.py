@@ -15,6 +15,7 @@ from penstock.rollout.situation import Pods
 from penstock_cli import explaining, picture, seen
 from tests.unit.rollout.test_aftermath import DONE
 from tests.unit.rollout.test_external_gates import gated, unresolved
+from tests.unit.rollout.test_first_revision import climbing
 from tests.unit.rollout.test_money import stopped
 from tests.unit.rollout.test_watch import braked
 from tests.unit.rollout.world import (
@@ -50,6 +51,8 @@ def undoing():
 
 STATES = {
     "first revision": first_revision,
+    "first revision climbs": lambda: climbing().after(18).decide(),
+    "first revision aborted": lambda: climbing().ask("abort").decide(),
     "stable": stable_world,
     "canary not ready": lambda: stable_world().apply(C).pods(C, 0, 1, "ImagePullBackOff").decide(),
     "step": lambda: world_at(20).after(18).decide(),

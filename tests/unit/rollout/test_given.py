@@ -58,6 +58,7 @@ FULL = Situation(
     stops={C: (Stop(LIMIT, 6, 7),)},
     harm={C: HarmDone(1, 2, 3, None, 4)},
     external={"p99": Answer(Said(Decimal("1.25")), NOW)},
+    turned_away_at=NOW,
     namespace="shop",
     name="support",
 )
