@@ -3,9 +3,9 @@
 -- refused for want of another revision} of each,
 -- tasks that wait for an earlier one of their session, 1 when the log has lost its first rows, micro-USD of today in pairs by
 -- revision, what `spent.lua` answers of the budget or nothing, 1 when the ledger has calls that are open past their time,
--- where calls of the canary were refused (see places.marked), what it has done (see harm.seen, and effected), what copies have shown of it (see copied), calls that wait for a person, and in how many ms time decides
--- the first of them, for how long that one has waited, what its calls have done: {users, its sums in pairs}, or nothing}; route is its
--- fields, or empty.
+-- where calls of the canary were refused (see places.marked), what it has done (see harm.seen), what its calls have done ({users, its
+-- sums in pairs}, or nothing), what copies have shown of it (see copied), calls that wait for a person, in how many ms time
+-- decides the first of them, and for how long that one has waited}; route is its fields, or empty.
 -- KEYS: tag, route, outcomes. ARGV: what each id begins with, then revisions; others are told of when they hold tasks.
 -- unguarded: it takes out what is empty or over, and changes nothing else
 -- uses: agent places spent harm trimmed

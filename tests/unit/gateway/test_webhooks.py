@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
 import pathlib
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from penstock.errors import InvalidResource
 from penstock.names import AgentKey
+from penstock_runtime.gateway.outages import Outages
 from penstock_runtime.gateway.webhooks import sender, signing, targets, template
 
 PLAIN = {"url": "https://hooks.example.com/x", "secret": "/etc/x", "namespaces": ["shop"]}
@@ -170,3 +174,22 @@ def test_the_pause_is_as_long_as_the_message_has_waited_or_as_its_receiver_asks(
     waited, asked_for, chance, pause
 ):
     assert sender.pause_seconds(waited, asked_for, chance) == pytest.approx(pause)
+
+
+async def test_a_fault_of_our_own_ends_no_looking(monkeypatch):
+    monkeypatch.setattr(sender, "LONGEST_PAUSE_SECONDS", 0)
+    looked, again = [], asyncio.Event()
+
+    class Outbox:
+        async def lead(self, who, seconds):
+            looked.append(seconds)
+            if len(looked) > 1:
+                again.set()
+            raise LookupError("a fault")
+
+    store = cast("Any", SimpleNamespace(outbox=Outbox()))
+    looking = asyncio.create_task(sender.Sender(store, {}, lambda: 0.0, Outages())._look_for_ever())
+    async with asyncio.timeout(10):
+        await again.wait()
+    assert not looking.done()
+    looking.cancel()

@@ -190,6 +190,9 @@ class Sender:
             except _AWAY as error:
                 self._outages.note(str(error))
                 leads, pause = False, FIRST_PAUSE_SECONDS
+            except Exception as error:  # noqa: BLE001 - callers must be served, and a later round may go well
+                logs.get().error("webhooks cannot be looked after", exc_info=error)
+                leads, pause = False, LONGEST_PAUSE_SECONDS
             if not leads:
                 self._stand_by()
             await asyncio.sleep(pause)
