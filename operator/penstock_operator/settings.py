@@ -44,6 +44,8 @@ class Settings(BaseSettings):
     ended_task_seconds: Annotated[int, Field(ge=1)] = Retention().ended_task_seconds
     idempotency_seconds: Annotated[int, Field(ge=1)] = Retention().idempotency_seconds
     effects_seconds: Annotated[int, Field(ge=1)] = Retention().effect_seconds
+    evidence_seconds: Annotated[int, Field(ge=0)] = Retention().evidence_seconds
+    evidence_rows: Annotated[int, Field(ge=1)] = Retention().evidence_rows
     prices_file: Path | None = None  # the installation's own prices, live
     prometheus: str = ""  # those that gates may ask, by name, as JSON; empty: none
     model_url: str = ""  # the installation's model endpoint; empty: the vendor's
@@ -83,6 +85,8 @@ class Settings(BaseSettings):
             ended_task_seconds=self.ended_task_seconds,
             idempotency_seconds=self.idempotency_seconds,
             effect_seconds=self.effects_seconds,
+            evidence_seconds=self.evidence_seconds,
+            evidence_rows=self.evidence_rows,
         )
 
     @property

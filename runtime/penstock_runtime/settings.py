@@ -28,6 +28,8 @@ class WorkerSettings(BaseSettings):
     ended_task_seconds: Annotated[int, Field(ge=1)] = 3600
     idempotency_seconds: Annotated[int, Field(ge=1)] = 3600  # after the task's end
     effects_seconds: Annotated[int, Field(ge=1)] = 2_592_000
+    evidence_seconds: Annotated[int, Field(ge=0)] = 86_400
+    evidence_rows: Annotated[int, Field(ge=1)] = 1_000_000
     installation: str = "penstock"
     model_url: str = ""  # the installation's endpoint, for agents without model.baseURL
     credentials_file: Path | None = None

@@ -18,6 +18,8 @@
 - {name: PENSTOCK_ENDED_TASK_SECONDS, value: {{ int64 .Values.retention.endedTaskSeconds | quote }}}
 - {name: PENSTOCK_IDEMPOTENCY_SECONDS, value: {{ int64 .Values.retention.idempotencySeconds | quote }}}
 - {name: PENSTOCK_EFFECTS_SECONDS, value: {{ int64 .Values.retention.effectsSeconds | quote }}}
+- {name: PENSTOCK_EVIDENCE_SECONDS, value: {{ int64 .Values.retention.evidenceSeconds | quote }}}
+- {name: PENSTOCK_EVIDENCE_ROWS, value: {{ int64 .Values.retention.evidenceRows | quote }}}
 {{- if eq .Values.redis.durability "Replicated" }}
 - {name: PENSTOCK_REDIS_REPLICAS, value: {{ int64 .Values.redis.replicas | quote }}}
 - {name: PENSTOCK_REDIS_REPLICA_TIMEOUT_MS, value: {{ int64 .Values.redis.replicaTimeoutMilliseconds | quote }}}

@@ -299,6 +299,10 @@ def _keeping_env(installation: Installation) -> dict[str, str]:
         told["PENSTOCK_IDEMPOTENCY_SECONDS"] = str(kept.idempotency_seconds)
     if kept.effect_seconds != usual.effect_seconds:
         told["PENSTOCK_EFFECTS_SECONDS"] = str(kept.effect_seconds)
+    if kept.evidence_seconds != usual.evidence_seconds:
+        told["PENSTOCK_EVIDENCE_SECONDS"] = str(kept.evidence_seconds)
+    if kept.evidence_rows != usual.evidence_rows:
+        told["PENSTOCK_EVIDENCE_ROWS"] = str(kept.evidence_rows)
     if installation.durability.replicas:
         told["PENSTOCK_REDIS_REPLICAS"] = str(installation.durability.replicas)
         told["PENSTOCK_REDIS_REPLICA_TIMEOUT_MS"] = str(installation.durability.timeout_ms)

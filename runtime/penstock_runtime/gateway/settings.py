@@ -44,6 +44,8 @@ class GatewaySettings(BaseSettings):
     ended_task_seconds: Annotated[int, Field(ge=1)] = Retention().ended_task_seconds
     idempotency_seconds: Annotated[int, Field(ge=1)] = Retention().idempotency_seconds
     effects_seconds: Annotated[int, Field(ge=1)] = Retention().effect_seconds
+    evidence_seconds: Annotated[int, Field(ge=0)] = Retention().evidence_seconds
+    evidence_rows: Annotated[int, Field(ge=1)] = Retention().evidence_rows
 
     kubernetes_auth: bool = False  # whether tokens of the cluster are reviewed
     # Comma-separated; a token must be meant for one of them.
@@ -146,6 +148,8 @@ class GatewaySettings(BaseSettings):
             ended_task_seconds=self.ended_task_seconds,
             idempotency_seconds=self.idempotency_seconds,
             effect_seconds=self.effects_seconds,
+            evidence_seconds=self.evidence_seconds,
+            evidence_rows=self.evidence_rows,
         )
 
     @property

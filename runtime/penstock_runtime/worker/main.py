@@ -74,6 +74,8 @@ def _store(settings: WorkerSettings) -> Store:
                 ended_task_seconds=settings.ended_task_seconds,
                 idempotency_seconds=settings.idempotency_seconds,
                 effect_seconds=settings.effects_seconds,
+                evidence_seconds=settings.evidence_seconds,
+                evidence_rows=settings.evidence_rows,
             ),
         )
     except ValueError:  # its words can hold a part of the password

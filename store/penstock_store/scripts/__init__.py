@@ -27,6 +27,10 @@ class Retention:
     """
 
     outcome_rows: int = 500_000  # about; per agent
+    evidence_rows: int = (
+        1_000_000  # instead, while a canary is tried and for evidence_seconds after
+    )
+    evidence_seconds: int = 86_400
     event_rows: int = 1000  # about; per task
     event_bytes_kept: int = 4096  # of a task's events, the newest, once it has ended
     event_stream_seconds: int = 30  # how long the whole stream is kept besides
@@ -62,6 +66,7 @@ class Retention:
     def __post_init__(self) -> None:
         longest = max(self.idempotency_seconds, self.ended_task_seconds)
         object.__setattr__(self, "idempotency_seconds", longest)
+        object.__setattr__(self, "evidence_rows", max(self.evidence_rows, self.outcome_rows))
 
 
 @dataclass(frozen=True)

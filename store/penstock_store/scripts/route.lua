@@ -25,7 +25,10 @@ end
 call("HSET", ROUTE, "uid", uid, "epoch", ARGV[2], "version", ARGV[3], "stable", ARGV[4],
   "candidate", ARGV[5], "percent", ARGV[6], "salt", ARGV[7], "unit", ARGV[8], "suspended", ARGV[9], "maxQueued", ARGV[10],
   "rates", ARGV[11], "budget", ARGV[12], "restrictions", ARGV[13], "harm", ARGV[14], "shadow", ARGV[15])
-if not same then call("HDEL", ROUTE, "resumedAt") end
+if not same then call("HDEL", ROUTE, "resumedAt", "evidenceUntil") end
+if same and (route.candidate or "") ~= "" and ARGV[5] ~= route.candidate then
+  call("HSET", ROUTE, "evidenceUntil", string.format("%.0f", NOW + EVIDENCE_SECONDS * 1000))
+end
 if same and SUSPENDED and ARGV[9] == "0" then call("HSET", ROUTE, "resumedAt", NOW) end
 
 call("DEL", VERSIONS)

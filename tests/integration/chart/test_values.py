@@ -58,6 +58,8 @@ MARKED: Values = {
     "retention.endedTaskSeconds": 2_591_999,
     "retention.idempotencySeconds": 1_234_567,
     "retention.effectsSeconds": 7_654_321,
+    "retention.evidenceSeconds": 654_321,
+    "retention.evidenceRows": 7_654_323,
     "gateway.tokens.existingSecret": "my-tokens",
     "gateway.auth.kubernetes.audiences": ["my-audience"],
     "gateway.ingress.className": "my-ingress-class",

@@ -146,7 +146,9 @@ async def test_a_log_that_was_lost_whole_is_a_gap_once_there_is_another(desk, op
 @pytest.mark.parametrize("rows", [12, 500_000])
 async def test_a_log_at_its_bound_has_lost_rows_on_every_server(desk, server, rows):
     bounded = Store.connect(
-        server.url, guard=unguarded, retention=scripts.Retention(outcome_rows=rows)
+        server.url,
+        guard=unguarded,
+        retention=scripts.Retention(outcome_rows=rows, evidence_rows=rows),
     )
     await desk.set_route(percent=100)
     await serve(desk, 6)

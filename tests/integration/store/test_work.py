@@ -284,7 +284,9 @@ async def test_consumers_that_are_gone_for_long_are_forgotten_only_when_nothing_
 
 
 async def test_the_outcome_log_keeps_about_as_many_rows_as_it_may(server, desk):
-    store = Store.connect(server.url, guard=unguarded, retention=Retention(outcome_rows=100))
+    store = Store.connect(
+        server.url, guard=unguarded, retention=Retention(outcome_rows=100, evidence_rows=100)
+    )
     small = dataclasses.replace(desk, store=store)
     for _ in range(350):
         await small.admit()
@@ -294,6 +296,27 @@ async def test_the_outcome_log_keeps_about_as_many_rows_as_it_may(server, desk):
     assert (look.first_row, look.last_row) == (rows[0].id, rows[-1].id)
     middle = rows[50].id
     assert await small.store.outcomes.rows(desk.agent, after=middle, limit=5) == rows[51:56]
+    await store.aclose()
+
+
+@pytest.mark.parametrize(("seconds", "stay"), [(3600, True), (0, False)])
+async def test_while_a_canary_is_tried_and_for_a_while_after_more_rows_are_kept(
+    server, desk, seconds, stay
+):
+    retention = Retention(outcome_rows=100, evidence_rows=400, evidence_seconds=seconds)
+    store = Store.connect(server.url, guard=unguarded, retention=retention)
+    small = dataclasses.replace(desk, store=store)
+
+    async def kept():
+        for _ in range(350):
+            await small.admit()
+        return len(await store.outcomes.rows(desk.agent))
+
+    await small.set_route(canary=CANARY, percent=5)
+    assert await kept() == 350
+    assert 400 <= await kept() < 600, "there is a bound"
+    await small.set_route(canary="")
+    assert (await kept() >= 400) is stay, "the canary has just gone"
     await store.aclose()
 
 

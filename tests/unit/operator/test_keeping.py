@@ -42,6 +42,8 @@ def test_without_figures_of_its_own_an_installation_changes_no_pod():
         ({"ended_task_seconds": 600}, {"PENSTOCK_ENDED_TASK_SECONDS": "600"}),
         ({"idempotency_seconds": 86400}, {"PENSTOCK_IDEMPOTENCY_SECONDS": "86400"}),
         ({"effects_seconds": 86400}, {"PENSTOCK_EFFECTS_SECONDS": "86400"}),
+        ({"evidence_seconds": 60}, {"PENSTOCK_EVIDENCE_SECONDS": "60"}),
+        ({"evidence_rows": 600_000}, {"PENSTOCK_EVIDENCE_ROWS": "600000"}),
         (
             {"redis_replicas": 2},
             {"PENSTOCK_REDIS_REPLICAS": "2", "PENSTOCK_REDIS_REPLICA_TIMEOUT_MS": "1000"},

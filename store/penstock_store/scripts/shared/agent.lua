@@ -81,11 +81,17 @@ end
 -- Whether the first revision climbs: there is a canary, and nobody who could take anything over from it.
 local ALONE = route ~= nil and route.stable == "" and (route.candidate or "") ~= ""
 
+-- How many rows are kept: more while a canary is tried, and for a while after, for whoever makes a decision again.
+local function rows_kept()
+  local tried = route and ((route.candidate or "") ~= "" or NOW < (tonumber(route.evidenceUntil or "") or 0))
+  return tried and EVIDENCE_ROWS or OUTCOME_ROWS
+end
+
 local function row(kind, id, task, ending)
   local said = table.concat({
     string.match(id, "[^.]+$"), task.arm, task.revision, task.routeVersion, task.beginVersion, task.bucket,
   }, "|")
-  call("XADD", OUTCOMES, "MAXLEN", "~", OUTCOME_ROWS, "*", kind, said .. (ending or ""))
+  call("XADD", OUTCOMES, "MAXLEN", "~", rows_kept(), "*", kind, said .. (ending or ""))
 end
 
 local function event(id, kind, json)

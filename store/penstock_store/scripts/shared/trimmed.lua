@@ -2,7 +2,7 @@
 -- one that is as long as it may become has lost some. A user of the version before may not ask.
 local function is_trimmed()
   local length = call("XLEN", OUTCOMES)
-  if length >= OUTCOME_ROWS then return 1 end
+  if length >= rows_kept() then return 1 end
   local command = {"XINFO", "STREAM"}
   local said = redis.pcall(command[1], command[2], OUTCOMES)
   if said.err then return 0 end
