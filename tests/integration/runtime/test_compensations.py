@@ -178,11 +178,11 @@ async def test_an_erased_users_calls_hold_nothing_to_undo_them_with(shop, tool_s
 @pytest.mark.timeout(300)
 async def test_workers_die_and_no_call_is_undone_twice(shop, tool_server):
     drawn = random.Random(SEED)
-    paid = await refunded(shop, tool_server, users=12)
+    paid = await refunded(shop, tool_server, users=8)
     good = await shop.release({}, tools=[undo_refund(tool_server, "/slow/0.15")])
-    worker = shop.worker(good, output=subprocess.DEVNULL, PENSTOCK_CONCURRENCY="3")
+    worker = shop.worker(good, output=subprocess.DEVNULL, PENSTOCK_CONCURRENCY="2")
     tasks = [(await ask(shop, one))[1] for one in paid]
-    for _ in range(3):
+    for last in (False, True):
         wanted = min(len(tool_server.calls) + drawn.randint(1, 3), len(paid))
         await asyncio.to_thread(tool_server.wait_for_calls, wanted)
         await asyncio.to_thread(killed, worker)
@@ -190,9 +190,11 @@ async def test_workers_die_and_no_call_is_undone_twice(shop, tool_server):
             (known,) = await shop.store.compensations.known(shop.agent, [one])
             if known.state is Undoing.ASKED:
                 await shop.store.compensations.ask(shop.agent, one, one.undo, known, BY)
-        worker = shop.worker(good, output=subprocess.DEVNULL, PENSTOCK_CONCURRENCY="3")
-    for task in tasks:
-        await shop.ended(task, 120)
+        if not last:
+            worker = shop.worker(good, output=subprocess.DEVNULL, PENSTOCK_CONCURRENCY="2")
+    async with shop.pool(good):
+        for task in tasks:
+            await shop.ended(task, 120)
     journal = [call["headers"]["idempotency-key"] for call in tool_server.calls]
     states = {one.call: await state(shop, one) for one in paid}
     print(f"{len(journal)} calls; {sorted(states.values())}")
