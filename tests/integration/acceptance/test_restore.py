@@ -16,29 +16,35 @@ STEPS: manifests.Steps = ((20, 3000, 1), (50, 3000, 1))
 OURS = f"{names.LABEL_MANAGED}={names.MANAGER}"
 
 
-def lose_everything_but_the_records(product: Product) -> None:
-    """With the operator down: an Agent that tells nothing, a rollout made anew, an empty Redis."""
+def lose_everything_but_the_records(product: Product, *agents: str) -> None:
+    """With the operator down: Agents that tell nothing, rollouts made anew, an empty Redis."""
     product.stop("operator")
     product.stop("redis", kill=True)
     for found in Path(product.environment.state_dir, "redis").iterdir():
         shutil.rmtree(found) if found.is_dir() else found.unlink()
-    cluster = product.cluster
-    fence = {key: product.agent()["traffic"].get(key, 0) for key in ("epoch", "version")}
-    wipe(product, fence)
-    kept = cluster.get("agentrollout", "support")
-    cluster.kubectl("delete", "agentrollout", "support")
-    cluster.apply(without_history(kept))
-    assert "stableRevision" not in product.agent()
-    assert "stableRevision" not in product.rollout()
+    for name in agents:
+        lose_status(product, name)
     product.start("redis")
     product.start("operator")
 
 
-def wipe(product: Product, fence: dict[str, int]) -> None:
+def lose_status(product: Product, name: str) -> None:
+    """An Agent that tells nothing, beside a rollout that was made anew."""
+    cluster = product.cluster
+    fence = {key: product.agent(name)["traffic"].get(key, 0) for key in ("epoch", "version")}
+    wipe(product, fence, name)
+    kept = cluster.get("agentrollout", name)
+    cluster.kubectl("delete", "agentrollout", name)
+    cluster.apply(without_history(kept))
+    assert "stableRevision" not in product.agent(name)
+    assert "stableRevision" not in product.rollout(name)
+
+
+def wipe(product: Product, fence: dict[str, int], name: str = "support") -> None:
     """Leave nothing of the Agent's status but these numbers, which the API server keeps from falling."""
     change = [{"op": "replace", "path": "/status", "value": {"traffic": fence}}]
     product.cluster.kubectl(
-        "patch", "agent", "support", "--subresource=status", "--type=json", "-p", json.dumps(change)
+        "patch", "agent", name, "--subresource=status", "--type=json", "-p", json.dumps(change)
     )
 
 
@@ -60,23 +66,18 @@ def climb_to_20(product: Product) -> tuple[str, str]:
     return stable, canary
 
 
-def test_a_status_cannot_be_emptied(product: Product) -> None:
-    product.cluster.apply(manifests.agent("v1"), manifests.rollout(STEPS))
-    stable = product.until_stable()
-    with pytest.raises(AssertionError, match="never falls"):
-        wipe(product, {"version": 0})
-    assert product.agent()["stableRevision"] == stable
+def reject(product: Product, name: str) -> tuple[str, str]:
+    """A canary that fails too often, and is rejected for it; stable and its name."""
+    stable = product.until_stable(name)
+    with product.live_traffic(10, name):
+        product.cluster.apply(manifests.agent("bad", name=name, errorPercent=40))
+        canary = product.until_canary(stable, name)
+        assert product.until_verdict(canary, name)["result"] == "Rejected"
+    return stable, canary
 
 
-@pytest.mark.timeout(400)
-def test_without_any_status_and_with_an_empty_redis_a_rollout_begins_anew_against_the_same_stable(
-    product: Product,
-) -> None:
-    product.cluster.apply(manifests.agent("v1"), manifests.rollout(STEPS))
-    product.until_stable()
-    with product.live_traffic(10):
-        stable, canary = climb_to_20(product)
-    lose_everything_but_the_records(product)
+def check_begun_anew(product: Product, stable: str, canary: str) -> None:
+    """The first step again, with both on their sides, and nobody moved beyond it."""
     assert product.until_stable() == stable
     shares: list[int] = []
 
@@ -97,29 +98,38 @@ def test_without_any_status_and_with_an_empty_redis_a_rollout_begins_anew_agains
     assert {one.revision for one in load.accepted} == {stable, canary}
 
 
-@pytest.mark.timeout(400)
-def test_without_any_status_and_with_an_empty_redis_a_rejected_revision_stays_rejected(
-    product: Product,
-) -> None:
-    product.cluster.apply(manifests.agent("v1"), manifests.rollout(STEPS))
-    stable = product.until_stable()
-    with product.live_traffic(10):
-        product.cluster.apply(manifests.agent("bad", errorPercent=40))
-        canary = product.until_canary(stable)
-        assert product.until_verdict(canary, seconds=120)["result"] == "Rejected"
-    lose_everything_but_the_records(product)
-    assert product.until_stable() == stable
+def check_rejected(product: Product, name: str, stable: str, canary: str) -> None:
+    """It stays so by its record, and nobody is given to it."""
+    assert product.until_stable(name) == stable
     product.until(
         "the verdict is read from the record",
-        lambda: product.cluster.condition("agentrollout/support", "RolledBack")[0] == "True",
+        lambda: product.cluster.condition(f"agentrollout/{name}", "RolledBack")[0] == "True",
     )
-    with product.live_traffic(10) as load:
-        product.until("users are served", lambda: len(load.accepted) >= 30)
-    assert {one.revision for one in load.accepted} == {stable}
-    assert product.share() == 0
+    served = product.crowd([f"user-{number}" for number in range(30)], name)
+    assert {one.revision for one in served} == {stable}
+    assert product.share(name) == 0
     record = product.cluster.get("controllerrevision", canary)
     verdict = json.loads(record["metadata"]["annotations"][names.ANNOTATION_VERDICT])
     assert verdict["result"] == "Rejected"
+
+
+@pytest.mark.timeout(500)
+def test_without_any_status_and_with_an_empty_redis_a_rollout_begins_anew_and_a_rejection_holds(
+    product: Product,
+) -> None:
+    for name in ("support", "bad"):
+        product.cluster.apply(
+            manifests.agent("v1", name=name), manifests.rollout(STEPS, name=name, agent=name)
+        )
+    product.until_stable()
+    with pytest.raises(AssertionError, match="never falls"):
+        wipe(product, {"version": 0})
+    rejected = reject(product, "bad")
+    with product.live_traffic(10):
+        stable, canary = climb_to_20(product)
+    lose_everything_but_the_records(product, "support", "bad")
+    check_begun_anew(product, stable, canary)
+    check_rejected(product, "bad", *rejected)
 
 
 @pytest.mark.timeout(400)

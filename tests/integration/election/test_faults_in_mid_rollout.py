@@ -6,11 +6,13 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from redis import Redis, RedisError
 
+from penstock.api import condition
 from penstock.names import AgentKey
 from penstock_store.keys import AgentKeys
 from tests import components
@@ -104,27 +106,40 @@ def the_api_server_is_away(product: Product, story: Story, load: Load) -> None:
 
 def redis_is_away(product: Product) -> None:
     """The rollout says so, and raises nothing."""
-    before = product.share(GOOD)
     product.stop("redis")
+    gone = datetime.now(UTC)
     try:
         product.until(
             "the rollout says that it cannot measure",
             lambda: waits_for(product, GOOD) == "StoreUnavailable",
         )
         wait(AWAY_SECONDS)
-        assert product.share(GOOD) <= before
+        raised = condition.moment(product.rollout(GOOD)["stepStartedAt"])
+        assert raised <= gone + timedelta(seconds=1), "what raises a share begins a step"
     finally:
         product.start("redis")
         product.until("Redis answers", lambda: routed_percent(product, GOOD) >= 0)
 
 
-def redis_is_restored(product: Product, kept: Path) -> None:
-    """It comes back as it was when the bad canary had users still; that route does not last."""
+def redis_is_restored(
+    product: Product, kept: Path, operators: Operators, before: OutcomeLog
+) -> None:
+    """It comes back as it was when the bad canary had users still; that route does not last.
+
+    No operator lives then, and rows are written before the next one looks: it must see that others
+    are gone.
+    """
     assert routed_percent(product, BAD) == 0
+    for operator in operators.started:
+        operator.kill()
     product.stop("redis", kill=True)
     shutil.rmtree(redis_files(product))
     shutil.copytree(kept, redis_files(product))
     product.start("redis")
+    product.until("Redis answers", lambda: routed_percent(product, BAD) >= 0)
+    last = _in_order(before.rows[-1].id)
+    product.until("rows are written", lambda: _in_order(product.log(GOOD).rows[-1].id) > last)
+    operators.launch("heir", program=program(), PENSTOCK_LEASE="")
     product.until("the bad canary is off again", lambda: routed_percent(product, BAD) == 0)
 
 
@@ -144,13 +159,12 @@ def test_without_leader_api_server_or_redis_for_a_while_the_end_is_the_same(
         product.until("both are tried", lambda: all(product.share(name) == 20 for name in AGENTS))
         the_leader_sleeps(operators, leader, standby, product, tmp_path / "redis")
         # without election it leads as well: two decide from now on
-        forced = operators.launch("forced", program=program(), PENSTOCK_LEASE="")
+        operators.launch("forced", program=program(), PENSTOCK_LEASE="")
         the_api_server_is_away(product, story, good)
         assert story.until_result(BAD, PATIENCE_SECONDS) == "Rejected"
         redis_is_away(product)
-        forced.kill()
         before = {name: product.log(name) for name in AGENTS}
-        redis_is_restored(product, tmp_path / "redis")
+        redis_is_restored(product, tmp_path / "redis", operators, before[GOOD])
         product.until("it says that rows are lost", lambda: waits_for(product, GOOD) == "RowsLost")
         if not WHOLE:
             canary = product.rollout(GOOD)["canaryRevision"]
