@@ -12,6 +12,7 @@ The windows of the guardrails have no part in it: where this condemns, they only
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from heapq import nlargest
 from typing import Final, TypeVar
 
 from penstock.analysis.comparison import evalues, spread
@@ -24,6 +25,7 @@ from penstock.analysis.comparison.sums import (
     VALUES,
     RatioSince,
     RatioWhole,
+    Whole,
 )
 
 #: Parts of alpha: worse than stable, over a limit.
@@ -229,36 +231,58 @@ def _once(seen: Compared, asked: tuple[object, ...], work_out: Callable[[], _Fou
 def hangs_on(seen: Compared, at: int, bounds: Bounds = ANY) -> int | None:
     """The bucket of users without which the excess is not seen, or may be all that it is.
 
-    A canary of one bucket has no other and is not asked.
+    Where stable, too, has few users, how unlike they are cannot be known of them: then the excess must be seen without
+    the two worst buckets. Few users may also be as they were on stable before they came. Else a canary of one bucket has
+    no other and is not asked.
     """
     whole = seen.evidence.whole
     events, tasks = whole.ratios[at], whole.canary
-    if sum(n > 0 for n in tasks) < 2:
+    few, fewer = (1 / spread.concentration(arm) < FEWEST_BUCKETS for arm in (tasks, whole.stable))
+    fewer = few and fewer
+    worst = _worst_buckets(events, tasks)
+    if fewer and _as_before(events, whole):
+        return worst[0]
+    if sum(n > 0 for n in tasks) < 2 and not fewer:
         return None
     between = users_spread(seen, at)
     before = bounds.users[at] if bounds.users else spread.OF_RATES
     known = spread.together(between, before) if bounds.users else between
-    worst = _worst_bucket(events, tasks)
-    few = 1 / spread.concentration(tasks) < FEWEST_BUCKETS
     if few and known.at_least > VERY_UNLIKE:
-        return worst
-    unlike = spread.upper(between, before) > UNLIKE
-    return worst if unlike and _is_gone_without(worst, events, tasks) else None
+        return worst[0]
+    unlike = fewer or spread.upper(between, before) > UNLIKE
+    without = worst if fewer else worst[:1]
+    return worst[0] if unlike and _is_gone_without(without, events, tasks) else None
 
 
-def _worst_bucket(events: RatioWhole, tasks: Sequence[int]) -> int:
+def _as_before(events: RatioWhole, whole: Whole) -> bool:
+    """Whether those of the canary's users who were on stable before fail there as often, and the others are no excess."""
+    both = [b for b, n in enumerate(whole.canary) if n and whole.stable[b]]
+    ours, happened, expected = 0, 0, 0.0
+    for bucket in both:
+        mine, all_of_it = events.canary[bucket], events.canary[bucket] + events.stable[bucket]
+        tasks = whole.canary[bucket] + whole.stable[bucket]
+        ours, happened = ours + mine, happened + all_of_it
+        expected += all_of_it * whole.canary[bucket] / tasks
+    if not happened or evalues.tail(ours, happened, expected / happened) <= WITHOUT_WORST:
+        return False
+    return _is_gone_without(both, events, whole.canary)
+
+
+def _worst_buckets(events: RatioWhole, tasks: Sequence[int]) -> list[int]:
+    """The two with the largest excess, the worst first."""
     rate = sum(events.canary) / max(sum(tasks), 1)
-    return max(range(len(tasks)), key=lambda b: events.canary[b] - tasks[b] * rate)
+    there = [bucket for bucket, n in enumerate(tasks) if n]
+    return nlargest(2, there, key=lambda b: events.canary[b] - tasks[b] * rate)
 
 
-def _is_gone_without(worst: int, events: RatioWhole, tasks: Sequence[int]) -> bool:
+def _is_gone_without(worst: Sequence[int], events: RatioWhole, tasks: Sequence[int]) -> bool:
     """Whether what is left of the events, and of the canary's share of the tasks, could be chance."""
     total, all_events = max(sum(tasks), 1), sum(events.canary)
-    part = tasks[worst] / total
+    part = sum(tasks[bucket] for bucket in worst) / total
     share = events.expected / ONE / max(events.labelled, 1)
     left = share * (1 - part) / max(1 - share * part, 1e-9)
     left = min(max(left, 1e-6), 1 - 1e-6)
-    others = events.canary[worst]
+    others = sum(events.canary[bucket] for bucket in worst)
     chance = evalues.tail(all_events - others, max(events.labelled - others, 0), left)
     return chance > WITHOUT_WORST
 
