@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from penstock.analysis.metrics import Tally
 from penstock.api.analysis import OnStable
+from penstock.rollout.facts import Facts
 from tests.unit.rollout.test_first_revision import climbing, follows
 from tests.unit.rollout.world import BAD, GOOD, NONE, SUSPECT, C
 
@@ -40,7 +41,7 @@ def test_nothing_but_good_tasks_or_a_person_raises_it_and_everybody_comes_by_a_v
 ):
     world = climbing(analysis=follows(on_stable))
     for at, (weather, word, seconds) in enumerate(passes, 1):
-        before, rejected = world.status, bool(world.situation.records[C].rejected_attempt)
+        before, rejected = world.status, Facts(world.situation, world.status).rejected
         if weather is None:
             world.blind()
         else:
