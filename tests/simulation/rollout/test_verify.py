@@ -14,7 +14,7 @@ import pytest
 
 from penstock.analysis.fold import position
 from penstock.outcomes import Row, RowKind
-from penstock.rollout import recorded
+from penstock.rollout import record, recorded
 from penstock.rollout.verify import Outcome
 from penstock.task import Counting, OutcomeReason
 from penstock.traffic import Arm
@@ -154,7 +154,7 @@ def test_a_canary_that_appears_before_the_first_task_is_verified():
 def test_another_engine_is_named(rollout):
     name, texts = next(iter(rollout.texts.items()))
     last = max(texts)
-    newer = {**texts, last: texts[last].replace('"engine":1', '"engine":7')}
+    newer = {**texts, last: texts[last].replace(f'"engine":{record.ENGINE}', '"engine":7')}
     rollout.texts[name], kept = newer, rollout.heads.pop(name)
     try:
         said = rollout.verified(name)[-1]
