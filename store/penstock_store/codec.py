@@ -135,7 +135,7 @@ def task(agent: AgentKey, identifier: str, stored: Mapping[str, bytes]) -> Task:
 def _task(agent: AgentKey, identifier: str, stored: Mapping[str, bytes]) -> Task:
     text = {name: value.decode() for name, value in stored.items() if name in TASK_FIELDS}
     if int(text.get("v", TASK_VERSION)) > COMPENSATION_VERSION:
-        raise ValueError(f"it is of version {text['v']}, this is version {TASK_VERSION}")
+        raise ValueError(f"it is of version {text['v']}, this reads up to {COMPENSATION_VERSION}")
     status = TaskStatus(text["status"])
     waits_for = text.get("parked", "") if status is TaskStatus.HALTED else ""
     return Task(

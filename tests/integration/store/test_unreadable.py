@@ -8,6 +8,7 @@ import pytest
 
 from penstock import errors, names, task
 from penstock_store import codec
+from penstock_store.scripts import COMPENSATION_VERSION
 
 STABLE, CANARY = "aaaa0000", "bbbb1111"
 DONE = task.Outcome(task.TaskStatus.SUCCEEDED, output="done")
@@ -22,7 +23,7 @@ NEIGHBOURS = {
     "no number": {"createdAt": "soon"},
     "no text": {"input": b"\xff\xfe"},
     "metadata that is not JSON": {"metadata": "{"},
-    "a newer layout": {"v": "2"},
+    "a newer layout": {"v": str(COMPENSATION_VERSION + 1)},
     "fields nobody knows": {"mood": "good", "verifier": "{}"},
 }
 READABLE = {
