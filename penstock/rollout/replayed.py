@@ -113,7 +113,7 @@ class Run:
         else:
             self._step(after, made)
             decided = again(made, self._fold)
-            short = verified.trimmed(text_of(first)) if self.start < first else ""
+            short = verified.trimmed(text_of(first)) if self.start < first else _gap(made)
             self.done.append(Done(made, decided, digests=digests, unless=short))
         self._begin()
 
@@ -241,6 +241,12 @@ def _window_before(scope: Scope, at: Position, made: Pass) -> Position:
     """From where on tasks are in the window, or may end in it, at a moment."""
     halts = Halts.of(made.situation.status.halts)
     return max(halts.earlier(at[0], scope.kept_ms), 0), 0
+
+
+def _gap(made: Pass) -> str:
+    """Why a pass in which nothing was tried may have seen other tasks under way: empty where it knew of no gap."""
+    known = made.measured if made.rows is None else None
+    return verified.lost(text_of((known.gap_ms, 0))) if known and known.gap else ""
 
 
 def _problem(run: Run, before: Run | None) -> str:

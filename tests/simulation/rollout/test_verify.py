@@ -5,6 +5,7 @@ PENSTOCK_ROLLOUTS_VERIFIED=1000: so many rollouts.
 
 from __future__ import annotations
 
+import json
 import os
 import random
 from collections import Counter
@@ -21,6 +22,8 @@ from penstock.traffic import Arm
 from tests.simulation.rollout.verified import drawn
 
 ROLLOUTS = int(os.environ.get("PENSTOCK_ROLLOUTS_VERIFIED", "6"))
+#: Its second canary began soon after the log had lost rows, when nothing was tried.
+GAP_WHILE_NOTHING_WAS_TRIED = 119
 #: Of so many or more rollouts each one is not changed in every way.
 FEW = 20
 OTHERWISE = {
@@ -86,6 +89,13 @@ def is_seen(rollout, name, again):
     )
 
 
+def is_lost(rollout, name, said):
+    """Whether the last row that a decision counted went away later: no decision came after that to tell of it."""
+    text = rollout.texts[name][f"{said.number:06}.json"]
+    through = json.loads(text)["measured"]["rows"]["through"]
+    return through not in {row.id for row in rollout.log}
+
+
 def test_every_field_of_a_row_is_changed():
     assert {*OTHERWISE, "id"} == {field.name for field in fields(Row)}
 
@@ -95,14 +105,17 @@ def test_the_record_of_a_rollout_follows_from_its_rows_and_from_no_others():
     outcomes: Counter[str] = Counter()
     found: Counter[str] = Counter()
     results: Counter[str] = Counter()
-    for seed in range(ROLLOUTS):
+    for seed in {*range(ROLLOUTS), GAP_WHILE_NOTHING_WAS_TRIED}:
         chance = random.Random(seed)
         rollout = drawn(seed).play()
         results.update(rollout.results)
         for name in rollout.texts:
             said = rollout.verified(name)
             wrong = [one for one in said if one.outcome in (Outcome.DIFFERS, Outcome.MISSING)]
-            assert not wrong, f"seed {seed}, {name}: {wrong[0]}"
+            amiss = [one for one in wrong if not is_lost(rollout, name, one)]
+            assert not amiss, f"seed {seed}, {name}: {amiss[0]}"
+            if wrong:
+                continue
             outcomes.update(one.outcome.value for one in said)
             places = [place for some in covered(rollout, name) for place in some]
             kinds = TAMPERED if ROLLOUTS < FEW else chance.sample(TAMPERED, 4)
