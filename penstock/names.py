@@ -1,6 +1,7 @@
 """Names that more than one part of Penstock must spell alike: labels, annotations, conditions."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,6 +29,7 @@ ANNOTATION_EFFECTS: Final = f"{GROUP}/effects"  # what its calls have done, as J
 REVISION_FILE: Final = "revision.json"  # key in the ConfigMap that workers mount
 PRICES_FILE: Final = "prices.json"  # key in the ConfigMap of the installation's own prices
 HASH_LENGTH: Final = 8
+_HASH_AT_END: Final = re.compile(rf"(?:.*-)?([0-9a-f]{{{HASH_LENGTH}}})", re.ASCII)
 MAX_AGENT_NAME: Final = 63
 _MAX_CHILD: Final = 63
 
@@ -68,6 +70,17 @@ def decisions_name(revision: str) -> str:
 def prices_name(agent: str) -> str:
     """Name of the ConfigMap from which an agent's workers read the installation's own prices."""
     return f"penstock-prices-{agent}"
+
+
+def hash_named(revision: str) -> str:
+    """The hash that a person means by a revision's name, or by the hash alone.
+
+    Raises:
+        ValueError: it ends with no whole hash.
+    """
+    if found := _HASH_AT_END.fullmatch(revision):
+        return found[1]
+    raise ValueError(f"must be the name of a revision, or its hash of {HASH_LENGTH} digits")
 
 
 def hash_of(revision: str) -> str:

@@ -24,7 +24,7 @@ class Asked(StrEnum):
     CHANGED = "changed"  # somebody else was first
     NO_ROUTE = "no-route"
     SUSPENDED = "agent-suspended"
-    SERVES = "serves"  # the call is that of the stable revision
+    SERVES = "serves"  # the call is that of a revision that serves
     OLDER_WORKERS = "older-workers"
     FULL = "queue-full"
 
@@ -52,9 +52,18 @@ class Compensations:
         return [_undone(agent, codec.word(text)) for text in found]
 
     async def ask(
-        self, agent: AgentKey, effect: Effect, undo: Undo, known: Undone, by: By
+        self,
+        agent: AgentKey,
+        effect: Effect,
+        undo: Undo,
+        known: Undone,
+        by: By,
+        *,
+        dry: bool = False,
     ) -> tuple[Asked, str]:
         """Make the task that undoes a call, where nothing has become of it since ``known``; its id with it.
+
+        With ``dry`` nothing is made, and it is told whether it would be.
 
         Asked again for a call of which the tool has said that it was not undone, it is another attempt. Else
         the task has the id that it had, and so has its call: a tool that knows keys makes it once.
@@ -75,6 +84,7 @@ class Compensations:
                 f"{Undoing.ASKED.value} {tail} {attempt}",
                 effect.revision,
                 protocol.COMPENSATES,
+                int(dry),
                 COMPENSATION_VERSION,
                 *_fields(effect, undo, by),
             ),

@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from penstock_runtime import logs
-from penstock_runtime.gateway import metrics, plain, problems, traces
+from penstock_runtime.gateway import links, metrics, plain, problems, traces
 
 STATE: Final = "penstock.trace"
 _NO_ROUTE: Final = "none"
@@ -79,12 +79,19 @@ def route_labels(routes: Iterable[BaseRoute]) -> list[str]:
     return [_NO_ROUTE] + [f"{verb} {route.path}" for route in known for verb in route.methods or ()]
 
 
+def _shown(path: str) -> str:
+    """A path as the log shows it: who has a link may decide with it."""
+    if path.startswith(links.PATH):
+        return links.PATH
+    return plain.one_line(path, problems.MAX_INSTANCE)
+
+
 async def _fail(answer: _Answer, error: Exception) -> None:
     scope, trace_id = answer.scope, answer.trace.trace_id
     logs.get().error(
         "the gateway failed to answer",
         route=route_label(scope),
-        path=plain.one_line(scope["path"], problems.MAX_INSTANCE),
+        path=_shown(scope["path"]),
         trace_id=trace_id,
         exc_info=error,
     )

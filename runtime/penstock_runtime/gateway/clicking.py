@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from penstock import errors
+from penstock.escalation import Escalation
 from penstock.names import AgentKey
 from penstock_runtime.gateway import (
     bodies,
@@ -51,9 +52,9 @@ async def decide(request: Request) -> Response:
 
 
 async def _show(request: Request, gateway: Gateway) -> Response:
-    caller, identifier, agent = _opened(request, gateway)
+    caller, opened, agent = _opened(request, gateway)
     tenant = await _decided_tenant(gateway, caller, agent)
-    found = await escalating.find_escalation(gateway, identifier, tenant)
+    found = await _asked(gateway, opened, tenant)
     why_not = decisions.why_not_by_link(found)
     if not why_not and found.status == "Open":
         decisions.check_person(caller, found, signed_in=False)
@@ -61,15 +62,28 @@ async def _show(request: Request, gateway: Gateway) -> Response:
 
 
 async def _decide(request: Request, gateway: Gateway) -> Response:
-    caller, identifier, agent = _opened(request, gateway)
+    caller, opened, agent = _opened(request, gateway)
     tenant = await _decided_tenant(gateway, caller, agent)
     said = await _form(request)
-    after = await escalating.decide_on(gateway, caller, tenant, identifier, said, signed_in=False)
+    found = await _asked(gateway, opened, tenant)
+    after = await escalating.decide_on(gateway, caller, tenant, found.id, said, signed_in=False)
     return pages.decided(after)
 
 
-def _opened(request: Request, gateway: Gateway) -> tuple[ClusterCaller, str, AgentKey]:
-    """The person whom a link was made for, and the call.
+async def _asked(gateway: Gateway, opened: links.Opened, tenant: str) -> Escalation:
+    """The question that a link is about; a call that was asked for once more is another one.
+
+    Raises:
+        Problem: escalation-not-found, link-invalid.
+    """
+    found = await escalating.find_escalation(gateway, opened.escalation, tenant)
+    if found.asked_ms != opened.asked_ms:
+        raise Problem("link-invalid", "This link is of a question before the one that waits now.")
+    return found
+
+
+def _opened(request: Request, gateway: Gateway) -> tuple[ClusterCaller, links.Opened, AgentKey]:
+    """The person whom a link was made for, what it is for, and whose call that is.
 
     Raises:
         Problem: link-invalid, link-expired.
@@ -88,7 +102,7 @@ def _opened(request: Request, gateway: Gateway) -> tuple[ClusterCaller, str, Age
         raise decisions.missing(opened.escalation)
     routes.check_name(agent)
     person = opened.approver
-    return ClusterCaller(User(person.user, groups=person.groups)), opened.escalation, agent
+    return ClusterCaller(User(person.user, groups=person.groups)), opened, agent
 
 
 async def _decided_tenant(gateway: Gateway, caller: ClusterCaller, agent: AgentKey) -> str:

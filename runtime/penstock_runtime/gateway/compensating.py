@@ -11,6 +11,7 @@ from starlette.responses import Response
 from penstock import escalation, names
 from penstock.effects import Effect, EffectState, Undo, Undoing, Undone
 from penstock.names import AgentKey
+from penstock.task import TaskStatus
 from penstock_runtime import logs
 from penstock_runtime.gateway import (
     bodies,
@@ -36,7 +37,7 @@ _REFUSED: Final = {
     Asked.CHANGED: "somebody else has asked at the same time; look again",
     Asked.NO_ROUTE: "no stable revision serves",
     Asked.SUSPENDED: "the agent is suspended",
-    Asked.SERVES: "its revision is the stable one; roll it back first",
+    Asked.SERVES: "its revision serves; roll it back first",
     Asked.OLDER_WORKERS: "the workers of the stable revision are of a release that cannot do it; set spec.template.worker.image",
     Asked.FULL: "too many tasks wait for a worker; try again later",
 }
@@ -110,8 +111,11 @@ async def _found(order: _Order, tenant: str) -> tuple[list[Effect], str]:
     if after and not _ENTRY.fullmatch(after):
         detail = "continue must be what an answer before said under continue."
         raise Problem("invalid-body", detail)
-    revision = (order.said.revision or "").removeprefix(f"{order.agent.name}-")
-    sought = SoughtEffects(tenant=tenant, revision=names.hash_of(revision))
+    try:
+        revision = names.hash_named(order.said.revision or "")
+    except ValueError as error:  # no revision must not mean the calls of all of them
+        raise Problem("invalid-body", f"revision {error}.") from None
+    sought = SoughtEffects(tenant=tenant, revision=revision)
     page = await order.gateway.store.effects.page(order.agent, sought, after, _AT_ONCE)
     done = [one for one in page.items if one.state is EffectState.DONE and not one.compensates]
     unknown = [one for one in page.unknown if not one.compensates]
@@ -141,14 +145,15 @@ async def _item(order: _Order, effect: Effect, known: Undone) -> dict[str, Any]:
         return wire.compensation_document(effect, undo, "Impossible", known.task, problem)
     if known.state:
         state, why = await _standing(order, known)
-        if state == "Asked" or not order.named:
+        if state in ("Asked", Undoing.DONE) or not order.named:
             return wire.compensation_document(effect, undo, state, known.task, why)
-    if order.said.dry_run:
-        return wire.compensation_document(effect, undo, "WouldCall", known.task)
-    by = By(order.caller.person, order.trace_id)
-    asked, task = await order.gateway.store.compensations.ask(order.agent, effect, undo, known, by)
+    by, dry = By(order.caller.person, order.trace_id), order.said.dry_run
+    ask = order.gateway.store.compensations.ask
+    asked, task = await ask(order.agent, effect, undo, known, by, dry=dry)
     if asked is not Asked.ASKED:
         return wire.compensation_document(effect, undo, "Impossible", "", _REFUSED[asked])
+    if dry:
+        return wire.compensation_document(effect, undo, "WouldCall", known.task)
     logs.get().info(
         "a call is undone",
         agent=str(order.agent),
@@ -167,6 +172,8 @@ async def _standing(order: _Order, known: Undone) -> tuple[str, str]:
     if task is not None and not task.status.ended:
         waits = "it waits for a person" if task.escalation else ""
         return "Asked", waits
+    if task is not None and task.status is TaskStatus.SUCCEEDED:
+        return Undoing.DONE.value, ""  # by a tool that is declared to change nothing
     why = task.outcome.message if task and task.outcome else ""
     said = f"{why[:512]}; name the call to try again".removeprefix("; ")
     return ("Ended" if known.state is Undoing.ASKED else known.state.value), said

@@ -36,7 +36,7 @@ async def list_effects(request: Request) -> Response:
     agent = AgentKey(request.path_params["namespace"], request.path_params["agent"])
     routes.check_name(agent)
     tenant = await escalating.seen_tenant(gateway, caller, agent, alone=True)
-    sought, after, limit = seeking.read_effects(agent, request.query_params.multi_items())
+    sought, after, limit = seeking.read_effects(request.query_params.multi_items())
     page = await gateway.store.effects.page(agent, replace(sought, tenant=tenant), after, limit)
     document = {
         "unknown": [wire.effect_document(agent, one, tenant=not tenant) for one in page.unknown],

@@ -67,7 +67,7 @@ async def list_escalations(request: Request) -> Response:
             continue
         after = place[1] if place[0] == str(agent) else ""
         page = await gateway.store.escalations.page(
-            agent, sought.of(agent, tenant), after, sought.limit - len(items)
+            agent, sought.of(tenant), after, sought.limit - len(items)
         )
         items += [wire.escalation_document(one, tenant=not tenant) for one in page.items]
         if page.following:

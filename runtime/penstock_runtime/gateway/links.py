@@ -37,9 +37,10 @@ class LinkExpired(PenstockError):
 
 @dataclass(frozen=True)
 class Opened:
-    """What a link is for: a call, and the person."""
+    """What a link is for: a call, when it was asked for, and the person."""
 
     escalation: str
+    asked_ms: int
     approver: Approver
 
 
@@ -58,7 +59,7 @@ class Links:
             SecretUnusable: there is no key to sign with.
         """
         ends = min(found.asked_ms // 1000 + self.seconds, found.deadline_ms // 1000)
-        said = _encoded("\n".join((found.id, target, str(ends))).encode())
+        said = _encoded("\n".join((found.id, target, str(found.asked_ms), str(ends))).encode())
         key, *_ = signing.keys_in(self.secret, _KEY)
         token = f"{said}.{_encoded(_signature(key, said, approver))}"
         return {
@@ -77,8 +78,8 @@ class Links:
         """
         said, _, signature = token.partition(".")
         try:
-            identifier, name, ends = _decoded(said).decode().split("\n")
-            given, until = _decoded(signature), int(ends)
+            identifier, name, asked, ends = _decoded(said).decode().split("\n")
+            given, asked_ms, until = _decoded(signature), int(asked), int(ends)
         except ValueError:  # UnicodeDecodeError and binascii.Error are such
             raise LinkInvalid("it has not the form of a link") from None
         approver = targets[name].approver if name in targets else None
@@ -89,7 +90,7 @@ class Links:
             raise LinkInvalid("its signature is not ours")
         if now_seconds >= until:
             raise LinkExpired("its time is over")
-        return Opened(identifier, approver)
+        return Opened(identifier, asked_ms, approver)
 
 
 def _signature(key: bytes, said: str, approver: Approver) -> bytes:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from penstock import escalation, names
-from penstock.names import AgentKey
 from penstock_runtime.gateway import bodies, plain, searching
 from penstock_runtime.gateway.problems import Problem
 from penstock_store.effects import SoughtEffects
@@ -56,10 +55,9 @@ class Search:
     limit: int = searching.DEFAULT_ITEMS
     place: tuple[str, str] = ("", "")
 
-    def of(self, agent: AgentKey, tenant: str) -> Sought:
-        """What is looked for of one agent; ``tenant`` is empty for those of all."""
-        revision = self.revision.removeprefix(f"{agent.name}-")
-        return Sought(tenant, self.user, self.tool, names.hash_of(revision) if revision else "")
+    def of(self, tenant: str) -> Sought:
+        """What is looked for of each agent; ``tenant`` is empty for those of all."""
+        return Sought(tenant, self.user, self.tool, self.revision)
 
 
 def read(query: Sequence[tuple[str, str]]) -> Search:
@@ -71,17 +69,16 @@ def read(query: Sequence[tuple[str, str]]) -> Search:
     given = _given(query, PARAMETERS)
     if given.get("agent") and not given.get("namespace"):
         raise Problem("invalid-query", "The parameter agent goes with the parameter namespace.")
-    words = {
-        name: given.get(name, "") for name in ("namespace", "agent", "tool", "user", "revision")
-    }
+    words = {name: given.get(name, "") for name in ("namespace", "agent", "tool", "user")}
     return Search(
-        **words, limit=_limit(given.get("limit", "")), place=_place(given.get("continue", ""))
+        **words,
+        revision=_revision(given.get("revision", "")),
+        limit=_limit(given.get("limit", "")),
+        place=_place(given.get("continue", "")),
     )
 
 
-def read_effects(
-    agent: AgentKey, query: Sequence[tuple[str, str]]
-) -> tuple[SoughtEffects, str, int]:
+def read_effects(query: Sequence[tuple[str, str]]) -> tuple[SoughtEffects, str, int]:
     """Which effects of an agent a query asks for, after which one, and how many at most.
 
     Raises:
@@ -89,10 +86,9 @@ def read_effects(
     """
     given = _given(query, EFFECT_PARAMETERS)
     after = _entry(given.get("continue", ""))
-    revision = given.get("revision", "").removeprefix(f"{agent.name}-")
     sought = SoughtEffects(
         user=given.get("user", ""),
-        revision=names.hash_of(revision) if revision else "",
+        revision=_revision(given.get("revision", "")),
         task=given.get("task", "").rpartition(".")[2],
     )
     return sought, after, _limit(given.get("limit", ""))
@@ -114,6 +110,14 @@ def _entry(text: str) -> str:
         detail = "The parameter continue must be what a page before said under continue."
         raise Problem("invalid-query", detail)
     return text
+
+
+def _revision(given: str) -> str:
+    """The hash of a revision, by its name or hash; empty where none is asked for."""
+    try:
+        return names.hash_named(given) if given else ""
+    except ValueError as error:
+        raise Problem("invalid-query", f"revision {error}.") from None
 
 
 def _given(query: Sequence[tuple[str, str]], known: Mapping[str, str]) -> dict[str, str]:

@@ -46,7 +46,9 @@ for _, tail in ipairs(looked_at(PARKED)) do
   local known = redis.pcall("HMGET", escalation_key(prefix .. tail), "status", "told", "deadline")
   if not known.err and known[1] == "Open" and not known[2] then
     tell("Asked", tail)
-    call("ZADD", TOLD, tonumber(known[3]) or NOW, tail)
+    local deadline = tonumber(known[3])
+    if deadline == nil or deadline ~= deadline then deadline = NOW end -- a namespace's own user can write any
+    call("ZADD", TOLD, deadline, tail)
     call("EXPIRE", TOLD, KEPT_SECONDS)
     call("HSET", escalation_key(prefix .. tail), "told", "1")
   end

@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 
+import pytest
 from redis.asyncio import Redis
 
 from penstock import protocol
@@ -150,3 +151,28 @@ async def test_the_terminal_lists_what_would_be_called(redis, shared, agent):
     assert row.split()[:5] == ["WouldCall", "refund", f"{task}.1.1", "150", "u-1"]
     assert 'undo_refund {"order": "A1"}' in row
     assert said.splitlines()[-1] == "1 WouldCall"
+
+
+@pytest.mark.parametrize("named", ["", "{agent}-", "{agent}", "a1b2c3"])
+async def test_a_name_without_a_whole_hash_is_not_all_revisions(redis, shared, agent, named):
+    await paid(shared, agent, effect("Intended", 1), effect("Done", 1, undo=UNDO))
+    await rolled_back(redis, agent)
+    revision = named.format(agent=agent.key.name)
+    status, problem = await asked(shared, agent, revision=revision)
+    assert (status, "hash" in problem["detail"]) == (400, True) or not revision
+    async with shared.client("ann-of-finance") as client:
+        path = agent.tasks.replace("/tasks", "/effects")
+        listed = await client.get(path, params={"revision": revision})
+    assert listed.status_code == (400 if revision else 200)
+    look = await agent.store.routes.look(agent.key, [CANARY])
+    assert look.work[CANARY].queued == 0
+
+
+async def test_a_revision_that_serves_is_not_undone_and_a_dry_run_says_so(redis, shared, agent):
+    await paid(shared, agent, effect("Intended", 1), effect("Done", 1, undo=UNDO))
+    for route in ({"canary": ""}, {"stable": CANARY, "canary": STABLE, "percent": 50}):
+        await agent.set_route(**route)
+        for dry in (True, False):
+            said = await asked(shared, agent, revision=STABLE, dryRun=dry)
+            assert states(said) == ["Impossible"]
+            assert "roll it back first" in said[1]["items"][0]["message"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
+from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
@@ -19,7 +20,9 @@ from penstock_runtime.gateway.access import Access
 from penstock_runtime.gateway.identities import ClusterTokens
 from penstock_runtime.gateway.links import Links
 from penstock_runtime.gateway.tokens import TokensFile
+from penstock_runtime.gateway.webhooks.messages import delivery_id
 from penstock_runtime.gateway.webhooks.targets import Approver, read
+from penstock_store.outbox import Delivery
 from tests.integration.gateway.conftest import Agent
 from tests.integration.gateway.receiving import KEY, receiver, secret
 from tests.integration.gateway.rights import rights
@@ -69,6 +72,7 @@ class Door:
         """The path of ann's link for an escalation."""
         found = await self.agent.store.escalations.get(identifier)
         self.now = found.asked_ms / 1000
+        found = replace(found, asked_ms=found.asked_ms - changes.get("earlier_ms", 0))
         url = self.links.document(found, "ann", changes.get("approver", ANN))["url"]
         return urlsplit(url).path
 
@@ -226,6 +230,19 @@ async def test_a_link_ends_in_its_time_and_with_the_question_at_the_latest(door,
         assert "refund" not in page.text
         said = await door.ask("POST", path, digest="d", decision="Approve")
         assert (said.status_code, await door.status(identifier)) == (410, "Open")
+
+
+async def test_a_call_that_is_asked_for_once_more_has_a_link_and_a_message_of_its_own(door, agent):
+    identifier = await waits(agent)
+    former = await door.link(identifier, earlier_ms=1)
+    said = await door.ask("POST", former, digest="x", decision="Approve")
+    assert "before the one that waits now" in said.text
+    assert (said.status_code, (await door.open(former)).status_code) == (404, 404)
+    assert await door.status(identifier) == "Open"
+    found = await agent.store.escalations.get(identifier)
+    delivery = Delivery(agent.key, "ann", "Asked", 1, identifier, "x")
+    later = replace(found, asked_ms=found.asked_ms + 1)
+    assert delivery_id(delivery, found) != delivery_id(delivery, later)
 
 
 async def test_what_is_no_link_of_ours_opens_nothing_and_asks_nobody(door, agent, tmp_path):

@@ -12,10 +12,11 @@ from typing import Any, cast
 
 import pytest
 
-from penstock.errors import InvalidResource
+from penstock.errors import InvalidResource, StoreRefused
 from penstock.names import AgentKey
 from penstock_runtime.gateway.outages import Outages
 from penstock_runtime.gateway.webhooks import sender, signing, targets, template
+from penstock_store.outbox import Due
 
 PLAIN = {"url": "https://hooks.example.com/x", "secret": "/etc/x", "namespaces": ["shop"]}
 ANN = {"user": "ann@example.com", "groups": ["finance"]}
@@ -174,6 +175,26 @@ def test_the_pause_is_as_long_as_the_message_has_waited_or_as_its_receiver_asks(
     waited, asked_for, chance, pause
 ):
     assert sender.pause_seconds(waited, asked_for, chance) == pytest.approx(pause)
+
+
+async def test_an_agent_that_cannot_be_looked_at_silences_no_other_one():
+    looked = []
+
+    class Outbox:
+        async def look(self, agent, kinds, place):
+            looked.append(agent.name)
+            if agent.name == "odd":
+                raise StoreRefused("another hand has written it")
+            return 0, [Due(due=False, waiting=0, waited_ms=0)]
+
+    class Routes:
+        async def index(self):
+            return dict.fromkeys(AgentKey("shop", name) for name in ("odd", "fine"))
+
+    store = cast("Any", SimpleNamespace(outbox=Outbox(), routes=Routes()))
+    courier = cast("Any", SimpleNamespace(target=read()))
+    await sender.Sender(store, {"a": courier}, lambda: 0.0, Outages())._round()
+    assert looked == ["odd", "fine"]
 
 
 async def test_a_fault_of_our_own_ends_no_looking(monkeypatch):

@@ -25,9 +25,12 @@ class Message:
     body: bytes
 
 
-def delivery_id(delivery: Delivery) -> str:
-    """The same for each attempt at a delivery, and for no other one."""
-    named = f"{delivery.kind}\n{delivery.target}\n{delivery.escalation}"
+def delivery_id(delivery: Delivery, found: Escalation) -> str:
+    """The same for each attempt at a delivery, and for no other one.
+
+    A call that is asked for once more has the id that it had, and is another question.
+    """
+    named = f"{delivery.kind}\n{delivery.target}\n{delivery.escalation}\n{found.asked_ms}"
     return hashlib.sha256(named.encode()).hexdigest()[:_ID_CHARACTERS]
 
 
@@ -38,7 +41,7 @@ def document(
     shown = wire.escalation_document(found, tenant=True)
     return {
         "event": delivery.kind,
-        "delivery": delivery_id(delivery),
+        "delivery": delivery_id(delivery, found),
         "installation": installation,
         "escalation": {name: template.bounded(value) for name, value in shown.items()},
         "command": f"penstock escalations show {found.id}",
@@ -68,7 +71,7 @@ def message(
     headers = {
         **_FIXED,
         "Penstock-Event": delivery.kind,
-        "Penstock-Delivery": delivery_id(delivery),
+        "Penstock-Delivery": delivery_id(delivery, found),
         signing.TIMESTAMP: str(now_seconds),
         signing.SIGNATURE: signing.signature(keys, now_seconds, body),
     }

@@ -144,7 +144,7 @@ class Courier:
         logs.get().warning(
             "a webhook did not take a message",
             target=self.name,
-            delivery=messages.delivery_id(delivery),
+            kind=delivery.kind,
             escalation=delivery.escalation,
             reason=reason,
             again_in_seconds=round(pause),
@@ -213,7 +213,15 @@ class Sender:
             if not told:
                 continue
             kinds = [(name, target.kinds) for name, target in told]
-            place, found = await self._store.outbox.look(agent, kinds, self._places.get(agent, 0))
+            try:
+                place, found = await self._store.outbox.look(
+                    agent, kinds, self._places.get(agent, 0)
+                )
+            except StoreUnavailable:
+                raise
+            except Exception as error:  # noqa: BLE001 - what one Agent's keys hold must not silence the others
+                logs.get().error("an agent cannot be looked at", agent=str(agent), exc_info=error)
+                continue
             self._places[agent] = place
             for (name, _), due in zip(told, found, strict=True):
                 if due.due:
