@@ -93,7 +93,7 @@ class Trial:
     """What copies have shown of a canary.
 
     ``begun_ms``: when its first copy was made, ms since 1970 by Redis. ``judged`` of the ``drawn`` ones said
-    something, and ``agreed`` of these went as stable did. ``capped`` and ``too_large`` were not made. ``micro_usd``
+    something, and ``agreed`` of these went as stable did. ``capped``, ``full`` and ``too_large`` were not made. ``micro_usd``
     is what their calls have used, and what those that run hold.
     """
 
@@ -102,5 +102,6 @@ class Trial:
     judged: int = 0
     agreed: int = 0
     capped: int = 0
+    full: int = 0
     too_large: int = 0
     micro_usd: int = 0

@@ -21,6 +21,7 @@ def read(said: Sequence[Any]) -> Trial | None:
         judged=sum(counts.get(verdict, 0) for verdict in judged),
         agreed=counts.get(Verdict.AGREES, 0),
         capped=counts.get("capped", 0),
+        full=counts.get("full", 0),
         too_large=counts.get("tooLarge", 0),
         micro_usd=place.get("u", 0) + place.get("ou", 0),
     )

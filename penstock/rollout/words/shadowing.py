@@ -41,6 +41,11 @@ def _why_fewer(declared: ShadowStage, seen: Trial) -> str:
             f" {seen.capped} more were not made: strategy.shadow.spendCapUSD, {declared.spend_cap_usd}, leaves "
             "no room for another one; raise it to go on."
         )
+    if seen.full:
+        return (
+            f" {seen.full} were not made: 32 others waited or ran, which is the most. A worker of the canary runs "
+            "four at a time while it has no tasks to claim."
+        )
     if seen.too_large and not seen.drawn:
         return f" {seen.too_large} were not made: their conversations are too large to be copied."
     return ""

@@ -27,16 +27,18 @@ from penstock_runtime.agent.transcript import Transcript
 class Recording:
     """What a task of stable was told before, and what its calls were and brought.
 
-    Of a call that was not carried out there is no result.
+    Of a call that was not carried out there is no result. ``changing``: the tools that stable declares to change
+    something.
     """
 
     before: tuple[Message, ...]
     calls: tuple[tuple[Intent, ToolResult | None], ...]
+    changing: Collection[str]
 
     @classmethod
-    def of(cls, told: Transcript) -> "Recording":
+    def of(cls, told: Transcript, changing: Collection[str]) -> "Recording":
         """The recording of a conversation, as far as it was saved."""
-        return cls(told.messages[: told.begin], tuple(_calls(told)))
+        return cls(told.messages[: told.begin], tuple(_calls(told)), changing)
 
     def intents(self, changing: Collection[str]) -> tuple[Intent, ...]:
         """The intended calls of these tools, and those for a person."""
@@ -75,11 +77,23 @@ def beginning(recording: Recording, text: str, tier: str = "") -> Run:
     return Run(begun, Usage(), tier=tier)
 
 
+def changing(agent: Agent, recording: Recording) -> frozenset[str]:
+    """The tools that change something, by what the agent of a copy or stable declares."""
+    known = agent.toolbox.tools.values()
+    own = (tool.name for tool in known if tool.effect is not Effect.READ_ONLY)
+    return frozenset((*own, *recording.changing))
+
+
 def disarmed(agent: Agent, recording: Recording) -> Agent:
     """What runs one copy: nobody is asked, and nothing is called that changes something, whatever tier answers."""
     asking = agent.toolbox.asking
     known = ((call, result) for call, result in recording.calls if result is not None)
-    tools = Disarmed(agent.tools, known, lambda tool, given: asking.ask(tool, given) is not None)
+    tools = Disarmed(
+        agent.tools,
+        known,
+        asks=lambda tool, given: asking.ask(tool, given) is not None,
+        changing=recording.changing,
+    )
     tiers: dict[str, Agent] = {}
 
     def of_copy(one: Agent) -> Agent:
@@ -119,15 +133,14 @@ async def run_copy(
     except Intended as stop:
         stopped_at = stop.wanted
     outcome = keeper.last.outcome
-    way = Way(_intents(agent, keeper.last), outcome.status if outcome else None)
+    wanted = _intents(keeper.last, changing(agent, recording))
+    way = Way(wanted, outcome.status if outcome else None)
     if outcome and outcome.left_out:
         return Ended(Verdict.LEFT_OUT, way)
     return Ended(shadow.compared(stable, way), way, stopped_at)
 
 
-def _intents(agent: Agent, run: Run) -> tuple[Intent, ...]:
-    """What a copy wanted of its own tools that change something."""
-    known = agent.toolbox.tools.values()
-    changing = {tool.name for tool in known if tool.effect is not Effect.READ_ONLY}
+def _intents(run: Run, changing: Collection[str]) -> tuple[Intent, ...]:
+    """What a copy wanted of tools that change something."""
     made = (shadow.intent(call["name"], call["input"]) for call in run.transcript.own_calls)
     return _of_tools(made, changing)

@@ -196,7 +196,8 @@ class Copies:
         tier = tiers.matching(template.tiers, len(copy.input), copy.type)
         begun = shadowing.beginning(recording, copy.input, tier)
         hold = CopyHold(self._store, copy, begun, float(template.limits.wall_seconds))
-        stable = Way(recording.intents(copy.changing), copy.stable_status)
+        changing = shadowing.changing(self._agent, recording)
+        stable = Way(recording.intents(changing), copy.stable_status)
         found = None
         try:
             ended = await shadowing.run_copy(self._agent, recording, stable, begun, hold)
@@ -215,5 +216,5 @@ class Copies:
 def _recording(copy: Copy) -> Recording:
     """What stable's task was told and did, as far as it was saved."""
     if copy.checkpoint is not None:
-        return Recording.of(Transcript.decode(copy.checkpoint))
-    return Recording(History.decode(copy.history).messages, ())
+        return Recording.of(Transcript.decode(copy.checkpoint), copy.changing)
+    return Recording(History.decode(copy.history).messages, (), copy.changing)

@@ -11,6 +11,7 @@ local task = task_at(id)
 if task and task.claim == claim and has_ended(task) then return {0, "Continue"} end
 local held = task and task.claim == claim and task.status == "Running"
 local said = task and ARGV[15] == "1" and order(task) or "Continue"
+local copied = held and said == "Continue" and ARGV[9] ~= LEFT_OUT and shadow.has_memory()
 if held and said == "Continue" then dequeue(task) end
 write_even_when_full()
 local tail = join(consumer, tonumber(ARGV[2]), ARGV[3])
@@ -22,7 +23,7 @@ if not held and not holds(task, claim, tail) then return {0, "Lost"} end
 if said ~= "Continue" then return {0, said} end
 if not held then dequeue(task) end
 for i = 17, #ARGV, 2 do effects.told(id, ARGV[i], ARGV[i + 1]) end
-if held and ARGV[9] ~= LEFT_OUT then shadow.draw(id, task, ARGV[6]) end
+if copied then shadow.draw(id, task, ARGV[6]) end
 if ARGV[13] == "1" and task.sess ~= "" then
   local key = session_key(task.sess)
   -- After a break ends are said again, in no order: an earlier turn does not overwrite a later one.

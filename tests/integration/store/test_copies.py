@@ -20,7 +20,7 @@ from penstock.money.ledger import (
 )
 from penstock.shadow import Intent, Shadow, Trial, Verdict
 from penstock.task import TaskStatus, Usage
-from penstock.traffic import Standing
+from penstock.traffic import RevisionLimits, Standing
 from penstock_store.copies import Found
 from tests.integration.store.conftest import CANARY, STABLE, TENANT
 from tests.integration.store.ledger_desk import QUOTE, USD, limit
@@ -33,6 +33,7 @@ PLANNED = tasks.Outcome(TaskStatus.ESCALATED, tasks.OutcomeReason.APPROVAL)
 CANCELLED = tasks.Outcome(TaskStatus.CANCELLED, tasks.OutcomeReason.PERSON)
 CAP = limit(Scope.SHADOW, Window.TOTAL, USD)
 STATE = b'{"begun":[],"messages":[{"role":"user"}]}'
+LATER = "cafe0001"
 REFUND = Intent("refund", '{"order":"A1"}')
 
 
@@ -178,6 +179,50 @@ async def test_so_many_copies_wait_at_most_and_a_large_one_is_not_made(desk, pur
     assert (found.drawn, found.not_made) == (32, {"full": 2, "tooLarge": 1})
 
 
+@pytest.mark.parametrize("running", [False, True])
+async def test_copies_of_a_former_canary_take_no_place_of_the_next_one(desk, purse, running):
+    await shadowed(desk)
+    names = [await ends(desk) for _ in range(32)]
+    if running:
+        for name in names:
+            assert await desk.store.copies.take(desk.agent, CANARY, name)
+    said = shadow.written(Shadow(LATER, 100))
+    open_now = {CANARY: Standing.OPEN, LATER: Standing.OPEN}
+    await desk.set_route(canary=LATER, shadow=said, standings=open_now)
+    name = await ends(desk)
+    found = await desk.store.copies.seen(desk.agent, LATER)
+    assert (found.drawn, found.not_made) == (1, {})
+    assert await heard(desk, LATER) == name
+    assert await desk.raw.zrange(desk.keys.tag + ":shadow:copies", 0, -1) == [name.encode()]
+    assert len(await desk.raw.keys(f"{desk.keys.tag}:shadow:copy:*")) == 1
+
+
+async def test_a_copy_whose_worker_died_holds_its_place_no_longer_than_it_could_run(desk, purse):
+    await shadowed(desk, limits=RevisionLimits(1000, 60, 90))
+    copy = await taken(desk)
+    now = (await desk.raw.time())[0]
+    forgotten = await desk.raw.zscore(desk.keys.tag + ":shadow:copies", copy.name) / 1000
+    left = await desk.raw.ttl(f"{desk.keys.tag}:shadow:copy:{copy.name}")
+    for seconds in (forgotten - now, left):
+        assert 90 < seconds <= 90 + 61
+
+
+async def test_a_full_redis_gets_no_copy_and_the_task_ends(desk, purse, raw):
+    await shadowed(desk)
+    await desk.admit()
+    claim = await desk.claim_one(STABLE)
+    await desk.store.claims.checkpoint(claim, STATE, Usage(), [])
+    used = (await raw.info("memory"))["used_memory"]
+    await raw.config_set("maxmemory", str(used // 2))
+    try:
+        assert await desk.finish(claim)
+    finally:
+        await raw.config_set("maxmemory", "0")
+    assert not await raw.keys(f"{desk.keys.tag}:shadow*")
+    await ends(desk)
+    assert (await seen(desk)).drawn == 1, "once there is memory copies are made again"
+
+
 async def test_what_a_copy_shows_is_counted_once_without_a_word_that_was_said(desk, purse):
     await shadowed(desk)
     tell = desk.store.copies.tell
@@ -294,9 +339,11 @@ async def test_a_look_tells_of_copies_as_long_as_they_are_made(desk, purse):
     for copy, verdict in zip(copies, Verdict, strict=True):
         await desk.store.copies.tell(copy, Found(verdict, TaskStatus.SUCCEEDED))
     reserved = await purse.reserve(copies[0].id)
+    for _ in range(34):
+        await ends(desk)
     look = await desk.store.routes.look(desk.agent, [])
     spent, begun = reserved.most.micro_usd, look.trial.begun_ms
-    assert look.trial == Trial(begun, 4, 3, 1, micro_usd=spent)
+    assert look.trial == Trial(begun, 36, 3, 1, full=2, micro_usd=spent)
     assert 0 < look.now_ms - begun < 600_000
     assert look.shadow == desk.route.shadow
     await shadowed(desk, shadow="")

@@ -111,6 +111,17 @@ def test_where_the_cap_is_spent_it_says_what_to_raise():
     assert "3 more were not made: strategy.shadow.spendCapUSD, 5, leaves no room" in said
 
 
+def test_where_the_places_for_copies_are_taken_it_says_so_before_the_first_word_of_one():
+    begun = int(START.timestamp() * 1000)
+    world = tried().after(60).change(trials={C: Trial(begun, drawn=32, full=7)}).decide()
+    said = world.message("Ready")
+    assert "0 of 0 copies agree" in said
+    assert (
+        "7 were not made: 32 others waited or ran, which is the most. A worker of the canary runs four"
+        in said
+    )
+
+
 def test_conversations_that_are_too_large_are_told():
     begun = int(START.timestamp() * 1000)
     world = tried().after(60).change(trials={C: Trial(begun, too_large=7)}).decide()

@@ -54,7 +54,7 @@ def unasked(agent):
 async def stable_ran(agent, run, *calls, tools=None):
     """The recording of a task of stable, and how it went."""
     ended = await loop.run_task(unasked(agent(turns(*calls), tools)), run, Notebook())
-    recording = Recording.of(ended.transcript)
+    recording = Recording.of(ended.transcript, CHANGING)
     return recording, Way(recording.intents(CHANGING), ended.outcome.status)
 
 
@@ -106,6 +106,33 @@ async def test_other_arguments_another_tool_and_a_call_that_is_missing_are_no_ag
     assert not tools.calls
 
 
+@pytest.mark.parametrize("approval", [None, {"mode": "None"}])
+async def test_what_stable_declares_as_changing_is_not_called_though_the_canary_says_it_reads(
+    agent, run, approval
+):
+    relaxed = [tool("refund", **({"approval": approval} if approval else {}))]
+    tools = Tools()
+    made = with_tools(agent(turns(("refund", A1)), tools), relaxed)
+    ended = await shadowing.run_copy(made, NOTHING_KNOWN, WELL, run, Copybook())
+    assert not tools.calls
+    assert (ended.stopped_at, ended.verdict) == (REFUND, Verdict.OTHER_CALLS)
+    assert ended.way == Way((REFUND,), None)
+
+
+@pytest.mark.parametrize(("told", "verdict"), [(A1, Verdict.AGREES), (A2, Verdict.OTHER_CALLS)])
+async def test_both_ways_are_counted_by_what_either_declares_as_changing(agent, run, told, verdict):
+    recording, _ = await stable_ran(agent, run, ("look_up", A1), ("cancel", told))
+    recording = replace(recording, changing=("refund",))
+    stricter = [tool("look_up", "Idempotent", approval={"mode": "None"}), tool("cancel", "Irreversible"), tool("refund")]  # fmt: skip
+    tools = Tools()
+    made = with_tools(agent(turns(("look_up", A1), ("cancel", A1)), tools), stricter)
+    changing = shadowing.changing(made, recording)
+    assert changing == {"look_up", "cancel", "refund"}
+    stable = Way(recording.intents(changing), TaskStatus.SUCCEEDED)
+    ended = await shadowing.run_copy(made, recording, stable, run, Copybook())
+    assert (ended.verdict, tools.calls) == (verdict, [])
+
+
 async def test_the_order_of_calls_and_what_is_read_are_no_difference(agent, run):
     recording, way = await stable_ran(agent, run, ("refund", A1), ("cancel", A2))
     ended, _ = await copied(
@@ -126,7 +153,7 @@ def with_tools(agent, declared, overseen=None):
     return replace(agent, toolbox=toolbox.build(tools, overseen))
 
 
-NOTHING_KNOWN = Recording((), ())
+NOTHING_KNOWN = Recording((), (), CHANGING)
 WELL = Way((), TaskStatus.SUCCEEDED)
 
 
@@ -151,7 +178,7 @@ async def test_who_asks_for_a_person_gets_what_that_person_said_to_stable_or_end
     made = agent(turns((HANDOVER, {"reason": "other words"})), tools)
     made = with_tools(made, [tool("look_up")], Oversight(handover=True))
     stable = Way((wanted,), TaskStatus.SUCCEEDED)
-    ended = await shadowing.run_copy(made, Recording((), known), stable, run, Copybook())
+    ended = await shadowing.run_copy(made, Recording((), known, ()), stable, run, Copybook())
     assert not tools.calls, "it is no address"
     assert ended.verdict is (Verdict.AGREES if recorded else Verdict.OTHER_END)
     assert ended.stopped_at == (None if recorded else wanted)
@@ -206,7 +233,7 @@ def test_a_recording_knows_the_answers_of_a_reply_that_is_not_answered_whole():
     both = scripted.tool_use(("c1", "look_up", A1), ("c2", "refund", A1))
     asked = Transcript.start(({"role": "user", "content": "before"},), "now").with_reply(both)
     half = asked.with_result(asked.calls[0], "no such order", is_error=True)
-    seen = Recording.of(Transcript.decode(half.encode()))
+    seen = Recording.of(Transcript.decode(half.encode()), CHANGING)
     read = shadow.intent("look_up", A1)
     assert seen.before == ({"role": "user", "content": "before"},)
     assert seen.calls == ((read, ToolResult("no such order", ok=False)), (REFUND, None))

@@ -1,7 +1,7 @@
 """Tools of which only those that change nothing are called."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from penstock import shadow
@@ -31,6 +31,7 @@ class Disarmed:
 
     Args:
         asks: whether a call needs a person.
+        changing: names of tools that change something by what others declare, whatever the tool itself does.
     """
 
     def __init__(
@@ -38,9 +39,11 @@ class Disarmed:
         toolset: Toolset,
         recorded: Recorded,
         asks: Callable[[Tool, Mapping[str, Any]], bool],
+        changing: Collection[str],
     ) -> None:
         self._toolset = toolset
         self._asks = asks
+        self._changing = changing
         self._left: dict[Intent, deque[ToolResult]] = {}
         for wanted, result in recorded:
             self._left.setdefault(wanted, deque()).append(result)
@@ -65,5 +68,5 @@ class Disarmed:
     def _is_harmless(self, request: ToolRequest) -> bool:
         """Whether the call changes nothing; who asks for a person calls nobody."""
         tool = request.tool
-        reads = tool.effect is Effect.READ_ONLY and tool.name != HANDOVER
-        return reads and not self._asks(tool, request.input)
+        reads = tool.effect is Effect.READ_ONLY and tool.name not in self._changing
+        return reads and tool.name != HANDOVER and not self._asks(tool, request.input)

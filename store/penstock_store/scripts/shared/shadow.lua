@@ -13,6 +13,7 @@ do
 local SHADOW = T .. ":shadow:"
 local COPIES = SHADOW .. "copies"
 local COPY_SECONDS, KEPT_SECONDS = 3600, 3024000
+local TELLING_SECONDS = 60 -- after its time a worker may still say how a copy went
 local STATE = {"checkpoint", "whole", "pieces"}
 
 function shadow.waiting_key(revision) return SHADOW .. revision end
@@ -44,12 +45,26 @@ local function is_drawn(said, id)
   return tonumber(string.sub(drawn, 1, 8), 16) % 100 < (tonumber(said.percent) or 0)
 end
 
-local function waiting()
-  for _, name in ipairs(call("ZRANGEBYSCORE", COPIES, "-inf", whole(NOW))) do
-    call("ZREM", COPIES, name)
-    call("DEL", shadow.copy_key(name))
+local function drop(name)
+  call("ZREM", COPIES, name)
+  call("DEL", shadow.copy_key(name))
+end
+
+-- How many copies of this canary wait or run. Those of another one are dropped: nobody runs them, and who does is not heard.
+local function waiting(canary)
+  for _, name in ipairs(call("ZRANGEBYSCORE", COPIES, "-inf", whole(NOW))) do drop(name) end
+  for _, name in ipairs(call("ZRANGE", COPIES, 0, -1)) do
+    if call("HGET", shadow.copy_key(name), "canary") ~= canary then drop(name) end
   end
   return tally("ZCARD", COPIES)
+end
+
+-- Whether a copy may be written: said before the script's first write, after which Redis refuses none for want of memory.
+-- The command changes nothing.
+function shadow.has_memory()
+  if not declared() then return false end
+  local said = redis.pcall("ZADD", COPIES, "XX", 0, "")
+  return not (type(said) == "table" and string.find(said.err or "", "OOM", 1, true))
 end
 
 -- What a copy needs of its task beside its saved conversation, and that; nil where it is too large.
@@ -74,7 +89,7 @@ function shadow.draw(id, task, status)
   if open_intents(id, task) ~= "" then return end -- what such a call brought nobody knows
   local canary, name = said.canary, string.match(id, "[^.]+$")
   if ledger.is_spent(shadow.ledger_id(canary, name)) then return shadow.count(canary, "capped") end
-  if waiting() >= COPIES_WAITING then return shadow.count(canary, "full") end
+  if waiting(canary) >= COPIES_WAITING then return shadow.count(canary, "full") end
   local session = task.sess ~= "" and session_key(task.sess)
   local flat = content(id, task, session and call("HGET", session, "history") or "")
   if not flat then return shadow.count(canary, "tooLarge") end
@@ -98,8 +113,10 @@ function shadow.take(name, revision)
     return {}
   end
   local known = paired(copy)
+  local wall = tonumber(call("HGET", revision_key(revision), "wallSeconds") or "") or COPY_SECONDS
   call("HSET", key, "tenant", known.tenant or "", "user", known.user or "", "canary", revision)
-  call("EXPIRE", key, COPY_SECONDS)
+  call("EXPIRE", key, wall + TELLING_SECONDS)
+  call("ZADD", COPIES, whole(NOW + (wall + TELLING_SECONDS) * 1000), name)
   return copy
 end
 
