@@ -10,7 +10,7 @@ from penstock.effects import EffectState, Sums
 from penstock.task import Usage
 from penstock_store import scripts
 from penstock_store.effects import SoughtEffects
-from tests.integration.store.conftest import STABLE
+from tests.integration.store.conftest import CANARY, STABLE
 
 pytestmark = pytest.mark.redis
 ANY = SoughtEffects()
@@ -148,3 +148,15 @@ async def test_a_look_says_what_the_canary_has_done_and_nothing_without_one(desk
     assert (await desk.store.routes.look(desk.agent, [])).effects is None, "another hand wrote it"
     await desk.raw.hset(f"{desk.keys.tag}:route", "candidate", "")
     assert (await desk.store.routes.look(desk.agent, [])).effects is None, "no canary"
+
+
+async def test_what_becomes_of_a_call_is_booked_on_the_revision_that_has_wanted_it(desk, claim):
+    """A canary wants it and goes; the task is handed over, and stable, which repeats the call, hears of it."""
+    await say(desk, claim, effect(EffectState.INTENDED))
+    await desk.raw.hset(desk.keys.task(claim.task.id), "revision", CANARY)  # as a hand-over has it
+    await say(desk, claim, effect(EffectState.DONE))
+    sums = desk.store.effects.sums
+    assert await sums(desk.agent, STABLE) == Sums(1, 0, 1, {"refund": 5_000_000})
+    assert await sums(desk.agent, CANARY) == Sums(0, 0, 0, {})
+    page = await desk.store.effects.page(desk.agent, SoughtEffects(revision=STABLE), "", 5)
+    assert ([one.state for one in page.items], page.unknown) == ([EffectState.DONE], ())

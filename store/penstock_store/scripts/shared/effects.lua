@@ -44,13 +44,21 @@ local function undone(tail, said)
   call("EXPIRE", UNDONE, EFFECT_SECONDS)
 end
 
--- owner: {tenant, user, revision} of the task.
+-- The revision that has wanted the call of an entry; nil where that is not kept any more.
+local function wanted_by(entry)
+  local found = entry and call("XRANGE", EFFECTS, entry, entry)[1]
+  return found and paired(found[2]).revision
+end
+
+-- owner: {tenant, user, revision} of the task. Answers whose call it is: of the revision that has wanted it, also where the
+-- task was handed over since, and another one has made it.
 local function write_down(tail, owner, said, json)
   local name = table.concat({tail, said.step, said.position}, ".")
   local known = call("HGET", OPEN, name)
-  if said.state == "Intended" and known then return end -- the worker before has said it
+  local revision = wanted_by(known) or owner[3] or ""
+  if said.state == "Intended" and known then return revision end -- the worker before has said it
   local entry = call("XADD", EFFECTS, "MAXLEN", "~", EFFECT_ROWS, "*", "task", tail, "tenant", owner[1] or "",
-    "user", owner[2] or "", "revision", owner[3] or "", "said", json)
+    "user", owner[2] or "", "revision", revision, "said", json)
   call("EXPIRE", EFFECTS, EFFECT_SECONDS)
   tally("XTRIM", EFFECTS, "MINID", whole(NOW - EFFECT_SECONDS * 1000))
   if said.state == "Intended" then
@@ -60,8 +68,9 @@ local function write_down(tail, owner, said, json)
   else
     call("HDEL", OPEN, name)
   end
-  add(owner[3] or "", said, (owner[1] or "") .. ":" .. (owner[2] or ""), known)
+  add(revision, said, (owner[1] or "") .. ":" .. (owner[2] or ""), known)
   if type(said.compensates) == "string" then undone(tail, said) end
+  return revision
 end
 
 local function word_of(said) return table.concat({said.step, said.position, said.state}, ".") end
@@ -73,8 +82,8 @@ local function note(id, json)
   local facts = call("HMGET", task_key(id), "tenant", "user", "revision", "effected")
   if facts[4] == word_of(said) then return end
   call("HSET", task_key(id), "effected", word_of(said))
-  write_down(string.match(id, "[^.]+$"), facts, said, json)
-  if said.state == "NotMade" or said.state == "Refused" then harm.give_back(id, facts[3] or "", said) end
+  local revision = write_down(string.match(id, "[^.]+$"), facts, said, json)
+  if said.state == "NotMade" or said.state == "Refused" then harm.give_back(id, revision, said) end
 end
 
 -- Which of the newest effects are there: of a task's call in a state, and of a task's call in any state but intended.
