@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
-from penstock.api import addresses, fields, toolschema
+from penstock.api import addresses, fields, patterns, toolschema
 from penstock.api.agent import AgentSpec, Provider
 from penstock.api.models import MODELS
 from penstock.api.rollout import AgentRolloutSpec
@@ -124,6 +124,7 @@ def template_problem(
     texts = references or {}
     found = itertools.chain(
         _wrong_tools(tools),
+        _wrong_patterns(declared, tools),
         _wrong_sizes(declared, tools, texts),
         _wrong_model(declared.get("model") or {}),
         _wrong_tiers(declared.get("tiers") or []),
@@ -165,6 +166,27 @@ def _wrong_tools(tools: list[dict[str, Any]]) -> Iterator[Problem]:
         for problem in (_wrong_name(name, names), _wrong_schema(tool), _wrong_address(tool)):
             if problem:
                 yield Problem(problem.reason, told + problem.message[:_LONGEST_COMPLAINT])
+
+
+def _wrong_patterns(declared: Mapping[str, Any], tools: list[dict[str, Any]]) -> Iterator[Problem]:
+    """Expressions of rules about who must agree: no worker starts with one that it cannot use."""
+    for tool in tools:
+        name = str(tool.get("name", ""))[:_LONGEST_NAME]
+        for place, rule in enumerate((tool.get("approval") or {}).get("rules") or ()):
+            if why := _pattern_complaint(rule.get("pattern"), "{}"):
+                told = f'tool "{name}": approval.rules[{place}].pattern cannot be used: {why}'
+                yield Problem(Reason.INVALID_TOOL, told[:_LONGEST_COMPLAINT])
+    for place, rule in enumerate((declared.get("oversight") or {}).get("rules") or ()):
+        if why := _pattern_complaint(rule.get("toolPattern"), "^(?:{})$"):
+            told = f"spec.template.oversight.rules[{place}].toolPattern cannot be used: {why}"
+            yield Problem(Reason.INVALID, told[:_LONGEST_COMPLAINT])
+
+
+def _pattern_complaint(pattern: Any, compiled: str) -> str | None:
+    """Why an expression cannot be used, by itself or as a worker compiles it."""
+    if not isinstance(pattern, str):
+        return None
+    return patterns.complaint(pattern) or patterns.complaint(compiled.replace("{}", pattern))
 
 
 def _wrong_name(name: str, names: list[str]) -> Problem | None:

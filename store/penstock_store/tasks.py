@@ -21,7 +21,7 @@ _RETRY_SECONDS: Final = 5
 _NOT_SERVED: Final = {
     "agent-suspended": ("agent {} is suspended", 30),
     "not-assigned": (
-        "the first revision of agent {} is given to its users step by step, not to this one yet, and none else serves",
+        "the first revision of agent {} does not serve this user: it is given out step by step, or was taken off, and no other one serves",
         60,
     ),
 }

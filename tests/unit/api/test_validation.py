@@ -47,6 +47,30 @@ def test_a_malformed_tool_schema_is_told_with_the_tool_and_the_place():
     )
 
 
+@pytest.mark.parametrize("pattern", ["(", "a{2,1}", "(?=x)", "a)|(b", "[a", "{x}"])
+def test_a_pattern_that_no_worker_could_use_is_told_with_its_place(pattern):
+    ruled = tool() | {
+        "approval": {"mode": "When", "rules": [{"argument": "to", "pattern": pattern}]}
+    }
+    told = problem(ruled)
+    assert (told.reason, 'tool "refund": approval.rules[0].pattern' in told.message) == (
+        Reason.INVALID_TOOL,
+        True,
+    )
+    rules = [{"name": "any"}, {"name": "odd", "toolPattern": pattern}]
+    told = problem(tool(), oversight={"rules": rules})
+    assert told.reason is Reason.INVALID
+    assert told.message.startswith("spec.template.oversight.rules[1].toolPattern cannot be used: ")
+
+
+@pytest.mark.parametrize("pattern", ["refund|pay_.*", "^re", "a{2}"])
+def test_a_pattern_that_workers_use_is_none(pattern):
+    ruled = tool() | {
+        "approval": {"mode": "When", "rules": [{"argument": "to", "pattern": pattern}]}
+    }
+    assert problem(ruled, oversight={"rules": [{"name": "x", "toolPattern": pattern}]}) is None
+
+
 def test_a_complaint_about_a_very_long_name_stays_short():
     found = problem(tool(properties={"a" * 10_000: 5}))
     assert found is not None
