@@ -11,6 +11,7 @@ from typing import Any, Final, Self, get_type_hints
 
 from pydantic import TypeAdapter
 
+from penstock.analysis.day import HOUR_MS, Day, Hour
 from penstock.analysis.evidence import Observation
 from penstock.analysis.metrics import NOTHING
 from penstock.analysis.scope import Scope
@@ -33,6 +34,7 @@ class Measured:
     """How rows were counted: what a fold cannot tell from the rows themselves.
 
     ``cancelled``: tasks that their callers took back, of the totals and of the step, by arm.
+    ``costs_lately``: how many of stable's tasks of the last day have a known cost, and its sum, in micro-USD.
     """
 
     now_ms: int
@@ -40,6 +42,7 @@ class Measured:
     gap: bool = False
     gap_ms: int = 0
     cancelled: Mapping[Arm, tuple[int, int]] = field(default_factory=dict)
+    costs_lately: tuple[int, int] = (0, 0)
 
     @classmethod
     def of(cls, observed: Observation, scope: Scope) -> Self:
@@ -53,6 +56,7 @@ class Measured:
             observed.gap,
             observed.gap_ms,
             {arm: counts for arm, counts in cancelled.items() if any(counts)},
+            observed.costs_lately[:2],
         )
 
     def completed(self, observed: Observation) -> Observation:
@@ -66,7 +70,11 @@ class Measured:
             }
             for place, kept in enumerate((observed.total, observed.step))
         )
-        return replace(observed, total=total, step=step, gap=self.gap, gap_ms=self.gap_ms)
+        hours = {self.now_ms // HOUR_MS: Hour(*self.costs_lately)}
+        costs = Day(self.scope.stable, self.now_ms, hours)
+        return replace(
+            observed, total=total, step=step, gap=self.gap, gap_ms=self.gap_ms, costs=costs
+        )
 
 
 def written(situation: Situation) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Rollouts of every kind, with their log and their record: what ``penstock verify`` is tried on.
 
-A seed draws what is compared and how, the weather, the traffic, and what happens meanwhile: restarts
+A seed draws what is compared and how, what tasks may cost, the weather, the traffic, and what happens meanwhile: restarts
 of the operator, a kill switch, setpoints, requests, pods that go away, another version, a log that loses rows.
 """
 
@@ -19,7 +19,7 @@ from penstock.api.comparison import Comparison
 from penstock.api.harm import Harm
 from penstock.api.rollout import AgentRolloutStatus, Setpoint
 from penstock.effects import HarmDone
-from penstock.outcomes import Row
+from penstock.outcomes import Row, RowKind
 from penstock.rollout.engine import decide
 from penstock.rollout.recorded import Head
 from penstock.rollout.situation import Pods, RevisionRecord, Situation
@@ -51,6 +51,7 @@ class Rollout(Traffic):
     def __post_init__(self):
         super().__post_init__()
         self.fate = random.Random(self.seed + 1)
+        self.prices = random.Random(self.seed + 2)
         self.records[C2] = RevisionRecord(C2)
 
     def play(self):
@@ -104,14 +105,23 @@ class Rollout(Traffic):
         if self.fate.random() < self.restarts:
             self.fold = None
             self.status = AgentRolloutStatus.model_validate(self.status.wire())
-        self.log += self._rows()
+        self.log += [self._priced(row) for row in self._rows()]
         self._decide(self._observe())
+
+    def _priced(self, row):
+        """A row with the cost of its task: tasks are dearer before there is a canary."""
+        if row.kind is not RowKind.FINISHED:
+            return row
+        dearer = 2 if self.seconds < HISTORY else 1
+        return replace(row, cost_micro_usd=dearer * self.prices.randint(5_000, 15_000))
 
     def _observe(self) -> Observation:
         limits = dict.fromkeys((S, C, C2), self.limits)
         scope = scoping.scope_of(self.spec, self.status, limits)
         kept = self.status
-        self.fold = folding.follow(self.fold, scope, kept.analysis, kept.halts, kept.stable_users)
+        self.fold = folding.follow(
+            self.fold, scope, kept.analysis, kept.halts, kept.stable_users, kept.stable_costs
+        )
         after = position(self.fold.read_after(self.now_ms))
         ids = (self.log[0].id, self.log[-1].id) if self.log else ("", "")
         begin = bisect.bisect_right(self.log, after, key=lambda row: position(row.id))
@@ -173,7 +183,7 @@ def drawn(seed: int) -> Rollout:
     rate = chance.choice((0.5, 1.0, 2.0, 4.0))
     made = Rollout(
         seed=seed,
-        spec=_spec(chance),
+        spec=_spec(chance, random.Random(seed + 3).choice((None, 150))),
         weather={Arm.STABLE: steady(errors=0.02), Arm.CANARY: _weather(chance)},
         tasks_per_second=rate,
         users=chance.choice((30, 200, 2000)),
@@ -193,10 +203,11 @@ def drawn(seed: int) -> Rollout:
     return made
 
 
-def _spec(chance):
+def _spec(chance, cost_percent):
     limits = Guardrails(
         window_seconds=chance.choice((60, 300)),
         latency_mean_seconds=chance.choice((3, 10)),
+        cost_percent_of_budget=cost_percent,
         mode=chance.choice((GuardrailMode.CREDIBLE, GuardrailMode.CREDIBLE, GuardrailMode.LITERAL)),
     )
     compared = Comparison() if chance.random() < 0.5 else None

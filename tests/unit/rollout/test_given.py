@@ -1,13 +1,17 @@
 """What a decision was given is read again as it was; the worlds of the other tests decide the same by it."""
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
+from penstock.analysis.day import HOUR_MS, Day, Hour
+from penstock.analysis.evidence import Observation
 from penstock.analysis.gates import Answer, Said
+from penstock.analysis.metrics import NO_SUMS
+from penstock.analysis.scope import scope_of
 from penstock.api.analysis import Reason, Result, Verdict
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.api.sample import Sample
@@ -96,3 +100,26 @@ def test_a_moment_is_kept_to_the_microsecond():
     for micros in (0, 1, 999_999):
         moment = NOW + timedelta(microseconds=micros)
         assert again(Situation(**{**vars(FULL), "now": moment})).now == moment
+
+
+def measured(*without):
+    """What is read of an observation of two hours of stable's costs, and that one."""
+    hours = {500_000: Hour(30, 900), 499_990: Hour(10, 140), 499_000: Hour(7, 7)}
+    now_ms, scope = 500_000 * HOUR_MS + 1, scope_of(FULL.spec, FULL.status, {})
+    seen = Observation(now_ms, costs=Day("stable", now_ms, hours), scope=scope)
+    told = json.loads(json.dumps(given.written(replace(FULL, observation=seen))))
+    kept = {name: value for name, value in told["measured"].items() if name not in without}
+    spec = json.loads(FULL.spec.model_dump_json(by_alias=True))
+    parameters = {name: spec[name] for name in ("analysis", "strategy", "unit")}
+    return given.read({**told, "measured": kept}, parameters)[1], seen
+
+
+def test_what_stables_tasks_cost_in_the_last_day_comes_back():
+    found, seen = measured()
+    again = found.completed(Observation(seen.now_ms))
+    assert again.costs_lately == seen.costs_lately == (40, 1_040, 0)
+
+
+def test_a_record_of_before_the_costs_were_in_it_is_read():
+    found, seen = measured("costs_lately")
+    assert found.completed(Observation(seen.now_ms)).costs_lately == NO_SUMS
