@@ -18,6 +18,8 @@ if same then
   if older and ARGV[16] ~= in_force then return {"stale", in_force} end
 end
 
+local was_tried = same and tried()
+
 if not same then
   for _, key in ipairs({OUTCOMES, RECENT, WAITS, TAIL, VERSIONS}) do call("PERSIST", key) end
   for _, hash in ipairs(call("SMEMBERS", REVISIONS)) do call("SADD", STALE, hash) end
@@ -26,22 +28,24 @@ call("HSET", ROUTE, "uid", uid, "epoch", ARGV[2], "version", ARGV[3], "stable", 
   "candidate", ARGV[5], "percent", ARGV[6], "salt", ARGV[7], "unit", ARGV[8], "suspended", ARGV[9], "maxQueued", ARGV[10],
   "rates", ARGV[11], "budget", ARGV[12], "restrictions", ARGV[13], "harm", ARGV[14], "shadow", ARGV[15])
 if not same then call("HDEL", ROUTE, "resumedAt", "evidenceUntil") end
-if same and (route.candidate or "") ~= "" and ARGV[5] ~= route.candidate then
-  call("HSET", ROUTE, "evidenceUntil", string.format("%.0f", NOW + EVIDENCE_SECONDS * 1000))
-end
 if same and SUSPENDED and ARGV[9] == "0" then call("HSET", ROUTE, "resumedAt", NOW) end
 
 call("DEL", VERSIONS)
-local listed = {}
+local listed, going_on = {}, false
 for i = 17, #ARGV, 9 do
   local hash = ARGV[i]
   listed[hash] = true
+  if hash == ARGV[5] and ARGV[i + 1] ~= "Rejected" and ARGV[i + 1] ~= "Closed" then going_on = true end
   call("SADD", REVISIONS, hash)
   call("HSET", revision_key(hash), "standing", ARGV[i + 1],
     "inputChars", ARGV[i + 2], "queueSeconds", ARGV[i + 3], "wallSeconds", ARGV[i + 4],
     "escalated", ARGV[i + 6], "unavailable", ARGV[i + 7], "blocked", ARGV[i + 8])
   call("HSET", VERSIONS, hash, ARGV[i + 5])
   if SUSPENDED and ARGV[9] == "0" then ring(hash) end
+end
+
+if was_tried and not (going_on and ARGV[5] == route.candidate) then
+  call("HSET", ROUTE, "evidenceUntil", string.format("%.0f", NOW + EVIDENCE_SECONDS * 1000))
 end
 
 -- A revision that is no longer listed goes when it holds nothing. Until then it is Closed: its

@@ -157,6 +157,21 @@ async def test_a_log_at_its_bound_has_lost_rows_on_every_server(desk, server, ro
     assert seen.rows_trimmed is (rows == 12)
 
 
+async def test_a_log_that_was_cut_before_a_canary_came_is_not_whole_under_its_larger_bound(
+    desk, server
+):
+    retention = scripts.Retention(outcome_rows=12, evidence_rows=500_000)
+    bounded = Store.connect(server.url, guard=unguarded, retention=retention)
+    await desk.set_route(percent=100)
+    await serve(desk, 3)
+    whole = await bounded.routes.look(desk.agent, [])
+    await serve(desk, 3)
+    await cut(desk, 12)
+    seen = await bounded.routes.look(desk.agent, [])
+    await bounded.aclose()
+    assert (whole.rows_trimmed, seen.rows_trimmed) == (False, True)
+
+
 async def test_under_the_rights_of_the_version_before_a_look_is_answered(desk, server):
     raw = Redis.from_url(server.url)
     former = [rule for rule in users.operator_rules() if rule != "+xinfo|stream"]

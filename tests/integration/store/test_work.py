@@ -300,8 +300,11 @@ async def test_the_outcome_log_keeps_about_as_many_rows_as_it_may(server, desk):
 
 
 @pytest.mark.parametrize(("seconds", "stay"), [(3600, True), (0, False)])
+@pytest.mark.parametrize(
+    "leaves", [{"canary": ""}, {"percent": 0, "standings": {CANARY: traffic.Standing.REJECTED}}]
+)
 async def test_while_a_canary_is_tried_and_for_a_while_after_more_rows_are_kept(
-    server, desk, seconds, stay
+    server, desk, seconds, stay, leaves
 ):
     retention = Retention(outcome_rows=100, evidence_rows=400, evidence_seconds=seconds)
     store = Store.connect(server.url, guard=unguarded, retention=retention)
@@ -315,8 +318,11 @@ async def test_while_a_canary_is_tried_and_for_a_while_after_more_rows_are_kept(
     await small.set_route(canary=CANARY, percent=5)
     assert await kept() == 350
     assert 400 <= await kept() < 600, "there is a bound"
-    await small.set_route(canary="")
+    await small.set_route(**leaves)
     assert (await kept() >= 400) is stay, "the canary has just gone"
+    until = await desk.raw.hget(desk.keys.route, "evidenceUntil")
+    await small.set_route(canary="", percent=0)
+    assert await desk.raw.hget(desk.keys.route, "evidenceUntil") == until, "it goes only once"
     await store.aclose()
 
 

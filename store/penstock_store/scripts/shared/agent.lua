@@ -81,10 +81,15 @@ end
 -- Whether the first revision climbs: there is a canary, and nobody who could take anything over from it.
 local ALONE = route ~= nil and route.stable == "" and (route.candidate or "") ~= ""
 
+-- Whether a canary is tried. One that was rejected stays in the route.
+local function tried()
+  return route ~= nil and (route.candidate or "") ~= "" and not gone(route.candidate)
+end
+
 -- How many rows are kept: more while a canary is tried, and for a while after, for whoever makes a decision again.
 local function rows_kept()
-  local tried = route and ((route.candidate or "") ~= "" or NOW < (tonumber(route.evidenceUntil or "") or 0))
-  return tried and EVIDENCE_ROWS or OUTCOME_ROWS
+  local more = tried() or (route and NOW < (tonumber(route.evidenceUntil or "") or 0))
+  return more and EVIDENCE_ROWS or OUTCOME_ROWS
 end
 
 local function row(kind, id, task, ending)
