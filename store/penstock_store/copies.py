@@ -6,18 +6,16 @@ it, and where that worker dies nobody does: it is a sample, and a sample may be 
 """
 
 import json
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from penstock.money.ledger import NOTHING, Amount, Money
+from penstock.money.ledger import Money
 from penstock.names import AgentKey
 from penstock.shadow import Intent, Verdict
 from penstock.task import TaskStatus
-from penstock_store import checkpoints, codec, keys, money
+from penstock_store import checkpoints, codec, money
 from penstock_store.agent_scripts import AgentScripts
-
-_VERDICTS: Final = tuple(verdict.value for verdict in Verdict)
 
 
 @dataclass(frozen=True)
@@ -54,34 +52,6 @@ class Found:
     status: TaskStatus | None = None
     intents: Sequence[Intent] = ()
     stopped_at: Intent | None = None
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What copies have shown of a canary, and what they cost.
-
-    ``verdicts`` counts them; ``not_made`` those that were not made or not heard of, by why: ``capped``, ``full``,
-    ``tooLarge``, ``putDown``. ``spent`` is what their calls have used and what those that run hold.
-    ``differing``: the newest that went another way, as they were told, newest first.
-    """
-
-    drawn: int = 0
-    verdicts: Mapping[Verdict, int] = field(default_factory=dict)
-    not_made: Mapping[str, int] = field(default_factory=dict)
-    spent: Amount = NOTHING
-    differing: Sequence[Mapping[str, Any]] = ()
-
-    @property
-    def judged(self) -> int:
-        """How many copies say something."""
-        return sum(
-            count for verdict, count in self.verdicts.items() if verdict is not Verdict.LEFT_OUT
-        )
-
-    @property
-    def agreed(self) -> int:
-        """How many went the way of stable's task."""
-        return self.verdicts.get(Verdict.AGREES, 0)
 
 
 class Copies:
@@ -123,26 +93,6 @@ class Copies:
         said = money.money_text(bills, self._scripts.process)
         arguments = (copy.name, copy.revision, verdict, text, said)
         return bool(await self._scripts.run("copied", copy.agent, arguments=arguments))
-
-    async def seen(self, agent: AgentKey, revision: str) -> Seen:
-        """What copies have shown of a revision so far, by its hash."""
-        own, read = keys.AgentKeys(agent), self._scripts.connection.read
-        counts = codec.pairs(await read("HGETALL", own.copies_seen(revision)))
-        place = codec.pairs(await read("HGETALL", own.copies_spent(revision)))
-        found = await read("LRANGE", own.copies_found(revision), "0", "-1")
-        with codec.reading(f"what copies have shown of revision {revision}"):
-            figures = {name: int(count) for name, count in counts.items() if name != "since"}
-            tokens, micro_usd = (
-                int(place.get(settled, 0)) + int(place.get(held, 0))
-                for settled, held in (("t", "ot"), ("u", "ou"))
-            )
-            return Seen(
-                figures.pop("drawn", 0),
-                {Verdict(name): figures.pop(name) for name in _VERDICTS if name in figures},
-                figures,
-                Amount(tokens, micro_usd),
-                tuple(json.loads(one) for one in found),
-            )
 
 
 def _written(copy: Copy, found: Found) -> dict[str, Any]:

@@ -190,18 +190,6 @@ class AgentKeys:
         """The names of copies that wait for a revision."""
         return f"{self.tag}:shadow:{revision}"
 
-    def copies_seen(self, revision: str) -> str:
-        """What became of a revision's copies."""
-        return f"{self.tag}:shadow:seen:{revision}"
-
-    def copies_found(self, revision: str) -> str:
-        """Its newest copies that went another way than stable."""
-        return f"{self.tag}:shadow:found:{revision}"
-
-    def copies_spent(self, revision: str) -> str:
-        """What its copies have spent: their place in the ledger."""
-        return f"{self.tag}:led:shadow:{revision}:total:0"
-
     def events(self, identifier: str) -> str:
         """The events of a task."""
         return f"{self.tag}:ev:{identifier}"

@@ -10,7 +10,7 @@ import pytest
 from penstock import names
 from penstock.names import AgentKey
 from penstock.task import TaskStatus
-from penstock_store.copies import Seen
+from tests import trials
 from tests.integration.acceptance import manifests
 from tests.integration.acceptance.product import Product
 from tests.integration.acceptance.traffic import by_revision
@@ -70,9 +70,9 @@ def policy() -> dict[str, Any]:
     return made
 
 
-def seen(product: Product, canary: str) -> Seen:
+def seen(product: Product, canary: str) -> trials.Seen:
     key = AgentKey(product.namespace, "support")
-    return product.background.run(product.store.copies.seen(key, names.hash_of(canary)))
+    return product.background.run(trials.seen(product.store, key, names.hash_of(canary)))
 
 
 @pytest.mark.timeout(400)

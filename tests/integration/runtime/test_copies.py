@@ -13,6 +13,7 @@ from penstock.shadow import Shadow, Verdict
 from penstock.task import TaskStatus
 from penstock_runtime.worker import copies
 from penstock_store.effects import SoughtEffects
+from tests import trials
 from tests.integration.runtime.shop import tool
 
 pytestmark = pytest.mark.redis
@@ -61,7 +62,7 @@ async def shadowed(shop, stable, canary, cap=USD, said=None):
 
 
 async def seen(shop, canary):
-    return await shop.store.copies.seen(shop.agent, canary.hash)
+    return await trials.seen(shop.store, shop.agent, canary.hash)
 
 
 async def judged(shop, canary, count=1):

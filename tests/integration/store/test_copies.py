@@ -22,6 +22,7 @@ from penstock.shadow import Intent, Shadow, Trial, Verdict
 from penstock.task import TaskStatus, Usage
 from penstock.traffic import RevisionLimits, Standing
 from penstock_store.copies import Found
+from tests import trials
 from tests.integration.store.conftest import CANARY, STABLE, TENANT
 from tests.integration.store.ledger_desk import QUOTE, USD, limit
 from tests.integration.store.ledger_desk import Money as Purse
@@ -73,8 +74,8 @@ async def taken(desk, **fields):
     return await desk.store.copies.take(desk.agent, CANARY, name)
 
 
-async def seen(desk):
-    return await desk.store.copies.seen(desk.agent, CANARY)
+async def seen(desk, revision=CANARY):
+    return await trials.seen(desk.store, desk.agent, revision)
 
 
 @pytest.mark.parametrize("outcome", [None, FAILED])
@@ -190,7 +191,7 @@ async def test_copies_of_a_former_canary_take_no_place_of_the_next_one(desk, pur
     open_now = {CANARY: Standing.OPEN, LATER: Standing.OPEN}
     await desk.set_route(canary=LATER, shadow=said, standings=open_now)
     name = await ends(desk)
-    found = await desk.store.copies.seen(desk.agent, LATER)
+    found = await seen(desk, LATER)
     assert (found.drawn, found.not_made) == (1, {})
     assert await heard(desk, LATER) == name
     assert await desk.raw.zrange(desk.keys.tag + ":shadow:copies", 0, -1) == [name.encode()]
