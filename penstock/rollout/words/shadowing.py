@@ -23,10 +23,10 @@ def disagrees(facts: Facts, seen: Trial) -> str:
     declared = _declared(facts)
     percent = 100 * seen.agreed // seen.judged
     return (
-        f"On copies {facts.canary} went another way than {facts.stable}: {_judged(seen)}, {percent} %, and "
+        f"On copies {facts.canary} went another way than {facts.stable}: {_judged(seen)}. That is {percent} %, and "
         f"strategy.shadow.minAgreementPercent is {declared.min_agreement_percent}. That alone rejects nobody, "
-        f"and no user was touched. To go on all the same: {_promote(facts)} To give it up: "
-        f"{commands.request(facts.situation, Verb.ABORT, facts.canary)}."
+        f"and no user was touched. Go on all the same: {_promote(facts)} Or reject: "
+        f"{commands.request(facts.situation, Verb.ABORT, facts.canary)}"
     )
 
 
@@ -52,7 +52,7 @@ def _why_fewer(declared: ShadowStage, seen: Trial) -> str:
 
 
 def _promote(facts: Facts) -> str:
-    return f"{commands.request(facts.situation, Verb.PROMOTE, facts.canary)}."
+    return commands.request(facts.situation, Verb.PROMOTE, facts.canary)
 
 
 def _declared(facts: Facts) -> ShadowStage:
