@@ -83,7 +83,10 @@ def test_a_hold_ends_by_itself():
 def test_too_little_agreement_holds_with_numbers_and_commands_and_rejects_nobody():
     world = tried({"agreed": 30})
     said = world.message("Ready")
-    assert "30 of 50 copies agree (same end, same intended calls), for 1.230000 USD. That is 60 %" in said
+    assert (
+        "30 of 50 copies agree (same end, same intended calls), for 1.230000 USD. That is 60 %"
+        in said
+    )
     assert "minAgreementPercent is 90. That alone rejects nobody" in said
     assert f"promote/{C}/" in said
     assert f"abort/{C}/" in said
