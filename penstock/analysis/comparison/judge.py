@@ -237,20 +237,22 @@ def hangs_on(seen: Compared, at: int, bounds: Bounds = ANY) -> int | None:
     """
     whole = seen.evidence.whole
     events, tasks = whole.ratios[at], whole.canary
-    few, fewer = (1 / spread.concentration(arm) < FEWEST_BUCKETS for arm in (tasks, whole.stable))
-    fewer = few and fewer
+    few, few_on_stable = (
+        1 / spread.concentration(arm) < FEWEST_BUCKETS for arm in (tasks, whole.stable)
+    )
+    both_few = few and few_on_stable
     worst = _worst_buckets(events, tasks)
-    if fewer and _as_before(events, whole):
+    if both_few and _as_before(events, whole):
         return worst[0]
-    if sum(n > 0 for n in tasks) < 2 and not fewer:
+    if sum(n > 0 for n in tasks) < 2 and not both_few:
         return None
     between = users_spread(seen, at)
     before = bounds.users[at] if bounds.users else spread.OF_RATES
     known = spread.together(between, before) if bounds.users else between
     if few and known.at_least > VERY_UNLIKE:
         return worst[0]
-    unlike = fewer or spread.upper(between, before) > UNLIKE
-    without = worst if fewer else worst[:1]
+    unlike = both_few or spread.upper(between, before) > UNLIKE
+    without = worst if both_few else worst[:1]
     return worst[0] if unlike and _is_gone_without(without, events, tasks) else None
 
 
