@@ -23,6 +23,7 @@ from penstock_runtime.gateway import (
     wire,
 )
 from penstock_runtime.gateway.access import Caller
+from penstock_runtime.gateway.compensation_documents import CompensationState
 from penstock_runtime.gateway.decisions import CompensationRequest
 from penstock_runtime.gateway.problems import Problem
 from penstock_runtime.gateway.state import Gateway
@@ -33,6 +34,12 @@ _AT_ONCE: Final = 50  # known calls of one answer
 _ENTRY: Final = re.compile(r"[?]?[0-9]{1,20}-[0-9]{1,20}", re.ASCII)
 _CALL: Final = re.compile(r"([^.]+[.][^.]+)[.]([0-9]{1,9})[.]([0-9]{1,9})", re.ASCII)
 _FINAL: Final = (Undoing.DONE, Undoing.INTENDED)
+#: What a person who names the call may ask for again.
+_AGAIN: Final = (
+    CompensationState.REFUSED,
+    CompensationState.NOT_MADE,
+    CompensationState.ENDED,
+)
 _REFUSED: Final = {
     Asked.CHANGED: "somebody else has asked at the same time; look again",
     Asked.NO_ROUTE: "no stable revision serves",
@@ -58,6 +65,15 @@ class _Order:
     @property
     def named(self) -> bool:
         return self.said.effect is not None
+
+
+@dataclass(frozen=True)
+class _Standing:
+    """How far the compensation of a call is, by which task, and why; both may be empty."""
+
+    state: CompensationState
+    task: str = ""
+    message: str = ""
 
 
 @router.post(
@@ -138,22 +154,44 @@ async def _one(order: _Order, tenant: str, named: str) -> list[Effect]:
 
 async def _item(order: _Order, effect: Effect, known: Undone) -> dict[str, Any]:
     """How far the compensation of one call is, after it was asked for where it may be."""
-    undo = effect.undo or Undo("")
+    standing = await _standing(order, effect, known)
+    if standing is None or (order.named and standing.state in _AGAIN):
+        standing = await _asked(order, effect, known)
+    return wire.compensation_document(effect, standing.state, standing.task, standing.message)
+
+
+async def _standing(order: _Order, effect: Effect, known: Undone) -> _Standing | None:
+    """How far it is before anything is asked for; None where nobody has asked yet, and one may."""
     if known.state in _FINAL:
-        return wire.compensation_document(effect, undo, known.state.value, known.task)
+        return _Standing(CompensationState(known.state), known.task)
     if problem := _problem(order, effect):
-        return wire.compensation_document(effect, undo, "Impossible", known.task, problem)
-    if known.state:
-        state, why = await _standing(order, known)
-        if state in ("Asked", Undoing.DONE) or not order.named:
-            return wire.compensation_document(effect, undo, state, known.task, why)
-    by, dry = By(order.caller.person, order.trace_id), order.said.dry_run
+        return _Standing(CompensationState.IMPOSSIBLE, known.task, problem)
+    if not known.state:
+        return None
+    task = await order.gateway.store.tasks.get(known.task, None)
+    if task is not None and not task.status.ended:
+        waits = "it waits for a person" if task.escalation else ""
+        return _Standing(CompensationState.ASKED, known.task, waits)
+    if task is not None and task.status is TaskStatus.SUCCEEDED:
+        # by a tool that is declared to change nothing, so that no effect tells of it
+        return _Standing(CompensationState.DONE, known.task)
+    asked = known.state is Undoing.ASKED
+    state = CompensationState.ENDED if asked else CompensationState(known.state)
+    why = task.outcome.message[:512] if task and task.outcome else ""
+    said = f"{why}; name the call to try again".removeprefix("; ")
+    return _Standing(state, known.task, said)
+
+
+async def _asked(order: _Order, effect: Effect, known: Undone) -> _Standing:
+    """What came of asking for it."""
+    undo, dry = effect.undo or Undo(""), order.said.dry_run
+    by = By(order.caller.person, order.trace_id)
     ask = order.gateway.store.compensations.ask
     asked, task = await ask(order.agent, effect, undo, known, by, dry=dry)
     if asked is not Asked.ASKED:
-        return wire.compensation_document(effect, undo, "Impossible", "", _REFUSED[asked])
+        return _Standing(CompensationState.IMPOSSIBLE, message=_REFUSED[asked])
     if dry:
-        return wire.compensation_document(effect, undo, "WouldCall", known.task)
+        return _Standing(CompensationState.WOULD_CALL, known.task)
     logs.get().info(
         "a call is undone",
         agent=str(order.agent),
@@ -163,20 +201,7 @@ async def _item(order: _Order, effect: Effect, known: Undone) -> dict[str, Any]:
         person=order.caller.person,
         was_made=order.said.was_made,
     )
-    return wire.compensation_document(effect, undo, "Asked", task)
-
-
-async def _standing(order: _Order, known: Undone) -> tuple[str, str]:
-    """Where a compensation stands whose call was not made, or was refused; how its task has ended."""
-    task = await order.gateway.store.tasks.get(known.task, None)
-    if task is not None and not task.status.ended:
-        waits = "it waits for a person" if task.escalation else ""
-        return "Asked", waits
-    if task is not None and task.status is TaskStatus.SUCCEEDED:
-        return Undoing.DONE.value, ""  # by a tool that is declared to change nothing
-    why = task.outcome.message if task and task.outcome else ""
-    said = f"{why[:512]}; name the call to try again".removeprefix("; ")
-    return ("Ended" if known.state is Undoing.ASKED else known.state.value), said
+    return _Standing(CompensationState.ASKED, task)
 
 
 def _problem(order: _Order, effect: Effect) -> str:

@@ -12,6 +12,7 @@ from penstock.money.prices import usd
 from penstock.names import AgentKey
 from penstock.outcomes import Row
 from penstock.task import Task, agent_of
+from penstock_runtime.gateway.compensation_documents import CompensationState
 from penstock_store.records import Event
 
 FINISHED: Final = "finished"  # the type of a task's last event
@@ -144,10 +145,10 @@ def row_document(found: Row) -> dict[str, Any]:
 
 
 def compensation_document(
-    effect: Effect, undo: Undo, state: str, task: str, message: str = ""
+    effect: Effect, state: CompensationState, task: str, message: str
 ) -> dict[str, Any]:
     """How far the compensation of a call is, in the shape of ``compensation_documents.Compensation``."""
-    amount = effect.amount_micro
+    amount, undo = effect.amount_micro, effect.undo or Undo("")
     return {
         "effect": effect.call,
         "effectTool": effect.tool,
