@@ -33,6 +33,7 @@ class ConditionType(StrEnum):
     STALLED = "Stalled"
     STOPPED = "Stopped"
     SUSPENDED = "Suspended"
+    UNKNOWN_NAMES = "UnknownNames"
     UP_TO_DATE = "UpToDate"
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
-from penstock.api import addresses, fields, patterns, toolschema
+from penstock.api import addresses, fields, mentions, patterns, toolschema
 from penstock.api.agent import AgentSpec, Provider
 from penstock.api.models import MODELS
 from penstock.api.rollout import AgentRolloutSpec
@@ -125,6 +125,7 @@ def template_problem(
     found = itertools.chain(
         _wrong_tools(tools),
         _wrong_patterns(declared, tools),
+        _wrong_compensations(tools),
         _wrong_sizes(declared, tools, texts),
         _wrong_model(declared.get("model") or {}),
         _wrong_tiers(declared.get("tiers") or []),
@@ -180,6 +181,12 @@ def _wrong_patterns(declared: Mapping[str, Any], tools: list[dict[str, Any]]) ->
         if why := _pattern_complaint(rule.get("toolPattern"), "^(?:{})$"):
             told = f"spec.template.oversight.rules[{place}].toolPattern cannot be used: {why}"
             yield Problem(Reason.INVALID, told[:_LONGEST_COMPLAINT])
+
+
+def _wrong_compensations(tools: list[dict[str, Any]]) -> Iterator[Problem]:
+    for name, told in mentions.undone_by_nobody(tools):
+        words = f'tool "{name[:_LONGEST_NAME]}": {told}'
+        yield Problem(Reason.INVALID_TOOL, words[:_LONGEST_COMPLAINT])
 
 
 def _pattern_complaint(pattern: Any, compiled: str) -> str | None:

@@ -17,6 +17,7 @@ from penstock_operator.reconcile import (
     budgets,
     lifting,
     manifests,
+    mentioned,
     podwords,
     remembered,
     runtimes,
@@ -150,11 +151,16 @@ def _conditions(
             "NotProvided",
             world.no_redis_user,
         ),
-        ConditionType.REVISION_TAMPERED: (bool(tampered), "ProjectedAgain", _tampered(tampered)),
-        ConditionType.RECORD_UNREADABLE: _unreadable(stock),
+        ConditionType.REVISION_TAMPERED: (
+            bool(tampered),
+            "ProjectedAgain",
+            f"put back from the record: {', '.join(tampered)}",
+        ),
+        ConditionType.RECORD_UNREADABLE: stock.unreadable,
         ConditionType.RESTRICTED: budgets.braked(world),
         ConditionType.BUDGET_LOW: spending.low(spending.windows(world)),
         ConditionType.RUNTIME_TOO_OLD: _too_old(world, stock, course),
+        ConditionType.UNKNOWN_NAMES: mentioned.unknown(world, stock, crews),
     }
     for kind, word in always.items():
         current = _put(world, current, kind, word)
@@ -367,22 +373,6 @@ def _releasing(stock: Stock, course: Course) -> bool:
     latest = stock.get(stock.latest)
     waiting = stock.latest != course.split.stable and latest is not None
     return waiting and not course.frozen and not (latest and latest.rejected)
-
-
-def _unreadable(stock: Stock) -> Word:
-    """Records, and verdicts on records, that this Penstock cannot read."""
-    told = [f"{name}: {found.why}" for name, found in sorted(stock.unread.items())]
-    told += [
-        f"{item.name}: {', '.join(item.doubts)} cannot be read"
-        + ("; it counts as rejected" if item.rejected else "")
-        for item in stock.known.values()
-        if item.doubts
-    ]
-    return bool(told), "Unreadable", "; ".join(told)
-
-
-def _tampered(tampered: tuple[str, ...]) -> str:
-    return f"put back from the record: {', '.join(tampered)}"
 
 
 def comparable(status: AgentStatus) -> dict[str, object]:

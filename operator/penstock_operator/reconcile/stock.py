@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from penstock import names, revision
-from penstock.api import budgets
+from penstock.api import budgets, mentions, validation
 from penstock.api.analysis import Reason, Result, Verdict
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.errors import InvalidResource, RevisionTampered, UnknownSchema
@@ -135,6 +135,18 @@ class Stock:
     def next_promotion(self) -> int:
         """The promoted-sequence that the next promotion gets."""
         return 1 + max((item.promoted_sequence for item in self.known.values()), default=0)
+
+    @property
+    def unreadable(self) -> tuple[bool, str, str]:
+        """Records, and verdicts on records, that this Penstock cannot read: the words of the condition."""
+        told = [f"{name}: {found.why}" for name, found in sorted(self.unread.items())]
+        told += [
+            f"{item.name}: {', '.join(item.doubts)} cannot be read"
+            + ("; it counts as rejected" if item.rejected else "")
+            for item in self.known.values()
+            if item.doubts
+        ]
+        return bool(told), "Unreadable", "; ".join(told)
 
 
 def take_stock(world: World) -> Stock:
@@ -301,6 +313,9 @@ def _as_cut(
         return None, None
     if told := runtimes.refusal(world, cut, (item.cut for item in known.values())):
         return None, ("RuntimeTooOld", told)
+    harm = world.rollout.spec.analysis.harm if world.rollout else None
+    if told := mentions.unpriced(harm, cut.template):
+        return None, (validation.Reason.INVALID_TOOL.value, told)
     sequence = 1 + max((item.sequence for item in known.values()), default=0)
     return Known(cut, None, sequence), None
 

@@ -38,6 +38,7 @@ REFUSED_SINCE = {
     "a user in baseURL": {"model": {"name": "claude-sonnet-5-5", "baseURL": "http://u@model/"}},
     "no price behind baseURL": {"model": {"name": "team-x", "baseURL": "http://models.corp"}},
     "a blank prompt": {"instructions": " "},
+    "a call that nothing undoes": {"tools": [tool() | {"compensate": {"tool": "undo_refnd"}}]},
 }
 
 
