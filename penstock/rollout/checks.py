@@ -4,7 +4,6 @@ from datetime import timedelta
 from functools import partial
 
 from penstock.analysis.guardrails import CheckVerdict
-from penstock.api import condition
 from penstock.api.analysis import Reason
 from penstock.api.reasons import WaitReason
 from penstock.api.rollout import Source, StepApproval
@@ -247,25 +246,22 @@ def callers_cancel(facts: Facts) -> Move | None:
 
 
 def evidence_not_sufficient(facts: Facts) -> Move | None:
-    """No advance, by proof or by time, unless both arms had tasks in this step."""
+    """No advance, by proof or by time, unless both arms had tasks in this step.
+
+    Where nobody is exposed while stable had tasks, time is enough. Of a first revision it never is: whom it is
+    not given to is refused, and a few who ask say nothing of the many that the next share would reach.
+    """
     observed = facts.observation
     if observed is None or facts.in_final_hold:
         return None
     ours, theirs = observed.in_step(Arm.CANARY), observed.in_step(Arm.STABLE)
-    others = theirs.tasks if facts.stable else _turned_away(facts)
-    if not ours.tasks and not observed.routed_in_step(Arm.CANARY) and others:
+    if not ours.tasks and not observed.routed_in_step(Arm.CANARY) and theirs.tasks and facts.stable:
         return _nobody_eligible(facts)
     fewest = facts.step.min_tasks
     enough = all(observed.in_total(arm).tasks >= fewest for arm in facts.arms)
     if enough and all(observed.in_step(arm).tasks for arm in facts.arms):
         return None
     return Wait(WaitReason.AWAITING_EVIDENCE, waits.awaits_evidence)
-
-
-def _turned_away(facts: Facts) -> bool:
-    """Whether a caller was refused in this step, for want of a stable revision."""
-    at, begun = facts.situation.turned_away_at, facts.status.step_started_at
-    return at is not None and begun is not None and at >= condition.moment(begun)
 
 
 def _nobody_eligible(facts: Facts) -> Move:

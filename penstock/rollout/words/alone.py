@@ -3,9 +3,11 @@
 from typing import Final
 
 from penstock.analysis.guardrails import Finding
+from penstock.api import condition
 from penstock.rollout import commands, findings
 from penstock.rollout.facts import Facts
 from penstock.rollout.requests import Verb
+from penstock.traffic import Arm
 
 #: Who is refused, with the problem that callers read.
 OTHERS: Final = "everybody else is refused (not-assigned)"
@@ -38,8 +40,30 @@ def awaits_evidence(facts: Facts, so_far: str) -> str:
     """How many tasks are still missing, where no other side could have any."""
     return (
         f"Held at {facts.percent} % for evidence: {facts.canary} needs {facts.step.min_tasks} counted tasks "
-        f"since it began and one in this step; {so_far}. Meanwhile {OTHERS}."
+        f"since it began and one in this step; {so_far}. {_meanwhile(facts)}"
     )
+
+
+def _meanwhile(facts: Facts) -> str:
+    """Who is refused; where only such have asked, what does not wait for one of its own users."""
+    observed = facts.observation
+    reached = (
+        observed is None
+        or observed.routed_in_step(Arm.CANARY)
+        or facts.status.analysis.step_canary.tasks
+    )
+    if reached or not _turned_away(facts):
+        return f"Meanwhile {OTHERS}."
+    return (
+        f"In this step only callers have asked who are none of its users, and were refused (not-assigned): that proves "
+        f"nothing, and no time replaces it. Give it to more without: {_ask(facts, Verb.PROMOTE)}"
+    )
+
+
+def _turned_away(facts: Facts) -> bool:
+    """Whether a caller was refused in this step, for want of a stable revision."""
+    at, begun = facts.situation.turned_away_at, facts.status.step_started_at
+    return at is not None and begun is not None and at >= condition.moment(begun)
 
 
 def _ask(facts: Facts, verb: Verb) -> str:

@@ -358,9 +358,8 @@ def _so_far(who: str, total: ArmCounts, step: ArmCounts) -> str:
 
 def awaits_users(facts: Facts, until: datetime) -> str:
     """Nobody among the canary's users is active."""
-    meanwhile = "stable had some" if facts.stable else "others were refused"
     return (
-        f"No task has reached {facts.canary} at {facts.percent} % while {meanwhile}; if "
+        f"No task has reached {facts.canary} at {facts.percent} % while stable had some; if "
         f"that stays so the share is raised at {_clock(until)}, since nobody is exposed."
     )
 

@@ -117,15 +117,17 @@ def test_no_traffic_proves_nothing_however_long_it_lasts():
     assert (world.percent, world.waits) == (5, "AwaitingEvidence")
 
 
-def test_a_share_that_nobody_is_in_is_passed_once_others_were_refused_in_it():
-    world = climbing().measure(NOBODY, NONE).after(61).decide()
-    world.change(turned_away_at=world.situation.now).after(61).decide()
-    assert world.percent == 5
-    assert "while others were refused" in world.message("Ready")
-    world.after(121).decide()
-    assert world.percent == 20
-    assert world.condition("NoEligibleUsers")[0] == "True"
-    assert world.after(600).decide().percent == 20, "nobody was refused in this step"
+@pytest.mark.parametrize("percent", [5, 20, 50])
+def test_callers_who_were_refused_are_no_evidence_however_long_they_ask(percent):
+    world = at(percent).measure(NOBODY, NONE).after(61).decide()
+    assert "only callers have asked" not in world.message("Ready")
+    for _ in range(20):
+        world.change(turned_away_at=world.situation.now).after(121).decide()
+    assert (world.percent, world.waits) == (percent, "AwaitingEvidence")
+    assert "only callers have asked who are none of its users" in world.message("Ready")
+    assert f"promote/{C}/" in world.message("Ready"), "what does not wait"
+    assert world.condition("NoEligibleUsers") is None
+    assert world.ask("promote").decide().percent > percent
 
 
 def test_without_a_measurement_nothing_is_raised():
