@@ -64,8 +64,8 @@ class Pattern:
 class Answer:
     """One request and what came back. Times in seconds: `sent_at` on the monotonic clock.
 
-    `status` is the task's, or NO_ANSWER or REFUSED; `message` says why it did not succeed.
-    `processing_seconds` is the time the task was worked on, `waited_seconds` what the user saw.
+    `status` is the task's, or NO_ANSWER or REFUSED; `message` says why it did not succeed, `problem`
+    what it was refused for in short, such as "503 not-assigned". `processing_seconds` is the time the task was worked on, `waited_seconds` what the user saw.
     """
 
     user: str
@@ -77,6 +77,7 @@ class Answer:
     revision: str = ""
     output: str = ""
     message: str = ""
+    problem: str = ""
     processing_seconds: float = 0.0
 
     @property
@@ -84,10 +85,18 @@ class Answer:
         """Whether the task succeeded."""
         return self.status == SUCCEEDED
 
+    @property
+    def is_task(self) -> bool:
+        """Whether a task came of it, however that ended."""
+        return self.status not in (REFUSED, NO_ANSWER)
+
 
 @dataclass(frozen=True)
 class Tally:
-    """What one revision did; tallies subtract, for what happened since."""
+    """What one revision did; tallies subtract, for what happened since.
+
+    ``tasks`` are those that were admitted; ``statuses`` counts what was refused or not answered, too.
+    """
 
     tasks: int = 0
     statuses: Mapping[str, int] = field(default_factory=dict)
@@ -103,7 +112,7 @@ class Tally:
     def plus(self, answer: Answer) -> Tally:
         """With one answer more."""
         return Tally(
-            self.tasks + 1,
+            self.tasks + answer.is_task,
             {**self.statuses, answer.status: self.statuses.get(answer.status, 0) + 1},
             self.processing_seconds + answer.processing_seconds,
         )
@@ -135,6 +144,15 @@ class Ledger:
     def tally(self, revision: str) -> Tally:
         """What a revision did so far, zeros when nothing."""
         return self.tallies.get(revision, Tally())
+
+    def refusals(self) -> Counter[str]:
+        """How many requests were refused, by what they were refused for."""
+        return Counter(answer.problem for answer in self.answers if answer.status == REFUSED)
+
+    @property
+    def unanswered(self) -> int:
+        """Requests that nobody answered, or not with a task."""
+        return sum(answer.status == NO_ANSWER for answer in self.answers)
 
     def sent_since(self, moment: float) -> list[Answer]:
         """The answers to requests sent at or after a moment of the monotonic clock."""
@@ -241,7 +259,10 @@ def _read(response: httpx.Response) -> dict[str, Any]:
     document = response.json()
     if response.is_error:
         detail = document.get("detail") or document.get("title")
-        return {"status": REFUSED, "message": f"{response.status_code} {detail}"}
+        kind = str(document.get("type") or "").rpartition("/")[2]
+        problem = f"{response.status_code} {kind}".strip()
+        message = f"{response.status_code} {detail}"
+        return {"status": REFUSED, "message": message, "problem": problem}
     outcome = document.get("outcome") or {}
     return {
         "status": document["status"],
@@ -282,14 +303,24 @@ async def run(
 
 
 def progress(ledger: Ledger, seconds: float) -> str:
-    """One line: how long, how many, and each revision's part of the answers."""
-    answered = len(ledger.answers)
+    """One line: how long, how many, each revision's part of the tasks, and what came to no task."""
+    tasks = sum(tally.tasks for tally in ledger.tallies.values())
     parts = [
-        f"{revision or 'no revision'} {tally.tasks} ({100 * tally.tasks / answered:.0f} %"
+        f"{revision or 'no revision'} {tally.tasks} ({100 * tally.tasks / tasks:.0f} %"
         + (f", {tally.bad} failed)" if tally.bad else ")")
         for revision, tally in ledger.tallies.items()
+        if tally.tasks
     ]
-    return f"{seconds:5.0f} s  {ledger.sent} sent, {answered} answered: {', '.join(parts) or '-'}"
+    told = ", ".join([*parts, *no_tasks(ledger)]) or "-"
+    return f"{seconds:5.0f} s  {ledger.sent} sent, {len(ledger.answers)} answered: {told}"
+
+
+def no_tasks(ledger: Ledger) -> list[str]:
+    """What was refused, and for what; what nobody answered."""
+    refusals = ledger.refusals()
+    why = ", ".join(f"{count} × {problem}" for problem, count in sorted(refusals.items()))
+    told = [f"{refusals.total()} refused ({why})"] if refusals else []
+    return [*told, *([f"{ledger.unanswered} without an answer"] if ledger.unanswered else [])]
 
 
 def complaint(ledger: Ledger) -> str:
@@ -301,11 +332,13 @@ def complaint(ledger: Ledger) -> str:
 
 
 def summary(ledger: Ledger) -> str:
-    """A line per revision: tasks, users, and how the tasks ended."""
+    """A line per revision: tasks, users, and how the tasks ended; then what came to no task."""
     users = users_by_revision(ledger.answers)
     lines = [f"{ledger.sent} requests, {len(ledger.answers)} answers"]
     for revision, tally in ledger.tallies.items():
+        if not tally.tasks:
+            continue
         ended = ", ".join(f"{count} {status}" for status, count in sorted(tally.statuses.items()))
         seen = len(users.get(revision, ()))
         lines.append(f"  {revision or 'no revision'}: {tally.tasks} tasks of {seen} users: {ended}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"  {one}" for one in no_tasks(ledger))])

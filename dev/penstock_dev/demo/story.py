@@ -290,10 +290,12 @@ def _shown(sample: Sample) -> str:
 def _balance(stage: Stage) -> str:
     tallies = stage.ledger.tallies
     parts = [
-        f"{stage.seen.version(revision) or 'unanswered'} {tally.tasks} ({tally.bad} failed)"
+        f"{stage.seen.version(revision) or 'no revision'} {tally.tasks} ({tally.bad} failed)"
         for revision, tally in tallies.items()
+        if tally.tasks
     ]
-    return f"In all {len(stage.ledger.answers)} answers: {', '.join(parts)}."
+    told = ", ".join([*parts, *traffic.no_tasks(stage.ledger)])
+    return f"In all {len(stage.ledger.answers)} answers: {told}."
 
 
 ACTS: Final[tuple[Act, ...]] = (

@@ -179,3 +179,26 @@ def test_progress_names_each_revision_with_its_part_and_its_failures() -> None:
         ledger.add(answer)
     line = traffic.progress(ledger, 12)
     assert line == "   12 s  5 sent, 4 answered: a-1 3 (75 %), a-2 1 (25 %, 1 failed)"
+
+
+async def test_what_was_refused_is_no_failed_task(gateway) -> None:
+    problem = {"type": "https://penstock.dev/problems/not-assigned", "title": "no"}
+    gateway.answer = lambda even: (503, problem) if even else task(even=even, status="Failed")
+    ledger = Ledger()
+    await traffic.send(target(gateway), burst(8), ledger)
+    assert (ledger.tally("a-1").tasks, ledger.tally("a-1").bad) == (4, 4)
+    assert (ledger.tally("").tasks, ledger.tally("").bad) == (0, 0)
+    line = traffic.progress(ledger, 1)
+    assert line.endswith("8 answered: a-1 4 (100 %, 4 failed), 4 refused (4 × 503 not-assigned)")
+    assert traffic.summary(ledger).splitlines()[1:] == [
+        "  a-1: 4 tasks of 2 users: 4 Failed",
+        "  4 refused (4 × 503 not-assigned)",
+    ]
+
+
+def test_what_nobody_answered_is_told_beside_it() -> None:
+    ledger = Ledger(sent=3)
+    for answer in (answered(1, "a-1"), answered(2, "", traffic.NO_ANSWER)):
+        ledger.add(answer)
+    line = traffic.progress(ledger, 2)
+    assert line.endswith("2 answered: a-1 1 (100 %), 1 without an answer")
