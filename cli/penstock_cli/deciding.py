@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import httpx
 
-from penstock_cli import gateway, listing, options, tables
+from penstock_cli import gateway, listing, options, prompting, tables
 from penstock_cli.exits import Exit, Stopped
 
 _PAGE: Final = 200
@@ -141,19 +141,12 @@ def _confirmed(found: Document, decision: str) -> str:
     if not found["doubt"]:
         return ""
     print("\n".join(_described(found)), file=sys.stderr)
-    if not sys.stdin.isatty():
-        sentence = (
-            "it may have been made already, and nobody is at this terminal to ask: look at it, and "
-            "say --digest with the digest of the call that is meant"
-        )
-        raise Stopped(Exit.REFUSED, sentence)
-    print(
-        f"It may have been made already. {decision} this call all the same? [y/N] ",
-        end="",
-        file=sys.stderr,
+    prompting.stand_by(
+        f"It may have been made already. {decision} this call all the same?",
+        otherwise="nothing was decided",
+        unasked="it may have been made already, and nobody is at this terminal to ask: look at it, and "
+        "say --digest with the digest of the call that is meant",
     )
-    if sys.stdin.readline().strip().casefold() not in ("y", "yes"):
-        raise Stopped(Exit.REFUSED, "nothing was decided")
     digest: str = found["digest"]
     return digest
 

@@ -141,6 +141,28 @@ def compensate(
     commands.carry_out(lambda: compensating.compensate(place, wanted, as_json=output == "json"))
 
 
+@app.command("erase", epilog=exits.MEANING)
+@options.at_gateway
+def erase(
+    place: options.Place,
+    agent: Annotated[str, typer.Argument(metavar="AGENT", help="Its name.")],
+    user: Annotated[str, typer.Argument(metavar="USER", help="As the tasks name him.")],
+    *,
+    is_sure: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False,
+    output: options.Output = "text",
+) -> None:
+    """Erase a user of your tenant from what an agent keeps: ended tasks, own sessions, whom calls were for."""
+    options.check_output(output)
+    for what, text in {"AGENT": agent, "USER": user}.items():
+        options.check_text(what, text)
+    if not user:
+        raise typer.BadParameter("names nobody", param_hint="USER")
+    from penstock_cli import erasing
+
+    as_json = output == "json"
+    commands.carry_out(lambda: erasing.erase(place, agent, user, is_sure=is_sure, as_json=as_json))
+
+
 @app.command(
     add_help_option=False,
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
