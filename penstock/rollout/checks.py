@@ -31,6 +31,7 @@ from penstock.rollout.situation import Pods
 from penstock.rollout.words import alone as alone_words
 from penstock.rollout.words import answers, verdicts, waits
 from penstock.rollout.words import misfits as misfit_words
+from penstock.rollout.words import setpoints as setpoint_words
 from penstock.traffic import Arm
 
 # ----------------------------------------------------------------------------- who is it about
@@ -168,7 +169,7 @@ def held_by_setpoint(facts: Facts) -> Move | None:
     """A setpoint below 100 freezes the steps."""
     if facts.owned is None or facts.in_final_hold:
         return None
-    return Wait(WaitReason.HELD_BY_SETPOINT, waits.held_by_setpoint)
+    return Wait(WaitReason.HELD_BY_SETPOINT, setpoint_words.held)
 
 
 # ------------------------------------------------------------------------- may it go further

@@ -13,7 +13,7 @@ from penstock.rollout import former, gated, path, spending, watch
 from penstock.rollout.facts import Facts
 from penstock.rollout.moves import Awaited
 from penstock.rollout.situation import Pods
-from penstock.rollout.words import conditions, external, verdicts, waits
+from penstock.rollout.words import conditions, external, setpoints, verdicts, waits
 
 _AWAITS_PODS: Final = (
     WaitReason.CANARY_NOT_READY,
@@ -253,7 +253,7 @@ def _manual(facts: Facts, wait: Awaited) -> _Told:
     if facts.owned is None:
         return Status.FALSE, "Ceiling", conditions.setpoint_is_ceiling(facts, seen.percent)
     if facts.status.share.source is Source.SETPOINT and facts.percent == facts.owned:
-        return Status.TRUE, "InForce", waits.held_by_setpoint(facts)
+        return Status.TRUE, "InForce", setpoints.held(facts)
     return Status.UNKNOWN, wait.reason, conditions.setpoint_waits(seen.percent, wait.message)
 
 

@@ -8,7 +8,7 @@ from penstock.api.rollout import Source
 from penstock.rollout import commands, moves
 from penstock.rollout.facts import Facts
 from penstock.rollout.requests import Verb
-from penstock.rollout.words import alone, answers, misfits, verdicts
+from penstock.rollout.words import alone, answers, misfits, setpoints, verdicts
 
 
 def first(revision: str) -> str:
@@ -91,9 +91,8 @@ def share_set(facts: Facts, move: moves.SetShare) -> str:
 
 
 def share_set_by_person(facts: Facts, move: moves.SetShare) -> str:
-    """The same, and what gives the share back to the steps."""
-    resume = commands.resume_steps(facts.situation)
-    return f"{share_set(facts, move)} Go on with the steps: {resume}"
+    """The same, and what gives the share back to the steps, or what 100 leads to."""
+    return f"{share_set(facts, move)} {setpoints.goes_on(facts, move.percent)}"
 
 
 def approved_by_setpoint(percent: int, passed: Sequence[int]) -> str:

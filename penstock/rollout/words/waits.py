@@ -222,14 +222,6 @@ def not_ready(facts: Facts) -> str:
 # --------------------------------------------------------------------------------- people
 
 
-def held_by_setpoint(facts: Facts) -> str:
-    """Who holds the share, and how the steps go on."""
-    return (
-        f"{facts.canary} is held at {facts.percent} % by spec.traffic.canaryPercent. "
-        f"Go on with the steps: {commands.resume_steps(facts.situation)}"
-    )
-
-
 def paused(facts: Facts) -> str:
     """What pause means and how it ends."""
     return (

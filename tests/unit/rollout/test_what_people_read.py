@@ -9,6 +9,8 @@ import pytest
 from penstock.analysis.evidence import Observation
 from penstock.analysis.failures import Failure
 from penstock.analysis.metrics import ERROR_RATE, Tally
+from penstock.api.analysis import Analysis
+from penstock.api.comparison import Comparison
 from penstock.api.rollout import AgentRolloutStatus, Setpoint
 from penstock.rollout.capacity import Capacity
 from penstock.rollout.situation import Pods, RevisionRecord
@@ -295,3 +297,24 @@ def test_pods_that_only_a_person_brings_are_told_at_once(waits, made):
 
 def test_pods_that_nobody_waits_for_stall_nothing():
     assert refused(world_at(20), C, ready=1).decide().condition("Stalled")[0] == "False"
+
+
+@pytest.mark.parametrize(
+    ("analysis", "wants"),
+    [
+        (Analysis(), "a task of it and no broken limit."),
+        (Analysis(comparison=Comparison()), "and its limits proven to be kept."),
+    ],
+)
+def test_of_all_users_by_hand_it_is_said_what_makes_it_stable_and_no_step(analysis, wants):
+    world = canary_world(analysis=analysis).set(100).decide()
+    told = [one.message for one in world.told if one.reason == "PercentSetManually"]
+    for said in (*told, world.message("ManualSetpoint")):
+        assert "No step is left: it becomes stable after the final hold of 60 s" in said
+        assert wants in said
+        assert f"promote/{C}/" in said
+        assert '"canaryPercent":0' in said
+        assert "Go on with the steps" not in said
+    assert "gets all new work by spec.traffic.canaryPercent" in world.message("ManualSetpoint")
+    below = canary_world(analysis=analysis).set(50).decide()
+    assert "Go on with the steps" in below.message("ManualSetpoint")
