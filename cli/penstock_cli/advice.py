@@ -44,7 +44,10 @@ def _operator(_: Seen) -> tuple[Command, ...]:
 
 
 def _abort(seen: Seen) -> Command:
-    return Command(_penstock(seen, "abort"), "takes the canary off and rejects it")
+    effect = "takes the canary off and rejects it"
+    if not seen.stable:
+        effect = "rejects it; nobody is served then, until retry or another template"
+    return Command(_penstock(seen, "abort"), effect)
 
 
 def _promote(effect: str) -> Callable[[Seen], Command]:

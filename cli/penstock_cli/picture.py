@@ -137,18 +137,28 @@ def _share(seen: Seen) -> list[Cell]:
         return [("stable serves everybody", STABLE)]
     share = seen.status.share
     told: list[Cell] = [(f"canary {share.percent} %", f"bold {CANARY}")]
+    if _on_copies(seen):
+        told.append(("  works on copies, unseen", DIM))
     if share.source not in (Source.AUTOMATIC, Source.NONE):
         told.append((f"  {share.source.value}", ""))
     if not seen.stable and share.percent < 100:
         told.append(("  everybody else is refused", BAD))
-    if share.observed_percent is not None and path.under_way(seen.status):
+    seen_by_users = path.under_way(seen.status) and not _on_copies(seen)
+    if share.observed_percent is not None and seen_by_users:
         told.append((f"  {share.observed_percent} % of tasks", DIM))
     return told
+
+
+def _on_copies(seen: Seen) -> bool:
+    """Whether it is tried on copies of tasks, before its first step."""
+    return seen.status.stage is Stage.SHADOW
 
 
 def _steps(seen: Seen) -> Text:
     """The path with where it stands, and the clock of the step."""
     text = Text("steps  ", style=DIM)
+    if _on_copies(seen):
+        text.append("● shadow", style=f"bold {CANARY}").append(" ─ ", style=DIM)
     percent = _reached(seen)
     shares = {*(step.percent for step in seen.spec.strategy.steps), 100}
     for index, share in enumerate(sorted(shares | {percent or _rejected_at(seen)} - {0})):

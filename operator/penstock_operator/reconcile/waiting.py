@@ -81,7 +81,8 @@ def climbs(course: Course) -> str:
     so_far = (
         f"{course.split.canary} is the first revision and serves {percent} % of the users{others}."
     )
-    return f"{so_far} {told.message}" if told else so_far
+    awaited = told.message.replace(f" Meanwhile {alone.OTHERS}.", "") if told else ""
+    return f"{so_far} {awaited}".rstrip()
 
 
 def nobody(world: World, stock: Stock, _course: Course) -> Why | None:

@@ -17,6 +17,7 @@ from tests.unit.rollout.test_aftermath import DONE
 from tests.unit.rollout.test_external_gates import gated, unresolved
 from tests.unit.rollout.test_first_revision import climbing
 from tests.unit.rollout.test_money import stopped
+from tests.unit.rollout.test_shadow_stage import tried
 from tests.unit.rollout.test_watch import braked
 from tests.unit.rollout.world import (
     APPROVED_AT_20,
@@ -53,6 +54,7 @@ STATES = {
     "first revision": first_revision,
     "first revision climbs": lambda: climbing().after(18).decide(),
     "first revision aborted": lambda: climbing().ask("abort").decide(),
+    "shadow": lambda: tried({"judged": 20, "agreed": 19}),
     "stable": stable_world,
     "canary not ready": lambda: stable_world().apply(C).pods(C, 0, 1, "ImagePullBackOff").decide(),
     "step": lambda: world_at(20).after(18).decide(),

@@ -12,7 +12,10 @@ from penstock import names
 from penstock.api.agent_status import AgentStatus, Role
 from penstock.api.rollout import AgentRolloutStatus, Share, Source, Stage, Strategy
 from penstock.rollout import path
+from penstock.rollout.situation import Decision
 from penstock.traffic import Route, Split, Standing
+from penstock_operator.reconcile import waiting
+from penstock_operator.reconcile.course import Course
 from penstock_operator.reconcile.plan import Plan, plan_agent
 from penstock_operator.reconcile.world import World
 from penstock_store import codec
@@ -20,6 +23,7 @@ from penstock_store.records import RevisionWork
 from tests.unit.operator import worlds
 from tests.unit.operator.test_plan import V1, V2, governed, said
 from tests.unit.operator.worlds import cut
+from tests.unit.rollout.test_first_revision import climbing as by_the_engine
 
 STEPS = {"firstRevision": "Steps"}
 
@@ -95,6 +99,14 @@ def test_it_is_routed_to_without_a_stable_revision_and_the_agent_is_not_ready() 
     assert said(plan, "Stalled")[0] == "False"
     ready = next(one for one in status.conditions if one.type == "Ready")
     assert "serves 5 % of the users; everybody else is refused (not-assigned)" in ready.message
+
+
+def test_while_it_is_held_the_agent_says_once_who_is_refused() -> None:
+    held = by_the_engine().after(18).decide()
+    course = Course(Decision(held.status), governed=True)
+    said = waiting.climbs(course)
+    assert said.count("everybody else is refused (not-assigned)") == 1
+    assert "is held at 5 % of step 1/3 until" in said
 
 
 def test_a_restored_redis_gets_the_same_route_again() -> None:
