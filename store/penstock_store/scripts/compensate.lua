@@ -34,6 +34,9 @@ while call("DEL", escalation_key(id .. "." .. question)) > 0 do question = quest
 call("HSET", KEYS[4], "uid", task.uid, "revision", task.revision, "status", "Queued", "lane", task.lane,
   "arm", task.arm, "bucket", task.bucket, "sess", "", "routeVersion", task.routeVersion, "beginVersion", 0, "createdAt", NOW,
   "startedAt", 0, "deliveries", 0, "entry", "", "moved", 1, "idem", "", "v", ARGV[8], unpack(ARGV, 9))
+-- Redis knows of one before it under this id, so that is over. Without a trace of one, it may have lost it together with
+-- its claim: the worker that has that goes on with this one.
+if there or string.match(before, "^%S+ (%S+)") == string.match(id, "[^.]+$") then call("HSET", KEYS[4], "remadeAt", NOW) end
 call("HSET", UNDONE, undone, after)
 call("EXPIRE", UNDONE, EFFECT_SECONDS)
 call("LPUSH", RECENT, string.match(id, "[^.]+$"))

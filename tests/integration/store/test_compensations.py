@@ -9,6 +9,7 @@ import pytest
 from penstock.effects import EffectState, Undoing, Undone
 from penstock.task import Outcome, TaskStatus, Usage
 from penstock_store.compensations import Asked, By
+from penstock_store.records import Directive
 from tests.integration.store.conftest import CANARY, STABLE
 from tests.integration.store.test_effects import ANY, claim, effect, say
 
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.redis
 
 UNDO = {"tool": "undo_refund", "arguments": {"order": "A1"}}
 BY = By("boss")
+FAILED = Outcome(TaskStatus.FAILED)
 
 
 @pytest.fixture
@@ -103,6 +105,48 @@ async def test_made_again_after_a_loss_it_has_the_same_id_and_after_a_refusal_an
     )
     _, second = await ask(desk, paid)
     assert second != first
+
+
+async def broken(desk):
+    """Redis is another one, or was started anew: what it lacks is said again."""
+    await desk.raw.hset(f"{desk.keys.tag}:tail", "life", "the one before")
+
+
+@pytest.mark.parametrize("said_before_a_break", ["an end", "a claim"])
+async def test_an_attempt_is_not_ended_or_kept_by_what_is_said_again_of_the_one_before(
+    desk, paid, said_before_a_break
+):
+    _, first = await ask(desk, paid)
+    (late,) = await desk.claim(CANARY, consumer="late")
+    (ends,) = [late] if said_before_a_break == "an end" else await desk.reclaim(CANARY, "w1")
+    assert await desk.store.claims.finish(ends, FAILED, Usage())
+    _, again = await ask(desk, paid)
+    assert again == first, "it has the same key"
+    await broken(desk)
+    heard = await desk.store.claims.heartbeat([late], "late")
+    assert heard == {late.id: Directive.LOST}
+    assert not await desk.store.claims.finish(late, FAILED, Usage())
+    assert await desk.status(again) is TaskStatus.QUEUED
+    await desk.store.claims.heartbeat([], "w1")  # all are waited for
+    (made,) = await desk.claim(CANARY, consumer="late")
+    assert made.task.id == again
+    await broken(desk)
+    assert (await desk.store.claims.heartbeat([made], "late"))[made.id] is not Directive.LOST
+    assert await desk.store.claims.finish(made, Outcome(TaskStatus.SUCCEEDED), Usage())
+    assert await desk.status(again) is TaskStatus.SUCCEEDED
+
+
+async def test_a_worker_goes_on_with_an_attempt_that_redis_has_lost_and_that_was_asked_for_again(
+    desk, paid, undone
+):
+    _, first = await ask(desk, paid)
+    (made,) = await desk.claim(CANARY, consumer="w")
+    await desk.raw.delete(undone, desk.keys.task(first))
+    assert (await ask(desk, paid))[1] == first
+    await broken(desk)
+    assert (await desk.store.claims.heartbeat([made], "w"))[made.id] is not Directive.LOST
+    assert await desk.store.claims.finish(made, Outcome(TaskStatus.SUCCEEDED), Usage())
+    assert await desk.status(first) is TaskStatus.SUCCEEDED
 
 
 async def test_what_is_done_stays_done_and_what_another_hand_writes_is_not_made_again(

@@ -208,6 +208,29 @@ async def test_a_copy_whose_worker_died_holds_its_place_no_longer_than_it_could_
         assert 90 < seconds <= 90 + 61
 
 
+async def test_a_copy_whose_worker_died_before_it_took_it_gives_its_place_back(desk, purse):
+    await shadowed(desk)
+    for _ in range(32):
+        await ends(desk)
+    heard_of, taken_in_time = await heard(desk), await heard(desk)
+    await ends(desk)
+    assert (await seen(desk)).not_made == {"full": 1}, "they may be about to be taken"
+    places = desk.keys.tag + ":shadow:copies"
+    now = (await desk.raw.time())[0]
+    times = dict(await desk.raw.zrange(places, 0, -1, withscores=True))
+    for name in (heard_of, taken_in_time):
+        assert 30 < times.pop(name.encode()) / 1000 - now <= 61
+    assert all(ends / 1000 - now > 3000 for ends in times.values()), "those that wait stay"
+    assert await desk.store.copies.take(desk.agent, CANARY, taken_in_time)
+    await ends(desk)
+    assert await desk.raw.zscore(places, taken_in_time) / 1000 - now > 90, "it runs"
+    await desk.raw.zadd(places, {heard_of: 1})
+    await ends(desk)
+    assert (await seen(desk)).not_made == {"full": 2}
+    assert (await seen(desk)).drawn == 33
+    assert await desk.store.copies.take(desk.agent, CANARY, heard_of) is None
+
+
 async def test_a_full_redis_gets_no_copy_and_the_task_ends(desk, purse, raw):
     await shadowed(desk)
     await desk.admit()

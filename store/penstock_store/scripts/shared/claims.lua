@@ -5,10 +5,11 @@ local function given_at(claim) return tonumber(string.match(claim, "@(%d+)$") or
 
 -- After a break Redis may know an older state than the one a living worker has acknowledged: a claim that it
 -- does not know any more is taken as it was. What Redis has is a prefix of what it had, so a claim that it
--- knows and that is later than this one was given to another worker before.
+-- knows and that is later than this one was given to another worker before. A claim is of the task that was there
+-- when it was given: of one that has ended, and was made again under its id (remadeAt), no claim of before is taken.
 local function adopts(task, claim, tail)
   local given = given_at(claim)
-  return break_is_open(tail) and not has_ended(task)
+  return break_is_open(tail) and not has_ended(task) and task.remadeAt <= given
     and given <= tonumber(tail.breakAt) and (tonumber(task.claimedAt) or 0) <= given
 end
 

@@ -14,6 +14,7 @@ local SHADOW = T .. ":shadow:"
 local COPIES = SHADOW .. "copies"
 local COPY_SECONDS, KEPT_SECONDS = 3600, 3024000
 local TELLING_SECONDS = 60 -- after its time a worker may still say how a copy went
+local HEARD_SECONDS = 60 -- so long after it was out of the list, at the latest, a copy that lives is taken
 local STATE = {"checkpoint", "whole", "pieces"}
 
 function shadow.waiting_key(revision) return SHADOW .. revision end
@@ -50,11 +51,26 @@ local function drop(name)
   call("DEL", shadow.copy_key(name))
 end
 
+-- A copy is out of the list and nobody runs it: who has heard of it takes it within its time, or has died.
+local function hurry(name, ends)
+  local latest = NOW + HEARD_SECONDS * 1000
+  if tonumber(ends) > latest then call("ZADD", COPIES, whole(latest), name) end
+end
+
 -- How many copies of this canary wait or run. Those of another one are dropped: nobody runs them, and who does is not heard.
 local function waiting(canary)
   for _, name in ipairs(call("ZRANGEBYSCORE", COPIES, "-inf", whole(NOW))) do drop(name) end
-  for _, name in ipairs(call("ZRANGE", COPIES, 0, -1)) do
-    if call("HGET", shadow.copy_key(name), "canary") ~= canary then drop(name) end
+  local listed = {}
+  for _, name in ipairs(call("LRANGE", shadow.waiting_key(canary), 0, -1)) do listed[name] = true end
+  local known = call("ZRANGE", COPIES, 0, -1, "WITHSCORES")
+  for i = 1, #known, 2 do
+    local name, ends = known[i], known[i + 1]
+    local copy = call("HMGET", shadow.copy_key(name), "canary", "status")
+    if copy[1] ~= canary then
+      drop(name)
+    elseif copy[2] and not listed[name] then -- what runs has no status
+      hurry(name, ends)
+    end
   end
   return tally("ZCARD", COPIES)
 end

@@ -4,10 +4,10 @@ local FIELDS = {
   "uid", "revision", "status", "lane", "entry", "sess", "arm", "bucket", "routeVersion",
   "beginVersion", "createdAt", "startedAt", "deliveries", "claim", "cancel", "moved",
   "claimedAt", "savedAt", "savedBy", "holder", "heldAt", "intents", "doubt", "suspects", "alone", "countedOf", "idem", "calls",
-  "asked", "parked", "parkedAt", "waitedMs", "decidedLife",
+  "asked", "parked", "parkedAt", "waitedMs", "decidedLife", "remadeAt",
 }
 local SPEND_SECONDS = 172800 -- how long a day's spend is kept
-local COUNTERS = {"createdAt", "startedAt", "deliveries", "alone", "heldAt", "asked", "parkedAt", "waitedMs"}
+local COUNTERS = {"createdAt", "startedAt", "deliveries", "alone", "heldAt", "asked", "parkedAt", "waitedMs", "remadeAt"}
 
 -- What scripts need of a task (not its input or checkpoint), nil when it does not exist.
 local function task_at(id)
@@ -163,7 +163,7 @@ end
 local ONLY_UNTIL_THE_END = {
   "checkpoint", "checkpointRevision", "whole", "intents", "holder", "heldAt", "claimedAt", "savedAt", "savedBy",
   "suspects", "alone", "countedOf", "doubt", "entry", "sess", "bucket", "beginVersion", "cancel", "moved", "idem", "deliveries", "v", "calls",
-  "asked", "parked", "parkedAt", "putDownBy", "parkedBy", "waitedMs", "decision", "decidedLife", "takenOver", "takenFor", "reserved", "overHarm",
+  "asked", "parked", "parkedAt", "putDownBy", "parkedBy", "waitedMs", "decision", "decidedLife", "takenOver", "takenFor", "reserved", "overHarm", "remadeAt",
 }
 
 -- What a task has asked of people is kept as long as the task; nobody need answer any more.
