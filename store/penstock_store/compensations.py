@@ -66,8 +66,11 @@ class Compensations:
         With ``dry`` nothing is made, and it is told whether it would be.
 
         Asked again for a call of which the tool has said that it was not undone, it is another attempt. Else
-        the task has the id that it had, and so has its call: a tool that knows keys makes it once.
+        the task has the id that it had, and so has its call: a tool that knows keys makes it once. One that
+        is done, or of which nobody knows whether it is, is not asked for again: CHANGED.
         """
+        if known.state in (Undoing.DONE, Undoing.INTENDED):
+            return Asked.CHANGED, known.task
         refused = known.state in (Undoing.REFUSED, Undoing.NOT_MADE)
         attempt = max(known.attempt, 1) + refused
         identifier = _id(agent, effect, attempt)
