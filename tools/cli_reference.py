@@ -16,7 +16,7 @@ HEADER = "<!-- Generated from penstock_cli by `make generate`. Do not edit. -->\
 INTRODUCTION = """\
 The same commands are `penstock …` and, where `kubectl-penstock` is on the PATH, `kubectl penstock …`. Those about rollouts and
 `budget` speak to the API server, with kubectl and the rights of its user; `run`, `tasks`, `escalations`, `effects` and
-`budget show` speak to the gateway, `verify` to both. A command that changes an object of the cluster prints, on standard error, the kubectl command that
+`budget show` speak to the gateway, `verify` and `plan` to both. A command that changes an object of the cluster prints, on standard error, the kubectl command that
 does the same. Colours are for terminals alone, and `NO_COLOR` takes them away. What a rollout is asked, and what is answered:
 [requests](../operating/requests.md).
 """
@@ -89,6 +89,7 @@ def page() -> str:
     order = list(options.Place.__dataclass_fields__)
     places.sort(key=lambda one: (one.name in OF_GATEWAY, order.index(one.name)))
     codes = [[f"{code.value}", meaning] for code, meaning in exits.MEANINGS.items()]
+    planned = [[f"{code.value}", meaning] for code, meaning in exits.PLANNED.items()]
     parts = [
         "# The terminal\n",
         INTRODUCTION,
@@ -97,6 +98,8 @@ def page() -> str:
         table(["option", "default", "meaning"], rows(places)),
         "## Exit codes\n",
         table(["code", "meaning"], iter(codes)),
+        "`penstock plan` ends as `kubectl diff` does, where a change is no error:\n",
+        table(["code", "meaning"], iter(planned)),
     ]
     for name, command in found.items():
         parts += section(name, command)

@@ -28,6 +28,18 @@ MEANINGS: Final = {
 MEANING: Final = (
     "Exit codes: " + "; ".join(f"{code.value} {told}" for code, told in MEANINGS.items()) + "."
 )
+#: Of ``penstock plan``, as of kubectl diff: 1 is no error.
+PLANNED: Final = {
+    Exit.DONE: "nothing would change",
+    Exit.FAILED: "something would",
+    Exit.USAGE: "wrong usage, or no manifest that can be read",
+    Exit.REFUSED: "something would be refused or not accepted, or the cluster does not tell",
+    Exit.UNFINISHED: "checked only in part: no API server was asked",
+    Exit.INTERRUPTED: "interrupted",
+}
+MEANING_OF_PLAN: Final = (
+    "Exit codes: " + "; ".join(f"{code.value} {told}" for code, told in PLANNED.items()) + "."
+)
 
 
 class Stopped(Exception):

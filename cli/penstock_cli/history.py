@@ -136,9 +136,13 @@ def _text(record: Document) -> list[str]:
     data = record.get("data") or {}
     declared = {"template": data.get("declared") or {}}
     references = data.get("references") or {}
-    whole = {**declared, **({"references": references} if references else {})}
-    dumped: str = yaml.dump(whole, Dumper=_Dumper, sort_keys=True, allow_unicode=True, width=10_000)
-    return dumped.splitlines()
+    return dumped({**declared, **({"references": references} if references else {})})
+
+
+def dumped(whole: Document) -> list[str]:
+    """A document as lines of YAML that can be compared one by one."""
+    text: str = yaml.dump(whole, Dumper=_Dumper, sort_keys=True, allow_unicode=True, width=10_000)
+    return text.splitlines()
 
 
 class _Dumper(yaml.SafeDumper):

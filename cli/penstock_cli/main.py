@@ -104,6 +104,38 @@ def verify(
     commands.carry_out(lambda: verifying.verify(place, rollout, revision, output))
 
 
+@app.command(epilog=exits.MEANING_OF_PLAN)
+@options.at_gateway
+def plan(
+    place: options.Place,
+    source: Annotated[
+        list[str],
+        typer.Option(
+            "-f",
+            "--filename",
+            metavar="FILE|DIR|-",
+            help="Manifests: a file, the files of a directory, or - for standard input; may be repeated.",
+        ),
+    ],
+    *,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Ask no cluster: check what can be checked here.")
+    ] = False,
+    server_side: Annotated[
+        bool, typer.Option("--server-side", help="As kubectl apply --server-side would.")
+    ] = False,
+    output: Annotated[
+        str, typer.Option("-o", "--output", metavar="text|json|yaml", help="How it is printed.")
+    ] = "text",
+) -> None:
+    """Say what an apply would do, and do nothing: changes, revisions, rollouts, refusals, costs."""
+    options.check_output(output, "text", "json", "yaml")
+    from penstock_cli import planning
+
+    wanted = planning.Wanted(tuple(source), output, offline=offline, server_side=server_side)
+    commands.carry_out(lambda: planning.plan(place, wanted))
+
+
 @app.command("compensate", epilog=exits.MEANING)
 @options.at_gateway
 def compensate(

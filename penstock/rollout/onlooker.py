@@ -104,11 +104,9 @@ def explain(situation: Situation) -> Explanation:
     Args:
         situation: with the status as it was read; its observation is taken from there.
     """
-    status = inherited.state(situation.status)
-    seen = replace(
-        situation, status=status, observation=_observation(situation), external=_gates(situation)
-    )
-    facts = _judged(Facts(seen, status))
+    looked = seen(situation)
+    status = looked.status
+    facts = _judged(Facts(looked, status))
     moves = [entry.check(facts) for entry in POLICY]
     holder = _holder(facts, moves)
     answers = [_answer(facts, at, move, holder) for at, move in enumerate(moves)]
@@ -119,6 +117,16 @@ def explain(situation: Situation) -> Explanation:
     early = holder is None or any(at < holder for at in acts)
     outdated = bool(status.waiting) and early
     return Explanation(status.waiting, _message(facts), tuple(answers[: last + 1]), outdated)
+
+
+def seen(situation: Situation) -> Situation:
+    """A situation with what its status says was measured, and what its gates have answered."""
+    return replace(
+        situation,
+        status=inherited.state(situation.status),
+        observation=_observation(situation),
+        external=_gates(situation),
+    )
 
 
 def _answer(facts: Facts, at: int, move: Move | None, holder: int | None) -> Answer:

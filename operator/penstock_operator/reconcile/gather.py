@@ -9,15 +9,15 @@ from typing import Any
 import structlog
 from pydantic import ValidationError
 
-from penstock import names, revision
+from penstock import inputs, names, revision
 from penstock.analysis.evidence import Observation
 from penstock.analysis.gates import Answer
 from penstock.api import budgets, validation
-from penstock.api.agent import AgentSpec, AgentTemplate, InstructionsSource
+from penstock.api.agent import AgentSpec, AgentTemplate
 from penstock.api.agent_status import AgentStatus
 from penstock.api.rollout import AgentRef, AgentRolloutSpec, AgentRolloutStatus
-from penstock.errors import InvalidResource, StoreRefused, StoreUnavailable
-from penstock.money.prices import EMPTY, Table
+from penstock.errors import StoreRefused, StoreUnavailable
+from penstock.money.prices import EMPTY
 from penstock.names import AgentKey
 from penstock.rollout import path
 from penstock.rollout.situation import Pods
@@ -122,9 +122,9 @@ async def gather(sources: Sources, key: AgentKey, memory: Memory, now: datetime)
         expected_micro_usd=budgets.expected_micro_usd(spec.budgets) if spec else None,
     )
     pods = await _pods(sources, key, deployments)
-    inputs = _inputs(memory.once, agent, references)
-    quiet = memory.quiet.then(inputs, now) if memory.quiet else Quiet(inputs, now)
-    refers = _source(agent) is not None
+    made_from = _inputs(memory.once, agent, references)
+    quiet = memory.quiet.then(made_from, now) if memory.quiet else Quiet(made_from, now)
+    refers = inputs.source(agent) is not None
     unprovided = _unprovided(sources, key, look)
     return World(
         now=now,
@@ -233,10 +233,10 @@ def judged(
     prices: Prices,
     configmaps: Mapping[str, Object],
 ) -> tuple[AgentSpec | None, tuple[str, str] | None]:
-    """As ``read_spec``, by what is known of the installation's own prices."""
+    """As ``inputs.read_spec``, by what is known of the installation's own prices."""
     mounted = configmaps.get(names.prices_name(name_of(agent)), {})
     table = prices.table_for((mounted.get("data") or {}).get(names.PRICES_FILE))
-    spec, problem = read_spec(agent, references, table or EMPTY)
+    spec, problem = inputs.read_spec(agent, references, table or EMPTY)
     if table is None and problem and problem[0] == validation.Reason.UNKNOWN_MODEL:
         told = (
             f"the chart's price table cannot be read ({prices.unread}), and without it {problem[1]}"
@@ -245,48 +245,21 @@ def judged(
     return spec, problem
 
 
-def read_spec(
-    agent: Object, references: Mapping[str, str], own_prices: Table = EMPTY
-) -> tuple[AgentSpec | None, tuple[str, str] | None]:
-    """The Agent's spec, or why it cannot be honoured (reason, sentence)."""
-    try:
-        spec = validation.parse_agent(agent)
-    except InvalidResource as error:
-        return None, ("Invalid", str(error))
-    problem = validation.template_problem(agent["spec"]["template"], references, own_prices)
-    return spec, (problem.reason.value, problem.message) if problem else None
-
-
 def _mine(objects: list[Object], uid: str) -> dict[str, Object]:
     return {name_of(obj): obj for obj in objects if controller_uid(obj) == uid}
 
 
 async def _references(sources: Sources, key: AgentKey, agent: Object) -> tuple[dict[str, str], str]:
     """Content of the ConfigMap the instructions come from; a sentence when it is missing."""
-    source = _source(agent)
-    if source is None:
+    wanted = inputs.source(agent)
+    if wanted is None:
         return {}, ""
-    ref = source.config_map_key_ref
+    ref = wanted.config_map_key_ref
     try:
         found = await sources.cluster.get(CONFIGMAP, key.namespace, ref.name)
     except ClusterError as error:
         return {}, f"ConfigMap {ref.name} cannot be read: {error}"
-    if found is None:
-        return {}, f"ConfigMap {ref.name} is not in namespace {key.namespace}"
-    content = (found.get("data") or {}).get(ref.key)
-    if not content:
-        return {}, f"ConfigMap {ref.name} has no key {ref.key}"
-    return {f"configmap/{ref.name}/{ref.key}": content}, ""
-
-
-def _source(agent: Object) -> InstructionsSource | None:
-    """Where the instructions come from; None where they stand in the Agent, or nobody can tell."""
-    template = spec_of(agent).get("template")
-    written = template.get("instructionsFrom") if isinstance(template, dict) else None
-    try:
-        return InstructionsSource.model_validate(written) if written else None
-    except ValidationError:
-        return None  # which the spec's own reading tells
+    return inputs.content(wanted, found, key.namespace)
 
 
 async def _look(

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from penstock import names, revision
+from penstock import inputs, names, revision
 from penstock.api import validation
 from penstock.rollout.situation import Pods
-from penstock_operator.reconcile import gather, manifests
+from penstock_operator.reconcile import manifests
 from penstock_operator.reconcile.plan import plan_agent
 from penstock_operator.reconcile.stock import take_stock
 from tests.unit.operator import worlds
@@ -46,7 +46,7 @@ def seen(template, records):
     """The world as it is gathered, with the Agent's template changed in these parts."""
     agent = worlds.agent()
     agent["spec"]["template"] |= template
-    spec, problem = gather.read_spec(agent, {})
+    spec, problem = inputs.read_spec(agent, {})
     return world(agent, records=records, spec=spec, problem=problem)
 
 

@@ -5,13 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from penstock import names
+from penstock import inputs, names
 from penstock.money.prices import Tokens
 from penstock_operator.cluster.cache import Cache
 from penstock_operator.cluster.kinds import CONFIGMAP
 from penstock_operator.metrics import REGISTRY
 from penstock_operator.reconcile import gather, manifests
-from penstock_operator.reconcile.gather import read_spec
 from penstock_operator.reconcile.plan import plan_agent
 from penstock_operator.tenancy.prices import MOST_BYTES, PriceFile
 from tests.unit.operator import worlds
@@ -75,10 +74,10 @@ def test_a_model_that_the_installation_prices_is_accepted(tmp_path):
     file = tmp_path / "prices.json"
     file.write_text("{}")
     prices = PriceFile(file)
-    _, problem = read_spec(declared, {}, prices.read().table)
+    _, problem = inputs.read_spec(declared, {}, prices.read().table)
     assert problem[0] == "UnknownModel"
     file.write_text(PRICED)
-    assert read_spec(declared, {}, prices.read().table)[1] is None
+    assert inputs.read_spec(declared, {}, prices.read().table)[1] is None
 
 
 BROKEN = (

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from penstock import names
+from penstock import inputs, names
 from penstock.api import condition
 from penstock.api.analysis import Result
 from penstock.api.rollout import Source, Stage
@@ -19,7 +19,7 @@ from penstock.traffic import Standing
 from penstock_operator.cluster import reading
 from penstock_operator.cluster.cache import Cache
 from penstock_operator.cluster.kinds import AGENT, CONFIGMAP, RECORD, ROLLOUT
-from penstock_operator.reconcile.gather import highest_epoch, read_spec
+from penstock_operator.reconcile.gather import highest_epoch
 from penstock_operator.reconcile.plan import Plan, plan_agent
 from penstock_operator.reconcile.stock import take_stock
 from penstock_operator.reconcile.world import World
@@ -480,7 +480,7 @@ def test_an_agentrollout_whose_spec_cannot_be_read_releases_nothing_and_is_told_
 @pytest.mark.parametrize("spec", [None, [], {}, {"template": []}, {"template": {"tools": 7}}])
 def test_the_spec_of_an_agent_may_be_anything_and_its_kill_switch_is_still_read(spec: Any) -> None:
     agent = {**worlds.agent(), "spec": spec}
-    found, problem = read_spec(agent, {})
+    found, problem = inputs.read_spec(agent, {})
     assert found is None
     assert problem
     assert problem[0] == "Invalid"

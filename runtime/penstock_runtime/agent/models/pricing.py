@@ -1,30 +1,26 @@
 """What an agent's model costs: as its Agent declares, as the installation does, else at list price."""
 
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import genai_prices
-from genai_prices import types
 
 from penstock import errors
 from penstock.api import agent as api
-from penstock.money import bound
+from penstock.money import bound, listed
 from penstock.money.pool import UNSAID
 from penstock.money.prices import (
     EMPTY,
     Day,
     Overhead,
     Price,
-    Rate,
     Rates,
     Table,
     flat,
     read_table,
 )
 
-_PROVIDERS: Final = {api.Provider.ANTHROPIC: "anthropic"}
 _NO_OVERHEAD: Final = Overhead(0, 0, 0)
 MOST_TABLE_BYTES: Final = 1024 * 1024
 
@@ -232,44 +228,8 @@ def _listed(provider: api.Provider, model: str) -> Price | None:
         found = genai_prices.calc_price(
             genai_prices.Usage(input_tokens=1, output_tokens=1),
             model,
-            provider_id=_PROVIDERS[provider],
+            provider_id=listed.PROVIDERS[provider.value],
         ).model
-        return _price(found.prices)
+        return listed.price(found.prices)
     except (LookupError, NotImplementedError):
         return None
-
-
-def _price(prices: types.ModelPrice | list[types.ConditionalPrice]) -> Price:
-    if isinstance(prices, types.ModelPrice):
-        return Price(((None, _rates(prices)),))
-    return Price(tuple((_since(one.constraint), _rates(one.prices)) for one in prices))
-
-
-def _since(constraint: Any) -> Day | None:
-    match constraint:
-        case None:
-            return None
-        case types.StartDateConstraint(start_date=since):
-            return since
-    raise NotImplementedError(f"a price with {constraint!r}")
-
-
-def _rates(prices: types.ModelPrice) -> Rates:
-    fresh = prices.input_mtok
-    writes = prices.cache_write_mtok or fresh
-    return Rates(
-        _rate(fresh),
-        _rate(prices.output_mtok),
-        _rate(prices.cache_read_mtok or fresh),
-        _rate(writes),
-        _rate(prices.cache_write_1h_mtok or writes),
-    )
-
-
-def _rate(price: Decimal | types.TieredPrices | None) -> Rate:
-    match price:
-        case Decimal():
-            return Rate(price)
-        case types.TieredPrices(base=base, tiers=tiers):
-            return Rate(base, tuple((tier.start, tier.price) for tier in tiers))
-    raise NotImplementedError(f"a price that is {price!r}")

@@ -1,0 +1,100 @@
+"""What an object declares otherwise than before: whether, which fields, and as a unified diff. Pure."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from penstock_cli import history
+from penstock_cli.drafts import Around, Draft
+from penstock_cli.seen import Document
+
+_LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+def is_changed(draft: Draft, around: Around) -> bool:
+    """Whether an object that is there, or what it refers to, would be another."""
+    other = around.references != around.referred and draft.live is not None
+    return draft.live is not None and (_shown(draft.live) != _shown(draft.after) or other)
+
+
+def _shown(document: Document | None) -> dict[str, Any]:
+    """What people declare of an object: labels, annotations, spec."""
+    metadata, spec = (document or {}).get("metadata") or {}, (document or {}).get("spec") or {}
+    notes = {
+        key: value
+        for key, value in (metadata.get("annotations") or {}).items()
+        if key != _LAST_APPLIED
+    }
+    declared = {"labels": metadata.get("labels") or {}, "annotations": notes}
+    kept = {key: value for key, value in declared.items() if value}
+    return {**({"metadata": kept} if kept else {}), "spec": spec}
+
+
+def acts(draft: Draft) -> tuple[str, ...]:
+    """The fields that act at once; of an object that is new, none is another."""
+    if draft.live is None:
+        return ()
+    before, after = _shown(draft.live), _shown(draft.after)
+    notes = paths(before.get("metadata", {}), after.get("metadata", {}), "metadata")
+    return (*paths(_beside_template(before), _beside_template(after)), *notes)
+
+
+def _beside_template(shown: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in shown["spec"].items() if key != "template"}
+
+
+def unified(draft: Draft, around: Around) -> tuple[str, ...]:
+    """What a live object and what is referred to have otherwise, as a unified diff."""
+    if draft.live is None:
+        return ()
+    before = _text(draft.live, around.referred)
+    after = _text(draft.after, around.references)
+    place = f"{draft.kind}/{draft.namespace}/{draft.name}"
+    titles = f"live/{place}", f"planned/{place}"
+    return tuple(difflib.unified_diff(before, after, *titles, lineterm=""))
+
+
+def _text(document: Document, references: Mapping[str, str]) -> list[str]:
+    told = {"references": dict(references)} if references else {}
+    return history.dumped({**_shown(document), **told})
+
+
+def other_texts(around: Around) -> Iterator[str]:
+    """What is referred to and has another content than before."""
+    for key, text in around.references.items():
+        if around.referred.get(key) != text:
+            _, name, field = key.split("/", 2)
+            yield f"ConfigMap {name}, key {field}"
+
+
+def paths(before: Any, after: Any, path: str = "") -> tuple[str, ...]:
+    """The paths at which two values differ; items of lists go by their names where they have some."""
+    if before == after:
+        return ()
+    pair = _named(before), _named(after)
+    if not all(isinstance(one, Mapping) for one in pair):
+        return (path,)
+    first, second = pair
+    keys = dict.fromkeys((*first, *second))
+    if path and not (first and second):
+        return (path,)
+    return tuple(
+        found
+        for key in keys
+        for found in paths(first.get(key), second.get(key), _joined(path, key, before))
+    )
+
+
+def _joined(path: str, key: str, value: Any) -> str:
+    if isinstance(value, list):
+        return f"{path}[{key}]"
+    return f"{path}.{key}" if path else key
+
+
+def _named(value: Any) -> Any:
+    """A list of things with names as a mapping from them; anything else as it is."""
+    if not isinstance(value, list) or not value:
+        return value
+    if all(isinstance(one, Mapping) and isinstance(one.get("name"), str) for one in value):
+        return {one["name"]: one for one in value}
+    return value
