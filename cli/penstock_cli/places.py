@@ -28,15 +28,21 @@ class Gateway:
 
 
 @contextlib.asynccontextmanager
-async def reach(place: options.Place, seconds: float) -> AsyncIterator[Gateway]:
+async def reach(
+    place: options.Place, seconds: float, *, sees_all: bool = False
+) -> AsyncIterator[Gateway]:
     """The gateway, for as long as it is used; a token that is made for it is valid so long.
+
+    Args:
+        sees_all: whether what is read is of all tenants, which no static token may; in the local environment
+            another token than its caller's is taken then.
 
     Raises:
         Stopped: none is known or can be reached, or there is no token for it.
     """
     if place.gateway:
         yield await _at_address(place, seconds)
-    elif not place.is_cluster and (local := _running_here(place)):
+    elif not place.is_cluster and (local := _running_here(place, sees_all=sees_all)):
         yield local
     else:
         async with _in_cluster(place, seconds) as found:
@@ -73,12 +79,13 @@ async def _at_address(place: options.Place, seconds: float) -> Gateway:
     return Gateway(place.gateway, place.token or await _token(place, namespace, seconds), namespace)
 
 
-def _running_here(place: options.Place) -> Gateway | None:
+def _running_here(place: options.Place, *, sees_all: bool) -> Gateway | None:
     directory = state.StateDirectory.at(place.state_dir)
     if not directory.is_held():
         return None
     record: dict[str, Any] = state.read_json(directory.environment_file) or {}
-    url, token = record.get("gatewayURL"), place.token or record.get("token")
+    own = (sees_all and record.get("auditorToken")) or record.get("token")
+    url, token = record.get("gatewayURL"), place.token or own
     return Gateway(url, token, place.namespace or "default") if url and token else None
 
 

@@ -62,7 +62,7 @@ async def _verify(
     name = record["metadata"]["name"]
     texts = await _texts(kubectl, seen.namespace, name)
     async with (
-        places.reach(place, _SECONDS) as found,
+        places.reach(place, _SECONDS, sees_all=True) as found,
         gateway.client(found.url, found.token) as http,
     ):
         path = f"/v1/namespaces/{quote(seen.namespace)}/agents/{quote(seen.agent_name)}/rows"

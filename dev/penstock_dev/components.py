@@ -76,6 +76,16 @@ class Endpoints:
         return self.state.root / "tokens.json"
 
     @property
+    def gateway_token_file(self) -> Path:
+        """The gateway's own token, by which it asks the API server about those of others."""
+        return self.state.root / "pki" / "gateway.token"
+
+    @property
+    def auditor_token_file(self) -> Path:
+        """The token of one who sees the tasks of all tenants, and reads outcome rows."""
+        return self.state.root / "pki" / "auditor.token"
+
+    @property
     def operator_kubeconfig(self) -> Path:
         """The operator's, with a token of its service account."""
         return self.state.root / "pki" / "operator.conf"
@@ -236,14 +246,24 @@ def operator(endpoints: Endpoints) -> Component:
     return _ours("operator", "penstock_operator", settings, endpoints.operator_url)
 
 
-def gateway(endpoints: Endpoints) -> Component:
-    """The tasks API with the environment's tokens: a caller's, and that of a person who decides."""
+def gateway(endpoints: Endpoints, plane: cluster.ControlPlane | None = None) -> Component:
+    """The tasks API with the environment's tokens: a caller's, and that of a person who decides.
+
+    With a control plane it takes tokens of the cluster as well.
+    """
     settings = {
         "PENSTOCK_REDIS_URL": endpoints.redis_url,
         "PENSTOCK_LISTEN": f"127.0.0.1:{endpoints.ports.gateway}",
         "PENSTOCK_TOKENS_FILE": str(endpoints.tokens_file),
         "PENSTOCK_INSTALLATION": INSTALLATION,
     }
+    if plane:
+        settings |= {
+            "PENSTOCK_KUBERNETES_AUTH": "true",
+            "PENSTOCK_KUBERNETES_URL": plane.server,
+            "PENSTOCK_KUBERNETES_CA_FILE": str(plane.pki / "ca.crt"),
+            "PENSTOCK_KUBERNETES_TOKEN_FILE": str(endpoints.gateway_token_file),
+        }
     return _ours("gateway", "penstock_runtime.gateway", settings, endpoints.gateway_url)
 
 

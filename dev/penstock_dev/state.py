@@ -114,12 +114,17 @@ class StateDirectory:
         return False
 
 
-def write_json(path: Path, content: Any, mode: int = 0o600) -> None:
-    """Write JSON so that a reader sees the old or the new file, never a part."""
+def write_text(path: Path, content: str, mode: int = 0o600) -> None:
+    """Write a text so that a reader sees the old or the new file, never a part."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.touch(mode=mode)
-    temporary.write_text(json.dumps(content, indent=2) + "\n")
+    temporary.write_text(content)
     temporary.replace(path)
+
+
+def write_json(path: Path, content: Any, mode: int = 0o600) -> None:
+    """Write JSON as ``write_text`` does a text."""
+    write_text(path, json.dumps(content, indent=2) + "\n", mode)
 
 
 def read_json(path: Path) -> Any:

@@ -176,12 +176,18 @@ async def _bring_up_and_publish(launch: Launch) -> None:
             "token": tokens[0]["token"],
             "approverToken": next(iter(deciding), None),
             "secondApproverToken": next(iter(deciding[1:]), None),
+            "auditorToken": _auditor_token(endpoints, launch.selected),
             "modelURL": endpoints.model_url,
             "redisURL": endpoints.redis_url if has("redis") else None,
             "operatorURL": endpoints.operator_url if has("operator") else None,
         },
     )
     launch.report("ready")
+
+
+def _auditor_token(endpoints: Endpoints, selected: frozenset[str]) -> str | None:
+    has_both = {"gateway", "controlplane"} <= selected
+    return endpoints.auditor_token_file.read_text(encoding="ascii") if has_both else None
 
 
 def _write_tokens(endpoints: Endpoints) -> None:
@@ -217,15 +223,17 @@ async def _bring_up(launch: Launch) -> Path | None:
             for name, part in (("redis", components.redis), ("model", components.model))
             if has(name) and not (name == "model" and launch.model_key)
         ]
-        if has("gateway"):
-            group.create_task(_after(storage, crew, components.gateway(endpoints)))
         if not has("controlplane"):
+            if has("gateway"):
+                group.create_task(_after(storage, crew, components.gateway(endpoints)))
             return None
         plane = await _control_plane(launch)
         async with kube.KubeClient.from_kubeconfig(plane.kubeconfig("admin")) as client:
             if has("node"):
                 group.create_task(crew.start(components.node(plane)))
             await _install(launch, client, plane)
+            if has("gateway"):
+                group.create_task(_after(storage, crew, components.gateway(endpoints, plane)))
             if has("operator"):
                 group.create_task(_after(storage, crew, components.operator(endpoints)))
             await installation.wait_default_account(client, "default")
@@ -260,6 +268,10 @@ async def _install(launch: Launch, client: kube.KubeClient, plane: cluster.Contr
     await installation.apply_definitions(client)
     if "operator" in launch.selected:
         await installation.install_operator(client, plane, launch.endpoints.operator_kubeconfig)
+    if "gateway" in launch.selected:
+        endpoints = launch.endpoints
+        files = (endpoints.gateway_token_file, endpoints.auditor_token_file)
+        await installation.install_gateway(client, *files)
     if launch.model_key:
         await installation.store_model_key(client, launch.model_key)
 
