@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -14,6 +14,15 @@ import httpx
 from penstock_cli import gateway, listing, options, tables
 
 _PAGE: Final = 200
+#: How far compensations are, in words.
+_UNDONE: Final = {
+    "Done": "undone",
+    "Asked": "asked for, not called yet",
+    "Intended": "of which nobody knows whether they are undone",
+    "Refused": "refused by the tool that undoes them",
+    "NotMade": "not undone, for the call was called off",
+    "": "open",
+}
 
 Document = dict[str, Any]
 
@@ -68,12 +77,17 @@ async def _all(http: httpx.AsyncClient, namespace: str, wanted: Wanted) -> Docum
 
 
 def _rows(found: Sequence[Document]) -> Iterator[list[str]]:
-    yield ["STATE", "AT", "TOOL", "AMOUNT", "USER", "REVISION", "CALL"]
+    yield ["STATE", "AT", "TOOL", "AMOUNT", "USER", "REVISION", "UNDONE", "CALL"]
     for one in found:
         state = "Unknown" if one["state"] == "Intended" else one["state"]
         amount = _short(Decimal(one["amount"])) if one["amount"] else ""
         row = [state, one["at"], one["tool"], amount, one["user"], one["revision"]]
-        yield [*row, f"{one['taskId']}.{one['step']}.{one['position']}"]
+        yield [*row, _undone(one), f"{one['taskId']}.{one['step']}.{one['position']}"]
+
+
+def _undone(one: Document) -> str:
+    """How far its compensation is, or which call it undoes itself."""
+    return f"undoes {one['compensates']}" if one["compensates"] else str(one.get("undone", ""))
 
 
 def _summed(found: Document) -> Iterator[str]:
@@ -87,6 +101,11 @@ def _summed(found: Document) -> Iterator[str]:
     much = "".join(f"; {tool} {_short(amount)}" for tool, amount in sorted(amounts.items()))
     plural = "" if len(users) == 1 else "s"
     yield f"{len(done)} done, {len(found['unknown'])} unknown, for {len(users)} user{plural}{much}"
+    own = [one for one in [*found["unknown"], *done] if not one["compensates"]]
+    states = Counter(one.get("undone", "") for one in own)
+    if states.keys() - {""}:
+        told = (f"{count} {_UNDONE[state]}" for state in _UNDONE if (count := states[state]))
+        yield f"of those {len(own)}: {', '.join(told)}"
 
 
 def _short(amount: Decimal) -> str:

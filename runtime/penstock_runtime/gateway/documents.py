@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from penstock.api.oversight import OnTimeout
-from penstock.effects import EffectState
+from penstock.effects import EffectState, Undoing
 from penstock.escalation import EscalationStatus, Verdict
 from penstock.task import OutcomeReason, TaskStatus
 
@@ -311,6 +311,13 @@ class Effect(Document):
     ]
     compensates: Annotated[
         str, Field(description="The call that this one undoes, by its idempotency key; else empty.")
+    ]
+    undone: Annotated[
+        Undoing,
+        Field(
+            description="How far its compensation is; empty: nobody has asked for one. Intended: whether the "
+            "compensating call was made, nobody knows."
+        ),
     ]
     tenant: Annotated[
         str, Field(description="Whose it is; only for callers who see all tenants.")

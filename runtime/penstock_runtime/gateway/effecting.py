@@ -38,9 +38,10 @@ async def list_effects(request: Request) -> Response:
     tenant = await escalating.seen_tenant(gateway, caller, agent, alone=True)
     sought, after, limit = seeking.read_effects(request.query_params.multi_items())
     page = await gateway.store.effects.page(agent, replace(sought, tenant=tenant), after, limit)
-    document = {
-        "unknown": [wire.effect_document(agent, one, tenant=not tenant) for one in page.unknown],
-        "items": [wire.effect_document(agent, one, tenant=not tenant) for one in page.items],
-        "continue": page.following,
-    }
+    found = (*page.unknown, *page.items)
+    undone = await gateway.store.compensations.known(agent, found)
+    pairs = zip(found, undone, strict=True)
+    told = [wire.effect_document(agent, *pair, tenant=not tenant) for pair in pairs]
+    unknown = len(page.unknown)
+    document = {"unknown": told[:unknown], "items": told[unknown:], "continue": page.following}
     return Response(plain.encoded(document), media_type="application/json")

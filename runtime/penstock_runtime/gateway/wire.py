@@ -6,7 +6,7 @@ import re
 from typing import Any, Final
 
 from penstock import names
-from penstock.effects import Effect, Undo
+from penstock.effects import Effect, Undo, Undone
 from penstock.escalation import Escalation
 from penstock.money.prices import usd
 from penstock.names import AgentKey
@@ -105,7 +105,9 @@ def _as_json(text: str, otherwise: Any) -> Any:
         return otherwise
 
 
-def effect_document(agent: AgentKey, found: Effect, *, tenant: bool) -> dict[str, Any]:
+def effect_document(
+    agent: AgentKey, found: Effect, undone: Undone, *, tenant: bool
+) -> dict[str, Any]:
     """An effect in the shape of ``documents.Effect``; ``tenant``: whether it is told whose it is."""
     amount = found.amount_micro
     return {
@@ -123,6 +125,7 @@ def effect_document(agent: AgentKey, found: Effect, *, tenant: bool) -> dict[str
         "argumentsDigest": found.arguments_digest,
         "resultDigest": found.result_digest,
         "compensates": found.compensates,
+        "undone": undone.state.value,
     } | ({"tenant": found.tenant} if tenant else {})
 
 

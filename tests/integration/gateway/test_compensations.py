@@ -176,3 +176,43 @@ async def test_a_revision_that_serves_is_not_undone_and_a_dry_run_says_so(redis,
             said = await asked(shared, agent, revision=STABLE, dryRun=dry)
             assert states(said) == ["Impossible"]
             assert "roll it back first" in said[1]["items"][0]["message"]
+
+
+async def test_the_list_of_effects_says_what_is_undone_refused_and_open(redis, shared, agent):
+    task = await paid(
+        shared,
+        agent,
+        *(effect("Intended", 1), effect("Done", 1, undo=UNDO)),
+        *(effect("Intended", 2), effect("Done", 2, undo=UNDO)),
+        *(effect("Intended", 3), effect("Done", 3, undo=UNDO)),
+        *(effect("Intended", 4), effect("Done", 4, undo=UNDO)),
+    )
+    await rolled_back(redis, agent)
+    for number, state in ((1, "Done"), (2, "Refused"), (3, "")):
+        call = f"{task}.{number}.1"
+        assert states(await asked(shared, agent, effect=call)) == ["Asked"]
+        if state:
+            (claim,) = await agent.store.claims.take(agent.key, CANARY, "worker", 1)
+            undo = {"tool": "undo_refund", "compensates": call}
+            for one in (effect("Intended", 1, **undo), effect(state, 1, **undo)):
+                await agent.store.claims.checkpoint(claim, b"state", Usage(), [one])
+            assert await agent.store.claims.finish(claim, Outcome(TaskStatus.SUCCEEDED), Usage())
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "penstock_cli", "effects", agent.key.name, "-n", "shop"),
+        env={**os.environ, "PENSTOCK_GATEWAY_URL": shared.url, "PENSTOCK_TOKEN": "the-shop"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    code, said, _ = await ended(process)
+    assert code == 0
+    *rows, summed, undone = said.splitlines()
+    told = {row.split()[-1]: row for row in rows[1:]}
+    place = rows[0].index("UNDONE")
+    calls = [f"{task}.{number}.1" for number in (1, 2, 3, 4)]
+    said = [told[call][place:].split()[0] for call in calls]
+    assert said == ["Done", "Refused", "Asked", "-"], "nobody has asked for the last one"
+    assert sum(f"undoes {calls[0]}" in row for row in rows) == 1
+    assert summed.startswith("5 done, 0 unknown"), summed
+    assert undone == (
+        "of those 4: 1 undone, 1 asked for, not called yet, 1 refused by the tool that undoes them, 1 open"
+    )
