@@ -98,13 +98,17 @@ class HarmDone:
 class Sums:
     """What a revision's calls have done: how many, for how many users (about), and of how many nobody knows.
 
-    ``micro``: what they are worth by tool, in millionths.
+    ``micro``: what they are worth by tool, in millionths. ``undone``, ``undo_refused``, ``undo_asked``: of how
+    many the compensation was made, was not made, and is asked for without either.
     """
 
     done: int = 0
     unknown: int = 0
     users: int = 0
     micro: Mapping[str, int] = field(default_factory=dict)
+    undone: int = 0
+    undo_refused: int = 0
+    undo_asked: int = 0
 
     def __bool__(self) -> bool:
         return bool(self.done or self.unknown)
@@ -116,7 +120,21 @@ class Sums:
             return f"{doubt if self.unknown else ''}no call is known to have changed something"
         much = "".join(f", {tool} {decimal(micro)}" for tool, micro in sorted(self.micro.items()))
         calls, users = _counted(self.done, "call"), _counted(self.users, "user")
-        return f"{doubt if self.unknown else ''}{calls} changed something, for {users}{much}"
+        said = f"{doubt if self.unknown else ''}{calls} changed something, for {users}{much}"
+        return said + self._undone()
+
+    def _undone(self) -> str:
+        """How many were undone, and how many were not; nothing where nobody has asked."""
+        touched = self.undone + self.undo_refused + self.undo_asked
+        if not touched:
+            return ""
+        told = {
+            "undone": self.undone,
+            "refused": self.undo_refused,
+            "asked for": self.undo_asked,
+            "open": max(0, self.done + self.unknown - touched),
+        }
+        return f"; of these {', '.join(f'{count} {word}' for word, count in told.items() if count)}"
 
 
 def _counted(number: int, what: str) -> str:

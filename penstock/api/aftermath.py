@@ -35,6 +35,14 @@ class EffectsLeft(Block):
         tuple[ToolSum, ...],
         Field(max_length=MOST_TOOLS, description="What they are worth, by tool."),
     ] = ()
+    undone: Annotated[int, Field(ge=0, description="Calls that were undone since.")] = 0
+    undo_refused: Annotated[
+        int, Field(ge=0, description="Calls that were to be undone, and were not.")
+    ] = 0
+    undo_asked: Annotated[
+        int,
+        Field(ge=0, description="Calls whose compensation is asked for, and not known to be made."),
+    ] = 0
     told: Annotated[bool, Field(description="Whether an Event has told of them.")] = False
 
 

@@ -66,6 +66,9 @@ def _counted(facts: Facts, known: Sums, *, told: bool) -> EffectsLeft:
         unknown=known.unknown,
         done=known.done,
         users=known.users,
+        undone=known.undone,
+        undo_refused=known.undo_refused,
+        undo_asked=known.undo_asked,
         amounts=tuple(ToolSum(tool=tool, micro=micro) for tool, micro in sorted(largest)),
         told=told,
     )

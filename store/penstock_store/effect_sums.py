@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from penstock.effects import Sums
+from penstock.effects import Sums, Undoing
 
 
 def read(users: int, stored: Mapping[str, bytes]) -> Sums:
@@ -18,7 +18,16 @@ def read(users: int, stored: Mapping[str, bytes]) -> Sums:
         for name, figure in figures.items()
         if name.startswith("micro:")
     }
-    return Sums(figures.get("n", 0), max(0, figures.get("unknown", 0)), users, micro)
+    undoing = {state: max(0, figures.get(f"undo:{state.value}", 0)) for state in Undoing}
+    return Sums(
+        figures.get("n", 0),
+        max(0, figures.get("unknown", 0)),
+        users,
+        micro,
+        undone=undoing[Undoing.DONE],
+        undo_refused=undoing[Undoing.REFUSED] + undoing[Undoing.NOT_MADE],
+        undo_asked=undoing[Undoing.ASKED] + undoing[Undoing.INTENDED],
+    )
 
 
 def read_or_none(said: Sequence[Any]) -> Sums | None:

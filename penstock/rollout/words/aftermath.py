@@ -8,7 +8,8 @@ from penstock.rollout import commands
 def sums(left: EffectsLeft) -> Sums:
     """The numbers; all 0 as long as nobody knows them."""
     micro = {amount.tool: amount.micro for amount in left.amounts}
-    return Sums(left.done, left.unknown, left.users, micro)
+    undoing = {"undo_refused": left.undo_refused, "undo_asked": left.undo_asked}
+    return Sums(left.done, left.unknown, left.users, micro, undone=left.undone, **undoing)
 
 
 def words(left: EffectsLeft) -> str:
@@ -40,5 +41,8 @@ def document(left: EffectsLeft) -> dict[str, object]:
         "unknown": left.unknown,
         "done": left.done,
         "users": left.users,
+        "undone": left.undone,
+        "undoRefused": left.undo_refused,
+        "undoAsked": left.undo_asked,
         "amounts": {amount.tool: decimal(amount.micro) for amount in left.amounts},
     }

@@ -33,12 +33,16 @@ local question = 1
 while call("DEL", escalation_key(id .. "." .. question)) > 0 do question = question + 1 end
 call("HSET", KEYS[4], "uid", task.uid, "revision", task.revision, "status", "Queued", "lane", task.lane,
   "arm", task.arm, "bucket", task.bucket, "sess", "", "routeVersion", task.routeVersion, "beginVersion", 0, "createdAt", NOW,
-  "startedAt", 0, "deliveries", 0, "entry", "", "moved", 1, "idem", "", "v", ARGV[8], unpack(ARGV, 9))
+  "startedAt", 0, "deliveries", 0, "entry", "", "moved", 1, "idem", "", "v", ARGV[8], "undoneOf", revision, unpack(ARGV, 9))
 -- Redis knows of one before it under this id, so that is over. Without a trace of one, it may have lost it together with
 -- its claim: the worker that has that goes on with this one.
 if there or string.match(before, "^%S+ (%S+)") == string.match(id, "[^.]+$") then call("HSET", KEYS[4], "remadeAt", NOW) end
 call("HSET", UNDONE, undone, after)
 call("EXPIRE", UNDONE, EFFECT_SECONDS)
+local sums, was = T .. ":effects:of:" .. revision, string.match(before, "^%a+") -- as `shared/effects.lua` counts
+if was then call("HINCRBY", sums, "undo:" .. was, -1) end
+call("HINCRBY", sums, "undo:" .. string.match(after, "^%a+"), 1)
+call("EXPIRE", sums, EFFECT_SECONDS)
 call("LPUSH", RECENT, string.match(id, "[^.]+$"))
 call("LTRIM", RECENT, 0, RECENT_TASKS - 1)
 event(id, "queued", cjson.encode({revision = task.revision}))

@@ -168,3 +168,22 @@ async def test_stables_own_call_and_workers_of_a_release_before_are_refused(desk
     await desk.raw.hset(f"{desk.keys.tag}:route", "stable", STABLE)
     assert (await ask(desk, paid))[0] is Asked.SERVES
     assert await known(desk, paid) == Undone()
+
+
+async def test_the_sums_of_a_revision_say_what_of_its_calls_is_undone(desk, paid):
+    async def undoing():
+        said = await desk.store.effects.sums(desk.agent, STABLE)
+        return said.undone, said.undo_refused, said.undo_asked
+
+    assert await undoing() == (0, 0, 0)
+    for state, counted in ((EffectState.REFUSED, (0, 1, 0)), (EffectState.DONE, (1, 0, 0))):
+        assert (await ask(desk, paid))[0] is Asked.ASKED
+        assert await undoing() == (0, 0, 1)
+        (made,) = await desk.claim(CANARY)
+        await say(desk, made, compensating(EffectState.INTENDED, paid))
+        assert await undoing() == (0, 0, 1)
+        for _ in range(2):  # the answer to a write may be lost
+            await say(desk, made, compensating(state, paid))
+        assert await desk.store.claims.finish(made, Outcome(TaskStatus.SUCCEEDED), Usage())
+        assert await undoing() == counted
+    assert (await desk.store.effects.sums(desk.agent, CANARY)).undone == 0, "its own are stable's"

@@ -214,7 +214,7 @@ LOOK = Look(
     heard={"a": Heard(Access.ACCEPTED, 990_000)}, spoken={"a": Spoken(5, 990_000)},
     cost_today={"a": 1}, spending=Spending(1_000_000, (SPENT,), {LIMIT: 1}, MARKS),
     stops=(Stop(Limit(*LIMIT, 1), 1),), harm=HarmDone(1, 1, 1, 1, 1),
-    effects=Sums(1, 1, 1, {"refund": 1}), trial=Trial(1, 1, 1, 1, 1, 1, 1, 1),
+    effects=Sums(1, 1, 1, {"refund": 1}, 1, 1, 1), trial=Trial(1, 1, 1, 1, 1, 1, 1, 1),
 )  # fmt: skip
 #: What is spent comes with an end of a task, whose row tells of it; a day and a window end by themselves.
 MONEY = {"cost_today", "spending.now_ms", "spending.windows", "spending.refusals", "spending.marks"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.effects import Sums
 from penstock.rollout.words import aftermath as words
@@ -81,3 +83,18 @@ def test_another_attempt_begins_without():
     assert world.status.effects is None
     again = world.ask("abort", nonce="2").after(1).decide()
     assert again.reasons() == ["RolledBack", "EffectsLeft"]
+
+
+def test_what_was_undone_since_is_said_with_what_is_open_and_told_in_no_event():
+    world = left(rejected(), DONE)
+    since = replace(DONE, undone=5, undo_refused=1, undo_asked=2)
+    world = left(world, since)
+    assert world.reasons() == []
+    assert words.sums(world.status.effects) == since
+    assert f"{SAID}; of these 5 undone, 1 refused, 2 asked for, 7 open" in words.words(
+        world.status.effects
+    )
+    told = words.document(world.status.effects)
+    assert (told["undone"], told["undoRefused"], told["undoAsked"]) == (5, 1, 2)
+    everything = replace(Sums(3, 0, 1), undone=3)
+    assert everything.words() == "3 calls changed something, for 1 user; of these 3 undone"

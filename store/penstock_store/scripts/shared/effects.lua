@@ -2,7 +2,8 @@
 -- T:effects             stream  a call is about to be made, and what became of it; each whole in itself. One whose user was
 --                               erased has no user, and at: when it was
 -- T:effects:open        hash    <task>.<step>.<position> → id of the entry: whether it was made nobody knows yet
--- T:effects:of:<hash>   hash    a revision's sums: n effects, unknown, micro:<tool> in millionths
+-- T:effects:of:<hash>   hash    a revision's sums: n effects, unknown, micro:<tool> in millionths, undo:<state> calls of which the
+--                               compensation is so far
 -- T:effects:users:<hash>  HLL   for whom they were
 -- T:effects:undone      hash    <task>.<step>.<position> → "<state> <task's last part> <attempt>" of what undoes it (Asked: its
 --                               task was made; else the state of its call)
@@ -34,14 +35,25 @@ local function forget_old()
   end
 end
 
+-- Count how far the compensation of a call is, with the revision that has wanted the call.
+local function count_undoing(revision, before, state)
+  local key = sums_key(revision)
+  if before then call("HINCRBY", key, "undo:" .. before, -1) end
+  call("HINCRBY", key, "undo:" .. state, 1)
+  call("EXPIRE", key, EFFECT_SECONDS)
+end
+
 -- A call that undoes another one: how far that is. What was done stays done.
-local function undone(tail, said)
+local function undone(id, said)
+  local tail = string.match(id, "[^.]+$")
   local UNDONE, name = T .. ":effects:undone", string.match(said.compensates, "^[^.]+%.(.+)$")
   if not name then return end
   local before = call("HGET", UNDONE, name) or ""
   if string.match(before, "^Done ") then return end
   call("HSET", UNDONE, name, table.concat({said.state, tail, string.match(before, "(%d+)$") or 1}, " "))
   call("EXPIRE", UNDONE, EFFECT_SECONDS)
+  local revision = call("HGET", task_key(id), "undoneOf")
+  if revision then count_undoing(revision, string.match(before, "^%a+"), said.state) end
 end
 
 -- The revision that has wanted the call of an entry; nil where that is not kept any more.
@@ -52,7 +64,8 @@ end
 
 -- owner: {tenant, user, revision} of the task. Answers whose call it is: of the revision that has wanted it, also where the
 -- task was handed over since, and another one has made it.
-local function write_down(tail, owner, said, json)
+local function write_down(id, owner, said, json)
+  local tail = string.match(id, "[^.]+$")
   local name = table.concat({tail, said.step, said.position}, ".")
   local known = call("HGET", OPEN, name)
   local revision = wanted_by(known) or owner[3] or ""
@@ -69,7 +82,7 @@ local function write_down(tail, owner, said, json)
     call("HDEL", OPEN, name)
   end
   add(revision, said, (owner[1] or "") .. ":" .. (owner[2] or ""), known)
-  if type(said.compensates) == "string" then undone(tail, said) end
+  if type(said.compensates) == "string" then undone(id, said) end
   return revision
 end
 
@@ -82,7 +95,7 @@ local function note(id, json)
   local facts = call("HMGET", task_key(id), "tenant", "user", "revision", "effected")
   if facts[4] == word_of(said) then return end
   call("HSET", task_key(id), "effected", word_of(said))
-  local revision = write_down(string.match(id, "[^.]+$"), facts, said, json)
+  local revision = write_down(id, facts, said, json)
   if said.state == "NotMade" or said.state == "Refused" then harm.give_back(id, revision, said) end
 end
 
@@ -109,7 +122,7 @@ function effects.restate(since, told)
     local tail, said = string.match(id, "[^.]+$"), cjson.decode(json)
     local has_ended = said.state == "Intended" and there[table.concat({tail, said.step, said.position}, ".")]
     if not there[tail .. word_of(said)] and not has_ended then
-      write_down(tail, {told[i + 1], told[i + 2], told[i + 3]}, said, json)
+      write_down(id, {told[i + 1], told[i + 2], told[i + 3]}, said, json)
       if said.state == "Intended" then harm.count(told[i + 3], said) end
       if call("EXISTS", task_key(id)) == 1 then call("HSET", task_key(id), "effected", word_of(said)) end
     end
