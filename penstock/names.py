@@ -29,7 +29,8 @@ ANNOTATION_EFFECTS: Final = f"{GROUP}/effects"  # what its calls have done, as J
 REVISION_FILE: Final = "revision.json"  # key in the ConfigMap that workers mount
 PRICES_FILE: Final = "prices.json"  # key in the ConfigMap of the installation's own prices
 HASH_LENGTH: Final = 8
-_HASH_AT_END: Final = re.compile(rf"(?:.*-)?([0-9a-f]{{{HASH_LENGTH}}})", re.ASCII)
+_HASH: Final = rf"[0-9a-f]{{{HASH_LENGTH}}}"
+_HASH_AT_END: Final = re.compile(rf"(?:.*-)?({_HASH})", re.ASCII)
 MAX_AGENT_NAME: Final = 63
 _MAX_CHILD: Final = 63
 
@@ -70,6 +71,11 @@ def decisions_name(revision: str) -> str:
 def prices_name(agent: str) -> str:
     """Name of the ConfigMap from which an agent's workers read the installation's own prices."""
     return f"penstock-prices-{agent}"
+
+
+def is_hash(text: str) -> bool:
+    """Whether it is the whole hash of a revision."""
+    return re.fullmatch(_HASH, text, re.ASCII) is not None
 
 
 def hash_named(revision: str) -> str:

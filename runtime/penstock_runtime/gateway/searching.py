@@ -23,7 +23,6 @@ _FIRST_EPOCH_SECONDS: Final = 1_000_000_000  # a smaller number is a time back f
 _LAST_EPOCH_SECONDS: Final = 253_402_300_799  # the year 9999
 _SECONDS: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?", re.ASCII)
 _NUMBER: Final = re.compile(r"[0-9]{1,6}", re.ASCII)
-_HASH: Final = re.compile(rf"[0-9a-f]{{{names.HASH_LENGTH}}}", re.ASCII)
 
 #: What can be asked for, in the order of the reference, and what it means.
 PARAMETERS: Final[Mapping[str, str]] = {
@@ -142,9 +141,9 @@ def _listed(words: Mapping[str, Any]) -> str:
 def _revision(agent: AgentKey, text: str, versions: Mapping[str, str]) -> str:
     """The hash of a revision that is named by its name, its hash, or a version it alone declares."""
     found = names.hash_of(text)
-    by_name = _HASH.fullmatch(found) and text in (found, names.revision_name(agent.name, found))
+    by_name = names.is_hash(found) and text in (found, names.revision_name(agent.name, found))
     declaring = {
-        each for each, version in versions.items() if version == text and _HASH.fullmatch(each)
+        each for each, version in versions.items() if version == text and names.is_hash(each)
     }
     if by_name and (found in versions or not declaring):
         declaring |= {found}
