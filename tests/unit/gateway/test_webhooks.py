@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import hashlib
 import hmac
 import json
@@ -14,8 +15,10 @@ import pytest
 
 from penstock.errors import InvalidResource, StoreRefused
 from penstock.names import AgentKey
+from penstock_dev.controlplane import certificates
 from penstock_runtime.gateway.outages import Outages
-from penstock_runtime.gateway.webhooks import sender, signing, targets, template
+from penstock_runtime.gateway.webhooks import posting, sender, signing, targets, template
+from penstock_runtime.gateway.webhooks.messages import Message
 from penstock_store.outbox import Due
 
 PLAIN = {"url": "https://hooks.example.com/x", "secret": "/etc/x", "namespaces": ["shop"]}
@@ -214,3 +217,47 @@ async def test_a_fault_of_our_own_ends_no_looking(monkeypatch):
         await again.wait()
     assert not looking.done()
     looking.cancel()
+
+
+class Receiver:
+    """Takes messages, one of them only when it is let go."""
+
+    def __init__(self) -> None:
+        self.asked, self.let_go = asyncio.Event(), asyncio.Event()
+        self.closed: asyncio.Queue[bool] = asyncio.Queue()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while head := await reader.read(65536):
+            if b"POST /slow" in head:
+                self.asked.set()
+                await self.let_go.wait()
+            writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+            await writer.drain()
+        writer.close()
+        await self.closed.put(self.let_go.is_set())
+
+
+async def test_a_delivery_under_way_ends_where_it_began_when_the_authority_is_replaced(tmp_path):
+    receiver = Receiver()
+    server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    post, quick = posting.Post(tmp_path), Message(f"{url}/quick", {}, b"{}")
+    try:
+        async with asyncio.timeout(60):
+            slow = asyncio.create_task(post.send(Message(f"{url}/slow", {}, b"{}")))
+            await receiver.asked.wait()
+            authority = certificates.Authority.create(datetime.datetime.now(datetime.UTC))
+            (tmp_path / "ca.crt").write_bytes(authority.pair.certificate)
+            await post.send(quick)
+            assert not slow.done(), "it was cut off"
+            receiver.let_go.set()
+            await slow
+            assert await receiver.closed.get(), "once it had its answer"
+            (tmp_path / "ca.crt").write_bytes(b"none")
+            with pytest.raises(signing.SecretUnusable):
+                await post.send(quick)
+            await post.aclose()
+            assert await receiver.closed.get()
+    finally:
+        receiver.let_go.set()
+        server.close()

@@ -1,7 +1,10 @@
 """One attempt at a delivery: a POST with a deadline, to where it was addressed and nowhere else."""
 
 import asyncio
+import contextlib
 import ssl
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -26,18 +29,30 @@ class Undelivered(PenstockError):
         self.retry_after = retry_after
 
 
+@dataclass
+class _Trusting:
+    """Connections that know the target by one state of ``ca.crt``, and how many deliveries are under way on them."""
+
+    mark: object
+    http: httpx.AsyncClient
+    under_way: int = 0
+
+
 class Post:
-    """The connections to one target; its certificate is known by ``ca.crt`` of its Secret, if any."""
+    """The connections to one target; its certificate is known by ``ca.crt`` of its Secret, if any.
+
+    Where that is replaced, deliveries under way end on the connections that they began on.
+    """
 
     def __init__(self, secret: Path) -> None:
         self._authority = secret / "ca.crt"
-        self._mark: object = None
-        self._http: httpx.AsyncClient | None = None
+        self._present: _Trusting | None = None
 
     async def aclose(self) -> None:
-        """Close all connections."""
-        if self._http:
-            await self._http.aclose()
+        """Close all connections on which no delivery is under way; those others close at its end."""
+        present, self._present = self._present, None
+        if present and not present.under_way:
+            await present.http.aclose()
 
     async def send(self, message: Message) -> None:
         """Send a message; any answer of success takes it, whatever it says.
@@ -47,8 +62,7 @@ class Post:
             SecretUnusable: ``ca.crt`` is no certificate, or an address or header cannot be sent.
         """
         try:
-            http = await self._trusting()
-            async with asyncio.timeout(DEADLINE_SECONDS):
+            async with self._trusting() as http, asyncio.timeout(DEADLINE_SECONDS):
                 request = http.build_request(
                     "POST", message.url, content=message.body, headers=dict(message.headers)
                 )
@@ -65,17 +79,31 @@ class Post:
             reason = f"it answered {answer.status_code}{redirects}"
             raise Undelivered(reason, _retry_after(answer))
 
-    async def _trusting(self) -> httpx.AsyncClient:
+    @contextlib.asynccontextmanager
+    async def _trusting(self) -> AsyncIterator[httpx.AsyncClient]:
+        """A client by the certificate of now; who leaves last closes one of before."""
+        held = await self._by_present_authority()
+        held.under_way += 1
+        try:
+            yield held.http
+        finally:
+            held.under_way -= 1
+            if held is not self._present and not held.under_way:
+                await held.http.aclose()
+
+    async def _by_present_authority(self) -> _Trusting:
         try:
             seen = self._authority.stat()
             mark: object = (seen.st_mtime_ns, seen.st_ino, seen.st_size)
         except OSError:
             mark = ""
-        if self._http is None or mark != self._mark:
-            await self.aclose()
-            self._http = self._client(trusts_own=bool(mark))
-            self._mark = mark
-        return self._http
+        before = self._present
+        if before is not None and mark == before.mark:
+            return before
+        self._present = _Trusting(mark, self._client(trusts_own=bool(mark)))
+        if before and not before.under_way:
+            await before.http.aclose()
+        return self._present
 
     def _client(self, *, trusts_own: bool) -> httpx.AsyncClient:
         try:
