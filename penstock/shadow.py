@@ -6,7 +6,7 @@ A copy is no task: nobody waits for it, and nothing that changes the world is ca
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -62,6 +62,74 @@ def compared(stable: Way, copy: Way) -> Verdict:
     if Counter(stable.intents) != Counter(copy.intents):
         return Verdict.OTHER_CALLS
     return Verdict.AGREES if copy.end is stable.end else Verdict.OTHER_END
+
+
+class Says(StrEnum):
+    """How a call of a copy stands to those of stable's task."""
+
+    SAME = "Same"
+    OTHER_ARGUMENTS = "OtherArguments"
+    ONLY_STABLE = "OnlyStable"
+    ONLY_CANARY = "OnlyCanary"
+    UNKNOWN = "Unknown"  # what stable wanted was not kept
+
+
+@dataclass(frozen=True)
+class Told:
+    """A call as it is kept: its tool, and the SHA-256 of its arguments."""
+
+    tool: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A call of stable's task beside one of its copy, by the digests of their arguments; "" where there is none."""
+
+    tool: str
+    says: Says
+    stable: str = ""
+    canary: str = ""
+
+
+@dataclass(frozen=True)
+class Differing:
+    """A copy that went another way: both ends ("" where the copy stopped at a call), and the calls side by side.
+
+    ``at_call``: the one that ended the copy, for nobody had recorded it.
+    """
+
+    task: str
+    verdict: str
+    stable_end: str
+    copy_end: str
+    calls: tuple[Beside, ...]
+    at_call: Told | None = None
+
+
+def beside(stable: Sequence[Told] | None, copy: Sequence[Told]) -> tuple[Beside, ...]:
+    """The calls of both side by side, in whatever order they were made; stable's first.
+
+    A call with other arguments stands beside one of the same tool, as long as there are some.
+    """
+    if stable is None:
+        return tuple(Beside(one.tool, Says.UNKNOWN, canary=one.digest) for one in copy)
+    left, found = [*copy], []
+    unmatched = []
+    for one in stable:
+        if one in left:
+            left.remove(one)
+            found.append(Beside(one.tool, Says.SAME, one.digest, one.digest))
+        else:
+            unmatched.append(one)
+    for one in unmatched:
+        other = next((each for each in left if each.tool == one.tool), None)
+        if other is None:
+            found.append(Beside(one.tool, Says.ONLY_STABLE, stable=one.digest))
+        else:
+            left.remove(other)
+            found.append(Beside(one.tool, Says.OTHER_ARGUMENTS, one.digest, other.digest))
+    return (*found, *(Beside(one.tool, Says.ONLY_CANARY, canary=one.digest) for one in left))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Final
 
 from penstock import names
 from penstock.api.reasons import WaitReason
+from penstock.api.rollout import Stage
 from penstock.rollout import commands as rollout_commands
 from penstock.rollout.requests import Verb
 from penstock_cli.seen import Seen
@@ -57,7 +58,16 @@ def _promote(effect: str) -> Callable[[Seen], Command]:
 def _waits(effect: str) -> _Advice:
     """What goes on by itself: a person can pass it, or end it."""
     promote = _promote(effect)
-    return lambda seen: (promote(seen), _abort(seen))
+    return lambda seen: (*_copies(seen), promote(seen), _abort(seen))
+
+
+def _copies(seen: Seen) -> tuple[Command, ...]:
+    """Where a canary is tried on copies: on which calls they differ."""
+    if seen.status.stage is not Stage.SHADOW:
+        return ()
+    where = f" -n {seen.namespace}" if seen.namespace else ""
+    told = f"penstock copies {seen.agent_name} --revision {seen.canary}{where}"
+    return (Command(told, "on which calls copies differ from stable's tasks"),)
 
 
 def _nothing_but_abort(seen: Seen) -> tuple[Command, ...]:

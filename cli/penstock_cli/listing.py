@@ -152,13 +152,16 @@ def retry(place: options.Place, identifier: str, *, even_if_acted: bool, as_json
 
 
 def run_at(
-    place: options.Place, call: Callable[[httpx.AsyncClient, str], Awaitable[_Found]]
+    place: options.Place,
+    call: Callable[[httpx.AsyncClient, str], Awaitable[_Found]],
+    *,
+    sees_all: bool = False,
 ) -> _Found:
-    """What a call at the gateway gives, which is told the namespace of the Agents."""
+    """What a call at the gateway gives, which is told the namespace of the Agents; ``sees_all`` as ``places.reach`` has it."""
 
     async def carried_out() -> _Found:
         async with (
-            places.reach(place, _SECONDS) as found,
+            places.reach(place, _SECONDS, sees_all=sees_all) as found,
             gateway.client(found.url, found.token) as http,
         ):
             return await call(http, found.namespace)

@@ -173,6 +173,24 @@ def compensate(
     commands.carry_out(lambda: compensating.compensate(place, wanted, as_json=output == "json"))
 
 
+@app.command("copies", epilog=exits.MEANING)
+@options.at_gateway
+def show_copies(
+    place: options.Place,
+    agent: Annotated[str, typer.Argument(metavar="AGENT", help="Its name.")],
+    revision: Annotated[str, typer.Option(help="The canary: its name or hash.")],
+    output: options.Output = "text",
+) -> None:
+    """Show on which calls copies of tasks went another way than stable's, by tool and digest."""
+    options.check_output(output)
+    for what, text in {"AGENT": agent, "--revision": revision}.items():
+        options.check_text(what, text)
+    from penstock_cli import copying
+
+    as_json = output == "json"
+    commands.carry_out(lambda: copying.show(place, agent, revision, as_json=as_json))
+
+
 @app.command("erase", epilog=exits.MEANING)
 @options.at_gateway
 def erase(

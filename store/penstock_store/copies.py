@@ -10,11 +10,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from penstock import shadow
 from penstock.money.ledger import Money
 from penstock.names import AgentKey
-from penstock.shadow import Intent, Verdict
-from penstock.task import TaskStatus
-from penstock_store import checkpoints, codec, money
+from penstock.shadow import Differing, Intent, Told, Verdict
+from penstock.task import TaskStatus, task_id
+from penstock_store import checkpoints, codec, keys, money
 from penstock_store.agent_scripts import AgentScripts
 
 
@@ -45,13 +46,17 @@ class Copy:
 
 @dataclass(frozen=True)
 class Found:
-    """What a copy has shown. ``intents``: the calls it wanted that change something; ``stopped_at`` the one that ended it."""
+    """What a copy has shown. ``intents``: the calls it wanted that change something; ``stopped_at`` the one that ended it.
+
+    ``stable_intents``: those that stable's task wanted; None where nobody says.
+    """
 
     verdict: Verdict
     stable_status: TaskStatus
     status: TaskStatus | None = None
     intents: Sequence[Intent] = ()
     stopped_at: Intent | None = None
+    stable_intents: Sequence[Intent] | None = None
 
 
 class Copies:
@@ -82,6 +87,17 @@ class Copies:
                 history=stored.get("history") or None,
             )
 
+    async def differing(self, agent: AgentKey, revision: str) -> list[Differing]:
+        """The copies of a canary that went another way, the newest first; as many as are kept.
+
+        Args:
+            revision: the canary's hash.
+        """
+        key = f"{keys.AgentKeys(agent).tag}:shadow:found:{revision}"
+        found = await self._scripts.connection.read("LRANGE", key, 0, -1)
+        read = (_differing(agent, text) for text in found)
+        return [one for one in read if one is not None]
+
     async def tell(self, copy: Copy, found: Found | None, bills: Money = money.NOTHING) -> bool:
         """Say what a copy has shown (None: it was put down), and what its calls were billed.
 
@@ -103,9 +119,34 @@ def _written(copy: Copy, found: Found) -> dict[str, Any]:
         "stable": found.stable_status.value,
         "copy": found.status.value if found.status else "",
         "intents": [_told(one) for one in found.intents],
+        "stableIntents": None
+        if found.stable_intents is None
+        else [_told(one) for one in found.stable_intents],
         "stoppedAt": _told(found.stopped_at) if found.stopped_at else None,
     }
 
 
 def _told(wanted: Intent) -> dict[str, str]:
     return {"tool": wanted.tool, "arguments": wanted.digest}
+
+
+def _differing(agent: AgentKey, text: bytes) -> Differing | None:
+    """As ``_written`` has made it; None where another hand has written there."""
+    try:
+        said = json.loads(text)
+        stable = said.get("stableIntents")  # workers of the version before do not say it
+        wanted = tuple(map(_read, said["intents"]))
+        return Differing(
+            task=task_id(agent, b"") + said["task"],
+            verdict=str(said["verdict"]),
+            stable_end=str(said["stable"]),
+            copy_end=str(said["copy"]),
+            calls=shadow.beside(None if stable is None else [*map(_read, stable)], wanted),
+            at_call=_read(said["stoppedAt"]) if said["stoppedAt"] else None,
+        )
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _read(said: dict[str, str]) -> Told:
+    return Told(str(said["tool"]), str(said["arguments"]))

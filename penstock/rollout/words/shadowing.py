@@ -26,7 +26,7 @@ def disagrees(facts: Facts, seen: Trial) -> str:
         f"On copies {facts.canary} went another way than {facts.stable}: {_judged(seen)}. That is {percent} %, and "
         f"strategy.shadow.minAgreementPercent is {declared.min_agreement_percent}. That alone rejects nobody, "
         f"and no user was touched. Go on all the same: {_promote(facts)} Or reject: "
-        f"{commands.request(facts.situation, Verb.ABORT, facts.canary)}"
+        f"{commands.request(facts.situation, Verb.ABORT, facts.canary)} On which calls: {_listing(facts)}"
     )
 
 
@@ -49,6 +49,12 @@ def _why_fewer(declared: ShadowStage, seen: Trial) -> str:
     if seen.too_large and not seen.drawn:
         return f" {seen.too_large} were not made: their conversations are too large to be copied."
     return ""
+
+
+def _listing(facts: Facts) -> str:
+    """The command that shows where copies went another way."""
+    agent = commands.place(facts.situation.spec.agent_ref.name, facts.situation.namespace)
+    return f"penstock copies {agent} --revision {facts.canary}"
 
 
 def _promote(facts: Facts) -> str:

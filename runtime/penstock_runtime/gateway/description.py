@@ -9,6 +9,7 @@ from pydantic.json_schema import models_json_schema
 from penstock_runtime.gateway import (
     bodies,
     compensation_documents,
+    copy_documents,
     decisions,
     documents,
     log_documents,
@@ -175,6 +176,15 @@ ROWS: Final[dict[str, Any]] = {
         ),
     ]
 }
+COPIES: Final[dict[str, Any]] = {
+    "parameters": [
+        *_AGENT,
+        *(
+            {"name": name, "in": "query", "description": meaning, "schema": {"type": "string"}}
+            for name, meaning in seeking.COPY_PARAMETERS.items()
+        ),
+    ]
+}
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -240,6 +250,7 @@ def _schemas() -> dict[str, Any]:
             (documents.EscalationList, "serialization"),
             (documents.EffectList, "serialization"),
             (log_documents.RowList, "serialization"),
+            (copy_documents.DifferingCopyList, "serialization"),
             (compensation_documents.CompensationList, "serialization"),
             (documents.Erased, "serialization"),
             (documents.EventList, "serialization"),

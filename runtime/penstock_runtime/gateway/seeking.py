@@ -41,6 +41,9 @@ ROW_PARAMETERS: Final[Mapping[str, str]] = {
     "limit": f"How many rows a page has at most: 1 to {MAX_ROWS}, else {DEFAULT_ROWS}.",
     "continue": "The id of a row: those after it. The page before says it under the same name.",
 }
+COPY_PARAMETERS: Final[Mapping[str, str]] = {
+    "revision": "Of the revision of this name or hash; it must be there.",
+}
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,18 @@ def read_rows(query: Sequence[tuple[str, str]]) -> tuple[str, int]:
     given = _given(query, ROW_PARAMETERS)
     limit = _limit(given.get("limit", ""), MAX_ROWS, DEFAULT_ROWS)
     return _entry(given.get("continue", "")), limit
+
+
+def read_copies(query: Sequence[tuple[str, str]]) -> str:
+    """The hash of the revision of whose copies a query asks.
+
+    Raises:
+        Problem: invalid-query.
+    """
+    revision = _revision(_given(query, COPY_PARAMETERS).get("revision", ""))
+    if not revision:
+        raise Problem("invalid-query", "The parameter revision must name a revision.")
+    return revision
 
 
 def _entry(text: str) -> str:

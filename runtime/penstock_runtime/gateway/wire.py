@@ -3,6 +3,7 @@
 import datetime
 import json
 import re
+from dataclasses import asdict
 from typing import Any, Final
 
 from penstock import names
@@ -11,6 +12,7 @@ from penstock.escalation import Escalation
 from penstock.money.prices import usd
 from penstock.names import AgentKey
 from penstock.outcomes import Row
+from penstock.shadow import Differing
 from penstock.task import Task, agent_of
 from penstock_runtime.gateway.compensation_documents import CompensationState
 from penstock_store.records import Event
@@ -144,6 +146,19 @@ def row_document(found: Row) -> dict[str, Any]:
         "latencyMs": found.latency_ms,
         "costMicroUsd": found.cost_micro_usd,
         "reason": found.reason,
+    }
+
+
+def copy_document(found: Differing) -> dict[str, Any]:
+    """A copy that went another way, in the shape of ``copy_documents.DifferingCopy``."""
+    stop = found.at_call
+    return {
+        "taskId": found.task,
+        "verdict": found.verdict,
+        "stableEnd": found.stable_end,
+        "canaryEnd": found.copy_end,
+        "stoppedAt": {"tool": stop.tool, "arguments": stop.digest} if stop else None,
+        "calls": [asdict(one) for one in found.calls],
     }
 
 

@@ -207,6 +207,7 @@ class Copies:
                 ended.way.end,
                 ended.way.intents,
                 ended.stopped_at,
+                stable.intents,
             )
         finally:
             with contextlib.suppress(errors.StoreUnavailable):

@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
+import sys
 import time
 
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
+from redis.asyncio import Redis
 
 from penstock.names import AgentKey
 from penstock_dev import dev_cli, processes
 from penstock_dev.state import StateDirectory
-from tests.integration.gateway.conftest import Agent, launch, until
+from tests.integration.gateway.conftest import CANARY, Agent, launch, until
 from tests.integration.gateway.rights import GATEWAY_RULES, rights
+from tests.integration.gateway.test_terminal import ended
 
 pytestmark = pytest.mark.cluster
 
@@ -280,3 +284,48 @@ async def test_outcome_rows_are_for_who_sees_all_tenants_page_by_page(
         assert {(row["side"], row["revision"]) for row in found} == {("S", kept[0].revision)}
         for wrong in ({"limit": "0"}, {"limit": "5001"}, {"continue": "x"}, {"user": "a"}):
             assert (await client.get(path, params=wrong)).status_code == 400
+
+
+async def test_copies_that_went_another_way_are_for_who_sees_all_tenants(
+    start, reviewing, account, agent, redis
+):
+    gateway = start(**reviewing)
+    path = agent.tasks.removesuffix("tasks") + "copies"
+    said = {
+        "task": "t", "verdict": "OtherCalls", "stable": "Succeeded", "copy": "", "stoppedAt": {"tool": "refund", "arguments": "b" * 64},
+        "intents": [{"tool": "refund", "arguments": "b" * 64}], "stableIntents": [{"tool": "refund", "arguments": "a" * 64}],
+    }  # fmt: skip
+    async with Redis.from_url(redis.url) as raw:
+        await raw.lpush(f"{{{agent.key}}}:shadow:found:{CANARY}", json.dumps(said))
+    async with gateway.client("all-agents") as client:
+        assert (await client.get(path, params={"revision": CANARY})).status_code == 403
+    auditor = account("auditor", "list")
+    async with gateway.client(auditor) as client:
+        for wrong in ({}, {"revision": "x"}, {"revision": CANARY, "user": "a"}):
+            assert (await client.get(path, params=wrong)).status_code == 400
+        (found,) = (await client.get(path, params={"revision": CANARY})).json()["items"]
+    assert found["taskId"].endswith(".t")
+    assert found["calls"] == [
+        {"tool": "refund", "says": "OtherArguments", "stable": "a" * 64, "canary": "b" * 64}
+    ]
+    process = await asyncio.create_subprocess_exec(
+        *(
+            sys.executable,
+            "-m",
+            "penstock_cli",
+            "copies",
+            agent.key.name,
+            "-n",
+            agent.key.namespace,
+        ),
+        *("--revision", CANARY),
+        env={**os.environ, "PENSTOCK_GATEWAY_URL": gateway.url, "PENSTOCK_TOKEN": auditor},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    code, told, _ = await ended(process)
+    assert code == 0
+    _, row, summed = told.splitlines()
+    assert "stopped at refund" in row
+    assert row.split()[-4:] == ["other", "arguments", "a" * 12, "b" * 12]
+    assert summed == "1 copies went another way: refund 1 other arguments"

@@ -97,6 +97,7 @@ async def test_an_irreversible_call_of_a_copy_is_not_made_and_its_intent_is_know
     assert differs["verdict"] == Verdict.OTHER_CALLS
     wanted = shadow.intent(*REFUND)
     assert differs["stoppedAt"] == {"tool": "refund", "arguments": wanted.digest}
+    assert differs["stableIntents"] == [], "what only reads is no call to compare"
     assert 0 < found.spent.micro_usd < USD
     page = await shop.store.effects.page(shop.agent, SoughtEffects())
     assert not page.items

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -264,6 +265,25 @@ async def test_what_a_copy_shows_is_counted_once_without_a_word_that_was_said(de
     assert said["task"] == differs.name
     assert said["stoppedAt"] == {"tool": "refund", "arguments": REFUND.digest}
     assert "A1" not in json.dumps(said)
+
+
+async def test_the_calls_of_what_differs_are_read_back_side_by_side(desk, purse):
+    await shadowed(desk)
+    mail = shadow.intent("mail", {"to": "A1"})
+    known = Found(Verdict.OTHER_CALLS, TaskStatus.SUCCEEDED, None, (REFUND,), REFUND, (mail,))
+    older = replace(known, stable_intents=None)
+    for told in (older, known):
+        assert await desk.store.copies.tell(await taken(desk), told)
+    await desk.raw.lpush(f"{desk.keys.tag}:shadow:found:{CANARY}", "[]", "x", '{"task": 1}')
+    now, before = await desk.store.copies.differing(desk.agent, CANARY)
+    assert [(one.tool, one.says) for one in now.calls] == [
+        ("mail", "OnlyStable"),
+        ("refund", "OnlyCanary"),
+    ]
+    assert [one.says for one in before.calls] == ["Unknown"]
+    assert (now.stable_end, now.copy_end, now.at_call.digest) == ("Succeeded", "", REFUND.digest)
+    assert await desk.store.tasks.get(now.task, None), "the id of stable's task"
+    assert await desk.store.copies.differing(desk.agent, STABLE) == []
 
 
 @pytest.mark.parametrize("running", [False, True])

@@ -57,6 +57,7 @@ def test_every_call_is_described_and_asks_for_a_token(described):
         ("post", "/v1/tasks/{task}/retry"),
         ("get", TASKS.replace("/tasks", "/effects")),
         ("get", TASKS.replace("/tasks", "/rows")),
+        ("get", TASKS.replace("/tasks", "/copies")),
         ("delete", TASKS.replace("/tasks", "/users/{user}")),
         ("get", "/v1/escalations/{escalation}"),
         ("post", "/v1/escalations/{escalation}/decision"),

@@ -1,0 +1,68 @@
+"""``penstock copies``: on which calls copies went another way than stable's task, as the terminal shows it."""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+from urllib.parse import quote
+
+from penstock_cli import gateway, listing, options, tables
+
+Document = dict[str, Any]
+_DIGITS: Final = 12  # of a digest; all of it is in JSON
+_WORDS: Final = {
+    "Same": "same",
+    "OtherArguments": "other arguments",
+    "OnlyStable": "only stable",
+    "OnlyCanary": "only canary",
+    "Unknown": "not known",
+}
+
+
+def show(place: options.Place, agent: str, revision: str, *, as_json: bool) -> None:
+    """Print the copies of a canary that went another way, the newest first, call by call.
+
+    Raises:
+        Stopped: they could not be read.
+    """
+
+    async def fetch(http: Any, namespace: str) -> list[Document]:
+        path = f"/v1/namespaces/{quote(namespace, safe='')}/agents/{quote(agent, safe='')}/copies"
+        page = await gateway.fetch(http, "GET", path, [("revision", revision)])
+        items: list[Document] = page["items"]
+        return items
+
+    items = listing.run_at(place, fetch, sees_all=True)
+    if as_json:
+        print(json.dumps({"items": items}, indent=2, ensure_ascii=False))
+        return
+    print(tables.table([*_rows(items)]))
+    print("\n".join(_summed(items)))
+    if not items:
+        told = f"penstock: no copy of {revision} is kept that went another way"
+        print(told, file=sys.stderr)
+
+
+def _rows(items: Sequence[Document]) -> Iterator[list[str]]:
+    yield ["TASK", "STABLE", "CANARY", "CALL", "SAYS", "STABLE'S ARGUMENTS", "CANARY'S"]
+    for one in items:
+        stop = one["stoppedAt"]
+        end = one["canaryEnd"] or (f"stopped at {stop['tool']}" if stop else "stopped")
+        ends = [one["taskId"], one["stableEnd"], end]
+        for call in one["calls"] or [{}]:
+            says = _WORDS.get(call.get("says", ""), call.get("says", ""))
+            digests = [call.get(side, "")[:_DIGITS] for side in ("stable", "canary")]
+            yield [*ends, call.get("tool", ""), says, *digests]
+
+
+def _summed(items: Sequence[Document]) -> Iterator[str]:
+    """How many calls of each tool differ, and how."""
+    counted = Counter(
+        (call["tool"], _WORDS.get(call["says"], call["says"]))
+        for one in items
+        for call in one["calls"]
+        if call["says"] != "Same"
+    )
+    told = (f"{tool} {count} {says}" for (tool, says), count in sorted(counted.items()))
+    yield f"{len(items)} copies went another way: {', '.join(told) or 'their ends differ alone'}"
