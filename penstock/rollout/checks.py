@@ -6,7 +6,8 @@ from functools import partial
 from penstock.analysis.guardrails import CheckVerdict
 from penstock.api.analysis import Reason
 from penstock.api.reasons import WaitReason
-from penstock.api.rollout import Source, StepApproval
+from penstock.api.rollout import Source
+from penstock.api.strategy import StepApproval
 from penstock.rollout import cancels, former, gates, misfits, path, refusals
 from penstock.rollout.facts import COMPARABLE_PERCENT, Facts
 from penstock.rollout.moves import (

@@ -14,7 +14,8 @@ from penstock.api import condition
 from penstock.api.analysis import Reason
 from penstock.api.interruptions import Delay
 from penstock.api.reasons import WaitReason
-from penstock.api.rollout import OnDeadline, Source, Stage, StepApproval
+from penstock.api.rollout import Source, Stage
+from penstock.api.strategy import OnDeadline, StepApproval
 from penstock.rollout import cancels, checks, gates, path, proofs
 from penstock.rollout.comparing import comparing
 from penstock.rollout.facts import Facts

@@ -15,14 +15,8 @@ from penstock.api import condition
 from penstock.api.analysis import Result, Yardstick
 from penstock.api.interruptions import Suspension
 from penstock.api.reasons import WaitReason
-from penstock.api.rollout import (
-    AgentRolloutStatus,
-    FirstRevision,
-    Source,
-    Stage,
-    Step,
-    Strategy,
-)
+from penstock.api.rollout import AgentRolloutStatus, Source, Stage
+from penstock.api.strategy import FirstRevision, Step, Strategy
 from penstock.rollout import path, requests, setpoint
 from penstock.rollout.judged import Evidence, Judged, compares
 from penstock.rollout.situation import Pods, RevisionRecord, Situation, who_is_stable

@@ -2,7 +2,8 @@
 
 import hashlib
 
-from penstock.api.rollout import AgentRolloutStatus, Source, Stage, Step, StepApproval, Strategy
+from penstock.api.rollout import AgentRolloutStatus, Source, Stage
+from penstock.api.strategy import Step, StepApproval, Strategy
 
 
 def steps_hash(strategy: Strategy) -> str:

@@ -5,7 +5,8 @@ from functools import partial
 
 from penstock.api.fields import micro_usd
 from penstock.api.reasons import WaitReason
-from penstock.api.rollout import AgentRolloutStatus, Stage, Strategy
+from penstock.api.rollout import AgentRolloutStatus, Stage
+from penstock.api.strategy import Strategy
 from penstock.money.ledger import Limit, Scope, Unit, Window
 from penstock.rollout.facts import Facts
 from penstock.rollout.moves import Move, Wait

@@ -7,7 +7,8 @@ from penstock.api import condition
 from penstock.api.analysis import AnalysisStatus, Reason, Result
 from penstock.api.interruptions import Suspension
 from penstock.api.reasons import EventReason, WaitReason
-from penstock.api.rollout import AgentRolloutStatus, Source, Stage, StepApproval
+from penstock.api.rollout import AgentRolloutStatus, Source, Stage
+from penstock.api.strategy import StepApproval
 from penstock.rollout import beginning, braking, moves, numbers, path, undoing
 from penstock.rollout.changes import (
     NOWHERE,

@@ -11,7 +11,7 @@ from typing import Final
 from penstock.api import condition
 from penstock.api.analysis import Result
 from penstock.api.reasons import ConditionType, WaitReason
-from penstock.api.rollout import FirstRevision
+from penstock.api.strategy import FirstRevision
 from penstock.rollout import causes, commands
 from penstock.rollout.requests import Verb
 from penstock.rollout.situation import Pods

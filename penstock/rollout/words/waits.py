@@ -8,7 +8,8 @@ from penstock.analysis.guardrails import FEWEST_STABLE, Finding
 from penstock.api import condition
 from penstock.api.analysis import ArmCounts
 from penstock.api.reasons import WaitReason
-from penstock.api.rollout import AgentRolloutStatus, StepApproval
+from penstock.api.rollout import AgentRolloutStatus
+from penstock.api.strategy import StepApproval
 from penstock.rollout import commands, findings, harm_budget, path
 from penstock.rollout.comparing import windows_only_suspend
 from penstock.rollout.facts import COMPARABLE_PERCENT, Facts

@@ -15,7 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from penstock.analysis.metrics import Tally
 from penstock.api.analysis import OnSharedIncident, OnStable
 from penstock.api.fields import micro_usd
-from penstock.api.rollout import AgentRolloutStatus, OnDeadline, Source, Stage, Step, StepApproval
+from penstock.api.rollout import AgentRolloutStatus, Source, Stage
+from penstock.api.strategy import OnDeadline, Step, StepApproval
 from penstock.money.ledger import Limit, Scope, Stop, Unit, Window
 from penstock.traffic import Arm
 from tests.unit.rollout.world import BAD, C2, GOOD, NONE, SUSPECT, C, S, stable_world

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from penstock.api.rollout import FirstRevision
+from penstock.api.strategy import FirstRevision
 from penstock.rollout.situation import Pods, RevisionRecord
 from penstock.traffic import Arm
 from tests.simulation.rollout.traffic import Traffic, Weather, steady

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from penstock.api.rollout import Step
+from penstock.api.strategy import Step
 from tests.simulation.rollout.traffic import Traffic, steady
 from tests.unit.rollout.world import C, spec
 

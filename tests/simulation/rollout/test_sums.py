@@ -10,7 +10,7 @@ import random
 
 import pytest
 
-from penstock.api.rollout import Strategy
+from penstock.api.strategy import Strategy
 from penstock_bench.rollouts.product import Product, spec
 from penstock_bench.rollouts.sums import OnSums
 from penstock_bench.rollouts.weather import Outage, Sky, Weather

@@ -10,7 +10,8 @@ import pytest
 
 from penstock import names
 from penstock.api.agent_status import AgentStatus, Role
-from penstock.api.rollout import AgentRolloutStatus, Share, Source, Stage, Strategy
+from penstock.api.rollout import AgentRolloutStatus, Share, Source, Stage
+from penstock.api.strategy import Strategy
 from penstock.rollout import path
 from penstock.rollout.situation import Decision
 from penstock.traffic import Route, Split, Standing

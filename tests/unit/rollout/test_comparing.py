@@ -7,7 +7,7 @@ import pytest
 from penstock.analysis.scope import scope_of
 from penstock.api.analysis import Analysis
 from penstock.api.comparison import CheckName, Comparison, IgnoreBelow, NextStepMayAdd
-from penstock.api.rollout import Step
+from penstock.api.strategy import Step
 from penstock.rollout import numbers
 from penstock.task import Counting
 from tests.unit.rollout.beside import COMPARED, alike, beside

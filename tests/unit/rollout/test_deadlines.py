@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from penstock.analysis.metrics import Tally
-from penstock.api.rollout import OnDeadline, Setpoint
+from penstock.api.rollout import Setpoint
+from penstock.api.strategy import OnDeadline
 from penstock.rollout.capacity import Capacity
 from tests.unit.rollout.beside import COMPARED, beside
 from tests.unit.rollout.world import (

@@ -9,7 +9,8 @@ import pytest
 from penstock.analysis.metrics import Tally
 from penstock.api.analysis import Analysis, Guardrails, OnStable
 from penstock.api.comparison import Comparison
-from penstock.api.rollout import AgentRolloutStatus, FirstRevision, OnDeadline
+from penstock.api.rollout import AgentRolloutStatus
+from penstock.api.strategy import FirstRevision, OnDeadline
 from tests.unit.rollout.beside import beside
 from tests.unit.rollout.test_money import bounded, refused
 from tests.unit.rollout.world import (

@@ -11,7 +11,7 @@ import pytest
 from penstock.analysis.metrics import Tally
 from penstock.api.analysis import Guardrails, OnStable
 from penstock.api.comparison import OnNoEvidence
-from penstock.api.rollout import OnDeadline
+from penstock.api.strategy import OnDeadline
 from penstock.rollout import (
     checks,
     deadline,

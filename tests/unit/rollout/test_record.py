@@ -10,7 +10,7 @@ import pytest
 
 from penstock.analysis.metrics import Tally
 from penstock.api.decisions import RowsSeen
-from penstock.api.rollout import Step
+from penstock.api.strategy import Step
 from penstock.rollout import record
 from penstock.rollout.engine import decide
 from tests.unit.rollout.beside import COMPARED, beside

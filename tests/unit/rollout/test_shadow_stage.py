@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from penstock.api.rollout import OnDeadline, Strategy
+from penstock.api.strategy import OnDeadline, Strategy
 from penstock.money.ledger import Limit, Scope, Unit, Window
 from penstock.rollout import shadow_stage
 from penstock.shadow import Trial

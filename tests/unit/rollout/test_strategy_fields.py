@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from penstock.analysis.metrics import Tally
-from penstock.api.rollout import Step, StepApproval
+from penstock.api.strategy import Step, StepApproval
 from tests.unit.rollout.world import NONE, STEPS, C, canary_world, stable_world, world_at
 
 

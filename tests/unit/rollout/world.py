@@ -13,16 +13,8 @@ from penstock.analysis.evidence import TICK_MS, Observation, Stratum
 from penstock.analysis.metrics import Tally
 from penstock.api import condition
 from penstock.api.analysis import Analysis, Guardrails
-from penstock.api.rollout import (
-    AgentRef,
-    AgentRolloutSpec,
-    AgentRolloutStatus,
-    Setpoint,
-    Stage,
-    Step,
-    StepApproval,
-    Strategy,
-)
+from penstock.api.rollout import AgentRef, AgentRolloutSpec, AgentRolloutStatus, Setpoint, Stage
+from penstock.api.strategy import Step, StepApproval, Strategy
 from penstock.rollout import given
 from penstock.rollout.engine import decide
 from penstock.rollout.situation import Happening, Pods, RevisionRecord, Situation
