@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from penstock import rings
 from penstock.task import Counting, OutcomeReason, TaskStatus
 from penstock.traffic import Arm
 
@@ -21,7 +22,9 @@ class Row:
     """One row. ``at_ms`` is Redis time of the row, ``id`` its stream id ``<ms>-<n>``.
 
     arm, bucket, route_version: as the task was routed; ``begin_version`` is the route version
-    under which its session began (its own without a session). Latency is first claim to end in
+    under which its session began (its own without a session). Of a user who was chosen, and not drawn, the
+    bucket is the number of his ring, from ``penstock.rings.FIRST`` on, and ``begin_version`` 0: no
+    reader of a version before takes it for a sample. Latency is first claim to end in
     ms; cost is the list price in millionths of a US dollar. The last four are set on FINISHED;
     ``reason`` is None where the row's layout does not tell it.
     """
@@ -38,6 +41,11 @@ class Row:
     latency_ms: int = 0
     cost_micro_usd: int = 0
     reason: OutcomeReason | None = None
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether the task was given to the canary because of its ring."""
+        return self.arm is Arm.CANARY and self.bucket >= rings.FIRST
 
     @property
     def at_ms(self) -> int:

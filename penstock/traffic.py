@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from penstock import rings
+
 BUCKETS: Final = 100
 
 
@@ -42,7 +44,8 @@ class Split:
 
     ``stable`` and ``canary`` are revisions (empty: none), by name where it is decided and by hash
     in a route; ``percent`` is the canary's share of new sessions; ``suspended``: nothing is
-    admitted. Without a stable but with a canary the first revision climbs: whom it is not given is
+    admitted. ``chosen``: members of the rings whose users get the canary whatever their bucket is, as
+    ``penstock.rings.members`` has them. Without a stable but with a canary the first revision climbs: whom it is not given is
     refused.
     """
 
@@ -52,9 +55,22 @@ class Split:
     salt: str = ""
     unit: Unit = Unit.USER
     suspended: bool = False
+    chosen: tuple[str, ...] = ()
 
-    def pick(self, unit_key: str) -> tuple[str, Arm, int]:
-        """(revision, arm, bucket) for a new session of this user, session or task; no revision: it is refused."""
+    @property
+    def tries(self) -> bool:
+        """Whether some users are given the canary."""
+        return bool(self.canary) and (self.percent > 0 or bool(self.chosen))
+
+    def pick(self, unit_key: str, user: str = "", tenant: str = "") -> tuple[str, Arm, int]:
+        """(revision, arm, bucket) for a new session of this user, session or task; no revision: it is refused.
+
+        In place of the bucket of a user who was chosen stands the number of his ring, from
+        ``penstock.rings.FIRST`` on.
+        """
+        ring = rings.number(self.chosen, self.salt, user, tenant) if self.chosen else None
+        if self.canary and ring is not None:
+            return self.canary, Arm.CANARY, rings.FIRST + ring
         slot = bucket(self.salt, unit_key)
         if self.canary and slot < self.percent:
             return self.canary, Arm.CANARY, slot

@@ -7,7 +7,8 @@ What is counted when:
 - Ended tasks count as they ended. Open ones count as slow once they have been worked on for longer
   than the latency limit, and as errors once they are overdue.
 - Moved tasks and those that are nobody's doing (``LeftOut``) are no samples: they are taken out.
-- With a canary, only sessions begun since its first route version are samples, on either side.
+- With a canary, only sessions begun since its first route version are samples, on either side. Tasks of
+  users who were chosen are none; while these go first, they are the canary's only ones.
 
 A fold is additive and deterministic: the same rows give the same observation wherever they were
 cut into batches and wherever a restart fell between. It forgets what is older than the window
@@ -301,11 +302,12 @@ class Fold:
     def _routed(self, row: Row, at: Position) -> None:
         if not self.scope.is_sample(row) or self._open.find(row.task):
             return
-        place = at[0], row.begin_version, row.arm
+        place = at[0], self.scope.begin_version(row), row.arm
         fine, coarse = self._fine.place(*place), self._coarse.place(*place)
         task = Task(row.arm, fine, coarse, at, row.bucket)
         self._open.open(row.task, task)
-        self._draws.route(row.arm, row.bucket, row.begin_version, at[0])
+        if not self.scope.chosen:
+            self._draws.route(row.arm, row.bucket, row.begin_version, at[0])
         if cohort := self._cohort(task):
             cohort.route(task.arm, task.bucket)
         self._fine.add(fine, _ONE)

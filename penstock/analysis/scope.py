@@ -30,7 +30,8 @@ class Scope:
     ``literal``: outcomes are counted by the time of the end as well. ``began_ms``: when the canary
     began, by the log's clock; 0: nobody knows. ``compared``: by what values are measured where the
     arms are compared. ``users``: the salt of the buckets by which stable's users are counted while nothing is
-    tried; None where they are not. ``costs``: what stable's tasks cost is counted, by the hour.
+    tried; None where they are not. ``costs``: what stable's tasks cost is counted, by the hour. ``chosen``: the canary's
+    tasks are those of users of rings, and all of stable's are their yardstick, whenever their sessions began.
     """
 
     stable: str
@@ -45,6 +46,7 @@ class Scope:
     compared: Yardsticks | None = None
     users: str | None = None
     costs: bool = False
+    chosen: bool = False
 
     @property
     def fine_ticks(self) -> int:
@@ -84,7 +86,16 @@ class Scope:
     def is_sample(self, row: Row) -> bool:
         """Whether the row is about a task that is compared."""
         ours = self.canary if row.arm is Arm.CANARY else self.stable
-        return row.revision == ours and row.begin_version >= self.since_version
+        if row.revision != ours:
+            return False
+        if self.chosen:
+            of_side = row.is_chosen or row.arm is Arm.STABLE
+            return of_side and row.route_version >= self.since_version
+        return row.begin_version >= self.since_version and not row.is_chosen
+
+    def begin_version(self, row: Row) -> int:
+        """The stratum of a task: the arms are only ever compared inside one."""
+        return 0 if self.chosen else row.begin_version
 
 
 def scope_of(
@@ -102,6 +113,7 @@ def scope_of(
     guardrails = spec.analysis.guardrails
     cost_limit = guardrails.cost_percent * (expected_micro_usd or 0) // 100
     canary = "" if status.stage is Stage.DONE else status.canary_revision or ""
+    chosen = bool(canary) and status.stage is Stage.RINGS
     revisions = {Arm.STABLE: status.stable_revision or "", Arm.CANARY: canary}
     overdue = {
         arm: limits.get(revision, _DEFAULT_LIMITS).overdue_seconds * 1000
@@ -117,9 +129,10 @@ def scope_of(
         literal=guardrails.mode is GuardrailMode.LITERAL,
         began_ms=_milliseconds(status.canary_since) if canary else 0,
         cost_limit_micro_usd=cost_limit,
-        compared=_yardsticks(spec, cost_limit) if canary else None,
+        compared=_yardsticks(spec, cost_limit) if canary and not chosen else None,
         users=status.salt if spec.analysis.comparison is not None and not canary else None,
         costs=guardrails.cost_percent_of_budget is not None and not expected_micro_usd,
+        chosen=chosen,
     )
 
 

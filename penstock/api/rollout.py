@@ -25,6 +25,7 @@ from penstock.api.fields import (
 )
 from penstock.api.interruptions import Delay, Halt, StableBrake, StuckQueue, Suspension
 from penstock.api.requested import LastRequest, SetpointSeen
+from penstock.api.rings import GivenRings
 from penstock.api.strategy import Strategy
 from penstock.traffic import Split, Unit
 
@@ -96,6 +97,7 @@ class Stage(StrEnum):
     """How far the canary is."""
 
     SHADOW = "Shadow"
+    RINGS = "Rings"
     STEPS = "Steps"
     FINAL_HOLD = "FinalHold"
     DONE = "Done"
@@ -153,7 +155,10 @@ class AgentRolloutStatus(Block):
     ] = None
     route_version: Annotated[int, Field(ge=0, description="Grows with each traffic change.")] = 0
     epoch: Annotated[int, Field(ge=0, description="Leadership the decision was made in.")] = 0
-    stage: Annotated[Stage, Field(description="Shadow, Steps, FinalHold or Done.")] = Stage.DONE
+    stage: Annotated[Stage, Field(description="Shadow, Rings, Steps, FinalHold or Done.")] = (
+        Stage.DONE
+    )
+    rings: GivenRings = ()
     current_step_index: Annotated[
         int, Field(ge=0, le=16, description="Index of the step, from 0.")
     ] = 0
@@ -244,6 +249,12 @@ class AgentRolloutStatus(Block):
     ] = ()
 
     @property
+    def chosen(self) -> tuple[str, ...]:
+        """Members of the rings whose users are given the canary now; none while it is off."""
+        on = self.share.percent > 0 or self.share.source is Source.AUTOMATIC
+        return tuple(ring.members for ring in self.rings) if on else ()
+
+    @property
     def split(self) -> Split:
         """Who serves whom as decided here, revisions by name."""
         return Split(
@@ -253,4 +264,5 @@ class AgentRolloutStatus(Block):
             self.salt,
             self.unit,
             self.suspended,
+            self.chosen,
         )

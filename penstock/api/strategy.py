@@ -6,6 +6,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from penstock.api.fields import Block, Rule
+from penstock.api.rings import DeclaredRings
 from penstock.api.shadow import DeclaredShadow
 
 
@@ -73,6 +74,7 @@ class Strategy(Block):
     """The automatic path of a canary."""
 
     shadow: DeclaredShadow = None
+    rings: DeclaredRings = None
 
     steps: Annotated[
         tuple[Step, ...],

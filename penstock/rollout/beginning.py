@@ -22,7 +22,7 @@ from penstock.rollout.words import events, verdicts
 def begin(move: moves.Begin, facts: Facts) -> Change:
     """A revision is the canary from now on, with a salt of its own; the one before it is superseded."""
     superseded = _supersede(
-        facts, move.superseding, verdicts.superseded_by(facts.percent, move.canary)
+        facts, move.superseding, verdicts.superseded_by(facts.place, move.canary)
     )
     update = {
         **fresh_attempt(facts, _first_attempt(facts)),
@@ -54,7 +54,7 @@ def _first_attempt(facts: Facts) -> int:
 
 def drop(move: moves.Drop, facts: Facts) -> Change:
     """Nothing is tried any more."""
-    message = verdicts.superseded_by_stable(facts.percent, facts.stable)
+    message = verdicts.superseded_by_stable(facts.place, facts.stable)
     superseded = _supersede(facts, move.superseding, message)
     update = {
         **NOWHERE,

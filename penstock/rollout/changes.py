@@ -27,6 +27,7 @@ NOWHERE: Final[Mapping[str, Any]] = {
     "stuck": None,
     "delay": None,
     "told_waits": (),
+    "rings": (),
 }
 
 
@@ -48,16 +49,37 @@ def share(facts: Facts, percent: int, source: Source) -> Share:
 
 
 def fresh_step(facts: Facts) -> dict[str, Any]:
-    """A step that begins now: its hold, and its counts from here on."""
-    analysis = facts.status.analysis.model_copy(
-        update={
-            "step_from": _position(facts),
-            "step_stable": ArmCounts(),
-            "step_canary": ArmCounts(),
-        }
-    )
+    """A step that begins now: its hold, and its counts from here on.
+
+    After the rings its evidence begins anew as well: that of chosen users is not compared.
+    """
+    known = _of_nobody_chosen(facts) if facts.in_rings else facts.status.analysis
     now = condition.timestamp(facts.now)
-    return {"step_started_at": now, "analysis": analysis, "told_waits": ()}
+    return {"step_started_at": now, **_fresh_counts(facts, known)}
+
+
+def fresh_ring(facts: Facts) -> dict[str, Any]:
+    """The counts of a ring that begins now; it is no step, and a version before it takes it for none."""
+    return {"step_started_at": None, **_fresh_counts(facts, facts.status.analysis)}
+
+
+def _fresh_counts(facts: Facts, known: AnalysisStatus) -> dict[str, Any]:
+    update = {
+        "step_from": _position(facts),
+        "step_stable": ArmCounts(),
+        "step_canary": ArmCounts(),
+    }
+    return {"analysis": known.model_copy(update=update), "told_waits": ()}
+
+
+def _of_nobody_chosen(facts: Facts) -> AnalysisStatus:
+    """The numbers without what chosen users have seen; the chain of rows goes on."""
+    kept, observed = facts.status.analysis, facts.situation.observation
+    return AnalysisStatus(
+        counted_through=observed.counted_through if observed else kept.counted_through,
+        rows=(observed.rows if observed else None) or kept.rows,
+        before=kept.before,
+    )
 
 
 def _position(facts: Facts) -> str:
@@ -72,7 +94,7 @@ def fresh_attempt(facts: Facts, attempt: int) -> dict[str, Any]:
     through = observed.counted_through if observed else facts.status.analysis.counted_through
     return {
         **NOWHERE,
-        "stage": Stage.SHADOW if facts.strategy.shadow and facts.stable else Stage.STEPS,
+        "stage": _first_stage(facts),
         "attempt": attempt,
         "share": share(facts, 0, Source.NONE),
         "steps_hash": path.steps_hash(facts.strategy),
@@ -85,6 +107,12 @@ def fresh_attempt(facts: Facts, attempt: int) -> dict[str, Any]:
         ),
         "suspension": Suspension(),
     }
+
+
+def _first_stage(facts: Facts) -> Stage:
+    if facts.strategy.shadow and facts.stable:
+        return Stage.SHADOW
+    return Stage.RINGS if facts.strategy.rings else Stage.STEPS
 
 
 def new_verdict(

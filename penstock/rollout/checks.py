@@ -8,7 +8,7 @@ from penstock.api.analysis import Reason
 from penstock.api.reasons import WaitReason
 from penstock.api.rollout import Source
 from penstock.api.strategy import StepApproval
-from penstock.rollout import cancels, former, gates, misfits, path, refusals
+from penstock.rollout import cancels, former, gates, misfits, path, refusals, ring_stage
 from penstock.rollout.facts import COMPARABLE_PERCENT, Facts
 from penstock.rollout.moves import (
     Adopt,
@@ -18,6 +18,7 @@ from penstock.rollout.moves import (
     Drop,
     Keep,
     Move,
+    OpenRing,
     Promote,
     Reject,
     Retry,
@@ -56,7 +57,7 @@ def undo_requested(facts: Facts) -> Move | None:
         return Undo(goal) if facts.situation.pods.get(goal, Pods()).ready else None
     if former.in_flight(facts) != facts.canary:
         return None  # the canary of before goes first
-    return Reject(Reason.ABORTED, verdicts.undone(facts.percent, goal))
+    return Reject(Reason.ABORTED, verdicts.undone(facts.place, goal))
 
 
 def settled(facts: Facts) -> Move | None:
@@ -121,7 +122,7 @@ def abort_requested(facts: Facts) -> Move | None:
     """A person takes the canary off for good."""
     if not facts.asks(Verb.ABORT):
         return None
-    return Reject(Reason.ABORTED, verdicts.aborted(facts.percent))
+    return Reject(Reason.ABORTED, verdicts.aborted(facts.place))
 
 
 # ------------------------------------------------------------------------ what do people say
@@ -129,11 +130,13 @@ def abort_requested(facts: Facts) -> Move | None:
 
 def lowering(facts: Facts) -> Move | None:
     """A setpoint or a ceiling below the share acts at once, ready or not."""
-    if facts.owned is not None:
-        return SetShare(facts.owned, Source.SETPOINT) if facts.owned < facts.percent else None
-    if facts.ceiling is not None and facts.ceiling < facts.percent:
-        return SetShare(facts.ceiling, Source.CEILING)
-    return None
+    wanted, source = facts.owned, Source.SETPOINT
+    if wanted is None:
+        wanted, source = facts.ceiling, Source.CEILING
+    if wanted is None:
+        return None
+    lower = wanted < facts.percent or (not wanted and facts.exposed)
+    return SetShare(wanted, source) if lower else None
 
 
 def kept(facts: Facts) -> Move | None:
@@ -163,7 +166,8 @@ def promote_requested(facts: Facts) -> Move | None:
         return None
     if facts.owned is not None:
         return Answer(accepted=True, message=answers.noted(facts), approves=True)
-    return _advance(facts, requested=True)
+    ring = ring_stage.following(facts)
+    return OpenRing(ring, requested=True) if ring else _advance(facts, requested=True)
 
 
 def held_by_setpoint(facts: Facts) -> Move | None:

@@ -16,7 +16,7 @@ from penstock.api.interruptions import Delay
 from penstock.api.reasons import WaitReason
 from penstock.api.rollout import Source, Stage
 from penstock.api.strategy import OnDeadline, StepApproval
-from penstock.rollout import cancels, checks, gates, path, proofs
+from penstock.rollout import cancels, checks, gates, path, proofs, ring_checks
 from penstock.rollout.comparing import comparing
 from penstock.rollout.facts import Facts
 from penstock.rollout.moves import Advance, Move, Promote, Reject, Wait
@@ -33,6 +33,7 @@ COUNTED: Final = (
 )
 #: What may still be awaited where the deadline is asked; the first that answers says what.
 _AWAITED: Final = (
+    ring_checks.rings_first,
     checks.first_step,
     checks.hold_not_over,
     checks.evidence_unclear,
@@ -109,7 +110,7 @@ def _hold(awaited: Wait, against: str = "") -> Wait:
 def _promote(facts: Facts, awaited: Wait) -> Move:
     """The steps that are left are passed over; the final hold is not."""
     percent = path.final_percent(facts.strategy, facts.status)
-    against = _against(facts, percent)
+    against = deadlines.CHOSEN if facts.in_rings else _against(facts, percent)
     if against:
         return _hold(awaited, against)
     if facts.in_final_hold or not facts.strategy.final_hold_seconds:

@@ -27,6 +27,7 @@ from penstock.rollout import (
     report,
     requests,
     returning,
+    ring_stage,
     setpoint,
     watch,
 )
@@ -188,7 +189,7 @@ def _quiet(facts: Facts) -> dict[str, Any]:
 
 def _stuck(facts: Facts) -> StuckQueue | None:
     """Since when the canary's queue is old; from anew whenever its age has fallen."""
-    if not facts.percent or facts.halted or not facts.queue_is_old:
+    if not facts.exposed or facts.halted or not facts.queue_is_old:
         return None
     age, before = int(facts.queue_age(facts.canary)), facts.status.stuck
     if before and age >= before.age_seconds:
@@ -196,20 +197,22 @@ def _stuck(facts: Facts) -> StuckQueue | None:
     return StuckQueue(since=condition.timestamp(facts.now), age_seconds=age)
 
 
-def _step_clock(facts: Facts) -> dict[str, str | None]:
+def _step_clock(facts: Facts) -> dict[str, Any]:
     """The step's clock once something is seen again: time in which nothing was proves nothing."""
-    status = facts.status
-    if not status.blind_since or not status.step_started_at or facts.blind:
+    status, since = facts.status, facts.place_since
+    if not status.blind_since or not since or facts.blind:
         return {}
-    begun = condition.moment(status.step_started_at)
+    begun = condition.moment(since)
     unseen = max(facts.now - max(condition.moment(status.blind_since), begun), timedelta())
-    return {"blind_since": None, "step_started_at": condition.timestamp(begun + unseen)}
+    later = condition.timestamp(begun + unseen)
+    moved = {"step_started_at": later} if facts.started else ring_stage.begun_at(facts, later)
+    return {"blind_since": None, **moved}
 
 
 def _blind_since(facts: Facts) -> str | None:
     """Since when the step's clock stands still; None while it runs."""
     status = facts.status
-    if not facts.blind or not status.step_started_at or not path.under_way(status):
+    if not facts.blind or not facts.place_since or not path.under_way(status):
         return None
     return status.blind_since or condition.timestamp(facts.now)
 
@@ -218,7 +221,7 @@ def _unready_since(facts: Facts) -> str | None:
     ours, theirs = facts.pods, facts.stable_pods
     if ours.ready or not path.under_way(facts.status):
         return None
-    if facts.percent and (not ours.wanted or (theirs.wanted and not theirs.ready)):
+    if facts.exposed and (not ours.wanted or (theirs.wanted and not theirs.ready)):
         return None  # neither side has a pod: not the canary's fault, and stable is no refuge
     return facts.status.unready_since or condition.timestamp(facts.now)
 
@@ -382,7 +385,7 @@ def _look_again(facts: Facts, wait: Awaited) -> float:
         first = wait.reason == WaitReason.FIRST_REVISION_NOT_READY
         soon = first or watch.is_close(facts) or aftermath.settles(facts)
         return _LOOK_AT_CANARY_SECONDS if soon else _LOOK_AT_STABLE_SECONDS
-    longest = looks.between_seconds(facts) if facts.percent else _LOOK_AT_CANARY_SECONDS
+    longest = looks.between_seconds(facts) if facts.exposed else _LOOK_AT_CANARY_SECONDS
     if wait.until is None:
         return longest
     left = (wait.until - facts.now) / timedelta(seconds=1)

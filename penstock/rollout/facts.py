@@ -123,6 +123,22 @@ class Facts:
         return self.status.share.percent
 
     @property
+    def exposed(self) -> bool:
+        """Whether users are given the canary: a share of them, or those of rings."""
+        return self.percent > 0 or bool(self.status.chosen)
+
+    @property
+    def in_rings(self) -> bool:
+        """Whether chosen users go first, and nobody else has come to the canary yet."""
+        return self.status.stage is Stage.RINGS
+
+    @property
+    def place(self) -> str:
+        """Who is given the canary, for people: so many percent of the users, or a ring."""
+        given = self.status.rings if self.in_rings and self.status.chosen else ()
+        return f"ring {given[-1].name}" if given else f"{self.percent} %"
+
+    @property
     def owned(self) -> int | None:
         """A person's setpoint for this very canary."""
         return setpoint.owned_percent(self.status.share.setpoint, self.canary)
@@ -189,6 +205,12 @@ class Facts:
         begun = self.status.step_started_at
         return (self.now - condition.moment(begun)).total_seconds() if begun else 0.0
 
+    @property
+    def place_since(self) -> str | None:
+        """When the present step, or ring, was entered; None before the first."""
+        rings = self.status.rings if self.in_rings else ()
+        return rings[-1].at if rings else self.status.step_started_at
+
     # -- readiness -----------------------------------------------------------------------------
 
     @property
@@ -204,7 +226,7 @@ class Facts:
     @property
     def can_serve(self) -> bool:
         """Whether a pod is ready, or all were scaled away on purpose and wake with the queue."""
-        return self.pods.ready > 0 or (self.pods.wanted == 0 and self.percent > 0)
+        return self.pods.ready > 0 or (self.pods.wanted == 0 and self.exposed)
 
     @property
     def queue_is_old(self) -> bool:

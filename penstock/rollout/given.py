@@ -11,13 +11,18 @@ from typing import Any, Final, Self, get_type_hints
 
 from pydantic import TypeAdapter
 
+from penstock import rings
 from penstock.analysis.day import HOUR_MS, Day, Hour
 from penstock.analysis.evidence import Observation
 from penstock.analysis.metrics import NOTHING
 from penstock.analysis.scope import Scope
 from penstock.api.analysis import AnalysisStatus
 from penstock.api.fields import Block
+from penstock.api.rings import GivenRing
 from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus
+from penstock.api.strategy import Strategy
+from penstock.rollout import ring_stage
+from penstock.rollout.facts import Facts
 from penstock.rollout.situation import RevisionRecord, Situation
 from penstock.traffic import Arm
 
@@ -26,6 +31,10 @@ _APART: Final = frozenset({"now", "spec", "status", "observation", "fresh_salt",
 #: Of the spec: the record has these under ``parameters``.
 _PARAMETERS: Final = frozenset({"analysis", "strategy", "unit"})
 _UNREAD: Final = frozenset({"conditions", "salt", "waitingMessage"})
+#: Stands in the record for the members of a ring, who are all that are declared; "" where somebody came in since.
+_AS_DECLARED: Final = "="
+_NAMED: Final = ("users", "tenants")
+_SALT: Final = "before"
 _MEASURED: Final = ("checks", "stable", "canary", "step_stable", "step_canary", "rows")
 
 
@@ -84,7 +93,7 @@ def written(situation: Situation) -> dict[str, Any]:
     found: dict[str, Any] = {
         "nowMicros": round(situation.now.timestamp() * 1_000_000),
         "spec": {name: value for name, value in spec.items() if name not in _PARAMETERS},
-        "status": _status(situation.status),
+        "status": _status(situation),
         "records": _adapter("records").dump_python(_records(situation), mode="json"),
     }
     for one in fields(Situation):
@@ -111,11 +120,14 @@ def read(
         for name, value in told.items()
         if name in _hints() and name not in _APART
     }
+    parameters = _with_names(parameters)
+    spec = AgentRolloutSpec.model_validate({**told["spec"], **parameters})
+    status = AgentRolloutStatus.model_validate({**told["status"], "salt": _SALT})
     seconds, micros = divmod(told["nowMicros"], 1_000_000)
     situation = Situation(
         now=datetime.fromtimestamp(seconds, UTC).replace(microsecond=micros),
-        spec=AgentRolloutSpec.model_validate({**told["spec"], **parameters}),
-        status=AgentRolloutStatus.model_validate({**told["status"], "salt": "before"}),
+        spec=spec,
+        status=status.model_copy(update={"rings": _with_members(status, spec.strategy)}),
         fresh_salt="drawn",
         records=_adapter("records").validate_python(told["records"]),
         **more,
@@ -124,8 +136,46 @@ def read(
     return situation, _measured().validate_python(measured) if measured else None
 
 
-def _status(status: AgentRolloutStatus) -> dict[str, Any]:
+def count_names(strategy: dict[str, Any]) -> None:
+    """Put in a dumped strategy numbers in place of the names in its rings: the record names nobody."""
+    for ring in strategy.get("rings", ()):
+        ring |= {kind: len(ring[kind]) for kind in _NAMED}
+
+
+def _with_names(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Parameters with names again, as many as there were."""
+    strategy = parameters["strategy"]
+    named = [
+        {**ring, **{kind: tuple(map(str, range(ring[kind]))) for kind in _NAMED}}
+        for ring in strategy.get("rings", ())
+    ]
+    return {**parameters, "strategy": {**strategy, "rings": named}} if named else parameters
+
+
+def _with_members(status: AgentRolloutStatus, strategy: Strategy) -> tuple[GivenRing, ...]:
+    """The rings of a status with members again, as they would be of these names."""
+    declared = {
+        ring.name: rings.members(_SALT, ring.users, ring.tenants) for ring in strategy.rings or ()
+    }
+    return tuple(
+        ring.model_copy(update={"members": declared.get(ring.name, ring.members)})
+        if ring.members == _AS_DECLARED
+        else ring
+        for ring in status.rings
+    )
+
+
+def _without_members(situation: Situation) -> tuple[GivenRing, ...]:
+    grown = ring_stage.grown_all(Facts(situation, situation.status))
+    return tuple(
+        ring.model_copy(update={"members": "" if ring.name in grown else _AS_DECLARED})
+        for ring in situation.status.rings
+    )
+
+
+def _status(situation: Situation) -> dict[str, Any]:
     """What of the status decides."""
+    status = situation.status.model_copy(update={"rings": _without_members(situation)})
     blank, kept = AnalysisStatus(), status.analysis
     update: dict[str, Any] = {name: getattr(blank, name) for name in _MEASURED}
     if kept.comparison is not None:

@@ -44,7 +44,7 @@ def unavailable(facts: Facts) -> Move | None:
         if not facts.pods.ready or not room or _backs_off(facts):
             return Wait(WaitReason.CANARY_UNAVAILABLE, waits.awaits_pods)
         return _resume(facts)
-    if not facts.percent or facts.halted or not facts.stable:
+    if not facts.exposed or facts.halted or not facts.stable:
         return None  # without a stable revision nobody else serves: its tasks wait for its pods
     why = verdicts.why_unavailable(facts)
     if not why:
@@ -53,7 +53,7 @@ def unavailable(facts: Facts) -> Move | None:
         return Suspend(WaitReason.CANARY_UNAVAILABLE, why, overload=True)
     if facts.status.unavailable_count + 1 < UNAVAILABLE_TIMES:
         return Suspend(WaitReason.CANARY_UNAVAILABLE, why)
-    message = verdicts.unavailable_again(facts.percent, why)
+    message = verdicts.unavailable_again(facts.place, why)
     return Reject(Reason.UNAVAILABLE, message, "availability")
 
 
@@ -79,7 +79,7 @@ def shared_incident(facts: Facts) -> Move | None:
             return Wait(WaitReason.SHARED_INCIDENT, waits.awaits_stable)
         return _resume(facts, misfit=over)
     check = facts.first_check(CheckVerdict.SHARED)
-    if check is None or not facts.percent or facts.halted:
+    if check is None or not facts.exposed or facts.halted:
         return None
     if misfits.known(facts):
         return None  # it is held below, at the share that it has
@@ -87,7 +87,7 @@ def shared_incident(facts: Facts) -> Move | None:
     if follows is OnSharedIncident.HOLD:
         return None  # below, what is shared holds any raise
     if follows is OnSharedIncident.ROLLBACK and not holds.lacks_rows(facts):
-        message = verdicts.shared_condemns(facts.percent, check)
+        message = verdicts.shared_condemns(facts.place, check)
         return Reject(findings.reason(check), message, check.name)
     return Suspend(WaitReason.SHARED_INCIDENT, verdicts.shared(check))
 
@@ -103,7 +103,7 @@ def rows_missing(facts: Facts) -> Move | None:
             return Wait(WaitReason.ROWS_LOST, waits.awaits_rows)
         return _resume(facts)
     check = facts.first_check(CheckVerdict.BREACHED, CheckVerdict.UNCOMPARED)
-    if not lost or check is None or not facts.percent or facts.halted or not facts.stable:
+    if not lost or check is None or not facts.exposed or facts.halted or not facts.stable:
         return None
     return Suspend(WaitReason.ROWS_LOST, verdicts.lacks_rows(check))
 
@@ -123,7 +123,7 @@ def not_comparable(facts: Facts) -> Move | None:
             return Wait(WaitReason.NOT_COMPARABLE, waits.awaits_comparison)
         return _resume(facts)
     check = facts.first_check(CheckVerdict.UNCOMPARED)
-    if check is None or not facts.percent or facts.halted:
+    if check is None or not facts.exposed or facts.halted:
         return None
     if facts.first_check(CheckVerdict.BREACHED):
         return None  # condemned below, for what can be compared
@@ -132,7 +132,7 @@ def not_comparable(facts: Facts) -> Move | None:
         return None  # nothing raises it until stable has tasks enough, which then tell
     proven = not windows_only_suspend(facts) or _is_over(facts, check)
     if comparable and proven and again >= (MOST_UNCOMPARED if check.stable_above else 1):
-        message = verdicts.uncompared_again(facts.percent, check)
+        message = verdicts.uncompared_again(facts.place, check)
         return Reject(findings.reason(check), message, check.name)
     return Suspend(WaitReason.NOT_COMPARABLE, verdicts.no_rival(check))
 
@@ -161,7 +161,7 @@ def spend_cap(facts: Facts) -> Move | None:
         stop = facts.suspension.stop
         until = condition.moment(stop.until) if stop and stop.until else None
         return Wait(WaitReason(facts.suspended_for), waits.stopped, until)
-    if not facts.percent or facts.halted:
+    if not facts.exposed or facts.halted:
         return None
     if spent := spending.reached(facts):
         why = verdicts.used_up(spent, facts)
@@ -197,7 +197,7 @@ def guardrail(facts: Facts) -> Move | None:
     follows = facts.situation.spec.analysis.guardrails.on_stable
     if not facts.stable and follows is OnStable.REPORT:
         return None
-    return Reject(findings.reason(check), verdicts.breached(facts.percent, check), check.name)
+    return Reject(findings.reason(check), verdicts.breached(facts.place, check), check.name)
 
 
 def evidence_of_harm(facts: Facts) -> Move | None:
@@ -206,7 +206,7 @@ def evidence_of_harm(facts: Facts) -> Move | None:
     It may be looked at as often as one likes. While the canary is off, nothing is asked.
     """
     known = comparing(facts)
-    if known is None or not facts.percent or facts.halted:
+    if known is None or not facts.exposed or facts.halted:
         return None
     pauses = facts.situation.spec.analysis.on_regression is OnRegression.PAUSE
     if pauses or holds.lacks_rows(facts) or not known.strengths.condemns:

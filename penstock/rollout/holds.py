@@ -38,7 +38,7 @@ def not_ready(facts: Facts) -> Move | None:
     if facts.situation.store_error:  # without Redis no pod is ready: that is not the pods' fault
         return Wait(WaitReason.STORE_UNAVAILABLE, waits.store_unavailable)
     left = UNAVAILABLE_SECONDS - facts.seconds_unready()
-    until = facts.now + timedelta(seconds=left) if facts.percent and facts.stable else None
+    until = facts.now + timedelta(seconds=left) if facts.exposed and facts.stable else None
     return Wait(WaitReason.CANARY_NOT_READY, waits.not_ready, until)
 
 

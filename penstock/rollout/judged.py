@@ -6,7 +6,7 @@ from penstock.analysis.expected import Expected
 from penstock.analysis.guardrails import Finding
 from penstock.api.analysis import Analysis, GuardrailMode, Yardstick
 from penstock.api.comparison import OnRegression
-from penstock.api.rollout import AgentRolloutStatus
+from penstock.api.rollout import AgentRolloutStatus, Stage
 from penstock.rollout import path
 
 #: Whether a canary is under way, its first route version, when it last came back, and who is stable.
@@ -36,8 +36,8 @@ class Judged:
 def compares(declared: Analysis, status: AgentRolloutStatus) -> bool:
     """Whether the comparison condemns in place of the guardrails, which only take users off then.
 
-    Where its findings are left to people, where the letter of a limit is asked for, or where there is no stable
-    revision, guardrails condemn.
+    Where its findings are left to people, where the letter of a limit is asked for, where there is no stable
+    revision, or while chosen users go first, who are compared with nobody, guardrails condemn.
     """
     return (
         declared.comparison is not None
@@ -45,4 +45,5 @@ def compares(declared: Analysis, status: AgentRolloutStatus) -> bool:
         and declared.on_regression is OnRegression.ROLLBACK
         and declared.guardrails.mode is GuardrailMode.CREDIBLE
         and path.under_way(status)
+        and status.stage is not Stage.RINGS
     )

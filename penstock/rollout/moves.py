@@ -8,6 +8,7 @@ from penstock.analysis.guardrails import Finding
 from penstock.api.analysis import Reason
 from penstock.api.interruptions import SpendStop
 from penstock.api.reasons import WaitReason
+from penstock.api.rings import Ring
 from penstock.api.rollout import Source
 from penstock.rollout.facts import Facts
 
@@ -130,6 +131,14 @@ class Anew:
 
 
 @dataclass(frozen=True)
+class OpenRing:
+    """The users of a ring are given the canary: of the next one, or of one that was edited or comes back."""
+
+    ring: Ring
+    requested: bool = False
+
+
+@dataclass(frozen=True)
 class Advance:
     """The automatic path goes on to a step (None: the final hold), at this share.
 
@@ -201,6 +210,7 @@ Action = (
     | SetShare
     | Keep
     | Anew
+    | OpenRing
     | Advance
     | Promote
     | Undo

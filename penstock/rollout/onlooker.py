@@ -32,6 +32,7 @@ from penstock.rollout import (
     path,
     proofs,
     returning,
+    ring_checks,
     shadow_stage,
 )
 from penstock.rollout.facts import Facts
@@ -175,9 +176,14 @@ def _holder(facts: Facts, moves: Sequence[Move | None]) -> int | None:
 def _asked_by(facts: Facts) -> Check | None:
     """Who asks for what is awaited, where that goes by what the operator alone knows."""
     in_shadow = facts.status.stage is Stage.SHADOW
+    in_ring = facts.in_rings and bool(facts.status.rings)
     match facts.status.waiting:
         case WaitReason.AWAITING_EVIDENCE | WaitReason.ANALYSIS_UNCLEAR if in_shadow:
             return shadow_stage.copies_awaited
+        case WaitReason.AWAITING_EVIDENCE | WaitReason.ANALYSIS_UNCLEAR | WaitReason.HOLDING if (
+            in_ring
+        ):
+            return ring_checks.rings_first
         case WaitReason.AWAITING_EVIDENCE:
             compared = facts.situation.spec.analysis.comparison is not None
             return proofs.not_proven if compared else checks.evidence_not_sufficient

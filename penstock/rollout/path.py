@@ -72,13 +72,16 @@ def target(strategy: Strategy, status: AgentRolloutStatus) -> int:
 
 
 def label(strategy: Strategy, status: AgentRolloutStatus) -> str:
-    """Progress for people: "2/3", "final", or "-" when nothing is under way."""
+    """Progress for people: "ring 1/2", "2/3", "final", or "-" when nothing is under way."""
     if status.stage is Stage.DONE:
         return "-"
     if status.stage is Stage.FINAL_HOLD:
         return "final"
     if status.stage is Stage.SHADOW:
         return "shadow"
+    if status.stage is Stage.RINGS:
+        names = {ring.name for ring in strategy.rings or ()} | {one.name for one in status.rings}
+        return f"ring {len(status.rings)}/{len(names)}"
     reached = status.current_step_index + 1 if started(status) else 0
     if status.share.source is Source.SETPOINT and not status.share.percent:
         reached = 0

@@ -12,6 +12,7 @@ from penstock.rollout import (
     holds,
     proofs,
     returning,
+    ring_checks,
     shadow_stage,
     watch,
 )
@@ -71,7 +72,8 @@ POLICY: Final = (
     Entry(returning.within_window, "under a ceiling it climbs by steps, as any other", free=True),
     Entry(deadline.exceeded, "who returns to what was good waits for nothing that could be late"),
     Entry(shadow_stage.copies_awaited, "no clock runs before there are users", free=True),
-    Entry(checks.first_step, "no user is given to who has not been tried on copies"),
+    Entry(ring_checks.rings_first, "no user is given to who has not been tried on copies"),
+    Entry(checks.first_step, "who was chosen goes before who is drawn"),
     Entry(checks.hold_not_over, "a hold is over only where a step was entered"),
     Entry(checks.evidence_unclear, "a person is asked for nothing that time may settle"),
     Entry(checks.evidence_suspect, "more tasks do not settle what a person must"),

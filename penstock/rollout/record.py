@@ -150,6 +150,7 @@ def _parameters(facts: Facts) -> dict[str, Any]:
         name: block.model_dump(mode="json", by_alias=True, exclude_none=True, warnings=False)
         for name, block in blocks.items()
     }
+    given.count_names(found["strategy"])
     return {**found, "unit": spec.unit.value}
 
 

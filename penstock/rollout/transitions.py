@@ -9,7 +9,7 @@ from penstock.api.interruptions import Suspension
 from penstock.api.reasons import EventReason, WaitReason
 from penstock.api.rollout import AgentRolloutStatus, Source, Stage
 from penstock.api.strategy import StepApproval
-from penstock.rollout import beginning, braking, moves, numbers, path, undoing
+from penstock.rollout import beginning, braking, moves, numbers, path, ringing, undoing
 from penstock.rollout.changes import (
     NOWHERE,
     Change,
@@ -27,7 +27,7 @@ from penstock.rollout.facts import (
     Facts,
 )
 from penstock.rollout.situation import Happening
-from penstock.rollout.words import answers, events, verdicts
+from penstock.rollout.words import answers, events, ringed, verdicts
 
 
 def change(move: moves.Action, facts: Facts) -> Change:  # noqa: C901, PLR0911, PLR0912 - a case a move
@@ -57,6 +57,8 @@ def change(move: moves.Action, facts: Facts) -> Change:  # noqa: C901, PLR0911, 
             return _keep(facts)
         case moves.Anew():
             return _anew(facts)
+        case moves.OpenRing():
+            return ringing.opened(move, facts)
         case moves.Advance():
             return _advance(move, facts)
         case moves.Promote():
@@ -184,7 +186,7 @@ def _resume(move: moves.Resume, facts: Facts) -> Change:
     source = Source.AUTOMATIC if percent == back else Source.CEILING
     approved = facts.status.step_approved and not trial  # it was given for another share
     update = {
-        **fresh_step(facts),
+        **(ringing.begun_anew(facts) if facts.in_rings else fresh_step(facts)),
         "step_approved": approved,
         **(_implied(facts, back) if trial else _standing(facts, back)),
         "share": share(facts, percent, source),
@@ -252,9 +254,9 @@ def _set_share(move: moves.SetShare, facts: Facts) -> Change:
 
 
 def _stage_at(facts: Facts, percent: int) -> Stage:
-    """A share above 0 ends the stage of copies; while there is none it lasts."""
-    in_shadow = facts.status.stage is Stage.SHADOW and not percent
-    return Stage.SHADOW if in_shadow else Stage.STEPS
+    """A share above 0 ends the stages of copies and of rings; while there is none they last."""
+    before = facts.status.stage in (Stage.SHADOW, Stage.RINGS)
+    return facts.status.stage if before and not percent else Stage.STEPS
 
 
 def _told_of_share(facts: Facts, move: moves.SetShare) -> tuple[Happening, ...]:
@@ -279,6 +281,8 @@ def _approved_by_setpoint(facts: Facts, percent: int) -> tuple[Happening, ...]:
 
 def _keep(facts: Facts) -> Change:
     percent = facts.percent
+    if facts.in_rings and facts.status.chosen:  # of the steps that come later
+        return Change(updated(facts, {"steps_hash": path.steps_hash(facts.strategy)}))
     fresh = fresh_step(facts) if percent else {"step_started_at": None}
     source = Source.AUTOMATIC if percent else Source.NONE
     update = {
@@ -315,6 +319,8 @@ def _advance(move: moves.Advance, facts: Facts) -> Change:
     if move.requested:
         update |= answered(facts, answers.enters(facts, move) + answers.skipped(facts))
     told = [Happening(EventReason.STEP_STARTED, events.entered(facts, move))]
+    if facts.in_rings and facts.status.rings:
+        told.insert(0, Happening(EventReason.STEP_PASSED, ringed.left(facts)))
     if facts.started:
         told.insert(0, Happening(EventReason.STEP_PASSED, events.left(facts)))
     return Change(updated(facts, update), tuple(told))

@@ -55,7 +55,8 @@ def _undone(facts: Facts, revision: str, move: moves.Undo) -> Verdict:
     """The rejection of a revision that is left: of the canary in flight, or of stable."""
     tried = revision == former.in_flight(facts)
     percent = facts.percent if tried else 100 - facts.percent
-    reason, message, check = Reason.ABORTED, verdicts.undone(percent, move.revision), None
+    place = facts.place if tried else f"{percent} %"
+    reason, message, check = Reason.ABORTED, verdicts.undone(place, move.revision), None
     if move.broken:
         message = watching.rolled_back(percent, move.broken, move.revision)
         reason, check = findings.reason(move.broken), move.broken.name

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from penstock import rings
 from penstock.access import Access, Heard
 from penstock.effects import HarmDone
 from penstock.errors import StoreRefused
@@ -305,7 +306,8 @@ def route_record(route: Route) -> tuple[str, ...]:
     split = route.split
     share = (split.stable, split.canary, str(split.percent), split.salt, str(split.unit))
     admission = (str(int(split.suspended)), str(route.max_queued), _rates(route.rates))
-    declared = (route.budget_mark, route.restrictions, route.harm, route.shadow)
+    chosen = rings.mark(split.chosen)
+    declared = (route.budget_mark, route.restrictions, route.harm, route.shadow, chosen)
     return (route.uid, str(route.epoch), str(route.version), *share, *admission, *declared)
 
 

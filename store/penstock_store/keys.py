@@ -15,6 +15,7 @@
     T:sess:<tenant>:<id>    hash    pin, unfinished task and conversation of a session
     T:wait:<tenant>:<id>    list    tasks of a session that wait for the one before
     T:outcomes              stream  outcome rows
+    T:rings                 hash    who goes first, by digest, with the number of the ring
     T:recent                list    the last parts of the newest tasks' ids, newest first
     T:waits                 zset    sessions in which tasks wait for an earlier one
     T:sessions:<tenant>     zset    a tenant's sessions, by the ms at which each ends

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from penstock import rings
 from penstock.errors import StaleWrite, StoreRefused
 from penstock.names import AgentKey
 from penstock.task import task_id
@@ -134,6 +135,7 @@ def _looked(said: Any) -> Look | StoreRefused:
 
 def _route_arguments(route: Route, instead_of: tuple[int, int] | None) -> list[str | int]:
     record: list[str | int] = [*codec.route_record(route)]
+    record.append(rings.written(route.split.chosen))
     record.append("{} {}".format(*instead_of) if instead_of else "")
     for revision in route.revisions.values():
         limits = revision.limits

@@ -135,7 +135,7 @@ def plan_agent(world: World) -> Plan:
         budget_in_force=world.look.budget_mark if world.look else "",
         route_in_force=world.look.route_record if world.look else (),
         instead_of=world.instead_of,
-        in_flight=bool(course.split.canary and course.split.percent),
+        in_flight=course.split.tries,
         course=course,
         lulls={crew.known.name: crew.lull for crew in crews if crew.lull},
         look_again_seconds=due.seconds,

@@ -111,7 +111,7 @@ class Reconciler:
         """Whether a canary has users, by what the cache holds: its passes come first."""
         found = self.sources.cache.of_agent(ROLLOUT, key)
         statuses = [reading.rollout_status(rollout).value for rollout in found]
-        return any(path.under_way(status) and status.share.percent for status in statuses)
+        return any(path.under_way(status) and status.split.tries for status in statuses)
 
     async def _gone(self, key: AgentKey) -> None:
         """Report to AgentRollouts that name an Agent which does not exist."""

@@ -17,7 +17,7 @@ NOTHING_COUNTED: Final = "no task of it is counted yet"
 def breaks(facts: Facts, check: Finding) -> str:
     """It breaks a limit, and keeps its users: a person decides."""
     return (
-        f"Held at {facts.percent} %: {findings.line(check)}; no other revision could serve its users, so it "
+        f"Held at {facts.place}: {findings.line(check)}; no other revision could serve its users, so it "
         "keeps them (guardrails.onStable: Report). It goes on by itself when the limit is kept again. "
         f"Abort: {_ask(facts, Verb.ABORT)} Or promote: {_ask(facts, Verb.PROMOTE)}"
     )
@@ -39,7 +39,7 @@ def began(canary: str) -> str:
 def awaits_evidence(facts: Facts, so_far: str) -> str:
     """How many tasks are still missing, where no other side could have any."""
     return (
-        f"Held at {facts.percent} % for evidence: {facts.canary} needs {facts.step.min_tasks} counted tasks "
+        f"Held at {facts.place} for evidence: {facts.canary} needs {facts.step.min_tasks} counted tasks "
         f"since it began and one in this step; {so_far}. {_meanwhile(facts)}"
     )
 

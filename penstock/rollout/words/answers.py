@@ -116,7 +116,7 @@ def enters(facts: Facts, move: moves.Advance) -> str:
         where = "the final hold"
     else:
         where = f"step {move.index + 1}/{len(facts.strategy.steps)}"
-    return f"{facts.canary} enters {where}: {facts.percent} % to {move.percent} %"
+    return f"{facts.canary} enters {where}: {facts.place} to {move.percent} %"
 
 
 def skipped(facts: Facts) -> str:

@@ -10,6 +10,7 @@ from penstock.rollout.requests import Verb
 from penstock.traffic import Arm
 
 TOO_FEW: Final = "too few tasks of both sides have ended"
+CHOSEN: Final = "only users who were chosen have tried it"
 NOT_COMPARED: Final = "it was not compared with stable yet"
 SUSPICIOUS: Final = "something speaks against it"
 UNAPPROVED: Final = "a step that is left wants an approval"
@@ -41,7 +42,7 @@ def rolled_back(facts: Facts, missing: WaitReason) -> str:
         f"; {findings.title(check)} {findings.of_canary(check)}" for check in facts.checks
     )
     return (
-        f"rolled back at {facts.percent} %: {_late(facts)}, and {_MISSING[missing]}: {ours} tasks of it"
+        f"rolled back at {facts.place}: {_late(facts)}, and {_MISSING[missing]}: {ours} tasks of it"
         + f" and {theirs} of stable" * bool(facts.stable)
         + seen
     )
@@ -55,7 +56,7 @@ def promoted(facts: Facts) -> str:
 def _late(facts: Facts) -> str:
     limit = facts.strategy.deadline_seconds
     return (
-        f"{facts.canary} has waited at {facts.percent} % for {limit} s "
+        f"{facts.canary} has waited at {facts.place} for {limit} s "
         "(strategy.progressDeadlineSeconds)"
     )
 

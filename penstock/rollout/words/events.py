@@ -57,17 +57,18 @@ def rolled_back(facts: Facts, verdict: Verdict) -> str:
 
 def suspended(facts: Facts, why: str) -> str:
     """The canary is taken off for a while."""
-    return f"{facts.canary} was taken off at {facts.percent} %: {why}."
+    return f"{facts.canary} was taken off at {facts.place}: {why}."
 
 
 def stopped(facts: Facts, why: str) -> str:
     """The canary has used up what it may spend."""
-    return f"{facts.canary} was stopped at {facts.percent} %: {why}."
+    return f"{facts.canary} was stopped at {facts.place}: {why}."
 
 
 def resumed(facts: Facts, percent: int, move: moves.Resume) -> str:
     """It has users again; by a person's word, whatever it has spent, or for being no incident."""
-    so = ""
+    so, rings = "", facts.status.rings if facts.in_rings else ()
+    place = f"ring {rings[-1].name}" if rings else f"{percent} %"
     if move.unbounded:
         spends = "spends what the Agent's own budgets allow"
         if facts.suspended_for == WaitReason.HARM_BUDGET_REACHED:
@@ -75,7 +76,7 @@ def resumed(facts: Facts, percent: int, move: moves.Resume) -> str:
         so = f" by request, and {spends}"
     elif move.misfit:
         so = f": {misfits.no_incident(move.misfit)}"
-    return f"{facts.canary} comes back to {percent} %{so}."
+    return f"{facts.canary} comes back to {place}{so}."
 
 
 # ------------------------------------------------------------------------------------- share
@@ -85,7 +86,7 @@ def share_set(facts: Facts, move: moves.SetShare) -> str:
     """The share moved by somebody's word, or for want of it."""
     by = {Source.SETPOINT: "by setpoint", Source.CEILING: "by a left-over setpoint (a ceiling)"}
     return (
-        f"{facts.canary}: {facts.percent} % to {move.percent} % "
+        f"{facts.canary}: {facts.place} to {move.percent} % "
         f"{by.get(move.source, 'after the ceiling went')}."
     )
 

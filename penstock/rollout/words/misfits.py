@@ -31,7 +31,7 @@ def held(facts: Facts, check: Finding) -> str:
         else f"the canary was taken off for that {kept.incidents} times"
     )
     return (
-        f"Held at {facts.percent} %: stable itself is over a limit: {findings.line(check)}; {why}, so the "
+        f"Held at {facts.place}: stable itself is over a limit: {findings.line(check)}; {why}, so the "
         f"limit does not fit, or stable is ill. {raise_it(facts, check)} "
         f"Or promote: {_ask(facts, Verb.PROMOTE)} Or abort: {_ask(facts, Verb.ABORT)}"
     )

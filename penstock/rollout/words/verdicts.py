@@ -41,9 +41,9 @@ def shared(check: Finding) -> str:
     return f"{findings.line(check)}: stable is over the limit too"
 
 
-def shared_condemns(percent: int, check: Finding) -> str:
+def shared_condemns(place: str, check: Finding) -> str:
     """Stable fails as well, and that is declared to condemn."""
-    return f"rolled back at {percent} %: {shared(check)} (onSharedIncident: Rollback)"
+    return f"rolled back at {place}: {shared(check)} (onSharedIncident: Rollback)"
 
 
 def lacks_rows(check: Finding) -> str:
@@ -94,30 +94,30 @@ def _same_window(one: Limit, other: Limit) -> bool:
 # ---------------------------------------------------------------------------------- rejected
 
 
-def aborted(percent: int) -> str:
+def aborted(place: str) -> str:
     """A person took the canary off."""
-    return f"rolled back at {percent} %: aborted by request"
+    return f"rolled back at {place}: aborted by request"
 
 
-def unavailable_again(percent: int, why: str) -> str:
+def unavailable_again(place: str, why: str) -> str:
     """It could not serve its share for the second time."""
-    return f"rolled back at {percent} %: unavailable for the second time: {why}"
+    return f"rolled back at {place}: unavailable for the second time: {why}"
 
 
-def breached(percent: int, check: Finding) -> str:
+def breached(place: str, check: Finding) -> str:
     """It broke a guardrail, clearly and by itself."""
-    return f"rolled back at {percent} %: {findings.line(check)}"
+    return f"rolled back at {place}: {findings.line(check)}"
 
 
-def uncompared_again(percent: int, check: Finding) -> str:
+def uncompared_again(place: str, check: Finding) -> str:
     """It broke a guardrail without a rival, and stable was well."""
     again = "it was taken off for this before, and stable was well while it had all users"
-    return f"{breached(percent, check)}; {again}"
+    return f"{breached(place, check)}; {again}"
 
 
-def undone(percent: int, goal: str) -> str:
+def undone(place: str, goal: str) -> str:
     """What becomes of a revision that is left for a former one."""
-    return f"undone at {percent} % by request: back to {goal}"
+    return f"undone at {place} by request: back to {goal}"
 
 
 def stays_rejected(facts: Facts) -> str:
@@ -152,14 +152,14 @@ def examples(shown: Iterable[Sample]) -> str:
 # ------------------------------------------------------------------- superseded, and promoted
 
 
-def superseded_by(percent: int, canary: str) -> str:
+def superseded_by(place: str, canary: str) -> str:
     """Another revision is tried in its place."""
-    return f"superseded at {percent} %: superseded by {canary}"
+    return f"superseded at {place}: superseded by {canary}"
 
 
-def superseded_by_stable(percent: int, stable: str) -> str:
+def superseded_by_stable(place: str, stable: str) -> str:
     """The Agent declares again what serves."""
-    return f"superseded at {percent} %: the Agent is back at {stable}"
+    return f"superseded at {place}: the Agent is back at {stable}"
 
 
 def on_record(canary: str) -> str:

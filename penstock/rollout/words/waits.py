@@ -154,7 +154,7 @@ def awaits_capacity(facts: Facts, percent: int) -> str:
     capacity = facts.situation.capacity
     ready, needed = (capacity.ready, capacity.needed(percent)) if capacity else (0, 0)
     return (
-        f"Held at {facts.percent} % for workers: {percent} % needs room for {needed} tasks at a "
+        f"Held at {facts.place} for workers: {percent} % needs room for {needed} tasks at a "
         f"time, the ready pods of {facts.canary} have room for {ready}."
     )
 
@@ -162,7 +162,7 @@ def awaits_capacity(facts: Facts, percent: int) -> str:
 def queue_is_old(facts: Facts) -> str:
     """A queue that ages is given nothing more."""
     return (
-        f"Held at {facts.percent} % for workers: the oldest task of {facts.canary} has waited "
+        f"Held at {facts.place} for workers: the oldest task of {facts.canary} has waited "
         f"{facts.queue_age(facts.canary):.0f} s."
     )
 
@@ -178,7 +178,7 @@ def awaits_rows(facts: Facts) -> str:
 def rows_lost(facts: Facts) -> str:
     """Outcome rows were trimmed or lost before they were counted."""
     return (
-        f"Held at {facts.percent} %: outcome rows were lost before they were counted, so the step "
+        f"Held at {facts.place}: outcome rows were lost before they were counted, so the step "
         "begins anew. It goes on by itself when what was lost would be out of the window."
     )
 
@@ -226,7 +226,7 @@ def not_ready(facts: Facts) -> str:
 def paused(facts: Facts) -> str:
     """What pause means and how it ends."""
     return (
-        f"spec.paused is true: {facts.canary} stays at {facts.percent} %, rollback still acts. "
+        f"spec.paused is true: {facts.canary} stays at {facts.place}, rollback still acts. "
         f"Go on: {commands.unpause(facts.situation)}"
     )
 
@@ -282,7 +282,7 @@ def _label(facts: Facts) -> str:
 def unclear(facts: Facts, check: Finding) -> str:
     """Over the limit, yet not to be blamed: a person decides."""
     return (
-        f"Held at {facts.percent} %: {findings.line(check)}; the canary is not clearly worse than "
+        f"Held at {facts.place}: {findings.line(check)}; the canary is not clearly worse than "
         f"stable, so a person decides. Abort: {_ask(facts, Verb.ABORT)} "
         f"Or promote: {_ask(facts, Verb.PROMOTE)}"
     )
@@ -291,7 +291,7 @@ def unclear(facts: Facts, check: Finding) -> str:
 def shared(facts: Facts, check: Finding) -> str:
     """Stable is over its limit as well, and the canary keeps its users."""
     return (
-        f"Held at {facts.percent} %: {findings.title(check)} of {facts.canary} is over the limit of "
+        f"Held at {facts.place}: {findings.title(check)} of {facts.canary} is over the limit of "
         f"{findings.limit(check)}, and so is that of stable. It goes on by itself when stable is within its "
         f"limits again. Abort: {_ask(facts, Verb.ABORT)}"
     )
@@ -302,7 +302,7 @@ def callers_cancel(facts: Facts) -> str:
     counts = facts.status.analysis
     ours, theirs = _cancelled(counts.step_canary), _cancelled(counts.step_stable)
     return (
-        f"Held at {facts.percent} %: callers cancelled {ours} tasks of the canary in this step and "
+        f"Held at {facts.place}: callers cancelled {ours} tasks of the canary in this step and "
         f"{theirs} of stable. Cancelled tasks count for nobody and may hide that it is slow, so a person "
         f"decides. Abort: {_ask(facts, Verb.ABORT)} Or promote: {_ask(facts, Verb.PROMOTE)}"
     )
@@ -320,7 +320,7 @@ def suspect(facts: Facts, check: Finding) -> str:
             "the comparison condemns it once that is proven at any look, and more tasks will tell"
         )
     return (
-        f"Held at {facts.percent} % for evidence: {findings.line(check)}; {said}. Abort: {_ask(facts, Verb.ABORT)} "
+        f"Held at {facts.place} for evidence: {findings.line(check)}; {said}. Abort: {_ask(facts, Verb.ABORT)} "
         f"Or promote without: {_ask(facts, Verb.PROMOTE)}"
     )
 
@@ -337,7 +337,7 @@ def awaits_evidence(facts: Facts) -> str:
     if not facts.stable:
         return alone.awaits_evidence(facts, _so_far("it", counts.canary, counts.step_canary))
     return (
-        f"Held at {facts.percent} % for evidence: each side needs {facts.step.min_tasks} counted "
+        f"Held at {facts.place} for evidence: each side needs {facts.step.min_tasks} counted "
         "tasks since the canary began and one in this step; "
         f"{_so_far('the canary', counts.canary, counts.step_canary)}, "
         f"{_so_far('stable', counts.stable, counts.step_stable)}."

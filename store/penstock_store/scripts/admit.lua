@@ -49,7 +49,23 @@ local function pinned()
   return {revision = pin[2], arm = pin[3], begin = pin[4], active = pin[6]}
 end
 
+-- The number of the ring that the user or the tenant is in, nil where none of them was chosen.
+local function ring_number()
+  if (route.rings or "") == "" or route.ringsOf ~= route.version or route.candidate == "" then return nil end
+  local function member(kind, name)
+    return string.sub(redis.sha1hex(route.salt .. ":" .. kind .. ":" .. name), 1, RING_DIGITS)
+  end
+  local found = call("HMGET", RINGS, member("user", user), member("tenant", tenant))
+  if not (found[1] or found[2]) then return nil end
+  for number = FIRST_RING, FIRST_RING + MOST_RINGS - 1 do -- another hand may have written any other
+    local said = tostring(number)
+    if found[1] == said or found[2] == said then return number end
+  end
+end
+local ring = ring_number()
+
 local function fresh()
+  if ring then return {revision = route.candidate, arm = "C", begin = "0"} end
   if route.candidate ~= "" and bucket < tonumber(route.percent) then
     return {revision = route.candidate, arm = "C", begin = route.version}
   end
@@ -82,6 +98,7 @@ local moved = to ~= pin.revision
 if moved then pin.revision, pin.arm, pin.begin = to, "S", "0" end
 if pin.revision == route.candidate then pin.arm = "C" end
 if pin.revision == route.stable then pin.arm = "S" end
+if ring and pin.arm == "C" then bucket, pin.begin = ring, "0" end -- chosen, not drawn: no sample of the comparison
 
 local longest = tonumber(call("HGET", revision_key(pin.revision), "inputChars") or input_chars)
 if input_chars > longest then return {"input-too-long", longest} end

@@ -108,7 +108,7 @@ for _, revision in ipairs(call("SMEMBERS", REVISIONS)) do
   if not named[revision] and holds_tasks(revision) then works[#works + 1] = work(revision) end
 end
 return {
-  NOW, call("HMGET", ROUTE, "uid", "epoch", "version", "stable", "candidate", "percent", "salt", "unit", "suspended", "maxQueued", "rates", "budget", "restrictions", "harm", "shadow"),
+  NOW, call("HMGET", ROUTE, "uid", "epoch", "version", "stable", "candidate", "percent", "salt", "unit", "suspended", "maxQueued", "rates", "budget", "restrictions", "harm", "shadow", "rings"),
   id_of(call("XRANGE", OUTCOMES, "-", "+", "COUNT", 1)),
   id_of(call("XREVRANGE", OUTCOMES, "+", "-", "COUNT", 1)), works, waiting_tasks(), is_trimmed(),
   call("HGETALL", spend_key()), spending(), has_overdue_calls(), marked(), harm.seen(), effected(), copied(), unpack(parked()),

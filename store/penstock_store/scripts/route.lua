@@ -1,7 +1,8 @@
 -- Put a route in force. Answers {"stale", the "epoch version" in force} or {"ok", how many revisions hold a former agent's tasks}.
 -- KEYS: tag, route, outcomes.
 -- ARGV: uid, epoch, version, stable, candidate, percent, salt, unit, suspended, most queued (0: as the installation
---       has it), rates, mark of the budget, restrictions, what the canary may do, copies of tasks for it, "epoch version" of a record that gives way though it is higher, then per revision: hash, standing, inputChars, queueSeconds, wallSeconds,
+--       has it), rates, mark of the budget, restrictions, what the canary may do, copies of tasks for it, what tells its rings from others ("": none), their
+--       members ring by ring (see penstock.rings.written), "epoch version" of a record that gives way though it is higher, then per revision: hash, standing, inputChars, queueSeconds, wallSeconds,
 --       declared version, what its end users read where a task is escalated, where there is no answer, and where the model refuses.
 -- uses: agent
 local function counter(text) -- 0 for what is none: whoever has a worker's credentials can write here
@@ -15,10 +16,11 @@ if same then
   local e, v = counter(route.epoch), counter(route.version)
   local older = epoch < e or (epoch == e and version < v)
   local in_force = string.format("%.0f %.0f", e, v)
-  if older and ARGV[16] ~= in_force then return {"stale", in_force} end
+  if older and ARGV[18] ~= in_force then return {"stale", in_force} end
 end
 
 local was_tried = same and tried()
+local was_ringed = same and route.rings or ""
 
 if not same then
   for _, key in ipairs({OUTCOMES, RECENT, WAITS, TAIL, VERSIONS}) do call("PERSIST", key) end
@@ -26,13 +28,37 @@ if not same then
 end
 call("HSET", ROUTE, "uid", uid, "epoch", ARGV[2], "version", ARGV[3], "stable", ARGV[4],
   "candidate", ARGV[5], "percent", ARGV[6], "salt", ARGV[7], "unit", ARGV[8], "suspended", ARGV[9], "maxQueued", ARGV[10],
-  "rates", ARGV[11], "budget", ARGV[12], "restrictions", ARGV[13], "harm", ARGV[14], "shadow", ARGV[15])
+  "rates", ARGV[11], "budget", ARGV[12], "restrictions", ARGV[13], "harm", ARGV[14], "shadow", ARGV[15],
+  "rings", ARGV[16], "ringsOf", ARGV[3])
 if not same then call("HDEL", ROUTE, "resumedAt", "evidenceUntil") end
 if same and SUSPENDED and ARGV[9] == "0" then call("HSET", ROUTE, "resumedAt", NOW) end
 
+-- Members by their digest, each with the number of its ring; one in two rings is in the first. An operator of the version
+-- before does not say "ringsOf", so that its routes have no ring.
+local function give_rings(text)
+  local number, known, pairs_here = FIRST_RING - 1, {}, {}
+  call("DEL", RINGS)
+  for ring in string.gmatch(text, "[^,]+") do
+    number = number + 1
+    for at = 1, #ring, RING_DIGITS do
+      local member = string.sub(ring, at, at + RING_DIGITS - 1)
+      if not known[member] then
+        known[member] = true
+        pairs_here[#pairs_here + 1], pairs_here[#pairs_here + 2] = member, number
+      end
+      if #pairs_here == 2000 then -- as many arguments as a call may have
+        call("HSET", RINGS, unpack(pairs_here))
+        pairs_here = {}
+      end
+    end
+  end
+  if #pairs_here > 0 then call("HSET", RINGS, unpack(pairs_here)) end
+end
+if ARGV[16] ~= was_ringed or call("EXISTS", RINGS) == (ARGV[16] == "" and 1 or 0) then give_rings(ARGV[17]) end
+
 call("DEL", VERSIONS)
 local listed, going_on = {}, false
-for i = 17, #ARGV, 9 do
+for i = 19, #ARGV, 9 do
   local hash = ARGV[i]
   listed[hash] = true
   if hash == ARGV[5] and ARGV[i + 1] ~= "Rejected" and ARGV[i + 1] ~= "Closed" then going_on = true end

@@ -63,6 +63,6 @@ end
 
 local left = call("SCARD", STALE)
 if route == nil and left == 0 then
-  for _, key in ipairs({OUTCOMES, RECENT, WAITS, TAIL, VERSIONS, T .. ":budget", T .. ":shadow:copies"}) do call("EXPIRE", key, ENDED_TASK_SECONDS) end
+  for _, key in ipairs({OUTCOMES, RECENT, WAITS, TAIL, VERSIONS, RINGS, T .. ":budget", T .. ":shadow:copies"}) do call("EXPIRE", key, ENDED_TASK_SECONDS) end
 end
 return {ended_here, left}

@@ -21,6 +21,7 @@ from penstock.rollout import (
     policy,
     proofs,
     returning,
+    ring_checks,
     shadow_stage,
     watch,
 )
@@ -37,6 +38,7 @@ from tests.unit.rollout.test_harm_budget import bounded as may_do
 from tests.unit.rollout.test_money import bounded, refused
 from tests.unit.rollout.test_returning import after_three
 from tests.unit.rollout.test_returning import declare as returns
+from tests.unit.rollout.test_rings import declare as ringed
 from tests.unit.rollout.test_shadow_stage import declare as shadowed
 from tests.unit.rollout.test_taken_off import ALONE, FEW
 from tests.unit.rollout.test_undo import after_c, trying_c2
@@ -258,10 +260,16 @@ NEIGHBOURS = [
         0, "NoCandidate", ("Promoted",),
     ),
     Case(
-        "who has not been tried on copies is given no user",
-        shadow_stage.copies_awaited, checks.first_step,
-        lambda: shadowed(stable_world()).apply(C).pods(C),
+        "who has not been tried on copies is given no user, chosen or not",
+        shadow_stage.copies_awaited, ring_checks.rings_first,
+        lambda: shadowed(ringed(stable_world())).apply(C).pods(C),
         0, "AwaitingEvidence", ("CandidateStarted",),
+    ),
+    Case(
+        "who was chosen goes before who is drawn",
+        ring_checks.rings_first, checks.first_step,
+        lambda: ringed(stable_world()).apply(C).pods(C),
+        0, "Holding", ("CandidateStarted", "StepStarted"),
     ),
     Case(
         "before the first step there is no hold",

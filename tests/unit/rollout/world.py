@@ -221,7 +221,7 @@ class World:
         arms = {arm: tally for arm, tally in self.measured.items() if tally.tasks}
         under_way = self.status.stage is not Stage.DONE
         since_version = self.status.analysis.since_version if under_way else 0
-        if not self.percent:
+        if not self.status.split.tries:
             arms = {arm: t for arm, t in arms.items() if arm is Arm.STABLE}
         window = (Stratum(now_ms // TICK_MS, since_version, arms),)
         return Observation(

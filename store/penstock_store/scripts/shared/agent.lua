@@ -51,6 +51,7 @@ local function spend_key() return T .. ":spend:" .. math.floor(NOW / 86400000) e
 local REVISIONS, STALE, RECENT = T .. ":revisions", T .. ":stale", T .. ":recent"
 local WAITS, TAIL, VERSIONS = T .. ":waits", T .. ":tail", T .. ":versions"
 local PARKED = T .. ":parked"
+local RINGS, FIRST_RING, MOST_RINGS, RING_DIGITS = T .. ":rings", 100, 16, 12 -- as penstock.rings has them
 
 local route = hash_at(ROUTE)
 local SUSPENDED = route ~= nil and route.suspended == "1"

@@ -1,0 +1,87 @@
+"""The stage before the percentage counts: users who were chosen by name go first, ring by ring. What of it stands where."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+from penstock import rings
+from penstock.api import condition
+from penstock.api.rings import MOST_GIVEN, MOST_MEMBERS, GivenRing, Ring
+from penstock.api.rollout import Stage
+from penstock.rollout.facts import Facts
+
+
+def following(facts: Facts) -> Ring | None:
+    """The first declared ring that was not given this canary yet; None where none is left, or the stage is over."""
+    if facts.status.stage not in (Stage.SHADOW, Stage.RINGS):
+        return None
+    given = {ring.name for ring in facts.status.rings}
+    if len(given) >= MOST_GIVEN:
+        return None
+    return next((ring for ring in _declared(facts) if ring.name not in given), None)
+
+
+def present(facts: Facts) -> Ring | None:
+    """The ring that was given the canary last, as it is declared now; None where it is not any more, or none was."""
+    given = facts.status.rings if facts.in_rings else ()
+    name = given[-1].name if given else ""
+    return next((ring for ring in _declared(facts) if ring.name == name), None)
+
+
+def returns(facts: Facts) -> bool:
+    """Whether users of rings were given this canary, and it is off since: by a setpoint of 0 that is gone."""
+    return facts.in_rings and bool(facts.status.rings) and not facts.status.chosen
+
+
+def grown(facts: Facts) -> Ring | None:
+    """A ring that was given the canary, and into which somebody came since."""
+    return next(iter(grown_all(facts).values()), None)
+
+
+def grown_all(facts: Facts) -> dict[str, Ring]:
+    """All such rings, by name."""
+    if not facts.in_rings:
+        return {}
+    kept = {ring.name: ring.members for ring in facts.status.rings}
+    named = (ring for ring in _declared(facts) if ring.name in kept)
+    return {ring.name: ring for ring in named if _members(facts, ring, kept) != kept[ring.name]}
+
+
+def opened(facts: Facts, ring: Ring) -> tuple[GivenRing, ...]:
+    """The rings of the status with one more, or with the members that it has now; nobody is taken out of any."""
+    kept = facts.status.rings
+    members = {one.name: one.members for one in kept}
+    now = condition.timestamp(facts.now)
+    given = GivenRing(name=ring.name, at=now, members=_members(facts, ring, members))
+    if ring.name not in members:
+        return (*kept, given)
+    same = (
+        one.model_copy(update={"members": given.members}) if one.name == ring.name else one
+        for one in kept
+    )
+    return tuple(same)
+
+
+def begun_at(facts: Facts, moment: str) -> dict[str, Any]:
+    """The hold of the present ring as one that began at a moment."""
+    *before, last = facts.status.rings
+    return {"rings": (*before, last.model_copy(update={"at": moment}))}
+
+
+def left_seconds(facts: Facts, ring: Ring) -> float:
+    """How much of a ring's hold is left; at most 0 once it is over."""
+    begun = facts.place_since
+    lasted = facts.now - condition.moment(begun) if begun else timedelta()
+    return ring.hold_seconds - lasted.total_seconds()
+
+
+def _declared(facts: Facts) -> Iterable[Ring]:
+    return facts.strategy.rings or ()
+
+
+def _members(facts: Facts, ring: Ring, kept: dict[str, str]) -> str:
+    """All who were in a ring since it was given this canary; past the bound nobody comes in any more."""
+    before = kept.get(ring.name, "")
+    now = rings.members(facts.status.salt, ring.users, ring.tenants)
+    both = rings.together(before, now) if before else now
+    return both if len(both) <= MOST_MEMBERS * rings.DIGITS else before

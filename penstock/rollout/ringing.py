@@ -1,0 +1,43 @@
+"""How the users of a ring are given the canary, and how its hold begins anew."""
+
+from typing import Any
+
+from penstock.api import condition
+from penstock.api.reasons import EventReason
+from penstock.api.rollout import Source, Stage
+from penstock.rollout import moves, ring_stage
+from penstock.rollout.changes import Change, answered, fresh_ring, share, updated
+from penstock.rollout.facts import Facts
+from penstock.rollout.situation import Happening
+from penstock.rollout.words import ringed
+
+
+def opened(move: moves.OpenRing, facts: Facts) -> Change:
+    """A ring is given the canary: its hold and its counts begin now, unless it has it already and was edited."""
+    rings = ring_stage.opened(facts, move.ring)
+    if facts.status.chosen and len(rings) == len(facts.status.rings):
+        grown = Happening(EventReason.PERCENT_CHANGED, ringed.grown(facts, move.ring) + ".")
+        return Change(updated(facts, {"rings": rings}), (grown,))
+    last = rings[-1].model_copy(update={"at": condition.timestamp(facts.now)})
+    message = ringed.opened(facts, move.ring, requested=move.requested)
+    update: dict[str, Any] = {
+        **fresh_ring(facts),
+        "stage": Stage.RINGS,
+        "share": share(facts, 0, Source.AUTOMATIC),
+        "rings": (*rings[:-1], last),
+        "delay": None,
+        "step_approved": False,
+        "held_percent": None,
+    }
+    if move.requested:
+        update |= answered(facts, message)
+    told = [Happening(EventReason.STEP_STARTED, message + ".")]
+    if facts.in_rings and facts.status.chosen:
+        told.insert(0, Happening(EventReason.STEP_PASSED, ringed.left(facts)))
+    return Change(updated(facts, update), tuple(told))
+
+
+def begun_anew(facts: Facts) -> dict[str, Any]:
+    """The present ring from the start: after the canary was off for a while."""
+    now = condition.timestamp(facts.now)
+    return {**fresh_ring(facts), **(ring_stage.begun_at(facts, now) if facts.status.rings else {})}

@@ -1,0 +1,60 @@
+"""What is said of users who go first, with the numbers that are missing and the command to type."""
+
+from datetime import datetime
+
+from penstock.api.rings import Ring
+from penstock.rollout import commands
+from penstock.rollout.facts import Facts
+from penstock.rollout.requests import Verb
+from penstock.traffic import Arm
+
+
+def holding(facts: Facts, ring: Ring, until: datetime) -> str:
+    """How long a ring still lasts, and what was seen in it."""
+    minutes = max(round((until - facts.now).total_seconds() / 60), 1)
+    return (
+        f"Ring {ring.name} has the canary, {facts.canary}, and nobody else: its hold lasts until "
+        f"{until.strftime('%H:%M:%S UTC')}, in about {minutes} min. {_go_on(facts)}"
+    )
+
+
+def awaits_tasks(facts: Facts, ring: Ring) -> str:
+    """Which ring has too few tasks, and what passes it."""
+    return (
+        f"Held at ring {ring.name} for evidence: its users, and those of rings before it, have ended "
+        f"{_tasks(facts)} tasks on {facts.canary} since it was opened, and its minTasks is "
+        f"{ring.min_tasks}. {_go_on(facts)}"
+    )
+
+
+def opened(facts: Facts, ring: Ring, *, requested: bool) -> str:
+    """Who is given the canary from now on."""
+    names = [
+        f"{len(found)} {kind}{'s' * (len(found) != 1)}"
+        for kind, found in (("user", ring.users), ("tenant", ring.tenants))
+        if found
+    ]
+    so = ", by request" if requested else ""
+    return f"{facts.canary} is given to ring {ring.name}: {' and '.join(names)}, and to nobody else yet{so}"
+
+
+def grown(facts: Facts, ring: Ring) -> str:
+    """Somebody came into a ring that has the canary."""
+    return f"Ring {ring.name} was edited: who came into it is given {facts.canary} from now on"
+
+
+def left(facts: Facts) -> str:
+    """A ring is over."""
+    return (
+        f"{facts.canary} leaves {facts.place}; its users keep it. They were chosen, so what they saw does "
+        "not enter the comparison."
+    )
+
+
+def _tasks(facts: Facts) -> int:
+    observed = facts.observation
+    return observed.in_step(Arm.CANARY).tasks if observed else 0
+
+
+def _go_on(facts: Facts) -> str:
+    return f"To pass it: {commands.request(facts.situation, Verb.PROMOTE, facts.canary)}"
