@@ -78,6 +78,16 @@ class Cells:
             self._strata = OrderedDict(sorted(self._strata.items()))
 
 
+def between(coarse: Cells, oldest_ms: int, begun_ms: int, fine: Iterable[Stratum]) -> list[Stratum]:
+    """Strata from one moment on up to another one, which the last of them is cut at."""
+    width_ms, fine = coarse.width * TICK_MS, list(fine)
+    return [
+        s if s.tick * TICK_MS + width_ms <= begun_ms else cut(s, coarse.width, fine, begun_ms)
+        for s in coarse.strata()
+        if oldest_ms <= s.tick * TICK_MS < begun_ms
+    ]
+
+
 def cut(stratum: Stratum, ticks: int, fine: Iterable[Stratum], begun_ms: int) -> Stratum:
     """The part of a stratum of so many ticks that is before a moment, which fine ones are cut at."""
     end = stratum.tick + ticks

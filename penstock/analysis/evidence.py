@@ -77,6 +77,7 @@ class Observation:
     nothing is tried. ``costs``: of stable's tasks of the last day, where that is asked for.
     ``rows``: the digest of the rows in the totals; ``scope``: what was counted.
     ``delays``: how late the last failures were known. ``drawn``: tasks of the newest sessions, by bucket.
+    ``chosen``: the window of users of rings beside those who are drawn, where the canary has both.
     ``stable``: the hash of whom the arm stable was counted of; empty: of whoever serves.
     """
 
@@ -101,6 +102,7 @@ class Observation:
     delays: Delays = field(default_factory=Delays)
     stable: str = ""
     drawn: Drawn = field(default_factory=Drawn)
+    chosen: "Observation | None" = None
 
     def ended_in_window(self, arm: Arm) -> Tally:
         """What became of one arm's tasks that ended in the window, whenever they were routed."""
@@ -164,4 +166,5 @@ class Observation:
             for strata in (self.window, self.older, self.ended)
         )
         failed = tuple(f for f in self.failed if f.routed_ms // TICK_MS * TICK_MS >= moment_ms)
-        return replace(self, window=window, older=older, ended=ended, failed=failed)
+        chosen = self.chosen.since(moment_ms) if self.chosen else None
+        return replace(self, window=window, older=older, ended=ended, failed=failed, chosen=chosen)

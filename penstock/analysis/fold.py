@@ -7,13 +7,13 @@ What is counted when:
 - Ended tasks count as they ended. Open ones count as slow once they have been worked on for longer
   than the latency limit, and as errors once they are overdue.
 - Moved tasks and those that are nobody's doing (``LeftOut``) are no samples: they are taken out.
-- With a canary, only sessions begun since its first route version are samples, on either side. Tasks of
-  users who were chosen are none; while these go first, they are the canary's only ones.
+- With a canary, only sessions begun since its first route version are samples, on either side, but for users
+  who were chosen: they are counted by themselves.
 
-A fold is additive and deterministic: the same rows give the same observation wherever they were
-cut into batches and wherever a restart fell between. It forgets what is older than the window
-plus the time after which a task is overdue. However long these are, there are at most MOST_TICKS
-strata of the window and as many before it: what a look costs does not grow with the span.
+A fold is additive and deterministic: the same rows give the same observation wherever they were cut into
+batches and wherever a restart fell between. It forgets what is older than the window plus the time after which
+a task is overdue. However long these are, there are at most MOST_TICKS strata of the window and as many before
+it: what a look costs does not grow with the span.
 
 While the kill switch is on, the clocks of tasks stand still: a halted task is neither late nor slow.
 """
@@ -41,13 +41,13 @@ from penstock.analysis.metrics import (
     as_total,
     of_arms,
     of_end,
-    total_of,
 )
 from penstock.analysis.pending import (
     LeftOut,
     Pending,
     Position,
     Task,
+    overdue_of_arms,
     position,
     text_of,
     with_late,
@@ -104,6 +104,7 @@ class Fold:
         self._coarse = self._fine if same else Cells(self.scope.coarse_ticks)
         self._outcomes = Cells(self.scope.fine_ticks)  # by the time of the end
         self.cohorts = Cohorts(self.scope.compared) if self.scope.compared else None
+        self.of_rings = Fold(self.scope.of_rings) if self.scope.of_rings else None
 
     @classmethod
     def resume(cls, scope: Scope, checkpoint: AnalysisStatus) -> "Fold":
@@ -114,12 +115,18 @@ class Fold:
         """
         fold = cls(scope, checkpoint.step_from, position(checkpoint.counted_through))
         fold.rows = RowChain.resume(checkpoint.rows, checkpoint.counted_through)
-        if scope.canary:
-            fold.total = of_arms(checkpoint.stable, checkpoint.canary)
-            fold.step = of_arms(checkpoint.step_stable, checkpoint.step_canary)
-        if scope.canary and scope.compared:
+        if not scope.canary:
+            return fold
+        fold.total = of_arms(checkpoint.stable, checkpoint.canary)
+        fold.step = of_arms(checkpoint.step_stable, checkpoint.step_canary)
+        if scope.compared:
             fold.cohorts = Cohorts.resume(scope.compared, checkpoint.comparison)
         return fold
+
+    def know(self, halts: Halts) -> None:
+        """When the kill switch was on, from now on."""
+        for fold in filter(None, (self, self.of_rings)):
+            fold.halts = halts
 
     def begin_step(self, step_from: str) -> None:
         """Count a new step: tasks routed after that row. To be called before rows are added."""
@@ -169,14 +176,14 @@ class Fold:
         """
         ends = position(first_kept), position(last_kept)
         for at in self._log.lost(*ends, self._last, trimmed=trimmed):
-            self._lose(at)
+            self.lose(at)
         self._log.pass_over(passed_over)
         for row in rows:
             at = position(row.id)
             if at <= self._last:
                 continue
             if self._log.breaks(at):
-                self._lose(at)
+                self.lose(at)
             if at[0] >= self._open.soonest_ms:
                 self._settle_overdue(at[0])
             if at[0] // TICK_MS != self._last[0] // TICK_MS:
@@ -184,24 +191,27 @@ class Fold:
             self._last = at
             self.rows.row(row, counted=self._is_counted(at))
             self._row(row, at)
+            if self.of_rings:
+                self.of_rings.add([row])
         self._last = max(self._last, position(through))
 
-    def _lose(self, first: Position) -> None:
+    def lose(self, first: Position) -> None:
         """Rows before this one are lost: how tasks ended that were open before it is unknown."""
         self._gap_at = max(self._gap_at, first[0])
         self.rows.gap(text_of(first), counted=first >= max(self._last, self.counted))
         for task in self._open.lose(first):
             self._no_sample(task)
+        if self.of_rings:
+            self.of_rings.lose(first)
 
     def observe(self, now_ms: int) -> Observation:
         """What the rows so far say at this moment (Redis time, not before the last row)."""
         begun = self.halts.earlier(now_ms, self.scope.window_ms)
-        late = self._open.so_far(now_ms, self.halts)
-        fine = self._fine.strata()
-        window = [s for s in fine if s.tick * TICK_MS >= begun]
+        late, fine = self._open.so_far(now_ms, self.halts), self._fine.strata()
+        window = (s for s in fine if s.tick * TICK_MS >= begun)
         return Observation(
-            now_ms=now_ms,
-            window=with_late(window, late, lambda task: task.fine),
+            now_ms,
+            with_late(window, late, lambda task: task.fine),
             older=with_late(self._older(fine, now_ms, begun), late, lambda task: task.coarse),
             total={arm: as_total(self.total[arm]) for arm in Arm},
             step={arm: as_total(self.step[arm]) for arm in Arm},
@@ -221,35 +231,23 @@ class Fold:
             costs=self.costs.seen() if self.costs else None,
             drawn=self._draws.seen(now_ms),
             delays=self._delays.since(self.halts.earlier(now_ms, self.scope.kept_ms), self.halts),
+            chosen=self.of_rings.observe(now_ms) if self.of_rings else None,
         )
 
     def _older(self, fine: list[Stratum], now_ms: int, begun: int) -> list[Stratum]:
         """The strata before the window that a late end can still change."""
-        width = self.scope.coarse_ticks * TICK_MS
-        oldest = self.halts.earlier(now_ms, self.scope.kept_ms) + width
-        strata = fine if self._coarse is self._fine else self._coarse.strata()
-        older = [s for s in strata if oldest <= s.tick * TICK_MS < begun]
-        if strata is fine:
-            return older
-        return [
-            s
-            if s.tick * TICK_MS + width <= begun
-            else cells.cut(s, self.scope.coarse_ticks, fine, begun)
-            for s in older
-        ]
+        width_ms = self.scope.coarse_ticks * TICK_MS
+        oldest = self.halts.earlier(now_ms, self.scope.kept_ms) + width_ms
+        if self._coarse is self._fine:
+            return [s for s in fine if oldest <= s.tick * TICK_MS < begun]
+        return cells.between(self._coarse, oldest, begun, fine)
 
     def _ended_lately(
         self, now_ms: int, begun: int, late: list[tuple[Task, Tally]]
     ) -> tuple[Stratum, ...]:
         """What ended in the window, whenever it was routed, and what is over time by now."""
-        open_now = {
-            arm: total_of(
-                tally._replace(tasks=tally.errors) for task, tally in late if task.arm is arm
-            )
-            for arm in Arm
-        }
         strata = [s for s in self._outcomes.strata() if s.tick * TICK_MS >= begun]
-        return (*strata, Stratum(now_ms // TICK_MS, 0, open_now))
+        return (*strata, Stratum(now_ms // TICK_MS, 0, overdue_of_arms(late)))
 
     # -- one row -------------------------------------------------------------------------------
 
@@ -306,8 +304,7 @@ class Fold:
         fine, coarse = self._fine.place(*place), self._coarse.place(*place)
         task = Task(row.arm, fine, coarse, at, row.bucket)
         self._open.open(row.task, task)
-        if not self.scope.chosen:
-            self._draws.route(row.arm, row.bucket, row.begin_version, at[0])
+        self._draws.route(row.arm, row.bucket, row.begin_version, at[0])
         if cohort := self._cohort(task):
             cohort.route(task.arm, task.bucket)
         self._fine.add(fine, _ONE)
@@ -392,7 +389,7 @@ def follow(
         fold = Fold.resume(scope, checkpoint)
         fold.users = Users.resume(users, scope.users) if scope.users is not None else None
         fold.costs = Costs.resume(costs, scope.stable) if scope.costs else None
-    fold.halts = Halts.of(halts)
+    fold.know(Halts.of(halts))
     if fold.step_from != checkpoint.step_from:
         fold.begin_step(checkpoint.step_from)
     if fold.cohorts and checkpoint.comparison:

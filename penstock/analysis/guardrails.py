@@ -72,7 +72,7 @@ class Finding:
     rate would be sure, where that is not so far. ``by_before``: the verdict may rest on what stable
     was before, which is asked where stable has too few tasks now. ``expected``: of a cost, that of
     which the limit is a percentage. ``of_age``: of the tasks, those are counted of which a failure would be
-    known by now.
+    known by now. ``chosen``: the canary's tasks are those of users of rings.
     """
 
     metric: Metric
@@ -89,6 +89,7 @@ class Finding:
     by_before: bool = False
     expected: Expected | None = None
     of_age: bool = False
+    chosen: bool = False
 
     @property
     def name(self) -> str:

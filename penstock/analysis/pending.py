@@ -9,7 +9,7 @@ from typing import NamedTuple
 from penstock.analysis.cells import Place
 from penstock.analysis.evidence import Stratum
 from penstock.analysis.halts import Halts
-from penstock.analysis.metrics import NOTHING, Tally, of_end
+from penstock.analysis.metrics import NOTHING, Tally, of_end, total_of
 from penstock.analysis.scope import Scope
 from penstock.task import Counting
 from penstock.traffic import Arm
@@ -153,6 +153,15 @@ def with_late(
 def _and_late(stratum: Stratum, late: Mapping[Arm, Tally]) -> Stratum:
     arms = {arm: t + late[arm] if arm in late else t for arm, t in stratum.arms.items()}
     return Stratum(stratum.tick, stratum.begin_version, arms)
+
+
+def overdue_of_arms(late: Iterable[tuple[Task, Tally]]) -> dict[Arm, Tally]:
+    """The open tasks of each arm that are over their time, out of what can be said of open tasks."""
+    found = list(late)
+    return {
+        arm: total_of(t._replace(tasks=t.errors) for task, t in found if task.arm is arm)
+        for arm in Arm
+    }
 
 
 def position(identifier: str) -> Position:

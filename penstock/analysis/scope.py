@@ -1,7 +1,7 @@
 """What a fold counts: whose rows, since when, and what is late."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from penstock import names
@@ -32,6 +32,7 @@ class Scope:
     arms are compared. ``users``: the salt of the buckets by which stable's users are counted while nothing is
     tried; None where they are not. ``costs``: what stable's tasks cost is counted, by the hour. ``chosen``: the canary's
     tasks are those of users of rings, and all of stable's are their yardstick, whenever their sessions began.
+    ``rings``: beside those who are drawn, such users have the canary, and are watched by themselves.
     """
 
     stable: str
@@ -47,6 +48,12 @@ class Scope:
     users: str | None = None
     costs: bool = False
     chosen: bool = False
+    rings: bool = False
+
+    @property
+    def of_rings(self) -> "Scope | None":
+        """What is counted of users of rings beside all else; None where nobody has the canary for being of one."""
+        return replace(self, chosen=True, rings=False, compared=None) if self.rings else None
 
     @property
     def fine_ticks(self) -> int:
@@ -133,6 +140,7 @@ def scope_of(
         users=status.salt if spec.analysis.comparison is not None and not canary else None,
         costs=guardrails.cost_percent_of_budget is not None and not expected_micro_usd,
         chosen=chosen,
+        rings=bool(canary and status.rings) and not chosen,
     )
 
 

@@ -204,17 +204,14 @@ def _step_clock(facts: Facts) -> dict[str, Any]:
         return {}
     begun = condition.moment(since)
     unseen = max(facts.now - max(condition.moment(status.blind_since), begun), timedelta())
-    later = condition.timestamp(begun + unseen)
-    moved = {"step_started_at": later} if facts.started else ring_stage.begun_at(facts, later)
-    return {"blind_since": None, **moved}
+    return {"blind_since": None, **ring_stage.begun_at(facts, condition.timestamp(begun + unseen))}
 
 
 def _blind_since(facts: Facts) -> str | None:
     """Since when the step's clock stands still; None while it runs."""
-    status = facts.status
-    if not facts.blind or not facts.place_since or not path.under_way(status):
+    if not facts.blind or not facts.place_since or not path.under_way(facts.status):
         return None
-    return status.blind_since or condition.timestamp(facts.now)
+    return facts.status.blind_since or condition.timestamp(facts.now)
 
 
 def _unready_since(facts: Facts) -> str | None:

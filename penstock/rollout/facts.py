@@ -18,7 +18,7 @@ from penstock.api.reasons import WaitReason
 from penstock.api.rollout import AgentRolloutStatus, Source, Stage
 from penstock.api.strategy import FirstRevision, Step, Strategy
 from penstock.rollout import path, requests, setpoint
-from penstock.rollout.judged import Evidence, Judged, compares
+from penstock.rollout.judged import Evidence, Judged, judged_by
 from penstock.rollout.situation import Pods, RevisionRecord, Situation, who_is_stable
 from penstock.traffic import Arm
 
@@ -308,13 +308,9 @@ class Facts:
             return self.known
         declared, observed = self.situation.spec.analysis, self.observation
         before = of_status(analysis.before or Yardstick())
-        findings: tuple[Finding, ...] = ()
-        if observed is not None:
-            findings = guardrails.judge(
-                declared.guardrails, observed, before, expected, alone=not self.stable
-            )
-            if compares(declared, self.status):
-                findings = guardrails.sooner(findings, declared.guardrails, observed, before)
+        findings = judged_by(
+            declared, self.status, observed, before, expected, alone=not self.stable
+        )
         return Judged(evidence, analysis.before, findings, expected)
 
     @cached_property
@@ -333,23 +329,6 @@ class Facts:
         before = of_status(self.status.analysis.before or Yardstick())
         lately = self.observation.costs_lately if self.observation else NO_SUMS
         return expected(limits, declared, total, before, lately)
-
-    @cached_property
-    def stable_proved_well(self) -> bool:
-        """Whether stable, with all users since the canary was taken off, keeps every limit.
-
-        So many ended tasks prove it; where there is hardly any traffic, time does.
-        """
-        since, observed = self.suspension.since, self.observation
-        if observed is None or any(check.stable_over for check in self.checks):
-            return False
-        limits = self.situation.spec.analysis.guardrails
-        began = condition.moment(since).timestamp() if since else 0.0
-        stable = observed.since(int(began * 1000)).in_window(Arm.STABLE)
-        enough = min(stable.tasks, stable.timed) >= guardrails.FEWEST_STABLE
-        long = not since or self.seconds_since(since) >= 2 * limits.window_seconds
-        well = guardrails.stable_is_well(limits, stable, self.expected_cost)
-        return (enough or long) and well
 
     @property
     def on_trial(self) -> bool:

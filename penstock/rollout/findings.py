@@ -99,7 +99,7 @@ def _of_cost(percent: int, expected: Expected) -> str:
 
 def of_canary(found: Finding) -> str:
     """What was measured on the canary, such as "31.0 % (13/42)"."""
-    return shown(found.metric, found.canary)
+    return shown(found.metric, found.canary) + ", of rings" * found.chosen
 
 
 def of_stable(found: Finding) -> str:
@@ -112,12 +112,12 @@ def line(found: Finding) -> str:
 
     Such as "error rate 31.0 % on the canary (13/42) and ... in the last 300 s, limit 5 %".
     """
-    lately = ""
+    lately, who = "", "users of rings on the canary" if found.chosen else "the canary"
     if found.verdict is CheckVerdict.SHARED and found.lately_seconds < found.seconds:
         there = shown(found.metric, found.lately)
         lately = f", there {there} in the last {found.lately_seconds} s,"
     return (
-        f"{title(found)} {_on(of_canary(found), 'the canary')} and "
+        f"{title(found)} {_on(shown(found.metric, found.canary), who)} and "
         f"{_on(of_stable(found), 'stable')}{lately} "
         f"in the last {found.seconds} s{_OF_AGE * found.of_age}, limit {limit(found)}"
     )

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from penstock.analysis import guardrails
 from penstock.analysis.evidence import Observation
 from penstock.analysis.guardrails import CheckVerdict, Finding
 from penstock.api import condition
@@ -27,6 +28,7 @@ from penstock.rollout.facts import (
 from penstock.rollout.moves import Move, Promote, Reject, Resume, Suspend, Wait
 from penstock.rollout.requests import Verb
 from penstock.rollout.words import compared, verdicts, waits
+from penstock.traffic import Arm
 
 #: A canary whose queue aged stays off for so long, doubled with each time, at most ...
 FIRST_BACK_OFF_SECONDS: Final = 30
@@ -119,7 +121,7 @@ def not_comparable(facts: Facts) -> Move | None:
         over = facts.stable_over if misfits.last(facts) else None
         if over:
             return _resume(facts, misfit=over)
-        if not facts.stable_proved_well:
+        if not _stable_proved_well(facts):
             return Wait(WaitReason.NOT_COMPARABLE, waits.awaits_comparison)
         return _resume(facts)
     check = facts.first_check(CheckVerdict.UNCOMPARED)
@@ -130,11 +132,28 @@ def not_comparable(facts: Facts) -> Move | None:
     again, comparable = facts.suspension.uncompared, facts.percent <= COMPARABLE_PERCENT
     if comparable and facts.on_trial:
         return None  # nothing raises it until stable has tasks enough, which then tell
-    proven = not windows_only_suspend(facts) or _is_over(facts, check)
+    proven = check.chosen or not windows_only_suspend(facts) or _is_over(facts, check)
     if comparable and proven and again >= (MOST_UNCOMPARED if check.stable_above else 1):
         message = verdicts.uncompared_again(facts.place, check)
         return Reject(findings.reason(check), message, check.name)
     return Suspend(WaitReason.NOT_COMPARABLE, verdicts.no_rival(check))
+
+
+def _stable_proved_well(facts: Facts) -> bool:
+    """Whether stable, with all users since the canary was taken off, keeps every limit.
+
+    So many ended tasks prove it; where there is hardly any traffic, time does.
+    """
+    since, observed = facts.suspension.since, facts.observation
+    if observed is None or any(check.stable_over for check in facts.checks):
+        return False
+    limits = facts.situation.spec.analysis.guardrails
+    began = condition.moment(since).timestamp() if since else 0.0
+    stable = observed.since(int(began * 1000)).in_window(Arm.STABLE)
+    enough = min(stable.tasks, stable.timed) >= guardrails.FEWEST_STABLE
+    long = not since or facts.seconds_since(since) >= 2 * limits.window_seconds
+    well = guardrails.stable_is_well(limits, stable, facts.expected_cost)
+    return (enough or long) and well
 
 
 def _is_over(facts: Facts, check: Finding) -> bool:
@@ -192,7 +211,11 @@ def guardrail(facts: Facts) -> Move | None:
     nobody would serve its users.
     """
     check = facts.first_check(CheckVerdict.BREACHED)
-    if check is None or windows_only_suspend(facts) or facts.halted or holds.lacks_rows(facts):
+    if windows_only_suspend(facts):  # nothing but a limit judges users of rings
+        check = next(
+            (c for c in facts.heard if c.chosen and c.verdict is CheckVerdict.BREACHED), None
+        )
+    if check is None or facts.halted or holds.lacks_rows(facts):
         return None
     follows = facts.situation.spec.analysis.guardrails.on_stable
     if not facts.stable and follows is OnStable.REPORT:

@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
+from penstock.analysis import gravity, guardrails
+from penstock.analysis.evidence import Observation
 from penstock.analysis.expected import Expected
 from penstock.analysis.guardrails import Finding
+from penstock.analysis.metrics import Tally
 from penstock.api.analysis import Analysis, GuardrailMode, Yardstick
 from penstock.api.comparison import OnRegression
 from penstock.api.rollout import AgentRolloutStatus, Stage
@@ -47,3 +50,31 @@ def compares(declared: Analysis, status: AgentRolloutStatus) -> bool:
         and path.under_way(status)
         and status.stage is not Stage.RINGS
     )
+
+
+def judged_by(
+    declared: Analysis,
+    status: AgentRolloutStatus,
+    observed: Observation | None,
+    before: Tally,
+    expected: Expected | None,
+    *,
+    alone: bool,
+) -> tuple[Finding, ...]:
+    """The guardrails, judged on users who are drawn and on users of rings; none without a measurement.
+
+    Args:
+        before: stable while it had enough of the users to be a measure.
+        expected: what a task is expected to cost.
+        alone: there is no stable revision.
+    """
+    if observed is None:
+        return ()
+    limits = declared.guardrails
+    findings = guardrails.judge(limits, observed, before, expected, alone=alone)
+    if compares(declared, status):
+        findings = guardrails.sooner(findings, limits, observed, before)
+    if observed.chosen is None:
+        return findings
+    ringed = guardrails.judge(limits, observed.chosen, before, expected, alone=alone)
+    return gravity.graver(findings, ringed)

@@ -197,6 +197,7 @@ def _finding(one: Finding) -> dict[str, Any]:
         "stable": _sums(one.stable),
         "stableLately": {**_sums(one.lately), "seconds": one.lately_seconds},
         "missing": one.missing,
+        **({"ofRings": True} if one.chosen else {}),
     }
 
 

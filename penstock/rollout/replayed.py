@@ -75,7 +75,7 @@ class Run:
         """What the next pass knew beside the rows holds from here on."""
         if self.passes:
             status = self.passes[0].situation.status
-            self._fold.halts = Halts.of(status.halts)
+            self._fold.know(Halts.of(status.halts))
             if self._fold.cohorts and status.analysis.comparison:
                 self._fold.cohorts.begin(status.analysis.comparison.since)
 

@@ -63,7 +63,9 @@ def opened(facts: Facts, ring: Ring) -> tuple[GivenRing, ...]:
 
 
 def begun_at(facts: Facts, moment: str) -> dict[str, Any]:
-    """The hold of the present ring as one that began at a moment."""
+    """The hold of the present ring, or step, as one that began at a moment."""
+    if facts.started:
+        return {"step_started_at": moment}
     *before, last = facts.status.rings
     return {"rings": (*before, last.model_copy(update={"at": moment}))}
 

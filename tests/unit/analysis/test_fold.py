@@ -265,7 +265,7 @@ def test_while_the_kill_switch_is_on_no_task_becomes_late_or_slow():
     log = Log().routed("a", T).started("a", T + 1000)
     halts = Halts(((T + 5000, T + 905_000),))
     fold = folded(log)
-    fold.halts = halts
+    fold.know(halts)
     assert fold.observe(T + 900_000).in_window(Arm.CANARY).errors == 0
     assert fold.observe(T + 900_000).in_window(Arm.CANARY).timed == 0, "4 s of work"
     log.finished("a", T + 910_000, latency_ms=909_000)
@@ -276,7 +276,7 @@ def test_while_the_kill_switch_is_on_no_task_becomes_late_or_slow():
 
 def test_after_the_kill_switch_the_clocks_go_on_where_they_stood():
     fold = folded(Log().routed("a", T))
-    fold.halts = Halts(((T + 5000, T + 905_000),))
+    fold.know(Halts(((T + 5000, T + 905_000),)))
     assert fold.observe(T + 750_000 + 899_000).in_window(Arm.CANARY).errors == 0
     fold.add(Log().routed("b", T + 750_000 + 901_000).rows)
     assert fold.observe(T + 750_000 + 901_000).in_total(Arm.CANARY).errors == 1
