@@ -12,9 +12,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from penstock import rings
 from penstock.analysis.metrics import Tally
 from penstock.api.analysis import OnSharedIncident, OnStable
 from penstock.api.fields import micro_usd
+from penstock.api.rings import Ring
 from penstock.api.rollout import AgentRolloutStatus, Source, Stage
 from penstock.api.strategy import OnDeadline, Step, StepApproval
 from penstock.money.ledger import Limit, Scope, Stop, Unit, Window
@@ -32,6 +34,7 @@ WEATHER = (
     SUSPECT,
     Tally(tasks=300, errors=200),
 )
+RINGS = ("staff", "friends", "press")
 SHARES = st.sampled_from((0, 3, 5, 12, 20, 50, 60, 95, 97, 100))
 STEP_LISTS = st.lists(st.integers(1, 99), min_size=1, max_size=5, unique=True).map(sorted)
 
@@ -44,6 +47,7 @@ def traffic(status):
         status.salt,
         status.unit,
         status.suspended,
+        status.chosen,
     )
 
 
@@ -78,6 +82,33 @@ class Rollout(RuleBasedStateMachine):
         self.served.add(after.stable_revision)
         self.check_stop(before, after)
         self.check_deadline(before, after)
+        self.check_rings(before, after)
+
+    def check_rings(self, before, after):
+        """Who was chosen keeps the canary as long as it is on, and comes to it before the percentage counts."""
+        same = (before.attempt, before.canary_revision) == (after.attempt, after.canary_revision)
+        if not same or Stage.DONE in (before.stage, after.stage):
+            return
+        old, new = (
+            {ring.name: ring.members for ring in status.rings} for status in (before, after)
+        )
+        assert all(set(rings.each(old[name])) <= set(rings.each(new[name])) for name in old)
+        assert list(new)[: len(old)] == list(old), "in the order in which they were given it"
+        if after.chosen and after.stage is Stage.RINGS:
+            assert after.share.percent == 0
+        if len(new) > len(old):
+            assert before.stage in (Stage.SHADOW, Stage.RINGS)
+            self.check_opened(before, after)
+
+    def check_opened(self, before, after):
+        """A ring is opened as a share is raised: with a pod, with eyes, and with nobody against it."""
+        pods = self.world.situation.pods[after.canary_revision]
+        assert pods.ready or pods.wanted == 0
+        assert not self.world.situation.agent_suspended
+        answered = after.last_request != before.last_request
+        if not (answered and after.last_request.result == "Accepted"):
+            assert self.world.measuring
+            assert not self.world.situation.spec.paused
 
     def check_stop(self, before, after):
         """A canary that has used up its cap has no users up to half of them, until somebody lets it."""
@@ -95,6 +126,7 @@ class Rollout(RuleBasedStateMachine):
             assert cap > was.most or after.suspension.unbounded
         if after.suspension.stop:
             assert (after.share.percent, after.share.source) == (0, Source.SUSPENDED)
+            assert not after.chosen
 
     def check_versions(self, before, after):
         if before.route_version:
@@ -109,6 +141,7 @@ class Rollout(RuleBasedStateMachine):
         if record and record.rejected_attempt >= max(after.attempt, 1):
             assert after.share.percent == 0
             assert after.share.source is Source.ROLLBACK
+            assert not after.chosen
         if record and record.rejected_attempt:
             assert after.share.percent == 0 or after.attempt > record.rejected_attempt
         for verdict in self.world.verdicts:
@@ -282,6 +315,16 @@ class Rollout(RuleBasedStateMachine):
         self.world.steps(*steps)
         self.decide()
 
+    @rule(
+        named=st.lists(st.sampled_from(RINGS), max_size=3, unique=True),
+        users=st.lists(st.sampled_from(("a", "b", "c")), min_size=1, max_size=2),
+    )
+    def the_rings_are_edited(self, named, users):
+        strategy = self.world.situation.spec.strategy
+        found = tuple(Ring(name=n, users=tuple(users), hold_seconds=60, min_tasks=5) for n in named)
+        self.world.edit(strategy=strategy.model_copy(update={"rings": found or None}))
+        self.decide()
+
     @rule(seconds=st.sampled_from((None, 10, 300)), then=st.none() | st.sampled_from(OnDeadline))
     def a_deadline_is_declared(self, seconds, then):
         strategy = self.world.situation.spec.strategy
@@ -383,6 +426,13 @@ class Rollout(RuleBasedStateMachine):
     def what_is_done_has_no_share(self):
         if self.world.status.stage is Stage.DONE:
             assert self.world.percent == 0
+            assert self.world.status.rings == ()
+
+    @invariant()
+    def a_setpoint_of_0_leaves_nobody_on_the_canary(self):
+        seen = self.world.status.share.setpoint
+        if seen is not None and not seen.percent:
+            assert not self.world.status.split.tries
 
     @invariant()
     def what_is_rejected_serves_nobody(self):
@@ -405,7 +455,7 @@ class Rollout(RuleBasedStateMachine):
         status = self.world.status
         if status.share.source is Source.SUSPENDED:
             assert status.share.percent == 0
-            assert status.held_percent
+            assert status.held_percent or status.rings
             stopped = status.suspension.stop is not None
             assert self.world.condition("Suspended")[0] == str(not stopped)
             assert not stopped or self.world.condition("Stopped")[0] == "True"

@@ -19,7 +19,7 @@ from penstock.outcomes import Row, RowKind
 from penstock.rollout.engine import decide
 from penstock.rollout.situation import Pods, RevisionRecord, Situation
 from penstock.task import Counting
-from penstock.traffic import Arm, RevisionLimits, bucket
+from penstock.traffic import BUCKETS, Arm, RevisionLimits
 from tests.unit.rollout.world import C, S
 
 LIMITS = RevisionLimits(20_000, 600, 120)
@@ -170,8 +170,7 @@ class Traffic:
             user = f"user-{self.chance.randrange(self.users)}"
             if not self.active(self.status.salt, user):
                 continue
-            slot = bucket(self.status.salt, user)
-            arm = Arm.CANARY if slot < self.status.share.percent else Arm.STABLE
+            _, arm, slot = self.status.split.pick(user, user)
             at_ms = self.now_ms + self.chance.randrange(span)
             self._session(at_ms, arm, slot)
         for _ in range(self._poisson(self.old_per_second * self.pass_seconds)):
@@ -189,7 +188,7 @@ class Traffic:
         return count
 
     def _session(self, at_ms, arm, slot):
-        version = self.status.route_version
+        version = 0 if slot >= BUCKETS else self.status.route_version
         for _ in range(self.turns):
             self._task(at_ms, arm, slot, version)
             at_ms += self.chance.randrange(5_000, 40_000)

@@ -17,6 +17,7 @@ from penstock.analysis.fold import position
 from penstock.api.analysis import Analysis, GuardrailMode, Guardrails
 from penstock.api.comparison import Comparison
 from penstock.api.harm import Harm
+from penstock.api.rings import Ring
 from penstock.api.rollout import AgentRolloutStatus, Setpoint
 from penstock.effects import HarmDone
 from penstock.outcomes import Row, RowKind
@@ -191,6 +192,9 @@ def drawn(seed: int) -> Rollout:
         turns=chance.choice((1, 1, 3)),
         restarts=chance.choice((0.0, 0.0, 0.02, 0.3)),
     )
+    if seed % 3 == 1:
+        strategy = made.spec.strategy.model_copy(update={"rings": _rings(made.users)})
+        made.spec = made.spec.model_copy(update={"strategy": strategy})
     made.events[chance.choice((0, HISTORY))] = ("appears", C)
     for happening in chance.sample(_HAPPENINGS, chance.randint(0, 3)):
         happening(chance, made)
@@ -216,6 +220,19 @@ def _spec(chance, cost_percent):
     )
     analysis = Analysis(guardrails=limits, comparison=compared, harm=Harm(max_failed_tasks=40))
     return spec(steps=steps, final_hold=60, analysis=analysis)
+
+
+def _rings(users):
+    """Two rings of a tenth of the users each."""
+    return tuple(
+        Ring(
+            name=name,
+            users=tuple(f"user-{user}" for user in range(first, users, 10)),
+            hold_seconds=30,
+            min_tasks=2,
+        )
+        for first, name in enumerate(("staff", "friends"))
+    )
 
 
 def _weather(chance):
