@@ -136,7 +136,7 @@ def _share(seen: Seen) -> list[Cell]:
     if not seen.canary:
         return [("stable serves everybody", STABLE)]
     share = seen.status.share
-    told: list[Cell] = [(f"canary {share.percent} %", f"bold {CANARY}")]
+    told: list[Cell] = [(f"canary {_given(seen)}", f"bold {CANARY}")]
     if _on_copies(seen):
         told.append(("  works on copies, unseen", DIM))
     if share.source not in (Source.AUTOMATIC, Source.NONE):
@@ -152,6 +152,14 @@ def _share(seen: Seen) -> list[Cell]:
 def _on_copies(seen: Seen) -> bool:
     """Whether it is tried on copies of tasks, before its first step."""
     return seen.status.stage is Stage.SHADOW
+
+
+def _given(seen: Seen) -> str:
+    """Who has the canary: so many percent of the users, or those of rings; after their stage both."""
+    rings, percent = seen.status.rings if seen.status.chosen else (), seen.status.share.percent
+    names = ", ".join(ring.name for ring in rings)
+    share = f"{percent} %" if percent or not names else ""
+    return " and ".join(filter(None, (share, names and f"ring{'s' * (len(rings) > 1)} {names}")))
 
 
 def _steps(seen: Seen) -> Text:
@@ -197,16 +205,21 @@ def _rejected_at(seen: Seen) -> int:
 
 def step_clock(seen: Seen) -> str:
     """How long the step has lasted of how long it must; empty where no clock runs."""
-    began = seen.status.step_started_at
+    rings = seen.status.rings if seen.status.stage is Stage.RINGS else ()
+    began = rings[-1].at if rings else seen.status.step_started_at
     if not began or not path.under_way(seen.status):
         return ""
     final = seen.status.stage is Stage.FINAL_HOLD
     step = path.present_step(seen.spec.strategy, seen.status)
     whole = seen.spec.strategy.final_hold_seconds if final else step.hold_seconds
+    if rings:
+        declared = (ring for ring in seen.spec.strategy.rings or () if ring.name == rings[-1].name)
+        whole = next((ring.hold_seconds for ring in declared), 0)
     end = seen.status.blind_since  # since then it stands still
     now = condition.moment(end) if end else seen.now
     past = max(int((now - condition.moment(began)).total_seconds()), 0)
-    where = "final hold" if final else f"step {path.label(seen.spec.strategy, seen.status)}"
+    label = path.label(seen.spec.strategy, seen.status)
+    where = "final hold" if final else label if rings else f"step {label}"
     return f"{where}: {_span(past)} of {_span(whole)}{', stands still' if end else ''}"
 
 

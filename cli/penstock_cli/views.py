@@ -148,6 +148,7 @@ def document(seen: Seen) -> dict[str, Any]:
         "observed": not seen.unseen,
         "effects": picture.effects_document(seen),
         "share": {"percent": share.percent, "source": share.source.value},
+        "rings": [ring.name for ring in seen.status.rings if seen.status.chosen],
         "step": path.label(seen.spec.strategy, seen.status),
         "stepStartedAt": seen.status.step_started_at,
         "revisions": [_revision(seen, name) for name in picture.revisions(seen)],

@@ -136,7 +136,7 @@ class Facts:
     def place(self) -> str:
         """Who is given the canary, for people: so many percent of the users, or a ring."""
         given = self.status.rings if self.in_rings and self.status.chosen else ()
-        return f"ring {given[-1].name}" if given else f"{self.percent} %"
+        return f"{path.RING} {given[-1].name}" if given else f"{self.percent} %"
 
     @property
     def owned(self) -> int | None:

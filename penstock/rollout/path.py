@@ -1,9 +1,13 @@
 """The path of steps: where a share stands on it, and what comes next."""
 
 import hashlib
+from typing import Final
 
 from penstock.api.rollout import AgentRolloutStatus, Source, Stage
 from penstock.api.strategy import Step, StepApproval, Strategy
+
+#: What people call a stage, or a place in it.
+RING: Final = "ring"
 
 
 def steps_hash(strategy: Strategy) -> str:
@@ -81,7 +85,7 @@ def label(strategy: Strategy, status: AgentRolloutStatus) -> str:
         return "shadow"
     if status.stage is Stage.RINGS:
         names = {ring.name for ring in strategy.rings or ()} | {one.name for one in status.rings}
-        return f"ring {len(status.rings)}/{len(names)}"
+        return f"{RING} {len(status.rings)}/{len(names)}"
     reached = status.current_step_index + 1 if started(status) else 0
     if status.share.source is Source.SETPOINT and not status.share.percent:
         reached = 0

@@ -50,6 +50,8 @@ _SPENDING = "tests/unit/rollout/test_money.py::"
 _HARM_BUDGET = "tests/unit/rollout/test_harm_budget.py::"
 _HARM = _HARM_BUDGET + "test_a_canary_that_has_done_its_harm_is_stopped_and_not_rejected"
 _HARM_BOUND = _HARM_BUDGET + "test_a_route_carries_the_limits_with_the_tools_that_count"
+_RINGS = "tests/unit/rollout/test_rings.py::"
+_RINGED = _RINGS + "test_each_number_that_is_declared_holds_the_next_ring_or_does_not"
 _SHADOW = "tests/unit/rollout/test_shadow_stage.py::"
 _SHADOWED = _SHADOW + "test_each_number_that_is_declared_holds_the_first_step_or_does_not"
 _GATES = "tests/unit/rollout/test_external_gates.py::"
@@ -284,6 +286,12 @@ TESTS = {
         "strategy.shadow.holdSeconds": _SHADOWED,
         "strategy.shadow.minTasks": _SHADOWED,
         "strategy.shadow.minAgreementPercent": _SHADOWED,
+        "strategy.rings[].name": _RINGS
+        + "test_a_ring_that_is_added_before_the_present_one_comes_next",
+        "strategy.rings[].users": _RINGS + "test_the_first_ring_has_the_canary_and_nobody_else",
+        "strategy.rings[].tenants": _RINGS + "test_rings_open_one_by_one_and_then_come_the_steps",
+        "strategy.rings[].holdSeconds": _RINGED,
+        "strategy.rings[].minTasks": _RINGED,
         "analysis.harm.maxFailedTasks": _HARM,
         "analysis.harm.maxIrreversibleCalls": _HARM,
         "analysis.harm.maxAmount.tool": _HARM_BOUND,

@@ -57,6 +57,13 @@ class Course:
         return self.decision.status if self.governed else None
 
     @property
+    def given(self) -> str:
+        """Whom the canary serves, for people: so many percent of the users, or those of rings."""
+        rings = self.decision.status.rings if self.split.chosen and not self.split.percent else ()
+        names = ", ".join(ring.name for ring in rings)
+        return f"ring{'s' * (len(rings) > 1)} {names}" if rings else f"{self.split.percent} %"
+
+    @property
     def climbs_alone(self) -> bool:
         """Whether the first revision climbs: whom it is not given nobody serves."""
         tried = self.governed and self.decision.status.stage is not Stage.DONE

@@ -233,12 +233,12 @@ def _up_to_date(world: World, stock: Stock, course: Course) -> Word:
     if stock.latest == course.split.stable:
         return _serves(world, course)
     verdict = verdict_on(course, latest)
-    if verdict and verdict.result is Result.REJECTED and not course.split.percent:
+    if verdict and verdict.result is Result.REJECTED and not course.split.tries:
         return False, "CandidateRejected", f"{stock.latest} was rejected: {verdict.message}"
     if course.frozen:
         return False, "RolloutMissing", f"{stock.latest} waits for an AgentRollout"
     if course.split.canary:
-        return False, "CandidateInProgress", f"{stock.latest} serves {course.split.percent} %"
+        return False, "CandidateInProgress", f"{stock.latest} serves {course.given}"
     words = world.pods.get(stock.latest, Pods()).message
     why = f": {words}" if words else ""
     return False, "WaitingForPods", f"{stock.latest} is released once its workers are ready{why}"

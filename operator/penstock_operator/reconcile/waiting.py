@@ -78,9 +78,8 @@ def climbs(course: Course) -> str:
     told = condition.find(status.conditions, ConditionType.PROGRESSING)
     percent = course.split.percent
     others = f"; {alone.OTHERS}" if percent < 100 else ", but is not stable yet"
-    so_far = (
-        f"{course.split.canary} is the first revision and serves {percent} % of the users{others}."
-    )
+    users = course.given if course.split.chosen and not percent else f"{percent} % of the users"
+    so_far = f"{course.split.canary} is the first revision and serves {users}{others}."
     awaited = told.message.replace(f" Meanwhile {alone.OTHERS}.", "") if told else ""
     return f"{so_far} {awaited}".rstrip()
 

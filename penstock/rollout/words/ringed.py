@@ -10,11 +10,11 @@ from penstock.traffic import Arm
 
 
 def holding(facts: Facts, ring: Ring, until: datetime) -> str:
-    """How long a ring still lasts, and what was seen in it."""
-    minutes = max(round((until - facts.now).total_seconds() / 60), 1)
+    """Until when a ring lasts."""
+    before = " and those before it have" if len(facts.status.rings) > 1 else " has"
     return (
-        f"Ring {ring.name} has the canary, {facts.canary}, and nobody else: its hold lasts until "
-        f"{until.strftime('%H:%M:%S UTC')}, in about {minutes} min. {_go_on(facts)}"
+        f"Ring {ring.name}{before} the canary, {facts.canary}, and nobody else: its hold lasts until "
+        f"{until.strftime('%H:%M:%S UTC')}. {_go_on(facts)}"
     )
 
 

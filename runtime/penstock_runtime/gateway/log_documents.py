@@ -22,8 +22,12 @@ class Row(Document):
     side: Annotated[Arm, Field(description="C: canary, S: stable.")]
     revision: Annotated[str, Field(description="Its hash.")]
     route_version: int
-    begin_version: Annotated[int, Field(description="The one that its session began with.")]
-    bucket: Annotated[int, Field(description="Of its user, 0 to 99.")]
+    begin_version: Annotated[
+        int, Field(description="The one that its session began with; 0: no sample.")
+    ]
+    bucket: Annotated[
+        int, Field(description="Of its user, 0 to 99; from 100 on the ring of one who was chosen.")
+    ]
     counting: Annotated[Counting, Field(description="What it counts as; set when it finished.")]
     latency_ms: int
     cost_micro_usd: Annotated[int, Field(description="Millionths of a US dollar.")]

@@ -24,6 +24,10 @@ def steps(*percents: int, **fields: Any) -> Document:
     return {"strategy": {"steps": each}}
 
 
+def rings(*each: Document) -> Document:
+    return {"strategy": {"rings": list(each)}}
+
+
 def traffic(**fields: Any) -> Document:
     return {"traffic": fields}
 
@@ -61,6 +65,25 @@ CASES = [
     Case("that revision has a name", traffic(canaryRevision=""), "spec.traffic.canaryRevision"),
     Case("a misspelt share is not dropped in silence", traffic(canarypercent=20),
          'unknown field "spec.traffic.canarypercent"'),
+    # The rings
+    Case("a ring has users", rings({"name": "staff", "users": ["anna"]})),
+    Case("a ring has tenants", rings({"name": "staff", "tenants": ["acme"], "users": []})),
+    Case("a ring of nobody is none", rings({"name": "staff"}), "a ring needs a user or a tenant"),
+    Case("nor is one of empty lists", rings({"name": "staff", "users": [], "tenants": []}),
+         "a ring needs a user or a tenant"),
+    Case("a ring has a name", rings({"users": ["anna"]}), "name: Required"),
+    Case("its name is one of a ring", rings({"name": "Our staff", "users": ["anna"]}), "should match"),
+    Case("two rings of one name are one too many",
+         rings({"name": "a", "users": ["anna"]}, {"name": "a", "users": ["boris"]}), "Duplicate value"),
+    Case("a user has a name", rings({"name": "a", "users": [""]}), "should be at least 1 chars long"),
+    Case("eight rings of 500 are the most", rings(*({"name": f"r{ring}", "users": [
+         f"{ring}-{user}" for user in range(500)]} for ring in range(8)))),
+    Case("nine are too many", rings(*({"name": f"r{ring}", "users": ["a"]} for ring in range(9))),
+         "must have at most 8 items"),
+    Case("501 users are too many", rings({"name": "a", "users": [f"u{n}" for n in range(501)]}),
+         "must have at most 500 items"),
+    Case("51 tenants are too many", rings({"name": "a", "tenants": [f"t{n}" for n in range(51)]}),
+         "must have at most 50 items"),
     # The steps
     Case("steps rise", steps(5, 20, 50)),
     Case("one step is enough", steps(99)),

@@ -17,6 +17,7 @@ from tests.unit.rollout.test_aftermath import DONE
 from tests.unit.rollout.test_external_gates import gated, unresolved
 from tests.unit.rollout.test_first_revision import climbing
 from tests.unit.rollout.test_money import stopped
+from tests.unit.rollout.test_rings import in_ring
 from tests.unit.rollout.test_shadow_stage import tried
 from tests.unit.rollout.test_watch import braked
 from tests.unit.rollout.world import (
@@ -57,6 +58,8 @@ STATES = {
     "shadow": lambda: tried({"judged": 20, "agreed": 19}),
     "stable": stable_world,
     "canary not ready": lambda: stable_world().apply(C).pods(C, 0, 1, "ImagePullBackOff").decide(),
+    "ring": lambda: in_ring().after(18).decide(),
+    "ring lacks tasks": lambda: in_ring().measure(NONE).after(61).decide(),
     "step": lambda: world_at(20).after(18).decide(),
     "final hold": lambda: world_at(50).step_over(),
     "paused": lambda: world_at(20).edit(paused=True).decide(),

@@ -67,7 +67,7 @@ def test_the_first_ring_has_the_canary_and_nobody_else():
     assert world.waits == "Holding"
     said = world.message("Ready")
     assert "Ring staff has the canary" in said
-    assert "in about 1 min" in said
+    assert "until 10:01:00 UTC" in said
     assert f"promote/{C}/" in said
 
 
