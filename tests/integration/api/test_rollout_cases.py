@@ -78,7 +78,7 @@ CASES = [
     Case("a user has a name", rings({"name": "a", "users": [""]}), "should be at least 1 chars long"),
     Case("eight rings of 500 are the most", rings(*({"name": f"r{ring}", "users": [
          f"{ring}-{user}" for user in range(500)]} for ring in range(8)))),
-    Case("nine are too many", rings(*({"name": f"r{ring}", "users": ["a"]} for ring in range(9))),
+    Case("nine rings are too many", rings(*({"name": f"r{ring}", "users": ["a"]} for ring in range(9))),
          "must have at most 8 items"),
     Case("501 users are too many", rings({"name": "a", "users": [f"u{n}" for n in range(501)]}),
          "must have at most 500 items"),
