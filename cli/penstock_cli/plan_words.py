@@ -207,7 +207,7 @@ def _leg(leg: Leg) -> str:
     tasks = f", {leg.tasks} tasks" if leg.tasks else ""
     if leg.stage is Stage.SHADOW:
         return f"copies of {leg.percent} % of stable's tasks ({held}, {leg.tasks} copies)"
-    return f"{leg.percent} % ({held}{tasks})"
+    return f"{f'ring {leg.ring}' if leg.ring else f'{leg.percent} %'} ({held}{tasks})"
 
 
 def _duration(seconds: int) -> str:
@@ -291,6 +291,7 @@ def _rollout(one: Planned, rollout: Rollout) -> dict[str, Any]:
         "legs": [
             {
                 "stage": leg.stage.value,
+                "ring": leg.ring or None,
                 "percent": leg.percent,
                 "holdSeconds": leg.hold_seconds,
                 "minTasks": leg.tasks,

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from penstock.api.rollout import AgentRolloutStatus, Stage, StepApproval, Strategy
+from penstock.api.rollout import AgentRolloutStatus, Stage
+from penstock.api.strategy import StepApproval, Strategy
 from penstock.rollout import engine, onlooker, path, returning
 from penstock.rollout.facts import Facts
 from penstock.rollout.situation import Pods, Situation
@@ -30,7 +31,8 @@ class Foreseen:
 class Leg:
     """A part of the way to all users: the share in it, and for how many seconds at least.
 
-    ``tasks``: how many must have been counted before it is left. ``approval``: leaving it takes a person.
+    ``tasks``: how many must have been counted before it is left. ``approval``: leaving it takes a person. ``ring``: the
+    ring that has the canary in it, and nobody else but those before it.
     """
 
     stage: Stage
@@ -38,6 +40,7 @@ class Leg:
     hold_seconds: int
     tasks: int = 0
     approval: bool = False
+    ring: str = ""
 
 
 def foresee(situation: Situation) -> Foreseen:
@@ -72,6 +75,8 @@ def legs(strategy: Strategy, *, alone: bool = False) -> Iterator[Leg]:
     if strategy.shadow and not alone:
         copied = strategy.shadow
         yield Leg(Stage.SHADOW, copied.percent, copied.hold_seconds, copied.min_tasks)
+    for ring in strategy.rings or ():
+        yield Leg(Stage.RINGS, 0, ring.hold_seconds, ring.min_tasks, ring=ring.name)
     for step in strategy.steps:
         approval = step.approval is StepApproval.REQUIRED
         yield Leg(Stage.STEPS, step.percent, step.hold_seconds, step.min_tasks, approval)

@@ -138,7 +138,7 @@ def read(
 
 def count_names(strategy: dict[str, Any]) -> None:
     """Put in a dumped strategy numbers in place of the names in its rings: the record names nobody."""
-    for ring in strategy.get("rings", ()):
+    for ring in strategy.get("rings") or ():
         ring |= {kind: len(ring[kind]) for kind in _NAMED}
 
 
@@ -147,7 +147,7 @@ def _with_names(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
     strategy = parameters["strategy"]
     named = [
         {**ring, **{kind: tuple(map(str, range(ring[kind]))) for kind in _NAMED}}
-        for ring in strategy.get("rings", ())
+        for ring in strategy.get("rings") or ()
     ]
     return {**parameters, "strategy": {**strategy, "rings": named}} if named else parameters
 

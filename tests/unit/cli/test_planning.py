@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from penstock import names, revision
-from penstock.api.rollout import Strategy
+from penstock.api.strategy import Strategy
 from penstock.money.prices import EMPTY, Table, flat
 from penstock_cli import costing, differences, foresight, manifests, plan_words, unasked
 from penstock_cli.drafts import Around, Draft

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from penstock.api.rollout import Stage, Strategy
+from penstock.api.rollout import Stage
 from penstock.api.shadow import ShadowStage
+from penstock.api.strategy import Strategy
 from penstock.rollout import foreseen
 from penstock.rollout.situation import Pods
 from tests.unit.cli.rollouts import STATES
@@ -90,6 +91,15 @@ def test_the_way_has_all_parts_in_their_order():
     assert [leg.hold_seconds for leg in legs] == [600, 60, 60, 60, 90]
     assert [leg.approval for leg in legs] == [False, False, True, False, False]
     assert next(foreseen.legs(strategy, alone=True)).stage is Stage.STEPS
+
+
+def test_the_way_of_a_canary_goes_by_its_rings():
+    made = [{"name": "staff", "users": ["anna"], "holdSeconds": 30, "minTasks": 7}]
+    ring, step, *_ = foreseen.legs(Strategy.model_validate({"rings": made}))
+    assert (ring.stage, ring.ring, ring.percent, ring.hold_seconds, ring.tasks) == (
+        Stage.RINGS, "staff", 0, 30, 7,
+    )  # fmt: skip
+    assert (step.stage, step.percent, step.ring) == (Stage.STEPS, 5, "")
 
 
 def test_the_record_of_a_revision_is_not_needed():
