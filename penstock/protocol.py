@@ -16,6 +16,7 @@ from penstock.money.ledger import MIN_REPLY_TOKENS, Budget, OnExceeded
 SPOKEN: Final = 5
 SILENT: Final = 1
 COMPENSATES: Final = 5  # from this number on workers make compensations
+PREVIEWS: Final = 5  # from this number on they keep previews apart
 BUDGETS: Final = "spec.budgets"
 ANALYSIS: Final = "spec.analysis"
 SHADOW: Final = "spec.strategy.shadow"

@@ -195,7 +195,8 @@ class Submission:
     """What a caller asks for.
 
     ``shared_session``: the session may be gone on with by other users than the one who began it.
-    ``submitter``: who asks, who therefore approves no call of the task.
+    ``submitter``: who asks, who therefore approves no call of the task. ``revision``: the hash of the one that a
+    preview is for; empty: the task goes to whom its user is given.
     """
 
     input: str
@@ -209,6 +210,7 @@ class Submission:
     trace_id: str = ""
     shared_session: bool = False
     submitter: str = ""
+    revision: str = ""
 
 
 @dataclass(frozen=True)
@@ -217,7 +219,8 @@ class Task:
 
     ``unsettled``: what budgets count for its calls of which nobody knows what is billed.
     ``escalation``: the id of the one that it waits for; empty while it waits for nobody. ``compensation``: what it
-    undoes, without asking a model; None for an ordinary task.
+    undoes, without asking a model; None for an ordinary task. ``preview``: a person has chosen its revision, and it is a
+    sample of nobody.
     """
 
     id: str
@@ -242,6 +245,7 @@ class Task:
     unsettled: Amount = NOTHING
     escalation: str = ""
     compensation: Compensation | None = None
+    preview: bool = False
 
 
 def task_id(agent: AgentKey, random: bytes) -> str:

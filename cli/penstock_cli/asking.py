@@ -24,6 +24,7 @@ class Question:
     text: str
     user: str = ""
     session: str = ""
+    revision: str = ""
 
     def following(self, namespace: str) -> gateway.Following:
         """The task of this question to an agent of the namespace, none of it done yet.
@@ -42,6 +43,8 @@ class Question:
             "session": self.session,
             "idempotencyKey": uuid.uuid4().hex,
         }
+        if self.revision:  # a gateway of the version before refuses what it does not know
+            body["revision"] = self.revision
         return gateway.Following(f"/v1/namespaces/{namespace}/agents/{agent}/tasks", body)
 
 
@@ -92,7 +95,7 @@ def line(event: dict[str, Any]) -> str:
     data = event["data"]
     match event["type"]:
         case "queued" | "started":
-            said = data.get("revision", "")
+            said = data.get("revision", "") + (", a preview" if data.get("preview") else "")
         case "model":
             said = f"{data.get('inputTokens', 0)} tokens in, {data.get('outputTokens', 0)} out"
             said += ", out of the cache" if data.get("cached") else ""

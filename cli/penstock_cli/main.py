@@ -25,7 +25,7 @@ app.add_typer(budget.app, name="budget")
 
 @app.command(epilog=exits.MEANING)
 @options.at_gateway
-def run(
+def run(  # noqa: PLR0913 - a command's options are its arguments
     place: options.Place,
     agent: Annotated[str, typer.Argument(metavar="AGENT", help="Its name.")],
     text: Annotated[
@@ -34,6 +34,12 @@ def run(
     *,
     user: Annotated[str, typer.Option(help="For whom; each user stays on one revision.")] = "",
     session: Annotated[str, typer.Option(help="A conversation to go on with.")] = "",
+    revision: Annotated[
+        str,
+        typer.Option(
+            help="A preview on this revision (name, hash or version), which counts in no comparison; its tools are really called."
+        ),
+    ] = "",
     wait: Annotated[
         float, typer.Option(min=0, max=86400, help="Seconds to wait for the end; 0 only submits.")
     ] = 300,
@@ -50,10 +56,11 @@ def run(
         ("INPUT", said),
         ("--user", user),
         ("--session", session),
+        ("--revision", revision),
         ("AGENT", agent),
     ):
         options.check_text(what, given)
-    question = asking.Question(agent, said, user, session)
+    question = asking.Question(agent, said, user, session, revision)
     commands.carry_out(lambda: asking.ask(place, question, wait, as_json=output == "json"))
 
 

@@ -42,7 +42,7 @@ TASK_FIELDS: Final = (
     "revision", "status", "input", "tenant", "user", "session", "type", "lane", "metadata",
     "routeVersion", "trace", "createdAt", "startedAt", "finishedAt", "deliveries", "usage",
     "reason", "message", "output", "v", "unsettledTokens", "unsettledMicroUSD", "parked",
-    *undo_fields.FIELDS,
+    "preview", *undo_fields.FIELDS,
 )  # fmt: skip
 
 
@@ -70,6 +70,7 @@ def reading(what: str) -> Iterator[None]:
 def digest(submission: Submission) -> str:
     """What two submissions under one idempotency key must have in common; not wait or priority."""
     parts = [submission.input, submission.user, submission.session, submission.type]
+    parts += [submission.revision] if submission.revision else []
     content = json.dumps([*parts, submission.metadata], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 
@@ -164,6 +165,7 @@ def _task(agent: AgentKey, identifier: str, stored: Mapping[str, bytes]) -> Task
         ),
         escalation=waits_for,
         compensation=undo_fields.read(text),
+        preview=bool(text.get("preview")),
     )
 
 

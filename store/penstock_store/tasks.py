@@ -1,11 +1,13 @@
 """Tasks as callers see them: admitted, read, cancelled, looked for."""
 
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from penstock import protocol
 from penstock import task as tasks
 from penstock.api import budgets
 from penstock.errors import AdmissionRefused
-from penstock.names import AgentKey
+from penstock.names import LABEL_AGENT, LABEL_REVISION, AgentKey, revision_name
 from penstock.task import Submission, Task, TaskStatus
 from penstock.traffic import Arm
 from penstock_store import codec, keys, listing, money
@@ -24,6 +26,12 @@ _NOT_SERVED: Final = {
         "the first revision of agent {} does not serve this user: it is given out step by step, or was taken off, and no other one serves",
         60,
     ),
+}
+#: What does not fit a task or a session that was there before.
+_CONFLICTS: Final = {
+    "idempotency-key-reused": "this idempotency key was used for a task with another content",
+    "session-of-another-user": "this session was begun for another user; begin one of your own, or begin "
+    "sessions for several users with sharedSession",
 }
 #: What is refused because a bound is reached: the words, and when to try again.
 _FULL: Final = {
@@ -51,7 +59,8 @@ class Tasks:
         Raises:
             AdmissionRefused: problem is one of agent-not-found, no-route, not-assigned, agent-suspended,
                 idempotency-key-reused, input-too-long, session-of-another-user, queue-full,
-                session-queue-full, too-many-sessions, rate-exceeded, budget-exceeded.
+                session-queue-full, too-many-sessions, rate-exceeded, budget-exceeded, preview-unavailable,
+                session-of-another-revision.
         """
         if not keys.well_named(agent):
             raise not_found(agent)
@@ -145,26 +154,20 @@ class Tasks:
             case "no-route" if await self._routes.knows_absent(agent):
                 return not_found(agent)
             case problem if closed := _NOT_SERVED.get(problem):
-                words, seconds = closed
-                return AdmissionRefused(problem, words.format(agent), seconds)
-            case "idempotency-key-reused":
-                return AdmissionRefused(
-                    problem, "this idempotency key was used for a task with another content"
-                )
+                told, seconds = closed
+                return AdmissionRefused(problem, told.format(agent), seconds)
+            case problem if words := _CONFLICTS.get(problem):
+                return AdmissionRefused(problem, words)
             case "input-too-long":
                 return AdmissionRefused(problem, f"input has more than {rest[0]} characters")
-            case "session-of-another-user":
-                return AdmissionRefused(
-                    problem,
-                    "this session was begun for another user; begin one of your own, or begin "
-                    "sessions for several users with sharedSession",
-                )
+            case problem if why := _OF_PREVIEWS.get(problem):
+                return AdmissionRefused(problem, why(agent, *rest))
             case "budget-exceeded" | "rate-exceeded":
-                told = _used_up if problem == "budget-exceeded" else _too_fast
-                return told(agent, *rest)
+                spent = _used_up if problem == "budget-exceeded" else _too_fast
+                return spent(agent, *rest)
             case problem if full := _FULL.get(problem):
-                words, seconds = full
-                return AdmissionRefused(problem, words.format(rest[0], agent), seconds)
+                told, seconds = full
+                return AdmissionRefused(problem, told.format(rest[0], agent), seconds)
             case _:
                 return AdmissionRefused(
                     "no-route", f"agent {agent} has no route yet", _RETRY_SECONDS
@@ -180,6 +183,38 @@ def agent_of(identifier: str) -> AgentKey | None:
 def not_found(agent: AgentKey) -> AdmissionRefused:
     """The refusal of an agent that is not there."""
     return AdmissionRefused("agent-not-found", f"there is no agent {agent}")
+
+
+#: Why a revision takes no preview, and what helps.
+_NO_PREVIEW: Final = {
+    "closed": "revision {name} has no workers any more: apply its template again, or go back to it with penstock undo",
+    "rejected": "revision {name} was rejected, and its workers take no work: give it another attempt with penstock retry",
+    "bounded": "revision {name} has done as much as analysis.harm lets a canary do: raise that first",
+    "no-workers": "no worker of {name} was heard in the last minute: kubectl get pods -n {agent.namespace} "
+    "-l {label}={agent.name},{of_revision}={hash} shows them; one that sleeps (scaling.minReplicas 0) has none",
+    "older-workers": "the workers of {name} are of a release that does not keep previews apart: leave "
+    "spec.template.worker.image empty, or set a newer image",
+}
+
+
+def _no_preview(agent: AgentKey, revision: bytes, why: bytes) -> str:
+    """Why a revision takes no preview, in words."""
+    hash_ = codec.word(revision)
+    name = revision_name(agent.name, hash_)
+    labels = {"label": LABEL_AGENT, "of_revision": LABEL_REVISION}
+    return _NO_PREVIEW[codec.word(why)].format(name=name, agent=agent, hash=hash_, **labels)
+
+
+def _other_session(agent: AgentKey, revision: bytes) -> str:
+    """Why a preview cannot go on with a session, in words."""
+    name = revision_name(agent.name, codec.word(revision))
+    return f"this session is on {name}: leave it out, or begin another one"
+
+
+_OF_PREVIEWS: Final[Mapping[str, Callable[..., str]]] = {
+    "preview-unavailable": _no_preview,
+    "session-of-another-revision": _other_session,
+}
 
 
 def _too_fast(agent: AgentKey, scope: bytes, most: bytes, left_ms: int) -> AdmissionRefused:
@@ -241,6 +276,8 @@ def _admission(
         tenant,
         int(submission.shared_session),
         keys.idempotency_part(tenant, key) if key else "",
+        submission.revision,
+        protocol.PREVIEWS,
         *codec.submission_fields(submission),
     ]
     return keyed, arguments

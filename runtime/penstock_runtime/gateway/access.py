@@ -77,6 +77,8 @@ class Access:
                     raise Problem("agent-forbidden", detail)
                 if verb is Verb.APPROVE and not caller.approve:
                     raise Problem("agent-forbidden", _not_a_person(caller))
+                if verb is Verb.PREVIEW and not caller.preview:
+                    raise Problem("agent-forbidden", _no_previews(caller))
             case ClusterCaller():
                 if self.cluster is None or not await self.cluster.allows(caller, verb, agent):
                     raise Problem("agent-forbidden", _not_allowed(caller, verb, agent))
@@ -116,6 +118,13 @@ def _not_a_person(caller: StaticCaller) -> str:
     return (
         f"The token of {caller.name!r} decides on no calls: that takes an entry of the tokens file that "
         "names one person as user, with approve: true."
+    )
+
+
+def _no_previews(caller: StaticCaller) -> str:
+    return (
+        f"The token of {caller.name!r} chooses no revision: that takes an entry of the tokens file that "
+        "names one person as user, with preview: true."
     )
 
 

@@ -40,7 +40,7 @@ async def admit(store: Store, agent: AgentKey, submission: Submission, now_ms: i
     _count_over_budget(
         agent, admission.over_rate, "escalated" if admission.escalates else "reported"
     )
-    if not admission.existed:
+    if not admission.existed and not submission.revision:
         revision = names.revision_name(agent.name, admission.revision)
         metrics.ADMISSIONS.labels(agent.namespace, agent.name, revision, admission.arm).inc()
     return admission
@@ -78,6 +78,7 @@ def as_admitted(agent: AgentKey, submission: Submission, admission: Admission) -
         route_version=admission.route_version,
         trace_id=submission.trace_id,
         created_ms=admission.created_ms,
+        preview=bool(submission.revision),
     )
 
 

@@ -122,9 +122,18 @@ class TaskRequest(BaseModel):
         ],
         Field(max_length=MAX_METADATA_ENTRIES, description="The caller's own notes on the task."),
     ] = {}
+    revision: Annotated[
+        Name,
+        Field(
+            description="A preview: the task goes to the revision of this name, hash or declared version, whoever serves "
+            "its user by now, and counts for no comparison. It takes the verb preview. Its tools are really called."
+        ),
+    ] = ""
 
-    def submission(self, tenant: str, trace_id: str, submitter: str = "") -> Submission:
-        """The request as the store takes it; ``submitter`` is who asks."""
+    def submission(
+        self, tenant: str, trace_id: str, submitter: str = "", revision: str = ""
+    ) -> Submission:
+        """The request as the store takes it; ``submitter`` is who asks, ``revision`` the hash of the one that is chosen."""
         return Submission(
             input=self.input,
             tenant=tenant,
@@ -137,6 +146,7 @@ class TaskRequest(BaseModel):
             trace_id=trace_id,
             shared_session=self.shared_session,
             submitter=submitter,
+            revision=revision,
         )
 
 

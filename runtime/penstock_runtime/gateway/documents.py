@@ -54,6 +54,9 @@ class Outcome(Document):
     message: str
 
 
+_Preview = Annotated[bool, Field(description="A person has chosen its revision. Else absent.")]
+
+
 class Task(Document):
     """A task and, once it has ended, its result."""
 
@@ -73,6 +76,7 @@ class Task(Document):
     created_at: Timestamp
     finished_at: Timestamp | None
     trace_id: str
+    preview: _Preview = False
 
 
 class TaskItem(Document):
@@ -94,6 +98,7 @@ class TaskItem(Document):
     created_at: Timestamp
     finished_at: Timestamp | None
     trace_id: str
+    preview: _Preview = False
     tenant: Annotated[
         str, Field(description="Whose it is; only where the tasks of all tenants are listed.")
     ] = ""

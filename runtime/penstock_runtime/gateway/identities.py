@@ -32,6 +32,7 @@ class Verb(StrEnum):
     READ = "get"
     SEE_ALL = "list"  # tasks of all tenants; alone, without what was written in them
     CANCEL = "delete"
+    PREVIEW = "preview"  # submit a task to a revision that the caller chooses
     APPROVE = "approve"  # decide on calls that wait for a person, of all tenants
 
 

@@ -131,6 +131,18 @@ KINDS: Final = _by_slug(
         "Use a new key for another content.",
     ),
     Kind(
+        "session-of-another-revision",
+        409,
+        "The session is on another revision",
+        "Preview without a session, or begin another one.",
+    ),
+    Kind(
+        "preview-unavailable",
+        409,
+        "The revision takes no preview",
+        "Do what the detail says, or choose another revision.",
+    ),
+    Kind(
         "session-of-another-user",
         409,
         "The session belongs to another user",

@@ -41,6 +41,8 @@ router: Final = APIRouter(default_response_class=Response)
             "task-not-ended",
             "task-acted",
             "session-of-another-user",
+            "session-of-another-revision",
+            "preview-unavailable",
             "rate-exceeded",
             "budget-exceeded",
             "agent-suspended",
@@ -58,7 +60,8 @@ async def retry(request: Request) -> Response:
 
     It goes to whichever revision serves the user now. Said again, it answers with the same new task; to try once more,
     retry that one. A task that has made calls which change something is refused with `task-acted`, since
-    the new one may make them again: say `evenIfActed` once that is looked at. It takes the rights to read and to submit.
+    the new one may make them again: say `evenIfActed` once that is looked at. It takes the rights to read and to submit. One
+    of a preview is a preview of the same revision, and takes the right to that as well.
     """
     gateway: Gateway = request.app.state.gateway
     caller = await gateway.access.authenticate(request)
@@ -67,6 +70,8 @@ async def retry(request: Request) -> Response:
     if found.tenant != caller.tenant:
         found = routes.existing(gateway, None, identifier)
     await gateway.access.check(caller, Verb.SUBMIT, found.agent)
+    if found.preview:
+        await gateway.access.check(caller, Verb.PREVIEW, found.agent)
     said = bodies.parsed(decisions.RetryRequest, await routes.read_content(request))
     await _check(gateway, found, even_if_acted=said.even_if_acted)
     submission = _again(found, caller, request.scope[boundary.STATE].trace_id)
@@ -107,4 +112,5 @@ def _again(found: Task, caller: Caller, trace_id: str) -> Submission:
         metadata=found.metadata,
         trace_id=trace_id,
         submitter=caller.person,
+        revision=found.revision if found.preview else "",
     )

@@ -20,6 +20,7 @@ from penstock_runtime.gateway import (
     description,
     expiry,
     plain,
+    searching,
     streams,
     wire,
 )
@@ -55,6 +56,8 @@ router: Final = APIRouter(default_response_class=Response)
             "request-timeout",
             "idempotency-key-reused",
             "session-of-another-user",
+            "session-of-another-revision",
+            "preview-unavailable",
             "body-too-large",
             "unsupported-media-type",
             "session-queue-full",
@@ -83,7 +86,8 @@ async def submit(request: Request) -> Response:
     await _check(gateway, caller, Verb.SUBMIT, agent)
     wanted = await _read_request(request)
     trace_id = request.scope[boundary.STATE].trace_id
-    submission = wanted.submission(caller.tenant, trace_id, caller.person)
+    revision = await _chosen(gateway, caller, agent, wanted.revision)
+    submission = wanted.submission(caller.tenant, trace_id, caller.person, revision)
     streamed, after = _wants_stream(request), _resume_after(request)
     with contextlib.ExitStack() as held:
         if streamed:
@@ -102,6 +106,19 @@ async def submit(request: Request) -> Response:
     if admission.existed or wanted.wait:
         task = await _present(gateway.store, task, known=not admission.existed)
     return _json(wire.task_document(task), 200 if task.status.ended else 202, location)
+
+
+async def _chosen(gateway: Gateway, caller: Caller, agent: AgentKey, text: str) -> str:
+    """The hash of the revision that a caller chooses; empty where he chooses none."""
+    if not text:
+        return ""
+    await gateway.access.check(caller, Verb.PREVIEW, agent)
+    try:
+        versions = await gateway.store.routes.versions(agent)
+        return searching.named_revision(agent, text, versions)
+    except ValueError as error:
+        shown = plain.one_line(text, bodies.MAX_SHOWN)
+        raise Problem("invalid-body", f"revision is {shown!r}: {error}.") from None
 
 
 async def _present(store: Store, task: Task, *, known: bool) -> Task:

@@ -77,7 +77,7 @@ def read(
     since_ms, ago_ms = one("since", _since, beginning)
     wanted = Wanted(
         tenant=tenant,
-        revision=one("revision", lambda text: _revision(agent, text, versions), ""),
+        revision=one("revision", lambda text: named_revision(agent, text, versions), ""),
         statuses=_words("status", given, TaskStatus),
         reasons=_words("reason", given, OutcomeReason),
         user=one("user", _name, ""),
@@ -138,8 +138,12 @@ def _listed(words: Mapping[str, Any]) -> str:
     return ", ".join(words)
 
 
-def _revision(agent: AgentKey, text: str, versions: Mapping[str, str]) -> str:
-    """The hash of a revision that is named by its name, its hash, or a version it alone declares."""
+def named_revision(agent: AgentKey, text: str, versions: Mapping[str, str]) -> str:
+    """The hash of a revision that is named by its name, its hash, or a version it alone declares.
+
+    Raises:
+        ValueError: none can be meant, or several can.
+    """
     found = names.hash_of(text)
     by_name = names.is_hash(found) and text in (found, names.revision_name(agent.name, found))
     declaring = {

@@ -22,7 +22,7 @@ class StaticCaller:
     """The holder of a token of the file. ``agents`` holds ``*``, ``namespace/*`` and ``namespace/name``.
 
     ``user`` is the one person whose token it is, empty where it is no single person's; ``approve``:
-    that person may decide on calls that wait.
+    that person may decide on calls that wait; ``preview``: and may choose the revision of a task.
     """
 
     name: str
@@ -31,6 +31,7 @@ class StaticCaller:
     user: str = ""
     groups: tuple[str, ...] = ()
     approve: bool = False
+    preview: bool = False
 
     @property
     def person(self) -> str:
@@ -54,11 +55,14 @@ class _Entry(BaseModel):
         list[Annotated[str, Field(min_length=1, max_length=253)]], Field(max_length=64)
     ] = []
     approve: bool = False
+    preview: bool = False
 
     @model_validator(mode="after")
     def _names_who_approves(self) -> Self:
         if self.approve and not self.user:
             raise ValueError("approve takes the user whose token it is")
+        if self.preview and not self.user:
+            raise ValueError("preview takes the user whose token it is")
         return self
 
     def caller(self) -> StaticCaller:
@@ -70,6 +74,7 @@ class _Entry(BaseModel):
             self.user,
             tuple(self.groups),
             self.approve,
+            self.preview,
         )
 
 
@@ -89,7 +94,7 @@ def digest(token: str) -> bytes:
 
 
 def parse(content: bytes) -> Callers:
-    """The callers of a tokens file ``{"tokens": [{token, name, tenant, agents, user?, groups?, approve?}]}``.
+    """The callers of a tokens file ``{"tokens": [{token, name, tenant, agents, user?, groups?, approve?, preview?}]}``.
 
     Raises:
         InvalidResource: the content is malformed; the message says where and never shows a token.

@@ -49,6 +49,7 @@ def task_document(task: Task) -> dict[str, Any]:
         "createdAt": timestamp(task.created_ms),
         "finishedAt": timestamp(task.finished_ms) if task.finished_ms else None,
         "traceId": task.trace_id,
+        **({"preview": True} if task.preview else {}),
     }
 
 

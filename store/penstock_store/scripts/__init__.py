@@ -113,6 +113,10 @@ def _endings() -> str:
         "it is not called again"
     )
     nobody = "its revision was taken off, and no other serves that could take it over"
+    preview = (
+        "a preview goes on with no other revision than its own, which was taken off, has no workers, or may "
+        "do no more"
+    )
     bounded = (
         "what its revision may spend or do is used up, and no other serves that could take it over"
     )
@@ -124,6 +128,7 @@ def _endings() -> str:
         "taken": Outcome(TaskStatus.ESCALATED, OutcomeReason.PERSON, "%s takes it over%s"),
         "nobody": Outcome(TaskStatus.CANCELLED, OutcomeReason.NONE, nobody),
         "bounded": Outcome(TaskStatus.LIMIT_EXCEEDED, OutcomeReason.BUDGET, bounded, left_out=True),
+        "preview": Outcome(TaskStatus.CANCELLED, OutcomeReason.NONE, preview),
         "deleted": Outcome(TaskStatus.CANCELLED, OutcomeReason.NONE, "the agent was deleted"),
     }
     marks = ", ".join(str(mark) for mark in spend.MARKS if mark < spend.WHOLE)

@@ -5,12 +5,16 @@
 -- KEYS: tag, route, outcomes, task, events, idempotency, session, waiting, the tenant's sessions (the last four are
 --       the tag where there is none).
 -- ARGV: id, digest, idempotent (1 or 0), sess, user, session, lane, inputChars, tenant, shared session (1 or 0),
---       the end of the idempotency key's name, then further fields of the task in pairs.
+--       the end of the idempotency key's name, the revision of a preview ("": it is none) and the protocol that its workers must keep,
+--       then further fields of the task in pairs.
+-- A preview is a task on a revision that a person has chosen, whoever serves by now. It stays there, and is a sample of nobody.
 -- uses: agent places ledger harm tasks
 local TASK, IDEMPOTENCY, SESSION, WAITING, SESSIONS = KEYS[4], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local id, digest, idempotent, sess = ARGV[1], ARGV[2], ARGV[3] == "1", ARGV[4]
 local user, session, lane, input_chars, tenant = ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8]), ARGV[9]
-local shared, idem = ARGV[10], ARGV[11]
+local shared, idem, preview = ARGV[10], ARGV[11], ARGV[12]
+
+local HEARD_MS = 60000 -- workers say with each heartbeat what they keep
 
 local function stored(existing)
   local known = call("HMGET", task_key(existing), "revision", "arm", "routeVersion", "status", "createdAt")
@@ -27,6 +31,22 @@ if idempotent then
   end
 end
 if SUSPENDED then return {"agent-suspended"} end
+
+-- Why a revision takes no preview, nil where it does.
+local function takes_no_preview(revision)
+  local known = call("HMGET", revision_key(revision), "standing", "protocol")
+  if not known[1] or known[1] == "Closed" then return "closed" end
+  if known[1] == "Rejected" then return "rejected" end
+  if harm.is_over(revision) then return "bounded" end
+  local at, number = string.match(known[2] or "", "^(%d+) (%d+)$")
+  if not at or NOW - tonumber(at) >= HEARD_MS then return "no-workers" end
+  if tonumber(number) < tonumber(ARGV[13]) then return "older-workers" end
+end
+
+if preview ~= "" then
+  local why = takes_no_preview(preview)
+  if why then return {"preview-unavailable", preview, why} end
+end
 
 -- What is hashed to a side: the unit's own key, falling back to user, session, task.
 local function unit_key()
@@ -85,17 +105,23 @@ end
 local pin, former = pinned()
 if pin then pin.active = active_in(pin) end
 local new_pin = pin == nil
+if preview ~= "" then
+  local of = pin and pin.revision or former or preview
+  if of ~= preview then return {"session-of-another-revision", of} end
+  pin = pin or {revision = preview, begin = "0"}
+end
 pin = pin or fresh()
 former = former or pin.revision
-local to = serving(pin.revision)
-if harm.is_over(to) and not gone(route.stable) then to = route.stable end
+local to = preview ~= "" and preview or serving(pin.revision)
+if preview == "" and harm.is_over(to) and not gone(route.stable) then to = route.stable end
 if ALONE and gone(to) then to = fresh().revision end
-if ALONE and (gone(to) or harm.is_over(to)) then -- nobody is given to it, or it is off
+if ALONE and preview == "" and (gone(to) or harm.is_over(to)) then -- nobody is given to it, or it is off
   call("HSET", revision_key(route.candidate), "turnedAwayAt", NOW)
   return {"not-assigned"}
 end
 local moved = to ~= pin.revision
 if moved then pin.revision, pin.arm, pin.begin = to, "S", "0" end
+pin.arm = pin.arm or "S"
 if pin.revision == route.candidate then pin.arm = "C" end
 if pin.revision == route.stable then pin.arm = "S" end
 if ring and pin.arm == "C" then bucket, pin.begin = ring, "0" end -- chosen, not drawn: no sample of the comparison
@@ -174,12 +200,14 @@ end
 -- From here on nothing is refused.
 local task = {
   uid = route.uid, revision = pin.revision, lane = lane, arm = pin.arm, bucket = bucket, sess = sess,
-  routeVersion = route.version, beginVersion = pin.begin,
+  routeVersion = route.version, beginVersion = preview ~= "" and "0" or pin.begin, preview = preview ~= "" and "1" or "",
 }
 call("HSET", TASK, "uid", task.uid, "revision", task.revision, "status", "Queued", "lane", lane,
   "arm", task.arm, "bucket", bucket, "sess", sess, "routeVersion", task.routeVersion,
   "beginVersion", task.beginVersion, "createdAt", NOW, "startedAt", 0, "deliveries", 0, "entry", "",
-  "v", TASK_VERSION, "idem", idem, unpack(ARGV, 12))
+  "v", TASK_VERSION, "idem", idem, unpack(ARGV, 14))
+-- Who does not know of previews leaves out what has moved.
+if preview ~= "" then call("HSET", TASK, "preview", "1", "moved", 1) end
 if idempotent then
   call("HSET", IDEMPOTENCY, "task", id, "digest", digest)
   local before = pin.active and task_at(pin.active)
@@ -193,13 +221,15 @@ if rates then
 end
 call("LPUSH", RECENT, string.match(id, "[^.]+$"))
 call("LTRIM", RECENT, 0, RECENT_TASKS - 1)
-event(id, "queued", cjson.encode({revision = task.revision}))
+event(id, "queued", cjson.encode({revision = task.revision, preview = preview ~= "" or nil}))
 if sess ~= "" and former ~= task.revision then
   event(id, "moved", cjson.encode({reason = "SessionMoved", from = former, to = task.revision}))
 end
 row("r", id, task)
-call("HINCRBY", revision_key(task.revision), "tasks", 1)
-call("PFADD", users_key(task.revision), tenant .. ":" .. unit)
+if preview == "" then
+  call("HINCRBY", revision_key(task.revision), "tasks", 1)
+  call("PFADD", users_key(task.revision), tenant .. ":" .. unit)
+end
 
 local function pin_session()
   if new_pin and call("HGET", SESSION, "uid") ~= route.uid then
@@ -210,7 +240,7 @@ local function pin_session()
   if not call("HGET", SESSION, "user") then call("HSET", SESSION, "user", user, "shared", shared) end
   call("ZADD", SESSIONS, NOW + SESSION_SECONDS * 1000, sess)
   call("EXPIRE", SESSIONS, SESSION_MAX_SECONDS + SESSION_SECONDS)
-  call("HSET", SESSION, "revision", task.revision, "arm", task.arm, "beginVersion", task.beginVersion)
+  call("HSET", SESSION, "revision", task.revision, "arm", task.arm, "beginVersion", pin.begin)
   call("PERSIST", SESSION)
   if former ~= task.revision then call("ZREM", pins_key(former), sess) end
   pin_until(sess, task.revision, NOW + SESSION_SECONDS * 1000)

@@ -17,7 +17,7 @@ if now == "Open" then return 0 end
 -- Unless all must go: what has begun stays, and so does what follows an earlier turn.
 local function movable(task)
   if everything then return true end
-  if task.startedAt > 0 then return false end
+  if task.startedAt > 0 or task.preview ~= "" then return false end
   return task.sess == "" or tonumber(call("HGET", session_key(task.sess), "turns") or 0) == 0
 end
 
@@ -35,11 +35,12 @@ local function consider(queue, entry, id, abandoned)
     call("XDEL", queue, entry)
     return
   end
-  local ending = untimely(task) or (ALONE and ENDINGS.nobody)
+  local leaves = abandoned or movable(task)
+  local ending = untimely(task) or (ALONE and ENDINGS.nobody) or (leaves and task.preview ~= "" and ENDINGS.preview)
   if ending then
     dequeue(task)
     finish(id, task, ending)
-  elseif abandoned or movable(task) then
+  elseif leaves then
     move(id, task)
   else
     return

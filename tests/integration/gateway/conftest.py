@@ -31,6 +31,14 @@ STABLE, CANARY = "aaaa0000", "bbbb1111"
 INPUT_CHARS = 20_000
 TOKENS = [
     {"token": "all-agents", "name": "all", "tenant": "acme", "agents": ["*"]},
+    {
+        "token": "ann-previews",
+        "name": "ann",
+        "tenant": "acme",
+        "agents": ["*"],
+        "user": "ann",
+        "preview": True,
+    },
     {"token": "one-agent", "name": "one", "tenant": "acme", "agents": ["shop/support"]},
     {"token": "other-tenant", "name": "other", "tenant": "globex", "agents": ["*"]},
 ]

@@ -121,7 +121,7 @@ async def test_every_problem_of_a_submission_is_described(submit, store, describ
         {"input": "x", "user": "u" * 257},
         {"input": "x", "idempotencyKey": "k" * 256},
         {"input": "x", "priority": "Low"},
-        {"input": "x", "revision": "y"},
+        {"input": "x", "replica": "y"},
         {"input": "x", "metadata": {"a": 1}},
         {"input": "x", "metadata": {"": "a"}},
         {"input": "x", "metadata": {str(n): "" for n in range(33)}},

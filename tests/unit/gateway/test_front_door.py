@@ -150,6 +150,8 @@ async def test_what_a_caller_sent_is_shown_back_with_an_end(submit, client):
         ("budget-exceeded", 429, 7),
         ("too-many-sessions", 429, 7),
         ("session-of-another-user", 409, None),
+        ("session-of-another-revision", 409, None),
+        ("preview-unavailable", 409, None),
     ],
 )
 async def test_what_the_store_does_not_admit_is_a_problem_of_its_own(

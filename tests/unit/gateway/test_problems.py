@@ -58,7 +58,7 @@ BAD_BODIES = {
         json.dumps({"input": "x", "idempotencyKey": "k" * 256}).encode(),
         "idempotencyKey: has 256 characters, at most 255",
     ),
-    "an unknown field": (b'{"input": "x", "revision": "y"}', "The field revision is not known"),
+    "an unknown field": (b'{"input": "x", "replica": "y"}', "The field replica is not known"),
     "a field in snake case": (b'{"input": "x", "idempotency_key": "y"}', "idempotency_key"),
     "an unknown priority": (b'{"input": "x", "priority": "High"}', "'Critical', 'Normal'"),
     "a wait in words": (b'{"input": "x", "wait": "30"}', "wait: must be a valid number"),

@@ -60,7 +60,7 @@ function places.of_copy(id) return string.match(id, "^copy%.([^.]+)%.[^.]+$") en
 function places.subjects(id)
   local canary = places.of_copy(id)
   if canary then return {{"shadow", "shadow:" .. canary}} end
-  local facts = call("HMGET", task_key(id), "tenant", "user", "revision")
+  local facts = call("HMGET", task_key(id), "tenant", "user", "revision", "preview")
   local tenant, user, revision = facts[1] or "", facts[2] or "", facts[3] or ""
   local subjects = {
     {"agent", "agent"},
@@ -68,7 +68,8 @@ function places.subjects(id)
     places.user(tenant, user),
     {"task", "task:" .. string.match(id, "[^.]*$")},
   }
-  if route and revision ~= "" and revision == route.candidate then
+  -- A preview spends of everybody's budget and not of the canary's cap: no person's try stops a rollout.
+  if route and revision ~= "" and revision == route.candidate and not facts[4] then
     subjects[#subjects + 1] = {"canary", "canary:" .. revision}
   end
   return subjects

@@ -24,6 +24,7 @@ function putdown.give_back(id, task, claim, to_stable)
   local to = serving(task.revision)
   local is_over = call("HGET", key, "overHarm") == task.revision
   if (to_stable or is_over) and route and to == route.candidate and not gone(route.stable) then to = route.stable end
+  if task.preview ~= "" and to ~= task.revision then return finish(id, task, ENDINGS.preview) end
   if ALONE and (gone(to) or to_stable or is_over) then -- whoever claimed it again would give it back again
     return finish(id, task, gone(to) and ENDINGS.nobody or ENDINGS.bounded)
   end

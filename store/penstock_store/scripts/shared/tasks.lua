@@ -4,7 +4,7 @@ local FIELDS = {
   "uid", "revision", "status", "lane", "entry", "sess", "arm", "bucket", "routeVersion",
   "beginVersion", "createdAt", "startedAt", "deliveries", "claim", "cancel", "moved",
   "claimedAt", "savedAt", "savedBy", "holder", "heldAt", "intents", "doubt", "suspects", "alone", "countedOf", "idem", "calls",
-  "asked", "parked", "parkedAt", "waitedMs", "decidedLife", "remadeAt",
+  "asked", "parked", "parkedAt", "waitedMs", "decidedLife", "remadeAt", "preview",
 }
 local SPEND_SECONDS = 172800 -- how long a day's spend is kept
 local COUNTERS = {"createdAt", "startedAt", "deliveries", "alone", "heldAt", "asked", "parkedAt", "waitedMs", "remadeAt"}
@@ -26,6 +26,11 @@ end
 -- Whether the agent it was admitted to is no longer there.
 local function foreign(task)
   return route == nil or route.uid ~= task.uid
+end
+
+-- Whether it is a preview whose revision goes on with nothing: no other one takes it over.
+local function stranded(task)
+  return task.preview ~= "" and gone(task.revision)
 end
 
 -- Whether it stood still while the agent was suspended: its time says nothing of its revision.
@@ -105,15 +110,17 @@ local function reassign(id, task, to)
   if task.sess ~= "" then repin(task.sess, from, to) end
 end
 
+local follow, finish
+
 -- Queue a task where its session is pinned now, or with the revision that serves.
 local function place(id, task)
-  local pinned = task.sess ~= "" and call("HGET", session_key(task.sess), "revision")
+  if stranded(task) then return finish(id, task, ENDINGS.preview) end
+  local pinned = task.preview == "" and task.sess ~= "" and call("HGET", session_key(task.sess), "revision")
   local to = serving(pinned or task.revision)
   if to ~= task.revision then reassign(id, task, to) end
   enqueue(id, task)
 end
 
-local follow
 local ended_here = 0 -- how many tasks this script has ended
 
 -- How a task ends that no worker ends: whatever else is its end, a call with an unknown result comes first.
@@ -237,7 +244,7 @@ end
 
 -- End a task that is in no queue. ending: status, reason, message, counting, and of a claim: claim, output,
 -- usage, cost.
-local function finish(id, task, ending)
+finish = function(id, task, ending)
   ledger.abandon(task)
   if ending.status == ENDINGS.cancelled.status then ending = taken_over(id, ending) end
   if not ending.claim then ending = without_worker(id, task, ending) end
@@ -304,4 +311,5 @@ end
 local function untimely(task)
   if foreign(task) then return ENDINGS.deleted end
   if task.cancel ~= "" then return ENDINGS.cancelled end
+  if stranded(task) then return ENDINGS.preview end
 end

@@ -1,0 +1,108 @@
+"""`revision` of a submission, and `penstock run --revision`, against a real gateway; the test is the worker."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+import pytest
+
+from tests.integration.gateway.conftest import CANARY, STABLE
+from tests.integration.gateway.test_refusals import slug_of
+from tests.integration.gateway.test_terminal import ended
+
+ANN = {"Authorization": "Bearer ann-previews"}
+
+
+@pytest.fixture
+async def agent(agent):
+    """Its canary has no share, and both revisions have a worker."""
+    agent.versions = {STABLE: "1.0", CANARY: "2.0"}
+    await agent.set_route(canary=CANARY, percent=0)
+    for revision in (STABLE, CANARY):
+        await agent.store.claims.take(agent.key, revision, f"w-{revision}", 1)
+        await agent.store.claims.heartbeat([], f"w-{revision}")
+    return agent
+
+
+def preview(client, agent, revision=CANARY, headers=ANN, **fields):
+    body = {"input": "x", "revision": revision, **fields}
+    return client.post(agent.tasks, json=body, headers=headers)
+
+
+async def claimed(agent, revision=CANARY):
+    (claim,) = await agent.store.claims.take(agent.key, revision, "worker", 1)
+    return claim
+
+
+@pytest.mark.parametrize("named", [CANARY, f"support-{CANARY}", "2.0"])
+async def test_who_may_chooses_by_name_hash_or_version(agent, client, named):
+    name = named.replace("support", agent.key.name)
+    told = await preview(client, agent, name)
+    assert told.status_code == 202
+    task = told.json()
+    assert (task["revision"], task["preview"]) == (f"{agent.key.name}-{CANARY}", True)
+    await agent.finish(await claimed(agent))
+    again = (await client.get(f"/v1/tasks/{task['id']}", headers=ANN)).json()
+    assert (again["status"], again["preview"]) == ("Succeeded", True)
+    ordinary = (await client.post(agent.tasks, json={"input": "x"})).json()
+    assert "preview" not in ordinary
+    listed = (await client.get(agent.tasks, headers=ANN)).json()["items"]
+    assert [one.get("preview") for one in listed] == [None, True]
+    (row,) = await agent.store.outcomes.rows(agent.key)
+    assert row.revision == STABLE
+
+
+async def test_who_may_not_is_told_what_it_takes(agent, client):
+    refused = await preview(client, agent, headers=None)
+    assert slug_of(refused) == (403, "agent-forbidden")
+    assert "preview: true" in refused.json()["detail"]
+    assert (await agent.store.routes.look(agent.key, [CANARY])).work[CANARY].queued == 0
+
+
+async def test_a_revision_that_nobody_knows_is_a_wrong_body(agent, client):
+    refused = await preview(client, agent, "3.0")
+    assert slug_of(refused) == (400, "invalid-body")
+    assert "1.0, 2.0" in refused.json()["detail"]
+
+
+async def test_sessions_and_revisions_without_workers_are_conflicts(agent, client):
+    await client.post(agent.tasks, json={"input": "x", "session": "s"})
+    assert slug_of(await preview(client, agent, session="s")) == (
+        409,
+        "session-of-another-revision",
+    )
+    told = await preview(client, agent, "0badcafe")
+    assert slug_of(told) == (409, "preview-unavailable")
+    assert f"Revision {agent.key.name}-0badcafe has no workers any more" in told.json()["detail"]
+
+
+async def test_one_that_is_tried_again_is_a_preview_again(agent, client):
+    task = (await preview(client, agent)).json()["id"]
+    await agent.finish(await claimed(agent))
+    again = await client.post(f"/v1/tasks/{task}/retry", json={}, headers=ANN)
+    assert again.json()["preview"] is True
+    assert again.json()["revision"].endswith(CANARY)
+    assert slug_of(await client.post(f"/v1/tasks/{task}/retry", json={})) == (
+        403,
+        "agent-forbidden",
+    )
+
+
+async def test_the_terminal_chooses_and_says_who_answers(agent, shared):
+    where = ("-n", agent.key.namespace, "--gateway", shared.url, "--token", "ann-previews")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "penstock_cli", "run", agent.key.name, "x"),
+        *("--revision", "2.0", *where),
+        env={k: v for k, v in os.environ.items() if k[:9] != "PENSTOCK_"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(60):
+        while not (claims := await agent.store.claims.take(agent.key, CANARY, "worker", 1)):
+            await agent.store.queue.wait_for_work(agent.key, CANARY, 0.2)
+    await agent.finish(claims[0], "Here is the new one.")
+    code, said, told = await ended(process)
+    assert (code, said) == (0, "Here is the new one.\n")
+    assert f"{agent.key.name}-{CANARY}, a preview" in told
