@@ -207,6 +207,7 @@ def _write_tokens(endpoints: Endpoints) -> None:
             "user": name,
             "groups": ["finance"],  # as the example of docs/operating/approvals.md asks
             "approve": True,
+            "preview": True,
         }
         for name in ("approver", "approver-2")
     ]

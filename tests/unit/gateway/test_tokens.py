@@ -44,6 +44,7 @@ def test_a_token_finds_its_caller_and_is_not_kept_itself():
         (content({**ENTRY, "agents": ["support"]}), "tokens.0.agents.0: "),
         (content({**ENTRY, "agents": ["*/support"]}), "tokens.0.agents.0: "),
         (content({**ENTRY, "agent": []}), "tokens.0.agent: "),
+        (content({**ENTRY, "preview": True}), "preview takes the user whose token it is"),
         (content(ENTRY, {**ENTRY, "name": "bob"}), "twice"),
     ],
 )
