@@ -182,7 +182,7 @@ def compensation_document(
 
 
 def event_document(event: Event, task_id: str, ended: Task | None) -> dict[str, Any]:
-    """An event in the shape of ``documents.Event``.
+    """An event in the shape of ``event_documents.Event``.
 
     Args:
         ended: the task as it ended, which the last event carries.
