@@ -62,6 +62,8 @@ class LatestDelays:
 
     def __init__(self) -> None:
         self._kept: dict[tuple[Arm, Metric], deque[tuple[int, int]]] = {}
+        #: Those since a moment in order, that moment, and when the first of them was routed; until another one comes.
+        self._sorted: dict[tuple[Arm, Metric], tuple[int, int, tuple[int, ...]]] = {}
 
     def note(self, arm: Arm, end: Tally, routed_ms: int, at_ms: int, halts: Halts) -> None:
         """Keep how late an end is that counts as a failure; any other is passed over."""
@@ -69,11 +71,18 @@ class LatestDelays:
             if metric.sums(end).total:
                 kept = self._kept.setdefault((arm, metric), deque(maxlen=MOST_DELAYS))
                 kept.append((routed_ms, halts.running_ms(routed_ms, at_ms)))
+                self._sorted.pop((arm, metric), None)
 
     def since(self, moment_ms: int, halts: Halts) -> Delays:
         """Those of tasks that were routed at or after a moment."""
-        known = {
-            key: tuple(sorted(delay for routed, delay in kept if routed >= moment_ms))
-            for key, kept in self._kept.items()
-        }
+        known = {key: self._since(key, moment_ms) for key in self._kept}
         return Delays({key: delays for key, delays in known.items() if delays}, halts)
+
+    def _since(self, key: tuple[Arm, Metric], moment_ms: int) -> tuple[int, ...]:
+        found = self._sorted.get(key)
+        if found is None or not found[0] <= moment_ms <= found[1]:
+            young = [(routed, delay) for routed, delay in self._kept[key] if routed >= moment_ms]
+            delays = tuple(sorted([delay for _, delay in young]))
+            first_ms = min([routed for routed, _ in young], default=moment_ms)
+            found = self._sorted[key] = moment_ms, first_ms, delays
+        return found[2]

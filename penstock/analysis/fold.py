@@ -25,7 +25,8 @@ from typing import Final
 
 from penstock.analysis import cells
 from penstock.analysis.cells import Cells
-from penstock.analysis.comparison.cohorts import Cohort, Cohorts
+from penstock.analysis.comparison.cohort import Cohort
+from penstock.analysis.comparison.cohorts import Cohorts
 from penstock.analysis.comparison.users import Users
 from penstock.analysis.continuity import Continuity
 from penstock.analysis.day import Costs

@@ -93,7 +93,7 @@ def as_total(tally: Tally) -> Tally:
 
 def of_status(kept: ArmCounts) -> Tally:
     """What status keeps of an arm."""
-    return Tally(**kept.model_dump())
+    return Tally(**dict(kept))
 
 
 def of_arms(stable: ArmCounts, canary: ArmCounts) -> dict[Arm, Tally]:

@@ -343,7 +343,7 @@ class Facts:
         window = self.situation.spec.analysis.guardrails.window_seconds
         return not enough and self.seconds_since(kept.resumed_at) < 2 * window
 
-    @property
+    @cached_property
     def heard(self) -> list[Finding]:
         """The guardrails judged, but for those that only report."""
         only_told = self.situation.spec.analysis.dry_run

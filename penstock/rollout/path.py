@@ -1,6 +1,7 @@
 """The path of steps: where a share stands on it, and what comes next."""
 
 import hashlib
+from functools import lru_cache
 from typing import Final
 
 from penstock.api.rollout import AgentRolloutStatus, Source, Stage
@@ -12,7 +13,12 @@ RING: Final = "ring"
 
 def steps_hash(strategy: Strategy) -> str:
     """Tells whether the steps were edited."""
-    text = "|".join(step.model_dump_json() for step in strategy.steps)
+    return _hash(tuple(strategy.steps))
+
+
+@lru_cache(maxsize=256)
+def _hash(steps: tuple[Step, ...]) -> str:
+    text = "|".join(step.model_dump_json() for step in steps)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

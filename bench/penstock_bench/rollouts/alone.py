@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from penstock.analysis.comparison import judge
-from penstock.analysis.comparison.cohorts import Cohort, Cohorts, Compared
+from penstock.analysis.comparison.cohort import Cohort
+from penstock.analysis.comparison.cohorts import Cohorts, Compared
 from penstock.analysis.comparison.judge import Bounds
 from penstock.analysis.comparison.yardsticks import Yardsticks
 from penstock.analysis.metrics import of_end

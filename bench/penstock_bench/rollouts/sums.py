@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 
 from penstock.analysis.cells import Cells, Place
-from penstock.analysis.comparison.cohorts import Cohort, Cohorts
+from penstock.analysis.comparison.cohort import Cohort
+from penstock.analysis.comparison.cohorts import Cohorts
 from penstock.analysis.delays import LatestDelays
 from penstock.analysis.evidence import TICK_MS, Observation, Stratum
 from penstock.analysis.halts import Halts

@@ -64,7 +64,10 @@ def _cubic(x: float) -> tuple[int, tuple[float, float, float, float]]:
     return first, (weights[0], weights[1], weights[2], weights[3])
 
 
-_CUBIC: Final = tuple(_cubic(x) for x in FINE)
+#: Of each place in FINE its x, the first of the four grid points around it, and their weights.
+_CUBIC: Final = tuple((x, first, *weights) for x in FINE for first, weights in (_cubic(x),))
+#: ln of a Gamma's density of shape 1 and mean 1, in ln of the ratio, at each place in FINE.
+_DENSITY: Final = tuple(x - math.exp(x) + 1 for x in FINE)
 
 #: (place in FINE, ln of its weight), where it has any.
 Null = tuple[tuple[int, float], ...]
@@ -74,7 +77,7 @@ Null = tuple[tuple[int, float], ...]
 def innate(variance: float) -> Null:
     """How much more often other users fail by nature: a Gamma of mean 1, in ln of the ratio."""
     shape = 1 / max(variance, _SMALLEST_VARIANCE)
-    raw = [(j, w) for j, x in enumerate(FINE) if (w := shape * (x - math.exp(x) + 1)) > _NEGLIGIBLE]
+    raw = [(j, w) for j, density in enumerate(_DENSITY) if (w := shape * density) > _NEGLIGIBLE]
     total = log_sum([weight for _, weight in raw])
     return tuple((j, weight - total) for j, weight in raw)
 
@@ -104,11 +107,15 @@ def of_labels(canary_events: float, exposure: Sequence[float], null: Null) -> fl
         null: of ``innate``.
     """
     harm = log_of_harm(canary_events, exposure)
-    base = []
-    for j, weight in null:
-        i, (a, b, c, d) = _CUBIC[j]
-        at = a * exposure[i] + b * exposure[i + 1] + c * exposure[i + 2] + d * exposure[i + 3]
-        base.append(canary_events * FINE[j] - at + weight)
+    around = _CUBIC[
+        null[0][0] : null[-1][0] + 1
+    ]  # a Gamma has one peak: no place is left out between
+    base = [
+        canary_events * x
+        - (a * exposure[i] + b * exposure[i + 1] + c * exposure[i + 2] + d * exposure[i + 3])
+        + weight
+        for (x, i, a, b, c, d), (_, weight) in zip(around, null, strict=True)
+    ]
     return math.exp(min(harm - max(log_sum(base), 0.0), MOST_LOG))
 
 

@@ -40,15 +40,17 @@ def score(canary: Mapping[int, int], stable: Mapping[int, int], move: int) -> Sc
         move: by how many bins the canary's are made smaller.
     """
     ours: dict[int, int] = {}
+    both = dict(stable)
     for place, count in canary.items():
-        moved = max(place - move, 0)
+        moved = place - move if place > move else 0
         ours[moved] = ours.get(moved, 0) + count
+        both[moved] = both.get(moved, 0) + count
     n_ours, n_stable = sum(ours.values()), sum(stable.values())
     n = n_ours + n_stable
     rank: dict[int, float] = {}
     below, square = 0, 0.0
-    for place in sorted(ours.keys() | stable.keys()):
-        count = ours.get(place, 0) + stable.get(place, 0)
+    for place in sorted(both):
+        count = both[place]
         here = rank[place] = (below + count / 2) / n - 0.5
         square += count * here**2 / n
         below += count

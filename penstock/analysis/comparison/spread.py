@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import mul
 from typing import Final
 
@@ -38,18 +39,17 @@ def of_rates(events: Sequence[int], tasks: Sequence[int]) -> Spread:
     variance from a few skewed clusters lacks: the counterpart of the corrections of Bell and McCaffrey (2002) and Pustejovsky and
     Tipton (2018).
     """
-    total, happened = max(sum(tasks), 1), sum(events)
-    if not happened:  # nobody has told yet: that is no proof that users are alike
+    n, squares, cubes, fourths = _powers(tuple(tasks))
+    happened = sum(events)
+    if not (happened and n):  # nobody has told yet: that is no proof that users are alike
         return Spread(0.0, 1e-9)
-    rate = happened / total
-    expected = [n * rate for n in tasks]
-    chance = [e * (1 - n / total) for e, n in zip(expected, tasks, strict=True)]
-    squares = max(sum([e * e for e in expected]), 1e-12)
-    value = sum([(k - e) ** 2 - u for k, e, u in zip(events, expected, chance, strict=True)])
-    value /= squares
-    effective = squares * squares / max(sum([e**4 for e in expected]), 1e-24)
-    noise = sum([2 * u * u + u for u in chance]) / squares**2
-    noise += KURTOSIS_OF_RATES * max(value, 0.0) ** 2 / effective
+    # Whole numbers up to the divisions, so that nothing is lost where large sums cancel.
+    by_chance = happened * (n * n - squares)
+    excess = n * n * sum(map(mul, events, events)) - 2 * happened * n * sum(map(mul, events, tasks))
+    value = (excess + happened**2 * squares - by_chance) / (happened**2 * squares)
+    around = squares * n * n - 2 * cubes * n + fourths
+    noise = (2 * happened * around + n * n * (n * n - squares)) / (happened**3 * squares**2)
+    noise += KURTOSIS_OF_RATES * max(value, 0.0) ** 2 * fourths / squares**2
     return Spread(value, 1 / max(noise, 1e-12))
 
 
@@ -61,9 +61,10 @@ def of_ranks(residuals: Sequence[float], chance: float, tasks: Sequence[int]) ->
         chance: the sum of the squares that ranks alone would make.
         tasks: with a value, per bucket.
     """
-    squares = max(sum_of_squares(tasks), 1e-9)
+    _, of_tasks, _, fourths = _powers(tuple(tasks))
+    squares = max(of_tasks, 1e-9)
     value = (sum([r * r for r in residuals]) - chance) / squares
-    fourth = sum([n**4 for n in tasks]) / squares**2
+    fourth = fourths / squares**2
     noise = 2 * chance**2 * concentration(tasks) / squares**2
     noise += KURTOSIS_OF_RANKS * max(value, 0.0) ** 2 * fourth
     return Spread(value, 1 / max(noise, 1e-15))
@@ -85,10 +86,18 @@ def upper(seen: Spread, prior: Spread) -> float:
 
 def concentration(tasks: Sequence[int]) -> float:
     """1 / the effective number of buckets: a bucket with most of the tasks counts as most of them."""
-    total = sum(tasks)
-    return sum_of_squares(tasks) / (total * total) if total else 1.0
+    total, squares, _, _ = _powers(tuple(tasks))
+    return squares / (total * total) if total else 1.0
 
 
 def sum_of_squares(tasks: Sequence[int]) -> int:
     """Of the tasks of each bucket."""
-    return sum(map(mul, tasks, tasks))
+    return _powers(tuple(tasks))[1]
+
+
+@lru_cache(maxsize=64)
+def _powers(tasks: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """The sums of the tasks of each bucket, and of their second, third and fourth powers: a look asks for them often."""
+    second = list(map(mul, tasks, tasks))
+    third, fourth = sum(map(mul, second, tasks)), sum(map(mul, second, second))
+    return sum(tasks), sum(second), third, fourth

@@ -8,7 +8,6 @@ import base64
 import binascii
 import zlib
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from operator import add, sub
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -123,22 +122,19 @@ def plus(one: _Nested, other: _Nested) -> _Nested:
     return _like(one, parts)
 
 
-def minus(one: _Nested, other: _Nested) -> _Nested:
-    """The sums of the tasks of the first without those of the second, which are among them."""
+def moved(total: _Nested, before: _Nested, after: _Nested) -> _Nested:
+    """The sums of which a part was one, once it is another; what is the same object in both is not looked into."""
     parts: list[Any] = []
-    for a, b in zip(one, other, strict=True):
-        if isinstance(a, int):
-            parts.append(a - b)
-        elif isinstance(a[-1], int):
-            parts.append(_zeros(len(a)) if a == b else tuple(map(sub, a, b)))
+    for whole, old, new in zip(total, before, after, strict=True):
+        if old is new:
+            parts.append(whole)
+        elif isinstance(new, int):
+            parts.append(whole + new - old)
+        elif isinstance(new[-1], int):
+            parts.append(whole if old == new else tuple(map(add, whole, map(sub, new, old))))
         else:
-            parts.append(minus(a, b))
-    return _like(one, parts)
-
-
-@lru_cache(maxsize=64)
-def _zeros(count: int) -> Counts:
-    return (0,) * count
+            parts.append(moved(whole, old, new))
+    return _like(total, parts)
 
 
 def _like(shape: _Nested, parts: Iterable[Any]) -> _Nested:

@@ -9,7 +9,7 @@ import pytest
 from penstock.analysis.comparison import judge, proof
 from penstock.analysis.comparison.cohorts import COHORT_MS, Cohorts, Compared
 from penstock.analysis.comparison.judge import Bounds
-from penstock.analysis.comparison.sums import MOST_CHARACTERS, NONE, decode, encode, minus, plus
+from penstock.analysis.comparison.sums import MOST_CHARACTERS, NONE, decode, encode, moved, plus
 from penstock.analysis.comparison.yardsticks import Yardsticks
 from penstock.analysis.metrics import of_end
 from penstock.api.comparison import ComparisonStatus
@@ -288,7 +288,7 @@ def test_sums_of_a_hundred_million_tasks_are_not_too_large():
 
 def test_sums_of_what_was_taken_out_are_those_of_the_rest():
     one, two = World(1).minutes(2).seen.evidence, World(2).minutes(2).seen.evidence
-    assert minus(plus(one, two), two) == one
+    assert moved(plus(one, two), two, NONE) == one
 
 
 def test_a_slot_that_begins_anew_has_nothing_of_before():

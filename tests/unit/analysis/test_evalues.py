@@ -75,6 +75,30 @@ def test_how_unlike_users_are():
     assert spread.concentration(TASKS) == pytest.approx(0.1309171597633136)
 
 
+@pytest.mark.parametrize("largest", [3, 40, 1_000_000])
+def test_how_unlike_users_are_is_what_is_summed_bucket_by_bucket(largest):
+    chance = random.Random(largest)
+    for _ in range(200):
+        tasks = [chance.randrange(largest) if chance.random() < 0.7 else 0 for _ in range(100)]
+        events = [min(n, chance.randrange(1 + n // 3 + 1)) for n in tasks]
+        seen, value, information = spread.of_rates(events, tasks), *summed(events, tasks)
+        assert seen.value == pytest.approx(value, rel=1e-9, abs=1e-9)
+        assert seen.information == pytest.approx(information, rel=1e-9)
+
+
+def summed(events, tasks):
+    """The estimate of the docstring, term by term, and 1 / its variance."""
+    rate, total = sum(events) / sum(tasks), sum(tasks)
+    expected = [n * rate for n in tasks]
+    chance = [e * (1 - n / total) for e, n in zip(expected, tasks, strict=True)]
+    squares = sum(e * e for e in expected)
+    parts = zip(events, expected, chance, strict=True)
+    value = sum((k - e) ** 2 - u for k, e, u in parts) / squares
+    noise = sum(2 * u * u + u for u in chance) / squares**2
+    noise += 10 * max(value, 0.0) ** 2 * sum(e**4 for e in expected) / squares**2
+    return value, 1 / noise
+
+
 def test_few_users_widen_and_never_narrow():
     few = spread.of_rates(EVENTS[:4], TASKS[:4])
     many = spread.of_rates(EVENTS[:4] * 20, TASKS[:4] * 20)
