@@ -39,7 +39,7 @@ def main() -> int:
         return 0
     kept = Record(how.file)
     if how.good is not None:
-        print(good.go_on(kept, how.only, how.good))
+        print(good.go_on(kept, how.only, how.good, how.processes))
         return 0
     wanted = [(p.cell, _seeds(p, how)) for p in cells.every() if how.only in p.cell.name]
     wanted = [(cell, seeds) for cell, seeds in wanted if seeds]
@@ -68,7 +68,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument(
         "--good", type=float, metavar="MINUTES",
-        help="for so long, in one process, versions that are as good as stable; then, or with 0, what is known of them",
+        help="for so long versions that are as good as stable; then, or with 0, what is known of them",
     )  # fmt: skip
     parser.add_argument("--file", type=Path, default=_FILE, help="where runs are kept")
     parser.add_argument("--processes", type=int, default=0, help="as many as cores by default")

@@ -1,8 +1,9 @@
 """Versions that are as good as stable, in many cells: how often one is rolled back all the same.
 
 Looks are further apart than the product's (``LOOKS``), so that more runs are played in the same time: of the evidence only what passes
-its bound and falls back between two looks goes unseen. Runs are kept as those of the other cells are, and played seed by
-seed through all cells, so that whatever is played when the time is over tells of all of them.
+its bound and falls back between two looks goes unseen. From 10 tasks a second on they are drawn and counted in blocks. Runs are
+kept as those of the other cells are, and played seed by seed through all cells, so that whatever is played when the time is
+over tells of all of them.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from penstock_bench.rollouts.weather import Crowd, Weather
 
 #: How many runs a cell is to have.
 WANTED = 2000
-#: At so many tasks/s: seconds between two looks, hours at most, and one run for how many of the cells that cost least.
-LOOKS = {1.0: (15.0, 3.0, 1), 0.3: (30.0, 6.0, 1), 10.0: (10.0, 1.0, 2), 100.0: (10.0, 0.75, 16)}
+#: At so many tasks/s: seconds between two looks, hours at most.
+LOOKS = {1.0: (15.0, 3.0), 0.3: (30.0, 6.0), 10.0: (10.0, 1.0), 100.0: (10.0, 0.75)}
+#: From so many tasks/s on they are drawn in blocks.
+MANY = 10.0
 #: Chance that the true rate is above what is told as its bound.
 UNSURE = 0.05
 
@@ -55,23 +58,22 @@ def _fresh() -> list[Cell]:
 
 
 def _cell(name: str, weather: Weather) -> Cell:
-    look, hours, _ = LOOKS[weather.tasks_per_second]
+    look, hours = LOOKS[weather.tasks_per_second]
     known = ", a day known" if weather.known_hours else ""
     said = f"good: {name}{known}, {weather.tasks_per_second:g}/s"
-    return Cell(said, weather, look, hours * 3600, rivals=False)
+    blocks = weather.tasks_per_second >= MANY
+    return Cell(said, weather, look, hours * 3600, rivals=False, blocks=blocks)
 
 
-def go_on(kept: Record, only: str, minutes: float) -> str:
+def go_on(kept: Record, only: str, minutes: float, processes: int = 0) -> str:
     """Play until the time is over, or each cell has what it wants; the table of all that is known."""
     some = [cell for cell in cells() if only in cell.name]
     until = time.monotonic() + 60 * minutes
-    for seed in range(WANTED if minutes else 0):
-        for cell in some:
-            every = LOOKS[cell.weather.tasks_per_second][2]
+    if minutes:
+        for run in kept.play_rounds(range(WANTED), some, processes=processes):
+            print(f"bench: {run.cell}, seed {run.seed}", file=sys.stderr, flush=True)
             if time.monotonic() >= until:
-                return table(some, kept)
-            if seed % every == every - 1 and kept.play_one(cell, seed // every):
-                print(f"bench: {cell.name}, seed {seed // every}", file=sys.stderr, flush=True)
+                break
     return table(some, kept)
 
 

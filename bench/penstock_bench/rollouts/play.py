@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from penstock.analysis import binomial, rates
 from penstock.api.rollout import AgentRolloutStatus
@@ -20,7 +20,10 @@ NAMES = (PRODUCT, *(rule().name for rule in RIVALS), HOLD)
 
 @dataclass(frozen=True)
 class Cell:
-    """A weather with a name, and how it is played: how often it is looked at, and for how long at most."""
+    """A weather with a name, and how it is played: how often it is looked at, and for how long at most.
+
+    ``blocks``: its tasks are drawn and counted in blocks, where they are many and the product plays alone.
+    """
 
     name: str
     weather: Weather
@@ -29,6 +32,7 @@ class Cell:
     goals: tuple[str, ...] = ()
     rivals: bool = True
     hold: bool = False
+    blocks: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,13 +68,16 @@ class Run:
 def play(cell: Cell, rule: str, seed: int) -> Run:
     """Play a seed; the same seed has the same weather for each rule, as far as its shares are the same."""
     began = time.process_time()
+    if cell.blocks:
+        run = _in_blocks(cell, seed, rule)
+        return replace(run, cpu_seconds=time.process_time() - began)
     sky = Sky(cell.weather, seed)
     if rule in (PRODUCT, HOLD):
         known = AgentRolloutStatus(stable_users=sky.users_before())
         run = _product(cell, sky, rule, OnSums(policy=spec(hold=rule == HOLD), status=known))
     else:
         run = _rival(cell, sky, next(made for made in (r() for r in RIVALS) if made.name == rule))
-    return Run(**{**run.wire(), "cpu_seconds": time.process_time() - began})  # type: ignore[arg-type]
+    return replace(run, cpu_seconds=time.process_time() - began)
 
 
 @dataclass
@@ -121,9 +128,31 @@ def _product(cell: Cell, sky: Sky, name: str, product: Product) -> Run:
             off = now - sky.reached
     first = incident.credible
     late = max(off + (sky.reached or 0.0) - first, 0.0) if off is not None and first else 0.0
+    run = _told(cell, name, sky.seed, product, toll, now)
+    return replace(run, off=off, late_looks=late / cell.look_seconds)
+
+
+def _in_blocks(cell: Cell, seed: int, name: str) -> Run:
+    from penstock_bench.rollouts.block_sums import OnBlocks  # numpy is loaded where it is used
+    from penstock_bench.rollouts.blocks import BlockSky
+
+    sky = BlockSky(cell.weather, seed)
+    known = AgentRolloutStatus(stable_users=sky.users_before())
+    product = OnBlocks(policy=spec(hold=name == HOLD), status=known)
+    now, toll = 0.0, _Toll()
+    while now < cell.longest_seconds and not product.verdict:
+        block = sky.tasks(now, cell.look_seconds, product.percent, product.version)
+        toll.given, toll.harmed = toll.given + block.given, toll.harmed + block.harmed
+        product.route_block(block)
+        now += cell.look_seconds
+        product.look(now)
+    return _told(cell, name, sky.seed, product, toll, now)
+
+
+def _told(cell: Cell, name: str, seed: int, product: Product, toll: _Toll, now: float) -> Run:
     return Run(
-        cell.name, name, sky.seed, product.verdict, toll.given, toll.harmed, product.full_at,
-        now if product.verdict else None, off, late / cell.look_seconds,
+        cell.name, name, seed, product.verdict, toll.given, toll.harmed, product.full_at,
+        now if product.verdict else None, None, 0.0,
         (1000 * product.look_seconds / product.looks, 1000 * product.largest_look),
         product.largest_sums, 0.0, product.message, "; ".join(product.lines),
     )  # fmt: skip

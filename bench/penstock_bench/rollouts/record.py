@@ -6,7 +6,7 @@ import hashlib
 import json
 import multiprocessing
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import penstock
@@ -50,16 +50,23 @@ class Record:
             run for (name, who, _), run in self._known.items() if (name, who) == (cell.name, rule)
         ]
 
-    def play_one(self, cell: Cell, seed: int) -> Run | None:
-        """Play a seed of the product here, and keep it; None where it is known."""
-        if (cell.name, PRODUCT, seed) in self._known:
-            return None
-        run = play(cell, PRODUCT, seed)
+    def play_rounds(
+        self, seeds: Iterable[int], cells: Sequence[Cell], *, processes: int = 0
+    ) -> Iterator[Run]:
+        """Play what is missing of the product seed by seed through all cells, on all cores; one that is not waited for is lost."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
+        with multiprocessing.Pool(processes or os.cpu_count()) as pool:
+            for seed in seeds:
+                jobs = [(cell, PRODUCT, seed) for cell in cells]
+                missing = [job for job in jobs if (job[0].name, *job[1:]) not in self._known]
+                for run in pool.imap_unordered(_job, missing):
+                    self._keep(run)
+                    yield run
+
+    def _keep(self, run: Run) -> None:
         with self._file.open("a") as kept:
             kept.write(json.dumps({**run.wire(), "code": self._code}) + "\n")
         self._note(run)
-        return run
 
     def play(self, wanted: Iterable[tuple[Cell, int]], *, processes: int = 0) -> Iterator[Run]:
         """Play what is missing, on all cores; each run is kept as soon as it is known."""
@@ -71,14 +78,9 @@ class Record:
             if (cell.name, rule, seed) not in self._known
         ]
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        with (
-            self._file.open("a") as kept,
-            multiprocessing.Pool(processes or os.cpu_count()) as pool,
-        ):
+        with multiprocessing.Pool(processes or os.cpu_count()) as pool:
             for run in pool.imap_unordered(_job, jobs):
-                kept.write(json.dumps({**run.wire(), "code": self._code}) + "\n")
-                kept.flush()
-                self._note(run)
+                self._keep(run)
                 yield run
 
 

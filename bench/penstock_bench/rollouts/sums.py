@@ -160,8 +160,7 @@ class Counted:
         now_ms, look = at
         begun = now_ms - self.scope.window_ms
         oldest = now_ms - self.scope.kept_ms + self.scope.coarse_ticks * TICK_MS
-        strata = self._with_open(now_ms)
-        open_now = [one.arm for one in self.open.values() if self._is_in_step(one)]
+        strata = self.with_open(now_ms)
         return Observation(
             now_ms=now_ms,
             window=tuple(s for s in strata if s.tick * TICK_MS >= begun),
@@ -169,14 +168,19 @@ class Counted:
             total={arm: as_total(self.total[arm]) for arm in Arm},
             step={arm: as_total(self.step[arm]) for arm in Arm},
             counted_through=f"{now_ms}-{look}",
-            exposed={arm: self.step[arm].tasks + open_now.count(arm) for arm in Arm},
+            exposed=self.exposed(),
             step_from=self.step_from,
             since_version=self.scope.since_version,
             delays=self.delays.since(now_ms - self.scope.kept_ms, Halts()),
             compared=self.cohorts.observe(now_ms) if self.cohorts else None,
         )
 
-    def _with_open(self, now_ms: int) -> Sequence[Stratum]:
+    def exposed(self) -> dict[Arm, int]:
+        """Tasks routed in this step, ended or not."""
+        open_now = [one.arm for one in self.open.values() if self._is_in_step(one)]
+        return {arm: self.step[arm].tasks + open_now.count(arm) for arm in Arm}
+
+    def with_open(self, now_ms: int) -> Sequence[Stratum]:
         """The strata; tasks that are slow or overdue by now are told before they end."""
         late: dict[tuple[int, int], dict[Arm, Tally]] = {}
         for one in self.open.values():
@@ -188,10 +192,11 @@ class Counted:
                 arms = late.setdefault((one.place.tick, one.place.begin_version), {})
                 told = of_end(kind, self.scope.winsorised(slow))
                 arms[one.arm] = arms.get(one.arm, NOTHING) + told
-        return [_and(s, late.get((s.tick, s.begin_version), {})) for s in self.cells.strata()]
+        return [and_late(s, late.get((s.tick, s.begin_version), {})) for s in self.cells.strata()]
 
 
-def _and(stratum: Stratum, late: dict[Arm, Tally]) -> Stratum:
+def and_late(stratum: Stratum, late: dict[Arm, Tally]) -> Stratum:
+    """A stratum with what can be said of its open tasks."""
     if not late:
         return stratum
     arms = {arm: seen + late.get(arm, NOTHING) for arm, seen in stratum.arms.items()}
@@ -225,12 +230,18 @@ class OnSums(Product):
         scope = scope_of(self.policy, self.status, LIMITS, EXPECTED_MICRO_USD)
         kept = self.status.analysis
         if self.counted is None or self.counted.scope != scope:
-            self.counted = Counted(scope, kept)
+            self.counted = self._begun(scope)
         seen, at = self.counted, (now_ms, self.looks)
         if seen.step_from != kept.step_from:
             seen.begin_step(kept.step_from)
         if seen.cohorts and kept.comparison:
             seen.cohorts.begin(kept.comparison.since)
+        self._counted_now(seen, at)
+        return seen.observe(at)
+
+    def _begun(self, scope: Scope) -> Counted:
+        return Counted(scope, self.status.analysis)
+
+    def _counted_now(self, seen: Counted, at: Position) -> None:
         seen.count(self._routed, at)
         self._routed = []
-        return seen.observe(at)

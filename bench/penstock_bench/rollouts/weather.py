@@ -13,13 +13,19 @@ from penstock.analysis.comparison import users
 from penstock.api.comparison import StableUsers
 from penstock.traffic import BUCKETS
 
-#: Mean latency and cost of a good task; limits are 10 s and 2 USD.
-_LATENCY_SECONDS = 4.0
-_COST_USD = 0.8
-#: Of a log-normal value with a heavy tail: what one value in so many is longer.
-_LATENCY_SPREAD, _LATENCY_TAIL = 1.0, (0.02, 10.0)
-_COST_SPREAD, _COST_TAIL = 0.9, (0.01, 20.0)
-_LONGEST_SECONDS, _DEAREST_USD = 120.0, 24.0
+
+class Value(NamedTuple):
+    """A log-normal value with a heavy tail: its mean, its spread, which part of the values is how many times as large."""
+
+    mean: float
+    spread: float
+    tail: tuple[float, float]
+
+
+#: Seconds and USD of a good task; limits are 10 s and 2 USD.
+LATENCY = Value(4.0, 1.0, (0.02, 10.0))
+COST = Value(0.8, 0.9, (0.01, 20.0))
+LONGEST_SECONDS, DEAREST_USD = 120.0, 24.0
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,7 @@ class Weather:
     canary_escalations: float | None = None
     slower: float = 1.0
     dearer: float = 1.0
-    latency_seconds: float = _LATENCY_SECONDS
+    latency_seconds: float = LATENCY.mean
     users: int = 0
     alike: float = 0.0
     late_seconds: float = 120.0
@@ -130,7 +136,8 @@ class Sky:
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self._name())
-        self._people = self._drawn_people()
+        #: Cumulated activity, bucket, failure rate and escalation rate of each user.
+        self.people = self._drawn_people()
 
     def _name(self) -> str:
         """Of which chance is made: another one for each weather and seed."""
@@ -138,7 +145,6 @@ class Sky:
         return f"{self.weather}/{self.seed}{f'/{crowd}' if crowd != Crowd() else ''}"
 
     def _drawn_people(self) -> list[tuple[float, int, float, float]]:
-        """(cumulated activity, bucket, failure rate, escalation rate) of each user."""
         kind, chance = self.weather, self.chance
         if not kind.users:
             return []
@@ -183,10 +189,10 @@ class Sky:
         chance = random.Random(f"before/{self._name()}")
         shares, rates = [1 / BUCKETS] * BUCKETS, [(kind.errors, kind.escalations)] * BUCKETS
         groups = list(zip(range(BUCKETS), shares, rates, strict=True))
-        if self._people:
-            whole, below = self._people[-1][0], 0.0
+        if self.people:
+            whole, below = self.people[-1][0], 0.0
             groups = []
-            for total, bucket, *own in self._people:
+            for total, bucket, *own in self.people:
                 groups.append((bucket, (total - below) / whole, (own[0], own[1])))
                 below = total
         counts = [[0] * BUCKETS for _ in range(3)]
@@ -204,7 +210,7 @@ class Sky:
         return 0.8 * math.sin(2 * math.pi * (at / swing + self.seed / 7)) if swing else 0.0
 
     def _user(self, at: float) -> tuple[int, int]:
-        if not self._people:
+        if not self.people:
             return self.chance.randrange(BUCKETS), -1
         spell = self.weather.crowd.spell_seconds
         found = self._anybody()
@@ -213,12 +219,12 @@ class Sky:
         return found
 
     def _anybody(self) -> tuple[int, int]:
-        drawn = self.chance.random() * self._people[-1][0]
-        low, high = 0, len(self._people) - 1
+        drawn = self.chance.random() * self.people[-1][0]
+        low, high = 0, len(self.people) - 1
         while low < high:
             middle = (low + high) // 2
-            low, high = (middle + 1, high) if self._people[middle][0] < drawn else (low, middle)
-        return self._people[low][1], low
+            low, high = (middle + 1, high) if self.people[middle][0] < drawn else (low, middle)
+        return self.people[low][1], low
 
     def _session(self, first: Turn) -> None:
         at = first.at
@@ -248,11 +254,11 @@ class Sky:
             errors = 1 - (1 - errors) * (1 - kind.outage.chance)
         drawn = chance.random()
         error, escalation = drawn < errors, errors <= drawn < errors + escalations
-        seconds = _drawn(chance, kind.latency_seconds, _LATENCY_SPREAD, _LATENCY_TAIL)
-        usd = _drawn(chance, _COST_USD, _COST_SPREAD, _COST_TAIL)
+        seconds = _drawn(chance, LATENCY, kind.latency_seconds)
+        usd = _drawn(chance, COST, COST.mean)
         growth = 1.1**turn.nth
-        seconds = min(seconds * growth * (kind.slower if bad else 1), _LONGEST_SECONDS)
-        usd = min(usd * growth * (kind.dearer if bad else 1), _DEAREST_USD)
+        seconds = min(seconds * growth * (kind.slower if bad else 1), LONGEST_SECONDS)
+        usd = min(usd * growth * (kind.dearer if bad else 1), DEAREST_USD)
         if kind.fast_failures and error:
             seconds = 0.3
         starts = at + 0.02 + (kind.late_seconds if escalation else 0.0)
@@ -264,7 +270,7 @@ class Sky:
     def _rates(self, user: int, bad: bool) -> tuple[float, float]:  # noqa: FBT001 - a drawn fact
         kind = self.weather
         errors, escalations = (
-            self._people[user][2:] if user >= 0 else (kind.errors, kind.escalations)
+            self.people[user][2:] if user >= 0 else (kind.errors, kind.escalations)
         )
         if bad and kind.canary_errors is not None:
             errors = min(errors * kind.canary_errors / kind.errors, 1.0)
@@ -284,15 +290,14 @@ def _drawn_count(chance: random.Random, mean: float) -> int:
     return count
 
 
-def _drawn(chance: random.Random, mean: float, spread: float, tail: tuple[float, float]) -> float:
-    """A log-normal value of which a small part is many times as large, with this mean."""
-    part, times = tail
-    value = chance.lognormvariate(_middle(mean, spread, tail), spread)
-    return value * times if chance.random() < part else value
+def _drawn(chance: random.Random, value: Value, mean: float) -> float:
+    part, times = value.tail
+    drawn = chance.lognormvariate(middle(value, mean), value.spread)
+    return drawn * times if chance.random() < part else drawn
 
 
 @cache
-def _middle(mean: float, spread: float, tail: tuple[float, float]) -> float:
+def middle(value: Value, mean: float) -> float:
     """Of the logarithms of the values without a tail, so that all have this mean."""
-    part, times = tail
-    return math.log(mean / (1 + part * (times - 1))) - spread * spread / 2
+    part, times = value.tail
+    return math.log(mean / (1 + part * (times - 1))) - value.spread * value.spread / 2

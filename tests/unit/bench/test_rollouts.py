@@ -156,3 +156,17 @@ def test_every_goal_has_a_cell_and_cells_have_names_of_their_own():
     asked = {goal for one in played for goal in one.cell.goals}
     assert {f"G{n}" for n in range(1, 10)} <= asked
     assert all(one.full >= 300 for one in played)
+
+
+def test_good_versions_are_played_seed_by_seed_and_kept(tmp_path):
+    some = [
+        Cell("few", Weather(1.0), 15.0, 60.0, rivals=False),
+        Cell("many", Weather(20.0), 10.0, 60.0, rivals=False, blocks=True),
+    ]
+    kept = Record(tmp_path / "runs.jsonl")
+    played = list(kept.play_rounds(range(2), some, processes=1))
+    assert [(run.cell, run.seed) for run in played] == [(c.name, s) for s in (0, 1) for c in some]
+    assert min(run.given for run in played if run.cell == "many") > 10
+    again = Record(tmp_path / "runs.jsonl")
+    assert not list(again.play_rounds(range(2), some, processes=1))
+    assert again.runs(some[1], play.PRODUCT) == [run for run in played if run.cell == "many"]
