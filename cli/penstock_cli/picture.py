@@ -27,8 +27,10 @@ DIM: Final = "bright_black"
 _BAR: Final = 40  # characters
 _GAP: Final = "  "
 _VERDICTS: Final = {"Passing": GOOD, "Breached": f"bold {BAD}", "NoData": DIM}
-#: A command as the operator's sentences hold it: it ends with its nonce, or with its patch.
-_COMMAND: Final = re.compile(r"""(kubectl (?:annotate|patch) .*?(?:\$\(date \+%s\)"|\}'))""")
+#: A command as the operator's sentences hold it: it ends with its nonce, with its patch, or with a revision.
+_COMMAND: Final = re.compile(
+    r"""(kubectl (?:annotate|patch) .*?(?:\$\(date \+%s\)"|\}')|penstock copies .*? --revision \S+)"""
+)
 _MINUTE: Final = 60
 _HOUR: Final = 3600
 

@@ -56,6 +56,7 @@ STATES = {
     "first revision climbs": lambda: climbing().after(18).decide(),
     "first revision aborted": lambda: climbing().ask("abort").decide(),
     "shadow": lambda: tried({"judged": 20, "agreed": 19}),
+    "shadow differs": lambda: tried({"agreed": 20}),
     "stable": stable_world,
     "canary not ready": lambda: stable_world().apply(C).pods(C, 0, 1, "ImagePullBackOff").decide(),
     "ring": lambda: in_ring().after(18).decide(),
