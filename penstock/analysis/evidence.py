@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from penstock.analysis.comparison.cohorts import Compared
+from penstock.analysis.comparison.compared import Compared
 from penstock.analysis.comparison.users import Stretch
 from penstock.analysis.day import Day
 from penstock.analysis.delays import Delays

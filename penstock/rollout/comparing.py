@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Final
 
 from penstock.analysis.comparison import judge, proof, users
-from penstock.analysis.comparison.cohorts import Compared
+from penstock.analysis.comparison.compared import Compared
 from penstock.analysis.comparison.judge import Bounds, Strength, Strengths
 from penstock.analysis.comparison.proof import Outlook, Unproven
 from penstock.analysis.comparison.spread import Spread

@@ -15,7 +15,8 @@ from functools import partial
 
 from penstock.analysis.comparison import judge
 from penstock.analysis.comparison.cohort import Cohort
-from penstock.analysis.comparison.cohorts import Cohorts, Compared
+from penstock.analysis.comparison.cohorts import Cohorts
+from penstock.analysis.comparison.compared import Compared
 from penstock.analysis.comparison.judge import Bounds
 from penstock.analysis.comparison.yardsticks import Yardsticks
 from penstock.analysis.metrics import of_end

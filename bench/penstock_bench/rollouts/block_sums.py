@@ -221,10 +221,9 @@ def _end_in(cohort: Cohort, arm: Arm, rows: Whole, cost: Whole) -> None:
 def _value_in(cohort: Cohort, at: int, arm: Arm, buckets: Whole, values: Whole) -> None:
     places, limit = np.searchsorted(_bins(), values, side="right") - 1, cohort.yardsticks.limits[at]
     cohort.scores[at] = cohort.valued[at] = None
-    if arm is Arm.STABLE:
-        known = cohort.stable[at]
-        for pair in zip(buckets.tolist(), places.tolist(), strict=True):
-            known[pair] = known.get(pair, 0) + 1
+    known = cohort.stable[at] if arm is Arm.STABLE else cohort.ours[at]
+    for pair in zip(buckets.tolist(), places.tolist(), strict=True):
+        known[pair] = known.get(pair, 0) + 1
     bins = cohort.bins[at] if arm is Arm.STABLE else cohort.canary[at]
     for place, count in Counter(places.tolist()).items():
         bins[place] = bins.get(place, 0) + count

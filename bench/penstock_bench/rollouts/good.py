@@ -49,6 +49,10 @@ def _fresh() -> list[Cell]:
         "users who come and go": replace(some, crowd=Crowd(spell_seconds=600)),
         "traffic and failures swing": replace(some, crowd=Crowd(swing_seconds=3600)),
         "one user of 30 % of the tasks": replace(some, crowd=Crowd(heaviest=0.3)),
+        **{
+            f"{n} users of unlike lengths": Weather(1.0, users=n, crowd=Crowd(lengths=0.7))
+            for n in (5, 20, 60)
+        },
     }
     return [
         _cell(name, replace(weather, known_hours=hours))

@@ -43,12 +43,15 @@ class Crowd:
     """What is special about users and hours, the same for both versions.
 
     ``heaviest``: part of all tasks that one user makes. ``spell_seconds``: users come and go, half of them are there at a
-    time, each for so long. ``swing_seconds``: in so long traffic goes up and down by 80 %, and failures down and up by as much.
+    time, each for so long. ``swing_seconds``: in so long traffic goes up and down by 80 %, and failures down and up by as much. ``lengths``:
+    deviation of ln of how many times as long and as dear a user's tasks are.
     """
 
     heaviest: float = 0.0
     spell_seconds: float = 0.0
     swing_seconds: float = 0.0
+    #: Not in the representation, either.
+    lengths: float = field(default=0.0, repr=False)
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,8 @@ class Sky:
         self.chance = random.Random(self._name())
         #: Cumulated activity, bucket, failure rate and escalation rate of each user.
         self.people = self._drawn_people()
+        lengths, own = self.weather.crowd.lengths, random.Random(f"lengths/{self._name()}")
+        self._lengths = [math.exp(own.gauss(0, lengths)) for _ in self.people if lengths]
 
     def _name(self) -> str:
         """Of which chance is made: another one for each weather and seed."""
@@ -256,7 +261,7 @@ class Sky:
         error, escalation = drawn < errors, errors <= drawn < errors + escalations
         seconds = _drawn(chance, LATENCY, kind.latency_seconds)
         usd = _drawn(chance, COST, COST.mean)
-        growth = 1.1**turn.nth
+        growth = 1.1**turn.nth * (self._lengths[turn.user] if self._lengths else 1.0)
         seconds = min(seconds * growth * (kind.slower if bad else 1), LONGEST_SECONDS)
         usd = min(usd * growth * (kind.dearer if bad else 1), DEAREST_USD)
         if kind.fast_failures and error:

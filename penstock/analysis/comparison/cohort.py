@@ -1,6 +1,7 @@
 """One cohort: what is known of its tasks, and what that adds to the sums."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from penstock.analysis.comparison import ranks
@@ -9,6 +10,7 @@ from penstock.analysis.comparison.ranks import Bins, bin_of
 from penstock.analysis.comparison.sums import (
     MARGINS,
     ONE,
+    PART,
     RATIOS,
     VALUES,
     RatioSince,
@@ -39,7 +41,7 @@ class Cohort:
     """What is known of a cohort so far. Each list has a number for each bucket.
 
     ``routed`` and ``happened`` are the sums of ``tasks`` and ``events``. Of values there are counts: of the canary by bin, of
-    stable by bin (``bins``), and by bucket and bin. ``made`` and those below it are what was worked out of these, until they change:
+    stable by bin (``bins``), and of both (``ours``, ``stable``) by bucket and bin. ``made`` and those below it are what was worked out of these, until they change:
     ``rated`` by the counts that it was made of, ``valued`` by whether all tasks had ended.
     """
 
@@ -49,6 +51,9 @@ class Cohort:
         default_factory=lambda: tuple(_arms() for _ in RATIOS)
     )
     canary: tuple[Bins, ...] = field(default_factory=lambda: tuple({} for _ in VALUES))
+    ours: tuple[dict[tuple[int, int], int], ...] = field(
+        default_factory=lambda: tuple({} for _ in VALUES)
+    )
     stable: tuple[dict[tuple[int, int], int], ...] = field(
         default_factory=lambda: tuple({} for _ in VALUES)
     )
@@ -88,6 +93,7 @@ class Cohort:
     def leave(self, arm: Arm, bucket: int) -> None:
         """An open task turned out to be no sample."""
         self.route(arm, bucket, -1)
+        self.rated = [None for _ in RATIOS]  # as many tasks may be those of other buckets again
 
     def end(self, arm: Arm, bucket: int, ended: Tally, worked_ms: int) -> None:
         """A task has ended, after so much work."""
@@ -110,6 +116,7 @@ class Cohort:
             bins[place] = bins.get(place, 0) + 1
             return
         self.canary[at][place] = self.canary[at].get(place, 0) + 1
+        self.ours[at][bucket, place] = self.ours[at].get((bucket, place), 0) + 1
         if limit:
             above, below = log_bets(value / limit, value / limit / SIZES[at])
             for kept, logs in ((self.above[at], above), (self.below[at], below)):
@@ -130,7 +137,7 @@ class Cohort:
         return self.made
 
     def _ratio(self, at: int) -> RatioPart:
-        """Events of the cohort; an event is never taken back, so that equal counts are those of the same buckets."""
+        """Events of the cohort; nothing of it is taken back unseen, so that equal counts are those of the same buckets."""
         happened, routed, known = self.happened[at], self.routed, self.rated[at]
         counts = (routed[Arm.CANARY], routed[Arm.STABLE], happened[Arm.CANARY], happened[Arm.STABLE])  # fmt: skip
         if known is None or known[0] != counts:
@@ -143,6 +150,12 @@ class Cohort:
             RatioSince(ours, mine),
             RatioWhole(canary=tuple(canary), stable=tuple(stable)),
         )
+        if mine + others and ours + theirs:
+            due = (mine + others) / (ours + theirs) * PART
+            whole = whole._replace(
+                of_canary=tuple([round(n * due) for n in self.tasks[Arm.CANARY]]),
+                of_stable=tuple([round(n * due) for n in self.tasks[Arm.STABLE]]),
+            )
         if not (ours and theirs):
             return since, whole
         tasks, events = ours + theirs, mine + others
@@ -178,8 +191,18 @@ class Cohort:
             return since, ValueWhole()
         moved = [ranks.score(canary, self.bins[at], margin) for margin in MARGINS]
         margins = tuple(round(n * ONE) for one in moved for n in (one.total, one.variance))
-        by_bucket, chance = ranks.residuals(stable, first)
-        residuals = [0] * BUCKETS
-        for bucket, residual in by_bucket.items():
-            residuals[bucket] = round(residual * ONE)
-        return since, ValueWhole(margins, round(chance * ONE), tuple(residuals))
+        theirs, chance = ranks.residuals(stable, first)
+        ours = ranks.of_canary(self.ours[at], first, self.yardsticks.tolerated[at])
+        return since, ValueWhole(margins, round(chance * ONE), _counts(theirs), _counts(ours))
+
+    def by_bucket(self, at: int) -> tuple[Mapping[int, float], Mapping[int, float]]:
+        """Of one kind of values the canary's centred ranks so far, and stable's less their mean."""
+        first = self.scores[at]
+        if first is None:  # one side has none
+            return {}, {}
+        ours = ranks.of_canary(self.ours[at], first, self.yardsticks.tolerated[at])
+        return ours, ranks.residuals(self.stable[at], first)[0]
+
+
+def _counts(by_bucket: Mapping[int, float]) -> tuple[int, ...]:
+    return tuple([round(by_bucket.get(bucket, 0.0) * ONE) for bucket in range(BUCKETS)])

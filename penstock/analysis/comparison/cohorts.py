@@ -8,15 +8,15 @@ the settled ones and those of the cohorts that are not; a restart begins with th
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from penstock.analysis.comparison.cohort import Cohort, Part
+from penstock.analysis.comparison.compared import Compared, since_anew, slots
 from penstock.analysis.comparison.sums import (
     NONE,
     RATIOS,
     SLOTS,
     Evidence,
-    Since,
     Whole,
     decode,
     moved,
@@ -39,65 +39,6 @@ class Key(NamedTuple):
 
     minute: int
     begin_version: int
-
-
-@dataclass(frozen=True)
-class Compared:
-    """What the comparison is judged on, at a moment.
-
-    ``evidence``: of all tasks. ``ripe``: for each of RATIOS and each slot events and tasks of the canary in cohorts whose
-    late events have had their time. ``at_most``: the same of the cohorts in which most tasks of stable have
-    ended, the canary's open ones counted as events. ``settled`` and ``through_ms`` are what status keeps. ``since``: the
-    route version with which each slot began; 0 for one that has not.
-    """
-
-    evidence: Evidence = NONE
-    ripe: tuple[tuple[tuple[int, int], ...], ...] = (((0, 0),) * SLOTS,) * len(RATIOS)
-    at_most: tuple[tuple[tuple[int, int], ...], ...] = (((0, 0),) * SLOTS,) * len(RATIOS)
-    settled: Evidence = NONE
-    through_ms: int = 0
-    since: tuple[int, ...] = (0,) * SLOTS
-    #: For each of RATIOS the events and tasks of the canary, and those of stable, in cohorts older than MATURE_MS; open ones are events.
-    unended: tuple[tuple[int, int, int, int], ...] = ((0, 0, 0, 0),) * len(RATIOS)
-    #: What was concluded from it, by what it was asked.
-    known: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
-
-    def of_slots(self, since: Sequence[int]) -> "Compared":
-        """The same, without what was counted for slots that have begun anew."""
-        known = slots(since)
-        if known == self.since:
-            return self
-        fresh = [slot for slot in range(SLOTS) if slot and known[slot] != self.since[slot]]
-        ripe, at_most = (
-            tuple(
-                tuple((0, 0) if slot in fresh else count for slot, count in enumerate(counts))
-                for counts in of_ratios
-            )
-            for of_ratios in (self.ripe, self.at_most)
-        )
-        return Compared(
-            since_anew(self.evidence, self.since, known),
-            ripe,
-            at_most,
-            since_anew(self.settled, self.since, known),
-            self.through_ms,
-            known,
-            self.unended,
-        )
-
-
-def slots(since: Sequence[int]) -> tuple[int, ...]:
-    """The route versions with which the slots began, as many as there are slots."""
-    return (*since, *(0,) * SLOTS)[:SLOTS]
-
-
-def since_anew(evidence: Evidence, before: Sequence[int], now: Sequence[int]) -> Evidence:
-    """The sums without those of slots that have begun anew; the first slot has everything."""
-    kept = [
-        sums if not slot or before[slot] == now[slot] else Since()
-        for slot, sums in enumerate(evidence.since)
-    ]
-    return Evidence(tuple(kept), evidence.whole)
 
 
 @dataclass
@@ -199,6 +140,7 @@ class Cohorts:
             self.through_ms,
             self.since,
             self._unended([c for k, c in over if _is_old(k, now_ms)]),
+            tuple(cohort for cohort in self._live.values() if cohort.open_tasks),
         )
         if seen != self._seen:
             self._seen = seen

@@ -9,24 +9,16 @@ worse than stable" (absolute limits). Where stable itself breaks a limit, the se
 The windows of the guardrails have no part in it: where this condemns, they only take users off.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from functools import cache
-from heapq import nlargest
 from typing import Final, TypeVar
 
-from penstock.analysis.comparison import evalues, spread
-from penstock.analysis.comparison.cohorts import Compared
+from penstock.analysis.comparison import draw, evalues, spread
+from penstock.analysis.comparison.compared import Compared
+from penstock.analysis.comparison.draw import Excess
 from penstock.analysis.comparison.spread import Spread
-from penstock.analysis.comparison.sums import (
-    MARGINS,
-    ONE,
-    RATIOS,
-    VALUES,
-    RatioSince,
-    RatioWhole,
-    Whole,
-)
+from penstock.analysis.comparison.sums import MARGINS, ONE, RATIOS, VALUES, RatioSince
 
 #: Parts of alpha: worse than stable, over a limit.
 RELATIVE_PART: Final = 0.75
@@ -39,12 +31,6 @@ VALUE_WEIGHTS: Final = (0.2, 0.2)
 ATTRIBUTED: Final = 60.0
 #: From here on nothing is raised.
 SUSPICIOUS: Final = 5.0
-#: The excess must be seen without the canary's worst bucket, as long as users may be that unlike.
-WITHOUT_WORST: Final = 0.03
-UNLIKE: Final = 0.25
-#: Where users are known to be so unlike, fewer effective buckets of the canary's condemn nobody.
-VERY_UNLIKE: Final = 1.0
-FEWEST_BUCKETS: Final = 12.0
 #: Values of fewer of the canary's tasks say nothing.
 FEWEST_TASKS: Final = 10
 #: On the second clock of late events goes this part of the evidence over a limit.
@@ -79,8 +65,8 @@ class Strength:
     """How strongly one metric speaks.
 
     ``worse``: e-value that the canary is worse than stable; ``over``: that it is over its limit.
-    ``bucket``: the bucket of users on which the excess hangs, so that it condemns nobody; None where it does
-    not. ``alone``: how strong the evidence is with that bucket.
+    ``bucket``: the worst bucket of users, where the excess may be that of the users who were drawn, so that it condemns nobody; None
+    elsewhere. ``alone``: how strong the evidence is whoever was drawn.
     """
 
     name: str
@@ -135,9 +121,9 @@ class Strengths:
 
     @property
     def by_few(self) -> Strength | None:
-        """A metric that would be suspicious, if the excess were not that of one bucket of users."""
+        """A metric that would be suspicious, if the excess were not that of a few users."""
         heard = [one for one in self.metrics if one.name not in self.bounds.silent]
-        weights = dict(zip(RATIOS, RATIO_WEIGHTS, strict=True))
+        weights = dict(zip((*RATIOS, *VALUES), (*RATIO_WEIGHTS, *VALUE_WEIGHTS), strict=True))
         few = (one for one in heard if one.bucket is not None)
         return next((one for one in few if weights[one.name] * one.alone >= SUSPICIOUS), None)
 
@@ -174,16 +160,14 @@ def ratio(seen: Compared, at: int, bounds: Bounds) -> Strength:
     worse = weighed([_labelled(s, null) for s in slots])
     if whole.excess < bounds.ignored[at] * whole.weight:
         worse = min(worse, 1.0)
-    bucket, alone = None, worse
-    if worse >= SUSPICIOUS:
-        bucket = hangs_on(seen, at, bounds)
-        worse = worse if bucket is None else SUSPICIOUS - 0.01
     limit = bounds.limits[at]
     over = weighed([_over(s.events, s.tasks, limit) for s in slots])
     if at:
         ripe = weighed([_over(*count, limit) for count in seen.ripe[at]])
         over = (1 - LATE_PART) * over + LATE_PART * ripe
-    return Strength(RATIOS[at], worse, over, bucket, alone)
+    return _held(
+        Strength(RATIOS[at], worse, over, alone=worse), bounds, lambda: draw.of_ratio(seen, at)
+    )
 
 
 def _labelled(seen: RatioSince, null: Callable[[], evalues.Null]) -> float:
@@ -228,65 +212,14 @@ def _once(seen: Compared, asked: tuple[object, ...], work_out: Callable[[], _Fou
     return found
 
 
-def hangs_on(seen: Compared, at: int, bounds: Bounds = ANY) -> int | None:
-    """The bucket of users without which the excess is not seen, or may be all that it is.
-
-    Where stable, too, has few users, how unlike they are cannot be known of them: then the excess must be seen without
-    the two worst buckets. Few users may also be as they were on stable before they came. Else a canary of one bucket has
-    no other and is not asked.
-    """
-    whole = seen.evidence.whole
-    events, tasks = whole.ratios[at], whole.canary
-    few, few_on_stable = (
-        1 / spread.concentration(arm) < FEWEST_BUCKETS for arm in (tasks, whole.stable)
-    )
-    both_few = few and few_on_stable
-    worst = _worst_buckets(events, tasks)
-    if both_few and _as_before(events, whole):
-        return worst[0]
-    if sum(n > 0 for n in tasks) < 2 and not both_few:
-        return None
-    between = users_spread(seen, at)
-    before = bounds.users[at] if bounds.users else spread.OF_RATES
-    known = spread.together(between, before) if bounds.users else between
-    if few and known.at_least > VERY_UNLIKE:
-        return worst[0]
-    unlike = both_few or spread.upper(between, before) > UNLIKE
-    without = worst if both_few else worst[:1]
-    return worst[0] if unlike and _is_gone_without(without, events, tasks) else None
-
-
-def _as_before(events: RatioWhole, whole: Whole) -> bool:
-    """Whether those of the canary's users who were on stable before fail there as often, and the others are no excess."""
-    both = [b for b, n in enumerate(whole.canary) if n and whole.stable[b]]
-    ours, happened, expected = 0, 0, 0.0
-    for bucket in both:
-        mine, all_of_it = events.canary[bucket], events.canary[bucket] + events.stable[bucket]
-        tasks = whole.canary[bucket] + whole.stable[bucket]
-        ours, happened = ours + mine, happened + all_of_it
-        expected += all_of_it * whole.canary[bucket] / tasks
-    if not happened or evalues.tail(ours, happened, expected / happened) <= WITHOUT_WORST:
-        return False
-    return _is_gone_without(both, events, whole.canary)
-
-
-def _worst_buckets(events: RatioWhole, tasks: Sequence[int]) -> list[int]:
-    """The two with the largest excess, the worst first."""
-    rate = sum(events.canary) / max(sum(tasks), 1)
-    there = [bucket for bucket, n in enumerate(tasks) if n]
-    return nlargest(2, there, key=lambda b: events.canary[b] - tasks[b] * rate)
-
-
-def _is_gone_without(worst: Sequence[int], events: RatioWhole, tasks: Sequence[int]) -> bool:
-    """Whether what is left of the events, and of the canary's share of the tasks, could be chance."""
-    total, all_events = max(sum(tasks), 1), sum(events.canary)
-    part = sum(tasks[bucket] for bucket in worst) / total
-    share = events.expected / ONE / max(events.labelled, 1)
-    left = share * (1 - part) / max(1 - share * part, 1e-9)
-    left = min(max(left, 1e-6), 1 - 1e-6)
-    others = sum(events.canary[bucket] for bucket in worst)
-    chance = evalues.tail(all_events - others, max(events.labelled - others, 0), left)
-    return chance > WITHOUT_WORST
+def _held(metric: Strength, bounds: Bounds, excess: Callable[[], Excess]) -> Strength:
+    """The same, where the excess may be that of the users who were drawn: it raises suspicion and condemns nobody."""
+    if metric.worse < SUSPICIOUS:
+        return metric
+    seen = excess()
+    if not seen.is_of_users(bounds.alpha):
+        return metric
+    return replace(metric, worse=SUSPICIOUS - 0.01, bucket=seen.worst)
 
 
 # ------------------------------------------------------------------------------------------ values
@@ -307,7 +240,9 @@ def value(seen: Compared, at: int, bounds: Bounds) -> Strength:
         over = weighed(
             evalues.of_bets([log / ONE for log in s.above]) if any(s.above) else 1.0 for s in slots
         )
-    return Strength(VALUES[at], worse, over)
+    return _held(
+        Strength(VALUES[at], worse, over, alone=worse), bounds, lambda: draw.of_value(seen, at)
+    )
 
 
 def tilt_variance(seen: Compared, at: int) -> float:

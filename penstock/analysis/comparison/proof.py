@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from penstock.analysis.comparison import evalues, judge
-from penstock.analysis.comparison.cohorts import Compared
+from penstock.analysis.comparison.compared import Compared
 from penstock.analysis.comparison.judge import Bounds
 from penstock.analysis.comparison.sums import LAST_INCIDENT, ONE, RATIOS, VALUES
 from penstock.analysis.comparison.yardsticks import SIZES

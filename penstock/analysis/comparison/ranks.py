@@ -73,3 +73,16 @@ def residuals(stable: Mapping[tuple[int, int], int], seen: Score) -> tuple[dict[
         found[bucket] = found.get(bucket, 0.0) + count * (seen.rank[place] - mean)
         per_bucket[bucket] = per_bucket.get(bucket, 0) + count
     return found, sum(count * seen.square * (1 - count / n) for count in per_bucket.values())
+
+
+def of_canary(canary: Mapping[tuple[int, int], int], seen: Score, move: int) -> dict[int, float]:
+    """Per bucket of the canary the sum of its centred ranks, with its values made as much smaller as for the score.
+
+    Args:
+        canary: count by (bucket, bin).
+        move: as ``score`` had it.
+    """
+    found: dict[int, float] = {}
+    for (bucket, place), count in canary.items():
+        found[bucket] = found.get(bucket, 0.0) + count * seen.rank[max(place - move, 0)]
+    return found

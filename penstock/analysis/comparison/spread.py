@@ -18,11 +18,6 @@ class Spread:
     value: float
     information: float
 
-    @property
-    def at_least(self) -> float:
-        """What it is with a confidence of 97.5 %."""
-        return self.value - 2 / math.sqrt(self.information)
-
 
 #: Before anything is known of an agent's users: relative to a rate, and of a mean rank.
 OF_RATES: Final = Spread(1.0, 2.0)

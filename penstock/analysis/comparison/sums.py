@@ -15,6 +15,8 @@ from penstock.analysis.comparison.evalues import GRID, STAKES_ABOVE, STAKES_BELO
 from penstock.traffic import BUCKETS
 
 ONE: Final = 1 << 20
+#: What is expected of each bucket is kept in 1 / PART: there are many of them.
+PART: Final = 1 << 10
 #: What is counted of a task's end: an event, or a value. In the order of RATIOS and VALUES.
 RATIOS: Final = ("errorRate", "escalationRate")
 VALUES: Final = ("latency", "cost")
@@ -66,7 +68,8 @@ class RatioWhole(NamedTuple):
 
     ``canary`` and ``stable`` by bucket; ``labelled`` those of both arms in whose cohort both had tasks, ``expected`` of
     them the canary's if it does no harm (1 / ONE). ``excess`` over ``weight`` is the difference of
-    the rates inside of the cohorts (Mantel and Haenszel 1959), both in 1 / ONE.
+    the rates inside of the cohorts (Mantel and Haenszel 1959), both in 1 / ONE. ``of_canary`` and ``of_stable``: what each bucket would
+    have of the events of its cohorts if all tasks in them were alike (1 / PART).
     """
 
     labelled: int = 0
@@ -75,18 +78,21 @@ class RatioWhole(NamedTuple):
     weight: int = 0
     canary: Counts = _NO_BUCKETS
     stable: Counts = _NO_BUCKETS
+    of_canary: Counts = _NO_BUCKETS
+    of_stable: Counts = _NO_BUCKETS
 
 
 class ValueWhole(NamedTuple):
     """Values of one kind over the whole rollout, in 1 / ONE.
 
     ``margins``: score and variance for each of MARGINS. ``residuals``: of stable's ranks, by bucket;
-    ``chance`` the sum of squares that these would have if users were alike.
+    ``chance`` the sum of squares that these would have if users were alike. ``canary``: its centred ranks, by bucket.
     """
 
     margins: Counts = (0,) * (2 * len(MARGINS))
     chance: int = 0
     residuals: Counts = _NO_BUCKETS
+    canary: Counts = _NO_BUCKETS
 
 
 class Whole(NamedTuple):
@@ -144,7 +150,8 @@ def _like(shape: _Nested, parts: Iterable[Any]) -> _Nested:
 
 # ---------------------------------------------------------------------------------- as status keeps them
 
-_LAYOUT: Final = "1"
+_LAYOUT: Final = "2"
+_LAYOUT_BEFORE: Final = "1"
 #: As the definition of AgentRollout has it.
 MOST_CHARACTERS: Final = 9_000
 _ONE_BYTE: Final = 64
@@ -165,11 +172,12 @@ def encode(evidence: Evidence) -> str:
 
 def decode(text: str) -> Evidence:
     """The sums of ``encode``; none where they are of a layout that this version does not know."""
-    if not text.startswith(_LAYOUT):
+    layout, kept = text[:1], text[1:]
+    if layout not in (_LAYOUT, _LAYOUT_BEFORE):
         return NONE
     try:
-        raw = zlib.decompress(base64.b85decode(text[len(_LAYOUT) :]))
-        return _filled(NONE, _numbers(raw))
+        numbers = _numbers(zlib.decompress(base64.b85decode(kept)))
+        return _filled(NONE, numbers if layout == _LAYOUT else _filled_up(numbers))
     except (ValueError, binascii.Error, zlib.error, StopIteration, RuntimeError):
         return NONE
 
@@ -189,6 +197,19 @@ def _flat(nested: tuple[Any, ...]) -> list[int]:
 def _filled(shape: _Nested, numbers: Iterator[int]) -> _Nested:
     parts = [next(numbers) if isinstance(part, int) else _filled(part, numbers) for part in shape]
     return _like(shape, parts)
+
+
+def _filled_up(numbers: Iterator[int]) -> Iterator[int]:
+    """The numbers of the layout before: it had nothing by bucket of what is expected, nor of the canary's ranks."""
+    before = list(numbers)
+    of_value = 2 * len(MARGINS) + 1 + BUCKETS
+    of_ratio = 4 + 2 * BUCKETS
+    ends = [len(before) - len(VALUES) * of_value - n * of_ratio for n in (2, 1, 0)]
+    yield from before[: ends[0]]
+    for at in ends[:-1]:
+        yield from (*before[at : at + of_ratio], *_NO_BUCKETS, *_NO_BUCKETS)
+    for at in range(ends[-1], len(before), of_value):
+        yield from (*before[at : at + of_value], *_NO_BUCKETS)
 
 
 def _put(raw: bytearray, number: int) -> None:

@@ -82,8 +82,8 @@ def _suspicion(one: Strength, strengths: Strengths) -> str:
         return f"{title(one.name)} is worse than stable's, {odds(strengths.worse)}, and onRegression is Pause; a person decides."
     if few is not None:
         return (
-            f"{title(few.name)} is worse than stable's, but that hangs on the users of bucket {few.bucket}, "
-            "and users are that unlike by nature. A person decides."
+            f"{title(few.name)} is worse than stable's, but that may be the users it happens to have, "
+            f"first of all those of bucket {few.bucket}. A person decides."
         )
     return f"{title(one.name)} may be worse than stable's, {odds(strengths.worse)}; {needed} rolls it back. More tasks will tell."
 

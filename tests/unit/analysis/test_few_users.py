@@ -1,14 +1,19 @@
-"""An agent of few users: how unlike they are cannot be known, so what they do by nature condemns no version."""
+"""What the users who happen to be on the canary do by nature condemns no version, however few or unlike they are."""
 
 from __future__ import annotations
 
+import base64
+import math
 import random
+import zlib
+from itertools import combinations
 
 import pytest
 
-from penstock.analysis.comparison import judge
+from penstock.analysis.comparison import draw, judge, sums
 from penstock.analysis.comparison.cohorts import COHORT_MS, Cohorts
 from penstock.analysis.comparison.judge import Bounds
+from penstock.analysis.comparison.sums import VALUES, decode, encode
 from penstock.analysis.comparison.yardsticks import Yardsticks
 from penstock.analysis.metrics import of_end
 from penstock.task import Counting
@@ -18,19 +23,25 @@ FEW = (3, 11, 27, 34, 52, 68, 81, 96)
 
 
 def tried(share, minutes, rate, users=FEW, seed=1, **more):
-    """Ten minutes at ``before`` percent, then so many at ``share``: ten tasks a minute of each user, which fail at ``rate(arm, bucket)``."""
+    """``past`` minutes (10) at ``before`` percent, then so many at ``share``: ten tasks a minute of each user.
+
+    They fail at ``rate(arm, bucket)``, and take ``seconds(arm, bucket)`` in the middle (1).
+    """
+    seconds = more.get("seconds", lambda _arm, _bucket: 1.0)
+    past = more.get("past", 10)
     chance, cohorts = random.Random(seed), Cohorts(Yardsticks((10_000, 0)))
-    for minute in range(10 + minutes):
-        percent = more.get("before", 0) if minute < 10 else share
-        cohort = cohorts.find(minute * COHORT_MS, 2 + (minute >= 10))
+    for minute in range(past + minutes):
+        percent = more.get("before", 0) if minute < past else share
+        cohort = cohorts.find(minute * COHORT_MS, 2 + (minute >= past))
         for bucket in users:
             arm = Arm.CANARY if bucket < percent else Arm.STABLE
             for _ in range(10):
                 fails = chance.random() < rate(arm, bucket)
                 cohort.route(arm, bucket)
-                end = of_end(Counting.ERROR if fails else Counting.GOOD, 1000, 100)
-                cohort.end(arm, bucket, end, 1000)
-    return cohorts.observe((10 + minutes) * COHORT_MS)
+                took = int(1000 * seconds(arm, bucket) * chance.lognormvariate(0, 0.5))
+                end = of_end(Counting.ERROR if fails else Counting.GOOD, took, 100)
+                cohort.end(arm, bucket, end, took)
+    return cohorts.observe((past + minutes) * COHORT_MS)
 
 
 def one_fails_by_nature(_arm, bucket):
@@ -58,15 +69,171 @@ def test_two_users_who_fail_condemn_nobody_where_there_are_only_few():
     assert not found.condemns
 
 
-def test_a_version_that_fails_with_each_of_few_users_is_condemned():
-    seen = tried(60, 20, lambda arm, _: 0.4 if arm is Arm.CANARY else 0.01)
-    found = judge.strengths(seen, Bounds())
-    assert found.metrics[0].bucket is None
+def bad(arm, _bucket):
+    return 0.4 if arm is Arm.CANARY else 0.01
+
+
+def test_a_version_that_fails_with_each_of_few_users_is_condemned_and_of_fewer_it_is_held():
+    """Six of ten are the six worst in one draw of 210, five of eight in one of 56."""
+    for users, condemns in ((range(1, 101, 10), True), (FEW, False)):
+        found = judge.strengths(tried(60, 20, bad, users=users), Bounds())
+        assert found.metrics[0].alone > 100 * found.needed[0]
+        assert found.suspicious
+        assert found.condemns == condemns
+
+
+@pytest.mark.parametrize("seed", [0, 1, 3])
+def test_users_who_did_well_on_stable_and_fail_on_the_canary_condemn_it(seed):
+    """Three of eight: a draw of 25 users has these three too often, so that it is what they were before that tells."""
+
+    def breaks_three(arm, bucket):
+        return 0.6 if bucket in (4, 12, 16) and arm is Arm.CANARY else 0.01
+
+    def three_fail(_arm, bucket):
+        return 0.6 if bucket in (4, 12, 16) else 0.01
+
+    found, by_nature = (
+        judge.strengths(tried(32, 20, rate, users=range(0, 100, 4), past=45, seed=seed), Bounds())
+        for rate in (breaks_three, three_fail)
+    )
     assert found.condemns
+    assert by_nature.metrics[0].alone > found.needed[0]
+    assert by_nature.metrics[0].bucket in (4, 12, 16)
+    assert not by_nature.condemns
+
+
+def test_of_few_users_who_were_never_on_stable_two_are_not_enough():
+    """Two of eight are the two worst in one draw of 28."""
+    found = judge.strengths(tried(20, 20, bad, before=20), Bounds())
+    assert found.metrics[0].alone > 100 * found.needed[0]
+    assert found.metrics[0].bucket in (3, 11)
+    assert found.suspicious, "so that it gets no more users"
+    assert not found.condemns
 
 
 def test_among_many_users_a_few_of_the_canary_condemn_as_ever():
-    seen = tried(
-        5, 20, lambda arm, _: 0.4 if arm is Arm.CANARY else 0.01, users=range(100), before=5
-    )
+    seen = tried(5, 20, bad, users=range(100), before=5)
     assert judge.strengths(seen, Bounds()).condemns
+
+
+def test_one_bucket_of_a_hundred_is_just_enough_and_one_of_twenty_is_not():
+    many = tried(1, 20, bad, users=range(100), before=1)
+    few = tried(1, 20, bad, users=range(0, 100, 5), before=1)
+    assert judge.strengths(many, Bounds()).condemns
+    assert not judge.strengths(few, Bounds()).condemns
+
+
+def test_a_canary_that_was_taken_off_in_an_outage_is_condemned_once_it_is_back():
+    """Its users failed on stable meanwhile, as all did: that excuses nothing."""
+    cohorts, chance = Cohorts(Yardsticks((10_000, 0))), random.Random(3)
+    for minute in range(30):
+        outage = 5 <= minute < 10
+        cohort = cohorts.find(minute * COHORT_MS, 2 + (minute >= 5) + (minute >= 10))
+        for bucket in [b for b in range(100) for _ in range(6)]:
+            arm = Arm.CANARY if bucket < 5 and not outage else Arm.STABLE
+            fails = chance.random() < (
+                0.6 if outage else bad(arm, bucket) if minute >= 10 else 0.01
+            )
+            cohort.route(arm, bucket)
+            cohort.end(
+                arm, bucket, of_end(Counting.ERROR if fails else Counting.GOOD, 1000, 0), 1000
+            )
+    assert judge.strengths(cohorts.observe(30 * COHORT_MS), Bounds()).condemns
+
+
+# ------------------------------------------------------------------------------------------ values
+
+
+def test_a_user_whose_tasks_are_long_on_stable_as_well_makes_no_version_slow():
+    seen = tried(
+        40, 20, lambda *_: 0.01, users=(3, 11, 52, 68, 81), before=40,
+        seconds=lambda _arm, bucket: 4.0 if bucket in (3, 11) else 1.0,
+    )  # fmt: skip
+    latency = judge.strengths(seen, Bounds()).metrics[len(VALUES)]
+    assert latency.alone > 100
+    assert latency.bucket in (3, 11)
+    assert latency.worse < judge.SUSPICIOUS
+
+
+def test_a_version_that_is_slow_with_each_of_many_users_is_condemned():
+    seen = tried(
+        10, 20, lambda *_: 0.01, users=range(100), before=10,
+        seconds=lambda arm, bucket: (2.0 if arm is Arm.CANARY else 1.0) * (1 + bucket % 7 / 3),
+    )  # fmt: skip
+    assert judge.strengths(seen, Bounds()).condemns
+
+
+def test_ranks_of_tasks_that_have_ended_are_counted_before_their_minute_is_over():
+    """What is worked out of an open cohort is what its sums are once it is complete."""
+    cohorts, chance = Cohorts(Yardsticks((10_000, 0))), random.Random(1)
+    cohort = cohorts.find(0, 2)
+    for task in range(300):
+        arm = Arm.CANARY if task % 100 < 20 else Arm.STABLE
+        cohort.route(arm, task % 100)
+        took = int(1000 * chance.lognormvariate(0, 1))
+        cohort.end(arm, task % 100, of_end(Counting.GOOD, took, 0), took)
+    cohort.route(Arm.STABLE, 99)
+    early = draw.of_value(cohorts.observe(COHORT_MS), 0)
+    cohort.leave(Arm.STABLE, 99)
+    late = draw.of_value(cohorts.observe(COHORT_MS), 0)
+    assert list(early.canary.values()) == pytest.approx(list(late.canary.values()), abs=1e-4)
+    assert sum(early.canary.values()) != pytest.approx(0, abs=0.1)
+
+
+# ------------------------------------------------------------------------------------------ a draw
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_draw_is_never_told_to_be_rarer_than_it_is(seed):
+    """Every draw is counted: the bound is at or above its chance, and not far above."""
+    chance = random.Random(seed)
+    each = [chance.expovariate(1) ** 2 for _ in range(12)]
+    m = 2 + seed % 9
+    ours = sorted(each)[-m:] if seed % 2 else chance.sample(each, m)
+    others = list(each)
+    for one in ours:
+        others.remove(one)
+    sums = [sum(some) for some in combinations(each, m)]
+    exact = sum(one >= sum(ours) - 1e-9 for one in sums) / len(sums)
+    told = draw.drawn(ours, others)
+    assert exact - 1e-9 <= told <= max(12 * exact, 0.02)
+    if seed % 2:
+        assert told == pytest.approx(1 / math.comb(12, m))
+
+
+def test_a_draw_of_all_of_none_or_of_equals_tells_nothing():
+    assert draw.drawn((), (1.0,)) == draw.drawn((1.0,), ()) == 1.0
+    assert draw.drawn((1.0, 1.0), (1.0,) * 8) == 1.0
+    assert draw.drawn((-1.0, 0.0), (1.0,) * 8) == 1.0
+
+
+def test_huge_differences_break_no_draw():
+    ours, others = (1e6, 0.0, 0.0, -3.0, 5e5), (2e5, *[0.0] * 94)
+    assert 0 < draw.drawn(ours, others) <= 1
+    assert 0 < draw.drawn([1e9] * 49 + [0.0], [1e-9] * 50) <= 1
+
+
+# ------------------------------------------------------------------------------- as status keeps it
+
+
+def as_before(evidence):
+    """As the release before has encoded it."""
+    whole = evidence.whole
+    ratios, values = (
+        tuple(one[:6] for one in whole.ratios),
+        tuple(one[:3] for one in whole.values),
+    )
+    raw = bytearray()
+    for number in sums._flat((evidence.since, (whole.canary, whole.stable, ratios, values))):
+        sums._put(raw, number)
+    return "1" + base64.b85encode(zlib.compress(bytes(raw), 9)).decode()
+
+
+def test_sums_of_the_release_before_are_read_and_know_nothing_by_bucket():
+    kept = tried(40, 3, one_fails_by_nature).settled
+    nobody = (0,) * 100
+    ratios = tuple(one._replace(of_canary=nobody, of_stable=nobody) for one in kept.whole.ratios)
+    values = tuple(one._replace(canary=nobody) for one in kept.whole.values)
+    without = kept._replace(whole=kept.whole._replace(ratios=ratios, values=values))
+    assert decode(as_before(kept)) == without
+    assert decode(encode(kept)) == kept != without

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from penstock import names
-from penstock.analysis.comparison.cohorts import Compared
+from penstock.analysis.comparison.compared import Compared
 from penstock.analysis.day import Day
 from penstock.analysis.evidence import TICK_MS, Observation, Stratum
 from penstock.analysis.metrics import Tally
