@@ -195,8 +195,11 @@ def ceiling(facts: Facts) -> Move | None:
 
 
 def first_step(facts: Facts) -> Move | None:
-    """A ready canary enters its first step."""
-    return None if facts.started else _automatic_advance(facts)
+    """A ready canary enters its first step; before, as rings are opened in their order, that is the next ring."""
+    if facts.started:
+        return None
+    ring = ring_stage.following(facts)
+    return OpenRing(ring) if ring else _automatic_advance(facts)
 
 
 def approval_missing(facts: Facts) -> Move | None:

@@ -37,7 +37,7 @@ from penstock.rollout import (
 )
 from penstock.rollout.facts import Facts
 from penstock.rollout.judged import Judged
-from penstock.rollout.moves import Action, Move, Wait
+from penstock.rollout.moves import Action, Move, OpenRing, Wait
 from penstock.rollout.policy import POLICY, Check
 from penstock.rollout.situation import Situation
 
@@ -158,7 +158,9 @@ def _name(check: Check) -> str:
 
 
 def _kind(move: Action) -> str:
-    """What a move is, in the word of its type, and to which share it goes."""
+    """What a move is, in the word of its type, and to which share, or ring, it goes."""
+    if isinstance(move, OpenRing):
+        return f"{type(move).__name__} {move.ring.name}"
     percent = getattr(move, "percent", None)
     return type(move).__name__ + (f" {percent} %" if percent is not None else "")
 
