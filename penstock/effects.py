@@ -46,6 +46,14 @@ class Undone:
 
 
 @dataclass(frozen=True)
+class ApprovedEarlier:
+    """The approval for further calls of its session by which a call was made; ``escalation``: of the call it was given for."""
+
+    by: tuple[str, ...]
+    escalation: str
+
+
+@dataclass(frozen=True)
 class Effect:
     """One call of a tool that is not ReadOnly. ``at_ms`` is Redis time, ``revision`` a hash.
 
@@ -53,6 +61,7 @@ class Effect:
     nothing. ``shown`` is JSON of the arguments that may be shown. Digests are SHA-256 of the arguments
     and of what the tool answered, "" where it has not. ``undo`` says how it is compensated, None where
     its tool declares nothing or it was erased; ``compensates`` names the call that this one undoes. ``erased``: whom it was for is no longer kept.
+    ``approved_earlier``: None where a person was asked for it, or nobody had to be.
     """
 
     id: str
@@ -72,6 +81,7 @@ class Effect:
     undo: Undo | None = None
     compensates: str = ""
     erased: bool = False
+    approved_earlier: ApprovedEarlier | None = None
 
     @property
     def call(self) -> str:

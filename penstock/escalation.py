@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from penstock.api.oversight import OnTimeout
 from penstock.names import AgentKey
+from penstock.remembering import Kept
 from penstock.revision import canonical
 from penstock.task import Usage
 
@@ -46,6 +47,7 @@ class Ask:
     itself, or by what it put into the call, and its revision answers for that.
     ``approvers``: for each entry the person must be in one of its groups. ``min_approvals``: so
     many different persons must approve. ``sign_in``: whoever decides shows a token of the cluster.
+    ``kept``: for each rule that asks, what an approval may be remembered for; none where one of them allows none.
     """
 
     why: str
@@ -53,6 +55,7 @@ class Ask:
     min_approvals: int = 1
     planned: bool = True
     sign_in: bool = False
+    kept: tuple[Kept, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,8 @@ class Asked:
     ``arguments`` and ``context`` are JSON without credentials; ``digest`` is of the tool's name, its
     schema and the whole arguments. ``schema`` is JSON, by which changed arguments are checked.
     ``proposed``: the whole arguments, as JSON, that a person has put in the place of the model's and that
-    take the word of others; empty where the call is as the model wants it.
+    take the word of others; empty where the call is as the model wants it. ``memory``: what an approval of it
+    may be remembered for, see ``Memory.text``; empty for nothing.
     """
 
     ask: Ask
@@ -75,6 +79,7 @@ class Asked:
     timeout_seconds: int
     on_timeout: OnTimeout
     proposed: str = ""
+    memory: str = ""
 
 
 @dataclass(frozen=True)
@@ -122,7 +127,9 @@ class Escalation:
     ``decided_by`` is empty where time decided, or nobody yet. ``changed``: JSON of the arguments that a
     person put in the place of the model's, also where one more must approve; empty where nobody did.
     ``doubt``: in this span Redis lost what became of the call; it may have been approved and made.
-    ``notes``: what each person has said, in order; ``note`` is that of the last one.
+    ``notes``: what each person has said, in order; ``note`` is that of the last one. ``remembers``: for which
+    further calls of its session it may be approved; "" where the rules allow none, or it has no session.
+    ``remembered``: it was approved for them.
     """
 
     id: str
@@ -153,6 +160,8 @@ class Escalation:
     schema: str = ""
     doubt: str = ""
     notes: tuple[Note, ...] = ()
+    remembers: str = ""
+    remembered: bool = False
 
 
 def digest(tool: str, schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 
 from penstock.api.agent import AgentTemplate
 from penstock.api.analysis import Analysis
-from penstock.api.oversight import ApprovalMode
+from penstock.api.oversight import ApprovalMode, Remember
 from penstock.money.ledger import MIN_REPLY_TOKENS, Budget, OnExceeded
 
 #: What workers of this release keep. 1: those that say no number, of the releases before there was one.
@@ -91,6 +91,18 @@ def need(
         else Need(),
         Need(5, "spec.template.oversight.rules[].signIn")
         if template.oversight and any(rule.sign_in for rule in template.oversight.rules)
+        else Need(),
+        Need(5, "spec.template.tools[].approval.rules[].remember")
+        if any(
+            rule.remember is Remember.SESSION
+            for tool in template.tools
+            if tool.approval
+            for rule in tool.approval.rules
+        )
+        else Need(),
+        Need(5, "spec.template.oversight.rules[].remember")
+        if template.oversight
+        and any(rule.remember is Remember.SESSION for rule in template.oversight.rules)
         else Need(),
         Need(5, SHADOW) if shadowed else Need(),
         Need(3, f"{ANALYSIS}.canaryBudgetPercent") if trial.canary_budget_percent else Need(),

@@ -32,7 +32,8 @@ class Wanted:
 class Word:
     """What a person says; ``arguments`` is JSON, empty for the model's own.
 
-    ``digest`` is that of the call which he means, empty where he has not said it.
+    ``digest`` is that of the call which he means, empty where he has not said it. ``remember``: for what else an
+    approval holds, Session, or nothing.
     """
 
     decision: str
@@ -40,6 +41,7 @@ class Word:
     answer: str = ""
     arguments: str = ""
     digest: str = ""
+    remember: str = ""
 
     def body(self) -> Document:
         """The same as the gateway takes it.
@@ -51,6 +53,7 @@ class Word:
         said |= {"note": self.note} if self.note else {}
         said |= {"answer": self.answer} if self.answer else {}
         said |= {"digest": self.digest} if self.digest else {}
+        said |= {"remember": self.remember} if self.remember else {}
         if not self.arguments:
             return said
         try:
@@ -121,7 +124,12 @@ def decide(place: options.Place, identifier: str, word: Word, *, as_json: bool) 
         still = found["minApprovals"] - len(found["approvedBy"])
         print(f"{found['id']} is approved by {', '.join(found['approvedBy'])}; {still} more must")
     else:
-        print(f"{found['id']} is {found['status']}")
+        more = (
+            f", and in this session also: {found['remember']['calls']}"
+            if found.get("remembered")
+            else ""
+        )
+        print(f"{found['id']} is {found['status']}{more}")
 
 
 async def _decided_by(http: httpx.AsyncClient, identifier: str, word: Word) -> Document:
@@ -225,6 +233,7 @@ def _described(found: Document) -> Iterator[str]:
         + (f": {', '.join(found['approvedBy'])}" if found["approvedBy"] else ""),
         "sign-in": found.get("signIn", ""),
         "changed to": found["changedArguments"] or "",
+        "remember": _remembering(found),
         "decided": _decided(found),
         "notes": "; ".join(_noted(said) for said in found["notes"]) or found["note"],
         "answer": found["answer"],
@@ -236,6 +245,16 @@ def _described(found: Document) -> Iterator[str]:
         yield f"{name}:"
         for argument, given in value.items():
             yield tables.one_line(f"  {argument}: {json.dumps(given, ensure_ascii=False)}")
+
+
+def _remembering(found: Document) -> str:
+    """For which further calls an approval holds, or may."""
+    may = found.get("remember")
+    if not may:
+        return ""
+    if found["status"] == "Open":
+        return f"with --remember session also, in this session, however many: {may['calls']}"
+    return f"in this session, {'also' if found['remembered'] else 'not'}: {may['calls']}"
 
 
 def _noted(said: Document) -> str:

@@ -77,17 +77,26 @@ async def _all(http: httpx.AsyncClient, namespace: str, wanted: Wanted) -> Docum
 
 
 def _rows(found: Sequence[Document]) -> Iterator[list[str]]:
-    yield ["STATE", "AT", "TOOL", "AMOUNT", "USER", "REVISION", "UNDONE", "CALL"]
+    earlier = any(one.get("approvedEarlier") for one in found)
+    titles = ["STATE", "AT", "TOOL", "AMOUNT", "USER", "REVISION", "UNDONE", "CALL"]
+    yield [*titles, *["APPROVED-EARLIER"] * earlier]
     for one in found:
         state = "Unknown" if one["state"] == "Intended" else one["state"]
         amount = _short(Decimal(one["amount"])) if one["amount"] else ""
         row = [state, one["at"], one["tool"], amount, one["user"], one["revision"]]
-        yield [*row, _undone(one), f"{one['taskId']}.{one['step']}.{one['position']}"]
+        call = f"{one['taskId']}.{one['step']}.{one['position']}"
+        yield [*row, _undone(one), call, *[_approved(one)] * earlier]
 
 
 def _undone(one: Document) -> str:
     """How far its compensation is, or which call it undoes itself."""
     return f"undoes {one['compensates']}" if one["compensates"] else str(one.get("undone", ""))
+
+
+def _approved(one: Document) -> str:
+    """By whom, together with which earlier call."""
+    by = one.get("approvedEarlier")
+    return f"by {' and '.join(by['by'])}, escalation {by['escalation']}" if by else ""
 
 
 def _summed(found: Document) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """``penstock escalations``: what waits for a person, and the person's word. Imports when it runs."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -59,16 +60,29 @@ def show(
     commands.carry_out(lambda: deciding.show(place, identifier, as_json=output == "json"))
 
 
+class Remember(StrEnum):
+    """For what else an approval holds."""
+
+    SESSION = "session"
+
+
 @app.command(epilog=exits.MEANING)
 @options.at_gateway
 def approve(
     place: options.Place,
     identifier: Identifier,
+    *,
     note: Note = "",
     digest: Digest = "",
     arguments: Annotated[
         str, typer.Option(metavar="JSON", help="Other arguments than the model's, an object.")
     ] = "",
+    remember: Annotated[
+        Remember | None,
+        typer.Option(
+            help="Also for those further calls of the session that show prints under remember.",
+        ),
+    ] = None,
     output: options.Output = "text",
 ) -> None:
     """Have the call made."""
@@ -76,7 +90,8 @@ def approve(
     options.check_text("ID", identifier)
     from penstock_cli import deciding
 
-    said = deciding.Word("Approve", note=note, arguments=arguments, digest=digest)
+    kept = remember.value.capitalize() if remember else ""
+    said = deciding.Word("Approve", note=note, arguments=arguments, digest=digest, remember=kept)
     commands.carry_out(lambda: deciding.decide(place, identifier, said, as_json=output == "json"))
 
 

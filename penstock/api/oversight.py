@@ -42,6 +42,13 @@ class SignIn(StrEnum):
     REQUIRED = "Required"
 
 
+class Remember(StrEnum):
+    """Whether a person may approve further calls together with one."""
+
+    NEVER = "Never"
+    SESSION = "Session"
+
+
 class Sensitive(StrEnum):
     """A kind of data that is known by its shape."""
 
@@ -99,6 +106,14 @@ class ApprovalRule(Block):
             description="Required: whoever decides shows a token of the cluster; a link and a static token are none."
         ),
     ] = None
+    remember: Annotated[
+        Remember,
+        Field(
+            description="Session: who approves a call may choose that further calls of the tool in the same session, "
+            "of the same revision, for which the same rules ask are made without asking; with above, of at most the "
+            "amount that he approved."
+        ),
+    ] = Remember.NEVER
 
 
 ONE_CONDITION: Final = Rule(
@@ -172,6 +187,13 @@ class OversightRule(Block):
             description="Required: whoever decides shows a token of the cluster; a link and a static token are none."
         ),
     ] = None
+    remember: Annotated[
+        Remember,
+        Field(
+            description="Session: who approves a call may choose that further calls of the tool in the same session, "
+            "of the same revision, for which the same rules ask are made without asking; with contains, of the same kinds."
+        ),
+    ] = Remember.NEVER
 
 
 class Oversight(Block):

@@ -26,7 +26,7 @@ from penstock.task import (
     Usage,
 )
 from penstock.traffic import RequestRates, Route
-from penstock_store import checkpoints, effect_sums, money, trials, undo_fields
+from penstock_store import checkpoints, effect_sums, money, session_approvals, trials, undo_fields
 from penstock_store.records import Claim, Event, Look, RevisionWork
 from penstock_store.scripts import COMPENSATION_VERSION, TASK_VERSION
 
@@ -188,7 +188,7 @@ def claim(agent: AgentKey, revision: str, consumer: str, answer: Sequence[Any]) 
 
     Of a task that cannot be read the claim has a ``problem``, and of the task the id alone.
     """
-    claim_id, identifier, entry, expired, history, history_revision, flat, *reserved = answer
+    claim_id, identifier, entry, expired, history, history_revision, flat, *more = answer
     name = identifier.decode(errors="replace")
     stored = pairs(flat)
     state = decision = None
@@ -216,8 +216,9 @@ def claim(agent: AgentKey, revision: str, consumer: str, answer: Sequence[Any]) 
         problem=problem,
         doubt=span(word(stored.get("doubt"))),
         suspects=_number(word(stored.get("suspects"))),
-        reserved=money.first_answer(claim_id.decode(), *reserved),
+        reserved=money.first_answer(claim_id.decode(), *more[:1]),
         decision=decision,
+        approved=session_approvals.read(more[1:], claimed, stored),
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
-from penstock.effects import Effect, EffectState, Sums, Undo
+from penstock.effects import ApprovedEarlier, Effect, EffectState, Sums, Undo
 from penstock.names import AgentKey
 from penstock.task import task_id
 from penstock_store import codec, effect_sums, keys
@@ -147,7 +147,14 @@ def _effect(agent: AgentKey, identifier: str, flat: Sequence[bytes]) -> Effect:
             undo=_undo(said.get("undo")),
             compensates=str(said.get("compensates", "")),
             erased="at" in text,
+            approved_earlier=_earlier(said.get("approvedEarlier")),
         )
+
+
+def _earlier(said: Any) -> ApprovedEarlier | None:
+    if not isinstance(said, dict):
+        return None
+    return ApprovedEarlier(tuple(str(name) for name in said["by"]), str(said["escalation"]))
 
 
 def _undo(said: Any) -> Undo | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from penstock import escalation
+from penstock import escalation, remembering
 from penstock.api.oversight import OnTimeout
 from penstock.errors import StoreRefused
 from penstock.escalation import Ask, Asked, Escalation, EscalationStatus, Note, Verdict
@@ -24,7 +24,7 @@ _SHOWN: Final = (
     "askedAt", "status", "task", "revision", "tenant", "user", "session", "submitter", "tool", "arguments",
     "digest", "why", "approvers", "minApprovals", "onTimeout", "deadline", "usage", "decidedAt", "notes",
     "approvedBy", "approving", "decidedBy", "note", "answer", "changed", "decidedRevision", "schema",
-    "proposed", "signIn",
+    "proposed", "signIn", "memory", "remembered",
 )  # fmt: skip
 _WHOLE: Final = (*_SHOWN, "context")
 _LOST: Final = "lost"  # what a script says after the fields
@@ -38,6 +38,7 @@ class Decided(StrEnum):
     TOO_LATE = "decided"  # by somebody else, by time, or otherwise by the same person
     DIFFERS = "differs"  # the approval before was for other arguments
     OTHER = "other"  # it is another call than the one that the person means
+    FORGETS = "forgets"  # no approval of it holds for further calls
     DOUBT = "doubt"  # it may have been made before, and which call is meant was not said
     MISSING = "missing"
 
@@ -47,6 +48,7 @@ class Word:
     """What a person says of a call; ``arguments`` is JSON, empty for the model's own.
 
     ``digest`` is that of the call which the person means; empty: whichever waits under this id.
+    ``remember``: an approval for further calls of the session as well.
     """
 
     person: str
@@ -55,6 +57,7 @@ class Word:
     answer: str = ""
     arguments: str = ""
     digest: str = ""
+    remember: bool = False
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,7 @@ class Escalations:
                 life,
                 escalation.same_person(word.person),
                 word.digest,
+                "Session" if word.remember else "",
             ),
         )
         return Decided(answer.decode())
@@ -179,6 +183,7 @@ def asked_arguments(asked: Asked) -> tuple[Argument, ...]:
         "approvers", json.dumps(asked.ask.approvers), "minApprovals", asked.ask.min_approvals,
         "planned", int(asked.ask.planned), "signIn", int(asked.ask.sign_in),
         "onTimeout", asked.on_timeout.value, "context", asked.context, "proposed", asked.proposed,
+        "memory", asked.memory,
     )  # fmt: skip
 
 
@@ -243,6 +248,8 @@ def _escalation(agent: AgentKey, identifier: str, stored: Mapping[str, bytes | N
             context=text.get("context", ""),
             schema=text["schema"],
             doubt=codec.span(text[_LOST]),
+            remembers=_remembers(text["memory"]) if text["session"] else "",
+            remembered=text["remembered"] == "1",
         )
 
 
@@ -251,6 +258,14 @@ def _digest(of_the_call: str, proposed: str) -> str:
     if not proposed:
         return of_the_call
     return hashlib.sha1((of_the_call + proposed).encode(), usedforsecurity=False).hexdigest()
+
+
+def _remembers(text: str) -> str:
+    """For which further calls it may be approved; nothing where another hand has written that."""
+    try:
+        return remembering.read(text).words if text else ""
+    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError):
+        return ""
 
 
 def _notes(text: str) -> tuple[Note, ...]:

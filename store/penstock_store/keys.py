@@ -19,7 +19,7 @@
     T:recent                list    the last parts of the newest tasks' ids, newest first
     T:waits                 zset    sessions in which tasks wait for an earlier one
     T:sessions:<tenant>     zset    a tenant's sessions, by the ms at which each ends
-    T:esc:<id>, T:parked, T:schema:<digest>   calls that wait for a person, see ``shared/parking.lua``
+    T:esc:<id>, T:parked, T:schema:<digest>, T:approving   calls that wait for a person, see ``shared/parking.lua``
     T:told, T:outbox:<target>, T:undelivered:<target>   what webhooks are told of them, see ``outbox.lua``
     T:effects…              what calls of tools have done, see ``shared/effects.lua``
     T:shadow:…              copies of stable's tasks for a canary, see ``shared/shadow.lua``

@@ -12,6 +12,7 @@ from penstock.money.ledger import Answer, Spending, Stop
 from penstock.names import AgentKey
 from penstock.outcomes import Row
 from penstock.protocol import Spoken
+from penstock.remembering import Remembered
 from penstock.shadow import Trial
 from penstock.task import Task, TaskStatus
 from penstock.traffic import Arm
@@ -52,6 +53,7 @@ class Claim:
     has that is tried apart from others; 0 for an ordinary task. ``reserved``: what the ledger says of
     its first model call, whose id is ``money.first_call(id)``; None where nothing was asked.
     ``decision``: what was decided of the call for which the task waited last; None: it waited for nobody.
+    ``approved``: what was approved in its session for further calls, those that hold for it, oldest first.
     """
 
     id: str
@@ -71,6 +73,7 @@ class Claim:
     suspects: int = 0
     reserved: Answer = None
     decision: Decision | None = None
+    approved: tuple[Remembered, ...] = ()
 
     @property
     def keys(self) -> tuple[str, str]:

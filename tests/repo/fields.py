@@ -31,6 +31,7 @@ _APPROVAL = _TASK + "test_effect_and_approval_decide_who_is_asked"
 _OVERSIGHT = "tests/unit/runtime/test_oversight.py::"
 _WHEN = _OVERSIGHT + "test_a_rule_asks_where_its_argument_fits_and_nowhere_else"
 _WHOSE = _OVERSIGHT + "test_a_rule_says_whose_word_it_takes_and_of_how_many"
+_REMEMBERING = "tests/unit/runtime/test_remembering.py::"
 _SIGN_IN = _OVERSIGHT + "test_a_rule_says_that_whoever_decides_shows_a_token_of_the_cluster"
 _BY_NAME = _OVERSIGHT + "test_a_rule_about_tools_asks_for_those_whose_whole_name_fits"
 _TIMEOUT = _OVERSIGHT + "test_how_long_a_call_waits_and_what_holds_then_is_as_declared"
@@ -113,6 +114,8 @@ TESTS = {
         "template.tools[].approval.rules[].approvers": _WHOSE,
         "template.tools[].approval.rules[].minApprovals": _WHOSE,
         "template.tools[].approval.rules[].signIn": _SIGN_IN,
+        "template.tools[].approval.rules[].remember": _REMEMBERING
+        + "test_without_the_field_nothing_is_remembered_and_never_is_the_same",
         "template.oversight.rules[].name": _BY_NAME,
         "template.oversight.rules[].toolPattern": _BY_NAME,
         "template.oversight.rules[].contains": _OVERSIGHT
@@ -122,6 +125,8 @@ TESTS = {
         "template.oversight.rules[].approvers": _WHOSE,
         "template.oversight.rules[].minApprovals": _WHOSE,
         "template.oversight.rules[].signIn": _SIGN_IN,
+        "template.oversight.rules[].remember": _REMEMBERING
+        + "test_a_rule_about_data_is_remembered_for_the_same_kinds_alone",
         "template.oversight.timeoutSeconds": _TIMEOUT,
         "template.oversight.onTimeout": _TIMEOUT,
         "template.oversight.handover": _OVERSIGHT

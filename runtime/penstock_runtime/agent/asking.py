@@ -9,7 +9,7 @@ from penstock.api.agent import AgentTemplate
 from penstock.api.oversight import OnTimeout, Oversight
 from penstock.escalation import Asked
 from penstock_runtime import redaction
-from penstock_runtime.agent import endings
+from penstock_runtime.agent import endings, remembered
 from penstock_runtime.agent.keeper import Keeper
 from penstock_runtime.agent.models.model import Message
 from penstock_runtime.agent.step import Park, Run
@@ -32,6 +32,7 @@ def asked(template: AgentTemplate, toolbox: Toolbox, run: Run, wanted: Park) -> 
     oversight = template.oversight or _UNDECLARED
     arguments, whole = _arguments(call.input if proposed is None else proposed)
     ask = wanted.ask if whole else replace(wanted.ask, why=f"{wanted.ask.why}; {_NOT_WHOLE}")
+    kept = remembered.memory(toolbox, call, ask)
     return Asked(
         ask=ask,
         tool=call.name,
@@ -43,6 +44,7 @@ def asked(template: AgentTemplate, toolbox: Toolbox, run: Run, wanted: Park) -> 
         timeout_seconds=oversight.timeout_seconds,
         on_timeout=oversight.on_timeout if proposed is None else OnTimeout.DENY,
         proposed="" if proposed is None else _json(proposed),
+        memory=kept.text() if kept and whole and proposed is None else "",
     )
 
 

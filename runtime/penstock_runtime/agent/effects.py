@@ -11,8 +11,9 @@ from penstock.escalation import Ask
 from penstock.revision import canonical
 from penstock.task import Compensation
 from penstock_runtime import redaction
-from penstock_runtime.agent import undoing
+from penstock_runtime.agent import remembered, undoing
 from penstock_runtime.agent.keeper import Event
+from penstock_runtime.agent.remembered import Earlier
 from penstock_runtime.agent.tools import arguments
 from penstock_runtime.agent.tools.toolset import ToolResult
 from penstock_runtime.agent.transcript import ToolUse
@@ -55,13 +56,23 @@ def became(tool: Tool, call: ToolUse, result: ToolResult) -> list[Event]:
     return [_event(tool, call, state, result.text)]
 
 
-def marked(events: Sequence[Event], by: Compensation | None) -> list[Event]:
-    """The events of a run without credentials; what a compensation has done names the call that it undoes."""
+def marked(
+    events: Sequence[Event], by: Compensation | None, earlier: Earlier | None = None
+) -> list[Event]:
+    """The events of a run without credentials.
+
+    What a compensation has done names the call that it undoes, and what was done by an ``earlier`` approval that.
+    """
     told = [(kind, redaction.redact_all(data)) for kind, data in events]
-    if by is None:
-        return told
-    named = {"compensates": by.call}
-    return [(kind, {**said, **named} if kind == "effect" else said) for kind, said in told]
+    named = {"compensates": by.call} if by else {}
+    return [
+        (kind, said | named | _approved(said, earlier) if kind == "effect" else said)
+        for kind, said in told
+    ]
+
+
+def _approved(said: Mapping[str, Any], earlier: Earlier | None) -> dict[str, Any]:
+    return remembered.told(earlier, (said["step"], said["position"]))
 
 
 def _event(tool: Tool, call: ToolUse, state: EffectState, result: str | None = None) -> Event:

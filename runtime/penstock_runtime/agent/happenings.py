@@ -5,8 +5,10 @@ from typing import Final
 from penstock.api.agent import AgentTemplate
 from penstock.money.prices import usd
 from penstock_runtime import redaction
+from penstock_runtime.agent import remembered
 from penstock_runtime.agent.keeper import Event
 from penstock_runtime.agent.models.model import Charge, Reply
+from penstock_runtime.agent.remembered import Earlier
 from penstock_runtime.agent.transcript import ToolUse
 
 _EVENT_TEXT_CHARACTERS: Final = 4000
@@ -38,6 +40,7 @@ def answered(template: AgentTemplate, tier: str, answer: Reply, spent: Charge) -
     }
 
 
-def called(call: ToolUse, *, ok: bool, wall_ms: int) -> Event:
-    """A call of a tool, or one that was not carried out."""
-    return "tool", {"name": call.name, "ok": ok, "wallSeconds": wall_ms / 1000}
+def called(call: ToolUse, *, ok: bool, wall_ms: int, by: Earlier | None = None) -> Event:
+    """A call of a tool, or one that was not carried out; ``by`` which earlier approval one was made last."""
+    said = {"name": call.name, "ok": ok, "wallSeconds": wall_ms / 1000}
+    return "tool", said | remembered.told(by, call.place)

@@ -137,7 +137,7 @@ async def _save(
     replicated: bool = False,
     next_call: Quote | None = None,
 ) -> None:
-    told = effects.marked(events, run.compensation)
+    told = effects.marked(events, run.compensation, run.earlier)
     await keeper.save(run, told, replicated=replicated, next_call=next_call)
 
 
@@ -309,6 +309,7 @@ async def _tell(agent: Agent, run: Run, told: Tell, keeper: Keeper) -> Run:
 async def _call(agent: Agent, run: Run, step_made: CallTool, keeper: Keeper) -> Run:
     """Carry out a call and keep its result before anything uses it."""
     call = step_made.call
+    run = replace(run, earlier=step_made.earlier)
     try:
         made = await _make(agent, run, call, keeper, step_made.note)
     except errors.WorthUnknown:
@@ -357,7 +358,7 @@ async def _keep(agent: Agent, run: Run, made: _Made, keeper: Keeper) -> Run:
     run = _timed(run.used(Usage(tool_calls=1)), keeper)
     answered = run.transcript.with_result(made.call, result.text, is_error=not result.ok)
     run = replace(run, transcript=answered)
-    events = [happenings.called(made.call, ok=result.ok, wall_ms=made.wall_ms)]
+    events = [happenings.called(made.call, ok=result.ok, wall_ms=made.wall_ms, by=run.earlier)]
     events += effects.became(agent.toolbox.tools[made.call.name], made.call, result)
     await _save(keeper, run, events, next_call=_next_call(agent, run, keeper))
     return run

@@ -13,7 +13,7 @@ from penstock.escalation import Ask, Decision, Verdict
 from penstock.money.bound import Affordable, Resource, Short
 from penstock.money.ledger import Cut
 from penstock.task import Compensation, Outcome, OutcomeReason, Usage
-from penstock_runtime.agent import endings, purses, undoing
+from penstock_runtime.agent import endings, purses, remembered, undoing
 from penstock_runtime.agent.models.estimates import estimated_tokens
 from penstock_runtime.agent.models.model import Message, ModelFailed, Purse, Reply
 from penstock_runtime.agent.purses import NO_TERMS, Asked, Terms
@@ -37,7 +37,7 @@ class Run:
     instead of what it had, whatever the outcome. ``terms``: by what the next call is bounded.
     ``counted``: what the vendor was asked to count last. ``cut_by``: for want of what the last reply
     was asked shorter than declared. ``decision``: what was decided of the call for which it waited
-    last. ``tier`` answers it, "": the model itself.
+    last. ``approved``: for its whole session; ``earlier``: the call made by that last. ``tier`` answers it, "": the model itself.
     ``condensed``: whether its session's history was summarised; None where that was not tried.
     ``compensation``: the call that it makes to undo another one, without a model.
     """
@@ -56,6 +56,8 @@ class Run:
     counted: Asked | None = None
     cut_by: Resource | Cut | None = None
     decision: Decision | None = None
+    approved: remembered.Approved = ()
+    earlier: remembered.Earlier | None = None
     tier: str = ""
     condensed: bool | None = None
     compensation: Compensation | None = None
@@ -101,10 +103,11 @@ class Count:
 
 @dataclass(frozen=True)
 class CallTool:
-    """Carry out a tool call. ``note``: what the model is told before the result."""
+    """Carry out a tool call. ``note``: what the model is told before the result. ``earlier``: what approved it."""
 
     call: ToolUse
     note: str = ""
+    earlier: remembered.Earlier | None = None
 
 
 @dataclass(frozen=True)
@@ -328,12 +331,13 @@ def _tool(
     if run.doubt and must_not_repeat(toolbox, call):
         key = call.idempotency_key(run.task_id)
         return End(endings.doubtful(call.name, call.input, key, run.doubt))
-    return _decided(toolbox, run, call) or _undecided(toolbox, call)
+    return _decided(toolbox, run, call) or _undecided(toolbox, run, call)
 
 
-def _undecided(toolbox: Toolbox, call: ToolUse) -> CallTool | Park:
+def _undecided(toolbox: Toolbox, run: Run, call: ToolUse) -> CallTool | Park:
     ask = toolbox.ask(call)
-    return Park(call, ask) if ask else CallTool(call)
+    earlier = remembered.covering(run.approved, toolbox, call, ask) if ask else None
+    return Park(call, ask) if ask and not earlier else CallTool(call, earlier=earlier)
 
 
 def _told(toolbox: Toolbox, run: Run, call: ToolUse) -> Tell | End | None:
@@ -387,7 +391,8 @@ def _problem(toolbox: Toolbox, run: Run, call: ToolUse) -> str:
 
 
 def _changes_nothing(toolbox: Toolbox, step: CallTool) -> bool:
-    return not step.note and toolbox.tools[step.call.name].effect is Effect.READ_ONLY
+    is_read = toolbox.tools[step.call.name].effect is Effect.READ_ONLY
+    return is_read and not (step.note or step.earlier)
 
 
 def must_not_repeat(toolbox: Toolbox, call: ToolUse) -> bool:

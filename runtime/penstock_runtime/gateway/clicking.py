@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from penstock import errors
-from penstock.escalation import Escalation
+from penstock.escalation import Escalation, Verdict
 from penstock.names import AgentKey
 from penstock_runtime.gateway import (
     bodies,
@@ -134,6 +134,8 @@ async def _form(request: Request) -> decisions.DecisionRequest:
             "invalid-body", "The form names no call: open the link, and decide on its page."
         )
     known = {name: text for name, text in fields.items() if name != "arguments" and text.strip()}
+    if known.get("decision") != Verdict.APPROVE:
+        known.pop("remember", None)  # the box of the form goes with its other button
     return bodies.parsed(decisions.DecisionRequest, plain.encoded(known))
 
 

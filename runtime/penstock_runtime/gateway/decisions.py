@@ -7,6 +7,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from penstock import escalation
+from penstock.api.oversight import Remember
 from penstock.escalation import Escalation, EscalationStatus, Verdict
 from penstock_runtime.gateway import plain
 from penstock_runtime.gateway.access import Caller
@@ -56,6 +57,13 @@ class DecisionRequest(BaseModel):
             "The model is told of them."
         ),
     ] = None
+    remember: Annotated[
+        Remember | None,
+        Field(
+            description="With Approve: Session has it hold for those further calls of the session too that the "
+            "escalation shows under `remember`; where it shows none that is refused. Where two persons must approve, it holds once both have chosen it."
+        ),
+    ] = None
     digest: Annotated[
         str | None,
         Field(
@@ -65,6 +73,11 @@ class DecisionRequest(BaseModel):
         ),
     ] = None
 
+    @property
+    def is_remembered(self) -> bool:
+        """Whether it is to hold for further calls."""
+        return self.remember is Remember.SESSION
+
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
         if (self.decision is Verdict.ANSWER) != (self.answer is not None):
@@ -73,6 +86,11 @@ class DecisionRequest(BaseModel):
             )
         if self.arguments is not None and self.decision is not Verdict.APPROVE:
             raise PydanticCustomError("arguments", "arguments: go with the decision Approve alone")
+        if self.is_remembered and (self.decision, self.arguments) != (Verdict.APPROVE, None):
+            raise PydanticCustomError(
+                "remember",
+                "remember: goes with the decision Approve alone, of the model's own arguments",
+            )
         return self
 
 
@@ -224,6 +242,12 @@ def refused(became: Decided, after: Escalation) -> Problem:
     if became is Decided.OTHER:
         detail = "The digest is that of another call than the one which waits under this id."
         return Problem("escalation-unconfirmed", detail)
+    if became is Decided.FORGETS:
+        detail = (
+            "An approval of this call holds for no further ones: its rules do not all allow that, or it has no session. "
+            "Nothing was decided; approve it alone."
+        )
+        return Problem("escalation-not-remembered", detail)
     if became is Decided.DIFFERS:
         whose = "those under changedArguments" if after.changed else "the model's own"
         detail = f"{' and '.join(after.approved_by)} approved it with other arguments: {whose}."

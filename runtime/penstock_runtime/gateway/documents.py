@@ -5,8 +5,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from penstock.api.oversight import OnTimeout
-from penstock.effects import EffectState, Undoing
+from penstock.api.oversight import OnTimeout, Remember
 from penstock.escalation import EscalationStatus, Verdict
 from penstock.task import OutcomeReason, TaskStatus
 
@@ -131,6 +130,13 @@ class PersonsNote(Document):
     note: str
 
 
+class Remembering(Document):
+    """Further calls of the session that are made without asking, once a person has chosen that."""
+
+    scope: Annotated[Remember, Field(description="Session: what `remember` of a decision says.")]
+    calls: Annotated[str, Field(description="Which calls of the same tool, in words.")]
+
+
 class EscalationItem(Document):
     """A call that waits for a person, or for which one was asked."""
 
@@ -192,6 +198,13 @@ class EscalationItem(Document):
             description="What a person put in the place of the arguments, also where one more must approve; null: nothing."
         ),
     ]
+    remember: Annotated[
+        Remembering | None,
+        Field(
+            description="For which further calls an approval may hold as well, where who decides chooses it; null: for none."
+        ),
+    ]
+    remembered: Annotated[bool, Field(description="Whether it was approved for them.")]
     continued_on: Annotated[
         str,
         Field(description="The revision that went on with it, where that is another one by then."),
@@ -287,63 +300,6 @@ class Budget(Document):
     lifts: list[BudgetLift]
     revisions: list[RevisionCost]
     refusals: list[BudgetRefusals]
-
-
-class Effect(Document):
-    """A call of a tool that changes something."""
-
-    id: str
-    task_id: str
-    revision: Annotated[str, Field(description="The revision whose worker made the call.")]
-    user: str
-    tool: str
-    state: Annotated[
-        EffectState,
-        Field(description="Intended: it was about to be made, and whether it was nobody knows."),
-    ]
-    at: Timestamp
-    step: Annotated[int, Field(description="Number of the model's reply in the task.")]
-    position: Annotated[int, Field(description="Number of the call in that reply.")]
-    amount: Annotated[
-        str, Field(description="What its amountFrom says, a decimal string; empty: nothing.")
-    ]
-    shown: Annotated[
-        dict[str, Any], Field(description="The arguments that are written down in clear.")
-    ]
-    arguments_digest: Annotated[str, Field(description="SHA-256 of the arguments.")]
-    result_digest: Annotated[
-        str, Field(description="SHA-256 of what the tool answered; empty: it has not.")
-    ]
-    compensates: Annotated[
-        str, Field(description="The call that this one undoes, by its idempotency key; else empty.")
-    ]
-    undone: Annotated[
-        Undoing,
-        Field(
-            description="How far its compensation is; empty: nobody has asked for one. Intended: whether the "
-            "compensating call was made, nobody knows."
-        ),
-    ]
-    tenant: Annotated[
-        str, Field(description="Whose it is; only for callers who see all tenants.")
-    ] = ""
-
-
-class EffectList(Document):
-    """A page of what an agent's calls have done."""
-
-    unknown: Annotated[
-        list[Effect],
-        Field(description="On the first page: all of which nobody knows whether they were made."),
-    ]
-    items: Annotated[list[Effect], Field(description="Those that are known, oldest first.")]
-    continue_: Annotated[
-        str,
-        Field(
-            alias="continue",
-            description="Empty: nothing follows. Else what to send as `continue` for the next page.",
-        ),
-    ]
 
 
 class Erased(Document):

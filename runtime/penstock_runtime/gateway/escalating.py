@@ -152,6 +152,7 @@ async def read(request: Request) -> Response:
             "escalation-not-found",
             "escalation-decided",
             "escalation-differs",
+            "escalation-not-remembered",
             "escalation-unconfirmed",
             "request-timeout",
             "body-too-large",
@@ -198,7 +199,7 @@ async def decide_on(
 
     Raises:
         Problem: approval-forbidden, invalid-arguments, escalation-not-found, escalation-decided,
-            escalation-unconfirmed.
+            escalation-not-remembered, escalation-unconfirmed.
     """
     found = await find_escalation(gateway, identifier, tenant)
     decisions.check_person(caller, found, signed_in=signed_in)
@@ -210,6 +211,7 @@ async def decide_on(
         said.answer or "",
         arguments,
         said.digest or "",
+        said.is_remembered,
     )
     became = await gateway.store.escalations.decide(identifier, word, tenant or None)
     _count(found, word, became, by_link=not signed_in)
@@ -272,6 +274,7 @@ def _count(found: Escalation, word: Word, became: Decided, *, by_link: bool) -> 
         decision=word.verdict.value,
         outcome=became.value,
         changed=bool(word.arguments),
+        remember=word.remember,
         by_link=by_link,
     )
 

@@ -104,11 +104,22 @@ def _form(found: Escalation, person: str) -> str:
         f"<h2>Decide</h2><p>You decide as <strong>{_said(person)}</strong>. It is decided once.</p>"
         f'<form method="post">{digest}<label for="note">Note (of a denied call the model reads it)</label>'
         '<textarea id="note" name="note" rows="3" maxlength="4096"></textarea>'
+        f"{_remember(found)}"
         '<button name="decision" value="Approve">Approve: the call is made</button>'
         '<button name="decision" value="Deny">Deny: it is not made</button></form>'
         f'<form method="post">{digest}<label for="answer">Or answer in its place: the model reads it as the result</label>'
         '<textarea id="answer" name="answer" rows="3" maxlength="65536" required></textarea>'
         '<button name="decision" value="Answer">Answer: the call is not made</button></form>'
+    )
+
+
+def _remember(found: Escalation) -> str:
+    """A box, not ticked, by which an approval holds for further calls too; nothing where none may."""
+    if not found.remembers:
+        return ""
+    return (
+        '<label><input type="checkbox" name="remember" value="Session"> With Approve: also further calls of '
+        f"{_said(found.tool)} in this session, without asking again, however many: {_said(found.remembers)}</label>"
     )
 
 

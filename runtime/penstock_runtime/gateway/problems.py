@@ -160,6 +160,12 @@ KINDS: Final = _by_slug(
         "It does not fit an approval that was given before",
         "Read it: approve it with the same arguments, deny it, or leave it to somebody else.",
     ),
+    Kind(
+        "escalation-not-remembered",
+        409,
+        "An approval of this call holds for no further calls",
+        "Approve it without remember.",
+    ),
     Kind("task-not-ended", 409, "The task has not ended", "Wait for its end, or cancel it."),
     Kind(
         "task-acted",

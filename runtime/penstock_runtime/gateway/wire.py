@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from penstock import names
+from penstock.api.oversight import Remember
 from penstock.effects import Effect, Undo, Undone
 from penstock.escalation import Escalation
 from penstock.money.prices import usd
@@ -92,6 +93,10 @@ def escalation_document(found: Escalation, *, tenant: bool, whole: bool = False)
         "answer": found.answer,
         "doubt": found.doubt,
         "changedArguments": _as_json(found.changed, None) if found.changed else None,
+        "remember": {"scope": Remember.SESSION, "calls": found.remembers}
+        if found.remembers
+        else None,
+        "remembered": found.remembered,
         "continuedOn": names.revision_name(agent.name, found.decided_revision) if moved else "",
     }
     more = {"tenant": found.tenant} if tenant else {}
@@ -111,8 +116,8 @@ def _as_json(text: str, otherwise: Any) -> Any:
 def effect_document(
     agent: AgentKey, found: Effect, undone: Undone, *, tenant: bool
 ) -> dict[str, Any]:
-    """An effect in the shape of ``documents.Effect``; ``tenant``: whether it is told whose it is."""
-    amount = found.amount_micro
+    """An effect in the shape of ``effect_documents.Effect``; ``tenant``: whether it is told whose it is."""
+    amount, earlier = found.amount_micro, found.approved_earlier
     return {
         "id": found.id,
         "taskId": found.task,
@@ -129,6 +134,9 @@ def effect_document(
         "resultDigest": found.result_digest,
         "compensates": found.compensates,
         "undone": undone.state.value,
+        "approvedEarlier": {"by": list(earlier.by), "escalation": earlier.escalation}
+        if earlier
+        else None,
     } | ({"tenant": found.tenant} if tenant else {})
 
 

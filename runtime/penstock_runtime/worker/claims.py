@@ -27,6 +27,7 @@ def beginning(claim: Claim, declared: Sequence[Tier] = ()) -> Run:
             claim.task.usage,
             doubt=claim.doubt,
             decision=claim.decision,
+            approved=claim.approved,
             tier=tier,
             compensation=claim.task.compensation,
         )
@@ -39,7 +40,14 @@ def beginning(claim: Claim, declared: Sequence[Tier] = ()) -> Run:
     wanted = claim.task.compensation
     if wanted:
         begun = undoing.begun(begun, wanted)
-    return Run(begun, claim.task.usage, doubt=claim.doubt, tier=tier, compensation=wanted)
+    return Run(
+        begun,
+        claim.task.usage,
+        doubt=claim.doubt,
+        tier=tier,
+        compensation=wanted,
+        approved=claim.approved,
+    )
 
 
 def session_history(claim: Claim, run: Run) -> bytes | None:

@@ -243,6 +243,7 @@ local function pin_session()
   call("HSET", SESSION, "revision", task.revision, "arm", task.arm, "beginVersion", pin.begin)
   call("PERSIST", SESSION)
   if former ~= task.revision then call("ZREM", pins_key(former), sess) end
+  if new_pin or former ~= task.revision then call("HDEL", SESSION, "approvals") end
   pin_until(sess, task.revision, NOW + SESSION_SECONDS * 1000)
 end
 

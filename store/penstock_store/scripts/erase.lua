@@ -1,6 +1,6 @@
 -- Erase a user of a tenant, one part of the effects and of the tasks at a time. What calls have done keeps digests, amount and
 -- time, and loses who it was for and what is shown. Tasks that have ended go with their events and questions, and with
--- the sessions that are the user's alone, and so do answers of models that he asked for first. A task that has not ended stays.
+-- the sessions that are the user's alone, and so do answers of models that he asked for first, and approvals for his sessions. A task that has not ended stays.
 -- Answers {effect to go on from ("": that was all), place in the index of tasks to go on from (-1), effects, tasks,
 -- sessions, tasks that have not ended, answers}.
 -- KEYS: tag, route, outcomes, index of the newest tasks, the tenant's sessions.
@@ -90,6 +90,21 @@ local function erase_answers()
   return count
 end
 
+-- What was approved for sessions on the user's calls, also for one that is shared, or goes on.
+local function erase_approvals()
+  if after ~= "" or place ~= 0 then return end
+  for _, session in ipairs(call("ZRANGE", T .. ":approving", 0, -1)) do
+    local key, left = session_key(session), {}
+    local said = string.sub(session, 1, #quoted + 1) == quoted .. ":" and call("HGET", key, "approvals")
+    local is_json, kept = pcall(cjson.decode, said or "[]")
+    for _, one in ipairs(is_json and type(kept) == "table" and kept or {}) do
+      if type(one) ~= "table" or one.user ~= user then left[#left + 1] = one end
+    end
+    if said and #left == 0 then call("HDEL", key, "approvals") end
+    if said and #left > 0 then call("HSET", key, "approvals", cjson.encode(left)) end
+  end
+end
+
 -- Copies of the user's tasks: one that runs ends unheard.
 local function erase_copies()
   if after ~= "" or place ~= 0 then return end
@@ -102,6 +117,7 @@ end
 
 local answers = erase_answers()
 erase_copies()
+erase_approvals()
 local effects, following = 0, ""
 if after ~= "-" then effects, following = erase_effects() end
 local going_on, tasks, sessions, open = erase_tasks()

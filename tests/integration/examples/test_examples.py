@@ -170,11 +170,14 @@ def test_small_refunds_are_paid_large_ones_take_a_person_and_very_large_ones_two
         first = asked(150)
         denied = reader.outside(f"penstock escalations approve {first} 2>&1 || true")
         assert "decides on no calls" in denied
-        reader.type(approve + '"the parcel is lost" --token APPROVER', ID=first, **persons)
+        assert "each at most 150" in reader.type("penstock escalations show ID", ID=first)
+        lost = '"the parcel is lost" --remember session --token APPROVER'
+        reader.type(approve + lost, ID=first, **persons)
         second = asked(1500)
         reader.type(approve + '"looked at it" --token APPROVER', ID=second, **persons)
         done = reader.type("penstock effects refunds")
-        assert "refund 230" in done, "one of two persons is not enough"
+        assert "refund 350" in done, "one of two persons is not enough"
+        assert f"by approver, escalation {first}" in done, "nobody was asked about 120"
         reader.type(approve + '"so did I" --token SECOND', ID=second, **persons)
         reader.until(
             "its end",
@@ -182,7 +185,7 @@ def test_small_refunds_are_paid_large_ones_take_a_person_and_very_large_ones_two
             lambda said: "Succeeded" in said,
         )
         sums = reader.type("penstock effects refunds").splitlines()[-1]
-    assert sums == "3 done, 0 unknown, for 1 user; refund 1730"
+    assert sums == "4 done, 0 unknown, for 1 user; refund 1850"
     assert sums in reader.page
     assert reader.typed_all_but("penstock dev up --detach")
 

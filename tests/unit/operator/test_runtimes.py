@@ -204,11 +204,12 @@ def test_a_field_of_the_template_that_an_older_worker_passes_over_is_told(field,
     assert told(running(made, spoken=(protocol.SPOKEN, 0)))[0] != "True"
 
 
+@pytest.mark.parametrize("rule", [{"signIn": "Required"}, {"remember": "Session"}])
 @pytest.mark.parametrize("of_a_tool", [True, False])
-def test_a_rule_that_wants_a_token_is_told_where_an_older_worker_would_ask_without_it(of_a_tool):
+def test_what_an_older_worker_would_pass_over_in_a_rule_that_asks_is_told(of_a_tool, rule):
     made = agent(fallbacks=False)
     template = made["spec"]["template"]
-    rule = {"signIn": "Required"}
+    [name] = rule
     if of_a_tool:
         approval = {"mode": "When", "rules": [{"argument": "amount", "above": "1", **rule}]}
         schema = {"type": "object"}
@@ -218,7 +219,7 @@ def test_a_rule_that_wants_a_token_is_told_where_an_older_worker_would_ask_witho
         ]
     else:
         template["oversight"] = {"rules": [{"name": "r", "toolPattern": "refund", **rule}]}
-    field = "tools[].approval.rules[].signIn" if of_a_tool else "oversight.rules[].signIn"
+    field = f"tools[].approval.rules[].{name}" if of_a_tool else f"oversight.rules[].{name}"
     status, message = told(running(made, spoken=(4, 0)))
     assert status == "True"
     assert f"do not keep spec.template.{field}, which support-" in message

@@ -1,5 +1,6 @@
 """Whether a call needs a person: one answer from what the tool declares, and from rules about it."""
 
+import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -8,11 +9,21 @@ from typing import Any, Final
 import jsonschema_rs
 
 from penstock import errors
-from penstock.api.oversight import ApprovalMode, ApprovalRule, OnDeny, Oversight, OversightRule
+from penstock.api.oversight import (
+    ApprovalMode,
+    ApprovalRule,
+    OnDeny,
+    Oversight,
+    OversightRule,
+    Remember,
+)
 from penstock.api.tool import Tool
 from penstock.escalation import Ask
+from penstock.remembering import Kept
+from penstock.revision import canonical
 from penstock_runtime.agent.tools import arguments, sensitive
 
+_LONGEST_AMOUNT: Final = 40
 _BOUNDS: Final = jsonschema_rs.RegexOptions(size_limit=1 << 20, dfa_size_limit=1 << 21)
 
 
@@ -32,7 +43,7 @@ class Asking:
         """Why a call needs a person, and whose word it takes; None where it needs nobody.
 
         Where several rules ask, all are told, each one's groups must agree, and the larger number
-        of people counts.
+        of people counts; an approval is remembered where all of them allow that.
         """
         asks = [*self._by_tool(tool, given), *self._by_rules(tool, given)]
         if tool.name in self.required:
@@ -43,7 +54,11 @@ class Asking:
         most = max(ask.min_approvals for ask in asks)
         planned = any(ask.planned for ask in asks)
         sign_in = any(ask.sign_in for ask in asks)
-        return Ask("; ".join(ask.why for ask in asks), tuple(approvers), most, planned, sign_in)
+        kept = (
+            tuple(one for ask in asks for one in ask.kept) if all(ask.kept for ask in asks) else ()
+        )
+        why = "; ".join(ask.why for ask in asks)
+        return Ask(why, tuple(approvers), most, planned, sign_in, kept)
 
     def _by_tool(self, tool: Tool, given: Mapping[str, Any]) -> list[Ask]:
         match tool.approval_mode:
@@ -54,7 +69,9 @@ class Asking:
             case ApprovalMode.WHEN:
                 rules = tool.approval.rules if tool.approval else []
                 fitting = ((rule, self._fits(rule, given)) for rule in rules)
-                return [_ask(rule, why) for rule, why in fitting if why]
+                return [
+                    _ask(rule, why, kept=_of_argument(rule, given)) for rule, why in fitting if why
+                ]
 
     def _by_rules(self, tool: Tool, given: Mapping[str, Any]) -> list[Ask]:
         asks = []
@@ -66,9 +83,11 @@ class Asking:
             if held:
                 kinds = ", ".join(held)
                 why = f"{named} asks where the arguments hold {kinds}"
-                asks.append(_ask(rule, why, planned=False))
+                kept = _kept(rule, f"rule {rule.name}, the arguments hold {kinds}", kinds)
+                asks.append(_ask(rule, why, planned=False, kept=kept))
             elif not rule.contains:
-                asks.append(_ask(rule, f"{named} names it"))
+                kept = _kept(rule, f"rule {rule.name}")
+                asks.append(_ask(rule, f"{named} names it", kept=kept))
         return asks
 
     def _fits(self, rule: ApprovalRule, given: Mapping[str, Any]) -> str:
@@ -133,9 +152,37 @@ def _named(pattern: str | None, tools: Sequence[Tool]) -> frozenset[str]:
     return frozenset(tool.name for tool in tools if fits(tool.name))
 
 
-def _ask(rule: ApprovalRule | OversightRule, why: str, *, planned: bool = True) -> Ask:
+def _ask(
+    rule: ApprovalRule | OversightRule,
+    why: str,
+    *,
+    planned: bool = True,
+    kept: tuple[Kept, ...] = (),
+) -> Ask:
     groups = (tuple(rule.approvers),) if rule.approvers else ()
-    return Ask(why, groups, rule.min_approvals, planned, rule.sign_in is not None)
+    return Ask(why, groups, rule.min_approvals, planned, rule.sign_in is not None, kept)
+
+
+def _of_argument(rule: ApprovalRule, given: Mapping[str, Any]) -> tuple[Kept, ...]:
+    """What an approval of this call would be remembered for; nothing where the argument is not what the rule compares."""
+    found, name = arguments.found(given, rule.argument), rule.argument
+    if rule.above is None:
+        held = f"contains {rule.contains!r}" if rule.contains else f"fits {rule.pattern!r}"
+        return _kept(rule, f"{name} {held}") if isinstance(found, str) else ()
+    number = arguments.number(found)
+    amount = "" if number is None else f"{number:f}"
+    if not 0 < len(amount) <= _LONGEST_AMOUNT:
+        return ()
+    return _kept(rule, f"{name} above {rule.above}, each at most {amount}", most=amount)
+
+
+def _kept(
+    rule: ApprovalRule | OversightRule, words: str, kinds: str = "", most: str = ""
+) -> tuple[Kept, ...]:
+    if rule.remember is not Remember.SESSION:
+        return ()
+    said = canonical([rule.model_dump(mode="json"), kinds])
+    return (Kept(hashlib.sha256(said.encode()).hexdigest()[:32], most, words),)
 
 
 def _why_always(tool: Tool) -> str:

@@ -143,11 +143,11 @@ local function take(queue, entry, id, claim, suspects, opening)
   if not expired then
     event(id, "started", cjson.encode({revision = task.revision, delivery = deliveries}))
   end
-  local history = {false, false}
+  local history = {false, false, false}
   if task.sess ~= "" then
-    history = call("HMGET", session_key(task.sess), "history", "historyRevision")
+    history = call("HMGET", session_key(task.sess), "history", "historyRevision", "approvals")
   end
   local stored = call("HGETALL", task_key(id))
   local reserved = opening and not expired and first_reservation(id, claim, stored, history[1], opening) or false
-  return {claim, id, entry, expired and 1 or 0, history[1], history[2], stored, reserved}
+  return {claim, id, entry, expired and 1 or 0, history[1], history[2], stored, reserved, history[3]}
 end

@@ -2,11 +2,17 @@
 -- T:esc:<id>          hash   an escalation; expires with its task
 -- T:parked            zset   the tails of open escalations' ids, by the ms at which time decides
 -- T:schema:<digest>   hash   json: a tool's schema, by which changed arguments are checked
+-- T:approving         zset   sessions for which a call was approved, by the ms at which each is forgotten
+-- In a session's hash approvals (JSON) says what was approved for further calls of it, newest last: it ends with the session, and
+-- with its pin to a revision.
 -- In a task's hash the status is Halted, which versions before know, and parked names the escalation.
 local parking = {}
 
 do
 local DAY_SECONDS = 86400
+local MOST_APPROVALS = 16 -- of a session, the newest
+local APPROVING, MOST_APPROVING = T .. ":approving", 20000
+local APPROVING_SECONDS = SESSION_MAX_SECONDS + SESSION_SECONDS + LONGEST_WAIT_SECONDS -- longer than any pin
 
 local function tail_of(name) return string.match(name, "^[^.]+%.(.+)$") end
 
@@ -81,10 +87,35 @@ function parking.note(name, person, verdict, note)
   call("HSET", key, "notes", said and string.sub(said, 1, -2) .. "," .. one .. "]" or "[" .. one .. "]")
 end
 
+-- Know that a session has approvals: who is erased is looked for in them. Of too many the oldest has none any more.
+local function index_approvals(session)
+  for _, gone_by in ipairs(call("ZRANGEBYSCORE", APPROVING, "-inf", whole(NOW), "LIMIT", 0, 100)) do
+    call("ZREM", APPROVING, gone_by)
+  end
+  call("ZADD", APPROVING, whole(NOW + APPROVING_SECONDS * 1000), session)
+  call("EXPIRE", APPROVING, APPROVING_SECONDS)
+  if tally("ZCARD", APPROVING) <= MOST_APPROVING then return end
+  local oldest = call("ZRANGE", APPROVING, 0, 0)[1]
+  call("ZREM", APPROVING, oldest)
+  call("HDEL", session_key(oldest), "approvals")
+end
+
+-- All who had to agree have approved a call for its session. What another hand has written in that place is forgotten.
+local function remember(name, task, known, by)
+  local key = session_key(task.sess)
+  local is_json, kept = pcall(cjson.decode, call("HGET", key, "approvals") or "[]")
+  if not is_json or type(kept) ~= "table" then kept = {} end
+  kept[#kept + 1] = {escalation = name, by = by, revision = known.revision, user = known.user, memory = known.memory}
+  while #kept > MOST_APPROVALS do table.remove(kept, 1) end
+  call("HSET", key, "approvals", cjson.encode(kept))
+  index_approvals(task.sess)
+  call("HSET", escalation_key(name), "remembered", 1)
+end
+
 local STATUS = {Approve = "Approved", Deny = "Denied", Answer = "Answered"}
 
 -- Decide, once, and hand the task on: to its own revision, or to the one that serves instead.
--- said: verdict, by (list), note, answer, changed, and in which life of the server a person has said it: what Redis has
+-- said: verdict, by (list), note, answer, changed, whether it holds for the session (remember), and in which life of the server a person has said it: what Redis has
 -- lost before, that person has been asked about since.
 function parking.decide(name, task, known, said)
   local id = known.task
@@ -104,7 +135,10 @@ function parking.decide(name, task, known, said)
   call("HDEL", task_key(id), "parked", "parkedAt")
   task.parked, task.parkedAt = "", 0
   if task.sess ~= "" then call("HSET", session_key(task.sess), "resumedAt", NOW) end
-  event(id, "decided", cjson.encode({escalation = name, decision = said.verdict, by = said.by[1] or ""}))
+  if said.remember then remember(name, task, known, said.by) end -- before the task moves: it holds on no other revision
+  event(id, "decided", cjson.encode({
+    escalation = name, decision = said.verdict, by = said.by[1] or "", remember = said.remember and "Session" or nil,
+  }))
   place(id, task)
   call("HSET", escalation_key(name), "decidedRevision", task.revision)
 end

@@ -96,6 +96,7 @@ local function repin(session, from, to)
   local key = session_key(session)
   if call("HGET", key, "revision") ~= from then return end
   call("HSET", key, "revision", to, "arm", "S", "beginVersion", 0)
+  call("HDEL", key, "approvals")
   call("ZREM", pins_key(from), session)
   pin_until(session, to, NOW + SESSION_SECONDS * 1000)
 end
