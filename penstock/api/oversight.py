@@ -60,6 +60,33 @@ class Sensitive(StrEnum):
     API_KEY = "APIKey"
 
 
+# Whose word a call takes that a rule asks about, and how far it goes: the same of each kind of rule.
+Approvers = Annotated[
+    list[Group],
+    Field(
+        max_length=16,
+        description="Groups, of one of which a person must be to decide; none: whoever may approve.",
+    ),
+]
+MinApprovals = Annotated[
+    int, Field(ge=1, le=2, description="How many different persons must approve.")
+]
+SignInAsked = Annotated[
+    SignIn | None,
+    Field(
+        description="Required: whoever decides shows a token of the cluster; a link and a static token are none."
+    ),
+]
+Remembering = Annotated[
+    Remember,
+    Field(
+        description="Session: who approves a call may choose that further calls of the tool in the same session, "
+        "of the same revision, for which the same rules ask are made without asking: of at most the amount that he "
+        "approved, and of the same kinds of sensitive data."
+    ),
+]
+
+
 class ApprovalRule(Block):
     """A rule about one argument: where it fits, a person must agree."""
 
@@ -90,30 +117,10 @@ class ApprovalRule(Block):
         _Pattern | None,
         Field(description="… where a part of the argument's text fits this regular expression."),
     ] = None
-    approvers: Annotated[
-        list[Group],
-        Field(
-            max_length=16,
-            description="Groups, of one of which a person must be to decide; none: whoever may approve.",
-        ),
-    ] = []
-    min_approvals: Annotated[
-        int, Field(ge=1, le=2, description="How many different persons must approve.")
-    ] = 1
-    sign_in: Annotated[
-        SignIn | None,
-        Field(
-            description="Required: whoever decides shows a token of the cluster; a link and a static token are none."
-        ),
-    ] = None
-    remember: Annotated[
-        Remember,
-        Field(
-            description="Session: who approves a call may choose that further calls of the tool in the same session, "
-            "of the same revision, for which the same rules ask are made without asking; with above, of at most the "
-            "amount that he approved."
-        ),
-    ] = Remember.NEVER
+    approvers: Approvers = []
+    min_approvals: MinApprovals = 1
+    sign_in: SignInAsked = None
+    remember: Remembering = Remember.NEVER
 
 
 ONE_CONDITION: Final = Rule(
@@ -171,29 +178,10 @@ class OversightRule(Block):
             "of them. Absent: all calls. Such a question is unplanned, and counts in the escalation rate.",
         ),
     ] = []
-    approvers: Annotated[
-        list[Group],
-        Field(
-            max_length=16,
-            description="Groups, of one of which a person must be to decide; none: whoever may approve.",
-        ),
-    ] = []
-    min_approvals: Annotated[
-        int, Field(ge=1, le=2, description="How many different persons must approve.")
-    ] = 1
-    sign_in: Annotated[
-        SignIn | None,
-        Field(
-            description="Required: whoever decides shows a token of the cluster; a link and a static token are none."
-        ),
-    ] = None
-    remember: Annotated[
-        Remember,
-        Field(
-            description="Session: who approves a call may choose that further calls of the tool in the same session, "
-            "of the same revision, for which the same rules ask are made without asking; with contains, of the same kinds."
-        ),
-    ] = Remember.NEVER
+    approvers: Approvers = []
+    min_approvals: MinApprovals = 1
+    sign_in: SignInAsked = None
+    remember: Remembering = Remember.NEVER
 
 
 class Oversight(Block):
