@@ -130,15 +130,18 @@ def new_verdict(
         percent=facts.percent,
         tasks=facts.situation.tasks,
         users=facts.situation.users,
-        samples=_samples(facts, revision, reason) if result is Result.REJECTED else (),
+        samples=_samples(facts, revision, reason, check) if result is Result.REJECTED else (),
     )
 
 
-def _samples(facts: Facts, revision: str, reason: Reason) -> tuple[Sample, ...]:
+def _samples(facts: Facts, revision: str, reason: Reason, check: str | None) -> tuple[Sample, ...]:
+    """Failed tasks of those whose tasks condemn: of users of rings, or of who was drawn."""
     observed = facts.observation
     if observed is None or revision != facts.canary:
         return ()
-    return samples.samples(observed.failed, reason)
+    ringed = any(found.chosen and found.name == check for found in facts.checks)
+    condemn = observed.chosen if ringed and observed.chosen else observed
+    return samples.samples(condemn.failed, reason)
 
 
 def with_verdict(verdicts: tuple[Verdict, ...], verdict: Verdict) -> tuple[Verdict, ...]:
