@@ -124,10 +124,10 @@ def not_comparable(facts: Facts) -> Move | None:
         if not _stable_proved_well(facts):
             return Wait(WaitReason.NOT_COMPARABLE, waits.awaits_comparison)
         return _resume(facts)
-    check = facts.first_check(CheckVerdict.UNCOMPARED)
+    check = _of_rings(facts, CheckVerdict.UNCOMPARED) or facts.first_check(CheckVerdict.UNCOMPARED)
     if check is None or not facts.exposed or facts.halted:
         return None
-    if facts.first_check(CheckVerdict.BREACHED):
+    if _condemning(facts) if check.chosen else facts.first_check(CheckVerdict.BREACHED):
         return None  # condemned below, for what can be compared
     again, comparable = facts.suspension.uncompared, facts.percent <= COMPARABLE_PERCENT
     if comparable and facts.on_trial:
@@ -210,17 +210,25 @@ def guardrail(facts: Facts) -> Move | None:
     That of a first revision does where onStable is declared to act: else it is held at its share, since
     nobody would serve its users.
     """
-    check = facts.first_check(CheckVerdict.BREACHED)
-    if windows_only_suspend(facts):  # nothing but a limit judges users of rings
-        check = next(
-            (c for c in facts.heard if c.chosen and c.verdict is CheckVerdict.BREACHED), None
-        )
+    check = _condemning(facts)
     if check is None or facts.halted or holds.lacks_rows(facts):
         return None
     follows = facts.situation.spec.analysis.guardrails.on_stable
     if not facts.stable and follows is OnStable.REPORT:
         return None
     return Reject(findings.reason(check), verdicts.breached(facts.place, check), check.name)
+
+
+def _condemning(facts: Facts) -> Finding | None:
+    """The breach that condemns: any, or where the comparison does, one that users of rings have seen."""
+    if windows_only_suspend(facts):  # nothing but a limit judges users of rings
+        return _of_rings(facts, CheckVerdict.BREACHED)
+    return facts.first_check(CheckVerdict.BREACHED)
+
+
+def _of_rings(facts: Facts, verdict: CheckVerdict) -> Finding | None:
+    """The first guardrail that says this of users of rings."""
+    return next((one for one in facts.heard if one.chosen and one.verdict is verdict), None)
 
 
 def evidence_of_harm(facts: Facts) -> Move | None:

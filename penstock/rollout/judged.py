@@ -72,9 +72,10 @@ def judged_by(
         return ()
     limits = declared.guardrails
     findings = guardrails.judge(limits, observed, before, expected, alone=alone)
-    if compares(declared, status):
+    compared = compares(declared, status)
+    if compared:
         findings = guardrails.sooner(findings, limits, observed, before)
     if observed.chosen is None:
         return findings
     ringed = guardrails.judge(limits, observed.chosen, before, expected, alone=alone)
-    return gravity.graver(findings, ringed)
+    return gravity.graver(findings, ringed, windows_only_suspend=compared)

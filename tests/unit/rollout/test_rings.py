@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from penstock import rings
-from penstock.analysis.metrics import Tally
+from penstock.analysis.evidence import TICK_MS, Stratum
+from penstock.analysis.failures import Failure
+from penstock.analysis.metrics import ERROR_RATE, Tally
 from penstock.api.comparison import Comparison
 from penstock.api.decisions import RowsSeen
 from penstock.api.rollout import AgentRolloutStatus
@@ -43,6 +46,22 @@ def declare(world, *declared, **more):
 def in_ring(*declared, **more):
     """C is the canary, its pods are ready, and the first ring has it."""
     return declare(stable_world(), *declared, **more).apply(C).pods(C).decide()
+
+
+def in_steps(drawn, ringed, *, stable=GOOD, failed=(), analysis=COMPARED):
+    """C at 5 % after its ring: what those who are drawn see of it, and beside them users of the ring."""
+    world = in_ring(STAFF).edit(analysis=analysis).after(61).decide()
+    world.measure(drawn, GOOD)
+
+    def observation():
+        seen = World.observation(world)
+        arms = {Arm.CANARY: ringed, Arm.STABLE: stable}
+        arms = {arm: tally for arm, tally in arms.items() if tally.tasks}
+        chosen = replace(seen, window=(Stratum(seen.now_ms // TICK_MS, 0, arms),), failed=failed)
+        return replace(seen, chosen=chosen if world.status.chosen else None)
+
+    world.observation = observation
+    return world.after(1).decide()
 
 
 def picks(world, user, tenant="other"):
@@ -161,6 +180,35 @@ def test_the_chain_of_rows_goes_on():
     kept = world.status.analysis.model_copy(update={"rows": rows})
     world.change(status=world.status.model_copy(update={"analysis": kept})).after(31).decide()
     assert (world.percent, world.status.analysis.rows.count) == (5, 7)
+
+
+@pytest.mark.parametrize("drawn", [GOOD, SUSPECT, BAD])
+def test_what_condemns_in_the_steps_for_users_of_rings_does_however_bad_it_is_for_others(drawn):
+    world = in_steps(drawn, BAD)
+    assert world.verdicts[-1].reason == "ErrorRateRegression"
+    assert "users of rings on the canary" in world.verdicts[-1].message
+
+
+def test_who_is_drawn_is_condemned_by_the_comparison_alone_while_his_ring_is_well():
+    world = in_steps(BAD, GOOD)
+    assert (world.percent, world.verdicts) == (5, [])
+
+
+@pytest.mark.parametrize("drawn", [GOOD, BAD])
+def test_users_of_rings_whom_nobody_can_be_compared_with_are_taken_off_however_bad_others_are(
+    drawn,
+):
+    world = in_steps(drawn, BAD, stable=NONE)
+    assert (world.source, world.condition("Suspended")) == (
+        "Suspended",
+        ("True", "NotComparable"),
+    )
+
+
+def test_a_rejection_for_users_of_rings_shows_tasks_of_theirs():
+    failed = (Failure("of-a-ring", ERROR_RATE, 0, 1),)
+    (shown,) = in_steps(GOOD, BAD, failed=failed).verdicts[-1].samples
+    assert shown.task == "of-a-ring"
 
 
 # ---------------------------------------------------------------------------- what people say
