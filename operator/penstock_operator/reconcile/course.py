@@ -81,6 +81,15 @@ def verdict_on(course: Course, known: Known) -> Verdict | None:
     return new or known.verdict
 
 
+def rejection_in_force(course: Course, known: Known) -> Verdict | None:
+    """The rejection by which a revision gets nothing; None once users are given it, or another attempt is made."""
+    verdict, status = verdict_on(course, known), course.decision.status
+    if verdict is None or verdict.result is not Result.REJECTED or course.split.tries:
+        return None
+    of_this = course.governed and status.canary_revision == known.name
+    return None if of_this and status.attempt > verdict.attempt else verdict
+
+
 def is_rejected(course: Course, known: Known) -> bool:
     """Whether the last verdict on a revision rejects it."""
     verdict = verdict_on(course, known)

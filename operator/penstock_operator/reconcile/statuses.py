@@ -6,7 +6,7 @@ from typing import Final
 from penstock import names
 from penstock.api import condition
 from penstock.api.agent_status import AgentStatus, AgentSummary, Asked, RevisionStatus, Traffic
-from penstock.api.analysis import Result, Verdict
+from penstock.api.analysis import Verdict
 from penstock.api.condition import Condition, Status
 from penstock.api.reasons import ConditionType
 from penstock.rollout.situation import Pods
@@ -25,7 +25,7 @@ from penstock_operator.reconcile import (
     waiting,
 )
 from penstock_operator.reconcile.access import Word
-from penstock_operator.reconcile.course import Course, targets, verdict_on
+from penstock_operator.reconcile.course import Course, rejection_in_force, targets, verdict_on
 from penstock_operator.reconcile.stock import Stock
 from penstock_operator.reconcile.workforce import Crew
 from penstock_operator.reconcile.world import World
@@ -232,8 +232,7 @@ def _up_to_date(world: World, stock: Stock, course: Course) -> Word:
         return False, "NoRevision", "no revision has been cut yet"
     if stock.latest == course.split.stable:
         return _serves(world, course)
-    verdict = verdict_on(course, latest)
-    if verdict and verdict.result is Result.REJECTED and not course.split.tries:
+    if verdict := rejection_in_force(course, latest):
         return False, "CandidateRejected", f"{stock.latest} was rejected: {verdict.message}"
     if course.frozen:
         return False, "RolloutMissing", f"{stock.latest} waits for an AgentRollout"

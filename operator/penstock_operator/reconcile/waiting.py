@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Final
 
 from penstock.api import condition
-from penstock.api.analysis import Result
 from penstock.api.reasons import ConditionType, WaitReason
 from penstock.api.strategy import FirstRevision
 from penstock.rollout import causes, commands
@@ -18,7 +17,7 @@ from penstock.rollout.situation import Pods
 from penstock.rollout.words import alone
 from penstock_operator.cluster.kinds import name_of, namespace_of
 from penstock_operator.reconcile import access, podwords, spending
-from penstock_operator.reconcile.course import Course, verdict_on
+from penstock_operator.reconcile.course import Course, rejection_in_force
 from penstock_operator.reconcile.stock import Known, Stock
 from penstock_operator.reconcile.world import World
 
@@ -226,10 +225,8 @@ def frozen(stock: Stock) -> str:
 
 def _rejected(world: World, stock: Stock, course: Course) -> Why | None:
     latest = stock.get(stock.latest)
-    verdict = verdict_on(course, latest) if latest else None
-    if not latest or not verdict or latest.name == course.split.stable or course.split.percent:
-        return None
-    if verdict.result is not Result.REJECTED:
+    verdict = rejection_in_force(course, latest) if latest else None
+    if not latest or not verdict or latest.name == course.split.stable:
         return None
     message = (
         f"{course.split.stable} serves, {latest.name}, which spec.template declares, was rejected: "

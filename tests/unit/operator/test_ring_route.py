@@ -8,6 +8,7 @@ import pytest
 
 from penstock import rings
 from penstock.api import condition
+from penstock.api.analysis import Reason, Result, Verdict
 from penstock.api.rings import GivenRing
 from penstock.api.rollout import AgentRolloutStatus, Share, Source, Stage
 from penstock_operator.reconcile.plan import plan_agent
@@ -21,29 +22,50 @@ SALT = "5a17"
 STAFF = rings.members(SALT, ["anna"], [])
 
 
-def in_ring(percent=0, source=Source.AUTOMATIC, stage=Stage.RINGS, users=("anna",), setpoint=None):
+REJECTED = Verdict(
+    revision=cut(V2).name,
+    result=Result.REJECTED,
+    reason=Reason.ERROR_RATE,
+    message="rolled back at ring staff",
+    at="2026-11-21T09:40:00Z",
+)
+
+
+def in_ring(
+    percent=0,
+    source=Source.AUTOMATIC,
+    stage=Stage.RINGS,
+    users=("anna",),
+    setpoint=None,
+    before=None,
+    attempt=1,
+    opened=True,
+    paused=False,
+):
     """V2 is given to a ring, as a route in force says."""
     status = AgentRolloutStatus(
         stable_revision=cut(V1).name,
         canary_revision=cut(V2).name,
-        attempt=1,
+        attempt=attempt,
+        verdicts=(before,) if before else (),
         salt=SALT,
         share=Share(percent=percent, source=source),
         route_version=7,
         stage=stage,
-        rings=(GivenRing(name="staff", at="2026-11-21T09:59:00Z", members=STAFF),),
+        rings=(GivenRing(name="staff", at="2026-11-21T09:59:00Z", members=STAFF),) * opened,
         step_started_at="2026-11-21T09:59:00Z" if percent else None,
         canary_since="2026-11-21T09:50:00Z",
     )
     made = governed(status)
     made["spec"]["strategy"] = {"rings": [{"name": "staff", "users": list(users)}]}
+    made["spec"]["paused"] = paused
     if setpoint is not None:
         made["spec"]["traffic"] = {"canaryPercent": setpoint, "canaryRevision": cut(V2).name}
     return world(
         worlds.agent(V2),
-        records=(record(V1, 1, promoted=1), record(V2, 2)),
+        records=(record(V1, 1, promoted=1), record(V2, 2, verdict=before)),
         projected_for=(V1, V2),
-        ready_for=(V1, V2),
+        ready_for=(V1, V2) if opened else (V1,),
         route_version=7,
         rollouts=(made,),
         status=serving(V1),
@@ -97,3 +119,21 @@ def test_the_agent_says_whom_its_new_revision_serves():
         "CandidateInProgress",
         f"{cut(V2).name} serves ring staff",
     )
+
+
+@pytest.mark.parametrize("opened", [True, False])
+def test_a_rejection_of_the_attempt_before_does_not_speak_after_a_retry(opened):
+    status = plan_agent(in_ring(before=REJECTED, attempt=2, opened=opened)).agent_status
+    told = [condition.find(status.conditions, kind) for kind in ("Stalled", "UpToDate")]
+    assert "CandidateRejected" not in [one.reason for one in told]
+
+
+def test_what_a_ring_waits_for_by_a_persons_word_is_told_after_a_retry_too():
+    waits = in_ring(before=REJECTED, attempt=2, paused=True)
+    status = plan_agent(replace(waits, observation=BLANK)).agent_status
+    assert condition.find(status.conditions, "Stalled").reason == "Paused"
+
+
+def test_the_rejection_of_this_attempt_does():
+    status = plan_agent(in_ring(before=REJECTED, opened=False)).agent_status
+    assert condition.find(status.conditions, "Stalled").reason == "CandidateRejected"
