@@ -13,8 +13,7 @@ local there = task_at(id)
 if there and not has_ended(there) then return {"changed"} end
 if route == nil or route.stable == "" or gone(route.stable) then return {"no-route"} end
 if SUSPENDED then return {"agent-suspended"} end
-local serves = not gone(revision) and tonumber(route.percent) > 0
-if revision == route.stable or (revision == route.candidate and serves) then return {"serves"} end
+if is_given(revision) then return {"serves"} end
 local spoken = string.match(call("HGET", revision_key(route.stable), "protocol") or "", "^%d+ (%d+)$")
 if tonumber(spoken or 0) < tonumber(ARGV[6]) then return {"older-workers"} end
 local most_queued = tonumber(route.maxQueued or "") or 0

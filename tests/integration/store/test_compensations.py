@@ -187,3 +187,20 @@ async def test_the_sums_of_a_revision_say_what_of_its_calls_is_undone(desk, paid
         assert await desk.store.claims.finish(made, Outcome(TaskStatus.SUCCEEDED), Usage())
         assert await undoing() == counted
     assert (await desk.store.effects.sums(desk.agent, CANARY)).undone == 0, "its own are stable's"
+
+
+@pytest.mark.parametrize(
+    ("route", "said"),
+    [
+        ({"percent": "5"}, Asked.SERVES),
+        ({"percent": "0"}, Asked.ASKED),
+        ({"percent": "0", "rings": "mark", "ringsOf": "{version}"}, Asked.SERVES),
+        ({"percent": "0", "rings": "mark", "ringsOf": "0"}, Asked.ASKED),
+    ],
+)
+async def test_calls_of_a_canary_that_serves_somebody_are_its_own(desk, paid, route, said):
+    """A share of the users, or those of rings that this version of the route has."""
+    version = (await desk.raw.hget(f"{desk.keys.tag}:route", "version")).decode()
+    fields = {name: value.format(version=version) for name, value in route.items()}
+    await desk.raw.hset(f"{desk.keys.tag}:route", mapping={"candidate": STABLE, **fields})
+    assert (await ask(desk, paid))[0] is said

@@ -87,6 +87,19 @@ local function tried()
   return route ~= nil and (route.candidate or "") ~= "" and not gone(route.candidate)
 end
 
+-- Whether users of rings are given the canary. An operator of the version before does not say "ringsOf", so that its
+-- routes have no ring.
+local function has_rings()
+  return (route.rings or "") ~= "" and route.ringsOf == route.version and (route.candidate or "") ~= ""
+end
+
+-- Whether a revision is given anybody: everybody who is left, a share, or users of rings.
+local function is_given(revision)
+  if revision == route.stable then return true end
+  if revision ~= route.candidate or gone(revision) then return false end
+  return (tonumber(route.percent or "") or 0) > 0 or has_rings()
+end
+
 -- How many rows are kept: more while a canary is tried, and for a while after, for whoever makes a decision again.
 local function rows_kept()
   local more = tried() or (route and NOW < (tonumber(route.evidenceUntil or "") or 0))
