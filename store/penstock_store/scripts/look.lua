@@ -107,8 +107,18 @@ end
 for _, revision in ipairs(call("SMEMBERS", REVISIONS)) do
   if not named[revision] and holds_tasks(revision) then works[#works + 1] = work(revision) end
 end
+
+-- The record in force. Without its members, which may be lost or overwritten, it has no rings: so it is written again.
+local function record()
+  local said = call("HMGET", ROUTE, "uid", "epoch", "version", "stable", "candidate", "percent", "salt", "unit", "suspended", "maxQueued", "rates", "budget", "restrictions", "harm", "shadow", "rings")
+  if (said[#said] or "") == "" then return said end
+  local overwritten = type(redis.pcall("HGET", RINGS, "")) == "table"
+  if overwritten or call("EXISTS", RINGS) == 0 then said[#said] = "" end
+  return said
+end
+
 return {
-  NOW, call("HMGET", ROUTE, "uid", "epoch", "version", "stable", "candidate", "percent", "salt", "unit", "suspended", "maxQueued", "rates", "budget", "restrictions", "harm", "shadow", "rings"),
+  NOW, record(),
   id_of(call("XRANGE", OUTCOMES, "-", "+", "COUNT", 1)),
   id_of(call("XREVRANGE", OUTCOMES, "+", "-", "COUNT", 1)), works, waiting_tasks(), is_trimmed(),
   call("HGETALL", spend_key()), spending(), has_overdue_calls(), marked(), harm.seen(), effected(), copied(), unpack(parked()),

@@ -33,8 +33,7 @@ call("HSET", ROUTE, "uid", uid, "epoch", ARGV[2], "version", ARGV[3], "stable", 
 if not same then call("HDEL", ROUTE, "resumedAt", "evidenceUntil") end
 if same and SUSPENDED and ARGV[9] == "0" then call("HSET", ROUTE, "resumedAt", NOW) end
 
--- Members by their digest, each with the number of its ring; one in two rings is in the first. An operator of the version
--- before does not say "ringsOf", so that its routes have no ring.
+-- Members by their digest, each with the number of its ring; one in two rings is in the first.
 local function give_rings(text)
   local number, known, pairs_here = FIRST_RING - 1, {}, {}
   call("DEL", RINGS)
@@ -54,6 +53,7 @@ local function give_rings(text)
   end
   if #pairs_here > 0 then call("HSET", RINGS, unpack(pairs_here)) end
 end
+call("HGET", RINGS, "") -- what another hand has put in its place goes
 if ARGV[16] ~= was_ringed or call("EXISTS", RINGS) == (ARGV[16] == "" and 1 or 0) then give_rings(ARGV[17]) end
 
 call("DEL", VERSIONS)

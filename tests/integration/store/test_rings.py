@@ -8,6 +8,7 @@ import pytest
 
 from penstock import rings, traffic
 from penstock.traffic import Arm
+from penstock_store import codec
 from tests.integration.store.conftest import CANARY, STABLE
 
 pytestmark = pytest.mark.redis
@@ -109,6 +110,39 @@ async def test_members_are_written_again_where_another_hand_took_them(desk, raw)
     assert (await desk.admit(user="ann")).revision == STABLE
     await give(desk, STAFF)
     assert (await desk.admit(user="ann")).revision == CANARY
+
+
+@pytest.mark.parametrize("overwritten", [False, True])
+async def test_a_look_says_that_members_are_gone_so_that_the_route_is_written_again(
+    desk, raw, overwritten
+):
+    await give(desk, STAFF)
+    key = f"{{{desk.agent}}}:rings"
+    await raw.delete(key)
+    if overwritten:
+        await raw.set(key, "no hash")
+    look = await desk.store.routes.look(desk.agent, [])
+    assert look.route_record != codec.route_record(desk.route)
+    await give(desk, STAFF)
+    look = await desk.store.routes.look(desk.agent, [])
+    assert look.route_record == codec.route_record(desk.route)
+    assert (await desk.admit(user="ann")).revision == CANARY
+
+
+@pytest.mark.parametrize(("canary", "arm"), [("", Arm.STABLE), (CANARY, Arm.CANARY)])
+async def test_who_was_chosen_is_no_sample_in_a_session_of_others_and_leaves_it_as_it_is(
+    desk, canary, arm
+):
+    """A user who is drawn, at a share of all or none, begins the session; one of a ring joins it, and he goes on."""
+    await give(desk, STAFF, percent=100 if canary else 0)
+    told = []
+    for user in ("eve", "ann", "eve"):
+        told.append(await desk.admit(user=user, session="talk", shared_session=True))
+        await desk.finish(await desk.claim_one(canary or STABLE))
+    began = desk.route.version
+    assert [one.arm for one in told] == [arm] * 3
+    rows = {row.task: row for row in await desk.store.outcomes.rows(desk.agent)}
+    assert [rows[one.task].begin_version for one in told] == [began, 0, began]
 
 
 @pytest.mark.parametrize("value", ["x", "", "1e9", "99999999999999999999"])
