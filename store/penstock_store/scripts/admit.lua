@@ -71,7 +71,7 @@ end
 
 -- The number of the ring that the user or the tenant is in, nil where none of them was chosen.
 local function ring_number()
-  if (route.rings or "") == "" or route.ringsOf ~= route.version or route.candidate == "" then return nil end
+  if not has_rings() then return nil end
   local function member(kind, name)
     return string.sub(redis.sha1hex(route.salt .. ":" .. kind .. ":" .. name), 1, RING_DIGITS)
   end
@@ -124,7 +124,9 @@ if moved then pin.revision, pin.arm, pin.begin = to, "S", "0" end
 pin.arm = pin.arm or "S"
 if pin.revision == route.candidate then pin.arm = "C" end
 if pin.revision == route.stable then pin.arm = "S" end
-if ring and pin.arm == "C" then bucket, pin.begin = ring, "0" end -- chosen, not drawn: no sample of the comparison
+if ring and pin.arm == "C" then bucket = ring end
+-- Chosen, not drawn: no sample of the comparison, on either arm. What a session that others share began with stays.
+local begin = (preview ~= "" or ring) and "0" or pin.begin
 
 local longest = tonumber(call("HGET", revision_key(pin.revision), "inputChars") or input_chars)
 if input_chars > longest then return {"input-too-long", longest} end
@@ -200,7 +202,7 @@ end
 -- From here on nothing is refused.
 local task = {
   uid = route.uid, revision = pin.revision, lane = lane, arm = pin.arm, bucket = bucket, sess = sess,
-  routeVersion = route.version, beginVersion = preview ~= "" and "0" or pin.begin, preview = preview ~= "" and "1" or "",
+  routeVersion = route.version, beginVersion = begin, preview = preview ~= "" and "1" or "",
 }
 call("HSET", TASK, "uid", task.uid, "revision", task.revision, "status", "Queued", "lane", lane,
   "arm", task.arm, "bucket", bucket, "sess", sess, "routeVersion", task.routeVersion,
