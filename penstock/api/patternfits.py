@@ -21,6 +21,9 @@ _TOKEN: Final = re.compile(
     r"|(?P<place>\^|\$)|(?P<one>\[\^?(?:\\.|[^\]\\])+\]|\\[^bBpPukx0-9]|[^\\()\[{])",
     re.ASCII,
 )
+_ESCAPED: Final = re.compile(r"\\.", re.DOTALL)
+#: What makes a class one of sets, such as ``[[:alpha:]]``: the workers' engine reads it so, and this one warns of it.
+_OF_SETS: Final = re.compile(r"\[.*(?:\[|--|&&|~~|\|\|)", re.DOTALL)
 _NOWHERE: Final[frozenset[int]] = frozenset()
 
 
@@ -93,6 +96,8 @@ def _bounds(found: re.Match[str]) -> tuple[int, int | None]:
 
 def _one(written: str) -> _Part:
     """A part that is one character."""
+    if _OF_SETS.match(_ESCAPED.sub("", written)):
+        raise ValueError(f"{written} is a class of sets")
     single = re.compile(written)
 
     def ends(text: str, at: int) -> frozenset[int]:

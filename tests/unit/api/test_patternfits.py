@@ -50,6 +50,25 @@ def test_patterns_of_names(pattern, name, said):
     assert fits(pattern, name) is said
 
 
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        ("[[:alpha:]]", None),
+        ("[^[:alpha:]]", None),
+        ("[a[b]", None),
+        ("[a--b]", None),
+        ("[a&&b]", None),
+        ("[a||b]", None),
+        ("[a~~b]", None),
+        ("[\\[a]", True),
+        ("[a&b-]", True),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_a_class_of_sets_is_not_known_here_and_nothing_is_warned_of(pattern, said):
+    assert fits(pattern, "a") is said
+
+
 @pytest.mark.parametrize("pattern", ["(a+)+b", "(a|a)" * 100, "((((((a*)*)*)*)*)*)*b"])
 def test_what_goes_back_without_end_elsewhere_ends(pattern):
     assert fits(pattern, "a" * 64) is False
