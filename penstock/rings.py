@@ -6,12 +6,15 @@ Who has a list of names and the salt can test them, as with the percentage; nobo
 import hashlib
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 #: Hexadecimal digits of a member's digest: among so many users as there are, nobody is taken for another one.
 DIGITS: Final = 12
 #: Outcome rows of a ring's tasks say its number instead of a bucket: the first ring is that behind the last bucket.
 FIRST: Final = 100
+#: Rings whose digests are remembered: 550 names of one take some 60 KB.
+_REMEMBERED: Final = 128
 
 
 class Kind(StrEnum):
@@ -29,6 +32,12 @@ def member(salt: str, kind: Kind, name: str) -> str:
 
 def members(salt: str, users: Iterable[str], tenants: Iterable[str]) -> str:
     """The digests of a ring's users and tenants in one text, sorted, each once."""
+    return _members(salt, tuple(users), tuple(tenants))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _members(salt: str, users: tuple[str, ...], tenants: tuple[str, ...]) -> str:
+    """The same; each look asks for the members of every ring several times."""
     found = {member(salt, Kind.USER, user) for user in users}
     found |= {member(salt, Kind.TENANT, tenant) for tenant in tenants}
     return "".join(sorted(found))
@@ -39,6 +48,7 @@ def each(text: str) -> list[str]:
     return [text[at : at + DIGITS] for at in range(0, len(text), DIGITS)]
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def together(one: str, other: str) -> str:
     """The digests of both texts."""
     return "".join(sorted({*each(one), *each(other)}))

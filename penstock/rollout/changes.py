@@ -48,6 +48,11 @@ def share(facts: Facts, percent: int, source: Source) -> Share:
     return facts.status.share.model_copy(update={"percent": percent, "source": source})
 
 
+def compared(facts: Facts) -> Suspension:
+    """A canary that goes on was compared with stable since it came back."""
+    return facts.suspension.model_copy(update={"uncompared": 0})
+
+
 def fresh_step(facts: Facts) -> dict[str, Any]:
     """A step that begins now: its hold, and its counts from here on.
 

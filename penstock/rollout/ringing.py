@@ -6,7 +6,7 @@ from penstock.api import condition
 from penstock.api.reasons import EventReason
 from penstock.api.rollout import Source, Stage
 from penstock.rollout import moves, ring_stage
-from penstock.rollout.changes import Change, answered, fresh_ring, share, updated
+from penstock.rollout.changes import Change, answered, compared, fresh_ring, share, updated
 from penstock.rollout.facts import Facts
 from penstock.rollout.situation import Happening
 from penstock.rollout.words import ringed
@@ -29,6 +29,8 @@ def opened(move: moves.OpenRing, facts: Facts) -> Change:
         "step_approved": False,
         "held_percent": None,
     }
+    if len(rings) > len(facts.status.rings):
+        update["suspension"] = compared(facts)
     if move.requested:
         update |= answered(facts, message)
     told = [Happening(EventReason.STEP_STARTED, message + ".")]

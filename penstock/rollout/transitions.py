@@ -14,6 +14,7 @@ from penstock.rollout.changes import (
     NOWHERE,
     Change,
     answered,
+    compared,
     fresh_attempt,
     fresh_step,
     new_verdict,
@@ -220,11 +221,6 @@ def _implied(facts: Facts, percent: int) -> dict[str, Any]:
     }
 
 
-def _compared(facts: Facts) -> Suspension:
-    """A canary that goes on was compared with stable since it came back."""
-    return facts.suspension.model_copy(update={"uncompared": 0})
-
-
 def _standing(facts: Facts, percent: int) -> dict[str, Any]:
     """Where a share of the automatic path stands: on a step, implied, or not begun."""
     steps_hash = path.steps_hash(facts.strategy)
@@ -249,7 +245,7 @@ def _set_share(move: moves.SetShare, facts: Facts) -> Change:
     if move.percent != facts.percent:  # an approval was for leaving the share before
         update["step_approved"] = False
     if move.percent > COMPARABLE_PERCENT:
-        update["suspension"] = _compared(facts)
+        update["suspension"] = compared(facts)
     return Change(updated(facts, update), _told_of_share(facts, move))
 
 
@@ -313,7 +309,7 @@ def _advance(move: moves.Advance, facts: Facts) -> Change:
         "current_step_index": index,
         "held_percent": move.percent if final and kept else None,
         "step_approved": False,
-        "suspension": _compared(facts),
+        "suspension": compared(facts),
         "unreached_percent": facts.percent if move.nobody_eligible else None,
     }
     if move.requested:

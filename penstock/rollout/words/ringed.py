@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from penstock.api import condition
 from penstock.api.rings import Ring
 from penstock.rollout import commands
 from penstock.rollout.facts import Facts
@@ -12,9 +13,12 @@ from penstock.traffic import Arm
 def holding(facts: Facts, ring: Ring, until: datetime) -> str:
     """Until when a ring lasts."""
     before = " and those before it have" if len(facts.status.rings) > 1 else " has"
+    begun = facts.place_since
+    same_day = begun is None or condition.moment(begun).date() == until.date()
+    end = until.strftime("%H:%M:%S UTC" if same_day else "%Y-%m-%d %H:%M:%S UTC")
     return (
         f"Ring {ring.name}{before} the canary, {facts.canary}, and nobody else: its hold lasts until "
-        f"{until.strftime('%H:%M:%S UTC')}. {_go_on(facts)}"
+        f"{end}. {_go_on(facts)}"
     )
 
 

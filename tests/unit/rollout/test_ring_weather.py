@@ -1,0 +1,37 @@
+"""Rings in rough weather: declared late, grown past their bounds, suspended, and larger than all other traffic."""
+
+from __future__ import annotations
+
+from penstock import rings
+from tests.unit.rollout.test_rings import FRIENDS, STAFF, declare, given, in_ring
+
+
+def test_a_hold_that_ends_on_another_day_says_the_date():
+    said = in_ring({**STAFF, "holdSeconds": 86400}).message("Ready")
+    assert "until 2026-11-22 10:00:00 UTC" in said
+
+
+def test_another_ring_begins_without_the_uncompared_suspensions_of_the_one_before():
+    world = in_ring().after(61)
+    kept = world.status.suspension.model_copy(update={"uncompared": 1})
+    world.change(status=world.status.model_copy(update={"suspension": kept})).decide()
+    assert (given(world), world.status.suspension.uncompared) == (["staff", "friends"], 0)
+
+
+def test_a_ring_that_is_edited_or_comes_back_keeps_its_uncompared_suspensions():
+    world = in_ring().after(5)
+    kept = world.status.suspension.model_copy(update={"uncompared": 1})
+    world.change(status=world.status.model_copy(update={"suspension": kept}))
+    declare(world, {**STAFF, "users": ["u1", "u2", "u3"]}, FRIENDS).decide()
+    world.set(0).decide().set(None).decide()
+    assert (given(world), world.status.suspension.uncompared) == (["staff"], 1)
+
+
+def test_names_are_hashed_once_however_often_a_rollout_is_looked_at(monkeypatch):
+    hashed, member = [], rings.member
+    monkeypatch.setattr(rings, "member", lambda *of: hashed.append(of) or member(*of))
+    world = in_ring({**STAFF, "users": ["once-1", "once-2"]}, FRIENDS)
+    first = len(hashed)
+    for _ in range(3):
+        world.after(5).decide()
+    assert 0 < first == len(hashed)
