@@ -60,7 +60,7 @@ def rows_lost(facts: Facts) -> Move | None:
     if observed is None or not lacks_rows(facts):
         return None
     begun_ms = int(facts.status.analysis.step_from.partition("-")[0] or 0)
-    if facts.percent and begun_ms < observed.gap_ms <= observed.now_ms:
+    if facts.exposed and begun_ms < observed.gap_ms <= observed.now_ms:
         return Anew(WaitReason.ROWS_LOST)
     return Wait(WaitReason.ROWS_LOST, waits.rows_lost)
 

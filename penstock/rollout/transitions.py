@@ -294,7 +294,8 @@ def _keep(facts: Facts) -> Change:
 
 def _anew(facts: Facts) -> Change:
     told = Happening(EventReason.ROWS_LOST, events.begun_anew(facts), warning=True)
-    return Change(updated(facts, fresh_step(facts)), (told,))
+    fresh = ringing.begun_anew(facts) if facts.in_rings else fresh_step(facts)
+    return Change(updated(facts, fresh), (told,))
 
 
 def _advance(move: moves.Advance, facts: Facts) -> Change:

@@ -116,8 +116,9 @@ def kept(facts: Facts) -> str:
 def begun_anew(facts: Facts) -> str:
     """Rows of this step are lost: what that means for it."""
     what = "the final hold" if facts.in_final_hold else "this step"
+    what = "this ring" if facts.in_rings else what
     return (
-        f"Outcome rows were lost before they were counted. {facts.canary} stays at {facts.percent} %: "
+        f"Outcome rows were lost before they were counted. {facts.canary} stays at {facts.place}: "
         f"{what} begins anew, with a fresh hold and new evidence."
     )
 

@@ -177,8 +177,9 @@ def awaits_rows(facts: Facts) -> str:
 
 def rows_lost(facts: Facts) -> str:
     """Outcome rows were trimmed or lost before they were counted."""
+    what = "ring" if facts.in_rings and facts.status.rings else "step"
     return (
-        f"Held at {facts.place}: outcome rows were lost before they were counted, so the step "
+        f"Held at {facts.place}: outcome rows were lost before they were counted, so the {what} "
         "begins anew. It goes on by itself when what was lost would be out of the window."
     )
 

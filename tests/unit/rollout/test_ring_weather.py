@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from penstock import rings
+from tests.unit.rollout.test_does_not_come_back import gap_now
 from tests.unit.rollout.test_rings import FRIENDS, STAFF, declare, given, in_ring
 
 
@@ -35,3 +36,17 @@ def test_names_are_hashed_once_however_often_a_rollout_is_looked_at(monkeypatch)
     for _ in range(3):
         world.after(5).decide()
     assert 0 < first == len(hashed)
+
+
+def test_where_rows_are_lost_the_ring_begins_anew_and_stays_a_ring():
+    world = gap_now(in_ring().after(50))
+    assert (world.reasons(), world.waits) == (["RowsLost"], "RowsLost")
+    assert "stays at ring staff: this ring begins anew" in world.told[0].message
+    assert "so the ring begins anew" in world.message("Ready")
+    assert (world.status.stage, world.status.step_started_at) == ("Rings", None)
+    assert world.status.rings[-1].at == "2026-11-21T10:00:50Z"
+    assert world.status.analysis.step_from.startswith(f"{int(world.situation.now.timestamp())}")
+    del world.observation
+    world.after(30).decide()
+    assert (given(world), world.waits) == (["staff"], "Holding"), "its hold is not over yet"
+    assert given(world.after(31).decide()) == ["staff", "friends"]
