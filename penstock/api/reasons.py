@@ -101,6 +101,7 @@ class EventReason(StrEnum):
     RESUMED = "Resumed"
     REVISION_CREATED = "RevisionCreated"
     REVISION_TAMPERED = "RevisionTampered"
+    RING_NOT_GIVEN = "RingNotGiven"
     ROLLED_BACK = "RolledBack"
     ROWS_LOST = "RowsLost"
     SAMPLE_RATIO_MISMATCH = "SampleRatioMismatch"

@@ -24,10 +24,12 @@ from penstock.rollout import (
     path,
     policy,
     record,
+    refusals,
     report,
     requests,
     returning,
     ring_stage,
+    ringing,
     setpoint,
     watch,
 )
@@ -36,7 +38,7 @@ from penstock.rollout.facts import QUIET_SECONDS, WAITING, Facts
 from penstock.rollout.moves import Awaited, Move, Wait
 from penstock.rollout.situation import Decision, Happening, Situation
 from penstock.rollout.transitions import change
-from penstock.rollout.words import answers, conditions, events, waits
+from penstock.rollout.words import answers, conditions, waits
 
 #: Each move changes what the checks see; far fewer than this settle every situation.
 MAX_MOVES: Final = 24
@@ -119,6 +121,7 @@ def _seen(situation: Situation) -> dict[str, Any]:
         "epoch": max(status.epoch, situation.epoch),
         "suspended": facts.halted,
         "stable_revision": facts.stable or None,
+        "stage": ring_stage.stage_seen(facts),
         "share": _share_seen(facts, is_new=facts.canary != (status.canary_revision or "")),
         "unready_since": _unready_since(facts),
         "halts": _halts(facts),
@@ -362,16 +365,7 @@ def _told_once(facts: Facts, before: AgentRolloutStatus, wait: Awaited) -> tuple
             )
         )
     told += [*alarms.told(facts, before), *aftermath.told(facts, before)]
-    return (*told, *_refused_percent(facts, before))
-
-
-def _refused_percent(facts: Facts, before: AgentRolloutStatus) -> tuple[Happening, ...]:
-    """A setpoint for a rejected canary is refused, once, with the command that helps."""
-    seen = facts.status.share.setpoint
-    if not facts.rejected or seen is None or seen == before.share.setpoint:
-        return ()
-    message = events.percent_refused(facts, seen.percent)
-    return (Happening(EventReason.PERCENT_REFUSED, message, warning=True),)
+    return (*told, *ringing.told(facts, before), *refusals.of_percent(facts, before))
 
 
 def _look_again(facts: Facts, wait: Awaited) -> float:

@@ -1,9 +1,12 @@
-"""Requests that cannot be done, and the sentence that says why."""
+"""Requests and setpoints that cannot be done, and the sentence that says why."""
 
+from penstock.api.reasons import EventReason
+from penstock.api.rollout import AgentRolloutStatus
 from penstock.rollout import former, requests
 from penstock.rollout.facts import Facts
 from penstock.rollout.requests import Request, Verb
-from penstock.rollout.words import answers, verdicts, waits
+from penstock.rollout.situation import Happening
+from penstock.rollout.words import answers, events, verdicts, waits
 
 
 def why_refused(facts: Facts) -> str:
@@ -52,3 +55,12 @@ def ceiling_blocks(facts: Facts) -> bool:
     if facts.in_final_hold or (facts.started and facts.next_index is None):
         return facts.ceiling < 100
     return facts.ceiling <= facts.percent
+
+
+def of_percent(facts: Facts, before: AgentRolloutStatus) -> tuple[Happening, ...]:
+    """A setpoint for a rejected canary is refused, once, with the command that helps."""
+    seen = facts.status.share.setpoint
+    if not facts.rejected or seen is None or seen == before.share.setpoint:
+        return ()
+    message = events.percent_refused(facts, seen.percent)
+    return (Happening(EventReason.PERCENT_REFUSED, message, warning=True),)

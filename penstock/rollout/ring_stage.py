@@ -21,6 +21,29 @@ def following(facts: Facts) -> Ring | None:
     return next((ring for ring in _declared(facts) if ring.name not in given), None)
 
 
+def stage_seen(facts: Facts) -> Stage:
+    """The stage with rings that were declared after the canary began, as long as no user was given to it.
+
+    Files that are applied together come one by one: the template, and then the rings for it.
+    """
+    status, analysis = facts.status, facts.status.analysis
+    begun = facts.started or facts.exposed or status.route_version != analysis.since_version
+    late = begun or status.stage is not Stage.STEPS or not any(_declared(facts))
+    return status.stage if late or facts.rejected else Stage.RINGS
+
+
+def too_late(facts: Facts) -> tuple[str, ...]:
+    """The rings into which somebody came who is given nothing, since the stage of this canary is over."""
+    if facts.status.stage not in (Stage.STEPS, Stage.FINAL_HOLD):
+        return ()
+    kept = {ring.name: ring.members for ring in facts.status.rings}
+    return tuple(
+        ring.name
+        for ring in _declared(facts)
+        if _together(facts, ring, kept) != kept.get(ring.name, "")
+    )
+
+
 def present(facts: Facts) -> Ring | None:
     """The ring that was given the canary last, as it is declared now; None where it is not any more, or none was."""
     given = facts.status.rings if facts.in_rings else ()
@@ -81,9 +104,14 @@ def _declared(facts: Facts) -> Iterable[Ring]:
     return facts.strategy.rings or ()
 
 
-def _members(facts: Facts, ring: Ring, kept: dict[str, str]) -> str:
-    """All who were in a ring since it was given this canary; past the bound nobody comes in any more."""
+def _together(facts: Facts, ring: Ring, kept: dict[str, str]) -> str:
+    """All who were in a ring since it was given this canary, as many as they are."""
     before = kept.get(ring.name, "")
     now = rings.members(facts.status.salt, ring.users, ring.tenants)
-    both = rings.together(before, now) if before else now
+    return rings.together(before, now) if before else now
+
+
+def _members(facts: Facts, ring: Ring, kept: dict[str, str]) -> str:
+    """All who were in a ring since it was given this canary; past the bound nobody comes in any more."""
+    before, both = kept.get(ring.name, ""), _together(facts, ring, kept)
     return both if len(both) <= MOST_MEMBERS * rings.DIGITS else before

@@ -4,7 +4,7 @@ from typing import Any
 
 from penstock.api import condition
 from penstock.api.reasons import EventReason
-from penstock.api.rollout import Source, Stage
+from penstock.api.rollout import AgentRolloutStatus, Source, Stage
 from penstock.rollout import moves, ring_stage
 from penstock.rollout.changes import Change, answered, compared, fresh_ring, share, updated
 from penstock.rollout.facts import Facts
@@ -43,3 +43,12 @@ def begun_anew(facts: Facts) -> dict[str, Any]:
     """The present ring from the start: after the canary was off for a while."""
     now = condition.timestamp(facts.now)
     return {**fresh_ring(facts), **(ring_stage.begun_at(facts, now) if facts.status.rings else {})}
+
+
+def told(facts: Facts, before: AgentRolloutStatus) -> tuple[Happening, ...]:
+    """Who is declared in a ring and is not given the canary: told at an edit."""
+    if before.observed_generation == facts.situation.generation:
+        return ()
+    late = ring_stage.too_late(facts)
+    said = [ringed.too_late(facts, late)] if late else []
+    return tuple(Happening(EventReason.RING_NOT_GIVEN, one, warning=True) for one in said)

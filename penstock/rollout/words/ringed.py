@@ -1,5 +1,6 @@
 """What is said of users who go first, with the numbers that are missing and the command to type."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from penstock.api import condition
@@ -45,6 +46,16 @@ def opened(facts: Facts, ring: Ring, *, requested: bool) -> str:
 def grown(facts: Facts, ring: Ring) -> str:
     """Somebody came into a ring that has the canary."""
     return f"Ring {ring.name} was edited: who came into it is given {facts.canary} from now on"
+
+
+def too_late(facts: Facts, names: Sequence[str]) -> str:
+    """Rings of which somebody is not given this canary any more, and when they are."""
+    many = len(names) > 1
+    return (
+        f"Ring{'s' * many} {', '.join(names)} count{'s' * (not many)} from the next canary: the percentage of "
+        f"{facts.canary} has begun, and who {'are' if many else 'is'} in {'them' if many else 'it'} by now is "
+        "given it as everybody else is."
+    )
 
 
 def left(facts: Facts) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from penstock import rings
 from tests.unit.rollout.test_does_not_come_back import gap_now
 from tests.unit.rollout.test_rings import FRIENDS, STAFF, declare, given, in_ring
+from tests.unit.rollout.world import C2, C, stable_world
 
 
 def test_a_hold_that_ends_on_another_day_says_the_date():
@@ -50,3 +53,51 @@ def test_where_rows_are_lost_the_ring_begins_anew_and_stays_a_ring():
     world.after(30).decide()
     assert (given(world), world.waits) == (["staff"], "Holding"), "its hold is not over yet"
     assert given(world.after(31).decide()) == ["staff", "friends"]
+
+
+def began_without_rings():
+    """C is the canary since a moment, and no pod of it is ready yet."""
+    return stable_world().apply(C).decide()
+
+
+def test_rings_that_follow_their_template_are_opened_before_the_steps():
+    world = began_without_rings()
+    assert world.status.stage == "Steps"
+    declare(world).decide()
+    assert (world.status.stage, world.status.step, world.reasons()) == ("Rings", "ring 0/2", [])
+    world.pods(C).decide()
+    assert (given(world), world.percent) == (["staff"], 0)
+
+
+def test_rings_count_under_a_setpoint_of_0_that_gave_it_to_nobody():
+    world = began_without_rings().pods(C).set(0, C).decide()
+    declare(world).set(None).decide()
+    assert (given(world), world.percent) == (["staff"], 0)
+
+
+@pytest.mark.parametrize(
+    "exposed",
+    [
+        lambda: began_without_rings().pods(C).decide(),
+        lambda: began_without_rings().pods(C).set(20, C).decide().set(0, C).decide(),
+        lambda: began_without_rings().pods(C).set(20, C).decide().set(0, C).decide().set(None),
+    ],
+    ids=["in a step", "and taken off", "and free again"],
+)
+def test_rings_declared_once_users_had_it_count_from_the_next_canary_and_that_is_said_once(exposed):
+    world = declare(exposed()).decide()
+    assert (world.status.stage, given(world)) == ("Steps", [])
+    (told,) = [one for one in world.told if one.reason == "RingNotGiven"]
+    assert "Rings staff, friends count from the next canary" in told.message
+    assert "RingNotGiven" not in world.after(5).decide().reasons()
+    world.set(None).decide().apply(C2).pods(C2).decide()
+    assert given(world) == ["staff"]
+
+
+def test_who_comes_into_a_ring_after_the_stage_is_told_to_come_too_late():
+    world = in_ring(STAFF).after(61).decide()
+    declare(world, {**STAFF, "users": ["u1"]}).decide()
+    assert world.reasons() == [], "who leaves keeps it"
+    declare(world, {**STAFF, "users": ["u1", "u3"]}).decide()
+    assert world.reasons() == ["RingNotGiven"]
+    assert "Ring staff counts from the next canary" in world.told[0].message
