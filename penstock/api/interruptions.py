@@ -56,6 +56,15 @@ class Suspension(Block):
             "incident: it takes the canary off no more.",
         ),
     ] = ""
+    work_percent: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            le=100,
+            description="The part of all work that users of rings made when the canary was taken off with "
+            "them: there is room for it before it comes back. Absent: nobody was chosen.",
+        ),
+    ] = None
     stop: Annotated[
         SpendStop | None, Field(description="Why it is stopped, where it is for what it has spent.")
     ] = None

@@ -77,6 +77,18 @@ def _next_of_path(status: AgentRolloutStatus, spec: AgentRolloutSpec) -> int:
     return spec.strategy.steps[index].percent
 
 
+def percent_back(status: AgentRolloutStatus, spec: AgentRolloutSpec) -> int:
+    """The part of all work that a suspended canary comes back to.
+
+    Users of rings are no share: it is what they made when they went, and no less than the first step.
+    """
+    held = status.held_percent or 0
+    if status.stage is not Stage.RINGS or not status.rings:
+        return held
+    made = (status.suspension.work_percent if status.suspension else None) or 0
+    return max(held, made, spec.strategy.steps[0].percent)
+
+
 def percent_to_staff(status: AgentRolloutStatus, spec: AgentRolloutSpec, now: datetime) -> int:
     """The share that the canary's workers must be able to take by now.
 
@@ -84,7 +96,9 @@ def percent_to_staff(status: AgentRolloutStatus, spec: AgentRolloutSpec, now: da
     (paused, or a setpoint is in force), the present one.
     """
     present, following = status.share.percent, next_percent(status, spec)
-    if not path.started(status) or status.share.source is Source.SUSPENDED:
+    if status.share.source is Source.SUSPENDED:
+        return max(present, following, percent_back(status, spec))
+    if not path.started(status):
         return max(present, following)
     raised_by_person = setpoint.owned_percent(status.share.setpoint, status.canary_revision or "")
     if raised_by_person is None and (spec.paused or not _soon(status, spec, now)):

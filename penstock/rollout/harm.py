@@ -9,7 +9,7 @@ from penstock.api import condition
 from penstock.api.analysis import OnSharedIncident, OnStable, Reason
 from penstock.api.comparison import OnRegression
 from penstock.api.reasons import WaitReason
-from penstock.rollout import findings, harm_budget, holds, misfits, spending
+from penstock.rollout import capacity, findings, harm_budget, holds, misfits, spending
 from penstock.rollout.comparing import (
     REASONS,
     check_name,
@@ -42,7 +42,8 @@ def unavailable(facts: Facts) -> Move | None:
     Without a ready pod twice condemns it; a queue that ages while pods are ready never does.
     """
     if facts.suspended_for == WaitReason.CANARY_UNAVAILABLE:
-        room = facts.owned is not None or facts.capacity_for(facts.status.held_percent or 0)
+        back = capacity.percent_back(facts.status, facts.situation.spec)
+        room = facts.owned is not None or facts.capacity_for(back)
         if not facts.pods.ready or not room or _backs_off(facts):
             return Wait(WaitReason.CANARY_UNAVAILABLE, waits.awaits_pods)
         return _resume(facts)

@@ -46,7 +46,7 @@ def counted(facts: Facts, before: AgentRolloutStatus, *, news: bool = False) -> 
     if fresh == facts.status.analysis:
         return facts.status
     stamp = {"counted_at": condition.timestamp(facts.now)}
-    reached = _observed_percent(observed) if facts.stable else None
+    reached = observed_percent(observed) if facts.stable else None
     share = facts.status.share.model_copy(update={"observed_percent": reached})
     return facts.status.model_copy(
         update={
@@ -214,7 +214,8 @@ def _arms(analysis: AnalysisStatus) -> tuple[ArmCounts, ...]:
     return analysis.stable, analysis.canary, analysis.step_stable, analysis.step_canary
 
 
-def _observed_percent(observed: Observation) -> int | None:
+def observed_percent(observed: Observation) -> int | None:
+    """The canary's part of all work in the window; None without any."""
     ours = observed.in_window(Arm.CANARY).tasks
     everything = ours + observed.in_window(Arm.STABLE).tasks
     return round(100 * ours / everything) if everything else None

@@ -5,7 +5,7 @@ from typing import Any
 from penstock.api import condition
 from penstock.api.reasons import EventReason
 from penstock.api.rollout import AgentRolloutStatus, Source, Stage
-from penstock.rollout import moves, ring_stage
+from penstock.rollout import moves, numbers, ring_stage
 from penstock.rollout.changes import Change, answered, compared, fresh_ring, share, updated
 from penstock.rollout.facts import Facts
 from penstock.rollout.situation import Happening
@@ -43,6 +43,15 @@ def begun_anew(facts: Facts) -> dict[str, Any]:
     """The present ring from the start: after the canary was off for a while."""
     now = condition.timestamp(facts.now)
     return {**fresh_ring(facts), **(ring_stage.begun_at(facts, now) if facts.status.rings else {})}
+
+
+def work_percent(facts: Facts) -> int | None:
+    """The most of all work that users of rings made in this attempt, up to where the canary is taken off with them."""
+    kept = facts.suspension.work_percent
+    if not facts.in_rings:
+        return None
+    found = numbers.observed_percent(facts.observation) if facts.observation else None
+    return max(kept or 0, found or 0)
 
 
 def told(facts: Facts, before: AgentRolloutStatus) -> tuple[Happening, ...]:

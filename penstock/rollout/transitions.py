@@ -168,6 +168,7 @@ def _suspend(move: moves.Suspend, facts: Facts) -> Change:
                 "overloads": kept.overloads + move.overload,
                 "incidents": kept.incidents + (move.reason == WaitReason.SHARED_INCIDENT),
                 "stop": move.stop,
+                "work_percent": ringing.work_percent(facts),
                 "reason": move.reason.value,
                 "message": message[:2048],
                 "since": condition.timestamp(facts.now),

@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from penstock import rings
+from penstock.analysis.metrics import Tally
+from penstock.rollout import capacity
+from penstock.rollout.capacity import Capacity
 from tests.unit.rollout.test_does_not_come_back import gap_now
 from tests.unit.rollout.test_rings import FRIENDS, STAFF, declare, given, in_ring
-from tests.unit.rollout.world import C2, C, stable_world
+from tests.unit.rollout.world import C2, GOOD, NONE, C, stable_world
 
 
 def test_a_hold_that_ends_on_another_day_says_the_date():
@@ -101,3 +104,39 @@ def test_who_comes_into_a_ring_after_the_stage_is_told_to_come_too_late():
     declare(world, {**STAFF, "users": ["u1", "u3"]}).decide()
     assert world.reasons() == ["RingNotGiven"]
     assert "Ring staff counts from the next canary" in world.told[0].message
+
+
+def staffed(world):
+    return capacity.percent_to_staff(world.status, world.situation.spec, world.situation.now)
+
+
+def queue_of(world, age=40.0):
+    return world.change(queue_age_seconds={C: age}).decide()
+
+
+@pytest.mark.parametrize(
+    ("canary", "stable", "percent"), [(GOOD, GOOD, 50), (NONE, GOOD, 5), (NONE, NONE, 5)]
+)
+def test_a_ring_comes_back_to_workers_for_what_its_users_made_and_for_the_first_step(
+    canary, stable, percent
+):
+    world = queue_of(queue_of(in_ring().measure(canary, stable).after(5)).after(31))
+    assert (world.source, staffed(world)) == ("Suspended", percent)
+    world.measure(NONE, GOOD).change(queue_age_seconds={}).after(120)
+    world.change(capacity=Capacity(percent - 1, 100, 100)).decide()
+    assert (world.waits, staffed(world)) == ("CandidateUnavailable", percent)
+    world.change(capacity=Capacity(percent, 100, 100)).after(1).decide()
+    assert (given(world), world.status.chosen != ()) == (["staff"], True)
+
+
+def test_a_third_incident_of_both_holds_the_ring_and_takes_it_off_no_more():
+    outage, world = Tally(tasks=60, errors=40), in_ring()
+    for _ in range(2):
+        world.measure(outage, outage).after(5).decide()
+        assert world.source == "Suspended"
+        world.measure(NONE, GOOD).after(600).decide()
+        assert world.source == "Automatic"
+    world.measure(outage, outage).after(5).decide()
+    assert (given(world), world.waits) == (["staff"], "Holding")
+    world.after(61).decide()
+    assert (given(world), world.waits) == (["staff"], "LimitDoesNotFit")
