@@ -51,7 +51,10 @@ def content(
     ref = wanted.config_map_key_ref
     if configmap is None:
         return {}, f"ConfigMap {ref.name} is not in namespace {namespace}"
-    text = (configmap.get("data") or {}).get(ref.key)
+    data = configmap.get("data")
+    text = data.get(ref.key) if isinstance(data, Mapping) else None
     if not text:
         return {}, f"ConfigMap {ref.name} has no key {ref.key}"
+    if not isinstance(text, str):  # of a manifest that no API server has read
+        return {}, f"ConfigMap {ref.name} holds no text under its key {ref.key}"
     return {f"configmap/{ref.name}/{ref.key}": text}, ""

@@ -22,6 +22,9 @@ _RESOURCES: Final = {
     ROLLOUT: "agentrollouts.penstock.dev",
     CONFIGMAP: "configmaps",
 }
+#: What of the cluster tells what follows, as ``Around.unread`` names it.
+REVISIONS: Final = "its revisions"
+ROLLOUTS: Final = "AgentRollouts"
 _INSTALLED: Final = "app.kubernetes.io/part-of=penstock,app.kubernetes.io/component=operator"
 
 
@@ -31,7 +34,7 @@ class Draft:
 
     ``live`` is None where it is not there. ``refused``: why the API server would not take it, in its
     words. ``asked``: whether it could be asked; else ``after`` is what is written in the manifest.
-    ``compared``: whether it is known what is in the cluster.
+    ``compared``: whether it is known what is in the cluster; ``unread`` says why not, where that was asked.
     """
 
     kind: str
@@ -43,6 +46,7 @@ class Draft:
     refused: str = ""
     asked: bool = True
     compared: bool = True
+    unread: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,11 @@ class Desk:
             return _but(made, refused=why, asked=False)
         if self.away:
             return _but(made, asked=False, compared=False, refused=_complaint(made))
-        live = await self.get(made.kind, namespace, made.name) if made.name else None
+        live: Document | None = None
+        try:
+            live = await self.get(made.kind, namespace, made.name) if made.name else None
+        except Stopped as stopped:
+            made = _but(made, compared=False, unread=stopped.sentence)
         mode = ["--server-side"] if self.server_side else []
         apply = ("apply", "--dry-run=server", *mode, f"--namespace={namespace}", "-f", "-")
         try:
@@ -167,8 +175,8 @@ class Desk:
         mine = f"--selector={names.LABEL_AGENT}={agent.name}"
         (references, missing, referred), made, rollouts, prices = await _all(
             self._references(agent, drafts, unread),
-            self._try(unread, "its revisions", work, agent.namespace, mine),
-            self._try(unread, "AgentRollouts", _RESOURCES[ROLLOUT], agent.namespace),
+            self._try(unread, REVISIONS, work, agent.namespace, mine),
+            self._try(unread, ROLLOUTS, _RESOURCES[ROLLOUT], agent.namespace),
             self._prices(agent),
         )
         return Around(

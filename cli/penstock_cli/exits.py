@@ -34,7 +34,7 @@ PLANNED: Final = {
     Exit.FAILED: "something would",
     Exit.USAGE: "wrong usage, or no manifest that can be read",
     Exit.REFUSED: "something would be refused or not accepted, or the cluster does not tell",
-    Exit.UNFINISHED: "checked only in part: no API server was asked",
+    Exit.UNFINISHED: "checked only in part: no API server was asked, or not all could be read",
     Exit.INTERRUPTED: "interrupted",
 }
 MEANING_OF_PLAN: Final = (

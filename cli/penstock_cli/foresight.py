@@ -16,7 +16,7 @@ from penstock.rollout import foreseen
 from penstock.rollout.foreseen import Foreseen
 from penstock.rollout.situation import RevisionRecord, Situation
 from penstock_cli import differences, seen
-from penstock_cli.drafts import Around, Draft
+from penstock_cli.drafts import REVISIONS, ROLLOUTS, Around, Draft
 from penstock_cli.planned import (
     ACCEPTED,
     API_SERVER,
@@ -62,29 +62,16 @@ def of_agent(draft: Draft, around: Around, now: datetime) -> Planned:
         diff=differences.unified(draft, around),
         refusal=refusal,
         before=before,
-        doubts=(*doubts, *(f"{what} cannot be read: {why}" for what, why in around.unread.items())),
+        doubts=(*doubts, *_doubts(draft, around)),
     )
     if cut is None:
         return made
+    made = replace(made, after=cut.name, version=cut.template.version or "")
     if not draft.compared:
-        return replace(made, after=cut.name, version=cut.template.version or "")
-    situation = _situation(looked, cut)
-    made = replace(
-        made,
-        after=cut.name,
-        version=cut.template.version or "",
-        standing=_standing(looked, situation, cut.name, around),
-        why=_why(looked, situation.records[cut.name]),
-    )
-    rollout = (
-        _ungoverned(looked, draft, made)
-        if around.rollout is None
-        else _governed(looked, situation, around.rollout)
-    )
-    if (
-        rollout.course is Course.REJECTED
-    ):  # also where it is what is there: an apply changes nothing
-        made = replace(made, standing=Standing.REJECTED, rollout=rollout)
+        return made
+    rollout: Rollout | None = None
+    if not _is_blind(around):
+        made, rollout = _followed(made, looked, cut, around)
     if cut.name == before or not (changed or draft.live is None):
         return made
     declared = _declared(looked, before) or _template(draft.live or {})
@@ -100,6 +87,40 @@ def of_agent(draft: Draft, around: Around, now: datetime) -> Planned:
         prices=around.prices,
         rollout=rollout,
     )
+
+
+def _doubts(draft: Draft, around: Around) -> tuple[str, ...]:
+    """What of an object and of what is around it could not be read, and why."""
+    told = (
+        why if why.startswith(what) else f"{what} cannot be read: {why}"
+        for what, why in around.unread.items()
+    )
+    return (*((draft.unread,) if draft.unread else ()), *told)
+
+
+def _is_blind(around: Around) -> bool:
+    """Whether nobody can tell what follows: which revisions there are, or whether steps hold, is not known."""
+    return REVISIONS in around.unread or (ROLLOUTS in around.unread and around.rollout is None)
+
+
+def _followed(
+    made: Planned, looked: Seen, cut: Revision, around: Around
+) -> tuple[Planned, Rollout]:
+    """What the revision is by now, and what becomes of its users."""
+    situation = _situation(looked, cut)
+    made = replace(
+        made,
+        standing=_standing(looked, situation, cut.name, around),
+        why=_why(looked, situation.records[cut.name]),
+    )
+    rollout = (
+        _ungoverned(looked, made.draft, made)
+        if around.rollout is None
+        else _governed(looked, situation, around.rollout)
+    )
+    if rollout.course is Course.REJECTED:  # also where an apply changes nothing
+        made = replace(made, standing=Standing.REJECTED, rollout=rollout)
+    return made, rollout
 
 
 def _why(looked: Seen, record: RevisionRecord) -> str:
@@ -292,18 +313,21 @@ def of_rollout(draft: Draft, agent: Draft | None, around: Around, now: datetime)
         _change(draft, changed=changed),
         acts=differences.acts(draft),
         diff=differences.unified(draft, Around()),
+        doubts=_doubts(draft, around),
     )
     if not draft.compared:
         written = {key: value for key, value in draft.after.items() if key != "status"}
         return replace(made, rollout=_way(seen.read(Documents(written), now)))
+    if agent is None and around.unread:
+        return made
     if agent is None:
-        return replace(made, doubts=("there is no Agent of that name: it waits for one",))
+        return replace(made, idle="there is no Agent of that name: it waits for one")
     if around.rollout is None or around.rollout["metadata"]["name"] != draft.name:
         other = around.rollout["metadata"]["name"] if around.rollout else "another one"
-        return replace(
-            made, doubts=(f"{other} is older, and governs the Agent: this one does nothing",)
-        )
-    return replace(made, rollout=_moved(draft, agent, around, now)) if changed else made
+        return replace(made, idle=f"{other} is older, and governs the Agent: this one does nothing")
+    if around.unread.keys() & {REVISIONS, ROLLOUTS} or not changed:
+        return made
+    return replace(made, rollout=_moved(draft, agent, around, now))
 
 
 def _moved(draft: Draft, agent: Draft, around: Around, now: datetime) -> Rollout:
@@ -324,3 +348,12 @@ def _moved(draft: Draft, agent: Draft, around: Around, now: datetime) -> Rollout
         share=share if share[0] != share[1] else None,
         held=_held(new.ready) if _held(new.ready) != _held(old.ready) else "",
     )
+
+
+# ------------------------------------------------------------------------------- a ConfigMap
+
+
+def of_configmap(draft: Draft, doubts: tuple[str, ...]) -> Planned:
+    """What an apply does to a ConfigMap of which nobody knows who refers to it."""
+    was, becomes = ((one or {}).get("data") for one in (draft.live, draft.after))
+    return Planned(draft, _change(draft, changed=was != becomes), doubts=doubts)

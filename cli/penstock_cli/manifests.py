@@ -1,5 +1,6 @@
 """Manifests as people keep them: a file, a directory or standard input, as kubectl would read them."""
 
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,13 @@ from penstock_cli.exits import Exit, Stopped
 from penstock_cli.seen import Document
 
 _ENDINGS: Final = (".yaml", ".yml", ".json")
-_TIMESTAMP: Final = "tag:yaml.org,2002:timestamp"
+_LISTS: Final = frozenset({"List", "AgentList", "AgentRolloutList", "ConfigMapList"})
+_TAG: Final = "tag:yaml.org,2002:"
+_INT: Final = re.compile(r"[-+]?(0b[01_]+|0x[0-9a-fA-F_]+|0o?[0-7_]+|0|[1-9][0-9_]*)")
+_FLOAT: Final = re.compile(
+    r"[-+]?(\.[0-9][0-9_]*|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
+)
+_EXACT: Final = 1 << 53  # whole numbers up to here are the same as floats
 
 
 @dataclass(frozen=True)
@@ -79,18 +86,39 @@ def _in(where: str, text: str) -> Iterator[Manifest]:
 def _objects(where: str, document: Any) -> Iterator[Manifest]:
     if not isinstance(document, dict):
         raise Stopped(Exit.USAGE, f"{where} holds something that is no Kubernetes object")
-    if document.get("kind") == "List":
-        for item in document.get("items") or ():
-            yield from _objects(where, item)
+    kind = document.get("kind")
+    if not (isinstance(kind, str) and kind in _LISTS):
+        yield Manifest(document, where)
         return
-    yield Manifest(document, where)
+    items = document.get("items") or []
+    if not isinstance(items, list):
+        raise Stopped(Exit.USAGE, f"{where} holds a {kind} whose items are no list")
+    for item in items:
+        yield from _objects(where, _itemised(document, kind.removesuffix("List"), item))
+
+
+def _itemised(listed: Document, kind: str, item: Any) -> Any:
+    """An item of a list of one kind, which need not say it again."""
+    if not kind or not isinstance(item, dict) or item.get("kind"):
+        return item
+    return {**item, "kind": kind, "apiVersion": listed.get("apiVersion")}
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which a date is a text, as it is for kubectl."""
+    """YAML as kubectl reads it: a date, a time of day and ``=`` are texts, and 1e3 is a number."""
+
+    def whole(self, node: yaml.ScalarNode) -> float | int:
+        """A float as JSON writes it for kubectl: a whole one without a point."""
+        number: float = self.construct_yaml_float(node)
+        return int(number) if number.is_integer() and abs(number) <= _EXACT else number
 
 
+_OTHERS: Final = frozenset(_TAG + kind for kind in ("timestamp", "value", "int", "float"))
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _OTHERS]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+for kind, pattern in (("int", _INT), ("float", _FLOAT)):  # what is both is an int
+    whole_text = re.compile(f"(?:{pattern.pattern})$")
+    _Loader.add_implicit_resolver(_TAG + kind, whole_text, list("-+.0123456789"))
+_Loader.add_constructor(f"{_TAG}float", _Loader.whole)

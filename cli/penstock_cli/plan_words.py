@@ -110,6 +110,8 @@ def _told(one: Planned, cost: Cost | None) -> Iterator[tuple[str, str]]:
     if one.rollout:
         for sentence in follows(one, one.rollout):
             yield "rollout", sentence
+    if one.idle:
+        yield "rollout", one.idle
     if cost:
         yield "cost", in_words(cost)
     for doubt in one.doubts:
@@ -277,6 +279,7 @@ def _item(one: Planned, cost: Cost | None) -> dict[str, Any]:
             "why": one.why,
         },
         "rollout": _rollout(one, one.rollout) if one.rollout else None,
+        "idle": one.idle,
         "cost": _cost(cost) if cost else None,
         "notKnown": list(one.doubts),
     }

@@ -80,7 +80,7 @@ class Planned:
 
     ``cuts`` are the fields by which a new revision is cut, ``acts`` those that act at once. ``before``
     and ``after`` are the revisions of the template, by name; ``why`` says why the last one was rejected.
-    ``doubts``: what is not known, and why. ``models``: as declared before and after, where both are known;
+    ``doubts``: what is not known, and why; ``idle``: why an AgentRollout does nothing. ``models``: as declared before and after, where both are known;
     ``prices``: the installation's own, None where they cannot be read.
     """
 
@@ -97,5 +97,6 @@ class Planned:
     why: str = ""
     rollout: Rollout | None = None
     doubts: tuple[str, ...] = ()
+    idle: str = ""
     models: tuple[Document, Document] | None = None
     prices: Table | None = EMPTY

@@ -39,7 +39,7 @@ class Plan:
         """0: nothing would change; 1: something would; above: it is refused, or checked in part."""
         if any(one.refusal for one in self.items):
             return Exit.REFUSED
-        if self.away or any(not one.draft.asked for one in self.items):
+        if self.away or any(one.doubts or not one.draft.asked for one in self.items):
             return Exit.UNFINISHED
         return int(any(one.change is not Change.UNCHANGED for one in self.items))
 
@@ -70,9 +70,11 @@ async def _plan(place: options.Place, wanted: Wanted) -> Plan:
     desk = await Desk.opened(place, offline=wanted.offline, server_side=wanted.server_side)
     desk.made_first = frozenset(one.name for one in read if one.kind == "Namespace")
     written = [await desk.draft(one) for one in ours]
-    written += await _touched(desk, written)
+    unlisted: dict[str, str] = {}
+    written += await _touched(desk, written, unlisted)
     now = datetime.now(UTC)  # noqa: TID251 - the program meets the cluster here
     items = [planned for one in written if (planned := await _planned(desk, one, written, now))]
+    items += _unfollowed(written, unlisted)
     costs = await costing.costs(place, items, now) if not desk.away else {}
     others = tuple(f"{one.kind or '?'}/{one.name}" for one in read if not _kind(one))
     return Plan(tuple(items), costs, desk.away, others)
@@ -87,19 +89,37 @@ def _kind(manifest: Manifest) -> str:
     return manifest.kind if ours else ""
 
 
-async def _touched(desk: Desk, written: Sequence[Draft]) -> list[Draft]:
-    """Agents in the cluster that stand in no manifest, and take their instructions from a ConfigMap in one."""
+async def _touched(desk: Desk, written: Sequence[Draft], unlisted: dict[str, str]) -> list[Draft]:
+    """Agents in the cluster that stand in no manifest, and take their instructions from a ConfigMap in one.
+
+    Args:
+        unlisted: gets why the Agents of a namespace cannot be listed.
+    """
     there = {(one.kind, one.namespace, one.name) for one in written}
     found: dict[tuple[str, str, str], Draft] = {}
     for one in written:
         if desk.away or one.kind != CONFIGMAP or one.refused:
             continue
-        for agent in await desk.agents_of(one):
+        try:
+            agents = await desk.agents_of(one)
+        except Stopped as stopped:
+            unlisted[one.namespace] = stopped.sentence
+            continue
+        for agent in agents:
             name = agent["metadata"]["name"]
             key = (AGENT, one.namespace, name)
             if key not in there:
                 found[key] = Draft(AGENT, one.namespace, name, one.where, agent, agent)
     return list(found.values())
+
+
+def _unfollowed(written: Sequence[Draft], unlisted: dict[str, str]) -> list[Planned]:
+    """ConfigMaps of which nobody knows whether an Agent takes its instructions from them."""
+    return [
+        foresight.of_configmap(one, (unlisted[one.namespace],))
+        for one in written
+        if one.kind == CONFIGMAP and not one.refused and one.namespace in unlisted
+    ]
 
 
 async def _planned(desk: Desk, draft: Draft, written: list[Draft], now: datetime) -> Planned | None:
@@ -108,7 +128,11 @@ async def _planned(desk: Desk, draft: Draft, written: list[Draft], now: datetime
     if draft.kind == AGENT:
         around = Around() if draft.refused else await desk.around(draft, written)
         return foresight.of_agent(draft, around, now)
-    agent = None if draft.refused else await _agent_of(desk, draft, written)
+    try:
+        agent = None if draft.refused else await _agent_of(desk, draft, written)
+    except Stopped as stopped:
+        unread = {f"Agent {drafts.agent_of(draft.after)}": stopped.sentence}
+        return foresight.of_rollout(draft, None, Around(unread=unread), now)
     around = await desk.around(agent, written) if agent else Around()
     return foresight.of_rollout(draft, agent, around, now)
 
