@@ -22,7 +22,7 @@ from penstock.traffic import BUCKETS, Arm
 FAR: Final = 2
 #: ... and each side should have had so many tasks in the window.
 FEWEST_EXPECTED: Final = 10
-#: It rings when that has lasted: sessions stay where they began.
+#: It rings when that has lasted: sessions stay where they began. Where users of rings make most of the tasks, at once.
 LONG_SECONDS: Final = 1800
 _SIDES: Final = (Arm.CANARY, Arm.STABLE)
 
@@ -30,7 +30,10 @@ _SIDES: Final = (Arm.CANARY, Arm.STABLE)
 def seen(facts: Facts, before: AgentRolloutStatus) -> Alarms | None:
     """The alarms as they are now; looked at when the numbers are written, so at most once a minute."""
     status, observed = facts.status, facts.observation
-    if not path.under_way(status) or not facts.stable or not 0 < facts.percent < BUCKETS:
+    in_ring = facts.in_rings and facts.exposed
+    if not path.under_way(status) or not facts.stable:
+        return None
+    if not (in_ring or 0 < facts.percent < BUCKETS):
         return None
     kept = status.alarms or Alarms()
     if kept.ratio_version and kept.ratio_version != status.route_version:
@@ -38,7 +41,7 @@ def seen(facts: Facts, before: AgentRolloutStatus) -> Alarms | None:
     if before.share.percent != facts.percent:
         kept = kept.model_copy(update={"far_since": None, "far": ""})
     if observed is not None and status.analysis.counted_at != before.analysis.counted_at:
-        kept = _far(facts, observed, _ratio(facts, observed, kept))
+        kept = _far(facts, observed, kept if in_ring else _ratio(facts, observed, kept))
     return kept if kept != Alarms() else None
 
 
@@ -67,6 +70,12 @@ def _ratio(facts: Facts, observed: Observation, kept: Alarms) -> Alarms:
 
 
 def _far(facts: Facts, observed: Observation, kept: Alarms) -> Alarms:
+    if found := _of_rings(facts, observed):
+        since = kept.far_since or condition.timestamp(facts.now)
+        said = words.far_by_rings(facts, *found)
+        return kept.model_copy(update={"far_since": since, "far": said})
+    if facts.in_rings:
+        return kept.model_copy(update={"far_since": None, "far": ""})
     ours, theirs = (observed.in_window(arm).tasks for arm in _SIDES)
     if not is_far(ours, theirs, facts.percent):
         return kept.model_copy(update={"far_since": None, "far": ""})
@@ -74,6 +83,17 @@ def _far(facts: Facts, observed: Observation, kept: Alarms) -> Alarms:
     lasts = facts.seconds_since(since) >= LONG_SECONDS
     said = words.far(facts, ours, theirs, since) if lasts else ""
     return kept.model_copy(update={"far_since": since, "far": said})
+
+
+def _of_rings(facts: Facts, observed: Observation) -> tuple[int, int] | None:
+    """Tasks of users of rings in the window and all others, where those are fewer; None where they are not."""
+    seen = observed if facts.in_rings else observed.chosen
+    if seen is None:
+        return None
+    ours, theirs = (seen.in_window(arm).tasks for arm in _SIDES)
+    if not facts.in_rings:
+        theirs += observed.in_window(Arm.CANARY).tasks
+    return (ours, theirs) if ours >= FEWEST_EXPECTED and ours > theirs else None
 
 
 def is_far(ours: int, theirs: int, percent: int) -> bool:

@@ -25,3 +25,14 @@ def far(facts: Facts, ours: int, theirs: int, since: str) -> str:
         f"({ours} of {ours + theirs} tasks), since {since}: sessions stay where they began, and a few "
         "users may make most of the tasks."
     )
+
+
+def far_by_rings(facts: Facts, ours: int, theirs: int) -> str:
+    """The canary has most of the traffic, for that is made by users of rings, and nobody who is drawn may be left."""
+    names = [ring.name for ring in facts.status.rings]
+    seconds = facts.situation.spec.analysis.guardrails.window_seconds
+    return (
+        f"Users of ring{'s' * (len(names) > 1)} {', '.join(names)} make most of the traffic: {ours} of "
+        f"{ours + theirs} tasks of the last {seconds} s are theirs, on {facts.canary}. Their tasks do not count in "
+        "the percentage: too few of others may be left to go by."
+    )

@@ -38,9 +38,10 @@ def began(canary: str) -> str:
 
 def awaits_evidence(facts: Facts, so_far: str) -> str:
     """How many tasks are still missing, where no other side could have any."""
+    began = "the percentage" if facts.status.rings else "it"
     return (
         f"Held at {facts.place} for evidence: {facts.canary} needs {facts.step.min_tasks} counted tasks "
-        f"since it began and one in this step; {so_far}. {_meanwhile(facts)}"
+        f"since {began} began and one in this step; {so_far}. {_meanwhile(facts)}"
     )
 
 

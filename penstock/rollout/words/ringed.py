@@ -66,6 +66,16 @@ def left(facts: Facts) -> str:
     )
 
 
+def uncounted(facts: Facts) -> str:
+    """Which tasks of the canary are missing in what counts; empty where there are none."""
+    seen = facts.observation.chosen if facts.observation else None
+    tasks = seen.in_window(Arm.CANARY).tasks if seen else 0
+    seconds = facts.situation.spec.analysis.guardrails.window_seconds
+    if not tasks:
+        return ""
+    return f" In the last {seconds} s {tasks} tasks came from users of rings, who do not count."
+
+
 def _tasks(facts: Facts) -> int:
     observed = facts.observation
     return observed.in_step(Arm.CANARY).tasks if observed else 0

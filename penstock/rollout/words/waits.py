@@ -15,7 +15,7 @@ from penstock.rollout.comparing import windows_only_suspend
 from penstock.rollout.facts import COMPARABLE_PERCENT, Facts
 from penstock.rollout.requests import Verb
 from penstock.rollout.situation import Pods
-from penstock.rollout.words import alone, watching
+from penstock.rollout.words import alone, ringed, watching
 from penstock.traffic import Arm
 
 #: Waits whose sentence has numbers that run.
@@ -336,12 +336,14 @@ def awaits_evidence(facts: Facts) -> str:
     """How many tasks are still missing on which side."""
     counts = facts.status.analysis
     if not facts.stable:
-        return alone.awaits_evidence(facts, _so_far("it", counts.canary, counts.step_canary))
+        so_far = _so_far("it", counts.canary, counts.step_canary)
+        return alone.awaits_evidence(facts, so_far) + ringed.uncounted(facts)
+    began = "the percentage" if facts.status.rings else "the canary"
     return (
         f"Held at {facts.place} for evidence: each side needs {facts.step.min_tasks} counted "
-        "tasks since the canary began and one in this step; "
+        f"tasks since {began} began and one in this step; "
         f"{_so_far('the canary', counts.canary, counts.step_canary)}, "
-        f"{_so_far('stable', counts.stable, counts.step_stable)}."
+        f"{_so_far('stable', counts.stable, counts.step_stable)}.{ringed.uncounted(facts)}"
     )
 
 
@@ -355,6 +357,7 @@ def awaits_users(facts: Facts, until: datetime) -> str:
     return (
         f"No task has reached {facts.canary} at {facts.percent} % while stable had some; if "
         f"that stays so the share is raised at {_clock(until)}, since nobody is exposed."
+        f"{ringed.uncounted(facts)}"
     )
 
 

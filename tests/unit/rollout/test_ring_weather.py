@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from penstock import rings
+from penstock.analysis.evidence import TICK_MS, Observation, Stratum
 from penstock.analysis.metrics import Tally
 from penstock.rollout import capacity
 from penstock.rollout.capacity import Capacity
+from penstock.traffic import Arm
 from tests.unit.rollout.test_does_not_come_back import gap_now
 from tests.unit.rollout.test_rings import FRIENDS, STAFF, declare, given, in_ring
 from tests.unit.rollout.world import C2, GOOD, NONE, C, stable_world
@@ -140,3 +144,56 @@ def test_a_third_incident_of_both_holds_the_ring_and_takes_it_off_no_more():
     assert (given(world), world.waits) == (["staff"], "Holding")
     world.after(61).decide()
     assert (given(world), world.waits) == (["staff"], "LimitDoesNotFit")
+
+
+def beside(world, tasks):
+    """So many tasks of users of rings beside those who are drawn."""
+    measured = type(world).observation
+
+    def observation():
+        seen = measured(world)
+        stable = seen.in_window(Arm.STABLE)
+        arms = {Arm.CANARY: Tally(tasks=tasks), Arm.STABLE: stable}
+        return replace(
+            seen, chosen=Observation(seen.now_ms, (Stratum(seen.now_ms // TICK_MS, 0, arms),))
+        )
+
+    world.observation = observation
+    return world
+
+
+def test_a_ring_that_is_most_of_the_traffic_is_named_while_it_is_alone():
+    long = {**STAFF, "holdSeconds": 600}
+    world = in_ring(long).measure(GOOD, GOOD).after(60).decide()
+    assert world.condition("ShareNotAchieved") is None
+    world = in_ring(long).measure(GOOD, GOOD._replace(tasks=20, timed=20)).after(60).decide()
+    assert world.condition("ShareNotAchieved") == ("True", "FarFromShare")
+    said = world.message("ShareNotAchieved")
+    assert "Users of ring staff make most of the traffic: 100 of 120 tasks" in said
+    assert "Their tasks do not count in the percentage" in said
+    assert world.reasons() == ["ShareNotAchieved"]
+    world.measure(GOOD, GOOD).after(60).decide()
+    assert world.condition("ShareNotAchieved") is None
+
+
+@pytest.mark.parametrize(("drawn", "tells"), [(NONE, True), (GOOD, False)])
+def test_after_the_stage_it_is_told_where_no_task_is_left_to_be_drawn(drawn, tells):
+    world = in_ring(STAFF).after(61).decide()
+    beside(world.measure(drawn, drawn), 90).after(60).decide()
+    assert (world.percent, world.condition("ShareNotAchieved") is not None) == (
+        20 - 15 * tells,
+        tells,
+    )
+    if tells:
+        assert "Users of ring staff make most of the traffic: 90 of 90" in world.message(
+            "ShareNotAchieved"
+        )
+        said = world.message("Ready")
+        assert "since the percentage began" in said
+        assert "90 tasks came from users of rings, who do not count." in said
+
+
+def test_few_tasks_of_rings_ring_nothing():
+    world = in_ring(STAFF).after(61).decide()
+    beside(world.measure(NONE, NONE), 9).after(60).decide()
+    assert world.condition("ShareNotAchieved") is None
