@@ -26,10 +26,18 @@ def rings_first(facts: Facts) -> Move | None:
         return held
     following = ring_stage.following(facts)
     if following is None:
-        return None
+        return _wants_a_person(facts)
     if facts.status.stuck:
         return Wait(WaitReason.AWAITING_CAPACITY, waits.queue_is_old)
     return OpenRing(following)
+
+
+def _wants_a_person(facts: Facts) -> Wait | None:
+    """With rings left for which there is no room it does not go on to everybody by itself."""
+    names = ring_stage.past_bound(facts)
+    if not names:
+        return None
+    return Wait(WaitReason.HOLD_FOR_APPROVAL, partial(ringed.past_bound, names=names))
 
 
 def _held(facts: Facts) -> Wait | None:

@@ -15,10 +15,15 @@ def following(facts: Facts) -> Ring | None:
     """The first declared ring that was not given this canary yet; None where none is left, or the stage is over."""
     if facts.status.stage not in (Stage.SHADOW, Stage.RINGS):
         return None
-    given = {ring.name for ring in facts.status.rings}
-    if len(given) >= MOST_GIVEN:
+    if len(facts.status.rings) >= MOST_GIVEN:
         return None
-    return next((ring for ring in _declared(facts) if ring.name not in given), None)
+    return next(iter(_not_given(facts)), None)
+
+
+def past_bound(facts: Facts) -> tuple[str, ...]:
+    """The declared rings for which no room is left among those that are kept of this canary."""
+    full = facts.in_rings and len(facts.status.rings) >= MOST_GIVEN
+    return tuple(ring.name for ring in _not_given(facts)) if full else ()
 
 
 def stage_seen(facts: Facts) -> Stage:
@@ -70,6 +75,20 @@ def grown_all(facts: Facts) -> dict[str, Ring]:
     return {ring.name: ring for ring in named if _members(facts, ring, kept) != kept[ring.name]}
 
 
+def left_out(facts: Facts) -> dict[str, int]:
+    """How many came into a ring and are given nothing, since there is no room for their names; by the ring's name."""
+    if not facts.in_rings:
+        return {}
+    kept = {ring.name: ring.members for ring in facts.status.rings}
+    found = {
+        ring.name: (len(_together(facts, ring, kept)) - len(_members(facts, ring, kept)))
+        // rings.DIGITS
+        for ring in _declared(facts)
+        if ring.name in kept
+    }
+    return {name: count for name, count in found.items() if count}
+
+
 def opened(facts: Facts, ring: Ring) -> tuple[GivenRing, ...]:
     """The rings of the status with one more, or with the members that it has now; nobody is taken out of any."""
     kept = facts.status.rings
@@ -104,6 +123,11 @@ def _declared(facts: Facts) -> Iterable[Ring]:
     return facts.strategy.rings or ()
 
 
+def _not_given(facts: Facts) -> list[Ring]:
+    given = {ring.name for ring in facts.status.rings}
+    return [ring for ring in _declared(facts) if ring.name not in given]
+
+
 def _together(facts: Facts, ring: Ring, kept: dict[str, str]) -> str:
     """All who were in a ring since it was given this canary, as many as they are."""
     before = kept.get(ring.name, "")
@@ -112,6 +136,11 @@ def _together(facts: Facts, ring: Ring, kept: dict[str, str]) -> str:
 
 
 def _members(facts: Facts, ring: Ring, kept: dict[str, str]) -> str:
-    """All who were in a ring since it was given this canary; past the bound nobody comes in any more."""
-    before, both = kept.get(ring.name, ""), _together(facts, ring, kept)
-    return both if len(both) <= MOST_MEMBERS * rings.DIGITS else before
+    """All who were in a ring since it was given this canary, as many as there is room for."""
+    both = _together(facts, ring, kept)
+    if len(both) <= MOST_MEMBERS * rings.DIGITS:
+        return both
+    before = rings.each(kept.get(ring.name, ""))
+    known = set(before)
+    new = [one for one in rings.each(both) if one not in known]
+    return "".join(sorted([*before, *new[: MOST_MEMBERS - len(before)]]))

@@ -60,4 +60,5 @@ def told(facts: Facts, before: AgentRolloutStatus) -> tuple[Happening, ...]:
         return ()
     late = ring_stage.too_late(facts)
     said = [ringed.too_late(facts, late)] if late else []
+    said += [ringed.left_out(name, count) for name, count in ring_stage.left_out(facts).items()]
     return tuple(Happening(EventReason.RING_NOT_GIVEN, one, warning=True) for one in said)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from penstock.api import condition
-from penstock.api.rings import Ring
-from penstock.rollout import commands
+from penstock.api.rings import MOST_GIVEN, MOST_MEMBERS, Ring
+from penstock.rollout import commands, ring_stage
 from penstock.rollout.facts import Facts
 from penstock.rollout.requests import Verb
 from penstock.traffic import Arm
@@ -19,7 +19,7 @@ def holding(facts: Facts, ring: Ring, until: datetime) -> str:
     end = until.strftime("%H:%M:%S UTC" if same_day else "%Y-%m-%d %H:%M:%S UTC")
     return (
         f"Ring {ring.name}{before} the canary, {facts.canary}, and nobody else: its hold lasts until "
-        f"{end}. {_go_on(facts)}"
+        f"{end}.{_left_out(facts)} {_go_on(facts)}"
     )
 
 
@@ -28,8 +28,31 @@ def awaits_tasks(facts: Facts, ring: Ring) -> str:
     return (
         f"Held at ring {ring.name} for evidence: its users, and those of rings before it, have ended "
         f"{_tasks(facts)} tasks on {facts.canary} since it was opened, and its minTasks is "
-        f"{ring.min_tasks}. {_go_on(facts)}"
+        f"{ring.min_tasks}.{_left_out(facts)} {_go_on(facts)}"
     )
+
+
+def past_bound(facts: Facts, names: Sequence[str]) -> str:
+    """No room is left for rings that are declared: a person decides whether everybody comes next."""
+    many = len(names) > 1
+    return (
+        f"Held at {facts.place}: {MOST_GIVEN} rings were given {facts.canary}, as many as are kept of one canary, and "
+        f"ring{'s' * many} {', '.join(names)} {'were' if many else 'was'} not.{_left_out(facts)} "
+        f"To begin with the percentage: {commands.request(facts.situation, Verb.PROMOTE, facts.canary)}"
+    )
+
+
+def left_out(name: str, count: int) -> str:
+    """Who came into a ring for whom no room is left."""
+    return (
+        f"{count} of those who came into ring {name} {'are' if count > 1 else 'is'} not given the canary: "
+        f"{MOST_MEMBERS} names of a ring are kept of one canary, with those who left it."
+    )
+
+
+def _left_out(facts: Facts) -> str:
+    found = ring_stage.left_out(facts).items()
+    return "".join(f" {left_out(name, count)}" for name, count in found)
 
 
 def opened(facts: Facts, ring: Ring, *, requested: bool) -> str:

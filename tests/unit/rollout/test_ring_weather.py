@@ -13,7 +13,7 @@ from penstock.rollout import capacity
 from penstock.rollout.capacity import Capacity
 from penstock.traffic import Arm
 from tests.unit.rollout.test_does_not_come_back import gap_now
-from tests.unit.rollout.test_rings import FRIENDS, STAFF, declare, given, in_ring
+from tests.unit.rollout.test_rings import FRIENDS, STAFF, declare, given, in_ring, picks
 from tests.unit.rollout.world import C2, GOOD, NONE, C, stable_world
 
 
@@ -197,3 +197,39 @@ def test_few_tasks_of_rings_ring_nothing():
     world = in_ring(STAFF).after(61).decide()
     beside(world.measure(NONE, NONE), 9).after(60).decide()
     assert world.condition("ShareNotAchieved") is None
+
+
+def grown_twice():
+    """The first ring was edited until 998 names of it were left, and then 500 others came."""
+    world = in_ring()
+    for batch in ("a", "b"):
+        users = [f"{batch}{user}" for user in range(498)]
+        declare(world, {**STAFF, "users": users}, FRIENDS).decide()
+    return declare(world, {**STAFF, "users": [f"c{user}" for user in range(500)]}, FRIENDS)
+
+
+def test_of_those_who_come_past_the_bound_as_many_are_given_it_as_fit_and_the_others_are_told_of():
+    world = grown_twice().decide()
+    (ring,) = world.status.rings
+    assert len(ring.members) == 1000 * rings.DIGITS
+    assert sum(picks(world, f"c{user}") == C for user in range(500)) == 2
+    assert {picks(world, user) for user in ("u1", "a0", "b497")} == {C}
+    assert world.reasons() == ["PercentChanged", "RingNotGiven"]
+    said = "498 of those who came into ring staff are not given the canary: 1000 names"
+    assert world.told[-1].message.startswith(said)
+    assert said in world.message("Ready")
+    assert world.after(5).decide().reasons() == []
+
+
+def test_with_the_bound_of_rings_reached_a_person_is_asked_before_everybody_comes():
+    world = in_ring({**STAFF, "name": "r0"})
+    for number in range(1, 17):
+        declare(world, {**STAFF, "name": f"r{number}"}).decide()
+    assert (len(given(world)), world.percent, world.waits) == (16, 0, "HoldForApproval")
+    assert world.reasons() == ["HoldForApproval"]
+    said = world.message("Ready")
+    assert "16 rings were given" in said
+    assert "ring r16 was not" in said
+    assert world.after(600).decide().percent == 0
+    world.ask("promote").decide()
+    assert (world.percent, world.status.stage) == (5, "Steps")
