@@ -62,6 +62,7 @@ def of_agent(draft: Draft, around: Around, now: datetime) -> Planned:
         diff=differences.unified(draft, around),
         refusal=refusal,
         before=before,
+        serves=looked.stable or "",
         doubts=(*doubts, *_doubts(draft, around)),
     )
     if cut is None:

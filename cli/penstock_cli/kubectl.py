@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 _DEADLINE_SECONDS: Final = 30.0
+#: The whole object, status included, that the API server quotes before it says what is wrong with it.
+_OBJECT: Final = re.compile(r'(?:patch: )?Invalid value: "\{(?:[^"\\]|\\.)*": ')
 #: Lines that kubectl writes beside its complaint: warnings, and its own log.
 _ASIDE: Final = re.compile(r"Warning: |[WEI][0-9]{4} ")
 _REQUEST_TIMEOUT: Final = "--request-timeout=10s"
@@ -104,7 +106,8 @@ def last_words(complained: bytes) -> str:
 
 def _all_words(complained: bytes) -> str:
     lines = complained.decode(errors="replace").strip().splitlines()
-    return "\n".join(line for line in lines if not _ASIDE.match(line)) or last_words(complained)
+    said = "\n".join(line for line in lines if not _ASIDE.match(line)) or last_words(complained)
+    return _OBJECT.sub("", said)
 
 
 def _failure(arguments: tuple[str, ...], why: str) -> str:

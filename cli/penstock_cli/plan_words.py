@@ -123,8 +123,8 @@ def _refused(one: Planned) -> Iterator[tuple[str, str]]:
         return
     if one.change is not Change.REFUSED:
         yield "refused", f"it would not be accepted ({one.refusal.reason}): {one.refusal.message}"
-        if one.before:
-            yield "", f"{one.before} would go on serving; what acts at once would act"
+        if one.serves:
+            yield "", f"{one.serves} would go on serving; what acts at once would act"
         return
     by = "the API server" if one.draft.asked else "the checks of this program"
     yield "refused", f"by {by}: {one.refusal.message}"

@@ -79,7 +79,7 @@ class Planned:
     """What an apply does to one object, and what comes of it.
 
     ``cuts`` are the fields by which a new revision is cut, ``acts`` those that act at once. ``before``
-    and ``after`` are the revisions of the template, by name; ``why`` says why the last one was rejected.
+    and ``after`` are the revisions of the template, by name, ``serves`` is the stable one; ``why`` says why the last one was rejected.
     ``doubts``: what is not known, and why; ``idle``: why an AgentRollout does nothing. ``models``: as declared before and after, where both are known;
     ``prices``: the installation's own, None where they cannot be read.
     """
@@ -92,6 +92,7 @@ class Planned:
     refusal: Refusal | None = None
     before: str = ""
     after: str = ""
+    serves: str = ""
     version: str = ""
     standing: Standing | None = None
     why: str = ""

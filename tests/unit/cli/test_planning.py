@@ -226,6 +226,8 @@ def test_what_would_not_be_accepted_says_what_goes_on():
     found = planned(stable_world(), wrong)
     assert (found.refusal.by, found.refusal.reason) == ("Accepted", "UnknownModel")
     assert f"{name_of(DECLARED[S])} would go on serving" in text(found)
+    after_a_rejection = planned(STATES["rejected"](), wrong)
+    assert f"{name_of(DECLARED[S])} would go on serving" in text(after_a_rejection)
     degrade = planned(stable_world(), NEW, spec={"budgets": {"onExceeded": "Degrade"}})
     assert "onExceeded" in degrade.refusal.message
 
@@ -394,6 +396,16 @@ def test_the_words_of_the_api_server_are_told_in_full(typed):
     _, done = typed(apply={"error": 'The Agent "support" is invalid: spec.x: wrong'})
     assert done.returncode == 3
     assert 'by the API server: error: The Agent "support" is invalid: spec.x: wrong' in done.stdout
+
+
+def test_no_object_is_quoted_with_what_is_wrong_in_it(typed):
+    quoted = json.dumps(json.dumps({"status": {"salt": "secret"}, "spec": {"x": 'a "b" \\ c'}}))
+    wrong = 'strict decoding error: unknown field "spec.strategy.rings[0].user"'
+    said = f"Error from server (BadRequest): The request is invalid: patch: Invalid value: {quoted}: {wrong}"
+    _, done = typed(apply={"error": said})
+    assert "secret" not in done.stdout
+    told = " ".join(done.stdout.split())
+    assert f"The request is invalid: {wrong}" in told
 
 
 def test_without_a_cluster_it_is_checked_in_part(typed):
