@@ -100,10 +100,11 @@ def _bounds(analysis: Analysis, declared: Comparison, facts: Facts) -> Bounds:
     return Bounds(
         (limits.error_rate_percent / 100, limits.escalation_rate_percent / 100),
         (ignored.errors_per_1000 / 1000, ignored.escalations_per_1000 / 1000),
-        declared.false_rollback_percent / 100 * part,
+        declared.false_rollback_percent / 100,
         (True, bool(facts.situation.expected_micro_usd)),
         frozenset(silent & {*RATIOS, *VALUES}),
         _users(facts.status.stable_users),
+        part,
     )
 
 

@@ -26,25 +26,22 @@ _OF_A_RANK: Final = 1 / 12
 
 
 class Excess(NamedTuple):
-    """What was seen above what is expected under "no harm", in events or in ranks.
+    """What was seen above what is expected under "no harm", in events or in ranks, damped by how many tasks a bucket has.
 
     ``canary``: of each bucket that it has. ``stable``: of each that it never had, over as much of the time as it had its own.
     ``unlike_before``: at most how often the canary's users would differ so much from what they were on stable.
+    ``worst``: the canary's bucket with the largest excess, which is damped by nothing.
     """
 
     canary: Mapping[int, float]
     stable: Sequence[float]
     unlike_before: float
+    worst: int | None = None
 
     def is_of_users(self, alpha: float) -> bool:
         """Whether both chances explain it; each has half of alpha."""
         half = alpha / 2
         return self.unlike_before > half and drawn(tuple(self.canary.values()), self.stable) > half
-
-    @property
-    def worst(self) -> int | None:
-        """The canary's bucket with the largest excess."""
-        return max(self.canary, key=lambda bucket: self.canary[bucket], default=None)
 
 
 def of_ratio(seen: Compared, at: int) -> Excess:
@@ -77,13 +74,24 @@ def _ranks(seen: Compared, at: int) -> tuple[list[float], list[float]]:
 
 
 def _excess(seen: Compared, ours: Sequence[float], theirs: Sequence[float], unlike_before: float) -> Excess:  # fmt: skip
-    """Buckets have come to the canary sooner or later: those that never came count for as long as these in the mean."""
+    """Buckets have come to the canary sooner or later: those that never came count for as long as these in the mean.
+
+    An excess x of n tasks counts x / (1 + n / n_mean): of few tasks the excess, of many their rate. One user with most of the
+    tasks would else be all of each draw that has him, and a draw of five of a hundred has him in one of twenty.
+    """
     whole = seen.evidence.whole
-    mine = {bucket: ours[bucket] for bucket, n in enumerate(whole.canary) if n}
+    mine = [bucket for bucket, n in enumerate(whole.canary) if n]
+    others = [b for b, n in enumerate(whole.stable) if n and not whole.canary[b]]
     tasks, before = sum(whole.canary), sum(whole.stable[bucket] for bucket in mine)
     part = tasks / max(tasks + before, 1)
-    others = (bucket for bucket, n in enumerate(whole.stable) if n and bucket not in mine)
-    return Excess(mine, tuple(part * theirs[bucket] for bucket in others), unlike_before)
+    given = tasks + part * sum(whole.stable[bucket] for bucket in others)
+    mean = given / max(len(mine) + len(others), 1)
+    return Excess(
+        {bucket: ours[bucket] / (1 + whole.canary[bucket] / mean) for bucket in mine},
+        tuple(part * theirs[b] / (1 + part * whole.stable[b] / mean) for b in others),
+        unlike_before,
+        max(mine, key=lambda bucket: ours[bucket], default=None),
+    )
 
 
 # ------------------------------------------------------------------------------------------ a draw

@@ -44,7 +44,8 @@ class Bounds:
     ``limits``: of the rates; those of the means are in the sums. ``ignored``: smaller differences of the rates are
     no harm. ``alpha``: see above. ``limited``: which of VALUES have a limit. ``silent``: metrics
     that are told and neither condemn nor hold. ``users``: how unlike they are, from before the canary, for each of RATIOS; None where
-    nothing is known.
+    nothing is known. ``part``: what of alpha this attempt has for its evidence. Whether other users would show as much is asked of
+    the whole: a bucket has no more draws in a retry than before, and the evidence has paid for it.
     """
 
     limits: tuple[float, float] = (0.05, 0.20)
@@ -53,6 +54,7 @@ class Bounds:
     limited: tuple[bool, bool] = (True, False)
     silent: frozenset[str] = frozenset()
     users: tuple[Spread, Spread] | None = None
+    part: float = 1.0
 
 
 _Found = TypeVar("_Found")
@@ -97,7 +99,8 @@ class Strengths:
     @property
     def needed(self) -> tuple[float, float]:
         """From where on each of both condemns."""
-        return 1 / (RELATIVE_PART * self.bounds.alpha), 1 / (LIMIT_PART * self.bounds.alpha)
+        alpha = self.bounds.alpha * self.bounds.part
+        return 1 / (RELATIVE_PART * alpha), 1 / (LIMIT_PART * alpha)
 
     @property
     def condemns(self) -> bool:

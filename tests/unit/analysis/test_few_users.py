@@ -123,6 +123,13 @@ def test_one_bucket_of_a_hundred_is_just_enough_and_one_of_twenty_is_not():
     assert not judge.strengths(few, Bounds()).condemns
 
 
+@pytest.mark.parametrize("part", [1, 1 / 2, 1 / 128, 1 / 1024])
+def test_a_retry_has_as_many_draws_as_the_attempt_before(part):
+    """It asks for stronger evidence, which more tasks bring; more buckets they do not."""
+    seen = tried(1, 20, bad, users=range(100), before=1)
+    assert judge.strengths(seen, Bounds(part=part)).condemns
+
+
 def test_a_canary_that_was_taken_off_in_an_outage_is_condemned_once_it_is_back():
     """Its users failed on stable meanwhile, as all did: that excuses nothing."""
     cohorts, chance = Cohorts(Yardsticks((10_000, 0))), random.Random(3)
@@ -141,7 +148,41 @@ def test_a_canary_that_was_taken_off_in_an_outage_is_condemned_once_it_is_back()
     assert judge.strengths(cohorts.observe(30 * COHORT_MS), Bounds()).condemns
 
 
+@pytest.mark.parametrize("copies", [10, 30])
+def test_a_heavy_user_of_stable_who_fails_more_often_shields_no_bad_version(copies):
+    """He is in one draw of twenty, and in events he is all of it: as a rate he is one user."""
+
+    def fails(arm, bucket):
+        return 0.4 if arm is Arm.CANARY else 0.12 if bucket == 99 else 0.02
+
+    seen = tried(5, 30, fails, users=(*range(99), *[99] * copies), before=5)
+    found = judge.strengths(seen, Bounds())
+    assert found.metrics[0].bucket is None
+    assert found.condemns
+
+
+def test_a_heavy_user_of_the_canary_who_fails_by_nature_condemns_it_no_more_than_a_light_one():
+    def fails(_arm, bucket):
+        return 0.2 if bucket == 2 else 0.02
+
+    seen = tried(5, 30, fails, users=(*range(100), *[2] * 9), before=5)
+    found = judge.strengths(seen, Bounds())
+    assert found.metrics[0].alone >= judge.SUSPICIOUS
+    assert found.metrics[0].bucket == 2
+    assert not found.condemns
+
+
 # ------------------------------------------------------------------------------------------ values
+
+
+def test_a_heavy_user_of_stable_with_long_tasks_shields_no_slow_version():
+    seen = tried(
+        5, 30, lambda *_: 0.01, users=(*range(99), *[99] * 10), before=5,
+        seconds=lambda arm, bucket: 2.0 if arm is Arm.CANARY or bucket == 99 else 1.0,
+    )  # fmt: skip
+    latency = judge.strengths(seen, Bounds()).metrics[len(VALUES)]
+    assert latency.worse == latency.alone > 100
+    assert latency.bucket is None
 
 
 def test_a_user_whose_tasks_are_long_on_stable_as_well_makes_no_version_slow():
@@ -176,7 +217,7 @@ def test_ranks_of_tasks_that_have_ended_are_counted_before_their_minute_is_over(
     early = draw.of_value(cohorts.observe(COHORT_MS), 0)
     cohort.leave(Arm.STABLE, 99)
     late = draw.of_value(cohorts.observe(COHORT_MS), 0)
-    assert list(early.canary.values()) == pytest.approx(list(late.canary.values()), abs=1e-4)
+    assert list(early.canary.values()) == pytest.approx(list(late.canary.values()), rel=0.01)
     assert sum(early.canary.values()) != pytest.approx(0, abs=0.1)
 
 

@@ -25,13 +25,13 @@ def beside(minutes=10, ours=50, theirs=500, errors=0.02, stable_errors=0.02, sin
     """What is measured of so many tasks of each arm in each minute; every so many-th of them fails.
 
     ``more``: ``seconds`` a task of the canary takes (2, as stable's), ``bucket`` that has all its
-    failures, ``version`` of the route, ``kind`` of the failures, ``cost`` of a task of the canary (100; as
+    failures, ``share`` of the buckets that it has (20), ``version`` of the route, ``kind`` of the failures, ``cost`` of a task of the canary (100; as
     stable's), ``yardsticks``.
     """
     cohorts = Cohorts(more.get("yardsticks", Yardsticks((10_000, 0))))
     cohorts.begin(since)
     arms = {Arm.CANARY: (ours, errors), Arm.STABLE: (theirs, stable_errors)}
-    failed = dict.fromkeys(Arm, 0.0)
+    failed, share = dict.fromkeys(Arm, 0.0), more.get("share", 20)
     for minute in range(minutes):
         cohort = cohorts.find(minute * COHORT_MS, more.get("version", 2))
         for arm, (tasks, rate) in arms.items():
@@ -41,7 +41,7 @@ def beside(minutes=10, ours=50, theirs=500, errors=0.02, stable_errors=0.02, sin
                 failed[arm] -= fails
                 ours_now = arm is Arm.CANARY
                 user = task + task // 10 + 3 * minute  # what a task is like goes round by ten
-                slot = user % 20 if ours_now else 20 + user % 80
+                slot = user % share if ours_now else share + user % (100 - share)
                 if ours_now and fails:
                     slot = more.get("bucket", slot)
                 seconds = more.get("seconds", 2.0) if ours_now else 2.0

@@ -150,6 +150,17 @@ def test_another_attempt_has_half_the_chance():
     assert rows["errorRateToStable"].startswith("133:1")
 
 
+def test_another_attempt_condemns_at_the_smallest_share_as_the_first_did():
+    """One bucket of a hundred is the worst of all in one draw of a hundred, however often it is tried."""
+    worse = beside(errors=0.5, share=1)
+    world = canary_world(analysis=COMPARED).measure(compared=worse).decide()
+    assert verdict(world).reason == "ErrorRateRegression"
+    for attempt in (2, 3):
+        world.ask("retry", nonce=str(attempt)).measure(compared=ALIKE).decide().after(1).decide()
+        world.after(60).measure(compared=worse).decide()
+        assert (verdict(world).attempt, verdict(world).result) == (attempt, "Rejected")
+
+
 @pytest.mark.parametrize("kind", ["errors", "escalations"])
 def test_what_the_next_step_may_add_is_declared(kind):
     fields = {"errors_per_1000": 1, "escalations_per_1000": 40}
