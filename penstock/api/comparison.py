@@ -147,5 +147,5 @@ class ComparisonStatus(Block):
         ),
     ] = 0
     sums: Annotated[
-        str, Field(max_length=9_000, description="The sums, compressed. For programs only.")
+        str, Field(max_length=12_000, description="The sums, compressed. For programs only.")
     ] = ""
