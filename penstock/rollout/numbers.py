@@ -95,7 +95,7 @@ def _sums(facts: Facts) -> ComparisonStatus | None:
         return kept
     seen = known.seen
     sums = encode(seen.settled)
-    if len(sums) > MOST_CHARACTERS:  # of more than ten thousand million tasks: a restart reads from before
+    if len(sums) > MOST_CHARACTERS:  # of 10^10 tasks and more: a restart reads from before
         return kept
     return kept.model_copy(update={"through_ms": seen.through_ms, "sums": sums})
 
