@@ -196,7 +196,8 @@ class Submission:
 
     ``shared_session``: the session may be gone on with by other users than the one who began it.
     ``submitter``: who asks, who therefore approves no call of the task. ``revision``: the hash of the one that a
-    preview is for; empty: the task goes to whom its user is given.
+    preview is for; empty: the task goes to whom its user is given. ``chosen``: how the caller has named that one; a
+    version may mean another one later.
     """
 
     input: str
@@ -211,6 +212,7 @@ class Submission:
     shared_session: bool = False
     submitter: str = ""
     revision: str = ""
+    chosen: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ What an alert counts begins at 0: Prometheus sees no increase in a series that b
 """
 
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, TypeVar
@@ -50,20 +51,31 @@ ENDS: Final = (
     (TaskStatus.EXPIRED, OutcomeReason.LIMIT_QUEUE_SECONDS),
     (TaskStatus.CANCELLED, OutcomeReason.PERSON),
 )
+#: Whether what is counted belongs to a preview: of its revision that is no sample, in no series.
+IN_PREVIEW: Final[ContextVar[bool]] = ContextVar("in_preview", default=False)
+#: In place of a revision: what models and tools have done for previews stays in the sums.
+OF_PREVIEWS: Final = "preview"
 ANSWERED: Final = "answered"
 CANCELLED: Final = "cancelled"
 _SECONDS: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60, 120, 300, 600)
 
-TASKS: Final = Counter("penstock_tasks", "Tasks ended.", (*_REVISION, "outcome", "reason"))
+TASKS: Final = Counter(
+    "penstock_tasks", "Tasks ended; no previews.", (*_REVISION, "outcome", "reason")
+)
 TASK_SECONDS: Final = Histogram(
-    "penstock_task_seconds", "Processing time of ended tasks.", _REVISION, buckets=_SECONDS
+    "penstock_task_seconds",
+    "Processing time of ended tasks; no previews.",
+    _REVISION,
+    buckets=_SECONDS,
 )
 TASKS_RUNNING: Final = Gauge("penstock_tasks_running", "Tasks being worked on.", _REVISION)
 TASKS_UNWRITTEN: Final = Gauge(
     "penstock_tasks_unwritten", "Tasks whose state or end Redis does not take.", _REVISION
 )
 TASKS_STOPPED: Final = Counter(
-    "penstock_tasks_stopped", "Tasks put down before their end.", (*_REVISION, "outcome")
+    "penstock_tasks_stopped",
+    "Tasks put down before their end; no previews.",
+    (*_REVISION, "outcome"),
 )
 CALLS_ASKED: Final = Counter(
     "penstock_calls_asked",
@@ -85,7 +97,7 @@ STORE_ERRORS: Final = Counter(
 )
 MODEL_CALLS: Final = Counter(
     "penstock_model_calls",
-    "Model calls; outcome is answered, cancelled or the kind of failure.",
+    "Model calls; outcome is answered, cancelled or the kind of failure, revision is preview for those of previews.",
     (*_MODEL, "outcome"),
 )
 MODEL_SECONDS: Final = Histogram(
@@ -96,7 +108,11 @@ MODEL_TOKENS: Final = Counter(
     "Tokens used; outcome is input, output or cached: of the input, read from a cache.",
     (*_MODEL, "outcome"),
 )
-MODEL_COST: Final = Counter("penstock_model_cost_usd", "What all model calls cost.", _MODEL)
+MODEL_COST: Final = Counter(
+    "penstock_model_cost_usd",
+    "What all model calls cost; revision is preview for those of previews.",
+    _MODEL,
+)
 BOUND_EXCEEDED: Final = Counter(
     "penstock_bound_exceeded", "Model calls that were billed more than their bound.", _MODEL
 )
@@ -120,7 +136,11 @@ MODEL_BREAKERS_OPENED: Final = Counter(
 MODEL_FALLBACKS: Final = Counter(
     "penstock_model_fallbacks", "Calls answered by a model that stood in for another one.", _MODEL
 )
-TOOL_CALLS: Final = Counter("penstock_tool_calls", "Tool calls.", (*_TOOL, "outcome"))
+TOOL_CALLS: Final = Counter(
+    "penstock_tool_calls",
+    "Tool calls; revision is preview for those of previews.",
+    (*_TOOL, "outcome"),
+)
 TOOL_SECONDS: Final = Histogram(
     "penstock_tool_call_seconds", "Time of one tool call.", _TOOL, buckets=_SECONDS
 )
@@ -148,6 +168,12 @@ class Meter:
     def _revision(self) -> tuple[str, str, str]:
         return self.agent.namespace, self.agent.name, self.revision
 
+    @property
+    def _caller(self) -> tuple[str, str, str]:
+        """Whose calls of models and tools are counted."""
+        whose = OF_PREVIEWS if IN_PREVIEW.get() else self.revision
+        return self.agent.namespace, self.agent.name, whose
+
     def begin(self, model_failures: Iterable[str]) -> None:
         """Begin at 0 what alerts count; failures are the kinds of failed model calls."""
         for status, reason in ENDS:
@@ -165,21 +191,24 @@ class Meter:
         _series(BOUND_EXCEEDED, *self._revision, self.model)
 
     def task_ended(self, outcome: str, reason: str, seconds: float) -> None:
-        """Count an ended task."""
+        """Count an ended task that is no preview."""
+        if IN_PREVIEW.get():
+            return
         _series(TASKS, *self._revision, outcome, reason).inc()
         _series(TASK_SECONDS, *self._revision).observe(seconds)
 
     def task_stopped(self, directive: str) -> None:
-        """Count a task that was given back, lost, left or dropped."""
-        _series(TASKS_STOPPED, *self._revision, directive).inc()
+        """Count a task that was given back, lost, left or dropped, and is no preview."""
+        if not IN_PREVIEW.get():
+            _series(TASKS_STOPPED, *self._revision, directive).inc()
 
     def call_asked(self, *, planned: bool) -> None:
         """Count a call that waits for a person from now on."""
-        _series(CALLS_ASKED, *self._revision, "yes" if planned else "no").inc()
+        _series(CALLS_ASKED, *self._caller, "yes" if planned else "no").inc()
 
     def call_decided(self, decision: str, by: str) -> None:
         """Count a decision; ``by`` is person or time."""
-        _series(CALLS_DECIDED, *self._revision, decision, by).inc()
+        _series(CALLS_DECIDED, *self._caller, decision, by).inc()
 
     def running(self, count: int) -> None:
         """Show how many tasks are being worked on."""
@@ -199,16 +228,16 @@ class Meter:
 
     def model_called(self, outcome: str, seconds: float) -> None:
         """Count one request to the model; ``outcome``: answered, cancelled or a kind of failure."""
-        _series(MODEL_CALLS, *self._revision, self.model, outcome).inc()
-        _series(MODEL_SECONDS, *self._revision, self.model).observe(seconds)
+        _series(MODEL_CALLS, *self._caller, self.model, outcome).inc()
+        _series(MODEL_SECONDS, *self._caller, self.model).observe(seconds)
 
     def model_charged(self, tokens: Tokens, cost_micro_usd: int) -> None:
         """Count what a model call cost."""
-        _series(MODEL_TOKENS, *self._revision, self.model, "input").inc(tokens.input)
-        _series(MODEL_TOKENS, *self._revision, self.model, "output").inc(tokens.output)
+        _series(MODEL_TOKENS, *self._caller, self.model, "input").inc(tokens.input)
+        _series(MODEL_TOKENS, *self._caller, self.model, "output").inc(tokens.output)
         if tokens.cache_read:
-            _series(MODEL_TOKENS, *self._revision, self.model, "cached").inc(tokens.cache_read)
-        _series(MODEL_COST, *self._revision, self.model).inc(cost_micro_usd / 1_000_000)
+            _series(MODEL_TOKENS, *self._caller, self.model, "cached").inc(tokens.cache_read)
+        _series(MODEL_COST, *self._caller, self.model).inc(cost_micro_usd / 1_000_000)
 
     def bound_exceeded(self) -> None:
         """Count a model call that was billed more than it could be by its bound."""
@@ -242,5 +271,5 @@ class Meter:
 
     def tool_called(self, tool: str, outcome: str, seconds: float) -> None:
         """Count one call of a declared tool."""
-        _series(TOOL_CALLS, *self._revision, tool, outcome).inc()
-        _series(TOOL_SECONDS, *self._revision, tool).observe(seconds)
+        _series(TOOL_CALLS, *self._caller, tool, outcome).inc()
+        _series(TOOL_SECONDS, *self._caller, tool).observe(seconds)

@@ -70,7 +70,7 @@ def reading(what: str) -> Iterator[None]:
 def digest(submission: Submission) -> str:
     """What two submissions under one idempotency key must have in common; not wait or priority."""
     parts = [submission.input, submission.user, submission.session, submission.type]
-    parts += [submission.revision] if submission.revision else []
+    parts += [submission.chosen or submission.revision] if submission.revision else []
     content = json.dumps([*parts, submission.metadata], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 

@@ -7,7 +7,15 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any, Final, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, PydanticCustomError, from_json
 
@@ -94,14 +102,16 @@ class TaskRequest(BaseModel):
     ] = ""
     shared_session: Annotated[
         bool,
-        Field(description="In the first task of a session: other users may go on with it."),
+        Field(
+            description="In the first task of a session: other users may go on with it. Not together with revision."
+        ),
     ] = False
     type: Annotated[Name, Field(description="A label of the caller's own kind of task.")] = ""
     priority: Annotated[Priority, Field(description="Lane of the queue.")] = Priority.NORMAL
     idempotency_key: Annotated[
         Key,
         Field(
-            description="The same key with the same input, user, session, type and metadata "
+            description="The same key with the same input, user, session, type, revision and metadata "
             "returns the first task; with others it is refused with 409. The header "
             "Idempotency-Key says the same.",
         ),
@@ -147,7 +157,19 @@ class TaskRequest(BaseModel):
             shared_session=self.shared_session,
             submitter=submitter,
             revision=revision,
+            chosen=self.revision,
         )
+
+    @model_validator(mode="after")
+    def _shared_by_no_preview(self) -> "TaskRequest":
+        """Others who go on with a session would be asked of a revision that they have not chosen."""
+        if self.revision and self.shared_session:
+            raise PydanticCustomError(
+                "shared_preview",
+                "sharedSession does not go with revision: others who go on with the session would be answered by "
+                "a revision that somebody else has chosen",
+            )
+        return self
 
 
 _KEY: Final = TypeAdapter(Key)

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from penstock import errors, names
 from penstock import task as tasks
 from penstock.names import AgentKey
-from penstock.task import Task
+from penstock.task import Submission, Task
 from penstock_runtime.gateway import (
     admitting,
     bodies,
@@ -29,9 +29,11 @@ from penstock_runtime.gateway.identities import Verb
 from penstock_runtime.gateway.problems import Problem
 from penstock_runtime.gateway.state import Gateway
 from penstock_store import keys
+from penstock_store.records import Admission
 from penstock_store.store import Store
 
 _LAST_EVENT: Final = (wire.LAST_ID_PART, wire.LAST_ID_PART)  # after it there can be none
+_NONE_OF_THEM: Final = "?"  # no hash, so the store takes no new task for it
 
 router: Final = APIRouter(default_response_class=Response)
 
@@ -86,7 +88,7 @@ async def submit(request: Request) -> Response:
     await _check(gateway, caller, Verb.SUBMIT, agent)
     wanted = await _read_request(request)
     trace_id = request.scope[boundary.STATE].trace_id
-    revision = await _chosen(gateway, caller, agent, wanted.revision)
+    revision, unclear = await _chosen_or_unclear(gateway, caller, agent, wanted)
     submission = wanted.submission(caller.tenant, trace_id, caller.person, revision)
     streamed, after = _wants_stream(request), _resume_after(request)
     with contextlib.ExitStack() as held:
@@ -94,7 +96,7 @@ async def submit(request: Request) -> Response:
             held.enter_context(gateway.streams.taken(caller))
         elif wanted.wait:
             held.enter_context(gateway.waits.taken(caller))
-        admission = await admitting.admit(gateway.store, agent, submission, gateway.now_ms)
+        admission = await _admitted(gateway, agent, submission, unclear)
         location = {"Location": f"/v1/tasks/{quote(admission.task, safe='')}"}
         if streamed:
             return _stream(gateway, caller.tenant, admission.task, after, held.pop_all(), location)
@@ -106,6 +108,30 @@ async def submit(request: Request) -> Response:
     if admission.existed or wanted.wait:
         task = await _present(gateway.store, task, known=not admission.existed)
     return _json(wire.task_document(task), 200 if task.status.ended else 202, location)
+
+
+async def _admitted(
+    gateway: Gateway, agent: AgentKey, submission: Submission, unclear: Problem | None
+) -> Admission:
+    """Admit a task; one whose revision is unclear by now is found by its key, or refused for that."""
+    try:
+        return await admitting.admit(gateway.store, agent, submission, gateway.now_ms)
+    except Problem as problem:
+        if unclear and problem.kind.slug == "preview-unavailable":
+            raise unclear from None
+        raise
+
+
+async def _chosen_or_unclear(
+    gateway: Gateway, caller: Caller, agent: AgentKey, wanted: bodies.TaskRequest
+) -> tuple[str, Problem | None]:
+    """What ``_chosen`` says; where a key may be that of a task, no revision and the refusal if it is of none."""
+    try:
+        return await _chosen(gateway, caller, agent, wanted.revision), None
+    except Problem as problem:
+        if problem.kind.slug != "invalid-body" or not wanted.idempotency_key:
+            raise
+        return _NONE_OF_THEM, problem
 
 
 async def _chosen(gateway: Gateway, caller: Caller, agent: AgentKey, text: str) -> str:

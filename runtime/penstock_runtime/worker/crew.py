@@ -144,6 +144,7 @@ class Crew:
         """Run one task. Whatever breaks in it, or in its end, ends this task and no other."""
         try:
             logs.bind_task(hold.task_id, hold.trace_id)
+            instrumentation.IN_PREVIEW.set(hold.claim.task.preview)
             async with self._turns:
                 hold.begin()
                 self.at_work += 1

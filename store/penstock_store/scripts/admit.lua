@@ -143,11 +143,14 @@ local function queued()
       claimed = claimed + (group and group.pending or 0)
     end
   end
-  count(route.stable)
-  if route.candidate ~= "" then count(route.candidate) end
+  local function of_each(counted)
+    counted(route.stable)
+    if route.candidate ~= "" then counted(route.candidate) end
+    if preview ~= "" and preview ~= route.stable and preview ~= route.candidate then counted(preview) end
+  end
+  of_each(count)
   if all < most_queued then return all end
-  count_claimed(route.stable)
-  if route.candidate ~= "" then count_claimed(route.candidate) end
+  of_each(count_claimed)
   return all - claimed
 end
 

@@ -90,6 +90,33 @@ async def test_one_that_is_tried_again_is_a_preview_again(agent, client):
     )
 
 
+async def test_a_resend_gets_its_task_whatever_the_version_means_by_now(agent, client):
+    first = (await preview(client, agent, "2.0", idempotencyKey="k")).json()["id"]
+    for versions in (
+        {STABLE: "2.0", CANARY: "2.0"},
+        {STABLE: "2.0", CANARY: "3.0"},
+        {STABLE: "1.0"},
+    ):
+        agent.versions = versions
+        await agent.set_route(canary=CANARY, percent=0)
+        again = await preview(client, agent, "2.0", idempotencyKey="k")
+        assert (again.status_code, again.json().get("id")) == (202, first), versions
+    assert slug_of(await preview(client, agent, "2.0", idempotencyKey="k", input="y")) == (
+        409,
+        "idempotency-key-reused",
+    )
+    for more in ({}, {"idempotencyKey": "another"}):
+        assert slug_of(await preview(client, agent, "2.0", **more)) == (400, "invalid-body")
+    refused = await preview(client, agent, "2.0", idempotencyKey="k", headers=None)
+    assert slug_of(refused) == (403, "agent-forbidden")
+
+
+async def test_a_session_for_several_users_is_begun_by_no_preview(agent, client):
+    refused = await preview(client, agent, session="s", sharedSession=True)
+    assert slug_of(refused) == (400, "invalid-body")
+    assert "sharedSession does not go with revision" in refused.json()["detail"]
+
+
 async def test_the_terminal_chooses_and_says_who_answers(agent, shared):
     where = ("-n", agent.key.namespace, "--gateway", shared.url, "--token", "ann-previews")
     process = await asyncio.create_subprocess_exec(

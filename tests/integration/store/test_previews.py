@@ -168,6 +168,20 @@ async def test_the_kill_switch_holds(desk):
     assert (await refused(desk)).problem == "agent-suspended"
 
 
+@pytest.mark.parametrize("former", [False, True])
+async def test_those_that_wait_are_bounded_at_a_former_revision_too(desk, former):
+    await canary(desk, max_queued=2)
+    if former:
+        standings = {CANARY: Standing.DRAINING}
+        await desk.set_route(canary="", standings=standings, max_queued=2)
+    for _ in range(2):
+        await preview(desk)
+    assert (await refused(desk)).problem == "queue-full"
+    await desk.claim_one(CANARY)
+    await preview(desk)
+    assert (await refused(desk)).problem == "queue-full"
+
+
 async def test_what_the_canary_may_do_to_the_world_holds_and_its_failures_do_not_count(desk):
     bound = {"failed": 1, "calls": 1, "once": {"refund": 1}}
     await canary(desk, harm=json.dumps(bound))
