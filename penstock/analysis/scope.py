@@ -32,7 +32,8 @@ class Scope:
     arms are compared. ``users``: the salt of the buckets by which stable's users are counted while nothing is
     tried; None where they are not. ``costs``: what stable's tasks cost is counted, by the hour. ``chosen``: the canary's
     tasks are those of users of rings, and all of stable's are their yardstick, whenever their sessions began.
-    ``rings``: beside those who are drawn, such users have the canary, and are watched by themselves.
+    ``rings``: beside those who are drawn, such users have the canary, and are watched by themselves. What was routed
+    before ``routed_from_ms`` is no sample, by the log's clock.
     """
 
     stable: str
@@ -49,11 +50,20 @@ class Scope:
     costs: bool = False
     chosen: bool = False
     rings: bool = False
+    routed_from_ms: int = 0
 
     @property
     def of_rings(self) -> "Scope | None":
-        """What is counted of users of rings beside all else; None where nobody has the canary for being of one."""
-        return replace(self, chosen=True, rings=False, compared=None) if self.rings else None
+        """What is counted of users of rings beside all else; None where nobody has the canary for being of one.
+
+        Their evidence begins with the attempt: what of their own stage ends late is judged as well.
+        """
+        if not self.rings:
+            return None
+        beside = replace(self, chosen=True, rings=False, compared=None)
+        if not self.began_ms:
+            return beside
+        return replace(beside, since_version=0, routed_from_ms=self.began_ms)
 
     @property
     def fine_ticks(self) -> int:
@@ -97,7 +107,8 @@ class Scope:
             return False
         if self.chosen:
             of_side = row.is_chosen or row.arm is Arm.STABLE
-            return of_side and row.route_version >= self.since_version
+            known = row.at_ms >= self.routed_from_ms and row.route_version >= self.since_version
+            return of_side and known
         return row.begin_version >= self.since_version and not row.is_chosen
 
     def begin_version(self, row: Row) -> int:

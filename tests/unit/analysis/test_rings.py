@@ -122,3 +122,22 @@ def test_the_clock_of_their_tasks_stands_still_under_the_kill_switch_too():
 def test_a_comeback_forgets_what_was_before_of_them_as_well():
     seen = folded(mixed(), BESIDE).observe(T + 5000)
     assert seen.since(T + 60_000).chosen.in_window(Arm.CANARY).tasks == 0
+
+
+def test_what_ends_late_of_their_stage_is_judged_in_the_steps_and_an_earlier_attempt_is_not():
+    """Their stage had route version 2, the steps begin with version 3; the attempt began at T."""
+    log = Log()
+    for number in range(40):
+        log.routed(f"e{number}", T - 4000 + number, **RING)
+    for number in range(40):
+        log.routed(f"r{number}", T + number * 10, **RING)
+        tried(log, f"s{number}", T + number * 10 + 5, arm=Arm.STABLE)
+    for number in range(40):
+        log.finished(f"r{number}", T + 20_000 + number, counting=Counting.ERROR, **RING)
+    scope = replace(BESIDE, since_version=3, began_ms=T)
+    seen = folded(log, scope).observe(T + 30_000)
+    assert seen.in_window(Arm.CANARY).tasks == 0
+    ours = seen.chosen.in_window(Arm.CANARY)
+    assert (ours.tasks, ours.errors) == (40, 40)
+    assert judged(seen.chosen) is CheckVerdict.BREACHED
+    assert folded(log, scope).observe(T + 2_000_000).chosen.in_window(Arm.CANARY).tasks == 0
