@@ -33,18 +33,19 @@ def _grows(field: str) -> fields.Rule:
     )
 
 
-#: A rejected canary gets no share until a retry (a larger attempt), or unless a later attempt
-#: of it was promoted meanwhile.
+#: A rejected canary gets no share, and no ring, until a retry (a larger attempt), or unless a later
+#: attempt of it was promoted meanwhile.
 _REJECTED_GETS_NOTHING: Final = fields.Rule(
     "!has(self.status) || !has(self.status.verdicts) || !has(self.status.canaryRevision) || "
-    "!has(self.status.share) || !has(self.status.share.percent) || "
-    "self.status.share.percent == 0 || "
+    "((!has(self.status.share) || !has(self.status.share.percent) || "
+    "self.status.share.percent == 0) && "
+    "(!has(self.status.rings) || self.status.rings.size() == 0)) || "
     "!self.status.verdicts.exists(v, v.result == 'Rejected' && "
     "v.revision == self.status.canaryRevision && has(v.attempt) && "
     "v.attempt >= (has(self.status.attempt) ? self.status.attempt : 0) && "
     "!self.status.verdicts.exists(w, w.result == 'Promoted' && w.revision == v.revision && "
     "has(w.attempt) && w.attempt > v.attempt))",
-    "a rejected revision gets no share unless status.attempt grows",
+    "a rejected revision gets no share and no ring unless status.attempt grows",
 )
 #: A verdict leaves the list only as the oldest of a full one.
 _REJECTION_STAYS: Final = fields.Rule(

@@ -10,6 +10,8 @@ pytestmark = pytest.mark.cluster
 
 # Far above what an operator of the same environment would write into an object of no agent.
 EPOCH = 1_000_000
+REJECTED = "a rejected revision gets no share and no ring unless status.attempt grows"
+RING = {"name": "staff", "at": "2026-11-21T10:00:00Z", "members": "0123456789ab"}
 
 
 def verdict(
@@ -93,7 +95,14 @@ async def reject(write, **status):
 async def test_a_rejected_canary_gets_no_share(write):
     await reject(write)
     answer = await write(share={"percent": 5})
-    assert "a rejected revision gets no share unless status.attempt grows" in (answer or "accepted")
+    assert REJECTED in (answer or "accepted")
+
+
+async def test_a_rejected_canary_gets_no_ring(write):
+    await reject(write)
+    answer = await write(share={"percent": 0}, rings=[RING])
+    assert REJECTED in (answer or "accepted")
+    assert await write(attempt=2, rings=[RING]) is None
 
 
 async def test_a_rejected_canary_gets_a_share_in_a_larger_attempt(write):
