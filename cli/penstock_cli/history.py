@@ -53,8 +53,12 @@ def _row(seen: Seen, record: Document) -> list[Cell]:
         (f"{name} ({version})" if version else name, "bold"),
         *((cell, "") for cell in cells),
         (said, _STYLES.get(told.result.value, "") if told else DIM),
-        (f"{told.percent} %" if told else "-", ""),
+        (_share(told) if told else "-", ""),
     ]
+
+
+def _share(told: Verdict) -> str:
+    return f"ring {told.ring}" if told.ring else f"{told.percent} %"
 
 
 def verdict(record: Document) -> Verdict | None:

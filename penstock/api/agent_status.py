@@ -103,7 +103,10 @@ class AgentSummary(Block):
     canary: Annotated[
         str, Field(max_length=63, description="The canary's name while there is one.")
     ] = ""
-    percent: Annotated[str, Field(max_length=8, description="The canary's share.")] = ""
+    percent: Annotated[
+        str,
+        Field(max_length=8, description="The canary's share; `rings` where only rings have it."),
+    ] = ""
     cost_today: Annotated[
         str,
         Field(

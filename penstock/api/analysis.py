@@ -341,6 +341,10 @@ class Verdict(Block):
         str | None, Field(max_length=32, description="The check that fired, if one did.")
     ] = None
     percent: Annotated[Percent, Field(description="Share it had.")] = 0
+    ring: Annotated[
+        str | None,
+        Field(max_length=32, description="The last ring that it had, where it had no share yet."),
+    ] = None
     tasks: Annotated[int, Field(ge=0, description="Tasks it had been given.")] = 0
     users: Annotated[int, Field(ge=0, description="Different users it had been given.")] = 0
     samples: Annotated[

@@ -133,6 +133,7 @@ def new_verdict(
         at=condition.timestamp(facts.now),
         check=check,
         percent=facts.percent,
+        ring=facts.ring or None,
         tasks=facts.situation.tasks,
         users=facts.situation.users,
         samples=_samples(facts, revision, reason, check) if result is Result.REJECTED else (),

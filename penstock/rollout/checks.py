@@ -161,7 +161,7 @@ def setpoint(facts: Facts) -> Move | None:
 def promote_requested(facts: Facts) -> Move | None:
     """Promote passes the present wait; promote-full passes all that is left."""
     if facts.asks(Verb.PROMOTE_FULL) or (facts.asks(Verb.PROMOTE) and facts.in_final_hold):
-        return Promote(Reason.REQUESTED, verdicts.promoted_by_request(facts.percent))
+        return Promote(Reason.REQUESTED, verdicts.promoted_by_request(facts.place))
     if not facts.asks(Verb.PROMOTE):
         return None
     if facts.owned is not None:

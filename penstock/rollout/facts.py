@@ -135,8 +135,12 @@ class Facts:
     @property
     def place(self) -> str:
         """Who is given the canary, for people: so many percent of the users, or a ring."""
-        given = self.status.rings if self.in_rings and self.status.chosen else ()
-        return f"{path.RING} {given[-1].name}" if given else f"{self.percent} %"
+        return f"{path.RING} {self.ring}" if self.ring else f"{self.percent} %"
+
+    @property
+    def ring(self) -> str:
+        """The present ring, which has the canary alone with those before it; empty without one."""
+        return self.status.rings[-1].name if self.in_rings and self.status.chosen else ""
 
     @property
     def owned(self) -> int | None:

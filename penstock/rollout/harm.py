@@ -175,8 +175,8 @@ def spend_cap(facts: Facts) -> Move | None:
         if facts.asks(Verb.PROMOTE):
             return _held(facts) or Resume(unbounded=True)
         if facts.asks(Verb.PROMOTE_FULL):
-            held = facts.status.held_percent or 0
-            promoted = Promote(Reason.REQUESTED, verdicts.promoted_by_request(held))
+            place = verdicts.back_at(facts, facts.status.held_percent or 0)
+            promoted = Promote(Reason.REQUESTED, verdicts.promoted_by_request(place))
             return _held(facts) or promoted
         stop = facts.suspension.stop
         until = condition.moment(stop.until) if stop and stop.until else None

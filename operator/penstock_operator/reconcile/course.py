@@ -305,10 +305,10 @@ def _version(world: World, split: Split) -> int:
 
 
 def targets(split: Split) -> list[TrafficTarget]:
-    """The report of a route: only revisions with a share, Stable first."""
+    """The report of a route: only revisions with a share, or with users of rings, Stable first."""
     found, percent = [], split.percent
     if split.stable and percent < 100:
         found.append(TrafficTarget(revision=split.stable, role=Role.STABLE, percent=100 - percent))
-    if split.canary and percent:
+    if split.tries:
         found.append(TrafficTarget(revision=split.canary, role=Role.CANARY, percent=percent))
     return found

@@ -10,7 +10,7 @@ from penstock.api.analysis import Verdict
 from penstock.api.condition import Condition, Status
 from penstock.api.reasons import ConditionType
 from penstock.rollout.situation import Pods
-from penstock.traffic import Arm, Standing
+from penstock.traffic import Arm, Split, Standing
 from penstock_operator.reconcile import (
     access,
     asked,
@@ -115,10 +115,16 @@ def _summary(world: World, course: Course, crews: tuple[Crew, ...]) -> AgentSumm
         queued=str(_waiting(world, crews)),
         error_percent=error_percent,
         canary=course.split.canary,
-        percent=str(course.split.percent) if course.split.canary else "",
+        percent=_percent(course.split),
         cost_today=spending.cost_today(world),
         budget=spending.fullest(world),
     )
+
+
+def _percent(split: Split) -> str:
+    if not split.canary:
+        return ""
+    return "rings" if split.chosen and not split.percent else str(split.percent)
 
 
 def _waiting(world: World, crews: tuple[Crew, ...]) -> int:

@@ -67,8 +67,7 @@ def stopped(facts: Facts, why: str) -> str:
 
 def resumed(facts: Facts, percent: int, move: moves.Resume) -> str:
     """It has users again; by a person's word, whatever it has spent, or for being no incident."""
-    so, rings = "", facts.status.rings if facts.in_rings else ()
-    place = f"ring {rings[-1].name}" if rings else f"{percent} %"
+    so, place = "", verdicts.back_at(facts, percent)
     if move.unbounded:
         spends = "spends what the Agent's own budgets allow"
         if facts.suspended_for == WaitReason.HARM_BUDGET_REACHED:

@@ -13,8 +13,9 @@ def held(facts: Facts) -> str:
     """Who holds the share, and how the steps go on; of all users, what makes it stable."""
     if facts.percent == EVERYBODY:
         return f"{facts.canary} gets all new work by spec.traffic.canaryPercent. {without_steps(facts)}"
+    chosen = ", and users of rings have it too" if facts.status.chosen else ""
     return (
-        f"{facts.canary} is held at {facts.percent} % by spec.traffic.canaryPercent. "
+        f"{facts.canary} is held at {facts.percent} % by spec.traffic.canaryPercent{chosen}. "
         f"Go on with the steps: {commands.resume_steps(facts.situation)}"
     )
 

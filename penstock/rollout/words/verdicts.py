@@ -175,9 +175,15 @@ def returned(revision: str, stable: str) -> str:
     )
 
 
-def promoted_by_request(percent: int) -> str:
+def promoted_by_request(place: str) -> str:
     """A person ended the rollout."""
-    return f"promoted from {percent} % by request"
+    return f"promoted from {place} by request"
+
+
+def back_at(facts: Facts, percent: int) -> str:
+    """Where a canary that is off for a while comes back to: its ring, or its share."""
+    rings = facts.status.rings if facts.in_rings else ()
+    return f"ring {rings[-1].name}" if rings else f"{percent} %"
 
 
 def promoted_by_undo(left: Sequence[str]) -> str:
@@ -190,6 +196,6 @@ def all_passed(facts: Facts) -> str:
     counts = facts.status.analysis
     observed = facts.observation
     if observed is None:
-        return f"promoted from {facts.percent} %: all steps passed ({counts.canary.tasks} tasks)"
+        return f"promoted from {facts.place}: all steps passed ({counts.canary.tasks} tasks)"
     shown = "; ".join(f"{check.name} {findings.of_canary(check)}" for check in facts.checks)
-    return f"promoted from {facts.percent} %: all steps and the final hold passed; {shown}"
+    return f"promoted from {facts.place}: all steps and the final hold passed; {shown}"

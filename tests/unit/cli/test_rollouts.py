@@ -315,3 +315,13 @@ def test_history_has_the_newest_first_with_its_verdict():
     items = history.document(seen)["items"]
     assert [item["served"] for item in items if item["name"] == S] == [1]
     assert max(map(len, [head, *rows])) <= 80
+
+
+def test_history_names_the_ring_of_who_had_no_share_yet():
+    seen = read(STATES["rejected"]())
+    told = seen.status.verdicts[-1].wire() | {"percent": 0, "ring": "staff"}
+    seen.documents.records[-1]["metadata"]["annotations"] = {
+        names.ANNOTATION_VERDICT: json.dumps(told)
+    }
+    (row,) = [row for row in printed(history.lines(seen, 80)).splitlines() if "✗" in row]
+    assert row.rstrip().endswith("ring staff")

@@ -114,6 +114,9 @@ def test_they_stay_in_it_while_the_percentage_counts():
 
 def test_the_agent_says_whom_its_new_revision_serves():
     status = plan_agent(in_ring()).agent_status
+    shares = [(one.revision, one.percent) for one in status.traffic.targets]
+    assert shares == [(cut(V1).name, 100), (cut(V2).name, 0)]
+    assert status.summary.percent == "rings"
     told = condition.find(status.conditions, "UpToDate")
     assert (told.reason, told.message) == (
         "CandidateInProgress",

@@ -17,6 +17,7 @@ from penstock.api.rollout import AgentRolloutStatus
 from penstock.api.strategy import FirstRevision, OnDeadline, Strategy
 from penstock.rollout.capacity import Capacity
 from penstock.traffic import Arm
+from tests.unit.rollout.test_money import bounded, refused
 from tests.unit.rollout.world import (
     BAD,
     C2,
@@ -224,6 +225,26 @@ def test_promote_passes_a_ring_then_the_next_one_then_comes_the_first_step():
 
 def test_promote_full_gives_it_to_everybody():
     assert in_ring().ask("promote-full").decide().promoted == C
+
+
+def test_who_promotes_or_aborts_is_told_the_ring_and_no_share():
+    world = in_ring().ask("promote-full").decide()
+    assert world.verdicts[-1].message == "promoted from ring staff by request"
+    assert (world.verdicts[-1].ring, world.verdicts[-1].percent) == ("staff", 0)
+    assert in_ring().ask("abort").decide().verdicts[-1].ring == "staff"
+    assert in_ring().set(20).decide().ask("abort").decide().verdicts[-1].ring is None
+
+
+def test_who_promotes_one_that_was_stopped_in_its_ring_is_told_the_ring():
+    world = refused(bounded(in_ring(), canarySpendCapUSD="20").decide()).after(1).decide()
+    assert (world.source, picks(world, "u1")) == ("Suspended", S)
+    world.ask("promote-full").decide()
+    assert world.verdicts[-1].message == "promoted from ring staff by request"
+
+
+def test_a_share_that_is_set_tells_that_rings_have_it_as_well():
+    said = in_ring().set(20).decide().message("Ready")
+    assert "is held at 20 % by spec.traffic.canaryPercent, and users of rings have it too." in said
 
 
 def test_abort_takes_it_from_its_ring():
