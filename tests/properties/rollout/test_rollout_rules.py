@@ -97,7 +97,9 @@ class Rollout(RuleBasedStateMachine):
         if after.chosen and after.stage is Stage.RINGS:
             assert after.share.percent == 0
         if len(new) > len(old):
-            assert before.stage in (Stage.SHADOW, Stage.RINGS)
+            fresh = before.stage is Stage.STEPS and before.step_started_at is None
+            late = fresh and before.route_version == before.analysis.since_version
+            assert late or before.stage in (Stage.SHADOW, Stage.RINGS)
             self.check_opened(before, after)
 
     def check_opened(self, before, after):
