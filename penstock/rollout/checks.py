@@ -8,7 +8,17 @@ from penstock.api.analysis import Reason
 from penstock.api.reasons import WaitReason
 from penstock.api.rollout import Source
 from penstock.api.strategy import StepApproval
-from penstock.rollout import cancels, former, gates, misfits, path, refusals, ring_stage
+from penstock.rollout import (
+    cancels,
+    drawn_users,
+    former,
+    gates,
+    misfits,
+    path,
+    refusals,
+    ring_stage,
+)
+from penstock.rollout.comparing import comparing
 from penstock.rollout.facts import COMPARABLE_PERCENT, Facts
 from penstock.rollout.moves import (
     Adopt,
@@ -31,7 +41,7 @@ from penstock.rollout.moves import (
 from penstock.rollout.requests import Verb
 from penstock.rollout.situation import Pods
 from penstock.rollout.words import alone as alone_words
-from penstock.rollout.words import answers, verdicts, waits
+from penstock.rollout.words import answers, compared, verdicts, waits
 from penstock.rollout.words import misfits as misfit_words
 from penstock.rollout.words import setpoints as setpoint_words
 from penstock.traffic import Arm
@@ -241,9 +251,14 @@ def evidence_unclear(facts: Facts) -> Move | None:
 def evidence_suspect(facts: Facts) -> Move | None:
     """Over a limit, on too few tasks to be sure: more of them will tell.
 
-    Where windows condemn nobody, a breach is that, too, until the comparison has proven it.
+    Where windows condemn nobody, a breach is that, too, until the comparison has proven it. One that may be that of
+    its users is left to a person.
     """
     check = facts.first_check(CheckVerdict.SUSPECT, CheckVerdict.BREACHED)
+    known = comparing(facts)
+    if drawn_users.breach(facts) and known and known.strengths.by_few:
+        said = partial(compared.suspected, strengths=known.strengths)
+        return Wait(WaitReason.ANALYSIS_UNCLEAR, said)
     return (
         Wait(WaitReason.AWAITING_EVIDENCE, partial(waits.suspect, check=check)) if check else None
     )

@@ -1,15 +1,25 @@
 """Whether a canary does any harm: it is taken off for a while, comes back, or is rejected."""
 
+import math
 from typing import Final
 
 from penstock.analysis import guardrails
+from penstock.analysis.comparison.judge import Strength
 from penstock.analysis.evidence import Observation
 from penstock.analysis.guardrails import CheckVerdict, Finding
 from penstock.api import condition
 from penstock.api.analysis import OnSharedIncident, OnStable, Reason
 from penstock.api.comparison import OnRegression
 from penstock.api.reasons import WaitReason
-from penstock.rollout import capacity, findings, harm_budget, holds, misfits, spending
+from penstock.rollout import (
+    capacity,
+    drawn_users,
+    findings,
+    harm_budget,
+    holds,
+    misfits,
+    spending,
+)
 from penstock.rollout.comparing import (
     REASONS,
     check_name,
@@ -116,28 +126,72 @@ def not_comparable(facts: Facts) -> Move | None:
 
     When stable, with all users, is well, the canary comes back to a share at which it can be
     compared, and is on trial there until both have enough tasks: outages come in rows. What is bad
-    after that, still without a rival, is its own; unless stable's few tasks fail too.
+    after that, still without a rival, is its own; unless stable's few tasks fail too. The same where the users
+    who were drawn may be why, of whom the others are no measure: see ``_over_with_its_users``.
     """
     if facts.suspended_for == WaitReason.NOT_COMPARABLE:
-        over = facts.stable_over if misfits.last(facts) else None
-        if over:
-            return _resume(facts, misfit=over)
-        if not _stable_proved_well(facts):
-            return Wait(WaitReason.NOT_COMPARABLE, waits.awaits_comparison)
-        return _resume(facts)
-    check = _of_rings(facts, CheckVerdict.UNCOMPARED) or facts.first_check(CheckVerdict.UNCOMPARED)
+        return _back_when_stable_is_well(facts)
+    check = _not_attributable(facts)
     if check is None or not facts.exposed or facts.halted:
         return None
-    if _condemning(facts) if check.chosen else facts.first_check(CheckVerdict.BREACHED):
-        return None  # condemned below, for what can be compared
+    if held := drawn_users.held(facts, check):
+        return _over_with_its_users(facts, check, held)
     again, comparable = facts.suspension.uncompared, facts.percent <= COMPARABLE_PERCENT
     if comparable and facts.on_trial:
         return None  # nothing raises it until stable has tasks enough, which then tell
+    if comparable and drawn_users.fail_on_stable(facts, check):
+        return None  # stable does no better with them, so that it is left to a person
     proven = check.chosen or not windows_only_suspend(facts) or _is_over(facts, check)
     if comparable and proven and again >= (MOST_UNCOMPARED if check.stable_above else 1):
         message = verdicts.uncompared_again(facts.place, check)
         return Reject(findings.reason(check), message, check.name)
     return Suspend(WaitReason.NOT_COMPARABLE, verdicts.no_rival(check))
+
+
+def _back_when_stable_is_well(facts: Facts) -> Move:
+    over = facts.stable_over if misfits.last(facts) else None
+    if over:
+        return _resume(facts, misfit=over)
+    if not _stable_proved_well(facts) or drawn_users.awaited(facts):
+        return Wait(WaitReason.NOT_COMPARABLE, waits.awaits_comparison)
+    return _resume(facts)
+
+
+def _not_attributable(facts: Facts) -> Finding | None:
+    """A limit that is broken, nobody can say by whose fault; none where what can be compared is condemned below."""
+    ringed = _of_rings(facts, CheckVerdict.UNCOMPARED)
+    if ringed:
+        return None if _condemning(facts) else ringed
+    if held := drawn_users.breach(facts):
+        return held
+    breached = facts.first_check(CheckVerdict.BREACHED)
+    return None if breached else facts.first_check(CheckVerdict.UNCOMPARED)
+
+
+def _over_with_its_users(facts: Facts, check: Finding, held: Strength) -> Move | None:
+    """Over a limit, and the users who were drawn may be why: they go to stable, which then tells of them.
+
+    Who fails there as much is left on the canary. One that fails clearly more with the same users, also
+    after they were off, is rejected. What stays unknown takes them off a few times, then a person is asked.
+    """
+    same, again = drawn_users.same_users(facts, check), facts.suspension.uncompared
+    breached = check.verdict is CheckVerdict.BREACHED
+    comparable = facts.percent <= COMPARABLE_PERCENT
+    if breached and drawn_users.fail_on_stable(facts, check):
+        return None  # stable does no better with them: held below
+    proven = same is not None and _is_over(facts, check) and same.evidence() >= _needed(facts)
+    if comparable and proven and again >= (MOST_UNCOMPARED if check.stable_above else 1):
+        message = verdicts.same_users_again(facts.place, check, same)
+        return Reject(findings.reason(check), message, check.name)
+    if comparable and (facts.on_trial or (breached and again >= MOST_UNCOMPARED)):
+        return None
+    return Suspend(WaitReason.NOT_COMPARABLE, verdicts.may_be_users(check, held, same))
+
+
+def _needed(facts: Facts) -> float:
+    """From where on evidence over a limit condemns."""
+    known = comparing(facts)
+    return known.strengths.needed[1] if known else math.inf
 
 
 def _stable_proved_well(facts: Facts) -> bool:

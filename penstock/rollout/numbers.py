@@ -14,7 +14,7 @@ from penstock.api.analysis import AnalysisStatus, ArmCounts, CheckReport, Yardst
 from penstock.api.comparison import ComparisonStatus, StableUsers
 from penstock.api.costs import StableCosts
 from penstock.api.rollout import AgentRolloutStatus
-from penstock.rollout import cancels, findings, gated, harm_budget, misfits, path
+from penstock.rollout import cancels, drawn_users, findings, gated, harm_budget, misfits, path
 from penstock.rollout.comparing import check_name, comparing, measuring
 from penstock.rollout.facts import COMPARABLE_PERCENT, Facts
 from penstock.rollout.words import compared
@@ -141,6 +141,8 @@ def _cancels(facts: Facts) -> list[CheckReport]:
 def _word(strengths: Strengths, observed: Observation, one: Strength) -> str:
     if not all(compared.has_tasks(observed, one.name, arm) for arm in Arm):
         return CheckVerdict.NO_DATA.value
+    if drawn_users.counts(strengths, one):
+        return CheckVerdict.SUSPECT.value
     if not strengths.suspicious or one is not strengths.strongest:
         return CheckVerdict.PASSING.value
     return (CheckVerdict.BREACHED if strengths.condemns else CheckVerdict.SUSPECT).value

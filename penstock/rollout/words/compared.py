@@ -48,8 +48,10 @@ def odds(evidence: float) -> str:
 
 
 def strength(strengths: Strengths, one: Strength) -> str:
-    """How strong evidence must be, and how strong it is."""
-    return f"{odds(strengths.needed[0])} worse, now {odds(one.worse)}"
+    """How strong evidence must be, and how strong it is; where it is held, for which bucket of users first."""
+    held = one.bucket is not None
+    said = f"{odds(strengths.needed[0])} worse, now {odds(one.alone if held else one.worse)}"
+    return f"{said}, held: bucket {one.bucket}" if held else said
 
 
 def worse(percent: int, observed: Observation, strengths: Strengths) -> str:

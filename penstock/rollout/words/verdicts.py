@@ -3,13 +3,20 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from penstock.analysis.comparison.crossing import Crossing
+from penstock.analysis.comparison.judge import Strength
 from penstock.analysis.guardrails import Finding
 from penstock.api import budgets
 from penstock.api.analysis import Result, Verdict
 from penstock.api.sample import Sample
 from penstock.money.ledger import Limit, Scope, Stop, Window
 from penstock.rollout import commands, findings, harm_budget
-from penstock.rollout.facts import UNAVAILABLE_SECONDS, Facts
+from penstock.rollout.facts import (
+    COMPARABLE_PERCENT,
+    MOST_UNCOMPARED,
+    UNAVAILABLE_SECONDS,
+    Facts,
+)
 from penstock.rollout.requests import Verb
 from penstock.rollout.words import alone
 
@@ -19,6 +26,9 @@ REJECTED_BEFORE: Final = "rejected before"
 LACKS_ROWS: Final = (
     "outcome rows were lost before they were counted, so nobody is condemned on that"
 )
+
+#: What follows where it is not known how the same users do on stable.
+TRIED_AGAIN: Final = f"a person is asked where it is over the limit {MOST_UNCOMPARED} times more"
 
 # --------------------------------------------------------------------------- taken off for a while
 
@@ -54,6 +64,18 @@ def lacks_rows(check: Finding) -> str:
 def no_rival(check: Finding) -> str:
     """Over a limit with nobody to compare with."""
     return f"{findings.line(check)}: stable has too few tasks to compare with"
+
+
+def may_be_users(check: Finding, held: Strength, same: Crossing | None) -> str:
+    """Over a limit, and the users who were drawn may be why."""
+    then = (
+        "rejected where the same users fail on it again and not on stable" if same else TRIED_AGAIN
+    )
+    return (
+        f"{findings.line(check)}: that may be the users it happens to have, first of all those of bucket "
+        f"{held.bucket}, so nobody is condemned for it yet; they are on stable until that is seen to be well, then it is "
+        f"tried again at {COMPARABLE_PERCENT} % at most, and {then}"
+    )
 
 
 def used_up(stop: Stop, facts: Facts) -> str:
@@ -113,6 +135,12 @@ def uncompared_again(place: str, check: Finding) -> str:
     """It broke a guardrail without a rival, and stable was well."""
     again = "it was taken off for this before, and stable was well while it had all users"
     return f"{breached(place, check)}; {again}"
+
+
+def same_users_again(place: str, check: Finding, same: Crossing | None) -> str:
+    """It broke a limit again with users who did well on stable."""
+    rate = f" in {100 * same.rate:.1f} % of their tasks" if same and same.rate is not None else ""
+    return f"{breached(place, check)}; it was taken off for this before, and the same users failed on stable{rate}"
 
 
 def undone(place: str, goal: str) -> str:
