@@ -1,5 +1,6 @@
 """``penstock copies``: on which calls copies went another way than stable's task, as the terminal shows it."""
 
+import asyncio
 import json
 import sys
 from collections import Counter
@@ -7,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
-from penstock_cli import gateway, listing, options, tables
+from penstock_cli import gateway, listing, looking, options, places, tables
+from penstock_cli.exits import Exit, Stopped
 
 Document = dict[str, Any]
 _DIGITS: Final = 12  # of a digest; all of it is in JSON
@@ -21,11 +23,15 @@ _WORDS: Final = {
 
 
 def show(place: options.Place, agent: str, revision: str, *, as_json: bool) -> None:
-    """Print the copies of a canary that went another way, the newest first, call by call.
+    """Print the copies of a revision that went another way, the newest first, call by call.
+
+    Args:
+        revision: its name or hash; empty: the canary of the AgentRollout, which kubectl reads.
 
     Raises:
-        Stopped: they could not be read.
+        Stopped: they could not be read, or no revision was named and there is no canary.
     """
+    revision = revision or _canary(place, agent)
 
     async def fetch(http: Any, namespace: str) -> list[Document]:
         path = f"/v1/namespaces/{quote(namespace, safe='')}/agents/{quote(agent, safe='')}/copies"
@@ -42,6 +48,18 @@ def show(place: options.Place, agent: str, revision: str, *, as_json: bool) -> N
     if not items:
         told = f"penstock: no copy of {revision} is kept that went another way"
         print(told, file=sys.stderr)
+
+
+def _canary(place: options.Place, agent: str) -> str:
+    """The name of an Agent's canary."""
+    looker = looking.Looker(places.cluster(place), place.namespace)
+    seen = asyncio.run(looker.look(agent))
+    if seen.canary:
+        return seen.canary
+    there = ", ".join(seen.reported) or "none"
+    raise Stopped(
+        Exit.USAGE, f"Agent {agent} has no canary now; say --revision with one of: {there}"
+    )
 
 
 def _rows(items: Sequence[Document]) -> Iterator[list[str]]:

@@ -221,6 +221,7 @@ def _described(found: Document) -> Iterator[str]:
         "digest": found["digest"],
         "reason": found["reason"],
         "user": found["user"],
+        "session": found["session"],
         "submitter": found["submitter"],
         "asked": found["askedAt"],
         "deadline": f"{found['deadline']}, then {found['onTimeout']}",

@@ -100,21 +100,28 @@ def _approved(one: Document) -> str:
 
 
 def _summed(found: Document) -> Iterator[str]:
-    """How many were done for how many users, of how much; and how many may have been."""
+    """How many were done for how many users, of how much; and how many may have been, and of how much."""
     done = [one for one in found["items"] if one["state"] == "Done"]
     users = {one["user"] for one in [*done, *found["unknown"]] if one["user"]}
-    amounts: dict[str, Decimal] = defaultdict(Decimal)
-    for one in done:
-        if one["amount"]:
-            amounts[one["tool"]] += Decimal(one["amount"])
-    much = "".join(f"; {tool} {_short(amount)}" for tool, amount in sorted(amounts.items()))
     plural = "" if len(users) == 1 else "s"
+    much = _much(done) + _much(found["unknown"], " unknown")
     yield f"{len(done)} done, {len(found['unknown'])} unknown, for {len(users)} user{plural}{much}"
     own = [one for one in [*found["unknown"], *done] if not one["compensates"]]
     states = Counter(one.get("undone", "") for one in own)
     if states.keys() - {""}:
         told = (f"{count} {_UNDONE[state]}" for state in _UNDONE if (count := states[state]))
         yield f"of those {len(own)}: {', '.join(told)}"
+
+
+def _much(calls: Sequence[Document], whether: str = "") -> str:
+    """Of how much the calls of each tool are."""
+    amounts: dict[str, Decimal] = defaultdict(Decimal)
+    for one in calls:
+        if one["amount"]:
+            amounts[one["tool"]] += Decimal(one["amount"])
+    return "".join(
+        f"; {tool} {_short(amount)}{whether}" for tool, amount in sorted(amounts.items())
+    )
 
 
 def _short(amount: Decimal) -> str:

@@ -26,7 +26,7 @@ def erase(place: options.Place, agent: str, user: str, *, is_sure: bool, as_json
         is_sure: nobody is asked first.
 
     Raises:
-        Stopped: the person does not stand by it, it was refused, or tasks of the user go on.
+        Stopped: the person does not stand by it, it was refused, nothing of the user was found, or tasks of his go on.
     """
     if not is_sure:
         prompting.stand_by(
@@ -35,7 +35,13 @@ def erase(place: options.Place, agent: str, user: str, *, is_sure: bool, as_json
             unasked="nothing was erased: nobody is at this terminal to ask; say --yes",
         )
     erased = listing.run_at(place, lambda http, namespace: _erased(http, namespace, agent, user))
-    print(json.dumps(erased, indent=2) if as_json else _said(erased, agent, user))
+    if as_json:
+        print(json.dumps(erased, indent=2))
+    if not any(erased[kind] for kind in (*dict(_KINDS), "goingOn")):
+        sentence = f"nothing of a user {user} was found in {agent}; check the spelling"
+        raise Stopped(Exit.REFUSED, sentence)
+    if not as_json:
+        print(_said(erased, agent, user))
     if going_on := erased["goingOn"]:
         tasks = "1 task goes on and is" if going_on == 1 else f"{going_on} tasks go on and are"
         sentence = (

@@ -1,6 +1,5 @@
 """``penstock escalations``: what waits for a person, and the person's word. Imports when it runs."""
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -60,12 +59,6 @@ def show(
     commands.carry_out(lambda: deciding.show(place, identifier, as_json=output == "json"))
 
 
-class Remember(StrEnum):
-    """For what else an approval holds."""
-
-    SESSION = "session"
-
-
 @app.command(epilog=exits.MEANING)
 @options.at_gateway
 def approve(
@@ -78,20 +71,24 @@ def approve(
         str, typer.Option(metavar="JSON", help="Other arguments than the model's, an object.")
     ] = "",
     remember: Annotated[
-        Remember | None,
+        str,
         typer.Option(
+            metavar="session",
             help="Also for those further calls of the session that show prints under remember.",
         ),
-    ] = None,
+    ] = "",
     output: options.Output = "text",
 ) -> None:
     """Have the call made."""
     options.check_output(output)
     options.check_text("ID", identifier)
+    if remember not in ("", "session"):
+        raise typer.BadParameter(f"{remember!r} is not session", param_hint="--remember")
     from penstock_cli import deciding
 
-    kept = remember.value.capitalize() if remember else ""
-    said = deciding.Word("Approve", note=note, arguments=arguments, digest=digest, remember=kept)
+    said = deciding.Word(
+        "Approve", note=note, arguments=arguments, digest=digest, remember=remember.capitalize()
+    )
     commands.carry_out(lambda: deciding.decide(place, identifier, said, as_json=output == "json"))
 
 

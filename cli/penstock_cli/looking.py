@@ -76,7 +76,18 @@ class Looker:
         sentence = (
             f"there is no AgentRollout {name}, nor one for an Agent {name}; there are: {there}"
         )
-        raise Stopped(Exit.REFUSED, sentence)
+        raise Stopped(Exit.REFUSED, await self._without(name, where) or sentence)
+
+    async def _without(self, name: str, where: list[str]) -> str:
+        """What there is of an Agent that has no AgentRollout, in words; empty where there is no such Agent."""
+        agent = await self._try({}, "the Agent", AGENTS, name, *where)
+        if not agent:
+            return ""
+        namespace = agent["metadata"]["namespace"]
+        return (
+            f"Agent {name} has no AgentRollout, so its changes go to everybody at once. See it: kubectl describe "
+            f"agent {name} -n {namespace}; what a change would do: penstock plan -f FILE"
+        )
 
     async def _try(self, missing: dict[str, str], what: str, *words: str) -> dict[str, Any]:
         """What can be read; of what cannot it is noted why, since the rest says enough."""

@@ -185,7 +185,7 @@ def compensate(
 def show_copies(
     place: options.Place,
     agent: Annotated[str, typer.Argument(metavar="AGENT", help="Its name.")],
-    revision: Annotated[str, typer.Option(help="The canary: its name or hash.")],
+    revision: Annotated[str, typer.Option(help="Its name or hash; else the canary.")] = "",
     output: options.Output = "text",
 ) -> None:
     """Show on which calls copies of tasks went another way than stable's, by tool and digest."""

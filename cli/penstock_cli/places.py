@@ -150,10 +150,14 @@ async def _service(place: options.Place, context: str) -> Target:
 
 
 def _unknown(place: options.Place, reason: str) -> str:
-    here = "" if place.is_cluster else f"no local environment runs in {place.state_dir}, and "
+    local = not place.is_cluster
+    here = f"no local environment runs in {place.state_dir}, and " if local else ""
+    other = (
+        "name the folder of one that runs (--state-dir, or PENSTOCK_STATE_DIR), " if local else ""
+    )
     return (
         f"no gateway is known: {here}{reason}. Install Penstock there, start a local environment "
-        f"(penstock dev up), or {_SAY}."
+        f"(penstock dev up), {other}or {_SAY}."
     )
 
 

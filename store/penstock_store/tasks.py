@@ -187,8 +187,10 @@ def not_found(agent: AgentKey) -> AdmissionRefused:
 
 #: Why a revision takes no preview, and what helps.
 _NO_PREVIEW: Final = {
-    "closed": "revision {name} has no workers any more: apply its template again, or go back to it with penstock undo",
-    "rejected": "revision {name} was rejected, and its workers take no work: give it another attempt with penstock retry",
+    "closed": "revision {name} has no workers any more: where it was rejected, give it another attempt with "
+    "penstock retry {agent.name} --revision {name} -n {agent.namespace}; else apply its template again, or go back to it with penstock undo",
+    "rejected": "revision {name} was rejected, and its workers take no work: give it another attempt with "
+    "penstock retry {agent.name} --revision {name} -n {agent.namespace}",
     "bounded": "revision {name} has done as much as analysis.harm lets a canary do: raise that first",
     "no-workers": "no worker of {name} was heard in the last minute: kubectl get pods -n {agent.namespace} "
     "-l {label}={agent.name},{of_revision}={hash} shows them; one that sleeps (scaling.minReplicas 0) has none",

@@ -244,7 +244,7 @@ def refused(became: Decided, after: Escalation) -> Problem:
         return Problem("escalation-unconfirmed", detail)
     if became is Decided.FORGETS:
         detail = (
-            "An approval of this call holds for no further ones: its rules do not all allow that, or it has no session. "
+            "Its rules do not all allow that, or its task has no session. "
             "Nothing was decided; approve it alone."
         )
         return Problem("escalation-not-remembered", detail)

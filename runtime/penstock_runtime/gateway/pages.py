@@ -69,6 +69,7 @@ def _call(found: Escalation) -> str:
         "Tool": found.tool,
         "Why you are asked": found.ask.why,
         "For the user": found.user,
+        "In the session": found.session,
         "Submitted by": found.submitter,
         "Revision": names.revision_name(found.agent.name, found.revision),
         "What the task has cost so far": f"{usd(found.usage.cost_micro_usd)} USD",

@@ -76,6 +76,15 @@ async def test_it_says_how_much_was_erased_and_that_a_task_goes_on(shared, agent
     assert (code, "1 ended task, 0 sessions, 0 calls" in said) == (0, True)
 
 
+async def test_where_nothing_of_a_user_is_found_the_spelling_is_doubted(shared, agent):
+    code, said, beside = await erase(shared, agent, "nosuch", "--yes")
+    assert (code, said) == (3, "")
+    told = f"nothing of a user nosuch was found in {agent.key.name}; check the spelling"
+    assert told in beside
+    code, said, beside = await erase(shared, agent, "nosuch", "--yes", "-o", "json")
+    assert (code, json.loads(said)["tasks"], told in beside) == (3, 0, True)
+
+
 async def test_an_agent_that_is_not_there_and_nobody_are_refused(shared, agent):
     code, _, beside = await erase(shared, agent, "", "--yes")
     assert (code, "names nobody" in beside) == (2, True)

@@ -77,10 +77,11 @@ async def park(agent, claim, **more):
     assert said is Directive.CONTINUE
 
 
-async def waits(shared, agent, user="u-1", token="the-shop", **more):
+async def waits(shared, agent, user="u-1", token="the-shop", session="", **more):
     """A task whose call waits; the escalation's id."""
+    body = {"input": "x", "user": user} | ({"session": session} if session else {})
     async with shared.client(token) as client:
-        submitted = await client.post(agent.tasks, json={"input": "x", "user": user})
+        submitted = await client.post(agent.tasks, json=body)
         [claim] = await agent.claim()
         await park(agent, claim, **more)
         task = (await client.get(f"/v1/tasks/{submitted.json()['id']}")).json()
@@ -277,11 +278,15 @@ async def penstock(shared, token, *arguments):
 
 
 async def test_the_terminal_lists_shows_and_decides(shared, agent):
-    first, second = [await waits(shared, agent, user=f"u-{number}") for number in range(2)]
+    first, second = [
+        await waits(shared, agent, user=f"u-{number}", session=f"s-of-u-{number}")
+        for number in range(2)
+    ]
     code, said, _ = await penstock(shared, "ann-of-finance", "list", agent.key.name, "-n", "shop")
     assert (code, [line.split()[0] for line in said.splitlines()]) == (0, ["ID", first, second])
     code, said, _ = await penstock(shared, "ann-of-finance", "show", first)
     assert (code, "user: I want my money back." in said) == (0, True)
+    assert "\nsession:     s-of-u-0\n" in said
     code, said, _ = await penstock(
         shared, "ann-of-finance", "approve", first, "--arguments", '{"amount": 100}'
     )
@@ -357,7 +362,7 @@ async def test_effects_are_listed_unknown_ones_first_and_summed_up(shared, agent
     lines = said.splitlines()
     assert [line.split()[0] for line in lines[1:5]] == ["Unknown", "Unknown", "Done", "Done"]
     assert [line.split()[3] for line in lines[1:5]] == ["150"] * 4
-    assert lines[-1] == "2 done, 2 unknown, for 2 users; refund 300"
+    assert lines[-1] == "2 done, 2 unknown, for 2 users; refund 300; refund 300 unknown"
     for command, remark in (
         (("effects", "typo"), "penstock: no call of an agent typo fits; check its name\n"),
         (("escalations", "list", "typo"), "penstock: no call that waits fits\n"),

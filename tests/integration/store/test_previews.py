@@ -133,14 +133,25 @@ async def test_one_whose_worker_is_gone_goes_on_at_its_own_revision(desk):
 
 @pytest.mark.parametrize(
     ("standing", "says"),
-    [("Rejected", "penstock retry"), ("Closed", "has no workers any more")],
+    [
+        (
+            "Rejected",
+            "was rejected, and its workers take no work: give it another attempt with {retry}",
+        ),
+        (
+            "Closed",
+            "has no workers any more: where it was rejected, give it another attempt with {retry};",
+        ),
+    ],
 )
 async def test_a_revision_that_takes_no_work_is_refused_with_what_helps(desk, standing, says):
     await canary(desk)
     await desk.set_route(canary="", percent=0, standings={CANARY: Standing(standing)})
     refusal = await refused(desk)
     assert refusal.problem == "preview-unavailable"
-    assert says in refusal.detail
+    name, namespace = desk.agent.name, desk.agent.namespace
+    retry = f"penstock retry {name} --revision {name}-{CANARY} -n {namespace}"
+    assert says.format(retry=retry) in refusal.detail
 
 
 async def test_one_that_nobody_knows_is_refused(desk):

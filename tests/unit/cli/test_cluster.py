@@ -139,7 +139,8 @@ def test_without_kubectl_it_is_said_what_was_looked_for_and_what_to_do(run):
     assert done.stderr == (
         "penstock: no gateway is known: no local environment runs in .penstock, and there is no "
         "cluster to look in: kubectl is not on the PATH. Install Penstock there, start a local "
-        "environment (penstock dev up), or say where it is: --gateway and --token, or "
+        "environment (penstock dev up), name the folder of one that runs (--state-dir, or "
+        "PENSTOCK_STATE_DIR), or say where it is: --gateway and --token, or "
         "PENSTOCK_GATEWAY_URL and PENSTOCK_TOKEN.\n"
     )
 

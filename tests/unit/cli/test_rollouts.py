@@ -180,6 +180,28 @@ def test_one_for_an_agent_is_found_by_the_agents_name(run, kubectl, shop):
     done = run("get", "nobody")
     assert (done.returncode, done.stdout) == (3, "")
     assert "there is no AgentRollout nobody, nor one for an Agent nobody" in done.stderr
+    alone = {"metadata": {"name": "nobody", "namespace": "shop"}}
+    kubectl.answer("get agents.penstock.dev nobody", alone)
+    done = run("explain", "nobody")
+    assert done.returncode == 3
+    assert "Agent nobody has no AgentRollout, so its changes go to everybody at once" in done.stderr
+    assert "kubectl describe agent nobody -n shop" in done.stderr
+    assert "penstock plan" in done.stderr
+
+
+def test_without_a_revision_the_copies_of_the_canary_are_meant(run, kubectl, gateway, shop):
+    reached = {"PENSTOCK_GATEWAY_URL": f"http://127.0.0.1:{gateway.port}", "PENSTOCK_TOKEN": "t"}
+    done = run("copies", "support", **reached)
+    assert (done.returncode, f"no copy of {C} is kept" in done.stderr) == (0, True)
+    assert [path for path, _ in gateway.asked] == [
+        f"/v1/namespaces/default/agents/support/copies?revision={C}"
+    ]
+    status = {**shop.rollout["status"], "canaryRevision": None}
+    kubectl.answer("get agentrollouts.penstock.dev support", {**shop.rollout, "status": status})
+    done = run("copies", "support", **reached)
+    assert (done.returncode, done.stdout) == (exits.Exit.USAGE, "")
+    assert "has no canary now; say --revision with one of: " in done.stderr
+    assert S in done.stderr
 
 
 FORBIDDEN = 'agentrollouts.penstock.dev "support" is forbidden: User "ada" cannot patch resource'

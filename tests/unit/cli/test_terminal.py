@@ -65,6 +65,10 @@ def test_the_version_is_that_of_the_distribution(asked):
         (["tasks", "get", "no-id"], "'no-id' is no task's id"),
         (["escalations", "show", "no-id"], "'no-id' is no escalation's id"),
         (["escalations", "deny", "no-id"], "'no-id' is no escalation's id"),
+        (
+            ["escalations", "approve", "x", "--remember", "foo"],
+            "--remember: 'foo' is not session",
+        ),
         (["tasks", "list", "support", "--by", "size"], "--by takes one of reason, user"),
         (["fly"], "fly"),
         (["dev", "fly"], "penstock dev: error: argument verb"),
