@@ -99,7 +99,7 @@ def door(store, agent, tmp_path):
 
 
 async def test_a_link_shows_the_call_to_whoever_opens_it_and_decides_nothing(door, agent):
-    identifier = await waits(agent)
+    identifier = await waits(agent, session="of-monday")
     path = await door.link(identifier)
     for _ in range(3):
         page = await door.open(path)
@@ -107,6 +107,7 @@ async def test_a_link_shows_the_call_to_whoever_opens_it_and_decides_nothing(doo
     assert "refund" in page.text
     assert '{"amount":150}' in unescape(page.text)
     assert "I want my money back." in page.text
+    assert "<dt>In the session</dt><dd>of-monday</dd>" in page.text
     assert (await door.ask("HEAD", path)).status_code == 405
     assert await door.status(identifier) == "Open"
 

@@ -82,10 +82,11 @@ def target(hook, tmp_path, **more):
     return {"url": hook.url, "secret": str(folder), "namespaces": ["shop"], **more}
 
 
-async def waits(agent, user="u-1", **more):
+async def waits(agent, user="u-1", session="", **more):
     """A task whose call waits, made without a gateway; the escalation's id."""
     identifier = task_id(agent.key, uuid.uuid4().bytes)
-    await agent.store.tasks.admit(agent.key, identifier, Submission("x", "acme", user=user))
+    submission = Submission("x", "acme", user=user, session=session)
+    await agent.store.tasks.admit(agent.key, identifier, submission)
     [claim] = await agent.claim()
     await park(agent, claim, **more)
     return (await agent.store.tasks.get(identifier, "acme")).escalation
