@@ -137,10 +137,10 @@ def plan(
 ) -> None:
     """Say what an apply would do, and do nothing: changes, revisions, rollouts, refusals, costs."""
     options.check_output(output, "text", "json", "yaml")
-    from penstock_cli import planning
+    from penstock_cli.plan import command
 
-    wanted = planning.Wanted(tuple(source), output, offline=offline, server_side=server_side)
-    commands.carry_out(lambda: planning.plan(place, wanted))
+    wanted = command.Wanted(tuple(source), output, offline=offline, server_side=server_side)
+    commands.carry_out(lambda: command.plan(place, wanted))
 
 
 @app.command("compensate", epilog=exits.MEANING)

@@ -48,8 +48,10 @@ def plan(environment: embedded.Environment, namespace: str) -> Callable[..., tup
 
     programs = Path(environment.kubectl).parent
 
-    def planned(*documents: Document) -> tuple[int, Any]:
-        where = ("--kubeconfig", str(environment.kubeconfig), "-n", namespace)
+    def planned(
+        *documents: Document, place: tuple[str, ...] = ("-n", namespace)
+    ) -> tuple[int, Any]:
+        where = ("--kubeconfig", str(environment.kubeconfig), *place)
         done = subprocess.run(
             [sys.executable, "-m", "penstock_cli", "plan", "-f", "-", "-o", "json", *where],
             input=yaml.safe_dump_all(documents),
@@ -130,3 +132,49 @@ def test_what_the_api_server_would_refuse_is_told_in_its_words(
     code, (unknown,) = plan(agent(template={"model": {"name": "claude-haiky-5-5"}}))
     assert (code, unknown["refused"]["reason"]) == (3, "UnknownModel")
     assert cluster.get("agent", "support") is None
+
+
+def test_what_a_refused_manifest_means_to_the_others_comes_true(
+    cluster: Cluster, plan: Callable[..., tuple[int, Any]]
+) -> None:
+    declared = agent(template={"instructionsFrom": PROMPT})
+    del declared["spec"]["template"]["instructions"]
+    cluster.apply(configmap("Be kind."), declared)
+    cluster.until_condition("agent/support", "Ready", "True", "Serving")
+    declared["spec"]["suspendd"] = True
+    manifests = configmap("Be brief."), declared, rollout(50, 5)
+    code, (refused, falling) = plan(*manifests)
+    assert (code, falling["change"], refused["change"]) == (3, "Refused", "Refused")
+    assert refused["rollout"]["course"] == "Serves"
+    assert "Agent support would be refused, and stays as it is" in refused["besideRefused"]
+    assert "AgentRollout support would be refused, and is not there" in refused["besideRefused"]
+
+    cluster.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(manifests), check=False)
+    cluster.until(
+        "the revision that was planned",
+        lambda: (
+            cluster.get("agent", "support")["status"].get("stableRevision")
+            == refused["revision"]["after"]
+        ),
+    )
+
+
+def test_objects_are_planned_in_a_namespace_that_is_made_with_them(
+    cluster: Cluster, plan: Callable[..., tuple[int, Any]], namespace: str
+) -> None:
+    there = f"{namespace}-next"
+    made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": there}}
+    declared = agent(template={"instructionsFrom": PROMPT})
+    del declared["spec"]["template"]["instructions"]
+    objects = [declared, configmap("Be kind."), rollout(5, 50)]
+    for one in objects:
+        one["metadata"]["namespace"] = there
+    code, items = plan(made, *objects, place=())
+    assert code == 1, items
+    assert [(one["change"], one["checkedByServer"]) for one in items] == [("New", True)] * 2
+    assert items[0]["revision"]["after"].startswith("support-")
+    objects[2]["spec"]["strategy"]["steps"].reverse()
+    code, (_, falling) = plan(made, *objects, place=())
+    assert code == 3
+    assert '"support" is invalid' in falling["refused"]["message"]
+    assert cluster.get("namespace", there) is None

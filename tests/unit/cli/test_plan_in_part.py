@@ -8,13 +8,12 @@ import pytest
 import yaml
 
 from penstock import inputs, names
-from penstock_cli import foresight, manifests, plan_words
-from penstock_cli.drafts import REVISIONS, ROLLOUTS, Around, Draft
 from penstock_cli.exits import Exit, Stopped
-from penstock_cli.planned import Planned
-from penstock_cli.planning import Plan
+from penstock_cli.plan import foresight, manifests, words
+from penstock_cli.plan.drafts import REVISIONS, ROLLOUTS, Around, Draft
+from penstock_cli.plan.outcome import Plan, Planned
 from tests.unit.cli.fake_kubectl import FakeKubectl
-from tests.unit.cli.test_planning import AGENT, DECLARED, NEW, NOW, name_of, planned, real, text
+from tests.unit.cli.test_plan import AGENT, DECLARED, NEW, NOW, name_of, planned, real, text
 from tests.unit.cli.test_terminal import penstock
 from tests.unit.rollout.world import S, stable_world
 
@@ -41,13 +40,13 @@ def test_who_cannot_read_what_is_there_tells_no_course(unread, governed):
     found = planned(stable_world(), NEW, governed=governed, unread={unread: "Forbidden"})
     assert (found.after, found.standing, found.rollout) == (name_of(NEW), None, None)
     assert f"{unread} cannot be read: Forbidden" in text(found)
-    assert Plan((found,), {}).exit == Exit.UNFINISHED
+    assert Plan((found,)).exit == Exit.UNFINISHED
 
 
 def test_an_agentrollout_of_the_manifests_holds_though_others_are_unread():
     found = planned(stable_world(), NEW, unread={ROLLOUTS: "Forbidden"})
     assert found.rollout.course == "Climbs"
-    assert Plan((found,), {}).exit == Exit.UNFINISHED
+    assert Plan((found,)).exit == Exit.UNFINISHED
 
 
 @pytest.mark.parametrize(
@@ -62,7 +61,7 @@ def test_what_is_checked_in_part_is_no_change_that_is_known(around):
         {**DECLARED[S], "model": {"name": "of-the-house"}} if "prices" in around else DECLARED[S]
     )
     found = planned(stable_world(), after, **around)
-    assert Plan((found,), {}).exit == Exit.UNFINISHED
+    assert Plan((found,)).exit == Exit.UNFINISHED
     assert text(found).count("ConfigMap prompt") == ("unread" in around)
 
 
@@ -70,10 +69,10 @@ def test_what_is_known_of_an_agentrollout_that_does_nothing_is_no_doubt():
     draft = Draft("AgentRollout", "shop", "support", "-", ROLLOUT)
     found = foresight.of_rollout(draft, None, Around(), NOW)
     assert "it waits for one" in text(found)
-    assert Plan((found,), {}).exit == 1
+    assert Plan((found,)).exit == 1
     unread = foresight.of_rollout(draft, None, Around(unread={"Agent support": "Forbidden"}), NOW)
     assert "it waits for one" not in text(unread)
-    assert Plan((unread,), {}).exit == Exit.UNFINISHED
+    assert Plan((unread,)).exit == Exit.UNFINISHED
 
 
 @pytest.mark.parametrize("unread", [ROLLOUTS, REVISIONS])
@@ -231,5 +230,5 @@ def test_the_plan_of_a_doubt_is_in_words():
     draft = Draft("ConfigMap", "shop", "prompt", "-", CONFIGMAP)
     one = foresight.of_configmap(draft, ("Agents cannot be listed: Forbidden",))
     assert isinstance(one, Planned)
-    told = " ".join(line.plain for line in plan_words.lines([one], {}, "", []))
+    told = " ".join(line.plain for line in words.lines(Plan((one,))))
     assert "not known Agents cannot be listed" in " ".join(told.split())

@@ -13,11 +13,10 @@ import yaml
 from penstock import names, revision
 from penstock.api.strategy import Strategy
 from penstock.money.prices import EMPTY, Table, flat
-from penstock_cli import costing, differences, foresight, manifests, plan_words, unasked
-from penstock_cli.drafts import Around, Draft
 from penstock_cli.exits import Exit, Stopped
-from penstock_cli.planned import Change, Course, Standing
-from penstock_cli.planning import Plan
+from penstock_cli.plan import checks, costs, differences, document, foresight, manifests, words
+from penstock_cli.plan.drafts import Around, Draft
+from penstock_cli.plan.outcome import Change, Course, Plan, Standing
 from tests.unit.cli import rollouts
 from tests.unit.cli.fake_kubectl import FakeKubectl
 from tests.unit.cli.rollouts import STATES
@@ -69,9 +68,8 @@ def planned(world, after, *, governed=True, spec=None, status=None, **around):
     return foresight.of_agent(draft, Around(deployments=deployments, **around), NOW)
 
 
-def text(one, cost=None):
-    costs = {("shop", "support"): cost} if cost else {}
-    told = " ".join(line.plain for line in plan_words.lines([one], costs, "", []))
+def text(*items):
+    told = " ".join(line.plain for line in words.lines(Plan(items)))
     return " ".join(told.split())
 
 
@@ -151,11 +149,25 @@ def test_without_an_agentrollout(spec, status, course):
         )
 
 
-def test_a_first_revision_serves_and_nothing_is_another_before_it():
+def test_a_first_revision_serves_and_all_of_it_is_added():
     after = {"metadata": {"name": "support", "namespace": "shop"}, "spec": {"template": NEW}}
     found = foresight.of_agent(Draft("Agent", "shop", "support", "-", after), Around(), NOW)
-    assert (found.change, found.standing, found.diff) == (Change.NEW, Standing.NEW, ())
+    assert (found.change, found.standing, found.cuts) == (Change.NEW, Standing.NEW, ())
+    assert "+    instructions: Be bold." in found.diff
+    assert all(line.startswith(("+", "@", "---")) for line in found.diff)
     assert found.rollout.course is Course.SERVES
+
+
+def test_a_long_object_that_is_new_is_folded_for_people_alone():
+    long = template("\n".join(f"Rule {number}." for number in range(100)))
+    after = {"metadata": {"name": "support", "namespace": "shop"}, "spec": {"template": long}}
+    found = foresight.of_agent(Draft("Agent", "shop", "support", "-", after), Around(), NOW)
+    told = text(found)
+    assert "Rule 3." in told
+    assert "Rule 99." not in told
+    assert f"… {len(found.diff) - 30} more lines, all added" in told
+    (item,) = document.of(Plan((found,)))["items"]
+    assert "Rule 99." in item["diff"]
 
 
 def test_what_is_left_over_of_a_setpoint_is_a_ceiling():
@@ -265,8 +277,8 @@ def test_without_an_api_server_our_own_checks_refuse(change, says):
         "metadata": {"name": "support"},
         "spec": {"template": NEW},
     }
-    assert unasked.complaint(good) == ""
-    assert says in unasked.complaint(good | change)
+    assert checks.complaint(good) == ""
+    assert says in checks.complaint(good | change)
 
 
 def test_a_schema_of_a_tool_may_have_any_fields():
@@ -277,7 +289,7 @@ def test_a_schema_of_a_tool_may_have_any_fields():
         "metadata": {"name": "support"},
         "spec": {"template": {**NEW, "tools": [tool]}},
     }
-    assert "unknown field" not in unasked.complaint(document)
+    assert "unknown field" not in checks.complaint(document)
 
 
 # ----------------------------------------------------------------------------------- costs
@@ -290,27 +302,27 @@ def task(inputs, outputs, **more):
 
 def test_a_task_costs_its_tokens_at_both_prices():
     tasks = [task(1000, 100), task(3000, 300), task(9, 9, tier="easy"), task(0, 0, modelCalls=0)]
-    cost = costing.of_tasks(tasks, ("a", "b"), flat("1", "5"), flat("3", "15"), NOW)
+    cost = costs.of_tasks(tasks, ("a", "b"), flat("1", "5"), flat("3", "15"), NOW)
     assert (cost.tasks, cost.before, cost.after) == (2, 3000, 9000)
-    told = plan_words.in_words(cost)
+    told = words.in_words(cost)
     assert "0.003 USD → 0.009 USD a task with b (+200 %): the mean of 2 tasks" in told
 
 
 def test_without_a_task_or_a_price_it_says_so():
-    none = costing.of_tasks([], ("a", "b"), None, flat("1", "1"), NOW)
-    assert "no task of the revision before" in plan_words.in_words(none)
-    half = costing.of_tasks([task(10, 0)], ("a", "b"), None, flat("1", "1"), NOW)
-    assert "no price of a is known" in plan_words.in_words(half)
+    none = costs.of_tasks([], ("a", "b"), None, flat("1", "1"), NOW)
+    assert "no task of the revision before" in words.in_words(none)
+    half = costs.of_tasks([task(10, 0)], ("a", "b"), None, flat("1", "1"), NOW)
+    assert "no price of a is known" in words.in_words(half)
 
 
 def test_the_price_is_found_as_a_worker_finds_it():
     own = Table({"claude-haiku-5-5": replace(EMPTY.entry("x"), price=flat("7", "8"))})
     declared = {"name": "claude-haiku-5-5", "price": {"inputPerMTok": "1", "outputPerMTok": "2"}}
-    rate = lambda model, table: costing.price_of(model, table).rates(NOW.date()).input.base
+    rate = lambda model, table: costs.price_of(model, table).rates(NOW.date()).input.base
     assert rate(declared, own) == 1
     assert rate({"name": "claude-haiku-5-5"}, own) == 7
     assert rate({"name": "claude-haiku-5-5"}, EMPTY) > Decimal(0)
-    assert costing.price_of({"name": "of-the-house"}, EMPTY) is None
+    assert costs.price_of({"name": "of-the-house"}, EMPTY) is None
 
 
 # ------------------------------------------------------------------------- files and exit codes
@@ -343,10 +355,10 @@ def test_what_is_no_object_is_wrong_usage(tmp_path, text):
 def test_the_exit_code_is_that_of_kubectl_diff():
     changed, same = planned(stable_world(), NEW), planned(stable_world(), DECLARED[S])
     wrong = planned(stable_world(), {**NEW, "model": {"name": "claude-haiky-5-5"}})
-    assert Plan((same,), {}).exit == 0
-    assert Plan((same, changed), {}).exit == 1
-    assert Plan((changed, wrong), {}).exit == 3
-    assert Plan((changed,), {}, away="no route").exit == 4
+    assert Plan((same,)).exit == 0
+    assert Plan((same, changed)).exit == 1
+    assert Plan((changed, wrong)).exit == 3
+    assert Plan((changed,), away="no route").exit == 4
 
 
 AGENT = {

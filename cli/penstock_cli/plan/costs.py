@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
@@ -14,7 +14,7 @@ from penstock.money import listed
 from penstock.money.prices import Price, Table, flat
 from penstock_cli import gateway, options, places
 from penstock_cli.exits import Stopped
-from penstock_cli.planned import Planned
+from penstock_cli.plan.outcome import Cost, Planned
 from penstock_cli.seen import Document
 
 _PRICED_BY: Final = ("provider", "name", "price")
@@ -23,29 +23,14 @@ _SECONDS: Final = 60.0
 _PATIENCE_SECONDS: Final = 30.0
 
 
-@dataclass(frozen=True)
-class Cost:
-    """What a task costs in the mean, in micro-USD: with the model before, and with the one after.
-
-    ``tasks``: on so many it rests, which ended from ``since`` to ``until``. ``unknown``: why it cannot be told.
-    """
-
-    model_before: str
-    model_after: str
-    tasks: int = 0
-    since: str = ""
-    until: str = ""
-    before: int | None = None
-    after: int = 0
-    unknown: str = ""
-
-
-async def costs(
-    place: options.Place, items: Iterable[Planned], now: datetime
-) -> dict[tuple[str, str], Cost]:
-    """Of each Agent whose next revision has another price than the one before, by namespace and name."""
-    dearer = [one for one in items if one.models and _is_repriced(*one.models)]
-    return {(one.draft.namespace, one.draft.name): await _cost(place, one, now) for one in dearer}
+async def priced(place: options.Place, items: Iterable[Planned], now: datetime) -> list[Planned]:
+    """The same, each with its cost where the next revision has another price than the one before."""
+    return [
+        replace(one, cost=await _cost(place, one, now))
+        if one.models and _is_repriced(*one.models)
+        else one
+        for one in items
+    ]
 
 
 def _is_repriced(before: Document, after: Document) -> bool:

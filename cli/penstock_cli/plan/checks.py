@@ -18,7 +18,7 @@ _PARSERS: Final = {"Agent": validation.parse_agent, "AgentRollout": validation.p
 
 def complaint(document: Document) -> str:
     """The first thing of an Agent or an AgentRollout that an API server would refuse; empty: none was found."""
-    return next(_complaints(document), "")
+    return next(_complaints(document), "") if document["kind"] in _PARSERS else ""
 
 
 def _complaints(document: Document) -> Iterator[str]:
@@ -26,12 +26,8 @@ def _complaints(document: Document) -> Iterator[str]:
     if version != names.API_VERSION:
         yield f"apiVersion is {version!r}: {kind} is of {names.API_VERSION}"
         return
-    metadata = document.get("metadata")
-    name = metadata.get("name") if isinstance(metadata, dict) else None
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        yield f"metadata.name is {name!r}: it must be a DNS name in small letters"
-    elif len(name) > names.MAX_AGENT_NAME:
-        yield f"metadata.name must have at most {names.MAX_AGENT_NAME} characters"
+    if told := misnamed(document):
+        yield told
     (schema,) = (
         one["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
         for one in crd.documents()
@@ -43,6 +39,17 @@ def _complaints(document: Document) -> Iterator[str]:
         _PARSERS[kind]({"spec": {}} | dict(document))
     except InvalidResource as error:
         yield str(error)
+
+
+def misnamed(document: Document) -> str:
+    """What an API server would refuse of an object's name; empty: nothing."""
+    metadata = document.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        return f"metadata.name is {name!r}: it must be a DNS name in small letters"
+    if document["kind"] in _PARSERS and len(name) > names.MAX_AGENT_NAME:
+        return f"metadata.name must have at most {names.MAX_AGENT_NAME} characters"
+    return ""
 
 
 def _unknown(value: Any, schema: Document, path: str) -> Iterator[str]:

@@ -6,7 +6,8 @@ from typing import Final
 
 from penstock.money.prices import EMPTY, Table
 from penstock.rollout.foreseen import Leg
-from penstock_cli.drafts import Draft
+from penstock_cli.exits import Exit
+from penstock_cli.plan.drafts import Draft
 from penstock_cli.seen import Document
 
 ACCEPTED: Final = "Accepted"
@@ -75,13 +76,30 @@ class Rollout:
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What a task costs in the mean, in micro-USD: with the model before, and with the one after.
+
+    ``tasks``: on so many it rests, which ended from ``since`` to ``until``. ``unknown``: why it cannot be told.
+    """
+
+    model_before: str
+    model_after: str
+    tasks: int = 0
+    since: str = ""
+    until: str = ""
+    before: int | None = None
+    after: int = 0
+    unknown: str = ""
+
+
+@dataclass(frozen=True)
 class Planned:
     """What an apply does to one object, and what comes of it.
 
     ``cuts`` are the fields by which a new revision is cut, ``acts`` those that act at once. ``before``
     and ``after`` are the revisions of the template, by name, ``serves`` is the stable one; ``why`` says why the last one was rejected.
-    ``doubts``: what is not known, and why; ``idle``: why an AgentRollout does nothing. ``models``: as declared before and after, where both are known;
-    ``prices``: the installation's own, None where they cannot be read.
+    ``doubts``: what is not known, and why; ``beside``: what is there in place of refused manifests; ``idle``: why an AgentRollout does nothing. ``models``: as declared before and after, where both are known;
+    ``prices``: the installation's own, None where they cannot be read; ``cost``: where another model or price makes it another.
     """
 
     draft: Draft
@@ -98,6 +116,39 @@ class Planned:
     why: str = ""
     rollout: Rollout | None = None
     doubts: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
     idle: str = ""
     models: tuple[Document, Document] | None = None
     prices: Table | None = EMPTY
+    cost: Cost | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What was planned; ``away``: why no API server was asked; ``others``: kind and name of what was left out."""
+
+    items: tuple[Planned, ...]
+    away: str = ""
+    others: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def exit(self) -> int:
+        """0: nothing would change; 1: something would; above: it is refused, or checked in part."""
+        if any(one.refusal for one in self.items):
+            return Exit.REFUSED
+        if self.away or any(one.doubts or not one.draft.asked for one in self.items):
+            return Exit.UNFINISHED
+        return int(any(one.change is not Change.UNCHANGED for one in self.items))
+
+
+def change(draft: Draft, *, changed: bool) -> Change:
+    """What an apply does to an object that would be taken."""
+    if not draft.compared:
+        return Change.UNKNOWN
+    return Change.NEW if draft.live is None else Change.CHANGED if changed else Change.UNCHANGED
+
+
+def refused(draft: Draft) -> Planned:
+    """An object that the API server would not take; without one, that our own checks found wrong."""
+    refusal = Refusal(API_SERVER if draft.asked else OWN_CHECKS, "Invalid", draft.refused)
+    return Planned(draft, Change.REFUSED, refusal=refusal)

@@ -12,6 +12,7 @@ import yaml
 from penstock_cli.exits import Exit, Stopped
 from penstock_cli.seen import Document
 
+_URL: Final = re.compile(r"https?://")
 _ENDINGS: Final = (".yaml", ".yml", ".json")
 _LISTS: Final = frozenset({"List", "AgentList", "AgentRolloutList", "ConfigMapList"})
 _TAG: Final = "tag:yaml.org,2002:"
@@ -44,6 +45,10 @@ class Manifest:
         """The namespace that stands in it; empty where none does."""
         return str(self._metadata.get("namespace") or "")
 
+    def is_a(self, kind: str, version: str) -> bool:
+        """Whether it is of a kind, by its apiVersion too."""
+        return self.kind == kind and self.document.get("apiVersion") == version
+
     @property
     def _metadata(self) -> Document:
         found = self.document.get("metadata")
@@ -63,6 +68,11 @@ def _texts(source: str) -> Iterator[tuple[str, str]]:
     if source == "-":
         yield "standard input", sys.stdin.buffer.read().decode("utf-8", "replace")
         return
+    if _URL.match(source):
+        sentence = (
+            f"{source} is a URL, and plan fetches none: curl -fsSL {source} | penstock plan -f -"
+        )
+        raise Stopped(Exit.USAGE, sentence)
     path = Path(source)
     try:
         files = sorted(path.iterdir()) if path.is_dir() else [path]

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from penstock_cli import history
-from penstock_cli.drafts import Around, Draft
+from penstock_cli.plan.drafts import Around, Draft
 from penstock_cli.seen import Document
 
 _LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
@@ -18,8 +18,9 @@ def is_changed(draft: Draft, around: Around) -> bool:
 
 
 def _shown(document: Document | None) -> dict[str, Any]:
-    """What people declare of an object: labels, annotations, spec."""
-    metadata, spec = (document or {}).get("metadata") or {}, (document or {}).get("spec") or {}
+    """What people declare of an object: labels, annotations, spec; of a ConfigMap its texts."""
+    whole = document or {}
+    metadata = whole.get("metadata") or {}
     notes = {
         key: value
         for key, value in (metadata.get("annotations") or {}).items()
@@ -27,7 +28,8 @@ def _shown(document: Document | None) -> dict[str, Any]:
     }
     declared = {"labels": metadata.get("labels") or {}, "annotations": notes}
     kept = {key: value for key, value in declared.items() if value}
-    return {**({"metadata": kept} if kept else {}), "spec": spec}
+    body = {field: whole[field] for field in ("spec", "data") if whole.get(field)}
+    return {**({"metadata": kept} if kept else {}), **body}
 
 
 def acts(draft: Draft) -> tuple[str, ...]:
@@ -40,14 +42,14 @@ def acts(draft: Draft) -> tuple[str, ...]:
 
 
 def _beside_template(shown: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in shown["spec"].items() if key != "template"}
+    return {key: value for key, value in shown.get("spec", {}).items() if key != "template"}
 
 
 def unified(draft: Draft, around: Around) -> tuple[str, ...]:
-    """What a live object and what is referred to have otherwise, as a unified diff."""
-    if draft.live is None:
+    """What an object and what is referred to have otherwise, as a unified diff; of a new one all is added."""
+    if not draft.compared:
         return ()
-    before = _text(draft.live, around.referred)
+    before = _text(draft.live, around.referred) if draft.live else []
     after = _text(draft.after, around.references)
     place = f"{draft.kind}/{draft.namespace}/{draft.name}"
     titles = f"live/{place}", f"planned/{place}"

@@ -1,8 +1,9 @@
 """A plan in words: what a person reads, and the same for programs. Pure."""
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 from rich.text import Text
 
@@ -13,12 +14,9 @@ from penstock.rollout import commands
 from penstock.rollout.foreseen import Leg
 from penstock.rollout.requests import Verb
 from penstock_cli import history, tables
-from penstock_cli.costing import Cost
-from penstock_cli.drafts import ROLLOUT
 from penstock_cli.picture import BAD, CANARY, DIM, GOOD
-from penstock_cli.planned import Change, Course, Planned, Rollout, Standing
-
-Costs = Mapping[tuple[str, str], Cost]
+from penstock_cli.plan.drafts import ROLLOUT
+from penstock_cli.plan.outcome import Change, Cost, Course, Plan, Planned, Rollout, Standing
 
 _LABEL: Final = 12  # columns
 _WIDTH: Final = 100
@@ -38,6 +36,9 @@ _STANDINGS: Final = {
     Standing.KNOWN: "is on record, and never served everybody",
 }
 _CHANGES: Final = {Change.UNKNOWN: "compared with nothing"}
+_FOLDED: Final = 40  # lines of a diff; a longer one of a new object is cut
+_SHOWN: Final = 30  # of those
+_NAMED: Final = 3
 _MINUTE: Final = 60
 _HOUR: Final = 3600
 UNASKED: Final = (
@@ -46,26 +47,42 @@ UNASKED: Final = (
 )
 
 
-def lines(
-    items: Sequence[Planned], costs: Costs, away: str, others: Sequence[str]
-) -> Iterator[Text]:
+def lines(plan: Plan) -> Iterator[Text]:
     """The plan, object by object, and its sum."""
-    for one in items:
+    for one in plan.items:
         yield Text.assemble(
             f"{one.draft.kind} {one.draft.name} in {one.draft.namespace}: ",
             (_CHANGES.get(one.change, one.change.value.lower()), _STYLES[one.change]),
         )
-        yield from map(history.coloured, one.diff)
+        yield from _diff(one)
         last = ""
-        for label, told in _told(one, costs.get((one.draft.namespace, one.draft.name))):
+        for label, told in _told(one):
             yield from _row("" if label == last else label, told)
             last = label
         yield Text()
-    if others:
-        yield from _row("not planned", ", ".join(others))
-    if away:
-        yield from _row("no cluster", f"{away}; {UNASKED}")
-    yield Text(_sum(items), style="bold")
+    if plan.others:
+        yield from _row("left out", _left_out(plan.others))
+    if plan.away:
+        yield from _row("no cluster", f"{plan.away}; {UNASKED}")
+    yield Text(_sum(plan.items), style="bold")
+
+
+def _diff(one: Planned) -> Iterator[Text]:
+    """What is otherwise; of an object that is new its first lines."""
+    fold = one.change is Change.NEW and len(one.diff) > _FOLDED
+    yield from map(history.coloured, one.diff[:_SHOWN] if fold else one.diff)
+    if fold:
+        yield Text(
+            f"… {len(one.diff) - _SHOWN} more lines, all added (-o json has them)", style=DIM
+        )
+
+
+def _left_out(others: Sequence[tuple[str, str]]) -> str:
+    """Objects that are not planned; where they are many, how many of each kind."""
+    told = [f"{kind} {name}" for kind, name in others]
+    if len(told) > _NAMED:
+        told = [f"{kind} ×{count}" for kind, count in Counter(kind for kind, _ in others).items()]
+    return f"{', '.join(told)}: no Agent, AgentRollout or instructions"
 
 
 def _row(label: str, told: str) -> Iterator[Text]:
@@ -96,13 +113,32 @@ def _sum(items: Sequence[Planned]) -> str:
 # ---------------------------------------------------------------------------------- one object
 
 
-def _told(one: Planned, cost: Cost | None) -> Iterator[tuple[str, str]]:
+def _told(one: Planned) -> Iterator[tuple[str, str]]:
     """Labels and sentences; a command begins with ``$``."""
     yield from _refused(one)
+    yield from _manifests(one)
     if one.cuts:
         yield "revision by", ", ".join(one.cuts)
     if one.acts:
         yield "at once", ", ".join(one.acts)
+    yield from _comes(one)
+    if one.cost:
+        yield "cost", in_words(one.cost)
+    for doubt in one.doubts:
+        yield "not known", doubt
+
+
+def _manifests(one: Planned) -> Iterator[tuple[str, str]]:
+    """What other manifests there are of it, or beside it."""
+    if one.draft.repeats:
+        more = ", ".join(one.draft.repeats)
+        yield "repeated", f"also in {more}: applied one after the other, the last one stays"
+    for sentence in one.beside:
+        yield "beside it", sentence
+
+
+def _comes(one: Planned) -> Iterator[tuple[str, str]]:
+    """The revision, and what becomes of its users."""
     if one.after and (one.rollout or one.change in (Change.NEW, Change.UNKNOWN)):
         yield "revision", _revision(one)
     elif one.change is Change.CHANGED and one.draft.kind != ROLLOUT and not one.refusal:
@@ -112,10 +148,6 @@ def _told(one: Planned, cost: Cost | None) -> Iterator[tuple[str, str]]:
             yield "rollout", sentence
     if one.idle:
         yield "rollout", one.idle
-    if cost:
-        yield "cost", in_words(cost)
-    for doubt in one.doubts:
-        yield "not known", doubt
 
 
 def _refused(one: Planned) -> Iterator[tuple[str, str]]:
@@ -244,81 +276,3 @@ def _more(cost: Cost) -> str:
 
 def _dollars(micro_usd: int) -> str:
     return f"{usd(micro_usd).rstrip('0').rstrip('.') or '0'} USD"
-
-
-# ------------------------------------------------------------------------------- for programs
-
-
-def document(
-    items: Sequence[Planned], costs: Costs, away: str, others: Sequence[str]
-) -> dict[str, Any]:
-    """The plan for programs."""
-    found = [_item(one, costs.get((one.draft.namespace, one.draft.name))) for one in items]
-    return {"items": found, "cluster": away or "asked", "notPlanned": list(others)}
-
-
-def _item(one: Planned, cost: Cost | None) -> dict[str, Any]:
-    refusal = one.refusal
-    return {
-        "kind": one.draft.kind,
-        "namespace": one.draft.namespace,
-        "name": one.draft.name,
-        "source": one.draft.where,
-        "change": one.change.value,
-        "checkedByServer": one.draft.asked,
-        "refused": refusal
-        and {"by": refusal.by, "reason": refusal.reason, "message": refusal.message},
-        "cutsRevision": list(one.cuts),
-        "actsAtOnce": list(one.acts),
-        "diff": "\n".join(one.diff),
-        "revision": {
-            "before": one.before,
-            "after": one.after,
-            "version": one.version,
-            "standing": one.standing.value if one.standing else "",
-            "why": one.why,
-        },
-        "rollout": _rollout(one, one.rollout) if one.rollout else None,
-        "idle": one.idle,
-        "cost": _cost(cost) if cost else None,
-        "notKnown": list(one.doubts),
-    }
-
-
-def _rollout(one: Planned, rollout: Rollout) -> dict[str, Any]:
-    given_up, share = rollout.given_up, rollout.share
-    return {
-        "course": rollout.course.value,
-        "agentRollout": rollout.governed,
-        "givenUp": {"revision": given_up[0], "percent": given_up[1]} if given_up else None,
-        "legs": [
-            {
-                "stage": leg.stage.value,
-                "ring": leg.ring or None,
-                "percent": leg.percent,
-                "holdSeconds": leg.hold_seconds,
-                "minTasks": leg.tasks,
-                "approval": leg.approval,
-            }
-            for leg in rollout.legs
-        ],
-        "leastSeconds": sum(leg.hold_seconds for leg in rollout.legs),
-        "ceilingPercent": rollout.ceiling,
-        "share": {"before": share[0], "after": share[1]} if share else None,
-        "waits": rollout.held,
-        "capsUSD": dict(rollout.caps),
-        "command": retry(one, rollout) if rollout.course is Course.REJECTED else "",
-    }
-
-
-def _cost(cost: Cost) -> dict[str, Any]:
-    return {
-        "modelBefore": cost.model_before,
-        "modelAfter": cost.model_after,
-        "tasks": cost.tasks,
-        "since": cost.since,
-        "until": cost.until,
-        "meanUSDBefore": None if cost.before is None else usd(cost.before),
-        "meanUSDAfter": usd(cost.after) if cost.tasks else None,
-        "unknown": cost.unknown,
-    }

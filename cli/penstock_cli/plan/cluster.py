@@ -2,71 +2,30 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable
-from dataclasses import dataclass, field
+import re
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from penstock import inputs, names
 from penstock.money.prices import EMPTY, Table, read_table
-from penstock_cli import options, places, unasked
+from penstock_cli import options, places
 from penstock_cli.exits import Exit, Stopped
 from penstock_cli.kubectl import Kubectl, KubectlFailed
-from penstock_cli.manifests import Manifest
+from penstock_cli.plan import checks, drafts
+from penstock_cli.plan.drafts import AGENT, CONFIGMAP, REVISIONS, ROLLOUT, ROLLOUTS, Around, Draft
+from penstock_cli.plan.manifests import Manifest
 from penstock_cli.seen import Document
 
-AGENT: Final = "Agent"
-ROLLOUT: Final = "AgentRollout"
-CONFIGMAP: Final = "ConfigMap"
 _RESOURCES: Final = {
     AGENT: "agents.penstock.dev",
     ROLLOUT: "agentrollouts.penstock.dev",
     CONFIGMAP: "configmaps",
 }
-#: What of the cluster tells what follows, as ``Around.unread`` names it.
-REVISIONS: Final = "its revisions"
-ROLLOUTS: Final = "AgentRollouts"
 _INSTALLED: Final = "app.kubernetes.io/part-of=penstock,app.kubernetes.io/component=operator"
-
-
-@dataclass(frozen=True)
-class Draft:
-    """An object as it is in the cluster, and as an apply would leave it there.
-
-    ``live`` is None where it is not there. ``refused``: why the API server would not take it, in its
-    words. ``asked``: whether it could be asked; else ``after`` is what is written in the manifest.
-    ``compared``: whether it is known what is in the cluster; ``unread`` says why not, where that was asked.
-    """
-
-    kind: str
-    namespace: str
-    name: str
-    where: str
-    after: Document
-    live: Document | None = None
-    refused: str = ""
-    asked: bool = True
-    compared: bool = True
-    unread: str = ""
-
-
-@dataclass(frozen=True)
-class Around:
-    """What else tells what follows for an Agent.
-
-    ``rollout``: the AgentRollout in charge, as it would be; None where there is none. ``references`` is
-    what the revision would refer to, ``referred`` what that is now; ``missing`` says why there is none. Without
-    ``prices`` those of the installation could not be read. ``unread`` says of the rest what could not be
-    read, and why.
-    """
-
-    rollout: Document | None = None
-    records: tuple[Document, ...] = ()
-    deployments: tuple[Document, ...] = ()
-    references: dict[str, str] = field(default_factory=dict)
-    referred: dict[str, str] = field(default_factory=dict)
-    missing: str = ""
-    prices: Table | None = EMPTY
-    unread: dict[str, str] = field(default_factory=dict)
+#: A namespace of every cluster, where an object is tried whose own namespace is still to be made.
+_TRIAL: Final = "default"
+_GENERATED: Final = 58  # characters of a name that an API server keeps before the five of its own
 
 
 @dataclass
@@ -112,25 +71,56 @@ class Desk:
         )
         if self.said and manifest.namespace not in ("", self.said):
             why = f"it stands for namespace {manifest.namespace}, and -n says {self.said}"
-            return _but(made, refused=why, asked=False)
+            return replace(made, refused=why, asked=False, compared=False)
         if self.away:
-            return _but(made, asked=False, compared=False, refused=_complaint(made))
-        live: Document | None = None
+            return replace(made, asked=False, compared=False, refused=checks.complaint(made.after))
         try:
             live = await self.get(made.kind, namespace, made.name) if made.name else None
+            made = replace(made, live=live)
         except Stopped as stopped:
-            made = _but(made, compared=False, unread=stopped.sentence)
+            made = replace(made, compared=False, unread=stopped.sentence)
         mode = ["--server-side"] if self.server_side else []
-        apply = ("apply", "--dry-run=server", *mode, f"--namespace={namespace}", "-f", "-")
         try:
-            text = json.dumps(manifest.document, default=str)
-            after = await self.kubectl.read_json(*apply, written=text)
+            after = await self._tried(made.after, namespace, "apply", *mode)
         except KubectlFailed as failed:
             absent = f'namespaces "{namespace}" not found' in failed.complaint
             if absent and namespace in self.made_first:
-                return _but(made, asked=False, refused=_complaint(made))
-            return _but(made, live=live, refused=failed.complaint)
-        return _but(made, live=live, after=after)
+                return await self._ahead(made)
+            return replace(made, refused=failed.complaint)
+        return replace(made, after=after)
+
+    async def _tried(self, document: Document, namespace: str, *verb: str) -> Document:
+        """What a dry run makes of an object.
+
+        Raises:
+            KubectlFailed: it would not be taken.
+        """
+        words = (*verb, "--dry-run=server", f"--namespace={namespace}", "-f", "-")
+        text = json.dumps(document, default=str)
+        found: Document = await self.kubectl.read_json(*words, written=text)
+        return found
+
+    async def _ahead(self, made: Draft) -> Draft:
+        """An object whose namespace the manifests make: it is tried in another one, under a name nobody has."""
+        if complaint := checks.misnamed(made.after):
+            return replace(made, asked=False, refused=complaint)
+        metadata = {
+            field: value
+            for field, value in made.after["metadata"].items()
+            if field not in ("name", "namespace")
+        }
+        unnamed = {**made.after, "metadata": {**metadata, "generateName": f"{made.name}-"}}
+        try:
+            after = await self._tried(unnamed, _TRIAL, "create")
+        except KubectlFailed as failed:
+            generated = rf"\b{re.escape(f'{made.name}-'[:_GENERATED])}[a-z0-9]{{5}}\b"
+            told = re.sub(generated, made.name, failed.complaint)
+            if "(Forbidden)" not in told:
+                return replace(made, refused=told)
+            why = f"before namespace {made.namespace} is there, it cannot be tried: {told}"
+            return replace(made, asked=False, unread=why)
+        identity = {"name": made.name, "namespace": made.namespace}
+        return replace(made, after={**after, "metadata": {**metadata, **identity}})
 
     async def get(self, kind: str, namespace: str, name: str) -> Document | None:
         """An object as it is; None where it is not there.
@@ -163,24 +153,26 @@ class Desk:
 
     # -------------------------------------------------------------------- what an Agent is among
 
-    async def around(self, agent: Draft, drafts: list[Draft]) -> Around:
-        """What tells what follows for an Agent, as it would be after all drafts were applied."""
-        unread: dict[str, str] = {}
-        planned = _of(drafts, ROLLOUT, agent)
+    async def around(self, agent: Draft, written: Sequence[Draft]) -> Around:
+        """What tells what follows for an Agent, as it would be after all manifests were applied."""
+        partners = list(drafts.partners(written, agent))
+        refused = [one for one in partners if one.refused]
+        unread = {f"{one.kind} {one.name}": one.unread for one in refused if one.unread}
+        ours = [one.left for one in partners if one.kind == ROLLOUT and one.left]
         if self.away:
-            references, missing, _ = await self._references(agent, drafts, unread)
-            charge = _in_charge(planned, [], agent)
+            references, missing, _ = await self._references(agent, written, unread)
+            charge = drafts.in_charge(ours, [], agent)
             return Around(charge, references=references, missing=missing, unread=unread)
         work = "controllerrevisions.apps,deployments.apps"
         mine = f"--selector={names.LABEL_AGENT}={agent.name}"
         (references, missing, referred), made, rollouts, prices = await _all(
-            self._references(agent, drafts, unread),
+            self._references(agent, written, unread),
             self._try(unread, REVISIONS, work, agent.namespace, mine),
             self._try(unread, ROLLOUTS, _RESOURCES[ROLLOUT], agent.namespace),
             self._prices(agent),
         )
         return Around(
-            _in_charge(planned, rollouts, agent),
+            drafts.in_charge(ours, rollouts, agent),
             tuple(one for one in made if one.get("kind") == "ControllerRevision"),
             tuple(one for one in made if one.get("kind") == "Deployment"),
             references,
@@ -188,6 +180,7 @@ class Desk:
             missing,
             prices,
             unread,
+            tuple(drafts.stays(one) for one in refused if one.compared),
         )
 
     async def agents_of(self, configmap: Draft) -> list[Document]:
@@ -203,32 +196,31 @@ class Desk:
                 return []
             sentence = f"Agents cannot be listed: {failed.complaint}"
             raise Stopped(Exit.REFUSED, sentence) from None
-        return [one for one in found if _refers(one, configmap.name)]
+        return [one for one in found if drafts.refers(one, configmap.name)]
 
     async def _references(
-        self, agent: Draft, drafts: list[Draft], unread: dict[str, str]
+        self, agent: Draft, written: Sequence[Draft], unread: dict[str, str]
     ) -> tuple[dict[str, str], str, dict[str, str]]:
         """What an Agent would refer to, why there is none, and what that is now."""
         wanted = inputs.source(agent.after)
         if wanted is None:
             return {}, "", {}
         name = wanted.config_map_key_ref.name
-        written = [
-            one
-            for one in drafts
-            if (one.kind, one.namespace, one.name) == (CONFIGMAP, agent.namespace, name)
-        ]
+        what = f"ConfigMap {name}"
+        there = drafts.find(written, CONFIGMAP, agent.namespace, name)
         live: Document | None = None
-        if not self.away:
+        if there and there.compared:
+            live = there.live
+        elif not self.away:
             try:
                 live = await self.get(CONFIGMAP, agent.namespace, name)
             except Stopped as stopped:
-                unread[f"ConfigMap {name}"] = stopped.sentence
-        elif not written:
-            unread[f"ConfigMap {name}"] = "it is in none of the manifests, and no cluster is asked"
-        if not written and f"ConfigMap {name}" in unread:
+                unread[what] = stopped.sentence
+        elif not there:
+            unread[what] = "it is in none of the manifests, and no cluster is asked"
+        if what in unread and (there is None or there.refused):
             return {}, "", {}
-        after = written[-1].after if written and not written[-1].refused else live
+        after = there.left if there else live
         found, missing = inputs.content(wanted, after, agent.namespace)
         return found, missing, inputs.content(wanted, live, agent.namespace)[0]
 
@@ -259,43 +251,3 @@ async def _all(*calls: Awaitable[Any]) -> list[Any]:
         if isinstance(one, BaseException):
             raise one
     return found
-
-
-def _complaint(draft: Draft) -> str:
-    """What our own checks say of an object that no API server was asked about."""
-    return unasked.complaint(draft.after) if draft.kind in (AGENT, ROLLOUT) else ""
-
-
-def _but(draft: Draft, **update: Any) -> Draft:
-    return Draft(**{**vars(draft), **update})
-
-
-def _refers(agent: Document, configmap: str) -> bool:
-    wanted = inputs.source(agent)
-    return wanted is not None and wanted.config_map_key_ref.name == configmap
-
-
-def _of(drafts: list[Draft], kind: str, agent: Draft) -> list[Document]:
-    """The objects of a kind in the manifests that are for an Agent."""
-    found = [one for one in drafts if one.kind == kind and one.namespace == agent.namespace]
-    return [one.after for one in found if not one.refused and agent_of(one.after) == agent.name]
-
-
-def agent_of(rollout: Document) -> str:
-    """The Agent that an AgentRollout is for; empty where nobody can tell."""
-    spec = rollout.get("spec")
-    ref = spec.get("agentRef") if isinstance(spec, dict) else None
-    return str(ref.get("name") or "") if isinstance(ref, dict) else ""
-
-
-def _in_charge(planned: list[Document], live: list[Document], agent: Draft) -> Document | None:
-    """The oldest AgentRollout of an Agent; those that are still to be made come last."""
-    mine = {one["metadata"]["name"]: one for one in live if agent_of(one) == agent.name}
-    mine |= {one["metadata"]["name"]: one for one in planned}
-
-    def age(one: Document) -> tuple[bool, str, str]:
-        is_live = one["metadata"]["name"] in {old["metadata"]["name"] for old in live}
-        created = str(one["metadata"].get("creationTimestamp") or "")
-        return not is_live, created, one["metadata"]["name"]
-
-    return min(mine.values(), key=age, default=None)

@@ -1,0 +1,1 @@
+"""``penstock plan``: manifests → what the API server makes of them → what follows → words."""
