@@ -101,6 +101,16 @@ def counting(status: TaskStatus, reason: OutcomeReason) -> Counting:
     return Counting.LEFT_OUT
 
 
+def _together(
+    one: tuple[tuple[str, int], ...], other: tuple[tuple[str, int], ...]
+) -> tuple[tuple[str, int], ...]:
+    """The costs of both by name, in the order in which the names were met."""
+    costs = dict(one)
+    for name, cost in other:
+        costs[name] = costs.get(name, 0) + cost
+    return tuple(costs.items())
+
+
 @dataclass(frozen=True)
 class Usage:
     """What a task has used so far; the names match ``limits``.
@@ -109,7 +119,8 @@ class Usage:
     from the vendor's cache; ``cache_saving_micro_usd`` is what fresh ones would have cost more.
     ``paced_ms`` of ``wall_ms`` its model calls waited until the vendor allows more: no revision is
     slow by that. ``stored_ms`` it would have waited for answers that came out of the response cache.
-    ``tier`` answered last, "" where that was the model itself or nobody has.
+    ``tier`` answered last, "" where that was the model itself or nobody has. ``models``: what each model's
+    calls cost of it, by a name of the model at its address; 0 is left out.
     """
 
     model_calls: int = 0
@@ -123,6 +134,7 @@ class Usage:
     paced_ms: int = 0
     stored_ms: int = 0
     tier: str = ""
+    models: tuple[tuple[str, int], ...] = ()
 
     @property
     def list_price_micro_usd(self) -> int:
@@ -146,6 +158,7 @@ class Usage:
             self.paced_ms + other.paced_ms,
             self.stored_ms + other.stored_ms,
             other.tier or self.tier,
+            _together(self.models, other.models),
         )
 
     def wire(self) -> dict[str, Any]:

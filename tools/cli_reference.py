@@ -15,8 +15,9 @@ from reference import table
 HEADER = "<!-- Generated from penstock_cli by `make generate`. Do not edit. -->\n\n"
 INTRODUCTION = """\
 The same commands are `penstock …` and, where `kubectl-penstock` is on the PATH, `kubectl penstock …`. Those about rollouts and
-`budget` speak to the API server, with kubectl and the rights of its user; `run`, `tasks`, `escalations`, `effects` and
-`budget show` speak to the gateway, `verify` and `plan` to both. A command that changes an object of the cluster prints, on standard error, the kubectl command that
+`budget` speak to the API server, with kubectl and the rights of its user; `run`, `tasks`, `escalations`, `effects`,
+`models` and `budget show` speak to the gateway, `verify` and `plan` to both; `models` without an Agent's name asks the API server which
+there are. A command that changes an object of the cluster prints, on standard error, the kubectl command that
 does the same. Colours are for terminals alone, and `NO_COLOR` takes them away. What a rollout is asked, and what is answered:
 [requests](../operating/requests.md).
 """

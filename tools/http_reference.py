@@ -18,6 +18,7 @@ from penstock_runtime.gateway import (
     erasing,
     escalating,
     listing,
+    modelling,
     places,
     problems,
     retrying,
@@ -79,6 +80,7 @@ def documents() -> Described:
     app.include_router(routes.router)
     app.include_router(listing.router)
     app.include_router(spending.router)
+    app.include_router(modelling.router)
     app.include_router(escalating.router)
     app.include_router(effecting.router)
     app.include_router(rowing.router)
@@ -150,6 +152,7 @@ def http_page() -> str:
         "Escalation",
         "EscalationList",
         "EffectList",
+        "ModelList",
     )
     parts = [f"### {name}\n\n{table(heads, field_rows(schemas[name], schemas))}" for name in shown]
     kinds = (

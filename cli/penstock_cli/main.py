@@ -143,6 +143,29 @@ def plan(
     commands.carry_out(lambda: command.plan(place, wanted))
 
 
+@app.command("models", epilog=exits.MEANING)
+@options.at_gateway
+def show_models(
+    place: options.Place,
+    agent: Annotated[
+        str, typer.Argument(metavar="[AGENT]", help="Its name; else all of the namespace.")
+    ] = "",
+    *,
+    everywhere: options.AllNamespaces = False,
+    output: Annotated[
+        str, typer.Option("-o", "--output", metavar="text|json|yaml", help="How it is printed.")
+    ] = "text",
+) -> None:
+    """Show the models that Agents ask: who is away, what may be asked, what it costs and has cost."""
+    options.check_output(output, "text", "json", "yaml")
+    options.check_text("AGENT", agent)
+    if agent and everywhere:
+        raise typer.BadParameter("give AGENT or --all-namespaces, and not both")
+    from penstock_cli import models
+
+    commands.carry_out(lambda: models.show(place, agent, output, everywhere=everywhere))
+
+
 @app.command("compensate", epilog=exits.MEANING)
 @options.at_gateway
 def compensate(

@@ -154,8 +154,15 @@ class Price:
 
     def rates(self, day: Day) -> Rates:
         """The rates that hold on a day."""
-        held = [rates for since, rates in self.dated if since is None or since <= day]
-        return held[-1] if held else self.dated[0][1]
+        return self._on(day)[1]
+
+    def since(self, day: Day) -> Day | None:
+        """From which day the rates hold that hold on a day; None: since ever."""
+        return self._on(day)[0]
+
+    def _on(self, day: Day) -> tuple[Day | None, Rates]:
+        held = [one for one in self.dated if one[0] is None or one[0] <= day]
+        return held[-1] if held else self.dated[0]
 
 
 def flat(inputs: str, outputs: str, cached_inputs: str | None = None) -> Price:

@@ -50,7 +50,7 @@ class Breakers:
         key: str,
         rules: BreakerRules,
         *,
-        outage: bool = False,
+        outage: str = "",
         answered_ms_ago: int | None = None,
         wants_try: bool = False,
         account: str = "",
@@ -61,15 +61,19 @@ class Breakers:
         Args:
             key: of ``keys.breaker``.
             rules: when it opens.
-            outage: a call got no answer.
+            outage: the class of failure of a call that got no answer; empty: none did.
             answered_ms_ago: when the last call was answered; None when none was.
             wants_try: ask to be let through where it has been open for long enough.
             account: what tells the worker's credential from others.
             asked_to_wait_ms: for so long the endpoint has just asked to be left alone by it; 0: it has
                 not.
         """
-        told = (int(outage), -1 if answered_ms_ago is None else answered_ms_ago, int(wants_try))
-        pace = (account, min(asked_to_wait_ms, _LONGEST_WAIT_MS))
+        told = (
+            int(bool(outage)),
+            -1 if answered_ms_ago is None else answered_ms_ago,
+            int(wants_try),
+        )
+        pace = (account, min(asked_to_wait_ms, _LONGEST_WAIT_MS), outage)
         bounds = (rules.outages, rules.lasting_ms, rules.open_ms, rules.try_ms)
         script = self._scripts.script("breaker")
         said = await self._scripts.connection.run(script, [key], (*told, *bounds, *pace))

@@ -148,14 +148,14 @@ class Claims:
         telling: Telling | None,
         named: int = 0,
     ) -> dict[str, Directive]:
-        told = (telling.revision, telling.access, telling.age_ms) if telling else ("", "", 0)
+        told = (telling.revision, telling.access or "", telling.age_ms) if telling else ("", "", 0)
         speaks = (self.consumers.revision(agent, consumer), protocol.SPOKEN)
         each = [text for claim in claims for text in (claim.task.id, claim.id)]
         number, mark = self.consumers.number(agent, consumer), self.brakes.mark(agent)
+        asks = telling.asks if telling else ""
+        says: list[str | int] = [*told, *speaks, mark, named, asks, *each]
         broken, restricted, *said = await self._scripts.run(
-            "heartbeat",
-            agent,
-            arguments=lambda life: (consumer, number, life, *told, *speaks, mark, named, *each),
+            "heartbeat", agent, arguments=lambda life: (consumer, number, life, *says)
         )
         is_news = broken > self.breaks.last(agent)
         if is_news:

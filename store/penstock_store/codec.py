@@ -36,7 +36,7 @@ _COUNTER_DIGITS = 15  # a float of Lua's holds them exactly
 ENDED: Final = frozenset(status.value for status in TaskStatus if status.ended)
 
 #: The fields of a task's hash that a reader needs; the checkpoint may be large.
-_COUNTED: Final = tuple(field.name for field in dataclasses.fields(Usage) if field.name != "tier")
+_COUNTED: Final = tuple(field.name for field in dataclasses.fields(Usage) if field.type is int)
 
 TASK_FIELDS: Final = (
     "revision", "status", "input", "tenant", "user", "session", "type", "lane", "metadata",
@@ -91,9 +91,8 @@ def submission_fields(submission: Submission) -> list[str]:
 
 def usage_text(usage: Usage) -> str:
     """A usage as the task's hash holds it."""
-    said = vars(usage)
-    if not usage.tier:
-        said = {name: said[name] for name in _COUNTED}
+    every = vars(usage)
+    said = {name: each for name, each in every.items() if each or name in _COUNTED}
     return json.dumps(said, separators=(",", ":"))
 
 
@@ -173,7 +172,8 @@ def usage(text: str) -> Usage:
     """A usage; what a newer version counts besides is passed over."""
     said = json.loads(text)
     counts = {name: int(said.get(name, 0)) for name in _COUNTED}
-    return Usage(**counts, tier=str(said.get("tier", "")))
+    models = tuple((str(name), int(cost)) for name, cost in said.get("models", ()))
+    return Usage(**counts, tier=str(said.get("tier", "")), models=models)
 
 
 def _outcome(status: TaskStatus, text: dict[str, str]) -> Outcome | None:

@@ -27,6 +27,7 @@
     T:answers               zset    their digests, by the ms at which each ends
     T:tail                  hash    what workers have written last, and what Redis may have lost of it
     T:spend:<day>           hash    micro-USD that a day's ended tasks have cost, by revision
+    T:spend:models:<window>:<begin>  hash  the same of a day or month by model
     T:budget, T:led:…, T:call:<id>, T:open, T:line:…, T:refusals   the ledger, see ``shared/places.lua`` and ``ledger.lua``
     T:bell:ledger:<process> list    rings for calls that waited for others of the ledger
     T:news                  channel the id of each task that something happened to
@@ -212,6 +213,16 @@ class AgentKeys:
         return f"{self.tag}:wait:{session_part(tenant, session)}"
 
 
+def endpoint_mark(address: str, model: str) -> str:
+    """What tells a model at an address from others, in keys and in what tasks have used."""
+    return hashlib.sha256(f"{address}\n{model}".encode()).hexdigest()[:_POOL_DIGITS]
+
+
+def endpoint_label(address: str, model: str) -> str:
+    """By what tasks say what a model at an address has cost them: its mark, a space, its name."""
+    return f"{endpoint_mark(address, model)} {model}"
+
+
 def breaker(namespace: str, address: str, model: str) -> str:
     """What the workers of a namespace know together of a model at an address.
 
@@ -238,8 +249,7 @@ def pool(namespace: str, address: str, model: str, account: str) -> str:
 def _of_endpoint(namespace: str, address: str, model: str) -> str:
     if not _NAME.fullmatch(namespace):
         raise ValueError(f"{namespace!r} is no namespace's name")
-    digest = hashlib.sha256(f"{address}\n{model}".encode()).hexdigest()[:_POOL_DIGITS]
-    return f"{{{namespace}/pool/{digest}}}"
+    return f"{{{namespace}/pool/{endpoint_mark(address, model)}}}"
 
 
 def index(installation: str) -> str:

@@ -110,12 +110,16 @@ _WEIGHT: Final = (
 
 @dataclass(frozen=True)
 class Telling:
-    """What a worker passes on of its model's last word; ``revision`` is a hash."""
+    """What a worker passes on of its model's last word (None: nothing), and which models it asks.
+
+    ``revision`` is a hash, ``asks`` is of ``penstock.money.asked``; empty: as it was told before.
+    """
 
     agent: AgentKey
     revision: str
-    access: Access
+    access: Access | None
     age_ms: int
+    asks: str = ""
 
 
 @dataclass(frozen=True)

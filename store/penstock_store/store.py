@@ -13,6 +13,7 @@ from penstock_store.copies import Copies
 from penstock_store.effects import Effects
 from penstock_store.escalations import Escalations
 from penstock_store.ledger import Ledger
+from penstock_store.models import Models
 from penstock_store.notifications import Notifications
 from penstock_store.outbox import Outbox
 from penstock_store.outcomes import Outcomes
@@ -52,6 +53,7 @@ class Store:
         answers: what models have answered, for requests that come again.
         breakers: which model endpoints nobody asks for a while.
         pools: how much of a model endpoint is asked in a minute.
+        models: all of that together with whom an agent asks, for people.
     """
 
     def __init__(self, connection: Connection, scripts: Scripts, installation: str) -> None:
@@ -73,6 +75,7 @@ class Store:
         self.compensations = Compensations(of_agents)
         self.answers = Answers(of_agents)
         self.copies = Copies(of_agents)
+        self.models = Models(of_agents)
 
     @classmethod
     def connect(  # noqa: PLR0913 - what a caller does not name has a default

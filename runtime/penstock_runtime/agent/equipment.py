@@ -1,6 +1,6 @@
 """What the loop runs tasks with: a template, its model in its layers, and its tools."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from penstock import restrictions
@@ -22,7 +22,7 @@ class Agent:
     ``prompt_tokens``: about how many the part of each request is that never changes, ``prompt`` how
     long it is at most.
     ``last_word``: what the model has said last of who asks and for what. ``tiers``: the same with the
-    model of each tier, by name; ``tier`` is its own.
+    model of each tier, by name; ``tier`` is its own. ``asks``: which models it asks, as its workers tell it.
     """
 
     template: AgentTemplate
@@ -35,6 +35,7 @@ class Agent:
     prompt: PromptSize = NO_PROMPT
     last_word: LastWord = field(default_factory=LastWord)
     tier: str = ""
+    asks: Callable[[], str] = field(default=str, compare=False, repr=False)
     tiers: Mapping[str, "Agent"] = field(default_factory=dict, compare=False, repr=False)
 
     def under(self, by: Restrictions) -> "Agent":

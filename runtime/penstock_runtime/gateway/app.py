@@ -24,6 +24,7 @@ from penstock_runtime.gateway import (
     escalating,
     listing,
     metrics,
+    modelling,
     plain,
     problems,
     retrying,
@@ -68,6 +69,7 @@ def application(gateway: state.Gateway, *, measured: bool = True) -> FastAPI:
     app.include_router(listing.router)
     app.include_router(escalating.router)
     app.include_router(spending.router)
+    app.include_router(modelling.router)
     app.include_router(effecting.router)
     app.include_router(rowing.router)
     app.include_router(erasing.router)
@@ -199,6 +201,7 @@ def _every_route() -> list[BaseRoute]:
         routes,
         listing,
         spending,
+        modelling,
         escalating,
         effecting,
         rowing,

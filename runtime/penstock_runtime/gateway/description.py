@@ -15,6 +15,7 @@ from penstock_runtime.gateway import (
     effect_documents,
     event_documents,
     log_documents,
+    model_documents,
     problems,
     searching,
     seeking,
@@ -119,6 +120,7 @@ BUDGET: Final[dict[str, Any]] = {
         },
     ]
 }
+MODELS: Final[dict[str, Any]] = {"parameters": _AGENT}
 _ESCALATION: Final = [_in_path("escalation", "Id of the escalation.")]
 ESCALATION: Final[dict[str, Any]] = {"parameters": _ESCALATION}
 ESCALATIONS: Final[dict[str, Any]] = {
@@ -253,6 +255,7 @@ def _schemas() -> dict[str, Any]:
             (effect_documents.EffectList, "serialization"),
             (log_documents.RowList, "serialization"),
             (copy_documents.DifferingCopyList, "serialization"),
+            (model_documents.ModelList, "serialization"),
             (compensation_documents.CompensationList, "serialization"),
             (documents.Erased, "serialization"),
             (event_documents.EventList, "serialization"),

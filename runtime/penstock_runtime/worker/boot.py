@@ -16,6 +16,7 @@ from penstock.api.tool import Tool
 from penstock.revision import Revision
 from penstock_runtime import instrumentation, redaction
 from penstock_runtime.agent import credentials, loop
+from penstock_runtime.agent.context import LIVE
 from penstock_runtime.agent.models import cached, pricing, retrying
 from penstock_runtime.agent.models.access import LastWord, Watched
 from penstock_runtime.agent.models.afforded import Afforded
@@ -36,6 +37,7 @@ from penstock_runtime.agent.tools.redacted import RedactedTools
 from penstock_runtime.agent.tools.toolset import Toolset
 from penstock_runtime.agent.transport import proxies
 from penstock_runtime.settings import WorkerSettings
+from penstock_runtime.worker import asks
 from penstock_runtime.worker.endpoints import Endpoint, endpoints
 from penstock_runtime.worker.endpoints import of_tier as endpoint_of_tier
 from penstock_store import keys
@@ -111,7 +113,8 @@ def equip(settings: WorkerSettings, cut: Revision, store: Store | None = None) -
         if tier.model != template.model.name
     }
     own = {name: layered(one, last=len(asked) == 1) for name, one in cheaper.items()}
-    return _with_tiers(agent, entries, [*asked], cheaper, own)
+    whole = _with_tiers(agent, entries, [*asked], cheaper, own)
+    return replace(whole, asks=lambda: asks.written(template, asked, cheaper, LIVE.day()))
 
 
 def _with_tiers(
@@ -161,7 +164,11 @@ def _entry(
         one.declared.retries, settings.retry_base_seconds, outlasts_breaker=last
     )
     word = LastWord() if place else last_word  # the condition is about those that are asked first
-    shared = Shared(_breaker(settings, one, own, store), _pool(settings, one, own, store))
+    shared = Shared(
+        _breaker(settings, one, own, store),
+        _pool(settings, one, own, store),
+        keys.endpoint_label(one.address, one.declared.name),
+    )
     layers = layered_model(one.model, one.prices, own, word, policy, shared)
     return Entry(one.declared.name, Permitted(layers, one.declared.name), one.prices, own.stood_in)
 
@@ -222,10 +229,11 @@ def alone(model: Model) -> Model:
 
 @dataclass(frozen=True)
 class Shared:
-    """The layers in which a namespace's workers tell each other of an endpoint."""
+    """The layers in which a namespace's workers tell each other of an endpoint, and by what they name it."""
 
     breaker: Callable[[Model], Model] = alone
     pool: Callable[[Model], Model] = alone
+    label: str = ""
 
 
 _ALONE: Final = Shared()
@@ -241,7 +249,9 @@ def layered_model(
 ) -> Model:
     """One endpoint in its layers, of which the last one is asked first."""
     layers: tuple[Callable[[Model], Model], ...] = (
-        lambda model: Metered(model, prices, meter),  # what each request took and cost
+        lambda model: Metered(
+            model, prices, meter, shared.label
+        ),  # what each request took and cost
         lambda model: Watched(model, last_word, meter.model),  # what it says of the credential
         Redacted,  # before anything keeps a reply
         shared.breaker,  # nobody is asked who is away

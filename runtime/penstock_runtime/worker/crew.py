@@ -85,6 +85,11 @@ class Crew:
         self._agent.prices.refresh()
 
     @property
+    def asks(self) -> str:
+        """Which models the tasks ask, at the prices of now."""
+        return self._agent.asks()
+
+    @property
     def holds(self) -> list[Hold]:
         """The tasks that are held now."""
         return list(self._holds.values())

@@ -13,6 +13,7 @@ from penstock_runtime.worker.hold import Hold
 from penstock_store.records import Claim, Directive, Telling
 from penstock_store.store import Store
 
+_TELL_AGAIN_SECONDS: Final = 60.0  # what Redis may have lost meanwhile
 _BATCH: Final = 250  # claims in one call: a batch that gets no answer in time holds up no other
 
 log = logs.get()
@@ -34,6 +35,7 @@ class Heart:
         self._missed = missed
         self._clock = asyncio.get_running_loop().time
         self._refused: set[str] = set()  # claims that cannot be renewed; asked about one by one
+        self._asks = ("", 0.0)  # what was told last of whom the tasks ask, and when
         self._dropped = 0  # tasks, while Redis had not lost anything that was not said again
 
     async def beat(self) -> None:
@@ -97,13 +99,21 @@ class Heart:
         """Renew claims, and pass on what the model has said since the beat before."""
         last_word, duty = self._crew.last_word, self._duty
         news, telling = last_word.news, None
-        if news:
-            told_ms = last_word.age_ms(news)
-            telling = Telling(duty.agent, duty.revision, news.access, told_ms)
+        asks = self._untold_asks()
+        if news or asks:
+            access, told_ms = (news.access, last_word.age_ms(news)) if news else (None, 0)
+            telling = Telling(duty.agent, duty.revision, access, told_ms, asks)
         directives = await self._store.claims.heartbeat(claims, duty.consumer, telling, more=True)
         if news:
             last_word.told(news)
+        if asks:
+            self._asks = (asks, self._clock())
         return directives
+
+    def _untold_asks(self) -> str:
+        """Whom the tasks ask, where that is another than was told, or was told some time ago; else empty."""
+        asks, (told, at) = self._crew.asks, self._asks
+        return asks if asks != told or self._clock() - at >= _TELL_AGAIN_SECONDS else ""
 
     async def _renew_batch(self, holds: Sequence[Hold]) -> bool:
         """Renew some claims; where one of them is refused, the others are renewed without it."""

@@ -4,7 +4,7 @@
 -- ms for which the endpoint has asked this account to wait}.
 -- KEYS: the breaker. ARGV: outages met (0 or 1), ms since an answer (-1: none), 1 to ask for a try,
 -- outages that open it, ms that they must last, ms that it stays open, ms for which one try keeps others out,
--- account, ms for which the endpoint has just asked it to wait.
+-- account, ms for which the endpoint has just asked it to wait, class of the outage (for people).
 if redis.replicate_commands then redis.replicate_commands() end
 local call = redis.call
 local BREAKER = KEYS[1]
@@ -54,6 +54,7 @@ if wants and open_until > 0 and open_until <= NOW and try <= NOW then
   try, admitted = NOW + TRY, 1
 end
 
+if met > 0 then call("HSET", BREAKER, "failed", ARGV[10], "failedAt", string.format("%.0f", NOW)) end
 if met > 0 or opened > 0 or admitted > 0 then
   local text = function(value) return string.format("%.0f", value) end
   call("HSET", BREAKER, "outages", text(outages), "since", text(since), "until", text(open_until), "try", text(try))

@@ -3,7 +3,8 @@
 -- KEYS: tag, route, outcomes. ARGV: consumer, its last number, server life, what the model
 -- said last to this worker (revision, word or empty, ms ago), what the worker keeps (its revision or empty,
 -- its protocol number), mark of the restrictions that it knows, the break of Redis after which the worker has named all
--- that it holds and saved it again (0: none), then per claim: task, claim id.
+-- that it holds and saved it again (0: none), which models the worker asks (JSON, empty: as it said before), then per claim:
+-- task, claim id.
 -- The queue of a claimed task is known only from the task, so it is built from the tag.
 -- uses: agent places ledger harm tasks tail claims
 local consumer, mark, life = ARGV[1], tonumber(ARGV[2]), ARGV[3]
@@ -32,8 +33,14 @@ local function speak(revision, number)
   call("HSET", revision_key(revision), "protocol", string.format("%.0f %s", NOW, number))
 end
 
+-- Which models they ask, for people; read by models.lua alone.
+local function ask(revision, asks)
+  if asks == "" or standing(revision) == "Closed" then return end
+  call("HSET", revision_key(revision), "asks", asks)
+end
+
 -- Claims that are known are kept first: that takes no memory, so a full Redis does it too.
-for i = 11, #ARGV, 2 do
+for i = 12, #ARGV, 2 do
   local task = task_at(ARGV[i])
   if task and task.claim == ARGV[i + 1] and task.status == "Running" and task.entry ~= "" then renew(task) end
   claims[#claims + 1] = {id = ARGV[i], claim = ARGV[i + 1], task = task}
@@ -44,6 +51,7 @@ local tail = join(consumer, mark, life, tonumber(ARGV[10]))
 local broken = tonumber(tail.breakAt) or 0
 hear(ARGV[4], ARGV[5], ARGV[6])
 speak(ARGV[7], ARGV[8])
+ask(ARGV[4], ARGV[11])
 
 local directives = {break_is_open(tail) and broken or 0, restrictions_unless(ARGV[9])}
 for _, held in ipairs(claims) do

@@ -29,7 +29,7 @@ class Endpoint:
 
     async def fails(self, times):
         for _ in range(times):
-            state = await self.tell(outage=True)
+            state = await self.tell(outage="Overloaded 529")
         return state
 
 
@@ -60,10 +60,11 @@ async def test_an_answer_from_before_the_row_does_not_end_it(endpoint):
 
 
 async def test_outages_of_one_moment_wait_for_what_others_have_to_tell(desk):
-    moment = Endpoint(desk.store, BreakerRules(lasting_ms=150))
+    moment = Endpoint(desk.store, BreakerRules(lasting_ms=600_000))
     assert not (await moment.fails(9)).is_open
     assert not (await moment.tell()).is_open
-    await asyncio.sleep(0.2)
+    since = int(await desk.raw.hget(moment.key, "since"))
+    await desk.raw.hset(moment.key, "since", since - 600_000)  # so long ago it began
     opened = await moment.tell()
     assert (opened.is_open, opened.opened) == (True, True)
 
@@ -83,7 +84,7 @@ async def test_the_one_that_was_let_through_closes_it_or_opens_it_again(desk):
     await short.fails(5)
     await asyncio.sleep(0.1)
     await short.tell(wants_try=True)
-    again = await short.tell(outage=True)
+    again = await short.tell(outage="Overloaded 529")
     assert (again.opened, again.wait_ms > 0) == (True, True)
     await asyncio.sleep(0.1)
     assert (await short.tell(wants_try=True)).may_try
@@ -102,7 +103,7 @@ async def test_one_that_was_let_through_and_never_came_back_keeps_nobody_out_for
 async def test_an_outage_that_began_before_it_opened_does_not_hold_it_open(endpoint):
     await endpoint.fails(5)
     before = (await endpoint.tell()).wait_ms
-    assert (await endpoint.tell(outage=True)).wait_ms <= before
+    assert (await endpoint.tell(outage="Overloaded 529")).wait_ms <= before
 
 
 async def test_endpoints_models_and_namespaces_have_one_each():

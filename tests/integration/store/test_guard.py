@@ -10,7 +10,17 @@ from tests.integration.store.conftest import STABLE
 from tests.integration.store.test_connection import AGENT, admit, route
 
 pytestmark = pytest.mark.redis
-UNGUARDED = {"effects", "ends", "escalation", "escalations", "look", "recent", "spent", "kept"}
+UNGUARDED = {
+    "effects",
+    "ends",
+    "escalation",
+    "escalations",
+    "look",
+    "models",
+    "recent",
+    "spent",
+    "kept",
+}
 
 
 class NotNow(Exception):

@@ -48,6 +48,7 @@ def test_every_call_is_described_and_asks_for_a_token(described):
         ("post", TASKS),
         ("get", TASKS),
         ("get", TASKS.replace("/tasks", "/budget")),
+        ("get", TASKS.replace("/tasks", "/models")),
         ("post", TASKS.replace("/tasks", "/compensations")),
         ("get", "/v1/tasks/{task}"),
         ("delete", "/v1/tasks/{task}"),

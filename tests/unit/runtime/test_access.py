@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from penstock import errors
@@ -9,6 +11,7 @@ from penstock.access import Access
 from penstock_runtime.agent.models import faults, scripted
 from penstock_runtime.agent.models.access import LastWord, News, Watched
 from penstock_runtime.agent.models.model import Failure, ModelFailed, Request
+from penstock_runtime.worker import heart
 from penstock_store.records import Telling
 from tests.unit.runtime import fakes
 from tests.unit.runtime.test_bad_neighbour import working
@@ -133,6 +136,24 @@ async def test_a_word_rides_on_the_heartbeat_once_and_again_where_a_beat_was_los
         beats = store.times("ping")
         await store.until(lambda: store.times("ping") > beats + 2)
     assert [told.access for told in store.told] == [Access.CREDENTIALS_REFUSED, Access.ACCEPTED]
+
+
+async def test_whom_the_tasks_ask_rides_on_a_heartbeat_once_and_again_when_it_is_another(
+    template, monkeypatch
+):
+    store, asks = fakes.Store(), ["one"]
+    agent = replace(fakes.agent(template, fakes.Model(answering)), asks=lambda: asks[-1])
+    async with working(store, agent, heartbeat_seconds=0.02):
+        await store.until(lambda: store.told)
+        beats = store.times("ping")
+        await store.until(lambda: store.times("ping") > beats + 3)
+        duty = fakes.duty()
+        assert store.told == [Telling(duty.agent, duty.revision, None, 0, "one")]
+        asks.append("two")
+        await store.until(lambda: len(store.told) == 2)
+        monkeypatch.setattr(heart, "_TELL_AGAIN_SECONDS", 0.0)
+        await store.until(lambda: len(store.told) > 3)
+    assert [told.asks for told in store.told[:4]] == ["one", "two", "two", "two"]
 
 
 def test_an_answer_of_one_model_does_not_hide_that_another_is_not_found():

@@ -51,7 +51,7 @@ class Board:
 
     @property
     def outages(self):
-        return sum(each["outage"] for each in self.told)
+        return sum(bool(each["outage"]) for each in self.told)
 
 
 class Scene:
@@ -95,6 +95,8 @@ async def test_an_outage_is_told(failure):
     scene = Scene(failure)
     await scene.fails()
     assert scene.board.outages == 1
+    status = f" {failure.status}" if failure.status else ""
+    assert scene.board.told[-1]["outage"] == failure.kind + status, "people read which it was"
 
 
 @pytest.mark.parametrize(
@@ -156,7 +158,7 @@ async def test_an_answer_in_a_row_of_outages_is_told_at_once_and_another_one_wit
     scene = Scene(*answers(3))
     await scene.ask()
     (first,) = scene.board.told
-    assert (first["outage"], first["answered_ms_ago"], first["wants_try"]) == (False, None, False)
+    assert (first["outage"], first["answered_ms_ago"], first["wants_try"]) == ("", None, False)
     scene.clock.now += 0.5
     scene.board.state = BreakerState(2)
     await scene.ask()

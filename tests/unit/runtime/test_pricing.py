@@ -11,6 +11,7 @@ from penstock import errors
 from penstock.api import agent as api
 from penstock.api.models import MODELS
 from penstock.money import bound, prices
+from penstock.money.asked import ModelPrice, PriceSource
 from penstock.money.prices import Day, Overhead, Tokens
 from penstock_runtime.agent.models import pricing
 
@@ -192,3 +193,14 @@ def test_one_bill_that_is_nonsense_keeps_no_later_call_from_being_made(declared)
     most = max(1000, declared.call)
     assert of_a_worker.raised == Overhead(10 * most, 0, 0, most)
     assert of_a_worker.overhead == declared + of_a_worker.raised
+
+
+def test_a_book_tells_its_price_and_whose_it_is():
+    listed = pricing.Book(model()).told(TODAY)
+    assert (listed.input, listed.output, listed.source) == ("2", "10", PriceSource.LISTED)
+    assert listed.release
+    installed = pricing.Book(model(), lambda: own("7")).told(TODAY)
+    assert (installed.input, installed.cached_input, installed.source) == ("7", "7", PriceSource.INSTALLATION)  # fmt: skip
+    price = {"inputPerMTok": "0.50", "outputPerMTok": "30", "cachedInputPerMTok": "0.05"}
+    declared = pricing.Book(model(price=price), lambda: own("7")).told(TODAY)
+    assert declared == ModelPrice("0.5", "0.05", "30", PriceSource.DECLARED)

@@ -174,7 +174,7 @@ async def test_a_process_says_that_it_has_named_all_once_every_state_is_saved_ag
     other.directive = Directive.GIVE_BACK  # said by the heartbeat in the place of Rewrite
     crew = SimpleNamespace(
         holds=[held, other], meter=held._meter, unwritten=0, dropped=0, last_word=LastWord(),
-        renew_refused_credentials=lambda: None, refresh_prices=lambda: None,
+        renew_refused_credentials=lambda: None, refresh_prices=lambda: None, asks="",
     )  # fmt: skip
     duty = fakes.duty()
     heart = Heart(store, crew, duty, Contact(held._meter), lambda: None)

@@ -29,6 +29,7 @@ GATEWAY_SCRIPTS = (
     "delivered",
     "sender",
     "kept",
+    "models",
 )
 OPERATOR_SCRIPTS = (
     "route",

@@ -38,12 +38,14 @@ class Board(Protocol):
     async def tell(
         self,
         *,
-        outage: bool,
+        outage: str,
         answered_ms_ago: int | None,
         wants_try: bool,
         asked_to_wait_ms: int,
     ) -> BreakerState:
         """Tell, and hear how the breaker stands.
+
+        ``outage``: the class of failure of a call that got no answer; empty: none did.
 
         Raises:
             StoreUnavailable, StoreRefused: nothing is known.
@@ -63,7 +65,7 @@ class StoreBoard:
     async def tell(
         self,
         *,
-        outage: bool,
+        outage: str,
         answered_ms_ago: int | None,
         wants_try: bool,
         asked_to_wait_ms: int,
@@ -143,7 +145,7 @@ class Breaker(Wrapper):
             answer = await self._model.reply(request)
         except ModelFailed as failure:
             if self._says_away(failure, request):
-                await self._tell(outage=True)
+                await self._tell(outage=_class_of(failure))
             elif failure.kind is Failure.RATE_LIMITED and failure.retry_after_seconds:
                 await self._tell(asked_to_wait_ms=math.ceil(failure.retry_after_seconds * 1000))
             elif tries and 400 <= failure.status < 500:
@@ -215,7 +217,7 @@ class Breaker(Wrapper):
                 await self._tell()
 
     async def _tell(
-        self, *, outage: bool = False, wants_try: bool = False, asked_to_wait_ms: int = 0
+        self, *, outage: str = "", wants_try: bool = False, asked_to_wait_ms: int = 0
     ) -> None:
         now, answered_at = self._clock(), self._answered_at
         ago = None if answered_at is None else max(0, math.ceil((now - answered_at) * 1000))
@@ -249,3 +251,8 @@ class Breaker(Wrapper):
             log.warning("model left alone", model=self._name, seconds=state.wait_ms / 1000)
         elif before.is_open and not state.is_open:
             log.info("model asked again", model=self._name)
+
+
+def _class_of(failure: ModelFailed) -> str:
+    """What people read of an outage: what kind it was, and the status of the answer where there was one."""
+    return f"{failure.kind} {failure.status}" if failure.status else failure.kind.value

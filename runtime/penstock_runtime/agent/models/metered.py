@@ -20,12 +20,19 @@ class Metered(Wrapper):
     """Counts each request and books what it cost, however it ends: an answer, a failure, a cut.
 
     One that is bounded costs what the rates say by which it is: no price comes between the two.
+
+    Args:
+        label: of the model at its address (``keys.endpoint_label``), by which a task says what it cost; empty: it
+            does not.
     """
 
-    def __init__(self, model: Model, pricing: Pricing, meter: instrumentation.Meter) -> None:
+    def __init__(
+        self, model: Model, pricing: Pricing, meter: instrumentation.Meter, label: str = ""
+    ) -> None:
         super().__init__(model)
         self._pricing = pricing
         self._meter = meter
+        self._label = label
 
     async def reply(self, request: Request) -> Reply:
         """Ask, and say in the reply what it cost. See ``Model.reply``."""
@@ -44,7 +51,7 @@ class Metered(Wrapper):
             charge = Charge.of(own.bill.charge.tokens, rates)
             raise
         finally:
-            request.bill.book(charge)
+            request.bill.book(charge, self._label)
             self._meter.model_called(outcome, request.context.seconds() - started)
             self._meter.model_charged(charge.tokens, charge.cost_micro_usd)
         return replace(answer, charge=charge)

@@ -66,21 +66,25 @@ class Bill:
 
     Whoever makes a request books it here at once: it must be paid even when the call is cut.
     ``paced_ms``: for so long it waited until its vendor allows more. ``stored_ms``: so long the model
-    took when it gave the answer that came out of the response cache now.
+    took when it gave the answer that came out of the response cache now. ``models``: costs by label.
     """
 
     charge: Charge = field(default_factory=Charge)
     paced_ms: int = 0
     stored_ms: int = 0
+    models: dict[str, int] = field(default_factory=dict)
 
-    def book(self, charge: Charge) -> None:
-        """Add what a request cost."""
+    def book(self, charge: Charge, model: str = "") -> None:
+        """Add what a request cost; ``model`` is the label of whom it asked, empty where it has none."""
         self.charge += charge
+        if model and charge.cost_micro_usd:
+            self.models[model] = self.models.get(model, 0) + charge.cost_micro_usd
 
     @property
     def usage(self) -> Usage:
         """All of it as a part of what a task used."""
-        return replace(self.charge.usage, paced_ms=self.paced_ms, stored_ms=self.stored_ms)
+        waited = replace(self.charge.usage, paced_ms=self.paced_ms, stored_ms=self.stored_ms)
+        return replace(waited, models=tuple(self.models.items()))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What an agent's model costs: as its Agent declares, as the installation does, else at list price."""
 
 from collections.abc import Callable, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -9,6 +10,7 @@ import genai_prices
 from penstock import errors
 from penstock.api import agent as api
 from penstock.money import bound, listed
+from penstock.money.asked import ModelPrice, PriceSource
 from penstock.money.pool import UNSAID
 from penstock.money.prices import (
     EMPTY,
@@ -23,6 +25,7 @@ from penstock.money.prices import (
 
 _NO_OVERHEAD: Final = Overhead(0, 0, 0)
 MOST_TABLE_BYTES: Final = 1024 * 1024
+_RELEASE: Final = metadata.version("genai-prices")
 
 
 class Pricing(Protocol):
@@ -119,9 +122,28 @@ class Book:
 
     def rates(self, day: Day) -> Rates:
         """See ``Pricing.rates``."""
+        return self._holding(day).rates(day)
+
+    def told(self, day: Day) -> ModelPrice:
+        """What holds on a day, and whose price that is, as people read it."""
+        price = self._holding(day)
+        rates, since = price.rates(day), price.since(day)
+        told = (rates.input, rates.cache_read, rates.output)
+        fresh, cached, output = (f"{rate.base.normalize():f}" for rate in told)
+        source = PriceSource.INSTALLATION
+        if price is self._declared:
+            source = PriceSource.DECLARED
+        elif price is self._listed:
+            source = PriceSource.LISTED
+        release = _RELEASE if source is PriceSource.LISTED else ""
+        return ModelPrice(
+            fresh, cached, output, source, release, since.isoformat() if since else ""
+        )
+
+    def _holding(self, day: Day) -> Price:
         if self._listed and not self._price.holds(day):
-            return self._listed.rates(day)
-        return self._price.rates(day)
+            return self._listed
+        return self._price
 
     @property
     def overhead(self) -> Overhead:

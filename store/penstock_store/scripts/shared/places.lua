@@ -46,6 +46,8 @@ local function bounds_of(window, at)
   return first * DAY_MS, following * DAY_MS
 end
 
+places.bounds = bounds_of
+
 function places.tenant(tenant) return {"tenant", "tenant:" .. redis.sha1hex(tenant)} end
 
 -- The tenant's name comes with its length, so that no two pairs meet.

@@ -197,6 +197,42 @@ local function rewrite(key)
   call("HSET", key, unpack(flat))
 end
 
+-- Add to what tasks have cost in a window by model, {label, micro-USD} each. Of more models than an agent has in its
+-- life what they cost has no name.
+local MOST_MODELS, COUNT, OTHERS = 200, "n", "others"
+local function add_by_model(window, models)
+  local begin, ends = places.bounds(window, NOW)
+  local key = T .. ":spend:models:" .. window .. ":" .. whole(begin / 1000)
+  for _, one in ipairs(models) do
+    local name = one[1]
+    if not call("HGET", key, name) then
+      local known = tonumber(call("HGET", key, COUNT) or "") or 0
+      if known >= MOST_MODELS then name = OTHERS else tally("HINCRBY", key, COUNT, 1) end
+      if known == 0 then call("EXPIRE", key, math.ceil((ends - NOW) / 1000) + places.kept_seconds) end
+    end
+    tally("HINCRBY", key, name, whole(one[2]))
+  end
+end
+
+-- Whether it is what a task has cost for one model, as a worker says it.
+local function of_model(said)
+  local name, cost = type(said) == "table" and said[1], type(said) == "table" and said[2]
+  if type(name) ~= "string" or type(cost) ~= "number" then return false end
+  return string.match(name, "^%x+ ") and #name <= 256 and cost >= 1 and cost < 1e15 and cost == math.floor(cost)
+end
+
+-- The same by model, of this day and this month (UTC). Workers of the version before do not say it.
+local function count_models(usage)
+  if not string.find(usage, '"models":[', 1, true) then return end
+  local is_json, said = pcall(cjson.decode, usage)
+  local models = {}
+  for _, one in ipairs(is_json and type(said.models) == "table" and said.models or {}) do
+    if of_model(one) then models[#models + 1] = one end
+  end
+  add_by_model("day", models)
+  add_by_model("month", models)
+end
+
 -- Count what a task has cost, out of its usage as a worker of any version says it. What is no number of ours counts
 -- nothing, and no end is refused for it.
 local function count_spend(revision, usage)
@@ -204,6 +240,7 @@ local function count_spend(revision, usage)
   if not cost or #cost > 15 or tonumber(cost) == 0 then return end
   local key = spend_key()
   if tally("HINCRBY", key, revision, cost) == tonumber(cost) then call("EXPIRE", key, SPEND_SECONDS) end
+  count_models(usage)
 end
 
 -- What an end user reads: as the task's revision has it for such an end, else what there is of an answer.

@@ -1,0 +1,153 @@
+"""The route that tells which models an agent asks, how they are doing, and what they cost."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from penstock import names
+from penstock.money.asked import ModelPrice
+from penstock.money.endpoints import (
+    AgentModels,
+    Breaker,
+    BreakerPosition,
+    Endpoint,
+    MinuteLimit,
+    ModelSpend,
+    Pool,
+)
+from penstock.money.prices import usd
+from penstock.names import AgentKey
+from penstock_runtime.gateway import description, plain, routes, wire
+from penstock_runtime.gateway.identities import Verb
+from penstock_runtime.gateway.problems import Problem
+from penstock_runtime.gateway.state import Gateway
+from penstock_store import keys
+
+router: Final = APIRouter(default_response_class=Response)
+
+
+@router.get(
+    "/v1/namespaces/{namespace}/agents/{agent}/models",
+    operation_id="listModels",
+    responses={
+        200: description.answer("The models as they are now.", "ModelList"),
+        **description.refusals("agent-forbidden", "agent-not-found"),
+    },
+    openapi_extra=description.MODELS,
+)
+async def read(request: Request) -> Response:
+    """Read which models an agent's revisions ask: breaker, rate limits, price, and what ended tasks have cost.
+
+    Rate limits and costs are of all tenants: they are told to a caller of the cluster with the verb `list` on
+    `agents/tasks`.
+    """
+    gateway: Gateway = request.app.state.gateway
+    caller = await gateway.access.authenticate(request)
+    agent = AgentKey(request.path_params["namespace"], request.path_params["agent"])
+    routes.check_name(agent)
+    sees_all = await gateway.access.sees_all(caller, agent)
+    if not sees_all:
+        await gateway.access.check(caller, Verb.READ, agent)
+    found = await gateway.store.models.of(agent)
+    if not found.revisions and await gateway.store.routes.knows_absent(agent):
+        raise Problem("agent-not-found", f"There is no agent {agent}.")
+    content = plain.encoded(_document(agent, found, sees_all=sees_all))
+    return Response(content, media_type="application/json")
+
+
+# ------------------------------------------------------------------------------------ the document
+
+_Place = tuple[str, str]  # address and name of a model
+
+
+def _document(agent: AgentKey, found: AgentModels, *, sees_all: bool) -> dict[str, Any]:
+    """What is known of models in the shape of ``model_documents.ModelList``."""
+    spend = {one.mark: one for one in found.spend}
+    models = list(_models(agent, found))
+    for one in models:
+        known = spend.pop(keys.endpoint_mark(one["address"], one["model"]), None)
+        one["spend"] = _spend(known or ModelSpend("", "", 0, 0)) if sees_all else None
+        one["pools"] = one["pools"] if sees_all else None
+    former = [{"model": one.model, **_spend(one)} for one in spend.values()]
+    return {
+        "namespace": agent.namespace,
+        "agent": agent.name,
+        "asOf": wire.timestamp(found.now_ms),
+        "models": models,
+        "silent": [
+            names.revision_name(agent.name, one.revision)
+            for one in found.revisions
+            if one.endpoints is None
+        ],
+        "former": former if sees_all else None,
+        "unattributedTodayUSD": usd(found.unattributed) if sees_all else None,
+    }
+
+
+def _models(agent: AgentKey, found: AgentModels) -> Iterator[dict[str, Any]]:
+    """Each model at its address once, in the order in which stable asks them."""
+    together: dict[_Place, list[tuple[dict[str, Any], Endpoint]]] = {}
+    for revision in found.revisions:
+        name = names.revision_name(agent.name, revision.revision)
+        for one in revision.endpoints or ():
+            use = {"revision": name, "role": revision.role, "as": [*one.asked.uses]}
+            together.setdefault((one.asked.address, one.asked.model), []).append((use, one))
+    for (address, model), seen in together.items():
+        endpoints = [one for _, one in seen]
+        pools = {one.asked.account: _pool(one.pool) for one in endpoints}
+        prices = dict.fromkeys(one.asked.price for one in endpoints if one.asked.price)
+        yield {
+            "provider": endpoints[0].asked.provider,
+            "address": address,
+            "model": model,
+            "usedBy": [use for use, _ in seen],
+            "breaker": _breaker(endpoints[0].breaker),
+            "pools": [*pools.values()],
+            "prices": [_price(one) for one in prices],
+        }
+
+
+def _breaker(one: Breaker) -> dict[str, Any]:
+    return {
+        "state": one.position.value,
+        "failuresInRow": one.outages,
+        "openUntil": _moment(one.until_ms if one.position is BreakerPosition.OPEN else 0),
+        "lastFailure": one.failure,
+        "lastFailureAt": _moment(one.failed_ms),
+    }
+
+
+def _pool(one: Pool) -> dict[str, Any]:
+    return {
+        "requests": _limit(one.requests),
+        "inputTokens": _limit(one.input_tokens),
+        "outputTokens": _limit(one.output_tokens),
+        "waiting": [*one.waits],
+        "toldToWaitUntil": _moment(one.paced_until_ms),
+    }
+
+
+def _limit(one: MinuteLimit) -> dict[str, Any]:
+    return {"limit": one.most, "source": one.source.value, "used": one.used}
+
+
+def _price(one: ModelPrice) -> dict[str, Any]:
+    return {
+        "inputPerMTok": one.input,
+        "cachedInputPerMTok": one.cached_input,
+        "outputPerMTok": one.output,
+        "source": one.source.value,
+        "release": one.release,
+        "since": one.since,
+    }
+
+
+def _spend(one: ModelSpend) -> dict[str, str]:
+    return {"todayUSD": usd(one.today), "monthUSD": usd(one.month)}
+
+
+def _moment(at_ms: int) -> str | None:
+    return wire.timestamp(at_ms) if at_ms else None
