@@ -1,4 +1,4 @@
-"""What holds for every test: no ambient settings, no task left running, and in CI no skip."""
+"""What holds for every test: no ambient settings, no example is late, no task left running; in CI no skip, no chance."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import inspect
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from penstock_dev import signals
 
@@ -29,6 +30,20 @@ def no_ambient_settings():
 def signals_of_the_foreground():
     """What tests start ends by SIGINT and SIGTERM, also when the tests run in a script's background."""
     signals.as_in_the_foreground()
+
+
+# --------------------------------------------------------------------------- examples of Hypothesis
+
+# How long an example takes says how busy the machine is. CI asks the same examples each time: what
+# it says of a change is about that change; the search for new ones is that of everybody else's runs.
+settings.register_profile(
+    "penstock",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="PENSTOCK_CI" in os.environ,
+    print_blob=True,
+)
+settings.load_profile("penstock")
 
 
 # ------------------------------------------------------------------------ no task left running
@@ -56,7 +71,22 @@ def leaving_no_task(test):
     return checked
 
 
+def patience(item):
+    """How many seconds the test is given, where that is more than all others have; else 0."""
+    mark = item.get_closest_marker("timeout")
+    return mark.args[0] if mark else 0
+
+
+def longest_files_first(items):
+    """Files in the order of their longest test: at the end no process waits for minutes for another."""
+    longest = {}
+    for item in items:
+        longest[item.path] = max(longest.get(item.path, 0), patience(item))
+    items.sort(key=lambda item: -longest[item.path])
+
+
 def pytest_collection_modifyitems(items):
+    longest_files_first(items)
     for item in items:
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
             item.obj = leaving_no_task(item.obj)

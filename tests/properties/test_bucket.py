@@ -53,7 +53,7 @@ async def dealt(server, route, submission):
     return identifier, (admission.revision, admission.arm, row.bucket)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     salt=texts,
     user=texts,
@@ -66,7 +66,7 @@ def test_admission_picks_what_the_core_picks(server, salt, user, session, unit, 
     picks_the_same(server, split, user, "t", session)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     salt=texts,
     chosen=st.lists(

@@ -34,7 +34,7 @@ def act(world, word, at):
             world.ask(word, nonce=str(at))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.sampled_from(OnStable), PASSES)
 def test_nothing_but_good_tasks_or_a_person_raises_it_and_everybody_comes_by_a_verdict(
     on_stable, passes

@@ -108,7 +108,7 @@ def slotted(fold):
     return fold
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     scope=SCOPES,
     seed=st.integers(0, 2**32),
@@ -131,7 +131,7 @@ def test_a_restart_at_any_row_gives_the_same_observation(scope, seed, cut, step,
     assert after.observe(now_ms) == whole(rows, step_from, scope).observe(now_ms)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32), later_ms=st.sampled_from((0, 30_000, 700_000)))
 def test_wide_strata_hold_what_fine_ones_would(seed, later_ms):
     """But for the oldest, which is whole or not there: nothing is counted twice or missed."""
@@ -146,7 +146,7 @@ def test_wide_strata_hold_what_fine_ones_would(seed, later_ms):
     assert sum(s.arm(arm).tasks for s in seen.older + seen.window for arm in Arm) == want
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32), sizes=st.lists(st.integers(1, 40), min_size=1, max_size=20))
 def test_batches_of_any_size_make_the_same_whole(seed, sizes):
     rows = random_log(seed)
@@ -161,7 +161,7 @@ def test_batches_of_any_size_make_the_same_whole(seed, sizes):
     assert fold.observe(now_ms) == whole(rows, "", COMPARED).observe(now_ms)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32), cut=st.floats(0, 1))
 def test_the_sums_of_two_halves_of_the_tasks_add_up_to_those_of_all(seed, cut):
     """Halves of which no minute is in both: each task is compared with those of its own minute."""
@@ -177,7 +177,7 @@ def test_the_sums_of_two_halves_of_the_tasks_add_up_to_those_of_all(seed, cut):
     assert plus(*(half.compared.evidence for half in halves)) == together
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32))
 def test_no_arm_ever_has_more_events_than_tasks(seed):
     rows = random_log(seed)

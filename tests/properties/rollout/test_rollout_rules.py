@@ -463,5 +463,5 @@ class Rollout(RuleBasedStateMachine):
             assert not stopped or self.world.condition("Stopped")[0] == "True"
 
 
-Rollout.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+Rollout.TestCase.settings = settings(max_examples=40, stateful_step_count=30)
 TestRolloutRules = Rollout.TestCase

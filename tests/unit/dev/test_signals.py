@@ -14,7 +14,7 @@ import pytest
 
 from tests import background_job
 
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 60.0
 BECOMES_ANOTHER_PROGRAM = {"kind/capabilities.py"}  # runc, which takes its signals itself
 MODEL = [sys.executable, "-m", "penstock_dev.model", "--port", "0"]
 SPAWN = """

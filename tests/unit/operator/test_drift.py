@@ -4,7 +4,7 @@ import copy
 from decimal import Decimal
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock_operator.cluster import drift
@@ -53,8 +53,6 @@ def test_an_environment_variable_without_a_value_is_stored_without_it():
     assert drift.differs(wanted, stored)
 
 
-#: A crowded machine is slow to begin; that says nothing about the rule.
-PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=3),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abc", max_size=2), inner),
@@ -62,7 +60,6 @@ JSON = st.recursive(
 )
 
 
-@PATIENT
 @given(st.dictionaries(st.text("abc", min_size=1, max_size=2), JSON))
 def test_whatever_is_stored_without_its_empty_parts_is_no_difference(wanted):
     assert not drift.differs(wanted, wanted)
@@ -100,7 +97,6 @@ def test_a_quantity_in_another_spelling_is_no_difference(declared, stored):
     assert not drift.differs(wanted, live)
 
 
-@PATIENT
 @given(st.decimals(0, 1000, places=3), st.sampled_from(["", "k", "Ki", "Mi"]))
 def test_equal_quantities_are_equal_however_many_zeros_they_have(number, unit):
     def limits(text):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock import inputs, names
@@ -28,7 +28,6 @@ from tests.unit.operator.test_plan import V1, V2, said, serving, trying_v2
 from tests.unit.operator.worlds import cut, record, world
 
 STORED = Path(__file__).parent / "stored"
-PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
@@ -175,7 +174,6 @@ def test_whatever_stands_in_any_place_of_a_status_the_rest_is_read(kind: str, va
             assert any(lost.startswith(f"status.{first}") for lost in read.lost)
 
 
-@PATIENT
 @given(JSON, st.sampled_from(sorted(READERS)))
 def test_no_status_at_all_is_too_odd_to_be_read(document: Any, kind: str) -> None:
     assert READERS[kind](document).value.wire() is not None

@@ -13,7 +13,7 @@ from penstock_operator.cluster.wire import cut_bytes, patch
 from penstock_operator.reconcile import events
 from tests.unit.operator import worlds
 
-PATIENT = settings(deadline=None, max_examples=200)
+THOROUGH = settings(max_examples=200)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 #: What the API server's YAML reader takes as it stands.
 READABLE = re.compile(
@@ -21,13 +21,13 @@ READABLE = re.compile(
 )
 
 
-@PATIENT
+@THOROUGH
 @given(st.dictionaries(TEXT, TEXT | st.lists(TEXT) | st.none() | st.booleans() | st.integers()))
 def test_what_is_written_is_json_and_holds_the_same(document):
     assert json.loads(patch(document)) == document
 
 
-@PATIENT
+@THOROUGH
 @given(TEXT)
 def test_no_character_is_written_that_a_reader_of_yaml_refuses_or_folds(text):
     written = patch({"k": text}).decode()
@@ -51,7 +51,7 @@ def test_a_long_key_is_marked_as_one():
     }
 
 
-@PATIENT
+@THOROUGH
 @given(st.text(), st.integers(3, 40))
 def test_a_text_is_cut_between_two_characters_by_the_bytes_that_it_has(text, longest):
     short = cut_bytes(text, longest)
@@ -92,7 +92,7 @@ def depth(value):
     return 1 + max(map(depth, parts), default=0) if isinstance(value, dict | list) else 0
 
 
-@PATIENT
+@THOROUGH
 @given(
     st.recursive(
         TEXT | st.none() | st.integers(),

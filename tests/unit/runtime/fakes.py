@@ -164,7 +164,7 @@ class Store:
     def times(self, name):
         return sum(call[0] == name for call in self.calls)
 
-    async def until(self, condition, seconds=10.0):
+    async def until(self, condition, seconds=60.0):
         """Wait until a condition of no arguments is true; looked at after each call."""
         async with asyncio.timeout(seconds):
             while not condition():

@@ -21,7 +21,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.dictionaries(short_text, json_values, max_size=3), max_size=3), short_text)
 def test_a_saved_conversation_comes_back_byte_for_byte(blocks, text):
     reply = Reply(tuple({**block, "type": "unknown"} for block in blocks), "tool_use", Tokens())

@@ -42,7 +42,7 @@ def conversation(turns: int, size: int = 500) -> bytes:
     return json.dumps({"format": 1, "messages": messages, "begin": 0, "begun": []}).encode()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(st.integers(0, 40_000), st.binary(max_size=60_000), st.booleans()), max_size=20
