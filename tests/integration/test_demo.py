@@ -41,10 +41,11 @@ def manifests(tmp_path: Path) -> Path:
     return shutil.copytree(show.MANIFESTS, tmp_path / "manifests")
 
 
-def edit(path: Path, change) -> None:
-    document = yaml.safe_load(path.read_text())
+def edit(path: Path, change, source: Path | None = None) -> None:
+    document = yaml.safe_load((source or path).read_text())
     change(document["spec"])
-    path.write_text(yaml.safe_dump(document))
+    with path.open("w" if source is None else "a") as written:
+        written.write("---\n" + yaml.safe_dump(document))
 
 
 # ---------------------------------------------------------------------------- all of it
@@ -176,8 +177,10 @@ def test_without_a_rollback_it_fails_and_says_so_and_leaves_only_the_logs(
             step |= {"holdSeconds": 1, "minTasks": 3}
         spec["strategy"]["finalHoldSeconds"] = 1
 
-    edit(manifests / "agent-v3-bad.yaml", harmless)
-    edit(manifests / "rollout.yaml", quick)
+    bad = manifests / "agent-v3-bad.yaml"
+    edit(bad, harmless)
+    # Quick from here on: earlier a person moves the share of a canary that must not have arrived yet.
+    edit(bad, quick, source=manifests / "rollout.yaml")
     state_dir = tmp_path / "state"
     done = play(state_dir, "--manifests", str(manifests))
     assert done.returncode == 1, done.stdout
@@ -221,7 +224,7 @@ def interrupted(state_dir: Path, command: list[str], number: signal.Signals) -> 
                 break
         assert left_of(state_dir)
         demo.send_signal(number)
-        _, errors = demo.communicate(timeout=60)
+        _, errors = demo.communicate(timeout=180)
     assert demo.returncode == show.INTERRUPTED
     assert errors.splitlines()[-1] == "The demo was interrupted."
     assert not left_of(state_dir)

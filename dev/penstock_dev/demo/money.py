@@ -21,10 +21,10 @@ from penstock_dev.demo.stage import DidNotHappen, Stage, beside
 CONCIERGE: Final = "concierge"
 CALLERS: Final = 50
 LIFT_USD: Final = "0.50"
-READY_SECONDS: Final = 60.0
-PUSH_SECONDS: Final = 30.0
-LIFT_SECONDS: Final = 15.0
-STOP_SECONDS: Final = 45.0
+READY_SECONDS: Final = 120.0
+PUSH_SECONDS: Final = 60.0
+LIFT_SECONDS: Final = 45.0
+STOP_SECONDS: Final = 90.0
 _QUESTION: Final = "When is breakfast?"
 _WAIT_SECONDS: Final = 20.0
 _POLL_SECONDS: Final = 0.1

@@ -24,9 +24,9 @@ from penstock_dev.traffic import Answer
 Act = Callable[[Stage], Awaitable[None]]
 
 READY_SECONDS: Final = 120.0
-FIRST_ANSWERS_SECONDS: Final = 30.0
+FIRST_ANSWERS_SECONDS: Final = 60.0
 STEP_SECONDS: Final = 90.0
-PATCH_SECONDS: Final = 10.0
+PATCH_SECONDS: Final = 30.0
 ROLLBACK_SECONDS: Final = 120.0
 FIRST_ANSWERS: Final = 30
 BY_HAND_PERCENT: Final = 35
