@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_START_SECONDS = 10.0
-_STOP_SECONDS = 10.0
+_START_SECONDS = 60.0
+_STOP_SECONDS = 60.0
 _PORTS = range(20_000, 22_700)  # with the cluster bus below those that outgoing connections take
 _UP = ("+PONG", "-NOAUTH")  # without a default user it answers as well
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-DEADLINE_SECONDS = 90.0
+DEADLINE_SECONDS = 180.0
 POLL_SECONDS = 0.2
 
 

@@ -17,16 +17,23 @@ import pytest
 from penstock_dev import environment as embedded
 from penstock_dev.controlplane import binaries
 from penstock_dev.kind import programs as helm_programs
+from tests import windows
 
 _ALWAYS = frozenset({"controlplane", "node", "redis", "model"})
 _ON_REQUEST = frozenset({"operator", "gateway"})
-_DEADLINE_SECONDS = 30.0
+_DEADLINE_SECONDS = 120.0
 
 
 class Kubectl(Protocol):
     """Runs kubectl as administrator in the test's namespace and returns its output."""
 
     def __call__(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str: ...
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Before the test and what is started for it: no window of a budget ends in its midst."""
+    time.sleep(windows.seconds_to_wait(time.time()))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -119,7 +126,7 @@ def _kubectl(
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     if check:

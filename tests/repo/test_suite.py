@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import shutil
 import subprocess
 import sys
 
 import pytest
+
+from tests import windows
 
 BAD_TESTS = """
 import asyncio
@@ -76,3 +79,21 @@ def test_in_ci_a_skip_is_a_failure_with_the_reason_of_the_skip(outcomes):
     said = outcomes(PENSTOCK_CI="1")
     assert "2 failed, 2 passed, 1 xfailed" in said, said
     assert "PENSTOCK_CI does not allow: Skipped: no such program" in said
+
+
+@pytest.mark.parametrize(
+    ("at", "waits"),
+    [
+        ("2026-11-30 23:56:59", 0),
+        ("2026-11-30 23:57:01", 179),
+        ("2026-11-30 23:59:59", 1),
+        ("2026-12-01 00:00:00", 0),
+        ("2026-12-01 13:57:01", 0),
+        ("2026-12-01 13:59:39", 0),
+        ("2026-12-01 13:59:40", 20),
+        ("2026-12-01 14:00:00", 0),
+    ],
+)
+def test_what_adds_up_begins_where_no_hour_and_no_day_ends_soon(at, waits):
+    moment = datetime.datetime.fromisoformat(at).replace(tzinfo=datetime.UTC)
+    assert windows.seconds_to_wait(moment.timestamp()) == waits

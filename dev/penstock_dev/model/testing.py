@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 
 
 @dataclass(frozen=True)

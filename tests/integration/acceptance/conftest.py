@@ -25,7 +25,7 @@ def product(
     assert gateway
     assert environment.redis_url
     with background.running() as loop:
-        store = Store.connect(environment.redis_url, guard=unguarded)
+        store = Store.connect(environment.redis_url, guard=unguarded, timeout_seconds=30)
         try:
             yield Product(Cluster(kubectl), environment, namespace, loop, store)
         finally:

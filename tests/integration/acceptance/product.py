@@ -113,7 +113,7 @@ class Product(Rollouts):
         return [task for task in found if task]
 
     def until_all_ended(
-        self, load: traffic.Load, name: str = "support", seconds: float = 60.0
+        self, load: traffic.Load, name: str = "support", seconds: float = 240.0
     ) -> OutcomeLog:
         """Wait until every task that was accepted has ended, then check that each did so once."""
 

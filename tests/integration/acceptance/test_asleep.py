@@ -13,7 +13,7 @@ from tests.integration.acceptance.product import Product
 #: Workers that nobody needs are kept for a minute.
 ASLEEP_SECONDS = 240.0
 #: Longer than a message takes and a pass, shorter than the rounds that would find out without it.
-AT_ONCE_SECONDS = 4.0
+AT_ONCE_SECONDS = 15.0
 
 
 def replicas(product: Product) -> list[int]:

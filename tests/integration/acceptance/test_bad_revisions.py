@@ -112,7 +112,7 @@ def make_all_bad(product: Product, stable: dict[str, str]) -> dict[str, str]:
 
 def assert_condemned(product: Product, case: Case, canary: str) -> None:
     """Wait for the verdict; it says what is wrong with the canary and whom it touched."""
-    verdict = product.until_verdict(canary, case.name, 90)
+    verdict = product.until_verdict(canary, case.name, 200)
     print(f"{case.name}: {verdict['message']} ({verdict['tasks']} tasks)")
     said = (verdict["result"], verdict["reason"], verdict["check"])
     assert said == ("Rejected", case.reason, case.check)
@@ -145,7 +145,7 @@ def until_refused(product: Product, case: Case) -> None:
     product.until("the setpoint is refused", refused)
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_bad_revisions_are_rolled_back_for_the_right_reason_and_stay_so(product: Product) -> None:
     stable = release_all(product)
     with contextlib.ExitStack() as traffic:

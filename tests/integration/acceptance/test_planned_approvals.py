@@ -27,7 +27,7 @@ def test_a_canary_that_hands_six_of_ten_tasks_to_people_as_declared_is_not_rolle
     stable = product.until_stable()
     asking = manifests.agent(
         "Refunds need a person.",
-        template={"tools": [REFUND], "oversight": {"timeoutSeconds": 3, "onTimeout": "Deny"}},
+        template={"tools": [REFUND], "oversight": {"timeoutSeconds": 6, "onTimeout": "Deny"}},
         toolCalls=[{"name": "refund", "input": {"order": "17"}}],
         toolCallPercent=60,
     )
@@ -47,10 +47,10 @@ def test_a_canary_that_hands_six_of_ten_tasks_to_people_as_declared_is_not_rolle
     ended = [row for row in log.of(RowKind.FINISHED) if row.revision == names.hash_of(canary)]
     waited = [row for row in ended if row.task in log.rehomed]
     print(f"{len(waited)} of {len(ended)} tasks have waited for a person, until time decided")
-    assert 0.4 <= len(waited) / len(ended) <= 0.8
+    assert 0.35 <= len(waited) / len(ended) <= 0.85
     assert {row.counting for row in ended} == {Counting.GOOD}
     assert log.routed_to(Arm.CANARY) >= 10
-    assert max(row.latency_ms for row in waited) < 3000, "the wait is no latency of the revision"
+    assert max(row.latency_ms for row in waited) < 6000, "the wait is no latency of the revision"
     assert product.read(waited[0].task)["status"] == "Succeeded"
     asked = product.call("GET", f"/v1/escalations/{waited[0].task}.1").json()
     assert (asked["status"], asked["decidedBy"]) == ("Denied", [])

@@ -57,7 +57,7 @@ async def submit(
     load.sent += 1
     begun = time.monotonic()
     try:
-        answer = await client.post(target.path, json={"input": _QUESTION, "user": user}, timeout=30)
+        answer = await client.post(target.path, json={"input": _QUESTION, "user": user}, timeout=60)
     except httpx.HTTPError as error:
         load.refused[type(error).__name__] += 1
         return None
@@ -125,4 +125,4 @@ def flowing(
         yield load
     finally:
         background.loop.call_soon_threadsafe(stop.set)
-        running.result(60)
+        running.result(180)

@@ -15,7 +15,7 @@ import yaml
 from penstock_dev import environment as embedded
 from tests.integration.chart.charts import Helm
 
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 120.0
 DEVELOPER, RELEASER, NOBODY = "dora", "rita", "nick"
 REQUEST = "penstock.dev/request"
 BY = "penstock.dev/requested-by"

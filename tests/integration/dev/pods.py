@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-DEADLINE_SECONDS = 40.0
+DEADLINE_SECONDS = 120.0
 
 SERVER = """
 import http.server, os, signal, sys

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import http.server
 import json
-import socket
 import threading
 from collections.abc import Iterator
 from typing import Any, Final
@@ -95,13 +94,6 @@ def until_waits(product: Product, name: str, reason: str) -> str:
 
 
 # ------------------------------------------------------------------------------- a Prometheus
-
-
-def free_port() -> int:
-    """A port on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class _Answers(http.server.BaseHTTPRequestHandler):

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from penstock_dev import environment as embedded
 from penstock_dev import installation, processes
 from penstock_dev.components import RUNTIME_IMAGE, host_environment
 from penstock_dev.state import StateDirectory
+from penstock_store.testing import free_port
 
 PROGRAM = ("-m", "penstock_operator")
 #: duration, renew, retry.
@@ -33,7 +33,7 @@ _REQUESTS = re.compile(
     r'penstock_operator_api_requests_total{code="\w+",kind="(?P<kind>\w+)",'
     r'method="(?P<method>\w+)"} (?P<count>\S+)'
 )
-DEADLINE_SECONDS = 40.0
+DEADLINE_SECONDS = 120.0
 
 
 def until(what: str, look: Callable[[], Any], seconds: float = DEADLINE_SECONDS) -> Any:
@@ -135,7 +135,7 @@ class Operators:
         **more: str,
     ) -> Operator:
         """Start one, which need not ever be ready."""
-        port = _free_port()
+        port = free_port()
         log = self.directory / f"{name}.log"
         with log.open("ab") as file:
             process = subprocess.Popen(
@@ -217,9 +217,3 @@ class Operators:
         """Wait until an operator leads by its own word and by the Lease's."""
         until(f"{operator.name} leads", operator.leads, seconds)
         assert self.holder() == operator.name
-
-
-def _free_port() -> int:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        return int(held.getsockname()[1])

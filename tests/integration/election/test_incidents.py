@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from penstock_store.testing import free_port
 from tests.integration.acceptance.product import Product
 from tests.integration.election import incidents
 from tests.integration.election.incidents import COMPARED, HELD, UNFIT, until_waits
@@ -53,7 +54,7 @@ def the_limit_does_not_fit(product: Product, canary: str) -> None:
 def test_what_is_away_for_both_condemns_nobody_unless_that_is_declared_and_all_goes_on_by_itself(
     operators: Operators, product: Product
 ) -> None:
-    port = incidents.free_port()
+    port = free_port()
     server = {"main": {"url": f"http://127.0.0.1:{port}", "namespaces": ["*"]}}
     operators.start("one", PENSTOCK_PROMETHEUS=json.dumps(server))
     stable = incidents.begun(product)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import socket
 import subprocess
 import urllib.request
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from penstock_dev.kind import programs
+from penstock_store.testing import free_port
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
 
@@ -69,12 +69,6 @@ async def plain():
     for task in made.serving:
         task.cancel()
     await asyncio.gather(*made.serving, return_exceptions=True)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 #: Two namespaces, the same metrics; scraped from a file of the exposition format.

@@ -244,7 +244,7 @@ async def test_who_waits_hears_at_once_that_a_person_is_asked(shared, agent):
         posted = asyncio.create_task(client.post(agent.tasks, json={"input": "x", "wait": 25}))
         [claim] = await agent.claim()
         await park(agent, claim)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(20):
             answer = await posted
     assert (answer.status_code, answer.json()["status"]) == (202, "WaitingForApproval")
     assert answer.json()["escalation"]

@@ -88,7 +88,7 @@ class ToolServer(ThreadingHTTPServer):
     def url(self):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
-    def wait_for_calls(self, count, seconds=60):
+    def wait_for_calls(self, count, seconds=240):
         deadline = time.monotonic() + seconds
         while len(self.calls) < count:
             assert time.monotonic() < deadline, f"{len(self.calls)} calls: {self.calls}"

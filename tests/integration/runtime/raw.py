@@ -5,7 +5,7 @@ import contextlib
 import json
 
 
-async def until(condition, seconds=10.0):
+async def until(condition, seconds=60.0):
     """Wait for a condition to be true."""
     deadline = asyncio.get_running_loop().time() + seconds
     while not condition():

@@ -52,6 +52,10 @@ def template(
     }
 
 
+#: Of those who wait for what must come; each worker is a process that must start first.
+PATIENCE_SECONDS = 240.0
+
+
 class Shop:
     """Releases revisions, submits tasks, runs workers, and waits for what becomes of it all."""
 
@@ -59,7 +63,7 @@ class Shop:
         self.redis_url = redis_url
         self.model_url = model_url
         self.directory = directory
-        self.store = Store.connect(redis_url, guard=unguarded)
+        self.store = Store.connect(redis_url, guard=unguarded, timeout_seconds=30)
         self.agent = names.AgentKey("test", f"agent-{uuid.uuid4().hex[:8]}")
         self.version = 0
         self.standings = {}
@@ -122,7 +126,7 @@ class Shop:
     async def task(self, identifier):
         return await self.store.tasks.get(identifier, TENANT)
 
-    async def ended(self, identifier, seconds=60.0):
+    async def ended(self, identifier, seconds=PATIENCE_SECONDS):
         """The task once it has ended."""
         async with asyncio.timeout(seconds + 5):
             deadline = asyncio.get_running_loop().time() + seconds
@@ -133,7 +137,7 @@ class Shop:
                 after = events[-1].id if events else after
             return seen
 
-    async def until(self, condition, seconds=60.0):
+    async def until(self, condition, seconds=PATIENCE_SECONDS):
         """Wait for a condition (of no arguments, async) to be true and return its value."""
         deadline = asyncio.get_running_loop().time() + seconds
         while not (value := await condition()):
@@ -253,4 +257,4 @@ def duty(settings):
 def killed(process):
     """Kill a worker as a lost node would."""
     process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)

@@ -31,7 +31,7 @@ REFUNDS = [{"name": "refund", "input": {"order": order, "amount": 12}} for order
 SCRIPT = {"toolCalls": REFUNDS, "latencyMs": 20}
 #: With appendfsync everysec a lost host takes so much with it; a Redis that is stopped loses nothing.
 LOST_SECONDS = (1.0, 0.0) if TASKS > 100 else (1.0,)
-PATIENCE_SECONDS = 120 + TASKS
+PATIENCE_SECONDS = 400 + TASKS
 
 
 @pytest.fixture

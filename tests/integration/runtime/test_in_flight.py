@@ -34,7 +34,7 @@ async def test_tasks_in_flight_keep_their_claims_and_end_once(shop):
         PENSTOCK_HEARTBEAT_SECONDS="2",
         PENSTOCK_LOG_LEVEL="WARNING",  # nobody reads its output meanwhile
     )
-    await shop.until(all_ended, seconds=110)
+    await shop.until(all_ended)
     ended = [await shop.task(each) for each in tasks]
     assert {each.status for each in ended} == {TaskStatus.SUCCEEDED}
     begun = [await shop.starts(each) for each in tasks]

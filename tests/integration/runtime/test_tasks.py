@@ -268,5 +268,5 @@ async def test_a_cancelled_task_stops_in_the_middle_of_a_model_call(shop):
         identifier = await shop.submit()
         await shop.event(identifier, "started")
         await shop.store.tasks.cancel(identifier, "test")
-        ended = await shop.ended(identifier, seconds=5)
+        ended = await shop.ended(identifier, seconds=40)
     assert how(ended) == (TaskStatus.CANCELLED, OutcomeReason.PERSON)

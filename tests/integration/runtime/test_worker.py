@@ -18,7 +18,7 @@ from tests.integration.runtime.shop import killed, tool
 pytestmark = pytest.mark.redis
 
 
-def exit_of(process, seconds=60):
+def exit_of(process, seconds=240):
     """Exit code and last line of stderr."""
     _, errors = process.communicate(timeout=seconds)
     return process.returncode, (errors.strip().splitlines() or [""])[-1]
@@ -197,7 +197,7 @@ async def test_every_accepted_task_ends_once_though_workers_are_killed_under_loa
     waiting = [each for each in tasks if not (await shop.task(each)).status.ended]
     assert waiting, "the workers were killed too late to lose anything"
     async with shop.pool(cut, PENSTOCK_CONCURRENCY="32"):
-        ended = [await shop.ended(each, seconds=60) for each in tasks]
+        ended = [await shop.ended(each) for each in tasks]
     assert {each.status for each in ended} == {TaskStatus.SUCCEEDED}
     rows = await shop.store.outcomes.rows(shop.agent)
     finished = collections.Counter(row.task for row in rows if row.kind == RowKind.FINISHED)
@@ -217,7 +217,7 @@ async def test_a_rejected_revision_hands_its_running_task_to_stable_without_its_
     async with shop.pool(bad), shop.pool(good):
         await shop.event(identifier, "started")
         await shop.route(good, **{f"h{bad.hash}": traffic.Standing.REJECTED})
-        ended = await shop.ended(identifier, seconds=10)
+        ended = await shop.ended(identifier, seconds=40)
     assert ended.outcome.output == "from stable"
     assert ended.revision == good.hash
 

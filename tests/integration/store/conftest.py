@@ -22,7 +22,7 @@ TENANT = "acme-token"
 SERVERS = {"bundled": testing.bundled_server(), "system": testing.system_server()}
 DONE = task.Outcome(task.TaskStatus.SUCCEEDED, output="done")
 NOTHING = task.Usage()
-DEADLINE_SECONDS = 10.0
+DEADLINE_SECONDS = 60.0
 
 
 @dataclass

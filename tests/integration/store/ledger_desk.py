@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from dataclasses import dataclass, field
 
@@ -56,6 +57,16 @@ class Money:
 
     async def reserve(self, task, wish=None, **more):
         return await self.ledger.reserve(self.desk.agent, task, wish or self.wish(**more))
+
+    async def waiting(self, task, **more):
+        """A call that waits by now for others, in the line where all hear of it."""
+        wish = self.wish(**{"patience_ms": 60_000, **more})
+        asking = asyncio.create_task(self.reserve(task, wish))
+        waits = f"{self.desk.keys.tag}:call:{wish.call}"
+        async with asyncio.timeout(60):
+            while not await self.desk.raw.exists(waits):  # noqa: ASYNC110 - nothing rings
+                await asyncio.sleep(0.01)
+        return asking
 
     async def settle(self, task, reserved, used=None):
         if used is None:

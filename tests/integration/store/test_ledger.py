@@ -21,6 +21,7 @@ from penstock.money.ledger import (
     Waiting,
     Window,
 )
+from penstock_store import ledger
 from penstock_store.scripts import Retention
 from penstock_store.store import Store
 from tests.integration.store.ledger_desk import MOST, QUOTE, USD, Money, limit
@@ -179,39 +180,36 @@ async def test_windows_begin_and_end_with_the_calendar_in_utc(money, desk, event
 
 
 @pytest.mark.parametrize("held_in", [0, 1])
-async def test_what_others_hold_is_waited_for_in_order_and_nothing_is_shortened(money, held_in):
+async def test_what_others_hold_is_waited_for_in_order_and_nothing_is_shortened(
+    money, held_in, monkeypatch
+):
+    monkeypatch.setattr(ledger, "_LOOK_SECONDS", 3600.0)  # woken by settlements, not by looking
     scope = (Scope.AGENT, Scope.TENANT)[held_in]
     await money.declare(limit(scope, most=MOST.micro_usd))
     task = await money.task()
     first = await money.reserve(task)
     order = []
 
-    async def wait(number):
-        said = await money.reserve(task)
+    async def going_on(number, waiting):
+        said = await waiting
         order.append(number)
         assert (said.most, said.cut_by) == (MOST, None)
         await money.settle(task, said, NOTHING)
 
-    waiting = []
-    for number in range(5):
-        waiting.append(asyncio.create_task(wait(number)))
-        await asyncio.sleep(0.05)
-    assert not order
-    began = time.monotonic()
+    waiting = [await money.waiting(task) for _ in range(5)]
+    assert not any(one.done() for one in waiting)
     await money.settle(task, first, NOTHING)
-    await asyncio.gather(*waiting)
-    assert order == sorted(order)
-    assert time.monotonic() - began < 0.9, "woken by settlements, not by looking"
+    async with asyncio.timeout(40):
+        await asyncio.gather(*(going_on(*one) for one in enumerate(waiting)))
+    assert order == [0, 1, 2, 3, 4]
 
 
 async def test_a_small_call_does_not_overtake_a_large_one_that_waits(money):
     await money.declare(limit(most=2 * MOST.micro_usd - 1))
     task = await money.task()
     first = await money.reserve(task)
-    large = asyncio.create_task(money.reserve(task))
-    await asyncio.sleep(0.1)
-    small = asyncio.create_task(money.reserve(task, quote=Quote(Amount(1, 1), 1, 1, 0)))
-    await asyncio.sleep(0.1)
+    large = await money.waiting(task)
+    small = await money.waiting(task, quote=Quote(Amount(1, 1), 1, 1, 0))
     assert not large.done()
     assert not small.done()
     await money.settle(task, first, NOTHING)
@@ -235,9 +233,7 @@ async def test_a_waiting_call_that_is_dropped_is_never_granted(money):
     await money.declare(limit(most=MOST.micro_usd))
     task = await money.task()
     first = await money.reserve(task)
-    dropped = asyncio.create_task(money.reserve(task))
-    behind = asyncio.create_task(money.reserve(task))
-    await asyncio.sleep(0.2)
+    dropped, behind = await money.waiting(task), await money.waiting(task)
     dropped.cancel()
     with pytest.raises(asyncio.CancelledError):
         await dropped

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from penstock.money.ledger import Amount, OnExceeded, Quote, Refused, Scope, Unit, Window
@@ -60,11 +58,7 @@ async def test_who_waits_and_is_refused_in_the_end_counts_once(money):
     task = await money.task()
     await money.declare(limit(most=MOST.micro_usd))
     first = await money.reserve(task)
-    waiting = asyncio.create_task(money.reserve(task))
-    waits = f"{money.desk.keys.tag}:call:call-1"
-    async with asyncio.timeout(5):
-        while not await money.desk.raw.exists(waits):  # noqa: ASYNC110 - nothing rings
-            await asyncio.sleep(0.01)
+    waiting = await money.waiting(task)
     await money.settle(task, first, MOST)
     assert isinstance(await waiting, Refused)
     assert await refusals(money) == {(Scope.AGENT, Window.DAY, Unit.MICRO_USD): 1}
