@@ -136,24 +136,31 @@ def beside(stable: Sequence[Told] | None, copy: Sequence[Told]) -> tuple[Beside,
 class Shadow:
     """That a canary is tried on copies of so many percent of stable's tasks, as a route carries it.
 
-    ``changing``: the tools of stable that change something. ``canary`` is a revision's hash.
+    ``changing``: the tools of stable that change something. ``kept``: others that no copy calls either, for
+    one of both revisions says so. ``canary`` is a revision's hash.
     """
 
     canary: str
     percent: int
     changing: Collection[str] = ()
+    kept: Collection[str] = ()
 
 
 def written(declared: Shadow | None) -> str:
-    """The same as text; "" for none."""
+    """The same as text; "" for none.
+
+    Those that are kept from copies stand among the changing ones, and are named once more: workers of the version
+    before do not call what is changing.
+    """
     if declared is None:
         return ""
     said = {
         "canary": declared.canary,
         "percent": declared.percent,
-        "changing": sorted(declared.changing),
+        "changing": sorted({*declared.changing, *declared.kept}),
     }
-    return json.dumps(said)
+    kept = sorted({*declared.kept}.difference(declared.changing))
+    return json.dumps(said | ({"kept": kept} if kept else {}))
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,13 @@ class Effect(StrEnum):
     IRREVERSIBLE = "Irreversible"
 
 
+class ToolShadow(StrEnum):
+    """Whether copies of tasks, on which a canary is tried unseen, may call a tool that is ReadOnly."""
+
+    AUTO = "Auto"
+    DISABLED = "Disabled"
+
+
 class HTTPMethod(StrEnum):
     """How a tool's endpoint is called."""
 
@@ -117,6 +124,14 @@ class Tool(Block):
             description="How a call is undone after a rollback, where a person asks for it. Absent: it is not."
         ),
     ] = None
+    shadow: Annotated[
+        ToolShadow | None,
+        Field(
+            description="Auto: a copy of a task (strategy.shadow) calls it where it is ReadOnly. Disabled: no copy "
+            "does, whichever of both revisions says so; it hears what stable's task was told by the same call, else it "
+            "ends there. Absent: Auto."
+        ),
+    ] = None
     timeout_seconds: Annotated[
         int, Field(ge=1, le=600, description="Longest wait for one call, in seconds.")
     ] = 10
@@ -132,6 +147,11 @@ class Tool(Block):
         if self.approval is not None:
             return self.approval.mode
         return ApprovalMode.ALWAYS if self.effect is Effect.IRREVERSIBLE else ApprovalMode.NONE
+
+    @property
+    def is_kept_from_copies(self) -> bool:
+        """Whether no copy of a task may call it, though it be ReadOnly."""
+        return self.shadow is ToolShadow.DISABLED
 
     @property
     def headers_secret(self) -> SecretRef | None:

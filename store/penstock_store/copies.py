@@ -24,8 +24,8 @@ class Copy:
     """A copy to be run: what stable's task was told, and how it went.
 
     ``checkpoint`` is its saved conversation; where nothing was saved ``history`` is what its session
-    had before it. ``changing``: the tools of stable that change something. ``id`` is the copy's own, in the
-    ledger and before tools.
+    had before it. ``changing``: the tools of stable that change something; ``kept``: others that are
+    not called either. ``id`` is the copy's own, in the ledger and before tools.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Copy:
     type: str
     stable_status: TaskStatus
     changing: Collection[str] = ()
+    kept: Collection[str] = ()
     checkpoint: bytes | None = None
     history: bytes | None = None
 
@@ -75,6 +76,7 @@ class Copies:
         if not stored:
             return None
         with codec.reading(f"the copy of task {name}"):
+            kept = frozenset(json.loads(stored.get("kept", b"[]")))
             return Copy(
                 name=name,
                 agent=agent,
@@ -82,7 +84,8 @@ class Copies:
                 input=codec.word(stored.get("input")),
                 type=codec.word(stored.get("type")),
                 stable_status=TaskStatus(codec.word(stored.get("status"))),
-                changing=frozenset(json.loads(stored.get("changing", b"[]"))),
+                changing=frozenset(json.loads(stored.get("changing", b"[]"))) - kept,
+                kept=kept,
                 checkpoint=checkpoints.read(stored),
                 history=stored.get("history") or None,
             )

@@ -105,6 +105,8 @@ TESTS = {
         "template.tools[].approval.mode": _APPROVAL,
         "template.tools[].amountFrom": _OVERSIGHT
         + "test_an_effect_says_what_the_named_argument_says_it_is_worth",
+        "template.tools[].shadow": "tests/integration/runtime/test_copies.py::"
+        "test_a_tool_that_is_kept_from_copies_sees_no_call_of_one",
         "template.tools[].compensate.tool": _UNDONE,
         "template.tools[].compensate.arguments": _UNDONE,
         "template.tools[].approval.rules[].argument": _WHEN,

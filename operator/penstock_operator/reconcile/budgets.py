@@ -66,8 +66,8 @@ def harm(world: World, course: Course, tools: Sequence[Tool]) -> str:
     return harm_budget.written(world.rollout.spec.analysis, status, tools)
 
 
-def shadow(world: World, course: Course, stable: Sequence[Tool]) -> str:
-    """Whether copies of tasks are made for the canary, as a route carries it; ``stable`` are the tools of stable."""
+def shadow(world: World, course: Course, stable: Sequence[Tool], of_canary: Sequence[Tool]) -> str:
+    """Whether copies of tasks are made for the canary, as a route carries it; with the tools of both."""
     if world.spec is None:
         return world.look.shadow if world.look else ""
     status = course.rollout_status
@@ -78,7 +78,8 @@ def shadow(world: World, course: Course, stable: Sequence[Tool]) -> str:
         return ""
     changing = [tool.name for tool in stable if tool.effect is not Effect.READ_ONLY]
     canary = names.hash_of(status.canary_revision or "")
-    return shadows.written(Shadow(canary, declared.percent, changing))
+    kept = [tool.name for tool in (*stable, *of_canary) if tool.is_kept_from_copies]
+    return shadows.written(Shadow(canary, declared.percent, changing, kept))
 
 
 def restricted(world: World) -> str:

@@ -291,7 +291,9 @@ def _route(world: World, course: Course, crews: tuple[Crew, ...]) -> Route | Non
         budget_mark=budgets.mark(world, course),
         restrictions=budgets.restricted(world),
         harm=budgets.harm(world, course, _tools_of(_canary(course), crews)),
-        shadow=budgets.shadow(world, course, _tools_of(course.split.stable, crews)),
+        shadow=budgets.shadow(
+            world, course, _tools_of(course.split.stable, crews), _tools_of(_canary(course), crews)
+        ),
         revisions=(lost if is_lost else {})
         | {
             crew.known.cut.hash: RoutedRevision(

@@ -28,17 +28,20 @@ class Recording:
     """What a task of stable was told before, and what its calls were and brought.
 
     Of a call that was not carried out there is no result. ``changing``: the tools that stable declares to change
-    something.
+    something. ``kept``: others that no copy calls, for stable or the canary says so.
     """
 
     before: tuple[Message, ...]
     calls: tuple[tuple[Intent, ToolResult | None], ...]
     changing: Collection[str]
+    kept: Collection[str] = ()
 
     @classmethod
-    def of(cls, told: Transcript, changing: Collection[str]) -> "Recording":
+    def of(
+        cls, told: Transcript, changing: Collection[str], kept: Collection[str] = ()
+    ) -> "Recording":
         """The recording of a conversation, as far as it was saved."""
-        return cls(told.messages[: told.begin], tuple(_calls(told)), changing)
+        return cls(told.messages[: told.begin], tuple(_calls(told)), changing, kept)
 
     def intents(self, changing: Collection[str]) -> tuple[Intent, ...]:
         """The intended calls of these tools, and those for a person."""
@@ -92,7 +95,7 @@ def disarmed(agent: Agent, recording: Recording) -> Agent:
         agent.tools,
         known,
         asks=lambda tool, given: asking.ask(tool, given) is not None,
-        changing=recording.changing,
+        uncalled=frozenset((*recording.changing, *recording.kept)),
     )
     tiers: dict[str, Agent] = {}
 

@@ -217,5 +217,5 @@ class Copies:
 def _recording(copy: Copy) -> Recording:
     """What stable's task was told and did, as far as it was saved."""
     if copy.checkpoint is not None:
-        return Recording.of(Transcript.decode(copy.checkpoint), copy.changing)
-    return Recording(History.decode(copy.history).messages, (), copy.changing)
+        return Recording.of(Transcript.decode(copy.checkpoint), copy.changing, copy.kept)
+    return Recording(History.decode(copy.history).messages, (), copy.changing, copy.kept)

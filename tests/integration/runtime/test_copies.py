@@ -104,6 +104,42 @@ async def test_an_irreversible_call_of_a_copy_is_not_made_and_its_intent_is_know
     assert not page.unknown, "nothing has been done, and nothing is about to be"
 
 
+SEARCH = ("search", {"order": "A1"})
+
+
+def with_search(server, **more):
+    return [*tools(server), tool("search", f"{server.url}/ok/search", **more)]
+
+
+def searches(server):
+    return [call for call in server.calls if "search" in call["path"]]
+
+
+@pytest.mark.parametrize("side", ["stable", "canary"])
+@pytest.mark.parametrize(("given", "agreed"), [({"order": "A1"}, 1), ({"order": "B2"}, 0)])
+async def test_a_tool_that_is_kept_from_copies_sees_no_call_of_one(
+    shop, tool_server, side, given, agreed
+):
+    kept = {"shadow": "Disabled"}
+    own, other = (kept, {}) if side == "stable" else ({}, kept)
+    stable = await shop.release(calls(SEARCH), tools=with_search(tool_server, **own))
+    does = calls(READ, ("search", given))
+    canary = await shop.release(does, tools=with_search(tool_server, **other))
+    said = Shadow(canary.hash, 100, ("refund",), ("search",) if side == "stable" else ())
+    await shadowed(shop, stable, canary, said=shadow.written(said))
+    identifier = await shop.submit()
+    async with shop.pool(stable), shop.pool(canary):
+        await shop.ended(identifier)
+        found = await judged(shop, canary)
+    assert len(searches(tool_server)) == 1, "stable's task has called it, and no copy"
+    assert len([call for call in tool_server.calls if "look_up" in call["path"]]) == 1
+    assert found.agreed == agreed
+    if not agreed:
+        (differs,) = found.differing
+        assert differs["verdict"] == Verdict.OTHER_END
+        assert differs["stoppedAt"]["tool"] == "search"
+
+
 async def test_a_copy_that_makes_stables_calls_hears_what_stable_heard_and_agrees(
     shop, tool_server
 ):

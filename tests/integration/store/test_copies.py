@@ -90,6 +90,21 @@ async def test_a_copy_has_what_its_task_was_told_and_did_however_that_ended(desk
     assert not await heard(desk)
 
 
+async def test_what_is_kept_from_copies_is_told_apart_from_what_changes_something(desk, purse):
+    said = shadow.written(shadow.Shadow(CANARY, 100, ("refund",), ("refund", "search")))
+    await desk.set_route(shadow=said)
+    copy = await taken(desk)
+    assert (copy.changing, copy.kept) == ({"refund"}, {"search"})
+
+
+async def test_a_copy_that_a_worker_of_the_version_before_made_is_called_for_no_less(desk, purse):
+    said = json.loads(shadow.written(shadow.Shadow(CANARY, 100, ("refund",), ("search",))))
+    del said["kept"]  # as its script passes it over
+    await desk.set_route(shadow=json.dumps(said))
+    copy = await taken(desk)
+    assert (copy.changing, copy.kept) == ({"refund", "search"}, frozenset())
+
+
 async def test_a_copy_of_a_later_turn_has_the_session_as_its_task_found_it(desk, purse):
     await shadowed(desk)
     await desk.admit(session="s", user="ana")

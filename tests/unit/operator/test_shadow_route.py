@@ -9,10 +9,11 @@ import pytest
 
 from penstock import protocol
 from penstock.api.rollout import AgentRolloutStatus, Share, Stage
+from penstock.api.tool import Tool
 from penstock.money.ledger import Limit, Scope, Unit, Window
 from penstock.protocol import Spoken
 from penstock.shadow import Trial
-from penstock_operator.reconcile import runtimes
+from penstock_operator.reconcile import budgets, runtimes
 from penstock_operator.reconcile.plan import plan_agent
 from tests.unit.operator import worlds
 from tests.unit.operator.test_plan import governed, serving
@@ -58,6 +59,25 @@ def test_a_route_carries_the_stage_as_it_is_declared(percent):
     assert said == {"canary": cut(V2).hash, "percent": percent, "changing": []}
     assert plan.route.split.percent == 0
     assert plan.route.split.canary == cut(V2).hash
+
+
+def declared_tool(name, effect="ReadOnly", **more):
+    said = {"name": name, "inputSchema": {"type": "object"}, "effect": effect, **more}
+    return Tool.model_validate({**said, "http": {"url": f"http://tools/{name}"}})
+
+
+def test_what_either_side_keeps_from_copies_is_named_so_that_workers_of_before_do_not_call_it():
+    made = in_shadow()
+    stable = [
+        declared_tool("search", shadow="Disabled"),
+        declared_tool("refund", "Irreversible", shadow="Disabled"),
+        declared_tool("look_up", shadow="Auto"),
+        declared_tool("weather"),
+    ]
+    of_canary = [declared_tool("weather", shadow="Disabled"), declared_tool("search")]
+    said = json.loads(budgets.shadow(made, plan_agent(made).course, stable, of_canary))
+    assert said["changing"] == ["refund", "search", "weather"], "all that no copy calls"
+    assert said["kept"] == ["search", "weather"], "and of these what changes nothing"
 
 
 def test_the_ledger_has_the_cap_whether_the_agent_has_a_budget_or_not():

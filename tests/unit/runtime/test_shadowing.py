@@ -167,6 +167,49 @@ async def test_what_reads_but_needs_a_person_is_not_called_either(agent, run):
     assert not tools.calls
 
 
+LOOKED = Intent("look_up", REFUND.arguments)
+#: A tool that only reads, kept from copies by the canary itself, or by what the route says of stable.
+KEPT = [({"shadow": "Disabled"}, ()), ({}, ("look_up",)), ({"shadow": "Auto"}, ("look_up",))]
+
+
+@pytest.mark.parametrize(("own", "kept"), KEPT)
+@pytest.mark.parametrize("given", [A1, A2])
+async def test_what_is_kept_from_copies_hears_what_stable_heard_or_ends_the_copy(
+    agent, run, own, kept, given
+):
+    told = ((LOOKED, ToolResult("shipped", ok=True)),)
+    tools, keeper = Tools(), Copybook()
+    made = with_tools(agent(turns(("look_up", given)), tools), [tool("look_up", **own)])
+    recording = Recording((), told, (), kept)
+    assert shadowing.changing(made, recording) == frozenset(), "it is no call to compare"
+    ended = await shadowing.run_copy(made, recording, WELL, run, keeper)
+    assert tools.calls == [], "it is never called"
+    if given == A1:
+        assert (ended.verdict, ended.stopped_at) == (Verdict.AGREES, None)
+        assert "shipped" in keeper.last.transcript.encode().decode()
+    else:
+        assert ended.verdict is Verdict.OTHER_END
+        assert ended.stopped_at == shadow.intent("look_up", A2)
+
+
+async def test_calls_at_once_of_which_one_is_kept_make_the_other_alone(agent, run):
+    tools = Tools()
+    both = scripted.tool_use(("c1", "look_up", A1), ("c2", "search", A1))
+    made = agent([both, scripted.text("done")], tools)
+    made = with_tools(made, [tool("look_up", shadow="Disabled"), tool("search", shadow="Auto")])
+    recording = Recording((), ((LOOKED, ToolResult("shipped", ok=True)),), ())
+    ended = await shadowing.run_copy(made, recording, WELL, run, Copybook())
+    assert ended.verdict is Verdict.AGREES
+    assert [name for name, *_ in tools.calls] == ["search"]
+
+
+async def test_a_tool_that_is_kept_from_copies_is_called_by_a_task(agent, run):
+    tools = Tools()
+    made = with_tools(agent(turns(("look_up", A1)), tools), [tool("look_up", shadow="Disabled")])
+    await loop.run_task(made, run, Notebook())
+    assert [name for name, *_ in tools.calls] == ["look_up"]
+
+
 @pytest.mark.parametrize("recorded", [False, True])
 async def test_who_asks_for_a_person_gets_what_that_person_said_to_stable_or_ends(
     agent, run, recorded

@@ -1,4 +1,4 @@
-"""Tools of which only those that change nothing are called."""
+"""Tools of which only those that change nothing, and that copies may call, are called."""
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -24,14 +24,15 @@ Recorded = Iterable[tuple[Intent, ToolResult]]
 
 
 class Disarmed:
-    """Calls what is ReadOnly and needs nobody's word; all else is answered from what was recorded.
+    """Calls what is ReadOnly, not kept from copies and needs nobody's word; all else is answered from what was recorded.
 
     Each recorded result answers once. It is made for one copy of a task, and closes nothing: the
     toolset is that of all tasks.
 
     Args:
         asks: whether a call needs a person.
-        changing: names of tools that change something by what others declare, whatever the tool itself does.
+        uncalled: names of tools that others declare to change something, or keep from copies, whatever the tool itself
+            declares.
     """
 
     def __init__(
@@ -39,11 +40,11 @@ class Disarmed:
         toolset: Toolset,
         recorded: Recorded,
         asks: Callable[[Tool, Mapping[str, Any]], bool],
-        changing: Collection[str],
+        uncalled: Collection[str],
     ) -> None:
         self._toolset = toolset
         self._asks = asks
-        self._changing = changing
+        self._uncalled = uncalled
         self._left: dict[Intent, deque[ToolResult]] = {}
         for wanted, result in recorded:
             self._left.setdefault(wanted, deque()).append(result)
@@ -66,7 +67,8 @@ class Disarmed:
         """See ``Toolset.aclose``."""
 
     def _is_harmless(self, request: ToolRequest) -> bool:
-        """Whether the call changes nothing; who asks for a person calls nobody."""
+        """Whether the call changes nothing and may be made; who asks for a person calls nobody."""
         tool = request.tool
-        reads = tool.effect is Effect.READ_ONLY and tool.name not in self._changing
-        return reads and tool.name != HANDOVER and not self._asks(tool, request.input)
+        reads = tool.effect is Effect.READ_ONLY and tool.name != HANDOVER
+        kept = tool.is_kept_from_copies or tool.name in self._uncalled
+        return reads and not kept and not self._asks(tool, request.input)

@@ -1,5 +1,6 @@
 -- Copies of stable's tasks, on which a canary is tried unseen.
--- T:route shadow            JSON   canary, percent, changing: stable's tools that change something; "" for no copies
+-- T:route shadow            JSON   canary, percent, changing: tools that no copy calls, kept: those of them that stable declares to
+--                                  change nothing; "" for no copies
 -- T:shadow:<revision>       list   names of copies that wait for it; who takes a name out runs that copy, or nobody does
 -- T:shadow:copy:<name>      hash   one copy: what its task was told and did; once it runs, whose it is
 -- T:shadow:copies           zset   names of copies that wait or run, by the ms at which each is forgotten
@@ -109,7 +110,8 @@ function shadow.draw(id, task, status)
   local session = task.sess ~= "" and session_key(task.sess)
   local flat = content(id, task, session and call("HGET", session, "history") or "")
   if not flat then return shadow.count(canary, "tooLarge") end
-  call("HSET", shadow.copy_key(name), "canary", canary, "status", status, "changing", cjson.encode(said.changing or {}), unpack(flat))
+  call("HSET", shadow.copy_key(name), "canary", canary, "status", status, "changing", cjson.encode(said.changing or {}),
+    "kept", cjson.encode(said.kept or {}), unpack(flat))
   call("EXPIRE", shadow.copy_key(name), COPY_SECONDS)
   call("ZADD", COPIES, whole(NOW + COPY_SECONDS * 1000), name)
   call("LPUSH", shadow.waiting_key(canary), name)
