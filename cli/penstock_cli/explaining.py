@@ -22,8 +22,12 @@ _LABELS: Final = {
 _LABEL: Final = 7  # columns
 
 
-def lines(seen: Seen, width: int) -> Iterator[Text]:
-    """What is awaited, what to type, what each check says and measures."""
+def lines(seen: Seen, width: int, *, whole: bool = False) -> Iterator[Text]:
+    """What is awaited, what to type, what each check says and measures.
+
+    Args:
+        whole: with the names of the checks that say nothing.
+    """
     told = onlooker.explain(seen.situation())
     yield Text.assemble((seen.name, "bold"), f" in {seen.namespace}   ", (_word(seen), "bold"))
     yield from picture.sentence(picture.message(seen), width)
@@ -37,8 +41,8 @@ def lines(seen: Seen, width: int) -> Iterator[Text]:
         for one in typed:
             yield Text.assemble(f"  {one.command}", (f"   # {one.effect}", DIM))
     yield Text()
-    yield Text("Every check, in the order in which they are asked:", style=DIM)
-    yield from _answers(told.answers, width)
+    yield Text("The checks, in the order in which they are asked:", style=DIM)
+    yield from _answers(told.answers, width) if whole else _sayings(told.answers)
     yield Text()
     yield from picture.checks(seen, width)
 
@@ -64,25 +68,36 @@ def _doubts(seen: Seen, told: Explanation) -> Iterator[str]:
         yield f"The request {asked} waits for that."
 
 
+def _sayings(answers: Sequence[Answer]) -> Iterator[Text]:
+    """One line for each check that says something, and how many say nothing."""
+    lines = [line for line in _said(answers) if line]
+    yield from lines
+    if silent := len(answers) - len(lines):
+        yield Text(
+            f"{'no':<{_LABEL}}{silent} others say nothing here (--all names them)", style=DIM
+        )
+
+
 def _answers(answers: Sequence[Answer], width: int) -> Iterator[Text]:
-    """One line for each check that says something; those that say nothing stand together."""
+    """The same, with those that say nothing, which stand together."""
+    pairs = zip(answers, _said(answers), strict=True)
+    for silent, group in groupby(pairs, lambda pair: pair[1] is None):
+        found = list(group)
+        if silent:
+            yield from _wrapped(", ".join(answer.check for answer, _ in found), width)
+        yield from (line for _, line in found if line)
+
+
+def _said(answers: Sequence[Answer]) -> Iterator[Text | None]:
+    """The line of each check; None where it says nothing."""
     held = [answer.says is Says.HOLDS for answer in answers]
     holder = held.index(True) if any(held) else len(answers)
-    for says, group in groupby(enumerate(answers), lambda pair: _kind(*pair)):
-        found = list(group)
-        if says == "no":
-            names = ", ".join(answer.check for _, answer in found)
-            yield from _wrapped(names, width)
-            continue
-        for at, answer in found:
-            label, style = _LABELS[answer.says]
-            if answer.says is Says.MOVES and at < holder:
-                label, style = "due", BAD
-            yield Text.assemble(f"{label:<{_LABEL}}", (answer.check, style), f"   {answer.reason}")
-
-
-def _kind(at: int, answer: Answer) -> str:
-    return "no" if answer.says is Says.NOTHING else str(at)
+    for at, answer in enumerate(answers):
+        label, style = _LABELS[answer.says]
+        if answer.says is Says.MOVES and at < holder:
+            label, style = "due", BAD
+        told = Text.assemble(f"{label:<{_LABEL}}", (answer.check, style), f"   {answer.reason}")
+        yield None if answer.says is Says.NOTHING else told
 
 
 def _wrapped(names: str, width: int) -> Iterator[Text]:

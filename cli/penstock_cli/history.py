@@ -8,10 +8,10 @@ from typing import Any, Final
 import yaml
 from rich.text import Text
 
-from penstock import names
+from penstock import names, naming
 from penstock.api.analysis import Verdict
-from penstock.rollout import requests
-from penstock_cli import picture, tables
+from penstock_cli import attempts, picture, tables
+from penstock_cli.attempts import Attempt
 from penstock_cli.exits import Exit, Stopped
 from penstock_cli.picture import BAD, DIM, GOOD, Cell
 from penstock_cli.seen import Document, Seen
@@ -21,16 +21,39 @@ _STYLES: Final = {"Rejected": BAD, "Promoted": GOOD}
 
 
 def lines(seen: Seen, width: int) -> Iterator[Text]:
-    """A row for each revision on record, the newest first, with its last verdict.
+    """A row for each revision on record, the newest first, and one for each attempt of it.
 
     ``SERVED`` numbers those that have served everybody, the last one highest.
     """
     head = ["REVISION", "ROLE", "AGE", "SERVED", "VERDICT", "SHARE"]
-    rows = [[(one, DIM) for one in head], *(_row(seen, record) for record in records(seen))]
+    rows = [[(one, DIM) for one in head]]
+    for record in records(seen):
+        rows += [_row(seen, record), *(_attempt(one) for one in tried(seen, record))]
     if len(rows) == 1:
         yield Text("no revision is on record", style=DIM)
         return
     yield from picture.grid(rows, width)
+    for what, why in seen.documents.missing.items():
+        yield Text(f"{what} cannot be read: {why}", style=BAD)
+
+
+def tried(seen: Seen, record: Document) -> list[Attempt]:
+    """The attempts of a revision, the newest first."""
+    name, last = record["metadata"]["name"], verdict(record)
+    kept = [one for one in seen.status.verdicts if one.revision == name]
+    return attempts.of(seen.documents.decisions.get(name, {}), [*kept, *([last] if last else [])])
+
+
+def _attempt(one: Attempt) -> list[Cell]:
+    """Which attempt, since when, where it was, how it ended."""
+    places = " → ".join(place.label for place in one.places) or "-"
+    end = f"{_MARKS.get(one.result, '–')} {one.reason}" if one.ended else "…"
+    return [
+        (f"  attempt {one.number}", ""),
+        (one.started or "start not on record", DIM),
+        (places, ""),
+        (end, _STYLES.get(one.result, DIM)),
+    ]
 
 
 def records(seen: Seen) -> list[Document]:
@@ -84,6 +107,7 @@ def _item(seen: Seen, record: Document) -> dict[str, Any]:
         "cut": record["metadata"].get("creationTimestamp", ""),
         "served": seen.records[name].served_sequence,
         "verdict": told.wire() if told else None,
+        "attempts": [one.wire() for one in tried(seen, record)],
     }
 
 
@@ -120,19 +144,23 @@ def _title(seen: Seen, name: str) -> str:
 
 
 def named(seen: Seen, text: str, what: str = "") -> Document:
-    """The revision on record of a name, hash or version.
+    """The revision on record that is meant: by name, hash, the beginning of that, or version.
 
     Raises:
         Stopped: there is none, or there are several.
     """
     if not text:
         raise Stopped(Exit.USAGE, f"{seen.name} has not {what}: say which revision is meant")
-    found = requests.named(text, {one.name: one.version for one in seen.records.values()})
-    there = ", ".join(sorted(seen.records)) or "none"
-    if len(found) != 1:
-        why = "is the version of several revisions" if found else "is no revision on record"
-        raise Stopped(Exit.USAGE, f"{text} {why}; there are: {there}")
-    return next(one for one in seen.documents.records if one["metadata"]["name"] == found[0])
+    by_hash = {names.hash_of(one["metadata"]["name"]): one for one in seen.documents.records}
+    versions = {each: seen.version(one["metadata"]["name"]) for each, one in by_hash.items()}
+    try:
+        found = naming.named(seen.agent_name, text, versions)
+    except ValueError as error:
+        raise Stopped(Exit.USAGE, f"revision {text}: {error}") from None
+    if found not in by_hash:
+        there = ", ".join(sorted(seen.records)) or "none"
+        raise Stopped(Exit.USAGE, f"revision {text} is not on record; there are: {there}")
+    return by_hash[found]
 
 
 def _text(record: Document) -> list[str]:

@@ -23,8 +23,11 @@ class Looker:
     kubectl: Kubectl
     namespace: str = ""
 
-    async def look(self, name: str) -> Seen:
+    async def look(self, name: str, *, decided: bool = False) -> Seen:
         """A rollout as it is now, by its name or by that of its Agent.
+
+        Args:
+            decided: with the records of decisions on its revisions.
 
         Raises:
             Stopped: there is none, or it cannot be read.
@@ -34,10 +37,13 @@ class Looker:
         agent = (rollout.get("spec") or {}).get("agentRef", {}).get("name", "")
         mine = (f"--namespace={namespace}", f"--selector={names.LABEL_AGENT}={agent}")
         missing: dict[str, str] = {}
-        told, work, pods = await asyncio.gather(
+        told, work, pods, texts = await asyncio.gather(
             self._try(missing, "the Agent", AGENTS, agent, f"--namespace={namespace}"),
             self._try(missing, "revisions", "controllerrevisions.apps,deployments.apps", *mine),
             self._try(missing, "pods", "pods", *mine),
+            self._try(missing, "the records of decisions", "configmaps", *mine)
+            if decided
+            else _nothing(),
         )
         documents = Documents(
             rollout,
@@ -46,6 +52,7 @@ class Looker:
             _of_kind(work, "Deployment"),
             pods.get("items") or (),
             missing,
+            {_revision_of(one): one.get("data") or {} for one in texts.get("items") or ()},
         )
         now = datetime.now(UTC)  # noqa: TID251 - a look is where the program meets the cluster
         return seen.read(documents, now)
@@ -97,6 +104,16 @@ class Looker:
             missing[what] = str(failed)
             return {}
         return found
+
+
+async def _nothing() -> dict[str, Any]:
+    return {}
+
+
+def _revision_of(record: Document) -> str:
+    """The revision whose record of decisions a ConfigMap is."""
+    name: str = record["metadata"]["name"]
+    return name.removesuffix(names.decisions_name(""))
 
 
 def _of_kind(listed: Document, kind: str) -> list[Document]:

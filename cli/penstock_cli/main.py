@@ -37,7 +37,7 @@ def run(  # noqa: PLR0913 - a command's options are its arguments
     revision: Annotated[
         str,
         typer.Option(
-            help="A preview on this revision (name, hash or version), which counts in no comparison; its tools are really called."
+            help=f"A preview on this one ({options.A_REVISION}), which counts in no comparison; its tools are really called."
         ),
     ] = "",
     wait: Annotated[
@@ -69,7 +69,7 @@ def run(  # noqa: PLR0913 - a command's options are its arguments
 def show_effects(
     place: options.Place,
     agent: Annotated[str, typer.Argument(metavar="AGENT", help="Its name.")],
-    revision: Annotated[str, typer.Option(help="Only of this revision: its name or hash.")] = "",
+    revision: Annotated[str, typer.Option(help=f"Only of this one: {options.A_REVISION}.")] = "",
     task: Annotated[str, typer.Option(help="Only of the task of this id.")] = "",
     user: Annotated[str, typer.Option(help="Only of tasks for this user.")] = "",
     output: options.Output = "text",
@@ -95,7 +95,7 @@ def verify(
     revision: Annotated[
         str,
         typer.Option(
-            help="Name, hash or version; else the canary, else the last of which something was decided."
+            help=f"{options.A_REVISION}; else the canary, else the last of which something was decided."
         ),
     ] = "",
     output: Annotated[
@@ -171,7 +171,7 @@ def show_models(
 def compensate(
     place: options.Place,
     agent: Annotated[str, typer.Argument(metavar="AGENT", help="Its name.")],
-    revision: Annotated[str, typer.Option(help="Calls of this revision: its name or hash.")] = "",
+    revision: Annotated[str, typer.Option(help=f"Calls of this one: {options.A_REVISION}.")] = "",
     effect: Annotated[
         str,
         typer.Option(help="This call alone, as penstock effects shows it: TASK.REPLY.POSITION."),
@@ -208,7 +208,7 @@ def compensate(
 def show_copies(
     place: options.Place,
     agent: Annotated[str, typer.Argument(metavar="AGENT", help="Its name.")],
-    revision: Annotated[str, typer.Option(help="Its name or hash; else the canary.")] = "",
+    revision: Annotated[str, typer.Option(help=f"{options.A_REVISION}; else the canary.")] = "",
     output: options.Output = "text",
 ) -> None:
     """Show on which calls copies of tasks went another way than stable's, by tool and digest."""

@@ -50,6 +50,10 @@ Output = Annotated[
 ]
 
 
+#: How a revision is said, wherever a command takes one.
+A_REVISION: Final = "name, hash or the beginning of that, or version, as history shows them"
+
+
 @dataclass(frozen=True)
 class Place:
     """Where the gateway or the cluster is, as far as the person said; what is empty is looked for.

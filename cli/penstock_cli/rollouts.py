@@ -14,9 +14,7 @@ _Output = Annotated[
 ]
 _Revision = Annotated[
     str,
-    typer.Option(
-        "--revision", metavar="REVISION", help="Its name, hash or version; else the canary."
-    ),
+    typer.Option("--revision", metavar="REVISION", help=f"{options.A_REVISION}; else the canary."),
 ]
 _FORMS = ("text", "json", "yaml")
 
@@ -57,12 +55,20 @@ def get(
 
 
 @options.at_cluster
-def explain(place: options.Place, rollout: _Rollout, *, output: _Output = "text") -> None:
-    """Say why a rollout does not move: every check, its answer, and what to type."""
+def explain(
+    place: options.Place,
+    rollout: _Rollout,
+    *,
+    whole: Annotated[
+        bool, typer.Option("--all", help="Name the checks too that say nothing here.")
+    ] = False,
+    output: _Output = "text",
+) -> None:
+    """Say why a rollout does not move: what each check says, and what to type."""
     options.check_output(output, *_FORMS)
     from penstock_cli import views
 
-    commands.carry_out(lambda: views.explain(place, rollout, output))
+    commands.carry_out(lambda: views.explain(place, rollout, output, whole=whole))
 
 
 @options.at_cluster
@@ -152,7 +158,7 @@ def undo(
         typer.Option(
             "--to",
             metavar="REVISION",
-            help="Its name, hash or version; else the last that can be gone back to, which is stable "
+            help=f"{options.A_REVISION}; else the last that can be gone back to, which is stable "
             "while a canary is tried.",
         ),
     ] = "",
@@ -176,10 +182,10 @@ def diff(
     place: options.Place,
     rollout: _Rollout,
     before: Annotated[
-        str, typer.Argument(metavar="[BEFORE]", help="Name, hash or version; else stable.")
+        str, typer.Argument(metavar="[BEFORE]", help=f"{options.A_REVISION}; else stable.")
     ] = "",
     after: Annotated[
-        str, typer.Argument(metavar="[AFTER]", help="Name, hash or version; else the canary.")
+        str, typer.Argument(metavar="[AFTER]", help=f"{options.A_REVISION}; else the canary.")
     ] = "",
 ) -> None:
     """Show what one revision declares and the other does not: template, and what it refers to."""

@@ -25,7 +25,10 @@ Document = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Documents:
-    """What the API server has; ``missing`` says of what could not be read why not."""
+    """What the API server has; ``missing`` says of what could not be read why not.
+
+    ``decisions``: the texts of the record of decisions, by revision; where it was not asked for, empty.
+    """
 
     rollout: Document
     agent: Document = field(default_factory=dict)
@@ -33,6 +36,7 @@ class Documents:
     deployments: Sequence[Document] = ()
     pods: Sequence[Document] = ()
     missing: Mapping[str, str] = field(default_factory=dict)
+    decisions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

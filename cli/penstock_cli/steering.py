@@ -12,7 +12,7 @@ from penstock import names
 from penstock.api.reasons import ConditionType
 from penstock.rollout import onlooker
 from penstock.rollout.requests import Verb
-from penstock_cli import looking, options, views
+from penstock_cli import history, looking, options, views
 from penstock_cli.exits import Exit, Stopped
 from penstock_cli.kubectl import KubectlFailed
 from penstock_cli.seen import Document, Seen
@@ -44,7 +44,7 @@ def set_percent(
     """
 
     def patch(seen: Seen) -> Document:
-        meant = revision or seen.canary
+        meant = _named(seen, revision) or seen.canary
         share = {"canaryPercent": percent, "canaryRevision": meant or None}
         if percent is None:
             share["canaryRevision"] = None
@@ -119,7 +119,7 @@ async def _asked(
 ) -> None:
     looks = views.looker(place)
     seen = await looks.look(name)
-    meant = revision or _meant(seen, verb)
+    meant = _named(seen, revision) or _meant(seen, verb)
     value = f"{verb}/{meant}/{uuid.uuid4().hex[:12]}"
     await _written(looks, seen, "annotate", "--overwrite", f"{names.ANNOTATION_REQUEST}={value}")
     if not answering.seconds:
@@ -143,6 +143,14 @@ async def _asked(
     _print(told, answering, told["message"])
     if told["result"] != "Accepted":
         raise Stopped(Exit.REFUSED, f"the operator refused to {verb} {meant}: {told['message']}")
+
+
+def _named(seen: Seen, text: str) -> str:
+    """The name of the revision that a person says; as he says it where no record can be read."""
+    if not text or not seen.documents.records:
+        return text
+    name: str = history.named(seen, text)["metadata"]["name"]
+    return name
 
 
 def _meant(seen: Seen, verb: Verb) -> str:

@@ -21,9 +21,7 @@ Identifier = Annotated[str, typer.Argument(metavar="ID", help="Id of the task.")
 def list_tasks(  # noqa: PLR0913 - a command's options are its arguments
     place: options.Place,
     agent: Annotated[str, typer.Argument(metavar="AGENT", help="Its name.")],
-    revision: Annotated[
-        str, typer.Option(help="Only of this revision: its name, hash or version.")
-    ] = "",
+    revision: Annotated[str, typer.Option(help=f"Only of this one: {options.A_REVISION}.")] = "",
     status: Annotated[
         list[str] | None, typer.Option(help="Only with this status; may be given several times.")
     ] = None,

@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from rich.console import Console, Group
@@ -28,10 +29,11 @@ _Document = Callable[[Seen], dict[str, Any]]
 
 @dataclass(frozen=True)
 class View:
-    """What is shown of a rollout: to people, and to programs."""
+    """What is shown of a rollout: to people, and to programs; whether by the records of decisions."""
 
     lines: _Lines
     document: _Document
+    decided: bool = False
 
 
 def get(place: options.Place, name: str, output: str, *, watch: bool) -> None:
@@ -47,22 +49,22 @@ def get(place: options.Place, name: str, output: str, *, watch: bool) -> None:
         _print(place, name, view, output)
 
 
-def explain(place: options.Place, name: str, output: str) -> None:
-    """Print why a rollout does not move, and what can be typed.
+def explain(place: options.Place, name: str, output: str, *, whole: bool) -> None:
+    """Print why a rollout does not move, and what can be typed; ``whole``: with the checks that say nothing.
 
     Raises:
         Stopped: it could not be read.
     """
-    _print(place, name, View(explaining.lines, explaining.document), output)
+    _print(place, name, View(partial(explaining.lines, whole=whole), explaining.document), output)
 
 
 def history(place: options.Place, name: str, output: str) -> None:
-    """Print the revisions of a rollout's Agent.
+    """Print the revisions of a rollout's Agent, each with its attempts.
 
     Raises:
         Stopped: they could not be read.
     """
-    _print(place, name, View(revisions.lines, revisions.document), output)
+    _print(place, name, View(revisions.lines, revisions.document, decided=True), output)
 
 
 def diff(place: options.Place, name: str, before: str, after: str) -> None:
@@ -77,7 +79,7 @@ def diff(place: options.Place, name: str, before: str, after: str) -> None:
 
 
 def _print(place: options.Place, name: str, view: View, output: str) -> None:
-    seen = asyncio.run(looker(place).look(name))
+    seen = asyncio.run(looker(place).look(name, decided=view.decided))
     if output == "json":
         print(json.dumps(view.document(seen), indent=2, ensure_ascii=False))
     elif output == "yaml":

@@ -135,7 +135,7 @@ class TaskRequest(BaseModel):
     revision: Annotated[
         Name,
         Field(
-            description="A preview: the task goes to the revision of this name, hash or declared version, whoever serves "
+            description="A preview: the task goes to the revision of this name, hash (or its beginning) or declared version, whoever serves "
             "its user by now, and counts for no comparison. It takes the verb preview. Its tools are really called."
         ),
     ] = ""

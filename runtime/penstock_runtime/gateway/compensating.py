@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from penstock import escalation, names
+from penstock import escalation, naming
 from penstock.effects import Effect, EffectState, Undo, Undoing, Undone
 from penstock.names import AgentKey
 from penstock.task import TaskStatus
@@ -127,10 +127,11 @@ async def _found(order: _Order, tenant: str) -> tuple[list[Effect], str]:
     if after and not _ENTRY.fullmatch(after):
         detail = "continue must be what an answer before said under continue."
         raise Problem("invalid-body", detail)
+    text, known = order.said.revision or "", await order.gateway.store.routes.versions(order.agent)
     try:
-        revision = names.hash_named(order.said.revision or "")
+        revision = naming.named(order.agent.name, text, known)
     except ValueError as error:  # no revision must not mean the calls of all of them
-        raise Problem("invalid-body", f"revision {error}.") from None
+        raise Problem("invalid-body", f"revision is {text!r}: {error}.") from None
     sought = SoughtEffects(tenant=tenant, revision=revision)
     page = await order.gateway.store.effects.page(order.agent, sought, after, _AT_ONCE)
     done = [one for one in page.items if one.state is EffectState.DONE and not one.compensates]

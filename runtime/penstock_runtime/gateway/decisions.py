@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from penstock import escalation
 from penstock.api.oversight import Remember
 from penstock.escalation import Escalation, EscalationStatus, Verdict
-from penstock_runtime.gateway import plain
+from penstock_runtime.gateway import plain, searching
 from penstock_runtime.gateway.access import Caller
 from penstock_runtime.gateway.bodies import Prose
 from penstock_runtime.gateway.identities import ClusterCaller
@@ -136,7 +136,7 @@ class CompensationRequest(BaseModel):
 
     revision: Annotated[
         Prose | None,
-        Field(max_length=MAX_NAMED, description="All calls of the revision of this name or hash."),
+        Field(max_length=MAX_NAMED, description=f"All its calls. {searching.A_REVISION}"),
     ] = None
     effect: Annotated[
         Prose | None,

@@ -41,9 +41,7 @@ async def list_tasks(request: Request) -> Response:
     tenant = await _seen_tenant(gateway, caller, agent)
     query = request.query_params.multi_items()
     try:
-        versions = (
-            await gateway.store.routes.versions(agent) if searching.is_about_one(query) else {}
-        )
+        versions = await routes.versions(gateway, agent, query)
         search = searching.read(agent, query, tenant, versions)
         page = await gateway.store.tasks.recent(agent, search.wanted, search.place, search.limit)
     except errors.AdmissionRefused as refusal:

@@ -1,7 +1,7 @@
 """The tasks API: submit, read, follow and cancel."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from penstock import errors, names
+from penstock import errors, names, naming
 from penstock import task as tasks
 from penstock.names import AgentKey
 from penstock.task import Submission, Task
@@ -140,11 +140,19 @@ async def _chosen(gateway: Gateway, caller: Caller, agent: AgentKey, text: str) 
         return ""
     await gateway.access.check(caller, Verb.PREVIEW, agent)
     try:
-        versions = await gateway.store.routes.versions(agent)
-        return searching.named_revision(agent, text, versions)
+        return naming.named(agent.name, text, await gateway.store.routes.versions(agent))
     except ValueError as error:
         shown = plain.one_line(text, bodies.MAX_SHOWN)
         raise Problem("invalid-body", f"revision is {shown!r}: {error}.") from None
+
+
+async def versions(
+    gateway: Gateway, agent: AgentKey, query: Sequence[tuple[str, str]]
+) -> Mapping[str, str]:
+    """What an agent's revisions declare, by hash; nothing where a query names none of them."""
+    if not searching.is_about_one(query):
+        return {}
+    return await gateway.store.routes.versions(agent)
 
 
 async def _present(store: Store, task: Task, *, known: bool) -> Task:

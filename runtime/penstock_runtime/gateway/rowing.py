@@ -68,7 +68,8 @@ async def list_copies(request: Request) -> Response:
     agent = AgentKey(request.path_params["namespace"], request.path_params["agent"])
     routes.check_name(agent)
     await _check_sees_all(gateway, caller, agent, "copies")
-    revision = seeking.read_copies(request.query_params.multi_items())
+    query = request.query_params.multi_items()
+    revision = seeking.read_copies(agent, query, await routes.versions(gateway, agent, query))
     found = await gateway.store.copies.differing(agent, revision)
     if not found and await gateway.store.routes.knows_absent(agent):
         raise Problem("agent-not-found", f"There is no agent {agent}.")

@@ -8,7 +8,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
-from penstock import names
+from penstock import naming
 from penstock.names import AgentKey
 from penstock.task import OutcomeReason, TaskStatus
 from penstock_runtime.gateway import bodies, plain
@@ -17,17 +17,20 @@ from penstock_store.listing import Place, Wanted
 
 MAX_ITEMS: Final = 200
 DEFAULT_ITEMS: Final = 50
-_SHOWN: Final = 10  # names or versions in a sentence
 MAX_VALUES: Final = 32  # of a parameter that may be given several times
 _FIRST_EPOCH_SECONDS: Final = 1_000_000_000  # a smaller number is a time back from now
 _LAST_EPOCH_SECONDS: Final = 253_402_300_799  # the year 9999
 _SECONDS: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?", re.ASCII)
 _NUMBER: Final = re.compile(r"[0-9]{1,6}", re.ASCII)
 
+#: How a revision is named wherever one is asked for.
+A_REVISION: Final = (
+    "Name of a revision, its hash or the beginning of that, or its declared version (3 also finds v3); what several "
+    "have is refused with their names."
+)
 #: What can be asked for, in the order of the reference, and what it means.
 PARAMETERS: Final[Mapping[str, str]] = {
-    "revision": "Name, hash or declared version of the revision that serves the task; a version that several "
-    "revisions declare is refused with their names.",
+    "revision": f"Only tasks that it serves. {A_REVISION}",
     "status": "Status of the task; several, with commas or given several times: any of them.",
     "reason": "Reason of the outcome; several as with status.",
     "user": "For whom the task is.",
@@ -77,7 +80,7 @@ def read(
     since_ms, ago_ms = one("since", _since, beginning)
     wanted = Wanted(
         tenant=tenant,
-        revision=one("revision", lambda text: named_revision(agent, text, versions), ""),
+        revision=revision(agent, "".join(given.get("revision", ())), versions),
         statuses=_words("status", given, TaskStatus),
         reasons=_words("reason", given, OutcomeReason),
         user=one("user", _name, ""),
@@ -138,44 +141,16 @@ def _listed(words: Mapping[str, Any]) -> str:
     return ", ".join(words)
 
 
-def named_revision(agent: AgentKey, text: str, versions: Mapping[str, str]) -> str:
-    """The hash of a revision that is named by its name, its hash, or a version it alone declares.
+def revision(agent: AgentKey, text: str, versions: Mapping[str, str]) -> str:
+    """The hash of the revision that a query names; empty where it names none.
 
     Raises:
-        ValueError: none can be meant, or several can.
+        Problem: invalid-query.
     """
-    found = names.hash_of(text)
-    by_name = names.is_hash(found) and text in (found, names.revision_name(agent.name, found))
-    declaring = {
-        each for each, version in versions.items() if version == text and names.is_hash(each)
-    }
-    if by_name and (found in versions or not declaring):
-        declaring |= {found}
-    if len(declaring) > 1:
-        meant = sorted(names.revision_name(agent.name, each) for each in declaring)
-        more = f" and {len(meant) - _SHOWN} more" if len(meant) > _SHOWN else ""
-        raise ValueError(
-            f"it may be any of {', '.join(meant[:_SHOWN])}{more}: give the name of one"
-        )
-    if declaring:
-        return declaring.pop()
-    raise ValueError(_unknown(agent, versions))
-
-
-def _unknown(agent: AgentKey, versions: Mapping[str, str]) -> str:
-    name = names.revision_name(agent.name, "<hash>")
-    shows = f"`kubectl get controllerrevisions -n {agent.namespace}` shows them"
-    if not versions:
-        return (
-            f"it must be the name of a revision of the agent, {name}, or its hash; declared versions are "
-            f"not known here before an operator of this release has written the agent's route: {shows}"
-        )
-    declared = sorted({version for version in versions.values() if version})
-    known = ", ".join(plain.one_line(each, bodies.MAX_SHOWN) for each in declared[:_SHOWN])
-    more = f" and {len(declared) - _SHOWN} more" if len(declared) > _SHOWN else ""
     return (
-        f"it must be the name of a revision of the agent, {name}, its hash, or a version that one "
-        f"declares ({known or 'none does'}{more}): {shows}"
+        _parsed("revision", text, lambda said: naming.named(agent.name, said, versions))
+        if text
+        else ""
     )
 
 

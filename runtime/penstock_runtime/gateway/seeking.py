@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from penstock import escalation, names
+from penstock.names import AgentKey
 from penstock_runtime.gateway import bodies, plain, searching
 from penstock_runtime.gateway.problems import Problem
 from penstock_store.effects import SoughtEffects
@@ -26,7 +27,7 @@ PARAMETERS: Final[Mapping[str, str]] = {
 
 
 EFFECT_PARAMETERS: Final[Mapping[str, str]] = {
-    "revision": "Only of the revision of this name or hash.",
+    "revision": f"Only its calls. {searching.A_REVISION}",
     "task": "Only of the task of this id.",
     "user": "Only of tasks for this user.",
     "limit": f"How many known ones a page has at most: 1 to {searching.MAX_ITEMS}, else {searching.DEFAULT_ITEMS}.",
@@ -42,7 +43,7 @@ ROW_PARAMETERS: Final[Mapping[str, str]] = {
     "continue": "The id of a row: those after it. The page before says it under the same name.",
 }
 COPY_PARAMETERS: Final[Mapping[str, str]] = {
-    "revision": "Of the revision of this name or hash; it must be there.",
+    "revision": f"Whose copies; it must be there. {searching.A_REVISION}",
 }
 
 
@@ -81,8 +82,13 @@ def read(query: Sequence[tuple[str, str]]) -> Search:
     )
 
 
-def read_effects(query: Sequence[tuple[str, str]]) -> tuple[SoughtEffects, str, int]:
+def read_effects(
+    agent: AgentKey, query: Sequence[tuple[str, str]], versions: Mapping[str, str]
+) -> tuple[SoughtEffects, str, int]:
     """Which effects of an agent a query asks for, after which one, and how many at most.
+
+    Args:
+        versions: what the agent's revisions declare, by hash.
 
     Raises:
         Problem: invalid-query.
@@ -91,7 +97,7 @@ def read_effects(query: Sequence[tuple[str, str]]) -> tuple[SoughtEffects, str, 
     after = _entry(given.get("continue", ""))
     sought = SoughtEffects(
         user=given.get("user", ""),
-        revision=_revision(given.get("revision", "")),
+        revision=searching.revision(agent, given.get("revision", ""), versions),
         task=given.get("task", "").rpartition(".")[2],
     )
     return sought, after, _limit(given.get("limit", ""))
@@ -108,13 +114,19 @@ def read_rows(query: Sequence[tuple[str, str]]) -> tuple[str, int]:
     return _entry(given.get("continue", "")), limit
 
 
-def read_copies(query: Sequence[tuple[str, str]]) -> str:
+def read_copies(
+    agent: AgentKey, query: Sequence[tuple[str, str]], versions: Mapping[str, str]
+) -> str:
     """The hash of the revision of whose copies a query asks.
+
+    Args:
+        versions: what the agent's revisions declare, by hash.
 
     Raises:
         Problem: invalid-query.
     """
-    revision = _revision(_given(query, COPY_PARAMETERS).get("revision", ""))
+    given = _given(query, COPY_PARAMETERS)
+    revision = searching.revision(agent, given.get("revision", ""), versions)
     if not revision:
         raise Problem("invalid-query", "The parameter revision must name a revision.")
     return revision

@@ -216,3 +216,22 @@ async def test_the_list_of_effects_says_what_is_undone_refused_and_open(redis, s
     assert undone == (
         "of those 4: 1 undone, 1 asked for, not called yet, 1 refused by the tool that undoes them, 1 open"
     )
+
+
+@pytest.mark.parametrize("said", ["1.0", "v1.0", STABLE, STABLE[:5], "{agent}-" + STABLE[:4]])
+async def test_a_revision_is_said_as_everywhere_else(redis, shared, agent, said):
+    agent.versions = {STABLE: "1.0", CANARY: "2.0"}
+    await agent.set_route()
+    await paid(shared, agent, effect("Done", 1))
+    await rolled_back(redis, agent)
+    named = said.format(agent=agent.key.name)
+    assert states(await asked(shared, agent, revision=named, dryRun=True)) == ["Impossible"]
+    path = agent.tasks.replace("/tasks", "/effects")
+    async with shared.client("the-shop") as client:
+        (found,) = (await client.get(path, params={"revision": named})).json()["items"]
+        assert found["revision"] == f"{agent.key.name}-{STABLE}"
+        refused = (await client.get(path, params={"revision": "9.0"})).json()["detail"]
+    _, problem = await asked(shared, agent, revision="9.0", dryRun=True)
+    words = "its hash or the beginning of it, or a version that one declares (1.0, 2.0)"
+    assert words in refused
+    assert words in problem["detail"]

@@ -14,7 +14,10 @@ import yaml
 from penstock_dev import environment as embedded
 from tests.integration.cluster import Cluster, agent
 
-pytestmark = pytest.mark.cluster
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.timeout(400),
+]  # a plan is a process that starts several others
 
 Document = dict[str, Any]
 PROMPT = {"configMapKeyRef": {"name": "prompt", "key": "system.md"}}

@@ -86,13 +86,29 @@ def test_what_the_operator_awaits_is_what_is_said_to_hold():
 
 
 def test_the_checks_that_say_nothing_are_named_in_their_order_in_lines_that_fit():
-    shown = printed(explaining.lines(read(STATES["paused"]()), 80)).splitlines()
+    shown = printed(explaining.lines(read(STATES["paused"]()), 80, whole=True)).splitlines()
     first = next(line for line in shown if line.startswith("no "))
     assert first.startswith("no     refused request, undo requested, ")
     asked = [one["check"] for one in explaining.document(read(STATES["paused"]()))["answers"]]
     told = " ".join(line[7:] for line in shown if line[:7].strip() in ("no", ""))
     for name in asked[: asked.index("paused")]:
         assert name in told, name
+
+
+@pytest.mark.parametrize("state", sorted(STATES))
+def test_checks_that_say_nothing_are_one_line_and_all_of_them_where_they_are_asked_for(state):
+    seen = read(STATES[state]())
+    answers = explaining.document(seen)["answers"]
+    silent = [one["check"] for one in answers if one["says"] == "Nothing"]
+    short = printed(explaining.lines(seen, 80)).splitlines()
+    assert [line for line in short if line.startswith("no  ")] == (
+        [f"no     {len(silent)} others say nothing here (--all names them)"] if silent else []
+    )
+    whole = " ".join(printed(explaining.lines(seen, 80, whole=True)).split())
+    assert all(name in whole for name in silent)
+    for one in answers:
+        if one["says"] != "Nothing":
+            assert any(one["check"] in line for line in short)
 
 
 def test_a_change_that_no_operator_has_seen_is_said_first():
@@ -307,8 +323,18 @@ def test_what_a_revision_refers_to_is_compared_as_well(two):
 def test_a_revision_that_is_not_on_record_is_said_with_those_that_are(two, before, after):
     with pytest.raises(exits.Stopped) as stopped:
         history.between(two, before, after)
-    assert "9.0 is no revision on record" in stopped.value.sentence
-    assert C in stopped.value.sentence
+    assert "revision 9.0: it must be the name of a revision" in stopped.value.sentence
+    assert "a version that one declares (1.0, 2.0" in stopped.value.sentence
+
+
+@pytest.mark.parametrize("said", [C, names.hash_of(C), C[-8:-3], C[:-3], "2.0", "v2.0"])
+def test_a_revision_is_said_as_history_shows_it(two, said):
+    assert history.named(two, said)["metadata"]["name"] == C
+
+
+def test_a_whole_hash_that_is_not_on_record_is_said_so(two):
+    with pytest.raises(exits.Stopped, match="revision ffffffff is not on record; there are: "):
+        history.named(two, "ffffffff")
 
 
 def test_without_a_canary_somebody_must_say_what_is_compared():
@@ -329,7 +355,7 @@ def test_history_has_the_newest_first_with_its_verdict():
             record["metadata"]["annotations"] = {names.ANNOTATION_VERDICT: json.dumps(told)}
     head, *rows = printed(history.lines(seen, 80)).splitlines()
     assert head.split() == ["REVISION", "ROLE", "AGE", "SERVED", "VERDICT", "SHARE"]
-    assert [row.split()[0] for row in rows] == [
+    assert [row.split()[0] for row in rows if not row.startswith(" ")] == [
         record.name for record in reversed(seen.records.values())
     ]
     (rejected,) = [row for row in rows if row.startswith(C)]
@@ -345,5 +371,6 @@ def test_history_names_the_ring_of_who_had_no_share_yet():
     seen.documents.records[-1]["metadata"]["annotations"] = {
         names.ANNOTATION_VERDICT: json.dumps(told)
     }
-    (row,) = [row for row in printed(history.lines(seen, 80)).splitlines() if "✗" in row]
+    rows = printed(history.lines(seen, 80)).splitlines()
+    (row,) = [row for row in rows if "✗" in row and not row.startswith(" ")]
     assert row.rstrip().endswith("ring staff")

@@ -34,7 +34,7 @@ async def chosen(text, *verbs, caller=ANN):
     return await routes._chosen(gateway(*verbs), caller, AGENT, text)
 
 
-@pytest.mark.parametrize("text", ["aaaa0000", "support-aaaa0000", "1.0"])
+@pytest.mark.parametrize("text", ["aaaa0000", "support-aaaa0000", "1.0", "v1.0", "aaaa000"])
 async def test_a_name_a_hash_and_a_version_say_the_same(text):
     assert await chosen(text, "preview") == "aaaa0000"
 
@@ -50,7 +50,7 @@ async def test_without_the_verb_nobody_chooses(verbs):
     assert "the verb preview on agents/tasks" in refused.value.detail
 
 
-@pytest.mark.parametrize("text", ["2.0", "3.0", "other-aaaa0000", "aaaa000", "a" * 256])
+@pytest.mark.parametrize("text", ["2.0", "3.0", "other-aaaa0000", "aaa", "a" * 256])
 async def test_what_may_be_several_or_none_is_refused(text):
     with pytest.raises(Problem) as refused:
         await chosen(text, "preview")

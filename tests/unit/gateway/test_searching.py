@@ -59,6 +59,10 @@ VERSIONS = {
         ("support-1a2b3c4d", "1a2b3c4d"),
         ("4a2b3c4d", "4a2b3c4d"),
         ("ffffffff", "ffffffff"),  # of a revision that the route no longer lists
+        ("1", "1a2b3c4d"),  # v1
+        ("v20251121", "5a2b3c4d"),
+        ("5a2b", "5a2b3c4d"),
+        ("support-5a2b3", "5a2b3c4d"),
     ],
 )
 def test_a_revision_is_named_by_a_version_that_it_alone_declares(said, revision):
