@@ -43,7 +43,7 @@ def is_alive(pid):
 
 
 def until(condition, seen):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < deadline, f"it never came to that: {seen()}"
         time.sleep(0.02)
@@ -227,7 +227,7 @@ def test_an_interrupted_command_leaves_no_forwarding_behind(how, way, kubectl, g
     )
     until(lambda: gateway.asked, lambda: kubectl.notes)
     process.send_signal(how)
-    _, told = process.communicate(timeout=20)
+    _, told = process.communicate(timeout=120)
     assert process.returncode == exits.Exit.INTERRUPTED
     assert told.splitlines()[-1] == "penstock: interrupted; what was submitted goes on"
     assert "Traceback" not in told
@@ -249,5 +249,5 @@ def test_a_forwarding_that_ends_is_begun_again_on_the_same_port(kubectl, gateway
     until(lambda: len(kubectl.forwards) == 2, lambda: kubectl.calls)
     assert kubectl.calls[-1].endswith(f"service/penstock-gateway {gateway.port}:80")
     gateway.answered.set()
-    assert process.communicate(timeout=20)[0] == "task-1\n"
+    assert process.communicate(timeout=120)[0] == "task-1\n"
     assert not any(map(is_alive, kubectl.forwards))

@@ -23,7 +23,7 @@ def penstock(*arguments, cwd=None, stdin="", python=(), **variables):
         capture_output=True,
         text=True,
         errors="surrogateescape",
-        timeout=60,
+        timeout=120,
         check=False,
     )
 
@@ -102,7 +102,7 @@ def test_as_a_plugin_of_kubectl_it_goes_by_that_name():
             [sys.executable, "-c", "from penstock_cli.main import plugin; plugin()", *arguments],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
         assert says in done.stdout + done.stderr

@@ -107,14 +107,14 @@ async def connect(address):
 
 async def answer(reader):
     """(status, body) of the next answer."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
         length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
         return int(head.split()[1]), (await reader.readexactly(length)).decode()
 
 
 async def until(condition):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - nothing rings
             await asyncio.sleep(0.01)
 
@@ -156,7 +156,7 @@ async def test_a_body_that_goes_on_after_the_answer_is_ended_without_a_second_an
     monkeypatch.setitem(connections.PATIENCE_SECONDS, Reading.BODY, 0.3)
     reader, _ = await connect(b"POST /quick HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc")
     assert await answer(reader) == (200, "/quick")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         assert await reader.read() == b""
 
 
