@@ -16,6 +16,8 @@ function places.key(place) return T .. ":led:" .. place end
 local WINDOWS = {"hour", "day", "month", "total"}
 local HOUR_MS, DAY_MS, TOTAL_SECONDS = 3600000, 86400000, 3024000
 
+local RECENT_YEAR, RECENT_DAY = 2024, 19723 -- its first day since 1970: the years before take most of the time
+
 local function days_of_year(year)
   return (year % 4 == 0 and (year % 100 ~= 0 or year % 400 == 0)) and 366 or 365
 end
@@ -23,6 +25,7 @@ end
 -- The month in UTC of a day since 1970: its first day and that of the next one.
 local function month_around(day)
   local year, first = 1970, 0
+  if day >= RECENT_DAY then year, first = RECENT_YEAR, RECENT_DAY end
   while first + days_of_year(year) <= day do
     first = first + days_of_year(year)
     year = year + 1

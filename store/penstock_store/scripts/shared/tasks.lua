@@ -204,13 +204,15 @@ local function add_by_model(window, models)
   local begin, ends = places.bounds(window, NOW)
   local key = T .. ":spend:models:" .. window .. ":" .. whole(begin / 1000)
   for _, one in ipairs(models) do
-    local name = one[1]
-    if not call("HGET", key, name) then
-      local known = tonumber(call("HGET", key, COUNT) or "") or 0
-      if known >= MOST_MODELS then name = OTHERS else tally("HINCRBY", key, COUNT, 1) end
-      if known == 0 then call("EXPIRE", key, math.ceil((ends - NOW) / 1000) + places.kept_seconds) end
+    local name, cost = one[1], whole(one[2])
+    if tally("HINCRBY", key, name, cost) == one[2] then -- it was not there
+      local known = tally("HINCRBY", key, COUNT, 1)
+      if known == 1 then call("EXPIRE", key, math.ceil((ends - NOW) / 1000) + places.kept_seconds) end
+      if known > MOST_MODELS then
+        call("HDEL", key, name)
+        tally("HINCRBY", key, OTHERS, cost)
+      end
     end
-    tally("HINCRBY", key, name, whole(one[2]))
   end
 end
 
