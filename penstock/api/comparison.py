@@ -136,7 +136,7 @@ class ComparisonStatus(Block):
         Field(
             max_length=8,
             description="Route versions since which evidence is weighed: of the start, of the first, second and third "
-            "raise, and of the last return; 0 for one that was not yet.",
+            "raise, and of the last return or later raise; 0 for one that was not yet.",
         ),
     ] = ()
     through_ms: Annotated[

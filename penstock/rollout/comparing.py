@@ -10,7 +10,7 @@ from penstock.analysis.comparison.compared import Compared
 from penstock.analysis.comparison.judge import Bounds, Strength, Strengths
 from penstock.analysis.comparison.proof import Outlook, Unproven
 from penstock.analysis.comparison.spread import Spread
-from penstock.analysis.comparison.sums import LAST_INCIDENT, RATIOS, SLOTS, VALUES
+from penstock.analysis.comparison.sums import LATEST, RATIOS, SLOTS, VALUES
 from penstock.analysis.metrics import COST, ERROR_RATE, ESCALATION_RATE, LATENCY, Metric
 from penstock.api.analysis import Analysis, Reason
 from penstock.api.comparison import Comparison, ComparisonStatus, StableUsers
@@ -59,7 +59,7 @@ class Comparing:
         """Whether a share is harmless."""
         may = self.declared.next_step_may_add
         may_add = (may.errors_per_1000 / 1000, may.escalations_per_1000 / 1000)
-        raises = sum(began > 0 for began in self.seen.since[1:LAST_INCIDENT])
+        raises = sum(began > 0 for began in self.seen.since[1:LATEST])
         return proof.outlook(self.seen, self.bounds, may_add, percent / 100, raises)
 
 
@@ -139,7 +139,7 @@ def to_blame(strengths: Strengths) -> Strength:
 def begun(before: AgentRolloutStatus, status: AgentRolloutStatus) -> ComparisonStatus:
     """Since which route versions evidence is weighed, in the version that the status has now.
 
-    A raise opens the next slot, as long as there are some; to come back from 0 % opens the last one anew.
+    A raise opens the next slot; once there is none left, it opens the last one anew, as to come back from 0 % does.
     """
     kept = status.analysis.comparison
     version = status.route_version
@@ -157,7 +157,7 @@ def begun(before: AgentRolloutStatus, status: AgentRolloutStatus) -> ComparisonS
 def _slot_begun(before: AgentRolloutStatus, kept: ComparisonStatus) -> int | None:
     """Which slot a share that is larger than before begins."""
     if before.share.percent:
-        free = (slot for slot in range(1, LAST_INCIDENT) if not kept.since[slot])
-        return next(free, None)
+        free = (slot for slot in range(1, LATEST) if not kept.since[slot])
+        return next(free, LATEST)
     back = before.share.source in (Source.SUSPENDED, Source.SETPOINT)
-    return LAST_INCIDENT if back else None
+    return LATEST if back else None

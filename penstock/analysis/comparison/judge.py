@@ -253,15 +253,20 @@ def tilt_variance(seen: Compared, at: int) -> float:
     return _once(seen, ("tilt", at), lambda: _tilt_variance(seen, at))
 
 
-def _tilt_variance(seen: Compared, at: int) -> float:
+def ranks_spread(seen: Compared, at: int) -> spread.Spread:
+    """How unlike the mean ranks of stable's users are."""
     whole = seen.evidence.whole
     of_values = whole.values[at]
     residuals = [r / ONE for r in of_values.residuals]
-    between = spread.of_ranks(residuals, of_values.chance / ONE, whole.stable)
+    return spread.of_ranks(residuals, of_values.chance / ONE, whole.stable)
+
+
+def _tilt_variance(seen: Compared, at: int) -> float:
+    whole = seen.evidence.whole
     ours, theirs = sum(whole.canary), sum(whole.stable)
     share = ours / max(ours + theirs, 1)
     of_canary, of_stable = map(spread.sum_of_squares, (whole.canary, whole.stable))
-    extra = spread.upper(between, spread.OF_RANKS)
+    extra = spread.upper(ranks_spread(seen, at), spread.OF_RANKS)
     extra *= (1 - share) ** 2 * of_canary + share**2 * of_stable
     return extra / max(seen.evidence.since[0].values[at].variance / ONE, 1e-9) ** 2
 

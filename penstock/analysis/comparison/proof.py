@@ -3,18 +3,19 @@
 Two questions. Would the next share add more harm than it may? And does the canary break one of its limits by so much
 that it must never have everybody? The second is asked before more than half of the users, and again of the tasks since the last raise
 before the end; no waiting replaces it. By Ville's inequality a canary at such a size gets past it
-with a chance of at most LETS_PAST.
+with a chance of at most LETS_PAST. Before the end that holds for all users, also for those who never had the canary.
 """
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
 
-from penstock.analysis.comparison import evalues, judge
+from penstock.analysis.comparison import evalues, judge, unseen
 from penstock.analysis.comparison.compared import Compared
 from penstock.analysis.comparison.judge import Bounds
-from penstock.analysis.comparison.sums import LAST_INCIDENT, ONE, RATIOS, VALUES
+from penstock.analysis.comparison.sums import LATEST, ONE, RATIOS, VALUES
+from penstock.analysis.comparison.unseen import Unseen
 from penstock.analysis.comparison.yardsticks import SIZES
 
 #: Chance that a canary that breaks a limit by its size gets past a proof.
@@ -36,7 +37,8 @@ class Unproven:
 
     ``size``: what is to be ruled out, a rate or a mean in limits. ``seen``: the rate so far, open tasks counted as events;
     None for a mean. ``missing``: about how many more tasks of the canary would prove it, as it goes on; None where
-    it would not prove it at all. ``tasks``: those there are.
+    it would not prove it at all. ``tasks``: those there are. ``unseen``: where more tasks of the users who had the canary do not prove it, and would
+    if they were all users, the part of all tasks that the others make.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Unproven:
     tasks: int
     missing: int | None
     seen: float | None = None
+    unseen: float | None = None
 
 
 @dataclass(frozen=True)
@@ -73,17 +76,50 @@ def unproven(seen: Compared, bounds: Bounds, *, last_raise: bool) -> tuple[Unpro
     """The limits that are not proven to be kept.
 
     Args:
-        last_raise: of the tasks since the last raise, not of all.
+        last_raise: of the tasks since the last raise, not of all, and for all users: also for those who never had the canary.
+            Half of the chance is then for tasks that mislead, and half for users.
     """
-    slot = max(s for s in range(LAST_INCIDENT) if seen.since[s] or not s) if last_raise else 0
-    slots = (slot, LAST_INCIDENT) if seen.since[LAST_INCIDENT] else (slot,)
-    found = [_rate(seen, at, bounds, slots) for at in range(len(RATIOS))]
-    found += [_mean(seen, at, slots) for at in range(len(VALUES)) if bounds.limited[at]]
+    asked = _since_the_last_raise(seen.since) if last_raise else _since_the_start(seen.since)
+    found = [_rate(seen, at, bounds, asked) for at in range(len(RATIOS))]
+    found += [_mean(seen, at, asked) for at in range(len(VALUES)) if bounds.limited[at]]
     return tuple(one for one in found if one is not None and one.name not in bounds.silent)
 
 
-def _rate(seen: Compared, at: int, bounds: Bounds, slots: Sequence[int]) -> Unproven | None:
-    return _of_counts(at, [seen.at_most[at][slot] for slot in slots], bounds.limits[at])
+class _Asked(NamedTuple):
+    """Which tasks are to prove it, and how often they may mislead; ``for_all``: of all users."""
+
+    slots: Sequence[int] = (0,)
+    chance: float = LETS_PAST
+    for_all: bool = False
+
+
+_ALL_TASKS: Final = _Asked()
+
+
+def _since_the_start(since: Sequence[int]) -> _Asked:
+    """After an incident half of the weight is on what came since."""
+    return _Asked((0, LATEST)) if since[LATEST] else _ALL_TASKS
+
+
+def _since_the_last_raise(since: Sequence[int]) -> _Asked:
+    """No task from before the last raise: those who fail may have come with it.
+
+    A canary that was off and came back proves it anew, from no task. So that it does not get past by trying, the nth time has
+    1 / (n (n + 1)) of the chance, all together have it once. To go off and come back takes two route versions.
+    """
+    raised = max(range(LATEST), key=lambda slot: since[slot])
+    later = max(since[LATEST] - since[raised], 0)
+    times = 1 + (later + 1) // 2
+    slots = (LATEST,) if later else (raised,)
+    return _Asked(slots, LETS_PAST / (times * (times + 1)), for_all=True)
+
+
+def _rate(seen: Compared, at: int, bounds: Bounds, asked: _Asked) -> Unproven | None:
+    limit, others = bounds.limits[at], unseen.NOBODY
+    if asked.for_all:
+        others = unseen.of_ratio(seen, at, bounds, limit * RATE_SIZES[at], LETS_PAST / 2)
+    counts = [seen.at_most[at][slot] for slot in asked.slots]
+    return _of_counts(at, counts, limit, asked.chance, others)
 
 
 def unproven_rates(
@@ -99,33 +135,41 @@ def unproven_rates(
     return tuple(one for one in found if one is not None)
 
 
-def _of_counts(at: int, counts: Sequence[tuple[int, int]], limit: float) -> Unproven | None:
+def _of_counts(
+    at: int, counts: Sequence[tuple[int, int]], limit: float,
+    chance: float = LETS_PAST, others: Unseen = unseen.NOBODY,
+) -> Unproven | None:  # fmt: skip
     size = limit * RATE_SIZES[at]
     if size >= 1:
         return None  # no rate is as high
 
-    def evidence(times: float) -> float:
+    def evidence(times: float, at_least: float) -> float:
         return _mean_of(
-            evalues.of_limit(events * times, tasks * times, size, evalues.BELOW)
+            evalues.of_limit(events * times, tasks * times, size * at_least, evalues.BELOW)
             for events, tasks in counts
         )
 
     events, tasks = counts[0]
-    missing = _missing(evidence, tasks)
-    if missing == 0:
-        return None
-    return Unproven(RATIOS[at], size, tasks, missing, events / tasks if tasks else 0.0)
+    one = Unproven(RATIOS[at], size, tasks, None, events / tasks if tasks else 0.0)
+    return _found(one, evidence, chance, others)
 
 
-def _mean(seen: Compared, at: int, slots: Sequence[int]) -> Unproven | None:
-    logs = [[log / ONE for log in seen.evidence.since[s].values[at].below] for s in slots]
+def _mean(seen: Compared, at: int, asked: _Asked) -> Unproven | None:
+    """Bets on a mean below m gain at most ln(1 + stake (1 - r)) from a task whose mean is r m."""
+    others = unseen.of_value(seen, at, LETS_PAST / 2) if asked.for_all else unseen.NOBODY
+    since = [seen.evidence.since[slot] for slot in asked.slots]
+    bets = [([log / ONE for log in s.values[at].below], s.ratios[0].tasks) for s in since]
 
-    def evidence(times: float) -> float:
-        return _mean_of(evalues.of_bets([log * times for log in each]) for each in logs)
+    def evidence(times: float, at_least: float) -> float:
+        gains = [math.log1p(stake * (1 - at_least)) for stake in evalues.STAKES_BELOW]
+        return _mean_of(
+            evalues.of_bets(
+                [(log - n * gain) * times for log, gain in zip(logs, gains, strict=True)]
+            )
+            for logs, n in bets
+        )
 
-    tasks = seen.evidence.since[slots[0]].ratios[0].tasks
-    missing = _missing(evidence, tasks)
-    return None if missing == 0 else Unproven(VALUES[at], SIZES[at], tasks, missing)
+    return _found(Unproven(VALUES[at], SIZES[at], bets[0][1], None), evidence, asked.chance, others)
 
 
 def _mean_of(each: Iterable[float]) -> float:
@@ -133,9 +177,30 @@ def _mean_of(each: Iterable[float]) -> float:
     return sum(known) / len(known)
 
 
-def _missing(evidence: Callable[[float], float], tasks: int) -> int | None:
+def _found(
+    one: Unproven, evidence: Callable[[float, float], float], chance: float, others: Unseen
+) -> Unproven | None:
+    """What is missing of a proof; None where nothing is.
+
+    Args:
+        evidence: of so many times as many tasks, if those who had the canary have so much of all users' rate at the least.
+        chance: that tasks mislead, half of it where others never had the canary.
+    """
+    enough = (2 if others.part else 1) / chance
+
+    def missing(at_least: float) -> int | None:
+        return _missing(lambda times: evidence(times, at_least), one.tasks, enough)
+
+    more = missing(others.at_least) if others.at_least > 0 else None
+    if more == 0:
+        return None
+    by_users = more is None and others.part and missing(1.0) is not None
+    return replace(one, missing=more, unseen=others.part if by_users else None)
+
+
+def _missing(evidence: Callable[[float], float], tasks: int, enough: float) -> int | None:
     """About how many more tasks like those so far prove it: 0 where they do; None: not even 1,000 times as many."""
-    enough, times = 1 / LETS_PAST, 1.0
+    times = 1.0
     if evidence(1.0) >= enough:
         return 0
     while times < 1000:

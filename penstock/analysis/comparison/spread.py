@@ -72,11 +72,11 @@ def together(one: Spread, other: Spread) -> Spread:
     return Spread(max(value, 0.0), total)
 
 
-def upper(seen: Spread, prior: Spread) -> float:
-    """The variance to reckon with: shrunk to what was known before, and widened."""
+def upper(seen: Spread, prior: Spread, widened: float = WIDENED) -> float:
+    """The variance to reckon with: shrunk to what was known before, and widened by so many standard errors."""
     total = seen.information + prior.information
     value = (seen.information * seen.value + prior.information * prior.value) / total
-    return max(value, 0.0) + WIDENED / math.sqrt(total)
+    return max(value, 0.0) + widened / math.sqrt(total)
 
 
 def concentration(tasks: Sequence[int]) -> float:

@@ -20,9 +20,9 @@ PART: Final = 1 << 10
 #: What is counted of a task's end: an event, or a value. In the order of RATIOS and VALUES.
 RATIOS: Final = ("errorRate", "escalationRate")
 VALUES: Final = ("latency", "cost")
-#: Evidence since the start, the first, second and third raise, and the last incident.
+#: Evidence since the start, the first, second and third raise, and the last return or later raise.
 SLOTS: Final = 5
-LAST_INCIDENT: Final = SLOTS - 1
+LATEST: Final = SLOTS - 1
 #: Bins of 10 % by which the canary's values are made smaller to ask what is ruled out: +77, +61, +33 %.
 MARGINS: Final = (6, 5, 3)
 

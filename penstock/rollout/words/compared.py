@@ -100,6 +100,11 @@ def _unproven(facts: Facts, one: Unproven) -> str:
     so_far = f", {100 * one.seen:.1f} % so far" if one.seen is not None else ""
     if not one.tasks:
         more = "no task of the canary has had its time yet"
+    elif one.unseen is not None:
+        more = (
+            f"users who make {max(100 * one.unseen, 0.1):.1f} % of the tasks never had it, and users here are too unlike "
+            "for the others to speak for them. A person decides"
+        )
     elif one.missing is None:
         more = f"the {one.tasks} tasks of the canary do not point that way"
     else:

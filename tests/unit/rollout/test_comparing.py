@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from penstock.analysis.comparison.proof import Unproven
 from penstock.analysis.scope import scope_of
 from penstock.api.analysis import Analysis
 from penstock.api.comparison import CheckName, Comparison, IgnoreBelow, NextStepMayAdd
 from penstock.api.strategy import Step
-from penstock.rollout import numbers
+from penstock.rollout import comparing, numbers
+from penstock.rollout.facts import Facts
+from penstock.rollout.words import compared
 from penstock.task import Counting
 from tests.unit.rollout.beside import COMPARED, alike, beside
 from tests.unit.rollout.world import APPROVED_AT_20, GOOD, C, Tally, canary_world, world_at
@@ -101,6 +104,25 @@ def test_nor_is_it_promoted_without_that_proof_of_the_tasks_since_the_last_raise
     lately = beside(ours=500, theirs=26, version=since[3], since=since)
     world.measure(compared=lately).decide()
     assert world.status.verdicts[-1].result == "Promoted"
+
+
+def test_a_raise_beyond_the_third_begins_the_last_evidence_anew_as_a_return_does():
+    """Else what came with a raise after an incident would be proven by tasks of the users of before."""
+    status = world_at(50, analysis=COMPARED).status
+    kept = status.analysis.comparison.model_copy(update={"since": (1, 2, 3, 4, 6)})
+    known = status.analysis.model_copy(update={"comparison": kept})
+    before = status.model_copy(update={"analysis": known, "route_version": 6})
+    share = before.share.model_copy(update={"percent": 95})
+    raised = before.model_copy(update={"share": share, "route_version": 7})
+    assert comparing.begun(before, raised).since == (1, 2, 3, 4, 7)
+
+
+def test_users_who_never_had_it_and_for_whom_nobody_speaks_are_told_of():
+    unproven = Unproven("errorRate", 0.08, 400, None, 0.02, unseen=0.123)
+    world = world_at(95, analysis=COMPARED)
+    said = compared.not_proven(Facts(world.seen(), world.status), (unproven,))
+    assert "users who make 12.3 % of the tasks never had it" in said
+    assert "A person decides. Go on all the same" in said
 
 
 def test_on_pause_a_person_decides():
