@@ -34,6 +34,7 @@ class Undoing(StrEnum):
     DONE = "Done"
     REFUSED = "Refused"
     NOT_MADE = "NotMade"
+    ENDED = "Ended"  # its task is over, and has made no call
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ class Sums:
             return ""
         told = {
             "undone": self.undone,
-            "refused": self.undo_refused,
+            "not undone": self.undo_refused,
             "asked for": self.undo_asked,
             "open": max(0, self.done + self.unknown - touched),
         }

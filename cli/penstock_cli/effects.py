@@ -21,6 +21,7 @@ _UNDONE: Final = {
     "Intended": "of which nobody knows whether they are undone",
     "Refused": "refused by the tool that undoes them",
     "NotMade": "not undone, for the call was called off",
+    "Ended": "not undone, for the task that should do it has ended before",
     "": "open",
 }
 

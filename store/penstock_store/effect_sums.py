@@ -1,9 +1,11 @@
-"""What a revision's calls have done, from what `shared/effects.lua` adds up."""
+"""What a revision's calls have done, from what `shared/effects.lua` and `shared/undoing.lua` add up."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from penstock.effects import Sums, Undoing
+
+_NOT_UNDONE: Final = (Undoing.REFUSED, Undoing.NOT_MADE, Undoing.ENDED)
 
 
 def read(users: int, stored: Mapping[str, bytes]) -> Sums:
@@ -25,7 +27,7 @@ def read(users: int, stored: Mapping[str, bytes]) -> Sums:
         users,
         micro,
         undone=undoing[Undoing.DONE],
-        undo_refused=undoing[Undoing.REFUSED] + undoing[Undoing.NOT_MADE],
+        undo_refused=sum(undoing[state] for state in _NOT_UNDONE),
         undo_asked=undoing[Undoing.ASKED] + undoing[Undoing.INTENDED],
     )
 

@@ -21,7 +21,7 @@
     T:sessions:<tenant>     zset    a tenant's sessions, by the ms at which each ends
     T:esc:<id>, T:parked, T:schema:<digest>, T:approving   calls that wait for a person, see ``shared/parking.lua``
     T:told, T:outbox:<target>, T:undelivered:<target>   what webhooks are told of them, see ``outbox.lua``
-    T:effects…              what calls of tools have done, see ``shared/effects.lua``
+    T:effects…              what calls of tools have done, see ``shared/effects.lua`` and ``undoing.lua``
     T:shadow:…              copies of stable's tasks for a canary, see ``shared/shadow.lua``
     T:answer:<digest>       hash    what a model answered to a request, for requests that come again
     T:answers               zset    their digests, by the ms at which each ends

@@ -47,7 +47,7 @@ class Effect(Document):
         Undoing,
         Field(
             description="How far its compensation is; empty: nobody has asked for one. Intended: whether the "
-            "compensating call was made, nobody knows."
+            "compensating call was made, nobody knows. Ended: its task has ended without a call."
         ),
     ]
     approved_earlier: Annotated[

@@ -8,7 +8,7 @@
 --       the end of the idempotency key's name, the revision of a preview ("": it is none) and the protocol that its workers must keep,
 --       then further fields of the task in pairs.
 -- A preview is a task on a revision that a person has chosen, whoever serves by now. It stays there, and is a sample of nobody.
--- uses: agent places ledger harm tasks
+-- uses: agent places ledger harm undoing tasks
 local TASK, IDEMPOTENCY, SESSION, WAITING, SESSIONS = KEYS[4], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local id, digest, idempotent, sess = ARGV[1], ARGV[2], ARGV[3] == "1", ARGV[4]
 local user, session, lane, input_chars, tenant = ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8]), ARGV[9]

@@ -1,7 +1,7 @@
 -- Part at once what a process held that was seen to die. Answers how many groups that made. Its last sign stays: Redis
 -- may have lost what it did before.
 -- KEYS: tag, route, outcomes, queue of each lane. ARGV: revision, consumer, a name that is used once.
--- uses: agent places ledger harm tasks tail suspects
+-- uses: agent places ledger harm undoing tasks tail suspects
 local consumer, name = ARGV[2], ARGV[3]
 local groups = 0
 for lane = 1, 3 do

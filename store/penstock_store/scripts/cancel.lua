@@ -1,7 +1,7 @@
 -- Cancel a task: one that nobody works on ends at once, a running one at its next step.
 -- KEYS: tag, route, outcomes, task. ARGV: id, tenant, who takes it over ("": it is taken back), why. Answers 1, 0 when
 -- there is no such task. A task that somebody takes over ends Escalated in the place of Cancelled.
--- uses: agent places ledger harm tasks
+-- uses: agent places ledger harm undoing tasks
 local id = ARGV[1]
 local task = task_at(id)
 if task == nil or call("HGET", KEYS[4], "tenant") ~= ARGV[2] then return 0 end

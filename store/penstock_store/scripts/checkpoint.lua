@@ -4,7 +4,7 @@
 -- KEYS: tag, route, outcomes, task, events.
 -- ARGV: consumer, its last number, server life, state, id, claim id, usage, intents, piece (its number among
 --       those after the whole text, 0: the state is whole), digest of that whole text, money (JSON, "" for none), mark of the restrictions that the worker knows, then events: type, json.
--- uses: agent places ledger harm tasks tail claims effects
+-- uses: agent places ledger harm undoing tasks tail claims effects
 local consumer, state, id, claim = ARGV[1], ARGV[4], ARGV[5], ARGV[6]
 local piece, whole = tonumber(ARGV[9]), ARGV[10]
 local TASK = KEYS[4]

@@ -3,7 +3,7 @@
 -- KEYS: tag, route, outcomes, revision, bell, queue of each lane.
 -- ARGV: revision, consumer, its last number, server life, what the first call of each task reserves (JSON, "" for
 --       nothing), mark of the restrictions that it knows, claim ids (as many as may be claimed).
--- uses: agent places ledger harm tasks tail claims
+-- uses: agent places ledger harm undoing tasks tail claims
 local REVISION, BELL = KEYS[4], KEYS[5]
 local QUEUES = {Critical = KEYS[6], Normal = KEYS[7], Batch = KEYS[8]}
 local revision, consumer, wanted = ARGV[1], ARGV[2], #ARGV - 6

@@ -4,11 +4,10 @@
 -- KEYS: tag, route, outcomes, task, events.
 -- ARGV: id of the task, the call (see shared/effects.lua), what stands of its compensation now ("": nothing) and then, the call's revision,
 --       the protocol that workers must keep, 1 to change nothing, the version of the task, then its fields in pairs.
--- uses: agent places ledger harm tasks
-local UNDONE = T .. ":effects:undone"
+-- uses: agent places ledger harm undoing tasks
 local id, undone, before, after, revision = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 
-if (call("HGET", UNDONE, undone) or "") ~= before then return {"changed"} end
+if undoing.known(undone) ~= before then return {"changed"} end
 local there = task_at(id)
 if there and not has_ended(there) then return {"changed"} end
 if route == nil or route.stable == "" or gone(route.stable) then return {"no-route"} end
@@ -36,12 +35,7 @@ call("HSET", KEYS[4], "uid", task.uid, "revision", task.revision, "status", "Que
 -- Redis knows of one before it under this id, so that is over. Without a trace of one, it may have lost it together with
 -- its claim: the worker that has that goes on with this one.
 if there or string.match(before, "^%S+ (%S+)") == string.match(id, "[^.]+$") then call("HSET", KEYS[4], "remadeAt", NOW) end
-call("HSET", UNDONE, undone, after)
-call("EXPIRE", UNDONE, EFFECT_SECONDS)
-local sums, was = T .. ":effects:of:" .. revision, string.match(before, "^%a+") -- as `shared/effects.lua` counts
-if was then call("HINCRBY", sums, "undo:" .. was, -1) end
-call("HINCRBY", sums, "undo:" .. string.match(after, "^%a+"), 1)
-call("EXPIRE", sums, EFFECT_SECONDS)
+undoing.asked(undone, revision, before, after)
 call("LPUSH", RECENT, string.match(id, "[^.]+$"))
 call("LTRIM", RECENT, 0, RECENT_TASKS - 1)
 event(id, "queued", cjson.encode({revision = task.revision}))

@@ -2,7 +2,7 @@
 -- count all the same.
 -- KEYS: tag, route, outcomes. ARGV: name, revision, verdict ("" for none: it was put down), what it found (JSON, "" for
 --       nothing), money (JSON, "" for none).
--- uses: agent places ledger harm tasks shadow
+-- uses: agent places ledger harm undoing tasks shadow
 local name, revision, verdict = ARGV[1], ARGV[2], ARGV[3]
 call("HDEL", TAIL, "") -- bills are settled in a full Redis too
 if ARGV[5] ~= "" then ledger.settle_all(shadow.ledger_id(revision, name), cjson.decode(ARGV[5])) end

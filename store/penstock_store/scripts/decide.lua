@@ -7,7 +7,7 @@
 --       answer, changed arguments (JSON, "" for the model's own), server life, what all spellings of the person's name
 --       have in common, digest of the call that he means ("": not said), whether his approval holds for
 --       the session (Session or "").
--- uses: agent places ledger harm tasks lost parking
+-- uses: agent places ledger harm undoing tasks lost parking
 local name, tenant, person, verdict, note, answer, changed = unpack(ARGV, 1, 7)
 local life, meant = ARGV[8], ARGV[10]
 local task, known = parking.open(name)

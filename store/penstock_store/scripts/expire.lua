@@ -1,6 +1,6 @@
 -- End tasks that wait for longer than their revision allows, also where no worker lives that could look.
 -- Answers how many ended. KEYS: tag, route, outcomes. ARGV: limit.
--- uses: agent places ledger harm tasks
+-- uses: agent places ledger harm undoing tasks
 local limit = tonumber(ARGV[1])
 local PAGE, MOST_SEEN = 200, 5000
 

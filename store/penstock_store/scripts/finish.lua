@@ -5,12 +5,12 @@
 -- ARGV: consumer, its last number, server life, id, claim id, status, reason, message, counting, output, usage, cost,
 --       has history, history, heeds (1: it may have to be put down), money (JSON,
 --       "" for none), then events: type, json.
--- uses: agent places ledger harm tasks tail claims effects shadow
+-- uses: agent places ledger harm undoing tasks tail claims effects shadow
 local consumer, id, claim = ARGV[1], ARGV[4], ARGV[5]
 local task = task_at(id)
 if task and task.claim == claim and has_ended(task) then return {0, "Continue"} end
 local held = task and task.claim == claim and task.status == "Running"
-local said = task and ARGV[15] == "1" and order(task) or "Continue"
+local said = task and ARGV[15] == "1" and order(task, claim) or "Continue"
 local copied = held and said == "Continue" and ARGV[9] ~= LEFT_OUT and shadow.has_memory()
 if held and said == "Continue" then dequeue(task) end
 write_even_when_full()

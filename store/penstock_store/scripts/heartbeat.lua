@@ -6,7 +6,7 @@
 -- that it holds and saved it again (0: none), which models the worker asks (JSON, empty: as it said before), then per claim:
 -- task, claim id.
 -- The queue of a claimed task is known only from the task, so it is built from the tag.
--- uses: agent places ledger harm tasks tail claims
+-- uses: agent places ledger harm undoing tasks tail claims
 local consumer, mark, life = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local claims = {}
 

@@ -2,7 +2,7 @@
 -- Answers how many it held.
 -- KEYS: tag, route, outcomes, queue of each lane. ARGV: revision, consumer, a name that is used once, the consumer's
 --       last number (-1: who says it is another), server life.
--- uses: agent places ledger harm tasks tail suspects
+-- uses: agent places ledger harm undoing tasks tail suspects
 local consumer, name = ARGV[2], ARGV[3]
 local held = 0
 

@@ -88,7 +88,7 @@ local function effected()
   if not route or (route.candidate or "") == "" then return {} end
   local users = redis.pcall("PFCOUNT", T .. ":effects:users:" .. route.candidate)
   if type(users) ~= "number" then return {} end
-  return {users, call("HGETALL", T .. ":effects:of:" .. route.candidate)}
+  return {users, call("HGETALL", effect_sums_key(route.candidate))}
 end
 
 -- What copies have shown of the canary for which they are made, and what they have spent; see shared/shadow.lua.

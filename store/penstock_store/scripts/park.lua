@@ -4,7 +4,7 @@
 -- KEYS: tag, route, outcomes, task, events.
 -- ARGV: consumer, its last number, server life, id, claim id, usage, money (JSON, "" for none), seconds until time
 --       decides, the tool's schema (JSON), then fields of the escalation in pairs.
--- uses: agent places ledger harm tasks tail claims lost parking putdown
+-- uses: agent places ledger harm undoing tasks tail claims lost parking putdown
 local consumer, id, claim = ARGV[1], ARGV[4], ARGV[5]
 local task = task_at(id)
 if putdown.is_known(id, claim) then return {0, "Continue"} end

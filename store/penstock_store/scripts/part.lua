@@ -1,7 +1,7 @@
 -- Part what silent workers hold into groups of suspects. Answers how many groups wait.
 -- Of a worker that is silent nobody knows whether it died: only the second loss of a task alone counts.
 -- KEYS: tag, route, outcomes, queue of each lane. ARGV: revision, idle ms, a name that is used once.
--- uses: agent places ledger harm tasks tail suspects
+-- uses: agent places ledger harm undoing tasks tail suspects
 local revision, idle, name = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local tail = hash_at(TAIL) or {}
 

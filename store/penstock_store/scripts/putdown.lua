@@ -5,7 +5,7 @@
 -- ARGV: consumer, its last number, server life, id, claim id, for how many ms it is down, state ("": the claim has saved
 --       none), digest of it, usage, intents, money (JSON, "" for none), to stable (1 or 0), then, where it waits for a
 --       person: usage, seconds until time decides, the tool's schema (JSON), fields of the escalation in pairs.
--- uses: agent places ledger harm tasks tail claims parking putdown
+-- uses: agent places ledger harm undoing tasks tail claims parking putdown
 local consumer, id, claim, since = ARGV[1], ARGV[4], ARGV[5], NOW - tonumber(ARGV[6])
 local task = task_at(id)
 write_even_when_full()
@@ -27,7 +27,7 @@ if ARGV[7] ~= "" then
     "intents", ARGV[10], "savedBy", claim)
   task.intents, task.savedBy = ARGV[10], claim
 end
-if #ARGV < 13 or order(task) == "Cancel" then
+if #ARGV < 13 or order(task, claim) == "Cancel" then
   putdown.give_back(id, task, claim, ARGV[12] == "1")
 else
   dequeue(task)

@@ -1,7 +1,7 @@
 -- Move work from a revision to stable, as its standing says; where none could take it over, what must go ends.
 -- Answers how many were moved or have ended.
 -- KEYS: tag, route, outcomes, queue of each lane. ARGV: revision, limit, claimed too (1 or 0).
--- uses: agent places ledger harm tasks
+-- uses: agent places ledger harm undoing tasks
 local revision, limit, claimed_too = ARGV[1], tonumber(ARGV[2]), ARGV[3] == "1"
 local PAGE, MOST_SEEN = 200, 5000
 local now = standing(revision)

@@ -2,7 +2,7 @@
 -- Rewrite: Redis may have lost its state, with which putdown.lua puts it down}.
 -- KEYS: tag, route, outcomes, task. ARGV: consumer, its last number, server life, id, claim id,
 --       money (JSON, "" for none), to stable (1: the canary it is with may not spend more; or 0).
--- uses: agent places ledger harm tasks tail claims putdown
+-- uses: agent places ledger harm undoing tasks tail claims putdown
 local consumer, id, claim = ARGV[1], ARGV[4], ARGV[5]
 local task = task_at(id)
 write_even_when_full()

@@ -3,7 +3,7 @@
 -- KEYS: tag, route, outcomes, queue of each lane.
 -- ARGV: revision, consumer, its last number, server life, what its claim ids begin with, mark of
 --       the restrictions that it knows.
--- uses: agent places ledger harm tasks tail claims suspects
+-- uses: agent places ledger harm undoing tasks tail claims suspects
 local revision, consumer, claim = ARGV[1], ARGV[2], ARGV[5]
 
 if route == nil or SUSPENDED or gone(revision) then return {0} end

@@ -1,7 +1,7 @@
 -- End all tasks of a deleted or replaced agent. Answers {how many ended, how many revisions are left}.
 -- KEYS: tag, route, outcomes. ARGV: uid to close ("": sweep only what is stale), limit, what each id begins with.
 -- The queues of former revisions are known only from the set of them.
--- uses: agent places ledger harm tasks
+-- uses: agent places ledger harm undoing tasks
 local uid, limit, prefix = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local PAGE = 200
 

@@ -186,8 +186,12 @@ async def test_the_list_of_effects_says_what_is_undone_refused_and_open(redis, s
         *(effect("Intended", 2), effect("Done", 2, undo=UNDO)),
         *(effect("Intended", 3), effect("Done", 3, undo=UNDO)),
         *(effect("Intended", 4), effect("Done", 4, undo=UNDO)),
+        *(effect("Intended", 5), effect("Done", 5, undo=UNDO)),
     )
     await rolled_back(redis, agent)
+    cancelled = (await asked(shared, agent, effect=f"{task}.5.1"))[1]["items"][0]["taskId"]
+    async with shared.client("the-shop") as client:
+        assert (await client.delete(f"/v1/tasks/{cancelled}")).status_code == 200
     for number, state in ((1, "Done"), (2, "Refused"), (3, "")):
         call = f"{task}.{number}.1"
         assert states(await asked(shared, agent, effect=call)) == ["Asked"]
@@ -208,13 +212,16 @@ async def test_the_list_of_effects_says_what_is_undone_refused_and_open(redis, s
     *rows, summed, undone = said.splitlines()
     told = {row.split()[-1]: row for row in rows[1:]}
     place = rows[0].index("UNDONE")
-    calls = [f"{task}.{number}.1" for number in (1, 2, 3, 4)]
+    calls = [f"{task}.{number}.1" for number in range(1, 6)]
     said = [told[call][place:].split()[0] for call in calls]
-    assert said == ["Done", "Refused", "Asked", "-"], "nobody has asked for the last one"
+    assert said == ["Done", "Refused", "Asked", "-", "Ended"], (
+        "nobody has asked for the last but one"
+    )
     assert sum(f"undoes {calls[0]}" in row for row in rows) == 1
-    assert summed.startswith("5 done, 0 unknown"), summed
+    assert summed.startswith("6 done, 0 unknown"), summed
     assert undone == (
-        "of those 4: 1 undone, 1 asked for, not called yet, 1 refused by the tool that undoes them, 1 open"
+        "of those 5: 1 undone, 1 asked for, not called yet, 1 refused by the tool that undoes them, "
+        "1 not undone, for the task that should do it has ended before, 1 open"
     )
 
 

@@ -106,7 +106,7 @@ async def test_where_stable_has_no_such_tool_nothing_is_called_and_it_is_said(sh
         ended = await shop.ended(task)
     assert (ended.status, tool_server.calls) == (TaskStatus.FAILED, [])
     assert "declares no tool undo_refund" in ended.outcome.message
-    assert await state(shop, paid) is Undoing.ASKED, "it may be asked for again"
+    assert await state(shop, paid) is Undoing.ENDED, "it may be asked for again"
 
 
 async def test_a_tool_that_needs_a_person_is_not_called_before_he_agrees(shop, tool_server):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
@@ -10,7 +11,7 @@ from penstock.effects import EffectState, Undoing, Undone
 from penstock.task import Outcome, TaskStatus, Usage
 from penstock_store.compensations import Asked, By
 from penstock_store.records import Directive
-from tests.integration.store.conftest import CANARY, STABLE
+from tests.integration.store.conftest import CANARY, STABLE, TENANT
 from tests.integration.store.test_effects import ANY, claim, effect, say
 
 __all__ = ["claim"]
@@ -171,21 +172,17 @@ async def test_stables_own_call_and_workers_of_a_release_before_are_refused(desk
 
 
 async def test_the_sums_of_a_revision_say_what_of_its_calls_is_undone(desk, paid):
-    async def undoing():
-        said = await desk.store.effects.sums(desk.agent, STABLE)
-        return said.undone, said.undo_refused, said.undo_asked
-
-    assert await undoing() == (0, 0, 0)
+    assert await undoing(desk) == (0, 0, 0)
     for state, counted in ((EffectState.REFUSED, (0, 1, 0)), (EffectState.DONE, (1, 0, 0))):
         assert (await ask(desk, paid))[0] is Asked.ASKED
-        assert await undoing() == (0, 0, 1)
+        assert await undoing(desk) == (0, 0, 1)
         (made,) = await desk.claim(CANARY)
         await say(desk, made, compensating(EffectState.INTENDED, paid))
-        assert await undoing() == (0, 0, 1)
+        assert await undoing(desk) == (0, 0, 1)
         for _ in range(2):  # the answer to a write may be lost
             await say(desk, made, compensating(state, paid))
         assert await desk.store.claims.finish(made, Outcome(TaskStatus.SUCCEEDED), Usage())
-        assert await undoing() == counted
+        assert await undoing(desk) == counted
     assert (await desk.store.effects.sums(desk.agent, CANARY)).undone == 0, "its own are stable's"
 
 
@@ -204,3 +201,74 @@ async def test_calls_of_a_canary_that_serves_somebody_are_its_own(desk, paid, ro
     fields = {name: value.format(version=version) for name, value in route.items()}
     await desk.raw.hset(f"{desk.keys.tag}:route", mapping={"candidate": STABLE, **fields})
     assert (await ask(desk, paid))[0] is said
+
+
+async def cancelled(desk, task):
+    await desk.store.tasks.cancel(task, TENANT)
+
+
+async def expired(desk, task):
+    await desk.raw.hset(f"{desk.keys.tag}:rev:{CANARY}", "queueSeconds", "0")
+    await asyncio.sleep(0.002)
+    assert await desk.store.queue.expire(desk.agent) == 1
+
+
+async def with_its_agent(desk, task):
+    await desk.store.routes.close(desk.agent, "uid-1")
+
+
+async def failed(desk, task):
+    assert await desk.finish(await desk.claim_one(CANARY), FAILED)
+
+
+async def cancelled_in_the_worker(desk, task):
+    made = await desk.claim_one(CANARY)
+    await desk.store.tasks.cancel(task, TENANT)
+    assert await desk.finish(made, Outcome(TaskStatus.CANCELLED))
+
+
+async def undoing(desk):
+    said = await desk.store.effects.sums(desk.agent, STABLE)
+    return said.undone, said.undo_refused, said.undo_asked
+
+
+@pytest.mark.parametrize(
+    "end", [cancelled, expired, with_its_agent, failed, cancelled_in_the_worker]
+)
+async def test_a_task_that_ends_before_its_call_leaves_nothing_asked_for(desk, paid, end):
+    _, task = await ask(desk, paid)
+    assert await undoing(desk) == (0, 0, 1)
+    await end(desk, task)
+    assert await known(desk, paid) == Undone(Undoing.ENDED, task, 1)
+    assert await undoing(desk) == (0, 1, 0)
+
+
+async def test_asked_again_it_is_asked_for_under_the_same_id(desk, paid):
+    _, task = await ask(desk, paid)
+    await cancelled(desk, task)
+    assert await ask(desk, paid) == (Asked.ASKED, task)
+    assert await undoing(desk) == (0, 0, 1)
+
+
+async def test_the_end_of_a_task_whose_call_is_told_of_changes_nothing(desk, paid):
+    _, first = await ask(desk, paid)
+    made = await desk.claim_one(CANARY)
+    await say(desk, made, compensating(EffectState.INTENDED, paid))
+    assert await desk.finish(made, FAILED)
+    assert await known(desk, paid) == Undone(Undoing.INTENDED, first, 1)
+    assert await undoing(desk) == (0, 0, 1)
+
+
+async def test_of_a_call_that_changes_nothing_the_success_of_its_task_tells(desk, paid):
+    _, task = await ask(desk, paid)
+    assert await desk.finish(await desk.claim_one(CANARY))
+    assert await known(desk, paid) == Undone(Undoing.DONE, task, 1)
+    assert await undoing(desk) == (1, 0, 0)
+
+
+async def test_the_end_of_an_attempt_before_says_nothing_of_this_one(desk, paid, undone):
+    _, first = await ask(desk, paid)
+    name = paid.call.partition(".")[2]
+    await desk.raw.hset(undone, name, "Asked another-task 2")
+    await cancelled(desk, first)
+    assert await desk.raw.hget(undone, name) == b"Asked another-task 2"

@@ -91,7 +91,7 @@ def test_what_was_undone_since_is_said_with_what_is_open_and_told_in_no_event():
     world = left(world, since)
     assert world.reasons() == []
     assert words.sums(world.status.effects) == since
-    assert f"{SAID}; of these 5 undone, 1 refused, 2 asked for, 7 open" in words.words(
+    assert f"{SAID}; of these 5 undone, 1 not undone, 2 asked for, 7 open" in words.words(
         world.status.effects
     )
     told = words.document(world.status.effects)

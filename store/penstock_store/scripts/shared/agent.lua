@@ -45,6 +45,7 @@ local function users_key(revision) return T .. ":users:" .. revision end
 local function bell_key(revision) return T .. ":bell:" .. revision end
 local function session_key(session) return T .. ":sess:" .. session end
 local function waiting_key(session) return T .. ":wait:" .. session end
+local function effect_sums_key(revision) return T .. ":effects:of:" .. revision end
 local function escalation_key(name) return T .. ":esc:" .. name end
 -- What tasks that ended on this day (UTC) have cost: micro-USD by the revision that ended them.
 local function spend_key() return T .. ":spend:" .. math.floor(NOW / 86400000) end

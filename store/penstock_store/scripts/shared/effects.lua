@@ -2,20 +2,16 @@
 -- T:effects             stream  a call is about to be made, and what became of it; each whole in itself. One whose user was
 --                               erased has no user, and at: when it was
 -- T:effects:open        hash    <task>.<step>.<position> → id of the entry: whether it was made nobody knows yet
--- T:effects:of:<hash>   hash    a revision's sums: n effects, unknown, micro:<tool> in millionths, undo:<state> calls of which the
---                               compensation is so far
+-- T:effects:of:<hash>   hash    a revision's sums: n effects, unknown, micro:<tool> in millionths; see `undoing.lua` for more
 -- T:effects:users:<hash>  HLL   for whom they were
--- T:effects:undone      hash    <task>.<step>.<position> → "<state> <task's last part> <attempt>" of what undoes it (Asked: its
---                               task was made; else the state of its call)
 local effects = {}
 
 do
 local EFFECTS, OPEN = T .. ":effects", T .. ":effects:open"
-local function sums_key(revision) return T .. ":effects:of:" .. revision end
 
 -- known: an intent of it was counted before.
 local function add(revision, said, user, known)
-  local key = sums_key(revision)
+  local key = effect_sums_key(revision)
   if said.state == "Intended" then call("HINCRBY", key, "unknown", 1) end
   if said.state ~= "Intended" and known then call("HINCRBY", key, "unknown", -1) end
   if said.state == "Done" then
@@ -33,27 +29,6 @@ local function forget_old()
   for i = 1, some.err and 0 or #some, 2 do
     if #call("XRANGE", EFFECTS, some[i + 1], some[i + 1]) == 0 then call("HDEL", OPEN, some[i]) end
   end
-end
-
--- Count how far the compensation of a call is, with the revision that has wanted the call.
-local function count_undoing(revision, before, state)
-  local key = sums_key(revision)
-  if before then call("HINCRBY", key, "undo:" .. before, -1) end
-  call("HINCRBY", key, "undo:" .. state, 1)
-  call("EXPIRE", key, EFFECT_SECONDS)
-end
-
--- A call that undoes another one: how far that is. What was done stays done.
-local function undone(id, said)
-  local tail = string.match(id, "[^.]+$")
-  local UNDONE, name = T .. ":effects:undone", string.match(said.compensates, "^[^.]+%.(.+)$")
-  if not name then return end
-  local before = call("HGET", UNDONE, name) or ""
-  if string.match(before, "^Done ") then return end
-  call("HSET", UNDONE, name, table.concat({said.state, tail, string.match(before, "(%d+)$") or 1}, " "))
-  call("EXPIRE", UNDONE, EFFECT_SECONDS)
-  local revision = call("HGET", task_key(id), "undoneOf")
-  if revision then count_undoing(revision, string.match(before, "^%a+"), said.state) end
 end
 
 -- The revision that has wanted the call of an entry; nil where that is not kept any more.
@@ -82,7 +57,7 @@ local function write_down(id, owner, said, json)
     call("HDEL", OPEN, name)
   end
   add(revision, said, (owner[1] or "") .. ":" .. (owner[2] or ""), known)
-  if type(said.compensates) == "string" then undone(id, said) end
+  if type(said.compensates) == "string" then undoing.told(id, said) end
   return revision
 end
 

@@ -5,9 +5,10 @@ local FIELDS = {
   "beginVersion", "createdAt", "startedAt", "deliveries", "claim", "cancel", "moved",
   "claimedAt", "savedAt", "savedBy", "holder", "heldAt", "intents", "doubt", "suspects", "alone", "countedOf", "idem", "calls",
   "asked", "parked", "parkedAt", "waitedMs", "decidedLife", "remadeAt", "preview",
+  "undoes", "withdrawnAt",
 }
 local SPEND_SECONDS = 172800 -- how long a day's spend is kept
-local COUNTERS = {"createdAt", "startedAt", "deliveries", "alone", "heldAt", "asked", "parkedAt", "waitedMs", "remadeAt"}
+local COUNTERS = {"createdAt", "startedAt", "deliveries", "alone", "heldAt", "asked", "parkedAt", "waitedMs", "remadeAt", "withdrawnAt"}
 
 -- What scripts need of a task (not its input or checkpoint), nil when it does not exist.
 local function task_at(id)
@@ -171,7 +172,7 @@ end
 local ONLY_UNTIL_THE_END = {
   "checkpoint", "checkpointRevision", "whole", "intents", "holder", "heldAt", "claimedAt", "savedAt", "savedBy",
   "suspects", "alone", "countedOf", "doubt", "entry", "sess", "bucket", "beginVersion", "cancel", "moved", "idem", "deliveries", "v", "calls",
-  "asked", "parked", "parkedAt", "putDownBy", "parkedBy", "waitedMs", "decision", "decidedLife", "takenOver", "takenFor", "reserved", "overHarm", "remadeAt",
+  "asked", "parked", "parkedAt", "putDownBy", "parkedBy", "waitedMs", "decision", "decidedLife", "takenOver", "takenFor", "reserved", "overHarm", "remadeAt", "withdrawnAt",
 }
 
 -- What a task has asked of people is kept as long as the task; nobody need answer any more.
@@ -301,6 +302,7 @@ finish = function(id, task, ending)
   drop_pieces(id)
   call("HDEL", key, unpack(ONLY_UNTIL_THE_END))
   harm.count_end(task, counting)
+  if task.undoes ~= "" then undoing.ended(id, task.undoes, ending.status) end
   count_spend(task.revision, ending.usage or call("HGET", key, "usage") or "")
   row("f", id, task, table.concat({"", counting, latency, ending.cost or 0}, "|"))
   event(id, "finished", cjson.encode({
