@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 from penstock import errors, limits
 from penstock.api.restrictions import Restrictions
-from penstock.api.tool import Effect
 from penstock.money import bound
 from penstock.money.ledger import Quote, Refused, Scope
 from penstock.task import Usage
@@ -21,10 +20,11 @@ from penstock_runtime.agent import (
     session,
     step,
     tiering,
+    writing,
 )
 from penstock_runtime.agent.boundary import Broken, caught
 from penstock_runtime.agent.equipment import Agent
-from penstock_runtime.agent.keeper import Event, Interrupted, Keeper
+from penstock_runtime.agent.keeper import Interrupted, Keeper
 from penstock_runtime.agent.models import cached
 from penstock_runtime.agent.models.model import (
     Bill,
@@ -129,18 +129,6 @@ def _told(run: Run) -> Run:
     return run if told == run.outcome else replace(run, outcome=told)
 
 
-async def _save(
-    keeper: Keeper,
-    run: Run,
-    events: Sequence[Event] = (),
-    *,
-    replicated: bool = False,
-    next_call: Quote | None = None,
-) -> None:
-    told = effects.marked(events, run.compensation, run.earlier)
-    await keeper.save(run, told, replicated=replicated, next_call=next_call)
-
-
 def _timed(run: Run, keeper: Keeper) -> Run:
     return replace(run, usage=run.usage.timed(keeper.wall_ms()))
 
@@ -178,7 +166,7 @@ async def _count(agent: Agent, run: Run, transcript: Transcript, keeper: Keeper)
     try:
         found = await keeper.interruptible(agent.model.count_tokens(request))
     except Interrupted:
-        await _save(keeper, run)  # raises it again
+        await writing.save(keeper, run)  # raises it again
         raise
     except ModelFailed as failure:
         if _left_seconds(agent, keeper) <= _NO_TIME_SECONDS:
@@ -194,7 +182,7 @@ async def _ask(agent: Agent, run: Run, ask: AskModel, keeper: Keeper) -> Run:
     try:
         answer = await keeper.interruptible(agent.model.reply(request))
     except Interrupted:
-        await _save(keeper, run.used(bill.usage))  # raises it again
+        await writing.save(keeper, run.used(bill.usage))  # raises it again
         raise
     except OverBudget as stop:
         return await _over_budget(agent, run.used(bill.usage), stop.refused, keeper)
@@ -211,7 +199,7 @@ async def _ask(agent: Agent, run: Run, ask: AskModel, keeper: Keeper) -> Run:
     usage = (run.usage + bill.usage + Usage(model_calls=1, tier=agent.tier)).timed(keeper.wall_ms())
     run = replace(run.replied(answer), usage=usage, max_tokens=asked, cut_by=cut_by)
     events = [happenings.answered(agent.template, agent.tier, answer, bill.charge)]
-    await _save(keeper, run, events, next_call=_next_call(agent, run, keeper))
+    await writing.save(keeper, run, events, next_call=_next_call(agent, run, keeper))
     return run
 
 
@@ -231,13 +219,15 @@ async def _condense(agent: Agent, run: Run, keeper: Keeper) -> Run:
     try:
         answer = await keeper.interruptible(by.model.reply(request))
     except Interrupted:
-        await _save(keeper, run.used(request.bill.usage))  # raises it again
+        await writing.save(keeper, run.used(request.bill.usage))  # raises it again
         raise
     except (OverBudget, Unaffordable, ModelFailed):
         return replace(run.used(request.bill.usage), condensed=False)
     run = run.used(request.bill.usage + Usage(model_calls=1))
     run, event = condensing.condensed(run, answer)
-    await _save(keeper, run, [event] if event else [], next_call=_next_call(agent, run, keeper))
+    await writing.save(
+        keeper, run, [event] if event else [], next_call=_next_call(agent, run, keeper)
+    )
     return run
 
 
@@ -245,7 +235,7 @@ async def _over_budget(agent: Agent, run: Run, refused: Refused, keeper: Keeper)
     """The run after a budget has refused a call: handed to stable, on with a cheaper model, or ended."""
     if refused.limit.scope is Scope.CANARY:
         keeper.hand_over()
-        await _save(keeper, run)  # raises Interrupted: stable goes on from here
+        await writing.save(keeper, run)  # raises Interrupted: stable goes on from here
     day, denied = keeper.context.day(), keeper.restrictions.deny_models
     if lower := tiering.cheaper(agent, agent.tiers.values(), refused, day, denied):
         return replace(run, tier=lower, counted=None)
@@ -282,7 +272,7 @@ async def _answer(agent: Agent, run: Run, keeper: Keeper) -> Run:
     run = run.used(Usage(tool_calls=len(answers)))
     run = replace(run, transcript=run.transcript.with_results(answers, is_error=True))
     events = [happenings.called(call, ok=False, wall_ms=0) for call, _ in answers]
-    await _save(keeper, run, events, next_call=_next_call(agent, run, keeper))
+    await writing.save(keeper, run, events, next_call=_next_call(agent, run, keeper))
     return run
 
 
@@ -302,7 +292,7 @@ async def _tell(agent: Agent, run: Run, told: Tell, keeper: Keeper) -> Run:
     answered = run.transcript.with_result(told.call, text, is_error=told.is_error)
     run = replace(run, transcript=answered)
     events = [happenings.called(told.call, ok=not told.is_error, wall_ms=0)]
-    await _save(keeper, run, events, next_call=_next_call(agent, run, keeper))
+    await writing.save(keeper, run, events, next_call=_next_call(agent, run, keeper))
     return run
 
 
@@ -360,7 +350,7 @@ async def _keep(agent: Agent, run: Run, made: _Made, keeper: Keeper) -> Run:
     run = replace(run, transcript=answered)
     events = [happenings.called(made.call, ok=result.ok, wall_ms=made.wall_ms, by=run.earlier)]
     events += effects.became(agent.toolbox.tools[made.call.name], made.call, result)
-    await _save(keeper, run, events, next_call=_next_call(agent, run, keeper))
+    await writing.save(keeper, run, events, next_call=_next_call(agent, run, keeper))
     return run
 
 
@@ -368,8 +358,8 @@ async def _result(agent: Agent, run: Run, call: ToolUse, keeper: Keeper) -> Tool
     tool = agent.toolbox.tools[call.name]
     seconds = max(0.001, min(float(tool.timeout_seconds), _left_seconds(agent, keeper)))
 
-    async def intend() -> float:
-        await _intend(agent, run, call, keeper)
+    async def before_sending() -> float:
+        await writing.before(agent, run, call, keeper)
         return _left_seconds(agent, keeper)
 
     request = ToolRequest(
@@ -377,24 +367,10 @@ async def _result(agent: Agent, run: Run, call: ToolUse, keeper: Keeper) -> Tool
         call.input,
         headers(call.idempotency_key(keeper.task_id), keeper.trace_id, keeper.context),
         seconds,
-        before_sending=None if tool.effect is Effect.READ_ONLY else intend,
+        before_sending=before_sending,
         context=keeper.context,
     )
     try:
         return await agent.tools.call(request)
     except errors.NotReplicated:
         return NOT_REPLICATED
-
-
-async def _intend(agent: Agent, run: Run, call: ToolUse, keeper: Keeper) -> None:
-    """Write down that a call is about to be made; whoever finds that of an irreversible one asks a person."""
-    tool, once = agent.toolbox.tools[call.name], step.must_not_repeat(agent.toolbox, call)
-    intended = replace(run, transcript=run.transcript.with_intent(call)) if once else run
-    try:
-        approved = run.decision is not None and run.decision.place == call.place
-        event = effects.intended(tool, call, approved=approved)
-        await _save(keeper, intended, [event], replicated=once)
-    except Interrupted:
-        # It was not made; raises again, as the order still stands.
-        await _save(keeper, run, [effects.not_made(tool, call)])
-        raise

@@ -90,6 +90,14 @@ local function erase_answers()
   return count
 end
 
+-- The task of a session that a worker may hold with what was approved on this user's calls: it is put down, and claimed
+-- again without that.
+local function withdraw(session)
+  local id = call("HGET", session_key(session), "active")
+  local known = id and call("HMGET", task_key(id), "user", "status")
+  if known and known[1] == user and GOING_ON[known[2]] then call("HSET", task_key(id), "withdrawnAt", NOW) end
+end
+
 -- What was approved for sessions on the user's calls, also for one that is shared, or goes on.
 local function erase_approvals()
   if after ~= "" or place ~= 0 then return end
@@ -100,6 +108,7 @@ local function erase_approvals()
     for _, one in ipairs(is_json and type(kept) == "table" and kept or {}) do
       if type(one) ~= "table" or one.user ~= user then left[#left + 1] = one end
     end
+    if said then withdraw(session) end
     if said and #left == 0 then call("HDEL", key, "approvals") end
     if said and #left > 0 then call("HSET", key, "approvals", cjson.encode(left)) end
   end

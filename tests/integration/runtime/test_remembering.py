@@ -126,6 +126,23 @@ async def test_the_next_task_of_the_session_asks_nobody_and_one_of_another_sessi
     assert earlier == [None, ("ann",)]
 
 
+async def test_once_its_user_is_erased_the_task_that_runs_asks_again(shop, tool_server):
+    slow = refund(tool_server) | {"http": {"url": tool_server.url + "/slow/60"}}
+    cut = await shop.release(pays(150, 120), tools=[slow])
+    async with shop.pool(cut):
+        task = await shop.submit(session="s")
+        await remember(shop, await waiting(shop, task))
+        await asyncio.to_thread(tool_server.wait_for_calls, 1)
+        assert (await shop.store.effects.erase(shop.agent, TENANT, "u")).going_on == 1
+        tool_server.gate.set()
+
+        async def asks_again():
+            return (await shop.task(task)).escalation
+
+        asked = await shop.store.escalations.get(await shop.until(asks_again))
+        assert (json.loads(asked.arguments)["amount"], paid(tool_server)) == (120, [150])
+
+
 @pytest.mark.parametrize("changed", [{}, {"inputSchema": {"type": "object", "maxProperties": 9}}])
 async def test_a_revision_that_takes_the_session_over_asks_again(shop, tool_server, changed):
     cut = await approved(shop, tool_server)

@@ -10,7 +10,8 @@ from penstock.escalation import Ask, EscalationStatus, Verdict
 from penstock.remembering import Kept, Memory
 from penstock.traffic import Standing
 from penstock_store.escalations import Decided, Word
-from tests.integration.store.conftest import CANARY, STABLE, TENANT
+from penstock_store.records import Directive
+from tests.integration.store.conftest import CANARY, DONE, NOTHING, STABLE, TENANT
 from tests.integration.store.test_parked import waits
 
 pytestmark = pytest.mark.redis
@@ -178,6 +179,46 @@ async def test_of_a_shared_session_and_of_one_that_goes_on_it_is_erased_too_and_
         assert await desk.raw.hexists(session_key(desk, "t"), "approvals") == (user == "w")
     assert [one["escalation"] for one in kept] == [other]
     assert (await desk.claim_one()).approved == ()
+
+
+async def held(desk, **fields):
+    """A task of the session that a worker holds with what was approved before."""
+    await desk.admit(**{"session": "s", "user": "u", **fields})
+    claim = await desk.claim_one()
+    assert len(claim.approved) == (fields.get("user", "u") == "u")
+    return claim
+
+
+async def told(desk, claim):
+    beat = await desk.store.claims.heartbeat([claim], claim.consumer)
+    saved = await desk.store.claims.checkpoint(claim, b"{}", NOTHING, ())
+    assert beat[claim.id] is saved
+    return saved
+
+
+async def test_a_task_that_goes_on_is_put_down_and_claimed_again_without_it(desk):
+    await approved(desk)
+    claim = await held(desk)
+    assert await told(desk, claim) is Directive.CONTINUE
+    assert (await desk.store.effects.erase(desk.agent, TENANT, "u")).going_on == 1
+    assert await told(desk, claim) is Directive.GIVE_BACK
+    ends = await desk.store.claims.finish_step(claim, DONE, NOTHING, None, ())
+    assert ends is Directive.GIVE_BACK
+    assert await desk.store.claims.release(claim)
+    again = await desk.claim_one()
+    assert (again.task.id, again.approved) == (claim.task.id, ())
+    assert await told(desk, again) is Directive.CONTINUE
+    assert await desk.finish(again)
+
+
+@pytest.mark.parametrize(
+    ("fields", "erased"), [({}, "v"), ({"user": "v"}, "u")], ids=["another user", "another's task"]
+)
+async def test_what_nobody_has_taken_back_is_put_down_for_nobody(desk, fields, erased):
+    await approved(desk, shared_session=True)
+    claim = await held(desk, **fields)
+    await desk.store.effects.erase(desk.agent, TENANT, erased)
+    assert await told(desk, claim) is Directive.CONTINUE
 
 
 async def test_the_newest_sixteen_of_a_session_are_kept(desk):

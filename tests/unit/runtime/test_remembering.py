@@ -7,10 +7,12 @@ import pytest
 from penstock.api.oversight import Oversight
 from penstock.api.tool import Tool
 from penstock.remembering import Remembered, read
-from penstock_runtime.agent import asking, effects, happenings, remembered, step
+from penstock_runtime.agent import asking, effects, happenings, loop, remembered, step
+from penstock_runtime.agent.keeper import Interrupted
 from penstock_runtime.agent.models import scripted
 from penstock_runtime.agent.step import CallTool, Park
 from penstock_runtime.agent.tools import toolbox
+from tests.unit.runtime.fakes import Notebook, Tools
 
 ABOVE = {"argument": "amount", "above": "100", "remember": "Session"}
 TO = {"argument": "to", "pattern": "^DE", "remember": "Session"}
@@ -107,6 +109,19 @@ def test_a_restriction_asks_whatever_was_approved_before(desk, template):
     made.tools = replace(made.tools, asking=braked)
     assert made.approved({"amount": 150}) == ()
     assert isinstance(made.then(template(), kept, {"amount": 150}), Park)
+
+
+@pytest.mark.parametrize("effect", ["ReadOnly", "Idempotent", "Irreversible"])
+async def test_a_worker_that_must_put_the_task_down_hears_so_before_such_a_call(
+    desk, agent, effect
+):
+    made, tools = desk(ABOVE, effect=effect), Tools()
+    asks, _ = made.wants({"amount": 120})
+    held = replace(agent([], tools), toolbox=made.tools)
+    begun = replace(asks, approved=made.approved({"amount": 150}))
+    with pytest.raises(Interrupted):
+        await loop.run_task(held, begun, Notebook(stop_at=1))
+    assert tools.calls == []
 
 
 def test_another_schema_or_another_tool_of_that_rule_asks_again(desk, template):

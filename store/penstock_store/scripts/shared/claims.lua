@@ -49,16 +49,19 @@ local function adopt(id, task, claim, consumer)
   task.status, task.claim, task.holder = "Running", claim, consumer
 end
 
--- What whoever holds a task must do with it.
-local function order(task)
+-- Whether a claim was given out with approvals for the session that were taken back since: another claim has those that hold.
+local function withdrawn(task, claim) return task.withdrawnAt > 0 and task.withdrawnAt >= given_at(claim) end
+
+-- What whoever holds a task by a claim must do with it.
+local function order(task, claim)
   if task.cancel ~= "" or foreign(task) then return "Cancel" end
-  if SUSPENDED or gone(task.revision) then return "GiveBack" end
+  if SUSPENDED or gone(task.revision) or withdrawn(task, claim) then return "GiveBack" end
   return "Continue"
 end
 
 local function directive(task, claim, tail)
   if not holds(task, claim, tail) then return "Lost" end
-  return order(task)
+  return order(task, claim)
 end
 
 -- Start the task's clock, unless it waited too long before (a suspension is no waiting): then true.
