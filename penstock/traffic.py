@@ -110,6 +110,23 @@ class Standing(StrEnum):
     CLOSED = "Closed"
 
 
+class WayBack(StrEnum):
+    """How a revision whose workers take no work may come back.
+
+    RETRY: it was rejected, and is what the Agent declares.
+    DECLARE_AND_RETRY: it was rejected, and another template is declared.
+    UNDO: it has served everybody once, so that it may again; declared, it is a canary.
+    DECLARE: it has never served everybody.
+    UNKNOWN: the operator does not say, or has no record of it.
+    """
+
+    RETRY = "Retry"
+    DECLARE_AND_RETRY = "DeclareAndRetry"
+    UNDO = "Undo"
+    DECLARE = "Declare"
+    UNKNOWN = ""
+
+
 @dataclass(frozen=True)
 class Messages:
     """What end users of a revision read instead of an answer; "": what there is of one."""
@@ -131,6 +148,7 @@ class RoutedRevision:
     limits: RevisionLimits
     version: str = ""
     messages: Messages = Messages()
+    way_back: WayBack = WayBack.UNKNOWN
 
 
 @dataclass(frozen=True)

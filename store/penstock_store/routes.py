@@ -142,5 +142,5 @@ def _route_arguments(route: Route, instead_of: tuple[int, int] | None) -> list[s
         figures = [limits.input_chars, limits.queue_seconds, limits.wall_seconds]
         record += [revision.hash, revision.standing.value, *figures, revision.version]
         said = revision.messages
-        record += [said.escalated, said.unavailable, said.blocked]
+        record += [said.escalated, said.unavailable, said.blocked, revision.way_back.value]
     return record

@@ -9,7 +9,7 @@ from penstock.api import budgets
 from penstock.errors import AdmissionRefused
 from penstock.names import LABEL_AGENT, LABEL_REVISION, AgentKey, revision_name
 from penstock.task import Submission, Task, TaskStatus
-from penstock.traffic import Arm
+from penstock.traffic import Arm, WayBack
 from penstock_store import codec, keys, listing, money
 from penstock_store.agent_scripts import AgentScripts
 from penstock_store.listing import Place, TaskPage, Wanted
@@ -185,12 +185,21 @@ def not_found(agent: AgentKey) -> AdmissionRefused:
     return AdmissionRefused("agent-not-found", f"there is no agent {agent}")
 
 
+_RETRY: Final = "penstock retry {agent.name} --revision {name} -n {agent.namespace}"
+#: How a revision that takes no work may come back.
+_WAYS_BACK: Final = {
+    WayBack.RETRY: f"give it another attempt with {_RETRY}",
+    WayBack.DECLARE_AND_RETRY: f"apply its template again, then give it another attempt with {_RETRY}",
+    WayBack.UNDO: "apply its template again, or have it serve everybody with "
+    "penstock undo {agent.name} --to {name} -n {agent.namespace}",
+    WayBack.DECLARE: "apply its template again",
+    WayBack.UNKNOWN: f"apply its template again; where it was rejected before, {_RETRY} gives it another attempt then",
+}
+_REJECTED: Final = (WayBack.RETRY, WayBack.DECLARE_AND_RETRY)
 #: Why a revision takes no preview, and what helps.
 _NO_PREVIEW: Final = {
-    "closed": "revision {name} has no workers any more: where it was rejected, give it another attempt with "
-    "penstock retry {agent.name} --revision {name} -n {agent.namespace}; else apply its template again, or go back to it with penstock undo",
-    "rejected": "revision {name} was rejected, and its workers take no work: give it another attempt with "
-    "penstock retry {agent.name} --revision {name} -n {agent.namespace}",
+    "closed": "revision {name} {was}has no workers any more: {way_back}",
+    "rejected": "revision {name} was rejected, and its workers take no work: {way_back}",
     "bounded": "revision {name} has done as much as analysis.harm lets a canary do: raise that first",
     "no-workers": "no worker of {name} was heard in the last minute: kubectl get pods -n {agent.namespace} "
     "-l {label}={agent.name},{of_revision}={hash} shows them; one that sleeps (scaling.minReplicas 0) has none",
@@ -199,12 +208,26 @@ _NO_PREVIEW: Final = {
 }
 
 
-def _no_preview(agent: AgentKey, revision: bytes, why: bytes) -> str:
-    """Why a revision takes no preview, in words."""
+def _no_preview(agent: AgentKey, revision: bytes, why: bytes, way_back: bytes) -> str:
+    """Why a revision takes no preview, and how it may come back, in words."""
     hash_ = codec.word(revision)
-    name = revision_name(agent.name, hash_)
-    labels = {"label": LABEL_AGENT, "of_revision": LABEL_REVISION}
-    return _NO_PREVIEW[codec.word(why)].format(name=name, agent=agent, hash=hash_, **labels)
+    known = {"name": revision_name(agent.name, hash_), "agent": agent, "hash": hash_}
+    way = _way_back(way_back)
+    told = {
+        "label": LABEL_AGENT,
+        "of_revision": LABEL_REVISION,
+        "was": "was rejected, and " if way in _REJECTED else "",
+        "way_back": _WAYS_BACK[way].format(**known),
+    }
+    return _NO_PREVIEW[codec.word(why)].format(**known, **told)
+
+
+def _way_back(said: bytes) -> WayBack:
+    """As the route has it; what another hand or a later release has written is not known."""
+    try:
+        return WayBack(codec.word(said))
+    except ValueError:
+        return WayBack.UNKNOWN
 
 
 def _other_session(agent: AgentKey, revision: bytes) -> str:

@@ -302,6 +302,7 @@ def _route(world: World, course: Course, crews: tuple[Crew, ...]) -> Route | Non
                 crew.known.cut.limits,
                 crew.known.cut.template.version or "",
                 _messages(crew.known.cut.template),
+                crew.way_back,
             )
             for crew in crews
         },

@@ -10,7 +10,7 @@ from penstock.api.analysis import Result
 from penstock.api.rollout import Stage
 from penstock.api.worker import Worker
 from penstock.rollout.capacity import replicas_for
-from penstock.traffic import Standing
+from penstock.traffic import Standing, WayBack
 from penstock_operator.reconcile.course import Course, capacity_of, is_rejected, verdict_on
 from penstock_operator.reconcile.memory import Lull
 from penstock_operator.reconcile.stock import Known, Stock
@@ -27,13 +27,15 @@ _SCALE_DOWN_AFTER: Final = timedelta(seconds=60)
 class Crew:
     """One revision's standing, its work, and the workers it should have (None: no Deployment).
 
-    ``lull`` is there while it has more workers than it needs and keeps them for a while.
+    ``lull`` is there while it has more workers than it needs and keeps them for a while. ``way_back``: how it may
+    come back, once its workers take no work.
     """
 
     known: Known
     standing: Standing
     work: RevisionWork
     replicas: int | None
+    way_back: WayBack
     lull: Lull | None = None
 
     @property
@@ -54,11 +56,21 @@ def muster(world: World, stock: Stock, course: Course) -> tuple[Crew, ...]:
 
 def _crew(world: World, stock: Stock, course: Course, known: Known) -> Crew:
     work = work_of(world, known)
-    standing = standing_of(world, stock, course, known)
-    if standing is Standing.CLOSED or world.spec is None:
-        return Crew(known, standing, work, None)
-    replicas, lull = _staff(world, world.spec, stock, course, Crew(known, standing, work, None))
-    return Crew(known, standing, work, replicas, lull)
+    crew = Crew(
+        known, standing_of(world, stock, course, known), work, None, _way_back(stock, course, known)
+    )
+    if crew.standing is Standing.CLOSED or world.spec is None:
+        return crew
+    replicas, lull = _staff(world, world.spec, stock, course, crew)
+    return replace(crew, replicas=replicas, lull=lull)
+
+
+def _way_back(stock: Stock, course: Course, known: Known) -> WayBack:
+    """How a revision may come back, by the rules of the requests `retry` and `undo`."""
+    if is_rejected(course, known):
+        declared = known.name == stock.latest
+        return WayBack.RETRY if declared else WayBack.DECLARE_AND_RETRY
+    return WayBack.UNDO if known.promoted_sequence else WayBack.DECLARE
 
 
 def work_of(world: World, known: Known) -> RevisionWork:

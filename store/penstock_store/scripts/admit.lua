@@ -32,11 +32,11 @@ if idempotent then
 end
 if SUSPENDED then return {"agent-suspended"} end
 
--- Why a revision takes no preview, nil where it does.
+-- Why a revision takes no preview, nil where it does; and how one that takes no work may come back, as far as it is known.
 local function takes_no_preview(revision)
-  local known = call("HMGET", revision_key(revision), "standing", "protocol")
-  if not known[1] or known[1] == "Closed" then return "closed" end
-  if known[1] == "Rejected" then return "rejected" end
+  local known = call("HMGET", revision_key(revision), "standing", "protocol", "wayBack")
+  if not known[1] or known[1] == "Closed" then return "closed", known[3] end
+  if known[1] == "Rejected" then return "rejected", known[3] end
   if harm.is_over(revision) then return "bounded" end
   local at, number = string.match(known[2] or "", "^(%d+) (%d+)$")
   if not at or NOW - tonumber(at) >= HEARD_MS then return "no-workers" end
@@ -44,8 +44,8 @@ local function takes_no_preview(revision)
 end
 
 if preview ~= "" then
-  local why = takes_no_preview(preview)
-  if why then return {"preview-unavailable", preview, why} end
+  local why, way_back = takes_no_preview(preview)
+  if why then return {"preview-unavailable", preview, why, way_back or ""} end
 end
 
 -- What is hashed to a side: the unit's own key, falling back to user, session, task.

@@ -3,7 +3,8 @@
 -- ARGV: uid, epoch, version, stable, candidate, percent, salt, unit, suspended, most queued (0: as the installation
 --       has it), rates, mark of the budget, restrictions, what the canary may do, copies of tasks for it, what tells its rings from others ("": none), their
 --       members ring by ring (see penstock.rings.written), "epoch version" of a record that gives way though it is higher, then per revision: hash, standing, inputChars, queueSeconds, wallSeconds,
---       declared version, what its end users read where a task is escalated, where there is no answer, and where the model refuses.
+--       declared version, what its end users read where a task is escalated, where there is no answer, and where the model refuses,
+--       how it may come back (see penstock.traffic.WayBack).
 -- uses: agent
 local function counter(text) -- 0 for what is none: whoever has a worker's credentials can write here
   return text and #text <= 15 and tonumber(string.match(text, "^%d+$")) or 0
@@ -58,14 +59,14 @@ if ARGV[16] ~= was_ringed or call("EXISTS", RINGS) == (ARGV[16] == "" and 1 or 0
 
 call("DEL", VERSIONS)
 local listed, going_on = {}, false
-for i = 19, #ARGV, 9 do
+for i = 19, #ARGV, 10 do
   local hash = ARGV[i]
   listed[hash] = true
   if hash == ARGV[5] and ARGV[i + 1] ~= "Rejected" and ARGV[i + 1] ~= "Closed" then going_on = true end
   call("SADD", REVISIONS, hash)
   call("HSET", revision_key(hash), "standing", ARGV[i + 1],
     "inputChars", ARGV[i + 2], "queueSeconds", ARGV[i + 3], "wallSeconds", ARGV[i + 4],
-    "escalated", ARGV[i + 6], "unavailable", ARGV[i + 7], "blocked", ARGV[i + 8])
+    "escalated", ARGV[i + 6], "unavailable", ARGV[i + 7], "blocked", ARGV[i + 8], "wayBack", ARGV[i + 9])
   call("HSET", VERSIONS, hash, ARGV[i + 5])
   if SUSPENDED and ARGV[9] == "0" then ring(hash) end
 end
@@ -83,7 +84,7 @@ for _, hash in ipairs(call("SMEMBERS", REVISIONS)) do
     if held == 0 and call("SISMEMBER", STALE, hash) == 0 then
       forget(hash)
     else
-      call("HSET", revision_key(hash), "standing", "Closed")
+      call("HSET", revision_key(hash), "standing", "Closed", "wayBack", "")
     end
   end
 end

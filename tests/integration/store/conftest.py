@@ -40,7 +40,7 @@ class Desk:
     def keys(self):
         return keys.AgentKeys(self.agent)
 
-    async def set_route(self, *, standings=None, limits=None, **changes):
+    async def set_route(self, *, standings=None, limits=None, ways_back=None, **changes):
         """Change the route: one version on, unless the change names a version or epoch."""
         if not {"version", "epoch", "uid"} & changes.keys():
             changes["version"] = self.route.version + 1
@@ -49,7 +49,12 @@ class Desk:
             standings or {}
         )
         revisions = {
-            name: traffic.RoutedRevision(name, standing, limits)
+            name: traffic.RoutedRevision(
+                name,
+                standing,
+                limits,
+                way_back=(ways_back or {}).get(name, traffic.WayBack.UNKNOWN),
+            )
             for name, standing in standings.items()
             if standing
         }

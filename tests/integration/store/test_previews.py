@@ -11,7 +11,7 @@ from penstock import task as tasks
 from penstock.errors import AdmissionRefused
 from penstock.money.ledger import Refused, Scope, Window
 from penstock.task import Usage
-from penstock.traffic import Standing
+from penstock.traffic import Standing, WayBack
 from penstock_store.agent_scripts import AgentScripts
 from penstock_store.records import Directive
 from penstock_store.scripts import Retention, Scripts
@@ -131,32 +131,58 @@ async def test_one_whose_worker_is_gone_goes_on_at_its_own_revision(desk):
 # ------------------------------------------------------------------------------- refusals
 
 
+GONE = "has no workers any more: "
+AGAIN = "apply its template again"
+UNKNOWN = "where it was rejected before, {retry} gives it another attempt then"
+RETRIED = "give it another attempt with {retry}"
+
+
 @pytest.mark.parametrize(
-    ("standing", "says"),
+    ("standing", "way_back", "is_so", "helps"),
     [
-        (
-            "Rejected",
-            "was rejected, and its workers take no work: give it another attempt with {retry}",
-        ),
-        (
-            "Closed",
-            "has no workers any more: where it was rejected, give it another attempt with {retry};",
-        ),
+        ("Rejected", "Retry", "was rejected, and its workers take no work: ", RETRIED),
+        ("Closed", "Retry", f"was rejected, and {GONE}", RETRIED),
+        ("Closed", "DeclareAndRetry", f"was rejected, and {GONE}", f"{AGAIN}, then {RETRIED}"),
+        ("Closed", "Undo", GONE, f"{AGAIN}, or have it serve everybody with {{undo}}"),
+        ("Closed", "Declare", GONE, AGAIN),
+        ("Closed", "", GONE, f"{AGAIN}; {UNKNOWN}"),
     ],
 )
-async def test_a_revision_that_takes_no_work_is_refused_with_what_helps(desk, standing, says):
+async def test_a_revision_that_takes_no_work_is_refused_with_what_helps(
+    desk, standing, way_back, is_so, helps
+):
     await canary(desk)
-    await desk.set_route(canary="", percent=0, standings={CANARY: Standing(standing)})
+    await desk.set_route(
+        canary="",
+        percent=0,
+        standings={CANARY: Standing(standing)},
+        ways_back={CANARY: WayBack(way_back)},
+    )
     refusal = await refused(desk)
     assert refusal.problem == "preview-unavailable"
     name, namespace = desk.agent.name, desk.agent.namespace
     retry = f"penstock retry {name} --revision {name}-{CANARY} -n {namespace}"
-    assert says.format(retry=retry) in refusal.detail
+    undo = f"penstock undo {name} --to {name}-{CANARY} -n {namespace}"
+    said = (is_so + helps).format(retry=retry, undo=undo)
+    assert refusal.detail == f"revision {name}-{CANARY} {said}"
 
 
-async def test_one_that_nobody_knows_is_refused(desk):
-    await canary(desk)
-    assert "has no workers any more" in (await refused(desk, "0badcafe")).detail
+async def test_of_one_that_is_not_on_record_nobody_knows_whether_it_was_rejected(desk):
+    await canary(desk, ways_back={CANARY: WayBack.UNDO})
+    await preview(desk)
+    assert "where it was rejected before" in (await refused(desk, "0badcafe")).detail
+    await desk.set_route(canary="", percent=0, standings={CANARY: None})
+    assert await desk.raw.hget(desk.keys.revision(CANARY), "standing") == b"Closed", (
+        "it holds a task"
+    )
+    assert "where it was rejected before" in (await refused(desk)).detail
+
+
+@pytest.mark.parametrize("said", ["Later", ""])
+async def test_what_a_later_release_has_written_is_not_known_either(desk, said):
+    await desk.set_route(canary="", standings={CANARY: Standing.CLOSED})
+    await desk.raw.hset(desk.keys.revision(CANARY), "wayBack", said)
+    assert "where it was rejected before" in (await refused(desk)).detail
 
 
 async def test_one_whose_workers_are_silent_or_old_is_refused(desk):

@@ -7,7 +7,7 @@ import pytest
 from penstock import names
 from penstock.api.analysis import Reason, Result, Verdict
 from penstock.api.rollout import AgentRolloutStatus
-from penstock.traffic import Standing
+from penstock.traffic import Standing, WayBack
 from penstock_operator.reconcile.plan import plan_agent
 from tests.unit.operator import worlds
 from tests.unit.operator.test_never_again import rollout
@@ -62,16 +62,42 @@ def test_traffic_goes_over_when_the_first_worker_is_ready_and_the_undone_one_is_
     assert noted == {cut(OLD).name, cut(NEW).name}
 
 
-def test_an_answered_request_is_not_done_again():
-    first = asked(f"undo/{cut(OLD).name}/1", ready=(NEW, OLD), projected_for=(NEW, OLD))
-    undone = Verdict(
-        revision=cut(NEW).name,
+def verdict(revision, result):
+    return Verdict(
+        revision=revision.name,
         attempt=1,
-        result=Result.REJECTED,
+        result=result,
         reason=Reason.ABORTED,
-        message="undone",
+        message="x",
         at="2026-11-21T10:00:00Z",
     )
+
+
+def test_the_route_says_how_each_revision_may_come_back():
+    """As `undo` and `retry` would answer."""
+    bad, passed = "Be rude.", "Be odd."
+    records = (
+        record(bad, 1, verdict=verdict(cut(bad), Result.REJECTED)),
+        record(passed, 2, verdict=verdict(cut(passed), Result.SUPERSEDED)),
+        record(OLD, 3, promoted=1),
+        record(NEW, 4, promoted=2),
+    )
+    undone = asked(
+        f"undo/{cut(OLD).hash}/1", ready=(NEW, OLD), projected_for=(NEW, OLD), records=records
+    )
+    assert undone.route is not None
+    ways = {name: one.way_back for name, one in undone.route.revisions.items()}
+    assert ways == {
+        cut(bad).hash: WayBack.DECLARE_AND_RETRY,
+        cut(passed).hash: WayBack.DECLARE,
+        cut(OLD).hash: WayBack.UNDO,
+        cut(NEW).hash: WayBack.RETRY,
+    }
+
+
+def test_an_answered_request_is_not_done_again():
+    first = asked(f"undo/{cut(OLD).name}/1", ready=(NEW, OLD), projected_for=(NEW, OLD))
+    undone = verdict(cut(NEW), Result.REJECTED)
     after = (record(OLD, 1, promoted=3), record(NEW, 2, verdict=undone, promoted=2))
     both = {"records": after, "ready_for": (NEW, OLD), "projected_for": (NEW, OLD)}
     assert first.agent_status is not None
