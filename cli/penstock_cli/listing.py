@@ -145,7 +145,8 @@ def retry(place: options.Place, identifier: str, *, even_if_acted: bool, as_json
     if as_json:
         print(json.dumps(task, indent=2, ensure_ascii=False))
         return
-    print(f"{task['id']} is {task['status']}, in place of {identifier}")
+    chosen = f", a preview on {task['revision']}" if tables.is_preview(task) else ""
+    print(f"{task['id']} is {task['status']}, in place of {identifier}{chosen}")
 
 
 # ----------------------------------------------------------------------------------- the calls

@@ -24,12 +24,12 @@ def rows(items: Sequence[Task], now: datetime, *, wide: bool) -> list[Row]:
         now: by which their age is told.
         wide: with the message of each.
     """
-    tenants = any("tenant" in task for task in items)
-    head = ["ID", "AGE", "STATUS", "REASON", "REVISION", "USER"]
+    tenants, previews = any("tenant" in task for task in items), any(map(is_preview, items))
+    head = ["ID", "AGE", "STATUS", "REASON", "REVISION", "USER", *["PREVIEW"] * previews]
     found: list[Row] = [head + ["TENANT"] * tenants + ["MESSAGE"] * wide]
     for task in items:
         row = [task["id"], age(task["createdAt"], now), task["status"], task["outcome"]["reason"]]
-        row += [task["revision"], task["user"]]
+        row += [task["revision"], task["user"], *["yes" * is_preview(task)] * previews]
         row += [task.get("tenant", "")] * tenants + [task["outcome"]["message"]] * wide
         found.append(row)
     return found
@@ -38,10 +38,11 @@ def rows(items: Sequence[Task], now: datetime, *, wide: bool) -> list[Row]:
 def counted(items: Sequence[Task], by: str) -> list[Row]:
     """A head and a row for each value of a field: those with most failed tasks first, then with most.
 
-    A row says how many tasks, how many of them failed, of how many users, and the newest one's
-    message, of a failed one where there is any.
+    A row says how many tasks, how many of them failed, of how many users, where there are any how many were
+    previews, and the newest one's message, of a failed one where there is any.
     """
-    head = [by.upper(), "TASKS", "FAILED", "USERS", "NEWEST", "MESSAGE"]
+    previews = any(map(is_preview, items))
+    head = [by.upper(), "TASKS", "FAILED", "USERS", *["PREVIEWS"] * previews, "NEWEST", "MESSAGE"]
     groups = [
         (value, list(group))
         for value, group in groupby(
@@ -49,18 +50,24 @@ def counted(items: Sequence[Task], by: str) -> list[Row]:
         )
     ]
     groups.sort(key=lambda pair: (-len(_failed(pair[1])), -len(pair[1])))
-    return [head, *(_count(value, group) for value, group in groups)]
+    return [head, *(_count(value, group, previews=previews) for value, group in groups)]
+
+
+def is_preview(task: Task) -> bool:
+    """Whether a person has chosen its revision."""
+    return bool(task.get("preview"))
 
 
 def _failed(group: Sequence[Task]) -> list[Task]:
     return [task for task in group if task["status"] not in _NOT_SO_BAD]
 
 
-def _count(value: str, group: Sequence[Task]) -> Row:
+def _count(value: str, group: Sequence[Task], *, previews: bool) -> Row:
     failed = _failed(group)
     newest = (failed or group)[0]
     users = {task["user"] for task in group if task["user"]}
     figures = [str(len(group)), str(len(failed)), str(len(users))]
+    figures += [str(sum(map(is_preview, group)))] * previews
     return [value, *figures, newest["id"], newest["outcome"]["message"]]
 
 
@@ -89,7 +96,7 @@ def described(task: Task) -> Iterator[str]:
     told = {
         "id": task["id"],
         "agent": f"{task['namespace']}/{task['agent']}",
-        "revision": task["revision"],
+        "revision": task["revision"] + (", a preview" if is_preview(task) else ""),
         "user": task["user"],
         "session": task["session"],
         "status": task["status"],

@@ -117,15 +117,33 @@ async def test_a_session_for_several_users_is_begun_by_no_preview(agent, client)
     assert "sharedSession does not go with revision" in refused.json()["detail"]
 
 
-async def test_the_terminal_chooses_and_says_who_answers(agent, shared):
+async def penstock(agent, shared, *words):
+    """The terminal of who may preview."""
     where = ("-n", agent.key.namespace, "--gateway", shared.url, "--token", "ann-previews")
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "penstock_cli", "run", agent.key.name, "x"),
-        *("--revision", "2.0", *where),
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "penstock_cli", *words, *where),
         env={k: v for k, v in os.environ.items() if k[:9] != "PENSTOCK_"},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
+
+
+async def test_the_terminal_says_which_of_the_tasks_are_previews(agent, client, shared):
+    chosen = (await preview(client, agent)).json()["id"]
+    await agent.finish(await claimed(agent))
+    ordinary = (await client.post(agent.tasks, json={"input": "x"}, headers=ANN)).json()["id"]
+    _, said, _ = await ended(await penstock(agent, shared, "tasks", "list", agent.key.name))
+    head, *rows = [line.split() for line in said.splitlines()]
+    marks = {row[0]: row[head.index("PREVIEW")] for row in rows}
+    assert marks == {chosen: "yes", ordinary: "-"}
+    _, said, _ = await ended(await penstock(agent, shared, "tasks", "get", chosen))
+    assert f"{agent.key.name}-{CANARY}, a preview" in said
+    _, said, _ = await ended(await penstock(agent, shared, "tasks", "retry", chosen))
+    assert said.endswith(f"in place of {chosen}, a preview on {agent.key.name}-{CANARY}\n")
+
+
+async def test_the_terminal_chooses_and_says_who_answers(agent, shared):
+    process = await penstock(agent, shared, "run", agent.key.name, "x", "--revision", "2.0")
     async with asyncio.timeout(60):
         while not (claims := await agent.store.claims.take(agent.key, CANARY, "worker", 1)):
             await agent.store.queue.wait_for_work(agent.key, CANARY, 0.2)

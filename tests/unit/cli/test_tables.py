@@ -49,6 +49,20 @@ def test_the_tenant_is_a_column_where_those_of_all_are_listed_and_what_is_empty_
     ]
 
 
+def test_a_preview_is_marked_wherever_tasks_are_shown():
+    items = [item("a", preview=True), item("b"), item("c", user="bob")]
+    assert tables.rows(items[1:], NOW, wide=True)[0] == [
+        *("ID", "AGE", "STATUS", "REASON", "REVISION", "USER", "MESSAGE")
+    ]
+    head, *rows = tables.rows(items, NOW, wide=True)
+    assert [dict(zip(head, row, strict=True))["PREVIEW"] for row in rows] == ["yes", "", ""]
+    head, *rows = tables.counted(items, "user")
+    assert [dict(zip(head, row, strict=True))["PREVIEWS"] for row in rows] == ["1", "0"]
+    assert "PREVIEWS" not in tables.counted(items[1:], "user")[0]
+    shown = ["support-1a2b3c4d, a preview" in "\n".join(tables.described(one)) for one in items]
+    assert shown == [True, False, False]
+
+
 def test_tasks_are_counted_by_a_field_those_first_where_most_have_failed():
     items = [
         item("d", "Succeeded", "", "ana", ""),
