@@ -18,6 +18,7 @@ from penstock_operator.reconcile import (
     lifting,
     manifests,
     mentioned,
+    newest,
     podwords,
     remembered,
     runtimes,
@@ -25,14 +26,13 @@ from penstock_operator.reconcile import (
     waiting,
 )
 from penstock_operator.reconcile.access import Word
-from penstock_operator.reconcile.course import Course, rejection_in_force, targets, verdict_on
+from penstock_operator.reconcile.course import Course, targets, verdict_on
 from penstock_operator.reconcile.stock import Stock
 from penstock_operator.reconcile.workforce import Crew
 from penstock_operator.reconcile.world import World
 from penstock_operator.tenancy.prices import UNREADABLE
 
 _CLIMBS: Final = "FirstRevisionClimbs"
-_QUIET = "the template changed; it is cut once it has been quiet for a moment"
 
 
 def agent_status(
@@ -136,7 +136,7 @@ def _waiting(world: World, crews: tuple[Crew, ...]) -> int:
 def _conditions(
     world: World, stock: Stock, course: Course, crews: tuple[Crew, ...], tampered: tuple[str, ...]
 ) -> tuple[Condition, ...]:
-    true, reason, message = _ready(world, stock, course)
+    ready, up_to_date = _ready(world, stock, course), newest.up_to_date(world, stock, course)
     refused = asked.refusal(world, _last_request(world, course))
     stalled = _stalled(world, stock, course)
     current = world.status.conditions
@@ -144,10 +144,11 @@ def _conditions(
         ConditionType.ACCEPTED: _accepted(world, stock),
         ConditionType.REFERENCES_RESOLVED: _references(world, stock),
         ConditionType.CREDENTIALS_VALID: access.credentials(world, stock, course),
-        ConditionType.UP_TO_DATE: _up_to_date(world, stock, course),
-        ConditionType.RECONCILING: _reconciling(stock, course, crews, stalled),
+        ConditionType.UP_TO_DATE: up_to_date,
+        ConditionType.RECONCILING: _reconciling(stock, course, crews, stalled)
+        or newest.settled(ready, up_to_date),
         ConditionType.STALLED: stalled,
-        ConditionType.READY: (true, reason, f"{refused}{message}"),
+        ConditionType.READY: (*ready[:2], f"{refused}{ready[2]}{newest.behind(ready, up_to_date)}"),
     }
     when_true: dict[ConditionType, Word] = {
         ConditionType.ROLLOUT_MISSING: (course.frozen, "NoAgentRollout", waiting.frozen(stock)),
@@ -226,34 +227,6 @@ def _slept_since(world: World, revision: str, pods: Pods) -> bool:
     """Whether its workers were there, found everything, and were scaled away."""
     same = world.status.latest_revision == revision and not pods.wanted
     return same and condition.is_true(world.status.conditions, ConditionType.REFERENCES_RESOLVED)
-
-
-def _up_to_date(world: World, stock: Stock, course: Course) -> Word:
-    latest = stock.get(stock.latest)
-    if stock.problem:
-        return False, stock.problem[0], stock.problem[1]
-    if stock.settling:
-        return False, "Settling", _QUIET
-    if latest is None:
-        return False, "NoRevision", "no revision has been cut yet"
-    if stock.latest == course.split.stable:
-        return _serves(world, course)
-    if verdict := rejection_in_force(course, latest):
-        return False, "CandidateRejected", f"{stock.latest} was rejected: {verdict.message}"
-    if course.frozen:
-        return False, "RolloutMissing", f"{stock.latest} waits for an AgentRollout"
-    if course.split.canary:
-        return False, "CandidateInProgress", f"{stock.latest} serves {course.given}"
-    words = world.pods.get(stock.latest, Pods()).message
-    why = f": {words}" if words else ""
-    return False, "WaitingForPods", f"{stock.latest} is released once its workers are ready{why}"
-
-
-def _serves(world: World, course: Course) -> Word:
-    """Whether tasks go to stable already, as far as Redis says anything."""
-    if world.look and world.look.stable_of(world.uid) != names.hash_of(course.split.stable):
-        return False, "NoRoute", f"{course.split.stable} serves as soon as its route is in force"
-    return True, "Stable", f"{course.split.stable} serves"
 
 
 def _ready(world: World, stock: Stock, course: Course) -> Word:
@@ -348,11 +321,14 @@ def _stalled(world: World, stock: Stock, course: Course) -> Word:
     return False, "Progressing", "nothing waits for a person"
 
 
-def _reconciling(stock: Stock, course: Course, crews: tuple[Crew, ...], stalled: Word) -> Word:
+def _reconciling(
+    stock: Stock, course: Course, crews: tuple[Crew, ...], stalled: Word
+) -> Word | None:
+    """What the operator is at work on, or that only a person is; None where it is settled."""
     if stalled[0]:
         return False, "Stalled", stalled[2]
     if stock.settling:
-        return True, "Settling", _QUIET
+        return True, "Settling", newest.QUIET
     if course.decision.goal:
         return (
             True,
@@ -371,7 +347,7 @@ def _reconciling(stock: Stock, course: Course, crews: tuple[Crew, ...], stalled:
     ]
     if behind:
         return True, "CreatingChildren", "the revision's objects are being created"
-    return False, "Settled", "what is declared is what runs"
+    return None
 
 
 def _releasing(stock: Stock, course: Course) -> bool:

@@ -43,8 +43,15 @@ def mend(world: World, stock: Stock, course: Course) -> Why | None:
 
 
 def decision(world: World, stock: Stock, course: Course) -> Why | None:
-    """What a person has stopped, or is asked for; None where nobody is."""
-    return next((why for check in _DECIDED if (why := check(world, stock, course))), None)
+    """What a person has stopped, or is asked for; None where nobody is.
+
+    Calls that wait are told beside all else: the one may stand for weeks, and the other has a deadline.
+    """
+    found = next((why for check in _DECIDED if (why := check(world, stock, course))), None)
+    calls = _calls_wait(world)
+    if calls is None or found is None:
+        return calls or found
+    return found[0], f"{calls[1]}; {found[1]}"
 
 
 # ------------------------------------------------------------------------------ to be mended
@@ -250,6 +257,17 @@ def _rollout_waits(_world: World, _stock: Stock, course: Course) -> Why | None:
         return None
     progressing = condition.find(status.conditions, ConditionType.PROGRESSING)
     return status.waiting, progressing.message if progressing else "its AgentRollout says for what"
+
+
+def _calls_wait(world: World) -> Why | None:
+    """Calls of tools that a person must approve; not how many, which changes with each of them."""
+    if world.look is None or not world.look.parked:
+        return None
+    where = commands.place(world.name, namespace_of(world.agent))
+    return (
+        "WaitingForApproval",
+        f"calls wait for a person's decision (penstock escalations list {where})",
+    )
 
 
 _MENDS: Final[tuple[Check, ...]] = (

@@ -102,6 +102,13 @@ def suspended() -> dict[str, Any]:
     return told(serving_world(worlds.agent(V1, suspended=True)))
 
 
+def calls_wait() -> dict[str, Any]:
+    """Two calls of tools wait for who approves them."""
+    world = serving_world()
+    assert world.look is not None
+    return told(replace(world, look=replace(world.look, parked=2, lapses_in_ms=60_000)))
+
+
 def scaled_to_zero() -> dict[str, Any]:
     pods = {worlds.cut(V1).name: Pods(0, 0)}
     return told(serving_world(worlds.agent(V1, scaling={"replicas": 0}), ready_for=(), pods=pods))
@@ -205,6 +212,7 @@ CASES = {
     ),
     "serving": (lambda: told(serving_world()), "Healthy"),
     "asleep": (asleep, "Healthy"),
+    "calls_wait": (calls_wait, "Healthy"),
     "canary": (lambda: told(trying_v2()), "Healthy"),
     "rolled_back": (rolled_back, "Healthy"),
     "suspended": (suspended, "Suspended"),

@@ -161,6 +161,30 @@ def test_a_persons_brake_is_told_with_the_command_that_takes_it_back(spec, reaso
     assert command in said["Stalled"].message
 
 
+def calls_wait(made):
+    return replace(made, look=replace(made.look, parked=3))
+
+
+def test_calls_that_wait_for_a_person_are_told_with_their_command_and_stall_nothing():
+    quiet = {"records": (record(V1, promoted=1),), "projected_for": (V1,), "ready_for": (V1,)}
+    said = conditions(calls_wait(world(**quiet, status=serving(V1), route_version=3)))
+    assert (said["Stalled"].status, said["Stalled"].reason) == ("False", "WaitingForApproval")
+    assert said["Stalled"].message == (
+        "calls wait for a person's decision (penstock escalations list support -n acme)"
+    )
+    assert (said["Ready"].status, said["Reconciling"].status) == ("True", "False")
+
+
+def test_they_are_told_beside_another_decision_and_not_beside_what_must_be_mended():
+    off = world(worlds.agent(V1, suspended=True), **RELEASING | {"records": (record(V1),)})
+    said = conditions(calls_wait(off))["Stalled"]
+    assert (said.status, said.reason) == ("False", "Suspended")
+    assert "penstock escalations list support -n acme" in said.message
+    assert '"suspended":false' in said.message
+    broken = conditions(calls_wait(releasing(QUOTA, worlds.later(-3600))))["Stalled"]
+    assert (broken.status, "escalations" in broken.message) == ("True", False)
+
+
 def test_nothing_waits_for_a_person_is_said_only_where_it_is_true():
     quiet = {"records": (record(V1, promoted=1),), "projected_for": (V1,), "ready_for": (V1,)}
     said = conditions(world(**quiet, status=serving(V1)))["Stalled"]
