@@ -83,6 +83,15 @@ class GivenRing(Block):
     ]
 
 
+DIGEST_DIGITS: Final = 16
+#: In the status of an AgentRollout.
+RingsRefused = Annotated[
+    str,
+    Field(
+        max_length=DIGEST_DIGITS,
+        description="Who is declared in a ring and is not given this canary, as a digest: it is told once.",
+    ),
+]
 GivenRings = Annotated[
     tuple[GivenRing, ...],
     MapList("name"),

@@ -25,7 +25,7 @@ from penstock.api.fields import (
 )
 from penstock.api.interruptions import Delay, Halt, StableBrake, StuckQueue, Suspension
 from penstock.api.requested import LastRequest, SetpointSeen
-from penstock.api.rings import GivenRings
+from penstock.api.rings import GivenRings, RingsRefused
 from penstock.api.strategy import Strategy
 from penstock.traffic import Split, Unit
 
@@ -159,6 +159,7 @@ class AgentRolloutStatus(Block):
         Stage.DONE
     )
     rings: GivenRings = ()
+    rings_refused: RingsRefused = ""
     current_step_index: Annotated[
         int, Field(ge=0, le=16, description="Index of the step, from 0.")
     ] = 0

@@ -88,7 +88,7 @@ def decide(situation: Situation) -> Decision:
     wait = _still(wait, numbered, facts)
     entries, head = record.entries(taken, facts)
     facts = facts.but(decisions=head)
-    facts = facts.but(effects=aftermath.seen(facts, before))
+    facts = facts.but(effects=aftermath.seen(facts, before), rings_refused=ringing.refused(facts))
     facts = facts.but(delay=deadline.delay(facts, wait.reason), alarms=alarms.seen(facts, before))
     message, said = _steady(before, facts.status, wait.said(facts))
     facts = facts.but(waiting_message=message)

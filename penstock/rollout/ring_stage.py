@@ -89,6 +89,17 @@ def left_out(facts: Facts) -> dict[str, int]:
     return {name: count for name, count in found.items() if count}
 
 
+def refused(facts: Facts) -> frozenset[str]:
+    """The members of declared rings who came too late for this canary, or for whom there is no room."""
+    late, kept = too_late(facts), {ring.name: ring.members for ring in facts.status.rings}
+    found: set[str] = set()
+    for ring in _declared(facts):
+        given = kept.get(ring.name, "") if ring.name in late else _members(facts, ring, kept)
+        if ring.name in late or (facts.in_rings and ring.name in kept):
+            found.update({*rings.each(_together(facts, ring, kept))} - {*rings.each(given)})
+    return frozenset(found)
+
+
 def opened(facts: Facts, ring: Ring) -> tuple[GivenRing, ...]:
     """The rings of the status with one more, or with the members that it has now; nobody is taken out of any."""
     kept = facts.status.rings

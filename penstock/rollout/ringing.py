@@ -1,9 +1,11 @@
 """How the users of a ring are given the canary, and how its hold begins anew."""
 
+import hashlib
 from typing import Any
 
 from penstock.api import condition
 from penstock.api.reasons import EventReason
+from penstock.api.rings import DIGEST_DIGITS
 from penstock.api.rollout import AgentRolloutStatus, Source, Stage
 from penstock.rollout import moves, numbers, ring_stage
 from penstock.rollout.changes import Change, answered, compared, fresh_ring, share, updated
@@ -54,9 +56,17 @@ def work_percent(facts: Facts) -> int | None:
     return max(kept or 0, found or 0)
 
 
+def refused(facts: Facts) -> str:
+    """Who is declared in a ring and is not given the canary, so that others are told from them; empty for nobody."""
+    found = ring_stage.refused(facts)
+    text = ",".join((facts.canary, *sorted(found)))
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_DIGITS] if found else ""
+
+
 def told(facts: Facts, before: AgentRolloutStatus) -> tuple[Happening, ...]:
-    """Who is declared in a ring and is not given the canary: told at an edit."""
-    if before.observed_generation == facts.situation.generation:
+    """Who is declared in a ring and is not given the canary: told at the edit by which it is somebody else."""
+    edited = before.observed_generation != facts.situation.generation
+    if not edited or facts.status.rings_refused == before.rings_refused:
         return ()
     late = ring_stage.too_late(facts)
     said = [ringed.too_late(facts, late)] if late else []

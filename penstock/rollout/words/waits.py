@@ -15,7 +15,7 @@ from penstock.rollout.comparing import windows_only_suspend
 from penstock.rollout.facts import COMPARABLE_PERCENT, Facts
 from penstock.rollout.requests import Verb
 from penstock.rollout.situation import Pods
-from penstock.rollout.words import alone, ringed, watching
+from penstock.rollout.words import alone, ringed, verdicts, watching
 from penstock.traffic import Arm
 
 #: Waits whose sentence has numbers that run.
@@ -134,9 +134,10 @@ def awaits_pods(facts: Facts) -> str:
 
 def awaits_comparison(facts: Facts) -> str:
     """A canary that could not be compared comes back when stable is seen to be well."""
+    most = "" if facts.in_rings else "at most "
     return (
-        f"Stable serves everybody; {facts.canary} comes back, to at most "
-        f"{COMPARABLE_PERCENT} %, when stable has kept its limits in {FEWEST_STABLE} tasks."
+        f"Stable serves everybody; {facts.canary} comes back, to {most}"
+        f"{verdicts.back_at(facts, COMPARABLE_PERCENT)}, when stable has kept its limits in {FEWEST_STABLE} tasks."
     )
 
 
@@ -188,7 +189,7 @@ def awaits_stable(facts: Facts) -> str:
     """A shared incident ends by itself."""
     return (
         f"Stable serves everybody; {facts.canary} comes back to "
-        f"{facts.status.held_percent or 0} % when stable is within its limits again."
+        f"{verdicts.back_at(facts, facts.status.held_percent or 0)} when stable is within its limits again."
     )
 
 

@@ -110,6 +110,39 @@ def test_who_comes_into_a_ring_after_the_stage_is_told_to_come_too_late():
     assert "Ring staff counts from the next canary" in world.told[0].message
 
 
+def told_of_rings(world):
+    return [one.message for one in world.told if one.reason == "RingNotGiven"]
+
+
+def test_who_comes_too_late_is_told_again_only_when_it_is_somebody_else():
+    late = {**STAFF, "users": ["u1", "u3"]}
+    world = declare(in_ring(STAFF).after(61).decide(), late).decide()
+    assert len(told_of_rings(world)) == 1
+    assert told_of_rings(declare(world.after(5), {**late, "holdSeconds": 90}).decide()) == []
+    assert told_of_rings(declare(world.after(5), {**late, "users": ["u1", "u4"]}).decide()) != []
+    assert told_of_rings(declare(world.after(5), STAFF).decide()) == []
+
+
+def test_who_comes_past_the_bound_is_told_again_only_when_it_is_somebody_else():
+    world = grown_twice().decide()
+    assert len(told_of_rings(world)) == 1
+    users = [f"c{user}" for user in range(500)]
+    same = {**STAFF, "users": users, "holdSeconds": 90}
+    assert told_of_rings(declare(world.after(5), same, FRIENDS).decide()) == []
+    more = {**STAFF, "users": [*users[1:], "d"]}
+    assert told_of_rings(declare(world.after(5), more, FRIENDS).decide()) != []
+
+
+def test_a_ring_that_is_off_is_told_to_come_back_to_its_ring():
+    outage = Tally(tasks=60, errors=40)
+    for stable in (outage, NONE):
+        world = in_ring().measure(outage, stable).after(5).decide()
+        assert world.source == "Suspended"
+        said = world.message("Ready")
+        assert "ring staff" in said.split("comes back")[1], said
+        assert " %" not in said.split("comes back")[1], said
+
+
 def staffed(world):
     return capacity.percent_to_staff(world.status, world.situation.spec, world.situation.now)
 
