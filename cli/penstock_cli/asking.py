@@ -26,6 +26,11 @@ class Question:
     session: str = ""
     revision: str = ""
 
+    @property
+    def begins_there(self) -> bool:
+        """Whether its session is on the chosen revision from now on."""
+        return bool(self.revision and self.session)
+
     def following(self, namespace: str) -> gateway.Following:
         """The task of this question to an agent of the namespace, none of it done yet.
 
@@ -61,6 +66,10 @@ def ask(place: options.Place, question: Question, wait_seconds: float, *, as_jso
         print(task["output"])
     elif not wait_seconds:
         print(task["id"])
+    if question.begins_there and task["status"] != "Cancelled":  # its revision may be taken off
+        stays = f"session {question.session} is on {task['revision']}"
+        then = "what follows in it goes there too, also without --revision, as ordinary tasks"
+        print(f"penstock: {stays}: {then}", file=sys.stderr)
     if failure := _failure(task):
         raise failure
 

@@ -142,8 +142,10 @@ async def test_the_terminal_says_which_of_the_tasks_are_previews(agent, client, 
     assert said.endswith(f"in place of {chosen}, a preview on {agent.key.name}-{CANARY}\n")
 
 
-async def test_the_terminal_chooses_and_says_who_answers(agent, shared):
-    process = await penstock(agent, shared, "run", agent.key.name, "x", "--revision", "2.0")
+@pytest.mark.parametrize("session", ["", "s-1"])
+async def test_the_terminal_chooses_and_says_who_answers_and_goes_on(agent, shared, session):
+    chosen = ("--revision", "2.0", *(("--session", session) if session else ()))
+    process = await penstock(agent, shared, "run", agent.key.name, "x", *chosen)
     async with asyncio.timeout(60):
         while not (claims := await agent.store.claims.take(agent.key, CANARY, "worker", 1)):
             await agent.store.queue.wait_for_work(agent.key, CANARY, 0.2)
@@ -151,3 +153,7 @@ async def test_the_terminal_chooses_and_says_who_answers(agent, shared):
     code, said, told = await ended(process)
     assert (code, said) == (0, "Here is the new one.\n")
     assert f"{agent.key.name}-{CANARY}, a preview" in told
+    goes_on = (
+        f"penstock: session s-1 is on {agent.key.name}-{CANARY}: what follows in it goes there"
+    )
+    assert (goes_on in told) == bool(session)
