@@ -267,9 +267,8 @@ def _rollout_statuses(
 def _route(world: World, course: Course, crews: tuple[Crew, ...]) -> Route | None:
     """The route as decided; None while there is none to write, or while Redis is away.
 
-    A stable revision whose record is lost is routed to all the same: its workers still serve, and
-    taking a canary off must not depend on it. A first revision that climbs is routed to without one. Where nobody
-    can serve, that is in the route.
+    A stable revision whose record is lost is routed to all the same: its workers still serve, and taking a
+    canary off must not depend on it. A first revision that climbs needs none. Where nobody can serve, the route says it.
     """
     if world.look is None:
         return None
