@@ -38,36 +38,37 @@ class Drawn:
 
 
 class Draws:
-    """The newest route version's tasks by arm and bucket, in spans that begin at fixed moments.
+    """Tasks by arm and bucket of the newest route version of a span; spans begin at fixed moments.
 
-    A restart that reads as far back as a span is long counts the same.
+    A restart that reads as far back as a span is long counts the same: nothing of a span before it is known.
     """
 
     def __init__(self, span_ms: int) -> None:
         """Spans of so many ms."""
         self._span_ms = span_ms
-        self._span = self._version = 0
+        self._newest = (0, 0)  # span, and route version
         self._tasks: dict[Arm, Counter[int]] = {arm: Counter() for arm in Arm}
 
     def route(self, arm: Arm, bucket: int, begin_version: int, at_ms: int) -> None:
         """A task was routed, of a session that began under that version."""
-        if begin_version < self._version:
+        at = at_ms // self._span_ms, begin_version
+        if at < self._newest:
             return
-        span = at_ms // self._span_ms
-        if (begin_version, span) != (self._version, self._span):
-            self._version, self._span = begin_version, span
+        if at > self._newest:
+            self._newest = at
             self._tasks = {arm: Counter() for arm in Arm}
         self._tasks[arm][bucket] += 1
 
     def seen(self, now_ms: int) -> Drawn:
         """What came in the span of a moment."""
-        if now_ms // self._span_ms != self._span:
+        span, version = self._newest
+        if now_ms // self._span_ms != span:
             return Drawn()
         sides = {
             arm: Side(found.total(), sum(count * count for count in found.values()))
             for arm, found in self._tasks.items()
         }
-        return Drawn(self._version, sides)
+        return Drawn(version, sides)
 
 
 def worth(drawn: Drawn, percent: int) -> float:

@@ -80,6 +80,15 @@ def test_a_span_begins_at_a_fixed_moment_and_forgets():
     assert draws.seen(SPAN).arm(Arm.CANARY).tasks == 1
 
 
+def test_what_was_routed_in_spans_before_decides_nothing_in_this_one():
+    """A restart reads this span alone."""
+    draws = Draws(SPAN)
+    draws.route(Arm.CANARY, 7, 3, SPAN - 1)
+    draws.route(Arm.STABLE, 8, 2, SPAN)
+    assert draws.seen(SPAN).version == 2
+    assert draws.seen(SPAN).arm(Arm.STABLE) == (1, 1)
+
+
 def test_tasks_of_one_user_are_worth_one():
     one = Drawn(1, {Arm.CANARY: Side(100, 10_000), Arm.STABLE: Side(100, 100)})
     assert drawn.worth(one, 50) > 40
