@@ -8,9 +8,9 @@ MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 FAST_TESTS := $(wildcard tests/fundamentals tests/unit tests/properties)
-# Each test process has an environment of its own; a file's tests stay together, in the order of tests/conftest.py.
+# Each test process has an environment of its own; a file's tests stay together.
 TEST_PROCESSES ?= 2
-PYTEST := $(BIN)/python -m pytest --numprocesses=$(TEST_PROCESSES) --dist=loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest --numprocesses=$(TEST_PROCESSES) --dist=loadfile
 PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11
 
 ##@ Start here

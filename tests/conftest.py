@@ -71,22 +71,7 @@ def leaving_no_task(test):
     return checked
 
 
-def patience(item):
-    """How many seconds the test is given, where that is more than all others have; else 0."""
-    mark = item.get_closest_marker("timeout")
-    return mark.args[0] if mark else 0
-
-
-def longest_files_first(items):
-    """Files in the order of their longest test: at the end no process waits for minutes for another."""
-    longest = {}
-    for item in items:
-        longest[item.path] = max(longest.get(item.path, 0), patience(item))
-    items.sort(key=lambda item: -longest[item.path])
-
-
 def pytest_collection_modifyitems(items):
-    longest_files_first(items)
     for item in items:
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
             item.obj = leaving_no_task(item.obj)
