@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from itertools import groupby
 from typing import Any, Final
 from urllib.parse import quote
@@ -136,7 +137,7 @@ def together(documents: Iterable[Document]) -> Document:
             _add(found.setdefault(key, _begun(whose["namespace"], one)), whose["agent"], one)
         silent += [{**whose, "revision": revision} for revision in document["silent"]]
         former += [{**whose, **one} for one in document["former"] or ()]
-        if float(document["unattributedTodayUSD"] or 0):
+        if Decimal(document["unattributedTodayUSD"] or 0):
             cost = {"todayUSD": document["unattributedTodayUSD"], "monthUSD": None}
             former.append({**whose, "model": None, **cost})
     return {
@@ -160,12 +161,12 @@ def _add(model: Document, agent: str, one: Document) -> None:
     if one["spend"]:
         before = model["spend"] or {}
         model["spend"] = {
-            name: f"{float(before.get(name, 0)) + float(cost):.6f}"
+            name: f"{Decimal(before.get(name, 0)) + Decimal(cost):.6f}"
             for name, cost in one["spend"].items()
         }
 
 
-def _order(model: Document) -> tuple[int, float, str, str, str]:
+def _order(model: Document) -> tuple[int, Decimal, str, str, str]:
     rank = ("Open", "HalfOpen", "Closed").index(model["breaker"]["state"])
-    cost = float(model["spend"]["monthUSD"]) if model["spend"] else 0.0
+    cost = Decimal(model["spend"]["monthUSD"]) if model["spend"] else Decimal()
     return rank, -cost, model["namespace"], model["model"], model["address"]
