@@ -196,6 +196,18 @@ def result_unknown(tool: str, given: Mapping[str, Any], why: str) -> Outcome:
     return Outcome(TaskStatus.ESCALATED, OutcomeReason.TOOL_ERROR, message)
 
 
+def worker_lost(tool: str, given: Mapping[str, Any], doubt: str) -> Outcome:
+    """The worker is gone that made an irreversible call, and what it did after it may be lost as well."""
+    unknown = result_unknown(tool, given, "the worker was lost meanwhile")
+    if not doubt:
+        return unknown
+    message = (
+        f"{unknown.message}; what else the task has done {doubt} is lost: "
+        "ask the services of its other calls too"
+    )
+    return replace(unknown, reason=OutcomeReason.PERSON, message=message, left_out=True)
+
+
 def expired(queue_seconds: int) -> Outcome:
     """It waited too long for a worker."""
     message = f"limits.queueSeconds is {queue_seconds}, no worker was free before"

@@ -318,7 +318,7 @@ def _tool(
     bounds: Limits, toolbox: Toolbox, run: Run, usage: Usage, call: ToolUse
 ) -> _ToolStep | End:
     if call.place in run.transcript.begun:
-        return End(endings.result_unknown(call.name, call.input, "the worker was lost meanwhile"))
+        return End(endings.worker_lost(call.name, call.input, run.doubt))
     if breach := limits.breach_before_tool(bounds, usage, run.transcript.times_asked(call)):
         repeats = breach.reason is OutcomeReason.LIMIT_IDENTICAL_ACTIONS
         return End(endings.repeated(breach, call.name, call.input) if repeats else breach)

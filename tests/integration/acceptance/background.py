@@ -35,6 +35,15 @@ def running() -> Iterator[Background]:
     try:
         yield Background(loop)
     finally:
+        asyncio.run_coroutine_threadsafe(_ended(), loop).result(60)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()
+
+
+async def _ended() -> None:
+    """Ends what still runs on the loop."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for each in others:
+        each.cancel()
+    await asyncio.gather(*others, return_exceptions=True)

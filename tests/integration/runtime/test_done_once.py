@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import subprocess
+import time
 from collections import Counter
 from dataclasses import dataclass
 
@@ -169,10 +170,10 @@ async def test_each_line_of_the_journal_has_one_effect_and_each_known_effect_one
     """Where Redis is lost with its newest second and with a worker, what that one did in it a person is asked for."""
 
     def breaks():
-        log = log_of(own_redis)
+        log, size = log_of(own_redis), sizes.ago(lost_seconds)
         own_redis.stop(signal.SIGKILL if lost_seconds else signal.SIGTERM)
         if lost_seconds:
-            log.write_bytes(log.read_bytes()[: sizes.of(lost_seconds)])
+            log.write_bytes(log.read_bytes()[:size])
         own_redis.start()
 
     async with Sizes(own_redis) as sizes:
@@ -206,14 +207,14 @@ class Sizes:
         self.server = server
         self.seen = []
 
-    def of(self, seconds):
-        now = self.seen[-1][0]
-        return next(size for at, size in reversed(self.seen) if at <= now - seconds)
+    def ago(self, seconds):
+        """What it was so long ago; where nobody looked at that moment, shortly after it."""
+        since = time.monotonic() - seconds
+        return next((size for at, size in self.seen if at >= since), self.seen[-1][1])
 
     async def _watch(self):
-        clock = asyncio.get_running_loop().time
         while True:
-            self.seen.append((clock(), log_of(self.server).stat().st_size))
+            self.seen.append((time.monotonic(), log_of(self.server).stat().st_size))
             await asyncio.sleep(0.05)
 
     async def __aenter__(self):

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import datetime
-import ssl
 import uuid
 
 import pytest
@@ -13,65 +10,20 @@ import pytest
 from penstock import errors, names
 from penstock.guard import unguarded
 from penstock_dev.controlplane import certificates
-from penstock_store import testing, users
+from penstock_store import users
 from penstock_store.store import Store
-from tests.integration.acceptance import background
+from tests.integration import redis_tls
 
 pytestmark = pytest.mark.redis
 AGENT = names.AgentKey("acme", "support")
 
 
 @pytest.fixture(scope="module")
-def authority():
-    return certificates.Authority.create(datetime.datetime.now(datetime.UTC))
-
-
-@contextlib.contextmanager
-def speaking_tls(folder):
-    """The system's server with TLS of its own; the port."""
-    port = testing.free_port()
-    options = (
-        "--tls-port", str(port), "--tls-auth-clients", "no",
-        "--tls-cert-file", str(folder / "redis.crt"), "--tls-key-file", str(folder / "redis.key"),
-        "--tls-ca-cert-file", str(folder / "ca.crt"),
-    )  # fmt: skip
-    with testing.redis_server(testing.system_server(), *options):
-        yield port
-
-
-@contextlib.contextmanager
-def behind_tls(folder):
-    """The bundled server, which is built without TLS, behind something that ends it; the port."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "redis.crt", folder / "redis.key")
-    with testing.redis_server(testing.bundled_server()) as plain, background.running() as loop:
-
-        async def relay(reader, writer):
-            there, back = await asyncio.open_connection("127.0.0.1", plain.port)
-            with contextlib.suppress(OSError):
-                await asyncio.gather(pump(reader, back), pump(there, writer))
-
-        server = loop.run(asyncio.start_server(relay, "127.0.0.1", 0, ssl=context))
-        yield server.sockets[0].getsockname()[1]
-        server.close()
-
-
-async def pump(reader, writer):
-    while content := await reader.read(65536):
-        writer.write(content)
-        await writer.drain()
-    writer.close()
-
-
-@pytest.fixture(scope="module")
-def secured(authority, tmp_path_factory):
+def secured(tmp_path_factory):
     """A server's address, and a folder with the file of its authority."""
     folder = tmp_path_factory.mktemp("tls")
-    authority.server(["localhost"], ["127.0.0.1"]).write(folder, "redis")
-    (folder / "ca.crt").write_bytes(authority.pair.certificate)
-    serve = speaking_tls if testing.system_server() else behind_tls
-    with serve(folder) as port:
-        yield f"rediss://127.0.0.1:{port}/0", folder
+    with redis_tls.running(folder) as url:
+        yield url, folder
 
 
 @pytest.fixture

@@ -108,6 +108,39 @@ async def test_an_irreversible_call_without_a_known_result_escalates(agent, run)
     )
 
 
+@pytest.mark.parametrize(
+    ("doubt", "reason", "left_out"),
+    [
+        ("", OutcomeReason.TOOL_ERROR, False),
+        ("between 10:00:01 and 10:00:02 UTC", OutcomeReason.PERSON, True),
+    ],
+)
+async def test_a_call_whose_worker_was_lost_is_not_made_again_and_what_redis_lost_after_it_is_told(
+    agent, run, doubt, reason, left_out
+):
+    async def lost(request):
+        await request.before_sending()
+        raise ConnectionAbortedError
+
+    notebook, tools = Notebook(), Tools()
+    tools.call = lost
+    with pytest.raises(ConnectionAbortedError):
+        await loop.run_task(
+            agent([scripted.tool_use(("c1", "cancel", A1), ("c2", "cancel", A1))], tools),
+            run,
+            notebook,
+        )
+    again = dataclasses.replace(notebook.saved[-1], doubt=doubt)
+    tools = Tools()
+    ended = await loop.run_task(agent([], tools), again, Notebook())
+    assert tools.calls == []
+    assert (ended.outcome.status, ended.outcome.reason) == (TaskStatus.ESCALATED, reason)
+    assert ended.outcome.left_out is left_out
+    assert "the worker was lost meanwhile" in ended.outcome.message
+    assert ("ask the services of its other calls too" in ended.outcome.message) is bool(doubt)
+    assert doubt in ended.outcome.message
+
+
 async def test_what_was_paid_is_kept_when_a_retried_call_is_put_down(agent, run):
     class Impatient(Notebook):
         async def interruptible(self, call):
