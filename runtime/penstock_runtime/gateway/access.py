@@ -113,6 +113,18 @@ class Access:
                 cluster = self.cluster
                 return cluster is not None and await cluster.allows(caller, Verb.SEE_ALL, agent)
 
+    async def reads_all(self, caller: Caller, agent: AgentKey) -> bool:
+        """Whether the caller reads what is of all tenants; else he reads what is of his own.
+
+        Raises:
+            Problem: agent-forbidden, he reads neither.
+            APIServerAway: only the API server knows, and it does not answer.
+        """
+        if await self.sees_all(caller, agent):
+            return True
+        await self.check(caller, Verb.READ, agent)
+        return False
+
 
 def _not_a_person(caller: StaticCaller) -> str:
     return (

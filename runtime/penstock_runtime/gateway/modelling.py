@@ -21,7 +21,6 @@ from penstock.money.endpoints import (
 from penstock.money.prices import usd
 from penstock.names import AgentKey
 from penstock_runtime.gateway import description, plain, routes, wire
-from penstock_runtime.gateway.identities import Verb
 from penstock_runtime.gateway.problems import Problem
 from penstock_runtime.gateway.state import Gateway
 from penstock_store import keys
@@ -34,7 +33,7 @@ router: Final = APIRouter(default_response_class=Response)
     operation_id="listModels",
     responses={
         200: description.answer("The models as they are now.", "ModelList"),
-        **description.refusals("agent-forbidden", "agent-not-found"),
+        **description.refusals("invalid-query", "agent-forbidden", "agent-not-found"),
     },
     openapi_extra=description.MODELS,
 )
@@ -48,13 +47,13 @@ async def read(request: Request) -> Response:
     caller = await gateway.access.authenticate(request)
     agent = AgentKey(request.path_params["namespace"], request.path_params["agent"])
     routes.check_name(agent)
-    sees_all = await gateway.access.sees_all(caller, agent)
-    if not sees_all:
-        await gateway.access.check(caller, Verb.READ, agent)
+    reads_all = await gateway.access.reads_all(caller, agent)
+    if request.query_params:
+        raise Problem("invalid-query", "There are no parameters.")
     found = await gateway.store.models.of(agent)
     if not found.revisions and await gateway.store.routes.knows_absent(agent):
         raise Problem("agent-not-found", f"There is no agent {agent}.")
-    content = plain.encoded(_document(agent, found, sees_all=sees_all))
+    content = plain.encoded(_document(agent, found, reads_all=reads_all))
     return Response(content, media_type="application/json")
 
 
@@ -63,14 +62,14 @@ async def read(request: Request) -> Response:
 _Place = tuple[str, str]  # address and name of a model
 
 
-def _document(agent: AgentKey, found: AgentModels, *, sees_all: bool) -> dict[str, Any]:
+def _document(agent: AgentKey, found: AgentModels, *, reads_all: bool) -> dict[str, Any]:
     """What is known of models in the shape of ``model_documents.ModelList``."""
     spend = {one.mark: one for one in found.spend}
     models = list(_models(agent, found))
     for one in models:
         known = spend.pop(keys.endpoint_mark(one["address"], one["model"]), None)
-        one["spend"] = _spend(known or ModelSpend("", "", 0, 0)) if sees_all else None
-        one["pools"] = one["pools"] if sees_all else None
+        one["spend"] = _spend(known or ModelSpend("", "", 0, 0)) if reads_all else None
+        one["pools"] = one["pools"] if reads_all else None
     former = [{"model": one.model, **_spend(one)} for one in spend.values()]
     return {
         "namespace": agent.namespace,
@@ -82,8 +81,8 @@ def _document(agent: AgentKey, found: AgentModels, *, sees_all: bool) -> dict[st
             for one in found.revisions
             if one.endpoints is None
         ],
-        "former": former if sees_all else None,
-        "unattributedTodayUSD": usd(found.unattributed) if sees_all else None,
+        "former": former if reads_all else None,
+        "unattributedTodayUSD": usd(found.unattributed) if reads_all else None,
     }
 
 

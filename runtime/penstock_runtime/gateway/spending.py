@@ -15,7 +15,6 @@ from penstock.money.ledger import Account, Lift, Limit, Spent, Unit, Window
 from penstock.money.prices import usd
 from penstock.names import AgentKey
 from penstock_runtime.gateway import bodies, description, plain, routes, wire
-from penstock_runtime.gateway.identities import Verb
 from penstock_runtime.gateway.problems import Problem
 from penstock_runtime.gateway.state import Gateway
 
@@ -43,12 +42,10 @@ async def read(request: Request) -> Response:
     caller = await gateway.access.authenticate(request)
     agent = AgentKey(request.path_params["namespace"], request.path_params["agent"])
     routes.check_name(agent)
-    sees_all = await gateway.access.sees_all(caller, agent)
-    if not sees_all:
-        await gateway.access.check(caller, Verb.READ, agent)
+    reads_all = await gateway.access.reads_all(caller, agent)
     user = _user(request.query_params.multi_items())
     account = await gateway.store.ledger.account(agent, tenant=caller.tenant, user=user)
-    content = plain.encoded(_document(agent, account, with_names=sees_all))
+    content = plain.encoded(_document(agent, account, with_names=reads_all))
     return Response(content, media_type="application/json")
 
 

@@ -51,10 +51,10 @@ async def read(shop):
     transport = httpx.ASGITransport(app.application(gateway))
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
 
-        async def carried_out(*verbs, agent=shop.agent):
+        async def carried_out(*verbs, agent=shop.agent, query=""):
             user = service_account("-".join(("looks", *verbs)))
             headers = reviewer.knows(jwt(user.username), user, *verbs, agent=str(agent))
-            path = f"/v1/namespaces/{agent.namespace}/agents/{agent.name}/models"
+            path = f"/v1/namespaces/{agent.namespace}/agents/{agent.name}/models{query}"
             return await client.get(path, headers=headers)
 
         yield carried_out
@@ -189,3 +189,8 @@ async def test_an_agent_that_is_not_there_is_not_found(shop, read):
     await shop.store.routes.set_index({})
     answer = await read("list", agent=AgentKey("test", "nobody"))
     assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (404, "agent-not-found")  # fmt: skip
+
+
+async def test_a_parameter_is_refused_because_there_is_none(shop, read):
+    answer = await read("list", query="?revision=v3")
+    assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (400, "invalid-query")
