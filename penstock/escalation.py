@@ -129,7 +129,7 @@ class Escalation:
     ``doubt``: in this span Redis lost what became of the call; it may have been approved and made.
     ``notes``: what each person has said, in order; ``note`` is that of the last one. ``remembers``: for which
     further calls of its session it may be approved; "" where the rules allow none, or it has no session.
-    ``remembered``: it was approved for them.
+    ``remembered``: it was approved for them. ``preview``: a person has chosen the task's revision.
     """
 
     id: str
@@ -162,6 +162,7 @@ class Escalation:
     notes: tuple[Note, ...] = ()
     remembers: str = ""
     remembered: bool = False
+    preview: bool = False
 
 
 def digest(tool: str, schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:

@@ -186,7 +186,9 @@ def _rows(items: list[Document]) -> Iterator[list[str]]:
     doubts = any(item["doubt"] for item in items)
     several = any(item["minApprovals"] > 1 for item in items)
     titles = ["ID", "TOOL", "ARGUMENTS", "DEADLINE", "USER", "AGENT"]
-    more = [*["TENANT"] * tenants, *["APPROVED"] * several, *["MADE-ALREADY"] * doubts]
+    previews = any(map(tables.is_preview, items))
+    more = [*["TENANT"] * tenants, *["PREVIEW"] * previews]
+    more += [*["APPROVED"] * several, *["MADE-ALREADY"] * doubts]
     yield [*titles, *more, "REASON"]
     for item in items:
         arguments = _shortened(json.dumps(item["arguments"], ensure_ascii=False))
@@ -194,6 +196,7 @@ def _rows(items: list[Document]) -> Iterator[list[str]]:
         doubt = "perhaps" if item["doubt"] else "no"
         more = [
             *[item.get("tenant", "")] * tenants,
+            *["yes" * tables.is_preview(item)] * previews,
             *[_approvals(item)] * several,
             *[doubt] * doubts,
         ]
@@ -214,7 +217,8 @@ def _described(found: Document) -> Iterator[str]:
         "id": found["id"],
         "task": found["taskId"],
         "agent": f"{found['namespace']}/{found['agent']}",
-        "revision": found["revision"],
+        "revision": found["revision"]
+        + (", a preview, whose calls are really made" if tables.is_preview(found) else ""),
         "status": found["status"],
         "tool": found["tool"],
         "arguments": found["arguments"],

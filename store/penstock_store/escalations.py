@@ -24,7 +24,7 @@ _SHOWN: Final = (
     "askedAt", "status", "task", "revision", "tenant", "user", "session", "submitter", "tool", "arguments",
     "digest", "why", "approvers", "minApprovals", "onTimeout", "deadline", "usage", "decidedAt", "notes",
     "approvedBy", "approving", "decidedBy", "note", "answer", "changed", "decidedRevision", "schema",
-    "proposed", "signIn", "memory", "remembered",
+    "proposed", "signIn", "memory", "remembered", "preview",
 )  # fmt: skip
 _WHOLE: Final = (*_SHOWN, "context")
 _LOST: Final = "lost"  # what a script says after the fields
@@ -250,6 +250,7 @@ def _escalation(agent: AgentKey, identifier: str, stored: Mapping[str, bytes | N
             doubt=codec.span(text[_LOST]),
             remembers=_remembers(text["memory"]) if text["session"] else "",
             remembered=text["remembered"] == "1",
+            preview=text["preview"] == "1",
         )
 
 

@@ -209,6 +209,7 @@ class EscalationItem(Document):
         str,
         Field(description="The revision that went on with it, where that is another one by then."),
     ]
+    preview: _Preview = False
     tenant: Annotated[
         str, Field(description="Whose it is; only for callers who see all tenants.")
     ] = ""

@@ -71,7 +71,8 @@ def _call(found: Escalation) -> str:
         "For the user": found.user,
         "In the session": found.session,
         "Submitted by": found.submitter,
-        "Revision": names.revision_name(found.agent.name, found.revision),
+        "Revision": names.revision_name(found.agent.name, found.revision)
+        + (", a preview, whose calls are really made" if found.preview else ""),
         "What the task has cost so far": f"{usd(found.usage.cost_micro_usd)} USD",
         "Time decides at": f"{wire.timestamp(found.deadline_ms)}: {found.on_timeout.value}",
         "Escalation": found.id,

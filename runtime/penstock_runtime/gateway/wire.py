@@ -99,7 +99,8 @@ def escalation_document(found: Escalation, *, tenant: bool, whole: bool = False)
         "remembered": found.remembered,
         "continuedOn": names.revision_name(agent.name, found.decided_revision) if moved else "",
     }
-    more = {"tenant": found.tenant} if tenant else {}
+    more: dict[str, Any] = {"preview": True} if found.preview else {}
+    more |= {"tenant": found.tenant} if tenant else {}
     if not whole:
         return document | more
     return document | more | {"conversation": _as_json(found.context, [])}

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from tests.integration.gateway.conftest import CANARY, STABLE
+from tests.integration.gateway.test_escalations import park
 from tests.integration.gateway.test_refusals import slug_of
 from tests.integration.gateway.test_terminal import ended
 
@@ -140,6 +141,24 @@ async def test_the_terminal_says_which_of_the_tasks_are_previews(agent, client, 
     assert f"{agent.key.name}-{CANARY}, a preview" in said
     _, said, _ = await ended(await penstock(agent, shared, "tasks", "retry", chosen))
     assert said.endswith(f"in place of {chosen}, a preview on {agent.key.name}-{CANARY}\n")
+
+
+async def test_who_decides_on_a_call_sees_that_a_preview_wants_it(agent, client, shared):
+    await preview(client, agent)
+    await park(agent, await claimed(agent))
+    await client.post(agent.tasks, json={"input": "x"})
+    await park(agent, await claimed(agent, STABLE))
+    path = {"namespace": agent.key.namespace, "agent": agent.key.name}
+    items = (await client.get("/v1/escalations", params=path, headers=ANN)).json()["items"]
+    marks = {item["revision"]: item.get("preview") for item in items}
+    assert marks == {f"{agent.key.name}-{CANARY}": True, f"{agent.key.name}-{STABLE}": None}
+    [chosen] = [item["id"] for item in items if "preview" in item]
+    _, said, _ = await ended(await penstock(agent, shared, "escalations", "list", agent.key.name))
+    head, *rows = [line.split() for line in said.splitlines()]
+    assert head.index("PREVIEW") == head.index("AGENT") + 1
+    assert {row[0] for row in rows if "yes" in row} == {chosen}
+    _, said, _ = await ended(await penstock(agent, shared, "escalations", "show", chosen))
+    assert f"{agent.key.name}-{CANARY}, a preview, whose calls are really made" in said
 
 
 @pytest.mark.parametrize("session", ["", "s-1"])

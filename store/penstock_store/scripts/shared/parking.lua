@@ -49,7 +49,7 @@ function parking.park(id, task, claim, usage, seconds, schema, asked, since)
   call("DEL", key)
   call("HSET", key, "task", id, "status", "Open", "askedAt", at, "deadline", ends, "revision", task.revision,
     "tenant", of_task[1] or "", "user", of_task[2] or "", "session", of_task[3] or "", "submitter", of_task[4] or "",
-    "usage", usage, "schema", redis.sha1hex(schema), unpack(asked))
+    "preview", task.preview, "usage", usage, "schema", redis.sha1hex(schema), unpack(asked))
   local schema_key = T .. ":schema:" .. redis.sha1hex(schema)
   call("HSET", schema_key, "json", schema)
   call("EXPIRE", schema_key, LONGEST_WAIT_SECONDS + DAY_SECONDS)

@@ -9,6 +9,9 @@ local UNDONE = T .. ":effects:undone"
 
 local function tail_of(id) return string.match(id, "[^.]+$") end
 
+-- <task>.<step>.<position> of the call that a task undoes; nil where it is none of this agent's.
+local function call_of(undoes) return string.match(undoes, "^[^.]+%.(.+)$") end
+
 -- Count a call with the revision that has wanted it.
 local function count(revision, before, state)
   local key = effect_sums_key(revision)
@@ -34,7 +37,7 @@ end
 
 -- The task tells of its call. What was done stays done.
 function undoing.told(id, said)
-  local name = string.match(said.compensates, "^[^.]+%.(.+)$")
+  local name = call_of(said.compensates)
   local before = name and undoing.known(name)
   if not name or string.match(before, "^Done ") then return end
   write(name, table.concat({said.state, tail_of(id), string.match(before, "(%d+)$") or 1}, " "))
@@ -45,7 +48,7 @@ end
 -- The task is over. Where it has told of no call there was none, or one of a tool that changes nothing, of which only the
 -- task's success tells.
 function undoing.ended(id, undoes, status)
-  local name = string.match(undoes, "^[^.]+%.(.+)$")
+  local name = call_of(undoes)
   local before = name and undoing.known(name) or ""
   local state, tail, attempt = string.match(before, "^(%a+) (%S+) (%d+)$")
   if state ~= "Asked" or tail ~= tail_of(id) then return end
