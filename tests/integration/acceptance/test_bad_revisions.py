@@ -17,6 +17,11 @@ from tests.integration.acceptance.traffic import by_revision
 
 #: So that work of a slow canary also queues.
 NARROW = {"worker": {"concurrency": 24}, "scaling": {"maxReplicas": 1}}
+#: So that no task that hangs is over before its revision is condemned, however slow the machine is.
+PATIENT = {
+    "model": {"name": "claude-haiku-5-5", "maxTokens": 256, "timeoutSeconds": 600},
+    "limits": {"wallSeconds": 600},
+}
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,7 @@ class Case:
     fake: dict[str, Any]
     step: int = 20
     by_hand: int | None = None
+    template: dict[str, Any] | None = None
 
     @property
     def shares(self) -> set[int]:
@@ -38,7 +44,7 @@ class Case:
 
     def agent(self, words: str, **fake: Any) -> dict[str, Any]:
         """The Agent; without `fake` a good one."""
-        return manifests.agent(words, name=self.name, spec=NARROW, **fake)
+        return manifests.agent(words, name=self.name, template=self.template, spec=NARROW, **fake)
 
     @property
     def bad(self) -> dict[str, Any]:
@@ -55,7 +61,7 @@ class Case:
 CASES = (
     Case("errors", "ErrorRateRegression", "errorRate", {"errorPercent": 30}),
     Case("slow", "LatencyRegression", "latencyMean", {"latencyMs": 15_000}),
-    Case("hanging", "LatencyRegression", "latencyMean", {"latencyMs": 59_000}),
+    Case("hanging", "LatencyRegression", "latencyMean", {"latencyMs": 500_000}, template=PATIENT),
     Case("refusing", "EscalationRateRegression", "escalationRate", {"refusalPercent": 40}),
     # Nobody is left on stable to compare with.
     Case("forced", "ErrorRateRegression", "errorRate", {"errorPercent": 30}, 1, by_hand=100),
