@@ -49,50 +49,97 @@ class Attempt:
         }
 
 
-def of(texts: Mapping[str, str], verdicts: Iterable[Verdict]) -> list[Attempt]:
+@dataclass(frozen=True)
+class _Entry:
+    """What of an entry tells of attempts; a field of another form is as good as none.
+
+    ``attempt`` is 0 where there is none.
+    """
+
+    move: str
+    at: str
+    attempt: int
+    says: Told
+    before: Told
+    after: Told
+
+    @property
+    def is_verdict(self) -> bool:
+        """Whether it says how an attempt ended."""
+        return self.says.get("result") in tuple(Result)
+
+    @property
+    def begins(self) -> bool:
+        """Whether an attempt begins with it: the ``Begin`` of the next canary ends that of the one it supersedes."""
+        return self.move in _BEGINNINGS and not self.is_verdict
+
+
+def of(texts: Mapping[str, str], verdicts: Iterable[Verdict], current: int = 0) -> list[Attempt]:
     """The attempts of a revision, the newest first. A revision that is applied again begins with 1 again.
 
     Args:
         texts: its record of decisions, as the ConfigMap has it; empty where there is none.
         verdicts: those on it that status and the revision's record keep, the oldest first.
+        current: which attempt it is in, while it is the canary; else 0.
     """
-    entries = [one.told for one in recorded.entries(texts) if "move" in one.told]
-    found = [_recorded(group) for group in _runs(entries)]
+    entries = [_read(one.told) for one in recorded.entries(texts) if "move" in one.told]
+    runs = _runs(entries)
+    found = [_recorded(run, current if run is runs[-1] else 0) for run in runs]
     for verdict in verdicts:
         _end(found, verdict)
     return sorted(found, key=lambda one: one.started or one.ended, reverse=True)
 
 
-def _runs(entries: Iterable[Told]) -> list[list[Told]]:
+def _read(told: Told) -> _Entry:
+    attempt = told.get("attempt")
+    return _Entry(
+        str(told["move"]),
+        str(told.get("at") or ""),
+        attempt if type(attempt) is int else 0,
+        _mapping(told.get("says")),
+        _mapping(told.get("before")),
+        _mapping(told.get("after")),
+    )
+
+
+def _mapping(said: Any) -> Told:
+    return said if isinstance(said, dict) else {}
+
+
+def _percent(place: Told) -> int | None:
+    said = place.get("percent")
+    return said if type(said) is int else None
+
+
+def _runs(entries: Iterable[_Entry]) -> list[list[_Entry]]:
     """The entries of each attempt: what begins one, and what follows."""
-    runs: list[list[Told]] = []
+    runs: list[list[_Entry]] = []
     for one in entries:
-        if one["move"] in _BEGINNINGS or not runs:
+        if one.begins or not runs:
             runs.append([])
         runs[-1].append(one)
     return runs
 
 
-def _recorded(entries: list[Told]) -> Attempt:
+def _recorded(entries: list[_Entry], current: int) -> Attempt:
     """What the entries on one attempt tell."""
     first, last = entries[0], entries[-1]
-    begun = first["move"] in _BEGINNINGS
+    # A Begin has the number of the canary before.
+    numbered = entries[1:] if first.begins and first.move == _BEGINNINGS[0] else entries
     known = Attempt(
-        int(entries[1 % len(entries)].get("attempt", 0)),  # a Begin has that of the canary before
-        str(first.get("at", "")) if begun else "",
+        next((one.attempt for one in numbered if one.attempt), current or 1),
+        first.at if first.begins else "",
         tuple(_places(entries)),
     )
-    says = last.get("says") or {}
-    is_verdict = says.get("result") in tuple(Result)
-    if not is_verdict and (last.get("after") or {}).get("stage") != Stage.DONE:
+    if not last.is_verdict and last.after.get("stage") != Stage.DONE:
         return known
     return replace(
         known,
-        ended=str(last.get("at", "")),
-        result=says["result"] if is_verdict else "",
-        reason=str(says.get("reason", "")),
-        message=str(says.get("message", "")),
-        percent=(last.get("before") or {}).get("percent"),
+        ended=last.at,
+        result=str(last.says["result"]) if last.is_verdict else "",
+        reason=str(last.says.get("reason") or ""),
+        message=str(last.says.get("message") or ""),
+        percent=_percent(last.before),
     )
 
 
@@ -115,12 +162,14 @@ def _end(found: list[Attempt], verdict: Verdict) -> None:
     found.append(ended)
 
 
-def _places(entries: Iterable[Told]) -> Iterator[Place]:
+def _places(entries: Iterable[_Entry]) -> Iterator[Place]:
     last = ""
     for one in entries:
-        label = _label(one.get("after") or {})
+        if one.move in _BEGINNINGS and one.is_verdict:
+            continue  # it tells where the next canary is
+        label = _label(one.after)
         if label and label != last:
-            yield Place(str(one.get("at", "")), label)
+            yield Place(one.at, label)
             last = label
 
 
@@ -131,6 +180,7 @@ def _label(place: Told) -> str:
     if place.get("stage") == Stage.SHADOW:
         return "shadow"
     if place.get("stage") == Stage.RINGS:
-        step = str(place.get("step", ""))
+        step = str(place.get("step") or "")
         return "" if step.startswith("ring 0/") else step
-    return f"{place['percent']} %" if place.get("percent") else ""
+    percent = _percent(place)
+    return f"{percent} %" if percent else ""

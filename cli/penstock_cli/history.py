@@ -41,7 +41,9 @@ def tried(seen: Seen, record: Document) -> list[Attempt]:
     """The attempts of a revision, the newest first."""
     name, last = record["metadata"]["name"], verdict(record)
     kept = [one for one in seen.status.verdicts if one.revision == name]
-    return attempts.of(seen.documents.decisions.get(name, {}), [*kept, *([last] if last else [])])
+    current = seen.status.attempt if name == seen.canary else 0
+    texts = seen.documents.decisions.get(name, {})
+    return attempts.of(texts, [*kept, *([last] if last else [])], current)
 
 
 def _attempt(one: Attempt) -> list[Cell]:
@@ -89,7 +91,7 @@ def verdict(record: Document) -> Verdict | None:
     text = (record["metadata"].get("annotations") or {}).get(names.ANNOTATION_VERDICT, "")
     try:
         return Verdict.model_validate(json.loads(text)) if text else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

@@ -190,7 +190,7 @@ def _record(document: Document, stable: str) -> RevisionRecord:
 def _verdict(text: str) -> Verdict | None:
     try:
         return Verdict.model_validate(json.loads(text)) if text else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

@@ -88,7 +88,7 @@ def _is_number(name: str) -> bool:
 def _told(number: int, text: str) -> Told:
     try:
         told = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return told if isinstance(told, dict) and told.get("number") == number else {}
 

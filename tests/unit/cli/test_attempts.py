@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -86,10 +87,87 @@ def test_without_the_record_verdicts_tell_attempts_apart(retried):
     ]
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"number":1}', '{"number":1,"move":"Begin"}'])
+def test_an_attempt_that_is_superseded_under_way_is_one_and_has_an_end():
+    world = STATES["step"]().after(60).apply(OTHER).pods(OTHER).decide().decide()
+    (row,) = rows(recorded(world), C)
+    assert row.startswith("attempt 1 2026-11-21T10:00:00Z ")
+    assert row.endswith(" – NewRevision")
+    items = {one["name"]: one for one in history.document(recorded(world))["items"]}
+    (attempt,) = items[C]["attempts"]
+    assert attempt["verdict"]["result"] == "Superseded"
+    assert attempt["verdict"]["percent"] == 20
+
+
+def test_where_the_next_canary_begins_is_no_place_of_the_one_before():
+    entries = [
+        {"number": 1, "move": "Begin", "attempt": 1, "at": "2026-11-21T10:00:00Z"},
+        {
+            "number": 2,
+            "move": "Begin",
+            "attempt": 1,
+            "at": "2026-11-21T11:00:00Z",
+            "says": {"result": "Superseded", "reason": "NewRevision", "message": ""},
+            "after": {"stage": "Shadow", "percent": 5},
+        },
+    ]
+    (found,) = attempts.of(_record(entries), ())
+    assert (found.places, found.ended) == ((), "2026-11-21T11:00:00Z")
+
+
+def test_what_has_only_begun_has_its_own_number():
+    """The entry has the number of the canary before."""
+    world = STATES["rejected"]().after(600).ask("retry", C).decide()
+    world = world.after(600).apply(OTHER).decide()
+    assert world.status.canary_revision == OTHER
+    (row,) = rows(recorded(world), OTHER)
+    assert row.startswith("attempt 1 ")
+    begun = {"number": 1, "move": "Begin", "attempt": 7}
+    assert [one.number for one in attempts.of(_record([begun]), (), current=3)] == [3]
+    assert [one.number for one in attempts.of(_record([begun]), ())] == [1]
+
+
+def _record(entries):
+    return {f"{one['number']:06d}.json": json.dumps(one) for one in entries}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", '{"number":1}', '{"number":1,"move":"Begin"}', "[" * 100_000],
+)
 def test_a_record_that_another_release_wrote_is_no_error(text):
     found = attempts.of({"000001.json": text, "effects.json": "{}"}, ())
-    assert [one.number for one in found] in ([], [0])
+    assert [one.number for one in found] in ([], [1])
+
+
+@pytest.mark.parametrize("odd", [None, "x", 5, 1e999, True, [], [1], {}, {"result": []}, "1" * 5000])
+@pytest.mark.parametrize("field", ["move", "at", "attempt", "says", "before", "after"])
+@pytest.mark.parametrize("place", [0, 1])
+def test_an_odd_field_of_a_record_is_passed_over(field, odd, place):
+    entries = [
+        {"number": 1, "move": "Begin", "attempt": 1, "at": "2026-11-21T10:00:00Z"},
+        {
+            "number": 2,
+            "move": "Climb",
+            "attempt": 1,
+            "at": "2026-11-21T10:01:00Z",
+            "after": {"percent": 5},
+        },
+    ]
+    entries[place][field] = odd
+    found = attempts.of(_record(entries), ())
+    assert {one.number for one in found} <= {1, 5}
+    assert json.dumps([one.wire() for one in found])
+
+
+@pytest.mark.parametrize("odd", [None, "x", 5, [], {}])
+@pytest.mark.parametrize("field", ["percent", "stage", "step", "source", "reason", "message"])
+def test_an_odd_field_of_a_place_or_a_verdict_is_passed_over(field, odd):
+    said = {"result": "Rejected", "reason": "Aborted", "message": "", field: odd}
+    place = {"stage": "Rings", "step": "ring 1/2", "percent": 5, field: odd}
+    entry = {"number": 1, "move": "Reject", "says": said, "before": place, "after": place}
+    (found,) = attempts.of(_record([entry]), ())
+    assert found.result == "Rejected"
+    assert found.percent in (None, 5)
 
 
 def test_who_may_not_read_the_records_reads_so(tmp_path):
