@@ -157,7 +157,8 @@ class Desk:
         """What tells what follows for an Agent, as it would be after all manifests were applied."""
         partners = list(drafts.partners(written, agent))
         refused = [one for one in partners if one.refused]
-        unread = {f"{one.kind} {one.name}": one.unread for one in refused if one.unread}
+        unasked = (one for one in refused if not one.compared)
+        unread = {f"{one.kind} {one.name}": drafts.untold(one) for one in unasked}
         ours = [one.left for one in partners if one.kind == ROLLOUT and one.left]
         if self.away:
             references, missing, _ = await self._references(agent, written, unread)

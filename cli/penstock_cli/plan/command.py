@@ -153,7 +153,7 @@ async def _governed(
     if not agent.refused:
         return agent, around
     if not agent.compared:
-        return None, Around(unread={f"Agent {name}": agent.unread})
+        return None, Around(unread={f"Agent {name}": drafts.untold(agent)})
     told = replace(around, refused=(drafts.stays(agent),))
     return (agent.staying() if agent.live else None), told
 

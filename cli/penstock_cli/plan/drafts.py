@@ -100,6 +100,12 @@ def stays(draft: Draft) -> str:
     return f"{subject}, and stays as it is" if draft.live else f"{subject}, and is not there"
 
 
+def untold(draft: Draft) -> str:
+    """Why nobody can tell what is there in place of a refused manifest, in a sentence."""
+    subject = f"{draft.kind} {draft.name} would be refused"
+    return draft.unread or f"{subject}, and what is there in its place was not asked"
+
+
 def partners(drafts: Sequence[Draft], agent: Draft) -> Iterator[Draft]:
     """What the manifests hold that is for an Agent: its AgentRollouts, and the ConfigMap of its instructions."""
     for key in dict.fromkeys(one.key for one in drafts if one.namespace == agent.namespace):

@@ -168,6 +168,31 @@ def test_a_configmap_that_holds_no_text_is_a_sentence(typed, data):
     assert items[0]["refused"]["reason"] == "ReferenceMissing"
 
 
+REFUSED = {
+    "Agent": {**AGENT, "spec": {"template": {"model": {"provider": "nobody", "name": "x"}}}},
+    "AgentRollout": {**ROLLOUT, "spec": {**ROLLOUT["spec"], "strategy": {"steps": 5}}},
+}
+
+
+@pytest.mark.parametrize(
+    ("written", "refused", "other"),
+    [
+        ((REFUSED["Agent"], ROLLOUT), "Agent", "AgentRollout"),
+        (({**AGENT, "spec": {"template": NEW}}, REFUSED["AgentRollout"]), "AgentRollout", "Agent"),
+    ],
+)
+def test_without_a_cluster_a_refused_partner_is_a_doubt_with_its_reason(
+    typed, written, refused, other
+):
+    done, items = typed(*written, flags=("--offline", "-o", "json"))
+    assert done.returncode == 3, done.stdout
+    (found,) = [one for one in items if one["kind"] == other]
+    reason = f"{refused} support would be refused, and what is there in its place was not asked"
+    assert found["notKnown"] == [reason]
+    done, _ = typed(*written, flags=("--offline",))
+    assert reason in " ".join(done.stdout.split())
+
+
 def read(tmp_path, written):
     path = tmp_path / "x.yaml"
     path.write_text(written)
