@@ -12,6 +12,8 @@ from urllib.parse import SplitResult, urlsplit
 
 MAX_HOST_CHARACTERS: Final = 253
 MAX_LABEL_CHARACTERS: Final = 63
+#: What is told of an address of which nobody can say where a password in it ends.
+UNREADABLE: Final = "(an address that cannot be read)"
 
 #: Categories of Unicode: controls, formats, surrogates, unassigned, and all that separates.
 _UNSEEN: Final = ("Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp", "Zs")
@@ -45,6 +47,20 @@ def complaint(address: str, *, query_allowed: bool = True) -> str | None:
     if "?" in address and not query_allowed:
         return "has a part behind ?, which would stand before the path that is called; take it out"
     return _wrong_host(parts) or _wrong_rest(address, parts)
+
+
+def shown(address: str) -> str:
+    """An address as it is told or kept outside its declaration: without user, password, query and fragment.
+
+    An address that ``complaint`` lets through stays what it is; that of an installation is not looked at there.
+    """
+    try:
+        parts = urlsplit(address)
+        _ = parts.port
+    except ValueError:
+        return UNREADABLE
+    host = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=host, query="", fragment="").geturl()
 
 
 def _wrong_host(parts: SplitResult) -> str | None:

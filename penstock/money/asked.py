@@ -1,6 +1,7 @@
 """Which models a revision's workers ask, as they tell it: where, as what, at which price."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,6 +13,10 @@ PRIMARY: Final = "primary"
 FALLBACK: Final = "fallback"  # and its number, from 1
 TIER: Final = "tier"  # and its name
 _MOST_TEXT: Final = 1024  # characters of a text that another hand may have written
+_MOST_MODELS: Final = 64  # of a revision: several reads each, whoever wrote the list
+_MOST_USES: Final = 64  # of a model
+_MOST_A_MINUTE: Final = 10**12  # whoever has written more has written nonsense
+_MARK: Final = re.compile(r"[0-9a-f]{1,64}", re.ASCII)
 
 
 class PriceSource(StrEnum):
@@ -43,10 +48,12 @@ class AskedModel:
     """A model at an address, asked with one credential.
 
     Args:
+        address: as it may be told (``addresses.shown``).
         uses: as what: ``primary``, ``fallback 1``, ``tier easy``.
         account: what tells its credential from others, as ``keys.pool`` takes it.
         per_minute: what the installation lets be asked of it.
         price: what it costs today; None: that is not known.
+        mark: ``keys.endpoint_mark`` of the address that is asked; "" where a worker of the version before tells it.
     """
 
     provider: str
@@ -56,6 +63,7 @@ class AskedModel:
     account: str
     per_minute: PerMinute = UNSAID
     price: ModelPrice | None = None
+    mark: str = ""
 
 
 def written(found: Iterable[AskedModel]) -> str:
@@ -69,12 +77,12 @@ def _written(one: AskedModel) -> dict[str, Any]:
 
 
 def read(text: str) -> tuple[AskedModel, ...]:
-    """What ``written`` wrote; what is none of it is passed over, whoever wrote it."""
+    """What ``written`` wrote; what is none of it, or more than 64 models, is passed over, whoever wrote it."""
     try:
         said = json.loads(text)
     except (ValueError, RecursionError):
         return ()
-    found = (_read(one) for one in said) if isinstance(said, list) else ()
+    found = (_read(one) for one in said[:_MOST_MODELS]) if isinstance(said, list) else ()
     return tuple(one for one in found if one)
 
 
@@ -86,12 +94,13 @@ def _read(said: Any) -> AskedModel | None:
             provider,
             address,
             model,
-            tuple(_text(one) for one in said["uses"]),
+            tuple(_text(one) for one in said["uses"][:_MOST_USES]),
             _text(said["account"]),
             PerMinute(requests, read_tokens, written_tokens),
             _price(said["price"]),
+            _mark(said.get("mark", "")),
         )
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError):
         return None
 
 
@@ -104,7 +113,18 @@ def _price(said: Mapping[str, Any] | None) -> ModelPrice | None:
 
 
 def _limit(said: Any) -> int | None:
-    return None if said is None else int(said)
+    if said is None:
+        return None
+    number = int(said)
+    if not 0 <= number <= _MOST_A_MINUTE:
+        raise ValueError
+    return number
+
+
+def _mark(said: Any) -> str:
+    if _text(said) and not _MARK.fullmatch(said):
+        raise ValueError
+    return str(said)
 
 
 def _text(said: Any) -> str:

@@ -62,11 +62,12 @@ class Pool:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A model that a revision asks, and how it is doing."""
+    """A model that a revision asks, and how it is doing. ``mark`` is of ``keys.endpoint_mark``."""
 
     asked: AskedModel
     breaker: Breaker
     pool: Pool
+    mark: str
 
 
 @dataclass(frozen=True)

@@ -231,7 +231,16 @@ def breaker(namespace: str, address: str, model: str) -> str:
     Raises:
         ValueError: it is no namespace's name.
     """
-    return f"{_of_endpoint(namespace, address, model)}:breaker"
+    return marked_breaker(namespace, endpoint_mark(address, model))
+
+
+def marked_breaker(namespace: str, mark: str) -> str:
+    """The same of the mark of a model at an address.
+
+    Raises:
+        ValueError: it is no namespace's name.
+    """
+    return f"{_of_endpoint(namespace, mark)}:breaker"
 
 
 def pool(namespace: str, address: str, model: str, account: str) -> str:
@@ -243,13 +252,22 @@ def pool(namespace: str, address: str, model: str, account: str) -> str:
     Raises:
         ValueError: it is no namespace's name.
     """
-    return f"{_of_endpoint(namespace, address, model)}:pool:{account}"
+    return marked_pool(namespace, endpoint_mark(address, model), account)
 
 
-def _of_endpoint(namespace: str, address: str, model: str) -> str:
+def marked_pool(namespace: str, mark: str, account: str) -> str:
+    """The same of the mark of a model at an address.
+
+    Raises:
+        ValueError: it is no namespace's name.
+    """
+    return f"{_of_endpoint(namespace, mark)}:pool:{account}"
+
+
+def _of_endpoint(namespace: str, mark: str) -> str:
     if not _NAME.fullmatch(namespace):
         raise ValueError(f"{namespace!r} is no namespace's name")
-    return f"{{{namespace}/pool/{endpoint_mark(address, model)}}}"
+    return f"{{{namespace}/pool/{mark}}}"
 
 
 def index(installation: str) -> str:

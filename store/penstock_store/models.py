@@ -1,9 +1,11 @@
 """Models as people look at them: which an agent asks, how they are doing, what they have cost."""
 
 import asyncio
+import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from penstock.api import addresses
 from penstock.money import asked
 from penstock.money.asked import AskedModel
 from penstock.money.endpoints import (
@@ -23,6 +25,7 @@ from penstock_store.agent_scripts import AgentScripts
 
 _LIVES_MS: Final = 60_000  # after a heartbeat, as `protocol.Spoken` has it
 _MINUTE_MS: Final = 60_000
+_MOST: Final = 253_402_300_799_000  # the end of the year 9999 in ms; no count comes near it
 _LIMITS: Final = ("requests", "input", "output")  # by the fields of a pool
 _NO_NAME: Final = ("n", "others")  # fields that name no model, see `shared/tasks.lua`
 
@@ -59,13 +62,16 @@ class Models:
         )
 
     async def _endpoint(self, agent: AgentKey, one: AskedModel, now_ms: int) -> Endpoint:
-        where = (agent.namespace, one.address, one.model)
+        # A worker of the version before tells the address that it asks, whatever stands in it.
+        mark = one.mark or keys.endpoint_mark(one.address, one.model)
         of_breaker, of_pool = await asyncio.gather(
-            self._hash(keys.breaker(*where)), self._hash(keys.pool(*where, one.account))
+            self._hash(keys.marked_breaker(agent.namespace, mark)),
+            self._hash(keys.marked_pool(agent.namespace, mark, one.account)),
         )
         paced = _number(of_breaker, f"wait:{one.account}")
         pool = _pool(of_pool, one, paced if paced > now_ms else 0, now_ms)
-        return Endpoint(one, _breaker(of_breaker, now_ms), pool)
+        told = dataclasses.replace(one, address=addresses.shown(one.address))
+        return Endpoint(told, _breaker(of_breaker, now_ms), pool, mark)
 
     async def _hash(self, key: str) -> _Hash:
         return codec.pairs(await self._scripts.connection.read("HGETALL", key))
@@ -119,6 +125,7 @@ def _spend(today: Mapping[str, int], month: Mapping[str, int]) -> Iterator[Model
 def _number(kept: _Hash, name: str) -> int:
     """A number that a script has written; 0 where there is none, or another hand has written there."""
     try:
-        return int(float(kept.get(name, b"0")))
+        number = int(float(kept.get(name, b"0")))
     except (ValueError, OverflowError):
         return 0
+    return number if abs(number) <= _MOST else 0

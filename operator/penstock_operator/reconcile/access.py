@@ -9,6 +9,7 @@ from typing import Final
 
 from penstock import kubectl
 from penstock.access import Access, Heard
+from penstock.api import addresses
 from penstock.api.condition import Status
 from penstock_operator.cluster.kinds import namespace_of
 from penstock_operator.reconcile.course import Course, is_rejected
@@ -110,7 +111,8 @@ def _credential(world: World, known: Known) -> str:
 
 def _model(_world: World, known: Known) -> str:
     model = known.cut.template.model
-    there = model.base_url or "the installation's endpoint"
+    declared = model.base_url
+    there = addresses.shown(declared) if declared else "the installation's endpoint"
     if tiers := known.cut.template.tiers:
         asked = ", ".join(dict.fromkeys((model.name, *(tier.model for tier in tiers))))
         return (

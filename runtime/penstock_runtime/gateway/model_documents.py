@@ -50,6 +50,9 @@ class ModelLimit(Document):
 class ModelPool(Document):
     """What may be asked of a model with one credential, by all Agents of the namespace together."""
 
+    account: Annotated[
+        str, Field(description="A digest that tells the credential from others; no part of it.")
+    ]
     requests: ModelLimit
     input_tokens: ModelLimit
     output_tokens: ModelLimit

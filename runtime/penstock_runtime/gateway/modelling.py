@@ -1,5 +1,6 @@
 """The route that tells which models an agent asks, how they are doing, and what they cost."""
 
+import hashlib
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -16,14 +17,12 @@ from penstock.money.endpoints import (
     Endpoint,
     MinuteLimit,
     ModelSpend,
-    Pool,
 )
 from penstock.money.prices import usd
 from penstock.names import AgentKey
 from penstock_runtime.gateway import description, plain, routes, wire
 from penstock_runtime.gateway.problems import Problem
 from penstock_runtime.gateway.state import Gateway
-from penstock_store import keys
 
 router: Final = APIRouter(default_response_class=Response)
 
@@ -59,15 +58,15 @@ async def read(request: Request) -> Response:
 
 # ------------------------------------------------------------------------------------ the document
 
-_Place = tuple[str, str]  # address and name of a model
+_ACCOUNT_DIGITS: Final = 12
 
 
 def _document(agent: AgentKey, found: AgentModels, *, reads_all: bool) -> dict[str, Any]:
     """What is known of models in the shape of ``model_documents.ModelList``."""
     spend = {one.mark: one for one in found.spend}
-    models = list(_models(agent, found))
-    for one in models:
-        known = spend.pop(keys.endpoint_mark(one["address"], one["model"]), None)
+    by_mark = dict(_models(agent, found))
+    for mark, one in by_mark.items():
+        known = spend.pop(mark, None)
         one["spend"] = _spend(known or ModelSpend("", "", 0, 0)) if reads_all else None
         one["pools"] = one["pools"] if reads_all else None
     former = [{"model": one.model, **_spend(one)} for one in spend.values()]
@@ -75,7 +74,7 @@ def _document(agent: AgentKey, found: AgentModels, *, reads_all: bool) -> dict[s
         "namespace": agent.namespace,
         "agent": agent.name,
         "asOf": wire.timestamp(found.now_ms),
-        "models": models,
+        "models": [*by_mark.values()],
         "silent": [
             names.revision_name(agent.name, one.revision)
             for one in found.revisions
@@ -86,27 +85,29 @@ def _document(agent: AgentKey, found: AgentModels, *, reads_all: bool) -> dict[s
     }
 
 
-def _models(agent: AgentKey, found: AgentModels) -> Iterator[dict[str, Any]]:
-    """Each model at its address once, in the order in which stable asks them."""
-    together: dict[_Place, list[tuple[dict[str, Any], Endpoint]]] = {}
+def _models(agent: AgentKey, found: AgentModels) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each model at its address once with its mark, in the order in which stable asks them."""
+    together: dict[str, list[tuple[dict[str, Any], Endpoint]]] = {}
     for revision in found.revisions:
         name = names.revision_name(agent.name, revision.revision)
         for one in revision.endpoints or ():
             use = {"revision": name, "role": revision.role, "as": [*one.asked.uses]}
-            together.setdefault((one.asked.address, one.asked.model), []).append((use, one))
-    for (address, model), seen in together.items():
+            together.setdefault(one.mark, []).append((use, one))
+    for mark, seen in together.items():
         endpoints = [one for _, one in seen]
-        pools = {one.asked.account: _pool(one.pool) for one in endpoints}
+        first = endpoints[0].asked
+        pools = {one.asked.account: _pool(one) for one in endpoints}
         prices = dict.fromkeys(one.asked.price for one in endpoints if one.asked.price)
-        yield {
-            "provider": endpoints[0].asked.provider,
-            "address": address,
-            "model": model,
+        model = {
+            "provider": first.provider,
+            "address": first.address,
+            "model": first.model,
             "usedBy": [use for use, _ in seen],
             "breaker": _breaker(endpoints[0].breaker),
             "pools": [*pools.values()],
             "prices": [_price(one) for one in prices],
         }
+        yield mark, model
 
 
 def _breaker(one: Breaker) -> dict[str, Any]:
@@ -119,8 +120,12 @@ def _breaker(one: Breaker) -> dict[str, Any]:
     }
 
 
-def _pool(one: Pool) -> dict[str, Any]:
+def _pool(endpoint: Endpoint) -> dict[str, Any]:
+    one = endpoint.pool
+    # A digest of what is stored, so that whatever was written there is told to nobody.
+    digest = hashlib.sha256(endpoint.asked.account.encode()).hexdigest()
     return {
+        "account": digest[:_ACCOUNT_DIGITS],
         "requests": _limit(one.requests),
         "inputTokens": _limit(one.input_tokens),
         "outputTokens": _limit(one.output_tokens),

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
+from penstock.api import addresses
 from penstock.api.agent import AgentTemplate
 from penstock.money import asked
 from penstock.money.asked import FALLBACK, PRIMARY, TIER, AskedModel
 from penstock.money.prices import Day
 from penstock_runtime.worker.endpoints import Endpoint
+from penstock_store import keys
 
 
 def written(
@@ -24,7 +26,7 @@ def written(
     found: dict[tuple[str, str, str], AskedModel] = {}
     for endpoint, use in [(own[0], PRIMARY), *uses, *tiers]:
         one = _asked(endpoint, use, day)
-        key = (one.address, one.model, one.account)
+        key = (one.mark, one.model, one.account)
         before = found.get(key, one)
         found[key] = AskedModel(**{**vars(before), "uses": (*dict.fromkeys((*before.uses, use)),)})
     return asked.written(found.values())
@@ -34,10 +36,11 @@ def _asked(endpoint: Endpoint, use: str, day: Day) -> AskedModel:
     declared = endpoint.declared
     return AskedModel(
         declared.provider.value,
-        endpoint.address,
+        addresses.shown(endpoint.address),
         declared.name,
         (use,),
         endpoint.model.account,
         endpoint.prices.per_minute,
         endpoint.prices.told(day),
+        keys.endpoint_mark(endpoint.address, declared.name),
     )

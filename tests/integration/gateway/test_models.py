@@ -10,6 +10,7 @@ import sys
 
 import httpx
 import pytest
+from redis.asyncio import Redis
 
 from penstock.names import AgentKey
 from penstock.task import TaskStatus
@@ -17,6 +18,7 @@ from penstock_dev.model import testing
 from penstock_runtime.gateway import app, model_documents, state
 from penstock_runtime.gateway.access import Access
 from penstock_runtime.gateway.identities import ClusterTokens
+from penstock_store import keys
 from tests.integration.gateway.conftest import until
 from tests.integration.gateway.test_terminal import ended
 from tests.integration.runtime.shop import MODEL, Shop
@@ -103,6 +105,19 @@ async def told(read, *verbs):
 
 def by_name(found):
     return {one["model"]: one for one in found["models"]}
+
+
+async def test_what_opens_an_address_is_told_to_nobody(redis, shop, read, vendor):
+    """The installation's address is in the environment of the worker, and is looked at by no schema."""
+    shop.model_url = f"{vendor.url.replace('://', '://user:hunter2@')}?key=hunter2"
+    cut = await shop.release({"text": "hello"})
+    async with shop.pool(cut):
+        found = await told(read, "list")
+    assert [one["address"] for one in found["models"]] == [vendor.url]
+    async with Redis.from_url(redis.url) as raw:
+        stored = await raw.hgetall(keys.AgentKeys(shop.agent).revision(cut.hash))
+    assert b"asks" in stored
+    assert "hunter2" not in str(stored) + str(found)
 
 
 async def test_a_model_that_fails_is_open_and_the_fallback_has_the_cost(shop, read, vendor, show):

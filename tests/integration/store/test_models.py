@@ -65,6 +65,42 @@ async def test_what_another_hand_has_written_is_no_model(desk, written):
     assert (await found(desk)).revisions[0].endpoints is None
 
 
+async def test_of_an_address_nothing_is_told_that_opens_it_and_its_keys_stay(desk):
+    """Also where a worker of the version before has told it as it is asked."""
+    raw = f"http://user:hunter2@{desk.agent.name}.test/v1?key=hunter2"
+    name = model(desk).model
+    await desk.store.breakers.tell(
+        keys.breaker(desk.agent.namespace, raw, name), RULES, outage="Timeout"
+    )
+    mark = keys.endpoint_mark(raw, name)
+    before = dataclasses.replace(model(desk), address=raw)
+    now = dataclasses.replace(model(desk), address=f"http://{desk.agent.name}.test/v1", mark=mark)
+    for told in (before, now):
+        await tell(desk, told)
+        (one,) = (await found(desk)).revisions[0].endpoints
+        assert (one.asked.address, one.mark) == (now.address, mark)
+        assert one.breaker.failure == "Timeout"
+
+
+async def test_a_list_without_end_costs_no_reads_without_end(desk):
+    await tell(desk, *(model(desk, f"m{number}") for number in range(500)))
+    assert len((await found(desk)).revisions[0].endpoints) == 64
+
+
+async def test_numbers_that_no_script_writes_are_none(desk):
+    one = model(desk, per_minute=PerMinute(100, None, None))
+    await tell(desk, one)
+    pool = keys.pool(desk.agent.namespace, one.address, one.model, one.account)
+    breaker = keys.breaker(desk.agent.namespace, one.address, one.model)
+    for text in ("1e308", "-1e308", "inf", "nan", "x"):
+        fields = ("at", "level:requests", "told:input", "level:input")
+        await desk.raw.hset(pool, mapping=dict.fromkeys(fields, text))
+        await desk.raw.hset(breaker, mapping=dict.fromkeys(("until", "outages", "failedAt"), text))
+        (seen,) = (await found(desk)).revisions[0].endpoints
+        assert (seen.breaker.position, seen.pool.input_tokens) == (BreakerPosition.CLOSED, MinuteLimit())  # fmt: skip
+        assert seen.pool.requests.most == 100
+
+
 async def test_a_breaker_says_what_it_met_until_when_it_is_open_and_that_it_is_tried(desk):
     one = model(desk)
     await tell(desk, one)

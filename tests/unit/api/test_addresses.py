@@ -93,3 +93,33 @@ def test_whatever_is_accepted_is_read_alike_by_the_client_that_calls_it(rest):
         assert read.host
         assert read.userinfo == b""
         assert read.fragment == ""
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("https://api.anthropic.com", "https://api.anthropic.com"),
+        ("http://model:8080/v/", "http://model:8080/v/"),
+        ("https://user:hunter2@gw/v1", "https://gw/v1"),
+        ("https://hunter2@gw:8443", "https://gw:8443"),
+        ("https://a@hunter2@gw", "https://gw"),
+        ("https://gw/v1?key=hunter2", "https://gw/v1"),
+        ("https://gw/v1#hunter2", "https://gw/v1"),
+        ("https://[::1]:80/?hunter2", "https://[::1]:80/"),
+        ("https://user:hunter2?@gw/v1", addresses.UNREADABLE),
+        ("https://user:hunter2#@gw/v1", addresses.UNREADABLE),
+        ("https://user:hunter2/@gw/v1", addresses.UNREADABLE),
+        ("https://[hunter2", addresses.UNREADABLE),
+        ("", ""),
+    ],
+)
+def test_an_address_is_shown_without_what_opens_it(address, shown):
+    assert addresses.shown(address) == shown
+    assert "hunter2" not in addresses.shown(address)
+
+
+@given(st.text(alphabet="ab0.-_:/?#[]@%\\ é\n\0'\"{}", max_size=14))
+def test_an_address_that_is_accepted_for_a_model_is_shown_as_it_is(rest):
+    address = "http://" + rest
+    if addresses.complaint(address, query_allowed=False) is None:
+        assert addresses.shown(address) == address

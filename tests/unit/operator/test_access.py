@@ -85,6 +85,11 @@ def test_the_last_word_of_the_workers_is_the_condition(access, status, reason):
             {"baseURL": "http://models.corp"},
             ("http://models.corp does not serve model claude-sonnet-5-5", "model.baseURL"),
         ),
+        (  # of a revision that was cut before this was refused
+            Access.MODEL_NOT_FOUND,
+            {"baseURL": "http://user:secret@models.corp/v?key=secret"},
+            ("http://models.corp/v does not serve model claude-sonnet-5-5", "model.baseURL"),
+        ),
     ],
 )
 def test_a_refusal_is_a_persons_to_mend_and_told_with_the_remedy(access, model, words):
