@@ -24,6 +24,7 @@ _AGENTS: Final = "agents.penstock.dev"
 
 Document = dict[str, Any]
 _Agent = tuple[str, str]  # namespace and name
+_Place = tuple[str, str, str]  # namespace, address and name of a model
 
 
 @dataclass
@@ -127,14 +128,16 @@ def together(documents: Iterable[Document]) -> Document:
 
     Those of which the breaker is not closed come first, then those that have cost most this month.
     """
-    found: dict[tuple[str, str, str], Document] = {}
+    found: dict[_Place, Document] = {}
     silent, former = [], []
     told = sorted(documents, key=lambda one: (one["namespace"], one["agent"]))
+    pools = _pools(told)
     for document in told:
         whose = {"namespace": document["namespace"], "agent": document["agent"]}
         for one in document["models"]:
             key = (document["namespace"], one["address"], one["model"])
             _add(found.setdefault(key, _begun(whose["namespace"], one)), whose["agent"], one)
+            found[key]["pools"] = [*pools[key].values()]
         silent += [{**whose, "revision": revision} for revision in document["silent"]]
         former += [{**whose, **one} for one in document["former"] or ()]
         if Decimal(document["unattributedTodayUSD"] or 0):
@@ -150,15 +153,35 @@ def together(documents: Iterable[Document]) -> Document:
 
 def _begun(namespace: str, one: Document) -> Document:
     said = {name: one[name] for name in ("provider", "address", "model", "breaker")}
-    return {"namespace": namespace, **said, "pools": [], "prices": [], "spend": None, "usedBy": []}
+    return {
+        "namespace": namespace,
+        **said,
+        **{each: [] for each in ("pools", "prices", "usedBy", "spendBy")},
+        "spend": None,
+    }
+
+
+def _pools(documents: Iterable[Document]) -> dict[_Place, dict[str, Document]]:
+    """The pools of each model at its address, one for each credential: as it was told last.
+
+    Agents with the same credential share one, of which each request finds another moment.
+    """
+    found: dict[_Place, dict[str, Document]] = {}
+    for document in sorted(documents, key=lambda one: str(one["asOf"])):
+        for one in document["models"]:
+            mine = found.setdefault((document["namespace"], one["address"], one["model"]), {})
+            for pool in one["pools"] or ():
+                # A gateway of the version before tells no account.
+                mine[pool.get("account") or json.dumps(pool)] = pool
+    return found
 
 
 def _add(model: Document, agent: str, one: Document) -> None:
     """Add what an Agent's gateway says of a model to what is known of it."""
-    for name in ("pools", "prices"):
-        model[name] += [each for each in one[name] or () if each not in model[name]]
-    model["usedBy"] += [{"agent": agent, **use, "spend": one["spend"]} for use in one["usedBy"]]
+    model["prices"] += [each for each in one["prices"] or () if each not in model["prices"]]
+    model["usedBy"] += [{"agent": agent, **use} for use in one["usedBy"]]
     if one["spend"]:
+        model["spendBy"].append({"agent": agent, **one["spend"]})
         before = model["spend"] or {}
         model["spend"] = {
             name: f"{Decimal(before.get(name, 0)) + Decimal(cost):.6f}"

@@ -139,7 +139,9 @@ def test_a_record_that_another_release_wrote_is_no_error(text):
     assert [one.number for one in found] in ([], [1])
 
 
-@pytest.mark.parametrize("odd", [None, "x", 5, 1e999, True, [], [1], {}, {"result": []}, "1" * 5000])
+@pytest.mark.parametrize(
+    "odd", [None, "x", 5, 1e999, True, [], [1], {}, {"result": []}, "1" * 5000]
+)
 @pytest.mark.parametrize("field", ["move", "at", "attempt", "says", "before", "after"])
 @pytest.mark.parametrize("place", [0, 1])
 def test_an_odd_field_of_a_record_is_passed_over(field, odd, place):

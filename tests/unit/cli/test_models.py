@@ -38,8 +38,9 @@ LISTED = {
 }
 
 
-def pool(requests=UNBOUNDED, waiting=(), until=None):
+def pool(requests=UNBOUNDED, waiting=(), until=None, account="0a1b2c3d4e5f"):
     return {
+        "account": account,
         "requests": requests,
         "inputTokens": UNBOUNDED,
         "outputTokens": UNBOUNDED,
@@ -110,6 +111,35 @@ def test_a_row_has_limits_prices_and_costs_of_all_agents_together():
         "billing, all until 12:30:20Z (429)", "3/0.3/15", "genai-prices 0.2.3", "1.00", "24.691356",
         "billing (primary), support (primary)",
     ]  # fmt: skip
+
+
+def test_agents_with_one_credential_share_a_row_of_limits_as_it_was_told_last():
+    """Each request finds another moment of the same pool."""
+
+    def told(used, agent, second, **more):
+        bounded = {"limit": 100, "source": "declared", "used": used}
+        at = f"2026-11-30T12:30:0{second}.000Z"
+        return document(model(pools=[pool(bounded, **more)]), agent=agent) | {"asOf": at}
+
+    found = models.together([told(3, "billing", 2), told(4, "support", 1)])
+    assert [one["requests"]["used"] for one in found["models"][0]["pools"]] == [3]
+    text = shown(told(3, "billing", 1), told(4, "support", 2), told(9, "sales", 3, account="ff"))
+    assert "4/100, 9/100" in text
+    assert "3/100" not in text
+    before = told(3, "billing", 1), told(4, "support", 2), told(4, "sales", 3)
+    for one in before:
+        del one["models"][0]["pools"][0]["account"]  # a gateway of the version before
+    assert "3/100, 4/100 " in shown(*before)
+
+
+def test_what_an_agent_has_spent_is_said_once_however_many_of_its_revisions_ask():
+    two = model()
+    two["usedBy"] = two["usedBy"] + model(role="canary")["usedBy"]
+    (found,) = models.together([document(two), document(model(), agent="billing")])["models"]
+    spend = {"todayUSD": "0.500000", "monthUSD": "12.345678"}
+    assert found["spendBy"] == [{"agent": one, **spend} for one in ("billing", "support")]
+    assert not any("spend" in use for use in found["usedBy"])
+    assert found["spend"] == {"todayUSD": "1.000000", "monthUSD": "24.691356"}
 
 
 def test_the_same_model_of_two_namespaces_is_two():
