@@ -28,8 +28,7 @@ def named(agent: str, text: str, versions: Mapping[str, str]) -> str:
     known = {each: version for each, version in versions.items() if names.is_hash(each)}
     found = names.hash_of(text)
     meant = {each for each, version in known.items() if text and version == text}
-    by_name = names.is_hash(found) and text in (found, names.revision_name(agent, found))
-    if by_name and (found in known or not meant):
+    if is_whole(agent, text) and (found in known or not meant):
         meant |= {found}
     meant = meant or _like(text, known) or _begun(agent, text, known)
     if not meant:
@@ -38,6 +37,12 @@ def named(agent: str, text: str, versions: Mapping[str, str]) -> str:
         told = _listed(names.revision_name(agent, each) for each in meant)
         raise ValueError(f"it may be any of {told}: give the name of one")
     return meant.pop()
+
+
+def is_whole(agent: str, text: str) -> bool:
+    """Whether it is the whole name or hash of a revision of an agent, which mean no other one later on."""
+    found = names.hash_of(text)
+    return names.is_hash(found) and text in (found, names.revision_name(agent, found))
 
 
 def _like(text: str, known: Mapping[str, str]) -> set[str]:

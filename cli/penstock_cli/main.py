@@ -171,7 +171,12 @@ def show_models(
 def compensate(
     place: options.Place,
     agent: Annotated[str, typer.Argument(metavar="AGENT", help="Its name.")],
-    revision: Annotated[str, typer.Option(help=f"Calls of this one: {options.A_REVISION}.")] = "",
+    revision: Annotated[
+        str,
+        typer.Option(
+            help=f"Calls of this one: its whole name or hash; with --dry-run {options.A_REVISION}."
+        ),
+    ] = "",
     effect: Annotated[
         str,
         typer.Option(help="This call alone, as penstock effects shows it: TASK.REPLY.POSITION."),

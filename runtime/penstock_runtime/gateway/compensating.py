@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from penstock import escalation, naming
+from penstock import escalation, names, naming
 from penstock.effects import Effect, EffectState, Undo, Undoing, Undone
 from penstock.names import AgentKey
 from penstock.task import TaskStatus
@@ -111,15 +111,38 @@ async def compensate(request: Request) -> Response:
         raise Problem("approval-forbidden", "The name of this caller cannot be written down.")
     said = bodies.parsed(CompensationRequest, await routes.read_content(request))
     order = _Order(gateway, agent, caller, said, request.scope[boundary.STATE].trace_id)
-    effects, following = await _found(order, tenant)
+    revision = await _revision(order) if said.effect is None else ""
+    effects, following = await _found(order, tenant, revision)
     known = await gateway.store.compensations.known(agent, effects)
     pairs = zip(effects, known, strict=True)
     items = [await _item(order, one, undone) for one, undone in pairs]
-    document = {"items": items, "continue": following}
+    name = names.revision_name(agent.name, revision) if revision else ""
+    document = {"revision": name, "items": items, "continue": following}
     return Response(plain.encoded(document), media_type="application/json")
 
 
-async def _found(order: _Order, tenant: str) -> tuple[list[Effect], str]:
+async def _revision(order: _Order) -> str:
+    """The hash of the revision that is meant.
+
+    A version or the beginning of a hash may mean another one by the next time, or never have meant the one of
+    which a person thinks: it is enough to look, and not to call or to go on.
+    """
+    text, agent = order.said.revision or "", order.agent.name
+    if not (order.said.dry_run and not order.said.continue_) and not naming.is_whole(agent, text):
+        detail = (
+            f"revision is {text!r}: without dryRun, and with continue, it must be the whole name of one, "
+            f"{names.revision_name(agent, '<hash>')}, or its hash; a dry run tells which one is meant."
+        )
+        raise Problem("invalid-body", detail)
+    if naming.is_whole(agent, text):
+        return names.hash_of(text)
+    try:
+        return naming.named(agent, text, await order.gateway.store.routes.versions(order.agent))
+    except ValueError as error:  # no revision must not mean the calls of all of them
+        raise Problem("invalid-body", f"revision is {text!r}: {error}.") from None
+
+
+async def _found(order: _Order, tenant: str, revision: str) -> tuple[list[Effect], str]:
     """The calls that are meant, unknown ones first, and where to go on."""
     if order.said.effect is not None:
         return await _one(order, tenant, order.said.effect), ""
@@ -127,11 +150,6 @@ async def _found(order: _Order, tenant: str) -> tuple[list[Effect], str]:
     if after and not _ENTRY.fullmatch(after):
         detail = "continue must be what an answer before said under continue."
         raise Problem("invalid-body", detail)
-    text, known = order.said.revision or "", await order.gateway.store.routes.versions(order.agent)
-    try:
-        revision = naming.named(order.agent.name, text, known)
-    except ValueError as error:  # no revision must not mean the calls of all of them
-        raise Problem("invalid-body", f"revision is {text!r}: {error}.") from None
     sought = SoughtEffects(tenant=tenant, revision=revision)
     page = await order.gateway.store.effects.page(order.agent, sought, after, _AT_ONCE)
     done = [one for one in page.items if one.state is EffectState.DONE and not one.compensates]

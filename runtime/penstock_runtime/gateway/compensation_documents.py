@@ -47,6 +47,10 @@ class Compensation(_Document):
 class CompensationList(_Document):
     """How far the compensations of calls are."""
 
+    revision: Annotated[
+        str,
+        Field(description="The name of the one whose calls they are; empty: one call was named."),
+    ]
     items: list[Compensation]
     continue_: Annotated[
         str,

@@ -136,7 +136,11 @@ class CompensationRequest(BaseModel):
 
     revision: Annotated[
         Prose | None,
-        Field(max_length=MAX_NAMED, description=f"All its calls. {searching.A_REVISION}"),
+        Field(
+            max_length=MAX_NAMED,
+            description=f"All its calls. {searching.A_REVISION} Without dryRun, and with continue, its whole name or "
+            "hash alone.",
+        ),
     ] = None
     effect: Annotated[
         Prose | None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 
@@ -52,6 +53,17 @@ async def asked(shared, agent, token="ann-of-finance", **body):
         path = agent.tasks.replace("/tasks", "/compensations")
         answer = await client.post(path, json=body)
         return answer.status_code, answer.json()
+
+
+async def typed(shared, agent, *words):
+    """``penstock compensate`` for the agent."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "penstock_cli", "compensate", agent.key.name, "-n", "shop", *words),
+        env={**os.environ, "PENSTOCK_GATEWAY_URL": shared.url, "PENSTOCK_TOKEN": "ann-of-finance"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    return await ended(process)
 
 
 def states(answer):
@@ -138,19 +150,50 @@ async def test_one_that_has_ended_is_tried_again_by_its_name_alone(redis, shared
 async def test_the_terminal_lists_what_would_be_called(redis, shared, agent):
     task = await paid(shared, agent, effect("Intended", 1), effect("Done", 1, undo=UNDO))
     await rolled_back(redis, agent)
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "penstock_cli", "compensate", agent.key.name, "-n", "shop"),
-        *("--revision", STABLE, "--dry-run"),
-        env={**os.environ, "PENSTOCK_GATEWAY_URL": shared.url, "PENSTOCK_TOKEN": "ann-of-finance"},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    code, said, told = await ended(process)
-    assert (code, told) == (0, "")
+    code, said, told = await typed(shared, agent, "--revision", STABLE, "--dry-run")
+    assert (code, told) == (0, f"penstock: {STABLE} is {agent.key.name}-{STABLE}\n")
     row = said.splitlines()[1]
     assert row.split()[:5] == ["WouldCall", "refund", f"{task}.1.1", "150", "u-1"]
     assert 'undo_refund {"order": "A1"}' in row
     assert said.splitlines()[-1] == "1 WouldCall"
+
+
+@pytest.mark.parametrize("text", ["1.0", "v1.0", STABLE[:5], "{agent}-" + STABLE[:4]])
+async def test_calls_are_undone_of_a_revision_that_is_named_in_full(redis, shared, agent, text):
+    """A pruned one may have had the version too, and its calls are kept."""
+    agent.versions = {STABLE: "1.0", CANARY: "2.0"}
+    await paid(shared, agent, effect("Intended", 1), effect("Done", 1, undo=UNDO))
+    await rolled_back(redis, agent)
+    text, name = text.format(agent=agent.key.name), f"{agent.key.name}-{STABLE}"
+    for more in ({}, {"dryRun": True, "continue": "1-1"}):
+        status, problem = await asked(shared, agent, revision=text, **more)
+        assert status == 400
+        assert "whole name" in problem["detail"]
+    dry = await asked(shared, agent, revision=text, dryRun=True)
+    assert (states(dry), dry[1]["revision"]) == (["WouldCall"], name)
+    code, said, told = await typed(shared, agent, "--revision", text, "--dry-run")
+    assert (code, told) == (0, f"penstock: {text} is {name}\n")
+    code, said, told = await typed(shared, agent, "--revision", text)
+    assert (code, said) == (2, "")
+    assert f"{text} is {name} now" in told
+    command = f"penstock compensate {agent.key.name} -n shop --revision {name}"
+    assert told.rstrip().endswith(command)
+    look = await agent.store.routes.look(agent.key, [CANARY])
+    assert look.work[CANARY].queued == 0
+    code, said, told = await typed(shared, agent, "--revision", name)
+    assert (code, said.splitlines()[-1], told) == (0, "1 Asked", "")
+
+
+async def test_all_pages_are_of_the_revision_that_the_first_one_was(redis, shared, agent):
+    agent.versions = {STABLE: "1.0", CANARY: "2.0"}
+    for _ in range(2):
+        many = [effect("Done", number, undo=UNDO) for number in range(1, 41)]
+        await paid(shared, agent, *many)
+    await rolled_back(redis, agent)
+    code, said, told = await typed(shared, agent, "--revision", "1.0", "--dry-run", "-o", "json")
+    assert (code, told) == (0, "")
+    found = json.loads(said)
+    assert (found["revision"], len(found["items"])) == (f"{agent.key.name}-{STABLE}", 80)
 
 
 @pytest.mark.parametrize("named", ["", "{agent}-", "{agent}", "a1b2c3"])
