@@ -63,7 +63,11 @@ async def _all(
     """
     agent = quote(wanted.agent, safe="")
     path = f"/v1/namespaces/{quote(namespace, safe='')}/agents/{agent}/compensations"
-    if wanted.revision and not wanted.dry_run and not naming.is_whole(wanted.agent, wanted.revision):
+    if (
+        wanted.revision
+        and not wanted.dry_run
+        and not naming.is_whole(wanted.agent, wanted.revision)
+    ):
         look = replace(wanted, dry_run=True)
         page = await gateway.fetch(http, "POST", path, body=look.body(wanted.revision, ""))
         raise _not_whole(namespace, wanted, page.get("revision") or "REVISION")

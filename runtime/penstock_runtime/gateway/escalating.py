@@ -54,7 +54,8 @@ async def list_escalations(request: Request) -> Response:
     """
     gateway: Gateway = request.app.state.gateway
     caller = await gateway.access.authenticate(request)
-    sought = seeking.read(request.query_params.multi_items())
+    query = request.query_params.multi_items()
+    sought = seeking.read(query)
     agents = await _agents(gateway, caller, sought)
     items: list[dict[str, Any]] = []
     place, asked = sought.place, 0
@@ -65,6 +66,8 @@ async def list_escalations(request: Request) -> Response:
         asked += 1
         if tenant == NOTHING:
             continue
+        if sought.agent:  # whoever may not read the agent learns no version of it
+            sought = sought.known(agent, await routes.versions(gateway, agent, query))
         after = place[1] if place[0] == str(agent) else ""
         page = await gateway.store.escalations.page(
             agent, sought.of(tenant), after, sought.limit - len(items)

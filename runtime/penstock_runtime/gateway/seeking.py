@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from penstock import escalation, names
@@ -20,7 +20,8 @@ PARAMETERS: Final[Mapping[str, str]] = {
     "agent": "Only of this agent; with namespace.",
     "tool": "Only calls of this tool.",
     "user": "Only of tasks for this user.",
-    "revision": "Only of the revision of this name or hash.",
+    "revision": "Only of this revision: with namespace and agent its name, its hash or the beginning of that, or its "
+    "declared version; else its name or whole hash.",
     "limit": f"How many a page has at most: 1 to {searching.MAX_ITEMS}, else {searching.DEFAULT_ITEMS}.",
     "continue": "What the page before said under the same name.",
 }
@@ -49,7 +50,10 @@ COPY_PARAMETERS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True)
 class Search:
-    """What is looked for; ``place`` is the agent to go on with, and how far it was read."""
+    """What is looked for; ``place`` is the agent to go on with, and how far it was read.
+
+    ``revision`` is a hash; of one agent what was said, until ``known`` knows what that agent's revisions declare.
+    """
 
     namespace: str = ""
     agent: str = ""
@@ -58,6 +62,17 @@ class Search:
     revision: str = ""
     limit: int = searching.DEFAULT_ITEMS
     place: tuple[str, str] = ("", "")
+
+    def known(self, agent: AgentKey, versions: Mapping[str, str]) -> "Search":
+        """The same of one agent, with the hash of its revision.
+
+        Args:
+            versions: what the agent's revisions declare, by hash.
+
+        Raises:
+            Problem: invalid-query.
+        """
+        return replace(self, revision=searching.revision(agent, self.revision, versions))
 
     def of(self, tenant: str) -> Sought:
         """What is looked for of each agent; ``tenant`` is empty for those of all."""
@@ -74,9 +89,10 @@ def read(query: Sequence[tuple[str, str]]) -> Search:
     if given.get("agent") and not given.get("namespace"):
         raise Problem("invalid-query", "The parameter agent goes with the parameter namespace.")
     words = {name: given.get(name, "") for name in ("namespace", "agent", "tool", "user")}
+    revision = given.get("revision", "")
     return Search(
         **words,
-        revision=_revision(given.get("revision", "")),
+        revision=revision if words["agent"] else _revision(revision),
         limit=_limit(given.get("limit", "")),
         place=_place(given.get("continue", "")),
     )
@@ -144,7 +160,8 @@ def _revision(given: str) -> str:
     try:
         return names.hash_named(given) if given else ""
     except ValueError as error:
-        raise Problem("invalid-query", f"revision {error}.") from None
+        more = "; a version or the beginning of a hash goes with namespace and agent"
+        raise Problem("invalid-query", f"revision {error}{more}.") from None
 
 
 def _given(query: Sequence[tuple[str, str]], known: Mapping[str, str]) -> dict[str, str]:

@@ -19,7 +19,7 @@ from penstock.task import Outcome, OutcomeReason, TaskStatus, Usage
 from penstock_store.answers import Asker
 from penstock_store.records import Directive
 from tests.integration.gateway import conftest
-from tests.integration.gateway.conftest import Agent
+from tests.integration.gateway.conftest import CANARY, STABLE, Agent
 from tests.integration.gateway.test_terminal import ended
 
 TOKENS = [
@@ -122,6 +122,31 @@ async def test_a_call_is_listed_read_approved_over_http_and_goes_on(shared, agen
         (1, 1),
     )
     assert claim.task.usage.wall_ms == 900
+
+
+@pytest.mark.parametrize(
+    "said", ["1.0", "v1.0", STABLE, STABLE[:5], "{agent}-" + STABLE, "{agent}-" + STABLE[:4]]
+)
+async def test_of_one_agent_a_revision_is_said_as_everywhere_else(shared, agent, said):
+    agent.versions = {STABLE: "1.0", CANARY: "2.0"}
+    await agent.set_route()
+    identifier = await waits(shared, agent)
+    where = {"namespace": "shop", "agent": agent.key.name}
+    text = said.format(agent=agent.key.name)
+
+    async def found(token="ann-of-finance", **query):
+        return await get(shared, token, "/v1/escalations", **query)
+
+    (item,) = (await found(revision=text, **where)).json()["items"]
+    assert item["id"] == identifier
+    assert (await found(revision="2.0", **where)).json()["items"] == []
+    problem = await found(revision="9.0", **where)
+    assert problem.status_code == 400
+    assert "a version that one declares (1.0, 2.0)" in problem.json()["detail"]
+    alone = await found(revision=text)
+    whole = text in (STABLE, f"{agent.key.name}-{STABLE}")
+    assert alone.status_code == (200 if whole else 400)
+    assert whole or "goes with namespace and agent" in alone.json()["detail"]
 
 
 async def test_it_is_decided_once_and_the_same_word_again_changes_nothing(shared, agent):
