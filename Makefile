@@ -11,7 +11,7 @@ FAST_TESTS := $(wildcard tests/fundamentals tests/unit tests/properties)
 # Each test process has an environment of its own; a file's tests stay together. Tests of a cluster
 # wait half of their time, so that three processes fill two cores.
 TEST_PROCESSES ?= 3
-PYTEST := $(BIN)/python -m pytest --numprocesses=$(TEST_PROCESSES) --dist=loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest --numprocesses=$(TEST_PROCESSES) --no-loadscope-reorder
 PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11
 
 ##@ Start here

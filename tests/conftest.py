@@ -6,12 +6,12 @@ import asyncio
 import functools
 import inspect
 import os
-import zlib
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from penstock_dev import signals
+from tests import scheduling
 
 AMBIENT = ("ANTHROPIC_", "KUBERNETES_SERVICE_")
 SECONDS_FOR_TASKS_TO_END = 1.0
@@ -77,19 +77,15 @@ def pytest_collection_modifyitems(config, items):
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
             item.obj = leaving_no_task(item.obj)
     if hasattr(config, "workerinput"):
-        items.sort(key=place_among_files)
+        items.sort(key=lambda item: scheduling.place(item.nodeid))
 
 
-# ------------------------------------------------------------ files that wait beside files that compute
+# -------------------------------------------------------------------------- several processes
 
 
-def place_among_files(item):
-    """Where the test's file comes: by a digest of its name.
-
-    By name, or by how many tests they have, files that wait for a cluster come one after the other,
-    and the processors wait with them.
-    """
-    return zlib.crc32(item.nodeid.partition("::")[0].encode())
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    return scheduling.Scheduling(config, log)
 
 
 # ------------------------------------------------------------------------------- no skip in CI
