@@ -32,7 +32,25 @@ class Looker:
         Raises:
             Stopped: there is none, or it cannot be read.
         """
-        rollout = await self.rollout(name)
+        return await self._look(await self.rollout(name), decided=decided)
+
+    async def look_at_any(self, name: str) -> tuple[Seen, bool]:
+        """The same; also an Agent that has no AgentRollout, as one that nobody has steered yet; whether it is one.
+
+        Raises:
+            Stopped: there is neither, or it cannot be read.
+        """
+        found, sentence = await self._find(name)
+        if found:
+            return await self._look(found), False
+        agent = await self._agent(name)
+        if not agent:
+            raise Stopped(Exit.REFUSED, sentence)
+        metadata = {"name": name, "namespace": agent["metadata"]["namespace"]}
+        blank = {"metadata": metadata, "spec": {"agentRef": {"name": name}}}
+        return await self._look(blank), True
+
+    async def _look(self, rollout: Document, *, decided: bool = False) -> Seen:
         namespace = rollout["metadata"]["namespace"]
         agent = (rollout.get("spec") or {}).get("agentRef", {}).get("name", "")
         mine = (f"--namespace={namespace}", f"--selector={names.LABEL_AGENT}={agent}")
@@ -63,14 +81,29 @@ class Looker:
         Raises:
             Stopped: there is none, or it cannot be read.
         """
-        where = [f"--namespace={self.namespace}"] if self.namespace else []
+        found, sentence = await self._find(name)
+        if found:
+            return found
+        raise Stopped(Exit.REFUSED, _ungoverned(await self._agent(name)) or sentence)
+
+    @property
+    def _where(self) -> list[str]:
+        return [f"--namespace={self.namespace}"] if self.namespace else []
+
+    async def _find(self, name: str) -> tuple[Document | None, str]:
+        """The AgentRollout of a name, or for the Agent of that name; else None, and which there are.
+
+        Raises:
+            Stopped: it cannot be read.
+        """
+        where = self._where
         try:
             found: Document = await self.kubectl.read_json("get", ROLLOUTS, name, *where)
         except KubectlFailed as failed:
             if _NOT_FOUND not in str(failed):
                 raise Stopped(Exit.REFUSED, f"{name} cannot be read: {failed}") from None
         else:
-            return found
+            return found, ""
         try:
             listed = await self.kubectl.read_json("get", ROLLOUTS, *where)
         except KubectlFailed as failed:
@@ -78,23 +111,19 @@ class Looker:
         items: list[Document] = listed["items"]
         mine = [one for one in items if one["spec"]["agentRef"]["name"] == name]
         if len(mine) == 1:
-            return mine[0]
+            return mine[0], ""
+        if mine:
+            several = ", ".join(sorted(one["metadata"]["name"] for one in mine))
+            raise Stopped(Exit.REFUSED, f"AgentRollouts {several} are for Agent {name}: name one")
         there = ", ".join(sorted(one["metadata"]["name"] for one in items)) or "none"
-        sentence = (
-            f"there is no AgentRollout {name}, nor one for an Agent {name}; there are: {there}"
-        )
-        raise Stopped(Exit.REFUSED, await self._without(name, where) or sentence)
-
-    async def _without(self, name: str, where: list[str]) -> str:
-        """What there is of an Agent that has no AgentRollout, in words; empty where there is no such Agent."""
-        agent = await self._try({}, "the Agent", AGENTS, name, *where)
-        if not agent:
-            return ""
-        namespace = agent["metadata"]["namespace"]
         return (
-            f"Agent {name} has no AgentRollout, so its changes go to everybody at once. See it: kubectl describe "
-            f"agent {name} -n {namespace}; what a change would do: penstock plan -f FILE"
+            None,
+            f"there is no AgentRollout {name}, nor one for an Agent {name}; there are: {there}",
         )
+
+    async def _agent(self, name: str) -> Document:
+        """The Agent of a name; empty where there is none, or it cannot be read."""
+        return await self._try({}, "the Agent", AGENTS, name, *self._where)
 
     async def _try(self, missing: dict[str, str], what: str, *words: str) -> dict[str, Any]:
         """What can be read; of what cannot it is noted why, since the rest says enough."""
@@ -104,6 +133,17 @@ class Looker:
             missing[what] = str(failed)
             return {}
         return found
+
+
+def _ungoverned(agent: Document) -> str:
+    """What there is of an Agent that has no AgentRollout, in words; empty where there is no such Agent."""
+    if not agent:
+        return ""
+    name, namespace = agent["metadata"]["name"], agent["metadata"]["namespace"]
+    return (
+        f"Agent {name} has no AgentRollout, so its changes go to everybody at once. See it: kubectl describe "
+        f"agent {name} -n {namespace}; what a change would do: penstock plan -f FILE; undo and retry it takes"
+    )
 
 
 async def _nothing() -> dict[str, Any]:

@@ -9,6 +9,13 @@ from penstock_cli import commands, exits, options
 _Rollout = Annotated[
     str, typer.Argument(metavar="ROLLOUT", help="Name of the AgentRollout, or of its Agent.")
 ]
+_Steered = Annotated[
+    str,
+    typer.Argument(
+        metavar="ROLLOUT",
+        help="Name of the AgentRollout, or of its Agent, or of an Agent that has none.",
+    ),
+]
 _Output = Annotated[
     str, typer.Option("-o", "--output", metavar="text|json|yaml", help="How it is printed.")
 ]
@@ -138,7 +145,7 @@ def abort(
 @options.answered
 def retry(
     place: options.Place,
-    rollout: _Rollout,
+    rollout: _Steered,
     *,
     revision: _Revision = "",
     answering: options.Answering,
@@ -151,7 +158,7 @@ def retry(
 @options.answered
 def undo(
     place: options.Place,
-    rollout: _Rollout,
+    rollout: _Steered,
     *,
     to: Annotated[
         str,
@@ -159,7 +166,7 @@ def undo(
             "--to",
             metavar="REVISION",
             help=f"{options.A_REVISION}; else the last that can be gone back to, which is stable "
-            "while a canary is tried.",
+            "while a canary is tried; without an AgentRollout it must be said.",
         ),
     ] = "",
     answering: options.Answering,

@@ -6,6 +6,7 @@ import shlex
 import sys
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from penstock import names
@@ -22,6 +23,8 @@ _LOOK_SECONDS: Final = 0.5
 _FIELD_MANAGER: Final = "--field-manager=penstock-terminal"
 _WAITING: Final = "Waiting"
 _REJECTED: Final = "CandidateRejected"
+#: What an Agent takes that no AgentRollout governs.
+_OF_AGENTS: Final = (Verb.UNDO, Verb.RETRY)
 #: Of what the API server says where somebody may not do a thing.
 _FORBIDDEN: Final = ("forbidden", "denied request", "needs the verb")
 
@@ -78,6 +81,32 @@ def ask(
     asyncio.run(_asked(place, name, verb, revision, answering))
 
 
+@dataclass(frozen=True)
+class _Place:
+    """The object that is changed, and answers: an AgentRollout, or an Agent that has none."""
+
+    resource: str
+    name: str
+    namespace: str
+
+    @property
+    def where(self) -> tuple[str, str, str]:
+        """It in a command of kubectl."""
+        return self.resource, self.name, f"--namespace={self.namespace}"
+
+    @property
+    def look(self) -> str:
+        """A command that shows where it stands."""
+        if self.resource == looking.AGENTS:
+            return f"kubectl describe agent {self.name} -n {self.namespace}"
+        return f"penstock explain {self.name} -n {self.namespace}"
+
+
+def _place(seen: Seen, *, ungoverned: bool = False) -> _Place:
+    resource = looking.AGENTS if ungoverned else looking.ROLLOUTS
+    return _Place(resource, seen.name, seen.namespace)
+
+
 # ---------------------------------------------------------------------------------- a change
 
 
@@ -92,7 +121,8 @@ async def _patched(
     looks = views.looker(place)
     seen = await looks.look(name)
     patch = json.dumps({"spec": spec(seen)}, separators=(",", ":"))
-    written = await _written(looks, seen, "patch", "--type=merge", f"--patch={patch}")
+    changed = _place(seen)
+    written = await _written(looks, changed, "patch", "--type=merge", f"--patch={patch}")
     generation = int(written["metadata"]["generation"])
     if not answering.seconds:
         return {}
@@ -104,9 +134,9 @@ async def _patched(
         found = [one for one in status.get("conditions") or () if one["type"] == told_by]
         return found[0] if found else {"reason": "", "message": "done"}
 
-    told = await _until(looks, seen, answering.seconds, answer)
+    told = await _until(looks, changed, answering.seconds, answer)
     if told is None:
-        raise _unanswered(seen, answering.seconds)
+        raise _unanswered(changed, answering.seconds)
     _print(told, answering, told["message"] or told["reason"])
     return told
 
@@ -118,10 +148,14 @@ async def _asked(
     place: options.Place, name: str, verb: Verb, revision: str, answering: options.Answering
 ) -> None:
     looks = views.looker(place)
-    seen = await looks.look(name)
-    meant = _named(seen, revision) or _meant(seen, verb)
+    if verb in _OF_AGENTS:
+        seen, ungoverned = await looks.look_at_any(name)
+    else:
+        seen, ungoverned = await looks.look(name), False
+    asked = _place(seen, ungoverned=ungoverned)
+    meant = _named(seen, revision) or _meant(seen, verb, ungoverned=ungoverned)
     value = f"{verb}/{meant}/{uuid.uuid4().hex[:12]}"
-    await _written(looks, seen, "annotate", "--overwrite", f"{names.ANNOTATION_REQUEST}={value}")
+    await _written(looks, asked, "annotate", "--overwrite", f"{names.ANNOTATION_REQUEST}={value}")
     if not answering.seconds:
         return
 
@@ -134,12 +168,12 @@ async def _asked(
         last["seen"] = told
         return None if told["result"] == _WAITING else told
 
-    told = await _until(looks, seen, answering.seconds, answer)
+    told = await _until(looks, asked, answering.seconds, answer)
     if told is None and "seen" in last:
         sentence = f"{verb} {meant} waits, and goes on by itself: {last['seen']['message']}"
         raise Stopped(Exit.UNFINISHED, sentence)
     if told is None:
-        raise _unanswered(seen, answering.seconds)
+        raise _unanswered(asked, answering.seconds)
     _print(told, answering, told["message"])
     if told["result"] != "Accepted":
         raise Stopped(Exit.REFUSED, f"the operator refused to {verb} {meant}: {told['message']}")
@@ -153,8 +187,12 @@ def _named(seen: Seen, text: str) -> str:
     return name
 
 
-def _meant(seen: Seen, verb: Verb) -> str:
+def _meant(seen: Seen, verb: Verb, *, ungoverned: bool) -> str:
     """The revision that is meant where none was said."""
+    if verb is Verb.UNDO and ungoverned:  # nobody has written down which served when
+        there = ", ".join(sorted(seen.records)) or "none"
+        sentence = f"say where to go with --to, since {seen.name} has no AgentRollout; on record are: {there}"
+        raise Stopped(Exit.USAGE, sentence)
     if verb is Verb.UNDO:
         back = onlooker.ways_back(seen.situation())
         if not back:
@@ -169,41 +207,39 @@ def _meant(seen: Seen, verb: Verb) -> str:
 # --------------------------------------------------------------------------------------- both
 
 
-async def _written(looks: looking.Looker, seen: Seen, verb: str, *words: str) -> Document:
+async def _written(looks: looking.Looker, place: _Place, verb: str, *words: str) -> Document:
     """The object after a change; the command is told on standard error before."""
-    where = f"--namespace={seen.namespace}"
-    command = [verb, looking.ROLLOUTS, seen.name, where, _FIELD_MANAGER, *words]
+    command = [verb, *place.where, _FIELD_MANAGER, *words]
     print(f"$ {shlex.join(['kubectl', *command])}", file=sys.stderr)
     try:
         written: Document = await looks.kubectl.read_json(*command)
     except KubectlFailed as failed:
         said = str(failed).removeprefix(f"kubectl {' '.join(command)}: ")
-        sentence = f"{seen.name} cannot be changed: {_why(seen, said)}"
+        sentence = f"{place.name} cannot be changed: {_why(place, said)}"
         raise Stopped(Exit.REFUSED, sentence) from None
     return written
 
 
-def _why(seen: Seen, said: str) -> str:
+def _why(place: _Place, said: str) -> str:
     """What the API server said; of a right that is missing also how to look it up."""
     if not any(word in said for word in _FORBIDDEN):
         return said
     verbs = "promote" if "promote" in said or "denied request" in said else "patch"
-    look = f"kubectl auth can-i {verbs} {looking.ROLLOUTS}/{seen.name} -n {seen.namespace}"
-    return f"{said}. It takes the verb {verbs} on agentrollouts: {look}"
+    look = f"kubectl auth can-i {verbs} {place.resource}/{place.name} -n {place.namespace}"
+    return f"{said}. It takes the verb {verbs} on {place.resource.partition('.')[0]}: {look}"
 
 
 async def _until(
     looks: looking.Looker,
-    seen: Seen,
+    place: _Place,
     seconds: float,
     answer: Callable[[Document], Document | None],
 ) -> Document | None:
     """The answer in the status; None where none came in time."""
-    where = [seen.name, f"--namespace={seen.namespace}"]
     try:
         async with asyncio.timeout(seconds):
             while True:
-                now = await looks.kubectl.read_json("get", looking.ROLLOUTS, *where)
+                now = await looks.kubectl.read_json("get", *place.where)
                 if (told := answer(now)) is not None:
                     return told
                 await asyncio.sleep(_LOOK_SECONDS)
@@ -214,11 +250,8 @@ async def _until(
         raise Stopped(Exit.REFUSED, sentence) from None
 
 
-def _unanswered(seen: Seen, seconds: float) -> Stopped:
-    look = f"penstock explain {seen.name} -n {seen.namespace}"
-    sentence = (
-        f"the operator has not answered within {seconds:g} s; it was sent all the same: {look}"
-    )
+def _unanswered(place: _Place, seconds: float) -> Stopped:
+    sentence = f"the operator has not answered within {seconds:g} s; it was sent all the same: {place.look}"
     return Stopped(Exit.UNFINISHED, sentence)
 
 

@@ -247,6 +247,54 @@ def test_a_request_that_nobody_answers_ends_with_4_and_where_to_look(run, kubect
     assert "$ kubectl annotate agentrollouts.penstock.dev support" in done.stderr
 
 
+@pytest.fixture
+def alone(kubectl, shop):
+    """An Agent that has no AgentRollout, and answers the request that it is asked next."""
+    error = 'Error from server (NotFound): agentrollouts.penstock.dev "desk" not found'
+    agent = {**shop.agent, "metadata": {"name": "support", "namespace": "shop"}}
+    agent["spec"] = {"suspended": False}
+    kubectl.answer("get agentrollouts.penstock.dev support", {"error": error})
+    kubectl.answer("get agentrollouts.penstock.dev", {"items": []})
+    kubectl.answer("get agents.penstock.dev support", agent)
+    kubectl.answer("annotate agents.penstock.dev support", agent)
+    return agent
+
+
+@pytest.mark.parametrize(("verb", "flag"), [("undo", "--to"), ("retry", "--revision")])
+def test_an_agent_without_an_agentrollout_takes_undo_and_retry_itself(
+    run, kubectl, alone, verb, flag
+):
+    done = run(verb, "support", flag, C[-8:], "--wait", "1")
+    assert done.returncode == 4, done.stderr
+    assert "kubectl describe agent support -n shop" in done.stderr
+    (asked,) = [call for call in kubectl.calls if call.startswith("annotate")]
+    assert asked.startswith("annotate agents.penstock.dev support --namespace=shop")
+    value = re.search(rf"penstock.dev/request=({verb}/{C}/\S+)", asked)[1]
+    status = {
+        **alone["status"],
+        "lastRequest": {"value": value, "result": "Waiting", "message": "x"},
+    }
+    kubectl.answer("get agents.penstock.dev support", {**alone, "status": status})
+    done = run(verb, "support", flag, C, "--no-wait")
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+def test_of_such_an_agent_nobody_knows_where_undo_goes_and_other_verbs_are_refused(
+    run, kubectl, alone
+):
+    done = run("undo", "support")
+    assert done.returncode == 2
+    assert "since support has no AgentRollout; on record are: " in done.stderr
+    assert all(one in done.stderr for one in (C, S))
+    done = run("promote", "support", "--revision", C)
+    assert (done.returncode, "has no AgentRollout" in done.stderr) == (3, True)
+    assert "undo and retry it takes" in done.stderr
+    error = 'agents.penstock.dev "support" is forbidden: User "ada" cannot patch resource'
+    kubectl.answer("annotate agents.penstock.dev support", {"error": error})
+    done = run("retry", "support", "--revision", C)
+    assert "kubectl auth can-i patch agents.penstock.dev/support -n shop" in done.stderr
+
+
 def test_for_a_setpoint_the_present_canary_is_meant(run, kubectl, shop):
     kubectl.answer("patch agentrollouts.penstock.dev support", shop.rollout)
     done = run("set-percent", "support", "20", "--no-wait")
