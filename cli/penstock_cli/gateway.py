@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import httpx
 
+from penstock.api import addresses
 from penstock_cli.exits import Exit, Stopped
 
 FINISHED: Final = "finished"
@@ -164,6 +165,6 @@ def _unreachable(http: httpx.AsyncClient, error: httpx.TransportError) -> Stoppe
     why = str(error) or type(error).__name__
     return Stopped(
         Exit.REFUSED,
-        f"the gateway at {http.base_url} cannot be reached: {why}. "
+        f"the gateway at {addresses.shown(str(http.base_url))} cannot be reached: {why}. "
         "Check its address and that it runs (a local one: penstock dev status).",
     )

@@ -292,3 +292,11 @@ def test_help_imports_nothing_slow():
     done = penstock("models", "--help", python=("-X", "importtime"))
     assert done.returncode == 0
     assert not {"asyncio", "httpx", "yaml", "penstock"} & imported(done)
+
+
+def test_a_gateway_that_cannot_be_reached_is_named_without_what_opens_it(tmp_path):
+    url = "http://user:hunter2@127.0.0.1:1"
+    done = penstock("models", "support", cwd=tmp_path, PENSTOCK_GATEWAY_URL=url, PENSTOCK_TOKEN="t")
+    assert done.returncode == 3
+    assert "the gateway at http://127.0.0.1:1 cannot be reached" in done.stderr.replace("1/ ", "1 ")
+    assert "hunter2" not in done.stderr
