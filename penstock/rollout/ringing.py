@@ -56,6 +56,16 @@ def work_percent(facts: Facts) -> int | None:
     return max(kept or 0, found or 0)
 
 
+def refused_now(facts: Facts, before: AgentRolloutStatus) -> str:
+    """The same as before, until the rings or who has the canary are others: names in their thousands are digested only then."""
+    status = facts.status
+    same = before.observed_generation == facts.situation.generation and (
+        (before.canary_revision, before.salt, before.stage, before.rings)
+        == (status.canary_revision, status.salt, status.stage, status.rings)
+    )
+    return before.rings_refused if same else refused(facts)
+
+
 def refused(facts: Facts) -> str:
     """Who is declared in a ring and is not given the canary, so that others are told from them; empty for nobody."""
     found = ring_stage.refused(facts)

@@ -9,7 +9,7 @@ import pytest
 from penstock import rings
 from penstock.analysis.evidence import TICK_MS, Observation, Stratum
 from penstock.analysis.metrics import Tally
-from penstock.rollout import capacity
+from penstock.rollout import capacity, ringing
 from penstock.rollout.capacity import Capacity
 from penstock.traffic import Arm
 from tests.unit.rollout.test_does_not_come_back import gap_now
@@ -252,6 +252,22 @@ def test_of_those_who_come_past_the_bound_as_many_are_given_it_as_fit_and_the_ot
     assert world.told[-1].message.startswith(said)
     assert said in world.message("Ready")
     assert world.after(5).decide().reasons() == []
+
+
+def test_names_are_digested_only_where_the_rings_or_who_has_the_canary_are_others(monkeypatch):
+    """550 names of eight rings take milliseconds, at each look of each rollout."""
+    asked, refused = [], ringing.refused
+    monkeypatch.setattr(ringing, "refused", lambda facts: asked.append(1) or refused(facts))
+    world = grown_twice().decide()
+    assert asked
+    asked.clear()
+    for _ in range(3):
+        world.after(5).decide()
+    assert asked == []
+    kept = world.status.rings_refused
+    declare(world, STAFF, FRIENDS).decide()
+    assert asked
+    assert world.status.rings_refused != kept
 
 
 def test_with_the_bound_of_rings_reached_a_person_is_asked_before_everybody_comes():
