@@ -139,6 +139,22 @@ class ComparisonStatus(Block):
             "raise, and of the last return or later raise; 0 for one that was not yet.",
         ),
     ] = ()
+    restarts: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            description="How often evidence since the last return or later raise was begun: all of these have "
+            "its weight once. None: written by a version that did not count.",
+        ),
+    ] = None
+    final_proofs: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            description="How often the proof before promotion was begun, from no task: all of these have "
+            "its chance once. None: written by a version that did not count.",
+        ),
+    ] = None
     through_ms: Annotated[
         int,
         Field(

@@ -10,11 +10,10 @@ from penstock.analysis.comparison.compared import Compared
 from penstock.analysis.comparison.judge import Bounds, Strength, Strengths
 from penstock.analysis.comparison.proof import Outlook, Unproven
 from penstock.analysis.comparison.spread import Spread
-from penstock.analysis.comparison.sums import LATEST, RATIOS, SLOTS, VALUES
+from penstock.analysis.comparison.sums import LATEST, RATIOS, VALUES
 from penstock.analysis.metrics import COST, ERROR_RATE, ESCALATION_RATE, LATENCY, Metric
 from penstock.api.analysis import Analysis, Reason
 from penstock.api.comparison import Comparison, ComparisonStatus, StableUsers
-from penstock.api.rollout import AgentRolloutStatus, Source
 from penstock.rollout import path
 from penstock.rollout.facts import Facts
 from penstock.rollout.judged import compares
@@ -36,11 +35,12 @@ _OF_GUARDED: Final = dict(zip((ERROR_RATE, ESCALATION_RATE, LATENCY, COST), REAS
 
 @dataclass(frozen=True)
 class Comparing:
-    """The arms beside each other, and what is too much of a difference."""
+    """The arms beside each other, and what is too much of a difference; ``final``: the how many-th proof before promotion it would be."""
 
     seen: Compared
     bounds: Bounds
     declared: Comparison
+    final: int = 1
 
     @property
     def strengths(self) -> Strengths:
@@ -52,8 +52,8 @@ class Comparing:
         return found
 
     def unproven(self, *, last_raise: bool) -> tuple[Unproven, ...]:
-        """The limits that are not proven to be kept."""
-        return proof.unproven(self.seen, self.bounds, last_raise=last_raise)
+        """The limits that are not proven to be kept: of all tasks, or before promotion of those since the last raise."""
+        return proof.unproven(self.seen, self.bounds, final=self.final if last_raise else 0)
 
     def outlook(self, percent: int) -> Outlook:
         """Whether a share is harmless."""
@@ -81,8 +81,8 @@ def measuring(facts: Facts) -> Comparing | None:
     if observed.compared is None or kept is None:
         return None
     seen = _of_slots(observed.compared, kept.since)
-    bounds = _bounds(analysis, analysis.comparison, facts)
-    return Comparing(seen, bounds, analysis.comparison)
+    bounds = _bounds(analysis, analysis.comparison, kept, facts)
+    return Comparing(seen, bounds, analysis.comparison, max(kept.final_proofs or 0, 1))
 
 
 def _of_slots(seen: Compared, since: Sequence[int]) -> Compared:
@@ -93,7 +93,9 @@ def _of_slots(seen: Compared, since: Sequence[int]) -> Compared:
     return found
 
 
-def _bounds(analysis: Analysis, declared: Comparison, facts: Facts) -> Bounds:
+def _bounds(
+    analysis: Analysis, declared: Comparison, kept: ComparisonStatus, facts: Facts
+) -> Bounds:
     limits, ignored = analysis.guardrails, declared.ignore_below
     part = max(0.5 ** (max(facts.status.attempt, 1) - 1), SMALLEST_PART)
     silent = {name.value.removesuffix(_TO_STABLE) for name in analysis.dry_run}
@@ -105,6 +107,7 @@ def _bounds(analysis: Analysis, declared: Comparison, facts: Facts) -> Bounds:
         frozenset(silent & {*RATIOS, *VALUES}),
         _users(facts.status.stable_users),
         part,
+        kept.restarts or 0,
     )
 
 
@@ -134,30 +137,3 @@ def to_blame(strengths: Strengths) -> Strength:
         return strengths.strongest
     heard = [one for one in strengths.metrics if one.name not in strengths.bounds.silent]
     return max(heard, key=lambda one: one.attributed)
-
-
-def begun(before: AgentRolloutStatus, status: AgentRolloutStatus) -> ComparisonStatus:
-    """Since which route versions evidence is weighed, in the version that the status has now.
-
-    A raise opens the next slot; once there is none left, it opens the last one anew, as to come back from 0 % does.
-    """
-    kept = status.analysis.comparison
-    version = status.route_version
-    if kept is None or not kept.since:
-        return ComparisonStatus(since=(version, *(0,) * (SLOTS - 1)))
-    if status.share.percent <= before.share.percent or version == before.route_version:
-        return kept
-    slot = _slot_begun(before, kept)
-    if slot is None:
-        return kept
-    since = (*kept.since[:slot], version, *kept.since[slot + 1 :])
-    return kept.model_copy(update={"since": since})
-
-
-def _slot_begun(before: AgentRolloutStatus, kept: ComparisonStatus) -> int | None:
-    """Which slot a share that is larger than before begins."""
-    if before.share.percent:
-        free = (slot for slot in range(1, LATEST) if not kept.since[slot])
-        return next(free, LATEST)
-    back = before.share.source in (Source.SUSPENDED, Source.SETPOINT)
-    return LATEST if back else None

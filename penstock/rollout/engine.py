@@ -14,8 +14,8 @@ from penstock.api.rollout import AgentRolloutStatus, Share
 from penstock.rollout import (
     aftermath,
     alarms,
-    comparing,
     deadline,
+    evidence_since,
     former,
     holds,
     inherited,
@@ -301,7 +301,7 @@ def _compared(
         return None
     if not path.under_way(status):
         return status.analysis.comparison
-    return comparing.begun(before, status.model_copy(update={"route_version": version}))
+    return evidence_since.begun(before, status.model_copy(update={"route_version": version}))
 
 
 def _request_waits(facts: Facts, wait: Awaited) -> dict[str, LastRequest]:

@@ -1,16 +1,19 @@
-"""What the version before kept in conditions: read once, when a status has no field for it yet."""
+"""What a version before kept elsewhere or not at all: read once, when a status has no field for it yet."""
 
 from penstock.api import condition
 from penstock.api.interruptions import Suspension
 from penstock.api.reasons import ConditionType
 from penstock.api.rollout import AgentRolloutStatus, Source
+from penstock.rollout import evidence_since
 
 
 def state(status: AgentRolloutStatus) -> AgentRolloutStatus:
-    """The status with its state in fields; one that has them already is returned as it is.
+    """The status with its state in fields; one that has them already is returned as it is."""
+    return _from_conditions(evidence_since.inherited(status))
 
-    ``suspension`` tells: whatever wrote the status with it wrote all of these fields.
-    """
+
+def _from_conditions(status: AgentRolloutStatus) -> AgentRolloutStatus:
+    """``suspension`` tells: whatever wrote the status with it wrote all of these fields."""
     if status.suspension is not None:
         return status
     if not status.route_version:  # no version has decided anything yet

@@ -53,6 +53,11 @@ def log_sum(terms: Sequence[float]) -> float:
     return top + math.log(sum([math.exp(term - top) for term in terms]))
 
 
+def part_of_try(number: int) -> float:
+    """What the nth of any number of tries has of a weight or a chance, so that all together have it once; the whole where there is none yet."""
+    return 1 / (number * (number + 1)) if number else 1.0
+
+
 def _cubic(x: float) -> tuple[int, tuple[float, float, float, float]]:
     """The first of the four grid points around x, and their weights (Lagrange)."""
     first = min(max(math.floor((x - GRID[0]) / STEP + 1e-9) - 1, 0), len(GRID) - 4)

@@ -23,7 +23,8 @@ from penstock.analysis.comparison.sums import MARGINS, ONE, RATIOS, VALUES, Rati
 #: Parts of alpha: worse than stable, over a limit.
 RELATIVE_PART: Final = 0.75
 LIMIT_PART: Final = 0.25
-#: Weights of the slots, in their order, and of the metrics: each sums to 1.
+#: Weights of the slots, in their order, and of the metrics: each sums to 1. The last slot may begin anew, and its weight is that of all its evidence:
+#: what is dropped at a restart was at least 0, so that the parts of the weight add up as those of slots that go on do.
 SLOT_WEIGHTS: Final = (0.64, 0.12, 0.12, 0.06, 0.06)
 RATIO_WEIGHTS: Final = (0.4, 0.2)
 VALUE_WEIGHTS: Final = (0.2, 0.2)
@@ -45,7 +46,8 @@ class Bounds:
     no harm. ``alpha``: see above. ``limited``: which of VALUES have a limit. ``silent``: metrics
     that are told and neither condemn nor hold. ``users``: how unlike they are, from before the canary, for each of RATIOS; None where
     nothing is known. ``part``: what of alpha this attempt has for its evidence. Whether other users would show as much is asked of
-    the whole: a bucket has no more draws in a retry than before, and the evidence has paid for it.
+    the whole: a bucket has no more draws in a retry than before, and the evidence has paid for it. ``restarts``: how often the last slot
+    was begun.
     """
 
     limits: tuple[float, float] = (0.05, 0.20)
@@ -55,6 +57,7 @@ class Bounds:
     silent: frozenset[str] = frozenset()
     users: tuple[Spread, Spread] | None = None
     part: float = 1.0
+    restarts: int = 0
 
 
 _Found = TypeVar("_Found")
@@ -160,13 +163,13 @@ def ratio(seen: Compared, at: int, bounds: Bounds) -> Strength:
     def null() -> evalues.Null:
         return evalues.innate(round(innate_variance(seen, at, bounds), 4))
 
-    worse = weighed([_labelled(s, null) for s in slots])
+    worse = weighed([_labelled(s, null) for s in slots], bounds)
     if whole.excess < bounds.ignored[at] * whole.weight:
         worse = min(worse, 1.0)
     limit = bounds.limits[at]
-    over = weighed([_over(s.events, s.tasks, limit) for s in slots])
+    over = weighed([_over(s.events, s.tasks, limit) for s in slots], bounds)
     if at:
-        ripe = weighed([_over(*count, limit) for count in seen.ripe[at]])
+        ripe = weighed([_over(*count, limit) for count in seen.ripe[at]], bounds)
         over = (1 - LATE_PART) * over + LATE_PART * ripe
     return _held(
         Strength(RATIOS[at], worse, over, alone=worse), bounds, lambda: draw.of_ratio(seen, at)
@@ -234,15 +237,17 @@ def value(seen: Compared, at: int, bounds: Bounds) -> Strength:
     worse = 1.0
     if sum(seen.evidence.whole.canary) >= FEWEST_TASKS:
         tilt = tilt_variance(seen, at)
-        worse = weighed(
+        ranked = [
             evalues.of_ranks(s.score / ONE, s.variance / ONE, tilt) if s.variance else 1.0
             for s in slots
-        )
+        ]
+        worse = weighed(ranked, bounds)
     over = 1.0
     if bounds.limited[at]:
-        over = weighed(
+        bets = [
             evalues.of_bets([log / ONE for log in s.above]) if any(s.above) else 1.0 for s in slots
-        )
+        ]
+        over = weighed(bets, bounds)
     return _held(
         Strength(VALUES[at], worse, over, alone=worse), bounds, lambda: draw.of_value(seen, at)
     )
@@ -284,6 +289,8 @@ def margin_percent(step: int) -> int:
     return round(100 * (1.1 ** MARGINS[min(step, len(MARGINS) - 1)] - 1))
 
 
-def weighed(each: Iterable[float]) -> float:
-    """The weighted sum over the slots."""
-    return sum(w * e for w, e in zip(SLOT_WEIGHTS, each, strict=True))
+def weighed(each: Iterable[float], bounds: Bounds) -> float:
+    """The weighted sum over the slots; of the last one as it was begun the last time."""
+    *first, last = SLOT_WEIGHTS
+    weights = (*first, last * evalues.part_of_try(bounds.restarts))
+    return sum(w * e for w, e in zip(weights, each, strict=True))

@@ -7,14 +7,14 @@ with a chance of at most LETS_PAST. Before the end that holds for all users, als
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from penstock.analysis.comparison import evalues, judge, unseen
 from penstock.analysis.comparison.compared import Compared
 from penstock.analysis.comparison.judge import Bounds
-from penstock.analysis.comparison.sums import LATEST, ONE, RATIOS, VALUES
+from penstock.analysis.comparison.sums import LATEST, ONE, RATIOS, SLOTS, VALUES
 from penstock.analysis.comparison.unseen import Unseen
 from penstock.analysis.comparison.yardsticks import SIZES
 
@@ -72,23 +72,25 @@ class Outlook:
     likely: bool
 
 
-def unproven(seen: Compared, bounds: Bounds, *, last_raise: bool) -> tuple[Unproven, ...]:
+def unproven(seen: Compared, bounds: Bounds, *, final: int = 0) -> tuple[Unproven, ...]:
     """The limits that are not proven to be kept.
 
     Args:
-        last_raise: of the tasks since the last raise, not of all, and for all users: also for those who never had the canary.
-            Half of the chance is then for tasks that mislead, and half for users.
+        final: the how many-th proof before promotion it is: of the tasks since the last raise, not of all, and for all users, also for
+            those who never had the canary. Half of the chance is then for tasks that mislead, and half for users. 0: the proof before
+            more than half of the users.
     """
-    asked = _since_the_last_raise(seen.since) if last_raise else _since_the_start(seen.since)
+    asked = _since_the_last_raise(seen, final) if final else _since_the_start(seen, bounds.restarts)
     found = [_rate(seen, at, bounds, asked) for at in range(len(RATIOS))]
     found += [_mean(seen, at, asked) for at in range(len(VALUES)) if bounds.limited[at]]
     return tuple(one for one in found if one is not None and one.name not in bounds.silent)
 
 
 class _Asked(NamedTuple):
-    """Which tasks are to prove it, and how often they may mislead; ``for_all``: of all users."""
+    """Which tasks are to prove it, with which weights, and how often they may mislead; ``for_all``: of all users."""
 
     slots: Sequence[int] = (0,)
+    weights: Sequence[float] = (1.0,)
     chance: float = LETS_PAST
     for_all: bool = False
 
@@ -96,22 +98,21 @@ class _Asked(NamedTuple):
 _ALL_TASKS: Final = _Asked()
 
 
-def _since_the_start(since: Sequence[int]) -> _Asked:
-    """After an incident half of the weight is on what came since."""
-    return _Asked((0, LATEST)) if since[LATEST] else _ALL_TASKS
+def _since_the_start(seen: Compared, restarts: int) -> _Asked:
+    """After an incident half of the weight is on what came since, however often that was begun."""
+    if not seen.since[LATEST]:
+        return _ALL_TASKS
+    return _Asked((0, LATEST), (0.5, 0.5 * evalues.part_of_try(restarts)))
 
 
-def _since_the_last_raise(since: Sequence[int]) -> _Asked:
+def _since_the_last_raise(seen: Compared, final: int) -> _Asked:
     """No task from before the last raise: those who fail may have come with it.
 
-    A canary that was off and came back proves it anew, from no task. So that it does not get past by trying, the nth time has
-    1 / (n (n + 1)) of the chance, all together have it once. To go off and come back takes two route versions.
+    A canary that comes back to its last share proves it anew, from no task. So that it does not get past by trying, all of its
+    proofs together have the chance once.
     """
-    raised = max(range(LATEST), key=lambda slot: since[slot])
-    later = max(since[LATEST] - since[raised], 0)
-    times = 1 + (later + 1) // 2
-    slots = (LATEST,) if later else (raised,)
-    return _Asked(slots, LETS_PAST / (times * (times + 1)), for_all=True)
+    newest = max(range(SLOTS), key=lambda slot: seen.since[slot])
+    return _Asked((newest,), chance=LETS_PAST * evalues.part_of_try(final), for_all=True)
 
 
 def _rate(seen: Compared, at: int, bounds: Bounds, asked: _Asked) -> Unproven | None:
@@ -119,7 +120,7 @@ def _rate(seen: Compared, at: int, bounds: Bounds, asked: _Asked) -> Unproven | 
     if asked.for_all:
         others = unseen.of_ratio(seen, at, bounds, limit * RATE_SIZES[at], LETS_PAST / 2)
     counts = [seen.at_most[at][slot] for slot in asked.slots]
-    return _of_counts(at, counts, limit, asked.chance, others)
+    return _of_counts(at, counts, limit, asked, others)
 
 
 def unproven_rates(
@@ -137,21 +138,21 @@ def unproven_rates(
 
 def _of_counts(
     at: int, counts: Sequence[tuple[int, int]], limit: float,
-    chance: float = LETS_PAST, others: Unseen = unseen.NOBODY,
+    asked: _Asked = _ALL_TASKS, others: Unseen = unseen.NOBODY,
 ) -> Unproven | None:  # fmt: skip
     size = limit * RATE_SIZES[at]
     if size >= 1:
         return None  # no rate is as high
 
     def evidence(times: float, at_least: float) -> float:
-        return _mean_of(
-            evalues.of_limit(events * times, tasks * times, size * at_least, evalues.BELOW)
-            for events, tasks in counts
+        return sum(
+            weight * evalues.of_limit(events * times, tasks * times, size * at_least, evalues.BELOW)
+            for weight, (events, tasks) in zip(asked.weights, counts, strict=True)
         )
 
     events, tasks = counts[0]
     one = Unproven(RATIOS[at], size, tasks, None, events / tasks if tasks else 0.0)
-    return _found(one, evidence, chance, others)
+    return _found(one, evidence, asked.chance, others)
 
 
 def _mean(seen: Compared, at: int, asked: _Asked) -> Unproven | None:
@@ -162,19 +163,15 @@ def _mean(seen: Compared, at: int, asked: _Asked) -> Unproven | None:
 
     def evidence(times: float, at_least: float) -> float:
         gains = [math.log1p(stake * (1 - at_least)) for stake in evalues.STAKES_BELOW]
-        return _mean_of(
-            evalues.of_bets(
+        return sum(
+            weight
+            * evalues.of_bets(
                 [(log - n * gain) * times for log, gain in zip(logs, gains, strict=True)]
             )
-            for logs, n in bets
+            for weight, (logs, n) in zip(asked.weights, bets, strict=True)
         )
 
     return _found(Unproven(VALUES[at], SIZES[at], bets[0][1], None), evidence, asked.chance, others)
-
-
-def _mean_of(each: Iterable[float]) -> float:
-    known = list(each)
-    return sum(known) / len(known)
 
 
 def _found(

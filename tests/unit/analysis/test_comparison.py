@@ -157,7 +157,7 @@ def test_the_parts_of_the_bound_are_all_of_it():
 
 def test_without_a_task_nothing_is_proven_and_nothing_condemned():
     assert not judge.strengths(Compared(), BOUNDS).suspicious
-    assert {u.name for u in proof.unproven(Compared(), BOUNDS, last_raise=False)} == {
+    assert {u.name for u in proof.unproven(Compared(), BOUNDS)} == {
         "errorRate",
         "escalationRate",
         "latency",
@@ -171,7 +171,7 @@ def test_without_a_task_nothing_is_proven_and_nothing_condemned():
 
 def test_a_good_canary_proves_that_it_keeps_its_limits():
     seen = World(1, share=0.5).minutes(10).seen
-    assert proof.unproven(seen, BOUNDS, last_raise=False) == ()
+    assert proof.unproven(seen, BOUNDS) == ()
 
 
 @pytest.mark.parametrize(
@@ -186,18 +186,18 @@ def test_a_good_canary_proves_that_it_keeps_its_limits():
 def test_a_canary_at_the_size_of_a_limit_does_not(name, wrong):
     for seed in range(2):
         seen = World(seed, share=0.5).minutes(10, **wrong).seen
-        assert name in {u.name for u in proof.unproven(seen, BOUNDS, last_raise=False)}
+        assert name in {u.name for u in proof.unproven(seen, BOUNDS)}
 
 
 def test_tasks_that_are_open_while_stables_have_ended_prove_nothing():
     seen = World(1, share=0.5).minutes(10, hangs=0.3).seen
-    missing = {u.name for u in proof.unproven(seen, BOUNDS, last_raise=False)}
+    missing = {u.name for u in proof.unproven(seen, BOUNDS)}
     assert {"errorRate", "escalationRate"} <= missing
 
 
 def test_how_many_tasks_are_missing():
     short = World(1, share=0.5, per_minute=30).minutes(3).seen
-    missing = {u.name: u.missing for u in proof.unproven(short, BOUNDS, last_raise=False)}
+    missing = {u.name: u.missing for u in proof.unproven(short, BOUNDS)}
     assert all(0 < n < 2000 for n in missing.values())
 
 
@@ -205,8 +205,8 @@ def test_the_last_proof_is_of_the_tasks_since_the_last_raise():
     world = World(1, share=0.5)
     world.cohorts.begin((2, 5, 0, 0, 0))
     world.minutes(10).minutes(5, version=5, errors=0.08)
-    all_of_them = {u.name for u in proof.unproven(world.seen, BOUNDS, last_raise=False)}
-    lately = {u.name for u in proof.unproven(world.seen, BOUNDS, last_raise=True)}
+    all_of_them = {u.name for u in proof.unproven(world.seen, BOUNDS)}
+    lately = {u.name for u in proof.unproven(world.seen, BOUNDS, final=1)}
     assert "errorRate" in lately
     assert "errorRate" not in all_of_them
 
