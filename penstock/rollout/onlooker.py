@@ -179,6 +179,7 @@ def _asked_by(facts: Facts) -> Check | None:
     """Who asks for what is awaited, where that goes by what the operator alone knows."""
     in_shadow = facts.status.stage is Stage.SHADOW
     in_ring = facts.in_rings and bool(facts.status.rings)
+    compared = facts.situation.spec.analysis.comparison is not None
     match facts.status.waiting:
         case WaitReason.AWAITING_EVIDENCE | WaitReason.ANALYSIS_UNCLEAR if in_shadow:
             return shadow_stage.copies_awaited
@@ -187,8 +188,9 @@ def _asked_by(facts: Facts) -> Check | None:
         ):
             return ring_checks.rings_first
         case WaitReason.AWAITING_EVIDENCE:
-            compared = facts.situation.spec.analysis.comparison is not None
             return proofs.not_proven if compared else checks.evidence_not_sufficient
+        case WaitReason.ANALYSIS_UNCLEAR if compared and not checks.evidence_unclear(facts):
+            return proofs.not_proven
         case WaitReason.AWAITING_CAPACITY:
             return checks.advance if facts.started else checks.first_step
         case WaitReason.ROWS_LOST:

@@ -77,8 +77,13 @@ def _is_late(facts: Facts, percent: int) -> bool:
 
 
 def _awaits(missing: tuple[Unproven, ...]) -> Move | None:
-    said = partial(compared.not_proven, missing=missing)
-    return Wait(WaitReason.AWAITING_EVIDENCE, said) if missing else None
+    if not missing:
+        return None
+    person = any(
+        one.unseen is not None for one in missing
+    )  # more tasks of the same users do not tell
+    reason = WaitReason.ANALYSIS_UNCLEAR if person else WaitReason.AWAITING_EVIDENCE
+    return Wait(reason, partial(compared.not_proven, missing=missing))
 
 
 def _not_compared(facts: Facts) -> Move | None:
