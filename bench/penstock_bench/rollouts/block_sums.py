@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -34,7 +35,7 @@ from penstock.api.analysis import AnalysisStatus
 from penstock.traffic import BUCKETS, Arm
 from penstock_bench.rollouts import product
 from penstock_bench.rollouts.blocks import Block, Flags, Whole
-from penstock_bench.rollouts.sums import Counted, OnSums, Position, and_late
+from penstock_bench.rollouts.sums import Counted, OnSums, Position, with_late
 from penstock_bench.rollouts.weather import Task
 
 #: Columns of a task.
@@ -45,6 +46,8 @@ _ENDED: Final = (
     "errors", "escalations", "timed", "latency_ms", "latency_squares",
     "cost_micro_usd", "costed", "cost_squares", "free",
 )  # fmt: skip
+#: Of a route version in a bench.
+_VERSION_BITS: Final = 20
 #: No value is larger, in its unit.
 _LARGEST: Final = 1 << 40
 
@@ -90,8 +93,7 @@ class BlocksCounted(Counted):
     def _end_rows(self, rows: Whole) -> None:
         """Tasks have ended, in this order."""
         ends = self._added(rows)
-        for place, some in self._by_place(np.column_stack([rows, ends])):
-            self.cells.credit(place, _tally(some[:, len(rows[0]) :]))
+        self._credit_places(rows, ends)
         for arm in Arm if self.scope.canary else ():
             mine = rows[:, CANARY] == (arm is Arm.CANARY)
             inside = mine & self._in_step(rows)
@@ -102,6 +104,21 @@ class BlocksCounted(Counted):
         for row in rows[(rows[:, ERROR] | rows[:, ESCALATION]) == 1].tolist():
             arm, end = _arm(row[CANARY]), Tally(errors=row[ERROR], escalations=row[ESCALATION])
             self.delays.note(arm, end, row[ROUTED], row[ENDS], Halts())
+
+    def _credit_places(self, rows: Whole, ends: Whole) -> None:
+        order, begins = _groups(self._ticks(rows), rows)
+        if not len(begins):
+            return
+        first = rows[order[begins]][:, [ROUTED, BEGAN, CANARY]].tolist()
+        sums = np.add.reduceat(ends[order], begins, axis=0).tolist()
+        for (routed, began, canary), added in zip(first, sums, strict=True):
+            place = self.cells.place(routed, began, _arm(canary))
+            self.cells.credit(place, Tally(**dict(zip(_ENDED, added, strict=True))))
+
+    def _ticks(self, rows: Whole) -> Whole:
+        """The first tick of each one's cell."""
+        ticks = rows[:, ROUTED] // TICK_MS
+        return ticks - ticks % self.cells.width
 
     def _cost(self, rows: Whole) -> Whole:
         most = self.scope.winsorised_cost(_LARGEST)
@@ -128,17 +145,16 @@ class BlocksCounted(Counted):
 
     def _by_place(self, rows: Whole) -> Iterator[tuple[Place, Whole]]:
         """The rows of each cell, the oldest first."""
-        ticks = rows[:, ROUTED] // TICK_MS
-        ticks -= ticks % self.cells.width
-        for (tick, began, canary), some in _groups(rows, ticks, rows[:, BEGAN], rows[:, CANARY]):
-            yield Place(tick, began, _arm(canary)), some
+        for some in _parts(self._ticks(rows), rows):
+            routed, began, canary = some[0, [ROUTED, BEGAN, CANARY]].tolist()
+            yield self.cells.place(routed, began, _arm(canary)), some
 
     def _by_cohort(self, rows: Whole) -> Iterator[tuple[Arm, Cohort, Whole]]:
         if not self.cohorts:
             return
-        minutes = rows[:, ROUTED] // COHORT_MS
-        for (_, began, canary), some in _groups(rows, minutes, rows[:, BEGAN], rows[:, CANARY]):
-            cohort = self.cohorts.find(int(some[0, ROUTED]), began)
+        for some in _parts(rows[:, ROUTED] // COHORT_MS, rows):
+            routed, began, canary = some[0, [ROUTED, BEGAN, CANARY]].tolist()
+            cohort = self.cohorts.find(routed, began)
             if cohort is not None:
                 yield _arm(canary), cohort, some
 
@@ -151,8 +167,10 @@ class BlocksCounted(Counted):
 
     def with_open(self, now_ms: int) -> list[Stratum]:
         """The strata; tasks that are slow by now are told before they end."""
-        worked = now_ms - self.rows[:, STARTS]
+        worked, strata = now_ms - self.rows[:, STARTS], self.cells.strata()
         slow = worked > self.scope.latency_limit_ms
+        if not slow.any():
+            return strata
         latency = np.minimum(worked[slow], self.scope.winsorised(_LARGEST))
         told = np.column_stack([self.rows[slow], latency, latency * latency])
         late: dict[tuple[int, int], dict[Arm, Tally]] = {}
@@ -160,7 +178,7 @@ class BlocksCounted(Counted):
             sums = some[:, -2:].sum(axis=0).tolist()
             tally = Tally(timed=len(some), latency_ms=sums[0], latency_squares=sums[1])
             late.setdefault((place.tick, place.begin_version), {})[place.arm] = tally
-        return [and_late(s, late.get((s.tick, s.begin_version), {})) for s in self.cells.strata()]
+        return with_late(strata, late)
 
 
 def _rows(block: Block, look: int) -> Whole:
@@ -174,16 +192,21 @@ def _rows(block: Block, look: int) -> Whole:
     return np.column_stack(columns).astype(np.int64)
 
 
-def _groups(rows: Whole, *keys: Whole) -> Iterator[tuple[tuple[int, ...], Whole]]:
-    """The rows with the same keys together, in the order of the keys, and in their own inside of that."""
-    if not len(rows):
-        return
-    table = np.stack(keys)
-    order = np.lexsort(table[::-1])
-    rows, table = rows[order], table[:, order]
-    begins = np.flatnonzero(np.r_[True, (table[:, 1:] != table[:, :-1]).any(axis=0)])
-    for begin, end in zip(begins.tolist(), [*begins[1:].tolist(), len(rows)], strict=True):
-        yield tuple(table[:, begin].tolist()), rows[begin:end]
+def _groups(times: Whole, rows: Whole) -> tuple[Whole, Whole]:
+    """An order in which rows of the same time, route version and arm are together, in their own inside of that; where each group begins."""
+    keys = (times << _VERSION_BITS | rows[:, BEGAN]) << 1 | rows[:, CANARY]  # sorted as one number
+    order = np.argsort(keys, kind="stable")
+    keys = keys[order]
+    begins = np.flatnonzero(keys[1:] != keys[:-1]) + 1
+    return order, np.concatenate([np.zeros(min(len(rows), 1), np.int64), begins])
+
+
+def _parts(times: Whole, rows: Whole) -> Iterator[Whole]:
+    """The rows of each group."""
+    order, begins = _groups(times, rows)
+    rows = rows[order]
+    for begin, end in pairwise([*begins.tolist(), len(rows)]):
+        yield rows[begin:end]
 
 
 def _tally(ends: Whole) -> Tally:

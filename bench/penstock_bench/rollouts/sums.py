@@ -7,8 +7,9 @@ seeds, and each look must decide the same in the same words.
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import takewhile
 
@@ -161,10 +162,11 @@ class Counted:
         begun = now_ms - self.scope.window_ms
         oldest = now_ms - self.scope.kept_ms + self.scope.coarse_ticks * TICK_MS
         strata = self.with_open(now_ms)
+        kept_from, first = (bisect_left(strata, ms, key=_begin_ms) for ms in (oldest, begun))
         return Observation(
             now_ms=now_ms,
-            window=tuple(s for s in strata if s.tick * TICK_MS >= begun),
-            older=tuple(s for s in strata if oldest <= s.tick * TICK_MS < begun),
+            window=tuple(strata[first:]),
+            older=tuple(strata[kept_from:first]),
             total={arm: as_total(self.total[arm]) for arm in Arm},
             step={arm: as_total(self.step[arm]) for arm in Arm},
             counted_through=f"{now_ms}-{look}",
@@ -180,7 +182,7 @@ class Counted:
         open_now = [one.arm for one in self.open.values() if self._is_in_step(one)]
         return {arm: self.step[arm].tasks + open_now.count(arm) for arm in Arm}
 
-    def with_open(self, now_ms: int) -> Sequence[Stratum]:
+    def with_open(self, now_ms: int) -> list[Stratum]:
         """The strata; tasks that are slow or overdue by now are told before they end."""
         late: dict[tuple[int, int], dict[Arm, Tally]] = {}
         for one in self.open.values():
@@ -192,11 +194,30 @@ class Counted:
                 arms = late.setdefault((one.place.tick, one.place.begin_version), {})
                 told = of_end(kind, self.scope.winsorised(slow))
                 arms[one.arm] = arms.get(one.arm, NOTHING) + told
-        return [and_late(s, late.get((s.tick, s.begin_version), {})) for s in self.cells.strata()]
+        return with_late(self.cells.strata(), late)
 
 
-def and_late(stratum: Stratum, late: dict[Arm, Tally]) -> Stratum:
-    """A stratum with what can be said of its open tasks."""
+def with_late(
+    strata: list[Stratum], late: Mapping[tuple[int, int], Mapping[Arm, Tally]]
+) -> list[Stratum]:
+    """The strata with what can be said of open tasks; these are in the last ones."""
+    if not late:
+        return strata
+    oldest = bisect_left(strata, min(late), key=_place)
+    return strata[:oldest] + [
+        _and_late(stratum, late.get(_place(stratum), {})) for stratum in strata[oldest:]
+    ]
+
+
+def _begin_ms(stratum: Stratum) -> int:
+    return stratum.tick * TICK_MS
+
+
+def _place(stratum: Stratum) -> tuple[int, int]:
+    return stratum.tick, stratum.begin_version
+
+
+def _and_late(stratum: Stratum, late: Mapping[Arm, Tally]) -> Stratum:
     if not late:
         return stratum
     arms = {arm: seen + late.get(arm, NOTHING) for arm, seen in stratum.arms.items()}
