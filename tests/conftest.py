@@ -6,6 +6,7 @@ import asyncio
 import functools
 import inspect
 import os
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -29,8 +30,9 @@ def no_ambient_settings():
 
 @pytest.fixture(scope="session", autouse=True)
 def signals_of_the_foreground():
-    """What tests start ends by SIGINT and SIGTERM, also when the tests run in a script's background."""
+    """What tests start ends by SIGINT, SIGTERM and SIGHUP, also when the tests run in a script's background, or under nohup."""
     signals.as_in_the_foreground()
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 # --------------------------------------------------------------------------- examples of Hypothesis
