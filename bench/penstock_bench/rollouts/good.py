@@ -1,5 +1,9 @@
 """Versions that are as good as stable, in many cells: how often one is rolled back all the same.
 
+A cell is a traffic, a base rate of errors, what is known of stable's users, and a crowd. Of a false rollback in a hundred a single cell
+tells after thousands of runs; asked is each traffic with and without history, each rate and each crowd, over all cells that it
+is in.
+
 Looks are further apart than the product's (``LOOKS``), so that more runs are played in the same time: of the evidence only what passes
 its bound and falls back between two looks goes unseen. From 10 tasks a second on they are drawn and counted in blocks. Runs are
 kept as those of the other cells are, and played seed by seed through all cells, so that whatever is played when the time is
@@ -8,92 +12,137 @@ over tells of all of them.
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Final
 
 from penstock.analysis import binomial
-from penstock_bench.rollouts import goals, play
+from penstock_bench.rollouts import blocks, goals, play
 from penstock_bench.rollouts.play import Cell, Run
 from penstock_bench.rollouts.record import Record
 from penstock_bench.rollouts.weather import Crowd, Weather
 
-#: How many runs a cell is to have.
-WANTED = 2000
+#: How many runs a cell is to have, so that each group of cells has 2,000.
+WANTED: Final = 134
 #: At so many tasks/s: seconds between two looks, hours at most.
-LOOKS = {1.0: (15.0, 3.0), 0.3: (30.0, 6.0), 10.0: (10.0, 1.0), 100.0: (10.0, 0.75)}
+LOOKS: Final = {
+    0.1: (60.0, 8.0), 0.3: (30.0, 6.0), 1.0: (15.0, 3.0), 10.0: (10.0, 1.0), 100.0: (10.0, 0.75),
+}  # fmt: skip
 #: From so many tasks/s on they are drawn in blocks.
-MANY = 10.0
+MANY: Final = 10.0
+#: Base rates of errors, and hours of stable's life of which its users are known.
+ERRORS: Final = (0.005, 0.02, 0.04)
+KNOWN: Final = (0.0, 24.0)
 #: Chance that the true rate is above what is told as its bound.
-UNSURE = 0.05
+UNSURE: Final = 0.05
 
 
-def cells() -> list[Cell]:
-    """Crowds that nothing was chosen on, then users who are unlike at each traffic and rate of errors."""
-    unlike = {"users": 150, "alike": 0.06}
-    each = [
-        _cell(f"{errors:.1%} errors", Weather(rate, errors=errors, known_hours=hours, **unlike))  # type: ignore[arg-type]
-        for rate in LOOKS
-        for errors in (0.005, 0.02, 0.04)
-        for hours in (0.0, 24.0)
-    ]
-    return [*_fresh(), *each]
+@dataclass(frozen=True)
+class Users:
+    """Who asks, see ``Weather``."""
+
+    users: int = 0
+    alike: float = 0.0
+    crowd: Crowd = field(default_factory=Crowd)
 
 
-def _fresh() -> list[Cell]:
-    few = {f"{n} very unlike users": Weather(1.0, users=n, alike=0.15) for n in (5, 20, 60)}
-    some = Weather(1.0, users=80, alike=0.08)
-    named = {
-        **few,
-        "users who come and go": replace(some, crowd=Crowd(spell_seconds=600)),
-        "traffic and failures swing": replace(some, crowd=Crowd(swing_seconds=3600)),
-        "one user of 30 % of the tasks": replace(some, crowd=Crowd(heaviest=0.3)),
-        **{
-            f"{n} users of unlike lengths": Weather(1.0, users=n, crowd=Crowd(lengths=0.7))
-            for n in (5, 20, 60)
-        },
-    }
-    return [
-        _cell(name, replace(weather, known_hours=hours))
-        for name, weather in named.items()
-        for hours in (0.0, 24.0)
-    ]
+#: Who asks. What is special about users and hours is not drawn in blocks.
+CROWDS: Final[Mapping[str, Users]] = {
+    "many users who are alike": Users(),
+    "150 unlike users": Users(150, 0.06),
+    **{f"{n} very unlike users": Users(n, 0.15) for n in (5, 20, 60)},
+    "users who come and go": Users(80, 0.08, Crowd(spell_seconds=600)),
+    "traffic and failures swing": Users(80, 0.08, Crowd(swing_seconds=3600)),
+    "one user of 30 % of the tasks": Users(80, 0.08, Crowd(heaviest=0.3)),
+    **{f"{n} users of unlike lengths": Users(n, crowd=Crowd(lengths=0.7)) for n in (5, 20, 60)},
+}
 
 
-def _cell(name: str, weather: Weather) -> Cell:
-    look, hours = LOOKS[weather.tasks_per_second]
-    known = ", a day known" if weather.known_hours else ""
-    said = f"good: {name}{known}, {weather.tasks_per_second:g}/s"
-    blocks = weather.tasks_per_second >= MANY
-    return Cell(said, weather, look, hours * 3600, rivals=False, blocks=blocks)
+@dataclass(frozen=True)
+class Good:
+    """A good version at a traffic and a rate of errors, before a crowd of which so many hours are known."""
+
+    tasks_per_second: float
+    errors: float
+    known_hours: float
+    crowd: str
+
+    @property
+    def traffic(self) -> str:
+        """In words."""
+        return f"{self.tasks_per_second:g}/s{', a day known' if self.known_hours else ''}"
+
+    @property
+    def base(self) -> str:
+        """In words."""
+        return f"{self.errors:.1%} errors"
+
+    @property
+    def cell(self) -> Cell:
+        """As it is played."""
+        look, hours = LOOKS[self.tasks_per_second]
+        who = CROWDS[self.crowd]
+        weather = Weather(
+            self.tasks_per_second,
+            errors=self.errors,
+            users=who.users,
+            alike=who.alike,
+            crowd=who.crowd,
+            known_hours=self.known_hours,
+        )
+        name = f"good: {self.crowd}, {self.base}, {self.traffic}"
+        many = self.tasks_per_second >= MANY
+        return Cell(name, weather, look, hours * 3600, rivals=False, blocks=many)
+
+
+def all_good() -> list[Good]:
+    """Each traffic with each rate, each history and each crowd that can be drawn there."""
+    each = itertools.starmap(Good, itertools.product(LOOKS, ERRORS, KNOWN, CROWDS))
+    return [one for one in each if not one.cell.blocks or blocks.suits(one.cell.weather)]
+
+
+def groups(some: Sequence[Good]) -> Iterator[tuple[str, list[Good]]]:
+    """What is asked, and the cells that answer it."""
+    for label in (attrgetter("traffic"), attrgetter("base"), attrgetter("crowd")):
+        for name in dict.fromkeys(map(label, some)):
+            yield name, [one for one in some if label(one) == name]
+    yield "all", list(some)
 
 
 def go_on(kept: Record, only: str, minutes: float, processes: int = 0) -> str:
     """Play until the time is over, or each cell has what it wants; the table of all that is known."""
-    some = [cell for cell in cells() if only in cell.name]
+    some = [one for one in all_good() if only in one.cell.name]
     until = time.monotonic() + 60 * minutes
     if minutes:
-        for run in kept.play_rounds(range(WANTED), some, processes=processes):
+        cells = [one.cell for one in some]
+        for run in kept.play_rounds(range(WANTED), cells, processes=processes):
             print(f"bench: {run.cell}, seed {run.seed}", file=sys.stderr, flush=True)
             if time.monotonic() >= until:
                 break
     return table(some, kept)
 
 
-def table(some: Sequence[Cell], kept: Record) -> str:
-    """Of each cell how many runs were played, and how often a good version was rolled back."""
+def table(some: Sequence[Good], kept: Record) -> str:
+    """Of each group how many runs were played, and how often a good version was rolled back."""
+    known = {one: kept.runs(one.cell, play.PRODUCT) for one in some}
     lines = [
-        f"| cell | runs of {WANTED:,} | rolled back | at most, 95 % | promoted | at most half of the users at the end | min to 95 %, median | CPU s a run |",
-        "|---|---|---|---|---|---|---|---|",
-        *(_line(cell.name, kept.runs(cell, play.PRODUCT)) for cell in some),
+        "| good versions | runs | of | rolled back | at most, 95 % | promoted | at most half of the users at the end | min to 95 %, median | CPU s a run |",
+        "|---|---|---|---|---|---|---|---|---|",
+        *(
+            _line(name, [run for one in cells for run in known[one]], len(cells) * WANTED)
+            for name, cells in groups(some)
+        ),
     ]
     return "\n".join(lines)
 
 
-def _line(name: str, runs: Sequence[Run]) -> str:
+def _line(name: str, runs: Sequence[Run], wanted: int) -> str:
     if not runs:
-        return f"| {name} | 0 | | | | | | |"
+        return f"| {name} | 0 | {wanted:,} | | | | | | |"
     over = sum(map(goals.condemned, runs))
     promoted = sum(map(goals.promoted, runs))
     held = sum(run.full is None for run in runs) - sum(
@@ -102,7 +151,7 @@ def _line(name: str, runs: Sequence[Run]) -> str:
     full = goals.medians([run.full / 60 for run in runs if run.full]).partition(" ")[0]
     cpu = sum(run.cpu_seconds for run in runs) / len(runs)
     bound = 100 * at_most(over, len(runs))
-    return f"| {name} | {len(runs)} | {over} | {bound:.1f} % | {promoted} | {held} | {full} | {cpu:.2f} |"
+    return f"| {name} | {len(runs):,} | {wanted:,} | {over} | {bound:.1f} % | {promoted} | {held} | {full} | {cpu:.2f} |"
 
 
 def at_most(count: int, runs: int, unsure: float = UNSURE) -> float:
