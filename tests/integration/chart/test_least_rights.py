@@ -186,8 +186,8 @@ def tried(
 ) -> dict[RuleKey | None, Tried]:
     """An installation without each rule, and one with all of them, by the rule that is missing.
 
-    The whole one begins when each other has been refused something: they have had more time when
-    it has come to its end.
+    The whole one begins when each other has been refused something and has said so: they have had more
+    time when it has come to its end.
     """
 
     def trial(number: int, *lacks: Any) -> Trial:
@@ -202,7 +202,7 @@ def tried(
         for one in lacking:
             running.enter_context(one.running())
             with contextlib.suppress(AssertionError):  # told by the test of this rule
-                until("a refusal", one.is_refused, 30)
+                until("a refusal", lambda one=one: one.is_refused() and one.says_so(), 60)
         running.enter_context(whole.running())
         with contextlib.suppress(AssertionError):  # told by the test of the whole one
             until("the end of the story", lambda: not whole.missed(look(audited)), 90)
