@@ -79,9 +79,8 @@ def _is_late(facts: Facts, percent: int) -> bool:
 def _awaits(missing: tuple[Unproven, ...]) -> Move | None:
     if not missing:
         return None
-    person = any(
-        one.unseen is not None for one in missing
-    )  # more tasks of the same users do not tell
+    # Of users who never had it more tasks of the others do not tell: a person decides.
+    person = any(one.unseen is not None for one in missing)
     reason = WaitReason.ANALYSIS_UNCLEAR if person else WaitReason.AWAITING_EVIDENCE
     return Wait(reason, partial(compared.not_proven, missing=missing))
 
