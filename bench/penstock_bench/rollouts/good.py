@@ -4,10 +4,10 @@ A cell is a traffic, a base rate of errors, what is known of stable's users, and
 tells after thousands of runs; asked is each traffic with and without history, each rate and each crowd, over all cells that it
 is in.
 
-Looks are further apart than the product's (``LOOKS``), so that more runs are played in the same time: of the evidence only what passes
-its bound and falls back between two looks goes unseen. From 10 tasks a second on they are drawn and counted in blocks. Runs are
-kept as those of the other cells are, and played seed by seed through all cells, so that whatever is played when the time is
-over tells of all of them.
+Looks are further apart than the product's (``LOOKS``), and at most of them only the evidence is asked, so that more runs are played in
+the same time: what passes its bound and falls back between two looks goes unseen, and raises come a little later. From 10 tasks
+a second on they are drawn and counted in blocks. Runs are kept as those of the other cells are, and played seed by seed through
+all cells, so that whatever is played when the time is over tells of all of them.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from penstock_bench.rollouts.weather import Crowd, Weather
 
 #: How many runs a cell is to have, so that each group of cells has 2,000.
 WANTED: Final = 134
-#: At so many tasks/s: seconds between two looks, hours at most.
+#: At so many tasks/s: seconds between two looks, of how many looks one is whole (see ``Product.glance``), hours at most.
 LOOKS: Final = {
-    0.1: (60.0, 8.0), 0.3: (30.0, 6.0), 1.0: (15.0, 3.0), 10.0: (10.0, 1.0), 100.0: (10.0, 0.75),
+    0.1: (120.0, 5, 8.0), 0.3: (60.0, 5, 6.0), 1.0: (30.0, 3, 3.0), 10.0: (20.0, 3, 1.0), 100.0: (20.0, 3, 0.75),
 }  # fmt: skip
 #: From so many tasks/s on they are drawn in blocks.
 MANY: Final = 10.0
@@ -84,7 +84,7 @@ class Good:
     @property
     def cell(self) -> Cell:
         """As it is played."""
-        look, hours = LOOKS[self.tasks_per_second]
+        look, whole, hours = LOOKS[self.tasks_per_second]
         who = CROWDS[self.crowd]
         weather = Weather(
             self.tasks_per_second,
@@ -96,7 +96,7 @@ class Good:
         )
         name = f"good: {self.crowd}, {self.base}, {self.traffic}"
         many = self.tasks_per_second >= MANY
-        return Cell(name, weather, look, hours * 3600, rivals=False, blocks=many)
+        return Cell(name, weather, look, hours * 3600, rivals=False, blocks=many, whole=whole)
 
 
 def all_good() -> list[Good]:

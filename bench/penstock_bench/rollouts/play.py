@@ -22,7 +22,8 @@ NAMES = (PRODUCT, *(rule().name for rule in RIVALS), HOLD)
 class Cell:
     """A weather with a name, and how it is played: how often it is looked at, and for how long at most.
 
-    ``blocks``: its tasks are drawn and counted in blocks, where they are many and the product plays alone.
+    ``blocks``: its tasks are drawn and counted in blocks, where they are many and the product plays alone. ``whole``: of so many looks
+    one is whole, see ``Product.glance``.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Cell:
     rivals: bool = True
     hold: bool = False
     blocks: bool = False
+    whole: int = 1
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def _product(cell: Cell, sky: Sky, name: str, product: Product) -> Run:
         toll.count(tasks)
         product.route(tasks)
         now += cell.look_seconds
-        product.look(now)
+        _look(cell, product, now)
         if off is None and cell.weather.outage:
             incident.look(now, tasks, percent)
         if off is None and sky.reached is not None and now >= sky.reached and not product.percent:
@@ -145,8 +147,15 @@ def _in_blocks(cell: Cell, seed: int, name: str) -> Run:
         toll.given, toll.harmed = toll.given + block.given, toll.harmed + block.harmed
         product.route_block(block)
         now += cell.look_seconds
-        product.look(now)
+        _look(cell, product, now)
     return _told(cell, name, sky.seed, product, toll, now)
+
+
+def _look(cell: Cell, product: Product, now: float) -> None:
+    if round(now / cell.look_seconds) % cell.whole:
+        product.glance(now)
+    else:
+        product.look(now)
 
 
 def _told(cell: Cell, name: str, seed: int, product: Product, toll: _Toll, now: float) -> Run:

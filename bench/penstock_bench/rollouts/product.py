@@ -17,7 +17,9 @@ from penstock.api.analysis import Analysis
 from penstock.api.comparison import Comparison, OnNoEvidence
 from penstock.api.rollout import AgentRef, AgentRolloutSpec, AgentRolloutStatus
 from penstock.outcomes import Row, RowKind
+from penstock.rollout.comparing import comparing
 from penstock.rollout.engine import decide
+from penstock.rollout.facts import Facts
 from penstock.rollout.situation import Pods, RevisionRecord, Situation
 from penstock.task import Counting
 from penstock.traffic import Arm, RevisionLimits
@@ -104,12 +106,20 @@ class Product:
         ends = milliseconds(task.ends or 0.0)
         heapq.heappush(self._waiting, (ends, self._sequence, RowKind.FINISHED, task))
 
-    def look(self, now: float) -> None:
+    def glance(self, now: float) -> None:
+        """A look at the evidence that decides only where the comparison would condemn.
+
+        Raises, and what takes users off for a while, wait for the next whole look.
+        """
+        self.look(now, whole=False)
+
+    def look(self, now: float, *, whole: bool = True) -> None:
         """One pass of the operator at a moment."""
         self._take(milliseconds(now))
         began = time.process_time()
-        observation = self._observe(milliseconds(now))
-        self._decide(observation, now)
+        situation = self._situation(self._observe(milliseconds(now)), now)
+        if whole or _condemned(situation):
+            self._decide(situation, now)
         took = time.process_time() - began
         self.looks, self.look_seconds = self.looks + 1, self.look_seconds + took
         self.largest_look = max(self.largest_look, took)
@@ -156,31 +166,37 @@ class Product:
         fresh.add(rows)
         return fresh.observe(now_ms)
 
-    def _decide(self, observation: Observation, now: float) -> None:
-        before = self.status.share
-        decision = decide(
-            Situation(
-                now=START + timedelta(seconds=now),
-                spec=self.policy,
-                generation=1,
-                status=self.status,
-                epoch=0,
-                stable=STABLE,
-                latest=CANARY,
-                records={
-                    STABLE: RevisionRecord(STABLE, promoted_sequence=1),
-                    CANARY: RevisionRecord(CANARY),
-                },
-                pods={STABLE: Pods(2, 2), CANARY: Pods(1, 1)},
-                observation=observation,
-                fresh_salt="bench",
-                expected_micro_usd=EXPECTED_MICRO_USD,
-            )
+    def _situation(self, observation: Observation, now: float) -> Situation:
+        return Situation(
+            now=START + timedelta(seconds=now),
+            spec=self.policy,
+            generation=1,
+            status=self.status,
+            epoch=0,
+            stable=STABLE,
+            latest=CANARY,
+            records={
+                STABLE: RevisionRecord(STABLE, promoted_sequence=1),
+                CANARY: RevisionRecord(CANARY),
+            },
+            pods={STABLE: Pods(2, 2), CANARY: Pods(1, 1)},
+            observation=observation,
+            fresh_salt="bench",
+            expected_micro_usd=EXPECTED_MICRO_USD,
         )
-        self.status = decision.status
+
+    def _decide(self, situation: Situation, now: float) -> None:
+        before = self.status.share
+        self.status = decide(situation).status
         share = self.status.share
         if (share.percent, share.source) != (before.percent, before.source):
             self.lines.append(f"{now:.0f} s {share.percent} % {share.source.value}")
+
+
+def _condemned(situation: Situation) -> bool:
+    """Whether the comparison has found the canary worse by as much as condemns."""
+    known = comparing(Facts(situation, situation.status))
+    return known is not None and known.strengths.condemns
 
 
 def milliseconds(seconds: float) -> int:

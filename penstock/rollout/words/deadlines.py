@@ -20,7 +20,7 @@ NO_WORKERS: Final = "its ready pods have no room for the larger share"
 _MISSING: Final = {
     WaitReason.AWAITING_CAPACITY: "workers are missing",
     WaitReason.AWAITING_EVIDENCE: "evidence is missing",
-    WaitReason.ANALYSIS_UNCLEAR: "a check is unclear",
+    WaitReason.ANALYSIS_UNCLEAR: "what was seen is left to a person",
     WaitReason.LIMIT_DOES_NOT_FIT: "stable itself is over a limit",
 }
 _BOTH: Final = (Arm.CANARY, Arm.STABLE)
