@@ -326,6 +326,9 @@ def test_a_misspelt_value_is_refused(helm, typo):
         {"gateway": {"webhooks": {"a": WEBHOOKS["jira"] | {"kinds": ["Told"]}}}},
         {"gateway": {"webhooks": {"No Name": WEBHOOKS["jira"]}}},
         {"gateway": {"links": {"lifetimeSeconds": 5}}},
+        {"model": {"url": "model:8090"}},
+        {"model": {"url": "https://user:password@model"}},
+        {"model": {"url": "https://model?key=1"}},
     ],
     ids=json.dumps,
 )
