@@ -26,11 +26,11 @@ from penstock_bench.rollouts.play import Cell, Run
 from penstock_bench.rollouts.record import Record
 from penstock_bench.rollouts.weather import Crowd, Weather
 
-#: How many runs a cell is to have, so that each group of cells has 2,000.
-WANTED: Final = 134
+#: How many runs a cell is to have, so that each group of cells has 2,000: of a traffic that is drawn in blocks, of a crowd that is not, of others.
+IN_BLOCKS, IN_NO_BLOCKS, OTHERS = 134, 112, 45
 #: At so many tasks/s: seconds between two looks, of how many looks one is whole (see ``Product.glance``), hours at most.
 LOOKS: Final = {
-    0.1: (120.0, 5, 8.0), 0.3: (60.0, 5, 6.0), 1.0: (30.0, 3, 3.0), 10.0: (20.0, 3, 1.0), 100.0: (20.0, 3, 0.75),
+    0.1: (120.0, 5, 8.0), 0.3: (60.0, 5, 6.0), 1.0: (30.0, 4, 3.0), 10.0: (30.0, 2, 1.0), 100.0: (30.0, 2, 0.75),
 }  # fmt: skip
 #: From so many tasks/s on they are drawn in blocks.
 MANY: Final = 10.0
@@ -98,6 +98,14 @@ class Good:
         many = self.tasks_per_second >= MANY
         return Cell(name, weather, look, hours * 3600, rivals=False, blocks=many, whole=whole)
 
+    @property
+    def wanted(self) -> int:
+        """How many runs it is to have."""
+        if self.tasks_per_second >= MANY:
+            return IN_BLOCKS
+        at_many = Good(MANY, self.errors, self.known_hours, self.crowd)
+        return OTHERS if blocks.suits(at_many.cell.weather) else IN_NO_BLOCKS
+
 
 def all_good() -> list[Good]:
     """Each traffic with each rate, each history and each crowd that can be drawn there."""
@@ -118,8 +126,10 @@ def go_on(kept: Record, only: str, minutes: float, processes: int = 0) -> str:
     some = [one for one in all_good() if only in one.cell.name]
     until = time.monotonic() + 60 * minutes
     if minutes:
-        cells = [one.cell for one in some]
-        for run in kept.play_rounds(range(WANTED), cells, processes=processes):
+        rounds = (
+            (seed, [one.cell for one in some if seed < one.wanted]) for seed in range(IN_BLOCKS)
+        )
+        for run in kept.play_rounds(rounds, processes=processes):
             print(f"bench: {run.cell}, seed {run.seed}", file=sys.stderr, flush=True)
             if time.monotonic() >= until:
                 break
@@ -133,7 +143,9 @@ def table(some: Sequence[Good], kept: Record) -> str:
         "| good versions | runs | of | rolled back | at most, 95 % | promoted | at most half of the users at the end | min to 95 %, median | CPU s a run |",
         "|---|---|---|---|---|---|---|---|---|",
         *(
-            _line(name, [run for one in cells for run in known[one]], len(cells) * WANTED)
+            _line(
+                name, [run for one in cells for run in known[one]], sum(one.wanted for one in cells)
+            )
             for name, cells in groups(some)
         ),
     ]

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from penstock.analysis import fold as folding
 from penstock.analysis import pending
+from penstock.analysis.comparison.compared import Compared
 from penstock.analysis.evidence import Observation
 from penstock.analysis.scope import scope_of
 from penstock.api.analysis import Analysis
@@ -107,19 +108,18 @@ class Product:
         heapq.heappush(self._waiting, (ends, self._sequence, RowKind.FINISHED, task))
 
     def glance(self, now: float) -> None:
-        """A look at the evidence that decides only where the comparison would condemn.
+        """A look that decides only where the comparison would condemn: raises, and what takes users off for a while, wait for a whole one."""
+        now_ms = milliseconds(now)
+        self._take(now_ms)
+        seen = Observation(now_ms, compared=self._compared(now_ms))
+        if _condemned(self._situation(seen, now)):
+            self.look(now)
 
-        Raises, and what takes users off for a while, wait for the next whole look.
-        """
-        self.look(now, whole=False)
-
-    def look(self, now: float, *, whole: bool = True) -> None:
+    def look(self, now: float) -> None:
         """One pass of the operator at a moment."""
         self._take(milliseconds(now))
         began = time.process_time()
-        situation = self._situation(self._observe(milliseconds(now)), now)
-        if whole or _condemned(situation):
-            self._decide(situation, now)
+        self._decide(self._observe(milliseconds(now)), now)
         took = time.process_time() - began
         self.looks, self.look_seconds = self.looks + 1, self.look_seconds + took
         self.largest_look = max(self.largest_look, took)
@@ -166,6 +166,9 @@ class Product:
         fresh.add(rows)
         return fresh.observe(now_ms)
 
+    def _compared(self, now_ms: int) -> Compared | None:
+        return self._observe(now_ms).compared
+
     def _situation(self, observation: Observation, now: float) -> Situation:
         return Situation(
             now=START + timedelta(seconds=now),
@@ -185,9 +188,9 @@ class Product:
             expected_micro_usd=EXPECTED_MICRO_USD,
         )
 
-    def _decide(self, situation: Situation, now: float) -> None:
+    def _decide(self, observation: Observation, now: float) -> None:
         before = self.status.share
-        self.status = decide(situation).status
+        self.status = decide(self._situation(observation, now)).status
         share = self.status.share
         if (share.percent, share.source) != (before.percent, before.source):
             self.lines.append(f"{now:.0f} s {share.percent} % {share.source.value}")

@@ -51,12 +51,12 @@ class Record:
         ]
 
     def play_rounds(
-        self, seeds: Iterable[int], cells: Sequence[Cell], *, processes: int = 0
+        self, rounds: Iterable[tuple[int, Sequence[Cell]]], *, processes: int = 0
     ) -> Iterator[Run]:
-        """Play what is missing of the product seed by seed through all cells, on all cores; one that is not waited for is lost."""
+        """Play what is missing of the product, of each seed all its cells, on all cores; one that is not waited for is lost."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with multiprocessing.Pool(processes or os.cpu_count()) as pool:
-            for seed in seeds:
+            for seed, cells in rounds:
                 jobs = [(cell, PRODUCT, seed) for cell in cells]
                 missing = [job for job in jobs if (job[0].name, *job[1:]) not in self._known]
                 for run in pool.imap_unordered(_job, missing):

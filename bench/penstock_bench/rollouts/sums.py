@@ -16,6 +16,7 @@ from itertools import takewhile
 from penstock.analysis.cells import Cells, Place
 from penstock.analysis.comparison.cohort import Cohort
 from penstock.analysis.comparison.cohorts import Cohorts
+from penstock.analysis.comparison.compared import Compared
 from penstock.analysis.delays import LatestDelays
 from penstock.analysis.evidence import TICK_MS, Observation, Stratum
 from penstock.analysis.halts import Halts
@@ -174,8 +175,12 @@ class Counted:
             step_from=self.step_from,
             since_version=self.scope.since_version,
             delays=self.delays.since(now_ms - self.scope.kept_ms, Halts()),
-            compared=self.cohorts.observe(now_ms) if self.cohorts else None,
+            compared=self.compared(now_ms),
         )
+
+    def compared(self, now_ms: int) -> Compared | None:
+        """The arms beside each other, where that is asked for."""
+        return self.cohorts.observe(now_ms) if self.cohorts else None
 
     def exposed(self) -> dict[Arm, int]:
         """Tasks routed in this step, ended or not."""
@@ -248,6 +253,15 @@ class OnSums(Product):
         """There are no rows."""
 
     def _observe(self, now_ms: int) -> Observation:
+        seen, at = self._count(now_ms)
+        return seen.observe(at)
+
+    def _compared(self, now_ms: int) -> Compared | None:
+        seen, _ = self._count(now_ms)
+        return seen.compared(now_ms)
+
+    def _count(self, now_ms: int) -> tuple[Counted, Position]:
+        """What was counted up to this look, and when that is."""
         scope = scope_of(self.policy, self.status, LIMITS, EXPECTED_MICRO_USD)
         kept = self.status.analysis
         if self.counted is None or self.counted.scope != scope:
@@ -258,7 +272,7 @@ class OnSums(Product):
         if seen.cohorts and kept.comparison:
             seen.cohorts.begin(kept.comparison.since)
         self._counted_now(seen, at)
-        return seen.observe(at)
+        return seen, at
 
     def _begun(self, scope: Scope) -> Counted:
         return Counted(scope, self.status.analysis)

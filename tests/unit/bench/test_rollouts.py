@@ -12,6 +12,7 @@ from penstock_bench.rollouts.goals import Verdict
 from penstock_bench.rollouts.play import Cell, Run
 from penstock_bench.rollouts.product import START_MS, Product
 from penstock_bench.rollouts.record import Record
+from penstock_bench.rollouts.sums import OnSums
 from penstock_bench.rollouts.weather import Outage, Sky, Weather
 
 BAD = Cell("bad", Weather(10.0, canary_errors=0.5), 2.0, 900.0, ("G5",))
@@ -72,6 +73,23 @@ def test_each_rule_finds_a_version_of_which_half_of_the_tasks_fail(rule):
     run = play.play(BAD, rule, 1)
     assert run.verdict == "condemned"
     assert 0 < run.harmed <= run.given < 400
+
+
+@pytest.mark.parametrize("made", [Product, OnSums])
+@pytest.mark.parametrize("errors", [0.15, 0.5])
+def test_a_glance_condemns_when_a_look_would(made, errors):
+    ends = []
+    for often in (1, 1000):  # the first one gives a share
+        product, sky = made(), Sky(Weather(10.0, canary_errors=errors), 1)
+        for at in range(0, 900, 10):
+            product.route(sky.tasks(at, 10.0, product.percent, product.version))
+            (product.look if at % often == 0 else product.glance)(at + 10)
+            if product.verdict:
+                break
+        ends.append((at, product.verdict, product.message, product.lines))
+    assert ends[0] == ends[1]
+    assert ends[0][1] == "condemned"
+    assert ends[0][0] > 10
 
 
 def test_an_operator_that_restarts_at_each_look_decides_the_same():
@@ -164,9 +182,10 @@ def test_good_versions_are_played_seed_by_seed_and_kept(tmp_path):
         Cell("many", Weather(20.0), 10.0, 60.0, rivals=False, blocks=True),
     ]
     kept = Record(tmp_path / "runs.jsonl")
-    played = list(kept.play_rounds(range(2), some, processes=1))
+    rounds = [(seed, some) for seed in range(2)]
+    played = list(kept.play_rounds(rounds, processes=1))
     assert [(run.cell, run.seed) for run in played] == [(c.name, s) for s in (0, 1) for c in some]
     assert min(run.given for run in played if run.cell == "many") > 10
     again = Record(tmp_path / "runs.jsonl")
-    assert not list(again.play_rounds(range(2), some, processes=1))
+    assert not list(again.play_rounds(rounds, processes=1))
     assert again.runs(some[1], play.PRODUCT) == [run for run in played if run.cell == "many"]
