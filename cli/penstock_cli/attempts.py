@@ -9,7 +9,8 @@ from penstock.api.rollout import Source, Stage
 from penstock.rollout import recorded
 from penstock.rollout.recorded import Told
 
-_BEGINNINGS: Final = ("Begin", "Retry")
+_BEGIN: Final = "Begin"
+_BEGINNINGS: Final = (_BEGIN, "Retry")
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def _recorded(entries: list[_Entry], current: int) -> Attempt:
     """What the entries on one attempt tell."""
     first, last = entries[0], entries[-1]
     # A Begin has the number of the canary before.
-    numbered = entries[1:] if first.begins and first.move == _BEGINNINGS[0] else entries
+    numbered = entries[1:] if first.begins and first.move == _BEGIN else entries
     known = Attempt(
         next((one.attempt for one in numbered if one.attempt), current or 1),
         first.at if first.begins else "",

@@ -82,7 +82,7 @@ def ask(
 
 
 @dataclass(frozen=True)
-class _Place:
+class _Changed:
     """The object that is changed, and answers: an AgentRollout, or an Agent that has none."""
 
     resource: str
@@ -102,9 +102,9 @@ class _Place:
         return f"penstock explain {self.name} -n {self.namespace}"
 
 
-def _place(seen: Seen, *, ungoverned: bool = False) -> _Place:
+def _changed(seen: Seen, *, ungoverned: bool = False) -> _Changed:
     resource = looking.AGENTS if ungoverned else looking.ROLLOUTS
-    return _Place(resource, seen.name, seen.namespace)
+    return _Changed(resource, seen.name, seen.namespace)
 
 
 # ---------------------------------------------------------------------------------- a change
@@ -121,7 +121,7 @@ async def _patched(
     looks = views.looker(place)
     seen = await looks.look(name)
     patch = json.dumps({"spec": spec(seen)}, separators=(",", ":"))
-    changed = _place(seen)
+    changed = _changed(seen)
     written = await _written(looks, changed, "patch", "--type=merge", f"--patch={patch}")
     generation = int(written["metadata"]["generation"])
     if not answering.seconds:
@@ -152,7 +152,7 @@ async def _asked(
         seen, ungoverned = await looks.look_at_any(name)
     else:
         seen, ungoverned = await looks.look(name), False
-    asked = _place(seen, ungoverned=ungoverned)
+    asked = _changed(seen, ungoverned=ungoverned)
     meant = _named(seen, revision) or _meant(seen, verb, ungoverned=ungoverned)
     value = f"{verb}/{meant}/{uuid.uuid4().hex[:12]}"
     await _written(looks, asked, "annotate", "--overwrite", f"{names.ANNOTATION_REQUEST}={value}")
@@ -207,7 +207,7 @@ def _meant(seen: Seen, verb: Verb, *, ungoverned: bool) -> str:
 # --------------------------------------------------------------------------------------- both
 
 
-async def _written(looks: looking.Looker, place: _Place, verb: str, *words: str) -> Document:
+async def _written(looks: looking.Looker, place: _Changed, verb: str, *words: str) -> Document:
     """The object after a change; the command is told on standard error before."""
     command = [verb, *place.where, _FIELD_MANAGER, *words]
     print(f"$ {shlex.join(['kubectl', *command])}", file=sys.stderr)
@@ -220,7 +220,7 @@ async def _written(looks: looking.Looker, place: _Place, verb: str, *words: str)
     return written
 
 
-def _why(place: _Place, said: str) -> str:
+def _why(place: _Changed, said: str) -> str:
     """What the API server said; of a right that is missing also how to look it up."""
     if not any(word in said for word in _FORBIDDEN):
         return said
@@ -231,7 +231,7 @@ def _why(place: _Place, said: str) -> str:
 
 async def _until(
     looks: looking.Looker,
-    place: _Place,
+    place: _Changed,
     seconds: float,
     answer: Callable[[Document], Document | None],
 ) -> Document | None:
@@ -250,7 +250,7 @@ async def _until(
         raise Stopped(Exit.REFUSED, sentence) from None
 
 
-def _unanswered(place: _Place, seconds: float) -> Stopped:
+def _unanswered(place: _Changed, seconds: float) -> Stopped:
     sentence = f"the operator has not answered within {seconds:g} s; it was sent all the same: {place.look}"
     return Stopped(Exit.UNFINISHED, sentence)
 
