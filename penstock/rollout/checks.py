@@ -15,6 +15,7 @@ from penstock.rollout import (
     gates,
     misfits,
     path,
+    proofs,
     refusals,
     ring_stage,
 )
@@ -272,15 +273,20 @@ def callers_cancel(facts: Facts) -> Move | None:
 def evidence_not_sufficient(facts: Facts) -> Move | None:
     """No advance, by proof or by time, unless both arms had tasks in this step.
 
-    Where nobody is exposed while stable had tasks, time is enough. Of a first revision it never is: whom it is
-    not given to is refused, and a few who ask say nothing of the many that the next share would reach.
+    Where nobody is exposed while stable had tasks, time is enough for the next step. It is for none that a proof is asked for, and never for
+    a promotion. Of a first revision it is not either: whom it is not given to is refused, and a few who ask say nothing of
+    the many that the next share would reach.
     """
     observed = facts.observation
     if observed is None or facts.in_final_hold:
         return None
     ours, theirs = observed.in_step(Arm.CANARY), observed.in_step(Arm.STABLE)
-    if not ours.tasks and not observed.routed_in_step(Arm.CANARY) and theirs.tasks and facts.stable:
-        return _nobody_eligible(facts)
+    unexposed = not ours.tasks and not observed.routed_in_step(Arm.CANARY)
+    if unexposed and theirs.tasks and facts.stable:
+        if proofs.asked_next(facts):
+            return None  # that says what is missing
+        if not path.promotes_next(facts.strategy, facts.status):
+            return _nobody_eligible(facts)
     fewest = facts.step.min_tasks
     enough = all(observed.in_total(arm).tasks >= fewest for arm in facts.arms)
     if enough and all(observed.in_step(arm).tasks for arm in facts.arms):

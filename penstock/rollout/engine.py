@@ -301,7 +301,8 @@ def _compared(
         return None
     if not path.under_way(status):
         return status.analysis.comparison
-    return evidence_since.begun(before, status.model_copy(update={"route_version": version}))
+    numbered = status.model_copy(update={"route_version": version})
+    return evidence_since.begun(before, numbered, facts.strategy)
 
 
 def _request_waits(facts: Facts, wait: Awaited) -> dict[str, LastRequest]:

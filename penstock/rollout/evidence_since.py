@@ -11,17 +11,21 @@ from penstock.analysis.comparison.compared import slots
 from penstock.analysis.comparison.sums import LATEST, SLOTS
 from penstock.api.comparison import ComparisonStatus
 from penstock.api.rollout import AgentRolloutStatus, Source, Stage
+from penstock.api.strategy import Strategy
+from penstock.rollout import path
 
 
-def begun(before: AgentRolloutStatus, status: AgentRolloutStatus) -> ComparisonStatus:
+def begun(
+    before: AgentRolloutStatus, status: AgentRolloutStatus, strategy: Strategy
+) -> ComparisonStatus:
     """Since which route versions evidence is weighed, in the version that the status has now.
 
     A raise opens the next slot; once there is none left, it opens the last one anew, as to come back from 0 % does. The proof before promotion
-    begins with the final hold, and anew with each slot that is opened in it.
+    begins with the final hold, or where none is declared with the last step, and anew with each slot that is opened in it.
     """
     kept = status.analysis.comparison
     version = status.route_version
-    final = status.stage is Stage.FINAL_HOLD
+    final = path.promotes_next(strategy, status)
     if kept is None or not kept.since:
         since = (version, *(0,) * (SLOTS - 1))
         return ComparisonStatus(since=since, restarts=0, final_proofs=int(final))
@@ -29,7 +33,7 @@ def begun(before: AgentRolloutStatus, status: AgentRolloutStatus) -> ComparisonS
     update: dict[str, Any] = {}
     if slot is not None:
         update |= _with(kept, slot, version)
-    if final and (slot is not None or before.stage is not Stage.FINAL_HOLD):
+    if final and (slot is not None or not path.promotes_next(strategy, before)):
         update["final_proofs"] = (kept.final_proofs or 0) + 1
     return kept.model_copy(update=update) if update else kept
 

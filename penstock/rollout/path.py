@@ -57,6 +57,13 @@ def next_index(strategy: Strategy, status: AgentRolloutStatus) -> int | None:
     return next(larger, None)
 
 
+def promotes_next(strategy: Strategy, status: AgentRolloutStatus) -> bool:
+    """Whether what follows is to be stable: out of the final hold, or out of the last step where none is declared."""
+    if status.stage is Stage.FINAL_HOLD:
+        return True
+    return strategy.final_hold_seconds == 0 and next_index(strategy, status) is None
+
+
 def started(status: AgentRolloutStatus) -> bool:
     """Whether the canary has entered its first step."""
     return status.step_started_at is not None

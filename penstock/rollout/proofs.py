@@ -64,11 +64,17 @@ def _rates_alone(facts: Facts) -> tuple[Unproven, ...]:
     return tuple(one for one in missing if one.name not in analysis.dry_run)
 
 
+def asked_next(facts: Facts) -> bool:
+    """Whether what comes next is given only to a canary that is proven to keep its limits, however long it waits."""
+    compares = facts.situation.spec.analysis.comparison is not None
+    return compares and _is_late(facts, _next_percent(facts))
+
+
 def _breaks_limits(facts: Facts, known: Comparing, percent: int) -> Move | None:
     """What may break a limit is given neither more than half of the users nor everybody."""
     if not _is_late(facts, percent):
         return None
-    return _awaits(known.unproven(last_raise=facts.in_final_hold))
+    return _awaits(known.unproven(last_raise=path.promotes_next(facts.strategy, facts.status)))
 
 
 def _is_late(facts: Facts, percent: int) -> bool:

@@ -23,17 +23,22 @@ def no_incident(check: Finding) -> str:
 
 
 def held(facts: Facts, check: Finding) -> str:
-    """What it is held for, in numbers, and the ways on."""
-    kept = facts.suspension
-    why = (
-        "with all users it was over it for longer than an incident lasts"
-        if kept.misfit
-        else f"the canary was taken off for that {kept.incidents} times"
+    """What it is held for, in numbers, and the ways on: the likeliest first."""
+    kept, seen = facts.suspension, findings.line(check)
+    raised, promote, abort = (
+        raise_it(facts, check),
+        _ask(facts, Verb.PROMOTE),
+        _ask(facts, Verb.ABORT),
     )
+    if kept.misfit:
+        return (
+            f"Held at {facts.place}: stable itself is over a limit: {seen}; with all users it was over it for longer than "
+            f"an incident lasts, so the limit does not fit, or stable is ill. {raised} Or promote: {promote} Or abort: {abort}"
+        )
     return (
-        f"Held at {facts.place}: stable itself is over a limit: {findings.line(check)}; {why}, so the "
-        f"limit does not fit, or stable is ill. {raise_it(facts, check)} "
-        f"Or promote: {_ask(facts, Verb.PROMOTE)} Or abort: {_ask(facts, Verb.ABORT)}"
+        f"Held at {facts.place}: stable itself is over a limit: {seen}; the canary was taken off for that {kept.incidents} "
+        f"times, and each time stable was within its limits before it came back. It may be the canary that takes stable "
+        f"down: abort it: {abort} Or the limit does not fit: {raised} Or promote: {promote}"
     )
 
 

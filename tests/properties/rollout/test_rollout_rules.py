@@ -214,6 +214,8 @@ class Rollout(RuleBasedStateMachine):
         if before.stable_revision and after.stable_revision != before.stable_revision:
             assert after.verdicts[-1].result == "Promoted"
             assert after.verdicts[-1].revision == after.stable_revision
+            if after.verdicts[-1].reason == "AllStepsPassed":
+                assert self.world.measured[Arm.CANARY].tasks, "nobody is promoted untried"
             returned = after.verdicts[-1].reason == "Returned"
             if returned and "broke a limit" in after.verdicts[-1].message:
                 self.check_gone_back(before, after)
@@ -332,6 +334,12 @@ class Rollout(RuleBasedStateMachine):
         strategy = self.world.situation.spec.strategy
         declared = {"progress_deadline_seconds": seconds, "on_deadline": then}
         self.world.edit(strategy=strategy.model_copy(update=declared))
+        self.decide()
+
+    @rule(seconds=st.sampled_from((0, 60)))
+    def a_final_hold_is_declared(self, seconds):
+        strategy = self.world.situation.spec.strategy
+        self.world.edit(strategy=strategy.model_copy(update={"final_hold_seconds": seconds}))
         self.decide()
 
     @rule(window=st.sampled_from((None, 1, 3)))

@@ -11,6 +11,9 @@ from penstock.api.reasons import WaitReason
 from penstock.rollout import causes
 from penstock.rollout.causes import POLICIES, Cause, Ends, Users
 from tests.unit.gitops.rollouts import WORLDS
+from tests.unit.rollout.beside import alike
+from tests.unit.rollout.test_external_gates import says
+from tests.unit.rollout.world import C, S
 
 PAGE = Path(__file__).parents[3] / "docs/operating/guardrails.md"
 #: A verdict is no wait: the one row under which a canary is rejected.
@@ -29,6 +32,7 @@ PHRASES = {
     Users.STABLE: "stable",
     Users.KEPT_OR_STABLE: "the canary; stable, where it is over a limit",
     Ends.ITSELF: "by itself",
+    Ends.EITHER: "by itself if it passes, else by a person's word",
     Ends.PERSON: "by a person's word",
     Ends.ANOTHER: "by another revision, or `retry`",
 }
@@ -55,6 +59,28 @@ def test_each_row_is_kept_in_the_worlds_that_the_tests_have_for_it(name, made):
     rejected = {one.revision for one in world.verdicts if one.result is Result.REJECTED}
     assert (world.status.canary_revision in rejected) is (reason is VERDICT)
     assert world.decide().percent <= percent, "no row raises a share"
+
+
+def passes(world):
+    """Whether it is over in good weather: both versions do well, all pods are there, stores and gates answer, a day begins."""
+    waiting = world.status.waiting
+    vars(world).pop("observation", None)  # rows are not lost any more
+    world.pods(C, 2, 2).pods(S, 2, 2).measure(compared=alike())
+    world.change(store_error="", capacity=None, queue_age_seconds={}, stops={}).after(86_400)
+    for _ in range(60):
+        if world.situation.spec.analysis.external:
+            says(world, "4.5")
+        if world.step_over().status.waiting != waiting:
+            return True
+    return False
+
+
+@pytest.mark.parametrize(("name", "made"), WAITING)
+def test_what_passes_by_itself_does_and_what_a_person_decides_waits_for_him(name, made):
+    world = made()
+    policy = POLICIES.get(WaitReason(world.status.waiting))
+    if policy is not None:
+        assert passes(world) is (policy.ends in (Ends.ITSELF, Ends.EITHER))
 
 
 def test_no_row_is_without_a_world():

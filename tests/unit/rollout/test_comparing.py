@@ -8,7 +8,7 @@ from penstock.analysis.comparison.proof import Unproven
 from penstock.analysis.scope import scope_of
 from penstock.api.analysis import Analysis
 from penstock.api.comparison import CheckName, Comparison, IgnoreBelow, NextStepMayAdd
-from penstock.api.strategy import Step
+from penstock.api.strategy import Step, Strategy
 from penstock.rollout import evidence_since, numbers
 from penstock.rollout.facts import Facts
 from penstock.rollout.onlooker import Says, explain
@@ -116,7 +116,7 @@ def test_a_raise_beyond_the_third_begins_the_last_evidence_anew_as_a_return_does
     before = status.model_copy(update={"analysis": known, "route_version": 6})
     share = before.share.model_copy(update={"percent": 95})
     raised = before.model_copy(update={"share": share, "route_version": 7})
-    assert evidence_since.begun(before, raised).since == (1, 2, 3, 4, 7)
+    assert evidence_since.begun(before, raised, Strategy()).since == (1, 2, 3, 4, 7)
 
 
 def test_users_who_never_had_it_and_for_whom_nobody_speaks_are_told_of():

@@ -106,7 +106,9 @@ def test_the_third_incident_holds_at_the_share_that_it_has():
         ends(incident(world))
     world.measure(OUTAGE, OUTAGE).after(61).decide()
     assert (world.percent, world.waits) == (20, "LimitDoesNotFit")
-    assert "taken off for that 2 times" in world.message("Progressing")
+    said = world.message("Progressing")
+    assert "taken off for that 2 times" in said
+    assert 0 < said.index("abort it: ") < said.index("Raise the limit: ") < said.index("promote: ")
     assert ends(world).percent == 50, "stable is well again: it goes on by itself"
 
 
