@@ -40,7 +40,7 @@ def main() -> int:
     kept = Record(how.file)
     if how.good is not None:
         print(good.go_on(kept, how.only, how.good, how.processes))
-        return 0
+        return int(good.is_broken(kept, how.only) and not how.unjudged)
     wanted = [(p.cell, _seeds(p, how)) for p in cells.every() if how.only in p.cell.name]
     wanted = [(cell, seeds) for cell, seeds in wanted if seeds]
     said_at = time.monotonic()
@@ -52,7 +52,11 @@ def main() -> int:
     print(conditions.describe(f"bench-rollout, {'full' if how.full else 'quick'}"), "\n")
     print(_table(kept, [cell for cell, _ in wanted]), "\n")
     quiet = conditions.others() <= verdict.QUIET_CORES
-    told = [*goals.judged(played, full=how.full, quiet=quiet), *_restarts(how)]
+    told = [
+        *goals.judged(played, full=how.full, quiet=quiet),
+        *_least_harm(kept, [cell for cell, _ in wanted], full=how.full),
+        *_restarts(how),
+    ]
     print(_goals(told))
     missed = [said for said in told if said.verdict is Verdict.MISSED]
     return int(bool(missed) and not how.unjudged)
@@ -121,6 +125,19 @@ def _goals(told: Sequence[Said]) -> str:
 def _markdown(lines: Sequence[Sequence[str]]) -> str:
     rows = ["| " + " | ".join(line) + " |" for line in lines]
     return "\n".join([rows[0], "|" + "---|" * len(lines[0]), *rows[1:]])
+
+
+def _least_harm(kept: Record, played: Sequence[Cell], *, full: bool) -> list[Said]:
+    """Of each bad version that rivals have played, and a good one at the same traffic."""
+    return [
+        goals.least_harm(bad, _of_rules(kept, bad), _of_rules(kept, good), full=full)
+        for bad, good in cells.beside_rivals()
+        if bad in played and good in played
+    ]
+
+
+def _of_rules(kept: Record, cell: Cell) -> dict[str, list[Run]]:
+    return {rule: kept.runs(cell, rule) for rule in record.rules_of(cell)}
 
 
 # --------------------------------------------------------------------------------------- restarts

@@ -55,8 +55,8 @@ class Block(NamedTuple):
 def suits(kind: Weather) -> bool:
     """Whether this weather can be drawn in blocks: tasks that have nothing to do with each other, and end."""
     plain = Weather(kind.tasks_per_second)
-    alone = (kind.turns, kind.burst, kind.outage, kind.hanging, kind.crowd)
-    return alone == (plain.turns, plain.burst, plain.outage, plain.hanging, Crowd())
+    alone = (kind.turns, kind.burst, kind.outage, kind.hanging, kind.even, kind.crowd)
+    return alone == (plain.turns, plain.burst, plain.outage, plain.hanging, plain.even, Crowd())
 
 
 class BlockSky:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from penstock.analysis import binomial
-from penstock_bench.rollouts.play import Cell, Run
+from penstock_bench.rollouts.play import HOLD, PRODUCT, Cell, Run
 
 #: A goal is missed by a small sample where chance alone would do this at most so often.
 CHANCE = 0.01
@@ -146,6 +146,7 @@ def bounds(cell: Cell) -> list[Bound]:
     every = {
         "G1": [_rarely("G1", "rolled back though good", 0.01, condemned)],
         "G2": [_rarely("G2", "rolled back though good", 0.02, condemned)],
+        "G2known": [_rarely("G2", "rolled back though good", 0.01, condemned)],
         "G3": [
             _rarely("G3", "rolled back for an outage", 0.01, condemned),
             _rarely("G3", "not promoted after it", 0.1, lambda run: not promoted(run)),
@@ -162,7 +163,10 @@ def bounds(cell: Cell) -> list[Bound]:
         "G6": [_caught("G6"), *_delay("G6", 250)],
         "G7cost": [_caught("G7"), *_delay("G7", 40)],
         "G7": [_caught("G7"), *_delay("G7", 175)],
-        "G8": [_rarely("G8", "promoted", 0.02, promoted)],
+        "G8": [
+            _rarely("G8", "promoted", 0.02, promoted),
+            _caught("G8", 0.02),
+        ],
         "G9": [_at_most("G9", "minutes to 95 %", 0.5, minutes, fast)],
         "rules": [_rarely("four rules", "promoted", 0.01, promoted)],
     }
@@ -193,6 +197,35 @@ def judged(
         small, fast = (bound.of(whole, everything, full=full) for bound in _always())
         said += [small, fast if quiet else replace(fast, verdict=Verdict.NOT_JUDGED)]
     return said
+
+
+#: Medians of fewer runs tell nothing of who harms less.
+_FEWEST_RUNS = 10
+
+
+def least_harm(cell: Cell, bad: Mapping[str, Sequence[Run]], good: Mapping[str, Sequence[Run]], *, full: bool) -> Said:  # fmt: skip
+    """Whether fewer tasks are harmed than by each rule that rolls good versions back as rarely or more rarely.
+
+    Args:
+        cell: the weather of the bad version.
+        bad: the runs of each rule, of the bad version.
+        good: the same of a good version at the same traffic.
+    """
+    ours = statistics.median(run.harmed for run in bad[PRODUCT])
+    false = {rule: sum(map(condemned, runs)) / len(runs) for rule, runs in good.items() if runs}
+    as_careful = {
+        rule: statistics.median(run.harmed for run in runs)
+        for rule, runs in bad.items()
+        if rule not in (PRODUCT, HOLD) and runs and false.get(rule, 1.0) <= false[PRODUCT]
+    }
+    least = min(as_careful.values(), default=math.inf)
+    tells = full or min(len(bad[PRODUCT]), len(good[PRODUCT])) >= _FEWEST_RUNS
+    held = Verdict.HELD if tells else Verdict.NOT_MISSED
+    missed = Verdict.MISSED if tells else Verdict.NOT_TOLD
+    rivals = ", ".join(f"{rule} {harmed:.0f}" for rule, harmed in as_careful.items()) or "none"
+    asked = f"fewer than rules that are as careful: {rivals}"
+    verdict = held if ours < least else missed
+    return Said("harm", cell.name, "tasks harmed, median", f"{ours:.0f}", asked, verdict)
 
 
 def medians(values: Sequence[float]) -> str:

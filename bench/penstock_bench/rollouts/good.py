@@ -21,6 +21,7 @@ from operator import attrgetter
 from typing import Final
 
 from penstock.analysis import binomial
+from penstock.api.comparison import Comparison
 from penstock_bench.rollouts import blocks, goals, play
 from penstock_bench.rollouts.play import Cell, Run
 from penstock_bench.rollouts.record import Record
@@ -37,6 +38,8 @@ MANY: Final = 10.0
 #: Base rates of errors, and hours of stable's life of which its users are known.
 ERRORS: Final = (0.005, 0.02, 0.04)
 KNOWN: Final = (0.0, 24.0)
+#: So many may be rolled back: `falseRollbackPercent` by default.
+MOST: Final = Comparison().false_rollback_percent / 100
 #: Chance that the true rate is above what is told as its bound.
 UNSURE: Final = 0.05
 
@@ -134,6 +137,18 @@ def go_on(kept: Record, only: str, minutes: float, processes: int = 0) -> str:
             if time.monotonic() >= until:
                 break
     return table(some, kept)
+
+
+def is_broken(kept: Record, only: str) -> bool:
+    """Whether what was played says of a group that more good versions are rolled back than may be, and is hardly chance."""
+    some = [one for one in all_good() if only in one.cell.name]
+    return any(_is_above(kept, cells) for _, cells in groups(some))
+
+
+def _is_above(kept: Record, cells: Sequence[Good]) -> bool:
+    runs = [run for one in cells for run in kept.runs(one.cell, play.PRODUCT)]
+    over = sum(map(goals.condemned, runs))
+    return binomial.tail(over, len(runs), MOST) <= goals.CHANCE
 
 
 def table(some: Sequence[Good], kept: Record) -> str:

@@ -24,6 +24,7 @@ class Value(NamedTuple):
 
 #: Seconds and USD of a good task; limits are 10 s and 2 USD.
 LATENCY = Value(4.0, 1.0, (0.02, 10.0))
+EVEN_LATENCY = Value(4.0, 0.3, (0.0, 1.0))
 COST = Value(0.8, 0.9, (0.01, 20.0))
 LONGEST_SECONDS, DEAREST_USD = 120.0, 24.0
 
@@ -62,7 +63,7 @@ class Weather:
     are Beta-distributed with an intra-user correlation of ``alike``. ``late_seconds``: of escalations.
     ``turns``: of a session, each 10 % slower and 10 % dearer than the one before. ``hanging``:
     part of the canary's tasks that never end. ``from_percent``: share from which on it is bad. ``known_hours``: of stable's life before the
-    canary, of which its users are known.
+    canary, of which its users are known. ``even``: latency has no tail.
     """
 
     tasks_per_second: float
@@ -85,6 +86,7 @@ class Weather:
     known_hours: float = 0.0
     #: Not in the representation, of which chance is made: weathers without one stay as they were.
     crowd: Crowd = field(default_factory=Crowd, repr=False)
+    even: bool = field(default=False, repr=False)
 
     @property
     def harmless(self) -> bool:
@@ -259,7 +261,8 @@ class Sky:
             errors = 1 - (1 - errors) * (1 - kind.outage.chance)
         drawn = chance.random()
         error, escalation = drawn < errors, errors <= drawn < errors + escalations
-        seconds = _drawn(chance, LATENCY, kind.latency_seconds)
+        latency = EVEN_LATENCY if kind.even else LATENCY
+        seconds = _drawn(chance, latency, kind.latency_seconds)
         usd = _drawn(chance, COST, COST.mean)
         growth = 1.1**turn.nth * (self._lengths[turn.user] if self._lengths else 1.0)
         seconds = min(seconds * growth * (kind.slower if bad else 1), LONGEST_SECONDS)

@@ -132,6 +132,45 @@ def test_what_is_never_condemned_misses_a_goal_that_asks_for_it():
     assert missed[:3] == [Verdict.MISSED] * 3
 
 
+def of_rules(**runs):
+    """So many harmed tasks, and whether it was rolled back, of each rule's runs."""
+    return {
+        rule: [
+            replace(RUN, rule=rule, seed=seed, harmed=harmed, verdict=verdict)
+            for seed, harmed in enumerate([harmed] * 10)
+        ]
+        for rule, (harmed, verdict) in runs.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("ours", "careless", "careful", "verdict"),
+    [
+        (9, 5, 10, Verdict.HELD),
+        (10, 5, 10, Verdict.MISSED),
+        (11, 5, 10, Verdict.MISSED),
+        (9, 5, None, Verdict.HELD),
+    ],
+)
+def test_fewer_are_harmed_than_by_whoever_rolls_good_ones_back_as_rarely(
+    ours, careless, careful, verdict
+):
+    bad = {"Penstock": (ours, "condemned"), "Argo-style": (careless, "condemned")}
+    good = {"Penstock": (0, "promoted"), "Argo-style": (0, "condemned")}
+    if careful is not None:
+        bad["minimum sample"] = (careful, "condemned")
+        good["minimum sample"] = (0, "promoted")
+    said = goals.least_harm(BAD, of_rules(**bad), of_rules(**good), full=False)
+    assert said.verdict is verdict
+    assert "Argo" not in said.asked
+
+
+def test_each_bad_version_that_rivals_play_has_a_good_one_beside_it():
+    pairs = cells.beside_rivals()
+    assert [bad.weather.tasks_per_second for bad, _ in pairs] == [1, 10, 100]
+    assert all(good.weather.harmless and good.rivals and bad.rivals for bad, good in pairs)
+
+
 def test_quantiles_are_values_that_were_seen():
     assert goals.quantile([3, 1, 2], 0.5) == 2
     assert goals.quantile([1, 2, 3, 4, 5, 6, 7, 8, 9, 10], 0.9) == 9
