@@ -1,7 +1,6 @@
 """``penstock run``: ask an agent, tell what happens, print the answer."""
 
 import asyncio
-import json
 import sys
 import uuid
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from urllib.parse import quote
 
 import httpx
 
-from penstock_cli import gateway, options, places
+from penstock_cli import documents, gateway, options, places
 from penstock_cli.exits import Exit, Stopped
 
 _LONGEST_NAME: Final = 253
@@ -53,15 +52,15 @@ class Question:
         return gateway.Following(f"/v1/namespaces/{namespace}/agents/{agent}/tasks", body)
 
 
-def ask(place: options.Place, question: Question, wait_seconds: float, *, as_json: bool) -> None:
-    """Ask, and print the answer (or the task as JSON) on standard output.
+def ask(place: options.Place, question: Question, wait_seconds: float, output: str) -> None:
+    """Ask, and print the answer (or for programs the task) on standard output.
 
     Raises:
         Stopped: it did not come to an answer.
     """
     task = asyncio.run(_ask(place, question, wait_seconds))
-    if as_json:
-        print(json.dumps(task, indent=2, ensure_ascii=False))
+    if output != "text":
+        print(documents.printed(task, output))
     elif task["status"] == "Succeeded":
         print(task["output"])
     elif not wait_seconds:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from penstock import names, naming
 from penstock.api.analysis import Verdict
-from penstock_cli import attempts, picture, tables
+from penstock_cli import attempts, fieldpaths, picture, tables
 from penstock_cli.attempts import Attempt
 from penstock_cli.exits import Exit, Stopped
 from penstock_cli.picture import BAD, DIM, GOOD, Cell
@@ -126,11 +126,30 @@ def between(seen: Seen, before: str, after: str) -> list[str]:
     Raises:
         Stopped: no revision on record, or several, can be meant.
     """
+    both = _pair(seen, before, after)
+    first, second = (dumped(_content(one)) for one in both)
+    from_title, to_title = (_title(seen, one["metadata"]["name"]) for one in both)
+    return list(difflib.unified_diff(first, second, from_title, to_title, lineterm=""))
+
+
+def difference(seen: Seen, before: str, after: str) -> dict[str, Any]:
+    """The same for programs: which two, the fields that differ, and what each declares. See ``between``."""
+    both = _pair(seen, before, after)
+    one, other = map(_content, both)
+    named_as = [
+        {"name": name, "version": seen.version(name)}
+        for name in (one["metadata"]["name"] for one in both)
+    ]
+    return {
+        "before": {**named_as[0], **one},
+        "after": {**named_as[1], **other},
+        "changed": list(fieldpaths.paths(one, other)),
+    }
+
+
+def _pair(seen: Seen, before: str, after: str) -> tuple[Document, Document]:
     first = named(seen, before or seen.stable, "stable")
-    second = named(seen, after or seen.canary, "a canary")
-    from_title, to_title = (_title(seen, one["metadata"]["name"]) for one in (first, second))
-    texts = _text(first), _text(second)
-    return list(difflib.unified_diff(*texts, from_title, to_title, lineterm=""))
+    return first, named(seen, after or seen.canary, "a canary")
 
 
 def coloured(line: str) -> Text:
@@ -165,12 +184,12 @@ def named(seen: Seen, text: str, what: str = "") -> Document:
     return by_hash[found]
 
 
-def _text(record: Document) -> list[str]:
+def _content(record: Document) -> Document:
     """What people declared, and the content that it refers to."""
     data = record.get("data") or {}
     declared = {"template": data.get("declared") or {}}
     references = data.get("references") or {}
-    return dumped({**declared, **({"references": references} if references else {})})
+    return {**declared, **({"references": references} if references else {})}
 
 
 def dumped(whole: Document) -> list[str]:

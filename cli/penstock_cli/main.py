@@ -44,7 +44,8 @@ def run(  # noqa: PLR0913 - a command's options are its arguments
         float, typer.Option(min=0, max=86400, help="Seconds to wait for the end; 0 only submits.")
     ] = 300,
     output: Annotated[
-        str, typer.Option("-o", "--output", metavar="text|json", help="The answer, or the task.")
+        str,
+        typer.Option("-o", "--output", metavar="text|json|yaml", help="The answer, or the task."),
     ] = "text",
 ) -> None:
     """Ask an agent, tell what happens on standard error, and print its answer."""
@@ -61,7 +62,7 @@ def run(  # noqa: PLR0913 - a command's options are its arguments
     ):
         options.check_text(what, given)
     question = asking.Question(agent, said, user, session, revision)
-    commands.carry_out(lambda: asking.ask(place, question, wait, as_json=output == "json"))
+    commands.carry_out(lambda: asking.ask(place, question, wait, output))
 
 
 @app.command("effects", epilog=exits.MEANING)
@@ -98,12 +99,10 @@ def verify(
             help=f"{options.A_REVISION}; else the canary, else the last of which something was decided."
         ),
     ] = "",
-    output: Annotated[
-        str, typer.Option("-o", "--output", metavar="text|json|yaml", help="How it is printed.")
-    ] = "text",
+    output: options.AnyOutput = "text",
 ) -> None:
     """Make each recorded decision on a revision again from the outcome rows, and say where it differs."""
-    options.check_output(output, "text", "json", "yaml")
+    options.check_output(output, *options.FORMS)
     options.check_text("ROLLOUT", rollout)
     options.check_text("--revision", revision)
     from penstock_cli import verifying
@@ -131,12 +130,10 @@ def plan(
     server_side: Annotated[
         bool, typer.Option("--server-side", help="As kubectl apply --server-side would.")
     ] = False,
-    output: Annotated[
-        str, typer.Option("-o", "--output", metavar="text|json|yaml", help="How it is printed.")
-    ] = "text",
+    output: options.AnyOutput = "text",
 ) -> None:
     """Say what an apply would do, and do nothing: changes, revisions, rollouts, refusals, costs."""
-    options.check_output(output, "text", "json", "yaml")
+    options.check_output(output, *options.FORMS)
     from penstock_cli.plan import command
 
     wanted = command.Wanted(tuple(source), output, offline=offline, server_side=server_side)
@@ -152,12 +149,10 @@ def show_models(
     ] = "",
     *,
     everywhere: options.AllNamespaces = False,
-    output: Annotated[
-        str, typer.Option("-o", "--output", metavar="text|json|yaml", help="How it is printed.")
-    ] = "text",
+    output: options.AnyOutput = "text",
 ) -> None:
     """Show the models that Agents ask: who is away, what may be asked, what it costs and has cost."""
-    options.check_output(output, "text", "json", "yaml")
+    options.check_output(output, *options.FORMS)
     options.check_text("AGENT", agent)
     if agent and everywhere:
         raise typer.BadParameter("give AGENT or --all-namespaces, and not both")

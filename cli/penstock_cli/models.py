@@ -12,9 +12,8 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import httpx
-import yaml
 
-from penstock_cli import gateway, model_words, options, places
+from penstock_cli import documents, gateway, model_words, options, places
 from penstock_cli.exits import Exit, Stopped
 from penstock_cli.kubectl import KubectlFailed
 
@@ -48,19 +47,12 @@ def show(place: options.Place, agent: str, output: str, *, everywhere: bool) -> 
     if output == "text":
         print(model_words.text(found, with_namespace=everywhere))
     else:
-        print(_printed(found, output))
+        print(documents.printed(found, output))
     for remark in model_words.remarks(found):
         print(f"penstock: {remark}", file=sys.stderr)
     if told.refused:
         missing = "; ".join(f"{name}: {one.sentence}" for name, one in told.refused.items())
         raise Stopped(Exit.UNFINISHED, f"not shown: {missing}")
-
-
-def _printed(found: Document, output: str) -> str:
-    if output == "json":
-        return json.dumps(found, indent=2, ensure_ascii=False)
-    dumped: str = yaml.safe_dump(found, sort_keys=False, allow_unicode=True)
-    return dumped.rstrip()
 
 
 async def _told(place: options.Place, agent: str, *, everywhere: bool) -> _Told:

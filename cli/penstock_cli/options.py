@@ -48,7 +48,11 @@ AllNamespaces = Annotated[bool, typer.Option("-A", "--all-namespaces", help="Of 
 Output = Annotated[
     str, typer.Option("-o", "--output", metavar="text|json", help="How it is printed.")
 ]
-
+AnyOutput = Annotated[
+    str, typer.Option("-o", "--output", metavar="text|json|yaml", help="How it is printed.")
+]
+#: What ``AnyOutput`` takes.
+FORMS: Final = ("text", "json", "yaml")
 
 #: How a revision is said, wherever a command takes one.
 A_REVISION: Final = "name, hash or the beginning of that, or version, as history shows them"
@@ -86,20 +90,15 @@ class Answering:
     no_wait: Annotated[
         bool, typer.Option("--no-wait", help="Do not wait for the operator's answer.")
     ] = False
-    output: Output = "text"
+    output: AnyOutput = "text"
 
     def __post_init__(self) -> None:
-        check_output(self.output)
+        check_output(self.output, *FORMS)
 
     @property
     def seconds(self) -> float:
         """For how long; 0: not at all."""
         return 0 if self.no_wait else self.wait
-
-    @property
-    def as_json(self) -> bool:
-        """Whether a program reads it."""
-        return self.output == "json"
 
 
 #: What a command needs that asks the API server alone.

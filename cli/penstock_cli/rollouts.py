@@ -16,14 +16,10 @@ _Steered = Annotated[
         help="Name of the AgentRollout, or of its Agent, or of an Agent that has none.",
     ),
 ]
-_Output = Annotated[
-    str, typer.Option("-o", "--output", metavar="text|json|yaml", help="How it is printed.")
-]
 _Revision = Annotated[
     str,
     typer.Option("--revision", metavar="REVISION", help=f"{options.A_REVISION}; else the canary."),
 ]
-_FORMS = ("text", "json", "yaml")
 
 
 def register(app: typer.Typer) -> None:
@@ -50,10 +46,10 @@ def get(
     rollout: _Rollout,
     *,
     watch: Annotated[bool, typer.Option("-w", "--watch", help="Draw it anew as it moves.")] = False,
-    output: _Output = "text",
+    output: options.AnyOutput = "text",
 ) -> None:
     """Show a rollout: who serves what share, its step and clock, the checks, revisions and pods."""
-    options.check_output(output, *_FORMS)
+    options.check_output(output, *options.FORMS)
     if watch and output != "text":
         raise typer.BadParameter("goes with text alone", param_hint="--watch")
     from penstock_cli import views
@@ -69,10 +65,10 @@ def explain(
     whole: Annotated[
         bool, typer.Option("--all", help="Name the checks too that say nothing here.")
     ] = False,
-    output: _Output = "text",
+    output: options.AnyOutput = "text",
 ) -> None:
     """Say why a rollout does not move: what each check says, and what to type."""
-    options.check_output(output, *_FORMS)
+    options.check_output(output, *options.FORMS)
     from penstock_cli import views
 
     commands.carry_out(lambda: views.explain(place, rollout, output, whole=whole))
@@ -176,9 +172,9 @@ def undo(
 
 
 @options.at_cluster
-def history(place: options.Place, rollout: _Rollout, *, output: _Output = "text") -> None:
+def history(place: options.Place, rollout: _Rollout, *, output: options.AnyOutput = "text") -> None:
     """List the revisions on record, the newest first, with how each ended."""
-    options.check_output(output, *_FORMS)
+    options.check_output(output, *options.FORMS)
     from penstock_cli import views
 
     commands.carry_out(lambda: views.history(place, rollout, output))
@@ -194,13 +190,16 @@ def diff(
     after: Annotated[
         str, typer.Argument(metavar="[AFTER]", help=f"{options.A_REVISION}; else the canary.")
     ] = "",
+    *,
+    output: options.AnyOutput = "text",
 ) -> None:
     """Show what one revision declares and the other does not: template, and what it refers to."""
+    options.check_output(output, *options.FORMS)
     for what, given in (("BEFORE", before), ("AFTER", after)):
         options.check_text(what, given)
     from penstock_cli import views
 
-    commands.carry_out(lambda: views.diff(place, rollout, before, after))
+    commands.carry_out(lambda: views.diff(place, rollout, before, after, output))
 
 
 def _pause(

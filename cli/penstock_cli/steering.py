@@ -13,7 +13,7 @@ from penstock import names
 from penstock.api.reasons import ConditionType
 from penstock.rollout import onlooker
 from penstock.rollout.requests import Verb
-from penstock_cli import history, looking, options, views
+from penstock_cli import documents, history, looking, options, views
 from penstock_cli.exits import Exit, Stopped
 from penstock_cli.kubectl import KubectlFailed
 from penstock_cli.seen import Document, Seen
@@ -256,7 +256,7 @@ def _unanswered(place: _Changed, seconds: float) -> Stopped:
 
 
 def _print(told: Document, answering: options.Answering, sentence: Any) -> None:
-    if answering.as_json:
-        print(json.dumps(told, indent=2, ensure_ascii=False))
+    if answering.output != "text":
+        print(documents.printed(told, answering.output))
     elif told.get("result", "Accepted") == "Accepted":
         print(sentence)

@@ -8,7 +8,6 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import httpx
-import yaml
 
 from penstock import names
 from penstock.analysis.pending import position
@@ -17,7 +16,7 @@ from penstock.rollout.recorded import Head
 from penstock.rollout.verify import Checked, Outcome, Verification
 from penstock.task import Counting, OutcomeReason
 from penstock.traffic import Arm
-from penstock_cli import gateway, history, looking, options, places, tables
+from penstock_cli import documents, gateway, history, looking, options, places, tables
 from penstock_cli.exits import Exit, Stopped
 from penstock_cli.kubectl import Kubectl, KubectlFailed
 from penstock_cli.seen import Seen
@@ -40,12 +39,7 @@ def verify(place: options.Place, rollout: str, revision: str, output: str) -> No
     if output == "text":
         print("\n".join(lines(name, found)))
     else:
-        told = document(name, found)
-        print(
-            json.dumps(told, indent=2, ensure_ascii=False)
-            if output == "json"
-            else yaml.safe_dump(told, sort_keys=False, allow_unicode=True).rstrip()
-        )
+        print(documents.printed(document(name, found), output))
     said = {one.outcome for one in found}
     if said & {*_WRONG}:
         raise Stopped(Exit.FAILED, f"the record of {name} does not follow from the outcome rows")

@@ -1,7 +1,6 @@
 """`penstock get` and `penstock explain`: read a rollout, and print it in the form that was asked for."""
 
 import asyncio
-import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from penstock.rollout import path
-from penstock_cli import explaining, looking, options, picture, places
+from penstock_cli import documents, explaining, looking, options, picture, places
 from penstock_cli import history as revisions
 from penstock_cli.exits import Stopped
 from penstock_cli.seen import Seen
@@ -67,29 +66,29 @@ def history(place: options.Place, name: str, output: str) -> None:
     _print(place, name, View(revisions.lines, revisions.document, decided=True), output)
 
 
-def diff(place: options.Place, name: str, before: str, after: str) -> None:
-    """Print what one revision declares and the other does not; nothing where they declare the same.
+def diff(place: options.Place, name: str, before: str, after: str, output: str) -> None:
+    """Print what one revision declares and the other does not; as text nothing where they declare the same.
 
     Raises:
         Stopped: they could not be read, or nobody can tell which are meant.
     """
-    seen, console = asyncio.run(looker(place).look(name)), terminal()
+    seen = asyncio.run(looker(place).look(name))
+    if output != "text":
+        print(documents.printed(revisions.difference(seen, before, after), output))
+        return
+    console = terminal()
     for line in revisions.between(seen, before, after):
         console.print(revisions.coloured(line))
 
 
 def _print(place: options.Place, name: str, view: View, output: str) -> None:
     seen = asyncio.run(looker(place).look(name, decided=view.decided))
-    if output == "json":
-        print(json.dumps(view.document(seen), indent=2, ensure_ascii=False))
-    elif output == "yaml":
-        import yaml
-
-        print(yaml.safe_dump(view.document(seen), sort_keys=False, allow_unicode=True), end="")
-    else:
-        console = terminal()
-        for line in view.lines(seen, console.width):
-            console.print(line)
+    if output != "text":
+        print(documents.printed(view.document(seen), output))
+        return
+    console = terminal()
+    for line in view.lines(seen, console.width):
+        console.print(line)
 
 
 def looker(place: options.Place) -> looking.Looker:

@@ -1,13 +1,12 @@
 """``penstock plan``: what an apply would do, without doing it."""
 
 import asyncio
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from penstock import names
-from penstock_cli import options, views
+from penstock_cli import documents, options, views
 from penstock_cli.exits import Exit, Stopped
 from penstock_cli.plan import costs, document, drafts, foresight, manifests, outcome, words
 from penstock_cli.plan.cluster import Desk
@@ -159,13 +158,9 @@ async def _governed(
 
 
 def _print(found: Plan, output: str) -> None:
-    if output == "json":
-        print(json.dumps(document.of(found), indent=2, ensure_ascii=False))
-    elif output == "yaml":
-        import yaml
-
-        print(yaml.safe_dump(document.of(found), sort_keys=False, allow_unicode=True), end="")
-    else:
-        console = views.terminal()
-        for line in words.lines(found):
-            console.print(line)
+    if output != "text":
+        print(documents.printed(document.of(found), output))
+        return
+    console = views.terminal()
+    for line in words.lines(found):
+        console.print(line)

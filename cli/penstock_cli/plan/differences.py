@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from penstock_cli import history
+from penstock_cli import fieldpaths, history
 from penstock_cli.plan.drafts import Around, Draft
 from penstock_cli.seen import Document
 
@@ -37,8 +37,8 @@ def acts(draft: Draft) -> tuple[str, ...]:
     if draft.live is None:
         return ()
     before, after = _shown(draft.live), _shown(draft.after)
-    notes = paths(before.get("metadata", {}), after.get("metadata", {}), "metadata")
-    return (*paths(_beside_template(before), _beside_template(after)), *notes)
+    notes = fieldpaths.paths(before.get("metadata", {}), after.get("metadata", {}), "metadata")
+    return (*fieldpaths.paths(_beside_template(before), _beside_template(after)), *notes)
 
 
 def _beside_template(shown: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,36 +67,3 @@ def other_texts(around: Around) -> Iterator[str]:
         if around.referred.get(key) != text:
             _, name, field = key.split("/", 2)
             yield f"ConfigMap {name}, key {field}"
-
-
-def paths(before: Any, after: Any, path: str = "") -> tuple[str, ...]:
-    """The paths at which two values differ; items of lists go by their names where they have some."""
-    if before == after:
-        return ()
-    pair = _named(before), _named(after)
-    if not all(isinstance(one, Mapping) for one in pair):
-        return (path,)
-    first, second = pair
-    keys = dict.fromkeys((*first, *second))
-    if path and not (first and second):
-        return (path,)
-    return tuple(
-        found
-        for key in keys
-        for found in paths(first.get(key), second.get(key), _joined(path, key, before))
-    )
-
-
-def _joined(path: str, key: str, value: Any) -> str:
-    if isinstance(value, list):
-        return f"{path}[{key}]"
-    return f"{path}.{key}" if path else key
-
-
-def _named(value: Any) -> Any:
-    """A list of things with names as a mapping from them; anything else as it is."""
-    if not isinstance(value, list) or not value:
-        return value
-    if all(isinstance(one, Mapping) and isinstance(one.get("name"), str) for one in value):
-        return {one["name"]: one for one in value}
-    return value

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from penstock.revision import Revision
 from penstock.rollout.situation import Situation
-from penstock_cli import seen
+from penstock_cli import fieldpaths, seen
 from penstock_cli.plan import course, differences, drafts, outcome, revisions
 from penstock_cli.plan.drafts import REVISIONS, ROLLOUTS, Around, Draft
 from penstock_cli.plan.outcome import Change, Course, Planned, Standing
@@ -72,7 +72,7 @@ def _cutting(made: Planned, looked: Seen, cut: Revision, around: Around) -> Plan
     live = made.draft.live
     declared = revisions.declared(looked, made.before) or revisions.template(live or {})
     cuts = (
-        *differences.paths(declared, cut.declared, "template"),
+        *fieldpaths.paths(declared, cut.declared, "template"),
         *differences.other_texts(around),
     )
     models = (declared.get("model") or {}, cut.declared["model"])

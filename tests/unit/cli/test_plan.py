@@ -13,8 +13,9 @@ import yaml
 from penstock import names, revision
 from penstock.api.strategy import Strategy
 from penstock.money.prices import EMPTY, Table, flat
+from penstock_cli import fieldpaths
 from penstock_cli.exits import Exit, Stopped
-from penstock_cli.plan import checks, costs, differences, document, foresight, manifests, words
+from penstock_cli.plan import checks, costs, document, foresight, manifests, words
 from penstock_cli.plan.drafts import Around, Draft
 from penstock_cli.plan.outcome import Change, Course, Plan, Standing
 from tests.unit.cli import rollouts
@@ -227,7 +228,7 @@ def test_a_text_that_is_referred_to_cuts_a_revision():
     ],
 )
 def test_paths_of_what_is_another(before, after, paths):
-    assert differences.paths(before, after) == paths
+    assert fieldpaths.paths(before, after) == paths
 
 
 # ------------------------------------------------------------------------------- refusals

@@ -360,6 +360,14 @@ def test_the_difference_is_that_of_stable_and_canary_line_by_line(two):
     assert history.between(two, "2.0", C) == []
 
 
+def test_programs_are_told_which_fields_differ_and_what_each_declares(two):
+    found = history.difference(two, "", "")
+    assert found["changed"] == ["template.version", "template.instructions"]
+    assert (found["before"]["name"], found["after"]["name"]) == (S, C)
+    assert found["after"]["template"]["instructions"].endswith("Write Spanish.")
+    assert history.difference(two, "2.0", C)["changed"] == []
+
+
 def test_what_a_revision_refers_to_is_compared_as_well(two):
     declared(two, C, instructions="x")["references"] = {"prompts/system": "one\ntwo\n"}
     found = history.between(two, S, C)
