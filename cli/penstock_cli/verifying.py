@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, Final
 from urllib.parse import quote
@@ -24,7 +24,6 @@ from penstock_cli.seen import Seen
 _SECONDS: Final = 600.0  # how long a token is needed: a log of a million rows is read
 _PAGE: Final = 5000
 _LONGEST: Final = 120  # of a value that is shown
-_WRONG: Final = (Outcome.DIFFERS, Outcome.MISSING)
 
 Document = dict[str, Any]
 
@@ -41,10 +40,16 @@ def verify(place: options.Place, rollout: str, revision: str, output: str) -> No
     else:
         print(documents.printed(document(name, found), output))
     said = {one.outcome for one in found}
-    if said & {*_WRONG}:
+    if Outcome.DIFFERS in said:
         raise Stopped(Exit.FAILED, f"the record of {name} does not follow from the outcome rows")
     if said - {Outcome.EQUAL}:
-        raise Stopped(Exit.UNFINISHED, f"the record of {name} could be checked only in part")
+        sentence = f"the record of {name} could be checked only in part{_absent(found)}"
+        raise Stopped(Exit.UNFINISHED, sentence)
+
+
+def _absent(found: Iterable[Checked]) -> str:
+    absent = [str(one.number) for one in found if one.outcome is Outcome.MISSING]
+    return f": it has no entry {', '.join(absent)}" if absent else ""
 
 
 async def _verify(

@@ -7,7 +7,7 @@ from penstock.analysis.guardrails import CheckVerdict
 from penstock.api.analysis import Reason
 from penstock.api.reasons import WaitReason
 from penstock.api.rollout import Source
-from penstock.api.strategy import StepApproval
+from penstock.api.strategy import FirstRevision, StepApproval
 from penstock.rollout import (
     cancels,
     drawn_users,
@@ -73,19 +73,24 @@ def undo_requested(facts: Facts) -> Move | None:
 
 def settled(facts: Facts) -> Move | None:
     """There is nothing to try: no first revision yet, or stable is what the Agent wants."""
-    if not facts.stable and not facts.canary:
+    if not facts.stable and (not facts.canary or _serves_at_once(facts)):
         return _first_revision(facts)
     if facts.canary or facts.status.canary_revision:
         return None
     return Wait(WaitReason.NO_CANARY, waits.no_canary)
 
 
+def _serves_at_once(facts: Facts) -> bool:
+    """Whether a first revision that climbs is not to any more: with a ready pod it serves everybody, unless it was rejected."""
+    serves = facts.strategy.first_revision is not FirstRevision.STEPS
+    return serves and not facts.rejected and facts.pods.ready > 0
+
+
 def _first_revision(facts: Facts) -> Move:
     latest = facts.situation.latest
     if not latest:
         return Wait(WaitReason.NO_REVISION, waits.no_revision)
-    record = facts.record(latest)
-    if record.rejected_attempt:
+    if facts.record(latest).rejected_attempt >= max(facts.status.attempt, 1):
         return Wait(WaitReason.ROLLED_BACK, waits.first_stays_rejected)
     pods = facts.situation.pods.get(latest)
     if pods and pods.ready:
@@ -242,7 +247,7 @@ def evidence_unclear(facts: Facts) -> Move | None:
     check = facts.first_check(*unclear)
     if check and check.verdict is CheckVerdict.UNCOMPARED and facts.on_trial:
         return Wait(WaitReason.AWAITING_EVIDENCE, waits.on_trial)
-    if check and check.stable_over and misfits.known(facts):
+    if check and check.stable_over and misfits.known(facts, check):
         return Wait(WaitReason.LIMIT_DOES_NOT_FIT, partial(misfit_words.held, check=check))
     if check and check.verdict is CheckVerdict.SHARED:
         return Wait(WaitReason.SHARED_INCIDENT, partial(waits.shared, check=check))
@@ -283,10 +288,9 @@ def evidence_not_sufficient(facts: Facts) -> Move | None:
     ours, theirs = observed.in_step(Arm.CANARY), observed.in_step(Arm.STABLE)
     unexposed = not ours.tasks and not observed.routed_in_step(Arm.CANARY)
     if unexposed and theirs.tasks and facts.stable:
-        if proofs.asked_next(facts):
-            return None  # that says what is missing
-        if not path.promotes_next(facts.strategy, facts.status):
-            return _nobody_eligible(facts)
+        proven = proofs.asked_next(facts) or path.promotes_next(facts.strategy, facts.status)
+        untried = Wait(WaitReason.AWAITING_EVIDENCE, waits.untried)
+        return untried if proven else _nobody_eligible(facts)
     fewest = facts.step.min_tasks
     enough = all(observed.in_total(arm).tasks >= fewest for arm in facts.arms)
     if enough and all(observed.in_step(arm).tasks for arm in facts.arms):

@@ -259,10 +259,11 @@ def _awaited(facts: Facts, move: Move) -> Wait:
 def _still(wait: Wait, before: Facts, after: Facts) -> Wait:
     """What is awaited after the version and the numbers are written.
 
-    The checks see of these only what the guardrails are judged on, and are asked again just where
-    those were judged anew.
+    The checks see of these only what the guardrails are judged on, and since when is compared; they are asked again just where
+    those were judged anew, or a comparison has begun.
     """
-    if after.judged is before.judged:
+    begun = [facts.status.analysis.comparison is not None for facts in (before, after)]
+    if after.judged is before.judged and begun[0] is begun[1]:
         return wait
     return _awaited(after, policy.next_move(after))
 
@@ -330,14 +331,17 @@ def _steady(
     if wait.reason not in waits.NUMBERED:
         return "", wait
     message = before.waiting_message
-    same = (before.waiting, before.observed_generation, before.analysis.counted_at) == (
-        wait.reason,
-        status.observed_generation,
-        status.analysis.counted_at,
-    )
+    same = before.waiting == wait.reason and _told_of(before) == _told_of(status)
     if not (same and message):
         message = f"{wait.message} {waits.as_of(status)}".strip()[:2048]
     return message, replace(wait, message=message)
+
+
+def _told_of(status: AgentRolloutStatus) -> tuple[object, ...]:
+    """What a sentence with numbers is about: whose they are, where it stands, and of when they are."""
+    whose = (status.canary_revision, status.attempt, status.stable_revision)
+    where = (status.stage, status.share.percent, len(status.rings))
+    return whose, where, (status.observed_generation, status.analysis.counted_at)
 
 
 def _told_before(facts: Facts, wait: Awaited) -> dict[str, object]:

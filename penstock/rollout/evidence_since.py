@@ -5,7 +5,7 @@ promotion is proven by no task from before it. Evidence that begins anew is a ne
 them together have the chance of one.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from penstock.analysis.comparison.compared import slots
 from penstock.analysis.comparison.sums import LATEST, SLOTS
@@ -13,6 +13,8 @@ from penstock.api.comparison import ComparisonStatus
 from penstock.api.rollout import AgentRolloutStatus, Source, Stage
 from penstock.api.strategy import Strategy
 from penstock.rollout import path
+
+_WITH_A_SHARE: Final = (Stage.STEPS, Stage.FINAL_HOLD)
 
 
 def begun(
@@ -48,7 +50,8 @@ def _slot_begun(
     if before.share.percent:
         free = (slot for slot in range(1, LATEST) if not kept.since[slot])
         return next(free, LATEST)
-    back = before.share.source in (Source.SUSPENDED, Source.SETPOINT, Source.CEILING)
+    off = before.share.source in (Source.SUSPENDED, Source.SETPOINT, Source.CEILING)
+    back = off or (before.stage in _WITH_A_SHARE and before.analysis.canary.tasks > 0)
     return LATEST if back else None
 
 

@@ -88,8 +88,9 @@ class Facts:
 
     @property
     def alone(self) -> bool:
-        """Whether nobody serves yet, and who is to serve first climbs by the steps."""
-        return not self.stable and self.strategy.first_revision is FirstRevision.STEPS
+        """Whether nobody serves yet, and who is to serve first climbs by the steps, or has begun to."""
+        climbs = self.strategy.first_revision is FirstRevision.STEPS
+        return not self.stable and (climbs or bool(self.status.canary_revision))
 
     @property
     def arms(self) -> tuple[Arm, ...]:

@@ -85,16 +85,11 @@ def shared_incident(facts: Facts) -> Move | None:
     So it does also where stable goes on failing with all users: that is no incident, see ``misfits``.
     """
     if facts.suspended_for == WaitReason.SHARED_INCIDENT:
-        if facts.observation is None:
-            return Wait(WaitReason.SHARED_INCIDENT, waits.awaits_stable)
-        over = facts.stable_over
-        if over and not misfits.last(facts):
-            return Wait(WaitReason.SHARED_INCIDENT, waits.awaits_stable)
-        return _resume(facts, misfit=over)
+        return _promoted_in_full(facts) or _back_from_incident(facts)
     check = facts.first_check(CheckVerdict.SHARED)
     if check is None or not facts.exposed or facts.halted:
         return None
-    if misfits.known(facts):
+    if misfits.known(facts, check):
         return None  # it is held below, at the share that it has
     follows = facts.situation.spec.analysis.guardrails.on_shared_incident
     if follows is OnSharedIncident.HOLD:
@@ -105,6 +100,13 @@ def shared_incident(facts: Facts) -> Move | None:
     return Suspend(WaitReason.SHARED_INCIDENT, verdicts.shared(check))
 
 
+def _back_from_incident(facts: Facts) -> Move:
+    over = facts.stable_over
+    if facts.observation is None or (over and not misfits.last(facts)):
+        return Wait(WaitReason.SHARED_INCIDENT, waits.awaits_stable)
+    return _resume(facts, misfit=over)
+
+
 def rows_missing(facts: Facts) -> Move | None:
     """Over a limit on numbers that lack rows: users go to stable, and nobody is condemned on them.
 
@@ -112,6 +114,8 @@ def rows_missing(facts: Facts) -> Move | None:
     """
     lost = holds.lacks_rows(facts)
     if facts.suspended_for == WaitReason.ROWS_LOST:
+        if promoted := _promoted_in_full(facts):
+            return promoted
         if lost or facts.observation is None:
             return Wait(WaitReason.ROWS_LOST, waits.awaits_rows)
         return _resume(facts)
@@ -130,7 +134,7 @@ def not_comparable(facts: Facts) -> Move | None:
     who were drawn may be why, of whom the others are no measure: see ``_over_with_its_users``.
     """
     if facts.suspended_for == WaitReason.NOT_COMPARABLE:
-        return _back_when_stable_is_well(facts)
+        return _promoted_in_full(facts) or _back_when_stable_is_well(facts)
     check = _not_attributable(facts)
     if check is None or not facts.exposed or facts.halted:
         return None
@@ -228,10 +232,8 @@ def spend_cap(facts: Facts) -> Move | None:
             return _resume(facts)
         if facts.asks(Verb.PROMOTE):
             return _held(facts) or Resume(unbounded=True)
-        if facts.asks(Verb.PROMOTE_FULL):
-            place = verdicts.back_at(facts, facts.status.held_percent or 0)
-            promoted = Promote(Reason.REQUESTED, verdicts.promoted_by_request(place))
-            return _held(facts) or promoted
+        if promoted := _promoted_in_full(facts):
+            return promoted
         stop = facts.suspension.stop
         until = condition.moment(stop.until) if stop and stop.until else None
         return Wait(WaitReason(facts.suspended_for), waits.stopped, until)
@@ -244,6 +246,14 @@ def spend_cap(facts: Facts) -> Move | None:
         why, stop = verdicts.has_done(done, facts), harm_budget.kept(done)
         return Suspend(WaitReason.HARM_BUDGET_REACHED, why, stop=stop)
     return None
+
+
+def _promoted_in_full(facts: Facts) -> Move | None:
+    """A repair that cannot wait: a person's word for everybody acts, whatever the canary is off for."""
+    if not facts.asks(Verb.PROMOTE_FULL):
+        return None
+    place = verdicts.back_at(facts, facts.status.held_percent or 0)
+    return _held(facts) or Promote(Reason.REQUESTED, verdicts.promoted_by_request(place))
 
 
 def _resume(facts: Facts, misfit: Finding | None = None) -> Move:

@@ -7,6 +7,7 @@ held at its share, and what people say acts.
 
 from typing import Final
 
+from penstock.analysis.guardrails import Finding
 from penstock.analysis.halts import Halts
 from penstock.api import condition
 from penstock.rollout.facts import Facts
@@ -34,7 +35,7 @@ def last(facts: Facts) -> bool:
     return passed_ms >= LONGEST_WINDOWS * window * 1000
 
 
-def known(facts: Facts) -> bool:
-    """Whether stable being over a limit is no incident any more in this attempt."""
+def known(facts: Facts, check: Finding) -> bool:
+    """Whether stable being over this limit is no incident any more in this attempt."""
     kept = facts.suspension
-    return bool(kept.misfit) or kept.incidents >= MOST_INCIDENTS
+    return kept.misfit == check.name or kept.incidents >= MOST_INCIDENTS

@@ -165,7 +165,7 @@ def _yardstick(facts: Facts, observed: Observation) -> Yardstick | None:
     kept = facts.status.analysis.before
     stable = observed.in_window(Arm.STABLE)
     few = stable.tasks < FEWEST_STABLE or facts.percent > COMPARABLE_PERCENT
-    ill = any(check.stable_over for check in facts.checks) and not misfits.known(facts)
+    ill = any(one.stable_over and not misfits.known(facts, one) for one in facts.checks)
     if few or ill:
         return kept
     return yardstick(stable)

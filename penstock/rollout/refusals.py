@@ -43,7 +43,8 @@ def _wrong_moment(facts: Facts, request: Request) -> str:
         return "" if request.verb is Verb.RETRY else verdicts.stays_rejected(facts)
     if request.verb is Verb.RETRY:
         return answers.nothing_to_retry(facts.canary)
-    if request.verb is Verb.PROMOTE and facts.owned is None and ceiling_blocks(facts):
+    held = facts.owned is None and not facts.suspended_for and ceiling_blocks(facts)
+    if request.verb is Verb.PROMOTE and held:
         return waits.ceiling(facts)
     return ""
 

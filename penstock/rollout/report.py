@@ -131,7 +131,7 @@ def _with_refusal(facts: Facts, message: str) -> str:
     if last.result != "Refused" or last.value != facts.situation.request[:256]:
         return message
     refusal, began = conditions.refusal(last), facts.status.canary_since
-    if began and condition.moment(last.at) < condition.moment(began):
+    if began and last.at and condition.moment(last.at) < condition.moment(began):
         return f"{message} {refusal}"
     return f"{refusal} {message}"
 

@@ -258,6 +258,8 @@ def _unreadable_moment(status: AgentRolloutStatus) -> _Place | None:
         *((("halts", n), halt.since) for n, halt in enumerate(status.halts)),
         *((("halts", n), halt.until) for n, halt in enumerate(status.halts)),
         (("stuck",), status.stuck.since if status.stuck else None),
+        (("delay", "since"), status.delay.since if status.delay else None),
+        (("lastRequest", "at"), status.last_request.at or None),
         (("analysis", "countedAt"), status.analysis.counted_at),
         *(
             (("analysis", "external", n), one.since)
@@ -280,6 +282,7 @@ def _moments_of_suspension(status: AgentRolloutStatus) -> list[tuple[_Place, str
     return [
         (("suspension", "since"), kept.since),
         (("suspension", "resumedAt"), kept.resumed_at),
+        (("suspension", "stop", "until"), (kept.stop and kept.stop.until) or None),
     ]
 
 

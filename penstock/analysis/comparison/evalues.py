@@ -44,6 +44,7 @@ MOST_BELOW: Final = 12.0
 #: No e-value is told beyond e^60.
 MOST_LOG: Final = 60.0
 _SMALLEST_VARIANCE: Final = 1e-4
+_MOST_RATE: Final = 0.97
 _NEGLIGIBLE: Final = -45.0
 
 
@@ -144,7 +145,8 @@ def of_ranks(score: float, variance: float, tilt_variance: float) -> float:
 def of_limit(events: float, tasks: float, limit: float, others: Mapping[float, float]) -> float:
     """A mixture of likelihood ratios of other rates against the limit (Wald 1945).
 
-    With ABOVE it is evidence against every rate up to the limit, with BELOW against every rate from it on.
+    With ABOVE it is evidence against every rate up to the limit, with BELOW against every rate from it on. An alternative above
+    a limit beyond which there is none (97 %) is the limit itself: it tells nothing.
     """
     missed = tasks - events
     terms = [w + events * hit + missed * miss for w, hit, miss in _ratios(limit, *others.items())]
@@ -154,11 +156,14 @@ def of_limit(events: float, tasks: float, limit: float, others: Mapping[float, f
 @lru_cache(maxsize=64)
 def _ratios(limit: float, *others: tuple[float, float]) -> tuple[tuple[float, float, float], ...]:
     """Of each alternative ln of its weight, and what an event and a task without one add."""
-    rates = [(min(factor * limit, 0.97), weight) for factor, weight in others]
-    return tuple(
-        (math.log(weight), math.log(rate / limit), math.log((1 - rate) / (1 - limit)))
-        for rate, weight in rates
-    )
+    return tuple((math.log(weight), *_ratio(limit, factor)) for factor, weight in others)
+
+
+def _ratio(limit: float, factor: float) -> tuple[float, float]:
+    rate = min(factor * limit, _MOST_RATE)
+    if factor > 1 and rate <= limit:
+        return 0.0, 0.0
+    return math.log(rate / limit), math.log((1 - rate) / (1 - limit))
 
 
 def of_bets(logs: Sequence[float]) -> float:

@@ -124,13 +124,16 @@ def _size(facts: Facts, one: Unproven) -> str:
 def not_harmless(facts: Facts, gaps: tuple[Gap, ...], percent: int, until: datetime | None) -> str:
     """What the next share could add, and when time alone goes on."""
     then = f"It goes there without proof at {until:%H:%M:%S} UTC." if until else ""
-    said = "; ".join(map(_gap, gaps))
+    said = "; ".join(_gap(gap, percent) for gap in gaps)
     return f"Held at {facts.percent} %: at {percent} % {said}. {then}{_ask(facts)}"
 
 
-def _gap(gap: Gap) -> str:
+def _gap(gap: Gap, percent: int) -> str:
     if gap.adds is None or gap.may is None:
         return f"a {title(gap.name)} {gap.percent} % higher than stable's is not ruled out"
+    if gap.adds >= percent / 100:  # as if each task of its users were one more
+        may = f"{1000 * gap.may:.0f} per 1,000 tasks"
+        return f"too few tasks tell yet how many {_EVENTS[gap.name]} it would add (may: {may})"
     return (
         f"it could still add {1000 * gap.adds:.0f} {_EVENTS[gap.name]} per 1,000 tasks "
         f"(may: {1000 * gap.may:.0f})"

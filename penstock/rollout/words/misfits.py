@@ -30,7 +30,7 @@ def held(facts: Facts, check: Finding) -> str:
         _ask(facts, Verb.PROMOTE),
         _ask(facts, Verb.ABORT),
     )
-    if kept.misfit:
+    if kept.misfit == check.name:
         return (
             f"Held at {facts.place}: stable itself is over a limit: {seen}; with all users it was over it for longer than "
             f"an incident lasts, so the limit does not fit, or stable is ill. {raised} Or promote: {promote} Or abort: {abort}"

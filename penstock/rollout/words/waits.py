@@ -362,6 +362,15 @@ def awaits_users(facts: Facts, until: datetime) -> str:
     )
 
 
+def untried(facts: Facts) -> str:
+    """Nobody among the canary's users is active, and time raises it no further."""
+    return (
+        f"Held at {facts.percent} %: no task has reached {facts.canary} in this step while stable had some, and no waiting gives "
+        f"what nobody has tried to more than half of the users, or to all. Promote without: {_ask(facts, Verb.PROMOTE)}"
+        f"{ringed.uncounted(facts)}"
+    )
+
+
 def awaits_final_tasks(facts: Facts) -> str:
     """The final hold saw no traffic."""
     return (

@@ -14,12 +14,14 @@ from typer.testing import CliRunner
 from penstock import names
 from penstock.api.reasons import WaitReason
 from penstock.rollout import onlooker
-from penstock_cli import advice, exits, explaining, history, picture
+from penstock.rollout.requests import Verb
+from penstock_cli import advice, exits, explaining, history, picture, steering
 from penstock_cli.main import app
 from penstock_cli.seen import read as read_documents
 from tests.unit.cli import rollouts
 from tests.unit.cli.rollouts import STATES, printed, read
 from tests.unit.cli.test_terminal import imported, penstock
+from tests.unit.rollout.test_watch import braked
 from tests.unit.rollout.world import C, S, world_at
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*(?:3[0-7]|9[0-7])[0-9;]*m")
@@ -277,6 +279,14 @@ def test_an_agent_without_an_agentrollout_takes_undo_and_retry_itself(
     kubectl.answer("get agents.penstock.dev support", {**alone, "status": status})
     done = run(verb, "support", flag, C, "--no-wait")
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+def test_what_stable_is_braked_for_is_let_go_on_without_its_name():
+    world = braked().decide()
+    seen = read(world)
+    assert steering._meant(seen, Verb.RETRY, ungoverned=False) == world.status.stable_revision
+    with pytest.raises(exits.Stopped, match="nothing to abort"):
+        steering._meant(seen, Verb.ABORT, ungoverned=False)
 
 
 def test_of_such_an_agent_nobody_knows_where_undo_goes_and_other_verbs_are_refused(

@@ -47,7 +47,8 @@ def verify(monkeypatch, capsys, found, output="text"):
         ([EQUAL, PART], Exit.UNFINISHED),
         ([EQUAL, Checked(2, Outcome.ENGINE_NEEDED, why="engine 2 needed")], Exit.UNFINISHED),
         ([EQUAL, PART, DIFFERS], Exit.FAILED),
-        ([EQUAL, Checked(2, Outcome.MISSING)], Exit.FAILED),
+        ([EQUAL, Checked(2, Outcome.MISSING)], Exit.UNFINISHED),
+        ([DIFFERS, Checked(3, Outcome.MISSING)], Exit.FAILED),
     ],
 )
 def test_the_exit_code_says_whether_all_are_equal(monkeypatch, capsys, found, code):

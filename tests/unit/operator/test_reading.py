@@ -197,6 +197,34 @@ def test_a_moment_that_cannot_be_read_is_none_that_a_decision_stumbles_over(
     assert [happening.reason for _, happening in plan.events].count("StatusUnreadable") == 1
 
 
+@pytest.mark.parametrize(
+    ("inside", "field"),
+    [
+        ({"delay": {"waitedSeconds": 7, "since": "soon"}}, "delay.since"),
+        (
+            {"suspension": {"stop": {"limit": "total:micro_usd", "most": 1, "until": "soon"}}},
+            "suspension.stop.until",
+        ),
+        (
+            {"lastRequest": {"value": "promote/x/1", "result": "Refused", "at": "soon"}},
+            "lastRequest.at",
+        ),
+    ],
+)
+def test_so_is_one_inside_of_something_and_the_rest_of_that_is_kept(
+    inside: Any, field: str
+) -> None:
+    made = trying_v2()
+    rollout = made.rollouts[0].obj
+    rollout["status"] |= inside
+    read = reading.rollout_status(rollout)
+    assert read.lost == (f"status.{field}",)
+    assert (read.value.delay is None) is ("delay" not in inside)
+    asked = {**rollout["metadata"], "annotations": {names.ANNOTATION_REQUEST: "promote/x/1"}}
+    changed = reading.Rollout.of({**rollout, "metadata": asked})
+    assert plan_agent(replace(made, rollouts=(changed,))).route is not None
+
+
 @pytest.mark.parametrize("field", ["countedThrough", "stepFrom"])
 def test_a_place_in_the_log_that_is_none_is_left_out_with_the_counts_that_belong_to_it(
     field: str,

@@ -75,7 +75,9 @@ def test_what_is_not_proven_waits_until_its_time_is_up():
     world.step_over()
     assert world.percent == 5
     assert world.waits == "AwaitingEvidence"
-    assert "failed tasks per 1,000 tasks (may: 20)" in world.message("Progressing")
+    assert "how many failed tasks it would add (may: 20 per 1,000 tasks)" in world.message(
+        "Progressing"
+    )
     assert "It goes there without proof at" in world.message("Progressing")
     assert world.after(600).decide().percent == 20
 

@@ -33,8 +33,16 @@ def test_time_passes_steps_that_nobody_is_in_and_promotes_nobody(final_hold):
 def test_where_limits_must_be_proven_time_passes_no_step_to_more_than_half(final_hold):
     world = hours(unexposed(final_hold=final_hold, analysis=COMPARED))
     assert (world.percent, world.waits) == (50, "AwaitingEvidence")
-    assert "no task of the canary has had its time yet" in world.message("Progressing")
-    assert "the share is raised" not in world.message("Progressing")
+    assert f"no task has reached {C} in this step" in world.message("Progressing")
+    assert f'penstock.dev/request="promote/{C}/' in world.message("Progressing")
+
+
+def test_what_was_proven_in_an_earlier_step_raises_no_step_that_nobody_is_in():
+    """Its limits are proven by tasks of before; in this step none came."""
+    world = world_at(50, analysis=COMPARED).measure(NONE, GOOD, alike())
+    for _ in range(3):
+        world.step_over()
+    assert (world.percent, world.waits) == (50, "AwaitingEvidence")
 
 
 def test_with_its_first_tasks_it_goes_on():
