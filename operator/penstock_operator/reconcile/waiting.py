@@ -25,11 +25,11 @@ from penstock_operator.reconcile.world import World
 START_DEADLINE_SECONDS: Final = 600
 #: How long what a start says may pass by itself: a mount that is tried again, a node that comes.
 START_PATIENCE_SECONDS: Final = 30
-#: What an AgentRollout waits for by a person's word.
+#: What an AgentRollout waits for by a person's word, also where it may pass without one.
 DECISIONS: Final[frozenset[str]] = frozenset(
     reason
     for reason, policy in causes.POLICIES.items()
-    if policy.ends is causes.Ends.PERSON
+    if policy.ends in (causes.Ends.PERSON, causes.Ends.EITHER)
     and reason is not WaitReason.AGENT_SUSPENDED  # told by itself
 )
 

@@ -27,7 +27,7 @@ from tests.integration.election.story import AGENTS, BAD, GOOD, Story, program
 #: also after it has lost rows, which takes minutes; else a person says so.
 AWAY_SECONDS = float(os.environ.get("PENSTOCK_FAULT_SECONDS", "3"))
 WHOLE = "PENSTOCK_FAULT_SECONDS" in os.environ
-HOLD_SECONDS = 6
+HOLD_SECONDS = 15  # a busy machine takes some seconds to ask for both shares
 #: So long the route may follow a status that was written right before.
 IN_FLIGHT_SECONDS = 2.0
 PATIENCE_SECONDS = 600 if WHOLE else 120
