@@ -28,20 +28,24 @@ _OF_A_RANK: Final = 1 / 12
 class Excess(NamedTuple):
     """What was seen above what is expected under "no harm", in events or in ranks, damped by how many tasks a bucket has.
 
-    ``canary``: of each bucket that it has. ``stable``: of each that it never had, over as much of the time as it had its own.
+    ``canary``: of each bucket that it has. ``stable``: of each that it never had, over as much of the time as it had its own, and ``noise``: by
+    how much more its square varies where so few tasks tell, as they do of the canary's.
     ``unlike_before``: at most how often the canary's users would differ so much from what they were on stable.
     ``worst``: the canary's bucket with the largest excess, which is damped by nothing.
     """
 
     canary: Mapping[int, float]
     stable: Sequence[float]
+    noise: Sequence[float]
     unlike_before: float
     worst: int | None = None
 
     def is_of_users(self, alpha: float) -> bool:
         """Whether both chances explain it; each has half of alpha."""
         half = alpha / 2
-        return self.unlike_before > half and drawn(tuple(self.canary.values()), self.stable) > half
+        if self.unlike_before <= half:
+            return False
+        return drawn(tuple(self.canary.values()), self.stable, self.noise) > half
 
 
 def of_ratio(seen: Compared, at: int) -> Excess:
@@ -50,7 +54,8 @@ def of_ratio(seen: Compared, at: int) -> Excess:
     events = whole.ratios[at]
     sides = ((events.canary, events.of_canary), (events.stable, events.of_stable))
     ours, theirs = ([k - due / PART for k, due in zip(*side, strict=True)] for side in sides)
-    return _excess(seen, ours, theirs, _events_before(seen, at))
+    varies = [due / PART for due in events.of_stable]
+    return _excess(seen, ours, theirs, varies, _events_before(seen, at))
 
 
 def of_value(seen: Compared, at: int) -> Excess:
@@ -59,7 +64,8 @@ def of_value(seen: Compared, at: int) -> Excess:
     stable = seen.evidence.whole.stable
     above = sum(ours) / max(sum(stable), 1)
     centred = [rank - n * above for rank, n in zip(theirs, stable, strict=True)]
-    return _excess(seen, ours, centred, _ranks_before(seen, ours, theirs))
+    varies = [n * _OF_A_RANK for n in stable]
+    return _excess(seen, ours, centred, varies, _ranks_before(seen, ours, theirs))
 
 
 def _ranks(seen: Compared, at: int) -> tuple[list[float], list[float]]:
@@ -73,11 +79,23 @@ def _ranks(seen: Compared, at: int) -> tuple[list[float], list[float]]:
     return found
 
 
-def _excess(seen: Compared, ours: Sequence[float], theirs: Sequence[float], unlike_before: float) -> Excess:  # fmt: skip
+def _excess(
+    seen: Compared,
+    ours: Sequence[float],
+    theirs: Sequence[float],
+    varies: Sequence[float],
+    unlike_before: float,
+) -> Excess:
     """Buckets have come to the canary sooner or later: those that never came count for as long as these in the mean.
 
     An excess x of n tasks counts x / (1 + n / n_mean): of few tasks the excess, of many their rate. One user with most of the
     tasks would else be all of each draw that has him, and a draw of five of a hundred has him in one of twenty.
+
+    What stable's buckets had in all of their time is known better than what they would have had in the canary's: of p of the tasks p of the excess has
+    p² of the variance, and so many tasks have p of it.
+
+    Args:
+        varies: the variance of each of stable's excesses, by its tasks alone.
     """
     whole = seen.evidence.whole
     mine = [bucket for bucket, n in enumerate(whole.canary) if n]
@@ -86,9 +104,11 @@ def _excess(seen: Compared, ours: Sequence[float], theirs: Sequence[float], unli
     part = tasks / max(tasks + before, 1)
     given = tasks + part * sum(whole.stable[bucket] for bucket in others)
     mean = given / max(len(mine) + len(others), 1)
+    damped = {b: 1 + part * whole.stable[b] / mean for b in others}
     return Excess(
         {bucket: ours[bucket] / (1 + whole.canary[bucket] / mean) for bucket in mine},
-        tuple(part * theirs[b] / (1 + part * whole.stable[b] / mean) for b in others),
+        tuple(part * theirs[b] / damped[b] for b in others),
+        tuple(part * (1 - part) * varies[b] / damped[b] ** 2 for b in others),
         unlike_before,
         max(mine, key=lambda bucket: ours[bucket], default=None),
     )
@@ -97,8 +117,10 @@ def _excess(seen: Compared, ours: Sequence[float], theirs: Sequence[float], unli
 # ------------------------------------------------------------------------------------------ a draw
 
 
-def drawn(ours: Sequence[float], others: Sequence[float]) -> float:
+def drawn(ours: Sequence[float], others: Sequence[float], noise: Sequence[float] = ()) -> float:
     """At most how often the sum of as many numbers, drawn from all without putting back, is that of ``ours``.
+
+    ``noise``: variances of what is added to each of the others, as if it were normal; none where they are as exact as ours.
 
     Chernoff's bound, P <= inf e^(-lambda T) e_m(e^(lambda x)) / C(n, m), where e_m is the elementary symmetric polynomial: the
     moments of the draw themselves, which those of one with putting back bound (Hoeffding 1963). Exact where ours are the m largest.
@@ -106,23 +128,28 @@ def drawn(ours: Sequence[float], others: Sequence[float]) -> float:
     n, m = len(ours) + len(others), len(ours)
     if not ours or not others:
         return 1.0
+    if any(noise):
+        return _least_bound(ours, others, noise)
     if min(ours) > max(others):
         return 1 / math.comb(n, m)
     if m > n - m:  # the others are as rarely so low
-        return _least_bound([-x for x in others], [-x for x in ours])
-    return _least_bound(ours, others)
+        return _least_bound([-x for x in others], [-x for x in ours], [0.0] * m)
+    return _least_bound(ours, others, [0.0] * (n - m))
 
 
-def _least_bound(ours: Sequence[float], others: Sequence[float]) -> float:
+def _least_bound(ours: Sequence[float], others: Sequence[float], noise: Sequence[float]) -> float:
     """Bounds fall and then rise with lambda."""
     each, m = (*ours, *others), len(ours)
+    variances = (*[0.0] * m, *noise)
     mean, level = sum(each) / len(each), sum(ours) / m
     deviation = math.sqrt(sum([(x - mean) ** 2 for x in each]) / len(each))
     if level <= mean or not deviation:
         return 1.0
     draws, least, scale = math.log(math.comb(len(each), m)), 0.0, _FIRST
     while scale < _LAST:
-        bound = _log_sum([scale / deviation * (x - level) for x in each], m) - draws
+        by = scale / deviation
+        logs = [by * (x - level) + by * by * v / 2 for x, v in zip(each, variances, strict=True)]
+        bound = _log_sum(logs, m) - draws
         if bound > least:
             break
         least, scale = bound, scale * _STEP

@@ -28,6 +28,10 @@ LIMIT_PART: Final = 0.25
 SLOT_WEIGHTS: Final = (0.64, 0.12, 0.12, 0.06, 0.06)
 RATIO_WEIGHTS: Final = (0.4, 0.2)
 VALUE_WEIGHTS: Final = (0.2, 0.2)
+#: What of alpha the question has whether the users who were drawn explain a metric's excess. Users who are slow, dear or escalated by nature are
+#: common, and each of these metrics is another draw of the same users.
+RATIO_DRAWS: Final = (1.0, 0.2)
+VALUE_DRAWS: Final = (0.2, 0.2)
 #: A limit condemns only by a metric that is also so many to one worse than stable.
 ATTRIBUTED: Final = 60.0
 #: From here on nothing is raised.
@@ -171,9 +175,8 @@ def ratio(seen: Compared, at: int, bounds: Bounds) -> Strength:
     if at:
         ripe = weighed([_over(*count, limit) for count in seen.ripe[at]], bounds)
         over = (1 - LATE_PART) * over + LATE_PART * ripe
-    return _held(
-        Strength(RATIOS[at], worse, over, alone=worse), bounds, lambda: draw.of_ratio(seen, at)
-    )
+    found, chance = Strength(RATIOS[at], worse, over, alone=worse), RATIO_DRAWS[at] * bounds.alpha
+    return _held(found, chance, lambda: draw.of_ratio(seen, at))
 
 
 def _labelled(seen: RatioSince, null: Callable[[], evalues.Null]) -> float:
@@ -218,12 +221,16 @@ def _once(seen: Compared, asked: tuple[object, ...], work_out: Callable[[], _Fou
     return found
 
 
-def _held(metric: Strength, bounds: Bounds, excess: Callable[[], Excess]) -> Strength:
-    """The same, where the excess may be that of the users who were drawn: it raises suspicion and condemns nobody."""
+def _held(metric: Strength, chance: float, excess: Callable[[], Excess]) -> Strength:
+    """The same, where the excess may be that of the users who were drawn: it raises suspicion and condemns nobody.
+
+    Args:
+        chance: so rarely they may explain it at the most.
+    """
     if metric.worse < SUSPICIOUS:
         return metric
     seen = excess()
-    if not seen.is_of_users(bounds.alpha):
+    if not seen.is_of_users(chance):
         return metric
     return replace(metric, worse=SUSPICIOUS - 0.01, bucket=seen.worst)
 
@@ -248,9 +255,8 @@ def value(seen: Compared, at: int, bounds: Bounds) -> Strength:
             evalues.of_bets([log / ONE for log in s.above]) if any(s.above) else 1.0 for s in slots
         ]
         over = weighed(bets, bounds)
-    return _held(
-        Strength(VALUES[at], worse, over, alone=worse), bounds, lambda: draw.of_value(seen, at)
-    )
+    found, chance = Strength(VALUES[at], worse, over, alone=worse), VALUE_DRAWS[at] * bounds.alpha
+    return _held(found, chance, lambda: draw.of_value(seen, at))
 
 
 def tilt_variance(seen: Compared, at: int) -> float:

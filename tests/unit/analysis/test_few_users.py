@@ -248,6 +248,41 @@ def test_a_draw_of_all_of_none_or_of_equals_tells_nothing():
     assert draw.drawn((-1.0, 0.0), (1.0,) * 8) == 1.0
 
 
+def of_few_tasks(seed, users=60, had=3, tasks=2, all_tasks=60):
+    """Centred ranks of users who differ by nature: of so many the canary has few tasks, of the others stable has many."""
+    chance, part = random.Random(seed), tasks / all_tasks
+
+    def excess(n):
+        return n * nature + math.sqrt(n / 12) * chance.gauss(0, 1)
+
+    ours, others = [], []
+    for user in range(users):
+        nature = chance.gauss(0, 0.1)
+        (ours if user < had else others).append(excess(tasks if user < had else all_tasks))
+    noise = [part * (1 - part) * all_tasks / 12] * (users - had)
+    return ours, [part * one for one in others], noise
+
+
+def test_what_few_tasks_tell_is_no_rare_draw():
+    """Of 600 draws six may be told to be one in a hundred: without the noise of few tasks more are."""
+    found = [of_few_tasks(seed) for seed in range(600)]
+    told = sum(draw.drawn(ours, others, noise) <= 0.01 for ours, others, noise in found)
+    exact = sum(draw.drawn(ours, others) <= 0.01 for ours, others, _ in found)
+    assert told <= 6 < exact
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_noise_makes_no_draw_rarer(seed):
+    ours, others, noise = of_few_tasks(seed)
+    some = [draw.drawn(ours, others, [times * v for v in noise]) for times in (0.0, 0.5, 1.0, 2.0)]
+    assert some == sorted(some)
+
+
+def test_the_metrics_together_have_less_of_the_chance_than_four_draws():
+    assert judge.RATIO_DRAWS[0] == 1.0
+    assert sum((*judge.RATIO_DRAWS, *judge.VALUE_DRAWS)) == pytest.approx(1.6)
+
+
 def test_huge_differences_break_no_draw():
     ours, others = (1e6, 0.0, 0.0, -3.0, 5e5), (2e5, *[0.0] * 94)
     assert 0 < draw.drawn(ours, others) <= 1
