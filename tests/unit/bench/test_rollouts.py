@@ -137,7 +137,7 @@ def of_rules(**runs):
     return {
         rule: [
             replace(RUN, rule=rule, seed=seed, harmed=harmed, verdict=verdict)
-            for seed, harmed in enumerate([harmed] * 10)
+            for seed, harmed in enumerate([harmed] * 100)
         ]
         for rule, (harmed, verdict) in runs.items()
     }
@@ -162,6 +162,12 @@ def test_fewer_are_harmed_than_by_whoever_rolls_good_ones_back_as_rarely(
         good["minimum sample"] = (0, "promoted")
     said = goals.least_harm(BAD, of_rules(**bad), of_rules(**good), full=False)
     assert said.verdict is verdict
+    few = [
+        {rule: runs[:10] for rule, runs in some.items()}
+        for some in (of_rules(**told) for told in (bad, good))
+    ]
+    told = goals.least_harm(BAD, *few, full=False).verdict
+    assert told is {Verdict.HELD: Verdict.NOT_MISSED, Verdict.MISSED: Verdict.NOT_TOLD}[verdict]
     assert "Argo" not in said.asked
 
 
