@@ -10,11 +10,9 @@ import hashlib
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-import certifi
 
 from penstock_dev.kind import bases, commands, engine, paths
 
@@ -148,29 +146,39 @@ def _build_arguments(python: bases.PythonBase) -> list[str]:
         "PYTHON_IMAGE": python.image,
         "BUILD_IMAGE": python.build_image,
         "VERSION": str(version["project"]["version"]),
-        **package_access(os.environ),
+        **package_access(os.environ, lambda: _trusted_by(python.build_image)),
     }
     return [f"{name}={value}" for name, value in arguments.items()]
 
 
-def package_access(variables: Mapping[str, str]) -> dict[str, str]:
+def package_access(variables: Mapping[str, str], trusted: Callable[[], str]) -> dict[str, str]:
     """Build arguments that let pip reach packages the way this machine does.
 
+    Of this machine's certificates the build is given those that its pip, which trusts the PEM
+    bundle of `trusted`, lacks: one argument may be no longer than 128 KiB, so all are too many.
     Folders of packages are no use inside a build and are left out.
     """
     names = (*_PASSED_ON, *_PROXIES)
     passed = {name: variables[name] for name in names if variables.get(name)}
     bundle = Path(variables.get("PIP_CERT") or variables.get("SSL_CERT_FILE") or "/nonexistent")
     if bundle.is_file():
-        public = Path(certifi.where()).read_text("ascii")
-        if own := own_certificates(bundle.read_text("utf-8", "replace"), public):
-            passed[_CERTIFICATES_ARGUMENT] = own
+        text = bundle.read_text("utf-8", "replace")
+        if lacking := lacking_certificates(text, trusted()):
+            passed[_CERTIFICATES_ARGUMENT] = lacking
     return passed
 
 
-def own_certificates(bundle: str, public: str) -> str:
-    """The certificates of a PEM bundle that are not among the public ones; empty when all are."""
-    known = {_content(block) for block in _CERTIFICATES.findall(public)}
+def _trusted_by(build_image: str) -> str:
+    # Asked of the image itself: the packages of this machine may have been given its own authority.
+    said = "import pip._vendor.certifi as certificates; print(certificates.contents())"
+    return commands.run(
+        ["docker", "run", "--rm", "--network", "none", build_image, "python3", "-c", said]
+    )
+
+
+def lacking_certificates(bundle: str, trusted: str) -> str:
+    """The certificates of a PEM bundle that are not among the trusted; empty when all are."""
+    known = {_content(block) for block in _CERTIFICATES.findall(trusted)}
     blocks: list[str] = _CERTIFICATES.findall(bundle)
     return "\n".join(block for block in blocks if _content(block) not in known)
 

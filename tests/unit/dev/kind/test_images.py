@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 
-import certifi
 import pytest
 
 from penstock_dev.kind import bases, images, paths
@@ -67,7 +66,8 @@ def test_the_build_is_told_the_index_and_the_proxy_but_no_folder_of_this_machine
             "PIP_FIND_LINKS": "/somewhere",
             "PIP_TRUSTED_HOST": "",
             "SECRET": "x",
-        }
+        },
+        pytest.fail,
     )
     assert told == {
         "PIP_INDEX_URL": "https://packages.example/all",
@@ -75,17 +75,17 @@ def test_the_build_is_told_the_index_and_the_proxy_but_no_folder_of_this_machine
     }
 
 
-def test_of_a_bundle_only_the_certificates_that_are_not_public_are_passed_on(tmp_path):
+def test_of_a_bundle_only_the_certificates_that_the_build_lacks_are_passed_on(tmp_path):
     bundle = tmp_path / "bundle.pem"
-    bundle.write_text(f"{certifi.contents()}\n# ours\n{OWN}\n")
-    told = images.package_access({"PIP_CERT": str(bundle)})
-    assert list(told.values()) == [OWN]
-    assert images.package_access({"PIP_CERT": certifi.where()}) == {}
-    assert images.package_access({"PIP_CERT": str(tmp_path / "missing.pem")}) == {}
+    bundle.write_text(f"{FIRST}\n# ours\n{OWN}\n")
+    variables = {"PIP_CERT": str(bundle)}
+    assert list(images.package_access(variables, lambda: FIRST).values()) == [OWN]
+    assert images.package_access(variables, lambda: f"{OWN}\n{FIRST}\n") == {}
+    assert images.package_access({"PIP_CERT": str(tmp_path / "missing.pem")}, pytest.fail) == {}
 
 
 def test_a_certificate_is_known_however_its_lines_are_broken():
-    assert images.own_certificates(FIRST.replace("\nBBBB", "BBBB"), FIRST) == ""
+    assert images.lacking_certificates(FIRST.replace("\nBBBB", "BBBB"), FIRST) == ""
 
 
 def test_a_node_is_given_what_it_lacks_and_two_nodes_what_either_lacks():
