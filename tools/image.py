@@ -70,7 +70,7 @@ def install_dependencies(lock: pathlib.Path, prefix: pathlib.Path, staging: path
             *("--disable-pip-version-check", "--root-user-action=ignore"),
             *("--only-binary=:all:", "--require-hashes", "--requirement", str(lock)),
         ]
-        done = subprocess.run(command, env=pip_environment(pathlib.Path(scratch)))
+        done = subprocess.run(command, check=False, env=pip_environment(pathlib.Path(scratch)))
     if done.returncode:
         # pip has said why; a traceback after it would be all that a short report shows.
         sys.exit(f"pip could not install {lock}: exit {done.returncode}")
