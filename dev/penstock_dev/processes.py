@@ -19,12 +19,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from penstock_dev import signals
 
 OWNER_VARIABLE = "PENSTOCK_DEV_OWNER"
 _PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
 _LIBC = ctypes.CDLL(None, use_errno=True)
+_awaited: set[int] = set()  # children whose end somebody waits for
 
 
 @dataclass(frozen=True)
@@ -35,12 +38,37 @@ class Identity:
     started_ticks: int
 
 
+class Process(Protocol):
+    """A child, as far as ``Child`` asks: ``subprocess.Popen``, or one that was handed over."""
+
+    pid: int
+    returncode: int | None
+
+    def wait(self) -> int:
+        """The exit code, negative for a signal, once it has ended."""
+        ...
+
+
+@dataclass
+class _HandedOver:
+    """A child that another process has started for this one, see ``collects_orphans``."""
+
+    pid: int
+    returncode: int | None = None
+
+    def wait(self) -> int:
+        """See ``Process``."""
+        if self.returncode is None:
+            self.returncode = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self.returncode
+
+
 @dataclass
 class Child:
     """A running (or ended) child process; `wait` ends at its death and clears up its group."""
 
     name: str
-    process: subprocess.Popen[bytes]
+    process: Process
     identity: Identity
     started_seconds: float = field(default_factory=time.monotonic)
 
@@ -60,6 +88,8 @@ class Child:
         # The unreaped leader still holds the group's id, so this cannot hit a stranger.
         if self.process.returncode is None:
             kill_group(self.pid)
+            self.process.wait()
+            _awaited.discard(self.pid)
         return self.process.wait()
 
     async def stop(self, grace_seconds: float) -> int:
@@ -84,8 +114,9 @@ def spawn(
     log_path: Path,
     directory: Path | None = None,
     death_signal: signal.Signals = signal.SIGKILL,
+    keep: Sequence[int] = (),
 ) -> Child:
-    """Start `command` with its output appended to `log_path`.
+    """Start `command` with its output appended to `log_path`; it keeps the descriptors in `keep`.
 
     Raises OSError when the program cannot be started.
     """
@@ -101,15 +132,49 @@ def spawn(
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=keep,
             preexec_fn=_bound_to_parent(os.getpid(), death_signal),  # noqa: PLW1509
         )
+    return _known(name, process)
+
+
+def handed_over(name: str, pid: int) -> Child:
+    """A process that another one has started for this one, which collects it."""
+    return _known(name, _HandedOver(pid))
+
+
+def _known(name: str, process: Process) -> Child:
+    _awaited.add(process.pid)
     return Child(name, process, identify(process.pid) or Identity(process.pid, 0))
+
+
+def collects_orphans() -> None:
+    """From now on processes below this one whose parent ends are its children. Who calls this calls ``bury_orphans`` now and then."""
+    _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def bury_orphans() -> None:
+    """Collect the dead that nobody waits for: what programs have started, and left behind."""
+    for pid in _children():
+        if pid not in _awaited and identify(pid) is None:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+
+
+def _children() -> list[int]:
+    found = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+    return [int(pid) for pid in found.split()]
+
+
+def die_with_parent(number: signal.Signals) -> None:
+    """Ask the kernel for this signal when the present parent ends."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
 
 
 def _bound_to_parent(parent_pid: int, death_signal: signal.Signals) -> Callable[[], None]:
     def prepare() -> None:
         signals.to_defaults()
-        _LIBC.prctl(_PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
+        die_with_parent(death_signal)
         if os.getppid() != parent_pid:  # it died before the request was made
             os._exit(1)
 

@@ -75,29 +75,31 @@ class Container:
         while True:
             try:
                 found = await launch.gather(self.spec, self._pod(), self._around)
-                return self._spawn(found, directory), found.probes
+                return await self._spawn(found, directory), found.probes
             except launch.NotStartable as obstacle:
                 self._show(status.waiting(obstacle.reason, str(obstacle)))
             except kube.TransportError:
                 pass  # the API server is away; what was shown stays
             await asyncio.sleep(_RETRY_SECONDS)
 
-    def _spawn(self, found: launch.Launch, directory: Path) -> processes.Child:
+    async def _spawn(self, found: launch.Launch, directory: Path) -> processes.Child:
         self.log.begin()
         try:
-            child = processes.spawn(
-                self.record.name,
-                found.command,
-                environment=found.environment,
-                log_path=self.log.path,
-                directory=directory,
+            child = await self._around.copies.spawn(
+                self.record.name, found.command, found.environment, self.log.path, directory
             )
         except OSError as error:
             self.log.ended = True
             why = f"{found.command[0]}: {error.strerror}"
             raise launch.NotStartable("CreateContainerError", why) from error
         # Noted, so that a later life of the node can end it.
-        noted = {"pid": child.pid, "startedTicks": child.identity.started_ticks}
+        metadata = self._pod()["metadata"]
+        noted = {
+            "pid": child.pid,
+            "startedTicks": child.identity.started_ticks,
+            "namespace": metadata["namespace"],
+            "pod": metadata["name"],
+        }
         write_json(directory / f"{self.record.name}.process.json", noted)
         self._child = child
         self._started_at = datetime.datetime.now(datetime.UTC)

@@ -6,7 +6,7 @@ import asyncio
 import datetime
 import platform
 
-from penstock_dev import kube, ports
+from penstock_dev import kube, ports, processes
 from penstock_dev.node import logs, serving, status
 from penstock_dev.node.pod import Host, Pod, forget_missing, kill_strays
 
@@ -27,12 +27,19 @@ async def run(host: Host) -> None:
         group.create_task(_heartbeat(host.client, node))
         group.create_task(runners.follow())
         group.create_task(_serve(host, addresses, runners.log))
+        group.create_task(_bury())
 
 
 async def _serve(host: Host, addresses: ports.AddressRange, find: serving.Find) -> None:
     """Answer the API server where the node says it can be asked, until cancelled."""
     server = serving.make(host.state_dir, host.node_name, addresses.claimed, host.client_ca, find)
     await server.serve([addresses.listen()])
+
+
+async def _bury() -> None:
+    while True:
+        processes.bury_orphans()
+        await asyncio.sleep(_HEARTBEAT_SECONDS)
 
 
 def _node(name: str, address: str, now: datetime.datetime) -> kube.Document:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from penstock_dev import kube, processes
 from penstock_dev.node import fields, probes, substitution, tree
+from penstock_dev.node.copies import Copies
 from penstock_dev.node.references import NotFound, References
 
 _KEPT_FROM_THE_HOST = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "HTTP_PROXY", "HTTPS_PROXY")
@@ -42,6 +43,7 @@ class Surroundings:
     runtime_image: str
     owner: str
     directory: Path
+    copies: Copies
 
 
 async def gather(spec: kube.Document, pod: kube.Document, around: Surroundings) -> Launch:

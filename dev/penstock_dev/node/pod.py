@@ -14,6 +14,7 @@ import httpx
 from penstock_dev import kube, processes
 from penstock_dev.node import fields, launch, logs, status, volumes
 from penstock_dev.node.container import Container
+from penstock_dev.node.copies import Copies
 from penstock_dev.node.references import NotFound, References
 from penstock_dev.state import read_json
 
@@ -35,6 +36,7 @@ class Host:
     runtime_image: str
     owner: str
     client_ca: Path
+    copies: Copies
 
 
 class Pod:
@@ -64,7 +66,12 @@ class Pod:
             spec,
             lambda: self._pod,
             launch.Surroundings(
-                self._volumes, self._references, host.runtime_image, host.owner, self._directory
+                self._volumes,
+                self._references,
+                host.runtime_image,
+                host.owner,
+                self._directory,
+                host.copies,
             ),
             host.log_directory / f"{metadata['namespace']}_{metadata['name']}_{spec['name']}.log",
             self._dirty.set,

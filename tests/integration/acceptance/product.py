@@ -15,7 +15,7 @@ from penstock.task import Task
 from penstock_dev import dev_cli, processes
 from penstock_dev import environment as embedded
 from penstock_dev import traffic as generator
-from penstock_dev.state import StateDirectory
+from penstock_dev.state import StateDirectory, read_json
 from penstock_store.records import RevisionWork
 from penstock_store.store import Store
 from tests import components
@@ -25,7 +25,6 @@ from tests.integration.acceptance.outcome_log import OutcomeLog
 from tests.integration.rollouts import Rollouts
 
 TENANT = "default"  # of the environment's one token
-_REVISION_VARIABLE = "PENSTOCK_REVISION"
 
 
 @dataclass(frozen=True)
@@ -134,16 +133,14 @@ class Product(Rollouts):
 
     def worker_pids(self, revision: str) -> list[int]:
         """The processes that work for a revision."""
-        owner = StateDirectory.at(self.environment.state_dir).owner
-        mark = f"{_REVISION_VARIABLE}={revision}".encode()
-        scope = f"PENSTOCK_NAMESPACE={self.namespace}".encode()
         found = []
-        for process in processes.owned_by(owner):
-            with contextlib.suppress(OSError):
-                variables = Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0")
-                if mark in variables and scope in variables:
-                    found.append(process.pid)
-        return found
+        for noted in Path(self.environment.state_dir).glob("node/pods/*/*.process.json"):
+            record = read_json(noted) or {}
+            ours = record.get("namespace") == self.namespace
+            if ours and record["pod"].startswith(f"{revision}-"):
+                identity = processes.Identity(record["pid"], record["startedTicks"])
+                found += [identity.pid] if processes.is_alive(identity) else []
+        return sorted(found)
 
     def kill_workers(self, revision: str) -> int:
         """SIGKILL for every process that works for a revision; how many there were."""

@@ -1,0 +1,126 @@
+"""Programs that are started as copies of a process that has loaded them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from penstock_dev import processes
+
+#: What is run as ``python -m``, and what it imports.
+LOADED: Mapping[str, str] = {"penstock_runtime.worker": "penstock_runtime.worker.main"}
+_PATIENCE_SECONDS = 120.0  # a crowded machine may take a minute to import everything
+
+
+class Copies:
+    """One process for each program of LOADED, made when the first copy is asked for; ends with the node."""
+
+    def __init__(
+        self, environment: Mapping[str, str], directory: Path, loaded: Mapping[str, str] = LOADED
+    ) -> None:
+        """``environment`` is that of the templates, ``directory`` has their logs."""
+        self._environment = environment
+        self._loaded = loaded
+        self._directory = directory
+        self._templates: dict[str, _Template] = {}
+
+    async def spawn(
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        log_path: Path,
+        directory: Path,
+    ) -> processes.Child:
+        """Start a program; as a copy where it is one of LOADED, and by itself where that cannot be had.
+
+        Raises OSError when the program cannot be started.
+        """
+        module = module_of(command)
+        if module in self._loaded:
+            template = self._template(module)
+            try:
+                return await template.copy(name, command[3:], environment, log_path, directory)
+            except (OSError, TimeoutError, ValueError) as error:
+                print(f"{name} is started by itself: no copy of {module}: {error!r}", flush=True)
+                self._templates.pop(module, None)
+                template.end()
+        return processes.spawn(
+            name, command, environment=environment, log_path=log_path, directory=directory
+        )
+
+    def _template(self, module: str) -> _Template:
+        if module not in self._templates:
+            log = self._directory / f"{module}.template.log"
+            words = [module, self._loaded[module]]
+            self._templates[module] = _Template(words, self._environment, log)
+        return self._templates[module]
+
+
+class _Template:
+    def __init__(
+        self, words: Sequence[str], environment: Mapping[str, str], log_path: Path
+    ) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.settimeout(0)
+        command = [sys.executable, "-u", "-m", "penstock_dev.template", *words]
+        with theirs:
+            self._process = processes.spawn(
+                "template",
+                [*command, str(theirs.fileno())],
+                environment=environment,
+                log_path=log_path,
+                keep=(theirs.fileno(),),
+            )
+        self._socket = ours
+        self._turn = asyncio.Lock()
+
+    async def copy(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        log_path: Path,
+        directory: Path,
+    ) -> processes.Child:
+        """A copy; one that is not waited for any more is ended. Raises OSError, ValueError or TimeoutError where there is none."""
+        wanted = {
+            "arguments": list(arguments),
+            "environment": dict(environment),
+            "directory": str(directory),
+        }
+        making = asyncio.create_task(self._made(json.dumps(wanted).encode(), log_path))
+        try:
+            return processes.handed_over(name, await asyncio.shield(making))
+        except asyncio.CancelledError:
+            making.add_done_callback(_end)
+            raise
+
+    async def _made(self, request: bytes, log_path: Path) -> int:
+        async with self._turn, asyncio.timeout(_PATIENCE_SECONDS):
+            with log_path.open("ab") as log:
+                socket.send_fds(self._socket, [request], [log.fileno()])
+            return int(await asyncio.get_running_loop().sock_recv(self._socket, 32))
+
+    def end(self) -> None:
+        """What was asked for and has not begun does not begin."""
+        processes.kill_group(self._process.pid)
+        self._socket.close()
+
+
+def _end(making: asyncio.Task[int]) -> None:
+    if not making.cancelled() and not making.exception():
+        processes.kill_group(making.result())
+
+
+def module_of(command: Sequence[str]) -> str:
+    """What ``python -m`` runs; empty where it is another command."""
+    interpreter, *words = command
+    if os.path.realpath(interpreter) != os.path.realpath(sys.executable) or words[:1] != ["-m"]:
+        return ""
+    return words[1] if len(words) > 1 else ""
