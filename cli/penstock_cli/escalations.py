@@ -5,8 +5,10 @@ from typing import Annotated
 import typer
 
 from penstock_cli import commands, exits, options
+from penstock_cli.group import Group
 
 app = typer.Typer(
+    cls=Group,
     help="Calls that wait for a person: see them, and decide.",
     epilog=exits.MEANING,
     no_args_is_help=True,

@@ -6,8 +6,10 @@ from typing import Annotated
 import typer
 
 from penstock_cli import budget, commands, escalations, exits, options, rollouts, tasks
+from penstock_cli.group import Group
 
 app = typer.Typer(
+    cls=Group,
     name="penstock",
     help="Runs LLM agents on Kubernetes: immutable revisions, gradual rollout, automatic rollback.",
     epilog=exits.MEANING,

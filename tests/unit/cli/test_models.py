@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from penstock_cli import model_words, models
-from tests.unit.cli.test_terminal import imported, penstock
+from tests.unit.cli.test_terminal import penstock
 
 URL = "https://api.anthropic.com"
 CLOSED = {
@@ -286,12 +286,6 @@ def test_a_namespace_without_agents_says_so(run, kubectl):
 @pytest.mark.parametrize("wrong", [("support", "-A"), ("-o", "xml")])
 def test_wrong_usage_is_2(run, wrong):
     assert run(*wrong).returncode == 2
-
-
-def test_help_imports_nothing_slow():
-    done = penstock("models", "--help", python=("-X", "importtime"))
-    assert done.returncode == 0
-    assert not {"asyncio", "httpx", "yaml", "penstock"} & imported(done)
 
 
 def test_a_gateway_that_cannot_be_reached_is_named_without_what_opens_it(tmp_path):

@@ -20,7 +20,7 @@ from penstock_cli.main import app
 from penstock_cli.seen import read as read_documents
 from tests.unit.cli import rollouts
 from tests.unit.cli.rollouts import STATES, printed, read
-from tests.unit.cli.test_terminal import imported, penstock
+from tests.unit.cli.test_terminal import penstock
 from tests.unit.rollout.test_watch import braked
 from tests.unit.rollout.world import C, S, world_at
 
@@ -321,15 +321,6 @@ def test_a_share_that_is_none_is_wrong_usage(percent):
     done = CliRunner().invoke(app, ["set-percent", "support", "--", percent])
     assert done.exit_code == 2
     assert "0 to 100, or auto" in done.stderr
-
-
-@pytest.mark.parametrize("command", ["get", "explain", "promote"])
-def test_the_help_of_a_command_imports_nothing_slow(command):
-    done = penstock(command, "--help", python=("-X", "importtime"))
-    assert done.returncode == 0
-    found = imported(done)
-    assert "typer" in found
-    assert not found & {"asyncio", "httpx", "rich", "yaml", "penstock", "penstock_dev"}
 
 
 def test_an_output_for_programs_is_no_watch():
