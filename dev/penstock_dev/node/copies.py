@@ -14,6 +14,8 @@ from penstock_dev import processes
 
 #: What is run as ``python -m``, and what it imports.
 LOADED: Mapping[str, str] = {"penstock_runtime.worker": "penstock_runtime.worker.main"}
+#: Variables that begin so are read before a program's first line: a copy would not see them.
+READ_AT_START = ("PYTHON", "LD_", "GLIBC_", "MALLOC_")
 _PATIENCE_SECONDS = 120.0  # a crowded machine may take a minute to import everything
 
 
@@ -37,12 +39,12 @@ class Copies:
         log_path: Path,
         directory: Path,
     ) -> processes.Child:
-        """Start a program; as a copy where it is one of LOADED, and by itself where that cannot be had.
+        """Start a program; as a copy where it is one of LOADED, and by itself where it would be another one then.
 
         Raises OSError when the program cannot be started.
         """
         module = module_of(command)
-        if module in self._loaded:
+        if module in self._loaded and self._begins_like(environment):
             template = self._template(module)
             try:
                 return await template.copy(name, command[3:], environment, log_path, directory)
@@ -52,6 +54,13 @@ class Copies:
                 template.end()
         return processes.spawn(
             name, command, environment=environment, log_path=log_path, directory=directory
+        )
+
+    def _begins_like(self, environment: Mapping[str, str]) -> bool:
+        return all(
+            self._environment.get(name) == value
+            for name, value in environment.items()
+            if name.startswith(READ_AT_START)
         )
 
     def _template(self, module: str) -> _Template:

@@ -40,10 +40,11 @@ async def main():
     told = json.loads(Path(sys.argv[1]).read_text())
     place = Path(told["directory"])
     some = Copies(dict(os.environ), place, {"parts": told["loaded"]})
+    given = {"PATH": "", "GIVEN": "yes", **told["variables"]}
     for number, arguments in enumerate(told["copies"]):
         command = [sys.executable, "-m", "parts", *arguments]
         log = place / f"{number}.log"
-        child = await some.spawn("copy", command, {"PATH": "", "GIVEN": "yes"}, log, place)
+        child = await some.spawn("copy", command, given, log, place)
         print(json.dumps({"pid": child.pid, "me": os.getpid()}), flush=True)
         print(json.dumps({"code": await child.wait()}), flush=True)
 
@@ -62,8 +63,9 @@ def asked(tmp_path):
     paths = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     started = []
 
-    def ask(*arguments, loaded="parts.loaded"):
+    def ask(*arguments, loaded="parts.loaded", **variables):
         told = {"directory": str(tmp_path), "loaded": loaded, "copies": arguments}
+        told["variables"] = variables
         write_json(tmp_path / "told.json", told)
         process = subprocess.Popen(
             [sys.executable, str(tmp_path / "asker.py"), str(tmp_path / "told.json")],
@@ -113,6 +115,16 @@ def test_where_nothing_can_be_loaded_it_is_started_by_itself(asked, tmp_path):
     begun, ended = lines(process)
     assert ended == {"code": 4}
     assert said(tmp_path)["loaded"] == begun["pid"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("PYTHONHASHSEED", "7"), ("LD_LIBRARY_PATH", "/nowhere")]
+)
+def test_what_is_read_before_its_first_line_makes_it_start_by_itself(asked, tmp_path, name, value):
+    begun, ended = lines(asked(["4"], **{name: value}))
+    assert ended == {"code": 4}
+    assert said(tmp_path)["loaded"] == begun["pid"]
+    assert said(tmp_path)["environment"][name] == value
 
 
 def test_a_program_whose_sources_have_changed_is_loaded_anew(asked, tmp_path):
