@@ -70,8 +70,12 @@ def _copies(seen: Seen) -> tuple[Command, ...]:
     return (Command(told, "on which calls copies differ from stable's tasks"),)
 
 
-def _nothing_but_abort(seen: Seen) -> tuple[Command, ...]:
-    return (_abort(seen),)
+def _comes_back(seen: Seen) -> tuple[Command, ...]:
+    """What is taken off for a while: less than everybody would wait until it is back."""
+    everybody = Command(
+        _penstock(seen, "promote", "--full"), "serves everybody at once, unmeasured"
+    )
+    return (everybody, _abort(seen))
 
 
 def _paused(seen: Seen) -> tuple[Command, ...]:
@@ -160,13 +164,13 @@ BY_REASON: Final[Mapping[str, _Advice]] = {
     WaitReason.HOLD_FOR_APPROVAL: _waits("approves"),
     WaitReason.LIMIT_DOES_NOT_FIT: _waits("goes on all the same"),
     WaitReason.MEASUREMENT_MISSING: _operator,
-    WaitReason.NOT_COMPARABLE: _nothing_but_abort,
+    WaitReason.NOT_COMPARABLE: _comes_back,
     WaitReason.NO_CANARY: _braked,
     WaitReason.NO_REVISION: _describe,
     WaitReason.PAUSED: _paused,
     WaitReason.ROLLED_BACK: _rejected,
-    WaitReason.ROWS_LOST: _nothing_but_abort,
-    WaitReason.SHARED_INCIDENT: _nothing_but_abort,
+    WaitReason.ROWS_LOST: _comes_back,
+    WaitReason.SHARED_INCIDENT: _comes_back,
     WaitReason.SPEND_CAP_REACHED: _waits("lets it go on without that limit"),
     WaitReason.STORE_UNAVAILABLE: _operator,
     WaitReason.UNDOING: _pods,

@@ -117,7 +117,10 @@ async def _patched(
     told_by: ConditionType,
     answering: options.Answering,
 ) -> Document:
-    """The condition that tells what the operator makes of a change; empty where nobody waits for it."""
+    """The condition that tells what the operator makes of a change; empty where nobody waits for it.
+
+    One that is Unknown is no answer yet: what was asked for is not in force.
+    """
     looks = views.looker(place)
     seen = await looks.look(name)
     patch = json.dumps({"spec": spec(seen)}, separators=(",", ":"))
@@ -127,14 +130,20 @@ async def _patched(
     if not answering.seconds:
         return {}
 
+    last: dict[str, Document] = {}
+
     def answer(now: Document) -> Document | None:
         status = now.get("status") or {}
         if status.get("observedGeneration", 0) < generation:
             return None
         found = [one for one in status.get("conditions") or () if one["type"] == told_by]
-        return found[0] if found else {"reason": "", "message": "done"}
+        last["seen"] = found[0] if found else {"reason": "", "message": "done"}
+        return None if last["seen"].get("status") == "Unknown" else last["seen"]
 
     told = await _until(looks, changed, answering.seconds, answer)
+    if told is None and "seen" in last:
+        sentence = f"it is declared, and waits: {last['seen']['message']} {changed.look}"
+        raise Stopped(Exit.UNFINISHED, sentence)
     if told is None:
         raise _unanswered(changed, answering.seconds)
     _print(told, answering, told["message"] or told["reason"])

@@ -316,6 +316,28 @@ def test_for_a_setpoint_the_present_canary_is_meant(run, kubectl, shop):
     assert '"traffic":{"canaryPercent":null,"canaryRevision":null}' in asked[-1]
 
 
+@pytest.mark.parametrize(("status", "code"), [("True", 0), ("False", 0), ("Unknown", 4)])
+def test_a_setpoint_that_is_not_in_force_in_time_ends_with_4_and_what_it_waits_for(
+    run, kubectl, shop, status, code
+):
+    written = json.loads(json.dumps(shop.rollout))
+    written["status"]["observedGeneration"] = written["metadata"]["generation"]
+    (told,) = (one for one in written["status"]["conditions"] if one["type"] == "ManualSetpoint")
+    told |= {"status": status, "reason": "x", "message": "20 % is said."}
+    kubectl.answer("patch agentrollouts.penstock.dev support", written)
+    kubectl.answer("get agentrollouts.penstock.dev support", written)
+    done = run("set-percent", "support", "20", "--wait", "1")
+    assert done.returncode == code, done.stderr
+    assert "20 % is said." in (done.stderr if code else done.stdout)
+
+
+@pytest.mark.parametrize("reason", ["SharedIncident", "NotComparable", "RowsLost"])
+def test_where_a_canary_is_off_for_a_while_everybody_can_be_said_at_once(reason):
+    seen = read(STATES["suspended"]())
+    verbs = [one.command.split()[1:4] for one in advice.BY_REASON[reason](seen)]
+    assert verbs == [["promote", "support", "--full"], ["abort", "support", "-n"]]
+
+
 @pytest.mark.parametrize("percent", ["101", "-1", "x", "1e1", "٣"])
 def test_a_share_that_is_none_is_wrong_usage(percent):
     done = CliRunner().invoke(app, ["set-percent", "support", "--", percent])
