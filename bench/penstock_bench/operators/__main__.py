@@ -16,7 +16,7 @@ from penstock_bench import programs, report
 from penstock_bench.crew import Crew
 from penstock_bench.operators import phases, plane
 from penstock_bench.operators.contenders import Argo, Contender, Deployments, Penstock
-from penstock_bench.operators.rows import Flight, Seen, flight_rows, rows
+from penstock_bench.operators.rows import SHARES, Flight, Seen, flight_rows, rows
 from penstock_bench.report import Measured
 from penstock_bench.verdict import Yardstick
 
@@ -84,14 +84,22 @@ async def _flight(kind: type[Contender], folder: Path, size: Size) -> Flight:
         still = await phases.cpu_per_minute(who, size.flight_seconds)
         if not isinstance(who, Penstock):
             return Flight(name, still)
-        seconds = size.flight_seconds + 4
-        module = ("-m", "penstock_bench.operators.traffic", who.redis_url)
-        how = (str(size.rollouts), str(_TASKS_PER_SECOND), str(seconds))
-        crew.start("traffic", [sys.executable, *module, *how])
-        await asyncio.sleep(2)  # it has begun
-        busy = await phases.cpu_per_minute(who, size.flight_seconds)
-        await crew.ended("traffic", 60)
+        busy = {}
+        for percent in SHARES:
+            await phases.set_share(who, size.rollouts, percent)
+            busy[percent] = await _with_traffic(who, size)
         return Flight(name, still, busy)
+
+
+async def _with_traffic(who: Penstock, size: Size) -> float:
+    crew, seconds = who.plane.crew, size.flight_seconds + 4
+    module = ("-m", "penstock_bench.operators.traffic", who.redis_url)
+    how = (str(size.rollouts), str(_TASKS_PER_SECOND), str(seconds))
+    crew.start("traffic", [sys.executable, *module, *how])
+    await asyncio.sleep(2)  # it has begun
+    busy = await phases.cpu_per_minute(who, size.flight_seconds)
+    await crew.ended("traffic", 60)
+    return busy
 
 
 if __name__ == "__main__":

@@ -113,13 +113,17 @@ class Penstock(Contender):
         await self.plane.crew.listening("operator", self._port)
 
     def documents(self, name: str) -> Iterable[Document]:
-        """One worker, and steps that hold for ten hours."""
+        """One worker, and steps that hold for ten hours; the canary is compared with stable."""
         template = {"instructions": "Help.", "model": {"name": job.MODEL}}
         steps = [{"percent": percent, "holdSeconds": seconds} for percent, seconds in _HOUR_STEPS]
         version = "penstock.dev/v1alpha1"
         scaling = {"minReplicas": 1, "maxReplicas": 1}
         yield _named(version, "Agent", name, {"template": template, "scaling": scaling})
-        rollout = {"agentRef": {"name": name}, "strategy": {"steps": steps}}
+        rollout = {
+            "agentRef": {"name": name},
+            "strategy": {"steps": steps},
+            "analysis": {"comparison": {}},
+        }
         yield _named(version, "AgentRollout", name, rollout)
 
     def settled(self, seen: Document) -> bool:
@@ -132,8 +136,7 @@ class Penstock(Contender):
 
     def in_flight(self, seen: Document) -> bool:
         """The canary has a share."""
-        share = seen.get("status", {}).get("share") or {}
-        return bool(share.get("percent"))
+        return share_of(seen) > 0
 
     @property
     def port(self) -> int:
@@ -230,6 +233,11 @@ class Deployments(Contender):
     def in_flight(self, seen: Document) -> bool:  # noqa: ARG002 - it has no steps
         """Never: it has no steps."""
         return False
+
+
+def share_of(seen: Document) -> int:
+    """The percentage that an AgentRollout's canary has."""
+    return int((seen.get("status", {}).get("share") or {}).get("percent") or 0)
 
 
 def _named(version: str, kind: str, name: str, spec: Document) -> Document:

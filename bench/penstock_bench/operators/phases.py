@@ -11,7 +11,7 @@ from typing import Final
 
 from penstock_bench.crew import BenchFailed, used
 from penstock_bench.operators.audit import Writes
-from penstock_bench.operators.contenders import Contender, Document
+from penstock_bench.operators.contenders import Contender, Document, share_of
 from penstock_dev import kube
 
 _AT_ONCE: Final = 16
@@ -91,6 +91,15 @@ async def take_off(who: Contender, number: int) -> None:
     for name in _names(number):
         await who.plane.client.merge(f"{who.collections[0]}/{name}", who.change())
     await until(who, who.collections[-1], number, who.in_flight)
+    await asyncio.sleep(_DRAIN_SECONDS)
+
+
+async def set_share(who: Contender, number: int, percent: int) -> None:
+    """Give each canary a share by hand, and wait until all have it."""
+    for name in _names(number):
+        path = f"{who.collections[-1]}/{name}"
+        await who.plane.client.merge(path, {"spec": {"traffic": {"canaryPercent": percent}}})
+    await until(who, who.collections[-1], number, lambda seen: share_of(seen) == percent)
     await asyncio.sleep(_DRAIN_SECONDS)
 
 

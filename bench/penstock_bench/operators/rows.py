@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from penstock_bench.operators.phases import Cold, Restart
@@ -10,6 +11,8 @@ from penstock_bench.verdict import Goal, Peer, Row, Sense
 
 #: Goals for memory and the length of a restart are meant for so many agents.
 GOAL_AGENTS: Final = 1000
+#: What each canary has of the users while there is traffic: one with more of them is looked at more often.
+SHARES: Final = (5, 50)
 
 
 @dataclass(frozen=True)
@@ -24,11 +27,11 @@ class Seen:
 
 @dataclass(frozen=True)
 class Flight:
-    """CPU seconds a minute with rollouts in flight: without traffic, and with it."""
+    """CPU seconds a minute with rollouts in flight: without traffic, and with it at each share in percent."""
 
     name: str
     still_cpu: float
-    busy_cpu: float | None = None
+    busy_cpu: Mapping[int, float] = field(default_factory=dict)
 
 
 def rows(agents: int, own: Seen, argo: Seen, deployments: Seen) -> list[Row]:
@@ -40,9 +43,9 @@ def flight_rows(rollouts: int, rate: int, own: Flight, argo: Flight) -> list[Row
     """Rollouts in flight; Argo's controller sees nothing of traffic."""
     what = f"{rollouts} rollouts in flight"
     found = [Row(what, "CPU s/min", (own.still_cpu,), _peer(argo.name, argo.still_cpu))]
-    if own.busy_cpu is not None:
-        busy = f"{what}, {rate} tasks/s"
-        found.append(Row(busy, "CPU s/min", (own.busy_cpu,), goal=Goal(Sense.AT_MOST, 8)))
+    for percent, spent in own.busy_cpu.items():
+        busy = f"{what} at {percent} %, {rate} tasks/s"
+        found.append(Row(busy, "CPU s/min", (spent,), goal=Goal(Sense.AT_MOST, 8)))
     return found
 
 

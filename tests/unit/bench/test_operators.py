@@ -125,7 +125,18 @@ def test_goals_that_are_meant_for_a_thousand_are_no_goals_for_fewer():
     assert len(many) == len(few) + 2
 
 
-def test_rollouts_in_flight_have_a_goal_under_traffic():
-    still, busy = flight_rows(50, 250, Flight("Penstock", 3.0, 9.0), Flight("Argo", 0.5))
+def test_rollouts_in_flight_have_a_goal_under_traffic_at_each_share():
+    own = Flight("Penstock", 3.0, {5: 7.0, 50: 9.0})
+    still, few, many = flight_rows(50, 250, own, Flight("Argo", 0.5))
     assert still.ratio == 6.0
-    assert judge(busy, ()) is Verdict.MISSED
+    assert (judge(few, ()), judge(many, ())) == (Verdict.MET, Verdict.MISSED)
+    assert "at 50 %" in many.what
+
+
+def test_a_canary_in_flight_is_compared_and_has_a_share():
+    who = Penstock(None)
+    _, rollout = who.documents("a-1")
+    assert rollout["spec"]["analysis"] == {"comparison": {}}
+    assert not who.in_flight({"status": {"share": {"percent": 0}}})
+    assert who.in_flight({"status": {"share": {"percent": 5}}})
+    assert contenders.share_of({}) == 0
