@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import http.server
-import json
-import threading
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -16,11 +13,11 @@ from tests.integration.acceptance.product import Product
 COMPARED, HELD, UNFIT = "compared", "held", "unfit"
 #: How many tasks a second each is given, and its steps.
 POLICIES: Final[dict[str, tuple[float, manifests.Steps]]] = {
-    COMPARED: (12, ((40, 2, 10), (50, 2, 20))),
+    COMPARED: (12, ((40, 2, 100), (50, 2, 20))),  # the first is not left before its gate has spoken
     HELD: (5, ((40, 1, 100_000),)),  # its hold is over, its tasks are never enough
     UNFIT: (5, ((40, 1, 100_000),)),
 }
-GATE: Final = {"name": "csat", "address": "main", "query": "csat", "min": "4"}
+GATE: Final = {"name": "csat", "address": "main", "query": "vector(4.5)", "min": "4"}
 #: A call fails at once and a breaker opens for a moment: neither is what is tried here.
 _IMPATIENT: Final = {
     "model": {"name": "claude-haiku-5-5", "maxTokens": 256, "retries": 0},
@@ -87,41 +84,13 @@ def waits(product: Product, name: str) -> tuple[str, str]:
     return product.cluster.condition(f"agentrollout/{name}", "Progressing")[1:]
 
 
+def gate_says(product: Product) -> str:
+    """The number that the gate of COMPARED has."""
+    gates = product.rollout(COMPARED)["analysis"]["external"]
+    return str(gates[0].get("value")) if gates else ""
+
+
 def until_waits(product: Product, name: str, reason: str) -> str:
     """Wait until it says that it waits for this; the message."""
     product.until(f"{name} says {reason}", lambda: waits(product, name)[0] == reason)
     return waits(product, name)[1]
-
-
-# ------------------------------------------------------------------------------- a Prometheus
-
-
-class _Answers(http.server.BaseHTTPRequestHandler):
-    """Whatever is asked, the number is 4.5."""
-
-    def do_GET(self) -> None:
-        """The answer to each query."""
-        sample = {"metric": {}, "value": [1.5, "4.5"]}
-        data = {"resultType": "vector", "result": [sample]}
-        told = json.dumps({"status": "success", "data": data}).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(told)))
-        self.end_headers()
-        self.wfile.write(told)
-
-    def log_message(self, *_: object) -> None:
-        """Nobody reads it."""
-
-
-@contextlib.contextmanager
-def prometheus(port: int) -> Iterator[None]:
-    """A server that answers as Prometheus does, on this port."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", port), _Answers) as server:
-        thread = threading.Thread(target=server.serve_forever, name="prometheus")
-        thread.start()
-        try:
-            yield
-        finally:
-            server.shutdown()
-            thread.join()

@@ -1,19 +1,29 @@
 """What is away is away for both arms: nobody is condemned for it but where that is declared, and all goes on by itself."""
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from penstock_store.testing import free_port
+from tests.integration import real_prometheus
 from tests.integration.acceptance.product import Product
 from tests.integration.election import incidents
 from tests.integration.election.incidents import COMPARED, HELD, UNFIT, until_waits
 from tests.integration.election.operators import Operators
+from tests.integration.real_prometheus import Prometheus
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 #: A busy machine ends few tasks, and so many must end before everybody is given to a canary that was away.
 PROOF_SECONDS = 360
 ROLLBACK = {"analysis": {"guardrails": {"onSharedIncident": "Rollback"}}}
+
+
+@pytest.fixture
+def prometheus(tmp_path: Path) -> Iterator[Prometheus]:
+    """A real one, which knows nothing but what is asked for."""
+    with real_prometheus.running(tmp_path / "prometheus") as made:
+        yield made
 
 
 def the_model_is_away(product: Product, canary: dict[str, str]) -> None:
@@ -34,13 +44,13 @@ def the_model_is_away(product: Product, canary: dict[str, str]) -> None:
         product.start("model")
 
 
-def the_canary_goes_on(product: Product, canary: str, port: int) -> None:
-    """It is back at its share by itself, and is held there until the gate's Prometheus answers."""
+def the_canary_goes_on(product: Product, canary: str, prometheus: Prometheus) -> None:
+    """It is back at its share by itself, and is held there until the gate's Prometheus answers again."""
     told = until_waits(product, COMPARED, "ExternalMissing")
     assert "csat" in told
     assert (product.share(COMPARED), product.rollout(COMPARED)["verdicts"]) == (40, [])
-    with incidents.prometheus(port):
-        promoted = product.until_verdict(canary, COMPARED, PROOF_SECONDS)
+    prometheus.start()
+    promoted = product.until_verdict(canary, COMPARED, PROOF_SECONDS)
     assert promoted["result"] == "Promoted"
     assert len(product.rollout(COMPARED)["verdicts"]) == 1, "nobody was blamed"
 
@@ -55,16 +65,17 @@ def the_limit_does_not_fit(product: Product, canary: str) -> None:
 
 
 def test_what_is_away_for_both_condemns_nobody_unless_that_is_declared_and_all_goes_on_by_itself(
-    operators: Operators, product: Product
+    operators: Operators, product: Product, prometheus: Prometheus
 ) -> None:
-    port = free_port()
-    server = {"main": {"url": f"http://127.0.0.1:{port}", "namespaces": ["*"]}}
+    server = {"main": {"url": prometheus.url, "namespaces": ["*"]}}
     operators.start("one", PENSTOCK_PROMETHEUS=json.dumps(server))
     stable = incidents.begun(product)
     with incidents.traffic(product):
         canary = incidents.tried(product)
+        product.until("the gate has its number", lambda: incidents.gate_says(product) == "4.5")
+        prometheus.kill()
         the_model_is_away(product, canary)
-        the_canary_goes_on(product, canary[COMPARED], port)
+        the_canary_goes_on(product, canary[COMPARED], prometheus)
         the_limit_does_not_fit(product, canary[UNFIT])
         product.cluster.apply(incidents.agent(COMPARED, "v1"))
         back = product.until_verdict(stable[COMPARED], COMPARED)

@@ -5,14 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import subprocess
-import urllib.request
-from pathlib import Path
 
 import pytest
 
-from penstock_dev.kind import programs
-from penstock_store.testing import free_port
+from tests.integration import real_prometheus
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
 
@@ -83,47 +79,19 @@ calls_total{namespace="acme"} 7
 """
 
 
-class Real:
-    """A running Prometheus."""
-
-    def __init__(self, process, port):
-        self.process = process
-        self.url = f"http://127.0.0.1:{port}"
-
-    def says(self, path):
-        try:
-            with urllib.request.urlopen(self.url + path, timeout=5) as answer:
-                return answer.read().decode()
-        except OSError:
-            return ""
-
-
 @pytest.fixture(scope="module")
 def real(tmp_path_factory):
     """A real Prometheus that has scraped SERIES; it takes a second or two."""
     folder = tmp_path_factory.mktemp("prometheus")
-    with contextlib.ExitStack() as running:
-        target = running.enter_context(_exposing())
-        config = folder / "prometheus.yaml"
-        config.write_text(_config(target), encoding="utf-8")
-        port = free_port()
-        log = running.enter_context((folder / "log").open("wb"))
-        process = subprocess.Popen(
-            [programs.prometheus(), f"--config.file={config}", f"--storage.tsdb.path={folder}/data",
-             f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"],
-            stdout=log, stderr=subprocess.STDOUT, cwd=folder,
-        )  # fmt: skip
-        running.callback(process.wait)
-        running.callback(process.kill)
-        made = Real(process, port)
-        _until_scraped(made, folder / "log")
+    with _exposing() as target, real_prometheus.running(folder, _config(target)) as made:
+        made.until_says("/api/v1/query?query=calls_total", '"calls_total"')
         yield made
 
 
 def _config(target):
     job = {"job_name": "agents", "honor_labels": True, "static_configs": [{"targets": [target]}]}
     settings = {"scrape_interval": "1s", "scrape_timeout": "1s"}
-    return json.dumps({"global": settings, "scrape_configs": [job]})
+    return {"global": settings, "scrape_configs": [job]}
 
 
 @contextlib.contextmanager
@@ -150,14 +118,3 @@ def _exposing():
         finally:
             server.shutdown()
             thread.join()
-
-
-def _until_scraped(real, log: Path):
-    """Wait until it knows the series."""
-    import time
-
-    deadline = time.monotonic() + 90
-    while '"calls_total"' not in (said := real.says("/api/v1/query?query=calls_total")):
-        assert real.process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, said + log.read_text()
-        time.sleep(0.1)
