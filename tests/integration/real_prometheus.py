@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from penstock_dev.kind import programs
 from penstock_store.testing import free_port
 
@@ -65,8 +67,8 @@ class Prometheus:
         deadline = time.monotonic() + DEADLINE_SECONDS
         while word not in self.says(path):
             ended = self._process is None or self._process.poll() is not None
-            late = time.monotonic() > deadline
-            assert not (ended or late), (self.folder / "log").read_text()
+            if ended or time.monotonic() > deadline:
+                pytest.fail((self.folder / "log").read_text())
             time.sleep(0.1)
 
 
