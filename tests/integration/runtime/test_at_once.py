@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from penstock.task import TaskStatus
-from tests.integration.runtime.shop import killed, tool
+from tests.integration.runtime.shop import PATIENCE_SECONDS, killed, tool
 
 pytestmark = pytest.mark.redis
 
@@ -21,8 +21,9 @@ def slow(tool_server):
     return tool("slow", tool_server.url + "/slow/60", timeoutSeconds=50)
 
 
-async def arrived(tool_server, count):
-    await asyncio.to_thread(tool_server.wait_for_calls, count, 20)
+async def arrived(tool_server, count, seconds=45):
+    """So many calls have come before the first of them can have timed out."""
+    await asyncio.to_thread(tool_server.wait_for_calls, count, seconds)
 
 
 async def test_all_arrive_before_any_is_answered_and_the_model_is_told_in_its_own_order(
@@ -51,6 +52,7 @@ async def test_those_that_a_lost_worker_had_under_way_are_made_again_and_counted
     cut = await shop.release(script(*ASKED), tools=[slow(tool_server)])
     identifier = await shop.submit()
     lost = shop.worker(cut)
+    await arrived(tool_server, 1, PATIENCE_SECONDS)
     await arrived(tool_server, 2)
     killed(lost)
     async with shop.pool(cut):
