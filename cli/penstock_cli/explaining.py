@@ -124,5 +124,5 @@ def document(seen: Seen) -> dict[str, Any]:
         ],
         "effects": picture.effects_document(seen),
         "commands": [{"command": one.command, "effect": one.effect} for one in typed],
-        "checks": [one.wire() for one in seen.status.analysis.checks],
+        **picture.checks_document(seen),
     }

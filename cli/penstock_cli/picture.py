@@ -16,7 +16,7 @@ from penstock.api.reasons import ConditionType
 from penstock.api.rollout import Source, Stage
 from penstock.rollout import path
 from penstock.rollout.words import aftermath as words
-from penstock_cli import tables
+from penstock_cli import clock, tables
 from penstock_cli.seen import Document, Seen
 
 STABLE: Final = "cyan"
@@ -31,8 +31,6 @@ _VERDICTS: Final = {"Passing": GOOD, "Breached": f"bold {BAD}", "NoData": DIM}
 _COMMAND: Final = re.compile(
     r"""(kubectl (?:annotate|patch) .*?(?:\$\(date \+%s\)"|\}')|penstock copies .*? --revision \S+)"""
 )
-_MINUTE: Final = 60
-_HOUR: Final = 3600
 
 Cell = tuple[str, str]
 
@@ -175,8 +173,8 @@ def _steps(seen: Seen) -> Text:
         mark, style = _mark(seen, share)
         text.append(" ─ " if index else "", style=DIM)
         text.append(f"{mark} {share} %", style=style)
-    if clock := step_clock(seen):
-        text.append(f"   {clock}", style="bold")
+    if running := clock.of(seen):
+        text.append(f"   {running}", style="bold")
     return text
 
 
@@ -203,32 +201,6 @@ def _rejected_at(seen: Seen) -> int:
     last = seen.status.verdicts[-1] if seen.status.verdicts else None
     mine = last is not None and last.revision == seen.canary and last.result is Result.REJECTED
     return last.percent if last and mine else 0
-
-
-def step_clock(seen: Seen) -> str:
-    """How long the step has lasted of how long it must; empty where no clock runs."""
-    rings = seen.status.rings if seen.status.stage is Stage.RINGS else ()
-    began = rings[-1].at if rings else seen.status.step_started_at
-    if not began or not path.under_way(seen.status):
-        return ""
-    final = seen.status.stage is Stage.FINAL_HOLD
-    step = path.present_step(seen.spec.strategy, seen.status)
-    whole = seen.spec.strategy.final_hold_seconds if final else step.hold_seconds
-    if rings:
-        declared = (ring for ring in seen.spec.strategy.rings or () if ring.name == rings[-1].name)
-        whole = next((ring.hold_seconds for ring in declared), 0)
-    end = seen.status.blind_since  # since then it stands still
-    now = condition.moment(end) if end else seen.now
-    past = max(int((now - condition.moment(began)).total_seconds()), 0)
-    label = path.label(seen.spec.strategy, seen.status)
-    where = "final hold" if final else label if rings else f"step {label}"
-    return f"{where}: {_span(past)} of {_span(whole)}{', stands still' if end else ''}"
-
-
-def _span(seconds: int) -> str:
-    if seconds < _HOUR:
-        return f"{seconds // _MINUTE}:{seconds % _MINUTE:02d}"
-    return f"{seconds // _HOUR}:{seconds % _HOUR // _MINUTE:02d}:{seconds % _MINUTE:02d}"
 
 
 # ------------------------------------------------------------------------------ revisions, pods
@@ -334,6 +306,16 @@ def checks(seen: Seen, width: int) -> Iterator[Text]:
     if counted := analysis.counted_at:
         moment = condition.moment(counted).strftime("%H:%M:%S UTC")
         yield Text(f"as of {moment}, {tables.age(counted, seen.now)} ago", style=DIM)
+
+
+def checks_document(seen: Seen) -> Document:
+    """The same for programs."""
+    analysis = seen.status.analysis
+    return {
+        "checks": [one.wire() for one in analysis.checks],
+        "gates": [one.wire() for one in analysis.external],
+        "countedAt": analysis.counted_at,
+    }
 
 
 def _gate(seen: Seen, report: GateReport) -> list[Cell]:

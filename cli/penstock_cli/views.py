@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from penstock.rollout import path
-from penstock_cli import documents, explaining, looking, options, picture, places
+from penstock_cli import clock, documents, explaining, looking, options, picture, places
 from penstock_cli import history as revisions
 from penstock_cli.exits import Stopped
 from penstock_cli.seen import Seen
@@ -138,7 +138,7 @@ async def _again(looks: looking.Looker, name: str, seen: Seen) -> Seen:
 
 def document(seen: Seen) -> dict[str, Any]:
     """A rollout for programs."""
-    share = seen.status.share
+    share, running = seen.status.share, clock.of(seen)
     return {
         "name": seen.name,
         "namespace": seen.namespace,
@@ -152,8 +152,10 @@ def document(seen: Seen) -> dict[str, Any]:
         "rings": [ring.name for ring in seen.status.rings if seen.status.chosen],
         "step": path.label(seen.spec.strategy, seen.status),
         "stepStartedAt": seen.status.step_started_at,
+        "clock": running.document if running else None,
         "revisions": [_revision(seen, name) for name in picture.revisions(seen)],
-        "checks": [one.wire() for one in seen.status.analysis.checks],
+        **picture.checks_document(seen),
+        "verdicts": [one.wire() for one in seen.status.verdicts],
         "lastRequest": seen.status.last_request.wire(),
     }
 

@@ -179,8 +179,14 @@ def test_it_is_printed_for_programs_in_two_forms(run, shop):
     assert found == yaml.safe_load(as_yaml.stdout)
     assert (found["share"], found["step"]) == ({"percent": 20, "source": "Automatic"}, "2/3")
     assert [one["role"] for one in found["revisions"]] == ["canary", "stable"]
+    began = found["stepStartedAt"]
+    assert found["clock"] == {"since": began, "holdSeconds": 60, "standsStillSince": None}
     told = json.loads(run("explain", "support", "-o", "json").stdout)
     assert told["waiting"] == "Paused"
+    for each in (found, told):  # what the table of checks shows
+        assert each["checks"]
+        assert each["gates"] == []
+        assert each["countedAt"]
     assert told["commands"][0]["command"] == "penstock resume support -n shop"
 
 
