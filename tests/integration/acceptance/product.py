@@ -2,6 +2,8 @@
 
 import contextlib
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +80,17 @@ class Product(Rollouts):
         url = f"{self.environment.gateway_url}{path}"
         plain = {"timeout": 60, "trust_env": False, "verify": False}  # no certificates to read
         return httpx.request(method, url, headers=headers, **plain, **request)
+
+    def terminal(self, verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """`penstock VERB support`, as a person types it in this namespace; a worker may have to start for it."""
+        where = ("-n", self.namespace, "--state-dir", str(self.environment.state_dir))
+        return subprocess.run(
+            [sys.executable, "-m", "penstock_cli", verb, "support", *arguments, *where],
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
 
     # -- what Redis has on record --------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """A canary that keeps every limit and is slower than stable, and one that waits for too long, while the operator is killed."""
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from tests.integration.acceptance import manifests
 from tests.integration.acceptance.product import Product
 
 DEADLINE_SECONDS = 10
+#: Of a step that holds for a second: that, and three times that.
+LONGEST_WAIT_SECONDS = 4
 #: Both sides, of how many tasks, and how strong the evidence is.
 NUMBERS = (
     r"mean latency [\d.]+ s \(n=\d+\) on the canary and [\d.]+ s \(n=\d+\) on stable since it began: "
@@ -46,6 +49,13 @@ def until_held_for_want_of_tasks(product: Product, name: str) -> None:
     )
     told = product.cluster.condition(f"agentrollout/{name}", "Progressing")[2]
     assert "the canary has 0" in told, told
+    began = moment(product.rollout(name)["stepStartedAt"])
+    product.until(
+        "its time to wait is over twice",
+        lambda: (datetime.now(UTC) - began).total_seconds() > 2 * LONGEST_WAIT_SECONDS,
+    )
+    reason = product.cluster.condition(f"agentrollout/{name}", "Progressing")[1]
+    assert reason == "AwaitingEvidence", "and moves nothing"
     assert product.share(name) == 20
     assert product.rollout(name)["verdicts"] == []
 
@@ -97,3 +107,6 @@ def test_it_is_rolled_back_also_by_an_operator_that_has_just_been_killed(product
     check_deadline(product, late, late_stable, delay)
     assert product.until_canary(quiet, "silent")
     until_held_for_want_of_tasks(product, "silent")
+    decided_again = product.terminal("verify")
+    assert decided_again.returncode == 0, decided_again.stdout + decided_again.stderr
+    assert "decisions are equal" in decided_again.stdout

@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import subprocess
-import sys
 from itertools import pairwise
 from typing import Any
 
@@ -75,14 +73,7 @@ def test_each_decision_on_a_canary_is_kept_and_chained(product: Product) -> None
 
 def the_terminal_says_the_same(product: Product, count: int) -> None:
     """Of the local environment, without a token that a person gives it."""
-    where = ["-n", product.namespace, "--state-dir", str(product.environment.state_dir)]
-    done = subprocess.run(
-        [sys.executable, "-m", "penstock_cli", "verify", "support", *where],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = product.terminal("verify")
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{count} of {count} decisions are equal" in done.stdout
 

@@ -1,8 +1,6 @@
 """A canary that acts: stopped at what it may do to the world, and rolled back for what it asks of people without a rule."""
 
 import json
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -57,9 +55,7 @@ def refund() -> Iterator[dict[str, Any]]:
 
 def shown(product: Product) -> str:
     """What `penstock get` prints."""
-    where = ("-n", product.namespace, "--state-dir", str(product.environment.state_dir))
-    command = (sys.executable, "-m", "penstock_cli", "get", "support", *where)
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    done = product.terminal("get")
     assert done.returncode == 0, done.stderr
     return done.stdout
 

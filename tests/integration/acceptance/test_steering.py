@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -21,19 +20,7 @@ Ended = subprocess.CompletedProcess[str]
 @pytest.fixture
 def penstock(product: Product) -> Callable[..., Ended]:
     """The terminal of a person in the test's namespace."""
-
-    def run(verb: str, *arguments: str) -> Ended:
-        state_dir = str(product.environment.state_dir)
-        where = ("-n", product.namespace, "--state-dir", state_dir)
-        return subprocess.run(
-            [sys.executable, "-m", "penstock_cli", verb, "support", *arguments, *where],
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_SECONDS,
-            check=False,
-        )
-
-    return run
+    return product.terminal
 
 
 def version(number: str) -> dict[str, Any]:
