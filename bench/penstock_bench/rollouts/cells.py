@@ -85,14 +85,15 @@ def _outages() -> list[Played]:
 
 
 def _bad() -> list[Played]:
-    def errors(rate: float, base: float, bad: float, goals: str) -> Cell:
+    def errors(rate: float, base: float, bad: float, goals: str, *, rivals: bool = True) -> Cell:
         weather = Weather(rate, errors=base, canary_errors=bad)
-        return _cell(f"errors {base:.1%} -> {bad:.0%}", goals, weather)
+        return _cell(f"errors {base:.1%} -> {bad:.0%}", goals, weather, rivals=rivals)
 
     return [
         Played(errors(10.0, 0.02, 0.08, "G4"), 20, 1000),
         Played(errors(1.0, 0.02, 0.08, "G4"), 16, 1000),
         Played(errors(100.0, 0.02, 0.08, "G4"), 2, 300),
+        Played(errors(100.0, 0.02, 0.5, "G5", rivals=False), 2, 300),
         Played(errors(10.0, 0.02, 0.5, "G5"), 10, 500),
         Played(errors(1.0, 0.02, 0.5, "G5"), 10, 500),
         Played(errors(10.0, 0.02, 0.04, "G8"), 4, 500),
@@ -102,8 +103,10 @@ def _bad() -> list[Played]:
 def _values() -> list[Played]:
     late = {"canary_escalations": 0.25, "late_seconds": 300.0}
     return [
+        Played(_cell("latency +50 %", "G6", Weather(100.0, slower=1.5), rivals=False), 2, 300),
         Played(_cell("latency +50 %", "G6", Weather(1.0, slower=1.5)), 6, 500),
         Played(_cell("latency +50 %", "G6", Weather(10.0, slower=1.5)), 4, 500),
+        Played(_cell("cost x 2.5", "G7cost", Weather(100.0, dearer=2.5), rivals=False), 2, 300),
         Played(_cell("cost x 2.5", "G7cost", Weather(1.0, dearer=2.5)), 8, 500),
         Played(_cell("cost x 2.5", "G7cost", Weather(10.0, dearer=2.5)), 6, 500),
         Played(_cell("escalations 8 -> 25 %, 5 min late", "G7", Weather(1.0, **late)), 6, 500),  # type: ignore[arg-type]
@@ -128,8 +131,13 @@ def _limits() -> list[Played]:
         for name, fields in broken.items()
         for rate in (0.1, 1.0, 10.0, 100.0)
     ]  # fmt: skip
+    unlike = [
+        Played(_cell(f"limits: errors 2.0% -> 8%, {users} very unlike users", "rules", Weather(1.0, canary_errors=0.08, users=users, alike=0.15), rivals=False), 1, 300)
+        for users in (5, 20, 60, 150)
+    ]  # fmt: skip
     return [
         *everywhere,
+        *unlike,
         Played(_cell("30 % of the tasks hang", "rules", Weather(1.0, hanging=0.3)), 3, 300),
         Played(_cell("8 % errors only from 95 % on", "rules", Weather(10.0, canary_errors=0.08, from_percent=95)), 2, 300),
     ]  # fmt: skip

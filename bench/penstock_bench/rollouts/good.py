@@ -40,6 +40,9 @@ ERRORS: Final = (0.005, 0.02, 0.04)
 KNOWN: Final = (0.0, 24.0)
 #: So many may be rolled back: `falseRollbackPercent` by default.
 MOST: Final = Comparison().false_rollback_percent / 100
+#: The same of users who are alike, where nothing but chance is there to err by.
+MOST_ALIKE: Final = 0.01
+ALIKE: Final = "many users who are alike"
 #: Chance that the true rate is above what is told as its bound.
 UNSURE: Final = 0.05
 
@@ -55,7 +58,7 @@ class Users:
 
 #: Who asks. What is special about users and hours is not drawn in blocks.
 CROWDS: Final[Mapping[str, Users]] = {
-    "many users who are alike": Users(),
+    ALIKE: Users(),
     "150 unlike users": Users(150, 0.06),
     **{f"{n} very unlike users": Users(n, 0.15) for n in (5, 20, 60)},
     "users who come and go": Users(80, 0.08, Crowd(spell_seconds=600)),
@@ -148,7 +151,8 @@ def is_broken(kept: Record, only: str) -> bool:
 def _is_above(kept: Record, cells: Sequence[Good]) -> bool:
     runs = [run for one in cells for run in kept.runs(one.cell, play.PRODUCT)]
     over = sum(map(goals.condemned, runs))
-    return binomial.tail(over, len(runs), MOST) <= goals.CHANCE
+    most = MOST_ALIKE if all(one.crowd == ALIKE for one in cells) else MOST
+    return binomial.tail(over, len(runs), most) <= goals.CHANCE
 
 
 def table(some: Sequence[Good], kept: Record) -> str:

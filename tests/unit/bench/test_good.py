@@ -49,14 +49,22 @@ def test_a_run_is_counted_in_each_group_that_it_is_in(tmp_path):
     assert counted["0.1/s"][0] == "0"
 
 
-@pytest.mark.parametrize(("condemned", "broken"), [(2, False), (9, True)])
-def test_a_group_in_which_too_many_are_rolled_back_is_broken(tmp_path, condemned, broken):
-    """Of 200 runs in two cells of a crowd: at 2 % so many come by chance less often than once in a hundred, or more often."""
-    some = [one for one in good.all_good() if one.crowd == "5 very unlike users"][:2]
+@pytest.mark.parametrize(
+    ("crowd", "condemned", "broken"),
+    [
+        ("5 very unlike users", 4, False),
+        ("5 very unlike users", 7, True),
+        ("many users who are alike", 1, False),
+        ("many users who are alike", 4, True),
+    ],
+)
+def test_a_group_in_which_too_many_are_rolled_back_is_broken(tmp_path, crowd, condemned, broken):
+    """So many of 100 in each of two cells of a crowd come by chance less often than once in a hundred, or more often."""
+    some = [one for one in good.all_good() if one.crowd == crowd][:2]
     kept = Record(tmp_path / "runs.jsonl")
     for seed in range(100):
-        for at, one in enumerate(some):
-            verdict = "condemned" if not at and seed < condemned else "promoted"
+        for one in some:
+            verdict = "condemned" if seed < condemned else "promoted"
             kept._keep(play.Run(one.cell.name, play.PRODUCT, seed, verdict, 10, 0, None, None))
-    assert good.is_broken(kept, "") is broken
+    assert good.is_broken(kept, crowd) is broken
     assert not good.is_broken(kept, "20 very unlike users")
