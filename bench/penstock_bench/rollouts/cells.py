@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from penstock_bench.rollouts.play import Cell
@@ -28,7 +28,7 @@ def _cell(name: str, goals: str, weather: Weather, *, hours: float = 0.0, rivals
 
 def every() -> list[Played]:
     """All cells, those of a goal together."""
-    return [*_good(), *_known(), *_outages(), *_bad(), *_values(), *_limits()]
+    return [*_good(), *_known(), *_outages(), *_bad(), *_values(), *_limits(), *_other_steps()]
 
 
 def beside_rivals() -> list[tuple[Cell, Cell]]:
@@ -131,13 +131,26 @@ def _limits() -> list[Played]:
         for name, fields in broken.items()
         for rate in (0.1, 1.0, 10.0, 100.0)
     ]  # fmt: skip
-    unlike = [
-        Played(_cell(f"limits: errors 2.0% -> 8%, {users} very unlike users", "rules", Weather(1.0, canary_errors=0.08, users=users, alike=0.15), rivals=False), 1, 300)
-        for users in (5, 20, 60, 150)
-    ]  # fmt: skip
     return [
         *everywhere,
-        *unlike,
         Played(_cell("30 % of the tasks hang", "rules", Weather(1.0, hanging=0.3)), 3, 300),
         Played(_cell("8 % errors only from 95 % on", "rules", Weather(10.0, canary_errors=0.08, from_percent=95)), 2, 300),
     ]  # fmt: skip
+
+
+def _other_steps() -> list[Played]:
+    """Any list of steps: one alone, many small ones, most of the users at once."""
+    every = ((50,), (1, 2, 3, 5, 10, 25, 50, 75, 90), (60, 80))
+    return [
+        Played(_with_steps(name, steps, weather, goal), 1, 300)
+        for steps in every
+        for name, weather, goal in (
+            ("as good", Weather(1.0), "G1"),
+            ("limits: errors 2.0% -> 8%", Weather(1.0, canary_errors=0.08), "rules"),
+        )
+    ]
+
+
+def _with_steps(name: str, steps: tuple[int, ...], weather: Weather, goal: str) -> Cell:
+    said = f"{name}, steps {' '.join(map(str, steps))}"
+    return replace(_cell(said, goal, weather, rivals=False), steps=steps)

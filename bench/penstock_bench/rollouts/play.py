@@ -23,7 +23,7 @@ class Cell:
     """A weather with a name, and how it is played: how often it is looked at, and for how long at most.
 
     ``blocks``: its tasks are drawn and counted in blocks, where they are many and the product plays alone. ``whole``: of so many looks
-    one is whole, see ``Product.glance``.
+    one is whole, see ``Product.glance``. ``steps``: other percentages than the default ones.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Cell:
     hold: bool = False
     blocks: bool = False
     whole: int = 1
+    steps: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,9 @@ def play(cell: Cell, rule: str, seed: int) -> Run:
     sky = Sky(cell.weather, seed)
     if rule in (PRODUCT, HOLD):
         known = AgentRolloutStatus(stable_users=sky.users_before())
-        run = _product(cell, sky, rule, OnSums(policy=spec(hold=rule == HOLD), status=known))
+        run = _product(
+            cell, sky, rule, OnSums(policy=spec(hold=rule == HOLD, steps=cell.steps), status=known)
+        )
     else:
         run = _rival(cell, sky, next(made for made in (r() for r in RIVALS) if made.name == rule))
     return replace(run, cpu_seconds=time.process_time() - began)
@@ -140,7 +143,7 @@ def _in_blocks(cell: Cell, seed: int, name: str) -> Run:
 
     sky = BlockSky(cell.weather, seed)
     known = AgentRolloutStatus(stable_users=sky.users_before())
-    product = OnBlocks(policy=spec(hold=name == HOLD), status=known)
+    product = OnBlocks(policy=spec(hold=name == HOLD, steps=cell.steps), status=known)
     now, toll = 0.0, _Toll()
     while now < cell.longest_seconds and not product.verdict:
         block = sky.tasks(now, cell.look_seconds, product.percent, product.version)

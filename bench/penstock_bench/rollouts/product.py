@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -17,6 +17,7 @@ from penstock.analysis.scope import scope_of
 from penstock.api.analysis import Analysis
 from penstock.api.comparison import Comparison, OnNoEvidence
 from penstock.api.rollout import AgentRef, AgentRolloutSpec, AgentRolloutStatus
+from penstock.api.strategy import Step, Strategy
 from penstock.outcomes import Row, RowKind
 from penstock.rollout.comparing import comparing
 from penstock.rollout.engine import decide
@@ -34,11 +35,20 @@ START_MS = int(START.timestamp() * 1000)
 _COUNTING = {(True, False): Counting.ERROR, (False, True): Counting.ESCALATION}
 
 
-def spec(*, hold: bool = False) -> AgentRolloutSpec:
-    """An AgentRollout with its defaults, and the comparison with its own."""
+def spec(*, hold: bool = False, steps: Sequence[int] = ()) -> AgentRolloutSpec:
+    """An AgentRollout with its defaults, and the comparison with its own.
+
+    Args:
+        hold: nothing is raised without proof.
+        steps: percentages in place of the default ones, each held for five minutes.
+    """
     wanted = OnNoEvidence.HOLD if hold else OnNoEvidence.ADVANCE
     analysis = Analysis(comparison=Comparison(), on_no_evidence=wanted)
-    return AgentRolloutSpec(agent_ref=AgentRef(name="bench"), analysis=analysis)
+    made = AgentRolloutSpec(agent_ref=AgentRef(name="bench"), analysis=analysis)
+    if not steps:
+        return made
+    declared = tuple(Step(percent=percent, hold_seconds=300) for percent in steps)
+    return made.model_copy(update={"strategy": Strategy(steps=declared)})
 
 
 @dataclass
