@@ -71,7 +71,7 @@ def _changed(path: str) -> int:
 
 
 def _copy() -> int | None:
-    """The id of a copy whose parent is gone already; None in the copy itself."""
+    """The id of a copy; None in the copy itself, once its parent is gone."""
     told, tell = os.pipe()
     between = os.fork()
     if between:
@@ -79,12 +79,15 @@ def _copy() -> int | None:
         os.waitpid(between, 0)
         with os.fdopen(told, "rb") as answer:
             return int(answer.read())
+    parent = os.getpid()
     pid = os.fork()
     if pid:
         os.write(tell, str(pid).encode())
         os._exit(0)
     os.close(told)
     os.close(tell)
+    while os.getppid() == parent:
+        time.sleep(0.001)
     return None
 
 
@@ -92,11 +95,9 @@ def _become(wanted: dict[str, Any], log: int, asker: int) -> None:
     """Take over what a program is started with; end where whoever asked is gone."""
     os.setsid()
     signals.to_defaults()
-    while os.getppid() != asker:  # its parent is about to end
-        if os.getppid() == 1:
-            os._exit(1)
-        time.sleep(0.001)
     processes.die_with_parent(signal.SIGKILL)
+    if os.getppid() != asker:  # it died before the request was made
+        os._exit(1)
     with Path(os.devnull).open("rb") as nothing:
         os.dup2(nothing.fileno(), 0)
     os.dup2(log, 1)
