@@ -71,7 +71,7 @@ def _copies(seen: Seen) -> tuple[Command, ...]:
 
 
 def _comes_back(seen: Seen) -> tuple[Command, ...]:
-    """What is taken off for a while: less than everybody would wait until it is back."""
+    """While the canary is off for a while, or held for what stable does too: less than everybody would wait for that to end."""
     everybody = Command(
         _penstock(seen, "promote", "--full"), "serves everybody at once, unmeasured"
     )

@@ -142,8 +142,9 @@ async def _patched(
 
     told = await _until(looks, changed, answering.seconds, answer)
     if told is None and "seen" in last:
-        sentence = f"it is declared, and waits: {last['seen']['message']} {changed.look}"
-        raise Stopped(Exit.UNFINISHED, sentence)
+        if answering.output != "text":
+            print(documents.printed(last["seen"], answering.output))
+        raise Stopped(Exit.UNFINISHED, f"{last['seen']['message']} {changed.look}")
     if told is None:
         raise _unanswered(changed, answering.seconds)
     _print(told, answering, told["message"] or told["reason"])

@@ -28,6 +28,7 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _awaited: set[int] = set()  # children whose end somebody waits for
+_unclaimed: set[int] = set()  # dead ones for whom nobody has asked yet
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,10 @@ class Child:
             _awaited.discard(self.pid)
         return self.process.wait()
 
+    def end(self) -> None:
+        """SIGKILL for its group, and collect it; returns when it is dead."""
+        self._reap()
+
     async def stop(self, grace_seconds: float) -> int:
         """SIGTERM, up to `grace_seconds` of patience, then SIGKILL for the whole group."""
         if self.process.returncode is not None:
@@ -154,16 +159,24 @@ def collects_orphans() -> None:
 
 
 def bury_orphans() -> None:
-    """Collect the dead that nobody waits for: what programs have started, and left behind."""
-    for pid in _children():
-        if pid not in _awaited and identify(pid) is None:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)
+    """Collect the dead that nobody waits for: what programs have started, and left behind.
+
+    Those of which that was so the last time, too: of one that has just been handed over its holder may not have heard.
+    """
+    dead = {pid for pid in _children() if pid not in _awaited and identify(pid) is None}
+    for pid in dead & _unclaimed:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
+    _unclaimed.clear()
+    _unclaimed.update(dead)
 
 
 def _children() -> list[int]:
-    found = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
-    return [int(pid) for pid in found.split()]
+    """None where the kernel was built without that list."""
+    with contextlib.suppress(FileNotFoundError):
+        found = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+        return [int(pid) for pid in found.split()]
+    return []
 
 
 def die_with_parent(number: signal.Signals) -> None:

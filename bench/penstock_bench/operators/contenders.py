@@ -240,6 +240,11 @@ def share_of(seen: Document) -> int:
     return int((seen.get("status", {}).get("share") or {}).get("percent") or 0)
 
 
+def is_set(seen: Document) -> bool:
+    """Whether that is what a person has said, and not a step."""
+    return (seen.get("status", {}).get("share") or {}).get("source") == "Setpoint"
+
+
 def _named(version: str, kind: str, name: str, spec: Document) -> Document:
     return {"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec}
 

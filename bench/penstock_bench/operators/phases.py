@@ -11,7 +11,7 @@ from typing import Final
 
 from penstock_bench.crew import BenchFailed, used
 from penstock_bench.operators.audit import Writes
-from penstock_bench.operators.contenders import Contender, Document, share_of
+from penstock_bench.operators.contenders import Contender, Document, is_set, share_of
 from penstock_dev import kube
 
 _AT_ONCE: Final = 16
@@ -99,7 +99,9 @@ async def set_share(who: Contender, number: int, percent: int) -> None:
     for name in _names(number):
         path = f"{who.collections[-1]}/{name}"
         await who.plane.client.merge(path, {"spec": {"traffic": {"canaryPercent": percent}}})
-    await until(who, who.collections[-1], number, lambda seen: share_of(seen) == percent)
+    await until(
+        who, who.collections[-1], number, lambda seen: share_of(seen) == percent and is_set(seen)
+    )
     await asyncio.sleep(_DRAIN_SECONDS)
 
 

@@ -140,10 +140,10 @@ def _limits() -> list[Played]:
 
 def _other_steps() -> list[Played]:
     """Any list of steps: one alone, many small ones, most of the users at once."""
-    every = ((50,), (1, 2, 3, 5, 10, 25, 50, 75, 90), (60, 80))
+    lists = ((50,), (1, 2, 3, 5, 10, 25, 50, 75, 90), (60, 80))
     return [
         Played(_with_steps(name, steps, weather, goal), 1, 300)
-        for steps in every
+        for steps in lists
         for name, weather, goal in (
             ("as good", Weather(1.0), "G1"),
             ("limits: errors 2.0% -> 8%", Weather(1.0, canary_errors=0.08), "rules"),

@@ -32,6 +32,7 @@ OPEN: frozenset[tuple[str, str]] = frozenset(
         ("G4", "errors 2.0% -> 8%, 10/s"),
         ("G4", "errors 2.0% -> 8%, 1/s"),
         ("G7", "escalations 8 -> 25 %, 5 min late, 10/s"),
+        ("G7", "cost x 2.5, 100/s"),
     }
 )
 
@@ -140,6 +141,7 @@ def bounds(cell: Cell) -> list[Bound]:
     """What is asked of the product in a cell."""
     rate = cell.weather.tasks_per_second
     fast = 16.0 if rate >= 10 else 50.0 if rate >= 1 else 162.0
+    tick = 0.05 * rate if rate > 10 else 0.0  # what the first step gets between two looks
     every = {
         "G1": [_rarely("G1", "rolled back though good", 0.01, condemned)],
         "G2": [_rarely("G2", "rolled back though good", 0.02, condemned)],
@@ -156,7 +158,7 @@ def bounds(cell: Cell) -> list[Bound]:
             ),
         ],
         "G4": [_caught("G4"), *_delay("G4", 175, 375)],
-        "G5": [_caught("G5"), *_delay("G5", 15, 25)],
+        "G5": [_caught("G5"), *_delay("G5", 15 + tick, 25 + tick)],
         "G6": [_caught("G6"), *_delay("G6", 250)],
         "G7cost": [_caught("G7"), *_delay("G7", 40)],
         "G7": [_caught("G7"), *_delay("G7", 175)],

@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,8 +87,9 @@ def build(report: commands.Report) -> Images:
     for _ in range(_BUILD_ATTEMPTS):
         tag = _tag_of_sources(python)
         lacking = [target for target in TARGETS if not bases.exists(reference(target, tag))]
+        told = _build_arguments(python) if lacking else []
         for target in lacking:
-            _build_target(target, tag, python, report)
+            _build_target(target, tag, told, report)
         if tag == _tag_of_sources(python):
             for target in lacking:
                 commands.run(["docker", "tag", _unfinished(target), reference(target, tag)])
@@ -106,12 +107,12 @@ def _unfinished(target: str) -> str:
     return reference(target, "unfinished")
 
 
-def _build_target(target: str, tag: str, python: bases.PythonBase, report: commands.Report) -> None:
+def _build_target(target: str, tag: str, told: Sequence[str], report: commands.Report) -> None:
     report(f"building {reference(target, tag)}")
     commands.run(
         [
             *("docker", "build", "--quiet", "--target", target, "--tag", _unfinished(target)),
-            *(word for argument in _build_arguments(python) for word in ("--build-arg", argument)),
+            *(word for argument in told for word in ("--build-arg", argument)),
             paths.REPOSITORY,
         ],
         timeout_seconds=_BUILD_SECONDS,
@@ -170,10 +171,9 @@ def package_access(variables: Mapping[str, str], trusted: Callable[[], str]) -> 
 
 def _trusted_by(build_image: str) -> str:
     # Asked of the image itself: the packages of this machine may have been given its own authority.
-    said = "import pip._vendor.certifi as certificates; print(certificates.contents())"
-    return commands.run(
-        ["docker", "run", "--rm", "--network", "none", build_image, "python3", "-c", said]
-    )
+    said = "import pip._vendor.certifi as certificates; print(open(certificates.where()).read())"
+    run = ["docker", "run", "--rm", "--network", "none", "--entrypoint", "python3", build_image]
+    return commands.run([*run, "-c", said])
 
 
 def lacking_certificates(bundle: str, trusted: str) -> str:

@@ -12,14 +12,15 @@ from pathlib import Path
 import httpx
 
 from penstock_dev import kube, processes, signals
-from penstock_dev.node import kubelet
-from penstock_dev.node.copies import Copies
+from penstock_dev.node import kubelet, launch
+from penstock_dev.node.forks import Forks
 from penstock_dev.node.pod import Host
 
 
 async def _run(arguments: argparse.Namespace) -> None:
     """The node until SIGTERM or SIGINT; its pods' processes end with it."""
     state_dir, log_dir = arguments.state_dir.resolve(), arguments.log_dir.resolve()
+    owner = os.environ.get(processes.OWNER_VARIABLE, str(state_dir))
     processes.collects_orphans()
     # One context without certificates, for probes check none.
     http = httpx.AsyncClient(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), trust_env=False)
@@ -32,8 +33,8 @@ async def _run(arguments: argparse.Namespace) -> None:
             log_directory=log_dir,
             runtime_image=arguments.image,
             client_ca=arguments.client_ca.resolve(),
-            owner=os.environ.get(processes.OWNER_VARIABLE, str(state_dir)),
-            copies=Copies(dict(os.environ), log_dir),
+            owner=owner,
+            forks=Forks(launch.base_environment(owner), log_dir),
         )
         node = asyncio.create_task(kubelet.run(host))
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -85,9 +85,12 @@ class Container:
     async def _spawn(self, found: launch.Launch, directory: Path) -> processes.Child:
         self.log.begin()
         try:
-            child = await self._around.copies.spawn(
+            child = await self._around.forks.spawn(
                 self.record.name, found.command, found.environment, self.log.path, directory
             )
+        except asyncio.CancelledError:
+            self.log.ended = True
+            raise
         except OSError as error:
             self.log.ended = True
             why = f"{found.command[0]}: {error.strerror}"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from penstock_dev import kube, processes
 from penstock_dev.node import fields, probes, substitution, tree
-from penstock_dev.node.copies import Copies
+from penstock_dev.node.forks import Forks
 from penstock_dev.node.references import NotFound, References
 
 _KEPT_FROM_THE_HOST = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "HTTP_PROXY", "HTTPS_PROXY")
@@ -43,7 +43,7 @@ class Surroundings:
     runtime_image: str
     owner: str
     directory: Path
-    copies: Copies
+    forks: Forks
 
 
 async def gather(spec: kube.Document, pod: kube.Document, around: Surroundings) -> Launch:
@@ -63,7 +63,7 @@ async def gather(spec: kube.Document, pod: kube.Document, around: Surroundings) 
         }
     except (NotFound, fields.UnknownField, probes.Unsupported, kube.ApiError) as error:
         raise NotStartable("CreateContainerConfigError", str(error)) from error
-    base = _base_environment(pod["metadata"]["name"], around.owner)
+    base = {**base_environment(around.owner), "HOSTNAME": pod["metadata"]["name"]}
     above = tree.build(around.directory / f"{spec['name']}.above", mounts)
     environment = substitution.environment(base, declared, mounts, above)
     words = _words(spec, around.runtime_image)
@@ -83,11 +83,11 @@ def _words(spec: kube.Document, runtime_image: str) -> list[str]:
     return [*words, *spec.get("args", [])]
 
 
-def _base_environment(pod_name: str, owner: str) -> dict[str, str]:
+def base_environment(owner: str) -> dict[str, str]:
+    """What every container's environment begins with."""
     host = {name: os.environ[name] for name in _KEPT_FROM_THE_HOST if name in os.environ}
     return {
         **host,
-        "HOSTNAME": pod_name,
         "NO_PROXY": "127.0.0.0/8,127.0.0.1,localhost",
         "PYTHONUNBUFFERED": "1",
         processes.OWNER_VARIABLE: owner,

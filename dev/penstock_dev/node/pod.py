@@ -14,7 +14,7 @@ import httpx
 from penstock_dev import kube, processes
 from penstock_dev.node import fields, launch, logs, status, volumes
 from penstock_dev.node.container import Container
-from penstock_dev.node.copies import Copies
+from penstock_dev.node.forks import Forks
 from penstock_dev.node.references import NotFound, References
 from penstock_dev.state import read_json
 
@@ -36,7 +36,7 @@ class Host:
     runtime_image: str
     owner: str
     client_ca: Path
-    copies: Copies
+    forks: Forks
 
 
 class Pod:
@@ -71,7 +71,7 @@ class Pod:
                 host.runtime_image,
                 host.owner,
                 self._directory,
-                host.copies,
+                host.forks,
             ),
             host.log_directory / f"{metadata['namespace']}_{metadata['name']}_{spec['name']}.log",
             self._dirty.set,

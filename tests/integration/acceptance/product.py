@@ -145,7 +145,7 @@ class Product(Rollouts):
     # -- processes -----------------------------------------------------------------------------
 
     def worker_pids(self, revision: str) -> list[int]:
-        """The processes that work for a revision."""
+        """The workers of a revision; what these have started ends with them."""
         found = []
         for noted in Path(self.environment.state_dir).glob("node/pods/*/*.process.json"):
             record = read_json(noted) or {}
@@ -156,7 +156,7 @@ class Product(Rollouts):
         return sorted(found)
 
     def kill_workers(self, revision: str) -> int:
-        """SIGKILL for every process that works for a revision; how many there were."""
+        """SIGKILL for every worker of a revision; how many there were."""
         pids = self.worker_pids(revision)
         for pid in pids:
             components.send(pid, signal.SIGKILL)

@@ -77,6 +77,12 @@ def test_the_page_has_the_value(page, row):
     assert row in (DOCS / page).read_text(encoding="utf-8")
 
 
+def test_no_crossover_is_evidence_above_the_rate_of_the_page():
+    row = f"where they fail on stable in | more than {few(crossing._LARGEST)} |"
+    assert row in (DOCS / COMPARISON).read_text(encoding="utf-8")
+    assert crossing._SMALLEST == 0.001
+
+
 def test_each_draw_is_asked_its_part_of_the_bound():
     """The page: alpha / 2 of errors, and a fifth of that of each of the three others."""
     assert judge.RATIO_DRAWS + judge.VALUE_DRAWS == (1.0, 0.2, 0.2, 0.2)

@@ -1,4 +1,4 @@
-"""Programs that are started as copies of a process that has loaded them: they are what they would be by themselves."""
+"""Programs that are started as forks of a process that has loaded them: they are what they would be by themselves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import time
 import pytest
 
 from penstock_dev import processes
-from penstock_dev.node import copies
+from penstock_dev.node import forks, launch
 from penstock_dev.state import write_json
 from tests import components
 
@@ -24,27 +24,43 @@ print(json.dumps({
     "arguments": sys.argv[1:], "environment": dict(os.environ), "directory": os.getcwd(),
     "leads": os.getsid(0) == os.getpid(), "parent": os.getppid(), "loaded": parts.loaded.BY,
     "input": sys.stdin.read(),
-}))
+}), flush=True)
 sys.exit(int(sys.argv[1])) if sys.argv[1] != "stay" else time.sleep(60)
 """
 LOADED = "import os\nBY = os.getpid()\n"
-#: Who asks: it starts one copy after another, and tells of each.
+#: Who asks: it starts one fork after another, and tells of each.
 ASKER = """
 import asyncio, json, os, sys
 from pathlib import Path
 from penstock_dev import processes
-from penstock_dev.node.copies import Copies
+from penstock_dev.node.forks import Forks
 
 async def main():
     processes.collects_orphans()
     told = json.loads(Path(sys.argv[1]).read_text())
     place = Path(told["directory"])
-    some = Copies(dict(os.environ), place, {"parts": told["loaded"]})
-    given = {"PATH": "", "GIVEN": "yes", **told["variables"]}
-    for number, arguments in enumerate(told["copies"]):
+    base = {name: os.environ[name] for name in ("PATH", "PYTHONPATH")}
+    some = Forks({**base, "OURS": "secret"}, place, {"parts": told["loaded"]})
+    given = {**base, "GIVEN": "yes", **told["variables"]}
+    if told["cancelled"]:
+        await some.spawn("fork", [sys.executable, "-m", "parts", "0"], given, place / "x.log", place)
+    for number, arguments in enumerate(told["forks"] if told["cancelled"] else ()):
+        command = [sys.executable, "-m", "parts", *arguments]
+        asked = asyncio.create_task(some.spawn("fork", command, given, place / "x.log", place))
+        await asyncio.sleep(number / 500)
+        asked.cancel()
+        await asyncio.wait([asked])
+        if not asked.cancelled():
+            asked.result().end()
+    if told["cancelled"]:
+        await asyncio.sleep(1)
+        left = [pid for pid in processes._children() if processes.identify(pid)]
+        print(json.dumps({"left": len(left)}), flush=True)
+        return
+    for number, arguments in enumerate(told["forks"]):
         command = [sys.executable, "-m", "parts", *arguments]
         log = place / f"{number}.log"
-        child = await some.spawn("copy", command, given, log, place)
+        child = await some.spawn("fork", command, given, log, place)
         print(json.dumps({"pid": child.pid, "me": os.getpid()}), flush=True)
         print(json.dumps({"code": await child.wait()}), flush=True)
 
@@ -54,7 +70,7 @@ asyncio.run(main())
 
 @pytest.fixture
 def asked(tmp_path):
-    """Starts who asks for such copies."""
+    """Starts who asks for such forks."""
     (tmp_path / "parts").mkdir()
     (tmp_path / "parts" / "__init__.py").write_text("")
     (tmp_path / "parts" / "__main__.py").write_text(PROGRAM)
@@ -63,13 +79,13 @@ def asked(tmp_path):
     paths = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     started = []
 
-    def ask(*arguments, loaded="parts.loaded", **variables):
-        told = {"directory": str(tmp_path), "loaded": loaded, "copies": arguments}
-        told["variables"] = variables
+    def ask(*arguments, loaded="parts.loaded", cancelled=False, **variables):
+        told = {"directory": str(tmp_path), "loaded": loaded, "forks": arguments}
+        told |= {"variables": variables, "cancelled": cancelled}
         write_json(tmp_path / "told.json", told)
         process = subprocess.Popen(
             [sys.executable, str(tmp_path / "asker.py"), str(tmp_path / "told.json")],
-            env={**os.environ, "PYTHONPATH": paths, "OURS": "secret"},
+            env={**os.environ, "PYTHONPATH": paths},
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -91,13 +107,14 @@ def said(tmp_path, number=0):
     return json.loads((tmp_path / f"{number}.log").read_text())
 
 
-def test_a_copy_has_what_it_was_given_and_nothing_of_its_template(asked, tmp_path):
+def test_a_fork_has_what_it_was_given_and_nothing_of_its_template(asked, tmp_path):
     process = asked(["3", "two words"])
     begun, ended = lines(process)
     assert ended == {"code": 3}
     found = said(tmp_path)
     assert found["arguments"] == ["3", "two words"]
-    assert found["environment"] == {"PATH": "", "GIVEN": "yes"}
+    assert set(found["environment"]) == {"PATH", "PYTHONPATH", "GIVEN"}
+    assert found["environment"]["GIVEN"] == "yes"
     assert found["directory"] == str(tmp_path)
     assert (found["leads"], found["parent"]) == (True, begun["me"])
     assert found["input"] == ""
@@ -129,14 +146,29 @@ def test_what_is_read_before_its_first_line_makes_it_start_by_itself(asked, tmp_
 
 def test_a_program_whose_sources_have_changed_is_loaded_anew(asked, tmp_path):
     source = tmp_path / "parts" / "loaded.py"
-    process = asked(["stay"], ["0"], ["0"])
+    process = asked(["stay"], ["0"], ["0"], ["0"])
     first = json.loads(process.stdout.readline())["pid"]
     until((tmp_path / "0.log").read_text)
-    source.write_text(LOADED.replace("os.getpid()", "-1"))
+    before = said(tmp_path)["loaded"]
     os.utime(source, ns=(0, 0))  # an edit and the import before it may share a tick
     components.send(first, signal.SIGTERM)
-    lines(process)
-    assert [said(tmp_path, number)["loaded"] for number in (1, 2)] == [-1, -1]
+    begun = [line["pid"] for line in lines(process) if "pid" in line]
+    alone, second, third = (said(tmp_path, number)["loaded"] for number in (1, 2, 3))
+    assert alone == begun[0]
+    assert second == third
+    assert second not in [before, *begun]
+
+
+def test_one_that_is_not_waited_for_any_more_is_ended(asked):
+    process = asked(*[["stay"]] * 12, cancelled=True)
+    assert lines(process) == [{"left": 1}], "the template alone"
+
+
+def test_what_every_container_has_is_no_reason_to_start_by_itself():
+    base = launch.base_environment("owner")
+    container = {**base, "HOSTNAME": "pod", "PENSTOCK_AGENT": "support"}
+    assert forks._read_at_start(container) == forks._read_at_start(base)
+    assert "PYTHONUNBUFFERED" in forks._read_at_start(base)
 
 
 def alive(pid):
@@ -170,11 +202,9 @@ def test_it_ends_with_who_asked_and_so_does_the_template(asked, tmp_path):
     until(lambda: not alive(pid) and not alive(template))
 
 
-def test_only_the_programs_that_are_worth_it_are_copied():
+def test_only_the_programs_that_are_worth_it_are_forked():
     python = sys.executable
-    assert (
-        copies.module_of([python, "-m", "penstock_runtime.worker", "--suspects"]) in copies.LOADED
-    )
-    assert copies.module_of([python, "-c", "pass"]) == ""
-    assert copies.module_of(["/bin/sh", "-m", "penstock_runtime.worker"]) == ""
-    assert copies.module_of([python]) == ""
+    assert forks.module_of([python, "-m", "penstock_runtime.worker", "--suspects"]) in forks.LOADED
+    assert forks.module_of([python, "-c", "pass"]) == ""
+    assert forks.module_of(["/bin/sh", "-m", "penstock_runtime.worker"]) == ""
+    assert forks.module_of([python]) == ""
