@@ -34,7 +34,7 @@ async def _run(arguments: argparse.Namespace) -> None:
             runtime_image=arguments.image,
             client_ca=arguments.client_ca.resolve(),
             owner=owner,
-            forks=Forks(launch.base_environment(owner), log_dir),
+            forks=Forks(launch.base_environment(owner), state_dir),
         )
         node = asyncio.create_task(kubelet.run(host))
         for number in (signal.SIGTERM, signal.SIGINT):
