@@ -53,7 +53,8 @@ async def main():
         if not asked.cancelled():
             asked.result().end()
     if told["cancelled"]:
-        await asyncio.sleep(1)
+        while len(asyncio.all_tasks()) > 1:  # what was cancelled is still made, and then ended
+            await asyncio.sleep(0.05)
         left = [pid for pid in processes._children() if processes.identify(pid)]
         print(json.dumps({"left": len(left)}), flush=True)
         return
