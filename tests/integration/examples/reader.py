@@ -52,15 +52,15 @@ class Reader:
         """The README."""
         return (self.folder / "README.md").read_text(encoding="utf-8")
 
-    def type(self, command: str, **given: str) -> str:
+    def type(self, command: str, exits: int = 0, **given: str) -> str:
         """Run a command of the README, exactly as it stands there, and return what it prints.
 
-        ``given``: what a reader puts in the place of words like ID.
+        ``exits``: the code it ends with; ``given``: what a reader puts in the place of words like ID.
         """
         self._note(command)
         words = (given.get(word, word) for word in command.split(" "))
         done = self._call(" ".join(words))
-        assert done.returncode == 0, f"{command}: {done.stderr}{done.stdout}"
+        assert done.returncode == exits, f"{command}: {done.stderr}{done.stdout}"
         return done.stdout
 
     def refused(self, command: str) -> str:
@@ -96,12 +96,11 @@ class Reader:
 
     @property
     def _variables(self) -> dict[str, str]:
-        """With the programs of `programs_in`, and where `penstock` finds the gateway."""
+        """With the programs of `programs_in`, and where `penstock` finds the environment."""
         return {
             **os.environ,
             "PATH": f"{self.path}:{os.environ['PATH']}",
-            "PENSTOCK_GATEWAY_URL": self.environment.gateway_url or "",
-            "PENSTOCK_TOKEN": self.environment.token,
+            "PENSTOCK_STATE_DIR": str(self.environment.state_dir),
         }
 
     @contextlib.contextmanager

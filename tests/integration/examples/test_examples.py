@@ -240,6 +240,36 @@ def test_what_a_rolled_back_revision_has_paid_is_told_listed_and_undone(read, en
     assert reader.typed_all_but("penstock dev up --detach", "penstock dev traffic refunds &")
 
 
+def test_a_change_within_every_limit_comes_back_for_what_stable_does_at_the_same_time(read) -> None:
+    reader: Reader = read("08-worse-within-limits")
+    reader.type(
+        "kubectl apply -f examples/08-worse-within-limits/agent-v1.yaml "
+        "-f examples/08-worse-within-limits/rollout.yaml"
+    )
+    reader.type("kubectl wait --for=condition=Ready agent/travel --timeout=60s")
+    change = "examples/08-worse-within-limits/agent-v2-worse.yaml"
+    with reader.traffic("travel"):
+        would = reader.type(f"penstock plan -f {change}", exits=1)
+        reader.type(f"kubectl apply -f {change}")
+        reader.type("kubectl wait --for=condition=RolledBack agentrollout/travel --timeout=300s")
+        why = reader.type(
+            "kubectl get agentrollout travel -o jsonpath='{.status.verdicts[-1:].message}'"
+        )
+        explained = reader.type("penstock explain travel")
+    planned = re.search(r"→ (travel-\w+) \(2.0\), new", would)
+    assert planned, would
+    assert re.search(r"error rate .* on stable since it began: \d+:1 worse than stable", why)
+    assert why.split(":")[0] in explained
+    assert planned[1] in reader.type("penstock history travel")
+    verified = reader.type("penstock verify travel").splitlines()[-1]
+    assert re.fullmatch(rf"{planned[1]}: (\d+) of \1 decisions are equal", verified)
+    assert reader.typed_all_but(
+        "penstock dev up --detach",
+        "penstock dev traffic travel &",
+        "penstock get travel --watch",
+    )
+
+
 def test_a_conversation_is_told_to_the_model_and_belongs_to_its_user(read) -> None:
     reader: Reader = read("05-sessions")
     reader.type("kubectl apply -f examples/05-sessions/agent.yaml")
