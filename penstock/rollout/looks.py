@@ -1,22 +1,43 @@
-"""How often a canary with users is looked at."""
+"""How often a canary with users is looked at.
+
+A look costs the same however few tasks are new. So there is one for some of the canary's tasks, and more as soon as anything
+speaks against it: what must be found fast is looked at often.
+"""
 
 from typing import Final
 
+from penstock.analysis.guardrails import CheckVerdict
+from penstock.rollout.comparing import comparing
 from penstock.rollout.facts import Facts
 from penstock.traffic import Arm
 
 AT_TRAFFIC_SECONDS: Final = 1.0
-_AT_FEW_TASKS_SECONDS: Final = 2.0
+#: At the longest: while something speaks against the canary, and while nothing does.
+_CLOSELY_SECONDS: Final = 2.0
+_QUIETLY_SECONDS: Final = 4.0
+#: While nothing speaks against it: one look for so many of its tasks, of which most are bad before it is known at all.
+_QUIET_TASKS: Final = 5
 _FIRST_SECONDS: Final = 10.0
+_NOTHING_SAID: Final = (CheckVerdict.PASSING, CheckVerdict.NO_DATA)
 
 
 def between_seconds(facts: Facts) -> float:
-    """As long as the canary takes for a task, within bounds: no look between two tells more of it.
+    """Until the next look: as long as the canary takes for a task, or for some while nothing speaks against it; within bounds.
 
     So long as nobody knows how many it gets, it is looked at often.
     """
     seconds, observed = facts.seconds_in_step(), facts.observation
     if observed is None or seconds < _FIRST_SECONDS:
         return AT_TRAFFIC_SECONDS
-    tasks = max(observed.routed_in_step(Arm.CANARY), 1)
-    return min(max(seconds / tasks, AT_TRAFFIC_SECONDS), _AT_FEW_TASKS_SECONDS)
+    task_seconds = seconds / max(observed.routed_in_step(Arm.CANARY), 1)
+    if _is_quiet(facts):
+        return min(max(_QUIET_TASKS * task_seconds, AT_TRAFFIC_SECONDS), _QUIETLY_SECONDS)
+    return min(max(task_seconds, AT_TRAFFIC_SECONDS), _CLOSELY_SECONDS)
+
+
+def _is_quiet(facts: Facts) -> bool:
+    """Whether neither a limit, on either side, nor the comparison says anything."""
+    if facts.on_trial or any(check.verdict not in _NOTHING_SAID for check in facts.heard):
+        return False
+    known = comparing(facts)
+    return facts.stable_over is None and not (known and known.strengths.suspicious)
