@@ -118,9 +118,9 @@ def _pods(seen: Seen) -> tuple[Command, ...]:
 
 def _braked(seen: Seen) -> tuple[Command, ...]:
     """Stable broke a limit, and admits nothing until a person lets it."""
-    brake, stable = seen.status.brake, seen.status.stable_revision or ""
-    if brake is None or brake.released_at is not None:
+    if not seen.status.braked:
         return ()
+    stable = seen.status.stable_revision or ""
     place = rollout_commands.place(seen.name, seen.namespace)
     retry = rollout_commands.annotate(f"agentrollout {place}", Verb.RETRY, stable)
     return (Command(retry, f"{stable} is admitted to again, though it broke a limit"),)

@@ -208,17 +208,12 @@ def _meant(seen: Seen, verb: Verb, *, ungoverned: bool) -> str:
         if not back:
             raise Stopped(Exit.REFUSED, f"{seen.name} has no revision to go back to")
         return back[0]
-    if verb is Verb.RETRY and not ungoverned and not seen.canary and _is_braked(seen):
+    if verb is Verb.RETRY and not ungoverned and not seen.canary and seen.status.braked:
         return seen.stable  # that lets it go on
     found = seen.canary or seen.agent.latest_revision or ""
     if not found or found == seen.stable:
         raise Stopped(Exit.REFUSED, f"{seen.name} has no canary: there is nothing to {verb}")
     return found
-
-
-def _is_braked(seen: Seen) -> bool:
-    """Whether nothing is admitted since stable broke a limit."""
-    return seen.status.brake is not None and seen.status.brake.released_at is None
 
 
 # --------------------------------------------------------------------------------------- both

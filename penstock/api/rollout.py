@@ -256,6 +256,11 @@ class AgentRolloutStatus(Block):
         return tuple(ring.members for ring in self.rings) if on else ()
 
     @property
+    def braked(self) -> bool:
+        """Whether nothing is admitted because stable broke a limit."""
+        return self.brake is not None and self.brake.released_at is None
+
+    @property
     def split(self) -> Split:
         """Who serves whom as decided here, revisions by name."""
         return Split(

@@ -190,15 +190,9 @@ class Facts:
         return self.status.suspension or Suspension()
 
     @property
-    def braked(self) -> bool:
-        """Whether nothing is admitted because stable broke a limit."""
-        brake = self.status.brake
-        return brake is not None and brake.released_at is None
-
-    @property
     def halted(self) -> bool:
         """Whether nothing is admitted: by the Agent's kill switch, or because stable broke a limit."""
-        return self.situation.agent_suspended or self.braked
+        return self.situation.agent_suspended or self.status.braked
 
     @property
     def blind(self) -> bool:

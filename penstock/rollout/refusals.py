@@ -18,7 +18,7 @@ def why_refused(facts: Facts) -> str:
     parsed = requests.parse(facts.open_request)
     if parsed is None:
         return answers.MALFORMED
-    if facts.braked and parsed.verb is Verb.RETRY and facts.is_meant(parsed, facts.stable):
+    if facts.status.braked and parsed.verb is Verb.RETRY and facts.is_meant(parsed, facts.stable):
         return ""
     if parsed.verb is Verb.UNDO:
         return former.why_not(facts, parsed)

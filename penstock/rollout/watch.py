@@ -19,7 +19,7 @@ from penstock.rollout.words import watching
 
 def brake_released(facts: Facts) -> Move | None:
     """What admits nothing since stable broke a limit admits again: by request, or by an edit."""
-    if not facts.braked:
+    if not facts.status.braked:
         return None
     if _follows(facts) is not OnStable.SUSPEND:
         return Release(watching.NOT_DECLARED)
