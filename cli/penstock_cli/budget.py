@@ -29,12 +29,11 @@ def show(
     output: options.Output = "text",
 ) -> None:
     """Show each window of an agent's budget, its lifts, and the cost of today by revision."""
-    options.check_output(output)
     for what, given in (("AGENT", agent), ("--user", user or "")):
         options.check_text(what, given)
     from penstock_cli import money
 
-    commands.carry_out(lambda: money.show(place, agent, user, as_json=output == "json"))
+    commands.carry_out(lambda: money.show(place, agent, user, output))
 
 
 @app.command(epilog=exits.MEANING)
@@ -47,10 +46,9 @@ def top(
     output: options.Output = "text",
 ) -> None:
     """List the agents that have cost most today, as their status says."""
-    options.check_output(output)
     from penstock_cli import money
 
-    shown = money.Top(everywhere, limit, output == "json")
+    shown = money.Top(everywhere, limit, output)
     commands.carry_out(lambda: money.top(place, shown))
 
 
@@ -75,8 +73,7 @@ def lift(
     output: options.Output = "text",
 ) -> None:
     """Add to a limit of an agent's budget until its window ends; takes the verb budget on agents."""
-    options.check_output(output)
     from penstock_cli import money
 
     wanted = money.Wanted(agent, of, amount, wait)
-    commands.carry_out(lambda: money.lift(place, wanted, as_json=output == "json"))
+    commands.carry_out(lambda: money.lift(place, wanted, output))

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import httpx
 
 from penstock import naming
-from penstock_cli import gateway, listing, options, tables
+from penstock_cli import documents, gateway, listing, options, tables
 from penstock_cli.exits import Exit, Stopped
 
 Document = dict[str, Any]
@@ -34,15 +34,15 @@ class Wanted:
         return {name: value for name, value in (given | flags).items() if value}
 
 
-def compensate(place: options.Place, wanted: Wanted, *, as_json: bool) -> None:
+def compensate(place: options.Place, wanted: Wanted, output: str) -> None:
     """Ask for the compensations, and print how far each is.
 
     Raises:
         Stopped: they could not be asked for.
     """
     revision, items = listing.run_at(place, lambda http, namespace: _all(http, namespace, wanted))
-    if as_json:
-        print(json.dumps({"revision": revision, "items": items}, indent=2, ensure_ascii=False))
+    if output != "text":
+        print(documents.printed({"revision": revision, "items": items}, output))
         return
     if revision != wanted.revision:
         print(f"penstock: {wanted.revision} is {revision}", file=sys.stderr)

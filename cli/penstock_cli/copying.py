@@ -1,14 +1,13 @@
 """``penstock copies``: on which calls copies went another way than stable's task, as the terminal shows it."""
 
 import asyncio
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
-from penstock_cli import gateway, listing, looking, options, places, tables
+from penstock_cli import documents, gateway, listing, looking, options, places, tables
 from penstock_cli.exits import Exit, Stopped
 
 Document = dict[str, Any]
@@ -22,7 +21,7 @@ _WORDS: Final = {
 }
 
 
-def show(place: options.Place, agent: str, revision: str, *, as_json: bool) -> None:
+def show(place: options.Place, agent: str, revision: str, output: str) -> None:
     """Print the copies of a revision that went another way, the newest first, call by call.
 
     Args:
@@ -40,8 +39,8 @@ def show(place: options.Place, agent: str, revision: str, *, as_json: bool) -> N
         return items
 
     items = listing.run_at(place, fetch, sees_all=True)
-    if as_json:
-        print(json.dumps({"items": items}, indent=2, ensure_ascii=False))
+    if output != "text":
+        print(documents.printed({"items": items}, output))
         return
     print(tables.table([*_rows(items)]))
     print("\n".join(_summed(items)))

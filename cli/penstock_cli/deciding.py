@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import httpx
 
-from penstock_cli import gateway, listing, options, prompting, tables
+from penstock_cli import documents, gateway, listing, options, prompting, tables
 from penstock_cli.exits import Exit, Stopped
 
 _PAGE: Final = 200
@@ -65,15 +65,15 @@ class Word:
         return said | {"arguments": arguments}
 
 
-def show_list(place: options.Place, wanted: Wanted, *, as_json: bool) -> None:
+def show_list(place: options.Place, wanted: Wanted, output: str) -> None:
     """Print what waits, the first to lapse first.
 
     Raises:
         Stopped: it could not be read.
     """
     page = listing.run_at(place, lambda http, namespace: _listed(http, namespace, wanted))
-    if as_json:
-        print(json.dumps(page, indent=2, ensure_ascii=False))
+    if output != "text":
+        print(documents.printed(page, output))
     else:
         print(tables.table([*_rows(page["items"])]))
     if not page["items"]:
@@ -85,7 +85,7 @@ def show_list(place: options.Place, wanted: Wanted, *, as_json: bool) -> None:
         )
 
 
-def show(place: options.Place, identifier: str, *, as_json: bool) -> None:
+def show(place: options.Place, identifier: str, output: str) -> None:
     """Print one, with the conversation before it.
 
     Raises:
@@ -95,8 +95,8 @@ def show(place: options.Place, identifier: str, *, as_json: bool) -> None:
         listing.of_its_agent(place, identifier, of_what="escalation"),
         lambda http, _: gateway.fetch(http, "GET", _path(identifier)),
     )
-    if as_json:
-        print(json.dumps(found, indent=2, ensure_ascii=False))
+    if output != "text":
+        print(documents.printed(found, output))
         return
     print("\n".join(_described(found)))
     print("conversation:")
@@ -107,7 +107,7 @@ def show(place: options.Place, identifier: str, *, as_json: bool) -> None:
             print(f"      {tables.one_line(line)}")
 
 
-def decide(place: options.Place, identifier: str, word: Word, *, as_json: bool) -> None:
+def decide(place: options.Place, identifier: str, word: Word, output: str) -> None:
     """Say a person's word, and print what became of it.
 
     Raises:
@@ -118,8 +118,8 @@ def decide(place: options.Place, identifier: str, word: Word, *, as_json: bool) 
         listing.of_its_agent(place, identifier, of_what="escalation"),
         lambda http, _: _decided_by(http, identifier, word),
     )
-    if as_json:
-        print(json.dumps(found, indent=2, ensure_ascii=False))
+    if output != "text":
+        print(documents.printed(found, output))
     elif found["status"] == "Open":
         still = found["minApprovals"] - len(found["approvedBy"])
         print(f"{found['id']} is approved by {', '.join(found['approvedBy'])}; {still} more must")

@@ -1,6 +1,5 @@
 """``penstock effects``: what an agent's calls have done to the world, as the terminal shows it."""
 
-import json
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -11,7 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
-from penstock_cli import gateway, listing, options, tables
+from penstock_cli import documents, gateway, listing, options, tables
 
 _PAGE: Final = 200
 #: How far compensations are, in words.
@@ -38,15 +37,15 @@ class Wanted:
     user: str = ""
 
 
-def show(place: options.Place, wanted: Wanted, *, as_json: bool) -> None:
+def show(place: options.Place, wanted: Wanted, output: str) -> None:
     """Print them: those of which nobody knows whether they were made first, and what they sum up to.
 
     Raises:
         Stopped: they could not be read.
     """
     found = listing.run_at(place, lambda http, namespace: _all(http, namespace, wanted))
-    if as_json:
-        print(json.dumps(found, indent=2, ensure_ascii=False))
+    if output != "text":
+        print(documents.printed(found, output))
         return
     print(tables.table([*_rows([*found["unknown"], *found["items"]])]))
     print("\n".join(_summed(found)))

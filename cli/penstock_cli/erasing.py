@@ -1,12 +1,11 @@
 """``penstock erase``: a user is erased from what an agent keeps, on a person's word."""
 
-import json
 from typing import Any, Final
 from urllib.parse import quote
 
 import httpx
 
-from penstock_cli import gateway, listing, options, prompting
+from penstock_cli import documents, gateway, listing, options, prompting
 from penstock_cli.exits import Exit, Stopped
 
 Document = dict[str, Any]
@@ -19,7 +18,7 @@ _KINDS: Final = (
 )
 
 
-def erase(place: options.Place, agent: str, user: str, *, is_sure: bool, as_json: bool) -> None:
+def erase(place: options.Place, agent: str, user: str, output: str, *, is_sure: bool) -> None:
     """Erase a user, and print how much that was.
 
     Args:
@@ -35,12 +34,12 @@ def erase(place: options.Place, agent: str, user: str, *, is_sure: bool, as_json
             unasked="nothing was erased: nobody is at this terminal to ask; say --yes",
         )
     erased = listing.run_at(place, lambda http, namespace: _erased(http, namespace, agent, user))
-    if as_json:
-        print(json.dumps(erased, indent=2))
+    if output != "text":
+        print(documents.printed(erased, output))
     if not any(erased[kind] for kind in (*dict(_KINDS), "goingOn")):
         sentence = f"nothing of a user {user} was found in {agent}; check the spelling"
         raise Stopped(Exit.REFUSED, sentence)
-    if not as_json:
+    if output == "text":
         print(_said(erased, agent, user))
     if going_on := erased["goingOn"]:
         tasks = "1 task goes on and is" if going_on == 1 else f"{going_on} tasks go on and are"

@@ -37,13 +37,12 @@ def list_escalations(
     output: options.Output = "text",
 ) -> None:
     """List what waits, agent by agent, the first to lapse first."""
-    options.check_output(output)
     from penstock_cli import deciding
 
     for what, given in (("AGENT", agent), ("--tool", tool), ("--user", user)):
         options.check_text(what, given)
     wanted = deciding.Wanted(agent, tool, user, limit)
-    commands.carry_out(lambda: deciding.show_list(place, wanted, as_json=output == "json"))
+    commands.carry_out(lambda: deciding.show_list(place, wanted, output))
 
 
 @app.command(epilog=exits.MEANING)
@@ -54,11 +53,10 @@ def show(
     output: options.Output = "text",
 ) -> None:
     """Show what was wanted, why a person is asked, and the conversation before it."""
-    options.check_output(output)
     options.check_text("ID", identifier)
     from penstock_cli import deciding
 
-    commands.carry_out(lambda: deciding.show(place, identifier, as_json=output == "json"))
+    commands.carry_out(lambda: deciding.show(place, identifier, output))
 
 
 @app.command(epilog=exits.MEANING)
@@ -82,7 +80,6 @@ def approve(
     output: options.Output = "text",
 ) -> None:
     """Have the call made."""
-    options.check_output(output)
     options.check_text("ID", identifier)
     if remember not in ("", "session"):
         raise typer.BadParameter(f"{remember!r} is not session", param_hint="--remember")
@@ -91,7 +88,7 @@ def approve(
     said = deciding.Word(
         "Approve", note=note, arguments=arguments, digest=digest, remember=remember.capitalize()
     )
-    commands.carry_out(lambda: deciding.decide(place, identifier, said, as_json=output == "json"))
+    commands.carry_out(lambda: deciding.decide(place, identifier, said, output))
 
 
 @app.command(epilog=exits.MEANING)
@@ -104,12 +101,11 @@ def deny(
     output: options.Output = "text",
 ) -> None:
     """Have the call not made; the model reads that a person denied it, and the note."""
-    options.check_output(output)
     options.check_text("ID", identifier)
     from penstock_cli import deciding
 
     said = deciding.Word("Deny", note=note, digest=digest)
-    commands.carry_out(lambda: deciding.decide(place, identifier, said, as_json=output == "json"))
+    commands.carry_out(lambda: deciding.decide(place, identifier, said, output))
 
 
 @app.command(epilog=exits.MEANING)
@@ -123,10 +119,9 @@ def answer(
     output: options.Output = "text",
 ) -> None:
     """Have the call not made; the model reads TEXT as its result."""
-    options.check_output(output)
     for what, given in (("ID", identifier), ("TEXT", text)):
         options.check_text(what, given)
     from penstock_cli import deciding
 
     said = deciding.Word("Answer", note=note, answer=text, digest=digest)
-    commands.carry_out(lambda: deciding.decide(place, identifier, said, as_json=output == "json"))
+    commands.carry_out(lambda: deciding.decide(place, identifier, said, output))

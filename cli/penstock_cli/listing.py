@@ -1,7 +1,6 @@
 """Tasks as the terminal shows them: found, read with their events, cancelled."""
 
 import asyncio
-import json
 import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -13,7 +12,7 @@ from urllib.parse import quote
 import httpx
 
 from penstock.task import TaskStatus, agent_of
-from penstock_cli import asking, gateway, options, places, tables
+from penstock_cli import asking, documents, gateway, options, places, tables
 from penstock_cli.exits import Exit, Stopped
 
 _SECONDS: Final = 60.0  # how long a token is needed
@@ -61,11 +60,11 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Shown:
-    """How tasks are shown: counted by a field, with their messages, as JSON."""
+    """How tasks are shown: counted by a field, with their messages, and in which form."""
 
     by: str = ""
     wide: bool = False
-    as_json: bool = False
+    output: str = "text"
 
 
 def show_list(place: options.Place, wanted: Wanted, shown: Shown, now: datetime) -> None:
@@ -81,8 +80,8 @@ def show_list(place: options.Place, wanted: Wanted, shown: Shown, now: datetime)
         raise Stopped(Exit.USAGE, f"--by takes one of {', '.join(tables.FIELDS)}")
     most = wanted.limit if wanted.limit is not None else 0 if shown.by else _SHOWN
     page = run_at(place, lambda http, namespace: _listed(http, namespace, wanted, most))
-    if shown.as_json:
-        print(json.dumps(page, indent=2, ensure_ascii=False))
+    if shown.output != "text":
+        print(documents.printed(page, shown.output))
     else:
         items = page["items"]
         rows = (
@@ -95,15 +94,15 @@ def show_list(place: options.Place, wanted: Wanted, shown: Shown, now: datetime)
         print(f"penstock: {remark}", file=sys.stderr)
 
 
-def show(place: options.Place, identifier: str, *, as_json: bool) -> None:
+def show(place: options.Place, identifier: str, output: str) -> None:
     """Print a task and its events.
 
     Raises:
         Stopped: there is no such task, or it could not be read.
     """
     task, events = run_at(of_its_agent(place, identifier), lambda http, _: _task(http, identifier))
-    if as_json:
-        print(json.dumps({"task": task, "events": events}, indent=2, ensure_ascii=False))
+    if output != "text":
+        print(documents.printed({"task": task, "events": events}, output))
         return
     print("\n".join(tables.described(task)))
     print("events:")
@@ -113,7 +112,7 @@ def show(place: options.Place, identifier: str, *, as_json: bool) -> None:
         print(f"output:\n{task['output']}")
 
 
-def cancel(place: options.Place, identifier: str, *, as_json: bool) -> None:
+def cancel(place: options.Place, identifier: str, output: str) -> None:
     """Cancel a task, and print how it is afterwards.
 
     Raises:
@@ -123,14 +122,14 @@ def cancel(place: options.Place, identifier: str, *, as_json: bool) -> None:
     task = run_at(
         of_its_agent(place, identifier), lambda http, _: gateway.fetch(http, "DELETE", path)
     )
-    if as_json:
-        print(json.dumps(task, indent=2, ensure_ascii=False))
+    if output != "text":
+        print(documents.printed(task, output))
         return
     later = " and ends at its next step" if task["status"] in ("Running", "Halted") else ""
     print(f"{task['id']} is {task['status']}{later}")
 
 
-def retry(place: options.Place, identifier: str, *, even_if_acted: bool, as_json: bool) -> None:
+def retry(place: options.Place, identifier: str, output: str, *, even_if_acted: bool) -> None:
     """Try an ended task again, and print which task that is; said again, it is the same one.
 
     Raises:
@@ -142,8 +141,8 @@ def retry(place: options.Place, identifier: str, *, even_if_acted: bool, as_json
         of_its_agent(place, identifier),
         lambda http, _: gateway.fetch(http, "POST", path, body=body),
     )
-    if as_json:
-        print(json.dumps(task, indent=2, ensure_ascii=False))
+    if output != "text":
+        print(documents.printed(task, output))
         return
     chosen = f", a preview on {task['revision']}" if tables.is_preview(task) else ""
     print(f"{task['id']} is {task['status']}, in place of {identifier}{chosen}")

@@ -47,11 +47,10 @@ def run(  # noqa: PLR0913 - a command's options are its arguments
     ] = 300,
     output: Annotated[
         str,
-        typer.Option("-o", "--output", metavar="text|json|yaml", help="The answer, or the task."),
+        options.printed_as("text", "json", "yaml", help="The answer, or the task."),
     ] = "text",
 ) -> None:
     """Ask an agent, tell what happens on standard error, and print its answer."""
-    options.check_output(output)
     from penstock_cli import asking
 
     said = _read_input() if text == "-" else text
@@ -78,14 +77,13 @@ def show_effects(
     output: options.Output = "text",
 ) -> None:
     """Show what an agent's calls of tools have done, the unknown ones first."""
-    options.check_output(output)
     from penstock_cli import effects
 
     given = {"AGENT": agent, "--revision": revision, "--task": task, "--user": user}
     for what, text in given.items():
         options.check_text(what, text)
     wanted = effects.Wanted(agent, revision, task, user)
-    commands.carry_out(lambda: effects.show(place, wanted, as_json=output == "json"))
+    commands.carry_out(lambda: effects.show(place, wanted, output))
 
 
 @app.command(epilog=exits.MEANING)
@@ -101,10 +99,9 @@ def verify(
             help=f"{options.A_REVISION}; else the canary, else the last of which something was decided."
         ),
     ] = "",
-    output: options.AnyOutput = "text",
+    output: options.Output = "text",
 ) -> None:
     """Make each recorded decision on a revision again from the outcome rows, and say where it differs."""
-    options.check_output(output, *options.FORMS)
     options.check_text("ROLLOUT", rollout)
     options.check_text("--revision", revision)
     from penstock_cli import verifying
@@ -132,10 +129,9 @@ def plan(
     server_side: Annotated[
         bool, typer.Option("--server-side", help="As kubectl apply --server-side would.")
     ] = False,
-    output: options.AnyOutput = "text",
+    output: options.Output = "text",
 ) -> None:
     """Say what an apply would do, and do nothing: changes, revisions, rollouts, refusals, costs."""
-    options.check_output(output, *options.FORMS)
     from penstock_cli.plan import command
 
     wanted = command.Wanted(tuple(source), output, offline=offline, server_side=server_side)
@@ -151,10 +147,9 @@ def show_models(
     ] = "",
     *,
     everywhere: options.AllNamespaces = False,
-    output: options.AnyOutput = "text",
+    output: options.Output = "text",
 ) -> None:
     """Show the models that Agents ask: who is away, what may be asked, what it costs and has cost."""
-    options.check_output(output, *options.FORMS)
     options.check_text("AGENT", agent)
     if agent and everywhere:
         raise typer.BadParameter("give AGENT or --all-namespaces, and not both")
@@ -192,7 +187,6 @@ def compensate(
     output: options.Output = "text",
 ) -> None:
     """Undo what calls have done, each once, by the tool that `compensate` names, on the stable revision."""
-    options.check_output(output)
     if bool(revision) == bool(effect):
         raise typer.BadParameter("give --revision or --effect, and not both")
     if was_made and not effect:
@@ -202,7 +196,7 @@ def compensate(
     for what, text in {"AGENT": agent, "--revision": revision, "--effect": effect}.items():
         options.check_text(what, text)
     wanted = compensating.Wanted(agent, revision, effect, dry_run=dry_run, was_made=was_made)
-    commands.carry_out(lambda: compensating.compensate(place, wanted, as_json=output == "json"))
+    commands.carry_out(lambda: compensating.compensate(place, wanted, output))
 
 
 @app.command("copies", epilog=exits.MEANING)
@@ -214,13 +208,11 @@ def show_copies(
     output: options.Output = "text",
 ) -> None:
     """Show on which calls copies of tasks went another way than stable's, by tool and digest."""
-    options.check_output(output)
     for what, text in {"AGENT": agent, "--revision": revision}.items():
         options.check_text(what, text)
     from penstock_cli import copying
 
-    as_json = output == "json"
-    commands.carry_out(lambda: copying.show(place, agent, revision, as_json=as_json))
+    commands.carry_out(lambda: copying.show(place, agent, revision, output))
 
 
 @app.command("erase", epilog=exits.MEANING)
@@ -234,15 +226,13 @@ def erase(
     output: options.Output = "text",
 ) -> None:
     """Erase a user of your tenant from what an agent keeps: ended tasks, own sessions, whom calls were for."""
-    options.check_output(output)
     for what, text in {"AGENT": agent, "USER": user}.items():
         options.check_text(what, text)
     if not user:
         raise typer.BadParameter("names nobody", param_hint="USER")
     from penstock_cli import erasing
 
-    as_json = output == "json"
-    commands.carry_out(lambda: erasing.erase(place, agent, user, is_sure=is_sure, as_json=as_json))
+    commands.carry_out(lambda: erasing.erase(place, agent, user, output, is_sure=is_sure))
 
 
 @app.command(

@@ -1,7 +1,6 @@
 """Money as the terminal shows it: what agents have spent, and a lift of a budget."""
 
 import asyncio
-import json
 import shlex
 import sys
 import uuid
@@ -12,7 +11,7 @@ from urllib.parse import quote
 
 from penstock import names
 from penstock.money import lifts
-from penstock_cli import gateway, options, places, tables
+from penstock_cli import documents, gateway, options, places, tables
 from penstock_cli.exits import Exit, Stopped
 from penstock_cli.kubectl import Kubectl, KubectlFailed
 from penstock_cli.tables import Row
@@ -30,7 +29,7 @@ class Top:
 
     everywhere: bool
     limit: int
-    as_json: bool
+    output: str
 
 
 @dataclass(frozen=True)
@@ -55,15 +54,15 @@ class Wanted:
         return value
 
 
-def show(place: options.Place, agent: str, user: str | None, *, as_json: bool) -> None:
+def show(place: options.Place, agent: str, user: str | None, output: str) -> None:
     """Print an agent's budget as the gateway tells it.
 
     Raises:
         Stopped: it could not be read.
     """
     found = asyncio.run(_budget(place, agent, user))
-    if as_json:
-        print(json.dumps(found, indent=2, ensure_ascii=False))
+    if output != "text":
+        print(documents.printed(found, output))
         return
     print("\n\n".join(_described(found)))
     if not (found["windows"] or found["lifts"] or found["revisions"]):
@@ -153,8 +152,8 @@ def top(place: options.Place, shown: Top) -> None:
         raise Stopped(Exit.REFUSED, f"no agent can be listed: {failed}") from None
     found = sorted((_spender(one) for one in listed["items"]), key=_order)
     kept = found[: shown.limit] if shown.limit else found
-    if shown.as_json:
-        print(json.dumps({"items": kept}, indent=2, ensure_ascii=False))
+    if shown.output != "text":
+        print(documents.printed({"items": kept}, shown.output))
     else:
         head = ["NAMESPACE", "AGENT", "COST-TODAY", "BUDGET", "STATUS"]
         print(tables.table([head, *([*one.values()] for one in kept)]))
@@ -187,7 +186,7 @@ def _in(place: options.Place) -> list[str]:
 # ------------------------------------------------------------------------------------------ lift
 
 
-def lift(place: options.Place, wanted: Wanted, *, as_json: bool) -> None:
+def lift(place: options.Place, wanted: Wanted, output: str) -> None:
     """Ask the operator for a lift, and print its answer.
 
     Raises:
@@ -195,8 +194,8 @@ def lift(place: options.Place, wanted: Wanted, *, as_json: bool) -> None:
     """
     request = wanted.request()
     answer = asyncio.run(_lifted(place, wanted, request))
-    if as_json:
-        print(json.dumps(answer, indent=2, ensure_ascii=False))
+    if output != "text":
+        print(documents.printed(answer, output))
     elif answer["result"] == "Accepted":
         print(answer["message"])
     if answer["result"] != "Accepted":

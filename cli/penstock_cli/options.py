@@ -45,14 +45,21 @@ Kubeconfig = Annotated[
 ]
 SystemNamespace = Annotated[str, typer.Option(help="Where Penstock is installed in the cluster.")]
 AllNamespaces = Annotated[bool, typer.Option("-A", "--all-namespaces", help="Of all namespaces.")]
-Output = Annotated[
-    str, typer.Option("-o", "--output", metavar="text|json", help="How it is printed.")
-]
-AnyOutput = Annotated[
-    str, typer.Option("-o", "--output", metavar="text|json|yaml", help="How it is printed.")
-]
-#: What ``AnyOutput`` takes.
-FORMS: Final = ("text", "json", "yaml")
+
+
+def printed_as(*forms: str, help: str = "How it is printed.") -> Any:  # noqa: A002 - typer's word
+    """The option that says how a command prints; a form that there is not is refused."""
+    *others, last = forms
+
+    def known(output: str) -> str:
+        if output not in forms:
+            raise typer.BadParameter(f"must be {', '.join(others)} or {last}")
+        return output
+
+    return typer.Option("-o", "--output", metavar="|".join(forms), help=help, callback=known)
+
+
+Output = Annotated[str, printed_as("text", "json", "yaml")]
 
 #: How a revision is said, wherever a command takes one.
 A_REVISION: Final = "name, hash or the beginning of that, or version, as history shows them"
@@ -90,10 +97,7 @@ class Answering:
     no_wait: Annotated[
         bool, typer.Option("--no-wait", help="Do not wait for the operator's answer.")
     ] = False
-    output: AnyOutput = "text"
-
-    def __post_init__(self) -> None:
-        check_output(self.output, *FORMS)
+    output: Output = "text"
 
     @property
     def seconds(self) -> float:
@@ -145,14 +149,6 @@ def _gathered(
     run.__annotations__ = {one.name: one.annotation for one in parameters}
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return run
-
-
-def check_output(output: str, *forms: str) -> None:
-    """Refuse a form of output that there is not; without ``forms`` there are text and json."""
-    *others, last = forms or ("text", "json")
-    if output not in (*others, last):
-        words = f"must be {', '.join(others)} or {last}"
-        raise typer.BadParameter(words, param_hint="--output")
 
 
 def check_text(what: str, given: str) -> None:

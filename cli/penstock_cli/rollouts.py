@@ -46,10 +46,9 @@ def get(
     rollout: _Rollout,
     *,
     watch: Annotated[bool, typer.Option("-w", "--watch", help="Draw it anew as it moves.")] = False,
-    output: options.AnyOutput = "text",
+    output: options.Output = "text",
 ) -> None:
     """Show a rollout: who serves what share, its step and clock, the checks, revisions and pods."""
-    options.check_output(output, *options.FORMS)
     if watch and output != "text":
         raise typer.BadParameter("goes with text alone", param_hint="--watch")
     from penstock_cli import views
@@ -65,10 +64,9 @@ def explain(
     whole: Annotated[
         bool, typer.Option("--all", help="Name the checks too that say nothing here.")
     ] = False,
-    output: options.AnyOutput = "text",
+    output: options.Output = "text",
 ) -> None:
     """Say why a rollout does not move: what each check says, and what to type."""
-    options.check_output(output, *options.FORMS)
     from penstock_cli import views
 
     commands.carry_out(lambda: views.explain(place, rollout, output, whole=whole))
@@ -172,9 +170,8 @@ def undo(
 
 
 @options.at_cluster
-def history(place: options.Place, rollout: _Rollout, *, output: options.AnyOutput = "text") -> None:
+def history(place: options.Place, rollout: _Rollout, *, output: options.Output = "text") -> None:
     """List the revisions on record, the newest first, with how each ended."""
-    options.check_output(output, *options.FORMS)
     from penstock_cli import views
 
     commands.carry_out(lambda: views.history(place, rollout, output))
@@ -191,10 +188,9 @@ def diff(
         str, typer.Argument(metavar="[AFTER]", help=f"{options.A_REVISION}; else the canary.")
     ] = "",
     *,
-    output: options.AnyOutput = "text",
+    output: options.Output = "text",
 ) -> None:
     """Show what one revision declares and the other does not: template, and what it refers to."""
-    options.check_output(output, *options.FORMS)
     for what, given in (("BEFORE", before), ("AFTER", after)):
         options.check_text(what, given)
     from penstock_cli import views

@@ -47,12 +47,9 @@ def list_tasks(  # noqa: PLR0913 - a command's options are its arguments
         typer.Option(metavar="FIELD", help="Count them by reason, user, revision or status."),
     ] = "",
     wide: Annotated[bool, typer.Option("--wide", help="With the message of each end.")] = False,
-    output: Annotated[
-        str, typer.Option("-o", "--output", metavar="text|wide|json", help="How it is printed.")
-    ] = "text",
+    output: Annotated[str, options.printed_as("text", "wide", "json", "yaml")] = "text",
 ) -> None:
     """List an agent's newest tasks, newest first."""
-    options.check_output(output, "text", "wide", "json")
     from datetime import UTC, datetime
 
     from penstock_cli import listing
@@ -63,7 +60,8 @@ def list_tasks(  # noqa: PLR0913 - a command's options are its arguments
     wanted = listing.Wanted(
         agent, revision, tuple(status or ()), failed, tuple(reason or ()), user, since, limit
     )
-    shown = listing.Shown(by, wide or output == "wide", output == "json")
+    form = "text" if output == "wide" else output
+    shown = listing.Shown(by, wide or output == "wide", form)
     commands.carry_out(lambda: listing.show_list(place, wanted, shown, now))
 
 
@@ -75,11 +73,10 @@ def get(
     output: options.Output = "text",
 ) -> None:
     """Show a task and what happened to it."""
-    options.check_output(output)
     options.check_text("ID", identifier)
     from penstock_cli import listing
 
-    commands.carry_out(lambda: listing.show(place, identifier, as_json=output == "json"))
+    commands.carry_out(lambda: listing.show(place, identifier, output))
 
 
 @app.command(epilog=exits.MEANING)
@@ -90,11 +87,10 @@ def cancel(
     output: options.Output = "text",
 ) -> None:
     """Cancel a task: one that waits ends at once, one that runs at its next step."""
-    options.check_output(output)
     options.check_text("ID", identifier)
     from penstock_cli import listing
 
-    commands.carry_out(lambda: listing.cancel(place, identifier, as_json=output == "json"))
+    commands.carry_out(lambda: listing.cancel(place, identifier, output))
 
 
 @app.command(epilog=exits.MEANING)
@@ -113,12 +109,9 @@ def retry(
     output: options.Output = "text",
 ) -> None:
     """Try an ended task again, as a new task with its input; said again, it is the same new one."""
-    options.check_output(output)
     options.check_text("ID", identifier)
     from penstock_cli import listing
 
     commands.carry_out(
-        lambda: listing.retry(
-            place, identifier, even_if_acted=even_if_acted, as_json=output == "json"
-        )
+        lambda: listing.retry(place, identifier, output, even_if_acted=even_if_acted)
     )

@@ -36,6 +36,25 @@ def test_each_command_has_all_the_options_of_its_kind(name):
     assert found & OF_GATEWAY in (OF_GATEWAY, OF_CLUSTER)
 
 
+FORMS = {
+    name: found[0]
+    for name, command in COMMANDS.items()
+    if (found := [one for one in command.params if "--output" in one.opts])
+}
+
+
+@pytest.mark.parametrize("name", sorted(FORMS))
+def test_whatever_is_printed_for_programs_is_so_in_both_forms_and_in_no_other(name):
+    form = FORMS[name]
+    taken = form.metavar.split("|")
+    assert taken[0] == "text"
+    assert taken[-2:] == ["json", "yaml"]
+    context = typer.Context(COMMANDS[name])
+    assert [form.process_value(context, one) for one in taken] == taken
+    with pytest.raises(typer.BadParameter, match="or yaml"):
+        form.process_value(context, "xml")
+
+
 def test_a_command_gets_them_as_one_and_its_own_beside():
     got = []
 
