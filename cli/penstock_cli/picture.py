@@ -27,6 +27,9 @@ DIM: Final = "bright_black"
 _BAR: Final = 40  # characters
 _GAP: Final = "  "
 _VERDICTS: Final = {"Passing": GOOD, "Breached": f"bold {BAD}", "NoData": DIM}
+#: Behind what passes though its figure is above its limit.
+_ABOVE: Final = "*"
+_FIGURE: Final = re.compile(r"(?P<number>[\d.]+) (?P<unit>%|s|USD)(?: |$)")
 #: A command as the operator's sentences hold it: it ends with its nonce, with its patch, or with a revision.
 _COMMAND: Final = re.compile(
     r"""(kubectl (?:annotate|patch) .*?(?:\$\(date \+%s\)"|\}')|penstock copies .*? --revision \S+)"""
@@ -303,6 +306,8 @@ def checks(seen: Seen, width: int) -> Iterator[Text]:
         return
     head = ["CHECK", "CANARY", "STABLE", "LIMIT", "VERDICT"]
     yield from grid([[(one, DIM) for one in head], *rows], width)
+    if any(map(_passes_above, analysis.checks)):
+        yield Text(f"{_ABOVE} above its limit; on so few tasks that may be chance", style=DIM)
     if counted := analysis.counted_at:
         moment = condition.moment(counted).strftime("%H:%M:%S UTC")
         yield Text(f"as of {moment}, {tables.age(counted, seen.now)} ago", style=DIM)
@@ -329,8 +334,17 @@ def _gate(seen: Seen, report: GateReport) -> list[Cell]:
 
 def _check(report: CheckReport) -> list[Cell]:
     cells = [report.name, report.candidate, report.stable, report.limit]
-    verdict = (report.verdict, _VERDICTS.get(report.verdict, CANARY))
+    mark = f" {_ABOVE}" if _passes_above(report) else ""
+    verdict = (f"{report.verdict}{mark}", _VERDICTS.get(report.verdict, CANARY))
     return [*((cell, "") for cell in cells), verdict]
+
+
+def _passes_above(report: CheckReport) -> bool:
+    """Whether the canary's own figure is above a limit that it passes: on few tasks, which reads like an error."""
+    figure, limit = (_FIGURE.match(text) for text in (report.candidate, report.limit))
+    if report.verdict != "Passing" or not (figure and limit):
+        return False
+    return figure["unit"] == limit["unit"] and float(figure["number"]) > float(limit["number"])
 
 
 # --------------------------------------------------------------------------------------- columns

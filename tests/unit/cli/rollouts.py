@@ -69,6 +69,7 @@ STATES = {
     "awaiting approval": lambda: world_at(20, steps=APPROVED_AT_20).step_over(),
     "no traffic": lambda: world_at(20).measure(NONE, NONE).after(61).decide(),
     "suspect": lambda: world_at(20).after(61).measure(SUSPECT).decide(),
+    "above by chance": lambda: world_at(20).after(30).measure(SUSPECT._replace(errors=2)).decide(),
     "suspended": lambda: world_at(20).measure(OUTAGE, OUTAGE).decide(),
     "stopped by cap": stopped,
     "braked": lambda: braked().decide(),
