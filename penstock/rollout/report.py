@@ -125,13 +125,14 @@ def _ready(facts: Facts, wait: Awaited) -> _Told:
 def _with_refusal(facts: Facts, message: str) -> str:
     """The answer to the request that stands in the annotation goes first, as long as it is a refusal.
 
-    One of before this canary is news no more, and comes last.
+    One of before this canary, or before the last verdict, is news no more, and comes last.
     """
     last = facts.status.last_request
     if last.result != "Refused" or last.value != facts.situation.request[:256]:
         return message
-    refusal, began = conditions.refusal(last), facts.status.canary_since
-    if began and last.at and condition.moment(last.at) < condition.moment(began):
+    refusal, since = conditions.refusal(last), facts.status.canary_since
+    news = [at for at in (since, *(one.at for one in facts.status.verdicts[-1:])) if at]
+    if last.at and any(condition.moment(last.at) < condition.moment(at) for at in news):
         return f"{message} {refusal}"
     return f"{refusal} {message}"
 

@@ -101,6 +101,14 @@ def test_a_refusal_of_before_a_canary_comes_after_what_is_said_of_it():
     assert world.message("Ready").startswith(f"Request retry/{C2}/")
 
 
+def test_so_does_one_of_before_the_template_went_back():
+    world = world_at(20).ask("retry").decide().after(5).decide()
+    world.apply(S).after(5).decide()
+    assert not world.status.canary_revision
+    assert world.message("Ready").index("was refused: ") > 0
+    assert not world.message("Ready").startswith("Request")
+
+
 def test_a_request_may_name_the_version_unless_two_revisions_have_it():
     assert world_at(20).ask("abort", "2.0").decide().waits == "RolledBack"
     world = world_at(20).record("support-0000000f", version="2.0").ask("abort", "2.0").decide()
