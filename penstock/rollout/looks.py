@@ -7,6 +7,7 @@ speaks against it: what must be found fast is looked at often.
 from typing import Final
 
 from penstock.analysis.guardrails import CheckVerdict
+from penstock.api.analysis import GuardrailMode
 from penstock.rollout.comparing import comparing
 from penstock.rollout.facts import Facts
 from penstock.traffic import Arm
@@ -36,8 +37,13 @@ def between_seconds(facts: Facts) -> float:
 
 
 def _is_quiet(facts: Facts) -> bool:
-    """Whether neither a limit, on either side, nor the comparison says anything."""
-    if facts.on_trial or any(check.verdict not in _NOTHING_SAID for check in facts.heard):
+    """Whether neither a limit, on either side, nor the comparison says anything; never where each window counts."""
+    literal = facts.situation.spec.analysis.guardrails.mode is GuardrailMode.LITERAL
+    if (
+        literal
+        or facts.on_trial
+        or any(check.verdict not in _NOTHING_SAID for check in facts.heard)
+    ):
         return False
     known = comparing(facts)
     return facts.stable_over is None and not (known and known.strengths.suspicious)

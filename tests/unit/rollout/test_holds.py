@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from penstock.analysis.metrics import Tally
+from penstock.api.analysis import Analysis, GuardrailMode, Guardrails
 from penstock.rollout.engine import decide
 from tests.unit.rollout import corpus
 from tests.unit.rollout.test_taken_off import ALONE, dead, outage
@@ -124,8 +125,8 @@ def test_what_goes_by_the_clock_or_by_pods_holds_for_no_time(make):
     assert holds(make()) == 0
 
 
-def looked_at(seconds, canary, stable=GOOD):
-    world = world_at(20)
+def looked_at(seconds, canary, stable=GOOD, **spec):
+    world = world_at(20, **spec)
     world.after(seconds).measure(canary, stable).decide()
     assert world.percent == 20
     return world.look_again
@@ -147,6 +148,11 @@ def test_while_nothing_speaks_against_a_canary_some_of_its_tasks_are_worth_a_loo
 )
 def test_each_task_is_as_soon_as_something_does(seconds, tasks, errors, wanted):
     assert looked_at(seconds, Tally(tasks=tasks, errors=errors)) == pytest.approx(wanted)
+
+
+def test_and_where_each_window_counts_by_the_letter():
+    letter = Analysis(guardrails=Guardrails(mode=GuardrailMode.LITERAL))
+    assert looked_at(30, Tally(tasks=20), analysis=letter) == pytest.approx(1.5)
 
 
 def test_and_so_it_is_while_stable_is_over_a_limit():
