@@ -10,7 +10,7 @@ from rich.text import Text
 
 from penstock.api import condition
 from penstock.api.aftermath import EffectsLeft
-from penstock.api.analysis import CheckReport, Result
+from penstock.api.analysis import CheckReport, GuardrailMode, Result
 from penstock.api.external import GateReport
 from penstock.api.reasons import ConditionType
 from penstock.api.rollout import Source, Stage
@@ -29,7 +29,7 @@ _GAP: Final = "  "
 _VERDICTS: Final = {"Passing": GOOD, "Breached": f"bold {BAD}", "NoData": DIM}
 #: Behind what passes though its figure is above its limit.
 _ABOVE: Final = "*"
-_FIGURE: Final = re.compile(r"(?P<number>[\d.]+) (?P<unit>%|s|USD)(?: |$)")
+_FIGURE: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?) (?P<unit>%|s|USD)(?: |$)")
 #: A command as the operator's sentences hold it: it ends with its nonce, with its patch, or with a revision.
 _COMMAND: Final = re.compile(
     r"""(kubectl (?:annotate|patch) .*?(?:\$\(date \+%s\)"|\}')|penstock copies .*? --revision \S+)"""
@@ -307,10 +307,16 @@ def checks(seen: Seen, width: int) -> Iterator[Text]:
     head = ["CHECK", "CANARY", "STABLE", "LIMIT", "VERDICT"]
     yield from grid([[(one, DIM) for one in head], *rows], width)
     if any(map(_passes_above, analysis.checks)):
-        yield Text(f"{_ABOVE} above its limit; on so few tasks that may be chance", style=DIM)
+        yield Text(f"{_ABOVE} {_why_it_passes(seen)}", style=DIM)
     if counted := analysis.counted_at:
         moment = condition.moment(counted).strftime("%H:%M:%S UTC")
         yield Text(f"as of {moment}, {tables.age(counted, seen.now)} ago", style=DIM)
+
+
+def _why_it_passes(seen: Seen) -> str:
+    if seen.spec.analysis.guardrails.mode is GuardrailMode.LITERAL:
+        return "above its limit, on fewer than minTasks tasks"
+    return "above its limit, by no more than chance may do"
 
 
 def checks_document(seen: Seen) -> Document:

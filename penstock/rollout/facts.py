@@ -210,6 +210,11 @@ class Facts:
         rings = self.status.rings if self.in_rings else ()
         return rings[-1].at if rings else self.status.step_started_at
 
+    @property
+    def seconds_in_place(self) -> float:
+        """How long the present step, or ring, has lasted; 0 before the first."""
+        return self.seconds_since(self.place_since) if self.place_since else 0.0
+
     # -- readiness -----------------------------------------------------------------------------
 
     @property

@@ -35,7 +35,7 @@ def object_version(obj: Object) -> Version:
 class Once:
     """What was made of things is not made again of the very same things.
 
-    A pass each second looks at objects that change once in a minute. What a pass did not ask for is
+    A pass each second or four looks at objects that change once in a minute. What a pass did not ask for is
     forgotten with the next one.
     """
 

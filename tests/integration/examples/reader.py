@@ -86,7 +86,7 @@ class Reader:
             env=self._variables,
             capture_output=True,
             text=True,
-            timeout=200,
+            timeout=330,
             check=False,
         )
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import re
+from pathlib import Path
 
 import pytest
 import typer
@@ -41,6 +43,13 @@ FORMS = {
     for name, command in COMMANDS.items()
     if (found := [one for one in command.params if "--output" in one.opts])
 }
+
+
+def test_each_command_can_be_read_by_programs_and_prints_for_them_by_one_function():
+    assert FORMS.keys() == COMMANDS.keys() - {"dev", "version"}
+    sources = Path(options.__file__).parent.rglob("*.py")
+    printing = {one.name for one in sources if re.search(r"json\.dumps\(.*indent", one.read_text())}
+    assert printing == {"documents.py"}
 
 
 @pytest.mark.parametrize("name", sorted(FORMS))

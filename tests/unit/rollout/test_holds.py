@@ -8,8 +8,6 @@ from datetime import timedelta
 
 import pytest
 
-from penstock.analysis.metrics import Tally
-from penstock.api.analysis import Analysis, GuardrailMode, Guardrails
 from penstock.rollout.engine import decide
 from tests.unit.rollout import corpus
 from tests.unit.rollout.test_taken_off import ALONE, dead, outage
@@ -123,37 +121,3 @@ def test_what_a_person_ends_is_looked_at_seldom(make):
 )
 def test_what_goes_by_the_clock_or_by_pods_holds_for_no_time(make):
     assert holds(make()) == 0
-
-
-def looked_at(seconds, canary, stable=GOOD, **spec):
-    world = world_at(20, **spec)
-    world.after(seconds).measure(canary, stable).decide()
-    assert world.percent == 20
-    return world.look_again
-
-
-@pytest.mark.parametrize(
-    ("seconds", "tasks", "wanted"),
-    [(5, 1, 1), (30, 300, 1), (30, 75, 2), (30, 50, 3), (30, 3, 4), (30, 0, 4)],
-)
-def test_while_nothing_speaks_against_a_canary_some_of_its_tasks_are_worth_a_look(
-    seconds, tasks, wanted
-):
-    assert looked_at(seconds, Tally(tasks=tasks)) == pytest.approx(wanted)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "tasks", "errors", "wanted"),
-    [(5, 24, 5, 1), (30, 24, 5, 1.25), (30, 12, 3, 2), (30, 300, 24, 1)],
-)
-def test_each_task_is_as_soon_as_something_does(seconds, tasks, errors, wanted):
-    assert looked_at(seconds, Tally(tasks=tasks, errors=errors)) == pytest.approx(wanted)
-
-
-def test_and_where_each_window_counts_by_the_letter():
-    letter = Analysis(guardrails=Guardrails(mode=GuardrailMode.LITERAL))
-    assert looked_at(30, Tally(tasks=20), analysis=letter) == pytest.approx(1.5)
-
-
-def test_and_so_it_is_while_stable_is_over_a_limit():
-    assert looked_at(30, Tally(tasks=4), GOOD._replace(errors=40)) == pytest.approx(2)
