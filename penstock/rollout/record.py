@@ -27,7 +27,7 @@ from penstock.traffic import Arm
 #: The layout of an entry. A reader passes over fields that it does not know.
 SCHEMA: Final = 1
 #: Which engine decided. It grows when the same rows may be decided otherwise.
-ENGINE: Final = 6
+ENGINE: Final = 7
 #: An answer to a request is no decision on a canary, and the first revision is compared with nobody.
 _UNRECORDED: Final = (moves.Answer, moves.ServeFirst)
 _ARMS: Final = {"canary": Arm.CANARY, "stable": Arm.STABLE}

@@ -181,7 +181,9 @@ class Cohort:
         above, below = tuple(self.above[at]), tuple(self.below[at])
         canary, stable = self.canary[at], self.stable[at]
         if not canary or not stable:
-            return ValueSince(0, 0, above, below), ValueWhole()
+            theirs, chance = self._of_stable_alone(at) if complete else ({}, 0.0)
+            alone = ValueWhole(chance=round(chance * ONE), residuals=_counts(theirs))
+            return ValueSince(0, 0, above, below), alone
         first = self.scores[at]
         if first is None:
             first = ranks.score(canary, self.bins[at], self.yardsticks.tolerated[at])
@@ -195,11 +197,18 @@ class Cohort:
         ours = ranks.of_canary(self.ours[at], first, self.yardsticks.tolerated[at])
         return since, ValueWhole(margins, round(chance * ONE), _counts(theirs), _counts(ours))
 
+    def _of_stable_alone(self, at: int) -> tuple[dict[int, float], float]:
+        """How unlike stable's users are where no task of the canary is beside theirs: these are among their tasks, too."""
+        stable = self.stable[at]
+        if not stable:
+            return {}, 0.0
+        return ranks.residuals(stable, ranks.score({}, self.bins[at], 0))
+
     def by_bucket(self, at: int) -> tuple[Mapping[int, float], Mapping[int, float]]:
         """Of one kind of values the canary's centred ranks so far, and stable's less their mean."""
         first = self.scores[at]
         if first is None:  # one side has none
-            return {}, {}
+            return {}, self._of_stable_alone(at)[0]
         ours = ranks.of_canary(self.ours[at], first, self.yardsticks.tolerated[at])
         return ours, ranks.residuals(self.stable[at], first)[0]
 

@@ -36,7 +36,7 @@ def score(canary: Mapping[int, int], stable: Mapping[int, int], move: int) -> Sc
     """Mid-ranks of the pooled values, of van Elteren's test (1960).
 
     Args:
-        canary: count by bin, and those of stable; neither is empty.
+        canary: count by bin, and those of stable, which are not empty.
         move: by how many bins the canary's are made smaller.
     """
     ours: dict[int, int] = {}
@@ -54,7 +54,7 @@ def score(canary: Mapping[int, int], stable: Mapping[int, int], move: int) -> Sc
         here = rank[place] = (below + count / 2) / n - 0.5
         square += count * here**2 / n
         below += count
-    variance = n_ours * n_stable * square / (n - 1)
+    variance = n_ours * n_stable * square / (n - 1) if n_ours else 0.0
     total = sum([count * rank[place] for place, count in ours.items()]) if variance else 0.0
     return Score(total, variance, square, rank)
 

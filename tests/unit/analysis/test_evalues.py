@@ -116,6 +116,13 @@ def test_ranks_of_a_cohort():
     assert chance == pytest.approx(8 * 0.0679939894815928 * (1 - (25 + 9) / 64))
 
 
+def test_ranks_where_the_canary_has_no_task_are_those_of_stable_alone():
+    seen = ranks.score({}, {2: 2, 4: 2}, 1)
+    assert (seen.total, seen.variance, seen.rank) == (0.0, 0.0, {2: -0.25, 4: 0.25})
+    assert ranks.residuals({(1, 2): 2, (2, 4): 2}, seen) == ({1: -0.5, 2: 0.5}, 0.125)
+    assert ranks.residuals({(7, 3): 1}, ranks.score({}, {3: 1}, 0)) == ({7: 0.0}, 0.0)
+
+
 @pytest.mark.parametrize(("percent", "bins"), [(0, 0), (1, 1), (10, 1), (11, 2), (21, 2), (100, 8)])
 def test_a_tolerance_is_rounded_up_to_bins(percent, bins):
     assert ranks.bins_for(percent) == bins

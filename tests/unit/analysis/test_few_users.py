@@ -271,6 +271,28 @@ def test_what_few_tasks_tell_is_no_rare_draw():
     assert told <= 6 < exact
 
 
+def seldom(seed, minutes=300, users=40, had=2):
+    """Three tasks a minute of users whose tasks are long or short by nature; the canary's two have one of twenty."""
+    chance, cohorts = random.Random(seed), Cohorts(Yardsticks((10_000, 0)))
+    long = [chance.lognormvariate(0, 0.7) for _ in range(users)]
+    for minute in range(minutes):
+        cohort = cohorts.find(minute * COHORT_MS, 2)
+        for _ in range(3):
+            user = chance.randrange(users)
+            arm = Arm.CANARY if user < had else Arm.STABLE
+            took = int(1000 * long[user] * chance.lognormvariate(0, 0.5))
+            cohort.route(arm, user)
+            cohort.end(arm, user, of_end(Counting.GOOD, took, 100), took)
+    return cohorts.observe(minutes * COHORT_MS)
+
+
+def test_stables_tasks_tell_of_its_users_where_no_task_of_the_canary_is_beside_them():
+    """Else the canary's few tasks show more of its users than all of stable's do, and each draw of them is rare."""
+    draws = [draw.of_value(seldom(seed), 0) for seed in range(100)]
+    told = [draw.drawn(tuple(one.canary.values()), one.stable, one.noise) for one in draws]
+    assert sum(chance <= 0.05 for chance in told) <= 5
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_noise_makes_no_draw_rarer(seed):
     ours, others, noise = of_few_tasks(seed)
