@@ -167,10 +167,10 @@ def test_a_canary_that_appears_before_the_first_task_is_verified():
 def test_another_engine_is_named(rollout):
     name, texts = next(iter(rollout.texts.items()))
     last = max(texts)
-    newer = {**texts, last: texts[last].replace(f'"engine":{record.ENGINE}', '"engine":7')}
+    newer = {**texts, last: texts[last].replace(f'"engine":{record.ENGINE}', '"engine":99')}
     rollout.texts[name], kept = newer, rollout.heads.pop(name)
     try:
         said = rollout.verified(name)[-1]
     finally:
         rollout.texts[name], rollout.heads[name] = texts, kept
-    assert (said.outcome, said.why) == (Outcome.ENGINE_NEEDED, "engine 7 needed")
+    assert (said.outcome, said.why) == (Outcome.ENGINE_NEEDED, "engine 99 needed")
