@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from penstock.analysis.comparison import crossing
 from penstock.analysis.comparison.crossing import Crossing
-from penstock.analysis.comparison.judge import Strength, Strengths
-from penstock.analysis.comparison.sums import RATIOS
+from penstock.analysis.comparison.judge import SUSPICIOUS, Strength, Strengths
+from penstock.analysis.comparison.sums import RATIOS, VALUES
 from penstock.analysis.guardrails import CheckVerdict, Finding
 from penstock.rollout.comparing import comparing, metric_name, windows_only_suspend
 from penstock.rollout.facts import COMPARABLE_PERCENT, Facts
@@ -28,12 +28,30 @@ def breach(facts: Facts) -> Finding | None:
 
 def held(facts: Facts, check: Finding) -> Strength | None:
     """What the comparison says of the metric of a limit, where it is held for its users."""
-    known = comparing(facts)
-    if known is None or check.chosen or not windows_only_suspend(facts):
+    one = _strength(facts, check)
+    if one is None or check.chosen or not windows_only_suspend(facts):
         return None
-    metrics = known.strengths.metrics
-    one = next(one for one in metrics if one.name == metric_name(check.metric))
     return one if one.bucket is not None else None
+
+
+def are_suspected(facts: Facts, check: Finding) -> bool:
+    """Whether the comparison finds latency or cost suspicious as well, as far as it could compare them at all.
+
+    Who is slow or dear by nature is so on both sides: stable, well with all users, is no measure of him. Of events the
+    same users tell, see ``fail_on_stable``.
+    """
+    known, one = comparing(facts), _strength(facts, check)
+    if known is None or one is None or one.name in RATIOS:
+        return True
+    compared = known.seen.evidence.since[0].values[VALUES.index(one.name)].variance
+    return not compared or one.worse >= SUSPICIOUS
+
+
+def _strength(facts: Facts, check: Finding) -> Strength | None:
+    known, name = comparing(facts), metric_name(check.metric)
+    return (
+        next((one for one in known.strengths.metrics if one.name == name), None) if known else None
+    )
 
 
 def awaited(facts: Facts) -> bool:

@@ -145,7 +145,8 @@ def not_comparable(facts: Facts) -> Move | None:
         return None  # nothing raises it until stable has tasks enough, which then tell
     if comparable and drawn_users.fail_on_stable(facts, check):
         return None  # stable does no better with them, so that it is left to a person
-    proven = check.chosen or not windows_only_suspend(facts) or _is_over(facts, check)
+    over = _is_over(facts, check) and drawn_users.are_suspected(facts, check)
+    proven = check.chosen or not windows_only_suspend(facts) or over
     if comparable and proven and again >= (MOST_UNCOMPARED if check.stable_above else 1):
         message = verdicts.uncompared_again(facts.place, check)
         return Reject(findings.reason(check), message, check.name)

@@ -24,7 +24,7 @@ def alike():
 def beside(minutes=10, ours=50, theirs=500, errors=0.02, stable_errors=0.02, since=(), **more):
     """What is measured of so many tasks of each arm in each minute; every so many-th of them fails.
 
-    ``more``: ``seconds`` a task of the canary takes (2, as stable's), ``bucket`` that has all its
+    ``more``: ``seconds`` a task of the canary takes (2), and ``stable_seconds`` one of stable (2), ``bucket`` that has all its
     failures, ``share`` of the buckets that it has (20), ``version`` of the route, ``kind`` of the failures, ``cost`` of a task of the canary (100; as
     stable's), ``yardsticks``.
     """
@@ -44,7 +44,7 @@ def beside(minutes=10, ours=50, theirs=500, errors=0.02, stable_errors=0.02, sin
                 slot = user % share if ours_now else share + user % (100 - share)
                 if ours_now and fails:
                     slot = more.get("bucket", slot)
-                seconds = more.get("seconds", 2.0) if ours_now else 2.0
+                seconds = more.get("seconds", 2.0) if ours_now else more.get("stable_seconds", 2.0)
                 latency = int(1000 * seconds * (0.5 + task % 10 / 9))
                 cohort.route(arm, slot)
                 cost = int((more.get("cost", 100) if ours_now else 100) * (0.5 + task % 7 / 6))

@@ -37,11 +37,11 @@ def test_where_the_comparison_does_not_condemn_a_breach_does(declared):
     assert world.verdicts[-1].check == "errorRate"
 
 
-def alone_twice(compared):
+def alone_twice(compared, canary=ALONE):
     """Over its limit with nobody to compare with, twice; stable was well meanwhile."""
     world = canary_world(analysis=COMPARED)
     for _ in range(2):
-        world.measure(canary=ALONE, stable=Tally(), compared=compared).after(605).decide()
+        world.measure(canary=canary, stable=Tally(), compared=compared).after(605).decide()
         if not world.verdicts:
             assert world.source == "Suspended"
             world.measure(canary=Tally(), stable=GOOD).after(20).decide()
@@ -54,6 +54,21 @@ def test_on_and_off_again_condemns_only_what_is_proven_to_be_over_its_limit():
     over = alone_twice(beside(ours=50, theirs=0, errors=0.3))
     assert over.verdicts[-1].reason == "ErrorRateRegression"
     assert "stable was well while it had all users" in over.verdicts[-1].message
+
+
+#: Tasks of a minute each, where ten seconds are the limit.
+SLOW = Tally(tasks=30, timed=30, latency_ms=1_800_000, latency_squares=108_200_000_000)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "reasons"),
+    [(5, 5, []), (1, 20, []), (5, 0, ["LatencyRegression"])],
+    ids=["beside as many", "few of the canary", "beside nobody"],
+)
+def test_who_is_slow_on_both_sides_is_no_proof_against_the_canary(ours, theirs, reasons):
+    as_slow = beside(20, ours, theirs, 0, 0, seconds=60.0, stable_seconds=60.0)
+    world = alone_twice(as_slow, SLOW)
+    assert [one.reason for one in world.verdicts] == reasons
 
 
 # ------------------------------------------------------------------------------- the last minute
