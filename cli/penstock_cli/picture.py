@@ -346,7 +346,7 @@ def _check(report: CheckReport) -> list[Cell]:
 
 
 def _passes_above(report: CheckReport) -> bool:
-    """Whether the canary's own figure is above a limit that it passes: on few tasks, which reads like an error."""
+    """Whether the canary's own figure is above a limit that it passes, which reads like an error."""
     figure, limit = (_FIGURE.match(text) for text in (report.candidate, report.limit))
     if report.verdict != "Passing" or not (figure and limit):
         return False

@@ -89,9 +89,8 @@ def test_garbage_around_an_agent_leaves_its_kill_switch_and_its_neighbour_alone(
     until("the first revision", lambda: served(cluster, "support"))
     first = cluster.get("agent", "support")["status"]["latestRevision"]
     notes = ("verdict={", "attempt=x", "promoted-sequence=many")
-    told = [
-        f"penstock.dev/{note}" for note in notes
-    ]  # over what the operator may have noted by now
+    told = [f"penstock.dev/{note}" for note in notes]
+    # The operator may have noted some of them by now.
     cluster.kubectl("annotate", "--overwrite", "controllerrevision", first, *told)
     odd: list[Any] = [
         {},

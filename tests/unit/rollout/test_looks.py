@@ -12,7 +12,7 @@ from tests.unit.rollout.test_rings import in_ring, in_steps
 from tests.unit.rollout.world import APPROVED_AT_20, GOOD, NONE, C, world_at
 
 LITERAL = Analysis(guardrails=Guardrails(mode=GuardrailMode.LITERAL))
-#: 12:1 worse, where 67:1 are enough.
+#: 11:1 worse, where 67:1 are enough.
 SUSPICIOUS = beside(minutes=20, ours=20, theirs=200, errors=0.04, stable_errors=0.015)
 
 
