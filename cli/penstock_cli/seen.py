@@ -171,18 +171,14 @@ def _record(document: Document, stable: str) -> RevisionRecord:
     name: str = document["metadata"]["name"]
     notes = document["metadata"].get("annotations") or {}
     verdict = _verdict(notes.get(names.ANNOTATION_VERDICT, ""))
-    rejected = verdict if verdict and verdict.result is Result.REJECTED else None
     promoted = verdict is not None and verdict.result is Result.PROMOTED
     sequence = _whole(notes.get(names.ANNOTATION_PROMOTED, ""))
     counts = verdict is None or promoted or name == stable
     return RevisionRecord(
         name=name,
         version=((document.get("data") or {}).get("declared") or {}).get("version"),
-        rejected_attempt=rejected.attempt if rejected else 0,
-        rejected_reason=rejected.reason.value if rejected else "",
-        rejected_message=rejected.message if rejected else "",
+        verdict=verdict,
         promoted_sequence=sequence if counts else 0,
-        promoted_attempt=verdict.attempt if verdict and promoted else 0,
         served_sequence=sequence,
     )
 

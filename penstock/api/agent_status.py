@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from penstock.api.analysis import Reason, Result, Verdict
 from penstock.api.condition import Condition
 from penstock.api.fields import (
     AnsweredRequests,
@@ -80,6 +81,19 @@ class Rejection(Block):
     reason: Annotated[str, Field(max_length=64, description="Reason of the verdict.")] = ""
     message: Annotated[str, Field(max_length=256, description="The verdict, in words.")] = ""
     at: Annotated[str, Field(max_length=40, description="When it was decided.")] = ""
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict, as far as it is remembered; a reason that is not known here reads as aborted."""
+        known = self.reason in tuple(Reason)
+        return Verdict(
+            revision=self.revision,
+            attempt=self.attempt,
+            result=Result.REJECTED,
+            reason=Reason(self.reason) if known else Reason.ABORTED,
+            message=self.message,
+            at=self.at,
+        )
 
 
 class Asked(Block):

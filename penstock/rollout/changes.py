@@ -192,11 +192,3 @@ def remembered(facts: Facts, value: str) -> tuple[str, ...]:
 def updated(facts: Facts, update: Mapping[str, Any]) -> AgentRolloutStatus:
     """The status with some fields changed."""
     return facts.status.model_copy(update=dict(update))
-
-
-def reason_of(text: str) -> Reason:
-    """The reason on a revision's record; one that this version does not know reads as aborted."""
-    try:
-        return Reason(text)
-    except ValueError:
-        return Reason.ABORTED

@@ -107,10 +107,9 @@ def promoted_before(facts: Facts) -> Move | None:
     ours, theirs = facts.record(facts.canary), facts.record(facts.stable)
     known = before.canary_revision == facts.canary or not before.route_version
     later = 0 < theirs.promoted_sequence < ours.promoted_sequence
-    of_this_attempt = ours.promoted_attempt is None or (
-        ours.promoted_attempt >= max(facts.status.attempt, 1)
-    )
-    return Adopt() if known and later and of_this_attempt and not facts.rejected else None
+    of_this_attempt = ours.promoted_attempt >= max(facts.status.attempt, 1)
+    adopted = known and later and of_this_attempt and not facts.rejected
+    return Adopt(ours.promotion) if adopted and ours.promotion else None
 
 
 def superseded(facts: Facts) -> Move | None:

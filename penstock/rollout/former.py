@@ -83,7 +83,7 @@ def attempt_of(facts: Facts, revision: str) -> int:
         for one in facts.status.verdicts
         if one.revision == revision and one.result is Result.PROMOTED
     ]
-    return max([1, facts.record(revision).promoted_attempt or 0, *told])
+    return max([1, facts.record(revision).promoted_attempt, *told])
 
 
 def in_flight(facts: Facts) -> str:

@@ -16,7 +16,7 @@ from penstock.analysis.day import HOUR_MS, Day, Hour
 from penstock.analysis.evidence import Observation
 from penstock.analysis.metrics import NOTHING
 from penstock.analysis.scope import Scope
-from penstock.api.analysis import AnalysisStatus
+from penstock.api.analysis import AnalysisStatus, Verdict
 from penstock.api.fields import Block
 from penstock.api.rings import GivenRing
 from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus
@@ -195,12 +195,19 @@ def _wire(block: Block, *, sparse: bool = False) -> dict[str, Any]:
 
 
 def _records(situation: Situation) -> dict[str, RevisionRecord]:
-    """Of revisions that the decision is not about no words are kept."""
+    """Of revisions that the decision is not about no words are kept, of none the tasks that failed."""
     near = {situation.stable, situation.latest, situation.status.canary_revision}
     return {
-        name: record if name in near else replace(record, rejected_message="")
+        name: replace(record, verdict=_lean(record.verdict, words=name in near))
         for name, record in situation.records.items()
     }
+
+
+def _lean(verdict: Verdict | None, *, words: bool) -> Verdict | None:
+    if verdict is None:
+        return None
+    message = verdict.message if words else ""
+    return verdict.model_copy(update={"samples": (), "message": message})
 
 
 def _default(one: "Field[Any]") -> Any:

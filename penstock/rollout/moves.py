@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from penstock.analysis.guardrails import Finding
-from penstock.api.analysis import Reason
+from penstock.api.analysis import Reason, Verdict
 from penstock.api.interruptions import SpendStop
 from penstock.api.reasons import WaitReason
 from penstock.api.rings import Ring
@@ -63,6 +63,8 @@ class Drop:
 @dataclass(frozen=True)
 class Adopt:
     """The canary's record says that it was promoted, and the status does not know yet."""
+
+    verdict: Verdict
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from penstock.analysis.evidence import Observation
 from penstock.analysis.gates import Answer
-from penstock.api.analysis import Verdict
+from penstock.api.analysis import Reason, Result, Verdict
 from penstock.api.reasons import EventReason
 from penstock.api.rollout import AgentRolloutSpec, AgentRolloutStatus
 from penstock.effects import HarmDone, Sums
@@ -19,25 +19,52 @@ from penstock.shadow import Trial
 class RevisionRecord:
     """What the revision's own record says: it outlives any status.
 
-    ``rejected_attempt``: the attempt in which it was rejected, 0 when it never was.
+    ``verdict``: the last one on it; one that was superseded leaves the rejection before it.
     ``promoted_sequence``: grows with each promotion of this Agent; 0 when never promoted.
-    ``promoted_attempt``: the attempt that its last verdict promoted; 0 when that is another
-    verdict, None when nobody knows. ``served_sequence``: its place among those that served
-    everybody, also where nobody can tell who was promoted last; 0 when it never did. ``returned``:
-    it was promoted last because everybody went back to it. ``decided``: number and
+    ``served_sequence``: its place among those that served
+    everybody, also where nobody can tell who was promoted last; 0 when it never did. ``decided``: number and
     digest of the last decision on record.
     """
 
     name: str
     version: str | None = None
-    rejected_attempt: int = 0
-    rejected_reason: str = ""
-    rejected_message: str = ""
+    verdict: Verdict | None = None
     promoted_sequence: int = 0
-    promoted_attempt: int | None = None
     served_sequence: int = 0
-    returned: bool = False
     decided: tuple[int, str] = (0, "")
+
+    @property
+    def rejection(self) -> Verdict | None:
+        """Its last verdict, where that rejected it."""
+        return self._if(Result.REJECTED)
+
+    @property
+    def promotion(self) -> Verdict | None:
+        """Its last verdict, where that promoted it."""
+        return self._if(Result.PROMOTED)
+
+    def _if(self, result: Result) -> Verdict | None:
+        return self.verdict if self.verdict and self.verdict.result is result else None
+
+    @property
+    def rejected_attempt(self) -> int:
+        """The attempt in which it was rejected; 0 where it was not."""
+        return self.rejection.attempt if self.rejection else 0
+
+    @property
+    def rejected_message(self) -> str:
+        """Why it was rejected; empty where it was not, or nobody wrote it down."""
+        return self.rejection.message if self.rejection else ""
+
+    @property
+    def promoted_attempt(self) -> int:
+        """The attempt in which it was promoted; 0 where its last verdict is another."""
+        return self.promotion.attempt if self.promotion else 0
+
+    @property
+    def returned(self) -> bool:
+        """Whether it was promoted last because everybody went back to it."""
+        return self.promotion is not None and self.promotion.reason is Reason.RETURNED
 
 
 def who_is_stable(said: str, records: Iterable[RevisionRecord]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, assert_never
 
 from penstock.api import condition
-from penstock.api.analysis import AnalysisStatus, Reason, Result
+from penstock.api.analysis import AnalysisStatus, Reason, Result, Verdict
 from penstock.api.interruptions import Suspension
 from penstock.api.reasons import EventReason, WaitReason
 from penstock.api.rollout import AgentRolloutStatus, Source, Stage
@@ -18,7 +18,6 @@ from penstock.rollout.changes import (
     fresh_attempt,
     fresh_step,
     new_verdict,
-    reason_of,
     share,
     updated,
     with_verdict,
@@ -41,7 +40,7 @@ def change(move: moves.Action, facts: Facts) -> Change:  # noqa: C901, PLR0911, 
         case moves.Drop():
             return beginning.drop(move, facts)
         case moves.Adopt():
-            return _adopt(facts)
+            return _promoted(facts, move.verdict)
         case moves.StayRejected():
             return _stay_rejected(facts)
         case moves.Retry():
@@ -84,25 +83,14 @@ def _serve_first(move: moves.ServeFirst, facts: Facts) -> Change:
     return Change(status, (Happening(EventReason.PROMOTED, events.first(move.revision)),))
 
 
-def _adopt(facts: Facts) -> Change:
-    return _promoted(facts, Reason.ALL_STEPS_PASSED, verdicts.on_record(facts.canary))
-
-
 def _stay_rejected(facts: Facts) -> Change:
     record = facts.record(facts.canary)
     attempt = max(facts.status.attempt, facts.rejected_attempt)
     told = facts.status.verdicts
     known = any(v.revision == facts.canary and v.attempt >= attempt for v in told)
-    if not known:
-        verdict = new_verdict(
-            facts,
-            facts.canary,
-            Result.REJECTED,
-            reason_of(record.rejected_reason),
-            record.rejected_message or verdicts.REJECTED_BEFORE,
-            None,
-        ).model_copy(update={"attempt": attempt})
-        told = with_verdict(told, verdict)
+    if record.rejection and not known:
+        message = record.rejected_message or verdicts.REJECTED_BEFORE
+        told = with_verdict(told, record.rejection.model_copy(update={"message": message}))
     status = _off(facts, {"attempt": attempt, "verdicts": told})
     message = verdicts.stays_rejected(Facts(facts.situation, status))
     return Change(status, (Happening(EventReason.ROLLED_BACK, message, warning=True),))
@@ -325,15 +313,15 @@ def _advance(move: moves.Advance, facts: Facts) -> Change:
 
 
 def _promote(move: moves.Promote, facts: Facts) -> Change:
-    changed = _promoted(facts, move.reason, move.message)
+    verdict = new_verdict(facts, facts.canary, Result.PROMOTED, move.reason, move.message, None)
+    changed = _promoted(facts, verdict)
     if move.reason is not Reason.REQUESTED:
         return changed
     status = changed.status.model_copy(update=answered(facts, move.message))
     return Change(status, changed.happenings, changed.verdicts)
 
 
-def _promoted(facts: Facts, reason: Reason, message: str) -> Change:
-    verdict = new_verdict(facts, facts.canary, Result.PROMOTED, reason, message, None)
+def _promoted(facts: Facts, verdict: Verdict) -> Change:
     update = {
         **NOWHERE,
         "stable_revision": facts.canary,

@@ -75,12 +75,7 @@ def situation(looked: Seen, made: Revision) -> Situation:
     for one in looked.agent.rejected:
         known = records.get(one.revision)
         if known is not None and not (known.rejected_attempt or known.promoted_attempt):
-            records[one.revision] = replace(
-                known,
-                rejected_attempt=one.attempt,
-                rejected_reason=one.reason,
-                rejected_message=one.message,
-            )
+            records[one.revision] = replace(known, verdict=one.verdict)
     return replace(found, latest=made.name, records=records)
 
 
@@ -100,13 +95,13 @@ def standing(looked: Seen, asked: Situation, name: str, around: Around) -> Stand
 
 def why(looked: Seen, record: RevisionRecord) -> str:
     """Why a revision was rejected last, by its record or by the status; empty where it never was."""
-    told = [
-        (one.reason.value, one.message)
+    told = [record.rejection] + [
+        one
         for one in looked.status.verdicts
         if one.revision == record.name and one.result is Result.REJECTED
     ]
-    last = told[-1] if told else (record.rejected_reason, record.rejected_message)
-    return ": ".join(part for part in last if part)
+    last = told[-1]
+    return ": ".join(part for part in (last.reason.value, last.message) if part) if last else ""
 
 
 def declared(looked: Seen, name: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from typing import Final
 
 from penstock.api.agent_status import AgentStatus, Rejection
-from penstock.api.analysis import AnalysisStatus, Reason, Result, Verdict
+from penstock.api.analysis import AnalysisStatus, Result, Verdict
 from penstock.api.rollout import AgentRolloutStatus, Share
 from penstock_operator.reconcile.world import World
 
@@ -51,7 +51,7 @@ def _begun_anew(status: AgentRolloutStatus) -> AgentRolloutStatus:
 
 def rejections(world: World) -> dict[str, Verdict]:
     """Who was rejected and never promoted since, by what the statuses say; by revision name."""
-    found = {item.revision: _verdict(item) for item in world.status.rejected}
+    found = {item.revision: item.verdict for item in world.status.rejected}
     for rollout in world.rollouts:
         for verdict in rollout.status.verdicts:
             _count(found, verdict)
@@ -67,21 +67,9 @@ def _count(found: dict[str, Verdict], verdict: Verdict) -> None:
             found.pop(verdict.revision, None)
 
 
-def _verdict(item: Rejection) -> Verdict:
-    known = item.reason in tuple(Reason)
-    return Verdict(
-        revision=item.revision,
-        attempt=item.attempt,
-        result=Result.REJECTED,
-        reason=Reason(item.reason) if known else Reason.ABORTED,
-        message=item.message,
-        at=item.at,
-    )
-
-
 def noted(status: AgentStatus, verdicts: Iterable[Verdict]) -> list[Rejection]:
     """The Agent's list of rejections, the oldest first, with these verdicts counted in."""
-    found = {item.revision: _verdict(item) for item in status.rejected}
+    found = {item.revision: item.verdict for item in status.rejected}
     for verdict in verdicts:
         if verdict != found.get(verdict.revision):
             _count(found, verdict)

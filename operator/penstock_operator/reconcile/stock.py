@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from penstock import names, revision
 from penstock.api import budgets, mentions, validation
-from penstock.api.analysis import Reason, Result, Verdict
+from penstock.api.analysis import Result, Verdict
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.errors import InvalidResource, RevisionTampered, UnknownSchema
 from penstock.revision import Revision
@@ -58,20 +58,12 @@ class Known:
     @property
     def told(self) -> RevisionRecord:
         """What its record tells, for the decision engine."""
-        last = self.verdict if self.rejected else None
-        promoted = self.verdict is not None and self.verdict.result is Result.PROMOTED
         return RevisionRecord(
             name=self.name,
             version=self.cut.template.version,
-            rejected_attempt=last.attempt if last else 0,
-            rejected_reason=last.reason.value if last else "",
-            rejected_message=last.message if last else "",
+            verdict=self.verdict,
             promoted_sequence=self.promoted_sequence,
-            promoted_attempt=self.verdict.attempt if self.verdict and promoted else 0,
             served_sequence=self.promoted_sequence,
-            returned=promoted
-            and self.verdict is not None
-            and self.verdict.reason is Reason.RETURNED,
             decided=decisions.last_of(self.record) if self.record else (0, ""),
         )
 

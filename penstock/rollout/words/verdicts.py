@@ -190,11 +190,6 @@ def superseded_by_stable(place: str, stable: str) -> str:
     return f"superseded at {place}: the Agent is back at {stable}"
 
 
-def on_record(canary: str) -> str:
-    """The record tells of a promotion that the status missed."""
-    return f"promoted: the record of {canary} says so"
-
-
 def returned(revision: str, stable: str) -> str:
     """A revision that was good before takes the place of one that came after it."""
     return (

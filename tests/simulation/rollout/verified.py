@@ -161,9 +161,9 @@ class Rollout(Traffic):
     def _note(self, verdict):
         known = self.records[verdict.revision]
         if verdict.result == "Rejected":
-            known = replace(known, rejected_attempt=verdict.attempt, rejected_reason=verdict.reason)
+            known = replace(known, verdict=verdict)
         if verdict.result == "Promoted":
-            known = replace(known, promoted_sequence=9, promoted_attempt=verdict.attempt)
+            known = replace(known, promoted_sequence=9, verdict=verdict)
         self.records[verdict.revision] = known
 
     # -- verification ----------------------------------------------------------------------------

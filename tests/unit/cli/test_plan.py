@@ -22,7 +22,7 @@ from tests.unit.cli import rollouts
 from tests.unit.cli.fake_kubectl import FakeKubectl
 from tests.unit.cli.rollouts import STATES
 from tests.unit.cli.test_terminal import penstock
-from tests.unit.rollout.world import C, S, stable_world
+from tests.unit.rollout.world import C, S, promotion, stable_world
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
@@ -123,7 +123,7 @@ def test_a_rejection_whose_record_is_pruned_is_known_from_the_agent():
 
 
 def test_a_former_revision_within_the_window_comes_back_without_steps():
-    world = stable_world().record(C, served_sequence=1, promoted_sequence=1, promoted_attempt=1)
+    world = stable_world().record(C, served_sequence=1, promoted_sequence=1, verdict=promotion(C))
     world = world.record(S, promoted_sequence=2, served_sequence=2)
     found = planned(world, DECLARED[C])
     assert (found.standing, found.rollout.course) == (Standing.FORMER, Course.CLIMBS)

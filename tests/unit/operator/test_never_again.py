@@ -123,6 +123,34 @@ def test_a_superseded_promotion_is_not_adopted_when_its_template_comes_back():
     assert plan.route.split.stable == cut(GOOD).hash
 
 
+@pytest.mark.parametrize(
+    ("told", "promoted"),
+    [
+        (verdict(BAD).model_copy(update={"check": "errorRate", "percent": 50, "users": 7}), 0),
+        (verdict(BAD, Result.PROMOTED).model_copy(update={"percent": 95, "tasks": 1200}), 2),
+    ],
+    ids=["a rejection", "a promotion"],
+)
+def test_a_verdict_whose_status_was_never_written_is_taken_over_whole(told, promoted):
+    """An operator died after it had written the record; the next one has measured nothing yet."""
+    tried = rolled_back(verdicts=(), share=Share(percent=50, source=Source.AUTOMATIC))
+    plan = plan_agent(
+        world(
+            worlds.agent(BAD),
+            records=(record(GOOD, 1, promoted=1), record(BAD, 2, verdict=told, promoted=promoted)),
+            projected_for=(GOOD, BAD),
+            ready_for=(GOOD, BAD),
+            rollouts=(rollout(tried),),
+            route_version=7,
+        )
+    )
+    ((_, status),) = plan.rollout_statuses
+    assert status.verdicts == (told,)
+    notes = [patch["metadata"]["annotations"] for patch in plan.verdicts]
+    kept = [Verdict.model_validate_json(note[names.ANNOTATION_VERDICT]) for note in notes]
+    assert set(kept) <= {told}
+
+
 def test_a_rejection_outlives_a_retry_that_was_superseded():
     known = stock.Known(cut(BAD), record(BAD, 2, verdict=verdict(BAD)), 2, verdict(BAD))
     notes = stock.verdict_annotations(known, verdict(BAD, Result.SUPERSEDED, attempt=2), 0)

@@ -11,13 +11,24 @@ from penstock.analysis.evidence import Observation
 from penstock.analysis.fold import Fold
 from penstock.analysis.metrics import Tally
 from penstock.analysis.scope import Scope
-from penstock.api.analysis import Guardrails
+from penstock.api.analysis import Guardrails, Result
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.rollout import findings
 from penstock.task import Counting
 from penstock.traffic import Arm
 from tests.unit.analysis.rows import CANARY, STABLE, Log
-from tests.unit.rollout.world import BAD, C2, GOOD, C, S, canary_world, stable_world, world_at
+from tests.unit.rollout.world import (
+    BAD,
+    C2,
+    GOOD,
+    C,
+    S,
+    canary_world,
+    promotion,
+    rejection,
+    stable_world,
+    world_at,
+)
 
 
 @pytest.mark.parametrize("named", [None, "2.0"])
@@ -150,7 +161,7 @@ def test_a_rejection_outlives_ten_releases_in_the_status():
         world.pods(name).record(name).apply(name).decide()
         world.ask("promote-full", name, nonce=str(number)).decide()
     assert world.status.stable_revision == "support-00000011"
-    world.record(C, rejected_attempt=0)  # its record was pruned and made anew
+    world.record(C, verdict=None)  # its record was pruned and made anew
     world.apply(C).decide()
     assert (world.percent, world.waits) == (0, "RolledBack")
     assert len(world.status.verdicts) == 10
@@ -165,12 +176,13 @@ def test_who_was_promoted_once_is_not_adopted_when_stables_record_is_lost():
 
 def test_a_superseded_revision_is_not_adopted_for_a_promotion_it_never_got():
     """A crash between record and status, then another template: it was superseded."""
-    world = world_at(50).record(C, promoted_sequence=2, promoted_attempt=0).decide()
+    superseded = promotion(C).model_copy(update={"result": Result.SUPERSEDED})
+    world = world_at(50).record(C, promoted_sequence=2, verdict=superseded).decide()
     assert world.status.stable_revision == S
 
 
 def test_without_any_memory_of_stable_a_rejected_revision_is_not_taken_for_it():
-    world = stable_world().record(C, promoted_sequence=9, rejected_attempt=1)
+    world = stable_world().record(C, promoted_sequence=9, verdict=rejection(C))
     world.change(stable="", status=AgentRolloutStatus(), latest=C).decide()
     assert world.status.stable_revision == S
 

@@ -23,6 +23,7 @@ from tests.unit.rollout.world import (
     C,
     S,
     World,
+    promotion,
     spec,
     stable_world,
 )
@@ -380,6 +381,6 @@ def test_a_rejection_on_record_holds_without_a_status():
 
 
 def test_a_promotion_on_record_that_the_status_missed_is_no_supersession():
-    world = at(95).record(C, promoted_sequence=1, promoted_attempt=1).decide()
+    world = at(95).record(C, promoted_sequence=1, verdict=promotion(C)).decide()
     assert (world.status.stable_revision, world.status.canary_revision) == (C, None)
     assert world.verdicts == []

@@ -20,7 +20,7 @@ from penstock.money.ledger import Limit, Scope, Stop, Unit, Window
 from penstock.rollout import given
 from penstock.rollout.capacity import Capacity
 from penstock.rollout.situation import Pods, RevisionRecord, Situation
-from tests.unit.rollout.world import GARBAGE, C, S, spec
+from tests.unit.rollout.world import GARBAGE, C, S, rejection, spec
 
 NOW = datetime(2026, 11, 21, 10, 0, 0, 123_456, tzinfo=UTC)
 LIMIT = Limit(Scope.CANARY, Window.TOTAL, Unit.MICRO_USD, 5)
@@ -35,7 +35,9 @@ VERDICT = Verdict(
 RECORDS = {
     S: RevisionRecord(S, "v1", promoted_sequence=2),
     C: RevisionRecord(C, decided=(4, "ab" * 32)),
-    "support-former00": RevisionRecord("support-former00", rejected_attempt=1),
+    "support-former00": RevisionRecord(
+        "support-former00", verdict=rejection("support-former00", message="")
+    ),
 }
 FULL = Situation(
     now=NOW,

@@ -55,6 +55,8 @@ from tests.unit.rollout.world import (
     S,
     World,
     canary_world,
+    promotion,
+    rejection,
     stable_world,
     world_at,
 )
@@ -142,13 +144,13 @@ NEIGHBOURS = [
     Case(
         "a promotion that the lost status missed does not begin anew",
         checks.promoted_before, checks.superseded,
-        lambda: stable_world().record(C, promoted_sequence=2, promoted_attempt=1).apply(C).wipe_status(),
+        lambda: stable_world().record(C, promoted_sequence=2, verdict=promotion(C)).apply(C).wipe_status(),
         0, "NoCandidate", ("Promoted",),
     ),
     Case(
         "who is tried is superseded by a revision that stays rejected",
         checks.superseded, checks.rejected,
-        lambda: world_at(50).record(C2, rejected_attempt=1, rejected_message="bad").apply(C2),
+        lambda: world_at(50).record(C2, verdict=rejection(C2, message="bad")).apply(C2),
         0, "RolledBack", ("Superseded", "CandidateStarted", "RolledBack"),
     ),
     Case(

@@ -6,7 +6,7 @@ import pytest
 
 from penstock.rollout.situation import RevisionRecord, who_is_stable
 from tests.unit.rollout.test_reporting import first_world
-from tests.unit.rollout.world import BAD, C, S, stable_world, world_at
+from tests.unit.rollout.world import BAD, C, S, rejection, stable_world, world_at
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,9 @@ def test_who_is_said_to_serve_does_and_else_who_was_promoted_last(said, stable):
     records = [
         RevisionRecord("support-later", promoted_sequence=2),
         RevisionRecord("support-first", promoted_sequence=1),
-        RevisionRecord("support-rejected", promoted_sequence=3, rejected_attempt=1),
+        RevisionRecord(
+            "support-rejected", promoted_sequence=3, verdict=rejection("support-rejected")
+        ),
         RevisionRecord("support-new"),
     ]
     assert who_is_stable(said, records) == stable

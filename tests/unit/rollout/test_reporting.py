@@ -14,6 +14,7 @@ from tests.unit.rollout.world import (
     Pods,
     S,
     canary_world,
+    rejection,
     spec,
     stable_world,
     world_at,
@@ -53,7 +54,7 @@ def test_an_agent_without_a_revision_says_so():
 
 
 def test_a_rejected_revision_never_becomes_the_first():
-    world = first_world().record(C, rejected_attempt=1).pods(C).decide()
+    world = first_world().record(C, verdict=rejection(C)).pods(C).decide()
     assert not world.status.stable_revision
     assert world.condition("Stalled")[0] == "True"
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from penstock.analysis.metrics import Tally
+from penstock.api.agent_status import Rejection
 from penstock.rollout.capacity import Capacity
+from penstock.rollout.words import verdicts
 from tests.unit.rollout.world import (
     APPROVED_AT_20,
     BAD,
@@ -15,6 +17,8 @@ from tests.unit.rollout.world import (
     C,
     S,
     canary_world,
+    promotion,
+    rejection,
     stable_world,
     world_at,
 )
@@ -394,24 +398,32 @@ def test_a_rejected_attempt_stays_rejected_and_the_next_one_counts_up():
 
 def test_the_record_alone_rejects_what_a_crash_left_half_done():
     """The verdict was put on the record; the operator died before it wrote the status."""
-    world = world_at(50)
-    world.record(C, rejected_attempt=1, rejected_reason="ErrorRateRegression",
-                 rejected_message="rolled back at 50 %: error rate 31.0 %").decide()  # fmt: skip
+    verdict = world_at(50).measure(canary=BAD).decide().status.verdicts[-1]
+    world = world_at(50).after(7).record(C, verdict=verdict).decide()
     assert (world.percent, world.source, world.waits) == (0, "Rollback", "RolledBack")
-    assert world.status.verdicts[-1].message == "rolled back at 50 %: error rate 31.0 %"
-    assert world.status.verdicts[-1].reason == "ErrorRateRegression"
+    assert world.status.verdicts[-1:] == (verdict,)
+    assert verdict.check == "errorRate"
+    assert (verdict.percent, verdict.tasks) == (50, 42)
     assert world.decide().status.verdicts == world.status.verdicts
 
 
+def test_what_only_the_agent_remembers_as_rejected_says_so():
+    world = world_at(50).record(C, verdict=rejection(C, message="")).decide()
+    assert world.status.verdicts[-1].message == verdicts.REJECTED_BEFORE
+
+
 def test_the_record_alone_promotes_what_a_crash_left_half_done():
-    world = world_at(95).record(C, promoted_sequence=2).decide()
+    world = world_at(95).record(C, promoted_sequence=2, verdict=promotion(C)).decide()
     assert (world.status.stable_revision, world.status.canary_revision) == (C, None)
+    assert world.status.verdicts[-1:] == (promotion(C),)
     assert world.condition("Promoted")[0] == "True"
 
 
 def test_a_reason_that_only_a_newer_version_knows_still_rejects():
-    world = world_at(20).record(C, rejected_attempt=1, rejected_reason="CostRegression").decide()
+    remembered = Rejection(revision=C, reason="ReasonOfTomorrow", message="too rude").verdict
+    world = world_at(20).record(C, verdict=remembered).decide()
     assert (world.percent, world.source) == (0, "Rollback")
+    assert world.status.verdicts[-1].message == "too rude"
 
 
 def test_superseding_keeps_stable_and_draws_a_new_salt():

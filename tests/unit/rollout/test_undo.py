@@ -6,7 +6,7 @@ import pytest
 
 from penstock.analysis.metrics import Tally
 from penstock.api.rollout import AgentRolloutStatus
-from tests.unit.rollout.world import BAD, C2, GOOD, C, S, stable_world, world_at
+from tests.unit.rollout.world import BAD, C2, GOOD, C, S, rejection, stable_world, world_at
 
 OUTAGE = Tally(tasks=60, errors=40)
 
@@ -233,9 +233,9 @@ def test_where_nothing_served_before_it_says_so():
 
 
 def test_a_rejected_revision_is_refused_whoever_remembers_it():
-    by_record = undone(after_c().record(S, rejected_attempt=1, rejected_message="rude"))
+    by_record = undone(after_c().record(S, verdict=rejection(S, message="rude")))
     assert "was rude, and stays rejected until retry" in answer(by_record)[1]
-    back = undone(after_c()).ask("undo", C, "2").record(C, rejected_attempt=0, served_sequence=2)
+    back = undone(after_c()).ask("undo", C, "2").record(C, verdict=None, served_sequence=2)
     assert answer(back.decide())[0] == "Refused", "its record was lost: the status tells"
 
 
@@ -282,7 +282,7 @@ def test_it_outlives_a_lost_status_and_the_request_is_not_done_again():
 def test_it_outlives_lost_records():
     world = undone(trying_c2(20))
     for name in (S, C, C2):
-        world.record(name, rejected_attempt=0, promoted_sequence=0, served_sequence=0)
+        world.record(name, verdict=None, promoted_sequence=0, served_sequence=0)
     world.decide().after(60).decide()
     assert (world.status.stable_revision, world.percent, world.waits) == (S, 0, "RolledBack")
 

@@ -11,7 +11,17 @@ from penstock.api.analysis import Analysis, Guardrails, OnStable
 from penstock.api.comparison import CheckName
 from tests.unit.rollout.test_does_not_come_back import with_a_gap
 from tests.unit.rollout.test_returning import after_three, promoted
-from tests.unit.rollout.world import BAD, C2, GOOD, NONE, C, S, canary_world, stable_world
+from tests.unit.rollout.world import (
+    BAD,
+    C2,
+    GOOD,
+    NONE,
+    C,
+    S,
+    canary_world,
+    rejection,
+    stable_world,
+)
 
 REPORT, ROLLBACK, SUSPEND = OnStable.REPORT, OnStable.ROLLBACK, OnStable.SUSPEND
 
@@ -86,7 +96,7 @@ def test_after_the_next_promotion_it_may_go_back_again():
 
 
 def test_a_rejected_revision_is_never_gone_back_to():
-    world = after_three().pods(C, ready=1).record(C, rejected_attempt=1, rejected_message="bad")
+    world = after_three().pods(C, ready=1).record(C, verdict=rejection(C, message="bad"))
     verdicts = tuple(one for one in world.status.verdicts if one.revision != C)
     world.change(status=world.status.model_copy(update={"verdicts": verdicts}))
     world = breaking(ROLLBACK, world).pods(C).pods(S).decide()

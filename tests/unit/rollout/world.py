@@ -12,7 +12,7 @@ from penstock.analysis.day import Day
 from penstock.analysis.evidence import TICK_MS, Observation, Stratum
 from penstock.analysis.metrics import Tally
 from penstock.api import condition
-from penstock.api.analysis import Analysis, Guardrails
+from penstock.api.analysis import Analysis, Guardrails, Reason, Result, Verdict
 from penstock.api.rollout import AgentRef, AgentRolloutSpec, AgentRolloutStatus, Setpoint, Stage
 from penstock.api.strategy import Step, StepApproval, Strategy
 from penstock.rollout import given
@@ -45,6 +45,25 @@ def spec(
         analysis=analysis or Analysis(guardrails=Guardrails()),
         traffic=Setpoint(canary_percent=percent, canary_revision=revision),
         **rest,
+    )
+
+
+def promotion(revision, attempt=1):
+    """A promotion as it stands on a record."""
+    return rejection(revision, attempt, "by ann").model_copy(
+        update={"result": Result.PROMOTED, "reason": Reason.REQUESTED}
+    )
+
+
+def rejection(revision, attempt=1, message="rude"):
+    """A rejection as it stands on a record."""
+    return Verdict(
+        revision=revision,
+        attempt=attempt,
+        result=Result.REJECTED,
+        reason=Reason.ERROR_RATE,
+        message=message,
+        at="2026-11-21T09:00:00Z",
     )
 
 
@@ -279,25 +298,17 @@ class World:
 
     def _keep_on_record(self, verdict):
         if verdict.result == "Rejected":
-            self.record(
-                verdict.revision,
-                rejected_attempt=verdict.attempt,
-                rejected_reason=verdict.reason.value,
-                rejected_message=verdict.message,
-                promoted_attempt=0,
-            )
+            self.record(verdict.revision, verdict=verdict)
         if verdict.result == "Promoted":
             promoted = max(r.promoted_sequence for r in self.situation.records.values()) + 1
             self.record(
                 verdict.revision,
                 promoted_sequence=promoted,
                 served_sequence=promoted,
-                promoted_attempt=verdict.attempt,
-                rejected_attempt=0,
-                returned=verdict.reason == "Returned",
+                verdict=verdict,
             )
         if verdict.result == "Superseded":
-            self.record(verdict.revision, promoted_attempt=0, rejected_attempt=0)
+            self.record(verdict.revision, verdict=None)
 
     def step_over(self):
         """Past the present hold."""
