@@ -128,7 +128,8 @@ def rejected(facts: Facts) -> Move | None:
         return None
     if facts.asks(Verb.RETRY):
         return Retry()
-    if path.under_way(facts.status) or facts.status.share.source is not Source.ROLLBACK:
+    off = facts.status.share.source is Source.ROLLBACK and not path.under_way(facts.status)
+    if former.missed(facts) or not off:
         return StayRejected()
     return Wait(WaitReason.ROLLED_BACK, verdicts.stays_rejected)
 

@@ -63,7 +63,7 @@ def read(world: World, stock: Stock) -> Goal | str | None:
         what = "is the version of several revisions" if found else "is no revision on record"
         return f"{asked.revision} {what}; there are: {there}"
     known = stock.known[found[0]]
-    return _undo(stock, known) if asked.verb is Verb.UNDO else _retry(stock, known)
+    return _undo(stock, known) if asked.verb is Verb.UNDO else _retry(world, stock, known)
 
 
 def _put_elsewhere(rollout: Rollout, asked: requests.Request | None) -> str:
@@ -83,12 +83,18 @@ def _undo(stock: Stock, known: Known) -> Goal | str:
     return Goal(Verb.UNDO, known)
 
 
-def _retry(stock: Stock, known: Known) -> Goal | str:
-    if not known.rejected:
+def _retry(world: World, stock: Stock, known: Known) -> Goal | str:
+    if not known.rejected and not _was_done(world, known):
         return f"{known.name} is not rejected"
     if known.name != stock.latest:
         return f"{known.name} is not what spec.template declares: apply its template, then retry"
     return Goal(Verb.RETRY, known)
+
+
+def _was_done(world: World, known: Known) -> bool:
+    """Whether an operator noted on the record what is asked, and died before it could answer."""
+    verdict = known.verdict
+    return verdict is not None and verdict.request == open_request(world)
 
 
 def verdicts(world: World, stock: Stock, goal: Goal) -> tuple[Verdict, ...]:
@@ -97,6 +103,8 @@ def verdicts(world: World, stock: Stock, goal: Goal) -> tuple[Verdict, ...]:
     about = goal.known if retried else stock.get(stock.stable)
     if about is None:
         return ()
+    if about.verdict and _was_done(world, about):
+        return (about.verdict,)
     attempt = about.verdict.attempt if about.verdict else 0
     words = "released again" if retried else f"undone: back to {goal.known.name}"
     told = Verdict(
@@ -105,6 +113,7 @@ def verdicts(world: World, stock: Stock, goal: Goal) -> tuple[Verdict, ...]:
         result=Result.PROMOTED if retried else Result.REJECTED,
         reason=Reason.REQUESTED if retried else Reason.ABORTED,
         message=f"{words}, by request",
+        request=open_request(world),
         at=condition.timestamp(world.now),
     )
     return (told,)
