@@ -341,10 +341,6 @@ class Verdict(Block):
     check: Annotated[
         str | None, Field(max_length=32, description="The check that fired, if one did.")
     ] = None
-    request: Annotated[
-        str | None,
-        Field(max_length=256, description="The request annotation that it comes from, if one did."),
-    ] = None
     percent: Annotated[Percent, Field(description="Share it had.")] = 0
     ring: Annotated[
         str | None,

@@ -123,8 +123,7 @@ def _first_stage(facts: Facts) -> Stage:
 def new_verdict(
     facts: Facts, revision: str, result: Result, reason: Reason, message: str, check: str | None
 ) -> Verdict:
-    """A verdict of this moment, with what the canary had been given and who asked for it."""
-    by_request = reason in (Reason.ABORTED, Reason.REQUESTED)
+    """A verdict of this moment, with what the canary had been given."""
     return Verdict(
         revision=revision,
         attempt=max(facts.status.attempt, 1),
@@ -133,7 +132,6 @@ def new_verdict(
         message=message[:2048],
         at=condition.timestamp(facts.now),
         check=check,
-        request=(facts.open_request or None) if by_request else None,
         percent=facts.percent,
         ring=facts.ring or None,
         tasks=facts.situation.tasks,
@@ -182,12 +180,6 @@ def answered(facts: Facts, message: str, *, accepted: bool = True) -> dict[str, 
         at=condition.timestamp(facts.now),
     )
     return {"last_request": last, "answered_requests": remembered(facts, facts.open_request)}
-
-
-def answered_by(facts: Facts, verdict: Verdict) -> dict[str, Any]:
-    """The open request as answered by the verdict that it led to, this pass's or one of before a crash."""
-    asked = facts.open_request and verdict.request == facts.open_request
-    return answered(facts, verdict.message) if asked else {}
 
 
 def remembered(facts: Facts, value: str) -> tuple[str, ...]:

@@ -128,8 +128,7 @@ def rejected(facts: Facts) -> Move | None:
         return None
     if facts.asks(Verb.RETRY):
         return Retry()
-    off = facts.status.share.source is Source.ROLLBACK and not path.under_way(facts.status)
-    if former.missed(facts) or not off:
+    if path.under_way(facts.status) or facts.status.share.source is not Source.ROLLBACK:
         return StayRejected()
     return Wait(WaitReason.ROLLED_BACK, verdicts.stays_rejected)
 
@@ -338,11 +337,16 @@ def _advance(facts: Facts, *, requested: bool = False, nobody_eligible: bool = F
 
 
 def final_watch(facts: Facts) -> Move | None:
-    """Promotion after the final hold needs tasks of the canary: no traffic proves nothing."""
+    """Promotion after the final hold needs tasks of the canary: no traffic proves nothing.
+
+    Those that the last step asks for may be missing, where time has passed it as nobody was eligible.
+    """
     observed = facts.observation
     if facts.strategy.final_hold_seconds == 0 or observed is None:
         return None
-    if observed.in_step(Arm.CANARY).tasks:
+    fewest = facts.strategy.steps[-1].min_tasks
+    enough = observed.in_total(Arm.CANARY).tasks >= fewest
+    if enough and observed.in_step(Arm.CANARY).tasks:
         return None
     return Wait(WaitReason.AWAITING_EVIDENCE, waits.awaits_final_tasks)
 

@@ -1,19 +1,19 @@
 """The decision: one pure, total function from a situation to the next status."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 from penstock.api import condition
 from penstock.api.analysis import Verdict
 from penstock.api.comparison import ComparisonStatus
-from penstock.api.interruptions import Halt, StuckQueue
 from penstock.api.reasons import EventReason, WaitReason
 from penstock.api.requested import LastRequest
 from penstock.api.rollout import AgentRolloutStatus, Share
 from penstock.rollout import (
     aftermath,
     alarms,
+    clocks,
     deadline,
     evidence_since,
     former,
@@ -34,7 +34,7 @@ from penstock.rollout import (
     watch,
 )
 from penstock.rollout.changes import Change, remembered
-from penstock.rollout.facts import QUIET_SECONDS, WAITING, Facts
+from penstock.rollout.facts import WAITING, Facts
 from penstock.rollout.moves import Awaited, Move, Wait
 from penstock.rollout.situation import Decision, Happening, Situation
 from penstock.rollout.transitions import change
@@ -42,7 +42,6 @@ from penstock.rollout.words import answers, conditions, waits
 
 #: Each move changes what the checks see; far fewer than this settle every situation.
 MAX_MOVES: Final = 24
-MAX_HALTS: Final = 8
 _LOOK_AT_CANARY_SECONDS: Final = 5.0
 _LOOK_AT_STABLE_SECONDS: Final = 60.0
 _TOLD_WAITS: Final = {
@@ -124,13 +123,13 @@ def _seen(situation: Situation) -> dict[str, Any]:
         "stable_revision": facts.stable or None,
         "stage": ring_stage.stage_seen(facts),
         "share": _share_seen(facts, is_new=facts.canary != (status.canary_revision or "")),
-        "unready_since": _unready_since(facts),
-        "halts": _halts(facts),
+        "unready_since": clocks.unready_since(facts),
+        "halts": clocks.halts(facts),
         **_repeated(facts),
-        **_quiet(facts),
-        **_step_clock(facts),
+        **clocks.quiet(facts),
+        **clocks.step_clock(facts),
     }
-    return {**update, "stuck": _stuck(facts.but(**update))}
+    return {**update, "stuck": clocks.stuck(facts.but(**update))}
 
 
 def _share_seen(facts: Facts, *, is_new: bool = False) -> Share:
@@ -159,72 +158,6 @@ def _repeated(facts: Facts) -> dict[str, Any]:
         at=condition.timestamp(facts.now),
     )
     return {"last_request": answer, "answered_requests": remembered(facts, value)}
-
-
-def _halts(facts: Facts) -> tuple[Halt, ...]:
-    """When the kill switch was on: tasks and queues do not age meanwhile."""
-    kept, now = facts.status.halts, _after_rows(facts)
-    lasting = bool(kept) and kept[-1].until is None
-    if facts.halted:
-        return kept if lasting else (*kept, Halt(since=now))[-MAX_HALTS:]
-    return (*kept[:-1], kept[-1].model_copy(update={"until": now})) if lasting else kept
-
-
-def _after_rows(facts: Facts) -> str:
-    """The first whole second in which no row was counted yet: rows are counted once, by the halts known then."""
-    observed = facts.situation.observation
-    now = max(facts.now, datetime.fromtimestamp((observed.now_ms if observed else 0) / 1000, UTC))
-    return condition.timestamp(now + timedelta(microseconds=999_999))
-
-
-def _quiet(facts: Facts) -> dict[str, Any]:
-    """A canary that has been available for long enough has a clean sheet again."""
-    kept = facts.suspension
-    counts = (facts.status.unavailable_count, kept.overloads, kept.uncompared, kept.incidents)
-    if not (any(counts) or kept.misfit) or not kept.resumed_at:
-        return {}
-    if facts.seconds_since(kept.resumed_at) < QUIET_SECONDS:
-        return {}
-    clean = kept.model_copy(update={"overloads": 0, "uncompared": 0})
-    if facts.stable_over is None:
-        clean = clean.model_copy(update={"incidents": 0, "misfit": ""})
-    return {"unavailable_count": 0, "suspension": clean}
-
-
-def _stuck(facts: Facts) -> StuckQueue | None:
-    """Since when the canary's queue is old; from anew whenever its age has fallen."""
-    if not facts.exposed or facts.halted or not facts.queue_is_old:
-        return None
-    age, before = int(facts.queue_age(facts.canary)), facts.status.stuck
-    if before and age >= before.age_seconds:
-        return before
-    return StuckQueue(since=condition.timestamp(facts.now), age_seconds=age)
-
-
-def _step_clock(facts: Facts) -> dict[str, Any]:
-    """The step's clock once something is seen again: time in which nothing was proves nothing."""
-    status, since = facts.status, facts.place_since
-    if not status.blind_since or not since or facts.blind:
-        return {}
-    begun = condition.moment(since)
-    unseen = max(facts.now - max(condition.moment(status.blind_since), begun), timedelta())
-    return {"blind_since": None, **ring_stage.begun_at(facts, condition.timestamp(begun + unseen))}
-
-
-def _blind_since(facts: Facts) -> str | None:
-    """Since when the step's clock stands still; None while it runs."""
-    if not facts.blind or not facts.place_since or not path.under_way(facts.status):
-        return None
-    return facts.status.blind_since or condition.timestamp(facts.now)
-
-
-def _unready_since(facts: Facts) -> str | None:
-    ours, theirs = facts.pods, facts.stable_pods
-    if ours.ready or not path.under_way(facts.status):
-        return None
-    if facts.exposed and (not ours.wanted or (theirs.wanted and not theirs.ready)):
-        return None  # neither side has a pod: not the canary's fault, and stable is no refuge
-    return facts.status.unready_since or condition.timestamp(facts.now)
 
 
 # ----------------------------------------------------------------------------------- the moves
@@ -271,9 +204,11 @@ def _still(wait: Wait, before: Facts, after: Facts) -> Wait:
 def _noted(facts: Facts) -> Facts:
     """What follows from the status as it is now, with no check asked: whose setpoint, and clocks."""
     facts = facts.but(share=_share_seen(facts))  # whose canary may just have ended
-    facts = facts.but(suspended=facts.halted, halts=_halts(facts))  # stable may have broken a limit
-    facts = facts.but(stuck=_stuck(facts), unready_since=_unready_since(facts))
-    return facts.but(blind_since=_blind_since(facts))
+    facts = facts.but(
+        suspended=facts.halted, halts=clocks.halts(facts)
+    )  # stable may have broken a limit
+    facts = facts.but(stuck=clocks.stuck(facts), unready_since=clocks.unready_since(facts))
+    return facts.but(blind_since=clocks.blind_since(facts))
 
 
 # ----------------------------------------------------------------------------- after the moves

@@ -76,14 +76,6 @@ def served_at(facts: Facts, revision: str) -> int:
     return max(facts.record(revision).served_sequence, int(promoted))
 
 
-def missed(facts: Facts) -> Verdict | None:
-    """The rejection on the canary's record that the status lacks: an operator died in between."""
-    attempt = max(facts.status.attempt, facts.rejected_attempt)
-    told = facts.status.verdicts
-    known = any(one.revision == facts.canary and one.attempt >= attempt for one in told)
-    return None if known else facts.record(facts.canary).rejection
-
-
 def attempt_of(facts: Facts, revision: str) -> int:
     """The attempt in which a revision came to serve everybody; 1 where nobody knows."""
     told = [

@@ -94,7 +94,9 @@ def written(situation: Situation) -> dict[str, Any]:
         "nowMicros": round(situation.now.timestamp() * 1_000_000),
         "spec": {name: value for name, value in spec.items() if name not in _PARAMETERS},
         "status": _status(situation),
-        "records": _adapter("records").dump_python(_records(situation), mode="json"),
+        "records": _adapter("records").dump_python(
+            _records(situation), mode="json", exclude_defaults=True
+        ),
     }
     for one in fields(Situation):
         value = getattr(situation, one.name)
@@ -195,19 +197,25 @@ def _wire(block: Block, *, sparse: bool = False) -> dict[str, Any]:
 
 
 def _records(situation: Situation) -> dict[str, RevisionRecord]:
-    """Of revisions that the decision is not about no words are kept, of none the tasks that failed."""
+    """Of revisions that the decision is not about no words and numbers are kept, of none the tasks that failed."""
     near = {situation.stable, situation.latest, situation.status.canary_revision}
     return {
-        name: replace(record, verdict=_lean(record.verdict, words=name in near))
+        name: replace(record, verdict=_lean(record.verdict, whole=name in near))
         for name, record in situation.records.items()
     }
 
 
-def _lean(verdict: Verdict | None, *, words: bool) -> Verdict | None:
-    if verdict is None:
-        return None
-    message = verdict.message if words else ""
-    return verdict.model_copy(update={"samples": (), "message": message})
+def _lean(verdict: Verdict | None, *, whole: bool) -> Verdict | None:
+    if verdict is None or whole:
+        return verdict and verdict.model_copy(update={"samples": ()})
+    return Verdict(
+        revision=verdict.revision,
+        attempt=verdict.attempt,
+        result=verdict.result,
+        reason=verdict.reason,
+        message="",
+        at=verdict.at,
+    )
 
 
 def _default(one: "Field[Any]") -> Any:

@@ -40,20 +40,13 @@ def _wrong_revision(facts: Facts, request: Request) -> str:
 
 def _wrong_moment(facts: Facts, request: Request) -> str:
     if facts.rejected:
-        possible = request.verb is Verb.RETRY or _was_done(facts)
-        return "" if possible else verdicts.stays_rejected(facts)
+        return "" if request.verb is Verb.RETRY else verdicts.stays_rejected(facts)
     if request.verb is Verb.RETRY:
         return answers.nothing_to_retry(facts.canary)
     held = facts.owned is None and not facts.suspended_for and ceiling_blocks(facts)
     if request.verb is Verb.PROMOTE and held:
         return waits.ceiling(facts)
     return ""
-
-
-def _was_done(facts: Facts) -> bool:
-    """Whether an operator did what is asked, and died before it could answer."""
-    missed = former.missed(facts)
-    return missed is not None and missed.request == facts.open_request
 
 
 def ceiling_blocks(facts: Facts) -> bool:

@@ -104,7 +104,8 @@ class Situation:
     when the measurement failed, with ``observation_error`` saying why. ``users`` and ``tasks``
     are what the canary was ever given. ``records``, ``pods`` and ``queue_age_seconds`` (age of
     the oldest unclaimed task) are keyed by the names of revisions. ``request`` is the request
-    annotation as read. ``route_version_floor`` is the highest version ever seen in force.
+    annotation as read. ``route_version_floor`` is the highest version ever seen in force; ``route_lags``: the route in
+    force is older than the status, so that nobody was given what that has decided.
     ``namespace`` and ``name`` are the AgentRollout's, for the commands in messages; without a
     name it is called like its Agent. Without a ``capacity`` there is enough for any share.
     ``store_error`` says why Redis does not answer. ``uncut`` is the reason, in one word, why the
@@ -132,6 +133,7 @@ class Situation:
     request: str = ""
     fresh_salt: str = ""
     route_version_floor: int = 0
+    route_lags: bool = False
     users: int = 0
     tasks: int = 0
     queue_age_seconds: Mapping[str, float] = field(default_factory=dict)
@@ -175,8 +177,8 @@ class Decision:
     """The next status, what to tell, and when to look again.
 
     ``status`` carries everything that must be acted upon: share, salt, routeVersion, stable and
-    canary. ``verdicts`` are new in this decision, one for each revision it is about, and must be
-    put on the records of those before anything acts on the status. ``promoted`` is who serves by
+    canary. ``verdicts`` are new in this decision, one for each revision it is about, and are
+    noted on the records of those once the status is written. ``promoted`` is who serves by
     default from now on and did not before, empty where nobody was promoted. ``goal`` is the
     revision that all users go back to, until its first worker is ready: it needs its workers
     now. ``holds_seconds``: a canary is tried, and so long nothing but news would change

@@ -4,17 +4,16 @@ from collections.abc import Mapping
 from typing import Any, assert_never
 
 from penstock.api import condition
-from penstock.api.analysis import AnalysisStatus, Result, Verdict
+from penstock.api.analysis import AnalysisStatus, Reason, Result, Verdict
 from penstock.api.interruptions import Suspension
 from penstock.api.reasons import EventReason, WaitReason
 from penstock.api.rollout import AgentRolloutStatus, Source, Stage
 from penstock.api.strategy import StepApproval
-from penstock.rollout import beginning, braking, former, moves, numbers, path, ringing, undoing
+from penstock.rollout import beginning, braking, moves, numbers, path, ringing, undoing
 from penstock.rollout.changes import (
     NOWHERE,
     Change,
     answered,
-    answered_by,
     compared,
     fresh_attempt,
     fresh_step,
@@ -85,13 +84,17 @@ def _serve_first(move: moves.ServeFirst, facts: Facts) -> Change:
 
 
 def _stay_rejected(facts: Facts) -> Change:
-    update: dict[str, Any] = {"attempt": max(facts.status.attempt, facts.rejected_attempt)}
-    if missed := former.missed(facts):
-        message = missed.message or verdicts.REJECTED_BEFORE
-        verdict = missed.model_copy(update={"message": message})
-        told = with_verdict(facts.status.verdicts, verdict)
-        update |= {"verdicts": told, **answered_by(facts, verdict)}
-    status = _off(facts, update)
+    record = facts.record(facts.canary)
+    attempt = max(facts.status.attempt, facts.rejected_attempt)
+    told = facts.status.verdicts
+    known = any(
+        one.revision == facts.canary and one.attempt >= attempt and one.result is Result.REJECTED
+        for one in told
+    )
+    if record.rejection and not known:
+        message = record.rejected_message or verdicts.REJECTED_BEFORE
+        told = with_verdict(told, record.rejection.model_copy(update={"message": message}))
+    status = _off(facts, {"attempt": attempt, "verdicts": told})
     message = verdicts.stays_rejected(Facts(facts.situation, status))
     return Change(status, (Happening(EventReason.ROLLED_BACK, message, warning=True),))
 
@@ -127,12 +130,13 @@ def _reject(move: moves.Reject, facts: Facts) -> Change:
     update: dict[str, Any] = {
         "attempt": verdict.attempt,
         "verdicts": with_verdict(facts.status.verdicts, verdict),
-        **answered_by(facts, verdict),
     }
     if facts.observation is not None:
         stamp = {"counted_at": condition.timestamp(facts.now)}
         analysis = numbers.measured(facts, facts.observation)
         update["analysis"] = analysis.model_copy(update=stamp)
+    if move.reason is Reason.ABORTED:
+        update |= answered(facts, move.message)
     told = Happening(EventReason.ROLLED_BACK, events.rolled_back(facts, verdict), warning=True)
     return Change(_off(facts, update), (told,), (verdict,))
 
@@ -313,7 +317,11 @@ def _advance(move: moves.Advance, facts: Facts) -> Change:
 
 def _promote(move: moves.Promote, facts: Facts) -> Change:
     verdict = new_verdict(facts, facts.canary, Result.PROMOTED, move.reason, move.message, None)
-    return _promoted(facts, verdict)
+    changed = _promoted(facts, verdict)
+    if move.reason is not Reason.REQUESTED:
+        return changed
+    status = changed.status.model_copy(update=answered(facts, move.message))
+    return Change(status, changed.happenings, changed.verdicts)
 
 
 def _promoted(facts: Facts, verdict: Verdict) -> Change:
@@ -327,7 +335,6 @@ def _promoted(facts: Facts, verdict: Verdict) -> Change:
         "analysis": AnalysisStatus(),
         "verdicts": with_verdict(facts.status.verdicts, verdict),
         "suspension": Suspension(),
-        **answered_by(facts, verdict),
     }
     told = Happening(EventReason.PROMOTED, events.promoted(verdict))
     return Change(updated(facts, update), (told,), (verdict,))

@@ -95,12 +95,12 @@ def standing(looked: Seen, asked: Situation, name: str, around: Around) -> Stand
 
 def why(looked: Seen, record: RevisionRecord) -> str:
     """Why a revision was rejected last, by its record or by the status; empty where it never was."""
-    told = [record.rejection] + [
+    told = [
         one
         for one in looked.status.verdicts
         if one.revision == record.name and one.result is Result.REJECTED
     ]
-    last = told[-1]
+    last = told[-1] if told else record.rejection
     return ": ".join(part for part in (last.reason.value, last.message) if part) if last else ""
 
 

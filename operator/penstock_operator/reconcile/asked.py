@@ -17,7 +17,7 @@ from penstock.rollout.requests import Verb
 from penstock.rollout.words import answers
 from penstock_operator.cluster.kinds import annotations_of, name_of, namespace_of
 from penstock_operator.cluster.reading import Rollout
-from penstock_operator.reconcile.stock import Known, Stock
+from penstock_operator.reconcile.stock import Known, Stock, released
 from penstock_operator.reconcile.world import World
 
 #: What can be asked of an Agent without an AgentRollout.
@@ -63,7 +63,7 @@ def read(world: World, stock: Stock) -> Goal | str | None:
         what = "is the version of several revisions" if found else "is no revision on record"
         return f"{asked.revision} {what}; there are: {there}"
     known = stock.known[found[0]]
-    return _undo(stock, known) if asked.verb is Verb.UNDO else _retry(world, stock, known)
+    return _undo(stock, known) if asked.verb is Verb.UNDO else _retry(stock, known)
 
 
 def _put_elsewhere(rollout: Rollout, asked: requests.Request | None) -> str:
@@ -83,18 +83,12 @@ def _undo(stock: Stock, known: Known) -> Goal | str:
     return Goal(Verb.UNDO, known)
 
 
-def _retry(world: World, stock: Stock, known: Known) -> Goal | str:
-    if not known.rejected and not _was_done(world, known):
+def _retry(stock: Stock, known: Known) -> Goal | str:
+    if not known.rejected:
         return f"{known.name} is not rejected"
     if known.name != stock.latest:
         return f"{known.name} is not what spec.template declares: apply its template, then retry"
     return Goal(Verb.RETRY, known)
-
-
-def _was_done(world: World, known: Known) -> bool:
-    """Whether an operator noted on the record what is asked, and died before it could answer."""
-    verdict = known.verdict
-    return verdict is not None and verdict.request == open_request(world)
 
 
 def verdicts(world: World, stock: Stock, goal: Goal) -> tuple[Verdict, ...]:
@@ -103,20 +97,19 @@ def verdicts(world: World, stock: Stock, goal: Goal) -> tuple[Verdict, ...]:
     about = goal.known if retried else stock.get(stock.stable)
     if about is None:
         return ()
-    if about.verdict and _was_done(world, about):
-        return (about.verdict,)
-    attempt = about.verdict.attempt if about.verdict else 0
-    words = "released again" if retried else f"undone: back to {goal.known.name}"
-    told = Verdict(
+    attempt = about.verdict.attempt + 1 if about.verdict else 1
+    now = condition.timestamp(world.now)
+    if retried:
+        return (released(about.name, attempt, now),)
+    undone = Verdict(
         revision=about.name,
-        attempt=attempt + 1,
-        result=Result.PROMOTED if retried else Result.REJECTED,
-        reason=Reason.REQUESTED if retried else Reason.ABORTED,
-        message=f"{words}, by request",
-        request=open_request(world),
-        at=condition.timestamp(world.now),
+        attempt=attempt,
+        result=Result.REJECTED,
+        reason=Reason.ABORTED,
+        message=f"undone: back to {goal.known.name}, by request",
+        at=now,
     )
-    return (told,)
+    return (undone,)
 
 
 def refusal(world: World, last: Asked | None) -> str:

@@ -58,7 +58,7 @@ class Plan:
 
     ``provide``: the namespace gets its way to Redis, before any worker that takes it.
     ``replaced`` are children to delete before ``children`` are applied (immutable ones that were
-    tampered with). ``verdicts`` are annotations on records, written before any status; ``entries`` are
+    tampered with). ``verdicts`` are annotations on records, written once the status that decides is; ``entries`` are
     decisions for the records of revisions, written last.
     ``rollout_statuses`` are decisions; ``idle_statuses`` those of AgentRollouts that decide nothing.
     ``budget`` is declared before the route where another one is in force (``budget_in_force``: its mark).

@@ -128,35 +128,38 @@ class Reconciler:
                 await self._report_idle(rollout, wanted)
 
     async def apply(self, key: AgentKey, agent: Object, plan: Plan, memory: Memory) -> None:
-        """Write a plan: the way to Redis, children, verdicts, decision, route, report, Events.
+        """Write a plan: the way to Redis, children, decision, route, report, verdicts, Events.
 
-        A child that is refused holds up nothing else: a rollback or a kill switch must act even
+        The decision is one write, of one status: who dies after it is followed by what stands there. A child that is refused holds up nothing else: a rollback or a kill switch must act even
         where a Deployment cannot be written. It is told in a condition and tried again.
         """
         await self._provide(key, plan, memory)
         await self._children(agent, plan, memory)
-        await self._record_verdicts(plan, memory)
-        for rollout, status in plan.rollout_statuses:
-            await self._write_status(ROLLOUT, rollout, status.wire())
+        await self._decide(agent, plan, memory)
         for rollout, status in plan.idle_statuses:
             await self._report_idle(rollout, status)
         try:
             await self._carry_out(key, agent, plan, memory)
-        finally:  # the decision is on record: it is told even if Redis has just gone away
+        finally:  # it is decided: that is noted and told even if Redis has just gone away
+            await self._record_verdicts(plan, memory)
             await self._tell(key, plan)
             await self._keep_decisions(key, plan, memory)
             await self._keep_effects(key, plan, memory)
         for kind, obj in plan.deletions:
             await self._try_to_delete(kind, obj)
 
+    async def _decide(self, agent: Object, plan: Plan, memory: Memory) -> None:
+        """The status that decides: of the AgentRollout, without one of the Agent."""
+        for rollout, status in plan.rollout_statuses:
+            await self._write_status(ROLLOUT, rollout, status.wire())
+        if not plan.governed:
+            await self._report(agent, plan, memory)
+
     async def _carry_out(self, key: AgentKey, agent: Object, plan: Plan, memory: Memory) -> None:
-        """The route and the report; without an AgentRollout the report is the decision."""
+        """The route, and the report where that is not the decision."""
+        await self._route(key, plan, memory)
         if plan.governed:
-            await self._route(key, plan, memory)
             await self._report(agent, plan, memory)
-        else:
-            await self._report(agent, plan, memory)
-            await self._route(key, plan, memory)
         await self._rehome(key, plan)
         if plan.expire:
             await self._expire(key)
@@ -199,19 +202,18 @@ class Reconciler:
         memory.name_conflict, memory.refused = conflict, refused
 
     async def _record_verdicts(self, plan: Plan, memory: Memory) -> None:
-        """Note what was decided on the records; one that takes no note is tried again later.
+        """Note what was decided on the records; one that takes no note is tried again with each pass.
 
-        A rollback must act all the same: it also stands in the status of its AgentRollout.
+        Nothing waits for that: the next operator, too, notes what stands in the status and not there.
         """
         memory.unrecorded |= {name_of(patch): patch for patch in plan.verdicts}
         for name, patch in list(memory.unrecorded.items()):
             try:
                 await self._record_verdict(patch)
             except ClusterError as error:
-                if not error.refusal:
-                    raise
-                memory.refused = f"verdict on {name}: {error}"
-                log.warning("verdict refused", record=name, error=str(error))
+                if error.refusal:
+                    memory.refused = f"verdict on {name}: {error}"
+                log.warning("verdict not noted", record=name, error=str(error))
                 continue
             del memory.unrecorded[name]
 

@@ -49,8 +49,8 @@ def _begun_anew(status: AgentRolloutStatus) -> AgentRolloutStatus:
     )
 
 
-def rejections(world: World) -> dict[str, Verdict]:
-    """Who was rejected and never promoted since, by what the statuses say; by revision name."""
+def verdicts(world: World) -> dict[str, Verdict]:
+    """The last verdict on each revision, by what the statuses say; by revision name."""
     found = {item.revision: item.verdict for item in world.status.rejected}
     for rollout in world.rollouts:
         for verdict in rollout.status.verdicts:
@@ -60,11 +60,10 @@ def rejections(world: World) -> dict[str, Verdict]:
 
 def _count(found: dict[str, Verdict], verdict: Verdict) -> None:
     """A retry that was superseded leaves the rejection before it as it was."""
-    match verdict.result:
-        case Result.REJECTED:
-            found[verdict.revision] = verdict
-        case Result.PROMOTED:
-            found.pop(verdict.revision, None)
+    before = found.get(verdict.revision)
+    rejected = before is not None and before.result is Result.REJECTED
+    if verdict.result is not Result.SUPERSEDED or not rejected:
+        found[verdict.revision] = verdict
 
 
 def noted(status: AgentStatus, verdicts: Iterable[Verdict]) -> list[Rejection]:
@@ -73,7 +72,8 @@ def noted(status: AgentStatus, verdicts: Iterable[Verdict]) -> list[Rejection]:
     for verdict in verdicts:
         if verdict != found.get(verdict.revision):
             _count(found, verdict)
-    return [_rejection(verdict) for verdict in found.values()][-MAX_REJECTIONS:]
+    rejected = [verdict for verdict in found.values() if verdict.result is Result.REJECTED]
+    return [_rejection(verdict) for verdict in rejected][-MAX_REJECTIONS:]
 
 
 def _rejection(verdict: Verdict) -> Rejection:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from penstock import names, revision
 from penstock.api import budgets, mentions, validation
-from penstock.api.analysis import Result, Verdict
+from penstock.api.analysis import Reason, Result, Verdict
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.errors import InvalidResource, RevisionTampered, UnknownSchema
 from penstock.revision import Revision
@@ -49,6 +49,11 @@ class Known:
     def rejected(self) -> bool:
         """Whether its last verdict was a rejection."""
         return self.verdict is not None and self.verdict.result is Result.REJECTED
+
+    @property
+    def superseded(self) -> bool:
+        """Whether its last verdict says that another one was declared."""
+        return self.verdict is not None and self.verdict.result is Result.SUPERSEDED
 
     @property
     def overtaken(self) -> bool:
@@ -149,12 +154,14 @@ def take_stock(world: World) -> Stock:
     latest, problem = _latest(world, known, unread)
     if latest and latest.name not in known:
         known[latest.name] = latest
-    known = _with_rejections(world, known)
+    known = _with_verdicts(world, known)
     name = latest.name if latest else _previous(world, known)
     settling = latest is None and problem is None and world.spec is not None
     decided = remembered.decision(world, recorded)
     stable = _stable(world, known, decided, recorded)
-    known = _with_promotion(known, stable)
+    if world.rollout is None:
+        known = _with_release(world, known, stable)
+    known = _with_promotion(known, stable, alone=world.rollout is None)
     served = world.status.stable_revision or ""
     gone = served if not stable and (name not in known or known[name].rejected) else ""
     return Stock(known, name, stable, problem, settling, unread, decided, gone)
@@ -227,23 +234,59 @@ def _rebuilt(
     return found
 
 
-def _with_rejections(world: World, known: Mapping[str, Known]) -> dict[str, Known]:
-    """The revisions with rejections that their records do not tell any more."""
-    told = remembered.rejections(world)
-    return {name: _rejected_again(item, told.get(name)) for name, item in known.items()}
+def _with_verdicts(world: World, known: Mapping[str, Known]) -> dict[str, Known]:
+    """The revisions with verdicts that their records do not tell yet, or not any more."""
+    told = remembered.verdicts(world)
+    return {name: _judged_again(item, told.get(name)) for name, item in known.items()}
 
 
-def _rejected_again(item: Known, told: Verdict | None) -> Known:
-    undecided = item.verdict is None or item.verdict.result is Result.SUPERSEDED
-    return replace(item, verdict=told, restored=True) if told and undecided else item
+def _judged_again(item: Known, told: Verdict | None) -> Known:
+    if told is None or told == item.verdict:
+        return item
+    rejects_again = told.result is Result.REJECTED and item.superseded
+    later = item.verdict is None or _moment(told) > _moment(item.verdict)
+    return replace(item, verdict=told, restored=True) if later or rejects_again else item
 
 
-def _with_promotion(known: dict[str, Known], stable: str) -> dict[str, Known]:
-    """Who is stable was promoted last: where its record does not tell that, it gets the note."""
+def _moment(verdict: Verdict) -> tuple[int, str]:
+    return verdict.attempt, verdict.at
+
+
+def _with_release(world: World, known: dict[str, Known], stable: str) -> dict[str, Known]:
+    """Who serves alone was released by request, where its record still says that it was rejected."""
     item = known.get(stable)
-    if item is None or item.promoted_sequence:
+    if item is None or item.verdict is None or not item.rejected:
+        return known
+    last = world.status.last_request
+    verdict = released(stable, item.verdict.attempt + 1, last.at if last else "")
+    return known | {stable: replace(item, verdict=verdict, restored=True)}
+
+
+def released(name: str, attempt: int, at: str) -> Verdict:
+    """The verdict on a rejected revision that serves again without an AgentRollout."""
+    return Verdict(
+        revision=name,
+        attempt=attempt,
+        result=Result.PROMOTED,
+        reason=Reason.REQUESTED,
+        message="released again, by request",
+        at=at,
+    )
+
+
+def _with_promotion(known: dict[str, Known], stable: str, *, alone: bool) -> dict[str, Known]:
+    """Who is stable was promoted last: where its record does not tell that, it gets the note.
+
+    Args:
+        alone: no AgentRollout has verdicts that tell who was promoted.
+    """
+    item = known.get(stable)
+    if item is None:
         return known
     last = max(other.promoted_sequence for other in known.values())
+    told = alone or (item.restored and not item.rejected)
+    if item.promoted_sequence and (item.promoted_sequence == last or not told):
+        return known
     return known | {stable: replace(item, promoted_sequence=last + 1, restored=True)}
 
 

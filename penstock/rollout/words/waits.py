@@ -372,7 +372,13 @@ def untried(facts: Facts) -> str:
 
 
 def awaits_final_tasks(facts: Facts) -> str:
-    """The final hold saw no traffic."""
+    """The final hold saw no traffic, or the canary less of it than the last step asks for."""
+    seen, fewest = facts.status.analysis.canary.tasks, facts.strategy.steps[-1].min_tasks
+    if facts.status.analysis.step_canary.tasks and seen < fewest:
+        return (
+            f"{facts.canary} has {seen} of the {fewest} counted tasks that the last step asks for, which was "
+            f"left without them. Promote without: {_ask(facts, Verb.PROMOTE)}"
+        )
     return (
         f"No task of {facts.canary} has ended in the final hold, and no traffic proves "
         f"nothing. Promote without: {_ask(facts, Verb.PROMOTE)}"

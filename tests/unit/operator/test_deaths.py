@@ -1,10 +1,16 @@
-"""An operator dies before or after any of its writes: the next one brings about the same, word for word."""
+"""An operator dies before or after any of its writes, or one is refused: all ends as it would have.
+
+What is decided stands in one status. The next operator goes by that, and notes it wherever it is not yet.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any
 
 import pytest
@@ -12,6 +18,7 @@ import pytest
 from penstock import names
 from penstock.names import AgentKey
 from penstock.traffic import Route
+from penstock_operator.cluster.client import ClusterError
 from penstock_operator.cluster.kinds import RECORD, WATCHED, Kind, Object
 from penstock_operator.reconcile.reconciler import Reconciler
 from tests.unit.operator import worlds
@@ -20,20 +27,28 @@ from tests.unit.operator.test_never_again import rollout
 from tests.unit.operator.worlds import cut
 
 V1, V2, V3 = "Be kind.", "Be brief.", "Be rude."
-_NO_DEATH = 10_000
-_DECIDED = frozenset(
-    [
-        "stableRevision",
-        "canaryRevision",
-        "latestRevision",
-        "attempt",
-        "share",
-        "stage",
-        "lastRequest",
-        "held",
-    ]
+#: What decides, as a status has it.
+_DECIDED = (
+    "stableRevision",
+    "canaryRevision",
+    "attempt",
+    "share",
+    "stage",
+    "heldPercent",
+    "answeredRequests",
 )
+_NONCE = "second"
 _WATCHED = {kind.kind: kind for kind in WATCHED}
+
+
+News = Callable[["Mortal"], None]
+
+
+class Fate(Enum):
+    """What happens after so many writes: the operator dies, or the API server refuses the last of them."""
+
+    DIES = auto()
+    REFUSED = auto()
 
 
 class Died(BaseException):
@@ -45,16 +60,18 @@ class Mortal(Calm):
     """Keeps all that is written, and lets nothing through from the moment of a death on."""
 
     writes: int = 0
-    dies_at: int = _NO_DEATH
-    after: bool = False
+    fate: Fate | None = None
+    at: int = 0
 
     def _may(self) -> None:
         self.writes += 1
-        if self.writes > self.dies_at or (self.writes == self.dies_at and not self.after):
+        if self.fate is Fate.REFUSED and self.writes == self.at:
+            raise ClusterError(409, "another has written meanwhile")
+        if self.fate is Fate.DIES and self.writes > self.at:
             raise Died
 
     def _done(self) -> None:
-        if self.writes >= self.dies_at:
+        if self.fate is Fate.DIES and self.writes == self.at:
             raise Died
 
     async def put(self, key: AgentKey, route: Route, **more: Any) -> None:
@@ -86,13 +103,15 @@ class Mortal(Calm):
 
     def declare(self, instructions: str) -> None:
         """A person applies a template."""
-        made = self.objects.get(("Agent", "support"), {"status": {}})
+        made = self.objects.get(("Agent", "support"), {"status": {}, "metadata": {}})
+        declared = worlds.agent(instructions)
+        metadata = {**declared["metadata"], "annotations": made["metadata"].get("annotations", {})}
         self.objects["Agent", "support"] = self.written(
-            {**worlds.agent(instructions), "status": made["status"]}
+            {**declared, "metadata": metadata, "status": made["status"]}
         )
 
     def ask(self, request: str) -> None:
-        """A person annotates the AgentRollout, or the Agent where there is none."""
+        """A person annotates the AgentRollout, or the Agent where there is none; with nothing: takes it back."""
         governed = ("AgentRollout", "support") in self.objects
         place = ("AgentRollout" if governed else "Agent", "support")
         made = copy.deepcopy(self.objects[place])
@@ -110,30 +129,52 @@ class Mortal(Calm):
         """An operator begins, and makes so many passes unless it dies."""
         operator = self.heir()
         for _ in range(passes):
-            again = await operator.reconcile(KEY)
-            assert again is not None
-            self.boot.seconds += min(again.seconds, 1.0)
+            with contextlib.suppress(ClusterError):
+                await operator.reconcile(KEY)
+            self.boot.seconds += 1
 
-    def end(self) -> dict[str, Any]:
-        """What is left of it all, without the moments and without what only grows."""
-        rollout = self.objects.get(("AgentRollout", "support"), {"status": {}})["status"]
-        agent = self.objects["Agent", "support"]["status"]
+    @property
+    def decided(self) -> dict[str, Any]:
+        """The status that decides."""
+        governs = self.objects.get(("AgentRollout", "support"))
+        found: dict[str, Any] = (governs or self.objects["Agent", "support"])["status"]
+        return found
+
+    @property
+    def noted(self) -> dict[str, Any]:
+        """The verdict on each record, and the revisions in the order of their promotions."""
         records = [
             obj["metadata"] for (kind, _), obj in self.objects.items() if kind == RECORD.kind
         ]
-        noted = {one["name"]: one["annotations"].get(names.ANNOTATION_VERDICT) for one in records}
+        notes = {one["name"]: one["annotations"] for one in records}
+        places = {
+            name: int(place)
+            for name, of in notes.items()
+            if (place := of.get(names.ANNOTATION_PROMOTED))
+        }
+        verdicts = {name: of.get(names.ANNOTATION_VERDICT) for name, of in notes.items()}
         return {
-            "rollout": {name: value for name, value in rollout.items() if name in _DECIDED},
-            "agent": {name: value for name, value in agent.items() if name in _DECIDED},
-            "rejected": [one["revision"] for one in agent.get("rejected", ())],
-            "verdicts": [_timeless(verdict) for verdict in rollout.get("verdicts", ())],
-            "records": {name: _timeless(json.loads(told)) for name, told in noted.items() if told},
+            "verdicts": {name: json.loads(told) for name, told in verdicts.items() if told},
+            "promoted": sorted(places, key=places.__getitem__),
+        }
+
+    def end(self) -> dict[str, Any]:
+        """What is left of it all, without the moments."""
+        agent = self.objects["Agent", "support"]["status"]
+        return {
+            "decided": {name: self.decided.get(name) for name in _DECIDED},
+            "verdicts": [_timeless(verdict) for verdict in self.decided.get("verdicts", ())],
+            "answer": _timeless(self.decided.get("lastRequest") or {}),
+            "stable": agent.get("stableRevision"),
+            "rejected": [_timeless(one) for one in agent.get("rejected", ())],
+            "records": {name: _timeless(told) for name, told in self.noted["verdicts"].items()},
+            "promoted": self.noted["promoted"],
             "route": self.stored[3:6],
         }
 
 
-def _timeless(verdict: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in verdict.items() if name != "at"}
+def _timeless(told: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in told.items() if name != "at"}
 
 
 async def serves() -> Mortal:
@@ -186,39 +227,96 @@ async def undone() -> Mortal:
     return made
 
 
-ABORT, PROMOTE = f"abort/{cut(V2).name}/2", f"promote-full/{cut(V2).name}/2"
-RETRY, UNDO = f"retry/{cut(V2).name}/2", f"undo/{cut(V1).name}/2"
+async def climbs() -> Mortal:
+    """V2 is the first revision, and serves few users."""
+    made = Mortal()
+    made.declare(V2)
+    policy = rollout(strategy={"firstRevision": "Steps"})
+    made.objects["AgentRollout", "support"] = made.written(policy)
+    await made.live()
+    return made
 
 
-@pytest.mark.parametrize(
-    ("before", "news"),
-    [
-        pytest.param(serves, lambda mortal: mortal.declare(V2), id="a template"),
-        pytest.param(tries, lambda mortal: mortal.declare(V3), id="another template"),
-        pytest.param(tries, lambda mortal: mortal.declare(V1), id="the template of before"),
-        pytest.param(tries, lambda mortal: mortal.ask(ABORT), id="abort"),
-        pytest.param(tries, lambda mortal: mortal.ask(PROMOTE), id="promote"),
-        pytest.param(tries, lambda mortal: mortal.ask(UNDO), id="undo what is tried"),
-        pytest.param(rejected, lambda mortal: mortal.ask(RETRY), id="retry"),
-        pytest.param(promoted, lambda mortal: mortal.ask(UNDO), id="undo what serves"),
-        pytest.param(alone, lambda mortal: mortal.ask(UNDO), id="undo alone"),
-        pytest.param(undone, lambda mortal: mortal.ask(RETRY), id="retry alone"),
-    ],
-)
-async def test_after_a_death_at_any_write_all_ends_as_without_one(before: Any, news: Any) -> None:
+def declares(instructions: str) -> News:
+    return lambda mortal: mortal.declare(instructions)
+
+
+def asks(verb: str, instructions: str) -> News:
+    return lambda mortal: mortal.ask(f"{verb}/{cut(instructions).name}/{_NONCE}")
+
+
+STORIES = [
+    pytest.param(serves, declares(V2), id="a template"),
+    pytest.param(tries, declares(V3), id="another template"),
+    pytest.param(tries, declares(V1), id="the template of before"),
+    pytest.param(tries, asks("abort", V2), id="abort"),
+    pytest.param(tries, asks("promote-full", V2), id="promote"),
+    pytest.param(climbs, asks("promote-full", V2), id="promote the first"),
+    pytest.param(climbs, asks("abort", V2), id="abort the first"),
+    pytest.param(tries, asks("undo", V1), id="undo what is tried"),
+    pytest.param(rejected, asks("retry", V2), id="retry"),
+    pytest.param(promoted, asks("undo", V1), id="undo what serves"),
+    pytest.param(alone, asks("undo", V1), id="undo alone"),
+    pytest.param(undone, asks("retry", V2), id="retry alone"),
+]
+
+
+async def told(before: Callable[[], Awaitable[Mortal]], news: News) -> tuple[Mortal, Mortal]:
+    """A story as it begins with the news, and as it ends undisturbed."""
     begun = await before()
     news(begun)
     undisturbed = copy.deepcopy(begun)
     await undisturbed.live()
-    writes = undisturbed.writes - begun.writes
-    assert writes > 3, "it writes something"
-    for at in range(1, writes + 1):
-        for after in (False, True):
-            mortal = copy.deepcopy(begun)
-            mortal.dies_at, mortal.after = mortal.writes + at, after
-            with pytest.raises(Died):
-                await mortal.live()
-            mortal.dies_at = _NO_DEATH
-            await mortal.live()
-            died = f"died {'after' if after else 'before'} write {at} of {writes}"
-            assert mortal.end() == undisturbed.end(), died
+    assert undisturbed.writes - begun.writes > 3, "it writes something"
+    return begun, undisturbed
+
+
+async def disturbed(begun: Mortal, fate: Fate, at: int) -> Mortal:
+    """The story up to a write at which something happens, a minute before anybody goes on."""
+    mortal = copy.deepcopy(begun)
+    mortal.fate, mortal.at = fate, begun.writes + at
+    with contextlib.suppress(Died):
+        await mortal.live()
+    assert mortal.writes >= mortal.at, "it comes to this write"
+    mortal.fate = None
+    mortal.boot.seconds += 60
+    return mortal
+
+
+@pytest.mark.parametrize("fate", Fate)
+@pytest.mark.parametrize(("before", "news"), STORIES)
+async def test_whatever_happens_at_a_write_all_ends_as_undisturbed(
+    before: Any, news: News, fate: Fate
+) -> None:
+    begun, undisturbed = await told(before, news)
+    for at in range(undisturbed.writes - begun.writes + 1):
+        mortal = await disturbed(begun, fate, at)
+        decided = mortal.decided.get("verdicts", [])
+        await mortal.live()
+        assert mortal.end() == undisturbed.end(), f"write {at}"
+        assert mortal.decided.get("verdicts", [])[: len(decided)] == decided, "taken over whole"
+        last = {verdict["revision"]: verdict for verdict in mortal.decided.get("verdicts", ())}
+        noted = mortal.noted["verdicts"]
+        assert {name: noted[name] for name in last} == last, "what is decided is what is noted"
+
+
+@pytest.mark.parametrize(
+    "later", [declares(V3), lambda mortal: mortal.ask("")], ids=["V3", "taken back"]
+)
+@pytest.mark.parametrize(("before", "news"), STORIES[3:])
+async def test_what_was_answered_stays_so_whatever_comes_before_the_next_operator(
+    before: Any, news: News, later: News
+) -> None:
+    begun, heard = await told(before, news)
+    unheard, writes = copy.deepcopy(begun), heard.writes - begun.writes
+    for one in (heard, unheard):
+        later(one)
+        await one.live()
+    for at in range(writes + 1):
+        mortal = await disturbed(begun, Fate.DIES, at)
+        answer = mortal.decided.get("lastRequest") or {}
+        mine = answer.get("value", "").endswith(f"/{_NONCE}")
+        answered = mine and answer["result"] == "Accepted"
+        later(mortal)
+        await mortal.live()
+        assert mortal.end() == (heard if answered else unheard).end(), f"write {at}"

@@ -137,16 +137,16 @@ def aborted(**more: object) -> World:
 DECIDED = [("child", "ConfigMap"), ("child", "ControllerRevision")]
 
 
-async def test_a_rollback_is_written_verdict_then_status_then_route_then_report_then_event() -> (
+async def test_a_rollback_is_written_status_then_route_then_report_then_verdict_then_event() -> (
     None
 ):
     writes = Writes()
     await carry_out(aborted(), writes)
     assert writes.steps == [
-        ("verdict", "ControllerRevision"),
         ("status", "AgentRollout"),
         ("route", "0 %"),
         ("status", "Agent"),
+        ("verdict", "ControllerRevision"),
         ("event", "RolledBack"),
         *DECIDED,
     ]
@@ -188,8 +188,8 @@ def test_what_was_done_is_one_sentence_and_what_nobody_knows_comes_first() -> No
 @pytest.mark.parametrize(
     ("failing", "never"),
     [
-        (("verdict", "ControllerRevision"), ("status", "AgentRollout")),
         (("status", "AgentRollout"), ("route", "0 %")),
+        (("status", "AgentRollout"), ("verdict", "ControllerRevision")),
         (("route", "0 %"), ("status", "Agent")),
     ],
 )

@@ -397,7 +397,7 @@ def test_a_rejected_attempt_stays_rejected_and_the_next_one_counts_up():
 
 
 def test_the_record_alone_rejects_what_a_crash_left_half_done():
-    """The verdict was put on the record; the operator died before it wrote the status."""
+    """The status was lost, or written by an operator that noted verdicts first and died."""
     verdict = world_at(50).measure(canary=BAD).decide().status.verdicts[-1]
     world = world_at(50).after(7).record(C, verdict=verdict).decide()
     assert (world.percent, world.source, world.waits) == (0, "Rollback", "RolledBack")
@@ -407,7 +407,7 @@ def test_the_record_alone_rejects_what_a_crash_left_half_done():
     assert world.decide().status.verdicts == world.status.verdicts
 
 
-def test_what_only_the_agent_remembers_as_rejected_says_so():
+def test_a_rejection_of_which_no_words_are_left_says_so():
     world = world_at(50).record(C, verdict=rejection(C, message="")).decide()
     assert world.status.verdicts[-1].message == verdicts.REJECTED_BEFORE
 
