@@ -40,7 +40,7 @@ def begin(move: moves.Begin, facts: Facts) -> Change:
 
 
 def _first_attempt(facts: Facts) -> int:
-    """The attempt a canary begins with: the one it was promoted in, when it comes back.
+    """The attempt a canary begins with: the one it was promoted in, when it comes back, by the status or its record.
 
     A revision that was rejected, retried and then promoted was good in the end.
     """
@@ -49,7 +49,7 @@ def _first_attempt(facts: Facts) -> int:
         for verdict in facts.status.verdicts
         if verdict.revision == facts.canary and verdict.result is Result.PROMOTED
     ]
-    return max([1, *promoted])
+    return max([1, facts.record(facts.canary).promoted_attempt, *promoted])
 
 
 def drop(move: moves.Drop, facts: Facts) -> Change:

@@ -99,7 +99,7 @@ def _first_revision(facts: Facts) -> Move:
 
 
 def promoted_before(facts: Facts) -> Move | None:
-    """The verdict reached the record, then the operator died before it wrote the status.
+    """The record tells of a promotion that the status does not: that was lost, or an operator of before died in between.
 
     Where stable's own promotion is not on record, nobody can tell which one was later.
     """
@@ -339,12 +339,13 @@ def _advance(facts: Facts, *, requested: bool = False, nobody_eligible: bool = F
 def final_watch(facts: Facts) -> Move | None:
     """Promotion after the final hold needs tasks of the canary: no traffic proves nothing.
 
-    Those that the last step asks for may be missing, where time has passed it as nobody was eligible.
+    Those that the last step asks for are missing where time has passed it as nobody was eligible.
     """
     observed = facts.observation
     if facts.strategy.final_hold_seconds == 0 or observed is None:
         return None
-    fewest = facts.strategy.steps[-1].min_tasks
+    passed_by_time = facts.status.unreached_percent is not None
+    fewest = facts.strategy.steps[-1].min_tasks if passed_by_time else 0
     enough = observed.in_total(Arm.CANARY).tasks >= fewest
     if enough and observed.in_step(Arm.CANARY).tasks:
         return None

@@ -9,6 +9,8 @@ from penstock.rollout import path, ring_stage
 from penstock.rollout.facts import QUIET_SECONDS, Facts
 
 MAX_HALTS: Final = 8
+#: A route may lag by so much without a new begin: while Redis takes none, a status is not written for each pass.
+_LAG_SECONDS: Final = 10.0
 
 
 def halts(facts: Facts) -> tuple[Halt, ...]:
@@ -52,9 +54,13 @@ def stuck(facts: Facts) -> StuckQueue | None:
 
 
 def step_clock(facts: Facts) -> dict[str, Any]:
-    """The step's clock once something is seen again, and once its share is in force: other time proves nothing."""
+    """The step's clock once something is seen again: time in which nothing was proves nothing.
+
+    Nor does time in which its share was not in force: it begins anew then. What was counted stays counted.
+    """
     status, since = facts.status, facts.place_since
-    if since and facts.situation.route_lags and path.under_way(status):
+    lags = facts.situation.route_lags and path.under_way(status)
+    if since and lags and facts.seconds_since(since) > _LAG_SECONDS:
         return {"blind_since": None, **ring_stage.begun_at(facts, condition.timestamp(facts.now))}
     if not status.blind_since or not since or facts.blind:
         return {}

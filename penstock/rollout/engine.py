@@ -204,9 +204,8 @@ def _still(wait: Wait, before: Facts, after: Facts) -> Wait:
 def _noted(facts: Facts) -> Facts:
     """What follows from the status as it is now, with no check asked: whose setpoint, and clocks."""
     facts = facts.but(share=_share_seen(facts))  # whose canary may just have ended
-    facts = facts.but(
-        suspended=facts.halted, halts=clocks.halts(facts)
-    )  # stable may have broken a limit
+    # Stable may have broken a limit.
+    facts = facts.but(suspended=facts.halted, halts=clocks.halts(facts))
     facts = facts.but(stuck=clocks.stuck(facts), unready_since=clocks.unready_since(facts))
     return facts.but(blind_since=clocks.blind_since(facts))
 

@@ -105,7 +105,7 @@ class Situation:
     are what the canary was ever given. ``records``, ``pods`` and ``queue_age_seconds`` (age of
     the oldest unclaimed task) are keyed by the names of revisions. ``request`` is the request
     annotation as read. ``route_version_floor`` is the highest version ever seen in force; ``route_lags``: the route in
-    force is older than the status, so that nobody was given what that has decided.
+    force is another than that of the status, so that nobody was given what that has decided.
     ``namespace`` and ``name`` are the AgentRollout's, for the commands in messages; without a
     name it is called like its Agent. Without a ``capacity`` there is enough for any share.
     ``store_error`` says why Redis does not answer. ``uncut`` is the reason, in one word, why the

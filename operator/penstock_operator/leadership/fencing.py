@@ -60,7 +60,14 @@ def epoch_on_record(decided: int, routed: int, *, elected: bool) -> int:
 
 
 def believe(
-    route: Routed, uid: str, epoch: int, before: Strange | None, *, now: float, confirmed_at: float
+    route: Routed,
+    uid: str,
+    epoch: int,
+    before: Strange | None,
+    *,
+    now: float,
+    confirmed_at: float,
+    given: int = 0,
 ) -> Belief:
     """What to make of a route in Redis, in an epoch that is not below any on record.
 
@@ -73,6 +80,7 @@ def believe(
         before: what was remembered of the route.
         now: by the leadership's clock, in seconds.
         confirmed_at: when the last renewal that was granted was asked for, by the same clock.
+        given: the highest version that a status says was given out.
     """
     above = route.uid == uid and route.epoch > epoch
     strange = None
@@ -81,7 +89,7 @@ def believe(
         if confirmed_at <= strange.seen_at:
             why = f"the route is of epoch {route.epoch}, above ours, {epoch}: asking the Lease"
             return Belief(doubt=why, strange=strange)
-    counts = route.version <= election.HIGHEST_BELIEVED
+    counts = route.version <= max(election.HIGHEST_BELIEVED, given)
     return Belief(
         instead_of=route.place if above or not counts else None, counts=counts, strange=strange
     )

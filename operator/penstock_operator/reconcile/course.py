@@ -135,7 +135,7 @@ def situation(world: World, stock: Stock, rollout: Rollout) -> Situation:
         request=annotations_of(rollout.obj).get(names.ANNOTATION_REQUEST, ""),
         fresh_salt=world.fresh_salt,
         route_version_floor=_highest_version(world),
-        route_lags=look is not None and (look.route_version or 0) < stock.decided.route_version,
+        route_lags=look is not None and look.route_version != stock.decided.route_version,
         users=work.users if work else 0,
         tasks=work.tasks if work else 0,
         queue_age_seconds={

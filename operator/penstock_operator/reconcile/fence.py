@@ -27,6 +27,9 @@ def fenced(seen: World, leadership: Leadership, memory: Memory) -> World:
         memory.strange,
         now=leadership.clock(),
         confirmed_at=leadership.confirmed_at,
+        given=max(rollout.status.route_version for rollout in seen.rollouts)
+        if seen.rollouts
+        else 0,
     )
     memory.strange = belief.strange
     if belief.doubt:

@@ -128,20 +128,21 @@ class Reconciler:
                 await self._report_idle(rollout, wanted)
 
     async def apply(self, key: AgentKey, agent: Object, plan: Plan, memory: Memory) -> None:
-        """Write a plan: the way to Redis, children, decision, route, report, verdicts, Events.
+        """Write a plan: the way to Redis, children, decision, verdicts, route, report, Events.
 
-        The decision is one write, of one status: who dies after it is followed by what stands there. A child that is refused holds up nothing else: a rollback or a kill switch must act even
+        The decision is one write, of one status. The next operator goes on from there, whoever dies after it.
+        A child that is refused holds up nothing else: a rollback or a kill switch must act even
         where a Deployment cannot be written. It is told in a condition and tried again.
         """
         await self._provide(key, plan, memory)
         await self._children(agent, plan, memory)
         await self._decide(agent, plan, memory)
+        await self._record_verdicts(plan, memory)
         for rollout, status in plan.idle_statuses:
             await self._report_idle(rollout, status)
         try:
             await self._carry_out(key, agent, plan, memory)
-        finally:  # it is decided: that is noted and told even if Redis has just gone away
-            await self._record_verdicts(plan, memory)
+        finally:  # it is decided: that is told even if Redis has just gone away
             await self._tell(key, plan)
             await self._keep_decisions(key, plan, memory)
             await self._keep_effects(key, plan, memory)

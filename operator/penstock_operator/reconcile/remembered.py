@@ -49,30 +49,41 @@ def _begun_anew(status: AgentRolloutStatus) -> AgentRolloutStatus:
     )
 
 
-def verdicts(world: World) -> dict[str, Verdict]:
-    """The last verdict on each revision, by what the statuses say; by revision name."""
-    found = {item.revision: item.verdict for item in world.status.rejected}
-    for rollout in world.rollouts:
-        for verdict in rollout.status.verdicts:
-            _count(found, verdict)
+def verdicts(world: World) -> dict[str, tuple[Verdict, ...]]:
+    """The verdicts on each revision, the one that holds last, by what the statuses say.
+
+    Whom the AgentRollout in charge has promoted or superseded it tells alone; rejections are remembered
+    wherever they stand.
+    """
+    found = {}
+    if world.rollout and world.rollout.status.agent_uid in ("", world.uid):
+        found = _in_force(world.rollout.status.verdicts)
+    others = [_in_force(rollout.status.verdicts) for rollout in world.rollouts]
+    others.append({item.revision: (item.verdict,) for item in world.status.rejected})
+    for name, told in ((name, told) for other in others for name, told in other.items()):
+        mine = found.get(name)
+        later = mine is None or told[-1].at > mine[-1].at
+        if told[-1].result is Result.REJECTED and later:
+            found[name] = told
     return found
 
 
-def _count(found: dict[str, Verdict], verdict: Verdict) -> None:
+def _in_force(told: Iterable[Verdict]) -> dict[str, tuple[Verdict, ...]]:
     """A retry that was superseded leaves the rejection before it as it was."""
-    before = found.get(verdict.revision)
-    rejected = before is not None and before.result is Result.REJECTED
-    if verdict.result is not Result.SUPERSEDED or not rejected:
-        found[verdict.revision] = verdict
+    found: dict[str, tuple[Verdict, ...]] = {}
+    for verdict in told:
+        before = found.get(verdict.revision, ())
+        rejected = bool(before) and before[-1].result is Result.REJECTED
+        if verdict.result is not Result.SUPERSEDED or not rejected:
+            found[verdict.revision] = (*before, verdict)
+    return found
 
 
 def noted(status: AgentStatus, verdicts: Iterable[Verdict]) -> list[Rejection]:
     """The Agent's list of rejections, the oldest first, with these verdicts counted in."""
-    found = {item.revision: item.verdict for item in status.rejected}
-    for verdict in verdicts:
-        if verdict != found.get(verdict.revision):
-            _count(found, verdict)
-    rejected = [verdict for verdict in found.values() if verdict.result is Result.REJECTED]
+    told = _in_force([*(item.verdict for item in status.rejected), *verdicts])
+    last = [of[-1] for of in told.values()]
+    rejected = [verdict for verdict in last if verdict.result is Result.REJECTED]
     return [_rejection(verdict) for verdict in rejected][-MAX_REJECTIONS:]
 
 

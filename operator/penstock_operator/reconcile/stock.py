@@ -1,7 +1,7 @@
 """Taking stock: which revisions an agent has, which is its latest, who was stable, who rejected."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from penstock.api.analysis import Reason, Result, Verdict
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.errors import InvalidResource, RevisionTampered, UnknownSchema
 from penstock.revision import Revision
+from penstock.rollout import requests
 from penstock.rollout.situation import RevisionRecord, who_is_stable
 from penstock_operator.cluster import reading
 from penstock_operator.cluster.kinds import Object, annotations_of, controller_uid, name_of
@@ -159,9 +160,9 @@ def take_stock(world: World) -> Stock:
     settling = latest is None and problem is None and world.spec is not None
     decided = remembered.decision(world, recorded)
     stable = _stable(world, known, decided, recorded)
-    if world.rollout is None:
-        known = _with_release(world, known, stable)
-    known = _with_promotion(known, stable, alone=world.rollout is None)
+    known = _with_release(world, known, stable)
+    alone = not world.rollouts and not world.unread_rollouts
+    known = _with_promotion(known, stable, alone=alone)
     served = world.status.stable_revision or ""
     gone = served if not stable and (name not in known or known[name].rejected) else ""
     return Stock(known, name, stable, problem, settling, unread, decided, gone)
@@ -237,28 +238,32 @@ def _rebuilt(
 def _with_verdicts(world: World, known: Mapping[str, Known]) -> dict[str, Known]:
     """The revisions with verdicts that their records do not tell yet, or not any more."""
     told = remembered.verdicts(world)
-    return {name: _judged_again(item, told.get(name)) for name, item in known.items()}
+    return {name: _judged_again(item, told.get(name, ())) for name, item in known.items()}
 
 
-def _judged_again(item: Known, told: Verdict | None) -> Known:
-    if told is None or told == item.verdict:
+def _judged_again(item: Known, told: Sequence[Verdict]) -> Known:
+    """The last of the verdicts that the statuses tell holds, unless the record's is later."""
+    if not told or told[-1] == item.verdict:
         return item
-    rejects_again = told.result is Result.REJECTED and item.superseded
-    later = item.verdict is None or _moment(told) > _moment(item.verdict)
-    return replace(item, verdict=told, restored=True) if later or rejects_again else item
-
-
-def _moment(verdict: Verdict) -> tuple[int, str]:
-    return verdict.attempt, verdict.at
+    noted, last = item.verdict, told[-1]
+    rejects = last.result is Result.REJECTED
+    later = noted is None or noted in told or last.at > noted.at or (rejects and item.superseded)
+    readable = rejects or not item.doubts
+    return replace(item, verdict=last, restored=True) if later and readable else item
 
 
 def _with_release(world: World, known: dict[str, Known], stable: str) -> dict[str, Known]:
-    """Who serves alone was released by request, where its record still says that it was rejected."""
-    item = known.get(stable)
-    if item is None or item.verdict is None or not item.rejected:
+    """Who was released by request without an AgentRollout, where its record does not say so yet."""
+    item, last = known.get(stable), world.status.last_request
+    if item is None or item.verdict is None or not item.rejected or not last:
         return known
-    last = world.status.last_request
-    verdict = released(stable, item.verdict.attempt + 1, last.at if last else "")
+    request = requests.parse(last.value)
+    if request is None or request.verb is not requests.Verb.RETRY or last.result != "Accepted":
+        return known
+    versions = {name: one.cut.template.version for name, one in known.items()}
+    if requests.named(request.revision, versions) != [stable] or last.at < item.verdict.at:
+        return known
+    verdict = released(stable, item.verdict.attempt + 1, last.at)
     return known | {stable: replace(item, verdict=verdict, restored=True)}
 
 

@@ -372,9 +372,9 @@ def untried(facts: Facts) -> str:
 
 
 def awaits_final_tasks(facts: Facts) -> str:
-    """The final hold saw no traffic, or the canary less of it than the last step asks for."""
+    """The final hold saw no traffic, or the canary less of it than the last step asks for, which time has passed."""
     seen, fewest = facts.status.analysis.canary.tasks, facts.strategy.steps[-1].min_tasks
-    if facts.status.analysis.step_canary.tasks and seen < fewest:
+    if facts.status.analysis.step_canary.tasks and facts.status.unreached_percent is not None:
         return (
             f"{facts.canary} has {seen} of the {fewest} counted tasks that the last step asks for, which was "
             f"left without them. Promote without: {_ask(facts, Verb.PROMOTE)}"

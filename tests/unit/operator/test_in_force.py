@@ -11,8 +11,8 @@ from penstock_operator.reconcile.stock import take_stock
 from tests.unit.operator.test_plan import trying_v2
 
 
-@pytest.mark.parametrize(("in_force", "lags"), [(8, False), (7, False), (6, True), (None, True)])
-def test_a_route_of_before_the_decision_lags(in_force, lags):
+@pytest.mark.parametrize(("in_force", "lags"), [(7, False), (6, True), (8, True), (None, True)])
+def test_another_route_than_the_decided_one_lags(in_force, lags):
     made = trying_v2()
     made = replace(made, look=replace(made.look, route_version=in_force))
     assert situation(made, take_stock(made), made.rollout).route_lags is lags

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from penstock import names
-from penstock.api.agent_status import AgentStatus
+from penstock.api.agent_status import AgentStatus, Asked
 from penstock.api.analysis import Reason, Result, Verdict
 from penstock.api.rollout import AgentRolloutStatus, Setpoint, SetpointSeen, Share, Source
 from penstock.rollout.situation import Pods
@@ -333,3 +333,88 @@ def test_the_kill_switch_is_in_a_route_that_leads_nowhere():
     plan = plan_agent(replace(made, pods={}))
     assert plan.route is not None
     assert (plan.route.split.stable, plan.route.split.suspended) == ("", True)
+
+
+# ------------------------------------------------------------------ which verdict holds: record or status
+
+
+def at(told, moment, **more):
+    return told.model_copy(update={"at": f"2026-11-21T09:{moment}:00Z", **more})
+
+
+def second(status):
+    """An AgentRollout that came later and governs nothing."""
+    made = rollout(status)
+    metadata = {**made["metadata"], "name": "later", "creationTimestamp": "2026-11-21T09:59:00Z"}
+    return {**made, "metadata": metadata}
+
+
+def last_verdict(noted, *statuses, **more):
+    """What is held to be the last verdict on BAD, which its record tells otherwise."""
+    made = world(
+        worlds.agent(BAD),
+        records=(record(GOOD, 1, promoted=1), record(BAD, 2, verdict=noted)),
+        projected_for=(GOOD, BAD),
+        ready_for=(GOOD,),
+        rollouts=statuses,
+        **more,
+    )
+    return stock.take_stock(made).known[cut(BAD).name].verdict
+
+
+OLD, NEW = at(verdict(BAD), "10"), at(verdict(BAD, Result.PROMOTED, attempt=2), "20")
+
+
+@pytest.mark.parametrize(
+    ("noted", "told", "holds"),
+    [
+        (None, (OLD,), OLD),
+        (OLD, (OLD, NEW), NEW),
+        (NEW, (OLD,), NEW),
+        (NEW, (NEW, at(OLD, "30")), at(OLD, "30")),
+        (at(NEW, "30"), (at(NEW, "30"), at(OLD, "30")), at(OLD, "30")),
+        (OLD, (OLD, at(verdict(BAD, Result.SUPERSEDED, attempt=2), "20")), OLD),
+    ],
+    ids=[
+        "no note",
+        "a promotion after",
+        "an older status",
+        "a rejection whose attempt began anew",
+        "in the same second",
+        "a retry that was superseded",
+    ],
+)
+def test_the_later_verdict_holds(noted, told, holds):
+    assert last_verdict(noted, rollout(rolled_back(verdicts=told))) == holds
+
+
+def test_who_governs_nothing_promotes_nobody():
+    idle = second(rolled_back(verdicts=(at(NEW, "50"),)))
+    assert last_verdict(OLD, rollout(rolled_back(verdicts=(OLD,))), idle) == OLD
+    foreign = rollout(rolled_back(verdicts=(at(NEW, "50"),), agent_uid="of-another"))
+    assert last_verdict(OLD, foreign) == OLD
+
+
+def test_an_older_rejection_elsewhere_hides_no_promotion():
+    idle = second(rolled_back(verdicts=(OLD,)))
+    assert last_verdict(OLD, rollout(rolled_back(verdicts=(OLD, NEW))), idle) == NEW
+    later = second(rolled_back(verdicts=(at(OLD, "50"),)))
+    assert last_verdict(NEW, rollout(rolled_back(verdicts=(NEW,))), later) == at(OLD, "50")
+
+
+@pytest.mark.parametrize(
+    ("asked", "result", "released"),
+    [
+        (f"retry/{cut(BAD).name}/1", "Accepted", True),
+        (f"retry/{cut(BAD).name}/1", "Refused", False),
+        (f"retry/{cut(GOOD).name}/1", "Accepted", False),
+        (f"undo/{cut(BAD).name}/1", "Accepted", False),
+        ("budget-lift/day/1", "Accepted", False),
+    ],
+)
+def test_alone_nobody_is_released_without_a_request(asked, result, released):
+    answer = Asked(value=asked, result=result, at="2026-11-21T09:30:00Z")
+    status = AgentStatus(stable_revision=cut(BAD).name, last_request=answer)
+    found = last_verdict(OLD, status=status)
+    assert (found.result is Result.PROMOTED) is released
+    assert not released or (found.attempt, found.at) == (2, answer.at)

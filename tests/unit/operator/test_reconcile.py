@@ -137,16 +137,16 @@ def aborted(**more: object) -> World:
 DECIDED = [("child", "ConfigMap"), ("child", "ControllerRevision")]
 
 
-async def test_a_rollback_is_written_status_then_route_then_report_then_verdict_then_event() -> (
+async def test_a_rollback_is_written_status_then_verdict_then_route_then_report_then_event() -> (
     None
 ):
     writes = Writes()
     await carry_out(aborted(), writes)
     assert writes.steps == [
         ("status", "AgentRollout"),
+        ("verdict", "ControllerRevision"),
         ("route", "0 %"),
         ("status", "Agent"),
-        ("verdict", "ControllerRevision"),
         ("event", "RolledBack"),
         *DECIDED,
     ]

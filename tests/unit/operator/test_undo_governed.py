@@ -121,11 +121,11 @@ def test_everybody_goes_over_and_the_records_of_both_say_why():
     assert retry in stalled.message
 
 
-async def test_the_status_decides_and_all_records_are_noted_after_the_route():
+async def test_the_status_decides_and_all_records_are_noted_before_the_route():
     writes = Writes()
     await carry_out(asked(ready=(NEW, OLD)), writes)
     kinds = [step for step in writes.steps if step[0] in ("verdict", "status", "route")]
-    assert [kind for kind, _ in kinds] == ["status", "route", "status", "verdict", "verdict"]
+    assert [kind for kind, _ in kinds] == ["status", "verdict", "verdict", "route", "status"]
 
 
 def trying(**more):

@@ -181,6 +181,13 @@ def test_a_superseded_revision_is_not_adopted_for_a_promotion_it_never_got():
     assert world.status.stable_revision == S
 
 
+def test_attempts_go_on_where_only_the_record_tells_of_them():
+    """An AgentRollout that was made again knows no verdict; records are told apart by attempts."""
+    world = stable_world().record(C, promoted_sequence=1, verdict=promotion(C, attempt=3))
+    world.record(S, promoted_sequence=2).apply(C).pods(C).decide()
+    assert (world.status.canary_revision, world.status.attempt) == (C, 3)
+
+
 def test_without_any_memory_of_stable_a_rejected_revision_is_not_taken_for_it():
     world = stable_world().record(C, promoted_sequence=9, verdict=rejection(C))
     world.change(stable="", status=AgentRolloutStatus(), latest=C).decide()
