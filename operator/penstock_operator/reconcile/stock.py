@@ -255,7 +255,7 @@ def _judged_again(item: Known, told: Sequence[Verdict]) -> Known:
 def _with_release(world: World, known: dict[str, Known], stable: str) -> dict[str, Known]:
     """Who was released by request without an AgentRollout, where its record does not say so yet."""
     item, last = known.get(stable), world.status.last_request
-    if item is None or item.verdict is None or not item.rejected or not last:
+    if item is None or item.verdict is None or not item.rejected or item.doubts or not last:
         return known
     request = requests.parse(last.value)
     if request is None or request.verb is not requests.Verb.RETRY or last.result != "Accepted":
