@@ -200,14 +200,14 @@ def _records(situation: Situation) -> dict[str, RevisionRecord]:
     """Of revisions that the decision is not about no words and numbers are kept, of none the tasks that failed."""
     near = {situation.stable, situation.latest, situation.status.canary_revision}
     return {
-        name: replace(record, verdict=_lean(record.verdict, whole=name in near))
+        name: replace(record, verdict=record.verdict and _lean(record.verdict, whole=name in near))
         for name, record in situation.records.items()
     }
 
 
-def _lean(verdict: Verdict | None, *, whole: bool) -> Verdict | None:
-    if verdict is None or whole:
-        return verdict and verdict.model_copy(update={"samples": ()})
+def _lean(verdict: Verdict, *, whole: bool) -> Verdict:
+    if whole:
+        return verdict.model_copy(update={"samples": ()})
     return Verdict(
         revision=verdict.revision,
         attempt=verdict.attempt,

@@ -27,9 +27,7 @@ def fenced(seen: World, leadership: Leadership, memory: Memory) -> World:
         memory.strange,
         now=leadership.clock(),
         confirmed_at=leadership.confirmed_at,
-        given=max(rollout.status.route_version for rollout in seen.rollouts)
-        if seen.rollouts
-        else 0,
+        given=max((rollout.status.route_version for rollout in seen.rollouts), default=0),
     )
     memory.strange = belief.strange
     if belief.doubt:

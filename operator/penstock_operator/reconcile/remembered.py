@@ -1,5 +1,6 @@
 """What was decided before, as far as it is about this very Agent and can still be served."""
 
+import itertools
 from collections.abc import Collection, Iterable
 from typing import Final
 
@@ -60,7 +61,7 @@ def verdicts(world: World) -> dict[str, tuple[Verdict, ...]]:
         found = _in_force(world.rollout.status.verdicts)
     others = [_in_force(rollout.status.verdicts) for rollout in world.rollouts]
     others.append({item.revision: (item.verdict,) for item in world.status.rejected})
-    for name, told in ((name, told) for other in others for name, told in other.items()):
+    for name, told in itertools.chain.from_iterable(other.items() for other in others):
         mine = found.get(name)
         later = mine is None or told[-1].at > mine[-1].at
         if told[-1].result is Result.REJECTED and later:

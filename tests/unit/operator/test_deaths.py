@@ -194,20 +194,21 @@ async def tries() -> Mortal:
     return made
 
 
-async def rejected() -> Mortal:
-    """V1 serves, V2 was aborted."""
-    made = await tries()
-    made.ask(f"abort/{cut(V2).name}/1")
+async def carried_out(made: Mortal, verb: str, instructions: str) -> Mortal:
+    """A story in which a request was answered."""
+    made.ask(f"{verb}/{cut(instructions).name}/first")
     await made.live()
     return made
+
+
+async def rejected() -> Mortal:
+    """V1 serves, V2 was aborted."""
+    return await carried_out(await tries(), "abort", V2)
 
 
 async def promoted() -> Mortal:
     """V2 serves after V1 did."""
-    made = await tries()
-    made.ask(f"promote-full/{cut(V2).name}/1")
-    await made.live()
-    return made
+    return await carried_out(await tries(), "promote-full", V2)
 
 
 async def alone() -> Mortal:
@@ -221,10 +222,7 @@ async def alone() -> Mortal:
 
 async def undone() -> Mortal:
     """V1 serves again, without an AgentRollout."""
-    made = await alone()
-    made.ask(f"undo/{cut(V1).name}/1")
-    await made.live()
-    return made
+    return await carried_out(await alone(), "undo", V1)
 
 
 async def climbs() -> Mortal:

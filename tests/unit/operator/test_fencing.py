@@ -68,3 +68,10 @@ def test_a_version_that_no_leader_can_have_given_out_does_not_count() -> None:
     for uid in ("agent-uid", "another-uid"):
         mad = Routed(uid, 5, HIGHEST_BELIEVED + 1)
         assert made_of(mad) == Belief(instead_of=mad.place, counts=False)
+
+
+def test_a_version_that_a_status_has_given_out_counts_however_high():
+    high = replace(OURS, version=HIGHEST_BELIEVED + 1)
+    given = {"now": 100.0, "confirmed_at": 90.0, "given": HIGHEST_BELIEVED + 1}
+    assert believe(high, "agent-uid", 5, None, **given).counts
+    assert not made_of(high).counts

@@ -338,14 +338,15 @@ async def test_an_agent_is_looked_at_again_when_its_oldest_task_has_waited_long_
     assert plan_agent(waiting(10)).look_again_seconds == idle.look_again_seconds
 
 
-async def test_the_verdict_of_a_record_that_takes_no_note_is_tried_again_and_holds_up_nothing() -> (
-    None
-):
+@pytest.mark.parametrize(("code", "told"), [(422, True), (500, False)])
+async def test_the_verdict_of_a_record_that_takes_no_note_is_tried_again_and_holds_up_nothing(
+    code: int, told: bool
+) -> None:
     memory = Memory()
-    writes = Writes(("verdict", "ControllerRevision"), lambda: ClusterError(422, "too large"))
+    writes = Writes(("verdict", "ControllerRevision"), lambda: ClusterError(code, "too large"))
     await carry_out(aborted(), writes, memory)
     assert ("route", "0 %") in writes.steps
-    assert "too large" in memory.refused
+    assert ("too large" in memory.refused) is told
     writes.failing = None
     writes.steps.clear()
     await carry_out(trying_v2(), writes, memory)
