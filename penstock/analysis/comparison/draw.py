@@ -45,7 +45,7 @@ class Excess(NamedTuple):
         half = alpha / 2
         if self.unlike_before <= half:
             return False
-        return drawn(tuple(self.canary.values()), self.stable, self.noise) > half
+        return drawn(tuple(self.canary.values()), self.stable, self.noise, enough=half) > half
 
 
 def of_ratio(seen: Compared, at: int) -> Excess:
@@ -117,10 +117,17 @@ def _excess(
 # ------------------------------------------------------------------------------------------ a draw
 
 
-def drawn(ours: Sequence[float], others: Sequence[float], noise: Sequence[float] = ()) -> float:
+def drawn(
+    ours: Sequence[float],
+    others: Sequence[float],
+    noise: Sequence[float] = (),
+    *,
+    enough: float = 0.0,
+) -> float:
     """At most how often the sum of as many numbers, drawn from all without putting back, is that of ``ours``.
 
     ``noise``: variances of what is added to each of the others, as if it were normal; none where they are as exact as ours.
+    ``enough``: a lower bound than the first one that is at most this is not sought.
 
     Chernoff's bound, P <= inf e^(-lambda T) e_m(e^(lambda x)) / C(n, m), where e_m is the elementary symmetric polynomial: the
     moments of the draw themselves, which those of one with putting back bound (Hoeffding 1963). Exact where ours are the m largest.
@@ -129,15 +136,17 @@ def drawn(ours: Sequence[float], others: Sequence[float], noise: Sequence[float]
     if not ours or not others:
         return 1.0
     if any(noise):
-        return _least_bound(ours, others, noise)
+        return _least_bound(ours, others, noise, enough)
     if min(ours) > max(others):
         return 1 / math.comb(n, m)
     if m > n - m:  # the others are as rarely so low
-        return _least_bound([-x for x in others], [-x for x in ours], [0.0] * m)
-    return _least_bound(ours, others, [0.0] * (n - m))
+        return _least_bound([-x for x in others], [-x for x in ours], [0.0] * m, enough)
+    return _least_bound(ours, others, [0.0] * (n - m), enough)
 
 
-def _least_bound(ours: Sequence[float], others: Sequence[float], noise: Sequence[float]) -> float:
+def _least_bound(
+    ours: Sequence[float], others: Sequence[float], noise: Sequence[float], enough: float
+) -> float:
     """Bounds fall and then rise with lambda."""
     each, m = (*ours, *others), len(ours)
     variances = (*[0.0] * m, *noise)
@@ -146,7 +155,7 @@ def _least_bound(ours: Sequence[float], others: Sequence[float], noise: Sequence
     if level <= mean or not deviation:
         return 1.0
     draws, least, scale = math.log(math.comb(len(each), m)), 0.0, _FIRST
-    while scale < _LAST:
+    while scale < _LAST and math.exp(least) > enough:
         by = scale / deviation
         logs = [by * (x - level) + by * by * v / 2 for x, v in zip(each, variances, strict=True)]
         bound = _log_sum(logs, m) - draws

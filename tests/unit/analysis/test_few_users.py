@@ -242,6 +242,22 @@ def test_a_draw_is_never_told_to_be_rarer_than_it_is(seed):
         assert told == pytest.approx(1 / math.comb(12, m))
 
 
+@pytest.mark.parametrize("enough", [0.01, 0.2, 0.9])
+def test_what_is_rare_enough_is_told_as_by_the_least_bound(enough):
+    """The search may end early, and says on which side of the question it is."""
+    chance, sides = random.Random(7), []
+    for _ in range(40):
+        each = [chance.expovariate(1) ** 2 for _ in range(30)]
+        ours, others = sorted(each)[-8:-1], [*sorted(each)[:-8], max(each)]
+        ours = ours if chance.random() < 0.5 else [*ours[:3], *chance.sample(each, 4)]
+        least, told = draw.drawn(ours, others), draw.drawn(ours, others, enough=enough)
+        assert told >= least
+        assert (told <= enough) == (least <= enough)
+        sides.append((least <= enough, told > least))
+    assert {rare for rare, _ in sides} == {True, False}
+    assert any(early for _, early in sides)
+
+
 def test_a_draw_of_all_of_none_or_of_equals_tells_nothing():
     assert draw.drawn((), (1.0,)) == draw.drawn((1.0,), ()) == 1.0
     assert draw.drawn((1.0, 1.0), (1.0,) * 8) == 1.0
