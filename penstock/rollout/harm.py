@@ -310,5 +310,5 @@ def evidence_of_harm(facts: Facts) -> Move | None:
         return None
     blamed = to_blame(known.strengths).name
     observed = facts.observation or Observation(0)
-    message = compared.worse(facts.percent, observed, known.strengths)
+    message = compared.worse(facts.percent, observed, known.seen, known.strengths)
     return Reject(REASONS[blamed], message, check_name(blamed))

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Final
 
+from penstock.analysis.comparison.compared import Compared
 from penstock.analysis.comparison.judge import Strength, Strengths
 from penstock.analysis.comparison.proof import Gap, Unproven
 from penstock.analysis.comparison.sums import RATIOS
@@ -54,7 +55,7 @@ def strength(strengths: Strengths, one: Strength) -> str:
     return f"{said}, held: bucket {one.bucket}" if held else said
 
 
-def worse(percent: int, observed: Observation, strengths: Strengths) -> str:
+def worse(percent: int, observed: Observation, seen: Compared, strengths: Strengths) -> str:
     """The verdict of a canary that is proven worse."""
     one = to_blame(strengths)
     ours, theirs = (of_arm(observed, one.name, arm) for arm in (Arm.CANARY, Arm.STABLE))
@@ -62,9 +63,20 @@ def worse(percent: int, observed: Observation, strengths: Strengths) -> str:
     by_limit = f"; over the limit {odds(strengths.over)}, {odds(limit)} is enough"
     return (
         f"rolled back at {percent} %: {title(one.name)} {ours} on the canary and {theirs} on stable "
-        f"since it began: {odds(strengths.worse)} worse than stable, {odds(needed)} is enough"
-        f"{by_limit if strengths.over >= limit else ''}"
+        f"since it began{_in_the_same_minutes(seen, one.name)}: {odds(strengths.worse)} worse than stable, "
+        f"{odds(needed)} is enough{by_limit if strengths.over >= limit else ''}"
     )
+
+
+def _in_the_same_minutes(seen: Compared, name: str) -> str:
+    """How much more often the canary has an event than stable's tasks of the same minutes.
+
+    The rates since it began may say the contrary: where events are known late, a canary of few minutes has had few of them.
+    """
+    whole = seen.evidence.whole.ratios[RATIOS.index(name)] if name in RATIOS else None
+    if whole is None or whole.excess <= 0:
+        return ""
+    return f", {100 * whole.excess / whole.weight:.1f} points more in the same minutes"
 
 
 def nothing(facts: Facts) -> str:

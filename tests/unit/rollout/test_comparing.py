@@ -47,9 +47,19 @@ def test_a_canary_that_is_proven_worse_is_rolled_back_within_its_limits():
     assert "4.0 % (4/100)" in verdict(world).message
 
 
+def test_where_rates_since_it_began_say_the_contrary_it_is_told_what_the_same_minutes_say():
+    """Stable had more failures than all that are known of a canary of few minutes."""
+    seen = beside(minutes=20, errors=0.04, stable_errors=0.005)
+    stable = GOOD._replace(errors=5)
+    world = canary_world(analysis=COMPARED).measure(GOOD._replace(errors=4), stable, seen).decide()
+    told = "4.0 % (4/100) on the canary and 5.0 % (5/100) on stable since it began"
+    assert f"{told}, 3.5 points more in the same minutes: " in verdict(world).message
+
+
 def test_a_canary_that_is_slower_is_rolled_back_for_that():
     world = canary_world(analysis=COMPARED).measure(compared=beside(seconds=4.0)).decide()
     assert verdict(world).reason == "LatencyRegression"
+    assert "points" not in verdict(world).message
 
 
 @pytest.mark.parametrize("seen", [WORSE, FEW])
