@@ -55,7 +55,7 @@ def main() -> int:
     played = [(cell, kept.runs(cell, play.PRODUCT)) for cell, _ in wanted]
     print(conditions.describe(f"bench-rollout, {'full' if how.full else 'quick'}"), "\n")
     print(_table(kept, [cell for cell, _ in wanted]), "\n")
-    noisy = verdict.noise(conditions.others(), [_yardstick()])
+    noisy = _noise(conditions) if how.full else ("the quick mode plays too little for that",)
     told = [
         *goals.judged(played, full=how.full, quiet=not noisy),
         *_least_harm(kept, [cell for cell, _ in wanted], full=how.full),
@@ -86,6 +86,10 @@ def _options() -> argparse.Namespace:
         "--unjudged", action="store_true", help="exit with 0 also where a goal is missed"
     )
     return parser.parse_args()
+
+
+def _noise(conditions: machine.Conditions) -> tuple[str, ...]:
+    return verdict.noise(conditions.others(), [_yardstick()])
 
 
 def _yardstick() -> verdict.Yardstick:

@@ -20,7 +20,7 @@ class Verdict(StrEnum):
 
     HELD = "held"
     NOT_MISSED = "not missed"  # by so few runs that they could not tell
-    NOT_JUDGED = "not judged: the machine is not quiet"
+    NOT_JUDGED = "not judged"
     MISSED = "MISSED"
     OPEN = "missed, as docs/simulation.md says"
     NOT_TOLD = "not told by so few"
@@ -182,7 +182,7 @@ def _always() -> list[Bound]:
 def judged(
     cells: Sequence[tuple[Cell, Sequence[Run]]], *, full: bool, quiet: bool = True
 ) -> list[Said]:
-    """Every goal in every cell that was played; G10 once, of all, and times only on a quiet machine."""
+    """Every goal in every cell that was played; G10 once, of all, and times only where they can be told."""
     said = [
         bound.of(cell, runs, full=full)
         for cell, runs in cells

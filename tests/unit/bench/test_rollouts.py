@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import pytest
 
 from penstock.analysis.comparison import judge
+from penstock_bench import machine, verdict
+from penstock_bench.rollouts import __main__ as command
 from penstock_bench.rollouts import alone, cells, goals, play, record
 from penstock_bench.rollouts.goals import Verdict
 from penstock_bench.rollouts.play import Cell, Run
@@ -106,6 +109,29 @@ def test_a_goal_is_missed_by_few_runs_only_where_chance_would_hardly_do_that():
     assert median.of(BAD, [caught] * 2 + [slow] * 3, full=True).verdict is Verdict.MISSED
     assert median.of(BAD, [slow] * 12, full=False).verdict is Verdict.MISSED
     assert p90.of(BAD, [caught] * 8 + [slow] * 2, full=False).verdict is Verdict.NOT_TOLD
+
+
+@pytest.mark.parametrize(
+    ("mode", "reference", "code", "said"),
+    [
+        ("--full", 1.0, 1, "| MISSED |"),
+        ("--full", 2.0, 0, "CPU time is not judged here: a peer is 1, on the quiet reference machine 2"),
+        ("--runs=1", 1.0, 0, "CPU time is not judged here: the quick mode"),
+    ],
+)  # fmt: skip
+def test_cpu_time_is_judged_in_the_full_mode_on_a_machine_like_the_reference(
+    monkeypatch, tmp_path, capsys, mode, reference, code, said
+):
+    slow = [replace(RUN, look_ms=(50.0, 60.0))] * 20
+    peer = verdict.Yardstick("a peer", 1.0, reference)
+    monkeypatch.setattr(Record, "play", lambda *_, **_how: iter(()))
+    monkeypatch.setattr(Record, "runs", lambda *_: slow)
+    monkeypatch.setattr(machine.Conditions, "others", lambda _: 0.0)
+    monkeypatch.setattr(command, "_yardstick", lambda: peer)
+    options = ("--only", "cost x 2.5, 100/s", "--file", str(tmp_path / "runs"), mode)
+    monkeypatch.setattr(sys, "argv", ["bench-rollout", *options])
+    assert command.main() == code
+    assert said in capsys.readouterr().out
 
 
 def test_a_goal_that_is_known_to_be_missed_is_told_and_breaks_no_run():
