@@ -56,15 +56,15 @@ def main() -> int:
     played = [(cell, kept.runs(cell, play.PRODUCT)) for cell, _ in wanted]
     print(conditions.describe(f"bench-rollout, {'full' if how.full else 'quick'}"), "\n")
     print(_table(kept, [cell for cell, _ in wanted]), "\n")
-    noisy = _noise(conditions) if how.full else ("the quick mode plays too little for that",)
+    untimed = _why_untimed(how, conditions)
     told = [
-        *goals.judged(played, full=how.full, quiet=not noisy),
+        *goals.judged(played, full=how.full, times=not untimed),
         *_least_harm(kept, [cell for cell, _ in wanted], full=how.full),
         *_restarts(how),
     ]
     print(_goals(told))
-    if noisy:
-        print("\nCPU time is not judged here:", "; ".join(noisy))
+    if untimed:
+        print("\nCPU time is not judged here:", "; ".join(untimed))
     missed = [said for said in told if said.verdict is Verdict.MISSED]
     return int(bool(missed) and not how.unjudged)
 
@@ -89,7 +89,10 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _noise(conditions: machine.Conditions) -> tuple[str, ...]:
+def _why_untimed(how: argparse.Namespace, conditions: machine.Conditions) -> tuple[str, ...]:
+    """Why no CPU time is judged; empty where it is."""
+    if not how.full:
+        return ("the quick mode plays too little for that",)
     return verdict.noise(conditions.others(), [_yardstick()])
 
 

@@ -180,9 +180,9 @@ def _always() -> list[Bound]:
 
 
 def judged(
-    cells: Sequence[tuple[Cell, Sequence[Run]]], *, full: bool, quiet: bool = True
+    cells: Sequence[tuple[Cell, Sequence[Run]]], *, full: bool, times: bool = True
 ) -> list[Said]:
-    """Every goal in every cell that was played; G10 once, of all, and times only where they can be told."""
+    """Every goal in every cell that was played; G10 once, of all, and CPU time only where ``times`` says so."""
     said = [
         bound.of(cell, runs, full=full)
         for cell, runs in cells
@@ -194,7 +194,7 @@ def judged(
     if everything:
         whole = Cell("all", cells[0][0].weather, 1.0, 1.0)
         small, fast = (bound.of(whole, everything, full=full) for bound in _always())
-        said += [small, fast if quiet else replace(fast, verdict=Verdict.NOT_JUDGED)]
+        said += [small, fast if times else replace(fast, verdict=Verdict.NOT_JUDGED)]
     return said
 
 

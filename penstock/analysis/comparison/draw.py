@@ -127,7 +127,7 @@ def drawn(
     """At most how often the sum of as many numbers, drawn from all without putting back, is that of ``ours``.
 
     ``noise``: variances of what is added to each of the others, as if it were normal; none where they are as exact as ours.
-    ``enough``: a lower bound than the first one that is at most this is not sought.
+    ``enough``: the search ends with the first bound that is at most this.
 
     Chernoff's bound, P <= inf e^(-lambda T) e_m(e^(lambda x)) / C(n, m), where e_m is the elementary symmetric polynomial: the
     moments of the draw themselves, which those of one with putting back bound (Hoeffding 1963). Exact where ours are the m largest.
