@@ -138,11 +138,17 @@ async def _serve(
     listener, *apart = listeners
     served = app.application(gateway, measured=not apart)
     server = Server(_config(served, door, lifespan="on"), gateway)
-    for each, says in zip(listeners, ("the gateway listens", "measures are shown"), strict=False):
-        host, port = each.getsockname()[:2]
-        logs.get().info(says, address=f"{host}:{port}")
+    for each in apart:
+        _tell("measures are shown", each)
+    # The last line of a start: whoever waits for it finds the other one before it.
+    _tell("the gateway listens", listener)
     async with _watching(door), _measures(gateway, apart):
         await server.serve(sockets=[listener])
+
+
+def _tell(event: str, listener: socket.socket) -> None:
+    host, port = listener.getsockname()[:2]
+    logs.get().info(event, address=f"{host}:{port}")
 
 
 def _aside(

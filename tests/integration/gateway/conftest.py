@@ -88,13 +88,17 @@ def launch(redis_url, directory, **settings):
             stderr=out,
         )
     deadline = time.monotonic() + START_SECONDS
-    while "the gateway listens" not in (said := log.read_text()):
+    while not (line := _complete_line("the gateway listens", said := log.read_text())):
         if process.poll() is not None or time.monotonic() > deadline:
             process.kill()
             pytest.fail(f"the gateway does not listen: {said}")
         time.sleep(0.02)
-    [line] = [line for line in said.splitlines() if "the gateway listens" in line]
     return GatewayProcess(process, log, f"http://{json.loads(line)['address']}")
+
+
+def _complete_line(event, said):
+    lines = said.splitlines(keepends=True)
+    return next((line for line in lines if event in line and line.endswith("\n")), None)
 
 
 @pytest.fixture(scope="module")
