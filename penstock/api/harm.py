@@ -1,10 +1,14 @@
 """What a canary may do to the world at most, as it is declared."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
 from penstock.api.fields import Block, Rule
+
+#: The largest count, and the largest amount in millionths, that can be declared.
+MOST_COUNT: Final = 1_000_000
+MOST_MICRO: Final = 10**15 - 1
 
 Amount = Annotated[
     str,
@@ -38,7 +42,7 @@ class Harm(Block):
         int | None,
         Field(
             ge=1,
-            le=1_000_000,
+            le=MOST_COUNT,
             description="Tasks that may fail with it. Counted as they end, looked at before each task is "
             "given to it: those that it has by then may still fail.",
         ),
@@ -47,7 +51,7 @@ class Harm(Block):
         int | None,
         Field(
             ge=1,
-            le=1_000_000,
+            le=MOST_COUNT,
             description="Calls of Irreversible tools that it may make; reserved before each call.",
         ),
     ] = None

@@ -75,6 +75,10 @@ class Suspension(Block):
             "canaryBudgetPercent."
         ),
     ] = False
+    harm_unbounded: Annotated[
+        bool,
+        Field(description="A person let it go on in this attempt without analysis.harm."),
+    ] = False
 
 
 class Halt(Block):

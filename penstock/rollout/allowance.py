@@ -17,26 +17,30 @@ CAPPED_PERCENT: Final = 50
 def limits(
     analysis: Analysis, agent: Iterable[Limit], status: AgentRolloutStatus
 ) -> tuple[Limit, ...]:
-    """The limits of the canary that a status tells of; none where it may spend what there is.
+    """What the canary of a status may spend; no limits where it may spend what there is.
 
     Args:
         analysis: as it is declared now.
         agent: limits of the Agent's budget.
     """
-    if not _is_bounded(status):
+    if not _is_tried(status) or _suspension(status).unbounded:
         return ()
     share = _share(status)
     return (*_cap(analysis, share), *_parts(analysis, agent, share))
 
 
-def is_capped(status: AgentRolloutStatus) -> bool:
-    """Whether the canary that a status tells of is still tried on half of the users at most."""
-    return _is_bounded(status) and _share(status) <= CAPPED_PERCENT
+def bounds_harm(status: AgentRolloutStatus) -> bool:
+    """Whether what the canary of a status does to the world is bounded: on half of the users at most, unless a person lets it."""
+    tried = _is_tried(status) and _share(status) <= CAPPED_PERCENT
+    return tried and not _suspension(status).harm_unbounded
 
 
-def _is_bounded(status: AgentRolloutStatus) -> bool:
-    unbounded = (status.suspension or Suspension()).unbounded
-    return bool(status.canary_revision) and status.stage is not Stage.DONE and not unbounded
+def _is_tried(status: AgentRolloutStatus) -> bool:
+    return bool(status.canary_revision) and status.stage is not Stage.DONE
+
+
+def _suspension(status: AgentRolloutStatus) -> Suspension:
+    return status.suspension or Suspension()
 
 
 def _share(status: AgentRolloutStatus) -> int:

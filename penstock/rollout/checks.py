@@ -90,8 +90,6 @@ def _first_revision(facts: Facts) -> Move:
     latest = facts.situation.latest
     if not latest:
         return Wait(WaitReason.NO_REVISION, waits.no_revision)
-    if facts.record(latest).rejected_attempt >= max(facts.status.attempt, 1):
-        return Wait(WaitReason.ROLLED_BACK, waits.first_stays_rejected)
     pods = facts.situation.pods.get(latest)
     if pods and pods.ready:
         return ServeFirst(latest)
@@ -200,8 +198,9 @@ def ceiling(facts: Facts) -> Move | None:
     if facts.started and facts.status.share.source is Source.CEILING:
         want = path.target(facts.strategy, facts.status)
         reach = max(facts.capped(want), facts.percent)
-        if reach > facts.percent and not facts.capacity_for(reach):
-            return Wait(WaitReason.AWAITING_CAPACITY, partial(waits.awaits_capacity, percent=reach))
+        held = _catch_up_held(facts, reach) if reach > facts.percent else None
+        if held:
+            return held
         if reach > facts.percent or reach == want:
             return SetShare(reach, Source.AUTOMATIC if reach == want else Source.CEILING)
     return (
@@ -209,12 +208,30 @@ def ceiling(facts: Facts) -> Move | None:
     )
 
 
+def _catch_up_held(facts: Facts, reach: int) -> Move | None:
+    """The step has that share already; that it is given now is a raise all the same."""
+    if not facts.capacity_for(reach):
+        return Wait(WaitReason.AWAITING_CAPACITY, partial(waits.awaits_capacity, percent=reach))
+    return (
+        evidence_unclear(facts)
+        or evidence_suspect(facts)
+        or callers_cancel(facts)
+        or proofs.suspected(facts)
+        or proofs.not_proven_for(facts, reach)
+        or gates.closed(facts)
+    )
+
+
 def first_step(facts: Facts) -> Move | None:
-    """A ready canary enters its first step; before, as rings are opened in their order, that is the next ring."""
+    """A ready canary enters its first step; before, as rings are opened in their order, that is the next ring.
+
+    One that had users before, and was given back to the steps, may be suspected.
+    """
     if facts.started:
         return None
-    ring = ring_stage.following(facts)
-    return OpenRing(ring) if ring else _automatic_advance(facts)
+    if ring := ring_stage.following(facts):
+        return OpenRing(ring)
+    return proofs.suspected(facts) or _automatic_advance(facts)
 
 
 def approval_missing(facts: Facts) -> Move | None:
@@ -287,14 +304,18 @@ def evidence_not_sufficient(facts: Facts) -> Move | None:
     ours, theirs = observed.in_step(Arm.CANARY), observed.in_step(Arm.STABLE)
     unexposed = not ours.tasks and not observed.routed_in_step(Arm.CANARY)
     if unexposed and theirs.tasks and facts.stable:
-        proven = proofs.asked_next(facts) or path.promotes_next(facts.strategy, facts.status)
-        untried = Wait(WaitReason.AWAITING_EVIDENCE, waits.untried)
-        return untried if proven else _nobody_eligible(facts)
+        return proofs.suspected(facts) or _unexposed(facts)
     fewest = facts.step.min_tasks
     enough = all(observed.in_total(arm).tasks >= fewest for arm in facts.arms)
     if enough and all(observed.in_step(arm).tasks for arm in facts.arms):
         return None
     return Wait(WaitReason.AWAITING_EVIDENCE, waits.awaits_evidence)
+
+
+def _unexposed(facts: Facts) -> Move:
+    if proofs.asked_next(facts) or path.promotes_next(facts.strategy, facts.status):
+        return Wait(WaitReason.AWAITING_EVIDENCE, waits.untried)
+    return _nobody_eligible(facts)
 
 
 def _nobody_eligible(facts: Facts) -> Move:
@@ -325,24 +346,35 @@ def _automatic_advance(facts: Facts, *, nobody_eligible: bool = False) -> Move:
 def _advance(facts: Facts, *, requested: bool = False, nobody_eligible: bool = False) -> Move:
     index = facts.next_index
     if index is not None:
-        want = max(facts.strategy.steps[index].percent, facts.percent)
+        wanted = max(facts.strategy.steps[index].percent, facts.percent)
+        at_once = facts.started or requested
+        want = wanted if at_once else proofs.first_percent(facts, wanted)
         reach = facts.capped(want)
         source = Source.AUTOMATIC if reach == want else Source.CEILING
-        return Advance(index, reach, source, requested, nobody_eligible)
+        held = want if want < wanted else None
+        return Advance(index, reach, source, requested, held, nobody_eligible)
     if facts.strategy.final_hold_seconds == 0:
-        reason = Reason.REQUESTED if requested else Reason.ALL_STEPS_PASSED
-        return Promote(reason, verdicts.all_passed(facts))
+        return _promote_from_last_step(facts, requested=requested)
     percent = path.final_percent(facts.strategy, facts.status)
-    return Advance(None, percent, Source.AUTOMATIC, requested, nobody_eligible)
+    return Advance(None, percent, requested=requested, nobody_eligible=nobody_eligible)
+
+
+def _promote_from_last_step(facts: Facts, *, requested: bool) -> Move:
+    if requested:
+        message = verdicts.promoted_by_request(facts.place) + answers.skipped(facts)
+        return Promote(Reason.REQUESTED, message)
+    return Promote(Reason.ALL_STEPS_PASSED, verdicts.all_passed(facts))
 
 
 def final_watch(facts: Facts) -> Move | None:
     """Promotion after the final hold needs tasks of the canary: no traffic proves nothing.
 
-    Those that the last step asks for are missing where time has passed it as nobody was eligible.
+    Those that the last step asks for are missing where time has passed it as nobody was eligible. Where none is
+    declared, a person's share of 100 makes it stable, and an edit that takes the hold away does not.
     """
     observed = facts.observation
-    if facts.strategy.final_hold_seconds == 0 or observed is None:
+    by_hand = facts.strategy.final_hold_seconds == 0 and facts.owned is not None
+    if observed is None or by_hand:
         return None
     passed_by_time = facts.status.unreached_percent is not None
     fewest = facts.strategy.steps[-1].min_tasks if passed_by_time else 0
@@ -353,5 +385,6 @@ def final_watch(facts: Facts) -> Move | None:
 
 
 def promote(facts: Facts) -> Move:
-    """All steps passed and the final hold is over: the canary becomes stable."""
-    return Promote(Reason.ALL_STEPS_PASSED, verdicts.all_passed(facts))
+    """All steps passed, or a person's share of 100, and the final hold is over: the canary becomes stable."""
+    reason = Reason.ALL_STEPS_PASSED if facts.owned is None else Reason.REQUESTED
+    return Promote(reason, verdicts.all_passed(facts))

@@ -1,5 +1,6 @@
 """The decision: one pure, total function from a situation to the next status."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
@@ -193,12 +194,17 @@ def _still(wait: Wait, before: Facts, after: Facts) -> Wait:
     """What is awaited after the version and the numbers are written.
 
     The checks see of these only what the guardrails are judged on, and since when is compared; they are asked again just where
-    those were judged anew, or a comparison has begun.
+    one of the two is another.
     """
-    begun = [facts.status.analysis.comparison is not None for facts in (before, after)]
-    if after.judged is before.judged and begun[0] is begun[1]:
+    since = [_compared_since(facts) for facts in (before, after)]
+    if after.judged is before.judged and since[0] == since[1]:
         return wait
     return _awaited(after, policy.next_move(after))
+
+
+def _compared_since(facts: Facts) -> Sequence[int] | None:
+    known = facts.status.analysis.comparison
+    return known.since if known else None
 
 
 def _noted(facts: Facts) -> Facts:

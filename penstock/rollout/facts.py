@@ -88,9 +88,15 @@ class Facts:
 
     @property
     def alone(self) -> bool:
-        """Whether nobody serves yet, and who is to serve first climbs by the steps, or has begun to."""
+        """Whether nobody serves yet, and who is to serve first climbs by the steps, has begun to, or was rejected."""
+        if self.stable:
+            return False
         climbs = self.strategy.first_revision is FirstRevision.STEPS
-        return not self.stable and (climbs or bool(self.status.canary_revision))
+        return climbs or bool(self.status.canary_revision or self._latest_rejected)
+
+    @property
+    def _latest_rejected(self) -> int:
+        return self.record(self.situation.latest or "").rejected_attempt
 
     @property
     def arms(self) -> tuple[Arm, ...]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from penstock.api.rollout import AgentRolloutStatus, Stage
 from penstock.api.strategy import StepApproval, Strategy
-from penstock.rollout import engine, onlooker, path, returning
+from penstock.rollout import engine, onlooker, path, proofs, returning
 from penstock.rollout.facts import Facts
 from penstock.rollout.situation import Pods, Situation
 
@@ -66,21 +66,28 @@ def foresee(situation: Situation) -> Foreseen:
     )
 
 
-def legs(strategy: Strategy, *, alone: bool = False) -> Iterator[Leg]:
+def legs(strategy: Strategy, *, alone: bool = False, compares: bool = False) -> Iterator[Leg]:
     """The way of a new canary by itself, from its first part to the last before it serves everybody.
 
     Args:
         alone: no other revision serves, so that nothing is copied.
+        compares: a comparison is declared.
     """
     if strategy.shadow and not alone:
         copied = strategy.shadow
         yield Leg(Stage.SHADOW, copied.percent, copied.hold_seconds, copied.min_tasks)
     for ring in strategy.rings or ():
         yield Leg(Stage.RINGS, 0, ring.hold_seconds, ring.min_tasks, ring=ring.name)
+    first, last = strategy.steps[0], strategy.steps[-1]
+    half = proofs.first_share(first.percent, proves=alone or compares)
+    if half < first.percent:
+        yield Leg(Stage.STEPS, half, first.hold_seconds, first.min_tasks)
     for step in strategy.steps:
         approval = step.approval is StepApproval.REQUIRED
         yield Leg(Stage.STEPS, step.percent, step.hold_seconds, step.min_tasks, approval)
-    yield Leg(Stage.FINAL_HOLD, 100 - strategy.holdback_percent, strategy.final_hold_seconds)
+    if strategy.final_hold_seconds:
+        share = max(100 - strategy.holdback_percent, last.percent)
+        yield Leg(Stage.FINAL_HOLD, share, strategy.final_hold_seconds)
 
 
 def in_flight(status: AgentRolloutStatus) -> str:

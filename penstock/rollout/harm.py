@@ -52,6 +52,9 @@ def unavailable(facts: Facts) -> Move | None:
     Without a ready pod twice condemns it; a queue that ages while pods are ready never does.
     """
     if facts.suspended_for == WaitReason.CANARY_UNAVAILABLE:
+        promoted = _promoted_in_full(facts) if facts.pods.ready else None
+        if promoted:
+            return promoted
         back = capacity.percent_back(facts.status, facts.situation.spec)
         room = facts.owned is not None or facts.capacity_for(back)
         if not facts.pods.ready or not room or _backs_off(facts):
@@ -300,10 +303,11 @@ def _of_rings(facts: Facts, verdict: CheckVerdict) -> Finding | None:
 def evidence_of_harm(facts: Facts) -> Move | None:
     """What the comparison proves to be worse than stable is rejected, wherever its limits are.
 
-    It may be looked at as often as one likes. While the canary is off, nothing is asked.
+    It may be looked at as often as one likes. While the canary is off nothing is asked, unless that is for what it
+    has spent or done: its open tasks still tell.
     """
-    known = comparing(facts)
-    if known is None or not facts.exposed or facts.halted:
+    known, stopped = comparing(facts), facts.suspended_for in spending.STOPPED
+    if known is None or not (facts.exposed or stopped) or facts.halted:
         return None
     pauses = facts.situation.spec.analysis.on_regression is OnRegression.PAUSE
     if pauses or holds.lacks_rows(facts) or not known.strengths.condemns:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from penstock.api.analysis import Analysis, CheckReport
 from penstock.api.fields import micro_usd
+from penstock.api.harm import MOST_COUNT, MOST_MICRO
 from penstock.api.interruptions import SpendStop
 from penstock.api.rollout import AgentRolloutStatus
 from penstock.api.tool import Effect, Tool
@@ -32,7 +33,7 @@ class Reached:
 def limits(analysis: Analysis, status: AgentRolloutStatus) -> dict[str, int]:
     """What the canary of a status may do, by the names of the fields; empty where it is not bounded."""
     declared = analysis.harm
-    if declared is None or not allowance.is_capped(status):
+    if declared is None or not allowance.bounds_harm(status):
         return {}
     amount = declared.max_amount
     found = {
@@ -97,6 +98,14 @@ def declared(analysis: Analysis, name: str, most: int) -> str:
         return str(most)
     said = {"tool": amount.tool, "sum": shown(name, most)}
     return json.dumps(said, separators=(",", ":"))
+
+
+def raised(facts: Facts, name: str, most: int) -> int | None:
+    """Twice a limit, or twice what was done by now where that does not suffice; None where none can be declared."""
+    used = _used(facts.situation.harm.get(facts.canary, HarmDone()))[name]
+    largest = MOST_MICRO if name == AMOUNT else MOST_COUNT
+    limit = min(2 * most if 2 * most > used else 2 * used, largest)
+    return limit if limit > max(most, used) else None
 
 
 def used_percent(

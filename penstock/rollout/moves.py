@@ -144,13 +144,15 @@ class OpenRing:
 class Advance:
     """The automatic path goes on to a step (None: the final hold), at this share.
 
-    ``late``: the deadline takes it there, whatever is missing.
+    ``late``: the deadline takes it there, whatever is missing. ``held``: the share of an implied step on
+    the way to that one, where its own wants proof first.
     """
 
     index: int | None
     percent: int
     source: Source = Source.AUTOMATIC
     requested: bool = False
+    held: int | None = None
     nobody_eligible: bool = False
     late: bool = False
 

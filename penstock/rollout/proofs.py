@@ -32,16 +32,31 @@ def not_proven(facts: Facts) -> Move | None:
     known = comparing(facts)
     if known is None:
         return _not_compared(facts)
-    strengths = known.strengths
-    if strengths.suspicious:
-        person = strengths.condemns or strengths.by_few is not None
-        reason = WaitReason.ANALYSIS_UNCLEAR if person else WaitReason.AWAITING_EVIDENCE
-        return Wait(reason, partial(compared.suspected, strengths=strengths))
     percent = _next_percent(facts)
-    held = _breaks_limits(facts, known, percent)
+    held = suspected(facts) or _breaks_limits(facts, known, percent)
     if held or facts.in_final_hold:
         return held
     return _not_harmless(facts, known, percent)
+
+
+def suspected(facts: Facts) -> Move | None:
+    """Nothing is raised by itself while the evidence is suspicious, whoever was there in this step."""
+    known = comparing(facts)
+    strengths = known.strengths if known else None
+    if strengths is None or not strengths.suspicious:
+        return None
+    person = strengths.condemns or strengths.by_few is not None
+    reason = WaitReason.ANALYSIS_UNCLEAR if person else WaitReason.AWAITING_EVIDENCE
+    return Wait(reason, partial(compared.suspected, strengths=strengths))
+
+
+def not_proven_for(facts: Facts, percent: int) -> Move | None:
+    """Why a share that its step has already is not given yet; None where it is to half of the users at most."""
+    if percent <= HALF_PERCENT:
+        return None
+    if known := measuring(facts):
+        return _awaits(known.unproven(last_raise=False))
+    return _not_compared(facts) if facts.stable else _not_proven_alone(facts)
 
 
 def _not_proven_alone(facts: Facts) -> Move | None:
@@ -65,9 +80,23 @@ def _rates_alone(facts: Facts) -> tuple[Unproven, ...]:
 
 
 def asked_next(facts: Facts) -> bool:
-    """Whether what comes next is given only to a canary that is proven to keep its limits, however long it waits."""
+    """Whether what comes next is given on proof alone, however long it waits."""
+    analysis = facts.situation.spec.analysis
+    if analysis.comparison is None:
+        return False
+    never = analysis.on_no_evidence is OnNoEvidence.HOLD
+    return never or _is_late(facts, _next_percent(facts))
+
+
+def first_percent(facts: Facts, percent: int) -> int:
+    """What of the first step's share is given at once: half of the users, where more of them wait for proof."""
     compares = facts.situation.spec.analysis.comparison is not None
-    return compares and _is_late(facts, _next_percent(facts))
+    return first_share(percent, proves=compares or not facts.stable)
+
+
+def first_share(percent: int, *, proves: bool) -> int:
+    """The same of a declared share; ``proves``: more than half of the users are given on proof."""
+    return min(percent, HALF_PERCENT) if proves else percent
 
 
 def _breaks_limits(facts: Facts, known: Comparing, percent: int) -> Move | None:

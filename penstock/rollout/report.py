@@ -125,16 +125,17 @@ def _ready(facts: Facts, wait: Awaited) -> _Told:
 def _with_refusal(facts: Facts, message: str) -> str:
     """The answer to the request that stands in the annotation goes first, as long as it is a refusal.
 
-    One of before this canary, or before the last verdict, is news no more, and comes last.
+    One of before this canary, or before the last verdict, is news no more and comes last, without what it said:
+    that may hold no longer.
     """
     last = facts.status.last_request
     if last.result != "Refused" or last.value != facts.situation.request[:256]:
         return message
-    refusal, since = conditions.refusal(last), facts.status.canary_since
+    since = facts.status.canary_since
     news = [at for at in (since, *(one.at for one in facts.status.verdicts[-1:])) if at]
     if last.at and any(condition.moment(last.at) < condition.moment(at) for at in news):
-        return f"{message} {refusal}"
-    return f"{refusal} {message}"
+        return f"{message} {conditions.refused_before(last)}"
+    return f"{conditions.refusal(last)} {message}"
 
 
 def _reconciling(wait: Awaited) -> _Told:
@@ -274,10 +275,9 @@ def _promoted(facts: Facts) -> _Told:
 def _rolled_back(facts: Facts, wait: Awaited) -> _Told:
     if wait.reason != WaitReason.ROLLED_BACK:
         return Status.FALSE, "NotRolledBack", ""
-    last = next(
-        (v for v in reversed(facts.status.verdicts) if v.result is Result.REJECTED),
-        None,
-    )
+    told = reversed(facts.status.verdicts)
+    own = (v for v in told if v.result is Result.REJECTED and v.revision == facts.canary)
+    last = next(own, facts.record(facts.canary).rejection)
     if last is None:
         return Status.TRUE, "RolledBack", wait.message
     return Status.TRUE, last.reason.value, verdicts.with_samples(wait.message, last)

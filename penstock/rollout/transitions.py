@@ -189,7 +189,7 @@ def _resume(move: moves.Resume, facts: Facts) -> Change:
                 "message": message,
                 "resumed_at": condition.timestamp(facts.now),
                 "stop": None,
-                "unbounded": facts.suspension.unbounded or move.unbounded,
+                **_let_go_on(move, facts),
                 "misfit": move.misfit.name if move.misfit else facts.suspension.misfit,
             }
         ),
@@ -197,6 +197,14 @@ def _resume(move: moves.Resume, facts: Facts) -> Change:
     if move.unbounded:
         update |= answered(facts, message.removesuffix("."))
     return Change(updated(facts, update), (Happening(EventReason.RESUMED, message),))
+
+
+def _let_go_on(move: moves.Resume, facts: Facts) -> dict[str, bool]:
+    """A person's word lifts the bound that stopped the canary, and leaves the other one."""
+    if not move.unbounded:
+        return {}
+    of_harm = facts.suspended_for == WaitReason.HARM_BUDGET_REACHED
+    return {"harm_unbounded" if of_harm else "unbounded": True}
 
 
 # ----------------------------------------------------------------------------------- share
@@ -233,7 +241,7 @@ def _set_share(move: moves.SetShare, facts: Facts) -> Change:
         "current_step_index": min(index, len(facts.strategy.steps) - 1),
     }
     if move.source is Source.SETPOINT:
-        update["held_percent"] = None
+        update |= {"held_percent": None, "unreached_percent": None}
     if move.percent != facts.percent:  # an approval was for leaving the share before
         update["step_approved"] = False
     if move.percent > COMPARABLE_PERCENT:
@@ -293,14 +301,14 @@ def _anew(facts: Facts) -> Change:
 def _advance(move: moves.Advance, facts: Facts) -> Change:
     final = move.index is None
     index = len(facts.strategy.steps) - 1 if move.index is None else move.index
-    kept = move.percent > 100 - facts.strategy.holdback_percent
+    kept = final and move.percent > 100 - facts.strategy.holdback_percent
     update = {
         **fresh_step(facts),
         "delay": None,
         "share": share(facts, move.percent, move.source),
         "stage": Stage.FINAL_HOLD if final else Stage.STEPS,
         "current_step_index": index,
-        "held_percent": move.percent if final and kept else None,
+        "held_percent": move.percent if kept else move.held,
         "step_approved": False,
         "suspension": compared(facts),
         "unreached_percent": facts.percent if move.nobody_eligible else None,
@@ -318,7 +326,7 @@ def _advance(move: moves.Advance, facts: Facts) -> Change:
 def _promote(move: moves.Promote, facts: Facts) -> Change:
     verdict = new_verdict(facts, facts.canary, Result.PROMOTED, move.reason, move.message, None)
     changed = _promoted(facts, verdict)
-    if move.reason is not Reason.REQUESTED:
+    if move.reason is not Reason.REQUESTED or not facts.open_request:
         return changed
     status = changed.status.model_copy(update=answered(facts, move.message))
     return Change(status, changed.happenings, changed.verdicts)

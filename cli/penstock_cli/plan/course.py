@@ -1,5 +1,6 @@
 """What becomes of the users when a revision, or the policy, is another: the operator's decision, ahead of time. Pure."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -38,7 +39,7 @@ def governed(looked: Seen, situation: Situation, rollout: Document) -> Rollout:
         course,
         rollout["metadata"]["name"],
         (before, looked.status.share.percent) if ends else None,
-        tuple(foreseen.legs(looked.spec.strategy, alone=not looked.stable)) if climbs else (),
+        tuple(_legs(looked, alone=not looked.stable)) if climbs else (),
         _held(told.ready) if course in (Course.CLIMBS, Course.GOES_ON, Course.WAITS) else "",
         told.ceiling if climbs else None,
         _caps(looked) if climbs else (),
@@ -74,14 +75,14 @@ def ungoverned(looked: Seen, draft: Draft, name: str, standing: Standing) -> Rol
 
 def way(looked: Seen) -> Rollout:
     """The way of any new canary, where nobody knows whom it would meet."""
-    legs = tuple(foreseen.legs(looked.spec.strategy))
+    legs = tuple(_legs(looked, alone=False))
     return Rollout(Course.NOTHING, looked.name, legs=legs, caps=_caps(looked))
 
 
 def moved(draft: Draft, agent: Draft, around: Around, now: datetime) -> Rollout:
     """The way of the next canary, and what becomes of the one there is."""
     after = revisions.look(agent, around, now)
-    legs = tuple(foreseen.legs(after.spec.strategy, alone=not after.stable))
+    legs = tuple(_legs(after, alone=not after.stable))
     canary = foreseen.in_flight(after.status)
     rollout = Rollout(Course.NOTHING, draft.name, legs=legs, caps=_caps(after))
     cut = revisions.cut(agent, around)
@@ -98,6 +99,11 @@ def moved(draft: Draft, agent: Draft, around: Around, now: datetime) -> Rollout:
         share=share if share[0] != share[1] else None,
         held=_held(new.ready) if _held(new.ready) != _held(old.ready) else "",
     )
+
+
+def _legs(looked: Seen, *, alone: bool) -> Iterator[foreseen.Leg]:
+    compares = looked.spec.analysis.comparison is not None
+    return foreseen.legs(looked.spec.strategy, alone=alone, compares=compares)
 
 
 def _held(status: AgentRolloutStatus) -> str:

@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
+from penstock.analysis.evidence import Observation
+from penstock.api.strategy import FirstRevision
 from penstock.rollout import commands, moves, requests
 from penstock.rollout.facts import Facts
 from penstock.traffic import Arm
@@ -92,6 +94,8 @@ def retried(facts: Facts, attempt: int) -> str:
     """Another attempt begins, and where."""
     owned = facts.owned
     where = "with the first step" if owned is None else f"at the setpoint of {owned} %"
+    if not facts.stable and facts.strategy.first_revision is not FirstRevision.STEPS:
+        where = "and serves everybody once a worker is ready"
     return f"attempt {attempt} of {facts.canary} begins {where}"
 
 
@@ -125,9 +129,16 @@ def skipped(facts: Facts) -> str:
         return ""
     left = math.ceil(facts.step.hold_seconds - facts.seconds_in_step())
     missing = [f"{left} s of the hold"] if left > 0 else []
-    observed, fewest = facts.observation, facts.step.min_tasks
-    totals = {arm: observed.in_total(arm).tasks if observed else 0 for arm in facts.arms}
-    if min(totals.values()) < fewest:
-        theirs = f", stable {totals[Arm.STABLE]}" if facts.stable else ""
-        missing.append(f"tasks (the canary has {totals[Arm.CANARY]}{theirs} of {fewest})")
+    if facts.observation is None:
+        missing.append("what its tasks say, which cannot be read")
+    else:
+        missing += _missing_tasks(facts, facts.observation)
     return f"; left out: {' and '.join(missing)}" if missing else ""
+
+
+def _missing_tasks(facts: Facts, observed: Observation) -> list[str]:
+    fewest, totals = facts.step.min_tasks, {arm: observed.in_total(arm).tasks for arm in facts.arms}
+    if min(totals.values()) >= fewest:
+        return []
+    theirs = f", stable {totals[Arm.STABLE]}" if facts.stable else ""
+    return [f"tasks (the canary has {totals[Arm.CANARY]}{theirs} of {fewest})"]

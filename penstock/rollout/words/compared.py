@@ -15,6 +15,7 @@ from penstock.rollout.comparing import to_blame
 from penstock.rollout.facts import Facts
 from penstock.rollout.requests import Verb
 from penstock.rollout.words import alone
+from penstock.rollout.words.times import clock, wants_person
 from penstock.traffic import Arm
 
 METRICS: Final[dict[str, Metric]] = {
@@ -135,7 +136,9 @@ def _size(facts: Facts, one: Unproven) -> str:
 
 def not_harmless(facts: Facts, gaps: tuple[Gap, ...], percent: int, until: datetime | None) -> str:
     """What the next share could add, and when time alone goes on."""
-    then = f"It goes there without proof at {until:%H:%M:%S} UTC." if until else ""
+    then = f"It goes there without proof at {clock(facts, until)}." if until else ""
+    if until and wants_person(facts):
+        then = f"From {clock(facts, until)} on a person may approve it without proof."
     said = "; ".join(_gap(gap, percent) for gap in gaps)
     return f"Held at {facts.percent} %: at {percent} % {said}. {then}{_ask(facts)}"
 

@@ -28,6 +28,11 @@ def refusal(last: LastRequest) -> str:
     return f"Request {last.value} was refused: {last.message}."
 
 
+def refused_before(last: LastRequest) -> str:
+    """That an answer of before was a refusal, and where it stands."""
+    return f"Request {last.value} was refused before that; status.lastRequest says why."
+
+
 # ---------------------------------------------------------------------------------- analysis
 
 

@@ -130,6 +130,9 @@ def left(facts: Facts) -> str:
 def entered(facts: Facts, move: moves.Advance) -> str:
     """The next step or the final hold begins, and why so early."""
     because = ", nobody was exposed in the step before" if move.nobody_eligible else ""
+    if move.held and move.index is not None:
+        more = facts.strategy.steps[move.index].percent
+        because = f", and goes to {more} % once it is proven to keep its limits"
     if move.late:
         because = ", for it has waited for strategy.progressDeadlineSeconds, and nothing speaks against it"
     if move.requested:

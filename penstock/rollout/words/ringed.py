@@ -3,23 +3,20 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from penstock.api import condition
 from penstock.api.rings import MOST_GIVEN, MOST_MEMBERS, Ring
 from penstock.rollout import commands, ring_stage
 from penstock.rollout.facts import Facts
 from penstock.rollout.requests import Verb
+from penstock.rollout.words.times import clock
 from penstock.traffic import Arm
 
 
 def holding(facts: Facts, ring: Ring, until: datetime) -> str:
     """Until when a ring lasts."""
     before = " and those before it have" if len(facts.status.rings) > 1 else " has"
-    begun = facts.place_since
-    same_day = begun is None or condition.moment(begun).date() == until.date()
-    end = until.strftime("%H:%M:%S UTC" if same_day else "%Y-%m-%d %H:%M:%S UTC")
     return (
         f"Ring {ring.name}{before} the canary, {facts.canary}, and nobody else: its hold lasts until "
-        f"{end}.{_left_out(facts)} {_go_on(facts)}"
+        f"{clock(facts, until)}.{_left_out(facts)} {_go_on(facts)}"
     )
 
 

@@ -30,10 +30,12 @@ def goes_on(facts: Facts, percent: int) -> str:
 def without_steps(facts: Facts) -> str:
     """What is awaited where no step is left, what ends it otherwise, and the ways on: sooner, or off."""
     hold = facts.strategy.final_hold_seconds
+    proven = facts.situation.spec.analysis.comparison is not None or not facts.stable
     wants = "a task of it and no broken limit"
-    if facts.situation.spec.analysis.comparison is not None or not facts.stable:
+    if proven:
         wants = "a task of it, no broken limit, and its limits proven to be kept"
-    promoted = f"after the final hold of {hold} s, which wants {wants}" if hold else "at once"
+    at_once = "as soon as its limits are proven to be kept" if proven else "at once"
+    promoted = f"after the final hold of {hold} s, which wants {wants}" if hold else at_once
     promote = commands.request(facts.situation, Verb.PROMOTE, facts.canary)
     off = commands.set_percent(facts.situation, 0, facts.canary)
     return f"No step is left: it becomes stable {promoted}. Sooner: {promote} Or take it off: {off}"

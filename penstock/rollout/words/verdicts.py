@@ -215,10 +215,10 @@ def promoted_by_undo(left: Sequence[str]) -> str:
 
 
 def all_passed(facts: Facts) -> str:
-    """The verdict of a promotion, with what was seen."""
-    counts = facts.status.analysis
-    observed = facts.observation
-    if observed is None:
-        return f"promoted from {facts.place}: all steps passed ({counts.canary.tasks} tasks)"
-    shown = "; ".join(f"{check.name} {findings.of_canary(check)}" for check in facts.checks)
-    return f"promoted from {facts.place}: all steps and the final hold passed; {shown}"
+    """The verdict of a promotion, with what was seen; whoever came to 100 % by a person's word has passed no steps."""
+    hold = facts.strategy.final_hold_seconds
+    why = f": all steps{' and the final hold' * bool(hold)} passed"
+    if facts.owned is not None:
+        why = f", the share that a person has set{', after the final hold' * bool(hold)}"
+    shown = [f"{check.name} {findings.of_canary(check)}" for check in facts.checks]
+    return "; ".join([f"promoted from {facts.place}{why}", *shown])

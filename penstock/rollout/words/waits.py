@@ -7,15 +7,16 @@ from typing import Final
 from penstock.analysis.guardrails import FEWEST_STABLE, Finding
 from penstock.api import condition
 from penstock.api.analysis import ArmCounts
+from penstock.api.comparison import OnNoEvidence
 from penstock.api.reasons import WaitReason
 from penstock.api.rollout import AgentRolloutStatus
-from penstock.api.strategy import StepApproval
 from penstock.rollout import commands, findings, harm_budget, path
 from penstock.rollout.comparing import windows_only_suspend
 from penstock.rollout.facts import COMPARABLE_PERCENT, Facts
 from penstock.rollout.requests import Verb
 from penstock.rollout.situation import Pods
 from penstock.rollout.words import alone, ringed, verdicts, watching
+from penstock.rollout.words.times import clock, wants_person
 from penstock.traffic import Arm
 
 #: Waits whose sentence has numbers that run.
@@ -34,7 +35,7 @@ NUMBERED: Final = (
 def as_of(status: AgentRolloutStatus) -> str:
     """When the numbers of a sentence were counted; empty when none were."""
     counted = status.analysis.counted_at
-    return f"As of {_clock(condition.moment(counted))}." if counted else ""
+    return f"As of {condition.moment(counted):%H:%M:%S} UTC." if counted else ""
 
 
 def deciding(_: Facts) -> str:
@@ -72,11 +73,6 @@ def no_revision(_: Facts) -> str:
     return "The Agent has no revision yet."
 
 
-def first_stays_rejected(facts: Facts) -> str:
-    """The one revision there is was rejected."""
-    return f"{facts.situation.latest} stays rejected, and no stable revision is known."
-
-
 def first_not_ready(facts: Facts) -> str:
     """The first revision serves when it can."""
     pods = facts.situation.pods.get(facts.situation.latest, Pods())
@@ -106,10 +102,6 @@ def with_pods_words(awaited: str, pods: Pods) -> str:
 
 def _ask(facts: Facts, verb: Verb) -> str:
     return commands.request(facts.situation, verb, facts.canary)
-
-
-def _clock(moment: datetime) -> str:
-    return moment.strftime("%H:%M:%S UTC")
 
 
 # ------------------------------------------------------------------------------ taken off
@@ -200,8 +192,7 @@ def stopped(facts: Facts) -> str:
         end = condition.moment(stop.until).strftime("%Y-%m-%d %H:%M UTC")
         way = f"It comes back by itself when that window ends, at {end}."
     elif stop and (name := harm_budget.name_of(stop)):
-        said = harm_budget.declared(facts.situation.spec.analysis, name, 2 * stop.most)
-        way = f"Raise the limit: {commands.raise_harm(facts.situation, name, said)}"
+        way = _raised_harm(facts, name, stop.most)
     else:
         more = f"{2 * Decimal(cap or 1):f}"
         way = f"Raise the cap: {commands.raise_cap(facts.situation, more)}"
@@ -209,6 +200,15 @@ def stopped(facts: Facts) -> str:
         f"{facts.suspension.message} {_meanwhile(facts)}; {facts.canary} is not rejected. {way} "
         f"Or let it go on without: {_ask(facts, Verb.PROMOTE)}"
     )
+
+
+def _raised_harm(facts: Facts, name: str, most: int) -> str:
+    """The way on by a larger limit, with room beyond what was done by now."""
+    raised = harm_budget.raised(facts, name, most)
+    if raised is None:
+        return "No larger limit can be declared."
+    said = harm_budget.declared(facts.situation.spec.analysis, name, raised)
+    return f"Raise the limit: {commands.raise_harm(facts.situation, name, said)}"
 
 
 def _meanwhile(facts: Facts) -> str:
@@ -269,12 +269,10 @@ def wants_approval(facts: Facts) -> str:
 def holding(facts: Facts, until: datetime) -> str:
     """Until when the share stays."""
     what = "in the final hold" if facts.in_final_hold else f"of step {_label(facts)}"
-    wants = facts.step.approval is StepApproval.REQUIRED and not facts.in_final_hold
-    then = " Then leaving it needs approval." if wants and not facts.status.step_approved else ""
+    then = " Then leaving it needs approval." if wants_person(facts) else ""
     others = f" Meanwhile {alone.OTHERS}." if not facts.stable and facts.percent < 100 else ""
-    return (
-        f"{facts.canary} is held at {facts.percent} % {what} until {_clock(until)}.{then}{others}"
-    )
+    end = clock(facts, until)
+    return f"{facts.canary} is held at {facts.percent} % {what} until {end}.{then}{others}"
 
 
 def _label(facts: Facts) -> str:
@@ -355,19 +353,24 @@ def _so_far(who: str, total: ArmCounts, step: ArmCounts) -> str:
 
 def awaits_users(facts: Facts, until: datetime) -> str:
     """Nobody among the canary's users is active."""
+    then = f"the share is raised at {clock(facts, until)}, since nobody is exposed."
+    if wants_person(facts):
+        then = f"its time is over at {clock(facts, until)}, and leaving it needs approval."
     return (
         f"No task has reached {facts.canary} at {facts.percent} % while stable had some; if "
-        f"that stays so the share is raised at {_clock(until)}, since nobody is exposed."
-        f"{ringed.uncounted(facts)}"
+        f"that stays so {then}{ringed.uncounted(facts)}"
     )
 
 
 def untried(facts: Facts) -> str:
     """Nobody among the canary's users is active, and time raises it no further."""
+    analysis = facts.situation.spec.analysis
+    why = "no waiting gives what nobody has tried to more than half of the users, or to all"
+    if analysis.comparison is not None and analysis.on_no_evidence is OnNoEvidence.HOLD:
+        why = "onNoEvidence is Hold: nothing is raised without proof"
     return (
-        f"Held at {facts.percent} %: no task has reached {facts.canary} in this step while stable had some, and no waiting gives "
-        f"what nobody has tried to more than half of the users, or to all. Promote without: {_ask(facts, Verb.PROMOTE)}"
-        f"{ringed.uncounted(facts)}"
+        f"Held at {facts.percent} %: no task has reached {facts.canary} in this step while stable had some, and {why}. "
+        f"Promote without: {_ask(facts, Verb.PROMOTE)}{ringed.uncounted(facts)}"
     )
 
 

@@ -384,3 +384,15 @@ def test_a_promotion_on_record_that_the_status_missed_is_no_supersession():
     world = at(95).record(C, promoted_sequence=1, verdict=promotion(C)).decide()
     assert (world.status.stable_revision, world.status.canary_revision) == (C, None)
     assert world.verdicts == []
+
+
+def test_a_rejected_one_is_told_and_tried_again_also_where_it_would_not_climb_any_more():
+    world = climbing().ask("abort").after(1).decide()
+    strategy = world.situation.spec.strategy.model_copy(update={"first_revision": "Serve"})
+    world.change(status=AgentRolloutStatus()).edit(strategy=strategy).after(1).decide()
+    assert world.waits == "RolledBack"
+    assert f"retry/{C}/" in world.message("Ready")
+    world.change(status=world.status.model_copy(update={"route_version": 3}))
+    world.ask("retry", nonce="2").after(1).decide()
+    assert world.status.stable_revision == C
+    assert "and serves everybody once a worker is ready" in world.status.last_request.message

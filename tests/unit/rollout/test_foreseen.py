@@ -8,7 +8,7 @@ import pytest
 
 from penstock.api.rollout import Stage
 from penstock.api.shadow import ShadowStage
-from penstock.api.strategy import Strategy
+from penstock.api.strategy import Step, Strategy
 from penstock.rollout import foreseen
 from penstock.rollout.situation import Pods
 from tests.unit.cli.rollouts import STATES
@@ -106,3 +106,21 @@ def test_the_record_of_a_revision_is_not_needed():
     world = stable_world()
     told = foreseen.foresee(replace(world.situation, latest=NEW))
     assert told.at_once.canary_revision == NEW
+
+
+def steps(*shares):
+    return tuple(Step(percent=share, hold_seconds=60, min_tasks=20) for share in shares)
+
+
+def test_the_final_hold_is_no_smaller_than_the_last_step_and_no_part_where_none_is_declared():
+    strategy = Strategy(steps=steps(50, 99))
+    assert [leg.percent for leg in foreseen.legs(strategy)] == [50, 99, 99]
+    without = strategy.model_copy(update={"final_hold_seconds": 0})
+    assert [leg.percent for leg in foreseen.legs(without)] == [50, 99]
+
+
+def test_of_a_first_step_above_half_half_comes_first_where_more_wants_proof():
+    strategy = Strategy(steps=steps(80), final_hold_seconds=0)
+    assert [leg.percent for leg in foreseen.legs(strategy)] == [80]
+    for proves in ({"alone": True}, {"compares": True}):
+        assert [leg.percent for leg in foreseen.legs(strategy, **proves)] == [50, 80]

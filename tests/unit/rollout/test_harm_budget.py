@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -10,6 +11,7 @@ from penstock.api.analysis import Analysis
 from penstock.api.tool import Tool
 from penstock.effects import HarmDone
 from penstock.rollout import harm_budget
+from tests.unit.rollout.beside import COMPARED, beside
 from tests.unit.rollout.test_record import told
 from tests.unit.rollout.world import BAD, C2, C, world_at
 
@@ -150,3 +152,48 @@ def test_a_route_carries_the_limits_with_the_tools_that_count():
         "failed": 50, "calls": 20, "once": {"refund": 1}, "micro": 500_500_000, "tool": "refund",
     }  # fmt: skip
     assert harm_budget.written(bounded(world).situation.spec.analysis, world.status, tools) == ""
+
+
+def test_who_may_do_more_may_spend_no_more_and_the_other_way_round():
+    world = stopped().ask("promote").after(1).decide()
+    let = world.status.suspension
+    assert (world.percent, let.unbounded, let.harm_unbounded) == (20, False, True)
+    spends = let.model_copy(update={"unbounded": True, "harm_unbounded": False})
+    status = world.status.model_copy(update={"suspension": spends})
+    assert harm_budget.limits(world.situation.spec.analysis, world.status) == {}
+    assert len(harm_budget.limits(world.situation.spec.analysis, status)) == len(HARM)
+
+
+@pytest.mark.parametrize(
+    ("most", "failed", "said"),
+    [
+        (3, 11, '"maxFailedTasks":22}'),
+        (600_000, 600_010, '"maxFailedTasks":1000000}'),
+        (1_000_000, 1_000_000, "No larger limit can be declared."),
+    ],
+)
+def test_the_limit_that_is_offered_has_room_and_can_be_declared(most, failed, said):
+    world = stopped(HarmDone(failed=failed), maxFailedTasks=most)
+    assert said in world.message("Stopped")
+    offered = re.search(r'"maxFailedTasks":(\d+)', world.message("Stopped"))
+    if offered:
+        world = bounded(world, maxFailedTasks=int(offered[1])).after(1).decide()
+        assert world.percent == 20
+
+
+def test_an_amount_that_is_offered_can_be_declared():
+    world = stopped(
+        HarmDone(micro=600_000_000_000_000, micro_most=600_000_000_000_000),
+        maxAmount={"tool": "refund", "sum": "600000000"},
+    )
+    assert '"sum":"999999999.999999"' in world.message("Stopped")
+
+
+def test_tasks_that_were_open_at_a_stop_still_prove_that_it_is_worse():
+    analysis = COMPARED.model_copy(update={"harm": Analysis.model_validate({"harm": HARM}).harm})
+    world = has_done(world_at(20, analysis=analysis), CALLS).after(1).decide()
+    assert world.waits == "HarmBudgetReached"
+    worse = beside(minutes=30, ours=50, theirs=500, errors=0.5)
+    world.measure(canary=BAD, compared=worse).after(30).decide()
+    assert world.waits == "RolledBack"
+    assert "1000000:1 worse than stable" in world.verdicts[-1].message
