@@ -15,7 +15,10 @@ from tests import windows
 BAD_TESTS = """
 import asyncio
 import os
+import conftest
 import pytest
+
+conftest.SECONDS_FOR_TASKS_TO_END = 1.0
 
 async def test_leaves_a_task_running():
     test_leaves_a_task_running.task = asyncio.create_task(asyncio.sleep(60), name="forgotten")

@@ -46,7 +46,7 @@ def product(
     assert operators
     assert environment.redis_url
     with background.running() as loop:
-        store = Store.connect(environment.redis_url, guard=unguarded)
+        store = Store.connect(environment.redis_url, guard=unguarded, timeout_seconds=30)
         try:
             yield Product(Cluster(kubectl), environment, namespace, loop, store)
         finally:

@@ -302,7 +302,7 @@ async def test_a_secret_that_lacks_its_key_is_said_and_mended_without_a_restart(
 
 async def test_redis_full_and_away_loses_nothing_that_is_to_be_told(hook, tmp_path):
     with testing.redis_server() as server:
-        store = Store.connect(server.url, guard=unguarded)
+        store = Store.connect(server.url, guard=unguarded, timeout_seconds=30)
         agent = Agent(store, AgentKey("shop", "refunds"))
         await agent.set_route()
         raw = store._connection._client

@@ -166,7 +166,12 @@ async def test_what_another_hand_has_written_is_asked_anew(shop, fake_model):
 
 async def test_the_store_keeps_a_bounded_number_of_answers(shop):
     agent, by = shop.agent, Asker("acme", "u")
-    small = Store.connect(shop.redis_url, guard=unguarded, retention=Retention(answers_per_agent=3))
+    small = Store.connect(
+        shop.redis_url,
+        guard=unguarded,
+        retention=Retention(answers_per_agent=3),
+        timeout_seconds=30,
+    )
     for number in range(5):
         await small.answers.keep(agent, f"digest-{number}", b"x", 60 + number, by)
     await small.answers.keep(agent, "digest-4", b"y", 64, by)

@@ -259,7 +259,10 @@ async def test_an_approval_is_void_where_stable_has_another_tool_of_that_name(sh
 
 async def test_where_too_many_wait_a_call_ends_its_task_as_escalated(shop, tool_server):
     shop.store = Store.connect(
-        shop.redis_url, guard=unguarded, retention=scripts.Retention(parked_tasks=1)
+        shop.redis_url,
+        guard=unguarded,
+        retention=scripts.Retention(parked_tasks=1),
+        timeout_seconds=30,
     )
     cut = await shop.release(SCRIPT, tools=[refund(tool_server)])
     async with shop.pool(cut):

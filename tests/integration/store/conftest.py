@@ -129,7 +129,11 @@ def retention():
 @pytest.fixture
 async def store(server, retention):
     opened = Store.connect(
-        server.url, guard=unguarded, installation=uuid.uuid4().hex, retention=retention
+        server.url,
+        guard=unguarded,
+        installation=uuid.uuid4().hex,
+        retention=retention,
+        timeout_seconds=30,
     )
     yield opened
     await opened.aclose()

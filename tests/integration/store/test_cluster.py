@@ -72,7 +72,7 @@ async def form_cluster(nodes, eventually):
 
 async def test_fifty_agents_live_on_a_cluster_of_three_nodes(cluster, eventually):
     await form_cluster(cluster, eventually)
-    store = Store.connect(cluster[0].url, guard=unguarded, cluster=True)
+    store = Store.connect(cluster[0].url, guard=unguarded, cluster=True, timeout_seconds=30)
     agents = [names.AgentKey("acme", f"agent-{number}") for number in range(50)]
     await store.routes.set_index(dict.fromkeys(agents, "uid-1"))
     for some in (agents[:10], agents[10:]):

@@ -54,7 +54,9 @@ async def stores(server):
             "&{*",
             *rules,
         )
-        opened[kind] = Store.connect(users.with_user(server.url, name, PASSWORD), guard=unguarded)
+        opened[kind] = Store.connect(
+            users.with_user(server.url, name, PASSWORD), guard=unguarded, timeout_seconds=30
+        )
     yield opened
     for store in opened.values():
         await store.aclose()

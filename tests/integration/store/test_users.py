@@ -56,7 +56,12 @@ class Installation:
         return await self.operator.users.permit(namespace, password, **more)
 
     def worker(self, namespace, key=KEY):
-        store = Store.connect(self.url(namespace, key), guard=unguarded, installation=self.name)
+        store = Store.connect(
+            self.url(namespace, key),
+            guard=unguarded,
+            installation=self.name,
+            timeout_seconds=30,
+        )
         self.opened.append(store)
         return store
 
@@ -75,7 +80,9 @@ class Installation:
 @pytest.fixture
 async def installation(server):
     name = f"i-{uuid.uuid4().hex[:8]}"
-    operator = Store.connect(server.url, guard=unguarded, installation=name)
+    operator = Store.connect(
+        server.url, guard=unguarded, installation=name, timeout_seconds=30
+    )
     made = Installation(server, name, operator)
     yield made
     for namespace in await operator.users.namespaces():

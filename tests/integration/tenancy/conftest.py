@@ -90,7 +90,7 @@ def product(
     """The product in the test's namespace, run by the operators that the test starts."""
     assert environment.redis_url
     with background.running() as loop:
-        store = Store.connect(environment.redis_url, guard=unguarded)
+        store = Store.connect(environment.redis_url, guard=unguarded, timeout_seconds=30)
         try:
             yield Product(tenancy.cluster, environment, namespace, loop, store)
         finally:

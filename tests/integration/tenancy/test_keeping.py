@@ -64,7 +64,12 @@ async def keeping(
 ) -> AsyncIterator[Keeping]:
     assert environment.redis_url
     cache = Cache()
-    store = Store.connect(environment.redis_url, guard=unguarded, installation=f"of-{namespace}")
+    store = Store.connect(
+        environment.redis_url,
+        guard=unguarded,
+        installation=f"of-{namespace}",
+        timeout_seconds=30,
+    )
     rights = StateDirectory.at(environment.state_dir).root / "pki" / "operator.conf"
     async with await Cluster.connect(str(rights), unguarded) as cluster:
         credentials = Credentials(f"of-{namespace}", environment.redis_url, KEY)
