@@ -147,11 +147,11 @@ async def test_split_bytes_and_unknown_events_change_nothing(fake_model):
     "script",
     [
         {"outputTokens": 40, "stallMs": 60_000},  # it falls silent
-        {"outputTokens": 40, "tokensPerSecond": 10},  # it is never silent for long
+        {"outputTokens": 200, "tokensPerSecond": 10},  # it is never silent for long
     ],
 )
 async def test_the_time_of_a_call_covers_its_silence_and_its_whole(fake_model, script):
-    failed = await failure(fake_model.url, script, timeout_seconds=1.5)
+    failed = await failure(fake_model.url, script, timeout_seconds=3.0)
     assert failed.kind == Failure.TIMEOUT
     assert failed.tokens.output > 0
 

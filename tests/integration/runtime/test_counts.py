@@ -68,9 +68,9 @@ async def test_a_count_ends_with_the_time_of_its_task():
     context = ASKED.context
     begun = time.monotonic()
     with pytest.raises(ModelFailed) as failed:
-        await count(silent, deadline=context.seconds() + 0.2)
+        await count(silent, deadline=context.seconds() + 0.2, timeout_seconds=60.0)
     assert failed.value.kind is Failure.TIMEOUT
-    assert time.monotonic() - begun < 4, "and not with the time of a whole call"
+    assert time.monotonic() - begun < 9, "and not with the time of a whole count, 10 s"
 
 
 async def test_an_endpoint_that_is_gone_has_failed():

@@ -68,7 +68,9 @@ async def test_a_call_whose_result_nobody_knows_stays_unknown(shop, tool_server,
 
 
 async def test_a_task_that_is_put_down_before_its_call_was_sent_has_no_effect(shop, tool_server):
-    cut = await shop.release({"toolCalls": [REFUND], "latencyMs": 400}, tools=[refund(tool_server)])
+    cut = await shop.release(
+        {"toolCalls": [REFUND], "latencyMs": 60_000}, tools=[refund(tool_server)]
+    )
     identifier = await shop.submit()
     async with shop.pool(cut):
         await shop.event(identifier, "started")

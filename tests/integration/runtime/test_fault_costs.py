@@ -9,7 +9,7 @@ import pytest
 from penstock.money.ledger import Amount, Budget, Limit, Scope, Unit, Window
 from tests.integration.runtime import storm
 from tests.integration.runtime.shop import Shop
-from tests.integration.runtime.test_fallbacks import FAULTS, away
+from tests.integration.runtime.test_fallbacks import FAULTS, away, seconds_for
 
 pytestmark = pytest.mark.redis
 
@@ -29,7 +29,8 @@ CUT = (
 async def spent_on(shop, script, **model):
     """What a task costs with a budget: how it ended, what is settled, and what of that is guessed."""
     # A busy machine must not be taken for a silent vendor.
-    cut = await shop.release(away(script), retries=1, timeoutSeconds=3, **model)
+    seconds = seconds_for(script)
+    cut = await shop.release(away(script), retries=1, timeoutSeconds=seconds, **model)
     await shop.store.ledger.declare(shop.agent, BUDGET)
     async with shop.pool(cut):
         ended = await shop.ended(await shop.submit("Where is order A1?"))

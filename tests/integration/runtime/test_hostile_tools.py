@@ -161,7 +161,7 @@ async def longer_than(seconds, left=60.0):
 
 async def test_what_is_done_before_sending_takes_nothing_from_the_time_of_the_tool():
     async with raw.Raw(raw.response(b"shipped")) as server:
-        result = await call(server.url, seconds=0.2, before=lambda: longer_than(0.4))
+        result = await call(server.url, seconds=1.5, before=lambda: longer_than(2.0))
     assert result.text == "shipped"
 
 

@@ -37,8 +37,8 @@ def fail_over(server, size):
 async def refunding(synced_redis, fake_model, tool_server, tmp_path):
     """A worker in the middle of a refund that cannot be undone, and what Redis' log held before it began to."""
     shop = Shop(synced_redis.url, fake_model.url, tmp_path)
-    script = {"toolCalls": [{"name": "refund", "input": {"order": "A1"}}], "latencyMs": 700}
-    refund = tool("refund", tool_server.url + "/slow/3", "Irreversible", timeoutSeconds=20)
+    script = {"toolCalls": [{"name": "refund", "input": {"order": "A1"}}], "latencyMs": 2000}
+    refund = tool("refund", tool_server.url + "/slow/90", "Irreversible", timeoutSeconds=100)
     cut = await shop.release(script, tools=[refund])
     worker = shop.worker(cut)
     identifier = await shop.submit()
@@ -54,6 +54,13 @@ async def test_a_worker_that_lives_goes_on_with_the_call_that_redis_forgot(
 ):
     shop, _, _, identifier, size = refunding
     await asyncio.to_thread(fail_over, synced_redis, size)
+
+    async def heard():
+        """Whether the worker has written to the Redis that forgot."""
+        return log_of(synced_redis).stat().st_size > size
+
+    await shop.until(heard)
+    tool_server.gate.set()
     ended = await shop.ended(identifier)
     assert ended.status is TaskStatus.SUCCEEDED, ended
     assert len(tool_server.calls) == 1
@@ -70,7 +77,7 @@ async def test_when_the_worker_is_gone_too_a_person_is_asked_and_nobody_calls_ag
     killed(worker)
     await asyncio.to_thread(fail_over, synced_redis, size)
     shop.worker(cut)
-    ended = await shop.ended(identifier, seconds=90)
+    ended = await shop.ended(identifier)
     assert (ended.status, ended.outcome.reason) == (TaskStatus.ESCALATED, OutcomeReason.PERSON)
     assert "refund" in ended.outcome.message
     key = tool_server.calls[0]["headers"]["idempotency-key"]

@@ -93,19 +93,20 @@ async def test_a_full_redis_ends_tasks_by_their_wall_time_and_frees_their_places
 ):
     shop = Shop(small_redis.url, fake_model.url, tmp_path)
     redis = Redis.from_url(small_redis.url, protocol=2)
-    script = {"toolCalls": [{"name": "act", "input": {}}], "text": "done", "latencyMs": 700}
-    act = tool("act", tool_server.url + "/ok")
+    script = {"toolCalls": [{"name": "act", "input": {}}], "text": "done"}
+    act = tool("act", tool_server.url + "/slow/90", timeoutSeconds=100)
     cut = await shop.release(script, tools=[act], limits={"wallSeconds": 5})
     tasks = [await shop.submit(user=f"u{number}") for number in range(6)]
     port = store_testing.free_port()
     listening = {"PENSTOCK_LISTEN": f"127.0.0.1:{port}"}
     worker = shop.worker(cut, PENSTOCK_CONCURRENCY="3", **listening)
-    await shop.event(tasks[0], "started")
+    await asyncio.to_thread(tool_server.wait_for_calls, 3)
 
     async def told():
         return (await asyncio.to_thread(status, port, "/readyz"))[0] == 503
 
     async with kept_full(redis):
+        tool_server.gate.set()  # what was done now cannot be written
         await shop.until(told)
         ended = [await shop.ended(each) for each in tasks]
     by_wall = [each for each in ended if each.status is TaskStatus.LIMIT_EXCEEDED]

@@ -117,7 +117,7 @@ async def test_who_has_to_wait_leaves_the_budget_to_others_and_ends_with_its_own
     shop, _ = shops
     with testing.model_server(7) as model:
         shop.model_url = model.url + "/late"
-        cut = await shop.release({"text": "Soon."}, limits={"wallSeconds": 4})
+        cut = await shop.release({"text": "Soon."}, limits={"wallSeconds": 6})
         await shop.store.ledger.declare(shop.agent, BUDGET)
 
         async def spent():
@@ -131,7 +131,7 @@ async def test_who_has_to_wait_leaves_the_budget_to_others_and_ends_with_its_own
         async with shop.pool(cut, **settings):
             first = await shop.ended(await shop.submit())
             waiting = await shop.submit()
-            await shop.until(waits_and_holds_nothing, 4)
+            await shop.until(waits_and_holds_nothing)
             second = await shop.ended(waiting)
         assert model.journal(0)["total"] == 1
     billed = await spent()

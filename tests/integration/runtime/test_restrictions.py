@@ -22,7 +22,8 @@ async def test_a_tool_that_is_denied_while_it_runs_is_not_called_again(shop, too
     slow = tool("look_up", tool_server.url + "/slow/30")
     bounds = {"toolCalls": 4, "identicalActions": 50}
     cut = await shop.release({"loopTool": "look_up"}, tools=[slow], limits=bounds)
-    async with shop.pool(cut, PENSTOCK_HEARTBEAT_SECONDS="60"):  # it waits for no heartbeat
+    quiet = {"PENSTOCK_HEARTBEAT_SECONDS": "60", "PENSTOCK_CLAIM_IDLE_SECONDS": "600"}
+    async with shop.pool(cut, **quiet):  # it waits for no heartbeat
         asked = await shop.submit()
         await asyncio.to_thread(tool_server.wait_for_calls, 1)
         denied = Restrictions(deny_tools=["look_up"])
