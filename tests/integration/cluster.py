@@ -72,6 +72,12 @@ class Cluster:
             pytest.fail(f"{resource} {kind}={status} {reason}: {self.get(*resource.split('/'))}")
 
 
+def version(obj: dict[str, Any]) -> str:
+    """What any write of an operator changes: of a Deployment, whose status others write, its generation."""
+    kept = "generation" if obj["kind"] == "Deployment" else "resourceVersion"
+    return str(obj["metadata"][kept])
+
+
 def agent(instructions: str = "Be kind.", name: str = "support", **spec: Any) -> dict[str, Any]:
     """An Agent manifest."""
     template = {"instructions": instructions, "model": {"name": "claude-haiku-5-5"}}

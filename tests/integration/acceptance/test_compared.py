@@ -12,7 +12,7 @@ from penstock.traffic import Arm
 from tests.integration.acceptance import manifests
 from tests.integration.acceptance.product import Product
 
-DEADLINE_SECONDS = 10
+DEADLINE_SECONDS = 30
 #: Of a step that holds for a second: that, and three times that.
 LONGEST_WAIT_SECONDS = 4
 #: Both sides, of how many tasks, and how strong the evidence is.

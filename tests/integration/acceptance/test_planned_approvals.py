@@ -9,6 +9,7 @@ from penstock.traffic import Arm
 from tests.integration.acceptance import manifests
 from tests.integration.acceptance.product import Product
 
+WAIT_SECONDS = 6
 REFUND = {
     "name": "refund",
     "description": "Pays money back.",
@@ -27,7 +28,10 @@ def test_a_canary_that_hands_six_of_ten_tasks_to_people_as_declared_is_not_rolle
     stable = product.until_stable()
     asking = manifests.agent(
         "Refunds need a person.",
-        template={"tools": [REFUND], "oversight": {"timeoutSeconds": 6, "onTimeout": "Deny"}},
+        template={
+            "tools": [REFUND],
+            "oversight": {"timeoutSeconds": WAIT_SECONDS, "onTimeout": "Deny"},
+        },
         toolCalls=[{"name": "refund", "input": {"order": "17"}}],
         toolCallPercent=60,
     )
@@ -37,7 +41,6 @@ def test_a_canary_that_hands_six_of_ten_tasks_to_people_as_declared_is_not_rolle
         product.until(
             "the canary is promoted",
             lambda: product.agent()["stableRevision"] == canary,
-            seconds=120,
         )
         product.until(
             "tasks of everybody on the former canary",
@@ -50,7 +53,11 @@ def test_a_canary_that_hands_six_of_ten_tasks_to_people_as_declared_is_not_rolle
     assert 0.35 <= len(waited) / len(ended) <= 0.85
     assert {row.counting for row in ended} == {Counting.GOOD}
     assert log.routed_to(Arm.CANARY) >= 10
-    assert max(row.latency_ms for row in waited) < 6000, "the wait is no latency of the revision"
+    came = {row.task: row.at_ms for row in log.of(RowKind.ROUTED)}
+    busy = [row.at_ms - came[row.task] - 1000 * WAIT_SECONDS for row in waited]
+    assert all(row.latency_ms < most + 100 for row, most in zip(waited, busy, strict=True)), (
+        "the wait is no latency of the revision"
+    )
     assert product.read(waited[0].task)["status"] == "Succeeded"
     asked = product.call("GET", f"/v1/escalations/{waited[0].task}.1").json()
     assert (asked["status"], asked["decidedBy"]) == ("Denied", [])

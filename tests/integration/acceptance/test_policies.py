@@ -1,5 +1,7 @@
 """An AgentRollout that goes, comes back, or is one of two: nothing is ever released by that."""
 
+import time
+
 import pytest
 
 from penstock import names
@@ -38,15 +40,23 @@ def test_deleting_the_rollout_freezes_and_a_new_one_begins_with_the_first_step(
             {"revision": stable, "role": "Stable", "percent": 100}
         ]
         assert (status["stableRevision"], status["latestRevision"]) == (stable, canary)
-        frozen = load.accepted[-1].sent_at
+        early = next(one.user for one in load.accepted if one.revision == canary)
+        product.until(  # it is put in force after the Agent has said so
+            "the route is frozen", lambda: product.ask(early).json().get("revision") == stable
+        )
+        frozen = time.monotonic()
         product.until("new users come", lambda: len(load.since(frozen)) >= 60)
-        assert set(by_revision(load.since(frozen)[1:])) == {stable}
+        assert set(by_revision(load.since(frozen))) == {stable}
 
         cluster.apply(manifests.rollout(((10, 3000, 1),)))
         product.until_share(10)
         assert product.rollout()["canaryRevision"] == canary
         assert product.agent()["stableRevision"] == stable
-        back = load.accepted[-1].sent_at
+        product.until(
+            "the route has the canary",
+            lambda: by_revision(load.since(frozen))[canary],
+        )
+        back = time.monotonic()
         product.until("new users come", lambda: len(load.since(back)) >= 90)
         served = by_revision(load.since(back))
         assert served[canary] >= 1
@@ -66,6 +76,10 @@ def test_of_two_rollouts_the_older_one_governs_and_the_other_says_so(product: Pr
     cluster.apply(manifests.agent("v2"))
     canary = product.until_canary(stable, "older")
     product.until_share(20, "older")
+    product.until(
+        "the route has it",
+        lambda: {one["percent"] for one in product.agent()["traffic"]["targets"]} == {80, 20},
+    )
     users = [f"user-{number}" for number in range(200)]
     assert 20 <= by_revision(product.crowd(users))[canary] <= 60
     assert product.share("another") == 0

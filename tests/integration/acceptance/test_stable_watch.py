@@ -27,7 +27,10 @@ def test_it_is_braked_as_declared_and_left_for_the_version_before_when_that_is_d
     with product.live_traffic(10):
         product.until("it refuses", lambda: product.ask("late").status_code == 503, 120)
         assert product.ask("late").json()["type"].endswith("/agent-suspended")
-        assert "onStable: Suspend" in product.cluster.condition("agent/support", "Ready")[2]
+        product.until(  # the route comes first
+            "the Agent says why",
+            lambda: "onStable: Suspend" in product.cluster.condition("agent/support", "Ready")[2],
+        )
         product.kill_operator()
         product.patch("agentrollout/support", follows("Rollback"))
         until_serves(product, good)

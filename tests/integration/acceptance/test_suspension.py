@@ -11,7 +11,7 @@ from tests.integration.acceptance.product import Product
 def test_a_suspended_agent_refuses_and_stops_and_goes_on_when_it_is_released(
     product: Product,
 ) -> None:
-    product.cluster.apply(manifests.agent("Slowly.", latencyMs=12_000))
+    product.cluster.apply(manifests.agent("Slowly.", latencyMs=20_000))
     stable = product.until_stable()
     accepted = product.crowd([f"user-{number}" for number in range(10)])
     identifiers = [one.task for one in accepted]

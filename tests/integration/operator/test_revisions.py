@@ -9,7 +9,7 @@ from penstock import revision
 from penstock_dev import environment as embedded
 from penstock_dev import processes
 from tests import components
-from tests.integration.cluster import Cluster, agent
+from tests.integration.cluster import Cluster, agent, version
 
 
 def test_an_agent_becomes_record_projection_and_serving_workers(cluster: Cluster) -> None:
@@ -52,8 +52,13 @@ def test_a_deleted_projection_comes_back_from_the_record(cluster: Cluster) -> No
     )
     assert after["data"] == before["data"]
     assert after["metadata"]["uid"] != before["metadata"]["uid"]
-    reasons = {event["reason"] for event in cluster.items("events.events.k8s.io")}
-    assert "RevisionTampered" in reasons
+
+    def told() -> bool:
+        """Events are posted after what they tell of."""
+        events = cluster.items("events.events.k8s.io")
+        return "RevisionTampered" in {event["reason"] for event in events}
+
+    cluster.until("an Event says so", told)
 
 
 def test_a_name_that_belongs_to_another_owner_is_reported_and_not_taken(cluster: Cluster) -> None:
@@ -156,11 +161,17 @@ def test_a_killed_operator_comes_back_and_writes_nothing_to_a_converged_agent(
     def versions() -> dict[str, str]:
         kinds = "agents,controllerrevisions,configmaps,deployments"
         return {
-            item["kind"] + item["metadata"]["name"]: item["metadata"]["resourceVersion"]
-            for item in cluster.items(kinds)
+            item["kind"] + item["metadata"]["name"]: version(item) for item in cluster.items(kinds)
         }
 
-    before = versions()
+    looks: list[dict[str, str]] = [{}]
+
+    def same() -> dict[str, str]:
+        """The versions, once two looks see the same."""
+        looks.append(versions())
+        return looks[-1] if looks[-1] == looks[-2] else {}
+
+    before = cluster.until("nothing is written", same)
     killed = components.living(environment.state_dir, "operator")
     components.send(killed.pid, signal.SIGKILL)
     cluster.until("it is gone", lambda: not processes.is_alive(killed))
