@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import os
 import random
 import shutil
 import signal
@@ -16,6 +17,8 @@ from pathlib import Path
 _START_SECONDS = 60.0
 _STOP_SECONDS = 60.0
 _PORTS = range(20_000, 22_700)  # with the cluster bus below those that outgoing connections take
+_PROCESSES = 8
+_READY = b"Ready to accept connections"  # in its log
 _UP = ("+PONG", "-NOAUTH")  # without a default user it answers as well
 
 
@@ -49,13 +52,20 @@ def free_port() -> int:
     """A TCP port of the loopback interface that nobody uses at this moment.
 
     Below the range from which outgoing connections take theirs, so that it stays free, and low
-    enough for the cluster bus, which listens 10,000 above.
+    enough for the cluster bus, which listens 10,000 above. Each process of a test run draws from
+    ports of its own: what one has found free, another one would take before its server listens.
     """
-    for port in random.sample(_PORTS, 100):
+    ports = _ports_of(os.environ.get("PYTEST_XDIST_WORKER", ""))
+    for port in random.sample(ports, 100):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
-    raise OSError(f"no free port among 100 tried in {_PORTS}")
+    raise OSError(f"no free port among 100 tried in {ports}")
+
+
+def _ports_of(worker: str) -> range:
+    """The ports of a process of a test run, as pytest-xdist names it (gw0, gw1); all without a name."""
+    return _PORTS[int(worker.removeprefix("gw")) % _PROCESSES :: _PROCESSES] if worker else _PORTS
 
 
 @dataclass
@@ -81,12 +91,16 @@ class RedisServer:
             TimeoutError: it did not answer in time; the message has its log.
         """
         log = self.directory / "redis.log"
+        begins = log.stat().st_size if log.exists() else 0
         with log.open("ab") as out:
             self.process = subprocess.Popen(  # noqa: S603 - a path found by this module
                 [self.binary, *self._arguments()], stdout=out, stderr=out, cwd=self.directory
             )
         deadline = time.monotonic() + self.start_seconds
-        while not (seen := _answer(self.port)).startswith(_UP):
+        # By its own word as well: another server may have taken the port meanwhile, and would answer.
+        while not (
+            (seen := _answer(self.port)).startswith(_UP) and _READY in log.read_bytes()[begins:]
+        ):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.stop(signal.SIGKILL)
                 raise TimeoutError(f"{self.binary}: {seen}\n{log.read_text()[-2000:]}")
