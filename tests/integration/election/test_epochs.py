@@ -24,7 +24,7 @@ from penstock_operator.settings import Settings
 from penstock_store.store import Store
 from tests.integration.acceptance import manifests
 from tests.integration.acceptance.product import Product
-from tests.integration.election.operators import Operators
+from tests.integration.election.operators import STEADY, Operators
 from tests.integration.election.test_takeover import epochs, until_epochs
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
@@ -47,7 +47,9 @@ class Deposed:
             str(state.root / "pki" / "operator.conf"), leadership.demand
         )
         assert product.environment.redis_url
-        store = Store.connect(product.environment.redis_url, guard=leadership.demand)
+        store = Store.connect(
+            product.environment.redis_url, guard=leadership.demand, timeout_seconds=30
+        )
         cache = Cache()
         for kind in WATCHED:
             listed, version = await cluster.listing(kind, product.namespace)
@@ -150,7 +152,7 @@ def test_from_no_election_to_one_and_back_and_after_the_lease_is_lost_releases_g
     released(product, "v1")
     until_ungoverned(product, 0)
     alone.kill()
-    first = operators.start("one")
+    first = operators.start("one", STEADY)
     until_ungoverned(product, operators.epoch())
     first.kill()
     again = operators.start("alone again", PENSTOCK_LEASE="")
@@ -159,7 +161,7 @@ def test_from_no_election_to_one_and_back_and_after_the_lease_is_lost_releases_g
     again.kill()
     lost = operators.epoch()
     operators.delete_lease()
-    second = operators.start("two")
+    second = operators.start("two", STEADY)
     operators.until_leads(second)
     released(product, "v3")
     assert operators.epoch() == lost + 1, "a Lease made anew begins above what is on record"
@@ -174,7 +176,7 @@ def until_ungoverned(product: Product, epoch: int) -> None:
 def test_an_epoch_from_elsewhere_is_outbid_by_who_holds_the_lease(
     operators: Operators, product: Product
 ) -> None:
-    leader = operators.start("one")
+    leader = operators.start("one", STEADY)
     operators.until_leads(leader)
     released(product, "v1")
     product.cluster.kubectl(

@@ -7,7 +7,7 @@ from penstock.names import AgentKey
 from penstock_store.keys import AgentKeys
 from tests.integration.acceptance import manifests
 from tests.integration.acceptance.product import Product
-from tests.integration.election.operators import Operators
+from tests.integration.election.operators import STEADY, Operators
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
@@ -26,7 +26,7 @@ CHANGES = (
 def test_whatever_is_written_into_a_route_the_leader_puts_it_back_and_keeps_its_epoch(
     operators: Operators, product: Product
 ) -> None:
-    operators.until_leads(operators.start("one"))
+    operators.until_leads(operators.start("one", STEADY))
     product.cluster.apply(manifests.agent("v1"), manifests.rollout(manifests.PARKED))
     stable = product.until_stable()
     product.cluster.apply(manifests.agent("v2"))

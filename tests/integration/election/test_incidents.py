@@ -10,7 +10,7 @@ from tests.integration import real_prometheus
 from tests.integration.acceptance.product import Product
 from tests.integration.election import incidents
 from tests.integration.election.incidents import COMPARED, HELD, UNFIT, until_waits
-from tests.integration.election.operators import Operators
+from tests.integration.election.operators import STEADY, Operators
 from tests.integration.real_prometheus import Prometheus
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
@@ -68,7 +68,7 @@ def test_what_is_away_for_both_condemns_nobody_unless_that_is_declared_and_all_g
     operators: Operators, product: Product, prometheus: Prometheus
 ) -> None:
     server = {"main": {"url": prometheus.url, "namespaces": ["*"]}}
-    operators.start("one", PENSTOCK_PROMETHEUS=json.dumps(server))
+    operators.start("one", STEADY, PENSTOCK_PROMETHEUS=json.dumps(server))
     stable = incidents.begun(product)
     with incidents.traffic(product):
         canary = incidents.tried(product)

@@ -8,7 +8,7 @@ import yaml
 
 from tests.integration.acceptance.product import Product
 from tests.integration.cluster import Cluster, agent
-from tests.integration.election.operators import Operators, until
+from tests.integration.election.operators import STEADY, Operators, until
 
 
 # Deeper ones cost the API server seconds for each status; a parser of Python ends at 1,000.
@@ -84,7 +84,7 @@ def test_garbage_around_an_agent_leaves_its_kill_switch_and_its_neighbour_alone(
     operators: Operators, product: Product
 ) -> None:
     cluster = product.cluster
-    operators.start("one")
+    operators.start("one", STEADY)
     cluster.apply(agent())
     until("the first revision", lambda: served(cluster, "support"))
     first = cluster.get("agent", "support")["status"]["latestRevision"]

@@ -8,12 +8,10 @@ import pytest
 from penstock.names import AgentKey
 from tests.integration.acceptance import manifests
 from tests.integration.acceptance.product import Product
-from tests.integration.election.operators import Operators, until
+from tests.integration.cluster import version
+from tests.integration.election.operators import STEADY, Operators, until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
-
-#: A Lease that is given back is taken long before one that must expire.
-SLOW = (90.0, 60.0, 1.0)
 
 
 def epochs(product: Product) -> tuple[int, int, int]:
@@ -31,22 +29,30 @@ def until_epochs(product: Product, epoch: int) -> None:
 
 
 def versions(product: Product) -> str:
-    """Which version each object of the namespace has: any write changes it."""
+    """Which version each object of the namespace has: any write of an operator changes it."""
     kinds = "agents,agentrollouts,deployments,configmaps,controllerrevisions"
     shown = json.loads(product.cluster.kubectl("get", kinds, "-o", "json"))
-    found = {
-        f"{one['kind']}/{one['metadata']['name']}": one["metadata"]["resourceVersion"]
-        for one in shown["items"]
-    }
+    found = {f"{one['kind']}/{one['metadata']['name']}": version(one) for one in shown["items"]}
     return json.dumps(found, sort_keys=True)
+
+
+def settled(product: Product) -> str:
+    """The versions, once two looks see the same."""
+    looks = [""]
+
+    def same() -> str:
+        looks.append(versions(product))
+        return looks[-1] if looks[-1] == looks[-2] else ""
+
+    return str(product.until("nothing is written", same))
 
 
 def test_one_leads_and_the_other_is_ready_and_writes_nothing(
     operators: Operators, product: Product
 ) -> None:
-    leader = operators.start("one")
+    leader = operators.start("one", STEADY)
     operators.until_leads(leader)
-    standby = operators.start("two")
+    standby = operators.start("two", STEADY)
     product.cluster.apply(manifests.agent(), manifests.rollout())
     product.until_stable()
     until_epochs(product, operators.epoch())
@@ -93,7 +99,7 @@ def test_a_leader_that_sleeps_and_wakes_writes_nothing_more_and_ends(
     product.set_percent(20)
     product.until_share(20)
     until_epochs(product, operators.epoch())
-    before = versions(product)
+    before = settled(product)
     leader.signal(signal.SIGCONT)
     until("the old leader ends", lambda: leader.process.poll() is not None)
     assert leader.process.returncode == 3
@@ -108,16 +114,16 @@ def test_a_leader_that_sleeps_and_wakes_writes_nothing_more_and_ends(
 def test_a_leader_that_is_told_to_end_hands_over_at_once(
     operators: Operators, product: Product
 ) -> None:
-    leader = operators.start("one", SLOW)
+    leader = operators.start("one", STEADY)
     operators.until_leads(leader)
-    standby = operators.start("two", SLOW)
+    standby = operators.start("two", STEADY)
     product.cluster.apply(manifests.agent("v1"), manifests.rollout())
     product.until_stable()
     before = operators.epoch()
     leader.signal(signal.SIGTERM)
-    operators.until_leads(standby, seconds=20)
+    operators.until_leads(standby, seconds=STEADY[0] / 2)  # long before it expires
     assert operators.epoch() == before + 1
-    assert leader.process.wait(20) == 0
+    assert leader.process.wait(60) == 0
     assert leader.says("Lease given back")
     until_epochs(product, before + 1)
 
@@ -150,9 +156,9 @@ def test_an_outage_of_the_api_server_costs_the_leader_nothing(
 def test_a_lease_that_a_person_deletes_is_put_back_by_its_holder(
     operators: Operators, product: Product
 ) -> None:
-    leader = operators.start("one")
+    leader = operators.start("one", STEADY)
     operators.until_leads(leader)
-    standby = operators.start("two")
+    standby = operators.start("two", STEADY)
     before = operators.epoch()
     operators.delete_lease()
     until("the Lease is back", operators.holder)

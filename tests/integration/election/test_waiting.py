@@ -6,7 +6,7 @@ import pytest
 
 from tests.integration.acceptance.product import Product
 from tests.integration.cluster import agent
-from tests.integration.election.operators import Operators, until
+from tests.integration.election.operators import STEADY, Operators, until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 def test_tasks_expire_where_no_worker_lives_also_those_behind_another_of_their_session(
     operators: Operators, product: Product
 ) -> None:
-    operators.start("one")
+    operators.start("one", STEADY)
     product.cluster.apply(
         agent("Be kind.", template={"limits": {"queueSeconds": 2}}, scaling={"replicas": 1})
     )
