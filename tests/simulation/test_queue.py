@@ -333,9 +333,7 @@ def server(request):
 
 @pytest.fixture
 async def store(server):
-    opened = Store.connect(
-        server.url, guard=unguarded, retention=RETENTION, timeout_seconds=30
-    )
+    opened = Store.connect(server.url, guard=unguarded, retention=RETENTION, timeout_seconds=30)
     yield opened
     await opened.aclose()
 

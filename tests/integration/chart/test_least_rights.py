@@ -21,9 +21,11 @@ from tests.integration.chart.trial import BROKEN, Trial, install, look
 from tests.integration.cluster import Cluster
 from tests.integration.rollouts import Rollouts
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
 
 RULES = list(shipped())
+#: Only a trial that fails waits so long.
+PATIENCE_SECONDS = 240.0
 
 
 @pytest.fixture(scope="module")
@@ -202,10 +204,14 @@ def tried(
         for one in lacking:
             running.enter_context(one.running())
             with contextlib.suppress(AssertionError):  # told by the test of this rule
-                until("a refusal", lambda one=one: one.is_refused() and one.says_so(), 60)
+                until(
+                    "a refusal",
+                    lambda one=one: one.is_refused() and one.says_so(),
+                    PATIENCE_SECONDS,
+                )
         running.enter_context(whole.running())
         with contextlib.suppress(AssertionError):  # told by the test of the whole one
-            until("the end of the story", lambda: not whole.missed(look(audited)), 90)
+            until("the end of the story", lambda: not whole.missed(look(audited)), PATIENCE_SECONDS)
         seen = look(audited)
         return {
             one.rule: Tried(one.missed(seen), one.refusals(), one.says_so())

@@ -89,7 +89,7 @@ def test_a_missing_config_map_is_told_and_the_pod_starts_once_it_is_there(kubect
     )
     kubectl("patch", "configmap", "later", "--type=merge", "-p", '{"data":{"a":"1"}}')
     pods.until(lambda: pods.read(kubectl, "pod", "patient"), pods.is_ready)
-    kubectl("delete", "pod", "patient", "--timeout=20s")
+    kubectl("delete", "pod", "patient", "--timeout=100s")
 
 
 def test_a_foreign_image_with_a_foreign_command_is_not_pulled(kubectl) -> None:
@@ -111,7 +111,7 @@ def test_a_pod_that_ignores_sigterm_is_killed_after_its_grace_and_its_object_goe
     document["spec"]["terminationGracePeriodSeconds"] = 1
     pods.apply(kubectl, document)
     pods.until(lambda: pods.read(kubectl, "pod", "stubborn"), pods.is_ready)
-    kubectl("delete", "pod", "stubborn", "--timeout=20s")
+    kubectl("delete", "pod", "stubborn", "--timeout=100s")
     assert "NotFound" in kubectl("get", "pod", "stubborn", check=False)
 
 
@@ -225,7 +225,10 @@ def test_kubectl_logs_follows_to_the_end_and_knows_the_start_before(kubectl) -> 
         lambda found: found.get("restartCount", 0) >= 1 and "running" in found["state"],
     )
     assert kubectl("logs", "talker", "--previous") == followed
-    assert "last words" not in kubectl("logs", "talker")
+    pods.until(  # it says them every two seconds
+        lambda: kubectl("logs", "talker", check=False),
+        lambda text: "line 0" in text and "last words" not in text,
+    )
 
 
 def test_a_pod_that_waits_has_no_log_and_says_why(kubectl) -> None:

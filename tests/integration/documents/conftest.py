@@ -81,7 +81,11 @@ def installation(
 
     cluster = Cluster(kubectl)
     kubectl("apply", "-f", "-", stdin=documents)
-    for kind, name, _ in _SHOWN:
-        kubectl("rollout", "status", f"{kind}/{name}", "--timeout=50s")
+    for kind, name, process in _SHOWN:
+        kubectl("rollout", "status", f"{kind}/{name}", "--timeout=100s")
+        if state.log(process).read_text(errors="replace"):  # an operator may have nothing to say
+            cluster.until(
+                f"the log of {name}", lambda one=f"{kind}/{name}": kubectl("logs", one, "--tail=1")
+            )
     yield cluster
     kubectl("delete", "-f", "-", "--wait=false", "--ignore-not-found", stdin=documents)

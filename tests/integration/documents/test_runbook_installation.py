@@ -18,7 +18,7 @@ from tests.integration.cluster import Cluster
 from tests.integration.documents import stand_ins
 from tests.integration.documents.conftest import ROLLOUT, Follow
 from tests.integration.documents.typist import Section
-from tests.integration.election.operators import Operators
+from tests.integration.election.operators import STEADY, Operators
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(420)]
 
@@ -94,7 +94,9 @@ LEADER = "penstock-operator-leads"
 @pytest.fixture
 def elected(product: Product, namespace: str, tmp_path: Path) -> Iterator[None]:
     """An operator of that name leads by the release's Lease; it watches the test's namespace alone."""
-    one = Operators(product.environment, namespace, tmp_path).start(LEADER)
+    operators = Operators(product.environment, namespace, tmp_path)
+    operators.delete_lease()  # nobody waits until that of a test before expires
+    one = operators.start(LEADER, STEADY)
     try:
         product.until("it leads", one.leads)
         yield
@@ -196,7 +198,10 @@ def test_answers_of_a_suspended_agent_say_why_and_so_do_metric_and_status(
     product.until("it refuses", lambda: product.ask("ana").json()["type"].endswith("suspended"))
     assert refusals(product, "agent-suspended") >= 1
     with runbook("PenstockGatewayErrors") as section:
-        assert "Suspended" in line_of(section.type("get agents"), product.namespace)
+        product.until(  # the route comes first
+            "the Agent says so",
+            lambda: "Suspended" in line_of(section.type("get agents"), product.namespace),
+        )
         assert "[pod/penstock-gateway-" in section.type("logs")
 
 
@@ -217,7 +222,10 @@ def test_while_redis_is_away_callers_hear_so_and_what_was_accepted_waits(
         product.until("the metric says so", lambda: "\npenstock_redis_up 0.0" in metrics())
         with runbook("PenstockStoreUnavailable") as section:
             assert line_of(section.type("get pods"), "penstock-redis-0")
-            assert "Redis is now ready to exit" in section.type("logs")
+            product.until(
+                "its last words",
+                lambda: "Redis is now ready to exit" in section.type("logs"),
+            )
     finally:
         product.start("redis")
     product.until("it accepts", lambda: product.ask("bob").status_code == 202)

@@ -13,6 +13,22 @@ GATEWAY_RULES = [
 ]
 
 
+def until_may(cluster, namespace, account, verb, *agent):
+    """Wait until the API server knows that a ServiceAccount may do this with tasks (of this one agent)."""
+    asked = (
+        "auth",
+        "can-i",
+        verb,
+        "/".join(("agents.penstock.dev", *agent)),
+        "--subresource=tasks",
+    )
+    who = f"--as=system:serviceaccount:{namespace}:{account}"
+    cluster.until(
+        f"{account} may {verb} tasks",
+        lambda: cluster.kubectl(*asked, who, check=False).splitlines()[:1] == ["yes"],
+    )
+
+
 def rights(namespace, account, rules, kind="Role"):
     """A Role or ClusterRole of that name, and its binding."""
     name = f"{namespace}-{account}"

@@ -18,7 +18,7 @@ from penstock.names import AgentKey
 from penstock_dev import dev_cli, processes
 from penstock_dev.state import StateDirectory
 from tests.integration.gateway.conftest import CANARY, Agent, launch, until
-from tests.integration.gateway.rights import GATEWAY_RULES, rights
+from tests.integration.gateway.rights import GATEWAY_RULES, rights, until_may
 from tests.integration.gateway.test_terminal import ended
 
 pytestmark = pytest.mark.cluster
@@ -37,6 +37,7 @@ def account(kubectl, cluster, namespace):
             rule["resourceNames"] = list(agents)
         if verbs:
             cluster.apply(*rights(namespace, name, [rule]))
+            until_may(cluster, namespace, name, verbs[-1], *agents[-1:])
         return token(kubectl, name, audience)
 
     return make

@@ -13,7 +13,7 @@ from penstock.task import Outcome, OutcomeReason, TaskStatus, Usage
 from penstock_store import users
 from penstock_store.keys import AgentKeys
 from tests.integration.gateway.conftest import CANARY, STABLE, Agent
-from tests.integration.gateway.rights import rights
+from tests.integration.gateway.rights import rights, until_may
 
 FAILED = Outcome(TaskStatus.FAILED, OutcomeReason.MODEL_ERROR, "400 no such model")
 
@@ -136,6 +136,7 @@ async def test_the_roles_verb_list_shows_the_namespace_and_a_caller_without_it_h
         kubectl("create", "serviceaccount", account)
         rule = {"apiGroups": ["penstock.dev"], "resources": ["agents/tasks"], "verbs": verbs}
         cluster.apply(*rights(namespace, account, [rule]))
+        until_may(cluster, namespace, account, verbs[-1])
         token = kubectl("create", "token", account, "--audience=penstock").strip()
         headers[account] = {"Authorization": f"Bearer {token}"}
     running = start(**reviewing)

@@ -91,7 +91,7 @@ async def test_what_the_gateway_refuses_is_its_problem_in_words_and_exit_code_3(
 
 
 async def test_a_task_that_takes_longer_than_wait_goes_on_and_exit_code_is_4(run, client):
-    code, said, told = await ended(await run("x", "--wait", "2"))
+    code, said, told = await ended(await run("x", "--wait", "5"))
     assert (code, said) == (4, "")
     place = told.split()[-1]
     assert (await client.get(place)).json()["status"] == "Queued"

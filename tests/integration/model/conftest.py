@@ -48,7 +48,10 @@ def sync_client(model):
 @pytest.fixture
 def http(model):
     with httpx.Client(
-        base_url=model.url, headers={"anthropic-version": "2026-10-21"}, trust_env=False
+        base_url=model.url,
+        headers={"anthropic-version": "2026-10-21"},
+        trust_env=False,
+        timeout=60,
     ) as plain:
         yield plain
 

@@ -43,8 +43,10 @@ async def test_a_worker_waits_for_its_user_and_outlives_its_loss(shop):
     assert worker.returncode == 0, error
     lines = [json.loads(line) for line in (out + error).splitlines() if line.startswith("{")]
     waiting = [line for line in lines if line["event"] == "Redis does not answer; waiting for it"]
-    assert len(waiting) == 2, "once for each time that it waited"
-    assert "operator makes Redis users again" in waiting[0]["error"]
+    # Those of its user: that Redis answered too late is the machine's, and said in other words.
+    told = [line for line in waiting if "no answer within" not in line["error"]]
+    assert len(told) == 2, f"once for each time that it waited: {waiting}"
+    assert "operator makes Redis users again" in told[0]["error"]
     assert PASSWORD not in out + error
     await shop.store.users.dismiss(NAMESPACE)
     await plain.aclose()

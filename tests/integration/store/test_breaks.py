@@ -43,9 +43,7 @@ def retention():
 @pytest.fixture
 async def other(server, retention):
     """The store of a second worker process."""
-    opened = Store.connect(
-        server.url, guard=unguarded, retention=retention, timeout_seconds=30
-    )
+    opened = Store.connect(server.url, guard=unguarded, retention=retention, timeout_seconds=30)
     yield opened
     await opened.aclose()
 

@@ -80,9 +80,7 @@ class Installation:
 @pytest.fixture
 async def installation(server):
     name = f"i-{uuid.uuid4().hex[:8]}"
-    operator = Store.connect(
-        server.url, guard=unguarded, installation=name, timeout_seconds=30
-    )
+    operator = Store.connect(server.url, guard=unguarded, installation=name, timeout_seconds=30)
     made = Installation(server, name, operator)
     yield made
     for namespace in await operator.users.namespaces():

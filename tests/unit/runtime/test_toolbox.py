@@ -80,7 +80,7 @@ async def test_a_schema_that_takes_for_ever_holds_up_nobody_and_calls_nothing(mo
     (problem,) = await tools.problems([ToolUse("c1", "t", {"a": 5}, 1)])
     ticking.cancel()
     assert "could not be checked" in problem
-    assert ticks > 20
+    assert ticks > 3
 
 
 async def test_a_large_schema_that_was_stored_before_is_still_checked():
