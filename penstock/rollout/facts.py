@@ -89,14 +89,9 @@ class Facts:
     @property
     def alone(self) -> bool:
         """Whether nobody serves yet, and who is to serve first climbs by the steps, has begun to, or was rejected."""
-        if self.stable:
-            return False
         climbs = self.strategy.first_revision is FirstRevision.STEPS
-        return climbs or bool(self.status.canary_revision or self._latest_rejected)
-
-    @property
-    def _latest_rejected(self) -> int:
-        return self.record(self.situation.latest or "").rejected_attempt
+        tried = self.status.canary_revision or self.record(self.situation.latest).rejected_attempt
+        return not self.stable and (climbs or bool(tried))
 
     @property
     def arms(self) -> tuple[Arm, ...]:

@@ -91,7 +91,7 @@ def test_a_persons_setpoint_acts_with_one_ready_pod_and_the_queue_says_nothing_b
     assert 0 < raised[0].ready <= 2
     assert max(glance.queue_seconds for glance in raised if not glance.room) > 60
     assert "Suspended" not in played.told
-    assert played.verdict.reason == "AllStepsPassed"
+    assert played.verdict.reason == "Requested", "by a person's share, not by steps"
 
 
 def test_workers_are_taken_away_as_the_operator_does_it_after_a_minute_that_needed_fewer():
